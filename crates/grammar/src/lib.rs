@@ -5,3 +5,17 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+pub mod class;
+mod error;
+mod list;
+mod number;
+mod params;
+pub mod quoted;
+mod token;
+
+pub use error::{NumberError, NumberErrorKind, SyntaxError, SyntaxErrorKind};
+pub use list::{List, list};
+pub use number::{dec_u64, hex_u64, qvalue};
+pub use params::{Param, Params, Value, params, value_and_params};
+pub use token::{eq_ignore_case, is_token, token_len, trim_ows};

@@ -1,0 +1,119 @@
+//! Classes of one byte, by the name that the RFC gives them.
+//!
+//! All are `const fn(u8) -> bool`. The two irregular ones read a table that is computed at compile time from the
+//! rule as the RFC spells it; the others are ranges, and a compiler does those better than a table.
+
+/// *tchar* (RFC 9110 §5.6.2): what a token is made of. Letters, digits and ``!#$%&'*+-.^_`|~``.
+#[must_use]
+pub const fn is_tchar(b: u8) -> bool {
+    TCHAR[b as usize]
+}
+
+/// *VCHAR* (RFC 5234 §B.1): a visible ASCII character, `0x21..=0x7E`.
+#[must_use]
+pub const fn is_vchar(b: u8) -> bool {
+    matches!(b, 0x21..=0x7E)
+}
+
+/// *obs-text* (RFC 9110 §5.5): `0x80..=0xFF`. Allowed in values, opaque, never in names.
+#[must_use]
+pub const fn is_obs_text(b: u8) -> bool {
+    b >= 0x80
+}
+
+/// *field-vchar* (RFC 9110 §5.5): *VCHAR* or *obs-text*. The first and last byte of a field value is one of these.
+#[must_use]
+pub const fn is_field_vchar(b: u8) -> bool {
+    is_vchar(b) || is_obs_text(b)
+}
+
+/// What may stand inside a field value: *field-vchar*, SP or HTAB (RFC 9110 §5.5, *field-content*).
+/// So no NUL, no CR, no LF, no other control byte and no DEL.
+#[must_use]
+pub const fn is_field_content(b: u8) -> bool {
+    is_field_vchar(b) || is_ows(b)
+}
+
+/// One byte of *OWS*, *RWS* or *BWS* (RFC 9110 §5.6.3): SP or HTAB. Not the vertical tab, not the form feed.
+#[must_use]
+pub const fn is_ows(b: u8) -> bool {
+    matches!(b, b' ' | b'\t')
+}
+
+/// *DIGIT* (RFC 5234 §B.1).
+#[must_use]
+pub const fn is_digit(b: u8) -> bool {
+    b.is_ascii_digit()
+}
+
+/// *HEXDIG* (RFC 5234 §B.1), in either case: ABNF strings ignore it (RFC 5234 §2.3).
+#[must_use]
+pub const fn is_hexdig(b: u8) -> bool {
+    b.is_ascii_hexdigit()
+}
+
+/// *qdtext* (RFC 9110 §5.6.4): what stands in a quoted-string without a backslash.
+#[must_use]
+pub const fn is_qdtext(b: u8) -> bool {
+    is_field_content(b) && b != b'"' && b != b'\\'
+}
+
+/// The tchar rule as a table of 256 answers.
+const TCHAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = matches!(
+            b as u8,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|'
+                | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
+        );
+        b += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9110 §5.6.2 says it a second way: VCHAR except delimiters.
+    #[test]
+    fn a_tchar_is_a_vchar_that_is_no_delimiter() {
+        for b in 0..=255u8 {
+            let delimiter = br#""(),/:;<=>?@[\]{}"#.contains(&b);
+            assert_eq!(is_tchar(b), is_vchar(b) && !delimiter, "{b:#04x}");
+        }
+    }
+
+    #[test]
+    fn field_content_is_everything_but_controls_and_del() {
+        for b in 0..=255u8 {
+            let control = (b < 0x20 && b != b'\t') || b == 0x7F;
+            assert_eq!(is_field_content(b), !control, "{b:#04x}");
+            assert_eq!(is_field_vchar(b), !control && b != b' ' && b != b'\t', "{b:#04x}");
+        }
+    }
+
+    #[test]
+    fn whitespace_is_two_bytes_only() {
+        assert_eq!((0..=255u8).filter(|&b| is_ows(b)).collect::<alloc::vec::Vec<_>>(), [b'\t', b' ']);
+    }
+
+    #[test]
+    fn digits() {
+        for b in 0..=255u8 {
+            assert_eq!(is_digit(b), b"0123456789".contains(&b), "{b:#04x}");
+            assert_eq!(is_hexdig(b), b"0123456789abcdefABCDEF".contains(&b), "{b:#04x}");
+        }
+    }
+
+    /// RFC 9110 §5.6.4: `HTAB / SP / %x21 / %x23-5B / %x5D-7E / obs-text`.
+    #[test]
+    fn qdtext_is_as_the_rfc_lists_it() {
+        for b in 0..=255u8 {
+            let listed = matches!(b, b'\t' | b' ' | 0x21 | 0x23..=0x5B | 0x5D..=0x7E | 0x80..=0xFF);
+            assert_eq!(is_qdtext(b), listed, "{b:#04x}");
+        }
+    }
+}

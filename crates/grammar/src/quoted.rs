@@ -1,0 +1,147 @@
+//! *quoted-string* (RFC 9110 §5.6.4): `DQUOTE *( qdtext / "\" any ) DQUOTE`.
+//!
+//! ```text
+//! bytes   "  a  \  "  b  "
+//! means      a     "  b
+//! ```
+
+use crate::class::{is_field_content, is_qdtext};
+use crate::error::{SyntaxError, SyntaxErrorKind};
+use alloc::vec::Vec;
+
+/// Length of the quoted-string at the start of `input`, both quotes counted.
+///
+/// # Errors
+/// `input` does not start with a quote, holds a control byte before the closing one, or ends before it.
+///
+/// ```
+/// use tidewire_grammar::quoted;
+/// assert_eq!(quoted::len(br#""a\"b";c"#), Ok(6));
+/// ```
+pub fn len(input: &[u8]) -> Result<usize, SyntaxError> {
+    match input.first() {
+        Some(b'"') => {}
+        Some(_) => return Err(SyntaxError::new(SyntaxErrorKind::UnexpectedByte, 0)),
+        None => return Err(SyntaxError::new(SyntaxErrorKind::UnexpectedEnd, 0)),
+    }
+    let mut i = 1;
+    while let Some(&b) = input.get(i) {
+        match b {
+            b'"' => return Ok(i + 1),
+            b'\\' => {
+                i += 1;
+                match input.get(i) {
+                    Some(&escaped) if is_field_content(escaped) => {}
+                    Some(_) => return Err(SyntaxError::new(SyntaxErrorKind::BadQuotedByte, i)),
+                    None => break,
+                }
+            }
+            b if is_qdtext(b) => {}
+            _ => return Err(SyntaxError::new(SyntaxErrorKind::BadQuotedByte, i)),
+        }
+        i += 1;
+    }
+    Err(SyntaxError::new(SyntaxErrorKind::UnexpectedEnd, input.len()))
+}
+
+/// Appends what the quoted-string `input` means to `out`: quotes gone, escapes undone.
+///
+/// # Errors
+/// `input` is not exactly one quoted-string. `out` is then as it was.
+pub fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
+    let end = len(input)?;
+    if end != input.len() {
+        return Err(SyntaxError::new(SyntaxErrorKind::UnexpectedByte, end));
+    }
+    out.extend(unescape(&input[1..end - 1]));
+    Ok(())
+}
+
+/// Appends `value` to `out` as a quoted-string, with a backslash only where one is needed.
+///
+/// # Errors
+/// `value` holds a control byte (CR, LF and NUL among them), which no quoted-string can hold. `out` is then as it was.
+pub fn encode(value: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
+    if let Some(at) = value.iter().position(|&b| !is_field_content(b)) {
+        return Err(SyntaxError::new(SyntaxErrorKind::BadQuotedByte, at));
+    }
+    out.push(b'"');
+    for &b in value {
+        if !is_qdtext(b) {
+            out.push(b'\\');
+        }
+        out.push(b);
+    }
+    out.push(b'"');
+    Ok(())
+}
+
+/// The bytes between two quotes, known to be well-formed, with their escapes undone.
+pub(crate) fn unescape(inner: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let mut bytes = inner.iter().copied();
+    core::iter::from_fn(move || match bytes.next()? {
+        b'\\' => bytes.next(),
+        b => Some(b),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SyntaxErrorKind::{BadQuotedByte, UnexpectedByte, UnexpectedEnd};
+    use proptest::prelude::*;
+
+    fn decoded(input: &[u8]) -> Result<Vec<u8>, (SyntaxErrorKind, usize)> {
+        let mut out = Vec::new();
+        decode(input, &mut out).map(|()| out).map_err(|e| (e.kind(), e.offset()))
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        assert_eq!(decoded(br#""""#), Ok(b"".to_vec()));
+        assert_eq!(decoded(br#""a\"b\\c""#), Ok(br#"a"b\c"#.to_vec()));
+        assert_eq!(decoded(b"\"\\a\t\xFF\""), Ok(b"a\t\xFF".to_vec()));
+    }
+
+    #[test]
+    fn broken_strings_are_refused_where_they_break() {
+        assert_eq!(decoded(b""), Err((UnexpectedEnd, 0)));
+        assert_eq!(decoded(b"a"), Err((UnexpectedByte, 0)));
+        assert_eq!(decoded(b"\""), Err((UnexpectedEnd, 1)));
+        assert_eq!(decoded(b"\"a\\"), Err((UnexpectedEnd, 3)));
+        assert_eq!(decoded(b"\"a\\\""), Err((UnexpectedEnd, 4)));
+        assert_eq!(decoded(b"\"a\r\nb\""), Err((BadQuotedByte, 2)));
+        assert_eq!(decoded(b"\"a\\\nb\""), Err((BadQuotedByte, 3)));
+        assert_eq!(decoded(b"\"\x7F\""), Err((BadQuotedByte, 1)));
+        assert_eq!(decoded(b"\"a\"b"), Err((UnexpectedByte, 3)));
+    }
+
+    #[test]
+    fn a_control_byte_cannot_be_encoded() {
+        for bad in [b"a\r".as_slice(), b"a\n", b"a\0", b"a\x7F"] {
+            let mut out = b"kept".to_vec();
+            assert_eq!(encode(bad, &mut out).map_err(|e| e.offset()), Err(1));
+            assert_eq!(out, b"kept");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(value: Vec<u8>) {
+            let mut text = Vec::new();
+            match encode(&value, &mut text) {
+                Ok(()) => prop_assert_eq!(decoded(&text), Ok(value)),
+                Err(e) => prop_assert!(!is_field_content(value[e.offset()])),
+            }
+        }
+
+        #[test]
+        fn len_never_passes_the_end(input: Vec<u8>) {
+            let quoted = [b"\"", input.as_slice()].concat();
+            match len(&quoted) {
+                Ok(n) => prop_assert!(n <= quoted.len() && quoted[n - 1] == b'"'),
+                Err(e) => prop_assert!(e.offset() <= quoted.len()),
+            }
+        }
+    }
+}
