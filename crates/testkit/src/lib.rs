@@ -1,1 +1,11 @@
 #![doc = include_str!("../README.md")]
+
+pub mod linear;
+pub mod mutate;
+mod rng;
+pub mod split;
+mod subject;
+pub mod vectors;
+
+pub use rng::Rng;
+pub use subject::{Event, Failure, Outcome, Subject};

@@ -1,0 +1,84 @@
+//! Linear time under one-byte reads: a decoder must not look at the same bytes again for every byte that arrives.
+
+use crate::{Subject, split};
+use std::time::{Duration, Instant};
+
+/// Feeds both inputs byte by byte and compares the time per byte. `large` must be at least eight times as long as
+/// `small` (and both long enough to matter: some hundred bytes): a decoder that starts again at each byte then takes
+/// eight times as long per byte. More than three times is a failure, in the best of several rounds, so that a busy
+/// machine does not fail the test.
+pub fn check<S: Subject>(mut make: impl FnMut() -> S, small: &[u8], large: &[u8]) {
+    assert!(large.len() >= 8 * small.len(), "the large input must be eight times the small one");
+    let mut ratio = f64::INFINITY;
+    for _ in 0..8 {
+        ratio = ratio.min(per_byte(&mut make, large) / per_byte(&mut make, small));
+        if ratio < 3.0 {
+            return;
+        }
+    }
+    panic!(
+        "one-byte reads: a byte of {} takes {ratio:.1} times as long as a byte of {}",
+        large.len(),
+        small.len()
+    );
+}
+
+/// Nanoseconds a byte: the best of three runs, each repeated until it lasts long enough to be measured.
+fn per_byte<S: Subject>(make: &mut impl FnMut() -> S, input: &[u8]) -> f64 {
+    let cuts: Vec<usize> = (1..input.len()).collect();
+    let once = |make: &mut dyn FnMut() -> S| {
+        let start = Instant::now();
+        let mut runs = 0_u32;
+        while start.elapsed() < Duration::from_millis(2) {
+            split::drive(make(), input, &cuts);
+            runs += 1;
+        }
+        start.elapsed().as_nanos() as f64 / (f64::from(runs) * input.len() as f64)
+    };
+    (0..3).map(|_| once(make)).fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, Failure};
+
+    /// Waits for a line feed; looks at everything again each time, unless told to remember.
+    struct Line {
+        remembers: bool,
+        seen: usize,
+    }
+
+    impl Subject for Line {
+        fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<Event>), Failure> {
+            let from = if self.remembers { self.seen } else { 0 };
+            let end = input[from..].iter().position(|byte| std::hint::black_box(*byte) == b'\n');
+            self.seen = input.len();
+            Ok(end.map_or((0, None), |end| {
+                self.seen = 0;
+                (from + end + 1, Some(Event::other("line")))
+            }))
+        }
+
+        fn finish(&mut self) -> Result<Option<Event>, Failure> {
+            Ok(None)
+        }
+    }
+
+    fn line(len: usize) -> Vec<u8> {
+        let mut line = vec![b'a'; len];
+        line.push(b'\n');
+        line
+    }
+
+    #[test]
+    fn a_scanner_that_remembers_passes() {
+        check(|| Line { remembers: true, seen: 0 }, &line(500), &line(8000));
+    }
+
+    #[test]
+    #[should_panic(expected = "times as long as a byte")]
+    fn a_scanner_that_starts_again_is_found() {
+        check(|| Line { remembers: false, seen: 0 }, &line(500), &line(8000));
+    }
+}

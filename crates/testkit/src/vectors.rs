@@ -1,0 +1,348 @@
+//! Wire documents: `docs/wire/*.md` are both the documentation and the test vectors.
+//!
+//! A case is a sentence, the bytes, and the event log:
+//!
+//! ````text
+//! <!-- seeds: chunked -->
+//!
+//! ## One chunk
+//!
+//! Five bytes, then the last chunk.
+//!
+//! ```wire
+//! 5\r\n
+//! hello\r\n
+//! 0\r\n
+//! \r\n
+//! ```
+//!
+//! ```events
+//! 3 chunk size=5
+//! 8 data "hello"
+//! 15 end
+//! ```
+//! ````
+//!
+//! - `wire`: line ends of the document mean nothing; each byte of a line end is written out. Escapes: `\r \n \t \0 \\
+//!   \xNN` and `\{N*TEXT}` for N times TEXT (`\}` is a brace in it). Everything else stands for its UTF-8 bytes.
+//! - Words behind `wire` are options of the case, which the test of the crate reads: `client`, `max_head=64`.
+//! - `events`: a line an event, after the number of bytes that were consumed when it came. An error stands after the
+//!   offset of the byte that cannot be accepted. `left N`: bytes at the end that belong to somebody else.
+//! - A heading may hold several cases (the good one, then the broken ones), each with its sentence.
+//! - `seeds` names the fuzz targets whose corpora get the inputs; the option `seeds=a,b` says so for one case.
+//!
+//! With `TIDEWIRE_BLESS=1` a run writes the logs it got into the document instead of comparing. Review that diff like
+//! code: it is a claim about the protocol.
+
+use crate::{Subject, split};
+use std::path::PathBuf;
+
+/// One case of a wire document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vector {
+    /// The heading it stands under.
+    pub heading: String,
+    /// The paragraph before the bytes.
+    pub sentence: String,
+    /// The number of the case under its heading, from 1.
+    pub number: usize,
+    /// The line of the `wire` fence in the document, from 1.
+    pub line: usize,
+    /// The words behind `wire`.
+    pub options: Vec<String>,
+    /// The bytes.
+    pub input: Vec<u8>,
+    /// The expected log, a line an event, with single spaces.
+    pub events: Vec<String>,
+    /// The fuzz targets whose corpora get the input.
+    pub seeds: Vec<String>,
+    /// Lines of the document (from 0) between the fences of the `events` block, for blessing.
+    expected_at: (usize, usize),
+}
+
+impl Vector {
+    /// Whether an option stands behind `wire`: `client`.
+    pub fn has(&self, option: &str) -> bool {
+        self.options.iter().any(|word| word == option)
+    }
+
+    /// The value of an option: `64` for `max_head` in `max_head=64`.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// The value of an option that is a number. Panics if it is none: the document is wrong.
+    pub fn number_option(&self, name: &str) -> Option<u64> {
+        let value = self.option(name)?;
+        Some(value.parse().unwrap_or_else(|_| panic!("line {}: {name}={value} is no number", self.line)))
+    }
+
+    /// A file name that says what the case holds: `one-chunk`, `one-chunk-2`.
+    pub fn slug(&self) -> String {
+        let words: String = self
+            .heading
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' })
+            .collect();
+        let slug = words.split_whitespace().collect::<Vec<_>>().join("-");
+        if self.number == 1 { slug } else { format!("{slug}-{}", self.number) }
+    }
+}
+
+/// Runs every case of `docs/wire/{name}.md` at every split; `make` builds the decoder that a case asks for.
+/// Panics with all differences. Returns the number of cases, so that a test can say how many there must be.
+pub fn run<S: Subject>(name: &str, make: impl Fn(&Vector) -> S) -> usize {
+    run_where(name, |_| true, make)
+}
+
+/// The same for the cases that `wanted` picks, where one document needs several kinds of decoder.
+pub fn run_where<S: Subject>(
+    name: &str,
+    wanted: impl Fn(&Vector) -> bool,
+    make: impl Fn(&Vector) -> S,
+) -> usize {
+    let (path, text) = open(name);
+    let cases: Vec<_> = load(&text).into_iter().filter(wanted).collect();
+    assert!(!cases.is_empty(), "{name}.md holds no such case");
+    let got: Vec<_> = cases.iter().map(|case| split::check(|| make(case), &case.input).lines()).collect();
+    if std::env::var_os("TIDEWIRE_BLESS").is_some() {
+        std::fs::write(&path, bless(&text, &cases, &got)).expect("the document can be written");
+        return cases.len();
+    }
+    let mut differences = String::new();
+    for (case, got) in cases.iter().zip(got).filter(|(case, got)| case.events != *got) {
+        let (want, got) = (case.events.join("\n"), got.join("\n"));
+        differences +=
+            &format!("\n{name}.md:{} {}\n--- says\n{want}\n--- got\n{got}\n", case.line, case.heading);
+    }
+    assert!(differences.is_empty(), "{differences}");
+    cases.len()
+}
+
+/// The cases of `docs/wire/{name}.md`.
+pub fn of(name: &str) -> Vec<Vector> {
+    load(&open(name).1)
+}
+
+fn open(name: &str) -> (PathBuf, String) {
+    let path =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/wire")).join(format!("{name}.md"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (path, text)
+}
+
+/// The cases of a document. Panics, with the line, on a document that breaks the form.
+pub fn load(markdown: &str) -> Vec<Vector> {
+    let mut cases: Vec<Vector> = Vec::new();
+    let (mut heading, mut sentence) = (String::new(), String::new());
+    let (mut fresh, mut number) = (true, 0);
+    let mut seeds: Vec<String> = Vec::new();
+    let mut open: Option<Vector> = None;
+    let mut lines = markdown.lines().enumerate();
+    while let Some((index, line)) = lines.next() {
+        let at = index + 1;
+        if let Some(info) = line.strip_prefix("```") {
+            let mut body = Vec::new();
+            let end = loop {
+                let (index, line) = lines.next().unwrap_or_else(|| panic!("line {at}: a fence without end"));
+                if line == "```" {
+                    break index;
+                }
+                body.push(line);
+            };
+            let mut words = info.split_whitespace().map(String::from);
+            match words.next().as_deref() {
+                Some("wire") => {
+                    assert!(open.is_none(), "line {at}: two `wire` blocks and no `events` between");
+                    assert!(!sentence.is_empty(), "line {at}: a case needs a sentence");
+                    number += 1;
+                    let input = unescape(&body.concat()).unwrap_or_else(|error| panic!("line {at}: {error}"));
+                    let mut case = Vector {
+                        heading: heading.clone(),
+                        sentence: sentence.clone(),
+                        number,
+                        line: at,
+                        options: words.collect(),
+                        input,
+                        events: Vec::new(),
+                        seeds: seeds.clone(),
+                        expected_at: (0, 0),
+                    };
+                    if let Some(own) = case.option("seeds") {
+                        case.seeds = own.split(',').map(String::from).collect();
+                    }
+                    open = Some(case);
+                }
+                Some("events") => {
+                    let mut case =
+                        open.take().unwrap_or_else(|| panic!("line {at}: `events` without `wire`"));
+                    case.events =
+                        body.iter().map(|line| single_spaces(line)).filter(|line| !line.is_empty()).collect();
+                    case.expected_at = (at, end);
+                    cases.push(case);
+                }
+                _ => {}
+            }
+            fresh = true;
+        } else if let Some(text) = line.strip_prefix('#') {
+            (heading, sentence, number) = (text.trim_start_matches('#').trim().into(), String::new(), 0);
+        } else if let Some(list) = line.strip_prefix("<!-- seeds:").and_then(|rest| rest.strip_suffix("-->"))
+        {
+            seeds = list.split(',').map(|name| name.trim().into()).collect();
+        } else if line.trim().is_empty() {
+            fresh = true;
+        } else {
+            if fresh {
+                sentence.clear();
+            } else {
+                sentence.push(' ');
+            }
+            sentence.push_str(line.trim());
+            fresh = false;
+        }
+    }
+    assert!(open.is_none(), "the last `wire` block has no `events`");
+    cases
+}
+
+/// The bytes of a `wire` block whose line ends are gone.
+fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        let (&escape, tail) = rest.split_first().ok_or("a backslash at the end")?;
+        rest = tail;
+        match escape {
+            b'r' => out.push(b'\r'),
+            b'n' => out.push(b'\n'),
+            b't' => out.push(b'\t'),
+            b'0' => out.push(0),
+            b'\\' | b'}' => out.push(escape),
+            b'x' => {
+                let (hex, tail) = rest.split_at_checked(2).ok_or("two digits follow \\x")?;
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                let value = digit(hex[0]).zip(digit(hex[1])).ok_or("two digits follow \\x")?;
+                out.push((value.0 * 16 + value.1) as u8);
+                rest = tail;
+            }
+            b'{' => {
+                let end = closing(rest).ok_or("\\{ has no }")?;
+                let inner = str::from_utf8(&rest[..end]).map_err(|_| "a cut character in \\{}")?;
+                let (count, what) = inner.split_once('*').ok_or("\\{N*TEXT} has no *")?;
+                let count: usize = count.parse().map_err(|_| format!("{count} is no count"))?;
+                out.extend_from_slice(&unescape(what)?.repeat(count));
+                rest = &rest[end + 1..];
+            }
+            other => return Err(format!("\\{} is no escape", char::from(other))),
+        }
+    }
+    Ok(out)
+}
+
+/// The place of the first brace that no backslash precedes.
+fn closing(text: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    text.iter().position(|byte| {
+        let found = !escaped && *byte == b'}';
+        escaped = !escaped && *byte == b'\\';
+        found
+    })
+}
+
+/// Columns may be aligned with spaces; inside of quotes every space counts.
+fn single_spaces(line: &str) -> String {
+    let (plain, quoted) = line.split_at(line.find('"').unwrap_or(line.len()));
+    let mut out = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    if plain.ends_with(' ') && !quoted.is_empty() {
+        out.push(' ');
+    }
+    out.push_str(quoted.trim_end());
+    out
+}
+
+/// The document with the logs replaced.
+fn bless(text: &str, cases: &[Vector], got: &[Vec<String>]) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut out, mut from) = (Vec::new(), 0);
+    for (case, log) in cases.iter().zip(got) {
+        let (start, end) = case.expected_at;
+        out.extend(lines[from..start].iter().map(|line| String::from(*line)));
+        out.extend(log.iter().cloned());
+        from = end;
+    }
+    out.extend(lines[from..].iter().map(|line| String::from(*line)));
+    out.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"<!-- seeds: chunked -->
+# Chunked
+
+## One chunk
+
+Five bytes,
+then the last chunk.
+
+```wire limit=7 client
+5\r\n
+hello\x0d\n\{3*\x41b}
+```
+
+```events
+3   chunk size=5
+8   data "hel  lo"
+```
+
+The same, broken.
+
+```wire seeds=a,b
+\\
+```
+```events
+0 error Bad
+```
+"#;
+
+    #[test]
+    fn a_document_is_read() {
+        let cases = load(DOCUMENT);
+        let [first, second] = &cases[..] else { panic!("{cases:?}") };
+        assert_eq!(first.slug(), "one-chunk");
+        assert_eq!(first.sentence, "Five bytes, then the last chunk.");
+        assert_eq!(first.input, b"5\r\nhello\r\nAbAbAb");
+        assert_eq!(first.events, ["3 chunk size=5", "8 data \"hel  lo\""]);
+        assert_eq!((first.number_option("limit"), first.has("client")), (Some(7), true));
+        assert_eq!(first.seeds, ["chunked"]);
+        assert_eq!(second.slug(), "one-chunk-2");
+        assert_eq!((second.input.as_slice(), second.line), (&b"\\"[..], 21));
+        assert_eq!(second.sentence, "The same, broken.");
+        assert_eq!(second.seeds, ["a", "b"]);
+    }
+
+    #[test]
+    fn blessing_changes_the_logs_only() {
+        let cases = load(DOCUMENT);
+        let got = [vec!["1 new".into(), "2 lines".into(), "3 three".into()], vec![]];
+        let blessed = bless(DOCUMENT, &cases, &got);
+        assert_eq!(
+            blessed,
+            DOCUMENT
+                .replace("3   chunk size=5\n8   data \"hel  lo\"", "1 new\n2 lines\n3 three")
+                .replace("0 error Bad\n", "")
+        );
+    }
+
+    #[test]
+    fn a_wrong_escape_is_told() {
+        assert_eq!(unescape(r"\q"), Err("\\q is no escape".into()));
+        assert_eq!(unescape(r"\x+1"), Err("two digits follow \\x".into()));
+    }
+}
