@@ -5,3 +5,18 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+mod decode;
+mod encode;
+mod error;
+mod extension;
+mod limits;
+mod state;
+mod trailer;
+
+pub use decode::{Decoder, Event};
+pub use encode::{ChunkHead, LAST_CHUNK, encode_trailers};
+pub use error::{EncodeError, EncodeErrorKind, Error, ErrorKind};
+pub use extension::{Extension, Extensions, extensions};
+pub use limits::Limits;
+pub use trailer::is_forbidden_trailer;

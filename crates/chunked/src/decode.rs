@@ -1,0 +1,238 @@
+//! Bytes to events.
+
+use crate::error::{Error, ErrorKind};
+use crate::limits::Limits;
+use crate::state::State;
+use crate::trailer::is_forbidden_trailer;
+use tidewire_grammar::class::is_hexdig;
+use tidewire_grammar::{token_len, trim_ows};
+
+/// Digits of a chunk size: as many as 64 bits have.
+const MAX_DIGITS: usize = 16;
+
+/// What a chunked body is made of, in the order of the wire. The slices are parts of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A chunk line, the last chunk's (size 0) included.
+    Chunk {
+        /// Bytes of content that follow.
+        size: u64,
+        /// What stands between the size and the CRLF: checked against the grammar, otherwise as it came.
+        /// [`extensions`](crate::extensions) reads it; most recipients ignore it, as RFC 9112 §7.1.1 demands for all
+        /// that they do not know.
+        extensions: &'a [u8],
+    },
+    /// Content: the next piece of a chunk, never empty. Where pieces end has no meaning.
+    Data(&'a [u8]),
+    /// A trailer field. Never merge it into the header fields (RFC 9110 §6.5.1).
+    Trailer {
+        /// A token.
+        name: &'a [u8],
+        /// Without the whitespace around it; may be empty.
+        value: &'a [u8],
+    },
+    /// The body is over. What follows in the input belongs to the next message.
+    End,
+}
+
+/// Decodes one chunked body (RFC 9112 §7.1).
+///
+/// 40 bytes, no heap. The caller keeps what was not consumed and appends to it: a chunk line or trailer line is consumed
+/// when it is complete, so a buffer of `max_overhead` + 18 bytes is always enough.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    /// Bytes consumed; where the error is, once `Failed`.
+    at: u64,
+    /// The size of this chunk as far as it was read; of `Data`, the bytes still to come.
+    size: u64,
+    /// What is left of `max_body`.
+    body_left: u64,
+    /// What is left of `max_overhead`.
+    overhead_left: u32,
+    /// Bytes of the unfinished line that were looked at already: none is looked at twice.
+    scanned: u32,
+    /// What is left of `max_trailers`.
+    trailers_left: u16,
+    state: State,
+}
+
+impl Decoder {
+    /// At the start of a body, right after the head.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            at: 0,
+            size: 0,
+            body_left: limits.max_body,
+            overhead_left: limits.max_overhead,
+            scanned: 0,
+            trailers_left: limits.max_trailers,
+            state: State::SizeStart,
+        }
+    }
+
+    /// The next event of `input`, which starts where the last call left off.
+    ///
+    /// `Ok((n, Some(event)))`: `n` bytes are consumed; call again with the rest. `Ok((n, None))`: nothing more can be
+    /// said until bytes are appended to the rest, or the body is over ([`is_done`](Self::is_done)).
+    ///
+    /// # Errors
+    /// At the first byte that cannot be accepted, or that passes a limit. Each later call returns the same error.
+    #[inline]
+    pub fn decode<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+        match self.state {
+            State::Data => Ok(self.data(input)),
+            State::Done => Ok((0, None)),
+            State::Failed(kind) => Err(Error::new(kind, self.at)),
+            _ => self.line(input),
+        }
+    }
+
+    /// The end of the input.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedEnd`] unless the body is over: a body without its last chunk is not complete
+    /// (RFC 9112 §8). Or the error that there was before.
+    pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
+        match self.state {
+            State::Done => Ok(None),
+            State::Failed(kind) => Err(Error::new(kind, self.at)),
+            _ => Err(self.fail(ErrorKind::UnexpectedEnd, self.scanned as usize)),
+        }
+    }
+
+    /// Whether [`Event::End`] was yielded.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// A piece of content, as much as there is.
+    fn data<'a>(&mut self, input: &'a [u8]) -> (usize, Option<Event<'a>>) {
+        let n = usize::try_from(self.size).map_or(input.len(), |size| size.min(input.len()));
+        if n == 0 {
+            return (0, None);
+        }
+        self.at += n as u64;
+        self.size -= n as u64;
+        if self.size == 0 {
+            self.state = State::DataCr;
+        }
+        (n, Some(Event::Data(&input[..n])))
+    }
+
+    /// Framing: the CRLF after content, chunk lines, trailer lines.
+    fn line<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+        // Where the line starts: behind the CRLF of the chunk before, if that is still here.
+        let mut start = 0;
+        let mut i = self.scanned as usize;
+        while let Some(&byte) = input.get(i) {
+            let next = match self.state.after(byte) {
+                Ok(next) => next,
+                Err(kind) => return Err(self.fail(kind, i)),
+            };
+            if let Err(kind) = self.account(next, byte, &input[start..i]) {
+                return Err(self.fail(kind, i));
+            }
+            i += 1;
+            let line = &input[start..i];
+            let before = core::mem::replace(&mut self.state, next);
+            let event = match (before, next) {
+                (State::DataCr | State::DataLf, _) => {
+                    start = i;
+                    continue;
+                }
+                (State::LineLf, _) => self.chunk(line),
+                (State::TrailerLf, _) => trailer(line),
+                (State::EndLf, _) => Event::End,
+                _ => continue,
+            };
+            self.scanned = 0;
+            self.at += i as u64;
+            return Ok((i, Some(event)));
+        }
+        self.scanned = u32::try_from(i - start).expect("a line is no longer than the budget and 18 bytes");
+        self.at += start as u64;
+        Ok((start, None))
+    }
+
+    /// Numbers that a byte changes, and their limits. `line` is what stands before the byte.
+    #[inline]
+    fn account(&mut self, next: State, byte: u8, line: &[u8]) -> Result<(), ErrorKind> {
+        if next == State::Size {
+            // A recipient MUST expect huge sizes and prevent overflow (RFC 9112 §7.1): 16 digits fill 64 bits, so that
+            // nothing can wrap below.
+            if line.len() >= MAX_DIGITS {
+                return Err(ErrorKind::SizeOverflow);
+            }
+            let size = if line.is_empty() { 0 } else { self.size };
+            self.size = size << 4 | u64::from(hex_value(byte));
+            if self.size > self.body_left {
+                return Err(ErrorKind::BodyTooLarge);
+            }
+        } else if next.is_overhead() {
+            self.overhead_left = self.overhead_left.checked_sub(1).ok_or(ErrorKind::Overhead)?;
+            if next == State::TrailerName && line.is_empty() {
+                self.trailers_left = self.trailers_left.checked_sub(1).ok_or(ErrorKind::TooManyTrailers)?;
+            }
+            if self.state == State::TrailerName && next == State::TrailerValue && is_forbidden_trailer(line) {
+                return Err(ErrorKind::ForbiddenTrailer);
+            }
+        }
+        Ok(())
+    }
+
+    /// A complete chunk line.
+    fn chunk<'a>(&mut self, line: &'a [u8]) -> Event<'a> {
+        let digits = line.iter().take_while(|byte| is_hexdig(**byte)).count();
+        self.body_left -= self.size;
+        if self.size == 0 {
+            self.state = State::TrailerStart;
+        }
+        Event::Chunk { size: self.size, extensions: part(line, digits) }
+    }
+
+    /// Refuses the byte at `i` of the input, and all that comes.
+    #[cold]
+    fn fail(&mut self, kind: ErrorKind, i: usize) -> Error {
+        self.at += i as u64;
+        self.state = State::Failed(kind);
+        Error::new(kind, self.at)
+    }
+}
+
+/// A complete trailer line.
+fn trailer(line: &[u8]) -> Event<'_> {
+    let name = token_len(line);
+    Event::Trailer { name: &line[..name], value: trim_ows(part(line, name + 1)) }
+}
+
+/// A line from `from` to its CRLF. Empty, and not a panic, where a caller did not keep the bytes of the line.
+fn part(line: &[u8], from: usize) -> &[u8] {
+    line.get(from..line.len().saturating_sub(2)).unwrap_or_default()
+}
+
+/// The value of a hexadecimal digit, which `byte` is.
+const fn hex_value(byte: u8) -> u8 {
+    // Letters have bit 6 and count from 9: `A` is 0x41, `a` is 0x61.
+    (byte & 0xf) + 9 * (byte >> 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits() {
+        for value in 0..16_u8 {
+            let lower = b"0123456789abcdef"[usize::from(value)];
+            assert_eq!(hex_value(lower), value);
+            assert_eq!(hex_value(lower.to_ascii_uppercase()), value);
+        }
+    }
+
+    #[test]
+    fn small_enough_for_every_connection() {
+        assert!(size_of::<Decoder>() <= 40, "{}", size_of::<Decoder>());
+    }
+}
