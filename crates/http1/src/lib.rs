@@ -5,3 +5,29 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+mod connection;
+mod decode;
+mod encode;
+mod error;
+mod fields;
+mod framing;
+mod head;
+mod limits;
+mod message;
+#[cfg(feature = "bytes")]
+mod owned;
+mod parse;
+mod scan;
+mod state;
+mod target;
+
+pub use connection::{Client, Connection, Event, Payload, Role, Server};
+pub use encode::{FieldBlock, Request, Response};
+pub use error::{EncodeError, Error, ErrorKind, Limit, Rule, Syntax};
+pub use fields::{FieldIter, Fields};
+pub use head::{RequestHead, ResponseHead};
+pub use limits::Limits;
+pub use message::{BodyLength, Method, TargetForm, Version};
+#[cfg(feature = "bytes")]
+pub use owned::{OwnedRequestHead, RequestParts};

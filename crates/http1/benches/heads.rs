@@ -1,0 +1,85 @@
+//! Heads per second, beside `httparse` in the same run.
+//!
+//! `cargo bench -p tidewire-http1 --all-features --bench heads [-- FILTER]`
+//!
+//! Rounds are interleaved: each takes one sample of every contestant in turn, so that a busy machine slows all of them
+//! alike. The figure is the best sample: noise only ever adds. Compare ratios within one run, never times of two runs.
+#![allow(clippy::print_stdout)]
+
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+use std::time::Instant;
+use tidewire_http1::{Connection, Event, Fields, Limits, RequestHead, Server};
+
+mod requests;
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    println!(
+        "{:<22} {:>6}  {:>22} {:>22} {:>22} {:>22}",
+        "request", "bytes", "httparse", "head", "connection", "owned"
+    );
+    for (name, bytes) in requests::all() {
+        if name.contains(&filter) {
+            row(name, &bytes);
+        }
+    }
+}
+
+/// One request, all contestants.
+fn row(name: &str, request: &[u8]) {
+    let (limits, mut fields) = (Limits::new(), Fields::new());
+    let (mut fields_b, mut fields_c) = (Fields::new(), Fields::new());
+    #[cfg(feature = "bytes")]
+    let shared = bytes::Bytes::copy_from_slice(request);
+    let mut contestants: Vec<Box<dyn FnMut() + '_>> = vec![
+        Box::new(|| {
+            let mut headers = [MaybeUninit::<httparse::Header<'_>>::uninit(); 64];
+            let mut parsed = httparse::Request::new(&mut []);
+            let status = parsed.parse_with_uninit_headers(black_box(request), &mut headers);
+            assert!(matches!(status, Ok(httparse::Status::Complete(_))));
+            black_box(&parsed);
+        }),
+        Box::new(|| {
+            let parsed = RequestHead::parse(black_box(request), &limits, &mut fields);
+            assert!(matches!(parsed, Ok(Some(_))));
+            black_box(&parsed);
+        }),
+        Box::new(|| {
+            let mut connection = Connection::<Server>::new(limits);
+            let event = connection.decode(black_box(request), &mut fields_b);
+            assert!(matches!(event, Ok((_, Some(Event::Request(_))))));
+            black_box(&event);
+        }),
+        #[cfg(feature = "bytes")]
+        Box::new(|| {
+            let parsed = RequestHead::parse(black_box(&shared), &limits, &mut fields_c);
+            let Ok(Some((_, head))) = parsed else { panic!("a bad request") };
+            black_box(head.to_owned_head(shared.clone()));
+        }),
+    ];
+    let best = race(&mut contestants);
+    print!("{name:<22} {:>6} ", request.len());
+    for ns in &best {
+        let gb = request.len() as f64 / ns;
+        print!(" {:>7.1} ns {gb:>5.2} {:>4.2}x", ns, best[0] / ns);
+    }
+    println!();
+}
+
+/// Nanoseconds a call, the best of many interleaved samples.
+fn race(contestants: &mut [Box<dyn FnMut() + '_>]) -> Vec<f64> {
+    const ROUNDS: usize = 120;
+    const CALLS: u32 = 2000;
+    let mut best = vec![f64::MAX; contestants.len()];
+    for _ in 0..ROUNDS {
+        for (contestant, best) in contestants.iter_mut().zip(&mut best) {
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                contestant();
+            }
+            *best = best.min(start.elapsed().as_nanos() as f64 / f64::from(CALLS));
+        }
+    }
+    best
+}

@@ -1,0 +1,376 @@
+//! A connection, seen from one end: what both roles share.
+
+use crate::error::{Error, ErrorKind, Limit, Syntax};
+use crate::head::{RequestHead, ResponseHead};
+use crate::limits::Limits;
+use crate::message::BodyLength;
+use crate::parse::Scan;
+use crate::state::{Exchange, Half, State, Step};
+use core::fmt;
+use core::marker::PhantomData;
+use tidewire_chunked as chunked;
+
+/// The role of a [`Connection`] that receives requests.
+#[derive(Debug)]
+pub enum Server {}
+
+/// The role of a [`Connection`] that receives responses.
+#[derive(Debug)]
+pub enum Client {}
+
+/// [`Server`] or [`Client`].
+pub trait Role: sealed::Role {}
+impl Role for Server {}
+impl Role for Client {}
+
+pub(crate) mod sealed {
+    use super::{Client, Server};
+    use crate::state::{Half, State, Step};
+
+    /// Which half of the exchange a role reads, and which it writes.
+    pub trait Role {
+        #[allow(private_interfaces)]
+        fn reads(state: State) -> Half;
+        #[allow(private_interfaces)]
+        fn writes(state: State) -> Half;
+        #[allow(private_interfaces)]
+        const READ_END: Step;
+        #[allow(private_interfaces)]
+        const WRITE_END: Step;
+        #[allow(private_interfaces)]
+        const FAIL: Step;
+    }
+
+    #[allow(private_interfaces)]
+    impl Role for Server {
+        fn reads(state: State) -> Half {
+            state.request
+        }
+        fn writes(state: State) -> Half {
+            state.response
+        }
+        const READ_END: Step = Step::RequestEnd;
+        const WRITE_END: Step = Step::ResponseEnd;
+        const FAIL: Step = Step::FailRequest;
+    }
+
+    #[allow(private_interfaces)]
+    impl Role for Client {
+        fn reads(state: State) -> Half {
+            state.response
+        }
+        fn writes(state: State) -> Half {
+            state.request
+        }
+        const READ_END: Step = Step::ResponseEnd;
+        const WRITE_END: Step = Step::RequestEnd;
+        const FAIL: Step = Step::FailResponse;
+    }
+}
+
+/// What a connection received.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A request's head. To a [`Server`] only.
+    Request(RequestHead<'a>),
+    /// A response's head, interim ones too. To a [`Client`] only.
+    Response(ResponseHead<'a>),
+    /// Content, without its framing: at least one byte, and the last bytes of what was consumed.
+    Data(&'a [u8]),
+    /// A trailer field, after the content. Do not treat it as a field of the head (RFC 9110 §6.5.1).
+    Trailer {
+        /// The name as it came: a token.
+        name: &'a [u8],
+        /// The value without the whitespace around it.
+        value: &'a [u8],
+    },
+    /// The message is complete. Comes after every head but an interim one and one that switches protocols.
+    End,
+}
+
+/// One HTTP/1 connection as a state machine: bytes and sending calls in, events and bytes out.
+///
+/// It holds no buffer and allocates nothing: the head and its span table are the caller's, and content passes beside.
+/// The life of an exchange is drawn in `state.rs`, and told in the README.
+pub struct Connection<R: Role> {
+    pub(crate) limits: Limits,
+    pub(crate) state: State,
+    pub(crate) exchange: Exchange,
+    pub(crate) input: Input,
+    pub(crate) writing: Writing,
+    /// Bytes consumed since the connection began: what error offsets are counted from.
+    pub(crate) consumed: u64,
+    /// Empty lines skipped before this request.
+    pub(crate) skipped: u8,
+    role: PhantomData<fn() -> R>,
+}
+
+/// What is being read: one thing at a time, so one place for all.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    Head(Scan),
+    Body(Reading),
+    Failed(Error),
+}
+
+/// How the body that is being received is delimited.
+#[derive(Clone, Debug)]
+pub(crate) enum Reading {
+    /// So many bytes are still to come.
+    Length(u64),
+    /// `start`: where in the connection the body starts.
+    Chunked { decoder: chunked::Decoder, start: u64 },
+    /// Everything until the end of input; so many bytes may still come.
+    UntilClose(u64),
+}
+
+/// How the body that is being sent is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// It is not sent at all: the answer to a HEAD, a 204 or a 304. Content is swallowed.
+    Nothing,
+    /// So many bytes are still due.
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+/// What to do with a payload whose framing was written apart from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Send the payload, and then these bytes (a chunk's CR LF, or nothing).
+    Then(&'static [u8]),
+    /// Do not send the payload: this message has no body.
+    Omit,
+}
+
+impl<R: Role> Connection<R> {
+    /// A new connection: nothing received, nothing sent.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::START,
+            exchange: Exchange::NEW,
+            input: Input::Head(Scan::new()),
+            writing: Writing::Nothing,
+            consumed: 0,
+            skipped: 0,
+            role: PhantomData,
+        }
+    }
+
+    /// Bytes consumed since the connection began.
+    #[must_use]
+    pub const fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
+    /// Must the connection be closed once this exchange is over? Known at the latest when the response's head is; until then
+    /// `false` may become `true`.
+    #[must_use]
+    pub fn must_close(&self) -> bool {
+        !self.exchange.keep_alive || self.state.request == Half::Closed || self.state.response == Half::Closed
+    }
+
+    /// Asks for the connection to be closed after this exchange: the next head that is sent says so.
+    pub fn close(&mut self) {
+        self.exchange.keep_alive = false;
+    }
+
+    /// Has the connection changed to another protocol (a 101, or a 2xx to CONNECT)? `decode` then consumes nothing more; the rest
+    /// of the caller's buffer, and all that follows, belongs to the other protocol.
+    #[must_use]
+    pub fn is_switched(&self) -> bool {
+        self.state.request == Half::Switched
+    }
+
+    /// Was the received message complete, so that `decode` says nothing until [`next_message`](Self::next_message)?
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.error().is_none() && !matches!(R::reads(self.state), Half::Head | Half::Body)
+    }
+
+    /// Was the message that is being sent completed?
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        R::writes(self.state) == Half::Done
+    }
+
+    /// How the body being sent is delimited on the wire, which need not be what was asked for: chunked becomes until-close for
+    /// an HTTP/1.0 client, and a body that is not sent is `Empty`. `None` when no body is being sent.
+    #[must_use]
+    pub fn sending(&self) -> Option<BodyLength> {
+        (R::writes(self.state) == Half::Body).then_some(match self.writing {
+            Writing::Nothing => BodyLength::Empty,
+            Writing::Length(left) => BodyLength::Length(left),
+            Writing::Chunked => BodyLength::Chunked,
+            Writing::UntilClose => BodyLength::UntilClose,
+        })
+    }
+
+    /// Starts the next exchange. `false`, and nothing happens, while one of the two messages is not complete, or if the
+    /// connection must close. All that was known of the last exchange is forgotten.
+    pub fn next_message(&mut self) -> bool {
+        match self.state.after(Step::Next) {
+            Some(state) if !self.must_close() => {
+                self.state = state;
+                self.exchange = Exchange::NEW;
+                self.input = Input::Head(Scan::new());
+                self.skipped = 0;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The end of input is an input: is this a legal place for the peer to stop?
+    ///
+    /// Between messages it is, and after the message that is being answered: a server then sends its answer and closes
+    /// (half-close). A response that lasts until close ends here: `Some(Event::End)`.
+    ///
+    /// # Errors
+    /// The input ended within a message ([`Syntax::Truncated`], at the end of what was received), or the connection
+    /// had failed before.
+    pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
+        let reads = R::reads(self.state);
+        let awaited = self.awaits_head();
+        let cut = match (&self.input, reads) {
+            (Input::Failed(error), _) => return Err(*error),
+            (Input::Body(Reading::UntilClose(_) | Reading::Length(0)), Half::Body) => None,
+            (Input::Body(_), Half::Body) => Some(0),
+            (Input::Head(scan), Half::Head) if scan.started() || awaited => Some(scan.seen()),
+            _ => {
+                // A switched connection ends as its new protocol says.
+                self.exchange.keep_alive &= reads == Half::Switched;
+                return Ok(None);
+            }
+        };
+        self.exchange.keep_alive = false;
+        if let Some(seen) = cut {
+            return Err(self.fail(ErrorKind::Syntax(Syntax::Truncated), seen));
+        }
+        self.step(R::READ_END);
+        Ok(Some(Event::End))
+    }
+
+    /// The error that this connection failed with.
+    #[must_use]
+    pub const fn error(&self) -> Option<Error> {
+        match self.input {
+            Input::Failed(error) => Some(error),
+            Input::Head(_) | Input::Body(_) => None,
+        }
+    }
+
+    /// Is a head owed to us? A client that has sent a request is owed one; a server never is.
+    fn awaits_head(&self) -> bool {
+        self.state.request != Half::Head
+    }
+
+    /// Makes a step that the caller has checked to be in the table.
+    pub(crate) fn step(&mut self, step: Step) {
+        if let Some(state) = self.state.after(step) {
+            self.state = state;
+        }
+    }
+
+    /// Fails for good, at `at` bytes after what was consumed.
+    pub(crate) fn fail(&mut self, kind: ErrorKind, at: usize) -> Error {
+        self.fail_at(kind, self.consumed + at as u64)
+    }
+
+    /// Fails for good, at an offset from the start of the connection.
+    fn fail_at(&mut self, kind: ErrorKind, offset: u64) -> Error {
+        let error = Error::new(kind, offset);
+        self.input = Input::Failed(error);
+        self.exchange.keep_alive = false;
+        self.step(R::FAIL);
+        error
+    }
+
+    /// Prepares for the body that a head announced.
+    pub(crate) fn expect_body(&mut self, body: BodyLength) {
+        let reading = match body {
+            BodyLength::Empty => Reading::Length(0),
+            BodyLength::Length(length) => Reading::Length(length),
+            BodyLength::Chunked => Reading::Chunked {
+                decoder: chunked::Decoder::new(self.limits.chunked()),
+                start: self.consumed,
+            },
+            BodyLength::UntilClose => Reading::UntilClose(self.limits.max_body),
+        };
+        self.input = Input::Body(reading);
+    }
+
+    /// One event of the body at the start of `input`.
+    pub(crate) fn body<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+        let over = ErrorKind::Limit(Limit::Body);
+        let reading = match &mut self.input {
+            Input::Body(reading) => reading,
+            Input::Failed(error) => return Err(*error),
+            Input::Head(_) => return Ok((0, None)),
+        };
+        let (used, event) = match reading {
+            Reading::Length(0) => (0, Some(Event::End)),
+            Reading::Length(left) => {
+                let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
+                *left -= data.len() as u64;
+                (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
+            }
+            Reading::UntilClose(0) if !input.is_empty() => return Err(self.fail(over, 0)),
+            Reading::UntilClose(left) => {
+                let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
+                *left -= data.len() as u64;
+                (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
+            }
+            Reading::Chunked { decoder, start } => {
+                let mut used = 0;
+                loop {
+                    let (n, event) = match decoder.decode(&input[used..]) {
+                        Ok(decoded) => decoded,
+                        Err(error) => {
+                            let offset = start.saturating_add(error.offset());
+                            return Err(self.fail_at(chunked_kind(error.kind()), offset));
+                        }
+                    };
+                    used += n;
+                    break match event {
+                        // How the sender cut its content has no meaning (RFC 9112 §7.1).
+                        Some(chunked::Event::Chunk { .. }) => continue,
+                        Some(chunked::Event::Data(data)) => (used, Some(Event::Data(data))),
+                        Some(chunked::Event::Trailer { name, value }) => {
+                            (used, Some(Event::Trailer { name, value }))
+                        }
+                        Some(chunked::Event::End) => (used, Some(Event::End)),
+                        None => (used, None),
+                    };
+                }
+            }
+        };
+        self.consumed += used as u64;
+        if matches!(event, Some(Event::End)) {
+            self.step(R::READ_END);
+        }
+        Ok((used, event))
+    }
+}
+
+/// An error of the chunked coding as one of the connection.
+fn chunked_kind(kind: chunked::ErrorKind) -> ErrorKind {
+    match kind {
+        chunked::ErrorKind::BodyTooLarge => ErrorKind::Limit(Limit::Body),
+        kind => ErrorKind::Syntax(Syntax::Chunked(kind)),
+    }
+}
+
+impl<R: Role> fmt::Debug for Connection<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("state", &self.state)
+            .field("exchange", &self.exchange)
+            .field("consumed", &self.consumed)
+            .field("error", &self.error())
+            .finish_non_exhaustive()
+    }
+}

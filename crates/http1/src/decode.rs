@@ -1,0 +1,169 @@
+//! Receiving: the heads of each role. What follows a head is the same for both, and is in `connection.rs`.
+
+use crate::connection::{Client, Connection, Event, Input, Server};
+use crate::error::{Error, ErrorKind, Limit, Rule, Syntax};
+use crate::fields::Fields;
+use crate::framing::Message;
+use crate::head::{RequestHead, ResponseHead};
+use crate::message::{BodyLength, Known};
+use crate::parse::Scan;
+use crate::state::{Exchange, Half, Step};
+
+impl Connection<Server> {
+    /// Reads one event from the start of `input`.
+    ///
+    /// `Ok((n, Some(event)))`: `n` bytes are consumed; call again with the rest. `Ok((n, None))`: nothing more can be said until bytes are
+    /// appended to what remains, or, after [`Event::End`], until [`next_message`](Self::next_message). A head is
+    /// consumed whole, so the caller's buffer must hold [`max_head`](crate::Limits::max_head) bytes. `fields` is overwritten by
+    /// each head.
+    ///
+    /// # Errors
+    /// Final. The answer, if it has not begun, is still to be sent, with [`Error::status_hint`].
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a [u8],
+        fields: &'a mut Fields,
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
+        match (&self.input, self.state.request) {
+            (Input::Failed(error), _) => Err(*error),
+            (Input::Head(_), Half::Head) => self.request(input, fields),
+            (Input::Body(_), Half::Body) => self.body(input),
+            _ => Ok((0, None)),
+        }
+    }
+
+    fn request<'a>(
+        &mut self,
+        input: &'a [u8],
+        fields: &'a mut Fields,
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
+        let skipped = self.skip_empty_lines(input)?;
+        let input = &input[skipped..];
+        let Input::Head(scan) = &mut self.input else { return Ok((skipped, None)) };
+        if input == b"\r" && !scan.started() {
+            return Ok((skipped, None));
+        }
+        let read = scan.request(input, &self.limits, fields);
+        let meta = *scan.meta();
+        let length = match read {
+            Ok(Some(length)) => length,
+            Ok(None) => return Ok((skipped, None)),
+            Err((kind, at)) => {
+                self.exchange.head = meta.method == Some(Known::Head);
+                return Err(self.fail(kind, at));
+            }
+        };
+        self.exchange = Exchange {
+            version: meta.version,
+            head: meta.method == Some(Known::Head),
+            connect: meta.method == Some(Known::Connect),
+            upgrade: meta.facts.upgrade(meta.version).is_some(),
+            has_body: meta.body() != BodyLength::Empty,
+            wants_continue: meta.expects_continue(),
+            keep_alive: self.exchange.keep_alive && meta.facts.keep_alive(meta.version),
+            interim: 0,
+        };
+        self.expect_body(meta.body());
+        self.step(Step::RequestHead);
+        self.consumed += length as u64;
+        let head = RequestHead::new(&input[..length], fields.spans(), meta);
+        Ok((skipped + length, Some(Event::Request(head))))
+    }
+
+    /// RFC 9112 §2.2: a server should skip an empty line before a request line. Two, no more, and CR LF only.
+    fn skip_empty_lines(&mut self, input: &[u8]) -> Result<usize, Error> {
+        let Input::Head(scan) = &self.input else { return Ok(0) };
+        if scan.started() {
+            return Ok(0);
+        }
+        let mut skipped = 0;
+        while input[skipped..].first() == Some(&b'\r') {
+            match input.get(skipped + 1) {
+                None if self.skipped < MAX_EMPTY_LINES => break,
+                Some(b'\n') if self.skipped < MAX_EMPTY_LINES => {
+                    self.skipped += 1;
+                    skipped += 2;
+                    self.consumed += 2;
+                }
+                Some(_) if self.skipped < MAX_EMPTY_LINES => {
+                    return Err(self.fail(ErrorKind::Syntax(Syntax::LineEnd), 1));
+                }
+                _ => return Err(self.fail(ErrorKind::Syntax(Syntax::Method), 0)),
+            }
+        }
+        Ok(skipped)
+    }
+}
+
+impl Connection<Client> {
+    /// Reads one event from the start of `input`; as for a [`Server`], with responses for requests.
+    ///
+    /// Bytes that come while no request is outstanding are not consumed: a client that sees such bytes closes.
+    ///
+    /// # Errors
+    /// Final.
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a [u8],
+        fields: &'a mut Fields,
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
+        match (&self.input, self.state.response) {
+            (Input::Failed(error), _) => Err(*error),
+            (Input::Head(_), Half::Head) => self.response(input, fields),
+            (Input::Body(_), Half::Body) => self.body(input),
+            _ => Ok((0, None)),
+        }
+    }
+
+    fn response<'a>(
+        &mut self,
+        input: &'a [u8],
+        fields: &'a mut Fields,
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
+        let Input::Head(scan) = &mut self.input else { return Ok((0, None)) };
+        let read = scan.response(input, &self.limits, fields).and_then(|length| {
+            let status = scan.meta().status;
+            let tunnel = self.exchange.connect && matches!(status, 200..=299);
+            let message = Message::Response { status, bodiless: self.exchange.head || tunnel };
+            length
+                .map(|length| scan.frame(message, &self.limits).map(|()| (length, status, tunnel)))
+                .transpose()
+        });
+        let meta = *scan.meta();
+        let (length, status, tunnel) = match read {
+            Ok(Some(complete)) => complete,
+            Ok(None) => return Ok((0, None)),
+            Err((kind, at)) => return Err(self.fail(kind, at)),
+        };
+        match status {
+            101 if !self.exchange.upgrade => {
+                return Err(self.fail(ErrorKind::Rule(Rule::UnaskedUpgrade), STATUS_AT));
+            }
+            101 => self.step(Step::Switch),
+            100..=199 => {
+                if self.exchange.interim >= self.limits.max_informational {
+                    return Err(self.fail(ErrorKind::Limit(Limit::Informational), STATUS_AT));
+                }
+                self.exchange.interim += 1;
+                self.input = Input::Head(Scan::new());
+                self.step(Step::Interim);
+            }
+            _ if tunnel => self.step(Step::Switch),
+            _ => {
+                self.exchange.answered(meta.version, &meta.facts);
+                self.exchange.keep_alive &= meta.body() != BodyLength::UntilClose;
+                self.expect_body(meta.body());
+                self.step(Step::ResponseHead);
+            }
+        }
+        self.consumed += length as u64;
+        let head = ResponseHead::new(&input[..length], fields.spans(), meta);
+        Ok((length, Some(Event::Response(head))))
+    }
+}
+
+/// Empty lines skipped before a request line.
+const MAX_EMPTY_LINES: u8 = 2;
+
+/// Where the status code stands in a status line.
+const STATUS_AT: usize = 9;

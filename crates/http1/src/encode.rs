@@ -1,0 +1,532 @@
+//! Sending: heads with the framing fields that fit them, and the framing of bodies. Content passes beside.
+
+use crate::connection::{Client, Connection, Payload, Role, Server, Writing};
+use crate::error::EncodeError;
+use crate::message::{BodyLength, Method, Version};
+use crate::state::{Exchange, Half, Step};
+use crate::target;
+use alloc::vec::Vec;
+use tidewire_chunked as chunked;
+use tidewire_grammar::class::{is_field_content, is_field_vchar};
+use tidewire_grammar::{eq_ignore_case, is_token, list};
+
+/// Field lines, checked and encoded once: what a caller adds to a head, or sends as trailers.
+///
+/// A name that is no token, or a value with CR, LF, NUL or another control byte, cannot be pushed, so no head can be split by what
+/// is in one. Encode the fields that all answers share once, and send the block with each.
+///
+/// ```
+/// use tidewire_http1::FieldBlock;
+///
+/// let mut block = FieldBlock::new();
+/// block.push("Content-Type", "text/plain")?;
+/// assert!(block.push("X-Note", "a\r\nSet-Cookie: b").is_err());
+/// assert_eq!(block.as_bytes(), b"Content-Type: text/plain\r\n");
+/// # Ok::<(), tidewire_http1::EncodeError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct FieldBlock {
+    bytes: Vec<u8>,
+    close: bool,
+    upgrade: bool,
+}
+
+impl FieldBlock {
+    /// An empty block.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new(), close: false, upgrade: false }
+    }
+
+    /// A block of these fields.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), for the first field that fails.
+    pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, EncodeError> {
+        let mut block = Self::new();
+        for (name, value) in pairs {
+            block.push(name, value)?;
+        }
+        Ok(block)
+    }
+
+    /// Appends a field.
+    ///
+    /// `Connection` is the connection's to write, but its options are heard: `close` is as
+    /// [`Connection::close`], `upgrade` and `keep-alive` are written when they are true, and other options are kept.
+    /// With an `Upgrade` field the head gets `Connection: upgrade` (RFC 9110 §7.8).
+    ///
+    /// # Errors
+    /// [`EncodeError::FieldName`], [`EncodeError::FieldValue`], and [`EncodeError::FieldReserved`] for `Content-Length`,
+    /// `Transfer-Encoding` and `Host`. The block is then as it was.
+    pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), EncodeError> {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if !is_token(name) {
+            return Err(EncodeError::FieldName);
+        }
+        let edges = [value.first(), value.last()];
+        if !value.iter().all(|&b| is_field_content(b))
+            || !edges.into_iter().flatten().all(|&b| is_field_vchar(b))
+        {
+            return Err(EncodeError::FieldValue);
+        }
+        match name.len() {
+            4 if eq_ignore_case(name, b"host") => return Err(EncodeError::FieldReserved),
+            14 if eq_ignore_case(name, b"content-length") => return Err(EncodeError::FieldReserved),
+            17 if eq_ignore_case(name, b"transfer-encoding") => return Err(EncodeError::FieldReserved),
+            10 if eq_ignore_case(name, b"connection") => {
+                for option in list(value) {
+                    match option.len() {
+                        5 if eq_ignore_case(option, b"close") => self.close = true,
+                        7 if eq_ignore_case(option, b"upgrade") => {}
+                        10 if eq_ignore_case(option, b"keep-alive") => {}
+                        _ => self.line(name, option),
+                    }
+                }
+                return Ok(());
+            }
+            7 if eq_ignore_case(name, b"upgrade") => self.upgrade = true,
+            _ => {}
+        }
+        self.line(name, value);
+        Ok(())
+    }
+
+    /// The encoded lines, each with its CR LF.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Empties the block and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        (self.close, self.upgrade) = (false, false);
+    }
+
+    fn line(&mut self, name: &[u8], value: &[u8]) {
+        for part in [name, b": ", value, b"\r\n"] {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+}
+
+/// A response's head, as far as the caller decides it.
+#[derive(Clone, Copy, Debug)]
+pub struct Response<'a> {
+    status: u16,
+    reason: &'a str,
+    fields: &'a [&'a FieldBlock],
+}
+
+impl<'a> Response<'a> {
+    /// A response with that status and its registered reason phrase, or an empty one.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        Self { status, reason: reason_phrase(status), fields: &[] }
+    }
+
+    /// Another reason phrase.
+    #[must_use]
+    pub const fn with_reason(self, reason: &'a str) -> Self {
+        Self { reason, ..self }
+    }
+
+    /// The fields to send, block after block.
+    #[must_use]
+    pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
+        Self { fields, ..self }
+    }
+}
+
+/// A request's head, as far as the caller decides it. Always HTTP/1.1.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    method: &'a str,
+    target: &'a [u8],
+    host: &'a [u8],
+    fields: &'a [&'a FieldBlock],
+}
+
+impl<'a> Request<'a> {
+    /// A request; `host` is the value of the `Host` field: the authority of the target URI without userinfo.
+    #[must_use]
+    pub fn new(
+        method: &'a str,
+        target: &'a (impl AsRef<[u8]> + ?Sized),
+        host: &'a (impl AsRef<[u8]> + ?Sized),
+    ) -> Self {
+        Self { method, target: target.as_ref(), host: host.as_ref(), fields: &[] }
+    }
+
+    /// The fields to send, block after block.
+    #[must_use]
+    pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
+        Self { fields, ..self }
+    }
+}
+
+impl Connection<Server> {
+    /// Writes `100 Continue`, if the client waits for it and the answer has not begun; else it writes nothing.
+    pub fn send_continue(&mut self, out: &mut Vec<u8>) {
+        if self.exchange.wants_continue && self.state.after(Step::Interim).is_some() {
+            self.exchange.wants_continue = false;
+            out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    }
+
+    /// Writes an interim response: 102 to 199, such as `103 Early Hints`.
+    ///
+    /// # Errors
+    /// [`EncodeError::Status`] for other statuses; [`EncodeError::State`] when the answer has begun, or the client speaks HTTP/1.0, which has
+    /// none (RFC 9110 §15.2).
+    pub fn send_interim(&mut self, response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if !matches!(response.status, 102..=199) {
+            return Err(EncodeError::Status);
+        }
+        if self.exchange.version == Version::Http10 || self.state.after(Step::Interim).is_none() {
+            return Err(EncodeError::State);
+        }
+        status_line(response, out)?;
+        put_blocks(response.fields, out);
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Writes the head of the answer, with `Content-Length`, `Transfer-Encoding` and `Connection` as they must be.
+    ///
+    /// `body` is what the caller has; what goes out follows from the exchange: nothing after the head for HEAD, 204 and 304; until
+    /// close instead of chunked for HTTP/1.0. The caller sends the same body in all cases, and ends it with
+    /// [`send_end`](Self::send_end). After a 101, and after a 2xx to CONNECT, nothing more is to be sent:
+    /// the connection [`is_switched`](Self::is_switched).
+    ///
+    /// # Errors
+    /// See [`EncodeError`]; nothing was written then.
+    pub fn send_head(
+        &mut self,
+        response: &Response<'_>,
+        body: BodyLength,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let status = response.status;
+        let tunnel = self.exchange.connect && matches!(status, 200..=299);
+        if status == 101 || tunnel {
+            return self.send_switch(response, body, out);
+        }
+        if !matches!(status, 200..=999) {
+            return Err(EncodeError::Status);
+        }
+        let state = self.state.after(Step::ResponseHead).ok_or(EncodeError::State)?;
+        let (writing, framing) = response_framing(status, &self.exchange, body)?;
+        let closes = response.fields.iter().any(|block| block.close);
+        let keep_alive = self.exchange.keep_alive && !closes && writing != Writing::UntilClose;
+        status_line(response, out)?;
+        put_framing(framing, out);
+        put_connection(keep_alive, self.exchange.version, response.fields, out);
+        put_blocks(response.fields, out);
+        out.extend_from_slice(b"\r\n");
+        (self.state, self.writing, self.exchange.keep_alive) = (state, writing, keep_alive);
+        Ok(())
+    }
+
+    /// A 101, or a 2xx to CONNECT: only if the request asked for it and had no framing fields, else what was pipelined behind it
+    /// could be taken for one protocol here and for the other elsewhere.
+    fn send_switch(
+        &mut self,
+        response: &Response<'_>,
+        body: BodyLength,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let asked = if response.status == 101 { self.exchange.upgrade } else { self.exchange.connect };
+        let names_it = response.status != 101 || response.fields.iter().any(|block| block.upgrade);
+        if !asked || self.exchange.has_body || !names_it {
+            return Err(EncodeError::Upgrade);
+        }
+        if body != BodyLength::Empty {
+            return Err(EncodeError::Body);
+        }
+        let state = self.state.after(Step::Switch).ok_or(EncodeError::State)?;
+        status_line(response, out)?;
+        put_connection(true, Version::Http11, response.fields, out);
+        put_blocks(response.fields, out);
+        out.extend_from_slice(b"\r\n");
+        self.state = state;
+        Ok(())
+    }
+}
+
+impl Connection<Client> {
+    /// Writes the head of a request, with `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` as they must be. Then send the
+    /// body, if there is one, and [`send_end`](Self::send_end) in any case.
+    ///
+    /// # Errors
+    /// See [`EncodeError`]; nothing was written then.
+    pub fn send_request(
+        &mut self,
+        request: &Request<'_>,
+        body: BodyLength,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let state = self.state.after(Step::RequestHead).ok_or(EncodeError::State)?;
+        if self.error().is_some() {
+            return Err(EncodeError::State);
+        }
+        let method = Method::new(request.method);
+        if !is_token(request.method.as_bytes()) {
+            return Err(EncodeError::Method);
+        }
+        if request.target.is_empty() || !request.target.iter().all(|&b| target::is_target_byte(b)) {
+            return Err(EncodeError::Target);
+        }
+        target::form(method, request.target).map_err(|_| EncodeError::Target)?;
+        target::check_host(request.host).map_err(|_| EncodeError::Host)?;
+        let (writing, framing) = match body {
+            // RFC 9110 §8.6: a length for methods that define a meaning for content, even when there is none
+            BodyLength::Empty if matches!(method, Method::Post | Method::Put | Method::Patch) => {
+                (Writing::Length(0), BodyLength::Length(0))
+            }
+            BodyLength::Empty => (Writing::Length(0), BodyLength::Empty),
+            BodyLength::Length(length) => (Writing::Length(length), body),
+            BodyLength::Chunked => (Writing::Chunked, body),
+            // RFC 9112 §6.3: a request has no such body
+            BodyLength::UntilClose => return Err(EncodeError::Body),
+        };
+        let closes = request.fields.iter().any(|block| block.close);
+        let keep_alive = self.exchange.keep_alive && !closes;
+        for part in
+            [request.method.as_bytes(), b" ", request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]
+        {
+            out.extend_from_slice(part);
+        }
+        put_framing(framing, out);
+        put_connection(keep_alive, Version::Http11, request.fields, out);
+        put_blocks(request.fields, out);
+        out.extend_from_slice(b"\r\n");
+        let has_body = framing != BodyLength::Empty;
+        self.exchange = Exchange {
+            version: Version::Http11,
+            head: method == Method::Head,
+            connect: method == Method::Connect,
+            upgrade: request.fields.iter().any(|block| block.upgrade) && !has_body,
+            has_body,
+            wants_continue: false,
+            keep_alive,
+            interim: 0,
+        };
+        (self.state, self.writing) = (state, writing);
+        Ok(())
+    }
+}
+
+impl<R: Role> Connection<R> {
+    /// Writes content with its framing. No content, nothing written: an empty chunk would be the last one.
+    ///
+    /// # Errors
+    /// [`EncodeError::State`] if no body is due, [`EncodeError::BodyTooLong`]; nothing was written then.
+    pub fn send_data(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if let Payload::Then(tail) = self.send_data_head(data.len() as u64, out)? {
+            out.extend_from_slice(data);
+            out.extend_from_slice(tail);
+        }
+        Ok(())
+    }
+
+    /// Writes what goes before `len` bytes of content that the caller sends itself, and says what goes after: see [`Payload`].
+    ///
+    /// # Errors
+    /// As [`send_data`](Self::send_data).
+    pub fn send_data_head(&mut self, len: u64, out: &mut Vec<u8>) -> Result<Payload, EncodeError> {
+        if R::writes(self.state) != Half::Body {
+            return Err(EncodeError::State);
+        }
+        Ok(match &mut self.writing {
+            Writing::Nothing => Payload::Omit,
+            Writing::UntilClose => Payload::Then(b""),
+            Writing::Length(left) => {
+                *left = left.checked_sub(len).ok_or(EncodeError::BodyTooLong)?;
+                Payload::Then(b"")
+            }
+            Writing::Chunked => match chunked::ChunkHead::new(len) {
+                Some(head) => {
+                    head.encode_to(out);
+                    Payload::Then(b"\r\n")
+                }
+                None => Payload::Then(b""),
+            },
+        })
+    }
+
+    /// Ends the message: writes the last chunk, if the body is chunked.
+    ///
+    /// # Errors
+    /// [`EncodeError::State`] if no body is due, [`EncodeError::BodyTooShort`].
+    pub fn send_end(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.send_trailers(&FieldBlock::new(), out)
+    }
+
+    /// Ends the message with trailer fields. They are left out where the body is not chunked, which no trailers can follow.
+    ///
+    /// # Errors
+    /// As [`send_end`](Self::send_end); [`EncodeError::FieldReserved`] for `Connection` and `Upgrade`.
+    pub fn send_trailers(&mut self, trailers: &FieldBlock, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let due = R::writes(self.state) == Half::Body;
+        let state = self.state.after(R::WRITE_END).filter(|_| due).ok_or(EncodeError::State)?;
+        if trailers.close || trailers.upgrade {
+            return Err(EncodeError::FieldReserved);
+        }
+        match self.writing {
+            Writing::Length(1..) => return Err(EncodeError::BodyTooShort),
+            Writing::Chunked => {
+                out.extend_from_slice(b"0\r\n");
+                out.extend_from_slice(trailers.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+            Writing::Nothing | Writing::UntilClose | Writing::Length(0) => {}
+        }
+        self.state = state;
+        Ok(())
+    }
+}
+
+/// How a response's body goes out, and which framing field its head gets: RFC 9112 §6 from the sender's side.
+fn response_framing(
+    status: u16,
+    exchange: &Exchange,
+    body: BodyLength,
+) -> Result<(Writing, BodyLength), EncodeError> {
+    let (writing, field) = match (status, body) {
+        // RFC 9112 §6.1, RFC 9110 §8.6: neither field with 204
+        (204, BodyLength::Empty | BodyLength::Length(0)) => (Writing::Nothing, BodyLength::Empty),
+        // RFC 9110 §15.3.6: no content with 205, and its length says so
+        (205, BodyLength::Empty | BodyLength::Length(0)) => (Writing::Nothing, BodyLength::Length(0)),
+        (204 | 205, _) => return Err(EncodeError::Body),
+        // RFC 9110 §15.4.5: no content; a length would be that of the 200
+        (304, BodyLength::Length(length)) => (Writing::Nothing, BodyLength::Length(length)),
+        (304, _) => (Writing::Nothing, BodyLength::Empty),
+        (_, BodyLength::Empty) => (Writing::Length(0), BodyLength::Length(0)),
+        (_, BodyLength::Length(length)) => (Writing::Length(length), body),
+        // RFC 9112 §6.1: never to HTTP/1.0
+        (_, BodyLength::Chunked) if exchange.version == Version::Http10 => {
+            (Writing::UntilClose, BodyLength::UntilClose)
+        }
+        (_, BodyLength::Chunked) => (Writing::Chunked, body),
+        (_, BodyLength::UntilClose) => (Writing::UntilClose, body),
+    };
+    // RFC 9110 §9.3.2: the fields of the GET, and no content
+    Ok((if exchange.head { Writing::Nothing } else { writing }, field))
+}
+
+fn status_line(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    if !response.reason.bytes().all(is_field_content) {
+        return Err(EncodeError::Reason);
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    put_decimal(response.status.into(), out);
+    out.push(b' ');
+    out.extend_from_slice(response.reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+fn put_framing(body: BodyLength, out: &mut Vec<u8>) {
+    match body {
+        BodyLength::Empty | BodyLength::UntilClose => {}
+        BodyLength::Length(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            put_decimal(length, out);
+            out.extend_from_slice(b"\r\n");
+        }
+        BodyLength::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+    }
+}
+
+/// RFC 9112 §9.3, §9.6: say `close` when we close, and `keep-alive` to those that need to hear it.
+fn put_connection(keep_alive: bool, version: Version, blocks: &[&FieldBlock], out: &mut Vec<u8>) {
+    let upgrade = blocks.iter().any(|block| block.upgrade);
+    let line: &[u8] = match (keep_alive, version, upgrade) {
+        (true, Version::Http11, false) => b"",
+        (true, Version::Http11, true) => b"Connection: upgrade\r\n",
+        (true, Version::Http10, false) => b"Connection: keep-alive\r\n",
+        (true, Version::Http10, true) => b"Connection: keep-alive, upgrade\r\n",
+        (false, _, false) => b"Connection: close\r\n",
+        (false, _, true) => b"Connection: close, upgrade\r\n",
+    };
+    out.extend_from_slice(line);
+}
+
+fn put_blocks(blocks: &[&FieldBlock], out: &mut Vec<u8>) {
+    for block in blocks {
+        out.extend_from_slice(block.as_bytes());
+    }
+}
+
+fn put_decimal(mut value: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// The reason phrases of RFC 9110 §15 and of RFC 6585, 7725 and 8297.
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        103 => "Early Hints",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        _ => "",
+    }
+}

@@ -1,0 +1,215 @@
+//! What the fields of a head say about its message: its body, its connection, its wishes.
+//!
+//! Eight field names decide how bytes are divided into messages. They are recognised while a head is scanned, so that when it
+//! ends the answer to *where does this message end?* is one `match` over facts: [`body_length`].
+
+use crate::error::{ErrorKind, Rule};
+use crate::fields::Span;
+use crate::message::{BodyLength, Version};
+use crate::target::check_host;
+use tidewire_grammar::{dec_u64, eq_ignore_case, is_token, list, value_and_params};
+
+/// A message, as far as RFC 9112 §6.3 asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    Request,
+    /// `bodiless`: it answers a HEAD, or is a 2xx to a CONNECT.
+    Response {
+        status: u16,
+        bodiless: bool,
+    },
+}
+
+/// The length of a message's body: RFC 9112 §6.3, in the RFC's order, for both roles.
+///
+/// Where the RFC leaves a recipient the choice to repair, we refuse. What two recipients repair differently is how a request is
+/// smuggled past one of them.
+pub(crate) fn body_length(message: Message, version: Version, facts: &Facts) -> Result<BodyLength, Rule> {
+    match (message, facts.chunked(), facts.length()) {
+        // (1) no body follows, whatever the fields say; (2) the connection becomes a tunnel
+        (Message::Response { status: 100..=199 | 204 | 304, .. }, _, _) => Ok(BodyLength::Empty),
+        (Message::Response { bodiless: true, .. }, _, _) => Ok(BodyLength::Empty),
+        // §6.1: an HTTP/1.0 message with Transfer-Encoding has faulty framing
+        (_, true, _) if version == Version::Http10 => Err(Rule::CodingInHttp10),
+        // (3) "ought to be handled as an error"
+        (_, true, Some(_)) => Err(Rule::LengthAndCoding),
+        // (4) chunked is the last coding, and here the only one: others were refused with their field line
+        (_, true, None) => Ok(BodyLength::Chunked),
+        // (5) an invalid Content-Length was refused with its field line; (6) a valid one
+        (_, false, Some(length)) => Ok(BodyLength::Length(length)),
+        // (7) and (8)
+        (Message::Request, false, None) => Ok(BodyLength::Empty),
+        (Message::Response { .. }, false, None) => Ok(BodyLength::UntilClose),
+    }
+}
+
+/// What the framing fields of one head have said so far. It belongs to the message, and is replaced with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Facts {
+    length: u64,
+    flags: u16,
+    /// Where the values of `Content-Length` and `Expect` and the line of `Transfer-Encoding` start, for errors about them.
+    pub(crate) length_at: u16,
+    pub(crate) expect_at: u16,
+    pub(crate) coding_at: u16,
+    /// The `Host` value.
+    host: (u16, u16),
+    /// The first `Upgrade` value.
+    upgrade: (u16, u16),
+}
+
+impl Facts {
+    const LENGTH: u16 = 1;
+    const CHUNKED: u16 = 1 << 1;
+    const HOST: u16 = 1 << 2;
+    const CLOSE: u16 = 1 << 3;
+    const KEEP_ALIVE: u16 = 1 << 4;
+    const UPGRADE_OPTION: u16 = 1 << 5;
+    const UPGRADE: u16 = 1 << 6;
+    const CONTINUE: u16 = 1 << 7;
+    const OTHER_EXPECTATION: u16 = 1 << 8;
+
+    pub(crate) const NONE: Self =
+        Self { length: 0, flags: 0, length_at: 0, expect_at: 0, coding_at: 0, host: (0, 0), upgrade: (0, 0) };
+
+    const fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) const fn length(&self) -> Option<u64> {
+        if self.has(Self::LENGTH) { Some(self.length) } else { None }
+    }
+
+    /// The declared length; 0 if there is none.
+    pub(crate) const fn declared(&self) -> u64 {
+        self.length
+    }
+
+    pub(crate) const fn chunked(&self) -> bool {
+        self.has(Self::CHUNKED)
+    }
+
+    pub(crate) const fn host(&self) -> Option<(u16, u16)> {
+        if self.has(Self::HOST) { Some(self.host) } else { None }
+    }
+
+    /// `Upgrade`, if the `Connection` field vouches for it (RFC 9110 §7.8) in an HTTP/1.1 message.
+    pub(crate) fn upgrade(&self, version: Version) -> Option<(u16, u16)> {
+        let offered = self.has(Self::UPGRADE) && self.has(Self::UPGRADE_OPTION) && version == Version::Http11;
+        offered.then_some(self.upgrade)
+    }
+
+    /// RFC 9112 §9.3: does the connection outlive this message?
+    pub(crate) fn keep_alive(&self, version: Version) -> bool {
+        !self.has(Self::CLOSE) && (version == Version::Http11 || self.has(Self::KEEP_ALIVE))
+    }
+
+    /// `Expect: 100-continue`. An HTTP/1.0 client cannot mean it (RFC 9110 §10.1.1).
+    pub(crate) fn expects_continue(&self, version: Version) -> bool {
+        self.has(Self::CONTINUE) && version == Version::Http11
+    }
+
+    /// Learns from one field line, if its name is one that frames; `Err` holds the offset from the start of the head.
+    #[inline]
+    pub(crate) fn note(&mut self, head: &[u8], span: Span) -> Result<(), (ErrorKind, usize)> {
+        let name = span.name(head);
+        // A name of any other length is none of ours: most are dismissed here.
+        let known = match name.len() {
+            4 if eq_ignore_case(name, b"host") => Self::note_host,
+            6 if eq_ignore_case(name, b"expect") => Self::note_expect,
+            7 if eq_ignore_case(name, b"upgrade") => Self::note_upgrade,
+            10 if eq_ignore_case(name, b"connection") => Self::note_connection,
+            14 if eq_ignore_case(name, b"content-length") => Self::note_length,
+            17 if eq_ignore_case(name, b"transfer-encoding") => Self::note_coding,
+            _ => return Ok(()),
+        };
+        known(self, span.value(head), span).map_err(|(rule, at)| (ErrorKind::Rule(rule), at))
+    }
+
+    /// RFC 9112 §3.2.
+    fn note_host(&mut self, value: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        if self.has(Self::HOST) {
+            return Err((Rule::HostRepeated, span.name.into()));
+        }
+        check_host(value).map_err(|at| (Rule::HostInvalid, usize::from(span.value) + at))?;
+        self.flags |= Self::HOST;
+        self.host = (span.value, span.end);
+        Ok(())
+    }
+
+    /// RFC 9110 §8.6, RFC 9112 §6.3 (5). A list of equal lengths may be repaired; we do not.
+    fn note_length(&mut self, value: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        if self.has(Self::LENGTH) {
+            return Err((Rule::LengthRepeated, span.name.into()));
+        }
+        self.length =
+            dec_u64(value).map_err(|e| (Rule::LengthInvalid, usize::from(span.value) + e.offset()))?;
+        self.length_at = span.value;
+        self.flags |= Self::LENGTH;
+        Ok(())
+    }
+
+    /// RFC 9112 §6.1: exactly `chunked`, in exactly one line.
+    fn note_coding(&mut self, value: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        if self.has(Self::CHUNKED) {
+            return Err((Rule::CodingRepeated, span.name.into()));
+        }
+        if !eq_ignore_case(value, b"chunked") {
+            return Err((unusable_coding(value), span.value.into()));
+        }
+        self.coding_at = span.name;
+        self.flags |= Self::CHUNKED;
+        Ok(())
+    }
+
+    /// RFC 9110 §7.6.1. Several lines are one list.
+    fn note_connection(&mut self, value: &[u8], _: Span) -> Result<(), (Rule, usize)> {
+        for option in list(value) {
+            self.flags |= match option.len() {
+                5 if eq_ignore_case(option, b"close") => Self::CLOSE,
+                7 if eq_ignore_case(option, b"upgrade") => Self::UPGRADE_OPTION,
+                10 if eq_ignore_case(option, b"keep-alive") => Self::KEEP_ALIVE,
+                _ => 0,
+            };
+        }
+        Ok(())
+    }
+
+    fn note_upgrade(&mut self, _: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        if !self.has(Self::UPGRADE) {
+            self.upgrade = (span.value, span.end);
+            self.flags |= Self::UPGRADE;
+        }
+        Ok(())
+    }
+
+    /// RFC 9110 §10.1.1. Whether an unknown expectation matters depends on the version and the role, so it is only noted here.
+    fn note_expect(&mut self, value: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        if eq_ignore_case(value, b"100-continue") {
+            self.flags |= Self::CONTINUE;
+        } else {
+            self.flags |= Self::OTHER_EXPECTATION;
+            self.expect_at = span.value;
+        }
+        Ok(())
+    }
+
+    /// Was something else expected than `100-continue`, in a version where it counts?
+    pub(crate) fn expects_the_impossible(&self, version: Version) -> bool {
+        self.has(Self::OTHER_EXPECTATION) && version == Version::Http11
+    }
+}
+
+/// Which rule a `Transfer-Encoding` other than `chunked` breaks. A coding that we do not know is 501 (RFC 9112 §6.1), but `chunked`
+/// that is not last or comes twice leaves no way to find the end, for anyone: 400 (§6.3 (4)).
+fn unusable_coding(value: &[u8]) -> Rule {
+    let names = || list(value).map(|coding| value_and_params(coding).0);
+    let chunked = names().filter(|name| eq_ignore_case(name, b"chunked")).count();
+    let last = names().last().unwrap_or_default();
+    let well_formed = names().all(is_token) && !last.is_empty();
+    if well_formed && (chunked == 0 || chunked == 1 && eq_ignore_case(last, b"chunked")) {
+        Rule::CodingUnknown
+    } else {
+        Rule::CodingInvalid
+    }
+}

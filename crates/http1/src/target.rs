@@ -1,0 +1,225 @@
+//! Request targets and hosts (RFC 9112 §3.2, RFC 3986 §3.2.2).
+
+use crate::message::{Method, TargetForm};
+use tidewire_grammar::class::{is_digit, is_hexdig};
+
+/// May `b` stand in a request target? Visible ASCII without `"`, `#`, `<` and `>`.
+///
+/// RFC 3986 would also leave out ``\ ^ ` { | }``, but the WHATWG URL standard lets browsers send them raw in a query, and a server
+/// that refuses them breaks pages. A fragment is never sent, so `#` is an error and not data.
+pub(crate) const fn is_target_byte(b: u8) -> bool {
+    matches!(b, 0x21..=0x7E) && !matches!(b, b'"' | b'#' | b'<' | b'>')
+}
+
+/// The form of `target`, which is known to be made of target bytes; `Err` holds the index of the byte that fits no form
+/// which the method allows.
+pub(crate) fn form(method: Method<'_>, target: &[u8]) -> Result<TargetForm, usize> {
+    match (method, target) {
+        // RFC 9112 §3.2.3: only CONNECT, and CONNECT nothing else.
+        (Method::Connect, _) => authority_form(target).map(|()| TargetForm::Authority),
+        (_, [b'/', ..]) => Ok(TargetForm::Origin),
+        // RFC 9112 §3.2.4: only for a server-wide OPTIONS.
+        (Method::Options, [b'*']) => Ok(TargetForm::Asterisk),
+        _ => {
+            let (start, end) = authority_span(target)?;
+            check_host(&target[start..end]).map_err(|at| start + at)?;
+            // RFC 9110 §4.2.1: an http URI with an empty host is invalid.
+            if start == end || target[start] == b':' { Err(start) } else { Ok(TargetForm::Absolute) }
+        }
+    }
+}
+
+/// The authority of a target in absolute form.
+pub(crate) fn authority(target: &[u8]) -> Option<&[u8]> {
+    let (start, end) = authority_span(target).ok()?;
+    Some(&target[start..end])
+}
+
+/// Path and query of a target.
+pub(crate) fn path_and_query(form: TargetForm, target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let local = match form {
+        TargetForm::Origin | TargetForm::Asterisk => target,
+        TargetForm::Authority => &[],
+        TargetForm::Absolute => authority_span(target).map_or(&[][..], |(_, end)| &target[end..]),
+    };
+    let (path, query) = match local.iter().position(|&b| b == b'?') {
+        Some(at) => (&local[..at], Some(&local[at + 1..])),
+        None => (local, None),
+    };
+    // RFC 9110 §4.2.3: an empty path of an http URI is the same as "/".
+    (if path.is_empty() && form == TargetForm::Absolute { b"/" } else { path }, query)
+}
+
+/// Is `value` a `uri-host [ ":" port ]` (RFC 9110 §7.2)? `Err` holds the index of the first byte that breaks it. An empty host is
+/// in the grammar.
+pub(crate) fn check_host(value: &[u8]) -> Result<(), usize> {
+    let end = if value.first() == Some(&b'[') {
+        let close = value.iter().position(|&b| b == b']').ok_or(value.len())?;
+        if let Some(at) = value[1..close].iter().position(|&b| !is_ip_literal_byte(b)) {
+            return Err(1 + at);
+        }
+        if close == 1 {
+            return Err(1);
+        }
+        close + 1
+    } else {
+        reg_name_len(value)?
+    };
+    match value[end..].split_first() {
+        None => Ok(()),
+        Some((b':', port)) => port.iter().position(|&b| !is_digit(b)).map_or(Ok(()), |at| Err(end + 1 + at)),
+        Some(_) => Err(end),
+    }
+}
+
+/// `uri-host ":" port`, where neither may be empty (RFC 9110 §9.3.6).
+fn authority_form(target: &[u8]) -> Result<(), usize> {
+    check_host(target)?;
+    let port = target.iter().rev().take_while(|&&b| is_digit(b)).count();
+    let colon = target.len() - port;
+    if port == 0 || colon < 2 || target[colon - 1] != b':' { Err(target.len()) } else { Ok(()) }
+}
+
+/// Start and end of the authority in `scheme "://" authority [ path ] [ "?" query ]`.
+fn authority_span(target: &[u8]) -> Result<(usize, usize), usize> {
+    let scheme = target
+        .iter()
+        .position(|&b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')))
+        .unwrap_or(target.len());
+    if !target.first().is_some_and(u8::is_ascii_alphabetic) {
+        return Err(0);
+    }
+    for (i, expected) in b"://".iter().enumerate() {
+        if target.get(scheme + i) != Some(expected) {
+            return Err(scheme + i);
+        }
+    }
+    let start = scheme + 3;
+    let len = target[start..].iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(target.len() - start);
+    Ok((start, start + len))
+}
+
+/// Length of the *reg-name* at the start (RFC 3986 §3.2.2), which covers IPv4 addresses too.
+fn reg_name_len(value: &[u8]) -> Result<usize, usize> {
+    let mut i = 0;
+    while let Some(&b) = value.get(i) {
+        if REG_NAME[usize::from(b)] {
+            i += 1;
+        } else if b == b'%' {
+            for at in [i + 1, i + 2] {
+                if !value.get(at).is_some_and(|&b| is_hexdig(b)) {
+                    return Err(at);
+                }
+            }
+            i += 3;
+        } else {
+            break;
+        }
+    }
+    Ok(i)
+}
+
+/// What stands between the brackets of an IPv6 or IPvFuture literal; which of the two, and whether it is one, the user of the
+/// address finds out.
+const fn is_ip_literal_byte(b: u8) -> bool {
+    REG_NAME[b as usize] || b == b':'
+}
+
+/// *unreserved* and *sub-delims* of RFC 3986.
+const REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = (b as u8).is_ascii_alphanumeric()
+            || matches!(
+                b as u8,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+            );
+        b += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_go_with_methods() {
+        let origin = |m, t: &str| form(m, t.as_bytes());
+        assert_eq!(origin(Method::Get, "/a?b"), Ok(TargetForm::Origin));
+        assert_eq!(origin(Method::Get, "http://a.b:80/c"), Ok(TargetForm::Absolute));
+        assert_eq!(origin(Method::Get, "http://[::1]?q"), Ok(TargetForm::Absolute));
+        assert_eq!(origin(Method::Options, "*"), Ok(TargetForm::Asterisk));
+        assert_eq!(origin(Method::Connect, "a.b:80"), Ok(TargetForm::Authority));
+        assert_eq!(origin(Method::Connect, "[::1]:80"), Ok(TargetForm::Authority));
+        for (method, target, at) in [
+            (Method::Get, "*", 0),
+            (Method::Options, "**", 0),
+            (Method::Get, "a.b:80", 4),
+            (Method::Get, "a/b", 1),
+            (Method::Get, "http:/a", 6),
+            (Method::Get, "http://", 7),
+            (Method::Get, "http:///a", 7),
+            (Method::Get, "http://:80/", 7),
+            (Method::Get, "http://u@h/", 8),
+            (Method::Get, "1http://h/", 0),
+            (Method::Connect, "/a", 0),
+            (Method::Connect, "a.b", 3),
+            (Method::Connect, "a.b:", 4),
+            (Method::Connect, ":80", 3),
+            (Method::Connect, "http://a:80", 5),
+        ] {
+            assert_eq!(origin(method, target), Err(at), "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for good in
+            ["", "a", "a.b:80", "a:", "127.0.0.1", "[::1]", "[::1]:8080", "[v1.x]", "a%20b", "a_b", ":80"]
+        {
+            assert_eq!(check_host(good.as_bytes()), Ok(()), "{good:?}");
+        }
+        for (bad, at) in [
+            ("a b", 1),
+            ("a/b", 1),
+            ("u@h", 1),
+            ("a:b", 2),
+            ("a:80:80", 4),
+            ("[::1", 4),
+            ("[]", 1),
+            ("[::1]x", 5),
+            ("[/]", 1),
+            ("a%2", 3),
+            ("a%zz", 2),
+            ("caf\u{e9}", 3),
+        ] {
+            assert_eq!(check_host(bad.as_bytes()), Err(at), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn path_and_query_of_each_form() {
+        let split = |m, t: &'static str| path_and_query(form(m, t.as_bytes()).unwrap(), t.as_bytes());
+        assert_eq!(split(Method::Get, "/a/b?c?d"), (b"/a/b".as_slice(), Some(b"c?d".as_slice())));
+        assert_eq!(split(Method::Get, "/?"), (b"/".as_slice(), Some(b"".as_slice())));
+        assert_eq!(split(Method::Get, "http://h/x"), (b"/x".as_slice(), None));
+        assert_eq!(split(Method::Get, "http://h?x"), (b"/".as_slice(), Some(b"x".as_slice())));
+        assert_eq!(split(Method::Options, "*"), (b"*".as_slice(), None));
+        assert_eq!(split(Method::Connect, "h:1"), (b"".as_slice(), None));
+    }
+}

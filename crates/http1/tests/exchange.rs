@@ -1,0 +1,91 @@
+//! Whole exchanges, in both roles.
+
+use tidewire_http1::*;
+
+/// Everything a server says about `input`, one line an event, until it is paused or fails.
+fn events(connection: &mut Connection<Server>, input: &mut Vec<u8>) -> Vec<String> {
+    let (mut fields, mut log) = (Fields::new(), Vec::new());
+    loop {
+        match connection.decode(input, &mut fields) {
+            Ok((used, event)) => {
+                let more = event.is_some();
+                match event {
+                    Some(Event::Request(head)) => {
+                        log.push(format!("{} {}", head.method(), head.target().escape_ascii()))
+                    }
+                    Some(Event::Data(data)) => log.push(format!("data {}", data.escape_ascii())),
+                    Some(Event::Trailer { name, value }) => {
+                        log.push(format!("trailer {}={}", name.escape_ascii(), value.escape_ascii()));
+                    }
+                    Some(Event::End) => log.push("end".into()),
+                    Some(Event::Response(_)) => unreachable!("a server gets no responses"),
+                    None => {}
+                }
+                input.drain(..used);
+                if !more {
+                    return log;
+                }
+            }
+            Err(error) => {
+                log.push(format!("{} {error}", error.status_hint()));
+                return log;
+            }
+        }
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_one_by_one() {
+    let mut input =
+        b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhiX"
+            .to_vec();
+    let mut server = Connection::<Server>::new(Limits::new());
+    let mut out = Vec::new();
+    assert_eq!(events(&mut server, &mut input), ["HEAD /a", "end"]);
+    assert!(!server.next_message());
+    server.send_head(&Response::new(200), BodyLength::Length(5), &mut out).unwrap();
+    server.send_data(b"hello", &mut out).unwrap();
+    server.send_end(&mut out).unwrap();
+    assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    assert!(server.next_message());
+    assert_eq!(events(&mut server, &mut input), ["POST /b", "data hi", "end"]);
+    server.send_head(&Response::new(204), BodyLength::Empty, &mut out).unwrap();
+    server.send_end(&mut out).unwrap();
+    assert!(server.next_message());
+    assert_eq!(events(&mut server, &mut input), [] as [&str; 0]);
+    assert!(server.finish().is_err());
+    out.clear();
+    server.send_head(&Response::new(400), BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(out, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    server.send_end(&mut out).unwrap();
+    assert!(server.must_close());
+}
+
+#[test]
+fn a_client_reads_what_a_server_writes() {
+    let mut client = Connection::<Client>::new(Limits::new());
+    let mut server = Connection::<Server>::new(Limits::new());
+    let (mut up, mut down, mut fields) = (Vec::new(), Vec::new(), Fields::new());
+    client.send_request(&Request::new("POST", "/", "h"), BodyLength::Length(2), &mut up).unwrap();
+    client.send_data(b"hi", &mut up).unwrap();
+    client.send_end(&mut up).unwrap();
+    assert_eq!(up, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
+    assert_eq!(events(&mut server, &mut up), ["POST /", "data hi", "end"]);
+    server.send_head(&Response::new(200), BodyLength::Length(3), &mut down).unwrap();
+    server.send_data(b"yes", &mut down).unwrap();
+    server.send_end(&mut down).unwrap();
+    let (used, event) = client.decode(&down, &mut fields).unwrap();
+    let Some(Event::Response(head)) = event else { panic!("no response") };
+    assert_eq!((head.status(), head.reason(), head.body()), (200, b"OK".as_slice(), BodyLength::Length(3)));
+    down.drain(..used);
+    let (used, event) = client.decode(&down, &mut fields).unwrap();
+    assert!(matches!(event, Some(Event::Data(b"yes"))));
+    down.drain(..used);
+    assert!(matches!(client.decode(&down, &mut fields), Ok((0, Some(Event::End)))));
+    assert!(client.next_message() && server.next_message());
+}
+
+#[test]
+fn a_connection_is_small_and_holds_no_heap() {
+    assert!(size_of::<Connection<Server>>() <= 128, "{}", size_of::<Connection<Server>>());
+}
