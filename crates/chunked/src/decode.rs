@@ -170,7 +170,7 @@ impl Decoder {
             if self.size > self.body_left {
                 return Err(ErrorKind::BodyTooLarge);
             }
-        } else if next.is_overhead() {
+        } else if next.is_overhead() || self.state == State::TrailerLf {
             self.overhead_left = self.overhead_left.checked_sub(1).ok_or(ErrorKind::Overhead)?;
             if next == State::TrailerName && line.is_empty() {
                 self.trailers_left = self.trailers_left.checked_sub(1).ok_or(ErrorKind::TooManyTrailers)?;

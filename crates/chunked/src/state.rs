@@ -135,7 +135,7 @@ impl State {
     }
 
     /// Whether a byte that leads to this state is paid from [`Limits::max_overhead`](crate::Limits::max_overhead): all
-    /// of an extension, and all of a trailer line with its CRLF.
+    /// of an extension, and all of a trailer line with its CR. (Its LF is paid too: it leaves `TrailerLf`.)
     #[inline]
     pub(crate) const fn is_overhead(self) -> bool {
         use State::*;

@@ -8,4 +8,4 @@ mod subject;
 pub mod vectors;
 
 pub use rng::Rng;
-pub use subject::{Event, Failure, Outcome, Subject};
+pub use subject::{Event, Failure, Outcome, Subject, show};

@@ -127,7 +127,7 @@ impl fmt::Debug for Outcome {
 
 /// Bytes as a quoted text: printable ASCII as it is, the rest escaped. Over 96 bytes: the length and a hash, so that
 /// a log of a large body stays readable and still tells every byte apart.
-pub(crate) fn show(bytes: &[u8]) -> String {
+pub fn show(bytes: &[u8]) -> String {
     if bytes.len() <= 96 {
         return format!("\"{}\"", bytes.escape_ascii());
     }
