@@ -5,3 +5,24 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+mod channel;
+mod channels;
+mod cursor;
+mod cursors;
+mod error;
+mod keys;
+mod limits;
+mod log;
+mod read;
+mod waiters;
+
+pub use channel::{Appended, Channel};
+pub use channels::Channels;
+pub use cursor::{Cursor, Epoch, Since};
+pub use cursors::Cursors;
+pub use error::{CursorError, CursorErrorKind, Refused, RefusedKind, WaitError};
+pub use limits::{ChannelsLimits, Limits, Retention};
+pub use log::{Log, Stats};
+pub use read::{Budget, Continuity, Entries, Entry, Read, ResetReason};
+pub use waiters::{WaitKey, Woken};

@@ -1,0 +1,190 @@
+//! A channel: a log, and those who wait for its next message.
+//!
+//! ```text
+//!                    ┌──────────── read(since) ◄─────────────┐
+//!                    ▼                                       │
+//!   reader ──► messages after its cursor? ── yes ──► deliver │ move the cursor on
+//!                    │ no                                    │
+//!                    ▼                                       │
+//!              wait(cursor, W) ── already more ──► Ready ────┤
+//!                    │ registered                            │
+//!                    └─── append hands W back ──► wake W ────┘
+//! ```
+//!
+//! A reader waits *at a cursor*. If a message came between its read and its wait, the wait is refused and the reader reads again: the
+//! message that falls between replay and going live, which other servers lose, has no place to fall into.
+
+use crate::cursor::{Cursor, Epoch, Since};
+use crate::error::{Refused, RefusedKind, WaitError};
+use crate::keys::Keys;
+use crate::limits::{Limits, Retention};
+use crate::log::Log;
+use crate::read::{Budget, Read};
+use crate::waiters::{WaitKey, Waiters, Woken};
+
+/// A [`Log`] of messages `T` with waiters `W` (a `Waker`, a channel's sender, the index of a worker: whatever the owner wakes
+/// with), idempotency keys and limits.
+///
+/// It is made to be put under a lock of the owner's, and never calls out while it is held: [`append`](Channel::append) hands
+/// the waiters back, to be woken when the lock is gone.
+#[derive(Debug)]
+pub struct Channel<T, W> {
+    log: Log<T>,
+    waiters: Waiters<W>,
+    keys: Keys,
+    limits: Limits,
+    last_activity_ms: u64,
+}
+
+/// What became of a publish with an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The message was appended; the position after it.
+    New(Cursor),
+    /// A message with this key had been appended before; the position after that one, which may have been evicted since.
+    Duplicate(Cursor),
+}
+
+impl Appended {
+    /// The position after the message that the key stands for.
+    pub const fn cursor(self) -> Cursor {
+        match self {
+            Self::New(cursor) | Self::Duplicate(cursor) => cursor,
+        }
+    }
+}
+
+impl<T, W> Channel<T, W> {
+    /// An empty channel. It allocates nothing until it is used.
+    pub const fn new(epoch: Epoch, retention: Retention, limits: Limits) -> Self {
+        Self::from_log(Log::new(epoch, retention), limits)
+    }
+
+    /// A channel over a log that exists already.
+    pub const fn from_log(log: Log<T>, limits: Limits) -> Self {
+        Self { log, waiters: Waiters::new(), keys: Keys::new(), limits, last_activity_ms: 0 }
+    }
+
+    /// Appends a message: the position after it, and who waited for it.
+    ///
+    /// # Errors
+    /// [`RefusedKind::MessageTooLarge`] if `size` is over [`Limits::max_message`].
+    pub fn append(&mut self, now_ms: u64, size: usize, value: T) -> Result<(Cursor, Woken<W>), Refused> {
+        if size > self.limits.max_message {
+            return Err(Refused::new(RefusedKind::MessageTooLarge, self.limits.max_message));
+        }
+        self.touch(now_ms);
+        Ok((self.log.append(now_ms, size, value), self.waiters.wake()))
+    }
+
+    /// Appends a message unless one with the same key was appended within the window of
+    /// [`Limits::max_keys`] and [`Limits::key_age_ms`]. A publisher that has no answer sends the same again.
+    ///
+    /// Whether a duplicate says the same as the first is not looked at; [`Log::get`] finds the first for those who want to compare.
+    ///
+    /// # Errors
+    /// As [`append`](Channel::append), and [`RefusedKind::KeyTooLong`] if the key is over [`Limits::max_key`].
+    pub fn append_once(
+        &mut self,
+        now_ms: u64,
+        key: &[u8],
+        size: usize,
+        value: T,
+    ) -> Result<(Appended, Woken<W>), Refused> {
+        if key.len() > self.limits.max_key {
+            return Err(Refused::new(RefusedKind::KeyTooLong, self.limits.max_key));
+        }
+        self.keys.expire(now_ms, &self.limits);
+        if let Some(seq) = self.keys.get(key) {
+            self.touch(now_ms);
+            return Ok((Appended::Duplicate(Cursor::new(self.log.epoch(), seq)), Woken::none()));
+        }
+        let (cursor, woken) = self.append(now_ms, size, value)?;
+        self.keys.insert(now_ms, key, cursor.seq(), &self.limits);
+        Ok((Appended::New(cursor), woken))
+    }
+
+    /// Reads on from `since`: [`Log::read`].
+    pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
+        self.log.read(since, budget)
+    }
+
+    /// Registers a waiter that has read everything up to `after`; the next append hands it back, once.
+    ///
+    /// # Errors
+    /// [`WaitError::Ready`] if `after` is not the head: there is something to read, or to tell, already.
+    /// [`WaitError::Full`] at [`Limits::max_waiters`]. Both return the waiter.
+    pub fn wait(&mut self, after: Cursor, waiter: W) -> Result<WaitKey, WaitError<W>> {
+        if after != self.log.head() {
+            return Err(WaitError::Ready(waiter));
+        }
+        if self.waiters.len() >= self.limits.max_waiters {
+            return Err(WaitError::Full(waiter));
+        }
+        Ok(self.waiters.add(waiter))
+    }
+
+    /// Takes a waiter back: its reader left, or its time is up. `None` if a message has woken it already.
+    ///
+    /// A poll whose time is up calls this first and looks at the answer: `None` means that there *is* a message, so it reads instead
+    /// of answering that there was none.
+    pub fn cancel(&mut self, key: WaitKey) -> Option<W> {
+        self.waiters.remove(key)
+    }
+
+    /// Takes all waiters, as an append does, without a message: to tell them that the channel closes.
+    pub fn wake_all(&mut self) -> Woken<W> {
+        self.waiters.wake()
+    }
+
+    /// Evicts what is too old, messages and keys; returns how many messages went. [`Log::expire`] says how time is taken.
+    pub fn expire(&mut self, now_ms: u64) -> usize {
+        self.keys.expire(now_ms, &self.limits);
+        self.log.expire(now_ms)
+    }
+
+    /// Notes that the channel is in use. Appends do so themselves; readers are the owner's to note.
+    pub fn touch(&mut self, now_ms: u64) {
+        self.last_activity_ms = self.last_activity_ms.max(now_ms);
+    }
+
+    /// The latest time at which the channel was in use, in milliseconds of the caller's clock.
+    pub const fn last_activity_ms(&self) -> u64 {
+        self.last_activity_ms
+    }
+
+    /// Whether nothing is lost if the channel is freed: no waiters, no messages, no keys, and [`Limits::idle_ms`] of silence.
+    ///
+    /// Call [`expire`](Channel::expire) first. A reader that comes back later finds a channel of another epoch, and is told so.
+    pub fn is_idle(&self, now_ms: u64) -> bool {
+        self.waiters.len() == 0
+            && self.log.is_empty()
+            && self.keys.len() == 0
+            && now_ms.saturating_sub(self.last_activity_ms) >= self.limits.idle_ms
+    }
+
+    /// The number of waiters.
+    pub fn waiters(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// The number of idempotency keys remembered.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The log.
+    pub const fn log(&self) -> &Log<T> {
+        &self.log
+    }
+
+    /// The log, to clear it, skip in it or change what it keeps. Wake the waiters afterwards if its head has moved.
+    pub const fn log_mut(&mut self) -> &mut Log<T> {
+        &mut self.log
+    }
+
+    /// What is allowed.
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+}

@@ -1,0 +1,307 @@
+//! A position in a log, and its text.
+//!
+//! ```text
+//!   1kq9f3hx2vz0c - 4711
+//!   └── epoch ──┘   └ sequence number, decimal: the last message that the reader has
+//!    base 36
+//! ```
+//!
+//! There is no clock in it: clocks step back, and two messages share a millisecond. The epoch says *which* log is meant, since a
+//! log that is created anew counts from 1 again and `4711` would point at a stranger. One cursor has one spelling: no
+//! leading zeros, lower case only. So texts can be compared, used as `ETag` and as SSE `id`.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::error::{CursorError, CursorErrorKind};
+
+/// Which log: a number drawn by the owner whenever a log is created, so that cursors of an earlier log are recognised.
+///
+/// Draw it at random, or count it in durable storage. The library has no source of either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// The epoch with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for Epoch {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// A position in one log: everything up to and including message `seq` has been read.
+///
+/// Reading "since" a cursor is exclusive: the next message is `seq + 1`. A log counts from 1, so `seq` 0 is the position
+/// before the first message. Cursors have no order: those of two epochs cannot be compared.
+///
+/// Its text ([`Display`](fmt::Display), [`FromStr`]) has the bytes `[0-9a-z-]` only and is at most [`Cursor::MAX_LEN`] long: it needs no
+/// escaping in a URL, a header field, an SSE `id` or JSON.
+///
+/// ```
+/// use tidewire_channel::{Cursor, Epoch};
+///
+/// let cursor = Cursor::new(Epoch::new(35), 4711);
+/// assert_eq!(cursor.to_string(), "z-4711");
+/// assert_eq!("z-4711".parse(), Ok(cursor));
+/// assert!("z-04711".parse::<Cursor>().is_err()); // one spelling only
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cursor {
+    epoch: Epoch,
+    seq: u64,
+}
+
+impl Cursor {
+    /// The length of the longest text: 13 digits of base 36, the hyphen, 20 decimal digits.
+    pub const MAX_LEN: usize = 34;
+
+    /// The position after message `seq` of the log `epoch`.
+    pub const fn new(epoch: Epoch, seq: u64) -> Self {
+        Self { epoch, seq }
+    }
+
+    /// Which log.
+    pub const fn epoch(self) -> Epoch {
+        self.epoch
+    }
+
+    /// The number of the last message read; 0 before the first.
+    pub const fn seq(self) -> u64 {
+        self.seq
+    }
+
+    /// Parses the text of a cursor.
+    ///
+    /// # Errors
+    /// Anything but the one spelling that [`Display`](fmt::Display) writes; the offset is that of the first byte that is wrong.
+    pub const fn parse(text: &[u8]) -> Result<Self, CursorError> {
+        let (epoch, at) = match number(text, 0, 36) {
+            Ok(parsed) => parsed,
+            Err(error) => return Err(error),
+        };
+        if at == text.len() {
+            return Err(CursorError::new(CursorErrorKind::Truncated, at));
+        }
+        if text[at] != b'-' {
+            return Err(CursorError::new(CursorErrorKind::UnexpectedByte, at));
+        }
+        let (seq, at) = match number(text, at + 1, 10) {
+            Ok(parsed) => parsed,
+            Err(error) => return Err(error),
+        };
+        if at != text.len() {
+            return Err(CursorError::new(CursorErrorKind::UnexpectedByte, at));
+        }
+        Ok(Self { epoch: Epoch(epoch), seq })
+    }
+}
+
+/// One number of `base` from `start` on: its value, and the index of the first byte after it.
+const fn number(text: &[u8], start: usize, base: u64) -> Result<(u64, usize), CursorError> {
+    let mut value: u64 = 0;
+    let mut at = start;
+    while at < text.len() {
+        let digit = match text[at] {
+            byte @ b'0'..=b'9' => (byte - b'0') as u64,
+            byte @ b'a'..=b'z' => (byte - b'a') as u64 + 10,
+            _ => break,
+        };
+        if digit >= base {
+            break;
+        }
+        if at == start + 1 && text[start] == b'0' {
+            return Err(CursorError::new(CursorErrorKind::LeadingZero, start));
+        }
+        value = match value.checked_mul(base) {
+            Some(shifted) => match shifted.checked_add(digit) {
+                Some(sum) => sum,
+                None => return Err(CursorError::new(CursorErrorKind::Overflow, at)),
+            },
+            None => return Err(CursorError::new(CursorErrorKind::Overflow, at)),
+        };
+        at += 1;
+    }
+    if at > start {
+        Ok((value, at))
+    } else if at == text.len() {
+        Err(CursorError::new(CursorErrorKind::Truncated, at))
+    } else {
+        Err(CursorError::new(CursorErrorKind::UnexpectedByte, at))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut buffer = [0; Self::MAX_LEN];
+        f.pad(self.write(&mut buffer))
+    }
+}
+
+impl Cursor {
+    /// Writes the text from the end of the buffer towards its front, last digit first.
+    pub(crate) fn write(self, buffer: &mut [u8; Self::MAX_LEN]) -> &str {
+        let at = digits(buffer, Self::MAX_LEN, self.seq, 10) - 1;
+        buffer[at] = b'-';
+        let at = digits(buffer, at, self.epoch.0, 36);
+        core::str::from_utf8(&buffer[at..]).expect("only digits, letters and the hyphen were written")
+    }
+}
+
+/// Writes `value` so that it ends before `end`; returns where it starts.
+fn digits(buffer: &mut [u8; Cursor::MAX_LEN], end: usize, mut value: u64, base: u64) -> usize {
+    let mut at = end;
+    loop {
+        at -= 1;
+        buffer[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(value % base) as usize];
+        value /= base;
+        if value == 0 {
+            return at;
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+/// Where a reader wants to start.
+///
+/// Its text is `earliest`, `now` or a cursor. No cursor can be mistaken for one of the words: a cursor has a hyphen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Since {
+    /// From the earliest message that is still kept.
+    Earliest,
+    /// From now on: only messages that are yet to come.
+    Now,
+    /// After the last message that the reader has.
+    After(Cursor),
+}
+
+impl Since {
+    /// Parses `earliest`, `now` or a cursor.
+    ///
+    /// # Errors
+    /// As [`Cursor::parse`].
+    pub const fn parse(text: &[u8]) -> Result<Self, CursorError> {
+        match text {
+            b"earliest" => Ok(Self::Earliest),
+            b"now" => Ok(Self::Now),
+            _ => match Cursor::parse(text) {
+                Ok(cursor) => Ok(Self::After(cursor)),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+impl From<Cursor> for Since {
+    fn from(cursor: Cursor) -> Self {
+        Self::After(cursor)
+    }
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Earliest => f.pad("earliest"),
+            Self::Now => f.pad("now"),
+            Self::After(cursor) => cursor.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use proptest::prelude::*;
+
+    fn error(text: &str) -> (CursorErrorKind, usize) {
+        let error = Cursor::parse(text.as_bytes()).unwrap_err();
+        (error.kind(), error.offset())
+    }
+
+    #[test]
+    fn the_longest_text_fits() {
+        let cursor = Cursor::new(Epoch::new(u64::MAX), u64::MAX);
+        assert_eq!(cursor.to_string(), "3w5e11264sgsf-18446744073709551615");
+        assert_eq!(cursor.to_string().len(), Cursor::MAX_LEN);
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    }
+
+    #[test]
+    fn each_way_to_be_wrong_has_its_kind_and_place() {
+        use CursorErrorKind::*;
+        for (text, kind, offset) in [
+            ("", Truncated, 0),
+            ("a", Truncated, 1),
+            ("a-", Truncated, 2),
+            ("-1", UnexpectedByte, 0),
+            ("A-1", UnexpectedByte, 0),
+            ("a_1", UnexpectedByte, 1),
+            ("a--1", UnexpectedByte, 2),
+            ("a-+1", UnexpectedByte, 2),
+            ("a- 1", UnexpectedByte, 2),
+            ("a-1 ", UnexpectedByte, 3),
+            ("a-1a", UnexpectedByte, 3),
+            ("a-1.", UnexpectedByte, 3),
+            ("00-1", LeadingZero, 0),
+            ("0a-1", LeadingZero, 0),
+            ("a-00", LeadingZero, 2),
+            ("a-01", LeadingZero, 2),
+            ("3w5e11264sgsg-1", Overflow, 12),
+            ("a-18446744073709551616", Overflow, 21),
+            ("a-184467440737095516150", Overflow, 22),
+        ] {
+            assert_eq!(error(text), (kind, offset), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn since_has_two_words_and_the_cursors() {
+        assert_eq!("earliest".parse(), Ok(Since::Earliest));
+        assert_eq!("now".parse(), Ok(Since::Now));
+        assert_eq!("0-0".parse(), Ok(Since::After(Cursor::new(Epoch::new(0), 0))));
+        assert!("Now".parse::<Since>().is_err());
+        for text in ["earliest", "now", "zz-9"] {
+            assert_eq!(text.parse::<Since>().unwrap().to_string(), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_cursor_survives_its_text(epoch: u64, seq: u64) {
+            let cursor = Cursor::new(Epoch::new(epoch), seq);
+            prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+
+        #[test]
+        fn what_parses_is_spelled_that_way(text in "[0-9a-zA-Z.-]{0,24}") {
+            if let Ok(cursor) = Cursor::parse(text.as_bytes()) {
+                prop_assert_eq!(cursor.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What can be refused, and where: small values without strings.
+
+use core::fmt;
+
+/// A text that is not a cursor.
+///
+/// It comes from a client, so the answer to it is a plain refusal (400 in HTTP): a cursor that this library wrote always
+/// parses. A cursor that parses but belongs to another log is no error; see [`Continuity::Reset`](crate::Continuity::Reset).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CursorError {
+    pub(crate) kind: CursorErrorKind,
+    pub(crate) offset: usize,
+}
+
+impl CursorError {
+    /// What was wrong.
+    pub const fn kind(&self) -> CursorErrorKind {
+        self.kind
+    }
+
+    /// Where: the index of the first byte that cannot be part of a cursor, or the length of the text where it stops short.
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    pub(crate) const fn new(kind: CursorErrorKind, offset: usize) -> Self {
+        Self { kind, offset }
+    }
+
+    pub(crate) const fn shifted(self, by: usize) -> Self {
+        Self { kind: self.kind, offset: self.offset + by }
+    }
+}
+
+/// The ways in which a text fails to be a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CursorErrorKind {
+    // Broke the grammar.
+    /// The text stops where a digit is still due.
+    Truncated,
+    /// A byte that has no place there.
+    UnexpectedByte,
+    /// A number is spelled with a leading zero: each cursor has one spelling.
+    LeadingZero,
+    /// A number is over 2^64 - 1.
+    Overflow,
+    // Over a limit.
+    /// More cursors in one text than [`Cursors::MAX`](crate::Cursors::MAX).
+    TooMany,
+}
+
+impl fmt::Display for CursorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            CursorErrorKind::Truncated => "the cursor stops short",
+            CursorErrorKind::UnexpectedByte => "a byte that no cursor has",
+            CursorErrorKind::LeadingZero => "a leading zero in a cursor",
+            CursorErrorKind::Overflow => "a number over 2^64 - 1 in a cursor",
+            CursorErrorKind::TooMany => "too many cursors in one text",
+        };
+        write!(f, "{what}, at byte {}", self.offset)
+    }
+}
+
+impl core::error::Error for CursorError {}
+
+/// Something was refused for a limit that the owner has set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub(crate) kind: RefusedKind,
+    pub(crate) limit: usize,
+}
+
+impl Refused {
+    /// Which limit.
+    pub const fn kind(&self) -> RefusedKind {
+        self.kind
+    }
+
+    /// The limit, in its own unit (bytes or a count).
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The HTTP status that says the same: 413, 400 or 503.
+    pub const fn status_hint(&self) -> u16 {
+        match self.kind {
+            RefusedKind::MessageTooLarge => 413,
+            RefusedKind::KeyTooLong | RefusedKind::NameTooLong => 400,
+            RefusedKind::TooManyChannels => 503,
+        }
+    }
+
+    pub(crate) const fn new(kind: RefusedKind, limit: usize) -> Self {
+        Self { kind, limit }
+    }
+}
+
+/// The limits that refuse something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusedKind {
+    /// A message is larger than [`Limits::max_message`](crate::Limits::max_message).
+    MessageTooLarge,
+    /// An idempotency key is longer than [`Limits::max_key`](crate::Limits::max_key).
+    KeyTooLong,
+    /// A channel's name is longer than [`ChannelsLimits::max_name`](crate::ChannelsLimits::max_name).
+    NameTooLong,
+    /// There are [`ChannelsLimits::max_channels`](crate::ChannelsLimits::max_channels) already and none is idle.
+    TooManyChannels,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = self.limit;
+        match self.kind {
+            RefusedKind::MessageTooLarge => write!(f, "the message is over {limit} bytes"),
+            RefusedKind::KeyTooLong => write!(f, "the idempotency key is over {limit} bytes"),
+            RefusedKind::NameTooLong => write!(f, "the name of the channel is over {limit} bytes"),
+            RefusedKind::TooManyChannels => write!(f, "there are {limit} channels already"),
+        }
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// Why [`Channel::wait`](crate::Channel::wait) did not register a waiter; the waiter is handed back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitError<W> {
+    /// There is something to say already: read again instead of waiting.
+    Ready(W),
+    /// The channel has [`Limits::max_waiters`](crate::Limits::max_waiters) waiters.
+    Full(W),
+}
+
+impl<W> WaitError<W> {
+    /// The waiter that was not registered.
+    pub fn into_waiter(self) -> W {
+        match self {
+            Self::Ready(waiter) | Self::Full(waiter) => waiter,
+        }
+    }
+}
+
+impl<W> fmt::Display for WaitError<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready(_) => "there are messages to read already",
+            Self::Full(_) => "the channel has as many waiters as it may have",
+        })
+    }
+}
+
+impl<W: fmt::Debug> core::error::Error for WaitError<W> {}

@@ -1,0 +1,85 @@
+//! What a log keeps and what a channel allows, each number with its reason.
+
+/// How long a message is kept: until *one* of these says that it has to go.
+///
+/// The newest message stays whatever its size, so that those who wait for it can read it; only age removes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// The number of messages kept; 0 counts as 1. Default 1,000: minutes of a busy channel, hours of a quiet one.
+    pub max_messages: usize,
+    /// The bytes kept, summed over the `size` given with each message. Default 1 MiB: with 1,000 channels a GiB at worst.
+    pub max_bytes: usize,
+    /// The age in milliseconds at which a message goes; `None` keeps it for ever. Default one hour, as Nchan does:
+    /// a laptop that slept through a meeting catches up.
+    pub max_age_ms: Option<u64>,
+}
+
+impl Retention {
+    /// The default values, as a constant.
+    pub const DEFAULT: Self =
+        Self { max_messages: 1_000, max_bytes: 1 << 20, max_age_ms: Some(60 * 60 * 1_000) };
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What one [`Channel`](crate::Channel) allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of one message in bytes. Default 1 MiB, as much as the default retention keeps: a larger one would evict
+    /// the whole log.
+    pub max_message: usize,
+    /// Waiters registered at one time. Default 100,000: above the descriptors that one process usually has.
+    pub max_waiters: usize,
+    /// The length of an idempotency key in bytes. Default 128: a UUID takes 36, a SHA-256 in hexadecimal 64.
+    pub max_key: usize,
+    /// Idempotency keys remembered; the oldest goes first. Default 1,000, as many as messages: a publisher that tries
+    /// again does so within seconds.
+    pub max_keys: usize,
+    /// How long an idempotency key is remembered, in milliseconds. Default 10 minutes.
+    pub key_age_ms: u64,
+    /// Silence after which a channel without waiters, messages and keys counts as idle, in milliseconds.
+    /// Default one minute: a reader that reconnects finds its channel.
+    pub idle_ms: u64,
+}
+
+impl Limits {
+    /// The default values, as a constant.
+    pub const DEFAULT: Self = Self {
+        max_message: 1 << 20,
+        max_waiters: 100_000,
+        max_key: 128,
+        max_keys: 1_000,
+        key_age_ms: 10 * 60 * 1_000,
+        idle_ms: 60 * 1_000,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What a [`Channels`](crate::Channels) registry allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelsLimits {
+    /// The number of channels. Default 10,000: anyone who may subscribe can make one, so there must be an end.
+    pub max_channels: usize,
+    /// The length of a name in bytes. Default 255: what a path segment or a file name can hold.
+    pub max_name: usize,
+}
+
+impl ChannelsLimits {
+    /// The default values, as a constant.
+    pub const DEFAULT: Self = Self { max_channels: 10_000, max_name: 255 };
+}
+
+impl Default for ChannelsLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,252 @@
+//! The log: a ring of messages, numbered without holes.
+//!
+//! ```text
+//!    evicted            kept (a VecDeque)                 yet to come
+//!  1 2 … 40   │ 41    42    43    44    45 │              46 …
+//!             ▲ first                   head ▲
+//!        earliest() = 40                head() = 45
+//! ```
+//!
+//! The number of a message is its place: `entries[seq - first]`. So a cursor is found by one subtraction, whether it is one message
+//! behind or a million, and there is no index to keep in step. It is the search of a log for an id, from the wrong end or up to a
+//! cap, that makes other servers replay everything, or nothing.
+//!
+//! Messages leave at the front only: appended in order, clocked in order (see [`Log::expire`]), evicted in order. What is
+//! kept is one contiguous run.
+
+use alloc::collections::VecDeque;
+
+use crate::cursor::{Cursor, Epoch, Since};
+use crate::limits::Retention;
+use crate::read::{Budget, Continuity, Entries, Entry, Kept, Read, ResetReason};
+
+/// An ordered log of messages of type `T`, numbered 1, 2, 3, … without holes.
+///
+/// It has no clock: whoever appends says what time it is. It holds no readers: a reader is a [`Cursor`] that it keeps itself,
+/// so a thousand slow readers cost what one costs, nothing.
+#[derive(Debug)]
+pub struct Log<T> {
+    epoch: Epoch,
+    retention: Retention,
+    /// The number of the message at the front; `head + 1` when none is kept.
+    first: u64,
+    entries: VecDeque<Kept<T>>,
+    /// The sum of the sizes of `entries`, kept so that evicting by bytes needs no sum.
+    bytes: usize,
+    /// The latest time seen: time only moves forward here, whatever the caller's clock does.
+    clock_ms: u64,
+}
+
+/// A log in numbers, for metrics and for the state that a publish answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Messages kept.
+    pub messages: usize,
+    /// Bytes kept: the sum of the sizes given.
+    pub bytes: usize,
+    /// Messages evicted since the log began.
+    pub evicted: u64,
+    /// The position before the earliest message kept.
+    pub earliest: Cursor,
+    /// The position after the newest message.
+    pub head: Cursor,
+}
+
+impl<T> Log<T> {
+    /// An empty log. It allocates nothing until a message comes.
+    pub const fn new(epoch: Epoch, retention: Retention) -> Self {
+        Self { epoch, retention, first: 1, entries: VecDeque::new(), bytes: 0, clock_ms: 0 }
+    }
+
+    /// An empty log that continues after `head`: restored from storage, or mirrored from another machine, that has counted so far.
+    ///
+    /// A reader behind `head` is told a gap. `None` if `head` is over 2^63: no log has counted that far, so its source is damaged.
+    pub fn continuing(head: Cursor, retention: Retention) -> Option<Self> {
+        if head.seq() > u64::MAX / 2 {
+            return None;
+        }
+        Some(Self { first: head.seq() + 1, ..Self::new(head.epoch(), retention) })
+    }
+
+    /// Appends a message and returns the position after it. Amortised O(1).
+    ///
+    /// `size` is what the message counts against [`Retention::max_bytes`]: its payload, and whatever else the owner wants
+    /// to be bounded. What `retention` no longer allows is evicted; the message itself is kept at least until the next append or
+    /// [`expire`](Log::expire).
+    pub fn append(&mut self, now_ms: u64, size: usize, value: T) -> Cursor {
+        self.expire(now_ms);
+        self.bytes = self.bytes.saturating_add(size);
+        self.entries.push_back(Kept { time_ms: self.clock_ms, size, value });
+        self.fit();
+        self.head()
+    }
+
+    /// Evicts what is older than [`Retention::max_age_ms`]; returns how many messages went.
+    ///
+    /// Time only moves forward in a log. If the caller's clock steps back, the log stays at the latest time that it has seen until the clock
+    /// has caught up: nothing that has gone comes back, and the order of times stays the order of messages. If it leaps
+    /// forward, messages age early, and their readers are told a gap. A clock that does neither: the wall clock read once at the
+    /// start, and a monotonic one added to it.
+    pub fn expire(&mut self, now_ms: u64) -> usize {
+        self.clock_ms = self.clock_ms.max(now_ms);
+        let Some(max_age_ms) = self.retention.max_age_ms else { return 0 };
+        let kept = self.entries.len();
+        while self.entries.front().is_some_and(|front| self.clock_ms - front.time_ms >= max_age_ms) {
+            self.evict_front();
+        }
+        kept - self.entries.len()
+    }
+
+    /// The time at which the next message expires: when to call [`expire`](Log::expire). `None` if there is none to expire.
+    pub fn next_expiry_ms(&self) -> Option<u64> {
+        Some(self.entries.front()?.time_ms.saturating_add(self.retention.max_age_ms?))
+    }
+
+    /// Evicts everything. The count goes on: a reader that had not read it all is told a gap.
+    pub fn clear(&mut self) {
+        self.skip_to(self.head().seq());
+    }
+
+    /// Evicts everything and continues counting after `seq`: messages up to there were missed by this copy of the log.
+    ///
+    /// A reader behind `seq` is told a gap. A `seq` that is not ahead of the head only clears: numbers are never given twice.
+    pub fn skip_to(&mut self, seq: u64) {
+        self.first = self.head().seq().max(seq.min(u64::MAX / 2)) + 1;
+        self.entries.clear();
+        self.bytes = 0;
+    }
+
+    /// The position after the newest message: that of a reader that has everything.
+    pub fn head(&self) -> Cursor {
+        Cursor::new(self.epoch, self.first - 1 + self.entries.len() as u64)
+    }
+
+    /// The position before the earliest message kept: reading after it returns all there is.
+    pub const fn earliest(&self) -> Cursor {
+        Cursor::new(self.epoch, self.first - 1)
+    }
+
+    /// Reads on from `since`, within `budget`. O(1) to find the place, then linear in what is returned.
+    ///
+    /// A cursor that cannot be continued from is no error: the answer says what is missing and goes on from the earliest message kept.
+    pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
+        let earliest = self.earliest();
+        let (start, continuity) = match since {
+            Since::Earliest => (earliest, Continuity::Fresh),
+            Since::Now => (self.head(), Continuity::Fresh),
+            Since::After(cursor) if cursor.epoch() != self.epoch => {
+                (earliest, Continuity::Reset { reason: ResetReason::UnknownEpoch, to: earliest })
+            }
+            Since::After(cursor) if cursor.seq() > self.head().seq() => {
+                (earliest, Continuity::Reset { reason: ResetReason::AheadOfLog, to: earliest })
+            }
+            Since::After(cursor) if cursor.seq() < earliest.seq() => {
+                let missed = earliest.seq() - cursor.seq();
+                (earliest, Continuity::Gap { from: cursor, to: earliest, missed })
+            }
+            Since::After(cursor) => (cursor, Continuity::Resumed),
+        };
+
+        let from = self.place(start.seq() + 1);
+        let (count, bytes) = self.within(from, budget);
+        Read {
+            entries: Entries {
+                epoch: self.epoch,
+                next: start.seq() + 1,
+                kept: self.entries.range(from..from + count),
+            },
+            continuity,
+            start,
+            bytes,
+            more: from + count < self.entries.len(),
+        }
+    }
+
+    /// The message after which `cursor` is the position, if it is still kept. O(1).
+    pub fn get(&self, cursor: Cursor) -> Option<Entry<'_, T>> {
+        if cursor.epoch() != self.epoch || cursor.seq() < self.first {
+            return None;
+        }
+        let kept = self.entries.get(self.place(cursor.seq()))?;
+        Some(Entry { cursor, time_ms: kept.time_ms, size: kept.size, value: &kept.value })
+    }
+
+    /// Which log this is.
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// What is kept.
+    pub const fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    /// Changes what is kept, and evicts what is over it now. What has gone does not come back.
+    pub fn set_retention(&mut self, retention: Retention) {
+        self.retention = retention;
+        self.expire(self.clock_ms);
+        self.fit();
+    }
+
+    /// The number of messages kept.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no message is kept.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The bytes kept: the sum of the sizes given.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// All of it in numbers.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            messages: self.entries.len(),
+            bytes: self.bytes,
+            evicted: self.first - 1,
+            earliest: self.earliest(),
+            head: self.head(),
+        }
+    }
+
+    /// Evicts by count and bytes, but never the last message.
+    fn fit(&mut self) {
+        while self.entries.len() > 1
+            && (self.entries.len() > self.retention.max_messages || self.bytes > self.retention.max_bytes)
+        {
+            self.evict_front();
+        }
+    }
+
+    fn evict_front(&mut self) {
+        if let Some(front) = self.entries.pop_front() {
+            self.first += 1;
+            self.bytes = self.bytes.saturating_sub(front.size);
+        }
+    }
+
+    /// The index of message `seq`, which is not before the first; past the end for one yet to come.
+    fn place(&self, seq: u64) -> usize {
+        usize::try_from(seq - self.first).unwrap_or(usize::MAX)
+    }
+
+    /// How many messages from index `from` on are within the budget, and their bytes.
+    fn within(&self, from: usize, budget: Budget) -> (usize, usize) {
+        let mut bytes: usize = 0;
+        let mut count = 0;
+        for kept in self.entries.range(from..).take(budget.messages) {
+            let sum = bytes.saturating_add(kept.size);
+            if sum > budget.bytes && count > 0 {
+                break;
+            }
+            bytes = sum;
+            count += 1;
+        }
+        (count, bytes)
+    }
+}

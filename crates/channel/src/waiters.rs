@@ -1,0 +1,73 @@
+//! Those who have read everything and wait for the next message.
+
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map;
+use core::iter::FusedIterator;
+
+/// Names a waiter, to take it back. A key is never given twice in one channel, so a late cancellation hits nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WaitKey(u64);
+
+/// The waiters of one channel, in the order of their coming.
+///
+/// A map by a rising key: first come is first woken, and a cancellation in the midst of a hundred thousand (polls time out
+/// all the time) costs a search, not a shift of all that stand behind.
+#[derive(Debug)]
+pub(crate) struct Waiters<W> {
+    next: u64,
+    waiting: BTreeMap<WaitKey, W>,
+}
+
+impl<W> Waiters<W> {
+    pub(crate) const fn new() -> Self {
+        Self { next: 0, waiting: BTreeMap::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn add(&mut self, waiter: W) -> WaitKey {
+        let key = WaitKey(self.next);
+        self.next += 1;
+        self.waiting.insert(key, waiter);
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: WaitKey) -> Option<W> {
+        self.waiting.remove(&key)
+    }
+
+    pub(crate) fn wake(&mut self) -> Woken<W> {
+        Woken(core::mem::take(&mut self.waiting).into_values())
+    }
+}
+
+/// The waiters that a message has woken, first come first. They are no longer registered.
+///
+/// The channel does not wake them itself: that is done outside of the lock under which the channel is, since a waker runs the
+/// caller's code.
+#[derive(Debug)]
+#[must_use = "whoever is in here waits for ever if not woken"]
+pub struct Woken<W>(btree_map::IntoValues<WaitKey, W>);
+
+impl<W> Woken<W> {
+    pub(crate) fn none() -> Self {
+        Self(BTreeMap::new().into_values())
+    }
+}
+
+impl<W> Iterator for Woken<W> {
+    type Item = W;
+
+    fn next(&mut self) -> Option<W> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<W> ExactSizeIterator for Woken<W> {}
+impl<W> FusedIterator for Woken<W> {}
