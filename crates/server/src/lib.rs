@@ -1,1 +1,31 @@
 #![doc = include_str!("../README.md")]
+
+mod body;
+mod census;
+mod connection;
+mod date;
+mod deadline;
+mod handler;
+mod inbox;
+mod limits;
+mod listen;
+mod parked;
+mod problem;
+mod reply;
+mod server;
+mod service;
+mod stream;
+mod worker;
+
+pub use body::{Body, BodyError};
+pub use handler::{Handler, Never, Request};
+pub use inbox::Inbox;
+pub use limits::Limits;
+pub use listen::{Listen, ListenError};
+pub use parked::{Parked, Upgraded};
+pub use problem::{Problem, reason};
+pub use reply::{DetachHead, LocalFuture, Reply, Response, StreamBody};
+pub use server::{BindError, Builder, Running, Server, Stopper};
+pub use service::{NotUpgraded, OnUpgrade, ServiceHandler};
+pub use stream::Peer;
+pub use tidewire_http1 as http1;

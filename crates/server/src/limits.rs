@@ -1,0 +1,71 @@
+//! Every bound of the engine in one place, each with its reason.
+
+use std::time::Duration;
+
+/// What a peer may use up. All of it is on by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Limits of the HTTP/1.1 parser: size of a head, of a target, number of fields, and of a body (here 64 MiB: a handler that
+    /// collects a body names its own, lower limit; one that streams it wants more).
+    pub http: tidewire_http1::Limits,
+    /// From the first byte of a head (or from accept) to its end, in total and not per byte: a
+    /// peer that sends one byte at a time gains nothing. 10 s, as nginx's `client_header_timeout` is 60 s
+    /// and slowloris needs only that long. Answered with 408.
+    pub head_timeout: Duration,
+    /// How long a kept-alive connection may wait between two requests. 75 s, nginx's default.
+    pub idle_timeout: Duration,
+    /// Time that the engine may spend waiting for a request body, beside what [`body_min_rate`](Self::body_min_rate)
+    /// allows for the bytes that came. 10 s. Time in which nobody reads the body does not count.
+    pub body_grace: Duration,
+    /// Bytes per second below which a request body is given up. 512: a 1 MiB upload may take half an hour.
+    pub body_min_rate: u64,
+    /// How long a write may make no progress before the connection is dropped. 30 s.
+    pub write_timeout: Duration,
+    /// Bytes of an unread request body that are read and thrown away to keep the connection; above it
+    /// the connection closes. 64 KiB: more costs more than a new connection.
+    pub drain_bytes: u64,
+    /// Time for the same, and for the peer to take the last answer before the socket goes. 1 s.
+    pub drain_time: Duration,
+    /// Connections at one time, over all workers; 0 derives it from the descriptor limit of the process
+    /// (less a reserve). One more is answered with 503 and closed.
+    pub max_connections: usize,
+    /// Connections at one time from one address; loopback and Unix sockets are exempt, since
+    /// a proxy in front comes from there. 0 means no limit. 4096.
+    pub max_connections_per_address: usize,
+    /// After a stop was asked for: how long answers and streams may take to finish. 30 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let mut http = tidewire_http1::Limits::default();
+        http.max_body = 64 * 1024 * 1024;
+        Limits {
+            http,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_grace: Duration::from_secs(10),
+            body_min_rate: 512,
+            write_timeout: Duration::from_secs(30),
+            drain_bytes: 64 * 1024,
+            drain_time: Duration::from_secs(1),
+            max_connections: 0,
+            max_connections_per_address: 4096,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Limits {
+    /// How often deadlines are looked at: often enough for the shortest of them, at most once a second.
+    pub(crate) fn sweep_interval(&self) -> Duration {
+        let shortest = self
+            .head_timeout
+            .min(self.idle_timeout)
+            .min(self.body_grace)
+            .min(self.write_timeout)
+            .min(self.drain_time);
+        (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+}

@@ -1,0 +1,179 @@
+//! Addresses to listen on, and the sockets made from them: one per worker (`SO_REUSEPORT`) for TCP,
+//! one shared by all workers for a Unix socket.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::BindError;
+
+/// Connections that the kernel may hold before `accept`; Linux cuts it to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// Where to listen: `127.0.0.1:8080`, `[::1]:0`, `localhost:8080` or `unix:/run/tidewire.sock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Listen {
+    /// A TCP address; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// The path of a Unix stream socket.
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether only this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Listen::Tcp(address) => address.ip().is_loopback(),
+            Listen::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Tcp(address) => address.fmt(f),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The text is not an address to listen on; displays as a sentence that says what one looks like.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' is not an address to listen on: write HOST:PORT (127.0.0.1:8080, [::1]:8080; port 0 picks a free one) or unix:PATH"
+)]
+pub struct ListenError(String);
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        let wrong = || ListenError(text.to_owned());
+        match text.strip_prefix("unix:") {
+            Some("") => Err(wrong()),
+            Some(path) => Ok(Listen::Unix(path.into())),
+            None => {
+                text.to_socket_addrs().ok().and_then(|mut all| all.next()).map(Listen::Tcp).ok_or_else(wrong)
+            }
+        }
+    }
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Listen::Tcp(address)
+    }
+}
+
+/// A bound socket, not yet given to a runtime.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(std::net::TcpListener),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// Binds `listen` once for each worker and tells the real address.
+pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<Bound>), BindError> {
+    let failed = |source| BindError { address: listen.clone(), source };
+    match listen {
+        Listen::Tcp(address) => bind_tcp(*address, workers).map_err(failed),
+        #[cfg(unix)]
+        Listen::Unix(path) => bind_unix(path, workers).map(|all| (listen.clone(), all)).map_err(failed),
+        #[cfg(not(unix))]
+        Listen::Unix(_) => Err(failed(io::Error::from(io::ErrorKind::Unsupported))),
+    }
+}
+
+fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<(Listen, Vec<Bound>)> {
+    if workers > 1 && address.port() != 0 {
+        // With SO_REUSEPORT a second server of the same user would share the port in silence and take
+        // half of the connections. A socket without it says whether the port is taken.
+        drop(tcp_socket(address, false)?);
+    }
+    let first = tcp_socket(address, workers > 1)?;
+    let real = first.local_addr()?;
+    let mut all = vec![Bound::Tcp(first)];
+    for _ in 1..workers {
+        all.push(Bound::Tcp(tcp_socket(real, true)?));
+    }
+    Ok((Listen::Tcp(real), all))
+}
+
+fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    if share {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(unix)]
+fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<Bound>> {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    let listener = match UnixListener::bind(path) {
+        // A socket file outlives its server. Only a socket that nobody answers is taken over.
+        Err(e)
+            if e.kind() == io::ErrorKind::AddrInUse
+                && is_socket(path)
+                && UnixStream::connect(path).is_err() =>
+        {
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        other => other?,
+    };
+    listener.set_nonblocking(true)?;
+    let mut all = Vec::with_capacity(workers);
+    for _ in 1..workers {
+        all.push(Bound::Unix(listener.try_clone()?));
+    }
+    all.push(Bound::Unix(listener));
+    Ok(all)
+}
+
+#[cfg(unix)]
+fn is_socket(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written_alike() {
+        for text in ["127.0.0.1:8080", "[::1]:0", "unix:/run/tidewire.sock"] {
+            assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+        }
+        for text in ["", "8080", "127.0.0.1", "unix:", "127.0.0.1:99999"] {
+            let error = text.parse::<Listen>().unwrap_err();
+            assert!(error.to_string().contains("HOST:PORT"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_port_taken_by_another_server_is_an_error_though_both_share_ports() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let (real, held) = bind(&any, 2).unwrap();
+        assert_eq!(held.len(), 2);
+        let error = bind(&real, 2).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&real.to_string()), "{error}");
+    }
+}

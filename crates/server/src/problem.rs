@@ -1,0 +1,102 @@
+//! Refusals: `application/problem+json` (RFC 9457) with a sentence that says what to do.
+
+use crate::Response;
+
+/// A refusal. Displays as its detail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The status code.
+    pub status: u16,
+    /// One or more sentences: what was wrong and what to do about it.
+    pub detail: String,
+    /// Further members, as JSON text without braces: `"earliest":"…"`.
+    extra: String,
+}
+
+impl Problem {
+    /// A refusal with this status.
+    pub fn new(status: u16, detail: impl Into<String>) -> Self {
+        Problem { status, detail: detail.into(), extra: String::new() }
+    }
+
+    /// Adds an extension member (RFC 9457 §3.2) with a text value.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: &str) -> Self {
+        self.extra.push(',');
+        push_json_string(&mut self.extra, member);
+        self.extra.push(':');
+        push_json_string(&mut self.extra, value);
+        self
+    }
+
+    /// Adds an extension member whose value is JSON text already.
+    #[must_use]
+    pub fn with_json(mut self, member: &str, json: &str) -> Self {
+        self.extra.push(',');
+        push_json_string(&mut self.extra, member);
+        self.extra.push(':');
+        self.extra.push_str(json);
+        self
+    }
+
+    /// The title: the reason phrase of the status.
+    pub fn title(&self) -> &'static str {
+        reason(self.status)
+    }
+
+    /// The JSON text.
+    pub fn to_json(&self) -> String {
+        let mut json = format!("{{\"status\":{},\"title\":\"{}\",\"detail\":", self.status, self.title());
+        push_json_string(&mut json, &self.detail);
+        json.push_str(&self.extra);
+        json.push_str("}\n");
+        json
+    }
+
+    /// The response. Caches keep their hands off it.
+    pub fn into_response(self) -> Response {
+        Response::new(self.status)
+            .with("Content-Type", "application/problem+json")
+            .with("Cache-Control", "no-store")
+            .body(self.to_json())
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}", self.status, self.title(), self.detail)
+    }
+}
+
+/// The reason phrase that RFC 9110 §15 (or RFC 6585) gives to a status this project sends; empty for others.
+pub fn reason(status: u16) -> &'static str {
+    http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("")
+}
+
+/// Writes `text` as a JSON string (RFC 8259 §7), control characters escaped.
+fn push_json_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_escaped_and_carries_its_members() {
+        let json = Problem::new(410, "a \"quoted\"\nline").with("earliest", "e-1").to_json();
+        assert_eq!(
+            json,
+            "{\"status\":410,\"title\":\"Gone\",\"detail\":\"a \\\"quoted\\\"\\u000aline\",\"earliest\":\"e-1\"}\n"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! What a handler answers with.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tidewire_http1::{EncodeError, FieldBlock};
+
+use crate::reason;
+
+/// A future that stays on its worker.
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// A streamed answer: any [`http_body::Body`] of [`Bytes`].
+pub type StreamBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn StdError + Send + Sync>>>>;
+
+/// The outcome of [`Handler::handle`](crate::Handler::handle); `T` is the handler's ticket for a detached connection.
+pub enum Reply<T> {
+    /// The answer is known at once. Answers to pipelined requests gather and leave in one write.
+    Ready(Response),
+    /// The answer needs waiting.
+    Later(LocalFuture<Reply<T>>),
+    /// The connection leaves the request cycle: for WebSocket, for a stream without end, or to wait without a
+    /// task. The head (if any) and `first` are written, then
+    /// [`Handler::detached`](crate::Handler::detached) receives the socket.
+    Detach {
+        /// The head to send: a 101, or a 200 whose body the handler frames. `None`: nothing is sent yet.
+        head: Option<DetachHead>,
+        /// Bytes that follow the head in the same write, as they shall stand on the wire.
+        first: Bytes,
+        /// Handed back with the connection.
+        ticket: T,
+    },
+}
+
+/// The head of a detached answer.
+#[derive(Debug)]
+pub struct DetachHead {
+    /// Status and fields; the body of this response is ignored.
+    pub response: Response,
+    /// Whether the handler will write chunks. Otherwise the answer ends with the connection (or, for 101, never began).
+    pub chunked: bool,
+}
+
+impl<T> From<Response> for Reply<T> {
+    fn from(response: Response) -> Self {
+        Reply::Ready(response)
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reply::Ready(response) => f.debug_tuple("Ready").field(response).finish(),
+            Reply::Later(_) => f.write_str("Later(..)"),
+            Reply::Detach { head, .. } => {
+                f.debug_struct("Detach").field("head", head).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// A response: status, fields and body. Framing fields (`Content-Length`, `Transfer-Encoding`, `Connection`) and
+/// `Date` are the engine's; a handler does not set them.
+#[derive(Debug)]
+pub struct Response {
+    pub(crate) status: u16,
+    pub(crate) fields: FieldBlock,
+    pub(crate) body: ResponseBody,
+    pub(crate) close: bool,
+    /// A field that cannot stand in a head was added: the peer gets a 500 instead.
+    pub(crate) broken: bool,
+}
+
+/// The body of a [`Response`].
+pub(crate) enum ResponseBody {
+    Whole(Bytes),
+    Stream(StreamBody),
+}
+
+impl Response {
+    /// A response with this status and no body.
+    pub fn new(status: u16) -> Self {
+        let body = ResponseBody::Whole(Bytes::new());
+        Response { status, fields: FieldBlock::new(), body, close: false, broken: false }
+    }
+
+    /// Adds a field that is known to be good: part of the program, or checked before. One that cannot stand in a head after
+    /// all never gets there: the peer gets a 500, and the log an error.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.broken |= self.fields.push(name, value).is_err();
+        self
+    }
+
+    /// Adds a field whose value came from outside.
+    ///
+    /// # Errors
+    /// The value (or name) would break the head, or is the engine's to set; nothing is replaced in silence.
+    pub fn try_with(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, EncodeError> {
+        self.fields.push(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.body = ResponseBody::Whole(bytes.into());
+        self
+    }
+
+    /// Streams the body: with a length if its size hint is exact, else chunked (until close for HTTP/1.0).
+    #[must_use]
+    pub fn stream<B>(mut self, body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.body = ResponseBody::Stream(Box::pin(body.map_err(Into::into)));
+        self
+    }
+
+    /// Closes the connection after this response.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Writes the whole response, for a handler that answers on a [`Parked`](crate::Parked) connection: head and body, framed by its
+    /// length. `close` is said to an HTTP/1.1 peer; one of HTTP/1.0 must be closed on. A streamed body cannot be written so
+    /// and is left out.
+    pub fn write_to(&self, close: bool, out: &mut Vec<u8>) {
+        let body = match &self.body {
+            ResponseBody::Whole(bytes) => &bytes[..],
+            ResponseBody::Stream(_) => &[],
+        };
+        let (status, fields) =
+            if self.broken { (500, &[][..]) } else { (self.status, self.fields.as_bytes()) };
+        let line = format!(
+            "HTTP/1.1 {status} {}\r\nDate: {}\r\nContent-Length: {}\r\n{}",
+            reason(status),
+            httpdate::fmt_http_date(std::time::SystemTime::now()),
+            body.len(),
+            if close || self.close { "Connection: close\r\n" } else { "" },
+        );
+        for part in [line.as_bytes(), fields, b"\r\n", body] {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResponseBody::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            ResponseBody::Stream(_) => f.write_str("Stream(..)"),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Binding, starting and stopping: the only file that knows of threads.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Builder as RuntimeBuilder, LocalOptions};
+use tokio::sync::watch;
+
+use crate::census::Census;
+use crate::listen::{self, Bound};
+use crate::{Handler, Limits, Listen, worker};
+
+/// Makes a [`Server`]: where to listen, how many workers, which limits.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    listen: Vec<Listen>,
+    threads: usize,
+    limits: Limits,
+}
+
+impl Builder {
+    /// Adds an address. Without any, the server listens on `127.0.0.1:8080`.
+    pub fn listen(mut self, listen: impl Into<Listen>) -> Self {
+        self.listen.push(listen.into());
+        self
+    }
+
+    /// Worker threads; 0 (the default) means one for each core.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Replaces the default [`Limits`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Binds all addresses; nothing is accepted yet, so the real ports can be told first.
+    ///
+    /// # Errors
+    /// [`BindError`] names the address; none stays bound.
+    pub fn bind(mut self) -> Result<Server, BindError> {
+        if self.listen.is_empty() {
+            self.listen.push(Listen::Tcp(([127, 0, 0, 1], 8080).into()));
+        }
+        if self.threads == 0 {
+            self.threads = std::thread::available_parallelism().map_or(1, usize::from);
+        }
+        let mut addresses = Vec::new();
+        let mut by_worker: Vec<Vec<Bound>> = (0..self.threads).map(|_| Vec::new()).collect();
+        for listen in &self.listen {
+            let (real, sockets) = listen::bind(listen, self.threads)?;
+            addresses.push(real);
+            for (worker, socket) in by_worker.iter_mut().zip(sockets) {
+                worker.push(socket);
+            }
+        }
+        Ok(Server { addresses, by_worker, limits: self.limits })
+    }
+}
+
+/// An address cannot be bound. Displays as a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {}", advice(.address, .source))]
+pub struct BindError {
+    /// The address that was asked for.
+    pub address: Listen,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+fn advice(address: &Listen, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "the address is taken, probably by another server; stop that one or choose another with --listen{}",
+            if matches!(address, Listen::Tcp(_)) { " (port 0 picks a free port)" } else { "" }
+        ),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; ports below 1024 need a privilege, and a Unix socket a folder that you may write to".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A bound server.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<Listen>,
+    by_worker: Vec<Vec<Bound>>,
+    limits: Limits,
+}
+
+impl Server {
+    /// Starts to describe a server.
+    pub fn builder() -> Builder {
+        Builder { listen: Vec::new(), threads: 0, limits: Limits::default() }
+    }
+
+    /// The addresses as bound: port 0 has become a real port.
+    pub fn addresses(&self) -> &[Listen] {
+        &self.addresses
+    }
+
+    /// How many workers there will be.
+    pub fn threads(&self) -> usize {
+        self.by_worker.len()
+    }
+
+    /// Starts the workers. `make` is called once on each worker's thread with the worker's number, from 0.
+    ///
+    /// # Errors
+    /// The system refuses a thread or a reactor.
+    pub fn serve<H, F>(self, make: F) -> io::Result<Running>
+    where
+        H: Handler,
+        F: Fn(usize) -> H + Send + Sync + 'static,
+    {
+        let make = Arc::new(make);
+        let (stop, stopped) = watch::channel(false);
+        let census = Census::new(self.limits.max_connections, self.limits.max_connections_per_address);
+        let mut threads = Vec::new();
+        for (number, listeners) in self.by_worker.into_iter().enumerate() {
+            let (make, stopped, gauge, limits) = (make.clone(), stopped.clone(), census.gauge(), self.limits);
+            let runtime_made = std::sync::mpsc::sync_channel(1);
+            let started = runtime_made.0;
+            let thread = std::thread::Builder::new().name(format!("tidewire-{number}")).spawn(move || {
+                let runtime = match RuntimeBuilder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default())
+                {
+                    Ok(runtime) => runtime,
+                    Err(error) => {
+                        let _ = started.send(Err(error));
+                        return Ok(());
+                    }
+                };
+                let _ = started.send(Ok(()));
+                runtime.block_on(worker::run(|| make(number), limits, listeners, gauge, stopped))
+            })?;
+            runtime_made
+                .1
+                .recv()
+                .unwrap_or_else(|_| Err(io::Error::other("a worker ended before it started")))?;
+            threads.push(thread);
+        }
+        Ok(Running { addresses: self.addresses, stop, threads })
+    }
+}
+
+/// A running server. Dropping it stops the server without waiting.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<Listen>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    /// The addresses as bound.
+    pub fn addresses(&self) -> &[Listen] {
+        &self.addresses
+    }
+
+    /// A handle that stops the server from anywhere.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+
+    /// Stops accepting and lets connections finish (see [`Limits::drain_timeout`]), then returns.
+    ///
+    /// # Errors
+    /// A worker that failed or panicked.
+    pub fn stop(self) -> io::Result<()> {
+        self.stopper().stop();
+        self.join()
+    }
+
+    /// Waits until the server has been stopped by a [`Stopper`] and has drained.
+    ///
+    /// # Errors
+    /// A worker that failed or panicked.
+    pub fn join(mut self) -> io::Result<()> {
+        for thread in self.threads.drain(..) {
+            thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
+        }
+        Ok(())
+    }
+
+    /// Serves until SIGTERM or SIGINT (ctrl-c), then drains. A second signal does not wait for the drain.
+    ///
+    /// # Errors
+    /// Signals cannot be watched, or a worker failed.
+    pub fn join_or_signal(self) -> io::Result<()> {
+        let stopper = self.stopper();
+        let runtime = RuntimeBuilder::new_current_thread().enable_all().build()?;
+        let (send, receive) = std::sync::mpsc::channel();
+        std::thread::Builder::new().name("tidewire-join".to_owned()).spawn(move || {
+            let _ = send.send(self.join());
+        })?;
+        runtime.block_on(async {
+            let mut signals = Signals::new()?;
+            signals.next().await;
+            tracing::info!(
+                "stopping: no new connections, finishing the ones there are; once more to stop at once"
+            );
+            stopper.stop();
+            let joined = tokio::task::spawn_blocking(move || receive.recv());
+            tokio::select! {
+                result = joined => match result {
+                    Ok(Ok(result)) => result,
+                    _ => Err(io::Error::other("a worker panicked")),
+                },
+                () = signals.next() => std::process::exit(130),
+            }
+        })
+    }
+}
+
+/// Stops a [`Running`] server.
+#[derive(Clone, Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stopper {
+    /// Asks every worker to stop accepting and to drain.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// SIGTERM and SIGINT where there are such signals, ctrl-c elsewhere.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Signals {})
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Any `tower_service::Service` as a handler: an axum `Router`, a hyper service, a tower stack.
+
+use std::cell::RefCell;
+use std::error::Error as StdError;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request as HttpRequest, Response as HttpResponse};
+use tidewire_http1::{RequestHead, Version};
+use tokio::sync::oneshot;
+use tower_service::Service;
+
+use crate::{Body, DetachHead, Handler, Parked, Problem, Reply, Request, Response, Upgraded};
+
+/// Serves every request with a clone of a [`Service`].
+///
+/// The request carries the [`Peer`](crate::Peer) and, if it asks for an upgrade, an [`OnUpgrade`] in its extensions.
+#[derive(Debug)]
+pub struct ServiceHandler<S>(RefCell<S>);
+
+impl<S> ServiceHandler<S> {
+    /// Wraps a service.
+    pub fn new(service: S) -> Self {
+        ServiceHandler(RefCell::new(service))
+    }
+}
+
+/// The upgraded connection, once the service's 101 has been sent. Take it from the request's extensions before answering.
+#[derive(Clone, Debug)]
+pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
+
+/// The connection was not upgraded: another answer than 101 was given, it ended first, or it was taken before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection was not upgraded")]
+pub struct NotUpgraded;
+
+impl OnUpgrade {
+    fn new() -> (Self, oneshot::Sender<Upgraded>) {
+        let (send, receive) = oneshot::channel();
+        (OnUpgrade(Arc::new(Mutex::new(Some(receive)))), send)
+    }
+
+    /// Waits for the connection.
+    ///
+    /// # Errors
+    /// [`NotUpgraded`].
+    pub async fn upgraded(self) -> Result<Upgraded, NotUpgraded> {
+        let receiver = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        receiver.ok_or(NotUpgraded)?.await.map_err(|_| NotUpgraded)
+    }
+}
+
+impl<S, B> Handler for ServiceHandler<S>
+where
+    S: Service<HttpRequest<Body>, Response = HttpResponse<B>> + Clone + 'static,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: http_body::Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Ticket = oneshot::Sender<Upgraded>;
+
+    fn handle(&self, request: Request<'_>) -> Reply<Self::Ticket> {
+        let mut parts = match parts(request.head) {
+            Ok(parts) => parts,
+            // The `http` crate is stricter about some targets than RFC 9112.
+            Err(error) => {
+                return Problem::new(400, format!("The request cannot be served: {error}."))
+                    .into_response()
+                    .into();
+            }
+        };
+        parts.extensions.insert(request.peer);
+        let upgrade = request.head.upgrade().map(|_| OnUpgrade::new());
+        let upgrade = upgrade.map(|(receive, send)| {
+            parts.extensions.insert(receive);
+            send
+        });
+        let http_request = HttpRequest::from_parts(parts, request.body);
+        let mut service = self.0.borrow().clone();
+        Reply::Later(Box::pin(async move {
+            let answer = async {
+                poll_fn(|cx| service.poll_ready(cx)).await?;
+                service.call(http_request).await
+            };
+            match answer.await {
+                Ok(response) => reply(response, upgrade),
+                Err(error) => {
+                    tracing::error!(error = %error.into(), "the service failed");
+                    Problem::new(500, "The service failed; this is a fault of the server.")
+                        .into_response()
+                        .into()
+                }
+            }
+        }))
+    }
+
+    fn detached(&self, connection: Parked, ticket: Self::Ticket) {
+        // If nobody waits for it, the connection closes here.
+        let _ = ticket.send(connection.into_io());
+    }
+}
+
+/// The head as the `http` crate has it.
+fn parts(head: &RequestHead<'_>) -> Result<http::request::Parts, http::Error> {
+    let mut builder = HttpRequest::builder().method(head.method().as_str()).uri(head.target()).version(
+        match head.version() {
+            Version::Http10 => http::Version::HTTP_10,
+            Version::Http11 => http::Version::HTTP_11,
+        },
+    );
+    for (name, value) in head.fields() {
+        builder = builder.header(name, value);
+    }
+    Ok(builder.body(())?.into_parts().0)
+}
+
+fn reply<B>(
+    response: HttpResponse<B>,
+    upgrade: Option<oneshot::Sender<Upgraded>>,
+) -> Reply<oneshot::Sender<Upgraded>>
+where
+    B: http_body::Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let (parts, body) = response.into_parts();
+    let mut answer = Response::new(parts.status.as_u16());
+    for (name, value) in &parts.headers {
+        // Framing is the engine's: what a service says about it is left out, not contradicted.
+        if *name != http::header::CONTENT_LENGTH
+            && *name != http::header::TRANSFER_ENCODING
+            && *name != http::header::DATE
+        {
+            answer = answer.with(name.as_str(), value.as_bytes());
+        }
+    }
+    match upgrade {
+        Some(ticket) if answer.status() == 101 => {
+            let head = Some(DetachHead { response: answer, chunked: false });
+            Reply::Detach { head, first: Bytes::new(), ticket }
+        }
+        _ => answer.stream(body).into(),
+    }
+}

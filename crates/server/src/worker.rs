@@ -1,0 +1,192 @@
+//! One worker: a thread, a current-thread runtime, its own listeners, its own handler. A connection never leaves it.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidewire_http1::Fields;
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+
+use crate::census::{Gauge, Permit};
+use crate::connection;
+use crate::date::DateCache;
+use crate::deadline::Deadlines;
+use crate::listen::Bound;
+use crate::parked::Home;
+use crate::stream::{Peer, Stream};
+use crate::{Handler, Limits, Problem};
+
+/// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing for each.
+const SCRATCH: usize = 64 * 1024;
+
+/// After an error of `accept` (EMFILE, ENFILE, ENOMEM) the listener rests instead of spinning.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// What all connections of one worker share.
+pub(crate) struct Worker<H> {
+    pub(crate) handler: H,
+    pub(crate) limits: Limits,
+    pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) scratch: RefCell<Vec<u8>>,
+    pub(crate) fields: RefCell<Fields>,
+    pub(crate) date: RefCell<DateCache>,
+    pub(crate) draining: Cell<bool>,
+}
+
+impl<H: Handler> Worker<H> {
+    fn new(handler: H, limits: Limits) -> Rc<Self> {
+        Rc::new(Worker {
+            handler,
+            limits,
+            deadlines: Rc::default(),
+            scratch: RefCell::new(vec![0; SCRATCH]),
+            fields: RefCell::new(Fields::new()),
+            date: RefCell::new(DateCache::new()),
+            draining: Cell::new(false),
+        })
+    }
+}
+
+impl<H: Handler> Home for Worker<H> {
+    fn resume(self: Rc<Self>, stream: Stream, permit: Permit, rest: Vec<u8>) {
+        tokio::task::spawn_local(connection::serve(self, stream, permit, rest));
+    }
+}
+
+/// Runs a worker to its end: until `stop` turns true and the last connection has ended.
+pub(crate) async fn run<H: Handler>(
+    make: impl FnOnce() -> H,
+    limits: Limits,
+    listeners: Vec<Bound>,
+    gauge: Arc<Gauge>,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let worker = Worker::new(make(), limits);
+    let mut accepting = Vec::new();
+    for listener in listeners {
+        accepting.push(match listener {
+            Bound::Tcp(l) => {
+                let l = TcpListener::from_std(l)?;
+                tokio::task::spawn_local(accept_tcp(worker.clone(), l, gauge.clone()))
+            }
+            #[cfg(unix)]
+            Bound::Unix(l) => {
+                let l = UnixListener::from_std(l)?;
+                tokio::task::spawn_local(accept_unix(worker.clone(), l, gauge.clone()))
+            }
+        });
+    }
+    let sweeping = tokio::task::spawn_local(sweep(worker.deadlines.clone(), limits.sweep_interval()));
+
+    // An error means that the server's handle is gone, which is a stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    for task in &accepting {
+        task.abort();
+    }
+    worker.draining.set(true);
+    worker.handler.drain();
+    worker.deadlines.wake_all();
+    if tokio::time::timeout(limits.drain_timeout, gauge.wait_empty()).await.is_err() {
+        tracing::warn!(
+            connections = gauge.open(),
+            "drain time is over, closing the connections that are left"
+        );
+    }
+    sweeping.abort();
+    Ok(())
+}
+
+async fn accept_tcp<H: Handler>(worker: Rc<Worker<H>>, listener: TcpListener, gauge: Arc<Gauge>) {
+    let mut weather = Weather::default();
+    loop {
+        match listener.accept().await {
+            Ok((socket, address)) => {
+                weather.clear();
+                // Small answers must not wait for the ACK of the one before.
+                let _ = socket.set_nodelay(true);
+                admit(&worker, &gauge, Stream::Tcp(socket), Peer::Tcp(address));
+            }
+            Err(error) => weather.rest(&error).await,
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn accept_unix<H: Handler>(worker: Rc<Worker<H>>, listener: UnixListener, gauge: Arc<Gauge>) {
+    let mut weather = Weather::default();
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                weather.clear();
+                admit(&worker, &gauge, Stream::Unix(socket), Peer::Unix);
+            }
+            Err(error) => weather.rest(&error).await,
+        }
+    }
+}
+
+fn admit<H: Handler>(worker: &Rc<Worker<H>>, gauge: &Arc<Gauge>, stream: Stream, peer: Peer) {
+    match gauge.admit(peer) {
+        Some(permit) => {
+            tokio::task::spawn_local(connection::serve(worker.clone(), stream, permit, Vec::new()));
+        }
+        None => refuse(&stream, peer),
+    }
+}
+
+/// The answer to one connection too many: best effort, without a task, a buffer or a wait.
+fn refuse(stream: &Stream, peer: Peer) {
+    tracing::debug!(%peer, "too many connections, refused with 503");
+    let body =
+        Problem::new(503, "The server has as many connections as it allows; try again in a few seconds.")
+            .to_json();
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    // A socket fresh from accept is writable; the runtime does not know that yet, the kernel does.
+    let bytes = [head.as_bytes(), body.as_bytes()].concat();
+    let _ = match stream {
+        Stream::Tcp(s) => socket2::SockRef::from(s as &TcpStream).send(&bytes),
+        #[cfg(unix)]
+        Stream::Unix(s) => socket2::SockRef::from(s as &UnixStream).send(&bytes),
+    };
+}
+
+/// Errors of `accept` are normal weather: told once, waited out, the listener stays.
+#[derive(Default)]
+struct Weather {
+    told: bool,
+}
+
+impl Weather {
+    async fn rest(&mut self, error: &io::Error) {
+        // A peer that left before it was accepted is no reason to rest.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return;
+        }
+        if !self.told {
+            self.told = true;
+            tracing::error!(%error, "cannot accept connections; trying on");
+        }
+        tokio::time::sleep(ACCEPT_REST).await;
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.told) {
+            tracing::info!("accepting connections again");
+        }
+    }
+}
+
+async fn sweep(deadlines: Rc<Deadlines>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        deadlines.sweep(Instant::now());
+    }
+}
