@@ -1,0 +1,53 @@
+//! An echo server for other people's test suites: `cargo run --release -p tidewire-examples --example http_echo -- 127.0.0.1:8080`.
+//!
+//! `GET /` answers 200, `POST /echo` answers with the body that it read; everything else is 404 or 405.
+
+use tidewire_server::{Handler, Listen, Never, Parked, Problem, Reply, Request, Response, Server};
+
+/// Bodies up to this many bytes are echoed.
+const MAX_BODY: usize = 64 * 1024 * 1024;
+
+struct Echo;
+
+impl Handler for Echo {
+    type Ticket = Never;
+
+    fn handle(&self, request: Request<'_>) -> Reply<Never> {
+        match (request.head.method().as_str(), request.head.path()) {
+            ("GET" | "HEAD", b"/") => {
+                Response::new(200).with("Content-Type", "text/plain").body("OK\n").into()
+            }
+            ("POST", b"/echo") => echo(request),
+            (_, b"/" | b"/echo") => Problem::new(405, "Ask GET / or POST /echo.").into_response().into(),
+            _ => Problem::new(404, "There is GET / and POST /echo.").into_response().into(),
+        }
+    }
+
+    fn detached(&self, _: Parked, ticket: Never) {
+        match ticket {}
+    }
+}
+
+/// The body as it came, with its media type. A body that arrived with its head is answered at once.
+fn echo(request: Request<'_>) -> Reply<Never> {
+    let media = request.head.get("content-type").unwrap_or(b"application/octet-stream").to_vec();
+    let respond = move |body| Response::new(200).with("Content-Type", media).body(body);
+    if let Some(body) = request.body.as_whole() {
+        return respond(body.clone()).into();
+    }
+    let body = request.body;
+    Reply::Later(Box::pin(async move {
+        match body.collect(MAX_BODY).await {
+            Ok(body) => respond(body).into(),
+            Err(error) => Problem::new(413, error.to_string()).into_response().into(),
+        }
+    }))
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listen: Listen = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:8080").parse()?;
+    let server = Server::builder().listen(listen).bind()?;
+    println!("http_echo on http://{}", server.addresses()[0]);
+    server.serve(|_| Echo)?.join_or_signal()?;
+    Ok(())
+}
