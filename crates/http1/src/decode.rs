@@ -60,12 +60,12 @@ impl Connection<Server> {
             upgrade: meta.facts.upgrade(meta.version).is_some(),
             has_body: meta.body() != BodyLength::Empty,
             wants_continue: meta.expects_continue(),
-            keep_alive: self.exchange.keep_alive && meta.facts.keep_alive(meta.version),
+            keep_alive: self.exchange.keep_alive && meta.keep_alive(),
             interim: 0,
         };
+        self.consumed += length as u64;
         self.expect_body(meta.body());
         self.step(Step::RequestHead);
-        self.consumed += length as u64;
         let head = RequestHead::new(&input[..length], fields.spans(), meta);
         Ok((skipped + length, Some(Event::Request(head))))
     }
@@ -135,28 +135,25 @@ impl Connection<Client> {
             Ok(None) => return Ok((0, None)),
             Err((kind, at)) => return Err(self.fail(kind, at)),
         };
-        match status {
-            101 if !self.exchange.upgrade => {
-                return Err(self.fail(ErrorKind::Rule(Rule::UnaskedUpgrade), STATUS_AT));
-            }
-            101 => self.step(Step::Switch),
-            100..=199 => {
-                if self.exchange.interim >= self.limits.max_informational {
-                    return Err(self.fail(ErrorKind::Limit(Limit::Informational), STATUS_AT));
-                }
-                self.exchange.interim += 1;
-                self.input = Input::Head(Scan::new());
-                self.step(Step::Interim);
-            }
-            _ if tunnel => self.step(Step::Switch),
-            _ => {
-                self.exchange.answered(meta.version, &meta.facts);
-                self.exchange.keep_alive &= meta.body() != BodyLength::UntilClose;
-                self.expect_body(meta.body());
-                self.step(Step::ResponseHead);
-            }
+        if status == 101 && !self.exchange.upgrade {
+            return Err(self.fail(ErrorKind::Rule(Rule::UnaskedUpgrade), STATUS_AT));
+        }
+        let interim = matches!(status, 100 | 102..=199);
+        if interim && self.exchange.interim >= self.limits.max_informational {
+            return Err(self.fail(ErrorKind::Limit(Limit::Informational), STATUS_AT));
         }
         self.consumed += length as u64;
+        if interim {
+            self.exchange.interim += 1;
+            self.input = Input::Head(Scan::new());
+            self.step(Step::Interim);
+        } else if status == 101 || tunnel {
+            self.step(Step::Switch);
+        } else {
+            self.exchange.keep_alive &= meta.keep_alive();
+            self.expect_body(meta.body());
+            self.step(Step::ResponseHead);
+        }
         let head = ResponseHead::new(&input[..length], fields.spans(), meta);
         Ok((length, Some(Event::Response(head))))
     }

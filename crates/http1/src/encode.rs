@@ -1,117 +1,16 @@
 //! Sending: heads with the framing fields that fit them, and the framing of bodies. Content passes beside.
 
+use crate::block::FieldBlock;
 use crate::connection::{Client, Connection, Payload, Role, Server, Writing};
 use crate::error::EncodeError;
 use crate::message::{BodyLength, Method, Version};
 use crate::state::{Exchange, Half, Step};
+use crate::status::reason_phrase;
 use crate::target;
 use alloc::vec::Vec;
 use tidewire_chunked as chunked;
-use tidewire_grammar::class::{is_field_content, is_field_vchar};
-use tidewire_grammar::{eq_ignore_case, is_token, list};
-
-/// Field lines, checked and encoded once: what a caller adds to a head, or sends as trailers.
-///
-/// A name that is no token, or a value with CR, LF, NUL or another control byte, cannot be pushed, so no head can be split by what
-/// is in one. Encode the fields that all answers share once, and send the block with each.
-///
-/// ```
-/// use tidewire_http1::FieldBlock;
-///
-/// let mut block = FieldBlock::new();
-/// block.push("Content-Type", "text/plain")?;
-/// assert!(block.push("X-Note", "a\r\nSet-Cookie: b").is_err());
-/// assert_eq!(block.as_bytes(), b"Content-Type: text/plain\r\n");
-/// # Ok::<(), tidewire_http1::EncodeError>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct FieldBlock {
-    bytes: Vec<u8>,
-    close: bool,
-    upgrade: bool,
-}
-
-impl FieldBlock {
-    /// An empty block.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { bytes: Vec::new(), close: false, upgrade: false }
-    }
-
-    /// A block of these fields.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push), for the first field that fails.
-    pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-        pairs: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<Self, EncodeError> {
-        let mut block = Self::new();
-        for (name, value) in pairs {
-            block.push(name, value)?;
-        }
-        Ok(block)
-    }
-
-    /// Appends a field.
-    ///
-    /// `Connection` is the connection's to write, but its options are heard: `close` is as
-    /// [`Connection::close`], `upgrade` and `keep-alive` are written when they are true, and other options are kept.
-    /// With an `Upgrade` field the head gets `Connection: upgrade` (RFC 9110 §7.8).
-    ///
-    /// # Errors
-    /// [`EncodeError::FieldName`], [`EncodeError::FieldValue`], and [`EncodeError::FieldReserved`] for `Content-Length`,
-    /// `Transfer-Encoding` and `Host`. The block is then as it was.
-    pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), EncodeError> {
-        let (name, value) = (name.as_ref(), value.as_ref());
-        if !is_token(name) {
-            return Err(EncodeError::FieldName);
-        }
-        let edges = [value.first(), value.last()];
-        if !value.iter().all(|&b| is_field_content(b))
-            || !edges.into_iter().flatten().all(|&b| is_field_vchar(b))
-        {
-            return Err(EncodeError::FieldValue);
-        }
-        match name.len() {
-            4 if eq_ignore_case(name, b"host") => return Err(EncodeError::FieldReserved),
-            14 if eq_ignore_case(name, b"content-length") => return Err(EncodeError::FieldReserved),
-            17 if eq_ignore_case(name, b"transfer-encoding") => return Err(EncodeError::FieldReserved),
-            10 if eq_ignore_case(name, b"connection") => {
-                for option in list(value) {
-                    match option.len() {
-                        5 if eq_ignore_case(option, b"close") => self.close = true,
-                        7 if eq_ignore_case(option, b"upgrade") => {}
-                        10 if eq_ignore_case(option, b"keep-alive") => {}
-                        _ => self.line(name, option),
-                    }
-                }
-                return Ok(());
-            }
-            7 if eq_ignore_case(name, b"upgrade") => self.upgrade = true,
-            _ => {}
-        }
-        self.line(name, value);
-        Ok(())
-    }
-
-    /// The encoded lines, each with its CR LF.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Empties the block and keeps its memory.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        (self.close, self.upgrade) = (false, false);
-    }
-
-    fn line(&mut self, name: &[u8], value: &[u8]) {
-        for part in [name, b": ", value, b"\r\n"] {
-            self.bytes.extend_from_slice(part);
-        }
-    }
-}
+use tidewire_grammar::class::is_field_content;
+use tidewire_grammar::is_token;
 
 /// A response's head, as far as the caller decides it.
 #[derive(Clone, Copy, Debug)]
@@ -474,59 +373,4 @@ fn put_decimal(mut value: u64, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&digits[at..]);
-}
-
-/// The reason phrases of RFC 9110 §15 and of RFC 6585, 7725 and 8297.
-fn reason_phrase(status: u16) -> &'static str {
-    match status {
-        100 => "Continue",
-        101 => "Switching Protocols",
-        103 => "Early Hints",
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Content",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        451 => "Unavailable For Legal Reasons",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        507 => "Insufficient Storage",
-        _ => "",
-    }
 }

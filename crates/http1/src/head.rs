@@ -73,7 +73,7 @@ macro_rules! common {
             /// Does the sender mean the connection to outlive this message (RFC 9112 §9.3)?
             #[must_use]
             pub fn keep_alive(&self) -> bool {
-                self.meta.facts.keep_alive(self.meta.version)
+                self.meta.keep_alive()
             }
 
             /// The first `Upgrade` value, if `Connection: upgrade` vouches for it and the version is 1.1 (RFC 9110 §7.8).

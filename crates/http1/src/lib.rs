@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod block;
 mod connection;
 mod decode;
 mod encode;
@@ -20,10 +21,12 @@ mod owned;
 mod parse;
 mod scan;
 mod state;
+mod status;
 mod target;
 
+pub use block::FieldBlock;
 pub use connection::{Client, Connection, Event, Payload, Role, Server};
-pub use encode::{FieldBlock, Request, Response};
+pub use encode::{Request, Response};
 pub use error::{EncodeError, Error, ErrorKind, Limit, Rule, Syntax};
 pub use fields::{FieldIter, Fields};
 pub use head::{RequestHead, ResponseHead};

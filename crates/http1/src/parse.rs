@@ -36,6 +36,8 @@ pub(crate) struct Scan {
     at: u16,
     line: u16,
     fields: u16,
+    /// Bytes in hand at the last call.
+    seen: u16,
     meta: Meta,
 }
 
@@ -101,6 +103,11 @@ impl Meta {
 }
 
 impl Meta {
+    /// RFC 9112 §9.3, and §6.3 (8): what lasts until close cannot be followed.
+    pub(crate) fn keep_alive(&self) -> bool {
+        self.facts.keep_alive(self.version) && self.body != Body::UntilClose
+    }
+
     pub(crate) fn expects_continue(&self) -> bool {
         let body = !matches!(self.body(), BodyLength::Empty | BodyLength::Length(0));
         body && self.facts.expects_continue(self.version)
@@ -119,7 +126,7 @@ impl Scan {
             body: Body::Empty,
             facts: Facts::NONE,
         };
-        Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, meta }
+        Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, seen: 0, meta }
     }
 
     /// Was any byte of a head seen?
@@ -127,9 +134,9 @@ impl Scan {
         self.resumed
     }
 
-    /// How many bytes of the head were looked at.
+    /// How many bytes of the head have come.
     pub(crate) fn seen(&self) -> usize {
-        self.at.into()
+        self.seen.into()
     }
 
     /// What is known of the message so far.
@@ -177,6 +184,7 @@ impl Scan {
         }
         if done.is_none() {
             self.resumed = self.resumed || !window.is_empty();
+            self.seen = offset(window.len());
             if window.len() == max {
                 let limit = if self.stage == Stage::Target { Limit::Target } else { Limit::Head };
                 return Err((ErrorKind::Limit(limit), max));
@@ -223,7 +231,7 @@ impl Scan {
     pub(crate) fn frame(&mut self, message: Message, limits: &Limits) -> Result<(), Fault> {
         let facts = &self.meta.facts;
         let body = body_length(message, self.meta.version, facts)
-            .map_err(|rule| (ErrorKind::Rule(rule), usize::from(facts.coding_at)))?;
+            .map_err(|rule| (ErrorKind::Rule(rule), usize::from(facts.coding_at.max(facts.length_at))))?;
         if matches!(body, BodyLength::Length(n) if n > limits.max_body) {
             return Err((ErrorKind::Limit(Limit::Body), facts.length_at.into()));
         }
@@ -272,8 +280,6 @@ impl Scan {
                 Some(_) => return Err((ErrorKind::Syntax(Syntax::Target), end)),
             }
             self.meta.end = offset(end);
-            self.meta.form = target::form(self.meta.method(input), &input[start..end])
-                .map_err(|at| (ErrorKind::Rule(Rule::TargetForm), start + at))?;
             self.at = offset(end + 1);
             self.stage = Stage::Version;
         }
@@ -287,6 +293,10 @@ impl Scan {
             return Ok(false);
         }
         self.meta.version = version;
+        // Not before the version is known: the preface of HTTP/2 has a target that HTTP/1 does not.
+        let target = usize::from(self.meta.start);
+        self.meta.form = target::form(self.meta.method(input), &input[target..usize::from(self.meta.end)])
+            .map_err(|at| (ErrorKind::Rule(Rule::TargetForm), target + at))?;
         self.fields_from(start + 10);
         Ok(true)
     }
@@ -358,8 +368,11 @@ impl Scan {
             if self.fields >= limits.max_fields {
                 return Err((ErrorKind::Limit(Limit::Fields), line));
             }
-            let colon = name_end(&input[..end], line)?;
-            ended?;
+            let colon = name_end(input, line);
+            if !matches!(colon, Err((_, at)) if at < end) {
+                ended?;
+            }
+            let colon = colon?;
             let raw = &input[colon + 1..end];
             let value = trim_ows(raw);
             let start = if value.is_empty() {

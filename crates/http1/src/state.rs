@@ -21,7 +21,6 @@
 //! connection has no such memory, so a pipelined request, which is not even looked at before `Next`, cannot change the answer to the
 //! one before it.
 
-use crate::framing::Facts;
 use crate::message::Version;
 
 /// Where one half of the exchange is.
@@ -121,11 +120,6 @@ impl Exchange {
         keep_alive: true,
         interim: 0,
     };
-
-    /// Adds what a response's fields say to what the request's said.
-    pub(crate) fn answered(&mut self, version: Version, facts: &Facts) {
-        self.keep_alive &= facts.keep_alive(version);
-    }
 }
 
 #[cfg(test)]

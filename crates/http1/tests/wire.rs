@@ -1,0 +1,82 @@
+//! `docs/wire/http1.md`, at every split.
+
+mod common;
+
+use common::{ClientSubject, ServerSubject};
+use tidewire_http1::Limits;
+use tidewire_testkit::split;
+use tidewire_testkit::vectors::{self, Vector};
+
+#[test]
+fn the_document_holds_for_the_server_role() {
+    let count = vectors::run_where(
+        "http1",
+        |case| !case.has("client"),
+        |case| {
+            let limits = limits(case);
+            if case.has("switches") { ServerSubject::switching(limits) } else { ServerSubject::new(limits) }
+        },
+    );
+    assert!(count >= 70, "{count} cases");
+}
+
+#[test]
+fn the_document_holds_for_the_client_role() {
+    let count = vectors::run_where(
+        "http1",
+        |case| case.has("client"),
+        |case| {
+            let method = match case.option("method") {
+                None => "GET",
+                Some("HEAD") => "HEAD",
+                Some("CONNECT") => "CONNECT",
+                Some(other) => panic!("line {}: method={other}", case.line),
+            };
+            ClientSubject::new(limits(case), method, case.has("upgrade"), case.has("again"))
+        },
+    );
+    assert!(count >= 20, "{count} cases");
+}
+
+/// Every refusal of the document, with a request behind it: the same refusal, and nobody answers the second request.
+#[test]
+fn behind_a_refusal_nothing_is_read() {
+    let mut refused = 0;
+    for case in vectors::of("http1").iter().filter(|case| !case.has("client")) {
+        let Some(error) =
+            case.events.last().filter(|line| line.contains("error") && !line.contains("Truncated"))
+        else {
+            continue;
+        };
+        refused += 1;
+        let pipelined = [case.input.as_slice(), b"\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
+        let log = split::check(|| ServerSubject::switching(limits(case)), &pipelined).lines();
+        assert_eq!(log.last(), Some(error), "line {}", case.line);
+        assert!(!log.iter().any(|line| line.contains("smuggled")), "line {}: {log:?}", case.line);
+    }
+    assert!(refused >= 60, "{refused} refusals");
+}
+
+fn limits(case: &Vector) -> Limits {
+    let mut limits = Limits::new();
+    let number = |name| case.number_option(name);
+    if let Some(n) = number("max_head") {
+        limits.max_head = n.try_into().unwrap();
+    }
+    if let Some(n) = number("max_target") {
+        limits.max_target = n.try_into().unwrap();
+    }
+    if let Some(n) = number("max_method") {
+        limits.max_method = n.try_into().unwrap();
+    }
+    if let Some(n) = number("max_fields") {
+        limits.max_fields = n.try_into().unwrap();
+    }
+    if let Some(n) = number("max_body") {
+        limits.max_body = n;
+    }
+    if let Some(n) = number("max_informational") {
+        limits.max_informational = n.try_into().unwrap();
+    }
+    limits
+}
