@@ -1,5 +1,7 @@
 //! `docs/wire/http1.md`, at every split.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{ClientSubject, ServerSubject};
