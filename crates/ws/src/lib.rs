@@ -5,3 +5,21 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+pub mod close;
+mod connection;
+mod decode;
+mod encode;
+mod error;
+pub mod frame;
+mod limits;
+pub mod mask;
+mod message;
+mod state;
+mod utf8;
+
+pub use connection::{Connection, Event, Kind, Role};
+pub use decode::{FrameDecoder, FrameEvent};
+pub use encode::{encode_close, encode_message};
+pub use error::{EncodeError, Error, ErrorKind};
+pub use limits::Limits;

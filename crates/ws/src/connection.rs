@@ -1,0 +1,411 @@
+//! Messages out of bytes, and the replies that the protocol owes.
+
+use crate::decode::{FrameDecoder, Step};
+use crate::frame::{Header, Opcode};
+use crate::message::Message;
+use crate::state::{Happening, State};
+use crate::{Error, ErrorKind, Limits, close, utf8};
+use alloc::vec::Vec;
+
+/// Which end of the connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Reads masked frames and sends unmasked ones.
+    Server,
+    /// Reads unmasked frames and masks what it sends.
+    Client,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// One end of an open connection, from the first byte after the handshake: frames, messages, control frames and the closing.
+///
+/// Bytes in, [`Event`]s out; what has to be answered gathers until [`take_output`](Self::take_output). No socket and no clock:
+/// [`awaiting_close`](Self::awaiting_close) and [`message_unfinished`](Self::message_unfinished) say what a deadline of the
+/// caller's should watch.
+///
+/// A connection without an unfinished message holds no heap and is 160 bytes or less, so 10,000 can wait cheaply.
+///
+/// ```
+/// use tidewire_ws::{Connection, Event, Limits, Role};
+/// let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+/// let mut input = *b"\x89\x82\x01\x02\x03\x04ik\x82\x80\x00\x00\x00\x00";
+///
+/// let (n, event) = server.decode(&mut input).unwrap();
+/// assert_eq!((n, event), (8, Some(Event::Ping(b"hi"))));
+/// let mut out = Vec::new();
+/// server.take_output(&mut out);
+/// assert_eq!(out, b"\x8a\x02hi");
+///
+/// let (n, event) = server.decode(&mut input[8..]).unwrap();
+/// assert_eq!((n, event), (6, Some(Event::Binary(b""))));
+/// assert_eq!(server.decode(&mut input[14..]), Ok((0, None)));
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    frames: FrameDecoder,
+    message: Message,
+    /// The latest ping's payload, until its pong is taken.
+    pub(crate) pong: Option<Vec<u8>>,
+    /// The fragmented message that is being sent.
+    pub(crate) sending: Option<Kind>,
+    /// The peer's close code.
+    pub(crate) echo: Option<u16>,
+    pub(crate) state: State,
+    /// The control frame whose payload has yet to come.
+    control: Option<Opcode>,
+    in_pieces: bool,
+    /// The buffer holds a message that was handed out.
+    delivered: bool,
+}
+
+/// What [`Connection::decode`] hands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary message.
+    Binary(&'a [u8]),
+    /// A part of a message: instead of the two above, after [`Connection::in_pieces`].
+    Piece {
+        /// What the message is. The pieces of a text are UTF-8 when put together; one alone may end inside a character.
+        kind: Kind,
+        /// Empty only where the message ends with an empty frame.
+        data: &'a [u8],
+        /// Whether the message ends here.
+        last: bool,
+    },
+    /// A ping. Its pong is in the output already.
+    Ping(&'a [u8]),
+    /// A pong: the answer to a ping of ours, or a heartbeat that nobody asked for.
+    Pong(&'a [u8]),
+    /// The peer's close. The reply is in the output already; nothing that follows is read.
+    Close {
+        /// `None` if the frame was empty (an API would report 1005).
+        code: Option<u16>,
+        /// Up to 123 bytes, for people to read.
+        reason: &'a str,
+    },
+}
+
+impl Connection {
+    /// A connection in this `role`, right after its handshake.
+    pub const fn new(role: Role, limits: Limits) -> Self {
+        Self {
+            frames: FrameDecoder::new(role, limits),
+            message: Message::new(),
+            pong: None,
+            sending: None,
+            echo: None,
+            state: State::Open,
+            control: None,
+            in_pieces: false,
+            delivered: false,
+        }
+    }
+
+    /// Hands messages out in pieces as they arrive, as [`Event::Piece`], instead of gathering them.
+    ///
+    /// For messages that need not be held whole, such as an upload. The limits stay as they are: raise them.
+    #[must_use]
+    pub const fn in_pieces(mut self) -> Self {
+        self.in_pieces = true;
+        self
+    }
+
+    /// One event and how many bytes it took; `None` until bytes are appended to what remains.
+    ///
+    /// A message that lies whole in `input` is handed out as a slice of it, unmasked in place. Others are copied to a buffer of
+    /// the connection, which is freed by the first call that returns `None` after the message was handed out.
+    ///
+    /// # Errors
+    /// The first byte that RFC 6455 or a limit forbids. Final. The replies owed so far and a close frame with
+    /// [`Error::close_code`] are in the output then.
+    pub fn decode<'a>(&'a mut self, input: &'a mut [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+        if self.delivered {
+            self.delivered = false;
+            self.message.clear();
+        }
+        if self.state.drops_input() {
+            self.message.free();
+            return Ok((input.len(), None));
+        }
+        let mut end = 0;
+        let found = loop {
+            let (n, step) = match self.frames.step(&mut input[end..]) {
+                Ok(step) => step,
+                Err(error) => return Err(self.failed(error)),
+            };
+            let start = end;
+            end += n;
+            let found = match step {
+                None => {
+                    if self.frames.is_between_messages() {
+                        self.message.free();
+                    }
+                    return Ok((end, None));
+                }
+                Some(Step::Header(header)) => self.on_header(&header)?,
+                Some(Step::Payload { last }) => self.on_payload(&input[start..end], last)?,
+            };
+            if let Some(found) = found {
+                break found;
+            }
+        };
+        let input: &'a [u8] = input;
+        let event = match found {
+            Found::Whole { len } => {
+                let data = &input[end - len..end];
+                match self.message.kind {
+                    Kind::Binary => Event::Binary(data),
+                    Kind::Text => match core::str::from_utf8(data) {
+                        Ok(text) => Event::Text(text),
+                        Err(e) => {
+                            let back = len - utf8::first_impossible(data, &e);
+                            return Err(self.fail(ErrorKind::InvalidUtf8, back));
+                        }
+                    },
+                }
+            }
+            Found::Gathered => {
+                self.delivered = true;
+                match self.message.kind {
+                    Kind::Binary => Event::Binary(self.message.binary()),
+                    Kind::Text => Event::Text(self.message.text()),
+                }
+            }
+            Found::Piece { len, last } => {
+                Event::Piece { kind: self.message.kind, data: &input[end - len..end], last }
+            }
+            Found::Control { opcode, len } => self.on_control(opcode, &input[end - len..end])?,
+        };
+        Ok((end, Some(event)))
+    }
+
+    /// The end of the input: whether it came at a legal place, which is after a close frame.
+    ///
+    /// A connection reset after both close frames is a clean end as well: ask [`is_closed`](Self::is_closed).
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoClose`] between two messages, [`ErrorKind::Truncated`] inside one, or the error that came before.
+    pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
+        if self.state.drops_input() {
+            return Ok(None);
+        }
+        self.frames.finish()?;
+        let error = self.frames.fail(ErrorKind::NoClose, self.frames.offset());
+        self.state = self.state.on(Happening::Error).on(Happening::CloseSent);
+        Err(error)
+    }
+
+    /// Appends what a server owes to `out`: the pong for the latest ping, and the close frame of a reply or of a failure.
+    ///
+    /// Call it after each [`decode`](Self::decode), or once after the last one of a read: a pong replaces the one before it, so
+    /// never more than two frames wait. A client has to mask them: in that role this does nothing, and
+    /// [`take_output_masked`](Self::take_output_masked) does it.
+    #[inline]
+    pub fn take_output(&mut self, out: &mut Vec<u8>) {
+        debug_assert!(self.role() == Role::Server, "a client takes its output with `take_output_masked`");
+        if self.has_output() && self.role() == Role::Server {
+            self.put_replies(|| None, out);
+        }
+    }
+
+    /// As [`take_output`](Self::take_output), for the client role: `keys` makes the masking key of each frame, four fresh
+    /// bytes of a cryptographic random source. A server takes no key.
+    #[inline]
+    pub fn take_output_masked(&mut self, mut keys: impl FnMut() -> [u8; 4], out: &mut Vec<u8>) {
+        if self.has_output() {
+            let client = self.role() == Role::Client;
+            self.put_replies(|| client.then(&mut keys), out);
+        }
+    }
+
+    /// Whether something is owed to the peer.
+    #[inline]
+    pub const fn has_output(&self) -> bool {
+        self.pong.is_some() || self.state.owes_close()
+    }
+
+    /// Whether messages may be sent: no close frame was sent or received, and nothing failed.
+    #[inline]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// Whether our close is sent and the peer's has not come: the caller's deadline for that should run.
+    #[inline]
+    pub const fn awaiting_close(&self) -> bool {
+        matches!(self.state, State::CloseSent)
+    }
+
+    /// Whether all is over: both close frames were exchanged, or the connection failed and the close for it was taken.
+    ///
+    /// A server shuts the TCP connection now; a client waits a moment for the server to do so (RFC 6455 §7.1.1). A reset by
+    /// the peer is no error any more.
+    #[inline]
+    pub const fn is_closed(&self) -> bool {
+        self.state.is_over()
+    }
+
+    /// Whether a message or a frame has begun and not ended: a deadline of the caller's bounds how long a peer may take.
+    #[inline]
+    pub const fn message_unfinished(&self) -> bool {
+        !self.frames.is_between_messages()
+    }
+
+    /// The error that the connection failed with.
+    #[inline]
+    pub const fn error(&self) -> Option<Error> {
+        self.frames.error()
+    }
+
+    /// Which end this is.
+    #[inline]
+    pub const fn role(&self) -> Role {
+        self.frames.role()
+    }
+
+    fn on_header(&mut self, header: &Header) -> Result<Option<Found>, Error> {
+        if header.opcode.is_control() {
+            self.control = Some(header.opcode);
+            let empty = Found::Control { opcode: header.opcode, len: 0 };
+            return Ok((header.len == 0).then_some(empty));
+        }
+        match header.opcode {
+            Opcode::Text => self.message.begin(Kind::Text),
+            Opcode::Binary => self.message.begin(Kind::Binary),
+            _ => {}
+        }
+        self.message.fin = header.fin;
+        self.control = None;
+        if header.len > 0 {
+            return Ok(None);
+        }
+        if !header.fin && !self.message.count_empty(self.frames.limits()) {
+            // At the length, which is the second byte.
+            return Err(self.fail(ErrorKind::TooManyEmptyFragments, header.encoded_len() - 1));
+        }
+        self.on_piece(0, true)
+    }
+
+    #[inline]
+    fn on_payload(&mut self, piece: &[u8], last: bool) -> Result<Option<Found>, Error> {
+        if let Some(opcode) = self.control {
+            return Ok(Some(Found::Control { opcode, len: piece.len() }));
+        }
+        let ends = last && self.message.fin;
+        let checked = match (self.in_pieces, ends && !self.message.gathering) {
+            (true, _) => self.message.check(piece),
+            (false, true) => Ok(()),
+            (false, false) => self.message.gather(piece),
+        };
+        if let Err(at) = checked {
+            return Err(self.fail(ErrorKind::InvalidUtf8, piece.len() - at));
+        }
+        self.on_piece(piece.len(), last)
+    }
+
+    /// After a piece of `len` bytes that was checked, and gathered where that is needed.
+    #[inline]
+    fn on_piece(&mut self, len: usize, last: bool) -> Result<Option<Found>, Error> {
+        let ends = last && self.message.fin;
+        if ends && !self.message.ends_whole() {
+            return Err(self.fail(ErrorKind::InvalidUtf8, 0));
+        }
+        Ok(match (self.in_pieces, ends, self.message.gathering) {
+            (true, ..) if len > 0 || ends => Some(Found::Piece { len, last: ends }),
+            (false, true, true) => Some(Found::Gathered),
+            (false, true, false) => Some(Found::Whole { len }),
+            _ => None,
+        })
+    }
+
+    fn on_control<'a>(&mut self, opcode: Opcode, payload: &'a [u8]) -> Result<Event<'a>, Error> {
+        self.control = None;
+        match opcode {
+            Opcode::Ping => {
+                // After our close nothing may follow it; the peer's ping needs no answer then.
+                if self.is_open() {
+                    let pong = self.pong.get_or_insert_default();
+                    pong.clear();
+                    pong.extend_from_slice(payload);
+                }
+                Ok(Event::Ping(payload))
+            }
+            Opcode::Close => {
+                let (code, reason) = self.close_payload(payload)?;
+                self.echo = code;
+                self.state = self.state.on(Happening::CloseReceived);
+                Ok(Event::Close { code, reason })
+            }
+            _ => Ok(Event::Pong(payload)),
+        }
+    }
+
+    /// RFC 6455 §5.5.1: nothing, or a code and a reason in UTF-8. One byte was refused at the header.
+    fn close_payload<'a>(&mut self, payload: &'a [u8]) -> Result<(Option<u16>, &'a str), Error> {
+        let Some((code, reason)) = payload.split_first_chunk() else { return Ok((None, "")) };
+        let code = u16::from_be_bytes(*code);
+        if !close::is_valid(code) {
+            return Err(self.fail(ErrorKind::CloseCode, payload.len()));
+        }
+        match core::str::from_utf8(reason) {
+            Ok(reason) => Ok((Some(code), reason)),
+            Err(e) => {
+                Err(self.fail(ErrorKind::InvalidUtf8, reason.len() - utf8::first_impossible(reason, &e)))
+            }
+        }
+    }
+
+    /// Fails at the byte that lies `back` bytes before the end of what was consumed.
+    #[cold]
+    fn fail(&mut self, kind: ErrorKind, back: usize) -> Error {
+        let error = self.frames.fail(kind, self.frames.offset() - back as u64);
+        self.failed(error)
+    }
+
+    #[cold]
+    fn failed(&mut self, error: Error) -> Error {
+        self.state = self.state.on(Happening::Error);
+        self.message.free();
+        error
+    }
+}
+
+/// What the bytes up to here complete. Lengths are of the last bytes consumed.
+enum Found {
+    Whole { len: usize },
+    Gathered,
+    Piece { len: usize, last: bool },
+    Control { opcode: Opcode, len: usize },
+}
+
+impl Kind {
+    /// The opcode of the first frame of such a message.
+    #[inline]
+    pub const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Connection;
+
+    #[test]
+    fn a_waiting_connection_is_small() {
+        assert!(size_of::<Connection>() <= 160, "{}", size_of::<Connection>());
+    }
+}

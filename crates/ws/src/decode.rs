@@ -1,0 +1,202 @@
+//! Frames out of bytes: the lower half of a connection, usable alone.
+
+use crate::frame::{self, Header, Rules};
+use crate::{Error, ErrorKind, Limits, Role};
+
+/// Cuts a stream of bytes into frames, unmasks them in place and checks their order.
+///
+/// [`Connection`](crate::Connection) is built on it, and is what most callers want. This one is for proxies and tools, which
+/// want frames as they stand and not messages. It holds no buffer.
+///
+/// ```
+/// use tidewire_ws::{FrameDecoder, FrameEvent, Limits, Role};
+/// let mut frames = FrameDecoder::new(Role::Server, Limits::DEFAULT);
+/// let mut input = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+/// let (n, event) = frames.decode(&mut input).unwrap();
+/// assert!(matches!(event, Some(FrameEvent::Header(h)) if h.len == 5) && n == 6);
+/// let (n, event) = frames.decode(&mut input[6..]).unwrap();
+/// assert_eq!((n, event), (5, Some(FrameEvent::Payload { data: b"Hello", last: true })));
+/// ```
+#[derive(Clone, Debug)]
+pub struct FrameDecoder {
+    limits: Limits,
+    /// Bytes consumed; once `error` is set, where that is.
+    offset: u64,
+    /// Payload bytes of the present frame that have yet to come.
+    rest: u64,
+    /// Payload bytes that the unfinished message has declared.
+    sum: u64,
+    error: Option<ErrorKind>,
+    /// As it stands for the next payload byte.
+    key: [u8; 4],
+    role: Role,
+    /// An extension gives RSV1 a meaning.
+    rsv1: bool,
+    /// Between the first and the last frame of a message.
+    in_message: bool,
+    masked: bool,
+    control: bool,
+}
+
+/// What [`FrameDecoder::decode`] hands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameEvent<'a> {
+    /// A header. Without a payload (`len == 0`) it is the whole frame.
+    Header(Header),
+    /// Payload of the last header, unmasked. A control frame's comes in one piece, a data frame's as it arrives.
+    Payload {
+        /// At least one byte; the last bytes of what was consumed.
+        data: &'a [u8],
+        /// Whether the frame ends here.
+        last: bool,
+    },
+}
+
+impl FrameDecoder {
+    /// A decoder for what this `role` receives: a server reads masked frames, a client unmasked ones.
+    pub const fn new(role: Role, limits: Limits) -> Self {
+        Self {
+            limits,
+            offset: 0,
+            rest: 0,
+            sum: 0,
+            error: None,
+            key: [0; 4],
+            role,
+            rsv1: false,
+            in_message: false,
+            masked: false,
+            control: false,
+        }
+    }
+
+    /// Accepts RSV1 on the first frame of a message, which permessage-deflate needs.
+    pub const fn allow_rsv1(&mut self) {
+        self.rsv1 = true;
+    }
+
+    /// One event and how many bytes it took; `None` until more bytes are appended to what remains.
+    ///
+    /// The payload is unmasked in `input`, which is why it is `&mut`. A header, or a control frame's payload, stays in the
+    /// input until it is complete (14 and 125 bytes at most); a data frame's payload is always taken.
+    ///
+    /// # Errors
+    /// The first byte that breaks RFC 6455 §5 or a limit. Final.
+    #[inline]
+    pub fn decode<'a>(&mut self, input: &'a mut [u8]) -> Result<(usize, Option<FrameEvent<'a>>), Error> {
+        let (n, step) = self.step(input)?;
+        let event = step.map(|step| match step {
+            Step::Header(header) => FrameEvent::Header(header),
+            Step::Payload { last } => FrameEvent::Payload { data: &input[..n], last },
+        });
+        Ok((n, event))
+    }
+
+    /// Whether the input may end here: between two messages.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] inside a frame's payload or an unfinished message, or the error that came before.
+    pub fn finish(&mut self) -> Result<Option<FrameEvent<'static>>, Error> {
+        match self.error() {
+            Some(error) => Err(error),
+            None if self.is_between_messages() => Ok(None),
+            None => Err(self.fail(ErrorKind::Truncated, self.offset)),
+        }
+    }
+
+    /// As [`decode`](Self::decode), without the slice: a payload is always `input[..n]`.
+    #[inline]
+    pub(crate) fn step(&mut self, input: &mut [u8]) -> Result<(usize, Option<Step>), Error> {
+        if let Some(error) = self.error() {
+            return Err(error);
+        }
+        if self.rest > 0 {
+            return Ok(self.payload(input));
+        }
+        match frame::parse(input, &self.rules()) {
+            Ok(Some((header, n))) => {
+                self.begin(&header);
+                self.offset += n as u64;
+                Ok((n, Some(Step::Header(header))))
+            }
+            Ok(None) => Ok((0, None)),
+            Err(e) => Err(self.fail(e.kind(), self.offset + e.offset())),
+        }
+    }
+
+    pub(crate) const fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Bytes consumed so far.
+    pub(crate) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) const fn is_between_messages(&self) -> bool {
+        self.rest == 0 && !self.in_message
+    }
+
+    pub(crate) const fn error(&self) -> Option<Error> {
+        match self.error {
+            Some(kind) => Some(Error::new(kind, self.offset)),
+            None => None,
+        }
+    }
+
+    /// Makes an error final that was found in what the frames carry.
+    #[cold]
+    pub(crate) const fn fail(&mut self, kind: ErrorKind, offset: u64) -> Error {
+        self.error = Some(kind);
+        self.offset = offset;
+        Error::new(kind, offset)
+    }
+
+    #[inline]
+    const fn rules(&self) -> Rules {
+        Rules {
+            masked: Some(matches!(self.role, Role::Server)),
+            rsv1: self.rsv1,
+            in_message: Some(self.in_message),
+            max_frame: self.limits.max_frame,
+            max_rest: self.limits.max_message.saturating_sub(self.sum),
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, header: &Header) {
+        self.rest = header.len;
+        self.masked = header.mask.is_some();
+        self.key = header.mask.unwrap_or_default();
+        self.control = header.opcode.is_control();
+        if !self.control {
+            // The rules bound the sum, so it cannot overflow.
+            self.sum = if header.fin { 0 } else { self.sum + header.len };
+            self.in_message = !header.fin;
+        }
+    }
+
+    #[inline]
+    fn payload(&mut self, input: &mut [u8]) -> (usize, Option<Step>) {
+        let available = usize::try_from(self.rest).map_or(input.len(), |rest| rest.min(input.len()));
+        let last = available as u64 == self.rest;
+        if available == 0 || (self.control && !last) {
+            return (0, None);
+        }
+        if self.masked {
+            self.key = crate::mask::apply(self.key, &mut input[..available]);
+        }
+        self.rest -= available as u64;
+        self.offset += available as u64;
+        (available, Some(Step::Payload { last }))
+    }
+}
+
+pub(crate) enum Step {
+    Header(Header),
+    Payload { last: bool },
+}

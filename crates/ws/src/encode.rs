@@ -1,0 +1,244 @@
+//! Bytes out of messages.
+
+use crate::frame::{Header, Opcode};
+use crate::{Connection, EncodeError, Kind, Role, close, mask, state::Happening};
+use alloc::vec::Vec;
+
+/// Appends one whole message as a server's unmasked frame.
+///
+/// It is the same for every client, so a hub encodes a message once and shares the bytes. The caller vouches that the payload of
+/// a [`Kind::Text`] is UTF-8; clients close the connection with 1007 if it is not.
+///
+/// ```
+/// use tidewire_ws::{Kind, encode_message};
+/// let mut out = Vec::new();
+/// encode_message(Kind::Text, b"Hello", &mut out);
+/// assert_eq!(out, b"\x81\x05Hello");
+/// ```
+#[inline]
+pub fn encode_message(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
+    put(kind.opcode(), true, None, payload, out);
+}
+
+/// What a connection sends. Each appends one frame to `out`; `mask` is the frame's key in the client role, where it has to be
+/// four fresh bytes of a cryptographic random source (RFC 6455 §5.3), and is ignored in the server role.
+impl Connection {
+    /// Sends a whole text message.
+    ///
+    /// # Errors
+    /// [`EncodeError::Closing`] or [`EncodeError::MessageUnfinished`].
+    #[inline]
+    pub fn send_text(&mut self, text: &str, mask: [u8; 4], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.send_whole(Kind::Text, text.as_bytes(), mask, out)
+    }
+
+    /// Sends a whole binary message.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    #[inline]
+    pub fn send_binary(&mut self, data: &[u8], mask: [u8; 4], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.send_whole(Kind::Binary, data, mask, out)
+    }
+
+    /// Sends a fragment of a text message: the first one begins it, the one with `last` ends it.
+    ///
+    /// Pings, pongs and the close may go between fragments, other messages may not.
+    ///
+    /// # Errors
+    /// [`EncodeError::Closing`], or [`EncodeError::MessageUnfinished`] inside a binary message.
+    pub fn send_text_fragment(
+        &mut self,
+        text: &str,
+        last: bool,
+        mask: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        self.send_fragment(Kind::Text, text.as_bytes(), last, mask, out)
+    }
+
+    /// Sends a fragment of a binary message: the first one begins it, the one with `last` ends it.
+    ///
+    /// # Errors
+    /// [`EncodeError::Closing`], or [`EncodeError::MessageUnfinished`] inside a text message.
+    pub fn send_binary_fragment(
+        &mut self,
+        data: &[u8],
+        last: bool,
+        mask: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        self.send_fragment(Kind::Binary, data, last, mask, out)
+    }
+
+    /// Sends a ping of up to 125 bytes. The peer answers with a pong that carries the same.
+    ///
+    /// # Errors
+    /// [`EncodeError::Closing`] or [`EncodeError::ControlTooLong`].
+    pub fn send_ping(&mut self, payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.send_control(Opcode::Ping, payload, mask, out)
+    }
+
+    /// Sends a pong that nobody asked for: a heartbeat in one direction. Pings are answered without it.
+    ///
+    /// # Errors
+    /// As [`send_ping`](Self::send_ping).
+    pub fn send_pong(&mut self, payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.send_control(Opcode::Pong, payload, mask, out)
+    }
+
+    /// Sends a close frame, after which nothing more may be sent.
+    ///
+    /// After a close of the peer's it takes the place of the reply that is owed. Take what is owed first: a pong that was not
+    /// taken is dropped, since nothing may follow a close.
+    ///
+    /// # Errors
+    /// [`EncodeError::Closing`] if one was sent already, [`EncodeError::CloseCode`] for a code outside of
+    /// [`close::is_valid`], [`EncodeError::ControlTooLong`] for a reason over 123 bytes or one without a code.
+    pub fn send_close(
+        &mut self,
+        code: Option<u16>,
+        reason: &str,
+        mask: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        if !self.may_send_close() {
+            return Err(EncodeError::Closing);
+        }
+        encode_close(code, reason, self.key(mask), out)?;
+        self.close_was_sent();
+        Ok(())
+    }
+
+    fn send_whole(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        mask: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        if !self.is_open() {
+            return Err(EncodeError::Closing);
+        }
+        if self.sending.is_some() {
+            return Err(EncodeError::MessageUnfinished);
+        }
+        put(kind.opcode(), true, self.key(mask), payload, out);
+        Ok(())
+    }
+
+    fn send_fragment(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        last: bool,
+        mask: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        if !self.is_open() {
+            return Err(EncodeError::Closing);
+        }
+        let opcode = match self.sending {
+            None => kind.opcode(),
+            Some(begun) if begun == kind => Opcode::Continuation,
+            Some(_) => return Err(EncodeError::MessageUnfinished),
+        };
+        put(opcode, last, self.key(mask), payload, out);
+        self.sending = (!last).then_some(kind);
+        Ok(())
+    }
+
+    fn send_control(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        mask: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        if !self.is_open() {
+            return Err(EncodeError::Closing);
+        }
+        if payload.len() > MAX_CONTROL {
+            return Err(EncodeError::ControlTooLong);
+        }
+        put(opcode, true, self.key(mask), payload, out);
+        Ok(())
+    }
+
+    const fn key(&self, mask: [u8; 4]) -> Option<[u8; 4]> {
+        match self.role() {
+            Role::Server => None,
+            Role::Client => Some(mask),
+        }
+    }
+
+    fn close_was_sent(&mut self) {
+        self.state = self.state.on(Happening::CloseSent);
+        self.sending = None;
+        self.pong = None;
+    }
+
+    const fn may_send_close(&self) -> bool {
+        self.is_open() || matches!(self.state, crate::state::State::CloseReceived)
+    }
+
+    /// Appends the replies that are owed: the pong for the latest ping, then the close.
+    pub(crate) fn put_replies(&mut self, mut keys: impl FnMut() -> Option<[u8; 4]>, out: &mut Vec<u8>) {
+        if let Some(pong) = self.pong.take() {
+            put(Opcode::Pong, true, keys(), &pong, out);
+        }
+        if self.state.owes_close() {
+            let (code, reason) = match self.error() {
+                Some(error) => (Some(error.close_code()), error.kind().detail()),
+                None => (self.echo, ""),
+            };
+            // An echoed code was checked when it came, ours are valid by their table, and the reasons are short.
+            let written = encode_close(code, reason, keys(), out);
+            debug_assert_eq!(written, Ok(()));
+            self.close_was_sent();
+        }
+    }
+}
+
+/// Appends a close frame. `code` and `reason` are checked, `mask` is `None` for a server.
+///
+/// # Errors
+/// As [`Connection::send_close`].
+pub fn encode_close(
+    code: Option<u16>,
+    reason: &str,
+    mask: Option<[u8; 4]>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let mut payload = [0; MAX_CONTROL];
+    let payload = match code {
+        None if reason.is_empty() => &payload[..0],
+        None => return Err(EncodeError::ControlTooLong),
+        Some(code) if !close::is_valid(code) => return Err(EncodeError::CloseCode),
+        Some(code) => {
+            let len = 2 + reason.len();
+            let bytes = payload.get_mut(..len).ok_or(EncodeError::ControlTooLong)?;
+            bytes[..2].copy_from_slice(&code.to_be_bytes());
+            bytes[2..].copy_from_slice(reason.as_bytes());
+            &payload[..len]
+        }
+    };
+    put(Opcode::Close, true, mask, payload, out);
+    Ok(())
+}
+
+/// Appends one frame: header, and the payload, masked where it lands.
+#[inline]
+pub(crate) fn put(opcode: Opcode, fin: bool, key: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
+    let header = Header { fin, rsv1: false, opcode, mask: key, len: payload.len() as u64 };
+    out.reserve(header.encoded_len() + payload.len());
+    let written = header.encode_to(out);
+    debug_assert_eq!(written, Ok(()), "callers bound control frames, and no slice is 2^63 bytes long");
+    let start = out.len();
+    out.extend_from_slice(payload);
+    if let Some(key) = key {
+        mask::apply(key, &mut out[start..]);
+    }
+}
+
+const MAX_CONTROL: usize = crate::frame::MAX_CONTROL as usize;

@@ -1,0 +1,300 @@
+//! One frame's header (RFC 6455 §5.2).
+//!
+//! ```text
+//!      7   6    5    4   3 2 1 0    7    6 … 0
+//!    ┌─────┬────┬────┬────┬────────┬──────┬───────────┬───────────────────┬─────────────┐
+//!    │ FIN │RSV1│RSV2│RSV3│ opcode │ MASK │ length    │ 16 or 64 bits of  │ masking key │  payload …
+//!    │     │    │    │    │        │      │ 0–125     │ length, if it     │ if MASK     │
+//!    │     │    │    │    │        │      │ 126, 127  │ says 126 or 127   │             │
+//!    └─────┴────┴────┴────┴────────┴──────┴───────────┴───────────────────┴─────────────┘
+//!      byte 0                       byte 1              0, 2 or 8 bytes     0 or 4 bytes
+//! ```
+
+use crate::{EncodeError, Error, ErrorKind};
+use alloc::vec::Vec;
+
+/// The six opcodes of RFC 6455 §5.2. Their values are the bits on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Opcode {
+    /// More of the message that an earlier text or binary frame began.
+    Continuation = 0x0,
+    /// A text message, or its first fragment.
+    Text = 0x1,
+    /// A binary message, or its first fragment.
+    Binary = 0x2,
+    /// The last frame in its direction.
+    Close = 0x8,
+    /// Asks for a pong with the same payload.
+    Ping = 0x9,
+    /// Answers a ping, or is a heartbeat in one direction.
+    Pong = 0xa,
+}
+
+impl Opcode {
+    /// The opcode of these four bits; `None` for a reserved one.
+    #[inline]
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        Some(match bits {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xa => Self::Pong,
+            _ => return None,
+        })
+    }
+
+    /// Close, ping and pong: 125 bytes at most, never fragmented, allowed between the fragments of a message.
+    #[inline]
+    pub const fn is_control(self) -> bool {
+        self as u8 & 0x8 != 0
+    }
+}
+
+/// A frame's header.
+///
+/// ```
+/// use tidewire_ws::frame::{Header, Opcode};
+/// // The masked "Hello" of RFC 6455 §5.7.
+/// let wire = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+/// let (header, n) = Header::parse(&wire).unwrap().unwrap();
+/// assert_eq!((header.opcode, header.len, header.mask, n), (Opcode::Text, 5, Some([0x37, 0xfa, 0x21, 0x3d]), 6));
+/// // One byte less is not an error: it is not enough yet.
+/// assert_eq!(Header::parse(&wire[..5]), Ok(None));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The last frame of its message.
+    pub fin: bool,
+    /// RSV1: the message is compressed, on its first frame under permessage-deflate (RFC 7692 §6).
+    pub rsv1: bool,
+    /// What the frame is.
+    pub opcode: Opcode,
+    /// The key that the payload is masked with. Frames of a client have one, frames of a server have none.
+    pub mask: Option<[u8; 4]>,
+    /// The payload's length in bytes, below 2^63.
+    pub len: u64,
+}
+
+impl Header {
+    /// The longest header: two bytes, eight of length, four of key.
+    pub const MAX_LEN: usize = 14;
+
+    /// Reads a header at the start of `input`: itself and its length, or `None` while it is incomplete.
+    ///
+    /// Checks what a frame alone can tell: RSV2 and RSV3, the opcode, the shortest form of the length, and the two rules for
+    /// control frames and the one for the length of a close. Who masks, what RSV1 means and in which order frames may come is left to [`FrameDecoder`](crate::FrameDecoder).
+    ///
+    /// # Errors
+    /// At the first byte that no header can have; the offset counts from the start of `input`.
+    pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Error> {
+        parse(input, &Rules::NONE)
+    }
+
+    /// The header's own length in bytes, without the payload.
+    #[inline]
+    pub const fn encoded_len(&self) -> usize {
+        let len = match self.len {
+            0..=125 => 2,
+            126..=0xffff => 4,
+            _ => 10,
+        };
+        if self.mask.is_some() { len + 4 } else { len }
+    }
+
+    /// Writes the header to the start of `out` and returns its length.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`], [`EncodeError::TooLong`] for a length of 2^63 or more, and
+    /// [`EncodeError::ControlTooLong`] for a control frame over 125 bytes or without `fin`.
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let (bytes, n) = self.to_bytes()?;
+        out.get_mut(..n).ok_or(EncodeError::BufferTooSmall)?.copy_from_slice(&bytes[..n]);
+        Ok(n)
+    }
+
+    /// Appends the header to `out`.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), without the one about the buffer.
+    pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let (bytes, n) = self.to_bytes()?;
+        out.extend_from_slice(&bytes[..n]);
+        Ok(())
+    }
+
+    #[inline]
+    fn to_bytes(self) -> Result<([u8; Self::MAX_LEN], usize), EncodeError> {
+        if self.opcode.is_control() && (self.len > MAX_CONTROL || !self.fin) {
+            return Err(EncodeError::ControlTooLong);
+        }
+        if self.len >> 63 != 0 {
+            return Err(EncodeError::TooLong);
+        }
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes[0] = self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 };
+        let mut n = 2;
+        bytes[1] = match self.len {
+            len @ 0..=125 => len as u8,
+            len @ 126..=0xffff => {
+                bytes[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+                n = 4;
+                126
+            }
+            len => {
+                bytes[2..10].copy_from_slice(&len.to_be_bytes());
+                n = 10;
+                127
+            }
+        };
+        if let Some(key) = self.mask {
+            bytes[1] |= MASK;
+            bytes[n..n + 4].copy_from_slice(&key);
+            n += 4;
+        }
+        Ok((bytes, n))
+    }
+}
+
+/// What the place of a frame in its stream demands of its header, beside the grammar.
+pub(crate) struct Rules {
+    /// `Some(true)`: the peer is a client and must mask.
+    pub(crate) masked: Option<bool>,
+    /// Whether RSV1 has a meaning on the first frame of a message.
+    pub(crate) rsv1: bool,
+    /// `Some(true)`: a fragmented message is unfinished.
+    pub(crate) in_message: Option<bool>,
+    /// The longest data frame.
+    pub(crate) max_frame: u64,
+    /// How many bytes the message may still grow by.
+    pub(crate) max_rest: u64,
+}
+
+impl Rules {
+    const NONE: Self =
+        Self { masked: None, rsv1: true, in_message: None, max_frame: u64::MAX, max_rest: u64::MAX };
+}
+
+/// Every rule is judged at the byte that breaks it, as soon as that byte is there, and never by a byte behind it. So the verdict
+/// does not depend on how much of the header has arrived.
+#[inline]
+pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize)>, Error> {
+    let err = |kind, offset| Err(Error::new(kind, offset));
+    let Some(&first) = input.first() else { return Ok(None) };
+    if first & RSV23 != 0 {
+        return err(ErrorKind::ReservedBits, 0);
+    }
+    let Some(opcode) = Opcode::from_bits(first & 0x0f) else { return err(ErrorKind::ReservedOpcode, 0) };
+    let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
+    // RFC 7692 §6: RSV1 belongs to the first frame of a message. RFC 7692 §5.2: never to a control frame.
+    if rsv1
+        && (!rules.rsv1
+            || opcode.is_control()
+            || (opcode == Opcode::Continuation && rules.in_message.is_some()))
+    {
+        return err(ErrorKind::ReservedBits, 0);
+    }
+    if opcode.is_control() {
+        if !fin {
+            return err(ErrorKind::ControlFragmented, 0);
+        }
+    } else {
+        match (rules.in_message, opcode) {
+            (Some(false), Opcode::Continuation) => return err(ErrorKind::ContinuationWithoutStart, 0),
+            (Some(true), Opcode::Text | Opcode::Binary) => return err(ErrorKind::MessageInterrupted, 0),
+            _ => {}
+        }
+    }
+
+    let Some(&second) = input.get(1) else { return Ok(None) };
+    let masked = second & MASK != 0;
+    match rules.masked {
+        Some(true) if !masked => return err(ErrorKind::Unmasked, 1),
+        Some(false) if masked => return err(ErrorKind::Masked, 1),
+        _ => {}
+    }
+    let (len, mut n) = match second & 0x7f {
+        126 | 127 if opcode.is_control() => return err(ErrorKind::ControlTooLong, 1),
+        126 => {
+            let Some(&[a, b]) = input.get(2..4) else { return Ok(None) };
+            let len = u64::from(u16::from_be_bytes([a, b]));
+            if len < 126 {
+                return err(ErrorKind::LengthNotMinimal, 3);
+            }
+            (len, 4)
+        }
+        127 => {
+            if input.get(2).is_some_and(|b| b & 0x80 != 0) {
+                return err(ErrorKind::LengthTopBit, 2);
+            }
+            // With six leading zeros the value fits 16 bits, whatever the last two bytes are.
+            if input.get(2..8) == Some(&[0; 6]) {
+                return err(ErrorKind::LengthNotMinimal, 7);
+            }
+            let Some(bytes) = input.get(2..10).and_then(|b| b.first_chunk()) else { return Ok(None) };
+            (u64::from_be_bytes(*bytes), 10)
+        }
+        len => (u64::from(len), 2),
+    };
+    if opcode == Opcode::Close && len == 1 {
+        return err(ErrorKind::CloseLength, 1);
+    }
+    if !opcode.is_control() {
+        if len > rules.max_frame {
+            return err(ErrorKind::FrameTooLong, n as u64 - 1);
+        }
+        if len > rules.max_rest {
+            return err(ErrorKind::MessageTooLong, n as u64 - 1);
+        }
+    }
+    let mut mask = None;
+    if masked {
+        let Some(&key) = input.get(n..n + 4).and_then(|b| b.first_chunk()) else { return Ok(None) };
+        mask = Some(key);
+        n += 4;
+    }
+    Ok(Some((Header { fin, rsv1, opcode, mask, len }, n)))
+}
+
+/// RFC 6455 §5.5.
+pub(crate) const MAX_CONTROL: u64 = 125;
+const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
+const RSV23: u8 = 0x30;
+const MASK: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_round_trips_in_its_shortest_form() {
+        for len in [0, 1, 125, 126, 127, 0xffff, 0x1_0000, 1 << 32, (1 << 63) - 1] {
+            for mask in [None, Some([1, 2, 3, 4])] {
+                let header = Header { fin: true, rsv1: false, opcode: Opcode::Binary, mask, len };
+                let mut wire = Vec::new();
+                header.encode_to(&mut wire).unwrap();
+                assert_eq!(wire.len(), header.encoded_len());
+                assert_eq!(Header::parse(&wire), Ok(Some((header, wire.len()))));
+                for cut in 0..wire.len() {
+                    assert_eq!(Header::parse(&wire[..cut]), Ok(None), "{len} cut at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn encoding_refuses_what_the_wire_cannot_hold() {
+        let header = Header { fin: true, rsv1: false, opcode: Opcode::Ping, mask: None, len: 126 };
+        assert_eq!(header.encode_to(&mut Vec::new()), Err(EncodeError::ControlTooLong));
+        assert_eq!(
+            Header { fin: false, len: 1, ..header }.encode_to(&mut Vec::new()),
+            Err(EncodeError::ControlTooLong)
+        );
+        let header = Header { opcode: Opcode::Text, len: 1 << 63, ..header };
+        assert_eq!(header.encode_to(&mut Vec::new()), Err(EncodeError::TooLong));
+        assert_eq!(Header { len: 0, ..header }.encode(&mut [0; 1]), Err(EncodeError::BufferTooSmall));
+    }
+}

@@ -1,0 +1,37 @@
+/// What a [`Connection`](crate::Connection) accepts before it answers with a close code.
+///
+/// Lengths are bytes. Every limit holds for whole and for partial input alike, and none of them is ever allocated in advance.
+///
+/// ```
+/// use tidewire_ws::Limits;
+/// let limits = Limits { max_message: 64 * 1024, ..Limits::DEFAULT };
+/// assert_eq!(limits.max_empty_fragments, 256);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest payload of one data frame, as it stands on the wire. It is checked as soon as the length has been read.
+    ///
+    /// Default 1 MiB, equal to `max_message`: a lower one refuses peers that do not fragment, which is most of them.
+    pub max_frame: u64,
+    /// The longest message: the sum of its fragments, and after inflating where it was compressed.
+    ///
+    /// Default 1 MiB, as in Python's `websockets`. Other libraries allow 64 MiB (tungstenite) or 100 MiB (npm `ws`), which is
+    /// more than a server can give to each of 10,000 connections.
+    pub max_message: u64,
+    /// How many frames without payload one message may hold.
+    ///
+    /// They add nothing to the sum above, so only a count stops a peer that sends them for ever. Default 256. Fragments that
+    /// do carry bytes are not counted: they gather in one buffer, and 65,536 of one byte cost what one of 65,536 bytes costs.
+    pub max_empty_fragments: u32,
+}
+
+impl Limits {
+    /// The defaults, each with its reason at its field.
+    pub const DEFAULT: Self = Self { max_frame: 1 << 20, max_message: 1 << 20, max_empty_fragments: 256 };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
