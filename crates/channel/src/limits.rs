@@ -28,6 +28,7 @@ impl Default for Retention {
 
 /// What one [`Channel`](crate::Channel) allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The size of one message in bytes. Default 1 MiB, as much as the default retention keeps: a larger one would evict
     /// the whole log.
@@ -56,6 +57,48 @@ impl Limits {
         key_age_ms: 10 * 60 * 1_000,
         idle_ms: 60 * 1_000,
     };
+
+    /// The same with another bound of a message's size.
+    #[must_use]
+    pub const fn with_max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// The same with another bound of waiters.
+    #[must_use]
+    pub const fn with_max_waiters(mut self, waiters: usize) -> Self {
+        self.max_waiters = waiters;
+        self
+    }
+
+    /// The same with another bound of a key's length.
+    #[must_use]
+    pub const fn with_max_key(mut self, bytes: usize) -> Self {
+        self.max_key = bytes;
+        self
+    }
+
+    /// The same with another bound of keys remembered.
+    #[must_use]
+    pub const fn with_max_keys(mut self, keys: usize) -> Self {
+        self.max_keys = keys;
+        self
+    }
+
+    /// The same with another age at which a key is forgotten.
+    #[must_use]
+    pub const fn with_key_age_ms(mut self, ms: u64) -> Self {
+        self.key_age_ms = ms;
+        self
+    }
+
+    /// The same with another time of silence.
+    #[must_use]
+    pub const fn with_idle_ms(mut self, ms: u64) -> Self {
+        self.idle_ms = ms;
+        self
+    }
 }
 
 impl Default for Limits {
@@ -66,6 +109,7 @@ impl Default for Limits {
 
 /// What a [`Channels`](crate::Channels) registry allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChannelsLimits {
     /// The number of channels. Default 10,000: anyone who may subscribe can make one, so there must be an end.
     pub max_channels: usize,
@@ -76,6 +120,20 @@ pub struct ChannelsLimits {
 impl ChannelsLimits {
     /// The default values, as a constant.
     pub const DEFAULT: Self = Self { max_channels: 10_000, max_name: 255 };
+
+    /// The same with another bound of channels.
+    #[must_use]
+    pub const fn with_max_channels(mut self, channels: usize) -> Self {
+        self.max_channels = channels;
+        self
+    }
+
+    /// The same with another bound of a name's length.
+    #[must_use]
+    pub const fn with_max_name(mut self, bytes: usize) -> Self {
+        self.max_name = bytes;
+        self
+    }
 }
 
 impl Default for ChannelsLimits {

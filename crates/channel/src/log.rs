@@ -60,7 +60,11 @@ impl<T> Log<T> {
 
     /// An empty log that continues after `head`: restored from storage, or mirrored from another machine, that has counted so far.
     ///
-    /// A reader behind `head` is told a gap. `None` if `head` is over 2^63: no log has counted that far, so its source is damaged.
+    /// A reader behind `head` is told a gap. Only continue an epoch if `head` is surely the last position that was given out. If the storage
+    /// may have lost its end, take a new epoch: the numbers that were lost would be given to other messages, and a reader that has the old ones
+    /// would take the new ones for read.
+    ///
+    /// `None` if `head` is over 2^63: no log has counted that far, so its source is damaged.
     pub fn continuing(head: Cursor, retention: Retention) -> Option<Self> {
         if head.seq() > u64::MAX / 2 {
             return None;
