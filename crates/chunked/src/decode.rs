@@ -18,13 +18,13 @@ pub enum Event<'a> {
         /// Bytes of content that follow.
         size: u64,
         /// What stands between the size and the CRLF: checked against the grammar, otherwise as it came.
-        /// [`extensions`](crate::extensions) reads it; most recipients ignore it, as RFC 9112 §7.1.1 demands for all
+        /// [`extensions`](crate::extensions) reads it; most recipients ignore it, as RFC 9112 §7.1.1 (1) demands for all
         /// that they do not know.
         extensions: &'a [u8],
     },
     /// Content: the next piece of a chunk, never empty. Where pieces end has no meaning.
     Data(&'a [u8]),
-    /// A trailer field. Never merge it into the header fields (RFC 9110 §6.5.1).
+    /// A trailer field. Never merge it into the header fields: RFC 9112 §7.1.2 (2).
     Trailer {
         /// A token.
         name: &'a [u8],
@@ -92,7 +92,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`ErrorKind::UnexpectedEnd`] unless the body is over: a body without its last chunk is not complete
-    /// (RFC 9112 §8). Or the error that there was before.
+    /// (RFC 9112 §8 (1)). Or the error that there was before.
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         match self.state {
             State::Done => Ok(None),
@@ -160,7 +160,7 @@ impl Decoder {
     #[inline]
     fn account(&mut self, next: State, byte: u8, line: &[u8]) -> Result<(), ErrorKind> {
         if next == State::Size {
-            // A recipient MUST expect huge sizes and prevent overflow (RFC 9112 §7.1): 16 digits fill 64 bits, so that
+            // RFC 9112 §7.1 (2): sizes may be huge and must not overflow. 16 digits fill 64 bits, so that
             // nothing can wrap below.
             if line.len() >= MAX_DIGITS {
                 return Err(ErrorKind::SizeOverflow);

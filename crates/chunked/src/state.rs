@@ -74,10 +74,10 @@ impl State {
     pub(crate) const fn after(self, byte: u8) -> Result<Self, ErrorKind> {
         use State::*;
         Ok(match (self, byte) {
-            // chunk-size = 1*HEXDIG. No sign, no prefix, no whitespace before it.
+            // RFC 9112 §7.1 (1): chunk-size = 1*HEXDIG. No sign, no prefix, no whitespace before it.
             (SizeStart | Size, b) if is_hexdig(b) => Size,
 
-            // chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
+            // RFC 9110 §5.6.3 (2): chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
             (Size | Semicolon | ValueEnd | Value, b' ' | b'\t') => Semicolon,
             (Name | NameBws, b' ' | b'\t') => NameBws,
             (Size | Semicolon | Name | NameBws | Value | ValueEnd, b';') => NameStart,

@@ -77,15 +77,11 @@ impl Vector {
         Some(value.parse().unwrap_or_else(|_| panic!("line {}: {name}={value} is no number", self.line)))
     }
 
-    /// A file name that says what the case holds: `one-chunk`, `one-chunk-2`.
+    /// A file name that says what the case holds: the heading, the number under it, the start of the sentence
+    /// (`one-chunk-1-five-bytes-then`).
     pub fn slug(&self) -> String {
-        let words: String = self
-            .heading
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' })
-            .collect();
-        let slug = words.split_whitespace().collect::<Vec<_>>().join("-");
-        if self.number == 1 { slug } else { format!("{slug}-{}", self.number) }
+        let start: Vec<&str> = self.sentence.split_whitespace().take(6).collect();
+        slug(&format!("{} {} {}", self.heading, self.number, start.join(" ")))
     }
 }
 
@@ -205,6 +201,12 @@ pub fn load(markdown: &str) -> Vec<Vector> {
     cases
 }
 
+/// Lower-case words with hyphens between.
+fn slug(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+}
+
 /// The bytes of a `wire` block whose line ends are gone.
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
@@ -315,13 +317,13 @@ The same, broken.
     fn a_document_is_read() {
         let cases = load(DOCUMENT);
         let [first, second] = &cases[..] else { panic!("{cases:?}") };
-        assert_eq!(first.slug(), "one-chunk");
+        assert_eq!(first.slug(), "one-chunk-1-five-bytes-then-the-last-chunk");
         assert_eq!(first.sentence, "Five bytes, then the last chunk.");
         assert_eq!(first.input, b"5\r\nhello\r\nAbAbAb");
         assert_eq!(first.events, ["3 chunk size=5", "8 data \"hel  lo\""]);
         assert_eq!((first.number_option("limit"), first.has("client")), (Some(7), true));
         assert_eq!(first.seeds, ["chunked"]);
-        assert_eq!(second.slug(), "one-chunk-2");
+        assert_eq!(second.slug(), "one-chunk-2-the-same-broken");
         assert_eq!((second.input.as_slice(), second.line), (&b"\\"[..], 21));
         assert_eq!(second.sentence, "The same, broken.");
         assert_eq!(second.seeds, ["a", "b"]);

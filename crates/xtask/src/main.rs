@@ -1,2 +1,60 @@
 //! Developer commands: `cargo xtask help`.
-fn main() {}
+
+// A command that talks to a person at a terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod check;
+mod compliance;
+mod corpus;
+mod fuzz;
+mod layers;
+mod no_std;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The developer commands of the Tidewire workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must hold before a push: formatting, lints, layers, no_std, compliance, docs, corpora, tests.
+    Check,
+    /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws.
+    Layers,
+    /// Prove that layers 0 to 2 link no std without their default features.
+    NoStd,
+    /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every tag in it is known.
+    Compliance,
+    /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported seeds are current.
+    Corpus,
+    /// Export the cases of docs/wire/*.md to fuzz/corpus/<target>/wire-*.
+    Seeds,
+    /// Run one fuzz target (installs cargo-fuzz if it is missing; needs a nightly toolchain).
+    Fuzz(fuzz::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Check => check::run(),
+        Command::Layers => layers::run(),
+        Command::NoStd => no_std::run(),
+        Command::Compliance => compliance::run(),
+        Command::Corpus => corpus::run(),
+        Command::Seeds => corpus::seeds(),
+        Command::Fuzz(args) => fuzz::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("\nxtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

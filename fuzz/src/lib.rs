@@ -1,0 +1,14 @@
+//! The bodies of the fuzz targets: plain functions that take bytes and panic if a promise is broken. `fuzz_targets/`
+//! hands them to libFuzzer, `tests/corpus.rs` to the committed corpora. README.md says how to add one.
+
+pub mod targets;
+
+/// A target's name, which is also that of its corpus, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("chunked", targets::chunked::run),
+    ("chunked_roundtrip", targets::chunked_roundtrip::run),
+    ("http1_connection", targets::http1_connection::run),
+];

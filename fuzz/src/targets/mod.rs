@@ -1,0 +1,11 @@
+//! One file a target, each with `pub fn run(data: &[u8])`.
+
+pub mod chunked;
+pub mod chunked_roundtrip;
+pub mod http1_connection;
+
+// The decoders as the tests of their crates drive them.
+#[path = "../../../crates/chunked/tests/subject/mod.rs"]
+mod chunked_subject;
+#[path = "../../../crates/http1/tests/common/mod.rs"]
+mod http1_subject;
