@@ -12,6 +12,7 @@ mod decode;
 mod encode;
 mod error;
 pub mod frame;
+pub mod handshake;
 mod limits;
 pub mod mask;
 mod message;

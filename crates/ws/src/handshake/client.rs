@@ -1,0 +1,210 @@
+//! The client's side: what to ask for, and is this answer right?
+
+use super::{accept_key, has_token, is_field, is_subprotocol, key::encode_key};
+use alloc::string::String;
+use core::fmt;
+use tidewire_grammar::eq_ignore_case;
+
+/// A handshake that a client begins: the fields to send, and what the answer must say.
+///
+/// ```
+/// use tidewire_ws::handshake::client::Request;
+/// let request = Request::new(*b"the sample nonce", &["chat"]);
+/// let fields: Vec<_> = request.fields().collect();
+/// assert_eq!(fields[2], ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="));
+/// let answer: [(&[u8], &[u8]); 4] = [
+///     (b"Upgrade", b"websocket"),
+///     (b"Connection", b"Upgrade"),
+///     (b"Sec-WebSocket-Accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+///     (b"Sec-WebSocket-Protocol", b"chat"),
+/// ];
+/// assert_eq!(request.verify(101, answer).unwrap().subprotocol(), Some("chat"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    key: [u8; 24],
+    subprotocols: &'a [&'a str],
+    subprotocol_list: String,
+}
+
+/// What was agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed<'a> {
+    subprotocol: Option<&'a str>,
+}
+
+/// Why an answer does not open a WebSocket connection. The TCP connection has to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The status is not 101 but this one. It is an ordinary answer: a redirect, a 401, or a 426 with the versions that the server
+    /// speaks.
+    Status(u16),
+    /// `Upgrade` is not `websocket`.
+    Upgrade,
+    /// `Connection` does not hold `upgrade`.
+    Connection,
+    /// `Sec-WebSocket-Accept` is not the one value that belongs to the key: the server, or something between, does not speak
+    /// WebSocket.
+    Accept,
+    /// A subprotocol that was not asked for, or more than one.
+    Subprotocol,
+    /// An extension that was not asked for, or with parameters that do not fit what was asked.
+    Extension,
+}
+
+impl<'a> Request<'a> {
+    /// A handshake with a nonce of 16 random bytes, fresh for each connection, that offers these subprotocols, best first.
+    ///
+    /// A name that is no token is left out: there is no way to send it.
+    pub fn new(nonce: [u8; 16], subprotocols: &'a [&'a str]) -> Self {
+        let mut subprotocol_list = String::new();
+        for name in subprotocols.iter().filter(|name| is_subprotocol(name.as_bytes())) {
+            if !subprotocol_list.is_empty() {
+                subprotocol_list.push_str(", ");
+            }
+            subprotocol_list.push_str(name);
+        }
+        Self { key: encode_key(nonce), subprotocols, subprotocol_list }
+    }
+
+    /// The value of `Sec-WebSocket-Key`.
+    pub fn key(&self) -> &str {
+        // Base64 is ASCII.
+        core::str::from_utf8(&self.key).unwrap_or_default()
+    }
+
+    /// The fields to send in a GET request of HTTP/1.1, beside `Host` and the caller's own.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let list = self.subprotocol_list.as_str();
+        [
+            Some(("Upgrade", "websocket")),
+            Some(("Connection", "Upgrade")),
+            Some(("Sec-WebSocket-Key", self.key())),
+            Some(("Sec-WebSocket-Version", "13")),
+            (!list.is_empty()).then_some(("Sec-WebSocket-Protocol", list)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Checks the answer (RFC 6455 §4.1): its status and its header fields in their order.
+    ///
+    /// # Errors
+    /// The first requirement in the order of [`VerifyError`] that is not met.
+    pub fn verify<'h>(
+        &self,
+        status: u16,
+        fields: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<Agreed<'a>, VerifyError> {
+        if status != 101 {
+            return Err(VerifyError::Status(status));
+        }
+        let (mut upgrade, mut connection, mut accepts, mut good) = (false, false, 0, false);
+        let (mut chosen, mut subprotocol, mut extension) = (0, None, false);
+        let expected = accept_key(&self.key);
+        for (name, value) in fields {
+            if is_field(name, "upgrade") {
+                upgrade = eq_ignore_case(value, b"websocket");
+            } else if is_field(name, "connection") {
+                connection |= has_token(value, b"upgrade");
+            } else if is_field(name, "sec-websocket-accept") {
+                accepts += 1;
+                good = value == expected;
+            } else if is_field(name, "sec-websocket-protocol") {
+                chosen += 1;
+                subprotocol = self.subprotocols.iter().find(|name| name.as_bytes() == value).copied();
+            } else if is_field(name, "sec-websocket-extensions") {
+                extension = true;
+            }
+        }
+        let verdict = |good: bool, error| if good { Ok(()) } else { Err(error) };
+        verdict(upgrade, VerifyError::Upgrade)?;
+        verdict(connection, VerifyError::Connection)?;
+        verdict(accepts == 1 && good, VerifyError::Accept)?;
+        verdict(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;
+        verdict(!extension, VerifyError::Extension)?;
+        Ok(Agreed { subprotocol })
+    }
+}
+
+impl<'a> Agreed<'a> {
+    /// The subprotocol that the server chose.
+    pub const fn subprotocol(&self) -> Option<&'a str> {
+        self.subprotocol
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the server answered with status {status} instead of 101"),
+            Self::Upgrade => f.write_str("the answer does not upgrade to websocket"),
+            Self::Connection => f.write_str("the answer has no Connection: Upgrade"),
+            Self::Accept => f.write_str("the answer's Sec-WebSocket-Accept does not belong to the key"),
+            Self::Subprotocol => f.write_str("the server chose a subprotocol that was not offered"),
+            Self::Extension => f.write_str("the server chose an extension that was not offered"),
+        }
+    }
+}
+
+impl core::error::Error for VerifyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    const GOOD: &[(&str, &str)] = &[
+        ("Upgrade", "WebSocket"),
+        ("Connection", "upgrade"),
+        ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+    ];
+
+    fn run(
+        status: u16,
+        change: Option<(&str, &str)>,
+        more: Option<(&str, &str)>,
+    ) -> Result<Option<&'static str>, VerifyError> {
+        let mut fields: Vec<(&str, &str)> = GOOD.to_vec();
+        if let Some((name, value)) = change {
+            fields.retain(|(n, _)| *n != name);
+            fields.push((name, value));
+        }
+        fields.extend(more);
+        let request = Request::new(*b"the sample nonce", &["chat", "superchat"]);
+        let pairs = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
+        request.verify(status, pairs).map(|agreed| agreed.subprotocol())
+    }
+
+    #[test]
+    fn a_right_answer_opens() {
+        assert_eq!(run(101, None, None), Ok(None));
+        assert_eq!(run(101, None, Some(("sec-websocket-protocol", "superchat"))), Ok(Some("superchat")));
+    }
+
+    #[test]
+    fn a_wrong_one_does_not() {
+        use VerifyError as E;
+        assert_eq!(run(200, None, None), Err(E::Status(200)));
+        assert_eq!(run(101, Some(("Upgrade", "websocket, h2c")), None), Err(E::Upgrade));
+        assert_eq!(run(101, Some(("Connection", "close")), None), Err(E::Connection));
+        assert_eq!(
+            run(101, Some(("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOO=")), None),
+            Err(E::Accept)
+        );
+        assert_eq!(run(101, None, Some(GOOD[2])), Err(E::Accept), "twice");
+        assert_eq!(run(101, None, Some(("Sec-WebSocket-Protocol", "Chat"))), Err(E::Subprotocol));
+        assert_eq!(run(101, None, Some(("Sec-WebSocket-Protocol", "chat, superchat"))), Err(E::Subprotocol));
+        assert_eq!(
+            run(101, None, Some(("Sec-WebSocket-Extensions", "permessage-deflate"))),
+            Err(E::Extension)
+        );
+    }
+
+    #[test]
+    fn what_is_no_token_is_not_sent() {
+        let request = Request::new([0; 16], &["a b", "c", "d\r\nx: y", "e"]);
+        assert!(request.fields().any(|f| f == ("Sec-WebSocket-Protocol", "c, e")));
+    }
+}

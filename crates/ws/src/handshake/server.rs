@@ -1,0 +1,345 @@
+//! The server's side: is this request a WebSocket handshake, and what is the answer?
+
+use super::{Origins, accept_key, has_token, is_field, is_subprotocol, key::is_key};
+use core::fmt;
+use tidewire_grammar::list;
+
+/// What a server offers and allows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// The subprotocols that the server speaks, best first. The first one that the client offers is chosen; none is no refusal.
+    pub subprotocols: &'a [&'a str],
+    /// From which web pages browsers may connect. Only from the server's own, by default.
+    pub origins: Origins<'a>,
+}
+
+/// A handshake to answer with `101 Switching Protocols`.
+///
+/// Whatever the client sent behind its request belongs to the connection; but read it as frames only once the 101 is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accept<'a> {
+    key: [u8; 28],
+    subprotocol: Option<&'a str>,
+}
+
+/// A request that is no good handshake. Answer with [`status`](Self::status), [`fields`](Self::fields) and, as the body,
+/// [`detail`](Self::detail).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    kind: RefusalKind,
+}
+
+/// What was wrong with a request for a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// The method is not GET.
+    Method,
+    /// The request is older than HTTP/1.1.
+    HttpVersion,
+    /// There is not exactly one `Host`.
+    Host,
+    /// `Upgrade` does not ask for `websocket`.
+    NoUpgrade,
+    /// `Connection` does not hold `upgrade`.
+    NoConnection,
+    /// `Sec-WebSocket-Version` is not exactly one `13`.
+    Version,
+    /// `Sec-WebSocket-Key` is not exactly one, of 16 bytes in base64.
+    Key,
+    /// The request has a body, whose bytes could be taken for frames, or frames for the next request.
+    Body,
+    /// `Sec-WebSocket-Protocol` is not a list of tokens.
+    Subprotocol,
+    /// The page's origin is not allowed, or there are several.
+    Origin,
+}
+
+/// Checks a request (RFC 6455 §4.2.1) and prepares the answer (§4.2.2).
+///
+/// `version` is HTTP's, `(1, 1)`. `fields` are the header fields in their order.
+///
+/// # Errors
+/// The first requirement in the order of [`RefusalKind`] that is not met.
+pub fn accept<'h, 'o>(
+    method: &[u8],
+    version: (u8, u8),
+    fields: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    options: &Options<'o>,
+) -> Result<Accept<'o>, Refusal> {
+    let mut seen = Seen::default();
+    for (name, value) in fields {
+        seen.field(name, value, options);
+    }
+    let verdict = |good: bool, kind| if good { Ok(()) } else { Err(Refusal { kind }) };
+    verdict(method == b"GET", RefusalKind::Method)?;
+    verdict(version.0 == 1 && version.1 >= 1, RefusalKind::HttpVersion)?;
+    verdict(seen.host.one().is_some(), RefusalKind::Host)?;
+    verdict(seen.upgrade, RefusalKind::NoUpgrade)?;
+    verdict(seen.connection, RefusalKind::NoConnection)?;
+    verdict(seen.version.one() == Some(b"13"), RefusalKind::Version)?;
+    let key = seen.key.one().filter(|key| is_key(key)).ok_or(Refusal { kind: RefusalKind::Key })?;
+    verdict(!seen.body, RefusalKind::Body)?;
+    verdict(!seen.bad_subprotocol, RefusalKind::Subprotocol)?;
+    let (origin, host) = (seen.origin, seen.host.one().unwrap_or_default());
+    verdict(
+        !matches!(origin, Once::Again) && options.origins.allow(origin.one(), host),
+        RefusalKind::Origin,
+    )?;
+    let subprotocol = seen.subprotocol.and_then(|rank| options.subprotocols.get(rank)).copied();
+    Ok(Accept { key: accept_key(key), subprotocol })
+}
+
+impl<'a> Accept<'a> {
+    /// The value of `Sec-WebSocket-Accept`.
+    pub fn accept_key(&self) -> &str {
+        // Base64 is ASCII.
+        core::str::from_utf8(&self.key).unwrap_or_default()
+    }
+
+    /// The subprotocol that was chosen.
+    pub const fn subprotocol(&self) -> Option<&'a str> {
+        self.subprotocol
+    }
+
+    /// The fields of the 101, `Upgrade` and `Connection` among them.
+    pub fn response_fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            Some(("Upgrade", "websocket")),
+            Some(("Connection", "Upgrade")),
+            Some(("Sec-WebSocket-Accept", self.accept_key())),
+            self.subprotocol.map(|name| ("Sec-WebSocket-Protocol", name)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl Refusal {
+    /// What was wrong.
+    pub const fn kind(&self) -> RefusalKind {
+        self.kind
+    }
+
+    /// The status to answer with: 400, 403, 405 or 426.
+    pub const fn status(&self) -> u16 {
+        match self.kind {
+            RefusalKind::Method => 405,
+            RefusalKind::NoUpgrade | RefusalKind::Version => 426,
+            RefusalKind::Origin => 403,
+            _ => 400,
+        }
+    }
+
+    /// The fields that belong to the status. `Connection: close` is among them where the connection cannot go on.
+    pub const fn fields(&self) -> &'static [(&'static str, &'static str)] {
+        match self.kind {
+            RefusalKind::Method => &[("Allow", "GET")],
+            // RFC 9110 §15.5.22: a 426 says what to upgrade to.
+            RefusalKind::NoUpgrade | RefusalKind::Version => {
+                &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
+            }
+            // Whatever follows may be the body, or frames that were sent too early: it must not be read as a request.
+            RefusalKind::Body => &[("Connection", "close")],
+            _ => &[],
+        }
+    }
+
+    /// One sentence that says what to do.
+    pub const fn detail(&self) -> &'static str {
+        match self.kind {
+            RefusalKind::Method => "a WebSocket handshake is a GET request",
+            RefusalKind::HttpVersion => "a WebSocket handshake needs HTTP/1.1",
+            RefusalKind::Host => "send exactly one Host field",
+            RefusalKind::NoUpgrade => "this address speaks WebSocket: send Upgrade: websocket",
+            RefusalKind::NoConnection => "send Connection: Upgrade",
+            RefusalKind::Version => "send exactly one Sec-WebSocket-Version field with the value 13",
+            RefusalKind::Key => "send exactly one Sec-WebSocket-Key field: 16 random bytes in base64",
+            RefusalKind::Body => "a WebSocket handshake must not have a body",
+            RefusalKind::Subprotocol => "Sec-WebSocket-Protocol must be a list of tokens",
+            RefusalKind::Origin => "pages of this origin may not connect",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.detail())
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// What one pass over the fields finds: a fixed amount, however many fields there are.
+#[derive(Default)]
+struct Seen<'h> {
+    host: Once<'h>,
+    version: Once<'h>,
+    key: Once<'h>,
+    origin: Once<'h>,
+    upgrade: bool,
+    connection: bool,
+    body: bool,
+    bad_subprotocol: bool,
+    /// The index of the best subprotocol offered.
+    subprotocol: Option<usize>,
+}
+
+impl<'h> Seen<'h> {
+    fn field(&mut self, name: &'h [u8], value: &'h [u8], options: &Options<'_>) {
+        if is_field(name, "host") {
+            self.host.see(value);
+        } else if is_field(name, "upgrade") {
+            self.upgrade |= has_token(value, b"websocket");
+        } else if is_field(name, "connection") {
+            self.connection |= has_token(value, b"upgrade");
+        } else if is_field(name, "sec-websocket-version") {
+            self.version.see(value);
+        } else if is_field(name, "sec-websocket-key") {
+            self.key.see(value);
+        } else if is_field(name, "origin") {
+            self.origin.see(value);
+        } else if is_field(name, "transfer-encoding") {
+            self.body = true;
+        } else if is_field(name, "content-length") {
+            self.body |= value != b"0";
+        } else if is_field(name, "sec-websocket-protocol") {
+            for offered in list(value) {
+                self.bad_subprotocol |= !is_subprotocol(offered);
+                let rank = options.subprotocols.iter().position(|name| name.as_bytes() == offered);
+                self.subprotocol = match (self.subprotocol, rank) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+            }
+        }
+    }
+}
+
+/// A field that may stand once only.
+#[derive(Clone, Copy, Default)]
+enum Once<'h> {
+    #[default]
+    Never,
+    Seen(&'h [u8]),
+    Again,
+}
+
+impl<'h> Once<'h> {
+    fn see(&mut self, value: &'h [u8]) {
+        *self = match self {
+            Self::Never => Self::Seen(value),
+            _ => Self::Again,
+        };
+    }
+
+    fn one(self) -> Option<&'h [u8]> {
+        match self {
+            Self::Seen(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    type Field = (&'static str, &'static str);
+
+    const GOOD: &[Field] = &[
+        ("Host", "server.example.com"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Origin", "http://server.example.com"),
+        ("Sec-WebSocket-Protocol", "chat, superchat"),
+        ("Sec-WebSocket-Version", "13"),
+    ];
+
+    fn run(fields: &[Field], options: &Options<'static>) -> Result<Accept<'static>, RefusalKind> {
+        let fields = fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
+        accept(b"GET", (1, 1), fields, options).map_err(|r| r.kind())
+    }
+
+    /// The good request with this field in the place of its own, or without it.
+    fn with(name: &'static str, value: Option<&'static str>) -> Vec<Field> {
+        let others = GOOD.iter().copied().filter(|(n, _)| !n.eq_ignore_ascii_case(name));
+        others.chain(value.map(|v| (name, v))).collect()
+    }
+
+    #[test]
+    fn the_request_of_the_rfc_is_accepted() {
+        let options = Options { subprotocols: &["superchat", "chat"], ..Options::default() };
+        let accept = run(GOOD, &options).unwrap();
+        assert_eq!(accept.subprotocol(), Some("superchat"), "the server's preference counts");
+        let fields: Vec<_> = accept.response_fields().collect();
+        assert_eq!(
+            fields,
+            [
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+                ("Sec-WebSocket-Protocol", "superchat"),
+            ]
+        );
+        assert_eq!(run(GOOD, &Options::default()).unwrap().subprotocol(), None);
+    }
+
+    #[test]
+    fn each_requirement_has_its_refusal() {
+        let cases = [
+            ("Host", None, RefusalKind::Host),
+            ("Upgrade", None, RefusalKind::NoUpgrade),
+            ("Upgrade", Some("h2c"), RefusalKind::NoUpgrade),
+            ("Upgrade", Some("websockets"), RefusalKind::NoUpgrade),
+            ("Connection", None, RefusalKind::NoConnection),
+            ("Connection", Some("keep-alive"), RefusalKind::NoConnection),
+            ("Sec-WebSocket-Version", None, RefusalKind::Version),
+            ("Sec-WebSocket-Version", Some("8"), RefusalKind::Version),
+            ("Sec-WebSocket-Version", Some("13, 8"), RefusalKind::Version),
+            ("Sec-WebSocket-Version", Some("+13"), RefusalKind::Version),
+            ("Sec-WebSocket-Key", None, RefusalKind::Key),
+            ("Sec-WebSocket-Key", Some("c2hvcnQ="), RefusalKind::Key),
+            ("Content-Length", Some("5"), RefusalKind::Body),
+            ("Content-Length", Some("+0"), RefusalKind::Body),
+            ("Transfer-Encoding", Some("chunked"), RefusalKind::Body),
+            ("Sec-WebSocket-Protocol", Some("a b"), RefusalKind::Subprotocol),
+            ("Origin", Some("http://evil.example.org"), RefusalKind::Origin),
+            ("Origin", Some("null"), RefusalKind::Origin),
+        ];
+        for (name, value, kind) in cases {
+            assert_eq!(run(&with(name, value), &Options::default()).unwrap_err(), kind, "{name}: {value:?}");
+        }
+        assert!(run(&with("Content-Length", Some("0")), &Options::default()).is_ok());
+        assert!(run(&with("Upgrade", Some("h2c, WebSocket")), &Options::default()).is_ok());
+    }
+
+    #[test]
+    fn what_may_stand_once_may_not_stand_twice() {
+        for (name, kind) in [
+            ("Host", RefusalKind::Host),
+            ("Sec-WebSocket-Version", RefusalKind::Version),
+            ("Sec-WebSocket-Key", RefusalKind::Key),
+            ("Origin", RefusalKind::Origin),
+        ] {
+            let twice: Vec<Field> =
+                GOOD.iter().copied().chain(GOOD.iter().copied().filter(|(n, _)| *n == name)).collect();
+            assert_eq!(run(&twice, &Options::default()).unwrap_err(), kind);
+        }
+    }
+
+    #[test]
+    fn methods_and_versions() {
+        let fields = || GOOD.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
+        let refuse =
+            |method: &[u8], version| accept(method, version, fields(), &Options::default()).unwrap_err();
+        assert_eq!((refuse(b"POST", (1, 1)).status(), refuse(b"get", (1, 1)).status()), (405, 405));
+        assert_eq!((refuse(b"GET", (1, 0)).status(), refuse(b"GET", (0, 9)).status()), (400, 400));
+        let old = run(&with("Sec-WebSocket-Version", Some("8")), &Options::default()).unwrap_err();
+        let old = Refusal { kind: old };
+        assert_eq!(old.status(), 426);
+        assert!(old.fields().contains(&("Sec-WebSocket-Version", "13")));
+    }
+}
