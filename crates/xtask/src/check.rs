@@ -66,7 +66,8 @@ fn tools() -> Result {
 fn formatting() -> Result {
     let fmt = start(&mut cargo(&["fmt", "--all", "--check"]));
     let fuzz = start(&mut cargo(&["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]));
-    fmt.and(fuzz).map_err(|_| "the files above are not formatted; run `cargo fmt --all`".into())
+    fmt.and(fuzz)
+        .map_err(|_| "the files above are not formatted; run `cargo fmt --all`, and the same in fuzz/".into())
 }
 
 fn lints() -> Result {

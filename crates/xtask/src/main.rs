@@ -34,7 +34,7 @@ enum Command {
     Compliance,
     /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported seeds are current.
     Corpus,
-    /// Export the cases of docs/wire/*.md to fuzz/corpus/<target>/wire-*.
+    /// Export the cases of docs/wire/*.md to the corpora of the fuzz targets they name.
     Seeds,
     /// Run one fuzz target (installs cargo-fuzz if it is missing; needs a nightly toolchain).
     Fuzz(fuzz::Args),
