@@ -1,0 +1,185 @@
+//! The decoder against the standard read word by word: an oracle that has the whole stream before it, and does one step of
+//! the text after the other without a thought for speed.
+
+#[allow(unreachable_pub)] // `subject` is a library of its own to the fuzz targets
+mod subject;
+
+use proptest::prelude::*;
+use subject::Sse;
+use tidewire_sse::{Decoder, Limits, Received};
+use tidewire_testkit::{linear, split};
+
+/// HTML §9.2.6, with its sentences as comments. Yields the lines that `docs/wire/sse.md` shows, without offsets.
+fn by_the_book(stream: &[u8]) -> Vec<String> {
+    // "Streams must be decoded using the UTF-8 decode algorithm", which strips one byte order mark.
+    let text = String::from_utf8_lossy(stream);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    // "Lines must be separated by either CRLF, LF or CR"; what comes after the last of them is no line yet.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    lines.pop();
+
+    let show = |text: &str| tidewire_testkit::show(text.as_bytes());
+    let (mut data, mut event_type, mut last_id) = (String::new(), String::new(), String::new());
+    let (mut last_event_id, mut saw_id) = (String::new(), false);
+    let mut log = Vec::new();
+    for line in lines {
+        // "If the line is empty (a blank line): dispatch the event."
+        if line.is_empty() {
+            // "Set the last event ID string of the event source to the value of the last event ID buffer."
+            last_event_id.clone_from(&last_id);
+            // "If the data buffer is an empty string, set the data buffer and the event type buffer to the empty string and return."
+            if data.is_empty() {
+                if saw_id {
+                    log.push(format!("id {}", show(&last_event_id)));
+                }
+            } else {
+                // "If the data buffer's last character is a LF, then remove it."
+                let data = data.strip_suffix('\n').unwrap_or(&data);
+                let name = if event_type.is_empty() { "message" } else { &event_type };
+                let (name, data, id) = (show(name), show(data), show(&last_event_id));
+                log.push(format!("message type={name} data={data} id={id}"));
+            }
+            data.clear();
+            event_type.clear();
+            saw_id = false;
+            continue;
+        }
+        // "If the line starts with a colon: ignore the line." "If the line contains a colon: the field is what is before it; the value what
+        // is after it, without one space." "Otherwise: the whole line is the name, the empty string the value."
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match name {
+            "event" => event_type = value.into(),
+            "data" => {
+                data.push_str(value);
+                data.push('\n');
+            }
+            "id" if !value.contains('\0') => {
+                last_id = value.into();
+                saw_id = true;
+            }
+            // "If the field value consists of only ASCII digits, then interpret it as an integer in base ten."
+            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                log.push(format!("retry {}", value.parse::<u64>().unwrap_or(u64::MAX)));
+            }
+            _ => {}
+        }
+    }
+    log
+}
+
+/// Streams in which something happens: pieces of fields, line ends of all kinds, bytes that break UTF-8.
+fn streams() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(vec!["data", "event", "id", "retry", "Data", "dat", "datax"]).prop_map(Vec::from),
+        4 => prop::sample::select(vec![":", ": ", ":  "]).prop_map(Vec::from),
+        6 => prop::sample::select(vec!["\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n"]).prop_map(Vec::from),
+        2 => prop::sample::select(vec![&b"\xef\xbb\xbf"[..], b"\xef\xbb", b"\xe2\x82", b"\xe2\x82\xac", b"\xff", b"\0"])
+            .prop_map(Vec::from),
+        3 => "[0-9]{1,21}".prop_map(Vec::from),
+        2 => "[a-z :]{0,40}".prop_map(Vec::from),
+        1 => any::<Vec<u8>>(),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn the_decoder_says_what_the_standard_says(stream in streams()) {
+        let outcome = split::quick(|| Sse::new(Limits::default()), &stream);
+        let log: Vec<String> = outcome.events.iter().map(|(_, event)| event.to_string()).collect();
+        prop_assert_eq!(log, by_the_book(&stream));
+        prop_assert_eq!((outcome.failure, outcome.left), (None, 0));
+    }
+
+    #[test]
+    fn small_limits_hold_and_say_the_same_at_every_cut(stream in streams(), data in 0_usize..12, name in 0_usize..6) {
+        let limits = Limits::default().with_max_data(data).with_max_name(name);
+        let outcome = split::check(|| Sse::new(limits), &stream);
+        // Up to the error, the limits change nothing.
+        let all = split::quick(|| Sse::new(Limits::default()), &stream).events;
+        prop_assert_eq!(&outcome.events[..], &all[..outcome.events.len()]);
+        prop_assert_eq!(outcome.failure.is_none(), outcome.events.len() == all.len() && fits(&stream, data, name));
+    }
+}
+
+/// Whether no value is over the limits, found without the decoder's state machine.
+fn fits(stream: &[u8], max_data: usize, max_name: usize) -> bool {
+    let stream = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
+    let mut data = None::<usize>;
+    let mut lines = Vec::new();
+    let mut rest = stream;
+    while let Some(end) = rest.iter().position(|byte| b"\r\n".contains(byte)) {
+        lines.push((&rest[..end], true));
+        rest = &rest[end + 1..];
+        if rest.first() == Some(&b'\n') && stream[stream.len() - rest.len() - 1] == b'\r' {
+            rest = &rest[1..];
+        }
+    }
+    lines.push((rest, false));
+    lines.iter().all(|&(line, ended)| {
+        if line.is_empty() && ended {
+            data = None;
+            return true;
+        }
+        let Some(colon) = line.iter().position(|&byte| byte == b':').or(ended.then_some(line.len())) else {
+            return true;
+        };
+        let value = line.get(colon + 1..).unwrap_or_default();
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match &line[..colon] {
+            b"data" => {
+                let len = data.map_or(0, |len| len + 1) + value.len();
+                data = Some(len);
+                len <= max_data
+            }
+            b"event" | b"id" => value.len() <= max_name,
+            _ => true,
+        }
+    })
+}
+
+#[test]
+fn one_byte_reads_take_linear_time() {
+    for line in ["data: wire", ": comment", "unknown", "id: 7", "data"] {
+        let stream = |lines: usize| format!("{line}\n").repeat(lines).into_bytes();
+        linear::check(|| Sse::new(Limits::default()), &stream(100), &stream(2_000));
+    }
+    let one_line = |len: usize| format!("data: {}\n\n", "x".repeat(len)).into_bytes();
+    linear::check(|| Sse::new(Limits::default()), &one_line(1_000), &one_line(20_000));
+}
+
+#[test]
+fn an_id_of_an_earlier_connection_is_carried_on() {
+    let mut decoder = Decoder::new(Limits::default()).with_last_event_id("7");
+    assert_eq!(decoder.last_event_id(), "7");
+    let stream = b"data: a\n\nid\n\n";
+    let (n, received) = decoder.decode(stream).unwrap();
+    assert_eq!(received, Some(Received::Message { event_type: "message", data: "a", last_event_id: "7" }));
+    assert_eq!(decoder.decode(&stream[n..]), Ok((4, Some(Received::Id("")))));
+    assert_eq!(decoder.last_event_id(), "");
+}
+
+#[test]
+fn what_is_skipped_is_not_held() {
+    let mut decoder = Decoder::new(Limits::default().with_max_data(1).with_max_name(1));
+    for start in [":", "x", "data\0:", "retry:"] {
+        assert_eq!(decoder.decode(start.as_bytes()), Ok((start.len(), None)));
+        for _ in 0..1_000 {
+            assert_eq!(decoder.decode(&[b'x'; 1_000]), Ok((1_000, None)));
+        }
+        assert_eq!(decoder.decode(b"\n"), Ok((1, None)));
+    }
+}
+
+#[test]
+fn the_twin_agrees_with_the_wire_document() {
+    let mut compared = 0;
+    for case in tidewire_testkit::vectors::of("sse").iter().filter(|case| case.options.is_empty()) {
+        let said: Vec<_> = case.events.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+        assert_eq!(by_the_book(&case.input), said, "line {}", case.line);
+        compared += 1;
+    }
+    assert!(compared >= 80);
+}
