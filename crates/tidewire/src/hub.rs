@@ -1,0 +1,529 @@
+//! The hub: channels by name, shared by all workers. Publishing appends to a log under its lock and wakes each
+//! worker that reads the channel once; nothing else happens on the publisher's time.
+//!
+//! ```text
+//!   publish ──► Channel (log + waiters, one lock) ──► handed-back waiters ──► Inbox of worker 0, 1, …   (once until they read)
+//!                                                                        └──► Waker of a task
+//! ```
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+use tidewire_channel as log;
+use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Retention, Since, WaitError, WaitKey};
+use tidewire_server::Inbox;
+
+use crate::message::Message;
+use crate::name::ChannelName;
+
+/// What a hub keeps and allows.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct HubConfig {
+    /// What each channel keeps: 1,000 messages, 1 MiB, one hour, whichever is reached first.
+    pub retention: Retention,
+    /// Longest payload in bytes. 1 MiB.
+    pub max_message: usize,
+    /// Channels at one time. 100,000.
+    pub max_channels: usize,
+    /// Connections that wait on one channel. 1,000,000.
+    pub max_subscribers: usize,
+    /// A channel without messages and without readers is forgotten after this. 60 s.
+    pub idle: Duration,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        HubConfig {
+            retention: Retention::default(),
+            max_message: 1024 * 1024,
+            max_channels: 100_000,
+            max_subscribers: 1_000_000,
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why the hub refuses. Displays as a sentence that says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// The payload is over [`HubConfig::max_message`].
+    #[error("the message has {len} bytes, the limit is {limit}; send less, or raise --max-message")]
+    MessageTooLarge {
+        /// Bytes of the payload.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// [`HubConfig::max_channels`] are in use.
+    #[error("the server has as many channels as it allows ({0}); use one that exists or try again later")]
+    TooManyChannels(usize),
+    /// [`HubConfig::max_subscribers`] wait on the channel.
+    #[error("the channel has as many subscribers as it allows ({0}); try again later")]
+    TooManySubscribers(usize),
+    /// The idempotency key is too long.
+    #[error("the Idempotency-Key has {len} bytes, the limit is {limit}")]
+    KeyTooLong {
+        /// Bytes of the key.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl HubError {
+    /// The HTTP status that says it.
+    pub fn status(&self) -> u16 {
+        match self {
+            HubError::MessageTooLarge { .. } => 413,
+            HubError::TooManyChannels(_) | HubError::TooManySubscribers(_) => 503,
+            HubError::KeyTooLong { .. } => 400,
+        }
+    }
+}
+
+/// A published message's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The position after the message.
+    pub cursor: Cursor,
+    /// The idempotency key was known: this is the place of the first message with it, and nothing was appended.
+    pub duplicate: bool,
+}
+
+/// Channels by name. Shared by all workers; cheap to clone behind its [`Arc`].
+pub struct Hub {
+    config: HubConfig,
+    clock: Clock,
+    channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
+    inboxes: Vec<Inbox<Arc<Channel>>>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// An empty hub that wakes `workers` workers.
+    pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
+        Arc::new(Hub {
+            config,
+            clock: Clock::new(),
+            channels: RwLock::default(),
+            inboxes: (0..workers).map(|_| Inbox::new()).collect(),
+        })
+    }
+
+    /// What it keeps and allows.
+    pub fn config(&self) -> &HubConfig {
+        &self.config
+    }
+
+    /// Milliseconds since the hub was made; never steps back.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// The wall clock, for the time that a message carries.
+    pub fn wall_ms(&self) -> u64 {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+    }
+
+    /// The channel of this name, made if there is none.
+    ///
+    /// # Errors
+    /// [`HubError::TooManyChannels`].
+    pub fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, HubError> {
+        let now = self.now_ms();
+        if let Some(channel) = read_lock(&self.channels).get(name)
+            && channel.touch(now)
+        {
+            return Ok(channel.clone());
+        }
+        let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(channel) = channels.get(name)
+            && channel.touch(now)
+        {
+            return Ok(channel.clone());
+        }
+        if channels.len() >= self.config.max_channels {
+            return Err(HubError::TooManyChannels(self.config.max_channels));
+        }
+        let channel = Arc::new(Channel::new(name.clone(), &self.config));
+        channel.touch(now);
+        channels.insert(name.clone(), channel.clone());
+        Ok(channel)
+    }
+
+    /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is not appended again.
+    ///
+    /// # Errors
+    /// [`HubError`]; nothing is appended then.
+    pub fn publish(
+        &self,
+        name: &ChannelName,
+        message: Message,
+        key: Option<&[u8]>,
+    ) -> Result<Published, HubError> {
+        let len = message.data().len();
+        if len > self.config.max_message {
+            return Err(HubError::MessageTooLarge { len, limit: self.config.max_message });
+        }
+        let message = Arc::new(message);
+        loop {
+            let channel = self.channel(name)?;
+            // A channel that was forgotten since the look-up is looked up again.
+            let Some(appended) = channel.append(self.now_ms(), &message, key)? else { continue };
+            for waiter in appended.woken {
+                match waiter {
+                    Waiter::Worker(worker) => self.inboxes[usize::from(worker)].push(channel.clone()),
+                    Waiter::Task(waker) => waker.wake(),
+                }
+            }
+            return Ok(appended.published);
+        }
+    }
+
+    /// Where the news of a worker arrive.
+    pub(crate) fn inbox(&self, worker: u16) -> Inbox<Arc<Channel>> {
+        self.inboxes[usize::from(worker)].clone()
+    }
+
+    /// Evicts what is too old and forgets idle channels. Called every few seconds.
+    pub fn sweep(&self) {
+        let now = self.now_ms();
+        let idle: Vec<ChannelName> = {
+            let channels = read_lock(&self.channels);
+            channels
+                .values()
+                .filter(|channel| channel.expire(now))
+                .map(|channel| channel.name.clone())
+                .collect()
+        };
+        if idle.is_empty() {
+            return;
+        }
+        let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for name in idle {
+            if channels.get(&name).is_some_and(|channel| channel.close_if_idle(now)) {
+                channels.remove(&name);
+            }
+        }
+    }
+
+    /// How many channels there are.
+    pub fn channels(&self) -> usize {
+        read_lock(&self.channels).len()
+    }
+}
+
+/// Who is woken by a publish.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    /// A worker, through its inbox: it serves all its subscribers of the channel in one turn.
+    Worker(u16),
+    /// A task of somebody else's server.
+    Task(Waker),
+}
+
+/// One channel: a log and those who wait, under one lock that is never held while anything is encoded or written.
+pub struct Channel {
+    name: ChannelName,
+    state: Mutex<State>,
+    subscribers: AtomicUsize,
+}
+
+struct State {
+    log: log::Channel<Arc<Message>, Waiter>,
+    /// Forgotten by the hub. Nothing may be appended or waited for any more.
+    closed: bool,
+}
+
+struct AppendedTo {
+    published: Published,
+    woken: log::Woken<Waiter>,
+}
+
+/// What a read copied out of the log: messages by reference.
+#[derive(Debug)]
+pub struct Page {
+    /// How the messages continue what the reader has.
+    pub continuity: Continuity,
+    /// The messages, each with the position after it.
+    pub messages: Vec<(Cursor, Arc<Message>)>,
+    /// The position after the last one.
+    pub cursor: Cursor,
+    /// Whether the budget ended the read.
+    pub more: bool,
+}
+
+/// What became of a wish to be woken.
+#[derive(Debug)]
+pub(crate) enum Watch {
+    /// The next publish wakes.
+    Waiting(WaitKey),
+    /// There is something after that position already.
+    Ready,
+    /// The channel is no more.
+    Closed,
+}
+
+impl Channel {
+    fn new(name: ChannelName, config: &HubConfig) -> Self {
+        // The payload limit is the hub's, told with its own words; waiters are workers, of which there are few.
+        let mut limits = log::Limits::default();
+        limits.max_message = usize::MAX;
+        limits.idle_ms = config.idle.as_millis() as u64;
+        let epoch = Epoch::new(random_u64());
+        let state = State { log: log::Channel::new(epoch, config.retention, limits), closed: false };
+        Channel { name, state: Mutex::new(state), subscribers: AtomicUsize::new(0) }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &ChannelName {
+        &self.name
+    }
+
+    /// The position after the newest message.
+    pub fn head(&self) -> Cursor {
+        self.lock().log.log().head()
+    }
+
+    /// The position before the oldest message that is kept.
+    pub fn earliest(&self) -> Cursor {
+        self.lock().log.log().earliest()
+    }
+
+    /// Reads on from a position.
+    pub fn read(&self, since: Since, budget: Budget) -> Page {
+        let state = self.lock();
+        let read = state.log.read(since, budget);
+        Page {
+            continuity: read.continuity(),
+            cursor: read.cursor(),
+            more: read.more(),
+            messages: read.iter().map(|entry| (entry.cursor, entry.value.clone())).collect(),
+        }
+    }
+
+    /// Waits until there is something after `position` (or until the channel is forgotten): for code that serves a channel on a
+    /// server of its own. Read again when it resolves.
+    pub fn changed(self: &Arc<Self>, position: Cursor) -> Changed {
+        Changed { channel: self.clone(), position, wait: None }
+    }
+
+    /// Asks to be woken by the next publish after `position`.
+    pub(crate) fn watch(&self, position: Cursor, waiter: Waiter) -> Watch {
+        let mut state = self.lock();
+        if state.closed {
+            return Watch::Closed;
+        }
+        match state.log.wait(position, waiter) {
+            Ok(key) => Watch::Waiting(key),
+            Err(WaitError::Ready(_)) => Watch::Ready,
+            Err(_) => Watch::Closed,
+        }
+    }
+
+    pub(crate) fn unwatch(&self, key: WaitKey) {
+        self.lock().log.cancel(key);
+    }
+
+    /// How many connections wait here.
+    pub fn subscribers(&self) -> usize {
+        self.subscribers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn enter(&self) {
+        self.subscribers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.subscribers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that the channel is in use; `false` if it is closed.
+    fn touch(&self, now: u64) -> bool {
+        let mut state = self.lock();
+        state.log.touch(now);
+        !state.closed
+    }
+
+    fn append(
+        &self,
+        now: u64,
+        message: &Arc<Message>,
+        key: Option<&[u8]>,
+    ) -> Result<Option<AppendedTo>, HubError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Ok(None);
+        }
+        let size = message.weight();
+        let limit = state.log.limits().max_key;
+        let appended = match key {
+            Some(key) => state.log.append_once(now, key, size, message.clone()),
+            None => state
+                .log
+                .append(now, size, message.clone())
+                .map(|(cursor, woken)| (log::Appended::New(cursor), woken)),
+        };
+        // The size is not limited here, so only the key can be refused.
+        let (appended, woken) =
+            appended.map_err(|_| HubError::KeyTooLong { len: key.map_or(0, <[u8]>::len), limit })?;
+        let duplicate = matches!(appended, log::Appended::Duplicate(_));
+        Ok(Some(AppendedTo { published: Published { cursor: appended.cursor(), duplicate }, woken }))
+    }
+
+    /// Evicts what is too old; says whether the channel is idle.
+    fn expire(&self, now: u64) -> bool {
+        let mut state = self.lock();
+        state.log.expire(now);
+        state.log.is_idle(now)
+    }
+
+    fn close_if_idle(&self, now: u64) -> bool {
+        let mut state = self.lock();
+        state.closed = state.log.is_idle(now);
+        state.closed
+    }
+
+    /// No code panics while it holds the lock, so a poisoned one holds good data.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The future of [`Channel::changed`]. Dropping it takes the wish back.
+#[derive(Debug)]
+pub struct Changed {
+    channel: Arc<Channel>,
+    position: Cursor,
+    wait: Option<WaitKey>,
+}
+
+impl Future for Changed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(wait) = self.wait.take() {
+            self.channel.unwatch(wait);
+        }
+        match self.channel.watch(self.position, Waiter::Task(cx.waker().clone())) {
+            Watch::Waiting(wait) => {
+                self.wait = Some(wait);
+                Poll::Pending
+            }
+            Watch::Ready | Watch::Closed => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        if let Some(wait) = self.wait.take() {
+            self.channel.unwatch(wait);
+        }
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Channel").field(&self.name).finish()
+    }
+}
+
+fn read_lock<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Epochs come from the system's generator: two logs of one name must not share one, across restarts too.
+fn random_u64() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
+}
+
+/// A clock that no adjustment of the wall clock can move.
+#[derive(Debug)]
+struct Clock(Instant);
+
+impl Clock {
+    fn new() -> Self {
+        Clock(Instant::now())
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.0.elapsed().as_millis() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ChannelName {
+        ChannelName::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_publish_wakes_a_worker_once_until_it_reads() {
+        let hub = Hub::new(HubConfig::default(), 1);
+        let channel = hub.channel(&name("a")).unwrap();
+        let Watch::Waiting(_) = channel.watch(channel.head(), Waiter::Worker(0)) else { panic!("must wait") };
+        for _ in 0..3 {
+            hub.publish(&name("a"), Message::new("x".into(), 0), None).unwrap();
+        }
+        let mut news = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(hub.inbox(0).poll_take(&mut cx, &mut news).is_ready());
+        assert_eq!(news.len(), 1);
+        assert_eq!(news[0].read(Since::Earliest, Budget::UNLIMITED).messages.len(), 3);
+    }
+
+    #[test]
+    fn a_key_appends_once() {
+        let hub = Hub::new(HubConfig::default(), 1);
+        let publish = |key| hub.publish(&name("a"), Message::new("x".into(), 0), Some(key)).unwrap();
+        let first = publish(b"k1");
+        assert!(!first.duplicate);
+        assert_eq!(publish(b"k1"), Published { duplicate: true, ..first });
+        assert!(!publish(b"k2").duplicate);
+    }
+
+    #[test]
+    fn limits_are_told() {
+        let config = HubConfig { max_message: 3, max_channels: 1, ..HubConfig::default() };
+        let hub = Hub::new(config, 1);
+        let publish =
+            |channel, data: &'static str| hub.publish(&name(channel), Message::new(data.into(), 0), None);
+        assert_eq!(publish("a", "1234").unwrap_err().status(), 413);
+        assert!(publish("a", "123").is_ok());
+        assert_eq!(publish("b", "1").unwrap_err(), HubError::TooManyChannels(1));
+    }
+
+    #[test]
+    fn an_idle_channel_is_forgotten_and_a_watched_one_is_not() {
+        let config = HubConfig { idle: Duration::ZERO, ..HubConfig::default() };
+        let hub = Hub::new(config, 1);
+        hub.channel(&name("idle")).unwrap();
+        let watched = hub.channel(&name("watched")).unwrap();
+        let Watch::Waiting(key) = watched.watch(watched.head(), Waiter::Worker(0)) else {
+            panic!("must wait")
+        };
+        hub.sweep();
+        assert_eq!(hub.channels(), 1);
+        watched.unwatch(key);
+        hub.sweep();
+        assert_eq!(hub.channels(), 0);
+        assert!(matches!(watched.watch(watched.head(), Waiter::Worker(0)), Watch::Closed));
+        let again = hub.channel(&name("watched")).unwrap();
+        assert_ne!(again.head().epoch(), watched.head().epoch(), "a new log has a new epoch");
+    }
+}

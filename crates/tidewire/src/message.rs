@@ -1,0 +1,222 @@
+//! What is published, and the JSON objects that every feed which speaks JSON writes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Serialize;
+
+/// A published message: a payload and what the publisher said about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    event: Option<Box<str>>,
+    content_type: Option<Box<str>>,
+    time_ms: u64,
+    data: Bytes,
+    is_text: bool,
+}
+
+/// Names that the SSE feed uses for its own events; a publisher may not take them.
+pub const RESERVED_EVENTS: [&str; 4] = ["gap", "reset", "hello", "envelope"];
+
+/// Longest event name, in bytes.
+pub const MAX_EVENT: usize = 128;
+
+impl Message {
+    /// A message with this payload, published at `time_ms` (milliseconds since 1970, for people; nothing is ordered by it).
+    pub fn new(data: Bytes, time_ms: u64) -> Self {
+        let is_text = std::str::from_utf8(&data).is_ok();
+        Message { event: None, content_type: None, time_ms, data, is_text }
+    }
+
+    /// Sets the event name.
+    ///
+    /// # Errors
+    /// [`EventNameError`] for an empty, long, reserved or multi-line name: an event stream could not carry it.
+    pub fn with_event(mut self, event: &str) -> Result<Self, EventNameError> {
+        let is_bad = event.is_empty()
+            || event.len() > MAX_EVENT
+            || event.chars().any(char::is_control)
+            || RESERVED_EVENTS.contains(&event);
+        if is_bad {
+            return Err(EventNameError);
+        }
+        self.event = Some(event.into());
+        Ok(self)
+    }
+
+    /// Sets the media type.
+    pub fn with_content_type(mut self, content_type: &str) -> Self {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// The event name.
+    pub fn event(&self) -> Option<&str> {
+        self.event.as_deref()
+    }
+
+    /// The media type that the publisher named.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// When it was published: milliseconds since 1970 by the server's clock.
+    pub fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+
+    /// The payload.
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The payload as text, if it is UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        if self.is_text { std::str::from_utf8(&self.data).ok() } else { None }
+    }
+
+    /// What it weighs in a log: the payload, the names and the bookkeeping.
+    pub fn weight(&self) -> usize {
+        self.data.len()
+            + self.event().map_or(0, str::len)
+            + self.content_type().map_or(0, str::len)
+            + size_of::<Self>()
+    }
+}
+
+/// The event name cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an event name has 1 to {MAX_EVENT} bytes, no control characters, and is none of the reserved gap, reset, hello, envelope"
+)]
+pub struct EventNameError;
+
+/// The JSON objects of the feeds, in the order and with the names of `docs/http-api.md`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Object<'a> {
+    /// First on every stream: where it begins.
+    Hello {
+        /// Where the stream begins: what follows comes after this.
+        cursor: &'a str,
+        /// Which channel, where a connection has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+    },
+    /// A message.
+    Message {
+        /// The position after this message.
+        cursor: &'a str,
+        /// Which channel, where a connection has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+        /// Milliseconds since 1970.
+        time: u64,
+        /// The event name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event: Option<&'a str>,
+        /// The media type.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content_type: Option<&'a str>,
+        /// The payload as text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a str>,
+        /// The payload in base64, where it is not UTF-8.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data_b64: Option<String>,
+    },
+    /// Messages were lost to retention.
+    Gap {
+        /// The position that was asked for.
+        from: &'a str,
+        /// What follows starts after this.
+        cursor: &'a str,
+        /// How many messages are lost.
+        missed: u64,
+    },
+    /// The position is not one of this log.
+    Reset {
+        /// Why, in a word.
+        reason: &'a str,
+        /// What follows starts after this.
+        cursor: &'a str,
+    },
+    /// A publish or a subscription was carried out.
+    Ack {
+        /// The client's id, as it came.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a serde_json::Value>,
+        /// The cursor of the published message, or of the subscription.
+        cursor: &'a str,
+    },
+    /// A publish or a subscription was refused.
+    Error {
+        /// The client's id, as it came.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a serde_json::Value>,
+        /// As an HTTP status.
+        status: u16,
+        /// The reason phrase.
+        title: &'a str,
+        /// What to do.
+        detail: &'a str,
+    },
+}
+
+impl<'a> Object<'a> {
+    /// The object of a published message.
+    pub fn message(message: &'a Message, cursor: &'a str, channel: Option<&'a str>) -> Self {
+        let data = message.text();
+        Object::Message {
+            cursor,
+            channel,
+            time: message.time_ms(),
+            event: message.event(),
+            content_type: message.content_type(),
+            data,
+            data_b64: if data.is_none() { Some(STANDARD.encode(message.data())) } else { None },
+        }
+    }
+
+    /// Appends the object, without a line end.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        serde_json::to_writer(out, self).expect("the object has string keys and a Vec takes every byte");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(object: &Object<'_>) -> String {
+        let mut out = Vec::new();
+        object.write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn objects_have_the_documented_shape() {
+        let text = Message::new("hi \"you\"\n".into(), 7);
+        assert_eq!(
+            json(&Object::message(&text, "e-1", None)),
+            r#"{"type":"message","cursor":"e-1","time":7,"data":"hi \"you\"\n"}"#
+        );
+        let binary =
+            Message::new(Bytes::from_static(&[0xff, 0]), 7).with_event("x").unwrap().with_content_type("a/b");
+        assert_eq!(
+            json(&Object::message(&binary, "e-2", Some("c"))),
+            r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"event":"x","content_type":"a/b","data_b64":"/wA="}"#
+        );
+        assert_eq!(
+            json(&Object::Gap { from: "e-1", cursor: "e-9", missed: 8 }),
+            r#"{"type":"gap","from":"e-1","cursor":"e-9","missed":8}"#
+        );
+    }
+
+    #[test]
+    fn event_names_that_a_stream_cannot_carry_are_refused() {
+        for bad in ["", "a\nb", "a\rb", "a\0b", "gap", "reset", "envelope"] {
+            assert_eq!(Message::new(Bytes::new(), 0).with_event(bad), Err(EventNameError), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Channel names: one spelling, computed once, before anything is decided by it.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest channel name, in bytes.
+pub const MAX_NAME: usize = 128;
+
+/// Most channels that one request may name.
+pub const MAX_CHANNELS: usize = 16;
+
+/// A channel name in its only spelling: 1 to 128 of `A-Z a-z 0-9 . _ ~ : @ -`, not `.` or `..`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelName(Arc<str>);
+
+/// The text is not a channel name, or names too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// A name that breaks the rule of [`ChannelName`].
+    #[error(
+        "a channel name has 1 to {MAX_NAME} of the characters A-Z a-z 0-9 . _ ~ : @ - and is not . or .."
+    )]
+    BadName,
+    /// The same channel twice in a list.
+    #[error("the list names a channel twice; name each once")]
+    Twice,
+    /// More than [`MAX_CHANNELS`] in a list.
+    #[error("the list names more than {MAX_CHANNELS} channels; use several connections")]
+    TooMany,
+}
+
+impl ChannelName {
+    /// Checks a decoded name.
+    ///
+    /// # Errors
+    /// [`NameError::BadName`].
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._~:@-".contains(&b);
+        if name.is_empty()
+            || name.len() > MAX_NAME
+            || name == "."
+            || name == ".."
+            || !name.bytes().all(allowed)
+        {
+            return Err(NameError::BadName);
+        }
+        Ok(ChannelName(name.into()))
+    }
+
+    /// Reads a comma-separated list from a path segment. Percent-encoding is undone once, after the
+    /// list is split, so an encoded comma can neither split a name nor hide in one.
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub fn list(segment: &[u8]) -> Result<Vec<Self>, NameError> {
+        let mut names = Vec::new();
+        for raw in segment.split(|&b| b == b',') {
+            let decoded: Vec<u8> = percent_encoding::percent_decode(raw).collect();
+            let name = ChannelName::new(std::str::from_utf8(&decoded).map_err(|_| NameError::BadName)?)?;
+            if names.contains(&name) {
+                return Err(NameError::Twice);
+            }
+            if names.len() == MAX_CHANNELS {
+                return Err(NameError::TooMany);
+            }
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(segment: &str) -> Result<Vec<String>, NameError> {
+        ChannelName::list(segment.as_bytes()).map(|names| names.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn every_spelling_has_one_verdict() {
+        assert_eq!(list("demo").unwrap(), ["demo"]);
+        assert_eq!(list("%64emo").unwrap(), ["demo"], "decoded once");
+        assert_eq!(list("a,b,C").unwrap(), ["a", "b", "C"]);
+        assert_eq!(list("a,%61"), Err(NameError::Twice), "compared after decoding");
+        for bad in [
+            "", "a,", ",a", "a,,b", ".", "..", "%2e%2e", "a%2fb", "a/b", "a%2cb", "a%00", "a%0d%0a", "a b",
+            "a%20", "%2564emo", "é", "%ff", "%", "a%2",
+        ] {
+            assert_eq!(list(bad), Err(NameError::BadName), "{bad}");
+        }
+        assert_eq!(list(&"a".repeat(128)).unwrap().len(), 1);
+        assert_eq!(list(&"a".repeat(129)), Err(NameError::BadName));
+        let many: Vec<String> = (0..17).map(|n| format!("c{n}")).collect();
+        assert_eq!(list(&many.join(",")), Err(NameError::TooMany));
+    }
+}
