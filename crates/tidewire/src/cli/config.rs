@@ -1,0 +1,66 @@
+//! The file of `--config`: the same options, one level lower in rank.
+
+use std::error::Error;
+use std::path::Path;
+
+use super::serve::ServeArgs;
+
+/// The options with what the file says where neither the command line nor the environment did.
+pub(super) fn merged(args: ServeArgs) -> Result<ServeArgs, Box<dyn Error>> {
+    match args.config.clone() {
+        Some(path) => Ok(over(args, read(&path)?)),
+        None => Ok(args),
+    }
+}
+
+fn read(path: &Path) -> Result<ServeArgs, Box<dyn Error>> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    toml::from_str(&text)
+        .map_err(|error| format!("{} is not a configuration: {error}", path.display()).into())
+}
+
+fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
+    fn list(first: Vec<String>, second: Vec<String>) -> Vec<String> {
+        if first.is_empty() { second } else { first }
+    }
+    ServeArgs {
+        listen: list(args.listen, file.listen),
+        threads: args.threads.or(file.threads),
+        public: args.public || file.public,
+        retain_messages: args.retain_messages.or(file.retain_messages),
+        retain_bytes: args.retain_bytes.or(file.retain_bytes),
+        retain_age: args.retain_age.or(file.retain_age),
+        max_message: args.max_message.or(file.max_message),
+        max_channels: args.max_channels.or(file.max_channels),
+        max_connections: args.max_connections.or(file.max_connections),
+        heartbeat: args.heartbeat.or(file.heartbeat),
+        allow_origin: list(args.allow_origin, file.allow_origin),
+        drain: args.drain.or(file.drain),
+        log: args.log.or(file.log),
+        log_format: args.log_format.or(file.log_format),
+        config: args.config,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let file: ServeArgs =
+            toml::from_str("listen = ['127.0.0.1:1']\nretain-messages = 7\nheartbeat = 3").unwrap();
+        let args = ServeArgs { heartbeat: Some(9), ..ServeArgs::default() };
+        let merged = over(args, file);
+        assert_eq!(merged.listen, ["127.0.0.1:1"]);
+        assert_eq!(merged.retain_messages, Some(7));
+        assert_eq!(merged.heartbeat, Some(9));
+    }
+
+    #[test]
+    fn an_unknown_option_is_an_error_that_names_it() {
+        let error = toml::from_str::<ServeArgs>("retain-mesages = 7").unwrap_err();
+        assert!(error.to_string().contains("retain-mesages"), "{error}");
+    }
+}

@@ -1,0 +1,48 @@
+//! The command line: `serve` (the default), `pub`, `sub`.
+
+mod config;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A real-time web server: one URL, one log, one cursor, every push and pull technique the web has.
+///
+/// Without a command it serves on 127.0.0.1:8080.
+#[derive(Debug, Parser)]
+#[command(name = "tidewire", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve channels over HTTP and WebSocket (the default command).
+    Serve(Box<serve::ServeArgs>),
+}
+
+/// Runs the command line of this process.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => serve::run(cli.serve),
+        Some(Command::Serve(args)) => serve::run(*args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            say_error(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What went wrong, where a person looks for it.
+#[allow(clippy::print_stderr, reason = "a command talks to its terminal")]
+fn say_error(text: &str) {
+    eprintln!("error: {text}");
+}

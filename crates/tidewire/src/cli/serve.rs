@@ -1,0 +1,181 @@
+//! `tidewire serve`.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+use tidewire::server::{Limits, Listen, Server};
+use tidewire::{Hub, HubConfig, Origins, Settings, Site, guide};
+use tracing_subscriber::EnvFilter;
+
+use super::config;
+
+/// Every option has the same name on the command line, in the environment (`TIDEWIRE_…`) and in the file of `--config`.
+/// The first of these that sets it wins.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on: HOST:PORT (port 0 picks a free one) or unix:PATH; may be given several times [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", env = "TIDEWIRE_LISTEN", value_delimiter = ',')]
+    pub(super) listen: Vec<String>,
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", env = "TIDEWIRE_THREADS")]
+    pub(super) threads: Option<usize>,
+    /// Listen on addresses that other machines can reach, though nobody has to log in
+    #[arg(long, env = "TIDEWIRE_PUBLIC")]
+    pub(super) public: bool,
+    /// Messages that a channel keeps [default: 1000]
+    #[arg(long, value_name = "N", env = "TIDEWIRE_RETAIN_MESSAGES")]
+    pub(super) retain_messages: Option<usize>,
+    /// Bytes that a channel keeps [default: 1048576]
+    #[arg(long, value_name = "N", env = "TIDEWIRE_RETAIN_BYTES")]
+    pub(super) retain_bytes: Option<usize>,
+    /// Seconds that a channel keeps a message; 0 means without limit [default: 3600]
+    #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_RETAIN_AGE")]
+    pub(super) retain_age: Option<u64>,
+    /// Longest message in bytes [default: 1048576]
+    #[arg(long, value_name = "N", env = "TIDEWIRE_MAX_MESSAGE")]
+    pub(super) max_message: Option<usize>,
+    /// Channels at one time [default: 100000]
+    #[arg(long, value_name = "N", env = "TIDEWIRE_MAX_CHANNELS")]
+    pub(super) max_channels: Option<usize>,
+    /// Connections at one time [default: the descriptor limit of the process, less a reserve]
+    #[arg(long, value_name = "N", env = "TIDEWIRE_MAX_CONNECTIONS")]
+    pub(super) max_connections: Option<usize>,
+    /// Seconds between two heartbeats of a stream [default: 15]
+    #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_HEARTBEAT")]
+    pub(super) heartbeat: Option<u64>,
+    /// Origin whose pages may read, publish and open WebSockets (https://example.org, or * for any); may be given several times
+    #[arg(long, value_name = "ORIGIN", env = "TIDEWIRE_ALLOW_ORIGIN", value_delimiter = ',')]
+    pub(super) allow_origin: Vec<String>,
+    /// Seconds that open connections may take to finish after SIGTERM or ctrl-c [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_DRAIN")]
+    pub(super) drain: Option<u64>,
+    /// What to log, as in tracing's filters: error, warn, info, debug, tidewire=trace [default: info]
+    #[arg(long, value_name = "FILTER", env = "TIDEWIRE_LOG")]
+    pub(super) log: Option<String>,
+    /// How to log [default: text on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT", env = "TIDEWIRE_LOG_FORMAT")]
+    pub(super) log_format: Option<LogFormat>,
+    /// A TOML file with these options: retain-messages = 100
+    #[arg(long, value_name = "FILE", env = "TIDEWIRE_CONFIG")]
+    #[serde(skip)]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let args = config::merged(args)?;
+    log(&args)?;
+    let listen = listen(&args)?;
+    let settings = Arc::new(settings(&args)?);
+    let mut limits = Limits::default();
+    limits.max_connections = args.max_connections.unwrap_or(0);
+    limits.drain_timeout = Duration::from_secs(args.drain.unwrap_or(30));
+    let mut builder = Server::builder().threads(args.threads.unwrap_or(0)).limits(limits);
+    for address in listen {
+        builder = builder.listen(address);
+    }
+    let server = builder.bind()?;
+    let hub = Hub::new(hub_config(&args), server.threads());
+    greet(server.addresses());
+    let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker))?;
+    running.join_or_signal()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {
+    let texts = if args.listen.is_empty() { vec!["127.0.0.1:8080".to_owned()] } else { args.listen.clone() };
+    let mut all = Vec::new();
+    for text in texts {
+        let listen: Listen = text.parse()?;
+        if !listen.is_local() && !args.public {
+            return Err(format!(
+                "{listen} can be reached from other machines, and nobody has to log in; \
+                 listen on 127.0.0.1 behind a proxy that checks who comes, or say --public if this is what you want"
+            )
+            .into());
+        }
+        all.push(listen);
+    }
+    Ok(all)
+}
+
+fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
+    let mut settings = Settings::default();
+    for origin in &args.allow_origin {
+        settings.origins = std::mem::replace(&mut settings.origins, Origins::same()).allow(origin)?;
+    }
+    if let Some(seconds) = args.heartbeat {
+        if seconds == 0 {
+            return Err(
+                "--heartbeat is at least 1 second: without heartbeats a proxy cuts a silent stream".into()
+            );
+        }
+        settings.heartbeat = Duration::from_secs(seconds);
+    }
+    Ok(settings)
+}
+
+fn hub_config(args: &ServeArgs) -> HubConfig {
+    let mut config = HubConfig::default();
+    let retention = &mut config.retention;
+    retention.max_messages = args.retain_messages.unwrap_or(retention.max_messages);
+    retention.max_bytes = args.retain_bytes.unwrap_or(retention.max_bytes);
+    retention.max_age_ms = match args.retain_age {
+        None => retention.max_age_ms,
+        Some(0) => None,
+        Some(seconds) => Some(seconds.saturating_mul(1000)),
+    };
+    config.max_message = args.max_message.unwrap_or(config.max_message);
+    config.max_channels = args.max_channels.unwrap_or(config.max_channels);
+    config
+}
+
+fn log(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
+    use std::io::IsTerminal;
+    let filter = EnvFilter::try_new(args.log.as_deref().unwrap_or("info")).map_err(|error| {
+        format!("--log: {error}; write a level (error, warn, info, debug, trace) or target=level")
+    })?;
+    let is_terminal = std::io::stderr().is_terminal();
+    let format = args.log_format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(is_terminal).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "the first thing that a user sees")]
+fn greet(addresses: &[Listen]) {
+    for address in addresses {
+        println!("tidewire listens on {}", url(address));
+    }
+    if let Some(address) = addresses.iter().find(|address| matches!(address, Listen::Tcp(_))) {
+        println!("\n{}", guide(&url(address)));
+    }
+}
+
+fn url(address: &Listen) -> String {
+    match address {
+        Listen::Tcp(address) if address.ip().is_unspecified() => {
+            format!("http://127.0.0.1:{}", address.port())
+        }
+        Listen::Tcp(address) => format!("http://{address}"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,107 @@
+//! The feeds: sibling files of one shape. Each says how *one* thing of a channel looks on its wire; none knows of sockets, logs or
+//! positions. A feed writes units; [`Wire`] wraps a unit in a chunk where the transfer coding asks for it.
+//!
+//! | file | hello | message | gap, reset | heartbeat | goodbye |
+//! |---|---|---|---|---|---|
+//! | `poll.rs`, `longpoll.rs` | – | JSON array | 410 | – | an empty answer |
+//! | `sse.rs` | `retry:` and `id:` | `id: event: data:` | `event: gap` | `:` | `retry:` |
+//! | `stream.rs` | a JSON line | a JSON line | a JSON line | an empty line | end of body |
+//! | `ws.rs` bare | – | the payload | close 4410 | ping | close 1012 |
+//! | `ws.rs` tidewire.v1 | a JSON object | a JSON object | a JSON object | ping | close 1012 |
+
+pub(crate) mod longpoll;
+pub(crate) mod poll;
+pub(crate) mod sse;
+pub(crate) mod stream;
+pub(crate) mod ws;
+
+use tidewire_chunked::ChunkHead;
+
+use crate::message::Message;
+
+/// A message at its place, as a feed writes it.
+pub(crate) struct Envelope<'a> {
+    /// The position after this message.
+    pub(crate) cursor: &'a str,
+    /// Which channel, where the connection has several.
+    pub(crate) channel: Option<&'a str>,
+    pub(crate) message: &'a Message,
+}
+
+/// Why what follows is not the next of what was.
+pub(crate) enum Break<'a> {
+    Gap { from: &'a str, missed: u64 },
+    Reset { reason: &'static str },
+}
+
+/// Whether a connection goes on after a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Flow {
+    Continue,
+    /// The unit was the last one: close after it is written.
+    End,
+}
+
+/// How a stream spells things. Implementations are stateless, so what they write is the same for every subscriber of a group.
+pub(crate) trait Feed: Sync {
+    /// First on every stream. `retry_ms` is when to come back after a cut.
+    fn hello(&self, out: &mut Vec<u8>, cursor: &str, retry_ms: u32);
+    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>);
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow;
+    fn heartbeat(&self, out: &mut Vec<u8>);
+    /// Last on every stream that the server ends.
+    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32);
+}
+
+/// The streams there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Sse,
+    Stream,
+    WsBare,
+    WsV1,
+}
+
+impl Kind {
+    pub(crate) fn feed(self) -> &'static dyn Feed {
+        match self {
+            Kind::Sse => &sse::Sse,
+            Kind::Stream => &stream::Stream,
+            Kind::WsBare => &ws::Bare,
+            Kind::WsV1 => &ws::V1,
+        }
+    }
+}
+
+/// A feed on a connection: what is written, and whether it goes out in chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Wire {
+    pub(crate) kind: Kind,
+    /// HTTP/1.1 streams are chunked; HTTP/1.0 streams and WebSocket are not.
+    pub(crate) chunked: bool,
+}
+
+impl Wire {
+    /// Writes one unit.
+    pub(crate) fn unit<R>(self, out: &mut Vec<u8>, write: impl FnOnce(&dyn Feed, &mut Vec<u8>) -> R) -> R {
+        let start = out.len();
+        let result = write(self.kind.feed(), out);
+        // A unit may be empty; an empty chunk would end the body.
+        if let Some(head) = ChunkHead::new((out.len() - start) as u64).filter(|_| self.chunked) {
+            let mut bytes = [0; ChunkHead::MAX_LEN];
+            let len = head.encode(&mut bytes).expect("the buffer has the longest length");
+            out.splice(start..start, bytes[..len].iter().copied());
+            out.extend_from_slice(b"\r\n");
+        }
+        result
+    }
+
+    /// Ends the stream in good order.
+    pub(crate) fn end(self, out: &mut Vec<u8>, retry_ms: u32) {
+        self.unit(out, |feed, out| feed.goodbye(out, retry_ms));
+        if self.chunked {
+            out.extend_from_slice(tidewire_chunked::LAST_CHUNK);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Server-Sent Events (WHATWG HTML §9.2): `id:` is the cursor, so a browser's `EventSource` resumes by itself.
+
+use tidewire_sse::Event;
+
+use super::{Break, Envelope, Feed, Flow};
+use crate::message::Object;
+
+/// `text/event-stream`.
+pub(crate) struct Sse;
+
+impl Feed for Sse {
+    /// `retry:` and `id:` without data: no event is dispatched, but the browser holds a cursor before the first
+    /// message, and a cut in that window loses nothing.
+    fn hello(&self, out: &mut Vec<u8>, cursor: &str, retry_ms: u32) {
+        write(out, &Event { retry: Some(retry_ms.into()), id: Some(cursor), ..Event::default() });
+    }
+
+    /// The payload as `data:`, line by line. Two things cannot be said so and travel as the JSON object: a payload
+    /// that an event stream would change (not UTF-8, or with a CR, which would arrive as LF) under `event: envelope`; and,
+    /// where a connection has several channels, which one it was.
+    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        let Envelope { cursor, channel, message } = *envelope;
+        match message.text().filter(|text| channel.is_none() && !text.contains('\r')) {
+            Some(text) => {
+                let event =
+                    Event { id: Some(cursor), event: message.event(), data: Some(text), ..Event::default() };
+                write(out, &event);
+            }
+            None => {
+                let event = if channel.is_none() { Some("envelope") } else { message.event() };
+                write_object(out, cursor, event, &Object::message(message, cursor, channel));
+            }
+        }
+    }
+
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+        match *what {
+            Break::Gap { from, missed } => {
+                write_object(out, cursor, Some("gap"), &Object::Gap { from, cursor, missed });
+            }
+            Break::Reset { reason } => {
+                write_object(out, cursor, Some("reset"), &Object::Reset { reason, cursor });
+            }
+        }
+        Flow::Continue
+    }
+
+    /// An empty comment: no event, but bytes for every proxy on the way.
+    fn heartbeat(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b":\n\n");
+    }
+
+    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
+        write(out, &Event { retry: Some(retry_ms.into()), ..Event::default() });
+    }
+}
+
+fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &Object<'_>) {
+    let mut json = Vec::new();
+    object.write(&mut json);
+    let json = std::str::from_utf8(&json).expect("serde_json writes UTF-8");
+    write(out, &Event { id: Some(cursor), event, data: Some(json), ..Event::default() });
+}
+
+fn write(out: &mut Vec<u8>, event: &Event<'_>) {
+    event.encode_to(out).expect("cursors and checked event names hold no line ends");
+}

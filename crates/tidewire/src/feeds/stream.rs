@@ -1,0 +1,38 @@
+//! HTTP streaming: newline-delimited JSON over the chunked coding, one message a line, one line a chunk.
+
+use super::{Break, Envelope, Feed, Flow};
+use crate::message::Object;
+
+/// `application/x-ndjson`.
+pub(crate) struct Stream;
+
+impl Feed for Stream {
+    fn hello(&self, out: &mut Vec<u8>, cursor: &str, _retry_ms: u32) {
+        line(out, &Object::Hello { cursor, channel: None });
+    }
+
+    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        line(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+    }
+
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+        match *what {
+            Break::Gap { from, missed } => line(out, &Object::Gap { from, cursor, missed }),
+            Break::Reset { reason } => line(out, &Object::Reset { reason, cursor }),
+        }
+        Flow::Continue
+    }
+
+    /// An empty line, which a reader of lines skips.
+    fn heartbeat(&self, out: &mut Vec<u8>) {
+        out.push(b'\n');
+    }
+
+    /// Nothing to say: the end of the body in good order is the sign.
+    fn goodbye(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
+}
+
+fn line(out: &mut Vec<u8>, object: &Object<'_>) {
+    object.write(out);
+    out.push(b'\n');
+}

@@ -1,0 +1,95 @@
+//! WebSocket (RFC 6455), in two spellings: bare payloads, and the JSON objects of subprotocol `tidewire.v1`.
+
+use tidewire_ws::{Kind, encode_close, encode_message};
+
+use super::{Break, Envelope, Feed, Flow};
+use crate::message::Object;
+
+/// The subprotocol that speaks JSON objects both ways.
+pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
+
+/// Close code of a bare connection that would otherwise lose messages in silence: the reason is the cursor to go on from.
+/// From the range for applications (RFC 6455 §7.4.2), after HTTP's 410.
+pub(crate) const CLOSE_GONE: u16 = 4410;
+
+/// A ping without payload (RFC 6455 §5.5.2): FIN and opcode 9, no mask, length 0.
+const PING: [u8; 2] = [0x89, 0];
+
+/// Payloads alone.
+pub(crate) struct Bare;
+
+impl Feed for Bare {
+    /// A bare connection has no place to say it.
+    fn hello(&self, _out: &mut Vec<u8>, _cursor: &str, _retry_ms: u32) {}
+
+    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        let kind = if envelope.message.text().is_some() { Kind::Text } else { Kind::Binary };
+        encode_message(kind, envelope.message.data(), out);
+    }
+
+    /// Between bare payloads nothing can be told, so the connection ends with a code that says it.
+    fn discontinuity(&self, out: &mut Vec<u8>, _what: &Break<'_>, cursor: &str) -> Flow {
+        close(out, CLOSE_GONE, cursor);
+        Flow::End
+    }
+
+    fn heartbeat(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&PING);
+    }
+
+    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+        restart(out);
+    }
+}
+
+/// JSON objects.
+pub(crate) struct V1;
+
+impl Feed for V1 {
+    fn hello(&self, out: &mut Vec<u8>, cursor: &str, _retry_ms: u32) {
+        object(out, &Object::Hello { cursor, channel: None });
+    }
+
+    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        object(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+    }
+
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+        match *what {
+            Break::Gap { from, missed } => object(out, &Object::Gap { from, cursor, missed }),
+            Break::Reset { reason } => object(out, &Object::Reset { reason, cursor }),
+        }
+        Flow::Continue
+    }
+
+    fn heartbeat(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&PING);
+    }
+
+    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+        restart(out);
+    }
+}
+
+/// Writes an object as one text message.
+pub(crate) fn object(out: &mut Vec<u8>, object: &Object<'_>) {
+    let mut json = Vec::new();
+    object.write(&mut json);
+    encode_message(Kind::Text, &json, out);
+}
+
+/// Writes a close frame; the reason is cut to what one can hold.
+pub(crate) fn close(out: &mut Vec<u8>, code: u16, reason: &str) {
+    let mut end = reason.len().min(MAX_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    encode_close(Some(code), &reason[..end], None, out).expect("the code is one of ours and the reason fits");
+}
+
+fn restart(out: &mut Vec<u8>) {
+    close(out, 1012, "the server restarts");
+}
+
+/// RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code.
+const MAX_REASON: usize = 123;

@@ -1,0 +1,213 @@
+//! What a GET asks for: the query, the fields that say the same, and the choice of a feed.
+
+use std::time::Duration;
+
+use tidewire_channel::{Cursor, Cursors};
+use tidewire_grammar::{eq_ignore_case, list};
+use tidewire_http1::RequestHead;
+use tidewire_server::Problem;
+
+use crate::feeds::longpoll;
+
+/// Most messages of one poll answer.
+const MAX_LIMIT: usize = 10_000;
+
+/// Messages of one poll answer where the client does not say.
+const DEFAULT_LIMIT: usize = 1_000;
+
+/// A way of delivery, as a client names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FeedName {
+    Poll,
+    LongPoll,
+    Sse,
+    Stream,
+    WebSocket,
+}
+
+/// Where a client wants to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    Earliest,
+    Now,
+    After(Vec<Cursor>),
+}
+
+/// A GET on channels, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Params {
+    pub(crate) feed: FeedName,
+    pub(crate) since: From,
+    pub(crate) limit: usize,
+    pub(crate) wait: Duration,
+}
+
+impl Params {
+    /// Reads a request for `channels` channels.
+    pub(crate) fn parse(head: &RequestHead<'_>, channels: usize) -> Result<Self, Problem> {
+        let query = Query::parse(head.query().unwrap_or_default())?;
+        let wait = match query.wait.as_deref() {
+            Some(text) => Some(seconds(text).ok_or_else(|| {
+                bad("wait is a number of seconds, such as wait=25 or wait=0.5; it is cut to 55")
+            })?),
+            None => prefer_wait(head),
+        };
+        let feed = feed(head, query.feed.as_deref(), wait)?;
+        let limit = match query.limit.as_deref() {
+            None => DEFAULT_LIMIT,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|n| (1..=MAX_LIMIT).contains(n) && !text.starts_with('+'))
+                .ok_or_else(|| bad("limit is a number of messages from 1 to 10000"))?,
+        };
+        // The URL of an EventSource that reconnects still has its first `since`; the field knows better.
+        let last_event_id = head.get("last-event-id").filter(|id| !id.is_empty());
+        let since = match (last_event_id, query.since.as_deref()) {
+            (Some(id), _) => since(id, channels)?,
+            (None, Some(text)) => since(text.as_bytes(), channels)?,
+            // Who waits wants what comes; who asks once wants what is there.
+            (None, None) if feed == FeedName::Poll => From::Earliest,
+            (None, None) => From::Now,
+        };
+        Ok(Params { feed, since, limit, wait: wait.unwrap_or(longpoll::DEFAULT_WAIT) })
+    }
+}
+
+/// The feed: the query, else an upgrade, else `Accept`, else a poll, long if there is a wait.
+fn feed(head: &RequestHead<'_>, named: Option<&str>, wait: Option<Duration>) -> Result<FeedName, Problem> {
+    Ok(match named {
+        Some("poll") => FeedName::Poll,
+        Some("longpoll") => FeedName::LongPoll,
+        Some("sse") => FeedName::Sse,
+        Some("stream") => FeedName::Stream,
+        Some(_) => {
+            return Err(bad(
+                "feed is one of poll, longpoll, sse, stream; a WebSocket is asked for by an Upgrade",
+            ));
+        }
+        None if wants_websocket(head) => FeedName::WebSocket,
+        None => match accepted(head) {
+            Some(feed) => feed,
+            None if wait.is_some_and(|wait| !wait.is_zero()) => FeedName::LongPoll,
+            None => FeedName::Poll,
+        },
+    })
+}
+
+/// Whether the request asks for a WebSocket, well or badly; the handshake says which.
+pub(crate) fn wants_websocket(head: &RequestHead<'_>) -> bool {
+    head.get_all("upgrade").any(|value| list(value).any(|protocol| eq_ignore_case(protocol, b"websocket")))
+}
+
+/// The streaming feed that `Accept` prefers, if it prefers one to JSON.
+fn accepted(head: &RequestHead<'_>) -> Option<FeedName> {
+    let mut best: Option<(u16, FeedName)> = None;
+    for range in head.get_all("accept").flat_map(list) {
+        let mut parts = range.split(|&b| b == b';');
+        let media = parts.next().unwrap_or_default().trim_ascii();
+        let feed = match media {
+            m if eq_ignore_case(m, b"text/event-stream") => FeedName::Sse,
+            m if eq_ignore_case(m, b"application/x-ndjson") => FeedName::Stream,
+            m if eq_ignore_case(m, b"application/json") => FeedName::Poll,
+            _ => continue,
+        };
+        let weight = parts.find_map(quality).unwrap_or(1000);
+        if weight > 0 && best.is_none_or(|(known, _)| weight > known) {
+            best = Some((weight, feed));
+        }
+    }
+    best.map(|(_, feed)| feed).filter(|&feed| feed != FeedName::Poll)
+}
+
+/// The weight of `q=0.5` in thousandths (RFC 9110 §12.4.2); other parameters are none.
+fn quality(parameter: &[u8]) -> Option<u16> {
+    let (name, value) = parameter.split_at_checked(parameter.iter().position(|&b| b == b'=')?)?;
+    eq_ignore_case(name.trim_ascii(), b"q")
+        .then(|| tidewire_grammar::qvalue(value[1..].trim_ascii()).unwrap_or(0))
+}
+
+/// `Prefer: wait=N` (RFC 7240 §4.3).
+fn prefer_wait(head: &RequestHead<'_>) -> Option<Duration> {
+    head.get_all("prefer").flat_map(list).find_map(|preference| {
+        let first = preference.split(|&b| b == b';').next()?.trim_ascii();
+        let value = first.strip_prefix(b"wait=")?;
+        seconds(std::str::from_utf8(value).ok()?)
+    })
+}
+
+/// `25`, `0.5`: digits with at most one point, no sign, no exponent.
+fn seconds(text: &str) -> Option<Duration> {
+    let digits = |part: &str| !part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit());
+    let good = match text.split_once('.') {
+        Some((whole, part)) => digits(whole) && digits(part),
+        None => digits(text),
+    };
+    if good { text.parse().ok().map(Duration::from_secs_f64) } else { None }
+}
+
+/// Reads a place to go on from, for so many channels.
+pub(crate) fn since(text: &[u8], channels: usize) -> Result<From, Problem> {
+    match text {
+        b"earliest" => return Ok(From::Earliest),
+        b"now" => return Ok(From::Now),
+        _ => {}
+    }
+    let cursors = Cursors::parse(text).map_err(|_| {
+        bad("the cursor is not one of this server's; use one as it came, or since=earliest, or since=now")
+    })?;
+    let cursors = cursors.as_slice();
+    if cursors.len() != channels {
+        return Err(bad(
+            "the cursor is for another number of channels; use it with the channels that it came from",
+        ));
+    }
+    Ok(From::After(cursors.to_vec()))
+}
+
+fn bad(detail: &str) -> Problem {
+    let mut detail = detail.to_owned();
+    detail[..1].make_ascii_uppercase();
+    detail.push('.');
+    Problem::new(400, detail)
+}
+
+/// The parameters of a query. Unknown ones are left alone; a known one twice is refused, since two parties could take
+/// different ones for the truth.
+#[derive(Debug, Default)]
+pub(crate) struct Query {
+    pub(crate) since: Option<String>,
+    pub(crate) limit: Option<String>,
+    pub(crate) wait: Option<String>,
+    pub(crate) feed: Option<String>,
+    pub(crate) event: Option<String>,
+}
+
+impl Query {
+    pub(crate) fn parse(query: &[u8]) -> Result<Self, Problem> {
+        let mut known = Query::default();
+        for pair in query.split(|&b| b == b'&').filter(|pair| !pair.is_empty()) {
+            let at = pair.iter().position(|&b| b == b'=').unwrap_or(pair.len());
+            let slot = match &pair[..at] {
+                b"since" => &mut known.since,
+                b"limit" => &mut known.limit,
+                b"wait" => &mut known.wait,
+                b"feed" => &mut known.feed,
+                b"event" => &mut known.event,
+                _ => continue,
+            };
+            let value: Vec<u8> = pair
+                .get(at + 1..)
+                .unwrap_or_default()
+                .iter()
+                .map(|&b| if b == b'+' { b' ' } else { b })
+                .collect();
+            let value = percent_encoding::percent_decode(&value).decode_utf8();
+            let value = value.map_err(|_| bad("the query is not UTF-8"))?.into_owned();
+            if slot.replace(value).is_some() {
+                return Err(bad("the query names a parameter twice; name each once"));
+            }
+        }
+        Ok(known)
+    }
+}

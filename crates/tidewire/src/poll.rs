@@ -1,0 +1,90 @@
+//! The answers of polls: short ones at once, long ones from the request or from the table.
+
+use tidewire_server::{Problem, Response};
+
+use crate::cors::Access;
+use crate::feeds::Break;
+use crate::feeds::poll::Answer;
+use crate::message::Object;
+
+/// What decides the bytes of a held poll's answer, beside the messages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PollShape {
+    pub(crate) limit: usize,
+    pub(crate) access: Access,
+    /// The connection closes after the answer.
+    pub(crate) close: bool,
+}
+
+impl PollShape {
+    pub(crate) fn closes(&self) -> bool {
+        self.close
+    }
+
+    pub(crate) fn closing(&self) -> Self {
+        PollShape { close: true, ..self.clone() }
+    }
+
+    /// Writes a whole HTTP answer.
+    pub(crate) fn write_answer(&self, answer: Answer, cursor: &str, out: &mut Vec<u8>) {
+        self.write(held(answer, cursor), out);
+    }
+
+    /// Writes any response with the CORS fields of this poll.
+    pub(crate) fn write(&self, response: Response, out: &mut Vec<u8>) {
+        vary(&self.access, response).write_to(self.close, out);
+    }
+}
+
+/// The answer of a held poll: it is about a moment, so nothing keeps it.
+pub(crate) fn held(answer: Answer, cursor: &str) -> Response {
+    json(answer, cursor).with("Cache-Control", "no-store")
+}
+
+/// The answer of a short poll: it may be kept, and is asked about by its `ETag` each time.
+pub(crate) fn short(answer: Answer, cursor: &str) -> Response {
+    json(answer, cursor).with("Cache-Control", "no-cache").with("ETag", format!("\"{cursor}\""))
+}
+
+/// Nothing new since the cursor that the client named in `If-None-Match`.
+pub(crate) fn not_modified(cursor: &str) -> Response {
+    Response::new(304)
+        .with("Cache-Control", "no-cache")
+        .with("ETag", format!("\"{cursor}\""))
+        .with("Tidewire-Cursor", cursor)
+}
+
+fn json(answer: Answer, cursor: &str) -> Response {
+    Response::new(200)
+        .with("Content-Type", "application/json")
+        .with("X-Content-Type-Options", "nosniff")
+        .with("Tidewire-Cursor", cursor)
+        .body(answer.finish(cursor))
+}
+
+/// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go on and what it lost.
+pub(crate) fn gone(what: &Break<'_>, earliest: &str) -> Problem {
+    let (detail, object) = match *what {
+        Break::Gap { from, missed } => (
+            format!("{missed} messages after this cursor are no longer kept; go on with since={earliest}."),
+            Object::Gap { from, cursor: earliest, missed },
+        ),
+        Break::Reset { reason } => (
+            format!("This cursor is not one of the channel as it is now; go on with since={earliest}."),
+            Object::Reset { reason, cursor: earliest },
+        ),
+    };
+    let reason = match *what {
+        Break::Gap { .. } => "gap",
+        Break::Reset { reason } => reason,
+    };
+    let mut json = Vec::new();
+    object.write(&mut json);
+    let json = String::from_utf8(json).expect("serde_json writes UTF-8");
+    Problem::new(410, detail).with("earliest", earliest).with("reason", reason).with_json("gap", &json)
+}
+
+/// CORS, and what the answer depends on.
+pub(crate) fn vary(access: &Access, response: Response) -> Response {
+    access.apply(response.with("Vary", "Accept, Origin, Last-Event-ID, Prefer"))
+}

@@ -1,0 +1,155 @@
+//! A group: the subscribers of a worker that see the same bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidewire_channel::Budget;
+
+use crate::feeds::poll::Answer;
+use crate::feeds::{Feed, Flow, Wire, longpoll};
+use crate::hub::Channel;
+use crate::poll::PollShape;
+use crate::reader::{self, Channels, Item, Positions};
+
+/// What decides the bytes, beside the channels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shape {
+    /// A stream; `labelled` messages say which channel they are of.
+    Stream { wire: Wire, labelled: bool },
+    /// One answer to a held poll.
+    LongPoll(PollShape),
+}
+
+/// Groups are found by the identity of their channels and their shape.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    channels: Box<[usize]>,
+    shape: Shape,
+}
+
+impl Key {
+    pub(crate) fn new(channels: &Channels, shape: &Shape) -> Self {
+        let channels = channels.0.iter().map(|channel| Arc::as_ptr(channel) as usize).collect();
+        Key { channels, shape: shape.clone() }
+    }
+}
+
+pub(crate) struct Group {
+    pub(crate) key: Key,
+    pub(crate) shape: Shape,
+    pub(crate) channels: Channels,
+    /// What every live member has.
+    pub(crate) positions: Positions,
+    /// Table keys of the members that have it.
+    pub(crate) live: Vec<u32>,
+    /// Live and lagging members.
+    pub(crate) members: usize,
+}
+
+/// Bytes that one batch for a whole group may have; more follow in the next.
+const BATCH: usize = 256 * 1024;
+
+/// Bytes that one slow reader gets at a time.
+pub(crate) const CATCH_UP: usize = 64 * 1024;
+
+/// The next bytes for a subscriber, and what to do after them.
+pub(crate) struct Batch {
+    pub(crate) bytes: Bytes,
+    pub(crate) flow: Flow,
+}
+
+impl Group {
+    pub(crate) fn new(key: Key, channels: Channels, shape: Shape) -> Self {
+        let positions = channels.heads();
+        Group { key, shape, channels, positions, live: Vec::new(), members: 0 }
+    }
+
+    pub(crate) fn has(&self, channel: &Arc<Channel>) -> bool {
+        self.channels.0.iter().any(|one| Arc::ptr_eq(one, channel))
+    }
+
+    /// What the log has after the group's positions, for all live members; moves the positions. `None` at the head.
+    pub(crate) fn next_batch(&mut self) -> Option<Batch> {
+        let mut positions = self.positions.clone();
+        let batch = self.encode(&mut positions, None, BATCH);
+        self.positions = positions;
+        batch
+    }
+
+    /// The same for one lagging member, up to where the group is.
+    pub(crate) fn catch_up(&self, positions: &mut Positions) -> Option<Batch> {
+        self.encode(positions, Some(&self.positions), CATCH_UP)
+    }
+
+    fn encode(&self, positions: &mut Positions, ceiling: Option<&Positions>, bytes: usize) -> Option<Batch> {
+        match &self.shape {
+            Shape::Stream { wire, labelled } => {
+                let mut out = Vec::new();
+                let budget = Budget::bytes(bytes);
+                let flow =
+                    encode_stream(&self.channels, *wire, *labelled, positions, ceiling, budget, &mut out);
+                if out.is_empty() { None } else { Some(Batch { bytes: out.into(), flow }) }
+            }
+            Shape::LongPoll(shape) => {
+                let budget = Budget { messages: shape.limit, bytes: longpoll::MAX_BYTES };
+                let mut out = Vec::new();
+                let said = encode_poll(&self.channels, shape, positions, budget, &mut out);
+                said.then(|| Batch { bytes: out.into(), flow: Flow::End })
+            }
+        }
+    }
+}
+
+/// Writes what a stream has to say after `positions`.
+pub(crate) fn encode_stream(
+    channels: &Channels,
+    wire: Wire,
+    labelled: bool,
+    positions: &mut Positions,
+    ceiling: Option<&Positions>,
+    budget: Budget,
+    out: &mut Vec<u8>,
+) -> Flow {
+    let say = |item: Item<'_>| wire.unit(out, |feed, out| say(feed, out, &item));
+    reader::read(channels, labelled, positions, ceiling, budget, say).flow
+}
+
+fn say(feed: &dyn Feed, out: &mut Vec<u8>, item: &Item<'_>) -> Flow {
+    match item {
+        Item::Message(envelope) => {
+            feed.message(out, envelope);
+            Flow::Continue
+        }
+        Item::Break { what, cursor } => feed.discontinuity(out, what, cursor),
+    }
+}
+
+/// Writes the whole HTTP answer of a held poll. Says nothing, and `false`, if there is no message yet.
+fn encode_poll(
+    channels: &Channels,
+    shape: &PollShape,
+    positions: &mut Positions,
+    budget: Budget,
+    out: &mut Vec<u8>,
+) -> bool {
+    let mut answer = Answer::new();
+    let mut gone = None;
+    let progress = reader::read(channels, channels.0.len() > 1, positions, None, budget, |item| match item {
+        Item::Message(envelope) => {
+            answer.message(&envelope);
+            Flow::Continue
+        }
+        Item::Break { what, cursor } => {
+            gone = Some(crate::poll::gone(&what, cursor));
+            Flow::End
+        }
+    });
+    if !progress.any {
+        return false;
+    }
+    match gone {
+        Some(problem) => shape.write(problem.into_response(), out),
+        None => shape.write_answer(answer, &positions.to_text(), out),
+    }
+    true
+}

@@ -1,0 +1,138 @@
+//! The subscribers of one worker: a table instead of tasks.
+//!
+//! ```text
+//!   Hub inbox ── "channel has news" ──► advance: read the log once, encode once, write the same bytes to each live member
+//!   reactor ──── "socket 7 is ready" ─► on_ready: finish a partial write, read what the client sent
+//!   clock ────── tick, deadlines ─────► heartbeats, polls whose time is over, readers that are stuck
+//! ```
+//!
+//! A subscriber is *live* when it has everything its group has; then it holds nothing but its socket. When a write does not
+//! go through whole, it becomes *lagging*: it keeps the rest of that one slice and a position, and catches up from
+//! the log at its own pace. When it has caught up it is live again. No subscriber has a queue.
+//!
+//! ```text
+//!                 write incomplete
+//!        LIVE ───────────────────────► LAGGING ──┐ writable: rest of the slice, then
+//!         ▲                               ▲      │ what the log has after its position
+//!         └────── position = group's ─────┴──────┘
+//! ```
+
+mod group;
+mod subscriber;
+mod table;
+mod websocket;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tidewire_server::{Inbox, Parked};
+use tokio::time::Instant;
+
+pub(crate) use group::{Shape, encode_stream};
+pub use subscriber::Ticket;
+use table::Table;
+pub(crate) use websocket::WebSocket;
+
+use crate::hub::{Channel, Hub};
+use crate::site::Settings;
+
+/// The table of one worker and the task that drives it.
+#[derive(Clone)]
+pub(crate) struct Shard {
+    table: Rc<RefCell<Table>>,
+    hub: Arc<Hub>,
+    worker: u16,
+}
+
+impl Shard {
+    /// Makes the table of a worker and starts its task; must be called on the worker's runtime.
+    pub(crate) fn start(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
+        let table = Rc::new(RefCell::new(Table::new(hub.clone(), settings, worker)));
+        let shard = Shard { table, hub, worker };
+        let task = tokio::task::spawn_local(shard.clone().run());
+        tokio::task::spawn_local(async move {
+            if task.await.is_err_and(|error| error.is_panic()) {
+                // Subscribers without the task that serves them would hang in silence; a supervisor restarts a process.
+                tracing::error!("the subscriber table of a worker panicked; ending the process");
+                std::process::abort();
+            }
+        });
+        shard
+    }
+
+    /// Takes a connection into the table.
+    pub(crate) fn add(&self, connection: Parked, ticket: Ticket) {
+        self.table.borrow_mut().add(connection, ticket);
+    }
+
+    /// Ends every subscription in good order.
+    pub(crate) fn drain(&self) {
+        self.table.borrow_mut().drain();
+    }
+
+    async fn run(self) {
+        let mut wake = Wake {
+            news: self.hub.inbox(self.worker),
+            ready: self.table.borrow().ready(),
+            sleep: Box::pin(tokio::time::sleep(TICK)),
+            channels: Vec::new(),
+            keys: Vec::new(),
+        };
+        loop {
+            let expired = wake.wait().await;
+            let next = {
+                let mut table = self.table.borrow_mut();
+                for channel in wake.channels.drain(..) {
+                    table.on_news(&channel);
+                }
+                for key in wake.keys.drain(..) {
+                    table.on_ready(key);
+                }
+                if expired {
+                    table.on_time();
+                }
+                table.next_deadline()
+            };
+            wake.sleep_until(next);
+            // The connections of this worker get their turn, and what they publish gathers.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The coarse clock: heartbeats and time-outs are looked at this often, and at the deadline of a poll.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+
+/// Everything that the task of a table waits for.
+struct Wake {
+    news: Inbox<Arc<Channel>>,
+    ready: Inbox<u32>,
+    sleep: std::pin::Pin<Box<tokio::time::Sleep>>,
+    channels: Vec<Arc<Channel>>,
+    keys: Vec<u32>,
+}
+
+impl Wake {
+    /// Waits for news, a ready socket or the time; says whether it was the time.
+    async fn wait(&mut self) -> bool {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let news = self.news.poll_take(cx, &mut self.channels).is_ready();
+        let ready = self.ready.poll_take(cx, &mut self.keys).is_ready();
+        let time = self.sleep.as_mut().poll(cx).is_ready();
+        if news || ready || time { Poll::Ready(time) } else { Poll::Pending }
+    }
+
+    /// A timer is moved only when it has to be: most turns leave it alone.
+    fn sleep_until(&mut self, after: Duration) {
+        let at = Instant::now() + after.min(TICK);
+        if self.sleep.is_elapsed() || at < self.sleep.deadline() {
+            self.sleep.as_mut().reset(at);
+        }
+    }
+}

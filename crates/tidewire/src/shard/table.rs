@@ -1,0 +1,631 @@
+//! The table itself: rows, groups, and every transition of a row. Nothing outside this file changes a role.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use slab::Slab;
+use tidewire_channel::WaitKey;
+use tidewire_server::{Inbox, Parked};
+
+use super::TICK;
+use super::group::{Batch, Group, Key, Shape};
+use super::subscriber::{Role, Subscriber, Then, Ticket, Wrote};
+use crate::feeds::poll::Answer;
+use crate::feeds::{Flow, Wire};
+use crate::hub::{Channel, Hub, Waiter, Watch};
+use crate::reader::{Channels, Positions};
+use crate::site::Settings;
+
+/// Reads of one socket in one turn; the others want theirs.
+const READS_A_TURN: usize = 8;
+
+/// Slices that a slow reader gets in one turn.
+const SLICES_A_TURN: usize = 4;
+
+/// What a client may send while it waits for an answer or reads a stream: one pipelined head, not more.
+const MAX_UNREAD: usize = 16 * 1024;
+
+/// How long a closed connection may take to hang up.
+const LINGER_MS: u64 = 2_000;
+
+/// Ticks between two sweeps of the hub, made by worker 0.
+const SWEEP_TICKS: u64 = 5;
+
+/// A key that no row has: it wakes the task of the table and nothing else.
+const NOBODY: u32 = u32::MAX;
+
+pub(crate) struct Table {
+    pub(super) hub: Arc<Hub>,
+    pub(super) settings: Arc<Settings>,
+    worker: u16,
+    pub(super) rows: Slab<Subscriber>,
+    pub(super) groups: Slab<Group>,
+    by_key: HashMap<Key, u32>,
+    watched: HashMap<usize, Watched>,
+    ready: Inbox<u32>,
+    deadlines: BTreeSet<(u64, u32)>,
+    scratch: Vec<u8>,
+    now_ms: u64,
+    next_tick_ms: u64,
+    tick: u64,
+    draining: bool,
+}
+
+/// A channel that some group of this worker reads.
+struct Watched {
+    channel: Arc<Channel>,
+    groups: Vec<u32>,
+    /// The registration at the channel, gone once it has woken this worker.
+    wait: Option<WaitKey>,
+}
+
+impl Table {
+    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
+        let now_ms = hub.now_ms();
+        Table {
+            hub,
+            settings,
+            worker,
+            rows: Slab::new(),
+            groups: Slab::new(),
+            by_key: HashMap::new(),
+            watched: HashMap::new(),
+            ready: Inbox::new(),
+            deadlines: BTreeSet::new(),
+            scratch: vec![0; 64 * 1024],
+            now_ms,
+            next_tick_ms: now_ms + TICK.as_millis() as u64,
+            tick: 0,
+            draining: false,
+        }
+    }
+
+    pub(crate) fn ready(&self) -> Inbox<u32> {
+        self.ready.clone()
+    }
+
+    /// Time until something is due.
+    pub(crate) fn next_deadline(&self) -> Duration {
+        let next = self.deadlines.first().map_or(self.next_tick_ms, |&(at, _)| at.min(self.next_tick_ms));
+        Duration::from_millis(next.saturating_sub(self.hub.now_ms()).max(1))
+    }
+
+    /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
+    pub(crate) fn add(&mut self, mut connection: Parked, ticket: Ticket) {
+        self.now_ms = self.hub.now_ms();
+        let Ticket { shape, channels, positions, deadline_ms, websocket, ended } = ticket;
+        let rest = connection.take_rest();
+        let group = self.group(channels, shape);
+        let entry = self.rows.vacant_entry();
+        let key = entry.key() as u32;
+        entry.insert(Subscriber {
+            connection,
+            waker: self.ready.waker(key),
+            role: Role::Lagging { group, positions },
+            pending: Bytes::new(),
+            then: Then::Stay,
+            deadline_ms: 0,
+            moved_ms: self.now_ms,
+            websocket,
+        });
+        self.enter(group);
+        if let Some(at) = deadline_ms {
+            self.set_deadline(key, at);
+        }
+        if ended || self.draining {
+            self.say_goodbye(key, ended);
+        } else {
+            self.advance(group);
+            self.catch_up(key);
+        }
+        if !rest.is_empty() {
+            self.received(key, rest);
+        }
+        self.read(key);
+    }
+
+    /// A channel has news: its groups move to its head, with all their live members.
+    pub(crate) fn on_news(&mut self, channel: &Arc<Channel>) {
+        self.now_ms = self.hub.now_ms();
+        let Some(watched) = self.watched.get_mut(&address(channel)) else { return };
+        watched.wait = None;
+        for group in watched.groups.clone() {
+            if self.groups.get(group as usize).is_some_and(|g| g.has(channel)) {
+                self.advance(group);
+            }
+        }
+    }
+
+    /// A socket is ready to take or to give.
+    pub(crate) fn on_ready(&mut self, key: u32) {
+        self.now_ms = self.hub.now_ms();
+        let Some(row) = self.rows.get_mut(key as usize) else { return };
+        if !row.pending.is_empty() {
+            let before = row.pending.len();
+            let wrote = row.flush();
+            if row.pending.len() != before {
+                row.moved_ms = self.now_ms;
+            }
+            match wrote {
+                Wrote::All => self.settle(key),
+                Wrote::Some => {}
+                Wrote::Failed => return self.remove(key),
+            }
+        } else {
+            self.catch_up(key);
+        }
+        self.read(key);
+    }
+
+    /// Deadlines and, once a second, the tick.
+    pub(crate) fn on_time(&mut self) {
+        self.now_ms = self.hub.now_ms();
+        while let Some(&(at, key)) = self.deadlines.first() {
+            if at > self.now_ms {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.rows[key as usize].deadline_ms = 0;
+            self.on_deadline(key);
+        }
+        if self.now_ms >= self.next_tick_ms {
+            self.next_tick_ms = self.now_ms + TICK.as_millis() as u64;
+            self.on_tick();
+        }
+    }
+
+    /// Says goodbye to everybody.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        for key in self.keys() {
+            if self.rows.contains(key as usize) {
+                self.say_goodbye(key, false);
+            }
+        }
+    }
+
+    /// Brings a group to the heads of its channels, delivering on the way, and registers it for what comes next.
+    pub(super) fn advance(&mut self, id: u32) {
+        loop {
+            let Some(group) = self.groups.get_mut(id as usize) else { return };
+            if group.members == 0 {
+                return self.remove_group(id);
+            }
+            if group.live.is_empty() {
+                // Nobody to deliver to: who lags reads the log itself.
+                group.positions = group.channels.heads();
+            }
+            while let Some(batch) = self
+                .groups
+                .get_mut(id as usize)
+                .and_then(|g| if g.live.is_empty() { None } else { g.next_batch() })
+            {
+                self.deliver(id, &batch);
+            }
+            match self.watch(id) {
+                Watched1::Registered => return,
+                Watched1::News => {}
+                Watched1::Closed => return self.disband(id),
+            }
+        }
+    }
+
+    /// Writes one batch to every live member.
+    fn deliver(&mut self, id: u32, batch: &Batch) {
+        let Some(group) = self.groups.get_mut(id as usize) else { return };
+        let mut live = std::mem::take(&mut group.live);
+        let positions = group.positions.clone();
+        let mut left: Vec<(u32, Wrote)> = Vec::new();
+        let mut index = 0;
+        while let Some(&key) = live.get(index) {
+            let row = &mut self.rows[key as usize];
+            let wrote = row.offer(&batch.bytes);
+            if wrote == Wrote::All && batch.flow == Flow::Continue {
+                index += 1;
+                continue;
+            }
+            row.moved_ms = self.now_ms;
+            row.role = Role::Lagging { group: id, positions: positions.clone() };
+            left.push((key, wrote));
+            live.swap_remove(index);
+            if let Some(&moved) = live.get(index) {
+                self.rows[moved as usize].role = Role::Live { group: id, slot: index as u32 };
+            }
+        }
+        self.groups[id as usize].live = live;
+        for (key, wrote) in left {
+            self.after_write(key, wrote, batch.flow);
+        }
+    }
+
+    /// A lagging member reads the log from its own position, a few slices at a time, until it has what the group has.
+    pub(super) fn catch_up(&mut self, key: u32) {
+        for _ in 0..SLICES_A_TURN {
+            let Some(row) = self.rows.get_mut(key as usize) else { return };
+            let Role::Lagging { group: id, positions } = &mut row.role else { return };
+            if !row.pending.is_empty() {
+                return;
+            }
+            let id = *id;
+            let group = &mut self.groups[id as usize];
+            match group.catch_up(positions) {
+                Some(batch) => {
+                    let wrote = row.offer(&batch.bytes);
+                    row.moved_ms = self.now_ms;
+                    self.after_write(key, wrote, batch.flow);
+                }
+                None if *positions == group.positions => {
+                    let slot = group.live.len() as u32;
+                    group.live.push(key);
+                    row.role = Role::Live { group: id, slot };
+                    return;
+                }
+                // The member read past its group: the group follows.
+                None => self.advance(id),
+            }
+        }
+        self.ready.push(key);
+    }
+
+    /// What follows a write of a slice: nothing, or the end of the subscription.
+    fn after_write(&mut self, key: u32, wrote: Wrote, flow: Flow) {
+        if wrote == Wrote::Failed {
+            return self.remove(key);
+        }
+        if flow == Flow::End {
+            let then = self.leave(key);
+            let row = &mut self.rows[key as usize];
+            row.then = then;
+            row.role = if then == Then::Resume { Role::Idle } else { Role::Closing };
+            if wrote == Wrote::All {
+                self.settle(key);
+            }
+        }
+    }
+
+    /// Nothing is pending any more: what was to come next comes now.
+    pub(super) fn settle(&mut self, key: u32) {
+        let Some(row) = self.rows.get_mut(key as usize) else { return };
+        if let Some(bytes) = row.websocket.as_mut().and_then(|ws| ws.take_output()) {
+            match row.offer(&bytes) {
+                Wrote::All => {}
+                Wrote::Some => {
+                    row.moved_ms = self.now_ms;
+                    return self.demote(key);
+                }
+                Wrote::Failed => return self.remove(key),
+            }
+        }
+        match std::mem::replace(&mut row.then, Then::Stay) {
+            Then::Stay => self.catch_up(key),
+            Then::Resume => {
+                let rest = row.connection.take_rest();
+                if rest.is_empty() && !self.draining {
+                    let at = self.now_ms + self.settings.idle_timeout.as_millis() as u64;
+                    self.set_deadline(key, at);
+                } else {
+                    self.resume(key, &rest);
+                }
+            }
+            Then::Close => {
+                let mut cx = Context::from_waker(&row.waker);
+                let _ = row.connection.poll_shutdown(&mut cx);
+                let at = self.now_ms + LINGER_MS;
+                self.set_deadline(key, at);
+            }
+        }
+    }
+
+    /// Gives a connection back to the request cycle.
+    fn resume(&mut self, key: u32, bytes: &[u8]) {
+        self.clear_deadline(key);
+        self.rows.remove(key as usize).connection.resume(bytes);
+    }
+
+    /// Reads what the client sent, and notices when it left.
+    pub(super) fn read(&mut self, key: u32) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut reads = 0;
+        while let Some(row) = self.rows.get_mut(key as usize) {
+            if row.websocket.as_ref().is_some_and(|ws| ws.is_full()) {
+                // The client does not take what it is owed, so nothing more is taken from it. Writing goes on first.
+                break;
+            }
+            if reads == READS_A_TURN {
+                self.ready.push(key);
+                break;
+            }
+            reads += 1;
+            match row.connection.poll_read(&mut Context::from_waker(&row.waker), &mut scratch) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(n)) if n > 0 => self.received(key, scratch[..n].to_vec()),
+                Poll::Ready(_) => self.remove(key),
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    /// Bytes from the client.
+    fn received(&mut self, key: u32, bytes: Vec<u8>) {
+        let Some(row) = self.rows.get_mut(key as usize) else { return };
+        if row.websocket.is_some() {
+            return self.websocket_received(key, bytes);
+        }
+        match row.role {
+            Role::Closing => {}
+            Role::Idle if row.pending.is_empty() => self.resume(key, &bytes),
+            // The next request while this answer is not complete: one is kept, more is a flood.
+            _ => {
+                if row.connection.unread(&bytes) > MAX_UNREAD {
+                    self.remove(key);
+                }
+            }
+        }
+    }
+
+    fn on_deadline(&mut self, key: u32) {
+        let row = &self.rows[key as usize];
+        let Some(group) = row.group() else { return self.remove(key) };
+        let Shape::LongPoll(shape) = self.groups[group as usize].shape.clone() else { return };
+        if !row.pending.is_empty() {
+            return;
+        }
+        let mut out = Vec::new();
+        shape.write_answer(Answer::new(), &self.positions(key).to_text(), &mut out);
+        self.answer(key, out.into());
+    }
+
+    /// Heartbeats for a share of the rows, so that they do not all beat at once, and an end for those that are stuck.
+    fn on_tick(&mut self) {
+        self.tick += 1;
+        let empty: Vec<u32> =
+            self.groups.iter().filter(|(_, g)| g.members == 0).map(|(id, _)| id as u32).collect();
+        for id in empty {
+            self.remove_group(id);
+        }
+        if self.worker == 0 && self.tick.is_multiple_of(SWEEP_TICKS) {
+            self.hub.sweep();
+        }
+        let every = self.settings.heartbeat.as_secs().max(1);
+        let turn = self.tick % every;
+        let mut beats: HashMap<Wire, Bytes> = HashMap::new();
+        for key in self.keys() {
+            let Some(row) = self.rows.get_mut(key as usize) else { continue };
+            let stuck = !row.pending.is_empty()
+                && self.now_ms.saturating_sub(row.moved_ms) >= self.settings.stall_ms();
+            let silent =
+                row.websocket.as_ref().is_some_and(|ws| ws.is_silent(self.now_ms, self.settings.heartbeat));
+            if stuck || silent {
+                tracing::debug!(peer = %row.connection.peer(), stuck, silent, "subscriber dropped");
+                self.remove(key);
+                continue;
+            }
+            let Role::Live { group, .. } = row.role else { continue };
+            if u64::from(key) % every != turn {
+                continue;
+            }
+            let Shape::Stream { wire, .. } = self.groups[group as usize].shape else { continue };
+            let beat = beats.entry(wire).or_insert_with(|| {
+                let mut out = Vec::new();
+                wire.unit(&mut out, |feed, out| feed.heartbeat(out));
+                out.into()
+            });
+            let beat = beat.clone();
+            self.interject(key, &beat);
+        }
+    }
+
+    /// Writes something between two messages to a row that has nothing pending.
+    pub(super) fn interject(&mut self, key: u32, bytes: &Bytes) {
+        let row = &mut self.rows[key as usize];
+        match row.offer(bytes) {
+            Wrote::All => {}
+            Wrote::Some => {
+                row.moved_ms = self.now_ms;
+                self.demote(key);
+            }
+            Wrote::Failed => self.remove(key),
+        }
+    }
+
+    /// A live row has something pending: it is behind from now on.
+    fn demote(&mut self, key: u32) {
+        let Role::Live { group: id, slot } = self.rows[key as usize].role else { return };
+        let group = &mut self.groups[id as usize];
+        let positions = group.positions.clone();
+        group.live.swap_remove(slot as usize);
+        if let Some(&moved) = group.live.get(slot as usize) {
+            self.rows[moved as usize].role = Role::Live { group: id, slot };
+        }
+        self.rows[key as usize].role = Role::Lagging { group: id, positions };
+    }
+
+    /// Ends a subscription because the server stops (or, `silently`, because its last word is written already).
+    fn say_goodbye(&mut self, key: u32, silently: bool) {
+        let row = &self.rows[key as usize];
+        let Some(group) = row.group() else {
+            if matches!(row.role, Role::Idle) && row.pending.is_empty() {
+                self.remove(key);
+            }
+            return;
+        };
+        let mut out = Vec::new();
+        match &self.groups[group as usize].shape {
+            _ if silently => {}
+            Shape::Stream { wire, .. } => wire.end(&mut out, self.settings.comeback_ms()),
+            Shape::LongPoll(shape) => {
+                let text = self.positions(key).to_text();
+                shape.closing().write_answer(Answer::new(), &text, &mut out);
+            }
+        }
+        self.answer(key, out.into());
+        if let Some(row) = self.rows.get_mut(key as usize) {
+            row.then = if matches!(row.role, Role::Closing) { row.then } else { Then::Close };
+        }
+    }
+
+    /// Writes the last bytes of a subscription, after whatever is pending.
+    pub(super) fn answer(&mut self, key: u32, bytes: Bytes) {
+        let row = &mut self.rows[key as usize];
+        let wrote = if row.pending.is_empty() {
+            row.offer(&bytes)
+        } else {
+            row.pending = [&row.pending[..], &bytes[..]].concat().into();
+            Wrote::Some
+        };
+        row.moved_ms = self.now_ms;
+        self.after_write(key, wrote, Flow::End);
+    }
+
+    /// Leaves the group; says what the shape wants afterwards.
+    fn leave(&mut self, key: u32) -> Then {
+        self.clear_deadline(key);
+        self.demote(key);
+        let Some(id) = self.rows[key as usize].group() else { return Then::Close };
+        let group = &mut self.groups[id as usize];
+        group.members -= 1;
+        for channel in group.channels.0.iter() {
+            channel.leave();
+        }
+        match &group.shape {
+            Shape::LongPoll(shape) if !shape.closes() && !self.draining => Then::Resume,
+            _ => Then::Close,
+        }
+    }
+
+    fn enter(&mut self, id: u32) {
+        let group = &mut self.groups[id as usize];
+        group.members += 1;
+        for channel in group.channels.0.iter() {
+            channel.enter();
+        }
+    }
+
+    /// Moves a row to other channels, keeping its positions in those it had.
+    pub(super) fn change_channels(
+        &mut self,
+        key: u32,
+        channels: Channels,
+        positions: Positions,
+        shape: Shape,
+    ) {
+        self.leave(key);
+        let id = self.group(channels, shape);
+        self.enter(id);
+        self.rows[key as usize].role = Role::Lagging { group: id, positions };
+        self.advance(id);
+        self.catch_up(key);
+    }
+
+    /// Forgets a row and closes its connection.
+    pub(super) fn remove(&mut self, key: u32) {
+        if self.rows.contains(key as usize) {
+            self.leave(key);
+            self.rows.remove(key as usize);
+        }
+    }
+
+    /// What a member has.
+    pub(super) fn positions(&self, key: u32) -> Positions {
+        match &self.rows[key as usize].role {
+            Role::Lagging { positions, .. } => positions.clone(),
+            Role::Live { group, .. } => self.groups[*group as usize].positions.clone(),
+            Role::Idle | Role::Closing => Positions(Box::new([])),
+        }
+    }
+
+    fn group(&mut self, channels: Channels, shape: Shape) -> u32 {
+        let key = Key::new(&channels, &shape);
+        if let Some(&id) = self.by_key.get(&key) {
+            return id;
+        }
+        let id = self.groups.vacant_key() as u32;
+        for channel in channels.0.iter() {
+            let new = || Watched { channel: channel.clone(), groups: Vec::new(), wait: None };
+            self.watched.entry(address(channel)).or_insert_with(new).groups.push(id);
+        }
+        self.by_key.insert(key.clone(), id);
+        self.groups.insert(Group::new(key, channels, shape));
+        id
+    }
+
+    fn remove_group(&mut self, id: u32) {
+        let group = self.groups.remove(id as usize);
+        self.by_key.remove(&group.key);
+        for channel in group.channels.0.iter() {
+            let Some(watched) = self.watched.get_mut(&address(channel)) else { continue };
+            watched.groups.retain(|&one| one != id);
+            if watched.groups.is_empty() {
+                if let Some(wait) = watched.wait.take() {
+                    watched.channel.unwatch(wait);
+                }
+                self.watched.remove(&address(channel));
+            }
+        }
+    }
+
+    /// Registers a group's channels for the next publish, once for the whole worker.
+    fn watch(&mut self, id: u32) -> Watched1 {
+        let group = &self.groups[id as usize];
+        for (channel, position) in group.channels.0.iter().zip(&group.positions.0) {
+            let watched = self.watched.get_mut(&address(channel)).expect("a group's channels are watched");
+            if watched.wait.is_none() {
+                match channel.watch(*position, Waiter::Worker(self.worker)) {
+                    Watch::Waiting(wait) => watched.wait = Some(wait),
+                    Watch::Ready => return Watched1::News,
+                    Watch::Closed => return Watched1::Closed,
+                }
+            }
+        }
+        Watched1::Registered
+    }
+
+    /// A channel of the group is no more (it was forgotten between a request and its arrival here): its members come
+    /// back and are told so by the new one.
+    fn disband(&mut self, id: u32) {
+        for key in self.keys() {
+            if self.rows[key as usize].group() == Some(id) {
+                self.remove(key);
+            }
+        }
+        if self.groups.contains(id as usize) {
+            self.remove_group(id);
+        }
+    }
+
+    fn keys(&self) -> Vec<u32> {
+        self.rows.iter().map(|(key, _)| key as u32).collect()
+    }
+
+    fn set_deadline(&mut self, key: u32, at: u64) {
+        self.clear_deadline(key);
+        self.rows[key as usize].deadline_ms = at;
+        self.deadlines.insert((at, key));
+        if self.deadlines.first() == Some(&(at, key)) {
+            // The task may be asleep for longer than that: it looks again.
+            self.ready.push(NOBODY);
+        }
+    }
+
+    fn clear_deadline(&mut self, key: u32) {
+        let at = std::mem::take(&mut self.rows[key as usize].deadline_ms);
+        if at != 0 {
+            self.deadlines.remove(&(at, key));
+        }
+    }
+}
+
+/// What became of a group's wish for news.
+enum Watched1 {
+    Registered,
+    /// There is something already.
+    News,
+    Closed,
+}
+
+fn address(channel: &Arc<Channel>) -> usize {
+    Arc::as_ptr(channel) as usize
+}

@@ -1,0 +1,304 @@
+//! The WebSocket side of the table: what clients send, and what they are owed for it.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+use tidewire_server::Problem;
+use tidewire_ws::{Connection, Event, Limits, Role};
+
+use super::group::Shape;
+use super::subscriber::Role as RowRole;
+use super::table::Table;
+use crate::feeds::{Kind, Wire, ws};
+use crate::hub::Published;
+use crate::message::{Message, Object};
+use crate::name::{ChannelName, MAX_CHANNELS, NameError};
+use crate::params;
+use crate::reader::{Channels, Positions};
+use crate::site::{refused, sentence};
+
+/// Bytes owed to a client beyond which nothing more is read from it.
+const MAX_OWED: usize = 64 * 1024;
+
+/// Heartbeats without any sign of life after which a connection is given up.
+const SILENT_BEATS: u32 = 3;
+
+/// The protocol state of one WebSocket.
+pub(crate) struct WebSocket {
+    protocol: Connection,
+    pub(super) kind: Kind,
+    /// Bytes of a frame that is not complete, as read.
+    partial: Vec<u8>,
+    /// Frames owed: pongs, the close, answers to commands.
+    owed: Vec<u8>,
+    heard_ms: u64,
+    closing: bool,
+}
+
+/// A data message from a client.
+pub(super) enum Incoming {
+    Text(String),
+    Binary(Bytes),
+}
+
+impl WebSocket {
+    pub(crate) fn new(kind: Kind, now_ms: u64, max_message: usize) -> Self {
+        // A payload may be escaped or in base64 within JSON, which takes up to twice the room.
+        let max = (max_message as u64).saturating_mul(2).saturating_add(4096);
+        let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
+        let protocol = Connection::new(Role::Server, limits);
+        WebSocket { protocol, kind, partial: Vec::new(), owed: Vec::new(), heard_ms: now_ms, closing: false }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.owed.len() > MAX_OWED
+    }
+
+    /// No sign of life for some heartbeats, each of which was a ping.
+    pub(super) fn is_silent(&self, now_ms: u64, heartbeat: Duration) -> bool {
+        now_ms.saturating_sub(self.heard_ms) > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
+    }
+
+    pub(super) fn take_output(&mut self) -> Option<Bytes> {
+        if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
+    }
+
+    /// Takes bytes in; what the protocol owes is added to the output, data messages are returned.
+    fn receive(&mut self, bytes: Vec<u8>, now_ms: u64) -> Vec<Incoming> {
+        self.heard_ms = now_ms;
+        let mut bytes = if self.partial.is_empty() {
+            bytes
+        } else {
+            self.partial.extend_from_slice(&bytes);
+            std::mem::take(&mut self.partial)
+        };
+        let mut incoming = Vec::new();
+        let mut used = 0;
+        while !self.closing {
+            match self.protocol.decode(&mut bytes[used..]) {
+                Ok((n, event)) => {
+                    used += n;
+                    match event {
+                        None => break,
+                        Some(Event::Text(text)) => incoming.push(Incoming::Text(text.to_owned())),
+                        Some(Event::Binary(data)) => {
+                            incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)))
+                        }
+                        Some(Event::Close { .. }) => self.closing = true,
+                        Some(_) => {}
+                    }
+                }
+                Err(_) => self.closing = true,
+            }
+        }
+        self.protocol.take_output(&mut self.owed);
+        if !self.closing {
+            bytes.drain(..used);
+            self.partial = bytes;
+        }
+        incoming
+    }
+}
+
+impl Table {
+    pub(super) fn websocket_received(&mut self, key: u32, bytes: Vec<u8>) {
+        let now_ms = self.hub.now_ms();
+        let row = &mut self.rows[key as usize];
+        if matches!(row.role, RowRole::Closing) {
+            return;
+        }
+        let Some(websocket) = &mut row.websocket else { return };
+        let is_v1 = websocket.kind == Kind::WsV1;
+        for incoming in websocket.receive(bytes, now_ms) {
+            match incoming {
+                Incoming::Text(text) if is_v1 => self.command(key, &text),
+                Incoming::Binary(_) if is_v1 => {
+                    self.owe(key, &bad_command("Commands are JSON objects in text messages."))
+                }
+                Incoming::Text(text) => self.publish_bare(key, text.into()),
+                Incoming::Binary(data) => self.publish_bare(key, data),
+            }
+        }
+        let Some(row) = self.rows.get_mut(key as usize) else { return };
+        let Some(websocket) = &mut row.websocket else { return };
+        if websocket.closing {
+            let last = websocket.take_output().unwrap_or_default();
+            self.answer(key, last);
+        } else if row.pending.is_empty() {
+            self.settle(key);
+        }
+    }
+
+    /// A bare message is a message for the channel. Between bare payloads there is no place to say why it was refused, so the
+    /// connection ends with the reason.
+    fn publish_bare(&mut self, key: u32, data: Bytes) {
+        let Some(channels) = self.channels(key) else { return };
+        let outcome = match &*channels.0 {
+            [one] => {
+                let message = Message::new(data, self.hub.wall_ms());
+                self.hub.publish(one.name(), message, None).map_err(|error| (1009, error.to_string()))
+            }
+            _ => Err((1008, "a bare message needs a connection with one channel".to_owned())),
+        };
+        if let (Err((code, reason)), Some(websocket)) = (outcome, &mut self.rows[key as usize].websocket) {
+            ws::close(&mut websocket.owed, code, &reason);
+            websocket.closing = true;
+        }
+    }
+
+    /// A command of `tidewire.v1`.
+    fn command(&mut self, key: u32, text: &str) {
+        match serde_json::from_str(text) {
+            Ok(Command::Publish(order)) => self.publish(key, &order),
+            Ok(Command::Subscribe { id, channel, since }) => {
+                self.subscribe(key, id.as_ref(), &channel, since.as_deref())
+            }
+            Ok(Command::Unsubscribe { id, channel }) => self.unsubscribe(key, id.as_ref(), &channel),
+            Err(error) => {
+                self.owe(key, &bad_command(&format!("This is not a command: {error}.")));
+            }
+        }
+    }
+
+    fn publish(&mut self, key: u32, order: &PublishOrder) {
+        let id = order.id.as_ref();
+        match self.try_publish(key, order) {
+            Ok(published) => self.owe(key, &Object::Ack { id, cursor: &published.cursor.to_string() }),
+            Err(problem) => self.owe(key, &refusal(id, &problem)),
+        }
+    }
+
+    fn try_publish(&mut self, key: u32, order: &PublishOrder) -> Result<Published, Problem> {
+        let bad = |detail: &str| Problem::new(400, detail);
+        let name = match (&order.channel, self.channels(key)) {
+            (Some(name), _) => ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?,
+            (None, Some(channels)) if channels.0.len() == 1 => channels.0[0].name().clone(),
+            _ => return Err(bad("Name the channel: this connection does not have exactly one.")),
+        };
+        let data: Bytes = match (&order.data, &order.data_b64) {
+            (Some(text), None) => text.clone().into(),
+            (None, Some(text)) => STANDARD.decode(text).map_err(|_| bad("data_b64 is not base64."))?.into(),
+            _ => return Err(bad("Give either data or data_b64.")),
+        };
+        let mut message = Message::new(data, self.hub.wall_ms());
+        if let Some(event) = &order.event {
+            message = message.with_event(event).map_err(|error| bad(&sentence(&error.to_string())))?;
+        }
+        if let Some(content_type) = &order.content_type {
+            message = message.with_content_type(content_type);
+        }
+        self.hub.publish(&name, message, order.key.as_deref().map(str::as_bytes)).map_err(refused)
+    }
+
+    fn subscribe(&mut self, key: u32, id: Option<&Value>, name: &str, since: Option<&str>) {
+        match self.try_subscribe(key, name, since) {
+            Ok((channels, positions)) => {
+                let cursor = positions.to_text();
+                self.owe(key, &Object::Hello { cursor: &cursor, channel: Some(name) });
+                if id.is_some() {
+                    self.owe(key, &Object::Ack { id, cursor: &cursor });
+                }
+                self.change(key, channels, positions);
+            }
+            Err(problem) => self.owe(key, &refusal(id, &problem)),
+        }
+    }
+
+    fn try_subscribe(
+        &mut self,
+        key: u32,
+        name: &str,
+        since: Option<&str>,
+    ) -> Result<(Channels, Positions), Problem> {
+        let bad = |detail: &str| Problem::new(400, detail);
+        let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
+        let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
+        let Some(channels) = self.channels(key) else { return Err(bad("The connection is closing.")) };
+        if channels.0.iter().any(|channel| *channel.name() == name) {
+            return Err(Problem::new(
+                409,
+                "This connection has the channel already; unsubscribe first to move in it.",
+            ));
+        }
+        if channels.0.len() >= MAX_CHANNELS {
+            return Err(bad(&sentence(&NameError::TooMany.to_string())));
+        }
+        let channel = self.hub.channel(&name).map_err(refused)?;
+        let one = Channels([channel].into());
+        let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
+        let positions: Vec<_> =
+            self.positions(key).0.iter().chain(one.start(&since).0.iter()).copied().collect();
+        Ok((Channels(all.into()), Positions(positions.into())))
+    }
+
+    fn unsubscribe(&mut self, key: u32, id: Option<&Value>, name: &str) {
+        let Some(channels) = self.channels(key) else { return };
+        let Some(index) = channels.0.iter().position(|channel| channel.name().as_str() == name) else {
+            return self
+                .owe(key, &refusal(id, &Problem::new(404, "This connection does not have the channel.")));
+        };
+        let (mut all, mut positions) = (channels.0.to_vec(), self.positions(key).0.to_vec());
+        all.remove(index);
+        positions.remove(index);
+        let positions = Positions(positions.into());
+        self.owe(key, &Object::Ack { id, cursor: &positions.to_text() });
+        self.change(key, Channels(all.into()), positions);
+    }
+
+    /// Moves the connection to other channels. What is owed goes first, so that a hello stands before its messages.
+    fn change(&mut self, key: u32, channels: Channels, positions: Positions) {
+        if self.rows[key as usize].pending.is_empty() {
+            self.settle(key);
+        }
+        if self.channels(key).is_none() {
+            return;
+        }
+        let wire = Wire { kind: Kind::WsV1, chunked: false };
+        let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
+        self.change_channels(key, channels, positions, shape);
+    }
+
+    /// The channels of a member; none if it is leaving.
+    fn channels(&self, key: u32) -> Option<Channels> {
+        let group = self.rows.get(key as usize)?.group()?;
+        Some(self.groups[group as usize].channels.clone())
+    }
+
+    fn owe(&mut self, key: u32, object: &Object<'_>) {
+        if let Some(websocket) = self.rows.get_mut(key as usize).and_then(|row| row.websocket.as_mut()) {
+            ws::object(&mut websocket.owed, object);
+        }
+    }
+}
+
+/// What a client may send on `tidewire.v1`.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Command {
+    Publish(PublishOrder),
+    Subscribe { id: Option<Value>, channel: String, since: Option<String> },
+    Unsubscribe { id: Option<Value>, channel: String },
+}
+
+#[derive(Deserialize)]
+struct PublishOrder {
+    id: Option<Value>,
+    channel: Option<String>,
+    event: Option<String>,
+    content_type: Option<String>,
+    data: Option<String>,
+    data_b64: Option<String>,
+    key: Option<String>,
+}
+
+fn bad_command(detail: &str) -> Object<'_> {
+    Object::Error { id: None, status: 400, title: "Bad Request", detail }
+}
+
+fn refusal<'a>(id: Option<&'a Value>, problem: &'a Problem) -> Object<'a> {
+    Object::Error { id, status: problem.status, title: problem.title(), detail: &problem.detail }
+}

@@ -1,0 +1,152 @@
+//! The site of one worker: routes a request to what it asks for, and hands detached connections to the table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidewire_http1::{Method, Version};
+use tidewire_server::{Handler, Parked, Problem, Reply, Request, Response};
+
+use crate::cors::Origins;
+use crate::hub::{Hub, HubError};
+use crate::name::ChannelName;
+use crate::shard::{Shard, Ticket};
+use crate::{publish, subscribe};
+
+/// How a site behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Whose pages may use it.
+    pub origins: Origins,
+    /// Time between two heartbeats of a stream. 15 s, well below the idle limits of proxies.
+    pub heartbeat: Duration,
+    /// How long a connection may wait between an answered long poll and the next. 75 s.
+    pub idle_timeout: Duration,
+    /// How long a subscriber may take nothing before it is dropped; it can resume at its cursor. 60 s.
+    pub stall_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            origins: Origins::same(),
+            heartbeat: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(75),
+            stall_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn stall_ms(&self) -> u64 {
+        self.stall_timeout.as_millis() as u64
+    }
+
+    /// When a reader that was cut should come back: spread, so that a thousand of them do not come at once.
+    pub(crate) fn retry_ms(&self) -> u32 {
+        fastrand::u32(1_000..3_000)
+    }
+
+    /// The same for all readers of a server that stops, of which there are many at once.
+    pub(crate) fn comeback_ms(&self) -> u32 {
+        fastrand::u32(1_000..10_000)
+    }
+}
+
+/// What one worker serves.
+pub struct Site {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) settings: Arc<Settings>,
+    shard: Shard,
+}
+
+impl Site {
+    /// The site of worker `worker`; must be made on that worker's runtime, as
+    /// [`Server::serve`](tidewire_server::Server::serve) does.
+    pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: usize) -> Self {
+        let worker = u16::try_from(worker).expect("a machine has fewer than 65536 cores");
+        let shard = Shard::start(hub.clone(), settings.clone(), worker);
+        Site { hub, settings, shard }
+    }
+
+    fn channels(&self, segment: &[u8], request: Request<'_>) -> Reply<Ticket> {
+        let access = self.settings.origins.check(request.head);
+        let outcome = match ChannelName::list(segment) {
+            Err(error) => Err(Problem::new(400, sentence(&error.to_string()))),
+            Ok(names) => match request.head.method() {
+                Method::Get | Method::Head => subscribe::handle(self, &names, &access, &request),
+                Method::Post => publish::handle(self, &names, &access, request),
+                Method::Options => Ok(access.preflight().into()),
+                _ => return not_allowed("GET, HEAD, POST, OPTIONS").into(),
+            },
+        };
+        outcome.unwrap_or_else(|problem| crate::poll::vary(&access, problem.into_response()).into())
+    }
+}
+
+impl Handler for Site {
+    type Ticket = Ticket;
+
+    fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
+        let path = request.head.path();
+        if let Some(segment) = path.strip_prefix(b"/c/") {
+            return self.channels(segment, request);
+        }
+        match (path, request.head.method()) {
+            (b"/", Method::Get | Method::Head) => index(&request).into(),
+            (b"/", _) => not_allowed("GET, HEAD").into(),
+            _ => Problem::new(
+                404,
+                "There is nothing here. Channels are at /c/NAME; GET / shows how to use them.",
+            )
+            .into_response()
+            .into(),
+        }
+    }
+
+    fn detached(&self, connection: Parked, ticket: Ticket) {
+        self.shard.add(connection, ticket);
+    }
+
+    fn drain(&self) {
+        self.shard.drain();
+    }
+}
+
+/// The answer to a method that a resource does not have (RFC 9110 §15.5.6).
+fn not_allowed(allow: &'static str) -> Response {
+    Problem::new(405, format!("This resource knows {allow}.")).into_response().with("Allow", allow)
+}
+
+/// The first page: what to paste into a terminal.
+fn index(request: &Request<'_>) -> Response {
+    let host =
+        request.head.host().and_then(|host| std::str::from_utf8(host).ok()).filter(|host| !host.is_empty());
+    Response::new(200)
+        .with("Content-Type", "text/plain; charset=utf-8")
+        .with("Cache-Control", "no-cache")
+        .with("X-Content-Type-Options", "nosniff")
+        .body(crate::guide(&format!("http://{}", host.unwrap_or("127.0.0.1:8080"))))
+}
+
+pub(crate) fn refused(error: HubError) -> Problem {
+    Problem::new(error.status(), sentence(&error.to_string()))
+}
+
+/// Errors display as clauses; a refusal is a sentence.
+pub(crate) fn sentence(clause: &str) -> String {
+    let mut chars = clause.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
+/// Whether a stream to this client can be chunked.
+pub(crate) fn is_chunked(request: &Request<'_>) -> bool {
+    request.head.version() == Version::Http11
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,210 @@
+//! `GET /c/{names}`: one resource, every way to read it.
+
+use bytes::Bytes;
+use tidewire_channel::Budget;
+use tidewire_grammar::list;
+use tidewire_http1::{Method, Version};
+use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
+use tidewire_ws::handshake::Origins;
+use tidewire_ws::handshake::server::{Options, accept};
+
+use crate::cors::Access;
+use crate::feeds::poll::Answer;
+use crate::feeds::{Flow, Kind, Wire, longpoll, poll as short, ws};
+use crate::hub::HubError;
+use crate::name::ChannelName;
+use crate::params::{FeedName, Params};
+use crate::poll::{self, PollShape, vary};
+use crate::reader::{self, Channels, Item, Positions};
+use crate::shard::{Shape, Ticket, WebSocket, encode_stream};
+use crate::site::{Site, is_chunked, refused, sentence};
+
+/// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's pace.
+const FIRST_BYTES: usize = 64 * 1024;
+
+/// Answers a GET or HEAD.
+pub(crate) fn handle(
+    site: &Site,
+    names: &[ChannelName],
+    access: &Access,
+    request: &Request<'_>,
+) -> Result<Reply<Ticket>, Problem> {
+    let params = Params::parse(request.head, names.len())?;
+    let channels = open(site, names)?;
+    let mut positions = channels.start(&params.since);
+    let labelled = names.len() > 1;
+    match params.feed {
+        FeedName::Poll => short_poll(&channels, &mut positions, &params, access, request).map(Reply::Ready),
+        FeedName::LongPoll => long_poll(site, channels, positions, &params, access, request),
+        FeedName::Sse => Ok(stream(site, channels, positions, labelled, Kind::Sse, access, request)),
+        FeedName::Stream => Ok(stream(site, channels, positions, labelled, Kind::Stream, access, request)),
+        FeedName::WebSocket => websocket(site, channels, positions, labelled, access, request),
+    }
+}
+
+fn open(site: &Site, names: &[ChannelName]) -> Result<Channels, Problem> {
+    let limit = site.hub.config().max_subscribers;
+    let mut channels = Vec::with_capacity(names.len());
+    for name in names {
+        let channel = site.hub.channel(name).map_err(refused)?;
+        if channel.subscribers() >= limit {
+            return Err(refused(HubError::TooManySubscribers(limit)));
+        }
+        channels.push(channel);
+    }
+    Ok(Channels(channels.into()))
+}
+
+fn short_poll(
+    channels: &Channels,
+    positions: &mut Positions,
+    params: &Params,
+    access: &Access,
+    request: &Request<'_>,
+) -> Result<Response, Problem> {
+    let answer = read_answer(channels, positions, params.limit, short::MAX_BYTES)?.1;
+    let cursor = positions.to_text();
+    let response = if matches_etag(request, &cursor) {
+        poll::not_modified(&cursor)
+    } else {
+        poll::short(answer, &cursor)
+    };
+    Ok(vary(access, response))
+}
+
+/// `If-None-Match` (RFC 9110 §13.1.2), compared weakly: proxies that compress weaken a strong tag.
+fn matches_etag(request: &Request<'_>, cursor: &str) -> bool {
+    request.head.get_all("if-none-match").flat_map(list).any(|tag| {
+        let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+        tag == b"*" || (tag.len() == cursor.len() + 2 && tag[1..tag.len() - 1] == *cursor.as_bytes())
+    })
+}
+
+fn long_poll(
+    site: &Site,
+    channels: Channels,
+    mut positions: Positions,
+    params: &Params,
+    access: &Access,
+    request: &Request<'_>,
+) -> Result<Reply<Ticket>, Problem> {
+    let (any, answer) = read_answer(&channels, &mut positions, params.limit, longpoll::MAX_BYTES)?;
+    let hold = longpoll::hold(params.wait, fastrand::f64());
+    if any || hold.is_zero() || request.head.method() == Method::Head {
+        return Ok(vary(access, poll::held(answer, &positions.to_text())).into());
+    }
+    let close = request.head.version() != Version::Http11 || !request.head.keep_alive();
+    let shape = Shape::LongPoll(PollShape { limit: params.limit, access: access.clone(), close });
+    let deadline_ms = Some(site.hub.now_ms() + hold.as_millis() as u64);
+    let ticket = Ticket { shape, channels, positions, deadline_ms, websocket: None, ended: false };
+    Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })
+}
+
+/// Reads one answer's worth; 410 if the log cannot continue.
+fn read_answer(
+    channels: &Channels,
+    positions: &mut Positions,
+    messages: usize,
+    bytes: usize,
+) -> Result<(bool, Answer), Problem> {
+    let mut answer = Answer::new();
+    let mut gone = None;
+    let labelled = channels.0.len() > 1;
+    let progress =
+        reader::read(channels, labelled, positions, None, Budget { messages, bytes }, |item| match item {
+            Item::Message(envelope) => {
+                answer.message(&envelope);
+                Flow::Continue
+            }
+            Item::Break { what, cursor } => {
+                gone = Some(poll::gone(&what, cursor));
+                Flow::End
+            }
+        });
+    match gone {
+        Some(problem) => Err(problem),
+        None => Ok((progress.any, answer)),
+    }
+}
+
+fn stream(
+    site: &Site,
+    channels: Channels,
+    mut positions: Positions,
+    labelled: bool,
+    kind: Kind,
+    access: &Access,
+    request: &Request<'_>,
+) -> Reply<Ticket> {
+    let media = match kind {
+        Kind::Sse => "text/event-stream",
+        _ => "application/x-ndjson",
+    };
+    let response = Response::new(200)
+        .with("Content-Type", media)
+        .with("Cache-Control", "no-store, no-transform")
+        .with("X-Accel-Buffering", "no")
+        .with("X-Content-Type-Options", "nosniff");
+    let response = vary(access, response);
+    if request.head.method() == Method::Head {
+        return response.into();
+    }
+    let wire = Wire { kind, chunked: is_chunked(request) };
+    let (first, ended) = begin(site, &channels, wire, labelled, &mut positions);
+    let head = Some(DetachHead { response, chunked: wire.chunked });
+    let shape = Shape::Stream { wire, labelled };
+    let ticket = Ticket { shape, channels, positions, deadline_ms: None, websocket: None, ended };
+    Reply::Detach { head, first: first.into(), ticket }
+}
+
+/// The first bytes of a stream: the hello, and what the log has after the client's position. Says whether that was all.
+fn begin(
+    site: &Site,
+    channels: &Channels,
+    wire: Wire,
+    labelled: bool,
+    positions: &mut Positions,
+) -> (Vec<u8>, bool) {
+    let mut out = Vec::new();
+    // A cursor that the log does not know is named all the same: a client that is cut before the reset that follows must come
+    // back with it, and be told again.
+    let hello = positions.to_text();
+    wire.unit(&mut out, |feed, out| feed.hello(out, &hello, site.settings.retry_ms()));
+    let budget = Budget::bytes(FIRST_BYTES);
+    let flow = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
+    (out, flow == Flow::End)
+}
+
+fn websocket(
+    site: &Site,
+    channels: Channels,
+    mut positions: Positions,
+    labelled: bool,
+    access: &Access,
+    request: &Request<'_>,
+) -> Result<Reply<Ticket>, Problem> {
+    let head = request.head;
+    // Origins are checked against the one list that CORS has, below.
+    let options = Options { subprotocols: &[ws::SUBPROTOCOL], origins: Origins::Any };
+    let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
+    let accepted = match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
+        Ok(accepted) => accepted,
+        Err(refusal) => {
+            let problem = Problem::new(refusal.status(), sentence(refusal.detail()));
+            let add = |response: Response, &(name, value): &(&str, &str)| response.with(name, value);
+            return Ok(refusal.fields().iter().fold(problem.into_response(), add).into());
+        }
+    };
+    access.require()?;
+    let kind = if accepted.subprotocol() == Some(ws::SUBPROTOCOL) { Kind::WsV1 } else { Kind::WsBare };
+    let wire = Wire { kind, chunked: false };
+    let (first, ended) = begin(site, &channels, wire, labelled, &mut positions);
+    let mut response = Response::new(101);
+    for (name, value) in accepted.response_fields() {
+        response = response.with(name, value);
+    }
+    let shape = Shape::Stream { wire, labelled };
+    let websocket = Some(Box::new(WebSocket::new(kind, site.hub.now_ms(), site.hub.config().max_message)));
+    let ticket = Ticket { shape, channels, positions, deadline_ms: None, websocket, ended };
+    Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
+}
