@@ -6,6 +6,10 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "bytes")]
+mod buf;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod decode;
 mod encode;
 mod error;
@@ -14,6 +18,8 @@ mod limits;
 mod state;
 mod trailer;
 
+#[cfg(feature = "bytes")]
+pub use buf::{Chunk, HeadBuf};
 pub use decode::{Decoder, Event};
 pub use encode::{ChunkHead, LAST_CHUNK, encode_trailers};
 pub use error::{EncodeError, EncodeErrorKind, Error, ErrorKind};
