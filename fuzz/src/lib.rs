@@ -10,5 +10,8 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("chunked", targets::chunked::run),
     ("chunked_roundtrip", targets::chunked_roundtrip::run),
+    ("cursor", targets::cursor::run),
     ("http1_connection", targets::http1_connection::run),
+    ("sse_decode", targets::sse_decode::run),
+    ("sse_roundtrip", targets::sse_roundtrip::run),
 ];

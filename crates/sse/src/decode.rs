@@ -172,6 +172,12 @@ impl Decoder {
                 State::LineStart => {
                     self.after_cr = false;
                     self.state = State::Name(Name::default());
+                    // A whole name at once, where all of it is there; byte by byte otherwise, with the same result.
+                    if let Some((field, colon)) = Field::starts(&input[at..]) {
+                        self.open(field, here + colon as u64)?;
+                        self.state = State::Space(field);
+                        at += colon + 1;
+                    }
                 }
                 State::Name(name) if line_ends || byte == b':' => match name.field() {
                     Some(field) => {

@@ -47,6 +47,19 @@ pub(crate) enum Field {
     Retry,
 }
 
+impl Field {
+    /// The field that a line starts with, if its name and the colon are all there, and where the colon is.
+    pub(crate) const fn starts(line: &[u8]) -> Option<(Self, usize)> {
+        match line {
+            [b'd', b'a', b't', b'a', b':', ..] => Some((Self::Data, 4)),
+            [b'e', b'v', b'e', b'n', b't', b':', ..] => Some((Self::Event, 5)),
+            [b'i', b'd', b':', ..] => Some((Self::Id, 2)),
+            [b'r', b'e', b't', b'r', b'y', b':', ..] => Some((Self::Retry, 5)),
+            _ => None,
+        }
+    }
+}
+
 /// The name of a field as far as it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Name {

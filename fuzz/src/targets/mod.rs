@@ -2,10 +2,17 @@
 
 pub mod chunked;
 pub mod chunked_roundtrip;
+pub mod cursor;
 pub mod http1_connection;
+pub mod sse_decode;
+pub mod sse_roundtrip;
 
 // The decoders as the tests of their crates drive them.
 #[path = "../../../crates/chunked/tests/subject/mod.rs"]
 mod chunked_subject;
 #[path = "../../../crates/http1/tests/common/mod.rs"]
 mod http1_subject;
+#[path = "../../../crates/sse/tests/book/mod.rs"]
+mod sse_book;
+#[path = "../../../crates/sse/tests/subject/mod.rs"]
+mod sse_subject;

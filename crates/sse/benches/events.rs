@@ -1,0 +1,128 @@
+//! Bytes per second, both ways, beside the straightforward code and the parser that most people use.
+//!
+//! `cargo bench -p tidewire-sse --bench events [-- FILTER]`
+//!
+//! Rounds are interleaved: each takes one sample of every contestant in turn, so that a busy machine slows all of them
+//! alike. The figure is the best sample: noise only ever adds. Compare ratios within one run, never times of two runs.
+#![allow(clippy::print_stdout)]
+
+use eventsource_stream::Eventsource;
+use futures_util::{FutureExt, StreamExt, stream};
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::hint::black_box;
+use std::time::Instant;
+use tidewire_sse::{Decoder, Event, Limits, Received};
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let line = |len: usize| "tidewire ".chars().cycle().take(len).collect::<String>();
+    let lines = |count: usize, len: usize| vec![line(len); count].join("\n");
+    println!("{:<22} {:>6}  {:>21} {:>21}", "encode", "bytes", "write!", "encode_to");
+    for (name, data) in cases(&line, &lines) {
+        if name.contains(&filter) {
+            encode(name, &data);
+        }
+    }
+    println!("{:<22} {:>6}  {:>21} {:>21}", "decode", "bytes", "eventsource-stream", "Decoder");
+    for (name, data) in cases(&line, &lines) {
+        if name.contains(&filter) {
+            decode(name, &data);
+        }
+    }
+}
+
+fn cases(
+    line: &dyn Fn(usize) -> String,
+    lines: &dyn Fn(usize, usize) -> String,
+) -> [(&'static str, String); 5] {
+    [
+        ("one line of 16 B", line(16)),
+        ("one line of 128 B", line(128)),
+        ("one line of 1 KiB", line(1 << 10)),
+        ("one line of 64 KiB", line(1 << 16)),
+        ("32 lines of 32 B", lines(32, 32)),
+    ]
+}
+
+fn event(data: &str) -> Event<'_> {
+    Event { id: Some("1kq9f3hx2vz0c-4711"), event: Some("tide"), data: Some(data), ..Event::default() }
+}
+
+/// One event into a buffer that has its size already: nothing is allocated.
+fn encode(name: &str, data: &str) {
+    let mut naive = String::with_capacity(1 << 18);
+    let mut wire = Vec::with_capacity(1 << 18);
+    let mut contestants: [Box<dyn FnMut() + '_>; 2] = [
+        Box::new(|| {
+            naive.clear();
+            let event = black_box(event(data));
+            if let (Some(id), Some(name), Some(data)) = (event.id, event.event, event.data) {
+                let written = write!(naive, "id: {id}\nevent: {name}\n");
+                assert!(
+                    written.is_ok() && !id.contains(['\r', '\n', '\0']) && !name.contains(['\r', '\n', '\0'])
+                );
+                for line in data.replace("\r\n", "\n").split(['\r', '\n']) {
+                    assert!(writeln!(naive, "data: {line}").is_ok());
+                }
+                naive.push('\n');
+            }
+            black_box(&naive);
+        }),
+        Box::new(|| {
+            wire.clear();
+            assert_eq!(black_box(event(data)).encode_to(&mut wire), Ok(()));
+            black_box(&wire);
+        }),
+    ];
+    print(name, event(data).encoded_len(), &race(&mut contestants));
+}
+
+/// One event in one piece.
+fn decode(name: &str, data: &str) {
+    let mut wire = Vec::new();
+    assert_eq!(event(data).encode_to(&mut wire), Ok(()));
+    let mut decoder = Decoder::new(Limits::default());
+    let mut pieces = futures_stream(&wire);
+    let mut contestants: [Box<dyn FnMut() + '_>; 2] = [
+        Box::new(|| assert!(matches!(black_box(&mut pieces)(), Some(len) if len == data.len()))),
+        Box::new(|| match decoder.decode(black_box(&wire)) {
+            Ok((n, Some(Received::Message { data: got, .. }))) => {
+                assert_eq!((n, got.len()), (wire.len(), data.len()));
+            }
+            other => panic!("{other:?}"),
+        }),
+    ];
+    print(name, wire.len(), &race(&mut contestants));
+}
+
+/// The same piece again and again through one stream.
+fn futures_stream(wire: &[u8]) -> impl FnMut() -> Option<usize> + '_ {
+    let mut events = stream::repeat_with(move || Ok::<_, Infallible>(wire)).eventsource();
+    move || events.next().now_or_never()??.ok().map(|event| event.data.len())
+}
+
+fn print(name: &str, bytes: usize, best: &[f64]) {
+    print!("{name:<22} {bytes:>6} ");
+    for ns in best {
+        print!(" {ns:>9.1} ns {:>5.2} GB/s", bytes as f64 / ns);
+    }
+    println!("  {:>5.1}x", best[0] / best[1]);
+}
+
+/// Nanoseconds a call, the best of many interleaved samples.
+fn race(contestants: &mut [Box<dyn FnMut() + '_>]) -> Vec<f64> {
+    const ROUNDS: usize = 100;
+    const CALLS: u32 = 200;
+    let mut best = vec![f64::MAX; contestants.len()];
+    for _ in 0..ROUNDS {
+        for (contestant, best) in contestants.iter_mut().zip(&mut best) {
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                contestant();
+            }
+            *best = best.min(start.elapsed().as_nanos() as f64 / f64::from(CALLS));
+        }
+    }
+    best
+}
