@@ -14,16 +14,19 @@
 //!   a framing error: the answers owed, then the refusal, then FIN, a short drain, close
 //! ```
 
+mod body;
+mod io;
+
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body as _;
-use tidewire_http1::{BodyLength, Connection, Error, Event, FieldBlock, Fields, Response as Head, Server};
+use tidewire_http1::{BodyLength, Connection, Error, Event, FieldBlock, Response as Head, Server};
 
-use crate::body::{Body, BodyError, Demand, Feeder};
+use crate::body::Feeder;
 use crate::census::Permit;
 use crate::deadline::Deadline;
 use crate::parked::Parked;
@@ -160,8 +163,6 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    // ---- requests
-
     /// Consumes requests from `bytes`, keeps the rest.
     fn advance_over(&mut self, mut bytes: Vec<u8>) -> Step<H::Ticket> {
         let (used, step) = self.advance(&bytes);
@@ -212,42 +213,6 @@ impl<H: Handler> Cycle<H> {
             match self.reply(reply) {
                 Step::Read => {}
                 step => return (used, step),
-            }
-        }
-    }
-
-    /// The body of the request whose head was just consumed: whole, if it is at hand, else pulled later.
-    fn body(&mut self, length: &BodyLength, expects: bool, input: &[u8]) -> Result<(usize, Body), Error> {
-        let declared = match length {
-            BodyLength::Empty => Some(0),
-            BodyLength::Length(n) => Some(*n),
-            _ => None,
-        };
-        let at_hand = declared.is_none_or(|n| n <= input.len() as u64) && !(expects && input.is_empty());
-        if !at_hand {
-            let (body, feeder) = Body::pulled(declared);
-            self.exchange.feeder = Some(feeder);
-            return Ok((0, body));
-        }
-        let mut used = 0;
-        let mut whole = Vec::new();
-        let mut none = Fields::new();
-        loop {
-            match self.http.decode(&input[used..], &mut none)? {
-                (n, Some(Event::Data(data))) => {
-                    used += n;
-                    whole.extend_from_slice(data);
-                }
-                (n, Some(Event::End)) => return Ok((used + n, Body::whole(whole.into()))),
-                (n, Some(_)) => used += n,
-                (n, None) => {
-                    // Chunks, and not all of them: what is here goes first.
-                    used += n;
-                    let (body, feeder) = Body::pulled(declared);
-                    feeder.push(&whole);
-                    self.exchange.feeder = Some(feeder);
-                    return Ok((used, body));
-                }
             }
         }
     }
@@ -372,61 +337,6 @@ impl<H: Handler> Cycle<H> {
         Step::Close
     }
 
-    // ---- waiting
-
-    /// Writes what is owed, then waits for bytes and consumes them.
-    async fn read(&mut self) -> Result<Step<H::Ticket>, End<H::Ticket>> {
-        self.flush().await.map_err(|_| End::Gone)?;
-        let within = !self.input.is_empty();
-        if self.worker.draining.get() && !within {
-            return Err(End::Close);
-        }
-        let limits = &self.worker.limits;
-        if !self.head_begun {
-            // The deadline of a head is set once, at its first byte: bytes that dribble in do not move it.
-            let head = within || self.first;
-            self.deadline.set(if head { limits.head_timeout } else { limits.idle_timeout });
-            self.head_begun = within;
-        }
-        let worker = self.worker.clone();
-        let (read, step) = poll_fn(|cx| {
-            if self.deadline.expired(cx) {
-                return Poll::Ready((Err(Stop::TimedOut), None));
-            }
-            if worker.draining.get() && !within {
-                return Poll::Ready((Err(Stop::Gone), None));
-            }
-            let mut scratch = worker.scratch.borrow_mut();
-            match self.stream.poll_read(cx, &mut scratch) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(n)) if n > 0 => Poll::Ready((Ok(()), Some(self.consume(&scratch[..n])))),
-                Poll::Ready(_) => Poll::Ready((Err(Stop::Gone), None)),
-            }
-        })
-        .await;
-        match (read, step) {
-            (Ok(()), Some(step)) => Ok(step),
-            (Err(Stop::TimedOut), _) if within => Ok(self.refuse(Stop::TimedOut)),
-            (Err(Stop::Gone), _) if within => match self.http.finish() {
-                Err(error) => Ok(self.refuse(Stop::Refused(error))),
-                Ok(_) => Err(End::Close),
-            },
-            _ => Err(End::Close),
-        }
-    }
-
-    /// Consumes what was read. In the usual case, a whole request in one read, nothing is copied.
-    fn consume(&mut self, bytes: &[u8]) -> Step<H::Ticket> {
-        if self.input.is_empty() {
-            let (used, step) = self.advance(bytes);
-            self.input.extend_from_slice(&bytes[used..]);
-            step
-        } else {
-            self.input.extend_from_slice(bytes);
-            self.advance_input()
-        }
-    }
-
     /// Waits for a handler, feeding it the body as it asks.
     async fn later(&mut self, mut future: LocalFuture<Reply<H::Ticket>>) -> Result<Reply<H::Ticket>, Stop> {
         self.deadline.clear();
@@ -478,216 +388,5 @@ impl<H: Handler> Cycle<H> {
                 None => return self.http.send_end(&mut self.output).map_err(|_| Stop::Gone),
             }
         }
-    }
-
-    /// While an endless stream is silent: has the peer hung up? Bytes of a next request are kept, within bounds.
-    fn peer_left(&mut self, cx: &mut Context<'_>) -> bool {
-        let worker = self.worker.clone();
-        let mut scratch = worker.scratch.borrow_mut();
-        while self.exchange.feeder.is_none() && self.input.len() < usize::from(worker.limits.http.max_head) {
-            match self.stream.poll_read(cx, &mut scratch) {
-                Poll::Pending => return false,
-                Poll::Ready(Ok(n)) if n > 0 => self.input.extend_from_slice(&scratch[..n]),
-                Poll::Ready(_) => return true,
-            }
-        }
-        false
-    }
-
-    /// Moves body bytes from the socket to the handler while it wants them. Ready only with bad news.
-    fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
-        loop {
-            let Some(feeder) = &self.exchange.feeder else { return Poll::Pending };
-            if self.http.is_paused() {
-                feeder.end(Ok(()));
-                return Poll::Pending;
-            }
-            if feeder.demand(cx) != Demand::More {
-                self.stop_waiting();
-                return Poll::Pending;
-            }
-            if !self.input.is_empty() {
-                let input = std::mem::take(&mut self.input);
-                let fed = self.feed(&input);
-                match fed {
-                    Ok(used) => {
-                        self.input = input;
-                        self.input.drain(..used);
-                        if used > 0 {
-                            continue;
-                        }
-                    }
-                    Err(error) => {
-                        return Poll::Ready(self.body_failed(BodyError::Malformed, Stop::Refused(error)));
-                    }
-                }
-            }
-            self.http.send_continue(&mut self.output);
-            if let Poll::Ready(Err(stop)) = self.poll_flush(cx) {
-                return Poll::Ready(stop);
-            }
-            self.start_waiting();
-            if self.deadline.expired(cx) {
-                return Poll::Ready(self.body_failed(BodyError::TooSlow, Stop::TimedOut));
-            }
-            let worker = self.worker.clone();
-            let mut scratch = worker.scratch.borrow_mut();
-            match self.stream.poll_read(cx, &mut scratch) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(n)) if n > 0 => {
-                    self.stop_waiting();
-                    self.input.extend_from_slice(&scratch[..n]);
-                }
-                Poll::Ready(_) => return Poll::Ready(self.body_failed(BodyError::Incomplete, Stop::Gone)),
-            }
-        }
-    }
-
-    /// Decodes body bytes for the handler; returns how many were consumed.
-    fn feed(&mut self, input: &[u8]) -> Result<usize, Error> {
-        let mut used = 0;
-        let mut none = Fields::new();
-        loop {
-            match self.http.decode(&input[used..], &mut none)? {
-                (n, Some(Event::Data(data))) => {
-                    used += n;
-                    self.exchange.received += data.len() as u64;
-                    if let Some(feeder) = &self.exchange.feeder {
-                        feeder.push(data);
-                    }
-                }
-                (n, Some(Event::End) | None) => return Ok(used + n),
-                (n, Some(_)) => used += n,
-            }
-        }
-    }
-
-    fn body_failed(&mut self, error: BodyError, stop: Stop) -> Stop {
-        if let Some(feeder) = self.exchange.feeder.take() {
-            feeder.end(Err(error));
-        }
-        stop
-    }
-
-    /// The clock of a body runs only while the engine waits for its bytes.
-    fn start_waiting(&mut self) {
-        if self.exchange.waiting_since.is_none() {
-            self.exchange.waiting_since = Some(Instant::now());
-            let limits = &self.worker.limits;
-            let earned = Duration::from_millis(
-                self.exchange.received.saturating_mul(1000) / limits.body_min_rate.max(1),
-            );
-            let budget = limits.body_grace.saturating_add(earned);
-            self.deadline.set(budget.saturating_sub(self.exchange.waited));
-        }
-    }
-
-    fn stop_waiting(&mut self) {
-        if let Some(since) = self.exchange.waiting_since.take() {
-            self.exchange.waited += since.elapsed();
-            self.deadline.clear();
-        }
-    }
-
-    /// Reads and throws away what is left of a body, within the budget; says whether the connection can go on.
-    async fn drain(&mut self) -> bool {
-        if self.http.must_close() || self.flush().await.is_err() {
-            return false;
-        }
-        let worker = self.worker.clone();
-        self.deadline.set(worker.limits.drain_time);
-        let mut budget = worker.limits.drain_bytes;
-        poll_fn(|cx| {
-            loop {
-                let input = std::mem::take(&mut self.input);
-                let Ok(used) = self.feed(&input) else { return Poll::Ready(false) };
-                self.input = input;
-                self.input.drain(..used);
-                budget = budget.saturating_sub(used as u64);
-                if self.http.is_paused() {
-                    return Poll::Ready(true);
-                }
-                if budget == 0 || self.deadline.expired(cx) {
-                    return Poll::Ready(false);
-                }
-                let mut scratch = worker.scratch.borrow_mut();
-                match self.stream.poll_read(cx, &mut scratch) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(n)) if n > 0 => self.input.extend_from_slice(&scratch[..n]),
-                    Poll::Ready(_) => return Poll::Ready(false),
-                }
-            }
-        })
-        .await
-    }
-
-    async fn flush(&mut self) -> Result<(), Stop> {
-        if self.output.is_empty() {
-            return Ok(());
-        }
-        poll_fn(|cx| self.poll_flush(cx)).await
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        while self.written < self.output.len() {
-            match self.stream.poll_write(cx, &self.output[self.written..]) {
-                Poll::Ready(Ok(n)) if n > 0 => {
-                    self.written += n;
-                    self.stalled = false;
-                }
-                Poll::Ready(_) => return Poll::Ready(Err(Stop::Gone)),
-                Poll::Pending => {
-                    if !std::mem::replace(&mut self.stalled, true) {
-                        self.write_deadline.set(self.worker.limits.write_timeout);
-                    }
-                    return if self.write_deadline.expired(cx) {
-                        Poll::Ready(Err(Stop::Gone))
-                    } else {
-                        Poll::Pending
-                    };
-                }
-            }
-        }
-        self.written = 0;
-        // An idle connection holds no memory for its output, a busy one keeps it.
-        if self.output.capacity() > GATHER {
-            self.output = Vec::new();
-        } else {
-            self.output.clear();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// The end in good order: the last answer, FIN, and a short drain. Closing with unread input would make the kernel send
-    /// a reset, which can destroy the answer on its way.
-    async fn close(&mut self) {
-        if self.flush().await.is_err() {
-            return;
-        }
-        let worker = self.worker.clone();
-        self.deadline.set(worker.limits.drain_time);
-        let mut budget = worker.limits.drain_bytes;
-        let mut finished = false;
-        poll_fn(|cx| {
-            if !finished {
-                match self.stream.poll_shutdown(cx) {
-                    Poll::Ready(Ok(())) => finished = true,
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            let mut scratch = worker.scratch.borrow_mut();
-            loop {
-                if budget == 0 || self.deadline.expired(cx) {
-                    return Poll::Ready(());
-                }
-                match self.stream.poll_read(cx, &mut scratch) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(n)) if n > 0 => budget = budget.saturating_sub(n as u64),
-                    Poll::Ready(_) => return Poll::Ready(()),
-                }
-            }
-        })
-        .await;
     }
 }

@@ -17,6 +17,7 @@
 //!         └────── position = group's ─────┴──────┘
 //! ```
 
+mod delivery;
 mod group;
 mod subscriber;
 mod table;

@@ -7,23 +7,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use slab::Slab;
-use tidewire_channel::WaitKey;
 use tidewire_server::{Inbox, Parked};
 
 use super::TICK;
-use super::group::{Batch, Group, Key, Shape};
+use super::delivery::{Watched, address};
+use super::group::{Group, Key, Shape};
 use super::subscriber::{Role, Subscriber, Then, Ticket, Wrote};
 use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, Wire};
-use crate::hub::{Channel, Hub, Waiter, Watch};
+use crate::hub::{Channel, Hub};
 use crate::reader::{Channels, Positions};
 use crate::site::Settings;
 
 /// Reads of one socket in one turn; the others want theirs.
 const READS_A_TURN: usize = 8;
-
-/// Slices that a slow reader gets in one turn.
-const SLICES_A_TURN: usize = 4;
 
 /// What a client may send while it waits for an answer or reads a stream: one pipelined head, not more.
 const MAX_UNREAD: usize = 16 * 1024;
@@ -40,26 +37,18 @@ const NOBODY: u32 = u32::MAX;
 pub(crate) struct Table {
     pub(super) hub: Arc<Hub>,
     pub(super) settings: Arc<Settings>,
-    worker: u16,
+    pub(super) worker: u16,
     pub(super) rows: Slab<Subscriber>,
     pub(super) groups: Slab<Group>,
-    by_key: HashMap<Key, u32>,
-    watched: HashMap<usize, Watched>,
-    ready: Inbox<u32>,
+    pub(super) by_key: HashMap<Key, u32>,
+    pub(super) watched: HashMap<usize, Watched>,
+    pub(super) ready: Inbox<u32>,
     deadlines: BTreeSet<(u64, u32)>,
     scratch: Vec<u8>,
-    now_ms: u64,
+    pub(super) now_ms: u64,
     next_tick_ms: u64,
     tick: u64,
     draining: bool,
-}
-
-/// A channel that some group of this worker reads.
-struct Watched {
-    channel: Arc<Channel>,
-    groups: Vec<u32>,
-    /// The registration at the channel, gone once it has woken this worker.
-    wait: Option<WaitKey>,
 }
 
 impl Table {
@@ -187,91 +176,8 @@ impl Table {
         }
     }
 
-    /// Brings a group to the heads of its channels, delivering on the way, and registers it for what comes next.
-    pub(super) fn advance(&mut self, id: u32) {
-        loop {
-            let Some(group) = self.groups.get_mut(id as usize) else { return };
-            if group.members == 0 {
-                return self.remove_group(id);
-            }
-            if group.live.is_empty() {
-                // Nobody to deliver to: who lags reads the log itself.
-                group.positions = group.channels.heads();
-            }
-            while let Some(batch) = self
-                .groups
-                .get_mut(id as usize)
-                .and_then(|g| if g.live.is_empty() { None } else { g.next_batch() })
-            {
-                self.deliver(id, &batch);
-            }
-            match self.watch(id) {
-                Watched1::Registered => return,
-                Watched1::News => {}
-                Watched1::Closed => return self.disband(id),
-            }
-        }
-    }
-
-    /// Writes one batch to every live member.
-    fn deliver(&mut self, id: u32, batch: &Batch) {
-        let Some(group) = self.groups.get_mut(id as usize) else { return };
-        let mut live = std::mem::take(&mut group.live);
-        let positions = group.positions.clone();
-        let mut left: Vec<(u32, Wrote)> = Vec::new();
-        let mut index = 0;
-        while let Some(&key) = live.get(index) {
-            let row = &mut self.rows[key as usize];
-            let wrote = row.offer(&batch.bytes);
-            if wrote == Wrote::All && batch.flow == Flow::Continue {
-                index += 1;
-                continue;
-            }
-            row.moved_ms = self.now_ms;
-            row.role = Role::Lagging { group: id, positions: positions.clone() };
-            left.push((key, wrote));
-            live.swap_remove(index);
-            if let Some(&moved) = live.get(index) {
-                self.rows[moved as usize].role = Role::Live { group: id, slot: index as u32 };
-            }
-        }
-        self.groups[id as usize].live = live;
-        for (key, wrote) in left {
-            self.after_write(key, wrote, batch.flow);
-        }
-    }
-
-    /// A lagging member reads the log from its own position, a few slices at a time, until it has what the group has.
-    pub(super) fn catch_up(&mut self, key: u32) {
-        for _ in 0..SLICES_A_TURN {
-            let Some(row) = self.rows.get_mut(key as usize) else { return };
-            let Role::Lagging { group: id, positions } = &mut row.role else { return };
-            if !row.pending.is_empty() {
-                return;
-            }
-            let id = *id;
-            let group = &mut self.groups[id as usize];
-            match group.catch_up(positions) {
-                Some(batch) => {
-                    let wrote = row.offer(&batch.bytes);
-                    row.moved_ms = self.now_ms;
-                    self.after_write(key, wrote, batch.flow);
-                }
-                None if *positions == group.positions => {
-                    let slot = group.live.len() as u32;
-                    group.live.push(key);
-                    row.role = Role::Live { group: id, slot };
-                    return;
-                }
-                // The member read past its group: the group follows.
-                None => self.advance(id),
-            }
-        }
-        self.ready.push(key);
-    }
-
     /// What follows a write of a slice: nothing, or the end of the subscription.
-    fn after_write(&mut self, key: u32, wrote: Wrote, flow: Flow) {
+    pub(super) fn after_write(&mut self, key: u32, wrote: Wrote, flow: Flow) {
         if wrote == Wrote::Failed {
             return self.remove(key);
         }
@@ -496,14 +402,6 @@ impl Table {
         }
     }
 
-    fn enter(&mut self, id: u32) {
-        let group = &mut self.groups[id as usize];
-        group.members += 1;
-        for channel in group.channels.0.iter() {
-            channel.enter();
-        }
-    }
-
     /// Moves a row to other channels, keeping its positions in those it had.
     pub(super) fn change_channels(
         &mut self,
@@ -537,66 +435,7 @@ impl Table {
         }
     }
 
-    fn group(&mut self, channels: Channels, shape: Shape) -> u32 {
-        let key = Key::new(&channels, &shape);
-        if let Some(&id) = self.by_key.get(&key) {
-            return id;
-        }
-        let id = self.groups.vacant_key() as u32;
-        for channel in channels.0.iter() {
-            let new = || Watched { channel: channel.clone(), groups: Vec::new(), wait: None };
-            self.watched.entry(address(channel)).or_insert_with(new).groups.push(id);
-        }
-        self.by_key.insert(key.clone(), id);
-        self.groups.insert(Group::new(key, channels, shape));
-        id
-    }
-
-    fn remove_group(&mut self, id: u32) {
-        let group = self.groups.remove(id as usize);
-        self.by_key.remove(&group.key);
-        for channel in group.channels.0.iter() {
-            let Some(watched) = self.watched.get_mut(&address(channel)) else { continue };
-            watched.groups.retain(|&one| one != id);
-            if watched.groups.is_empty() {
-                if let Some(wait) = watched.wait.take() {
-                    watched.channel.unwatch(wait);
-                }
-                self.watched.remove(&address(channel));
-            }
-        }
-    }
-
-    /// Registers a group's channels for the next publish, once for the whole worker.
-    fn watch(&mut self, id: u32) -> Watched1 {
-        let group = &self.groups[id as usize];
-        for (channel, position) in group.channels.0.iter().zip(&group.positions.0) {
-            let watched = self.watched.get_mut(&address(channel)).expect("a group's channels are watched");
-            if watched.wait.is_none() {
-                match channel.watch(*position, Waiter::Worker(self.worker)) {
-                    Watch::Waiting(wait) => watched.wait = Some(wait),
-                    Watch::Ready => return Watched1::News,
-                    Watch::Closed => return Watched1::Closed,
-                }
-            }
-        }
-        Watched1::Registered
-    }
-
-    /// A channel of the group is no more (it was forgotten between a request and its arrival here): its members come
-    /// back and are told so by the new one.
-    fn disband(&mut self, id: u32) {
-        for key in self.keys() {
-            if self.rows[key as usize].group() == Some(id) {
-                self.remove(key);
-            }
-        }
-        if self.groups.contains(id as usize) {
-            self.remove_group(id);
-        }
-    }
-
-    fn keys(&self) -> Vec<u32> {
+    pub(super) fn keys(&self) -> Vec<u32> {
         self.rows.iter().map(|(key, _)| key as u32).collect()
     }
 
@@ -616,16 +455,4 @@ impl Table {
             self.deadlines.remove(&(at, key));
         }
     }
-}
-
-/// What became of a group's wish for news.
-enum Watched1 {
-    Registered,
-    /// There is something already.
-    News,
-    Closed,
-}
-
-fn address(channel: &Arc<Channel>) -> usize {
-    Arc::as_ptr(channel) as usize
 }

@@ -1,0 +1,187 @@
+//! Delivery: groups, the channels they watch, and the way of a batch to the members.
+
+use std::sync::Arc;
+
+use tidewire_channel::WaitKey;
+
+use super::group::{Batch, Group, Key, Shape};
+use super::subscriber::{Role, Wrote};
+use super::table::Table;
+use crate::feeds::Flow;
+use crate::hub::{Channel, Waiter, Watch};
+use crate::reader::Channels;
+
+/// Slices that a slow reader gets in one turn.
+const SLICES_A_TURN: usize = 4;
+
+/// A channel that some group of this worker reads.
+pub(super) struct Watched {
+    pub(super) channel: Arc<Channel>,
+    pub(super) groups: Vec<u32>,
+    /// The registration at the channel, gone once it has woken this worker.
+    pub(super) wait: Option<WaitKey>,
+}
+
+impl Table {
+    /// Brings a group to the heads of its channels, delivering on the way, and registers it for what comes next.
+    pub(super) fn advance(&mut self, id: u32) {
+        loop {
+            let Some(group) = self.groups.get_mut(id as usize) else { return };
+            if group.members == 0 {
+                return self.remove_group(id);
+            }
+            if group.live.is_empty() {
+                // Nobody to deliver to: who lags reads the log itself.
+                group.positions = group.channels.heads();
+            }
+            while let Some(batch) = self
+                .groups
+                .get_mut(id as usize)
+                .and_then(|g| if g.live.is_empty() { None } else { g.next_batch() })
+            {
+                self.deliver(id, &batch);
+            }
+            match self.watch(id) {
+                Registration::Registered => return,
+                Registration::News => {}
+                Registration::Closed => return self.disband(id),
+            }
+        }
+    }
+
+    /// Writes one batch to every live member.
+    fn deliver(&mut self, id: u32, batch: &Batch) {
+        let Some(group) = self.groups.get_mut(id as usize) else { return };
+        let mut live = std::mem::take(&mut group.live);
+        let positions = group.positions.clone();
+        let mut left: Vec<(u32, Wrote)> = Vec::new();
+        let mut index = 0;
+        while let Some(&key) = live.get(index) {
+            let row = &mut self.rows[key as usize];
+            let wrote = row.offer(&batch.bytes);
+            if wrote == Wrote::All && batch.flow == Flow::Continue {
+                index += 1;
+                continue;
+            }
+            row.moved_ms = self.now_ms;
+            row.role = Role::Lagging { group: id, positions: positions.clone() };
+            left.push((key, wrote));
+            live.swap_remove(index);
+            if let Some(&moved) = live.get(index) {
+                self.rows[moved as usize].role = Role::Live { group: id, slot: index as u32 };
+            }
+        }
+        self.groups[id as usize].live = live;
+        for (key, wrote) in left {
+            self.after_write(key, wrote, batch.flow);
+        }
+    }
+
+    /// A lagging member reads the log from its own position, a few slices at a time, until it has what the group has.
+    pub(super) fn catch_up(&mut self, key: u32) {
+        for _ in 0..SLICES_A_TURN {
+            let Some(row) = self.rows.get_mut(key as usize) else { return };
+            let Role::Lagging { group: id, positions } = &mut row.role else { return };
+            if !row.pending.is_empty() {
+                return;
+            }
+            let id = *id;
+            let group = &mut self.groups[id as usize];
+            match group.catch_up(positions) {
+                Some(batch) => {
+                    let wrote = row.offer(&batch.bytes);
+                    row.moved_ms = self.now_ms;
+                    self.after_write(key, wrote, batch.flow);
+                }
+                None if *positions == group.positions => {
+                    let slot = group.live.len() as u32;
+                    group.live.push(key);
+                    row.role = Role::Live { group: id, slot };
+                    return;
+                }
+                // The member read past its group: the group follows.
+                None => self.advance(id),
+            }
+        }
+        self.ready.push(key);
+    }
+
+    pub(super) fn group(&mut self, channels: Channels, shape: Shape) -> u32 {
+        let key = Key::new(&channels, &shape);
+        if let Some(&id) = self.by_key.get(&key) {
+            return id;
+        }
+        let id = self.groups.vacant_key() as u32;
+        for channel in channels.0.iter() {
+            let new = || Watched { channel: channel.clone(), groups: Vec::new(), wait: None };
+            self.watched.entry(address(channel)).or_insert_with(new).groups.push(id);
+        }
+        self.by_key.insert(key.clone(), id);
+        self.groups.insert(Group::new(key, channels, shape));
+        id
+    }
+
+    pub(super) fn remove_group(&mut self, id: u32) {
+        let group = self.groups.remove(id as usize);
+        self.by_key.remove(&group.key);
+        for channel in group.channels.0.iter() {
+            let Some(watched) = self.watched.get_mut(&address(channel)) else { continue };
+            watched.groups.retain(|&one| one != id);
+            if watched.groups.is_empty() {
+                if let Some(wait) = watched.wait.take() {
+                    watched.channel.unwatch(wait);
+                }
+                self.watched.remove(&address(channel));
+            }
+        }
+    }
+
+    /// Registers a group's channels for the next publish, once for the whole worker.
+    fn watch(&mut self, id: u32) -> Registration {
+        let group = &self.groups[id as usize];
+        for (channel, position) in group.channels.0.iter().zip(&group.positions.0) {
+            let watched = self.watched.get_mut(&address(channel)).expect("a group's channels are watched");
+            if watched.wait.is_none() {
+                match channel.watch(*position, Waiter::Worker(self.worker)) {
+                    Watch::Waiting(wait) => watched.wait = Some(wait),
+                    Watch::Ready => return Registration::News,
+                    Watch::Closed => return Registration::Closed,
+                }
+            }
+        }
+        Registration::Registered
+    }
+
+    /// A channel of the group is no more (it was forgotten between a request and its arrival here): its members come
+    /// back and are told so by the new one.
+    fn disband(&mut self, id: u32) {
+        for key in self.keys() {
+            if self.rows[key as usize].group() == Some(id) {
+                self.remove(key);
+            }
+        }
+        if self.groups.contains(id as usize) {
+            self.remove_group(id);
+        }
+    }
+
+    pub(super) fn enter(&mut self, id: u32) {
+        let group = &mut self.groups[id as usize];
+        group.members += 1;
+        for channel in group.channels.0.iter() {
+            channel.enter();
+        }
+    }
+}
+
+/// What became of a group's wish for news.
+enum Registration {
+    Registered,
+    /// There is something already.
+    News,
+    Closed,
+}
+
+pub(super) fn address(channel: &Arc<Channel>) -> usize {
+    Arc::as_ptr(channel) as usize
+}
