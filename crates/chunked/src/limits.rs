@@ -47,3 +47,21 @@ impl Default for Limits {
         Self::DEFAULT
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_limits_are_the_defaults() {
+        let Limits { max_body, max_overhead, max_trailers } = Limits::DEFAULT;
+        tidewire_testkit::limits::check(
+            "tidewire-chunked",
+            &[
+                ("max_body", max_body),
+                ("max_overhead", max_overhead.into()),
+                ("max_trailers", max_trailers.into()),
+            ],
+        );
+    }
+}

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod limits;
 pub mod linear;
 pub mod mutate;
 mod rng;
