@@ -3,6 +3,7 @@
 pub mod limits;
 pub mod linear;
 pub mod mutate;
+pub mod raw;
 mod rng;
 pub mod split;
 mod subject;

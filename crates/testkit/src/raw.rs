@@ -1,0 +1,255 @@
+//! A client without opinions, for tests of servers: it sends the bytes that it is told to send, and shows the bytes that came.
+//!
+//! Everything is bounded in time: a server that does not answer fails the test with what had come until then.
+
+use std::fmt;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+/// How long a server may stay silent before a test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection, and what was read from it and not yet looked at.
+pub struct Raw {
+    stream: Stream,
+    input: Vec<u8>,
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A response, as it stood on the wire.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The three digits of the status line.
+    pub status: u16,
+    /// From the status line to the empty line.
+    pub head: String,
+    /// The content, without its framing.
+    pub body: Vec<u8>,
+}
+
+impl Raw {
+    /// Connects to `HOST:PORT`.
+    pub fn connect(address: impl ToSocketAddrs + fmt::Debug) -> Self {
+        let stream =
+            TcpStream::connect(&address).unwrap_or_else(|e| panic!("cannot connect to {address:?}: {e}"));
+        Self::over(stream)
+    }
+
+    /// Takes a connected socket.
+    pub fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
+        stream.set_nodelay(true).expect("a connected socket has the option");
+        Self { stream: Stream::Tcp(stream), input: Vec::new() }
+    }
+
+    /// Connects to a Unix socket.
+    #[cfg(unix)]
+    pub fn unix(path: &std::path::Path) -> Self {
+        let stream = std::os::unix::net::UnixStream::connect(path)
+            .unwrap_or_else(|e| panic!("cannot connect to {}: {e}", path.display()));
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
+        Self { stream: Stream::Unix(stream), input: Vec::new() }
+    }
+
+    /// Sends bytes.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        assert!(self.offer(bytes), "the server closed before it had read the request; it said: {:?}", self);
+        self
+    }
+
+    /// Sends bytes to a server that may close before it has read them all; says whether they went out.
+    pub fn offer(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        match &mut self.stream {
+            Stream::Tcp(s) => s.write_all(bytes.as_ref()),
+            #[cfg(unix)]
+            Stream::Unix(s) => s.write_all(bytes.as_ref()),
+        }
+        .is_ok()
+    }
+
+    /// Ends the output; what the server says can still be read.
+    pub fn half_close(&mut self) -> &mut Self {
+        match &self.stream {
+            Stream::Tcp(s) => s.shutdown(Shutdown::Write),
+            #[cfg(unix)]
+            Stream::Unix(s) => s.shutdown(Shutdown::Write),
+        }
+        .expect("the connection is open");
+        self
+    }
+
+    /// Reads one response. Interim ones are responses too.
+    pub fn response(&mut self) -> Response {
+        self.read_response(false)
+    }
+
+    /// Reads the response to a HEAD: a head alone, whatever it says about a body.
+    pub fn head_response(&mut self) -> Response {
+        self.read_response(true)
+    }
+
+    /// Reads up to and including `needle`, and leaves what follows for later.
+    pub fn until(&mut self, needle: impl AsRef<[u8]>) -> Vec<u8> {
+        let needle = needle.as_ref();
+        loop {
+            if let Some(at) = self.input.windows(needle.len()).position(|window| window == needle) {
+                return self.input.drain(..at + needle.len()).collect();
+            }
+            assert!(
+                self.read() > 0,
+                "the connection ended before {:?}; it said: {self:?}",
+                String::from_utf8_lossy(needle)
+            );
+        }
+    }
+
+    /// Reads exactly that many bytes.
+    pub fn exactly(&mut self, len: usize) -> Vec<u8> {
+        while self.input.len() < len {
+            assert!(self.read() > 0, "the connection ended before {len} bytes; it said: {self:?}");
+        }
+        self.input.drain(..len).collect()
+    }
+
+    /// Reads to the end of the connection, in good order or by a reset.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.read() > 0 {}
+        std::mem::take(&mut self.input)
+    }
+
+    /// Waits that long; says whether nothing came and the connection stayed open.
+    pub fn is_silent_for(&mut self, time: Duration) -> bool {
+        if !self.input.is_empty() {
+            return false;
+        }
+        self.set_patience(time);
+        let mut byte = [0; 1];
+        let silent = match self.read_some(&mut byte) {
+            Ok(n) => {
+                self.input.extend_from_slice(&byte[..n]);
+                false
+            }
+            Err(kind) => matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        };
+        self.set_patience(PATIENCE);
+        silent
+    }
+
+    /// Reads what is there, at least a byte, and appends it to what is shown; 0 at the end.
+    fn read(&mut self) -> usize {
+        let mut piece = [0; 16 * 1024];
+        match self.read_some(&mut piece) {
+            Ok(n) => {
+                self.input.extend_from_slice(&piece[..n]);
+                n
+            }
+            Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("the server said nothing more for {PATIENCE:?}; before that: {self:?}")
+            }
+            Err(_) => 0,
+        }
+    }
+
+    fn read_some(&mut self, piece: &mut [u8]) -> Result<usize, ErrorKind> {
+        loop {
+            let read = match &mut self.stream {
+                Stream::Tcp(s) => s.read(piece),
+                #[cfg(unix)]
+                Stream::Unix(s) => s.read(piece),
+            };
+            match read {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => return other.map_err(|error| error.kind()),
+            }
+        }
+    }
+
+    fn set_patience(&self, time: Duration) {
+        match &self.stream {
+            Stream::Tcp(s) => s.set_read_timeout(Some(time)),
+            #[cfg(unix)]
+            Stream::Unix(s) => s.set_read_timeout(Some(time)),
+        }
+        .expect("a time-out above zero can be set");
+    }
+
+    fn read_response(&mut self, head_only: bool) -> Response {
+        let head = String::from_utf8(self.until("\r\n\r\n")).expect("our servers write UTF-8 heads");
+        let status = head
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3))
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or_else(|| panic!("not a status line: {head:?}"));
+        let mut response = Response { status, head, body: Vec::new() };
+        if head_only || status < 200 || matches!(status, 204 | 304) {
+            return response;
+        }
+        response.body = match (response.field("transfer-encoding"), response.field("content-length")) {
+            (Some(coding), None) => {
+                assert_eq!(coding, "chunked");
+                self.chunks()
+            }
+            (None, Some(length)) => self.exactly(length.parse().expect("a length is a number")),
+            (None, None) => self.rest(),
+            _ => panic!("two framings in {:?}", response.head),
+        };
+        response
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk() {
+            body.extend(chunk);
+        }
+        body
+    }
+
+    /// Reads one chunk of a chunked body that is under way; `None` is the last one.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let line = String::from_utf8(self.until("\r\n")).expect("a chunk size is ASCII");
+        let size = usize::from_str_radix(line.trim_end(), 16)
+            .unwrap_or_else(|_| panic!("not a chunk size: {line:?}"));
+        let data = self.exactly(size);
+        assert_eq!(self.exactly(2), b"\r\n", "after the data of a chunk, or the trailers");
+        (size > 0).then_some(data)
+    }
+}
+
+impl Response {
+    /// The value of a field, if it is there; a field that is there twice fails the test.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut values =
+            self.head.lines().filter_map(|line| line.split_once(':')).filter_map(|(n, value)| {
+                n.eq_ignore_ascii_case(name).then_some(value.trim_matches([' ', '\t', '\r']))
+            });
+        let first = values.next();
+        assert_eq!(values.next(), None, "{name} came twice: {}", self.head);
+        first
+    }
+
+    /// The content as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("the content is UTF-8")
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.head, String::from_utf8_lossy(&self.body))
+    }
+}
+
+/// What came and was not looked at yet.
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.input[..self.input.len().min(2_000)];
+        write!(f, "{:?} ({} bytes)", String::from_utf8_lossy(shown), self.input.len())
+    }
+}
