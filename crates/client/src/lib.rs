@@ -1,1 +1,26 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod client;
+mod cursor;
+mod error;
+mod event;
+mod feeds;
+mod http;
+mod net;
+mod object;
+mod options;
+mod publish;
+mod recovery;
+mod reply;
+mod subscription;
+mod url;
+
+pub use client::Client;
+pub use cursor::{Cursor, CursorError};
+pub use error::{Awaited, Error, Problem, Protocol};
+pub use event::{Event, Feed, FeedError, Message, Since};
+pub use options::{Backoff, Options};
+pub use publish::{Publish, Published};
+pub use subscription::Subscription;
+pub use url::UrlError;

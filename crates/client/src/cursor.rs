@@ -1,0 +1,141 @@
+//! A position in a channel, as the server writes it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A position in a channel, or in all the channels of one subscription: "everything up to here has been delivered".
+///
+/// It is the server's text and works with every feed, on every connection, after any pause. Store it where your program
+/// keeps its state, and subscribe with [`Since::After`](crate::Since::After). Treat it as opaque.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Cursor(Arc<str>);
+
+/// The text is no cursor: it is empty, over 4096 bytes long, or has bytes other than `0-9 A-Z a-z . _ -`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor: one has 1 to {MAX_LEN} of the characters 0-9 A-Z a-z . _ -")]
+pub struct CursorError;
+
+/// What a message is to a reader that holds a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// New: deliver it.
+    New,
+    /// Delivered before: drop it.
+    Duplicate,
+    /// New, and so many messages before it never came.
+    Hole(u64),
+}
+
+impl Cursor {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the message at `next` is to a reader at `self`.
+    ///
+    /// The text is taken apart for this one question: positions joined by `.`, each an epoch, `-`, and a dense sequence
+    /// number. Of another spelling only equality is known, and then nothing is called a hole.
+    pub(crate) fn step_to(&self, next: &Self) -> Step {
+        if self == next {
+            return Step::Duplicate;
+        }
+        let (mut mine, mut theirs) = (self.0.split('.'), next.0.split('.'));
+        let mut ahead = 0_u64;
+        loop {
+            match (mine.next(), theirs.next()) {
+                (None, None) => break,
+                (Some(mine), Some(theirs)) => match (position(mine), position(theirs)) {
+                    (Some((epoch, from)), Some((other, to))) if epoch == other => {
+                        ahead = ahead.saturating_add(to.saturating_sub(from));
+                    }
+                    // Another log, or another spelling: it cannot be compared, so it is news.
+                    _ if mine == theirs => {}
+                    _ => return Step::New,
+                },
+                _ => return Step::New,
+            }
+        }
+        match ahead {
+            0 => Step::Duplicate,
+            1 => Step::New,
+            _ => Step::Hole(ahead - 1),
+        }
+    }
+}
+
+/// Longest text that is taken: the cursors of 64 channels need 2,239 bytes.
+const MAX_LEN: usize = 4096;
+
+fn position(text: &str) -> Option<(&str, u64)> {
+    let (epoch, number) = text.rsplit_once('-')?;
+    Some((epoch, tidewire_grammar::dec_u64(number.as_bytes()).ok()?))
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        if text.is_empty() || text.len() > MAX_LEN || !text.bytes().all(allowed) {
+            return Err(CursorError);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(from: &str, to: &str) -> Step {
+        from.parse::<Cursor>().unwrap().step_to(&to.parse().unwrap())
+    }
+
+    #[test]
+    fn one_channel_counts() {
+        assert_eq!(step("e-41", "e-42"), Step::New);
+        assert_eq!(step("e-42", "e-42"), Step::Duplicate);
+        assert_eq!(step("e-43", "e-42"), Step::Duplicate);
+        assert_eq!(step("e-42", "e-45"), Step::Hole(2));
+        assert_eq!(step("e-42", "f-1"), Step::New, "another log");
+    }
+
+    #[test]
+    fn several_channels_move_one_at_a_time() {
+        assert_eq!(step("e-4.f-7", "e-4.f-8"), Step::New);
+        assert_eq!(step("e-4.f-7", "e-4.f-7"), Step::Duplicate);
+        assert_eq!(step("e-4.f-7", "e-3.f-7"), Step::Duplicate);
+        assert_eq!(step("e-4.f-7", "e-5.f-9"), Step::Hole(2));
+        assert_eq!(step("e-4.f-7", "e-4.g-1"), Step::New);
+        assert_eq!(step("e-4", "e-4.f-7"), Step::New, "other channels");
+    }
+
+    #[test]
+    fn other_spellings_are_only_equal_or_not() {
+        assert_eq!(step("abc", "abc"), Step::Duplicate);
+        assert_eq!(step("abc", "abd"), Step::New);
+        assert_eq!(step("e-x", "e-9"), Step::New);
+    }
+
+    #[test]
+    fn texts_that_would_need_escaping_are_refused() {
+        for bad in ["", "a b", "a&since=now", "a\r\n", "é", &"a".repeat(4097)] {
+            assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a subscription says.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{Cursor, CursorError, Error};
+
+/// A way to read a channel. All of them give the same messages, in the same order, with the same cursors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// WebSocket with the subprotocol `tidewire.v1`.
+    WebSocket,
+    /// Server-Sent Events.
+    Sse,
+    /// A response without end, one JSON object a line.
+    Stream,
+    /// A request that the server holds until there is a message.
+    LongPoll,
+    /// A request every so often.
+    Poll,
+}
+
+/// Where to begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Since {
+    /// With the oldest message that the server keeps.
+    Earliest,
+    /// With the next message that is published.
+    #[default]
+    Now,
+    /// After the message with this cursor.
+    After(Cursor),
+}
+
+/// What [`Subscription::next`](crate::Subscription::next) yields.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message, delivered once and in order.
+    Message(Message),
+    /// Messages were lost to retention: the reader was away for too long. What follows starts after `cursor`.
+    Gap {
+        /// The position before the loss.
+        from: Cursor,
+        /// The position after it.
+        cursor: Cursor,
+        /// How many messages were lost.
+        missed: u64,
+    },
+    /// The cursor is not one of this log: the log was created anew, or the server lost its newest messages. What is between the
+    /// last message and `cursor` is unknown.
+    Reset {
+        /// Why, in the server's word: `unknown-epoch`, `ahead-of-log`.
+        reason: String,
+        /// What follows starts after this.
+        cursor: Cursor,
+    },
+    /// A feed is open: from here on nothing is missed.
+    Connected {
+        /// Which one.
+        feed: Feed,
+        /// Where it goes on.
+        cursor: Option<Cursor>,
+    },
+    /// A feed was cut or could not be opened. The subscription sees to it by itself.
+    Disconnected {
+        /// Which one.
+        feed: Feed,
+        /// Why.
+        reason: Error,
+        /// When the next attempt is made: this feed again, or another one.
+        retry_in: Duration,
+    },
+}
+
+impl Event {
+    /// The position that this event moves the reader to, if it moves it.
+    #[must_use]
+    pub const fn cursor(&self) -> Option<&Cursor> {
+        match self {
+            Self::Message(message) => Some(&message.cursor),
+            Self::Gap { cursor, .. } | Self::Reset { cursor, .. } => Some(cursor),
+            Self::Connected { cursor, .. } => cursor.as_ref(),
+            Self::Disconnected { .. } => None,
+        }
+    }
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The position after this message. Store it once the message is dealt with.
+    pub cursor: Cursor,
+    /// Which channel, where the subscription has several.
+    pub channel: Option<String>,
+    /// When it was published, in milliseconds since 1970 by the server's clock. [`Feed::Sse`] does not say.
+    pub time: Option<u64>,
+    /// The event name that the publisher gave it. [`Feed::Sse`] cannot tell the name `message` from none.
+    pub event: Option<String>,
+    /// The media type that the publisher gave it. [`Feed::Sse`] does not say.
+    pub content_type: Option<String>,
+    /// The payload.
+    pub data: Bytes,
+}
+
+impl Message {
+    /// The payload as text, if it is UTF-8.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.data).ok()
+    }
+}
+
+impl Feed {
+    /// All feeds, in the order in which a subscription tries them.
+    pub const ALL: [Self; 5] = [Self::WebSocket, Self::Sse, Self::Stream, Self::LongPoll, Self::Poll];
+
+    /// The short name: `ws`, `sse`, `stream`, `longpoll`, `poll`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "ws",
+            Self::Sse => "sse",
+            Self::Stream => "stream",
+            Self::LongPoll => "longpoll",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+impl fmt::Display for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Not the name of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a feed is one of ws, sse, stream, longpoll, poll")]
+pub struct FeedError;
+
+impl FromStr for Feed {
+    type Err = FeedError;
+
+    fn from_str(text: &str) -> Result<Self, FeedError> {
+        Self::ALL.into_iter().find(|feed| feed.as_str() == text).ok_or(FeedError)
+    }
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Earliest => f.write_str("earliest"),
+            Self::Now => f.write_str("now"),
+            Self::After(cursor) => cursor.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = CursorError;
+
+    /// `earliest`, `now`, or a cursor.
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        Ok(match text {
+            "earliest" => Self::Earliest,
+            "now" => Self::Now,
+            _ => Self::After(text.parse()?),
+        })
+    }
+}

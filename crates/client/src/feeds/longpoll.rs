@@ -1,0 +1,33 @@
+//! Long polling (RFC 6202 §2): the server holds the request until there is a message, or the wait is over. The answers are those of
+//! `poll.rs`.
+
+use std::time::Duration;
+
+/// How long to let the server hold a poll.
+///
+/// The first one on a connection is not held. Its answer shows at once whether the feed works, and brings a cursor to a reader
+/// that has none: a reader that waits with `since=now` and is cut would come back at a later "now".
+pub(crate) const fn wait(first: bool, wanted: Duration) -> Duration {
+    if first { Duration::ZERO } else { wanted }
+}
+
+/// How long to wait before the next poll: not at all, unless the server did not hold this one. Then something on the way
+/// answers in its place, or it cannot hold any more, and the poll was a short one.
+pub(crate) fn pause(any: bool, asked: Duration, took: Duration, interval: Duration) -> Duration {
+    let was_held = asked.is_zero() || took * 2 >= asked;
+    if any || was_held { Duration::ZERO } else { interval }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_that_are_not_held_become_short_ones() {
+        let s = Duration::from_secs;
+        assert_eq!(pause(true, s(25), s(0), s(2)), s(0));
+        assert_eq!(pause(false, s(25), s(24), s(2)), s(0));
+        assert_eq!(pause(false, s(0), s(0), s(2)), s(0), "the first one");
+        assert_eq!(pause(false, s(25), s(1), s(2)), s(2));
+    }
+}

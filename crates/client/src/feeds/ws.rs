@@ -1,0 +1,127 @@
+//! WebSocket with the subprotocol `tidewire.v1`: a JSON object in each text message.
+
+use std::io;
+
+use tidewire_http1::FieldBlock;
+use tidewire_ws::handshake::client;
+use tidewire_ws::{Connection, ErrorKind, Event, Limits, Role, close};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::Item;
+use crate::Error;
+use crate::client::{Settings, random};
+use crate::error::Protocol;
+use crate::http::{Ask, Http, READ};
+use crate::net::Io;
+use crate::object::Object;
+use crate::reply::Reply;
+
+/// What is asked for.
+const SUBPROTOCOL: &str = "tidewire.v1";
+
+/// An open WebSocket.
+pub(crate) struct Socket {
+    io: Box<dyn Io>,
+    machine: Connection,
+    input: Vec<u8>,
+    /// Frames owed: pongs and the close.
+    output: Vec<u8>,
+    /// Bytes that came with the answer to the handshake are in `input`.
+    has_early: bool,
+    max: usize,
+}
+
+impl Socket {
+    /// Makes the handshake (RFC 6455 §4.1).
+    pub(crate) async fn open(settings: &Settings, since: &str, deadline: Instant) -> Result<Self, Error> {
+        let request = client::Request::new(random()?, &[SUBPROTOCOL]);
+        let fields = FieldBlock::from_pairs(request.fields()).map_err(Error::field("Upgrade"))?;
+        let target = settings.url.target(&[("since", since)]);
+        let ask = Ask { method: "GET", target: &target, fields: &[&settings.fields, &fields], body: None };
+        let mut http = Http::connect(&settings.url, settings.max_message, deadline).await?;
+        http.send(&settings.url.host, &ask).await?;
+        let verdict = |head: &tidewire_http1::ResponseHead<'_>| {
+            let agreed = request.verify(head.status(), head.fields());
+            (Reply::of(head), agreed.map(|agreed| agreed.subprotocol().is_some()))
+        };
+        match http.head(verdict).await? {
+            (reply, Err(client::VerifyError::Status(_))) => {
+                Err(Error::Refused(reply.refusal(&mut http).await.problem))
+            }
+            (_, Err(error)) => Err(Protocol::Handshake(error).into()),
+            (_, Ok(false)) => Err(Protocol::Subprotocol.into()),
+            (_, Ok(true)) => {
+                let (io, input) = http.into_io();
+                let max = settings.max_message;
+                let limits = Limits { max_frame: max as u64, max_message: max as u64, ..Limits::DEFAULT };
+                let machine = Connection::new(Role::Client, limits);
+                let has_early = !input.is_empty();
+                Ok(Self { io, machine, input, output: Vec::new(), has_early, max })
+            }
+        }
+    }
+
+    /// Waits for bytes, appends what they complete, and sends what is owed for them.
+    pub(crate) async fn read(&mut self, items: &mut Vec<Item>) -> Result<(), Error> {
+        if !std::mem::take(&mut self.has_early) {
+            self.input.reserve(READ);
+            if self.io.read_buf(&mut self.input).await.map_err(Error::cut)? == 0 {
+                return Err(Error::cut(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        let outcome = self.decode(items);
+        let mut keys = Ok(());
+        let key = || {
+            random().unwrap_or_else(|error| {
+                keys = Err(error);
+                [0; 4]
+            })
+        };
+        self.machine.take_output_masked(key, &mut self.output);
+        keys?;
+        if !self.output.is_empty() {
+            let sent = self.io.write_all(&self.output).await;
+            self.output.clear();
+            // A close that cannot be answered is a close.
+            outcome?;
+            return sent.map_err(Error::cut);
+        }
+        outcome
+    }
+
+    fn decode(&mut self, items: &mut Vec<Item>) -> Result<(), Error> {
+        let mut at = 0;
+        let outcome = loop {
+            let (used, event) = match self.machine.decode(&mut self.input[at..]) {
+                Ok(decoded) => decoded,
+                Err(error) => break Err(explain(error, self.max)),
+            };
+            at += used;
+            match event {
+                Some(Event::Text(json)) => match Object::parse(json.as_bytes()).and_then(Object::into_item) {
+                    Ok(item) => items.extend(item),
+                    Err(error) => break Err(error),
+                },
+                Some(Event::Close { code, reason }) => {
+                    break Err(Error::Closed {
+                        code: code.unwrap_or(close::NO_STATUS),
+                        reason: reason.to_owned(),
+                    });
+                }
+                // The subprotocol has no use for binary messages yet.
+                Some(_) => {}
+                None => break Ok(()),
+            }
+        };
+        self.input.drain(..at);
+        outcome
+    }
+}
+
+fn explain(error: tidewire_ws::Error, max: usize) -> Error {
+    match error.kind() {
+        ErrorKind::FrameTooLong | ErrorKind::MessageTooLong => Error::TooLarge { limit: max },
+        _ => Protocol::WebSocket(error).into(),
+    }
+}

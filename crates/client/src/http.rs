@@ -1,0 +1,167 @@
+//! One HTTP connection in the client role: `tidewire-http1` with a socket and a buffer.
+
+use std::io;
+
+use tidewire_http1::{
+    BodyLength, Client, Connection, ErrorKind, Event, FieldBlock, Fields, Limit, Limits, Request,
+    ResponseHead,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use crate::Error;
+use crate::net::{self, Io};
+use crate::url::Url;
+
+/// A connection, with at most one exchange on it at a time.
+pub(crate) struct Http {
+    io: Box<dyn Io>,
+    machine: Connection<Client>,
+    fields: Fields,
+    input: Vec<u8>,
+    /// Where the bytes start that `machine` has not consumed.
+    at: usize,
+    max_body: usize,
+    /// Whether any byte of an answer to the last request came.
+    answered: bool,
+}
+
+/// A request of ours. A body is sent with its length.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) fields: &'a [&'a FieldBlock],
+    pub(crate) body: Option<&'a [u8]>,
+}
+
+/// What a read of a body gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Body {
+    More,
+    End,
+}
+
+impl Http {
+    /// Connects before `deadline`. Answers with a body over `max_body` bytes are refused.
+    pub(crate) async fn connect(url: &Url, max_body: usize, deadline: Instant) -> Result<Self, Error> {
+        let mut limits = Limits::new();
+        limits.max_body = if max_body == usize::MAX { u64::MAX } else { max_body as u64 };
+        Ok(Self {
+            io: net::connect(&url.address, deadline).await?,
+            machine: Connection::new(limits),
+            fields: Fields::new(),
+            input: Vec::new(),
+            at: 0,
+            max_body,
+            answered: false,
+        })
+    }
+
+    /// Sends a request. A server may answer and close before it has read a body whole, so that a failed write is no failure
+    /// until there is no answer either: [`head`](Self::head) tells.
+    pub(crate) async fn send(&mut self, host: &str, ask: &Ask<'_>) -> Result<(), Error> {
+        let body = ask.body.map_or(BodyLength::Empty, |body| BodyLength::Length(body.len() as u64));
+        let mut out = Vec::with_capacity(1024);
+        let request = Request::new(ask.method, ask.target, host).with_fields(ask.fields);
+        self.machine.send_request(&request, body, &mut out).map_err(Error::field("of the request line"))?;
+        self.machine
+            .send_data(ask.body.unwrap_or_default(), &mut out)
+            .map_err(Error::field("Content-Length"))?;
+        self.machine.send_end(&mut out).map_err(Error::field("Content-Length"))?;
+        self.answered = false;
+        match self.io.write_all(&out).await {
+            Err(error) if ask.body.is_none() => Err(Error::cut(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the final response head and returns what `view` makes of it.
+    pub(crate) async fn head<T>(&mut self, view: impl Fn(&ResponseHead<'_>) -> T) -> Result<T, Error> {
+        loop {
+            let decoded = self.machine.decode(&self.input[self.at..], &mut self.fields);
+            let (used, event) = decoded.map_err(|error| explain(error, self.max_body))?;
+            let mut found = None;
+            let more = event.is_some();
+            if let Some(Event::Response(head)) = event {
+                found = (!head.is_interim()).then(|| view(&head));
+            }
+            self.at += used;
+            match found {
+                Some(found) => return Ok(found),
+                None if more => {}
+                None => {
+                    if self.fill().await? == 0 {
+                        self.machine.finish()?;
+                        return Err(Error::cut(io::ErrorKind::UnexpectedEof.into()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends to `out` what there is of the body, and waits until there is some.
+    pub(crate) async fn body(&mut self, out: &mut Vec<u8>) -> Result<Body, Error> {
+        let start = out.len();
+        loop {
+            let decoded = self.machine.decode(&self.input[self.at..], &mut self.fields);
+            let (used, event) = decoded.map_err(|error| explain(error, self.max_body))?;
+            self.at += used;
+            match event {
+                Some(Event::Data(data)) => out.extend_from_slice(data),
+                Some(Event::End) => return Ok(Body::End),
+                Some(_) => {}
+                None if out.len() > start => return Ok(Body::More),
+                None => {
+                    if self.fill().await? == 0 {
+                        self.machine.finish()?;
+                        return Ok(Body::End);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the rest of the body, up to the limit.
+    pub(crate) async fn whole_body(&mut self) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        while self.body(&mut body).await? == Body::More {}
+        Ok(body)
+    }
+
+    /// After a whole exchange: whether another one may follow on this connection.
+    pub(crate) fn next(&mut self) -> bool {
+        self.machine.next_message()
+    }
+
+    /// Whether the server has said nothing to the last request: on a kept connection it may have closed before it saw it.
+    pub(crate) const fn is_unanswered(&self) -> bool {
+        !self.answered
+    }
+
+    /// After a 101: the connection, and the bytes of the other protocol that came already.
+    pub(crate) fn into_io(mut self) -> (Box<dyn Io>, Vec<u8>) {
+        self.input.drain(..self.at);
+        (self.io, self.input)
+    }
+
+    async fn fill(&mut self) -> Result<usize, Error> {
+        self.input.drain(..self.at);
+        self.at = 0;
+        self.input.reserve(READ);
+        let n = self.io.read_buf(&mut self.input).await.map_err(Error::cut)?;
+        self.answered |= n > 0;
+        Ok(n)
+    }
+}
+
+fn explain(error: tidewire_http1::Error, max_body: usize) -> Error {
+    match error.kind() {
+        ErrorKind::Limit(Limit::Body) => Error::TooLarge { limit: max_body },
+        _ => error.into(),
+    }
+}
+
+/// Bytes of one read: as much as a batch of messages has under load.
+pub(crate) const READ: usize = 16 * 1024;

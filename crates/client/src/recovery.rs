@@ -1,0 +1,352 @@
+//! What to do after a failure: the same feed again, another one, or the end. No sockets here, and no clock: time is an argument.
+//!
+//! ```text
+//!                ┌───────── cut: wait, then again ─────────┐
+//!                ▼                                         │
+//!  ┌──────►  opening feed i ───── first bytes ─────►  open, feed i
+//!  │             │  │
+//!  │             │  ├─ no connection, 429, 503: wait, then again
+//!  │             │  └─ the server refuses in its own words: the end
+//!  │             │
+//!  │             └─ refused or silent, or STUCK failures in a row without a message
+//!  │                    │
+//!  │                    ├─ i is not the last ─────► opening feed i + 1, at once
+//!  │                    └─ it is the last, and each was refused with a 4xx: the end
+//!  └──── else: wait, then the first ◄─┘
+//! ```
+//! After a fallback, the first feed is tried again when the lesser one is cut, or between two polls, and
+//! [`Options::prefer_again`](crate::Options::prefer_again) has passed.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::Awaited;
+use crate::{Error, Feed, Options};
+
+/// Which feed is read, and what has gone wrong lately.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    options: Options,
+    /// The place of the feed in the list.
+    index: usize,
+    /// When the feed in use was opened.
+    opened: Option<Instant>,
+    /// Waits in a row since something worked.
+    failures: u32,
+    /// Failures in a row of this feed, on connections that could be made, without a message.
+    stuck: u32,
+    /// Feeds in a row that were given up.
+    given_up: usize,
+    /// One of these was given up for what may pass.
+    may_pass: bool,
+    /// How long the server asked its readers to wait before they come back.
+    hint: Duration,
+    /// When the first feed was last tried.
+    preferred: Instant,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Open [`Recovery::feed`] after this wait.
+    Wait(Duration),
+    /// The subscription ends.
+    End(Error),
+}
+
+impl Recovery {
+    pub(crate) fn new(options: Options, now: Instant) -> Self {
+        Self {
+            options,
+            index: 0,
+            opened: None,
+            failures: 0,
+            stuck: 0,
+            given_up: 0,
+            may_pass: false,
+            hint: Duration::ZERO,
+            preferred: now,
+        }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The feed to open.
+    pub(crate) fn feed(&self) -> Feed {
+        self.options.feeds[self.index]
+    }
+
+    /// The feed is about to be opened.
+    pub(crate) fn begins(&mut self, now: Instant) {
+        self.opened = None;
+        if self.index == 0 {
+            self.preferred = now;
+        }
+    }
+
+    /// The first bytes came.
+    pub(crate) fn opens(&mut self, now: Instant) {
+        self.opened = Some(now);
+        self.given_up = 0;
+        self.may_pass = false;
+        self.hint = Duration::ZERO;
+    }
+
+    /// A message came.
+    pub(crate) fn progresses(&mut self) {
+        self.failures = 0;
+        self.stuck = 0;
+    }
+
+    /// The server says how long to wait after a cut.
+    pub(crate) fn hints(&mut self, wait: Duration) {
+        self.hint = wait.min(MAX_HINT);
+    }
+
+    /// Whether it is time to try the first feed again.
+    pub(crate) fn may_prefer(&self, now: Instant) -> bool {
+        self.index > 0 && now.duration_since(self.preferred) >= self.options.prefer_again
+    }
+
+    /// Goes back to the first feed.
+    pub(crate) fn prefers(&mut self) {
+        self.index = 0;
+        self.stuck = 0;
+    }
+
+    /// The feed failed.
+    pub(crate) fn fails(&mut self, error: &Error, now: Instant) -> Verdict {
+        if self.opened.is_some_and(|opened| now.duration_since(opened) >= STEADY) {
+            self.progresses();
+        }
+        let kind = self.kind(error);
+        if kind == Kind::Final {
+            return Verdict::End(error.clone());
+        }
+        self.stuck += u32::from(kind != Kind::Unreachable);
+        if kind != Kind::GiveUp && self.stuck < STUCK {
+            if self.may_prefer(now) {
+                self.prefers();
+            }
+            return self.wait(error);
+        }
+        // This feed is given up.
+        self.stuck = 0;
+        self.given_up += 1;
+        self.may_pass |= !is_refusal(error);
+        self.index = (self.index + 1) % self.options.feeds.len();
+        if self.given_up < self.options.feeds.len() {
+            return Verdict::Wait(asked_for(error));
+        }
+        // All were.
+        if !self.may_pass {
+            return Verdict::End(error.clone());
+        }
+        self.given_up = 0;
+        self.may_pass = false;
+        self.index = 0;
+        self.wait(error)
+    }
+
+    fn wait(&mut self, error: &Error) -> Verdict {
+        self.failures += 1;
+        if self.options.retry_limit.is_some_and(|limit| self.failures > limit) {
+            return Verdict::End(Error::GaveUp { attempts: self.failures, last: Box::new(error.clone()) });
+        }
+        let spread = match error {
+            // All readers of the server get these at once.
+            Error::Closed { code: 1012 | 1013, .. } => self.failures.max(RESTART),
+            _ => self.failures,
+        };
+        Verdict::Wait(self.options.backoff.wait(spread).max(self.hint).max(asked_for(error)))
+    }
+
+    fn kind(&self, error: &Error) -> Kind {
+        match error {
+            Error::Connect { .. } | Error::Timeout(Awaited::Connection) => Kind::Unreachable,
+            Error::Timeout(Awaited::FirstBytes) => Kind::GiveUp,
+            Error::Timeout(_) | Error::Cut(_) | Error::Ended | Error::Closed { .. } => Kind::Passing,
+            Error::Protocol(_) if self.opened.is_some() => Kind::Passing,
+            Error::Protocol(_) => Kind::GiveUp,
+            Error::Refused(problem) => match problem.status {
+                408 | 429 | 503 => Kind::Passing,
+                // A proxy refuses what it does not understand, an upgrade first of all. But what the server itself says to a
+                // plain GET, it would say to the others too.
+                400..=499 if problem.is_document && self.feed() != Feed::WebSocket => Kind::Final,
+                _ => Kind::GiveUp,
+            },
+            _ => Kind::Final,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing can be said about the feed.
+    Unreachable,
+    /// It may work the next time.
+    Passing,
+    /// The feed does not get through here.
+    GiveUp,
+    /// Nothing gets better by coming back.
+    Final,
+}
+
+/// A refusal that stays one.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Refused(problem) if matches!(problem.status, 300..=499) && !matches!(problem.status, 408 | 429))
+}
+
+fn asked_for(error: &Error) -> Duration {
+    match error {
+        Error::Refused(problem) => problem.retry_after.unwrap_or_default().min(MAX_HINT),
+        _ => Duration::ZERO,
+    }
+}
+
+/// A feed that was open for so long works: its next failure is the first again.
+const STEADY: Duration = Duration::from_secs(5);
+
+/// Failures in a row without a message after which a feed is given up. One alone may be a restart of the server.
+const STUCK: u32 = 3;
+
+/// The number of failures that a restart counts as: the first wait is then drawn from 2 s instead of 250 ms.
+const RESTART: u32 = 4;
+
+/// The longest wait that a server can ask for.
+const MAX_HINT: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::Problem;
+
+    fn cut() -> Error {
+        Error::cut(io::ErrorKind::ConnectionReset.into())
+    }
+
+    fn refused(status: u16, is_document: bool) -> Error {
+        let problem = Problem {
+            status,
+            title: String::new(),
+            detail: String::new(),
+            retry_after: (status == 503).then_some(Duration::from_secs(7)),
+            earliest: None,
+            is_document,
+        };
+        Error::Refused(problem)
+    }
+
+    fn unreachable() -> Error {
+        Error::Connect {
+            address: String::new(),
+            source: io::Error::from(io::ErrorKind::ConnectionRefused).into(),
+        }
+    }
+
+    /// Fails once; the wait, or `None` at the end.
+    fn fail(recovery: &mut Recovery, error: &Error) -> Option<Duration> {
+        recovery.begins(Instant::now());
+        match recovery.fails(error, Instant::now()) {
+            Verdict::Wait(wait) => Some(wait),
+            Verdict::End(_) => None,
+        }
+    }
+
+    fn new(options: Options) -> Recovery {
+        Recovery::new(options, Instant::now())
+    }
+
+    #[test]
+    fn a_refused_upgrade_falls_back_at_once() {
+        let mut recovery = new(Options::new());
+        assert_eq!(fail(&mut recovery, &refused(426, true)), Some(Duration::ZERO));
+        assert_eq!(recovery.feed(), Feed::Sse);
+        assert_eq!(fail(&mut recovery, &Error::Timeout(Awaited::FirstBytes)), Some(Duration::ZERO));
+        assert_eq!(recovery.feed(), Feed::Stream);
+        assert_eq!(fail(&mut recovery, &refused(502, false)), Some(Duration::ZERO));
+        assert_eq!(recovery.feed(), Feed::LongPoll);
+        assert_eq!(fail(&mut recovery, &refused(404, false)), Some(Duration::ZERO));
+        assert_eq!(recovery.feed(), Feed::Poll);
+        assert!(fail(&mut recovery, &refused(404, false)).is_some(), "502 may pass, so it begins anew");
+        assert_eq!(recovery.feed(), Feed::WebSocket);
+    }
+
+    #[test]
+    fn refusals_end_when_nothing_is_left_to_try() {
+        let mut recovery = new(Options::new().feeds([Feed::WebSocket, Feed::Poll]));
+        assert!(fail(&mut recovery, &refused(404, false)).is_some());
+        assert!(fail(&mut recovery, &refused(404, false)).is_none());
+        let mut recovery = new(Options::new());
+        assert!(fail(&mut recovery, &refused(401, true)).is_some(), "to the upgrade, it could be a proxy's");
+        assert!(fail(&mut recovery, &refused(401, true)).is_none(), "the server's word");
+        assert!(fail(&mut new(Options::new()), &Error::TooLarge { limit: 1 }).is_none());
+    }
+
+    #[test]
+    fn a_server_that_is_away_says_nothing_about_the_feed() {
+        let mut recovery = new(Options::new());
+        for _ in 0..10 {
+            assert!(fail(&mut recovery, &unreachable()).unwrap() <= Duration::from_secs(30));
+            assert_eq!(recovery.feed(), Feed::WebSocket);
+        }
+    }
+
+    #[test]
+    fn a_feed_that_breaks_again_and_again_is_given_up() {
+        let mut recovery = new(Options::new());
+        for _ in 0..STUCK {
+            assert_eq!(recovery.feed(), Feed::WebSocket);
+            recovery.begins(Instant::now());
+            recovery.opens(Instant::now());
+            assert!(matches!(recovery.fails(&cut(), Instant::now()), Verdict::Wait(_)));
+        }
+        assert_eq!(recovery.feed(), Feed::Sse);
+        for _ in 0..10 {
+            recovery.begins(Instant::now());
+            recovery.opens(Instant::now());
+            recovery.progresses();
+            assert!(matches!(recovery.fails(&cut(), Instant::now()), Verdict::Wait(_)));
+            assert_eq!(recovery.feed(), Feed::Sse, "messages get through");
+        }
+    }
+
+    #[test]
+    fn the_server_says_when_to_come_back() {
+        let mut recovery = new(Options::new());
+        assert!(fail(&mut recovery, &refused(503, true)).unwrap() >= Duration::from_secs(7));
+        assert_eq!(recovery.feed(), Feed::WebSocket);
+        recovery.begins(Instant::now());
+        recovery.opens(Instant::now());
+        recovery.hints(Duration::from_secs(3));
+        assert!(fail(&mut recovery, &Error::Ended).unwrap() >= Duration::from_secs(3));
+    }
+
+    #[test]
+    fn the_best_feed_is_tried_again_after_a_while() {
+        let mut recovery = new(Options::new().prefer_again(Duration::from_secs(300)));
+        let start = Instant::now();
+        fail(&mut recovery, &refused(426, true));
+        recovery.begins(start);
+        recovery.opens(start);
+        assert!(!recovery.may_prefer(start + Duration::from_secs(299)));
+        assert!(recovery.may_prefer(start + Duration::from_secs(301)));
+        recovery.fails(&cut(), start + Duration::from_secs(301));
+        assert_eq!(recovery.feed(), Feed::WebSocket);
+    }
+
+    #[test]
+    fn attempts_can_be_limited() {
+        let mut recovery = new(Options::new().retry_limit(2));
+        assert!(fail(&mut recovery, &unreachable()).is_some());
+        assert!(fail(&mut recovery, &unreachable()).is_some());
+        assert!(fail(&mut recovery, &unreachable()).is_none());
+        let mut recovery = new(Options::new().retry_limit(0));
+        assert!(fail(&mut recovery, &cut()).is_none());
+    }
+}

@@ -1,0 +1,193 @@
+//! Where the server is and which channels are meant.
+
+use std::str::FromStr;
+
+/// A channel's URL, taken apart as far as a client needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    pub(crate) address: Address,
+    /// The value of the `Host` field.
+    pub(crate) host: String,
+    path: String,
+    query: String,
+}
+
+/// What to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp {
+        /// Without the brackets of an IPv6 literal.
+        host: String,
+        port: u16,
+    },
+    Unix(std::path::PathBuf),
+}
+
+/// A URL that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// No scheme, or another one.
+    #[error("a URL starts with http://, ws:// or http+unix://")]
+    Scheme,
+    /// `https://` or `wss://`.
+    #[error("TLS is not supported: let a proxy on this machine speak it, and use its http:// address")]
+    Tls,
+    /// No host, or one with bytes that no host has.
+    #[error("the URL has no valid host")]
+    Host,
+    /// A name or a password before the host.
+    #[error(
+        "a URL with a user name is refused: credentials go into a header field, where they are not logged"
+    )]
+    UserInfo,
+    /// Not a port number from 1 to 65535.
+    #[error("the URL has no valid port")]
+    Port,
+    /// The path is not `/…/NAME`.
+    #[error(
+        "the URL does not name a channel: it ends like http://host:8080/c/NAME, or /c/NAME,NAME for several"
+    )]
+    Channel,
+    /// A byte that stands in no URL, such as a space. It has to be percent-encoded.
+    #[error("the URL has a byte that has to be percent-encoded")]
+    Byte,
+    /// The query has a parameter that the client sets itself.
+    #[error("the URL sets since, feed, limit, wait or event: these are options of the call")]
+    Parameter,
+}
+
+impl Url {
+    /// The request target with more parameters. The values must be free of `&` and of bytes that a target cannot hold.
+    pub(crate) fn target(&self, parameters: &[(&str, &str)]) -> String {
+        let mut target = self.path.clone();
+        let mut separator = '?';
+        if !self.query.is_empty() {
+            target.push(separator);
+            target.push_str(&self.query);
+            separator = '&';
+        }
+        for (name, value) in parameters {
+            target.push(separator);
+            target.push_str(name);
+            target.push('=');
+            target.push_str(value);
+            separator = '&';
+        }
+        target
+    }
+
+    /// Whether more than one channel is named, so that each message says which it is from.
+    pub(crate) fn is_several(&self) -> bool {
+        self.path.rsplit('/').next().is_some_and(|names| names.contains(','))
+    }
+}
+
+impl FromStr for Url {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+            return Err(UrlError::Byte);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let (address, host) = match scheme.to_ascii_lowercase().as_str() {
+            "http" | "ws" => tcp(authority)?,
+            "http+unix" => unix(authority)?,
+            "https" | "wss" => return Err(UrlError::Tls),
+            _ => return Err(UrlError::Scheme),
+        };
+        if path.len() < 2 || path.ends_with('/') {
+            return Err(UrlError::Channel);
+        }
+        let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        if names.into_iter().any(|name| OURS.contains(&name)) {
+            return Err(UrlError::Parameter);
+        }
+        Ok(Self { address, host, path: path.to_owned(), query: query.to_owned() })
+    }
+}
+
+/// The parameters that are options of the call. The server refuses a parameter that comes twice.
+const OURS: [&str; 5] = ["since", "feed", "limit", "wait", "event"];
+
+/// `host[:port]`, and the value of `Host`.
+fn tcp(authority: &str) -> Result<(Address, String), UrlError> {
+    if authority.contains('@') {
+        return Err(UrlError::UserInfo);
+    }
+    let split = match authority.strip_prefix('[') {
+        Some(literal) => literal.find(']').ok_or(UrlError::Host)? + 2,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(split);
+    let port = match port.strip_prefix(':') {
+        Some(digits) => tidewire_grammar::dec_u64(digits.as_bytes())
+            .ok()
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|&port| port > 0)
+            .ok_or(UrlError::Port)?,
+        None if port.is_empty() => 80,
+        None => return Err(UrlError::Port),
+    };
+    let name = host.trim_matches(['[', ']']);
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:%".contains(&b);
+    if name.is_empty() || !name.bytes().all(allowed) {
+        return Err(UrlError::Host);
+    }
+    Ok((Address::Tcp { host: name.to_owned(), port }, authority.to_owned()))
+}
+
+/// A socket's path, percent-encoded, in the place of the host.
+fn unix(authority: &str) -> Result<(Address, String), UrlError> {
+    let path: Vec<u8> = percent_encoding::percent_decode_str(authority).collect();
+    let path = String::from_utf8(path).ok().filter(|path| !path.is_empty()).ok_or(UrlError::Host)?;
+    Ok((Address::Unix(path.into()), "localhost".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let url: Url = "http://example.org:8080/c/demo?token=x".parse().unwrap();
+        assert_eq!(url.address, Address::Tcp { host: "example.org".into(), port: 8080 });
+        assert_eq!(url.host, "example.org:8080");
+        assert_eq!(url.target(&[("since", "now")]), "/c/demo?token=x&since=now");
+        assert!(!url.is_several());
+        let url: Url = "WS://[::1]/c/a,b".parse().unwrap();
+        assert_eq!(url.address, Address::Tcp { host: "::1".into(), port: 80 });
+        assert_eq!(url.target(&[("since", "now"), ("wait", "5")]), "/c/a,b?since=now&wait=5");
+        assert!(url.is_several());
+        let url: Url = "http+unix://%2Frun%2Ftidewire.sock/c/demo".parse().unwrap();
+        assert_eq!(url.address, Address::Unix("/run/tidewire.sock".into()));
+    }
+
+    #[test]
+    fn each_mistake_has_its_sentence() {
+        for (text, error) in [
+            ("demo", UrlError::Scheme),
+            ("ftp://h/c/demo", UrlError::Scheme),
+            ("https://h/c/demo", UrlError::Tls),
+            ("wss://h/c/demo", UrlError::Tls),
+            ("http:///c/demo", UrlError::Host),
+            ("http://[::1/c/demo", UrlError::Host),
+            ("http://[::1]x/c/demo", UrlError::Port),
+            ("http://me:secret@h/c/demo", UrlError::UserInfo),
+            ("http://h:/c/demo", UrlError::Port),
+            ("http://h:+80/c/demo", UrlError::Port),
+            ("http://h:65536/c/demo", UrlError::Port),
+            ("http://h", UrlError::Channel),
+            ("http://h/c/", UrlError::Channel),
+            ("http://h/c/a b", UrlError::Byte),
+            ("http://h/c/a#b", UrlError::Byte),
+            ("http://h/c/a\r\nX: y", UrlError::Byte),
+            ("http://h/c/demo?since=now", UrlError::Parameter),
+        ] {
+            assert_eq!(text.parse::<Url>(), Err(error), "{text}");
+        }
+    }
+}
