@@ -37,7 +37,8 @@ pub enum Step {
         /// How many.
         missed: u64,
     },
-    /// It is of another log than the cursor, and no reset was told: the feed is broken. The cursor stays.
+    /// It is of another log than the cursor: drop it. It is the rest of a feed that has not heard of the reset yet, or its feed tells no
+    /// resets and is broken. The cursor stays.
     OtherEpoch,
 }
 
@@ -79,8 +80,65 @@ impl Follower {
         news
     }
 
-    /// A reset was told: the log is another one, and what follows starts after `to`.
-    pub fn reset(&mut self, to: Cursor) {
-        self.cursor = to;
+    /// A reset was told: what follows starts after `to`. `from` is where the feed that told it was: the cursor that it was opened
+    /// at, or the last one that it delivered. Says whether it is news.
+    ///
+    /// Two feeds tell the same reset one after the other, and one that lags may tell of a log that was left long ago. So it counts
+    /// only from a feed that was in the reader's own log, and within one log only if the reader has not moved on since.
+    pub fn reset(&mut self, from: Cursor, to: Cursor) -> bool {
+        let together = from.epoch() == self.cursor.epoch();
+        if together && (to.epoch() != self.cursor.epoch() || from == self.cursor) {
+            self.cursor = to;
+            return true;
+        }
+        self.gap(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::Epoch;
+
+    fn at(epoch: u64, seq: u64) -> Cursor {
+        Cursor::new(Epoch::new(epoch), seq)
+    }
+
+    #[test]
+    fn the_first_feed_that_tells_a_reset_moves_the_reader_and_the_second_does_not() {
+        let mut follower = Follower::new(at(1, 9));
+        assert!(follower.reset(at(1, 9), at(2, 0)));
+        assert_eq!(follower.message(at(2, 1)), Step::Next);
+        // The other feed was a message behind in the old log, and tells the same.
+        assert_eq!(follower.message(at(1, 9)), Step::OtherEpoch);
+        assert!(!follower.reset(at(1, 9), at(2, 0)));
+        assert_eq!(follower.message(at(2, 1)), Step::Duplicate);
+        assert_eq!(follower.message(at(2, 2)), Step::Next);
+    }
+
+    #[test]
+    fn a_reset_to_a_log_that_was_left_is_no_news() {
+        let mut follower = Follower::new(at(3, 5));
+        assert!(!follower.reset(at(1, 9), at(2, 0)));
+        assert_eq!(follower.cursor(), at(3, 5));
+    }
+
+    #[test]
+    fn a_log_that_lost_its_end_takes_the_reader_back() {
+        let mut follower = Follower::new(at(1, 9));
+        assert!(follower.reset(at(1, 9), at(1, 4)));
+        assert_eq!(follower.message(at(1, 5)), Step::Next);
+        // Told once more, by a feed that was opened at the same cursor.
+        assert!(!follower.reset(at(1, 9), at(1, 4)));
+        assert_eq!(follower.cursor(), at(1, 5));
+    }
+
+    #[test]
+    fn a_gap_that_the_other_feed_has_bridged_is_no_news() {
+        let mut follower = Follower::new(at(1, 9));
+        assert!(!follower.gap(at(1, 9)));
+        assert!(!follower.gap(at(2, 20)));
+        assert!(follower.gap(at(1, 10)));
+        assert_eq!(follower.message(at(1, 11)), Step::Next);
     }
 }
