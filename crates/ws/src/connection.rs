@@ -1,10 +1,13 @@
 //! Messages out of bytes, and the replies that the protocol owes.
 
 use crate::decode::{FrameDecoder, Step};
-use crate::frame::{Header, Opcode};
+#[cfg(feature = "deflate")]
+use crate::deflate::{self, Deflate, InflateError};
+use crate::frame::{self, Header, Opcode};
 use crate::message::Message;
 use crate::state::{Happening, State};
 use crate::{Error, ErrorKind, Limits, close, utf8};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Which end of the connection this is.
@@ -53,7 +56,9 @@ pub struct Connection {
     frames: FrameDecoder,
     message: Message,
     /// The latest ping's payload, until its pong is taken.
-    pub(crate) pong: Option<Vec<u8>>,
+    pub(crate) pong: Option<Box<Pong>>,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<Deflate>,
     /// The fragmented message that is being sent.
     pub(crate) sending: Option<Kind>,
     /// The peer's close code.
@@ -103,6 +108,8 @@ impl Connection {
             frames: FrameDecoder::new(role, limits),
             message: Message::new(),
             pong: None,
+            #[cfg(feature = "deflate")]
+            deflate: None,
             sending: None,
             echo: None,
             state: State::Open,
@@ -118,6 +125,15 @@ impl Connection {
     #[must_use]
     pub const fn in_pieces(mut self) -> Self {
         self.in_pieces = true;
+        self
+    }
+
+    /// Compresses and inflates as the handshake agreed on. `config` says how hard to compress, and from which length on.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, params: deflate::Params, config: &deflate::Config) -> Self {
+        self.deflate = Some(Deflate::new(params, config));
+        self.frames.allow_rsv1();
         self
     }
 
@@ -181,6 +197,11 @@ impl Connection {
                     Kind::Binary => Event::Binary(self.message.binary()),
                     Kind::Text => Event::Text(self.message.text()),
                 }
+            }
+            #[cfg(feature = "deflate")]
+            Found::InflatedPiece { last } => {
+                self.delivered = true;
+                Event::Piece { kind: self.message.kind, data: self.message.bytes(), last }
             }
             Found::Piece { len, last } => {
                 Event::Piece { kind: self.message.kind, data: &input[end - len..end], last }
@@ -287,12 +308,23 @@ impl Connection {
         }
         self.message.fin = header.fin;
         self.control = None;
+        #[cfg(feature = "deflate")]
+        if header.rsv1
+            && let Some(deflate) = &mut self.deflate
+        {
+            let start = self.frames.offset() - header.encoded_len() as u64;
+            deflate.begin(self.frames.role(), start, self.frames.limits().max_message);
+        }
         if header.len > 0 {
             return Ok(None);
         }
         if !header.fin && !self.message.count_empty(self.frames.limits()) {
             // At the length, which is the second byte.
             return Err(self.fail(ErrorKind::TooManyEmptyFragments, header.encoded_len() - 1));
+        }
+        #[cfg(feature = "deflate")]
+        if self.frames.is_compressed() {
+            return self.on_compressed(&[], true);
         }
         self.on_piece(0, true)
     }
@@ -301,6 +333,10 @@ impl Connection {
     fn on_payload(&mut self, piece: &[u8], last: bool) -> Result<Option<Found>, Error> {
         if let Some(opcode) = self.control {
             return Ok(Some(Found::Control { opcode, len: piece.len() }));
+        }
+        #[cfg(feature = "deflate")]
+        if self.frames.is_compressed() {
+            return self.on_compressed(piece, last);
         }
         let ends = last && self.message.fin;
         let checked = match (self.in_pieces, ends && !self.message.gathering) {
@@ -329,15 +365,44 @@ impl Connection {
         })
     }
 
+    /// A piece of a compressed message. What it inflates to gathers in the buffer.
+    #[cfg(feature = "deflate")]
+    fn on_compressed(&mut self, piece: &[u8], last: bool) -> Result<Option<Found>, Error> {
+        let Some(deflate) = &mut self.deflate else { return Ok(None) };
+        let ends = last && self.message.fin;
+        let message = &mut self.message;
+        message.gathering = true;
+        let mut gather = |piece: &[u8]| message.gather(piece).is_ok();
+        let mut inflated = deflate.inflate(piece, &mut gather);
+        if inflated.is_ok() && ends {
+            inflated = deflate.end(self.frames.role(), &mut gather);
+        }
+        let kind = match inflated {
+            Ok(()) if !ends || self.message.ends_whole() => {
+                return Ok(match (self.in_pieces, ends) {
+                    (true, _) if ends || !self.message.bytes().is_empty() => {
+                        Some(Found::InflatedPiece { last: ends })
+                    }
+                    (false, true) => Some(Found::Gathered),
+                    _ => None,
+                });
+            }
+            Ok(()) | Err(InflateError::Refused) => ErrorKind::InvalidUtf8,
+            Err(InflateError::TooLong) => ErrorKind::MessageTooLong,
+            Err(InflateError::Invalid) => ErrorKind::InvalidDeflate,
+        };
+        // Where in the compressed bytes it went wrong depends on how far the inflater looked ahead.
+        let error = self.frames.fail(kind, deflate.start());
+        Err(self.failed(error))
+    }
+
     fn on_control<'a>(&mut self, opcode: Opcode, payload: &'a [u8]) -> Result<Event<'a>, Error> {
         self.control = None;
         match opcode {
             Opcode::Ping => {
                 // After our close nothing may follow it; the peer's ping needs no answer then.
                 if self.is_open() {
-                    let pong = self.pong.get_or_insert_default();
-                    pong.clear();
-                    pong.extend_from_slice(payload);
+                    self.pong.get_or_insert_with(|| Box::new(Pong::EMPTY)).set(payload);
                 }
                 Ok(Event::Ping(payload))
             }
@@ -377,16 +442,53 @@ impl Connection {
     fn failed(&mut self, error: Error) -> Error {
         self.state = self.state.on(Happening::Error);
         self.message.free();
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &mut self.deflate {
+            deflate.free();
+        }
         error
     }
 }
 
 /// What the bytes up to here complete. Lengths are of the last bytes consumed.
 enum Found {
-    Whole { len: usize },
+    Whole {
+        len: usize,
+    },
     Gathered,
-    Piece { len: usize, last: bool },
-    Control { opcode: Opcode, len: usize },
+    #[cfg(feature = "deflate")]
+    InflatedPiece {
+        last: bool,
+    },
+    Piece {
+        len: usize,
+        last: bool,
+    },
+    Control {
+        opcode: Opcode,
+        len: usize,
+    },
+}
+
+/// A ping's payload. Behind a pointer, since most connections owe no pong.
+#[derive(Debug)]
+pub(crate) struct Pong {
+    len: u8,
+    bytes: [u8; frame::MAX_CONTROL as usize],
+}
+
+impl Pong {
+    const EMPTY: Self = Self { len: 0, bytes: [0; frame::MAX_CONTROL as usize] };
+
+    fn set(&mut self, payload: &[u8]) {
+        // The decoder lets no control frame through that is longer.
+        self.len = payload.len() as u8;
+        self.bytes[..payload.len()].copy_from_slice(payload);
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
 }
 
 impl Kind {

@@ -34,6 +34,8 @@ pub struct FrameDecoder {
     rsv1: bool,
     /// Between the first and the last frame of a message.
     in_message: bool,
+    /// The present message began with RSV1.
+    compressed: bool,
     masked: bool,
     control: bool,
 }
@@ -65,6 +67,7 @@ impl FrameDecoder {
             role,
             rsv1: false,
             in_message: false,
+            compressed: false,
             masked: false,
             control: false,
         }
@@ -137,6 +140,12 @@ impl FrameDecoder {
         self.offset
     }
 
+    /// Whether the present message is a compressed one.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
     pub(crate) const fn is_between_messages(&self) -> bool {
         self.rest == 0 && !self.in_message
     }
@@ -163,6 +172,7 @@ impl FrameDecoder {
             rsv1: self.rsv1,
             in_message: Some(self.in_message),
             max_frame: self.limits.max_frame,
+            compressed: self.in_message && self.compressed,
             max_rest: self.limits.max_message.saturating_sub(self.sum),
         }
     }
@@ -176,6 +186,7 @@ impl FrameDecoder {
         if !self.control {
             // The rules bound the sum, so it cannot overflow.
             self.sum = if header.fin { 0 } else { self.sum + header.len };
+            self.compressed = if self.in_message { self.compressed } else { header.rsv1 };
             self.in_message = !header.fin;
         }
     }

@@ -117,14 +117,35 @@ impl Connection {
         mask: [u8; 4],
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        if !self.is_open() {
-            return Err(EncodeError::Closing);
+        self.may_send_message()?;
+        let key = self.key(mask);
+        #[cfg(feature = "deflate")]
+        {
+            let role = self.role();
+            if let Some(deflate) = &mut self.deflate {
+                let sent = crate::deflate::with_scratch(|compressed| {
+                    let shorter = deflate.compress(role, payload, compressed);
+                    if shorter {
+                        put_frame(kind.opcode(), true, true, key, compressed, out);
+                    }
+                    shorter
+                });
+                if sent {
+                    return Ok(());
+                }
+            }
         }
-        if self.sending.is_some() {
-            return Err(EncodeError::MessageUnfinished);
-        }
-        put(kind.opcode(), true, self.key(mask), payload, out);
+        put(kind.opcode(), true, key, payload, out);
         Ok(())
+    }
+
+    /// Whether a whole message may be sent now.
+    pub(crate) const fn may_send_message(&self) -> Result<(), EncodeError> {
+        match (self.is_open(), self.sending) {
+            (false, _) => Err(EncodeError::Closing),
+            (true, Some(_)) => Err(EncodeError::MessageUnfinished),
+            (true, None) => Ok(()),
+        }
     }
 
     fn send_fragment(
@@ -185,7 +206,7 @@ impl Connection {
     /// Appends the replies that are owed: the pong for the latest ping, then the close.
     pub(crate) fn put_replies(&mut self, mut keys: impl FnMut() -> Option<[u8; 4]>, out: &mut Vec<u8>) {
         if let Some(pong) = self.pong.take() {
-            put(Opcode::Pong, true, keys(), &pong, out);
+            put(Opcode::Pong, true, keys(), pong.payload(), out);
         }
         if self.state.owes_close() {
             let (code, reason) = match self.error() {
@@ -227,10 +248,23 @@ pub fn encode_close(
     Ok(())
 }
 
-/// Appends one frame: header, and the payload, masked where it lands.
+/// Appends one frame that is not compressed.
 #[inline]
 pub(crate) fn put(opcode: Opcode, fin: bool, key: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
-    let header = Header { fin, rsv1: false, opcode, mask: key, len: payload.len() as u64 };
+    put_frame(opcode, fin, false, key, payload, out);
+}
+
+/// Appends one frame: header, and the payload, masked where it lands.
+#[inline]
+pub(crate) fn put_frame(
+    opcode: Opcode,
+    fin: bool,
+    rsv1: bool,
+    key: Option<[u8; 4]>,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let header = Header { fin, rsv1, opcode, mask: key, len: payload.len() as u64 };
     out.reserve(header.encoded_len() + payload.len());
     let written = header.encode_to(out);
     debug_assert_eq!(written, Ok(()), "callers bound control frames, and no slice is 2^63 bytes long");

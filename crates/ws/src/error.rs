@@ -46,7 +46,7 @@ pub enum ErrorKind {
     CloseLength,
     /// A close code that must not appear on the wire (§7.4).
     CloseCode,
-    /// A compressed payload that is no DEFLATE data (RFC 7692 §7.2.2).
+    /// A compressed payload that is no DEFLATE data (RFC 1951).
     InvalidDeflate,
 
     // Over a limit of ours.
@@ -76,8 +76,8 @@ impl Error {
 
     /// The position of the first byte that cannot be accepted, counted from the first byte after the handshake.
     ///
-    /// The same however the input was cut. For [`ErrorKind::InvalidDeflate`], and for a compressed message that inflates
-    /// beyond [`Limits::max_message`](crate::Limits::max_message), it is the first byte of the message.
+    /// The same however the input was cut. Where the fault lies in what a compressed message inflates to, it is the first byte
+    /// of that message.
     pub const fn offset(&self) -> u64 {
         self.offset
     }
@@ -144,6 +144,8 @@ pub enum EncodeError {
     CloseCode,
     /// A whole message, or a fragment of the other kind, while a fragmented message is being sent.
     MessageUnfinished,
+    /// A client has to mask each frame with a key of its own, so it cannot send a shared one.
+    MustMask,
     /// The header's length does not fit 63 bits.
     TooLong,
     /// The slice given to write into is too short.
@@ -157,6 +159,7 @@ impl fmt::Display for EncodeError {
             Self::ControlTooLong => "a control frame may carry 125 bytes at most",
             Self::CloseCode => "this close code must not be sent",
             Self::MessageUnfinished => "a fragmented message is being sent",
+            Self::MustMask => "a client cannot send a prepared message",
             Self::TooLong => "the length does not fit 63 bits",
             Self::BufferTooSmall => "the buffer is too short",
         })

@@ -170,11 +170,19 @@ pub(crate) struct Rules {
     pub(crate) max_frame: u64,
     /// How many bytes the message may still grow by.
     pub(crate) max_rest: u64,
+    /// The frame continues a compressed message.
+    pub(crate) compressed: bool,
 }
 
 impl Rules {
-    const NONE: Self =
-        Self { masked: None, rsv1: true, in_message: None, max_frame: u64::MAX, max_rest: u64::MAX };
+    const NONE: Self = Self {
+        masked: None,
+        rsv1: true,
+        in_message: None,
+        compressed: false,
+        max_frame: u64::MAX,
+        max_rest: u64::MAX,
+    };
 }
 
 /// Every rule is judged at the byte that breaks it, as soon as that byte is there, and never by a byte behind it. So the verdict
@@ -242,10 +250,14 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
         return err(ErrorKind::CloseLength, 1);
     }
     if !opcode.is_control() {
-        if len > rules.max_frame {
+        // Data that does not compress grows by five bytes a block, at most one in 16 KiB: the limits are meant for the plain message.
+        let grown = |limit: u64| {
+            if rsv1 || rules.compressed { limit.saturating_add(limit / 1024 + 64) } else { limit }
+        };
+        if len > grown(rules.max_frame) {
             return err(ErrorKind::FrameTooLong, n as u64 - 1);
         }
-        if len > rules.max_rest {
+        if len > grown(rules.max_rest) {
             return err(ErrorKind::MessageTooLong, n as u64 - 1);
         }
     }

@@ -9,6 +9,8 @@ extern crate std;
 pub mod close;
 mod connection;
 mod decode;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 mod encode;
 mod error;
 pub mod frame;
@@ -16,6 +18,7 @@ pub mod handshake;
 mod limits;
 pub mod mask;
 mod message;
+mod prepared;
 mod state;
 mod utf8;
 
@@ -24,3 +27,4 @@ pub use decode::{FrameDecoder, FrameEvent};
 pub use encode::{encode_close, encode_message};
 pub use error::{EncodeError, Error, ErrorKind};
 pub use limits::Limits;
+pub use prepared::PreparedMessage;

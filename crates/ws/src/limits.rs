@@ -9,7 +9,8 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest payload of one data frame, as it stands on the wire. It is checked as soon as the length has been read.
+    /// The longest payload of one data frame. It is checked as soon as the length has been read. A frame of a compressed message may
+    /// be longer by a thousandth, which is what data that does not compress grows by.
     ///
     /// Default 1 MiB, equal to `max_message`: a lower one refuses peers that do not fragment, which is most of them.
     pub max_frame: u64,

@@ -95,6 +95,15 @@ impl Message {
         if let Gathered::Binary(bytes) = &self.gathered { bytes } else { &[] }
     }
 
+    /// What has gathered, of either kind.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self.kind {
+            Kind::Text => self.text().as_bytes(),
+            Kind::Binary => self.binary(),
+        }
+    }
+
     /// Forgets a message that was handed out, but keeps the buffer for the next one of the same read.
     pub(crate) fn clear(&mut self) {
         self.gathering = false;

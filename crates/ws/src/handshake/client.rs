@@ -1,6 +1,8 @@
 //! The client's side: what to ask for, and is this answer right?
 
 use super::{accept_key, has_token, is_field, is_subprotocol, key::encode_key};
+#[cfg(feature = "deflate")]
+use crate::deflate;
 use alloc::string::String;
 use core::fmt;
 use tidewire_grammar::eq_ignore_case;
@@ -25,12 +27,16 @@ pub struct Request<'a> {
     key: [u8; 24],
     subprotocols: &'a [&'a str],
     subprotocol_list: String,
+    #[cfg(feature = "deflate")]
+    deflate: Option<(deflate::Config, String)>,
 }
 
 /// What was agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed<'a> {
     subprotocol: Option<&'a str>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<deflate::Params>,
 }
 
 /// Why an answer does not open a WebSocket connection. The TCP connection has to be closed.
@@ -65,7 +71,21 @@ impl<'a> Request<'a> {
             }
             subprotocol_list.push_str(name);
         }
-        Self { key: encode_key(nonce), subprotocols, subprotocol_list }
+        Self {
+            key: encode_key(nonce),
+            subprotocols,
+            subprotocol_list,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
+    }
+
+    /// Offers permessage-deflate as well.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, config: deflate::Config) -> Self {
+        self.deflate = Some((config, deflate::offer(&config)));
+        self
     }
 
     /// The value of `Sec-WebSocket-Key`.
@@ -77,12 +97,17 @@ impl<'a> Request<'a> {
     /// The fields to send in a GET request of HTTP/1.1, beside `Host` and the caller's own.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let list = self.subprotocol_list.as_str();
+        #[cfg(feature = "deflate")]
+        let extensions = self.deflate.as_ref().map(|(_, text)| text.as_str());
+        #[cfg(not(feature = "deflate"))]
+        let extensions = None;
         [
             Some(("Upgrade", "websocket")),
             Some(("Connection", "Upgrade")),
             Some(("Sec-WebSocket-Key", self.key())),
             Some(("Sec-WebSocket-Version", "13")),
             (!list.is_empty()).then_some(("Sec-WebSocket-Protocol", list)),
+            extensions.map(|text| ("Sec-WebSocket-Extensions", text)),
         ]
         .into_iter()
         .flatten()
@@ -101,7 +126,8 @@ impl<'a> Request<'a> {
             return Err(VerifyError::Status(status));
         }
         let (mut upgrade, mut connection, mut accepts, mut good) = (false, false, 0, false);
-        let (mut chosen, mut subprotocol, mut extension) = (0, None, false);
+        let (mut chosen, mut subprotocol) = (0, None);
+        let (mut extensions, mut extension) = (0, &[][..]);
         let expected = accept_key(&self.key);
         for (name, value) in fields {
             if is_field(name, "upgrade") {
@@ -115,7 +141,8 @@ impl<'a> Request<'a> {
                 chosen += 1;
                 subprotocol = self.subprotocols.iter().find(|name| name.as_bytes() == value).copied();
             } else if is_field(name, "sec-websocket-extensions") {
-                extension = true;
+                extensions += 1;
+                extension = value;
             }
         }
         let verdict = |good: bool, error| if good { Ok(()) } else { Err(error) };
@@ -123,8 +150,21 @@ impl<'a> Request<'a> {
         verdict(connection, VerifyError::Connection)?;
         verdict(accepts == 1 && good, VerifyError::Accept)?;
         verdict(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;
-        verdict(!extension, VerifyError::Extension)?;
-        Ok(Agreed { subprotocol })
+        #[cfg(feature = "deflate")]
+        {
+            let deflate = match &self.deflate {
+                Some((config, _)) if extensions == 1 => deflate::agree(extension, config),
+                _ => None,
+            };
+            verdict(extensions == 0 || deflate.is_some(), VerifyError::Extension)?;
+            Ok(Agreed { subprotocol, deflate })
+        }
+        #[cfg(not(feature = "deflate"))]
+        {
+            let _ = extension;
+            verdict(extensions == 0, VerifyError::Extension)?;
+            Ok(Agreed { subprotocol })
+        }
     }
 }
 
@@ -132,6 +172,12 @@ impl<'a> Agreed<'a> {
     /// The subprotocol that the server chose.
     pub const fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
+    }
+
+    /// How the messages of the connection may be compressed: for [`Connection::with_deflate`](crate::Connection::with_deflate).
+    #[cfg(feature = "deflate")]
+    pub const fn deflate(&self) -> Option<deflate::Params> {
+        self.deflate
     }
 }
 

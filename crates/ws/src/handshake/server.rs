@@ -1,6 +1,10 @@
 //! The server's side: is this request a WebSocket handshake, and what is the answer?
 
 use super::{Origins, accept_key, has_token, is_field, is_subprotocol, key::is_key};
+#[cfg(feature = "deflate")]
+use crate::deflate;
+#[cfg(feature = "deflate")]
+use alloc::string::String;
 use core::fmt;
 use tidewire_grammar::list;
 
@@ -11,15 +15,20 @@ pub struct Options<'a> {
     pub subprotocols: &'a [&'a str],
     /// From which web pages browsers may connect. Only from the server's own, by default.
     pub origins: Origins<'a>,
+    /// How to use permessage-deflate with clients that offer it. Not at all, by default.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<deflate::Config>,
 }
 
 /// A handshake to answer with `101 Switching Protocols`.
 ///
 /// Whatever the client sent behind its request belongs to the connection; but read it as frames only once the 101 is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept<'a> {
     key: [u8; 28],
     subprotocol: Option<&'a str>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<(deflate::Params, String)>,
 }
 
 /// A request that is no good handshake. Answer with [`status`](Self::status), [`fields`](Self::fields) and, as the body,
@@ -67,7 +76,7 @@ pub fn accept<'h, 'o>(
     fields: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     options: &Options<'o>,
 ) -> Result<Accept<'o>, Refusal> {
-    let mut seen = Seen::default();
+    let mut seen = Seen::new();
     for (name, value) in fields {
         seen.field(name, value, options);
     }
@@ -87,7 +96,12 @@ pub fn accept<'h, 'o>(
         RefusalKind::Origin,
     )?;
     let subprotocol = seen.subprotocol.and_then(|rank| options.subprotocols.get(rank)).copied();
-    Ok(Accept { key: accept_key(key), subprotocol })
+    Ok(Accept {
+        key: accept_key(key),
+        subprotocol,
+        #[cfg(feature = "deflate")]
+        deflate: seen.deflate,
+    })
 }
 
 impl<'a> Accept<'a> {
@@ -102,13 +116,24 @@ impl<'a> Accept<'a> {
         self.subprotocol
     }
 
+    /// How the messages of the connection may be compressed: for [`Connection::with_deflate`](crate::Connection::with_deflate).
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<deflate::Params> {
+        self.deflate.as_ref().map(|(params, _)| *params)
+    }
+
     /// The fields of the 101, `Upgrade` and `Connection` among them.
     pub fn response_fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        #[cfg(feature = "deflate")]
+        let extensions = self.deflate.as_ref().map(|(_, text)| text.as_str());
+        #[cfg(not(feature = "deflate"))]
+        let extensions = None;
         [
             Some(("Upgrade", "websocket")),
             Some(("Connection", "Upgrade")),
             Some(("Sec-WebSocket-Accept", self.accept_key())),
             self.subprotocol.map(|name| ("Sec-WebSocket-Protocol", name)),
+            extensions.map(|text| ("Sec-WebSocket-Extensions", text)),
         ]
         .into_iter()
         .flatten()
@@ -171,7 +196,6 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 /// What one pass over the fields finds: a fixed amount, however many fields there are.
-#[derive(Default)]
 struct Seen<'h> {
     host: Once<'h>,
     version: Once<'h>,
@@ -183,9 +207,32 @@ struct Seen<'h> {
     bad_subprotocol: bool,
     /// The index of the best subprotocol offered.
     subprotocol: Option<usize>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<(deflate::Params, String)>,
+    /// How many offers of extensions may still be looked at.
+    #[cfg(feature = "deflate")]
+    offers: usize,
 }
 
 impl<'h> Seen<'h> {
+    const fn new() -> Self {
+        Self {
+            host: Once::Never,
+            version: Once::Never,
+            key: Once::Never,
+            origin: Once::Never,
+            upgrade: false,
+            connection: false,
+            body: false,
+            bad_subprotocol: false,
+            subprotocol: None,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            #[cfg(feature = "deflate")]
+            offers: deflate::MAX_OFFERS,
+        }
+    }
+
     fn field(&mut self, name: &'h [u8], value: &'h [u8], options: &Options<'_>) {
         if is_field(name, "host") {
             self.host.see(value);
@@ -213,13 +260,19 @@ impl<'h> Seen<'h> {
                 };
             }
         }
+        #[cfg(feature = "deflate")]
+        if let Some(config) = &options.deflate
+            && self.deflate.is_none()
+            && is_field(name, "sec-websocket-extensions")
+        {
+            self.deflate = deflate::choose(value, config, &mut self.offers);
+        }
     }
 }
 
 /// A field that may stand once only.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 enum Once<'h> {
-    #[default]
     Never,
     Seen(&'h [u8]),
     Again,

@@ -1,0 +1,244 @@
+//! Compressing and inflating the payload of one message at a time (RFC 7692 §7.2).
+
+use super::negotiate::{Config, MAX_BITS, MIN_OWN_BITS, Params};
+use super::pool;
+use crate::Role;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
+
+/// The compression of one connection. 16 bytes while it holds no context.
+#[derive(Debug)]
+pub(crate) struct Deflate {
+    params: Params,
+    level: u8,
+    threshold: u16,
+    contexts: Option<Box<Contexts>>,
+}
+
+/// What lives between messages with context takeover, and else for the length of a message.
+#[derive(Default)]
+struct Contexts {
+    inflate: Option<Inflate>,
+    compress: Option<Compress>,
+}
+
+struct Inflate {
+    stream: Decompress,
+    /// Where the message began, counted as errors count.
+    start: u64,
+    /// How many bytes the message may still inflate to.
+    budget: u64,
+    /// A block was marked as the last one and nothing came behind it.
+    ended: bool,
+}
+
+/// Why a message cannot be inflated.
+pub(crate) enum InflateError {
+    /// It is no DEFLATE data.
+    Invalid,
+    /// It is longer than its budget.
+    TooLong,
+    /// The taker of the output refused it.
+    Refused,
+}
+
+impl Deflate {
+    pub(crate) fn new(params: Params, config: &Config) -> Self {
+        Self { params, level: config.level, threshold: config.threshold, contexts: None }
+    }
+
+    /// A compressed message begins at the byte `start` of the stream and may inflate to `budget` bytes.
+    pub(crate) fn begin(&mut self, role: Role, start: u64, budget: u64) {
+        let (takeover, bits) = self.params.of(peer(role));
+        let contexts = self.contexts.get_or_insert_default();
+        let stream = match contexts.inflate.take() {
+            Some(kept) => kept.stream,
+            // An inflater's window may be larger than what was agreed, never smaller.
+            None if takeover => Decompress::new_with_window_bits(false, bits.clamp(MIN_OWN_BITS, MAX_BITS)),
+            None => pool::take_inflater(),
+        };
+        contexts.inflate = Some(Inflate { stream, start, budget, ended: false });
+    }
+
+    /// Inflates a piece of the message; `sink` takes what comes out and says whether it is good.
+    pub(crate) fn inflate(
+        &mut self,
+        piece: &[u8],
+        sink: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), InflateError> {
+        match self.current() {
+            Some(inflate) => inflate.run(piece, sink),
+            None => Err(InflateError::Invalid),
+        }
+    }
+
+    /// Inflates what the sender left out at the end of a message, and gives the context back.
+    pub(crate) fn end(&mut self, role: Role, sink: impl FnMut(&[u8]) -> bool) -> Result<(), InflateError> {
+        if let Some(inflate) = self.current()
+            && !inflate.ended
+        {
+            inflate.run(&TAIL, sink)?;
+        }
+        if !self.params.of(peer(role)).0
+            && let Some(contexts) = &mut self.contexts
+        {
+            if let Some(inflate) = contexts.inflate.take() {
+                pool::put_inflater(inflate.stream);
+            }
+            if contexts.compress.is_none() {
+                self.contexts = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the present message began.
+    pub(crate) fn start(&self) -> u64 {
+        self.contexts.as_ref().and_then(|c| c.inflate.as_ref()).map_or(0, |inflate| inflate.start)
+    }
+
+    /// Gives everything back.
+    pub(crate) fn free(&mut self) {
+        self.contexts = None;
+    }
+
+    /// Appends the compressed payload to `out`. False if it is better sent as it is; nothing is appended then.
+    pub(crate) fn compress(&mut self, role: Role, payload: &[u8], out: &mut Vec<u8>) -> bool {
+        let (takeover, bits) = self.params.of(role);
+        // For an empty one there may be nothing to flush. A window of 256 bytes cannot be compressed for, and need not be.
+        if payload.len() < usize::from(self.threshold).max(1) || bits < MIN_OWN_BITS {
+            return false;
+        }
+        let before = out.len();
+        if takeover {
+            let contexts = self.contexts.get_or_insert_default();
+            let compressor = contexts.compress.get_or_insert_with(|| pool::new_compressor(self.level, bits));
+            // Once in this context it has to be sent, even if it grew: the peer's window must see what ours saw.
+            let good = compress(compressor, payload, out);
+            if !good {
+                out.truncate(before);
+                compressor.reset();
+            }
+            good
+        } else {
+            let mut compressor = pool::take_compressor(self.level, bits);
+            let good = compress(&mut compressor, payload, out) && out.len() - before < payload.len();
+            if !good {
+                out.truncate(before);
+            }
+            pool::put_compressor(self.level, bits, compressor);
+            good
+        }
+    }
+
+    /// Whether a message of `len` bytes that was compressed with the full window and no context may be sent here.
+    pub(crate) fn shares(&self, role: Role, len: usize) -> bool {
+        self.params.of(role).1 == MAX_BITS && len >= usize::from(self.threshold).max(1)
+    }
+
+    pub(crate) const fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// A message compressed elsewhere was sent: the peer's window has moved on without our context.
+    pub(crate) fn forget_own_context(&mut self) {
+        if let Some(compressor) = self.contexts.as_mut().and_then(|c| c.compress.as_mut()) {
+            compressor.reset();
+        }
+    }
+
+    fn current(&mut self) -> Option<&mut Inflate> {
+        self.contexts.as_mut()?.inflate.as_mut()
+    }
+}
+
+impl Inflate {
+    fn run(&mut self, mut input: &[u8], mut sink: impl FnMut(&[u8]) -> bool) -> Result<(), InflateError> {
+        let mut step = [0; STEP];
+        loop {
+            let (taken, made) = (self.stream.total_in(), self.stream.total_out());
+            let status = self.stream.decompress(input, &mut step, FlushDecompress::None);
+            let taken = (self.stream.total_in() - taken) as usize;
+            let made = (self.stream.total_out() - made) as usize;
+            // What came before an error is judged before the error, so that the verdict does not depend on the cuts.
+            let within = usize::try_from(self.budget).map_or(made, |budget| budget.min(made));
+            if !sink(&step[..within]) {
+                return Err(InflateError::Refused);
+            }
+            if within < made {
+                return Err(InflateError::TooLong);
+            }
+            self.budget -= made as u64;
+            input = &input[taken..];
+            self.ended = matches!(status, Ok(Status::StreamEnd));
+            match status {
+                Err(_) => return Err(InflateError::Invalid),
+                // RFC 7692 §7.2.3.4: a block with BFINAL ends a DEFLATE stream, not the message.
+                Ok(Status::StreamEnd) => {
+                    self.stream.reset(false);
+                    if input.is_empty() {
+                        return Ok(());
+                    }
+                }
+                Ok(_) if input.is_empty() && made < STEP => return Ok(()),
+                Ok(_) if taken == 0 && made == 0 => return Err(InflateError::Invalid),
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Compresses a message that many connections share: with the full window and no context. `f` gets it if it is shorter so.
+pub(crate) fn compress_alone(level: u8, payload: &[u8], f: impl FnOnce(&[u8])) {
+    pool::with_scratch(|out| {
+        let mut compressor = pool::take_compressor(level, MAX_BITS);
+        if compress(&mut compressor, payload, out) && out.len() < payload.len() {
+            f(out);
+        }
+        pool::put_compressor(level, MAX_BITS, compressor);
+    });
+}
+
+/// Compresses to a byte boundary and leaves out the end that every flush has (RFC 7692 §7.2.1).
+pub(super) fn compress(compressor: &mut Compress, mut payload: &[u8], out: &mut Vec<u8>) -> bool {
+    loop {
+        // Room to spare after a call means that the flush is complete. The end of a flush must never fit exactly.
+        out.reserve((payload.len() / 2).clamp(STEP / 4, STEP * 4));
+        let before = compressor.total_in();
+        if compressor.compress_vec(payload, out, FlushCompress::Sync).is_err() {
+            return false;
+        }
+        payload = &payload[(compressor.total_in() - before) as usize..];
+        if payload.is_empty() && out.len() < out.capacity() {
+            break;
+        }
+    }
+    let ends = out.ends_with(&TAIL);
+    if ends {
+        out.truncate(out.len() - TAIL.len());
+    }
+    ends
+}
+
+const fn peer(role: Role) -> Role {
+    match role {
+        Role::Server => Role::Client,
+        Role::Client => Role::Server,
+    }
+}
+
+impl fmt::Debug for Contexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contexts")
+            .field("inflate", &self.inflate.is_some())
+            .field("compress", &self.compress.is_some())
+            .finish()
+    }
+}
+
+/// An empty stored block without its three bits of header and their padding.
+const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+/// How much is inflated at a time: the most by which a message can pass its limit before it is noticed.
+const STEP: usize = 8 * 1024;

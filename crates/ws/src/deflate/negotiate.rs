@@ -1,0 +1,356 @@
+//! Which of its parameters permessage-deflate is used with (RFC 7692 §7.1).
+
+use crate::Role;
+use alloc::string::String;
+use core::fmt::Write as _;
+use tidewire_grammar::{eq_ignore_case, list, value_and_params};
+
+/// What an endpoint wants of permessage-deflate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Whether each direction may refer to earlier messages. Default: no, for the memory that it costs.
+    pub context_takeover: bool,
+    /// Messages shorter than this many bytes are sent as they are. Default 512 bytes: without context, shorter ones shrink by
+    /// little or nothing, and Go's `coder/websocket` chose the same.
+    pub threshold: u16,
+    /// How hard to compress, 1 to 9. Default 1: it is 5 to 13 times as fast as zlib's usual 6 and saves three quarters
+    /// of what that saves.
+    pub level: u8,
+    /// The base-2 logarithm of the largest window to compress with and, with context takeover, to inflate with: 9 to 15, other
+    /// values count as the nearest. Default 15, 32 KiB.
+    pub max_window_bits: u8,
+}
+
+impl Config {
+    /// The defaults, each with its reason at its field.
+    pub const DEFAULT: Self =
+        Self { context_takeover: false, threshold: 512, level: 1, max_window_bits: MAX_BITS };
+
+    fn max_bits(&self) -> u8 {
+        self.max_window_bits.clamp(MIN_OWN_BITS, MAX_BITS)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What both ends agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// The server compresses each message without reference to earlier ones.
+    pub server_no_context_takeover: bool,
+    /// The client compresses each message without reference to earlier ones.
+    pub client_no_context_takeover: bool,
+    /// The base-2 logarithm of the server's window, 8 to 15.
+    pub server_max_window_bits: u8,
+    /// The base-2 logarithm of the client's window, 8 to 15.
+    pub client_max_window_bits: u8,
+}
+
+impl Params {
+    /// Whether the compressor of this role keeps its context, and its window.
+    pub(crate) const fn of(&self, role: Role) -> (bool, u8) {
+        match role {
+            Role::Server => (!self.server_no_context_takeover, self.server_max_window_bits),
+            Role::Client => (!self.client_no_context_takeover, self.client_max_window_bits),
+        }
+    }
+}
+
+/// The server's choice among the offers of one field line, and the answer for it. Offers that are unknown, malformed or not to be
+/// met are passed over, as RFC 7692 §5 wants it; none of them is an error.
+///
+/// `budget` counts the offers that may still be looked at in this handshake.
+pub(crate) fn choose(value: &[u8], config: &Config, budget: &mut usize) -> Option<(Params, String)> {
+    for offer in list(value) {
+        *budget = budget.checked_sub(1)?;
+        if let Some(chosen) = Terms::parse(offer, true).and_then(|offer| answer(&offer, config)) {
+            return Some(chosen);
+        }
+    }
+    None
+}
+
+/// How many offers are looked at. Browsers send one, clients with fallbacks two or three.
+pub(crate) const MAX_OFFERS: usize = 8;
+
+fn answer(offer: &Terms, config: &Config) -> Option<(Params, String)> {
+    let server_bits = config.max_bits().min(offer.server_bits.unwrap_or(MAX_BITS));
+    if server_bits < MIN_OWN_BITS {
+        // A window of 256 bytes is legal, but zlib has no compressor for it (its own is known to be broken).
+        return None;
+    }
+    let mut params = Params {
+        // RFC 7692 §7.1.1: both may be in the answer whether or not they were offered.
+        server_no_context_takeover: offer.server_no_context || !config.context_takeover,
+        client_no_context_takeover: offer.client_no_context || !config.context_takeover,
+        server_max_window_bits: server_bits,
+        client_max_window_bits: MAX_BITS,
+    };
+    let mut text = String::from(NAME);
+    if params.server_no_context_takeover {
+        text.push_str("; server_no_context_takeover");
+    }
+    if params.client_no_context_takeover {
+        text.push_str("; client_no_context_takeover");
+    }
+    // RFC 7692 §7.1.2.1: offered means answered.
+    if offer.server_bits.is_some() || server_bits < MAX_BITS {
+        let _ = write!(text, "; server_max_window_bits={server_bits}");
+    }
+    // RFC 7692 §7.1.2.2: answered only if offered. It is worth asking only where an inflater is kept.
+    if let Some(offered) = offer.client_bits {
+        let hint = offered.unwrap_or(MAX_BITS);
+        let bits = if params.client_no_context_takeover { hint } else { hint.min(config.max_bits()) };
+        if bits < MAX_BITS {
+            let _ = write!(text, "; client_max_window_bits={bits}");
+            params.client_max_window_bits = bits;
+        }
+    }
+    Some((params, text))
+}
+
+/// What a client offers.
+pub(crate) fn offer(config: &Config) -> String {
+    let mut text = String::from(NAME);
+    if !config.context_takeover {
+        text.push_str("; server_no_context_takeover; client_no_context_takeover");
+    }
+    if config.max_bits() < MAX_BITS {
+        let _ = write!(text, "; server_max_window_bits={}", config.max_bits());
+    }
+    text.push_str("; client_max_window_bits");
+    text
+}
+
+/// What a server's answer to [`offer`] agrees on; `None` for one that does not fit it.
+pub(crate) fn agree(value: &[u8], config: &Config) -> Option<Params> {
+    let mut elements = list(value);
+    let terms = Terms::parse(elements.next()?, false)?;
+    if elements.next().is_some() {
+        return None;
+    }
+    // RFC 7692 §7.1.1.1, §7.1.2.1: what was asked of the server has to be granted.
+    if !config.context_takeover && !terms.server_no_context {
+        return None;
+    }
+    let asked = config.max_bits();
+    if asked < MAX_BITS && terms.server_bits.is_none_or(|bits| bits > asked) {
+        return None;
+    }
+    Some(Params {
+        server_no_context_takeover: terms.server_no_context,
+        client_no_context_takeover: terms.client_no_context || !config.context_takeover,
+        server_max_window_bits: terms.server_bits.unwrap_or(MAX_BITS),
+        client_max_window_bits: terms.client_bits.flatten().unwrap_or(MAX_BITS).min(asked),
+    })
+}
+
+/// One element of `Sec-WebSocket-Extensions` that is a well-formed permessage-deflate.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Terms {
+    server_no_context: bool,
+    client_no_context: bool,
+    server_bits: Option<u8>,
+    /// `Some(None)`: named, but without a value, which only an offer may do.
+    client_bits: Option<Option<u8>>,
+}
+
+impl Terms {
+    /// RFC 7692 §7: unknown parameters, repeated ones, missing, superfluous and impossible values all make an element one that
+    /// has to be declined.
+    fn parse(element: &[u8], is_offer: bool) -> Option<Self> {
+        let (name, params) = value_and_params(element);
+        if !eq_ignore_case(name, NAME.as_bytes()) {
+            return None;
+        }
+        let mut terms = Self::default();
+        for param in params {
+            let param = param.ok()?;
+            let is = |name: &[u8]| eq_ignore_case(param.name, name);
+            let bits = param.value.map(|value| (8..=MAX_BITS).find(|bits| value.is(decimal(*bits))));
+            let fresh = if is(b"server_no_context_takeover") {
+                param.value.is_none() && !core::mem::replace(&mut terms.server_no_context, true)
+            } else if is(b"client_no_context_takeover") {
+                param.value.is_none() && !core::mem::replace(&mut terms.client_no_context, true)
+            } else if is(b"server_max_window_bits") {
+                terms.server_bits.replace(bits??).is_none()
+            } else if is(b"client_max_window_bits") {
+                let bits = match bits {
+                    Some(bits) => Some(bits?),
+                    None if is_offer => None,
+                    None => return None,
+                };
+                terms.client_bits.replace(bits).is_none()
+            } else {
+                false
+            };
+            if !fresh {
+                return None;
+            }
+        }
+        Some(terms)
+    }
+}
+
+/// RFC 7692 §7.1.2: digits without a leading zero.
+const fn decimal(bits: u8) -> &'static [u8] {
+    match bits {
+        8 => b"8",
+        9 => b"9",
+        10 => b"10",
+        11 => b"11",
+        12 => b"12",
+        13 => b"13",
+        14 => b"14",
+        _ => b"15",
+    }
+}
+
+const NAME: &str = "permessage-deflate";
+pub(super) const MAX_BITS: u8 = 15;
+/// The smallest window that zlib compresses with.
+pub(super) const MIN_OWN_BITS: u8 = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(value: &str, config: &Config) -> Option<String> {
+        choose(value.as_bytes(), config, &mut MAX_OFFERS.clone()).map(|(_, text)| text)
+    }
+
+    const TAKEOVER: Config = Config { context_takeover: true, ..Config::DEFAULT };
+
+    #[test]
+    fn a_server_answers_the_first_offer_that_it_can_meet() {
+        let plain = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        for (offers, expected) in [
+            ("permessage-deflate", plain),
+            ("Permessage-Deflate ; client_max_window_bits", plain),
+            ("x-webkit-deflate-frame, permessage-deflate", plain),
+            ("permessage-deflate; server_max_window_bits=8, permessage-deflate", plain),
+            (
+                "permessage-deflate; nonsense, permessage-deflate; client_max_window_bits=16, permessage-deflate",
+                plain,
+            ),
+            (
+                "permessage-deflate; server_max_window_bits=\"10\"; client_max_window_bits=8",
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 server_max_window_bits=10; client_max_window_bits=8",
+            ),
+            (
+                "permessage-deflate; server_max_window_bits=15",
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15",
+            ),
+        ] {
+            assert_eq!(server(offers, &Config::DEFAULT).as_deref(), Some(expected), "{offers}");
+        }
+        assert_eq!(server("permessage-deflate", &TAKEOVER).as_deref(), Some("permessage-deflate"));
+        let small = Config { max_window_bits: 10, ..TAKEOVER };
+        assert_eq!(
+            server("permessage-deflate; client_max_window_bits", &small).as_deref(),
+            Some("permessage-deflate; server_max_window_bits=10; client_max_window_bits=10")
+        );
+        assert_eq!(
+            server("permessage-deflate; client_no_context_takeover", &small).as_deref(),
+            Some("permessage-deflate; client_no_context_takeover; server_max_window_bits=10")
+        );
+    }
+
+    #[test]
+    fn offers_with_duplicate_unknown_or_impossible_parameters_are_declined() {
+        for offer in [
+            "",
+            "permessage-bzip2",
+            "permessage-deflate-2",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover=1",
+            "permessage-deflate; client_no_context_takeover=\"\"",
+            "permessage-deflate; server_max_window_bits",
+            "permessage-deflate; server_max_window_bits=7",
+            "permessage-deflate; server_max_window_bits=16",
+            "permessage-deflate; server_max_window_bits=08",
+            "permessage-deflate; server_max_window_bits=+9",
+            "permessage-deflate; server_max_window_bits=9.0",
+            "permessage-deflate; server_max_window_bits=",
+            "permessage-deflate; server_max_window_bits=1000000000000000000000",
+            "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
+            "permessage-deflate; client_max_window_bits; client_max_window_bits=9",
+            "permessage-deflate; client_max_window_bits=\"9",
+            "permessage-deflate; unknown",
+            "permessage-deflate; constructor",
+            "permessage-deflate; server_max_window_bits=8",
+        ] {
+            assert_eq!(server(offer, &Config::DEFAULT), None, "{offer}");
+        }
+    }
+
+    #[test]
+    fn many_offers_are_not_all_looked_at() {
+        let mut nine = "x, ".repeat(8);
+        nine.push_str("permessage-deflate");
+        assert_eq!(server(&nine, &Config::DEFAULT), None);
+        assert!(server(&nine[3..], &Config::DEFAULT).is_some());
+    }
+
+    #[test]
+    fn a_client_takes_only_what_it_asked_for() {
+        let params = |s, c, sb, cb| Params {
+            server_no_context_takeover: s,
+            client_no_context_takeover: c,
+            server_max_window_bits: sb,
+            client_max_window_bits: cb,
+        };
+        let agree = |text: &str, config: &Config| agree(text.as_bytes(), config);
+        assert_eq!(agree("permessage-deflate", &TAKEOVER), Some(params(false, false, 15, 15)));
+        assert_eq!(
+            agree("permessage-deflate; client_max_window_bits=8; server_max_window_bits=8", &TAKEOVER),
+            Some(params(false, false, 8, 8))
+        );
+        assert_eq!(agree("permessage-deflate", &Config::DEFAULT), None, "it asked for no context takeover");
+        assert_eq!(
+            agree("permessage-deflate; server_no_context_takeover", &Config::DEFAULT),
+            Some(params(true, true, 15, 15))
+        );
+        let small = Config { max_window_bits: 10, ..TAKEOVER };
+        assert_eq!(agree("permessage-deflate; server_max_window_bits=11", &small), None);
+        assert_eq!(agree("permessage-deflate", &small), None);
+        assert_eq!(
+            agree("permessage-deflate; server_max_window_bits=9", &small),
+            Some(params(false, false, 9, 10))
+        );
+        for wrong in [
+            "",
+            "permessage-deflate, permessage-deflate",
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; server_max_window_bits",
+            "permessage-deflate; server_max_window_bits=40",
+            "permessage-deflate; unknown",
+            "x-webkit-deflate-frame",
+        ] {
+            assert_eq!(agree(wrong, &TAKEOVER), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn both_roles_understand_each_other() {
+        for context_takeover in [false, true] {
+            for client_bits in 9..=15 {
+                for server_bits in 9..=15 {
+                    let client = Config { context_takeover, max_window_bits: client_bits, ..Config::DEFAULT };
+                    let server = Config { context_takeover, max_window_bits: server_bits, ..Config::DEFAULT };
+                    let (chosen, text) = choose(offer(&client).as_bytes(), &server, &mut 1).unwrap();
+                    let agreed = super::agree(text.as_bytes(), &client).unwrap();
+                    assert_eq!(agreed.server_max_window_bits, chosen.server_max_window_bits);
+                    assert!(agreed.client_max_window_bits <= chosen.client_max_window_bits);
+                    assert_eq!(agreed.client_no_context_takeover, chosen.client_no_context_takeover);
+                    assert_eq!(agreed.server_no_context_takeover, chosen.server_no_context_takeover);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One message for many connections.
+
+use crate::{Connection, EncodeError, Kind, Role, encode_message};
+use alloc::vec::Vec;
+#[cfg(feature = "deflate")]
+use std::sync::OnceLock;
+
+#[cfg(feature = "bytes")]
+type Shared = bytes::Bytes;
+#[cfg(not(feature = "bytes"))]
+type Shared = alloc::sync::Arc<[u8]>;
+
+/// A server's message that is encoded once, and compressed at most once, for every connection that gets it.
+///
+/// ```
+/// use tidewire_ws::{Connection, Limits, PreparedMessage, Role};
+/// let message = PreparedMessage::text("tick");
+/// let mut out = Vec::new();
+/// for _ in 0..3 {
+///     let mut connection = Connection::new(Role::Server, Limits::DEFAULT);
+///     out.extend_from_slice(connection.send_prepared(&message).unwrap());
+/// }
+/// assert_eq!(out, b"\x81\x04tick\x81\x04tick\x81\x04tick");
+/// ```
+#[derive(Debug)]
+pub struct PreparedMessage {
+    plain: Shared,
+    kind: Kind,
+    payload_len: usize,
+    /// With the full window and no context; `None` inside if that is no shorter.
+    #[cfg(feature = "deflate")]
+    deflated: OnceLock<Option<Shared>>,
+}
+
+impl PreparedMessage {
+    /// A text message.
+    pub fn text(text: &str) -> Self {
+        Self::new(Kind::Text, text.as_bytes())
+    }
+
+    /// A binary message.
+    pub fn binary(data: &[u8]) -> Self {
+        Self::new(Kind::Binary, data)
+    }
+
+    /// Text or binary.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The payload, not compressed.
+    pub fn payload(&self) -> &[u8] {
+        &self.plain[self.plain.len() - self.payload_len..]
+    }
+
+    /// The whole frame, not compressed: what connections without permessage-deflate get.
+    #[cfg(not(feature = "bytes"))]
+    pub fn frame(&self) -> &[u8] {
+        &self.plain
+    }
+
+    /// The whole frame, not compressed: what connections without permessage-deflate get.
+    #[cfg(feature = "bytes")]
+    pub const fn frame(&self) -> &bytes::Bytes {
+        &self.plain
+    }
+
+    fn new(kind: Kind, payload: &[u8]) -> Self {
+        let mut frame = Vec::new();
+        encode_message(kind, payload, &mut frame);
+        Self {
+            plain: frame.into(),
+            kind,
+            payload_len: payload.len(),
+            #[cfg(feature = "deflate")]
+            deflated: OnceLock::new(),
+        }
+    }
+}
+
+impl Connection {
+    /// The bytes to write for this message: the same ones for every connection that negotiated the same.
+    ///
+    /// A connection whose compressor has context takeover forgets its context here, because the peer's window moves on
+    /// without it. Where both matter, prepared messages and a context, the context is worth little.
+    ///
+    /// # Errors
+    /// [`EncodeError::Closing`] and [`EncodeError::MessageUnfinished`] as for [`send_text`](Self::send_text), and
+    /// [`EncodeError::MustMask`] in the client role.
+    #[cfg(feature = "bytes")]
+    pub fn send_prepared<'p>(
+        &mut self,
+        message: &'p PreparedMessage,
+    ) -> Result<&'p bytes::Bytes, EncodeError> {
+        self.choose_form(message)
+    }
+
+    /// The bytes to write for this message: the same ones for every connection that negotiated the same.
+    ///
+    /// A connection whose compressor has context takeover forgets its context here, because the peer's window moves on
+    /// without it. Where both matter, prepared messages and a context, the context is worth little.
+    ///
+    /// # Errors
+    /// [`EncodeError::Closing`] and [`EncodeError::MessageUnfinished`] as for [`send_text`](Self::send_text), and
+    /// [`EncodeError::MustMask`] in the client role.
+    #[cfg(not(feature = "bytes"))]
+    pub fn send_prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p [u8], EncodeError> {
+        self.choose_form(message).map(|frame| &frame[..])
+    }
+
+    fn choose_form<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p Shared, EncodeError> {
+        if self.role() == Role::Client {
+            return Err(EncodeError::MustMask);
+        }
+        self.may_send_message()?;
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &mut self.deflate
+            && deflate.shares(Role::Server, message.payload_len)
+        {
+            let deflated = message.deflated.get_or_init(|| {
+                let level = deflate.level();
+                let mut frame = Vec::new();
+                crate::deflate::compress_alone(level, message.payload(), |compressed| {
+                    let opcode = message.kind.opcode();
+                    crate::encode::put_frame(opcode, true, true, None, compressed, &mut frame);
+                });
+                (!frame.is_empty()).then(|| frame.into())
+            });
+            if let Some(frame) = deflated {
+                deflate.forget_own_context();
+                return Ok(frame);
+            }
+        }
+        Ok(&message.plain)
+    }
+}

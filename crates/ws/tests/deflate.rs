@@ -1,0 +1,237 @@
+//! permessage-deflate through connections: what one end compresses the other inflates, whatever the parameters.
+#![cfg(feature = "deflate")]
+
+use tidewire_testkit::Rng;
+use tidewire_ws::deflate::{Config, Params};
+use tidewire_ws::frame::{Header, Opcode};
+use tidewire_ws::{Connection, ErrorKind, Event, Kind, Limits, PreparedMessage, Role};
+
+const SHARED: Params = Params {
+    server_no_context_takeover: true,
+    client_no_context_takeover: true,
+    server_max_window_bits: 15,
+    client_max_window_bits: 15,
+};
+const CONTEXT: Params =
+    Params { server_no_context_takeover: false, client_no_context_takeover: false, ..SHARED };
+const ALWAYS: Config = Config { threshold: 0, ..Config::DEFAULT };
+
+fn connection(role: Role, params: Params) -> Connection {
+    Connection::new(role, Limits::DEFAULT).with_deflate(params, &ALWAYS)
+}
+
+/// Decodes what must be exactly one message.
+fn receive(connection: &mut Connection, mut wire: Vec<u8>) -> Vec<u8> {
+    let len = wire.len();
+    match connection.decode(&mut wire) {
+        Ok((n, Some(Event::Binary(data)))) if n == len => data.to_vec(),
+        Ok((n, Some(Event::Text(text)))) if n == len => text.into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn words(rng: &mut Rng, len: usize) -> Vec<u8> {
+    let words = ["tide ", "wire ", "cursor ", "\"id\":", "{}", "\n", "0123456789", "channel "];
+    let mut text = Vec::new();
+    while text.len() < len {
+        text.extend_from_slice(rng.pick(&words).as_bytes());
+    }
+    text.truncate(len);
+    text
+}
+
+#[test]
+fn the_examples_of_rfc_7692() {
+    // §7.2.3.1, .2: the same message twice; the second time it refers to the first.
+    let mut client = connection(Role::Client, CONTEXT);
+    for wire in [&b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"[..], b"\xc1\x05\xf2\x00\x11\x00\x00"] {
+        assert_eq!(receive(&mut client, wire.to_vec()), b"Hello");
+    }
+    // §7.2.3.1: in two fragments; §7.2.3.3: a stored block; §7.2.3.4: BFINAL; §7.2.3.5: two blocks.
+    for wire in [
+        &b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00"[..],
+        b"\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00",
+        b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
+        b"\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00",
+    ] {
+        let mut client = connection(Role::Client, SHARED);
+        assert_eq!(receive(&mut client, wire.to_vec()), b"Hello", "{}", wire.escape_ascii());
+        // §7.2.3.6: an empty message is one byte.
+        assert_eq!(receive(&mut client, b"\xc1\x01\x00".to_vec()), b"");
+    }
+}
+
+#[test]
+fn a_final_block_that_ends_the_payload_harms_no_later_message() {
+    for params in [SHARED, CONTEXT] {
+        let mut client = connection(Role::Client, params);
+        for _ in 0..3 {
+            assert_eq!(receive(&mut client, b"\xc1\x07\xf3\x48\xcd\xc9\xc9\x07\x00".to_vec()), b"Hello");
+            assert_eq!(receive(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec()), b"Hello");
+        }
+    }
+}
+
+#[test]
+fn one_incompressible_message_does_not_corrupt_later_ones() {
+    let mut rng = Rng::new(7);
+    for params in [SHARED, CONTEXT] {
+        for bits in 9..=15 {
+            let params = Params { server_max_window_bits: bits, client_max_window_bits: bits, ..params };
+            let (mut server, mut client) =
+                (connection(Role::Server, params), connection(Role::Client, params));
+            for round in 0..60 {
+                let len = rng.below(6000);
+                let message = if rng.chance(50) { rng.bytes(len) } else { words(&mut rng, len) };
+                let mut wire = Vec::new();
+                server.send_binary(&message, [0; 4], &mut wire).unwrap();
+                assert!(receive(&mut client, wire) == message, "server's, {bits} bits, round {round}");
+                let mut wire = Vec::new();
+                client.send_binary(&message, [1, 2, 3, round], &mut wire).unwrap();
+                assert!(receive(&mut server, wire) == message, "client's, {bits} bits, round {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_window_is_never_exceeded() {
+    // The peer's window is exactly what was agreed: data that repeats beyond it must not be referred to. The inflater here has
+    // no larger one to hide a mistake.
+    let mut rng = Rng::new(8);
+    for bits in 9..=15 {
+        let params = Params { server_max_window_bits: bits, ..CONTEXT };
+        let (mut server, mut client) = (connection(Role::Server, params), connection(Role::Client, params));
+        let period = rng.bytes((1 << bits) - 200);
+        for _ in 0..4 {
+            let mut wire = Vec::new();
+            server.send_binary(&period, [0; 4], &mut wire).unwrap();
+            assert!(receive(&mut client, wire) == period, "{bits} bits");
+        }
+    }
+}
+
+#[test]
+fn a_window_of_eight_bits_inflates_and_is_not_compressed_for() {
+    let params = Params { server_max_window_bits: 8, client_max_window_bits: 8, ..CONTEXT };
+    let mut client = connection(Role::Client, params);
+    let mut wire = Vec::new();
+    client.send_text(&"a".repeat(300), [0; 4], &mut wire).unwrap();
+    assert!(!Header::parse(&wire).unwrap().unwrap().0.rsv1);
+    assert_eq!(receive(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec()), b"Hello");
+}
+
+#[test]
+fn the_threshold_and_what_does_not_shrink() {
+    let mut server = Connection::new(Role::Server, Limits::DEFAULT).with_deflate(SHARED, &Config::DEFAULT);
+    let mut is_compressed = |data: &[u8]| {
+        let mut wire = Vec::new();
+        server.send_binary(data, [0; 4], &mut wire).unwrap();
+        Header::parse(&wire).unwrap().unwrap().0.rsv1
+    };
+    assert!(!is_compressed(&[b'a'; 511]));
+    assert!(is_compressed(&[b'a'; 512]));
+    assert!(!is_compressed(&Rng::new(3).bytes(4096)), "noise is sent as it is");
+}
+
+/// One gibibyte of zeros in about one mebibyte of DEFLATE.
+#[test]
+fn a_bomb_is_defused_at_the_limit() {
+    // A mebibyte that ends at a byte boundary and refers to nothing before it can be repeated as it is.
+    let mut mebibyte = Vec::with_capacity(4096);
+    flate2::Compress::new(flate2::Compression::best(), false)
+        .compress_vec(&vec![0; 1 << 20], &mut mebibyte, flate2::FlushCompress::Sync)
+        .unwrap();
+    let bomb = mebibyte.repeat(1024);
+    assert!(bomb.len() < 1_200_000, "{}", bomb.len());
+    let limits = Limits { max_frame: 2 << 20, ..Limits::DEFAULT };
+    let mut client = Connection::new(Role::Client, limits).with_deflate(SHARED, &ALWAYS);
+    let mut wire = Vec::new();
+    let header = Header { fin: true, rsv1: true, opcode: Opcode::Binary, mask: None, len: 1 << 20 };
+    header.encode_to(&mut wire).unwrap();
+    wire.extend_from_slice(&bomb);
+    let mut fed = 0;
+    let error = loop {
+        match client.decode(&mut wire[fed..fed + 16]) {
+            Ok((n, None)) => fed += n,
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error.kind(), error.close_code(), error.offset()), (ErrorKind::MessageTooLong, 1009, 0));
+    assert!(fed < 2048, "refused after {fed} bytes, not after all of them");
+}
+
+#[test]
+fn compressed_text_has_to_be_utf8_to_its_end() {
+    for (text, good) in [(&b"\xce\xba"[..], true), (b"\xce", false), (b"a\xff", false)] {
+        let mut sender = connection(Role::Server, SHARED);
+        let mut wire = Vec::new();
+        sender.send_binary(&[text, &[b' '; 600]].concat(), [0; 4], &mut wire).unwrap();
+        wire[0] = wire[0] & 0xf0 | 1;
+        let mut client = connection(Role::Client, SHARED);
+        match client.decode(&mut wire) {
+            Ok((_, Some(Event::Text(_)))) => assert!(good),
+            Err(error) => {
+                assert_eq!((error.kind(), error.offset(), good), (ErrorKind::InvalidUtf8, 0, false))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_message_is_compressed_once_for_every_connection() {
+    let text = "all the same ".repeat(100);
+    let message = PreparedMessage::text(&text);
+    let mut first = None;
+    for _ in 0..1000 {
+        let mut server = connection(Role::Server, SHARED);
+        let frame = server.send_prepared(&message).unwrap();
+        assert_eq!(*first.get_or_insert(frame.as_ptr()), frame.as_ptr(), "not the same bytes");
+        assert_eq!(receive(&mut connection(Role::Client, SHARED), frame.to_vec()), text.as_bytes());
+    }
+    // Who cannot take it gets the plain form.
+    let small = Params { server_max_window_bits: 14, ..SHARED };
+    assert_eq!(*connection(Role::Server, small).send_prepared(&message).unwrap(), *message.frame());
+    let mut plain = Connection::new(Role::Server, Limits::DEFAULT);
+    assert_eq!(*plain.send_prepared(&message).unwrap(), *message.frame());
+}
+
+#[test]
+fn prepared_messages_and_a_context_do_not_disturb_each_other() {
+    let mut rng = Rng::new(11);
+    let (mut server, mut client) = (connection(Role::Server, CONTEXT), connection(Role::Client, CONTEXT));
+    for round in 0..100 {
+        let len = 1 + rng.below(3000);
+        let data = words(&mut rng, len);
+        let mut wire = Vec::new();
+        if rng.chance(50) {
+            wire.extend_from_slice(server.send_prepared(&PreparedMessage::binary(&data)).unwrap());
+        } else {
+            server.send_binary(&data, [0; 4], &mut wire).unwrap();
+        }
+        assert!(receive(&mut client, wire) == data, "round {round}");
+    }
+}
+
+#[test]
+fn pieces_of_a_compressed_message_come_as_they_inflate() {
+    let mut rng = Rng::new(12);
+    let data = words(&mut rng, 200_000);
+    let mut wire = Vec::new();
+    connection(Role::Server, SHARED).send_binary(&data, [0; 4], &mut wire).unwrap();
+    let mut client = connection(Role::Client, SHARED).in_pieces();
+    let (mut got, mut pieces, mut ended, mut fed) = (Vec::new(), 0, false, 0);
+    while fed < wire.len() {
+        let end = wire.len().min(fed + 1000);
+        let (n, event) = client.decode(&mut wire[fed..end]).unwrap();
+        fed += n;
+        if let Some(Event::Piece { kind: Kind::Binary, data, last }) = event {
+            got.extend_from_slice(data);
+            pieces += 1;
+            ended = last;
+        }
+    }
+    assert!(ended && pieces > 1 && got == data);
+}
