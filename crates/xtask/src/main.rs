@@ -6,6 +6,7 @@
 mod check;
 mod compliance;
 mod corpus;
+mod coverage;
 mod fuzz;
 mod layers;
 mod no_std;
@@ -34,6 +35,8 @@ enum Command {
     Compliance,
     /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported seeds are current.
     Corpus,
+    /// How much of the protocol crates the committed corpora reach, file by file (needs the llvm-tools component).
+    Coverage,
     /// Export the cases of docs/wire/*.md to the corpora of the fuzz targets they name.
     Seeds,
     /// Run one fuzz target (installs cargo-fuzz if it is missing; needs a nightly toolchain).
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),
         Command::Corpus => corpus::run(),
+        Command::Coverage => coverage::run(),
         Command::Seeds => corpus::seeds(),
         Command::Fuzz(args) => fuzz::run(&args),
     };
