@@ -1,0 +1,85 @@
+//! Short polling: ask, be answered at once, ask again.
+//!
+//! ```text
+//!   client                    server
+//!     │ ── GET since=A ────────► │
+//!     │ ◄── 200 messages, B ──── │
+//!     │       (a pause)          │
+//!     │ ── GET since=B ────────► │
+//!     │ ◄── 304 ──────────────── │   nothing new
+//! ```
+//!
+//! Works everywhere, and a cache in the middle may help. News are late by up to one pause, and most answers are empty.
+//!
+//! Run `cargo run -p tidewire-examples --example 01_short_polling`. Two messages are read, the connection is cut, a third is published
+//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tidewire::server::{Listen, Server};
+use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_examples::{Wire, remark};
+
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on.
+fn read(address: &str, since: &str, count: usize) -> Result<(Vec<String>, String), Box<dyn Error>> {
+    let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
+    let mut wire = Wire::connect(address)?;
+    while messages.len() < count {
+        wire.send(&format!(
+            "GET /c/demo?since={cursor} HTTP/1.1\r\nHost: {address}\r\nIf-None-Match: \"{cursor}\"\r\n\r\n"
+        ))?;
+        let head = wire.head()?;
+        if head.status == 304 {
+            remark(
+                "nothing new: the cursor is the ETag, and an answer without body says that it still holds",
+            );
+            thread::sleep(PAUSE);
+            continue;
+        }
+        let answer: serde_json::Value = serde_json::from_slice(&wire.body(head.length())?)?;
+        for message in answer["messages"].as_array().ok_or("no messages")? {
+            messages.push(message["data"].as_str().ok_or("not text")?.to_owned());
+        }
+        cursor = answer["cursor"].as_str().ok_or("no cursor")?.to_owned();
+    }
+    Ok((messages, cursor))
+}
+
+/// Shorter, and the server has more to do; longer, and the news are later.
+const PAUSE: Duration = Duration::from_millis(100);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // The server: a hub that holds the channels, and a site on each worker thread that serves them.
+    let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).threads(1).bind()?;
+    let hub = Hub::new(HubConfig::default(), server.threads());
+    let (site_hub, settings) = (hub.clone(), Arc::new(Settings::default()));
+    let server = server.serve(move |worker| Site::new(site_hub.clone(), settings.clone(), worker))?;
+    let address = server.addresses()[0].to_string();
+
+    // A publisher in the same process. Any other would POST to /c/demo.
+    let channel = ChannelName::new("demo")?;
+    let publish = move |text: &'static str| {
+        remark(&format!("published: {text}"));
+        hub.publish(&channel, Message::new(text.into(), hub.wall_ms()), None)
+    };
+
+    publish("one")?;
+    publish("two")?;
+    let (mut received, cursor) = read(&address, "earliest", 2)?;
+    remark(&format!("the next reader goes on after {cursor}"));
+    publish("three")?;
+    let later = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(250));
+        publish("four")
+    });
+    let (rest, _) = read(&address, &cursor, 2)?;
+    later.join().map_err(|_| "the publisher panicked")??;
+
+    received.extend(rest);
+    println!("received: {}", received.join(", "));
+    server.stop()?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Server-Sent Events: ask once, and the answer never ends.
+//!
+//! ```text
+//!   client                    server
+//!     │ ── GET since=A ────────► │
+//!     │ ◄── 200 ──────────────── │
+//!     │ ◄── id: B  data: one ─── │
+//!     │ ◄── id: C  data: two ─── │   … as they are published
+//!     ✕                          │   cut
+//!     │ ── Last-Event-ID: C ───► │   a browser does this by itself
+//! ```
+//!
+//! What a browser's `EventSource` speaks: text, one way, resumes by itself. The id of each event is the cursor.
+//!
+//! Run `cargo run -p tidewire-examples --example 03_sse`. Two messages are read, the connection is cut, a third is published
+//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tidewire::server::{Listen, Server};
+use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_examples::{Wire, remark};
+use tidewire_sse::{Decoder, Limits, Received};
+
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on.
+fn read(address: &str, since: &str, count: usize) -> Result<(Vec<String>, String), Box<dyn Error>> {
+    let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
+    let mut wire = Wire::connect(address)?;
+    // An EventSource keeps its URL when it comes back; the field says more than the query then.
+    let resume = if since == "earliest" { String::new() } else { format!("Last-Event-ID: {since}\r\n") };
+    wire.send(&format!(
+        "GET /c/demo?since=earliest HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{resume}\r\n"
+    ))?;
+    wire.head()?;
+    let mut events = Decoder::new(Limits::default());
+    while messages.len() < count {
+        // Where chunks begin and end means nothing: an event may lie across two, and two in one.
+        let chunk = wire.chunk()?;
+        let mut rest = &chunk[..];
+        while let (used, Some(received)) = events.decode(rest)? {
+            rest = &rest[used..];
+            if let Received::Message { data, .. } = received {
+                messages.push(data.to_owned());
+            }
+        }
+        cursor = events.last_event_id().to_owned();
+    }
+    Ok((messages, cursor))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // The server: a hub that holds the channels, and a site on each worker thread that serves them.
+    let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).threads(1).bind()?;
+    let hub = Hub::new(HubConfig::default(), server.threads());
+    let (site_hub, settings) = (hub.clone(), Arc::new(Settings::default()));
+    let server = server.serve(move |worker| Site::new(site_hub.clone(), settings.clone(), worker))?;
+    let address = server.addresses()[0].to_string();
+
+    // A publisher in the same process. Any other would POST to /c/demo.
+    let channel = ChannelName::new("demo")?;
+    let publish = move |text: &'static str| {
+        remark(&format!("published: {text}"));
+        hub.publish(&channel, Message::new(text.into(), hub.wall_ms()), None)
+    };
+
+    publish("one")?;
+    publish("two")?;
+    let (mut received, cursor) = read(&address, "earliest", 2)?;
+    remark(&format!("the next reader goes on after {cursor}"));
+    publish("three")?;
+    let later = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(250));
+        publish("four")
+    });
+    let (rest, _) = read(&address, &cursor, 2)?;
+    later.join().map_err(|_| "the publisher panicked")??;
+
+    received.extend(rest);
+    println!("received: {}", received.join(", "));
+    server.stop()?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! WebSocket: ask once to change the protocol; then both sides send messages whenever they like.
+//!
+//! ```text
+//!   client                    server
+//!     │ ── GET, Upgrade ───────► │
+//!     │ ◄── 101 ──────────────── │   no HTTP from here on
+//!     │ ◄── 81 2c {"cursor":B… ─ │   a frame: 2 bytes of header, then the message
+//!     │ ◄── 81 2c {"cursor":C… ─ │
+//!     │ ── 88 82 ………… ─────────► │   a client's frames are masked
+//! ```
+//!
+//! For traffic both ways with the least bytes a message. Resuming is the application's part: here the subprotocol `tidewire.v1`, whose
+//! messages are JSON objects with a cursor.
+//!
+//! Run `cargo run -p tidewire-examples --example 04_websocket`. Two messages are read, the connection is cut, a third is published
+//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tidewire::server::{Listen, Server};
+use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_examples::{Wire, remark, show_bytes};
+use tidewire_ws::frame::Header;
+use tidewire_ws::handshake::client;
+use tidewire_ws::{Connection, Event, Limits, Role};
+
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on.
+fn read(address: &str, since: &str, count: usize) -> Result<(Vec<String>, String), Box<dyn Error>> {
+    let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
+    let mut wire = Wire::connect(address)?;
+    // The nonce comes back hashed: the proof that the other side speaks WebSocket and that no cache answers.
+    let handshake = client::Request::new(random(), &["tidewire.v1"]);
+    let fields: String = handshake.fields().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    wire.send(&format!("GET /c/demo?since={since} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n"))?;
+    let head = wire.head()?;
+    handshake
+        .verify(head.status, head.fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))?;
+
+    // From here on it is no HTTP any more: frames both ways.
+    let mut websocket = Connection::new(Role::Client, Limits::DEFAULT);
+    let (mut input, mut output) = (Vec::new(), Vec::new());
+    while !websocket.is_closed() {
+        if !websocket.message_unfinished()
+            && let Some((header, length)) = Header::parse(&input)?
+        {
+            show_bytes('<', &input[..length], &format!("{:?}, {} bytes:", header.opcode, header.len));
+        }
+        let (used, event) = websocket.decode(&mut input)?;
+        match event {
+            Some(Event::Text(json)) => {
+                remark(json);
+                let object: serde_json::Value = serde_json::from_str(json)?;
+                if object["type"] == "message" {
+                    messages.push(object["data"].as_str().ok_or("not text")?.to_owned());
+                }
+                cursor = object["cursor"].as_str().ok_or("no cursor")?.to_owned();
+            }
+            Some(_) => {} // a ping, or the server's close; what answers it is in the output
+            None if used == 0 => wire.receive(&mut input)?,
+            None => {}
+        }
+        input.drain(..used);
+        websocket.take_output_masked(random, &mut output);
+        if websocket.is_open() && messages.len() >= count {
+            websocket.send_close(Some(1000), "", random(), &mut output)?;
+        }
+        if !output.is_empty() {
+            wire.send_bytes(&output, "2 bytes of header, 4 of key, and the payload XORed with the key")?;
+            output.clear();
+        }
+    }
+    Ok((messages, cursor))
+}
+
+/// Nonces and masking keys have to be unpredictable: a page must not choose the bytes that a proxy sees.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // The server: a hub that holds the channels, and a site on each worker thread that serves them.
+    let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).threads(1).bind()?;
+    let hub = Hub::new(HubConfig::default(), server.threads());
+    let (site_hub, settings) = (hub.clone(), Arc::new(Settings::default()));
+    let server = server.serve(move |worker| Site::new(site_hub.clone(), settings.clone(), worker))?;
+    let address = server.addresses()[0].to_string();
+
+    // A publisher in the same process. Any other would POST to /c/demo.
+    let channel = ChannelName::new("demo")?;
+    let publish = move |text: &'static str| {
+        remark(&format!("published: {text}"));
+        hub.publish(&channel, Message::new(text.into(), hub.wall_ms()), None)
+    };
+
+    publish("one")?;
+    publish("two")?;
+    let (mut received, cursor) = read(&address, "earliest", 2)?;
+    remark(&format!("the next reader goes on after {cursor}"));
+    publish("three")?;
+    let later = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(250));
+        publish("four")
+    });
+    let (rest, _) = read(&address, &cursor, 2)?;
+    later.join().map_err(|_| "the publisher panicked")??;
+
+    received.extend(rest);
+    println!("received: {}", received.join(", "));
+    server.stop()?;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! HTTP streaming: ask once, and read the answer line by line.
+//!
+//! ```text
+//!   client                    server
+//!     │ ── GET feed=stream ────► │
+//!     │ ◄── 200 ──────────────── │
+//!     │ ◄── {"cursor":B,…} ───── │   newline-delimited JSON, one message a line,
+//!     │ ◄── {"cursor":C,…} ───── │   one line or more a chunk
+//! ```
+//!
+//! What programs like best: any HTTP client can read lines. In a browser `fetch` gives the bytes as they arrive.
+//!
+//! Run `cargo run -p tidewire-examples --example 05_streaming`. Two messages are read, the connection is cut, a third is published
+//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tidewire::server::{Listen, Server};
+use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_examples::{Wire, remark};
+
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on.
+fn read(address: &str, since: &str, count: usize) -> Result<(Vec<String>, String), Box<dyn Error>> {
+    let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
+    let mut wire = Wire::connect(address)?;
+    wire.send(&format!("GET /c/demo?feed=stream&since={since} HTTP/1.1\r\nHost: {address}\r\n\r\n"))?;
+    wire.head()?;
+    let mut unread = Vec::new();
+    while messages.len() < count {
+        // Where chunks begin and end means nothing: a line may lie across two, and two in one.
+        unread.extend(wire.chunk()?);
+        while let Some(end) = unread.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = unread.drain(..=end).collect();
+            if line == b"\n" {
+                continue; // a heartbeat
+            }
+            let object: serde_json::Value = serde_json::from_slice(&line)?;
+            if object["type"] == "message" {
+                messages.push(object["data"].as_str().ok_or("not text")?.to_owned());
+            }
+            cursor = object["cursor"].as_str().ok_or("no cursor")?.to_owned();
+        }
+    }
+    Ok((messages, cursor))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // The server: a hub that holds the channels, and a site on each worker thread that serves them.
+    let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).threads(1).bind()?;
+    let hub = Hub::new(HubConfig::default(), server.threads());
+    let (site_hub, settings) = (hub.clone(), Arc::new(Settings::default()));
+    let server = server.serve(move |worker| Site::new(site_hub.clone(), settings.clone(), worker))?;
+    let address = server.addresses()[0].to_string();
+
+    // A publisher in the same process. Any other would POST to /c/demo.
+    let channel = ChannelName::new("demo")?;
+    let publish = move |text: &'static str| {
+        remark(&format!("published: {text}"));
+        hub.publish(&channel, Message::new(text.into(), hub.wall_ms()), None)
+    };
+
+    publish("one")?;
+    publish("two")?;
+    let (mut received, cursor) = read(&address, "earliest", 2)?;
+    remark(&format!("the next reader goes on after {cursor}"));
+    publish("three")?;
+    let later = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(250));
+        publish("four")
+    });
+    let (rest, _) = read(&address, &cursor, 2)?;
+    later.join().map_err(|_| "the publisher panicked")??;
+
+    received.extend(rest);
+    println!("received: {}", received.join(", "));
+    server.stop()?;
+    Ok(())
+}
