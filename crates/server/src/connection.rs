@@ -30,7 +30,7 @@ use crate::body::Feeder;
 use crate::census::Permit;
 use crate::deadline::Deadline;
 use crate::parked::Parked;
-use crate::reply::{DetachHead, LocalFuture, Reply, Response, ResponseBody, StreamBody};
+use crate::reply::{DetachHead, LocalFuture, Prepared, Reply, Response, ResponseBody, StreamBody};
 use crate::stream::{Peer, Stream};
 use crate::worker::Worker;
 use crate::{Handler, Problem, Request};
@@ -221,6 +221,7 @@ impl<H: Handler> Cycle<H> {
     fn reply(&mut self, reply: Reply<H::Ticket>) -> Step<H::Ticket> {
         match reply {
             Reply::Ready(response) => self.respond(response),
+            Reply::Shared(prepared) => self.respond_shared(&prepared),
             Reply::Later(future) => Step::Later(future),
             Reply::Detach { head, first, ticket } => self.detach(head, &first, ticket),
         }
@@ -251,6 +252,15 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
+    /// The answer that another request had before: its checks were made then.
+    fn respond_shared(&mut self, prepared: &Prepared) -> Step<H::Ticket> {
+        let length = BodyLength::Length(prepared.body.len() as u64);
+        let sent = self.send_fields(prepared.status, &prepared.fields, length)
+            && self.http.send_data(&prepared.body, &mut self.output).is_ok()
+            && self.http.send_end(&mut self.output).is_ok();
+        if sent { self.finish_exchange() } else { self.respond_broken() }
+    }
+
     fn send_head(&mut self, response: &Response, length: BodyLength) -> bool {
         if response.broken {
             return false;
@@ -258,10 +268,13 @@ impl<H: Handler> Cycle<H> {
         if response.close {
             self.http.close();
         }
-        let mut date = FieldBlock::new();
-        date.push("Date", self.worker.date.borrow_mut().get()).expect("a date is visible ASCII");
-        let blocks = [&date, &response.fields];
-        let head = Head::new(response.status).with_fields(&blocks);
+        self.send_fields(response.status, &response.fields, length)
+    }
+
+    fn send_fields(&mut self, status: u16, fields: &FieldBlock, length: BodyLength) -> bool {
+        let mut date = self.worker.date.borrow_mut();
+        let blocks = [date.get(), fields];
+        let head = Head::new(status).with_fields(&blocks);
         self.http.send_head(&head, length, &mut self.output).is_ok()
     }
 

@@ -1,38 +1,35 @@
-//! The `Date` field (RFC 9110 §6.6.1), formatted once a second for each worker.
+//! The `Date` field (RFC 9110 §6.6.1), made once a second for each worker.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`: IMF-fixdate always has this many bytes.
-const LEN: usize = 29;
+use tidewire_http1::FieldBlock;
 
 pub(crate) struct DateCache {
-    text: [u8; LEN],
+    field: FieldBlock,
     until: Instant,
 }
 
 impl DateCache {
     pub(crate) fn new() -> Self {
-        let mut cache = DateCache { text: [b' '; LEN], until: Instant::now() };
+        let mut cache = DateCache { field: FieldBlock::new(), until: Instant::now() };
         cache.refresh(Instant::now());
         cache
     }
 
-    pub(crate) fn get(&mut self) -> [u8; LEN] {
+    pub(crate) fn get(&mut self) -> &FieldBlock {
         let now = Instant::now();
         if now >= self.until {
             self.refresh(now);
         }
-        self.text
+        &self.field
     }
 
     fn refresh(&mut self, now: Instant) {
         let wall = SystemTime::now();
-        let text = httpdate::fmt_http_date(wall);
+        self.field.clear();
+        self.field.push("Date", httpdate::fmt_http_date(wall)).expect("a date is visible ASCII");
         // Until the wall clock's next second, so that two workers never differ by one.
         let into = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
         self.until = now + Duration::from_nanos(u64::from(1_000_000_000 - into));
-        if text.len() == LEN {
-            self.text.copy_from_slice(text.as_bytes());
-        }
     }
 }

@@ -24,7 +24,7 @@ pub use limits::Limits;
 pub use listen::{Listen, ListenError};
 pub use parked::{Parked, Upgraded};
 pub use problem::{Problem, reason};
-pub use reply::{DetachHead, LocalFuture, Reply, Response, StreamBody};
+pub use reply::{DetachHead, LocalFuture, Prepared, Reply, Response, StreamBody};
 pub use server::{BindError, Builder, Running, Server, Stopper};
 pub use service::{NotUpgraded, OnUpgrade, ServiceHandler};
 pub use stream::Peer;

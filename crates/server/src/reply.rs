@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -21,6 +22,8 @@ pub type StreamBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn 
 pub enum Reply<T> {
     /// The answer is known at once. Answers to pipelined requests gather and leave in one write.
     Ready(Response),
+    /// An answer that was made before, for a request that asked the same.
+    Shared(Arc<Prepared>),
     /// The answer needs waiting.
     Later(LocalFuture<Reply<T>>),
     /// The connection leaves the request cycle: for WebSocket, for a stream without end, or to wait without a
@@ -55,6 +58,7 @@ impl<T> fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reply::Ready(response) => f.debug_tuple("Ready").field(response).finish(),
+            Reply::Shared(prepared) => f.debug_tuple("Shared").field(prepared).finish(),
             Reply::Later(_) => f.write_str("Later(..)"),
             Reply::Detach { head, .. } => {
                 f.debug_struct("Detach").field("head", head).finish_non_exhaustive()
@@ -155,6 +159,38 @@ impl Response {
         for part in [line.as_bytes(), fields, b"\r\n", body] {
             out.extend_from_slice(part);
         }
+    }
+}
+
+/// A whole response to give to many requests: encoded once, copied into each connection's output. See [`Reply::Shared`].
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) status: u16,
+    pub(crate) fields: FieldBlock,
+    pub(crate) body: Bytes,
+}
+
+impl Response {
+    /// Makes a response that can be shared: one with a whole body, that does not close its connection. Any other is given back.
+    ///
+    /// # Errors
+    /// The response, unchanged.
+    pub fn prepare(self) -> Result<Prepared, Self> {
+        match self {
+            Response { status, fields, body: ResponseBody::Whole(body), close: false, broken: false }
+                if !matches!(status, 204 | 205 | 304) =>
+            {
+                Ok(Prepared { status, fields, body })
+            }
+            other => Err(other),
+        }
+    }
+}
+
+impl Prepared {
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
     }
 }
 

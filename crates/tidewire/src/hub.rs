@@ -302,6 +302,14 @@ impl Channel {
         self.lock().log.log().earliest()
     }
 
+    /// The positions before the oldest message and after the newest one; `None` if the channel was forgotten. Notes that the
+    /// channel is in use.
+    pub(crate) fn bounds(&self, now_ms: u64) -> Option<(Cursor, Cursor)> {
+        let mut state = self.lock();
+        state.log.touch(now_ms);
+        (!state.closed).then(|| (state.log.log().earliest(), state.log.log().head()))
+    }
+
     /// Reads on from a position.
     pub fn read(&self, since: Since, budget: Budget) -> Page {
         let state = self.lock();

@@ -11,11 +11,11 @@ use crate::message::Message;
 use crate::name::ChannelName;
 use crate::params::Query;
 use crate::shard::Ticket;
-use crate::site::{Site, refused, sentence};
+use crate::site::{Place, refused, sentence};
 
 /// Answers a POST: at once if the body came with the head.
 pub(crate) fn handle(
-    site: &Site,
+    place: &Place,
     names: &[ChannelName],
     access: &Access,
     request: Request<'_>,
@@ -25,13 +25,13 @@ pub(crate) fn handle(
         return Err(Problem::new(400, "A message is for one channel; post it to each in turn."));
     };
     let order = Order {
-        hub: site.hub.clone(),
+        hub: place.hub.clone(),
         name: name.clone(),
         event: Query::parse(request.head.query().unwrap_or_default())?.event,
         content_type: content_type(request.head.get("content-type")),
         key: request.head.get("idempotency-key").map(<[u8]>::to_vec),
     };
-    let limit = site.hub.config().max_message;
+    let limit = place.hub.config().max_message;
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
         return Err(refused(crate::hub::HubError::MessageTooLarge { len: len as usize, limit }));
     }

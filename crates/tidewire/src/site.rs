@@ -1,11 +1,13 @@
 //! The site of one worker: routes a request to what it asks for, and hands detached connections to the table.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidewire_http1::{Method, Version};
 use tidewire_server::{Handler, Parked, Problem, Reply, Request, Response};
 
+use crate::answers::{Answers, is_plain};
 use crate::cors::Origins;
 use crate::hub::{Hub, HubError};
 use crate::name::ChannelName;
@@ -53,11 +55,18 @@ impl Settings {
     }
 }
 
-/// What one worker serves.
-pub struct Site {
+/// What every answer is made from.
+#[derive(Clone)]
+pub(crate) struct Place {
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Arc<Settings>,
+}
+
+/// What one worker serves.
+pub struct Site {
+    place: Place,
     shard: Shard,
+    answers: RefCell<Answers>,
 }
 
 impl Site {
@@ -65,17 +74,45 @@ impl Site {
     /// [`Server::serve`](tidewire_server::Server::serve) does.
     pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: usize) -> Self {
         let worker = u16::try_from(worker).expect("a machine has fewer than 65536 cores");
-        let shard = Shard::start(hub.clone(), settings.clone(), worker);
-        Site { hub, settings, shard }
+        let place = Place { hub, settings };
+        Site { shard: Shard::start(place.clone(), worker), answers: RefCell::default(), place }
+    }
+
+    /// Answers a request that others may repeat word for word, and keeps a short poll's answer for them.
+    fn first_of_many(&self, segment: &[u8], request: Request<'_>, now_ms: u64) -> Reply<Ticket> {
+        let head = request.head;
+        let channel = match ChannelName::list(segment).as_deref() {
+            Ok([name]) => self.place.hub.channel(name).ok(),
+            _ => None,
+        };
+        let bounds = channel.as_ref().and_then(|channel| channel.bounds(now_ms));
+        let reply = self.channels(segment, request);
+        let (Some(channel), Some(bounds)) = (channel, bounds) else { return reply };
+        let response = match reply {
+            Reply::Ready(response) if response.status() == 200 => response,
+            other => return other,
+        };
+        // A message that came meanwhile may be in the answer or not: it is not for others to have.
+        if channel.bounds(now_ms) != Some(bounds) {
+            return response.into();
+        }
+        match response.prepare() {
+            Ok(prepared) => {
+                let answer = Arc::new(prepared);
+                self.answers.borrow_mut().keep(head.target(), channel, bounds, &answer);
+                Reply::Shared(answer)
+            }
+            Err(response) => response.into(),
+        }
     }
 
     fn channels(&self, segment: &[u8], request: Request<'_>) -> Reply<Ticket> {
-        let access = self.settings.origins.check(request.head);
+        let access = self.place.settings.origins.check(request.head);
         let outcome = match ChannelName::list(segment) {
             Err(error) => Err(Problem::new(400, sentence(&error.to_string()))),
             Ok(names) => match request.head.method() {
-                Method::Get | Method::Head => subscribe::handle(self, &names, &access, &request),
-                Method::Post => publish::handle(self, &names, &access, request),
+                Method::Get | Method::Head => subscribe::handle(&self.place, &names, &access, &request),
+                Method::Post => publish::handle(&self.place, &names, &access, request),
                 Method::Options => Ok(access.preflight().into()),
                 _ => return not_allowed("GET, HEAD, POST, OPTIONS").into(),
             },
@@ -90,7 +127,14 @@ impl Handler for Site {
     fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
         let path = request.head.path();
         if let Some(segment) = path.strip_prefix(b"/c/") {
-            return self.channels(segment, request);
+            if !is_plain(request.head) {
+                return self.channels(segment, request);
+            }
+            let now_ms = self.place.hub.now_ms();
+            if let Some(answer) = self.answers.borrow_mut().get(request.head, now_ms) {
+                return Reply::Shared(answer);
+            }
+            return self.first_of_many(segment, request, now_ms);
         }
         match (path, request.head.method()) {
             (b"/", Method::Get | Method::Head) => index(&request).into(),
@@ -147,6 +191,6 @@ pub(crate) fn is_chunked(request: &Request<'_>) -> bool {
 
 impl std::fmt::Debug for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Site").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Site").field("settings", &self.place.settings).finish_non_exhaustive()
     }
 }

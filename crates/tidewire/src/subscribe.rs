@@ -17,36 +17,36 @@ use crate::params::{FeedName, Params};
 use crate::poll::{self, PollShape, vary};
 use crate::reader::{self, Channels, Item, Positions};
 use crate::shard::{Shape, Ticket, WebSocket, encode_stream};
-use crate::site::{Site, is_chunked, refused, sentence};
+use crate::site::{Place, is_chunked, refused, sentence};
 
 /// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's pace.
 const FIRST_BYTES: usize = 64 * 1024;
 
 /// Answers a GET or HEAD.
 pub(crate) fn handle(
-    site: &Site,
+    place: &Place,
     names: &[ChannelName],
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     let params = Params::parse(request.head, names.len())?;
-    let channels = open(site, names)?;
+    let channels = open(place, names)?;
     let mut positions = channels.start(&params.since);
     let labelled = names.len() > 1;
     match params.feed {
         FeedName::Poll => short_poll(&channels, &mut positions, &params, access, request).map(Reply::Ready),
-        FeedName::LongPoll => long_poll(site, channels, positions, &params, access, request),
-        FeedName::Sse => Ok(stream(site, channels, positions, labelled, Kind::Sse, access, request)),
-        FeedName::Stream => Ok(stream(site, channels, positions, labelled, Kind::Stream, access, request)),
-        FeedName::WebSocket => websocket(site, channels, positions, labelled, access, request),
+        FeedName::LongPoll => long_poll(place, channels, positions, &params, access, request),
+        FeedName::Sse => Ok(stream(place, channels, positions, labelled, Kind::Sse, access, request)),
+        FeedName::Stream => Ok(stream(place, channels, positions, labelled, Kind::Stream, access, request)),
+        FeedName::WebSocket => websocket(place, channels, positions, labelled, access, request),
     }
 }
 
-fn open(site: &Site, names: &[ChannelName]) -> Result<Channels, Problem> {
-    let limit = site.hub.config().max_subscribers;
+fn open(place: &Place, names: &[ChannelName]) -> Result<Channels, Problem> {
+    let limit = place.hub.config().max_subscribers;
     let mut channels = Vec::with_capacity(names.len());
     for name in names {
-        let channel = site.hub.channel(name).map_err(refused)?;
+        let channel = place.hub.channel(name).map_err(refused)?;
         if channel.subscribers() >= limit {
             return Err(refused(HubError::TooManySubscribers(limit)));
         }
@@ -81,7 +81,7 @@ fn matches_etag(request: &Request<'_>, cursor: &str) -> bool {
 }
 
 fn long_poll(
-    site: &Site,
+    place: &Place,
     channels: Channels,
     mut positions: Positions,
     params: &Params,
@@ -95,7 +95,7 @@ fn long_poll(
     }
     let close = request.head.version() != Version::Http11 || !request.head.keep_alive();
     let shape = Shape::LongPoll(PollShape { limit: params.limit, access: access.clone(), close });
-    let deadline_ms = Some(site.hub.now_ms() + hold.as_millis() as u64);
+    let deadline_ms = Some(place.hub.now_ms() + hold.as_millis() as u64);
     let ticket = Ticket { shape, channels, positions, deadline_ms, websocket: None, ended: false };
     Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })
 }
@@ -128,7 +128,7 @@ fn read_answer(
 }
 
 fn stream(
-    site: &Site,
+    place: &Place,
     channels: Channels,
     mut positions: Positions,
     labelled: bool,
@@ -150,7 +150,7 @@ fn stream(
         return response.into();
     }
     let wire = Wire { kind, chunked: is_chunked(request) };
-    let (first, ended) = begin(site, &channels, wire, labelled, &mut positions);
+    let (first, ended) = begin(place, &channels, wire, labelled, &mut positions);
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
     let ticket = Ticket { shape, channels, positions, deadline_ms: None, websocket: None, ended };
@@ -159,7 +159,7 @@ fn stream(
 
 /// The first bytes of a stream: the hello, and what the log has after the client's position. Says whether that was all.
 fn begin(
-    site: &Site,
+    place: &Place,
     channels: &Channels,
     wire: Wire,
     labelled: bool,
@@ -169,14 +169,14 @@ fn begin(
     // A cursor that the log does not know is named all the same: a client that is cut before the reset that follows must come
     // back with it, and be told again.
     let hello = positions.to_text();
-    wire.unit(&mut out, |feed, out| feed.hello(out, &hello, site.settings.retry_ms()));
+    wire.unit(&mut out, |feed, out| feed.hello(out, &hello, place.settings.retry_ms()));
     let budget = Budget::bytes(FIRST_BYTES);
     let flow = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
     (out, flow == Flow::End)
 }
 
 fn websocket(
-    site: &Site,
+    place: &Place,
     channels: Channels,
     mut positions: Positions,
     labelled: bool,
@@ -198,13 +198,13 @@ fn websocket(
     access.require()?;
     let kind = if accepted.subprotocol() == Some(ws::SUBPROTOCOL) { Kind::WsV1 } else { Kind::WsBare };
     let wire = Wire { kind, chunked: false };
-    let (first, ended) = begin(site, &channels, wire, labelled, &mut positions);
+    let (first, ended) = begin(place, &channels, wire, labelled, &mut positions);
     let mut response = Response::new(101);
     for (name, value) in accepted.response_fields() {
         response = response.with(name, value);
     }
     let shape = Shape::Stream { wire, labelled };
-    let websocket = Some(Box::new(WebSocket::new(kind, site.hub.now_ms(), site.hub.config().max_message)));
+    let websocket = Some(Box::new(WebSocket::new(kind, place.hub.now_ms(), place.hub.config().max_message)));
     let ticket = Ticket { shape, channels, positions, deadline_ms: None, websocket, ended };
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
 }

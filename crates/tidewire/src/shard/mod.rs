@@ -37,22 +37,22 @@ pub use subscriber::Ticket;
 use table::Table;
 pub(crate) use websocket::WebSocket;
 
-use crate::hub::{Channel, Hub};
-use crate::site::Settings;
+use crate::hub::Channel;
+use crate::site::Place;
 
 /// The table of one worker and the task that drives it.
 #[derive(Clone)]
 pub(crate) struct Shard {
     table: Rc<RefCell<Table>>,
-    hub: Arc<Hub>,
+    place: Place,
     worker: u16,
 }
 
 impl Shard {
     /// Makes the table of a worker and starts its task; must be called on the worker's runtime.
-    pub(crate) fn start(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
-        let table = Rc::new(RefCell::new(Table::new(hub.clone(), settings, worker)));
-        let shard = Shard { table, hub, worker };
+    pub(crate) fn start(place: Place, worker: u16) -> Self {
+        let table = Rc::new(RefCell::new(Table::new(place.clone(), worker)));
+        let shard = Shard { table, place, worker };
         let task = tokio::task::spawn_local(shard.clone().run());
         tokio::task::spawn_local(async move {
             if task.await.is_err_and(|error| error.is_panic()) {
@@ -76,7 +76,7 @@ impl Shard {
 
     async fn run(self) {
         let mut wake = Wake {
-            news: self.hub.inbox(self.worker),
+            news: self.place.hub.inbox(self.worker),
             ready: self.table.borrow().ready(),
             sleep: Box::pin(tokio::time::sleep(TICK)),
             channels: Vec::new(),

@@ -15,9 +15,9 @@ use super::group::{Group, Key, Shape};
 use super::subscriber::{Role, Subscriber, Then, Ticket, Wrote};
 use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, Wire};
-use crate::hub::{Channel, Hub};
+use crate::hub::Channel;
 use crate::reader::{Channels, Positions};
-use crate::site::Settings;
+use crate::site::Place;
 
 /// Reads of one socket in one turn; the others want theirs.
 const READS_A_TURN: usize = 8;
@@ -35,8 +35,7 @@ const SWEEP_TICKS: u64 = 5;
 const NOBODY: u32 = u32::MAX;
 
 pub(crate) struct Table {
-    pub(super) hub: Arc<Hub>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) place: Place,
     pub(super) worker: u16,
     pub(super) rows: Slab<Subscriber>,
     pub(super) groups: Slab<Group>,
@@ -52,11 +51,10 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
-        let now_ms = hub.now_ms();
+    pub(crate) fn new(place: Place, worker: u16) -> Self {
+        let now_ms = place.hub.now_ms();
         Table {
-            hub,
-            settings,
+            place,
             worker,
             rows: Slab::new(),
             groups: Slab::new(),
@@ -79,12 +77,12 @@ impl Table {
     /// Time until something is due.
     pub(crate) fn next_deadline(&self) -> Duration {
         let next = self.deadlines.first().map_or(self.next_tick_ms, |&(at, _)| at.min(self.next_tick_ms));
-        Duration::from_millis(next.saturating_sub(self.hub.now_ms()).max(1))
+        Duration::from_millis(next.saturating_sub(self.place.hub.now_ms()).max(1))
     }
 
     /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
     pub(crate) fn add(&mut self, mut connection: Parked, ticket: Ticket) {
-        self.now_ms = self.hub.now_ms();
+        self.now_ms = self.place.hub.now_ms();
         let Ticket { shape, channels, positions, deadline_ms, websocket, ended } = ticket;
         let rest = connection.take_rest();
         let group = self.group(channels, shape);
@@ -118,7 +116,7 @@ impl Table {
 
     /// A channel has news: its groups move to its head, with all their live members.
     pub(crate) fn on_news(&mut self, channel: &Arc<Channel>) {
-        self.now_ms = self.hub.now_ms();
+        self.now_ms = self.place.hub.now_ms();
         let Some(watched) = self.watched.get_mut(&address(channel)) else { return };
         watched.wait = None;
         for group in watched.groups.clone() {
@@ -130,7 +128,7 @@ impl Table {
 
     /// A socket is ready to take or to give.
     pub(crate) fn on_ready(&mut self, key: u32) {
-        self.now_ms = self.hub.now_ms();
+        self.now_ms = self.place.hub.now_ms();
         let Some(row) = self.rows.get_mut(key as usize) else { return };
         if !row.pending.is_empty() {
             let before = row.pending.len();
@@ -151,7 +149,7 @@ impl Table {
 
     /// Deadlines and, once a second, the tick.
     pub(crate) fn on_time(&mut self) {
-        self.now_ms = self.hub.now_ms();
+        self.now_ms = self.place.hub.now_ms();
         while let Some(&(at, key)) = self.deadlines.first() {
             if at > self.now_ms {
                 break;
@@ -210,7 +208,7 @@ impl Table {
             Then::Resume => {
                 let rest = row.connection.take_rest();
                 if rest.is_empty() && !self.draining {
-                    let at = self.now_ms + self.settings.idle_timeout.as_millis() as u64;
+                    let at = self.now_ms + self.place.settings.idle_timeout.as_millis() as u64;
                     self.set_deadline(key, at);
                 } else {
                     self.resume(key, &rest);
@@ -293,17 +291,19 @@ impl Table {
             self.remove_group(id);
         }
         if self.worker == 0 && self.tick.is_multiple_of(SWEEP_TICKS) {
-            self.hub.sweep();
+            self.place.hub.sweep();
         }
-        let every = self.settings.heartbeat.as_secs().max(1);
+        let every = self.place.settings.heartbeat.as_secs().max(1);
         let turn = self.tick % every;
         let mut beats: HashMap<Wire, Bytes> = HashMap::new();
         for key in self.keys() {
             let Some(row) = self.rows.get_mut(key as usize) else { continue };
             let stuck = !row.pending.is_empty()
-                && self.now_ms.saturating_sub(row.moved_ms) >= self.settings.stall_ms();
-            let silent =
-                row.websocket.as_ref().is_some_and(|ws| ws.is_silent(self.now_ms, self.settings.heartbeat));
+                && self.now_ms.saturating_sub(row.moved_ms) >= self.place.settings.stall_ms();
+            let silent = row
+                .websocket
+                .as_ref()
+                .is_some_and(|ws| ws.is_silent(self.now_ms, self.place.settings.heartbeat));
             if stuck || silent {
                 tracing::debug!(peer = %row.connection.peer(), stuck, silent, "subscriber dropped");
                 self.remove(key);
@@ -361,7 +361,7 @@ impl Table {
         let mut out = Vec::new();
         match &self.groups[group as usize].shape {
             _ if silently => {}
-            Shape::Stream { wire, .. } => wire.end(&mut out, self.settings.comeback_ms()),
+            Shape::Stream { wire, .. } => wire.end(&mut out, self.place.settings.comeback_ms()),
             Shape::LongPoll(shape) => {
                 let text = self.positions(key).to_text();
                 shape.closing().write_answer(Answer::new(), &text, &mut out);

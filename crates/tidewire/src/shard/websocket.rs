@@ -106,7 +106,7 @@ impl WebSocket {
 
 impl Table {
     pub(super) fn websocket_received(&mut self, key: u32, bytes: Vec<u8>) {
-        let now_ms = self.hub.now_ms();
+        let now_ms = self.place.hub.now_ms();
         let row = &mut self.rows[key as usize];
         if matches!(row.role, RowRole::Closing) {
             return;
@@ -139,8 +139,8 @@ impl Table {
         let Some(channels) = self.channels(key) else { return };
         let outcome = match &*channels.0 {
             [one] => {
-                let message = Message::new(data, self.hub.wall_ms());
-                self.hub.publish(one.name(), message, None).map_err(|error| (1009, error.to_string()))
+                let message = Message::new(data, self.place.hub.wall_ms());
+                self.place.hub.publish(one.name(), message, None).map_err(|error| (1009, error.to_string()))
             }
             _ => Err((1008, "a bare message needs a connection with one channel".to_owned())),
         };
@@ -184,14 +184,14 @@ impl Table {
             (None, Some(text)) => STANDARD.decode(text).map_err(|_| bad("data_b64 is not base64."))?.into(),
             _ => return Err(bad("Give either data or data_b64.")),
         };
-        let mut message = Message::new(data, self.hub.wall_ms());
+        let mut message = Message::new(data, self.place.hub.wall_ms());
         if let Some(event) = &order.event {
             message = message.with_event(event).map_err(|error| bad(&sentence(&error.to_string())))?;
         }
         if let Some(content_type) = &order.content_type {
             message = message.with_content_type(content_type);
         }
-        self.hub.publish(&name, message, order.key.as_deref().map(str::as_bytes)).map_err(refused)
+        self.place.hub.publish(&name, message, order.key.as_deref().map(str::as_bytes)).map_err(refused)
     }
 
     fn subscribe(&mut self, key: u32, id: Option<&Value>, name: &str, since: Option<&str>) {
@@ -227,7 +227,7 @@ impl Table {
         if channels.0.len() >= MAX_CHANNELS {
             return Err(bad(&sentence(&NameError::TooMany.to_string())));
         }
-        let channel = self.hub.channel(&name).map_err(refused)?;
+        let channel = self.place.hub.channel(&name).map_err(refused)?;
         let one = Channels([channel].into());
         let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
         let positions: Vec<_> =

@@ -1,0 +1,72 @@
+//! Answers to short polls, kept while nothing happens: a thousand clients that poll one URL cost one encoding for each message,
+//! and for each of them a look-up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidewire_channel::Cursor;
+use tidewire_http1::{Method, RequestHead};
+use tidewire_server::Prepared;
+
+use crate::hub::Channel;
+
+/// Answers that one worker keeps.
+const MAX_ANSWERS: usize = 256;
+
+/// Longest body that is kept: memory is bounded by the product, and a long answer is paid for by its copy anyway.
+const MAX_BODY: usize = 16 * 1024;
+
+/// The answers of one worker, by request target.
+#[derive(Default)]
+pub(crate) struct Answers(HashMap<Box<[u8]>, Kept>);
+
+/// An answer, and what it holds for: the channel between these two positions.
+struct Kept {
+    channel: Arc<Channel>,
+    bounds: (Cursor, Cursor),
+    answer: Arc<Prepared>,
+}
+
+impl Answers {
+    /// The answer to this request, if it was made before and still is what would be made.
+    pub(crate) fn get(&mut self, head: &RequestHead<'_>, now_ms: u64) -> Option<Arc<Prepared>> {
+        let kept = self.0.get(head.target())?;
+        if kept.channel.bounds(now_ms) == Some(kept.bounds) {
+            return Some(kept.answer.clone());
+        }
+        self.0.remove(head.target());
+        None
+    }
+
+    /// Keeps an answer that was made while the channel had these bounds.
+    pub(crate) fn keep(
+        &mut self,
+        target: &[u8],
+        channel: Arc<Channel>,
+        bounds: (Cursor, Cursor),
+        answer: &Arc<Prepared>,
+    ) {
+        if answer.body().len() <= MAX_BODY {
+            if self.0.len() >= MAX_ANSWERS {
+                self.0.clear();
+            }
+            self.0.insert(target.into(), Kept { channel, bounds, answer: answer.clone() });
+        }
+    }
+}
+
+/// Whether the target alone decides the answer: a GET without any field that could change it.
+pub(crate) fn is_plain(head: &RequestHead<'_>) -> bool {
+    head.method() == Method::Get && !head.fields().any(|(name, value)| decides(name, value))
+}
+
+fn decides(name: &[u8], value: &[u8]) -> bool {
+    // The length tells most fields apart before any byte is compared.
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    match name.len() {
+        6 => is(b"origin") || is(b"prefer") || (is(b"accept") && value != b"*/*"),
+        7 => is(b"upgrade"),
+        13 => is(b"if-none-match") || is(b"last-event-id"),
+        _ => false,
+    }
+}
