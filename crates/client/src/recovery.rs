@@ -92,7 +92,6 @@ impl Recovery {
         self.opened = Some(now);
         self.given_up = 0;
         self.may_pass = false;
-        self.hint = Duration::ZERO;
     }
 
     /// A message came.
@@ -101,7 +100,7 @@ impl Recovery {
         self.stuck = 0;
     }
 
-    /// The server says how long to wait after a cut.
+    /// The server says how long to wait after a cut. It holds until it says something else, as in a browser.
     pub(crate) fn hints(&mut self, wait: Duration) {
         self.hint = wait.min(MAX_HINT);
     }

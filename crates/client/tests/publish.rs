@@ -1,0 +1,98 @@
+//! Publishing to a server that plays a script.
+
+#![allow(clippy::unwrap_used)]
+
+mod script;
+
+use std::time::{Duration, Instant};
+
+use script::*;
+use tidewire_client::{Client, Error, Publish};
+
+const JSON: &str = "Content-Type: application/json\r\n";
+
+fn created(n: u32) -> Step {
+    answer("201 Created", JSON, &format!("{{\"cursor\":\"e-{n}\"}}\n"))
+}
+
+#[tokio::test]
+async fn a_message_becomes_a_post() {
+    let server = serve(vec![vec![Request, created(1), Request, created(2), Hold]]);
+    let client = Client::new(&server.url).unwrap();
+    let message = Publish::new("hi").event("é &").content_type("text/plain").idempotency_key("k1");
+    let published = client.publish(message).await.unwrap();
+    assert_eq!((published.cursor.as_str(), published.duplicate), ("e-1", false));
+    assert_eq!(
+        server.received(),
+        "POST /c/demo?event=%C3%A9%20%26 Content-Type=text/plain Idempotency-Key=k1 hi"
+    );
+    assert_eq!(client.publish(Publish::new("again")).await.unwrap().cursor.as_str(), "e-2");
+    let received = server.received();
+    let key = received.strip_prefix("POST /c/demo Idempotency-Key=").unwrap().strip_suffix(" again").unwrap();
+    assert_eq!(key.len(), 32, "128 bits, over the same connection");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_with_the_same_key() {
+    let server = serve(vec![
+        vec![Request],
+        vec![Request, send("HTTP/1.1 201 Cre")],
+        vec![Request, answer("502 Bad Gateway", "", "")],
+        vec![Request, answer("200 OK", JSON, "{\"cursor\":\"e-7\",\"duplicate\":true}")],
+    ]);
+    let published = Client::new(&server.url).unwrap().publish(Publish::new("once")).await.unwrap();
+    assert_eq!((published.cursor.as_str(), published.duplicate), ("e-7", true));
+    let first = server.received();
+    for _ in 0..3 {
+        assert_eq!(server.received(), first);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_is_no_failure() {
+    let server = serve(vec![vec![Request, created(1)], vec![Request, created(2)]]);
+    let client = Client::new(&server.url).unwrap().attempts(1);
+    client.publish(Publish::new("a")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(client.publish(Publish::new("b")).await.unwrap().cursor.as_str(), "e-2");
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured_and_attempts_are_counted() {
+    let full = || problem("429 Too Many Requests", "Retry-After: 1\r\n", "Slower.");
+    let server = serve(vec![vec![Request, full(), Request, full(), Hold]]);
+    let client = Client::new(&server.url).unwrap().attempts(2);
+    let start = Instant::now();
+    let Err(Error::GaveUp { attempts: 2, last }) = client.publish(Publish::new("x")).await else { panic!() };
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert_eq!(last.to_string(), "the server answered 429 Too Many Requests: Slower.");
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_in_the_servers_words() {
+    let server =
+        serve(vec![vec![Request, problem("400 Bad Request", "", "An event name has no line ends.")]]);
+    let error = Client::new(&server.url).unwrap().publish(Publish::new("x")).await.unwrap_err();
+    assert_eq!(error.to_string(), "the server answered 400 Bad Request: An event name has no line ends.");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_was_read_is_heard() {
+    let refusal = problem("413 Content Too Large", "Connection: close\r\n", "Send less.");
+    let server = serve(vec![vec![ReadBytes(100), refusal, Pause(300)]]);
+    let client = Client::new(&server.url).unwrap().attempts(1).request_timeout(Duration::from_secs(4));
+    let error = client.publish(Publish::new(vec![b'x'; 8 << 20])).await.unwrap_err();
+    assert_eq!(error.to_string(), "the server answered 413 Content Too Large: Send less.");
+}
+
+#[tokio::test]
+async fn what_would_split_a_head_is_refused() {
+    let client = Client::new("http://127.0.0.1:1/c/demo").unwrap();
+    let split = Publish::new("x").content_type("text/plain\r\nX: y");
+    assert!(matches!(client.publish(split).await, Err(Error::Field { name, .. }) if name == "Content-Type"));
+    let split = Publish::new("x").idempotency_key("a\nb");
+    assert!(matches!(client.publish(split).await, Err(Error::Field { .. })));
+    for (name, value) in [("X", "a\r\nY: b"), ("X: y", "z"), ("Host", "other"), ("upgrade", "x")] {
+        assert!(matches!(client.clone().header(name, value), Err(Error::Field { .. })), "{name}");
+    }
+}

@@ -1,0 +1,208 @@
+//! A server that plays a script: for each connection in turn, what to read and which bytes to write.
+
+#![allow(dead_code, unused_imports, clippy::unwrap_used)] // each test file uses its part
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use tidewire_client::{Error, Event, Subscription};
+
+/// What a connection does next.
+pub(crate) enum Step {
+    /// Reads one request, with its body.
+    Request,
+    /// Writes these bytes.
+    Send(Vec<u8>),
+    /// Answers a WebSocket handshake, with these bytes right behind it.
+    Upgrade(Vec<u8>),
+    /// Reads until so many bytes have come and logs them in hexadecimal.
+    Read(usize),
+    /// Waits.
+    Pause(u64),
+    /// Keeps the connection until the client leaves.
+    Hold,
+}
+
+pub(crate) use Step::{Hold, Pause, Read as ReadBytes, Request, Upgrade};
+
+/// Text to send.
+pub(crate) fn send(text: impl AsRef<[u8]>) -> Step {
+    Step::Send(text.as_ref().to_vec())
+}
+
+/// The head of a streamed answer, and its first chunks.
+pub(crate) fn stream(media_type: &str, pieces: &[&str]) -> Step {
+    let mut out =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for piece in pieces {
+        out.push_str(&chunk(piece));
+    }
+    send(out)
+}
+
+pub(crate) fn chunk(piece: &str) -> String {
+    format!("{:x}\r\n{piece}\r\n", piece.len())
+}
+
+/// A whole answer.
+pub(crate) fn answer(status: &str, fields: &str, body: &str) -> Step {
+    send(format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+/// A JSON answer of a poll.
+pub(crate) fn poll(messages: &[u32], cursor: &str) -> Step {
+    let messages: Vec<String> = messages.iter().map(|n| object(*n)).collect();
+    let body = format!("{{\"messages\":[{}],\"cursor\":\"{cursor}\",\"gap\":null}}", messages.join(","));
+    answer("200 OK", "Content-Type: application/json\r\n", &body)
+}
+
+/// A refusal with a problem document.
+pub(crate) fn problem(status: &str, fields: &str, detail: &str) -> Step {
+    let (code, title) = status.split_once(' ').unwrap();
+    let body = format!("{{\"title\":\"{title}\",\"status\":{code},\"detail\":\"{detail}\"}}");
+    answer(status, &format!("Content-Type: application/problem+json\r\n{fields}"), &body)
+}
+
+/// Message `n` as a JSON object.
+pub(crate) fn object(n: u32) -> String {
+    format!("{{\"type\":\"message\",\"cursor\":\"e-{n}\",\"time\":7,\"data\":\"m{n}\"}}")
+}
+
+/// Message `n` as an event.
+pub(crate) fn event(n: u32) -> String {
+    format!("id: e-{n}\ndata: m{n}\n\n")
+}
+
+/// A server's text frame.
+pub(crate) fn frame(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    tidewire_ws::encode_message(tidewire_ws::Kind::Text, text.as_bytes(), &mut out);
+    out
+}
+
+/// Plays one script for each connection, in the order in which they come; later ones are refused.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    log: Receiver<String>,
+}
+
+pub(crate) fn serve(scripts: Vec<Vec<Step>>) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/c/demo", listener.local_addr().unwrap());
+    let (sender, log) = channel();
+    thread::spawn(move || {
+        for script in scripts {
+            let (socket, _) = listener.accept().unwrap();
+            // One after the other: a script that does not hold its connection is over before the next begins.
+            let sender = sender.clone();
+            let play = move || play(socket, script, |line| drop(sender.send(line)));
+            thread::spawn(play);
+        }
+    });
+    Server { url, log }
+}
+
+impl Server {
+    /// What was received next: the request line of a request with its interesting fields, or bytes.
+    pub(crate) fn received(&self) -> String {
+        self.log.recv_timeout(Duration::from_secs(5)).expect("nothing was received")
+    }
+}
+
+fn play(socket: TcpStream, script: Vec<Step>, log: impl Fn(String)) {
+    let mut input = BufReader::new(socket.try_clone().unwrap());
+    let mut output = socket;
+    let mut key = String::new();
+    for step in script {
+        let done = match step {
+            Step::Request => request(&mut input).map(|(text, found)| {
+                key = found;
+                log(text);
+            }),
+            Step::Send(bytes) => output.write_all(&bytes).ok(),
+            Step::Upgrade(early) => {
+                let accept = tidewire_ws::handshake::accept_key(key.as_bytes());
+                let mut out = format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                     Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: tidewire.v1\r\n\r\n",
+                    accept.escape_ascii()
+                )
+                .into_bytes();
+                out.extend(early);
+                output.write_all(&out).ok()
+            }
+            Step::Read(n) => {
+                let mut bytes = vec![0; n];
+                input.read_exact(&mut bytes).ok().map(|()| log(format!("{bytes:02x?}")))
+            }
+            Step::Pause(ms) => {
+                thread::sleep(Duration::from_millis(ms));
+                Some(())
+            }
+            Step::Hold => input.read_to_end(&mut Vec::new()).ok().map(drop),
+        };
+        if done.is_none() {
+            return;
+        }
+    }
+}
+
+/// The request line, and of the fields those that a test may ask for, and the body; and the WebSocket key.
+fn request(input: &mut impl BufRead) -> Option<(String, String)> {
+    let (mut text, mut length, mut key) = (String::new(), 0, String::new());
+    loop {
+        let mut line = String::new();
+        if input.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end();
+        if text.is_empty() {
+            text = line.strip_suffix(" HTTP/1.1").expect("a request line").to_owned();
+            continue;
+        }
+        let Some((name, value)) = line.split_once(": ") else { break };
+        match name {
+            "Content-Length" => length = value.parse().unwrap(),
+            "Sec-WebSocket-Key" => value.clone_into(&mut key),
+            "Content-Type" | "Idempotency-Key" | "Authorization" => {
+                text.push_str(&format!(" {name}={value}"))
+            }
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    input.read_exact(&mut body).ok()?;
+    if length > 0 {
+        text.push_str(&format!(" {}", String::from_utf8_lossy(&body)));
+    }
+    Some((text, key))
+}
+
+/// The next events, each in a few words.
+pub(crate) async fn take(subscription: &mut Subscription, n: usize) -> Vec<String> {
+    let mut texts = Vec::new();
+    for _ in 0..n {
+        let next = tokio::time::timeout(Duration::from_secs(5), subscription.next()).await;
+        texts.push(text(&next.unwrap_or_else(|_| panic!("nothing after {texts:?}"))));
+    }
+    texts
+}
+
+pub(crate) fn text(event: &Result<Event, Error>) -> String {
+    match event {
+        Ok(Event::Message(message)) => {
+            format!("{} {}", message.cursor, String::from_utf8_lossy(&message.data))
+        }
+        Ok(Event::Gap { from, cursor, missed }) => format!("gap {from} {cursor} {missed}"),
+        Ok(Event::Reset { reason, cursor }) => format!("reset {reason} {cursor}"),
+        Ok(Event::Connected { feed, cursor }) => {
+            format!("{feed} at {}", cursor.as_ref().map_or("-", |cursor| cursor.as_str()))
+        }
+        Ok(Event::Disconnected { feed, reason, .. }) => format!("{feed} failed: {reason}"),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => format!("end: {error}"),
+    }
+}
