@@ -145,7 +145,16 @@ impl Connection {
     /// # Errors
     /// The first byte that RFC 6455 or a limit forbids. Final. The replies owed so far and a close frame with
     /// [`Error::close_code`] are in the output then.
+    #[inline]
     pub fn decode<'a>(&'a mut self, input: &'a mut [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+        let (n, found) = self.find(input)?;
+        let Some(found) = found else { return Ok((n, None)) };
+        Ok((n, Some(self.event(found, &input[..n])?)))
+    }
+
+    /// Reads on until there is something to hand out.
+    #[inline]
+    pub(crate) fn find(&mut self, input: &mut [u8]) -> Result<(usize, Option<Found>), Error> {
         if self.delivered {
             self.delivered = false;
             self.message.clear();
@@ -155,7 +164,7 @@ impl Connection {
             return Ok((input.len(), None));
         }
         let mut end = 0;
-        let found = loop {
+        loop {
             let (n, step) = match self.frames.step(&mut input[end..]) {
                 Ok(step) => step,
                 Err(error) => return Err(self.failed(error)),
@@ -172,28 +181,29 @@ impl Connection {
                 Some(Step::Header(header)) => self.on_header(&header)?,
                 Some(Step::Payload { last }) => self.on_payload(&input[start..end], last)?,
             };
-            if let Some(found) = found {
-                break found;
+            if found.is_some() {
+                return Ok((end, found));
             }
-        };
-        let input: &'a [u8] = input;
-        let event = match found {
-            Found::Whole { len } => {
-                let data = &input[end - len..end];
-                match self.message.kind {
-                    Kind::Binary => Event::Binary(data),
-                    Kind::Text => match core::str::from_utf8(data) {
-                        Ok(text) => Event::Text(text),
-                        Err(e) => {
-                            let back = len - utf8::first_impossible(data, &e);
-                            return Err(self.fail(ErrorKind::InvalidUtf8, back));
-                        }
-                    },
+        }
+    }
+
+    /// What was found, with its bytes: the last ones of `consumed`, or the buffer.
+    #[inline]
+    pub(crate) fn event<'a>(&'a mut self, found: Found, consumed: &'a [u8]) -> Result<Event<'a>, Error> {
+        let tail = |len| &consumed[consumed.len() - len..];
+        let kind = self.message.kind;
+        Ok(match found {
+            Found::Whole { len } if kind == Kind::Binary => Event::Binary(tail(len)),
+            Found::Whole { len } => match core::str::from_utf8(tail(len)) {
+                Ok(text) => Event::Text(text),
+                Err(e) => {
+                    let back = len - utf8::first_impossible(tail(len), &e);
+                    return Err(self.fail(ErrorKind::InvalidUtf8, back));
                 }
-            }
+            },
             Found::Gathered => {
                 self.delivered = true;
-                match self.message.kind {
+                match kind {
                     Kind::Binary => Event::Binary(self.message.binary()),
                     Kind::Text => Event::Text(self.message.text()),
                 }
@@ -201,14 +211,11 @@ impl Connection {
             #[cfg(feature = "deflate")]
             Found::InflatedPiece { last } => {
                 self.delivered = true;
-                Event::Piece { kind: self.message.kind, data: self.message.bytes(), last }
+                Event::Piece { kind, data: self.message.bytes(), last }
             }
-            Found::Piece { len, last } => {
-                Event::Piece { kind: self.message.kind, data: &input[end - len..end], last }
-            }
-            Found::Control { opcode, len } => self.on_control(opcode, &input[end - len..end])?,
-        };
-        Ok((end, Some(event)))
+            Found::Piece { len, last } => Event::Piece { kind, data: tail(len), last },
+            Found::Control { opcode, len } => self.on_control(opcode, tail(len))?,
+        })
     }
 
     /// The end of the input: whether it came at a legal place, which is after a close frame.
@@ -221,10 +228,15 @@ impl Connection {
         if self.state.drops_input() {
             return Ok(None);
         }
-        self.frames.finish()?;
-        let error = self.frames.fail(ErrorKind::NoClose, self.frames.offset());
-        self.state = self.state.on(Happening::Error).on(Happening::CloseSent);
-        Err(error)
+        let error = match self.frames.finish() {
+            Ok(_) => self.frames.fail(ErrorKind::NoClose, self.frames.offset()),
+            Err(error) => error,
+        };
+        // Nobody is left to send a close to, unless it was owed before.
+        if self.state != State::Failing {
+            self.state = State::Failed;
+        }
+        Err(self.failed(error))
     }
 
     /// Appends what a server owes to `out`: the pong for the latest ping, and the close frame of a reply or of a failure.
@@ -293,6 +305,12 @@ impl Connection {
     #[inline]
     pub const fn role(&self) -> Role {
         self.frames.role()
+    }
+
+    /// The message that [`Found::Gathered`] told of.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn take_gathered(&mut self) -> crate::Message {
+        self.message.take()
     }
 
     fn on_header(&mut self, header: &Header) -> Result<Option<Found>, Error> {
@@ -451,7 +469,7 @@ impl Connection {
 }
 
 /// What the bytes up to here complete. Lengths are of the last bytes consumed.
-enum Found {
+pub(crate) enum Found {
     Whole {
         len: usize,
     },

@@ -41,6 +41,20 @@ impl Connection {
         self.send_whole(Kind::Binary, data, mask, out)
     }
 
+    /// Sends the header of a whole message that is not compressed; its `len` bytes of payload go to the socket beside, without a
+    /// copy. Only for a server: a client's payload has to be masked.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text), [`EncodeError::MustMask`] in the client role, [`EncodeError::TooLong`] for 2^63
+    /// bytes or more.
+    pub fn send_message_head(&mut self, kind: Kind, len: u64, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if self.role() == Role::Client {
+            return Err(EncodeError::MustMask);
+        }
+        self.may_send_message()?;
+        Header { fin: true, rsv1: false, opcode: kind.opcode(), mask: None, len }.encode_to(out)
+    }
+
     /// Sends a fragment of a text message: the first one begins it, the one with `last` ends it.
     ///
     /// Pings, pongs and the close may go between fragments, other messages may not.
@@ -110,7 +124,7 @@ impl Connection {
         Ok(())
     }
 
-    fn send_whole(
+    pub(crate) fn send_whole(
         &mut self,
         kind: Kind,
         payload: &[u8],
@@ -137,6 +151,18 @@ impl Connection {
         }
         put(kind.opcode(), true, key, payload, out);
         Ok(())
+    }
+
+    /// Whether a message of this length is compressed when it is sent.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn compresses(&self, len: usize) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.deflate.as_ref().is_some_and(|deflate| deflate.wants(len));
+        #[cfg(not(feature = "deflate"))]
+        {
+            let _ = len;
+            false
+        }
     }
 
     /// Whether a whole message may be sent now.

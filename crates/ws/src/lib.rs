@@ -18,6 +18,10 @@ pub mod handshake;
 mod limits;
 pub mod mask;
 mod message;
+#[cfg(feature = "bytes")]
+mod outbox;
+#[cfg(feature = "bytes")]
+mod owned;
 mod prepared;
 mod state;
 mod utf8;
@@ -27,4 +31,8 @@ pub use decode::{FrameDecoder, FrameEvent};
 pub use encode::{encode_close, encode_message};
 pub use error::{EncodeError, Error, ErrorKind};
 pub use limits::Limits;
+#[cfg(feature = "bytes")]
+pub use outbox::Outbox;
+#[cfg(feature = "bytes")]
+pub use owned::Message;
 pub use prepared::PreparedMessage;

@@ -104,6 +104,19 @@ impl Message {
         }
     }
 
+    /// The message that has gathered, with its buffer.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn take(&mut self) -> crate::Message {
+        use crate::Message;
+        self.gathering = false;
+        match core::mem::replace(&mut self.gathered, Gathered::Nothing) {
+            Gathered::Text(text) => Message::Text(text),
+            Gathered::Binary(bytes) => Message::Binary(bytes.into()),
+            Gathered::Nothing if self.kind == Kind::Text => Message::Text(String::new()),
+            Gathered::Nothing => Message::Binary(bytes::Bytes::new()),
+        }
+    }
+
     /// Forgets a message that was handed out, but keeps the buffer for the next one of the same read.
     pub(crate) fn clear(&mut self) {
         self.gathering = false;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 #[cfg(feature = "deflate")]
 use std::sync::OnceLock;
 
+/// Shared bytes: with the feature `bytes` its `Bytes`, else an `Arc<[u8]>`.
 #[cfg(feature = "bytes")]
 type Shared = bytes::Bytes;
 #[cfg(not(feature = "bytes"))]
@@ -54,14 +55,7 @@ impl PreparedMessage {
     }
 
     /// The whole frame, not compressed: what connections without permessage-deflate get.
-    #[cfg(not(feature = "bytes"))]
-    pub fn frame(&self) -> &[u8] {
-        &self.plain
-    }
-
-    /// The whole frame, not compressed: what connections without permessage-deflate get.
-    #[cfg(feature = "bytes")]
-    pub const fn frame(&self) -> &bytes::Bytes {
+    pub const fn frame(&self) -> &Shared {
         &self.plain
     }
 
@@ -87,28 +81,7 @@ impl Connection {
     /// # Errors
     /// [`EncodeError::Closing`] and [`EncodeError::MessageUnfinished`] as for [`send_text`](Self::send_text), and
     /// [`EncodeError::MustMask`] in the client role.
-    #[cfg(feature = "bytes")]
-    pub fn send_prepared<'p>(
-        &mut self,
-        message: &'p PreparedMessage,
-    ) -> Result<&'p bytes::Bytes, EncodeError> {
-        self.choose_form(message)
-    }
-
-    /// The bytes to write for this message: the same ones for every connection that negotiated the same.
-    ///
-    /// A connection whose compressor has context takeover forgets its context here, because the peer's window moves on
-    /// without it. Where both matter, prepared messages and a context, the context is worth little.
-    ///
-    /// # Errors
-    /// [`EncodeError::Closing`] and [`EncodeError::MessageUnfinished`] as for [`send_text`](Self::send_text), and
-    /// [`EncodeError::MustMask`] in the client role.
-    #[cfg(not(feature = "bytes"))]
-    pub fn send_prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p [u8], EncodeError> {
-        self.choose_form(message).map(|frame| &frame[..])
-    }
-
-    fn choose_form<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p Shared, EncodeError> {
+    pub fn send_prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p Shared, EncodeError> {
         if self.role() == Role::Client {
             return Err(EncodeError::MustMask);
         }

@@ -107,8 +107,8 @@ impl Deflate {
     /// Appends the compressed payload to `out`. False if it is better sent as it is; nothing is appended then.
     pub(crate) fn compress(&mut self, role: Role, payload: &[u8], out: &mut Vec<u8>) -> bool {
         let (takeover, bits) = self.params.of(role);
-        // For an empty one there may be nothing to flush. A window of 256 bytes cannot be compressed for, and need not be.
-        if payload.len() < usize::from(self.threshold).max(1) || bits < MIN_OWN_BITS {
+        // A window of 256 bytes cannot be compressed for, and need not be.
+        if !self.wants(payload.len()) || bits < MIN_OWN_BITS {
             return false;
         }
         let before = out.len();
@@ -135,7 +135,12 @@ impl Deflate {
 
     /// Whether a message of `len` bytes that was compressed with the full window and no context may be sent here.
     pub(crate) fn shares(&self, role: Role, len: usize) -> bool {
-        self.params.of(role).1 == MAX_BITS && len >= usize::from(self.threshold).max(1)
+        self.params.of(role).1 == MAX_BITS && self.wants(len)
+    }
+
+    /// Whether a message of `len` bytes is long enough to be compressed. An empty one leaves nothing to flush.
+    pub(crate) fn wants(&self, len: usize) -> bool {
+        len >= usize::from(self.threshold).max(1)
     }
 
     pub(crate) const fn level(&self) -> u8 {

@@ -1,0 +1,182 @@
+//! What waits to be written.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use bytes::{Buf, Bytes};
+use core::mem;
+
+/// A queue of bytes for one socket, made for few and large writes.
+///
+/// ```text
+/// sealed: [head + small frames] [1 MiB payload, by reference] [small frames]   tail: small frames, still growing
+///         └── written from here ──────────────────────────────────────────────────────────── to here, in one writev
+/// ```
+/// Frames are appended to [`tail`](Self::tail), as [`Connection`](crate::Connection)'s methods do it; a large payload is queued as it is, by
+/// [`push`](Self::push). Written bytes are told with [`Buf::advance`]. An empty queue holds next to nothing.
+///
+/// Whoever owns it bounds it: [`len`](Self::len) against a limit, before anything but a pong or a close is added.
+///
+/// ```
+/// use bytes::{Buf, Bytes};
+/// use tidewire_ws::{Kind, Outbox, encode_message};
+/// let mut outbox = Outbox::new();
+/// encode_message(Kind::Text, b"Hi", outbox.tail());
+/// outbox.push(Bytes::from_static(b"\x82\x01!"));
+/// assert_eq!(outbox.chunk(), b"\x81\x02Hi\x82\x01!");
+/// outbox.advance(5);
+/// assert_eq!((outbox.len(), outbox.chunk()), (2, &b"\x01!"[..]));
+/// ```
+#[derive(Debug, Default)]
+pub struct Outbox {
+    sealed: VecDeque<Bytes>,
+    /// Bytes in `sealed`.
+    sealed_len: usize,
+    tail: Vec<u8>,
+    /// Bytes of `tail` that were written already.
+    written: usize,
+}
+
+impl Outbox {
+    /// An empty queue.
+    pub const fn new() -> Self {
+        Self { sealed: VecDeque::new(), sealed_len: 0, tail: Vec::new(), written: 0 }
+    }
+
+    /// How many bytes wait.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.sealed_len + self.tail.len() - self.written
+    }
+
+    /// Whether none do.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The end of the queue, to append to.
+    #[inline]
+    pub const fn tail(&mut self) -> &mut Vec<u8> {
+        &mut self.tail
+    }
+
+    /// Appends bytes that exist already: short ones by copying, from 4 KiB on by reference.
+    pub fn push(&mut self, bytes: Bytes) {
+        if bytes.len() < BY_REFERENCE {
+            self.tail.extend_from_slice(&bytes);
+            return;
+        }
+        self.seal();
+        self.sealed_len += bytes.len();
+        self.sealed.push_back(bytes);
+    }
+
+    /// Forgets all that waits, but for what is behind the last byte given to [`tail`](Self::tail) from now on.
+    ///
+    /// The receiver may be left inside a frame: only for a connection that is given up.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    fn seal(&mut self) {
+        if self.tail.len() > self.written {
+            let mut bytes = Bytes::from(mem::take(&mut self.tail));
+            bytes.advance(self.written);
+            self.sealed_len += bytes.len();
+            self.sealed.push_back(bytes);
+        }
+        self.tail.clear();
+        self.written = 0;
+    }
+}
+
+/// Reads what waits, in order. `chunks_vectored` fills slices for one vectored write.
+impl Buf for Outbox {
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self.sealed.front() {
+            Some(bytes) => bytes,
+            None => &self.tail[self.written..],
+        }
+    }
+
+    #[cfg(feature = "std")]
+    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+        let tail = &self.tail[self.written..];
+        let parts = self.sealed.iter().map(|b| &b[..]).chain((!tail.is_empty()).then_some(tail));
+        slices.iter_mut().zip(parts).map(|(slice, part)| *slice = std::io::IoSlice::new(part)).count()
+    }
+
+    fn advance(&mut self, mut n: usize) {
+        assert!(n <= self.len(), "advanced beyond what waits");
+        while let Some(bytes) = self.sealed.front_mut() {
+            let step = n.min(bytes.len());
+            bytes.advance(step);
+            self.sealed_len -= step;
+            n -= step;
+            if !bytes.is_empty() {
+                return;
+            }
+            self.sealed.pop_front();
+        }
+        self.written += n;
+        if self.written == self.tail.len() {
+            self.written = 0;
+            // A connection that waits must hold little; one that is busy must not allocate for each small reply.
+            if self.tail.capacity() <= KEPT {
+                self.tail.clear();
+            } else {
+                self.tail = Vec::new();
+            }
+            if self.sealed.capacity() > 0 {
+                self.sealed = VecDeque::new();
+            }
+        }
+    }
+}
+
+/// From here on a copy costs more than one more slice in the write.
+const BY_REFERENCE: usize = 4096;
+const KEPT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bytes_leave_in_the_order_in_which_they_came(
+            parts in prop::collection::vec((prop_oneof![0..40usize, 4090..4100usize], any::<bool>()), 0..20),
+            steps in prop::collection::vec(1..5000usize, 1..40),
+        ) {
+            let (mut outbox, mut all, mut got) = (Outbox::new(), Vec::new(), Vec::new());
+            let mut steps = steps.into_iter().cycle();
+            for (i, (len, by_reference)) in parts.into_iter().enumerate() {
+                let part = vec![i as u8; len];
+                all.extend_from_slice(&part);
+                if by_reference { outbox.push(part.into()) } else { outbox.tail().extend_from_slice(&part) }
+                prop_assert_eq!(outbox.len() + got.len(), all.len());
+                if i % 3 == 2 {
+                    let n = steps.next().unwrap().min(outbox.chunk().len());
+                    got.extend_from_slice(&outbox.chunk()[..n]);
+                    outbox.advance(n);
+                }
+            }
+            let mut slices = [std::io::IoSlice::new(&[]); 64];
+            let filled = outbox.chunks_vectored(&mut slices);
+            let vectored: Vec<u8> = slices[..filled].iter().flat_map(|s| s.iter().copied()).collect();
+            prop_assert_eq!(&vectored[..], &all[got.len()..]);
+            while !outbox.is_empty() {
+                let n = steps.next().unwrap().min(outbox.len());
+                got.extend_from_slice(&outbox.copy_to_bytes(n));
+            }
+            prop_assert_eq!(got, all);
+            prop_assert!(outbox.tail.capacity() <= KEPT && outbox.sealed.capacity() == 0);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Messages that own their bytes, for the adapters.
+
+use crate::connection::Found;
+use crate::{Connection, EncodeError, Error, Event, Kind, Outbox, Role};
+use alloc::string::String;
+use bytes::Bytes;
+
+/// A message or a control frame, with its own bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Bytes),
+    /// A ping. One that was received is answered already.
+    Ping(Bytes),
+    /// A pong.
+    Pong(Bytes),
+    /// A close. One that was received is answered already.
+    Close {
+        /// See [`close`](crate::close).
+        code: Option<u16>,
+        /// Up to 123 bytes.
+        reason: String,
+    },
+}
+
+impl Message {
+    /// Whether this is text or binary, and not a control frame.
+    pub const fn is_data(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Binary(_))
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(data: Bytes) -> Self {
+        Self::Binary(data)
+    }
+}
+
+impl Connection {
+    /// As [`decode`](Self::decode), but what comes out owns its bytes. A message that gathered in the buffer is not copied.
+    ///
+    /// Not for a connection that hands out [pieces](Self::in_pieces): it skips them.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_owned(&mut self, input: &mut [u8]) -> Result<(usize, Option<Message>), Error> {
+        let mut end = 0;
+        loop {
+            let (n, found) = self.find(&mut input[end..])?;
+            let start = end;
+            end += n;
+            let Some(found) = found else { return Ok((end, None)) };
+            if matches!(found, Found::Gathered) {
+                return Ok((end, Some(self.take_gathered())));
+            }
+            let message = match self.event(found, &input[start..end])? {
+                Event::Text(text) => Message::Text(text.into()),
+                Event::Binary(data) => Message::Binary(Bytes::copy_from_slice(data)),
+                Event::Ping(data) => Message::Ping(Bytes::copy_from_slice(data)),
+                Event::Pong(data) => Message::Pong(Bytes::copy_from_slice(data)),
+                Event::Close { code, reason } => Message::Close { code, reason: reason.into() },
+                Event::Piece { .. } => continue,
+            };
+            return Ok((end, Some(message)));
+        }
+    }
+
+    /// Sends a message to the end of `outbox`. A server's large payload is not copied.
+    ///
+    /// # Errors
+    /// Those of the `send_…` method for its kind.
+    pub fn send(&mut self, message: Message, mask: [u8; 4], outbox: &mut Outbox) -> Result<(), EncodeError> {
+        match message {
+            Message::Text(text) => self.send_data(Kind::Text, text.into(), mask, outbox),
+            Message::Binary(data) => self.send_data(Kind::Binary, data, mask, outbox),
+            Message::Ping(data) => self.send_ping(&data, mask, outbox.tail()),
+            Message::Pong(data) => self.send_pong(&data, mask, outbox.tail()),
+            Message::Close { code, reason } => self.send_close(code, &reason, mask, outbox.tail()),
+        }
+    }
+
+    fn send_data(
+        &mut self,
+        kind: Kind,
+        payload: Bytes,
+        mask: [u8; 4],
+        outbox: &mut Outbox,
+    ) -> Result<(), EncodeError> {
+        if self.role() == Role::Client || self.compresses(payload.len()) {
+            return self.send_whole(kind, &payload, mask, outbox.tail());
+        }
+        self.send_message_head(kind, payload.len() as u64, outbox.tail())?;
+        outbox.push(payload);
+        Ok(())
+    }
+}
