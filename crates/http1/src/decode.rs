@@ -1,6 +1,6 @@
 //! Receiving: the heads of each role. What follows a head is the same for both, and is in `connection.rs`.
 
-use crate::connection::{Client, Connection, Event, Input, Server};
+use crate::connection::{Client, Connection, Event, Input, Reading, Server};
 use crate::error::{Error, ErrorKind, Limit, Rule, Syntax};
 use crate::fields::Fields;
 use crate::framing::Message;
@@ -8,6 +8,7 @@ use crate::head::{RequestHead, ResponseHead};
 use crate::message::{BodyLength, Known};
 use crate::parse::Scan;
 use crate::state::{Exchange, Half, Step};
+use tidewire_chunked as chunked;
 
 impl Connection<Server> {
     /// Reads one event from the start of `input`.
@@ -68,6 +69,26 @@ impl Connection<Server> {
         self.step(Step::RequestHead);
         let head = RequestHead::new(&input[..length], fields.spans(), meta);
         Ok((skipped + length, Some(Event::Request(head))))
+    }
+
+    /// Bounds the body of the request whose head was just received, before any of it is decoded: for a server where some
+    /// resources take more than others. [`Limits::max_body`](crate::Limits::max_body) was checked with the head, so it is the most
+    /// that any request may have.
+    ///
+    /// # Errors
+    /// Final: the length that the head declared is over `max`. The offset is that of the body. A chunked body is refused
+    /// later, at the chunk that would pass it.
+    pub fn limit_body(&mut self, max: u64) -> Result<(), Error> {
+        match &mut self.input {
+            Input::Body(Reading::Length(declared)) if *declared > max => {
+                Err(self.fail(ErrorKind::Limit(Limit::Body), 0))
+            }
+            Input::Body(Reading::Chunked { decoder, start }) if *start == self.consumed => {
+                *decoder = chunked::Decoder::new(self.limits.chunked().with_max_body(max));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// RFC 9112 §2.2: a server should skip an empty line before a request line. Two, no more, and CR LF only.

@@ -86,6 +86,30 @@ fn a_client_reads_what_a_server_writes() {
 }
 
 #[test]
+fn a_body_can_be_bounded_when_its_head_is_known() {
+    let head = |framing: &str| format!("PUT /a HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n");
+    let limited = |framing: &str, max: u64, body: &str| {
+        let mut server = Connection::<Server>::new(Limits::new());
+        let (mut fields, head) = (Fields::new(), head(framing));
+        let (used, _) = server.decode(head.as_bytes(), &mut fields).unwrap();
+        assert_eq!(used, head.len());
+        if let Err(error) = server.limit_body(max) {
+            assert_eq!(error.offset(), head.len() as u64);
+            assert!(server.send_head(&Response::new(413), BodyLength::Length(0), &mut Vec::new()).is_ok());
+            return vec![format!("{} {}", error.status_hint(), server.must_close())];
+        }
+        events(&mut server, &mut body.as_bytes().to_vec())
+    };
+    assert_eq!(limited("Content-Length: 3", 3, "abc"), ["data abc", "end"]);
+    assert_eq!(limited("Content-Length: 3", 2, "abc"), ["413 true"]);
+    let chunked = "Transfer-Encoding: chunked";
+    assert_eq!(limited(chunked, 3, "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"), ["data ab", "data c", "end"]);
+    let refused = limited(chunked, 2, "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
+    assert_eq!(refused[0], "data ab");
+    assert!(refused[1].starts_with("413 ") && refused.len() == 2, "{refused:?}");
+}
+
+#[test]
 fn a_connection_is_small_and_holds_no_heap() {
     assert!(size_of::<Connection<Server>>() <= 128, "{}", size_of::<Connection<Server>>());
 }

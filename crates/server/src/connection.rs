@@ -41,7 +41,7 @@ const GATHER: usize = 64 * 1024;
 /// Serves a connection until it ends or is detached. `rest` was read from it before.
 pub(crate) async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit, rest: Vec<u8>) {
     let mut cycle = Cycle {
-        http: Connection::new(worker.limits.http),
+        http: Connection::new(worker.limits.parser()),
         deadline: worker.deadlines.register(),
         write_deadline: worker.deadlines.register(),
         peer: permit.peer(),
@@ -95,6 +95,8 @@ struct Exchange {
     received: u64,
     waited: Duration,
     waiting_since: Option<Instant>,
+    /// The longest pause of a body that may come at any pace.
+    max_pause: Option<Duration>,
 }
 
 /// How a connection ends.
@@ -202,6 +204,13 @@ impl<H: Handler> Cycle<H> {
             if worker.draining.get() {
                 self.http.close();
             }
+            if head.body() != BodyLength::Empty {
+                let limits = worker.handler.body_limits(&head, worker.limits.body());
+                self.exchange.max_pause = limits.max_pause;
+                if let Err(error) = self.http.limit_body(limits.max) {
+                    return (used, self.refuse(Stop::Refused(error)));
+                }
+            }
             let body = match self.body(&head.body(), head.expects_continue(), &input[used..]) {
                 Ok((n, body)) => {
                     used += n;
@@ -247,6 +256,13 @@ impl<H: Handler> Cycle<H> {
                     return Step::Close;
                 }
                 self.finish_exchange()
+            }
+            // The answer to a HEAD: nothing of the body is asked for.
+            ResponseBody::Stream(_) if self.http.sending() == Some(BodyLength::Empty) => {
+                match self.http.send_end(&mut self.output) {
+                    Ok(()) => self.finish_exchange(),
+                    Err(_) => Step::Close,
+                }
             }
             ResponseBody::Stream(body) => Step::Stream(body),
         }

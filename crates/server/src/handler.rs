@@ -2,7 +2,7 @@
 
 use tidewire_http1::RequestHead;
 
-use crate::{Body, Parked, Peer, Reply};
+use crate::{Body, BodyLimits, Parked, Peer, Reply};
 
 /// A request, borrowed from the read buffer of the worker.
 #[derive(Debug)]
@@ -23,6 +23,13 @@ pub trait Handler: 'static {
 
     /// Answers one request. Called again for the next one only when this answer is complete.
     fn handle(&self, request: Request<'_>) -> Reply<Self::Ticket>;
+
+    /// What the body of this request may be. Asked for each request that has one, before any of it is read; `usual` is what
+    /// [`Limits`](crate::Limits) says. A body over [`BodyLimits::max`] is answered with 413.
+    fn body_limits(&self, head: &RequestHead<'_>, usual: BodyLimits) -> BodyLimits {
+        let _ = head;
+        usual
+    }
 
     /// Takes a connection over. It may be read and written without a task, given back to the request cycle
     /// ([`Parked::resume`]) or turned into an async stream ([`Parked::into_io`]). Dropping it closes it.

@@ -20,7 +20,7 @@ mod worker;
 pub use body::{Body, BodyError};
 pub use handler::{Handler, Never, Request};
 pub use inbox::Inbox;
-pub use limits::Limits;
+pub use limits::{BodyLimits, Limits};
 pub use listen::{Listen, ListenError};
 pub use parked::{Parked, Upgraded};
 pub use problem::{Problem, reason};

@@ -7,7 +7,8 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Limits {
     /// Limits of the HTTP/1.1 parser: size of a head, of a target, number of fields, and of a body (here 64 MiB: a handler that
-    /// collects a body names its own, lower limit; one that streams it wants more).
+    /// collects a body names its own, lower limit; one that streams it raises it for itself, see
+    /// [`Handler::body_limits`](crate::Handler::body_limits)).
     pub http: tidewire_http1::Limits,
     /// From the first byte of a head (or from accept) to its end, in total and not per byte: a
     /// peer that sends one byte at a time gains nothing. 10 s, as nginx's `client_header_timeout` is 60 s
@@ -57,7 +58,29 @@ impl Default for Limits {
     }
 }
 
+/// What the body of one request may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BodyLimits {
+    /// Bytes of content; `u64::MAX` for a body without end.
+    pub max: u64,
+    /// `None`: the body must come as fast as [`Limits::body_grace`] and [`Limits::body_min_rate`] say. `Some`: it may come as
+    /// slowly as it likes, but for pauses of this length: for a source that speaks when it has something to say.
+    pub max_pause: Option<Duration>,
+}
+
 impl Limits {
+    pub(crate) fn body(&self) -> BodyLimits {
+        BodyLimits { max: self.http.max_body, max_pause: None }
+    }
+
+    /// The parser lets every body pass: how long one may be is known when its head is.
+    pub(crate) fn parser(&self) -> tidewire_http1::Limits {
+        let mut http = self.http;
+        http.max_body = u64::MAX;
+        http
+    }
+
     /// How often deadlines are looked at: often enough for the shortest of them, at most once a second.
     pub(crate) fn sweep_interval(&self) -> Duration {
         let shortest = self

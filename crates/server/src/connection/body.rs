@@ -136,7 +136,8 @@ impl<H: Handler> Cycle<H> {
                 self.exchange.received.saturating_mul(1000) / limits.body_min_rate.max(1),
             );
             let budget = limits.body_grace.saturating_add(earned);
-            self.deadline.set(budget.saturating_sub(self.exchange.waited));
+            let left = budget.saturating_sub(self.exchange.waited);
+            self.deadline.set(self.exchange.max_pause.unwrap_or(left));
         }
     }
 
