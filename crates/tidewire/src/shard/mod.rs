@@ -17,6 +17,7 @@
 //!         └────── position = group's ─────┴──────┘
 //! ```
 
+mod again;
 mod delivery;
 mod group;
 mod subscriber;

@@ -1,5 +1,6 @@
 //! The table itself: rows, groups, and every transition of a row. Nothing outside this file changes a role.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use slab::Slab;
+use tidewire_http1::Fields;
 use tidewire_server::{Inbox, Parked};
 
 use super::TICK;
@@ -44,6 +46,8 @@ pub(crate) struct Table {
     pub(super) ready: Inbox<u32>,
     deadlines: BTreeSet<(u64, u32)>,
     scratch: Vec<u8>,
+    /// For the heads that the table reads itself.
+    pub(super) fields: RefCell<Fields>,
     pub(super) now_ms: u64,
     next_tick_ms: u64,
     tick: u64,
@@ -63,6 +67,7 @@ impl Table {
             ready: Inbox::new(),
             deadlines: BTreeSet::new(),
             scratch: vec![0; 64 * 1024],
+            fields: RefCell::default(),
             now_ms,
             next_tick_ms: now_ms + TICK.as_millis() as u64,
             tick: 0,
@@ -224,7 +229,7 @@ impl Table {
     }
 
     /// Gives a connection back to the request cycle.
-    fn resume(&mut self, key: u32, bytes: &[u8]) {
+    pub(super) fn resume(&mut self, key: u32, bytes: &[u8]) {
         self.clear_deadline(key);
         self.rows.remove(key as usize).connection.resume(bytes);
     }
@@ -260,7 +265,7 @@ impl Table {
         }
         match row.role {
             Role::Closing => {}
-            Role::Idle if row.pending.is_empty() => self.resume(key, &bytes),
+            Role::Idle if row.pending.is_empty() => self.next_request(key, &bytes),
             // The next request while this answer is not complete: one is kept, more is a flood.
             _ => {
                 if row.connection.unread(&bytes) > MAX_UNREAD {
@@ -435,11 +440,15 @@ impl Table {
         }
     }
 
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     pub(super) fn keys(&self) -> Vec<u32> {
         self.rows.iter().map(|(key, _)| key as u32).collect()
     }
 
-    fn set_deadline(&mut self, key: u32, at: u64) {
+    pub(super) fn set_deadline(&mut self, key: u32, at: u64) {
         self.clear_deadline(key);
         self.rows[key as usize].deadline_ms = at;
         self.deadlines.insert((at, key));
@@ -449,7 +458,7 @@ impl Table {
         }
     }
 
-    fn clear_deadline(&mut self, key: u32) {
+    pub(super) fn clear_deadline(&mut self, key: u32) {
         let at = std::mem::take(&mut self.rows[key as usize].deadline_ms);
         if at != 0 {
             self.deadlines.remove(&(at, key));
