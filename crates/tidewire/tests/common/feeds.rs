@@ -1,0 +1,379 @@
+//! A reader for each feed, on client libraries that are not ours, behind one trait.
+
+use std::collections::VecDeque;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use eventsource_stream::{Event, Eventsource};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::{after, seq};
+
+/// A way to read a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    Poll,
+    LongPoll,
+    Sse,
+    Stream,
+    WsV1,
+    WsBare,
+}
+
+impl Feed {
+    pub const ALL: [Feed; 6] =
+        [Feed::Poll, Feed::LongPoll, Feed::Sse, Feed::Stream, Feed::WsV1, Feed::WsBare];
+
+    /// Whether it says which event a message is.
+    pub fn names_events(self) -> bool {
+        self != Feed::WsBare
+    }
+
+    /// Whether it says the media type of every message.
+    pub fn names_types(self) -> bool {
+        !matches!(self, Feed::WsBare | Feed::Sse)
+    }
+}
+
+/// A message, as a client got it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    pub cursor: String,
+    pub payload: Vec<u8>,
+    pub event: Option<String>,
+    pub content_type: Option<String>,
+    pub channel: Option<String>,
+}
+
+/// What a feed says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    Message(Received),
+    /// So many messages are lost; what follows comes after `cursor`.
+    Gap {
+        missed: u64,
+        cursor: String,
+    },
+    /// The cursor was not one of this log; what follows comes after `cursor`.
+    Reset {
+        reason: String,
+        cursor: String,
+    },
+}
+
+/// Why there is nothing more to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The server ended it in good order.
+    Well,
+    /// The connection broke.
+    Cut(String),
+}
+
+impl Ended {
+    fn cut(error: impl std::fmt::Debug) -> Self {
+        Ended::Cut(format!("{error:?}"))
+    }
+}
+
+/// A subscription.
+pub trait Reader: Send {
+    /// The next thing that the feed says, or that it is over.
+    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>>;
+}
+
+/// Opens a feed of `channel` at `address` after `since`.
+pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Result<Box<dyn Reader>, Ended> {
+    let url = format!("http://{address}/c/{channel}");
+    Ok(match feed {
+        Feed::Poll => Box::new(Polls::new(format!("{url}?feed=poll"), since)),
+        Feed::LongPoll => Box::new(Polls::new(format!("{url}?wait=5"), since)),
+        Feed::Sse => {
+            let response = get(&format!("{url}?since={since}"), "text/event-stream").await?;
+            Box::new(Sse(response.bytes_stream().eventsource().map_err(Ended::cut).boxed()))
+        }
+        Feed::Stream => {
+            let response = get(&format!("{url}?since={since}"), "application/x-ndjson").await?;
+            Box::new(Lines {
+                pieces: response.bytes_stream().map_err(Ended::cut).boxed(),
+                buffer: Vec::new(),
+            })
+        }
+        Feed::WsV1 => {
+            Box::new(V1(websocket(address, channel, Some(since), true).await.map_err(Ended::cut)?))
+        }
+        Feed::WsBare => {
+            // Bare payloads carry no cursors: who reads them counts.
+            let cursor = match since {
+                "earliest" | "now" => place(&url, since).await?,
+                cursor => cursor.to_owned(),
+            };
+            let socket = websocket(address, channel, Some(&cursor), false).await.map_err(Ended::cut)?;
+            Box::new(Bare { socket, cursor })
+        }
+    })
+}
+
+/// Makes a client for one connection: a cut must not hide behind a pool.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
+}
+
+async fn get(url: &str, accept: &str) -> Result<reqwest::Response, Ended> {
+    let response = client().get(url).header("Accept", accept).send().await.map_err(Ended::cut)?;
+    assert_eq!(response.status(), 200, "{url}");
+    assert_eq!(response.headers()["content-type"], accept);
+    Ok(response)
+}
+
+/// The cursor of `earliest` or `now`.
+async fn place(url: &str, since: &str) -> Result<String, Ended> {
+    let url = format!("{url}?feed=poll&since={since}&limit=1");
+    let body = client().get(url).send().await.map_err(Ended::cut)?.bytes().await.map_err(Ended::cut)?;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    Ok(match answer["messages"][0]["cursor"].as_str() {
+        Some(first) => {
+            let (epoch, seq) = first.rsplit_once('-').unwrap();
+            format!("{epoch}-{}", seq.parse::<u64>().unwrap() - 1)
+        }
+        None => answer["cursor"].as_str().unwrap().to_owned(),
+    })
+}
+
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Opens a WebSocket, bare or `tidewire.v1`.
+pub async fn websocket(
+    address: &str,
+    channel: &str,
+    since: Option<&str>,
+    v1: bool,
+) -> Result<Socket, tungstenite::Error> {
+    let query = since.map(|since| format!("?since={since}")).unwrap_or_default();
+    let mut request = format!("ws://{address}/c/{channel}{query}").into_client_request()?;
+    if v1 {
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tidewire.v1".parse().unwrap());
+    }
+    let (socket, response) = connect_async(request).await?;
+    let chosen = response.headers().get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
+    assert_eq!(chosen, v1.then_some("tidewire.v1"));
+    Ok(socket)
+}
+
+/// Reads a JSON object of any feed; `None` is one that says nothing new.
+pub fn said(object: &Value) -> Option<Said> {
+    let text = |name: &str| object[name].as_str().map(str::to_owned);
+    let cursor = || text("cursor").unwrap_or_else(|| panic!("no cursor in {object}"));
+    match object["type"].as_str() {
+        Some("message") => Some(Said::Message(Received {
+            cursor: cursor(),
+            payload: match (text("data"), text("data_b64")) {
+                (Some(text), None) => text.into_bytes(),
+                (None, Some(text)) => {
+                    let bytes = STANDARD.decode(text).unwrap();
+                    assert!(std::str::from_utf8(&bytes).is_err(), "text came as base64: {object}");
+                    bytes
+                }
+                _ => panic!("neither data nor data_b64 alone: {object}"),
+            },
+            event: text("event"),
+            content_type: text("content_type"),
+            channel: text("channel"),
+        })),
+        Some("gap") => Some(Said::Gap { missed: object["missed"].as_u64().unwrap(), cursor: cursor() }),
+        Some("reset") => Some(Said::Reset { reason: text("reason").unwrap(), cursor: cursor() }),
+        Some("hello") => {
+            cursor();
+            None
+        }
+        _ => panic!("an object of no known type: {object}"),
+    }
+}
+
+/// Short and long polls: each answer's cursor asks for the next.
+struct Polls {
+    client: reqwest::Client,
+    url: String,
+    since: String,
+    said: VecDeque<Said>,
+}
+
+impl Polls {
+    fn new(url: String, since: &str) -> Self {
+        Polls { client: client(), url, since: since.to_owned(), said: VecDeque::new() }
+    }
+
+    async fn poll(&mut self) -> Result<(), Ended> {
+        let url = format!("{}&since={}", self.url, self.since);
+        let response = self.client.get(&url).send().await.map_err(Ended::cut)?;
+        let (status, header) = (response.status(), response.headers().get("tidewire-cursor").cloned());
+        let body = response.bytes().await.map_err(Ended::cut)?;
+        let answer: Value = serde_json::from_slice(&body)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&body)));
+        if status == 410 {
+            let told = said(&answer["gap"]).expect("a gap or a reset");
+            self.since = answer["earliest"].as_str().unwrap().to_owned();
+            let (Said::Gap { cursor, .. } | Said::Reset { cursor, .. }) = &told else { panic!("{answer}") };
+            assert_eq!(*cursor, self.since);
+            self.said.push_back(told);
+            return Ok(());
+        }
+        assert_eq!(status, 200, "{url}: {answer}");
+        assert_eq!(answer["gap"], Value::Null);
+        let cursor = answer["cursor"].as_str().expect("always a cursor").to_owned();
+        assert_eq!(header.expect("in the head too"), cursor);
+        self.said.extend(answer["messages"].as_array().unwrap().iter().filter_map(said));
+        if let Some(Said::Message(last)) = self.said.back() {
+            assert_eq!(last.cursor, cursor, "the cursor is that of the last message");
+        }
+        self.since = cursor;
+        Ok(())
+    }
+}
+
+impl Reader for Polls {
+    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+        async move {
+            let mut again = false;
+            loop {
+                if let Some(said) = self.said.pop_front() {
+                    return Ok(said);
+                }
+                if std::mem::replace(&mut again, true) {
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+                self.poll().await?;
+            }
+        }
+        .boxed()
+    }
+}
+
+struct Sse(BoxStream<'static, Result<Event, Ended>>);
+
+impl Reader for Sse {
+    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+        async move {
+            let event = self.0.next().await.ok_or(Ended::Well)??;
+            let object = || serde_json::from_str::<Value>(&event.data).unwrap();
+            let said = match event.event.as_str() {
+                "gap" | "reset" | "envelope" => said(&object()).expect("a message, a gap or a reset"),
+                name => Said::Message(Received {
+                    cursor: event.id.clone(),
+                    payload: event.data.clone().into_bytes(),
+                    event: (name != "message").then(|| name.to_owned()),
+                    ..Received::default()
+                }),
+            };
+            let (Said::Message(Received { cursor, .. })
+            | Said::Gap { cursor, .. }
+            | Said::Reset { cursor, .. }) = &said;
+            assert_eq!(*cursor, event.id, "a browser resumes at the id");
+            Ok(said)
+        }
+        .boxed()
+    }
+}
+
+struct Lines {
+    pieces: BoxStream<'static, Result<bytes::Bytes, Ended>>,
+    buffer: Vec<u8>,
+}
+
+impl Reader for Lines {
+    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+        async move {
+            loop {
+                while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
+                    let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                    // An empty line is a heartbeat.
+                    if line.len() > 1
+                        && let Some(said) = said(&serde_json::from_slice(&line).unwrap())
+                    {
+                        return Ok(said);
+                    }
+                }
+                match self.pieces.next().await {
+                    Some(piece) => self.buffer.extend_from_slice(&piece?),
+                    None => return Err(Ended::Well),
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+struct V1(Socket);
+
+impl Reader for V1 {
+    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+        async move {
+            loop {
+                let message = self.0.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)?;
+                match message {
+                    Message::Text(text) => {
+                        if let Some(said) = said(&serde_json::from_str(&text).unwrap()) {
+                            return Ok(said);
+                        }
+                    }
+                    Message::Binary(_) => panic!("tidewire.v1 speaks text"),
+                    Message::Close(_) => return Err(Ended::Well),
+                    _ => {}
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+struct Bare {
+    socket: Socket,
+    cursor: String,
+}
+
+impl Bare {
+    fn message(&mut self, payload: Vec<u8>) -> Said {
+        self.cursor = after(&self.cursor, 1);
+        Said::Message(Received { cursor: self.cursor.clone(), payload, ..Received::default() })
+    }
+}
+
+impl Reader for Bare {
+    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+        async move {
+            loop {
+                match self.socket.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)? {
+                    Message::Text(text) => return Ok(self.message(text.as_bytes().to_vec())),
+                    Message::Binary(data) => {
+                        assert!(std::str::from_utf8(&data).is_err(), "text came as binary: {data:?}");
+                        return Ok(self.message(data.to_vec()));
+                    }
+                    // The only thing that a bare connection can say about a loss is where to go on.
+                    Message::Close(Some(frame)) if u16::from(frame.code) == 4410 => {
+                        return Ok(lost(&self.cursor, frame.reason.to_string()));
+                    }
+                    Message::Close(_) => return Err(Ended::Well),
+                    _ => {}
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+/// What a bare connection was told by the cursor that it shall go on from.
+fn lost(had: &str, cursor: String) -> Said {
+    let epoch = |cursor: &str| cursor.rsplit_once('-').unwrap().0.to_owned();
+    match seq(&cursor).checked_sub(seq(had)) {
+        _ if epoch(had) != epoch(&cursor) => Said::Reset { reason: "unknown-epoch".to_owned(), cursor },
+        None => Said::Reset { reason: "ahead-of-log".to_owned(), cursor },
+        Some(missed) => Said::Gap { missed, cursor },
+    }
+}

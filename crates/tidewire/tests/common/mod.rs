@@ -1,0 +1,82 @@
+//! The real server and clients that are not ours.
+//!
+//! | file | what |
+//! |---|---|
+//! | `server.rs` | starts the command, stops it, asks what it costs |
+//! | `feeds.rs` | a reader for each feed, all behind one trait |
+//! | `publish.rs` | messages in, and the truth about them |
+//! | `scissors.rs` | a proxy that cuts connections anywhere |
+#![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test binary uses its part
+
+pub mod feeds;
+pub mod publish;
+pub mod scissors;
+pub mod server;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use feeds::{Ended, Feed, Reader, Received, Said, open};
+pub use publish::{Post, Truth};
+pub use scissors::Scissors;
+pub use server::Server;
+pub use tidewire_testkit::Rng;
+pub use tidewire_testkit::raw::{Raw, Response};
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for something that a correct server does at once.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: nothing happened for {PATIENCE:?}"),
+    }
+}
+
+/// Looks again and again until `done`, for what happens a moment later.
+pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "{what}: still not so after {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The seed of a random test: a new one each run, or `TIDEWIRE_TEST_SEED`. A failing test prints it.
+pub struct Seed(pub u64);
+
+impl Seed {
+    pub fn draw() -> Self {
+        let given = std::env::var("TIDEWIRE_TEST_SEED").ok();
+        Seed(match given {
+            Some(text) => text.parse().expect("TIDEWIRE_TEST_SEED is a number"),
+            None => fastrand::u64(..),
+        })
+    }
+
+    /// A generator of its own for each part of a test, so that one does not depend on the turns of another.
+    pub fn rng(&self, part: u64) -> Rng {
+        Rng::new(self.0.wrapping_add(part.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to repeat this: TIDEWIRE_TEST_SEED={}", self.0);
+        }
+    }
+}
+
+/// The number of a message in its channel: the last part of its cursor.
+pub fn seq(cursor: &str) -> u64 {
+    let (_, seq) = cursor.rsplit_once('-').unwrap_or_else(|| panic!("not a cursor: {cursor:?}"));
+    seq.parse().unwrap_or_else(|_| panic!("not a cursor: {cursor:?}"))
+}
+
+/// The cursor `n` messages after `cursor`: sequence numbers are dense.
+pub fn after(cursor: &str, n: u64) -> String {
+    let (epoch, _) = cursor.rsplit_once('-').unwrap_or_else(|| panic!("not a cursor: {cursor:?}"));
+    format!("{epoch}-{}", seq(cursor) + n)
+}

@@ -1,0 +1,175 @@
+//! Messages in, and the truth about what came of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::feeds::websocket;
+use super::{Raw, Rng, seq, soon};
+
+/// A message to publish.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Post {
+    pub payload: Vec<u8>,
+    pub event: Option<&'static str>,
+    pub content_type: Option<&'static str>,
+}
+
+impl Post {
+    pub fn new(payload: impl Into<Vec<u8>>) -> Self {
+        Post { payload: payload.into(), ..Post::default() }
+    }
+
+    pub fn event(mut self, event: &'static str) -> Self {
+        self.event = Some(event);
+        self
+    }
+
+    pub fn content_type(mut self, content_type: &'static str) -> Self {
+        self.content_type = Some(content_type);
+        self
+    }
+
+    /// Publishes it on a connection of its own; returns the cursor.
+    pub fn to(&self, address: &str, channel: &str) -> String {
+        self.on(&mut Raw::connect(address), channel)
+    }
+
+    /// Publishes it on a connection that is kept.
+    pub fn on(&self, raw: &mut Raw, channel: &str) -> String {
+        let query = self.event.map(|event| format!("?event={event}")).unwrap_or_default();
+        let content_type =
+            self.content_type.map(|value| format!("Content-Type: {value}\r\n")).unwrap_or_default();
+        let head = format!(
+            "POST /c/{channel}{query} HTTP/1.1\r\nHost: x\r\n{content_type}Content-Length: {}\r\n\r\n",
+            self.payload.len()
+        );
+        let response = raw.send([head.as_bytes(), &self.payload].concat()).response();
+        assert_eq!(response.status, 201, "{response:?}");
+        cursor_of(response.text())
+    }
+}
+
+fn cursor_of(json: &str) -> String {
+    let json: Value = serde_json::from_str(json).unwrap();
+    json["cursor"].as_str().expect("an acknowledgement has a cursor").to_owned()
+}
+
+/// What was acknowledged to the publishers: the payload of each sequence number.
+#[derive(Clone, Default)]
+pub struct Truth(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
+
+impl Truth {
+    fn note(&self, cursor: &str, payload: Vec<u8>) {
+        let before = self.0.lock().unwrap().insert(seq(cursor), payload);
+        assert_eq!(before, None, "two messages at {cursor}");
+    }
+
+    /// The payload of each message, which are numbered from 1 without a hole.
+    pub fn payloads(&self) -> Vec<Vec<u8>> {
+        let truth = self.0.lock().unwrap();
+        let last = truth.last_key_value().map_or(0, |(&seq, _)| seq);
+        assert_eq!(last, truth.len() as u64, "sequence numbers are dense");
+        truth.values().cloned().collect()
+    }
+}
+
+/// Publishes `each` messages from each of three threads, in three ways, with pauses of up to `pause_us` microseconds: POST with a length, POST in
+/// chunks, and `tidewire.v1`. Returns the threads; when they have ended the truth is complete.
+pub fn from_threads(
+    address: &str,
+    channel: &str,
+    each: usize,
+    pause_us: usize,
+    truth: &Truth,
+    seed: u64,
+) -> Vec<JoinHandle<()>> {
+    (0..3)
+        .map(|thread| {
+            let (address, channel, truth) = (address.to_owned(), channel.to_owned(), truth.clone());
+            let mut rng = Rng::new(seed ^ (thread + 1));
+            std::thread::spawn(move || {
+                let messages = (0..each).map(move |n| {
+                    std::thread::sleep(Duration::from_micros(rng.below(pause_us + 1) as u64));
+                    message(thread, n, &mut rng)
+                });
+                match thread {
+                    0 => with_length(&address, &channel, messages, &truth),
+                    1 => in_chunks(&address, &channel, messages, &truth),
+                    _ => over_websocket(&address, &channel, messages, &truth),
+                }
+            })
+        })
+        .collect()
+}
+
+/// A payload that says who made it; now and then a long one, one of several lines, or one that is not text.
+fn message(thread: u64, n: usize, rng: &mut Rng) -> Vec<u8> {
+    let mut payload = format!("{thread}/{n}").into_bytes();
+    match rng.below(16) {
+        0 => payload.extend(std::iter::repeat_n(b'.', rng.below(5_000))),
+        1 => payload.extend(b"\nsecond line\n\ndata: fourth"),
+        2 => payload.extend(b"\r\nwith a return\r"),
+        3 => payload.extend(rng.bytes(20)),
+        _ => {}
+    }
+    payload
+}
+
+fn with_length(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, truth: &Truth) {
+    let mut raw = Raw::connect(address);
+    for payload in messages {
+        let cursor = Post::new(payload.clone()).on(&mut raw, channel);
+        truth.note(&cursor, payload);
+    }
+}
+
+fn in_chunks(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, truth: &Truth) {
+    let mut raw = Raw::connect(address);
+    for payload in messages {
+        raw.send(format!("POST /c/{channel} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        for piece in payload.chunks(1_000) {
+            raw.send(format!("{:x}\r\n", piece.len())).send(piece).send("\r\n");
+        }
+        let response = raw.send("0\r\n\r\n").response();
+        assert_eq!(response.status, 201, "{response:?}");
+        truth.note(&cursor_of(response.text()), payload);
+    }
+}
+
+fn over_websocket(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, truth: &Truth) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        // Subscribed to another channel, so that nothing but acknowledgements comes.
+        let mut socket = websocket(address, "elsewhere", Some("now"), true).await.unwrap();
+        for (id, payload) in messages.enumerate() {
+            let mut order = json!({"type": "publish", "id": id, "channel": channel});
+            match std::str::from_utf8(&payload) {
+                Ok(text) => order["data"] = text.into(),
+                Err(_) => order["data_b64"] = base64_of(&payload).into(),
+            }
+            socket.send(Message::text(order.to_string())).await.unwrap();
+            loop {
+                let message = soon("an acknowledgement", socket.next()).await.unwrap().unwrap();
+                let Message::Text(text) = message else { continue };
+                let object: Value = serde_json::from_str(&text).unwrap();
+                if object["type"] == "hello" {
+                    continue;
+                }
+                assert_eq!((&object["type"], &object["id"]), (&json!("ack"), &json!(id)), "{object}");
+                truth.note(object["cursor"].as_str().unwrap(), payload);
+                break;
+            }
+        }
+    });
+}
+
+fn base64_of(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

@@ -1,0 +1,180 @@
+//! The command itself, as a user starts it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::{PATIENCE, Raw, eventually};
+
+/// A running server; dropping it kills the process.
+pub struct Server {
+    child: Child,
+    /// `127.0.0.1:PORT`
+    pub address: String,
+    log: Arc<Mutex<String>>,
+}
+
+/// How a command ended that was expected to end.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The command with an environment that does not depend on who runs the tests.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidewire"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEWIRE_")) {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the command to its end, which must come soon.
+pub fn run(mut command: Command) -> Outcome {
+    let mut child = command.spawn().expect("the command of this crate can be started");
+    let status = wait(&mut child);
+    let read = |pipe: &mut dyn Read| {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).expect("a command writes UTF-8");
+        text
+    };
+    let stdout = read(child.stdout.as_mut().unwrap());
+    let stderr = read(child.stderr.as_mut().unwrap());
+    let Some(status) = status else {
+        panic!("the command did not end within {PATIENCE:?}; it said:\n{stdout}\n{stderr}")
+    };
+    Outcome { code: status.code(), stdout, stderr }
+}
+
+/// Waits for the end of a process and kills one that does not come to it.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        match child.try_wait().expect("a child can be waited for") {
+            Some(status) => return Some(status),
+            None if start.elapsed() > PATIENCE => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+impl Server {
+    /// Starts a server on a free port of the loopback.
+    pub fn start(args: &[&str]) -> Self {
+        let mut all = vec!["--listen", "127.0.0.1:0"];
+        all.extend(args);
+        Self::spawn(command(&all))
+    }
+
+    /// Starts a server from a prepared command, whose first address must be TCP.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the command of this crate can be started");
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = child.stderr.take().unwrap();
+        let lines = log.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut log = lines.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let stdout = child.stdout.take().unwrap();
+        let (send, receive) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stdout).lines();
+            let _ = send.send(lines.next().and_then(Result::ok));
+            // A pipe that nobody reads would stop the server one day.
+            lines.for_each(drop);
+        });
+        let first = receive.recv_timeout(PATIENCE).ok().flatten();
+        let address = first.as_deref().and_then(|line| line.strip_prefix("tidewire listens on http://"));
+        let Some(address) = address.map(str::to_owned) else {
+            let _ = child.kill();
+            let status = child.wait();
+            panic!(
+                "the server did not start: {status:?}; its first line was {first:?}; its log:\n{}",
+                log.lock().unwrap()
+            );
+        };
+        Server { child, address, log }
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A connection that sends and shows bytes.
+    pub fn raw(&self) -> Raw {
+        Raw::connect(self.address.as_str())
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Asks it to stop, as a supervisor does.
+    pub fn terminate(&self) {
+        let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+        assert!(kill.expect("there is a shell").success(), "the process {} is there", self.child.id());
+    }
+
+    /// Waits for its end; says how it ended.
+    pub fn join(mut self) -> ExitStatus {
+        wait(&mut self.child)
+            .unwrap_or_else(|| panic!("the server did not end within {PATIENCE:?}; its log:\n{}", self.log()))
+    }
+
+    /// Resident memory in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()))
+            .unwrap_or_else(|e| panic!("the server is gone: {e}; its log:\n{}", self.log()));
+        let pages: u64 = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
+        pages * 4
+    }
+
+    /// Descriptors that it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the server is there").count()
+    }
+
+    /// Fails the test if the process has ended.
+    pub fn assert_alive(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+            panic!("the server ended: {status}; its log:\n{}", self.log());
+        }
+    }
+
+    /// Waits until it has no more than so many descriptors open: the connections of before are gone.
+    pub fn settle(&self, descriptors: usize) {
+        eventually("closing what was left", || self.descriptors() <= descriptors);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            if !log.is_empty() {
+                eprintln!("the log of the server:\n{log}");
+            }
+        }
+    }
+}

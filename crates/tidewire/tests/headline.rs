@@ -1,0 +1,366 @@
+//! The thesis: one log, one cursor, and every technique is a view of it.
+//!
+//! What a client got is a contiguous run of the log, or runs with told gaps: whichever feeds it used, wherever it was cut, whatever the publishers
+//! did meanwhile. Against the real command, with clients that are not ours.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{
+    Ended, Feed, Post, Reader, Received, Rng, Said, Scissors, Seed, Server, Truth, after, open, publish, seq,
+    soon,
+};
+
+/// What a client has read, and the law that it must keep.
+struct Client {
+    cursor: String,
+    messages: Vec<(u64, Vec<u8>)>,
+    missed: u64,
+}
+
+impl Client {
+    fn at(cursor: &str) -> Self {
+        Client { cursor: cursor.to_owned(), messages: Vec::new(), missed: 0 }
+    }
+
+    /// Takes what a feed said. A message that is not the next, or a gap that is not exactly what is missing, fails the test.
+    fn take(&mut self, feed: Feed, said: Said) {
+        match said {
+            Said::Message(message) => {
+                assert_eq!(message.cursor, after(&self.cursor, 1), "{feed:?} skipped or repeated in silence");
+                self.messages.push((seq(&message.cursor), message.payload));
+                self.cursor = message.cursor;
+            }
+            Said::Gap { missed, cursor } => {
+                assert!(missed > 0, "{feed:?} told a gap of nothing");
+                assert_eq!(
+                    cursor,
+                    after(&self.cursor, missed),
+                    "{feed:?} told a gap that is not what is lost"
+                );
+                self.missed += missed;
+                self.cursor = cursor;
+            }
+            Said::Reset { reason, .. } => panic!("{feed:?} told a reset ({reason}) after {}", self.cursor),
+        }
+    }
+
+    fn check_against(&self, truth: &[Vec<u8>]) {
+        for (seq, payload) in &self.messages {
+            assert_eq!(
+                String::from_utf8_lossy(payload),
+                String::from_utf8_lossy(&truth[*seq as usize - 1]),
+                "message {seq}"
+            );
+        }
+    }
+}
+
+/// The next thing that a feed says; a cut is an answer, silence is not.
+async fn next(feed: Feed, reader: &mut dyn Reader) -> Result<Said, Ended> {
+    soon(&format!("the next message on {feed:?}"), reader.next()).await
+}
+
+/// The cursor before the first message of a channel that nobody has used yet.
+async fn start_of(server: &Server, channel: &str) -> String {
+    let url = server.url(&format!("/c/{channel}"));
+    let response = common::feeds::client().get(url).send().await.unwrap();
+    response.headers()["tidewire-cursor"].to_str().unwrap().to_owned()
+}
+
+/// Payloads that one wire or another could change.
+fn difficult() -> Vec<Post> {
+    let long = "0123456789abcde\n".repeat(6_400); // 100 KiB
+    let binary: Vec<u8> = (0..100 * 1024).map(|n| (n * 7 % 256) as u8).collect();
+    vec![
+        Post::new("plain text"),
+        Post::new("two\nlines"),
+        Post::new(""),
+        Post::new("\n"),
+        Post::new("ends in a line end\n"),
+        Post::new("\n\nbegins with two"),
+        Post::new("CR LF\r\nhere"),
+        Post::new("a lone CR\rhere, and at the end\r"),
+        Post::new(" leading space and trailing "),
+        Post::new("data: not a field\nid: 7\n\nevent: gap\n\n:comment"),
+        Post::new("{\"type\":\"gap\",\"cursor\":\"x-1\",\"missed\":9}"),
+        Post::new("\u{feff}begins with a byte order mark"),
+        Post::new("NUL\0 ESC\u{1b} DEL\u{7f} NEL\u{85} LS\u{2028} astral \u{1f30a}"),
+        Post::new("</script> & \"quotes\" \\ backslash"),
+        Post::new([0xff, 0xfe, 0, b'\n', 0x80]),
+        Post::new([0xe2, 0x82]),
+        Post::new(long),
+        Post::new(binary).content_type("application/octet-stream"),
+        Post::new("named").event("update"),
+        Post::new("named\nwith lines").event("two%20words"),
+        Post::new("named, with a return\r\n").event("update"),
+        Post::new("{\"a\":1}").event("json").content_type("application/json; charset=utf-8"),
+        Post::new([0x89, b'P', b'N', b'G', b'\r', b'\n']).content_type("image/png"),
+    ]
+}
+
+/// What a reader must get of a message on this feed.
+fn expected(feed: Feed, cursor: &str, post: &Post) -> Said {
+    let event = post.event.map(|event| event.replace("%20", " "));
+    let is_envelope = std::str::from_utf8(&post.payload).map_or(true, |text| text.contains('\r'));
+    let says_type = feed.names_types() || (feed == Feed::Sse && is_envelope);
+    Said::Message(Received {
+        cursor: cursor.to_owned(),
+        payload: post.payload.clone(),
+        event: event.filter(|_| feed.names_events()),
+        content_type: post.content_type.filter(|_| says_type).map(str::to_owned),
+        channel: None,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_publishes_are_the_same_on_every_feed() {
+    for threads in ["1", "2"] {
+        let server = Server::start(&["--threads", threads]);
+        // Live: open before anything is published. The readers run while the publisher does.
+        let start = start_of(&server, "same").await;
+        let posts = difficult();
+        let count = posts.len();
+        let live = Feed::ALL.map(|feed| {
+            let (address, start) = (server.address.clone(), start.clone());
+            tokio::spawn(async move { read_all(feed, &address, &start, count).await })
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let address = server.address.clone();
+        let cursors = tokio::task::spawn_blocking(move || {
+            difficult().iter().map(|post| post.to(&address, "same")).collect::<Vec<_>>()
+        });
+        let cursors = cursors.await.unwrap();
+        assert_eq!(cursors.last(), Some(&after(&start, count as u64)), "cursors are dense");
+        for (feed, live) in Feed::ALL.into_iter().zip(live) {
+            let replayed = read_all(feed, &server.address, "earliest", count).await;
+            for (how, got) in [("live", live.await.unwrap()), ("replayed", replayed)] {
+                for ((post, cursor), got) in posts.iter().zip(&cursors).zip(got) {
+                    assert_eq!(got, expected(feed, cursor, post), "{feed:?}, {how}");
+                }
+            }
+        }
+    }
+}
+
+async fn read_all(feed: Feed, address: &str, since: &str, count: usize) -> Vec<Said> {
+    let mut reader = open(feed, address, "same", since).await.unwrap();
+    let mut all = Vec::new();
+    while all.len() < count {
+        all.push(next(feed, &mut *reader).await.unwrap());
+    }
+    all
+}
+
+/// Every feed to every feed, in mid-stream, under load: nothing between the two is lost or comes twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_taken_from_any_feed_works_on_any_other() {
+    let seed = Seed::draw();
+    let server = Server::start(&["--retain-messages", "100000", "--retain-bytes", "100000000"]);
+    let start = start_of(&server, "matrix").await;
+    let truth = Truth::default();
+    let publishers = publish::from_threads(&server.address, "matrix", 400, 3_000, &truth, seed.0);
+    let mut pairs = Vec::new();
+    for (row, from) in Feed::ALL.into_iter().enumerate() {
+        for (column, to) in Feed::ALL.into_iter().enumerate() {
+            let (address, start) = (server.address.clone(), start.clone());
+            let mut rng = seed.rng((row * 6 + column) as u64);
+            pairs.push(tokio::spawn(async move {
+                let mut client = Client::at(&start);
+                for feed in [from, to, from] {
+                    let mut reader = open(feed, &address, "matrix", &client.cursor).await.unwrap();
+                    for _ in 0..10 + rng.below(40) {
+                        client.take(feed, next(feed, &mut *reader).await.unwrap());
+                    }
+                }
+                client
+            }));
+        }
+    }
+    let mut clients = Vec::new();
+    for pair in pairs {
+        clients.push(pair.await.unwrap());
+    }
+    publishers.into_iter().for_each(|thread| thread.join().unwrap());
+    let truth = truth.payloads();
+    for client in &clients {
+        assert_eq!(client.missed, 0);
+        client.check_against(&truth);
+    }
+}
+
+/// Cut at random bytes, resumed on a random feed, again and again, while three threads publish.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_is_cut_and_resumes_elsewhere_gets_every_message_exactly_once() {
+    for threads in ["1", "2"] {
+        let seed = Seed::draw();
+        let server = Server::start(&[
+            "--threads",
+            threads,
+            "--retain-messages",
+            "100000",
+            "--retain-bytes",
+            "100000000",
+        ]);
+        let start = start_of(&server, "cut").await;
+        let scissors = Scissors::start(&server.address, seed.rng(1_000)).await;
+        let truth = Truth::default();
+        let publishers = publish::from_threads(&server.address, "cut", 500, 3_000, &truth, seed.0);
+        let readers: Vec<_> = (0..8)
+            .map(|n| {
+                tokio::spawn(wander(scissors.address.clone(), "cut", start.clone(), seed.rng(n), 1_500, 0))
+            })
+            .collect();
+        let mut cuts = 0;
+        let mut clients = Vec::new();
+        for reader in readers {
+            let (client, cut) = reader.await.unwrap();
+            cuts += cut;
+            clients.push(client);
+        }
+        publishers.into_iter().for_each(|thread| thread.join().unwrap());
+        let truth = truth.payloads();
+        assert_eq!(truth.len(), 1_500);
+        for client in &clients {
+            assert_eq!((client.messages.len(), client.missed), (1_500, 0), "every message, exactly once");
+            client.check_against(&truth);
+        }
+        assert!(cuts > 100, "a test of cuts that cut {cuts} times proves nothing");
+    }
+}
+
+/// Reads on until it has come to message `last`, from one feed to the next, and rests after `dawdle` of a hundred messages. Says how
+/// often it was cut.
+async fn wander(
+    address: String,
+    channel: &'static str,
+    start: String,
+    mut rng: Rng,
+    last: u64,
+    dawdle: usize,
+) -> (Client, usize) {
+    let mut client = Client::at(&start);
+    let mut cuts = 0;
+    while seq(&client.cursor) < last {
+        let feed = *rng.pick(&Feed::ALL);
+        // Some leave by themselves after a few messages, the others stay until they are cut.
+        let stay = if rng.chance(30) { rng.below(20) } else { usize::MAX };
+        let opened = soon("an answer", open(feed, &address, channel, &client.cursor)).await;
+        let Ok(mut reader) = opened else {
+            cuts += 1;
+            continue;
+        };
+        for _ in 0..stay {
+            if seq(&client.cursor) >= last {
+                break;
+            }
+            match next(feed, &mut *reader).await {
+                Ok(said) => client.take(feed, said),
+                Err(Ended::Cut(_)) => {
+                    cuts += 1;
+                    break;
+                }
+                // The proxy ends in good order what it does not reset, and a WebSocket library may call that an end.
+                Err(Ended::Well) => {
+                    cuts += 1;
+                    break;
+                }
+            }
+            if rng.below(100) < dawdle {
+                tokio::time::sleep(Duration::from_millis(rng.below(20) as u64)).await;
+            }
+        }
+    }
+    (client, cuts)
+}
+
+/// A log of five messages, and a reader that comes back after twenty: each feed says exactly what is lost, and goes on with the rest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fell_out_of_retention_is_told_on_every_feed() {
+    let server = Server::start(&["--retain-messages", "5"]);
+    let start = start_of(&server, "five").await;
+    for n in 1..=20 {
+        Post::new(format!("{n}")).to(&server.address, "five");
+    }
+    for feed in Feed::ALL {
+        let had = after(&start, 3);
+        let mut client = Client::at(&had);
+        let mut reader = open(feed, &server.address, "five", &had).await.unwrap();
+        assert_eq!(
+            next(feed, &mut *reader).await.unwrap(),
+            Said::Gap { missed: 12, cursor: after(&start, 15) },
+            "{feed:?}"
+        );
+        client.cursor = after(&start, 15);
+        if feed == Feed::WsBare {
+            assert_eq!(
+                next(feed, &mut *reader).await,
+                Err(Ended::Well),
+                "nothing follows between bare payloads"
+            );
+            reader = open(feed, &server.address, "five", &client.cursor).await.unwrap();
+        }
+        for n in 16..=20 {
+            client.take(feed, next(feed, &mut *reader).await.unwrap());
+            assert_eq!(client.messages.last(), Some(&(n, n.to_string().into_bytes())), "{feed:?}");
+        }
+    }
+}
+
+/// A cursor of another log, or one that was never given out: told on every feed, and the messages that there are follow.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_of_another_log_is_told_on_every_feed() {
+    let server = Server::start(&[]);
+    let start = start_of(&server, "other").await;
+    Post::new("first").to(&server.address, "other");
+    for feed in Feed::ALL {
+        for (cursor, reason) in [("0-1".to_owned(), "unknown-epoch"), (after(&start, 99), "ahead-of-log")] {
+            let mut reader = open(feed, &server.address, "other", &cursor).await.unwrap();
+            assert_eq!(
+                next(feed, &mut *reader).await.unwrap(),
+                Said::Reset { reason: reason.to_owned(), cursor: start.clone() },
+                "{feed:?}"
+            );
+            if feed == Feed::WsBare {
+                assert_eq!(next(feed, &mut *reader).await, Err(Ended::Well));
+                continue;
+            }
+            let mut client = Client::at(&start);
+            client.take(feed, next(feed, &mut *reader).await.unwrap());
+            assert_eq!(client.messages, [(1, b"first".to_vec())], "{feed:?}");
+        }
+    }
+}
+
+/// Publishers that outrun a log of five messages, readers that are cut and dawdle: runs, with every gap told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_eviction_every_loss_is_told() {
+    for threads in ["1", "2"] {
+        let seed = Seed::draw();
+        let server = Server::start(&["--threads", threads, "--retain-messages", "5"]);
+        let start = start_of(&server, "evict").await;
+        let scissors = Scissors::start(&server.address, seed.rng(1_000)).await;
+        let truth = Truth::default();
+        let publishers = publish::from_threads(&server.address, "evict", 300, 1_500, &truth, seed.0);
+        let readers: Vec<_> = (0..6)
+            .map(|n| {
+                tokio::spawn(wander(scissors.address.clone(), "evict", start.clone(), seed.rng(n), 900, 10))
+            })
+            .collect();
+        let mut clients = Vec::new();
+        for reader in readers {
+            clients.push(reader.await.unwrap().0);
+        }
+        publishers.into_iter().for_each(|thread| thread.join().unwrap());
+        let truth = truth.payloads();
+        for client in &clients {
+            let (got, missed) = (client.messages.len() as u64, client.missed);
+            assert_eq!(got + missed, 900, "{got} messages and {missed} told to be missing");
+            client.check_against(&truth);
+        }
+        let missed: u64 = clients.iter().map(|client| client.missed).sum();
+        assert!(missed > 0, "a test of gaps without one proves nothing");
+    }
+}
