@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::framing::Message;
 use crate::head::{RequestHead, ResponseHead};
 use crate::message::{BodyLength, Known};
-use crate::parse::Scan;
+use crate::parse::{FirstLine, Scan};
 use crate::state::{Exchange, Half, Step};
 use tidewire_chunked as chunked;
 
@@ -44,7 +44,7 @@ impl Connection<Server> {
         if input == b"\r" && !scan.started() {
             return Ok((skipped, None));
         }
-        let read = scan.request(input, &self.limits, fields);
+        let read = scan.read(FirstLine::Request, input, &self.limits, fields);
         let meta = *scan.meta();
         let length = match read {
             Ok(Some(length)) => length,
@@ -142,7 +142,7 @@ impl Connection<Client> {
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
         let Input::Head(scan) = &mut self.input else { return Ok((0, None)) };
-        let read = scan.response(input, &self.limits, fields).and_then(|length| {
+        let read = scan.read(FirstLine::Status, input, &self.limits, fields).and_then(|length| {
             let status = scan.meta().status;
             let tunnel = self.exchange.connect && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: self.exchange.head || tunnel };

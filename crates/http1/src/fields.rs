@@ -1,21 +1,24 @@
 //! The field lines of a head, as offsets.
 //!
 //! ```text
-//! H o s t :   a . b   CR LF        name  4 bytes from the start of the line to the colon
-//! ^       ^   ^     ^              value without the whitespace around it
-//! name  colon value end            four 16-bit offsets from the start of the head: 8 bytes a field
+//! H o s t :   a . b   CR LF        name   from the start of the line to the colon
+//! ^       ^           ^            value  from the colon to the CR, less the whitespace at its ends
+//! name  colon        end           three 16-bit offsets from the start of the head: 8 bytes a field
 //! ```
 //! Offsets rather than slices: a table of them has no lifetime, so it can be reused for the next head, or be kept beside
-//! a refcounted buffer as an owned head, and it is a quarter of the size of two slices.
+//! a refcounted buffer as an owned head, and it is a quarter of the size of two slices. Whitespace is taken away when a value is
+//! asked for: most never are.
 
 use alloc::vec::Vec;
 use core::fmt;
+use tidewire_grammar::class::is_ows;
 
 /// The span table that a connection fills with the fields of a head. It belongs to the caller, because an idle connection
 /// needs none: one table per thread serves any number of connections.
 ///
 /// Reuse it: it allocates when a head has more fields than any before it, and never again.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Fields {
     spans: Vec<Span>,
 }
@@ -38,7 +41,7 @@ impl Fields {
         self.spans.clear();
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, span: Span) {
         self.spans.push(span);
     }
@@ -50,20 +53,48 @@ impl Fields {
 
 /// One field line: offsets from the start of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(8))]
 pub(crate) struct Span {
     pub(crate) name: u16,
     pub(crate) colon: u16,
-    pub(crate) value: u16,
     pub(crate) end: u16,
+    /// So that a span is one 64-bit store.
+    spare: u16,
+}
+
+/// An offset in a head: what is looked at is at most `max_head` long, which is a `u16`.
+#[inline(always)]
+pub(crate) fn offset(at: usize) -> u16 {
+    debug_assert!(at <= usize::from(u16::MAX), "{at} lies behind the longest head");
+    at as u16
 }
 
 impl Span {
+    #[inline(always)]
+    pub(crate) fn new(name: usize, colon: usize, end: usize) -> Self {
+        Self { name: offset(name), colon: offset(colon), end: offset(end), spare: 0 }
+    }
+
     pub(crate) fn name<'a>(&self, head: &'a [u8]) -> &'a [u8] {
         head.get(usize::from(self.name)..usize::from(self.colon)).unwrap_or_default()
     }
 
     pub(crate) fn value<'a>(&self, head: &'a [u8]) -> &'a [u8] {
-        head.get(usize::from(self.value)..usize::from(self.end)).unwrap_or_default()
+        let (start, end) = self.value_at(head);
+        head.get(start..end).unwrap_or_default()
+    }
+
+    /// Where the value starts and ends. An empty one is at the end of its line.
+    #[inline(always)]
+    pub(crate) fn value_at(&self, head: &[u8]) -> (usize, usize) {
+        let (mut start, mut end) = (usize::from(self.colon) + 1, usize::from(self.end));
+        while start < end && head.get(start).is_some_and(|&b| is_ows(b)) {
+            start += 1;
+        }
+        while start < end && head.get(end - 1).is_some_and(|&b| is_ows(b)) {
+            end -= 1;
+        }
+        (start, end)
     }
 }
 

@@ -4,8 +4,9 @@
 //! ends the answer to *where does this message end?* is one `match` over facts: [`body_length`].
 
 use crate::error::{ErrorKind, Rule};
-use crate::fields::Span;
+use crate::fields::{Span, offset};
 use crate::message::{BodyLength, Version};
+use crate::parse::Fault;
 use crate::target::check_host;
 use tidewire_grammar::{dec_u64, eq_ignore_case, is_token, list, value_and_params};
 
@@ -110,52 +111,64 @@ impl Facts {
     }
 
     /// Learns from one field line, if its name is one that frames; `Err` holds the offset from the start of the head.
-    #[inline]
-    pub(crate) fn note(&mut self, head: &[u8], span: Span) -> Result<(), (ErrorKind, usize)> {
+    pub(crate) fn note(&mut self, head: &[u8], span: Span) -> Result<(), Fault> {
         let name = span.name(head);
-        // A name of any other length is none of ours: most are dismissed here.
-        let known = match name.len() {
-            4 if eq_ignore_case(name, b"host") => Self::note_host,
-            6 if eq_ignore_case(name, b"expect") => Self::note_expect,
-            7 if eq_ignore_case(name, b"upgrade") => Self::note_upgrade,
-            10 if eq_ignore_case(name, b"connection") => Self::note_connection,
-            14 if eq_ignore_case(name, b"content-length") => Self::note_length,
-            17 if eq_ignore_case(name, b"transfer-encoding") => Self::note_coding,
-            _ => return Ok(()),
-        };
-        known(self, span.value(head), span).map_err(|(rule, at)| (ErrorKind::Rule(rule), at))
+        match name.len() {
+            4 if is(name, b"host") => self.note_host(head, span),
+            6 if is(name, b"expect") => self.note_expect(head, span),
+            7 if is(name, b"upgrade") => self.note_upgrade(head, span),
+            10 if is(name, b"connection") => self.note_connection(head, span),
+            14 if is(name, b"content-length") => self.note_length(head, span),
+            17 if is(name, b"transfer-encoding") => self.note_coding(head, span),
+            _ => Ok(()),
+        }
+        .map_err(|(rule, at)| (ErrorKind::Rule(rule), at))
     }
 
     /// RFC 9112 §3.2.
-    fn note_host(&mut self, value: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    fn note_host(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        let (start, end) = span.value_at(head);
         if self.has(Self::HOST) {
             return Err((Rule::HostRepeated, span.name.into()));
         }
-        check_host(value).map_err(|at| (Rule::HostInvalid, usize::from(span.value) + at))?;
-        self.flags |= Self::HOST;
-        self.host = (span.value, span.end);
+        check_host(&head[start..end]).map_err(|at| (Rule::HostInvalid, start + at))?;
+        self.set_host(start, end);
         Ok(())
     }
 
+    /// Takes a valid host, if it is the first.
+    #[inline(always)]
+    pub(crate) fn set_host(&mut self, start: usize, end: usize) -> bool {
+        let first = !self.has(Self::HOST);
+        if first {
+            self.flags |= Self::HOST;
+            self.host = (offset(start), offset(end));
+        }
+        first
+    }
+
     /// RFC 9110 §8.6, RFC 9112 §6.3 (5). A list of equal lengths may be repaired; we do not.
-    fn note_length(&mut self, value: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    fn note_length(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        let (at, end) = span.value_at(head);
+        let value = &head[at..end];
         if self.has(Self::LENGTH) {
             return Err((Rule::LengthRepeated, span.name.into()));
         }
-        self.length =
-            dec_u64(value).map_err(|e| (Rule::LengthInvalid, usize::from(span.value) + e.offset()))?;
-        self.length_at = span.value;
+        self.length = dec_u64(value).map_err(|e| (Rule::LengthInvalid, at + e.offset()))?;
+        self.length_at = offset(at);
         self.flags |= Self::LENGTH;
         Ok(())
     }
 
     /// RFC 9112 §6.1: exactly `chunked`, in exactly one line.
-    fn note_coding(&mut self, value: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    fn note_coding(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        let (at, end) = span.value_at(head);
+        let value = &head[at..end];
         if self.has(Self::CHUNKED) {
             return Err((Rule::CodingRepeated, span.name.into()));
         }
         if !eq_ignore_case(value, b"chunked") {
-            return Err((unusable_coding(value), span.value.into()));
+            return Err((unusable_coding(value), at));
         }
         self.coding_at = span.name;
         self.flags |= Self::CHUNKED;
@@ -163,33 +176,50 @@ impl Facts {
     }
 
     /// RFC 9110 §7.6.1. Several lines are one list.
-    fn note_connection(&mut self, value: &[u8], _: Span) -> Result<(), (Rule, usize)> {
-        for option in list(value) {
-            self.flags |= match option.len() {
-                5 if eq_ignore_case(option, b"close") => Self::CLOSE,
-                7 if eq_ignore_case(option, b"upgrade") => Self::UPGRADE_OPTION,
-                10 if eq_ignore_case(option, b"keep-alive") => Self::KEEP_ALIVE,
-                _ => 0,
-            };
+    fn note_connection(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        for option in list(span.value(head)) {
+            self.flags |= Self::option(option);
         }
         Ok(())
     }
 
-    fn note_upgrade(&mut self, _: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    /// Takes a `Connection` value that is one option which frames.
+    #[inline(always)]
+    pub(crate) fn set_option(&mut self, value: &[u8]) -> bool {
+        let flag = Self::option(value);
+        self.flags |= flag;
+        flag != 0
+    }
+
+    /// The flag of a connection option, or 0.
+    #[inline(always)]
+    fn option(option: &[u8]) -> u16 {
+        match option.len() {
+            5 if is(option, b"close") => Self::CLOSE,
+            7 if is(option, b"upgrade") => Self::UPGRADE_OPTION,
+            10 if is(option, b"keep-alive") => Self::KEEP_ALIVE,
+            _ => 0,
+        }
+    }
+
+    fn note_upgrade(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         if !self.has(Self::UPGRADE) {
-            self.upgrade = (span.value, span.end);
+            let (start, end) = span.value_at(head);
+            self.upgrade = (offset(start), offset(end));
             self.flags |= Self::UPGRADE;
         }
         Ok(())
     }
 
     /// RFC 9110 §10.1.1. Whether an unknown expectation matters depends on the version and the role, so it is only noted here.
-    fn note_expect(&mut self, value: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    fn note_expect(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+        let (at, end) = span.value_at(head);
+        let value = &head[at..end];
         if eq_ignore_case(value, b"100-continue") {
             self.flags |= Self::CONTINUE;
         } else {
             self.flags |= Self::OTHER_EXPECTATION;
-            self.expect_at = span.value;
+            self.expect_at = offset(at);
         }
         Ok(())
     }
@@ -199,6 +229,34 @@ impl Facts {
         self.has(Self::OTHER_EXPECTATION) && version == Version::Http11
     }
 }
+
+/// Could a field of that name frame? Nearly every other name is dismissed by its length and its first letter.
+#[inline(always)]
+pub(crate) fn may_frame(name: &[u8]) -> bool {
+    matches!((FIRST.get(name.len()), name.first()), (Some(first), Some(b)) if b | 0x20 == *first)
+}
+
+/// Is `text` the word `lower`, in any case? Words of eight bytes are compared, or of four, of which the last may overlap. `text` holds no
+/// control bytes, so by `| 0x20` nothing becomes a letter but that letter, and nothing `-` but `-`.
+#[inline(always)]
+pub(crate) fn is<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
+    const { assert!(N >= 4) }
+    let long =
+        |a: &[u8; 8], b: &[u8; 8]| (u64::from_le_bytes(*a) | 0x2020_2020_2020_2020) ^ u64::from_le_bytes(*b);
+    let short = |a: &[u8; 4], b: &[u8; 4]| (u32::from_le_bytes(*a) | 0x2020_2020) ^ u32::from_le_bytes(*b);
+    let Ok(text) = <&[u8; N]>::try_from(text) else { return false };
+    if let (Some(text_end), Some(lower_end)) = (text.last_chunk(), lower.last_chunk()) {
+        let pairs = text.as_chunks().0.iter().zip(lower.as_chunks().0);
+        return pairs.fold(long(text_end, lower_end), |differ, (a, b)| differ | long(a, b)) == 0;
+    }
+    match (text.first_chunk(), lower.first_chunk(), text.last_chunk(), lower.last_chunk()) {
+        (Some(a), Some(b), Some(c), Some(d)) => short(a, b) | short(c, d) == 0,
+        _ => false,
+    }
+}
+
+/// The first letter of the name of that length that frames, or 0.
+const FIRST: [u8; 18] = *b"\0\0\0\0h\0eu\0\0c\0\0\0c\0\0t";
 
 /// Which rule a `Transfer-Encoding` other than `chunked` breaks. A coding that we do not know is 501 (RFC 9112 §6.1), but `chunked`
 /// that is not last or comes twice leaves no way to find the end, for anyone: 400 (§6.3 (4)).

@@ -4,7 +4,8 @@ use crate::error::Error;
 use crate::fields::{FieldIter, Fields, Span};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
-use crate::parse::{Meta, Scan};
+use crate::meta::Meta;
+use crate::parse::{FirstLine, Scan};
 use crate::target;
 use core::fmt;
 
@@ -113,7 +114,7 @@ impl<'a> RequestHead<'a> {
         fields: &'a mut Fields,
     ) -> Result<Option<(usize, Self)>, Error> {
         let mut scan = Scan::new();
-        match scan.request(input, limits, fields) {
+        match scan.read(FirstLine::Request, input, limits, fields) {
             Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields.spans(), *scan.meta())))),
             Ok(None) => Ok(None),
             Err((kind, at)) => Err(Error::new(kind, at as u64)),

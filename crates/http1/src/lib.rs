@@ -11,15 +11,19 @@ mod connection;
 mod decode;
 mod encode;
 mod error;
+mod fast;
 mod fields;
 mod framing;
 mod head;
 mod limits;
 mod message;
+mod meta;
 #[cfg(feature = "bytes")]
 mod owned;
 mod parse;
 mod scan;
+#[cfg(target_arch = "x86_64")]
+mod simd;
 mod state;
 mod status;
 mod target;

@@ -3,7 +3,7 @@
 use crate::fields::{FieldIter, Span};
 use crate::head::RequestHead;
 use crate::message::{BodyLength, Method, TargetForm, Version};
-use crate::parse::Meta;
+use crate::meta::Meta;
 use alloc::boxed::Box;
 use bytes::Bytes;
 use core::fmt;

@@ -15,17 +15,25 @@
 //! connections in between. So each byte is looked at twice at most.
 
 use crate::error::{ErrorKind, Limit, Rule, Syntax};
-use crate::fields::{Fields, Span};
-use crate::framing::{Facts, Message, body_length};
+use crate::fast;
+use crate::fields::{Fields, Span, offset};
+use crate::framing::{Message, body_length};
 use crate::limits::Limits;
-use crate::message::{BodyLength, Known, Method, TargetForm, Version};
-use crate::scan::{find_control, find_not_target, find_not_tchar};
+use crate::message::{BodyLength, Known, Version};
+use crate::meta::{Body, Meta};
 use crate::target;
-use tidewire_grammar::class::{is_digit, is_ows};
-use tidewire_grammar::trim_ows;
+use tidewire_grammar::class::{is_digit, is_field_content};
+use tidewire_grammar::{token_len, trim_ows};
 
 /// What was wrong, and where from the start of the head.
-type Fault = (ErrorKind, usize);
+pub(crate) type Fault = (ErrorKind, usize);
+
+/// Which kind of head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstLine {
+    Request,
+    Status,
+}
 
 /// How far a head has been read.
 #[derive(Clone, Copy, Debug)]
@@ -52,81 +60,9 @@ enum Stage {
     Fields,
 }
 
-/// What a head says, beside its spans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Meta {
-    pub(crate) version: Version,
-    /// The method if it is one we have a name for; of a request only.
-    pub(crate) method: Option<Known>,
-    pub(crate) form: TargetForm,
-    /// The status code; of a response only.
-    pub(crate) status: u16,
-    /// The target, or the reason phrase.
-    pub(crate) start: u16,
-    pub(crate) end: u16,
-    /// Chunked, until close or empty; a length is among the facts.
-    body: Body,
-    pub(crate) facts: Facts,
-}
-
-/// [`BodyLength`] without its number: a head's facts are copied into each view of it, and 16 bytes more would show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Body {
-    Empty,
-    Length,
-    Chunked,
-    UntilClose,
-}
-
-impl Meta {
-    /// How the body is delimited.
-    pub(crate) const fn body(&self) -> BodyLength {
-        match self.body {
-            Body::Empty => BodyLength::Empty,
-            Body::Length => BodyLength::Length(self.facts.declared()),
-            Body::Chunked => BodyLength::Chunked,
-            Body::UntilClose => BodyLength::UntilClose,
-        }
-    }
-
-    /// The method, given the bytes of the head.
-    pub(crate) fn method<'a>(&self, head: &'a [u8]) -> Method<'a> {
-        match self.method {
-            Some(known) => known.method(),
-            None => {
-                // The byte before the target is the space after the method, which is a token and so is ASCII.
-                let token = head.get(..usize::from(self.start).saturating_sub(1)).unwrap_or_default();
-                Method::Other(core::str::from_utf8(token).unwrap_or_default())
-            }
-        }
-    }
-}
-
-impl Meta {
-    /// RFC 9112 §9.3, and §6.3 (8): what lasts until close cannot be followed.
-    pub(crate) fn keep_alive(&self) -> bool {
-        self.facts.keep_alive(self.version) && self.body != Body::UntilClose
-    }
-
-    pub(crate) fn expects_continue(&self) -> bool {
-        let body = !matches!(self.body(), BodyLength::Empty | BodyLength::Length(0));
-        body && self.facts.expects_continue(self.version)
-    }
-}
-
 impl Scan {
     pub(crate) const fn new() -> Self {
-        let meta = Meta {
-            version: Version::Http11,
-            method: None,
-            form: TargetForm::Origin,
-            status: 0,
-            start: 0,
-            end: 0,
-            body: Body::Empty,
-            facts: Facts::NONE,
-        };
-        Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, seen: 0, meta }
+        Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, seen: 0, meta: Meta::NEW }
     }
 
     /// Was any byte of a head seen?
@@ -144,87 +80,88 @@ impl Scan {
         &self.meta
     }
 
-    /// Reads a request head at the start of `input`. `Ok(Some)` holds its length, and its fields are in `fields`.
-    pub(crate) fn request(
+    /// Reads a head at the start of `input`. `Ok(Some)` holds its length, and its fields are in `fields`. The body of a response is
+    /// still to be decided, with [`frame`](Self::frame): it depends on the request.
+    #[inline]
+    pub(crate) fn read(
         &mut self,
+        first: FirstLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
-    ) -> Result<Option<usize>, Fault> {
-        self.head(input, limits, fields, Self::request_head)
-    }
-
-    /// Reads a response head. `bodiless`: it answers a HEAD, or a CONNECT if it is a 2xx.
-    pub(crate) fn response(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        fields: &mut Fields,
-    ) -> Result<Option<usize>, Fault> {
-        self.head(input, limits, fields, Self::response_head)
-    }
-
-    #[inline(always)]
-    fn head(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        fields: &mut Fields,
-        read: impl Fn(&mut Self, &[u8], &Limits, &mut Fields) -> Result<Option<usize>, Fault>,
     ) -> Result<Option<usize>, Fault> {
         // Nothing beyond the limit is looked at, so what lies there cannot change the verdict.
-        let max = usize::from(limits.max_head);
-        let window = &input[..input.len().min(max)];
+        let input = &input[..input.len().min(limits.max_head.into())];
+        if !self.resumed
+            && let Some(end) = fast::read(first, input, limits, fields, &mut self.meta)
+        {
+            return self.judge(first, end, limits).map(|()| Some(end));
+        }
+        self.read_on(first, input, limits, fields)
+    }
+
+    /// The same for a head that is not complete, or is complete at last, or has something unusual about it.
+    #[inline(never)]
+    fn read_on(
+        &mut self,
+        first: FirstLine,
+        input: &[u8],
+        limits: &Limits,
+        fields: &mut Fields,
+    ) -> Result<Option<usize>, Fault> {
         fields.clear();
-        let mut done = read(self, window, limits, fields)?;
-        if done.is_some() && self.resumed {
+        let Some(mut end) = self.head(first, input, limits, fields)? else {
+            self.resumed = self.resumed || !input.is_empty();
+            self.seen = offset(input.len());
+            if input.len() < usize::from(limits.max_head) {
+                return Ok(None);
+            }
+            let limit = if self.stage == Stage::Target { Limit::Target } else { Limit::Head };
+            return Err((ErrorKind::Limit(limit), input.len()));
+        };
+        if self.resumed {
+            // The spans of the pieces before are not in this table. Once more, from the start.
             *self = Self::new();
             fields.clear();
-            done = read(self, window, limits, fields)?;
+            end = match fast::read(first, input, limits, fields, &mut self.meta) {
+                Some(end) => end,
+                None => self.head(first, input, limits, fields)?.unwrap_or(end),
+            };
         }
-        if done.is_none() {
-            self.resumed = self.resumed || !window.is_empty();
-            self.seen = offset(window.len());
-            if window.len() == max {
-                let limit = if self.stage == Stage::Target { Limit::Target } else { Limit::Head };
-                return Err((ErrorKind::Limit(limit), max));
-            }
-        }
-        Ok(done)
+        self.judge(first, end, limits).map(|()| Some(end))
     }
 
-    fn request_head(
+    /// As far as the head goes, one byte after the other.
+    pub(crate) fn head(
         &mut self,
+        first: FirstLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, Fault> {
-        if self.stage != Stage::Fields && !self.request_line(input, limits)? {
-            return Ok(None);
+        let begun = match first {
+            _ if self.stage == Stage::Fields => true,
+            FirstLine::Request => self.request_line(input, limits)?,
+            FirstLine::Status => self.status_line(input)?,
+        };
+        if begun { self.field_lines(input, limits, fields) } else { Ok(None) }
+    }
+
+    /// What only a whole head shows. A response is judged by who knows its request: see [`frame`](Self::frame).
+    #[inline(always)]
+    fn judge(&mut self, first: FirstLine, end: usize, limits: &Limits) -> Result<(), Fault> {
+        if first == FirstLine::Status {
+            return Ok(());
         }
-        let Some(end) = self.field_lines(input, limits, fields)? else { return Ok(None) };
-        let Meta { version, facts, .. } = self.meta;
+        let Meta { version, facts, .. } = &self.meta;
         // RFC 9112 §3.2: a 1.1 request has a Host. It was due before the empty line.
-        if version == Version::Http11 && facts.host().is_none() {
+        if *version == Version::Http11 && facts.host().is_none() {
             return Err((ErrorKind::Rule(Rule::HostMissing), end - 2));
         }
-        if facts.expects_the_impossible(version) {
+        if facts.expects_the_impossible(*version) {
             return Err((ErrorKind::Rule(Rule::Expectation), facts.expect_at.into()));
         }
-        self.frame(Message::Request, limits)?;
-        Ok(Some(end))
-    }
-
-    fn response_head(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        fields: &mut Fields,
-    ) -> Result<Option<usize>, Fault> {
-        if self.stage != Stage::Fields && !self.status_line(input)? {
-            return Ok(None);
-        }
-        self.field_lines(input, limits, fields)
+        self.frame(Message::Request, limits)
     }
 
     /// Decides the length of the body, once the head is complete.
@@ -244,19 +181,10 @@ impl Scan {
         Ok(())
     }
 
-    /// `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3).
+    /// `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3), in any number of pieces.
     fn request_line(&mut self, input: &[u8], limits: &Limits) -> Result<bool, Fault> {
         if self.stage == Stage::Start {
-            let max = usize::from(limits.max_method);
-            let end = find_not_tchar(&input[..input.len().min(max + 1)], 0);
-            if end > max {
-                return Err((ErrorKind::Limit(Limit::Method), max));
-            }
-            match input.get(end) {
-                None => return Ok(false),
-                Some(b' ') if end > 0 => {}
-                Some(_) => return Err((ErrorKind::Syntax(Syntax::Method), end)),
-            }
+            let Some(end) = method_end(input, limits)? else { return Ok(false) };
             self.meta.method = Known::new(&input[..end]);
             self.meta.start = offset(end + 1);
             self.at = self.meta.start;
@@ -267,17 +195,15 @@ impl Scan {
             let max = start + usize::from(limits.max_target);
             // One byte more than the limit is looked at: the space that ends the longest target.
             let window = &input[..input.len().min(max + 1)];
-            let end = find_not_target(window, self.at.into());
-            if end > max || end == max && window.get(max).is_some_and(|&b| b != b' ') {
-                return Err((ErrorKind::Limit(Limit::Target), max));
-            }
+            let end = find(window, self.at.into(), |b| !target::is_target_byte(b));
             match window.get(end) {
-                None => {
+                Some(b' ') if end > start => {}
+                None if end <= max => {
                     self.at = offset(end);
                     return Ok(false);
                 }
-                Some(b' ') if end > start => {}
-                Some(_) => return Err((ErrorKind::Syntax(Syntax::Target), end)),
+                Some(_) if end < max => return Err((ErrorKind::Syntax(Syntax::Target), end)),
+                _ => return Err((ErrorKind::Limit(Limit::Target), max)),
             }
             self.meta.end = offset(end);
             self.at = offset(end + 1);
@@ -327,7 +253,7 @@ impl Scan {
             self.at = 13;
             self.stage = Stage::Reason;
         }
-        let end = find_control(input, self.at.into());
+        let end = find(input, self.at.into(), |b| !is_field_content(b));
         self.at = offset(end);
         if end == input.len() || !line_end(input, end)? {
             return Ok(false);
@@ -343,7 +269,7 @@ impl Scan {
         self.stage = Stage::Fields;
     }
 
-    /// `*( field-line CRLF ) CRLF`. Returns where the head ends.
+    /// `*( field-name ":" OWS field-value OWS CRLF ) CRLF` (RFC 9112 §5). Returns where the head ends.
     fn field_lines(
         &mut self,
         input: &[u8],
@@ -352,7 +278,7 @@ impl Scan {
     ) -> Result<Option<usize>, Fault> {
         loop {
             let line = usize::from(self.line);
-            let end = find_control(input, self.at.into());
+            let end = find(input, self.at.into(), |b| !is_field_content(b));
             self.at = offset(end);
             if end == input.len() {
                 return Ok(None);
@@ -368,24 +294,16 @@ impl Scan {
             if self.fields >= limits.max_fields {
                 return Err((ErrorKind::Limit(Limit::Fields), line));
             }
-            let colon = name_end(input, line);
-            if !matches!(colon, Err((_, at)) if at < end) {
+            let name = token_len(&input[line..end]);
+            let colon = line + name;
+            if colon == end {
                 ended?;
             }
-            let colon = colon?;
-            let raw = &input[colon + 1..end];
-            let value = trim_ows(raw);
-            let start = if value.is_empty() {
-                end
-            } else {
-                colon + 1 + raw.iter().take_while(|&&b| is_ows(b)).count()
-            };
-            let span = Span {
-                name: self.line,
-                colon: offset(colon),
-                value: offset(start),
-                end: offset(start + value.len()),
-            };
+            if name == 0 || input[colon] != b':' {
+                return Err(name_fault(input, line));
+            }
+            ended?;
+            let span = Span::new(line, colon, end);
             self.meta.facts.note(input, span)?;
             fields.push(span);
             self.fields += 1;
@@ -394,16 +312,29 @@ impl Scan {
     }
 }
 
-/// Where the name of the field line that starts at `line` ends: at its colon (RFC 9112 §5).
-fn name_end(input: &[u8], line: usize) -> Result<usize, Fault> {
-    let end = find_not_tchar(input, line);
-    let kind = match input.get(end) {
-        Some(b':') if end > line => return Ok(end),
+/// What is wrong with the name of the field line that starts at `line`.
+#[cold]
+fn name_fault(input: &[u8], line: usize) -> Fault {
+    let end = line + token_len(&input[line..]);
+    let rest = &input[end..];
+    let kind = match rest.first() {
         Some(b' ' | b'\t') if end == line => Syntax::FoldedLine,
-        Some(b' ' | b'\t') if trim_ows(&input[end..]).first() == Some(&b':') => Syntax::SpaceBeforeColon,
+        Some(b' ' | b'\t') if trim_ows(rest).first() == Some(&b':') => Syntax::SpaceBeforeColon,
         _ => Syntax::FieldName,
     };
-    Err((ErrorKind::Syntax(kind), end))
+    (ErrorKind::Syntax(kind), end)
+}
+
+/// The end of a method that is not over the limit and followed by a space.
+pub(crate) fn method_end(input: &[u8], limits: &Limits) -> Result<Option<usize>, Fault> {
+    let max = usize::from(limits.max_method);
+    let end = token_len(&input[..input.len().min(max + 1)]);
+    match input.get(end) {
+        _ if end > max => Err((ErrorKind::Limit(Limit::Method), max)),
+        None => Ok(None),
+        Some(b' ') if end > 0 => Ok(Some(end)),
+        Some(_) => Err((ErrorKind::Syntax(Syntax::Method), end)),
+    }
 }
 
 /// `HTTP/1.0` or `HTTP/1.1` at `start`; `None` if the input ends within.
@@ -441,7 +372,8 @@ fn line_end(input: &[u8], at: usize) -> Result<bool, Fault> {
     }
 }
 
-/// An offset in a head. The window is at most `max_head` long, which is a `u16`; one past its end can be 65535.
-fn offset(at: usize) -> u16 {
-    u16::try_from(at).unwrap_or(u16::MAX)
+/// Index of the first byte at or after `from` at which to stop; the length of the input if there is none.
+fn find(input: &[u8], from: usize, stop: impl Fn(u8) -> bool) -> usize {
+    let rest = input.get(from..).unwrap_or_default();
+    rest.iter().position(|&b| stop(b)).map_or(input.len(), |i| from + i)
 }

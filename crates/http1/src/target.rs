@@ -125,6 +125,11 @@ const fn is_ip_literal_byte(b: u8) -> bool {
     REG_NAME[b as usize] || b == b':'
 }
 
+/// A byte of a *reg-name* other than `%`: nearly every host is made of these and a port.
+pub(crate) const fn is_host_byte(b: u8) -> bool {
+    REG_NAME[b as usize]
+}
+
 /// *unreserved* and *sub-delims* of RFC 3986.
 const REG_NAME: [bool; 256] = {
     let mut table = [false; 256];

@@ -1,0 +1,344 @@
+//! Whole heads, fast: 64 bytes at once, and no fault is told.
+//!
+//! What this reader accepts, `parse.rs` would accept, with the same spans and the same facts; what it does not accept says nothing: the head
+//! is incomplete, or wrong, or only unusual, and `parse.rs` reads it. So there is one place that judges, and this one may be quick. That the
+//! two agree is a property test and a fuzz target.
+//!
+//! ```text
+//! odd bytes of a block    . . . . . 1 1 . . . . . . . . 1 1 . .       (see scan.rs)
+//!                                   │ └ and this one LF, which is passed over
+//!                                   └ must be CR: the line ends here; its name starts behind the LF before
+//! ```
+//! The next line's start follows from the mask alone, not from what is found within the line. So the processor looks for colons in
+//! several lines at once.
+
+use crate::fields::{Fields, Span, offset};
+use crate::framing::{Facts, is, may_frame};
+use crate::limits::Limits;
+use crate::message::{Known, TargetForm, Version};
+use crate::meta::Meta;
+use crate::parse::{FirstLine, method_end};
+use crate::scan::{HOST, Lanes, Portable, TARGET, TCHAR, find_outside, odd64, plain_len};
+use tidewire_grammar::class::{is_field_content, is_ows};
+
+/// Reads a whole head at the start of `input`, which is cut at the limit of heads. `Some` holds its length; `fields` and `meta` then say
+/// the rest. After `None` the two hold nothing of use.
+#[inline(always)]
+pub(crate) fn read(
+    first: FirstLine,
+    input: &[u8],
+    limits: &Limits,
+    fields: &mut Fields,
+    meta: &mut Meta,
+) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(read) = crate::simd::read(first, input, limits, fields, meta) {
+        return read;
+    }
+    read_portable(first, input, limits, fields, meta)
+}
+
+#[inline(never)]
+pub(crate) fn read_portable(
+    first: FirstLine,
+    input: &[u8],
+    limits: &Limits,
+    fields: &mut Fields,
+    meta: &mut Meta,
+) -> Option<usize> {
+    read_with(Portable, first, input, limits, fields, meta)
+}
+
+/// The same, in the instructions of `lanes`.
+#[inline(always)]
+pub(crate) fn read_with<L: Lanes>(
+    lanes: L,
+    first: FirstLine,
+    input: &[u8],
+    limits: &Limits,
+    fields: &mut Fields,
+    meta: &mut Meta,
+) -> Option<usize> {
+    if input.len() < 32 {
+        return None;
+    }
+    let start = match first {
+        FirstLine::Request => request_line(lanes, input, limits, meta)?,
+        FirstLine::Status => status_line(input, meta)?,
+    };
+    fields.clear();
+    let mut facts = Facts::NONE;
+    let end = field_lines(lanes, input, start, limits, fields, &mut facts)?;
+    meta.facts = facts;
+    Some(end)
+}
+
+/// A request line in origin form. Returns where it ends.
+#[inline(always)]
+fn request_line<L: Lanes>(lanes: L, input: &[u8], limits: &Limits, meta: &mut Meta) -> Option<usize> {
+    let (method, start) = match input.first_chunk().map(|m| u32::from_le_bytes(*m)) {
+        Some(GET) => (Some(Known::Get), 4),
+        _ => {
+            let end = method_end(input, limits).ok()??;
+            (Known::new(input.get(..end)?), end + 1)
+        }
+    };
+    let end = find_outside(lanes, &TARGET, input, start);
+    let ([b' ', version @ ..], rest) = input.get(end..)?.split_first_chunk::<9>()? else { return None };
+    let version = match u64::from_le_bytes(*version) {
+        HTTP_1_1 => Version::Http11,
+        HTTP_1_0 => Version::Http10,
+        _ => return None,
+    };
+    let framed = rest.first_chunk().map(|crlf| u16::from_le_bytes(*crlf)) == Some(CRLF);
+    let long = end.wrapping_sub(start) > usize::from(limits.max_target);
+    if !framed || long || input.get(start) != Some(&b'/') || method == Some(Known::Connect) {
+        return None;
+    }
+    (meta.method, meta.form, meta.version) = (method, TargetForm::Origin, version);
+    (meta.start, meta.end) = (offset(start), offset(end));
+    Some(end.wrapping_add(11))
+}
+
+/// A status line. Returns where it ends.
+#[inline(always)]
+fn status_line(input: &[u8], meta: &mut Meta) -> Option<usize> {
+    let (version, rest) = input.split_first_chunk()?;
+    meta.version = match u64::from_le_bytes(*version) {
+        HTTP_1_1 => Version::Http11,
+        HTTP_1_0 => Version::Http10,
+        _ => return None,
+    };
+    let [b' ', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', reason @ ..] = rest else {
+        return None;
+    };
+    let digit = |b: &u8| u16::from(b - b'0');
+    meta.status = 100 * digit(a) + 10 * digit(b) + digit(c);
+    let len = reason.iter().position(|&b| !is_field_content(b))?;
+    if !reason.get(len..)?.starts_with(b"\r\n") {
+        return None;
+    }
+    (meta.start, meta.end) = (13, offset(13 + len));
+    Some(13 + len + 2)
+}
+
+/// The field lines from `line` on. Returns where the head ends.
+#[inline(always)]
+fn field_lines<L: Lanes>(
+    lanes: L,
+    input: &[u8],
+    mut line: usize,
+    limits: &Limits,
+    fields: &mut Fields,
+    facts: &mut Facts,
+) -> Option<usize> {
+    // Nothing here can wrap: all of these are offsets in a head, or at most a block behind it.
+    let mut at = line;
+    // The LF of a CR that was the last byte of its block.
+    let mut passed = 0;
+    while at < input.len() {
+        let mut odd = odd64(lanes, input, at) & !passed;
+        let plain = odd == 0;
+        while odd != 0 {
+            let end = at.wrapping_add(odd.trailing_zeros() as usize);
+            odd &= odd.wrapping_sub(1);
+            if input.get(end..)?.first_chunk().map(|crlf| u16::from_le_bytes(*crlf)) != Some(CRLF) {
+                // HTAB and bytes over 0x7F are odd, and allowed.
+                if is_field_content(*input.get(end)?) {
+                    continue;
+                }
+                return None;
+            }
+            odd &= odd.wrapping_sub(1);
+            if end == line {
+                return Some(end.wrapping_add(2));
+            }
+            field_line(lanes, input, (line, end), limits, fields, facts)?;
+            line = end.wrapping_add(2);
+        }
+        at = at.wrapping_add(64);
+        passed = u64::from(line > at);
+        if plain && at < input.len() {
+            at = at.wrapping_add(plain_len(lanes, input, at));
+        }
+    }
+    None
+}
+
+/// One line, which ends at `end` and holds no control byte.
+#[inline(always)]
+fn field_line<L: Lanes>(
+    lanes: L,
+    input: &[u8],
+    (line, end): (usize, usize),
+    limits: &Limits,
+    fields: &mut Fields,
+    facts: &mut Facts,
+) -> Option<()> {
+    let colon = find_outside(lanes, &TCHAR, input, line);
+    if colon == line
+        || input.get(colon) != Some(&b':')
+        || fields.spans().len() >= usize::from(limits.max_fields)
+    {
+        return None;
+    }
+    let name = input.get(line..colon)?;
+    if may_frame(name) && !frames(lanes, input, name, (colon, end), facts) {
+        facts.note(input, Span::new(line, colon, end)).ok()?;
+    }
+    fields.push(Span::new(line, colon, end));
+    Some(())
+}
+
+/// The framing fields that nearly every head has, if they are as they nearly always are. Any other is left to [`Facts::note`].
+#[inline(always)]
+fn frames<L: Lanes>(
+    lanes: L,
+    input: &[u8],
+    name: &[u8],
+    (colon, end): (usize, usize),
+    facts: &mut Facts,
+) -> bool {
+    // One space before the value, and no whitespace at its ends.
+    let start = colon.wrapping_add(2);
+    let Some(value @ [first, .., last]) = input.get(start..end) else { return false };
+    if input.get(start - 1) != Some(&b' ') || is_ows(*first) || is_ows(*last) {
+        return false;
+    }
+    match name.len() {
+        4 if is(name, b"host") => {
+            let name_end = find_outside(lanes, &HOST, input, start);
+            let port = value.get(name_end.wrapping_sub(start)..).unwrap_or_default();
+            let plain = match port {
+                [] => true,
+                [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+                _ => false,
+            };
+            plain && facts.set_host(start, end)
+        }
+        10 if is(name, b"connection") => facts.set_option(value),
+        _ => false,
+    }
+}
+
+const GET: u32 = u32::from_le_bytes(*b"GET ");
+const CRLF: u16 = u16::from_le_bytes(*b"\r\n");
+const HTTP_1_1: u64 = u64::from_le_bytes(*b"HTTP/1.1");
+const HTTP_1_0: u64 = u64::from_le_bytes(*b"HTTP/1.0");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::Scan;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    /// What one reader says: the length, the spans, the facts.
+    type Read = Option<(usize, Fields, Meta)>;
+
+    fn portable(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
+        let (mut fields, mut meta) = (Fields::new(), Meta::NEW);
+        read_portable(first, input, limits, &mut fields, &mut meta).map(|end| (end, fields, meta))
+    }
+
+    fn vector(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
+        let (mut fields, mut meta) = (Fields::new(), Meta::NEW);
+        read(first, input, limits, &mut fields, &mut meta).map(|end| (end, fields, meta))
+    }
+
+    fn exact(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
+        let (mut fields, mut scan) = (Fields::new(), Scan::new());
+        let end = scan.head(first, input, limits, &mut fields).ok()??;
+        Some((end, fields, *scan.meta()))
+    }
+
+    /// The fast readers agree with each other, and with the exact one where they say anything. Returns whether they do.
+    fn agree(first: FirstLine, input: &[u8], limits: &Limits) -> bool {
+        let (fast, exact) = (portable(first, input, limits), exact(first, input, limits));
+        assert_eq!(fast, vector(first, input, limits), "{}", input.escape_ascii());
+        if fast.is_some() {
+            assert_eq!(fast, exact, "{}", input.escape_ascii());
+        }
+        fast.is_some()
+    }
+
+    #[test]
+    fn common_heads_are_read_fast() {
+        let limits = Limits::new();
+        for head in [
+            "GET /a HTTP/1.1\r\nHost: example.org:8080\r\nConnection: keep-alive\r\n\r\n",
+            "GET / HTTP/1.0\r\nX-Y: caf\u{e9}\tau lait\r\n\r\n",
+            "POST /a?b HTTP/1.1\r\nContent-Length: 5\r\nHost: [::1]\r\n\r\nhello",
+            "DELETE /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost:a\r\n\r\n0\r\n\r\n",
+        ] {
+            assert!(agree(FirstLine::Request, head.as_bytes(), &limits), "{head}");
+        }
+        let head = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nServer: x\r\n\r\n";
+        assert!(agree(FirstLine::Status, head.as_bytes(), &limits));
+    }
+
+    /// A line end at each place of a block, and the head's end too.
+    #[test]
+    fn lines_may_end_anywhere() {
+        let limits = Limits::new();
+        for first in 0..130 {
+            for second in 0..70 {
+                let (a, b) = ("a".repeat(first), "b".repeat(second));
+                let head = alloc::format!("GET / HTTP/1.1\r\nHost: h\r\nA: {a}\r\nB: {b}\r\n\r\nGET /");
+                assert!(agree(FirstLine::Request, head.as_bytes(), &limits), "{head}");
+            }
+        }
+    }
+
+    /// A byte of each value at each place.
+    #[test]
+    fn one_byte_anywhere() {
+        let limits = Limits::new();
+        let head = b"PUT /there HTTP/1.1\r\nHost: example.org\r\nAccept: text/html, */*\r\nConnection: close\r\nX: a\r\n\r\n";
+        for at in 0..head.len() {
+            for b in 0..=255 {
+                let mut changed = head.to_vec();
+                changed[at] = b;
+                agree(FirstLine::Request, &changed, &limits);
+                changed.insert(at, head[at]);
+                agree(FirstLine::Request, &changed, &limits);
+            }
+        }
+    }
+
+    /// Pieces that heads are made of, good and bad.
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            8 => prop::sample::select(&[
+                "Host: a.example\r\n", "Connection: keep-alive\r\n", "Connection: close, x\r\n", "Content-Length: 3\r\n",
+                "Transfer-Encoding: chunked\r\n", "Upgrade: x\r\n", "Expect: 100-continue\r\n", "Accept: */*\r\n", "X:\r\n",
+            ][..]).prop_map(|s| s.as_bytes().to_vec()),
+            4 => ("[A-Za-z0-9-]{1,40}", "[ -~\t]{0,90}").prop_map(|(n, v)| alloc::format!("{n}: {v}\r\n").into_bytes()),
+            2 => Just(b"\r\n".to_vec()),
+            1 => prop::collection::vec(prop::sample::select(&b"\r\n\t :aZ\0\x7F\x80\xFF,5/"[..]), 1..4),
+        ];
+        prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn the_readers_agree_on_requests(
+            line in "(GET|POST|CONNECT|X) (/|/[!-~]{1,50}|\\*|http://a/) HTTP/1.[01]\r\n", rest in pieces(), max_fields in 0u16..6,
+        ) {
+            let mut limits = Limits::new();
+            limits.max_fields = max_fields;
+            agree(FirstLine::Request, &[line.as_bytes(), &rest].concat(), &limits);
+        }
+
+        #[test]
+        fn the_readers_agree_on_responses(line in "HTTP/1.[01] [0-9]{3} [ -~\t]{0,20}\r\n", rest in pieces()) {
+            agree(FirstLine::Status, &[line.as_bytes(), &rest].concat(), &Limits::new());
+        }
+
+        #[test]
+        fn the_readers_agree_on_anything(input: Vec<u8>) {
+            agree(FirstLine::Request, &input, &Limits::new());
+            agree(FirstLine::Status, &input, &Limits::new());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a head says, beside its fields: a few bytes, so that views of it are cheap to copy.
+
+use crate::framing::Facts;
+use crate::message::{BodyLength, Known, Method, TargetForm, Version};
+
+/// What a head says, beside its spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub(crate) version: Version,
+    /// The method if it is one we have a name for; of a request only.
+    pub(crate) method: Option<Known>,
+    pub(crate) form: TargetForm,
+    /// The status code; of a response only.
+    pub(crate) status: u16,
+    /// The target, or the reason phrase.
+    pub(crate) start: u16,
+    pub(crate) end: u16,
+    /// Chunked, until close or empty; a length is among the facts.
+    pub(crate) body: Body,
+    pub(crate) facts: Facts,
+}
+
+/// [`BodyLength`] without its number: a head's facts are copied into each view of it, and 16 bytes more would show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Empty,
+    Length,
+    Chunked,
+    UntilClose,
+}
+
+impl Meta {
+    pub(crate) const NEW: Self = Self {
+        version: Version::Http11,
+        method: None,
+        form: TargetForm::Origin,
+        status: 0,
+        start: 0,
+        end: 0,
+        body: Body::Empty,
+        facts: Facts::NONE,
+    };
+
+    /// How the body is delimited.
+    pub(crate) const fn body(&self) -> BodyLength {
+        match self.body {
+            Body::Empty => BodyLength::Empty,
+            Body::Length => BodyLength::Length(self.facts.declared()),
+            Body::Chunked => BodyLength::Chunked,
+            Body::UntilClose => BodyLength::UntilClose,
+        }
+    }
+
+    /// The method, given the bytes of the head.
+    pub(crate) fn method<'a>(&self, head: &'a [u8]) -> Method<'a> {
+        match self.method {
+            Some(known) => known.method(),
+            None => {
+                // The byte before the target is the space after the method, which is a token and so is ASCII.
+                let token = head.get(..usize::from(self.start).saturating_sub(1)).unwrap_or_default();
+                Method::Other(core::str::from_utf8(token).unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl Meta {
+    /// RFC 9112 §9.3, and §6.3 (8): what lasts until close cannot be followed.
+    pub(crate) fn keep_alive(&self) -> bool {
+        self.facts.keep_alive(self.version) && self.body != Body::UntilClose
+    }
+
+    pub(crate) fn expects_continue(&self) -> bool {
+        let body = !matches!(self.body(), BodyLength::Empty | BodyLength::Length(0));
+        body && self.facts.expects_continue(self.version)
+    }
+}

@@ -1,0 +1,173 @@
+//! [`Lanes`](crate::scan::Lanes) in AVX2: 32 bytes in one register.
+//!
+//! Chosen once a head, when the machine has it; with the feature `std` off, when the crate is compiled for it. The gain is in
+//! `docs/benchmarks.md`; the oracle is [`Portable`](crate::scan::Portable), under proptest and in a fuzz target.
+#![allow(unsafe_code)]
+
+use crate::fast;
+use crate::fields::Fields;
+use crate::limits::Limits;
+use crate::meta::Meta;
+use crate::parse::FirstLine;
+use crate::scan::{AsciiSet, Lanes, halves};
+use core::arch::x86_64::*;
+
+/// Reads a head as [`fast::read_with`] does, if the machine has AVX2.
+#[inline(always)]
+pub(crate) fn read(
+    first: FirstLine,
+    input: &[u8],
+    limits: &Limits,
+    fields: &mut Fields,
+    meta: &mut Meta,
+) -> Option<Option<usize>> {
+    if !available() {
+        return None;
+    }
+    // SAFETY: the machine has the features that these functions are compiled for; that was just asked.
+    Some(unsafe {
+        match first {
+            FirstLine::Request => read_request(input, limits, fields, meta),
+            FirstLine::Status => read_response(input, limits, fields, meta),
+        }
+    })
+}
+
+/// Has this machine AVX2? The standard library asks the processor once, and remembers.
+#[inline(always)]
+pub(crate) fn available() -> bool {
+    #[cfg(feature = "std")]
+    let has = std::arch::is_x86_feature_detected!("avx2");
+    #[cfg(not(feature = "std"))]
+    let has = cfg!(target_feature = "avx2");
+    has
+}
+
+#[target_feature(enable = "avx2")]
+fn read_request(input: &[u8], limits: &Limits, fields: &mut Fields, meta: &mut Meta) -> Option<usize> {
+    fast::read_with(Avx2(()), FirstLine::Request, input, limits, fields, meta)
+}
+
+#[target_feature(enable = "avx2")]
+fn read_response(input: &[u8], limits: &Limits, fields: &mut Fields, meta: &mut Meta) -> Option<usize> {
+    fast::read_with(Avx2(()), FirstLine::Status, input, limits, fields, meta)
+}
+
+/// Proof that the machine has AVX2: nobody outside of this module can make one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx2(());
+
+impl Lanes for Avx2 {
+    #[inline(always)]
+    fn odd(self, bytes: &[u8; 32]) -> u32 {
+        // SAFETY: an `Avx2` exists, so the machine has AVX2.
+        unsafe { odd(bytes) }
+    }
+
+    #[inline(always)]
+    fn outside(self, set: &AsciiSet, bytes: &[u8; 32]) -> u32 {
+        // SAFETY: as above.
+        unsafe { outside(&set.shuffle, bytes) }
+    }
+
+    #[inline(always)]
+    fn plain(self, bytes: &[u8; 64]) -> bool {
+        // SAFETY: as above.
+        unsafe { plain(bytes) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: 32 bytes can be read there, and this load needs no alignment.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bits(lanes: __m256i) -> u32 {
+    _mm256_movemask_epi8(lanes).cast_unsigned()
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn odd(bytes: &[u8; 32]) -> u32 {
+    !bits(visible(load(bytes)))
+}
+
+/// One more than 0x20..=0x7E is 0x21..=0x7F, and of all bytes only those are then over 0x20 as signed numbers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn visible(bytes: __m256i) -> __m256i {
+    _mm256_cmpgt_epi8(_mm256_add_epi8(bytes, _mm256_set1_epi8(1)), _mm256_set1_epi8(0x20))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn outside(shuffle: &[u8; 16], bytes: &[u8; 32]) -> u32 {
+    let bytes = load(bytes);
+    // SAFETY: 16 bytes can be read there, and this load needs no alignment.
+    let rows = _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(shuffle.as_ptr().cast()) });
+    // A shuffle looks up by the low four bits of a byte, and gives 0 for a byte over 0x7F: those are in no set.
+    let row = _mm256_shuffle_epi8(rows, bytes);
+    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(0x0F));
+    let bit =
+        _mm256_shuffle_epi8(_mm256_set1_epi64x(i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128])), high);
+    bits(_mm256_cmpeq_epi8(_mm256_and_si256(row, bit), _mm256_setzero_si256()))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn plain(bytes: &[u8; 64]) -> bool {
+    let [low, high] = halves(bytes);
+    bits(_mm256_and_si256(visible(load(low)), visible(load(high)))) == u32::MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::{HOST, Portable, TARGET, TCHAR};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn as_the_portable_lanes_say(low: [u8; 32], high: [u8; 32], ascii in prop::array::uniform32(0x1Fu8..0x80)) {
+            prop_assume!(available());
+            let lanes = Avx2(());
+            for bytes in [low, high, ascii] {
+                prop_assert_eq!(lanes.odd(&bytes), Portable.odd(&bytes));
+                for set in [&TCHAR, &TARGET, &HOST] {
+                    prop_assert_eq!(lanes.outside(set, &bytes), Portable.outside(set, &bytes));
+                }
+            }
+            let mut both = [0; 64];
+            both[..32].copy_from_slice(&ascii);
+            both[32..].copy_from_slice(&ascii);
+            both[usize::from(low[0] & 63)] = high[0];
+            prop_assert_eq!(lanes.plain(&both), Portable.plain(&both));
+        }
+    }
+
+    /// Each byte value in each lane.
+    #[test]
+    fn every_byte_in_every_lane() {
+        if !available() {
+            return;
+        }
+        for b in 0..=255 {
+            for at in 0..32 {
+                let mut bytes = [b'a'; 32];
+                bytes[at] = b;
+                assert_eq!(Avx2(()).odd(&bytes), Portable.odd(&bytes), "{b:#04x} at {at}");
+                for set in [&TCHAR, &TARGET, &HOST] {
+                    assert_eq!(
+                        Avx2(()).outside(set, &bytes),
+                        Portable.outside(set, &bytes),
+                        "{b:#04x} at {at}"
+                    );
+                }
+            }
+        }
+    }
+}
