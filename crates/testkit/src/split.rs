@@ -11,6 +11,8 @@ use crate::{Event, Outcome, Rng, Subject};
 const PAIRS: usize = 40;
 /// Inputs up to this length are run at every cut; longer ones near both ends and at random places between.
 const EVERY: usize = 2048;
+/// Inputs up to this length are run byte by byte in a fuzz target.
+const QUICK: usize = 256;
 /// Zero-byte events in a row that are taken for an endless loop.
 const IDLE: usize = 64;
 
@@ -40,13 +42,15 @@ pub fn check<S: Subject>(mut make: impl FnMut() -> S, input: &[u8]) -> Outcome {
     whole
 }
 
-/// The same for a fuzz target, where time is short: whole, byte by byte and at a few cuts that the input chooses.
+/// The same for a fuzz target, where time is short: whole, at a few cuts that the input chooses, and byte by byte (inputs
+/// over 256 bytes: at 64 cuts instead).
 pub fn quick<S: Subject>(mut make: impl FnMut() -> S, input: &[u8]) -> Outcome {
     let whole = drive(make(), input, &[]);
     let mut rng = Rng::of(input);
-    let mut few: Vec<usize> = (0..rng.below(6)).map(|_| rng.below(input.len() + 1)).collect();
-    few.sort_unstable();
-    for cuts in [every_byte(input), few] {
+    let few = rng.below(6);
+    let few = rng.cuts(input.len(), few);
+    let many = if input.len() <= QUICK { every_byte(input) } else { rng.cuts(input.len(), 64) };
+    for cuts in [few, many] {
         let cut = drive(make(), input, &cuts);
         assert!(cut == whole, "{}\n--- whole\n{whole:?}\n--- cut\n{cut:?}\n", name(&cuts, input));
     }
