@@ -185,7 +185,8 @@ fn websocket(
 ) -> Result<Reply<Ticket>, Problem> {
     let head = request.head;
     // Origins are checked against the one list that CORS has, below.
-    let options = Options { subprotocols: &[ws::SUBPROTOCOL], origins: Origins::Any };
+    let mut options = Options { subprotocols: &[ws::SUBPROTOCOL], ..Options::default() };
+    options.origins = Origins::Any;
     let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
     let accepted = match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
         Ok(accepted) => accepted,

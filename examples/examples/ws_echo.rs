@@ -1,0 +1,154 @@
+//! A WebSocket echo server for other people's test suites: `cargo run --release -p tidewire-examples --example ws_echo -- 127.0.0.1:9001`.
+//!
+//! Text comes back as text, binary as binary, whatever the path, up to 16 MiB a message and in any number of fragments; pings are
+//! answered, a close is echoed, permessage-deflate is used where it is offered. A request without an upgrade gets a 426. Try it with
+//! any client: `websocat ws://127.0.0.1:9001/`.
+//!
+//! All that one read leads to leaves in one write: a client that sends sixteen messages at once costs one system call more
+//! than a client that sends one.
+
+use bytes::Bytes;
+use tidewire_server::{
+    DetachHead, Handler, Listen, Parked, Problem, Reply, Request, Response, Server, Upgraded,
+};
+use tidewire_ws::deflate::{Config, Params};
+use tidewire_ws::handshake::Origins;
+use tidewire_ws::handshake::server::{Options, accept};
+use tidewire_ws::{Connection, Event, Kind, Limits, PreparedMessage, Role, encode_message};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Duration, timeout};
+
+const MESSAGE: u64 = 16 * 1024 * 1024;
+const LIMITS: Limits = Limits { max_frame: MESSAGE, max_message: MESSAGE, max_empty_fragments: 65_536 };
+const DEFLATE: Config = Config::DEFAULT;
+
+/// Bytes read at once. Memory that is not read into is not used, so an idle connection costs less.
+const READ: usize = 64 * 1024;
+
+/// An output above this is given back after it is written, or one large message would be paid for until the connection ends.
+const KEEP: usize = 256 * 1024;
+
+struct Echo {
+    /// Turns true when the server stops.
+    stop: watch::Sender<bool>,
+}
+
+impl Handler for Echo {
+    /// What was agreed on about compression.
+    type Ticket = Option<Params>;
+
+    fn handle(&self, request: Request<'_>) -> Reply<Self::Ticket> {
+        let head = request.head;
+        let version = if head.version() == tidewire_server::http1::Version::Http11 { (1, 1) } else { (1, 0) };
+        // Nothing here is given to a cookie or to an address, so pages of any origin may come.
+        let options = Options { origins: Origins::Any, deflate: Some(DEFLATE), ..Options::default() };
+        match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
+            Ok(accepted) => {
+                let response = accepted.response_fields().fold(Response::new(101), |r, (n, v)| r.with(n, v));
+                let head = Some(DetachHead { response, chunked: false });
+                Reply::Detach { head, first: Bytes::new(), ticket: accepted.deflate() }
+            }
+            Err(refusal) => {
+                let problem = Problem::new(refusal.status(), refusal.detail()).into_response();
+                refusal.fields().iter().fold(problem, |r, (n, v)| r.with(n, v)).into()
+            }
+        }
+    }
+
+    /// A task for each connection, on the worker that accepted it.
+    fn detached(&self, connection: Parked, ticket: Self::Ticket) {
+        let stop = self.stop.subscribe();
+        tokio::task::spawn_local(async move {
+            // An error means that the client is gone, and there is nobody to tell.
+            let _ = serve(connection.into_io(), ticket, stop).await;
+        });
+    }
+
+    fn drain(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn serve(
+    mut io: Upgraded,
+    deflate: Option<Params>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut websocket = Connection::new(Role::Server, LIMITS);
+    if let Some(params) = deflate {
+        websocket = websocket.with_deflate(params, &DEFLATE);
+    }
+    let (mut input, mut output) = (Vec::with_capacity(READ), Vec::new());
+    while !websocket.is_closed() {
+        tokio::select! {
+            biased;
+            read = io.read_buf(&mut input) => if read? == 0 {
+                return Ok(());
+            },
+            _ = stop.wait_for(|stop| *stop), if websocket.is_open() => {
+                websocket.send_close(Some(1001), "the server stops", [0; 4], &mut output)?;
+            }
+        }
+        let used = echo(&mut websocket, &mut input, deflate.is_some(), &mut output)?;
+        input.drain(..used);
+        io.write_all(&output).await?;
+        output.clear();
+        output.shrink_to(KEEP);
+    }
+    // Both close frames are sent, or the close that says what was wrong. To close over bytes that nobody has read would reset
+    // the connection and might destroy that frame on its way, so the client gets a moment to leave first.
+    io.shutdown().await?;
+    let leave = async {
+        while matches!(io.read_buf(&mut input).await, Ok(1..)) {
+            input.clear()
+        }
+    };
+    let _ = timeout(Duration::from_secs(1), leave).await;
+    Ok(())
+}
+
+/// Decodes all of `input` and says how much of it was used.
+fn echo(
+    websocket: &mut Connection,
+    input: &mut [u8],
+    deflates: bool,
+    output: &mut Vec<u8>,
+) -> Result<usize, tidewire_ws::EncodeError> {
+    // After our own close messages may still arrive, but none may be sent.
+    let is_open = websocket.is_open();
+    let mut used = 0;
+    // At an error, the close frame that says what was wrong is in the output.
+    while let Ok((n, event)) = websocket.decode(&mut input[used..]) {
+        used += n;
+        let message = match event {
+            None => break,
+            Some(Event::Text(text)) if is_open && deflates => Some(PreparedMessage::text(text)),
+            Some(Event::Binary(data)) if is_open && deflates => Some(PreparedMessage::binary(data)),
+            Some(Event::Text(text)) if is_open => {
+                encode_message(Kind::Text, text.as_bytes(), output);
+                None
+            }
+            Some(Event::Binary(data)) if is_open => {
+                encode_message(Kind::Binary, data, output);
+                None
+            }
+            Some(_) => None,
+        };
+        if let Some(message) = message {
+            output.extend_from_slice(websocket.send_prepared(&message)?);
+        }
+        // The pong of a ping, in its place among the messages.
+        websocket.take_output(output);
+    }
+    websocket.take_output(output);
+    Ok(used)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listen: Listen = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:9001").parse()?;
+    let server = Server::builder().listen(listen).bind()?;
+    println!("ws_echo on ws://{}", server.addresses()[0]);
+    server.serve(|_| Echo { stop: watch::Sender::new(false) })?.join_or_signal()?;
+    Ok(())
+}
