@@ -29,9 +29,9 @@ fn main() {
 /// One request, all contestants.
 fn row(name: &str, request: &[u8]) {
     let (limits, mut fields) = (Limits::new(), Fields::new());
-    let (mut fields_b, mut fields_c) = (Fields::new(), Fields::new());
+    let mut fields_b = Fields::new();
     #[cfg(feature = "bytes")]
-    let shared = bytes::Bytes::copy_from_slice(request);
+    let (mut fields_c, shared) = (Fields::new(), bytes::Bytes::copy_from_slice(request));
     let mut contestants: Vec<Box<dyn FnMut() + '_>> = vec![
         Box::new(|| {
             let mut headers = [MaybeUninit::<httparse::Header<'_>>::uninit(); 64];

@@ -86,6 +86,11 @@ macro_rules! common {
                 self.meta.facts.upgrade(self.meta.version).map(|(start, end)| self.slice(start, end))
             }
 
+            #[cfg(feature = "bytes")]
+            pub(crate) const fn parts(&self) -> (&'a [Span], Meta) {
+                (self.spans, self.meta)
+            }
+
             fn slice(&self, start: u16, end: u16) -> &'a [u8] {
                 self.bytes.get(usize::from(start)..usize::from(end)).unwrap_or_default()
             }
@@ -97,11 +102,6 @@ common!(RequestHead);
 common!(ResponseHead);
 
 impl<'a> RequestHead<'a> {
-    #[cfg(feature = "bytes")]
-    pub(crate) const fn parts(&self) -> (&'a [Span], Meta) {
-        (self.spans, self.meta)
-    }
-
     /// Parses one head at the start of `input`, without a [`Connection`](crate::Connection): `Ok(Some((length, head)))`, or
     /// `Ok(None)` if it is not complete. No empty line is skipped before it, and it does not remember how far it looked: where a
     /// head may come in many pieces, use a connection.

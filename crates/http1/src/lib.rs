@@ -37,4 +37,4 @@ pub use head::{RequestHead, ResponseHead};
 pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
 #[cfg(feature = "bytes")]
-pub use owned::{OwnedRequestHead, RequestParts};
+pub use owned::{HeadParts, OwnedRequestHead, OwnedResponseHead};

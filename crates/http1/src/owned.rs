@@ -1,7 +1,7 @@
-//! A head that outlives its buffer: one refcounted `Bytes` and the span table, with no allocation per field.
+//! Heads that outlive their buffer: one refcounted `Bytes` and the span table, with no allocation per field.
 
 use crate::fields::{FieldIter, Span};
-use crate::head::RequestHead;
+use crate::head::{RequestHead, ResponseHead};
 use crate::message::{BodyLength, Method, TargetForm, Version};
 use crate::meta::Meta;
 use alloc::boxed::Box;
@@ -9,13 +9,6 @@ use bytes::Bytes;
 use core::fmt;
 
 /// A request head that owns its bytes. The same getters as [`RequestHead`].
-#[derive(Clone)]
-pub struct OwnedRequestHead {
-    bytes: Bytes,
-    parts: RequestParts,
-}
-
-/// The spans of a request head without its bytes, for as long as the buffer they are in is being split.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -24,7 +17,7 @@ pub struct OwnedRequestHead {
 /// let mut buffer = BytesMut::from("GET /a HTTP/1.1\r\nHost: b\r\n\r\nmore");
 /// let (mut connection, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
 /// let (used, event) = connection.decode(&buffer, &mut fields)?;
-/// let Some(Event::Request(head)) = event else { unreachable!("the head is complete") };
+/// let Some(Event::Request(head)) = event else { panic!("no request") };
 /// let parts = head.detach();                                  // the borrow of `buffer` ends here
 /// let head = OwnedRequestHead::new(parts, buffer.split_to(used).freeze());
 /// assert_eq!(head.get("host"), Some(b"b".as_slice()));
@@ -32,144 +25,176 @@ pub struct OwnedRequestHead {
 /// # Ok::<(), tidewire_http1::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct RequestParts {
+pub struct OwnedRequestHead {
+    bytes: Bytes,
+    parts: HeadParts,
+}
+
+/// A response head that owns its bytes. The same getters as [`ResponseHead`].
+#[derive(Clone)]
+pub struct OwnedResponseHead {
+    bytes: Bytes,
+    parts: HeadParts,
+}
+
+/// The spans of a head without its bytes, for as long as the buffer that they are in is being split: see [`OwnedRequestHead`].
+#[derive(Clone)]
+pub struct HeadParts {
     length: usize,
     spans: Box<[Span]>,
     meta: Meta,
 }
 
-impl RequestHead<'_> {
-    /// The spans alone, so that the buffer is free to be split. See [`RequestParts`].
-    #[must_use]
-    pub fn detach(&self) -> RequestParts {
-        let (spans, meta) = self.parts();
-        RequestParts { length: self.as_bytes().len(), spans: spans.into(), meta }
-    }
+/// What both heads have.
+macro_rules! owned {
+    ($owned:ident, $head:ident) => {
+        impl $head<'_> {
+            /// The spans alone, so that the buffer is free to be split. See [`HeadParts`].
+            #[must_use]
+            pub fn detach(&self) -> HeadParts {
+                let (spans, meta) = self.parts();
+                HeadParts { length: self.as_bytes().len(), spans: spans.into(), meta }
+            }
 
-    /// The head as an owned one. `bytes` is what `decode` consumed for it, or the head alone; if it is neither, the
-    /// bytes are copied.
-    #[must_use]
-    pub fn to_owned_head(&self, bytes: Bytes) -> OwnedRequestHead {
-        let bytes =
-            if bytes.ends_with(self.as_bytes()) { bytes } else { Bytes::copy_from_slice(self.as_bytes()) };
-        OwnedRequestHead::new(self.detach(), bytes)
-    }
+            /// The head as an owned one. `bytes` is what `decode` consumed for it, or the head alone; if it is neither,
+            /// the bytes are copied.
+            #[must_use]
+            pub fn to_owned_head(&self, bytes: Bytes) -> $owned {
+                let whole = bytes.ends_with(self.as_bytes());
+                $owned::new(self.detach(), if whole { bytes } else { Bytes::copy_from_slice(self.as_bytes()) })
+            }
+        }
+
+        impl $owned {
+            /// Joins spans with the bytes that they were found in: what `decode` consumed for the head, of which the head
+            /// is the end.
+            ///
+            /// Other bytes make a head of nonsense, but a harmless one: spans beyond them read as empty.
+            #[must_use]
+            pub fn new(parts: HeadParts, mut bytes: Bytes) -> Self {
+                let before = bytes.len().saturating_sub(parts.length);
+                Self { bytes: bytes.split_off(before), parts }
+            }
+
+            /// The head as a borrowed view.
+            #[must_use]
+            pub fn head(&self) -> $head<'_> {
+                $head::new(&self.bytes, &self.parts.spans, self.parts.meta)
+            }
+
+            #[doc = concat!("See [`", stringify!($head), "::as_bytes`].")]
+            #[must_use]
+            pub const fn as_bytes(&self) -> &Bytes {
+                &self.bytes
+            }
+
+            #[doc = concat!("See [`", stringify!($head), "::get_all`].")]
+            pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &[u8]> + use<'_, 'n> {
+                self.head().get_all(name)
+            }
+        }
+
+        getters!($owned, $head:
+            version() -> Version,
+            fields() -> FieldIter<'_>,
+            get(name: &str) -> Option<&[u8]>,
+            body() -> BodyLength,
+            keep_alive() -> bool,
+            upgrade() -> Option<&[u8]>,
+        );
+
+        impl fmt::Debug for $owned {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.head().fmt(f)
+            }
+        }
+    };
 }
 
-impl OwnedRequestHead {
-    /// Joins spans with the bytes that they were found in: what `decode` consumed for the head, of which the head is the end.
-    ///
-    /// Other bytes make a head of nonsense, but a harmless one: spans beyond them read as empty.
-    #[must_use]
-    pub fn new(parts: RequestParts, mut bytes: Bytes) -> Self {
-        let before = bytes.len().saturating_sub(parts.length);
-        Self { bytes: bytes.split_off(before), parts }
-    }
-
-    /// The head as a borrowed view.
-    #[must_use]
-    pub fn head(&self) -> RequestHead<'_> {
-        RequestHead::new(&self.bytes, &self.parts.spans, self.parts.meta)
-    }
-
-    /// See [`RequestHead::as_bytes`].
-    #[must_use]
-    pub fn as_bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// See [`RequestHead::method`].
-    #[must_use]
-    pub fn method(&self) -> Method<'_> {
-        self.head().method()
-    }
-
-    /// See [`RequestHead::target`].
-    #[must_use]
-    pub fn target(&self) -> &[u8] {
-        self.head().target()
-    }
-
-    /// See [`RequestHead::target_form`].
-    #[must_use]
-    pub fn target_form(&self) -> TargetForm {
-        self.head().target_form()
-    }
-
-    /// See [`RequestHead::path`].
-    #[must_use]
-    pub fn path(&self) -> &[u8] {
-        self.head().path()
-    }
-
-    /// See [`RequestHead::query`].
-    #[must_use]
-    pub fn query(&self) -> Option<&[u8]> {
-        self.head().query()
-    }
-
-    /// See [`RequestHead::version`].
-    #[must_use]
-    pub fn version(&self) -> Version {
-        self.head().version()
-    }
-
-    /// See [`RequestHead::fields`].
-    #[must_use]
-    pub fn fields(&self) -> FieldIter<'_> {
-        self.head().fields()
-    }
-
-    /// See [`RequestHead::get`].
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.head().get(name)
-    }
-
-    /// See [`RequestHead::get_all`].
-    pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &[u8]> + use<'_, 'n> {
-        self.head().get_all(name)
-    }
-
-    /// See [`RequestHead::host`].
-    #[must_use]
-    pub fn host(&self) -> Option<&[u8]> {
-        self.head().host()
-    }
-
-    /// See [`RequestHead::body`].
-    #[must_use]
-    pub fn body(&self) -> BodyLength {
-        self.head().body()
-    }
-
-    /// See [`RequestHead::keep_alive`].
-    #[must_use]
-    pub fn keep_alive(&self) -> bool {
-        self.head().keep_alive()
-    }
-
-    /// See [`RequestHead::expects_continue`].
-    #[must_use]
-    pub fn expects_continue(&self) -> bool {
-        self.head().expects_continue()
-    }
-
-    /// See [`RequestHead::upgrade`].
-    #[must_use]
-    pub fn upgrade(&self) -> Option<&[u8]> {
-        self.head().upgrade()
-    }
+/// Getters that ask the borrowed view.
+macro_rules! getters {
+    ($owned:ident, $head:ident: $($name:ident($($arg:ident: $type:ty)?) -> $result:ty,)*) => {
+        impl $owned {
+            $(
+                #[doc = concat!("See [`", stringify!($head), "::", stringify!($name), "`].")]
+                #[must_use]
+                pub fn $name(&self, $($arg: $type)?) -> $result {
+                    self.head().$name($($arg)?)
+                }
+            )*
+        }
+    };
 }
 
-impl fmt::Debug for OwnedRequestHead {
+owned!(OwnedRequestHead, RequestHead);
+owned!(OwnedResponseHead, ResponseHead);
+
+getters!(OwnedRequestHead, RequestHead:
+    method() -> Method<'_>,
+    target() -> &[u8],
+    target_form() -> TargetForm,
+    path() -> &[u8],
+    query() -> Option<&[u8]>,
+    host() -> Option<&[u8]>,
+    expects_continue() -> bool,
+);
+
+getters!(OwnedResponseHead, ResponseHead:
+    status() -> u16,
+    reason() -> &[u8],
+    is_interim() -> bool,
+);
+
+impl fmt::Debug for HeadParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.head().fmt(f)
+        f.debug_struct("HeadParts").field("fields", &self.spans.len()).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for RequestParts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestParts").field("fields", &self.spans.len()).finish_non_exhaustive()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fields, Limits};
+    use alloc::format;
+
+    const HEAD: &[u8] = b"POST /a?b HTTP/1.1\r\nHost: h\r\nX: 1\r\nx: 2\r\nContent-Length: 7\r\n\r\n";
+
+    #[test]
+    fn an_owned_head_says_what_the_borrowed_one_says() {
+        let mut fields = Fields::new();
+        let (_, head) = RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+        let owned = head.to_owned_head(Bytes::from_static(HEAD));
+        assert_eq!(
+            (owned.method(), owned.target(), owned.version()),
+            (head.method(), head.target(), head.version())
+        );
+        assert_eq!((owned.path(), owned.query(), owned.host()), (head.path(), head.query(), head.host()));
+        assert_eq!((owned.body(), owned.keep_alive()), (head.body(), head.keep_alive()));
+        assert_eq!((owned.expects_continue(), owned.upgrade()), (head.expects_continue(), head.upgrade()));
+        assert!(owned.fields().eq(head.fields()));
+        assert!(owned.get_all("X").eq([b"1", b"2"]));
+        assert_eq!(format!("{owned:?}"), format!("{head:?}"));
+    }
+
+    #[test]
+    fn no_byte_is_copied_but_where_it_must() {
+        let (mut fields, bytes) = (Fields::new(), Bytes::copy_from_slice(&[b"\r\n", HEAD].concat()));
+        let (_, head) = RequestHead::parse(&bytes[2..], &Limits::new(), &mut fields).unwrap().unwrap();
+        let owned = head.to_owned_head(bytes.clone());
+        assert_eq!(owned.as_bytes().as_ptr(), bytes[2..].as_ptr());
+        let copied = head.to_owned_head(Bytes::from_static(b"something else"));
+        assert_eq!(copied.get("host"), Some(b"h".as_slice()));
+    }
+
+    #[test]
+    fn the_wrong_bytes_do_no_harm() {
+        let mut fields = Fields::new();
+        let (_, head) = RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+        let wrong = OwnedRequestHead::new(head.detach(), Bytes::from_static(b"\xFF\xFE"));
+        assert_eq!(
+            (wrong.method(), wrong.target(), wrong.host()),
+            (Method::Post, b"".as_slice(), Some(b"".as_slice()))
+        );
+        assert!(wrong.fields().all(|(name, value)| name.is_empty() && value.is_empty()));
     }
 }
