@@ -15,6 +15,9 @@ mod fast;
 mod fields;
 mod framing;
 mod head;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+mod http;
 mod limits;
 mod message;
 mod meta;
