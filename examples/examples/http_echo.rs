@@ -1,8 +1,9 @@
 //! An echo server for other people's test suites: `cargo run --release -p tidewire-examples --example http_echo -- 127.0.0.1:8080`.
 //!
-//! `GET /` answers 200, `POST /echo` answers with the body that it read; everything else is 404 or 405.
+//! `GET /` answers 200, `POST /echo` answers with the body that it read, up to 64 MiB; everything else is 404 or 405. Try it:
+//! `curl -d hello http://127.0.0.1:8080/echo`.
 
-use tidewire_server::{Handler, Listen, Never, Parked, Problem, Reply, Request, Response, Server};
+use tidewire_server::{BodyError, Handler, Listen, Never, Parked, Problem, Reply, Request, Response, Server};
 
 /// Bodies up to this many bytes are echoed.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -18,7 +19,8 @@ impl Handler for Echo {
                 Response::new(200).with("Content-Type", "text/plain").body("OK\n").into()
             }
             ("POST", b"/echo") => echo(request),
-            (_, b"/" | b"/echo") => Problem::new(405, "Ask GET / or POST /echo.").into_response().into(),
+            (_, b"/") => wrong_method("GET, HEAD").into(),
+            (_, b"/echo") => wrong_method("POST").into(),
             _ => Problem::new(404, "There is GET / and POST /echo.").into_response().into(),
         }
     }
@@ -39,9 +41,21 @@ fn echo(request: Request<'_>) -> Reply<Never> {
     Reply::Later(Box::pin(async move {
         match body.collect(MAX_BODY).await {
             Ok(body) => respond(body).into(),
-            Err(error) => Problem::new(413, error.to_string()).into_response().into(),
+            Err(error) => {
+                let status = match error {
+                    BodyError::TooLarge => 413,
+                    BodyError::TooSlow => 408,
+                    _ => 400,
+                };
+                Problem::new(status, error.to_string()).into_response().into()
+            }
         }
     }))
+}
+
+/// RFC 9110 §15.5.6: a 405 says what is allowed.
+fn wrong_method(allow: &str) -> Response {
+    Problem::new(405, format!("Allowed here: {allow}.")).into_response().with("Allow", allow)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::env::consts::EXE_SUFFIX;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -36,6 +36,23 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         Running { child, name }
+    }
+
+    /// Starts a server on a free port; it prints its address at the end of its first line.
+    fn serve(name: &'static str) -> (Self, String) {
+        let mut running = Running::start(name, &["127.0.0.1:0"]);
+        let mut out = BufReader::new(running.child.stdout.take().unwrap());
+        let (send, receive) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = send.send(out.read_line(&mut line).map(|_| line));
+            // Reads on, so that the server can print.
+            let _ = std::io::copy(&mut out, &mut std::io::sink());
+        });
+        let line =
+            receive.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} prints no address")).unwrap();
+        let address = line.trim().rsplit('/').next().unwrap().to_owned();
+        (running, address)
     }
 
     /// What it prints until it ends by itself, which must be in good order and in time.
@@ -135,5 +152,134 @@ mod techniques {
         let printed = run("05_streaming");
         has(&printed, &["feed=stream", "(a chunk of ", "\"data\":\"two\"", "hung up", "· published: four"]);
         has(&printed, &["\"data\":\"four\"", EVERYTHING]);
+    }
+}
+
+mod servers {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+    use super::{PATIENCE, Running, has};
+
+    /// Sends bytes and reads until the server closes.
+    fn raw(address: &str, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Runs a client, in bounded time.
+    fn client<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.unwrap() })
+    }
+
+    #[test]
+    fn http_echo() {
+        let (_server, address) = Running::serve("http_echo");
+        client(async {
+            let client = reqwest::Client::new();
+            let body = vec![b'x'; 3 << 20];
+            let echo = client.post(format!("http://{address}/echo")).header("Content-Type", "text/x-test");
+            let answer = echo.body(body.clone()).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+            assert_eq!(answer.headers()["content-type"], "text/x-test");
+            assert_eq!(answer.bytes().await.unwrap(), body);
+            let root = client.get(format!("http://{address}/")).send().await.unwrap();
+            assert_eq!((root.status().as_u16(), root.text().await.unwrap().as_str()), (200, "OK\n"));
+        });
+        let answers = raw(
+            &address,
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n\
+              GET /echo HTTP/1.1\r\nHost: a\r\n\r\n\
+              GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        );
+        has(&answers, &["HTTP/1.1 200", "\r\n\r\nabcde", "HTTP/1.1 405", "Allow: POST", "HTTP/1.1 404"]);
+    }
+
+    #[test]
+    fn ws_echo() {
+        let (_server, address) = Running::serve("ws_echo");
+        client(async {
+            let (mut socket, response) =
+                tokio_tungstenite::connect_async(format!("ws://{address}/any/path")).await.unwrap();
+            assert_eq!(response.status(), 101);
+            let messages = [
+                Message::text("héllo"),
+                Message::binary(vec![0, 255, 7]),
+                Message::text(""),
+                Message::binary(vec![7; 16 << 20]),
+            ];
+            for message in messages {
+                socket.send(message.clone()).await.unwrap();
+                assert!(
+                    socket.next().await.unwrap().unwrap() == message,
+                    "the echo of {} bytes",
+                    message.len()
+                );
+            }
+            socket.send(Message::Ping("are you there".into())).await.unwrap();
+            assert_eq!(socket.next().await.unwrap().unwrap(), Message::Pong("are you there".into()));
+            socket.close(None).await.unwrap();
+            assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))));
+            assert!(socket.next().await.is_none(), "the server shuts the connection");
+        });
+        let refused = raw(&address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        has(&refused, &["HTTP/1.1 426", "Sec-WebSocket-Version: 13"]);
+    }
+
+    /// The client does not let a frame of its own through that is wrong, so these are bytes.
+    #[test]
+    fn ws_echo_is_strict_and_keeps_the_order() {
+        let (_server, address) = Running::serve("ws_echo");
+        let shake = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let after_head = |frames: &[u8]| {
+            let answer = raw(&address, &[shake.as_bytes(), frames].concat());
+            let (head, rest) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+            rest.to_owned()
+        };
+        // Two fragments with a ping between them; then a text that is not UTF-8: pong, echo, close 1007, in this order.
+        let rest = after_head(
+            b"\x01\x82\0\0\0\0ab\x89\x81\0\0\0\0p\x80\x81\0\0\0\0c\x81\x81\0\0\0\0\xff\x81\x81\0\0\0\0x",
+        );
+        assert!(rest.contains("\u{1}p") && rest.contains("\u{3}abc"), "{rest:?}");
+        has(&rest, &["\u{1}p", "\u{3}abc", "UTF-8"]);
+        // A frame without a mask: close 1002.
+        has(&after_head(b"\x81\x01a"), &["mask"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn ws_echo_says_goodbye_when_it_is_stopped() {
+        let (mut server, address) = Running::serve("ws_echo");
+        client(async {
+            let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/")).await.unwrap();
+            let kill =
+                std::process::Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
+            assert!(kill.success());
+            match socket.next().await {
+                Some(Ok(Message::Close(Some(close)))) => assert_eq!(close.code, CloseCode::Away),
+                other => panic!("{other:?}"),
+            }
+            while let Some(Ok(_)) = socket.next().await {}
+        });
+        for _ in 0..PATIENCE.as_millis() / 10 {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                assert!(status.success(), "{status}");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("ws_echo does not end");
     }
 }
