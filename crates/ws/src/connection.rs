@@ -262,6 +262,13 @@ impl Connection {
         }
     }
 
+    /// Whether `input`, which begins where the last [`decode`](Self::decode) ended, holds a whole frame: the next call will take
+    /// it. Looks at the header only.
+    #[inline]
+    pub fn has_frame(&self, input: &[u8]) -> bool {
+        self.frames.has_frame(input)
+    }
+
     /// Whether something is owed to the peer.
     #[inline]
     pub const fn has_output(&self) -> bool {

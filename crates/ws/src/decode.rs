@@ -127,6 +127,16 @@ impl FrameDecoder {
         }
     }
 
+    /// Whether `input` ends a frame.
+    pub(crate) fn has_frame(&self, input: &[u8]) -> bool {
+        let needed = match (self.rest, frame::parse(input, &Rules::NONE)) {
+            (0, Ok(Some((header, n)))) => header.len.saturating_add(n as u64),
+            (0, _) => return false,
+            (rest, _) => rest,
+        };
+        input.len() as u64 >= needed
+    }
+
     pub(crate) const fn role(&self) -> Role {
         self.role
     }

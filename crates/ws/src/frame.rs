@@ -175,7 +175,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         masked: None,
         rsv1: true,
         in_message: None,

@@ -7,6 +7,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod close;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod connection;
 mod decode;
 #[cfg(feature = "deflate")]
@@ -24,6 +26,8 @@ mod outbox;
 mod owned;
 mod prepared;
 mod state;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod utf8;
 
 pub use connection::{Connection, Event, Kind, Role};

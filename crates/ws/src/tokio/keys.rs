@@ -1,0 +1,32 @@
+//! Masking keys (RFC 6455 §5.3, §10.3): fresh, and not to be guessed from earlier ones.
+
+use std::io;
+
+/// Random bytes of the operating system, asked for in larger lots.
+#[derive(Debug)]
+pub(super) struct Keys {
+    lot: [u8; 256],
+    used: usize,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { lot: [0; 256], used: 256 }
+    }
+}
+
+impl Keys {
+    pub(super) fn next(&mut self) -> io::Result<[u8; 4]> {
+        if self.used == self.lot.len() {
+            getrandom::fill(&mut self.lot)?;
+            self.used = 0;
+        }
+        let mut key = [0; 4];
+        let bytes = &mut self.lot[self.used..self.used + 4];
+        key.copy_from_slice(bytes);
+        // A used key is on the wire; keep none of them readable in memory by mistake.
+        bytes.fill(0);
+        self.used += 4;
+        Ok(key)
+    }
+}

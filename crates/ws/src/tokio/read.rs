@@ -1,0 +1,177 @@
+//! The reading half: messages out of the stream.
+
+use super::write::Side;
+use super::{Error, Phase, WebSocket};
+use crate::{Message, Role};
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use std::time::Instant;
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
+    pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        loop {
+            match self.phase {
+                Phase::Reading => {}
+                Phase::Failing(error) => {
+                    // RFC 6455 §7.1.7: the close, behind the replies that were owed before. If that fails, there is nobody to tell.
+                    if let Ok(()) = ready!(self.poll_write_out(cx, Side::Stream)) {
+                        let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
+                    }
+                    self.phase = Phase::Draining(MAX_DRAIN);
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                Phase::Draining(rest) => {
+                    ready!(self.poll_drain(cx, rest));
+                    continue;
+                }
+                Phase::Over => return Poll::Ready(None),
+            }
+
+            if self.taken < self.input.len() {
+                let mut input = core::mem::take(&mut self.input);
+                let message = self.decode(&mut input[self.taken..]);
+                self.input = input;
+                match message {
+                    (n, Some(message)) => {
+                        self.taken += n;
+                        return Poll::Ready(Some(Ok(message)));
+                    }
+                    (n, None) => self.taken += n,
+                }
+                if self.taken == self.input.len() {
+                    (self.input, self.taken) = (Vec::new(), 0);
+                }
+                if self.phase != Phase::Reading {
+                    continue;
+                }
+            }
+
+            // Nothing left to decode: the time to write.
+            match self.poll_write_out(cx, Side::Stream) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(self.stopped(error)),
+                // A peer that does not read is not read from either: its pings and requests would only add to the queue.
+                Poll::Pending if self.outbox.len() >= self.write_limit || self.connection.is_closed() => {
+                    return Poll::Pending;
+                }
+                Poll::Pending => {}
+            }
+            if self.connection.is_closed() {
+                ready!(self.poll_end(cx));
+                continue;
+            }
+            match ready!(self.poll_read(cx)) {
+                Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(self.stopped(error)),
+            }
+        }
+    }
+
+    /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is behind it is copied to the
+    /// buffer of this connection, which mostly is nothing.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        let mut scratch = SCRATCH.take();
+        if scratch.is_empty() {
+            scratch = vec![0; READ];
+        }
+        let kept = self.input.len() - self.taken;
+        scratch[..kept].copy_from_slice(&self.input[self.taken..]);
+        let mut buf = ReadBuf::new(&mut scratch);
+        buf.set_filled(kept);
+        let polled = Pin::new(&mut self.io).poll_read(cx, &mut buf);
+        let end = buf.filled().len();
+        let result = match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+            Poll::Ready(Ok(())) if end == kept => Poll::Ready(self.ended()),
+            Poll::Ready(Ok(())) => {
+                let (n, message) = self.decode(&mut scratch[..end]);
+                self.taken = 0;
+                if n == end {
+                    self.input = Vec::new();
+                } else {
+                    self.input.clear();
+                    self.input.extend_from_slice(&scratch[n..end]);
+                    self.read_at = message.is_some().then(Instant::now);
+                }
+                Poll::Ready(Ok(message))
+            }
+        };
+        SCRATCH.set(scratch);
+        result
+    }
+
+    fn decode(&mut self, input: &mut [u8]) -> (usize, Option<Message>) {
+        self.connection.decode_owned(input).unwrap_or_else(|error| {
+            self.phase = Phase::Failing(error);
+            (input.len(), None)
+        })
+    }
+
+    /// The stream ended.
+    fn ended(&mut self) -> Result<Option<Message>, Error> {
+        self.phase = Phase::Over;
+        match self.connection.finish() {
+            Ok(_) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// After the close handshake: the server closes first, the client waits for that (RFC 6455 §7.1.1).
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.connection.role() == Role::Client {
+            self.phase = Phase::Draining(MAX_DRAIN);
+        } else {
+            let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
+            self.phase = Phase::Over;
+        }
+        Poll::Ready(())
+    }
+
+    /// Drops what arrives until the peer closes.
+    fn poll_drain(&mut self, cx: &mut Context<'_>, mut rest: usize) -> Poll<()> {
+        let mut waste = [0; 4096];
+        loop {
+            let mut buf = ReadBuf::new(&mut waste);
+            let ended = match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                Poll::Pending => {
+                    self.phase = Phase::Draining(rest);
+                    return Poll::Pending;
+                }
+                Poll::Ready(read) => read.is_err() || buf.filled().is_empty(),
+            };
+            rest = rest.saturating_sub(buf.filled().len());
+            if ended || rest == 0 {
+                self.phase = Phase::Over;
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// An error of the stream ends everything; after both close frames it is not even one.
+    fn stopped(&mut self, error: Error) -> Option<Result<Message, Error>> {
+        self.phase = Phase::Over;
+        self.outbox.clear();
+        if self.connection.is_closed() && matches!(error, Error::Io(_)) {
+            return None;
+        }
+        Some(Err(error))
+    }
+}
+
+/// How much is read at a time.
+const READ: usize = 64 * 1024;
+/// How much of what a peer sends behind its own close, or behind its fault, is read and dropped.
+const MAX_DRAIN: usize = 1 << 20;
+
+std::thread_local! {
+    /// Shared by the connections of the thread, which read one after the other. Taken while in use, so that a stream that is
+    /// itself made of WebSockets finds none and makes its own.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}

@@ -1,0 +1,158 @@
+//! The writing half: messages into the queue, and the queue into the stream.
+
+use super::{Error, WebSocket, WhenFull};
+use crate::{Message, Role, close};
+use ::tokio::io::AsyncWrite;
+use bytes::Buf as _;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
+use std::io::{self, IoSlice};
+
+/// Who polls. Split halves live in two tasks, but a stream remembers one writer only: the other one is woken from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Stream,
+    Sink,
+}
+
+/// Who waits until something was written.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    stream: Option<Waker>,
+    sink: Option<Waker>,
+}
+
+impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
+    /// Writes all that waits, then the replies that are owed: a pong waits here, where the next one replaces it, and not in the
+    /// queue, where pings to a peer that never reads would gather them.
+    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, side: Side) -> Poll<Result<(), Error>> {
+        loop {
+            if self.outbox.is_empty() {
+                if !self.connection.has_output() {
+                    return Poll::Ready(Ok(()));
+                }
+                self.queue_replies()?;
+            }
+            let written = self.poll_write_queue(cx);
+            self.waiting.note(cx, side, written.is_pending());
+            ready!(written)?;
+        }
+    }
+
+    fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.outbox.has_remaining() {
+            let io = Pin::new(&mut self.io);
+            let written = if io.is_write_vectored() {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let n = self.outbox.chunks_vectored(&mut slices);
+                io.poll_write_vectored(cx, &slices[..n])
+            } else {
+                io.poll_write(cx, self.outbox.chunk())
+            };
+            match ready!(written)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => self.outbox.advance(n),
+            }
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Writes, unless messages are still to be taken whose answers can go along.
+    pub(super) fn poll_flush_lazily(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let more = &self.input[self.taken..];
+        let wait = self.batching
+            && self.outbox.len() < MAX_BATCH
+            && self.connection.is_open()
+            && self.connection.has_frame(more)
+            && self.read_at.is_some_and(|at| at.elapsed() < BATCH_TIME);
+        if wait { Poll::Ready(Ok(())) } else { self.poll_write_out(cx, Side::Sink) }
+    }
+
+    /// Waits for room, where that is what to do without it.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.outbox.len() < self.write_limit || self.when_full != WhenFull::Wait {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_write_out(cx, Side::Sink) {
+            Poll::Pending if self.outbox.len() < self.write_limit => Poll::Ready(Ok(())),
+            written => written,
+        }
+    }
+
+    pub(super) fn queue(&mut self, message: Message) -> Result<(), Error> {
+        if message.is_data() {
+            self.make_room()?;
+        }
+        // Replies to what came before leave before.
+        self.queue_replies()?;
+        let mask = self.key()?;
+        Ok(self.connection.send(message, mask, &mut self.outbox)?)
+    }
+
+    /// What happens to a data message when too much waits.
+    pub(super) fn make_room(&mut self) -> Result<(), Error> {
+        if self.outbox.len() < self.write_limit {
+            return Ok(());
+        }
+        if self.when_full == WhenFull::Close && self.connection.is_open() {
+            self.queue_close(Some(close::TRY_AGAIN_LATER), "this reader is too slow")?;
+        }
+        Err(Error::Full)
+    }
+
+    pub(super) fn queue_close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
+        if !self.connection.is_open() {
+            return Ok(());
+        }
+        self.queue_replies()?;
+        let mask = self.key()?;
+        Ok(self.connection.send_close(code, reason, mask, self.outbox.tail())?)
+    }
+
+    /// Queues the pong or the close that the protocol owes.
+    pub(super) fn queue_replies(&mut self) -> Result<(), Error> {
+        if !self.connection.has_output() {
+            return Ok(());
+        }
+        // A pong and a close at most.
+        let mut keys = [self.key()?, self.key()?].into_iter();
+        self.connection.take_output_masked(|| keys.next().unwrap_or_default(), self.outbox.tail());
+        Ok(())
+    }
+
+    fn key(&mut self) -> Result<[u8; 4], Error> {
+        debug_assert_eq!(self.keys.is_some(), self.connection.role() == Role::Client);
+        Ok(match &mut self.keys {
+            Some(keys) => keys.next()?,
+            None => [0; 4],
+        })
+    }
+}
+
+impl Waiting {
+    /// Remembers who waits; wakes the other one when the writing went through.
+    fn note(&mut self, cx: &Context<'_>, side: Side, pending: bool) {
+        let (own, other) = match side {
+            Side::Stream => (&mut self.stream, &mut self.sink),
+            Side::Sink => (&mut self.sink, &mut self.stream),
+        };
+        if pending {
+            match own {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => *own = Some(cx.waker().clone()),
+            }
+        } else {
+            *own = None;
+            if let Some(waker) = other.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// More waits for no further messages.
+const MAX_BATCH: usize = 64 * 1024;
+/// How long after a read answers may wait for others.
+const BATCH_TIME: Duration = Duration::from_millis(1);
+const MAX_SLICES: usize = 16;

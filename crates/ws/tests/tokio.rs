@@ -1,0 +1,316 @@
+//! The tokio adapter: batching, backpressure, cancelling, closing.
+#![cfg(feature = "tokio")]
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tidewire_ws::tokio::{Error, WebSocket, WhenFull};
+use tidewire_ws::{Connection, ErrorKind, Kind, Limits, Message, Role, close};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+};
+
+/// A stream that counts its writes.
+struct Counted<IO>(IO, Arc<AtomicUsize>);
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Counted<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Counted<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.0).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// The simplest loop that a user writes.
+async fn echo<IO: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocket<IO>) -> Result<(), Error> {
+    while let Some(message) = socket.next().await {
+        let message = message?;
+        if message.is_data() {
+            socket.send(message).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A masked frame of a client's.
+fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    assert!(payload.len() < 126);
+    let mut frame = vec![0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+    frame.extend_from_slice(payload);
+    frame
+}
+
+#[tokio::test]
+async fn a_naive_echo_loop_needs_one_write_for_sixteen_pipelined_messages() {
+    let writes = Arc::new(AtomicUsize::new(0));
+    let (server, mut client) = duplex(64 * 1024);
+    let server = WebSocket::server(Counted(server, writes.clone()), Limits::DEFAULT);
+    let server = tokio::spawn(echo(server));
+    let sixteen = client_frame(2, &[b'x'; 20]).repeat(16);
+    let mut back = vec![0; 22 * 16];
+    for _ in 0..100 {
+        client.write_all(&sixteen).await.unwrap();
+        client.read_exact(&mut back).await.unwrap();
+    }
+    let per_message = writes.load(Ordering::Relaxed) as f64 / 1600.0;
+    assert!(per_message <= 0.07, "{per_message} writes a message");
+    drop(client);
+    assert!(matches!(server.await.unwrap(), Err(Error::Protocol(e)) if e.kind() == ErrorKind::NoClose));
+}
+
+#[tokio::test]
+async fn a_slow_handler_is_not_made_slower() {
+    let (server, mut client) = duplex(64 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
+    let first = server.next().await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    server.send(first).await.unwrap();
+    // The second message has not been taken, and the answer to the first is here all the same.
+    let mut back = [0; 3];
+    client.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"\x81\x01a");
+}
+
+#[tokio::test]
+async fn batched_answers_are_not_lost_with_the_socket() {
+    let (server, mut client) = duplex(64 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
+    let first = server.next().await.unwrap().unwrap();
+    server.send(first).await.unwrap();
+    drop(server);
+    let mut back = Vec::new();
+    client.read_to_end(&mut back).await.unwrap();
+    assert_eq!(back, b"\x81\x01a");
+}
+
+#[tokio::test]
+async fn without_batching_a_flush_writes() {
+    let (server, mut client) = duplex(64 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT).without_batching();
+    client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
+    let first = server.next().await.unwrap().unwrap();
+    server.send(first).await.unwrap();
+    assert_eq!(server.unwritten(), 0);
+}
+
+fn pair() -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
+    let (server, client) = duplex(8 * 1024);
+    (WebSocket::server(server, Limits::DEFAULT), WebSocket::client(client, Limits::DEFAULT))
+}
+
+#[tokio::test]
+async fn messages_of_every_size_go_both_ways() {
+    let (server, mut client) = pair();
+    let server = tokio::spawn(echo(server));
+    for len in [0, 1, 125, 126, 4095, 4096, 65_535, 65_536, 1 << 20] {
+        let data = vec![b'x'; len];
+        for message in [Message::Binary(data.clone().into()), Message::Text(String::from_utf8(data).unwrap())]
+        {
+            let (sent, received) = tokio::join!(
+                async {
+                    let (mut sink, stream) = futures_util::stream::StreamExt::split(&mut client);
+                    let send = sink.send(message.clone());
+                    let mut stream = stream;
+                    let (sent, received) = tokio::join!(send, stream.next());
+                    sent.unwrap();
+                    received.unwrap().unwrap()
+                },
+                async { message.clone() }
+            );
+            assert!(sent == received, "{len}");
+        }
+    }
+    client.close(Some(close::NORMAL), "done").await.unwrap();
+    assert!(matches!(client.next().await, Some(Ok(Message::Close { code: Some(1000), .. }))));
+    assert!(client.next().await.is_none());
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn reading_is_cancel_safe() {
+    let (server, mut client) = duplex(64 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    let frames: Vec<u8> = (0..50u8).flat_map(|i| client_frame(2, &vec![i; usize::from(i) * 2])).collect();
+    let feed = tokio::spawn(async move {
+        for byte in frames {
+            client.write_all(&[byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        client
+    });
+    let mut got = 0u8;
+    while got < 50 {
+        tokio::select! {
+            biased;
+            message = server.next() => {
+                let Message::Binary(data) = message.unwrap().unwrap() else { panic!() };
+                assert_eq!(data, vec![got; usize::from(got) * 2]);
+                got += 1;
+            }
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    drop(feed.await.unwrap());
+}
+
+#[tokio::test]
+async fn the_halves_live_in_two_tasks() {
+    let (server, client) = pair();
+    let server = tokio::spawn(echo(server));
+    let (mut sink, mut stream) = client.split();
+    let reader = tokio::spawn(async move {
+        let mut sum = 0;
+        while let Some(Ok(message)) = stream.next().await {
+            match message {
+                Message::Binary(data) => sum += data.len(),
+                Message::Close { .. } => break,
+                _ => {}
+            }
+        }
+        sum
+    });
+    for i in 0..200 {
+        sink.send(Message::Binary(vec![1; i * 100].into())).await.unwrap();
+    }
+    sink.close().await.unwrap();
+    assert_eq!(reader.await.unwrap(), (0..200).map(|i| i * 100).sum::<usize>());
+    server.await.unwrap().unwrap();
+}
+
+/// The peer pings and never reads: what waits for it stays bounded, and it is not read from any more.
+#[tokio::test]
+async fn pings_from_a_peer_that_never_reads_take_no_memory() {
+    let (server, mut client) = duplex(4 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(16 * 1024, WhenFull::Wait);
+    let flood = tokio::spawn(async move {
+        let pings = client_frame(9, &[b'p'; 125]).repeat(20);
+        for _ in 0..500 {
+            client.write_all(&pings).await.unwrap();
+        }
+        client
+    });
+    let mut pings = 0;
+    while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_millis(300), server.next()).await {
+        assert!(matches!(message, Message::Ping(_)));
+        pings += 1;
+        assert!(server.unwritten() <= 127, "one pong waits, not {}", server.unwritten() / 127);
+    }
+    assert_eq!(pings, 10_000);
+    drop(flood.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_full_queue_waits_refuses_or_closes() {
+    let big = || Message::Binary(vec![0; 6000].into());
+    // Refuse: what waits is kept, the message is not taken, and later ones may pass.
+    let (server, mut client) = duplex(1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(5000, WhenFull::Refuse);
+    server.feed(big()).await.unwrap();
+    assert!(matches!(server.feed(big()).await, Err(Error::Full)));
+    assert!(server.feed(Message::Ping("still".into())).await.is_ok(), "control frames pass the bound");
+    let mut first = vec![0; 4 + 6000 + 2 + 5];
+    let (flushed, read) = tokio::join!(server.flush(), client.read_exact(&mut first));
+    assert!(flushed.is_ok() && read.is_ok());
+    assert!(server.feed(big()).await.is_ok());
+
+    // Close: a close frame follows what waits, and nothing follows it.
+    let (server, mut client) = duplex(1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(5000, WhenFull::Close);
+    server.feed(big()).await.unwrap();
+    assert!(matches!(server.feed(big()).await, Err(Error::Full)));
+    assert!(matches!(server.feed(Message::Ping("late".into())).await, Err(Error::Encode(_))));
+    assert!(server.connection().awaiting_close());
+    let mut all = vec![0; 6004 + 4];
+    let (flushed, _) = tokio::join!(server.flush(), client.read_exact(&mut all));
+    flushed.unwrap();
+    assert_eq!((all[6004], u16::from_be_bytes([all[6006], all[6007]])), (0x88, close::TRY_AGAIN_LATER));
+
+    // Wait: the sender goes on when the reader does.
+    let (server, mut client) = duplex(1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(1000, WhenFull::Wait);
+    server.feed(big()).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(20), server.feed(big())).await.is_err());
+    let mut some = vec![0; 5000];
+    let (fed, _) = tokio::join!(server.feed(big()), client.read_exact(&mut some));
+    fed.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_owed_leaves_before_the_close_of_a_failure() {
+    let (server, mut client) = duplex(64 * 1024);
+    let server = tokio::spawn(echo(WebSocket::server(server, Limits::DEFAULT)));
+    let mut bytes = client_frame(1, b"one");
+    bytes.extend(client_frame(9, b"two"));
+    bytes.extend(client_frame(3, b"bad"));
+    bytes.extend([0; 5000]);
+    client.write_all(&bytes).await.unwrap();
+    let mut back = Vec::new();
+    client.read_to_end(&mut back).await.unwrap();
+    assert!(back.starts_with(b"\x81\x03one\x8a\x03two\x88"), "{}", back.escape_ascii());
+    assert_eq!(&back[12..14], close::PROTOCOL_ERROR.to_be_bytes());
+    drop(client);
+    let ended = server.await.unwrap();
+    let Err(Error::Protocol(error)) = ended else { panic!("{ended:?}") };
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::ReservedOpcode, 18));
+}
+
+#[tokio::test]
+async fn the_server_closes_first_and_the_client_waits_for_it() {
+    let (mut server, mut client) = pair();
+    client.close(Some(4000), "bye").await.unwrap();
+    assert!(client.connection().awaiting_close());
+    let Some(Ok(Message::Close { code: Some(4000), reason })) = server.next().await else { panic!() };
+    assert_eq!(reason, "bye");
+    assert!(tokio::time::timeout(Duration::from_millis(20), client.next()).await.is_err(), "no reply yet");
+    assert!(server.next().await.is_none());
+    assert!(matches!(client.next().await, Some(Ok(Message::Close { code: Some(4000), .. }))));
+    assert!(client.next().await.is_none());
+    assert!(matches!(client.send("late".into()).await, Err(Error::Encode(_))));
+}
+
+#[tokio::test]
+async fn a_message_behind_the_handshake_is_read() {
+    let (server, _client) = duplex(64);
+    let mut server = WebSocket::server(server, Limits::DEFAULT).with_read_ahead(client_frame(1, b"early"));
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::Text("early".into()));
+}
+
+#[tokio::test]
+async fn prepared_messages_are_written_as_they_are() {
+    let (server, mut client) = pair();
+    let mut server = server;
+    let message = tidewire_ws::PreparedMessage::text("all the same");
+    server.feed_prepared(&message).await.unwrap();
+    server.flush().await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::Text("all the same".into()));
+    assert!(matches!(client.feed_prepared(&message).await, Err(Error::Encode(_))));
+}
+
+#[test]
+fn a_waiting_socket_is_small() {
+    assert!(size_of::<WebSocket<tokio::net::TcpStream>>() < 1024);
+    let _ = (Kind::Text, Connection::new(Role::Server, Limits::DEFAULT));
+}
