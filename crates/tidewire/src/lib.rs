@@ -13,6 +13,7 @@ mod reader;
 mod shard;
 mod site;
 mod subscribe;
+mod web;
 
 pub use cors::{OriginError, Origins};
 pub use hub::{Changed, Channel, Hub, HubConfig, HubError, Page, Published};

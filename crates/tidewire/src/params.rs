@@ -21,6 +21,7 @@ pub(crate) enum FeedName {
     Poll,
     LongPoll,
     Sse,
+    SseObjects,
     Stream,
     WebSocket,
 }
@@ -52,7 +53,15 @@ impl Params {
             })?),
             None => prefer_wait(head),
         };
-        let feed = feed(head, query.feed.as_deref(), wait)?;
+        let objects = match query.objects.as_deref() {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(_) => return Err(bad("objects is 0 or 1")),
+        };
+        let feed = match feed(head, query.feed.as_deref(), wait)? {
+            FeedName::Sse if objects => FeedName::SseObjects,
+            feed => feed,
+        };
         let limit = match query.limit.as_deref() {
             None => DEFAULT_LIMIT,
             Some(text) => text
@@ -181,6 +190,7 @@ pub(crate) struct Query {
     pub(crate) wait: Option<String>,
     pub(crate) feed: Option<String>,
     pub(crate) event: Option<String>,
+    pub(crate) objects: Option<String>,
 }
 
 impl Query {
@@ -194,6 +204,7 @@ impl Query {
                 b"wait" => &mut known.wait,
                 b"feed" => &mut known.feed,
                 b"event" => &mut known.event,
+                b"objects" => &mut known.objects,
                 _ => continue,
             };
             let value: Vec<u8> = pair

@@ -12,7 +12,7 @@ use crate::cors::Origins;
 use crate::hub::{Hub, HubError};
 use crate::name::ChannelName;
 use crate::shard::{Shard, Ticket};
-use crate::{publish, subscribe};
+use crate::{publish, subscribe, web};
 
 /// How a site behaves.
 #[derive(Clone, Debug)]
@@ -136,15 +136,14 @@ impl Handler for Site {
             }
             return self.first_of_many(segment, request, now_ms);
         }
-        match (path, request.head.method()) {
-            (b"/", Method::Get | Method::Head) => index(&request).into(),
-            (b"/", _) => not_allowed("GET, HEAD").into(),
-            _ => Problem::new(
-                404,
-                "There is nothing here. Channels are at /c/NAME; GET / shows how to use them.",
-            )
-            .into_response()
-            .into(),
+        let file = if path == b"/" { Some(index(&request)) } else { web::file(path) };
+        match (file, request.head.method()) {
+            (Some(file), Method::Get | Method::Head) => file.into(),
+            (Some(_), _) => not_allowed("GET, HEAD").into(),
+            (None, _) => {
+                let detail = "There is nothing here. Channels are at /c/NAME; GET / shows how to use them.";
+                Problem::new(404, detail).into_response().into()
+            }
         }
     }
 

@@ -37,6 +37,9 @@ pub(crate) fn handle(
         FeedName::Poll => short_poll(&channels, &mut positions, &params, access, request).map(Reply::Ready),
         FeedName::LongPoll => long_poll(place, channels, positions, &params, access, request),
         FeedName::Sse => Ok(stream(place, channels, positions, labelled, Kind::Sse, access, request)),
+        FeedName::SseObjects => {
+            Ok(stream(place, channels, positions, labelled, Kind::SseObjects, access, request))
+        }
         FeedName::Stream => Ok(stream(place, channels, positions, labelled, Kind::Stream, access, request)),
         FeedName::WebSocket => websocket(place, channels, positions, labelled, access, request),
     }
@@ -137,7 +140,7 @@ fn stream(
     request: &Request<'_>,
 ) -> Reply<Ticket> {
     let media = match kind {
-        Kind::Sse => "text/event-stream",
+        Kind::Sse | Kind::SseObjects => "text/event-stream",
         _ => "application/x-ndjson",
     };
     let response = Response::new(200)

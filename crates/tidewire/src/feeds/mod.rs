@@ -5,6 +5,7 @@
 //! |---|---|---|---|---|---|
 //! | `poll.rs`, `longpoll.rs` | – | JSON array | 410 | – | an empty answer |
 //! | `sse.rs` | `retry:` and `id:` | `id: event: data:` | `event: gap` | `:` | `retry:` |
+//! | `sse.rs` objects | a JSON object | a JSON object | a JSON object | empty data | `retry:` |
 //! | `stream.rs` | a JSON line | a JSON line | a JSON line | an empty line | end of body |
 //! | `ws.rs` bare | – | the payload | close 4410 | ping | close 1012 |
 //! | `ws.rs` tidewire.v1 | a JSON object | a JSON object | a JSON object | ping | close 1012 |
@@ -58,6 +59,7 @@ pub(crate) trait Feed: Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Sse,
+    SseObjects,
     Stream,
     WsBare,
     WsV1,
@@ -67,6 +69,7 @@ impl Kind {
     pub(crate) fn feed(self) -> &'static dyn Feed {
         match self {
             Kind::Sse => &sse::Sse,
+            Kind::SseObjects => &sse::Objects,
             Kind::Stream => &stream::Stream,
             Kind::WsBare => &ws::Bare,
             Kind::WsV1 => &ws::V1,

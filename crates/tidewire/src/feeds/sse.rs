@@ -55,6 +55,41 @@ impl Feed for Sse {
     }
 }
 
+/// The same with everything as JSON objects in unnamed events, for a client that cannot know the event names beforehand: an `EventSource`
+/// must name each one that it wants to hear.
+pub(crate) struct Objects;
+
+impl Feed for Objects {
+    fn hello(&self, out: &mut Vec<u8>, cursor: &str, retry_ms: u32) {
+        write(out, &Event { retry: Some(retry_ms.into()), ..Event::default() });
+        write_object(out, cursor, None, &Object::Hello { cursor, channel: None });
+    }
+
+    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        let Envelope { cursor, channel, message } = *envelope;
+        write_object(out, cursor, None, &Object::message(message, cursor, channel));
+    }
+
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+        match *what {
+            Break::Gap { from, missed } => {
+                write_object(out, cursor, None, &Object::Gap { from, cursor, missed })
+            }
+            Break::Reset { reason } => write_object(out, cursor, None, &Object::Reset { reason, cursor }),
+        }
+        Flow::Continue
+    }
+
+    /// An event with empty data: a page does not see comments, and wants to know that the server lives.
+    fn heartbeat(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data:\n\n");
+    }
+
+    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
+        Sse.goodbye(out, retry_ms);
+    }
+}
+
 fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &Object<'_>) {
     let mut json = Vec::new();
     object.write(&mut json);

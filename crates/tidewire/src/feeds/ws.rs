@@ -15,6 +15,9 @@ pub(crate) const CLOSE_GONE: u16 = 4410;
 /// A ping without payload (RFC 6455 §5.5.2): FIN and opcode 9, no mask, length 0.
 const PING: [u8; 2] = [0x89, 0];
 
+/// The sign of life that a `tidewire.v1` client sees.
+const HEARTBEAT: &[u8] = br#"{"type":"heartbeat"}"#;
+
 /// Payloads alone.
 pub(crate) struct Bare;
 
@@ -64,6 +67,8 @@ impl Feed for V1 {
 
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&PING);
+        // A browser answers pings behind the page's back: this one the page sees.
+        encode_message(Kind::Text, HEARTBEAT, out);
     }
 
     fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {

@@ -1,0 +1,17 @@
+import { Subscription, type Where } from './subscription.js';
+import type { Options } from './types.js';
+
+export { Subscription } from './subscription.js';
+export type { Where } from './subscription.js';
+export { Refused, fetching, longpoll, polling, sse, websocket } from './transports.js';
+export type { Failure, Gap, Link, Message, Options, State, Transport, TransportName } from './types.js';
+
+/** Subscribes to a channel: `subscribe('/c/demo')`. */
+export function subscribe<T = string>(where: Where, options: Options<T> = {}): Subscription<T> {
+  return new Subscription<T>(where, options);
+}
+
+/** Posts one message; resolves to its cursor. */
+export async function publish(where: Where, data: BodyInit, options: { event?: string; contentType?: string; key?: string } = {}): Promise<string> {
+  return new Subscription(where, { signal: AbortSignal.abort() }).publish(data, options);
+}
