@@ -267,6 +267,16 @@ mod tests {
     }
 
     #[test]
+    fn done_after_the_end_and_not_before() {
+        let mut decoder = Decoder::new(Limits::default());
+        assert!(!decoder.is_done());
+        assert_eq!(decoder.decode(b"0\r\n\r\n"), Ok((3, Some(Event::Chunk { size: 0, extensions: b"" }))));
+        assert!(!decoder.is_done());
+        assert_eq!(decoder.decode(b"\r\n"), Ok((2, Some(Event::End))));
+        assert!(decoder.is_done());
+    }
+
+    #[test]
     fn small_enough_for_every_connection() {
         assert!(size_of::<Decoder>() <= 40, "{}", size_of::<Decoder>());
     }

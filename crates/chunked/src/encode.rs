@@ -146,7 +146,7 @@ mod tests {
                 let mut out = Vec::new();
                 head.encode_to(&mut out);
                 assert_eq!(out, format!("{size:x}\r\n").into_bytes());
-                assert_eq!(head.encoded_len(), out.len());
+                assert_eq!((head.encoded_len(), head.size()), (out.len(), size));
             }
         }
         assert_eq!(ChunkHead::new(0), None);

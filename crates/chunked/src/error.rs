@@ -153,3 +153,18 @@ impl fmt::Display for EncodeError {
 }
 
 impl core::error::Error for EncodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_much_content_is_413_and_all_else_400() {
+        let hint = |kind| Error::new(kind, 0).status_hint();
+        assert_eq!(hint(ErrorKind::BodyTooLarge), 413);
+        for kind in [ErrorKind::Size, ErrorKind::SizeOverflow, ErrorKind::Overhead, ErrorKind::UnexpectedEnd]
+        {
+            assert_eq!(hint(kind), 400);
+        }
+    }
+}
