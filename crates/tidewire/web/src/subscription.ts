@@ -19,7 +19,7 @@ interface Events<T> {
 export type Where = string | URL | (() => string | URL | Promise<string | URL>);
 
 /**
- * A subscription: an async iterator of messages, or events. Its cursor moves when a message is delivered, not before, and is the same for
+ * A subscription: an async iterator of messages, or events; it connects when the first listener for messages is there. Its cursor moves when a message is delivered, not before, and is the same for
  * all transports; so whatever is cut, the next attempt goes on right there.
  */
 export class Subscription<T = string> implements AsyncIterable<Message<T>> {
@@ -43,6 +43,7 @@ export class Subscription<T = string> implements AsyncIterable<Message<T>> {
   /** Cuts the connection in use; the loop goes on. */
   #cut?: AbortController;
   #frozen = false;
+  #started = false;
 
   constructor(where: Where, options: Options<T> = {}) {
     this.#where = where;
@@ -54,13 +55,11 @@ export class Subscription<T = string> implements AsyncIterable<Message<T>> {
     this.cursor = options.storage?.get() || options.since || 'now';
     options.signal?.addEventListener('abort', () => this.close());
     if (options.signal?.aborted) this.close();
-    this.#watchPage();
-    if (options.shared) share(this.#name(), this, () => this.#loop(), this.#closing.signal);
-    else this.#loop();
   }
 
   on<K extends keyof Events<T>>(event: K, listener: Events<T>[K]): this {
     this.#listeners[event].add(listener);
+    if (event === 'message') this.#start();
     return this;
   }
 
@@ -133,6 +132,15 @@ export class Subscription<T = string> implements AsyncIterable<Message<T>> {
       this.cursor = cursor;
       this.#options.storage?.set(cursor);
     }
+  }
+
+  /** Connects when there is somebody to deliver to: a message that nobody hears would be lost. */
+  #start(): void {
+    if (this.#started || this.state === 'closed') return;
+    this.#started = true;
+    this.#watchPage();
+    if (this.#options.shared) share(this.#name(), this, () => this.#loop(), this.#closing.signal);
+    else void this.#loop();
   }
 
   async #loop(): Promise<void> {

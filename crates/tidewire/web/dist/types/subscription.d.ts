@@ -8,7 +8,7 @@ interface Events<T> {
 /** Where a channel is: a URL, or what finds it out before each attempt (a fresh token, for instance). */
 export type Where = string | URL | (() => string | URL | Promise<string | URL>);
 /**
- * A subscription: an async iterator of messages, or events. Its cursor moves when a message is delivered, not before, and is the same for
+ * A subscription: an async iterator of messages, or events; it connects when the first listener for messages is there. Its cursor moves when a message is delivered, not before, and is the same for
  * all transports; so whatever is cut, the next attempt goes on right there.
  */
 export declare class Subscription<T = string> implements AsyncIterable<Message<T>> {
