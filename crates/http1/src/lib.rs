@@ -7,6 +7,9 @@ extern crate alloc;
 extern crate std;
 
 mod block;
+#[cfg(feature = "codec")]
+#[cfg_attr(docsrs, doc(cfg(feature = "codec")))]
+pub mod codec;
 mod connection;
 mod decode;
 mod encode;
