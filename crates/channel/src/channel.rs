@@ -121,7 +121,7 @@ impl<T, W> Channel<T, W> {
         if self.waiters.len() >= self.limits.max_waiters {
             return Err(WaitError::Full(waiter));
         }
-        Ok(self.waiters.add(waiter))
+        Ok(self.waiters.add(self.log.epoch(), waiter))
     }
 
     /// Takes a waiter back: its reader left, or its time is up. `None` if a message has woken it already.
@@ -129,7 +129,7 @@ impl<T, W> Channel<T, W> {
     /// A poll whose time is up calls this first and looks at the answer: `None` means that there *is* a message, so it reads instead
     /// of answering that there was none.
     pub fn cancel(&mut self, key: WaitKey) -> Option<W> {
-        self.waiters.remove(key)
+        self.waiters.remove(self.log.epoch(), key)
     }
 
     /// Takes all waiters, as an append does, without a message: to tell them that the channel closes.

@@ -37,8 +37,8 @@ pub enum Step {
         /// How many.
         missed: u64,
     },
-    /// It is of another log than the cursor: drop it. It is the rest of a feed that has not heard of the reset yet, or its feed tells no
-    /// resets and is broken. The cursor stays.
+    /// It is of another log than the cursor: drop it, and close its feed, which has not heard of a reset that another feed has told,
+    /// or has told none. The cursor stays; if no feed is left, come back with it.
     OtherEpoch,
 }
 
@@ -84,7 +84,8 @@ impl Follower {
     /// at, or the last one that it delivered. Says whether it is news.
     ///
     /// Two feeds tell the same reset one after the other, and one that lags may tell of a log that was left long ago. So it counts
-    /// only from a feed that was in the reader's own log, and within one log only if the reader has not moved on since.
+    /// only from a feed that was in the reader's own log, and within one log only if the reader has not moved on since. If the cursor is
+    /// not in the log of `to` afterwards, the feed is out of step: close it, and if no feed is left, come back with the cursor.
     pub fn reset(&mut self, from: Cursor, to: Cursor) -> bool {
         let together = from.epoch() == self.cursor.epoch();
         if together && (to.epoch() != self.cursor.epoch() || from == self.cursor) {

@@ -4,9 +4,15 @@ use alloc::collections::BTreeMap;
 use alloc::collections::btree_map;
 use core::iter::FusedIterator;
 
-/// Names a waiter, to take it back. A key is never given twice in one channel, so a late cancellation hits nobody else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WaitKey(u64);
+use crate::cursor::Epoch;
+
+/// Names a waiter, to take it back. A key is never given twice, not even by a channel that was created anew under the same name,
+/// so a late cancellation hits nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WaitKey {
+    epoch: Epoch,
+    number: u64,
+}
 
 /// The waiters of one channel, in the order of their coming.
 ///
@@ -15,7 +21,7 @@ pub struct WaitKey(u64);
 #[derive(Debug)]
 pub(crate) struct Waiters<W> {
     next: u64,
-    waiting: BTreeMap<WaitKey, W>,
+    waiting: BTreeMap<u64, W>,
 }
 
 impl<W> Waiters<W> {
@@ -27,15 +33,18 @@ impl<W> Waiters<W> {
         self.waiting.len()
     }
 
-    pub(crate) fn add(&mut self, waiter: W) -> WaitKey {
-        let key = WaitKey(self.next);
+    pub(crate) fn add(&mut self, epoch: Epoch, waiter: W) -> WaitKey {
+        let number = self.next;
         self.next += 1;
-        self.waiting.insert(key, waiter);
-        key
+        self.waiting.insert(number, waiter);
+        WaitKey { epoch, number }
     }
 
-    pub(crate) fn remove(&mut self, key: WaitKey) -> Option<W> {
-        self.waiting.remove(&key)
+    pub(crate) fn remove(&mut self, epoch: Epoch, key: WaitKey) -> Option<W> {
+        if key.epoch != epoch {
+            return None;
+        }
+        self.waiting.remove(&key.number)
     }
 
     pub(crate) fn wake(&mut self) -> Woken<W> {
@@ -49,7 +58,7 @@ impl<W> Waiters<W> {
 /// caller's code.
 #[derive(Debug)]
 #[must_use = "whoever is in here waits for ever if not woken"]
-pub struct Woken<W>(btree_map::IntoValues<WaitKey, W>);
+pub struct Woken<W>(btree_map::IntoValues<u64, W>);
 
 impl<W> Woken<W> {
     pub(crate) fn none() -> Self {

@@ -1,0 +1,163 @@
+//! One connection at the server: requests in, answers and streams out, in the framing of each feed.
+
+use tidewire_channel::{Cursor, WaitKey};
+use tidewire_http1 as http1;
+use tidewire_ws as ws;
+
+use super::history::Violation;
+use super::told::Told;
+
+pub(super) struct Conn {
+    pub(super) http: http1::Connection<http1::Server>,
+    pub(super) input: Vec<u8>,
+    pub(super) output: Vec<u8>,
+    pub(super) asked: Option<Asked>,
+    pub(super) feed: Feed,
+}
+
+/// A request as far as it matters here.
+pub(super) struct Asked {
+    pub(super) publish: bool,
+    pub(super) channels: Vec<String>,
+    pub(super) feed: String,
+    pub(super) since: String,
+    pub(super) key: Vec<u8>,
+    pub(super) body: Vec<u8>,
+    pub(super) switch: http1::FieldBlock,
+}
+
+pub(super) enum Feed {
+    /// Between requests.
+    Idle,
+    /// A poll that waits for its message, and the greeting that it has yet to give to a reader without a cursor.
+    Held(Position, Option<Told>),
+    /// A stream.
+    Stream(Framing, Vec<Position>),
+}
+
+pub(super) enum Framing {
+    Lines,
+    Sse,
+    Ws(Box<ws::Connection>),
+}
+
+/// Where a feed is in one channel: all that a reader costs.
+pub(super) struct Position {
+    pub(super) channel: String,
+    pub(super) cursor: Cursor,
+    pub(super) wait: Wait,
+}
+
+/// The steps from "there is nothing to read" to being woken.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Wait {
+    No,
+    /// Nothing was there; the wait is registered in a later step.
+    Due,
+    On(WaitKey, u64),
+}
+
+impl Conn {
+    pub(super) fn new() -> Self {
+        Self {
+            http: http1::Connection::new(http1::Limits::new()),
+            input: Vec::new(),
+            output: Vec::new(),
+            asked: None,
+            feed: Feed::Idle,
+        }
+    }
+
+    /// The next whole request, if all of it is there. On a WebSocket there are none; pings are answered.
+    pub(super) fn hear(&mut self) -> Result<Option<Asked>, Violation> {
+        if let Feed::Stream(Framing::Ws(socket), _) = &mut self.feed {
+            loop {
+                let (n, event) =
+                    socket.decode(&mut self.input).map_err(|error| format!("server: {error}"))?;
+                let more = event.is_some();
+                self.input.drain(..n);
+                socket.take_output(&mut self.output);
+                if !more {
+                    return Ok(None);
+                }
+            }
+        }
+        let mut fields = http1::Fields::new();
+        loop {
+            let (n, event) =
+                self.http.decode(&self.input, &mut fields).map_err(|error| format!("server: {error}"))?;
+            let mut ended = false;
+            match event {
+                None => {
+                    self.input.drain(..n);
+                    return Ok(None);
+                }
+                Some(http1::Event::Request(head)) => self.asked = Some(Asked::new(&head)?),
+                Some(http1::Event::Data(data)) => {
+                    if let Some(asked) = &mut self.asked {
+                        asked.body.extend_from_slice(data);
+                    }
+                }
+                Some(_) => ended = true,
+            }
+            self.input.drain(..n);
+            if ended {
+                return Ok(self.asked.take());
+            }
+        }
+    }
+
+    /// Writes one thing to a stream.
+    pub(super) fn tell(&mut self, told: &Told) -> Result<(), Violation> {
+        let Feed::Stream(framing, positions) = &mut self.feed else { return Ok(()) };
+        let position = || positions.iter().map(|position| position.cursor).collect();
+        let early = matches!(told, Told::Hello(cursors) if cursors.as_slice().is_empty());
+        let told = if early { &Told::Hello(position()) } else { told };
+        match framing {
+            Framing::Ws(socket) if !socket.is_open() => Ok(()),
+            Framing::Ws(socket) => socket
+                .send_text(&told.line(), [0; 4], &mut self.output)
+                .map_err(|error| format!("server: {error}")),
+            Framing::Lines => self
+                .http
+                .send_data((told.line() + "\n").as_bytes(), &mut self.output)
+                .map_err(|error| format!("server: {error}")),
+            Framing::Sse => {
+                let mut event = Vec::new();
+                told.sse(&position(), &mut event);
+                self.http.send_data(&event, &mut self.output).map_err(|error| format!("server: {error}"))
+            }
+        }
+    }
+}
+
+impl Asked {
+    fn new(head: &http1::RequestHead<'_>) -> Result<Self, Violation> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let parameter = |name: &str| {
+            let query = text(head.query().unwrap_or_default());
+            let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            found.unwrap_or_default().to_string()
+        };
+        let mut switch = http1::FieldBlock::new();
+        if head.upgrade().is_some() {
+            let options = ws::handshake::server::Options::default();
+            let version = (1, 1);
+            let method = head.method();
+            let accept =
+                ws::handshake::server::accept(method.as_str().as_bytes(), version, head.fields(), &options)
+                    .map_err(|refusal| format!("handshake: {refusal}"))?;
+            switch = http1::FieldBlock::from_pairs(accept.response_fields())
+                .map_err(|error| format!("101: {error}"))?;
+        }
+        Ok(Self {
+            publish: head.method() == http1::Method::Post,
+            channels: text(head.path()).trim_start_matches('/').split(',').map(String::from).collect(),
+            feed: parameter("feed"),
+            since: head.get("last-event-id").map_or_else(|| parameter("since"), text),
+            key: head.get("idempotency-key").unwrap_or_default().to_vec(),
+            body: Vec::new(),
+            switch,
+        })
+    }
+}

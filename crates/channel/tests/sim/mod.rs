@@ -1,0 +1,18 @@
+//! The parts of the simulation, from the inside out: what is true (`history`), what is said (`told`), who says it (`conn`,
+//! `server`), who hears it (`reader`), and what comes between (`world`).
+
+mod calm;
+mod checks;
+mod conn;
+mod fault;
+mod history;
+mod publisher;
+mod reader;
+mod seen;
+mod server;
+mod told;
+mod world;
+
+pub(crate) use fault::Fault;
+pub(crate) use seen::Seen;
+pub(crate) use world::live;

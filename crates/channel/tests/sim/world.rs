@@ -1,0 +1,483 @@
+//! The world: a server, readers and publishers, and what comes between them. One seed is one life of it.
+//!
+//! ```text
+//!   publishers ──┐                                      ┌── readers: poll, longpoll, sse, lines, ws
+//!                ├── links: bytes up, bytes down ───────┤
+//!                │   any number at a time, cut anywhere │
+//!                └──────────────► server ◄──────────────┘
+//!                 wake-ups and waits take place later; clocks jump; messages are evicted; channels are lost
+//! ```
+//!
+//! Every choice is the seed's. After some hundred steps the faults stop: whoever is left must get to the head of its channels. Then the
+//! law is read over what each reader got.
+
+use std::collections::BTreeMap;
+
+use tidewire_channel::{Budget, Limits, Retention};
+use tidewire_testkit::Rng;
+
+use super::fault::Fault;
+use super::history::Violation;
+use super::publisher::Publisher;
+use super::reader::{FEEDS, Reader};
+use super::seen::Seen;
+use super::server::Server;
+
+pub(crate) struct World {
+    rng: Rng,
+    pub(super) server: Server,
+    pub(super) links: BTreeMap<u32, Link>,
+    next_link: u32,
+    pub(super) readers: Vec<Reader>,
+    pub(super) publishers: Vec<Publisher>,
+    channels: Vec<String>,
+    weights: [usize; ACTIONS.len()],
+    published: u64,
+    fault: Option<Fault>,
+    trace: Option<Vec<String>>,
+    pub(crate) seen: Seen,
+}
+
+/// The bytes on their way between the two ends of a connection.
+#[derive(Default)]
+pub(super) struct Link {
+    pub(super) up: Vec<u8>,
+    down: Vec<u8>,
+    /// The client has gone and the server does not know yet.
+    pub(super) deserted: bool,
+}
+
+/// What can happen next, and how often it does where a seed does not change that.
+const ACTIONS: [(Action, usize); 18] = [
+    (Action::Publish, 60),
+    (Action::PublishOverHttp, 20),
+    (Action::Up, 160),
+    (Action::Flush, 220),
+    (Action::Down, 300),
+    (Action::Wake, 100),
+    (Action::Settle, 140),
+    (Action::TimeOut, 16),
+    (Action::PublishAsPollEnds, 28),
+    (Action::Cut, 8),
+    (Action::Desert, 4),
+    (Action::Notice, 12),
+    (Action::End, 4),
+    (Action::Read, 60),
+    (Action::Tick, 20),
+    (Action::Jump, 1),
+    (Action::Restart, 1),
+    (Action::Squeeze, 1),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Publish,
+    PublishOverHttp,
+    Up,
+    Flush,
+    Down,
+    Wake,
+    Settle,
+    TimeOut,
+    PublishAsPollEnds,
+    Cut,
+    Desert,
+    Notice,
+    End,
+    Read,
+    Tick,
+    Jump,
+    Restart,
+    Squeeze,
+}
+
+/// Lives one life. `trace` collects what happens, for people.
+pub(crate) fn live(
+    seed: u64,
+    fault: Option<Fault>,
+    trace: Option<Vec<String>>,
+) -> (World, Result<(), Violation>) {
+    let mut world = World::new(seed, fault, trace);
+    let result = world.run();
+    world.seen.close_calls = world.server.close_calls;
+    world.seen.retries = world.publishers.iter().map(|publisher| publisher.retries).sum();
+    for reader in &world.readers {
+        world.seen.readers += reader.counts;
+    }
+    (world, result)
+}
+
+impl World {
+    fn new(seed: u64, fault: Option<Fault>, trace: Option<Vec<String>>) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut pick = |from: &[usize]| from[rng.below(from.len())];
+        let retention = Retention {
+            max_messages: pick(&[1, 3, 8, 20, 1_000]),
+            max_bytes: pick(&[1, 40, 300, 100_000]),
+            max_age_ms: [None, Some(50), Some(2_000)][pick(&[0, 1, 2])],
+        };
+        let limits = Limits::DEFAULT.with_idle_ms(pick(&[10, 1_000]) as u64);
+        let budget = Budget { messages: pick(&[1, 2, 5, 100]), bytes: pick(&[1, 64, 100_000]) };
+        let server = Server::new(retention, limits, budget, fault);
+        let channels: Vec<String> =
+            ["a", "b", "c"].iter().take(pick(&[1, 1, 2, 3])).map(|name| (*name).into()).collect();
+        let weights = ACTIONS.map(|(action, usual)| {
+            let optional = !matches!(
+                action,
+                Action::Up | Action::Flush | Action::Down | Action::Wake | Action::Settle | Action::Read
+            );
+            usual * pick(&[usize::from(!optional), 1, 2, 2, 5])
+        });
+        let (readers, publishers) = (pick(&[1, 2, 3]), pick(&[0, 1, 2]));
+        let mut world = Self {
+            rng,
+            server,
+            links: BTreeMap::new(),
+            next_link: 0,
+            readers: Vec::new(),
+            publishers: (0..publishers).map(Publisher::new).collect(),
+            channels,
+            weights,
+            published: 0,
+            fault,
+            trace,
+            seen: Seen::default(),
+        };
+        for _ in 0..readers {
+            let reader = world.reader();
+            world.readers.push(reader);
+        }
+        world
+    }
+
+    fn reader(&mut self) -> Reader {
+        let from = self.rng.below(self.channels.len());
+        let several = self.rng.below(2) == 0;
+        let to = if several { self.channels.len() } else { from + 1 };
+        let channels = self.channels[from..to].to_vec();
+        let start = match self.rng.below(8) {
+            0..4 => "earliest".into(),
+            4..7 => "now".into(),
+            _ => vec!["forgotten-7"; channels.len()].join("."),
+        };
+        let native = self.rng.below(3) == 0;
+        Reader::new(channels, start, native)
+    }
+
+    fn run(&mut self) -> Result<(), Violation> {
+        for _ in 0..200 + self.rng.below(1_000) {
+            self.step()?;
+            self.server.check()?;
+            self.seen.steps += 1;
+        }
+        self.calm_down()?;
+        for reader in &self.readers {
+            for (channel, record) in reader.channels.iter().zip(&reader.records) {
+                self.server.history.check(channel, record)?;
+            }
+        }
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            self.cut(id);
+        }
+        self.server.check_empty()
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        let mut at = self.rng.below(self.weights.iter().sum::<usize>().max(1));
+        let mut action = Action::Tick;
+        for (weight, (candidate, _)) in self.weights.iter().zip(ACTIONS) {
+            if at < *weight {
+                action = candidate;
+                break;
+            }
+            at -= weight;
+        }
+        self.act(action)
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), Violation> {
+        match action {
+            Action::Publish => {
+                let name = self.channel();
+                self.publish(&name)?;
+            }
+            Action::PublishOverHttp => self.publish_over_http()?,
+            Action::Up => self.up(usize::MAX)?,
+            Action::Flush => self.flush(usize::MAX)?,
+            Action::Down => self.down(usize::MAX)?,
+            Action::Wake => self.server.wake()?,
+            Action::Settle => {
+                let conns = self.server.conns();
+                if let Some(id) = self.one_of(&conns) {
+                    self.server.settle(id)?;
+                }
+            }
+            Action::TimeOut => {
+                let held = self.server.held();
+                if let Some(id) = self.one_of(&held) {
+                    self.note(|| format!("the poll on {id} times out"));
+                    self.server.time_out(id)?;
+                }
+            }
+            Action::PublishAsPollEnds => {
+                let held = self.server.held();
+                let Some(id) = self.one_of(&held) else { return Ok(()) };
+                let Some(name) = self.server.held_on(id) else { return Ok(()) };
+                self.note(|| format!("a publish as the poll on {id} times out"));
+                if self.rng.below(2) == 0 {
+                    self.publish(&name)?;
+                    self.server.time_out(id)?;
+                } else {
+                    self.server.time_out(id)?;
+                    self.publish(&name)?;
+                }
+            }
+            Action::Cut => {
+                if let Some(id) = self.some_link() {
+                    self.cut(id);
+                }
+            }
+            Action::Desert => {
+                if let Some(id) = self.some_link() {
+                    self.desert(id);
+                }
+            }
+            Action::Notice => self.notice(),
+            Action::End => {
+                let conns = self.server.conns();
+                if let Some(id) = self.one_of(&conns) {
+                    self.note(|| format!("the server ends the stream on {id}"));
+                    self.server.end(id)?;
+                }
+            }
+            Action::Read => {
+                let reader = self.rng.below(self.readers.len());
+                self.read(reader)?;
+            }
+            Action::Tick => {
+                self.server.now_ms += self.rng.below(40) as u64;
+                self.server.sweep();
+            }
+            Action::Jump => {
+                let by = self.rng.below(8_000) as u64;
+                let back = self.rng.below(2) == 0;
+                let now_ms = self.server.now_ms;
+                self.server.now_ms = if back { now_ms.saturating_sub(by) } else { now_ms + by };
+                self.note(|| format!("the clock jumps {} {by} ms", if back { "back" } else { "ahead" }));
+            }
+            Action::Restart => {
+                let name = self.channel();
+                self.note(|| format!("{name} is lost and created anew"));
+                self.server.restart(&name);
+                self.seen.restarts += 1;
+            }
+            Action::Squeeze => {
+                let name = self.channel();
+                let fewer = Retention { max_messages: self.rng.below(4), ..Retention::DEFAULT };
+                let retention = (self.rng.below(2) == 0).then_some(fewer);
+                self.note(|| format!("{name} keeps {retention:?}"));
+                self.server.squeeze(&name, retention);
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, name: &str) -> Result<(), Violation> {
+        self.published += 1;
+        let text = format!("{} {}", self.published, "-".repeat(self.rng.below(50)));
+        let cursor = self.server.publish(name, None, &text)?;
+        self.note(|| format!("{name} gets {text:?} at {cursor}"));
+        Ok(())
+    }
+
+    fn publish_over_http(&mut self) -> Result<(), Violation> {
+        if self.publishers.is_empty() {
+            return Ok(());
+        }
+        let index = self.rng.below(self.publishers.len());
+        // A publisher that still waits may lose patience.
+        if let Some(link) = self.publishers[index].link {
+            if self.rng.below(4) > 0 {
+                return Ok(());
+            }
+            self.desert(link);
+        }
+        let (name, pad) = (self.channel(), self.rng.below(50));
+        let link = self.link();
+        self.note(|| format!("publisher {index} sends on {link}"));
+        let up = &mut self.links.entry(link).or_default().up;
+        self.publishers[index].send(link, &name, pad, up)
+    }
+
+    /// Some bytes of a link reach the server.
+    pub(super) fn up(&mut self, most: usize) -> Result<(), Violation> {
+        let Some(id) = self.some_link_where(|link, _| !link.up.is_empty()) else { return Ok(()) };
+        let many = self.some_of(most);
+        let link = self.links.entry(id).or_default();
+        let bytes: Vec<u8> = link.up.drain(..many.min(link.up.len())).collect();
+        self.note(|| format!("{id} up   {}", bytes.escape_ascii()));
+        self.server.receive(id, &bytes)
+    }
+
+    /// The server's socket takes some bytes.
+    pub(super) fn flush(&mut self, most: usize) -> Result<(), Violation> {
+        let Some(id) = self.some_link_where(|_, output| output) else { return Ok(()) };
+        let many = self.some_of(most);
+        let bytes = self.server.take_output(id, many)?;
+        self.links.entry(id).or_default().down.extend(bytes);
+        Ok(())
+    }
+
+    /// Some bytes of a link reach the client.
+    pub(super) fn down(&mut self, most: usize) -> Result<(), Violation> {
+        let Some(id) = self.some_link_where(|link, _| !link.down.is_empty()) else { return Ok(()) };
+        let many = self.some_of(most);
+        let link = self.links.entry(id).or_default();
+        let bytes: Vec<u8> = link.down.drain(..many.min(link.down.len())).collect();
+        if link.deserted {
+            return Ok(());
+        }
+        self.note(|| format!("{id} down {}", bytes.escape_ascii()));
+        if let Some(publisher) = self.publishers.iter_mut().find(|publisher| publisher.link == Some(id)) {
+            publisher.receive(&bytes)?;
+            if publisher.link.is_none() {
+                self.cut(id);
+            }
+            return Ok(());
+        }
+        for reader in &mut self.readers {
+            if let Some(feed) = reader.feeds.iter().position(|feed| feed.link == id) {
+                reader.receive(feed, &bytes, &self.server)?;
+                let (out_of_step, closed) = (reader.feeds[feed].out_of_step, reader.feeds[feed].closed);
+                if out_of_step {
+                    reader.give_up(feed);
+                }
+                if out_of_step || closed {
+                    self.desert(id);
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection breaks, and both ends notice. What is under way is lost.
+    fn cut(&mut self, id: u32) {
+        self.note(|| format!("{id} is cut"));
+        self.seen.cuts += 1;
+        self.forget(id);
+        self.links.remove(&id);
+        self.server.hang_up(id);
+    }
+
+    /// A client goes away, and the server does not notice.
+    fn desert(&mut self, id: u32) {
+        self.note(|| format!("the client of {id} is gone"));
+        self.forget(id);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.deserted = true;
+        }
+    }
+
+    fn forget(&mut self, id: u32) {
+        for reader in &mut self.readers {
+            reader.feeds.retain(|feed| feed.link != id);
+        }
+        for publisher in self.publishers.iter_mut().filter(|publisher| publisher.link == Some(id)) {
+            publisher.link = None;
+        }
+    }
+
+    /// The server notices the oldest connection whose client has gone.
+    pub(super) fn notice(&mut self) {
+        if let Some(id) = self.links.iter().find(|(_, link)| link.deserted).map(|(id, _)| *id) {
+            self.cut(id);
+        }
+    }
+
+    /// A reader does something: comes back, polls again, switches, or drops a feed.
+    fn read(&mut self, index: usize) -> Result<(), Violation> {
+        let known = self.readers[index].cursors().is_some();
+        let feeds = self.readers[index].feeds.len();
+        let idle = self.readers[index].feeds.iter().position(|feed| !feed.asked);
+        match (feeds, self.rng.below(8)) {
+            (0, _) => self.open(index, None),
+            (_, 0..4) if idle.is_some() => {
+                let feed = idle.unwrap_or_default();
+                let id = self.readers[index].feeds[feed].link;
+                self.note(|| format!("reader {index} polls again on {id}"));
+                let up = &mut self.links.entry(id).or_default().up;
+                self.readers[index].ask(feed, None, up)
+            }
+            // Readers without a cursor open one feed only: two that start "now" start at two places.
+            (1..3, 4..6) if known => {
+                self.seen.switches += 1;
+                let now = (self.fault == Some(Fault::SwitchStartsNow)).then_some("now");
+                self.open(index, now)
+            }
+            (2.., 6) => {
+                let id = self.readers[index].feeds[0].link;
+                self.desert(id);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn open(&mut self, index: usize, since: Option<&str>) -> Result<(), Violation> {
+        let several = self.readers[index].channels.len() > 1;
+        // A poll has one channel; the last three feeds take several.
+        let kind = if several { FEEDS[2 + self.rng.below(3)] } else { FEEDS[self.rng.below(FEEDS.len())] };
+        let link = self.link();
+        self.note(|| format!("reader {index} opens {kind} on {link}"));
+        let up = &mut self.links.entry(link).or_default().up;
+        self.readers[index].open(kind, link, since, up)
+    }
+
+    fn channel(&mut self) -> String {
+        self.channels[self.rng.below(self.channels.len())].clone()
+    }
+
+    pub(super) fn link(&mut self) -> u32 {
+        self.next_link += 1;
+        self.links.insert(self.next_link, Link::default());
+        self.server.accept(self.next_link);
+        self.next_link
+    }
+
+    fn some_link(&mut self) -> Option<u32> {
+        self.some_link_where(|_, _| true)
+    }
+
+    /// One of the links that fit; the second argument is whether the server has output for it.
+    fn some_link_where(&mut self, fits: impl Fn(&Link, bool) -> bool) -> Option<u32> {
+        let fits = |(id, link): &(&u32, &Link)| fits(link, self.server.has_output(**id));
+        let ids: Vec<u32> = self.links.iter().filter(fits).map(|(id, _)| *id).collect();
+        ids.get(self.rng.below(ids.len())).copied()
+    }
+
+    fn one_of(&mut self, ids: &[u32]) -> Option<u32> {
+        ids.get(self.rng.below(ids.len())).copied()
+    }
+
+    /// A number of bytes: often one, sometimes a few, sometimes all.
+    fn some_of(&mut self, most: usize) -> usize {
+        match self.rng.below(6) {
+            0 | 1 => 1,
+            2 | 3 => 1 + self.rng.below(30),
+            4 => 1 + self.rng.below(200),
+            _ => most,
+        }
+        .min(most)
+    }
+
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(what());
+        }
+    }
+
+    pub(crate) fn into_trace(self) -> Vec<String> {
+        self.trace.unwrap_or_default()
+    }
+}

@@ -1,0 +1,129 @@
+//! The simulation: ten thousand short lives of a server, its readers and publishers, each from a seed, and one law:
+//!
+//! > What a client got is a contiguous run of the log, or runs with told gaps between them.
+//!
+//! The log is this crate's; the bytes are those of the protocol crates: requests and answers by `tidewire-http1` with
+//! `tidewire-chunked`, events by `tidewire-sse`, frames by `tidewire-ws`. `sim/world.rs` says what can happen.
+//!
+//! ```text
+//! TIDEWIRE_SEED=4711 cargo test -p tidewire-channel --test simulation    # one life again, with its trace
+//! TIDEWIRE_SEEDS=1000000 cargo test --release …                          # more lives
+//! ```
+
+#![allow(clippy::print_stdout)] // the trace of a life that ends badly
+
+mod sim;
+
+use sim::{Fault, Seen, live};
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+/// Lives in an ordinary run of the tests.
+const SEEDS: u64 = 10_000;
+
+#[test]
+fn the_law_holds() {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    if let Some(seed) = number("TIDEWIRE_SEED") {
+        return replay(seed);
+    }
+    let seeds = number("TIDEWIRE_SEEDS").unwrap_or(SEEDS);
+    let seen = all(seeds, None).unwrap_or_else(|(seed, _)| {
+        replay(seed);
+        unreachable!("seed {seed} fails only together with others")
+    });
+    println!("{seeds} seeds: {seen:?}");
+    // A life in which nothing goes wrong proves nothing: each of these has to happen, and not only now and then.
+    let often = seeds / 100;
+    for (what, count) in [
+        ("messages", seen.readers.messages / 10),
+        ("duplicates dropped at a switch", seen.readers.duplicates),
+        ("gaps told", seen.readers.gaps),
+        ("resets told", seen.readers.resets),
+        ("messages of a log that was left", seen.readers.left_overs * 10),
+        ("cuts", seen.cuts),
+        ("switches", seen.switches),
+        ("publishes tried again", seen.retries),
+        ("channels lost", seen.restarts),
+        ("polls that end as their message comes", seen.close_calls),
+    ] {
+        assert!(count >= often, "{what}: {count} in {seeds} seeds");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_life() {
+    let trace = |seed| live(seed, None, Some(Vec::new())).0.into_trace();
+    for seed in 0..20 {
+        assert_eq!(trace(seed), trace(seed), "seed {seed}");
+    }
+}
+
+/// The law is only worth something if it can be broken: each of the ways in which others lost messages must be found.
+#[test]
+fn every_known_way_to_lose_messages_is_found() {
+    for fault in Fault::ALL {
+        let found = all(SEEDS / 5, Some(fault));
+        let Err((seed, violation)) = found else { panic!("{fault:?} goes unnoticed") };
+        println!("{fault:?}: seed {seed}: {violation}");
+    }
+}
+
+/// One life again, told step by step. Panics where it ends badly.
+fn replay(seed: u64) {
+    let (world, result) = live(seed, None, Some(Vec::new()));
+    for line in world.into_trace() {
+        println!("{line}");
+    }
+    if let Err(violation) = result {
+        panic!("TIDEWIRE_SEED={seed}: {violation}");
+    }
+}
+
+/// Many lives on all processors. The lowest seed that fails, and why.
+fn all(seeds: u64, fault: Option<Fault>) -> Result<Seen, (u64, String)> {
+    let next = AtomicU64::new(0);
+    let worst = AtomicU64::new(u64::MAX);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut seen = Seen::default();
+    let mut failures = Vec::new();
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut seen, mut failure) = (Seen::default(), None);
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds || seed >= worst.load(Ordering::Relaxed) {
+                            return (seen, failure);
+                        }
+                        match catch_unwind(|| {
+                            let (world, result) = live(seed, fault, None);
+                            (world.seen, result)
+                        }) {
+                            Ok((life, Ok(()))) => seen += life,
+                            Ok((_, Err(violation))) => {
+                                worst.fetch_min(seed, Ordering::Relaxed);
+                                failure = Some((seed, violation));
+                            }
+                            Err(_) => {
+                                worst.fetch_min(seed, Ordering::Relaxed);
+                                failure = Some((seed, "it panics".into()));
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            let (some, failure) = worker.join().expect("a worker catches what its lives panic with");
+            seen += some;
+            failures.extend(failure);
+        }
+    });
+    match failures.into_iter().min() {
+        Some(failure) => Err(failure),
+        None => Ok(seen),
+    }
+}
