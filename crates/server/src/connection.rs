@@ -110,6 +110,8 @@ enum End<T> {
 
 /// What stands between a connection and its next request.
 enum Step<T> {
+    /// Nothing: it may be at hand already.
+    Next,
     /// More bytes.
     Read,
     /// A full output buffer.
@@ -136,6 +138,7 @@ impl<H: Handler> Cycle<H> {
         let mut step = self.advance_over(input);
         loop {
             step = match step {
+                Step::Next => self.advance_input(),
                 Step::Read => match self.read().await {
                     Ok(step) => step,
                     Err(end) => return end,
@@ -220,13 +223,13 @@ impl<H: Handler> Cycle<H> {
             };
             let reply = worker.handler.handle(Request { head: &head, body, peer: self.peer });
             match self.reply(reply) {
-                Step::Read => {}
+                Step::Next => {}
                 step => return (used, step),
             }
         }
     }
 
-    /// Carries a reply out as far as that needs no waiting. `Step::Read` means that the exchange is over.
+    /// Carries a reply out as far as that needs no waiting. `Step::Next` means that the exchange is over.
     fn reply(&mut self, reply: Reply<H::Ticket>) -> Step<H::Ticket> {
         match reply {
             Reply::Ready(response) => self.respond(response),
@@ -334,7 +337,7 @@ impl<H: Handler> Cycle<H> {
 
     fn next_exchange(&mut self) -> Step<H::Ticket> {
         self.exchange = Exchange::default();
-        if self.http.next_message() { Step::Read } else { Step::Close }
+        if self.http.next_message() { Step::Next } else { Step::Close }
     }
 
     /// Why a request gets no answer of its handler's.
