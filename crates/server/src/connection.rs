@@ -50,7 +50,7 @@ pub(crate) async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, per
         output: Vec::new(),
         written: 0,
         stalled: false,
-        exchange: Exchange::default(),
+        exchange: Exchange::NONE,
         first: true,
         head_begun: false,
         worker,
@@ -88,8 +88,9 @@ struct Cycle<H> {
 }
 
 /// What is known of the request that is being answered.
-#[derive(Default)]
 struct Exchange {
+    /// What the head announced.
+    body: BodyLength,
     feeder: Option<Feeder>,
     /// Bytes of body that came, and time spent waiting for them.
     received: u64,
@@ -97,6 +98,17 @@ struct Exchange {
     waiting_since: Option<Instant>,
     /// The longest pause of a body that may come at any pace.
     max_pause: Option<Duration>,
+}
+
+impl Exchange {
+    const NONE: Self = Exchange {
+        body: BodyLength::Empty,
+        feeder: None,
+        received: 0,
+        waited: Duration::ZERO,
+        waiting_since: None,
+        max_pause: None,
+    };
 }
 
 /// How a connection ends.
@@ -207,6 +219,7 @@ impl<H: Handler> Cycle<H> {
             if worker.draining.get() {
                 self.http.close();
             }
+            self.exchange.body = head.body();
             if head.body() != BodyLength::Empty {
                 let limits = worker.handler.body_limits(&head, worker.limits.body());
                 self.exchange.max_pause = limits.max_pause;
@@ -308,10 +321,19 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn detach(&mut self, head: Option<DetachHead>, first: &Bytes, ticket: H::Ticket) -> Step<H::Ticket> {
-        if self.exchange.feeder.is_some() {
-            // What still comes of the body would be taken for the other protocol.
-            return self
-                .answer_and_close(Problem::new(400, "A request that asks for a stream must have no body."));
+        let switches = head.as_ref().is_some_and(|head| head.response.status == 101);
+        let has_body = match self.exchange.body {
+            BodyLength::Empty => false,
+            // A length of nothing is harmless to a stream. A switch is refused with any framing at all.
+            BodyLength::Length(0) => switches,
+            _ => true,
+        };
+        if has_body {
+            // What still comes of the body would be taken for the other protocol; and whether it has come yet must not decide.
+            return self.answer_and_close(Problem::new(
+                400,
+                "A request for a stream or another protocol must have no body.",
+            ));
         }
         if let Some(DetachHead { response, chunked }) = head {
             let length = match response.status {
@@ -336,7 +358,7 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn next_exchange(&mut self) -> Step<H::Ticket> {
-        self.exchange = Exchange::default();
+        self.exchange = Exchange::NONE;
         if self.http.next_message() { Step::Next } else { Step::Close }
     }
 
@@ -357,7 +379,7 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn answer_and_close(&mut self, problem: Problem) -> Step<H::Ticket> {
-        self.exchange = Exchange::default();
+        self.exchange = Exchange::NONE;
         self.http.close();
         let response = problem.into_response();
         if let ResponseBody::Whole(body) = &response.body

@@ -70,7 +70,11 @@ impl std::fmt::Display for Problem {
 
 /// The reason phrase that RFC 9110 §15 (or RFC 6585) gives to a status this project sends; empty for others.
 pub fn reason(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("")
+    match status {
+        // The `http` crate has the name of an older RFC.
+        413 => "Content Too Large",
+        _ => http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or(""),
+    }
 }
 
 /// Writes `text` as a JSON string (RFC 8259 §7), control characters escaped.
