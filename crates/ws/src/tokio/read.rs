@@ -108,10 +108,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     }
 
     fn decode(&mut self, input: &mut [u8]) -> (usize, Option<Message>) {
-        self.connection.decode_owned(input).unwrap_or_else(|error| {
-            self.phase = Phase::Failing(error);
-            (input.len(), None)
-        })
+        match self.connection.decode_owned(input) {
+            Ok(decoded) => {
+                // Each ping its own pong, as long as they leave; the latest one's only, once they do not (RFC 6455 §5.5.3).
+                if self.connection.has_output() && self.outbox.len() < MAX_PONGS {
+                    // Without randomness for a mask the next write fails, and tells.
+                    let _ = self.queue_replies();
+                }
+                decoded
+            }
+            Err(error) => {
+                self.phase = Phase::Failing(error);
+                (input.len(), None)
+            }
+        }
     }
 
     /// The stream ended.
@@ -167,6 +177,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
 
 /// How much is read at a time.
 const READ: usize = 64 * 1024;
+/// With so many bytes waiting, pongs do not join them.
+const MAX_PONGS: usize = 4 * 1024;
 /// How much of what a peer sends behind its own close, or behind its fault, is read and dropped.
 const MAX_DRAIN: usize = 1 << 20;
 

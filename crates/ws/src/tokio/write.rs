@@ -24,8 +24,8 @@ pub(super) struct Waiting {
 }
 
 impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
-    /// Writes all that waits, then the replies that are owed: a pong waits here, where the next one replaces it, and not in the
-    /// queue, where pings to a peer that never reads would gather them.
+    /// Writes all that waits, then the replies that are owed. While the queue is long, a pong waits in the connection, where the
+    /// next one replaces it: pings from a peer that never reads gather nothing.
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, side: Side) -> Poll<Result<(), Error>> {
         loop {
             if self.outbox.is_empty() {
