@@ -83,7 +83,7 @@ pub(crate) enum Access {
 }
 
 /// What a page may read beside the body.
-const EXPOSED: &str = "Tidewire-Cursor, ETag, Retry-After";
+const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Retry-After";
 
 impl Access {
     /// Refuses what would change something, or opens a WebSocket, for a foreign page. Reading needs no refusal: without the
@@ -112,16 +112,16 @@ impl Access {
         }
     }
 
-    /// The answer to a preflight, or to a plain OPTIONS.
-    pub(crate) fn preflight(&self) -> Response {
-        let response = Response::new(204).with("Allow", "GET, HEAD, POST, OPTIONS").with("Vary", "Origin");
+    /// The answer to a preflight, or to a plain OPTIONS, for a resource that knows these methods.
+    pub(crate) fn preflight(&self, methods: &str) -> Response {
+        let response = Response::new(204).with("Allow", methods).with("Vary", "Origin");
         match self {
             Access::Listed(_) | Access::Anybody => self
                 .apply(response)
-                .with("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS")
+                .with("Access-Control-Allow-Methods", methods)
                 .with(
                     "Access-Control-Allow-Headers",
-                    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer",
+                    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range",
                 )
                 .with("Access-Control-Max-Age", "600"),
             _ => response,

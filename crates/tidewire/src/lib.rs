@@ -3,6 +3,7 @@
 mod answers;
 mod cors;
 mod feeds;
+mod files;
 mod hub;
 mod message;
 mod name;
@@ -16,6 +17,7 @@ mod subscribe;
 mod web;
 
 pub use cors::{OriginError, Origins};
+pub use files::Files;
 pub use hub::{Changed, Channel, Hub, HubConfig, HubError, Page, Published};
 pub use message::{EventNameError, MAX_EVENT, Message, Object, RESERVED_EVENTS};
 pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};

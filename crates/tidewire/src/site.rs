@@ -9,6 +9,7 @@ use tidewire_server::{Handler, Parked, Problem, Reply, Request, Response};
 
 use crate::answers::{Answers, is_plain};
 use crate::cors::Origins;
+use crate::files::Files;
 use crate::hub::{Hub, HubError};
 use crate::name::ChannelName;
 use crate::shard::{Shard, Ticket};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long a subscriber may take nothing before it is dropped; it can resume at its cursor. 60 s.
     pub stall_timeout: Duration,
+    /// What is served under `/files/`. Nothing.
+    pub files: Option<Files>,
 }
 
 impl Default for Settings {
@@ -35,6 +38,7 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
+            files: None,
         }
     }
 }
@@ -113,11 +117,25 @@ impl Site {
             Ok(names) => match request.head.method() {
                 Method::Get | Method::Head => subscribe::handle(&self.place, &names, &access, &request),
                 Method::Post => publish::handle(&self.place, &names, &access, request),
-                Method::Options => Ok(access.preflight().into()),
-                _ => return not_allowed("GET, HEAD, POST, OPTIONS").into(),
+                Method::Options => Ok(access.preflight(METHODS).into()),
+                _ => return not_allowed(METHODS).into(),
             },
         };
         outcome.unwrap_or_else(|problem| crate::poll::vary(&access, problem.into_response()).into())
+    }
+}
+
+impl Site {
+    fn files(&self, rest: &[u8], request: &Request<'_>) -> Reply<Ticket> {
+        let access = self.place.settings.origins.check(request.head);
+        match (&self.place.settings.files, request.head.method()) {
+            (None, _) => Problem::new(404, "No folder is served here; start the server with --files DIR.")
+                .into_response()
+                .into(),
+            (Some(files), Method::Get | Method::Head) => files.handle(rest, &access, request),
+            (Some(_), Method::Options) => access.preflight("GET, HEAD, OPTIONS").into(),
+            (Some(_), _) => not_allowed("GET, HEAD, OPTIONS").into(),
+        }
     }
 }
 
@@ -135,6 +153,9 @@ impl Handler for Site {
                 return Reply::Shared(answer);
             }
             return self.first_of_many(segment, request, now_ms);
+        }
+        if let Some(rest) = path.strip_prefix(b"/files/") {
+            return self.files(rest, &request);
         }
         let file = if path == b"/" { Some(index(&request)) } else { web::file(path) };
         match (file, request.head.method()) {
@@ -155,6 +176,9 @@ impl Handler for Site {
         self.shard.drain();
     }
 }
+
+/// What a channel knows.
+const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 /// The answer to a method that a resource does not have (RFC 9110 §15.5.6).
 fn not_allowed(allow: &'static str) -> Response {

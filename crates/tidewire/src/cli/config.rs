@@ -36,6 +36,7 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
         max_connections: args.max_connections.or(file.max_connections),
         heartbeat: args.heartbeat.or(file.heartbeat),
         allow_origin: list(args.allow_origin, file.allow_origin),
+        files: args.files.or(file.files),
         drain: args.drain.or(file.drain),
         log: args.log.or(file.log),
         log_format: args.log_format.or(file.log_format),

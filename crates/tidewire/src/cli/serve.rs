@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use tidewire::server::{Limits, Listen, Server};
-use tidewire::{Hub, HubConfig, Origins, Settings, Site, guide};
+use tidewire::{Files, Hub, HubConfig, Origins, Settings, Site, guide};
 use tracing_subscriber::EnvFilter;
 
 use super::config;
@@ -52,6 +52,9 @@ pub(crate) struct ServeArgs {
     /// Origin whose pages may read, publish and open WebSockets (https://example.org, or * for any); may be given several times
     #[arg(long, value_name = "ORIGIN", env = "TIDEWIRE_ALLOW_ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<String>,
+    /// Folder whose files are served under /files/
+    #[arg(long, value_name = "DIR", env = "TIDEWIRE_FILES")]
+    pub(super) files: Option<PathBuf>,
     /// Seconds that open connections may take to finish after SIGTERM or ctrl-c [default: 30]
     #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_DRAIN")]
     pub(super) drain: Option<u64>,
@@ -126,6 +129,13 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
             );
         }
         settings.heartbeat = Duration::from_secs(seconds);
+    }
+    if let Some(folder) = &args.files {
+        let opened = Files::open(folder);
+        let files = opened.map_err(|error| {
+            format!("--files {}: {error}; name a folder that this user may read", folder.display())
+        });
+        settings.files = Some(files?);
     }
     Ok(settings)
 }

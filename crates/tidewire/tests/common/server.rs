@@ -148,6 +148,14 @@ impl Server {
         pages * 4
     }
 
+    /// A counter of `/proc/PID/io`: `rchar` is what the process has read from files and pipes.
+    pub fn io(&self, counter: &str) -> u64 {
+        let path = format!("/proc/{}/io", self.child.id());
+        let text = std::fs::read_to_string(&path).expect("the server is there and ours");
+        let value = text.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(": "));
+        value.unwrap_or_else(|| panic!("no {counter} in {path}")).parse().unwrap()
+    }
+
     /// Descriptors that it has open.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the server is there").count()

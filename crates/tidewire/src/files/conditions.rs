@@ -1,0 +1,234 @@
+//! Conditional requests (RFC 9110 §13): has the file changed since the client looked at it?
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidewire_grammar::list;
+use tidewire_http1::RequestHead;
+
+use super::range::Ranges;
+
+/// What tells one state of a file from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Validators {
+    /// A strong tag, quotes included: the length, and the time of the last change to the nanosecond. Two changes within one tick
+    /// of the file system's clock that leave the length alone would share a tag.
+    pub(super) etag: String,
+    /// The same time as HTTP has it, in whole seconds, and not in the future (RFC 9110 §8.8.2.1).
+    last_modified: Option<SystemTime>,
+    now: SystemTime,
+}
+
+impl Validators {
+    pub(super) fn new(len: u64, modified: Option<SystemTime>, now: SystemTime) -> Self {
+        let since_epoch = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let nanos = since_epoch.map_or(0, |since| since.as_nanos());
+        let last_modified = since_epoch
+            .map(|since| (UNIX_EPOCH + Duration::from_secs(since.as_secs())).min(whole_seconds(now)));
+        Validators { etag: format!("\"{len:x}-{nanos:x}\""), last_modified, now }
+    }
+
+    pub(super) fn last_modified_text(&self) -> Option<String> {
+        self.last_modified.map(httpdate::fmt_http_date)
+    }
+
+    /// Strong comparison (§8.8.3.2): a weak tag never matches.
+    fn is_strongly(&self, tag: &[u8]) -> bool {
+        tag == self.etag.as_bytes()
+    }
+
+    fn is_weakly(&self, tag: &[u8]) -> bool {
+        self.is_strongly(tag.strip_prefix(b"W/").unwrap_or(tag))
+    }
+
+    /// §8.8.2.2: a date identifies a state only once its second is over.
+    fn is_dated(&self, date: SystemTime) -> bool {
+        let over = self.now.duration_since(date).is_ok_and(|age| age >= Duration::from_secs(1));
+        self.last_modified == Some(date) && over
+    }
+}
+
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(UNIX_EPOCH, |since| UNIX_EPOCH + Duration::from_secs(since.as_secs()))
+}
+
+/// The fields of a request that make it conditional, and the range that they may make void.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conditions {
+    if_match: Option<Vec<u8>>,
+    if_none_match: Option<Vec<u8>>,
+    if_unmodified_since: Option<SystemTime>,
+    if_modified_since: Option<SystemTime>,
+    if_range: Option<Vec<u8>>,
+    range: Option<Vec<u8>>,
+}
+
+/// What the conditions make of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Proceed,
+    NotModified,
+    Failed,
+}
+
+impl Conditions {
+    pub(super) fn of(head: &RequestHead<'_>) -> Self {
+        let lines = |name: &str| -> Option<Vec<u8>> {
+            let lines: Vec<&[u8]> = head.get_all(name).collect();
+            (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+        };
+        // A date that is none is ignored (§13.1.3, §13.1.4).
+        let date = |name: &str| {
+            let text = std::str::from_utf8(head.get(name)?).ok()?;
+            httpdate::parse_http_date(text).ok()
+        };
+        Conditions {
+            if_match: lines("if-match"),
+            if_none_match: lines("if-none-match"),
+            if_unmodified_since: date("if-unmodified-since"),
+            if_modified_since: date("if-modified-since"),
+            if_range: lines("if-range"),
+            range: lines("range"),
+        }
+    }
+
+    /// The order of §13.2.2.
+    pub(super) fn evaluate(&self, validators: &Validators) -> Outcome {
+        let any =
+            |tags: &[u8], matches: &dyn Fn(&[u8]) -> bool| list(tags).any(|tag| tag == b"*" || matches(tag));
+        match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) if !any(tags, &|tag| validators.is_strongly(tag)) => return Outcome::Failed,
+            (None, Some(date)) if validators.last_modified.is_some_and(|at| at > date) => {
+                return Outcome::Failed;
+            }
+            _ => {}
+        }
+        match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) if any(tags, &|tag| validators.is_weakly(tag)) => Outcome::NotModified,
+            (None, Some(date)) if validators.last_modified.is_some_and(|at| at <= date) => {
+                Outcome::NotModified
+            }
+            _ => Outcome::Proceed,
+        }
+    }
+
+    /// The bytes to send: a range counts only if `If-Range` (§13.1.5) is absent or names the file as it is.
+    pub(super) fn ranges(&self, validators: &Validators, len: u64) -> Ranges {
+        let holds = match &self.if_range {
+            None => true,
+            Some(tag) if tag.starts_with(b"\"") || tag.starts_with(b"W/") => validators.is_strongly(tag),
+            Some(date) => std::str::from_utf8(date)
+                .ok()
+                .and_then(|text| httpdate::parse_http_date(text).ok())
+                .is_some_and(|date| validators.is_dated(date)),
+        };
+        match &self.range {
+            Some(range) if holds => Ranges::parse(range, len),
+            _ => Ranges::All,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODIFIED: u64 = 784_111_777; // Sun, 06 Nov 1994 08:49:37 GMT
+
+    fn validators() -> Validators {
+        let modified = UNIX_EPOCH + Duration::from_secs(MODIFIED) + Duration::from_nanos(5);
+        Validators::new(16, Some(modified), UNIX_EPOCH + Duration::from_secs(MODIFIED + 60))
+    }
+
+    fn at(offset: i64) -> Option<SystemTime> {
+        Some(UNIX_EPOCH + Duration::from_secs(MODIFIED.checked_add_signed(offset).unwrap()))
+    }
+
+    fn tags(text: &str) -> Option<Vec<u8>> {
+        Some(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn validators_say_length_and_time() {
+        let validators = validators();
+        assert_eq!(validators.etag, "\"10-ae1b981bc490a05\"");
+        assert_eq!(validators.last_modified_text().unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        let future = Validators::new(1, at(1000), at(0).unwrap());
+        assert_eq!(
+            future.last_modified_text().unwrap(),
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "never ahead of the clock"
+        );
+    }
+
+    #[test]
+    fn conditions_are_evaluated_in_their_order() {
+        let v = validators();
+        let etag = v.etag.as_str();
+        let weak = format!("W/{etag}");
+        let none = Conditions::default;
+        use Outcome::{Failed, NotModified, Proceed};
+        let cases: &[(&str, Conditions, Outcome)] = &[
+            ("nothing", none(), Proceed),
+            ("if-match", Conditions { if_match: tags(etag), ..none() }, Proceed),
+            ("if-match *", Conditions { if_match: tags("*"), ..none() }, Proceed),
+            ("if-match weak", Conditions { if_match: tags(&weak), ..none() }, Failed),
+            ("if-match other", Conditions { if_match: tags("\"x\", \"y\""), ..none() }, Failed),
+            ("if-none-match", Conditions { if_none_match: tags(etag), ..none() }, NotModified),
+            ("if-none-match weak", Conditions { if_none_match: tags(&weak), ..none() }, NotModified),
+            (
+                "if-none-match list",
+                Conditions { if_none_match: tags(&format!("\"x\", {etag}")), ..none() },
+                NotModified,
+            ),
+            ("if-none-match *", Conditions { if_none_match: tags("*"), ..none() }, NotModified),
+            ("if-none-match other", Conditions { if_none_match: tags("\"x\""), ..none() }, Proceed),
+            ("modified since", Conditions { if_modified_since: at(-1), ..none() }, Proceed),
+            ("not modified since", Conditions { if_modified_since: at(0), ..none() }, NotModified),
+            ("unmodified since", Conditions { if_unmodified_since: at(0), ..none() }, Proceed),
+            ("not unmodified since", Conditions { if_unmodified_since: at(-1), ..none() }, Failed),
+            (
+                "a tag overrides a date",
+                Conditions { if_none_match: tags("\"x\""), if_modified_since: at(0), ..none() },
+                Proceed,
+            ),
+            (
+                "a tag overrides a date, the other way",
+                Conditions { if_match: tags(etag), if_unmodified_since: at(-1), ..none() },
+                Proceed,
+            ),
+            (
+                "what fails comes before what is not modified",
+                Conditions { if_match: tags("\"x\""), if_none_match: tags(etag), ..none() },
+                Failed,
+            ),
+        ];
+        for (name, conditions, want) in cases {
+            assert_eq!(conditions.evaluate(&v), *want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_range_holds_for_the_file_that_it_was_asked_for() {
+        let v = validators();
+        let ranged = |if_range: Option<Vec<u8>>| {
+            let conditions = Conditions { if_range, range: tags("bytes=0-1"), ..Conditions::default() };
+            conditions.ranges(&v, 16) != Ranges::All
+        };
+        assert!(ranged(None));
+        assert!(ranged(tags(&v.etag)));
+        assert!(ranged(tags("Sun, 06 Nov 1994 08:49:37 GMT")));
+        for no in ["\"x\"", "Sun, 06 Nov 1994 08:49:38 GMT", "Sun, 06 Nov 1994 08:49:36 GMT", "yesterday", ""]
+        {
+            assert!(!ranged(tags(no)), "{no}");
+        }
+        assert!(!ranged(Some(format!("W/{}", v.etag).into_bytes())));
+        let young = Validators::new(16, at(0), at(0).unwrap());
+        let conditions = Conditions {
+            if_range: tags("Sun, 06 Nov 1994 08:49:37 GMT"),
+            range: tags("bytes=0-1"),
+            ..Conditions::default()
+        };
+        assert_eq!(conditions.ranges(&young, 16), Ranges::All, "it may still change within this second");
+    }
+}

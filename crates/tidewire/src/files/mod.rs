@@ -1,0 +1,182 @@
+//! Files beneath a folder, under `/files/`: for pages, and for media that a player seeks in.
+//!
+//! ```text
+//!   path ──► path.rs: decoded once, segment by segment ──► open.rs: opened beneath the folder's handle
+//!                                                                │
+//!   conditions.rs: 412? 304? ◄── validators (ETag, Last-Modified)┘
+//!        │ no
+//!   range.rs: 200, 206 (one part or several), 416 ──► body.rs: read piece by piece, each when the last one is out
+//! ```
+//!
+//! The disk is touched on the runtime's threads for blocking work only.
+
+mod body;
+mod conditions;
+mod open;
+mod path;
+mod range;
+mod types;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use tidewire_http1::Method;
+use tidewire_server::{Problem, Reply, Request, Response};
+
+use crate::cors::Access;
+use body::{FileBody, Part};
+use conditions::{Conditions, Outcome, Validators};
+use open::{Opened, Root};
+use path::FilePath;
+use range::{ByteRange, Ranges};
+
+/// A folder whose files are served under `/files/`.
+#[derive(Clone, Debug)]
+pub struct Files(Arc<Root>);
+
+impl Files {
+    /// Opens the folder. Everything is opened beneath this handle from then on, wherever the folder is moved to.
+    ///
+    /// # Errors
+    /// It is not there, not a folder, or may not be read.
+    pub fn open(folder: impl AsRef<Path>) -> io::Result<Self> {
+        Root::open(folder.as_ref()).map(|root| Files(Arc::new(root)))
+    }
+
+    /// Answers a GET or HEAD for what follows `/files/`.
+    pub(crate) fn handle<T>(&self, rest: &[u8], access: &Access, request: &Request<'_>) -> Reply<T> {
+        let path = match FilePath::parse(rest) {
+            Ok(path) => path,
+            Err(refused) => return finish(access, Problem::from(refused).into_response()).into(),
+        };
+        let conditions = Conditions::of(request.head);
+        let is_get = request.head.method() == Method::Get;
+        let (root, access) = (self.0.clone(), access.clone());
+        Reply::Later(Box::pin(async move {
+            let opened = tokio::task::spawn_blocking(move || find(&root, &path)).await;
+            let response = match opened {
+                Ok(Ok(Found::File { file, media })) => answer(file, media, &conditions, is_get),
+                Ok(Ok(Found::Moved(location))) => {
+                    Response::new(308).with("Location", location).with("Cache-Control", "no-cache")
+                }
+                Ok(Err(error)) => refusal(&error).into_response(),
+                Err(_) => Problem::new(500, "The file could not be opened; this is a fault of the server.")
+                    .into_response(),
+            };
+            finish(&access, response).into()
+        }))
+    }
+}
+
+/// What a path leads to.
+enum Found {
+    File {
+        file: Opened,
+        media: &'static str,
+    },
+    /// A folder without its slash: relative links on its page would go astray.
+    Moved(String),
+}
+
+fn find(root: &Root, path: &FilePath) -> io::Result<Found> {
+    // Folders are not listed: what is not linked stays unknown.
+    let full = if path.is_folder() { path.join(INDEX) } else { path.clone() };
+    match root.open_file(full.segments()) {
+        Ok(file) => Ok(Found::File { file, media: types::of(full.name()) }),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory && !path.is_folder() => {
+            Ok(Found::Moved(path.location()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The answer once the file is open: what changed since the client looked, and which part of it is wanted.
+fn answer(opened: Opened, media: &'static str, conditions: &Conditions, is_get: bool) -> Response {
+    let Opened { file, len, modified } = opened;
+    let validators = Validators::new(len, modified, SystemTime::now());
+    let response = |status| {
+        let response = Response::new(status).with("Cache-Control", "no-cache").with("ETag", &validators.etag);
+        match validators.last_modified_text() {
+            Some(text) => response.with("Last-Modified", text),
+            None => response,
+        }
+    };
+    match conditions.evaluate(&validators) {
+        Outcome::Proceed => {}
+        Outcome::NotModified => return response(304),
+        Outcome::Failed => {
+            return Problem::new(412, "The file is not as the request requires it; ask for it as it is now.")
+                .into_response()
+                .with("ETag", &validators.etag);
+        }
+    }
+    let full =
+        |status| response(status).with("Accept-Ranges", "bytes").with("X-Content-Type-Options", "nosniff");
+    // RFC 9110 §14.2: a Range means something for a GET only.
+    let ranges = if is_get { conditions.ranges(&validators, len) } else { Ranges::All };
+    match ranges {
+        Ranges::All => full(200).with("Content-Type", media).stream(whole(file, ByteRange { start: 0, len })),
+        Ranges::One(range) => full(206)
+            .with("Content-Type", media)
+            .with("Content-Range", range.content_range(len))
+            .stream(whole(file, range)),
+        Ranges::Several(ranges) => {
+            let boundary = format!("{:032x}", fastrand::u128(..));
+            full(206)
+                .with("Content-Type", format!("multipart/byteranges; boundary={boundary}"))
+                .stream(FileBody::new(file, parts(&ranges, len, media, &boundary)))
+        }
+        Ranges::Unsatisfiable => {
+            let detail = format!("The file has {len} bytes, and none of them is in the range asked for.");
+            Problem::new(416, detail).into_response().with("Content-Range", format!("bytes */{len}"))
+        }
+    }
+}
+
+fn whole(file: File, range: ByteRange) -> FileBody {
+    FileBody::new(file, vec![Part::Range(range)])
+}
+
+/// `multipart/byteranges` (RFC 9110 §14.6). The boundary is drawn anew for each answer, so no file can hold it on purpose.
+fn parts(ranges: &[ByteRange], len: u64, media: &str, boundary: &str) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(2 * ranges.len() + 1);
+    let mut delimiter = format!("--{boundary}");
+    for range in ranges {
+        let content_range = range.content_range(len);
+        let head = format!("{delimiter}\r\nContent-Type: {media}\r\nContent-Range: {content_range}\r\n\r\n");
+        parts.push(Part::Bytes(Bytes::from(head)));
+        parts.push(Part::Range(*range));
+        delimiter = format!("\r\n--{boundary}");
+    }
+    parts.push(Part::Bytes(Bytes::from(format!("{delimiter}--\r\n"))));
+    parts
+}
+
+/// CORS, and what the answer depends on.
+fn finish(access: &Access, response: Response) -> Response {
+    access.apply(response.with("Vary", "Origin"))
+}
+
+fn refusal(error: &io::Error) -> Problem {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        // A file that may not be read, or lies outside of the folder, is not there for anybody.
+        Kind::NotFound
+        | Kind::PermissionDenied
+        | Kind::NotADirectory
+        | Kind::IsADirectory
+        | Kind::InvalidInput
+        | Kind::InvalidFilename => Problem::new(404, "There is no such file in the folder that is served."),
+        _ => {
+            tracing::warn!(%error, "a file could not be opened");
+            Problem::new(503, "The file cannot be opened at the moment; try again.")
+        }
+    }
+}
+
+/// What stands for a folder.
+const INDEX: &str = "index.html";

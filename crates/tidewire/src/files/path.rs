@@ -1,0 +1,127 @@
+//! Request paths as names of files: decoded once, segment by segment, before anything is decided by them.
+
+use tidewire_server::Problem;
+
+/// The path of a file beneath the folder, checked: no segment is empty (but the last, which means a folder), `.`, `..` or hidden, and
+/// none holds a separator or a control character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FilePath(Vec<String>);
+
+/// Why a path names no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadPath {
+    /// It could mean something else to the file system than it says.
+    Deceptive,
+    /// It names something that is never served.
+    Hidden,
+}
+
+impl From<BadPath> for Problem {
+    fn from(bad: BadPath) -> Self {
+        match bad {
+            BadPath::Deceptive => Problem::new(
+                400,
+                "The path of a file has names between single slashes, none of them . or .., in UTF-8, without backslashes, \
+                 encoded slashes and control characters.",
+            ),
+            BadPath::Hidden => {
+                Problem::new(404, "There is no such file: names that begin with a dot are not served.")
+            }
+        }
+    }
+}
+
+impl FilePath {
+    /// Reads what follows `/files/` in a request target.
+    pub(super) fn parse(rest: &[u8]) -> Result<Self, BadPath> {
+        let mut segments = Vec::new();
+        let mut raw = rest.split(|&b| b == b'/').peekable();
+        while let Some(segment) = raw.next() {
+            let decoded: Vec<u8> = percent_encoding::percent_decode(segment).collect();
+            let name = String::from_utf8(decoded).map_err(|_| BadPath::Deceptive)?;
+            let is_last = raw.peek().is_none();
+            if (name.is_empty() && !is_last) || name == "." || name == ".." || name.contains(is_deceptive) {
+                return Err(BadPath::Deceptive);
+            }
+            if name.starts_with('.') && name != ".well-known" {
+                return Err(BadPath::Hidden);
+            }
+            segments.push(name);
+        }
+        Ok(FilePath(segments))
+    }
+
+    /// Whether it ends in a slash.
+    pub(super) fn is_folder(&self) -> bool {
+        self.name().is_empty()
+    }
+
+    /// The path of a file in this folder.
+    pub(super) fn join(&self, name: &str) -> Self {
+        let mut segments = self.0.clone();
+        if let Some(last) = segments.last_mut() {
+            *last = name.to_owned();
+        }
+        FilePath(segments)
+    }
+
+    /// The last segment.
+    pub(super) fn name(&self) -> &str {
+        self.0.last().map_or("", String::as_str)
+    }
+
+    pub(super) fn segments(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The URL path of the folder of this name. It is built from checked segments and begins with `/files/`, so it leads nowhere
+    /// else.
+    pub(super) fn location(&self) -> String {
+        let mut location = String::from("/files/");
+        for segment in &self.0 {
+            location
+                .extend(percent_encoding::utf8_percent_encode(segment, percent_encoding::NON_ALPHANUMERIC));
+            location.push('/');
+        }
+        location
+    }
+}
+
+/// Characters that some file system or some reader of a log takes for something else.
+fn is_deceptive(c: char) -> bool {
+    matches!(c, '/' | '\\') || c.is_control() || (cfg!(windows) && c == ':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_decoded_once() {
+        let segments = |path: &str| FilePath::parse(path.as_bytes()).map(|path| path.0);
+        assert_eq!(segments("a/b.txt").unwrap(), ["a", "b.txt"]);
+        assert_eq!(segments("a%20b/%c3%a9").unwrap(), ["a b", "é"]);
+        assert_eq!(segments("%2541").unwrap(), ["%41"]);
+        assert_eq!(segments("a%").unwrap(), ["a%"]);
+        assert_eq!(segments("dir/").unwrap(), ["dir", ""]);
+        assert_eq!(segments("").unwrap(), [""]);
+        assert_eq!(segments(".well-known/x").unwrap(), [".well-known", "x"]);
+        for deceptive in [
+            "..", "../a", "a/../b", "a/..", "%2e%2e/a", ".%2e", ".", "a/./b", "a//b", "/a", "//a", "a%2fb",
+            "a%2F", "a%5cb", "a\\b", "a%00", "a%0a", "%ff", "a%7f", "%2e",
+        ] {
+            assert_eq!(segments(deceptive), Err(BadPath::Deceptive), "{deceptive}");
+        }
+        for hidden in [".env", "a/.git/config", "...", "%2eenv"] {
+            assert_eq!(segments(hidden), Err(BadPath::Hidden), "{hidden}");
+        }
+    }
+
+    #[test]
+    fn a_folder_moves_to_its_own_slash() {
+        let path = FilePath::parse(b"a b/%22c?").unwrap();
+        assert_eq!(path.location(), "/files/a%20b/%22c%3F/");
+        assert!(!path.is_folder());
+        assert_eq!(FilePath::parse(b"a/").unwrap().join("index.html").segments(), ["a", "index.html"]);
+    }
+}

@@ -1,0 +1,193 @@
+//! The `Range` field (RFC 9110 §14.1, §14.2): which bytes a client wants.
+
+use tidewire_grammar::{dec_u64, eq_ignore_case, trim_ows};
+
+/// So many bytes from there on; at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ByteRange {
+    pub(super) start: u64,
+    pub(super) len: u64,
+}
+
+impl ByteRange {
+    /// The value of `Content-Range` for a file of `total` bytes.
+    pub(super) fn content_range(&self, total: u64) -> String {
+        format!("bytes {}-{}/{total}", self.start, self.start + self.len - 1)
+    }
+}
+
+/// What to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ranges {
+    /// Everything: nothing else was asked for, or what was asked for is not understood or not reasonable.
+    All,
+    One(ByteRange),
+    Several(Vec<ByteRange>),
+    /// Not a byte of what was asked for is there.
+    Unsatisfiable,
+}
+
+/// The most ranges of one request. RFC 9110 §14.2 lets a server ignore a request for many; players ask for one, readers of PDF for
+/// a few.
+const MAX_RANGES: usize = 16;
+
+impl Ranges {
+    /// Reads the field for a file of `total` bytes. What is malformed is ignored (RFC 9110 §14.2), and so is a set with ranges
+    /// that overlap: no honest client asks for a byte twice, and a dishonest one multiplies a file so.
+    pub(super) fn parse(field: &[u8], total: u64) -> Self {
+        let Some(set) = field.iter().position(|&b| b == b'=').and_then(|at| {
+            let (unit, set) = field.split_at(at);
+            eq_ignore_case(unit, b"bytes").then_some(&set[1..])
+        }) else {
+            return Ranges::All;
+        };
+        let mut ranges = Vec::new();
+        let mut specs = 0;
+        for spec in set.split(|&b| b == b',').map(trim_ows).filter(|spec| !spec.is_empty()) {
+            specs += 1;
+            match Spec::parse(spec) {
+                Some(spec) if specs <= MAX_RANGES => ranges.extend(spec.within(total)),
+                _ => return Ranges::All,
+            }
+        }
+        match *ranges {
+            _ if specs == 0 || overlap(&ranges) => Ranges::All,
+            [] if total == 0 && set.starts_with(b"-") => Ranges::All,
+            [] => Ranges::Unsatisfiable,
+            [one] => Ranges::One(one),
+            _ => Ranges::Several(ranges),
+        }
+    }
+}
+
+/// One range as it is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Spec {
+    /// `5-9`, or `5-` with the last byte at infinity.
+    From(u64, u64),
+    /// `-5`
+    Last(u64),
+}
+
+impl Spec {
+    fn parse(spec: &[u8]) -> Option<Self> {
+        let (first, last) = spec.split_at(spec.iter().position(|&b| b == b'-')?);
+        let last = &last[1..];
+        match (first.is_empty(), last.is_empty()) {
+            (true, true) => None,
+            (true, false) => number(last).map(Spec::Last),
+            (false, true) => number(first).map(|first| Spec::From(first, u64::MAX)),
+            (false, false) => {
+                let (first, last) = (number(first)?, number(last)?);
+                (first <= last).then_some(Spec::From(first, last))
+            }
+        }
+    }
+
+    /// The part of a file that it names, if there is one.
+    fn within(self, total: u64) -> Option<ByteRange> {
+        let (start, end) = match self {
+            Spec::From(first, last) => (first, last.saturating_add(1).min(total)),
+            Spec::Last(n) => (total.saturating_sub(n), total),
+        };
+        (start < end).then(|| ByteRange { start, len: end - start })
+    }
+}
+
+/// Digits. A number that no file can reach stands for infinity.
+fn number(digits: &[u8]) -> Option<u64> {
+    match dec_u64(digits) {
+        Ok(number) => Some(number),
+        Err(_) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => Some(u64::MAX),
+        Err(_) => None,
+    }
+}
+
+fn overlap(ranges: &[ByteRange]) -> bool {
+    let mut sorted: Vec<_> = ranges.to_vec();
+    sorted.sort_unstable_by_key(|range| range.start);
+    sorted.windows(2).any(|pair| pair[0].start + pair[0].len > pair[1].start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(start: u64, len: u64) -> Ranges {
+        Ranges::One(ByteRange { start, len })
+    }
+
+    fn several(ranges: &[(u64, u64)]) -> Ranges {
+        Ranges::Several(ranges.iter().map(|&(start, len)| ByteRange { start, len }).collect())
+    }
+
+    #[test]
+    fn ranges_of_a_file_of_ten_bytes() {
+        let cases: &[(&str, Ranges)] = &[
+            ("bytes=0-0", one(0, 1)),
+            ("bytes=0-", one(0, 10)),
+            ("bytes=2-4", one(2, 3)),
+            ("Bytes=2-4", one(2, 3)),
+            ("bytes=2-400", one(2, 8)),
+            ("bytes=-3", one(7, 3)),
+            ("bytes=-300", one(0, 10)),
+            ("bytes=2-99999999999999999999999", one(2, 8)),
+            ("bytes=-99999999999999999999999", one(0, 10)),
+            ("bytes= 2-4 ", one(2, 3)),
+            ("bytes=2-4,", one(2, 3)),
+            ("bytes=0-1, 4-5\t,9-", several(&[(0, 2), (4, 2), (9, 1)])),
+            ("bytes=4-5,0-1", several(&[(4, 2), (0, 2)])),
+            ("bytes=0-1,2-3", several(&[(0, 2), (2, 2)])),
+            ("bytes=0-1,10-20", one(0, 2)),
+            ("bytes=10-", Ranges::Unsatisfiable),
+            ("bytes=10-,30-40", Ranges::Unsatisfiable),
+            ("bytes=-0", Ranges::Unsatisfiable),
+            ("bytes=99999999999999999999999-", Ranges::Unsatisfiable),
+        ];
+        for (field, want) in cases {
+            assert_eq!(Ranges::parse(field.as_bytes(), 10), *want, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_or_greedy_is_ignored() {
+        for field in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=,",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=4-2",
+            "bytes=+1-2",
+            "bytes=1-2x",
+            "bytes=1",
+            "bytes=0x1-2",
+            "items=0-1",
+            "bytes =0-1",
+            "bytes=0-1,x",
+            "bytes=0-5,5-9",
+            "bytes=0-,-1",
+            "bytes=1 - 2",
+        ] {
+            assert_eq!(Ranges::parse(field.as_bytes(), 10), Ranges::All, "{field}");
+        }
+        let many = |n: usize| {
+            let specs: Vec<String> = (0..n).map(|i| format!("{0}-{0}", 2 * i)).collect();
+            Ranges::parse(format!("bytes={}", specs.join(",")).as_bytes(), 1000)
+        };
+        assert!(matches!(many(16), Ranges::Several(ranges) if ranges.len() == 16));
+        assert_eq!(many(17), Ranges::All);
+    }
+
+    #[test]
+    fn an_empty_file_has_no_first_byte() {
+        assert_eq!(Ranges::parse(b"bytes=0-", 0), Ranges::Unsatisfiable);
+        assert_eq!(Ranges::parse(b"bytes=-5", 0), Ranges::All);
+    }
+
+    #[test]
+    fn content_range_counts_from_zero() {
+        assert_eq!(ByteRange { start: 2, len: 3 }.content_range(10), "bytes 2-4/10");
+    }
+}
