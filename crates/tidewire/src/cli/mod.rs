@@ -1,7 +1,9 @@
 //! The command line: `serve` (the default), `pub`, `sub`.
 
 mod config;
+mod publish;
 mod serve;
+mod subscribe;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,10 @@ struct Cli {
 enum Command {
     /// Serve channels over HTTP and WebSocket (the default command).
     Serve(Box<serve::ServeArgs>),
+    /// Publish one message and print its cursor.
+    Pub(publish::PubArgs),
+    /// Read a channel, over whichever transport gets through, and print its messages.
+    Sub(subscribe::SubArgs),
 }
 
 /// Runs the command line of this process.
@@ -31,6 +37,8 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match cli.command {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(*args),
+        Some(Command::Pub(args)) => publish::run(args),
+        Some(Command::Sub(args)) => subscribe::run(args),
     };
     match outcome {
         Ok(code) => code,

@@ -1,0 +1,70 @@
+//! `tidewire pub`.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use tidewire_client::{Client, Publish};
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Exit status:\n  0  the message is in the channel; its cursor is printed\n  \
+    1  the server refused it or cannot be reached\n  2  wrong usage")]
+pub(crate) struct PubArgs {
+    /// The channel: http://HOST:PORT/c/NAME, or NAME alone on 127.0.0.1:8080
+    #[arg(value_name = "URL")]
+    url: String,
+    /// The message; - reads it from standard input
+    #[arg(value_name = "MESSAGE")]
+    message: String,
+    /// Event name: what a browser's EventSource dispatches the message as
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+    /// Media type of the message
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Of several publishes with the same key, the server carries out the first [default: drawn at random]
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+/// Attempts at a server that is away: a person waits for this, so fewer than the library makes.
+const ATTEMPTS: u32 = 3;
+
+pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let client = Client::new(&channel_url(&args.url))?.attempts(ATTEMPTS);
+    let mut message = Publish::new(payload(args.message)?);
+    if let Some(event) = args.event {
+        message = message.event(event);
+    }
+    if let Some(content_type) = args.content_type {
+        message = message.content_type(content_type);
+    }
+    if let Some(key) = args.idempotency_key {
+        message = message.idempotency_key(key);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let published = runtime.block_on(client.publish(message))?;
+    writeln!(std::io::stdout(), "{}", published.cursor)?;
+    if published.duplicate {
+        writeln!(std::io::stderr(), "a message with this idempotency key was there already")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A URL as it is; a bare name is a channel of the server that `tidewire` starts by default.
+pub(super) fn channel_url(text: &str) -> String {
+    if text.contains("://") || text.contains('/') {
+        return text.to_owned();
+    }
+    format!("http://127.0.0.1:8080/c/{text}")
+}
+
+fn payload(text: String) -> std::io::Result<Vec<u8>> {
+    if text != "-" {
+        return Ok(text.into_bytes());
+    }
+    let mut input = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut input)?;
+    Ok(input)
+}

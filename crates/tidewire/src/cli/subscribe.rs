@@ -1,0 +1,214 @@
+//! `tidewire sub`.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tidewire_client::{Client, Event, Feed, Message, Options, Since, Subscription};
+
+use super::publish::channel_url;
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Notices about connections, gaps and resets go to standard error.\n\n\
+    Exit status:\n  0    --count messages came; or, without --count, --timeout is over\n  \
+    1    the server refused, or standard output failed\n  2    wrong usage\n  \
+    3    --timeout was over before --count messages came\n  130  ctrl-c")]
+pub(crate) struct SubArgs {
+    /// The channel: http://HOST:PORT/c/NAME, /c/NAME,NAME for several, or NAME alone on 127.0.0.1:8080
+    #[arg(value_name = "URL")]
+    url: String,
+    /// How to read; auto falls back from the first to the last
+    #[arg(long, value_name = "FEED", value_enum, default_value_t = FeedChoice::Auto)]
+    feed: FeedChoice,
+    /// Where to begin: earliest, now, or the cursor after which to go on
+    #[arg(long, value_name = "WHERE", default_value = "now")]
+    since: Since,
+    /// Print a JSON object a line instead of the payload: messages, gaps and resets
+    #[arg(long)]
+    json: bool,
+    /// Stop after so many messages
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FeedChoice {
+    /// What gets through, in the order of this list
+    Auto,
+    /// WebSocket
+    Ws,
+    /// Server-Sent Events
+    Sse,
+    /// HTTP streaming, a JSON object a line
+    Stream,
+    /// Long polling
+    Longpoll,
+    /// Short polling
+    Poll,
+}
+
+/// Why the reading ended.
+enum End {
+    Count,
+    Timeout,
+    Interrupt,
+    /// Nobody reads standard output any more, as behind `| head`.
+    Closed,
+}
+
+pub(super) fn run(args: SubArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let feeds: &[Feed] = match args.feed {
+        FeedChoice::Auto => &Feed::ALL,
+        FeedChoice::Ws => &[Feed::WebSocket],
+        FeedChoice::Sse => &[Feed::Sse],
+        FeedChoice::Stream => &[Feed::Stream],
+        FeedChoice::Longpoll => &[Feed::LongPoll],
+        FeedChoice::Poll => &[Feed::Poll],
+    };
+    let options = Options::new().feeds(feeds.iter().copied()).since(args.since.clone());
+    let mut events = Client::new(&channel_url(&args.url))?.subscribe(options);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let end = runtime.block_on(read(&args, &mut events))?;
+    if let (End::Timeout | End::Interrupt, Some(cursor)) = (&end, events.cursor()) {
+        notice(format_args!("to go on: tidewire sub {} --since {cursor}", args.url));
+    }
+    Ok(match end {
+        End::Count | End::Closed => ExitCode::SUCCESS,
+        End::Timeout if args.count.is_none() => ExitCode::SUCCESS,
+        End::Timeout => ExitCode::from(3),
+        End::Interrupt => ExitCode::from(130),
+    })
+}
+
+async fn read(args: &SubArgs, events: &mut Subscription) -> Result<End, Box<dyn Error>> {
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut timeout = std::pin::pin!(async {
+        match args.timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    });
+    while left > 0 {
+        let event = tokio::select! {
+            event = events.next() => event?,
+            outcome = &mut interrupt => return outcome.map(|()| End::Interrupt).map_err(Into::into),
+            () = &mut timeout => return Ok(End::Timeout),
+        };
+        left -= u64::from(matches!(event, Event::Message(_)));
+        match print(&event, args.json) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Closed),
+            outcome => outcome?,
+        }
+    }
+    Ok(End::Count)
+}
+
+/// Messages to standard output, all else to standard error.
+fn print(event: &Event, json: bool) -> io::Result<()> {
+    match event {
+        Event::Gap { missed, .. } => {
+            notice(format_args!("{missed} messages are lost: they are no longer kept"))
+        }
+        Event::Reset { reason, .. } => {
+            notice(format_args!(
+                "the channel is not the one that was read before ({reason}); messages may be lost"
+            ));
+        }
+        Event::Connected { feed, cursor: Some(cursor) } => {
+            notice(format_args!("reading over {feed}, after {cursor}"))
+        }
+        Event::Connected { feed, .. } => notice(format_args!("reading over {feed}")),
+        Event::Disconnected { feed, reason, retry_in } if retry_in.is_zero() => {
+            notice(format_args!("{feed}: {reason}; trying the next feed"));
+        }
+        Event::Disconnected { feed, reason, retry_in } => {
+            notice(format_args!("{feed}: {reason}; next attempt in {:.1} s", retry_in.as_secs_f64()));
+        }
+        _ => {}
+    }
+    let mut out = io::stdout().lock();
+    match (Line::of(event), event) {
+        (Some(line), _) if json => serde_json::to_writer(&mut out, &line)?,
+        (_, Event::Message(message)) => out.write_all(&message.data)?,
+        _ => return Ok(()),
+    }
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Standard error may be closed; the reading goes on.
+fn notice(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "tidewire: {text}");
+}
+
+/// The JSON objects of the HTTP API, with what the feed has told.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Line<'a> {
+    Message {
+        cursor: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        time: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content_type: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data_b64: Option<String>,
+    },
+    Gap {
+        from: &'a str,
+        cursor: &'a str,
+        missed: u64,
+    },
+    Reset {
+        reason: &'a str,
+        cursor: &'a str,
+    },
+}
+
+impl<'a> Line<'a> {
+    fn of(event: &'a Event) -> Option<Self> {
+        Some(match event {
+            Event::Message(message) => Self::message(message),
+            Event::Gap { from, cursor, missed } => {
+                Self::Gap { from: from.as_str(), cursor: cursor.as_str(), missed: *missed }
+            }
+            Event::Reset { reason, cursor } => Self::Reset { reason, cursor: cursor.as_str() },
+            _ => return None,
+        })
+    }
+
+    fn message(message: &'a Message) -> Self {
+        let data = message.text();
+        Self::Message {
+            cursor: message.cursor.as_str(),
+            channel: message.channel.as_deref(),
+            time: message.time,
+            event: message.event.as_deref(),
+            content_type: message.content_type.as_deref(),
+            data,
+            data_b64: data.is_none().then(|| STANDARD.encode(&message.data)),
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|&seconds: &f64| seconds >= 0.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a number of seconds, such as 5 or 0.5".to_owned())
+}
