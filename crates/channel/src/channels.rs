@@ -121,3 +121,70 @@ impl<T, W> Channels<T, W> {
 /// How many channels are looked at to make room for a new one: enough to find an idle one soon, few enough that a flood of
 /// new names at the limit stays cheap.
 const ADMIT_SWEEP: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::Cursor;
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    fn channels(limits: ChannelsLimits) -> Channels<u32, ()> {
+        let retention = Retention { max_age_ms: Some(100), ..Retention::DEFAULT };
+        Channels::new(retention, Limits::DEFAULT.with_idle_ms(10), limits)
+    }
+
+    fn open(channels: &mut Channels<u32, ()>, name: &str, now_ms: u64) -> Result<u64, RefusedKind> {
+        match channels.open(name, now_ms, || Epoch::new(now_ms)) {
+            Ok(channel) => Ok(channel.log().epoch().get()),
+            Err(refused) => Err(refused.kind()),
+        }
+    }
+
+    #[test]
+    fn a_channel_is_created_once_and_by_its_name() {
+        let mut channels = channels(ChannelsLimits::DEFAULT.with_max_name(3));
+        assert_eq!(open(&mut channels, "a", 1), Ok(1));
+        assert_eq!(open(&mut channels, "a", 2), Ok(1));
+        assert_eq!(open(&mut channels, "b", 3), Ok(3));
+        assert_eq!(open(&mut channels, "long", 4), Err(RefusedKind::NameTooLong));
+        assert_eq!(channels.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(channels.get("c").is_none() && channels.get_mut("a").is_some());
+        assert!(channels.remove("a").is_some());
+        assert_eq!(open(&mut channels, "a", 5), Ok(5));
+        assert_eq!((channels.len(), channels.is_empty()), (2, false));
+    }
+
+    #[test]
+    fn a_new_channel_takes_the_room_of_an_idle_one() {
+        let mut channels = channels(ChannelsLimits::DEFAULT.with_max_channels(2));
+        open(&mut channels, "a", 0).unwrap();
+        open(&mut channels, "b", 0).unwrap();
+        let (cursor, _) = channels.get_mut("b").unwrap().append(0, 1, 0).unwrap();
+        assert_eq!(open(&mut channels, "c", 9), Err(RefusedKind::TooManyChannels));
+        assert_eq!(open(&mut channels, "c", 10), Ok(10));
+        assert!(channels.get("a").is_none(), "it was idle");
+        assert_eq!(channels.get("b").unwrap().log().head(), cursor, "it has a message");
+    }
+
+    #[test]
+    fn a_sweep_goes_round_in_small_steps() {
+        let mut channels = channels(ChannelsLimits::DEFAULT);
+        for number in 0..10 {
+            let channel = channels.open(&format!("{number}"), 0, || Epoch::new(number)).unwrap();
+            if number % 2 == 0 {
+                channel.wait(Cursor::new(Epoch::new(number), 0), ()).unwrap();
+            }
+        }
+        let freed: Vec<_> = (0..5).map(|_| channels.sweep(50, 3)).collect();
+        assert_eq!(freed.iter().sum::<usize>(), 5);
+        assert!(freed.iter().all(|&freed| freed <= 2), "{freed:?}");
+        assert!(channels.iter().all(|(_, channel)| channel.waiters() == 1));
+        assert_eq!(channels.sweep(1_000, usize::MAX), 0);
+        assert_eq!(
+            Channels::<u32, ()>::new(Retention::DEFAULT, Limits::DEFAULT, ChannelsLimits::DEFAULT)
+                .sweep(0, 9),
+            0
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! How others lost messages, each as a test that is named for it. The simulation makes the same mistakes on purpose and finds them
+//! (`sim/fault.rs`); here each is shown by itself, in a few lines.
+//!
+//! References are to public reports of the systems, read in November 2026.
+
+use tidewire_channel::{
+    Appended, Budget, Channel, Continuity, Cursor, Epoch, Follower, Limits, Log, ResetReason, Retention,
+    Since, Step, WaitError,
+};
+
+const ALL: Budget = Budget::UNLIMITED;
+
+fn channel() -> Channel<&'static str, &'static str> {
+    Channel::new(Epoch::new(7), Retention::DEFAULT, Limits::DEFAULT)
+}
+
+fn at(seq: u64) -> Cursor {
+    Cursor::new(Epoch::new(7), seq)
+}
+
+fn texts<'a>(channel: &Channel<&'a str, &str>, since: impl Into<Since>) -> Vec<&'a str> {
+    channel.read(since.into(), ALL).iter().map(|entry| *entry.value).collect()
+}
+
+/// Appends and returns who was woken.
+fn publish(channel: &mut Channel<&'static str, &'static str>, text: &'static str) -> Vec<&'static str> {
+    channel.append(0, text.len(), text).expect("the message is small").1.collect()
+}
+
+/// A hub replays the history, then registers the subscriber; an update between the two reaches neither. Mercure #178, #354.
+#[test]
+fn the_update_that_falls_between_replay_and_going_live() {
+    let mut channel = channel();
+    publish(&mut channel, "one");
+    let replayed = channel.read(Since::Earliest, ALL).cursor();
+
+    publish(&mut channel, "two"); // in between
+
+    assert_eq!(channel.wait(replayed, "reader"), Err(WaitError::Ready("reader")));
+    assert_eq!(texts(&channel, replayed), ["two"]);
+    assert!(channel.wait(at(2), "reader").is_ok());
+    assert_eq!(publish(&mut channel, "three"), ["reader"]);
+    assert_eq!(texts(&channel, at(2)), ["three"]);
+}
+
+/// An id that the server does not know makes it replay everything (ntfy), or nothing for ever (Mercure #704), without a word.
+#[test]
+fn the_unknown_id_that_replays_everything_or_nothing() {
+    let mut channel = channel();
+    publish(&mut channel, "one");
+    publish(&mut channel, "two");
+    let stranger = Cursor::new(Epoch::new(8), 1);
+    for (cursor, reason) in [(stranger, ResetReason::UnknownEpoch), (at(3), ResetReason::AheadOfLog)] {
+        let read = channel.read(cursor.into(), ALL);
+        assert_eq!(read.continuity(), Continuity::Reset { reason, to: at(0) });
+        assert_eq!((read.len(), read.cursor()), (2, at(2)));
+        assert_eq!(channel.wait(cursor, "reader"), Err(WaitError::Ready("reader")));
+    }
+}
+
+/// A poll's time is up in the same instant in which its event arrives: the event is taken for delivered, or the answer says "nothing
+/// until now" and the next poll starts behind it. CometD #1142.
+#[test]
+fn the_poll_that_ends_as_the_event_arrives() {
+    // The event is first: the poll cannot be cancelled any more, and so knows.
+    let mut channel = channel();
+    let key = channel.wait(at(0), "poll").expect("nothing is there");
+    assert_eq!(publish(&mut channel, "one"), ["poll"]);
+    assert_eq!(channel.cancel(key), None);
+    assert_eq!(texts(&channel, at(0)), ["one"]);
+
+    // The time is first: the answer is empty, with the cursor that the poll came with, and the next poll begins there.
+    let key = channel.wait(at(1), "poll").expect("all is read");
+    assert_eq!(channel.cancel(key), Some("poll"));
+    assert!(publish(&mut channel, "two").is_empty());
+    assert_eq!(texts(&channel, at(1)), ["two"]);
+}
+
+/// While one transport is left and the other is not there yet, messages go to neither. Engine.IO and its ports; Atmosphere #2444.
+#[test]
+fn the_message_sent_during_a_transport_upgrade() {
+    let mut channel = channel();
+    publish(&mut channel, "one");
+    let mut reader = Follower::new(at(0));
+    assert_eq!(reader.message(at(1)), Step::Next);
+
+    let new_feed = reader.cursor();
+    publish(&mut channel, "two"); // during the upgrade
+    assert_eq!(texts(&channel, new_feed), ["two"]);
+    // The old transport has it as well: whichever is first, the reader gets it once.
+    assert_eq!(reader.message(at(2)), Step::Next);
+    assert_eq!(reader.message(at(2)), Step::Duplicate);
+
+    // The old one is cut before: the new one has it, since it was opened at the cursor and not "now".
+    publish(&mut channel, "three");
+    assert_eq!(texts(&channel, new_feed), ["two", "three"]);
+}
+
+/// A cap on the search for an id, counted from the oldest message: the usual reconnect, one message behind, is never found.
+/// Mercure #1382.
+#[test]
+fn the_replay_cap_that_scans_from_the_wrong_end() {
+    let retention = Retention { max_messages: 50_000, max_bytes: usize::MAX, max_age_ms: None };
+    let mut log = Log::new(Epoch::new(7), retention);
+    for number in 0..50_000 {
+        log.append(0, 1, number);
+    }
+    let read = log.read(at(49_999).into(), Budget::messages(1));
+    assert_eq!((read.continuity(), read.len(), read.more()), (Continuity::Resumed, 1, false));
+    let read = log.read(at(1).into(), Budget::messages(1));
+    assert_eq!((read.continuity(), read.cursor(), read.more()), (Continuity::Resumed, at(2), true));
+}
+
+/// A new epoch is stored beside the offset of the old one: "a position that never existed", which the server then finds current.
+/// centrifuge-go #160.
+#[test]
+fn the_epoch_paired_with_an_old_offset() {
+    let mut old = channel();
+    publish(&mut old, "one");
+    publish(&mut old, "two");
+    let mut reader = Follower::new(old.log().head());
+
+    // The log is lost and has counted past the reader's number since.
+    let mut new: Channel<_, &str> = Channel::new(Epoch::new(8), Retention::DEFAULT, Limits::DEFAULT);
+    for text in ["uno", "due", "tre"] {
+        let (_, woken) = new.append(0, 1, text).expect("the message is small");
+        assert_eq!(woken.count(), 0);
+    }
+    let read = new.read(reader.cursor().into(), ALL);
+    let Continuity::Reset { to, .. } = read.continuity() else { panic!("{:?}", read.continuity()) };
+    // Epoch and number are one value, here and in the reader: there is no way to take only one of them.
+    assert!(reader.reset(reader.cursor(), to));
+    for entry in &read {
+        assert_eq!(reader.message(entry.cursor), Step::Next);
+    }
+    assert_eq!(reader.cursor(), new.log().head());
+}
+
+/// A second poll comes while the first is not over: the answer to the first, which nobody reads any more, takes the messages. CometD #511.
+#[test]
+fn overlapping_polls_take_nothing_from_each_other() {
+    let mut channel = channel();
+    assert!(channel.wait(at(0), "first").is_ok());
+    assert!(channel.wait(at(0), "second").is_ok());
+    assert_eq!(publish(&mut channel, "one"), ["first", "second"]);
+    assert_eq!(texts(&channel, at(0)), ["one"]);
+    assert_eq!(texts(&channel, at(0)), ["one"]); // reading moves nothing in the log
+}
+
+/// A reader's messages are evicted while it reads, and it is moved on: a line in the server's log, nothing to the client. Nchan #689.
+#[test]
+fn the_eviction_during_a_replay() {
+    let retention = Retention { max_messages: 4, ..Retention::DEFAULT };
+    let mut log = Log::new(Epoch::new(7), retention);
+    for number in 1..=4 {
+        log.append(0, 1, number);
+    }
+    let cursor = log.read(Since::Earliest, Budget::messages(2)).cursor();
+    assert_eq!(cursor, at(2));
+    for number in 5..=9 {
+        log.append(0, 1, number);
+    }
+    let read = log.read(cursor.into(), ALL);
+    assert_eq!(read.continuity(), Continuity::Gap { from: at(2), to: at(5), missed: 3 });
+    assert_eq!(read.iter().map(|entry| *entry.value).collect::<Vec<_>>(), [6, 7, 8, 9]);
+}
+
+/// Cursors made of the time of day: when the clock is set back, messages are not delivered. Nchan #469.
+#[test]
+fn the_clock_that_is_set_back() {
+    let retention = Retention { max_age_ms: Some(1_000), ..Retention::DEFAULT };
+    let mut log = Log::new(Epoch::new(7), retention);
+    log.append(10_000, 1, "before");
+    log.append(4_000, 1, "after");
+    let times: Vec<_> = log.read(Since::Earliest, ALL).iter().map(|entry| entry.time_ms).collect();
+    assert_eq!(times, [10_000, 10_000]);
+    assert_eq!(log.expire(5_500), 0); // nothing ages while the clock catches up
+    assert_eq!(log.expire(11_000), 2);
+    assert_eq!(log.expire(4_000), 0); // and nothing comes back
+    assert!(log.is_empty());
+}
+
+/// A connection that was cut before its first message has nothing to come back with. Socket.IO #5538.
+#[test]
+fn the_cut_before_the_first_message() {
+    let mut channel = channel();
+    let hello = channel.read(Since::Now, ALL).cursor();
+    assert_eq!(hello, at(0));
+    publish(&mut channel, "one");
+    assert_eq!(texts(&channel, hello), ["one"]);
+    assert_eq!(channel.read(hello.into(), ALL).continuity(), Continuity::Resumed);
+}
+
+/// A publisher whose answer was lost publishes again. The same key within its window is the same message.
+#[test]
+fn the_publish_that_is_tried_again() {
+    let mut channel = channel();
+    let mut once = |text| channel.append_once(0, b"key", 1, text).expect("the message is small");
+    assert_eq!(once("one").0, Appended::New(at(1)));
+    let (again, woken) = once("one");
+    assert_eq!((again, woken.count()), (Appended::Duplicate(at(1)), 0));
+    assert_eq!(texts(&channel, Since::Earliest), ["one"]);
+}
+
+/// A late cancellation for a channel that was lost takes a waiter from the channel that has its name now, who then waits for ever.
+/// Found by the simulation in an early version of this crate.
+#[test]
+fn the_cancellation_that_hits_a_successor() {
+    let mut old = channel();
+    let key = old.wait(at(0), "of the old one").expect("nothing is there");
+    let mut new: Channel<&str, &str> = Channel::new(Epoch::new(8), Retention::DEFAULT, Limits::DEFAULT);
+    assert!(new.wait(Cursor::new(Epoch::new(8), 0), "of the new one").is_ok());
+    assert_eq!(new.cancel(key), None);
+    assert_eq!(new.waiters(), 1);
+}

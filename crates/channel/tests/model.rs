@@ -1,0 +1,212 @@
+//! The log against a naive twin, which keeps everything for ever and works out from the rules what must be there.
+
+use proptest::prelude::*;
+use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Log, ResetReason, Retention, Since};
+
+const EPOCH: Epoch = Epoch::new(5);
+
+/// Every message ever appended, and the number of the last one that is gone.
+#[derive(Default)]
+struct Twin {
+    all: Vec<(u64, usize)>,
+    gone: usize,
+    clock_ms: u64,
+}
+
+impl Twin {
+    fn append(&mut self, now_ms: u64, size: usize, retention: Retention) {
+        self.expire(now_ms, retention);
+        self.all.push((self.clock_ms, size));
+        self.fit(retention);
+    }
+
+    fn fit(&mut self, retention: Retention) {
+        let over = |kept: &[(u64, usize)]| {
+            kept.len() > retention.max_messages
+                || kept.iter().map(|message| message.1).sum::<usize>() > retention.max_bytes
+        };
+        while self.kept().len() > 1 && over(self.kept()) {
+            self.gone += 1;
+        }
+    }
+
+    fn expire(&mut self, now_ms: u64, retention: Retention) {
+        self.clock_ms = self.clock_ms.max(now_ms);
+        let Some(max_age_ms) = retention.max_age_ms else { return };
+        while self.kept().first().is_some_and(|message| message.0 + max_age_ms <= self.clock_ms) {
+            self.gone += 1;
+        }
+    }
+
+    fn kept(&self) -> &[(u64, usize)] {
+        &self.all[self.gone..]
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Append(u64, usize),
+    Expire(u64),
+    Clear,
+    Retain(Retention),
+}
+
+fn retention() -> impl Strategy<Value = Retention> {
+    (0_usize..8, 0_usize..60, prop::option::of(0_u64..50))
+        .prop_map(|(max_messages, max_bytes, max_age_ms)| Retention { max_messages, max_bytes, max_age_ms })
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        12 => (0_u64..200, 0_usize..20).prop_map(|(now_ms, size)| Op::Append(now_ms, size)),
+        4 => (0_u64..200).prop_map(Op::Expire),
+        1 => Just(Op::Clear),
+        1 => retention().prop_map(Op::Retain),
+    ];
+    prop::collection::vec(op, 0..40)
+}
+
+proptest! {
+    #[test]
+    fn the_log_is_what_its_twin_says(
+        mut retention in retention(),
+        ops in ops(),
+        reads in prop::collection::vec((0_u64..45, 0_usize..6, 0_usize..50), 1..20),
+    ) {
+        let mut log = Log::new(EPOCH, retention);
+        let mut twin = Twin::default();
+        for op in ops {
+            match op {
+                Op::Append(now_ms, size) => {
+                    let cursor = log.append(now_ms, size, twin.all.len() + 1);
+                    twin.append(now_ms, size, retention);
+                    prop_assert_eq!(cursor, Cursor::new(EPOCH, twin.all.len() as u64));
+                    prop_assert!(!log.is_empty());
+                }
+                Op::Expire(now_ms) => {
+                    let before = twin.gone;
+                    twin.expire(now_ms, retention);
+                    prop_assert_eq!(log.expire(now_ms), twin.gone - before);
+                }
+                Op::Clear => {
+                    log.clear();
+                    twin.gone = twin.all.len();
+                }
+                Op::Retain(new) => {
+                    retention = new;
+                    log.set_retention(new);
+                    twin.expire(0, new);
+                    twin.fit(new);
+                }
+            }
+            let stats = log.stats();
+            prop_assert_eq!(stats.messages, twin.kept().len());
+            prop_assert_eq!(stats.bytes, twin.kept().iter().map(|message| message.1).sum::<usize>());
+            prop_assert_eq!((stats.evicted, stats.head.seq()), (twin.gone as u64, twin.all.len() as u64));
+            let next = twin.kept().first().and_then(|first| Some(first.0 + retention.max_age_ms?));
+            prop_assert_eq!(log.next_expiry_ms(), next);
+        }
+        for (seq, messages, bytes) in reads {
+            read(&log, &twin, seq, Budget { messages, bytes })?;
+        }
+    }
+}
+
+/// One read after `seq`, by the twin's own reckoning.
+fn read(log: &Log<usize>, twin: &Twin, seq: u64, budget: Budget) -> Result<(), TestCaseError> {
+    let (gone, head) = (twin.gone as u64, twin.all.len() as u64);
+    let cursor = Cursor::new(EPOCH, seq);
+    let to = Cursor::new(EPOCH, gone);
+    let (start, continuity) = if seq > head {
+        (gone, Continuity::Reset { reason: ResetReason::AheadOfLog, to })
+    } else if seq < gone {
+        (gone, Continuity::Gap { from: cursor, to, missed: gone - seq })
+    } else {
+        (seq, Continuity::Resumed)
+    };
+    let read = log.read(Since::After(cursor), budget);
+    prop_assert_eq!(read.continuity(), continuity);
+    prop_assert_eq!(read.start(), Cursor::new(EPOCH, start));
+
+    let mut bytes = 0;
+    let mut expected = Vec::new();
+    for number in start + 1..=head {
+        let (time_ms, size) = twin.all[number as usize - 1];
+        if expected.len() == budget.messages || (!expected.is_empty() && bytes + size > budget.bytes) {
+            break;
+        }
+        bytes += size;
+        expected.push((Cursor::new(EPOCH, number), time_ms, size, number as usize));
+    }
+    let got: Vec<_> =
+        read.iter().map(|entry| (entry.cursor, entry.time_ms, entry.size, *entry.value)).collect();
+    prop_assert_eq!(&got, &expected);
+    prop_assert_eq!((read.bytes(), read.len(), read.is_empty()), (bytes, got.len(), got.is_empty()));
+    prop_assert_eq!(read.cursor(), Cursor::new(EPOCH, start + got.len() as u64));
+    prop_assert_eq!(read.more(), read.cursor().seq() < head);
+    let mut backwards: Vec<_> = read.iter().rev().map(|entry| entry.cursor).collect();
+    backwards.reverse();
+    prop_assert!(backwards.into_iter().eq(got.iter().map(|entry| entry.0)));
+
+    let kept = seq > gone && seq <= head;
+    prop_assert_eq!(log.get(cursor).map(|entry| *entry.value), kept.then_some(seq as usize));
+    Ok(())
+}
+
+#[test]
+fn the_words_start_at_the_ends() {
+    let mut log = Log::new(EPOCH, Retention { max_messages: 2, ..Retention::DEFAULT });
+    for number in 1..=3 {
+        log.append(0, 1, number);
+    }
+    let read = log.read(Since::Earliest, Budget::UNLIMITED);
+    assert_eq!((read.continuity(), read.start().seq(), read.len()), (Continuity::Fresh, 1, 2));
+    let read = log.read(Since::Now, Budget::UNLIMITED);
+    assert_eq!((read.continuity(), read.cursor().seq(), read.len()), (Continuity::Fresh, 3, 0));
+    let read = log.read(Since::After(Cursor::new(Epoch::new(6), 3)), Budget::UNLIMITED);
+    let reason = ResetReason::UnknownEpoch;
+    assert_eq!(read.continuity(), Continuity::Reset { reason, to: Cursor::new(EPOCH, 1) });
+    assert_eq!(log.get(Cursor::new(Epoch::new(6), 3)), None);
+}
+
+#[test]
+fn a_log_that_is_restored_counts_on() {
+    let head = Cursor::new(EPOCH, 41);
+    let mut log = Log::continuing(head, Retention::DEFAULT).unwrap();
+    assert_eq!((log.head(), log.earliest(), log.len()), (head, head, 0));
+    assert_eq!(log.append(0, 1, "next").seq(), 42);
+    let behind = log.read(Since::After(Cursor::new(EPOCH, 40)), Budget::UNLIMITED).continuity();
+    assert_eq!(behind, Continuity::Gap { from: Cursor::new(EPOCH, 40), to: head, missed: 1 });
+    assert!(Log::<()>::continuing(Cursor::new(EPOCH, u64::MAX), Retention::DEFAULT).is_none());
+}
+
+#[test]
+fn a_copy_that_missed_messages_skips_them_and_gives_no_number_twice() {
+    let mut log = Log::new(EPOCH, Retention::DEFAULT);
+    log.append(0, 1, "one");
+    log.skip_to(9);
+    assert_eq!((log.head().seq(), log.len(), log.bytes()), (9, 0, 0));
+    log.skip_to(3);
+    assert_eq!(log.head().seq(), 9);
+    assert_eq!(log.append(0, 1, "ten").seq(), 10);
+    log.skip_to(u64::MAX); // a damaged source does not make the count overflow
+    log.append(0, 1, "far");
+    assert!(log.head().seq() > u64::MAX / 2);
+}
+
+#[test]
+fn sizes_that_cannot_be_summed_do_not_wrap() {
+    let mut log = Log::new(EPOCH, Retention { max_bytes: usize::MAX, ..Retention::DEFAULT });
+    log.append(0, usize::MAX, "all");
+    log.append(0, usize::MAX, "all again");
+    let read = log.read(Since::Earliest, Budget::UNLIMITED);
+    assert_eq!((read.len(), read.bytes()), (2, usize::MAX));
+}
+
+#[test]
+fn a_clock_at_its_end_does_not_wrap() {
+    let mut log = Log::new(EPOCH, Retention { max_age_ms: Some(10), ..Retention::DEFAULT });
+    log.append(u64::MAX, 1, "late");
+    assert_eq!(log.next_expiry_ms(), Some(u64::MAX));
+    assert_eq!(log.expire(u64::MAX), 0);
+}
