@@ -1,4 +1,6 @@
 //! Runs every example for real: finite ones to their end, servers on a free port with clients that are not ours.
+//!
+//! `cargo test -p tidewire-examples` builds the examples first; with `--test run` they stay as they were built last.
 
 #![allow(clippy::unwrap_used)]
 
@@ -155,6 +157,60 @@ mod techniques {
     }
 }
 
+mod crates_alone {
+    use super::{Running, has, run};
+
+    #[test]
+    fn grammar_fields() {
+        let printed = run("grammar_fields");
+        has(
+            &printed,
+            &["application/json\n    weight 1000", "note = a, \"b\"", "weight 0 of 1000: not wanted"],
+        );
+        has(&printed, &["\"say \\\"hi\\\", twice\"", "\"+5\"", "refused", "\"fF\"", "255"]);
+    }
+
+    #[test]
+    fn chunked_body() {
+        let printed = run("chunked_body");
+        has(&printed, &["written: 4\\r\\ntide\\r\\n14\\r\\n", "data tide", "trailer Digest = sha-256=abc"]);
+        has(&printed, &["end of the body", "left for the next message: GET /next"]);
+        let (_, refused) = printed.split_once("refused:\n").unwrap();
+        assert_eq!(refused.matches(" at byte ").count(), 5, "{refused}");
+    }
+
+    #[test]
+    fn http1_client_and_server() {
+        let (_server, address) = Running::serve("http1_server");
+        let printed = Running::start("http1_client", &[&address, "/tide?high"]).end();
+        has(&printed, &["GET /tide?high HTTP/1.1", "status 200 OK", "data   GET /tide?high HTTP/1.1"]);
+        has(&printed, &["4\r\ntide\r\n4\r\nwire\r\n0\r\n", "status 200 OK", "POST", "4 bytes of body"]);
+    }
+
+    #[test]
+    fn ws_frames() {
+        let printed = run("ws_frames");
+        // The masked and the unmasked "Hello" of RFC 6455 §5.7.
+        has(&printed, &["> 81 85 37 fa 21 3d 7f 9f 4d 51 58\n", "\"Hello\"", "< 81 05 48 65 6c 6c 6f\n"]);
+        has(&printed, &["< 8a 01 3f", "a whole message: \"tidewire\"", "close code 1002"]);
+        has(&printed, &["closed: client true, server true"]);
+    }
+
+    #[test]
+    fn sse_encode_decode() {
+        let printed = run("sse_encode_decode");
+        has(&printed, &["id: tide-42\nevent: high\ndata: 3.2 m\ndata: 14:05\n\n", "read back:"]);
+        has(&printed, &["come back after 2000 ms", "high \"3.2 m\\n14:05\", id \"tide-42\"", "is refused"]);
+    }
+
+    #[test]
+    fn channel_log() {
+        let printed = run("channel_log");
+        has(&printed, &["slow: lost between 1ka-1 and 1ka-2: 1", "slow: 1ka-4", "slow: goes on"]);
+        has(&printed, &["slow: starts anew after 1kb-0 (unknown-epoch)", "slow: 1kb-1 \"calm\""]);
+    }
+}
+
 mod servers {
     use std::io::{Read, Write};
     use std::net::TcpStream;
@@ -206,8 +262,36 @@ mod servers {
     }
 
     #[test]
+    fn http1_server() {
+        let (_server, address) = Running::serve("http1_server");
+        client(async {
+            let client = reqwest::Client::new();
+            for body in ["hello", "again"] {
+                let answer = client.post(format!("http://{address}/x?y")).body(body).send().await.unwrap();
+                assert_eq!(answer.status(), 200);
+                has(&answer.text().await.unwrap(), &["POST /x?y HTTP/1.1", "5 bytes of body"]);
+            }
+        });
+        let answers = raw(
+            &address,
+            b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /b HTTP/1.1\r\nHost: a\r\n\r\nGET /c HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        );
+        has(&answers, &["HTTP/1.1 200", "GET /a", "HTTP/1.1 200", "HTTP/1.1 400", "Connection: close"]);
+        assert!(!answers.contains("HEAD /b"), "the answer to HEAD has no body: {answers}");
+    }
+
+    #[test]
     fn ws_echo() {
-        let (_server, address) = Running::serve("ws_echo");
+        ws_echoes("ws_echo", 16 << 20);
+    }
+
+    #[test]
+    fn ws_echo_std() {
+        ws_echoes("ws_echo_std", 1 << 20);
+    }
+
+    fn ws_echoes(name: &'static str, longest: usize) {
+        let (_server, address) = Running::serve(name);
         client(async {
             let (mut socket, response) =
                 tokio_tungstenite::connect_async(format!("ws://{address}/any/path")).await.unwrap();
@@ -216,7 +300,7 @@ mod servers {
                 Message::text("héllo"),
                 Message::binary(vec![0, 255, 7]),
                 Message::text(""),
-                Message::binary(vec![7; 16 << 20]),
+                Message::binary(vec![7; longest]),
             ];
             for message in messages {
                 socket.send(message.clone()).await.unwrap();
@@ -258,28 +342,41 @@ mod servers {
         has(&after_head(b"\x81\x01a"), &["mask"]);
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
     fn ws_echo_says_goodbye_when_it_is_stopped() {
         let (mut server, address) = Running::serve("ws_echo");
+        until("SIGTERM is caught", || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+            let (_, caught) = status.split_once("SigCgt:").unwrap();
+            u64::from_str_radix(caught.split_whitespace().next().unwrap(), 16).unwrap() & 1 << 14 != 0
+        });
         client(async {
             let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/")).await.unwrap();
-            let kill =
-                std::process::Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
-            assert!(kill.success());
+            let pid = server.child.id().to_string();
+            assert!(std::process::Command::new("kill").arg(pid).status().unwrap().success());
             match socket.next().await {
                 Some(Ok(Message::Close(Some(close)))) => assert_eq!(close.code, CloseCode::Away),
                 other => panic!("{other:?}"),
             }
             while let Some(Ok(_)) = socket.next().await {}
         });
-        for _ in 0..PATIENCE.as_millis() / 10 {
-            if let Some(status) = server.child.try_wait().unwrap() {
+        until("ws_echo has ended", || match server.child.try_wait().unwrap() {
+            Some(status) => {
                 assert!(status.success(), "{status}");
+                true
+            }
+            None => false,
+        });
+    }
+
+    fn until(what: &str, mut holds: impl FnMut() -> bool) {
+        for _ in 0..PATIENCE.as_millis() / 10 {
+            if holds() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("ws_echo does not end");
+        panic!("not in time: {what}");
     }
 }

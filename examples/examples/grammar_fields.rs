@@ -1,0 +1,57 @@
+//! `tidewire-grammar` alone: what a header field says, by the grammar of RFC 9110 and by no other.
+//!
+//! Run `cargo run -p tidewire-examples --example grammar_fields`. It takes a list with parameters apart, decodes a quoted string, and
+//! shows numbers that Rust would parse and HTTP must not.
+
+use std::error::Error;
+
+use tidewire_grammar::{dec_u64, eq_ignore_case, hex_u64, list, quoted, qvalue, value_and_params};
+
+/// A comma in quotes, an empty element, a name in capitals, an escaped quote.
+const ACCEPT: &[u8] = b"text/event-stream;Q=0.9, , application/json , text/x;note=\"a, \\\"b\\\"\";q=0";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("Accept: {}", String::from_utf8_lossy(ACCEPT));
+    for element in list(ACCEPT) {
+        let (media, params) = value_and_params(element);
+        println!("  {}", media.escape_ascii());
+        let mut weight = 1000;
+        for param in params {
+            // A parameter that breaks the grammar is an error with its place, and never skipped.
+            let param = param?;
+            let value = param.value.ok_or("a parameter without a value")?;
+            if eq_ignore_case(param.name, b"q") {
+                weight = qvalue(value.raw()).ok_or("not a qvalue")?;
+            } else {
+                let mut meant = Vec::new();
+                value.decode_to(&mut meant);
+                println!("    {} = {}", param.name.escape_ascii(), String::from_utf8_lossy(&meant));
+            }
+        }
+        println!("    weight {weight} of 1000{}", if weight == 0 { ": not wanted" } else { "" });
+    }
+
+    println!("\nThe other way: a text that is no token goes in quotes");
+    let mut wire = Vec::new();
+    quoted::encode(b"say \"hi\", twice", &mut wire)?;
+    println!("  {}", String::from_utf8_lossy(&wire));
+
+    println!(
+        "\nContent-Length is 1*DIGIT. Each of these has been read as a number by one server and as none by the next:"
+    );
+    for text in ["5", "+5", "5 ", "0x5", "", "18446744073709551616"] {
+        println!("  {:<24}{}", format!("{text:?}"), verdict(dec_u64(text.as_bytes())));
+    }
+    println!("A chunk size is 1*HEXDIG:");
+    for text in ["fF", "0xff", "ffffffffffffffff", "10000000000000000"] {
+        println!("  {:<24}{}", format!("{text:?}"), verdict(hex_u64(text.as_bytes())));
+    }
+    Ok(())
+}
+
+fn verdict(number: Result<u64, tidewire_grammar::NumberError>) -> String {
+    match number {
+        Ok(number) => number.to_string(),
+        Err(error) => format!("refused: {error}"),
+    }
+}

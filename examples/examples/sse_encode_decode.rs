@@ -1,0 +1,45 @@
+//! `tidewire-sse` alone: events to text, and text to events as a browser reads it.
+//!
+//! Run `cargo run -p tidewire-examples --example sse_encode_decode`. It writes a few events, reads them back in pieces of ten bytes, and
+//! shows what the encoder refuses: an id with a line end in it, which would let whoever chose the id write the next field.
+
+use std::error::Error;
+
+use tidewire_sse::{Decoder, Event, HEARTBEAT, Limits, Received, comment_to};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut wire = Vec::new();
+    comment_to("lines that begin with a colon are comments", &mut wire);
+    // An id without data: no event, but a reader that is cut now comes back with it.
+    Event { id: Some("tide-41"), retry: Some(2_000), ..Event::default() }.encode_to(&mut wire)?;
+    Event { id: Some("tide-42"), event: Some("high"), data: Some("3.2 m\n14:05"), ..Event::default() }
+        .encode_to(&mut wire)?;
+    wire.extend_from_slice(HEARTBEAT);
+    Event { data: Some("no id: the last one stays"), ..Event::default() }.encode_to(&mut wire)?;
+    println!("{}", String::from_utf8_lossy(&wire));
+
+    println!("read back:");
+    let mut decoder = Decoder::new(Limits::default());
+    for mut piece in wire.chunks(10) {
+        // It takes all the bytes it is given, one event at a time.
+        while let (used, Some(received)) = decoder.decode(piece)? {
+            piece = &piece[used..];
+            match received {
+                Received::Message { event_type, data, last_event_id } => {
+                    println!("  {event_type} {data:?}, id {last_event_id:?}");
+                }
+                Received::Id(id) => println!("  id {id:?}, no event"),
+                Received::Retry(ms) => println!("  come back after {ms} ms"),
+                _ => {}
+            }
+        }
+    }
+    println!("cut here, a reader comes back with Last-Event-ID: {}", decoder.last_event_id());
+
+    let evil = "43\ndata: forged\n\n";
+    match (Event { id: Some(evil), ..Event::default() }).encode_to(&mut wire) {
+        Ok(()) => println!("\nthe id {evil:?} was written"),
+        Err(error) => println!("\nthe id {evil:?} is refused: {error}"),
+    }
+    Ok(())
+}

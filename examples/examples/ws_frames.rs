@@ -1,0 +1,71 @@
+//! `tidewire-ws` alone: a conversation of a client and a server, frame by frame, without a socket.
+//!
+//! Run `cargo run -p tidewire-examples --example ws_frames`. `>` is what the client writes, `<` what the server writes, each with its
+//! bytes and with what the other side makes of them: a text, a message in fragments with a ping between them, a broken frame.
+
+use tidewire_ws::frame::Header;
+use tidewire_ws::{Connection, EncodeError, Event, Limits, Role};
+
+/// Fresh from a cryptographic random source in a real client, for each frame. Fixed here, so that the bytes are the same each time.
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+fn main() -> Result<(), EncodeError> {
+    let mut client = Connection::new(Role::Client, Limits::DEFAULT);
+    let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+    let mut wire = Vec::new();
+
+    println!("A text. The client masks it, the server does not:");
+    client.send_text("Hello", KEY, &mut wire)?;
+    deliver('>', &mut wire, &mut server);
+    server.send_text("Hello", KEY, &mut wire)?;
+    deliver('<', &mut wire, &mut client);
+
+    println!("\nA message in fragments. A ping may go between them:");
+    client.send_text_fragment("tide", false, KEY, &mut wire)?;
+    deliver('>', &mut wire, &mut server);
+    client.send_ping(b"?", KEY, &mut wire)?;
+    deliver('>', &mut wire, &mut server);
+    server.take_output(&mut wire);
+    deliver('<', &mut wire, &mut client);
+    client.send_text_fragment("wire", true, KEY, &mut wire)?;
+    deliver('>', &mut wire, &mut server);
+
+    println!("\nA frame that is not masked. The server says why it hangs up:");
+    wire.extend_from_slice(b"\x81\x02no");
+    deliver('>', &mut wire, &mut server);
+    server.take_output(&mut wire);
+    deliver('<', &mut wire, &mut client);
+    client.take_output_masked(|| KEY, &mut wire);
+    println!("closed: client {}, server {}", client.is_closed(), server.is_closed());
+    Ok(())
+}
+
+/// Shows what is on the wire and gives it to the other end.
+fn deliver(direction: char, wire: &mut Vec<u8>, to: &mut Connection) {
+    let hex: Vec<String> = wire.iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("{direction} {}", hex.join(" "));
+    if let Ok(Some((header, length))) = Header::parse(wire) {
+        let masked = if header.mask.is_some() { "masked" } else { "not masked" };
+        let last = if header.fin { "last" } else { "more to come" };
+        println!("    header of {length}: {:?}, {last}, payload of {}, {masked}", header.opcode, header.len);
+    }
+    let mut used = 0;
+    loop {
+        match to.decode(&mut wire[used..]) {
+            Ok((n, Some(event))) => {
+                used += n;
+                match event {
+                    Event::Text(text) => println!("    a whole message: {text:?}"),
+                    Event::Ping(_) => println!("    a ping: its pong is ready"),
+                    event => println!("    {event:?}"),
+                }
+            }
+            Ok((_, None)) => break,
+            Err(error) => {
+                println!("    refused: {error}; close code {}", error.close_code());
+                break;
+            }
+        }
+    }
+    wire.clear();
+}
