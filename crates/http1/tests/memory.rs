@@ -1,0 +1,103 @@
+//! Reading heads and bodies allocates nothing, and a declared length reserves nothing.
+
+#![allow(clippy::unwrap_used, unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use tidewire_http1::{Connection, Event, Fields, Limits, Server};
+
+/// The system's allocator, counting what this thread asks of it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed on as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations(run: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.with(Cell::get);
+    run();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+/// Decodes one message, `step` bytes at a time, and returns its bytes of content.
+fn decode(input: &[u8], step: usize, fields: &mut Fields) -> usize {
+    let mut connection = Connection::<Server>::new(Limits::new());
+    let (mut start, mut end, mut content) = (0, 0, 0);
+    loop {
+        match connection.decode(&input[start..end], fields).unwrap() {
+            (used, None) if end == input.len() => {
+                assert_eq!(start + used, end);
+                return content;
+            }
+            (used, None) => {
+                start += used;
+                end = (end + step).min(input.len());
+            }
+            (used, Some(event)) => {
+                start += used;
+                if let Event::Data(data) = event {
+                    content += data.len();
+                }
+                if let Event::End = event {
+                    return content;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn decoding_allocates_nothing() {
+    let head = "POST /a?b HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nConnection: keep-alive, x\r\nExpect: 100-continue\r\n";
+    let length = format!("{head}Content-Length: 5\r\n\r\nhello");
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n");
+    for input in [length.as_bytes(), chunked.as_bytes()] {
+        for step in [1, 7, input.len()] {
+            let mut fields = Fields::with_capacity(8);
+            assert_eq!(allocations(|| assert_eq!(decode(input, step, &mut fields), 5)), 0, "{step}");
+        }
+    }
+}
+
+#[test]
+fn a_table_is_reused() {
+    let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "A: b\r\n".repeat(90));
+    let few = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut fields = Fields::new();
+    assert!(allocations(|| assert_eq!(decode(many.as_bytes(), many.len(), &mut fields), 0)) > 0);
+    for input in [many.as_bytes(), few] {
+        assert_eq!(allocations(|| assert_eq!(decode(input, 13, &mut fields), 0)), 0);
+    }
+}
+
+#[test]
+fn an_error_allocates_nothing_and_a_length_reserves_nothing() {
+    let mut limits = Limits::new();
+    limits.max_body = u64::MAX;
+    let mut fields = Fields::with_capacity(8);
+    let count = allocations(|| {
+        let mut connection = Connection::<Server>::new(limits);
+        assert!(connection.decode(b"GET / HTTP/1.1\r\nHost: h\r\nA : b\r\n", &mut fields).is_err());
+        let mut connection = Connection::<Server>::new(limits);
+        let head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551615\r\n\r\n";
+        assert!(connection.decode(head, &mut fields).is_ok());
+    });
+    assert_eq!(count, 0);
+}
