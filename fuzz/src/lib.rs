@@ -12,6 +12,9 @@ pub const TARGETS: &[Target] = &[
     ("chunked_roundtrip", targets::chunked_roundtrip::run),
     ("cursor", targets::cursor::run),
     ("http1_connection", targets::http1_connection::run),
+    ("http1_exchange", targets::http1_exchange::run),
+    ("http1_request", targets::http1_request::run),
+    ("http1_response", targets::http1_response::run),
     ("sse_decode", targets::sse_decode::run),
     ("sse_roundtrip", targets::sse_roundtrip::run),
 ];

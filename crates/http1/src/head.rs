@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fields::{FieldIter, Fields, Span};
+use crate::framing::Message;
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
 use crate::meta::Meta;
@@ -173,6 +174,31 @@ impl<'a> RequestHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
+    /// Parses one head at the start of `input`, without a [`Connection`](crate::Connection), as [`RequestHead::parse`] does. `request` is the method that it
+    /// answers: whether a body follows depends on that (RFC 9112 §6.3).
+    ///
+    /// # Errors
+    /// As a connection's; offsets count from the start of `input`.
+    pub fn parse(
+        input: &'a [u8],
+        request: Method<'_>,
+        limits: &Limits,
+        fields: &'a mut Fields,
+    ) -> Result<Option<(usize, Self)>, Error> {
+        let mut scan = Scan::new();
+        let read = scan.read(FirstLine::Status, input, limits, fields).and_then(|length| {
+            let status = scan.meta().status;
+            let tunnel = request == Method::Connect && matches!(status, 200..=299);
+            let message = Message::Response { status, bodiless: request == Method::Head || tunnel };
+            length.map(|length| scan.frame(message, limits).map(|()| length)).transpose()
+        });
+        match read {
+            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields.spans(), *scan.meta())))),
+            Ok(None) => Ok(None),
+            Err((kind, at)) => Err(Error::new(kind, at as u64)),
+        }
+    }
+
     /// The status code, 100 to 999. Treat one over 599 as a 5xx (RFC 9110 §15).
     #[must_use]
     pub const fn status(&self) -> u16 {

@@ -4,12 +4,17 @@ pub mod chunked;
 pub mod chunked_roundtrip;
 pub mod cursor;
 pub mod http1_connection;
+pub mod http1_exchange;
+pub mod http1_request;
+pub mod http1_response;
 pub mod sse_decode;
 pub mod sse_roundtrip;
 
 // The decoders as the tests of their crates drive them.
 #[path = "../../../crates/chunked/tests/subject/mod.rs"]
 mod chunked_subject;
+#[path = "../../../crates/http1/tests/oracle/mod.rs"]
+mod http1_oracle;
 #[path = "../../../crates/http1/tests/common/mod.rs"]
 mod http1_subject;
 #[path = "../../../crates/sse/tests/book/mod.rs"]
