@@ -121,7 +121,8 @@ impl Connection {
 
     /// Hands messages out in pieces as they arrive, as [`Event::Piece`], instead of gathering them.
     ///
-    /// For messages that need not be held whole, such as an upload. The limits stay as they are: raise them.
+    /// For messages that need not be held whole, such as an upload. The limits stay as they are: raise them. A compressed message
+    /// is handed out as it inflates; if it turns out to be damaged, how much of it has come by then depends on the reads.
     #[must_use]
     pub const fn in_pieces(mut self) -> Self {
         self.in_pieces = true;
@@ -179,7 +180,14 @@ impl Connection {
                     return Ok((end, None));
                 }
                 Some(Step::Header(header)) => self.on_header(&header)?,
-                Some(Step::Payload { last }) => self.on_payload(&input[start..end], last)?,
+                Some(Step::Payload { last }) => {
+                    let found = self.on_payload(&input[start..end], last)?;
+                    // What is good of a piece comes before the error that cuts it short.
+                    if let Some(Found::Piece { len, .. }) = found {
+                        end = start + len;
+                    }
+                    found
+                }
             };
             if found.is_some() {
                 return Ok((end, found));
@@ -370,7 +378,13 @@ impl Connection {
             (false, false) => self.message.gather(piece),
         };
         if let Err(at) = checked {
-            return Err(self.fail(ErrorKind::InvalidUtf8, piece.len() - at));
+            let error =
+                self.frames.fail(ErrorKind::InvalidUtf8, self.frames.offset() - (piece.len() - at) as u64);
+            return if self.in_pieces && at > 0 {
+                Ok(Some(Found::Piece { len: at, last: false }))
+            } else {
+                Err(self.failed(error))
+            };
         }
         self.on_piece(piece.len(), last)
     }
@@ -380,7 +394,12 @@ impl Connection {
     fn on_piece(&mut self, len: usize, last: bool) -> Result<Option<Found>, Error> {
         let ends = last && self.message.fin;
         if ends && !self.message.ends_whole() {
-            return Err(self.fail(ErrorKind::InvalidUtf8, 0));
+            let error = self.frames.fail(ErrorKind::InvalidUtf8, self.frames.offset());
+            return if self.in_pieces && len > 0 {
+                Ok(Some(Found::Piece { len, last: false }))
+            } else {
+                Err(self.failed(error))
+            };
         }
         Ok(match (self.in_pieces, ends, self.message.gathering) {
             (true, ..) if len > 0 || ends => Some(Found::Piece { len, last: ends }),

@@ -1,0 +1,137 @@
+//! Connections and frame decoders as the test kit drives them. The fuzz targets use this file too.
+
+use std::collections::VecDeque;
+use tidewire_testkit as kit;
+use tidewire_ws::frame::Header;
+use tidewire_ws::{Connection, Error, Event, FrameDecoder, FrameEvent, Kind, Limits, Role};
+
+/// A connection, its events written as `docs/wire/websocket.md` writes them. What it owes to the peer is taken after each
+/// event, and written as `send`.
+pub struct Messages {
+    connection: Connection,
+    waiting: VecDeque<kit::Event>,
+    /// Pieces that were inflated: bytes of their own, to be joined until the message ends.
+    inflated: Option<Vec<u8>>,
+}
+
+impl Messages {
+    pub fn new(connection: Connection) -> Self {
+        Self { connection, waiting: VecDeque::new(), inflated: None }
+    }
+
+    #[cfg(feature = "deflate")]
+    pub fn joining(connection: Connection) -> Self {
+        Self { inflated: Some(Vec::new()), ..Self::new(connection) }
+    }
+
+    fn note(&mut self, event: kit::Event) {
+        self.waiting.push_back(event);
+    }
+}
+
+impl kit::Subject for Messages {
+    fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<kit::Event>), kit::Failure> {
+        if let Some(event) = self.waiting.pop_front() {
+            return Ok((0, Some(event)));
+        }
+        let (n, event) = self.connection.decode(input).map_err(failure)?;
+        let mut ended = None;
+        let event = match event {
+            None => return Ok((n, None)),
+            Some(Event::Text(text)) => line("text", text.as_bytes()),
+            Some(Event::Binary(data)) => line("binary", data),
+            Some(Event::Ping(data)) => line("ping", data),
+            Some(Event::Pong(data)) => line("pong", data),
+            Some(Event::Close { code: None, .. }) => kit::Event::other("close"),
+            Some(Event::Close { code: Some(code), reason }) => {
+                kit::Event::other(format_args!("close {code} {}", kit::show(reason.as_bytes())))
+            }
+            Some(Event::Piece { kind, data, last }) => {
+                let name = if kind == Kind::Text { "text" } else { "binary" };
+                if last {
+                    ended = Some(kit::Event::other(format_args!("end of {name}")));
+                }
+                match &mut self.inflated {
+                    Some(all) => {
+                        all.extend_from_slice(data);
+                        if last {
+                            let event = line("inflated", all);
+                            all.clear();
+                            event
+                        } else {
+                            // Inflated bytes have no place in the input to be compared with.
+                            return self.after(n, input);
+                        }
+                    }
+                    None if data.is_empty() => match ended.take() {
+                        Some(ended) => ended,
+                        None => return Ok((n, None)),
+                    },
+                    None => kit::Event::data(data),
+                }
+            }
+            Some(other) => kit::Event::other(format_args!("{other:?}")),
+        };
+        ended.into_iter().for_each(|ended| self.note(ended));
+        let mut output = Vec::new();
+        let key = || [0; 4];
+        self.connection.take_output_masked(key, &mut output);
+        if !output.is_empty() {
+            self.note(line("send", &output));
+        }
+        Ok((n, Some(event)))
+    }
+
+    fn finish(&mut self) -> Result<Option<kit::Event>, kit::Failure> {
+        if let Some(event) = self.waiting.pop_front() {
+            return Ok(Some(event));
+        }
+        self.connection.finish().map(|_| None).map_err(failure)
+    }
+}
+
+impl Messages {
+    fn after(&mut self, n: usize, input: &mut [u8]) -> Result<(usize, Option<kit::Event>), kit::Failure> {
+        let (more, event) = kit::Subject::decode(self, &mut input[n..])?;
+        Ok((n + more, event))
+    }
+}
+
+/// A frame decoder.
+pub struct Frames(FrameDecoder);
+
+impl Frames {
+    pub fn new(role: Role, limits: Limits) -> Self {
+        Self(FrameDecoder::new(role, limits))
+    }
+}
+
+impl kit::Subject for Frames {
+    fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<kit::Event>), kit::Failure> {
+        let (n, event) = self.0.decode(input).map_err(failure)?;
+        let event = event.map(|event| match event {
+            FrameEvent::Header(header) => kit::Event::other(describe(&header)),
+            FrameEvent::Payload { data, .. } => kit::Event::data(data),
+        });
+        Ok((n, event))
+    }
+
+    fn finish(&mut self) -> Result<Option<kit::Event>, kit::Failure> {
+        self.0.finish().map(|_| None).map_err(failure)
+    }
+}
+
+fn describe(header: &Header) -> String {
+    let Header { fin, rsv1, opcode, mask, len } = header;
+    let flags = [(*fin, " FIN"), (*rsv1, " RSV1"), (mask.is_some(), " MASK")];
+    let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
+    format!("header {opcode:?}{flags} len={len}")
+}
+
+fn line(name: &str, bytes: &[u8]) -> kit::Event {
+    kit::Event::other(format_args!("{name} {}", kit::show(bytes)))
+}
+
+fn failure(error: Error) -> kit::Failure {
+    kit::Failure::new(error.offset(), error.kind())
+}
