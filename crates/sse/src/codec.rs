@@ -115,3 +115,57 @@ impl tokio_util::codec::Encoder<Event<'_>> for Codec {
         event.encode_bytes(out).map_err(CodecError::Encode)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{EncodeErrorKind, ErrorKind};
+    use alloc::vec::Vec;
+    use tokio_util::codec::{Decoder as _, Encoder as _};
+
+    #[test]
+    fn events_survive_a_codec_at_every_cut() {
+        let mut wire = BytesMut::new();
+        let mut codec = Codec::new(Limits::default());
+        let events = [
+            Event { id: Some("1"), retry: Some(5), ..Event::default() },
+            Event { id: Some("2"), event: Some("tide"), data: Some("a\nb"), ..Event::default() },
+        ];
+        for event in events {
+            codec.encode(event, &mut wire).unwrap();
+        }
+        let expected = [
+            OwnedReceived::Retry(5),
+            OwnedReceived::Id("1".into()),
+            OwnedReceived::Message {
+                event_type: "tide".into(),
+                data: "a\nb".into(),
+                last_event_id: "2".into(),
+            },
+        ];
+        for cut in 0..=wire.len() {
+            let mut codec = Codec::new(Limits::default());
+            let mut buffer = BytesMut::from(&wire[..cut]);
+            let mut received = Vec::new();
+            while let Some(item) = codec.decode(&mut buffer).unwrap() {
+                received.push(item);
+            }
+            buffer.extend_from_slice(&wire[cut..]);
+            while let Some(item) = codec.decode_eof(&mut buffer).unwrap() {
+                received.push(item);
+            }
+            assert_eq!(received, expected, "cut at {cut}");
+            assert_eq!((buffer.len(), codec.decoder().last_event_id()), (0, "2"));
+        }
+    }
+
+    #[test]
+    fn errors_of_both_directions_come_through() {
+        let mut codec = Codec::new(Limits::default().with_max_data(1));
+        let refused = codec.encode(Event { id: Some("\n"), ..Event::default() }, &mut BytesMut::new());
+        assert!(matches!(refused, Err(CodecError::Encode(error)) if error.kind() == EncodeErrorKind::Id));
+        let failed = codec.decode(&mut BytesMut::from(&b"data: ab"[..]));
+        assert!(matches!(failed, Err(CodecError::Decode(error)) if error.kind() == ErrorKind::DataTooLong));
+        assert!(codec.decode_eof(&mut BytesMut::new()).is_err());
+    }
+}

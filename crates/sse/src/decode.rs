@@ -129,7 +129,7 @@ impl Decoder {
         }
     }
 
-    /// The end of the stream, which may come anywhere: an unfinished event, its id included, is thrown away.
+    /// The end of the stream, which may come anywhere: an unfinished event, its id included, is thrown away (HTML §9.2.6).
     ///
     /// # Errors
     /// Only one that was returned before.
@@ -149,6 +149,7 @@ impl Decoder {
             let here = self.position + at as u64;
             let line_ends = is_line_end(byte);
             match self.state {
+                // HTML §9.2.5 (2)
                 State::Bom(seen) => match BOM.get(usize::from(seen)) {
                     Some(&next) if next == byte => {
                         self.state = State::Bom(seen + 1);
@@ -158,6 +159,7 @@ impl Decoder {
                     Some(_) if seen > 0 => self.state = State::Skip,
                     _ => self.state = State::LineStart,
                 },
+                // HTML §9.2.5 (3)
                 State::LineStart if byte == b'\n' && self.after_cr => {
                     self.after_cr = false;
                     at += 1;
@@ -183,19 +185,21 @@ impl Decoder {
                     Some(field) => {
                         self.open(field, here)?;
                         if line_ends {
-                            // A name alone is a field with an empty value; `Value` sees to the end of its line.
+                            // HTML §9.2.6 (4): a name alone is a field with an empty value; `Value` sees to the end of its line.
                             self.state = State::Value(field);
                         } else {
                             self.state = State::Space(field);
                             at += 1;
                         }
                     }
+                    // HTML §9.2.6 (2), HTML §9.2.6 (10): a comment is a field whose name is empty.
                     None => self.state = State::Skip,
                 },
                 State::Name(name) => {
                     self.state = name.push(byte).map_or(State::Skip, State::Name);
                     at += 1;
                 }
+                // HTML §9.2.6 (3)
                 State::Space(field) => {
                     self.state = State::Value(field);
                     at += usize::from(byte == b' ');
@@ -230,6 +234,7 @@ impl Decoder {
     /// The name of a field is known; its value begins. `here` is the offset of the byte after the name.
     fn open(&mut self, field: Field, here: u64) -> Result<(), Error> {
         match field {
+            // HTML §9.2.6 (13): joined by LF before each line but the first, there is none at the end to be removed.
             Field::Data if self.has_data => self.fill(Field::Data, b"\n", here)?,
             Field::Data => self.has_data = true,
             Field::Event => self.event.clear(),
@@ -262,6 +267,7 @@ impl Decoder {
     fn close(&mut self, field: Field) -> Option<Signal> {
         match (field, self.retry) {
             (Field::Retry, Retry::Millis(ms)) => return Some(Signal::Retry(ms)),
+            // HTML §9.2.6 (8)
             (Field::Id, _) if !self.id_line.contains(&0) => {
                 core::mem::swap(&mut self.id, &mut self.id_line);
                 self.has_id = true;
@@ -274,6 +280,7 @@ impl Decoder {
     /// A blank line: the event is dispatched if it has data; the id counts in any case.
     fn end_block(&mut self) -> Option<Signal> {
         let set_id = core::mem::take(&mut self.has_id);
+        // HTML §9.2.6 (11)
         if set_id {
             self.last_event_id.clear();
             self.last_event_id.push_str(&String::from_utf8_lossy(&self.id));
@@ -282,6 +289,7 @@ impl Decoder {
             self.delivered = true;
             return Some(Signal::Message);
         }
+        // HTML §9.2.6 (12)
         self.event.clear();
         set_id.then_some(Signal::Id)
     }

@@ -101,6 +101,7 @@ pub(crate) enum Retry {
 impl Retry {
     /// With more bytes. A number over 2^64 - 1 stays there: the standard has no upper bound, and half a billion years are enough.
     pub(crate) fn push(self, bytes: &[u8]) -> Self {
+        // HTML §9.2.6 (9)
         bytes.iter().fold(self, |retry, &byte| match (retry, byte) {
             (Self::Empty, b'0'..=b'9') => Self::Millis(u64::from(byte - b'0')),
             (Self::Millis(ms), b'0'..=b'9') => {

@@ -10,6 +10,8 @@ use std::path::Path;
 const DOCUMENT: &str = "docs/compliance.md";
 const LEVELS: [&str; 5] = ["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"];
 const REASON: &str = "Reason:";
+/// The WHATWG's standard has sections and no number of its own.
+const HTML: &str = "HTML §";
 
 pub(crate) fn run() -> Result {
     let root = root();
@@ -92,7 +94,7 @@ fn rows(text: &str) -> (Vec<Row>, Vec<String>) {
         };
         let cells: Vec<&str> = inner.split('|').map(str::trim).collect();
         let id = cells[0].trim_matches('`');
-        if !id.starts_with("RFC ") {
+        if !id.starts_with("RFC ") && !id.starts_with(HTML) {
             continue;
         }
         let mut add = |what: &str| problems.push(format!("{DOCUMENT}:{line_number}: {id} {what}"));
@@ -147,19 +149,24 @@ fn exists(root: &Path, proof: &str) -> Result {
     if found { Ok(()) } else { Err(format!("names a {what} that {path} does not have: `{proof}`.")) }
 }
 
-/// Every `RFC 9112 §7.1 (1)` of a text with its line. Without the number it is an ordinary citation.
+/// Every `RFC 9112 §7.1 (1)` and `HTML §9.2.5 (1)` of a text with its line. Without the number it is an ordinary citation.
 fn tags(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        for (at, _) in line.match_indices("RFC ") {
-            found.extend(tag(&line[at..]).map(|tag| (index + 1, String::from(tag))));
+        for start in ["RFC ", HTML] {
+            for (at, _) in line.match_indices(start) {
+                found.extend(tag(&line[at..]).map(|tag| (index + 1, String::from(tag))));
+            }
         }
     }
     found
 }
 
 fn tag(text: &str) -> Option<&str> {
-    let rest = digits(text.strip_prefix("RFC ")?)?.strip_prefix(" §")?;
+    let rest = match text.strip_prefix(HTML) {
+        Some(rest) => rest,
+        None => digits(text.strip_prefix("RFC ")?)?.strip_prefix(" §")?,
+    };
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').strip_prefix(" (")?;
     let rest = digits(rest)?.strip_prefix(')')?;
     Some(&text[..text.len() - rest.len()])
@@ -180,6 +187,7 @@ mod tests {
         let text =
             "// RFC 9112 §7.1 (12): x\n// see RFC 9112 §7.1, RFC 9110 §6.5.1 (2) and RFC 9112 §7.1 (a)";
         assert_eq!(tags(text), [(1, "RFC 9112 §7.1 (12)".into()), (2, "RFC 9110 §6.5.1 (2)".into())]);
+        assert_eq!(tags("HTML §9.2.6 (8) and HTML §9.2.6, HTML (8)"), [(1, "HTML §9.2.6 (8)".into())]);
     }
 
     fn complaints(row: &str) -> String {

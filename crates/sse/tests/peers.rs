@@ -1,0 +1,64 @@
+//! The wire document through the parser that most people use. Each case in which it differs from the standard is listed here, so
+//! that what README.md says of it stays true, and that a difference of ours from everybody else would be noticed.
+
+use eventsource_stream::Eventsource;
+use futures_util::{FutureExt, StreamExt, stream};
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tidewire_sse::{Decoder, Limits, Received};
+use tidewire_testkit::vectors;
+
+/// Type and data: the id it reports is another one, as far as an event has none of its own.
+type Message = (String, String);
+
+fn ours(mut stream: &[u8]) -> Vec<Message> {
+    let mut decoder = Decoder::new(Limits::default());
+    let mut messages = Vec::new();
+    while let (n, Some(received)) = decoder.decode(stream).expect("no limit is near") {
+        if let Received::Message { event_type, data, .. } = received {
+            messages.push((event_type.into(), data.into()));
+        }
+        stream = &stream[n..];
+    }
+    messages
+}
+
+/// What it has said when all bytes have come one by one and the connection is still open; `None` if it panics.
+fn theirs(stream: &[u8]) -> Option<Vec<Message>> {
+    let bytes = stream::iter(stream.chunks(1)).map(Ok::<_, Infallible>);
+    let mut events = bytes.chain(stream::pending()).eventsource();
+    catch_unwind(AssertUnwindSafe(|| {
+        let mut messages = Vec::new();
+        while let Some(Some(Ok(event))) = events.next().now_or_never() {
+            messages.push((event.event, event.data));
+        }
+        messages
+    }))
+    .ok()
+}
+
+#[test]
+fn eventsource_stream_differs_where_the_readme_says_so() {
+    let (mut same, mut panics) = (0, 0);
+    let mut differs: Vec<String> = Vec::new();
+    for case in vectors::of("sse").iter().filter(|case| case.options.is_empty()) {
+        match theirs(&case.input) {
+            Some(messages) if messages == ours(&case.input) => same += 1,
+            Some(_) => differs.push(case.slug()),
+            None => panics += 1,
+        }
+    }
+    let bad_utf8 = |slug: &String| case_is_bad_utf8(slug);
+    let (utf8, rest): (Vec<_>, Vec<_>) = differs.into_iter().partition(bad_utf8);
+    assert_eq!((same, panics, utf8.len(), rest.len()), (69, 4, 9, 2), "{utf8:?} {rest:?}");
+    for slug in rest {
+        let case = vectors::of("sse").into_iter().find(|case| case.slug() == slug).expect("it was there");
+        assert!(case.input.ends_with(b"\r"), "{slug}: an event that ends in CR waits for a byte");
+    }
+}
+
+fn case_is_bad_utf8(slug: &str) -> bool {
+    let cases = vectors::of("sse");
+    let case = cases.iter().find(|case| case.slug() == slug);
+    case.is_some_and(|case| std::str::from_utf8(&case.input).is_err())
+}
