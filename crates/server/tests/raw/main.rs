@@ -1,0 +1,20 @@
+//! The engine, as seen from raw sockets: bytes in, bytes out, and the clock.
+//!
+//! | file | what |
+//! |---|---|
+//! | `site.rs` | the server under test, and a handler with a resource for each thing an answer can be |
+//! | `framing.rs` | what must be refused, each with a second request behind it that must never be answered |
+//! | `cycle.rs` | requests that are served: pipelining, bodies, `Expect`, keep-alive, HEAD |
+//! | `time.rs` | deadlines, slow and absent peers, limits on connections |
+//! | `detached.rs` | upgrades, connections that leave the cycle and come back |
+//! | `service.rs` | an axum `Router` as the handler |
+//! | `stop.rs` | the end in good order |
+#![allow(clippy::unwrap_used)]
+
+mod cycle;
+mod detached;
+mod framing;
+mod service;
+mod site;
+mod stop;
+mod time;

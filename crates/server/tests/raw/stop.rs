@@ -1,0 +1,78 @@
+//! The end in good order.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::site::{Site, get, quick};
+
+#[test]
+fn idle_connections_end_at_once() {
+    let site = Site::start();
+    let mut fresh = site.raw();
+    let mut idle = site.raw();
+    assert_eq!(idle.send(get("/a")).response().status, 200);
+    std::thread::sleep(Duration::from_millis(50));
+    let start = Instant::now();
+    let stopper = site.running().stopper();
+    stopper.stop();
+    assert_eq!(idle.rest(), b"");
+    assert_eq!(fresh.rest(), b"");
+    let seen = site.seen.clone();
+    site.stop();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(seen.drains(), 1);
+}
+
+#[test]
+fn what_was_begun_is_finished() {
+    let site = Site::start();
+    let mut later = site.raw();
+    later.send(get("/later"));
+    let mut half = site.raw();
+    half.send("GET /a HTTP/1.1\r\nHo");
+    let mut body = site.raw();
+    body.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe");
+    std::thread::sleep(Duration::from_millis(50));
+    site.running().stopper().stop();
+    std::thread::sleep(Duration::from_millis(50));
+    half.send("st: x\r\n\r\n");
+    body.send("llo");
+    assert_eq!(body.response().text(), "hello");
+    let answer = half.response();
+    assert_eq!((answer.text(), answer.field("connection")), ("you asked for /a", Some("close")));
+    assert_eq!(later.response().text(), "later");
+    assert!(later.rest().is_empty() && half.rest().is_empty() && body.rest().is_empty(), "and then closed");
+    site.stop();
+}
+
+#[test]
+fn nobody_new_is_let_in() {
+    let site = Site::start();
+    let address = site.address.clone();
+    site.running().stopper().stop();
+    site.stop();
+    if let Ok(mut stream) = TcpStream::connect(&address) {
+        let mut byte = [0; 1];
+        assert!(!matches!(stream.read(&mut byte), Ok(1..)));
+    }
+}
+
+#[test]
+fn what_does_not_end_is_ended_when_the_time_is_over() {
+    let site = Site::with(quick()); // two seconds
+    let mut endless = site.raw();
+    endless.send(get("/endless"));
+    endless.until("tick");
+    let mut never = site.raw();
+    never.send(get("/never"));
+    std::thread::sleep(Duration::from_millis(50));
+    let start = Instant::now();
+    let seen = site.seen.clone();
+    site.stop();
+    let took = start.elapsed();
+    assert!((Duration::from_millis(1_900)..Duration::from_secs(4)).contains(&took), "{took:?}");
+    endless.rest();
+    assert!(never.rest().is_empty());
+    assert_eq!(seen.streams(), 0);
+}

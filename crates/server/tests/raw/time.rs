@@ -1,0 +1,202 @@
+//! Deadlines, peers that are slow or gone, limits on connections.
+
+use std::time::{Duration, Instant};
+
+use tidewire_testkit::raw::Raw;
+
+use crate::site::{Site, eventually, get, post, quick};
+
+/// How long something took; it must be at least and at most that.
+fn took<T>(at_least: u64, at_most: u64, what: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let value = what();
+    let ms = start.elapsed().as_millis() as u64;
+    assert!((at_least..=at_most).contains(&ms), "{ms} ms, not {at_least} to {at_most}");
+    value
+}
+
+#[test]
+fn a_head_that_is_not_finished_is_answered_with_408() {
+    let site = Site::with(quick());
+    for beginning in ["G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\r"] {
+        let mut raw = site.raw();
+        raw.send(beginning);
+        let answer = took(300, 2_000, || raw.response());
+        assert_eq!((answer.status, answer.field("connection")), (408, Some("close")), "{beginning:?}");
+        assert!(raw.rest().is_empty());
+    }
+}
+
+#[test]
+fn a_head_that_dribbles_gains_no_time() {
+    let site = Site::with(quick());
+    let mut raw = site.raw();
+    took(300, 2_000, || {
+        for byte in b"GET / HTTP/1.1\r\nHost: x\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb" {
+            if !raw.offer([*byte]) {
+                break;
+            }
+            if !raw.is_silent_for(Duration::from_millis(40)) {
+                break;
+            }
+        }
+        assert_eq!(raw.response().status, 408);
+    });
+    // The same for the second request of a connection.
+    let mut raw = site.raw();
+    assert_eq!(raw.send(get("/a")).response().status, 200);
+    raw.send("GET /b HT");
+    assert_eq!(took(300, 2_000, || raw.response()).status, 408);
+}
+
+#[test]
+fn who_says_nothing_is_hung_up_on_without_a_word() {
+    let site = Site::with(quick());
+    let mut raw = site.raw();
+    assert_eq!(took(300, 2_000, || raw.rest()), b"");
+    let mut raw = site.raw();
+    assert_eq!(raw.send(get("/a")).response().status, 200);
+    assert_eq!(took(400, 2_000, || raw.rest()), b"", "an idle connection");
+}
+
+#[test]
+fn an_idle_connection_that_speaks_in_time_is_kept() {
+    let site = Site::with(quick());
+    let mut raw = site.raw();
+    for _ in 0..4 {
+        assert_eq!(raw.send(get("/a")).response().status, 200);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+#[test]
+fn a_body_that_does_not_come_is_answered_with_408() {
+    let site = Site::with(quick());
+    for beginning in [
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
+    ] {
+        let mut raw = site.raw();
+        raw.send(beginning);
+        let answer = took(300, 2_000, || raw.response());
+        assert_eq!((answer.status, answer.field("connection")), (408, Some("close")));
+        assert!(raw.rest().is_empty());
+    }
+}
+
+#[test]
+fn a_body_that_dribbles_gains_no_more_than_its_bytes_are_worth() {
+    let site = Site::with(quick());
+    // 25 bytes a second, where 1,000 are asked for.
+    let mut raw = site.raw();
+    raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+    took(300, 2_000, || {
+        while raw.is_silent_for(Duration::from_millis(40)) && raw.offer("x") {}
+        assert_eq!(raw.response().status, 408);
+    });
+    // 2,500 bytes a second, for longer than the grace.
+    let mut raw = site.raw();
+    raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2500\r\n\r\n");
+    for _ in 0..25 {
+        raw.send([b'x'; 100]);
+        std::thread::sleep(Duration::from_millis(35));
+    }
+    assert_eq!(raw.response().body.len(), 2_500);
+}
+
+#[test]
+fn who_does_not_take_its_answer_is_dropped() {
+    let site = Site::with(quick());
+    let mut raw = site.raw();
+    raw.send(get("/flood"));
+    raw.until("\r\n\r\n");
+    assert_eq!(site.seen.streams(), 1);
+    eventually("the stream of a reader that reads nothing", || site.seen.streams() == 0);
+    // It got what the sockets held, and no end in good order.
+    let got = raw.rest();
+    assert!(!got.ends_with(b"0\r\n\r\n"));
+}
+
+#[test]
+fn who_takes_its_answer_slowly_gets_it() {
+    let mut limits = quick();
+    limits.idle_timeout = Duration::from_secs(10);
+    let site = Site::with(limits);
+    let mut raw = site.raw();
+    raw.send(get("/big"));
+    raw.until("\r\n\r\n");
+    // In all longer than the time-out of a write, which is about progress.
+    let mut got = 0;
+    for _ in 0..8 {
+        got += raw.exactly(1024 * 1024).len();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(got, 8 * 1024 * 1024);
+    assert_eq!(raw.send(get("/next")).response().text(), "you asked for /next");
+}
+
+#[test]
+fn a_stream_ends_when_its_reader_leaves() {
+    let site = Site::start();
+    for path in ["/endless", "/silent", "/flood"] {
+        let mut raw = site.raw();
+        raw.send(get(path));
+        raw.until("\r\n\r\n");
+        assert_eq!(site.seen.streams(), 1, "{path}");
+        drop(raw);
+        eventually("the end of the stream", || site.seen.streams() == 0);
+    }
+}
+
+#[test]
+fn a_streamed_answer_that_fails_has_no_end() {
+    let site = Site::start();
+    let mut raw = site.raw();
+    raw.send([get("/fails"), get("/smuggled")].concat());
+    raw.until("\r\n\r\n");
+    assert_eq!(raw.rest(), b"5\r\nbegun\r\n", "the missing last chunk tells that it failed");
+}
+
+#[test]
+fn one_connection_too_many_is_told_so() {
+    let mut limits = quick();
+    limits.max_connections = 2;
+    limits.idle_timeout = Duration::from_secs(5);
+    let site = Site::with(limits);
+    let mut kept: Vec<Raw> = (0..2).map(|_| site.raw()).collect();
+    for raw in &mut kept {
+        assert_eq!(raw.send(get("/a")).response().status, 200);
+    }
+    for _ in 0..5 {
+        let answer = site.raw().response();
+        assert_eq!((answer.status, answer.field("connection")), (503, Some("close")));
+        assert_eq!(answer.field("content-type"), Some("application/problem+json"));
+        assert!(answer.field("retry-after").is_some());
+    }
+    // Those that were there first are none the worse, and a place that was given back is a place.
+    assert_eq!(kept[0].send(get("/b")).response().text(), "you asked for /b");
+    kept.pop();
+    eventually("a free place", || {
+        let mut raw = site.raw();
+        raw.offer(get("/c"));
+        raw.response().status == 200
+    });
+}
+
+#[test]
+fn garbage_is_refused_and_forgotten() {
+    let site = Site::with(quick());
+    let mut rng = tidewire_testkit::Rng::new(7);
+    for _ in 0..200 {
+        let len = rng.below(2_000) + 1;
+        let mut raw = site.raw();
+        raw.offer(rng.bytes(len));
+        raw.half_close();
+        let said = raw.rest();
+        assert!(
+            said.is_empty() || said.starts_with(b"HTTP/1.1 4") || said.starts_with(b"HTTP/1.1 5"),
+            "{said:?}"
+        );
+    }
+    assert_eq!(site.ask(post("/echo", "alive")).text(), "alive");
+}
