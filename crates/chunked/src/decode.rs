@@ -131,7 +131,7 @@ impl Decoder {
     fn plain_line<'a>(&mut self, input: &'a [u8]) -> Option<(usize, Event<'a>)> {
         let line = match self.state {
             State::DataCr => input.strip_prefix(b"\r\n")?,
-            State::SizeStart if self.scanned == 0 => input,
+            State::SizeStart => input,
             _ => return None,
         };
         let mut size = 0;
