@@ -126,7 +126,7 @@ impl Default for Options {
 pub struct Backoff {
     /// The bound of the first wait.
     pub min: Duration,
-    /// The bound that is not passed.
+    /// The bound that is not passed, and the longest wait that an event stream's `retry:` can ask for. `Retry-After` is not bound by it.
     pub max: Duration,
 }
 

@@ -100,9 +100,10 @@ impl Recovery {
         self.stuck = 0;
     }
 
-    /// The server says how long to wait after a cut. It holds until it says something else, as in a browser.
+    /// The server says how long to wait after a cut. It holds until it says something else, as in a browser, and within the
+    /// longest wait that the caller allows.
     pub(crate) fn hints(&mut self, wait: Duration) {
-        self.hint = wait.min(MAX_HINT);
+        self.hint = wait.min(self.options.backoff.max);
     }
 
     /// Whether it is time to try the first feed again.

@@ -239,7 +239,8 @@ async fn the_server_says_when_to_come_back() {
         vec![Request, stream(SSE, &["retry: 400\nid: e-0\n\n"]), send("0\r\n\r\n")],
         vec![Request, stream(SSE, &["id: e-0\n\n"]), Hold],
     ]);
-    let mut events = subscribe(&server, options(&[Feed::Sse, Feed::Poll]));
+    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_secs(1) };
+    let mut events = subscribe(&server, options(&[Feed::Sse, Feed::Poll]).backoff(backoff));
     let start = Instant::now();
     let Ok(Event::Disconnected { retry_in, .. }) = events.next().await else { panic!() };
     assert!(retry_in >= Duration::from_secs(1));

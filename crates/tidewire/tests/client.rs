@@ -1,0 +1,268 @@
+//! Our own client, and the two commands that are built on it, against the real server.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::server::{Outcome, command, run};
+use common::{Scissors, Seed, Server, seq, soon};
+use serde_json::Value;
+use tidewire_client::{Backoff, Client, Cursor, Event, Feed, Message, Options, Publish, Since, Subscription};
+
+fn client(address: &str, channel: &str) -> Client {
+    Client::new(&format!("http://{address}/c/{channel}")).unwrap()
+}
+
+/// Reads on until `count` messages have come. A gap or a reset fails the test.
+async fn messages(events: &mut Subscription, count: usize) -> Vec<Message> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        match soon("the next message", events.next()).await.unwrap() {
+            Event::Message(message) => all.push(message),
+            event @ (Event::Gap { .. } | Event::Reset { .. }) => panic!("{event:?} after {all:?}"),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// Payloads that one wire or another could change.
+fn difficult() -> Vec<Publish> {
+    vec![
+        Publish::new("plain text"),
+        Publish::new(""),
+        Publish::new("\n\ntwo\nlines\n"),
+        Publish::new("CR LF\r\nhere").event("tide"),
+        Publish::new("id: 7\n\nevent: gap\n\n:comment"),
+        Publish::new("{\"type\":\"gap\",\"cursor\":\"x-1\",\"missed\":9}").content_type("application/json"),
+        Publish::new("named").event("two words, é & more"),
+        Publish::new(vec![0xff, 0xfe, 0, b'\n', 0x80]).content_type("a/b"),
+        Publish::new("0123456789abcde\n".repeat(6_400)),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_published_comes_back_through_every_feed() {
+    let server = Server::start(&[]);
+    let client = client(&server.address, "same");
+    let mut live = Vec::new();
+    for feed in Feed::ALL {
+        let interval = Duration::from_millis(50);
+        let mut events = client.subscribe(Options::new().feeds([feed]).poll_interval(interval));
+        let opened = soon("a feed", events.next()).await.unwrap();
+        assert!(matches!(opened, Event::Connected { cursor: Some(_), .. }), "{opened:?}");
+        live.push(events);
+    }
+    let mut cursors = Vec::new();
+    for message in difficult() {
+        cursors.push(client.publish(message).await.unwrap().cursor);
+    }
+    let truth = messages(&mut live[0], cursors.len()).await;
+    assert_eq!(
+        truth.iter().map(|message| &message.cursor).collect::<Vec<_>>(),
+        cursors.iter().collect::<Vec<_>>()
+    );
+    assert_eq!(truth[3].event.as_deref(), Some("tide"));
+    assert_eq!(truth[6].event.as_deref(), Some("two words, é & more"));
+    assert_eq!(truth[7].data, vec![0xff, 0xfe, 0, b'\n', 0x80]);
+    for (events, feed) in live[1..].iter_mut().zip(&Feed::ALL[1..]) {
+        for (got, mut expected) in messages(events, cursors.len()).await.into_iter().zip(truth.clone()) {
+            if got.time.is_none() {
+                assert_eq!(*feed, Feed::Sse, "it alone does not say");
+                (expected.time, expected.content_type) = (None, None);
+            }
+            assert_eq!(got, expected, "{feed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_channels_are_one_subscription() {
+    let server = Server::start(&[]);
+    for (channel, text) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
+        client(&server.address, channel).publish(Publish::new(text).event("x")).await.unwrap();
+    }
+    for feed in Feed::ALL {
+        let options = Options::new().feeds([feed]).since(Since::Earliest);
+        let mut events = client(&server.address, "a,b").subscribe(options);
+        let mut all = messages(&mut events, 3).await;
+        all.sort_by(|one, other| (&one.channel, &one.data).cmp(&(&other.channel, &other.data)));
+        let texts: Vec<_> = all.iter().map(|m| (m.channel.as_deref().unwrap(), m.text().unwrap())).collect();
+        assert_eq!(texts, [("a", "a1"), ("a", "a2"), ("b", "b1")], "{feed}");
+        assert!(all.iter().all(|message| message.event.as_deref() == Some("x")), "{feed}");
+    }
+}
+
+/// Through a proxy that cuts every connection, of readers and of the publisher, at a random byte or after a moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_anywhere_each_message_is_published_once_and_delivered_once() {
+    const COUNT: usize = 150;
+    let seed = Seed::draw();
+    let server = Server::start(&["--retain-messages", "100000"]);
+    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_millis(20) };
+    let orders = Feed::ALL.map(|feed| vec![feed]).into_iter().chain([Feed::ALL.to_vec()]);
+    let mut readers = Vec::new();
+    for (part, feeds) in orders.enumerate() {
+        let proxy = Scissors::start(&server.address, seed.rng(part as u64)).await;
+        let options = Options::new()
+            .feeds(feeds.iter().copied())
+            .since(Since::Earliest)
+            .backoff(backoff)
+            .poll_interval(Duration::from_millis(10))
+            .wait(Duration::from_millis(100))
+            .prefer_again(Duration::from_millis(200));
+        // A connection that is cut before its first bytes says so at once; the time is for those that are not.
+        let mut events =
+            client(&proxy.address, "cut").connect_timeout(Duration::from_secs(2)).subscribe(options);
+        readers.push(tokio::spawn(async move { (feeds, messages(&mut events, COUNT).await) }));
+    }
+    let proxy = Scissors::start(&server.address, seed.rng(99)).await;
+    let publisher = client(&proxy.address, "cut").attempts(1000);
+    let mut cursors: Vec<Cursor> = Vec::new();
+    for n in 0..COUNT {
+        cursors.push(publisher.publish(Publish::new(format!("message {n}"))).await.unwrap().cursor);
+    }
+    let seqs: Vec<u64> = cursors.iter().map(|cursor| seq(cursor.as_str())).collect();
+    assert_eq!(seqs, (1..=COUNT as u64).collect::<Vec<_>>(), "each publish was carried out once");
+    for reader in readers {
+        let (feeds, got) = reader.await.unwrap();
+        for (n, message) in got.iter().enumerate() {
+            assert_eq!(message.cursor, cursors[n], "{feeds:?}");
+            assert_eq!(message.text().unwrap(), format!("message {n}"), "{feeds:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_was_away_too_long_is_told_on_every_feed() {
+    let server = Server::start(&["--retain-messages", "2"]);
+    let client = client(&server.address, "old");
+    let first = client.publish(Publish::new("1")).await.unwrap().cursor;
+    for n in 2..=5 {
+        client.publish(Publish::new(n.to_string())).await.unwrap();
+    }
+    let other: Cursor = "zzz-7".parse().unwrap();
+    for feed in Feed::ALL {
+        for since in [&first, &other] {
+            let options = Options::new().feeds([feed]).since(Since::After(since.clone()));
+            let mut events = client.subscribe(options);
+            assert!(matches!(soon("a feed", events.next()).await, Ok(Event::Connected { .. })));
+            let told = soon("what is lost", events.next()).await.unwrap();
+            match &told {
+                Event::Gap { from, missed, .. } => assert_eq!((from, *missed), (&first, 2), "{feed}"),
+                Event::Reset { reason, .. } => {
+                    assert_eq!((since, &**reason), (&other, "unknown-epoch"), "{feed}")
+                }
+                other => panic!("{other:?}"),
+            }
+            let rest = messages(&mut events, 2).await;
+            assert_eq!(rest.iter().map(|m| m.text().unwrap()).collect::<Vec<_>>(), ["4", "5"], "{feed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_restarts_is_found_again() {
+    let server = Server::start(&["--drain", "1"]);
+    let address = server.address.clone();
+    let mut readers = Vec::new();
+    for feed in Feed::ALL {
+        let backoff = Backoff { min: Duration::from_millis(10), max: Duration::from_millis(200) };
+        let options = Options::new().feeds([feed]).backoff(backoff).poll_interval(Duration::from_millis(50));
+        let mut events = client(&address, "again").subscribe(options);
+        soon("a feed", events.next()).await.unwrap();
+        readers.push(tokio::spawn(async move {
+            loop {
+                match events.next().await.unwrap() {
+                    Event::Reset { .. } => {}
+                    Event::Message(message) => return message,
+                    _ => {}
+                }
+            }
+        }));
+    }
+    server.terminate();
+    server.join();
+    let server = Server::spawn(command(&["--listen", &address]));
+    client(&server.address, "again").publish(Publish::new("back")).await.unwrap();
+    for (reader, feed) in readers.into_iter().zip(Feed::ALL) {
+        // An event stream is told to come back after 1 to 10 s, so that not all come at once.
+        let message = tokio::time::timeout(Duration::from_secs(20), reader).await;
+        assert_eq!(
+            message.unwrap_or_else(|_| panic!("{feed} did not come back")).unwrap().text(),
+            Some("back")
+        );
+    }
+}
+
+fn publish(url: &str, args: &[&str], input: &[u8]) -> Outcome {
+    let mut command = command(&[&["pub", url][..], args].concat());
+    let (from, mut to) = std::io::pipe().unwrap();
+    to.write_all(input).unwrap();
+    drop(to);
+    command.stdin(Stdio::from(from));
+    run(command)
+}
+
+#[test]
+fn pub_and_sub_are_commands() {
+    let server = Server::start(&[]);
+    let url = server.url("/c/demo");
+    let first = publish(&url, &["hello", "--event", "tide"], b"");
+    assert_eq!((first.code, first.stderr.as_str()), (Some(0), ""));
+    let binary = publish(&url, &["-", "--content-type", "a/b", "--idempotency-key", "k"], b"\xff\n");
+    let again = publish(&url, &["other", "--idempotency-key", "k"], b"");
+    assert_eq!(again.stdout, binary.stdout, "the same cursor");
+    assert!(again.stderr.contains("was there already"));
+
+    for feed in ["auto", "ws", "sse", "stream", "longpoll", "poll"] {
+        let args = ["sub", &url, "--feed", feed, "--since", "earliest", "--count", "2", "--json"];
+        let outcome = run(command(&args));
+        assert_eq!(outcome.code, Some(0), "{feed}: {outcome:?}");
+        let lines: Vec<Value> =
+            outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&lines[0]["data"], &lines[0]["event"]), (&"hello".into(), &"tide".into()), "{feed}");
+        assert_eq!(
+            (&lines[1]["data_b64"], &lines[1]["content_type"]),
+            (&"/wo=".into(), &"a/b".into()),
+            "{feed}"
+        );
+    }
+    let plain = run(command(&["sub", &url, "--since", "earliest", "--count", "1"]));
+    assert_eq!(plain.stdout, "hello\n");
+}
+
+#[test]
+fn the_commands_say_how_they_ended() {
+    let server = Server::start(&[]);
+    let url = server.url("/c/demo");
+    let cursor = publish(&url, &["1"], b"").stdout;
+    let over = run(command(&["sub", &url, "--since", "earliest", "--count", "2", "--timeout", "0.5"]));
+    assert_eq!((over.code, over.stdout.as_str()), (Some(3), "1\n"));
+    let go_on = format!("to go on: tidewire sub {url} --since {cursor}");
+    assert!(over.stderr.ends_with(&go_on), "{}", over.stderr);
+    let over = run(command(&["sub", &url, "--timeout", "0.3"]));
+    assert_eq!(
+        (over.code, over.stdout.as_str()),
+        (Some(0), ""),
+        "without --count a time-out is what was asked for"
+    );
+
+    for (args, words) in [
+        (&["sub", &url, "--since", "x"][..], "400 Bad Request: The cursor is not one"),
+        (&["sub", "https://localhost/c/x"], "TLS is not supported"),
+        (&["sub", "demo/x"], "a URL starts with http://"),
+        (&["pub", &server.url("/nothing/here"), "x"], "404 Not Found"),
+        (&["pub", "http://127.0.0.1:1/c/x", "x"], "no connection to 127.0.0.1:1"),
+        (&["pub", &url, "x", "--event", "gap"], "reserved"),
+    ] {
+        let outcome = run(command(args));
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{args:?}");
+        let last = outcome.stderr.lines().last().unwrap();
+        assert!(last.starts_with("error: ") && last.contains(words), "{args:?}: {last}");
+    }
+    assert_eq!(run(command(&["sub", &url, "--since", "not a cursor"])).code, Some(2), "wrong usage");
+}
