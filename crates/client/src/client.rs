@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tidewire_http1::FieldBlock;
+use tidewire_http1::{EncodeError, FieldBlock};
 
 use crate::http::Http;
 use crate::url::Url;
@@ -33,7 +33,10 @@ pub struct Client {
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) url: Url,
+    /// What every request carries.
     pub(crate) fields: FieldBlock,
+    /// The caller's part of it.
+    own: Vec<(String, String)>,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) attempts: u32,
@@ -51,18 +54,10 @@ impl Client {
     /// # Errors
     /// [`Error::Url`].
     pub fn new(url: &str) -> Result<Self, Error> {
-        let mut fields = FieldBlock::new();
-        let ours = [
-            ("User-Agent", concat!("tidewire-client/", env!("CARGO_PKG_VERSION"))),
-            // What a proxy compresses it holds back, and here nothing is decompressed.
-            ("Accept-Encoding", "identity"),
-        ];
-        for (name, value) in ours {
-            fields.push(name, value).map_err(Error::field(name))?;
-        }
         let settings = Settings {
             url: url.parse()?,
-            fields,
+            fields: fields(&[])?,
+            own: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             attempts: 5,
@@ -71,16 +66,18 @@ impl Client {
         Ok(Self { settings: Arc::new(settings), idle: Idle::default() })
     }
 
-    /// Adds a header field to every request.
+    /// Adds a header field to every request; a `User-Agent` takes the place of this library's.
     ///
     /// # Errors
-    /// [`Error::Field`] for what is no field, and for `Host`, `Content-Length`, `Transfer-Encoding`, `Connection` and `Upgrade`, which
-    /// are not the caller's.
+    /// [`Error::Field`] for what is no field, and for `Host`, `Content-Length`, `Transfer-Encoding`, `Connection`, `Upgrade`, `Accept` and
+    /// `Accept-Encoding`, which are not the caller's.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
-        if ["connection", "upgrade"].iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-            return Err(Error::field(name)(tidewire_http1::EncodeError::FieldReserved));
+        if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+            return Err(Error::field(name)(EncodeError::FieldReserved));
         }
-        self.change().fields.push(name, value).map_err(Error::field(name))?;
+        let settings = self.change();
+        settings.own.push((name.to_owned(), value.to_owned()));
+        settings.fields = fields(&settings.own)?;
         Ok(self)
     }
 
@@ -124,6 +121,24 @@ impl Client {
         self.idle = Idle::default();
         Arc::make_mut(&mut self.settings)
     }
+}
+
+/// Fields that the requests set themselves.
+const OURS: [&str; 4] = ["connection", "upgrade", "accept", "accept-encoding"];
+
+/// The fields of every request.
+fn fields(own: &[(String, String)]) -> Result<FieldBlock, Error> {
+    let agent = ("User-Agent", concat!("tidewire-client/", env!("CARGO_PKG_VERSION")));
+    let is_named = own.iter().any(|(name, _)| name.eq_ignore_ascii_case(agent.0));
+    // What a proxy compresses it holds back, and here nothing is decompressed.
+    let mut all = vec![("Accept-Encoding", "identity")];
+    all.extend((!is_named).then_some(agent));
+    all.extend(own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let mut fields = FieldBlock::new();
+    for (name, value) in all {
+        fields.push(name, value).map_err(Error::field(name))?;
+    }
+    Ok(fields)
 }
 
 impl Idle {

@@ -168,7 +168,7 @@ impl Driver {
         let (limit, wanted) = (recovery.options().limit, recovery.options().wait);
         let interval = recovery.options().poll_interval;
         let mut session = Session { feed, is_open: false };
-        let mut kept = None;
+        let (mut kept, mut was_gone) = (None, false);
         loop {
             let wait = longpoll::wait(!session.is_open || feed == Feed::Poll, wanted);
             let began = Instant::now();
@@ -185,9 +185,12 @@ impl Driver {
                 recovery.prefers();
                 return Ok(());
             }
+            // A server that does not know the cursor it has just named must not be asked without a pause.
+            let any = answer.any && !(was_gone && answer.is_gone);
+            was_gone = answer.is_gone;
             sleep(match feed {
-                Feed::LongPoll => longpoll::pause(answer.any, wait, began.elapsed(), interval),
-                _ => poll::pause(answer.any, interval),
+                Feed::LongPoll => longpoll::pause(any, wait, began.elapsed(), interval),
+                _ => poll::pause(any, interval),
             })
             .await;
         }

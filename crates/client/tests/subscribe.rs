@@ -280,6 +280,7 @@ async fn a_silent_stream_is_cut() {
 async fn the_servers_own_refusal_is_final() {
     let server = serve(vec![vec![Request, problem("403 Forbidden", "", "You may not read this channel.")]]);
     let client = Client::new(&server.url).unwrap().header("Authorization", "Bearer x").unwrap();
+    let client = client.header("user-agent", "mine/1").unwrap();
     let mut events = client.subscribe(options(&[Feed::Sse, Feed::Poll]));
     for _ in 0..2 {
         let Err(Error::Refused(problem)) = events.next().await else { panic!() };
@@ -288,7 +289,7 @@ async fn the_servers_own_refusal_is_final() {
             (403, "Forbidden", "You may not read this channel.")
         );
     }
-    assert_eq!(server.received(), "GET /c/demo?feed=sse&since=now Authorization=Bearer x");
+    assert_eq!(server.received(), "GET /c/demo?feed=sse&since=now Authorization=Bearer x user-agent=mine/1");
 }
 
 #[tokio::test]
@@ -410,4 +411,19 @@ async fn it_is_a_stream_too() {
     let texts: Vec<String> =
         subscribe(&server, options(&[Feed::Sse])).map(|event| text(&event)).collect().await;
     assert_eq!(texts, ["end: the server answered 400 Bad Request: Bad cursor."], "and ends after an error");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_its_own_cursor_is_not_asked_in_a_loop() {
+    let fields = "Content-Type: application/problem+json\r\n";
+    let gone = || answer("410 Gone", fields, r#"{"earliest":"f-0","reason":"unknown-epoch"}"#);
+    let server = serve(vec![(0..50).flat_map(|_| [Request, gone()]).chain([Hold]).collect()]);
+    let mut events = subscribe(&server, options(&[Feed::Poll]).poll_interval(Duration::from_millis(100)));
+    assert_eq!(
+        take(&mut events, 3).await,
+        ["poll at -", "reset unknown-epoch f-0", "reset unknown-epoch f-0"]
+    );
+    let start = Instant::now();
+    take(&mut events, 2).await;
+    assert!(start.elapsed() >= Duration::from_millis(200));
 }

@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) items: Vec<Item>,
     /// Whether there may be more to ask for at once.
     pub(crate) any: bool,
+    /// It was a 410.
+    pub(crate) is_gone: bool,
 }
 
 /// What to ask for.
@@ -78,7 +80,7 @@ async fn exchange(http: &mut Http, settings: &Settings, target: &str) -> Result<
     let reply = get(http, settings, target, MEDIA_TYPE).await?;
     if reply.status != 200 {
         let refusal = reply.refusal(http).await;
-        let gone = refusal.gone.map(|item| Answer { items: vec![item], any: true });
+        let gone = refusal.gone.map(|item| Answer { items: vec![item], any: true, is_gone: true });
         return gone.ok_or(Error::Refused(refusal.problem));
     }
     reply.require(MEDIA_TYPE)?;
@@ -101,7 +103,7 @@ fn parse(json: &[u8]) -> Result<Answer, Error> {
     }
     // Last: to a reader without a cursor, the messages of its first answer are news, and an empty answer still gives it one.
     items.push(Item::Hello(object::cursor(body.cursor)?));
-    Ok(Answer { items, any })
+    Ok(Answer { items, any, is_gone: false })
 }
 
 #[cfg(test)]

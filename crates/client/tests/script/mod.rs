@@ -167,7 +167,7 @@ fn request(input: &mut impl BufRead) -> Option<(String, String)> {
         match name {
             "Content-Length" => length = value.parse().unwrap(),
             "Sec-WebSocket-Key" => value.clone_into(&mut key),
-            "Content-Type" | "Idempotency-Key" | "Authorization" => {
+            "Content-Type" | "Idempotency-Key" | "Authorization" | "user-agent" => {
                 text.push_str(&format!(" {name}={value}"))
             }
             _ => {}
