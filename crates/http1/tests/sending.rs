@@ -1,0 +1,457 @@
+//! What goes out, byte by byte, in both roles.
+
+#![allow(clippy::unwrap_used)]
+
+use tidewire_http1::*;
+
+/// A server that has read `request`, which is a whole message.
+fn server(request: &str) -> Connection<Server> {
+    let mut connection = Connection::<Server>::new(Limits::new());
+    let (mut fields, mut at) = (Fields::new(), 0);
+    loop {
+        let (used, event) = connection.decode(&request.as_bytes()[at..], &mut fields).unwrap();
+        at += used;
+        match event {
+            Some(Event::End) => break,
+            Some(_) => {}
+            None => panic!("an incomplete request: {request}"),
+        }
+    }
+    assert_eq!(at, request.len());
+    connection
+}
+
+fn get() -> Connection<Server> {
+    server("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+}
+
+fn get_10() -> Connection<Server> {
+    server("GET / HTTP/1.0\r\n\r\n")
+}
+
+fn block(pairs: &[(&str, &str)]) -> FieldBlock {
+    FieldBlock::from_pairs(pairs.iter().copied()).unwrap()
+}
+
+/// The whole answer with these two pieces of content.
+fn answer(
+    connection: &mut Connection<Server>,
+    status: u16,
+    body: BodyLength,
+    pieces: &[&str],
+) -> Result<String, EncodeError> {
+    let mut out = Vec::new();
+    connection.send_head(&Response::new(status), body, &mut out)?;
+    for piece in pieces {
+        connection.send_data(piece.as_bytes(), &mut out)?;
+    }
+    connection.send_end(&mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn a_length_is_sent_and_kept() {
+    assert_eq!(
+        answer(&mut get(), 200, BodyLength::Length(5), &["he", "", "llo"]).unwrap(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    );
+    assert_eq!(answer(&mut get(), 200, BodyLength::Length(5), &["hell"]), Err(EncodeError::BodyTooShort));
+    assert_eq!(
+        answer(&mut get(), 200, BodyLength::Length(5), &["hello", "!"]),
+        Err(EncodeError::BodyTooLong)
+    );
+    assert_eq!(answer(&mut get(), 200, BodyLength::Empty, &["!"]), Err(EncodeError::BodyTooLong));
+    assert_eq!(
+        answer(&mut get(), 404, BodyLength::Empty, &[]).unwrap(),
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    );
+}
+
+#[test]
+fn chunks_are_framed_and_an_empty_piece_ends_nothing() {
+    assert_eq!(
+        answer(&mut get(), 200, BodyLength::Chunked, &["hello, world", "", "!"]).unwrap(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n1\r\n!\r\n0\r\n\r\n"
+    );
+}
+
+#[test]
+fn an_http_10_client_gets_no_chunks() {
+    let mut connection = get_10();
+    assert_eq!(
+        answer(&mut connection, 200, BodyLength::Chunked, &["a", "b"]).unwrap(),
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
+    );
+    assert!(connection.must_close() && !connection.next_message());
+
+    // Even one that asked to stay.
+    let mut connection = server("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_eq!(
+        answer(&mut connection, 200, BodyLength::Chunked, &[]).unwrap(),
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    );
+}
+
+#[test]
+fn an_http_10_client_that_asks_to_stay_is_told_that_it_may() {
+    let mut connection = server("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_eq!(
+        answer(&mut connection, 200, BodyLength::Length(1), &["x"]).unwrap(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"
+    );
+    assert!(connection.next_message());
+}
+
+#[test]
+fn close_is_said_by_who_closes() {
+    for request in ["GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
+        let mut connection = server(request);
+        assert_eq!(
+            answer(&mut connection, 200, BodyLength::Length(0), &[]).unwrap(),
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        assert!(connection.must_close() && !connection.next_message());
+    }
+    let mut connection = get();
+    connection.close();
+    assert!(
+        answer(&mut connection, 200, BodyLength::Length(0), &[]).unwrap().contains("Connection: close\r\n")
+    );
+    assert!(!connection.next_message());
+
+    let (mut connection, mut out) = (get(), Vec::new());
+    let fields = block(&[("Connection", "close")]);
+    connection.send_head(&Response::new(200).with_fields(&[&fields]), BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    assert!(connection.must_close());
+}
+
+#[test]
+fn until_close_closes() {
+    let mut connection = get();
+    assert_eq!(
+        answer(&mut connection, 200, BodyLength::UntilClose, &["a"]).unwrap(),
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\na"
+    );
+    assert!(connection.must_close());
+}
+
+#[test]
+fn the_answer_to_a_head_has_the_fields_and_no_content() {
+    let head = || server("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (body, field) in [
+        (BodyLength::Length(5), "Content-Length: 5\r\n"),
+        (BodyLength::Chunked, "Transfer-Encoding: chunked\r\n"),
+    ] {
+        let mut connection = head();
+        let sent = answer(&mut connection, 200, body, &["hello"]).unwrap();
+        assert_eq!(sent, format!("HTTP/1.1 200 OK\r\n{field}\r\n"));
+        assert!(connection.next_message());
+    }
+    let (mut connection, mut out) = (head(), Vec::new());
+    connection.send_head(&Response::new(200), BodyLength::Length(5), &mut out).unwrap();
+    assert_eq!(connection.send_data_head(5, &mut out), Ok(Payload::Omit));
+    assert_eq!(connection.sending(), Some(BodyLength::Empty));
+}
+
+#[test]
+fn a_204_has_no_framing_field() {
+    for body in [BodyLength::Empty, BodyLength::Length(0)] {
+        assert_eq!(answer(&mut get(), 204, body, &[]).unwrap(), "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    for body in [BodyLength::Length(1), BodyLength::Chunked, BodyLength::UntilClose] {
+        assert_eq!(answer(&mut get(), 204, body, &[]), Err(EncodeError::Body));
+        assert_eq!(answer(&mut get(), 205, body, &[]), Err(EncodeError::Body));
+    }
+}
+
+#[test]
+fn a_205_says_that_it_is_empty() {
+    assert_eq!(
+        answer(&mut get(), 205, BodyLength::Empty, &[]).unwrap(),
+        "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_304_has_no_content_whatever_its_length() {
+    assert_eq!(answer(&mut get(), 304, BodyLength::Empty, &[]).unwrap(), "HTTP/1.1 304 Not Modified\r\n\r\n");
+    assert_eq!(
+        answer(&mut get(), 304, BodyLength::Length(7), &["content"]).unwrap(),
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n"
+    );
+    assert_eq!(
+        answer(&mut get(), 304, BodyLength::Chunked, &["x"]).unwrap(),
+        "HTTP/1.1 304 Not Modified\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_100_goes_to_who_waits_for_it_and_once() {
+    let mut connection = Connection::<Server>::new(Limits::new());
+    let (mut fields, mut out) = (Fields::new(), Vec::new());
+    let head = b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    connection.send_continue(&mut out);
+    connection.decode(head, &mut fields).unwrap();
+    connection.send_continue(&mut out);
+    connection.send_continue(&mut out);
+    assert_eq!(out, b"HTTP/1.1 100 Continue\r\n\r\n");
+    out.clear();
+    connection.send_head(&Response::new(417), BodyLength::Empty, &mut out).unwrap();
+    out.clear();
+    connection.send_continue(&mut out);
+    get().send_continue(&mut out);
+    assert_eq!(out, b"");
+}
+
+#[test]
+fn interim_responses_come_before_the_answer_and_not_to_http_10() {
+    let (mut connection, mut out) = (get(), Vec::new());
+    let hints = block(&[("Link", "</a.css>")]);
+    connection.send_interim(&Response::new(103).with_fields(&[&hints]), &mut out).unwrap();
+    assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+    for status in [99, 100, 101, 200] {
+        assert_eq!(connection.send_interim(&Response::new(status), &mut out), Err(EncodeError::Status));
+    }
+    connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(connection.send_interim(&Response::new(103), &mut out), Err(EncodeError::State));
+    assert_eq!(get_10().send_interim(&Response::new(103), &mut out), Err(EncodeError::State));
+    for status in [0, 99, 100, 102, 199, 1000] {
+        assert_eq!(answer(&mut get(), status, BodyLength::Empty, &[]), Err(EncodeError::Status));
+    }
+}
+
+#[test]
+fn a_101_needs_an_offer_and_names_what_it_switches_to() {
+    let offer = || server("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a, b\r\n\r\n");
+    let (mut connection, mut out) = (offer(), Vec::new());
+    let upgrade = block(&[("Upgrade", "a"), ("Connection", "Upgrade")]);
+    let switching = Response::new(101);
+    assert_eq!(connection.send_head(&switching, BodyLength::Empty, &mut out), Err(EncodeError::Upgrade));
+    let blocks = [&upgrade];
+    let switching = switching.with_fields(&blocks);
+    assert_eq!(connection.send_head(&switching, BodyLength::Length(1), &mut out), Err(EncodeError::Body));
+    assert_eq!(out, b"");
+    connection.send_head(&switching, BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n");
+    assert!(connection.is_switched() && !connection.must_close());
+    assert!(matches!(connection.decode(b"\x81\x00", &mut Fields::new()), Ok((0, None))));
+    assert_eq!(connection.send_data(b"x", &mut out), Err(EncodeError::State));
+
+    for request in [
+        "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: a\r\n\r\n",
+        "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: 0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let mut out = Vec::new();
+        assert_eq!(
+            server(request).send_head(&switching, BodyLength::Empty, &mut out),
+            Err(EncodeError::Upgrade),
+            "{request}"
+        );
+        assert_eq!(out, b"");
+    }
+}
+
+/// RFC 9110 §7.8: who sends `Upgrade` also sends the option.
+#[test]
+fn an_upgrade_field_brings_its_connection_option() {
+    let (mut connection, mut out) = (get(), Vec::new());
+    let upgrade = block(&[("Upgrade", "websocket")]);
+    connection.send_head(&Response::new(426).with_fields(&[&upgrade]), BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(
+        out,
+        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_tunnel_has_no_framing_field_and_a_refusal_of_one_has() {
+    let connect = || server("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+    let (mut connection, mut out) = (connect(), Vec::new());
+    assert_eq!(
+        connection.send_head(&Response::new(200), BodyLength::Length(0), &mut out),
+        Err(EncodeError::Body)
+    );
+    connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(out, b"HTTP/1.1 200 OK\r\n\r\n");
+    assert!(connection.is_switched());
+    let mut connection = connect();
+    assert_eq!(
+        answer(&mut connection, 405, BodyLength::Empty, &[]).unwrap(),
+        "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"
+    );
+    assert!(connection.next_message());
+}
+
+#[test]
+fn an_answer_may_begin_before_the_request_is_complete() {
+    let mut connection = Connection::<Server>::new(Limits::new());
+    let (mut fields, mut out) = (Fields::new(), Vec::new());
+    let (used, _) =
+        connection.decode(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi", &mut fields).unwrap();
+    connection.send_head(&Response::new(403), BodyLength::Empty, &mut out).unwrap();
+    connection.send_end(&mut out).unwrap();
+    // The body is still to be read, or the connection to be closed (RFC 9112 §9.3).
+    assert!(connection.is_sent() && !connection.is_paused() && !connection.next_message());
+    let (more, _) = connection.decode(&b"hi"[..], &mut fields).unwrap();
+    assert_eq!((used, more), (46, 2));
+    connection.decode(b"", &mut fields).unwrap();
+    assert!(connection.next_message());
+}
+
+#[test]
+fn a_request_that_was_cut_can_be_answered_and_then_it_is_over() {
+    let mut connection = Connection::<Server>::new(Limits::new());
+    connection
+        .decode(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n", &mut Fields::new())
+        .unwrap();
+    assert!(connection.finish().is_err());
+    let sent = answer(&mut connection, 400, BodyLength::Empty, &[]).unwrap();
+    assert!(sent.contains("Connection: close\r\n"));
+    assert!(connection.must_close());
+}
+
+/// RFC 9112 §9.6: the client has closed its side, and is owed the answer.
+#[test]
+fn half_close() {
+    let mut connection = get();
+    assert!(matches!(connection.finish(), Ok(None)));
+    let sent = answer(&mut connection, 200, BodyLength::Length(2), &["hi"]).unwrap();
+    assert_eq!(sent, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
+    assert!(connection.must_close());
+}
+
+#[test]
+fn calls_out_of_turn_write_nothing() {
+    let mut out = Vec::new();
+    let mut connection = Connection::<Server>::new(Limits::new());
+    assert_eq!(
+        connection.send_head(&Response::new(200), BodyLength::Empty, &mut out),
+        Err(EncodeError::State)
+    );
+    assert_eq!(connection.send_data(b"x", &mut out), Err(EncodeError::State));
+    assert_eq!(connection.send_end(&mut out), Err(EncodeError::State));
+    let mut connection = get();
+    assert_eq!(connection.send_data(b"x", &mut out), Err(EncodeError::State));
+    assert_eq!(connection.send_end(&mut out), Err(EncodeError::State));
+    answer(&mut connection, 200, BodyLength::Empty, &[]).unwrap();
+    assert_eq!(
+        connection.send_head(&Response::new(200), BodyLength::Empty, &mut out),
+        Err(EncodeError::State)
+    );
+    assert_eq!(connection.send_end(&mut out), Err(EncodeError::State));
+    let bad = Response::new(200).with_reason("a\r\nb");
+    assert_eq!(get().send_head(&bad, BodyLength::Empty, &mut out), Err(EncodeError::Reason));
+    assert_eq!(out, b"");
+}
+
+#[test]
+fn payload_may_pass_beside_its_framing() {
+    let (mut connection, mut out) = (get(), Vec::new());
+    connection.send_head(&Response::new(200), BodyLength::Chunked, &mut out).unwrap();
+    out.clear();
+    assert_eq!(connection.send_data_head(300, &mut out), Ok(Payload::Then(b"\r\n")));
+    assert_eq!(out, b"12c\r\n");
+    let (mut connection, mut out) = (get(), Vec::new());
+    connection.send_head(&Response::new(200), BodyLength::Length(300), &mut out).unwrap();
+    out.clear();
+    assert_eq!(connection.send_data_head(299, &mut out), Ok(Payload::Then(b"")));
+    assert_eq!((out.as_slice(), connection.sending()), (b"".as_slice(), Some(BodyLength::Length(1))));
+}
+
+#[test]
+fn trailers_follow_chunks_and_nothing_else() {
+    let trailers = block(&[("Digest", "x")]);
+    for (body, end) in [(BodyLength::Chunked, "0\r\nDigest: x\r\n\r\n"), (BodyLength::Length(0), "")] {
+        let (mut connection, mut out) = (get(), Vec::new());
+        connection.send_head(&Response::new(200), body, &mut out).unwrap();
+        out.clear();
+        assert_eq!(
+            connection.send_trailers(&block(&[("Upgrade", "x")]), &mut out),
+            Err(EncodeError::FieldReserved)
+        );
+        connection.send_trailers(&trailers, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), end);
+    }
+}
+
+fn request(method: &str, target: &str, host: &str, body: BodyLength) -> Result<String, EncodeError> {
+    let mut out = Vec::new();
+    let result = Connection::<Client>::new(Limits::new()).send_request(
+        &Request::new(method, target, host),
+        body,
+        &mut out,
+    );
+    assert_eq!(result.is_err(), out.is_empty());
+    result.map(|()| String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn a_request_has_a_host_and_the_length_that_its_method_needs() {
+    assert_eq!(request("GET", "/", "h", BodyLength::Empty).unwrap(), "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    for method in ["POST", "PUT", "PATCH"] {
+        assert_eq!(
+            request(method, "/", "h", BodyLength::Empty).unwrap(),
+            format!("{method} / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        );
+    }
+    assert_eq!(
+        request("PUT", "/a", "h:80", BodyLength::Chunked).unwrap(),
+        "PUT /a HTTP/1.1\r\nHost: h:80\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    assert_eq!(request("PUT", "/a", "h", BodyLength::UntilClose), Err(EncodeError::Body));
+}
+
+#[test]
+fn a_request_line_cannot_be_split() {
+    for method in ["", "G T", "GET\r\n", "G\0"] {
+        assert_eq!(request(method, "/", "h", BodyLength::Empty), Err(EncodeError::Method), "{method:?}");
+    }
+    for target in ["", " /", "/a b", "/a\r\nX: y", "/a#b", "a", "*", "/caf\u{e9}"] {
+        assert_eq!(request("GET", target, "h", BodyLength::Empty), Err(EncodeError::Target), "{target:?}");
+    }
+    for host in ["h h", "h\r\nX: y", "u@h", "h/"] {
+        assert_eq!(request("GET", "/", host, BodyLength::Empty), Err(EncodeError::Host), "{host:?}");
+    }
+}
+
+#[test]
+fn the_forms_of_a_target_go_with_the_method() {
+    assert!(request("OPTIONS", "*", "h", BodyLength::Empty).is_ok());
+    assert!(request("CONNECT", "h:443", "h:443", BodyLength::Empty).is_ok());
+    assert!(request("GET", "http://h/a", "h", BodyLength::Empty).is_ok());
+    assert_eq!(request("CONNECT", "/", "h", BodyLength::Empty), Err(EncodeError::Target));
+    assert_eq!(request("CONNECT", "h", "h", BodyLength::Empty), Err(EncodeError::Target));
+}
+
+#[test]
+fn a_client_that_said_close_sends_no_more() {
+    let mut client = Connection::<Client>::new(Limits::new());
+    let mut out = Vec::new();
+    client.close();
+    client.send_request(&Request::new("GET", "/", "h"), BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(out, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    client.send_end(&mut out).unwrap();
+    let response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    client.decode(response, &mut Fields::new()).unwrap();
+    client.decode(b"", &mut Fields::new()).unwrap();
+    assert!(client.must_close() && !client.next_message());
+    let again = client.send_request(&Request::new("GET", "/", "h"), BodyLength::Empty, &mut out);
+    assert_eq!(again, Err(EncodeError::State));
+}
+
+#[test]
+fn one_request_at_a_time_and_what_nobody_asked_for_is_not_read() {
+    let mut client = Connection::<Client>::new(Limits::new());
+    let (mut out, mut fields) = (Vec::new(), Fields::new());
+    let unasked = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, None))));
+    assert!(client.is_paused());
+    let request = Request::new("GET", "/", "h");
+    client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(client.send_request(&request, BodyLength::Empty, &mut out), Err(EncodeError::State));
+    assert!(matches!(client.decode(unasked, &mut fields), Ok((_, Some(Event::Response(_))))));
+}
