@@ -14,8 +14,7 @@ use tidewire_chunked as chunked;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a head, from the first byte of its first line to the end of the empty line: 16 KiB, as Node and Kestrel's
-    /// neighbours have it. Passing it is 431. A head is indexed by 16-bit offsets, so 65535 is the most that there can be.
+    /// Bytes of a head, from the first byte of its first line to the end of the empty line: 16 KiB, as in Node. Passing it is 431. A head is indexed by 16-bit offsets, so 65535 is the most that there can be.
     pub max_head: u16,
     /// Bytes of a request target: 8 KiB; RFC 9112 §3 asks for 8000 octets of request line at least. Passing it is 414.
     pub max_target: u16,
@@ -63,5 +62,37 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_as_documented() {
+        let Limits {
+            max_head,
+            max_target,
+            max_method,
+            max_fields,
+            max_body,
+            max_informational,
+            max_overhead,
+            max_trailers,
+        } = Limits::new();
+        tidewire_testkit::limits::check(
+            "tidewire-http1",
+            &[
+                ("max_head", max_head.into()),
+                ("max_target", max_target.into()),
+                ("max_method", max_method.into()),
+                ("max_fields", max_fields.into()),
+                ("max_body", max_body),
+                ("max_informational", max_informational.into()),
+                ("max_overhead", max_overhead.into()),
+                ("max_trailers", max_trailers.into()),
+            ],
+        );
     }
 }

@@ -109,6 +109,29 @@ fn a_body_can_be_bounded_when_its_head_is_known() {
     assert!(refused[1].starts_with("413 ") && refused.len() == 2, "{refused:?}");
 }
 
+/// RFC 9112 §3.2.2.
+#[test]
+fn the_authority_of_an_absolute_target_outweighs_the_host_field() {
+    for (target, host) in [("http://a.example:80/b?c", "a.example:80"), ("/b?c", "other")] {
+        let (mut server, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
+        let request = format!("GET {target} HTTP/1.1\r\nHost: other\r\n\r\n");
+        let (_, Some(Event::Request(head))) = server.decode(request.as_bytes(), &mut fields).unwrap() else {
+            panic!("no request")
+        };
+        assert_eq!((head.host(), head.get("host")), (Some(host.as_bytes()), Some(b"other".as_slice())));
+        assert_eq!((head.path(), head.query()), (b"/b".as_slice(), Some(b"c".as_slice())));
+    }
+}
+
+/// RFC 9112 §4.
+#[test]
+fn an_unknown_status_has_an_empty_reason_and_its_space() {
+    let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+    assert_eq!(events(&mut server, &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()), ["GET /", "end"]);
+    server.send_head(&Response::new(299), BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(out, b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n");
+}
+
 #[test]
 fn a_connection_is_small_and_holds_no_heap() {
     assert!(size_of::<Connection<Server>>() <= 128, "{}", size_of::<Connection<Server>>());
