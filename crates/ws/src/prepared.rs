@@ -59,7 +59,8 @@ impl PreparedMessage {
         &self.plain
     }
 
-    fn new(kind: Kind, payload: &[u8]) -> Self {
+    /// Text or binary, as `kind` says. The caller vouches that the payload of a text is UTF-8.
+    pub fn new(kind: Kind, payload: &[u8]) -> Self {
         let mut frame = Vec::new();
         encode_message(kind, payload, &mut frame);
         Self {
