@@ -4,8 +4,8 @@
 //! answered, a close is echoed, permessage-deflate is used where it is offered. A request without an upgrade gets a 426. Try it with
 //! any client: `websocat ws://127.0.0.1:9001/`.
 //!
-//! All that one read leads to leaves in one write: a client that sends sixteen messages at once costs one system call more
-//! than a client that sends one.
+//! All that one read leads to leaves in one write: sixteen messages that come together cost as many system calls as one. The loop
+//! works on borrowed messages, which costs less than `tidewire_ws::tokio::WebSocket`, where the same loop is five lines.
 
 use bytes::Bytes;
 use tidewire_server::{
@@ -90,8 +90,31 @@ async fn serve(
                 websocket.send_close(Some(1001), "the server stops", [0; 4], &mut output)?;
             }
         }
-        let used = echo(&mut websocket, &mut input, deflate.is_some(), &mut output)?;
+        // After our own close messages may still arrive, but none may be sent.
+        let is_open = websocket.is_open();
+        let mut used = 0;
+        // At an error, the close frame that says what was wrong is in the output.
+        while let Ok((n, event)) = websocket.decode(&mut input[used..]) {
+            used += n;
+            let (kind, payload) = match event {
+                Some(Event::Text(text)) if is_open => (Kind::Text, text.as_bytes()),
+                Some(Event::Binary(data)) if is_open => (Kind::Binary, data),
+                Some(_) => {
+                    // The pong of a ping, in its place among the messages.
+                    websocket.take_output(&mut output);
+                    continue;
+                }
+                None => break,
+            };
+            if deflate.is_some() {
+                let message = PreparedMessage::new(kind, payload);
+                output.extend_from_slice(websocket.send_prepared(&message)?);
+            } else {
+                encode_message(kind, payload, &mut output);
+            }
+        }
         input.drain(..used);
+        websocket.take_output(&mut output);
         io.write_all(&output).await?;
         output.clear();
         output.shrink_to(KEEP);
@@ -106,43 +129,6 @@ async fn serve(
     };
     let _ = timeout(Duration::from_secs(1), leave).await;
     Ok(())
-}
-
-/// Decodes all of `input` and says how much of it was used.
-fn echo(
-    websocket: &mut Connection,
-    input: &mut [u8],
-    deflates: bool,
-    output: &mut Vec<u8>,
-) -> Result<usize, tidewire_ws::EncodeError> {
-    // After our own close messages may still arrive, but none may be sent.
-    let is_open = websocket.is_open();
-    let mut used = 0;
-    // At an error, the close frame that says what was wrong is in the output.
-    while let Ok((n, event)) = websocket.decode(&mut input[used..]) {
-        used += n;
-        let message = match event {
-            None => break,
-            Some(Event::Text(text)) if is_open && deflates => Some(PreparedMessage::text(text)),
-            Some(Event::Binary(data)) if is_open && deflates => Some(PreparedMessage::binary(data)),
-            Some(Event::Text(text)) if is_open => {
-                encode_message(Kind::Text, text.as_bytes(), output);
-                None
-            }
-            Some(Event::Binary(data)) if is_open => {
-                encode_message(Kind::Binary, data, output);
-                None
-            }
-            Some(_) => None,
-        };
-        if let Some(message) = message {
-            output.extend_from_slice(websocket.send_prepared(&message)?);
-        }
-        // The pong of a ping, in its place among the messages.
-        websocket.take_output(output);
-    }
-    websocket.take_output(output);
-    Ok(used)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -340,6 +340,12 @@ mod servers {
         has(&rest, &["\u{1}p", "\u{3}abc", "UTF-8"]);
         // A frame without a mask: close 1002.
         has(&after_head(b"\x81\x01a"), &["mask"]);
+        // The "Hello" of RFC 7692 §7.2.3.1, compressed; the answer is too short to be.
+        let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+        let shake = shake.replace("\r\n\r\n", offer);
+        let frames = b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\0\x88\x80\0\0\0\0";
+        let answer = raw(&address, &[shake.as_bytes(), frames].concat());
+        has(&answer, &["Sec-WebSocket-Extensions: permessage-deflate", "\u{5}Hello"]);
     }
 
     #[cfg(target_os = "linux")]
