@@ -19,7 +19,9 @@ mod web;
 pub use cors::{OriginError, Origins};
 pub use files::Files;
 pub use hub::{Changed, Channel, Hub, HubConfig, HubError, Page, Published};
-pub use message::{EventNameError, MAX_EVENT, Message, Object, RESERVED_EVENTS};
+pub use message::{
+    ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message, Object, RESERVED_EVENTS,
+};
 pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
 pub use shard::Ticket;
 pub use site::{Settings, Site};

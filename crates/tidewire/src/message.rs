@@ -21,6 +21,9 @@ pub const RESERVED_EVENTS: [&str; 4] = ["gap", "reset", "hello", "envelope"];
 /// Longest event name, in bytes.
 pub const MAX_EVENT: usize = 128;
 
+/// Longest media type, in bytes.
+pub const MAX_CONTENT_TYPE: usize = 256;
+
 impl Message {
     /// A message with this payload, published at `time_ms` (milliseconds since 1970, for people; nothing is ordered by it).
     pub fn new(data: Bytes, time_ms: u64) -> Self {
@@ -45,9 +48,18 @@ impl Message {
     }
 
     /// Sets the media type.
-    pub fn with_content_type(mut self, content_type: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`ContentTypeError`]: it could not stand in the head of an answer.
+    pub fn with_content_type(mut self, content_type: &str) -> Result<Self, ContentTypeError> {
+        let is_bad = content_type.is_empty()
+            || content_type.len() > MAX_CONTENT_TYPE
+            || content_type.chars().any(|c| c.is_control() && c != '\t');
+        if is_bad {
+            return Err(ContentTypeError);
+        }
         self.content_type = Some(content_type.into());
-        self
+        Ok(self)
     }
 
     /// The event name.
@@ -90,6 +102,11 @@ impl Message {
     "an event name has 1 to {MAX_EVENT} bytes, no control characters, and is none of the reserved gap, reset, hello, envelope"
 )]
 pub struct EventNameError;
+
+/// The media type cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a media type has 1 to {MAX_CONTENT_TYPE} bytes and no control characters, as in text/plain")]
+pub struct ContentTypeError;
 
 /// The JSON objects of the feeds, in the order and with the names of `docs/http-api.md`.
 #[derive(Clone, Debug, Serialize)]
@@ -201,8 +218,11 @@ mod tests {
             json(&Object::message(&text, "e-1", None)),
             r#"{"type":"message","cursor":"e-1","time":7,"data":"hi \"you\"\n"}"#
         );
-        let binary =
-            Message::new(Bytes::from_static(&[0xff, 0]), 7).with_event("x").unwrap().with_content_type("a/b");
+        let binary = Message::new(Bytes::from_static(&[0xff, 0]), 7)
+            .with_event("x")
+            .unwrap()
+            .with_content_type("a/b")
+            .unwrap();
         assert_eq!(
             json(&Object::message(&binary, "e-2", Some("c"))),
             r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"event":"x","content_type":"a/b","data_b64":"/wA="}"#
@@ -211,6 +231,17 @@ mod tests {
             json(&Object::Gap { from: "e-1", cursor: "e-9", missed: 8 }),
             r#"{"type":"gap","from":"e-1","cursor":"e-9","missed":8}"#
         );
+    }
+
+    #[test]
+    fn media_types_that_would_break_a_head_are_refused() {
+        for bad in ["", "a/b\r\nX: y", "a/b\n", "a/b\0", &"a".repeat(257)] {
+            assert_eq!(
+                Message::new(Bytes::new(), 0).with_content_type(bad),
+                Err(ContentTypeError),
+                "{bad:?}"
+            );
+        }
     }
 
     #[test]

@@ -72,7 +72,9 @@ impl Order {
                 message.with_event(event).map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
         }
         if let Some(content_type) = &self.content_type {
-            message = message.with_content_type(content_type);
+            message = message
+                .with_content_type(content_type)
+                .map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
         }
         self.hub.publish(&self.name, message, self.key.as_deref()).map_err(refused)
     }

@@ -189,7 +189,9 @@ impl Table {
             message = message.with_event(event).map_err(|error| bad(&sentence(&error.to_string())))?;
         }
         if let Some(content_type) = &order.content_type {
-            message = message.with_content_type(content_type);
+            message = message
+                .with_content_type(content_type)
+                .map_err(|error| bad(&sentence(&error.to_string())))?;
         }
         self.place.hub.publish(&name, message, order.key.as_deref().map(str::as_bytes)).map_err(refused)
     }
