@@ -297,6 +297,13 @@ impl Channel {
         self.lock().log.log().head()
     }
 
+    /// The position before the newest message, or after it if it is no longer kept.
+    pub(crate) fn before_newest(&self) -> Cursor {
+        let state = self.lock();
+        let (head, log) = (state.log.log().head(), state.log.log());
+        if log.is_empty() { head } else { Cursor::new(head.epoch(), head.seq() - 1) }
+    }
+
     /// The position before the oldest message that is kept.
     pub fn earliest(&self) -> Cursor {
         self.lock().log.log().earliest()

@@ -7,7 +7,7 @@ use tidewire_grammar::{eq_ignore_case, list};
 use tidewire_http1::RequestHead;
 use tidewire_server::Problem;
 
-use crate::feeds::longpoll;
+use crate::feeds::{longpoll, script};
 
 /// Most messages of one poll answer.
 const MAX_LIMIT: usize = 10_000;
@@ -23,6 +23,11 @@ pub(crate) enum FeedName {
     Sse,
     SseObjects,
     Stream,
+    Xhr,
+    Mixed,
+    Replace,
+    Iframe,
+    Jsonp,
     WebSocket,
 }
 
@@ -31,6 +36,8 @@ pub(crate) enum FeedName {
 pub(crate) enum From {
     Earliest,
     Now,
+    /// Before the newest message, so that there is something at once.
+    Newest,
     After(Vec<Cursor>),
 }
 
@@ -41,6 +48,8 @@ pub(crate) struct Params {
     pub(crate) since: From,
     pub(crate) limit: usize,
     pub(crate) wait: Duration,
+    /// The function that a script is to call, a checked name.
+    pub(crate) callback: String,
 }
 
 impl Params {
@@ -77,9 +86,23 @@ impl Params {
             (None, Some(text)) => since(text.as_bytes(), channels)?,
             // Who waits wants what comes; who asks once wants what is there.
             (None, None) if feed == FeedName::Poll => From::Earliest,
+            // Who looks at a picture wants to see one.
+            (None, None) if feed == FeedName::Replace => From::Newest,
             (None, None) => From::Now,
         };
-        Ok(Params { feed, since, limit, wait: wait.unwrap_or(longpoll::DEFAULT_WAIT) })
+        let callback = match query.callback {
+            Some(name) if script::is_callback(&name) => name,
+            Some(_) => {
+                return Err(bad(
+                    "callback is the name of a function: a letter, _ or $, then up to 63 letters, digits, _, $ and points",
+                ));
+            }
+            None if feed == FeedName::Jsonp => {
+                return Err(bad("feed=jsonp needs callback=NAME, the function that the answer calls"));
+            }
+            None => script::DEFAULT_CALLBACK.to_owned(),
+        };
+        Ok(Params { feed, since, limit, wait: wait.unwrap_or(longpoll::DEFAULT_WAIT), callback })
     }
 }
 
@@ -90,9 +113,15 @@ fn feed(head: &RequestHead<'_>, named: Option<&str>, wait: Option<Duration>) -> 
         Some("longpoll") => FeedName::LongPoll,
         Some("sse") => FeedName::Sse,
         Some("stream") => FeedName::Stream,
+        Some("xhr") => FeedName::Xhr,
+        Some("multipart") => FeedName::Mixed,
+        Some("replace") => FeedName::Replace,
+        Some("iframe") => FeedName::Iframe,
+        Some("jsonp") => FeedName::Jsonp,
         Some(_) => {
             return Err(bad(
-                "feed is one of poll, longpoll, sse, stream; a WebSocket is asked for by an Upgrade",
+                "feed is one of poll, longpoll, sse, stream, xhr, multipart, replace, iframe, jsonp; \
+                 a WebSocket is asked for by an Upgrade",
             ));
         }
         None if wants_websocket(head) => FeedName::WebSocket,
@@ -118,6 +147,8 @@ fn accepted(head: &RequestHead<'_>) -> Option<FeedName> {
         let feed = match media {
             m if eq_ignore_case(m, b"text/event-stream") => FeedName::Sse,
             m if eq_ignore_case(m, b"application/x-ndjson") => FeedName::Stream,
+            m if eq_ignore_case(m, b"multipart/mixed") => FeedName::Mixed,
+            m if eq_ignore_case(m, b"multipart/x-mixed-replace") => FeedName::Replace,
             m if eq_ignore_case(m, b"application/json") => FeedName::Poll,
             _ => continue,
         };
@@ -191,6 +222,7 @@ pub(crate) struct Query {
     pub(crate) feed: Option<String>,
     pub(crate) event: Option<String>,
     pub(crate) objects: Option<String>,
+    pub(crate) callback: Option<String>,
 }
 
 impl Query {
@@ -205,6 +237,7 @@ impl Query {
                 b"feed" => &mut known.feed,
                 b"event" => &mut known.event,
                 b"objects" => &mut known.objects,
+                b"callback" => &mut known.callback,
                 _ => continue,
             };
             let value: Vec<u8> = pair

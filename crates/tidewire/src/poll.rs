@@ -3,8 +3,8 @@
 use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
-use crate::feeds::Break;
 use crate::feeds::poll::Answer;
+use crate::feeds::{Break, jsonp};
 use crate::message::Object;
 
 /// What decides the bytes of a held poll's answer, beside the messages.
@@ -12,6 +12,8 @@ use crate::message::Object;
 pub(crate) struct PollShape {
     pub(crate) limit: usize,
     pub(crate) access: Access,
+    /// The function that the answer calls, if it is a script.
+    pub(crate) callback: Option<Box<str>>,
     /// The connection closes after the answer.
     pub(crate) close: bool,
 }
@@ -27,7 +29,12 @@ impl PollShape {
 
     /// Writes a whole HTTP answer.
     pub(crate) fn write_answer(&self, answer: Answer, cursor: &str, out: &mut Vec<u8>) {
-        self.write(held(answer, cursor), out);
+        self.write(held(answer, cursor, self.callback.as_deref()), out);
+    }
+
+    /// Whether a break is told in the answer and not by its status: nobody would see that.
+    pub(crate) fn tells_breaks(&self) -> bool {
+        self.callback.is_some()
     }
 
     /// Writes any response with the CORS fields of this poll.
@@ -37,13 +44,20 @@ impl PollShape {
 }
 
 /// The answer of a held poll: it is about a moment, so nothing keeps it.
-pub(crate) fn held(answer: Answer, cursor: &str) -> Response {
-    json(answer, cursor).with("Cache-Control", "no-store")
+pub(crate) fn held(answer: Answer, cursor: &str, callback: Option<&str>) -> Response {
+    let json = answer.finish(cursor);
+    let response = match callback {
+        None => whole("application/json", json, cursor),
+        Some(callback) => whole(jsonp::MEDIA, jsonp::script(callback, &json), cursor),
+    };
+    response.with("Cache-Control", "no-store")
 }
 
 /// The answer of a short poll: it may be kept, and is asked about by its `ETag` each time.
 pub(crate) fn short(answer: Answer, cursor: &str) -> Response {
-    json(answer, cursor).with("Cache-Control", "no-cache").with("ETag", format!("\"{cursor}\""))
+    whole("application/json", answer.finish(cursor), cursor)
+        .with("Cache-Control", "no-cache")
+        .with("ETag", format!("\"{cursor}\""))
 }
 
 /// Nothing new since the cursor that the client named in `If-None-Match`.
@@ -54,12 +68,12 @@ pub(crate) fn not_modified(cursor: &str) -> Response {
         .with("Tidewire-Cursor", cursor)
 }
 
-fn json(answer: Answer, cursor: &str) -> Response {
+fn whole(media: &str, body: Vec<u8>, cursor: &str) -> Response {
     Response::new(200)
-        .with("Content-Type", "application/json")
+        .with("Content-Type", media)
         .with("X-Content-Type-Options", "nosniff")
         .with("Tidewire-Cursor", cursor)
-        .body(answer.finish(cursor))
+        .body(body)
 }
 
 /// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go on and what it lost.

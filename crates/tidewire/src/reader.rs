@@ -31,6 +31,7 @@ impl Channels {
         match since {
             From::Earliest => self.earliest(),
             From::Now => self.heads(),
+            From::Newest => Positions(self.0.iter().map(|channel| channel.before_newest()).collect()),
             From::After(cursors) => Positions(cursors.as_slice().into()),
         }
     }

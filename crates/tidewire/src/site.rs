@@ -29,6 +29,8 @@ pub struct Settings {
     pub stall_timeout: Duration,
     /// What is served under `/files/`. Nothing.
     pub files: Option<Files>,
+    /// Whether channels may be read by iframe and JSONP, as in the days before CORS. No: JSONP lets every page on the web read.
+    pub comet: bool,
 }
 
 impl Default for Settings {
@@ -39,6 +41,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
             files: None,
+            comet: false,
         }
     }
 }

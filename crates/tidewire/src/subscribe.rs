@@ -10,7 +10,7 @@ use tidewire_ws::handshake::server::{Options, accept};
 
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
-use crate::feeds::{Flow, Kind, Wire, longpoll, poll as short, ws};
+use crate::feeds::{Flow, Greeting, Kind, Wire, longpoll, poll as short, ws};
 use crate::hub::HubError;
 use crate::name::ChannelName;
 use crate::params::{FeedName, Params};
@@ -30,19 +30,31 @@ pub(crate) fn handle(
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     let params = Params::parse(request.head, names.len())?;
-    let channels = open(place, names)?;
-    let mut positions = channels.start(&params.since);
-    let labelled = names.len() > 1;
-    match params.feed {
-        FeedName::Poll => short_poll(&channels, &mut positions, &params, access, request).map(Reply::Ready),
-        FeedName::LongPoll => long_poll(place, channels, positions, &params, access, request),
-        FeedName::Sse => Ok(stream(place, channels, positions, labelled, Kind::Sse, access, request)),
-        FeedName::SseObjects => {
-            Ok(stream(place, channels, positions, labelled, Kind::SseObjects, access, request))
-        }
-        FeedName::Stream => Ok(stream(place, channels, positions, labelled, Kind::Stream, access, request)),
-        FeedName::WebSocket => websocket(place, channels, positions, labelled, access, request),
+    if matches!(params.feed, FeedName::Iframe | FeedName::Jsonp) && !place.settings.comet {
+        return Err(Problem::new(
+            403,
+            "Reading by iframe and JSONP is off; start the server with --comet, or read with feed=stream.",
+        ));
     }
+    let channels = open(place, names)?;
+    let positions = channels.start(&params.since);
+    let kind = match params.feed {
+        FeedName::Poll => {
+            return short_poll(&channels, positions, &params, access, request).map(Reply::Ready);
+        }
+        FeedName::LongPoll | FeedName::Jsonp => {
+            return long_poll(place, channels, positions, &params, access, request);
+        }
+        FeedName::WebSocket => return websocket(place, channels, positions, &params, access, request),
+        FeedName::Sse => Kind::Sse,
+        FeedName::SseObjects => Kind::SseObjects,
+        FeedName::Stream => Kind::Stream,
+        FeedName::Xhr => Kind::Xhr,
+        FeedName::Mixed => Kind::Mixed,
+        FeedName::Replace => Kind::Replace,
+        FeedName::Iframe => Kind::Iframe,
+    };
+    Ok(stream(place, channels, positions, kind, &params, access, request))
 }
 
 fn open(place: &Place, names: &[ChannelName]) -> Result<Channels, Problem> {
@@ -60,12 +72,13 @@ fn open(place: &Place, names: &[ChannelName]) -> Result<Channels, Problem> {
 
 fn short_poll(
     channels: &Channels,
-    positions: &mut Positions,
+    mut positions: Positions,
     params: &Params,
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Response, Problem> {
-    let answer = read_answer(channels, positions, params.limit, short::MAX_BYTES)?.1;
+    let budget = Budget { messages: params.limit, bytes: short::MAX_BYTES };
+    let answer = read_answer(channels, &mut positions, budget, false)?.1;
     let cursor = positions.to_text();
     let response = if matches_etag(request, &cursor) {
         poll::not_modified(&cursor)
@@ -91,39 +104,45 @@ fn long_poll(
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
-    let (any, answer) = read_answer(&channels, &mut positions, params.limit, longpoll::MAX_BYTES)?;
+    let callback = (params.feed == FeedName::Jsonp).then_some(params.callback.as_str());
+    let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
+    let (any, answer) = read_answer(&channels, &mut positions, budget, callback.is_some())?;
     let hold = longpoll::hold(params.wait, fastrand::f64());
     if any || hold.is_zero() || request.head.method() == Method::Head {
-        return Ok(vary(access, poll::held(answer, &positions.to_text())).into());
+        return Ok(vary(access, poll::held(answer, &positions.to_text(), callback)).into());
     }
     let close = request.head.version() != Version::Http11 || !request.head.keep_alive();
-    let shape = Shape::LongPoll(PollShape { limit: params.limit, access: access.clone(), close });
+    let callback = callback.map(Into::into);
+    let shape = Shape::LongPoll(PollShape { limit: params.limit, access: access.clone(), callback, close });
     let deadline_ms = Some(place.hub.now_ms() + hold.as_millis() as u64);
     let ticket = Ticket { shape, channels, positions, deadline_ms, websocket: None, ended: false };
     Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })
 }
 
-/// Reads one answer's worth; 410 if the log cannot continue.
+/// Reads one answer's worth; 410 if the log cannot continue, unless the answer `tells` that.
 fn read_answer(
     channels: &Channels,
     positions: &mut Positions,
-    messages: usize,
-    bytes: usize,
+    budget: Budget,
+    tells: bool,
 ) -> Result<(bool, Answer), Problem> {
     let mut answer = Answer::new();
     let mut gone = None;
     let labelled = channels.0.len() > 1;
-    let progress =
-        reader::read(channels, labelled, positions, None, Budget { messages, bytes }, |item| match item {
-            Item::Message(envelope) => {
-                answer.message(&envelope);
-                Flow::Continue
-            }
-            Item::Break { what, cursor } => {
-                gone = Some(poll::gone(&what, cursor));
-                Flow::End
-            }
-        });
+    let progress = reader::read(channels, labelled, positions, None, budget, |item| match item {
+        Item::Message(envelope) => {
+            answer.message(&envelope);
+            Flow::Continue
+        }
+        Item::Break { what, cursor } if tells => {
+            answer.discontinuity(&what, cursor);
+            Flow::Continue
+        }
+        Item::Break { what, cursor } => {
+            gone = Some(poll::gone(&what, cursor));
+            Flow::End
+        }
+    });
     match gone {
         Some(problem) => Err(problem),
         None => Ok((progress.any, answer)),
@@ -134,26 +153,23 @@ fn stream(
     place: &Place,
     channels: Channels,
     mut positions: Positions,
-    labelled: bool,
     kind: Kind,
+    params: &Params,
     access: &Access,
     request: &Request<'_>,
 ) -> Reply<Ticket> {
-    let media = match kind {
-        Kind::Sse | Kind::SseObjects => "text/event-stream",
-        _ => "application/x-ndjson",
-    };
     let response = Response::new(200)
-        .with("Content-Type", media)
         .with("Cache-Control", "no-store, no-transform")
         .with("X-Accel-Buffering", "no")
-        .with("X-Content-Type-Options", "nosniff");
-    let response = vary(access, response);
+        .with("X-Content-Type-Options", "nosniff")
+        .with("Tidewire-Cursor", positions.to_text());
+    let response = vary(access, kind.feed().head(response));
     if request.head.method() == Method::Head {
         return response.into();
     }
     let wire = Wire { kind, chunked: is_chunked(request) };
-    let (first, ended) = begin(place, &channels, wire, labelled, &mut positions);
+    let labelled = channels.0.len() > 1;
+    let (first, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
     let ticket = Ticket { shape, channels, positions, deadline_ms: None, websocket: None, ended };
@@ -165,15 +181,17 @@ fn begin(
     place: &Place,
     channels: &Channels,
     wire: Wire,
-    labelled: bool,
+    callback: &str,
     positions: &mut Positions,
 ) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
     // A cursor that the log does not know is named all the same: a client that is cut before the reset that follows must come
     // back with it, and be told again.
-    let hello = positions.to_text();
-    wire.unit(&mut out, |feed, out| feed.hello(out, &hello, place.settings.retry_ms()));
+    let cursor = positions.to_text();
+    let greeting = Greeting { cursor: &cursor, retry_ms: place.settings.retry_ms(), callback };
+    wire.unit(&mut out, |feed, out| feed.hello(out, &greeting));
     let budget = Budget::bytes(FIRST_BYTES);
+    let labelled = channels.0.len() > 1;
     let flow = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
     (out, flow == Flow::End)
 }
@@ -182,7 +200,7 @@ fn websocket(
     place: &Place,
     channels: Channels,
     mut positions: Positions,
-    labelled: bool,
+    params: &Params,
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
@@ -202,7 +220,8 @@ fn websocket(
     access.require()?;
     let kind = if accepted.subprotocol() == Some(ws::SUBPROTOCOL) { Kind::WsV1 } else { Kind::WsBare };
     let wire = Wire { kind, chunked: false };
-    let (first, ended) = begin(place, &channels, wire, labelled, &mut positions);
+    let labelled = channels.0.len() > 1;
+    let (first, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
     let mut response = Response::new(101);
     for (name, value) in accepted.response_fields() {
         response = response.with(name, value);

@@ -118,7 +118,7 @@ fn expected(feed: Feed, cursor: &str, post: &Post) -> Said {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_publishes_are_the_same_on_every_feed() {
     for threads in ["1", "2"] {
-        let server = Server::start(&["--threads", threads]);
+        let server = Server::start(&["--comet", "--threads", threads]);
         // Live: open before anything is published. The readers run while the publisher does.
         let start = start_of(&server, "same").await;
         let posts = difficult();
@@ -158,7 +158,7 @@ async fn read_all(feed: Feed, address: &str, since: &str, count: usize) -> Vec<S
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_taken_from_any_feed_works_on_any_other() {
     let seed = Seed::draw();
-    let server = Server::start(&["--retain-messages", "100000", "--retain-bytes", "100000000"]);
+    let server = Server::start(&["--comet", "--retain-messages", "100000", "--retain-bytes", "100000000"]);
     let start = start_of(&server, "matrix").await;
     let truth = Truth::default();
     let publishers = publish::from_threads(&server.address, "matrix", 400, 3_000, &truth, seed.0);
@@ -166,7 +166,7 @@ async fn a_cursor_taken_from_any_feed_works_on_any_other() {
     for (row, from) in Feed::ALL.into_iter().enumerate() {
         for (column, to) in Feed::ALL.into_iter().enumerate() {
             let (address, start) = (server.address.clone(), start.clone());
-            let mut rng = seed.rng((row * 6 + column) as u64);
+            let mut rng = seed.rng((row * Feed::ALL.len() + column) as u64);
             pairs.push(tokio::spawn(async move {
                 let mut client = Client::at(&start);
                 for feed in [from, to, from] {
@@ -197,6 +197,7 @@ async fn a_reader_that_is_cut_and_resumes_elsewhere_gets_every_message_exactly_o
     for threads in ["1", "2"] {
         let seed = Seed::draw();
         let server = Server::start(&[
+            "--comet",
             "--threads",
             threads,
             "--retain-messages",
@@ -279,7 +280,7 @@ async fn wander(
 /// A log of five messages, and a reader that comes back after twenty: each feed says exactly what is lost, and goes on with the rest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fell_out_of_retention_is_told_on_every_feed() {
-    let server = Server::start(&["--retain-messages", "5"]);
+    let server = Server::start(&["--comet", "--retain-messages", "5"]);
     let start = start_of(&server, "five").await;
     for n in 1..=20 {
         Post::new(format!("{n}")).to(&server.address, "five");
@@ -312,7 +313,7 @@ async fn what_fell_out_of_retention_is_told_on_every_feed() {
 /// A cursor of another log, or one that was never given out: told on every feed, and the messages that there are follow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_of_another_log_is_told_on_every_feed() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--comet"]);
     let start = start_of(&server, "other").await;
     Post::new("first").to(&server.address, "other");
     for feed in Feed::ALL {
@@ -339,7 +340,7 @@ async fn a_cursor_of_another_log_is_told_on_every_feed() {
 async fn under_eviction_every_loss_is_told() {
     for threads in ["1", "2"] {
         let seed = Seed::draw();
-        let server = Server::start(&["--threads", threads, "--retain-messages", "5"]);
+        let server = Server::start(&["--comet", "--threads", threads, "--retain-messages", "5"]);
         let start = start_of(&server, "evict").await;
         let scissors = Scissors::start(&server.address, seed.rng(1_000)).await;
         let truth = Truth::default();

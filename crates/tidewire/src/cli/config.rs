@@ -37,6 +37,7 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
         heartbeat: args.heartbeat.or(file.heartbeat),
         allow_origin: list(args.allow_origin, file.allow_origin),
         files: args.files.or(file.files),
+        comet: args.comet || file.comet,
         drain: args.drain.or(file.drain),
         log: args.log.or(file.log),
         log_format: args.log_format.or(file.log_format),

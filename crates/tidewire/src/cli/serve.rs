@@ -55,6 +55,9 @@ pub(crate) struct ServeArgs {
     /// Folder whose files are served under /files/
     #[arg(long, value_name = "DIR", env = "TIDEWIRE_FILES")]
     pub(super) files: Option<PathBuf>,
+    /// Allow reading by iframe and JSONP (JSONP lets every page on the web read every channel)
+    #[arg(long, env = "TIDEWIRE_COMET")]
+    pub(super) comet: bool,
     /// Seconds that open connections may take to finish after SIGTERM or ctrl-c [default: 30]
     #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_DRAIN")]
     pub(super) drain: Option<u64>,
@@ -130,6 +133,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
         }
         settings.heartbeat = Duration::from_secs(seconds);
     }
+    settings.comet = args.comet;
     if let Some(folder) = &args.files {
         let opened = Files::open(folder);
         let files = opened.map_err(|error| {

@@ -7,16 +7,27 @@
 //! | `sse.rs` | `retry:` and `id:` | `id: event: data:` | `event: gap` | `:` | `retry:` |
 //! | `sse.rs` objects | a JSON object | a JSON object | a JSON object | empty data | `retry:` |
 //! | `stream.rs` | a JSON line | a JSON line | a JSON line | an empty line | end of body |
+//! | `xhr.rs` | padding, a JSON line | a JSON line | a JSON line | an empty line | end of body |
+//! | `multipart.rs` mixed | a JSON part | a JSON part | a JSON part | an empty part | closing delimiter |
+//! | `multipart.rs` replace | a delimiter | a part: the payload | a field of the next part | a field of the next part | closing delimiter |
+//! | `iframe.rs` | a page, padding, a call | a script with a call | a call | an empty line | end of page |
+//! | `jsonp.rs` | – | one call with a poll's answer | in the answer | – | an empty answer |
 //! | `ws.rs` bare | – | the payload | close 4410 | ping | close 1012 |
 //! | `ws.rs` tidewire.v1 | a JSON object | a JSON object | a JSON object | ping | close 1012 |
 
+pub(crate) mod iframe;
+pub(crate) mod jsonp;
 pub(crate) mod longpoll;
+pub(crate) mod multipart;
 pub(crate) mod poll;
+pub(crate) mod script;
 pub(crate) mod sse;
 pub(crate) mod stream;
 pub(crate) mod ws;
+pub(crate) mod xhr;
 
 use tidewire_chunked::ChunkHead;
+use tidewire_server::Response;
 
 use crate::message::Message;
 
@@ -35,6 +46,16 @@ pub(crate) enum Break<'a> {
     Reset { reason: &'static str },
 }
 
+/// What a stream begins with.
+pub(crate) struct Greeting<'a> {
+    /// Where it begins: what follows comes after this.
+    pub(crate) cursor: &'a str,
+    /// When to come back after a cut.
+    pub(crate) retry_ms: u32,
+    /// The function that a page wants to be called, a checked name.
+    pub(crate) callback: &'a str,
+}
+
 /// Whether a connection goes on after a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -46,8 +67,10 @@ pub(crate) enum Flow {
 
 /// How a stream spells things. Implementations are stateless, so what they write is the same for every subscriber of a group.
 pub(crate) trait Feed: Sync {
-    /// First on every stream. `retry_ms` is when to come back after a cut.
-    fn hello(&self, out: &mut Vec<u8>, cursor: &str, retry_ms: u32);
+    /// Adds the media type, and what else the readers of this feed must know from the head.
+    fn head(&self, response: Response) -> Response;
+    /// First on every stream.
+    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>);
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>);
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow;
     fn heartbeat(&self, out: &mut Vec<u8>);
@@ -61,6 +84,10 @@ pub(crate) enum Kind {
     Sse,
     SseObjects,
     Stream,
+    Xhr,
+    Mixed,
+    Replace,
+    Iframe,
     WsBare,
     WsV1,
 }
@@ -71,6 +98,10 @@ impl Kind {
             Kind::Sse => &sse::Sse,
             Kind::SseObjects => &sse::Objects,
             Kind::Stream => &stream::Stream,
+            Kind::Xhr => &xhr::Xhr,
+            Kind::Mixed => &multipart::Mixed,
+            Kind::Replace => &multipart::Replace,
+            Kind::Iframe => &iframe::Iframe,
             Kind::WsBare => &ws::Bare,
             Kind::WsV1 => &ws::V1,
         }

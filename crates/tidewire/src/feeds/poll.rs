@@ -1,6 +1,6 @@
 //! Short polling: one JSON answer, at once, whatever there is. The `ETag` is the cursor.
 
-use super::Envelope;
+use super::{Break, Envelope};
 use crate::message::Object;
 
 /// Bytes of payload in one answer; the next poll brings the rest.
@@ -10,25 +10,42 @@ pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 pub(crate) struct Answer {
     body: Vec<u8>,
     is_empty: bool,
+    /// The last break, as JSON.
+    gap: Option<Vec<u8>>,
 }
 
 impl Answer {
     pub(crate) fn new() -> Self {
-        Answer { body: b"{\"messages\":[".to_vec(), is_empty: true }
+        Answer { body: b"{\"messages\":[".to_vec(), is_empty: true, gap: None }
     }
 
     pub(crate) fn message(&mut self, envelope: &Envelope<'_>) {
+        self.push(&Object::message(envelope.message, envelope.cursor, envelope.channel));
+    }
+
+    /// Tells a break at its place among the messages, where the answer cannot be a 410.
+    pub(crate) fn discontinuity(&mut self, what: &Break<'_>, cursor: &str) {
+        let object = match *what {
+            Break::Gap { from, missed } => Object::Gap { from, cursor, missed },
+            Break::Reset { reason } => Object::Reset { reason, cursor },
+        };
+        self.push(&object);
+        object.write(self.gap.insert(Vec::new()));
+    }
+
+    fn push(&mut self, object: &Object<'_>) {
         if !std::mem::take(&mut self.is_empty) {
             self.body.push(b',');
         }
-        Object::message(envelope.message, envelope.cursor, envelope.channel).write(&mut self.body);
+        object.write(&mut self.body);
     }
 
-    /// A poll that could not continue was answered with 410, so `gap` is null in every answer that is made here.
     pub(crate) fn finish(mut self, cursor: &str) -> Vec<u8> {
         self.body.extend_from_slice(b"],\"cursor\":\"");
         self.body.extend_from_slice(cursor.as_bytes());
-        self.body.extend_from_slice(b"\",\"gap\":null}\n");
+        self.body.extend_from_slice(b"\",\"gap\":");
+        self.body.extend_from_slice(self.gap.as_deref().unwrap_or(b"null"));
+        self.body.extend_from_slice(b"}\n");
         self.body
     }
 }
@@ -49,5 +66,10 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["messages"][1]["cursor"], "e-2");
         assert_eq!(json["cursor"], "e-2");
+        let mut broken = Answer::new();
+        broken.discontinuity(&Break::Gap { from: "e-1", missed: 3 }, "e-4");
+        let json: serde_json::Value = serde_json::from_slice(&broken.finish("e-4")).unwrap();
+        assert_eq!(json["messages"][0]["missed"], 3);
+        assert_eq!(json["gap"], json["messages"][0]);
     }
 }

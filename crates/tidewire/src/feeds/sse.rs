@@ -1,18 +1,24 @@
 //! Server-Sent Events (WHATWG HTML §9.2): `id:` is the cursor, so a browser's `EventSource` resumes by itself.
 
+use tidewire_server::Response;
 use tidewire_sse::Event;
 
-use super::{Break, Envelope, Feed, Flow};
+use super::{Break, Envelope, Feed, Flow, Greeting};
 use crate::message::Object;
 
 /// `text/event-stream`.
 pub(crate) struct Sse;
 
 impl Feed for Sse {
+    fn head(&self, response: Response) -> Response {
+        response.with("Content-Type", "text/event-stream")
+    }
+
     /// `retry:` and `id:` without data: no event is dispatched, but the browser holds a cursor before the first
     /// message, and a cut in that window loses nothing.
-    fn hello(&self, out: &mut Vec<u8>, cursor: &str, retry_ms: u32) {
-        write(out, &Event { retry: Some(retry_ms.into()), id: Some(cursor), ..Event::default() });
+    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+        let retry = Some(greeting.retry_ms.into());
+        write(out, &Event { retry, id: Some(greeting.cursor), ..Event::default() });
     }
 
     /// The payload as `data:`, line by line. Two things cannot be said so and travel as the JSON object: a payload
@@ -60,8 +66,13 @@ impl Feed for Sse {
 pub(crate) struct Objects;
 
 impl Feed for Objects {
-    fn hello(&self, out: &mut Vec<u8>, cursor: &str, retry_ms: u32) {
-        write(out, &Event { retry: Some(retry_ms.into()), ..Event::default() });
+    fn head(&self, response: Response) -> Response {
+        Sse.head(response)
+    }
+
+    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+        let cursor = greeting.cursor;
+        write(out, &Event { retry: Some(greeting.retry_ms.into()), ..Event::default() });
         write_object(out, cursor, None, &Object::Hello { cursor, channel: None });
     }
 

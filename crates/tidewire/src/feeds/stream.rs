@@ -1,14 +1,20 @@
 //! HTTP streaming: newline-delimited JSON over the chunked coding, one message a line, one line a chunk.
 
-use super::{Break, Envelope, Feed, Flow};
+use tidewire_server::Response;
+
+use super::{Break, Envelope, Feed, Flow, Greeting};
 use crate::message::Object;
 
 /// `application/x-ndjson`.
 pub(crate) struct Stream;
 
 impl Feed for Stream {
-    fn hello(&self, out: &mut Vec<u8>, cursor: &str, _retry_ms: u32) {
-        line(out, &Object::Hello { cursor, channel: None });
+    fn head(&self, response: Response) -> Response {
+        response.with("Content-Type", "application/x-ndjson")
+    }
+
+    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+        line(out, &Object::Hello { cursor: greeting.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {

@@ -1,8 +1,9 @@
 //! WebSocket (RFC 6455), in two spellings: bare payloads, and the JSON objects of subprotocol `tidewire.v1`.
 
+use tidewire_server::Response;
 use tidewire_ws::{Kind, encode_close, encode_message};
 
-use super::{Break, Envelope, Feed, Flow};
+use super::{Break, Envelope, Feed, Flow, Greeting};
 use crate::message::Object;
 
 /// The subprotocol that speaks JSON objects both ways.
@@ -22,8 +23,13 @@ const HEARTBEAT: &[u8] = br#"{"type":"heartbeat"}"#;
 pub(crate) struct Bare;
 
 impl Feed for Bare {
+    /// The handshake says all.
+    fn head(&self, response: Response) -> Response {
+        response
+    }
+
     /// A bare connection has no place to say it.
-    fn hello(&self, _out: &mut Vec<u8>, _cursor: &str, _retry_ms: u32) {}
+    fn hello(&self, _out: &mut Vec<u8>, _greeting: &Greeting<'_>) {}
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let kind = if envelope.message.text().is_some() { Kind::Text } else { Kind::Binary };
@@ -49,8 +55,12 @@ impl Feed for Bare {
 pub(crate) struct V1;
 
 impl Feed for V1 {
-    fn hello(&self, out: &mut Vec<u8>, cursor: &str, _retry_ms: u32) {
-        object(out, &Object::Hello { cursor, channel: None });
+    fn head(&self, response: Response) -> Response {
+        response
+    }
+
+    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+        object(out, &Object::Hello { cursor: greeting.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {

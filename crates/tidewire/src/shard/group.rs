@@ -139,6 +139,10 @@ fn encode_poll(
             answer.message(&envelope);
             Flow::Continue
         }
+        Item::Break { what, cursor } if shape.tells_breaks() => {
+            answer.discontinuity(&what, cursor);
+            Flow::Continue
+        }
         Item::Break { what, cursor } => {
             gone = Some(crate::poll::gone(&what, cursor));
             Flow::End

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{after, seq};
+use super::{after, comet, seq};
 
 /// A way to read a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,20 +25,37 @@ pub enum Feed {
     Stream,
     WsV1,
     WsBare,
+    Xhr,
+    Mixed,
+    Replace,
+    Iframe,
+    Jsonp,
 }
 
 impl Feed {
-    pub const ALL: [Feed; 6] =
-        [Feed::Poll, Feed::LongPoll, Feed::Sse, Feed::Stream, Feed::WsV1, Feed::WsBare];
+    /// All that carry cursors. The last two are for a server with `--comet`.
+    pub const ALL: [Feed; 11] = [
+        Feed::Poll,
+        Feed::LongPoll,
+        Feed::Sse,
+        Feed::Stream,
+        Feed::WsV1,
+        Feed::WsBare,
+        Feed::Xhr,
+        Feed::Mixed,
+        Feed::Replace,
+        Feed::Iframe,
+        Feed::Jsonp,
+    ];
 
     /// Whether it says which event a message is.
     pub fn names_events(self) -> bool {
-        self != Feed::WsBare
+        !matches!(self, Feed::WsBare | Feed::Replace)
     }
 
     /// Whether it says the media type of every message.
     pub fn names_types(self) -> bool {
-        !matches!(self, Feed::WsBare | Feed::Sse)
+        !matches!(self, Feed::WsBare | Feed::Sse | Feed::Replace)
     }
 }
 
@@ -78,7 +95,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    fn cut(error: impl std::fmt::Debug) -> Self {
+    pub fn cut(error: impl std::fmt::Debug) -> Self {
         Ended::Cut(format!("{error:?}"))
     }
 }
@@ -117,6 +134,9 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
             };
             let socket = websocket(address, channel, Some(&cursor), false).await.map_err(Ended::cut)?;
             Box::new(Bare { socket, cursor })
+        }
+        Feed::Xhr | Feed::Mixed | Feed::Replace | Feed::Iframe | Feed::Jsonp => {
+            comet::open(feed, &url, since).await?
         }
     })
 }

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `server.rs` | starts the command, stops it, asks what it costs |
 //! | `feeds.rs` | a reader for each feed, all behind one trait |
+//! | `comet.rs` | readers for the feeds of before the standards |
 //! | `publish.rs` | messages in, and the truth about them |
 //! | `scissors.rs` | a proxy that cuts connections anywhere |
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test binary uses its part
 
+pub mod comet;
 pub mod feeds;
 pub mod publish;
 pub mod scissors;

@@ -1,0 +1,37 @@
+//! JSONP: a long poll whose answer is a script, for a `<script>` element of any page on the web.
+//!
+//! Quirks: a script sees neither status nor fields, only that it did not load. So a gap is not a 410 here but told in the answer, which then goes on
+//! after it. An old cache would keep a script for ever: the cursor in the URL makes each one new, and `no-store` says so too.
+//!
+//! Safety: a script element loads from everywhere and sends cookies, so a channel that may be read this way may be read by every
+//! page on the web. The name of the callback is checked, and the answer begins with a comment, so that no file of another kind (Flash once) can be
+//! made of the first bytes.
+
+use super::script;
+
+/// Makes a script of a poll's answer.
+pub(crate) fn script(callback: &str, json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len() + callback.len() + 16);
+    out.extend_from_slice(b"/**/");
+    out.extend_from_slice(callback.as_bytes());
+    out.push(b'(');
+    script::push(&mut out, json.trim_ascii_end());
+    out.extend_from_slice(b");\n");
+    out
+}
+
+/// The media type of an answer.
+pub(crate) const MEDIA: &str = "application/javascript; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_one_call() {
+        assert_eq!(
+            script("a.b", b"{\"x\":\"</script>\"}\n"),
+            b"/**/a.b({\"x\":\"\\u003c/script\\u003e\"});\n"
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! Multipart streams (RFC 2046 §5.1): one body made of parts, in two spellings. `multipart/mixed` has the JSON objects, for programs;
+//! `multipart/x-mixed-replace` has the payloads, each with its own media type, for an `<img>` that shows the newest.
+//!
+//! ```text
+//!   --tidewire CRLF                                  the hello begins with a delimiter, and each part ends with one:
+//!   Content-Type: image/jpeg CRLF CRLF  ···payload···
+//!   CRLF --tidewire CRLF                             so a reader that waits for the end of a part has it at once
+//! ```
+//!
+//! Quirks: no browser gives the parts to scripts (Firefox did once), so a page reads `multipart/mixed` with `fetch` and cuts it itself. Chromium
+//! shows a picture when the fields of the *next* part are there: who publishes seldom publishes a picture twice. The length of a part is told for readers
+//! other than browsers; browsers look for the delimiter.
+
+use memchr::memmem;
+use tidewire_server::Response;
+
+use super::{Break, Envelope, Feed, Flow, Greeting};
+use crate::message::Object;
+
+/// `multipart/mixed`.
+pub(crate) struct Mixed;
+
+impl Feed for Mixed {
+    fn head(&self, response: Response) -> Response {
+        response.with("Content-Type", "multipart/mixed; boundary=tidewire")
+    }
+
+    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+        out.extend_from_slice(FIRST);
+        json_part(out, &Object::Hello { cursor: greeting.cursor, channel: None });
+    }
+
+    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        json_part(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+    }
+
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+        json_part(out, &object(what, cursor));
+        Flow::Continue
+    }
+
+    /// A part without fields and without content.
+    fn heartbeat(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(DELIMITER);
+    }
+
+    /// The part that has begun stays empty.
+    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(CLOSE);
+    }
+}
+
+/// `multipart/x-mixed-replace`.
+pub(crate) struct Replace;
+
+impl Feed for Replace {
+    /// The payloads have the types that their publishers gave them: as a document, none of them may act for this origin.
+    fn head(&self, response: Response) -> Response {
+        response
+            .with("Content-Type", "multipart/x-mixed-replace; boundary=tidewire")
+            .with("Content-Security-Policy", "sandbox")
+    }
+
+    /// Nothing to show yet. Where it begins is told by the head's `Tidewire-Cursor`.
+    fn hello(&self, out: &mut Vec<u8>, _greeting: &Greeting<'_>) {
+        out.extend_from_slice(FIRST);
+    }
+
+    /// The payload, or, if it holds the delimiter and would come to pieces, the JSON object.
+    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+        let Envelope { cursor, channel, message } = *envelope;
+        field(out, "Tidewire-Cursor", cursor);
+        if let Some(channel) = channel {
+            field(out, "Tidewire-Channel", channel);
+        }
+        let media = message.content_type().unwrap_or("application/octet-stream");
+        if memmem::find(message.data(), BOUNDARY).is_some()
+            || memmem::find(media.as_bytes(), BOUNDARY).is_some()
+        {
+            field(out, "Tidewire-Envelope", "1");
+            return json_part(out, &Object::message(message, cursor, channel));
+        }
+        field(out, "Content-Type", media);
+        field(out, "Content-Length", &message.data().len().to_string());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(message.data());
+        out.extend_from_slice(DELIMITER);
+    }
+
+    /// A part of its own would be shown in place of the picture, so it is told by a field of the part that comes next.
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+        let mut json = Vec::new();
+        object(what, cursor).write(&mut json);
+        field(out, "Tidewire-Gap", std::str::from_utf8(&json).expect("serde_json writes UTF-8"));
+        Flow::Continue
+    }
+
+    /// A field of the part that comes next: of no meaning, by RFC 2046 §5.1, since its name does not begin with `Content-`.
+    fn heartbeat(&self, out: &mut Vec<u8>) {
+        field(out, "Tidewire-Beat", "1");
+    }
+
+    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
+        Mixed.goodbye(out, retry_ms);
+    }
+}
+
+/// A part with an object. JSON has no line ends outside of its strings and escapes them within, so no delimiter can be in it; and where the
+/// boundary stands in the middle of a line, an escape keeps it from readers that do not look where a line begins.
+fn json_part(out: &mut Vec<u8>, object: &Object<'_>) {
+    field(out, "Content-Type", "application/json");
+    out.extend_from_slice(b"\r\n");
+    let mut json = Vec::new();
+    object.write(&mut json);
+    let mut rest = &json[..];
+    while let Some(at) = memmem::find(rest, BOUNDARY) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(b"\\u002d");
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.extend_from_slice(DELIMITER);
+}
+
+fn object<'a>(what: &Break<'a>, cursor: &'a str) -> Object<'a> {
+    match *what {
+        Break::Gap { from, missed } => Object::Gap { from, cursor, missed },
+        Break::Reset { reason } => Object::Reset { reason, cursor },
+    }
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// What the parts must not hold. It is the same for all, so that what is written is; chance does not keep payloads apart from it, but
+/// [`Replace::message`] does.
+const BOUNDARY: &[u8] = b"--tidewire";
+const FIRST: &[u8] = b"--tidewire\r\n";
+const DELIMITER: &[u8] = b"\r\n--tidewire\r\n";
+const CLOSE: &[u8] = b"\r\n--tidewire--\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+
+    fn written(feed: &dyn Feed, data: &[u8], media: &str) -> String {
+        let message = Message::new(data.to_vec().into(), 1).with_content_type(media).unwrap();
+        let mut out = Vec::new();
+        feed.message(&mut out, &Envelope { cursor: "e-1", channel: None, message: &message });
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_part_ends_with_the_delimiter() {
+        assert_eq!(
+            written(&Replace, b"jpeg", "image/jpeg"),
+            "Tidewire-Cursor: e-1\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\njpeg\r\n--tidewire\r\n"
+        );
+        assert_eq!(
+            written(&Mixed, b"x", "a/b"),
+            "Content-Type: application/json\r\n\r\n\
+             {\"type\":\"message\",\"cursor\":\"e-1\",\"time\":1,\"content_type\":\"a/b\",\"data\":\"x\"}\r\n--tidewire\r\n"
+        );
+    }
+
+    #[test]
+    fn no_payload_can_end_its_part() {
+        for payload in
+            ["--tidewire", "a\r\n--tidewire\r\nContent-Type: text/html\r\n\r\n<script>", "x--tidewire--"]
+        {
+            for feed in [&Mixed as &dyn Feed, &Replace] {
+                let part = written(feed, payload.as_bytes(), "a/b");
+                assert_eq!(part.matches("--tidewire").count(), 1, "{part}");
+                let json = part.split("\r\n\r\n").nth(1).unwrap().split("\r\n").next().unwrap();
+                let object: serde_json::Value = serde_json::from_str(json).unwrap();
+                assert_eq!(object["data"], payload);
+            }
+        }
+        let odd = written(&Replace, b"x", "a/b; --tidewire");
+        assert_eq!(odd.matches("--tidewire").count(), 1, "{odd}");
+    }
+}

@@ -1,0 +1,258 @@
+//! The feeds of before the standards: what each browser quirk needs, byte by byte. That they carry the log like every other feed
+//! is shown in `headline.rs`.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Post, Raw, Response, Server, server};
+use serde_json::Value;
+
+fn comet() -> Server {
+    Server::start(&["--comet", "--heartbeat", "1"])
+}
+
+fn send(raw: &mut Raw, target: &str, fields: &str) {
+    raw.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+}
+
+fn get(raw: &mut Raw, target: &str, fields: &str) -> Response {
+    send(raw, target, fields);
+    raw.response()
+}
+
+/// Opens a stream and returns its head.
+fn open(raw: &mut Raw, target: &str, fields: &str) -> Response {
+    send(raw, target, fields);
+    let head = String::from_utf8(raw.until("\r\n\r\n")).unwrap();
+    let status = head[9..12].parse().unwrap();
+    Response { status, head, body: Vec::new() }
+}
+
+fn chunk(raw: &mut Raw) -> String {
+    String::from_utf8(raw.chunk().expect("the stream goes on")).unwrap()
+}
+
+#[test]
+fn every_stream_is_kept_from_caches_and_buffers() {
+    let server = comet();
+    for (feed, media) in [
+        ("sse", "text/event-stream"),
+        ("stream", "application/x-ndjson"),
+        ("xhr", "text/plain; charset=utf-8"),
+        ("multipart", "multipart/mixed; boundary=tidewire"),
+        ("replace", "multipart/x-mixed-replace; boundary=tidewire"),
+        ("iframe", "text/html; charset=utf-8"),
+    ] {
+        let mut raw = server.raw();
+        let head = open(&mut raw, &format!("/c/a?feed={feed}"), "");
+        assert_eq!(head.status, 200, "{feed}");
+        for (name, value) in [
+            ("content-type", media),
+            ("cache-control", "no-store, no-transform"),
+            ("x-accel-buffering", "no"),
+            ("x-content-type-options", "nosniff"),
+            ("transfer-encoding", "chunked"),
+        ] {
+            assert_eq!(head.field(name), Some(value), "{feed}: {name}");
+        }
+        assert!(head.field("tidewire-cursor").is_some(), "{feed} says where it begins");
+        assert!(!chunk(&mut raw).is_empty(), "{feed} says hello at once");
+    }
+}
+
+#[test]
+fn accept_chooses_multipart() {
+    let server = comet();
+    for (accept, media) in [
+        ("multipart/mixed", "multipart/mixed; boundary=tidewire"),
+        ("application/json;q=0.5, multipart/mixed", "multipart/mixed; boundary=tidewire"),
+        ("multipart/x-mixed-replace", "multipart/x-mixed-replace; boundary=tidewire"),
+    ] {
+        let head = open(&mut server.raw(), "/c/a", &format!("Accept: {accept}\r\n"));
+        assert_eq!(head.field("content-type"), Some(media), "{accept}");
+    }
+    let poll = get(&mut server.raw(), "/c/a", "Accept: multipart/mixed;q=0.1, application/json\r\n");
+    assert_eq!(poll.field("content-type"), Some("application/json"));
+}
+
+#[test]
+fn a_part_is_complete_when_it_comes() {
+    let server = comet();
+    let mut raw = server.raw();
+    open(&mut raw, "/c/a?feed=multipart", "");
+    let hello = chunk(&mut raw);
+    assert!(
+        hello.starts_with("--tidewire\r\nContent-Type: application/json\r\n\r\n{\"type\":\"hello\""),
+        "{hello}"
+    );
+    assert!(hello.ends_with("}\r\n--tidewire\r\n"), "{hello}");
+    Post::new("one").to(&server.address, "a");
+    let part = chunk(&mut raw);
+    assert!(part.contains("\"data\":\"one\""), "{part}");
+    assert!(part.ends_with("}\r\n--tidewire\r\n"), "the delimiter comes with the part: {part}");
+    assert_eq!(chunk(&mut raw), "\r\n\r\n--tidewire\r\n", "a heartbeat is an empty part");
+    server.terminate();
+    assert_eq!(chunk(&mut raw), "\r\n\r\n--tidewire--\r\n", "the end is told");
+    assert_eq!(raw.chunk(), None);
+    assert!(server.join().success());
+}
+
+#[test]
+fn a_picture_is_replaced_by_the_next() {
+    let server = comet();
+    let picture = |n: u8| Post::new([0xff, 0xd8, n, b'\r', b'\n', 0xff, 0xd9]).content_type("image/jpeg");
+    picture(1).to(&server.address, "cam");
+    let cursor = picture(2).to(&server.address, "cam");
+    let mut raw = server.raw();
+    let head = open(&mut raw, "/c/cam?feed=replace", "");
+    assert_eq!(
+        head.field("content-security-policy"),
+        Some("sandbox"),
+        "a payload never acts for this origin"
+    );
+    assert_eq!(raw.chunk().unwrap(), b"--tidewire\r\n");
+    // Who comes sees the newest at once, and not the ones before.
+    let part = raw.chunk().unwrap();
+    let want = format!("Tidewire-Cursor: {cursor}\r\nContent-Type: image/jpeg\r\nContent-Length: 7\r\n\r\n");
+    assert_eq!(
+        part,
+        [want.as_bytes(), &[0xff, 0xd8, 2, b'\r', b'\n', 0xff, 0xd9], b"\r\n--tidewire\r\n"].concat()
+    );
+    assert_eq!(chunk(&mut raw), "Tidewire-Beat: 1\r\n", "a heartbeat must not be a part: it would be shown");
+    let cursor = picture(3).to(&server.address, "cam");
+    assert!(raw.chunk().unwrap().starts_with(format!("Tidewire-Cursor: {cursor}\r\n").as_bytes()));
+}
+
+#[test]
+fn xhr_streaming_begins_with_padding() {
+    let server = comet();
+    let mut raw = server.raw();
+    open(&mut raw, "/c/a?feed=xhr", "");
+    let hello = chunk(&mut raw);
+    let (padding, line) = hello.split_once('\n').unwrap();
+    assert!(padding.len() >= 2047 && padding.bytes().all(|b| b == b' '));
+    assert!(line.starts_with("{\"type\":\"hello\""), "{line}");
+    Post::new("one").to(&server.address, "a");
+    assert!(chunk(&mut raw).contains("\"data\":\"one\""));
+}
+
+#[test]
+fn iframe_and_jsonp_are_off_unless_asked_for() {
+    // Started by hand: nothing but the address is set.
+    let server = Server::spawn(server::command(&["--listen", "127.0.0.1:0"]));
+    for target in ["/c/a?feed=iframe", "/c/a?feed=jsonp&callback=f"] {
+        let refused = get(&mut server.raw(), target, "");
+        assert_eq!(refused.status, 403, "{target}");
+        assert!(refused.text().contains("--comet"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_frame_is_a_page_of_scripts_that_cannot_be_left() {
+    let server = comet();
+    Post::new("</script><script>alert(1)</script><!--\u{2028}&").to(&server.address, "a");
+    let mut raw = server.raw();
+    let head = open(&mut raw, "/c/a?feed=iframe&since=earliest&callback=app.on", "");
+    let policy = head.field("content-security-policy").unwrap();
+    for part in ["default-src 'none'", "script-src 'unsafe-inline'", "frame-ancestors 'self'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert_eq!(head.field("x-frame-options"), Some("SAMEORIGIN"));
+    let page = chunk(&mut raw);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("parent.app.on(o)"), "{page}");
+    assert!(page.len() > 2048, "browsers show nothing of the first kilobyte");
+    let script = chunk(&mut raw);
+    let call = script.strip_prefix("<script>t(").unwrap().strip_suffix(")</script>\n").unwrap();
+    assert!(!call.contains(['<', '>', '&', '\u{2028}']), "{call}");
+    let object: Value = serde_json::from_str(call).unwrap();
+    assert_eq!(object["data"], "</script><script>alert(1)</script><!--\u{2028}&");
+    assert_eq!(chunk(&mut raw), "\n", "a heartbeat that a page ignores");
+}
+
+#[test]
+fn a_callback_is_a_name() {
+    let server = comet();
+    for bad in ["", "1a", "a-b", "alert(1)//", "a%3Cb", "a%0Ab", "a%2Bb", "[]", "a%20b", &"a".repeat(65)] {
+        for feed in ["jsonp", "iframe"] {
+            let refused = get(&mut server.raw(), &format!("/c/a?feed={feed}&callback={bad}"), "");
+            assert_eq!(refused.status, 400, "{feed} {bad}: {refused:?}");
+            assert_eq!(refused.field("content-type"), Some("application/problem+json"));
+        }
+    }
+    let missing = get(&mut server.raw(), "/c/a?feed=jsonp", "");
+    assert_eq!(missing.status, 400, "{missing:?}");
+}
+
+#[test]
+fn jsonp_is_a_long_poll_that_calls() {
+    let server = comet();
+    let mut raw = server.raw();
+    let call = |answer: &Response| -> Value {
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.field("content-type"), Some("application/javascript; charset=utf-8"));
+        assert_eq!(answer.field("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.field("cache-control"), Some("no-store"));
+        let call = answer.text().strip_prefix("/**/$.on(").and_then(|rest| rest.strip_suffix(");\n"));
+        serde_json::from_str(call.unwrap_or_else(|| panic!("{answer:?}"))).unwrap()
+    };
+    // Time over: empty, with a cursor. Then held until there is something, on the same connection.
+    let empty = call(&get(&mut raw, "/c/a?feed=jsonp&callback=$.on&wait=0.2", ""));
+    assert_eq!(empty["messages"], Value::Array(Vec::new()));
+    let since = empty["cursor"].as_str().unwrap();
+    send(&mut raw, &format!("/c/a?feed=jsonp&callback=$.on&since={since}"), "");
+    assert!(raw.is_silent_for(Duration::from_millis(200)));
+    let start = Instant::now();
+    Post::new("one").to(&server.address, "a");
+    let answer = call(&raw.response());
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert_eq!(answer["messages"][0]["data"], "one");
+    assert_eq!(answer["gap"], Value::Null);
+    // At once, where there is something already.
+    let again = call(&get(&mut raw, &format!("/c/a?feed=jsonp&callback=$.on&since={since}"), ""));
+    assert_eq!(again["messages"], answer["messages"]);
+}
+
+#[test]
+fn a_script_is_told_of_a_gap_in_its_answer() {
+    let server = Server::start(&["--comet", "--retain-messages", "2"]);
+    let first = Post::new("1").to(&server.address, "a");
+    for n in 2..=5 {
+        Post::new(format!("{n}")).to(&server.address, "a");
+    }
+    let target = format!("/c/a?feed=jsonp&callback=f&since={first}");
+    let answer = get(&mut server.raw(), &target, "");
+    assert_eq!(answer.status, 200, "a script does not see a status");
+    let json = answer.text().strip_prefix("/**/f(").unwrap().strip_suffix(");\n").unwrap();
+    let answer: Value = serde_json::from_str(json).unwrap();
+    assert_eq!((&answer["gap"]["type"], &answer["gap"]["missed"]), (&"gap".into(), &2.into()));
+    let messages = answer["messages"].as_array().unwrap();
+    assert_eq!(messages[0], answer["gap"], "at its place");
+    assert_eq!((&messages[1]["data"], &messages[2]["data"]), (&"4".into(), &"5".into()));
+}
+
+#[test]
+fn several_channels_on_one_connection() {
+    let server = comet();
+    for (feed, channel) in [
+        ("sse", "\"channel\":\"b\""),
+        ("stream", "\"channel\":\"b\""),
+        ("xhr", "\"channel\":\"b\""),
+        ("multipart", "\"channel\":\"b\""),
+        ("replace", "Tidewire-Channel: b\r\n"),
+        ("iframe", "\"channel\":\"b\""),
+    ] {
+        let mut raw = server.raw();
+        let head = open(&mut raw, &format!("/c/a,b?feed={feed}&since=now"), "");
+        assert!(head.field("tidewire-cursor").unwrap().contains('.'), "one cursor for both: {head:?}");
+        let cursor = Post::new("for b").to(&server.address, "b");
+        let message = loop {
+            let chunk = chunk(&mut raw);
+            if chunk.contains("for b") {
+                break chunk;
+            }
+        };
+        assert!(message.contains(channel) && message.contains(&cursor), "{feed}: {message}");
+    }
+}
