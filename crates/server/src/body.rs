@@ -98,15 +98,14 @@ impl Body {
         if self.length().is_some_and(|n| n > limit as u64) {
             return Err(BodyError::TooLarge);
         }
-        let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
-        let mut all = BytesMut::from(&first[..]);
+        let mut all = BytesMut::new();
         while let Some(piece) = self.next().await.transpose()? {
             if piece.len() > limit - all.len() {
                 return Err(BodyError::TooLarge);
             }
             all.extend_from_slice(&piece);
         }
-        if all.len() > limit { Err(BodyError::TooLarge) } else { Ok(all.freeze()) }
+        Ok(all.freeze())
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
