@@ -1,12 +1,15 @@
 //! What a handler answers with.
 
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use tidewire_http1::{EncodeError, FieldBlock};
 
@@ -127,6 +130,13 @@ impl Response {
         self
     }
 
+    /// Describes a body that is not sent: for the answer to a HEAD whose body is not worth making. `length` is that of the body in the
+    /// answer to a GET, `None` where that would be chunked.
+    #[must_use]
+    pub fn left_out(self, length: Option<u64>) -> Self {
+        self.stream(LeftOut(length))
+    }
+
     /// Closes the connection after this response.
     #[must_use]
     pub fn closing(mut self) -> Self {
@@ -149,16 +159,39 @@ impl Response {
         };
         let (status, fields) =
             if self.broken { (500, &[][..]) } else { (self.status, self.fields.as_bytes()) };
+        // These have no content, and a length of nothing would be a lie about it (RFC 9110 §8.6).
+        let length = match status {
+            204 | 304 => String::new(),
+            _ => format!("Content-Length: {}\r\n", body.len()),
+        };
         let line = format!(
-            "HTTP/1.1 {status} {}\r\nDate: {}\r\nContent-Length: {}\r\n{}",
+            "HTTP/1.1 {status} {}\r\nDate: {}\r\n{length}{}",
             reason(status),
             httpdate::fmt_http_date(std::time::SystemTime::now()),
-            body.len(),
             if close || self.close { "Connection: close\r\n" } else { "" },
         );
         for part in [line.as_bytes(), fields, b"\r\n", body] {
             out.extend_from_slice(part);
         }
+    }
+}
+
+/// The body of [`Response::left_out`].
+struct LeftOut(Option<u64>);
+
+impl http_body::Body for LeftOut {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

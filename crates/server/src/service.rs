@@ -1,16 +1,12 @@
 //! Any `tower_service::Service` as a handler: an axum `Router`, a hyper service, a tower stack.
 
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request as HttpRequest, Response as HttpResponse};
-use http_body::{Frame, SizeHint};
 use tidewire_grammar::dec_u64;
 use tidewire_http1::{Method, RequestHead, Version};
 use tokio::sync::oneshot;
@@ -146,34 +142,14 @@ where
             let head = Some(DetachHead { response: answer, chunked: false });
             Reply::Detach { head, first: Bytes::new(), ticket }
         }
-        _ if is_head => answer.stream(LeftOut(declared(&parts.headers, &body))).into(),
+        _ if is_head => answer.left_out(declared(&parts.headers, &body)).into(),
         _ => answer.stream(body).into(),
     }
 }
 
 /// The length of the body that a service left out of its answer to a HEAD: what it says in `Content-Length`, else what its body
 /// would have had. A service that leaves the body out and names no length does not know it.
-fn declared(headers: &http::HeaderMap, body: &impl http_body::Body) -> SizeHint {
+fn declared(headers: &http::HeaderMap, body: &impl http_body::Body) -> Option<u64> {
     let named = headers.get(http::header::CONTENT_LENGTH).and_then(|value| dec_u64(value.as_bytes()).ok());
-    let known = named.or(body.size_hint().exact().filter(|&len| len > 0));
-    known.map_or_else(SizeHint::default, SizeHint::with_exact)
-}
-
-/// A body that is described and not sent.
-struct LeftOut(SizeHint);
-
-impl http_body::Body for LeftOut {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(None)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0
-    }
+    named.or(body.size_hint().exact().filter(|&len| len > 0))
 }

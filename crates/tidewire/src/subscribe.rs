@@ -165,7 +165,7 @@ fn stream(
         .with("Tidewire-Cursor", positions.to_text());
     let response = vary(access, kind.feed().head(response));
     if request.head.method() == Method::Head {
-        return response.into();
+        return response.left_out(None).into();
     }
     let wire = Wire { kind, chunked: is_chunked(request) };
     let labelled = channels.0.len() > 1;
