@@ -216,6 +216,11 @@ impl Feeder {
         Demand::Wait
     }
 
+    /// The handler threw the body away.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        lock(&self.shared).dropped
+    }
+
     pub(crate) fn push(&self, piece: &[u8]) {
         let mut shared = lock(&self.shared);
         if !shared.dropped && !piece.is_empty() {

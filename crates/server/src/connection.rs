@@ -297,10 +297,18 @@ impl<H: Handler> Cycle<H> {
         if response.broken {
             return false;
         }
-        if response.close {
+        if response.close || self.leaves_too_much() {
             self.http.close();
         }
         self.send_fields(response.status, &response.fields, length)
+    }
+
+    /// Whether so much of the body is announced and wanted by nobody that it will not be drained: the answer says then that the
+    /// connection closes.
+    fn leaves_too_much(&self) -> bool {
+        let BodyLength::Length(announced) = self.exchange.body else { return false };
+        self.exchange.feeder.as_ref().is_some_and(Feeder::is_unwanted)
+            && announced.saturating_sub(self.exchange.received) > self.worker.limits.drain_bytes
     }
 
     fn send_fields(&mut self, status: u16, fields: &FieldBlock, length: BodyLength) -> bool {

@@ -26,7 +26,8 @@ pub struct Limits {
     /// Bytes of an unread request body that are read and thrown away to keep the connection; above it
     /// the connection closes. 64 KiB: more costs more than a new connection.
     pub drain_bytes: u64,
-    /// Time for the same, and for the peer to take the last answer before the socket goes. 1 s.
+    /// Time for the same, and for the peer to take the last answer before the socket goes. What still comes in that time is thrown
+    /// away, however much: a socket that is closed over unread bytes sends a reset, which can destroy the answer. 1 s.
     pub drain_time: Duration,
     /// Connections at one time, over all workers; 0 derives it from the descriptor limit of the process
     /// (less a reserve). One more is answered with 503 and closed.

@@ -97,15 +97,15 @@ impl<H: Handler> Cycle<H> {
         Poll::Ready(Ok(()))
     }
 
-    /// The end in good order: the last answer, FIN, and a short drain. Closing with unread input would make the kernel send
-    /// a reset, which can destroy the answer on its way.
+    /// The end in good order: the last answer, FIN, and a short time in which what still comes is thrown away, however much: a peer in
+    /// the middle of a large upload sends on until it sees the answer. Closing with unread input would make the kernel send a
+    /// reset, which can destroy the answer on its way.
     pub(super) async fn close(&mut self) {
         if self.flush().await.is_err() {
             return;
         }
         let worker = self.worker.clone();
         self.deadline.set(worker.limits.drain_time);
-        let mut budget = worker.limits.drain_bytes;
         let mut finished = false;
         poll_fn(|cx| {
             if !finished {
@@ -117,12 +117,12 @@ impl<H: Handler> Cycle<H> {
             }
             let mut scratch = worker.scratch.borrow_mut();
             loop {
-                if budget == 0 || self.deadline.expired(cx) {
+                if self.deadline.expired(cx) {
                     return Poll::Ready(());
                 }
                 match self.stream.poll_read(cx, &mut scratch) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(n)) if n > 0 => budget = budget.saturating_sub(n as u64),
+                    Poll::Ready(Ok(n)) if n > 0 => {}
                     Poll::Ready(_) => return Poll::Ready(()),
                 }
             }

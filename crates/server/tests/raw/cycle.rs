@@ -129,17 +129,31 @@ fn a_small_body_that_nobody_reads_is_drained() {
 fn a_large_body_that_nobody_reads_closes_the_connection() {
     let site = Site::start();
     let body = get("/smuggled").repeat(10_000);
-    for head in [
-        format!("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len()),
-        format!("POST /404 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len()),
-    ] {
+    let declared = format!("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let in_chunks =
+        format!("POST /404 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
+    for head in [&declared, &in_chunks] {
         let mut raw = site.raw();
-        raw.offer(head + &body);
-        assert!(matches!(raw.response().status, 200 | 404));
+        raw.send(head.clone() + &body);
+        let answer = raw.response();
+        assert!(matches!(answer.status, 200 | 404));
+        if *head == declared {
+            assert_eq!(answer.field("connection"), Some("close"), "it was known when the answer was made");
+        }
         raw.offer(get("/smuggled"));
         assert!(raw.rest().is_empty(), "nothing after the answer");
     }
     assert!(!site.seen.requests().iter().any(|request| request.contains("smuggled")));
+}
+
+#[test]
+fn who_sends_a_large_body_whole_before_it_reads_still_gets_its_answer() {
+    let site = Site::start();
+    let request = post("/ignore", &"x".repeat(16 * 1024 * 1024));
+    for _ in 0..5 {
+        let mut raw = site.raw();
+        assert_eq!(raw.send(&request).response().text(), "ignored");
+    }
 }
 
 #[test]
