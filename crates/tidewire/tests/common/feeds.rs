@@ -213,6 +213,7 @@ pub fn said(object: &Value) -> Option<Said> {
             cursor();
             None
         }
+        Some("heartbeat") => None,
         _ => panic!("an object of no known type: {object}"),
     }
 }
