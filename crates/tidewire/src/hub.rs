@@ -25,7 +25,8 @@ use crate::name::ChannelName;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HubConfig {
-    /// What each channel keeps: 1,000 messages, 1 MiB, one hour, whichever is reached first.
+    /// What each channel keeps: 1,000 messages, 8 MiB, one hour, whichever is reached first. 8 MiB, so that a few messages of the
+    /// longest size fit.
     pub retention: Retention,
     /// Longest payload in bytes. 1 MiB.
     pub max_message: usize,
@@ -40,7 +41,7 @@ pub struct HubConfig {
 impl Default for HubConfig {
     fn default() -> Self {
         HubConfig {
-            retention: Retention::default(),
+            retention: Retention { max_bytes: 8 * 1024 * 1024, ..Retention::default() },
             max_message: 1024 * 1024,
             max_channels: 100_000,
             max_subscribers: 1_000_000,

@@ -43,7 +43,7 @@ pub(crate) fn handle(
             return short_poll(&channels, positions, &params, access, request).map(Reply::Ready);
         }
         FeedName::LongPoll | FeedName::Jsonp => {
-            return long_poll(place, channels, positions, &params, access, request);
+            return long_poll(channels, positions, &params, access, request);
         }
         FeedName::WebSocket => return websocket(place, channels, positions, &params, access, request),
         FeedName::Sse => Kind::Sse,
@@ -97,7 +97,6 @@ fn matches_etag(request: &Request<'_>, cursor: &str) -> bool {
 }
 
 fn long_poll(
-    place: &Place,
     channels: Channels,
     mut positions: Positions,
     params: &Params,
@@ -107,15 +106,14 @@ fn long_poll(
     let callback = (params.feed == FeedName::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
     let (any, answer) = read_answer(&channels, &mut positions, budget, callback.is_some())?;
-    let hold = longpoll::hold(params.wait, fastrand::f64());
-    if any || hold.is_zero() || request.head.method() == Method::Head {
+    if any || params.wait.is_zero() || request.head.method() == Method::Head {
         return Ok(vary(access, poll::held(answer, &positions.to_text(), callback)).into());
     }
     let close = request.head.version() != Version::Http11 || !request.head.keep_alive();
     let callback = callback.map(Into::into);
     let shape = Shape::LongPoll(PollShape { limit: params.limit, access: access.clone(), callback, close });
-    let deadline_ms = Some(place.hub.now_ms() + hold.as_millis() as u64);
-    let ticket = Ticket { shape, channels, positions, deadline_ms, websocket: None, ended: false };
+    let wait = Some(params.wait);
+    let ticket = Ticket { shape, channels, positions, wait, websocket: None, ended: false };
     Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })
 }
 
@@ -172,7 +170,7 @@ fn stream(
     let (first, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
-    let ticket = Ticket { shape, channels, positions, deadline_ms: None, websocket: None, ended };
+    let ticket = Ticket { shape, channels, positions, wait: None, websocket: None, ended };
     Reply::Detach { head, first: first.into(), ticket }
 }
 
@@ -228,6 +226,6 @@ fn websocket(
     }
     let shape = Shape::Stream { wire, labelled };
     let websocket = Some(Box::new(WebSocket::new(kind, place.hub.now_ms(), place.hub.config().max_message)));
-    let ticket = Ticket { shape, channels, positions, deadline_ms: None, websocket, ended };
+    let ticket = Ticket { shape, channels, positions, wait: None, websocket, ended };
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
 }

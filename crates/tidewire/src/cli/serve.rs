@@ -31,7 +31,7 @@ pub(crate) struct ServeArgs {
     /// Messages that a channel keeps [default: 1000]
     #[arg(long, value_name = "N", env = "TIDEWIRE_RETAIN_MESSAGES")]
     pub(super) retain_messages: Option<usize>,
-    /// Bytes that a channel keeps [default: 1048576]
+    /// Bytes that a channel keeps [default: 8388608]
     #[arg(long, value_name = "N", env = "TIDEWIRE_RETAIN_BYTES")]
     pub(super) retain_bytes: Option<usize>,
     /// Seconds that a channel keeps a message; 0 means without limit [default: 3600]

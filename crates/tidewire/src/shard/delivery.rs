@@ -123,6 +123,7 @@ impl Table {
 
     pub(super) fn remove_group(&mut self, id: u32) {
         let group = self.groups.remove(id as usize);
+        self.last_poll = self.last_poll.take().filter(|last| last.group != id);
         self.by_key.remove(&group.key);
         for channel in group.channels.0.iter() {
             let Some(watched) = self.watched.get_mut(&address(channel)) else { continue };
@@ -134,6 +135,13 @@ impl Table {
                 self.watched.remove(&address(channel));
             }
         }
+    }
+
+    /// Whether the next publish to any of the group's channels will wake this worker.
+    pub(super) fn is_watched(&self, group: &Group) -> bool {
+        let waits =
+            |channel| self.watched.get(&address(channel)).is_some_and(|watched| watched.wait.is_some());
+        group.channels.0.iter().all(waits)
     }
 
     /// Registers a group's channels for the next publish, once for the whole worker.

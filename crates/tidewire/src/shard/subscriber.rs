@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tidewire_server::Parked;
@@ -16,8 +17,8 @@ pub struct Ticket {
     pub(crate) channels: Channels,
     /// What the client has, or was just sent.
     pub(crate) positions: Positions,
-    /// For a held poll: when it is answered empty, in milliseconds of the hub's clock.
-    pub(crate) deadline_ms: Option<u64>,
+    /// For a held poll: how long the client wants to wait at most.
+    pub(crate) wait: Option<Duration>,
     /// For a WebSocket: the state of the protocol.
     pub(crate) websocket: Option<Box<WebSocket>>,
     /// Nothing more is sent: what was written already ended the stream.
@@ -61,8 +62,10 @@ pub(crate) struct Subscriber {
     /// The rest of a slice that the socket did not take whole.
     pub(crate) pending: Bytes,
     pub(crate) then: Then,
-    /// When something happens without an event: a poll's answer, an idle connection's end. 0: nothing does.
+    /// When a held poll is answered empty; 0 for other rows.
     pub(crate) deadline_ms: u64,
+    /// When an idle or closing connection has waited long enough. Looked at once a second.
+    pub(crate) ends_ms: u64,
     /// The last time that the socket took something, or nothing was pending.
     pub(crate) moved_ms: u64,
     pub(crate) websocket: Option<Box<WebSocket>>,

@@ -12,11 +12,12 @@ use tidewire_http1::Fields;
 use tidewire_server::{Inbox, Parked};
 
 use super::TICK;
+use super::again::LastPoll;
 use super::delivery::{Watched, address};
 use super::group::{Group, Key, Shape};
 use super::subscriber::{Role, Subscriber, Then, Ticket, Wrote};
 use crate::feeds::poll::Answer;
-use crate::feeds::{Flow, Wire};
+use crate::feeds::{Flow, Wire, longpoll};
 use crate::hub::Channel;
 use crate::reader::{Channels, Positions};
 use crate::site::Place;
@@ -33,6 +34,9 @@ const LINGER_MS: u64 = 2_000;
 /// Ticks between two sweeps of the hub, made by worker 0.
 const SWEEP_TICKS: u64 = 5;
 
+/// Rows that an empty table keeps room for.
+const SPARE_ROWS: usize = 256;
+
 /// A key that no row has: it wakes the task of the table and nothing else.
 const NOBODY: u32 = u32::MAX;
 
@@ -46,6 +50,8 @@ pub(crate) struct Table {
     pub(super) ready: Inbox<u32>,
     deadlines: BTreeSet<(u64, u32)>,
     scratch: Vec<u8>,
+    /// The held poll that was asked last.
+    pub(super) last_poll: Option<LastPoll>,
     /// For the heads that the table reads itself.
     pub(super) fields: RefCell<Fields>,
     pub(super) now_ms: u64,
@@ -67,6 +73,7 @@ impl Table {
             ready: Inbox::new(),
             deadlines: BTreeSet::new(),
             scratch: vec![0; 64 * 1024],
+            last_poll: None,
             fields: RefCell::default(),
             now_ms,
             next_tick_ms: now_ms + TICK.as_millis() as u64,
@@ -88,8 +95,8 @@ impl Table {
     /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
     pub(crate) fn add(&mut self, mut connection: Parked, ticket: Ticket) {
         self.now_ms = self.place.hub.now_ms();
-        let Ticket { shape, channels, positions, deadline_ms, websocket, ended } = ticket;
-        let rest = connection.take_rest();
+        let Ticket { shape, channels, positions, wait, websocket, ended } = ticket;
+        let mut rest = connection.take_rest();
         let group = self.group(channels, shape);
         let entry = self.rows.vacant_entry();
         let key = entry.key() as u32;
@@ -100,12 +107,13 @@ impl Table {
             pending: Bytes::new(),
             then: Then::Stay,
             deadline_ms: 0,
+            ends_ms: 0,
             moved_ms: self.now_ms,
             websocket,
         });
         self.enter(group);
-        if let Some(at) = deadline_ms {
-            self.set_deadline(key, at);
+        if let Some(wait) = wait {
+            self.hold(key, wait);
         }
         if ended || self.draining {
             self.say_goodbye(key, ended);
@@ -114,7 +122,7 @@ impl Table {
             self.catch_up(key);
         }
         if !rest.is_empty() {
-            self.received(key, rest);
+            self.received(key, &mut rest);
         }
         self.read(key);
     }
@@ -213,8 +221,7 @@ impl Table {
             Then::Resume => {
                 let rest = row.connection.take_rest();
                 if rest.is_empty() && !self.draining {
-                    let at = self.now_ms + self.place.settings.idle_timeout.as_millis() as u64;
-                    self.set_deadline(key, at);
+                    row.ends_ms = self.now_ms + self.place.settings.idle_timeout.as_millis() as u64;
                 } else {
                     self.resume(key, &rest);
                 }
@@ -222,15 +229,13 @@ impl Table {
             Then::Close => {
                 let mut cx = Context::from_waker(&row.waker);
                 let _ = row.connection.poll_shutdown(&mut cx);
-                let at = self.now_ms + LINGER_MS;
-                self.set_deadline(key, at);
+                row.ends_ms = self.now_ms + LINGER_MS;
             }
         }
     }
 
     /// Gives a connection back to the request cycle.
     pub(super) fn resume(&mut self, key: u32, bytes: &[u8]) {
-        self.clear_deadline(key);
         self.rows.remove(key as usize).connection.resume(bytes);
     }
 
@@ -250,7 +255,7 @@ impl Table {
             reads += 1;
             match row.connection.poll_read(&mut Context::from_waker(&row.waker), &mut scratch) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(n)) if n > 0 => self.received(key, scratch[..n].to_vec()),
+                Poll::Ready(Ok(n)) if n > 0 => self.received(key, &mut scratch[..n]),
                 Poll::Ready(_) => self.remove(key),
             }
         }
@@ -258,17 +263,17 @@ impl Table {
     }
 
     /// Bytes from the client.
-    fn received(&mut self, key: u32, bytes: Vec<u8>) {
+    fn received(&mut self, key: u32, bytes: &mut [u8]) {
         let Some(row) = self.rows.get_mut(key as usize) else { return };
         if row.websocket.is_some() {
             return self.websocket_received(key, bytes);
         }
         match row.role {
             Role::Closing => {}
-            Role::Idle if row.pending.is_empty() => self.next_request(key, &bytes),
+            Role::Idle if row.pending.is_empty() => self.next_request(key, bytes),
             // The next request while this answer is not complete: one is kept, more is a flood.
             _ => {
-                if row.connection.unread(&bytes) > MAX_UNREAD {
+                if row.connection.unread(bytes) > MAX_UNREAD {
                     self.remove(key);
                 }
             }
@@ -277,7 +282,7 @@ impl Table {
 
     fn on_deadline(&mut self, key: u32) {
         let row = &self.rows[key as usize];
-        let Some(group) = row.group() else { return self.remove(key) };
+        let Some(group) = row.group() else { return };
         let Shape::LongPoll(shape) = self.groups[group as usize].shape.clone() else { return };
         if !row.pending.is_empty() {
             return;
@@ -298,6 +303,10 @@ impl Table {
         if self.worker == 0 && self.tick.is_multiple_of(SWEEP_TICKS) {
             self.place.hub.sweep();
         }
+        if self.rows.capacity() > 4 * self.rows.len().max(SPARE_ROWS) {
+            // A crowd came and left: its rows go back to the allocator.
+            self.rows.shrink_to_fit();
+        }
         let every = self.place.settings.heartbeat.as_secs().max(1);
         let turn = self.tick % every;
         let mut beats: HashMap<Wire, Bytes> = HashMap::new();
@@ -309,7 +318,8 @@ impl Table {
                 .websocket
                 .as_ref()
                 .is_some_and(|ws| ws.is_silent(self.now_ms, self.place.settings.heartbeat));
-            if stuck || silent {
+            let over = row.group().is_none() && row.pending.is_empty() && self.now_ms >= row.ends_ms;
+            if stuck || silent || over {
                 tracing::debug!(peer = %row.connection.peer(), stuck, silent, "subscriber dropped");
                 self.remove(key);
                 continue;
@@ -448,7 +458,9 @@ impl Table {
         self.rows.iter().map(|(key, _)| key as u32).collect()
     }
 
-    pub(super) fn set_deadline(&mut self, key: u32, at: u64) {
+    /// Holds a poll for as long as its client wants, less a jitter.
+    pub(super) fn hold(&mut self, key: u32, wait: Duration) {
+        let at = self.place.hub.now_ms() + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
         self.clear_deadline(key);
         self.rows[key as usize].deadline_ms = at;
         self.deadlines.insert((at, key));

@@ -68,13 +68,15 @@ impl WebSocket {
     }
 
     /// Takes bytes in; what the protocol owes is added to the output, data messages are returned.
-    fn receive(&mut self, bytes: Vec<u8>, now_ms: u64) -> Vec<Incoming> {
+    fn receive(&mut self, read: &mut [u8], now_ms: u64) -> Vec<Incoming> {
         self.heard_ms = now_ms;
-        let mut bytes = if self.partial.is_empty() {
-            bytes
+        // In the usual case, whole frames in one read, they are unmasked right where they were read.
+        let mut gathered = std::mem::take(&mut self.partial);
+        let bytes = if gathered.is_empty() {
+            read
         } else {
-            self.partial.extend_from_slice(&bytes);
-            std::mem::take(&mut self.partial)
+            gathered.extend_from_slice(read);
+            &mut gathered[..]
         };
         let mut incoming = Vec::new();
         let mut used = 0;
@@ -97,15 +99,14 @@ impl WebSocket {
         }
         self.protocol.take_output(&mut self.owed);
         if !self.closing {
-            bytes.drain(..used);
-            self.partial = bytes;
+            self.partial = bytes[used..].to_vec();
         }
         incoming
     }
 }
 
 impl Table {
-    pub(super) fn websocket_received(&mut self, key: u32, bytes: Vec<u8>) {
+    pub(super) fn websocket_received(&mut self, key: u32, bytes: &mut [u8]) {
         let now_ms = self.place.hub.now_ms();
         let row = &mut self.rows[key as usize];
         if matches!(row.role, RowRole::Closing) {
