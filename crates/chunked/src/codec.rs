@@ -242,6 +242,7 @@ mod tests {
     #[test]
     fn framed_read_yields_the_items_and_keeps_the_rest() {
         let mut framed = FramedRead::new(WIRE, Codec::default());
+        assert!(!framed.decoder().is_done());
         for item in items() {
             assert_eq!(framed.next().now_or_never().flatten().unwrap().unwrap(), item);
         }
@@ -281,7 +282,9 @@ mod tests {
                 break;
             }
         }
-        let Some(Err(Error::Decode(error))) = last else { panic!("{last:?}") };
+        let Some(Err(error)) = last else { panic!("{last:?}") };
+        assert!(core::error::Error::source(&error).is_some_and(|source| source.is::<error::Error>()));
+        let Error::Decode(error) = error else { panic!("{error:?}") };
         assert_eq!((error.kind(), error.offset()), (error::ErrorKind::UnexpectedEnd, 6));
     }
 
