@@ -8,7 +8,7 @@ use tidewire_channel::Cursor;
 use tidewire_http1::{Method, RequestHead};
 use tidewire_server::Prepared;
 
-use crate::hub::Channel;
+use crate::channel::Channel;
 
 /// Answers that one worker keeps.
 const MAX_ANSWERS: usize = 256;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answers;
+mod channel;
 mod cors;
 mod feeds;
 mod files;
@@ -16,9 +17,10 @@ mod site;
 mod subscribe;
 mod web;
 
+pub use channel::{Changed, Channel, Page};
 pub use cors::{OriginError, Origins};
 pub use files::Files;
-pub use hub::{Changed, Channel, Hub, HubConfig, HubError, Page, Published};
+pub use hub::{Hub, HubConfig, HubError, Published};
 pub use message::{
     ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message, Object, RESERVED_EVENTS,
 };

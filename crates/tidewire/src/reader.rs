@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tidewire_channel::{Budget, Continuity, Cursor, Cursors, Since};
 
+use crate::channel::Channel;
 use crate::feeds::{Break, Envelope, Flow};
-use crate::hub::Channel;
 use crate::params::From;
 
 /// The channels of a connection, in the order in which the client named them.

@@ -7,8 +7,8 @@ use tidewire_channel::WaitKey;
 use super::group::{Batch, Group, Key, Shape};
 use super::subscriber::{Role, Wrote};
 use super::table::Table;
+use crate::channel::{Channel, Waiter, Watch};
 use crate::feeds::Flow;
-use crate::hub::{Channel, Waiter, Watch};
 use crate::reader::Channels;
 
 /// Slices that a slow reader gets in one turn.

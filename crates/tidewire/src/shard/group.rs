@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidewire_channel::Budget;
 
+use crate::channel::Channel;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Feed, Flow, Wire, longpoll};
-use crate::hub::Channel;
 use crate::poll::PollShape;
 use crate::reader::{self, Channels, Item, Positions};
 

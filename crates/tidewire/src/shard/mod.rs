@@ -38,7 +38,7 @@ pub use subscriber::Ticket;
 use table::Table;
 pub(crate) use websocket::WebSocket;
 
-use crate::hub::Channel;
+use crate::channel::Channel;
 use crate::site::Place;
 
 /// The table of one worker and the task that drives it.

@@ -16,9 +16,9 @@ use super::again::LastPoll;
 use super::delivery::{Watched, address};
 use super::group::{Group, Key, Shape};
 use super::subscriber::{Role, Subscriber, Then, Ticket, Wrote};
+use crate::channel::Channel;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, Wire, longpoll};
-use crate::hub::Channel;
 use crate::reader::{Channels, Positions};
 use crate::site::Place;
 
