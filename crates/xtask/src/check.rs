@@ -4,7 +4,7 @@
 //! lints and documentation, which need no code generation.
 
 use crate::run::{Result, ask, cargo, program, run as start};
-use crate::{compliance, corpus, layers, no_std};
+use crate::{autobahn, compliance, corpus, layers, no_std};
 use std::time::Instant;
 
 /// A name and what it does.
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result {
         ("lints", lints),
         ("documentation", documentation),
         ("corpora", corpus::run),
+        ("WebSocket conformance, the short form", autobahn::short),
         ("tests", tests),
     ])
 }

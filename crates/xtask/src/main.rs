@@ -3,6 +3,7 @@
 // A command that talks to a person at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod autobahn;
 mod check;
 mod compliance;
 mod corpus;
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Everything that must hold before a push: formatting, lints, layers, no_std, compliance, docs, corpora, tests.
     Check,
+    /// Run the Autobahn WebSocket suite against tidewire-ws (installs it from PyPI; needs python3).
+    Autobahn(autobahn::Args),
     /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws.
     Layers,
     /// Prove that layers 0 to 2 link no std without their default features.
@@ -46,6 +49,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check => check::run(),
+        Command::Autobahn(args) => autobahn::run(&args),
         Command::Layers => layers::run(),
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),

@@ -1,0 +1,358 @@
+//! `cargo xtask autobahn`: the Autobahn test suite against `tidewire-ws`, as a server and as a client.
+//!
+//! The suite comes from PyPI into `target/autobahn/venv` and is ported to Python 3 there. Its verdict on every case is compared with
+//! `autobahn/expected.txt`, line by line: a case that gets better is a difference as well.
+
+use crate::run::{Result, ask, cargo, program, read, root, run as start, write};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Which end, and how much.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Only the server.
+    #[arg(long, conflicts_with = "client")]
+    server: bool,
+    /// Only the client.
+    #[arg(long)]
+    client: bool,
+    /// A subset that takes seconds: no large messages, and of the thousand-message compression cases one of each group.
+    #[arg(long)]
+    short: bool,
+    /// Only these cases: `6.4.*,12.1.1`.
+    #[arg(long, value_delimiter = ',', conflicts_with = "short")]
+    cases: Vec<String>,
+    /// How many processes of the suite share the cases.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Write the verdicts down as what is expected.
+    #[arg(long)]
+    bless: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result {
+    let python = python().ok_or("the suite needs python3 with its venv module (Debian: python3-venv)")?;
+    install(&python)?;
+    let mut expected = load()?;
+    let mut problems = Vec::new();
+    for end in [End::Server, End::Client] {
+        if (args.server && end == End::Client) || (args.client && end == End::Server) {
+            continue;
+        }
+        let cases = choose(args, &expected);
+        let verdicts = examine(end, &cases, args.jobs.max(1))?;
+        tell(end, &verdicts);
+        for (case, verdict) in verdicts {
+            let slot = expected.entry(case.clone()).or_default();
+            let wanted = if end == End::Server { &mut slot.server } else { &mut slot.client };
+            if args.bless {
+                *wanted = verdict;
+            } else if *wanted != verdict {
+                problems.push(format!("{end:?} {case}: expected {wanted}, got {verdict}"));
+            }
+        }
+    }
+    if args.bless {
+        return save(&expected);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}
+
+/// The short subset, for `cargo xtask check`. Says so and passes where the suite cannot be had.
+pub(crate) fn short() -> Result {
+    let ready = python().ok_or("no python3 with venv".into()).and_then(|python| install(&python));
+    if let Err(problem) = ready {
+        println!("    left out, since the suite cannot be installed here ({problem})");
+        return Ok(());
+    }
+    run(&Args { short: true, jobs: 2, ..Args::default() })
+}
+
+/// Which end of ours is examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Server,
+    Client,
+}
+
+/// What is expected of a case: how the messages went, and how the closing.
+#[derive(Default)]
+struct Expected {
+    server: String,
+    client: String,
+}
+
+/// Case numbers, ordered as numbers.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Case(Vec<u32>);
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let numbers: Vec<_> = self.0.iter().map(u32::to_string).collect();
+        f.write_str(&numbers.join("."))
+    }
+}
+
+impl Case {
+    fn parse(text: &str) -> Option<Self> {
+        text.split('.').map(|n| n.parse().ok()).collect::<Option<_>>().map(Self)
+    }
+
+    /// Neither the megabytes of 9 nor the thousands of messages of 12 and 13, but for the first of each group.
+    fn is_short(&self) -> bool {
+        match self.0.first() {
+            Some(9) => false,
+            Some(12 | 13) => self.0.last() == Some(&1),
+            _ => true,
+        }
+    }
+}
+
+fn choose(args: &Args, expected: &BTreeMap<Case, Expected>) -> Vec<String> {
+    let all = || expected.keys();
+    match (args.short, args.cases.is_empty()) {
+        (true, _) => all().filter(|case| case.is_short()).map(Case::to_string).collect(),
+        (false, false) => args.cases.clone(),
+        (false, true) if expected.is_empty() => vec!["*".into()],
+        (false, true) => all().map(Case::to_string).collect(),
+    }
+}
+
+/// Runs the cases, dealt over some processes of the suite, and gathers the verdicts.
+fn examine(end: End, cases: &[String], jobs: usize) -> Result<BTreeMap<Case, String>> {
+    start(&mut cargo(&[
+        "build",
+        "--release",
+        "--quiet",
+        "--package",
+        "tidewire-ws",
+        "--all-features",
+        "--examples",
+    ]))?;
+    let folder = folder().join(format!("{end:?}").to_lowercase());
+    let _ = std::fs::remove_dir_all(&folder);
+    let server = (end == End::Server).then(start_server).transpose()?;
+    let mut running = Vec::new();
+    for job in 0..jobs {
+        let dealt: Vec<_> = cases.iter().skip(job).step_by(jobs).cloned().collect();
+        if dealt.is_empty() {
+            continue;
+        }
+        let part = folder.join(format!("part{job}"));
+        running.push(match &server {
+            Some(server) => (part.clone(), fuzzing_client(&part, &server.address, &dealt)?, None),
+            None => {
+                let (suite, client) = fuzzing_server(&part, &dealt)?;
+                (part, client, Some(suite))
+            }
+        });
+    }
+    let mut verdicts = BTreeMap::new();
+    for (part, mut process, suite) in running {
+        process.wait()?;
+        // The suite in the role of a server writes its report when it is asked to, and runs until it is stopped.
+        drop(suite);
+        verdicts.extend(report(&part.join("index.json"))?);
+    }
+    Ok(verdicts)
+}
+
+/// One line for each kind of verdict, and the cases that are not plainly good.
+fn tell(end: End, verdicts: &BTreeMap<Case, String>) {
+    let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (case, verdict) in verdicts {
+        kinds.entry(verdict).or_default().push(case.to_string());
+    }
+    for (kind, cases) in kinds {
+        let names = if cases.len() <= 20 { format!(": {}", cases.join(" ")) } else { String::new() };
+        println!("    {end:?}: {} cases {kind}{names}", cases.len());
+    }
+}
+
+/// A process that ends with this value.
+struct Running(Child, String);
+
+impl Running {
+    fn spawn(command: &mut Command) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.spawn().map(|child| Self(child, name.clone())).map_err(|error| format!("{name}: {error}"))
+    }
+
+    fn wait(&mut self) -> Result {
+        match self.0.wait() {
+            Ok(status) if status.success() => Ok(()),
+            other => Err(format!("{} failed: {other:?}; see the logs in {}", self.1, folder().display())),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Server {
+    _process: Running,
+    address: String,
+}
+
+fn start_server() -> Result<Server> {
+    let mut command = program(&example("echo_server"), &["127.0.0.1:0"]);
+    let mut process = Running::spawn(command.stdout(Stdio::piped()))?;
+    let stdout = process.0.stdout.take().ok_or("the server has no output")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).map_err(|error| format!("the server: {error}"))?;
+    let address =
+        line.trim().strip_prefix("listening on ").ok_or("the server did not say where it listens")?;
+    Ok(Server { address: address.into(), _process: process })
+}
+
+fn fuzzing_client(part: &Path, address: &str, cases: &[String]) -> Result<Running> {
+    let spec = format!(
+        r#"{{"outdir":"{}","options":{{"failByDrop":false}},"servers":[{{"agent":"tidewire","url":"{address}"}}],
+        "cases":{cases:?},"exclude-cases":[],"exclude-agent-cases":{{}}}}"#,
+        part.display()
+    );
+    wstest("fuzzingclient", part, &spec)
+}
+
+/// The suite as a server, and our client that visits it.
+fn fuzzing_server(part: &Path, cases: &[String]) -> Result<(Running, Running)> {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.map_err(|error| format!("no free port: {error}"))?;
+    let spec = format!(
+        r#"{{"outdir":"{}","options":{{"failByDrop":false}},"url":"ws://{address}",
+        "cases":{cases:?},"exclude-cases":[],"exclude-agent-cases":{{}}}}"#,
+        part.display()
+    );
+    let suite = wstest("fuzzingserver", part, &spec)?;
+    let begin = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        if begin.elapsed() > Duration::from_secs(30) {
+            return Err(format!("the suite does not listen; see {}", part.display()));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let client = Running::spawn(
+        program(&example("autobahn_client"), &[&address.to_string(), "tidewire"]).stdout(Stdio::null()),
+    )?;
+    Ok((suite, client))
+}
+
+fn wstest(mode: &str, part: &Path, spec: &str) -> Result<Running> {
+    let file = part.join("spec.json");
+    write(&file, spec.as_bytes())?;
+    let log = std::fs::File::create(part.join("log.txt"))
+        .map_err(|error| format!("{}: {error}", part.display()))?;
+    let mut command =
+        program(&venv().join("bin/wstest").to_string_lossy(), &["--mode", mode, "--webport", "0"]);
+    Running::spawn(command.arg("--spec").arg(file).stdout(log).stderr(Stdio::null()))
+}
+
+/// The verdicts in the suite's own report. It is JSON, of which two texts a case are wanted.
+fn report(path: &Path) -> Result<BTreeMap<Case, String>> {
+    let text = read(path)?;
+    let json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let agents = json.as_object().ok_or_else(|| format!("{} is no report", path.display()))?;
+    let mut verdicts = BTreeMap::new();
+    for (name, verdict) in agents.values().filter_map(|agent| agent.as_object()).flatten() {
+        let part =
+            |key: &str| verdict.get(key).and_then(|value| value.as_str()).unwrap_or("MISSING").to_owned();
+        let case = Case::parse(name).ok_or_else(|| format!("{name} is no case"))?;
+        verdicts.insert(case, format!("{} {}", part("behavior"), part("behaviorClose")));
+    }
+    Ok(verdicts)
+}
+
+/// `case: server; client`, a line each.
+fn load() -> Result<BTreeMap<Case, Expected>> {
+    let path = expected_path();
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let mut all = BTreeMap::new();
+    for line in read(&path)?.lines().filter(|line| !line.starts_with('#')) {
+        let entry = line.split_once(": ").and_then(|(case, verdicts)| {
+            let (server, client) = verdicts.split_once("; ")?;
+            Some((Case::parse(case)?, Expected { server: server.into(), client: client.into() }))
+        });
+        let (case, expected) =
+            entry.ok_or_else(|| format!("{}: {line:?} is no line of it", path.display()))?;
+        all.insert(case, expected);
+    }
+    Ok(all)
+}
+
+fn save(expected: &BTreeMap<Case, Expected>) -> Result {
+    let mut text = String::from(
+        "# What the Autobahn test suite says of tidewire-ws: each case, as a server; as a client. The second word is for the closing.\n",
+    );
+    for (case, Expected { server, client }) in expected {
+        text.push_str(&format!("{case}: {server}; {client}\n"));
+    }
+    write(&expected_path(), text.as_bytes())
+}
+
+fn python() -> Option<String> {
+    let names = [std::env::var("PYTHON").ok(), Some("python3".into())];
+    names
+        .into_iter()
+        .flatten()
+        .find(|name| ask(&mut program(name, &["-c", "import venv, ensurepip"])).is_some())
+}
+
+/// The suite, the versions of its libraries that it was written for, and the port. Once.
+fn install(python: &str) -> Result {
+    let venv = venv();
+    let done = venv.join("ported");
+    if done.exists() {
+        return Ok(());
+    }
+    println!("    installing the Autobahn test suite into {}", venv.display());
+    start(program(python, &["-m", "venv"]).arg(&venv))?;
+    let pip = venv.join("bin/pip").to_string_lossy().into_owned();
+    let quiet = ["install", "--quiet", "--disable-pip-version-check"];
+    start(program(&pip, &quiet).args(PACKAGES))?;
+    let own = venv.join("bin/python").to_string_lossy().into_owned();
+    if ask(&mut program(&own, &["-c", "import lib2to3"])).is_none() {
+        start(program(&pip, &quiet).arg("fissix"))?;
+    }
+    start(&mut program(&own, &["crates/xtask/autobahn/port_autobahn.py"]))?;
+    write(&done, b"")
+}
+
+const PACKAGES: &[&str] = &[
+    "autobahntestsuite==25.10.1",
+    "autobahn==0.10.9",
+    "txaio==2.1.0",
+    "six==1.17.0",
+    "wsaccel==0.6.7",
+    "twisted==26.10.0",
+    "jinja2==3.1.6",
+    "pyopenssl==26.4.0",
+    "service_identity",
+    "setuptools<81",
+];
+
+fn folder() -> PathBuf {
+    root().join("target/autobahn")
+}
+
+fn venv() -> PathBuf {
+    folder().join("venv")
+}
+
+fn expected_path() -> PathBuf {
+    root().join("crates/xtask/autobahn/expected.txt")
+}
+
+fn example(name: &str) -> String {
+    root().join("target/release/examples").join(name).to_string_lossy().into_owned()
+}
