@@ -17,4 +17,10 @@ pub const TARGETS: &[Target] = &[
     ("http1_response", targets::http1_response::run),
     ("sse_decode", targets::sse_decode::run),
     ("sse_roundtrip", targets::sse_roundtrip::run),
+    ("ws_deflate", targets::ws_deflate::run),
+    ("ws_frames", targets::ws_frames::run),
+    ("ws_handshake", targets::ws_handshake::run),
+    ("ws_messages", targets::ws_messages::run),
+    ("ws_session", targets::ws_session::run),
+    ("ws_tungstenite", targets::ws_tungstenite::run),
 ];

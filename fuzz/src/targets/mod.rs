@@ -9,6 +9,12 @@ pub mod http1_request;
 pub mod http1_response;
 pub mod sse_decode;
 pub mod sse_roundtrip;
+pub mod ws_deflate;
+pub mod ws_frames;
+pub mod ws_handshake;
+pub mod ws_messages;
+pub mod ws_session;
+pub mod ws_tungstenite;
 
 // The decoders as the tests of their crates drive them.
 #[path = "../../../crates/chunked/tests/subject/mod.rs"]
@@ -21,3 +27,5 @@ mod http1_subject;
 mod sse_book;
 #[path = "../../../crates/sse/tests/subject/mod.rs"]
 mod sse_subject;
+#[path = "../../../crates/ws/tests/subject/mod.rs"]
+mod ws_subject;

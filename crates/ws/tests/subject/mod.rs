@@ -19,7 +19,8 @@ impl Messages {
         Self { connection, waiting: VecDeque::new(), inflated: None }
     }
 
-    #[cfg(feature = "deflate")]
+    /// For compressed pieces.
+    #[allow(dead_code)] // needed with compression and by the fuzz targets
     pub fn joining(connection: Connection) -> Self {
         Self { inflated: Some(Vec::new()), ..Self::new(connection) }
     }
@@ -59,7 +60,7 @@ impl kit::Subject for Messages {
                             all.clear();
                             event
                         } else {
-                            // Inflated bytes have no place in the input to be compared with.
+                            // Inflated bytes are none of the input: they are joined, and compared at the end.
                             return self.after(n, input);
                         }
                     }

@@ -1,0 +1,60 @@
+//! Any lines as the fields of a handshake, for both ends: what is accepted, tungstenite accepts and answers with the same key; and the two
+//! ends of this crate understand each other.
+
+use tidewire_ws::deflate::Config;
+use tidewire_ws::handshake::{Origins, client, server};
+use tungstenite::http::{HeaderMap, HeaderName, HeaderValue, Request};
+
+pub fn run(data: &[u8]) {
+    let fields: Vec<(&[u8], &[u8])> = data
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(line.len())))
+        .map(|(name, value)| (name, value.strip_prefix(b":").unwrap_or(value).trim_ascii()))
+        .collect();
+    let options = server::Options {
+        subprotocols: &["chat", "tidewire.v1"],
+        origins: Origins::Any,
+        deflate: Some(Config::DEFAULT),
+    };
+    if let Ok(accept) = server::accept(b"GET", (1, 1), fields.iter().copied(), &options) {
+        if let Some(theirs) = tungstenite_key(&fields) {
+            assert_eq!(accept.accept_key(), theirs);
+        }
+    }
+
+    // A client's own request with these fields beside it: if it is accepted, the client agrees with the answer.
+    let request = client::Request::new([7; 16], &["tidewire.v1"]).with_deflate(Config::DEFAULT);
+    let own = request.fields().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let both = own.chain([(&b"host"[..], &b"h"[..])]).chain(fields.iter().copied());
+    if let Ok(accept) = server::accept(b"GET", (1, 1), both, &options) {
+        let answer: Vec<_> = accept.response_fields().collect();
+        let answer = answer.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        if let Ok(agreed) = request.verify(101, answer) {
+            assert_eq!(agreed.deflate().is_some(), accept.deflate().is_some());
+        } else {
+            // The server may have chosen what only the fuzzer offered.
+            assert!(accept.subprotocol() == Some("chat") || accept.deflate().is_some());
+        }
+    }
+    let _ = request.verify(101, fields.iter().copied());
+}
+
+/// The answer of tungstenite to the same fields, if the `http` crate can hold them. Panics if it refuses them.
+fn tungstenite_key(fields: &[(&[u8], &[u8])]) -> Option<String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
+    }
+    // It looks at the first field of a name only, and takes the value of `Upgrade` as a whole.
+    let upgrade = headers.get("upgrade")?;
+    if headers.get_all("connection").iter().count() > 1
+        || !upgrade.as_bytes().eq_ignore_ascii_case(b"websocket")
+    {
+        return None;
+    }
+    let mut request = Request::new(());
+    *request.headers_mut() = headers;
+    let response = tungstenite::handshake::server::create_response(&request);
+    let response = response.expect("we are the stricter one");
+    Some(response.headers()["sec-websocket-accept"].to_str().expect("base64").into())
+}
