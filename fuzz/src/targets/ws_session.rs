@@ -54,7 +54,7 @@ impl End {
                 self.connection.send_text(&text, key, out).map(|()| self.sent.push_back(text.into()))
             }
             2..=4 => {
-                let last = arg % 3 == 0;
+                let last = arg.is_multiple_of(3);
                 self.connection.send_binary_fragment(&payload, last, key, out).map(|()| {
                     let mut all = self.unfinished.take().unwrap_or_default();
                     all.extend(payload);
