@@ -1,0 +1,85 @@
+//! A reader costs nothing, and neither does an append to a log that is full.
+
+#![allow(clippy::unwrap_used, unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use tidewire_channel::{Budget, Channel, Cursor, Epoch, Follower, Limits, Log, Retention, Since};
+
+/// The system's allocator, counting what this thread asks of it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed on as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations(run: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.with(Cell::get);
+    run();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+const EPOCH: Epoch = Epoch::new(7);
+
+#[test]
+fn nothing_is_allocated_before_the_first_message() {
+    let count = allocations(|| {
+        let channel = Channel::<u64, u32>::new(EPOCH, Retention::DEFAULT, Limits::DEFAULT);
+        assert!(channel.read(Since::Earliest, Budget::UNLIMITED).is_empty());
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_full_log_takes_messages_and_readers_without_memory() {
+    let mut log = Log::new(EPOCH, Retention { max_messages: 1_000, ..Retention::DEFAULT });
+    for number in 0..2_000_u64 {
+        log.append(number, 1, number);
+    }
+    let count = allocations(|| {
+        let mut readers = [Follower::new(Cursor::new(EPOCH, 0)); 100];
+        for number in 2_000..3_000 {
+            log.append(number, 1, number);
+            for (index, reader) in readers.iter_mut().enumerate() {
+                // Some read each time, some hardly ever: a slow one is told a gap.
+                if number % (index as u64 + 1) == 0 {
+                    let read = log.read(reader.cursor().into(), Budget::messages(1 + index));
+                    reader.gap(read.start());
+                    for entry in &read {
+                        reader.message(entry.cursor);
+                    }
+                }
+            }
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_cursor_is_parsed_and_written_on_the_stack() {
+    let mut text = String::with_capacity(Cursor::MAX_LEN);
+    let count = allocations(|| {
+        use std::fmt::Write;
+        let cursor = Cursor::new(Epoch::new(u64::MAX), u64::MAX);
+        write!(text, "{cursor}").unwrap();
+        assert_eq!(Since::parse(text.as_bytes()), Ok(cursor.into()));
+    });
+    assert_eq!(count, 0);
+}
