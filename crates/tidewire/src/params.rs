@@ -167,12 +167,15 @@ fn quality(parameter: &[u8]) -> Option<u16> {
         .then(|| tidewire_grammar::qvalue(value[1..].trim_ascii()).unwrap_or(0))
 }
 
-/// `Prefer: wait=N` (RFC 7240 §4.3).
+/// `Prefer: wait=N` (RFC 7240 §4.3): a name in any case, blanks around the `=`, the value as it is or quoted.
 fn prefer_wait(head: &RequestHead<'_>) -> Option<Duration> {
     head.get_all("prefer").flat_map(list).find_map(|preference| {
-        let first = preference.split(|&b| b == b';').next()?.trim_ascii();
-        let value = first.strip_prefix(b"wait=")?;
-        seconds(std::str::from_utf8(value).ok()?)
+        let first = preference.split(|&b| b == b';').next()?;
+        let (name, value) = first.split_at_checked(first.iter().position(|&b| b == b'=')?)?;
+        let value = value[1..].trim_ascii();
+        let value = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+        let is_wait = eq_ignore_case(name.trim_ascii(), b"wait");
+        if is_wait { seconds(std::str::from_utf8(value).ok()?) } else { None }
     })
 }
 

@@ -92,7 +92,8 @@ fn short_poll(
 fn matches_etag(request: &Request<'_>, cursor: &str) -> bool {
     request.head.get_all("if-none-match").flat_map(list).any(|tag| {
         let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
-        tag == b"*" || (tag.len() == cursor.len() + 2 && tag[1..tag.len() - 1] == *cursor.as_bytes())
+        let opaque = tag.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        tag == b"*" || opaque == Some(cursor.as_bytes())
     })
 }
 
