@@ -13,7 +13,7 @@ use tidewire_ws::{Connection, Event, Limits, Role};
 use super::group::Shape;
 use super::subscriber::Role as RowRole;
 use super::table::Table;
-use crate::feeds::{Kind, Wire, ws};
+use crate::feeds::{Flow, Kind, Wire, ws};
 use crate::hub::Published;
 use crate::message::{Message, Object};
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
@@ -115,13 +115,20 @@ impl Table {
         let Some(websocket) = &mut row.websocket else { return };
         let is_v1 = websocket.kind == Kind::WsV1;
         for incoming in websocket.receive(bytes, now_ms) {
-            match incoming {
-                Incoming::Text(text) if is_v1 => self.command(key, &text),
-                Incoming::Binary(_) if is_v1 => {
-                    self.owe(key, &bad_command("Commands are JSON objects in text messages."))
+            let data = match incoming {
+                Incoming::Text(text) if is_v1 => {
+                    self.command(key, &text);
+                    continue;
                 }
-                Incoming::Text(text) => self.publish_bare(key, text.into()),
-                Incoming::Binary(data) => self.publish_bare(key, data),
+                Incoming::Binary(_) if is_v1 => {
+                    self.owe(key, &bad_command("Commands are JSON objects in text messages."));
+                    continue;
+                }
+                Incoming::Text(text) => text.into(),
+                Incoming::Binary(data) => data,
+            };
+            if self.publish_bare(key, data) == Flow::End {
+                break;
             }
         }
         let Some(row) = self.rows.get_mut(key as usize) else { return };
@@ -135,9 +142,10 @@ impl Table {
     }
 
     /// A bare message is a message for the channel. Between bare payloads there is no place to say why it was refused, so the
-    /// connection ends with the reason.
-    fn publish_bare(&mut self, key: u32, data: Bytes) {
-        let Some(channels) = self.channels(key) else { return };
+    /// connection ends with the reason, and what came behind it is not published: a publisher whose message was refused has a hole
+    /// in what it sent, and nobody would see it.
+    fn publish_bare(&mut self, key: u32, data: Bytes) -> Flow {
+        let Some(channels) = self.channels(key) else { return Flow::End };
         let outcome = match &*channels.0 {
             [one] => {
                 let message = Message::new(data, self.place.hub.wall_ms());
@@ -145,10 +153,13 @@ impl Table {
             }
             _ => Err((1008, "a bare message needs a connection with one channel".to_owned())),
         };
-        if let (Err((code, reason)), Some(websocket)) = (outcome, &mut self.rows[key as usize].websocket) {
+        let Err((code, reason)) = outcome else { return Flow::Continue };
+        // If the client has said its close already, the answer to that is the last frame.
+        if let Some(websocket) = self.rows[key as usize].websocket.as_mut().filter(|ws| !ws.closing) {
             ws::close(&mut websocket.owed, code, &reason);
             websocket.closing = true;
         }
+        Flow::End
     }
 
     /// A command of `tidewire.v1`.
