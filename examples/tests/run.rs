@@ -429,6 +429,46 @@ mod servers {
         has(&answer, &["Sec-WebSocket-Extensions: permessage-deflate", "\u{5}Hello"]);
     }
 
+    #[test]
+    fn chat() {
+        let (_server, address) = Running::serve("chat");
+        client(async {
+            let client = reqwest::Client::new();
+            let page = client.get(format!("http://{address}/")).send().await.unwrap();
+            assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+            assert!(page.text().await.unwrap().contains("new EventSource('/c/lobby?since=earliest')"));
+            let lobby = format!("http://{address}/c/lobby");
+            let said = r#"{"name":"ada","text":"<b>hello</b>"}"#;
+            assert_eq!(client.post(&lobby).body(said).send().await.unwrap().status(), 201);
+            let stream = client.get(format!("{lobby}?since=earliest")).header("Accept", "text/event-stream");
+            let mut stream = stream.send().await.unwrap().bytes_stream();
+            let mut heard = String::new();
+            while !heard.contains(&format!("data: {said}\n\n")) {
+                heard.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
+            }
+        });
+    }
+
+    #[test]
+    fn live_log_tail() {
+        let (mut server, address) = Running::serve("live_log_tail");
+        let stdin = server.child.stdin.as_mut().unwrap();
+        stdin.write_all(b"first\nsecond \xff\n").unwrap();
+        client(async {
+            let stream = format!("http://{address}/c/log?feed=stream&since=earliest");
+            let mut stream = reqwest::get(stream).await.unwrap().bytes_stream();
+            let mut heard = String::new();
+            // The second line is not UTF-8.
+            while !(heard.contains("\"data\":\"first\"") && heard.contains("\"data_b64\":\"c2Vjb25kIP8=\"")) {
+                heard.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
+            }
+            stdin.write_all(b"third\n").unwrap();
+            while !heard.contains("\"data\":\"third\"") {
+                heard.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
+            }
+        });
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn ws_echo_says_goodbye_when_it_is_stopped() {
