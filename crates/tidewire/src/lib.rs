@@ -15,6 +15,7 @@ mod reader;
 mod shard;
 mod site;
 mod subscribe;
+mod upload;
 mod web;
 
 pub use channel::{Changed, Channel, Page};

@@ -15,8 +15,8 @@ pub struct Message {
     is_text: bool,
 }
 
-/// Names that the SSE feed uses for its own events; a publisher may not take them.
-pub const RESERVED_EVENTS: [&str; 4] = ["gap", "reset", "hello", "envelope"];
+/// Names that have a meaning of their own, on the SSE feed or in the log; a publisher may not take them.
+pub const RESERVED_EVENTS: [&str; 6] = ["gap", "reset", "hello", "envelope", "upload-end", "upload-aborted"];
 
 /// Longest event name, in bytes.
 pub const MAX_EVENT: usize = 128;
@@ -62,6 +62,16 @@ impl Message {
         Ok(self)
     }
 
+    /// The message that says how an upload ended.
+    pub(crate) fn mark(mark: Mark, time_ms: u64) -> Self {
+        Message { event: Some(mark.event().into()), ..Message::new(Bytes::new(), time_ms) }
+    }
+
+    /// How an upload ended, if this message says it: no publisher can take these names.
+    pub(crate) fn as_mark(&self) -> Option<Mark> {
+        [Mark::End, Mark::Aborted].into_iter().find(|mark| self.event() == Some(mark.event()))
+    }
+
     /// The event name.
     pub fn event(&self) -> Option<&str> {
         self.event.as_deref()
@@ -96,10 +106,30 @@ impl Message {
     }
 }
 
+/// How an upload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It is complete.
+    End,
+    /// It is not: the publisher left, or the server stopped.
+    Aborted,
+}
+
+impl Mark {
+    /// The event name of the message that says so.
+    pub(crate) fn event(self) -> &'static str {
+        match self {
+            Mark::End => "upload-end",
+            Mark::Aborted => "upload-aborted",
+        }
+    }
+}
+
 /// The event name cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an event name has 1 to {MAX_EVENT} bytes, no control characters, and is none of the reserved gap, reset, hello, envelope"
+    "an event name has 1 to {MAX_EVENT} bytes, no control characters, and is none of the reserved {}",
+    RESERVED_EVENTS.join(", ")
 )]
 pub struct EventNameError;
 
@@ -246,7 +276,7 @@ mod tests {
 
     #[test]
     fn event_names_that_a_stream_cannot_carry_are_refused() {
-        for bad in ["", "a\nb", "a\rb", "a\0b", "gap", "reset", "envelope"] {
+        for bad in ["", "a\nb", "a\rb", "a\0b", "gap", "reset", "envelope", "upload-end"] {
             assert_eq!(Message::new(Bytes::new(), 0).with_event(bad), Err(EventNameError), "{bad:?}");
         }
     }

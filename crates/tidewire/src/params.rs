@@ -28,6 +28,7 @@ pub(crate) enum FeedName {
     Replace,
     Iframe,
     Jsonp,
+    Raw,
     WebSocket,
 }
 
@@ -36,7 +37,7 @@ pub(crate) enum FeedName {
 pub(crate) enum From {
     Earliest,
     Now,
-    /// Before the newest message, so that there is something at once.
+    /// Before the newest there is: a message, or, for raw bytes, an upload.
     Newest,
     After(Vec<Cursor>),
 }
@@ -86,8 +87,8 @@ impl Params {
             (None, Some(text)) => since(text.as_bytes(), channels)?,
             // Who waits wants what comes; who asks once wants what is there.
             (None, None) if feed == FeedName::Poll => From::Earliest,
-            // Who looks at a picture wants to see one.
-            (None, None) if feed == FeedName::Replace => From::Newest,
+            // Who looks at a picture wants to see one, and who plays a film wants it from the beginning.
+            (None, None) if matches!(feed, FeedName::Replace | FeedName::Raw) => From::Newest,
             (None, None) => From::Now,
         };
         let callback = match query.callback {
@@ -118,9 +119,10 @@ fn feed(head: &RequestHead<'_>, named: Option<&str>, wait: Option<Duration>) -> 
         Some("replace") => FeedName::Replace,
         Some("iframe") => FeedName::Iframe,
         Some("jsonp") => FeedName::Jsonp,
+        Some("raw") => FeedName::Raw,
         Some(_) => {
             return Err(bad(
-                "feed is one of poll, longpoll, sse, stream, xhr, multipart, replace, iframe, jsonp; \
+                "feed is one of poll, longpoll, sse, stream, xhr, multipart, replace, iframe, jsonp, raw; \
                  a WebSocket is asked for by an Upgrade",
             ));
         }
@@ -226,6 +228,7 @@ pub(crate) struct Query {
     pub(crate) event: Option<String>,
     pub(crate) objects: Option<String>,
     pub(crate) callback: Option<String>,
+    pub(crate) pace: Option<String>,
 }
 
 impl Query {
@@ -241,6 +244,7 @@ impl Query {
                 b"event" => &mut known.event,
                 b"objects" => &mut known.objects,
                 b"callback" => &mut known.callback,
+                b"pace" => &mut known.pace,
                 _ => continue,
             };
             let value: Vec<u8> = pair

@@ -81,7 +81,7 @@ impl Order {
 }
 
 /// The media type, if the publisher chose one: a form's is what clients send that were not told any.
-fn content_type(value: Option<&[u8]>) -> Option<String> {
+pub(crate) fn content_type(value: Option<&[u8]>) -> Option<String> {
     let text = std::str::from_utf8(value?).ok()?;
     (!text.is_empty() && text != "application/x-www-form-urlencoded").then(|| text.to_owned())
 }

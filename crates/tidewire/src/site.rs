@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidewire_http1::{Method, Version};
-use tidewire_server::{Handler, Parked, Problem, Reply, Request, Response};
+use tidewire_http1::{Method, RequestHead, Version};
+use tidewire_server::{BodyLimits, Handler, LocalFuture, Parked, Problem, Reply, Request, Response};
+use tokio::sync::watch;
 
 use crate::answers::{Answers, is_plain};
 use crate::cors::Origins;
@@ -13,7 +14,7 @@ use crate::files::Files;
 use crate::hub::{Hub, HubError};
 use crate::name::ChannelName;
 use crate::shard::{Shard, Ticket};
-use crate::{publish, subscribe, web};
+use crate::{publish, subscribe, upload, web};
 
 /// How a site behaves.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long a subscriber may take nothing before it is dropped; it can resume at its cursor. 60 s.
     pub stall_timeout: Duration,
+    /// How long an upload may say nothing before it is given up. 60 s.
+    pub upload_pause: Duration,
     /// What is served under `/files/`. Nothing.
     pub files: Option<Files>,
     /// Whether channels may be read by iframe and JSONP, as in the days before CORS. No: JSONP lets every page on the web read.
@@ -40,6 +43,7 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
+            upload_pause: Duration::from_secs(60),
             files: None,
             comet: false,
         }
@@ -67,6 +71,16 @@ impl Settings {
 pub(crate) struct Place {
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Arc<Settings>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Place {
+    /// Resolves when the server stops.
+    pub(crate) fn stopping(&self) -> LocalFuture<()> {
+        let mut stop = self.stop.clone();
+        // An error means that the site is gone, which is a stop as well.
+        Box::pin(async move { drop(stop.wait_for(|stop| *stop).await) })
+    }
 }
 
 /// What one worker serves.
@@ -74,6 +88,7 @@ pub struct Site {
     place: Place,
     shard: Shard,
     answers: RefCell<Answers>,
+    stop: watch::Sender<bool>,
 }
 
 impl Site {
@@ -81,8 +96,9 @@ impl Site {
     /// [`Server::serve`](tidewire_server::Server::serve) does.
     pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: usize) -> Self {
         let worker = u16::try_from(worker).expect("a machine has fewer than 65536 cores");
-        let place = Place { hub, settings };
-        Site { shard: Shard::start(place.clone(), worker), answers: RefCell::default(), place }
+        let (stop, stopped) = watch::channel(false);
+        let place = Place { hub, settings, stop: stopped };
+        Site { shard: Shard::start(place.clone(), worker), answers: RefCell::default(), place, stop }
     }
 
     /// Answers a request that others may repeat word for word, and keeps a short poll's answer for them.
@@ -120,6 +136,7 @@ impl Site {
             Ok(names) => match request.head.method() {
                 Method::Get | Method::Head => subscribe::handle(&self.place, &names, &access, &request),
                 Method::Post => publish::handle(&self.place, &names, &access, request),
+                Method::Put => upload::handle(&self.place, &names, &access, request),
                 Method::Options => Ok(access.preflight(METHODS).into()),
                 _ => return not_allowed(METHODS).into(),
             },
@@ -175,13 +192,24 @@ impl Handler for Site {
         self.shard.add(connection, ticket);
     }
 
+    /// An upload has no end that could be known beforehand, and speaks when its source has something to say.
+    fn body_limits(&self, head: &RequestHead<'_>, usual: BodyLimits) -> BodyLimits {
+        let mut limits = usual;
+        if head.method() == Method::Put && head.path().starts_with(b"/c/") {
+            limits.max = u64::MAX;
+            limits.max_pause = Some(self.place.settings.upload_pause);
+        }
+        limits
+    }
+
     fn drain(&self) {
+        self.stop.send_replace(true);
         self.shard.drain();
     }
 }
 
 /// What a channel knows.
-const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
 /// The answer to a method that a resource does not have (RFC 9110 §15.5.6).
 fn not_allowed(allow: &'static str) -> Response {

@@ -10,10 +10,11 @@ use tidewire_ws::handshake::server::{Options, accept};
 
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
-use crate::feeds::{Flow, Greeting, Kind, Wire, longpoll, poll as short, ws};
-use crate::hub::HubError;
+use crate::feeds::raw::{self, RawBody};
+use crate::feeds::{Break, Flow, Greeting, Kind, Wire, longpoll, poll as short, ws};
+use crate::hub::{Beginning, Follower, HubError, Lost};
 use crate::name::ChannelName;
-use crate::params::{FeedName, Params};
+use crate::params::{FeedName, From, Params};
 use crate::poll::{self, PollShape, vary};
 use crate::reader::{self, Channels, Item, Positions};
 use crate::shard::{Shape, Ticket, WebSocket, encode_stream};
@@ -45,6 +46,7 @@ pub(crate) fn handle(
         FeedName::LongPoll | FeedName::Jsonp => {
             return long_poll(channels, positions, &params, access, request);
         }
+        FeedName::Raw => return raw(place, &channels, &params, access, request),
         FeedName::WebSocket => return websocket(place, channels, positions, &params, access, request),
         FeedName::Sse => Kind::Sse,
         FeedName::SseObjects => Kind::SseObjects,
@@ -157,11 +159,7 @@ fn stream(
     access: &Access,
     request: &Request<'_>,
 ) -> Reply<Ticket> {
-    let response = Response::new(200)
-        .with("Cache-Control", "no-store, no-transform")
-        .with("X-Accel-Buffering", "no")
-        .with("X-Content-Type-Options", "nosniff")
-        .with("Tidewire-Cursor", positions.to_text());
+    let response = unkept(Response::new(200)).with("Tidewire-Cursor", positions.to_text());
     let response = vary(access, kind.feed().head(response));
     if request.head.method() == Method::Head {
         return response.left_out(None).into();
@@ -173,6 +171,14 @@ fn stream(
     let shape = Shape::Stream { wire, labelled };
     let ticket = Ticket { shape, channels, positions, wait: None, websocket: None, ended };
     Reply::Detach { head, first: first.into(), ticket }
+}
+
+/// What keeps caches, buffers and guessers away from a stream.
+fn unkept(response: Response) -> Response {
+    response
+        .with("Cache-Control", "no-store, no-transform")
+        .with("X-Accel-Buffering", "no")
+        .with("X-Content-Type-Options", "nosniff")
 }
 
 /// The first bytes of a stream: the hello, and what the log has after the client's position. Says whether that was all.
@@ -193,6 +199,58 @@ fn begin(
     let labelled = channels.0.len() > 1;
     let flow = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
     (out, flow == Flow::End)
+}
+
+/// The bytes alone: a task with a place in the log, since its head waits for the first message and its end is the body's.
+fn raw(
+    place: &Place,
+    channels: &Channels,
+    params: &Params,
+    access: &Access,
+    request: &Request<'_>,
+) -> Result<Reply<Ticket>, Problem> {
+    let [channel] = &*channels.0 else {
+        return Err(Problem::new(
+            400,
+            "Bytes of several channels cannot be told apart; read each with feed=raw.",
+        ));
+    };
+    let beginning = match &params.since {
+        From::Newest => Beginning::Upload,
+        From::Earliest => Beginning::Earliest,
+        From::Now => Beginning::Now,
+        From::After(cursors) => Beginning::After(cursors[0]),
+    };
+    let follower = Follower::new(channel, beginning).map_err(|lost| lost_place(lost, beginning))?;
+    let response = unkept(Response::new(200)).with("Tidewire-Cursor", follower.position().to_string());
+    let response = vary(access, response);
+    let mut body = RawBody::new(follower, place.stopping());
+    if request.head.method() == Method::Head {
+        return Ok(raw::head(response, body.first_now().as_deref()).into());
+    }
+    let wait = params.wait.min(longpoll::MAX_WAIT);
+    Ok(Reply::Later(Box::pin(async move {
+        let first = tokio::time::timeout(wait, body.first()).await.ok().flatten();
+        raw::head(response, first.as_deref()).stream(body).into()
+    })))
+}
+
+/// No gap can be told between bytes, so a place that cannot be continued is refused.
+fn lost_place(lost: Lost, beginning: Beginning) -> Problem {
+    let mut problem = match lost {
+        Lost::Gap { from, missed, earliest } => {
+            poll::gone(&Break::Gap { from: &from.to_string(), missed }, &earliest.to_string())
+        }
+        Lost::Reset { reason, earliest } => {
+            poll::gone(&Break::Reset { reason: reason.as_str() }, &earliest.to_string())
+        }
+    };
+    if beginning == Beginning::Upload {
+        problem.detail = "The beginning of the upload is no longer kept; join it where it is with since=earliest, or keep \
+                          more with --retain-bytes and --retain-messages."
+            .to_owned();
+    }
+    problem
 }
 
 fn websocket(

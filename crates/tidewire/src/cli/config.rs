@@ -36,6 +36,7 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
         max_connections: args.max_connections.or(file.max_connections),
         heartbeat: args.heartbeat.or(file.heartbeat),
         allow_origin: list(args.allow_origin, file.allow_origin),
+        upload_pause: args.upload_pause.or(file.upload_pause),
         files: args.files.or(file.files),
         comet: args.comet || file.comet,
         drain: args.drain.or(file.drain),

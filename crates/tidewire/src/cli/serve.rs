@@ -52,6 +52,9 @@ pub(crate) struct ServeArgs {
     /// Origin whose pages may read, publish and open WebSockets (https://example.org, or * for any); may be given several times
     #[arg(long, value_name = "ORIGIN", env = "TIDEWIRE_ALLOW_ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<String>,
+    /// Seconds that an upload may say nothing before it is given up [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_UPLOAD_PAUSE")]
+    pub(super) upload_pause: Option<u64>,
     /// Folder whose files are served under /files/
     #[arg(long, value_name = "DIR", env = "TIDEWIRE_FILES")]
     pub(super) files: Option<PathBuf>,
@@ -132,6 +135,11 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
             );
         }
         settings.heartbeat = Duration::from_secs(seconds);
+    }
+    match args.upload_pause {
+        Some(0) => return Err("--upload-pause is at least 1 second: every upload pauses".into()),
+        Some(seconds) => settings.upload_pause = Duration::from_secs(seconds),
+        None => {}
     }
     settings.comet = args.comet;
     if let Some(folder) = &args.files {

@@ -12,6 +12,7 @@
 //! | `multipart.rs` replace | a delimiter | a part: the payload | a field of the next part | a field of the next part | closing delimiter |
 //! | `iframe.rs` | a page, padding, a call | a script with a call | a call | an empty line | end of page |
 //! | `jsonp.rs` | – | one call with a poll's answer | in the answer | – | an empty answer |
+//! | `raw.rs` | – | the payload | a cut | – | a cut |
 //! | `ws.rs` bare | – | the payload | close 4410 | ping | close 1012 |
 //! | `ws.rs` tidewire.v1 | a JSON object | a JSON object | a JSON object | ping | close 1012 |
 
@@ -20,6 +21,7 @@ pub(crate) mod jsonp;
 pub(crate) mod longpoll;
 pub(crate) mod multipart;
 pub(crate) mod poll;
+pub(crate) mod raw;
 pub(crate) mod script;
 pub(crate) mod sse;
 pub(crate) mod stream;

@@ -13,8 +13,13 @@ use tidewire_ws::{Connection, Event, Limits, Role};
 use super::group::Shape;
 use super::subscriber::Role as RowRole;
 use super::table::Table;
+<<<<<<< Updated upstream
 use crate::feeds::{Flow, Kind, Wire, ws};
 use crate::hub::Published;
+=======
+use crate::feeds::{Kind, Wire, ws};
+use crate::hub::{HubError, Published};
+>>>>>>> Stashed changes
 use crate::message::{Message, Object};
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
 use crate::params;
@@ -149,7 +154,10 @@ impl Table {
         let outcome = match &*channels.0 {
             [one] => {
                 let message = Message::new(data, self.place.hub.wall_ms());
-                self.place.hub.publish(one.name(), message, None).map_err(|error| (1009, error.to_string()))
+                self.place.hub.publish(one.name(), message, None).map_err(|error| {
+                    let is_large = matches!(error, HubError::MessageTooLarge { .. });
+                    (if is_large { 1009 } else { 1008 }, error.to_string())
+                })
             }
             _ => Err((1008, "a bare message needs a connection with one channel".to_owned())),
         };
