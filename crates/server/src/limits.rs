@@ -93,3 +93,43 @@ impl Limits {
         (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        // Without `..`: a new field does not compile until it is documented.
+        let Limits {
+            http,
+            head_timeout,
+            idle_timeout,
+            body_grace,
+            body_min_rate,
+            write_timeout,
+            drain_bytes,
+            drain_time,
+            max_connections,
+            max_connections_per_address,
+            drain_timeout,
+        } = Limits::default();
+        let ms = |time: Duration| time.as_millis() as u64;
+        tidewire_testkit::limits::check(
+            "tidewire-server",
+            &[
+                ("max_body", http.max_body),
+                ("head_timeout", ms(head_timeout)),
+                ("idle_timeout", ms(idle_timeout)),
+                ("body_grace", ms(body_grace)),
+                ("body_min_rate", body_min_rate),
+                ("write_timeout", ms(write_timeout)),
+                ("drain_bytes", drain_bytes),
+                ("drain_time", ms(drain_time)),
+                ("max_connections", max_connections as u64),
+                ("max_connections_per_address", max_connections_per_address as u64),
+                ("drain_timeout", ms(drain_timeout)),
+            ],
+        );
+    }
+}

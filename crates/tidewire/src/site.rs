@@ -248,3 +248,33 @@ impl std::fmt::Debug for Site {
         f.debug_struct("Site").field("settings", &self.place.settings).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HubConfig;
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        // Without `..`: a new field does not compile until it is documented.
+        let HubConfig { retention, max_message, max_channels, max_subscribers, idle } = HubConfig::default();
+        let Settings { origins: _, heartbeat, idle_timeout, stall_timeout, files: _, comet: _ } =
+            Settings::default();
+        let ms = |time: Duration| time.as_millis() as u64;
+        tidewire_testkit::limits::check(
+            "tidewire",
+            &[
+                ("max_messages", retention.max_messages as u64),
+                ("max_bytes", retention.max_bytes as u64),
+                ("max_age", retention.max_age_ms.unwrap_or(u64::MAX)),
+                ("max_message", max_message as u64),
+                ("max_channels", max_channels as u64),
+                ("max_subscribers", max_subscribers as u64),
+                ("idle", ms(idle)),
+                ("heartbeat", ms(heartbeat)),
+                ("idle_timeout", ms(idle_timeout)),
+                ("stall_timeout", ms(stall_timeout)),
+            ],
+        );
+    }
+}
