@@ -14,7 +14,7 @@
 
 mod sim;
 
-use sim::{Fault, Seen, live};
+use sim::{FEEDS, Fault, Seen, live};
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -49,6 +49,12 @@ fn the_law_holds() {
         ("polls that end as their message comes", seen.close_calls),
     ] {
         assert!(count >= often, "{what}: {count} in {seeds} seeds");
+    }
+    // A cursor from any feed goes on by any other.
+    for (from, row) in seen.readers.went_on.iter().enumerate() {
+        for (to, count) in row.iter().enumerate() {
+            assert!(*count >= often / 4, "from {} to {}: {count} in {seeds} seeds", FEEDS[from], FEEDS[to]);
+        }
     }
 }
 

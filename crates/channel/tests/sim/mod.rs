@@ -14,5 +14,6 @@ mod told;
 mod world;
 
 pub(crate) use fault::Fault;
+pub(crate) use reader::FEEDS;
 pub(crate) use seen::Seen;
 pub(crate) use world::live;

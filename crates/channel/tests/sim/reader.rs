@@ -25,6 +25,8 @@ pub(crate) struct Reader {
     native: bool,
     url_since: Option<String>,
     last_event_id: String,
+    /// The feed that has delivered last, by its place in [`FEEDS`].
+    last_feed: Option<usize>,
     pub(crate) counts: Counts,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct Counts {
     pub(crate) gaps: u64,
     pub(crate) resets: u64,
     pub(crate) left_overs: u64,
+    /// From which feed to which one a reader went on, by their places in [`FEEDS`].
+    pub(crate) went_on: [[u64; FEEDS.len()]; FEEDS.len()],
 }
 
 impl std::ops::AddAssign for Counts {
@@ -45,6 +49,9 @@ impl std::ops::AddAssign for Counts {
         self.gaps += other.gaps;
         self.resets += other.resets;
         self.left_overs += other.left_overs;
+        for (all, one) in self.went_on.as_flattened_mut().iter_mut().zip(other.went_on.as_flattened()) {
+            *all += one;
+        }
     }
 }
 
@@ -79,6 +86,7 @@ impl Reader {
             native,
             url_since: None,
             last_event_id: String::new(),
+            last_feed: None,
             counts: Counts::default(),
         }
     }
@@ -273,6 +281,11 @@ impl Reader {
         match follower.message(cursor) {
             Step::Next => {
                 self.counts.messages += 1;
+                let now = FEEDS.iter().position(|kind| *kind == self.feeds[feed].kind);
+                if let (Some(last), Some(now)) = (self.last_feed, now) {
+                    self.counts.went_on[last][now] += 1;
+                }
+                self.last_feed = now;
                 self.records[channel].push(Record::Message(cursor, text));
             }
             Step::Duplicate => self.counts.duplicates += 1,
