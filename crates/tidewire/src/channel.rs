@@ -1,5 +1,7 @@
 //! A channel: a log and those who wait for it, under one lock that is never held while anything is encoded or written.
 
+mod upload;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +14,16 @@ use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Since, WaitError, Wait
 use crate::hub::{HubConfig, HubError, Published};
 use crate::message::Message;
 use crate::name::ChannelName;
+use upload::Uploads;
+pub(crate) use upload::{Beginning, Followed, Follower, Lost, Upload};
+
+/// Who appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Publisher,
+    /// The one that the channel belongs to.
+    Upload,
+}
 
 /// Who is woken by a publish.
 #[derive(Debug)]
@@ -31,8 +43,15 @@ pub struct Channel {
 
 struct State {
     log: log::Channel<Arc<Message>, Waiter>,
+    uploads: Uploads,
     /// Forgotten by the hub. Nothing may be appended or waited for any more.
     closed: bool,
+}
+
+impl State {
+    fn is_idle(&self, now: u64) -> bool {
+        self.log.is_idle(now) && !self.uploads.active
+    }
 }
 
 pub(crate) struct AppendedTo {
@@ -71,7 +90,8 @@ impl Channel {
         limits.max_message = usize::MAX;
         limits.idle_ms = config.idle.as_millis() as u64;
         let epoch = Epoch::new(random_u64());
-        let state = State { log: log::Channel::new(epoch, config.retention, limits), closed: false };
+        let log = log::Channel::new(epoch, config.retention, limits);
+        let state = State { log, uploads: Uploads::default(), closed: false };
         Channel { name, state: Mutex::new(state), subscribers: AtomicUsize::new(0) }
     }
 
@@ -165,10 +185,14 @@ impl Channel {
         now: u64,
         message: &Arc<Message>,
         key: Option<&[u8]>,
+        by: By,
     ) -> Result<Option<AppendedTo>, HubError> {
         let mut state = self.lock();
         if state.closed {
             return Ok(None);
+        }
+        if state.uploads.active && by != By::Upload {
+            return Err(HubError::Uploading);
         }
         let size = message.weight();
         let limit = state.log.limits().max_key;
@@ -190,12 +214,12 @@ impl Channel {
     pub(crate) fn expire(&self, now: u64) -> bool {
         let mut state = self.lock();
         state.log.expire(now);
-        state.log.is_idle(now)
+        state.is_idle(now)
     }
 
     pub(crate) fn close_if_idle(&self, now: u64) -> bool {
         let mut state = self.lock();
-        state.closed = state.log.is_idle(now);
+        state.closed = state.is_idle(now);
         state.closed
     }
 

@@ -8,11 +8,12 @@ use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
 use tidewire_ws::handshake::Origins;
 use tidewire_ws::handshake::server::{Options, accept};
 
+use crate::channel::{Beginning, Follower, Lost};
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::raw::{self, RawBody};
 use crate::feeds::{Break, Flow, Greeting, Kind, Wire, longpoll, poll as short, ws};
-use crate::hub::{Beginning, Follower, HubError, Lost};
+use crate::hub::HubError;
 use crate::name::ChannelName;
 use crate::params::{FeedName, From, Params};
 use crate::poll::{self, PollShape, vary};

@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use tidewire_server::{Body, BodyError, Problem, Reply, Request, Response};
 
+use crate::channel::Upload;
 use crate::cors::Access;
-use crate::hub::Upload;
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::params::Query;

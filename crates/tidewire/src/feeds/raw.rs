@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tidewire_server::{LocalFuture, Response};
 
-use crate::hub::{Followed, Follower};
+use crate::channel::{Followed, Follower};
 use crate::message::{Mark, Message};
 
 /// Bytes that are gathered from small messages for one write.

@@ -13,13 +13,8 @@ use tidewire_ws::{Connection, Event, Limits, Role};
 use super::group::Shape;
 use super::subscriber::Role as RowRole;
 use super::table::Table;
-<<<<<<< Updated upstream
 use crate::feeds::{Flow, Kind, Wire, ws};
-use crate::hub::Published;
-=======
-use crate::feeds::{Kind, Wire, ws};
 use crate::hub::{HubError, Published};
->>>>>>> Stashed changes
 use crate::message::{Message, Object};
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
 use crate::params;

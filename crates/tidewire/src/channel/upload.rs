@@ -20,7 +20,8 @@ use bytes::Bytes;
 use slab::Slab;
 use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Since, WaitKey};
 
-use super::{By, Channel, Hub, HubError, Published, State, Waiter};
+use super::{By, Channel, State, Waiter};
+use crate::hub::{Hub, HubError, Published};
 use crate::message::{Mark, Message};
 use crate::name::ChannelName;
 
