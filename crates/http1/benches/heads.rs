@@ -2,6 +2,9 @@
 //!
 //! `cargo bench -p tidewire-http1 --all-features --bench heads [-- FILTER]`
 //!
+//! `head` is `RequestHead::parse`, `connection` a new connection and its `decode`, `owned` a head that keeps its bytes. Each column says
+//! nanoseconds, bytes per nanosecond, and how many times httparse's throughput that is.
+//!
 //! Rounds are interleaved: each takes one sample of every contestant in turn, so that a busy machine slows all of them
 //! alike. The figure is the best sample: noise only ever adds. Compare ratios within one run, never times of two runs.
 #![allow(clippy::print_stdout)]
@@ -9,7 +12,7 @@
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::time::Instant;
-use tidewire_http1::{Connection, Event, Fields, Limits, RequestHead, Server};
+use tidewire_http1::{Connection, Event, Fields, Limits, Method, RequestHead, ResponseHead, Server};
 
 mod requests;
 
@@ -23,6 +26,9 @@ fn main() {
         if name.contains(&filter) {
             row(name, &bytes);
         }
+    }
+    if "response".contains(&filter) {
+        response(&requests::response());
     }
 }
 
@@ -58,11 +64,35 @@ fn row(name: &str, request: &[u8]) {
             black_box(head.to_owned_head(shared.clone()));
         }),
     ];
-    let best = race(&mut contestants);
-    print!("{name:<22} {:>6} ", request.len());
-    for ns in &best {
-        let gb = request.len() as f64 / ns;
-        print!(" {:>7.1} ns {gb:>5.2} {:>4.2}x", ns, best[0] / ns);
+    print(name, request.len(), &race(&mut contestants));
+}
+
+/// One response; the last two columns are of requests alone.
+fn response(bytes: &[u8]) {
+    let (limits, mut fields) = (Limits::new(), Fields::new());
+    let mut contestants: Vec<Box<dyn FnMut() + '_>> = vec![
+        Box::new(|| {
+            let mut headers = [MaybeUninit::<httparse::Header<'_>>::uninit(); 64];
+            let mut parsed = httparse::Response::new(&mut []);
+            let config = httparse::ParserConfig::default();
+            let status =
+                config.parse_response_with_uninit_headers(&mut parsed, black_box(bytes), &mut headers);
+            assert!(matches!(status, Ok(httparse::Status::Complete(_))));
+            black_box(&parsed);
+        }),
+        Box::new(|| {
+            let parsed = ResponseHead::parse(black_box(bytes), Method::Get, &limits, &mut fields);
+            assert!(matches!(parsed, Ok(Some(_))));
+            black_box(&parsed);
+        }),
+    ];
+    print("response", bytes.len(), &race(&mut contestants));
+}
+
+fn print(name: &str, bytes: usize, best: &[f64]) {
+    print!("{name:<22} {bytes:>6} ");
+    for ns in best {
+        print!(" {ns:>7.1} ns {:>5.2} {:>4.2}x", bytes as f64 / ns, best[0] / ns);
     }
     println!();
 }

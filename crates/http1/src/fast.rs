@@ -18,8 +18,8 @@ use crate::limits::Limits;
 use crate::message::{Known, TargetForm, Version};
 use crate::meta::Meta;
 use crate::parse::{FirstLine, method_end};
-use crate::scan::{HOST, Lanes, Portable, TARGET, TCHAR, find_outside, odd64, plain_len};
-use tidewire_grammar::class::{is_field_content, is_ows};
+use crate::scan::{Find, Lanes, Long, Portable, Short};
+use tidewire_grammar::class::is_field_content;
 
 /// Reads a whole head at the start of `input`, which is cut at the limit of heads. `Some` holds its length; `fields` and `meta` then say
 /// the rest. After `None` the two hold nothing of use.
@@ -59,23 +59,35 @@ pub(crate) fn read_with<L: Lanes>(
     fields: &mut Fields,
     meta: &mut Meta,
 ) -> Option<usize> {
-    if input.len() < 32 {
-        return None;
+    if let Some(short) = Short::new(lanes, input) {
+        return read_from(&short, first, input, limits, fields, meta);
     }
+    read_from(&Long { lanes, input }, first, input, limits, fields, meta)
+}
+
+#[inline(always)]
+fn read_from<F: Find>(
+    find: &F,
+    first: FirstLine,
+    input: &[u8],
+    limits: &Limits,
+    fields: &mut Fields,
+    meta: &mut Meta,
+) -> Option<usize> {
     let start = match first {
-        FirstLine::Request => request_line(lanes, input, limits, meta)?,
+        FirstLine::Request => request_line(find, input, limits, meta)?,
         FirstLine::Status => status_line(input, meta)?,
     };
     fields.clear();
     let mut facts = Facts::NONE;
-    let end = field_lines(lanes, input, start, limits, fields, &mut facts)?;
+    let end = field_lines(find, input, start, limits, fields, &mut facts)?;
     meta.facts = facts;
     Some(end)
 }
 
 /// A request line in origin form. Returns where it ends.
 #[inline(always)]
-fn request_line<L: Lanes>(lanes: L, input: &[u8], limits: &Limits, meta: &mut Meta) -> Option<usize> {
+fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, meta: &mut Meta) -> Option<usize> {
     let (method, start) = match input.first_chunk().map(|m| u32::from_le_bytes(*m)) {
         Some(GET) => (Some(Known::Get), 4),
         _ => {
@@ -83,7 +95,7 @@ fn request_line<L: Lanes>(lanes: L, input: &[u8], limits: &Limits, meta: &mut Me
             (Known::new(input.get(..end)?), end + 1)
         }
     };
-    let end = find_outside(lanes, &TARGET, input, start);
+    let end = find.target_end(start);
     let ([b' ', version @ ..], rest) = input.get(end..)?.split_first_chunk::<9>()? else { return None };
     let version = match u64::from_le_bytes(*version) {
         HTTP_1_1 => Version::Http11,
@@ -124,8 +136,8 @@ fn status_line(input: &[u8], meta: &mut Meta) -> Option<usize> {
 
 /// The field lines from `line` on. Returns where the head ends.
 #[inline(always)]
-fn field_lines<L: Lanes>(
-    lanes: L,
+fn field_lines<F: Find>(
+    find: &F,
     input: &[u8],
     mut line: usize,
     limits: &Limits,
@@ -133,11 +145,16 @@ fn field_lines<L: Lanes>(
     facts: &mut Facts,
 ) -> Option<usize> {
     // Nothing here can wrap: all of these are offsets in a head, or at most a block behind it.
-    let mut at = line;
-    // The LF of a CR that was the last byte of its block.
-    let mut passed = 0;
+    // Blocks lie at fixed places, so that they can be loaded before it is known where the first line ends.
+    let mut at = 0;
+    while line >= at + 64 {
+        at += 64;
+    }
+    // The bytes of a block that belong to lines before: of the first block the first line, and then at most the LF of a CR that was
+    // the last byte of its block.
+    let mut passed = (1_u64 << (line - at)).wrapping_sub(1);
     while at < input.len() {
-        let mut odd = odd64(lanes, input, at) & !passed;
+        let mut odd = find.odd64(at) & !passed;
         let plain = odd == 0;
         while odd != 0 {
             let end = at.wrapping_add(odd.trailing_zeros() as usize);
@@ -153,13 +170,13 @@ fn field_lines<L: Lanes>(
             if end == line {
                 return Some(end.wrapping_add(2));
             }
-            field_line(lanes, input, (line, end), limits, fields, facts)?;
+            field_line(find, input, (line, end), limits, fields, facts)?;
             line = end.wrapping_add(2);
         }
         at = at.wrapping_add(64);
         passed = u64::from(line > at);
-        if plain && at < input.len() {
-            at = at.wrapping_add(plain_len(lanes, input, at));
+        if plain {
+            at = at.wrapping_add(find.plain_len(at));
         }
     }
     None
@@ -167,33 +184,35 @@ fn field_lines<L: Lanes>(
 
 /// One line, which ends at `end` and holds no control byte.
 #[inline(always)]
-fn field_line<L: Lanes>(
-    lanes: L,
+fn field_line<F: Find>(
+    find: &F,
     input: &[u8],
     (line, end): (usize, usize),
     limits: &Limits,
     fields: &mut Fields,
     facts: &mut Facts,
 ) -> Option<()> {
-    let colon = find_outside(lanes, &TCHAR, input, line);
+    let colon = find.name_end(line);
     if colon == line
         || input.get(colon) != Some(&b':')
         || fields.spans().len() >= usize::from(limits.max_fields)
     {
         return None;
     }
-    let name = input.get(line..colon)?;
-    if may_frame(name) && !frames(lanes, input, name, (colon, end), facts) {
-        facts.note(input, Span::new(line, colon, end)).ok()?;
+    let span = Span::new(line, colon, end);
+    if may_frame(colon.wrapping_sub(line), input.get(line))
+        && !frames(find, input, input.get(line..colon)?, (colon, end), facts)
+    {
+        facts.note(input, span).ok()?;
     }
-    fields.push(Span::new(line, colon, end));
+    fields.push(span);
     Some(())
 }
 
 /// The framing fields that nearly every head has, if they are as they nearly always are. Any other is left to [`Facts::note`].
 #[inline(always)]
-fn frames<L: Lanes>(
-    lanes: L,
+fn frames<F: Find>(
+    find: &F,
     input: &[u8],
     name: &[u8],
     (colon, end): (usize, usize),
@@ -201,16 +220,17 @@ fn frames<L: Lanes>(
 ) -> bool {
     // One space before the value, and no whitespace at its ends.
     let start = colon.wrapping_add(2);
-    let Some(value @ [first, .., last]) = input.get(start..end) else { return false };
-    if input.get(start - 1) != Some(&b' ') || is_ows(*first) || is_ows(*last) {
+    let Some(value @ [b'!'..=0xFF, .., b'!'..=0xFF]) = input.get(start..end) else { return false };
+    if input.get(start.wrapping_sub(1)) != Some(&b' ') {
         return false;
     }
     match name.len() {
         4 if is(name, b"host") => {
-            let name_end = find_outside(lanes, &HOST, input, start);
+            let name_end = find.host_end(start);
             let port = value.get(name_end.wrapping_sub(start)..).unwrap_or_default();
             let plain = match port {
                 [] => true,
+                [b':', a, b, c, d] => [a, b, c, d].into_iter().all(|b| b.wrapping_sub(b'0') < 10),
                 [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
                 _ => false,
             };

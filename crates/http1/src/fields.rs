@@ -51,16 +51,9 @@ impl Fields {
     }
 }
 
-/// One field line: offsets from the start of the head.
+/// One field line: where its name, its colon and its end are, 16 bits each, from the low ones. One word, so that it is one store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(8))]
-pub(crate) struct Span {
-    pub(crate) name: u16,
-    pub(crate) colon: u16,
-    pub(crate) end: u16,
-    /// So that a span is one 64-bit store.
-    spare: u16,
-}
+pub(crate) struct Span(u64);
 
 /// An offset in a head: what is looked at is at most `max_head` long, which is a `u16`.
 #[inline(always)]
@@ -71,12 +64,26 @@ pub(crate) fn offset(at: usize) -> u16 {
 
 impl Span {
     #[inline(always)]
-    pub(crate) fn new(name: usize, colon: usize, end: usize) -> Self {
-        Self { name: offset(name), colon: offset(colon), end: offset(end), spare: 0 }
+    pub(crate) fn new(line: usize, colon: usize, end: usize) -> Self {
+        debug_assert!(line <= colon && colon <= end && end <= usize::from(u16::MAX), "{line} {colon} {end}");
+        Self(line as u64 | (colon as u64) << 16 | (end as u64) << 32)
+    }
+
+    /// Where the line starts, and the name with it.
+    pub(crate) const fn line(&self) -> u16 {
+        self.0 as u16
+    }
+
+    const fn colon(&self) -> usize {
+        (self.0 >> 16) as usize & 0xFFFF
+    }
+
+    const fn end(&self) -> usize {
+        (self.0 >> 32) as usize
     }
 
     pub(crate) fn name<'a>(&self, head: &'a [u8]) -> &'a [u8] {
-        head.get(usize::from(self.name)..usize::from(self.colon)).unwrap_or_default()
+        head.get(self.line().into()..self.colon()).unwrap_or_default()
     }
 
     pub(crate) fn value<'a>(&self, head: &'a [u8]) -> &'a [u8] {
@@ -87,7 +94,7 @@ impl Span {
     /// Where the value starts and ends. An empty one is at the end of its line.
     #[inline(always)]
     pub(crate) fn value_at(&self, head: &[u8]) -> (usize, usize) {
-        let (mut start, mut end) = (usize::from(self.colon) + 1, usize::from(self.end));
+        let (mut start, mut end) = (self.colon() + 1, self.end());
         while start < end && head.get(start).is_some_and(|&b| is_ows(b)) {
             start += 1;
         }

@@ -129,7 +129,7 @@ impl Facts {
     fn note_host(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (start, end) = span.value_at(head);
         if self.has(Self::HOST) {
-            return Err((Rule::HostRepeated, span.name.into()));
+            return Err((Rule::HostRepeated, span.line().into()));
         }
         check_host(&head[start..end]).map_err(|at| (Rule::HostInvalid, start + at))?;
         self.set_host(start, end);
@@ -152,7 +152,7 @@ impl Facts {
         let (at, end) = span.value_at(head);
         let value = &head[at..end];
         if self.has(Self::LENGTH) {
-            return Err((Rule::LengthRepeated, span.name.into()));
+            return Err((Rule::LengthRepeated, span.line().into()));
         }
         self.length = dec_u64(value).map_err(|e| (Rule::LengthInvalid, at + e.offset()))?;
         self.length_at = offset(at);
@@ -165,12 +165,12 @@ impl Facts {
         let (at, end) = span.value_at(head);
         let value = &head[at..end];
         if self.has(Self::CHUNKED) {
-            return Err((Rule::CodingRepeated, span.name.into()));
+            return Err((Rule::CodingRepeated, span.line().into()));
         }
         if !eq_ignore_case(value, b"chunked") {
             return Err((unusable_coding(value), at));
         }
-        self.coding_at = span.name;
+        self.coding_at = span.line();
         self.flags |= Self::CHUNKED;
         Ok(())
     }
@@ -230,10 +230,10 @@ impl Facts {
     }
 }
 
-/// Could a field of that name frame? Nearly every other name is dismissed by its length and its first letter.
+/// Could a field with a name of that length, which starts with that byte, frame? Nearly every other name is dismissed by these two.
 #[inline(always)]
-pub(crate) fn may_frame(name: &[u8]) -> bool {
-    matches!((FIRST.get(name.len()), name.first()), (Some(first), Some(b)) if b | 0x20 == *first)
+pub(crate) fn may_frame(length: usize, first: Option<&u8>) -> bool {
+    matches!((FIRST.get(length), first), (Some(expected), Some(b)) if b | 0x20 == *expected)
 }
 
 /// Is `text` the word `lower`, in any case? Words of eight bytes are compared, or of four, of which the last may overlap. `text` holds no

@@ -82,7 +82,7 @@ impl Scan {
 
     /// Reads a head at the start of `input`. `Ok(Some)` holds its length, and its fields are in `fields`. The body of a response is
     /// still to be decided, with [`frame`](Self::frame): it depends on the request.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(
         &mut self,
         first: FirstLine,

@@ -58,6 +58,8 @@ fn read_response(input: &[u8], limits: &Limits, fields: &mut Fields, meta: &mut 
 pub(crate) struct Avx2(());
 
 impl Lanes for Avx2 {
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn odd(self, bytes: &[u8; 32]) -> u32 {
         // SAFETY: an `Avx2` exists, so the machine has AVX2.

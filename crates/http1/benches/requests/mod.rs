@@ -15,6 +15,11 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// An answer of an API, as a client gets it.
+pub(crate) fn response() -> Vec<u8> {
+    head(RESPONSE)
+}
+
 /// Lines to a head.
 fn head(lines: &str) -> Vec<u8> {
     let mut bytes = lines.replace('\n', "\r\n").into_bytes();
@@ -75,3 +80,16 @@ Accept-Charset: Shift_JIS,utf-8;q=0.7,*;q=0.7
 Keep-Alive: 115
 Connection: keep-alive
 Cookie: wp_ozh_wsa_visits=2; wp_ozh_wsa_visit_lasttime=xxxxxxxxxx; __utma=xxxxxxxxx.xxxxxxxxxx.xxxxxxxxxx.xxxxxxxxxx.xxxxxxxxxx.x; __utmz=xxxxxxxxx.xxxxxxxxxx.x.x.utmccn=(referral)|utmcsr=reader.example.com|utmcct=/reader/view/|utmcmd=referral";
+
+const RESPONSE: &str = "\
+HTTP/1.1 200 OK
+Date: Sat, 21 Nov 2026 04:00:00 GMT
+Content-Type: application/json; charset=utf-8
+Content-Length: 4711
+Connection: keep-alive
+Cache-Control: no-store
+ETag: \"1fK3.4711\"
+Vary: Origin
+Access-Control-Allow-Origin: https://www.example.com
+Strict-Transport-Security: max-age=31536000
+X-Content-Type-Options: nosniff";
