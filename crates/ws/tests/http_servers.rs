@@ -1,5 +1,6 @@
 //! On connections that other HTTP servers have upgraded: hyper, and a handler of axum. The client is tokio-tungstenite.
 #![cfg(all(feature = "deflate", feature = "tokio"))]
+#![allow(clippy::unwrap_used)] // a test
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, Version};
