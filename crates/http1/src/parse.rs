@@ -10,9 +10,9 @@
 //! The first line is refused at its first wrong byte. A field line is judged when its CR LF is there, or when a byte
 //! comes that no field can hold. Both make the same verdict at the same byte however the input was cut.
 //!
-//! A head that arrives whole is scanned once, which is nearly every head. One that arrives in pieces is scanned from `at` on with
+//! A head that arrives whole is read by [`fast`], which is nearly every head. One that arrives in pieces is read here from `at` on with
 //! each piece, and once more when it is complete, because the span table belongs to the caller and may have served other
-//! connections in between. So each byte is looked at twice at most.
+//! connections in between. So no byte is looked at more than three times.
 
 use crate::error::{ErrorKind, Limit, Rule, Syntax};
 use crate::fast;
