@@ -73,7 +73,10 @@ fn formatting() -> Result {
 
 fn lints() -> Result {
     let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--quiet", "--", "-D", "warnings"];
-    start(&mut cargo(&all))
+    start(&mut cargo(&all))?;
+    // The bodies of the fuzz targets, without libFuzzer. The same target folder: what both need is built once.
+    let fuzz = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features", "--all-targets"];
+    start(cargo(&fuzz).args(["--target-dir", "target", "--quiet", "--", "-D", "warnings"]))
 }
 
 fn documentation() -> Result {
