@@ -12,7 +12,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use tidewire::server::http1::Method;
-use tidewire::server::{Handler, Listen, Parked, Reply, Request, Response, Server};
+use tidewire::server::{Handler, Listen, Parked, Reply, Request, Response, Server, Signals};
 use tidewire::{Hub, HubConfig, Settings, Site, Ticket};
 
 const PAGE: &str = r#"<!doctype html>
@@ -85,10 +85,11 @@ impl Handler for Chat {
 fn main() -> Result<(), Box<dyn Error>> {
     let listen: Listen = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:8080").parse()?;
     let server = Server::builder().listen(listen).bind()?;
+    let signals = Signals::catch()?;
     println!("chat on http://{}", server.addresses()[0]);
     let hub = Hub::new(HubConfig::default(), server.threads());
     let settings = Arc::new(Settings::default());
     let make = move |worker| Chat { site: Site::new(hub.clone(), settings.clone(), worker) };
-    server.serve(make)?.join_or_signal()?;
+    server.serve(make)?.join_until(signals)?;
     Ok(())
 }

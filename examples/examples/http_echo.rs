@@ -3,7 +3,9 @@
 //! `GET /` answers 200, `POST /echo` answers with the body that it read, up to 64 MiB; everything else is 404 or 405. Try it:
 //! `curl -d hello http://127.0.0.1:8080/echo`.
 
-use tidewire_server::{BodyError, Handler, Listen, Never, Parked, Problem, Reply, Request, Response, Server};
+use tidewire_server::{
+    BodyError, Handler, Listen, Never, Parked, Problem, Reply, Request, Response, Server, Signals,
+};
 
 /// Bodies up to this many bytes are echoed.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -61,7 +63,8 @@ fn wrong_method(allow: &str) -> Response {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listen: Listen = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:8080").parse()?;
     let server = Server::builder().listen(listen).bind()?;
+    let signals = Signals::catch()?;
     println!("http_echo on http://{}", server.addresses()[0]);
-    server.serve(|_| Echo)?.join_or_signal()?;
+    server.serve(|_| Echo)?.join_until(signals)?;
     Ok(())
 }

@@ -15,12 +15,13 @@ use std::io::BufRead;
 use std::sync::Arc;
 use std::thread;
 
-use tidewire::server::{Listen, Server};
+use tidewire::server::{Listen, Server, Signals};
 use tidewire::{ChannelName, Hub, HubConfig, Message, Retention, Settings, Site};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let listen: Listen = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:8080").parse()?;
     let server = Server::builder().listen(listen).bind()?;
+    let signals = Signals::catch()?;
     println!("live_log_tail on http://{}", server.addresses()[0]);
 
     let mut config = HubConfig::default();
@@ -40,6 +41,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         eprintln!("the input has ended; ctrl-c stops the server");
     });
-    running.join_or_signal()?;
+    running.join_until(signals)?;
     Ok(())
 }

@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 use tidewire_server::{
-    DetachHead, Handler, Listen, Parked, Problem, Reply, Request, Response, Server, Upgraded,
+    DetachHead, Handler, Listen, Parked, Problem, Reply, Request, Response, Server, Signals, Upgraded,
 };
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::handshake::Origins;
@@ -134,7 +134,8 @@ async fn serve(
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listen: Listen = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:9001").parse()?;
     let server = Server::builder().listen(listen).bind()?;
+    let signals = Signals::catch()?;
     println!("ws_echo on ws://{}", server.addresses()[0]);
-    server.serve(|_| Echo { stop: watch::Sender::new(false) })?.join_or_signal()?;
+    server.serve(|_| Echo { stop: watch::Sender::new(false) })?.join_until(signals)?;
     Ok(())
 }

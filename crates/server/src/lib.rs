@@ -25,7 +25,7 @@ pub use listen::{Listen, ListenError};
 pub use parked::{Parked, Upgraded};
 pub use problem::{Problem, reason};
 pub use reply::{DetachHead, LocalFuture, Prepared, Reply, Response, StreamBody};
-pub use server::{BindError, Builder, Running, Server, Stopper};
+pub use server::{BindError, Builder, Running, Server, Signals, Stopper};
 pub use service::{NotUpgraded, OnUpgrade, ServiceHandler};
 pub use stream::Peer;
 pub use tidewire_http1 as http1;

@@ -190,31 +190,34 @@ impl Running {
         Ok(())
     }
 
-    /// Serves until SIGTERM or SIGINT (ctrl-c), then drains. A second signal does not wait for the drain.
+    /// Serves until a signal comes, then drains. A second signal does not wait for the drain. Also returns when the server ends by itself.
     ///
     /// # Errors
-    /// Signals cannot be watched, or a worker failed.
-    pub fn join_or_signal(self) -> io::Result<()> {
+    /// A worker that failed or panicked.
+    pub fn join_until(self, signals: Signals) -> io::Result<()> {
         let stopper = self.stopper();
-        let runtime = RuntimeBuilder::new_current_thread().enable_all().build()?;
-        let (send, receive) = std::sync::mpsc::channel();
+        let Signals { runtime, mut caught } = signals;
+        let (send, joined) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("tidewire-join".to_owned()).spawn(move || {
             let _ = send.send(self.join());
         })?;
         runtime.block_on(async {
-            let mut signals = Signals::new()?;
-            signals.next().await;
+            let mut joined = std::pin::pin!(async {
+                joined.await.unwrap_or_else(|_| {
+                    Err(io::Error::other("the thread that waits for the workers panicked"))
+                })
+            });
+            tokio::select! {
+                result = &mut joined => return result,
+                () = caught.next() => {}
+            }
             tracing::info!(
                 "stopping: no new connections, finishing the ones there are; once more to stop at once"
             );
             stopper.stop();
-            let joined = tokio::task::spawn_blocking(move || receive.recv());
             tokio::select! {
-                result = joined => match result {
-                    Ok(Ok(result)) => result,
-                    _ => Err(io::Error::other("a worker panicked")),
-                },
-                () = signals.next() => std::process::exit(130),
+                result = &mut joined => result,
+                () = caught.next() => std::process::exit(130),
             }
         })
     }
@@ -231,8 +234,31 @@ impl Stopper {
     }
 }
 
-/// SIGTERM and SIGINT where there are such signals, ctrl-c elsewhere.
-struct Signals {
+/// SIGTERM and SIGINT (ctrl-c), caught from the moment that this is made: make it before the address is told to anybody, who might
+/// answer with a signal.
+#[derive(Debug)]
+pub struct Signals {
+    runtime: tokio::runtime::Runtime,
+    caught: Caught,
+}
+
+impl Signals {
+    /// Catches the signals of this process.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn catch() -> io::Result<Self> {
+        let runtime = RuntimeBuilder::new_current_thread().enable_all().build()?;
+        let caught = {
+            let _entered = runtime.enter();
+            Caught::new()?
+        };
+        Ok(Signals { runtime, caught })
+    }
+}
+
+#[derive(Debug)]
+struct Caught {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -240,10 +266,10 @@ struct Signals {
 }
 
 #[cfg(unix)]
-impl Signals {
+impl Caught {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals {
+        Ok(Caught {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
@@ -258,9 +284,9 @@ impl Signals {
 }
 
 #[cfg(not(unix))]
-impl Signals {
+impl Caught {
     fn new() -> io::Result<Self> {
-        Ok(Signals {})
+        Ok(Caught {})
     }
 
     async fn next(&mut self) {

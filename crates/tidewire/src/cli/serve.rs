@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use tidewire::server::{Limits, Listen, Server};
+use tidewire::server::{Limits, Listen, Server, Signals};
 use tidewire::{Files, Hub, HubConfig, Origins, Settings, Site, guide};
 use tracing_subscriber::EnvFilter;
 
@@ -100,9 +100,10 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     let server = builder.bind()?;
     let hub = Hub::new(hub_config(&args), server.threads());
+    let signals = Signals::catch()?;
     greet(server.addresses());
     let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker))?;
-    running.join_or_signal()?;
+    running.join_until(signals)?;
     Ok(ExitCode::SUCCESS)
 }
 
