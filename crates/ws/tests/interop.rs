@@ -1,0 +1,220 @@
+//! permessage-deflate with implementations of others: npm `ws` and Python's `websockets`, started for real, both ways round.
+//!
+//! They are installed into `target/interop` on first use. Where node or python3 is missing, or their registries cannot be
+//! reached, the test says so and passes.
+#![cfg(all(feature = "deflate", feature = "tokio"))]
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // a test
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use tidewire_ws::deflate::Config;
+use tidewire_ws::handshake::client::Request;
+use tidewire_ws::handshake::server::{Options, accept};
+use tidewire_ws::tokio::WebSocket;
+use tidewire_ws::{Connection, Limits, Message, Role};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+const LIMITS: Limits = Limits { max_frame: 1 << 26, max_message: 1 << 26, ..Limits::DEFAULT };
+
+/// Small messages too, and in both ways of using contexts.
+fn configs() -> [Config; 3] {
+    let always = Config { threshold: 0, ..Config::DEFAULT };
+    [
+        always,
+        Config { context_takeover: true, ..always },
+        Config { context_takeover: true, max_window_bits: 10, level: 9, ..always },
+    ]
+}
+
+#[tokio::test]
+async fn npm_ws_is_the_client() {
+    let Some(folder) = npm_ws() else { return };
+    for config in configs() {
+        let url = serve(config).await;
+        let script = script("client.js");
+        run("node", &[&script, &folder, &url]).await;
+    }
+}
+
+#[tokio::test]
+async fn npm_ws_is_the_server() {
+    let Some(folder) = npm_ws() else { return };
+    for setting in [
+        "{}",
+        r#"{"serverNoContextTakeover":true,"clientNoContextTakeover":true}"#,
+        r#"{"serverMaxWindowBits":9}"#,
+    ] {
+        let (_server, port) = start("node", &[&script("server.js"), &folder, setting]).await;
+        for config in configs() {
+            visit(port, config).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn python_websockets_is_the_client() {
+    let Some(python) = python_websockets() else { return };
+    for config in configs() {
+        let url = serve(config).await;
+        run(&python, &[&script("client.py"), &url]).await;
+    }
+}
+
+#[tokio::test]
+async fn python_websockets_is_the_server() {
+    let Some(python) = python_websockets() else { return };
+    for setting in ["{}", r#"{"server_no_context_takeover":true}"#, r#"{"server_max_window_bits":9}"#] {
+        let (_server, port) = start(&python, &[&script("server.py"), setting]).await;
+        for config in configs() {
+            visit(port, config).await;
+        }
+    }
+}
+
+/// An echo server of ours.
+async fn serve(config: Config) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let head = read_head(&mut stream).await;
+                let mut headers = [httparse::EMPTY_HEADER; 32];
+                let mut request = httparse::Request::new(&mut headers);
+                request.parse(&head).unwrap();
+                let fields = request.headers.iter().map(|field| (field.name.as_bytes(), field.value));
+                let options = Options { deflate: Some(config), ..Options::default() };
+                let accept = accept(b"GET", (1, 1), fields, &options).unwrap();
+                let mut answer = String::from("HTTP/1.1 101 Switching Protocols\r\n");
+                for (name, value) in accept.response_fields() {
+                    answer.push_str(&format!("{name}: {value}\r\n"));
+                }
+                stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+                let mut connection = Connection::new(Role::Server, LIMITS);
+                if let Some(params) = accept.deflate() {
+                    connection = connection.with_deflate(params, &config);
+                }
+                let mut socket =
+                    WebSocket::new(stream, connection).with_write_limit(1 << 26, Default::default());
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.is_data() {
+                        socket.send(message).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+/// A client of ours, that sends messages of many shapes and compares what comes back.
+async fn visit(port: u16, config: Config) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = Request::new([5; 16], &[]).with_deflate(config);
+    let mut head = String::from("GET / HTTP/1.1\r\nHost: localhost\r\n");
+    for (name, value) in request.fields() {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+    let head = read_head(&mut stream).await;
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    response.parse(&head).unwrap();
+    let fields = response.headers.iter().map(|field| (field.name.as_bytes(), field.value));
+    let agreed = request.verify(response.code.unwrap(), fields).unwrap();
+    let params = agreed.deflate().expect("deflate was negotiated");
+    let connection = Connection::new(Role::Client, LIMITS).with_deflate(params, &config);
+    let mut socket = WebSocket::new(stream, connection);
+    for len in [0, 1, 20, 125, 126, 1000, 1025, 20_000, 65_535, 65_536, 300_000] {
+        let noise: Vec<u8> =
+            (0..len).map(|i: usize| (i.wrapping_mul(i) * 31 + (i >> 3) * 17) as u8).collect();
+        for message in [
+            Message::Text("tide ".repeat(len / 5)),
+            Message::Binary(noise.into()),
+            Message::Text("κόσμε 🌊 ".repeat(len / 18)),
+        ] {
+            socket.send(message.clone()).await.unwrap();
+            assert!(socket.next().await.unwrap().unwrap() == message, "{len} with {config:?}");
+        }
+    }
+    socket.close(Some(1000), "").await.unwrap();
+    while let Some(message) = socket.next().await {
+        assert!(matches!(message.unwrap(), Message::Close { code: Some(1000), .. }));
+    }
+}
+
+async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    head
+}
+
+async fn run(program: &str, args: &[&str]) {
+    let output = tokio::process::Command::new(program).args(args).kill_on_drop(true).output().await.unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.trim() == "ok", "{program} {args:?}:\n{out}{err}");
+}
+
+/// A server that tells its port. It ends with what is returned.
+async fn start(program: &str, args: &[&str]) -> (tokio::process::Child, u16) {
+    let mut command = tokio::process::Command::new(program);
+    let mut child = command.args(args).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
+    (child, line.trim().parse().unwrap())
+}
+
+fn script(name: &str) -> String {
+    format!("{}/tests/interop/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// One installation at a time.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+fn folder() -> PathBuf {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/interop"));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.canonicalize().unwrap()
+}
+
+/// The folder whose `node_modules` holds npm `ws`.
+fn npm_ws() -> Option<String> {
+    let _one = INSTALLING.lock().unwrap();
+    let folder = folder();
+    if !folder.join("node_modules/ws/package.json").exists() {
+        let prefix = folder.to_string_lossy();
+        let installed =
+            succeeds("npm", &["install", "--silent", "--no-save", "--prefix", &prefix, "ws@8.23.0"]);
+        if !installed || !succeeds("node", &["--version"]) {
+            eprintln!("left out: npm cannot install ws");
+            return None;
+        }
+    }
+    Some(folder.to_string_lossy().into_owned())
+}
+
+/// A Python that has `websockets`.
+fn python_websockets() -> Option<String> {
+    let _one = INSTALLING.lock().unwrap();
+    let venv = folder().join("venv");
+    let python = venv.join("bin/python").to_string_lossy().into_owned();
+    if !succeeds(&python, &["-c", "import websockets"]) {
+        let made = succeeds("python3", &["-m", "venv", &venv.to_string_lossy()]);
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "websockets==17.4"];
+        if !made || !succeeds(&python, &pip) {
+            eprintln!("left out: pip cannot install websockets");
+            return None;
+        }
+    }
+    Some(python)
+}
+
+fn succeeds(program: &str, args: &[&str]) -> bool {
+    let child = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    child.and_then(|mut child: Child| child.wait()).is_ok_and(|status| status.success())
+}

@@ -1,0 +1,14 @@
+"""Python's websockets as an echo server with permessage-deflate; prints its port. The setting is JSON in the first argument."""
+import json
+import sys
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory as Deflate
+from websockets.sync.server import serve
+
+def echo(socket):
+    for message in socket:
+        socket.send(message)
+
+deflate = [Deflate(**json.loads(sys.argv[1]))]
+with serve(echo, "127.0.0.1", 0, extensions=deflate, compression=None, max_size=1 << 26) as server:
+    print(server.socket.getsockname()[1], flush=True)
+    server.serve_forever()
