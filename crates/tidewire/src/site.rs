@@ -258,7 +258,7 @@ mod tests {
     fn the_defaults_are_the_documented_ones() {
         // Without `..`: a new field does not compile until it is documented.
         let HubConfig { retention, max_message, max_channels, max_subscribers, idle } = HubConfig::default();
-        let Settings { origins: _, heartbeat, idle_timeout, stall_timeout, files: _, comet: _ } =
+        let Settings { origins: _, heartbeat, idle_timeout, stall_timeout, upload_pause, files: _, comet: _ } =
             Settings::default();
         let ms = |time: Duration| time.as_millis() as u64;
         tidewire_testkit::limits::check(
@@ -274,6 +274,7 @@ mod tests {
                 ("heartbeat", ms(heartbeat)),
                 ("idle_timeout", ms(idle_timeout)),
                 ("stall_timeout", ms(stall_timeout)),
+                ("upload_pause", ms(upload_pause)),
             ],
         );
     }
