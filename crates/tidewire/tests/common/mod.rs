@@ -6,6 +6,7 @@
 //! | `feeds.rs` | a reader for each feed, all behind one trait |
 //! | `comet.rs` | readers for the feeds of before the standards |
 //! | `publish.rs` | messages in, and the truth about them |
+//! | `ws.rs` | a WebSocket that blocks |
 //! | `scissors.rs` | a proxy that cuts connections anywhere |
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test binary uses its part
 
@@ -14,6 +15,7 @@ pub mod feeds;
 pub mod publish;
 pub mod scissors;
 pub mod server;
+pub mod ws;
 
 use std::future::Future;
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub use scissors::Scissors;
 pub use server::Server;
 pub use tidewire_testkit::Rng;
 pub use tidewire_testkit::raw::{Raw, Response};
+pub use ws::Ws;
 
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(10);

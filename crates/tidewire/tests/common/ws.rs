@@ -1,0 +1,82 @@
+//! A WebSocket that blocks, for tests that go step by step. The library is tungstenite.
+
+use std::net::TcpStream;
+
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, HandshakeError, Message, WebSocket};
+
+use super::{PATIENCE, Server};
+
+pub struct Ws(pub WebSocket<TcpStream>);
+
+impl Ws {
+    /// Opens `path` without a subprotocol.
+    pub fn bare(server: &Server, path: &str) -> Self {
+        Self::open(server, path, &[]).unwrap_or_else(|answer| panic!("{path} was refused: {answer:?}"))
+    }
+
+    /// Opens `path` with `tidewire.v1`.
+    pub fn v1(server: &Server, path: &str) -> Self {
+        Self::open(server, path, &[("Sec-WebSocket-Protocol", "tidewire.v1")])
+            .unwrap_or_else(|answer| panic!("{path} was refused: {answer:?}"))
+    }
+
+    /// Opens `path` with these fields; `Err` holds the status of a refusal and its body.
+    pub fn open(server: &Server, path: &str, fields: &[(&'static str, &str)]) -> Result<Self, (u16, String)> {
+        let mut request = format!("ws://{}{path}", server.address).into_client_request().unwrap();
+        for (name, value) in fields {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let stream = TcpStream::connect(&server.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        match tungstenite::client(request, stream) {
+            Ok((socket, _)) => Ok(Ws(socket)),
+            Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+                let body = response.body().clone().unwrap_or_default();
+                Err((response.status().as_u16(), String::from_utf8(body).unwrap()))
+            }
+            Err(error) => panic!("the handshake failed otherwise: {error}"),
+        }
+    }
+
+    /// The next data message or close.
+    pub fn next(&mut self) -> Message {
+        loop {
+            match self.0.read().expect("a message") {
+                Message::Ping(_) | Message::Pong(_) => {}
+                message => return message,
+            }
+        }
+    }
+
+    pub fn text(&mut self) -> String {
+        match self.next() {
+            Message::Text(text) => text.to_string(),
+            other => panic!("not a text: {other:?}"),
+        }
+    }
+
+    pub fn json(&mut self) -> Value {
+        let text = self.text();
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+    }
+
+    pub fn say(&mut self, object: Value) {
+        self.0.send(Message::text(object.to_string())).unwrap();
+    }
+
+    pub fn send(&mut self, message: Message) {
+        self.0.send(message).unwrap();
+    }
+
+    /// The code and reason that the server closes with, which must be the next thing that it says.
+    pub fn closed(&mut self) -> (u16, String) {
+        match self.next() {
+            Message::Close(Some(CloseFrame { code, reason })) => (code.into(), reason.to_string()),
+            other => panic!("not a close: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Browsers: who may read, publish and open WebSockets.
+
+use crate::common::{Post, Response, Server, Ws};
+use crate::{get, post, sentence, stream_head};
+
+const LISTED: &str = "https://app.example";
+const VARY: &str = "Accept, Origin, Last-Event-ID, Prefer";
+
+fn from(origin: &str) -> String {
+    format!("Origin: {origin}\r\n")
+}
+
+/// Who may read the answer, with credentials or without, and whether what a client needs of its head.
+fn cors(answer: &Response) -> [Option<&str>; 3] {
+    let exposed = answer.field("access-control-expose-headers").map(|names| {
+        let all = ["Tidewire-Cursor", "ETag", "Retry-After"]
+            .iter()
+            .all(|name| names.split(", ").any(|n| n == *name));
+        if all { "all" } else { names }
+    });
+    [answer.field("access-control-allow-origin"), answer.field("access-control-allow-credentials"), exposed]
+}
+
+const EXPOSED: Option<&str> = Some("all");
+
+/// Origins that are not the listed one, though they look like it.
+const FOREIGN: [&str; 12] = [
+    "https://evil.example",
+    "http://app.example",
+    "https://app.example:8443",
+    "https://app.example.evil.example",
+    "https://evil-app.example",
+    "https://app.example/",
+    "https://app.exampl",
+    "https://sub.app.example",
+    "null",
+    "",
+    "file://",
+    "https://app.example, https://evil.example",
+];
+
+#[test]
+fn a_page_of_a_listed_origin_may_do_everything() {
+    let server = Server::start(&["--allow-origin", "https://other.example", "--allow-origin", LISTED]);
+    let mut raw = server.raw();
+    let listed = [Some(LISTED), Some("true"), EXPOSED];
+    assert_eq!(cors(&raw.send(post("/c/o", &from(LISTED), "x")).response()), listed);
+    for path in ["/c/o", "/c/o?limit=0", "/c/o?since=0-0", "/c/o?since=x", "/c/a/b"] {
+        let answer = raw.send(get(path, &from(LISTED))).response();
+        assert_eq!(cors(&answer), listed, "refusals can be read too: {path}");
+        assert_eq!(answer.field("vary"), Some(VARY), "{path}");
+    }
+    let held = raw.send(get("/c/o?wait=0.1", &from(LISTED))).response();
+    assert_eq!(cors(&held), listed, "held");
+    let tag = raw.send(get("/c/o", &from(LISTED))).response().field("etag").unwrap().to_owned();
+    let same = raw.send(get("/c/o", &format!("{}If-None-Match: {tag}\r\n", from(LISTED)))).response();
+    assert_eq!((same.status, cors(&same)), (304, listed));
+    for feed in ["sse", "stream"] {
+        let mut raw = server.raw();
+        raw.send(get(&format!("/c/o?feed={feed}"), &from(LISTED)));
+        assert_eq!(cors(&stream_head(&mut raw)), listed, "{feed}");
+    }
+    assert!(Ws::open(&server, "/c/o", &[("Origin", LISTED)]).is_ok());
+}
+
+#[test]
+fn a_page_of_a_foreign_origin_may_read_nothing_and_do_nothing() {
+    let server = Server::start(&["--allow-origin", LISTED]);
+    Post::new("secret").to(&server.address, "f");
+    for origin in FOREIGN {
+        let answer = server.raw().send(get("/c/f", &from(origin))).response();
+        assert_eq!(cors(&answer), [None; 3], "{origin}");
+        assert_eq!(answer.field("vary"), Some(VARY));
+        let mut raw = server.raw();
+        raw.send(get("/c/f?feed=sse", &from(origin)));
+        assert_eq!(cors(&stream_head(&mut raw)), [None; 3], "{origin}");
+        let answer = server.raw().send(post("/c/f", &from(origin), "forged")).response();
+        assert_eq!((answer.status, cors(&answer)), (403, [None; 3]), "{origin}");
+        assert!(sentence(&answer).contains("--allow-origin"));
+        for fields in
+            [vec![("Origin", origin)], vec![("Origin", origin), ("Sec-WebSocket-Protocol", "tidewire.v1")]]
+        {
+            match Ws::open(&server, "/c/f", &fields) {
+                Err((status, _)) => assert_eq!(status, 403, "{origin}"),
+                Ok(_) => panic!("a page of {origin:?} opened a WebSocket"),
+            }
+        }
+    }
+    let poll = server.raw().send(get("/c/f", "")).response();
+    assert!(!poll.text().contains("forged"));
+}
+
+#[test]
+fn the_servers_own_pages_and_programs_that_are_no_browsers_need_no_list() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    for fields in [String::new(), from("http://x"), from("https://X")] {
+        let answer = raw.send(post("/c/own", &fields, "x")).response();
+        assert_eq!((answer.status, cors(&answer)), (201, [None; 3]), "{fields:?}");
+    }
+    assert!(Ws::open(&server, "/c/own", &[]).is_ok());
+    assert!(Ws::open(&server, "/c/own", &[("Origin", &server.base())]).is_ok());
+    for foreign in ["http://localhost", "https://evil.example", "null"] {
+        assert!(Ws::open(&server, "/c/own", &[("Origin", foreign)]).is_err(), "{foreign}");
+    }
+}
+
+#[test]
+fn anybody_means_anybody_without_credentials() {
+    let server = Server::start(&["--allow-origin", "*", "--allow-origin", LISTED]);
+    let mut raw = server.raw();
+    let answer = raw.send(get("/c/any", &from("https://anyone.example"))).response();
+    assert_eq!(cors(&answer), [Some("*"), None, EXPOSED]);
+    let answer = raw.send(get("/c/any", &from(LISTED))).response();
+    assert_eq!(cors(&answer), [Some(LISTED), Some("true"), EXPOSED], "who is named may send credentials");
+    assert_eq!(raw.send(post("/c/any", &from("https://anyone.example"), "x")).response().status, 201);
+    assert!(Ws::open(&server, "/c/any", &[("Origin", "https://anyone.example")]).is_ok());
+}
+
+#[test]
+fn one_origins_answer_is_never_given_to_another() {
+    // Answers to polls are kept while nothing happens; and held polls of one channel are answered together.
+    let server = Server::start(&["--allow-origin", LISTED, "--allow-origin", "https://second.example"]);
+    Post::new("x").to(&server.address, "k");
+    let mut raw = server.raw();
+    let origins = [Some(LISTED), None, Some("https://second.example"), Some("https://evil.example")];
+    for _ in 0..3 {
+        for origin in origins {
+            let answer = raw.send(get("/c/k", &origin.map(from).unwrap_or_default())).response();
+            let expected = origin.filter(|origin| !origin.contains("evil"));
+            assert_eq!(answer.field("access-control-allow-origin"), expected);
+        }
+    }
+    let held: Vec<_> = origins
+        .map(|origin| {
+            let mut raw = server.raw();
+            raw.send(get("/c/k?wait=30", &origin.map(from).unwrap_or_default()));
+            (origin, raw)
+        })
+        .into_iter()
+        .collect();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    Post::new("y").to(&server.address, "k");
+    for (origin, mut raw) in held {
+        let expected = origin.filter(|origin| !origin.contains("evil"));
+        assert_eq!(raw.response().field("access-control-allow-origin"), expected);
+    }
+}
+
+#[test]
+fn a_preflight_says_what_a_page_may_send() {
+    let server = Server::start(&["--allow-origin", LISTED]);
+    let ask = |origin: &str| {
+        let fields = format!(
+            "{}Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: idempotency-key, content-type\r\n",
+            from(origin)
+        );
+        server.raw().send(get("/c/p", &fields).replace("GET", "OPTIONS")).response()
+    };
+    let answer = ask(LISTED);
+    assert_eq!((answer.status, answer.field("access-control-allow-origin")), (204, Some(LISTED)));
+    assert_eq!(answer.field("access-control-allow-credentials"), Some("true"));
+    assert_eq!(answer.field("vary"), Some("Origin"));
+    assert_eq!(answer.field("access-control-max-age"), Some("600"));
+    let methods = answer.field("access-control-allow-methods").unwrap();
+    assert!(["GET", "HEAD", "POST"].iter().all(|method| methods.contains(method)), "{methods}");
+    let headers = answer.field("access-control-allow-headers").unwrap().to_ascii_lowercase();
+    for name in
+        ["content-type", "idempotency-key", "if-none-match", "last-event-id", "prefer", "authorization"]
+    {
+        assert!(headers.split(", ").any(|header| header == name), "{name} in {headers}");
+    }
+    for origin in FOREIGN {
+        let answer = ask(origin);
+        assert_eq!((answer.status, answer.field("access-control-allow-origin")), (204, None), "{origin}");
+        assert_eq!(answer.field("access-control-allow-methods"), None);
+        assert_eq!(answer.field("vary"), Some("Origin"));
+    }
+}

@@ -1,0 +1,354 @@
+//! Short and long polls.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::{Post, Raw, Server, after, seq};
+use crate::{get, json, post, sentence};
+
+const VARY: &str = "Accept, Origin, Last-Event-ID, Prefer";
+
+#[test]
+fn a_short_poll_has_a_cursor_also_when_it_is_empty() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let empty = raw.send(get("/c/p", "")).response();
+    assert_eq!(empty.status, 200);
+    let cursor = empty.field("tidewire-cursor").unwrap().to_owned();
+    assert_eq!(json(&empty), json!({"messages": [], "cursor": cursor, "gap": null}));
+    Post::new("x").to(&server.address, "p");
+    // Later, from there: what came since, and nothing else.
+    let next = raw.send(get(&format!("/c/p?since={cursor}"), "")).response();
+    assert_eq!(json(&next)["messages"].as_array().unwrap().len(), 1);
+    assert_eq!(json(&next)["cursor"], after(&cursor, 1));
+    assert_eq!(next.field("tidewire-cursor"), json(&next)["cursor"].as_str());
+}
+
+#[test]
+fn the_head_of_a_short_poll_lets_it_be_asked_about() {
+    let server = Server::start(&[]);
+    let cursor = Post::new("x").to(&server.address, "h");
+    let answer = server.raw().send(get("/c/h", "")).response();
+    assert_eq!(answer.field("etag"), Some(&*format!("\"{cursor}\"")), "strong, and the cursor");
+    assert_eq!(answer.field("cache-control"), Some("no-cache"));
+    assert_eq!(answer.field("vary"), Some(VARY));
+    assert_eq!(answer.field("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.field("content-type"), Some("application/json"));
+}
+
+#[test]
+fn nothing_new_is_a_304() {
+    let server = Server::start(&[]);
+    let cursor = Post::new("x").to(&server.address, "n");
+    let mut raw = server.raw();
+    // Twice: the first answer may have been kept for the second.
+    for _ in 0..2 {
+        for (tag, status) in [
+            (format!("\"{cursor}\""), 304),
+            (format!("W/\"{cursor}\""), 304),
+            (format!("\"other\", \"{cursor}\""), 304),
+            ("*".to_owned(), 304),
+            (cursor.clone(), 200),
+            ("\"other\"".to_owned(), 200),
+            (format!("\"{}\"", after(&cursor, 1)), 200),
+            (format!("x{cursor}x"), 200),
+            (String::new(), 200),
+        ] {
+            let answer = raw.send(get("/c/n", &format!("If-None-Match: {tag}\r\n"))).response();
+            assert_eq!(answer.status, status, "If-None-Match: {tag}");
+            assert_eq!(answer.field("etag"), Some(&*format!("\"{cursor}\"")));
+            assert_eq!(answer.field("tidewire-cursor"), Some(&*cursor));
+            assert_eq!(answer.field("vary"), Some(VARY), "on a 304 too (RFC 9110 §15.4.5)");
+            assert_eq!(answer.field("cache-control"), Some("no-cache"));
+            if status == 304 {
+                assert_eq!(answer.field("content-length"), None);
+            }
+        }
+    }
+    Post::new("y").to(&server.address, "n");
+    assert_eq!(raw.send(get("/c/n", &format!("If-None-Match: \"{cursor}\"\r\n"))).response().status, 200);
+}
+
+#[test]
+fn a_poll_sees_what_was_published_before_it() {
+    // An answer that is kept for the next poll must not outlive a publish.
+    let server = Server::start(&["--threads", "2"]);
+    let (mut publisher, mut readers) = (server.raw(), [server.raw(), server.raw(), server.raw()]);
+    for n in 1..=300 {
+        assert_eq!(publisher.send(post("/c/k", "", "x")).response().status, 201);
+        for raw in &mut readers {
+            let answer = raw.send(get("/c/k?limit=1000", "")).response();
+            assert_eq!(json(&answer)["messages"].as_array().unwrap().len(), n);
+        }
+    }
+}
+
+#[test]
+fn old_messages_go_by_their_age() {
+    let server = Server::start(&["--retain-age", "1"]);
+    let cursor = Post::new("old").to(&server.address, "age");
+    let mut raw = server.raw();
+    crate::common::eventually("the message to be too old", || {
+        std::thread::sleep(Duration::from_millis(100));
+        let answer = raw.send(get("/c/age", "")).response();
+        json(&answer)["messages"] == json!([])
+    });
+    // Who has read it has lost nothing; who has not is told.
+    assert_eq!(raw.send(get(&format!("/c/age?since={cursor}"), "")).response().status, 200);
+    let before = cursor.replace("-1", "-0");
+    assert_eq!(raw.send(get(&format!("/c/age?since={before}"), "")).response().status, 410);
+}
+
+#[test]
+fn a_poll_has_an_end_however_much_there_is() {
+    let server = Server::start(&["--retain-bytes", "100000000"]);
+    let text = "x".repeat(200_000);
+    for _ in 0..12 {
+        Post::new(text.clone()).to(&server.address, "much");
+    }
+    let mut raw = server.raw();
+    for (query, most) in [("", 1024 * 1024), ("&wait=5", 64 * 1024)] {
+        let (mut cursor, mut count) = ("earliest".to_owned(), 0);
+        while count < 12 {
+            let answer = raw.send(get(&format!("/c/much?since={cursor}{query}"), "")).response();
+            let poll = json(&answer);
+            let messages = poll["messages"].as_array().unwrap();
+            assert!(!messages.is_empty(), "at least one, however long it is");
+            // The last one may pass the limit.
+            assert!(messages.len() == 1 || answer.body.len() <= most + 1000, "{}", answer.body.len());
+            count += messages.len();
+            cursor = poll["cursor"].as_str().unwrap().to_owned();
+        }
+        assert_eq!(seq(&cursor), 12);
+    }
+}
+
+#[test]
+fn a_long_poll_is_answered_as_soon_as_there_is_something() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let start = raw.send(get("/c/l", "")).response().field("tidewire-cursor").unwrap().to_owned();
+    for feed in ["wait=30", "feed=longpoll", "feed=longpoll&wait=30"] {
+        raw.send(get(&format!("/c/l?{feed}&since=now"), ""));
+        assert!(raw.is_silent_for(Duration::from_millis(80)), "{feed}");
+        let asked = Instant::now();
+        let cursor = Post::new("now").to(&server.address, "l");
+        let answer = raw.response();
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        let poll = json(&answer);
+        assert_eq!(
+            (answer.status, &poll["cursor"], poll["messages"].as_array().unwrap().len()),
+            (200, &json!(cursor), 1)
+        );
+        assert_eq!(answer.field("cache-control"), Some("no-store"));
+        assert_eq!(answer.field("vary"), Some(VARY));
+        assert_eq!(answer.field("tidewire-cursor"), Some(&*cursor));
+        assert_eq!(answer.field("etag"), None, "an answer about a moment is not asked about");
+    }
+    // And at once if there is something already.
+    raw.send(get(&format!("/c/l?wait=30&since={start}"), "Prefer: wait=30\r\n"));
+    assert_eq!(json(&raw.response())["messages"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_hold_ends_a_little_before_its_time_and_not_for_all_at_once() {
+    let server = Server::start(&["--threads", "1"]);
+    let cursor = Post::new("x").to(&server.address, "h");
+    let ask = |n: usize| {
+        if n.is_multiple_of(2) {
+            get("/c/h?wait=1", "")
+        } else {
+            get("/c/h", "Prefer: respond-async, wait=1\r\n")
+        }
+    };
+    let mut polls: Vec<Raw> = (0..20).map(|_| server.raw()).collect();
+    let start = Instant::now();
+    for (n, raw) in polls.iter_mut().enumerate() {
+        // Prefer does not change where a short poll starts: it is a long one.
+        raw.send(ask(n));
+    }
+    let mut times: Vec<u128> = polls
+        .into_iter()
+        .map(|mut raw| {
+            std::thread::spawn(move || {
+                let answer = raw.response();
+                (start.elapsed().as_millis(), answer)
+            })
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|thread| {
+            let (ms, answer) = thread.join().unwrap();
+            assert_eq!(answer.status, 200, "a time-out is no error");
+            assert_eq!(json(&answer), json!({"messages": [], "cursor": cursor, "gap": null}));
+            ms
+        })
+        .collect();
+    times.sort_unstable();
+    assert!(times[0] >= 890, "held for nine tenths at least: {times:?}");
+    assert!(times[19] < 1_500, "{times:?}");
+    assert!(times[19] - times[0] >= 20, "spread: {times:?}");
+}
+
+#[test]
+fn prefer_is_read_as_rfc_7240_writes_it() {
+    let server = Server::start(&[]);
+    Post::new("x").to(&server.address, "r");
+    for (value, held) in [
+        ("wait=1", true),
+        ("wait = 1", true),
+        ("Wait=1", true),
+        ("wait=\"1\"", true),
+        ("respond-async, wait=1", true),
+        ("wait=1; foo=bar", true),
+        ("wait=0", false),
+        ("respond-async", false),
+        ("wait", false),
+        ("wait=x", false),
+        ("foo; wait=1", false),
+    ] {
+        let answer =
+            server.raw().send(get("/c/r?since=earliest", &format!("Prefer: {value}\r\n"))).response();
+        let expected = if held { "no-store" } else { "no-cache" };
+        assert_eq!(answer.field("cache-control"), Some(expected), "Prefer: {value}");
+    }
+    // The query is nearer to the resource than a preference.
+    let answer = server.raw().send(get("/c/r?wait=0", "Prefer: wait=5\r\n")).response();
+    assert_eq!(answer.field("cache-control"), Some("no-cache"));
+}
+
+/// One connection, many polls of both kinds: the connection goes back and forth between the request cycle and those who wait.
+#[test]
+fn a_connection_is_kept_from_poll_to_poll() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let mut cursor = raw.send(get("/c/k", "")).response().field("tidewire-cursor").unwrap().to_owned();
+    let mut publisher = server.raw();
+    for n in 1..=60 {
+        raw.send(get(&format!("/c/k?wait=20&since={cursor}"), ""));
+        if n % 3 == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(publisher.send(post("/c/k", "", &n.to_string())).response().status, 201);
+        let answer = raw.response();
+        let poll = json(&answer);
+        assert_eq!(poll["messages"][0]["data"], n.to_string());
+        cursor = poll["cursor"].as_str().unwrap().to_owned();
+        assert_eq!(answer.field("connection"), None);
+        match n % 6 {
+            // Every other kind of request in between.
+            0 => assert_eq!(raw.send(get(&format!("/c/k?since={cursor}"), "")).response().status, 200),
+            1 => {
+                let same = format!("If-None-Match: \"{cursor}\"\r\n");
+                let answer = raw.send(get("/c/k", &same)).response();
+                assert_eq!((answer.status, answer.field("content-length")), (304, None));
+            }
+            2 => {
+                let answer = raw.send(get("/c/k?since=0-0", "")).response();
+                assert_eq!(answer.status, 410);
+            }
+            3 => {
+                let answer = raw.send(post("/c/other", "", "x")).response();
+                assert_eq!(answer.status, 201);
+            }
+            4 => assert_eq!(raw.send(get("/c/k", "").replace("GET", "HEAD")).head_response().status, 200),
+            _ => {
+                // In pieces.
+                let request = get("/c/k?limit=1", "");
+                for byte in request.as_bytes() {
+                    raw.send([*byte]);
+                }
+                assert_eq!(raw.response().status, 200);
+            }
+        }
+    }
+}
+
+#[test]
+fn requests_behind_a_held_poll_wait_for_it() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    raw.send(
+        [
+            get("/c/w?wait=30", ""),
+            get("/c/w", ""),
+            post("/c/w", "", "second"),
+            get("/c/w?wait=30&since=earliest", ""),
+        ]
+        .concat(),
+    );
+    assert!(raw.is_silent_for(Duration::from_millis(80)));
+    Post::new("first").to(&server.address, "w");
+    let data = |answer: &crate::common::Response| -> Vec<Value> {
+        json(answer)["messages"].as_array().unwrap().iter().map(|m| m["data"].clone()).collect()
+    };
+    assert_eq!(data(&raw.response()), ["first"]);
+    assert_eq!(data(&raw.response()), ["first"]);
+    assert_eq!(raw.response().status, 201);
+    assert_eq!(data(&raw.response()), ["first", "second"]);
+    // A second request that is refused is refused in its turn.
+    raw.send(get("/c/w?wait=30", "") + "BAD\r\n\r\n");
+    assert!(raw.is_silent_for(Duration::from_millis(50)));
+    Post::new("third").to(&server.address, "w");
+    assert_eq!(data(&raw.response()), ["third"]);
+    assert_eq!(raw.response().status, 400);
+    assert!(raw.rest().is_empty());
+}
+
+#[test]
+fn who_closes_after_a_long_poll_is_closed_on() {
+    let server = Server::start(&[]);
+    for request in [
+        get("/c/c?wait=0.1", "Connection: close\r\n"),
+        "GET /c/c?wait=0.1 HTTP/1.0\r\n\r\n".to_owned(),
+        "GET /c/c?wait=0.1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".to_owned(),
+    ] {
+        let mut raw = server.raw();
+        let answer = raw.send(&request).response();
+        assert_eq!((answer.status, answer.field("connection")), (200, Some("close")), "{request}");
+        assert!(raw.rest().is_empty());
+    }
+}
+
+#[test]
+fn a_cursor_that_cannot_be_continued_is_told_with_where_to_go_on() {
+    let server = Server::start(&["--retain-messages", "2"]);
+    let first = Post::new("1").to(&server.address, "g");
+    for n in 2..=5 {
+        Post::new(n.to_string()).to(&server.address, "g");
+    }
+    let (earliest, head) = (after(&first, 2), after(&first, 4));
+    for feed in ["poll", "longpoll"] {
+        let gone = |since: &str| {
+            let answer = server.raw().send(get(&format!("/c/g?feed={feed}&since={since}"), "")).response();
+            assert_eq!(answer.status, 410, "{feed} {since}");
+            assert!(sentence(&answer).contains(&earliest), "the sentence says it too");
+            assert_eq!(answer.field("vary"), Some(VARY));
+            json(&answer)
+        };
+        let problem = gone(&first);
+        assert_eq!((&problem["earliest"], &problem["reason"]), (&json!(earliest), &json!("gap")));
+        assert_eq!(problem["gap"], json!({"type": "gap", "from": first, "cursor": earliest, "missed": 2}));
+        for (since, reason) in [("zzz-9".to_owned(), "unknown-epoch"), (after(&head, 1), "ahead-of-log")] {
+            let problem = gone(&since);
+            assert_eq!((&problem["earliest"], &problem["reason"]), (&json!(earliest), &json!(reason)));
+            assert_eq!(problem["gap"], json!({"type": "reset", "reason": reason, "cursor": earliest}));
+        }
+        let poll =
+            json(&server.raw().send(get(&format!("/c/g?feed={feed}&since={earliest}"), "")).response());
+        assert_eq!(poll["messages"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn a_poll_whose_client_left_takes_nothing() {
+    let server = Server::start(&[]);
+    let start = server.raw().send(get("/c/t", "")).response().field("tidewire-cursor").unwrap().to_owned();
+    for _ in 0..20 {
+        server.raw().send(get(&format!("/c/t?wait=30&since={start}"), ""));
+    }
+    Post::new("x").to(&server.address, "t");
+    let poll = json(&server.raw().send(get(&format!("/c/t?wait=30&since={start}"), "")).response());
+    assert_eq!(poll["messages"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,284 @@
+//! The command: how it starts, how it is configured, how it stops.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::common::server::{command, run};
+use crate::common::{Post, Raw, Server, Ws};
+use crate::{get, json, piece, post, stream_head};
+
+/// A folder of its own for each test, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tidewire-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_stop_tells_every_feed_how_to_come_back() {
+    for threads in ["1", "2"] {
+        let server = Server::start(&["--threads", threads]);
+        let cursor = Post::new("x").to(&server.address, "s");
+        let mut poll = server.raw();
+        poll.send(get("/c/s?wait=30", ""));
+        let mut sse = server.raw();
+        sse.send(get("/c/s?feed=sse", ""));
+        let mut stream = server.raw();
+        stream.send(get("/c/s?feed=stream", ""));
+        for raw in [&mut sse, &mut stream] {
+            stream_head(raw);
+            piece(raw);
+        }
+        let (mut bare, mut v1) = (Ws::bare(&server, "/c/s"), Ws::v1(&server, "/c/s"));
+        v1.json();
+        let mut idle = server.raw();
+        assert_eq!(idle.send(get("/c/s", "")).response().status, 200);
+        let mut old = server.raw();
+        old.send("GET /c/s?feed=sse HTTP/1.0\r\n\r\n");
+        stream_head(&mut old);
+        std::thread::sleep(Duration::from_millis(100));
+
+        let start = Instant::now();
+        server.terminate();
+        let answer = poll.response();
+        assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+        assert_eq!(json(&answer), json!({"messages": [], "cursor": cursor, "gap": null}), "answered at once");
+        let retry: u32 = piece(&mut sse).trim().strip_prefix("retry: ").unwrap().parse().unwrap();
+        assert!((1_000..10_000).contains(&retry), "a spread: {retry}");
+        assert_eq!(sse.chunk(), None, "the end in good order");
+        assert_eq!(stream.chunk(), None);
+        assert_eq!(bare.closed().0, 1012);
+        assert_eq!(v1.closed().0, 1012);
+        assert!(String::from_utf8(old.rest()).unwrap().contains("retry: "));
+        for raw in [&mut poll, &mut sse, &mut stream, &mut idle] {
+            assert!(raw.rest().is_empty());
+        }
+        drop((bare, v1, old));
+        assert!(start.elapsed() < Duration::from_secs(2), "told at once: {:?}", start.elapsed());
+        drop((poll, sse, stream, idle));
+        let status = server.join();
+        assert_eq!(status.code(), Some(0));
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_server_without_anybody_stops_at_once() {
+    let server = Server::start(&[]);
+    let start = Instant::now();
+    server.terminate();
+    assert_eq!(server.join().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[test]
+fn an_acknowledged_message_reaches_its_readers_before_the_end() {
+    let server = Server::start(&["--threads", "2"]);
+    let mut readers: Vec<Raw> = (0..20)
+        .map(|_| {
+            let mut raw = server.raw();
+            raw.send(get("/c/last?feed=stream", ""));
+            stream_head(&mut raw);
+            piece(&mut raw);
+            raw
+        })
+        .collect();
+    let mut publisher = server.raw();
+    for n in 0..50 {
+        publisher.send(post("/c/last", "", &format!("message {n}")));
+        assert_eq!(publisher.response().status, 201);
+    }
+    server.terminate();
+    for raw in &mut readers {
+        for n in 0..50 {
+            assert!(piece(raw).contains(&format!("\"message {n}\"")));
+        }
+        assert_eq!(raw.chunk(), None);
+    }
+    drop((readers, publisher));
+    assert_eq!(server.join().code(), Some(0));
+}
+
+#[test]
+fn who_does_not_leave_is_waited_for_no_longer_than_said() {
+    let server = Server::start(&["--drain", "1"]);
+    let mut stuck = server.raw();
+    // A publish that is never finished.
+    stuck.send("POST /c/s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+    std::thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    server.terminate();
+    assert_eq!(server.join().code(), Some(0));
+    let took = start.elapsed();
+    assert!((Duration::from_millis(900)..Duration::from_secs(4)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let server = Server::start(&["--drain", "60"]);
+    let mut stuck = server.raw();
+    stuck.send("POST /c/s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+    std::thread::sleep(Duration::from_millis(100));
+    server.terminate();
+    std::thread::sleep(Duration::from_millis(300));
+    server.terminate();
+    assert_ne!(server.join().code(), Some(0), "not all was finished");
+}
+
+#[test]
+fn a_taken_port_is_a_clear_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let server = Server::start(&["--threads", "2"]);
+    // By another program; and by another server of ours, with which it could share the port in silence.
+    for address in [&address, &server.address] {
+        for threads in ["1", "2"] {
+            let outcome = run(command(&["--listen", address, "--threads", threads]));
+            assert_eq!(outcome.code, Some(1), "{outcome:?}");
+            assert!(outcome.stderr.contains(address) && outcome.stderr.contains("taken"), "{outcome:?}");
+            assert!(outcome.stderr.contains("--listen"), "it says what to do: {outcome:?}");
+            assert_eq!(outcome.stdout, "");
+        }
+    }
+}
+
+#[test]
+fn what_others_could_reach_is_refused_unless_it_is_meant() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let outcome = run(command(&["--listen", address]));
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert!(outcome.stderr.contains("--public"), "{outcome:?}");
+    }
+    let server = Server::spawn(command(&["--listen", "0.0.0.0:0", "--public"]));
+    assert!(server.address.starts_with("127.0.0.1:"), "an address that can be pasted: {}", server.address);
+    assert_eq!(server.raw().send(get("/c/p", "")).response().status, 200);
+}
+
+#[test]
+fn options_that_make_no_sense_are_told() {
+    let folder = Folder::new("bad");
+    let unknown = folder.file("unknown.toml", "retain-mesages = 7\n");
+    let wrong = folder.file("wrong.toml", "threads = 'two'\n");
+    for (args, says) in [
+        (vec!["--listen", "nowhere"], "HOST:PORT"),
+        (vec!["--listen", "8080"], "HOST:PORT"),
+        (vec!["--heartbeat", "0"], "heartbeat"),
+        (vec!["--allow-origin", "example.org"], "https://example.org"),
+        (vec!["--threads", "many"], "threads"),
+        (vec!["--config", "/nonexistent/tidewire.toml"], "/nonexistent/tidewire.toml"),
+        (vec!["--config", &unknown], "retain-mesages"),
+        (vec!["--config", &wrong], "threads"),
+        (vec!["--log", "shout=loud=very"], "log"),
+        (vec!["--no-such-option"], "--no-such-option"),
+        (vec!["no-such-command"], "no-such-command"),
+    ] {
+        let outcome = run(command(&args));
+        assert!(matches!(outcome.code, Some(1 | 2)), "{args:?}: {outcome:?}");
+        assert!(outcome.stderr.contains(says), "{args:?}: {outcome:?}");
+        assert!(!outcome.stderr.contains("panicked"), "{args:?}: {outcome:?}");
+    }
+}
+
+/// How many messages a server keeps, as an example of a setting.
+fn kept(server: &Server) -> usize {
+    for _ in 0..12 {
+        Post::new("x").to(&server.address, "kept");
+    }
+    json(&server.raw().send(get("/c/kept", "")).response())["messages"].as_array().unwrap().len()
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
+    let folder = Folder::new("config");
+    let file = folder.file(
+        "tidewire.toml",
+        "listen = ['127.0.0.1:0']\nretain-messages = 3\nallow-origin = ['https://app.example']\n",
+    );
+    let server = Server::spawn(command(&["--config", &file]));
+    assert_eq!(kept(&server), 3);
+    let answer = server.raw().send(get("/c/kept", "Origin: https://app.example\r\n")).response();
+    assert_eq!(answer.field("access-control-allow-origin"), Some("https://app.example"));
+    let mut environment = command(&["serve"]);
+    environment
+        .env("TIDEWIRE_CONFIG", &file)
+        .env("TIDEWIRE_RETAIN_MESSAGES", "5")
+        .env("TIDEWIRE_THREADS", "1");
+    assert_eq!(kept(&Server::spawn(environment)), 5);
+    let mut all = command(&["--config", &file, "--retain-messages", "7"]);
+    all.env("TIDEWIRE_RETAIN_MESSAGES", "5").env("TIDEWIRE_LISTEN", "127.0.0.1:0,127.0.0.1:0");
+    assert_eq!(kept(&Server::spawn(all)), 7);
+}
+
+#[test]
+fn a_unix_socket_serves_the_same_channels() {
+    let folder = Folder::new("unix");
+    let path = folder.0.join("tidewire.sock");
+    let unix = format!("unix:{}", path.display());
+    let args = ["--listen", "127.0.0.1:0", "--listen", &unix, "--threads", "2"];
+    let server = Server::spawn(command(&args));
+    let mut reader = Raw::unix(&path);
+    reader.send(get("/c/u?feed=stream", ""));
+    stream_head(&mut reader);
+    piece(&mut reader);
+    Post::new("over TCP").to(&server.address, "u");
+    assert!(piece(&mut reader).contains("over TCP"));
+    assert_eq!(Raw::unix(&path).send(post("/c/u", "", "over unix")).response().status, 201);
+    assert!(piece(&mut reader).contains("over unix"));
+    let mut ws = Raw::unix(&path);
+    ws.send(get(
+        "/c/u",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ));
+    assert_eq!(ws.response().status, 101);
+    // A second server does not take the socket of one that lives, and takes over that of one that was killed.
+    let outcome = run(command(&["--listen", &unix]));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("taken"), "{outcome:?}");
+    drop(server);
+    assert!(path.exists(), "killed, so it could not tidy up");
+    let server = Server::spawn(command(&args));
+    assert_eq!(Raw::unix(&path).send(get("/c/u", "")).response().status, 200);
+    drop(server);
+    // What is no socket is left alone.
+    let file = folder.file("a-file", "precious");
+    let outcome = run(command(&["--listen", &format!("unix:{file}")]));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "precious");
+}
+
+#[test]
+fn the_greeting_can_be_pasted() {
+    let server = Server::start(&[]);
+    let page =
+        server.raw().send(get("/", "").replace("Host: x", &format!("Host: {}", server.address))).response();
+    for line in page.text().lines().filter(|line| line.contains("curl")) {
+        assert!(line.contains(&server.base()), "{line}");
+    }
+    let outcome = run(command(&["--help"]));
+    assert_eq!(outcome.code, Some(0));
+    for option in ["--listen", "--threads", "--public", "--retain-messages", "--allow-origin", "--config"] {
+        assert!(outcome.stdout.contains(option), "{option}");
+    }
+    let outcome = run(command(&["--version"]));
+    assert!(outcome.stdout.starts_with("tidewire "), "{outcome:?}");
+}

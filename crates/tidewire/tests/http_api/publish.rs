@@ -1,0 +1,209 @@
+//! `POST /c/NAME`.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::common::{Post, Raw, Server, eventually, seq};
+use crate::{get, json, post, sentence};
+
+fn messages(raw: &mut Raw, channel: &str) -> Vec<Value> {
+    let answer = raw.send(get(&format!("/c/{channel}"), "")).response();
+    json(&answer)["messages"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_publish_is_answered_with_its_cursor() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let answer = raw.send(post("/c/demo", "", "hello")).response();
+    assert_eq!((answer.status, answer.field("content-type")), (201, Some("application/json")));
+    assert_eq!(answer.field("cache-control"), Some("no-store"));
+    let cursor = answer.field("tidewire-cursor").unwrap().to_owned();
+    assert_eq!(json(&answer), json!({ "cursor": cursor }));
+    assert_eq!(seq(&cursor), 1);
+    assert!(cursor.len() <= 64 && cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)));
+    let [message] = &messages(&mut raw, "demo")[..] else { panic!("not one message") };
+    let time = message["time"].as_u64().unwrap();
+    assert!(time > 1_700_000_000_000, "milliseconds since 1970: {time}");
+    assert_eq!(
+        *message,
+        json!({"type": "message", "cursor": cursor, "time": time, "data": "hello"}),
+        "and nothing else"
+    );
+}
+
+#[test]
+fn event_and_content_type_travel_with_the_message() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    for (path, fields, event, content_type) in [
+        (
+            "/c/t?event=news",
+            "Content-Type: text/plain; charset=utf-8\r\n",
+            json!("news"),
+            json!("text/plain; charset=utf-8"),
+        ),
+        ("/c/t?event=two%20words+%C3%A9", "", json!("two words é"), Value::Null),
+        // What clients send that were not told any.
+        ("/c/t", "Content-Type: application/x-www-form-urlencoded\r\n", Value::Null, Value::Null),
+        ("/c/t", "", Value::Null, Value::Null),
+    ] {
+        assert_eq!(raw.send(post(path, fields, "x")).response().status, 201);
+        let last = messages(&mut raw, "t").pop().unwrap();
+        assert_eq!((&last["event"], &last["content_type"]), (&event, &content_type), "{path}");
+    }
+}
+
+#[test]
+fn event_names_that_a_stream_cannot_carry_are_refused() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let long = "n".repeat(129);
+    for event in ["", "a%0Ab", "a%0Db", "a%00b", "gap", "reset", "hello", "envelope", "%ff", &long] {
+        let answer = raw.send(post(&format!("/c/e?event={event}"), "", "x")).response();
+        assert_eq!(answer.status, 400, "{event}");
+        sentence(&answer);
+    }
+    assert!(messages(&mut raw, "e").is_empty());
+}
+
+#[test]
+fn an_idempotency_key_appends_once() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let first = raw.send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response();
+    assert_eq!(first.status, 201);
+    // On the same connection, on another, in chunks, with another body: it is the same publish.
+    let again = [
+        raw.send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response(),
+        server.raw().send(post("/c/i", "Idempotency-Key: k-1\r\n", "other")).response(),
+        raw.send(
+            "POST /c/i HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k-1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n",
+        )
+        .response(),
+    ];
+    for answer in again {
+        assert_eq!(answer.status, 200);
+        assert_eq!(json(&answer), json!({"cursor": json(&first)["cursor"], "duplicate": true}));
+        assert_eq!(answer.field("tidewire-cursor"), first.field("tidewire-cursor"));
+    }
+    // Keys are of a channel; another key is another message.
+    assert_eq!(raw.send(post("/c/j", "Idempotency-Key: k-1\r\n", "one")).response().status, 201);
+    assert_eq!(raw.send(post("/c/i", "Idempotency-Key: k-2\r\n", "two")).response().status, 201);
+    assert_eq!(messages(&mut raw, "i").len(), 2);
+    let answer = raw.send(post("/c/i", &format!("Idempotency-Key: {}\r\n", "k".repeat(129)), "x")).response();
+    assert_eq!(answer.status, 400);
+    sentence(&answer);
+}
+
+#[test]
+fn a_key_sent_from_many_sides_at_once_appends_once() {
+    let server = Server::start(&["--threads", "2"]);
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let mut raw = server.raw();
+            std::thread::spawn(move || {
+                (0..50)
+                    .map(|n| {
+                        let fields = format!("Idempotency-Key: key-{n}\r\n");
+                        let answer = raw.send(post("/c/race", &fields, "x")).response();
+                        (n, answer.status, answer.field("tidewire-cursor").unwrap().to_owned())
+                    })
+                    .collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let answers: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(answers.iter().filter(|(_, status, _)| *status == 201).count(), 50);
+    let places: BTreeSet<_> = answers.iter().map(|(n, _, cursor)| (n, cursor)).collect();
+    assert_eq!(places.len(), 50, "all of a key were told the same cursor");
+    assert_eq!(messages(&mut server.raw(), "race").len(), 50);
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_however_it_comes() {
+    let server = Server::start(&["--max-message", "1000"]);
+    let mut raw = server.raw();
+    assert_eq!(raw.send(post("/c/m", "", &"x".repeat(1_000))).response().status, 201);
+    let answer = raw.send(post("/c/m", "", &"x".repeat(1_001))).response();
+    assert_eq!(answer.status, 413);
+    assert!(sentence(&answer).contains("1000"), "the limit is named");
+    // Declared: refused before a byte of it came.
+    let declared = "POST /c/m HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n";
+    assert_eq!(server.raw().send(declared).response().status, 413);
+    // In chunks: as soon as it is over.
+    let chunk = format!("190\r\n{}\r\n", "x".repeat(400));
+    let mut raw = server.raw();
+    raw.send("POST /c/m HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    raw.send(chunk.repeat(3));
+    let answer = raw.response();
+    assert_eq!(answer.status, 413);
+    sentence(&answer);
+    // Asked first: refused without the body.
+    let asked = "POST /c/m HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n";
+    assert_eq!(server.raw().send(asked).response().status, 413);
+    assert_eq!(messages(&mut server.raw(), "m").len(), 1);
+}
+
+#[test]
+fn a_large_upload_that_is_refused_still_gets_its_answer() {
+    // The client sends all of it before it looks for an answer, as most do.
+    let server = Server::start(&[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..5 {
+            let body = vec![b'x'; 8 * 1024 * 1024];
+            let sent = crate::common::feeds::client().post(server.url("/c/big")).body(body).send().await;
+            assert_eq!(sent.expect("an answer, not a reset").status(), 413);
+        }
+    });
+}
+
+#[test]
+fn half_a_message_is_no_message() {
+    let server = Server::start(&[]);
+    for half in [
+        "POST /c/half HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+        "POST /c/half HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "POST /c/half HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n",
+    ] {
+        let mut raw = server.raw();
+        raw.send(half).half_close().rest();
+    }
+    assert!(messages(&mut server.raw(), "half").is_empty());
+    Post::new("whole").to(&server.address, "half");
+    eventually("the whole one", || messages(&mut server.raw(), "half").len() == 1);
+}
+
+#[test]
+fn a_message_is_for_one_channel() {
+    let server = Server::start(&[]);
+    let answer = server.raw().send(post("/c/a,b", "", "x")).response();
+    assert_eq!(answer.status, 400);
+    sentence(&answer);
+    assert!(messages(&mut server.raw(), "a").is_empty());
+}
+
+#[test]
+fn continue_is_said_to_who_waits_for_it() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    raw.send("POST /c/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(raw.response().status, 100);
+    assert_eq!(raw.send("hello").response().status, 201);
+}
+
+#[test]
+fn publishes_are_pipelined_in_order() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let chunked = "POST /c/p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n2\r\n0\r\n\r\n";
+    raw.send([&post("/c/p", "", "1"), chunked, &post("/c/p", "", "3"), &get("/c/p", "")].concat());
+    for n in 1..=3 {
+        assert_eq!(seq(raw.response().field("tidewire-cursor").unwrap()), n);
+    }
+    let poll = json(&raw.response());
+    let data: Vec<_> = poll["messages"].as_array().unwrap().iter().map(|m| m["data"].clone()).collect();
+    assert_eq!(data, ["1", "2", "3"]);
+}
