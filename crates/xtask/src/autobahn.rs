@@ -20,7 +20,8 @@ pub(crate) struct Args {
     /// Only the client.
     #[arg(long)]
     client: bool,
-    /// A subset that takes seconds: no large messages, and of the thousand-message compression cases one of each group.
+    /// A subset that takes seconds: no large messages, and few of the compression cases with their thousands of messages. It runs
+    /// the debug build.
     #[arg(long)]
     short: bool,
     /// Only these cases: `6.4.*,12.1.1`.
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result {
             continue;
         }
         let cases = choose(args, &expected);
-        let verdicts = examine(end, &cases, args.jobs.max(1))?;
+        let verdicts = examine(end, &cases, args)?;
         tell(end, &verdicts);
         for (case, verdict) in verdicts {
             let slot = expected.entry(case.clone()).or_default();
@@ -69,7 +70,7 @@ pub(crate) fn short() -> Result {
         println!("    left out, since the suite cannot be installed here ({problem})");
         return Ok(());
     }
-    run(&Args { short: true, jobs: 2, ..Args::default() })
+    run(&Args { short: true, jobs: 3, ..Args::default() })
 }
 
 /// Which end of ours is examined.
@@ -102,11 +103,11 @@ impl Case {
         text.split('.').map(|n| n.parse().ok()).collect::<Option<_>>().map(Self)
     }
 
-    /// Neither the megabytes of 9 nor the thousands of messages of 12 and 13, but for the first of each group.
+    /// Neither the megabytes of 9 nor the thousands of messages of 12 and 13, but for a few.
     fn is_short(&self) -> bool {
         match self.0.first() {
             Some(9) => false,
-            Some(12 | 13) => self.0.last() == Some(&1),
+            Some(12 | 13) => [[12, 1, 1], [13, 1, 1], [13, 7, 1]].iter().any(|few| self.0 == few),
             _ => true,
         }
     }
@@ -123,10 +124,13 @@ fn choose(args: &Args, expected: &BTreeMap<Case, Expected>) -> Vec<String> {
 }
 
 /// Runs the cases, dealt over some processes of the suite, and gathers the verdicts.
-fn examine(end: End, cases: &[String], jobs: usize) -> Result<BTreeMap<Case, String>> {
+fn examine(end: End, cases: &[String], args: &Args) -> Result<BTreeMap<Case, String>> {
+    let jobs = args.jobs.max(1);
+    let profile = if args.short { "dev" } else { "release" };
     start(&mut cargo(&[
         "build",
-        "--release",
+        "--profile",
+        profile,
         "--quiet",
         "--package",
         "tidewire-ws",
@@ -135,7 +139,8 @@ fn examine(end: End, cases: &[String], jobs: usize) -> Result<BTreeMap<Case, Str
     ]))?;
     let folder = folder().join(format!("{end:?}").to_lowercase());
     let _ = std::fs::remove_dir_all(&folder);
-    let server = (end == End::Server).then(start_server).transpose()?;
+    let built = root().join(if args.short { "target/debug/examples" } else { "target/release/examples" });
+    let server = (end == End::Server).then(|| start_server(&built)).transpose()?;
     let mut running = Vec::new();
     for job in 0..jobs {
         let dealt: Vec<_> = cases.iter().skip(job).step_by(jobs).cloned().collect();
@@ -146,7 +151,7 @@ fn examine(end: End, cases: &[String], jobs: usize) -> Result<BTreeMap<Case, Str
         running.push(match &server {
             Some(server) => (part.clone(), fuzzing_client(&part, &server.address, &dealt)?, None),
             None => {
-                let (suite, client) = fuzzing_server(&part, &dealt)?;
+                let (suite, client) = fuzzing_server(&built, &part, &dealt)?;
                 (part, client, Some(suite))
             }
         });
@@ -202,8 +207,8 @@ struct Server {
     address: String,
 }
 
-fn start_server() -> Result<Server> {
-    let mut command = program(&example("echo_server"), &["127.0.0.1:0"]);
+fn start_server(built: &Path) -> Result<Server> {
+    let mut command = program(&built.join("echo_server").to_string_lossy(), &["127.0.0.1:0"]);
     let mut process = Running::spawn(command.stdout(Stdio::piped()))?;
     let stdout = process.0.stdout.take().ok_or("the server has no output")?;
     let mut line = String::new();
@@ -223,7 +228,7 @@ fn fuzzing_client(part: &Path, address: &str, cases: &[String]) -> Result<Runnin
 }
 
 /// The suite as a server, and our client that visits it.
-fn fuzzing_server(part: &Path, cases: &[String]) -> Result<(Running, Running)> {
+fn fuzzing_server(built: &Path, part: &Path, cases: &[String]) -> Result<(Running, Running)> {
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let address = free.map_err(|error| format!("no free port: {error}"))?;
     let spec = format!(
@@ -240,7 +245,8 @@ fn fuzzing_server(part: &Path, cases: &[String]) -> Result<(Running, Running)> {
         std::thread::sleep(Duration::from_millis(100));
     }
     let client = Running::spawn(
-        program(&example("autobahn_client"), &[&address.to_string(), "tidewire"]).stdout(Stdio::null()),
+        program(&built.join("autobahn_client").to_string_lossy(), &[&address.to_string(), "tidewire"])
+            .stdout(Stdio::null()),
     )?;
     Ok((suite, client))
 }
@@ -351,8 +357,4 @@ fn venv() -> PathBuf {
 
 fn expected_path() -> PathBuf {
     root().join("crates/xtask/autobahn/expected.txt")
-}
-
-fn example(name: &str) -> String {
-    root().join("target/release/examples").join(name).to_string_lossy().into_owned()
 }
