@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod autobahn;
+mod browser;
 mod check;
 mod compliance;
 mod corpus;
@@ -30,6 +31,8 @@ enum Command {
     Check,
     /// Run the Autobahn WebSocket suite against tidewire-ws (installs it from PyPI; needs python3).
     Autobahn(autobahn::Args),
+    /// Build the browser's client and try it in Chromium against the server (needs node; installs Chromium from Debian).
+    Browser,
     /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws.
     Layers,
     /// Prove that layers 0 to 2 link no std without their default features.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check => check::run(),
         Command::Autobahn(args) => autobahn::run(&args),
+        Command::Browser => browser::run(),
         Command::Layers => layers::run(),
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),

@@ -1,0 +1,194 @@
+// The client and the server's feeds in real Chromium. Run with `cargo xtask browser`.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { startProxy, startServer } from './server.mjs';
+
+const TRANSPORTS = ['websocket', 'sse', 'fetch', 'longpoll', 'poll'];
+
+let server, proxy, browser;
+
+before(async () => {
+  server = await startServer('--heartbeat', '1');
+  proxy = await startProxy(server.base);
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  proxy?.stop();
+  server?.stop();
+});
+
+/** A page of the proxy's origin with the client in it. */
+async function page(t, base = proxy.base) {
+  proxy.mode = 'pass';
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(`${base}/`);
+  await page.evaluate(async () => Object.assign(globalThis, await import('/tidewire.js')));
+  return page;
+}
+
+async function post(channel, text, query = '') {
+  const answer = await fetch(`${server.base}/c/${channel}${query}`, { method: 'POST', body: text });
+  assert.equal(answer.status, 201);
+}
+
+const until = async (what, condition) => {
+  for (let i = 0; i < 200; i++) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`not within 10 s: ${what}`);
+};
+
+for (const transport of TRANSPORTS) {
+  test(`${transport} brings what was there and what comes, and goes on where it was cut`, async (t) => {
+    const p = await page(t);
+    const channel = `each-${transport}`;
+    await post(channel, 'one');
+    await post(channel, 'two\nlines', '?event=named');
+    await p.evaluate(([channel, transport]) => {
+      globalThis.got = [];
+      globalThis.sub = subscribe(`/c/${channel}`, { transports: [transport], since: 'earliest', pollInterval: 50, backoff: { min: 20, max: 50 } });
+      sub.on('message', (m) => got.push(m.data));
+    }, [channel, transport]);
+    for (let i = 0; i < 20; i++) {
+      await post(channel, `m${i}`);
+      if (i % 5 === 4) proxy.cut();
+    }
+    await until('all messages', async () => (await p.evaluate(() => got.length)) >= 22);
+    const want = ['one', 'two\nlines', ...Array.from({ length: 20 }, (_, i) => `m${i}`)];
+    assert.deepEqual(await p.evaluate(() => got), want, 'each once, in order');
+    await p.evaluate(() => sub.close());
+    assert.equal(await p.evaluate(() => sub.state), 'closed');
+  });
+}
+
+test('what is broken on the way gives way to the next transport', async (t) => {
+  for (const [mode, expected] of [['pass', 'websocket'], ['no-upgrade', 'sse'], ['buffer', 'longpoll']]) {
+    const p = await page(t);
+    proxy.mode = mode;
+    await post(`fall-${mode}`, 'x');
+    const transport = await p.evaluate(async (channel) => {
+      const options = { since: 'earliest', connectTimeout: 400, backoff: { min: 10, max: 20 } };
+      for await (const message of subscribe(channel, options)) return message.transport;
+    }, `/c/fall-${mode}`);
+    assert.equal(transport, expected, mode);
+  }
+});
+
+test('a silent connection is cut and replaced', async (t) => {
+  const p = await page(t);
+  await p.evaluate(() => {
+    globalThis.got = [];
+    globalThis.sub = subscribe('/c/silent', { since: 'earliest', heartbeatTimeout: 2500, connectTimeout: 500, backoff: { min: 10, max: 20 } });
+    sub.on('message', (m) => got.push(m.data));
+  });
+  await until('open', () => p.evaluate(() => sub.state === 'open'));
+  proxy.mode = 'stall';
+  await post('silent', 'after the stall');
+  await until('not open', () => p.evaluate(() => sub.state !== 'open'));
+  proxy.mode = 'pass';
+  await until('the message', () => p.evaluate(() => got.length === 1));
+});
+
+test('503 is waited out for as long as it says', async (t) => {
+  const p = await page(t);
+  await post('later', 'x');
+  proxy.mode = 'refuse';
+  setTimeout(() => (proxy.mode = 'pass'), 500);
+  const waited = await p.evaluate(async () => {
+    const start = performance.now();
+    const options = { transports: ['fetch'], since: 'earliest', backoff: { min: 1, max: 1 } };
+    for await (const _ of subscribe('/c/later', options)) return performance.now() - start;
+  });
+  assert.ok(waited >= 1000, `came after ${waited} ms though Retry-After said 1 s`);
+});
+
+test('a gap is told', async (t) => {
+  const small = await startServer('--retain-messages', '3');
+  t.after(() => small.stop());
+  const p = await page(t, small.base);
+  for (const transport of TRANSPORTS) {
+    const channel = `gap-${transport}`;
+    let first;
+    for (let i = 0; i < 10; i++) {
+      const answer = await fetch(`${small.base}/c/${channel}`, { method: 'POST', body: String(i) });
+      first ??= (await answer.json()).cursor;
+    }
+    const told = await p.evaluate(([channel, transport, since]) => new Promise((resolve) => {
+      const told = [];
+      const sub = subscribe(`/c/${channel}`, { transports: [transport], since, pollInterval: 50, backoff: { min: 10, max: 20 } });
+      sub.on('gap', (gap) => told.push(`missed ${gap.missed}`)).on('message', (m) => {
+        told.push(m.data);
+        if (m.data === '9') resolve(told);
+      });
+    }), [channel, transport, first]);
+    assert.deepEqual(told, ['missed 6', '7', '8', '9'], transport);
+  }
+});
+
+test('tabs share one connection, and the next one takes over', async (t) => {
+  proxy.mode = 'pass';
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const tabs = [];
+  for (let i = 0; i < 3; i++) {
+    const tab = await context.newPage();
+    await tab.goto(`${proxy.base}/`);
+    await tab.evaluate(async () => {
+      const { subscribe } = await import('/tidewire.js');
+      globalThis.got = [];
+      subscribe('/c/tabs', { shared: true, since: 'earliest' }).on('message', (m) => got.push(m.data));
+    });
+    tabs.push(tab);
+    if (i === 0) await until('a connection', () => tab.evaluate(() => true));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await post('tabs', 'one');
+  for (const tab of tabs) await until('one', () => tab.evaluate(() => got.join() === 'one'));
+  await tabs[0].close();
+  await post('tabs', 'two');
+  for (const tab of tabs.slice(1)) await until('two', () => tab.evaluate(() => got.join() === 'one,two'));
+});
+
+test('a native EventSource resumes by itself', async (t) => {
+  const p = await page(t);
+  await post('native', 'one\ntwo');
+  await p.evaluate(() => {
+    globalThis.got = [];
+    globalThis.source = new EventSource('/c/native?feed=sse&since=earliest');
+    source.onmessage = (e) => got.push(e.data);
+  });
+  await until('the first', () => p.evaluate(() => got.length === 1));
+  proxy.cut();
+  await post('native', 'three');
+  await until('the one after the cut', () => p.evaluate(() => got.length === 2));
+  assert.deepEqual(await p.evaluate(() => got), ['one\ntwo', 'three']);
+  await p.evaluate(() => source.close());
+});
+
+test('a page of another origin can neither read, nor publish, nor open a WebSocket', async (t) => {
+  const other = await startServer();
+  t.after(() => other.stop());
+  const p = await page(t);
+  const outcome = await p.evaluate(async (base) => {
+    const read = await fetch(`${base}/c/x`).then(() => 'read', () => 'denied');
+    await fetch(`${base}/c/x`, { method: 'POST', body: 'forged' }).catch(() => {});
+    const ws = await new Promise((resolve) => {
+      const socket = new WebSocket(`${base.replace('http', 'ws')}/c/x`);
+      socket.onopen = () => resolve('open');
+      socket.onerror = () => resolve('denied');
+    });
+    return [read, ws];
+  }, other.base);
+  assert.deepEqual(outcome, ['denied', 'denied']);
+  const log = await (await fetch(`${other.base}/c/x`)).json();
+  assert.deepEqual(log.messages, [], 'nothing was published');
+});
