@@ -362,6 +362,22 @@ mod servers {
     }
 
     #[test]
+    fn http1_framed() {
+        let (_server, address) = Running::serve("http1_framed");
+        client(async {
+            let answer =
+                reqwest::Client::new().post(format!("http://{address}/")).body("hello").send().await.unwrap();
+            assert_eq!((answer.status().as_u16(), answer.text().await.unwrap()), (200, "hello".to_owned()));
+        });
+        let pipelined = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiPOST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nbye";
+        has(
+            &raw(&address, pipelined),
+            &["HTTP/1.1 200", "2\r\nhi\r\n0\r\n\r\nHTTP/1.1 200", "Connection: close\r\n\r\nbye"],
+        );
+        has(&raw(&address, b"GET / HTTP/1.1\r\nHost : a\r\n\r\n"), &["HTTP/1.1 400", "Connection: close"]);
+    }
+
+    #[test]
     fn ws_echo() {
         ws_echoes("ws_echo", 16 << 20);
     }
