@@ -14,6 +14,11 @@ use crate::BindError;
 /// Connections that the kernel may hold before `accept`; Linux cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
+/// Bytes that wait in the kernel beyond what the peer has room for. By default it takes megabytes for a slow reader, out of the
+/// engine's sight: a write makes no progress for minutes, which looks like a reader that is gone, and a gap is told megabytes late.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 128 * 1024;
+
 /// Where to listen: `127.0.0.1:8080`, `[::1]:0`, `localhost:8080` or `unix:/run/tidewire.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -116,6 +121,9 @@ fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListe
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // Accepted sockets inherit it. A kernel that does not know it does without.
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
