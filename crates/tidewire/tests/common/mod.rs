@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `server.rs` | starts the command, stops it, asks what it costs |
 //! | `feeds.rs` | a reader for each feed, all behind one trait |
+//! | `law.rs` | what a reader must have got |
 //! | `comet.rs` | readers for the feeds of before the standards |
 //! | `publish.rs` | messages in, and the truth about them |
 //! | `ws.rs` | a WebSocket that blocks |
@@ -12,6 +13,7 @@
 
 pub mod comet;
 pub mod feeds;
+pub mod law;
 pub mod publish;
 pub mod scissors;
 pub mod server;
@@ -21,6 +23,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use feeds::{Ended, Feed, Reader, Received, Said, open};
+pub use law::Client;
 pub use publish::{Post, Truth};
 pub use scissors::Scissors;
 pub use server::Server;

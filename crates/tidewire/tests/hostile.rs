@@ -1,0 +1,465 @@
+//! Clients that take without reading, send without end, come and go by the thousand: what they cost, and that nobody else pays.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{Client, Ended, Feed, Post, Raw, Rng, Seed, Server, eventually, open, soon};
+use socket2::{Domain, Socket, Type};
+use tidewire::server::{Limits, Listen};
+use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+
+fn get(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
+}
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A connection that takes next to nothing before its reader reads.
+fn narrow(address: &str) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let address: SocketAddr = address.parse().unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
+}
+
+/// The request for a feed that goes on, for a reader that will not read it.
+fn request(feed: Feed, channel: &str) -> String {
+    match feed {
+        Feed::Sse => get(&format!("/c/{channel}?feed=sse"), ""),
+        Feed::Stream => get(&format!("/c/{channel}?feed=stream"), ""),
+        Feed::WsV1 => {
+            get(&format!("/c/{channel}"), &format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n"))
+        }
+        _ => get(&format!("/c/{channel}"), UPGRADE),
+    }
+}
+
+const STREAMS: [Feed; 4] = [Feed::Sse, Feed::Stream, Feed::WsV1, Feed::WsBare];
+
+#[test]
+fn readers_that_never_read_hold_nobody_up_and_cost_little() {
+    let server = Server::start(&["--retain-bytes", "1000000", "--threads", "2"]);
+    let start = Post::new("first").to(&server.address, "slow");
+    let payload = vec![b'x'; 50_000];
+    for _ in 0..30 {
+        Post::new(payload.clone()).to(&server.address, "warm-up");
+    }
+    let before = server.memory_kib();
+    let subscribe = |n: usize| {
+        let mut stream = narrow(&server.address);
+        stream.write_all(request(STREAMS[n % 4], "slow").as_bytes()).unwrap();
+        stream
+    };
+    // Half of them are there from the beginning, the others come on the way, each at a place of its own.
+    let mut stuck: Vec<TcpStream> = (0..50).map(subscribe).collect();
+    // A reader that does read has every message, or is told which it has not.
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = std::thread::spawn({
+        let (address, start, stop) = (server.address.clone(), start, stop.clone());
+        move || follow(&address, &start, &stop)
+    });
+    let mut raw = server.raw();
+    let (mut slowest, mut most) = (Duration::ZERO, 0);
+    let published = Instant::now();
+    for n in 0..600 {
+        if n % 12 == 0 {
+            stuck.push(subscribe(n / 12));
+        }
+        let asked = Instant::now();
+        let mut payload = payload.clone();
+        payload.extend(n.to_string().bytes());
+        Post::new(payload).on(&mut raw, "slow");
+        slowest = slowest.max(asked.elapsed());
+        // The pace is that of the reader below, which parses JSON without an optimiser.
+        std::thread::sleep(Duration::from_millis(3));
+        most = most.max(server.memory_kib());
+    }
+    assert!(slowest < Duration::from_secs(1), "a publish took {slowest:?}");
+    assert!(published.elapsed() < Duration::from_secs(15), "30 MB took {:?}", published.elapsed());
+    std::thread::sleep(Duration::from_millis(300));
+    stop.store(true, Ordering::SeqCst);
+    let (got, missed) = reader.join().unwrap();
+    assert_eq!(got + missed, 600, "{got} read, {missed} told to be missing");
+    assert!(got > 500, "a reader that reads keeps up: it got {got} of 600");
+    // One log of 1 MB; those that fell behind together share the slice that they are in, the others have one of 64 KiB and a message.
+    let grown = most.saturating_sub(before);
+    assert!(grown < 1_000 + 50 * 114 + 8_000, "100 readers that do not read 30 MB cost {grown} KiB");
+    drop(stuck);
+}
+
+/// Reads the channel until `stop` and nothing more comes; how many messages came, and how many were told to be missing.
+fn follow(address: &str, start: &str, stop: &AtomicBool) -> (u64, u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut client = Client::at(start);
+        let mut reader = open(Feed::Stream, address, "slow", start).await.unwrap();
+        loop {
+            match tokio::time::timeout(Duration::from_millis(200), reader.next()).await {
+                Ok(said) => client.take(Feed::Stream, said.unwrap()),
+                Err(_) if stop.load(Ordering::SeqCst) => {
+                    return (client.messages.len() as u64, client.missed);
+                }
+                Err(_) => {}
+            }
+        }
+    })
+}
+
+/// A reader that stops in the middle, while far more is published than a log and all buffers on the way hold, and then goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
+    let server = Server::start(&["--retain-bytes", "300000", "--threads", "2"]);
+    let start = Post::new("first").to(&server.address, "stop");
+    let mut readers = Vec::new();
+    for feed in STREAMS {
+        let reader = soon("a stream", open(feed, &server.address, "stop", &start)).await.unwrap();
+        readers.push((feed, reader, Client::at(&start)));
+    }
+    let payload = |n: u64| format!("{n:06}{}", "x".repeat(60_000)).into_bytes();
+    let address = server.address.clone();
+    tokio::task::spawn_blocking(move || {
+        let mut raw = Raw::connect(address.as_str());
+        for n in 2..=500 {
+            Post::new(payload(n)).on(&mut raw, "stop");
+        }
+    })
+    .await
+    .unwrap();
+    for (feed, mut reader, mut client) in readers {
+        while common::seq(&client.cursor) < 500 {
+            match soon("what is left", reader.next()).await {
+                Ok(said) => client.take(feed, said),
+                Err(Ended::Well) if feed == Feed::WsBare => {
+                    assert!(client.missed > 0, "a bare socket ends only where it has to tell something");
+                    reader =
+                        soon("an answer", open(feed, &server.address, "stop", &client.cursor)).await.unwrap();
+                }
+                Err(ended) => panic!("{feed:?}: {ended:?}"),
+            }
+        }
+        assert!(
+            client.missed > 0,
+            "{feed:?}: 30 MB fitted into the buffers on the way, so the test shows nothing"
+        );
+        assert_eq!(client.messages.len() as u64 + client.missed, 499, "{feed:?}");
+        for (seq, got) in client.messages {
+            assert!(got == payload(seq), "{feed:?}: message {seq}");
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_that_takes_nothing_is_dropped_and_one_that_takes_little_is_not() {
+    // The time-out is a setting of the library, so the server runs in this process.
+    let server = tidewire::server::Server::builder()
+        .listen("127.0.0.1:0".parse::<Listen>().unwrap())
+        .threads(1)
+        .limits(Limits::default())
+        .bind()
+        .unwrap();
+    let hub = Hub::new(HubConfig::default(), server.threads());
+    let mut settings = Settings::default();
+    settings.stall_timeout = Duration::from_secs(2);
+    let (shared, settings) = (hub.clone(), Arc::new(settings));
+    let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
+    let address = running.addresses()[0].to_string();
+    let name = ChannelName::new("stall").unwrap();
+    let channel = hub.channel(&name).unwrap();
+    let mut stuck: Vec<TcpStream> = STREAMS.iter().map(|&feed| subscribe(&address, feed)).collect();
+    let mut trickle = subscribe(&address, Feed::Stream);
+    eventually("five subscribers", || channel.subscribers() == 5);
+    let publish = |count: usize| {
+        for _ in 0..count {
+            hub.publish(&name, Message::new(vec![b'x'; 50_000].into(), 0), None).unwrap();
+        }
+    };
+    publish(100);
+    let start = Instant::now();
+    let mut piece = [0; 8 * 1024];
+    while start.elapsed() < Duration::from_secs(5) {
+        // Little, and far less than there is.
+        assert!(trickle.read(&mut piece).unwrap() > 0);
+        std::thread::sleep(Duration::from_millis(100));
+        if channel.subscribers() == 1 {
+            break;
+        }
+    }
+    let took = start.elapsed();
+    assert!((Duration::from_millis(1_900)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    assert_eq!(channel.subscribers(), 1, "the one that reads");
+    for stream in &mut stuck {
+        // What was on its way, then the end.
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        while matches!(stream.read(&mut piece), Ok(1..)) {}
+    }
+    publish(1);
+    assert!(trickle.read(&mut piece).unwrap() > 0);
+    drop(trickle);
+    eventually("nobody", || channel.subscribers() == 0);
+}
+
+fn subscribe(address: &str, feed: Feed) -> TcpStream {
+    let mut stream = narrow(address);
+    stream.write_all(request(feed, "stall").as_bytes()).unwrap();
+    stream
+}
+
+/// A frame of a client: opcode with FIN, payload under a mask of zeros.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match u16::try_from(payload.len()).unwrap() {
+        len @ 0..126 => frame.push(0x80 | len as u8),
+        len => {
+            frame.push(0x80 | 126);
+            frame.extend(len.to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+/// Sends this again and again until `bytes` are out or the peer takes no more; says how many were taken.
+fn pour(stream: &mut TcpStream, piece: &[u8], bytes: usize) -> usize {
+    stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut sent = 0;
+    while sent < bytes {
+        match stream.write(piece) {
+            // A frame that went out in part is completed by the beginning of the next write; garbage is welcome here.
+            Ok(n) => sent += n,
+            Err(_) => break,
+        }
+    }
+    sent
+}
+
+#[test]
+fn who_is_owed_answers_and_reads_none_is_not_read_from() {
+    let server = Server::start(&["--threads", "1"]);
+    let v1 = format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n");
+    let publish =
+        br#"{"type":"publish","id":"0123456789012345678901234567890123456789","channel":"b","data":"x"}"#;
+    let unknown = br#"{"type":"dance"}"#;
+    for (name, fields, message) in [
+        ("pings", UPGRADE, frame(0x89, &[b'p'; 125])),
+        ("publishes", &v1, frame(0x81, publish)),
+        ("errors", &v1, frame(0x81, unknown)),
+    ] {
+        let before = server.memory_kib();
+        let mut stream = narrow(&server.address);
+        stream.write_all(get("/c/owed", fields).as_bytes()).unwrap();
+        let many = message.repeat(1_000);
+        let sent = pour(&mut stream, &many, 64 * 1024 * 1024);
+        let grown = server.memory_kib().saturating_sub(before);
+        assert!(grown < 8_000, "{name}: {sent} bytes of them cost {grown} KiB");
+        // The others are served meanwhile.
+        let asked = Instant::now();
+        Post::new("x").to(&server.address, "others");
+        assert!(asked.elapsed() < Duration::from_secs(1), "{name}");
+    }
+}
+
+#[test]
+fn fragments_without_end_are_bounded() {
+    let server = Server::start(&["--threads", "1", "--max-message", "100000"]);
+    for (name, first, rest) in [
+        ("empty ones", frame(0x01, b""), frame(0x00, b"")),
+        ("of one byte", frame(0x01, b"x"), frame(0x00, b"x")),
+    ] {
+        let before = server.memory_kib();
+        let mut raw = server.raw();
+        assert_eq!(raw.send(get("/c/fragments", UPGRADE)).response().status, 101);
+        raw.send(&first);
+        // More than a message may have, and less than the server throws away while it waits for the end.
+        raw.offer(rest.repeat(300_000));
+        let grown = server.memory_kib().saturating_sub(before);
+        assert!(grown < 4_000, "{name}: {grown} KiB");
+        let close = raw.exactly(4);
+        let code = u16::from_be_bytes([close[2], close[3]]);
+        assert!(close[0] == 0x88 && matches!(code, 1008 | 1009), "{name}: {close:x?}");
+    }
+    assert_eq!(server.raw().send(get("/c/fragments", "")).response().status, 200);
+}
+
+#[test]
+fn garbage_harms_nobody() {
+    let seed = Seed::draw();
+    let mut server = Server::start(&[]);
+    let mut live = server.raw();
+    live.send(get("/c/live?feed=stream", ""));
+    live.until("hello");
+    let before = server.descriptors();
+    let starts = [
+        String::new(),
+        "GET /c/g HTTP/1.1\r\n".to_owned(),
+        "GET /c/g?feed=sse HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        "GET /c/g?wait=1 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        "POST /c/g HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".to_owned(),
+        "POST /c/g HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
+        get("/c/g", UPGRADE),
+        get("/c/g", &format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n")),
+    ];
+    let mut rng = seed.rng(0);
+    for n in 0..400 {
+        let mut raw = server.raw();
+        raw.offer(&starts[n % starts.len()]);
+        for _ in 0..rng.below(4) {
+            let len = rng.below(3_000);
+            raw.offer(noise(&mut rng, len));
+        }
+        if rng.chance(30) {
+            raw.half_close();
+        }
+    }
+    eventually("all of them to be closed", || server.descriptors() <= before);
+    server.assert_alive();
+    Post::new("still here").to(&server.address, "live");
+    live.until("still here");
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+}
+
+/// Bytes of all kinds: random ones, or those that protocols are made of in a random order.
+fn noise(rng: &mut Rng, len: usize) -> Vec<u8> {
+    if rng.chance(50) {
+        return rng.bytes(len);
+    }
+    let words: [&[u8]; 12] = [
+        b"\r\n",
+        b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n",
+        b"Host: x\r\n",
+        b"Content-Length: 5\r\n",
+        b"5\r\n",
+        b"0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        &[0x81, 0x82, 0, 0, 0, 0, b'h', b'i'],
+        &[0x88, 0x80, 0, 0, 0, 0],
+        b"{\"type\":\"subscribe\",\"channel\":\"a\"}",
+        &[0x89, 0x80, 0, 0, 0, 0],
+    ];
+    (0..len / 8).flat_map(|_| rng.pick(&words).to_vec()).collect()
+}
+
+#[test]
+fn thousands_that_come_and_go_leave_nothing_behind() {
+    let mut server = Server::start(&["--threads", "2"]);
+    Post::new("x".repeat(1_000)).to(&server.address, "crowd");
+    let before = server.descriptors();
+    let kinds = [
+        String::new(),
+        "GET /c/crowd HTTP/1.1\r\nHo".to_owned(),
+        get("/c/crowd", ""),
+        get("/c/crowd?wait=30", ""),
+        get("/c/crowd?feed=sse&since=earliest", ""),
+        get("/c/crowd?feed=stream", ""),
+        get("/c/crowd", UPGRADE),
+        get("/c/crowd", &format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n")),
+        "POST /c/crowd HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf".to_owned(),
+        get("/c/crowd,other?feed=sse", ""),
+    ];
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        let crowd: Vec<Raw> = (0..2_000)
+            .map(|n| {
+                let mut raw = server.raw();
+                raw.send(&kinds[n % kinds.len()]);
+                raw
+            })
+            .collect();
+        Post::new("for all of them").to(&server.address, "crowd");
+        eventually("all of them to be there", || server.descriptors() >= before + 1_800);
+        drop(crowd);
+        server.settle(before);
+        rounds.push(server.memory_kib());
+    }
+    server.assert_alive();
+    // The first crowd makes the allocator's pools; the next ones use them again.
+    assert!(rounds[2] < rounds[0] + 3_000, "KiB after each crowd: {rounds:?}");
+}
+
+#[test]
+fn five_hundred_held_polls_are_answered_by_one_publish() {
+    let server = Server::start(&["--threads", "2"]);
+    let mut polls: Vec<Raw> = (0..500)
+        .map(|_| {
+            let mut raw = server.raw();
+            raw.send(get("/c/herd?wait=30", ""));
+            raw
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let asked = Instant::now();
+    let cursor = Post::new("all at once").to(&server.address, "herd");
+    for raw in &mut polls {
+        let answer = raw.response();
+        assert_eq!((answer.status, answer.field("tidewire-cursor")), (200, Some(&*cursor)));
+    }
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn descriptors_that_run_out_are_weather() {
+    // A process that may have 64 descriptors serves what it can, says 503 to the rest, does not spin, and recovers.
+    let script =
+        format!("ulimit -n 64; exec {} --listen 127.0.0.1:0 --threads 1", env!("CARGO_BIN_EXE_tidewire"));
+    let mut command = common::server::command(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &script]).stdin(std::process::Stdio::null());
+    shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    std::mem::swap(&mut command, &mut shell);
+    let mut server = Server::spawn(command);
+    let mut first = server.raw();
+    assert_eq!(first.send(get("/c/fd", "")).response().status, 200);
+    let crowd: Vec<TcpStream> = (0..150).filter_map(|_| TcpStream::connect(&server.address).ok()).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let refused = crowd
+        .iter()
+        .filter(|stream| {
+            stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+            let mut bytes = [0; 12];
+            matches!((&mut &**stream).read(&mut bytes), Ok(12)) && bytes.ends_with(b"503")
+        })
+        .count();
+    assert!(refused > 50, "{refused} were told 503");
+    let busy = server.cpu_ticks();
+    std::thread::sleep(Duration::from_secs(1));
+    let busy = server.cpu_ticks() - busy;
+    assert!(busy < 20, "{busy} hundredths of a second of CPU in a second of nothing");
+    assert_eq!(first.send(get("/c/fd", "")).response().status, 200, "those that are in are served");
+    drop(crowd);
+    eventually("a free place", || {
+        let mut raw = server.raw();
+        raw.offer(get("/c/fd", ""));
+        raw.response().status == 200
+    });
+    server.assert_alive();
+}
+
+#[test]
+fn stuck_readers_do_not_keep_a_server_from_stopping() {
+    let server = Server::start(&["--drain", "1", "--threads", "2"]);
+    let stuck: Vec<TcpStream> = (0..20)
+        .map(|n| {
+            let mut stream = narrow(&server.address);
+            stream.write_all(request(STREAMS[n % 4], "stuck").as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(100));
+    for _ in 0..100 {
+        Post::new(vec![b'x'; 50_000]).to(&server.address, "stuck");
+    }
+    let start = Instant::now();
+    server.terminate();
+    assert_eq!(server.join().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    drop(stuck);
+}
