@@ -163,3 +163,40 @@ impl<W> fmt::Debug for WaitError<W> {
 }
 
 impl<W> core::error::Error for WaitError<W> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    #[test]
+    fn an_error_says_what_and_where_and_what_to_answer() {
+        use CursorErrorKind::{LeadingZero, Overflow, TooMany, Truncated, UnexpectedByte};
+        for (kind, text) in [
+            (Truncated, "the cursor stops short, at byte 7"),
+            (UnexpectedByte, "a byte that no cursor has, at byte 7"),
+            (LeadingZero, "a leading zero in a cursor, at byte 7"),
+            (Overflow, "a number over 2^64 - 1 in a cursor, at byte 7"),
+            (TooMany, "too many cursors in one text, at byte 7"),
+        ] {
+            assert_eq!(CursorError::new(kind, 7).to_string(), text);
+        }
+        use RefusedKind::{KeyTooLong, MessageTooLarge, NameTooLong, TooManyChannels};
+        for (kind, status, text) in [
+            (MessageTooLarge, 413, "the message is over 7 bytes"),
+            (KeyTooLong, 400, "the idempotency key is over 7 bytes"),
+            (NameTooLong, 400, "the name of the channel is over 7 bytes"),
+            (TooManyChannels, 503, "there are 7 channels already"),
+        ] {
+            let refused = Refused::new(kind, 7);
+            assert_eq!((refused.status_hint(), refused.to_string()), (status, text.into()));
+        }
+        for (error, name, text) in [
+            (WaitError::Ready(()), "Ready(_)", "there are messages to read already"),
+            (WaitError::Full(()), "Full(_)", "the channel has as many waiters as it may have"),
+        ] {
+            assert_eq!((format!("{error:?}"), error.to_string()), (name.into(), text.into()));
+        }
+    }
+}

@@ -120,6 +120,7 @@ impl tokio_util::codec::Encoder<Event<'_>> for Codec {
 mod tests {
     use super::*;
     use crate::error::{EncodeErrorKind, ErrorKind};
+    use alloc::string::ToString;
     use alloc::vec::Vec;
     use tokio_util::codec::{Decoder as _, Encoder as _};
 
@@ -166,6 +167,11 @@ mod tests {
         assert!(matches!(refused, Err(CodecError::Encode(error)) if error.kind() == EncodeErrorKind::Id));
         let failed = codec.decode(&mut BytesMut::from(&b"data: ab"[..]));
         assert!(matches!(failed, Err(CodecError::Decode(error)) if error.kind() == ErrorKind::DataTooLong));
-        assert!(codec.decode_eof(&mut BytesMut::new()).is_err());
+        let failed = codec.decode_eof(&mut BytesMut::new()).unwrap_err();
+        assert_eq!(failed.to_string(), "more data in one event than allowed at byte 7");
+        let error =
+            codec.encode(Event { event: Some("a\r"), ..Event::default() }, &mut BytesMut::new()).unwrap_err();
+        assert_eq!(error.to_string(), "CR, LF or NUL in an event type, at byte 1");
+        assert_eq!(CodecError::from(std::io::Error::other("cut")).to_string(), "cut");
     }
 }

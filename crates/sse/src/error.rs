@@ -106,3 +106,27 @@ impl fmt::Display for EncodeError {
 }
 
 impl core::error::Error for EncodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn an_error_says_what_and_where() {
+        for (kind, text) in [
+            (ErrorKind::DataTooLong, "more data in one event than allowed at byte 7"),
+            (ErrorKind::EventTooLong, "a longer event type than allowed at byte 7"),
+            (ErrorKind::IdTooLong, "a longer id than allowed at byte 7"),
+        ] {
+            assert_eq!(Error::new(kind, 7).to_string(), text);
+        }
+        for (kind, text) in [
+            (EncodeErrorKind::Id, "CR, LF or NUL in an id, at byte 7"),
+            (EncodeErrorKind::Event, "CR, LF or NUL in an event type, at byte 7"),
+            (EncodeErrorKind::BufferTooSmall, "the buffer needs 7 bytes"),
+        ] {
+            assert_eq!(EncodeError::new(kind, 7).to_string(), text);
+        }
+    }
+}
