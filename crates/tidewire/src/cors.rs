@@ -10,6 +10,7 @@ use tidewire_server::{Problem, Response};
 pub struct Origins {
     any: bool,
     list: Vec<Box<str>>,
+    local: bool,
 }
 
 /// The text is not an origin.
@@ -47,6 +48,14 @@ impl Origins {
         }
     }
 
+    /// For a server that only this machine reaches: its own pages are those of `localhost`, of names without a dot and of IP addresses. A name that its
+    /// owner points at 127.0.0.1 (DNS rebinding) makes a foreign page look like one of the server's.
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
     /// What a request may.
     pub(crate) fn check(&self, head: &RequestHead<'_>) -> Access {
         let Some(origin) = head.get("origin") else { return Access::NotCrossed };
@@ -55,7 +64,7 @@ impl Origins {
         if self.list.iter().any(|one| **one == *origin) {
             return Access::Listed(origin.into());
         }
-        if is_own(origin, head.host()) {
+        if is_own(origin, head.host()) && (!self.local || is_local(origin)) {
             return Access::NotCrossed;
         }
         if self.any { Access::Anybody } else { Access::Denied }
@@ -67,6 +76,19 @@ impl Origins {
 fn is_own(origin: &str, host: Option<&[u8]>) -> bool {
     let (Some((_, authority)), Some(host)) = (origin.split_once("://"), host) else { return false };
     authority.as_bytes().eq_ignore_ascii_case(host)
+}
+
+/// Whether an origin's host is one that no stranger can point here: a name without a dot (`localhost`, a machine of the local network), one
+/// below `localhost`, or an IP address.
+fn is_local(origin: &str) -> bool {
+    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
+    if authority.starts_with('[') {
+        return true;
+    }
+    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+    !host.contains('.')
+        || host.to_ascii_lowercase().ends_with(".localhost")
+        || host.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 /// What the origin of a request allows.
@@ -140,6 +162,23 @@ mod tests {
         assert!(Origins::same().allow("*").unwrap().any);
         for bad in ["", "example.org", "https://", "https://a/b", "https://a b", "://a", "null"] {
             assert!(Origins::same().allow(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_not_local_because_it_points_here() {
+        for local in
+            ["http://localhost:8080", "http://app.localhost", "http://127.0.0.1:8080", "http://[::1]:8080"]
+        {
+            assert!(is_local(local), "{local}");
+        }
+        for name in [
+            "http://evil.example:8080",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.nip.io",
+            "http://notlocalhost",
+        ] {
+            assert!(!is_local(name), "{name}");
         }
     }
 

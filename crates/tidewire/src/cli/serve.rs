@@ -126,6 +126,9 @@ fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {
 
 fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
     let mut settings = Settings::default();
+    if !args.public {
+        settings.origins = Origins::same().local();
+    }
     for origin in &args.allow_origin {
         settings.origins = std::mem::replace(&mut settings.origins, Origins::same()).allow(origin)?;
     }
