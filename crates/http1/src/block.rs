@@ -3,7 +3,7 @@
 use crate::error::EncodeError;
 use alloc::vec::Vec;
 use tidewire_grammar::class::{is_field_content, is_field_vchar};
-use tidewire_grammar::{eq_ignore_case, is_token, list};
+use tidewire_grammar::{eq_ignore_case, is_token, trim_ows};
 
 /// Field lines, checked and encoded once: what a caller adds to a head, or sends as trailers.
 ///
@@ -56,7 +56,7 @@ impl FieldBlock {
     /// With an `Upgrade` field the head gets `Connection: upgrade` (RFC 9110 §7.8).
     ///
     /// # Errors
-    /// [`EncodeError::FieldName`], [`EncodeError::FieldValue`], and [`EncodeError::FieldReserved`] for `Content-Length`,
+    /// [`EncodeError::FieldName`], [`EncodeError::FieldValue`] (a connection option is a token), and [`EncodeError::FieldReserved`] for `Content-Length`,
     /// `Transfer-Encoding` and `Host`. The block is then as it was.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), EncodeError> {
         let (name, value) = (name.as_ref(), value.as_ref());
@@ -74,7 +74,12 @@ impl FieldBlock {
             14 if eq_ignore_case(name, b"content-length") => return Err(EncodeError::FieldReserved),
             17 if eq_ignore_case(name, b"transfer-encoding") => return Err(EncodeError::FieldReserved),
             10 if eq_ignore_case(name, b"connection") => {
-                for option in list(value) {
+                let options =
+                    || value.split(|&b| b == b',').map(trim_ows).filter(|option| !option.is_empty());
+                if !options().all(is_token) {
+                    return Err(EncodeError::FieldValue);
+                }
+                for option in options() {
                     match option.len() {
                         5 if eq_ignore_case(option, b"close") => self.close = true,
                         7 if eq_ignore_case(option, b"upgrade") => {}
@@ -152,7 +157,8 @@ mod tests {
         let mut block = FieldBlock::new();
         block.push("Connection", "keep-alive, Upgrade").unwrap();
         assert!(!block.close && !block.upgrade && block.as_bytes().is_empty());
-        block.push("connection", "CLOSE, x-mine").unwrap();
+        assert_eq!(block.push("Connection", "\"x, close"), Err(EncodeError::FieldValue));
+        block.push("connection", "CLOSE, , x-mine").unwrap();
         assert!(block.close);
         assert_eq!(block.as_bytes(), b"connection: x-mine\r\n");
         block.push("Upgrade", "websocket").unwrap();

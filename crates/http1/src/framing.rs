@@ -8,7 +8,7 @@ use crate::fields::{Span, offset};
 use crate::message::{BodyLength, Version};
 use crate::parse::Fault;
 use crate::target::check_host;
-use tidewire_grammar::{dec_u64, eq_ignore_case, is_token, list, value_and_params};
+use tidewire_grammar::{dec_u64, eq_ignore_case, is_token, list, trim_ows, value_and_params};
 
 /// A message, as far as RFC 9112 §6.3 asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,10 +175,11 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9110 §7.6.1. Several lines are one list.
+    /// RFC 9110 §7.6.1. Several lines are one list. Options are tokens, so a comma separates them wherever it stands: a stray quote must not
+    /// hide a `close` from us that others see.
     fn note_connection(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
-        for option in list(span.value(head)) {
-            self.flags |= Self::option(option);
+        for option in span.value(head).split(|&b| b == b',') {
+            self.flags |= Self::option(trim_ows(option));
         }
         Ok(())
     }
