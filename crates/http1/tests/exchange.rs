@@ -132,6 +132,20 @@ fn an_unknown_status_has_an_empty_reason_and_its_space() {
     assert_eq!(out, b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n");
 }
 
+/// Who takes bytes away that were shown before gets no answer, and no panic.
+#[test]
+fn bytes_that_were_taken_back_do_no_harm() {
+    let head = b"GET /a HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
+    for shown in 0..head.len() {
+        for left in 0..shown {
+            let (mut server, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
+            assert!(matches!(server.decode(&head[..shown], &mut fields), Ok((0, None))));
+            assert!(matches!(server.decode(&head[..left], &mut fields), Ok((0, None))));
+            assert!(matches!(server.decode(head, &mut fields), Ok((_, Some(Event::Request(_))))));
+        }
+    }
+}
+
 #[test]
 fn a_connection_is_small_and_holds_no_heap() {
     assert!(size_of::<Connection<Server>>() <= 128, "{}", size_of::<Connection<Server>>());
