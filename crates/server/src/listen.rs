@@ -143,6 +143,10 @@ fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<Bound>> {
             std::fs::remove_file(path)?;
             UnixListener::bind(path)?
         }
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse && !is_socket(path) => {
+            let what = "there is a file that is not a socket; choose another path, or remove it";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+        }
         other => other?,
     };
     listener.set_nonblocking(true)?;

@@ -187,6 +187,12 @@ impl Running {
         for thread in self.threads.drain(..) {
             thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
         }
+        for address in &self.addresses {
+            if let Listen::Unix(path) = address {
+                // Nobody listens there any more; a socket file that stays looks as if.
+                let _ = std::fs::remove_file(path);
+            }
+        }
         Ok(())
     }
 

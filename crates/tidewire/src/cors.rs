@@ -176,7 +176,7 @@ mod tests {
             "http://evil.example:8080",
             "http://localhost.evil.example",
             "http://127.0.0.1.nip.io",
-            "http://notlocalhost",
+            "http://not.localhost.example",
         ] {
             assert!(!is_local(name), "{name}");
         }

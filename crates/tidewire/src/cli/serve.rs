@@ -89,6 +89,7 @@ pub(crate) enum LogFormat {
 pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let args = config::merged(args)?;
     log(&args)?;
+    check(&args)?;
     let listen = listen(&args)?;
     let settings = Arc::new(settings(&args)?);
     let mut limits = Limits::default();
@@ -105,6 +106,22 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker))?;
     running.join_until(signals)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Numbers that cannot be meant: nothing would work, or something else than what is written.
+fn check(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
+    let zero = [
+        ("--threads", args.threads == Some(0)),
+        ("--max-message", args.max_message == Some(0)),
+        ("--max-channels", args.max_channels == Some(0)),
+        ("--max-connections", args.max_connections == Some(0)),
+        ("--retain-messages", args.retain_messages == Some(0)),
+        ("--retain-bytes", args.retain_bytes == Some(0)),
+    ];
+    match zero.iter().find(|(_, is_zero)| *is_zero) {
+        Some((name, _)) => Err(format!("{name} is at least 1; leave it out for the default").into()),
+        None => Ok(()),
+    }
 }
 
 fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {

@@ -47,8 +47,8 @@ pub(super) enum Incoming {
 
 impl WebSocket {
     pub(crate) fn new(kind: Kind, now_ms: u64, max_message: usize) -> Self {
-        // A payload may be escaped or in base64 within JSON, which takes up to twice the room.
-        let max = (max_message as u64).saturating_mul(2).saturating_add(4096);
+        // Within JSON a control character takes six bytes.
+        let max = (max_message as u64).saturating_mul(6).saturating_add(4096);
         let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
         let protocol = Connection::new(Role::Server, limits);
         WebSocket { protocol, kind, partial: Vec::new(), owed: Vec::new(), heard_ms: now_ms, closing: false }
@@ -167,14 +167,26 @@ impl Table {
 
     /// A command of `tidewire.v1`.
     fn command(&mut self, key: u32, text: &str) {
-        match serde_json::from_str(text) {
+        let value: Value = match serde_json::from_str(text) {
+            Ok(value) => value,
+            Err(error) => return self.owe(key, &bad_command(&format!("This is not JSON: {error}."))),
+        };
+        let id = value.get("id").cloned();
+        match Command::deserialize(&value) {
             Ok(Command::Publish(order)) => self.publish(key, &order),
             Ok(Command::Subscribe { id, channel, since }) => {
-                self.subscribe(key, id.as_ref(), &channel, since.as_deref())
+                self.subscribe(key, id.as_ref(), &channel, since.as_deref());
             }
             Ok(Command::Unsubscribe { id, channel }) => self.unsubscribe(key, id.as_ref(), &channel),
             Err(error) => {
-                self.owe(key, &bad_command(&format!("This is not a command: {error}.")));
+                let detail = match value.get("type").and_then(Value::as_str) {
+                    Some(known @ ("publish" | "subscribe" | "unsubscribe")) => {
+                        format!("This {known} cannot be carried out: {error}.")
+                    }
+                    _ => "A command is a JSON object whose type is publish, subscribe or unsubscribe."
+                        .to_owned(),
+                };
+                self.owe(key, &refusal(id.as_ref(), &Problem::new(400, detail)));
             }
         }
     }
