@@ -59,14 +59,14 @@ impl Params {
         let query = Query::parse(head.query().unwrap_or_default())?;
         let wait = match query.wait.as_deref() {
             Some(text) => Some(seconds(text).ok_or_else(|| {
-                bad("wait is a number of seconds, such as wait=25 or wait=0.5; it is cut to 55")
+                bad("the parameter wait is a number of seconds, such as wait=25 or wait=0.5; it is cut to 55")
             })?),
             None => prefer_wait(head),
         };
         let objects = match query.objects.as_deref() {
             None | Some("0") => false,
             Some("1") => true,
-            Some(_) => return Err(bad("objects is 0 or 1")),
+            Some(_) => return Err(bad("the parameter objects is 0 or 1")),
         };
         let feed = match feed(head, query.feed.as_deref(), wait)? {
             FeedName::Sse if objects => FeedName::SseObjects,
@@ -78,7 +78,7 @@ impl Params {
                 .parse()
                 .ok()
                 .filter(|n| (1..=MAX_LIMIT).contains(n) && !text.starts_with('+'))
-                .ok_or_else(|| bad("limit is a number of messages from 1 to 10000"))?,
+                .ok_or_else(|| bad("the parameter limit is a number of messages from 1 to 10000"))?,
         };
         // The URL of an EventSource that reconnects still has its first `since`; the field knows better.
         let last_event_id = head.get("last-event-id").filter(|id| !id.is_empty());
@@ -99,7 +99,9 @@ impl Params {
                 ));
             }
             None if feed == FeedName::Jsonp => {
-                return Err(bad("feed=jsonp needs callback=NAME, the function that the answer calls"));
+                return Err(bad(
+                    "to read with feed=jsonp, name callback=NAME: the function that the answer calls",
+                ));
             }
             None => script::DEFAULT_CALLBACK.to_owned(),
         };
