@@ -11,9 +11,6 @@ impl<H: Handler> Cycle<H> {
     pub(super) async fn read(&mut self) -> Result<Step<H::Ticket>, End<H::Ticket>> {
         self.flush().await.map_err(|_| End::Gone)?;
         let within = !self.input.is_empty();
-        if self.worker.draining.get() && !within {
-            return Err(End::Close);
-        }
         let limits = &self.worker.limits;
         if !self.head_begun {
             // The deadline of a head is set once, at its first byte: bytes that dribble in do not move it.
@@ -26,11 +23,10 @@ impl<H: Handler> Cycle<H> {
             if self.deadline.expired(cx) {
                 return Poll::Ready((Err(Stop::TimedOut), None));
             }
-            if worker.draining.get() && !within {
-                return Poll::Ready((Err(Stop::Gone), None));
-            }
             let mut scratch = worker.scratch.borrow_mut();
             match self.stream.poll_read(cx, &mut scratch) {
+                // A request that has come is answered, though the server stops; only then is the connection idle.
+                Poll::Pending if worker.draining.get() && !within => Poll::Ready((Err(Stop::Gone), None)),
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(n)) if n > 0 => Poll::Ready((Ok(()), Some(self.consume(&scratch[..n])))),
                 Poll::Ready(_) => Poll::Ready((Err(Stop::Gone), None)),
