@@ -78,24 +78,29 @@ impl Error {
     }
 }
 
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Size => "no valid chunk size",
+            Self::Extension => "a byte that no chunk extension can hold",
+            Self::OpenQuote => "a line end in a quoted-string of a chunk extension",
+            Self::LineEnd => "a line that does not end in CR LF",
+            Self::DataEnd => "chunk data not followed by CR LF",
+            Self::TrailerName => "a byte that no trailer field name can hold",
+            Self::TrailerValue => "a byte that no trailer field value can hold",
+            Self::UnexpectedEnd => "an end within a chunked body",
+            Self::ForbiddenTrailer => "a field that may not stand in trailers",
+            Self::SizeOverflow => "a chunk size of more than 16 digits",
+            Self::BodyTooLarge => "more content than allowed",
+            Self::Overhead => "more chunk extension and trailer bytes than allowed",
+            Self::TooManyTrailers => "more trailer fields than allowed",
+        })
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            ErrorKind::Size => "no valid chunk size",
-            ErrorKind::Extension => "a byte that no chunk extension can hold",
-            ErrorKind::OpenQuote => "a line end in a quoted-string of a chunk extension",
-            ErrorKind::LineEnd => "a line that does not end in CR LF",
-            ErrorKind::DataEnd => "chunk data not followed by CR LF",
-            ErrorKind::TrailerName => "a byte that no trailer field name can hold",
-            ErrorKind::TrailerValue => "a byte that no trailer field value can hold",
-            ErrorKind::UnexpectedEnd => "an end within a chunked body",
-            ErrorKind::ForbiddenTrailer => "a field that may not stand in trailers",
-            ErrorKind::SizeOverflow => "a chunk size of more than 16 digits",
-            ErrorKind::BodyTooLarge => "more content than allowed",
-            ErrorKind::Overhead => "more chunk extension and trailer bytes than allowed",
-            ErrorKind::TooManyTrailers => "more trailer fields than allowed",
-        };
-        write!(f, "{what} at byte {}", self.offset)
+        write!(f, "{} at byte {}", self.kind, self.offset)
     }
 }
 

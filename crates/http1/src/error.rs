@@ -169,7 +169,7 @@ impl fmt::Display for ErrorKind {
                 Syntax::SpaceBeforeColon => "whitespace before the colon of a field",
                 Syntax::FoldedLine => "a field line that starts with whitespace",
                 Syntax::ControlByte => "a control byte in a field value",
-                Syntax::Chunked(kind) => return write!(f, "chunked coding: {kind:?}"),
+                Syntax::Chunked(kind) => return write!(f, "chunked coding: {kind}"),
                 Syntax::Truncated => "the input ended within a message",
             },
             Self::Rule(kind) => match kind {
