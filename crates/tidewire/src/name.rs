@@ -18,7 +18,7 @@ pub struct ChannelName(Arc<str>);
 pub enum NameError {
     /// A name that breaks the rule of [`ChannelName`].
     #[error(
-        "a channel name has 1 to {MAX_NAME} of the characters A-Z a-z 0-9 . _ ~ : @ - and is not . or .."
+        "a channel name is neither . nor .. and has 1 to {MAX_NAME} of the characters A-Z a-z 0-9 . _ ~ : @ -"
     )]
     BadName,
     /// The same channel twice in a list.
