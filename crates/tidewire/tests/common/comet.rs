@@ -119,30 +119,29 @@ impl Parts {
         if let Some(length) = field("Content-Length") {
             assert_eq!(length, content.len().to_string(), "the length of a part: {head}");
         }
-        if let Some(gap) = field("Tidewire-Gap") {
-            self.said.extend(said(&json(gap.as_bytes())));
+        for line in head.lines() {
+            if let Some(("Tidewire-Gap" | "Tidewire-Message", object)) = line.split_once(": ") {
+                self.said.extend(said(&json(object.as_bytes())).map(without_names));
+            }
         }
         match field("Tidewire-Cursor") {
             _ if head.is_empty() => assert!(content.is_empty(), "a heartbeat with content: {content:?}"),
             None => self.said.extend(said(&json(content))),
-            Some(cursor) => {
-                let payload = match field("Tidewire-Envelope") {
-                    None => content.to_vec(),
-                    Some(_) => match said(&json(content)) {
-                        Some(Said::Message(message)) => message.payload,
-                        other => panic!("not a message: {other:?}"),
-                    },
-                };
-                let cursor = cursor.to_owned();
-                let channel = field("Tidewire-Channel").map(str::to_owned);
-                self.said.push_back(Said::Message(Received {
-                    cursor,
-                    payload,
-                    channel,
-                    ..Received::default()
-                }));
-            }
+            Some(cursor) => self.said.push_back(Said::Message(Received {
+                cursor: cursor.to_owned(),
+                payload: content.to_vec(),
+                channel: field("Tidewire-Channel").map(str::to_owned),
+                ..Received::default()
+            })),
         }
+    }
+}
+
+/// A message without what the parts of `x-mixed-replace` do not say of others.
+fn without_names(said: Said) -> Said {
+    match said {
+        Said::Message(message) => Said::Message(Received { event: None, content_type: None, ..message }),
+        said => said,
     }
 }
 

@@ -1,0 +1,299 @@
+// The feeds of before the standards, and media, in real Chromium: what each page needs is what it gets. Run with `cargo xtask browser`.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { deflateSync } from 'node:zlib';
+import { chromium } from 'playwright-core';
+import { startServer } from './server.mjs';
+
+let server, browser, folder;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tidewire-'));
+  server = await startServer('--heartbeat', '1', '--comet', '--files', folder, '--retain-bytes', '33554432');
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--autoplay-policy=no-user-gesture-required'],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A page of the server's origin, or of another one: `localhost` and `127.0.0.1` are two origins. */
+async function page(t, base = server.base) {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.on('crash', () => assert.fail('the page crashed'));
+  await page.goto(`${base}/`);
+  return page;
+}
+
+async function post(channel, body, type = 'text/plain') {
+  const answer = await fetch(`${server.base}/c/${channel}`, { method: 'POST', body, headers: { 'Content-Type': type } });
+  assert.equal(answer.status, 201);
+  return (await answer.json()).cursor;
+}
+
+const until = async (what, condition) => {
+  for (let i = 0; i < 200; i++) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`not within 10 s: ${what}`);
+};
+
+const DIFFICULT = ['one', '</script><script>got.push("escaped")</script><!--', 'two\nlines \u2028 & more', '--tidewire'];
+
+test('a forever frame calls the page for each message, and leaves no scripts behind', async (t) => {
+  const p = await page(t);
+  await post('frame', DIFFICULT[0]);
+  await p.evaluate(() => {
+    globalThis.got = [];
+    globalThis.app = { on: (object) => object.type === 'message' && got.push(object.data) };
+    const frame = document.createElement('iframe');
+    frame.hidden = true;
+    frame.src = '/c/frame?feed=iframe&since=earliest&callback=app.on';
+    document.body.append(frame);
+  });
+  await until('the first message, while the frame is loading', () => p.evaluate(() => got.length === 1));
+  for (const text of DIFFICULT.slice(1)) await post('frame', text);
+  await until('the others', () => p.evaluate((n) => got.length === n, DIFFICULT.length));
+  assert.deepEqual(await p.evaluate(() => got), DIFFICULT);
+  const scripts = await p.evaluate(() => document.querySelector('iframe').contentDocument.scripts.length);
+  assert.ok(scripts <= 2, `${scripts} scripts in the frame`);
+});
+
+test('a page of another origin cannot frame it', async (t) => {
+  const p = await page(t, server.base.replace('127.0.0.1', 'localhost'));
+  await post('foreign', 'secret');
+  const loaded = await p.evaluate(async (base) => {
+    globalThis.tidewire = () => (globalThis.called = true);
+    const frame = document.createElement('iframe');
+    frame.src = `${base}/c/foreign?feed=iframe&since=earliest`;
+    document.body.append(frame);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    return globalThis.called === true;
+  }, server.base);
+  assert.equal(loaded, false);
+});
+
+test('JSONP brings the messages to a page of any origin', async (t) => {
+  const p = await page(t, server.base.replace('127.0.0.1', 'localhost'));
+  await post('script', DIFFICULT[0]);
+  await p.evaluate((base) => {
+    globalThis.got = [];
+    const poll = (since) => {
+      const script = document.createElement('script');
+      script.src = `${base}/c/script?feed=jsonp&callback=answer&wait=5&since=${since}`;
+      document.body.append(script);
+    };
+    globalThis.answer = ({ messages, cursor }) => {
+      got.push(...messages.map((message) => message.data));
+      document.body.querySelector('script').remove();
+      poll(cursor);
+    };
+    poll('earliest');
+  }, server.base);
+  await until('the first message', () => p.evaluate(() => got.length === 1));
+  for (const text of DIFFICULT.slice(1)) await post('script', text);
+  await until('the others', () => p.evaluate((n) => got.length === n, DIFFICULT.length));
+  assert.deepEqual(await p.evaluate(() => got), DIFFICULT);
+});
+
+test('XHR streaming shows each line when it comes', async (t) => {
+  const p = await page(t);
+  await p.evaluate(() => {
+    globalThis.got = [];
+    let seen = 0;
+    const xhr = new XMLHttpRequest();
+    xhr.open('GET', '/c/xhr?feed=xhr');
+    xhr.onprogress = () => {
+      const end = xhr.responseText.lastIndexOf('\n') + 1;
+      for (const line of xhr.responseText.slice(seen, end).split('\n')) if (line.trim()) got.push(JSON.parse(line));
+      seen = end;
+    };
+    xhr.send();
+  });
+  await until('the hello', () => p.evaluate(() => got.length === 1 && got[0].type === 'hello'));
+  for (const text of DIFFICULT) {
+    await post('xhr', text);
+    await until('the message', () => p.evaluate((text) => got.at(-1).data === text, text));
+  }
+});
+
+test('multipart/mixed is read with fetch, and its newest part is never hidden', async (t) => {
+  const p = await page(t);
+  await p.evaluate(async () => {
+    globalThis.got = [];
+    const response = await fetch('/c/parts', { headers: { Accept: 'multipart/mixed' } });
+    const boundary = /boundary=(\S+)/.exec(response.headers.get('Content-Type'))[1];
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '\r\n';
+    (async () => {
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        const parts = (text += value).split(`\r\n--${boundary}\r\n`);
+        text = parts.pop();
+        // What is left of a part without content is a heartbeat.
+        for (const part of parts) {
+          const content = part.slice(part.indexOf('\r\n\r\n') + 4);
+          if (content.trim()) got.push(JSON.parse(content));
+        }
+      }
+    })();
+  });
+  for (const text of DIFFICULT) {
+    await post('parts', text);
+    await until('the part', () => p.evaluate((text) => got.at(-1)?.data === text, text));
+  }
+});
+
+/** A black PNG of n by n pixels: its width tells which one is shown. */
+function png(n) {
+  const table = Array.from({ length: 256 }, (_, i) => {
+    for (let k = 0; k < 8; k++) i = i & 1 ? 0xedb88320 ^ (i >>> 1) : i >>> 1;
+    return i >>> 0;
+  });
+  const crc = (bytes) => ~bytes.reduce((crc, byte) => table[(crc ^ byte) & 255] ^ (crc >>> 8), ~0) >>> 0;
+  const chunk = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(n);
+  header.writeUInt32BE(n, 4);
+  header[8] = 8;
+  const signature = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
+  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(Buffer.alloc(n * (n + 1)))), chunk('IEND', Buffer.alloc(0))]);
+}
+
+test('an <img> shows the newest picture, through heartbeats and payloads that cannot be parts', async (t) => {
+  const p = await page(t);
+  const picture = async (n) => {
+    // Chromium shows a picture when the head of the next part comes: the last of a pause is published twice.
+    await post('cam', png(n), 'image/png');
+    await post('cam', png(n), 'image/png');
+  };
+  await picture(1);
+  await p.evaluate(() => {
+    globalThis.img = new Image();
+    img.src = '/c/cam?feed=replace';
+    document.body.append(img);
+  });
+  const shows = (n) => until(`picture ${n}`, () => p.evaluate((n) => img.naturalWidth === n, n));
+  await picture(2);
+  await shows(2);
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await shows(2);
+  for (const odd of ['', '--tidewire\r\n', '']) await post('cam', odd);
+  await picture(3);
+  await shows(3);
+});
+
+/** A few seconds of a moving canvas and a tone, as WebM: what a camera's page would upload. */
+async function record(p, seconds) {
+  const bytes = await p.evaluate(async (seconds) => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
+    const context = canvas.getContext('2d');
+    const draw = setInterval(() => {
+      for (let i = 0; i < 40; i++) {
+        context.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`;
+        context.fillRect(Math.random() * 320, Math.random() * 240, 40, 40);
+      }
+    }, 40);
+    const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: 'video/webm; codecs=vp8', videoBitsPerSecond: 4_000_000 });
+    const parts = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    recorder.start(100);
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    recorder.stop();
+    await new Promise((resolve) => (recorder.onstop = resolve));
+    clearInterval(draw);
+    return Array.from(new Uint8Array(await new Blob(parts).arrayBuffer()));
+  }, seconds);
+  return Buffer.from(bytes);
+}
+
+test('a video plays while it is being uploaded, and ends where the upload ends', async (t) => {
+  const p = await page(t);
+  const film = await record(p, 4);
+  assert.ok(film.length > 100_000, `a film of ${film.length} bytes`);
+  const { port } = new URL(server.base);
+  const upload = request({ port, method: 'PUT', path: '/c/film', headers: { 'Content-Type': 'video/webm', 'Transfer-Encoding': 'chunked' } });
+  const answered = new Promise((resolve, reject) => upload.on('response', resolve).on('error', reject));
+  const half = film.length >> 1;
+  for (let at = 0; at < half; at += 16_384) upload.write(film.subarray(at, Math.min(at + 16_384, half)));
+  await p.evaluate(() => {
+    globalThis.video = Object.assign(document.createElement('video'), { muted: true, src: '/c/film?feed=raw' });
+    video.onended = () => (globalThis.ended = true);
+    video.onerror = () => (globalThis.failed = video.error.message);
+    document.body.append(video);
+    return video.play();
+  });
+  await until('the first half to play', () => p.evaluate(() => video.currentTime > 0.5 && video.videoWidth === 320));
+  assert.equal(await p.evaluate(() => globalThis.ended), undefined, 'half of it is still to come');
+  for (let at = half; at < film.length; at += 16_384) {
+    upload.write(film.subarray(at, at + 16_384));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  upload.end();
+  assert.equal((await answered).statusCode, 201);
+  await until('the end', () => p.evaluate(() => globalThis.ended === true));
+  assert.equal(await p.evaluate(() => globalThis.failed), undefined);
+  const played = await p.evaluate(() => video.currentTime);
+  assert.ok(played > 3, `played ${played} s of 4`);
+});
+
+/** Two minutes of a tone, 23 MB: more than a player takes at once. */
+function wav(seconds) {
+  const rate = 48_000;
+  const bytes = seconds * rate * 4;
+  const out = Buffer.alloc(44 + bytes);
+  out.write('RIFF');
+  out.writeUInt32LE(36 + bytes, 4);
+  out.write('WAVEfmt ', 8);
+  for (const [at, size, value] of [[16, 4, 16], [20, 2, 1], [22, 2, 2], [24, 4, rate], [28, 4, rate * 4], [32, 2, 4], [34, 2, 16]]) out.writeUIntLE(value, at, size);
+  out.write('data', 36);
+  out.writeUInt32LE(bytes, 40);
+  for (let at = 44; at < out.length; at += 4) out.writeInt16LE(Math.round(8000 * Math.sin(at / 50)), at);
+  return out;
+}
+
+test('a <video> plays a file and seeks in it by ranges', async (t) => {
+  await writeFile(join(folder, 'tone.wav'), wav(120));
+  const p = await page(t);
+  const ranges = [];
+  p.on('response', async (response) => {
+    if (!response.url().endsWith('tone.wav')) return;
+    ranges.push({ status: response.status(), range: (await response.request().allHeaders()).range });
+  });
+  await p.evaluate(() => {
+    globalThis.video = Object.assign(document.createElement('video'), { muted: true, src: '/files/tone.wav' });
+    document.body.append(video);
+    return video.play();
+  });
+  await until('it plays', () => p.evaluate(() => video.currentTime > 0.1 && Math.round(video.duration) === 120));
+  await p.evaluate(() => (video.currentTime = 100));
+  await until('it plays from there', () => p.evaluate(() => video.currentTime > 100.2 && !video.seeking));
+  await until('the ranges', () => ranges.length >= 2);
+  assert.ok(ranges.every(({ status }) => status === 206), JSON.stringify(ranges));
+  assert.equal(ranges[0].range, 'bytes=0-');
+  assert.ok(ranges.some(({ range }) => Number(/bytes=(\d+)/.exec(range)?.[1]) > 10_000_000), JSON.stringify(ranges));
+  const size = await p.evaluate(async () => {
+    const blob = await (await fetch('/files/tone.wav', { headers: { Range: 'bytes=-100' } })).blob();
+    return blob.size;
+  });
+  assert.equal(size, 100);
+});
