@@ -227,7 +227,7 @@ fn raw(
     let response = vary(access, response);
     let mut body = RawBody::new(follower, place.stopping());
     if request.head.method() == Method::Head {
-        return Ok(raw::head(response, body.first_now().as_deref()).into());
+        return Ok(raw::head(response, body.first_now().as_deref()).left_out(None).into());
     }
     let wait = params.wait.min(longpoll::MAX_WAIT);
     Ok(Reply::Later(Box::pin(async move {

@@ -142,6 +142,7 @@ fn a_late_reader_ends_too_and_a_new_upload_is_a_new_stream() {
     assert_eq!((from.text(), from.field("tidewire-cursor")), ("second", Some(cursor)));
     let head = server.raw().send("HEAD /c/a?feed=raw HTTP/1.1\r\nHost: h\r\n\r\n").head_response();
     assert_eq!((head.status, head.field("content-type")), (200, Some("text/css")));
+    assert_eq!(head.field("content-length"), None, "the GET has none");
     // An empty upload is one, too.
     assert_eq!(Upload::begin(&server, "empty", "Content-Type: a/b\r\n").end().status, 201);
     let empty = whole(&server, "empty?feed=raw");
