@@ -158,6 +158,20 @@ fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<Bound>> {
     Ok(all)
 }
 
+/// Removes the socket file of an address that is no longer listened on: one that stays looks as if it were. While this server drained,
+/// another may have taken the path over; then the file is the other's, and stays.
+pub(crate) fn tidy(listen: &Listen) {
+    #[cfg(unix)]
+    if let Listen::Unix(path) = listen
+        && is_socket(path)
+        && std::os::unix::net::UnixStream::connect(path).is_err()
+    {
+        let _ = std::fs::remove_file(path);
+    }
+    #[cfg(not(unix))]
+    let _ = listen;
+}
+
 #[cfg(unix)]
 fn is_socket(path: &std::path::Path) -> bool {
     use std::os::unix::fs::FileTypeExt;

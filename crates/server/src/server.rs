@@ -188,10 +188,7 @@ impl Running {
             thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
         }
         for address in &self.addresses {
-            if let Listen::Unix(path) = address {
-                // Nobody listens there any more; a socket file that stays looks as if.
-                let _ = std::fs::remove_file(path);
-            }
+            crate::listen::tidy(address);
         }
         Ok(())
     }
