@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod autobahn;
+mod bench;
 mod browser;
 mod check;
 mod compliance;
@@ -33,6 +34,8 @@ enum Command {
     Autobahn(autobahn::Args),
     /// Build the browser's client and try it in Chromium against the server (needs node; installs Chromium from Debian).
     Browser,
+    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux, two cores).
+    Bench(bench::Args),
     /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws.
     Layers,
     /// Prove that layers 0 to 2 link no std without their default features.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Browser => browser::run(),
+        Command::Bench(args) => bench::run(&args),
         Command::Layers => layers::run(),
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),
