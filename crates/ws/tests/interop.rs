@@ -1,9 +1,9 @@
 //! permessage-deflate with implementations of others: npm `ws` and Python's `websockets`, started for real, both ways round.
 //!
-//! They are installed into `target/interop` on first use. Where node or python3 is missing, or their registries cannot be
-//! reached, the test says so and passes.
+//! They are installed into `target/interop` on first use, from the npm registry and from PyPI. `cargo xtask check` installs node, npm and
+//! python3 themselves where they are missing.
 #![cfg(all(feature = "deflate", feature = "tokio"))]
-#![allow(clippy::unwrap_used, clippy::print_stderr)] // a test
+#![allow(clippy::unwrap_used)] // a test
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -30,7 +30,7 @@ fn configs() -> [Config; 3] {
 
 #[tokio::test]
 async fn npm_ws_is_the_client() {
-    let Some(folder) = npm_ws() else { return };
+    let folder = npm_ws();
     for config in configs() {
         let url = serve(config).await;
         let script = script("client.js");
@@ -40,7 +40,7 @@ async fn npm_ws_is_the_client() {
 
 #[tokio::test]
 async fn npm_ws_is_the_server() {
-    let Some(folder) = npm_ws() else { return };
+    let folder = npm_ws();
     for setting in [
         "{}",
         r#"{"serverNoContextTakeover":true,"clientNoContextTakeover":true}"#,
@@ -55,7 +55,7 @@ async fn npm_ws_is_the_server() {
 
 #[tokio::test]
 async fn python_websockets_is_the_client() {
-    let Some(python) = python_websockets() else { return };
+    let python = python_websockets();
     for config in configs() {
         let url = serve(config).await;
         run(&python, &[&script("client.py"), &url]).await;
@@ -64,7 +64,7 @@ async fn python_websockets_is_the_client() {
 
 #[tokio::test]
 async fn python_websockets_is_the_server() {
-    let Some(python) = python_websockets() else { return };
+    let python = python_websockets();
     for setting in ["{}", r#"{"server_no_context_takeover":true}"#, r#"{"server_max_window_bits":9}"#] {
         let (_server, port) = start(&python, &[&script("server.py"), setting]).await;
         for config in configs() {
@@ -183,35 +183,34 @@ fn folder() -> PathBuf {
 }
 
 /// The folder whose `node_modules` holds npm `ws`.
-fn npm_ws() -> Option<String> {
+fn npm_ws() -> String {
     let _one = INSTALLING.lock().unwrap();
     let folder = folder();
     if !folder.join("node_modules/ws/package.json").exists() {
         let prefix = folder.to_string_lossy();
         let installed =
             succeeds("npm", &["install", "--silent", "--no-save", "--prefix", &prefix, "ws@8.23.0"]);
-        if !installed || !succeeds("node", &["--version"]) {
-            eprintln!("left out: npm cannot install ws");
-            return None;
-        }
+        assert!(
+            installed,
+            "npm cannot install ws: this test needs npm (Debian: nodejs, npm) and the npm registry"
+        );
     }
-    Some(folder.to_string_lossy().into_owned())
+    assert!(succeeds("node", &["--version"]), "this test needs node (Debian: nodejs)");
+    folder.to_string_lossy().into_owned()
 }
 
 /// A Python that has `websockets`.
-fn python_websockets() -> Option<String> {
+fn python_websockets() -> String {
     let _one = INSTALLING.lock().unwrap();
     let venv = folder().join("venv");
     let python = venv.join("bin/python").to_string_lossy().into_owned();
     if !succeeds(&python, &["-c", "import websockets"]) {
         let made = succeeds("python3", &["-m", "venv", &venv.to_string_lossy()]);
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "websockets==17.4"];
-        if !made || !succeeds(&python, &pip) {
-            eprintln!("left out: pip cannot install websockets");
-            return None;
-        }
+        assert!(made, "no virtual environment: this test needs python3 with venv (Debian: python3-venv)");
+        assert!(succeeds(&python, &pip), "pip cannot install websockets: this test needs PyPI");
     }
-    Some(python)
+    python
 }
 
 fn succeeds(program: &str, args: &[&str]) -> bool {

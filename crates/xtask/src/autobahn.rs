@@ -65,11 +65,6 @@ pub(crate) fn run(args: &Args) -> Result {
 
 /// The short subset, for `cargo xtask check`. Says so and passes where the suite cannot be had.
 pub(crate) fn short() -> Result {
-    let ready = python().ok_or("no python3 with venv".into()).and_then(|python| install(&python));
-    if let Err(problem) = ready {
-        println!("    left out, since the suite cannot be installed here ({problem})");
-        return Ok(());
-    }
     run(&Args { short: true, jobs: 3, ..Args::default() })
 }
 

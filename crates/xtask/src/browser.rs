@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::run::{Result, ask, cargo, program, root, run as start};
+use crate::run::{Result, ask, cargo, need, program, root, run as start};
 
 const WEB: &str = "crates/tidewire/web";
 
 /// Builds the client, compares it with what is committed (and embedded in the server), and runs the tests of `web/test`.
 pub(crate) fn run() -> Result {
-    need("node", &["nodejs", "npm"])?;
-    need("chromium", &["chromium"])?;
+    need("npm", &["--version"], &["nodejs", "npm"])?;
+    need("chromium", &["--version"], &["chromium"])?;
     start(&mut npm(&["ci", "--no-audit", "--no-fund"]))?;
     start(&mut npm(&["run", "--silent", "build"]))?;
     let changed = ask(&mut program("git", &["status", "--porcelain", "--", &format!("{WEB}/dist")]))
@@ -29,24 +29,4 @@ fn npm(args: &[&str]) -> Command {
     let mut command = program("npm", args);
     command.current_dir(root().join(WEB));
     command
-}
-
-/// Installs Debian packages if a program is missing, or says which.
-fn need(name: &str, packages: &[&str]) -> Result {
-    let present = || ask(&mut program(name, &["--version"])).is_some();
-    if present() {
-        return Ok(());
-    }
-    println!("    {name} is missing: apt-get install {}", packages.join(" "));
-    let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
-    install.extend(packages);
-    let done = start(&mut program("apt-get", &["update", "-q"]))
-        .and_then(|()| start(&mut program("apt-get", &install)));
-    if done.is_err() || !present() {
-        return Err(format!(
-            "{name} is missing and could not be installed; install the package {}",
-            packages.join(" ")
-        ));
-    }
-    Ok(())
 }

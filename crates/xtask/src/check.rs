@@ -3,7 +3,7 @@
 //! One target folder and one set of features (`--workspace --all-features`), so that nothing is built twice but for
 //! lints and documentation, which need no code generation.
 
-use crate::run::{Result, ask, cargo, program, run as start};
+use crate::run::{Result, ask, cargo, need, program, run as start};
 use crate::{autobahn, compliance, corpus, layers, no_std};
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ fn run_all(steps: &[Step]) -> Result {
     Ok(())
 }
 
-/// rustfmt and clippy are components that a minimal toolchain lacks.
+/// rustfmt and clippy are components that a minimal toolchain lacks; python3 and npm run what others wrote.
 fn tools() -> Result {
     for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         let present = || ask(&mut cargo(&[subcommand, "--version"])).is_some();
@@ -61,7 +61,9 @@ fn tools() -> Result {
             ));
         }
     }
-    Ok(())
+    // For the conformance suite and for WebSocket with implementations of others.
+    need("python3", &["-c", "import venv, ensurepip"], &["python3", "python3-venv"])?;
+    need("npm", &["--version"], &["nodejs", "npm"])
 }
 
 fn formatting() -> Result {

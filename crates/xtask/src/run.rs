@@ -42,6 +42,26 @@ pub(crate) fn ask(command: &mut Command) -> Option<String> {
     String::from_utf8(output.stdout).ok()
 }
 
+/// Makes sure of a program that answers `probe`: installs Debian packages where it is missing, or says which ones are needed.
+pub(crate) fn need(name: &str, probe: &[&str], packages: &[&str]) -> Result {
+    let present = || ask(&mut program(name, probe)).is_some();
+    if present() {
+        return Ok(());
+    }
+    println!("    {name} is missing: apt-get install {}", packages.join(" "));
+    let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
+    install.extend(packages);
+    let updated = run(&mut program("apt-get", &["update", "-q"]));
+    let installed = updated.and_then(|()| run(&mut program("apt-get", &install)));
+    if installed.is_err() || !present() {
+        let packages = packages.join(" ");
+        return Err(format!(
+            "{name} is missing and could not be installed; install it (on Debian: {packages})"
+        ));
+    }
+    Ok(())
+}
+
 /// Every file below a folder whose name ends so, sorted.
 pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
