@@ -11,9 +11,18 @@ export function share(name: string, mine: Subscription<any>, connect: () => Prom
   }
   const others = new BroadcastChannel(name);
   let leading = false;
-  others.onmessage = ({ data }) => {
+  // A tab that begins further back than the others reads up to them by itself, and hears them afterwards.
+  let waiting: any[] | undefined = mine.cursor === 'now' ? undefined : [];
+  const hear = (data: any) => {
     if (!leading) mine.take(data.object, data.transport);
   };
+  others.onmessage = ({ data }) => (waiting ? waiting.push(data) : hear(data));
+  if (waiting)
+    void mine.catchUp().then(() => {
+      const heard = waiting!;
+      waiting = undefined;
+      heard.forEach(hear);
+    });
   const take = mine.take.bind(mine);
   mine.take = (object, transport) => {
     if (leading && object.type !== 'hello') others.postMessage({ object, transport });

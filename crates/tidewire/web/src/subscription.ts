@@ -1,6 +1,6 @@
 import { covers } from './cursor.js';
 import { share } from './share.js';
-import { fetching, longpoll, polling, Refused, sleep, sse, websocket } from './transports.js';
+import { fetching, longpoll, polling, reading, Refused, sleep, sse, websocket } from './transports.js';
 import type { Failure, Gap, Link, Message, Options, State, Transport } from './types.js';
 
 const ALL: Record<string, Transport> = { websocket, sse, fetch: fetching, longpoll, poll: polling };
@@ -143,6 +143,15 @@ export class Subscription<T = string> implements AsyncIterable<Message<T>> {
     else void this.#loop();
   }
 
+  /** Reads on from the cursor until there is nothing more. @internal */
+  async catchUp(): Promise<void> {
+    for (let attempt = 0; !this.#closing.signal.aborted; attempt++) {
+      const { error } = await this.#attempt(reading);
+      if (!error) return;
+      await sleep(Math.min(30_000, 250 * 2 ** attempt), this.#closing.signal);
+    }
+  }
+
   async #loop(): Promise<void> {
     const { backoff = { min: 250, max: 30_000 }, minUptime = 5_000 } = this.#options;
     let [index, attempt, misses, since] = [this.#remembered(), 0, 0, Date.now()];
@@ -185,6 +194,7 @@ export class Subscription<T = string> implements AsyncIterable<Message<T>> {
   async #attempt(transport: Transport): Promise<{ opened: boolean; error?: Error }> {
     const { connectTimeout = 5_000, heartbeatTimeout = 35_000, pollInterval = 5_000 } = this.#options;
     const cut = (this.#cut = new AbortController());
+    this.#closing.signal.addEventListener('abort', () => cut.abort(), { signal: cut.signal });
     let opened = false;
     let silence: Error | undefined;
     let timer: ReturnType<typeof setTimeout>;

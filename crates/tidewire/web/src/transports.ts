@@ -116,6 +116,17 @@ export const polling: Transport = {
   },
 };
 
+/** Polls until there is nothing more, and ends. */
+export const reading: Transport = {
+  name: 'poll',
+  async run(link) {
+    for (let before; before !== link.cursor; ) {
+      before = link.cursor;
+      await poll(link, { feed: 'poll' });
+    }
+  },
+};
+
 /** Waits, or less if the signal is aborted. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -153,6 +153,15 @@ test('tabs share one connection, and the next one takes over', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 300));
   await post('tabs', 'one');
   for (const tab of tabs) await until('one', () => tab.evaluate(() => got.join() === 'one'));
+  const late = await context.newPage();
+  await late.goto(`${proxy.base}/`);
+  await late.evaluate(async () => {
+    const { subscribe } = await import('/tidewire.js');
+    globalThis.got = [];
+    subscribe('/c/tabs', { shared: true, since: 'earliest' }).on('message', (m) => got.push(m.data));
+  });
+  await until('what a late tab missed', () => late.evaluate(() => got.join() === 'one'));
+  tabs.push(late);
   await tabs[0].close();
   await post('tabs', 'two');
   for (const tab of tabs.slice(1)) await until('two', () => tab.evaluate(() => got.join() === 'one,two'));

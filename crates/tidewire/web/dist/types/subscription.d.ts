@@ -31,5 +31,7 @@ export declare class Subscription<T = string> implements AsyncIterable<Message<T
     [Symbol.asyncIterator](): AsyncIterator<Message<T>>;
     /** Delivers what came, from the server or from the tab that has the connection. @internal */
     take(object: Record<string, any>, transport: string): void;
+    /** Reads on from the cursor until there is nothing more. @internal */
+    catchUp(): Promise<void>;
 }
 export {};

@@ -16,5 +16,7 @@ export declare const fetching: Transport;
 export declare const longpoll: Transport;
 /** A question now and then: what is left when everything else is broken. */
 export declare const polling: Transport;
+/** Polls until there is nothing more, and ends. */
+export declare const reading: Transport;
 /** Waits, or less if the signal is aborted. */
 export declare function sleep(ms: number, signal: AbortSignal): Promise<void>;
