@@ -14,6 +14,7 @@ mod fuzz;
 mod layers;
 mod no_std;
 mod run;
+mod transports;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -48,6 +49,9 @@ enum Command {
     Coverage,
     /// Export the cases of docs/wire/*.md to the corpora of the fuzz targets they name.
     Seeds,
+    /// Measure every technique on the same publishes against the release binary, and write the tables of docs/transports.md (about a
+    /// minute; Linux).
+    Transports,
     /// Run one fuzz target (installs cargo-fuzz if it is missing; needs a nightly toolchain).
     Fuzz(fuzz::Args),
 }
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),
         Command::Seeds => corpus::seeds(),
+        Command::Transports => transports::run(),
         Command::Fuzz(args) => fuzz::run(&args),
     };
     match result {
