@@ -151,6 +151,10 @@ fn conditions_spare_a_transfer_and_protect_a_range() {
     let mut status = |fields: &str| {
         let answer = get(raw, "digits.txt", fields);
         assert!(answer.status == 412 || answer.field("etag") == Some(etag), "{fields:?}");
+        if answer.status != 412 {
+            assert_eq!(answer.field("cache-control"), Some("no-cache"), "{fields:?}");
+            assert_eq!(answer.field("vary"), Some("Origin"), "{fields:?}");
+        }
         assert!(answer.status != 304 || answer.body.is_empty());
         answer.status
     };
@@ -173,6 +177,16 @@ fn conditions_spare_a_transfer_and_protect_a_range() {
     let changed = get(raw, "digits.txt", &format!("If-None-Match: {etag}\r\n"));
     assert_eq!((changed.status, changed.text()), (200, "9876543210"));
     assert_ne!(changed.field("etag"), Some(etag));
+}
+
+#[test]
+fn conditions_on_what_is_not_there_mean_nothing() {
+    let folder = Folder::new();
+    let server = folder.serve();
+    let raw = &mut server.raw();
+    for fields in ["If-Match: \"x\"\r\n", "If-None-Match: *\r\n", "Range: bytes=0-\r\nIf-Range: \"x\"\r\n"] {
+        assert_eq!(get(raw, "none.txt", fields).status, 404, "{fields}");
+    }
 }
 
 #[test]
@@ -298,4 +312,33 @@ fn the_folder_must_be_there_and_be_asked_for() {
     let outcome = common::server::run(common::server::command(&["--files", "/nowhere/at/all"]));
     assert_ne!(outcome.code, Some(0));
     assert!(outcome.stderr.contains("--files /nowhere/at/all"), "{outcome:?}");
+}
+
+#[test]
+fn a_listed_origin_may_read_files_and_upload() {
+    let folder = Folder::new();
+    let server = Server::start(&[
+        "--files",
+        folder.path("").to_str().unwrap(),
+        "--allow-origin",
+        "https://app.example",
+    ]);
+    let raw = &mut server.raw();
+    let cross = "Origin: https://app.example\r\n";
+    let part = get(raw, "digits.txt", &format!("{cross}Range: bytes=0-1\r\n"));
+    assert_eq!(part.field("access-control-allow-origin"), Some("https://app.example"));
+    let exposed = part.field("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("Content-Range") && exposed.contains("ETag"), "{exposed}");
+    let stranger = get(raw, "digits.txt", "Origin: https://evil.example\r\n");
+    assert_eq!(stranger.field("access-control-allow-origin"), None, "the browser keeps it from the page");
+    for (path, method) in [("/files/digits.txt", "GET"), ("/c/a", "PUT")] {
+        raw.send(format!(
+            "OPTIONS {path} HTTP/1.1\r\nHost: h\r\n{cross}Access-Control-Request-Method: {method}\r\n\r\n"
+        ));
+        let preflight = raw.response();
+        assert_eq!(preflight.status, 204, "{path}");
+        let methods = preflight.field("access-control-allow-methods").unwrap();
+        assert!(methods.split(", ").any(|one| one == method), "{path}: {methods}");
+        assert!(preflight.field("access-control-allow-headers").unwrap().contains("Range"), "{path}");
+    }
 }

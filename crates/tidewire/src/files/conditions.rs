@@ -231,4 +231,12 @@ mod tests {
         };
         assert_eq!(conditions.ranges(&young, 16), Ranges::All, "it may still change within this second");
     }
+
+    #[test]
+    fn if_range_alone_means_nothing() {
+        let v = validators();
+        let alone = Conditions { if_range: Some(v.etag.clone().into_bytes()), ..Conditions::default() };
+        assert_eq!(alone.ranges(&v, 16), Ranges::All);
+        assert_eq!(alone.evaluate(&v), Outcome::Proceed);
+    }
 }
