@@ -6,11 +6,12 @@
 
 mod common;
 
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use common::{
-    Client, Ended, Feed, Post, Reader, Received, Rng, Said, Scissors, Seed, Server, Truth, after, open,
-    publish, seq, soon,
+    Client, Ended, Feed, PATIENCE, Post, Raw, Reader, Received, Rng, Said, Scissors, Seed, Server, Truth,
+    after, open, publish, seq, soon,
 };
 
 /// The next thing that a feed says; a cut is an answer, silence is not.
@@ -187,6 +188,49 @@ async fn a_reader_that_is_cut_and_resumes_elsewhere_gets_every_message_exactly_o
     }
 }
 
+/// A reader that is alone in its channel has nobody whose news would wake it too: two publishers at the same moment, then silence until it
+/// has both, five hundred times.
+#[test]
+fn no_wake_up_is_lost() {
+    let server = Server::start(&["--comet", "--threads", "2", "--retain-messages", "100000"]);
+    let feeds = Feed::ALL.into_iter().filter(|&feed| feed != Feed::Poll).enumerate();
+    let readers: Vec<_> = feeds
+        .map(|(n, feed)| {
+            let address = server.address.clone();
+            std::thread::spawn(move || wake_again_and_again(feed, &address, &format!("alone-{n}")))
+        })
+        .collect();
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+}
+
+fn wake_again_and_again(feed: Feed, address: &str, channel: &str) {
+    let mut publishers = Vec::new();
+    for _ in 0..2 {
+        let (go, gone) = mpsc::sync_channel::<()>(1);
+        let (mut raw, channel) = (Raw::connect(address), channel.to_owned());
+        std::thread::spawn(move || {
+            while gone.recv().is_ok() {
+                Post::new("wake up").on(&mut raw, &channel);
+            }
+        });
+        publishers.push(go);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let first = Post::new("first").to(address, channel);
+        let mut client = Client::at(&first);
+        let mut reader = open(feed, address, channel, &first).await.unwrap();
+        for _ in 0..500 {
+            for go in &publishers {
+                go.send(()).unwrap();
+            }
+            for _ in 0..2 {
+                client.take(feed, next(feed, &mut *reader).await.unwrap());
+            }
+        }
+    });
+}
+
 /// Reads on until it has come to message `last`, from one feed to the next, and rests after `dawdle` of a hundred messages. Says how
 /// often it was cut.
 async fn wander(
@@ -199,8 +243,13 @@ async fn wander(
 ) -> (Client, usize) {
     let mut client = Client::at(&start);
     let mut cuts = 0;
+    let mut progress = (Instant::now(), seq(&start));
     while seq(&client.cursor) < last {
         let feed = *rng.pick(&Feed::ALL);
+        if progress.1 < seq(&client.cursor) {
+            progress = (Instant::now(), seq(&client.cursor));
+        }
+        assert!(progress.0.elapsed() < PATIENCE, "no feed leads on from {}", client.cursor);
         // Some leave by themselves after a few messages, the others stay until they are cut.
         let stay = if rng.chance(30) { rng.below(20) } else { usize::MAX };
         let opened = soon("an answer", open(feed, &address, channel, &client.cursor)).await;
