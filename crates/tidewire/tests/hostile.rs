@@ -296,7 +296,7 @@ fn garbage_harms_nobody() {
     let mut live = server.raw();
     live.send(get("/c/live?feed=stream", ""));
     live.until("hello");
-    let before = server.descriptors();
+    let before = server.descriptors_at_rest();
     let starts = [
         String::new(),
         "GET /c/g HTTP/1.1\r\n".to_owned(),
@@ -319,7 +319,7 @@ fn garbage_harms_nobody() {
             raw.half_close();
         }
     }
-    eventually("all of them to be closed", || server.descriptors() <= before);
+    server.settle(before);
     server.assert_alive();
     Post::new("still here").to(&server.address, "live");
     live.until("still here");
@@ -352,7 +352,7 @@ fn noise(rng: &mut Rng, len: usize) -> Vec<u8> {
 fn thousands_that_come_and_go_leave_nothing_behind() {
     let mut server = Server::start(&["--threads", "2"]);
     Post::new("x".repeat(1_000)).to(&server.address, "crowd");
-    let before = server.descriptors();
+    let before = server.descriptors_at_rest();
     let kinds = [
         String::new(),
         "GET /c/crowd HTTP/1.1\r\nHo".to_owned(),

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::common::{Post, Raw, Server, Ws, after, eventually, seq};
+use crate::common::{Post, Raw, Server, Ws, after, seq};
 use crate::{get, json, post, sentence};
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -487,11 +487,11 @@ fn a_silent_socket_is_pinged_and_one_that_does_not_answer_is_given_up() {
 fn who_leaves_without_a_word_is_forgotten() {
     let server = Server::start(&[]);
     Post::new("x").to(&server.address, "l");
-    let before = server.descriptors();
+    let before = server.descriptors_at_rest();
     for _ in 0..50 {
         drop(switched(&server, "/c/l"));
         drop(Ws::v1(&server, "/c/l"));
     }
-    eventually("all descriptors to be closed", || server.descriptors() <= before);
+    server.settle(before);
     assert_eq!(server.raw().send(post("/c/l", "", "y")).response().status, 201);
 }
