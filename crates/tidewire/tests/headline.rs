@@ -173,7 +173,7 @@ async fn a_reader_that_is_cut_and_resumes_elsewhere_gets_every_message_exactly_o
         let mut cuts = 0;
         let mut clients = Vec::new();
         for reader in readers {
-            let (client, cut) = reader.await.unwrap();
+            let (client, cut) = within(reader).await;
             cuts += cut;
             clients.push(client);
         }
@@ -229,6 +229,15 @@ fn wake_again_and_again(feed: Feed, address: &str, channel: &str) {
             }
         }
     });
+}
+
+/// A reader waits for messages that a publisher owes; one that failed must not leave it waiting for ever.
+async fn within<T>(reader: tokio::task::JoinHandle<T>) -> T {
+    let limit = std::time::Duration::from_secs(180);
+    tokio::time::timeout(limit, reader)
+        .await
+        .expect("all messages within three minutes: did a publisher fail?")
+        .unwrap()
 }
 
 /// Reads on until it has come to message `last`, from one feed to the next, and rests after `dawdle` of a hundred messages. Says how
@@ -356,7 +365,7 @@ async fn under_eviction_every_loss_is_told() {
             .collect();
         let mut clients = Vec::new();
         for reader in readers {
-            clients.push(reader.await.unwrap().0);
+            clients.push(within(reader).await.0);
         }
         publishers.into_iter().for_each(|thread| thread.join().unwrap());
         let truth = truth.payloads();

@@ -158,7 +158,7 @@ fn over_websocket(address: &str, channel: &str, messages: impl Iterator<Item = V
                 let message = soon("an acknowledgement", socket.next()).await.unwrap().unwrap();
                 let Message::Text(text) = message else { continue };
                 let object: Value = serde_json::from_str(&text).unwrap();
-                if object["type"] == "hello" {
+                if object["type"] == "hello" || object["type"] == "heartbeat" {
                     continue;
                 }
                 assert_eq!((&object["type"], &object["id"]), (&json!("ack"), &json!(id)), "{object}");
