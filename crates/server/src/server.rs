@@ -110,10 +110,11 @@ impl Server {
         self.by_worker.len()
     }
 
-    /// Starts the workers. `make` is called once on each worker's thread with the worker's number, from 0.
+    /// Starts the workers. `make` is called once on each worker's thread with the worker's number, from 0. On return all of them
+    /// accept.
     ///
     /// # Errors
-    /// The system refuses a thread or a reactor.
+    /// The system refuses a thread or a reactor, or to watch a listener.
     pub fn serve<H, F>(self, make: F) -> io::Result<Running>
     where
         H: Handler,
@@ -125,8 +126,7 @@ impl Server {
         let mut threads = Vec::new();
         for (number, listeners) in self.by_worker.into_iter().enumerate() {
             let (make, stopped, gauge, limits) = (make.clone(), stopped.clone(), census.gauge(), self.limits);
-            let runtime_made = std::sync::mpsc::sync_channel(1);
-            let started = runtime_made.0;
+            let (started, has_started) = std::sync::mpsc::sync_channel(1);
             let thread = std::thread::Builder::new().name(format!("tidewire-{number}")).spawn(move || {
                 let runtime = match RuntimeBuilder::new_current_thread()
                     .enable_all()
@@ -138,11 +138,9 @@ impl Server {
                         return Ok(());
                     }
                 };
-                let _ = started.send(Ok(()));
-                runtime.block_on(worker::run(|| make(number), limits, listeners, gauge, stopped))
+                runtime.block_on(worker::run(|| make(number), limits, listeners, gauge, stopped, started))
             })?;
-            runtime_made
-                .1
+            has_started
                 .recv()
                 .unwrap_or_else(|_| Err(io::Error::other("a worker ended before it started")))?;
             threads.push(thread);

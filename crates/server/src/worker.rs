@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use tidewire_http1::Fields;
@@ -11,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::census::{Gauge, Permit};
 use crate::connection;
@@ -58,29 +60,25 @@ impl<H: Handler> Home for Worker<H> {
     }
 }
 
-/// Runs a worker to its end: until `stop` turns true and the last connection has ended.
+/// Runs a worker to its end: until `stop` turns true and the last connection has ended. `started` hears when it accepts, or why it
+/// cannot.
 pub(crate) async fn run<H: Handler>(
     make: impl FnOnce() -> H,
     limits: Limits,
     listeners: Vec<Bound>,
     gauge: Arc<Gauge>,
     mut stop: watch::Receiver<bool>,
+    started: SyncSender<io::Result<()>>,
 ) -> io::Result<()> {
     let worker = Worker::new(make(), limits);
-    let mut accepting = Vec::new();
-    for listener in listeners {
-        accepting.push(match listener {
-            Bound::Tcp(l) => {
-                let l = TcpListener::from_std(l)?;
-                tokio::task::spawn_local(accept_tcp(worker.clone(), l, gauge.clone()))
-            }
-            #[cfg(unix)]
-            Bound::Unix(l) => {
-                let l = UnixListener::from_std(l)?;
-                tokio::task::spawn_local(accept_unix(worker.clone(), l, gauge.clone()))
-            }
-        });
-    }
+    let accepting = match accept_all(&worker, listeners, &gauge) {
+        Ok(tasks) => tasks,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return Ok(());
+        }
+    };
+    let _ = started.send(Ok(()));
     let sweeping = tokio::task::spawn_local(sweep(worker.deadlines.clone(), limits.sweep_interval()));
 
     // An error means that the server's handle is gone, which is a stop as well.
@@ -99,6 +97,28 @@ pub(crate) async fn run<H: Handler>(
     }
     sweeping.abort();
     Ok(())
+}
+
+/// A task for each listener.
+fn accept_all<H: Handler>(
+    worker: &Rc<Worker<H>>,
+    listeners: Vec<Bound>,
+    gauge: &Arc<Gauge>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let start = |listener| {
+        Ok(match listener {
+            Bound::Tcp(l) => {
+                let l = TcpListener::from_std(l)?;
+                tokio::task::spawn_local(accept_tcp(worker.clone(), l, gauge.clone()))
+            }
+            #[cfg(unix)]
+            Bound::Unix(l) => {
+                let l = UnixListener::from_std(l)?;
+                tokio::task::spawn_local(accept_unix(worker.clone(), l, gauge.clone()))
+            }
+        })
+    };
+    listeners.into_iter().map(start).collect()
 }
 
 async fn accept_tcp<H: Handler>(worker: Rc<Worker<H>>, listener: TcpListener, gauge: Arc<Gauge>) {

@@ -102,8 +102,8 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let server = builder.bind()?;
     let hub = Hub::new(hub_config(&args), server.threads());
     let signals = Signals::catch()?;
-    greet(server.addresses());
     let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker))?;
+    greet(running.addresses());
     running.join_until(signals)?;
     Ok(ExitCode::SUCCESS)
 }

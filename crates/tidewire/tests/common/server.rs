@@ -177,17 +177,6 @@ impl Server {
         }
     }
 
-    /// Descriptors that it has open when nothing begins or ends: its threads open some of theirs after the address was told.
-    pub fn descriptors_at_rest(&self) -> usize {
-        loop {
-            let before = self.descriptors();
-            std::thread::sleep(Duration::from_millis(150));
-            if self.descriptors() == before {
-                return before;
-            }
-        }
-    }
-
     /// Waits until it has no more than so many descriptors open: the connections of before are gone.
     pub fn settle(&self, descriptors: usize) {
         eventually("closing what was left", || self.descriptors() <= descriptors);
