@@ -164,7 +164,7 @@ fn a_body_that_nobody_reads_and_that_does_not_come_closes_the_connection() {
     raw.send("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
     assert_eq!(raw.response().text(), "ignored");
     assert!(raw.rest().is_empty());
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]
