@@ -310,6 +310,14 @@ impl Connection {
         !self.frames.is_between_messages()
     }
 
+    /// Whether a compressed message has begun and not ended: until it does, the connection holds an inflater and what came out of it, which may be
+    /// a thousand times what the peer has sent. A server with many connections bounds how many of them may be here at one time.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub const fn is_inflating(&self) -> bool {
+        self.frames.is_inside_compressed()
+    }
+
     /// The error that the connection failed with.
     #[inline]
     pub const fn error(&self) -> Option<Error> {

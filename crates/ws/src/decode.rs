@@ -156,6 +156,12 @@ impl FrameDecoder {
         self.compressed
     }
 
+    /// Whether a compressed message has begun and not ended. A control frame on its way is no part of it.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn is_inside_compressed(&self) -> bool {
+        self.compressed && (self.in_message || (self.rest > 0 && !self.control))
+    }
+
     pub(crate) const fn is_between_messages(&self) -> bool {
         self.rest == 0 && !self.in_message
     }

@@ -92,13 +92,10 @@ impl Connection {
             && deflate.shares(Role::Server, message.payload_len)
         {
             let deflated = message.deflated.get_or_init(|| {
-                let level = deflate.level();
                 let mut frame = Vec::new();
-                crate::deflate::compress_alone(level, message.payload(), |compressed| {
-                    let opcode = message.kind.opcode();
-                    crate::encode::put_frame(opcode, true, true, None, compressed, &mut frame);
-                });
-                (!frame.is_empty()).then(|| frame.into())
+                let level = deflate.level();
+                crate::deflate::put_compressed(message.kind, message.payload(), level, &mut frame)
+                    .then(|| frame.into())
             });
             if let Some(frame) = deflated {
                 deflate.forget_own_context();

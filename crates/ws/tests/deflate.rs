@@ -2,7 +2,7 @@
 #![cfg(feature = "deflate")]
 
 use tidewire_testkit::Rng;
-use tidewire_ws::deflate::{Config, Params};
+use tidewire_ws::deflate::{self, Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Connection, ErrorKind, Event, Kind, Limits, PreparedMessage, Role};
 
@@ -234,4 +234,59 @@ fn pieces_of_a_compressed_message_come_as_they_inflate() {
         }
     }
     assert!(ended && pieces > 1 && got == data);
+}
+
+#[test]
+fn a_message_compressed_for_everybody_is_understood_by_everybody() {
+    let text = words(&mut Rng::new(7), 3_000);
+    for kind in [Kind::Text, Kind::Binary] {
+        let mut wire = Vec::new();
+        assert!(deflate::encode_message(kind, &text, &Config::DEFAULT, &mut wire));
+        assert!(wire.len() < text.len() / 2);
+        // A client that keeps its context across messages understands one that refers to nothing before it, among others that do.
+        for params in [SHARED, CONTEXT] {
+            let mut server = connection(Role::Server, params);
+            let mut client = connection(Role::Client, params);
+            for _ in 0..2 {
+                assert_eq!(receive(&mut client, wire.clone()), text);
+                let mut own = Vec::new();
+                server.send_binary(&text, [0; 4], &mut own).unwrap();
+                server = connection(Role::Server, params);
+                assert_eq!(receive(&mut client, own), text);
+            }
+        }
+    }
+    // Too short, or no shorter so: it is sent as it is.
+    let noise = Rng::new(7).bytes(600);
+    for (payload, compressed) in [(&[b'a'; 511][..], false), (&noise, false), (&[b'a'; 512], true)] {
+        let mut wire = Vec::new();
+        assert_eq!(deflate::encode_message(Kind::Binary, payload, &Config::DEFAULT, &mut wire), compressed);
+        assert_eq!(wire[0], if compressed { 0xc2 } else { 0x82 });
+    }
+    assert!(SHARED.takes_shared() && CONTEXT.takes_shared());
+    assert!(!Params { server_max_window_bits: 14, ..SHARED }.takes_shared());
+}
+
+#[test]
+fn who_inflates_is_known_at_every_byte() {
+    let text = words(&mut Rng::new(9), 2_000);
+    let mut client = connection(Role::Client, SHARED);
+    let (mut wire, mut plain) = (Vec::new(), Vec::new());
+    client.send_binary(&text, [1, 2, 3, 4], &mut wire).unwrap();
+    client.send_ping(b"ping", [0; 4], &mut wire).unwrap();
+    client.send_binary_fragment(b"not compressed", false, [0; 4], &mut plain).unwrap();
+    let ping = wire.len() - 10;
+    let mut server = connection(Role::Server, SHARED);
+    assert!(!server.is_inflating());
+    let mut head = wire[..4].to_vec();
+    for at in 4..wire.len() {
+        // The header is complete after 8 bytes; the ping that follows is no message.
+        head.push(wire[at]);
+        let (used, _) = server.decode(&mut head).unwrap();
+        head.drain(..used);
+        assert_eq!(server.is_inflating(), (7..ping - 1).contains(&at), "{at}");
+    }
+    let mut server = connection(Role::Server, SHARED);
+    server.decode(&mut plain).unwrap();
+    assert!(server.message_unfinished() && !server.is_inflating());
 }

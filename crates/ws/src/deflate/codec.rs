@@ -1,6 +1,6 @@
 //! Compressing and inflating the payload of one message at a time (RFC 7692 §7.2).
 
-use super::negotiate::{Config, MAX_BITS, MIN_OWN_BITS, Params};
+use super::negotiate::{Config, MAX_BITS, MIN_OWN_BITS, Params, is_long_enough};
 use super::pool;
 use crate::Role;
 use alloc::boxed::Box;
@@ -138,9 +138,9 @@ impl Deflate {
         self.params.of(role).1 == MAX_BITS && self.wants(len)
     }
 
-    /// Whether a message of `len` bytes is long enough to be compressed. An empty one leaves nothing to flush.
+    /// Whether a message of `len` bytes is to be compressed.
     pub(crate) fn wants(&self, len: usize) -> bool {
-        len >= usize::from(self.threshold).max(1)
+        is_long_enough(len, self.threshold)
     }
 
     pub(crate) const fn level(&self) -> u8 {

@@ -51,6 +51,12 @@ pub struct Params {
 }
 
 impl Params {
+    /// Whether a server may send messages that were compressed for everybody: see [`encode_message`](super::encode_message). Not if the
+    /// client asked for a smaller window than the full one.
+    pub const fn takes_shared(&self) -> bool {
+        self.server_max_window_bits == MAX_BITS
+    }
+
     /// Whether the compressor of this role keeps its context, and its window.
     pub(crate) const fn of(&self, role: Role) -> (bool, u8) {
         match role {
@@ -72,6 +78,11 @@ pub(crate) fn choose(value: &[u8], config: &Config, budget: &mut usize) -> Optio
         }
     }
     None
+}
+
+/// Whether a message of `len` bytes is to be compressed. An empty one leaves nothing to flush.
+pub(crate) fn is_long_enough(len: usize, threshold: u16) -> bool {
+    len >= usize::from(threshold).max(1)
 }
 
 /// How many offers are looked at. Browsers send one, clients with fallbacks two or three.
