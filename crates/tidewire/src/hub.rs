@@ -17,6 +17,7 @@ use tidewire_server::Inbox;
 use crate::channel::{By, Channel, Waiter};
 use crate::message::Message;
 use crate::name::ChannelName;
+use crate::work::{Counters, Work};
 
 /// What a hub keeps and allows.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +106,7 @@ pub struct Hub {
     clock: Clock,
     channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
     inboxes: Vec<Inbox<Arc<Channel>>>,
+    pub(crate) counters: Counters,
 }
 
 impl fmt::Debug for Hub {
@@ -121,6 +123,7 @@ impl Hub {
             clock: Clock::new(),
             channels: RwLock::default(),
             inboxes: (0..workers).map(|_| Inbox::new()).collect(),
+            counters: Counters::default(),
         })
     }
 
@@ -200,7 +203,10 @@ impl Hub {
         let Some(appended) = channel.append(self.now_ms(), message, key, by)? else { return Ok(None) };
         for waiter in appended.woken {
             match waiter {
-                Waiter::Worker(worker) => self.inboxes[usize::from(worker)].push(channel.clone()),
+                Waiter::Worker(worker) => {
+                    self.counters.wakes.add(1);
+                    self.inboxes[usize::from(worker)].push(channel.clone());
+                }
                 Waiter::Task(waker) => waker.wake(),
             }
         }
@@ -232,6 +238,11 @@ impl Hub {
                 channels.remove(&name);
             }
         }
+    }
+
+    /// What was done so far.
+    pub fn work(&self) -> Work {
+        self.counters.work()
     }
 
     /// How many channels there are.

@@ -17,6 +17,7 @@ mod site;
 mod subscribe;
 mod upload;
 mod web;
+mod work;
 
 pub use channel::{Changed, Channel, Page};
 pub use cors::{OriginError, Origins};
@@ -30,6 +31,7 @@ pub use shard::Ticket;
 pub use site::{Settings, Site};
 pub use tidewire_channel::{Cursor, Retention};
 pub use tidewire_server as server;
+pub use work::Work;
 
 /// Lines to paste into a terminal, for a server at `base` (`http://127.0.0.1:8080`): one for each technique.
 pub fn guide(base: &str) -> String {

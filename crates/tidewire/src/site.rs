@@ -32,6 +32,9 @@ pub struct Settings {
     pub upload_pause: Duration,
     /// What is served under `/files/`. Nothing.
     pub files: Option<Files>,
+    /// Whether WebSocket messages are compressed with clients that offer it (permessage-deflate). Yes: a message is compressed once for all
+    /// of a worker's subscribers.
+    pub deflate: bool,
     /// Whether channels may be read by iframe and JSONP, as in the days before CORS. No: JSONP lets every page on the web read.
     pub comet: bool,
 }
@@ -45,6 +48,7 @@ impl Default for Settings {
             stall_timeout: Duration::from_secs(60),
             upload_pause: Duration::from_secs(60),
             files: None,
+            deflate: true,
             comet: false,
         }
     }
@@ -258,8 +262,16 @@ mod tests {
     fn the_defaults_are_the_documented_ones() {
         // Without `..`: a new field does not compile until it is documented.
         let HubConfig { retention, max_message, max_channels, max_subscribers, idle } = HubConfig::default();
-        let Settings { origins: _, heartbeat, idle_timeout, stall_timeout, upload_pause, files: _, comet: _ } =
-            Settings::default();
+        let Settings {
+            origins: _,
+            heartbeat,
+            idle_timeout,
+            stall_timeout,
+            upload_pause,
+            files: _,
+            deflate: _,
+            comet: _,
+        } = Settings::default();
         let ms = |time: Duration| time.as_millis() as u64;
         tidewire_testkit::limits::check(
             "tidewire",

@@ -198,7 +198,9 @@ fn begin(
     wire.unit(&mut out, |feed, out| feed.hello(out, &greeting));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
-    let flow = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
+    let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
+    place.hub.counters.replayed.add(tally.messages);
+    place.hub.counters.compressed.add(tally.compressed);
     (out, flow == Flow::End)
 }
 
@@ -266,6 +268,7 @@ fn websocket(
     // Origins are checked against the one list that CORS has, below.
     let mut options = Options { subprotocols: &[ws::SUBPROTOCOL], ..Options::default() };
     options.origins = Origins::Any;
+    options.deflate = place.settings.deflate.then_some(ws::DEFLATE);
     let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
     let accepted = match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
         Ok(accepted) => accepted,
@@ -276,7 +279,10 @@ fn websocket(
         }
     };
     access.require()?;
-    let kind = if accepted.subprotocol() == Some(ws::SUBPROTOCOL) { Kind::WsV1 } else { Kind::WsBare };
+    let agreed = accepted.deflate();
+    let deflate = agreed.is_some_and(|params| params.takes_shared());
+    let is_v1 = accepted.subprotocol() == Some(ws::SUBPROTOCOL);
+    let kind = if is_v1 { Kind::WsV1 { deflate } } else { Kind::WsBare { deflate } };
     let wire = Wire { kind, chunked: false };
     let labelled = channels.0.len() > 1;
     let (first, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
@@ -285,7 +291,8 @@ fn websocket(
         response = response.with(name, value);
     }
     let shape = Shape::Stream { wire, labelled };
-    let websocket = Some(Box::new(WebSocket::new(kind, place.hub.now_ms(), place.hub.config().max_message)));
+    let websocket = WebSocket::new(kind, agreed, place.hub.now_ms(), place.hub.config().max_message);
+    let websocket = Some(Box::new(websocket));
     let ticket = Ticket { shape, channels, positions, wait: None, websocket, ended };
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
 }

@@ -38,6 +38,7 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
         allow_origin: list(args.allow_origin, file.allow_origin),
         upload_pause: args.upload_pause.or(file.upload_pause),
         files: args.files.or(file.files),
+        no_deflate: args.no_deflate || file.no_deflate,
         comet: args.comet || file.comet,
         drain: args.drain.or(file.drain),
         log: args.log.or(file.log),

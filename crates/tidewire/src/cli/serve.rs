@@ -58,6 +58,9 @@ pub(crate) struct ServeArgs {
     /// Folder whose files are served under /files/
     #[arg(long, value_name = "DIR", env = "TIDEWIRE_FILES")]
     pub(super) files: Option<PathBuf>,
+    /// Do not compress WebSocket messages, though the client offers it
+    #[arg(long, env = "TIDEWIRE_NO_DEFLATE")]
+    pub(super) no_deflate: bool,
     /// Allow reading by iframe and JSONP (JSONP lets every page on the web read every channel)
     #[arg(long, env = "TIDEWIRE_COMET")]
     pub(super) comet: bool,
@@ -162,6 +165,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
         Some(seconds) => settings.upload_pause = Duration::from_secs(seconds),
         None => {}
     }
+    settings.deflate = !args.no_deflate;
     settings.comet = args.comet;
     if let Some(folder) = &args.files {
         let opened = Files::open(folder);

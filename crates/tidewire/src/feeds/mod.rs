@@ -90,11 +90,16 @@ pub(crate) enum Kind {
     Mixed,
     Replace,
     Iframe,
-    WsBare,
-    WsV1,
+    WsBare { deflate: bool },
+    WsV1 { deflate: bool },
 }
 
 impl Kind {
+    /// Whether it compresses messages, each by itself.
+    pub(crate) fn deflates(self) -> bool {
+        matches!(self, Kind::WsBare { deflate: true } | Kind::WsV1 { deflate: true })
+    }
+
     pub(crate) fn feed(self) -> &'static dyn Feed {
         match self {
             Kind::Sse => &sse::Sse,
@@ -104,8 +109,10 @@ impl Kind {
             Kind::Mixed => &multipart::Mixed,
             Kind::Replace => &multipart::Replace,
             Kind::Iframe => &iframe::Iframe,
-            Kind::WsBare => &ws::Bare,
-            Kind::WsV1 => &ws::V1,
+            Kind::WsBare { deflate: false } => &ws::Bare { deflate: false },
+            Kind::WsBare { deflate: true } => &ws::Bare { deflate: true },
+            Kind::WsV1 { deflate: false } => &ws::V1 { deflate: false },
+            Kind::WsV1 { deflate: true } => &ws::V1 { deflate: true },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! WebSocket (RFC 6455), in two spellings: bare payloads, and the JSON objects of subprotocol `tidewire.v1`.
 
 use tidewire_server::Response;
-use tidewire_ws::{Kind, encode_close, encode_message};
+use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
 use super::{Break, Envelope, Feed, Flow, Greeting};
 use crate::message::Object;
@@ -20,7 +20,10 @@ const PING: [u8; 2] = [0x89, 0];
 const HEARTBEAT: &[u8] = br#"{"type":"heartbeat"}"#;
 
 /// Payloads alone.
-pub(crate) struct Bare;
+pub(crate) struct Bare {
+    /// Messages are compressed where that is worth it: the connections have agreed on permessage-deflate.
+    pub(crate) deflate: bool,
+}
 
 impl Feed for Bare {
     /// The handshake says all.
@@ -33,7 +36,7 @@ impl Feed for Bare {
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let kind = if envelope.message.text().is_some() { Kind::Text } else { Kind::Binary };
-        encode_message(kind, envelope.message.data(), out);
+        put(self.deflate, kind, envelope.message.data(), out);
     }
 
     /// Between bare payloads nothing can be told, so the connection ends with a code that says it.
@@ -52,7 +55,10 @@ impl Feed for Bare {
 }
 
 /// JSON objects.
-pub(crate) struct V1;
+pub(crate) struct V1 {
+    /// As for [`Bare`].
+    pub(crate) deflate: bool,
+}
 
 impl Feed for V1 {
     fn head(&self, response: Response) -> Response {
@@ -64,7 +70,9 @@ impl Feed for V1 {
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        object(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+        let mut json = Vec::new();
+        Object::message(envelope.message, envelope.cursor, envelope.channel).write(&mut json);
+        put(self.deflate, Kind::Text, &json, out);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
@@ -83,6 +91,22 @@ impl Feed for V1 {
 
     fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
         restart(out);
+    }
+}
+
+/// How messages are compressed (RFC 7692): each alone and with the full window, so that the same bytes fit everybody. What is short stays as it is.
+pub(crate) const DEFLATE: deflate::Config = deflate::Config::DEFAULT;
+
+/// Whether the frame was compressed: RSV1 says so (RFC 7692 §6).
+pub(crate) fn is_compressed(frame: &[u8]) -> bool {
+    frame.first().is_some_and(|first| first & 0x40 != 0)
+}
+
+fn put(deflate: bool, kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
+    if deflate {
+        deflate::encode_message(kind, payload, &DEFLATE, out);
+    } else {
+        encode_message(kind, payload, out);
     }
 }
 

@@ -37,7 +37,7 @@ impl Table {
             while let Some(batch) = self
                 .groups
                 .get_mut(id as usize)
-                .and_then(|g| if g.live.is_empty() { None } else { g.next_batch() })
+                .and_then(|g| if g.live.is_empty() { None } else { g.next_batch(&self.place.hub.counters) })
             {
                 self.deliver(id, &batch);
             }
@@ -87,7 +87,7 @@ impl Table {
             }
             let id = *id;
             let group = &mut self.groups[id as usize];
-            match group.catch_up(positions) {
+            match group.catch_up(positions, &self.place.hub.counters) {
                 Some(batch) => {
                     let wrote = row.offer(&batch.bytes);
                     row.moved_ms = self.now_ms;

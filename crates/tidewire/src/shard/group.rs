@@ -7,9 +7,10 @@ use tidewire_channel::Budget;
 
 use crate::channel::Channel;
 use crate::feeds::poll::Answer;
-use crate::feeds::{Feed, Flow, Wire, longpoll};
+use crate::feeds::{Flow, Wire, longpoll, ws};
 use crate::poll::PollShape;
 use crate::reader::{self, Channels, Item, Positions};
+use crate::work::Counters;
 
 /// What decides the bytes, beside the channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,32 +70,42 @@ impl Group {
     }
 
     /// What the log has after the group's positions, for all live members; moves the positions. `None` at the head.
-    pub(crate) fn next_batch(&mut self) -> Option<Batch> {
+    pub(crate) fn next_batch(&mut self, counters: &Counters) -> Option<Batch> {
         let mut positions = self.positions.clone();
-        let batch = self.encode(&mut positions, None, BATCH);
+        let (batch, tally) = self.encode(&mut positions, None, BATCH);
+        counters.encoded.add(tally.messages);
+        counters.compressed.add(tally.compressed);
         self.positions = positions;
         batch
     }
 
     /// The same for one lagging member, up to where the group is.
-    pub(crate) fn catch_up(&self, positions: &mut Positions) -> Option<Batch> {
-        self.encode(positions, Some(&self.positions), CATCH_UP)
+    pub(crate) fn catch_up(&self, positions: &mut Positions, counters: &Counters) -> Option<Batch> {
+        let (batch, tally) = self.encode(positions, Some(&self.positions), CATCH_UP);
+        counters.replayed.add(tally.messages);
+        counters.compressed.add(tally.compressed);
+        batch
     }
 
-    fn encode(&self, positions: &mut Positions, ceiling: Option<&Positions>, bytes: usize) -> Option<Batch> {
+    fn encode(
+        &self,
+        positions: &mut Positions,
+        ceiling: Option<&Positions>,
+        bytes: usize,
+    ) -> (Option<Batch>, Tally) {
         match &self.shape {
             Shape::Stream { wire, labelled } => {
                 let mut out = Vec::new();
                 let budget = Budget::bytes(bytes);
-                let flow =
+                let (flow, tally) =
                     encode_stream(&self.channels, *wire, *labelled, positions, ceiling, budget, &mut out);
-                if out.is_empty() { None } else { Some(Batch { bytes: out.into(), flow }) }
+                ((!out.is_empty()).then(|| Batch { bytes: out.into(), flow }), tally)
             }
             Shape::LongPoll(shape) => {
                 let budget = Budget { messages: shape.limit, bytes: longpoll::MAX_BYTES };
                 let mut out = Vec::new();
-                let said = encode_poll(&self.channels, shape, positions, budget, &mut out);
-                said.then(|| Batch { bytes: out.into(), flow: Flow::End })
+                let tally = encode_poll(&self.channels, shape, positions, budget, &mut out);
+                ((!out.is_empty()).then(|| Batch { bytes: out.into(), flow: Flow::End }), tally)
             }
         }
     }
@@ -109,34 +120,46 @@ pub(crate) fn encode_stream(
     ceiling: Option<&Positions>,
     budget: Budget,
     out: &mut Vec<u8>,
-) -> Flow {
-    let say = |item: Item<'_>| wire.unit(out, |feed, out| say(feed, out, &item));
-    reader::read(channels, labelled, positions, ceiling, budget, say).flow
+) -> (Flow, Tally) {
+    let mut tally = Tally::default();
+    let say = |item: Item<'_>| {
+        wire.unit(out, |feed, out| match item {
+            Item::Message(envelope) => {
+                let start = out.len();
+                feed.message(out, &envelope);
+                tally.messages += 1;
+                tally.compressed += u64::from(wire.kind.deflates() && ws::is_compressed(&out[start..]));
+                Flow::Continue
+            }
+            Item::Break { what, cursor } => feed.discontinuity(out, &what, cursor),
+        })
+    };
+    let flow = reader::read(channels, labelled, positions, ceiling, budget, say).flow;
+    (flow, tally)
 }
 
-fn say(feed: &dyn Feed, out: &mut Vec<u8>, item: &Item<'_>) -> Flow {
-    match item {
-        Item::Message(envelope) => {
-            feed.message(out, envelope);
-            Flow::Continue
-        }
-        Item::Break { what, cursor } => feed.discontinuity(out, what, cursor),
-    }
+/// What was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) messages: u64,
+    pub(crate) compressed: u64,
 }
 
-/// Writes the whole HTTP answer of a held poll. Says nothing, and `false`, if there is no message yet.
+/// Writes the whole HTTP answer of a held poll. Says nothing if there is no message yet.
 fn encode_poll(
     channels: &Channels,
     shape: &PollShape,
     positions: &mut Positions,
     budget: Budget,
     out: &mut Vec<u8>,
-) -> bool {
+) -> Tally {
+    let mut tally = Tally::default();
     let mut answer = Answer::new();
     let mut gone = None;
     let progress = reader::read(channels, channels.0.len() > 1, positions, None, budget, |item| match item {
         Item::Message(envelope) => {
             answer.message(&envelope);
+            tally.messages += 1;
             Flow::Continue
         }
         Item::Break { what, cursor } if shape.tells_breaks() => {
@@ -149,11 +172,11 @@ fn encode_poll(
         }
     });
     if !progress.any {
-        return false;
+        return tally;
     }
     match gone {
         Some(problem) => shape.write(problem.into_response(), out),
         None => shape.write_answer(answer, &positions.to_text(), out),
     }
-    true
+    tally
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub(crate) struct Table {
     /// For the heads that the table reads itself.
     pub(super) fields: RefCell<Fields>,
     pub(super) now_ms: u64,
+    /// The places of those that inflate a message, counted by its references.
+    pub(super) inflating: Rc<()>,
     next_tick_ms: u64,
     tick: u64,
     draining: bool,
@@ -76,6 +79,7 @@ impl Table {
             last_poll: None,
             fields: RefCell::default(),
             now_ms,
+            inflating: Rc::default(),
             next_tick_ms: now_ms + TICK.as_millis() as u64,
             tick: 0,
             draining: false,
@@ -318,9 +322,13 @@ impl Table {
                 .websocket
                 .as_ref()
                 .is_some_and(|ws| ws.is_silent(self.now_ms, self.place.settings.heartbeat));
+            let endless = row
+                .websocket
+                .as_ref()
+                .is_some_and(|ws| ws.is_stuck(self.now_ms, self.place.settings.stall_ms()));
             let over = row.group().is_none() && row.pending.is_empty() && self.now_ms >= row.ends_ms;
-            if stuck || silent || over {
-                tracing::debug!(peer = %row.connection.peer(), stuck, silent, "subscriber dropped");
+            if stuck || silent || endless || over {
+                tracing::debug!(peer = %row.connection.peer(), stuck, silent, endless, "subscriber dropped");
                 self.remove(key);
                 continue;
             }

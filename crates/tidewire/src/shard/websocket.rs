@@ -1,5 +1,6 @@
 //! The WebSocket side of the table: what clients send, and what they are owed for it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use tidewire_server::Problem;
+use tidewire_ws::deflate::Params;
+use tidewire_ws::frame::Header;
 use tidewire_ws::{Connection, Event, Limits, Role};
 
 use super::group::Shape;
@@ -27,16 +30,30 @@ const MAX_OWED: usize = 64 * 1024;
 /// Heartbeats without any sign of life after which a connection is given up.
 const SILENT_BEATS: u32 = 3;
 
+/// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
+const MAX_INFLATING: usize = 32;
+
 /// The protocol state of one WebSocket.
 pub(crate) struct WebSocket {
     protocol: Connection,
-    pub(super) kind: Kind,
+    kind: Kind,
     /// Bytes of a frame that is not complete, as read.
     partial: Vec<u8>,
     /// Frames owed: pongs, the close, answers to commands.
     owed: Vec<u8>,
     heard_ms: u64,
     closing: bool,
+    /// The client may compress.
+    deflates: bool,
+    /// A compressed message has begun to be inflated and is not complete.
+    inflating: Option<Box<Inflating>>,
+}
+
+/// A place among those that inflate.
+struct Inflating {
+    since_ms: u64,
+    /// Counted by its references.
+    _place: Rc<()>,
 }
 
 /// A data message from a client.
@@ -46,13 +63,27 @@ pub(super) enum Incoming {
 }
 
 impl WebSocket {
-    pub(crate) fn new(kind: Kind, now_ms: u64, max_message: usize) -> Self {
-        // Within JSON a control character takes six bytes. A little over the limit is read and refused in words, much is not read.
-        let spelled = if kind == Kind::WsV1 { 6 } else { 1 };
-        let max = (max_message as u64).saturating_mul(spelled).saturating_add(4096);
+    pub(crate) fn new(kind: Kind, deflate: Option<Params>, now_ms: u64, max_message: usize) -> Self {
+        let max = longest(kind, max_message);
         let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
-        let protocol = Connection::new(Role::Server, limits);
-        WebSocket { protocol, kind, partial: Vec::new(), owed: Vec::new(), heard_ms: now_ms, closing: false }
+        let mut protocol = Connection::new(Role::Server, limits);
+        if let Some(params) = deflate {
+            protocol = protocol.with_deflate(params, &ws::DEFLATE);
+        }
+        WebSocket {
+            protocol,
+            kind,
+            partial: Vec::new(),
+            owed: Vec::new(),
+            heard_ms: now_ms,
+            closing: false,
+            deflates: deflate.is_some(),
+            inflating: None,
+        }
+    }
+
+    fn is_v1(&self) -> bool {
+        matches!(self.kind, Kind::WsV1 { .. })
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -64,24 +95,31 @@ impl WebSocket {
         now_ms.saturating_sub(self.heard_ms) > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
     }
 
+    /// A compressed message that was begun so long ago, and never ended.
+    pub(super) fn is_stuck(&self, now_ms: u64, stall_ms: u64) -> bool {
+        self.inflating.as_ref().is_some_and(|one| now_ms.saturating_sub(one.since_ms) >= stall_ms)
+    }
+
     pub(super) fn take_output(&mut self) -> Option<Bytes> {
         if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
     }
 
     /// Takes bytes in; what the protocol owes is added to the output, data messages are returned.
-    fn receive(&mut self, read: &mut [u8], now_ms: u64) -> Vec<Incoming> {
+    fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
         self.heard_ms = now_ms;
+        let max = longest(self.kind, max_message);
         // In the usual case, whole frames in one read, they are unmasked right where they were read.
         let mut gathered = std::mem::take(&mut self.partial);
-        let bytes = if gathered.is_empty() {
-            read
-        } else {
+        let is_gathered = !gathered.is_empty();
+        let bytes = if is_gathered {
             gathered.extend_from_slice(read);
             &mut gathered[..]
+        } else {
+            read
         };
         let mut incoming = Vec::new();
         let mut used = 0;
-        while !self.closing {
+        while !self.closing && !self.waits_for_more(&bytes[used..], max) {
             match self.protocol.decode(&mut bytes[used..]) {
                 Ok((n, event)) => {
                     used += n;
@@ -99,10 +137,44 @@ impl WebSocket {
             }
         }
         self.protocol.take_output(&mut self.owed);
-        if !self.closing {
-            self.partial = bytes[used..].to_vec();
+        if self.closing || used == bytes.len() {
+            return incoming;
         }
+        self.partial = if is_gathered {
+            gathered.drain(..used);
+            gathered
+        } else {
+            bytes[used..].to_vec()
+        };
         incoming
+    }
+
+    /// A compressed message is not begun before its first frame is whole. What a slow client makes us wait for is held as it came; inflated it
+    /// could be a thousand times as long.
+    fn waits_for_more(&self, bytes: &[u8], max: u64) -> bool {
+        if !self.deflates || self.protocol.message_unfinished() {
+            return false;
+        }
+        match Header::parse(bytes) {
+            Ok(Some((header, n))) => {
+                header.rsv1 && header.len <= max && ((bytes.len() - n) as u64) < header.len
+            }
+            _ => false,
+        }
+    }
+
+    /// A message in several frames inflates as they come, so few may be on their way at one time: the others are told to come back.
+    fn take_place(&mut self, places: &Rc<()>, now_ms: u64) {
+        if self.closing || !self.protocol.is_inflating() {
+            self.inflating = None;
+        } else if self.inflating.is_none() {
+            if Rc::strong_count(places) > MAX_INFLATING {
+                ws::close(&mut self.owed, 1013, "too many unfinished messages, try again later");
+                self.closing = true;
+            } else {
+                self.inflating = Some(Box::new(Inflating { since_ms: now_ms, _place: places.clone() }));
+            }
+        }
     }
 }
 
@@ -114,8 +186,10 @@ impl Table {
             return;
         }
         let Some(websocket) = &mut row.websocket else { return };
-        let is_v1 = websocket.kind == Kind::WsV1;
-        for incoming in websocket.receive(bytes, now_ms) {
+        let is_v1 = websocket.is_v1();
+        let messages = websocket.receive(bytes, now_ms, self.place.hub.config().max_message);
+        websocket.take_place(&self.inflating, now_ms);
+        for incoming in messages {
             let data = match incoming {
                 Incoming::Text(text) if is_v1 => {
                     self.command(key, &text);
@@ -287,7 +361,8 @@ impl Table {
         if self.channels(key).is_none() {
             return;
         }
-        let wire = Wire { kind: Kind::WsV1, chunked: false };
+        let Some(kind) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind) else { return };
+        let wire = Wire { kind, chunked: false };
         let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
         self.change_channels(key, channels, positions, shape);
     }
@@ -303,6 +378,13 @@ impl Table {
             ws::object(&mut websocket.owed, object);
         }
     }
+}
+
+/// The longest message that is read at all. Within JSON a control character takes six bytes. A little over the limit is read and refused in
+/// words, much is not read.
+fn longest(kind: Kind, max_message: usize) -> u64 {
+    let spelled = if matches!(kind, Kind::WsV1 { .. }) { 6 } else { 1 };
+    (max_message as u64).saturating_mul(spelled).saturating_add(4096)
 }
 
 /// What a client may send on `tidewire.v1`.
