@@ -303,7 +303,8 @@ impl<R: Role> Connection<R> {
         self.input = Input::Body(reading);
     }
 
-    /// One event of the body at the start of `input`.
+    /// One event of the body at the start of `input`. Apart, so that a head does not pay for the registers of a body.
+    #[inline(never)]
     pub(crate) fn body<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         let over = ErrorKind::Limit(Limit::Body);
         let reading = match &mut self.input {

@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::framing::Message;
 use crate::head::{RequestHead, ResponseHead};
 use crate::message::{BodyLength, Known};
-use crate::parse::{FirstLine, Scan};
+use crate::parse::{self, FirstLine, Scan};
 use crate::state::{Exchange, Half, Step};
 use tidewire_chunked as chunked;
 
@@ -38,22 +38,24 @@ impl Connection<Server> {
         input: &'a [u8],
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
-        let skipped = self.skip_empty_lines(input)?;
+        let mut skipped = 0;
+        if input.first() == Some(&b'\r') && matches!(&self.input, Input::Head(scan) if !scan.started()) {
+            skipped = self.skip_empty_lines(input)?;
+            if input[skipped..] == *b"\r" {
+                return Ok((skipped, None));
+            }
+        }
         let input = &input[skipped..];
         let Input::Head(scan) = &mut self.input else { return Ok((skipped, None)) };
-        if input == b"\r" && !scan.started() {
-            return Ok((skipped, None));
-        }
-        let read = scan.read(FirstLine::Request, input, &self.limits, fields);
-        let meta = *scan.meta();
-        let length = match read {
+        let length = match scan.read(FirstLine::Request, input, &self.limits, fields) {
             Ok(Some(length)) => length,
             Ok(None) => return Ok((skipped, None)),
             Err((kind, at)) => {
-                self.exchange.head = meta.method == Some(Known::Head);
+                self.exchange.head = fields.meta.method == Some(Known::Head);
                 return Err(self.fail(kind, at));
             }
         };
+        let meta = &fields.meta;
         self.exchange = Exchange {
             version: meta.version,
             head: meta.method == Some(Known::Head),
@@ -67,7 +69,7 @@ impl Connection<Server> {
         self.consumed += length as u64;
         self.expect_body(meta.body());
         self.step(Step::RequestHead);
-        let head = RequestHead::new(&input[..length], fields.spans(), meta);
+        let head = RequestHead::new(&input[..length], fields.table());
         Ok((skipped + length, Some(Event::Request(head))))
     }
 
@@ -92,11 +94,9 @@ impl Connection<Server> {
     }
 
     /// RFC 9112 §2.2: a server should skip an empty line before a request line. Two, no more, and CR LF only.
+    #[cold]
+    #[inline(never)]
     fn skip_empty_lines(&mut self, input: &[u8]) -> Result<usize, Error> {
-        let Input::Head(scan) = &self.input else { return Ok(0) };
-        if scan.started() {
-            return Ok(0);
-        }
         let mut skipped = 0;
         while input[skipped..].first() == Some(&b'\r') {
             match input.get(skipped + 1) {
@@ -143,14 +143,15 @@ impl Connection<Client> {
     ) -> Result<(usize, Option<Event<'a>>), Error> {
         let Input::Head(scan) = &mut self.input else { return Ok((0, None)) };
         let read = scan.read(FirstLine::Status, input, &self.limits, fields).and_then(|length| {
-            let status = scan.meta().status;
+            let status = fields.meta.status;
             let tunnel = self.exchange.connect && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: self.exchange.head || tunnel };
             length
-                .map(|length| scan.frame(message, &self.limits).map(|()| (length, status, tunnel)))
+                .map(|length| {
+                    parse::frame(&mut fields.meta, message, &self.limits).map(|()| (length, status, tunnel))
+                })
                 .transpose()
         });
-        let meta = *scan.meta();
         let (length, status, tunnel) = match read {
             Ok(Some(complete)) => complete,
             Ok(None) => return Ok((0, None)),
@@ -171,11 +172,11 @@ impl Connection<Client> {
         } else if status == 101 || tunnel {
             self.step(Step::Switch);
         } else {
-            self.exchange.keep_alive &= meta.keep_alive();
-            self.expect_body(meta.body());
+            self.exchange.keep_alive &= fields.meta.keep_alive();
+            self.expect_body(fields.meta.body());
             self.step(Step::ResponseHead);
         }
-        let head = ResponseHead::new(&input[..length], fields.spans(), meta);
+        let head = ResponseHead::new(&input[..length], fields.table());
         Ok((length, Some(Event::Response(head))))
     }
 }

@@ -21,21 +21,15 @@ use crate::parse::{FirstLine, method_end};
 use crate::scan::{Find, Lanes, Long, Portable, Short};
 use tidewire_grammar::class::is_field_content;
 
-/// Reads a whole head at the start of `input`, which is cut at the limit of heads. `Some` holds its length; `fields` and `meta` then say
-/// the rest. After `None` the two hold nothing of use.
+/// Reads a whole head at the start of `input`, which is cut at the limit of heads. `Some` holds its length; `fields` then says the rest. After
+/// `None` it holds nothing of use.
 #[inline(always)]
-pub(crate) fn read(
-    first: FirstLine,
-    input: &[u8],
-    limits: &Limits,
-    fields: &mut Fields,
-    meta: &mut Meta,
-) -> Option<usize> {
+pub(crate) fn read(first: FirstLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
-    if let Some(read) = crate::simd::read(first, input, limits, fields, meta) {
+    if let Some(read) = crate::simd::read(first, input, limits, fields) {
         return read;
     }
-    read_portable(first, input, limits, fields, meta)
+    read_portable(first, input, limits, fields)
 }
 
 #[inline(never)]
@@ -44,9 +38,8 @@ pub(crate) fn read_portable(
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
-    meta: &mut Meta,
 ) -> Option<usize> {
-    read_with(Portable, first, input, limits, fields, meta)
+    read_with(Portable, first, input, limits, fields)
 }
 
 /// The same, in the instructions of `lanes`.
@@ -57,12 +50,11 @@ pub(crate) fn read_with<L: Lanes>(
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
-    meta: &mut Meta,
 ) -> Option<usize> {
     if let Some(short) = Short::new(lanes, input) {
-        return read_from(&short, first, input, limits, fields, meta);
+        return read_from(&short, first, input, limits, fields);
     }
-    read_from(&Long { lanes, input }, first, input, limits, fields, meta)
+    read_from(&Long { lanes, input }, first, input, limits, fields)
 }
 
 #[inline(always)]
@@ -72,17 +64,14 @@ fn read_from<F: Find>(
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
-    meta: &mut Meta,
 ) -> Option<usize> {
     let start = match first {
-        FirstLine::Request => request_line(find, input, limits, meta)?,
-        FirstLine::Status => status_line(input, meta)?,
+        FirstLine::Request => request_line(find, input, limits, &mut fields.meta)?,
+        FirstLine::Status => status_line(input, &mut fields.meta)?,
     };
     fields.clear();
-    let mut facts = Facts::NONE;
-    let end = field_lines(find, input, start, limits, fields, &mut facts)?;
-    meta.facts = facts;
-    Some(end)
+    fields.meta.facts = Facts::NONE;
+    field_lines(find, input, start, limits, fields)
 }
 
 /// A request line in origin form. Returns where it ends.
@@ -92,7 +81,10 @@ fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, meta: &mut Met
         Some(GET) => (Some(Known::Get), 4),
         _ => {
             let end = method_end(input, limits).ok()??;
-            (Known::new(input.get(..end)?), end + 1)
+            match Known::new(input.get(..end)?) {
+                Some(Known::Connect) => return None,
+                method => (method, end + 1),
+            }
         }
     };
     let end = find.target_end(start);
@@ -104,7 +96,7 @@ fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, meta: &mut Met
     };
     let framed = rest.first_chunk().map(|crlf| u16::from_le_bytes(*crlf)) == Some(CRLF);
     let long = end.wrapping_sub(start) > usize::from(limits.max_target);
-    if !framed || long || input.get(start) != Some(&b'/') || method == Some(Known::Connect) {
+    if !framed || long || input.get(start) != Some(&b'/') {
         return None;
     }
     (meta.method, meta.form, meta.version) = (method, TargetForm::Origin, version);
@@ -142,7 +134,6 @@ fn field_lines<F: Find>(
     mut line: usize,
     limits: &Limits,
     fields: &mut Fields,
-    facts: &mut Facts,
 ) -> Option<usize> {
     // Nothing here can wrap: all of these are offsets in a head, or at most a block behind it.
     // Blocks lie at fixed places, so that they can be loaded before it is known where the first line ends.
@@ -170,7 +161,7 @@ fn field_lines<F: Find>(
             if end == line {
                 return Some(end.wrapping_add(2));
             }
-            field_line(find, input, (line, end), limits, fields, facts)?;
+            field_line(find, input, (line, end), limits, fields)?;
             line = end.wrapping_add(2);
         }
         at = at.wrapping_add(64);
@@ -190,7 +181,6 @@ fn field_line<F: Find>(
     (line, end): (usize, usize),
     limits: &Limits,
     fields: &mut Fields,
-    facts: &mut Facts,
 ) -> Option<()> {
     let colon = find.name_end(line);
     if colon == line
@@ -201,9 +191,9 @@ fn field_line<F: Find>(
     }
     let span = Span::new(line, colon, end);
     if may_frame(colon.wrapping_sub(line), input.get(line))
-        && !frames(find, input, input.get(line..colon)?, (colon, end), facts)
+        && !frames(find, input, input.get(line..colon)?, (colon, end), &mut fields.meta.facts)
     {
-        facts.note(input, span).ok()?;
+        fields.meta.facts.note(input, span).ok()?;
     }
     fields.push(span);
     Some(())
@@ -218,27 +208,32 @@ fn frames<F: Find>(
     (colon, end): (usize, usize),
     facts: &mut Facts,
 ) -> bool {
-    // One space before the value, and no whitespace at its ends.
+    // One space before the value. Others, and one behind it, are no part of a host or an option, and so are not taken here.
     let start = colon.wrapping_add(2);
-    let Some(value @ [b'!'..=0xFF, .., b'!'..=0xFF]) = input.get(start..end) else { return false };
     if input.get(start.wrapping_sub(1)) != Some(&b' ') {
         return false;
     }
     match name.len() {
         4 if is(name, b"host") => {
-            let name_end = find.host_end(start);
-            let port = value.get(name_end.wrapping_sub(start)..).unwrap_or_default();
-            let plain = match port {
-                [] => true,
-                [b':', a, b, c, d] => [a, b, c, d].into_iter().all(|b| b.wrapping_sub(b'0') < 10),
-                [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+            let plain = match input.get(find.host_end(start)..end) {
+                Some([]) => true,
+                Some([b':', a, b, c, d]) => four_digits([*a, *b, *c, *d]),
+                Some([b':', port @ ..]) => port.iter().all(u8::is_ascii_digit),
                 _ => false,
             };
             plain && facts.set_host(start, end)
         }
-        10 if is(name, b"connection") => facts.set_option(value),
+        10 if is(name, b"connection") => input.get(start..end).is_some_and(|value| facts.set_option(value)),
         _ => false,
     }
+}
+
+/// Are these `0` to `9`? All have the high half 3, and still have it with 6 added. (A sum that carries into the next byte is of a byte that has
+/// not.)
+#[inline(always)]
+fn four_digits(bytes: [u8; 4]) -> bool {
+    let word = u32::from_le_bytes(bytes);
+    word & word.wrapping_add(0x0606_0606) & 0xF0F0_F0F0 == 0x3030_3030
 }
 
 const GET: u32 = u32::from_le_bytes(*b"GET ");
@@ -254,22 +249,23 @@ mod tests {
     use proptest::prelude::*;
 
     /// What one reader says: the length, the spans, the facts.
-    type Read = Option<(usize, Fields, Meta)>;
+    type Read = Option<(usize, Fields)>;
 
     fn portable(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
-        let (mut fields, mut meta) = (Fields::new(), Meta::NEW);
-        read_portable(first, input, limits, &mut fields, &mut meta).map(|end| (end, fields, meta))
+        let mut fields = Fields::new();
+        read_portable(first, input, limits, &mut fields).map(|end| (end, fields))
     }
 
     fn vector(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
-        let (mut fields, mut meta) = (Fields::new(), Meta::NEW);
-        read(first, input, limits, &mut fields, &mut meta).map(|end| (end, fields, meta))
+        let mut fields = Fields::new();
+        read(first, input, limits, &mut fields).map(|end| (end, fields))
     }
 
     fn exact(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
         let (mut fields, mut scan) = (Fields::new(), Scan::new());
         let end = scan.head(first, input, limits, &mut fields).ok()??;
-        Some((end, fields, *scan.meta()))
+        fields.meta = *scan.meta();
+        Some((end, fields))
     }
 
     /// The fast readers agree with each other, and with the exact one where they say anything. Returns whether they do.
@@ -280,6 +276,20 @@ mod tests {
             assert_eq!(fast, exact, "{}", input.escape_ascii());
         }
         fast.is_some()
+    }
+
+    /// Every byte at every place, beside digits and beside the bytes that could carry.
+    #[test]
+    fn four_digits_are_four_digits() {
+        for at in 0..4 {
+            for b in 0..=255 {
+                for beside in *b"09/:\xFF\xFA" {
+                    let mut bytes = [beside; 4];
+                    bytes[at] = b;
+                    assert_eq!(four_digits(bytes), bytes.iter().all(u8::is_ascii_digit), "{bytes:?}");
+                }
+            }
+        }
     }
 
     #[test]

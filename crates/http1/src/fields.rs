@@ -9,31 +9,35 @@
 //! a refcounted buffer as an owned head, and it is a quarter of the size of two slices. Whitespace is taken away when a value is
 //! asked for: most never are.
 
+use crate::meta::Meta;
 use alloc::vec::Vec;
 use core::fmt;
 use tidewire_grammar::class::is_ows;
 
-/// The span table that a connection fills with the fields of a head. It belongs to the caller, because an idle connection
-/// needs none: one table per thread serves any number of connections.
+/// The span table that a connection fills with the fields of a head, and with what they say. It belongs to the caller, because
+/// an idle connection needs none: one table per thread serves any number of connections.
 ///
 /// Reuse it: it allocates when a head has more fields than any before it, and never again.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Fields {
     spans: Vec<Span>,
+    /// What the head says beside its fields. Here, so that it is written once and heads borrow it: a copy of it in each view would be
+    /// a load of bytes that were just stored one by one, which a processor has to wait for.
+    pub(crate) meta: Meta,
 }
 
 impl Fields {
     /// An empty table. Allocates nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { spans: Vec::new() }
+        Self { spans: Vec::new(), meta: Meta::NEW }
     }
 
     /// A table that takes `fields` fields before it allocates again.
     #[must_use]
     pub fn with_capacity(fields: usize) -> Self {
-        Self { spans: Vec::with_capacity(fields) }
+        Self { spans: Vec::with_capacity(fields), meta: Meta::NEW }
     }
 
     #[inline]
@@ -49,6 +53,24 @@ impl Fields {
     pub(crate) fn spans(&self) -> &[Span] {
         &self.spans
     }
+
+    /// The table of the head that was read last.
+    pub(crate) fn table(&self) -> Table<'_> {
+        Table { spans: &self.spans, meta: &self.meta }
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A head without its bytes: its spans, and what they say.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'a> {
+    pub(crate) spans: &'a [Span],
+    pub(crate) meta: &'a Meta,
 }
 
 /// One field line: where its name, its colon and its end are, 16 bits each, from the low ones. One word, so that it is one store.

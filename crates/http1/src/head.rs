@@ -1,37 +1,34 @@
 //! Views of a head: its bytes, its spans and what they say, borrowed.
 
 use crate::error::Error;
-use crate::fields::{FieldIter, Fields, Span};
+use crate::fields::{FieldIter, Fields, Table};
 use crate::framing::Message;
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
-use crate::meta::Meta;
-use crate::parse::{FirstLine, Scan};
+use crate::parse::{self, FirstLine, Scan};
 use crate::target;
 use core::fmt;
 
-/// The head of a request: the request line and its fields. `Copy`: three pointers' worth and a few facts.
+/// The head of a request: the request line and its fields. `Copy`: a view, of five words.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     bytes: &'a [u8],
-    spans: &'a [Span],
-    meta: Meta,
+    table: Table<'a>,
 }
 
 /// The head of a response: the status line and its fields.
 #[derive(Clone, Copy)]
 pub struct ResponseHead<'a> {
     bytes: &'a [u8],
-    spans: &'a [Span],
-    meta: Meta,
+    table: Table<'a>,
 }
 
 /// What both heads have.
 macro_rules! common {
     ($head:ident) => {
         impl<'a> $head<'a> {
-            pub(crate) const fn new(bytes: &'a [u8], spans: &'a [Span], meta: Meta) -> Self {
-                Self { bytes, spans, meta }
+            pub(crate) const fn new(bytes: &'a [u8], table: Table<'a>) -> Self {
+                Self { bytes, table }
             }
 
             /// The head as it came, from the first byte of its first line to the end of its empty line.
@@ -43,19 +40,20 @@ macro_rules! common {
             /// The version in the first line.
             #[must_use]
             pub const fn version(&self) -> Version {
-                self.meta.version
+                self.table.meta.version
             }
 
             /// All fields in their order: names as they came, values without the whitespace around them.
             #[must_use]
             pub fn fields(&self) -> FieldIter<'a> {
-                FieldIter::new(self.bytes, self.spans)
+                FieldIter::new(self.bytes, self.table.spans)
             }
 
             /// The value of the first field of that name; names have no case.
             #[must_use]
             pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-                self.spans
+                self.table
+                    .spans
                     .iter()
                     .find(|span| span.name(self.bytes).eq_ignore_ascii_case(name.as_bytes()))
                     .map(|span| span.value(self.bytes))
@@ -69,13 +67,13 @@ macro_rules! common {
             /// How the body that follows is delimited: RFC 9112 §6.3 was applied already.
             #[must_use]
             pub const fn body(&self) -> BodyLength {
-                self.meta.body()
+                self.table.meta.body()
             }
 
             /// Does the sender mean the connection to outlive this message (RFC 9112 §9.3)?
             #[must_use]
             pub fn keep_alive(&self) -> bool {
-                self.meta.keep_alive()
+                self.table.meta.keep_alive()
             }
 
             /// The first `Upgrade` value, if `Connection: upgrade` vouches for it and the version is 1.1 (RFC 9110 §7.8).
@@ -84,12 +82,16 @@ macro_rules! common {
             /// had been offered, or refuse it with 400; the connection will not let a 101 out.
             #[must_use]
             pub fn upgrade(&self) -> Option<&'a [u8]> {
-                self.meta.facts.upgrade(self.meta.version).map(|(start, end)| self.slice(start, end))
+                self.table
+                    .meta
+                    .facts
+                    .upgrade(self.table.meta.version)
+                    .map(|(start, end)| self.slice(start, end))
             }
 
             #[cfg(feature = "bytes")]
-            pub(crate) const fn parts(&self) -> (&'a [Span], Meta) {
-                (self.spans, self.meta)
+            pub(crate) const fn table(&self) -> Table<'a> {
+                self.table
             }
 
             fn slice(&self, start: u16, end: u16) -> &'a [u8] {
@@ -109,14 +111,18 @@ impl<'a> RequestHead<'a> {
     ///
     /// # Errors
     /// As a connection's; offsets count from the start of `input`.
+    #[inline]
     pub fn parse(
         input: &'a [u8],
         limits: &Limits,
         fields: &'a mut Fields,
     ) -> Result<Option<(usize, Self)>, Error> {
-        let mut scan = Scan::new();
-        match scan.read(FirstLine::Request, input, limits, fields) {
-            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields.spans(), *scan.meta())))),
+        let read = match parse::at_once(FirstLine::Request, input, limits, fields) {
+            Some(read) => read.map(Some),
+            None => Scan::new().read_on(FirstLine::Request, input, limits, fields),
+        };
+        match read {
+            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields.table())))),
             Ok(None) => Ok(None),
             Err((kind, at)) => Err(Error::new(kind, at as u64)),
         }
@@ -125,43 +131,43 @@ impl<'a> RequestHead<'a> {
     /// The method.
     #[must_use]
     pub fn method(&self) -> Method<'a> {
-        self.meta.method(self.bytes)
+        self.table.meta.method(self.bytes)
     }
 
     /// The request target as it came: visible ASCII, at least one byte.
     #[must_use]
     pub fn target(&self) -> &'a [u8] {
-        self.slice(self.meta.start, self.meta.end)
+        self.slice(self.table.meta.start, self.table.meta.end)
     }
 
     /// Which of the four forms the target has. It goes with the method, which was checked.
     #[must_use]
     pub const fn target_form(&self) -> TargetForm {
-        self.meta.form
+        self.table.meta.form
     }
 
     /// The path: of an origin-form target, or of one in absolute form (then at least `/`). `*` for the asterisk form, empty for the
     /// authority form. Percent-encoding is left as it is: decode once, and after splitting.
     #[must_use]
     pub fn path(&self) -> &'a [u8] {
-        target::path_and_query(self.meta.form, self.target()).0
+        target::path_and_query(self.table.meta.form, self.target()).0
     }
 
     /// What follows the first `?`, if there is one.
     #[must_use]
     pub fn query(&self) -> Option<&'a [u8]> {
-        target::path_and_query(self.meta.form, self.target()).1
+        target::path_and_query(self.table.meta.form, self.target()).1
     }
 
     /// Whom the request is for, `host[:port]`: the authority of a target in absolute or authority form, else the `Host` field (RFC 9112
     /// §3.2.2: a target's authority wins). `None` only for an HTTP/1.0 request without `Host`.
     #[must_use]
     pub fn host(&self) -> Option<&'a [u8]> {
-        match self.meta.form {
+        match self.table.meta.form {
             TargetForm::Absolute => target::authority(self.target()),
             TargetForm::Authority => Some(self.target()),
             TargetForm::Origin | TargetForm::Asterisk => {
-                self.meta.facts.host().map(|(start, end)| self.slice(start, end))
+                self.table.meta.facts.host().map(|(start, end)| self.slice(start, end))
             }
         }
     }
@@ -169,7 +175,7 @@ impl<'a> RequestHead<'a> {
     /// Does the client wait for a 100 before it sends the body? Never true without a body, nor for HTTP/1.0 (RFC 9110 §10.1.1).
     #[must_use]
     pub fn expects_continue(&self) -> bool {
-        self.meta.expects_continue()
+        self.table.meta.expects_continue()
     }
 }
 
@@ -187,13 +193,13 @@ impl<'a> ResponseHead<'a> {
     ) -> Result<Option<(usize, Self)>, Error> {
         let mut scan = Scan::new();
         let read = scan.read(FirstLine::Status, input, limits, fields).and_then(|length| {
-            let status = scan.meta().status;
+            let status = fields.meta.status;
             let tunnel = request == Method::Connect && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: request == Method::Head || tunnel };
-            length.map(|length| scan.frame(message, limits).map(|()| length)).transpose()
+            length.map(|length| parse::frame(&mut fields.meta, message, limits).map(|()| length)).transpose()
         });
         match read {
-            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields.spans(), *scan.meta())))),
+            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields.table())))),
             Ok(None) => Ok(None),
             Err((kind, at)) => Err(Error::new(kind, at as u64)),
         }
@@ -202,19 +208,19 @@ impl<'a> ResponseHead<'a> {
     /// The status code, 100 to 999. Treat one over 599 as a 5xx (RFC 9110 §15).
     #[must_use]
     pub const fn status(&self) -> u16 {
-        self.meta.status
+        self.table.meta.status
     }
 
     /// The reason phrase: for people to read, and often empty. Not trimmed.
     #[must_use]
     pub fn reason(&self) -> &'a [u8] {
-        self.slice(self.meta.start, self.meta.end)
+        self.slice(self.table.meta.start, self.table.meta.end)
     }
 
     /// Is this an interim response (1xx), after which another head comes? A 101 is none: after it comes another protocol.
     #[must_use]
     pub const fn is_interim(&self) -> bool {
-        matches!(self.meta.status, 100 | 102..=199)
+        matches!(self.table.meta.status, 100 | 102..=199)
     }
 }
 

@@ -76,12 +76,13 @@ impl Scan {
     }
 
     /// What is known of the message so far.
+    #[cfg(test)]
     pub(crate) const fn meta(&self) -> &Meta {
         &self.meta
     }
 
-    /// Reads a head at the start of `input`. `Ok(Some)` holds its length, and its fields are in `fields`. The body of a response is
-    /// still to be decided, with [`frame`](Self::frame): it depends on the request.
+    /// Reads a head at the start of `input`. `Ok(Some)` holds its length, and its fields and what they say are in `fields`. The body of a
+    /// response is still to be decided, with [`frame`]: it depends on the request.
     #[inline(always)]
     pub(crate) fn read(
         &mut self,
@@ -90,31 +91,34 @@ impl Scan {
         limits: &Limits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, Fault> {
-        // Nothing beyond the limit is looked at, so what lies there cannot change the verdict.
-        let input = &input[..input.len().min(limits.max_head.into())];
         if !self.resumed
-            && let Some(end) = fast::read(first, input, limits, fields, &mut self.meta)
+            && let Some(read) = at_once(first, input, limits, fields)
         {
-            return self.judge(first, end, limits).map(|()| Some(end));
+            return read.map(Some);
         }
         self.read_on(first, input, limits, fields)
     }
 
     /// The same for a head that is not complete, or is complete at last, or has something unusual about it.
+    #[cold]
     #[inline(never)]
-    fn read_on(
+    pub(crate) fn read_on(
         &mut self,
         first: FirstLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, Fault> {
+        let input = within(input, limits);
         if input.len() < self.seen.into() {
             // Bytes that were here are gone. The caller broke the contract; it gets no answer, and no panic.
             return Ok(None);
         }
         fields.clear();
-        let Some(mut end) = self.head(first, input, limits, fields)? else {
+        let read = self.head(first, input, limits, fields);
+        // What is known so far, also of a head that is refused.
+        fields.meta = self.meta;
+        let Some(mut end) = read? else {
             self.resumed = self.resumed || !input.is_empty();
             self.seen = offset(input.len());
             if input.len() < usize::from(limits.max_head) {
@@ -127,12 +131,14 @@ impl Scan {
             // The spans of the pieces before are not in this table. Once more, from the start.
             *self = Self::new();
             fields.clear();
-            end = match fast::read(first, input, limits, fields, &mut self.meta) {
-                Some(end) => end,
-                None => self.head(first, input, limits, fields)?.unwrap_or(end),
-            };
+            if let Some(read) = at_once(first, input, limits, fields) {
+                return read.map(Some);
+            }
+            let read = self.head(first, input, limits, fields);
+            fields.meta = self.meta;
+            end = read?.unwrap_or(end);
         }
-        self.judge(first, end, limits).map(|()| Some(end))
+        judge(first, &mut fields.meta, end, limits).map(|()| Some(end))
     }
 
     /// As far as the head goes, one byte after the other.
@@ -149,40 +155,6 @@ impl Scan {
             FirstLine::Status => self.status_line(input)?,
         };
         if begun { self.field_lines(input, limits, fields) } else { Ok(None) }
-    }
-
-    /// What only a whole head shows. A response is judged by who knows its request: see [`frame`](Self::frame).
-    #[inline(always)]
-    fn judge(&mut self, first: FirstLine, end: usize, limits: &Limits) -> Result<(), Fault> {
-        if first == FirstLine::Status {
-            return Ok(());
-        }
-        let Meta { version, facts, .. } = &self.meta;
-        // RFC 9112 §3.2: a 1.1 request has a Host. It was due before the empty line.
-        if *version == Version::Http11 && facts.host().is_none() {
-            return Err((ErrorKind::Rule(Rule::HostMissing), end - 2));
-        }
-        if facts.expects_the_impossible(*version) {
-            return Err((ErrorKind::Rule(Rule::Expectation), facts.expect_at.into()));
-        }
-        self.frame(Message::Request, limits)
-    }
-
-    /// Decides the length of the body, once the head is complete.
-    pub(crate) fn frame(&mut self, message: Message, limits: &Limits) -> Result<(), Fault> {
-        let facts = &self.meta.facts;
-        let body = body_length(message, self.meta.version, facts)
-            .map_err(|rule| (ErrorKind::Rule(rule), usize::from(facts.coding_at.max(facts.length_at))))?;
-        if matches!(body, BodyLength::Length(n) if n > limits.max_body) {
-            return Err((ErrorKind::Limit(Limit::Body), facts.length_at.into()));
-        }
-        self.meta.body = match body {
-            BodyLength::Empty => Body::Empty,
-            BodyLength::Length(_) => Body::Length,
-            BodyLength::Chunked => Body::Chunked,
-            BodyLength::UntilClose => Body::UntilClose,
-        };
-        Ok(())
     }
 
     /// `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3), in any number of pieces.
@@ -314,6 +286,59 @@ impl Scan {
             self.fields_from(end + 2);
         }
     }
+}
+
+/// Reads a head that is here as a whole and has nothing unusual about it: `Some` holds its length, or what is wrong with the whole.
+#[inline(always)]
+pub(crate) fn at_once(
+    first: FirstLine,
+    input: &[u8],
+    limits: &Limits,
+    fields: &mut Fields,
+) -> Option<Result<usize, Fault>> {
+    let end = fast::read(first, within(input, limits), limits, fields)?;
+    Some(judge(first, &mut fields.meta, end, limits).map(|()| end))
+}
+
+/// Nothing beyond the limit is looked at, so what lies there cannot change the verdict.
+#[inline(always)]
+fn within<'a>(input: &'a [u8], limits: &Limits) -> &'a [u8] {
+    &input[..input.len().min(limits.max_head.into())]
+}
+
+/// What only a whole head shows. A response is judged by who knows its request: see [`frame`].
+#[inline(always)]
+fn judge(first: FirstLine, meta: &mut Meta, end: usize, limits: &Limits) -> Result<(), Fault> {
+    if first == FirstLine::Status {
+        return Ok(());
+    }
+    let Meta { version, facts, .. } = meta;
+    // RFC 9112 §3.2: a 1.1 request has a Host. It was due before the empty line.
+    if *version == Version::Http11 && facts.host().is_none() {
+        return Err((ErrorKind::Rule(Rule::HostMissing), end - 2));
+    }
+    if facts.expects_the_impossible(*version) {
+        return Err((ErrorKind::Rule(Rule::Expectation), facts.expect_at.into()));
+    }
+    frame(meta, Message::Request, limits)
+}
+
+/// Decides the length of the body, once the head is complete.
+#[inline]
+pub(crate) fn frame(meta: &mut Meta, message: Message, limits: &Limits) -> Result<(), Fault> {
+    let facts = &meta.facts;
+    let body = body_length(message, meta.version, facts)
+        .map_err(|rule| (ErrorKind::Rule(rule), usize::from(facts.coding_at.max(facts.length_at))))?;
+    if matches!(body, BodyLength::Length(n) if n > limits.max_body) {
+        return Err((ErrorKind::Limit(Limit::Body), facts.length_at.into()));
+    }
+    meta.body = match body {
+        BodyLength::Empty => Body::Empty,
+        BodyLength::Length(_) => Body::Length,
+        BodyLength::Chunked => Body::Chunked,
+        BodyLength::UntilClose => Body::UntilClose,
+    };
+    Ok(())
 }
 
 /// What is wrong with the name of the field line that starts at `line`.

@@ -85,7 +85,7 @@ impl Lanes for Portable {
 }
 
 /// Where the next byte of a kind is, in one input. Each `*_end` is the index of the first byte at or after `from` that is not of the
-/// kind; the length of the input if there is none.
+/// kind; the length of the input, or more, if there is none.
 pub(crate) trait Find {
     fn target_end(&self, from: usize) -> usize;
     fn name_end(&self, from: usize) -> usize;
@@ -166,10 +166,7 @@ impl Short {
         let join = |low: u32, high: u32| {
             u64::from(low) | u64::from(high).wrapping_shl(input.len().wrapping_sub(32) as u32)
         };
-        // The end of the input is in no set.
-        let outside = |set| {
-            join(lanes.outside(set, low), lanes.outside(set, high)) | 1_u64.wrapping_shl(input.len() as u32)
-        };
+        let outside = |set| join(lanes.outside(set, low), lanes.outside(set, high));
         Some(Self {
             target: outside(&TARGET),
             name: outside(&TCHAR),

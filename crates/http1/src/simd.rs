@@ -1,13 +1,12 @@
 //! [`Lanes`](crate::scan::Lanes) in AVX2: 32 bytes in one register.
 //!
-//! Chosen once a head, when the machine has it; with the feature `std` off, when the crate is compiled for it. The gain is in
+//! Chosen once a head, when the machine has it, and BMI1 and BMI2 with it, as all but a few have; with the feature `std` off, when the crate is compiled for them. The gain is in
 //! `docs/benchmarks.md`; the oracle is [`Portable`](crate::scan::Portable), under proptest and in a fuzz target.
 #![allow(unsafe_code)]
 
 use crate::fast;
 use crate::fields::Fields;
 use crate::limits::Limits;
-use crate::meta::Meta;
 use crate::parse::FirstLine;
 use crate::scan::{AsciiSet, Lanes, halves};
 use core::arch::x86_64::*;
@@ -19,7 +18,6 @@ pub(crate) fn read(
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
-    meta: &mut Meta,
 ) -> Option<Option<usize>> {
     if !available() {
         return None;
@@ -27,33 +25,40 @@ pub(crate) fn read(
     // SAFETY: the machine has the features that these functions are compiled for; that was just asked.
     Some(unsafe {
         match first {
-            FirstLine::Request => read_request(input, limits, fields, meta),
-            FirstLine::Status => read_response(input, limits, fields, meta),
+            FirstLine::Request => read_request(input, limits, fields),
+            FirstLine::Status => read_response(input, limits, fields),
         }
     })
 }
 
-/// Has this machine AVX2? The standard library asks the processor once, and remembers.
+/// Has this machine AVX2, and what it takes to work with masks? Asked once, for three questions a head are a noticeable part of a short one.
 #[inline(always)]
 pub(crate) fn available() -> bool {
     #[cfg(feature = "std")]
-    let has = std::arch::is_x86_feature_detected!("avx2");
+    let has = {
+        static HAS: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
+            std::arch::is_x86_feature_detected!("avx2")
+                && std::arch::is_x86_feature_detected!("bmi1")
+                && std::arch::is_x86_feature_detected!("bmi2")
+        });
+        *HAS
+    };
     #[cfg(not(feature = "std"))]
-    let has = cfg!(target_feature = "avx2");
+    let has = cfg!(all(target_feature = "avx2", target_feature = "bmi1", target_feature = "bmi2"));
     has
 }
 
-#[target_feature(enable = "avx2")]
-fn read_request(input: &[u8], limits: &Limits, fields: &mut Fields, meta: &mut Meta) -> Option<usize> {
-    fast::read_with(Avx2(()), FirstLine::Request, input, limits, fields, meta)
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+fn read_request(input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+    fast::read_with(Avx2(()), FirstLine::Request, input, limits, fields)
 }
 
-#[target_feature(enable = "avx2")]
-fn read_response(input: &[u8], limits: &Limits, fields: &mut Fields, meta: &mut Meta) -> Option<usize> {
-    fast::read_with(Avx2(()), FirstLine::Status, input, limits, fields, meta)
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+fn read_response(input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+    fast::read_with(Avx2(()), FirstLine::Status, input, limits, fields)
 }
 
-/// Proof that the machine has AVX2: nobody outside of this module can make one.
+/// Proof that the machine has AVX2, BMI1 and BMI2: nobody outside of this module can make one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx2(());
 
