@@ -3,6 +3,7 @@
 mod answers;
 mod channel;
 mod cors;
+pub mod explain;
 mod feeds;
 mod files;
 mod hub;

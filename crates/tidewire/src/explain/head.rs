@@ -1,0 +1,203 @@
+//! Heads, field by field.
+
+use tidewire_grammar::trim_ows;
+
+use super::fields;
+use super::note::{Direction, Kind, Notes, brief};
+
+/// The notes of a head that was accepted. `end` says what the empty line announces; `first` what is to be said of the first line.
+pub(super) fn whole(at: u64, head: &[u8], first: &str, end: &str, section: &'static str, notes: &mut Notes) {
+    let mut offset = at;
+    for (index, line) in head.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let next = offset + line.len() as u64;
+        if index == 0 {
+            first_line(offset, line, first, notes);
+        } else if line == b"\r\n" {
+            notes.add(
+                (offset, next),
+                0,
+                Kind::EndOfHead,
+                section,
+                "empty line",
+                format!("the head ends; {end}"),
+            );
+        } else {
+            field(offset, line, notes);
+        }
+        offset = next;
+    }
+}
+
+/// The notes of the start of a head: what stands before a refused byte.
+pub(super) fn partial(at: u64, head: &[u8], notes: &mut Notes) {
+    let mut offset = at;
+    for (index, line) in head.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let next = offset + line.len() as u64;
+        if !line.ends_with(b"\r\n") {
+            let what = if index == 0 {
+                "the first line, as far as it could be read"
+            } else {
+                "a field line, as far as it could be read"
+            };
+            notes.add((offset, next), 0, Kind::Part, "RFC 9112 §2.1", brief(line, 60), what);
+        } else if index == 0 {
+            first_line(offset, line, "", notes);
+        } else {
+            field(offset, line, notes);
+        }
+        offset = next;
+    }
+}
+
+fn first_line(at: u64, line: &[u8], meaning: &str, notes: &mut Notes) {
+    let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+    let span = (at, at + line.len() as u64);
+    // Both lines were checked: two single spaces, and whatever follows them.
+    let mut words = text.splitn(3, |&byte| byte == b' ');
+    let (a, b, c) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
+    let a_end = at + a.len() as u64;
+    let b_at = a_end + 1;
+    let b_end = b_at + b.len() as u64;
+    let c_at = b_end + 1;
+    let c_span = (c_at, c_at + c.len() as u64);
+    match notes.direction() {
+        Direction::Up => {
+            notes.add(span, 0, Kind::RequestLine, "RFC 9112 §3", "request line", meaning);
+            notes.add((at, a_end), 1, Kind::Method, method_section(a), brief(a, 32), method(a));
+            let (form, section) = target(a, b);
+            notes.add((b_at, b_end), 1, Kind::Target, section, brief(b, 60), form);
+            notes.add(c_span, 1, Kind::Version, "RFC 9112 §2.3", brief(c, 8), version(c));
+        }
+        Direction::Down => {
+            notes.add(span, 0, Kind::StatusLine, "RFC 9112 §4", "status line", meaning);
+            notes.add((at, a_end), 1, Kind::Version, "RFC 9112 §2.3", brief(a, 8), version(a));
+            let (meaning, section) = status(b);
+            notes.add((b_at, b_end), 1, Kind::Status, section, brief(b, 3), meaning);
+            if !c.is_empty() {
+                notes.add(
+                    c_span,
+                    1,
+                    Kind::Reason,
+                    "RFC 9112 §4",
+                    brief(c, 40),
+                    "for people: a client does not read it",
+                );
+            }
+        }
+    }
+}
+
+fn field(at: u64, line: &[u8], notes: &mut Notes) {
+    let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+    let colon = text.iter().position(|&byte| byte == b':').unwrap_or(text.len());
+    let (name, value) = (&text[..colon], trim_ows(text.get(colon + 1..).unwrap_or_default()));
+    let (meaning, section) = fields::meaning(notes.direction(), name, value);
+    let label = format!("{}: {}", brief(name, 40), brief(value, 60));
+    notes.add((at, at + line.len() as u64), 0, Kind::Field, section, label, meaning);
+}
+
+fn version(version: &[u8]) -> &'static str {
+    match version {
+        b"HTTP/1.0" => "the connection closes after the answer, unless both sides ask to keep it",
+        _ => "the connection stays open for the next request, unless one side says close",
+    }
+}
+
+fn method(method: &[u8]) -> &'static str {
+    match method {
+        b"GET" => "asks for what is at the target",
+        b"HEAD" => "asks for the head alone of what GET would get",
+        b"POST" => "gives content to the target, to do with it what it does",
+        b"PUT" => "puts content at the target",
+        b"DELETE" => "removes what is at the target",
+        b"CONNECT" => "asks a proxy for a tunnel",
+        b"OPTIONS" => "asks what the target can do; a browser's CORS preflight is one",
+        b"TRACE" => "asks for the request to be sent back",
+        b"PATCH" => "changes what is at the target",
+        _ => "a method that HTTP itself does not know",
+    }
+}
+
+fn method_section(method: &[u8]) -> &'static str {
+    match method {
+        b"GET" => "RFC 9110 §9.3.1",
+        b"HEAD" => "RFC 9110 §9.3.2",
+        b"POST" => "RFC 9110 §9.3.3",
+        b"PUT" => "RFC 9110 §9.3.4",
+        b"DELETE" => "RFC 9110 §9.3.5",
+        b"CONNECT" => "RFC 9110 §9.3.6",
+        b"OPTIONS" => "RFC 9110 §9.3.7",
+        b"TRACE" => "RFC 9110 §9.3.8",
+        b"PATCH" => "RFC 5789 §2",
+        _ => "RFC 9110 §9.1",
+    }
+}
+
+fn target(method: &[u8], target: &[u8]) -> (&'static str, &'static str) {
+    match (method, target.first()) {
+        (b"CONNECT", _) => ("authority form: where the tunnel leads", "RFC 9112 §3.2.3"),
+        (_, Some(b'*')) => ("asterisk form: the server as a whole", "RFC 9112 §3.2.4"),
+        (_, Some(b'/')) if target.contains(&b'?') => {
+            ("origin form: a path and, after the ?, a query", "RFC 9112 §3.2.1")
+        }
+        (_, Some(b'/')) => ("origin form: a path", "RFC 9112 §3.2.1"),
+        _ => ("absolute form: a whole URI, as for a proxy", "RFC 9112 §3.2.2"),
+    }
+}
+
+fn status(code: &[u8]) -> (&'static str, &'static str) {
+    match code {
+        b"100" => ("go on and send the body; another head follows", "RFC 9110 §15.2.1"),
+        b"101" => ("from the next byte on the connection speaks another protocol", "RFC 9110 §15.2.2"),
+        b"103" => ("hints what the answer will need; another head follows", "RFC 8297 §2"),
+        b"200" => ("here it is", "RFC 9110 §15.3.1"),
+        b"201" => ("something was created", "RFC 9110 §15.3.2"),
+        b"202" => ("accepted, and not yet done", "RFC 9110 §15.3.3"),
+        b"204" => ("done, and nothing to say: no body", "RFC 9110 §15.3.5"),
+        b"206" => ("the part that was asked for", "RFC 9110 §15.3.7"),
+        b"301" => ("moved for good: see Location", "RFC 9110 §15.4.2"),
+        b"302" => ("elsewhere for now: see Location", "RFC 9110 §15.4.3"),
+        b"303" => ("see Location, with GET", "RFC 9110 §15.4.4"),
+        b"304" => ("what the client has is still right: no body", "RFC 9110 §15.4.5"),
+        b"307" => ("elsewhere for now, with the same method", "RFC 9110 §15.4.8"),
+        b"308" => ("moved for good, with the same method", "RFC 9110 §15.4.9"),
+        b"400" => ("the server could not make sense of the request", "RFC 9110 §15.5.1"),
+        b"401" => ("who are you? see WWW-Authenticate", "RFC 9110 §15.5.2"),
+        b"403" => ("understood and refused", "RFC 9110 §15.5.4"),
+        b"404" => ("there is nothing at that target", "RFC 9110 §15.5.5"),
+        b"405" => ("the target does not do that: see Allow", "RFC 9110 §15.5.6"),
+        b"406" => ("nothing that the client accepts", "RFC 9110 §15.5.7"),
+        b"408" => ("the request did not come in time", "RFC 9110 §15.5.9"),
+        b"409" => ("not as things stand", "RFC 9110 §15.5.10"),
+        b"410" => {
+            ("it was there and is gone; from Tidewire: the cursor can not be continued", "RFC 9110 §15.5.11")
+        }
+        b"411" => ("a Content-Length is needed", "RFC 9110 §15.5.12"),
+        b"412" => ("a condition of the request does not hold", "RFC 9110 §15.5.13"),
+        b"413" => ("the content is too large", "RFC 9110 §15.5.14"),
+        b"414" => ("the target is too long", "RFC 9110 §15.5.15"),
+        b"415" => ("a media type that the target does not take", "RFC 9110 §15.5.16"),
+        b"416" => ("there is no such range", "RFC 9110 §15.5.17"),
+        b"417" => ("an expectation that nobody can meet", "RFC 9110 §15.5.18"),
+        b"426" => ("another protocol is needed: see Upgrade", "RFC 9110 §15.5.22"),
+        b"429" => ("too many requests: see Retry-After", "RFC 6585 §4"),
+        b"431" => ("the head is too large", "RFC 6585 §5"),
+        b"500" => ("the server failed", "RFC 9110 §15.6.1"),
+        b"501" => ("the server cannot do that at all", "RFC 9110 §15.6.2"),
+        b"502" => ("the server behind this one gave no good answer", "RFC 9110 §15.6.3"),
+        b"503" => ("not now: see Retry-After", "RFC 9110 §15.6.4"),
+        b"504" => ("the server behind this one gave no answer in time", "RFC 9110 §15.6.5"),
+        b"505" => ("an HTTP version that the server does not speak", "RFC 9110 §15.6.6"),
+        _ => match code.first() {
+            Some(b'1') => ("an interim answer; another head follows", "RFC 9110 §15.2"),
+            Some(b'2') => ("success", "RFC 9110 §15.3"),
+            Some(b'3') => ("look elsewhere", "RFC 9110 §15.4"),
+            Some(b'4') => ("the client's fault", "RFC 9110 §15.5"),
+            _ => ("the server's fault", "RFC 9110 §15.6"),
+        },
+    }
+}

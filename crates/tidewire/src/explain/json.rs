@@ -1,0 +1,100 @@
+//! The JSON objects of the HTTP API, in words.
+
+use serde::Deserialize;
+
+use super::note::{brief, grouped};
+
+/// The fields that the objects have (docs/http-api.md), each of them in some.
+#[derive(Deserialize)]
+struct Object {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    cursor: Option<String>,
+    from: Option<String>,
+    missed: Option<u64>,
+    reason: Option<String>,
+    channel: Option<String>,
+    event: Option<String>,
+    since: Option<String>,
+    title: Option<String>,
+    data: Option<String>,
+    data_b64: Option<String>,
+}
+
+/// What an object says. `whole` is whether all of it is here.
+pub(super) fn describe(json: &[u8], whole: bool) -> String {
+    if !whole {
+        return "a JSON object, too long to be looked at here".into();
+    }
+    let object: Object = match serde_json::from_slice(json) {
+        Ok(object) => object,
+        Err(error) if error.is_data() => return "JSON, but not one of the objects of the HTTP API".into(),
+        Err(error) => return format!("not JSON: {error}"),
+    };
+    let cursor = text(object.cursor.as_deref());
+    match object.kind.as_deref() {
+        Some("hello") => format!("the stream begins after cursor {cursor}"),
+        Some("message") => {
+            let event =
+                object.event.map_or(String::new(), |event| format!(" \"{}\"", brief(event.as_bytes(), 30)));
+            let channel = object
+                .channel
+                .map_or(String::new(), |channel| format!(" of channel {}", brief(channel.as_bytes(), 30)));
+            let data = match (object.data, object.data_b64) {
+                (Some(data), _) => format!("{} bytes of text", grouped(data.len() as u64)),
+                (None, Some(_)) => "bytes in base64".into(),
+                (None, None) => "no data".into(),
+            };
+            format!("a message{event}{channel}: {data}; the cursor after it is {cursor}")
+        }
+        Some("gap") => format!(
+            "{} messages after {} are no longer kept; it goes on after {cursor}",
+            object.missed.map_or("some".into(), grouped),
+            text(object.from.as_deref())
+        ),
+        Some("reset") => {
+            format!("the log is another one ({}); it goes on after {cursor}", text(object.reason.as_deref()))
+        }
+        Some("ack") => format!("published; its cursor is {cursor}"),
+        Some("error") => format!("refused: {}", text(object.title.as_deref())),
+        Some("publish") => "asks to publish a message".into(),
+        Some("subscribe") => {
+            let since = object
+                .since
+                .map_or(String::new(), |since| format!(", after {}", brief(since.as_bytes(), 60)));
+            format!("asks for channel {}{since}", text(object.channel.as_deref()))
+        }
+        Some("unsubscribe") => format!("is done with channel {}", text(object.channel.as_deref())),
+        Some(_) | None => "JSON, but not one of the objects of the HTTP API".into(),
+    }
+}
+
+fn text(value: Option<&str>) -> String {
+    value.map_or("(missing)".into(), |value| brief(value.as_bytes(), 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::describe;
+
+    #[test]
+    fn each_object_has_its_sentence() {
+        for (json, sentence) in [
+            (r#"{"type":"hello","cursor":"e-4"}"#, "the stream begins after cursor e-4"),
+            (
+                r#"{"type":"message","cursor":"e-5","time":7,"event":"tide","data":"high"}"#,
+                "a message \"tide\": 4 bytes of text; the cursor after it is e-5",
+            ),
+            (
+                r#"{"type":"gap","from":"e-5","cursor":"e-9","missed":3}"#,
+                "3 messages after e-5 are no longer kept; it goes on after e-9",
+            ),
+            (r#"{"type":"ack","id":1,"cursor":"e-9"}"#, "published; its cursor is e-9"),
+            (r#"{"tide":1}"#, "JSON, but not one of the objects of the HTTP API"),
+            ("[1]", "JSON, but not one of the objects of the HTTP API"),
+        ] {
+            assert_eq!(describe(json.as_bytes(), true), sentence, "{json}");
+        }
+        assert!(describe(b"{", true).starts_with("not JSON: "));
+    }
+}

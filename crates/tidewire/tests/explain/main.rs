@@ -1,0 +1,6 @@
+//! The annotator against the wire documents, at every cut, and against noise.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod noise;
+mod subject;
+mod wire;
