@@ -1,5 +1,9 @@
 //! permessage-deflate through connections: what one end compresses the other inflates, whatever the parameters.
 #![cfg(feature = "deflate")]
+#![allow(clippy::unwrap_used, unsafe_code)] // a test; its allocator counts
+
+#[allow(dead_code, unreachable_pub)] // shared with the other tests that count
+mod counting;
 
 use tidewire_testkit::Rng;
 use tidewire_ws::deflate::{self, Config, Params};
@@ -67,6 +71,20 @@ fn a_final_block_that_ends_the_payload_harms_no_later_message() {
         let mut client = connection(Role::Client, params);
         for _ in 0..3 {
             assert_eq!(receive(&mut client, b"\xc1\x07\xf3\x48\xcd\xc9\xc9\x07\x00".to_vec()), b"Hello");
+            assert_eq!(receive(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec()), b"Hello");
+        }
+    }
+}
+
+/// The last frame of a message may be empty: behind a block that ended the stream it must not begin another one.
+#[test]
+fn a_final_block_and_then_an_empty_fragment_harm_no_later_message() {
+    for params in [SHARED, CONTEXT] {
+        let mut client = connection(Role::Client, params);
+        for _ in 0..3 {
+            let mut wire = b"\x41\x07\xf3\x48\xcd\xc9\xc9\x07\x00".to_vec();
+            assert_eq!(client.decode(&mut wire), Ok((9, None)));
+            assert_eq!(receive(&mut client, b"\x00\x00\x80\x00".to_vec()), b"Hello");
             assert_eq!(receive(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec()), b"Hello");
         }
     }
@@ -184,13 +202,16 @@ fn compressed_text_has_to_be_utf8_to_its_end() {
 fn a_message_is_compressed_once_for_every_connection() {
     let text = "all the same ".repeat(100);
     let message = PreparedMessage::text(&text);
-    let mut first = None;
-    for _ in 0..1000 {
-        let mut server = connection(Role::Server, SHARED);
-        let frame = server.send_prepared(&message).unwrap();
-        assert_eq!(*first.get_or_insert(frame.as_ptr()), frame.as_ptr(), "not the same bytes");
-        assert_eq!(receive(&mut connection(Role::Client, SHARED), frame.to_vec()), text.as_bytes());
-    }
+    let mut servers: Vec<Connection> = (0..1000).map(|_| connection(Role::Server, SHARED)).collect();
+    // The first one compresses, and makes a frame of what comes out.
+    let first = servers[0].send_prepared(&message).unwrap();
+    assert_eq!(receive(&mut connection(Role::Client, SHARED), first.to_vec()), text.as_bytes());
+    // The others get the same bytes and ask for no memory: nothing can have been compressed.
+    let (heap, same) = counting::heap(|| {
+        let mut frames = servers.iter_mut().map(|server| server.send_prepared(&message).unwrap());
+        frames.all(|frame| frame.as_ptr() == first.as_ptr() && frame.len() == first.len())
+    });
+    assert!(same && heap.count == 0, "{heap:?}");
     // Who cannot take it gets the plain form.
     let small = Params { server_max_window_bits: 14, ..SHARED };
     assert_eq!(*connection(Role::Server, small).send_prepared(&message).unwrap(), *message.frame());

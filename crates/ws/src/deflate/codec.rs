@@ -161,6 +161,10 @@ impl Deflate {
 
 impl Inflate {
     fn run(&mut self, mut input: &[u8], mut sink: impl FnMut(&[u8]) -> bool) -> Result<(), InflateError> {
+        // An empty fragment behind a block with BFINAL: asking the stream again would forget that it has ended.
+        if input.is_empty() {
+            return Ok(());
+        }
         let mut step = [0; STEP];
         loop {
             let (taken, made) = (self.stream.total_in(), self.stream.total_out());
