@@ -26,6 +26,7 @@ mod write;
 use self::keys::Keys;
 use crate::{Connection, EncodeError, Limits, Message, Outbox, PreparedMessage, Role};
 use ::tokio::io::{AsyncRead, AsyncWrite};
+use ::tokio::time::Instant;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -35,7 +36,6 @@ use core::task::{Context, Poll};
 use futures_core::Stream;
 use futures_sink::Sink;
 use std::io;
-use std::time::Instant;
 
 /// A WebSocket over an `AsyncRead + AsyncWrite` on which the handshake is done: a [`Stream`] of and a [`Sink`] for [`Message`]s.
 ///

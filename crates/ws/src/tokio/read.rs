@@ -4,13 +4,12 @@ use super::write::Side;
 use super::{Error, Phase, WebSocket};
 use crate::{Message, Role};
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::time::Instant;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-
-use std::time::Instant;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
@@ -56,9 +55,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(self.stopped(error)),
                 // A peer that does not read is not read from either: its pings and requests would only add to the queue.
-                Poll::Pending if self.outbox.len() >= self.write_limit || self.connection.is_closed() => {
-                    return Poll::Pending;
-                }
+                Poll::Pending if self.outbox.len() >= self.write_limit => return Poll::Pending,
+                // Behind its close nothing is read, not even the end of the stream: what it is owed comes first.
+                Poll::Pending if self.connection.state.drops_input() => return Poll::Pending,
                 Poll::Pending => {}
             }
             if self.connection.is_closed() {

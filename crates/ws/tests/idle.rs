@@ -1,0 +1,61 @@
+//! What a connection costs that waits.
+#![cfg(all(feature = "tokio", feature = "deflate"))]
+#![allow(clippy::unwrap_used, unsafe_code)] // a test; its allocator counts
+
+#[allow(dead_code, unreachable_pub)] // shared with the other tests that count
+mod counting;
+
+use counting::live;
+use tidewire_ws::deflate::{Config, Params};
+use tidewire_ws::tokio::WebSocket;
+use tidewire_ws::{Connection, Limits, Message, Role};
+use tokio::net::{TcpListener, TcpStream};
+
+/// With the task that serves it, with what tokio keeps of its socket, and with the whole client at the other end: after messages small
+/// and large, compressed ones, and pings.
+#[tokio::test]
+async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
+    const CONNECTIONS: isize = 50;
+    let params = Params {
+        server_no_context_takeover: true,
+        client_no_context_takeover: true,
+        server_max_window_bits: 15,
+        client_max_window_bits: 15,
+    };
+    let with_deflate = |role| Connection::new(role, Limits::DEFAULT).with_deflate(params, &Config::DEFAULT);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut clients = Vec::with_capacity(CONNECTIONS.unsigned_abs());
+    let mut before = 0;
+    // One more, first, to fill what all connections of a thread share.
+    for i in 0..=CONNECTIONS {
+        let mut client =
+            WebSocket::new(TcpStream::connect(address).await.unwrap(), with_deflate(Role::Client));
+        let (server, _) = listener.accept().await.unwrap();
+        let mut server = WebSocket::new(server, with_deflate(Role::Server));
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = server.next().await {
+                if message.is_data() {
+                    server.send(message).await.unwrap();
+                }
+            }
+        });
+        for len in [1, 1000, 20_000] {
+            let text = Message::Text("tide ".repeat(len / 5));
+            let noise = Message::Binary((0..len).map(|i| (i * i * 31 >> 3) as u8).collect());
+            for message in [text, noise] {
+                client.send(message.clone()).await.unwrap();
+                assert!(client.next().await.unwrap().unwrap() == message);
+            }
+        }
+        client.send(Message::Ping("p".into())).await.unwrap();
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::Pong("p".into()));
+        clients.push(client);
+        if i == 0 {
+            before = live();
+        }
+    }
+    let each = (live() - before) / CONNECTIONS;
+    assert!(each <= 4096, "{each} bytes for each connection");
+    assert!(each > 200, "{each} bytes: this has not counted");
+}
