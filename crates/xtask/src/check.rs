@@ -63,7 +63,9 @@ fn tools() -> Result {
     }
     // For the conformance suite and for WebSocket with implementations of others.
     need("python3", &["-c", "import venv, ensurepip"], &["python3", "python3-venv"])?;
-    need("npm", &["--version"], &["nodejs", "npm"])
+    need("npm", &["--version"], &["nodejs", "npm"])?;
+    // It counts the system calls of an example.
+    need("strace", &["-V"], &["strace"])
 }
 
 fn formatting() -> Result {
