@@ -21,8 +21,11 @@ pub(crate) fn run() -> Result {
         ));
     }
     start(&mut cargo(&["build", "--quiet", "--package", "tidewire"]))?;
+    start(&mut cargo(&["build", "--quiet", "--package", "tidewire-examples", "--example", "ws_echo"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    start(npm(&["test", "--silent"]).env("TIDEWIRE_BIN", target.join("debug/tidewire")))
+    let mut tests = npm(&["test", "--silent"]);
+    tests.env("TIDEWIRE_BIN", target.join("debug/tidewire"));
+    start(tests.env("TIDEWIRE_EXAMPLES", target.join("debug/examples")))
 }
 
 fn npm(args: &[&str]) -> Command {
