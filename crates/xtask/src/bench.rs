@@ -9,6 +9,7 @@ mod process;
 mod report;
 mod servers;
 mod wire;
+pub(crate) mod ws;
 
 use crate::run::{Result, program, root};
 use clap::Subcommand;

@@ -37,6 +37,8 @@ enum Command {
     Browser,
     /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux, two cores).
     Bench(bench::Args),
+    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write docs/benchmarks.md (Linux, two cores, g++).
+    BenchWs(bench::ws::Args),
     /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws.
     Layers,
     /// Prove that layers 0 to 2 link no std without their default features.
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Browser => browser::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::BenchWs(args) => bench::ws::run(&args),
         Command::Layers => layers::run(),
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),

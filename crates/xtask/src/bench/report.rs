@@ -12,18 +12,21 @@ pub(crate) fn write(results: &Results, rounds: usize, quick: bool) -> Result {
     if quick {
         return Ok(());
     }
-    let path = root().join("docs/benchmarks.md");
-    let text = read(&path)?;
-    let (before, rest) = text.split_once(BEGIN).ok_or(format!("docs/benchmarks.md has no `{BEGIN}`"))?;
-    let (_, after) = rest.split_once(END).ok_or(format!("docs/benchmarks.md has no `{END}`"))?;
-    save(&path, format!("{before}{BEGIN}\n\n{tables}\n{END}{after}").as_bytes())
+    replace("bench", &tables)
 }
 
-const BEGIN: &str = "<!-- cargo xtask bench: begin -->";
-const END: &str = "<!-- cargo xtask bench: end -->";
+/// Puts `tables` between the marks of this command in docs/benchmarks.md.
+pub(crate) fn replace(command: &str, tables: &str) -> Result {
+    let path = root().join("docs/benchmarks.md");
+    let text = read(&path)?;
+    let [begin, end] = ["begin", "end"].map(|place| format!("<!-- cargo xtask {command}: {place} -->"));
+    let (before, rest) = text.split_once(&begin).ok_or(format!("docs/benchmarks.md has no `{begin}`"))?;
+    let (_, after) = rest.split_once(&end).ok_or(format!("docs/benchmarks.md has no `{end}`"))?;
+    save(&path, format!("{before}{begin}\n\n{tables}\n{end}{after}").as_bytes())
+}
 
 fn tables(results: &Results, rounds: usize, quick: bool) -> String {
-    let mut out = machine(rounds, quick);
+    let mut out = machine(if quick { "bench --quick" } else { "bench" }, rounds);
     fanout(&mut out, results);
     latency(&mut out, results);
     get(&mut out, results);
@@ -33,7 +36,8 @@ fn tables(results: &Results, rounds: usize, quick: bool) -> String {
     out
 }
 
-fn machine(rounds: usize, quick: bool) -> String {
+/// What was run, when and on what.
+pub(crate) fn machine(command: &str, rounds: usize) -> String {
     let say =
         |name: &str, words: &[&str]| ask(&mut program(name, words)).unwrap_or_default().trim().to_owned();
     let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -42,8 +46,7 @@ fn machine(rounds: usize, quick: bool) -> String {
     let busy = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let busy = busy.split(' ').next().unwrap_or_default().to_owned();
     format!(
-        "`cargo xtask bench{}`, {}. {model}, {} cores, Linux {}, load average {busy} at the end. {rounds} interleaved rounds: median (least - most).\n",
-        if quick { " --quick" } else { "" },
+        "`cargo xtask {command}`, {}. {model}, {} cores, Linux {}, load average {busy} at the end. {rounds} interleaved rounds: median (least - most).\n",
         say("date", &["+%Y-%m-%d %H:%M"]),
         say("nproc", &[]),
         say("uname", &["-r"]),
@@ -221,7 +224,7 @@ fn sorted(results: &Results, cell: &str, server: &'static str, name: &str) -> Ve
     values
 }
 
-fn median(sorted: &[f64]) -> f64 {
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     let half = sorted.len() / 2;
     match sorted.len() {
         0 => 0.0,

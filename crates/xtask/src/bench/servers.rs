@@ -100,7 +100,7 @@ fn command(server: Server, port: u16) -> Result<Command> {
 }
 
 /// A port of this machine that nobody listened on a moment ago.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
 }
