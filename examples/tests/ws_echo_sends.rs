@@ -118,7 +118,7 @@ impl Traced {
                 }
                 continue;
             }
-            let resumed = line.contains(" resumed>") && unfinished.iter().any(|other| *other == thread);
+            let resumed = line.contains(" resumed>") && unfinished.contains(&thread);
             if resumed {
                 unfinished.retain(|other| *other != thread);
             }

@@ -300,9 +300,9 @@ fn who_inflates_is_known_at_every_byte() {
     let mut server = connection(Role::Server, SHARED);
     assert!(!server.is_inflating());
     let mut head = wire[..4].to_vec();
-    for at in 4..wire.len() {
+    for (at, &byte) in wire.iter().enumerate().skip(4) {
         // The header is complete after 8 bytes; the ping that follows is no message.
-        head.push(wire[at]);
+        head.push(byte);
         let (used, _) = server.decode(&mut head).unwrap();
         head.drain(..used);
         assert_eq!(server.is_inflating(), (7..ping - 1).contains(&at), "{at}");

@@ -42,7 +42,7 @@ async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
         });
         for len in [1, 1000, 20_000] {
             let text = Message::Text("tide ".repeat(len / 5));
-            let noise = Message::Binary((0..len).map(|i| (i * i * 31 >> 3) as u8).collect());
+            let noise = Message::Binary((0..len).map(|i| ((i * i * 31) >> 3) as u8).collect());
             for message in [text, noise] {
                 client.send(message.clone()).await.unwrap();
                 assert!(client.next().await.unwrap().unwrap() == message);

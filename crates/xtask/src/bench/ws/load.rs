@@ -62,9 +62,9 @@ fn measure(args: &Args) -> IoResult<f64> {
             answers += done;
             connection.unsent += done as usize * frame.len();
             connection.write(&frames, frame.len())?;
-            if done > 0 {
-                progress = Instant::now();
-            }
+        }
+        if !events.is_empty() {
+            progress = Instant::now();
         }
         if progress.elapsed() > STALL {
             return Err(Error::other("no echo came for ten seconds"));
