@@ -4,7 +4,7 @@
 //! lints and documentation, which need no code generation.
 
 use crate::run::{Result, ask, cargo, need, program, run as start};
-use crate::{autobahn, compliance, corpus, layers, no_std};
+use crate::{autobahn, browser, compliance, corpus, layers, no_std};
 use std::time::Instant;
 
 /// A name and what it does.
@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result {
         ("documentation", documentation),
         ("corpora", corpus::run),
         ("WebSocket conformance, the short form", autobahn::short),
+        ("browser", browser::run),
         ("tests", tests),
     ])
 }

@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold before a push: formatting, lints, layers, no_std, compliance, docs, corpora, tests.
+    /// Everything that must hold before a push: formatting, lints, layers, no_std, compliance, docs, corpora, browser, tests.
     Check,
     /// Run the Autobahn WebSocket suite against tidewire-ws (installs it from PyPI; needs python3).
     Autobahn(autobahn::Args),

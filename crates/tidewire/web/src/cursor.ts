@@ -1,13 +1,15 @@
-/** Whether `a` is a position at or before `b` in every channel: then what ends at `a` was delivered already. */
-export function covers(b: string, a: string): boolean {
-  const [one, other] = [parts(a), parts(b)];
-  return one.length === other.length && one.every(([epoch, seq], i) => epoch === other[i]![0] && seq <= other[i]![1]);
-}
-
-/** `epoch-number`, joined by dots where there are several channels. */
-function parts(cursor: string): [string, number][] {
-  return cursor.split('.').map((text) => {
-    const at = text.lastIndexOf('-');
-    return [text.slice(0, at), at < 0 ? NaN : Number(text.slice(at + 1))];
-  });
+/**
+ * Where one is after a message that ends at `next`: the later position in each channel, since two views of several channels may each be ahead in
+ * one. It is `mine` if that message was delivered already.
+ *
+ * A cursor is `epoch-number`, joined by points where there are several channels.
+ */
+export function further(mine: string, next: string): string {
+  const before = mine.split('.');
+  const later = (text: string, i: number) => {
+    const [epoch, number] = text.split('-');
+    const [oldEpoch, oldNumber] = (before[i] ?? '').split('-');
+    return epoch === oldEpoch && Number(oldNumber) > Number(number) ? before[i] : text;
+  };
+  return next.split('.').map(later).join('.');
 }

@@ -1,17 +1,23 @@
-import { Subscription, type Where } from './subscription.js';
-import type { Options } from './types.js';
+import { subscribeWith } from './subscription.js';
+import { fetching, longpoll, polling, sse, websocket } from './transports.js';
+import type { Options, PublishOptions, Subscription, Transport, Where } from './types.js';
 
-export { Subscription } from './subscription.js';
-export type { Where } from './subscription.js';
-export { Refused, fetching, longpoll, polling, sse, websocket } from './transports.js';
-export type { Failure, Gap, Link, Message, Options, State, Transport, TransportName } from './types.js';
+export { subscribeWith } from './subscription.js';
+export { fetching, longpoll, polling, sse, websocket } from './transports.js';
+export type * from './types.js';
 
-/** Subscribes to a channel: `subscribe('/c/demo')`. */
+/** Subscribes to a channel: `subscribe('/c/demo')`. To bundle fewer transports: {@link subscribeWith}. */
 export function subscribe<T = string>(where: Where, options: Options<T> = {}): Subscription<T> {
-  return new Subscription<T>(where, options);
+  const all: Transport[] = [websocket, sse, fetching, longpoll, polling];
+  const transports = (options.transports ?? all).map((one) => all.find(({ name }) => name === one) ?? (one as Transport));
+  return subscribeWith<T>(where, { ...options, transports });
 }
 
-/** Posts one message; resolves to its cursor. */
-export async function publish(where: Where, data: BodyInit, options: { event?: string; contentType?: string; key?: string } = {}): Promise<string> {
-  return new Subscription(where, { signal: AbortSignal.abort() }).publish(data, options);
+/** Posts one message; resolves to its cursor. Rejects with {@link Refused} if the server does not want it. */
+export function publish(
+  where: Where,
+  data: BodyInit,
+  options: PublishOptions & Pick<Options, 'headers' | 'credentials'> = {},
+): Promise<string> {
+  return subscribeWith(where, { ...options, transports: [polling] }).publish(data, options);
 }

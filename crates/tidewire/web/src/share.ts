@@ -1,38 +1,97 @@
-import type { Subscription } from './subscription.js';
+import { further } from './cursor.js';
+import type { State } from './types.js';
+
+/** What one tab tells the others: an object of the server, and its cursor before that; or how the connection is. */
+interface Told {
+  object?: Record<string, any>;
+  from?: string;
+  transport?: string;
+  state?: State;
+}
+
+/** A subscription, as its tabs see it. */
+export interface Tab {
+  head(): string;
+  take(object: Record<string, any>, transport: string): void;
+  become(state: State): void;
+  /** Reads up to the newest message by itself, unless it is over before that. */
+  catchUp(over: () => boolean): Promise<void>;
+  /** Cuts that short. */
+  interrupt(): void;
+}
+
+export interface Tabs {
+  /** Waits until this tab leads, and connects. Resolves when the connection ends. */
+  lead(connect: () => Promise<void>): Promise<void>;
+  /** Reads what this tab may have missed. */
+  follow(): void;
+  tell(told: Told): void;
+}
 
 /**
- * One connection for all tabs. The tab that holds the lock has the connection and tells the others what comes; when it closes, the
- * lock passes on, and the next tab goes on at its own cursor.
+ * One connection for all tabs. The tab that holds the lock has the connection and tells the others what comes; when it closes, crashes or
+ * pauses, the lock passes on, and the next tab goes on at its own cursor.
+ *
+ * A tab hears a message only if it knows what came before: whoever joined late, slept, or was left out reads up to the others first.
  */
-export function share(name: string, mine: Subscription<any>, connect: () => Promise<void>, signal: AbortSignal): void {
-  if (!globalThis.navigator?.locks || !globalThis.BroadcastChannel) {
-    void connect();
-    return;
-  }
+export function share(name: string, { head, take, become, catchUp, interrupt }: Tab, closing: AbortSignal): Tabs {
   const others = new BroadcastChannel(name);
+  const heard: Told[] = [];
+  let behind = false;
   let leading = false;
-  // A tab that begins further back than the others reads up to them by itself, and hears them afterwards.
-  let waiting: any[] | undefined = mine.cursor === 'now' ? undefined : [];
-  const hear = (data: any) => {
-    if (!leading) mine.take(data.object, data.transport);
+  let listening: Promise<void> | undefined;
+  const over = () => leading || closing.aborted;
+  const knows = (cursor: string) => further(head(), cursor) === head();
+
+  const hear = async () => {
+    await undefined;
+    while (!over() && (behind || heard.length)) {
+      const { object, from, transport, state }: Told = behind ? {} : heard.shift()!;
+      if (behind || (object && !knows(from!) && !knows(object.cursor))) {
+        behind = false;
+        await catchUp(over);
+      }
+      if (over()) break;
+      if (object) take(object, transport!);
+      if (state) become(state);
+    }
+    listening = undefined;
   };
-  others.onmessage = ({ data }) => (waiting ? waiting.push(data) : hear(data));
-  if (waiting)
-    void mine.catchUp().then(() => {
-      const heard = waiting!;
-      waiting = undefined;
-      heard.forEach(hear);
-    });
-  const take = mine.take.bind(mine);
-  mine.take = (object, transport) => {
-    if (leading && object.type !== 'hello') others.postMessage({ object, transport });
-    take(object, transport);
+  const listen = () => {
+    if (!over()) listening ??= hear();
   };
-  signal.addEventListener('abort', () => others.close());
-  navigator.locks
-    .request(name, { signal }, () => {
-      leading = true;
-      return connect();
-    })
-    .catch(() => {});
+  others.onmessage = ({ data }) => {
+    heard.push(data);
+    listen();
+  };
+  closing.addEventListener('abort', () => others.close());
+
+  const follow = () => {
+    behind = true;
+    listen();
+  };
+  return {
+    follow,
+    async lead(connect) {
+      const run = async (lock: unknown) => {
+        if (!lock) return follow();
+        leading = true;
+        interrupt();
+        await listening;
+        await connect();
+        leading = false;
+        return true;
+      };
+      try {
+        const { locks } = navigator;
+        (await locks.request(name, { ifAvailable: true }, run)) || (await locks.request(name, { signal: closing }, run));
+      } catch {
+        // Closed while it waited; or a place without locks: an old browser, plain HTTP, a sandboxed frame.
+        if (!closing.aborted) await connect();
+      }
+    },
+    tell(told) {
+      if (leading && !closing.aborted) others.postMessage(told);
+    },
+  };
 }

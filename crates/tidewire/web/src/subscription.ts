@@ -1,323 +1,338 @@
-import { covers } from './cursor.js';
-import { share } from './share.js';
-import { fetching, longpoll, polling, reading, Refused, sleep, sse, websocket } from './transports.js';
-import type { Failure, Gap, Link, Message, Options, State, Transport } from './types.js';
+import { delivery, guarded } from './delivery.js';
+import { share, type Tabs } from './share.js';
+import { asking, reading, request } from './transports.js';
+import type { Link, Options, Refused, State, Subscription, Transport, Where } from './types.js';
 
-const ALL: Record<string, Transport> = { websocket, sse, fetch: fetching, longpoll, poll: polling };
-
-/** After so long on a transport that was not the first choice, the better ones are tried again. */
-const TRY_BETTER = 300_000;
-
-interface Events<T> {
-  message: (message: Message<T>) => void;
-  gap: (gap: Gap) => void;
-  state: (state: State) => void;
-  error: (failure: Failure) => void;
+/** How an attempt ended. */
+interface Outcome {
+  opened: boolean;
+  error?: Partial<Refused>;
+  /** Whether the transport may be to blame: it was not cut from our side, and URL and headers were there. */
+  blame: boolean;
 }
 
-/** Where a channel is: a URL, or what finds it out before each attempt (a fresh token, for instance). */
-export type Where = string | URL | (() => string | URL | Promise<string | URL>);
+/** Options with transports alone, not their names. */
+type Only<T> = Omit<Options<T>, 'transports'> & { transports: Transport[] };
 
-/**
- * A subscription: an async iterator of messages, or events; it connects when the first listener for messages is there. Its cursor moves when a message is delivered, not before, and is the same for
- * all transports; so whatever is cut, the next attempt goes on right there.
- */
-export class Subscription<T = string> implements AsyncIterable<Message<T>> {
-  state: State = 'connecting';
-  /** The transport in use, or the last one. */
-  transport?: string;
-  cursor: string;
+/** Subscribes with these transports and no others: a bundle has only those that are named. */
+export function subscribeWith<T = string>(where: Where, options: Only<T>): Subscription<T> {
+  const { backoff = {}, credentials, headers, pauseWhenHidden, shared, shouldRetry, signal } = options;
+  const { connectTimeout = 5_000, heartbeatTimeout = 35_000, pollInterval = 5_000, minUptime = 5_000, tryBetter = 300_000 } = options;
+  const plain = headers || credentials === 'omit';
+  const transports = options.transports.filter((one) => !(plain && one.bare));
+  if (!transports[0] || !transports.every((one) => one.run)) throw new TypeError('no such transport');
+  const fixed = typeof where === 'function' ? '' : place(where).href.split('?')[0];
+  if (shared === true && !fixed) throw new TypeError('shared needs a name');
+  const name = `tidewire:${shared && shared !== true ? shared : fixed}`;
 
-  #where: Where;
-  #options: Options<T>;
-  #transports: Transport[];
-  #listeners: { [K in keyof Events<T>]: Set<Events<T>[K]> } = {
-    message: new Set(),
-    gap: new Set(),
-    state: new Set(),
-    error: new Set(),
-  };
-  #closing = new AbortController();
-  /** Ends the wait between two attempts. */
-  #wake = new AbortController();
+  const closing = new AbortController();
+  const isClosed = () => closing.signal.aborted;
+  let state: State = 'connecting';
+  let used: string | undefined;
+  let started = false;
+  let frozen = false;
+  let failures = 0;
+  let tabs: Tabs | undefined;
   /** Cuts the connection in use; the loop goes on. */
-  #cut?: AbortController;
-  #frozen = false;
-  #started = false;
+  let cut = new AbortController();
+  /** Ends the wait between two attempts. */
+  let wake = () => {};
+  /** Which of the transports is in use. */
+  let index = 0;
+  /** An attempt with a better one, which opened while another was in use. */
+  let better: Promise<Outcome> | undefined;
+  let trying = false;
 
-  constructor(where: Where, options: Options<T> = {}) {
-    this.#where = where;
-    this.#options = options;
-    const named = options.transports ?? Object.keys(ALL);
-    this.#transports = named
-      .map((one) => (typeof one === 'string' ? ALL[one]! : one))
-      .filter((one) => !(options.headers && one.bare));
-    this.cursor = options.storage?.get() || options.since || 'now';
-    options.signal?.addEventListener('abort', () => this.close());
-    if (options.signal?.aborted) this.close();
-  }
+  const close = () => {
+    closing.abort();
+    interrupt();
+    become('closed');
+    leaveAll();
+  };
+  const { audience, cursor, head, iterate, leaveAll, listeners, take, tell } = delivery(options, isClosed, close);
 
-  on<K extends keyof Events<T>>(event: K, listener: Events<T>[K]): this {
-    this.#listeners[event].add(listener);
-    if (event === 'message') this.#start();
-    return this;
-  }
+  const become = (next: State) => {
+    if (state === next || state === 'closed') return;
+    state = next;
+    tabs?.tell({ state });
+    tell('state', state);
+  };
+  const deliver = (object: Record<string, any>, transport: string) => {
+    const from = head();
+    if (!isClosed() && audience() && take(object, transport)) tabs?.tell({ object, from, transport });
+  };
+  const interrupt = () => {
+    cut.abort();
+    wake();
+  };
+  const isPaused = () => isClosed() || frozen || !audience() || (pauseWhenHidden && globalThis.document?.hidden);
+  const nap = (ms: number) =>
+    new Promise<void>((resolve) => {
+      // A timer of more than 31 bits fires at once.
+      const timer = setTimeout(resolve, Math.min(ms, 1e9));
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  /** Full jitter: any time up to one that doubles. */
+  const jitter = (attempt: number) => Math.random() * Math.min(backoff.max ?? 30_000, (backoff.min ?? 250) * 2 ** attempt);
 
-  off<K extends keyof Events<T>>(event: K, listener: Events<T>[K]): this {
-    this.#listeners[event].delete(listener);
-    return this;
-  }
+  const at = async (parameters: Record<string, string>) => {
+    const url = place(typeof where === 'function' ? await where() : where);
+    for (const name in parameters) url.searchParams.set(name, parameters[name]!);
+    return url;
+  };
 
-  /** Posts a message to the channel; resolves to its cursor. Retrying with the same `key` appends nothing twice. */
-  async publish(data: BodyInit, options: { event?: string; contentType?: string; key?: string } = {}): Promise<string> {
-    const url = new URL(await this.#base());
-    if (options.event) url.searchParams.set('event', options.event);
-    const headers = new Headers(await this.#options.headers?.());
-    headers.set('idempotency-key', options.key ?? crypto.randomUUID?.() ?? String(Math.random()).slice(2));
-    if (options.contentType) headers.set('content-type', options.contentType);
-    const response = await fetch(url, { method: 'POST', body: data, headers, credentials: this.#options.credentials });
-    const body = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Refused(response.status, body.detail ?? response.statusText);
-    return body.cursor;
-  }
+  /** Which transport worked last in this session. Without a storage there is no memory, and the order is tried anew. */
+  const memory = (set?: string) =>
+    guarded(
+      () => (set ? sessionStorage.setItem(name, set) : sessionStorage.getItem(name)),
+      () => {},
+    );
 
-  /** Ends it. Nothing is delivered, and nothing throws, afterwards. */
-  close(): void {
-    this.#closing.abort();
-    this.#wake.abort();
-    this.#cut?.abort();
-    this.#become('closed');
-  }
-
-  async *[Symbol.asyncIterator](): AsyncIterator<Message<T>> {
-    const queue: Message<T>[] = [];
-    let wake = () => {};
-    const listener = (message: Message<T>) => {
-      queue.push(message);
-      wake();
-    };
-    const ended = () => wake();
-    this.on('message', listener).on('state', ended);
-    try {
-      while (queue.length || this.state !== 'closed') {
-        if (queue.length) yield queue.shift()!;
-        else await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      this.off('message', listener).off('state', ended);
-      this.close();
-    }
-  }
-
-  /** Delivers what came, from the server or from the tab that has the connection. @internal */
-  take(object: Record<string, any>, transport: string): void {
-    if (this.#closing.signal.aborted) return;
-    const { type, cursor } = object;
-    if (type === 'message') {
-      if (covers(this.cursor, cursor)) return;
-      const text: string | undefined = object.data;
-      this.#tell('message', {
-        cursor,
-        channel: object.channel,
-        time: object.time,
-        event: object.event,
-        contentType: object.content_type,
-        data: text === undefined ? bytes(object.data_b64) : ((this.#options.parse?.(text) ?? text) as T),
-        transport,
-      });
-    } else if (type === 'gap' || type === 'reset') {
-      this.#tell('gap', { reason: object.reason ?? 'gap', missed: object.missed, cursor });
-    } else if (type !== 'hello') return;
-    if (cursor) {
-      this.cursor = cursor;
-      this.#options.storage?.set(cursor);
-    }
-  }
-
-  /** Connects when there is somebody to deliver to: a message that nobody hears would be lost. */
-  #start(): void {
-    if (this.#started || this.state === 'closed') return;
-    this.#started = true;
-    this.#watchPage();
-    if (this.#options.shared) share(this.#name(), this, () => this.#loop(), this.#closing.signal);
-    else void this.#loop();
-  }
-
-  /** Reads on from the cursor until there is nothing more. @internal */
-  async catchUp(): Promise<void> {
-    for (let attempt = 0; !this.#closing.signal.aborted; attempt++) {
-      const { error } = await this.#attempt(reading);
-      if (!error) return;
-      await sleep(Math.min(30_000, 250 * 2 ** attempt), this.#closing.signal);
-    }
-  }
-
-  async #loop(): Promise<void> {
-    const { backoff = { min: 250, max: 30_000 }, minUptime = 5_000 } = this.#options;
-    let [index, attempt, misses, since] = [this.#remembered(), 0, 0, Date.now()];
-    while (!this.#closing.signal.aborted) {
-      if (this.#frozen || (this.#options.pauseWhenHidden && document.hidden)) {
-        this.#become('waiting');
-        await sleep(1e9, this.#nextWake());
-        continue;
-      }
-      if (index && Date.now() - since > TRY_BETTER) [index, since] = [0, Date.now()];
-      const transport = this.#transports[index]!;
-      const started = Date.now();
-      const { opened, error } = await this.#attempt(transport);
-      if (this.#closing.signal.aborted) return;
-      if (opened) {
-        misses = 0;
-        this.#remember(index);
-        if (Date.now() - started >= minUptime) attempt = 0;
-      } else if (++misses > 1 || (error instanceof Refused && error.status < 500)) {
-        // Twice without a first byte, or refused: the network, or the server, does not have it.
-        misses = 0;
-        index = (index + 1) % this.#transports.length;
-      }
-      let wait = Math.random() * Math.min(backoff.max, backoff.min * 2 ** attempt++);
-      if (error) {
-        const failure = { transport: transport.name, status: (error as Refused).status, detail: error.message };
-        this.#tell('error', failure);
-        const verdict = this.#options.shouldRetry?.(failure, attempt);
-        if (verdict === false) return this.close();
-        if (typeof verdict === 'number') wait = verdict;
-        else wait = Math.max(wait, (error as Refused).retryAfter ?? 0);
-      }
-      if (this.#closing.signal.aborted) return;
-      this.#become('waiting');
-      await sleep(wait, this.#nextWake());
-    }
-  }
-
-  /** One connection, from its first byte to its end. Never rejects. */
-  async #attempt(transport: Transport): Promise<{ opened: boolean; error?: Error }> {
-    const { connectTimeout = 5_000, heartbeatTimeout = 35_000, pollInterval = 5_000 } = this.#options;
-    const cut = (this.#cut = new AbortController());
-    this.#closing.signal.addEventListener('abort', () => cut.abort(), { signal: cut.signal });
+  /** One connection, from its first byte to its end. Never rejects. With `takeOver` it is beside the one in use, until it opens. */
+  const attempt = async (transport: Transport, takeOver?: () => void): Promise<Outcome> => {
+    const own = transports.includes(transport);
+    const before = cut;
+    const mine = new AbortController();
+    const { signal } = mine;
     let opened = false;
-    let silence: Error | undefined;
+    let unanswered = 0;
+    let error: any;
     let timer: ReturnType<typeof setTimeout>;
+    const fail = (reason: unknown) => {
+      error ??= reason;
+      mine.abort();
+    };
     const within = (ms: number) => {
       clearTimeout(timer);
-      timer = setTimeout(() => {
-        silence = new Error(`nothing came within ${ms} ms`);
-        cut.abort();
-      }, ms);
+      timer = setTimeout(() => fail(new Error(`silent for ${ms} ms`)), ms);
     };
-    const alive = () => {
-      if (cut.signal.aborted) return;
-      within(heartbeatTimeout);
-      if (!opened) {
-        opened = true;
-        this.#become('open');
+    const alive = (more = 0) => {
+      if (signal.aborted) return;
+      within(heartbeatTimeout + more);
+      if (opened) return;
+      opened = true;
+      if (!own) return;
+      if (takeOver) {
+        cut = mine;
+        takeOver();
+        before.abort();
       }
+      memory((used = transport.name));
+      become('open');
     };
-    this.transport = transport.name;
-    this.#become('connecting');
-    within(connectTimeout);
-    const self = this;
+    // A provider of URLs or headers that fails or hangs is not the transport's fault.
+    const ask = async <V>(provider: () => V | Promise<V>): Promise<V> => {
+      unanswered++;
+      const value = await provider();
+      unanswered--;
+      signal.throwIfAborted();
+      return value;
+    };
+    const object = (object: Record<string, any>) => {
+      alive();
+      if (!signal.aborted) deliver(object, transport.name);
+    };
     const link: Link = {
       get cursor() {
-        return self.cursor;
+        return head();
       },
-      credentials: this.#options.credentials,
-      signal: cut.signal,
+      credentials,
+      signal,
       alive,
-      object: (object) => {
-        if (cut.signal.aborted) return;
-        alive();
-        this.take(object, transport.name);
+      object,
+      line(text) {
+        try {
+          text ? object(JSON.parse(text)) : alive();
+        } catch (error) {
+          fail(error);
+        }
       },
-      headers: async () => this.#options.headers?.(),
-      url: async (parameters) => {
-        const url = new URL(await this.#base());
-        for (const [name, value] of Object.entries({ since: this.cursor, ...parameters })) url.searchParams.set(name, value);
-        return url;
-      },
+      headers: () => ask(() => headers?.()),
+      url: (parameters) => ask(() => at({ since: head(), ...parameters })),
     };
-    let error: Error | undefined;
-    // A provider of URLs or headers that hangs is cut off by the same clock as the network.
-    const cutOff = new Promise<void>((resolve) => cut.signal.addEventListener('abort', () => resolve()));
-    await Promise.race([transport.run(link, { pollInterval }), cutOff]).catch((e) => (error = e));
-    error = silence ?? (cut.signal.aborted ? undefined : error);
-    clearTimeout(timer!);
-    cut.abort();
-    return { opened, error };
-  }
-
-  async #base(): Promise<URL> {
-    const where = typeof this.#where === 'function' ? await this.#where() : this.#where;
-    return new URL(where, globalThis.location?.href);
-  }
-
-  #tell<K extends keyof Events<T>>(event: K, value: Parameters<Events<T>[K]>[0]): void {
-    for (const listener of this.#listeners[event]) {
-      try {
-        (listener as (value: unknown) => void)(value);
-      } catch (error) {
-        // A listener's fault is its own: it is reported, and nobody else misses anything.
-        globalThis.reportError?.(error);
+    if (takeOver) before.signal.addEventListener('abort', () => opened || mine.abort(), { signal });
+    else {
+      cut = mine;
+      if (own) {
+        used = transport.name;
+        become('connecting');
       }
     }
-  }
+    within(connectTimeout);
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    const running = Promise.resolve().then(() => transport.run(link, { pollInterval, heartbeatTimeout }));
+    await Promise.race([running, aborted]).catch((reason) => signal.aborted || (error = reason));
+    const cutOff = signal.aborted && !error;
+    clearTimeout(timer!);
+    mine.abort();
+    return { opened, error, blame: !unanswered && !cutOff };
+  };
 
-  #become(state: State): void {
-    if (this.state === state || this.state === 'closed') return;
-    this.state = state;
-    this.#tell('state', state);
-  }
+  /** Opens the transports before the one in use, beside it: what gets through takes over, and what does not costs nobody a message. */
+  const lookForBetter = async () => {
+    if (trying) return;
+    trying = true;
+    const { signal } = cut;
+    for (let i = 0; i < index && !signal.aborted; i++) {
+      const running: Promise<Outcome> = attempt(transports[i]!, () => {
+        index = i;
+        better = running;
+        trying = false;
+      });
+      await running;
+    }
+    trying = false;
+  };
 
-  #nextWake(): AbortSignal {
-    this.#wake = new AbortController();
-    if (this.#closing.signal.aborted) this.#wake.abort();
-    return this.#wake.signal;
-  }
+  /** One connection after another, until the subscription closes or pauses. */
+  const loop = async () => {
+    const last = memory();
+    index = Math.max(0, transports.findIndex(({ name }) => name === last));
+    let misses = 0;
+    while (!isPaused()) {
+      const began = Date.now();
+      const trials = setInterval(lookForBetter, tryBetter);
+      let { opened, error, blame } = await attempt(transports[index]!);
+      for (let running; (running = better); ) {
+        better = undefined;
+        ({ opened, error } = await running);
+      }
+      clearInterval(trials);
+      if (isPaused()) break;
+      const transport = transports[index]!.name;
+      if (opened) {
+        misses = 0;
+        if (Date.now() - began >= minUptime) failures = 0;
+      } else if (blame && !error?.retryAfter && error?.status !== 401 && (++misses > 1 || error?.status! < 500)) {
+        // Twice without a first byte, or refused. If the server can be asked all the same, it is this transport that does not get through;
+        // else the next one would not either, and why is in the answer.
+        const answer = await attempt(asking);
+        if (answer.opened) [misses, index] = [0, (index + 1) % transports.length];
+        else error = answer.error ?? error;
+      }
+      let wait = jitter(failures++);
+      let floor = 0;
+      if (error) {
+        const { status, message: detail = '' } = error;
+        const failure = { transport, status, detail };
+        tell('error', failure);
+        const verdict = guarded(() => shouldRetry?.(failure, failures));
+        if (verdict === false) close();
+        if (typeof verdict === 'number') wait = verdict;
+        else floor = error.retryAfter ?? 0;
+      }
+      become('waiting');
+      const until = Date.now() + floor;
+      if (!isPaused()) await nap(floor + wait);
+      // Waking up does not overrule what the server asked for.
+      for (let rest; !isClosed() && (rest = until - Date.now()) > 0; ) await nap(rest);
+    }
+  };
 
+  /** Reads on from the cursor until there is nothing more. */
+  const catchUp = async (over: () => boolean) => {
+    for (let tries = 0; !over(); tries++) {
+      const { error } = await attempt(reading);
+      if (over()) break;
+      if (!error) return become('open');
+      await nap(jitter(tries));
+    }
+  };
+
+  const rest = () => {
+    if (isPaused()) interrupt();
+  };
   /** The page goes to sleep, wakes up, or finds the network again: no timer knows that as soon. */
-  #watchPage(): void {
-    const page = globalThis as Partial<Window & typeof globalThis>;
-    const on = (target: EventTarget | undefined, type: string, then: () => void) =>
-      target?.addEventListener?.(type, then, { signal: this.#closing.signal });
-    const wake = () => this.#wake.abort();
-    on(page.window, 'online', wake);
-    on(page.window, 'pagehide', () => {
-      // An open connection keeps the page out of the back-forward cache.
-      this.#frozen = true;
-      this.#cut?.abort();
-    });
-    on(page.window, 'pageshow', () => {
-      this.#frozen = false;
+  const watchPage = () => {
+    const on = (target: EventTarget, type: string, then: () => void) =>
+      target?.addEventListener?.(type, then, { signal: closing.signal });
+    const goOn = () => {
+      failures = 0;
       wake();
+      tabs?.follow();
+    };
+    on(globalThis, 'online', () => {
+      // What was open before is dead, and would be silent until its time is over.
+      cut.abort();
+      goOn();
     });
-    on(page.document, 'visibilitychange', () => {
-      if (this.#options.pauseWhenHidden && document.hidden) this.#cut?.abort();
-      else wake();
+    on(globalThis, 'pagehide', () => {
+      // An open connection keeps the page out of the back-forward cache.
+      frozen = true;
+      rest();
     });
-  }
+    on(globalThis, 'pageshow', () => {
+      frozen = false;
+      goOn();
+    });
+    on(globalThis.document, 'visibilitychange', () => (document.hidden ? rest() : goOn()));
+  };
 
-  #name(): string {
-    return `tidewire:${typeof this.#where === 'function' ? this.#where : new URL(this.#where, globalThis.location?.href)}`;
-  }
-
-  #remembered(): number {
-    try {
-      const name = sessionStorage.getItem(this.#name());
-      return Math.max(0, this.#transports.findIndex((one) => one.name === name));
-    } catch {
-      return 0;
+  const start = async () => {
+    wake();
+    if (started || isClosed()) return;
+    started = true;
+    watchPage();
+    if (shared) tabs = share(name, { head, take: deliver, become, catchUp, interrupt }, closing.signal);
+    while (!isClosed()) {
+      if (isPaused()) {
+        become('waiting');
+        await nap(1e9);
+      } else await (tabs ? tabs.lead(loop) : loop());
     }
-  }
+  };
 
-  #remember(index: number): void {
-    try {
-      sessionStorage.setItem(this.#name(), this.#transports[index]!.name);
-    } catch {
-      // No storage, no memory: the order is tried anew.
-    }
-  }
+  if (signal?.aborted) close();
+  signal?.addEventListener('abort', close, { signal: closing.signal });
+
+  return {
+    get state() {
+      return state;
+    },
+    get transport() {
+      return used;
+    },
+    get cursor() {
+      return cursor();
+    },
+    on(event, listener) {
+      listeners[event].add(listener);
+      if (event === 'message') start();
+      return this;
+    },
+    off(event, listener) {
+      listeners[event].delete(listener);
+      rest();
+      return this;
+    },
+    [Symbol.asyncIterator]() {
+      const iterator = iterate();
+      start();
+      return iterator;
+    },
+    async publish(data, { event, contentType, key = `${Math.random()}${Math.random()}` } = {}) {
+      const link = {
+        credentials,
+        url: at,
+        async headers() {
+          const fields = new Headers(await headers?.());
+          fields.set('idempotency-key', key);
+          if (contentType) fields.set('content-type', contentType);
+          return fields;
+        },
+      };
+      // `fetch` would call any text text/plain, and every reader would be told so with every message.
+      const body = typeof data === 'string' ? new Blob([data]) : data;
+      const response = await request(link, event ? { event } : {}, { method: 'POST', body });
+      return (await response.json()).cursor;
+    },
+    close,
+  };
 }
 
-function bytes(base64: string): Uint8Array {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+function place(where: string | URL): URL {
+  return new URL(where, globalThis.location?.href);
 }

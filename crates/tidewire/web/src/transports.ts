@@ -1,33 +1,28 @@
-import type { Link, Transport } from './types.js';
+import type { Link, Refused, Transport } from './types.js';
 
-/** A failure with the status and the sentence of a refusal. */
-export class Refused extends Error {
-  constructor(
-    readonly status: number,
-    detail: string,
-    readonly retryAfter?: number,
-    readonly body?: Record<string, any>,
-  ) {
-    super(detail);
+/** What a request needs of a link. */
+type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & { signal?: AbortSignal };
+
+/** A request whose refusal is an error. A 401 asks for URL and headers once more: a token may have run out between two attempts. */
+export async function request(link: Asking, parameters: Record<string, string>, init: RequestInit = {}): Promise<Response> {
+  for (let again = true; ; again = false) {
+    const { credentials, signal } = link;
+    const response = await fetch(await link.url(parameters), {
+      ...init,
+      headers: await link.headers(),
+      credentials,
+      signal,
+      cache: 'no-store',
+    });
+    const { ok, status, statusText } = response;
+    if (ok) return response;
+    if (again && status === 401) continue;
+    const body = await response.json().catch(() => ({}));
+    // Seconds, or a date (RFC 9110 §10.2.3).
+    const after = response.headers.get('retry-after') ?? 0;
+    const retryAfter = Number(after) * 1000 || Date.parse(String(after)) - Date.now() || 0;
+    throw Object.assign(new Error(body.detail ?? statusText), { status, retryAfter, body }) satisfies Refused;
   }
-}
-
-const aborted = (signal: AbortSignal, then: () => void) => {
-  if (signal.aborted) then();
-  else signal.addEventListener('abort', then, { once: true });
-};
-
-async function get(link: Link, parameters: Record<string, string>): Promise<Response> {
-  const response = await fetch(await link.url(parameters), {
-    headers: (await link.headers()) ?? {},
-    credentials: link.credentials,
-    signal: link.signal,
-    cache: 'no-store',
-  });
-  if (response.ok) return response;
-  const body = await response.json().catch(() => ({}));
-  const after = Number(response.headers.get('retry-after'));
-  throw new Refused(response.status, body.detail ?? response.statusText, after ? after * 1000 : undefined, body);
 }
 
 /** Frames both ways; survives most networks, and needs no polling. */
@@ -39,9 +34,13 @@ export const websocket: Transport = {
     url.protocol = url.protocol.replace('http', 'ws');
     await new Promise<void>((resolve, reject) => {
       const socket = new WebSocket(url, 'tidewire.v1');
-      aborted(link.signal, () => socket.close());
-      socket.onmessage = (e) => link.object(JSON.parse(e.data));
-      socket.onclose = (e) => (e.wasClean ? resolve() : reject(new Error(`WebSocket closed (${e.code})`)));
+      link.signal.onabort = () => socket.close();
+      socket.onmessage = (e) => link.line(e.data);
+      socket.onclose = ({ code, reason }) => {
+        // Done, going away, restarting: nothing went wrong.
+        if ([1000, 1001, 1012].includes(code)) resolve();
+        else reject(new Error(`closed: ${code} ${reason}`));
+      };
     });
   },
 };
@@ -52,18 +51,11 @@ export const sse: Transport = {
   bare: true,
   async run(link) {
     const url = await link.url({ feed: 'sse', objects: '1' });
-    await new Promise<void>((resolve, reject) => {
-      const source = new EventSource(url, { withCredentials: link.credentials === 'include' });
-      const end = (then: () => void) => {
-        source.close();
-        then();
-      };
-      aborted(link.signal, () => end(resolve));
-      source.onopen = () => link.alive();
-      source.onmessage = (e) => (e.data ? link.object(JSON.parse(e.data)) : link.alive());
-      // Resuming is ours to do: it knows the cursor of every transport.
-      source.onerror = () => end(() => reject(new Error('EventSource failed')));
-    });
+    const source = new EventSource(url, { withCredentials: link.credentials === 'include' });
+    link.signal.onabort = () => source.close();
+    source.onmessage = (e) => link.line(e.data);
+    // It would come back by itself; but resuming is ours to do, since we know the cursor of every transport.
+    await new Promise((_, reject) => (source.onerror = () => reject(new Error('failed'))));
   },
 };
 
@@ -71,37 +63,42 @@ export const sse: Transport = {
 export const fetching: Transport = {
   name: 'fetch',
   async run(link) {
-    const response = await get(link, { feed: 'stream' });
+    const response = await request(link, { feed: 'stream' });
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     for (let rest = ''; ; ) {
       const { done, value } = await reader.read();
       if (done) return;
+      link.alive();
       const lines = (rest + value).split('\n');
       rest = lines.pop()!;
-      for (const line of lines) line ? link.object(JSON.parse(line)) : link.alive();
+      lines.forEach(link.line);
     }
   },
 };
 
 async function poll(link: Link, parameters: Record<string, string>) {
   try {
-    const answer = await (await get(link, parameters)).json();
-    answer.messages.forEach(link.object);
-    link.object({ type: 'hello', cursor: answer.cursor });
+    const response = await request(link, parameters);
+    link.alive();
+    const { messages, cursor } = await response.json();
+    messages.forEach(link.object);
+    link.object({ type: 'hello', cursor });
   } catch (error) {
     // The cursor cannot be continued: the refusal says where to go on.
-    if (!(error instanceof Refused && error.status === 410 && error.body?.gap)) throw error;
-    link.object(error.body.gap);
+    const { status, body } = error as Refused;
+    if (status !== 410 || !body?.gap) throw error;
+    link.object(body.gap);
   }
 }
 
 /** A request that is held until there is something to say. */
 export const longpoll: Transport = {
   name: 'longpoll',
-  async run(link) {
-    // The first answer comes at once: it shows that the way is open.
-    await poll(link, { feed: 'longpoll', wait: '0' });
-    while (!link.signal.aborted) await poll(link, { feed: 'longpoll', wait: '25' });
+  async run(link, { heartbeatTimeout }) {
+    // The first answer comes at once: it shows that the way is open. The others come before the silence is too long.
+    for (let wait = 0; !link.signal.aborted; wait = Math.min(25, heartbeatTimeout / 2000)) {
+      await poll(link, { feed: 'longpoll', wait: String(wait) });
+    }
   },
 };
 
@@ -111,6 +108,7 @@ export const polling: Transport = {
   async run(link, { pollInterval }) {
     while (!link.signal.aborted) {
       await poll(link, { feed: 'poll' });
+      link.alive(pollInterval);
       await sleep(pollInterval, link.signal);
     }
   },
@@ -127,13 +125,23 @@ export const reading: Transport = {
   },
 };
 
+/** Asks whether the server answers at all, and takes no message. */
+export const asking: Transport = {
+  name: 'poll',
+  async run(link) {
+    await request(link, { feed: 'poll', since: 'now' }, { method: 'HEAD' });
+    link.alive();
+  },
+};
+
 /** Waits, or less if the signal is aborted. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    aborted(signal, () => {
+    // One at a time, so that a thousand polls do not leave a thousand listeners.
+    signal.onabort = () => {
       clearTimeout(timer);
       resolve();
-    });
+    };
   });
 }

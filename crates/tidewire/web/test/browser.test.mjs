@@ -1,7 +1,7 @@
 // The client and the server's feeds in real Chromium. Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { launch, openPage, until } from './browser.mjs';
 import { startProxy, startServer } from './server.mjs';
 
 const TRANSPORTS = ['websocket', 'sse', 'fetch', 'longpoll', 'poll'];
@@ -11,10 +11,7 @@ let server, proxy, browser;
 before(async () => {
   server = await startServer('--heartbeat', '1');
   proxy = await startProxy(server.base);
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  browser = await launch();
 });
 
 after(async () => {
@@ -26,10 +23,7 @@ after(async () => {
 /** A page of the proxy's origin with the client in it. */
 async function page(t, base = proxy.base) {
   proxy.mode = 'pass';
-  const context = await browser.newContext();
-  t.after(() => context.close());
-  const page = await context.newPage();
-  await page.goto(`${base}/`);
+  const page = await openPage(t, browser, `${base}/`);
   await page.evaluate(async () => Object.assign(globalThis, await import('/tidewire.js')));
   return page;
 }
@@ -38,14 +32,6 @@ async function post(channel, text, query = '') {
   const answer = await fetch(`${server.base}/c/${channel}${query}`, { method: 'POST', body: text });
   assert.equal(answer.status, 201);
 }
-
-const until = async (what, condition) => {
-  for (let i = 0; i < 200; i++) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`not within 10 s: ${what}`);
-};
 
 for (const transport of TRANSPORTS) {
   test(`${transport} brings what was there and what comes, and goes on where it was cut`, async (t) => {

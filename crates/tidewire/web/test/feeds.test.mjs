@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
+import { launch, openPage, until } from './browser.mjs';
 import { startServer } from './server.mjs';
 
 let server, browser, folder;
@@ -14,10 +14,7 @@ let server, browser, folder;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidewire-'));
   server = await startServer('--heartbeat', '1', '--comet', '--files', folder, '--retain-bytes', '33554432');
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--autoplay-policy=no-user-gesture-required'],
-  });
+  browser = await launch('--autoplay-policy=no-user-gesture-required');
 });
 
 after(async () => {
@@ -27,13 +24,8 @@ after(async () => {
 });
 
 /** A page of the server's origin, or of another one: `localhost` and `127.0.0.1` are two origins. */
-async function page(t, base = server.base) {
-  const context = await browser.newContext();
-  t.after(() => context.close());
-  const page = await context.newPage();
-  page.on('crash', () => assert.fail('the page crashed'));
-  await page.goto(`${base}/`);
-  return page;
+function page(t, base = server.base) {
+  return openPage(t, browser, `${base}/`);
 }
 
 async function post(channel, body, type = 'text/plain') {
@@ -41,14 +33,6 @@ async function post(channel, body, type = 'text/plain') {
   assert.equal(answer.status, 201);
   return (await answer.json()).cursor;
 }
-
-const until = async (what, condition) => {
-  for (let i = 0; i < 200; i++) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`not within 10 s: ${what}`);
-};
 
 const DIFFICULT = ['one', '</script><script>got.push("escaped")</script><!--', 'two\nlines \u2028 & more', '--tidewire'];
 

@@ -1,14 +1,8 @@
-import { Subscription, type Where } from './subscription.js';
-import type { Options } from './types.js';
-export { Subscription } from './subscription.js';
-export type { Where } from './subscription.js';
-export { Refused, fetching, longpoll, polling, sse, websocket } from './transports.js';
-export type { Failure, Gap, Link, Message, Options, State, Transport, TransportName } from './types.js';
-/** Subscribes to a channel: `subscribe('/c/demo')`. */
+import type { Options, PublishOptions, Subscription, Where } from './types.js';
+export { subscribeWith } from './subscription.js';
+export { fetching, longpoll, polling, sse, websocket } from './transports.js';
+export type * from './types.js';
+/** Subscribes to a channel: `subscribe('/c/demo')`. To bundle fewer transports: {@link subscribeWith}. */
 export declare function subscribe<T = string>(where: Where, options?: Options<T>): Subscription<T>;
-/** Posts one message; resolves to its cursor. */
-export declare function publish(where: Where, data: BodyInit, options?: {
-    event?: string;
-    contentType?: string;
-    key?: string;
-}): Promise<string>;
+/** Posts one message; resolves to its cursor. Rejects with {@link Refused} if the server does not want it. */
+export declare function publish(where: Where, data: BodyInit, options?: PublishOptions & Pick<Options, 'headers' | 'credentials'>): Promise<string>;

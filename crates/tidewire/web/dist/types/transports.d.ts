@@ -1,11 +1,10 @@
-import type { Transport } from './types.js';
-/** A failure with the status and the sentence of a refusal. */
-export declare class Refused extends Error {
-    readonly status: number;
-    readonly retryAfter?: number | undefined;
-    readonly body?: Record<string, any> | undefined;
-    constructor(status: number, detail: string, retryAfter?: number | undefined, body?: Record<string, any> | undefined);
-}
+import type { Link, Transport } from './types.js';
+/** What a request needs of a link. */
+type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & {
+    signal?: AbortSignal;
+};
+/** A request whose refusal is an error. A 401 asks for URL and headers once more: a token may have run out between two attempts. */
+export declare function request(link: Asking, parameters: Record<string, string>, init?: RequestInit): Promise<Response>;
 /** Frames both ways; survives most networks, and needs no polling. */
 export declare const websocket: Transport;
 /** The browser's own EventSource. It dies for good of any status but 200, so each attempt makes a new one. */
@@ -18,5 +17,6 @@ export declare const longpoll: Transport;
 export declare const polling: Transport;
 /** Polls until there is nothing more, and ends. */
 export declare const reading: Transport;
-/** Waits, or less if the signal is aborted. */
-export declare function sleep(ms: number, signal: AbortSignal): Promise<void>;
+/** Asks whether the server answers at all, and takes no message. */
+export declare const asking: Transport;
+export {};

@@ -1,0 +1,53 @@
+// Runs every *.test.mjs, one file after another: each has a time of its own, and a browser that hangs ends with its file.
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Far more than a file takes on a slow machine; it only ends what would never end. */
+const LIMIT = 300_000;
+
+const folder = dirname(fileURLToPath(import.meta.url));
+const wanted = process.argv.slice(2);
+const files = readdirSync(folder).filter((file) => file.endsWith('.test.mjs') && (!wanted.length || wanted.some((word) => file.includes(word))));
+if (!files.length) throw new Error(`no test file is named like ${wanted.join(' or ')}`);
+
+const failed = [];
+for (const file of files.sort()) {
+  const began = performance.now();
+  const problem = await run(join(folder, file));
+  console.log(`${problem ? `FAILED (${problem})` : 'ok'}: ${file}, ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
+  if (problem) failed.push(file);
+}
+if (failed.length) {
+  console.error(`browser tests failed: ${failed.join(', ')}; the reasons are above`);
+  process.exitCode = 1;
+}
+
+/** Resolves to what went wrong, if anything did. */
+function run(file) {
+  return new Promise((resolve) => {
+    // A group of its own, so that what it started ends with it.
+    const child = spawn(process.execPath, ['--test-reporter=spec', file], { stdio: 'inherit', detached: true });
+    const kill = (signal) => {
+      try {
+        process.kill(-child.pid, signal);
+      } catch {
+        // It is gone already.
+      }
+    };
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      // Asked first, playwright ends its browser; a browser whose pipe is gone ends by itself.
+      kill('SIGTERM');
+      setTimeout(() => kill('SIGKILL'), 5_000).unref();
+    }, LIMIT);
+    child.on('error', (error) => resolve(error.message));
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer);
+      kill('SIGKILL');
+      resolve(late ? `not done within ${LIMIT / 1000} s` : code === 0 ? '' : `exit ${code ?? signal}`);
+    });
+  });
+}
