@@ -66,6 +66,21 @@ fn the_same_seed_is_the_same_life() {
     }
 }
 
+/// A life that ends badly can be read: the same seed ends it at the same place, after the same steps, and the last of them is there.
+#[test]
+fn a_life_that_ends_badly_is_told_again_step_by_step() {
+    let fault = Some(Fault::WaitsTooLate);
+    let (seed, violation) = all(SEEDS, fault).expect_err("the fault is found");
+    let told = |seed| {
+        let (world, result) = live(seed, fault, Some(Vec::new()));
+        (world.into_trace(), result)
+    };
+    let (trace, result) = told(seed);
+    assert_eq!(result, Err(violation));
+    assert!(trace.len() > 10, "{trace:?}");
+    assert_eq!(told(seed), (trace, result));
+}
+
 /// The law is only worth something if it can be broken: each of the ways in which others lost messages must be found.
 #[test]
 fn every_known_way_to_lose_messages_is_found() {

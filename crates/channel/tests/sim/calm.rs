@@ -39,6 +39,7 @@ impl World {
                 self.flush(256)?;
                 self.down(256)?;
             }
+            self.check()?;
             if self.publishers.iter().all(Publisher::is_done) && self.behind().is_none() {
                 return Ok(());
             }

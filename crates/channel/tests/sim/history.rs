@@ -10,7 +10,7 @@ pub(crate) type Violation = String;
 #[derive(Default)]
 pub(crate) struct History {
     logs: BTreeMap<(String, Epoch), Vec<String>>,
-    keys: BTreeSet<(Epoch, Vec<u8>)>,
+    keys: BTreeMap<(Epoch, Vec<u8>), Cursor>,
 }
 
 impl History {
@@ -28,11 +28,19 @@ impl History {
             return Err(format!("message {} of {channel} was given the cursor {cursor}", log.len()));
         }
         if let Some(key) = key
-            && !self.keys.insert((cursor.epoch(), key.into()))
+            && self.keys.insert((cursor.epoch(), key.into()), cursor).is_some()
         {
             return Err(format!("{text} was published twice with the key {}", key.escape_ascii()));
         }
         Ok(())
+    }
+
+    /// A publish was told that its key is known: it must be told where the first one is.
+    pub(crate) fn duplicate(&self, cursor: Cursor, key: &[u8]) -> Result<(), Violation> {
+        match self.keys.get(&(cursor.epoch(), key.into())) {
+            Some(first) if *first == cursor => Ok(()),
+            first => Err(format!("{} is told to be at {cursor}, it is at {first:?}", key.escape_ascii())),
+        }
     }
 
     fn text(&self, channel: &str, cursor: Cursor) -> Option<&str> {
@@ -43,13 +51,17 @@ impl History {
     /// **The law**: what a reader got of a channel is a contiguous run of the log, or runs with told gaps between them.
     ///
     /// It looks at nothing but what was handed to the reader's owner, in order. No cleverness of the feeds or of the follower has any
-    /// part in it.
-    pub(crate) fn check(&self, channel: &str, record: &[Record]) -> Result<(), Violation> {
-        let mut at: Option<Cursor> = None;
-        let mut seen = BTreeSet::new();
-        for entry in record {
+    /// part in it. `so_far` is how far it has read `record` already, so that it can be asked at each step.
+    pub(crate) fn check(
+        &self,
+        channel: &str,
+        record: &[Record],
+        so_far: &mut Checked,
+    ) -> Result<(), Violation> {
+        let Checked { entries, at, seen } = so_far;
+        for entry in &record[*entries..] {
             match entry {
-                Record::Start(cursor) if at.is_none() => at = Some(*cursor),
+                Record::Start(cursor) if at.is_none() => *at = Some(*cursor),
                 Record::Start(cursor) => {
                     return Err(format!("{channel}: started a second time, at {cursor}"));
                 }
@@ -64,20 +76,29 @@ impl History {
                     if !seen.insert((cursor.epoch(), cursor.seq())) {
                         return Err(format!("{channel}: {cursor} was delivered twice"));
                     }
-                    at = Some(*cursor);
+                    *at = Some(*cursor);
                 }
                 Record::Gap(to) => {
                     let forward = at.is_some_and(|at| at.epoch() == to.epoch() && at.seq() < to.seq());
                     if !forward {
                         return Err(format!("{channel}: a gap from {at:?} to {to}"));
                     }
-                    at = Some(*to);
+                    *at = Some(*to);
                 }
-                Record::Reset(to) => at = Some(*to),
+                Record::Reset(to) => *at = Some(*to),
             }
         }
+        *entries = record.len();
         Ok(())
     }
+}
+
+/// How far the law has been read over one record.
+#[derive(Default)]
+pub(crate) struct Checked {
+    entries: usize,
+    at: Option<Cursor>,
+    seen: BTreeSet<(Epoch, u64)>,
 }
 
 /// What a reader's owner sees of one channel.

@@ -8,6 +8,7 @@ mod fault;
 mod history;
 mod publisher;
 mod reader;
+mod rng;
 mod seen;
 mod server;
 mod told;

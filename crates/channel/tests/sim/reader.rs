@@ -7,7 +7,7 @@ use tidewire_http1 as http1;
 use tidewire_sse as sse;
 use tidewire_ws as ws;
 
-use super::history::{Record, Violation};
+use super::history::{Checked, Record, Violation};
 use super::server::Server;
 use super::told::Told;
 
@@ -20,6 +20,7 @@ pub(crate) struct Reader {
     pub(crate) start: String,
     pub(crate) followers: Vec<Option<Follower>>,
     pub(crate) records: Vec<Vec<Record>>,
+    pub(crate) checked: Vec<Checked>,
     pub(crate) feeds: Vec<Feed>,
     /// Comes back as a browser's EventSource does: with the URL that it was made for, and the last event id.
     native: bool,
@@ -80,6 +81,7 @@ impl Reader {
         Self {
             followers: vec![None; channels.len()],
             records: vec![Vec::new(); channels.len()],
+            checked: channels.iter().map(|_| Checked::default()).collect(),
             channels,
             start,
             feeds: Vec::new(),
@@ -223,7 +225,7 @@ impl Reader {
             }
             Told::Gap { channel, from, to, missed } => {
                 let at = self.at(feed, channel)?;
-                if from != at || to.epoch() != at.epoch() || to.seq() - at.seq() != missed {
+                if from != at || to.epoch() != at.epoch() || to.seq() - at.seq() != missed || missed == 0 {
                     return Err(format!(
                         "{}: a gap from {from} to {to} of {missed} at {at}",
                         self.name(feed, channel)

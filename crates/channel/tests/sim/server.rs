@@ -53,11 +53,16 @@ impl Server {
         }
     }
 
+    /// The epoch of the log that was created as the `number`th, from 1 on.
+    pub(super) fn epoch(number: u64) -> Epoch {
+        Epoch::new(number * 0x9e37_79b9)
+    }
+
     fn open(&mut self, name: &str) -> &mut Channel<String, Waiter> {
         let epochs = &mut self.epochs;
         let epoch = || {
             *epochs += 1;
-            Epoch::new(*epochs * 0x9e37_79b9)
+            Self::epoch(*epochs)
         };
         self.channels.open(name, self.now_ms, epoch).expect("there are few channels, with short names")
     }
@@ -82,8 +87,9 @@ impl Server {
             }
         };
         self.wakes.extend(woken);
-        if let Appended::New(cursor) = appended {
-            self.history.append(channel, cursor, text, key)?;
+        match appended {
+            Appended::New(cursor) => self.history.append(channel, cursor, text, key)?,
+            Appended::Duplicate(cursor) => self.history.duplicate(cursor, key.unwrap_or_default())?,
         }
         Ok(appended.cursor())
     }
