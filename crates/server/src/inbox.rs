@@ -1,8 +1,10 @@
 //! A list that many fill and one task empties: readiness of thousands of sockets, or news from other threads, without a
 //! task for each.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// A list drained by one task, which is woken once for a whole list.
 ///

@@ -15,6 +15,7 @@ mod reply;
 mod server;
 mod service;
 mod stream;
+mod sync;
 mod worker;
 
 pub use body::{Body, BodyError};

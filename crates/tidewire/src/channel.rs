@@ -1,11 +1,13 @@
 //! A channel: a log and those who wait for it, under one lock that is never held while anything is encoded or written.
 
+// The path, so that `tests/loom.rs` finds it too.
+#[path = "channel/upload.rs"]
 mod upload;
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use tidewire_channel as log;
@@ -14,6 +16,7 @@ use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Since, WaitError, Wait
 use crate::hub::{HubConfig, HubError, Published};
 use crate::message::Message;
 use crate::name::ChannelName;
+use crate::sync::{Mutex, MutexGuard};
 use upload::Uploads;
 pub(crate) use upload::{Beginning, Followed, Follower, Lost, Upload};
 

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tidewire_channel::{Cursor, Retention};
@@ -17,6 +17,7 @@ use tidewire_server::Inbox;
 use crate::channel::{By, Channel, Waiter};
 use crate::message::Message;
 use crate::name::ChannelName;
+use crate::sync::{RwLock, RwLockReadGuard};
 use crate::work::{Counters, Work};
 
 /// What a hub keeps and allows.
@@ -251,7 +252,7 @@ impl Hub {
     }
 }
 
-fn read_lock<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 

@@ -16,6 +16,7 @@ mod reader;
 mod shard;
 mod site;
 mod subscribe;
+mod sync;
 mod upload;
 mod web;
 mod work;
