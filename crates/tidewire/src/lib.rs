@@ -6,6 +6,7 @@ mod cors;
 pub mod explain;
 mod feeds;
 mod files;
+mod gzip;
 mod hub;
 mod message;
 mod name;

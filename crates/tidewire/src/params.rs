@@ -164,6 +164,23 @@ fn accepted(head: &RequestHead<'_>) -> Option<FeedName> {
     best.map(|(_, feed)| feed).filter(|&feed| feed != FeedName::Poll)
 }
 
+/// Whether the client takes gzip (RFC 9110 §12.5.3), and not rather the bytes as they are.
+pub(crate) fn accepts_gzip(head: &RequestHead<'_>) -> bool {
+    let (mut gzip, mut any, mut identity) = (None, None, None);
+    for coding in head.get_all("accept-encoding").flat_map(list) {
+        let mut parts = coding.split(|&b| b == b';');
+        let slot = match parts.next().unwrap_or_default().trim_ascii() {
+            b"*" => &mut any,
+            name if eq_ignore_case(name, b"gzip") || eq_ignore_case(name, b"x-gzip") => &mut gzip,
+            name if eq_ignore_case(name, b"identity") => &mut identity,
+            _ => continue,
+        };
+        *slot = Some(parts.find_map(quality).unwrap_or(1000));
+    }
+    let gzip = gzip.or(any).unwrap_or(0);
+    gzip > 0 && gzip >= identity.unwrap_or(0)
+}
+
 /// The weight of `q=0.5` in thousandths (RFC 9110 §12.4.2); other parameters are none.
 fn quality(parameter: &[u8]) -> Option<u16> {
     let (name, value) = parameter.split_at_checked(parameter.iter().position(|&b| b == b'=')?)?;

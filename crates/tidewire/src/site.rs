@@ -35,6 +35,10 @@ pub struct Settings {
     /// Whether WebSocket messages are compressed with clients that offer it (permessage-deflate). Yes: a message is compressed once for all
     /// of a worker's subscribers.
     pub deflate: bool,
+    /// Whether event streams and JSON lines are compressed for clients that accept gzip. No: messages are short, and what is read at once is
+    /// worth more than what is small. Messages of several publishers are compressed together, so that the length of a batch tells a little
+    /// about what is alike in them.
+    pub compress: bool,
     /// Whether channels may be read by iframe and JSONP, as in the days before CORS. No: JSONP lets every page on the web read.
     pub comet: bool,
 }
@@ -49,6 +53,7 @@ impl Default for Settings {
             upload_pause: Duration::from_secs(60),
             files: None,
             deflate: true,
+            compress: false,
             comet: false,
         }
     }
@@ -270,6 +275,7 @@ mod tests {
             upload_pause,
             files: _,
             deflate: _,
+            compress: _,
             comet: _,
         } = Settings::default();
         let ms = |time: Duration| time.as_millis() as u64;

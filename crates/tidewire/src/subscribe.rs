@@ -13,9 +13,10 @@ use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::raw::{self, RawBody};
 use crate::feeds::{Break, Flow, Greeting, Kind, Wire, longpoll, poll as short, ws};
+use crate::gzip::{self, Sum};
 use crate::hub::HubError;
 use crate::name::ChannelName;
-use crate::params::{FeedName, From, Params};
+use crate::params::{self, FeedName, From, Params};
 use crate::poll::{self, PollShape, vary};
 use crate::reader::{self, Channels, Item, Positions};
 use crate::shard::{Shape, Ticket, WebSocket, encode_stream};
@@ -117,7 +118,7 @@ fn long_poll(
     let callback = callback.map(Into::into);
     let shape = Shape::LongPoll(PollShape { limit: params.limit, access: access.clone(), callback, close });
     let wait = Some(params.wait);
-    let ticket = Ticket { shape, channels, positions, wait, websocket: None, ended: false };
+    let ticket = Ticket { shape, channels, positions, wait, websocket: None, gzip: None, ended: false };
     Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })
 }
 
@@ -161,16 +162,25 @@ fn stream(
     request: &Request<'_>,
 ) -> Reply<Ticket> {
     let response = unkept(Response::new(200)).with("Tidewire-Cursor", positions.to_text());
-    let response = vary(access, kind.feed().head(response));
+    let mut response = vary(access, kind.feed().head(response));
+    let may_be_gzip = place.settings.compress && kind.may_be_gzip();
+    let gzip = may_be_gzip && params::accepts_gzip(request.head);
+    if may_be_gzip {
+        response = response.with("Vary", "Accept-Encoding");
+    }
+    if gzip {
+        response = response.with("Content-Encoding", "gzip");
+    }
     if request.head.method() == Method::Head {
         return response.left_out(None).into();
     }
-    let wire = Wire { kind, chunked: is_chunked(request) };
+    let wire = Wire { kind, chunked: is_chunked(request), gzip };
     let labelled = channels.0.len() > 1;
-    let (first, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
+    let (first, sum, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
+    let gzip = gzip.then(|| Box::new(gzip::Body::new(sum)));
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
-    let ticket = Ticket { shape, channels, positions, wait: None, websocket: None, ended };
+    let ticket = Ticket { shape, channels, positions, wait: None, websocket: None, gzip, ended };
     Reply::Detach { head, first: first.into(), ticket }
 }
 
@@ -189,7 +199,7 @@ fn begin(
     wire: Wire,
     callback: &str,
     positions: &mut Positions,
-) -> (Vec<u8>, bool) {
+) -> (Vec<u8>, Sum, bool) {
     let mut out = Vec::new();
     // A cursor that the log does not know is named all the same: a client that is cut before the reset that follows must come
     // back with it, and be told again.
@@ -200,8 +210,9 @@ fn begin(
     let labelled = channels.0.len() > 1;
     let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
     place.hub.counters.replayed.add(tally.messages);
-    place.hub.counters.compressed.add(tally.compressed);
-    (out, flow == Flow::End)
+    let packed = wire.pack_first(out);
+    place.hub.counters.compressed.add(tally.compressed + packed.compressions());
+    (packed.bytes, packed.sum, flow == Flow::End)
 }
 
 /// The bytes alone: a task with a place in the log, since its head waits for the first message and its end is the body's.
@@ -283,9 +294,9 @@ fn websocket(
     let deflate = agreed.is_some_and(|params| params.takes_shared());
     let is_v1 = accepted.subprotocol() == Some(ws::SUBPROTOCOL);
     let kind = if is_v1 { Kind::WsV1 { deflate } } else { Kind::WsBare { deflate } };
-    let wire = Wire { kind, chunked: false };
+    let wire = Wire { kind, chunked: false, gzip: false };
     let labelled = channels.0.len() > 1;
-    let (first, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
+    let (first, _, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
     let mut response = Response::new(101);
     for (name, value) in accepted.response_fields() {
         response = response.with(name, value);
@@ -293,6 +304,6 @@ fn websocket(
     let shape = Shape::Stream { wire, labelled };
     let websocket = WebSocket::new(kind, agreed, place.hub.now_ms(), place.hub.config().max_message);
     let websocket = Some(Box::new(websocket));
-    let ticket = Ticket { shape, channels, positions, wait: None, websocket, ended };
+    let ticket = Ticket { shape, channels, positions, wait: None, websocket, gzip: None, ended };
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
 }

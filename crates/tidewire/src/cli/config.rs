@@ -39,6 +39,7 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
         upload_pause: args.upload_pause.or(file.upload_pause),
         files: args.files.or(file.files),
         no_deflate: args.no_deflate || file.no_deflate,
+        compress: args.compress || file.compress,
         comet: args.comet || file.comet,
         drain: args.drain.or(file.drain),
         log: args.log.or(file.log),

@@ -61,6 +61,9 @@ pub(crate) struct ServeArgs {
     /// Do not compress WebSocket messages, though the client offers it
     #[arg(long, env = "TIDEWIRE_NO_DEFLATE")]
     pub(super) no_deflate: bool,
+    /// Compress event streams and JSON lines for clients that accept gzip
+    #[arg(long, env = "TIDEWIRE_COMPRESS")]
+    pub(super) compress: bool,
     /// Allow reading by iframe and JSONP (JSONP lets every page on the web read every channel)
     #[arg(long, env = "TIDEWIRE_COMET")]
     pub(super) comet: bool,
@@ -166,6 +169,7 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
         None => {}
     }
     settings.deflate = !args.no_deflate;
+    settings.compress = args.compress;
     settings.comet = args.comet;
     if let Some(folder) = &args.files {
         let opened = Files::open(folder);

@@ -53,7 +53,7 @@ impl Table {
     fn deliver(&mut self, id: u32, batch: &Batch) {
         let Some(group) = self.groups.get_mut(id as usize) else { return };
         let mut live = std::mem::take(&mut group.live);
-        let positions = group.positions.clone();
+        let (positions, sum) = (group.positions.clone(), group.sum);
         let mut left: Vec<(u32, Wrote)> = Vec::new();
         let mut index = 0;
         while let Some(&key) = live.get(index) {
@@ -64,6 +64,7 @@ impl Table {
                 continue;
             }
             row.moved_ms = self.now_ms;
+            row.leave_body(sum);
             row.role = Role::Lagging { group: id, positions: positions.clone() };
             left.push((key, wrote));
             live.swap_remove(index);
@@ -91,12 +92,18 @@ impl Table {
                 Some(batch) => {
                     let wrote = row.offer(&batch.bytes);
                     row.moved_ms = self.now_ms;
+                    if let Some(body) = &mut row.gzip {
+                        body.add(group.sum, batch.sum);
+                    }
                     self.after_write(key, wrote, batch.flow);
                 }
                 None if *positions == group.positions => {
                     let slot = group.live.len() as u32;
                     group.live.push(key);
                     row.role = Role::Live { group: id, slot };
+                    if let Some(body) = &mut row.gzip {
+                        body.join(group.sum);
+                    }
                     return;
                 }
                 // The member read past its group: the group follows.

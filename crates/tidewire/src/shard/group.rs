@@ -8,6 +8,7 @@ use tidewire_channel::Budget;
 use crate::channel::Channel;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, Wire, longpoll, ws};
+use crate::gzip::Sum;
 use crate::poll::PollShape;
 use crate::reader::{self, Channels, Item, Positions};
 use crate::work::Counters;
@@ -45,6 +46,8 @@ pub(crate) struct Group {
     pub(crate) live: Vec<u32>,
     /// Live and lagging members.
     pub(crate) members: usize,
+    /// Of all batches so far, where they are compressed.
+    pub(crate) sum: Sum,
 }
 
 /// Bytes that one batch for a whole group may have; more follow in the next.
@@ -57,12 +60,14 @@ pub(crate) const CATCH_UP: usize = 64 * 1024;
 pub(crate) struct Batch {
     pub(crate) bytes: Bytes,
     pub(crate) flow: Flow,
+    /// Of a compressed batch.
+    pub(crate) sum: Sum,
 }
 
 impl Group {
     pub(crate) fn new(key: Key, channels: Channels, shape: Shape) -> Self {
         let positions = channels.heads();
-        Group { key, shape, channels, positions, live: Vec::new(), members: 0 }
+        Group { key, shape, channels, positions, live: Vec::new(), members: 0, sum: Sum::default() }
     }
 
     pub(crate) fn has(&self, channel: &Arc<Channel>) -> bool {
@@ -76,6 +81,9 @@ impl Group {
         counters.encoded.add(tally.messages);
         counters.compressed.add(tally.compressed);
         self.positions = positions;
+        if let Some(batch) = &batch {
+            self.sum = self.sum.then(batch.sum);
+        }
         batch
     }
 
@@ -97,15 +105,19 @@ impl Group {
             Shape::Stream { wire, labelled } => {
                 let mut out = Vec::new();
                 let budget = Budget::bytes(bytes);
-                let (flow, tally) =
+                let (flow, mut tally) =
                     encode_stream(&self.channels, *wire, *labelled, positions, ceiling, budget, &mut out);
-                ((!out.is_empty()).then(|| Batch { bytes: out.into(), flow }), tally)
+                let packed = wire.pack(out);
+                tally.compressed += packed.compressions();
+                let batch = Batch { bytes: packed.bytes.into(), flow, sum: packed.sum };
+                ((!batch.bytes.is_empty()).then_some(batch), tally)
             }
             Shape::LongPoll(shape) => {
                 let budget = Budget { messages: shape.limit, bytes: longpoll::MAX_BYTES };
                 let mut out = Vec::new();
                 let tally = encode_poll(&self.channels, shape, positions, budget, &mut out);
-                ((!out.is_empty()).then(|| Batch { bytes: out.into(), flow: Flow::End }), tally)
+                let batch = Batch { bytes: out.into(), flow: Flow::End, sum: Sum::default() };
+                ((!batch.bytes.is_empty()).then_some(batch), tally)
             }
         }
     }

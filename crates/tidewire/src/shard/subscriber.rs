@@ -9,6 +9,7 @@ use tidewire_server::Parked;
 
 use super::group::Shape;
 use super::websocket::WebSocket;
+use crate::gzip::{self, Sum};
 use crate::reader::{Channels, Positions};
 
 /// What a request leaves behind for the table of subscribers; opaque to everyone else.
@@ -21,6 +22,8 @@ pub struct Ticket {
     pub(crate) wait: Option<Duration>,
     /// For a WebSocket: the state of the protocol.
     pub(crate) websocket: Option<Box<WebSocket>>,
+    /// For a compressed body: what was sent of it.
+    pub(crate) gzip: Option<Box<gzip::Body>>,
     /// Nothing more is sent: what was written already ended the stream.
     pub(crate) ended: bool,
 }
@@ -69,6 +72,8 @@ pub(crate) struct Subscriber {
     /// The last time that the socket took something, or nothing was pending.
     pub(crate) moved_ms: u64,
     pub(crate) websocket: Option<Box<WebSocket>>,
+    /// For a compressed body: what its trailer must say.
+    pub(crate) gzip: Option<Box<gzip::Body>>,
 }
 
 /// How far a write came.
@@ -116,6 +121,13 @@ impl Subscriber {
         }
         self.pending = Bytes::new();
         Wrote::All
+    }
+
+    /// It does not get what its group gets any more; `sum` is what the group has.
+    pub(crate) fn leave_body(&mut self, sum: Sum) {
+        if let Some(body) = &mut self.gzip {
+            body.leave(sum);
+        }
     }
 
     pub(crate) fn group(&self) -> Option<u32> {

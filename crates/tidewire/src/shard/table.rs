@@ -20,6 +20,7 @@ use super::subscriber::{Role, Subscriber, Then, Ticket, Wrote};
 use crate::channel::Channel;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, Wire, longpoll};
+use crate::gzip::Sum;
 use crate::reader::{Channels, Positions};
 use crate::site::Place;
 
@@ -99,7 +100,7 @@ impl Table {
     /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
     pub(crate) fn add(&mut self, mut connection: Parked, ticket: Ticket) {
         self.now_ms = self.place.hub.now_ms();
-        let Ticket { shape, channels, positions, wait, websocket, ended } = ticket;
+        let Ticket { shape, channels, positions, wait, websocket, gzip, ended } = ticket;
         let mut rest = connection.take_rest();
         let group = self.group(channels, shape);
         let entry = self.rows.vacant_entry();
@@ -114,6 +115,7 @@ impl Table {
             ends_ms: 0,
             moved_ms: self.now_ms,
             websocket,
+            gzip,
         });
         self.enter(group);
         if let Some(wait) = wait {
@@ -313,7 +315,7 @@ impl Table {
         }
         let every = self.place.settings.heartbeat.as_secs().max(1);
         let turn = self.tick % every;
-        let mut beats: HashMap<Wire, Bytes> = HashMap::new();
+        let mut beats: HashMap<Wire, (Bytes, Sum)> = HashMap::new();
         for key in self.keys() {
             let Some(row) = self.rows.get_mut(key as usize) else { continue };
             let stuck = !row.pending.is_empty()
@@ -340,9 +342,13 @@ impl Table {
             let beat = beats.entry(wire).or_insert_with(|| {
                 let mut out = Vec::new();
                 wire.unit(&mut out, |feed, out| feed.heartbeat(out));
-                out.into()
+                let packed = wire.pack(out);
+                (packed.bytes.into(), packed.sum)
             });
-            let beat = beat.clone();
+            let (beat, sum) = beat.clone();
+            if let Some(body) = &mut row.gzip {
+                body.add(self.groups[group as usize].sum, sum);
+            }
             self.interject(key, &beat);
         }
     }
@@ -364,12 +370,14 @@ impl Table {
     fn demote(&mut self, key: u32) {
         let Role::Live { group: id, slot } = self.rows[key as usize].role else { return };
         let group = &mut self.groups[id as usize];
-        let positions = group.positions.clone();
+        let (positions, sum) = (group.positions.clone(), group.sum);
         group.live.swap_remove(slot as usize);
         if let Some(&moved) = group.live.get(slot as usize) {
             self.rows[moved as usize].role = Role::Live { group: id, slot };
         }
-        self.rows[key as usize].role = Role::Lagging { group: id, positions };
+        let row = &mut self.rows[key as usize];
+        row.leave_body(sum);
+        row.role = Role::Lagging { group: id, positions };
     }
 
     /// Ends a subscription because the server stops (or, `silently`, because its last word is written already).
@@ -384,7 +392,10 @@ impl Table {
         let mut out = Vec::new();
         match &self.groups[group as usize].shape {
             _ if silently => {}
-            Shape::Stream { wire, .. } => wire.end(&mut out, self.place.settings.comeback_ms()),
+            Shape::Stream { wire, .. } => {
+                let sum = row.gzip.as_ref().map(|body| body.sum(self.groups[group as usize].sum));
+                wire.end(&mut out, self.place.settings.comeback_ms(), sum.unwrap_or_default());
+            }
             Shape::LongPoll(shape) => {
                 let text = self.positions(key).to_text();
                 shape.closing().write_answer(Answer::new(), &text, &mut out);

@@ -362,7 +362,7 @@ impl Table {
             return;
         }
         let Some(kind) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind) else { return };
-        let wire = Wire { kind, chunked: false };
+        let wire = Wire { kind, chunked: false, gzip: false };
         let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
         self.change_channels(key, channels, positions, shape);
     }

@@ -1,0 +1,225 @@
+//! Compressed event streams and JSON lines (`--compress`): compressed once for all, readable as they come, and complete to the trailer.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Post, Raw, Rng, Server, eventually};
+use flate2::{read, write};
+use tidewire::server::{Listen, Running};
+use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+
+const GZIP: &str = "Accept-Encoding: gzip, deflate, br, zstd\r\n";
+
+/// Opens a stream, and reads its head.
+fn open(address: &str, query: &str, fields: &str) -> (Raw, common::Response) {
+    let mut raw = Raw::connect(address);
+    let head = raw.send(format!("GET /c/a?{query} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).head_response();
+    assert_eq!(head.status, 200, "{head:?}");
+    (raw, head)
+}
+
+fn open_gzip(address: &str, query: &str) -> Raw {
+    let (raw, head) = open(address, query, GZIP);
+    assert_eq!(head.field("content-encoding"), Some("gzip"), "{head:?}");
+    assert!(head.head.contains("Vary: Accept-Encoding"), "{head:?}");
+    raw
+}
+
+/// The same with a socket that holds next to nothing.
+fn slow_gzip(address: &str, query: &str) -> Raw {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let mut raw = Raw::over(socket.into());
+    let head = raw.send(format!("GET /c/a?{query} HTTP/1.1\r\nHost: a\r\n{GZIP}\r\n")).head_response();
+    assert_eq!(head.field("content-encoding"), Some("gzip"), "{head:?}");
+    raw
+}
+
+/// The whole body from its first chunk to its last, with the trailer of the coding checked, and nothing behind it.
+fn whole(raw: &mut Raw) -> String {
+    let mut body = Vec::new();
+    while let Some(chunk) = raw.chunk() {
+        body.extend(chunk);
+    }
+    decode(&body)
+}
+
+fn decode(body: &[u8]) -> String {
+    let mut text = String::new();
+    let mut decoder = read::GzDecoder::new(body);
+    decoder.read_to_string(&mut text).unwrap();
+    assert!(decoder.into_inner().is_empty(), "one member and nothing behind it");
+    text
+}
+
+/// Everything that a stream of bytes decodes to, at once and without its end.
+struct Live {
+    raw: Raw,
+    decoder: write::GzDecoder<Vec<u8>>,
+}
+
+impl Live {
+    fn new(raw: Raw) -> Self {
+        Live { raw, decoder: write::GzDecoder::new(Vec::new()) }
+    }
+
+    /// Reads chunks until the text holds `needle`.
+    fn until(&mut self, needle: &str) {
+        while !String::from_utf8_lossy(self.decoder.get_ref()).contains(needle) {
+            let chunk = self.raw.chunk().expect("the stream goes on");
+            self.decoder.write_all(&chunk).unwrap();
+            self.decoder.flush().unwrap();
+        }
+    }
+}
+
+/// A server in this process, so that its work can be counted.
+fn in_process() -> (Running, Arc<Hub>) {
+    let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
+    let server = tidewire::server::Server::builder().listen(listen).threads(1).bind().unwrap();
+    let hub = Hub::new(HubConfig::default(), 1);
+    let mut settings = Settings::default();
+    (settings.compress, settings.heartbeat) = (true, Duration::from_secs(1));
+    let (shared, settings) = (hub.clone(), Arc::new(settings));
+    (server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap(), hub)
+}
+
+#[test]
+fn it_is_used_where_the_operator_and_the_client_want_it() {
+    let coding = |server: &Server, query: &str, fields: &str| {
+        open(&server.address, query, fields).1.field("content-encoding").map(str::to_owned)
+    };
+    let off = Server::start(&[]);
+    assert_eq!(coding(&off, "feed=sse", GZIP), None);
+    let server = Server::start(&["--compress"]);
+    for feed in ["sse", "sse&objects=1", "stream"] {
+        assert_eq!(coding(&server, &format!("feed={feed}"), GZIP).as_deref(), Some("gzip"), "{feed}");
+    }
+    for feed in ["xhr", "multipart", "replace", "poll"] {
+        assert_eq!(coding(&server, &format!("feed={feed}"), GZIP), None, "{feed}");
+    }
+    for (accepted, expected) in [
+        ("gzip", true),
+        ("x-gzip", true),
+        ("*", true),
+        ("deflate, GZIP;q=0.001", true),
+        ("gzip;q=0.5, identity;q=0.5", true),
+        ("", false),
+        ("br, deflate", false),
+        ("gzip;q=0", false),
+        ("*;q=1, gzip;q=0", false),
+        ("gzip;q=0.2, identity;q=0.8", false),
+    ] {
+        let got = coding(&server, "feed=sse", &format!("Accept-Encoding: {accepted}\r\n"));
+        assert_eq!(got.is_some(), expected, "{accepted:?}");
+    }
+    assert_eq!(coding(&server, "feed=sse", ""), None);
+}
+
+#[test]
+fn a_message_can_be_read_as_soon_as_it_is_published() {
+    let server = Server::start(&["--compress", "--heartbeat", "1"]);
+    let mut sse = Live::new(open_gzip(&server.address, "feed=sse"));
+    let mut lines = Live::new(open_gzip(&server.address, "feed=stream"));
+    sse.until("retry:");
+    lines.until(r#"{"type":"hello""#);
+    for n in 0..5 {
+        Post::new(format!("message {n}.")).to(&server.address, "a");
+        sse.until(&format!("data: message {n}.\n\n"));
+        lines.until(&format!(r#""data":"message {n}.""#));
+    }
+    // The heartbeats as well.
+    sse.until("\n\n:\n\n");
+    lines.until("\n\n");
+}
+
+/// Readers that joined at different times, some of which fell behind, all with heartbeats between the messages.
+#[test]
+fn every_reader_gets_all_its_messages_and_a_good_trailer() {
+    let (running, hub) = in_process();
+    let address = running.addresses()[0].to_string();
+    let mut rng = Rng::new(11);
+    // Half of it does not shrink, so that a reader that does not read falls behind.
+    let mut message = |n: usize| {
+        let noise: String = rng.bytes(10_000).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("<{n}>{noise}")
+    };
+    let feeds = ["feed=sse", "feed=stream"];
+    let slow = feeds.map(|feed| slow_gzip(&address, feed));
+    let (mut readers, count) = (Vec::new(), 60);
+    for n in 0..count {
+        if n % 20 == 0 {
+            for feed in feeds {
+                let mut raw = open_gzip(&address, feed);
+                readers.push((n, std::thread::spawn(move || whole(&mut raw))));
+            }
+            // Long enough for a heartbeat on some of them.
+            std::thread::sleep(Duration::from_millis(400));
+        }
+        Post::new(message(n)).to(&address, "a");
+    }
+    readers.extend(slow.map(|mut raw| (0, std::thread::spawn(move || whole(&mut raw)))));
+    // A late one that reads everything again, in slices of its own.
+    let mut late = Live::new(open_gzip(&address, "feed=sse&since=earliest"));
+    late.until(&format!("<{}>", count - 1));
+    std::thread::sleep(Duration::from_millis(1_500));
+    let behind = hub.work().replayed;
+    let stopping = std::thread::spawn(move || running.stop());
+    let numbers = |text: &str| -> Vec<usize> {
+        text.split('<').skip(1).map(|rest| rest.split_once('>').unwrap().0.parse().unwrap()).collect()
+    };
+    for (first, reader) in readers {
+        assert_eq!(numbers(&reader.join().unwrap()), (first..count).collect::<Vec<_>>());
+    }
+    stopping.join().unwrap().unwrap();
+    assert!(behind > 90, "only {behind} messages were read on their own: nobody fell behind");
+}
+
+#[test]
+fn over_http_1_0_the_body_ends_with_the_connection() {
+    let server = Server::start(&["--compress"]);
+    let mut raw = server.raw();
+    let request = format!("GET /c/a?feed=stream HTTP/1.0\r\n{GZIP}\r\n");
+    assert_eq!(raw.send(request).head_response().field("content-encoding"), Some("gzip"));
+    Post::new("one").to(&server.address, "a");
+    server.terminate();
+    let text = decode(&raw.rest());
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.ends_with("\"data\":\"one\"}\n"), "{text}");
+}
+
+/// The next chunk that is no heartbeat.
+fn message_of(raw: &mut Raw) -> Vec<u8> {
+    let chunk = raw.chunk().expect("the stream goes on");
+    if chunk.len() < 15 { message_of(raw) } else { chunk }
+}
+
+#[test]
+fn a_batch_is_compressed_once_for_all_subscribers_of_a_worker() {
+    let (running, hub) = in_process();
+    let address = running.addresses()[0].to_string();
+    let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
+    let mut readers: Vec<Raw> = (0..50).map(|_| open_gzip(&address, "feed=sse")).collect();
+    let mut plain = open(&address, "feed=sse", "").0;
+    eventually("51 subscribers", || channel.subscribers() == 51);
+    readers.iter_mut().for_each(|raw| assert!(raw.chunk().is_some(), "the hello"));
+    let before = hub.work();
+    for n in 0..5 {
+        hub.publish(channel.name(), Message::new(format!("message {n}").into(), 0), None).unwrap();
+        let shared = message_of(&mut readers[0]);
+        for raw in &mut readers[1..] {
+            assert_eq!(message_of(raw), shared, "the same bytes for all");
+        }
+        plain.until(format!("message {n}"));
+    }
+    let work = hub.work();
+    assert_eq!(work.compressed - before.compressed, 5);
+    assert_eq!(work.encoded - before.encoded, 10, "compressed and as they are");
+    assert_eq!(work.replayed, before.replayed, "nobody needed an encoding of its own");
+    running.stop().unwrap();
+}
