@@ -7,9 +7,11 @@
 //! ```
 //!
 //! Stop the first `curl`, publish, and come back with `-H 'Last-Event-ID: …'`: what was missed is there. A browser's `EventSource` does
-//! that by itself. The glue is [`next`] and what it needs.
+//! that by itself. The glue is the twenty lines of [`next`] and [`write`]. The log lies in a `tokio::sync::watch`: one lock for readers and
+//! publishers, which wakes the readers and lets none of them sleep past a message.
 
-use std::sync::{Arc, Mutex};
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
@@ -19,45 +21,31 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use futures_util::stream;
-use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Log, Retention, Since};
+use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Log, Read, Retention, Since};
 use tidewire_sse::{Event, HEARTBEAT};
-use tokio::sync::Notify;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
-/// The log, and a bell for those who have read it to its end.
 struct App {
-    log: Mutex<Log<String>>,
-    news: Notify,
+    log: watch::Sender<Log<String>>,
     /// A clock that never steps back, which still tells the time of day.
     started: (Instant, u64),
 }
 
 /// What there is to say to a reader, and where it is afterwards.
-async fn next(
-    app: Arc<App>,
-    mut since: Since,
-) -> Option<(Result<Vec<u8>, std::io::Error>, (Arc<App>, Since))> {
-    loop {
-        // Before the read: a message that comes after it rings this bell.
-        let news = app.news.notified();
-        let (mut wire, read_to) = write(&app.log.lock().expect("no thread panics with it"), since);
-        if wire.is_empty() && tokio::time::timeout(Duration::from_secs(15), news).await.is_ok() {
-            since = Since::After(read_to);
-            continue;
-        }
-        if wire.is_empty() {
-            wire.extend_from_slice(HEARTBEAT);
-        }
-        return Some((Ok(wire), (app.clone(), Since::After(read_to))));
+async fn next(log: &mut watch::Receiver<Log<String>>, since: Since) -> Option<(Vec<u8>, Since)> {
+    let news = log.wait_for(|log| log.read(since, Budget::UNLIMITED).is_news());
+    match timeout(Duration::from_secs(15), news).await {
+        Ok(log) => Some(write(&log.ok()?.read(since, Budget::bytes(64 << 10)))),
+        Err(_) => Some((HEARTBEAT.to_vec(), since)),
     }
 }
 
-/// Reads on from `since` and writes it as events, each with the cursor to come back with as its id.
-fn write(log: &Log<String>, since: Since) -> (Vec<u8>, Cursor) {
-    let read = log.read(since, Budget::bytes(64 << 10));
+/// A read as events, each with the cursor to come back with as its id.
+fn write(read: &Read<'_, String>) -> (Vec<u8>, Since) {
     let mut wire = Vec::new();
-    let mut put = |id: Cursor, event: Option<&str>, data: Option<&str>| {
-        let id = id.to_string();
-        let event = Event { id: Some(&id), event, data, ..Event::default() };
+    let mut put = |cursor: Cursor, event: Option<&str>, data: Option<&str>| {
+        let event = Event { id: Some(&cursor.to_string()), event, data, ..Event::default() };
         event.encode_to(&mut wire).expect("a cursor has no line end");
     };
     match read.continuity() {
@@ -67,23 +55,25 @@ fn write(log: &Log<String>, since: Since) -> (Vec<u8>, Cursor) {
         Continuity::Gap { missed, to, .. } => put(to, Some("gap"), Some(&missed.to_string())),
         Continuity::Reset { reason, to } => put(to, Some("reset"), Some(reason.as_str())),
     }
-    for entry in &read {
-        put(entry.cursor, None, Some(entry.value));
-    }
-    (wire, read.cursor())
+    read.iter().for_each(|entry| put(entry.cursor, None, Some(entry.value)));
+    (wire, read.cursor().into())
 }
 
 async fn events(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
     let last = headers.get("last-event-id").and_then(|id| Since::parse(id.as_bytes()).ok());
-    let stream = stream::unfold((app, last.unwrap_or(Since::Earliest)), |(app, since)| next(app, since));
+    let reader = (app.log.subscribe(), last.unwrap_or(Since::Earliest));
+    let stream = stream::unfold(reader, async |(mut log, since)| {
+        let (wire, since) = next(&mut log, since).await?;
+        Some((Ok::<_, Infallible>(wire), (log, since)))
+    });
     ([("content-type", "text/event-stream"), ("cache-control", "no-store")], Body::from_stream(stream))
 }
 
 async fn publish(State(app): State<Arc<App>>, message: String) -> String {
     let now_ms = app.started.1 + app.started.0.elapsed().as_millis() as u64;
-    let cursor = app.log.lock().expect("no thread panics with it").append(now_ms, message.len(), message);
-    app.news.notify_waiters();
-    format!("{cursor}\n")
+    let mut answer = String::new();
+    app.log.send_modify(|log| answer = format!("{}\n", log.append(now_ms, message.len(), message)));
+    answer
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -92,14 +82,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let epoch = Epoch::new(getrandom::u64()?);
     let retention = Retention { max_messages: 100, ..Retention::default() };
     let unix_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64;
-    let app = Arc::new(App {
-        log: Mutex::new(Log::new(epoch, retention)),
-        news: Notify::new(),
-        started: (Instant::now(), unix_ms),
-    });
-    let router = Router::new().route("/events", get(events)).route("/publish", post(publish)).with_state(app);
+    let app = App { log: watch::Sender::new(Log::new(epoch, retention)), started: (Instant::now(), unix_ms) };
+    let router = Router::new().route("/events", get(events)).route("/publish", post(publish));
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, router).await?;
+    axum::serve(listener, router.with_state(Arc::new(app))).await?;
     Ok(())
 }

@@ -131,6 +131,12 @@ impl<'a, T> Read<'a, T> {
         self.entries.len() == 0
     }
 
+    /// Whether there is anything to say to the reader: a message, a gap or reset, or, to one that came without a cursor, where it is. If
+    /// not, it waits.
+    pub fn is_news(&self) -> bool {
+        !self.is_empty() || self.continuity != Continuity::Resumed
+    }
+
     /// The sum of the sizes of the messages returned.
     pub const fn bytes(&self) -> usize {
         self.bytes

@@ -163,9 +163,13 @@ fn the_words_start_at_the_ends() {
     assert_eq!((read.continuity(), read.start().seq(), read.len()), (Continuity::Fresh, 1, 2));
     let read = log.read(Since::Now, Budget::UNLIMITED);
     assert_eq!((read.continuity(), read.cursor().seq(), read.len()), (Continuity::Fresh, 3, 0));
+    assert!(read.is_news(), "to one without a cursor, where it is");
+    assert!(!log.read(log.head().into(), Budget::UNLIMITED).is_news());
+    assert!(log.read(Since::After(Cursor::new(EPOCH, 2)), Budget::UNLIMITED).is_news());
     let read = log.read(Since::After(Cursor::new(Epoch::new(6), 3)), Budget::UNLIMITED);
     let reason = ResetReason::UnknownEpoch;
     assert_eq!(read.continuity(), Continuity::Reset { reason, to: Cursor::new(EPOCH, 1) });
+    assert!(log.read(Since::After(Cursor::new(Epoch::new(6), 3)), Budget::messages(0)).is_news());
     assert_eq!(log.get(Cursor::new(Epoch::new(6), 3)), None);
 }
 
