@@ -26,3 +26,9 @@ fn limits(case: &Vector) -> Limits {
     }
     limits
 }
+
+/// What is good is shown beside what is nearly good: three broken relatives at least.
+#[test]
+fn every_good_case_has_its_broken_relatives() {
+    vectors::check_relatives("chunked", 3);
+}

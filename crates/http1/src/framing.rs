@@ -212,15 +212,18 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9110 §10.1.1. Whether an unknown expectation matters depends on the version and the role, so it is only noted here.
+    /// RFC 9110 §10.1.1: a list, of which we know one member. Whether an unknown expectation matters depends on the version and the role, so it is only noted here.
     fn note_expect(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (at, end) = span.value_at(head);
-        let value = &head[at..end];
-        if eq_ignore_case(value, b"100-continue") {
-            self.flags |= Self::CONTINUE;
-        } else {
-            self.flags |= Self::OTHER_EXPECTATION;
-            self.expect_at = offset(at);
+        for expectation in
+            head[at..end].split(|&b| b == b',').map(trim_ows).filter(|member| !member.is_empty())
+        {
+            if eq_ignore_case(expectation, b"100-continue") {
+                self.flags |= Self::CONTINUE;
+            } else {
+                self.flags |= Self::OTHER_EXPECTATION;
+                self.expect_at = offset(at);
+            }
         }
         Ok(())
     }

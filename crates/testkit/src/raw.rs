@@ -76,13 +76,18 @@ impl Raw {
 
     /// Ends the output; what the server says can still be read.
     pub fn half_close(&mut self) -> &mut Self {
+        assert!(self.try_half_close(), "the connection is closed; it said: {self:?}");
+        self
+    }
+
+    /// The same where the server may have closed before; says whether it had not.
+    pub fn try_half_close(&mut self) -> bool {
         match &self.stream {
             Stream::Tcp(s) => s.shutdown(Shutdown::Write),
             #[cfg(unix)]
             Stream::Unix(s) => s.shutdown(Shutdown::Write),
         }
-        .expect("the connection is open");
-        self
+        .is_ok()
     }
 
     /// Reads one response. Interim ones are responses too.

@@ -115,6 +115,30 @@ pub fn run_where<S: Subject>(
     cases.len()
 }
 
+/// Checks that `docs/wire/{name}.md` shows, beside its good cases, at least `least` that are refused: under the same heading, or under those
+/// that follow it and have broken cases alone. Panics with the headings that have fewer.
+pub fn check_relatives(name: &str, least: usize) {
+    let mut groups: Vec<(String, bool, usize)> = Vec::new();
+    for case in of(name) {
+        let refused = case.events.last().is_some_and(|event| event.contains(" error "));
+        match groups.last_mut() {
+            Some((heading, good, broken)) if *heading == case.heading => {
+                *good |= !refused;
+                *broken += usize::from(refused);
+            }
+            _ => groups.push((case.heading, !refused, usize::from(refused))),
+        }
+    }
+    let mut lonely = Vec::new();
+    for (at, (heading, good, broken)) in groups.iter().enumerate() {
+        let behind = groups[at + 1..].iter().take_while(|(_, good, _)| !good).map(|(_, _, broken)| broken);
+        if *good && broken + behind.sum::<usize>() < least {
+            lonely.push(heading);
+        }
+    }
+    assert!(lonely.is_empty(), "{name}.md: fewer than {least} broken relatives: {lonely:?}");
+}
+
 /// The cases of `docs/wire/{name}.md`.
 pub fn of(name: &str) -> Vec<Vector> {
     load(&open(name).1)
