@@ -11,7 +11,7 @@ fn post(fields: &str, body: &str) -> Vec<u8> {
 }
 
 /// A chunked POST to `/echo`.
-fn chunked(body: &str) -> Vec<u8> {
+pub(crate) fn chunked(body: &str) -> Vec<u8> {
     post("Transfer-Encoding: chunked\r\n", body)
 }
 
@@ -32,7 +32,7 @@ fn head(fields: &str) -> Vec<u8> {
 }
 
 /// Sends `request` and a second one behind it, whole and in pieces; the one answer must have this status and be the last.
-fn refused(site: &Site, name: &str, status: u16, request: &[u8]) {
+pub(crate) fn refused(site: &Site, name: &str, status: u16, request: &[u8]) {
     let smuggled = get("/smuggled");
     let all = [request, smuggled.as_bytes()].concat();
     for piece in [all.len(), 7, 1] {

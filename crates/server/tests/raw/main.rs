@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `site.rs` | the server under test, and a handler with a resource for each thing an answer can be |
 //! | `framing.rs` | what must be refused, each with a second request behind it that must never be answered |
+//! | `threats.rs` | what other servers fell for, each by its name, and every refusal of the wire documents |
 //! | `cycle.rs` | requests that are served: pipelining, bodies, `Expect`, keep-alive, HEAD |
 //! | `time.rs` | deadlines, slow and absent peers, limits on connections |
 //! | `detached.rs` | upgrades, connections that leave the cycle and come back |
@@ -17,4 +18,5 @@ mod framing;
 mod service;
 mod site;
 mod stop;
+mod threats;
 mod time;
