@@ -216,9 +216,6 @@ impl<H: Handler> Cycle<H> {
                 Err(error) => return (used, self.refuse(Stop::Refused(error))),
             };
             (self.first, self.head_begun) = (false, false);
-            if worker.draining.get() {
-                self.http.close();
-            }
             self.exchange.body = head.body();
             if head.body() != BodyLength::Empty {
                 let limits = worker.handler.body_limits(&head, worker.limits.body());
@@ -312,6 +309,9 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn send_fields(&mut self, status: u16, fields: &FieldBlock, length: BodyLength) -> bool {
+        if self.worker.draining.get() {
+            self.http.close();
+        }
         let mut date = self.worker.date.borrow_mut();
         let blocks = [date.get(), fields];
         let head = Head::new(status).with_fields(&blocks);

@@ -61,9 +61,12 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    pub(crate) fn set(&self, after: Duration) {
-        self.slot.at.set(Instant::now().checked_add(after));
+    /// Sets it, and says what time it is.
+    pub(crate) fn set(&self, after: Duration) -> Instant {
+        let now = Instant::now();
+        self.slot.at.set(now.checked_add(after));
         self.slot.expired.set(false);
+        now
     }
 
     pub(crate) fn clear(&self) {

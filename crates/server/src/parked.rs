@@ -46,10 +46,14 @@ impl Parked {
         std::mem::take(&mut self.rest)
     }
 
-    /// Keeps bytes for later, after those that are kept already: for [`take_rest`](Self::take_rest), or for the request cycle. Says how
-    /// many are kept, so that the caller can put a bound to it.
-    pub fn unread(&mut self, bytes: &[u8]) -> usize {
+    /// Keeps bytes for later, after those that are kept already: for [`take_rest`](Self::take_rest), or for the request cycle. Put a bound to
+    /// [`unread_len`](Self::unread_len).
+    pub fn unread(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
+    }
+
+    /// How many bytes are kept for later. Who has enough of them stops reading, and the peer has to wait.
+    pub fn unread_len(&self) -> usize {
         self.rest.len()
     }
 

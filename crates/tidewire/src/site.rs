@@ -173,6 +173,10 @@ impl Handler for Site {
 
     fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
         let path = request.head.path();
+        if path == b"*" {
+            // A server-wide OPTIONS (RFC 9110 §9.3.7); no other method has this target.
+            return self.place.settings.origins.check(request.head).preflight(METHODS).into();
+        }
         if let Some(segment) = path.strip_prefix(b"/c/") {
             if !is_plain(request.head) {
                 return self.channels(segment, request);

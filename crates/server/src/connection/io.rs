@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::{Cycle, End, GATHER, Step, Stop};
 use crate::Handler;
@@ -12,21 +13,34 @@ impl<H: Handler> Cycle<H> {
         self.flush().await.map_err(|_| End::Gone)?;
         let within = !self.input.is_empty();
         let limits = &self.worker.limits;
+        let mut idle_since = None;
         if !self.head_begun {
             // The deadline of a head is set once, at its first byte: bytes that dribble in do not move it.
             let head = within || self.first;
-            self.deadline.set(if head { limits.head_timeout } else { limits.idle_timeout });
+            idle_since =
+                Some(self.deadline.set(if head { limits.head_timeout } else { limits.idle_timeout }));
             self.head_begun = within;
         }
         let worker = self.worker.clone();
+        let mut leaving = false;
         let (read, step) = poll_fn(|cx| {
             if self.deadline.expired(cx) {
                 return Poll::Ready((Err(Stop::TimedOut), None));
             }
             let mut scratch = worker.scratch.borrow_mut();
             match self.stream.poll_read(cx, &mut scratch) {
-                // A request that has come is answered, though the server stops; only then is the connection idle.
-                Poll::Pending if worker.draining.get() && !within => Poll::Ready((Err(Stop::Gone), None)),
+                // A request that has come is answered, though the server stops. One may be under way: a client that got an answer a moment
+                // ago and goes on has no way to know whether a request that met a FIN was carried out. So it gets its time.
+                Poll::Pending if worker.draining.get() && !within && !leaving => {
+                    let idle = idle_since.map_or(Duration::MAX, |since| since.elapsed());
+                    let left = worker.limits.drain_time.saturating_sub(idle);
+                    if left.is_zero() {
+                        return Poll::Ready((Err(Stop::Gone), None));
+                    }
+                    leaving = true;
+                    self.deadline.set(left);
+                    Poll::Pending
+                }
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(n)) if n > 0 => Poll::Ready((Ok(()), Some(self.consume(&scratch[..n])))),
                 Poll::Ready(_) => Poll::Ready((Err(Stop::Gone), None)),

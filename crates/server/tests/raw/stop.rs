@@ -4,15 +4,16 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::site::{Site, get, quick};
+use tidewire_server::Limits;
+
+use crate::site::{Site, get, post, quick};
 
 #[test]
-fn idle_connections_end_at_once() {
+fn idle_connections_end_soon() {
     let site = Site::start();
     let mut fresh = site.raw();
     let mut idle = site.raw();
     assert_eq!(idle.send(get("/a")).response().status, 200);
-    std::thread::sleep(Duration::from_millis(50));
     let start = Instant::now();
     let stopper = site.running().stopper();
     stopper.stop();
@@ -22,6 +23,45 @@ fn idle_connections_end_at_once() {
     site.stop();
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert_eq!(seen.drains(), 1);
+}
+
+/// A client that sends one request after the other, as a publisher does: each has its answer, the last one says that it is the last, and no
+/// request meets a closed socket.
+#[test]
+fn a_request_that_is_under_way_is_answered() {
+    // A busy machine may leave a client alone for longer than the usual second.
+    let mut limits = Limits::default();
+    limits.drain_time = Duration::from_secs(10);
+    let site = Site::with(limits);
+    let (told, stopping) = std::sync::mpsc::channel();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (mut raw, told) = (site.raw(), told.clone());
+            std::thread::spawn(move || {
+                let mut answers = 0;
+                loop {
+                    let answer = raw.send(post("/echo", "hello")).response();
+                    assert_eq!((answer.status, answer.text()), (200, "hello"));
+                    answers += 1;
+                    if answers == 50 {
+                        told.send(()).unwrap();
+                    }
+                    if answer.field("connection") == Some("close") {
+                        assert!(raw.rest().is_empty());
+                        return;
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in &clients {
+        stopping.recv_timeout(Duration::from_secs(30)).unwrap();
+    }
+    site.running().stopper().stop();
+    for client in clients {
+        client.join().unwrap();
+    }
+    site.stop();
 }
 
 #[test]

@@ -27,7 +27,8 @@ use crate::site::Place;
 /// Reads of one socket in one turn; the others want theirs.
 const READS_A_TURN: usize = 8;
 
-/// What a client may send while it waits for an answer or reads a stream: one pipelined head, not more.
+/// What is read of a client that sends while it waits for an answer or reads a stream: one pipelined head, not more. Behind a poll the rest
+/// waits in the socket until the answer is out. Behind a stream nothing is ever answered, and who floods is dropped.
 const MAX_UNREAD: usize = 16 * 1024;
 
 /// How long a closed connection may take to hang up.
@@ -254,6 +255,9 @@ impl Table {
                 // The client does not take what it is owed, so nothing more is taken from it. Writing goes on first.
                 break;
             }
+            if row.websocket.is_none() && row.connection.unread_len() > MAX_UNREAD {
+                break;
+            }
             if reads == READS_A_TURN {
                 self.ready.push(key);
                 break;
@@ -277,9 +281,12 @@ impl Table {
         match row.role {
             Role::Closing => {}
             Role::Idle if row.pending.is_empty() => self.next_request(key, bytes),
-            // The next request while this answer is not complete: one is kept, more is a flood.
+            // The next request while this answer is not complete.
             _ => {
-                if row.connection.unread(bytes) > MAX_UNREAD {
+                row.connection.unread(bytes);
+                let floods = row.connection.unread_len() > MAX_UNREAD;
+                let shape = row.group().map(|group| &self.groups[group as usize].shape);
+                if floods && matches!(shape, Some(Shape::Stream { .. })) {
                     self.remove(key);
                 }
             }
@@ -385,7 +392,8 @@ impl Table {
         let row = &self.rows[key as usize];
         let Some(group) = row.group() else {
             if matches!(row.role, Role::Idle) && row.pending.is_empty() {
-                self.remove(key);
+                // Its next request may be under way: the request cycle answers it, or closes in a moment.
+                self.resume(key, &[]);
             }
             return;
         };

@@ -296,6 +296,20 @@ fn requests_behind_a_held_poll_wait_for_it() {
     assert!(raw.rest().is_empty());
 }
 
+/// More than a server wants to hold, and none of it is lost: the client waits.
+#[test]
+fn much_behind_a_held_poll_waits_too() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let long = "x".repeat(200_000);
+    raw.send([get("/c/m?wait=30", ""), post("/c/m", "", &long), get("/c/m?limit=1", "")].concat());
+    assert!(raw.is_silent_for(Duration::from_millis(80)));
+    Post::new("first").to(&server.address, "m");
+    assert_eq!(json(&raw.response())["messages"][0]["data"], "first");
+    assert_eq!(raw.response().status, 201);
+    assert_eq!(raw.response().status, 200);
+}
+
 #[test]
 fn who_closes_after_a_long_poll_is_closed_on() {
     let server = Server::start(&[]);

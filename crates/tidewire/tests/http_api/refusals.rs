@@ -53,6 +53,11 @@ fn options_says_what_can_be_done() {
     assert_eq!((answer.status, answer.field("content-length")), (204, None));
     let allow = answer.field("allow").unwrap();
     assert!(["GET", "HEAD", "POST", "OPTIONS"].iter().all(|method| allow.contains(method)), "{allow}");
+    // Of the server as a whole, and the connection goes on.
+    let mut raw = server.raw();
+    let whole = raw.send("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").response();
+    assert_eq!((whole.status, whole.field("allow")), (204, Some(allow)));
+    assert_eq!(raw.send(get("/c/demo", "")).response().status, 200);
 }
 
 #[test]
