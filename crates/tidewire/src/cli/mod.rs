@@ -1,6 +1,7 @@
-//! The command line: `serve` (the default), `pub`, `sub`.
+//! The command line: `serve` (the default), `pub`, `sub`, `explain`.
 
 mod config;
+mod explain;
 mod publish;
 mod serve;
 mod subscribe;
@@ -29,6 +30,8 @@ enum Command {
     Pub(publish::PubArgs),
     /// Read a channel, over whichever transport gets through, and print its messages.
     Sub(subscribe::SubArgs),
+    /// Say of every byte of a file, of standard input or of a live connection what it is, with its RFC section.
+    Explain(Box<explain::ExplainArgs>),
 }
 
 /// Runs the command line of this process.
@@ -39,6 +42,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(*args),
         Some(Command::Pub(args)) => publish::run(args),
         Some(Command::Sub(args)) => subscribe::run(args),
+        Some(Command::Explain(args)) => explain::run(*args),
     };
     match outcome {
         Ok(code) => code,

@@ -167,7 +167,7 @@ impl Chunks {
             return;
         }
         let mut at = start + digits as u64;
-        let size = format!("{size} in hexadecimal");
+        let size = format!("the size, in hexadecimal: {size}");
         notes.add((start, at), self.depth + 1, Kind::ChunkSize, "RFC 9112 §7.1", text, size);
         for one in each(raw) {
             let label = match extensions(one).next() {

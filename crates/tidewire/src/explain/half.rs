@@ -8,18 +8,15 @@
 //!          any of them: a byte that cannot be accepted ─► Refused     └─ close ─► Unread
 //! ```
 
-use tidewire_chunked as chunked;
-use tidewire_http1::{
-    BodyLength, Client, Connection, Event, FieldBlock, Fields, Request, RequestHead, Response, ResponseHead,
-    Server,
-};
+use tidewire_http1::{Client, Connection, Event, Fields, Server};
 
-use super::asked::{self, Asked, Offer, Switched};
+use super::asked::{Asked, Offer, Switched};
 use super::body::Content;
 use super::chunk::{Chunks, Stop};
 use super::data::Data;
 use super::frames::{Agreed, Frames};
-use super::note::{Direction, Kind, Note, Notes, Refusal, bytes};
+use super::message::{self, After, Bare, Body, answer, ask, chunk_limits, empty_lines};
+use super::note::{Direction, Kind, Note, Notes, Refusal};
 use super::{Limits, head, sections};
 
 /// One direction.
@@ -49,7 +46,7 @@ enum Machine {
 #[derive(Debug)]
 enum Stage {
     Head,
-    Body(Body),
+    Body(Box<Body>),
     /// A chunked body or an event stream with no head before it.
     Bare(Bare),
     /// What the bytes are depends on an answer that has not come.
@@ -58,20 +55,6 @@ enum Stage {
     Opaque(Data),
     Unread(Data),
     Refused,
-}
-
-#[derive(Debug)]
-struct Body {
-    chunks: Option<Chunks>,
-    content: Content,
-    /// What is due when it is over.
-    asked: Option<Asked>,
-}
-
-#[derive(Debug)]
-enum Bare {
-    Chunked { chunks: Chunks, content: Content },
-    Content(Content),
 }
 
 /// What the two directions tell each other.
@@ -259,40 +242,43 @@ impl Half {
                 return self.refuse(refusal);
             }
         };
-        let mut switched = None;
-        let next = match event {
+        let after = match event {
             None => {
                 empty_lines(self.at, &self.buffer[..n], &mut self.notes);
-                Stage::Head
+                After::Head
             }
             Some(Event::Request(head)) => {
                 let empty = n - head.as_bytes().len();
                 empty_lines(self.at, &self.buffer[..empty], &mut self.notes);
-                request(self.at + empty as u64, &head, &self.limits, shared, &mut self.notes)
+                let at = self.at + empty as u64;
+                After::Body(Box::new(message::request(at, &head, &self.limits, shared, &mut self.notes)))
             }
             Some(Event::Response(head)) => {
                 let asked = answers.unwrap_or_else(Asked::unseen);
-                let is_final = !head.is_interim();
-                match response(self.at, &head, &asked, &self.limits, &mut self.notes) {
-                    Ok((stage, new)) => {
-                        if is_final {
-                            shared.asked.pop_front();
-                        }
-                        if is_final && asked.decides() && asked.line.is_some() {
-                            shared.verdict = Some(new.map_or(Verdict::Stayed, Verdict::Switched));
-                        }
-                        switched = new;
-                        stage
-                    }
+                let after = match message::response(self.at, &head, &asked, &self.limits, &mut self.notes) {
+                    Ok(after) => after,
                     Err(refusal) => return self.refuse(refusal),
+                };
+                if !matches!(after, After::Head) {
+                    shared.asked.pop_front();
                 }
+                let verdict = match &after {
+                    After::Head => None,
+                    After::Body(_) => Some(Verdict::Stayed),
+                    After::Protocol(switched) => Some(Verdict::Switched(*switched)),
+                };
+                if asked.decides() && asked.line.is_some() && verdict.is_some() {
+                    shared.verdict = verdict;
+                }
+                after
             }
             Some(_) => return false,
         };
         self.consume(n);
-        self.stage = next;
-        if let Some(switched) = switched {
-            self.switch(switched);
+        match after {
+            After::Head => self.stage = Stage::Head,
+            After::Body(body) => self.stage = Stage::Body(body),
+            After::Protocol(switched) => self.switch(switched),
         }
         true
     }
@@ -490,184 +476,5 @@ impl Half {
     }
 }
 
-impl Bare {
-    fn decode(&mut self, input: &[u8], at: u64, notes: &mut Notes) -> Result<usize, Refusal> {
-        match self {
-            Self::Chunked { chunks, content } => {
-                chunks.decode(input, content, notes).map_err(|stop| match stop {
-                    Stop::Content(refusal) => {
-                        content.cut(notes);
-                        refusal
-                    }
-                    Stop::Framing(error) => sections::chunked(notes.direction(), 0, error),
-                })
-            }
-            Self::Content(content) => {
-                let outcome = content.push(at, input, notes);
-                outcome.inspect_err(|_| content.cut(notes)).map(|()| input.len())
-            }
-        }
-    }
-}
-
-/// The notes of a request's head, and what follows it.
-fn request(
-    at: u64,
-    head: &RequestHead<'_>,
-    limits: &Limits,
-    shared: &mut Shared,
-    notes: &mut Notes,
-) -> Stage {
-    let empty = head.body() == BodyLength::Empty;
-    let asked = Asked::new(head, empty);
-    let (end, section) = match head.body() {
-        BodyLength::Empty | BodyLength::UntilClose if asked.upgrade.is_some() => {
-            ("what follows depends on the answer".to_owned(), "RFC 9110 §7.8")
-        }
-        BodyLength::Empty | BodyLength::UntilClose => {
-            ("the request has no body".to_owned(), "RFC 9112 §6.3 (7)")
-        }
-        BodyLength::Length(length) => (format!("{} of body follow", bytes(length)), "RFC 9112 §6.3 (6)"),
-        BodyLength::Chunked => ("chunks follow".to_owned(), "RFC 9112 §6.3 (4)"),
-    };
-    head::whole(at, head.as_bytes(), "", &end, section, notes);
-    let end = at + head.as_bytes().len() as u64;
-    if let Some(fault) = asked::handshake_fault(head) {
-        let meaning =
-            format!("a WebSocket server answers {} {}", fault.status(), sections::reason(fault.status()));
-        notes.add((end, end), 0, Kind::Warning, "RFC 6455 §4.2.1", fault.detail(), meaning);
-    }
-    if shared.asked.len() == MAX_ASKED {
-        shared.asked.pop_front();
-    }
-    shared.asked.push_back(asked.clone());
-    Stage::Body(Body::new(end, head.body(), head.get("Content-Type"), Some(asked), limits))
-}
-
-/// The notes of a response's head, and what follows it: a stage, and what became of the connection.
-fn response(
-    at: u64,
-    head: &ResponseHead<'_>,
-    asked: &Asked,
-    limits: &Limits,
-    notes: &mut Notes,
-) -> Result<(Stage, Option<Switched>), Refusal> {
-    let first = match &asked.line {
-        Some(line) => format!("answers {line}"),
-        None => "the request was not seen: taken for the answer to a GET".into(),
-    };
-    let status = head.status();
-    let tunnel = asked.is_connect && matches!(status, 200..=299);
-    let (end, section) = match head.body() {
-        _ if status == 101 || tunnel => ("another protocol begins".to_owned(), "RFC 9110 §15.2.2"),
-        _ if head.is_interim() => ("another head follows, for the same request".to_owned(), "RFC 9110 §15.2"),
-        _ if asked.is_head => ("no body follows, for it answers a HEAD".to_owned(), "RFC 9112 §6.3 (1)"),
-        BodyLength::Empty => (format!("a {status} has no body"), "RFC 9112 §6.3 (1)"),
-        BodyLength::Length(length) => (format!("{} of body follow", bytes(length)), "RFC 9112 §6.3 (6)"),
-        BodyLength::Chunked => ("chunks follow".to_owned(), "RFC 9112 §6.3 (4)"),
-        BodyLength::UntilClose => {
-            ("the body is all that comes until the connection closes".to_owned(), "RFC 9112 §6.3 (8)")
-        }
-    };
-    head::whole(at, head.as_bytes(), &first, &end, section, notes);
-    let end = at + head.as_bytes().len() as u64;
-    if status == 101 {
-        let switched = asked.switched(head).map_err(|error| Refusal {
-            direction: Direction::Down,
-            offset: end - 2,
-            len: 1,
-            kind: format!("{error:?}"),
-            sentence: error.to_string(),
-            answer: "a client closes: the WebSocket is not open".into(),
-            status: None,
-            close_code: None,
-            section: "RFC 6455 §4.1",
-        })?;
-        return Ok((Stage::Head, Some(switched)));
-    }
-    if tunnel {
-        return Ok((Stage::Head, Some(Switched::Other)));
-    }
-    if head.is_interim() {
-        return Ok((Stage::Head, None));
-    }
-    Ok((Stage::Body(Body::new(end, head.body(), head.get("Content-Type"), None, limits)), None))
-}
-
-impl Body {
-    /// The body that starts at the offset `at`.
-    fn new(
-        at: u64,
-        length: BodyLength,
-        media_type: Option<&[u8]>,
-        asked: Option<Asked>,
-        limits: &Limits,
-    ) -> Self {
-        let chunks = (length == BodyLength::Chunked).then(|| Chunks::new(chunk_limits(limits), 1, at));
-        let depth = if chunks.is_some() { 2 } else { 1 };
-        Self { chunks, content: Content::new(media_type.unwrap_or_default(), limits.sse, depth), asked }
-    }
-}
-
-/// Makes a client's connection expect the answer to a request.
-fn ask(client: &mut Connection<Client>, asked: &Asked) {
-    let mut out = Vec::new();
-    let mut block = FieldBlock::new();
-    if asked.upgrade.is_some() {
-        block.push("Upgrade", "websocket").expect("a token");
-    }
-    if asked.closes {
-        client.close();
-    }
-    let (method, target) = match (asked.is_head, asked.is_connect) {
-        (true, _) => ("HEAD", "/"),
-        (_, true) => ("CONNECT", "host:80"),
-        _ => ("GET", "/"),
-    };
-    let blocks = [&block];
-    let request = Request::new(method, target, "host").with_fields(&blocks);
-    let sent =
-        client.send_request(&request, BodyLength::Empty, &mut out).and_then(|()| client.send_end(&mut out));
-    debug_assert!(sent.is_ok(), "{sent:?}");
-}
-
-/// Gives a server's connection an answer, so that it reads the next request.
-fn answer(server: &mut Connection<Server>) {
-    let mut out = Vec::new();
-    // A 2xx would make a tunnel of a CONNECT.
-    let response = Response::new(404);
-    let sent =
-        server.send_head(&response, BodyLength::Empty, &mut out).and_then(|()| server.send_end(&mut out));
-    debug_assert!(sent.is_ok(), "{sent:?}");
-}
-
-/// Notes of the empty lines before a request; says how long they are.
-fn empty_lines(at: u64, bytes: &[u8], notes: &mut Notes) -> usize {
-    let mut len = 0;
-    while notes.direction() == Direction::Up && bytes[len..].starts_with(b"\r\n") {
-        let start = at + len as u64;
-        notes.add(
-            (start, start + 2),
-            0,
-            Kind::EmptyLine,
-            "RFC 9112 §2.2",
-            "empty line",
-            "skipped before a request",
-        );
-        len += 2;
-    }
-    len
-}
-
-fn chunk_limits(limits: &Limits) -> chunked::Limits {
-    chunked::Limits::DEFAULT
-        .with_max_body(limits.http1.max_body)
-        .with_max_overhead(limits.http1.max_overhead)
-        .with_max_trailers(limits.http1.max_trailers)
-}
-
 /// Bytes that are kept of what a client sends before its offer is answered. None of it may come then.
 const MAX_HELD: usize = 1 << 20;
-
-/// Requests without an answer that are remembered.
-const MAX_ASKED: usize = 4096;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::note::{brief, grouped};
+use super::note::{brief, bytes, grouped};
 
 /// The fields that the objects have (docs/http-api.md), each of them in some.
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ pub(super) fn describe(json: &[u8], whole: bool) -> String {
                 .channel
                 .map_or(String::new(), |channel| format!(" of channel {}", brief(channel.as_bytes(), 30)));
             let data = match (object.data, object.data_b64) {
-                (Some(data), _) => format!("{} bytes of text", grouped(data.len() as u64)),
+                (Some(data), _) => format!("{} of text", bytes(data.len() as u64)),
                 (None, Some(_)) => "bytes in base64".into(),
                 (None, None) => "no data".into(),
             };

@@ -44,7 +44,14 @@ impl Line {
             return;
         }
         let label = format!("{} of {what}", if self.continued { "more" } else { "the beginning" });
-        notes.add(self.span(), depth, Kind::Part, section, label, "it goes on in the next chunk");
+        notes.add(
+            self.span(),
+            depth,
+            Kind::Part,
+            section,
+            label,
+            "the chunk ends and the line does not: it goes on in the next one",
+        );
         self.continued = true;
         self.piece = 0;
     }

@@ -24,6 +24,7 @@
 //! | file | what |
 //! |---|---|
 //! | `half.rs` | one direction: which layer comes next (drawn) |
+//! | `message.rs` | a head, the body that follows it, and what answers what |
 //! | `head.rs`, `fields.rs` | first lines and fields, and what they mean |
 //! | `chunk.rs` | the chunked coding |
 //! | `body.rs`, `data.rs` | content by its media type, and content without structure |
@@ -43,6 +44,7 @@ mod head;
 mod json;
 mod line;
 mod lines;
+mod message;
 mod note;
 mod sections;
 mod sse;

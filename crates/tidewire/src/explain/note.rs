@@ -74,7 +74,9 @@ pub enum Kind {
     EventComment,
     /// A field that the standard does not know.
     EventUnknown,
-    /// The blank line, at which the event is dispatched.
+    /// The blank line at which an event is dispatched.
+    Dispatch,
+    /// A blank line without an event: there was no data.
     EventEnd,
     // A stream of JSON lines.
     JsonLine,
@@ -171,6 +173,15 @@ impl Notes {
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         let span = (refusal.offset, refusal.offset + refusal.len);
         self.add(span, 0, Kind::Refused, refusal.section, refusal.sentence.as_str(), refusal.answer.as_str());
+    }
+
+    /// Says more about the field at this offset than its name tells.
+    pub(super) fn amend(&mut self, offset: u64, meaning: String) {
+        if let Some(note) =
+            self.made.iter_mut().rev().find(|note| note.offset == offset && note.kind == Kind::Field)
+        {
+            note.meaning = meaning;
+        }
     }
 
     pub(super) fn take(&mut self) -> Vec<Note> {

@@ -193,14 +193,12 @@ impl Said {
 /// What a line without its end means.
 fn describe(line: &[u8], whole: u64, said: Option<Said>) -> (Kind, String) {
     if line.is_empty() {
-        let meaning = match said {
-            Some(Said::Message(text)) => text,
-            Some(Said::Id(id)) => {
-                format!("no data, so no event; but a client comes back with Last-Event-ID: {id}")
-            }
-            _ => "no data since the last blank line, so no event".into(),
+        let id = |id| format!("no data, so no event; but a client comes back with Last-Event-ID: {id}");
+        return match said {
+            Some(Said::Message(text)) => (Kind::Dispatch, text),
+            Some(Said::Id(new)) => (Kind::EventEnd, id(new)),
+            _ => (Kind::EventEnd, "no data since the last blank line, so no event".into()),
         };
-        return (Kind::EventEnd, meaning);
     }
     let colon = line.iter().position(|&byte| byte == b':');
     let (name, value) = match colon {

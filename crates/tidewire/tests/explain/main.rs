@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod noise;
+mod notes;
 mod subject;
 mod wire;

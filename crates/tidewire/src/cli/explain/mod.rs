@@ -1,0 +1,246 @@
+//! `tidewire explain`.
+
+mod guess;
+mod live;
+mod page;
+mod paint;
+mod tape;
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Read, StdoutLock};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tidewire::explain::{Direction, Exchange, Limits, Refusal};
+
+use guess::{As, guess};
+use page::Page;
+use paint::{Color, Paint};
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tidewire explain 'http://127.0.0.1:8080/c/demo?feed=sse' --messages 2\n  \
+    tidewire explain ws://127.0.0.1:8080/c/demo --subprotocol tidewire.v1\n  \
+    printf 'GET / HTTP/1.1\\r\\nHost: a\\r\\nHost: b\\r\\n\\r\\n' | tidewire explain\n  \
+    curl -siN --raw http://127.0.0.1:8080/c/demo | tidewire explain\n  \
+    echo '81 85 37 fa 21 3d 7f 9f 4d 51 58' | tidewire explain --hex\n\n\
+    Exit status:\n  0    all of it was accepted\n  1    a byte was refused, or the input cannot be read or the server be reached\n  \
+    2    wrong usage\n  130  ctrl-c")]
+pub(crate) struct ExplainArgs {
+    /// A file, - for standard input, or a URL that starts with http:// or ws://
+    #[arg(value_name = "FILE|URL", default_value = "-")]
+    source: String,
+    /// What the bytes of a file are; without it, it is guessed from the first of them
+    #[arg(long = "as", value_name = "KIND", value_enum)]
+    kind: Option<As>,
+    /// The file is hexadecimal text: pairs of digits, blanks between them as you like
+    #[arg(long)]
+    hex: bool,
+    /// Bytes that are shown of each field
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Colours; auto is yes on a terminal without NO_COLOR
+    #[arg(long, visible_alias = "colour", value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    color: Color,
+    /// Columns of the page [default: the terminal's, or 100]
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(paint::NARROWEST as i64..=1000))]
+    width: Option<u16>,
+    #[command(flatten)]
+    live: live::LiveArgs,
+}
+
+pub(super) fn run(args: ExplainArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let paint = Paint::new(args.color);
+    let columns = args.width.map_or_else(paint::columns, usize::from);
+    let page = |both| Page::new(io::stdout().lock(), paint, columns, args.limit as usize, both);
+    let outcome = if args.source.contains("://") {
+        if args.kind.is_some() || args.hex {
+            return Err("--as and --hex are for files: on a connection it is known what the bytes are".into());
+        }
+        live::run(&args.source, &args.live, page(true))
+    } else {
+        if let Some(option) = args.live.used() {
+            return Err(format!("{option} is for URLs; {:?} is taken for a file", args.source).into());
+        }
+        file(&args, page(false))
+    };
+    match outcome {
+        // Nobody reads standard output any more, as behind `| head`.
+        Err(error) if is_closed(&*error) => Ok(ExitCode::SUCCESS),
+        outcome => outcome,
+    }
+}
+
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Explains a capture of one direction, as it comes.
+fn file(args: &ExplainArgs, mut page: Page<StdoutLock<'_>>) -> Result<ExitCode, Box<dyn Error>> {
+    let mut input = open(&args.source)?;
+    let mut reader = Hex::new(args.hex);
+    let mut buffer = vec![0; READ];
+    let mut start = Vec::new();
+    let mut complete = false;
+    // Until it is known what the bytes are.
+    let (kind, why) = loop {
+        let known = match args.kind {
+            Some(kind) => Some((kind, "--as says so")),
+            None => guess(&start, complete),
+        };
+        match known {
+            Some(known) => break known,
+            None => complete = !reader.read(&mut input, &mut buffer, &mut start)?,
+        }
+    };
+    match (args.kind, why) {
+        (Some(_), _) => {}
+        (None, why) => page.say(&format!("taken for {}, since {why}; --as says otherwise", kind.name()))?,
+    }
+    let (from, direction) = kind.start();
+    let mut exchange = Exchange::with(from, Limits::default());
+    let mut bytes = start;
+    loop {
+        page.push(direction, &bytes);
+        let notes = match direction {
+            Direction::Up => exchange.up(&bytes),
+            Direction::Down => exchange.down(&bytes),
+        };
+        page.notes(&notes)?;
+        bytes.clear();
+        let refused = exchange.refusal(direction).is_some();
+        if complete
+            || refused && page.total(direction) > TAIL
+            || !reader.read(&mut input, &mut buffer, &mut bytes)?
+        {
+            break;
+        }
+    }
+    let notes = match direction {
+        Direction::Up => exchange.finish_up(),
+        Direction::Down => exchange.finish_down(),
+    };
+    page.notes(&notes)?;
+    let total = page.total(direction);
+    match exchange.refusal(direction) {
+        None => {
+            page.accepted(&format!("all {total} bytes"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        // A capture that ends between two messages is no fault of who sent them.
+        Some(refusal) if refusal.kind == "NoClose" => {
+            page.accepted(&format!("all {total} bytes; no close frame: cut off here, an API reports 1006"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(refusal) => {
+            page.refused(refusal, hint(refusal))?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// What often lies behind a refusal.
+fn hint(refusal: &Refusal) -> Option<&'static str> {
+    let is = |text: &str| refusal.kind.starts_with(text);
+    if is("Syntax(LineEnd)") {
+        Some("HTTP ends each line with CR LF (\\r\\n); many editors and echo write LF alone")
+    } else if is("Syntax(Chunked(Size)") && refusal.direction == Direction::Down {
+        Some("curl -i takes the chunked coding off what it saves; curl -i --raw leaves it on")
+    } else if is("Syntax(Truncated)") || is("UnexpectedEnd") {
+        Some(
+            "the head or the chunks announce more than there is; a capture that was cut off looks like this too",
+        )
+    } else {
+        None
+    }
+}
+
+fn open(source: &str) -> Result<Box<dyn Read>, Box<dyn Error>> {
+    if source == "-" {
+        let input = io::stdin();
+        if input.is_terminal() {
+            return Err(
+                "no input: name a file or a URL, or pipe bytes in; tidewire explain --help has examples"
+                    .into(),
+            );
+        }
+        return Ok(Box::new(input.lock()));
+    }
+    match std::fs::File::open(source) {
+        Ok(file) if file.metadata().is_ok_and(|data| data.is_dir()) => {
+            Err(format!("{source} is a directory: name a file with the bytes to be explained").into())
+        }
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
+            "there is no file {source}; a URL starts with http:// or ws://, and - is standard input"
+        )
+        .into()),
+        Err(error) => Err(format!("{source} cannot be read: {error}").into()),
+    }
+}
+
+/// Reads bytes, or pairs of hexadecimal digits.
+struct Hex {
+    on: bool,
+    half: Option<u8>,
+}
+
+impl Hex {
+    const fn new(on: bool) -> Self {
+        Self { on, half: None }
+    }
+
+    /// Appends what one read gives; `false` at the end.
+    fn read(
+        &mut self,
+        input: &mut dyn Read,
+        buffer: &mut [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Box<dyn Error>> {
+        let n = loop {
+            match input.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => break outcome?,
+            }
+        };
+        if !self.on {
+            out.extend_from_slice(&buffer[..n]);
+            return Ok(n > 0);
+        }
+        for &byte in &buffer[..n] {
+            if byte.is_ascii_whitespace() {
+                continue;
+            }
+            let Some(digit) = char::from(byte).to_digit(16) else {
+                return Err(format!(
+                    "--hex: {:?} is no hexadecimal digit; only pairs of digits and blanks are read",
+                    char::from(byte)
+                )
+                .into());
+            };
+            let digit = digit as u8;
+            match self.half.take() {
+                Some(high) => out.push(high << 4 | digit),
+                None => self.half = Some(digit),
+            }
+        }
+        if n == 0 && self.half.is_some() {
+            return Err("--hex: the last byte has one digit only".into());
+        }
+        Ok(n > 0)
+    }
+}
+
+/// Bytes of one read.
+const READ: usize = 64 * 1024;
+/// Behind a refusal nothing is read, but a small file is counted to its end.
+const TAIL: u64 = 1 << 20;
+
+/// Seconds on the command line.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|&seconds: &f64| seconds > 0.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a number of seconds, such as 5 or 0.5".to_owned())
+}
