@@ -1,7 +1,12 @@
-//! What the five techniques `01_…` to `05_…` share: a plain TCP client that shows its bytes.
+//! What the examples share. For the uses: [`serve`], a page in front of a Tidewire server. For the five techniques `01_…` to `05_…`: a plain TCP
+//! client that shows its bytes.
 //!
 //! Lines with `>` go to the server, lines with `<` come from it, and `·` marks a remark. Nothing else is hidden in here: an HTTP
 //! message is lines of text, an empty line, and a body of a known length or in chunks.
+
+mod page;
+
+pub use page::serve;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

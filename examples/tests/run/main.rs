@@ -1,108 +1,14 @@
 //! Runs every example for real: finite ones to their end, servers on a free port with clients that are not ours.
-//!
-//! `cargo test -p tidewire-examples` builds the examples first; with `--test run` they stay as they were built last.
 
 #![allow(clippy::unwrap_used)]
 
-use std::env::consts::EXE_SUFFIX;
-use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+mod running;
+mod uses;
 
-/// None takes a second; a loaded machine may need more.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// An example that runs. Killed when dropped, so that a failed test leaves nothing behind.
-struct Running {
-    child: Child,
-    name: &'static str,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Running {
-    fn start(name: &'static str, arguments: &[&str]) -> Self {
-        let child = Command::new(executable(name))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        Running { child, name }
-    }
-
-    /// Starts a server on a free port; it prints its address at the end of its first line.
-    fn serve(name: &'static str) -> (Self, String) {
-        let mut running = Running::start(name, &["127.0.0.1:0"]);
-        let mut out = BufReader::new(running.child.stdout.take().unwrap());
-        let (send, receive) = mpsc::channel();
-        thread::spawn(move || {
-            let mut line = String::new();
-            let _ = send.send(out.read_line(&mut line).map(|_| line));
-            // Reads on, so that the server can print.
-            let _ = std::io::copy(&mut out, &mut std::io::sink());
-        });
-        let line =
-            receive.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} prints no address")).unwrap();
-        let address = line.trim().rsplit('/').next().unwrap().to_owned();
-        (running, address)
-    }
-
-    /// What it prints until it ends by itself, which must be in good order and in time.
-    fn end(mut self) -> String {
-        drop(self.child.stdin.take());
-        let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
-        let (send, receive) = mpsc::channel();
-        thread::spawn(move || {
-            let (mut printed, mut complaints) = (String::new(), String::new());
-            let read = out.read_to_string(&mut printed).and_then(|_| err.read_to_string(&mut complaints));
-            let _ = send.send(read.map(|_| (printed, complaints)));
-        });
-        let (printed, complaints) = match receive.recv_timeout(PATIENCE) {
-            Ok(read) => read.unwrap(),
-            Err(_) => panic!("{} does not end", self.name),
-        };
-        let status = self.child.wait().unwrap();
-        assert!(status.success(), "{} ended with {status}: {printed}{complaints}", self.name);
-        printed
-    }
-}
-
-/// The examples lie beside the folder of this test's executable: `target/debug/{deps/run-…,examples/NAME}`.
-fn executable(name: &str) -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let path = this.parent().unwrap().parent().unwrap().join("examples").join(format!("{name}{EXE_SUFFIX}"));
-    assert!(
-        path.exists(),
-        "the example {name} is not built ({} is missing): run `cargo build -p tidewire-examples --examples`",
-        path.display()
-    );
-    path
-}
+use running::{PATIENCE, Running, has};
 
 fn run(name: &'static str) -> String {
     Running::start(name, &[]).end()
-}
-
-/// Asserts that `printed` has these lines (or parts of lines), in this order.
-#[track_caller]
-fn has(printed: &str, parts: &[&str]) {
-    let mut rest = printed;
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => panic!("{part:?} is missing (or out of order) in:\n{printed}"),
-        }
-    }
 }
 
 mod techniques {
@@ -293,31 +199,14 @@ mod elsewhere {
 }
 
 mod servers {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
     use std::time::Duration;
 
     use futures_util::{SinkExt, StreamExt};
     use tokio_tungstenite::tungstenite::Message;
     use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+    use super::running::{client, raw};
     use super::{PATIENCE, Running, has};
-
-    /// Sends bytes and reads until the server closes.
-    fn raw(address: &str, bytes: &[u8]) -> String {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(bytes).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// Runs a client, in bounded time.
-    fn client<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.unwrap() })
-    }
 
     #[test]
     fn http_echo() {
@@ -443,46 +332,6 @@ mod servers {
         let frames = b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\0\x88\x80\0\0\0\0";
         let answer = raw(&address, &[shake.as_bytes(), frames].concat());
         has(&answer, &["Sec-WebSocket-Extensions: permessage-deflate", "\u{5}Hello"]);
-    }
-
-    #[test]
-    fn chat() {
-        let (_server, address) = Running::serve("chat");
-        client(async {
-            let client = reqwest::Client::new();
-            let page = client.get(format!("http://{address}/")).send().await.unwrap();
-            assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
-            assert!(page.text().await.unwrap().contains("new EventSource('/c/lobby?since=earliest')"));
-            let lobby = format!("http://{address}/c/lobby");
-            let said = r#"{"name":"ada","text":"<b>hello</b>"}"#;
-            assert_eq!(client.post(&lobby).body(said).send().await.unwrap().status(), 201);
-            let stream = client.get(format!("{lobby}?since=earliest")).header("Accept", "text/event-stream");
-            let mut stream = stream.send().await.unwrap().bytes_stream();
-            let mut heard = String::new();
-            while !heard.contains(&format!("data: {said}\n\n")) {
-                heard.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
-            }
-        });
-    }
-
-    #[test]
-    fn live_log_tail() {
-        let (mut server, address) = Running::serve("live_log_tail");
-        let stdin = server.child.stdin.as_mut().unwrap();
-        stdin.write_all(b"first\nsecond \xff\n").unwrap();
-        client(async {
-            let stream = format!("http://{address}/c/log?feed=stream&since=earliest");
-            let mut stream = reqwest::get(stream).await.unwrap().bytes_stream();
-            let mut heard = String::new();
-            // The second line is not UTF-8.
-            while !(heard.contains("\"data\":\"first\"") && heard.contains("\"data_b64\":\"c2Vjb25kIP8=\"")) {
-                heard.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
-            }
-            stdin.write_all(b"third\n").unwrap();
-            while !heard.contains("\"data\":\"third\"") {
-                heard.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
-            }
-        });
     }
 
     #[cfg(target_os = "linux")]

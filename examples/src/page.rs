@@ -1,0 +1,82 @@
+//! What the uses share: a page in front of a Tidewire server that runs within the program.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use tidewire::server::http1::Method;
+use tidewire::server::{Handler, Listen, Parked, Reply, Request, Response, Server, Signals};
+use tidewire::{Hub, HubConfig, Origins, Settings, Site, Ticket};
+
+/// The look of all of them.
+const STYLE: &str = include_str!("../pages/style.css");
+
+/// The page at `/`; all else (channels, and the browser's client at `/tidewire.js`) is the site's.
+struct Page {
+    html: &'static str,
+    site: Site,
+}
+
+impl Handler for Page {
+    type Ticket = Ticket;
+
+    fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
+        let (media, text) = match (request.head.path(), request.head.method()) {
+            (b"/", Method::Get | Method::Head) => ("text/html; charset=utf-8", self.html),
+            (b"/style.css", Method::Get | Method::Head) => ("text/css; charset=utf-8", STYLE),
+            _ => return self.site.handle(request),
+        };
+        Response::new(200)
+            .with("Content-Type", media)
+            .with("Cache-Control", "no-cache")
+            .with("X-Content-Type-Options", "nosniff")
+            .with("Content-Security-Policy", POLICY)
+            .body(text)
+            .into()
+    }
+
+    fn detached(&self, connection: Parked, ticket: Ticket) {
+        self.site.detached(connection, ticket);
+    }
+
+    fn body_limits(
+        &self,
+        head: &tidewire::server::http1::RequestHead<'_>,
+        usual: tidewire::server::BodyLimits,
+    ) -> tidewire::server::BodyLimits {
+        self.site.body_limits(head, usual)
+    }
+
+    fn drain(&self) {
+        self.site.drain();
+    }
+}
+
+/// Nothing from elsewhere; the pages have their script and icon within.
+const POLICY: &str = "default-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self' blob:";
+
+/// Serves `html` and the channels of a new hub at the address that the command line names, until ctrl-c. `start` gets the hub when the
+/// address is known: for a program that publishes by itself.
+///
+/// # Errors
+/// The address is none, or cannot be had.
+pub fn serve(
+    name: &str,
+    html: &'static str,
+    config: HubConfig,
+    start: impl FnOnce(Arc<Hub>),
+) -> Result<(), Box<dyn Error>> {
+    let listen: Listen = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:8080").parse()?;
+    let server = Server::builder().listen(listen).bind()?;
+    let signals = Signals::catch()?;
+    println!("{name} on http://{}", server.addresses()[0]);
+    let hub = Hub::new(config, server.threads());
+    let mut settings = Settings::default();
+    // Only this machine is meant to reach it, so a name that somebody points at this machine is not a page of ours.
+    settings.origins = Origins::same().local();
+    let (shared, settings) = (hub.clone(), Arc::new(settings));
+    let make = move |worker| Page { html, site: Site::new(shared.clone(), settings.clone(), worker) };
+    let running = server.serve(make)?;
+    start(hub);
+    running.join_until(signals)?;
+    Ok(())
+}

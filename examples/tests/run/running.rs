@@ -1,0 +1,117 @@
+//! Starts examples for real, and stops them.
+//!
+//! `cargo test -p tidewire-examples` builds the examples first; with `--test NAME` they stay as they were built last.
+
+use std::env::consts::EXE_SUFFIX;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// None takes a second; a loaded machine may need more.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An example that runs. Killed when dropped, so that a failed test leaves nothing behind.
+pub struct Running {
+    pub child: Child,
+    name: &'static str,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    pub fn start(name: &'static str, arguments: &[&str]) -> Self {
+        let child = Command::new(executable(name))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Running { child, name }
+    }
+
+    /// Starts a server on a free port; it prints its address at the end of its first line.
+    pub fn serve(name: &'static str) -> (Self, String) {
+        let mut running = Running::start(name, &["127.0.0.1:0"]);
+        let mut out = BufReader::new(running.child.stdout.take().unwrap());
+        let (send, receive) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = send.send(out.read_line(&mut line).map(|_| line));
+            // Reads on, so that the server can print.
+            let _ = std::io::copy(&mut out, &mut std::io::sink());
+        });
+        let line =
+            receive.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} prints no address")).unwrap();
+        let address = line.trim().rsplit('/').next().unwrap().to_owned();
+        (running, address)
+    }
+
+    /// What it prints until it ends by itself, which must be in good order and in time.
+    pub fn end(mut self) -> String {
+        drop(self.child.stdin.take());
+        let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
+        let (send, receive) = mpsc::channel();
+        thread::spawn(move || {
+            let (mut printed, mut complaints) = (String::new(), String::new());
+            let read = out.read_to_string(&mut printed).and_then(|_| err.read_to_string(&mut complaints));
+            let _ = send.send(read.map(|_| (printed, complaints)));
+        });
+        let (printed, complaints) = match receive.recv_timeout(PATIENCE) {
+            Ok(read) => read.unwrap(),
+            Err(_) => panic!("{} does not end", self.name),
+        };
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{} ended with {status}: {printed}{complaints}", self.name);
+        printed
+    }
+}
+
+/// The examples lie beside the folder of this test's executable: `target/debug/{deps/run-…,examples/NAME}`.
+fn executable(name: &str) -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    let path = this.parent().unwrap().parent().unwrap().join("examples").join(format!("{name}{EXE_SUFFIX}"));
+    assert!(
+        path.exists(),
+        "the example {name} is not built ({} is missing): run `cargo build -p tidewire-examples --examples`",
+        path.display()
+    );
+    path
+}
+
+/// Asserts that `printed` has these lines (or parts of lines), in this order.
+#[track_caller]
+pub fn has(printed: &str, parts: &[&str]) {
+    let mut rest = printed;
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => panic!("{part:?} is missing (or out of order) in:\n{printed}"),
+        }
+    }
+}
+
+/// Sends bytes and reads until the server closes.
+pub fn raw(address: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Runs a client, in bounded time.
+pub fn client<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.unwrap() })
+}
