@@ -4,6 +4,7 @@
 
 mod running;
 mod uses;
+mod wpt_server;
 
 use running::{PATIENCE, Running, has};
 

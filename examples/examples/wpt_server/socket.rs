@@ -1,0 +1,132 @@
+//! A WebSocket whose close, and whose silence, are the handler's to choose.
+//!
+//! `tidewire_ws::tokio::WebSocket` answers a close by itself, which is right nearly everywhere. Some of the tests want it late, or never.
+
+use std::io;
+use std::time::Duration;
+
+use tidewire_server::Upgraded;
+use tidewire_ws::{Connection, Event, close};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// For the peer's close, once ours is sent.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub enum Message {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+pub struct Socket {
+    pub io: Upgraded,
+    connection: Connection,
+    /// Bytes that were read; `used` of them are decoded.
+    input: Vec<u8>,
+    used: usize,
+    output: Vec<u8>,
+    /// The code and reason of the peer's close.
+    closed: Option<(Option<u16>, String)>,
+}
+
+impl Socket {
+    pub fn new(io: Upgraded, connection: Connection) -> Self {
+        Socket { io, connection, input: Vec::new(), used: 0, output: Vec::new(), closed: None }
+    }
+
+    /// The next message; pings are answered meanwhile. `None` after a close, which [`finish`](Self::finish) will answer, and after
+    /// a breach of the protocol. Cancel-safe.
+    pub async fn receive(&mut self) -> io::Result<Option<Message>> {
+        loop {
+            self.flush().await?;
+            if self.closed.is_some() {
+                return Ok(None);
+            }
+            match self.connection.decode(&mut self.input[self.used..]) {
+                Ok((used, event)) => {
+                    let message = match event {
+                        Some(Event::Text(text)) => Some(Message::Text(text.to_owned())),
+                        Some(Event::Binary(data)) => Some(Message::Binary(data.to_vec())),
+                        Some(Event::Close { code, reason }) => {
+                            self.closed = Some((code, reason.to_owned()));
+                            return Ok(None);
+                        }
+                        Some(_) => None,
+                        None => {
+                            self.input.drain(..self.used + used);
+                            self.used = 0;
+                            if self.io.read_buf(&mut self.input).await? == 0 {
+                                return Err(io::ErrorKind::UnexpectedEof.into());
+                            }
+                            continue;
+                        }
+                    };
+                    self.used += used;
+                    self.connection.take_output(&mut self.output);
+                    if message.is_some() {
+                        return Ok(message);
+                    }
+                }
+                Err(_) => {
+                    // The close that says what was wrong.
+                    self.connection.take_output(&mut self.output);
+                    self.flush().await?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    pub async fn send(&mut self, message: &Message) -> io::Result<()> {
+        let sent = match message {
+            Message::Text(text) => self.connection.send_text(text, [0; 4], &mut self.output),
+            Message::Binary(data) => self.connection.send_binary(data, [0; 4], &mut self.output),
+        };
+        sent.map_err(io::Error::other)?;
+        self.flush().await
+    }
+
+    pub async fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.connection.send_ping(payload, [0; 4], &mut self.output).map_err(io::Error::other)?;
+        self.flush().await
+    }
+
+    pub async fn close(&mut self, code: Option<u16>, reason: &str) -> io::Result<()> {
+        self.connection.send_close(code, reason, [0; 4], &mut self.output).map_err(io::Error::other)?;
+        self.flush().await
+    }
+
+    /// The end of a handler: echoes the peer's close, or closes with 1000 and waits for the echo.
+    pub async fn finish(mut self) -> io::Result<()> {
+        match self.closed.take() {
+            // After a close of ours, nothing is owed.
+            Some(_) if self.connection.is_closed() => {}
+            Some((code, reason)) => self.close(code, &reason).await?,
+            None => {
+                if self.connection.is_open() {
+                    self.close(Some(close::NORMAL), "").await?;
+                }
+                let echo = async {
+                    while self.connection.awaiting_close() && self.receive().await?.is_some() {}
+                    Ok::<_, io::Error>(())
+                };
+                timeout(PATIENCE, echo).await??;
+            }
+        }
+        self.io.shutdown().await?;
+        // To close over bytes that nobody has read would reset the connection, and might destroy the close frame on its way: the client
+        // gets a moment to leave first.
+        let leave = async { while matches!(self.io.read_buf(&mut self.input).await, Ok(1..)) {} };
+        let _ = timeout(Duration::from_secs(1), leave).await;
+        Ok(())
+    }
+
+    /// Cancel-safe: what is written is forgotten at once.
+    async fn flush(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() {
+            let written = self.io.write(&self.output).await?;
+            self.output.drain(..written);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! The handshakes of the WebSocket handlers: which there are, how each answers, and what it will do then.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidewire_server::http1::{RequestHead, Version};
+use tidewire_server::{DetachHead, Problem, Reply, Response};
+use tidewire_ws::deflate::Config;
+use tidewire_ws::handshake::Origins;
+use tidewire_ws::handshake::server::{Accept, Options, accept};
+use tidewire_ws::{Connection, Limits, Role, close};
+use tokio::time::sleep;
+
+use crate::Ticket;
+use crate::msg_channel::Direction;
+use crate::query::{Query, bad};
+use crate::talk::Talk;
+
+/// Text and binary messages up to this many bytes.
+const MESSAGE: u64 = 16 * 1024 * 1024;
+const LIMITS: Limits = Limits { max_frame: MESSAGE, max_message: MESSAGE, max_empty_fragments: 65_536 };
+
+/// How a handler shakes hands.
+struct Plan {
+    talk: Talk,
+    /// The one subprotocol that it speaks.
+    subprotocol: Option<String>,
+    /// Whether messages may be compressed. Where the size on the wire matters, they may not.
+    compress: bool,
+    /// More fields of the 101.
+    fields: Vec<(&'static str, String)>,
+    wait: Duration,
+    manner: Manner,
+}
+
+enum Manner {
+    Good,
+    /// With a close frame in the same packet.
+    AndClose,
+    WrongKey,
+    /// After something that is no HTTP.
+    Noise,
+}
+
+impl From<Talk> for Plan {
+    fn from(talk: Talk) -> Self {
+        let (fields, wait) = (Vec::new(), Duration::ZERO);
+        Plan { talk, subprotocol: None, compress: true, fields, wait, manner: Manner::Good }
+    }
+}
+
+pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Problem> {
+    if path == "/basic_auth" && head.get("authorization") != Some(FOO_BAR) {
+        return Ok(Response::new(401).with("WWW-Authenticate", "Basic realm=\"camelot\"").into());
+    }
+    let plan = plan(path, head)?.ok_or_else(|| Problem::new(404, "There is no such handler."))?;
+    let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
+    let subprotocols = plan.subprotocol.as_deref().map(|one| [one]);
+    let options = Options {
+        subprotocols: subprotocols.as_ref().map_or(&[], |one| one),
+        // The tests come from pages of several origins.
+        origins: Origins::Any,
+        deflate: plan.compress.then_some(Config::DEFAULT),
+    };
+    let accepted = match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
+        Ok(accepted) => accepted,
+        Err(refusal) => {
+            let problem = Problem::new(refusal.status(), refusal.detail()).into_response();
+            return Ok(refusal.fields().iter().fold(problem, |r, (n, v)| r.with(n, v)).into());
+        }
+    };
+    let mut connection = Box::new(Connection::new(Role::Server, LIMITS));
+    if let Some(params) = accepted.deflate() {
+        *connection = connection.with_deflate(params, &Config::DEFAULT);
+    }
+    let mut first = Vec::new();
+    let head = match plan.manner {
+        Manner::Noise => {
+            // The engine has nothing to do with this: the bytes are ours, the 101 behind them too.
+            first.extend_from_slice(b"FOO BAR BAZ\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n");
+            for (name, value) in accepted.response_fields() {
+                first.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+            }
+            first.extend_from_slice(b"\r\n");
+            None
+        }
+        Manner::AndClose => {
+            let close = connection.send_close(Some(close::GOING_AWAY), "PASS", [0; 4], &mut first);
+            close.map_err(|error| Problem::new(500, error.to_string()))?;
+            Some(response(&accepted, accepted.accept_key(), &plan.fields)?)
+        }
+        Manner::WrongKey => Some(response(&accepted, "thisisawrongacceptkey", &plan.fields)?),
+        Manner::Good => Some(response(&accepted, accepted.accept_key(), &plan.fields)?),
+    };
+    let head = head.map(|response| DetachHead { response, chunked: false });
+    let (first, ticket) = (Bytes::from(first), Ticket::Talk(connection, plan.talk));
+    let reply = Reply::Detach { head, first, ticket };
+    if plan.wait.is_zero() {
+        return Ok(reply);
+    }
+    Ok(Reply::Later(Box::pin(async move {
+        sleep(plan.wait).await;
+        reply
+    })))
+}
+
+/// `foo` and `bar`.
+const FOO_BAR: &[u8] = b"Basic Zm9vOmJhcg==";
+
+fn plan(path: &str, head: &RequestHead<'_>) -> Result<Option<Plan>, Problem> {
+    let query = Query::of(head);
+    let raw_query = || text(head.query().unwrap_or_default());
+    let plain = |talk: Talk| Plan { compress: false, ..Plan::from(talk) };
+    Ok(Some(match path {
+        "/echo" => Plan { subprotocol: Some("echo".into()), ..Talk::Echo.into() },
+        "/echo_raw" => Talk::EchoRaw.into(),
+        "/empty-message" => Talk::EmptyMessage.into(),
+        "/protocol" | "/protocol_array" => {
+            let offered = text(head.get("sec-websocket-protocol").unwrap_or_default());
+            let first = offered.split(',').next().unwrap_or_default().trim().to_owned();
+            Plan { subprotocol: Some(first.clone()), ..Talk::Say(first).into() }
+        }
+        "/origin" => Talk::Say(origin(head)).into(),
+        "/echo-query" => Talk::Say(raw_query()).into(),
+        "/echo-cookie" => Talk::Say(text(head.get("cookie").unwrap_or(b"(none)"))).into(),
+        "/remote-close" => remote_close(&query)?.into(),
+        "/delayed-passive-close" => Talk::DelayedClose.into(),
+        "/passive-close-abort" => Talk::AbortedClose.into(),
+        "/receive-many-with-backpressure" => plain(Talk::ReceiveSlowly),
+        "/send-backpressure" => plain(Talk::SendMuch),
+        "/msg_channel" => msg_channel(&query)?.into(),
+        "/basic_auth" => Talk::Nothing.into(),
+        "/handshake_no_extensions" => plain(Talk::Nothing),
+        "/handshake_sleep_2" => Plan { wait: Duration::from_secs(2), ..Talk::Nothing.into() },
+        "/simple_handshake" => {
+            let fields =
+                vec![("Set-Cookie", "ws_test=test".to_owned()), ("Sec-WebSocket-Origin", origin(head))];
+            Plan { fields, manner: Manner::AndClose, ..plain(Talk::Nothing) }
+        }
+        "/wrong_accept_key" => {
+            let fields = vec![("Sec-WebSocket-Origin", origin(head))];
+            Plan { fields, manner: Manner::WrongKey, ..plain(Talk::Say("test".into())) }
+        }
+        "/invalid" => Plan { manner: Manner::Noise, ..plain(Talk::Nothing) },
+        _ if path.starts_with("/set-cookie") => match cookies(path, &raw_query(), &query, head) {
+            Some(fields) => Plan { fields, ..Talk::Listen.into() },
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    }))
+}
+
+fn remote_close(query: &Query) -> Result<Talk, Problem> {
+    if query.get("abrupt").is_some() {
+        return Ok(Talk::HangUp);
+    }
+    let code = query.number("code")?;
+    if code.is_some_and(|code| !close::is_valid(code)) {
+        return Err(bad("This code stands in no close frame (RFC 6455 §7.4)."));
+    }
+    // A reason without a code cannot be sent.
+    let reason = code.and(query.text("reason")).unwrap_or_default();
+    Ok(Talk::Close(code, reason))
+}
+
+fn msg_channel(query: &Query) -> Result<Talk, Problem> {
+    let uuid = query.text("uuid").ok_or_else(|| bad("Say which channel: ?uuid=NAME."))?;
+    let direction = match query.get("direction") {
+        Some(b"read") => Direction::Read,
+        Some(b"write") => Direction::Write,
+        _ => return Err(bad("Say which end: ?direction=read or write.")),
+    };
+    Ok(Talk::Channel(uuid, direction))
+}
+
+/// The fields of the handlers that set cookies.
+fn cookies(
+    path: &str,
+    name: &str,
+    query: &Query,
+    head: &RequestHead<'_>,
+) -> Option<Vec<(&'static str, String)>> {
+    let set = |text: String| ("Set-Cookie", text);
+    Some(match path {
+        "/set-cookie" => vec![set(format!("ws_test_{name}=test; Path=/"))],
+        "/set-cookie-secure" => vec![set(format!("ws_test_{name}=test; Secure; Path=/"))],
+        "/set-cookie_http" => {
+            let cookie = set(format!("ws_test_{name}=test; Path=/; HttpOnly"));
+            vec![cookie, ("Sec-WebSocket-Origin", origin(head))]
+        }
+        "/set-cookies-samesite" => {
+            let value = query.text("value").unwrap_or_else(|| "1".into());
+            let age = if query.get("clear").is_some() { "; Max-Age=0" } else { "" };
+            let kinds = [
+                ("unspecified", ""),
+                ("lax", "; SameSite=Lax"),
+                ("strict", "; SameSite=Strict"),
+                // A browser wants this one to be secure.
+                ("none", "; SameSite=None; Secure"),
+            ];
+            kinds.map(|(kind, rest)| set(format!("samesite-{kind}={value}; Path=/{rest}{age}"))).into()
+        }
+        _ => return None,
+    })
+}
+
+fn response(accepted: &Accept<'_>, key: &str, more: &[(&'static str, String)]) -> Result<Response, Problem> {
+    let mut response = Response::new(101);
+    for (name, value) in accepted.response_fields() {
+        response = response.with(name, if name == "Sec-WebSocket-Accept" { key } else { value });
+    }
+    for (name, value) in more {
+        response = response.try_with(name, value).map_err(|error| bad(format!("{name}: {error}.")))?;
+    }
+    Ok(response)
+}
+
+fn origin(head: &RequestHead<'_>) -> String {
+    text(head.get("origin").unwrap_or_default())
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
