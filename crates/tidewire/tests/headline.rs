@@ -110,7 +110,8 @@ async fn read_all(feed: Feed, address: &str, since: &str, count: usize) -> Vec<S
     all
 }
 
-/// Every feed to every feed, in mid-stream, under load: nothing between the two is lost or comes twice.
+/// Every feed to every feed, in mid-stream, under load: nothing between the two is lost or comes twice. Then on to raw bytes, which carry no cursor to
+/// leave them with, but are entered with that of any other feed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_taken_from_any_feed_works_on_any_other() {
     let seed = Seed::draw();
@@ -131,7 +132,8 @@ async fn a_cursor_taken_from_any_feed_works_on_any_other() {
                         client.take(feed, next(feed, &mut *reader).await.unwrap());
                     }
                 }
-                client
+                let raw = raw_after(&address, "matrix", &client.cursor, 500).await;
+                (client, raw)
             }));
         }
     }
@@ -141,10 +143,24 @@ async fn a_cursor_taken_from_any_feed_works_on_any_other() {
     }
     publishers.into_iter().for_each(|thread| thread.join().unwrap());
     let truth = truth.payloads();
-    for client in &clients {
+    for (client, raw) in &clients {
         assert_eq!(client.missed, 0);
         client.check_against(&truth);
+        let follows = truth[seq(&client.cursor) as usize..].concat();
+        assert!(follows.starts_with(raw), "raw bytes after {} are not what was published", client.cursor);
     }
+}
+
+/// The first bytes of the payloads that come after a cursor, at least so many.
+async fn raw_after(address: &str, channel: &str, cursor: &str, least: usize) -> Vec<u8> {
+    let url = format!("http://{address}/c/{channel}?feed=raw&since={cursor}");
+    let mut response = soon("raw bytes", common::feeds::client().get(url).send()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut bytes = Vec::new();
+    while bytes.len() < least {
+        bytes.extend(soon("more of them", response.chunk()).await.unwrap().expect("nothing ends them"));
+    }
+    bytes
 }
 
 /// Cut at random bytes, resumed on a random feed, again and again, while three threads publish.

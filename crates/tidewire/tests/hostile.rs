@@ -32,21 +32,30 @@ fn narrow(address: &str) -> TcpStream {
 
 /// The request for a feed that goes on, for a reader that will not read it.
 fn request(feed: Feed, channel: &str) -> String {
-    match feed {
-        Feed::Sse => get(&format!("/c/{channel}?feed=sse"), ""),
-        Feed::Stream => get(&format!("/c/{channel}?feed=stream"), ""),
+    let name = match feed {
+        Feed::WsBare => return get(&format!("/c/{channel}"), UPGRADE),
         Feed::WsV1 => {
-            get(&format!("/c/{channel}"), &format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n"))
+            let fields = format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n");
+            return get(&format!("/c/{channel}"), &fields);
         }
-        _ => get(&format!("/c/{channel}"), UPGRADE),
-    }
+        Feed::Sse => "sse",
+        Feed::Stream => "stream",
+        Feed::Xhr => "xhr",
+        Feed::Mixed => "multipart",
+        Feed::Replace => "replace",
+        Feed::Iframe => "iframe",
+        Feed::Poll | Feed::LongPoll | Feed::Jsonp => panic!("{feed:?} does not go on"),
+    };
+    get(&format!("/c/{channel}?feed={name}"), "")
 }
 
-const STREAMS: [Feed; 4] = [Feed::Sse, Feed::Stream, Feed::WsV1, Feed::WsBare];
+/// Every feed that goes on.
+const STREAMS: [Feed; 8] =
+    [Feed::Sse, Feed::Stream, Feed::WsV1, Feed::WsBare, Feed::Xhr, Feed::Mixed, Feed::Replace, Feed::Iframe];
 
 #[test]
 fn readers_that_never_read_hold_nobody_up_and_cost_little() {
-    let server = Server::start(&["--retain-bytes", "1000000", "--threads", "2"]);
+    let server = Server::start(&["--comet", "--retain-bytes", "1000000", "--threads", "2"]);
     let start = Post::new("first").to(&server.address, "slow");
     let payload = vec![b'x'; 50_000];
     for _ in 0..30 {
@@ -55,7 +64,7 @@ fn readers_that_never_read_hold_nobody_up_and_cost_little() {
     let before = server.memory_kib();
     let subscribe = |n: usize| {
         let mut stream = narrow(&server.address);
-        stream.write_all(request(STREAMS[n % 4], "slow").as_bytes()).unwrap();
+        stream.write_all(request(STREAMS[n % STREAMS.len()], "slow").as_bytes()).unwrap();
         stream
     };
     // Half of them are there from the beginning, the others come on the way, each at a place of its own.
@@ -102,7 +111,7 @@ fn follow(address: &str, start: &str, count: u64, read: &AtomicU64) -> u64 {
 /// A reader that stops in the middle, while far more is published than a log and all buffers on the way hold, and then goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
-    let server = Server::start(&["--retain-bytes", "300000", "--threads", "2"]);
+    let server = Server::start(&["--comet", "--retain-bytes", "300000", "--threads", "2"]);
     let start = Post::new("first").to(&server.address, "stop");
     let mut readers = Vec::new();
     for feed in STREAMS {
@@ -154,6 +163,7 @@ fn a_subscriber_that_takes_nothing_is_dropped_and_one_that_takes_little_is_not()
     let hub = Hub::new(HubConfig::default(), server.threads());
     let mut settings = Settings::default();
     settings.stall_timeout = Duration::from_secs(2);
+    settings.comet = true;
     let (shared, settings) = (hub.clone(), Arc::new(settings));
     let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
     let address = running.addresses()[0].to_string();
@@ -161,7 +171,7 @@ fn a_subscriber_that_takes_nothing_is_dropped_and_one_that_takes_little_is_not()
     let channel = hub.channel(&name).unwrap();
     let mut stuck: Vec<TcpStream> = STREAMS.iter().map(|&feed| subscribe(&address, feed)).collect();
     let mut trickle = subscribe(&address, Feed::Stream);
-    eventually("five subscribers", || channel.subscribers() == 5);
+    eventually("all of them", || channel.subscribers() == STREAMS.len() + 1);
     let publish = |count: usize| {
         for _ in 0..count {
             hub.publish(&name, Message::new(vec![b'x'; 50_000].into(), 0), None).unwrap();
