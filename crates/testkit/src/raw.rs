@@ -95,6 +95,11 @@ impl Raw {
         self.read_response(false)
     }
 
+    /// Reads one response; `None` if the connection ends instead.
+    pub fn response_or_end(&mut self) -> Option<Response> {
+        if self.input.is_empty() && self.read() == 0 { None } else { Some(self.response()) }
+    }
+
     /// Reads the response to a HEAD: a head alone, whatever it says about a body.
     pub fn head_response(&mut self) -> Response {
         self.read_response(true)

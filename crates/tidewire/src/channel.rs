@@ -7,7 +7,7 @@ mod upload;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tidewire_channel as log;
@@ -189,10 +189,14 @@ impl Channel {
         message: &Arc<Message>,
         key: Option<&[u8]>,
         by: By,
+        stopped: &AtomicBool,
     ) -> Result<Option<AppendedTo>, HubError> {
         let mut state = self.lock();
         if state.closed {
             return Ok(None);
+        }
+        if stopped.load(Ordering::Relaxed) && by != By::Upload {
+            return Err(HubError::Stopping);
         }
         if state.uploads.active && by != By::Upload {
             return Err(HubError::Uploading);

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tidewire_channel::{Cursor, Retention};
@@ -67,6 +68,9 @@ pub enum HubError {
     /// [`HubConfig::max_subscribers`] wait on the channel.
     #[error("the channel has as many subscribers as it allows ({0}); try again later")]
     TooManySubscribers(usize),
+    /// The server stops.
+    #[error("the server stops; publish to it again when it is back")]
+    Stopping,
     /// The channel belongs to an upload.
     #[error("an upload to this channel is under way; wait for its end, or use another channel")]
     Uploading,
@@ -85,7 +89,7 @@ impl HubError {
     pub fn status(&self) -> u16 {
         match self {
             HubError::MessageTooLarge { .. } => 413,
-            HubError::TooManyChannels(_) | HubError::TooManySubscribers(_) => 503,
+            HubError::TooManyChannels(_) | HubError::TooManySubscribers(_) | HubError::Stopping => 503,
             HubError::KeyTooLong { .. } => 400,
             HubError::Uploading => 409,
         }
@@ -107,6 +111,7 @@ pub struct Hub {
     clock: Clock,
     channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
     inboxes: Vec<Inbox<Arc<Channel>>>,
+    stopped: AtomicBool,
     pub(crate) counters: Counters,
 }
 
@@ -124,6 +129,7 @@ impl Hub {
             clock: Clock::new(),
             channels: RwLock::default(),
             inboxes: (0..workers).map(|_| Inbox::new()).collect(),
+            stopped: AtomicBool::new(false),
             counters: Counters::default(),
         })
     }
@@ -201,7 +207,9 @@ impl Hub {
         key: Option<&[u8]>,
         by: By,
     ) -> Result<Option<Published>, HubError> {
-        let Some(appended) = channel.append(self.now_ms(), message, key, by)? else { return Ok(None) };
+        let Some(appended) = channel.append(self.now_ms(), message, key, by, &self.stopped)? else {
+            return Ok(None);
+        };
         for waiter in appended.woken {
             match waiter {
                 Waiter::Worker(worker) => {
@@ -212,6 +220,13 @@ impl Hub {
             }
         }
         Ok(Some(appended.published))
+    }
+
+    /// Refuses messages from now on, since their readers are about to be sent away: an acknowledgement would promise what nobody reads. Who
+    /// looks at a channel after this has seen all that was acknowledged. Uploads under way go on, so that they can be marked as aborted.
+    pub(crate) fn stop(&self) {
+        // The lock of the channel orders this with what is appended there.
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Where the news of a worker arrive.

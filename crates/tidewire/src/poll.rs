@@ -98,6 +98,12 @@ pub(crate) fn gone(what: &Break<'_>, earliest: &str) -> Problem {
     Problem::new(410, detail).with("earliest", earliest).with("reason", reason).with_json("gap", &json)
 }
 
+/// A refusal. What is full or stopping now is not for ever.
+pub(crate) fn refusal(access: &Access, problem: Problem) -> Response {
+    let response = vary(access, problem.into_response());
+    if response.status() == 503 { response.with("Retry-After", "5") } else { response }
+}
+
 /// CORS, and what the answer depends on.
 pub(crate) fn vary(access: &Access, response: Response) -> Response {
     access.apply(response.with("Vary", "Accept, Origin, Last-Event-ID, Prefer"))

@@ -50,7 +50,7 @@ pub(crate) fn handle(
         };
         match outcome {
             Ok(published) => created(published, &access).into(),
-            Err(problem) => crate::poll::vary(&access, problem.into_response()).into(),
+            Err(problem) => crate::poll::refusal(&access, problem).into(),
         }
     })))
 }

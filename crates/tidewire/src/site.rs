@@ -150,7 +150,7 @@ impl Site {
                 _ => return not_allowed(METHODS).into(),
             },
         };
-        outcome.unwrap_or_else(|problem| crate::poll::vary(&access, problem.into_response()).into())
+        outcome.unwrap_or_else(|problem| crate::poll::refusal(&access, problem).into())
     }
 }
 
@@ -216,6 +216,7 @@ impl Handler for Site {
     }
 
     fn drain(&self) {
+        self.place.hub.stop();
         self.stop.send_replace(true);
         self.shard.drain();
     }

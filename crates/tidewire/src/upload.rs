@@ -67,10 +67,10 @@ pub(crate) fn handle(
         });
         match outcome.await {
             Some(Ok(done)) => done.response(&access).into(),
-            Some(Err(problem)) => crate::poll::vary(&access, problem.into_response()).into(),
+            Some(Err(problem)) => crate::poll::refusal(&access, problem).into(),
             None => {
                 let problem = Problem::new(503, "The server stops; upload to it again when it is back.");
-                crate::poll::vary(&access, problem.into_response().with("Retry-After", "5")).closing().into()
+                crate::poll::refusal(&access, problem).closing().into()
             }
         }
     })))

@@ -167,6 +167,24 @@ fn the_sweep_takes_nothing_with_it() {
     });
 }
 
+/// A message that is acknowledged while the server stops is seen by whoever looks at the channel before it sends its readers away.
+fn what_is_acknowledged_at_a_stop_is_there() {
+    bounded().check(|| {
+        let hub = Hub::new(HubConfig::default(), 1);
+        let channel = hub.channel(&name()).expect("there is room");
+        let publisher = {
+            let hub = hub.clone();
+            thread::spawn(move || hub.publish(&name(), Message::new("one".into(), 0), None))
+        };
+        hub.stop();
+        let last = texts(&channel.read(Since::Earliest, Budget::UNLIMITED));
+        match publisher.join().expect("it ends") {
+            Ok(_) => assert_eq!(last, ["one"]),
+            Err(error) => assert_eq!(error, hub::HubError::Stopping),
+        }
+    });
+}
+
 /// An upload that waits for its reader, a reader that waits for the upload: in a log of two pieces neither sleeps for ever, and no byte is
 /// lost.
 fn an_upload_and_its_reader_wait_for_each_other() {
@@ -245,11 +263,12 @@ fn bounded() -> loom::model::Builder {
 
 /// loom's types work within its models only, so the sources' own tests cannot run here, and the harness with them.
 fn main() {
-    let models: [(&str, fn()); 7] = [
+    let models: [(&str, fn()); 8] = [
         ("a_worker_gets_every_message_of_two_publishers", a_worker_gets_every_message_of_two_publishers),
         ("a_key_appends_once_whoever_is_first", a_key_appends_once_whoever_is_first),
         ("a_task_that_waits_for_a_change_wakes", a_task_that_waits_for_a_change_wakes),
         ("the_sweep_takes_nothing_with_it", the_sweep_takes_nothing_with_it),
+        ("what_is_acknowledged_at_a_stop_is_there", what_is_acknowledged_at_a_stop_is_there),
         ("an_upload_and_its_reader_wait_for_each_other", an_upload_and_its_reader_wait_for_each_other),
         ("a_reader_that_leaves_is_waited_for_no_more", a_reader_that_leaves_is_waited_for_no_more),
         (

@@ -187,6 +187,9 @@ impl Table {
     /// Says goodbye to everybody.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
+        // The hub takes no more. What it has acknowledged goes to those who have read everything else, whether its news has come or not.
+        let groups: Vec<u32> = self.groups.iter().map(|(id, _)| id as u32).collect();
+        groups.into_iter().for_each(|id| self.advance(id));
         for key in self.keys() {
             if self.rows.contains(key as usize) {
                 self.say_goodbye(key, false);

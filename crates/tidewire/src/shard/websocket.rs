@@ -225,8 +225,12 @@ impl Table {
             [one] => {
                 let message = Message::new(data, self.place.hub.wall_ms());
                 self.place.hub.publish(one.name(), message, None).map_err(|error| {
-                    let is_large = matches!(error, HubError::MessageTooLarge { .. });
-                    (if is_large { 1009 } else { 1008 }, error.to_string())
+                    let code = match error {
+                        HubError::MessageTooLarge { .. } => 1009,
+                        HubError::Stopping => 1012,
+                        _ => 1008,
+                    };
+                    (code, error.to_string())
                 })
             }
             _ => Err((1008, "a bare message needs a connection with one channel".to_owned())),

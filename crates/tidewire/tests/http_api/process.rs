@@ -37,8 +37,26 @@ impl Drop for Folder {
 #[test]
 fn a_stop_tells_every_feed_how_to_come_back() {
     for threads in ["1", "2"] {
-        let server = Server::start(&["--threads", threads]);
+        let server = Server::start(&["--comet", "--threads", threads]);
         let cursor = Post::new("x").to(&server.address, "s");
+        let mut jsonp = server.raw();
+        jsonp.send(get("/c/s?feed=jsonp&callback=f&wait=30", ""));
+        // Each with what it says last: nothing but the end, or the delimiter that closes a multipart body.
+        let closing = Some(b"\r\n--tidewire--\r\n".to_vec());
+        let mut comet =
+            [("xhr", None), ("iframe", None), ("multipart", closing.clone()), ("replace", closing)].map(
+                |(feed, last)| {
+                    let mut raw = server.raw();
+                    raw.send(get(&format!("/c/s?feed={feed}&since=now"), ""));
+                    stream_head(&mut raw);
+                    piece(&mut raw);
+                    (feed, raw, last)
+                },
+            );
+        let mut bytes = server.raw();
+        bytes.send(get("/c/s?feed=raw&since=earliest", ""));
+        stream_head(&mut bytes);
+        assert_eq!(piece(&mut bytes), "x");
         let mut poll = server.raw();
         poll.send(get("/c/s?wait=30", ""));
         let mut sse = server.raw();
@@ -63,6 +81,16 @@ fn a_stop_tells_every_feed_how_to_come_back() {
         let answer = poll.response();
         assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
         assert_eq!(json(&answer), json!({"messages": [], "cursor": cursor, "gap": null}), "answered at once");
+        let script = format!("/**/f({{\"messages\":[],\"cursor\":\"{cursor}\",\"gap\":null}});\n");
+        assert_eq!(jsonp.response().text(), script, "answered at once");
+        for (feed, raw, last) in &mut comet {
+            if let Some(last) = last {
+                let chunk = raw.chunk().unwrap_or_default();
+                assert!(chunk.ends_with(last), "{feed}: {}", chunk.escape_ascii());
+            }
+            assert_eq!(raw.chunk(), None, "{feed}: the end in good order");
+        }
+        assert_eq!(bytes.rest(), b"", "raw bytes that are not complete have no last chunk");
         let retry: u32 = piece(&mut sse).trim().strip_prefix("retry: ").unwrap().parse().unwrap();
         assert!((1_000..10_000).contains(&retry), "a spread: {retry}");
         assert_eq!(sse.chunk(), None, "the end in good order");
@@ -75,7 +103,7 @@ fn a_stop_tells_every_feed_how_to_come_back() {
         }
         drop((bare, v1, old));
         assert!(start.elapsed() < Duration::from_secs(20), "told at once: {:?}", start.elapsed());
-        drop((poll, sse, stream, idle));
+        drop((poll, sse, stream, idle, comet, bytes, jsonp));
         let status = server.join();
         assert_eq!(status.code(), Some(0));
         assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
@@ -131,6 +159,85 @@ fn who_does_not_leave_is_waited_for_no_longer_than_said() {
     assert_eq!(server.join().code(), Some(0));
     let took = start.elapsed();
     assert!((Duration::from_millis(900)..Duration::from_secs(20)).contains(&took), "{took:?}");
+}
+
+/// A stop in the midst of everything: publishers that go on, an upload, a download that nobody reads, readers that read and such that do not. What
+/// was acknowledged has reached who reads, and the server is gone when its time is over.
+#[test]
+fn a_stop_in_the_midst_of_everything_ends_it() {
+    let folder = Folder::new("stop");
+    folder.file("large", &"0123456789abcdef".repeat(1 << 19));
+    let server =
+        Server::start(&["--comet", "--threads", "2", "--drain", "3", "--files", &folder.0.to_string_lossy()]);
+    let mut readers = ["stream", "sse", "xhr", "multipart", "replace", "iframe"].map(|feed| {
+        let mut raw = server.raw();
+        raw.send(get(&format!("/c/busy?feed={feed}&since=now"), ""));
+        stream_head(&mut raw);
+        piece(&mut raw);
+        raw
+    });
+    let stuck: Vec<Raw> = [
+        "/c/busy?feed=sse&since=earliest",
+        "/c/film?feed=raw",
+        "/files/large",
+        "/c/busy?wait=50",
+        "/c/quiet?wait=50",
+    ]
+    .map(|path| {
+        let mut raw = server.raw();
+        raw.send(get(path, ""));
+        raw
+    })
+    .into();
+    let mut upload = server.raw();
+    upload.send("PUT /c/film HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\npiece\r\n");
+    let publishers: Vec<_> = (0..3)
+        .map(|n| {
+            let address = server.address.clone();
+            std::thread::spawn(move || {
+                let mut raw = Raw::connect(address);
+                let mut acknowledged = 0_u32;
+                // Until the server has no more: an answer that closes the connection, or none.
+                while raw.offer(post("/c/busy", "", &format!("<{n}-{acknowledged}>"))) {
+                    let Some(answer) = raw.response_or_end() else { break };
+                    if answer.status != 201 {
+                        assert_eq!(
+                            (answer.status, answer.field("retry-after")),
+                            (503, Some("5")),
+                            "{answer:?}"
+                        );
+                        break;
+                    }
+                    acknowledged += 1;
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    // In full swing.
+    let mut seen = [0; 6].map(|_: u8| String::new());
+    while !["<0-20>", "<1-5>", "<2-5>"].iter().all(|message| seen[0].contains(message)) {
+        seen[0] += &piece(&mut readers[0]);
+    }
+    let start = Instant::now();
+    server.terminate();
+    for (seen, raw) in seen.iter_mut().zip(&mut readers) {
+        while let Some(chunk) = raw.chunk() {
+            *seen += &String::from_utf8(chunk).unwrap();
+        }
+    }
+    let acknowledged: Vec<u32> = publishers.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(server.join().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
+    drop((stuck, upload));
+    for (publisher, count) in acknowledged.into_iter().enumerate() {
+        assert!(count > 5, "the publishers were there when it stopped");
+        let last = format!("{publisher}-{}", count - 1);
+        for (feed, seen) in ["stream", "sse", "xhr", "multipart", "replace", "iframe"].iter().zip(&seen) {
+            let seen = seen.replace("\\u003c", "<").replace("\\u003e", ">");
+            assert!(seen.contains(&format!("<{last}>")), "{feed} ended without <{last}>");
+        }
+    }
 }
 
 #[test]
