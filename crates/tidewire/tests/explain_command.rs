@@ -182,6 +182,94 @@ fn a_stream_and_a_chunked_body_without_their_heads() {
 }
 
 #[test]
+fn a_trace_of_curl_has_both_directions() {
+    let trace = b"== Info: Connected to 127.0.0.1 (127.0.0.1) port 8080 (#0)\n\
+        => Send header, 27 bytes (0x1b)\n\
+        0000: 47 45 54 20 2f 20 48 54 54 50 2f 31 2e 31 0d 0a GET / HTTP/1.1..\n\
+        0010: 48 6f 73 74 3a 20 61 0d 0a 0d 0a                Host: a....\n\
+        <= Recv header, 38 bytes (0x26)\n\
+        0000: 48 54 54 50 2f 31 2e 31 20 32 30 34 20 4e 6f 20 HTTP/1.1 204 No \n\
+        0010: 43 6f 6e 74 65 6e 74 0d 0a 0d 0a                Content....\n\
+        == Info: Closing connection 0\n";
+    let outcome = explain(&[], trace);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    holds(
+        &outcome,
+        &[
+            "taken for a trace of curl",
+            "──► client to server",
+            "◄── server to client",
+            "answers GET /",
+            "a 204 has no body",
+            "27 bytes sent, 27 received",
+        ],
+    );
+    let outcome = explain(&[], b"*   Trying 127.0.0.1:8080...\n> GET / HTTP/1.1\n");
+    assert_eq!(outcome.code, Some(1));
+    holds(&outcome, &["hint     is this what curl -v prints? curl --trace"]);
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_explained_as_it_comes() {
+    let mut command = command(&["explain"]);
+    plain(&mut command);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    wait_for(&mut child, "the request has no body");
+    stdin.write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_a_live_stream() {
+    let server = Server::start(&[]);
+    for url in [server.url("/c/demo?feed=sse"), format!("ws://{}/c/demo", server.address)] {
+        let mut command = command(&["explain", &url]);
+        plain(&mut command);
+        let mut child = command.spawn().unwrap();
+        // The head of the answer is the last thing that comes for sure.
+        let out = wait_for(&mut child, "the head ends; chunks follow|another protocol begins");
+        let kill =
+            std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
+        assert!(kill.unwrap().success());
+        let rest = std::io::read_to_string(out).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+        assert!(rest.contains("interrupted"), "{rest}");
+        // A WebSocket is closed in good order.
+        assert_eq!(
+            rest.matches("close code 1000").count(),
+            if url.starts_with("ws") { 2 } else { 0 },
+            "{rest}"
+        );
+    }
+}
+
+/// Reads the standard output of a child up to one of some texts.
+fn wait_for(child: &mut std::process::Child, texts: &str) -> impl std::io::Read + use<> {
+    use std::io::BufRead;
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut seen = String::new();
+    loop {
+        let n = out.read_line(&mut seen).unwrap();
+        let words = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+        if texts.split('|').any(|text| words.contains(text)) {
+            return out;
+        }
+        assert!(n > 0, "no {texts:?} in\n{seen}");
+    }
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../../../README.md");
+    let (_, block) = readme.split_once("explain --hex\n").unwrap();
+    let (shown, _) = block.split_once("```").unwrap();
+    assert_eq!(explain(&["--hex"], b"81 85 37fa213d 7f9f4d5158\n").stdout, shown);
+}
+
+#[test]
 fn a_huge_body_takes_few_lines() {
     let mut input = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n".to_vec();
     input.resize(input.len() + 4_000_000, b'x');

@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use tidewire::explain::{Direction, Start};
 
+use super::trace::is_trace;
+
 /// What the bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum As {
@@ -18,10 +20,12 @@ pub(super) enum As {
     WsServer,
     /// An event stream without its head
     Sse,
+    /// What curl --trace writes, which has both directions
+    CurlTrace,
 }
 
 impl As {
-    /// Where an exchange starts, and which way the bytes go.
+    /// Where an exchange starts, and which way the bytes go; the answer's way where they go both ways.
     pub(super) const fn start(self) -> (Start, Direction) {
         match self {
             Self::Request => (Start::Http, Direction::Up),
@@ -30,6 +34,7 @@ impl As {
             Self::WsClient => (Start::Frames, Direction::Up),
             Self::WsServer => (Start::Frames, Direction::Down),
             Self::Sse => (Start::EventStream, Direction::Down),
+            Self::CurlTrace => (Start::Http, Direction::Down),
         }
     }
 
@@ -41,6 +46,7 @@ impl As {
             Self::WsClient => "WebSocket frames from a client",
             Self::WsServer => "WebSocket frames from a server",
             Self::Sse => "an event stream",
+            Self::CurlTrace => "a trace of curl",
         }
     }
 }
@@ -60,6 +66,9 @@ pub(super) fn guess(bytes: &[u8], complete: bool) -> Option<(As, &'static str)> 
     }
     if bytes.starts_with(b"HTTP/") {
         return Some((As::Response, "it begins with HTTP/"));
+    }
+    if is_trace(bytes) {
+        return Some((As::CurlTrace, "its first line is one of a trace"));
     }
     let decided = line_end.is_some() || complete || bytes.len() > LONGEST_FIRST_LINE;
     if !decided {
@@ -120,6 +129,7 @@ mod tests {
             (b"id: 7\ndata: x\n\n", As::Sse),
             (b": hello\n\n", As::Sse),
             (b"retry: 2000\n", As::Sse),
+            (b"== Info: Connected", As::CurlTrace),
             (b"nonsense", As::Request),
             (b"", As::Request),
         ] {

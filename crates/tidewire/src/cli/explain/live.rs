@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, StdoutLock};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -149,12 +150,16 @@ enum End {
     Interrupt,
 }
 
+type Interrupt = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+
 /// The connection, the page, and what ends it.
 struct Session<'a> {
     io: TcpStream,
     exchange: Exchange,
     page: Page<StdoutLock<'a>>,
     deadline: Option<Instant>,
+    /// Ctrl-c, once. It is kept between the waits, so that one which comes while a page is printed is not lost.
+    interrupt: Option<Interrupt>,
     /// Messages that are still wanted.
     left: u64,
 }
@@ -192,6 +197,7 @@ impl<'a> Session<'a> {
             exchange: Exchange::new(),
             page,
             deadline: args.seconds.map(|seconds| Instant::now() + seconds),
+            interrupt: Some(Box::pin(tokio::signal::ctrl_c())),
             left: args.messages.unwrap_or(u64::MAX),
         };
         session.page.say(&format!("connected to {host}:{port}; ctrl-c ends it"))?;
@@ -418,6 +424,12 @@ impl<'a> Session<'a> {
                 None => std::future::pending().await,
             }
         };
+        let interrupt = async {
+            match &mut self.interrupt {
+                Some(interrupt) => interrupt.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             read = self.io.read(&mut buffer) => match read {
                 Ok(0) => Ok(Came::Closed),
@@ -428,7 +440,8 @@ impl<'a> Session<'a> {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Came::Closed),
                 Err(error) => Err(error.into()),
             },
-            outcome = tokio::signal::ctrl_c() => {
+            outcome = interrupt => {
+                self.interrupt = None;
                 outcome?;
                 Ok(Came::End(End::Interrupt))
             }

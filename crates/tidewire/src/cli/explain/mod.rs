@@ -5,6 +5,7 @@ mod live;
 mod page;
 mod paint;
 mod tape;
+mod trace;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Read, StdoutLock};
@@ -17,6 +18,7 @@ use tidewire::explain::{Direction, Exchange, Limits, Refusal};
 use guess::{As, guess};
 use page::Page;
 use paint::{Color, Paint};
+use trace::Trace;
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -24,6 +26,7 @@ use paint::{Color, Paint};
     tidewire explain ws://127.0.0.1:8080/c/demo --subprotocol tidewire.v1\n  \
     printf 'GET / HTTP/1.1\\r\\nHost: a\\r\\nHost: b\\r\\n\\r\\n' | tidewire explain\n  \
     curl -siN --raw http://127.0.0.1:8080/c/demo | tidewire explain\n  \
+    curl -sN --raw -o /dev/null --trace - http://127.0.0.1:8080/c/demo | tidewire explain\n  \
     echo '81 85 37 fa 21 3d 7f 9f 4d 51 58' | tidewire explain --hex\n\n\
     Exit status:\n  0    all of it was accepted\n  1    a byte was refused, or the input cannot be read or the server be reached\n  \
     2    wrong usage\n  130  ctrl-c")]
@@ -99,15 +102,25 @@ fn file(args: &ExplainArgs, mut page: Page<StdoutLock<'_>>) -> Result<ExitCode, 
         (None, why) => page.say(&format!("taken for {}, since {why}; --as says otherwise", kind.name()))?,
     }
     let (from, direction) = kind.start();
+    let mut trace = (kind == As::CurlTrace).then(Trace::default);
+    if trace.is_some() {
+        page.both_ways();
+    }
     let mut exchange = Exchange::with(from, Limits::default());
     let mut bytes = start;
     loop {
-        page.push(direction, &bytes);
-        let notes = match direction {
-            Direction::Up => exchange.up(&bytes),
-            Direction::Down => exchange.down(&bytes),
+        let pieces = match &mut trace {
+            Some(trace) => trace.push(&bytes),
+            None => vec![(direction, std::mem::take(&mut bytes))],
         };
-        page.notes(&notes)?;
+        for (direction, piece) in pieces {
+            page.push(direction, &piece);
+            let notes = match direction {
+                Direction::Up => exchange.up(&piece),
+                Direction::Down => exchange.down(&piece),
+            };
+            page.notes(&notes)?;
+        }
         bytes.clear();
         let refused = exchange.refusal(direction).is_some();
         if complete
@@ -117,20 +130,25 @@ fn file(args: &ExplainArgs, mut page: Page<StdoutLock<'_>>) -> Result<ExitCode, 
             break;
         }
     }
-    let notes = match direction {
-        Direction::Up => exchange.finish_up(),
-        Direction::Down => exchange.finish_down(),
+    if trace.is_some() || direction == Direction::Up {
+        page.notes(&exchange.finish_up())?;
+    }
+    if direction == Direction::Down {
+        page.notes(&exchange.finish_down())?;
+    }
+    let (sent, received) = (page.total(Direction::Up), page.total(Direction::Down));
+    let all = match trace {
+        Some(_) => format!("{sent} bytes sent, {received} received"),
+        None => format!("all {} bytes", sent + received),
     };
-    page.notes(&notes)?;
-    let total = page.total(direction);
-    match exchange.refusal(direction) {
+    match exchange.refusal(Direction::Up).or(exchange.refusal(Direction::Down)) {
         None => {
-            page.accepted(&format!("all {total} bytes"))?;
+            page.accepted(&all)?;
             Ok(ExitCode::SUCCESS)
         }
         // A capture that ends between two messages is no fault of who sent them.
         Some(refusal) if refusal.kind == "NoClose" => {
-            page.accepted(&format!("all {total} bytes; no close frame: cut off here, an API reports 1006"))?;
+            page.accepted(&format!("{all}; there is no close frame, for which an API reports 1006"))?;
             Ok(ExitCode::SUCCESS)
         }
         Some(refusal) => {
@@ -143,7 +161,11 @@ fn file(args: &ExplainArgs, mut page: Page<StdoutLock<'_>>) -> Result<ExitCode, 
 /// What often lies behind a refusal.
 fn hint(refusal: &Refusal) -> Option<&'static str> {
     let is = |text: &str| refusal.kind.starts_with(text);
-    if is("Syntax(LineEnd)") {
+    if refusal.direction == Direction::Up && refusal.offset <= 2 && is("Syntax(Target)") {
+        Some(
+            "is this what curl -v prints? curl --trace - --raw has every byte of both directions, and is understood",
+        )
+    } else if is("Syntax(LineEnd)") {
         Some("HTTP ends each line with CR LF (\\r\\n); many editors and echo write LF alone")
     } else if is("Syntax(Chunked(Size)") && refusal.direction == Direction::Down {
         Some("curl -i takes the chunked coding off what it saves; curl -i --raw leaves it on")

@@ -43,6 +43,11 @@ impl<W: Write> Page<W> {
         Self { out, paint, columns, row, limit, up: Tape::default(), down: Tape::default(), last: None, both }
     }
 
+    /// The bytes of both directions will come.
+    pub(super) fn both_ways(&mut self) {
+        self.both = true;
+    }
+
     /// Bytes that the next notes may be about.
     pub(super) fn push(&mut self, direction: Direction, bytes: &[u8]) {
         self.tape(direction).push(bytes);
@@ -240,7 +245,9 @@ impl<W: Write> Page<W> {
             None if *offset >= end => format!("byte {offset}: the input ends here"),
             None => format!("byte {offset}: what ends here is not complete"),
         };
-        writeln!(self.out, "\n{} {which}", self.paint.text(BAD, "refused at"))?;
+        let what =
+            if *offset >= end && kind.ends_with("Truncated)") { "ended too early at" } else { "refused at" };
+        writeln!(self.out, "\n{} {which}", self.paint.text(BAD, what))?;
         if byte.is_some() {
             let styles: Vec<_> = (0..around.len() as u64)
                 .map(|index| if from + index == *offset { BAD } else { Style::new() })

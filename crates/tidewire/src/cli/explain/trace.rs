@@ -1,0 +1,97 @@
+//! What `curl --trace FILE` writes: both directions of a connection, as text.
+//!
+//! ```text
+//! == Info: Connected to 127.0.0.1 (127.0.0.1) port 8080 (#0)
+//! => Send header, 85 bytes (0x55)
+//! 0000: 47 45 54 20 2f 63 2f 64 65 6d 6f 20 48 54 54 50 GET /c/demo HTTP
+//! <= Recv header, 17 bytes (0x11)
+//! 0000: 48 54 54 50 2f 31 2e 31 20 32 30 30 20 4f 4b 0d HTTP/1.1 200 OK.
+//! ```
+
+use tidewire::explain::Direction;
+
+/// Reads a trace, in any number of pieces.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    line: Vec<u8>,
+    /// Which way the bytes of the next lines went; `None` after a line that is none of the connection's.
+    direction: Option<Direction>,
+}
+
+/// Whether a file begins like a trace.
+pub(super) fn is_trace(start: &[u8]) -> bool {
+    start.starts_with(b"== Info: ") || start.starts_with(b"=> Send ") || start.starts_with(b"<= Recv ")
+}
+
+impl Trace {
+    /// What more of the text holds: bytes and their direction, in their order.
+    pub(super) fn push(&mut self, text: &[u8]) -> Vec<(Direction, Vec<u8>)> {
+        let mut found: Vec<(Direction, Vec<u8>)> = Vec::new();
+        for &byte in text {
+            if byte != b'\n' {
+                self.line.push(byte);
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            match (self.direction, bytes(&line)) {
+                (Some(direction), Some(bytes)) => match found.last_mut() {
+                    Some((last, all)) if *last == direction => all.extend_from_slice(&bytes),
+                    _ => found.push((direction, bytes)),
+                },
+                (_, Some(_)) => {}
+                (_, None) => self.direction = direction(&line),
+            }
+        }
+        found
+    }
+}
+
+/// The way that a title tells. TLS records and remarks are none of ours.
+fn direction(line: &[u8]) -> Option<Direction> {
+    if line.starts_with(b"=> Send header") || line.starts_with(b"=> Send data") {
+        Some(Direction::Up)
+    } else if line.starts_with(b"<= Recv header") || line.starts_with(b"<= Recv data") {
+        Some(Direction::Down)
+    } else {
+        None
+    }
+}
+
+/// The bytes of a line: an offset, a colon, and up to 16 pairs of digits, each behind a blank.
+fn bytes(line: &[u8]) -> Option<Vec<u8>> {
+    let colon = line.iter().position(|&byte| byte == b':').filter(|&at| at >= 4)?;
+    if !line[..colon].iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = line[colon + 1..].chunks_exact(3).take(16);
+    Some(
+        pairs.map_while(|pair| (pair[0] == b' ').then_some(digit(pair[1])? << 4 | digit(pair[2])?)).collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &[u8] = b"== Info: Connected\n=> Send header, 18 bytes (0x12)\n\
+        0000: 47 45 54 20 2f 63 2f 64 65 6d 6f 20 48 54 54 50 GET /c/demo HTTP\n0010: 0d 0a                                           ..\n\
+        <= Recv SSL data, 2 bytes\n0000: 17 03 ..\n<= Recv header, 2 bytes (0x2)\n0000: 61 62 ab\n== Info: Closing\n";
+
+    #[test]
+    fn bytes_and_directions_are_read_at_every_cut() {
+        let expected = [(Direction::Up, b"GET /c/demo HTTP\r\n".to_vec()), (Direction::Down, b"ab".to_vec())];
+        assert!(is_trace(TEXT));
+        for cut in 0..=TEXT.len() {
+            let mut trace = Trace::default();
+            let mut joined: Vec<(Direction, Vec<u8>)> = Vec::new();
+            for (direction, bytes) in [trace.push(&TEXT[..cut]), trace.push(&TEXT[cut..])].concat() {
+                match joined.last_mut() {
+                    Some((last, all)) if *last == direction => all.extend(bytes),
+                    _ => joined.push((direction, bytes)),
+                }
+            }
+            assert_eq!(joined, expected, "cut at {cut}");
+        }
+    }
+}
