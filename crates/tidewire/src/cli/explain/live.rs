@@ -460,7 +460,7 @@ impl<'a> Session<'a> {
     fn verdict(mut self, end: End) -> Result<ExitCode, Box<dyn Error>> {
         for direction in [Direction::Up, Direction::Down] {
             if let Some(refusal) = self.exchange.refusal(direction) {
-                self.page.refused(refusal, None)?;
+                self.page.refused(refusal, super::hint(refusal))?;
                 return Ok(ExitCode::FAILURE);
             }
         }

@@ -160,10 +160,16 @@ impl<W: Write> Page<W> {
                 let mut line = self.paint.text(DIM, &format!("{at:>OFFSET$}"));
                 line.push_str("  ");
                 let (mut hex, mut text) = (String::new(), String::new());
-                for (&byte, &style) in bytes.iter().zip(styles) {
-                    hex += &self.paint.text(style, &format!("{byte:02x}"));
+                // Bytes of one style are one run: the blanks between them have it too.
+                let mut at = 0;
+                for run in styles.chunk_by(|a, b| a == b) {
+                    let bytes = &bytes[at..at + run.len()];
+                    at += run.len();
+                    let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                    hex += &self.paint.text(run[0], &digits.join(" "));
                     hex.push(' ');
-                    text += &self.paint.text(style, &glyph(byte).to_string());
+                    text +=
+                        &self.paint.text(run[0], &bytes.iter().map(|&byte| glyph(byte)).collect::<String>());
                 }
                 let missing = self.row - bytes.len();
                 line += &format!("{hex}{} {text}{}  ", "   ".repeat(missing), " ".repeat(missing));
@@ -268,7 +274,9 @@ impl<W: Write> Page<W> {
             line("hint", hint)?;
         }
         if end > offset + len {
-            line("unread", &format!("{} bytes behind it", end - offset - len))?;
+            let rest = end - offset - len;
+            let bytes = if rest == 1 { "byte" } else { "bytes" };
+            line("unread", &format!("{rest} {bytes} behind it"))?;
         }
         self.out.flush()
     }
