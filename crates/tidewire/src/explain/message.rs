@@ -6,13 +6,14 @@ use tidewire_http1::{
 };
 
 use tidewire_ws::deflate::Params;
+use tidewire_ws::handshake::accept_key;
 use tidewire_ws::handshake::client::VerifyError;
 
 use super::asked::{self, Asked, Offer, Switched};
 use super::body::Content;
 use super::chunk::{Chunks, Stop};
 use super::half::Shared;
-use super::note::{Direction, Kind, Notes, Refusal, bytes};
+use super::note::{Direction, Kind, Notes, Refusal, brief, bytes};
 use super::{Limits, head, sections};
 
 /// A body under way.
@@ -81,6 +82,11 @@ pub(super) fn request(
     };
     head::whole(at, head.as_bytes(), "", &end, section, notes);
     let end = at + head.as_bytes().len() as u64;
+    if let Some(Offer::WebSocket { key: Some(_), .. }) = &asked.upgrade {
+        let proof = accept_key(head.get("Sec-WebSocket-Key").unwrap_or_default());
+        let meaning = format!("16 random bytes in base64; the right answer to them is {}", brief(&proof, 28));
+        notes.amend(at + line_of(head.as_bytes(), "sec-websocket-key") as u64, meaning);
+    }
     if let Some(fault) = asked::handshake_fault(head) {
         let meaning =
             format!("a WebSocket server answers {} {}", fault.status(), sections::reason(fault.status()));
@@ -126,9 +132,12 @@ pub(super) fn response(
             (switched, &asked.upgrade)
         {
             let proof = "base64 of the SHA-1 of the client's key and a fixed text; it is right, so the server speaks WebSocket";
-            notes.amend(at + line_of(head, "sec-websocket-accept") as u64, proof.into());
+            notes.amend(at + line_of(head.as_bytes(), "sec-websocket-accept") as u64, proof.into());
             if let Some(params) = agreed.deflate {
-                notes.amend(at + line_of(head, "sec-websocket-extensions") as u64, compression(&params));
+                notes.amend(
+                    at + line_of(head.as_bytes(), "sec-websocket-extensions") as u64,
+                    compression(&params),
+                );
             }
         }
         return Ok(After::Protocol(switched));
@@ -154,7 +163,7 @@ fn not_open(at: u64, head: &ResponseHead<'_>, error: VerifyError) -> Refusal {
     };
     Refusal {
         direction: Direction::Down,
-        offset: at + line_of(head, field) as u64,
+        offset: at + line_of(head.as_bytes(), field) as u64,
         len: 1,
         kind: format!("{error:?}"),
         sentence: error.to_string(),
@@ -166,9 +175,9 @@ fn not_open(at: u64, head: &ResponseHead<'_>, error: VerifyError) -> Refusal {
 }
 
 /// Where in a head the first field of a name begins, or its empty line.
-fn line_of(head: &ResponseHead<'_>, name: &str) -> usize {
+fn line_of(head: &[u8], name: &str) -> usize {
     let mut at = 0;
-    for line in head.as_bytes().split_inclusive(|&byte| byte == b'\n') {
+    for line in head.split_inclusive(|&byte| byte == b'\n') {
         let is_it =
             line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name.as_bytes());
         if is_it || line == b"\r\n" {

@@ -215,6 +215,8 @@ fn a_websocket_both_ways() {
     let mut exchange = Exchange::new();
     let asked = exchange.up(UPGRADE);
     assert_eq!(asked.last().unwrap().meaning, "the head ends; what follows depends on the answer");
+    let key = asked.iter().find(|note| note.label.starts_with("Sec-WebSocket-Key")).unwrap();
+    assert!(key.meaning.ends_with("the right answer to them is s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{key:?}");
     // A frame before the answer is not judged before the answer.
     assert_eq!(exchange.up(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), []);
     let answer = switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Sec-WebSocket-Protocol: tidewire.v1\r\n");

@@ -98,6 +98,7 @@ fn file(args: &ExplainArgs, mut page: Page<StdoutLock<'_>>) -> Result<ExitCode, 
         }
     };
     match (args.kind, why) {
+        _ if start.is_empty() => page.say("the input is empty")?,
         (Some(_), _) => {}
         (None, why) => page.say(&format!("taken for {}, since {why}; --as says otherwise", kind.name()))?,
     }
