@@ -102,6 +102,15 @@ impl FieldBlock {
         &self.bytes
     }
 
+    /// The names of the fields, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        // No value has a line end in it, and no name a colon.
+        self.bytes
+            .split(|&b| b == b'\n')
+            .filter_map(|line| line.split(|&b| b == b':').next())
+            .filter(|name| !name.is_empty())
+    }
+
     /// Empties the block and keeps its memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -239,7 +239,12 @@ impl<R: Role> Connection<R> {
             (Input::Failed(error), _) => return Err(*error),
             (Input::Body(Reading::UntilClose(_) | Reading::Length(0)), Half::Body) => None,
             (Input::Body(_), Half::Body) => Some(0),
-            (Input::Head(scan), Half::Head) if scan.started() || awaited => Some(scan.seen()),
+            (Input::Head(scan), Half::Head) if scan.started() || awaited => {
+                if !awaited {
+                    self.exchange.failed(scan.meta());
+                }
+                Some(scan.seen())
+            }
             _ => {
                 // A switched connection ends as its new protocol says.
                 self.exchange.keep_alive &= reads == Half::Switched;

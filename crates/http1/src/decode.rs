@@ -51,7 +51,7 @@ impl Connection<Server> {
             Ok(Some(length)) => length,
             Ok(None) => return Ok((skipped, None)),
             Err((kind, at)) => {
-                self.exchange.head = fields.meta.method == Some(Known::Head);
+                self.exchange.failed(&fields.meta);
                 return Err(self.fail(kind, at));
             }
         };
@@ -157,7 +157,10 @@ impl Connection<Client> {
             Ok(None) => return Ok((0, None)),
             Err((kind, at)) => return Err(self.fail(kind, at)),
         };
-        if status == 101 && !self.exchange.upgrade {
+        // A switch also waits for the end of the request: what is still sent would be taken for the other protocol.
+        let switches = status == 101 || tunnel;
+        let early = switches && self.state.after(Step::Switch).is_none();
+        if early || status == 101 && !self.exchange.upgrade {
             return Err(self.fail(ErrorKind::Rule(Rule::UnaskedUpgrade), STATUS_AT));
         }
         let interim = matches!(status, 100 | 102..=199);
@@ -169,7 +172,7 @@ impl Connection<Client> {
             self.exchange.interim += 1;
             self.input = Input::Head(Scan::new());
             self.step(Step::Interim);
-        } else if status == 101 || tunnel {
+        } else if switches {
             self.step(Step::Switch);
         } else {
             self.exchange.keep_alive &= fields.meta.keep_alive();

@@ -3,7 +3,7 @@
 use crate::block::FieldBlock;
 use crate::connection::{Client, Connection, Payload, Role, Server, Writing};
 use crate::error::EncodeError;
-use crate::message::{BodyLength, Method, Version};
+use crate::message::{BodyLength, Method, TargetForm, Version};
 use crate::state::{Exchange, Half, Step};
 use crate::status::reason_phrase;
 use crate::target;
@@ -89,6 +89,10 @@ impl Connection<Server> {
             return Err(EncodeError::State);
         }
         status_line(response, out)?;
+        if response.fields.iter().any(|block| block.upgrade) {
+            // RFC 9110 §7.8: the field and its option go together.
+            out.extend_from_slice(b"Connection: upgrade\r\n");
+        }
         put_blocks(response.fields, out);
         out.extend_from_slice(b"\r\n");
         Ok(())
@@ -179,9 +183,16 @@ impl Connection<Client> {
         if request.target.is_empty() || !request.target.iter().all(|&b| target::is_target_byte(b)) {
             return Err(EncodeError::Target);
         }
-        target::form(method, request.target).map_err(|_| EncodeError::Target)?;
+        let form = target::form(method, request.target).map_err(|_| EncodeError::Target)?;
         target::check_host(request.host).map_err(|_| EncodeError::Host)?;
+        // RFC 9112 §3.2: two hosts that differ are for two recipients to choose from.
+        let named = target::authority(request.target).filter(|_| form == TargetForm::Absolute);
+        if named.is_some_and(|named| !named.eq_ignore_ascii_case(request.host)) {
+            return Err(EncodeError::Host);
+        }
         let (writing, framing) = match body {
+            // RFC 9110 §9.3.8: it comes back as it was sent, so it carries nothing that anybody might keep secret
+            _ if method == Method::Trace && body != BodyLength::Empty => return Err(EncodeError::Body),
             // RFC 9110 §8.6: a length for methods that define a meaning for content, even when there is none
             BodyLength::Empty if matches!(method, Method::Post | Method::Put | Method::Patch) => {
                 (Writing::Length(0), BodyLength::Length(0))
@@ -268,11 +279,11 @@ impl<R: Role> Connection<R> {
     /// Ends the message with trailer fields. They are left out where the body is not chunked, which no trailers can follow.
     ///
     /// # Errors
-    /// As [`send_end`](Self::send_end); [`EncodeError::FieldReserved`] for `Connection` and `Upgrade`.
+    /// As [`send_end`](Self::send_end); [`EncodeError::FieldReserved`] for fields that may not stand behind the content (RFC 9110 §6.5.1).
     pub fn send_trailers(&mut self, trailers: &FieldBlock, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let due = R::writes(self.state) == Half::Body;
         let state = self.state.after(R::WRITE_END).filter(|_| due).ok_or(EncodeError::State)?;
-        if trailers.close || trailers.upgrade {
+        if trailers.close || trailers.upgrade || trailers.names().any(chunked::is_forbidden_trailer) {
             return Err(EncodeError::FieldReserved);
         }
         match self.writing {

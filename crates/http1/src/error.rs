@@ -128,7 +128,7 @@ pub enum Rule {
     LengthAndCoding,
     /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
     Expectation,
-    /// A 101 to a request that did not ask for it (RFC 9110 §15.2.2).
+    /// A 101 to a request that did not ask for it (RFC 9110 §15.2.2), or a switch before the end of the request.
     UnaskedUpgrade,
 }
 

@@ -30,8 +30,9 @@ pub(crate) enum Body {
 }
 
 impl Meta {
+    /// Before anything was read. The version is the one that takes least: who has not said HTTP/1.1 is not sent what 1.0 does not know.
     pub(crate) const NEW: Self = Self {
-        version: Version::Http11,
+        version: Version::Http10,
         method: None,
         form: TargetForm::Origin,
         status: 0,

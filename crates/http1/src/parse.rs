@@ -76,7 +76,6 @@ impl Scan {
     }
 
     /// What is known of the message so far.
-    #[cfg(test)]
     pub(crate) const fn meta(&self) -> &Meta {
         &self.meta
     }

@@ -21,7 +21,8 @@
 //! connection has no such memory, so a pipelined request, which is not even looked at before `Next`, cannot change the answer to the
 //! one before it.
 
-use crate::message::Version;
+use crate::message::{Known, Version};
+use crate::meta::Meta;
 
 /// Where one half of the exchange is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +110,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Before anything is known: the answer to a head that could not be read is an HTTP/1.1 one.
+    /// Before anything is known.
     pub(crate) const NEW: Self = Self {
         version: Version::Http11,
         head: false,
@@ -120,6 +121,12 @@ impl Exchange {
         keep_alive: true,
         interim: 0,
     };
+
+    /// What is known of a request whose head could not be read: as much as its answer depends on.
+    pub(crate) fn failed(&mut self, meta: &Meta) {
+        self.version = meta.version;
+        self.head = meta.method == Some(Known::Head);
+    }
 }
 
 #[cfg(test)]

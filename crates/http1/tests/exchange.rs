@@ -1,5 +1,7 @@
 //! Whole exchanges, in both roles.
 
+#![allow(clippy::unwrap_used)]
+
 use tidewire_http1::*;
 
 /// Everything a server says about `input`, one line an event, until it is paused or fails.
@@ -130,6 +132,89 @@ fn an_unknown_status_has_an_empty_reason_and_its_space() {
     assert_eq!(events(&mut server, &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()), ["GET /", "end"]);
     server.send_head(&Response::new(299), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n");
+}
+
+/// The client that has begun a request, and what it makes of an answer that comes before its end.
+fn early_answer(request: &Request<'_>, body: BodyLength, answer: &[u8]) -> Result<(usize, bool), ErrorKind> {
+    let (mut client, mut out, mut fields) =
+        (Connection::<Client>::new(Limits::new()), Vec::new(), Fields::new());
+    client.send_request(request, body, &mut out).unwrap();
+    let used = client.decode(answer, &mut fields).map_err(|error| error.kind())?.0;
+    Ok((used, client.is_switched()))
+}
+
+/// What the client still sends of its request would be taken for the other protocol.
+#[test]
+fn nothing_switches_before_the_end_of_the_request() {
+    let early = Err(ErrorKind::Rule(Rule::UnaskedUpgrade));
+    let upgrade = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
+    let blocks = [&upgrade];
+    let request = Request::new("GET", "/", "h").with_fields(&blocks);
+    let answer =
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n\x81\x05hello";
+    assert_eq!(early_answer(&request, BodyLength::Empty, answer), early);
+    let tunnel = b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x01";
+    assert_eq!(early_answer(&Request::new("CONNECT", "a:1", "a"), BodyLength::Length(2), tunnel), early);
+    // Any other answer may come early.
+    let refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(
+        early_answer(&Request::new("PUT", "/", "h"), BodyLength::Length(9), refusal),
+        Ok((refusal.len(), false))
+    );
+}
+
+/// RFC 9112 §6.1: no chunks for who has not said HTTP/1.1, also when what it said is refused.
+#[test]
+fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {
+    for (request, chunked) in [
+        ("GET / HTTP/1.1\r\nHost : h\r\n", true),
+        ("GET / HTTP/1.0\r\nHost : h\r\n", false),
+        ("GET / HTTP/1.1\r\n\r\n", true),
+        ("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", false),
+        ("GET / HTTP/1.0\r\nContent-Length: 9999999\r\n\r\n", false),
+        ("GE(T", false),
+        ("GET / HTTP/3.0\r\n", false),
+        // Cut off.
+        ("GET / HTTP/1.1\r\nHost: h", true),
+        ("GET / HTTP/1.0\r\nHost: h", false),
+        ("GET / HT", false),
+    ] {
+        for cut in [0, 3, request.len()] {
+            let (mut server, mut fields, mut out) =
+                (Connection::<Server>::new(Limits::new()), Fields::new(), Vec::new());
+            let cut = cut.min(request.len());
+            let first = server.decode(&request.as_bytes()[..cut], &mut fields).map(|_| ());
+            let failed =
+                first.and_then(|()| server.decode(request.as_bytes(), &mut Fields::new()).map(|_| ()));
+            assert!(failed.is_err() || server.finish().is_err(), "{request:?}");
+            server.send_head(&Response::new(400), BodyLength::Chunked, &mut out).unwrap();
+            let sent = String::from_utf8(out).unwrap();
+            assert_eq!(sent.contains("Transfer-Encoding"), chunked, "{request:?} cut at {cut}: {sent}");
+            assert!(sent.contains("Connection: close"), "{sent}");
+        }
+        let head = request.replacen("GET", "HEAD", 1);
+        let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+        if server.decode(head.as_bytes(), &mut Fields::new()).is_err() || server.finish().is_err() {
+            server.send_head(&Response::new(400), BodyLength::Length(2), &mut out).unwrap();
+            server.send_data(b"no", &mut out).unwrap();
+            assert_eq!(out.ends_with(b"no"), !head.starts_with("HEAD /"), "{head:?}");
+        }
+    }
+}
+
+/// What the other side would refuse is not sent.
+#[test]
+fn trailers_that_frame_are_not_sent() {
+    for (name, value) in [("Trailer", "a"), ("TE", "trailers"), ("Connection", "x-mine"), ("Upgrade", "x")] {
+        let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+        assert_eq!(events(&mut server, &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()), ["GET /", "end"]);
+        server.send_head(&Response::new(200), BodyLength::Chunked, &mut out).unwrap();
+        out.clear();
+        let trailers = FieldBlock::from_pairs([("X-Fine", "a:b"), (name, value)]).unwrap();
+        let refused = tidewire_chunked::is_forbidden_trailer(name.as_bytes()) || name == "Upgrade";
+        assert_eq!(server.send_trailers(&trailers, &mut out).is_err(), refused, "{name}");
+        assert_eq!(out.is_empty(), refused, "{name}");
+    }
 }
 
 /// Who takes bytes away that were shown before gets no answer, and no panic.

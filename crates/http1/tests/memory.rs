@@ -4,7 +4,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use tidewire_http1::{Connection, Event, Fields, Limits, Server};
+#[cfg(feature = "bytes")]
+use tidewire_http1::RequestHead;
+use tidewire_http1::{Connection, Event, Fields, Limits, Method, ResponseHead, Server};
 
 /// The system's allocator, counting what this thread asks of it.
 struct Counting;
@@ -73,6 +75,32 @@ fn decoding_allocates_nothing() {
             let mut fields = Fields::with_capacity(8);
             assert_eq!(allocations(|| assert_eq!(decode(input, step, &mut fields), 5)), 0, "{step}");
         }
+    }
+}
+
+#[test]
+fn reading_a_response_allocates_nothing() {
+    let input = b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\nETag: \"x\"\r\n\r\n";
+    let (limits, mut fields) = (Limits::new(), Fields::with_capacity(8));
+    let count = allocations(|| {
+        let parsed = ResponseHead::parse(input, Method::Get, &limits, &mut fields);
+        assert!(matches!(parsed, Ok(Some((length, _))) if length == input.len()));
+    });
+    assert_eq!(count, 0);
+}
+
+/// An owned head keeps the spans of as many fields as most heads have in itself.
+#[cfg(feature = "bytes")]
+#[test]
+fn an_owned_head_allocates_nothing_for_few_fields() {
+    let head = |fields| format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "A: b\r\n".repeat(fields));
+    for (more, expected) in [(0, 0), (15, 0), (16, 1), (90, 1)] {
+        let bytes = bytes::Bytes::from(head(more));
+        let shared = bytes.clone();
+        let (limits, mut fields) = (Limits::new(), Fields::with_capacity(100));
+        let (_, head) = RequestHead::parse(&bytes, &limits, &mut fields).unwrap().unwrap();
+        let count = allocations(|| assert_eq!(head.to_owned_head(shared).fields().len(), more + 1));
+        assert_eq!(count, expected, "{more}");
     }
 }
 

@@ -189,6 +189,42 @@ fn a_byte_put_into_the_framing_is_refused() {
     }
 }
 
+/// The same for responses. A space in the reason phrase is one more space in the reason phrase, and no framing.
+#[test]
+fn a_byte_put_into_the_framing_of_a_response_is_refused() {
+    let good: &[&[u8]] = &[
+        b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    ];
+    let subject = || ClientSubject::new(Limits::new(), "GET", false, false);
+    for input in good {
+        let whole = split::drive(subject(), input, &[]);
+        assert!(whole.failure.is_none(), "{whole:?}");
+        let content = input.windows(12).position(|w| w == b"hello, world");
+        let framing: Vec<usize> = (1..input.len())
+            .filter(|at| {
+                content != Some(*at) && !content.is_some_and(|start| (start..start + 12).contains(at))
+            })
+            .collect();
+        for (at, byte, changed) in mutate::insertions(input, &framing, b"\r\n\0 ") {
+            let outcome = split::drive(subject(), &changed, &[]);
+            let line = input[..at].rsplit(|&b| b == b'\n').next().unwrap_or_default();
+            let reason = line.starts_with(b"HTTP/1.") && line.len() >= 12;
+            let around = line.contains(&b':')
+                && (matches!(input[at - 1], b':' | b' ') || matches!(input[at], b'\r' | b' '));
+            if byte == b' ' && input[at] != b'\n' && (reason || around || line.contains(&b'<')) {
+                assert!(outcome.failure.is_none(), "{at} of {}: {outcome:?}", input.escape_ascii());
+                assert_eq!(outcome.data(), whole.data());
+            } else {
+                let shown = outcome.failure.is_some() || outcome.left > whole.left;
+                assert!(shown, "{:?} at {at} of {}: {outcome:?}", byte as char, input.escape_ascii());
+            }
+        }
+    }
+}
+
 /// One-byte reads: a long field, many fields, a long target.
 #[test]
 fn time_is_linear() {

@@ -427,6 +427,20 @@ fn the_forms_of_a_target_go_with_the_method() {
     assert_eq!(request("CONNECT", "h", "h", BodyLength::Empty), Err(EncodeError::Target));
 }
 
+/// RFC 9112 §3.2, RFC 9110 §9.3.8.
+#[test]
+fn a_request_names_one_host_and_a_trace_has_no_content() {
+    assert!(request("GET", "http://A.example:80/b", "a.example:80", BodyLength::Empty).is_ok());
+    for host in ["b.example:80", "a.example", ""] {
+        let sent = request("GET", "http://a.example:80/b", host, BodyLength::Empty);
+        assert_eq!(sent, Err(EncodeError::Host), "{host:?}");
+    }
+    assert!(request("TRACE", "/", "h", BodyLength::Empty).is_ok());
+    for body in [BodyLength::Length(0), BodyLength::Length(2), BodyLength::Chunked] {
+        assert_eq!(request("TRACE", "/", "h", body), Err(EncodeError::Body), "{body:?}");
+    }
+}
+
 #[test]
 fn a_client_that_said_close_sends_no_more() {
     let mut client = Connection::<Client>::new(Limits::new());
