@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body as _;
-use tidewire_http1::{BodyLength, Connection, Error, Event, FieldBlock, Response as Head, Server};
+use tidewire_http1::{
+    BodyLength, Connection, Error, Event, FieldBlock, RequestHead, Response as Head, Server, TargetForm,
+};
 
 use crate::body::Feeder;
 use crate::census::Permit;
@@ -109,6 +111,12 @@ impl Exchange {
         waiting_since: None,
         max_pause: None,
     };
+}
+
+/// RFC 9110 §7.4: is the target a URI of a scheme that this socket cannot speak for, such as https?
+fn is_misdirected(head: &RequestHead<'_>) -> bool {
+    let scheme = head.target().get(..7);
+    head.target_form() == TargetForm::Absolute && !scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"http://"))
 }
 
 /// How a connection ends.
@@ -231,7 +239,12 @@ impl<H: Handler> Cycle<H> {
                 }
                 Err(error) => return (used, self.refuse(Stop::Refused(error))),
             };
-            let reply = worker.handler.handle(Request { head: &head, body, peer: self.peer });
+            let reply = if is_misdirected(&head) {
+                let detail = "This server speaks plain http; send the request to the one that speaks the scheme of its target.";
+                Reply::Ready(Problem::new(421, detail).into_response())
+            } else {
+                worker.handler.handle(Request { head: &head, body, peer: self.peer })
+            };
             match self.reply(reply) {
                 Step::Next => {}
                 step => return (used, step),

@@ -339,6 +339,19 @@ fn statuses_without_content_have_none() {
     );
 }
 
+/// RFC 9110 §7.4.
+#[test]
+fn a_target_of_another_scheme_is_for_somebody_else() {
+    let site = Site::start();
+    let mut raw = site.raw();
+    for (target, status) in [("HTTP://x/a", 200), ("https://x/b", 421), ("ftp://x/c", 421), ("http://x", 200)]
+    {
+        raw.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(raw.response().status, status, "{target}");
+    }
+    assert_eq!(site.seen.requests(), ["GET /a", "GET /"]);
+}
+
 #[test]
 fn every_answer_has_a_date() {
     let site = Site::start();
