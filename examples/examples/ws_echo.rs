@@ -12,6 +12,7 @@ use tidewire_server::{
     DetachHead, Handler, Listen, Parked, Problem, Reply, Request, Response, Server, Signals, Upgraded,
 };
 use tidewire_ws::deflate::{Config, Params};
+use tidewire_ws::frame::Header;
 use tidewire_ws::handshake::Origins;
 use tidewire_ws::handshake::server::{Options, accept};
 use tidewire_ws::{Connection, Event, Kind, Limits, PreparedMessage, Role, encode_message};
@@ -25,6 +26,9 @@ const DEFLATE: Config = Config::DEFAULT;
 
 /// Bytes read at once. Memory that is not read into is not used, so an idle connection costs less.
 const READ: usize = 64 * 1024;
+
+/// Payloads from here on are not copied into the output.
+const LARGE: usize = 64 * 1024;
 
 /// An output above this is given back after it is written, or one large message would be paid for until the connection ends.
 const KEEP: usize = 256 * 1024;
@@ -106,7 +110,15 @@ async fn serve(
                 }
                 None => break,
             };
-            if deflate.is_some() {
+            if payload.len() >= LARGE && deflate.is_none() {
+                // Written from where it lies: to copy it would cost as much as to write it.
+                let len = payload.len() as u64;
+                Header { fin: true, rsv1: false, opcode: kind.opcode(), mask: None, len }
+                    .encode_to(&mut output)?;
+                io.write_all(&output).await?;
+                output.clear();
+                io.write_all(payload).await?;
+            } else if deflate.is_some() {
                 let message = PreparedMessage::new(kind, payload);
                 output.extend_from_slice(websocket.send_prepared(&message)?);
             } else {

@@ -127,14 +127,24 @@ impl FrameDecoder {
         }
     }
 
-    /// Whether `input` ends a frame.
+    /// Whether `input` ends a frame. A header that no frame can have counts as one: there is something to be told.
+    #[inline]
     pub(crate) fn has_frame(&self, input: &[u8]) -> bool {
-        let needed = match (self.rest, frame::parse(input, &Rules::NONE)) {
-            (0, Ok(Some((header, n)))) => header.len.saturating_add(n as u64),
-            (0, _) => return false,
-            (rest, _) => rest,
+        if self.rest > 0 {
+            return input.len() as u64 >= self.rest;
+        }
+        let [_, second, ref more @ ..] = *input else { return false };
+        let (len, header) = match (second & 0x7f, more) {
+            (126, &[a, b, ..]) => (u64::from(u16::from_be_bytes([a, b])), 4),
+            (127, more) => match more.first_chunk() {
+                Some(bytes) => (u64::from_be_bytes(*bytes), 10),
+                None => return false,
+            },
+            (126, _) => return false,
+            (len, _) => (u64::from(len), 2),
         };
-        input.len() as u64 >= needed
+        let header = header + if second & 0x80 != 0 { 4 } else { 0 };
+        input.len() as u64 >= len.saturating_add(header)
     }
 
     pub(crate) const fn role(&self) -> Role {

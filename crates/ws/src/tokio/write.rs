@@ -43,13 +43,13 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
     fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.outbox.has_remaining() {
             let io = Pin::new(&mut self.io);
-            let written = if io.is_write_vectored() {
-                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                let n = self.outbox.chunks_vectored(&mut slices);
-                io.poll_write_vectored(cx, &slices[..n])
-            } else {
-                io.poll_write(cx, self.outbox.chunk())
-            };
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            // One slice is the ordinary case, and the kernel takes it for less outside of a vector.
+            let written =
+                match if io.is_write_vectored() { self.outbox.chunks_vectored(&mut slices) } else { 1 } {
+                    1 => io.poll_write(cx, self.outbox.chunk()),
+                    n => io.poll_write_vectored(cx, &slices[..n]),
+                };
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => self.outbox.advance(n),
