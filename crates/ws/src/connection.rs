@@ -205,6 +205,7 @@ impl Connection {
             Found::Whole { len } => match core::str::from_utf8(tail(len)) {
                 Ok(text) => Event::Text(text),
                 Err(e) => {
+                    // RFC 6455 §8.1 (1)
                     let back = len - utf8::first_impossible(tail(len), &e);
                     return Err(self.fail(ErrorKind::InvalidUtf8, back));
                 }
@@ -452,7 +453,7 @@ impl Connection {
         self.control = None;
         match opcode {
             Opcode::Ping => {
-                // After our close nothing may follow it; the peer's ping needs no answer then.
+                // RFC 6455 §5.5.2 (1). After our close nothing follows it, not even a pong: RFC 6455 §5.5.2 (2).
                 if self.is_open() {
                     self.pong.get_or_insert_with(|| Box::new(Pong::EMPTY)).set(payload);
                 }
@@ -460,6 +461,7 @@ impl Connection {
             }
             Opcode::Close => {
                 let (code, reason) = self.close_payload(payload)?;
+                // RFC 6455 §5.5.1 (4)
                 self.echo = code;
                 self.state = self.state.on(Happening::CloseReceived);
                 Ok(Event::Close { code, reason })
@@ -468,10 +470,11 @@ impl Connection {
         }
     }
 
-    /// RFC 6455 §5.5.1: nothing, or a code and a reason in UTF-8. One byte was refused at the header.
+    /// RFC 6455 §5.5.1 (1): nothing, or a code and a reason in UTF-8. One byte was refused at the header.
     fn close_payload<'a>(&mut self, payload: &'a [u8]) -> Result<(Option<u16>, &'a str), Error> {
         let Some((code, reason)) = payload.split_first_chunk() else { return Ok((None, "")) };
         let code = u16::from_be_bytes(*code);
+        // RFC 6455 §7.4.2 (1)
         if !close::is_valid(code) {
             return Err(self.fail(ErrorKind::CloseCode, payload.len()));
         }

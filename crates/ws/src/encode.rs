@@ -167,6 +167,7 @@ impl Connection {
 
     /// Whether a whole message may be sent now.
     pub(crate) const fn may_send_message(&self) -> Result<(), EncodeError> {
+        // RFC 6455 §5.5.1 (3)
         match (self.is_open(), self.sending) {
             (false, _) => Err(EncodeError::Closing),
             (true, Some(_)) => Err(EncodeError::MessageUnfinished),
@@ -188,6 +189,7 @@ impl Connection {
         let opcode = match self.sending {
             None => kind.opcode(),
             Some(begun) if begun == kind => Opcode::Continuation,
+            // RFC 6455 §5.4 (7)
             Some(_) => return Err(EncodeError::MessageUnfinished),
         };
         put(opcode, last, self.key(mask), payload, out);
@@ -213,6 +215,7 @@ impl Connection {
     }
 
     const fn key(&self, mask: [u8; 4]) -> Option<[u8; 4]> {
+        // RFC 6455 §5.1 (1), and RFC 6455 §5.1 (3)
         match self.role() {
             Role::Server => None,
             Role::Client => Some(mask),
@@ -235,6 +238,7 @@ impl Connection {
             put(Opcode::Pong, true, keys(), pong.payload(), out);
         }
         if self.state.owes_close() {
+            // RFC 6455 §7.1.7 (2)
             let (code, reason) = match self.error() {
                 Some(error) => (Some(error.close_code()), error.kind().detail()),
                 None => (self.echo, ""),
@@ -261,6 +265,7 @@ pub fn encode_close(
     let payload = match code {
         None if reason.is_empty() => &payload[..0],
         None => return Err(EncodeError::ControlTooLong),
+        // RFC 6455 §7.4.1 (1) to (3)
         Some(code) if !close::is_valid(code) => return Err(EncodeError::CloseCode),
         Some(code) => {
             let len = 2 + reason.len();
@@ -302,3 +307,73 @@ pub(crate) fn put_frame(
 }
 
 const MAX_CONTROL: usize = crate::frame::MAX_CONTROL as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    const KEY: [u8; 4] = [1, 2, 3, 4];
+
+    /// Everything that can be sent, one frame each.
+    fn everything(connection: &mut Connection) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let mut add = |send: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>| {
+            let mut out = Vec::new();
+            assert_eq!(send(&mut out), Ok(()));
+            frames.push(out);
+        };
+        add(&mut |out| connection.send_text("a", KEY, out));
+        add(&mut |out| connection.send_binary(b"a", KEY, out));
+        add(&mut |out| connection.send_text_fragment("a", false, KEY, out));
+        add(&mut |out| connection.send_text_fragment("b", true, KEY, out));
+        add(&mut |out| connection.send_ping(b"", KEY, out));
+        add(&mut |out| connection.send_pong(b"p", KEY, out));
+        add(&mut |out| connection.send_close(Some(1000), "bye", KEY, out));
+        frames
+    }
+
+    #[test]
+    fn a_client_masks_every_frame() {
+        for (role, mask) in [(Role::Client, Some(KEY)), (Role::Server, None)] {
+            for frame in everything(&mut Connection::new(role, Limits::DEFAULT)) {
+                let (header, _) = Header::parse(&frame).unwrap().unwrap();
+                assert_eq!((header.mask, header.rsv1), (mask, false), "{}", frame.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn fragments_are_not_interleaved() {
+        let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+        let mut out = Vec::new();
+        server.send_binary_fragment(b"a", false, KEY, &mut out).unwrap();
+        server.send_ping(b"", KEY, &mut out).unwrap();
+        assert_eq!(server.send_text("b", KEY, &mut out), Err(EncodeError::MessageUnfinished));
+        assert_eq!(server.send_text_fragment("b", true, KEY, &mut out), Err(EncodeError::MessageUnfinished));
+        server.send_binary_fragment(b"c", false, KEY, &mut out).unwrap();
+        server.send_binary_fragment(b"", true, KEY, &mut out).unwrap();
+        server.send_text("d", KEY, &mut out).unwrap();
+        assert_eq!(out, b"\x02\x01a\x89\x00\x00\x01c\x80\x00\x81\x01d");
+    }
+
+    #[test]
+    fn nothing_follows_a_close() {
+        for role in [Role::Server, Role::Client] {
+            let mut connection = Connection::new(role, Limits::DEFAULT);
+            let mut out = Vec::new();
+            connection.send_close(None, "", KEY, &mut out).unwrap();
+            out.clear();
+            let refused = [
+                connection.send_text("a", KEY, &mut out),
+                connection.send_binary_fragment(b"a", true, KEY, &mut out),
+                connection.send_ping(b"", KEY, &mut out),
+                connection.send_pong(b"", KEY, &mut out),
+                connection.send_close(None, "", KEY, &mut out),
+            ];
+            assert!(refused.iter().all(|sent| *sent == Err(EncodeError::Closing)));
+            connection.take_output_masked(|| KEY, &mut out);
+            assert!(out.is_empty());
+        }
+    }
+}

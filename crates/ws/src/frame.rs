@@ -191,12 +191,14 @@ impl Rules {
 pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize)>, Error> {
     let err = |kind, offset| Err(Error::new(kind, offset));
     let Some(&first) = input.first() else { return Ok(None) };
+    // RFC 6455 §5.2 (2)
     if first & RSV23 != 0 {
         return err(ErrorKind::ReservedBits, 0);
     }
+    // RFC 6455 §5.2 (3)
     let Some(opcode) = Opcode::from_bits(first & 0x0f) else { return err(ErrorKind::ReservedOpcode, 0) };
     let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
-    // RFC 7692 §6: RSV1 belongs to the first frame of a message. RFC 7692 §5.2: never to a control frame.
+    // RFC 7692 §6 (3): RSV1 belongs to the first frame of a message, and never to a control frame.
     if rsv1
         && (!rules.rsv1
             || opcode.is_control()
@@ -205,10 +207,12 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
         return err(ErrorKind::ReservedBits, 0);
     }
     if opcode.is_control() {
+        // RFC 6455 §5.5 (2)
         if !fin {
             return err(ErrorKind::ControlFragmented, 0);
         }
     } else {
+        // RFC 6455 §5.4 (3)
         match (rules.in_message, opcode) {
             (Some(false), Opcode::Continuation) => return err(ErrorKind::ContinuationWithoutStart, 0),
             (Some(true), Opcode::Text | Opcode::Binary) => return err(ErrorKind::MessageInterrupted, 0),
@@ -218,22 +222,26 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
 
     let Some(&second) = input.get(1) else { return Ok(None) };
     let masked = second & MASK != 0;
+    // RFC 6455 §5.1 (2), and RFC 6455 §5.1 (4)
     match rules.masked {
         Some(true) if !masked => return err(ErrorKind::Unmasked, 1),
         Some(false) if masked => return err(ErrorKind::Masked, 1),
         _ => {}
     }
     let (len, mut n) = match second & 0x7f {
+        // RFC 6455 §5.5 (1)
         126 | 127 if opcode.is_control() => return err(ErrorKind::ControlTooLong, 1),
         126 => {
             let Some(&[a, b]) = input.get(2..4) else { return Ok(None) };
             let len = u64::from(u16::from_be_bytes([a, b]));
+            // RFC 6455 §5.2 (5)
             if len < 126 {
                 return err(ErrorKind::LengthNotMinimal, 3);
             }
             (len, 4)
         }
         127 => {
+            // RFC 6455 §5.2 (4)
             if input.get(2).is_some_and(|b| b & 0x80 != 0) {
                 return err(ErrorKind::LengthTopBit, 2);
             }
@@ -246,11 +254,12 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
         }
         len => (u64::from(len), 2),
     };
+    // RFC 6455 §5.5.1 (1)
     if opcode == Opcode::Close && len == 1 {
         return err(ErrorKind::CloseLength, 1);
     }
     if !opcode.is_control() {
-        // Data that does not compress grows by five bytes a block, at most one in 16 KiB: the limits are meant for the plain message.
+        // RFC 6455 §10.4 (1). Data that does not compress grows by five bytes a block, at most one in 16 KiB: the limits are meant for the plain message.
         let grown = |limit: u64| {
             if rsv1 || rules.compressed { limit.saturating_add(limit / 1024 + 64) } else { limit }
         };

@@ -184,7 +184,7 @@ impl Inflate {
             self.ended = matches!(status, Ok(Status::StreamEnd));
             match status {
                 Err(_) => return Err(InflateError::Invalid),
-                // RFC 7692 §7.2.3.4: a block with BFINAL ends a DEFLATE stream, not the message.
+                // RFC 7692 §7.2.3.4 (1): a block with BFINAL ends a DEFLATE stream, not the message.
                 Ok(Status::StreamEnd) => {
                     self.stream.reset(false);
                     if input.is_empty() {
@@ -210,7 +210,7 @@ pub(crate) fn compress_alone(level: u8, payload: &[u8], f: impl FnOnce(&[u8])) {
     });
 }
 
-/// Compresses to a byte boundary and leaves out the end that every flush has (RFC 7692 §7.2.1).
+/// Compresses to a byte boundary and leaves out the end that every flush has (RFC 7692 §7.2.1 (1)).
 pub(super) fn compress(compressor: &mut Compress, mut payload: &[u8], out: &mut Vec<u8>) -> bool {
     loop {
         // Room to spare after a call means that the flush is complete. The end of a flush must never fit exactly.

@@ -95,7 +95,7 @@ fn answer(offer: &Terms, config: &Config) -> Option<(Params, String)> {
         return None;
     }
     let mut params = Params {
-        // RFC 7692 §7.1.1: both may be in the answer whether or not they were offered.
+        // RFC 7692 §7.1.1.1 (3), RFC 7692 §7.1.1.2 (3): both may be in the answer whether or not they were offered.
         server_no_context_takeover: offer.server_no_context || !config.context_takeover,
         client_no_context_takeover: offer.client_no_context || !config.context_takeover,
         server_max_window_bits: server_bits,
@@ -108,11 +108,11 @@ fn answer(offer: &Terms, config: &Config) -> Option<(Params, String)> {
     if params.client_no_context_takeover {
         text.push_str("; client_no_context_takeover");
     }
-    // RFC 7692 §7.1.2.1: offered means answered.
+    // RFC 7692 §7.1.2.1 (1): offered means answered.
     if offer.server_bits.is_some() || server_bits < MAX_BITS {
         let _ = write!(text, "; server_max_window_bits={server_bits}");
     }
-    // RFC 7692 §7.1.2.2: answered only if offered. It is worth asking only where an inflater is kept.
+    // RFC 7692 §7.1.2.2 (1): answered only if offered. It is worth asking only where an inflater is kept.
     if let Some(offered) = offer.client_bits {
         let hint = offered.unwrap_or(MAX_BITS);
         let bits = if params.client_no_context_takeover { hint } else { hint.min(config.max_bits()) };
@@ -144,7 +144,7 @@ pub(crate) fn agree(value: &[u8], config: &Config) -> Option<Params> {
     if elements.next().is_some() {
         return None;
     }
-    // RFC 7692 §7.1.1.1, §7.1.2.1: what was asked of the server has to be granted.
+    // RFC 7692 §7 (8): what was asked of the server has to be granted.
     if !config.context_takeover && !terms.server_no_context {
         return None;
     }
@@ -171,7 +171,7 @@ struct Terms {
 }
 
 impl Terms {
-    /// RFC 7692 §7: unknown parameters, repeated ones, missing, superfluous and impossible values all make an element one that
+    /// RFC 7692 §7 (1) to (3), and RFC 7692 §7 (5) to (7): unknown parameters, repeated ones, missing, superfluous and impossible values all make an element one that
     /// has to be declined.
     fn parse(element: &[u8], is_offer: bool) -> Option<Self> {
         let (name, params) = value_and_params(element);
@@ -207,7 +207,7 @@ impl Terms {
     }
 }
 
-/// RFC 7692 §7.1.2: digits without a leading zero.
+/// RFC 7692 §7.1.2 (1): digits without a leading zero.
 const fn decimal(bits: u8) -> &'static [u8] {
     match bits {
         8 => b"8",

@@ -146,6 +146,7 @@ impl<'a> Request<'a> {
             }
         }
         let verdict = |good: bool, error| if good { Ok(()) } else { Err(error) };
+        // RFC 6455 §4.1 (12), and on to RFC 6455 §4.1 (17)
         verdict(upgrade, VerifyError::Upgrade)?;
         verdict(connection, VerifyError::Connection)?;
         verdict(accepts == 1 && good, VerifyError::Accept)?;
@@ -246,6 +247,48 @@ mod tests {
             run(101, None, Some(("Sec-WebSocket-Extensions", "permessage-deflate"))),
             Err(E::Extension)
         );
+    }
+
+    #[test]
+    fn a_field_of_the_answer_may_stand_once() {
+        use VerifyError as E;
+        let twice = |name: &'static str, value: &'static str| {
+            let fields =
+                GOOD.iter().chain([(name, value), (name, value)].iter()).copied().collect::<Vec<_>>();
+            let request = Request::new(*b"the sample nonce", &["chat"]);
+            #[cfg(feature = "deflate")]
+            let request = request.with_deflate(deflate::Config::DEFAULT);
+            request.verify(101, fields.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).map(drop)
+        };
+        assert_eq!(twice("Sec-WebSocket-Accept", GOOD[2].1), Err(E::Accept));
+        assert_eq!(twice("Sec-WebSocket-Protocol", "chat"), Err(E::Subprotocol));
+        let extension = "permessage-deflate; server_no_context_takeover";
+        assert_eq!(twice("Sec-WebSocket-Extensions", extension), Err(E::Extension));
+    }
+
+    #[test]
+    fn a_request_has_what_a_server_asks_for() {
+        use crate::handshake::server;
+        let request = Request::new(*b"the sample nonce", &["chat", "superchat"]);
+        let fields: Vec<_> = request.fields().collect();
+        assert_eq!(
+            fields,
+            [
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+                ("Sec-WebSocket-Version", "13"),
+                ("Sec-WebSocket-Protocol", "chat, superchat"),
+            ]
+        );
+        // Ours takes it, and what it answers opens the connection.
+        let options = server::Options { subprotocols: &["superchat"], ..Default::default() };
+        let pairs = [("Host", "h")].into_iter().chain(fields);
+        let accept =
+            server::accept(b"GET", (1, 1), pairs.map(|(n, v)| (n.as_bytes(), v.as_bytes())), &options)
+                .unwrap();
+        let answer: Vec<_> = accept.response_fields().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        assert_eq!(request.verify(101, answer).unwrap().subprotocol(), Some("superchat"));
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub fn accept<'h, 'o>(
         seen.field(name, value, options);
     }
     let verdict = |good: bool, kind| if good { Ok(()) } else { Err(Refusal { kind }) };
+    // RFC 6455 §4.2.1 (1), and on to RFC 6455 §4.2.1 (6)
     verdict(method == b"GET", RefusalKind::Method)?;
     verdict(version.0 == 1 && version.1 >= 1, RefusalKind::HttpVersion)?;
     verdict(seen.host.one().is_some(), RefusalKind::Host)?;
@@ -90,6 +91,7 @@ pub fn accept<'h, 'o>(
     let key = seen.key.one().filter(|key| is_key(key)).ok_or(Refusal { kind: RefusalKind::Key })?;
     verdict(!seen.body, RefusalKind::Body)?;
     verdict(!seen.bad_subprotocol, RefusalKind::Subprotocol)?;
+    // RFC 6455 §4.2.2 (2)
     let (origin, host) = (seen.origin, seen.host.one().unwrap_or_default());
     verdict(
         !matches!(origin, Once::Again) && options.origins.allow(origin.one(), host),
@@ -160,7 +162,7 @@ impl Refusal {
     pub const fn fields(&self) -> &'static [(&'static str, &'static str)] {
         match self.kind {
             RefusalKind::Method => &[("Allow", "GET")],
-            // RFC 9110 §15.5.22: a 426 says what to upgrade to.
+            // RFC 6455 §4.2.2 (3). RFC 9110 §15.5.22: a 426 says what to upgrade to.
             RefusalKind::NoUpgrade | RefusalKind::Version => {
                 &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
             }

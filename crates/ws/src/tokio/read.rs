@@ -17,7 +17,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             match self.phase {
                 Phase::Reading => {}
                 Phase::Failing(error) => {
-                    // RFC 6455 §7.1.7: the close, behind the replies that were owed before. If that fails, there is nobody to tell.
+                    // RFC 6455 §7.1.7 (2): the close, behind the replies that were owed before. If that fails, there is nobody to tell.
                     if let Ok(()) = ready!(self.poll_write_out(cx, Side::Stream)) {
                         let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
                     }
@@ -109,7 +109,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     fn decode(&mut self, input: &mut [u8]) -> (usize, Option<Message>) {
         match self.connection.decode_owned(input) {
             Ok(decoded) => {
-                // Each ping its own pong, as long as they leave; the latest one's only, once they do not (RFC 6455 §5.5.3).
+                // Each ping its own pong, as long as they leave; the latest one's only, once they do not (RFC 6455 §5.5.3 (2)).
                 if self.connection.has_output() && self.outbox.len() < MAX_PONGS {
                     // Without randomness for a mask the next write fails, and tells.
                     let _ = self.queue_replies();
@@ -132,7 +132,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         }
     }
 
-    /// After the close handshake: the server closes first, the client waits for that (RFC 6455 §7.1.1).
+    /// After the close handshake the server closes first, the client waits for that: RFC 6455 §5.5.1 (7), RFC 6455 §5.5.1 (8).
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.connection.role() == Role::Client {
             self.phase = Phase::Draining(MAX_DRAIN);
