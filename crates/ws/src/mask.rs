@@ -14,20 +14,23 @@
 /// assert_eq!(&wire, b"Hello");
 /// ```
 #[inline]
-pub fn apply(mut key: [u8; 4], data: &mut [u8]) -> [u8; 4] {
+pub fn apply(key: [u8; 4], data: &mut [u8]) -> [u8; 4] {
     // Words of eight bytes are enough for the compiler to use its widest vectors: this safe loop runs at memory speed.
-    let k = u32::from_ne_bytes(key);
+    let k = u32::from_le_bytes(key);
     let wide = u64::from(k) << 32 | u64::from(k);
-    let phase = data.len() % 4;
-    let (words, tail) = data.as_chunks_mut::<8>();
+    let (words, rest) = data.as_chunks_mut::<8>();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        *word = (u64::from_le_bytes(*word) ^ wide).to_le_bytes();
     }
-    for (byte, k) in tail.iter_mut().zip(key.iter().cycle()) {
+    let (half, tail) = rest.as_chunks_mut::<4>();
+    for word in half {
+        *word = (u32::from_le_bytes(*word) ^ k).to_le_bytes();
+    }
+    let phase = tail.len() as u32;
+    for (byte, k) in tail.iter_mut().zip(key) {
         *byte ^= k;
     }
-    key.rotate_left(phase);
-    key
+    k.rotate_right(8 * phase).to_le_bytes()
 }
 
 #[cfg(test)]

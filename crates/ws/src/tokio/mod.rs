@@ -185,8 +185,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// # Errors
     /// As [`feed`](Self::feed) and [`flush`](Self::flush).
     pub async fn send(&mut self, message: Message) -> Result<(), Error> {
-        self.feed(message).await?;
-        self.flush().await
+        if !self.has_room() {
+            poll_fn(|cx| self.poll_room(cx)).await?;
+        }
+        self.queue(message)?;
+        // Most of a batch ends here, without an await.
+        if self.may_gather() { Ok(()) } else { self.flush().await }
     }
 
     /// Queues a message without flushing.

@@ -60,18 +60,25 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
 
     /// Writes, unless messages are still to be taken whose answers can go along.
     pub(super) fn poll_flush_lazily(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let more = &self.input[self.taken..];
-        let wait = self.batching
+        if self.may_gather() { Poll::Ready(Ok(())) } else { self.poll_write_out(cx, Side::Sink) }
+    }
+
+    /// Whether what waits may wait for more, because messages are still to be taken.
+    pub(super) fn may_gather(&self) -> bool {
+        self.batching
             && self.outbox.len() < MAX_BATCH
             && self.connection.is_open()
-            && self.connection.has_frame(more)
-            && self.read_at.is_some_and(|at| at.elapsed() < BATCH_TIME);
-        if wait { Poll::Ready(Ok(())) } else { self.poll_write_out(cx, Side::Sink) }
+            && self.connection.has_frame(&self.input[self.taken..])
+            && self.read_at.is_some_and(|at| at.elapsed() < BATCH_TIME)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.outbox.len() < self.write_limit || self.when_full != WhenFull::Wait
     }
 
     /// Waits for room, where that is what to do without it.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.outbox.len() < self.write_limit || self.when_full != WhenFull::Wait {
+        if self.has_room() {
             return Poll::Ready(Ok(()));
         }
         match self.poll_write_out(cx, Side::Sink) {
