@@ -89,6 +89,7 @@ impl Header {
     ///
     /// # Errors
     /// At the first byte that no header can have; the offset counts from the start of `input`.
+    #[inline]
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         parse(input, &Rules::NONE)
     }
