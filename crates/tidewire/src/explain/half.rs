@@ -12,6 +12,7 @@ use tidewire_http1::{Client, Connection, Event, Fields, Server};
 
 use super::asked::{Asked, Offer, Switched};
 use super::body::Content;
+use super::buffer::Buffer;
 use super::chunk::{Chunks, Stop};
 use super::data::Data;
 use super::frames::{Agreed, Frames};
@@ -27,7 +28,7 @@ pub(super) struct Half {
     fields: Fields,
     stage: Stage,
     /// Bytes that no decoder has taken.
-    buffer: Vec<u8>,
+    buffer: Buffer,
     /// Where they start.
     at: u64,
     notes: Notes,
@@ -96,7 +97,7 @@ impl Half {
             machine,
             fields: Fields::new(),
             stage: Stage::Head,
-            buffer: Vec::new(),
+            buffer: Buffer::default(),
             at: 0,
             notes: Notes::new(direction),
             refusal: None,
@@ -133,13 +134,14 @@ impl Half {
         if matches!(self.stage, Stage::Refused) || self.ended {
             return;
         }
-        self.buffer.extend_from_slice(bytes);
+        self.buffer.bytes.extend_from_slice(bytes);
         self.run(shared);
     }
 
     /// Reads on, as far as the buffer goes.
     pub(super) fn run(&mut self, shared: &mut Shared) {
         while self.step(shared) {}
+        self.buffer.compact();
     }
 
     /// One step; `false` if there is nothing to do until something changes.
@@ -185,7 +187,7 @@ impl Half {
     }
 
     fn consume(&mut self, n: usize) {
-        self.buffer.drain(..n);
+        self.buffer.taken += n;
         self.at += n as u64;
     }
 

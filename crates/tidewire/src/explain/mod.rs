@@ -23,7 +23,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `half.rs` | one direction: which layer comes next (drawn) |
+//! | `half.rs`, `buffer.rs` | one direction: which layer comes next (drawn) |
 //! | `message.rs` | a head, the body that follows it, and what answers what |
 //! | `head.rs`, `fields.rs` | first lines and fields, and what they mean |
 //! | `chunk.rs` | the chunked coding |
@@ -35,6 +35,7 @@
 
 mod asked;
 mod body;
+mod buffer;
 mod chunk;
 mod data;
 mod fields;
