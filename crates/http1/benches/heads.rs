@@ -50,6 +50,7 @@ fn request(name: &str, request: &[u8]) {
     #[cfg(feature = "bytes")]
     let (mut fields_d, shared) = (Fields::new(), bytes::Bytes::copy_from_slice(request));
     let mut thhp_fields = Vec::with_capacity(64);
+    #[cfg_attr(not(feature = "bytes"), allow(unused_mut))]
     let mut contestants: Vec<Contestant<'_>> = vec![
         ("httparse", Box::new(|| httparse_request(request, |parsed| _ = black_box(parsed)))),
         (
