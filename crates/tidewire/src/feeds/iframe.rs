@@ -37,10 +37,7 @@ impl Feed for Iframe {
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
-        match *what {
-            Break::Gap { from, missed } => call(out, &Object::Gap { from, cursor, missed }),
-            Break::Reset { reason } => call(out, &Object::Reset { reason, cursor }),
-        }
+        call(out, &what.object(cursor));
         Flow::Continue
     }
 

@@ -32,7 +32,7 @@ use tidewire_chunked::ChunkHead;
 use tidewire_server::Response;
 
 use crate::gzip::{self, Sum};
-use crate::message::Message;
+use crate::message::{Message, Object};
 
 /// A message at its place, as a feed writes it.
 pub(crate) struct Envelope<'a> {
@@ -47,6 +47,19 @@ pub(crate) struct Envelope<'a> {
 pub(crate) enum Break<'a> {
     Gap { from: &'a str, missed: u64 },
     Reset { reason: &'static str },
+}
+
+impl<'a> Break<'a> {
+    /// As the object that says it; what follows starts after `cursor`.
+    pub(crate) fn object<'b>(&self, cursor: &'b str) -> Object<'b>
+    where
+        'a: 'b,
+    {
+        match *self {
+            Break::Gap { from, missed } => Object::Gap { from, cursor, missed },
+            Break::Reset { reason } => Object::Reset { reason, cursor },
+        }
+    }
 }
 
 /// What a stream begins with.

@@ -35,7 +35,7 @@ impl Feed for Mixed {
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
-        json_part(out, &object(what, cursor));
+        json_part(out, &what.object(cursor));
         Flow::Continue
     }
 
@@ -90,7 +90,7 @@ impl Feed for Replace {
 
     /// A part of its own would be shown in place of the picture, so it is told by a field of the part that comes next.
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
-        field_object(out, "Tidewire-Gap", &object(what, cursor));
+        field_object(out, "Tidewire-Gap", &what.object(cursor));
         Flow::Continue
     }
 
@@ -132,13 +132,6 @@ fn push_json(out: &mut Vec<u8>, object: &Object<'_>) {
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-}
-
-fn object<'a>(what: &Break<'a>, cursor: &'a str) -> Object<'a> {
-    match *what {
-        Break::Gap { from, missed } => Object::Gap { from, cursor, missed },
-        Break::Reset { reason } => Object::Reset { reason, cursor },
-    }
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &str) {

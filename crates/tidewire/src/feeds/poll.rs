@@ -25,10 +25,7 @@ impl Answer {
 
     /// Tells a break at its place among the messages, where the answer cannot be a 410.
     pub(crate) fn discontinuity(&mut self, what: &Break<'_>, cursor: &str) {
-        let object = match *what {
-            Break::Gap { from, missed } => Object::Gap { from, cursor, missed },
-            Break::Reset { reason } => Object::Reset { reason, cursor },
-        };
+        let object = what.object(cursor);
         self.push(&object);
         object.write(self.gap.insert(Vec::new()));
     }

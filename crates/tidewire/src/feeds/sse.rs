@@ -40,14 +40,11 @@ impl Feed for Sse {
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
-        match *what {
-            Break::Gap { from, missed } => {
-                write_object(out, cursor, Some("gap"), &Object::Gap { from, cursor, missed });
-            }
-            Break::Reset { reason } => {
-                write_object(out, cursor, Some("reset"), &Object::Reset { reason, cursor });
-            }
-        }
+        let event = match what {
+            Break::Gap { .. } => "gap",
+            Break::Reset { .. } => "reset",
+        };
+        write_object(out, cursor, Some(event), &what.object(cursor));
         Flow::Continue
     }
 
@@ -82,12 +79,7 @@ impl Feed for Objects {
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
-        match *what {
-            Break::Gap { from, missed } => {
-                write_object(out, cursor, None, &Object::Gap { from, cursor, missed })
-            }
-            Break::Reset { reason } => write_object(out, cursor, None, &Object::Reset { reason, cursor }),
-        }
+        write_object(out, cursor, None, &what.object(cursor));
         Flow::Continue
     }
 

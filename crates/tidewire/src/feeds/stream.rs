@@ -22,10 +22,7 @@ impl Feed for Stream {
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
-        match *what {
-            Break::Gap { from, missed } => line(out, &Object::Gap { from, cursor, missed }),
-            Break::Reset { reason } => line(out, &Object::Reset { reason, cursor }),
-        }
+        line(out, &what.object(cursor));
         Flow::Continue
     }
 

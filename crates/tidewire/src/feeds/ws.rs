@@ -76,10 +76,7 @@ impl Feed for V1 {
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
-        match *what {
-            Break::Gap { from, missed } => object(out, &Object::Gap { from, cursor, missed }),
-            Break::Reset { reason } => object(out, &Object::Reset { reason, cursor }),
-        }
+        object(out, &what.object(cursor));
         Flow::Continue
     }
 
