@@ -105,7 +105,7 @@ pub(crate) enum Access {
 }
 
 /// What a page may read beside the body.
-const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Retry-After";
+const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
 
 impl Access {
     /// Refuses what would change something, or opens a WebSocket, for a foreign page. Reading needs no refusal: without the

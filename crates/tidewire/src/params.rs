@@ -49,6 +49,8 @@ pub(crate) struct Params {
     pub(crate) since: From,
     pub(crate) limit: usize,
     pub(crate) wait: Duration,
+    /// The wait is that of a `Prefer` field.
+    pub(crate) preferred: bool,
     /// The function that a script is to call, a checked name.
     pub(crate) callback: String,
 }
@@ -57,12 +59,14 @@ impl Params {
     /// Reads a request for `channels` channels.
     pub(crate) fn parse(head: &RequestHead<'_>, channels: usize) -> Result<Self, Problem> {
         let query = Query::parse(head.query().unwrap_or_default())?;
-        let wait = match query.wait.as_deref() {
+        let named = match query.wait.as_deref() {
             Some(text) => Some(seconds(text).ok_or_else(|| {
                 bad("the parameter wait is a number of seconds, such as wait=25 or wait=0.5; it is cut to 55")
             })?),
-            None => prefer_wait(head),
+            None => None,
         };
+        let wait = named.or_else(|| prefer_wait(head));
+        let preferred = named.is_none() && wait.is_some();
         let objects = match query.objects.as_deref() {
             None | Some("0") => false,
             Some("1") => true,
@@ -105,7 +109,8 @@ impl Params {
             }
             None => script::DEFAULT_CALLBACK.to_owned(),
         };
-        Ok(Params { feed, since, limit, wait: wait.unwrap_or(longpoll::DEFAULT_WAIT), callback })
+        let wait = wait.unwrap_or(longpoll::DEFAULT_WAIT);
+        Ok(Params { feed, since, limit, wait, preferred, callback })
     }
 }
 

@@ -5,7 +5,6 @@ use tidewire_server::{Problem, Response};
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Break, jsonp};
-use crate::message::Object;
 
 /// What decides the bytes of a held poll's answer, beside the messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +13,8 @@ pub(crate) struct PollShape {
     pub(crate) access: Access,
     /// The function that the answer calls, if it is a script.
     pub(crate) callback: Option<Box<str>>,
+    /// The hold was a preference of the client's, which the answer says was heeded.
+    pub(crate) preferred: bool,
     /// The connection closes after the answer.
     pub(crate) close: bool,
 }
@@ -29,7 +30,7 @@ impl PollShape {
 
     /// Writes a whole HTTP answer.
     pub(crate) fn write_answer(&self, answer: Answer, cursor: &str, out: &mut Vec<u8>) {
-        self.write(held(answer, cursor, self.callback.as_deref()), out);
+        self.write(held(answer, cursor, self.callback.as_deref(), self.preferred), out);
     }
 
     /// Whether a break is told in the answer and not by its status: nobody would see that.
@@ -44,13 +45,15 @@ impl PollShape {
 }
 
 /// The answer of a held poll: it is about a moment, so nothing keeps it.
-pub(crate) fn held(answer: Answer, cursor: &str, callback: Option<&str>) -> Response {
+pub(crate) fn held(answer: Answer, cursor: &str, callback: Option<&str>, preferred: bool) -> Response {
     let json = answer.finish(cursor);
     let response = match callback {
         None => whole("application/json", json, cursor),
         Some(callback) => whole(jsonp::MEDIA, jsonp::script(callback, &json), cursor),
     };
-    response.with("Cache-Control", "no-store")
+    let response = response.with("Cache-Control", "no-store");
+    // RFC 7240 §3: without a value, since the hold may be shorter than what was preferred.
+    if preferred { response.with("Preference-Applied", "wait") } else { response }
 }
 
 /// The answer of a short poll: it may be kept, and is asked about by its `ETag` each time.
@@ -78,22 +81,18 @@ fn whole(media: &str, body: Vec<u8>, cursor: &str) -> Response {
 
 /// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go on and what it lost.
 pub(crate) fn gone(what: &Break<'_>, earliest: &str) -> Problem {
-    let (detail, object) = match *what {
-        Break::Gap { from, missed } => (
+    let (reason, detail) = match *what {
+        Break::Gap { missed, .. } => (
+            "gap",
             format!("{missed} messages after this cursor are no longer kept; go on with since={earliest}."),
-            Object::Gap { from, cursor: earliest, missed },
         ),
         Break::Reset { reason } => (
+            reason,
             format!("This cursor is not one of the channel as it is now; go on with since={earliest}."),
-            Object::Reset { reason, cursor: earliest },
         ),
     };
-    let reason = match *what {
-        Break::Gap { .. } => "gap",
-        Break::Reset { reason } => reason,
-    };
     let mut json = Vec::new();
-    object.write(&mut json);
+    what.object(earliest).write(&mut json);
     let json = String::from_utf8(json).expect("serde_json writes UTF-8");
     Problem::new(410, detail).with("earliest", earliest).with("reason", reason).with_json("gap", &json)
 }

@@ -112,11 +112,17 @@ fn long_poll(
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
     let (any, answer) = read_answer(&channels, &mut positions, budget, callback.is_some())?;
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
-        return Ok(vary(access, poll::held(answer, &positions.to_text(), callback)).into());
+        return Ok(vary(access, poll::held(answer, &positions.to_text(), callback, params.preferred)).into());
     }
     let close = request.head.version() != Version::Http11 || !request.head.keep_alive();
     let callback = callback.map(Into::into);
-    let shape = Shape::LongPoll(PollShape { limit: params.limit, access: access.clone(), callback, close });
+    let shape = Shape::LongPoll(PollShape {
+        limit: params.limit,
+        access: access.clone(),
+        callback,
+        preferred: params.preferred,
+        close,
+    });
     let wait = Some(params.wait);
     let ticket = Ticket { shape, channels, positions, wait, websocket: None, gzip: None, ended: false };
     Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })

@@ -212,10 +212,16 @@ fn prefer_is_read_as_rfc_7240_writes_it() {
             server.raw().send(get("/c/r?since=earliest", &format!("Prefer: {value}\r\n"))).response();
         let expected = if held { "no-store" } else { "no-cache" };
         assert_eq!(answer.field("cache-control"), Some(expected), "Prefer: {value}");
+        assert_eq!(answer.field("preference-applied"), held.then_some("wait"), "Prefer: {value}");
     }
+    // The answer of one that was held says so too.
+    let answer = server.raw().send(get("/c/r?since=now", "Prefer: wait=0.1\r\n")).response();
+    assert_eq!(answer.field("preference-applied"), Some("wait"));
     // The query is nearer to the resource than a preference.
     let answer = server.raw().send(get("/c/r?wait=0", "Prefer: wait=5\r\n")).response();
     assert_eq!(answer.field("cache-control"), Some("no-cache"));
+    let answer = server.raw().send(get("/c/r?wait=0.1&since=earliest", "Prefer: wait=5\r\n")).response();
+    assert_eq!(answer.field("preference-applied"), None);
 }
 
 /// One connection, many polls of both kinds: the connection goes back and forth between the request cycle and those who wait.
