@@ -1,6 +1,6 @@
 //! Receiving: the heads of each role. What follows a head is the same for both, and is in `connection.rs`.
 
-use crate::connection::{Client, Connection, Event, Input, Reading, Server};
+use crate::connection::{Client, Connection, Event, Input, Reading, Server, Writing};
 use crate::error::{Error, ErrorKind, Limit, Rule, Syntax};
 use crate::fields::Fields;
 use crate::framing::Message;
@@ -159,6 +159,10 @@ impl Connection<Client> {
         };
         // A switch also waits for the end of the request: what is still sent would be taken for the other protocol.
         let switches = status == 101 || tunnel;
+        if switches && self.writing == Writing::Length(0) {
+            // Nothing of it is due any more, though the caller has not said so yet.
+            self.step(Step::RequestEnd);
+        }
         let early = switches && self.state.after(Step::Switch).is_none();
         if early || status == 101 && !self.exchange.upgrade {
             return Err(self.fail(ErrorKind::Rule(Rule::UnaskedUpgrade), STATUS_AT));

@@ -259,8 +259,9 @@ impl Scan {
                 return Ok(None);
             }
             let ended = line_end(input, end);
-            if end == line && ended == Ok(true) {
-                return Ok(Some(end + 2));
+            if end == line {
+                // The empty line, or one that should be: no field, whatever the limit of fields says.
+                return ended.map(|whole| whole.then_some(end + 2));
             }
             if ended == Ok(false) {
                 return Ok(None);

@@ -152,7 +152,8 @@ fn nothing_switches_before_the_end_of_the_request() {
     let request = Request::new("GET", "/", "h").with_fields(&blocks);
     let answer =
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n\x81\x05hello";
-    assert_eq!(early_answer(&request, BodyLength::Empty, answer), early);
+    // A request without content is complete when its head is out.
+    assert_eq!(early_answer(&request, BodyLength::Empty, answer), Ok((answer.len() - 7, true)));
     let tunnel = b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x01";
     assert_eq!(early_answer(&Request::new("CONNECT", "a:1", "a"), BodyLength::Length(2), tunnel), early);
     // Any other answer may come early.
