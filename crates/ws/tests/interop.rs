@@ -65,7 +65,13 @@ async fn python_websockets_is_the_client() {
 #[tokio::test]
 async fn python_websockets_is_the_server() {
     let python = python_websockets();
-    for setting in ["{}", r#"{"server_no_context_takeover":true}"#, r#"{"server_max_window_bits":9}"#] {
+    for setting in [
+        "{}",
+        r#"{"server_no_context_takeover":true}"#,
+        r#"{"client_no_context_takeover":true}"#,
+        r#"{"server_no_context_takeover":true,"client_no_context_takeover":true}"#,
+        r#"{"server_max_window_bits":9}"#,
+    ] {
         let (_server, port) = start(&python, &[&script("server.py"), setting]).await;
         for config in configs() {
             visit(port, config).await;

@@ -6,6 +6,8 @@ from websockets.sync.client import connect
 SETTINGS = [
     {},
     {"server_no_context_takeover": True, "client_no_context_takeover": True},
+    {"server_no_context_takeover": True},
+    {"client_no_context_takeover": True},
     {"server_max_window_bits": 9, "client_max_window_bits": 9},
     {"server_max_window_bits": 15, "client_max_window_bits": 12},
 ]
