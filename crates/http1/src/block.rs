@@ -35,6 +35,12 @@ impl FieldBlock {
         Self { bytes: Vec::new(), close: false, upgrade: false }
     }
 
+    /// An empty block with room for so many bytes of lines.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::new() }
+    }
+
     /// A block of these fields.
     ///
     /// # Errors
@@ -94,6 +100,13 @@ impl FieldBlock {
         }
         self.line(name, value);
         Ok(())
+    }
+
+    /// Appends the fields of another block, which need not be checked again.
+    pub fn append(&mut self, other: &Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.close |= other.close;
+        self.upgrade |= other.upgrade;
     }
 
     /// The encoded lines, each with its CR LF.

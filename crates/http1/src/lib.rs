@@ -33,6 +33,7 @@ mod simd;
 mod state;
 mod status;
 mod target;
+mod whole;
 
 pub use block::FieldBlock;
 pub use connection::{Client, Connection, Event, Payload, Role, Server};
@@ -44,3 +45,4 @@ pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
 #[cfg(feature = "bytes")]
 pub use owned::{HeadParts, OwnedRequestHead, OwnedResponseHead};
+pub use whole::WholeResponse;

@@ -1,0 +1,69 @@
+//! A whole response, encoded once and sent as the answer to many requests.
+
+use crate::connection::{Connection, Server};
+use crate::encode::Response;
+use crate::error::EncodeError;
+use crate::limits::Limits;
+use crate::message::{BodyLength, Version};
+use crate::state::{Exchange, Half, State, Step};
+use alloc::vec::Vec;
+
+/// Head, framing and content as they go out on an HTTP/1.1 connection that stays open: the answer to many requests for one copy each.
+///
+/// ```
+/// use tidewire_http1::{Connection, Fields, Limits, Response, Server, WholeResponse};
+///
+/// let whole = WholeResponse::new(&Response::new(200), b"hello")?;
+/// let (mut fields, mut out) = (Fields::new(), Vec::new());
+/// let mut connection = Connection::<Server>::new(Limits::default());
+/// let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+/// for _ in 0..2 {
+///     connection.decode(request, &mut fields).unwrap();
+///     connection.decode(b"", &mut fields).unwrap();
+///     assert!(connection.send_whole(&whole, &mut out));
+///     assert!(connection.next_message());
+/// }
+/// assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".repeat(2));
+/// # Ok::<(), tidewire_http1::EncodeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WholeResponse {
+    bytes: Vec<u8>,
+}
+
+impl WholeResponse {
+    /// Encodes a response to a GET with this content.
+    ///
+    /// # Errors
+    /// As [`Connection::send_head`]; [`EncodeError::FieldReserved`] for a response that closes its connection.
+    pub fn new(response: &Response<'_>, content: &[u8]) -> Result<Self, EncodeError> {
+        let mut connection = Connection::<Server>::new(Limits::default());
+        connection.state = State { request: Half::Done, response: Half::Head };
+        connection.exchange = Exchange { version: Version::Http11, keep_alive: true, ..Exchange::NEW };
+        let mut bytes = Vec::with_capacity(256 + content.len());
+        connection.send_head(response, BodyLength::Length(content.len() as u64), &mut bytes)?;
+        if !connection.exchange.keep_alive {
+            return Err(EncodeError::FieldReserved);
+        }
+        connection.send_data(content, &mut bytes)?;
+        connection.send_end(&mut bytes)?;
+        Ok(Self { bytes })
+    }
+}
+
+impl Connection<Server> {
+    /// Sends a whole answer. False, and nothing written, where this exchange needs other bytes or none: after a HEAD or CONNECT, to an HTTP/1.0
+    /// client, on a connection that is about to close, or if no answer is due.
+    #[must_use]
+    pub fn send_whole(&mut self, whole: &WholeResponse, out: &mut Vec<u8>) -> bool {
+        let exchange = &self.exchange;
+        if exchange.head || exchange.connect || !exchange.keep_alive || exchange.version != Version::Http11 {
+            return false;
+        }
+        let begun = self.state.after(Step::ResponseHead);
+        let Some(state) = begun.and_then(|state| state.after(Step::ResponseEnd)) else { return false };
+        out.extend_from_slice(&whole.bytes);
+        self.state = state;
+        true
+    }
+}
