@@ -4,7 +4,7 @@
 //! cycle for it would cost a task, its buffers and a new row for each message. So the table reads that one kind of request itself,
 //! with the same parser and the same code that answers it; every other kind goes back to the cycle, unread.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidewire_http1::{BodyLength, Connection, Event, Limits, Method, RequestHead, Server, Version};
 use tidewire_server::{Body, Reply, Request};
@@ -60,7 +60,7 @@ impl Table {
         let names = ChannelName::list(head.path().strip_prefix(b"/c/")?).ok()?;
         let access = self.place.settings.origins.check(&head);
         let peer = self.rows[key as usize].connection.peer();
-        let request = Request { head: &head, body: Body::empty(), peer };
+        let request = Request { head: &head, body: Body::empty(), peer, at: Instant::now() };
         let reply = subscribe::handle(&self.place, &names, &access, &request).ok()?;
         Some(Again::New(reply, is_plain.then(|| head.target().into())))
     }

@@ -1,5 +1,6 @@
 //! Delivery: groups, the channels they watch, and the way of a batch to the members.
 
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use tidewire_channel::WaitKey;
@@ -199,4 +200,25 @@ enum Registration {
 
 pub(super) fn address(channel: &Arc<Channel>) -> usize {
     Arc::as_ptr(channel) as usize
+}
+
+/// Hashes addresses, which nobody outside chooses, so that no secret is needed: the bits that differ between two allocations are spread by a
+/// multiplication (Fibonacci hashing).
+#[derive(Default)]
+pub(super) struct AddressHasher(u64);
+
+pub(super) type Addresses = BuildHasherDefault<AddressHasher>;
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_usize(usize::from(byte)));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }

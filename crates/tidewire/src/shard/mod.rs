@@ -87,6 +87,7 @@ impl Shard {
             let expired = wake.wait().await;
             let next = {
                 let mut table = self.table.borrow_mut();
+                table.look_at_the_clock();
                 for channel in wake.channels.drain(..) {
                     table.on_news(&channel);
                 }

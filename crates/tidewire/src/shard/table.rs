@@ -14,7 +14,7 @@ use tidewire_server::{Inbox, Parked};
 
 use super::TICK;
 use super::again::LastPoll;
-use super::delivery::{Watched, address};
+use super::delivery::{Addresses, Watched, address};
 use super::group::{Group, Key, Shape};
 use super::subscriber::{Role, Subscriber, Then, Ticket, Wrote};
 use crate::channel::Channel;
@@ -49,7 +49,7 @@ pub(crate) struct Table {
     pub(super) rows: Slab<Subscriber>,
     pub(super) groups: Slab<Group>,
     pub(super) by_key: HashMap<Key, u32>,
-    pub(super) watched: HashMap<usize, Watched>,
+    pub(super) watched: HashMap<usize, Watched, Addresses>,
     pub(super) ready: Inbox<u32>,
     deadlines: BTreeSet<(u64, u32)>,
     scratch: Vec<u8>,
@@ -74,7 +74,7 @@ impl Table {
             rows: Slab::new(),
             groups: Slab::new(),
             by_key: HashMap::new(),
-            watched: HashMap::new(),
+            watched: HashMap::default(),
             ready: Inbox::new(),
             deadlines: BTreeSet::new(),
             scratch: vec![0; 64 * 1024],
@@ -134,9 +134,13 @@ impl Table {
         self.read(key);
     }
 
+    /// Once for each turn: a thousand sockets that are ready do not need it a thousand times.
+    pub(crate) fn look_at_the_clock(&mut self) {
+        self.now_ms = self.place.hub.now_ms();
+    }
+
     /// A channel has news: its groups move to its head, with all their live members.
     pub(crate) fn on_news(&mut self, channel: &Arc<Channel>) {
-        self.now_ms = self.place.hub.now_ms();
         let Some(watched) = self.watched.get_mut(&address(channel)) else { return };
         watched.wait = None;
         for group in watched.groups.clone() {
@@ -148,7 +152,6 @@ impl Table {
 
     /// A socket is ready to take or to give.
     pub(crate) fn on_ready(&mut self, key: u32) {
-        self.now_ms = self.place.hub.now_ms();
         let Some(row) = self.rows.get_mut(key as usize) else { return };
         if !row.pending.is_empty() {
             let before = row.pending.len();
@@ -490,7 +493,7 @@ impl Table {
 
     /// Holds a poll for as long as its client wants, less a jitter.
     pub(super) fn hold(&mut self, key: u32, wait: Duration) {
-        let at = self.place.hub.now_ms() + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
+        let at = self.now_ms + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
         self.clear_deadline(key);
         self.rows[key as usize].deadline_ms = at;
         self.deadlines.insert((at, key));

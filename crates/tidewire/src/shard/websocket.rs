@@ -180,7 +180,7 @@ impl WebSocket {
 
 impl Table {
     pub(super) fn websocket_received(&mut self, key: u32, bytes: &mut [u8]) {
-        let now_ms = self.place.hub.now_ms();
+        let now_ms = self.now_ms;
         let row = &mut self.rows[key as usize];
         if matches!(row.role, RowRole::Closing) {
             return;
