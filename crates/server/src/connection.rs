@@ -45,7 +45,7 @@ pub(crate) async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, per
     let mut cycle = Cycle {
         http: Connection::new(worker.limits.parser()),
         deadline: worker.deadlines.register(),
-        write_deadline: worker.deadlines.register(),
+        write_deadline: None,
         peer: permit.peer(),
         stream,
         input: rest,
@@ -53,6 +53,7 @@ pub(crate) async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, per
         written: 0,
         stalled: false,
         exchange: Exchange::NONE,
+        now: Instant::now(),
         first: true,
         head_begun: false,
         worker,
@@ -73,7 +74,8 @@ struct Cycle<H> {
     stream: Stream,
     http: Connection<Server>,
     deadline: Deadline,
-    write_deadline: Deadline,
+    /// Made when a write has to wait, which most never do.
+    write_deadline: Option<Deadline>,
     peer: Peer,
     /// Bytes that were read and not yet consumed. Empty, and without memory, between requests.
     input: Vec<u8>,
@@ -83,6 +85,8 @@ struct Cycle<H> {
     /// The socket took nothing at the last try, and the write deadline runs.
     stalled: bool,
     exchange: Exchange,
+    /// When bytes were last read, or a handler that waited was done.
+    now: Instant,
     /// No request came yet.
     first: bool,
     /// A part of a head is here, and its deadline runs.
@@ -168,7 +172,10 @@ impl<H: Handler> Cycle<H> {
                     Err(_) => return End::Gone,
                 },
                 Step::Later(future) => match self.later(future).await {
-                    Ok(reply) => self.reply(reply),
+                    Ok(reply) => {
+                        self.now = Instant::now();
+                        self.reply(reply)
+                    }
                     Err(stop) => self.refuse(stop),
                 },
                 Step::Stream(body) => match self.stream(body).await {
@@ -209,6 +216,7 @@ impl<H: Handler> Cycle<H> {
     fn advance(&mut self, input: &[u8]) -> (usize, Step<H::Ticket>) {
         let worker = self.worker.clone();
         let mut fields = worker.fields.borrow_mut();
+        self.now = Instant::now();
         let mut used = 0;
         loop {
             if self.output.len() >= GATHER {
@@ -243,7 +251,7 @@ impl<H: Handler> Cycle<H> {
                 let detail = "This server speaks plain http; send the request to the one that speaks the scheme of its target.";
                 Reply::Ready(Problem::new(421, detail).into_response())
             } else {
-                worker.handler.handle(Request { head: &head, body, peer: self.peer })
+                worker.handler.handle(Request { head: &head, body, peer: self.peer, at: self.now })
             };
             match self.reply(reply) {
                 Step::Next => {}
@@ -297,6 +305,12 @@ impl<H: Handler> Cycle<H> {
     /// The answer that another request had before: its checks were made then.
     fn respond_shared(&mut self, prepared: &Prepared) -> Step<H::Ticket> {
         let length = BodyLength::Length(prepared.body.len() as u64);
+        let is_draining = self.worker.draining.get();
+        if !is_draining
+            && prepared.send(&mut self.http, &mut self.worker.date.borrow_mut(), self.now, &mut self.output)
+        {
+            return self.finish_exchange();
+        }
         let sent = self.send_fields(prepared.status, &prepared.fields, length)
             && self.http.send_data(&prepared.body, &mut self.output).is_ok()
             && self.http.send_end(&mut self.output).is_ok();
@@ -325,8 +339,10 @@ impl<H: Handler> Cycle<H> {
         if self.worker.draining.get() {
             self.http.close();
         }
+        // Room at once for a whole head.
+        self.output.reserve(512);
         let mut date = self.worker.date.borrow_mut();
-        let blocks = [date.get(), fields];
+        let blocks = [date.get(self.now).0, fields];
         let head = Head::new(status).with_fields(&blocks);
         self.http.send_head(&head, length, &mut self.output).is_ok()
     }

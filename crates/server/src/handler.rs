@@ -1,5 +1,7 @@
 //! The one trait between the engine and what it serves.
 
+use std::time::Instant;
+
 use tidewire_http1::RequestHead;
 
 use crate::{Body, BodyLimits, Parked, Peer, Reply};
@@ -13,6 +15,8 @@ pub struct Request<'a> {
     pub body: Body,
     /// Who asks.
     pub peer: Peer,
+    /// When it was read: one look at the clock for all requests of one read.
+    pub at: Instant,
 }
 
 /// Answers requests on one worker thread. Each worker has an instance of its own, so nothing here needs to be

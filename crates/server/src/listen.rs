@@ -121,9 +121,12 @@ fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListe
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Accepted sockets inherit it. A kernel that does not know it does without.
+    // Accepted sockets inherit these. A kernel that does not know the first does without.
     #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
+    {
+        let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
+        socket.set_tcp_nodelay(true)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -5,14 +5,16 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
-use tidewire_http1::{EncodeError, FieldBlock};
+use tidewire_http1::{Connection, EncodeError, FieldBlock, Response as Head, Server, WholeResponse};
 
+use crate::date::DateCache;
 use crate::reason;
 
 /// A future that stays on its worker.
@@ -82,6 +84,9 @@ pub struct Response {
     pub(crate) broken: bool,
 }
 
+/// Bytes that the fields of most answers need: room for them at once is cheaper than room for each.
+const FIELDS: usize = 320;
+
 /// The body of a [`Response`].
 pub(crate) enum ResponseBody {
     Whole(Bytes),
@@ -92,7 +97,7 @@ impl Response {
     /// A response with this status and no body.
     pub fn new(status: u16) -> Self {
         let body = ResponseBody::Whole(Bytes::new());
-        Response { status, fields: FieldBlock::new(), body, close: false, broken: false }
+        Response { status, fields: FieldBlock::with_capacity(FIELDS), body, close: false, broken: false }
     }
 
     /// Adds a field that is known to be good: part of the program, or checked before. One that cannot stand in a head after
@@ -100,6 +105,13 @@ impl Response {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.broken |= self.fields.push(name, value).is_err();
+        self
+    }
+
+    /// Adds fields that were checked before: those that many answers share are encoded once.
+    #[must_use]
+    pub fn with_block(mut self, block: &FieldBlock) -> Self {
+        self.fields.append(block);
         self
     }
 
@@ -201,6 +213,8 @@ pub struct Prepared {
     pub(crate) status: u16,
     pub(crate) fields: FieldBlock,
     pub(crate) body: Bytes,
+    /// All of it as it goes out, with the date of this edition.
+    whole: Mutex<Option<(u64, WholeResponse)>>,
 }
 
 impl Response {
@@ -213,7 +227,7 @@ impl Response {
             Response { status, fields, body: ResponseBody::Whole(body), close: false, broken: false }
                 if !matches!(status, 204 | 205 | 304) =>
             {
-                Ok(Prepared { status, fields, body })
+                Ok(Prepared { status, fields, body, whole: Mutex::new(None) })
             }
             other => Err(other),
         }
@@ -221,6 +235,25 @@ impl Response {
 }
 
 impl Prepared {
+    /// Sends it in one piece, if the exchange is one of the usual kind.
+    pub(crate) fn send(
+        &self,
+        http: &mut Connection<Server>,
+        date: &mut DateCache,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let (date, edition) = date.get(now);
+        // No code panics while it holds the lock, so a poisoned one holds good data.
+        let mut whole = self.whole.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if whole.as_ref().is_none_or(|(made, _)| *made != edition) {
+            let blocks = [date, &self.fields];
+            let head = Head::new(self.status).with_fields(&blocks);
+            *whole = WholeResponse::new(&head, &self.body).ok().map(|whole| (edition, whole));
+        }
+        whole.as_ref().is_some_and(|(_, whole)| http.send_whole(whole, out))
+    }
+
     /// The body.
     pub fn body(&self) -> &Bytes {
         &self.body

@@ -127,7 +127,8 @@ async fn accept_tcp<H: Handler>(worker: Rc<Worker<H>>, listener: TcpListener, ga
         match listener.accept().await {
             Ok((socket, address)) => {
                 weather.clear();
-                // Small answers must not wait for the ACK of the one before.
+                // Small answers must not wait for the ACK of the one before. On Linux the listener has passed it on.
+                #[cfg(not(target_os = "linux"))]
                 let _ = socket.set_nodelay(true);
                 admit(&worker, &gauge, Stream::Tcp(socket), Peer::Tcp(address));
             }

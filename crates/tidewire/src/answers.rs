@@ -18,9 +18,14 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// The answers of one worker, by request target.
 #[derive(Default)]
-pub(crate) struct Answers(HashMap<Box<[u8]>, Kept>);
+pub(crate) struct Answers {
+    all: HashMap<Box<[u8]>, Kept>,
+    /// The one that was given last: it is most likely to be asked for again, and found without hashing.
+    last: Option<(Box<[u8]>, Kept)>,
+}
 
 /// An answer, and what it holds for: the channel between these two positions.
+#[derive(Clone)]
 struct Kept {
     channel: Arc<Channel>,
     bounds: (Cursor, Cursor),
@@ -30,11 +35,19 @@ struct Kept {
 impl Answers {
     /// The answer to this request, if it was made before and still is what would be made.
     pub(crate) fn get(&mut self, head: &RequestHead<'_>, now_ms: u64) -> Option<Arc<Prepared>> {
-        let kept = self.0.get(head.target())?;
+        let target = head.target();
+        let last = self.last.as_ref().filter(|(last, _)| **last == *target).map(|(_, kept)| kept);
+        let is_last = last.is_some();
+        let kept = last.or_else(|| self.all.get(target))?;
         if kept.channel.bounds(now_ms) == Some(kept.bounds) {
-            return Some(kept.answer.clone());
+            let answer = kept.answer.clone();
+            if !is_last {
+                self.last = Some((target.into(), kept.clone()));
+            }
+            return Some(answer);
         }
-        self.0.remove(head.target());
+        self.all.remove(target);
+        self.last = None;
         None
     }
 
@@ -47,10 +60,10 @@ impl Answers {
         answer: &Arc<Prepared>,
     ) {
         if answer.body().len() <= MAX_BODY {
-            if self.0.len() >= MAX_ANSWERS {
-                self.0.clear();
+            if self.all.len() >= MAX_ANSWERS {
+                self.all.clear();
             }
-            self.0.insert(target.into(), Kept { channel, bounds, answer: answer.clone() });
+            self.all.insert(target.into(), Kept { channel, bounds, answer: answer.clone() });
         }
     }
 }

@@ -144,6 +144,11 @@ impl Hub {
         self.clock.now_ms()
     }
 
+    /// The same for a moment that was taken before.
+    pub(crate) fn ms_at(&self, at: Instant) -> u64 {
+        self.clock.ms_at(at)
+    }
+
     /// The wall clock, for the time that a message carries.
     pub fn wall_ms(&self) -> u64 {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
@@ -281,7 +286,11 @@ impl Clock {
     }
 
     fn now_ms(&self) -> u64 {
-        self.0.elapsed().as_millis() as u64
+        self.ms_at(Instant::now())
+    }
+
+    fn ms_at(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.0).as_millis() as u64
     }
 }
 

@@ -181,9 +181,12 @@ impl Handler for Site {
             if !is_plain(request.head) {
                 return self.channels(segment, request);
             }
-            let now_ms = self.place.hub.now_ms();
+            let now_ms = self.place.hub.ms_at(request.at);
             if let Some(answer) = self.answers.borrow_mut().get(request.head, now_ms) {
                 return Reply::Shared(answer);
+            }
+            if is_stream(request.head) {
+                return self.channels(segment, request);
             }
             return self.first_of_many(segment, request, now_ms);
         }
@@ -220,6 +223,12 @@ impl Handler for Site {
         self.stop.send_replace(true);
         self.shard.drain();
     }
+}
+
+/// Whether the query names a feed that no kept answer is for.
+fn is_stream(head: &RequestHead<'_>) -> bool {
+    let feed = head.query().and_then(|query| Some(&query[memchr::memmem::find(query, b"feed=")? + 5..]));
+    feed.is_some_and(|feed| !feed.starts_with(b"poll"))
 }
 
 /// What a channel knows.

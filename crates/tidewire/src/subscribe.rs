@@ -1,9 +1,11 @@
 //! `GET /c/{names}`: one resource, every way to read it.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use tidewire_channel::Budget;
 use tidewire_grammar::list;
-use tidewire_http1::{Method, Version};
+use tidewire_http1::{FieldBlock, Method, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
 use tidewire_ws::handshake::Origins;
 use tidewire_ws::handshake::server::{Options, accept};
@@ -167,7 +169,8 @@ fn stream(
     access: &Access,
     request: &Request<'_>,
 ) -> Reply<Ticket> {
-    let response = unkept(Response::new(200)).with("Tidewire-Cursor", positions.to_text());
+    let cursor = positions.to_text();
+    let response = unkept(Response::new(200)).with("Tidewire-Cursor", &cursor);
     let mut response = vary(access, kind.feed().head(response));
     let may_be_gzip = place.settings.compress && kind.may_be_gzip();
     let gzip = may_be_gzip && params::accepts_gzip(request.head);
@@ -182,7 +185,9 @@ fn stream(
     }
     let wire = Wire { kind, chunked: is_chunked(request), gzip };
     let labelled = channels.0.len() > 1;
-    let (first, sum, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
+    let greeting =
+        Greeting { cursor: &cursor, retry_ms: place.settings.retry_ms(), callback: &params.callback };
+    let (first, sum, ended) = begin(place, &channels, wire, &greeting, &mut positions);
     let gzip = gzip.then(|| Box::new(gzip::Body::new(sum)));
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
@@ -192,10 +197,15 @@ fn stream(
 
 /// What keeps caches, buffers and guessers away from a stream.
 fn unkept(response: Response) -> Response {
-    response
-        .with("Cache-Control", "no-store, no-transform")
-        .with("X-Accel-Buffering", "no")
-        .with("X-Content-Type-Options", "nosniff")
+    static FIELDS: LazyLock<FieldBlock> = LazyLock::new(|| {
+        FieldBlock::from_pairs([
+            ("Cache-Control", "no-store, no-transform"),
+            ("X-Accel-Buffering", "no"),
+            ("X-Content-Type-Options", "nosniff"),
+        ])
+        .expect("fields that may stand in a head")
+    });
+    response.with_block(&FIELDS)
 }
 
 /// The first bytes of a stream: the hello, and what the log has after the client's position. Says whether that was all.
@@ -203,15 +213,13 @@ fn begin(
     place: &Place,
     channels: &Channels,
     wire: Wire,
-    callback: &str,
+    greeting: &Greeting<'_>,
     positions: &mut Positions,
 ) -> (Vec<u8>, Sum, bool) {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(128);
     // A cursor that the log does not know is named all the same: a client that is cut before the reset that follows must come
     // back with it, and be told again.
-    let cursor = positions.to_text();
-    let greeting = Greeting { cursor: &cursor, retry_ms: place.settings.retry_ms(), callback };
-    wire.unit(&mut out, |feed, out| feed.hello(out, &greeting));
+    wire.unit(&mut out, |feed, out| feed.hello(out, greeting));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
     let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
@@ -302,7 +310,10 @@ fn websocket(
     let kind = if is_v1 { Kind::WsV1 { deflate } } else { Kind::WsBare { deflate } };
     let wire = Wire { kind, chunked: false, gzip: false };
     let labelled = channels.0.len() > 1;
-    let (first, _, ended) = begin(place, &channels, wire, &params.callback, &mut positions);
+    let cursor = positions.to_text();
+    let greeting =
+        Greeting { cursor: &cursor, retry_ms: place.settings.retry_ms(), callback: &params.callback };
+    let (first, _, ended) = begin(place, &channels, wire, &greeting, &mut positions);
     let mut response = Response::new(101);
     for (name, value) in accepted.response_fields() {
         response = response.with(name, value);

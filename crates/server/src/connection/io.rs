@@ -86,14 +86,12 @@ impl<H: Handler> Cycle<H> {
                 }
                 Poll::Ready(_) => return Poll::Ready(Err(Stop::Gone)),
                 Poll::Pending => {
+                    let deadline =
+                        self.write_deadline.get_or_insert_with(|| self.worker.deadlines.register());
                     if !std::mem::replace(&mut self.stalled, true) {
-                        self.write_deadline.set(self.worker.limits.write_timeout);
+                        deadline.set(self.worker.limits.write_timeout);
                     }
-                    return if self.write_deadline.expired(cx) {
-                        Poll::Ready(Err(Stop::Gone))
-                    } else {
-                        Poll::Pending
-                    };
+                    return if deadline.expired(cx) { Poll::Ready(Err(Stop::Gone)) } else { Poll::Pending };
                 }
             }
         }
