@@ -140,6 +140,11 @@ impl Server {
             .unwrap_or_else(|| panic!("the server did not end within {PATIENCE:?}; its log:\n{}", self.log()))
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in KiB.
     pub fn memory_kib(&self) -> u64 {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()))

@@ -1,0 +1,94 @@
+//! What is shared costs once: wake-ups, encodings and heartbeats are counted, not timed.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Raw, Server, eventually};
+use tidewire::server::{Listen, Running};
+use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+fn in_process(threads: usize) -> (Running, Arc<Hub>, String) {
+    let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
+    let server = tidewire::server::Server::builder().listen(listen).threads(threads).bind().unwrap();
+    let hub = Hub::new(HubConfig::default(), threads);
+    let (shared, settings) = (hub.clone(), Arc::new(Settings::default()));
+    let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
+    let address = running.addresses()[0].to_string();
+    (running, hub, address)
+}
+
+/// Subscribes, and reads what comes before the first message.
+fn subscribe(address: &str, query: &str, fields: &str) -> Raw {
+    let mut raw = Raw::connect(address);
+    let head = raw.send(format!("GET /c/a{query} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).head_response();
+    assert!(matches!(head.status, 101 | 200), "{head:?}");
+    raw
+}
+
+#[test]
+fn a_publish_wakes_each_worker_once_and_is_encoded_once_for_each_feed() {
+    let (running, hub, address) = in_process(2);
+    let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
+    // Enough that both workers have some of each; which one accepts a connection is the kernel's choice.
+    let mut readers: Vec<Raw> = (0..40)
+        .flat_map(|_| [("?feed=sse", ""), ("?feed=stream", ""), ("", UPGRADE)])
+        .map(|(query, fields)| subscribe(&address, query, fields))
+        .collect();
+    eventually("120 subscribers", || channel.subscribers() == 120);
+    for n in 0..20 {
+        let before = hub.work();
+        hub.publish(channel.name(), Message::new(format!("message {n}.").into(), 0), None).unwrap();
+        readers.iter_mut().for_each(|raw| drop(raw.until(format!("message {n}."))));
+        let work = hub.work();
+        assert_eq!(work.wakes - before.wakes, 2, "two workers, 120 subscribers");
+        assert_eq!(work.encoded - before.encoded, 6, "three feeds on two workers");
+        assert_eq!(work.replayed, before.replayed, "nobody needed an encoding of its own");
+    }
+    running.stop().unwrap();
+}
+
+#[test]
+fn what_gathers_while_a_worker_is_busy_goes_out_together() {
+    let (running, hub, address) = in_process(1);
+    let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
+    let mut readers: Vec<Raw> = (0..50).map(|_| subscribe(&address, "?feed=sse", "")).collect();
+    eventually("50 subscribers", || channel.subscribers() == 50);
+    let before = hub.work();
+    for n in 0..500 {
+        hub.publish(channel.name(), Message::new(format!("message {n}.").into(), 0), None).unwrap();
+    }
+    readers.iter_mut().for_each(|raw| drop(raw.until("message 499.")));
+    let work = hub.work();
+    assert_eq!(work.encoded - before.encoded, 500);
+    // A worker that was woken and has not looked yet is not woken again.
+    assert!(work.wakes - before.wakes < 400, "{work:?}");
+    running.stop().unwrap();
+}
+
+/// Times that a thread of this process went to sleep.
+fn sleeps(server: &Server) -> u64 {
+    let mut sum = 0;
+    for task in std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap() {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        sum += line.trim().parse::<u64>().unwrap();
+    }
+    sum
+}
+
+#[test]
+fn the_heartbeats_of_a_worker_come_from_one_clock() {
+    let server = Server::start(&["--threads", "1", "--heartbeat", "2"]);
+    let mut readers: Vec<Raw> = (0..300).map(|_| subscribe(&server.address, "?feed=sse", "")).collect();
+    readers.iter_mut().for_each(|raw| drop(raw.until("retry: ")));
+    std::thread::sleep(Duration::from_millis(300));
+    let before = sleeps(&server);
+    readers.iter_mut().for_each(|raw| drop(raw.until("\n:\n\n")));
+    let slept = sleeps(&server) - before;
+    assert!(slept < 100, "{slept} times asleep for 300 heartbeats in two ticks");
+}
