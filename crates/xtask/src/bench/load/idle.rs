@@ -21,7 +21,7 @@ pub(super) fn run(args: &Args) -> Result<Value> {
     fleet.rest(SETTLE)?;
     let touched = args.usage()?.resident;
     drop(fleet);
-    std::thread::sleep(SETTLE);
+    std::thread::sleep(LEAVE);
     let left = args.usage()?.resident;
     let each = |bytes: u64| bytes.saturating_sub(before) as f64 / args.subscribers as f64;
     Ok(json!({ "before": before, "left": left, "open": each(open), "touched": each(touched) }))
@@ -29,6 +29,9 @@ pub(super) fn run(args: &Args) -> Result<Value> {
 
 /// What everybody gets between the two measurements.
 const MESSAGES: u64 = 3;
+
+/// Until the server has noticed that all have left, and tidied up: some do that once a second.
+const LEAVE: Duration = Duration::from_millis(2500);
 
 /// Until the server has come to rest.
 const SETTLE: Duration = Duration::from_millis(700);
