@@ -381,6 +381,43 @@ fn thousands_that_come_and_go_leave_nothing_behind() {
     assert!(rounds[2] < rounds[0] + 3_000, "KiB after each crowd: {rounds:?}");
 }
 
+/// Whoever may read can make channels: there are as many as is allowed, however many names are tried, and none is left when nobody uses them.
+#[test]
+fn a_flood_of_names_ends_at_the_limit_and_leaves_nothing() {
+    let server = tidewire::server::Server::builder()
+        .listen("127.0.0.1:0".parse::<Listen>().unwrap())
+        .threads(1)
+        .limits(Limits::default())
+        .bind()
+        .unwrap();
+    let mut config = HubConfig::default();
+    config.max_channels = 500;
+    config.idle = Duration::from_millis(500);
+    let hub = Hub::new(config, 1);
+    let shared = hub.clone();
+    let running =
+        server.serve(move |worker| Site::new(shared.clone(), Arc::new(Settings::default()), worker)).unwrap();
+    let mut raw = Raw::connect(running.addresses()[0].to_string());
+    let mut ask = |names: &str| raw.send(get(&format!("/c/{names}?feed=poll"), "")).response().status;
+    let kept = ask("kept");
+    hub.publish(&ChannelName::new("kept").unwrap(), Message::new("x".into(), 0), None).unwrap();
+    let mut refused = 0;
+    for n in 0..200 {
+        let names: Vec<String> = (0..16).map(|m| format!("name-{n}-{m}")).collect();
+        let status = ask(&names.join(","));
+        assert!(matches!(status, 200 | 503), "{status}");
+        refused += usize::from(status == 503);
+    }
+    assert_eq!(kept, 200);
+    assert!(refused > 100, "3,200 names in 500 channels: {refused} requests refused");
+    assert!(hub.channels() <= 500);
+    eventually("the idle ones to be forgotten", || {
+        hub.sweep();
+        hub.channels() == 1
+    });
+    assert_eq!((ask("new"), ask("kept")), (200, 200));
+}
+
 #[test]
 fn five_hundred_held_polls_are_answered_by_one_publish() {
     let server = Server::start(&["--threads", "2"]);
