@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_is_kept_as_long_as_its_last_message() {
+        let mut channels = channels(ChannelsLimits::DEFAULT);
+        open(&mut channels, "a", 0).unwrap();
+        channels.get_mut("a").unwrap().append(0, 1, 0).unwrap();
+        assert_eq!(channels.sweep(99, 1), 0, "silent for long, but there is something to read");
+        assert_eq!((0..2).map(|_| channels.sweep(100, 1)).sum::<usize>(), 1);
+    }
+
+    #[test]
     fn a_sweep_goes_round_in_small_steps() {
         let mut channels = channels(ChannelsLimits::DEFAULT);
         for number in 0..10 {

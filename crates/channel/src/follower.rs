@@ -135,6 +135,13 @@ mod tests {
     }
 
     #[test]
+    fn one_missing_message_is_a_hole() {
+        let mut follower = Follower::new(at(1, 9));
+        assert_eq!(follower.message(at(1, 11)), Step::Hole { missed: 1 });
+        assert_eq!(follower.cursor(), at(1, 9));
+    }
+
+    #[test]
     fn a_gap_that_the_other_feed_has_bridged_is_no_news() {
         let mut follower = Follower::new(at(1, 9));
         assert!(!follower.gap(at(1, 9)));
