@@ -171,7 +171,7 @@ mod tests {
     fn a_channel_is_kept_as_long_as_its_last_message() {
         let mut channels = channels(ChannelsLimits::DEFAULT);
         open(&mut channels, "a", 0).unwrap();
-        channels.get_mut("a").unwrap().append(0, 1, 0).unwrap();
+        assert_eq!(channels.get_mut("a").unwrap().append(0, 1, 0).unwrap().1.count(), 0);
         assert_eq!(channels.sweep(99, 1), 0, "silent for long, but there is something to read");
         assert_eq!((0..2).map(|_| channels.sweep(100, 1)).sum::<usize>(), 1);
     }
