@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -39,6 +40,11 @@ impl Parked {
     /// Who is at the other end.
     pub fn peer(&self) -> Peer {
         self.permit.peer()
+    }
+
+    /// The address of this server that the peer connected to; none for a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.stream.local_addr()
     }
 
     /// Bytes that the peer sent after the request and that were read already. Process them before reading.

@@ -54,6 +54,15 @@ impl Stream {
         read.map_ok(|()| buf.filled().len())
     }
 
+    /// The address that the peer connected to; none for a Unix socket.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(s) => s.local_addr().ok(),
+            #[cfg(unix)]
+            Stream::Unix(_) => None,
+        }
+    }
+
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         either!(self, s => Pin::new(s).poll_write(cx, buf))
     }
