@@ -11,6 +11,7 @@ mod hub;
 mod message;
 mod name;
 mod params;
+mod playground;
 mod poll;
 mod publish;
 mod reader;
@@ -30,6 +31,7 @@ pub use message::{
     ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message, Object, RESERVED_EVENTS,
 };
 pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
+pub use playground::Playground;
 pub use shard::Ticket;
 pub use site::{Settings, Site};
 pub use tidewire_channel::{Cursor, Retention};

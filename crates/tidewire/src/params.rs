@@ -187,7 +187,7 @@ pub(crate) fn accepts_gzip(head: &RequestHead<'_>) -> bool {
 }
 
 /// The weight of `q=0.5` in thousandths (RFC 9110 §12.4.2); other parameters are none.
-fn quality(parameter: &[u8]) -> Option<u16> {
+pub(crate) fn quality(parameter: &[u8]) -> Option<u16> {
     let (name, value) = parameter.split_at_checked(parameter.iter().position(|&b| b == b'=')?)?;
     eq_ignore_case(name.trim_ascii(), b"q")
         .then(|| tidewire_grammar::qvalue(value[1..].trim_ascii()).unwrap_or(0))

@@ -13,7 +13,8 @@ use crate::cors::Origins;
 use crate::files::Files;
 use crate::hub::{Hub, HubError};
 use crate::name::ChannelName;
-use crate::shard::{Shard, Ticket};
+use crate::playground::{self, Playground};
+use crate::shard::{Errand, Shard, Ticket};
 use crate::{publish, subscribe, upload, web};
 
 /// How a site behaves.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub compress: bool,
     /// Whether channels may be read by iframe and JSONP, as in the days before CORS. No: JSONP lets every page on the web read.
     pub comet: bool,
+    /// The playground at `/`. Nothing: `/` is a text that says what to paste into a terminal.
+    pub playground: Option<Playground>,
 }
 
 impl Default for Settings {
@@ -55,6 +58,7 @@ impl Default for Settings {
             deflate: true,
             compress: false,
             comet: false,
+            playground: None,
         }
     }
 }
@@ -193,7 +197,17 @@ impl Handler for Site {
         if let Some(rest) = path.strip_prefix(b"/files/") {
             return self.files(rest, &request);
         }
-        let file = if path == b"/" { Some(index(&request)) } else { web::file(path) };
+        if let Some(playground) = &self.place.settings.playground
+            && let Some(reply) = playground.handle(&self.place, &request)
+        {
+            return reply;
+        }
+        let file = match path {
+            // A browser would have got the playground.
+            b"/" if self.place.settings.playground.is_some() => Some(index(&request).with("Vary", "Accept")),
+            b"/" => Some(index(&request)),
+            _ => web::file(path),
+        };
         match (file, request.head.method()) {
             (Some(file), Method::Get | Method::Head) => file.into(),
             (Some(_), _) => not_allowed("GET, HEAD").into(),
@@ -205,7 +219,10 @@ impl Handler for Site {
     }
 
     fn detached(&self, connection: Parked, ticket: Ticket) {
-        self.shard.add(connection, ticket);
+        match ticket.0 {
+            Errand::Subscribe(subscription) => self.shard.add(connection, subscription),
+            Errand::Relay(seat) => playground::relay(&self.place, connection, seat),
+        }
     }
 
     /// An upload has no end that could be known beforehand, and speaks when its source has something to say.
@@ -235,7 +252,7 @@ fn is_stream(head: &RequestHead<'_>) -> bool {
 const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
 /// The answer to a method that a resource does not have (RFC 9110 §15.5.6).
-fn not_allowed(allow: &'static str) -> Response {
+pub(crate) fn not_allowed(allow: &'static str) -> Response {
     Problem::new(405, format!("This resource knows {allow}.")).into_response().with("Allow", allow)
 }
 
@@ -291,6 +308,7 @@ mod tests {
             deflate: _,
             compress: _,
             comet: _,
+            playground: _,
         } = Settings::default();
         let ms = |time: Duration| time.as_millis() as u64;
         tidewire_testkit::limits::check(
@@ -307,6 +325,10 @@ mod tests {
                 ("idle_timeout", ms(idle_timeout)),
                 ("stall_timeout", ms(stall_timeout)),
                 ("upload_pause", ms(upload_pause)),
+                ("max_wires", playground::MAX_WIRES as u64),
+                ("wire_idle", ms(playground::IDLE)),
+                ("wire_read", playground::MAX_READ as u64),
+                ("wire_unsent", playground::MAX_UNSENT as u64),
             ],
         );
     }

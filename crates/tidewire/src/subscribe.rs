@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use tidewire_channel::Budget;
 use tidewire_grammar::list;
-use tidewire_http1::{FieldBlock, Method, Version};
+use tidewire_http1::{FieldBlock, Method, RequestHead, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
 use tidewire_ws::handshake::Origins;
-use tidewire_ws::handshake::server::{Options, accept};
+use tidewire_ws::handshake::server::{Accept, Options, accept};
 
 use crate::channel::{Beginning, Follower, Lost};
 use crate::cors::Access;
@@ -21,7 +21,7 @@ use crate::name::ChannelName;
 use crate::params::{self, FeedName, From, Params};
 use crate::poll::{self, PollShape, vary};
 use crate::reader::{self, Channels, Item, Positions};
-use crate::shard::{Shape, Ticket, WebSocket, encode_stream};
+use crate::shard::{Shape, Subscription, Ticket, WebSocket, encode_stream};
 use crate::site::{Place, is_chunked, refused, sentence};
 
 /// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's pace.
@@ -95,7 +95,7 @@ fn short_poll(
 }
 
 /// `If-None-Match` (RFC 9110 §13.1.2), compared weakly: proxies that compress weaken a strong tag.
-fn matches_etag(request: &Request<'_>, cursor: &str) -> bool {
+pub(crate) fn matches_etag(request: &Request<'_>, cursor: &str) -> bool {
     request.head.get_all("if-none-match").flat_map(list).any(|tag| {
         let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
         let opaque = tag.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
@@ -126,7 +126,8 @@ fn long_poll(
         close,
     });
     let wait = Some(params.wait);
-    let ticket = Ticket { shape, channels, positions, wait, websocket: None, gzip: None, ended: false };
+    let ticket =
+        Subscription { shape, channels, positions, wait, websocket: None, gzip: None, ended: false }.into();
     Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })
 }
 
@@ -191,7 +192,7 @@ fn stream(
     let gzip = gzip.then(|| Box::new(gzip::Body::new(sum)));
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
-    let ticket = Ticket { shape, channels, positions, wait: None, websocket: None, gzip, ended };
+    let ticket = Subscription { shape, channels, positions, wait: None, websocket: None, gzip, ended }.into();
     Reply::Detach { head, first: first.into(), ticket }
 }
 
@@ -289,19 +290,11 @@ fn websocket(
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
-    let head = request.head;
-    // Origins are checked against the one list that CORS has, below.
     let mut options = Options { subprotocols: &[ws::SUBPROTOCOL], ..Options::default() };
-    options.origins = Origins::Any;
     options.deflate = place.settings.deflate.then_some(ws::DEFLATE);
-    let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
-    let accepted = match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
-        Ok(accepted) => accepted,
-        Err(refusal) => {
-            let problem = Problem::new(refusal.status(), sentence(refusal.detail()));
-            let add = |response: Response, &(name, value): &(&str, &str)| response.with(name, value);
-            return Ok(refusal.fields().iter().fold(problem.into_response(), add).into());
-        }
+    let (response, accepted) = match switch(request.head, options) {
+        Ok(switched) => switched,
+        Err(refusal) => return Ok(refusal.into()),
     };
     access.require()?;
     let agreed = accepted.deflate();
@@ -314,13 +307,30 @@ fn websocket(
     let greeting =
         Greeting { cursor: &cursor, retry_ms: place.settings.retry_ms(), callback: &params.callback };
     let (first, _, ended) = begin(place, &channels, wire, &greeting, &mut positions);
-    let mut response = Response::new(101);
-    for (name, value) in accepted.response_fields() {
-        response = response.with(name, value);
-    }
     let shape = Shape::Stream { wire, labelled };
     let websocket = WebSocket::new(kind, agreed, place.hub.now_ms(), place.hub.config().max_message);
     let websocket = Some(Box::new(websocket));
-    let ticket = Ticket { shape, channels, positions, wait: None, websocket, gzip: None, ended };
+    let ticket = Subscription { shape, channels, positions, wait: None, websocket, gzip: None, ended }.into();
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
+}
+
+/// The 101 that answers a WebSocket handshake, and what was agreed on; or the refusal of one that is no good. Who may is not looked at: that is
+/// the caller's, with the one list of origins that CORS has.
+pub(crate) fn switch<'a>(
+    head: &RequestHead<'_>,
+    mut options: Options<'a>,
+) -> Result<(Response, Accept<'a>), Response> {
+    options.origins = Origins::Any;
+    let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
+    match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
+        Ok(accepted) => {
+            let add = |response: Response, (name, value)| response.with(name, value);
+            Ok((accepted.response_fields().fold(Response::new(101), add), accepted))
+        }
+        Err(refusal) => {
+            let problem = Problem::new(refusal.status(), sentence(refusal.detail()));
+            let add = |response: Response, &(name, value): &(&str, &str)| response.with(name, value);
+            Err(refusal.fields().iter().fold(problem.into_response(), add))
+        }
+    }
 }

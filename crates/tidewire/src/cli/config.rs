@@ -41,6 +41,7 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
         no_deflate: args.no_deflate || file.no_deflate,
         compress: args.compress || file.compress,
         comet: args.comet || file.comet,
+        playground: args.playground.or(file.playground),
         drain: args.drain.or(file.drain),
         log: args.log.or(file.log),
         log_format: args.log_format.or(file.log_format),

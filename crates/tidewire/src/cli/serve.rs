@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use tidewire::server::{Limits, Listen, Server, Signals};
-use tidewire::{Files, Hub, HubConfig, Origins, Settings, Site, guide};
+use tidewire::{Files, Hub, HubConfig, Origins, Playground, Settings, Site, guide};
 use tracing_subscriber::EnvFilter;
 
 use super::config;
@@ -67,6 +67,9 @@ pub(crate) struct ServeArgs {
     /// Allow reading by iframe and JSONP (JSONP lets every page on the web read every channel)
     #[arg(long, env = "TIDEWIRE_COMET")]
     pub(super) comet: bool,
+    /// The playground at / [default: on, but off with --public: whoever reaches it makes this server connect to itself]
+    #[arg(long, value_name = "WHEN", env = "TIDEWIRE_PLAYGROUND")]
+    pub(super) playground: Option<Switch>,
     /// Seconds that open connections may take to finish after SIGTERM or ctrl-c [default: 30]
     #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_DRAIN")]
     pub(super) drain: Option<u64>,
@@ -80,6 +83,16 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "TIDEWIRE_CONFIG")]
     #[serde(skip)]
     pub(super) config: Option<PathBuf>,
+}
+
+/// Whether something is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// The form of a log line.
@@ -171,6 +184,10 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
     settings.deflate = !args.no_deflate;
     settings.compress = args.compress;
     settings.comet = args.comet;
+    let by_default = if args.public { Switch::Off } else { Switch::On };
+    if args.playground.unwrap_or(by_default) == Switch::On {
+        settings.playground = Some(Playground::new());
+    }
     if let Some(folder) = &args.files {
         let opened = Files::open(folder);
         let files = opened.map_err(|error| {

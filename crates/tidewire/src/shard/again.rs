@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tidewire_http1::{BodyLength, Connection, Event, Limits, Method, RequestHead, Server, Version};
 use tidewire_server::{Body, Reply, Request};
 
-use super::subscriber::{Role, Then, Ticket};
+use super::subscriber::{Errand, Role, Subscription, Then, Ticket};
 use super::table::Table;
 use crate::answers::is_plain;
 use crate::name::ChannelName;
@@ -21,9 +21,10 @@ impl Table {
     pub(super) fn next_request(&mut self, key: u32, bytes: &[u8]) {
         match self.poll_again(key, bytes) {
             Some(Again::Known { group, wait }) => self.join_live(key, group, wait),
-            Some(Again::New(Reply::Detach { head: None, ticket, .. }, target)) => {
-                self.rejoin(key, ticket, target)
-            }
+            Some(Again::New(
+                Reply::Detach { head: None, ticket: Ticket(Errand::Subscribe(subscription)), .. },
+                target,
+            )) => self.rejoin(key, subscription, target),
             Some(Again::New(Reply::Ready(response), _)) => {
                 let mut out = Vec::new();
                 response.write_to(false, &mut out);
@@ -65,8 +66,8 @@ impl Table {
         Some(Again::New(reply, is_plain.then(|| head.target().into())))
     }
 
-    fn rejoin(&mut self, key: u32, ticket: Ticket, target: Option<Box<[u8]>>) {
-        let Ticket { shape, channels, positions, wait, .. } = ticket;
+    fn rejoin(&mut self, key: u32, subscription: Subscription, target: Option<Box<[u8]>>) {
+        let Subscription { shape, channels, positions, wait, .. } = subscription;
         let group = self.group(channels, shape);
         self.enter(group);
         let asked = positions.clone();

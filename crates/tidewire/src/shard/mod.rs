@@ -35,6 +35,7 @@ use tokio::time::Instant;
 
 pub(crate) use group::{Shape, encode_stream};
 pub use subscriber::Ticket;
+pub(crate) use subscriber::{Errand, Subscription};
 use table::Table;
 pub(crate) use websocket::WebSocket;
 
@@ -66,8 +67,8 @@ impl Shard {
     }
 
     /// Takes a connection into the table.
-    pub(crate) fn add(&self, connection: Parked, ticket: Ticket) {
-        self.table.borrow_mut().add(connection, ticket);
+    pub(crate) fn add(&self, connection: Parked, subscription: Subscription) {
+        self.table.borrow_mut().add(connection, subscription);
     }
 
     /// Ends every subscription in good order.

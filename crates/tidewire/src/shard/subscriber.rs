@@ -10,10 +10,22 @@ use tidewire_server::Parked;
 use super::group::Shape;
 use super::websocket::WebSocket;
 use crate::gzip::{self, Sum};
+use crate::playground::Seat;
 use crate::reader::{Channels, Positions};
 
-/// What a request leaves behind for the table of subscribers; opaque to everyone else.
-pub struct Ticket {
+/// What a request leaves behind for its connection, once that is detached; opaque to everyone else.
+pub struct Ticket(pub(crate) Errand);
+
+/// Where a detached connection goes.
+pub(crate) enum Errand {
+    /// Into the table of subscribers.
+    Subscribe(Subscription),
+    /// To the playground: to be relayed.
+    Relay(Seat),
+}
+
+/// What the table has to know of a new subscriber.
+pub(crate) struct Subscription {
     pub(crate) shape: Shape,
     pub(crate) channels: Channels,
     /// What the client has, or was just sent.
@@ -28,9 +40,18 @@ pub struct Ticket {
     pub(crate) ended: bool,
 }
 
+impl From<Subscription> for Ticket {
+    fn from(subscription: Subscription) -> Self {
+        Ticket(Errand::Subscribe(subscription))
+    }
+}
+
 impl std::fmt::Debug for Ticket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticket").field("shape", &self.shape).finish_non_exhaustive()
+        match &self.0 {
+            Errand::Subscribe(subscription) => f.debug_tuple("Ticket").field(&subscription.shape).finish(),
+            Errand::Relay(_) => f.write_str("Ticket(Relay)"),
+        }
     }
 }
 

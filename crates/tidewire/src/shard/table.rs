@@ -16,7 +16,7 @@ use super::TICK;
 use super::again::LastPoll;
 use super::delivery::{Addresses, Watched, address};
 use super::group::{Group, Key, Shape};
-use super::subscriber::{Role, Subscriber, Then, Ticket, Wrote};
+use super::subscriber::{Role, Subscriber, Subscription, Then, Wrote};
 use crate::channel::Channel;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, Wire, longpoll};
@@ -99,9 +99,9 @@ impl Table {
     }
 
     /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
-    pub(crate) fn add(&mut self, mut connection: Parked, ticket: Ticket) {
+    pub(crate) fn add(&mut self, mut connection: Parked, subscription: Subscription) {
         self.now_ms = self.place.hub.now_ms();
-        let Ticket { shape, channels, positions, wait, websocket, gzip, ended } = ticket;
+        let Subscription { shape, channels, positions, wait, websocket, gzip, ended } = subscription;
         let mut rest = connection.take_rest();
         let group = self.group(channels, shape);
         let entry = self.rows.vacant_entry();

@@ -6,8 +6,10 @@ import { createInterface } from 'node:readline';
 
 const BINARY = process.env.TIDEWIRE_BIN;
 
-/** Starts the server; resolves to its base URL and a function that ends it. */
+/** Starts the server, without the playground unless it is asked for; resolves to its base URL and a function that ends it. */
 export async function startServer(...options) {
+  // What loads at / would be a page with requests and connections of its own.
+  if (!options.includes('--playground')) options.push('--playground', 'off');
   if (!BINARY) throw new Error('TIDEWIRE_BIN names no server; run these tests with `cargo xtask browser`');
   const child = spawn(BINARY, ['--listen', '127.0.0.1:0', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = await once(createInterface(child.stdout), 'line');

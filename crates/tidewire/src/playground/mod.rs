@@ -1,0 +1,114 @@
+//! The playground: `/` as a page on which one sees how each technique works, over wires that show their bytes.
+//!
+//! ```text
+//!   page ──► lane (a client in JavaScript: it writes requests and reads answers, byte by byte)
+//!              │ WebSocket, /playground/wire                      a script sees no chunk sizes and no frame headers,
+//!   server ──► relay ──► TCP ──► the same listener ──► /c/NAME    so a lane is given a TCP connection to speak over
+//! ```
+
+mod files;
+mod seats;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidewire_grammar::{eq_ignore_case, list};
+use tidewire_http1::{Method, RequestHead};
+use tidewire_server::{DetachHead, Parked, Peer, Problem, Reply, Request, Response};
+use tidewire_ws::handshake::server::Options;
+
+pub(crate) use self::seats::Seat;
+use self::seats::Seats;
+#[cfg(test)]
+pub(crate) use self::wire::{MAX_READ, MAX_UNSENT};
+use crate::params::quality;
+use crate::shard::{Errand, Ticket};
+use crate::site::{Place, not_allowed};
+use crate::subscribe;
+
+/// Silence in both directions after which a wire ends: a page that was paused and forgotten. Streams are never silent for so long.
+pub(crate) const IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// Wires at one time, in the whole process. A page has six, and some more with every lane that is switched on.
+pub(crate) const MAX_WIRES: usize = 128;
+
+/// The playground of a server, shared by its workers: a page at `/` and the wires that it measures over. Who may open a wire has a
+/// connection to this server, as [`Settings::origins`](crate::Settings::origins) allows, and to nothing else.
+#[derive(Clone, Debug)]
+pub struct Playground {
+    seats: Arc<Seats>,
+    idle: Duration,
+}
+
+impl Playground {
+    /// A playground with no wire open.
+    #[allow(clippy::new_without_default, reason = "it is switched on, not filled in")]
+    pub fn new() -> Self {
+        Playground { seats: Seats::new(MAX_WIRES), idle: IDLE }
+    }
+
+    /// How long a wire on which nothing moves stays open. 5 minutes.
+    #[must_use]
+    pub fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Answers what is the playground's: its files, its wires, and `/` for a browser.
+    pub(crate) fn handle(&self, place: &Place, request: &Request<'_>) -> Option<Reply<Ticket>> {
+        let head = request.head;
+        let file = match head.path() {
+            b"/playground/wire" => {
+                return Some(self.open(place, request).unwrap_or_else(|refusal| refusal.into()));
+            }
+            b"/" if wants_html(head) => files::page(request),
+            path => files::find(request, path.strip_prefix(b"/playground/")?)?,
+        };
+        Some(match head.method() {
+            Method::Get | Method::Head => file.into(),
+            _ => not_allowed("GET, HEAD").into(),
+        })
+    }
+
+    /// Opens a wire, or says why not. Most reasons are told to a plain GET as well, since a page learns nothing from a handshake that failed.
+    fn open(&self, place: &Place, request: &Request<'_>) -> Result<Reply<Ticket>, Response> {
+        let refuse = |status, detail| Err(Problem::new(status, detail).into_response());
+        let access = place.settings.origins.check(request.head);
+        access.require().map_err(Problem::into_response)?;
+        let Peer::Tcp(peer) = request.peer else {
+            return refuse(
+                501,
+                "The playground's lanes need TCP, and this connection came over a Unix socket; listen on 127.0.0.1:PORT as well.",
+            );
+        };
+        if self.seats.has(peer) {
+            return refuse(508, "A wire cannot be opened through a wire; open it from the page.");
+        }
+        let Some(seat) = self.seats.take() else {
+            return refuse(
+                503,
+                "As many wires are open as this server allows; close other tabs of the playground.",
+            );
+        };
+        let (response, _) = subscribe::switch(request.head, Options::default())?;
+        let head = Some(DetachHead { response, chunked: false });
+        Ok(Reply::Detach { head, first: Bytes::new(), ticket: Ticket(Errand::Relay(seat)) })
+    }
+}
+
+/// Relays between a page and this server, until one of them has enough.
+pub(crate) fn relay(place: &Place, connection: Parked, seat: Seat) {
+    let idle = place.settings.playground.as_ref().map_or(IDLE, |playground| playground.idle);
+    tokio::task::spawn_local(wire::run(place.clone(), connection, seat, idle));
+}
+
+/// Whether the client asks for HTML by name, as browsers do. `*/*` is what curl says.
+fn wants_html(head: &RequestHead<'_>) -> bool {
+    head.get_all("accept").flat_map(list).any(|range| {
+        let mut parts = range.split(|&b| b == b';');
+        let media = parts.next().unwrap_or_default().trim_ascii();
+        eq_ignore_case(media, b"text/html") && parts.find_map(quality) != Some(0)
+    })
+}

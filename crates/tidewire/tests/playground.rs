@@ -1,0 +1,429 @@
+//! The playground's files and wires, against the command.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use common::server::{command, run};
+use common::{PATIENCE, Post, Raw, Server, Ws, eventually};
+use serde_json::{Value, json};
+use tidewire::server::Listen;
+use tidewire::{Hub, HubConfig, Playground, Settings, Site};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+const HTML: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
+
+/// Long enough for a server to do what it must not do.
+const WHILE: Duration = Duration::from_millis(300);
+
+fn get(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
+}
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A page's end of a wire.
+struct Wire(Ws);
+
+impl Wire {
+    fn open(server: &Server) -> Self {
+        let mut wire = Wire(Ws::bare(server, "/playground/wire"));
+        let open = wire.0.json();
+        assert_eq!((&open["type"], &open["address"]), (&json!("open"), &json!(server.address)));
+        wire
+    }
+
+    fn grant(&mut self, max: usize) {
+        self.0.say(json!({"type": "read", "max": max}));
+    }
+
+    fn send(&mut self, bytes: impl Into<Vec<u8>>) {
+        self.0.send(Message::binary(bytes.into()));
+    }
+
+    /// The next thing that is said, but notes.
+    fn said(&mut self) -> Value {
+        loop {
+            let said = self.0.json();
+            if said["type"] != "up" {
+                return said;
+            }
+        }
+    }
+
+    /// The bytes of one granted read.
+    fn down(&mut self) -> Vec<u8> {
+        let said = self.said();
+        assert_eq!(said["type"], "down", "{said}");
+        BASE64_STANDARD.decode(said["data_b64"].as_str().unwrap()).unwrap()
+    }
+
+    /// Grants reads until `end` came.
+    fn until(&mut self, end: &str) -> String {
+        let mut all = Vec::new();
+        loop {
+            self.grant(16 * 1024);
+            all.extend(self.down());
+            let text = String::from_utf8_lossy(&all);
+            if text.contains(end) {
+                return text.into_owned();
+            }
+        }
+    }
+
+    /// Whether no byte of the connection comes for a while.
+    fn is_silent(&mut self) -> bool {
+        self.0.0.get_ref().set_read_timeout(Some(WHILE)).unwrap();
+        let silent = loop {
+            match self.0.0.read() {
+                Err(tungstenite::Error::Io(error)) if is_timeout(error.kind()) => break true,
+                Ok(Message::Text(text)) if text.contains("\"up\"") => {}
+                _ => break false,
+            }
+        };
+        self.0.0.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        silent
+    }
+}
+
+fn is_timeout(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// The names that a text gives between `before` and a quote.
+fn named<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+    text.split(before).skip(1).map(|rest| rest.split(['"', '\'']).next().unwrap()).collect()
+}
+
+#[test]
+fn a_browser_gets_the_page_with_all_that_it_names_and_curl_a_text() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let page = raw.send(get("/", HTML)).response();
+    assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(page.field("vary"), Some("Accept"));
+    let mut wanted: Vec<String> = [named(page.text(), "src=\""), named(page.text(), "href=\"/")]
+        .concat()
+        .into_iter()
+        .map(|name| format!("/{}", name.trim_start_matches('/')))
+        .collect();
+    let mut seen = Vec::new();
+    while let Some(path) = wanted.pop() {
+        if seen.contains(&path) {
+            continue;
+        }
+        let file = raw.send(get(&path, "")).response();
+        assert_eq!(file.status, 200, "{path}");
+        let policy = file.field("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"));
+        assert_eq!(file.field("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(file.field("cache-control"), Some("no-cache"), "{path}");
+        let tag = file.field("etag").unwrap();
+        let again = raw.send(get(&path, &format!("If-None-Match: {tag}\r\n"))).response();
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+        wanted.extend(named(file.text(), "from './").iter().map(|name| format!("/playground/{name}")));
+        seen.push(path);
+    }
+    assert!(seen.len() > 20 && seen.contains(&"/playground/wire.js".to_owned()), "{seen:?}");
+
+    for accept in ["", "Accept: */*\r\n", "Accept: text/html;q=0, */*\r\n", "Accept: text/plain\r\n"] {
+        let text = raw.send(get("/", accept)).response();
+        assert_eq!(text.field("content-type"), Some("text/plain; charset=utf-8"), "{accept}");
+        assert!(text.text().contains("curl"), "{accept}");
+        assert_eq!(text.field("vary"), Some("Accept"), "a cache must not give it to a browser");
+    }
+    assert_eq!(
+        raw.send("HEAD / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n").head_response().status,
+        200
+    );
+    assert_eq!(raw.send(get("/playground/nothing.js", "")).response().status, 404);
+    let post = "POST /playground/main.js HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(raw.send(post).response().status, 405);
+}
+
+#[test]
+fn it_can_be_switched_off_and_is_off_where_others_reach_it() {
+    let is_on = |server: &Server| {
+        let mut raw = server.raw();
+        let html = raw.send(get("/", HTML)).response().text().contains("<!doctype html>");
+        let file = raw.send(get("/playground/main.js", "")).response().status == 200;
+        let wire = raw.send(get("/playground/wire", "")).response().status == 426;
+        assert!(html == file && file == wire, "all or nothing: {html} {file} {wire}");
+        html
+    };
+    assert!(is_on(&Server::start(&[])));
+    assert!(!is_on(&Server::start(&["--playground", "off"])));
+    assert!(!is_on(&Server::start(&["--public"])));
+    assert!(is_on(&Server::start(&["--public", "--playground", "on"])));
+    let mut by_environment = command(&["--listen", "127.0.0.1:0"]);
+    by_environment.env("TIDEWIRE_PLAYGROUND", "off");
+    assert!(!is_on(&Server::spawn(by_environment)));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tidewire.toml");
+    std::fs::write(&file, "listen = ['127.0.0.1:0']\nplayground = 'off'\n").unwrap();
+    assert!(!is_on(&Server::spawn(command(&["--config", file.to_str().unwrap()]))));
+    let outcome = run(command(&["--playground", "maybe"]));
+    assert!(outcome.code == Some(2) && outcome.stderr.contains("on, off"), "{outcome:?}");
+}
+
+#[test]
+fn bytes_pass_both_ways_and_no_byte_that_was_not_granted() {
+    let server = Server::start(&["--listen", "0.0.0.0:0", "--public", "--playground", "on"]);
+    Post::new("hello").to(&server.address, "w");
+    let direct = server.raw().send(get("/c/w", "")).response();
+    let mut wire = Wire::open(&server);
+    wire.send(get("/c/w", ""));
+    assert!(wire.is_silent(), "nothing was granted");
+    wire.grant(10);
+    assert_eq!(wire.down(), b"HTTP/1.1 2");
+    assert!(wire.is_silent(), "the grant is used up");
+    wire.grant(3);
+    assert_eq!(wire.down(), b"00 ");
+    let rest = wire.until("\"gap\":null}");
+    assert!(rest.contains(direct.text()), "{rest}");
+
+    wire.grant(1000);
+    wire.grant(0);
+    // Two requests in one message, split where it suits nobody.
+    let both = get("/c/w?limit=1", "") + &get("/c/w?wait=0", "");
+    let (first, second) = both.split_at(70);
+    wire.send(first);
+    wire.send(second);
+    assert!(wire.is_silent(), "the grant was taken back");
+    let mut answers = wire.until("\"gap\":null}");
+    while answers.matches("\"gap\":null}").count() < 2 {
+        answers += &wire.until("\"gap\":null}");
+    }
+    // More than a wire may bring at once.
+    Post::new("x".repeat(100_000)).to(&server.address, "w");
+    wire.send(get("/c/w", ""));
+    wire.grant(1_000_000);
+    assert!(wire.down().len() <= 16 * 1024);
+    // The server's own close is told, in order.
+    wire.until("\"gap\":null}");
+    wire.send(get("/c/w", "Connection: close\r\n"));
+    wire.until("\"gap\":null}");
+    wire.grant(1);
+    assert_eq!(wire.said(), json!({"type": "end", "why": "closed"}));
+    assert_eq!(wire.0.closed().0, 1000);
+}
+
+#[test]
+fn notes_say_what_the_bytes_are() {
+    let server = Server::start(&[]);
+    let mut wire = Wire::open(&server);
+    let notes = |said: &Value, kind: &str| -> Vec<(String, u64, u64)> {
+        let mine = said["notes"].as_array().unwrap().iter().filter(|note| note["kind"] == kind);
+        mine.map(|n| (n["direction"].to_string(), n["offset"].as_u64().unwrap(), n["len"].as_u64().unwrap()))
+            .collect()
+    };
+    for (request, offset) in [("/c/n", 0), ("/c/n?limit=1", get("/c/n", "").len() as u64)] {
+        wire.send(get(request, ""));
+        let up = wire.0.json();
+        let line = format!("GET {request} HTTP/1.1\r\n").len() as u64;
+        assert_eq!(notes(&up, "request-line"), [("\"up\"".to_owned(), offset, line)], "{up}");
+        wire.grant(16 * 1024);
+        let down = wire.said();
+        let status = notes(&down, "status-line");
+        assert_eq!((status.len(), status[0].0.as_str()), (1, "\"down\""), "{down}");
+        assert!(!notes(&down, "field").is_empty() && !notes(&down, "end-of-head").is_empty());
+    }
+    // A body of frames that nobody could read is told in some notes, not in all.
+    let tiny: Vec<u8> = [0x89, 0x80, 0, 0, 0, 0].repeat(2_000);
+    let mut wire = Wire::open(&server);
+    wire.send(get("/c/n", UPGRADE));
+    wire.until("\r\n\r\n");
+    wire.send(tiny);
+    let up = wire.0.json();
+    assert_eq!((&up["type"], up["notes"].as_array().unwrap().len()), (&json!("up"), 2_000));
+}
+
+#[test]
+fn a_cut_breaks_the_connection_and_the_cursor_brings_back_what_was_missed() {
+    let server = Server::start(&[]);
+    let mut upload = Wire::open(&server);
+    upload.send("PUT /c/up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n");
+    let mut reader = server.raw();
+    reader.send(get("/c/up?feed=stream&since=earliest", ""));
+    reader.until("\"part\"");
+    upload.0.say(json!({"type": "cut"}));
+    assert_eq!(upload.said(), json!({"type": "end", "why": "cut"}));
+    assert_eq!(upload.0.closed().0, 1000);
+    reader.until("upload-aborted");
+
+    let mut wire = Wire::open(&server);
+    wire.send(get("/c/cut?feed=sse", ""));
+    wire.until("id: ");
+    Post::new("one").to(&server.address, "cut");
+    let came = wire.until("data: one");
+    let cursor = named(&came, "id: ").last().unwrap().lines().next().unwrap().to_owned();
+    wire.0.say(json!({"type": "cut"}));
+    assert_eq!(wire.said()["why"], "cut");
+    Post::new("two").to(&server.address, "cut");
+    let mut wire = Wire::open(&server);
+    wire.send(get(&format!("/c/cut?feed=sse&since={cursor}"), ""));
+    let came = wire.until("data: two");
+    assert!(!came.contains("data: one"), "{came}");
+}
+
+#[test]
+fn a_reader_that_reads_slowly_is_slow_for_the_server_and_told_of_the_gap() {
+    let server = Server::start(&["--retain-messages", "20"]);
+    let mut wire = Wire::open(&server);
+    wire.send(get("/c/slow?feed=sse&since=now", ""));
+    wire.until("id: ");
+    let mut publisher = server.raw();
+    let payload = "x".repeat(1000);
+    for n in 0..1000 {
+        Post::new(format!("{n} {payload}")).on(&mut publisher, "slow");
+    }
+    let came = wire.until("data: 999 ");
+    let numbers: Vec<usize> = named(&came, "data: ")
+        .iter()
+        .filter_map(|line| line.split(' ').next().unwrap().parse().ok())
+        .collect();
+    let gap = named(&came, "\"missed\":")
+        .iter()
+        .map(|n| n.split('}').next().unwrap().parse::<usize>().unwrap())
+        .sum::<usize>();
+    assert!(came.contains("event: gap") && gap > 500, "{gap} missed: the kernel does not hold megabytes");
+    assert_eq!(numbers.len() + gap, 1000, "all came, or were told");
+    assert!(numbers.is_sorted());
+}
+
+#[test]
+fn pages_of_other_origins_get_no_wire() {
+    let server = Server::start(&["--allow-origin", "https://app.example"]);
+    for foreign in ["https://evil.example", "null", "http://127.0.0.1:1"] {
+        let (status, body) = Ws::open(&server, "/playground/wire", &[("Origin", foreign)]).err().unwrap();
+        assert!(status == 403 && body.contains("--allow-origin"), "{foreign}: {status} {body}");
+    }
+    let own = format!("http://{}", server.address);
+    for good in [own.as_str(), "https://app.example"] {
+        assert!(Ws::open(&server, "/playground/wire", &[("Origin", good)]).is_ok(), "{good}");
+    }
+    let host = format!(
+        "GET /playground/wire HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n{UPGRADE}\r\n"
+    );
+    assert_eq!(server.raw().send(host).response().status, 403, "a name that was pointed here");
+}
+
+#[test]
+fn no_wire_goes_through_a_wire() {
+    let server = Server::start(&["--threads", "2"]);
+    let mut wire = Wire::open(&server);
+    for fields in [UPGRADE, ""] {
+        wire.send(get("/playground/wire", fields));
+        let answer = wire.until("}\n");
+        assert!(answer.starts_with("HTTP/1.1 508 ") && answer.contains("through a wire"), "{answer}");
+    }
+    wire.send(get("/playground/main.js", "Range: x\r\n"));
+    assert!(wire.until("import").starts_with("HTTP/1.1 200 "), "all else is there");
+}
+
+#[test]
+fn there_are_so_many_wires_and_no_more() {
+    let server = Server::start(&["--threads", "2"]);
+    let mut wires: Vec<Wire> = (0..128).map(|_| Wire::open(&server)).collect();
+    let (status, body) = Ws::open(&server, "/playground/wire", &[]).err().unwrap();
+    assert!(status == 503 && body.contains("close other tabs"), "{status} {body}");
+    assert_eq!(server.raw().send(get("/playground/wire", "")).response().status, 503, "told to who asks");
+    assert_eq!(server.raw().send(get("/c/x", "")).response().status, 200, "others are served");
+    drop(wires.pop());
+    eventually("a place", || Ws::open(&server, "/playground/wire", &[]).is_ok());
+}
+
+#[test]
+fn a_page_that_says_nonsense_or_too_much_is_closed_on() {
+    let mut server = Server::start(&[]);
+    for nonsense in [
+        "",
+        "{}",
+        "read",
+        r#"{"type":"read"}"#,
+        r#"{"type":"read","max":-1}"#,
+        r#"{"type":"connect","to":"10.0.0.1:80"}"#,
+    ] {
+        let mut wire = Wire::open(&server);
+        wire.0.send(Message::text(nonsense));
+        assert_eq!(wire.0.closed().0, 1008, "{nonsense}");
+    }
+    let mut wire = Wire::open(&server);
+    wire.send(vec![0; 100_000]);
+    assert_eq!(wire.0.closed().0, 1009);
+
+    // An upload that waits for a reader who does not read takes nothing: what the page goes on sending is bounded.
+    let mut reader = Wire::open(&server);
+    Post::new("first").to(&server.address, "stuck");
+    reader.send(get("/c/stuck?feed=raw&since=earliest", ""));
+    reader.until("first");
+    let mut upload = Wire::open(&server);
+    upload.send("PUT /c/stuck?pace=readers HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
+    let stopped = (0..2000).find(|_| upload.0.0.send(Message::binary(vec![b'x'; 60_000])).is_err());
+    assert!(stopped.is_some(), "120 MB were taken");
+    server.assert_alive();
+}
+
+#[test]
+fn a_stop_ends_wires_and_what_they_carry() {
+    for threads in ["1", "2"] {
+        let server = Server::start(&["--threads", threads]);
+        let mut paused = Wire::open(&server);
+        paused.send(get("/c/s?feed=sse", ""));
+        let mut reading = Wire::open(&server);
+        reading.send(get("/c/s?wait=30", ""));
+        reading.grant(16 * 1024);
+        server.terminate();
+        for wire in [&mut paused, &mut reading] {
+            loop {
+                match wire.0.next() {
+                    Message::Close(Some(close)) => break assert_eq!(u16::from(close.code), 1012),
+                    Message::Text(_) => {}
+                    other => panic!("neither text nor close: {other:?}"),
+                }
+            }
+        }
+        drop((paused, reading));
+        assert_eq!(server.join().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_unix_socket_has_the_page_and_says_why_it_has_no_wires() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidewire.sock");
+    let server = Server::start(&["--listen", &format!("unix:{}", path.display())]);
+    let answer = Raw::unix(&path).send(get("/playground/wire", UPGRADE)).response();
+    assert!(answer.status == 501 && answer.text().contains("Unix socket"), "{answer:?}");
+    assert!(Raw::unix(&path).send(get("/", HTML)).response().text().contains("<!doctype html>"));
+    Wire::open(&server);
+}
+
+#[test]
+fn a_wire_on_which_nothing_moves_ends() {
+    // The time is a setting of the library, so the server runs in this process.
+    let server = tidewire::server::Server::builder()
+        .listen("127.0.0.1:0".parse::<Listen>().unwrap())
+        .threads(1)
+        .bind()
+        .unwrap();
+    let hub = Hub::new(HubConfig::default(), server.threads());
+    let mut settings = Settings::default();
+    settings.playground = Some(Playground::new().with_idle(Duration::from_millis(500)));
+    let settings = Arc::new(settings);
+    let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker)).unwrap();
+    let address = running.addresses()[0].to_string();
+    let stream = TcpStream::connect(&address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (socket, _) = tungstenite::client(format!("ws://{address}/playground/wire"), stream).unwrap();
+    let mut wire = Wire(Ws(socket));
+    assert_eq!(wire.said()["type"], "open");
+    assert_eq!(wire.0.closed(), (1000, "idle".to_owned()));
+}

@@ -1,0 +1,236 @@
+// A lane: one technique at work on the channel. It owns a wire, a place in the log, and what was measured; how the technique speaks is its client's
+// business (polls.js, streams.js, websocket.js).
+//
+//   Client: start()      the wire is open: send a request
+//           push(bytes)  what one read brought
+//           finish()     the connection ended
+//           resumed?()   reading goes on after a pause
+//           busy?()      one step is not over yet: an answer is awaited
+import { number } from './journal.js';
+import { utf8 } from './http.js';
+import { Median, Ring } from './ring.js';
+import { Trace } from './trace.js';
+import { MAX_READ, Wire, whyRefused } from './wire.js';
+
+/** A slow reader: so many bytes, so often (ms). */
+const SLOW = { bytes: 16, every: 250 };
+
+export class Lane {
+  constructor(technique, journal, settings) {
+    Object.assign(this, { technique, journal, settings, on: false, paused: false, stepping: false, slow: false, wire: null, client: null });
+    this.setting = technique.setting?.value;
+    this.state = 'off';
+    this.detail = '';
+    this.cursor = null;
+    this.timeline = new Ring(600);
+    this.spans = new Ring(80);
+    this.messages = new Ring(30);
+    this.trace = new Trace();
+    this.zero();
+  }
+
+  /** Measures afresh. */
+  zero() {
+    this.count = { requests: 0, empty: 0, connections: 0, reconnects: 0, up: 0, down: 0, payload: 0, messages: 0, gaps: 0, missed: 0, untold: 0 };
+    this.latency = new Median();
+  }
+
+  /** Bytes that are neither message nor spared: what the technique costs for each message. */
+  get overhead() {
+    const { up, down, payload, messages } = this.count;
+    return messages ? (up + down - payload) / messages : null;
+  }
+
+  start() {
+    if (this.on) return;
+    this.on = true;
+    this.cursor = this.journal.latest;
+    this.#connect();
+  }
+
+  /** Switches off; the place in the log is forgotten. */
+  stop() {
+    this.on = this.paused = this.stepping = this.slow = false;
+    clearTimeout(this.retry);
+    clearTimeout(this.drip);
+    this.wire?.close();
+    this.#disconnected('off');
+    this.cursor = null;
+  }
+
+  pause() {
+    this.paused = true;
+    this.#pump();
+  }
+
+  resume() {
+    this.paused = this.stepping = false;
+    if (!this.wire && this.on && this.state === 'idle') this.#connect();
+    this.#pump();
+    this.client?.resumed?.();
+  }
+
+  /** One read, or for a poll one exchange. */
+  step() {
+    if (!this.paused) this.pause();
+    this.stepping = true;
+    this.client?.resumed?.();
+    this.#pump();
+  }
+
+  crawl(slow) {
+    this.slow = slow;
+    this.#pump();
+  }
+
+  cut() {
+    this.wire?.cut();
+  }
+
+  /** Whether the client may ask for something now. */
+  get mayAsk() {
+    return !this.paused || this.stepping;
+  }
+
+  // What clients tell.
+
+  /** Sends a request. */
+  ask(bytes) {
+    this.count.requests++;
+    this.mark('request');
+    this.send(bytes);
+  }
+
+  send(bytes) {
+    this.count.up += bytes.length;
+    this.wire?.send(bytes);
+  }
+
+  /** An answer is here; one that brought no message is empty. */
+  answered(empty) {
+    if (empty) this.count.empty++;
+    this.mark(empty ? 'empty' : 'answer');
+  }
+
+  /** The server holds something open for this lane from now on; the result ends that. */
+  hold(kind) {
+    return this.spans.push({ kind, from: performance.now(), to: null });
+  }
+
+  /** An object of the JSON feeds, which say it all. */
+  object(object) {
+    switch (object.type) {
+      case 'hello':
+        return; // the place that was asked for
+      case 'message':
+        return this.message(object.cursor, object.data ?? atob(object.data_b64 ?? ''), object.event);
+      case 'gap':
+      case 'reset':
+        return this.gap(object);
+      case 'heartbeat':
+        return this.mark('beat');
+    }
+  }
+
+  message(cursor, data, event) {
+    const now = performance.now();
+    const n = number(cursor);
+    if (n !== number(this.cursor) + 1) this.count.untold += 1;
+    this.moved(cursor);
+    this.count.messages++;
+    this.count.payload += utf8(data).length;
+    const mark = this.mark('message', { n, published: null });
+    this.messages.push({ n, data: data.length > 200 ? `${data.slice(0, 200)}…` : data, event });
+    this.journal.whenPublished(n, (at) => {
+      mark.published = at;
+      this.latency.add(now - at);
+    });
+  }
+
+  gap({ missed = 0, cursor }) {
+    this.count.gaps++;
+    this.count.missed += missed;
+    this.mark('gap', { missed });
+    this.messages.push({ n: number(cursor), gap: missed });
+    this.moved(cursor);
+  }
+
+  moved(cursor) {
+    this.cursor = cursor;
+    this.journal.saw(cursor);
+  }
+
+  mark(kind, more) {
+    return this.timeline.push({ kind, t: performance.now(), ...more });
+  }
+
+  /** The server refused, in its own words. */
+  trouble(detail) {
+    this.detail = detail;
+  }
+
+  // The wire.
+
+  #connect() {
+    this.state = 'connecting';
+    this.wire = new Wire(this.trace, {
+      open: (facts) => {
+        this.onFacts?.(facts);
+        this.state = 'open';
+        this.detail = '';
+        if (this.connected) this.count.reconnects++;
+        this.connected = true;
+        this.count.connections++;
+        this.client = new this.technique.Client(this);
+        this.client.start();
+        this.#pump();
+      },
+      down: (bytes) => {
+        this.count.down += bytes.length;
+        if (this.slow) this.mark('read');
+        this.client.push(bytes);
+        if (!this.client?.busy?.()) this.stepping = false;
+        this.#pump();
+      },
+      end: (why) => this.#ended(why),
+    });
+  }
+
+  #pump() {
+    clearTimeout(this.drip);
+    if (this.paused && !this.stepping) this.wire?.grant(0);
+    else if (this.slow) this.drip = setTimeout(() => this.wire?.grant(SLOW.bytes), SLOW.every);
+    else this.wire?.grant(MAX_READ);
+  }
+
+  async #ended(why) {
+    this.client?.finish?.();
+    if (why === 'cut' || why === 'reset') this.mark('cut');
+    this.#disconnected(why === 'idle' ? 'idle' : 'waiting');
+    if (why === 'idle') {
+      this.paused = true;
+      this.detail = 'Paused for so long that the wire was given back; resume to go on.';
+      return;
+    }
+    if (why === 'refused') {
+      this.state = 'refused';
+      this.detail = await whyRefused();
+    }
+    if (this.on) this.retry = setTimeout(() => this.#connect(), WAIT[why]?.() ?? 1000);
+  }
+
+  #disconnected(state) {
+    clearTimeout(this.drip);
+    const now = performance.now();
+    for (const span of this.spans.items) span.to ??= now;
+    this.wire = this.client = null;
+    this.state = state;
+  }
+}
+
+/** How long to wait before the next connection (ms): after a stop spread, so that not all come back at once. */
+const WAIT = {
+  cut: () => 700,
+  stopping: () => 1000 + Math.random() * 4000,
+  refused: () => 5000,
+};

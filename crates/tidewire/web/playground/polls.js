@@ -1,0 +1,134 @@
+// Short polling, long polling, and long polling as a script: one question after another on one connection.
+import { Answers, join, request } from './http.js';
+
+const text = new TextDecoder();
+
+class Poll {
+  constructor(lane) {
+    this.lane = lane;
+    this.waits = false; // for an answer
+    this.due = false; // to ask again, once it may
+    this.answers = new Answers({
+      head: (head) => Object.assign(this, { head, body: new Uint8Array(0) }),
+      data: (bytes) => (this.body = join(this.body, bytes)),
+      end: () => this.answer(),
+    });
+  }
+
+  start() {
+    this.ask();
+  }
+
+  push(bytes) {
+    this.answers.push(bytes);
+  }
+
+  finish() {
+    clearTimeout(this.timer);
+  }
+
+  resumed() {
+    if (this.due) this.ask();
+  }
+
+  busy() {
+    return this.waits;
+  }
+
+  ask() {
+    this.due = !this.lane.mayAsk;
+    if (this.due) return;
+    this.waits = true;
+    this.lane.ask(request('GET', this.target(), { ...this.lane.settings.fields(), ...this.fields() }));
+  }
+
+  answer() {
+    this.waits = false;
+    const { status } = this.head;
+    const body = text.decode(this.body);
+    if (status === 304) this.lane.answered(true);
+    else if (status === 200) this.messages(this.parse(body));
+    else this.refused(status, JSON.parse(body));
+    this.again(status);
+  }
+
+  messages({ messages, cursor }) {
+    this.lane.answered(!messages.length);
+    for (const message of messages) this.lane.object(message);
+    this.lane.moved(cursor);
+  }
+
+  /** 410: the log does not have what comes after the cursor. It says so, and where it goes on. */
+  refused(status, problem) {
+    this.lane.answered(false);
+    if (status === 410) this.lane.gap({ ...problem.gap, cursor: problem.earliest });
+    else this.lane.trouble(problem.detail);
+  }
+
+  again(status) {
+    const well = status === 200 || status === 304;
+    this.later(status === 410 ? 0 : well ? this.pause : 2000);
+  }
+
+  later(ms) {
+    this.due = true;
+    this.timer = setTimeout(() => this.ask(), ms);
+  }
+
+  parse(body) {
+    return JSON.parse(body);
+  }
+
+  fields() {
+    return {};
+  }
+
+  /** The channel, from here on. */
+  get place() {
+    return `${this.lane.journal.url}?since=${this.lane.cursor}`;
+  }
+}
+
+export class ShortPoll extends Poll {
+  get pause() {
+    return this.lane.setting * 1000;
+  }
+
+  target() {
+    return this.place;
+  }
+
+  /** What was seen last: with nothing new the answer is a 304 and a head. */
+  fields() {
+    return { 'If-None-Match': `"${this.lane.cursor}"` };
+  }
+}
+
+export class LongPoll extends Poll {
+  pause = 0;
+
+  target() {
+    return `${this.place}&wait=${this.lane.setting}`;
+  }
+
+  ask() {
+    super.ask();
+    if (this.waits) this.span = this.lane.hold('held');
+  }
+
+  answer() {
+    if (this.span) this.span.to = performance.now();
+    super.answer();
+  }
+}
+
+/** A script element cannot see a status, so everything is told in the call. */
+export class Jsonp extends LongPoll {
+  target() {
+    return `${super.target()}&feed=jsonp&callback=got`;
+  }
+
+  parse(body) {
+    return JSON.parse(body.slice(body.indexOf('(') + 1, body.lastIndexOf(')')));
+  }
+}

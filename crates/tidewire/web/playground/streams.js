@@ -1,0 +1,160 @@
+// One request, an answer without end: Server-Sent Events, lines of JSON, and the streams from before them. Each has its own way to say where a message ends.
+import { Answers, find, join, request, utf8 } from './http.js';
+
+class Stream {
+  constructor(lane) {
+    this.lane = lane;
+    this.held = new Uint8Array(0);
+    this.answers = new Answers({
+      head: (head) => this.head(head),
+      data: (bytes) => {
+        if (this.status === 200) this.data(bytes);
+        else this.held = join(this.held, bytes);
+      },
+      end: () => {
+        if (this.status !== 200) this.lane.trouble(JSON.parse(text.decode(this.held)).detail);
+      },
+    });
+  }
+
+  start() {
+    const target = `${this.lane.journal.url}?feed=${this.feed}&since=${this.lane.cursor}${this.query ?? ''}`;
+    this.lane.ask(request('GET', target, { ...this.lane.settings.fields(), ...this.fields }));
+  }
+
+  push(bytes) {
+    this.answers.push(bytes);
+  }
+
+  finish() {
+    this.answers.finish();
+  }
+
+  head({ status }) {
+    this.status = status;
+    this.lane.answered(false);
+    if (status === 200) this.lane.hold('stream');
+  }
+
+  /** Cuts what came at each `mark`, and keeps the rest until more is here. */
+  cut(bytes, mark, each) {
+    this.held = join(this.held, bytes);
+    for (let at; (at = find(this.held, mark)) >= 0; ) {
+      const piece = this.held.subarray(0, at);
+      this.held = this.held.subarray(at + mark.length);
+      each(piece);
+    }
+  }
+
+  beat() {
+    this.lane.mark('beat');
+  }
+}
+
+/** HTML §9.2: fields in lines, an event at each empty line. */
+export class EventStream extends Stream {
+  feed = 'sse';
+  fields = { Accept: 'text/event-stream' };
+  event = {};
+
+  data(bytes) {
+    this.cut(bytes, LF, (line) => this.line(text.decode(line)));
+  }
+
+  line(line) {
+    if (line.startsWith(':')) return this.beat();
+    if (line) {
+      const colon = line.indexOf(':');
+      const [name, value] = colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1).replace(/^ /, '')];
+      if (name === 'data') this.event.data = this.event.data === undefined ? value : `${this.event.data}\n${value}`;
+      else this.event[name] = value;
+      return;
+    }
+    const { id, data, event } = this.event;
+    this.event = {};
+    // The hello is an id without data: the place that was asked for, which a browser would not know.
+    if (data === undefined) return;
+    if (event === 'gap' || event === 'reset' || event === 'envelope') this.lane.object(JSON.parse(data));
+    else this.lane.message(id, data, event);
+  }
+}
+
+/** One JSON object a line. */
+export class Lines extends Stream {
+  feed = 'stream';
+  fields = { Accept: 'application/x-ndjson' };
+
+  data(bytes) {
+    this.cut(bytes, LF, (line) => this.line(text.decode(line).trim()));
+  }
+
+  line(line) {
+    if (!line) this.beat();
+    else this.lane.object(JSON.parse(line));
+  }
+}
+
+/** The same lines behind padding, for XMLHttpRequest. */
+export class Xhr extends Lines {
+  feed = 'xhr';
+  fields = {};
+}
+
+/** A JSON object in each part. */
+export class Multipart extends Lines {
+  feed = 'multipart';
+  fields = { Accept: 'multipart/mixed' };
+
+  data(bytes) {
+    this.cut(bytes, DELIMITER, (part) => {
+      const at = find(part, BLANK);
+      const body = at < 0 ? '' : text.decode(part.subarray(at + BLANK.length)).trim();
+      if (body) this.lane.object(JSON.parse(body));
+      else if (this.begun) this.beat();
+      this.begun = true;
+    });
+  }
+}
+
+/** A script element that calls the page around the frame, for each object. */
+export class Frame extends Lines {
+  feed = 'iframe';
+  fields = {};
+  query = '&callback=got';
+
+  line(line) {
+    const call = line.match(/^<script>t\((.*)\)<\/script>$/);
+    if (call) this.lane.object(JSON.parse(call[1]));
+    else if (!line) this.beat();
+  }
+}
+
+/** Payloads and nothing else: no end of a message, no cursor. Only who knows how long each is can tell them apart; this page published them. */
+export class Raw extends Stream {
+  feed = 'raw';
+  fields = {};
+  query = '&wait=55';
+
+  data(bytes) {
+    this.held = join(this.held, bytes);
+    this.take();
+  }
+
+  take() {
+    const { journal, cursor } = this.lane;
+    const at = cursor.lastIndexOf('-') + 1;
+    for (let n = Number(cursor.slice(at)) + 1; this.held.length; n++) {
+      const size = journal.sizes.get(n);
+      // A message may be faster than the acknowledgement that tells its length.
+      if (size === undefined) return journal.whenPublished(n, () => this.lane.client === this && this.take());
+      if (this.held.length < size) return;
+      this.lane.message(cursor.slice(0, at) + n, text.decode(this.held.subarray(0, size)));
+      this.held = this.held.subarray(size);
+    }
+  }
+}
+
+const text = new TextDecoder();
+const LF = utf8('\n');
+const BLANK = utf8('\r\n\r\n');
+const DELIMITER = utf8('--tidewire\r\n');
