@@ -316,6 +316,23 @@ fn pages_of_other_origins_get_no_wire() {
 }
 
 #[test]
+fn a_wire_does_not_bypass_a_proxy_unless_it_is_meant_to() {
+    let (careful, told) = (Server::start(&[]), Server::start(&["--playground", "on"]));
+    for (name, value) in [
+        ("Via", "1.1 gate"),
+        ("Forwarded", "for=192.0.2.1"),
+        ("X-Forwarded-For", "192.0.2.1"),
+        ("X-Forwarded-Host", "app.example"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Real-IP", "192.0.2.1"),
+    ] {
+        let (status, body) = Ws::open(&careful, "/playground/wire", &[(name, value)]).err().unwrap();
+        assert!(status == 403 && body.contains("--playground on"), "{name}: {status} {body}");
+        assert!(Ws::open(&told, "/playground/wire", &[(name, value)]).is_ok(), "{name}");
+    }
+}
+
+#[test]
 fn no_wire_goes_through_a_wire() {
     let server = Server::start(&["--threads", "2"]);
     let mut wire = Wire::open(&server);

@@ -67,7 +67,7 @@ pub(crate) struct ServeArgs {
     /// Allow reading by iframe and JSONP (JSONP lets every page on the web read every channel)
     #[arg(long, env = "TIDEWIRE_COMET")]
     pub(super) comet: bool,
-    /// The playground at / [default: on, but off with --public: whoever reaches it makes this server connect to itself]
+    /// The playground at / [default: on for browsers that come without a proxy, and off with --public]
     #[arg(long, value_name = "WHEN", env = "TIDEWIRE_PLAYGROUND")]
     pub(super) playground: Option<Switch>,
     /// Seconds that open connections may take to finish after SIGTERM or ctrl-c [default: 30]
@@ -184,10 +184,11 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
     settings.deflate = !args.no_deflate;
     settings.compress = args.compress;
     settings.comet = args.comet;
-    let by_default = if args.public { Switch::Off } else { Switch::On };
-    if args.playground.unwrap_or(by_default) == Switch::On {
-        settings.playground = Some(Playground::new());
-    }
+    settings.playground = match args.playground {
+        Some(Switch::On) => Some(Playground::new().behind_proxies()),
+        None if !args.public => Some(Playground::new()),
+        Some(Switch::Off) | None => None,
+    };
     if let Some(folder) = &args.files {
         let opened = Files::open(folder);
         let files = opened.map_err(|error| {

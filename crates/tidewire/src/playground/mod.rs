@@ -40,19 +40,28 @@ pub(crate) const MAX_WIRES: usize = 128;
 pub struct Playground {
     seats: Arc<Seats>,
     idle: Duration,
+    proxied: bool,
 }
 
 impl Playground {
     /// A playground with no wire open.
     #[allow(clippy::new_without_default, reason = "it is switched on, not filled in")]
     pub fn new() -> Self {
-        Playground { seats: Seats::new(MAX_WIRES), idle: IDLE }
+        Playground { seats: Seats::new(MAX_WIRES), idle: IDLE, proxied: false }
     }
 
     /// How long a wire on which nothing moves stays open. 5 minutes.
     #[must_use]
     pub fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
+        self
+    }
+
+    /// Lends wires to pages that come through a proxy as well. Not by default: a wire begins behind the proxy, and goes past whatever it
+    /// decides about who may read what.
+    #[must_use]
+    pub fn behind_proxies(mut self) -> Self {
+        self.proxied = true;
         self
     }
 
@@ -83,6 +92,13 @@ impl Playground {
                 "The playground's lanes need TCP, and this connection came over a Unix socket; listen on 127.0.0.1:PORT as well.",
             );
         };
+        if !self.proxied && PROXIED.iter().any(|name| request.head.get(name).is_some()) {
+            return refuse(
+                403,
+                "This request came through a proxy, which a wire would bypass; if all who reach the proxy may do everything here, \
+                 start the server with --playground on.",
+            );
+        }
         if self.seats.has(peer) {
             return refuse(508, "A wire cannot be opened through a wire; open it from the page.");
         }
@@ -103,6 +119,10 @@ pub(crate) fn relay(place: &Place, connection: Parked, seat: Seat) {
     let idle = place.settings.playground.as_ref().map_or(IDLE, |playground| playground.idle);
     tokio::task::spawn_local(wire::run(place.clone(), connection, seat, idle));
 }
+
+/// What proxies add to a request.
+const PROXIED: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 /// Whether the client asks for HTML by name, as browsers do. `*/*` is what curl says.
 fn wants_html(head: &RequestHead<'_>) -> bool {
