@@ -136,7 +136,8 @@ function legend(notes, table, base) {
 function link(section) {
   if (!section) return [];
   const rfc = section.match(/RFC (\d+)(?: §([\d.]+))?/);
-  const href = rfc ? `https://www.rfc-editor.org/rfc/rfc${rfc[1]}${rfc[2] ? `#section-${rfc[2]}` : ''}` : 'https://html.spec.whatwg.org/multipage/server-sent-events.html';
+  const html = `https://html.spec.whatwg.org/multipage/server-sent-events.html${section.includes('9.2.6') ? '#event-stream-interpretation' : '#parsing-an-event-stream'}`;
+  const href = rfc ? `https://www.rfc-editor.org/rfc/rfc${rfc[1]}${rfc[2] ? `#section-${rfc[2]}` : ''}` : html;
   return [el('a', { href, target: '_blank', rel: 'noopener' }, section)];
 }
 

@@ -4,8 +4,8 @@ import { bytes, el, millis, put, whole } from './dom.js';
 import { draw } from './timeline.js';
 
 export class LaneView {
-  constructor(lane, palette, announce) {
-    Object.assign(this, { lane, palette, announce });
+  constructor(lane, palette) {
+    Object.assign(this, { lane, palette });
     const { technique } = lane;
     this.canvas = el('canvas', { class: 'timeline', role: 'img' });
     this.state = el('span', { class: 'state' });

@@ -22,7 +22,7 @@ const publisher = new Publisher(journal, settings);
 const palette = new Palette();
 const announce = (text) => put($('announcements'), text);
 
-const views = new Map(lanes.map((lane) => [lane, new LaneView(lane, palette, announce)]));
+const views = new Map(lanes.map((lane) => [lane, new LaneView(lane, palette)]));
 const log = new LogView($('log'), journal, lanes);
 const summary = new Summary($('summary-table'), lanes);
 const box = new PublishBox($('publish'), publisher, lanes.find((lane) => lane.technique.id === 'websocket'), announce);
