@@ -64,7 +64,7 @@ function preview(bytes) {
   const head = bytes.subarray(0, 120);
   const readable = [...head].filter((b) => b >= 32 && b < 127).length;
   if (readable * 4 < head.length * 3) return [...head.subarray(0, 24)].map(hex).join(' ');
-  return new TextDecoder().decode(head).replace(/\r\n/g, ' ⏎ ').replace(/[\r\n]/g, ' ↵ ').replace(/[\0-\x1f]/g, '·');
+  return new TextDecoder().decode(head).replace(/\r\n/g, ' ⏎ ').replace(/[\r\n]/g, ' ↵ ').replace(/[\0-\x1f\ufffd]/g, '·');
 }
 
 function dump({ bytes, notes, at }) {
@@ -132,12 +132,14 @@ function legend(notes, table, base) {
   return list;
 }
 
-/** Where a section can be read: `RFC 9112 §7.1`, or one of HTML's. */
+/** Where a section can be read: `RFC 9112 §7.1`, or `HTML §9.2.6`. Others are of this server's own documents. */
 function link(section) {
-  if (!section) return [];
-  const rfc = section.match(/RFC (\d+)(?: §([\d.]+))?/);
-  const html = `https://html.spec.whatwg.org/multipage/server-sent-events.html${section.includes('9.2.6') ? '#event-stream-interpretation' : '#parsing-an-event-stream'}`;
-  const href = rfc ? `https://www.rfc-editor.org/rfc/rfc${rfc[1]}${rfc[2] ? `#section-${rfc[2]}` : ''}` : html;
+  const [, rfc, at] = section.match(/^RFC (\d+)(?: §([\d.]+))?/) ?? [];
+  const [, html] = section.match(/^HTML §([\d.]+)/) ?? [];
+  if (!rfc && !html) return section ? [el('span', { class: 'meaning' }, section)] : [];
+  const href = rfc
+    ? `https://www.rfc-editor.org/rfc/rfc${rfc}${at ? `#section-${at}` : ''}`
+    : `https://html.spec.whatwg.org/multipage/server-sent-events.html#${html === '9.2.6' ? 'event-stream-interpretation' : 'parsing-an-event-stream'}`;
   return [el('a', { href, target: '_blank', rel: 'noopener' }, section)];
 }
 
