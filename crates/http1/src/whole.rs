@@ -67,3 +67,39 @@ impl Connection<Server> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::FieldBlock;
+    use crate::fields::Fields;
+
+    #[test]
+    fn an_exchange_that_needs_other_bytes_gets_none_of_these() {
+        let whole = WholeResponse::new(&Response::new(200), b"hello").unwrap();
+        for (request, expected) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+            ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+            ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", false),
+            ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false),
+            ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", false),
+        ] {
+            let mut connection = Connection::<Server>::new(Limits::default());
+            let (mut fields, mut out) = (Fields::new(), Vec::new());
+            assert!(!connection.send_whole(&whole, &mut out), "before there is a request");
+            connection.decode(request.as_bytes(), &mut fields).unwrap();
+            assert_eq!(connection.send_whole(&whole, &mut out), expected, "{request}");
+            assert_eq!(!out.is_empty(), expected, "{request}");
+            assert!(!expected || !connection.send_whole(&whole, &mut out), "one answer to each request");
+        }
+    }
+
+    #[test]
+    fn a_response_that_closes_is_not_for_many() {
+        let close = FieldBlock::from_pairs([("Connection", "close")]).unwrap();
+        let response = WholeResponse::new(&Response::new(200).with_fields(&[&close]), b"");
+        assert_eq!(response.unwrap_err(), EncodeError::FieldReserved);
+        assert!(WholeResponse::new(&Response::new(101), b"").is_err());
+    }
+}
