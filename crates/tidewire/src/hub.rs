@@ -259,6 +259,9 @@ impl Hub {
                 channels.remove(&name);
             }
         }
+        if channels.capacity() > 4 * channels.len().max(SPARE) {
+            channels.shrink_to_fit();
+        }
     }
 
     /// What was done so far.
@@ -271,6 +274,9 @@ impl Hub {
         read_lock(&self.channels).len()
     }
 }
+
+/// Channels that an empty hub keeps room for.
+const SPARE: usize = 256;
 
 fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -18,6 +18,7 @@
 //! ```
 
 mod again;
+mod clock;
 mod delivery;
 mod group;
 mod subscriber;

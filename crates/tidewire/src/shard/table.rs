@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -18,9 +17,8 @@ use super::delivery::{Addresses, Watched, address};
 use super::group::{Group, Key, Shape};
 use super::subscriber::{Role, Subscriber, Subscription, Then, Wrote};
 use crate::channel::Channel;
+use crate::feeds::Flow;
 use crate::feeds::poll::Answer;
-use crate::feeds::{Flow, Wire, longpoll};
-use crate::gzip::Sum;
 use crate::reader::{Channels, Positions};
 use crate::site::Place;
 
@@ -34,15 +32,6 @@ const MAX_UNREAD: usize = 16 * 1024;
 /// How long a closed connection may take to hang up.
 const LINGER_MS: u64 = 2_000;
 
-/// Ticks between two sweeps of the hub, made by worker 0.
-const SWEEP_TICKS: u64 = 5;
-
-/// Rows that an empty table keeps room for.
-const SPARE_ROWS: usize = 256;
-
-/// A key that no row has: it wakes the task of the table and nothing else.
-const NOBODY: u32 = u32::MAX;
-
 pub(crate) struct Table {
     pub(super) place: Place,
     pub(super) worker: u16,
@@ -51,7 +40,7 @@ pub(crate) struct Table {
     pub(super) by_key: HashMap<Key, u32>,
     pub(super) watched: HashMap<usize, Watched, Addresses>,
     pub(super) ready: Inbox<u32>,
-    deadlines: BTreeSet<(u64, u32)>,
+    pub(super) deadlines: BTreeSet<(u64, u32)>,
     scratch: Vec<u8>,
     /// The held poll that was asked last.
     pub(super) last_poll: Option<LastPoll>,
@@ -60,8 +49,8 @@ pub(crate) struct Table {
     pub(super) now_ms: u64,
     /// The places of those that inflate a message, counted by its references.
     pub(super) inflating: Rc<()>,
-    next_tick_ms: u64,
-    tick: u64,
+    pub(super) next_tick_ms: u64,
+    pub(super) tick: u64,
     draining: bool,
 }
 
@@ -90,12 +79,6 @@ impl Table {
 
     pub(crate) fn ready(&self) -> Inbox<u32> {
         self.ready.clone()
-    }
-
-    /// Time until something is due.
-    pub(crate) fn next_deadline(&self) -> Duration {
-        let next = self.deadlines.first().map_or(self.next_tick_ms, |&(at, _)| at.min(self.next_tick_ms));
-        Duration::from_millis(next.saturating_sub(self.place.hub.now_ms()).max(1))
     }
 
     /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
@@ -134,11 +117,6 @@ impl Table {
         self.read(key);
     }
 
-    /// Once for each turn: a thousand sockets that are ready do not need it a thousand times.
-    pub(crate) fn look_at_the_clock(&mut self) {
-        self.now_ms = self.place.hub.now_ms();
-    }
-
     /// A channel has news: its groups move to its head, with all their live members.
     pub(crate) fn on_news(&mut self, channel: &Arc<Channel>) {
         let Some(watched) = self.watched.get_mut(&address(channel)) else { return };
@@ -168,23 +146,6 @@ impl Table {
             self.catch_up(key);
         }
         self.read(key);
-    }
-
-    /// Deadlines and, once a second, the tick.
-    pub(crate) fn on_time(&mut self) {
-        self.now_ms = self.place.hub.now_ms();
-        while let Some(&(at, key)) = self.deadlines.first() {
-            if at > self.now_ms {
-                break;
-            }
-            self.deadlines.pop_first();
-            self.rows[key as usize].deadline_ms = 0;
-            self.on_deadline(key);
-        }
-        if self.now_ms >= self.next_tick_ms {
-            self.next_tick_ms = self.now_ms + TICK.as_millis() as u64;
-            self.on_tick();
-        }
     }
 
     /// Says goodbye to everybody.
@@ -296,73 +257,6 @@ impl Table {
                     self.remove(key);
                 }
             }
-        }
-    }
-
-    fn on_deadline(&mut self, key: u32) {
-        let row = &self.rows[key as usize];
-        let Some(group) = row.group() else { return };
-        let Shape::LongPoll(shape) = self.groups[group as usize].shape.clone() else { return };
-        if !row.pending.is_empty() {
-            return;
-        }
-        let mut out = Vec::new();
-        shape.write_answer(Answer::new(), &self.positions(key).to_text(), &mut out);
-        self.answer(key, out.into());
-    }
-
-    /// Heartbeats for a share of the rows, so that they do not all beat at once, and an end for those that are stuck.
-    fn on_tick(&mut self) {
-        self.tick += 1;
-        let empty: Vec<u32> =
-            self.groups.iter().filter(|(_, g)| g.members == 0).map(|(id, _)| id as u32).collect();
-        for id in empty {
-            self.remove_group(id);
-        }
-        if self.worker == 0 && self.tick.is_multiple_of(SWEEP_TICKS) {
-            self.place.hub.sweep();
-        }
-        if self.rows.capacity() > 4 * self.rows.len().max(SPARE_ROWS) {
-            // A crowd came and left: its rows go back to the allocator.
-            self.rows.shrink_to_fit();
-        }
-        let every = self.place.settings.heartbeat.as_secs().max(1);
-        let turn = self.tick % every;
-        let mut beats: HashMap<Wire, (Bytes, Sum)> = HashMap::new();
-        for key in self.keys() {
-            let Some(row) = self.rows.get_mut(key as usize) else { continue };
-            let stuck = !row.pending.is_empty()
-                && self.now_ms.saturating_sub(row.moved_ms) >= self.place.settings.stall_ms();
-            let silent = row
-                .websocket
-                .as_ref()
-                .is_some_and(|ws| ws.is_silent(self.now_ms, self.place.settings.heartbeat));
-            let endless = row
-                .websocket
-                .as_ref()
-                .is_some_and(|ws| ws.is_stuck(self.now_ms, self.place.settings.stall_ms()));
-            let over = row.group().is_none() && row.pending.is_empty() && self.now_ms >= row.ends_ms;
-            if stuck || silent || endless || over {
-                tracing::debug!(peer = %row.connection.peer(), stuck, silent, endless, "subscriber dropped");
-                self.remove(key);
-                continue;
-            }
-            let Role::Live { group, .. } = row.role else { continue };
-            if u64::from(key) % every != turn {
-                continue;
-            }
-            let Shape::Stream { wire, .. } = self.groups[group as usize].shape else { continue };
-            let beat = beats.entry(wire).or_insert_with(|| {
-                let mut out = Vec::new();
-                wire.unit(&mut out, |feed, out| feed.heartbeat(out));
-                let packed = wire.pack(out);
-                (packed.bytes.into(), packed.sum)
-            });
-            let (beat, sum) = beat.clone();
-            if let Some(body) = &mut row.gzip {
-                body.add(self.groups[group as usize].sum, sum);
-            }
-            self.interject(key, &beat);
         }
     }
 
@@ -489,24 +383,5 @@ impl Table {
 
     pub(super) fn keys(&self) -> Vec<u32> {
         self.rows.iter().map(|(key, _)| key as u32).collect()
-    }
-
-    /// Holds a poll for as long as its client wants, less a jitter.
-    pub(super) fn hold(&mut self, key: u32, wait: Duration) {
-        let at = self.now_ms + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
-        self.clear_deadline(key);
-        self.rows[key as usize].deadline_ms = at;
-        self.deadlines.insert((at, key));
-        if self.deadlines.first() == Some(&(at, key)) {
-            // The task may be asleep for longer than that: it looks again.
-            self.ready.push(NOBODY);
-        }
-    }
-
-    pub(super) fn clear_deadline(&mut self, key: u32) {
-        let at = std::mem::take(&mut self.rows[key as usize].deadline_ms);
-        if at != 0 {
-            self.deadlines.remove(&(at, key));
-        }
     }
 }
