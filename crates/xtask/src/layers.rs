@@ -56,7 +56,8 @@ const TABLE: &[Row] = &[
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1], outside: Outside::Free },
     Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
     Row { layer: 4, name: TIDEWIRE, uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT], outside: Outside::Free },
-    Row { layer: DEV, name: TESTKIT, uses: &[], outside: NONE },
+    // The clock of a thread, which time on a busy machine is measured by.
+    Row { layer: DEV, name: TESTKIT, uses: &[], outside: Outside::Only { always: &["rustix"], optional: &[] } },
     Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-examples",
           uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, TIDEWIRE], outside: Outside::Free },
