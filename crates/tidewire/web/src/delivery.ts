@@ -56,8 +56,10 @@ export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () 
     take(object: Record<string, any>, transport: string): boolean {
       const { type, cursor, data: text } = object;
       const isMessage = type === 'message';
-      let after = cursor;
-      if (!cursor || (isMessage && (after = further(head, cursor)) === head)) return false;
+      if (!cursor) return false;
+      // A reset may lead back. All else that ends before the head came already, over another transport.
+      const after = type === 'reset' ? cursor : further(head, cursor);
+      if (after === head) return false;
       if (isMessage) {
         const message = guarded(
           (): Message<T> => {

@@ -211,7 +211,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
         // else the next one would not either, and why is in the answer.
         const answer = await attempt(asking);
         if (answer.opened) [misses, index] = [0, (index + 1) % transports.length];
-        else error = answer.error ?? error;
+        else if (!error?.status) error = answer.error ?? error;
       }
       let wait = jitter(failures++);
       let floor = 0;

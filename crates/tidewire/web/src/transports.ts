@@ -19,8 +19,8 @@ export async function request(link: Asking, parameters: Record<string, string>, 
     if (again && status === 401) continue;
     const body = await response.json().catch(() => ({}));
     // Seconds, or a date (RFC 9110 §10.2.3).
-    const after = response.headers.get('retry-after') ?? 0;
-    const retryAfter = Number(after) * 1000 || Date.parse(String(after)) - Date.now() || 0;
+    const after = response.headers.get('retry-after') ?? '';
+    const retryAfter = Math.max(0, Number(after) * 1000 || Date.parse(after) - Date.now() || 0);
     throw Object.assign(new Error(body.detail ?? statusText), { status, retryAfter, body }) satisfies Refused;
   }
 }
@@ -67,8 +67,9 @@ export const fetching: Transport = {
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     for (let rest = ''; ; ) {
       const { done, value } = await reader.read();
-      if (done) return;
-      link.alive();
+      // Something else than lines of JSON, such as the page of a hotel, is no sign of life.
+      if (done) return rest ? link.line(rest) : undefined;
+      if (rest) link.alive();
       const lines = (rest + value).split('\n');
       rest = lines.pop()!;
       lines.forEach(link.line);

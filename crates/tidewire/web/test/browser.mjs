@@ -1,8 +1,9 @@
 // Chromium, and what the tests of pages share.
-import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+
+export { until } from './server.mjs';
 
 /** Where a person can look at what a page looked like. */
 const SCREENSHOTS = process.env.TIDEWIRE_SCREENSHOTS;
@@ -45,19 +46,4 @@ export async function keepPicture(page, name) {
   mkdirSync(SCREENSHOTS, { recursive: true });
   const path = join(SCREENSHOTS, `${name.replace(/[^\w.]+/g, '-').slice(0, 80)}.png`);
   await page.screenshot({ path, timeout: 10_000 }).catch((error) => console.error(`no picture ${path}: ${error.message.split('\n')[0]}`));
-}
-
-/** Waits until a condition holds. The time is that of a machine with much else to do. */
-export async function until(what, condition) {
-  const end = Date.now() + 60_000;
-  for (let last; ; ) {
-    try {
-      last = await condition();
-      if (last) return last;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > end) assert.fail(`not within a minute: ${what} (last: ${last})`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
 }

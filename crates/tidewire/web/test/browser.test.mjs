@@ -57,7 +57,7 @@ for (const transport of TRANSPORTS) {
 }
 
 test('what is broken on the way gives way to the next transport', async (t) => {
-  for (const [mode, expected] of [['pass', 'websocket'], ['no-upgrade', 'sse'], ['buffer', 'longpoll']]) {
+  for (const [mode, expected] of [['pass', 'websocket'], ['buffer', 'longpoll']]) {
     const p = await page(t);
     proxy.mode = mode;
     await post(`fall-${mode}`, 'x');

@@ -1,4 +1,5 @@
 // The real server on a free port, and a proxy before it that can be told to misbehave.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
@@ -18,15 +19,25 @@ export async function startServer(...options) {
   return { base, stop: () => child.kill('SIGKILL') };
 }
 
+/** Publishes one message; resolves to its cursor. */
+export async function post(base, channel, body, { query = '', type } = {}) {
+  const headers = type ? { 'Content-Type': type } : {};
+  const answer = await fetch(`${base}/c/${channel}${query}`, { method: 'POST', body: type ? body : new Blob([body]), headers });
+  assert.equal(answer.status, 201);
+  return (await answer.json()).cursor;
+}
+
 /**
  * A proxy before the server. `mode` may be changed at any time:
- * `pass`, `no-upgrade` (WebSocket is refused with 403), `buffer` (an answer is held back until it ends), `stall` (nothing comes through), `refuse` (503).
- * `cut()` resets every connection.
+ * `pass`, `buffer` (an answer is held back until it ends), `stall` (nothing comes through), `refuse` (503, come back in a second),
+ * `down` (connections are closed at once). `broken` holds what is refused with 403: `websocket`, `sse`, `stream`, `longpoll`, `poll`.
+ * `cut()` resets every connection; `requests` are the request lines that came.
  */
 export async function startProxy(target) {
-  const proxy = { mode: 'pass', requests: 0, sockets: new Set() };
+  const proxy = { mode: 'pass', broken: new Set(), requests: [], sockets: new Set() };
   const { port, hostname } = new URL(target);
   const server = createServer((client) => {
+    if (proxy.mode === 'down') return client.resetAndDestroy();
     proxy.sockets.add(client);
     const upstream = connect(Number(port), hostname);
     const end = () => {
@@ -34,21 +45,28 @@ export async function startProxy(target) {
       upstream.destroy();
       proxy.sockets.delete(client);
     };
-    const held = [];
+    // What is held comes later or never; a connection that left bytes out would be none.
+    const held = { up: [], down: [] };
+    const pass = (to, kept, bytes) => {
+      for (const earlier of kept.splice(0)) to.write(earlier);
+      to.write(bytes);
+    };
     client.on('data', (bytes) => {
-      proxy.requests++;
-      const head = bytes.toString('latin1').toLowerCase();
-      if (proxy.mode === 'no-upgrade' && head.includes('\nupgrade: websocket')) {
-        client.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
-      } else if (proxy.mode === 'refuse') {
-        client.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
-      } else if (proxy.mode !== 'stall') upstream.write(bytes);
+      const head = bytes.toString('latin1');
+      const line = /^([A-Z]+ \S+) HTTP\/1\.1\r\n/.exec(head)?.[1];
+      if (line) proxy.requests.push(line);
+      const kind = /\nupgrade: websocket/i.test(head) ? 'websocket' : /^GET \S*[?&]feed=(\w+)/.exec(head)?.[1];
+      const refuse = (fields) => client.end(`HTTP/1.1 ${fields}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      if (proxy.mode === 'refuse') refuse('503 Service Unavailable\r\nRetry-After: 1');
+      else if (line && proxy.broken.has(kind)) refuse('403 Forbidden');
+      else if (proxy.mode === 'stall') held.up.push(bytes);
+      else pass(upstream, held.up, bytes);
     });
     upstream.on('data', (bytes) => {
       // A proxy that buffers passes an answer on when it is complete: short ones with a length, never a stream.
-      const text = bytes.toString('latin1');
-      if (proxy.mode === 'buffer' && (held.length || !/content-length/i.test(text))) held.push(bytes);
-      else if (proxy.mode !== 'stall') client.write(bytes);
+      const isWhole = /content-length/i.test(bytes.toString('latin1'));
+      if (proxy.mode === 'stall' || (proxy.mode === 'buffer' && (held.down.length || !isWhole))) held.down.push(bytes);
+      else pass(client, held.down, bytes);
     });
     for (const socket of [client, upstream]) socket.on('error', end).on('close', end);
   });
@@ -62,4 +80,19 @@ export async function startProxy(target) {
       proxy.cut();
     },
   });
+}
+
+/** Waits until a condition holds. The time is that of a machine with much else to do. */
+export async function until(what, condition) {
+  const end = Date.now() + 60_000;
+  for (let last; ; ) {
+    try {
+      last = await condition();
+      if (last) return last;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) assert.fail(`not within a minute: ${what} (last: ${last})`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
 }
