@@ -131,12 +131,11 @@ test('tabs share one connection, and the next one takes over', async (t) => {
     await tab.evaluate(async () => {
       const { subscribe } = await import('/tidewire.js');
       globalThis.got = [];
-      subscribe('/c/tabs', { shared: true, since: 'earliest' }).on('message', (m) => got.push(m.data));
+      globalThis.sub = subscribe('/c/tabs', { shared: true, since: 'earliest' }).on('message', (m) => got.push(m.data));
     });
     tabs.push(tab);
-    if (i === 0) await until('a connection', () => tab.evaluate(() => true));
+    await until('open', () => tab.evaluate(() => sub.state === 'open'));
   }
-  await new Promise((resolve) => setTimeout(resolve, 300));
   await post('tabs', 'one');
   for (const tab of tabs) await until('one', () => tab.evaluate(() => got.join() === 'one'));
   const late = await context.newPage();

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { launch, openPage, until } from './browser.mjs';
+import { keepPicture, launch, openPage, until } from './browser.mjs';
 import { startServer } from './server.mjs';
 
 let server, browser, folder;
@@ -62,8 +62,10 @@ test('a page of another origin cannot frame it', async (t) => {
     globalThis.tidewire = () => (globalThis.called = true);
     const frame = document.createElement('iframe');
     frame.src = `${base}/c/foreign?feed=iframe&since=earliest`;
+    // The page of the error is loaded in its place.
+    const loaded = new Promise((resolve) => (frame.onload = resolve));
     document.body.append(frame);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await loaded;
     return globalThis.called === true;
   }, server.base);
   assert.equal(loaded, false);
@@ -163,6 +165,12 @@ function png(n) {
   return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(Buffer.alloc(n * (n + 1)))), chunk('IEND', Buffer.alloc(0))]);
 }
 
+/** Waits for so many heartbeats of the server, on a stream of its own. */
+async function heartbeats(n) {
+  const { body } = await fetch(`${server.base}/c/quiet?feed=stream`);
+  for await (const bytes of body) if (Buffer.from(bytes).toString() === '\n' && !--n) return;
+}
+
 test('an <img> shows the newest picture, through heartbeats and payloads that cannot be parts', async (t) => {
   const p = await page(t);
   const picture = async (n) => {
@@ -179,11 +187,12 @@ test('an <img> shows the newest picture, through heartbeats and payloads that ca
   const shows = (n) => until(`picture ${n}`, () => p.evaluate((n) => img.naturalWidth === n, n));
   await picture(2);
   await shows(2);
-  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await heartbeats(2);
   await shows(2);
   for (const odd of ['', '--tidewire\r\n', '']) await post('cam', odd);
   await picture(3);
   await shows(3);
+  await keepPicture(p, 'the newest picture of three');
 });
 
 /** A few seconds of a moving canvas and a tone, as WebM: what a camera's page would upload. */
@@ -228,6 +237,7 @@ test('a video plays while it is being uploaded, and ends where the upload ends',
   });
   await until('the first half to play', () => p.evaluate(() => video.currentTime > 0.5 && video.videoWidth === 320));
   assert.equal(await p.evaluate(() => globalThis.ended), undefined, 'half of it is still to come');
+  await keepPicture(p, 'a video that is still being uploaded');
   for (let at = half; at < film.length; at += 16_384) {
     upload.write(film.subarray(at, at + 16_384));
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -16,7 +16,7 @@ export async function startServer(...options) {
   const [line] = await once(createInterface(child.stdout), 'line');
   const base = line.match(/http:\/\/\S+/)?.[0];
   if (!base) throw new Error(`the server did not say where it listens, but: ${line}`);
-  return { base, stop: () => child.kill('SIGKILL') };
+  return { base, stop: (signal = 'SIGKILL') => child.kill(signal) };
 }
 
 /** Publishes one message; resolves to its cursor. */
@@ -31,10 +31,10 @@ export async function post(base, channel, body, { query = '', type } = {}) {
  * A proxy before the server. `mode` may be changed at any time:
  * `pass`, `buffer` (an answer is held back until it ends), `stall` (nothing comes through), `refuse` (503, come back in a second),
  * `down` (connections are closed at once). `broken` holds what is refused with 403: `websocket`, `sse`, `stream`, `longpoll`, `poll`.
- * `cut()` resets every connection; `requests` are the request lines that came.
+ * `cut()` resets every connection; `requests` are the request lines that came, `heads` the heads, `down` the bytes that came back.
  */
 export async function startProxy(target) {
-  const proxy = { mode: 'pass', broken: new Set(), requests: [], sockets: new Set() };
+  const proxy = { mode: 'pass', broken: new Set(), requests: [], heads: [], down: [], sockets: new Set() };
   const { port, hostname } = new URL(target);
   const server = createServer((client) => {
     if (proxy.mode === 'down') return client.resetAndDestroy();
@@ -54,7 +54,11 @@ export async function startProxy(target) {
     client.on('data', (bytes) => {
       const head = bytes.toString('latin1');
       const line = /^([A-Z]+ \S+) HTTP\/1\.1\r\n/.exec(head)?.[1];
-      if (line) proxy.requests.push(line);
+      if (line) {
+        client.request = line;
+        proxy.requests.push(line);
+        proxy.heads.push(head.slice(0, head.indexOf('\r\n\r\n')));
+      }
       const kind = /\nupgrade: websocket/i.test(head) ? 'websocket' : /^GET \S*[?&]feed=(\w+)/.exec(head)?.[1];
       const refuse = (fields) => client.end(`HTTP/1.1 ${fields}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       if (proxy.mode === 'refuse') refuse('503 Service Unavailable\r\nRetry-After: 1');
@@ -63,6 +67,7 @@ export async function startProxy(target) {
       else pass(upstream, held.up, bytes);
     });
     upstream.on('data', (bytes) => {
+      proxy.down.push(bytes);
       // A proxy that buffers passes an answer on when it is complete: short ones with a length, never a stream.
       const isWhole = /content-length/i.test(bytes.toString('latin1'));
       if (proxy.mode === 'stall' || (proxy.mode === 'buffer' && (held.down.length || !isWhole))) held.down.push(bytes);

@@ -1,0 +1,290 @@
+// The client where only a page can show it: the order of fallback, pages that sleep and wake, tabs that share. Run with `cargo xtask browser`.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { keepPicture, launch, openPage, until } from './browser.mjs';
+import { post as postTo, startProxy, startServer } from './server.mjs';
+
+const FAST = { since: 'earliest', backoff: { min: 10, max: 20 }, pollInterval: 50 };
+
+let server, proxy, browser;
+
+before(async () => {
+  server = await startServer('--heartbeat', '1');
+  proxy = await startProxy(server.base);
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  proxy?.stop();
+  server?.stop();
+});
+
+const post = (channel, body, options) => postTo(server.base, channel, body, options);
+
+/** A page with a subscription, whose messages are in `got` and whose states in `states`. */
+async function subscribed(t, channel, options, context) {
+  const p = await openPage(t, browser, `${proxy.base}/`, context);
+  await listen(p, channel, options);
+  return p;
+}
+
+const listen = (p, channel, options) =>
+  p.evaluate(
+    async ([channel, options]) => {
+      const { subscribe } = await import('/tidewire.js');
+      Object.assign(globalThis, { got: [], states: [], errors: [], gaps: [] });
+      globalThis.sub = subscribe(`/c/${channel}`, options);
+      sub.on('state', (state) => states.push(state)).on('error', (e) => errors.push(e)).on('gap', (gap) => gaps.push(gap));
+      sub.on('message', (m) => got.push(m.data));
+    },
+    [channel, { ...FAST, ...options }],
+  );
+
+const mend = () => Object.assign(proxy, { mode: 'pass', broken: new Set() });
+const opened = (p) => until('open', () => p.evaluate(() => sub.state === 'open'));
+const has = (p, want) => until(`${want}`, () => p.evaluate((want) => got.join() === want, want));
+
+test('each transport that is broken gives way to the next, in order, and the winner is remembered', async (t) => {
+  const order = [['websocket', 'websocket'], ['sse', 'sse'], ['fetch', 'stream'], ['longpoll', 'longpoll'], ['poll', 'poll']];
+  for (let n = 0; n < order.length; n++) {
+    mend();
+    proxy.broken = new Set(order.slice(0, n).map(([, kind]) => kind));
+    const [expected] = order[n];
+    await post(`turn-${expected}`, 'x');
+    const p = await subscribed(t, `turn-${expected}`, {});
+    await has(p, 'x');
+    assert.equal(await p.evaluate(() => sub.transport), expected);
+    // After a reload it is the first that is tried, and the only one.
+    mend();
+    proxy.requests.length = 0;
+    await p.reload();
+    await listen(p, `turn-${expected}`, {});
+    await has(p, 'x');
+    assert.equal(await p.evaluate(() => sub.transport), expected);
+    const asked = proxy.requests.filter((line) => line.includes('/c/'));
+    assert.ok(asked.every((line) => line.includes(`feed=${order[n][1]}`) || expected === 'websocket'), asked.join('\n'));
+    await p.close();
+  }
+});
+
+test('a WebSocket that never opens gives way too', async (t) => {
+  mend();
+  await post('never', 'x');
+  const p = await openPage(t, browser, `${proxy.base}/`);
+  await p.evaluate(() => {
+    // A firewall that swallows: the handshake is never answered.
+    globalThis.WebSocket = class {
+      close() {}
+    };
+  });
+  await listen(p, 'never', { connectTimeout: 200 });
+  await has(p, 'x');
+  assert.equal(await p.evaluate(() => sub.transport), 'sse');
+});
+
+test('an EventSource that died of a status is made anew, and goes on at the cursor', async (t) => {
+  mend();
+  await post('dead', 'one');
+  const p = await subscribed(t, 'dead', { transports: ['sse'] });
+  await has(p, 'one');
+  proxy.mode = 'refuse';
+  proxy.cut();
+  await until('refused', () => p.evaluate(() => errors.length > 0));
+  await post('dead', 'two');
+  mend();
+  await has(p, 'one,two');
+});
+
+test('a better transport takes over while the page listens', async (t) => {
+  mend();
+  proxy.broken = new Set(['websocket', 'sse']);
+  await post('better', '0');
+  const p = await subscribed(t, 'better', { tryBetter: 200 });
+  await has(p, '0');
+  assert.equal(await p.evaluate(() => sub.transport), 'fetch');
+  const before = await p.evaluate(() => states.length);
+  mend();
+  let n = 0;
+  await until('the best', async () => {
+    await post('better', String(++n));
+    return (await p.evaluate(() => sub.transport)) === 'websocket';
+  });
+  await post('better', String(++n));
+  await has(p, Array.from({ length: n + 1 }, (_, i) => i).join());
+  assert.equal(await p.evaluate(() => states.length), before, 'nobody noticed');
+});
+
+test('a page that wakes up, or finds the network again, connects at once', async (t) => {
+  // A wait of hours, so that only the event can be the reason.
+  for (const wake of ['online', 'pageshow', 'visibilitychange']) {
+    mend();
+    await post(`wake-${wake}`, 'one');
+    const p = await subscribed(t, `wake-${wake}`, { transports: ['fetch'] });
+    await has(p, 'one');
+    await p.evaluate(() => sub.close());
+    proxy.mode = 'down';
+    await listen(p, `wake-${wake}`, { transports: ['fetch'], backoff: { min: 1e9, max: 1e9 } }).catch(() => {});
+    await until('it waits', () => p.evaluate(() => sub.state === 'waiting'));
+    mend();
+    await p.evaluate((wake) => (wake === 'visibilitychange' ? document : window).dispatchEvent(new Event(wake)), wake);
+    await has(p, 'one');
+    await p.close();
+  }
+});
+
+test('going offline and online again loses nothing', async (t) => {
+  mend();
+  await post('offline', 'one');
+  const p = await subscribed(t, 'offline', { backoff: { min: 1e9, max: 1e9 }, transports: ['fetch'] });
+  await has(p, 'one');
+  await p.context().setOffline(true);
+  proxy.cut();
+  await until('it waits', () => p.evaluate(() => sub.state === 'waiting'));
+  await post('offline', 'two');
+  await p.context().setOffline(false);
+  await has(p, 'one,two');
+});
+
+test('a page that is put away lets go of its connection, and goes on where it was', async (t) => {
+  for (const transport of ['websocket', 'sse', 'fetch', 'longpoll']) {
+    mend();
+    await post(`away-${transport}`, 'one');
+    const p = await subscribed(t, `away-${transport}`, { transports: [transport] });
+    await has(p, 'one');
+    await p.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })));
+    await until('it let go', () => p.evaluate(() => sub.state === 'waiting'));
+    const isStream = ['sse', 'fetch'].includes(transport);
+    const held = () => [...proxy.sockets].some(({ request }) => request?.includes(`/c/away-${transport}?`));
+    if (isStream) await until('the connection is closed', () => !held());
+    await post(`away-${transport}`, 'two');
+    await p.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+    await has(p, 'one,two');
+    await p.close();
+  }
+});
+
+/** Says that the page is hidden, or shown, as a browser would. */
+const show = (p, shown) =>
+  p.evaluate((shown) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => !shown });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, shown);
+
+test('a hidden page holds no connection if it is told to', async (t) => {
+  mend();
+  await post('hidden', 'one');
+  const p = await subscribed(t, 'hidden', { pauseWhenHidden: true });
+  await has(p, 'one');
+  await show(p, false);
+  await until('it waits', () => p.evaluate(() => sub.state === 'waiting'));
+  proxy.requests.length = 0;
+  await post('hidden', 'two');
+  await show(p, true);
+  await has(p, 'one,two');
+  assert.equal(proxy.requests.filter((line) => line.includes('/c/hidden')).length, 1, 'nothing was asked while nobody looked');
+});
+
+/** Tabs of one browser that share, the first of which leads. */
+async function tabs(t, n, channel, options) {
+  mend();
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const tabs = [];
+  for (let i = 0; i < n; i++) {
+    tabs.push(await subscribed(t, channel, { shared: true, ...options }, context));
+    await opened(tabs[i]);
+  }
+  return tabs;
+}
+const all = (tabs, want) => Promise.all(tabs.map((tab) => has(tab, want)));
+
+test('when the tab that leads closes, the next one goes on, and nobody misses what came between', async (t) => {
+  // `now`: the tabs that follow have heard nothing yet, and know all the same where they are.
+  const [first, ...others] = await tabs(t, 3, 'lead', { since: 'now' });
+  await Promise.all([first.close(), post('lead', 'between')]);
+  await all(others, 'between');
+  await post('lead', 'after');
+  await all(others, 'between,after');
+  await keepPicture(others[0], 'tabs that share');
+});
+
+test('a tab that crashes passes the connection on', async (t) => {
+  const [first, ...others] = await tabs(t, 3, 'crash', {});
+  await post('crash', 'one');
+  await all([first, ...others], 'one');
+  const cdp = await first.context().newCDPSession(first);
+  const crashed = new Promise((resolve) => first.once('crash', resolve));
+  cdp.send('Page.crash').catch(() => {});
+  await crashed;
+  await post('crash', 'two');
+  await all(others, 'one,two');
+});
+
+test('a tab that leads and is hidden does not hold the others back', async (t) => {
+  const [first, second] = await tabs(t, 2, 'hide', { pauseWhenHidden: true });
+  await post('hide', 'one');
+  await all([first, second], 'one');
+  await show(first, false);
+  await post('hide', 'two');
+  await all([first, second], 'one,two');
+  // Nobody looks: no connection at all.
+  await show(second, false);
+  await until('all wait', () => second.evaluate(() => sub.state === 'waiting'));
+  await post('hide', 'three');
+  await show(first, true);
+  await all([first], 'one,two,three');
+  await show(second, true);
+  await all([second], 'one,two,three');
+});
+
+test('a tab that slept reads what it missed before it listens again', async (t) => {
+  const [first, second] = await tabs(t, 2, 'slept', {});
+  await post('slept', 'one');
+  await all([first, second], 'one');
+  // What other tabs tell is lost on the one that sleeps.
+  await second.evaluate(() => {
+    const own = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
+    globalThis.sleeping = true;
+    Object.defineProperty(MessageEvent.prototype, 'data', {
+      get() {
+        const data = own.get.call(this);
+        return sleeping && data?.object ? {} : data;
+      },
+    });
+  });
+  await post('slept', 'two');
+  await all([first], 'one,two');
+  await second.evaluate(() => (globalThis.sleeping = false));
+  await post('slept', 'three');
+  await all([first, second], 'one,two,three');
+});
+
+test('a tab that follows can publish, and hears of gaps and states', async (t) => {
+  const [first, second] = await tabs(t, 2, 'follow', {});
+  const cursor = await second.evaluate(() => sub.publish('mine', { event: 'said' }));
+  await all([first, second], 'mine');
+  assert.equal(await second.evaluate(() => sub.cursor), cursor);
+  proxy.mode = 'down';
+  proxy.cut();
+  await until('both wait', async () => (await first.evaluate(() => states.includes('waiting'))) && (await second.evaluate(() => states.includes('waiting'))));
+  await post('follow', 'late');
+  mend();
+  await all([first, second], 'mine,late');
+});
+
+test('tabs that share several channels by a name hear each message once', async (t) => {
+  const [first, second] = await tabs(t, 2, 'many-a,many-b', { shared: 'many' });
+  for (let i = 0; i < 10; i++) {
+    await post(i % 2 ? 'many-a' : 'many-b', String(i));
+    if (i === 4) await first.close();
+  }
+  await until('all ten', () => second.evaluate(() => got.length >= 10));
+  assert.deepEqual((await second.evaluate(() => got)).sort(), Array.from({ length: 10 }, (_, i) => String(i)));
+});
+
+test('the script for pages without modules has the same', async (t) => {
+  mend();
+  const p = await openPage(t, browser, `${proxy.base}/`);
+  await p.addScriptTag({ url: '/tidewire.script.js' });
+  assert.equal(await p.evaluate(async () => (await tidewire.publish('/c/script', 'hello'), (await tidewire.subscribe('/c/script', { since: 'earliest' })[Symbol.asyncIterator]().next()).value.data)), 'hello');
+});
