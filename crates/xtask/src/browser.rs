@@ -10,7 +10,7 @@ const WEB: &str = "crates/tidewire/web";
 /// Builds the client, compares it with what is committed (and embedded in the server), and runs the tests of `web/test`.
 pub(crate) fn run() -> Result {
     need("npm", &["--version"], &["nodejs", "npm"])?;
-    need("chromium", &["--version"], &["chromium"])?;
+    let chromium = chromium()?;
     // The versions are exact, so what is there is right; without a network it can be used again.
     if ask(&mut npm(&["ls", "--silent"])).is_none() {
         start(&mut npm(&["ci", "--no-audit", "--no-fund"])).map_err(|problem| {
@@ -26,12 +26,26 @@ pub(crate) fn run() -> Result {
     drop(std::fs::remove_dir_all(&screenshots));
     let tests = start(
         npm(&["test", "--silent"])
+            .env("CHROMIUM", chromium)
             .env("TIDEWIRE_BIN", target.join("debug/tidewire"))
             .env("TIDEWIRE_EXAMPLES", target.join("debug/examples"))
             .env("TIDEWIRE_SCREENSHOTS", &screenshots),
     );
     println!("    what the pages looked like: {}", screenshots.display());
     tests
+}
+
+/// Where Chromium is, under any of its names; Debian's is installed where there is none.
+fn chromium() -> Result<String> {
+    let named = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".into());
+    let find = format!("command -v '{named}' || command -v chromium-browser || command -v google-chrome");
+    let found = || ask(&mut program("sh", &["-c", &find]));
+    if found().is_none() {
+        need("chromium", &["--version"], &["chromium"])?;
+    }
+    found()
+        .map(|path| path.trim().to_owned())
+        .ok_or_else(|| "no Chromium is to be found; CHROMIUM may name one".into())
 }
 
 fn npm(args: &[&str]) -> Command {

@@ -1,4 +1,4 @@
-// Runs every *.test.mjs, one file after another: each has a time of its own, and a browser that hangs ends with its file.
+// Runs every *.test.mjs, each in a process and with a time of its own: a browser that hangs ends with its file.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,23 +12,34 @@ const wanted = process.argv.slice(2);
 const files = readdirSync(folder).filter((file) => file.endsWith('.test.mjs') && (!wanted.length || wanted.some((word) => file.includes(word))));
 if (!files.length) throw new Error(`no test file is named like ${wanted.join(' or ')}`);
 
+/** Files at a time: they mostly wait, and each has its own server and browser. */
+const ABREAST = 2;
+
 const failed = [];
-for (const file of files.sort()) {
-  const began = performance.now();
-  const problem = await run(join(folder, file));
-  console.log(`${problem ? `FAILED (${problem})` : 'ok'}: ${file}, ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
-  if (problem) failed.push(file);
-}
+const waiting = files.sort();
+await Promise.all(
+  Array.from({ length: ABREAST }, async () => {
+    for (let file; (file = waiting.shift()); ) {
+      const began = performance.now();
+      const { problem, output } = await run(join(folder, file));
+      const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      console.log(`${output}${problem ? `FAILED (${problem})` : 'ok'}: ${file}, ${seconds} s\n`);
+      if (problem) failed.push(file);
+    }
+  }),
+);
 if (failed.length) {
   console.error(`browser tests failed: ${failed.join(', ')}; the reasons are above`);
   process.exitCode = 1;
 }
 
-/** Resolves to what went wrong, if anything did. */
+/** Resolves to what it said, and to what went wrong, if anything did. */
 function run(file) {
   return new Promise((resolve) => {
     // A group of its own, so that what it started ends with it.
-    const child = spawn(process.execPath, ['--test-reporter=spec', file], { stdio: 'inherit', detached: true });
+    const child = spawn(process.execPath, ['--test-reporter=spec', file], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
     const kill = (signal) => {
       try {
         process.kill(-child.pid, signal);
@@ -43,11 +54,13 @@ function run(file) {
       kill('SIGTERM');
       setTimeout(() => kill('SIGKILL'), 5_000).unref();
     }, LIMIT);
-    child.on('error', (error) => resolve(error.message));
-    child.on('exit', (code, signal) => {
+    child.on('error', (error) => resolve({ problem: error.message, output }));
+    // What it left behind must not keep its output open.
+    child.on('exit', () => kill('SIGKILL'));
+    child.on('close', (code, signal) => {
       clearTimeout(timer);
-      kill('SIGKILL');
-      resolve(late ? `not done within ${LIMIT / 1000} s` : code === 0 ? '' : `exit ${code ?? signal}`);
+      const problem = late ? `not done within ${LIMIT / 1000} s` : code === 0 ? '' : `exit ${code ?? signal}`;
+      resolve({ problem, output });
     });
   });
 }
