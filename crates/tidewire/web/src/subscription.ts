@@ -20,9 +20,9 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
   const { connectTimeout = 5_000, heartbeatTimeout = 35_000, pollInterval = 5_000, minUptime = 5_000, tryBetter = 300_000 } = options;
   const plain = headers || credentials === 'omit';
   const transports = options.transports.filter((one) => !(plain && one.bare));
-  if (!transports[0] || !transports.every((one) => one.run)) throw new TypeError('no such transport');
+  if (!transports[0] || !transports.every((one) => one.run)) throw new TypeError('no transport');
   const fixed = typeof where === 'function' ? '' : place(where).href.split('?')[0];
-  if (shared === true && !fixed) throw new TypeError('shared needs a name');
+  if (shared === true && !fixed) throw new TypeError('shared: no name');
   const name = `tidewire:${shared && shared !== true ? shared : fixed}`;
 
   const closing = new AbortController();

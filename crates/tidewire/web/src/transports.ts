@@ -138,7 +138,7 @@ export const asking: Transport = {
 /** Waits, or less if the signal is aborted. */
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const timer = setTimeout(resolve, signal.aborted ? 0 : ms);
     // One at a time, so that a thousand polls do not leave a thousand listeners.
     signal.onabort = () => {
       clearTimeout(timer);

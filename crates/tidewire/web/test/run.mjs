@@ -12,6 +12,10 @@ const wanted = process.argv.slice(2);
 const files = readdirSync(folder).filter((file) => file.endsWith('.test.mjs') && (!wanted.length || wanted.some((word) => file.includes(word))));
 if (!files.length) throw new Error(`no test file is named like ${wanted.join(' or ')}`);
 
+/** What is still open when the tests are done ends with them, where node knows how; `client.test.mjs` shows that the client leaves nothing. */
+const FORCE = '--test-force-exit';
+const FLAGS = ['--test-reporter=spec', ...(process.allowedNodeEnvironmentFlags.has(FORCE) ? [FORCE] : [])];
+
 /** Files at a time: they mostly wait, and each has its own server and browser. */
 const ABREAST = 2;
 
@@ -37,7 +41,7 @@ if (failed.length) {
 function run(file) {
   return new Promise((resolve) => {
     // A group of its own, so that what it started ends with it.
-    const child = spawn(process.execPath, ['--test-reporter=spec', file], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(process.execPath, [...FLAGS, file], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
     const kill = (signal) => {
