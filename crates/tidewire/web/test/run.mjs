@@ -13,8 +13,8 @@ const files = readdirSync(folder).filter((file) => file.endsWith('.test.mjs') &&
 if (!files.length) throw new Error(`no test file is named like ${wanted.join(' or ')}`);
 
 /** What is still open when the tests are done ends with them, where node knows how; `client.test.mjs` shows that the client leaves nothing. */
-const FORCE = '--test-force-exit';
-const FLAGS = ['--test-reporter=spec', ...(process.allowedNodeEnvironmentFlags.has(FORCE) ? [FORCE] : [])];
+const [major, minor] = process.versions.node.split('.').map(Number);
+const FLAGS = ['--test-reporter=spec', ...(major > 21 || (major === 20 && minor > 13) ? ['--test-force-exit'] : [])];
 
 /** Files at a time: they mostly wait, and each has its own server and browser. */
 const ABREAST = 2;
