@@ -23,7 +23,7 @@ after(async () => {
 /** A page of the proxy's origin with the client in it. */
 async function page(t, base = proxy.base) {
   proxy.mode = 'pass';
-  const page = await openPage(t, browser, `${base}/`);
+  const page = await openPage(t, browser, `${base}/tidewire.js`);
   await page.evaluate(async () => Object.assign(globalThis, await import('/tidewire.js')));
   return page;
 }
@@ -127,7 +127,7 @@ test('tabs share one connection, and the next one takes over', async (t) => {
   const tabs = [];
   for (let i = 0; i < 3; i++) {
     const tab = await context.newPage();
-    await tab.goto(`${proxy.base}/`);
+    await tab.goto(`${proxy.base}/tidewire.js`);
     await tab.evaluate(async () => {
       const { subscribe } = await import('/tidewire.js');
       globalThis.got = [];
@@ -139,7 +139,7 @@ test('tabs share one connection, and the next one takes over', async (t) => {
   await post('tabs', 'one');
   for (const tab of tabs) await until('one', () => tab.evaluate(() => got.join() === 'one'));
   const late = await context.newPage();
-  await late.goto(`${proxy.base}/`);
+  await late.goto(`${proxy.base}/tidewire.js`);
   await late.evaluate(async () => {
     const { subscribe } = await import('/tidewire.js');
     globalThis.got = [];

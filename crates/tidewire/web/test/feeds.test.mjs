@@ -25,7 +25,7 @@ after(async () => {
 
 /** A page of the server's origin, or of another one: `localhost` and `127.0.0.1` are two origins. */
 function page(t, base = server.base) {
-  return openPage(t, browser, `${base}/`);
+  return openPage(t, browser, `${base}/tidewire.js`);
 }
 
 async function post(channel, body, type = 'text/plain') {

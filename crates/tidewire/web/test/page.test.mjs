@@ -23,7 +23,7 @@ const post = (channel, body, options) => postTo(server.base, channel, body, opti
 
 /** A page with a subscription, whose messages are in `got` and whose states in `states`. */
 async function subscribed(t, channel, options, context) {
-  const p = await openPage(t, browser, `${proxy.base}/`, context);
+  const p = await openPage(t, browser, `${proxy.base}/tidewire.js`, context);
   await listen(p, channel, options);
   return p;
 }
@@ -70,7 +70,7 @@ test('each transport that is broken gives way to the next, in order, and the win
 test('a WebSocket that never opens gives way too', async (t) => {
   mend();
   await post('never', 'x');
-  const p = await openPage(t, browser, `${proxy.base}/`);
+  const p = await openPage(t, browser, `${proxy.base}/tidewire.js`);
   await p.evaluate(() => {
     // A firewall that swallows: the handshake is never answered.
     globalThis.WebSocket = class {
@@ -284,7 +284,7 @@ test('tabs that share several channels by a name hear each message once', async 
 
 test('the script for pages without modules has the same', async (t) => {
   mend();
-  const p = await openPage(t, browser, `${proxy.base}/`);
+  const p = await openPage(t, browser, `${proxy.base}/tidewire.js`);
   await p.addScriptTag({ url: '/tidewire.script.js' });
   assert.equal(await p.evaluate(async () => (await tidewire.publish('/c/script', 'hello'), (await tidewire.subscribe('/c/script', { since: 'earliest' })[Symbol.asyncIterator]().next()).value.data)), 'hello');
 });
