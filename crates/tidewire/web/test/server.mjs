@@ -13,7 +13,11 @@ export async function startServer(...options) {
   if (!options.includes('--playground')) options.push('--playground', 'off');
   if (!BINARY) throw new Error('TIDEWIRE_BIN names no server; run these tests with `cargo xtask browser`');
   const child = spawn(BINARY, ['--listen', '127.0.0.1:0', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = await once(createInterface(child.stdout), 'line');
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`the server ended before it listened (${code ?? signal}); what it said is above`);
+  });
+  ended.catch(() => {});
+  const [line] = await Promise.race([once(createInterface(child.stdout), 'line'), ended]);
   const base = line.match(/http:\/\/\S+/)?.[0];
   if (!base) throw new Error(`the server did not say where it listens, but: ${line}`);
   return { base, stop: (signal = 'SIGKILL') => child.kill(signal) };
