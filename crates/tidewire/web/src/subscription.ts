@@ -191,7 +191,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
   const loop = async () => {
     const last = memory();
     index = Math.max(0, transports.findIndex(({ name }) => name === last));
-    let misses = 0;
+    let reachable = false;
     while (!isPaused()) {
       const began = Date.now();
       const trials = setInterval(lookForBetter, tryBetter);
@@ -204,13 +204,15 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       if (isPaused()) break;
       const transport = transports[index]!.name;
       if (opened) {
-        misses = 0;
+        reachable = false;
         if (Date.now() - began >= minUptime) failures = 0;
-      } else if (blame && !error?.retryAfter && error?.status !== 401 && (++misses > 1 || error?.status! < 500)) {
-        // Twice without a first byte, or refused. If the server can be asked all the same, it is this transport that does not get through;
-        // else the next one would not either, and why is in the answer.
+      } else if (blame && !error?.retryAfter && error?.status !== 401) {
+        // It is this transport that does not get through if the server could be asked before it failed, and can be now. If it cannot, the next
+        // transport would not get through either, and why is in the answer.
+        const before = reachable || error?.status! < 500;
         const answer = await attempt(asking);
-        if (answer.opened) [misses, index] = [0, (index + 1) % transports.length];
+        reachable = answer.opened;
+        if (before && reachable) [reachable, index] = [false, (index + 1) % transports.length];
         else if (!error?.status) error = answer.error ?? error;
       }
       let wait = jitter(failures++);
