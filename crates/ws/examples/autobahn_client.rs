@@ -30,7 +30,8 @@ async fn main() -> Result<()> {
     for case in 1..=count {
         let mut socket = connect(&address, &format!("/runCase?case={case}&agent={agent}")).await?;
         // What goes wrong here goes wrong on purpose; the suite's report judges it.
-        let _ = tokio::time::timeout(Duration::from_secs(120), echo(&mut socket)).await;
+        // The suite itself gives up on a case after 480 seconds; a busy machine may need more than two minutes for a large one.
+        let _ = tokio::time::timeout(Duration::from_secs(600), echo(&mut socket)).await;
     }
     let mut socket = connect(&address, &format!("/updateReports?agent={agent}")).await?;
     while let Some(Ok(_)) = socket.next().await {}
