@@ -68,7 +68,7 @@ export const fetching: Transport = {
     for (let rest = ''; ; ) {
       const { done, value } = await reader.read();
       // Something else than lines of JSON, such as the page of a hotel, is no sign of life.
-      if (done) return rest ? link.line(rest) : undefined;
+      if (done) return (rest && link.line(rest)) as void;
       if (rest) link.alive();
       const lines = (rest + value).split('\n');
       rest = lines.pop()!;
@@ -89,6 +89,7 @@ async function poll(link: Link, parameters: Record<string, string>) {
     const { status, body } = error as Refused;
     if (status !== 410 || !body?.gap) throw error;
     link.object(body.gap);
+    return true;
   }
 }
 
@@ -108,7 +109,8 @@ export const polling: Transport = {
   name: 'poll',
   async run(link, { pollInterval }) {
     while (!link.signal.aborted) {
-      await poll(link, { feed: 'poll' });
+      // What is left behind a gap is read at once: before the next turn it may be gone as well.
+      if (await poll(link, { feed: 'poll' })) continue;
       link.alive(pollInterval);
       await sleep(pollInterval, link.signal);
     }

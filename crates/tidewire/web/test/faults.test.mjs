@@ -361,3 +361,20 @@ for (const seed of [1, 2, 3]) {
     sub.close();
   });
 }
+
+test('a poll that is told of a gap reads what is left at once, not a turn later', async (t) => {
+  const gone = JSON.stringify({ status: 410, gap: { type: 'gap', from: 'e-0', cursor: 'e-8', missed: 8 } });
+  const message = '{"messages":[{"type":"message","cursor":"e-9","time":0,"data":"left"}],"cursor":"e-9"}';
+  const base = await answering(t, (request, response) => {
+    const { searchParams } = new URL(request.url, 'http://x');
+    if (searchParams.get('since') === 'e-8') response.end(message);
+    else response.writeHead(410, { 'content-type': 'application/problem+json' }).end(gone);
+  });
+  // The next turn is an hour away.
+  const sub = subscribe(base, { transports: ['poll'], since: 'e-0', pollInterval: 3_600_000 });
+  t.after(() => sub.close());
+  const told = [];
+  sub.on('gap', (gap) => told.push(gap.missed)).on('message', (m) => told.push(m.data));
+  await until(() => told.length === 2);
+  assert.deepEqual(told, [8, 'left']);
+});
