@@ -23,8 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     http.send_end(&mut output)?;
     exchange(&mut stream, &mut http, &mut input, &output)?;
 
-    if !http.next_message() {
-        println!("\nthe server closes: no second request");
+    // What came behind the answer would be taken for the next one.
+    if !input.is_empty() || !http.next_message() {
+        println!("\nthe connection cannot be used again: no second request");
         return Ok(());
     }
     output.clear();

@@ -1,12 +1,15 @@
 //! One HTTP connection in the client role: `tidewire-http1` with a socket and a buffer.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::Poll;
 
 use tidewire_http1::{
     BodyLength, Client, Connection, ErrorKind, Event, FieldBlock, Fields, Limit, Limits, Request,
     ResponseHead,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead as _, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 
 use crate::Error;
@@ -130,9 +133,17 @@ impl Http {
         Ok(body)
     }
 
-    /// After a whole exchange: whether another one may follow on this connection.
+    /// After a whole exchange: whether another one may follow on this connection. Not if anything came behind the answer: it would be taken for the
+    /// next one (RFC 9112 §9.2 (2)).
     pub(crate) fn next(&mut self) -> bool {
-        self.machine.next_message()
+        self.at == self.input.len() && self.machine.next_message()
+    }
+
+    /// Whether the server has neither said anything since [`next`](Self::next), such as a 408 to a connection that was idle for too long, nor closed.
+    pub(crate) async fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let mut byte = ReadBuf::new(&mut byte);
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut self.io).poll_read(cx, &mut byte).is_pending())).await
     }
 
     /// Whether the server has said nothing to the last request: on a kept connection it may have closed before it saw it.

@@ -118,9 +118,11 @@ impl Client {
         }
     }
 
-    /// One attempt: over the kept connection, and if that was closed in the meantime over a new one.
+    /// One attempt: over the kept connection, and if that was closed in the meantime, or spoken on, over a new one.
     async fn post(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Published, Error> {
-        if let Some(mut http) = self.idle.take() {
+        if let Some(mut http) = self.idle.take()
+            && http.is_quiet().await
+        {
             match self.exchange(&mut http, ask).await {
                 Err(Error::Cut(_)) if http.is_unanswered() => {}
                 outcome => {

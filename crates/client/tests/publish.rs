@@ -48,6 +48,23 @@ async fn a_lost_answer_is_asked_for_with_the_same_key() {
     }
 }
 
+/// What comes while nothing was asked for is no answer: not what came with the answer before, and not what came later.
+#[tokio::test]
+async fn what_comes_on_an_idle_connection_is_no_answer() {
+    let (mut both, late) = match (created(1), created(8)) {
+        (Step::Send(first), Step::Send(late)) => (first, late),
+        _ => unreachable!("answers are sent"),
+    };
+    both.extend_from_slice(&late);
+    for first in [vec![Request, Step::Send(both), Hold], vec![Request, created(1), Step::Send(late), Hold]] {
+        let server = serve(vec![first, vec![Request, created(2)]]);
+        let client = Client::new(&server.url).unwrap().attempts(1);
+        client.publish(Publish::new("a")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(client.publish(Publish::new("b")).await.unwrap().cursor.as_str(), "e-2");
+    }
+}
+
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_is_no_failure() {
     let server = serve(vec![vec![Request, created(1)], vec![Request, created(2)]]);

@@ -132,7 +132,8 @@ pub struct ServerCodec {
     unanswered: VecDeque<Exchange>,
 }
 
-/// The client role: requests out, items of responses in. One request at a time.
+/// The client role: requests out, items of responses in. One request at a time. What a server sends behind a response is thrown away, and the
+/// connection takes no more requests: it could be taken for the answer to the next one.
 #[derive(Debug)]
 pub struct ClientCodec {
     connection: Connection<Client>,
@@ -154,6 +155,9 @@ impl ServerCodec {
     /// Must the connection be closed, now that the last answer was sent?
     #[must_use]
     pub fn must_close(&self) -> bool {
+        if self.is_switched() {
+            return false;
+        }
         let answered = matches!(self.writer.state.response, Half::Done | Half::Closed);
         (answered && self.writer.must_close()) || (self.unanswered.is_empty() && self.reader.must_close())
     }
@@ -179,23 +183,31 @@ impl ServerCodec {
         match before {
             Half::Head => self.owe(),
             Half::Body => {
-                if self.unanswered.len() == 1 && matches!(self.writer.state.response, Half::Head | Half::Body)
-                {
-                    self.writer.exchange.keep_alive = false;
-                }
-                if let Some(last) = self.unanswered.back_mut() {
-                    last.keep_alive = false;
-                }
+                self.closes_after_last();
                 Ok(())
             }
             Half::Idle | Half::Done | Half::Switched | Half::Closed => Ok(()),
         }
     }
 
+    /// The answer to the last request that was read is the last of the connection, and says so if it has not begun.
+    fn closes_after_last(&mut self) {
+        if self.unanswered.len() == 1 && matches!(self.writer.state.response, Half::Head | Half::Body) {
+            self.writer.exchange.keep_alive = false;
+        }
+        if let Some(last) = self.unanswered.back_mut() {
+            last.keep_alive = false;
+        }
+    }
+
+    /// Did the request that was read last ask for another protocol?
+    const fn asks(&self) -> bool {
+        self.reader.exchange.upgrade || self.reader.exchange.connect
+    }
+
     /// Reads on behind a complete request, unless what follows depends on the answer.
     fn read_on(&mut self) {
-        let asks = self.reader.exchange.upgrade || self.reader.exchange.connect;
-        if self.reader.exchange.keep_alive && !asks {
+        if self.reader.exchange.keep_alive && !self.asks() {
             self.reader.state = State::START;
             self.reader.exchange = Exchange::NEW;
             self.reader.input = Input::Head(Scan::new());
@@ -279,9 +291,21 @@ impl tokio_util::codec::Decoder for ServerCodec {
         match self.decode(src)? {
             Some(item) => Ok(Some(item)),
             None => {
-                let end = self.reader.finish().map_err(Error::Decode)?;
-                // What is left is no message of ours: skipped lines, or behind a request after which the connection closes.
-                src.clear();
+                let before = self.reader.state.request;
+                let end = match self.reader.finish() {
+                    Ok(end) => end,
+                    Err(error) => {
+                        self.failed(before)?;
+                        return Err(Error::Decode(error));
+                    }
+                };
+                // Nothing can follow, so the last answer says `close`.
+                self.closes_after_last();
+                // What is left is no message of ours: skipped lines, or behind a request after which the connection closes. But behind one that
+                // asks for another protocol it may be that protocol's.
+                if !self.asks() {
+                    src.clear();
+                }
                 Ok(end.map(|_| Item::End))
             }
         }
@@ -301,7 +325,13 @@ impl tokio_util::codec::Decoder for ClientCodec {
             }
             other => Taken::of(other, src),
         };
-        Ok(item.from(src, used))
+        let item = item.from(src, used);
+        if self.connection.is_paused() && !self.connection.is_switched() && !src.is_empty() {
+            // RFC 9112 §9.2 (2): what is behind a response nobody asked for, and it must not wait here for the next request.
+            self.connection.close();
+            src.clear();
+        }
+        Ok(item)
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Self::Item>, Error> {
@@ -309,7 +339,9 @@ impl tokio_util::codec::Decoder for ClientCodec {
             Some(item) => Ok(Some(item)),
             None => {
                 let end = self.connection.finish().map_err(Error::Decode)?;
-                src.clear();
+                if !self.connection.is_switched() {
+                    src.clear();
+                }
                 Ok(end.map(|_| Item::End))
             }
         }

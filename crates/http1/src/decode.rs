@@ -119,7 +119,9 @@ impl Connection<Server> {
 impl Connection<Client> {
     /// Reads one event from the start of `input`; as for a [`Server`], with responses for requests.
     ///
-    /// Bytes that come while no request is outstanding are not consumed: a client that sees such bytes closes.
+    /// Bytes that come while no request is outstanding are no response (RFC 9112 §9.2 (2)) and are not consumed. Before a request they are an
+    /// error, and behind a response the connection [`must_close`](Self::must_close). So look at what is left behind a response before you send the
+    /// next request: this connection sees only what it is shown.
     ///
     /// # Errors
     /// Final.
@@ -132,6 +134,13 @@ impl Connection<Client> {
             (Input::Failed(error), _) => Err(*error),
             (Input::Head(_), Half::Head) => self.response(input, fields),
             (Input::Body(_), Half::Body) => self.body(input),
+            (Input::Head(_), Half::Idle) if !input.is_empty() => {
+                Err(self.fail(ErrorKind::Rule(Rule::UnaskedResponse), 0))
+            }
+            (_, Half::Done) if !input.is_empty() => {
+                self.exchange.keep_alive = false;
+                Ok((0, None))
+            }
             _ => Ok((0, None)),
         }
     }
@@ -172,6 +181,10 @@ impl Connection<Client> {
             return Err(self.fail(ErrorKind::Limit(Limit::Informational), STATUS_AT));
         }
         self.consumed += length as u64;
+        if !switches {
+            // RFC 9112 §9.6: `close` counts wherever it is said, in an interim response too.
+            self.exchange.keep_alive &= fields.meta.keep_alive();
+        }
         if interim {
             self.exchange.interim += 1;
             self.input = Input::Head(Scan::new());
@@ -179,7 +192,6 @@ impl Connection<Client> {
         } else if switches {
             self.step(Step::Switch);
         } else {
-            self.exchange.keep_alive &= fields.meta.keep_alive();
             self.expect_body(fields.meta.body());
             self.step(Step::ResponseHead);
         }

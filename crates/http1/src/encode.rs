@@ -76,7 +76,7 @@ impl Connection<Server> {
         }
     }
 
-    /// Writes an interim response: 102 to 199, such as `103 Early Hints`.
+    /// Writes an interim response: 102 to 199, such as `103 Early Hints`. `Connection: close` among its fields is said with the answer.
     ///
     /// # Errors
     /// [`EncodeError::Status`] for other statuses; [`EncodeError::State`] when the answer has begun, or the client speaks HTTP/1.0, which has
@@ -89,6 +89,7 @@ impl Connection<Server> {
             return Err(EncodeError::State);
         }
         status_line(response, out)?;
+        self.exchange.keep_alive &= !response.fields.iter().any(|block| block.close);
         if response.fields.iter().any(|block| block.upgrade) {
             // RFC 9110 §7.8: the field and its option go together.
             out.extend_from_slice(b"Connection: upgrade\r\n");

@@ -130,6 +130,8 @@ pub enum Rule {
     Expectation,
     /// A 101 to a request that did not ask for it (RFC 9110 §15.2.2), or a switch before the end of the request.
     UnaskedUpgrade,
+    /// Bytes from a server before any request was sent (RFC 9112 §9.2).
+    UnaskedResponse,
 }
 
 /// Over a limit.
@@ -187,6 +189,7 @@ impl fmt::Display for ErrorKind {
                 Rule::LengthAndCoding => "Content-Length and Transfer-Encoding in one message",
                 Rule::Expectation => "an expectation other than 100-continue",
                 Rule::UnaskedUpgrade => "a 101 that was not asked for",
+                Rule::UnaskedResponse => "a response that was not asked for",
             },
             Self::Limit(kind) => match kind {
                 Limit::Method => "method too long",

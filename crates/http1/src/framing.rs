@@ -100,9 +100,11 @@ impl Facts {
         offered.then_some(self.upgrade)
     }
 
-    /// RFC 9112 §9.3: does the connection outlive this message?
+    /// RFC 9112 §9.3: does the connection outlive this message? Never one of HTTP/1.0 with a coding (§6.1), which may come here in the answer to
+    /// a HEAD, where it frames nothing.
     pub(crate) fn keep_alive(&self, version: Version) -> bool {
-        !self.has(Self::CLOSE) && (version == Version::Http11 || self.has(Self::KEEP_ALIVE))
+        let stays = version == Version::Http11 || self.has(Self::KEEP_ALIVE) && !self.chunked();
+        stays && !self.has(Self::CLOSE)
     }
 
     /// `Expect: 100-continue`. An HTTP/1.0 client cannot mean it (RFC 9110 §10.1.1).

@@ -171,6 +171,37 @@ async fn behind_an_upgrade_nothing_is_read() {
     assert_eq!(server.into_parts().read_buf, "GET /smuggled HTTP/1.1\r\n");
 }
 
+/// Bytes of the other protocol are not thrown away because the input ends behind them.
+#[tokio::test]
+async fn what_the_other_protocol_has_said_outlives_the_end_of_the_input() {
+    let (mut server, mut pipe) = server();
+    pipe.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\nabc")
+        .await
+        .unwrap();
+    pipe.shutdown().await.unwrap();
+    assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
+    assert!(matches!(server.next().await, Some(Ok(Item::End))));
+    assert!(server.next().await.is_none());
+    let fields = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
+    server.send(Answer::Head { status: 101, fields, body: BodyLength::Empty }).await.unwrap();
+    assert!(server.codec().is_switched() && !server.codec().must_close());
+    assert_eq!(server.into_parts().read_buf, "abc");
+
+    let (near, mut pipe) = duplex(4096);
+    let mut client = Framed::new(near, ClientCodec::new(Limits::new()));
+    let fields = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
+    let (method, target, host) = ("GET".into(), "/".into(), "h".into());
+    client.send(Call::Head { method, target, host, fields, body: BodyLength::Empty }).await.unwrap();
+    client.send(Call::End { trailers: none() }).await.unwrap();
+    pipe.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\nabc")
+        .await
+        .unwrap();
+    drop(pipe);
+    assert!(matches!(client.next().await, Some(Ok(Item::Head(_)))));
+    assert!(client.next().await.is_none() && client.codec().is_switched());
+    assert_eq!(client.into_parts().read_buf, "abc");
+}
+
 #[tokio::test]
 async fn an_upgrade_that_is_declined_is_an_ordinary_exchange() {
     let (mut server, mut pipe) = server();
@@ -204,6 +235,20 @@ async fn who_never_waits_is_stopped() {
     assert_eq!(requests, 32);
 }
 
+/// RFC 9112 §9.2: the second response would be taken for the answer to the second request.
+#[tokio::test]
+async fn what_is_behind_a_response_is_not_the_next_one() {
+    let (near, mut pipe) = duplex(4096);
+    let mut client = Framed::new(near, ClientCodec::new(Limits::new()));
+    client.send(get("/1")).await.unwrap();
+    client.send(Call::End { trailers: none() }).await.unwrap();
+    pipe.write_all(&b"HTTP/1.1 204 No Content\r\n\r\n".repeat(2)).await.unwrap();
+    assert!(matches!(client.next().await, Some(Ok(Item::Head(_)))));
+    assert!(matches!(client.next().await, Some(Ok(Item::End))));
+    assert!(client.codec().must_close());
+    assert!(matches!(client.send(get("/2")).await, Err(Error::Encode(EncodeError::State))));
+}
+
 #[tokio::test]
 async fn a_response_until_close_ends_with_the_input() {
     let (near, mut pipe) = duplex(4096);
@@ -216,6 +261,45 @@ async fn a_response_until_close_ends_with_the_input() {
     assert!(matches!(client.next().await, Some(Ok(Item::Data(data))) if data == "all there is"));
     assert!(matches!(client.next().await, Some(Ok(Item::End))));
     assert!(client.next().await.is_none());
+}
+
+/// Who closes its side is owed its answers, and the last one says that it is. What was cut gets a refusal, and no other.
+#[tokio::test]
+async fn the_end_of_the_input_is_told_with_the_last_answer() {
+    let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let (open, closing) = (
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    );
+    let refusal = closing.replace("200 OK", "400 Bad Request");
+    for (input, answers) in [
+        (get.repeat(2), format!("{open}{closing}")),
+        (format!("{get}GET / HT"), format!("{open}{refusal}")),
+        ("GET / HTTP/1.1\r\n".into(), refusal.clone()),
+        (format!("{get}PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n"), format!("{open}{refusal}")),
+    ] {
+        let (mut server, mut pipe) = server();
+        pipe.write_all(input.as_bytes()).await.unwrap();
+        pipe.shutdown().await.unwrap();
+        let mut due = Vec::new();
+        while let Some(item) = server.next().await {
+            match item {
+                Ok(Item::End) => due.push(200),
+                Err(Error::Decode(error)) => due.push(error.status_hint()),
+                _ => {}
+            }
+        }
+        for status in due {
+            server.send(head(status, BodyLength::Empty)).await.unwrap();
+            server.send(end()).await.unwrap();
+        }
+        assert!(server.codec().must_close(), "{input:?}");
+        assert!(server.send(head(200, BodyLength::Empty)).await.is_err(), "{input:?}");
+        drop(server);
+        let mut sent = String::new();
+        pipe.read_to_string(&mut sent).await.unwrap();
+        assert_eq!(sent, answers, "{input:?}");
+    }
 }
 
 #[tokio::test]

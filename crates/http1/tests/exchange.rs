@@ -164,6 +164,47 @@ fn nothing_switches_before_the_end_of_the_request() {
     );
 }
 
+/// RFC 9110 §7.5: the request is sent to its end, and the connection goes on.
+#[test]
+fn a_request_may_go_on_behind_its_answer() {
+    let (mut client, mut out, mut fields) =
+        (Connection::<Client>::new(Limits::new()), Vec::new(), Fields::new());
+    let request = Request::new("PUT", "/", "h");
+    client.send_request(&request, BodyLength::Length(4), &mut out).unwrap();
+    client.send_data(b"on", &mut out).unwrap();
+    client.decode(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", &mut fields).unwrap();
+    assert!(matches!(client.decode(b"", &mut fields), Ok((0, Some(Event::End)))));
+    assert!(!client.next_message() && !client.must_close());
+    client.send_data(b"ly", &mut out).unwrap();
+    client.send_end(&mut out).unwrap();
+    assert!(out.ends_with(b"\r\n\r\nonly") && client.next_message());
+}
+
+/// RFC 9112 §9.2: a response belongs to the first request that has none, and the interim ones before it too.
+#[test]
+fn responses_belong_to_the_requests_in_their_order() {
+    let mut client = Connection::<Client>::new(Limits::new());
+    let (mut out, mut fields) = (Vec::new(), Fields::new());
+    let wire = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let (mut at, mut got) = (0, Vec::new());
+    for method in ["HEAD", "GET"] {
+        client.send_request(&Request::new(method, "/", "h"), BodyLength::Empty, &mut out).unwrap();
+        client.send_end(&mut out).unwrap();
+        loop {
+            let (used, event) = client.decode(&wire[at..], &mut fields).unwrap();
+            at += used;
+            match event {
+                Some(Event::Response(head)) => got.push(format!("{method} {}", head.status())),
+                Some(Event::Data(data)) => got.push(format!("{method} {}", data.escape_ascii())),
+                Some(Event::End) => break,
+                _ => panic!("cut at {at}"),
+            }
+        }
+        assert!(client.next_message());
+    }
+    assert_eq!(got, ["HEAD 103", "HEAD 200", "GET 200", "GET hello"]);
+}
+
 /// RFC 9112 §6.1: no chunks for who has not said HTTP/1.1, also when what it said is refused.
 #[test]
 fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {

@@ -267,6 +267,26 @@ fn an_upgrade_field_brings_its_connection_option() {
     );
 }
 
+/// In an interim response too; and a `close` there is said with the answer, which is where it counts.
+#[test]
+fn an_interim_response_has_the_option_of_its_upgrade_field() {
+    let (mut connection, mut out) = (get(), Vec::new());
+    let fields = block(&[("Upgrade", "websocket"), ("Link", "</a.css>")]);
+    connection.send_interim(&Response::new(103).with_fields(&[&fields]), &mut out).unwrap();
+    assert_eq!(
+        out,
+        b"HTTP/1.1 103 Early Hints\r\nConnection: upgrade\r\nUpgrade: websocket\r\nLink: </a.css>\r\n\r\n"
+    );
+    assert!(!connection.must_close());
+    out.clear();
+    let fields = block(&[("Connection", "close")]);
+    connection.send_interim(&Response::new(103).with_fields(&[&fields]), &mut out).unwrap();
+    assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\n\r\n");
+    assert!(
+        answer(&mut connection, 200, BodyLength::Empty, &[]).unwrap().contains("\r\nConnection: close\r\n")
+    );
+}
+
 #[test]
 fn a_tunnel_has_no_framing_field_and_a_refusal_of_one_has() {
     let connect = || server("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
@@ -462,10 +482,22 @@ fn one_request_at_a_time_and_what_nobody_asked_for_is_not_read() {
     let mut client = Connection::<Client>::new(Limits::new());
     let (mut out, mut fields) = (Vec::new(), Fields::new());
     let unasked = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
-    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, None))));
-    assert!(client.is_paused());
+    assert!(client.is_paused() && matches!(client.decode(b"", &mut fields), Ok((0, None))));
     let request = Request::new("GET", "/", "h");
     client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
     assert_eq!(client.send_request(&request, BodyLength::Empty, &mut out), Err(EncodeError::State));
+    client.send_end(&mut out).unwrap();
     assert!(matches!(client.decode(unasked, &mut fields), Ok((_, Some(Event::Response(_))))));
+    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, Some(Event::End)))));
+    // Behind a response: it is left alone, and nothing else is asked on this connection.
+    assert!(!client.must_close());
+    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, None))));
+    assert!(client.must_close() && !client.next_message());
+
+    // Before any request.
+    let mut client = Connection::<Client>::new(Limits::new());
+    let error = client.decode(unasked, &mut fields).map(|_| ()).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Rule(Rule::UnaskedResponse), 0));
+    let refused = client.send_request(&request, BodyLength::Empty, &mut out);
+    assert_eq!(refused, Err(EncodeError::State));
 }

@@ -126,6 +126,7 @@ const fn http_section(kind: ErrorKind) -> &'static str {
             Rule::CodingRepeated | Rule::CodingUnknown | Rule::CodingInHttp10 => "RFC 9112 §6.1",
             Rule::Expectation => "RFC 9110 §10.1.1",
             Rule::UnaskedUpgrade => "RFC 9110 §15.2.2",
+            Rule::UnaskedResponse => "RFC 9112 §9.2",
             _ => "RFC 9112",
         },
         ErrorKind::Limit(limit) => match limit {
