@@ -10,6 +10,9 @@ use tidewire_grammar::{token_len, trim_ows};
 /// Digits of a chunk size: as many as 64 bits have.
 const MAX_DIGITS: usize = 16;
 
+/// The most that `max_overhead` can be.
+const MAX_OVERHEAD: u32 = u32::MAX - 18;
+
 /// What a chunked body is made of, in the order of the wire. The slices are parts of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
@@ -64,7 +67,12 @@ impl Decoder {
             at: 0,
             size: 0,
             body_left: limits.max_body,
-            overhead_left: limits.max_overhead,
+            // A line is this and 18 bytes more, which `scanned` has to hold.
+            overhead_left: if limits.max_overhead > MAX_OVERHEAD {
+                MAX_OVERHEAD
+            } else {
+                limits.max_overhead
+            },
             scanned: 0,
             trailers_left: limits.max_trailers,
             state: State::SizeStart,
@@ -274,6 +282,13 @@ mod tests {
         assert!(!decoder.is_done());
         assert_eq!(decoder.decode(b"\r\n"), Ok((2, Some(Event::End))));
         assert!(decoder.is_done());
+    }
+
+    /// A line of four gigabytes could not be counted.
+    #[test]
+    fn a_line_can_always_be_counted() {
+        let limits = Limits::DEFAULT.with_max_overhead(u32::MAX);
+        assert_eq!(Decoder::new(limits).overhead_left.checked_add(MAX_DIGITS as u32 + 2), Some(u32::MAX));
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub struct Limits {
     /// Bytes of chunk extensions and trailer lines (with their CRLF) in the whole body. Default 16 KiB, as much as
     /// Go allows since CVE-2023-39326 and Node since CVE-2024-22019. Per body, not per chunk: with a bound per chunk,
     /// one-byte chunks with long extensions make a server read a thousand bytes for each one that it is given.
-    /// It also bounds a line, and so the buffer that a caller needs: 18 bytes more than this.
+    /// It also bounds a line, and so the buffer that a caller needs: 18 bytes more than this. Over `u32::MAX - 18` it counts as that.
     pub max_overhead: u32,
     /// Trailer fields. Default 100, the usual bound of header fields (Apache, hyper): who gathers fields pays for each.
     pub max_trailers: u16,

@@ -78,7 +78,7 @@ fn read_from<F: Find>(
 #[inline(always)]
 fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, meta: &mut Meta) -> Option<usize> {
     let (method, start) = match input.first_chunk().map(|m| u32::from_le_bytes(*m)) {
-        Some(GET) => (Some(Known::Get), 4),
+        Some(GET) if limits.max_method >= 3 => (Some(Known::Get), 4),
         _ => {
             let end = method_end(input, limits).ok()??;
             match Known::new(input.get(..end)?) {
@@ -307,6 +307,27 @@ mod tests {
         assert!(agree(FirstLine::Status, head.as_bytes(), &limits));
     }
 
+    /// The limits hold here as they do there, whatever is smallest.
+    #[test]
+    fn limits_hold_for_what_is_read_fast() {
+        let head = b"GET /a HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n";
+        let mut limits = Limits::new();
+        (limits.max_head, limits.max_target, limits.max_method, limits.max_fields) =
+            (head.len() as u16, 2, 3, 2);
+        assert!(agree(FirstLine::Request, head, &limits));
+        for less in 0..4 {
+            let mut limits = limits;
+            match less {
+                0 => limits.max_head -= 1,
+                1 => limits.max_target -= 1,
+                2 => limits.max_method -= 1,
+                _ => limits.max_fields -= 1,
+            }
+            let head = &head[..head.len().min(limits.max_head.into())];
+            assert!(!agree(FirstLine::Request, head, &limits), "{less}");
+        }
+    }
+
     /// A line end at each place of a block, and the head's end too.
     #[test]
     fn lines_may_end_anywhere() {
@@ -316,6 +337,21 @@ mod tests {
                 let (a, b) = ("a".repeat(first), "b".repeat(second));
                 let head = alloc::format!("GET / HTTP/1.1\r\nHost: h\r\nA: {a}\r\nB: {b}\r\n\r\nGET /");
                 assert!(agree(FirstLine::Request, head.as_bytes(), &limits), "{head}");
+            }
+        }
+    }
+
+    /// Heads of every length over some blocks, cut at every byte, at every alignment.
+    #[test]
+    fn a_head_may_be_cut_and_lie_anywhere() {
+        let limits = Limits::new();
+        for length in 0..140 {
+            let (value, at) = ("v".repeat(length), length % 64);
+            let head = alloc::format!("GET / HTTP/1.1\r\nHost: h\r\nA: {value}\r\n\r\n");
+            let bytes = ["\r".repeat(at).as_bytes(), head.as_bytes(), b"\r\n\r\n"].concat();
+            for cut in 0..=head.len() {
+                let whole = agree(FirstLine::Request, &bytes[at..at + cut], &limits);
+                assert!(!whole || cut == head.len(), "{length} cut at {cut}");
             }
         }
     }

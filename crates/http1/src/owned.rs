@@ -218,6 +218,26 @@ mod tests {
         assert_eq!(format!("{owned:?}"), format!("{head:?}"));
     }
 
+    /// In place, at the last place, and beyond; and the table that they came from goes on to other heads.
+    #[test]
+    fn any_number_of_fields_outlives_its_table() {
+        let mut fields = Fields::new();
+        for n in 0..40 {
+            let lines: alloc::string::String = (0..n).map(|i| format!("X-{i}: {i}\r\n")).collect();
+            let head = format!("GET /{n} HTTP/1.0\r\n{lines}\r\n");
+            let (_, borrowed) =
+                RequestHead::parse(head.as_bytes(), &Limits::new(), &mut fields).unwrap().unwrap();
+            let owned = borrowed.to_owned_head(Bytes::from(head.clone()));
+            RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+            let copy = owned.clone();
+            drop(owned);
+            assert_eq!((copy.fields().len(), copy.target()), (n, format!("/{n}").as_bytes()));
+            for i in 0..n {
+                assert_eq!(copy.get(&format!("x-{i}")), Some(format!("{i}").as_bytes()), "{i} of {n}");
+            }
+        }
+    }
+
     #[test]
     fn no_byte_is_copied_but_where_it_must() {
         let (mut fields, bytes) = (Fields::new(), Bytes::copy_from_slice(&[b"\r\n", HEAD].concat()));
