@@ -381,6 +381,13 @@ impl<H: Handler> Cycle<H> {
             if !self.send_head(&response, length) {
                 return self.respond_broken();
             }
+            if self.http.sending() == Some(BodyLength::Empty) {
+                // The answer to a HEAD, or a status without content: there is nothing that the handler could go on with.
+                return match self.http.send_end(&mut self.output) {
+                    Ok(()) => self.finish_exchange(),
+                    Err(_) => Step::Close,
+                };
+            }
         }
         self.output.extend_from_slice(first);
         Step::Detach(ticket)

@@ -33,7 +33,8 @@ pub enum Reply<T> {
     Later(LocalFuture<Reply<T>>),
     /// The connection leaves the request cycle: for WebSocket, for a stream without end, or to wait without a
     /// task. The head (if any) and `first` are written, then
-    /// [`Handler::detached`](crate::Handler::detached) receives the socket.
+    /// [`Handler::detached`](crate::Handler::detached) receives the socket. Where the head is the answer to a HEAD it is all that is sent,
+    /// and the connection stays.
     Detach {
         /// The head to send: a 101, or a 200 whose body the handler frames. `None`: nothing is sent yet.
         head: Option<DetachHead>,

@@ -112,6 +112,8 @@ fn parts(head: &RequestHead<'_>) -> Result<http::request::Parts, http::Error> {
         },
     );
     for (name, value) in head.fields() {
+        // RFC 9112 §3.2.2: what an absolute target says counts, and a service may look at the field alone.
+        let value = head.host().filter(|_| name.eq_ignore_ascii_case(b"host")).unwrap_or(value);
         builder = builder.header(name, value);
     }
     Ok(builder.body(())?.into_parts().0)

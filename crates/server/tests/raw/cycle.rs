@@ -274,6 +274,29 @@ fn who_ends_its_output_still_gets_its_answers() {
     }
 }
 
+/// Wherever the input ends: what is complete is answered, and what is not is never carried out.
+#[test]
+fn the_input_may_end_anywhere() {
+    let site = Site::start();
+    let chunks =
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\nA: b\r\n\r\n";
+    let requests = [get("/one"), chunks.to_owned(), post("/echo", "three"), get("/four")];
+    let texts = ["you asked for /one", "two", "three", "you asked for /four"];
+    let ends: Vec<usize> = (1..=requests.len()).map(|n| requests[..n].concat().len()).collect();
+    let all = requests.concat();
+    for cut in 0..=all.len() {
+        let mut raw = site.raw();
+        raw.send(&all[..cut]).half_close();
+        for (text, _) in texts.iter().zip(&ends).filter(|(_, end)| **end <= cut) {
+            assert_eq!(raw.response().text(), *text, "cut at {cut}");
+        }
+        let rest = raw.rest();
+        let between = cut == 0 || ends.contains(&cut);
+        let refusal = !between && rest.starts_with(b"HTTP/1.1 400 ");
+        assert!(rest.is_empty() || refusal, "cut at {cut}: {}", String::from_utf8_lossy(&rest));
+    }
+}
+
 #[test]
 fn http_1_0_is_served_as_it_was() {
     let site = Site::start();

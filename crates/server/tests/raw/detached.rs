@@ -71,6 +71,17 @@ fn a_parked_connection_can_come_back() {
     }
 }
 
+/// The content of a detached answer is written by its handler, which cannot know that there must be none.
+#[test]
+fn the_answer_to_a_head_is_not_detached() {
+    let site = Site::start();
+    let mut raw = site.raw();
+    raw.send(get("/two").replace("GET", "HEAD") + &get("/next"));
+    let head = raw.head_response();
+    assert_eq!((head.status, head.field("transfer-encoding")), (200, Some("chunked")));
+    assert_eq!(raw.response().text(), "you asked for /next");
+}
+
 #[test]
 fn a_detached_answer_is_framed_by_the_handler() {
     let site = Site::start();

@@ -229,6 +229,40 @@ fn heads_over_a_limit() {
     ]);
 }
 
+/// The answers owed go out, then the refusal, then nothing.
+#[test]
+fn what_was_asked_before_a_refusal_is_answered_before_it() {
+    let site = Site::start();
+    for (status, bad) in [
+        (400, head("Name : value")),
+        (400, chunked("+5\r\nhello\r\n0\r\n\r\n")),
+        (400, chunked("5\r\nhelloXX0\r\n\r\n")),
+        (501, coding("gzip")),
+        (505, line("GET / HTTP/1.2")),
+        (414, line(&format!("GET /{} HTTP/1.1", "a".repeat(9_000)))),
+        (417, head("Expect: miracles")),
+        (431, head("A: b\r\n".repeat(101).trim_end())),
+    ] {
+        let good = [get("/a"), get("/later"), get("/sized")].concat();
+        let all = [good.as_bytes(), &bad, get("/smuggled").as_bytes()].concat();
+        for piece in [all.len(), 5_000, 50] {
+            let mut raw = site.raw();
+            for part in all.chunks(piece) {
+                if !raw.offer(part) {
+                    break;
+                }
+            }
+            for text in ["you asked for /a", "later", "exactly"] {
+                assert_eq!(raw.response().text(), text);
+            }
+            let refusal = raw.response();
+            assert_eq!((refusal.status, refusal.field("connection")), (status, Some("close")));
+            assert!(raw.rest().is_empty(), "{status}: something behind the refusal");
+        }
+    }
+    assert!(!site.seen.requests().iter().any(|request| request.contains("smuggled")));
+}
+
 #[test]
 fn an_upgrade_with_a_body_is_no_upgrade() {
     let site = Site::start();

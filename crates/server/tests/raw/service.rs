@@ -22,6 +22,7 @@ fn start() -> Axum {
         .route("/length", post(|headers: HeaderMap, body: Bytes| async move { length(&headers, &body) }))
         .route("/state", get(|State(name): State<&'static str>| async move { name }))
         .route("/peer", get(peer))
+        .route("/host", get(|headers: HeaderMap| async move { format!("{:?}", headers.get(header::HOST)) }))
         .route("/moved", get(|| async { (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]) }))
         .route("/nothing", get(|| async { StatusCode::NO_CONTENT }))
         .route("/known", get(|| async { StatusCode::NOT_MODIFIED }))
@@ -89,6 +90,8 @@ fn a_router_is_served_as_it_is() {
         (ask("/users/seven"), 400, "Invalid URL: Cannot parse `seven` to a `u32`"),
         (ask("/state"), 200, "shared"),
         (ask("/peer"), 200, "127.0.0.1"),
+        (ask("/host"), 200, "Some(\"x\")"),
+        ("GET http://a:80/host HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 200, "Some(\"a:80\")"),
         (ask("/nothing"), 204, ""),
         (ask("/known"), 304, ""),
         (ask("/nowhere"), 404, ""),
