@@ -117,6 +117,13 @@ mod tests {
     }
 
     #[test]
+    fn quotes_and_backslashes_are_escaped_and_nothing_else() {
+        let mut out = Vec::new();
+        encode(b"a\tb \"c\\d\" (e), \xFF", &mut out).unwrap();
+        assert_eq!(out, b"\"a\tb \\\"c\\\\d\\\" (e), \xFF\"");
+    }
+
+    #[test]
     fn a_control_byte_cannot_be_encoded() {
         for bad in [b"a\r".as_slice(), b"a\n", b"a\0", b"a\x7F"] {
             let mut out = b"kept".to_vec();

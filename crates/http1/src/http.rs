@@ -45,6 +45,9 @@ impl TryFrom<&RequestHead<'_>> for hyperium::Request<()> {
 
     /// # Errors
     /// `http::Uri` refuses some targets that browsers send, and takes no more than 65534 bytes.
+    ///
+    /// The fields are as they came. Where the target is absolute, its authority counts and `Host` does not (RFC 9112 §3.2.2): see
+    /// [`RequestHead::host`].
     fn try_from(head: &RequestHead<'_>) -> Result<Self, Self::Error> {
         let mut request = Self::new(());
         *request.method_mut() = head.method().try_into()?;

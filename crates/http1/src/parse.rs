@@ -377,7 +377,7 @@ fn version(input: &[u8], start: usize) -> Result<Option<Version>, Fault> {
         if !fits {
             return Err((ErrorKind::Syntax(Syntax::Version), start + i));
         }
-        // RFC 9110 §2.5 would let us read a minor version over 1 as 1.1. There is none, and there will be none.
+        // RFC 9110 §6.2 would let us read a minor version over 1 as 1.1. There is none, and there will be none.
         if i == 5 && b != b'1' || i == 7 && b > b'1' {
             return Err((ErrorKind::Rule(Rule::VersionNotSupported), start + i));
         }

@@ -40,7 +40,7 @@ pub(crate) fn handle(
             "An upload has no Idempotency-Key: it is published as it arrives, and cannot be taken back.",
         ));
     }
-    // RFC 9110 §14.4: a part of a resource must not be taken for all of it.
+    // RFC 9110 §14.5: a part of a resource must not be taken for all of it.
     if request.head.get("content-range").is_some() {
         return Err(bad("An upload is of a whole; leave Content-Range out."));
     }

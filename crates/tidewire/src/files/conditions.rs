@@ -77,9 +77,10 @@ impl Conditions {
             let lines: Vec<&[u8]> = head.get_all(name).collect();
             (!lines.is_empty()).then(|| lines.join(&b", "[..]))
         };
-        // A date that is none is ignored (§13.1.3, §13.1.4).
+        // What is not one date is ignored (§13.1.3, §13.1.4).
         let date = |name: &str| {
-            let text = std::str::from_utf8(head.get(name)?).ok()?;
+            let mut lines = head.get_all(name);
+            let text = std::str::from_utf8(lines.next().filter(|_| lines.next().is_none())?).ok()?;
             httpdate::parse_http_date(text).ok()
         };
         Conditions {
@@ -131,6 +132,8 @@ impl Conditions {
 
 #[cfg(test)]
 mod tests {
+    use tidewire_http1::{Fields, Limits};
+
     use super::*;
 
     const MODIFIED: u64 = 784_111_777; // Sun, 06 Nov 1994 08:49:37 GMT
@@ -205,6 +208,27 @@ mod tests {
         ];
         for (name, conditions, want) in cases {
             assert_eq!(conditions.evaluate(&v), *want, "{name}");
+        }
+    }
+
+    /// RFC 9110 §5.6.7, §13.1.3, §13.1.4.
+    #[test]
+    fn a_date_is_one_date_in_any_of_its_forms() {
+        let dates = |fields: &str| {
+            let (head, mut table) = (format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), Fields::new());
+            let (_, head) = RequestHead::parse(head.as_bytes(), &Limits::new(), &mut table).unwrap().unwrap();
+            let conditions = Conditions::of(&head);
+            (conditions.if_modified_since, conditions.if_unmodified_since)
+        };
+        for date in
+            ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+        {
+            assert_eq!(dates(&format!("If-Modified-Since: {date}\r\n")), (at(0), None), "{date}");
+            assert_eq!(dates(&format!("If-Unmodified-Since: {date}\r\n")), (None, at(0)), "{date}");
+            for name in ["If-Modified-Since", "If-Unmodified-Since"] {
+                assert_eq!(dates(&format!("{name}: {date}\r\n{name}: {date}\r\n")), (None, None), "{name}");
+                assert_eq!(dates(&format!("{name}: {date}, {date}\r\n")), (None, None), "{name}");
+            }
         }
     }
 

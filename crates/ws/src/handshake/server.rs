@@ -396,5 +396,6 @@ mod tests {
         let old = Refusal { kind: old };
         assert_eq!(old.status(), 426);
         assert!(old.fields().contains(&("Sec-WebSocket-Version", "13")));
+        assert!(old.fields().contains(&("Upgrade", "websocket")));
     }
 }
