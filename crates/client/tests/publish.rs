@@ -56,11 +56,17 @@ async fn what_comes_on_an_idle_connection_is_no_answer() {
         _ => unreachable!("answers are sent"),
     };
     both.extend_from_slice(&late);
-    for first in [vec![Request, Step::Send(both), Hold], vec![Request, created(1), Step::Send(late), Hold]] {
+    for first in [
+        vec![Request, Step::Send(both), ReadBytes(0), Hold],
+        vec![Request, created(1), Pause(50), Step::Send(late), ReadBytes(0), Hold],
+    ] {
         let server = serve(vec![first, vec![Request, created(2)]]);
         let client = Client::new(&server.url).unwrap().attempts(1);
         client.publish(Publish::new("a")).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(server.received().ends_with(" a"));
+        // All is sent, and the runtime looks at its sockets.
+        assert_eq!(server.received(), "[]");
+        tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(client.publish(Publish::new("b")).await.unwrap().cursor.as_str(), "e-2");
     }
 }
