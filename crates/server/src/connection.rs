@@ -98,6 +98,8 @@ struct Exchange {
     /// What the head announced.
     body: BodyLength,
     feeder: Option<Feeder>,
+    /// The client sends the body after a 100, which it has not got.
+    awaits_continue: bool,
     /// Bytes of body that came, and time spent waiting for them.
     received: u64,
     waited: Duration,
@@ -110,6 +112,7 @@ impl Exchange {
     const NONE: Self = Exchange {
         body: BodyLength::Empty,
         feeder: None,
+        awaits_continue: false,
         received: 0,
         waited: Duration::ZERO,
         waiting_since: None,
@@ -305,6 +308,9 @@ impl<H: Handler> Cycle<H> {
     /// The answer that another request had before: its checks were made then.
     fn respond_shared(&mut self, prepared: &Prepared) -> Step<H::Ticket> {
         let length = BodyLength::Length(prepared.body.len() as u64);
+        if self.leaves_too_much() {
+            self.http.close();
+        }
         let is_draining = self.worker.draining.get();
         if !is_draining
             && prepared.send(&mut self.http, &mut self.worker.date.borrow_mut(), self.now, &mut self.output)
@@ -327,12 +333,16 @@ impl<H: Handler> Cycle<H> {
         self.send_fields(response.status, &response.fields, length)
     }
 
-    /// Whether so much of the body is announced and wanted by nobody that it will not be drained: the answer says then that the
-    /// connection closes.
+    /// Whether the answer says that the connection closes, because nobody wants the body and what is left of it will not be drained: it is
+    /// too much, or it may never come. A client that waited for a 100 and got another answer sends its body or does not, and if we
+    /// took what comes next for it that could be a request.
     fn leaves_too_much(&self) -> bool {
-        let BodyLength::Length(announced) = self.exchange.body else { return false };
-        self.exchange.feeder.as_ref().is_some_and(Feeder::is_unwanted)
-            && announced.saturating_sub(self.exchange.received) > self.worker.limits.drain_bytes
+        let left = match self.exchange.body {
+            BodyLength::Length(announced) => announced.saturating_sub(self.exchange.received),
+            _ => 0,
+        };
+        let undrained = self.exchange.awaits_continue || left > self.worker.limits.drain_bytes;
+        undrained && self.exchange.feeder.as_ref().is_some_and(Feeder::is_unwanted)
     }
 
     fn send_fields(&mut self, status: u16, fields: &FieldBlock, length: BodyLength) -> bool {
@@ -383,10 +393,8 @@ impl<H: Handler> Cycle<H> {
             }
             if self.http.sending() == Some(BodyLength::Empty) {
                 // The answer to a HEAD, or a status without content: there is nothing that the handler could go on with.
-                return match self.http.send_end(&mut self.output) {
-                    Ok(()) => self.finish_exchange(),
-                    Err(_) => Step::Close,
-                };
+                let ended = self.http.send_end(&mut self.output);
+                return ended.map_or(Step::Close, |()| self.finish_exchange());
             }
         }
         self.output.extend_from_slice(first);

@@ -27,6 +27,7 @@ impl<H: Handler> Cycle<H> {
         if !at_hand {
             let (body, feeder) = Body::pulled(declared);
             self.exchange.feeder = Some(feeder);
+            self.exchange.awaits_continue = expects && input.is_empty();
             return Ok((0, body));
         }
         let mut used = 0;
@@ -81,6 +82,7 @@ impl<H: Handler> Cycle<H> {
                 }
             }
             self.http.send_continue(&mut self.output);
+            self.exchange.awaits_continue = false;
             if let Poll::Ready(Err(stop)) = self.poll_flush(cx) {
                 return Poll::Ready(stop);
             }
