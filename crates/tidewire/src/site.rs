@@ -88,6 +88,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A place without a site.
+    #[cfg(test)]
+    pub(crate) fn of(hub: Arc<Hub>, settings: Settings) -> Self {
+        Place { hub, settings: Arc::new(settings), stop: watch::channel(false).1 }
+    }
+
     /// Resolves when the server stops.
     pub(crate) fn stopping(&self) -> LocalFuture<()> {
         let mut stop = self.stop.clone();

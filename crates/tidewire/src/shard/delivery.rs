@@ -222,3 +222,50 @@ impl Hasher for AddressHasher {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+    use std::time::{Duration, Instant};
+
+    use tidewire_channel::Retention;
+
+    use super::*;
+    use crate::feeds::{Kind, Wire};
+    use crate::message::Message;
+    use crate::name::ChannelName;
+    use crate::site::{Place, Settings};
+    use crate::{Hub, HubConfig};
+
+    #[test]
+    fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
+        let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
+        let name = ChannelName::new("a").unwrap();
+        let mut table = Table::new(Place::of(hub.clone(), Settings::default()), 0);
+        let wire = Wire { kind: Kind::Stream, chunked: true, gzip: false };
+        let channel = hub.channel(&name).unwrap();
+        let come = |table: &mut Table| {
+            let channels = Channels([channel.clone()].into());
+            let id = table.group(channels, Shape::Stream { wire, labelled: false });
+            table.enter(id);
+            table.advance(id);
+            id
+        };
+        let first = come(&mut table);
+        hub.publish(&name, Message::new("x".into(), 0), None).unwrap();
+        table.remove_group(first);
+        let second = come(&mut table);
+        let mut news = Vec::new();
+        assert!(hub.inbox(0).poll_take(&mut Context::from_waker(Waker::noop()), &mut news).is_ready());
+        news.iter().for_each(|channel| table.on_news(channel));
+        assert!(table.is_watched(&table.groups[second as usize]));
+        table.remove_group(second);
+        // Nobody waits, so the channel goes with its message.
+        let since = Instant::now();
+        while hub.channels() > 0 {
+            assert!(since.elapsed() < Duration::from_secs(30), "somebody is still registered");
+            hub.sweep();
+        }
+    }
+}

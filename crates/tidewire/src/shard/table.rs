@@ -120,7 +120,11 @@ impl Table {
     /// A channel has news: its groups move to its head, with all their live members.
     pub(crate) fn on_news(&mut self, channel: &Arc<Channel>) {
         let Some(watched) = self.watched.get_mut(&address(channel)) else { return };
-        watched.wait = None;
+        // It is gone already where this news took it. But news may come late: the last group left while it lay in the inbox, and another came
+        // and registered anew.
+        if let Some(wait) = watched.wait.take() {
+            channel.unwatch(wait);
+        }
         for group in watched.groups.clone() {
             if self.groups.get(group as usize).is_some_and(|g| g.has(channel)) {
                 self.advance(group);
