@@ -1,6 +1,6 @@
 //! Reason phrases.
 
-/// The reason phrases of RFC 9110 §15 and of RFC 6585, 7725 and 8297.
+/// The reason phrases of RFC 9110 §15 and of RFC 4918, 5842, 6585, 7725 and 8297.
 pub(crate) const fn reason_phrase(status: u16) -> &'static str {
     match status {
         100 => "Continue",
@@ -51,6 +51,7 @@ pub(crate) const fn reason_phrase(status: u16) -> &'static str {
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
         507 => "Insufficient Storage",
+        508 => "Loop Detected",
         _ => "",
     }
 }
