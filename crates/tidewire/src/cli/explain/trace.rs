@@ -29,7 +29,9 @@ impl Trace {
         let mut found: Vec<(Direction, Vec<u8>)> = Vec::new();
         for &byte in text {
             if byte != b'\n' {
-                self.line.push(byte);
+                if self.line.len() < LONGEST {
+                    self.line.push(byte);
+                }
                 continue;
             }
             let line = std::mem::take(&mut self.line);
@@ -70,13 +72,29 @@ fn bytes(line: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
+/// Bytes of a line that are looked at: a line of bytes has 80, and of the others their start is enough.
+const LONGEST: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const TEXT: &[u8] = b"== Info: Connected\n=> Send header, 18 bytes (0x12)\n\
         0000: 47 45 54 20 2f 63 2f 64 65 6d 6f 20 48 54 54 50 GET /c/demo HTTP\n0010: 0d 0a                                           ..\n\
-        <= Recv SSL data, 2 bytes\n0000: 17 03 ..\n<= Recv header, 2 bytes (0x2)\n0000: 61 62 ab\n== Info: Closing\n";
+        <= Recv SSL data, 2 bytes\n0000: 17 03 ..\n<= Recv header, 2 bytes (0x2)\n0000: 61 62                                           ab\n== Info: Closing\n";
+
+    #[test]
+    fn a_line_without_an_end_is_not_held() {
+        let mut trace = Trace::default();
+        trace.push(b"== Info: ");
+        for _ in 0..100 {
+            assert!(trace.push(&[b'x'; 10_000]).is_empty());
+        }
+        assert!(trace.line.capacity() <= 2 * LONGEST);
+        let found =
+            trace.push(b"\n=> Send header\n0000: 61                                              a\n");
+        assert_eq!(found, [(Direction::Up, b"a".to_vec())]);
+    }
 
     #[test]
     fn bytes_and_directions_are_read_at_every_cut() {
