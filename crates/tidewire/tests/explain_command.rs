@@ -223,6 +223,58 @@ fn what_comes_through_a_pipe_is_explained_as_it_comes() {
 }
 
 #[test]
+fn nobody_has_to_read_it_to_the_end() {
+    let mut command = command(&["explain"]);
+    plain(&mut command);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    // As `| head` does.
+    drop(wait_for(&mut child, "the request has no body"));
+    while stdin.write_all(&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100)).is_ok() {}
+    let outcome = child.wait_with_output().unwrap();
+    assert_eq!((outcome.status.code(), outcome.stderr.escape_ascii().to_string()), (Some(0), String::new()));
+}
+
+/// Whatever a peer sends, a terminal shows it and does not obey it.
+#[test]
+fn no_byte_of_a_peer_reaches_the_terminal() {
+    let evil = "\u{1b}]0;own\u{7}\u{9b}31m\u{7f}\u{202e}\u{2066}\u{2028}\u{85}";
+    let escaped = r"\u001b]0;own\u0007\u009b31m\u202e";
+    let texts = [
+        format!("GET /{evil} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: a\r\nX: {evil}\r\n\r\n"),
+        format!("HTTP/1.1 200 {evil}\r\nContent-Length: 20\r\n\r\n{evil}"),
+        "HTTP/1.1 200 OK\r\nX: caf\u{e9}\u{202e}\u{2066}\r\nContent-Length: 20\r\n\r\n".to_owned() + evil,
+        format!("5;a={evil}\r\nhello\r\n0\r\nT: {evil}\r\n\r\n"),
+        format!("id: {evil}\nevent: {evil}\n:{evil}\ndata: {evil}\n{evil}: x\n\n"),
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n\
+             {{\"type\":\"message\",\"cursor\":\"{escaped}\",\"event\":\"{escaped}\",\"data\":\"{evil}\"}}\n\
+             {{\"type\":\"error\",\"title\":\"{escaped}\"}}\n{evil}\n"
+        ),
+        format!("\u{1}\u{14}{evil}"),
+        format!("== Info: {evil}\n=> Send header, 3 bytes\n0000: 1b 5b 6d\n{evil}\n"),
+    ];
+    for text in texts {
+        for args in [
+            &["--color", "never"][..],
+            &["--color", "never", "--as", "ws-server"],
+            &["--color", "never", "--as", "sse"],
+        ] {
+            let outcome = explain(args, text.as_bytes());
+            let obeyed = |c: char| {
+                c.is_control() && c != '\n'
+                    || matches!(c, '\u{2028}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            };
+            let both = outcome.stdout.clone() + &outcome.stderr;
+            assert!(!both.contains(obeyed), "{text:?} {args:?}\n{}", both.escape_debug());
+            assert!(outcome.stdout.len() > 20, "{outcome:?}");
+        }
+    }
+}
+
+#[test]
 fn ctrl_c_ends_a_live_stream() {
     let server = Server::start(&[]);
     for url in [server.url("/c/demo?feed=sse"), format!("ws://{}/c/demo", server.address)] {

@@ -201,7 +201,7 @@ pub(super) fn show(bytes: &[u8], whole: u64) -> String {
         }
         Err(_) => None,
     };
-    let is_text = |text: &&str| text.chars().all(|c| !c.is_control() || matches!(c, '\r' | '\n' | '\t'));
+    let is_text = |text: &&str| text.chars().all(|c| !is_obeyed(c) || matches!(c, '\r' | '\n' | '\t'));
     match text.filter(is_text) {
         Some(text) => {
             let escaped: String = text
@@ -224,10 +224,18 @@ pub(super) fn show(bytes: &[u8], whole: u64) -> String {
     }
 }
 
-/// A text of the peer for a label: without control characters, and no longer than `max` characters.
+/// Characters that a terminal or an editor would not show but obey: controls, ends of lines, and those that turn the direction of text, with
+/// which a peer could make one thing look like another.
+fn is_obeyed(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || turns
+}
+
+/// A text of the peer for a label: without characters that would be obeyed, and no longer than `max` characters.
 pub(super) fn brief(bytes: &[u8], max: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let mut brief: String = text.chars().take(max).map(|c| if c.is_control() { '·' } else { c }).collect();
+    let mut brief: String = text.chars().take(max).map(|c| if is_obeyed(c) { '·' } else { c }).collect();
     if text.chars().nth(max).is_some() {
         brief.push('…');
     }
@@ -267,6 +275,17 @@ mod tests {
         assert_eq!(show(&[b'x'; SHOWN + 1], 61), format!("\"{}\"…", "x".repeat(SHOWN)));
         assert_eq!(show(b"ab\xc3", 100), "\"ab\"…");
         assert_eq!(show(b"", 0), "\"\"");
+        assert_eq!(show("a\u{202e}b".as_bytes(), 5), "61 e2 80 ae 62");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_does_not_reach_it() {
+        let text = "a\u{1b}[31m\u{9b}2J\r\n\u{7f}\u{202e}\u{2066}\u{2028}b";
+        assert_eq!(brief(text.as_bytes(), 30), "a·[31m·2J······b");
+        assert_eq!(
+            brief("e\u{301} \u{1f468}\u{200d}\u{1f469}".as_bytes(), 30),
+            "e\u{301} \u{1f468}\u{200d}\u{1f469}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A live connection: our own crates in the role of the client, and every byte of both directions on the page.
 
 use std::error::Error;
-use std::io::{self, StdoutLock};
+use std::io;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Out;
 use super::page::Page;
 
 #[derive(Clone, Debug, Args)]
@@ -81,11 +82,7 @@ impl LiveArgs {
     }
 }
 
-pub(super) fn run(
-    url: &str,
-    args: &LiveArgs,
-    page: Page<StdoutLock<'_>>,
-) -> Result<ExitCode, Box<dyn Error>> {
+pub(super) fn run(url: &str, args: &LiveArgs, page: Page<Out>) -> Result<ExitCode, Box<dyn Error>> {
     let place = Place::parse(url)?;
     if place.websocket && args.method.is_some() {
         return Err("--method is for http://: a WebSocket is opened with GET".into());
@@ -153,10 +150,10 @@ enum End {
 type Interrupt = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
 /// The connection, the page, and what ends it.
-struct Session<'a> {
+struct Session {
     io: TcpStream,
     exchange: Exchange,
-    page: Page<StdoutLock<'a>>,
+    page: Page<Out>,
     deadline: Option<Instant>,
     /// Ctrl-c, once. It is kept between the waits, so that one which comes while a page is printed is not lost.
     interrupt: Option<Interrupt>,
@@ -171,12 +168,8 @@ enum Came {
     End(End),
 }
 
-impl<'a> Session<'a> {
-    async fn connect(
-        place: &Place,
-        args: &LiveArgs,
-        page: Page<StdoutLock<'a>>,
-    ) -> Result<Self, Box<dyn Error>> {
+impl Session {
+    async fn connect(place: &Place, args: &LiveArgs, page: Page<Out>) -> Result<Self, Box<dyn Error>> {
         let Place { host, port, .. } = place;
         let io = match timeout(PATIENCE, TcpStream::connect((host.as_str(), *port))).await {
             Ok(Ok(io)) => io,

@@ -8,7 +8,7 @@ mod tape;
 mod trace;
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Read, StdoutLock};
+use std::io::{self, BufWriter, IsTerminal, Read, StdoutLock};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -53,10 +53,14 @@ pub(crate) struct ExplainArgs {
     live: live::LiveArgs,
 }
 
+/// Where the page goes. It is flushed where something may be waited for: a dump of a file has thousands of lines between two reads.
+type Out = BufWriter<StdoutLock<'static>>;
+
 pub(super) fn run(args: ExplainArgs) -> Result<ExitCode, Box<dyn Error>> {
     let paint = Paint::new(args.color);
     let columns = args.width.map_or_else(paint::columns, usize::from);
-    let page = |both| Page::new(io::stdout().lock(), paint, columns, args.limit as usize, both);
+    let page =
+        |both| Page::new(BufWriter::new(io::stdout().lock()), paint, columns, args.limit as usize, both);
     let outcome = if args.source.contains("://") {
         if args.kind.is_some() || args.hex {
             return Err("--as and --hex are for files: on a connection it is known what the bytes are".into());
@@ -80,7 +84,7 @@ fn is_closed(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Explains a capture of one direction, as it comes.
-fn file(args: &ExplainArgs, mut page: Page<StdoutLock<'_>>) -> Result<ExitCode, Box<dyn Error>> {
+fn file(args: &ExplainArgs, mut page: Page<Out>) -> Result<ExitCode, Box<dyn Error>> {
     let mut input = open(&args.source)?;
     let mut reader = Hex::new(args.hex);
     let mut buffer = vec![0; READ];

@@ -63,7 +63,8 @@ impl<W: Write> Page<W> {
     /// A line of ours, between the blocks.
     pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
         let line = self.paint.text(DIM, &format!("# {text}"));
-        writeln!(self.out, "{line}")
+        writeln!(self.out, "{line}")?;
+        self.out.flush()
     }
 
     /// Everything that notes say. Those of a refusal are printed by [`refused`](Self::refused).

@@ -28,12 +28,17 @@ impl Tape {
     /// At most `max` bytes from `offset` on, as far as they are held without a hole.
     pub(super) fn get(&self, mut offset: u64, max: usize) -> Vec<u8> {
         let mut out = Vec::new();
-        for (start, piece) in &self.pieces {
+        // What is kept may be thousands of pieces of a byte each.
+        let first = self.pieces.partition_point(|(start, piece)| start + piece.len() as u64 <= offset);
+        for (start, piece) in self.pieces.range(first..) {
             let Some(skip) = offset.checked_sub(*start) else { break };
-            let Some(rest) = usize::try_from(skip).ok().and_then(|skip| piece.get(skip..)) else { continue };
+            let Some(rest) = usize::try_from(skip).ok().and_then(|skip| piece.get(skip..)) else { break };
             let take = rest.len().min(max - out.len());
             out.extend_from_slice(&rest[..take]);
             offset += take as u64;
+            if out.len() == max {
+                break;
+            }
         }
         out
     }
