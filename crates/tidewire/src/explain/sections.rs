@@ -2,6 +2,7 @@
 
 use tidewire_chunked as chunked;
 use tidewire_http1::{Error, ErrorKind, Limit, Rule, Syntax};
+use tidewire_server::reason;
 use tidewire_ws as ws;
 
 use super::note::{Direction, Refusal};
@@ -80,24 +81,6 @@ pub(super) fn ws(direction: Direction, base: u64, error: ws::Error) -> Refusal {
         status: None,
         close_code: Some(code),
         section: ws_section(error.kind()),
-    }
-}
-
-/// The reason phrase of a status that a decoder hints at.
-pub(super) const fn reason(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        403 => "Forbidden",
-        405 => "Method Not Allowed",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        417 => "Expectation Failed",
-        426 => "Upgrade Required",
-        431 => "Request Header Fields Too Large",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        505 => "HTTP Version Not Supported",
-        _ => "",
     }
 }
 
