@@ -324,6 +324,8 @@ fn a_wire_does_not_bypass_a_proxy_unless_it_is_meant_to() {
         ("X-Forwarded-For", "192.0.2.1"),
         ("X-Forwarded-Host", "app.example"),
         ("X-Forwarded-Proto", "https"),
+        ("x-forwarded-server", "gate.example"),
+        ("CDN-Loop", "gate"),
         ("X-Real-IP", "192.0.2.1"),
     ] {
         let (status, body) = Ws::open(&careful, "/playground/wire", &[(name, value)]).err().unwrap();

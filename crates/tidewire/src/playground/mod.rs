@@ -92,7 +92,7 @@ impl Playground {
                 "The playground's lanes need TCP, and this connection came over a Unix socket; listen on 127.0.0.1:PORT as well.",
             );
         };
-        if !self.proxied && PROXIED.iter().any(|name| request.head.get(name).is_some()) {
+        if !self.proxied && is_proxied(request.head) {
             return refuse(
                 403,
                 "This request came through a proxy, which a wire would bypass; if all who reach the proxy may do everything here, \
@@ -120,9 +120,16 @@ pub(crate) fn relay(place: &Place, connection: Parked, seat: Seat) {
     tokio::task::spawn_local(wire::run(place.clone(), connection, seat, idle));
 }
 
-/// What proxies add to a request.
-const PROXIED: [&str; 6] =
-    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+/// Whether a proxy has left its mark: RFC 9110 §7.6.3, RFC 7239, RFC 8586, and what was used before them.
+fn is_proxied(head: &RequestHead<'_>) -> bool {
+    let is_mark = |name: &[u8]| {
+        let known = [&b"via"[..], b"forwarded", b"cdn-loop", b"x-real-ip"];
+        let begins =
+            |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| eq_ignore_case(start, prefix));
+        known.iter().any(|known| eq_ignore_case(name, known)) || begins(b"x-forwarded-")
+    };
+    head.fields().any(|(name, _)| is_mark(name))
+}
 
 /// Whether the client asks for HTML by name, as browsers do. `*/*` is what curl says.
 fn wants_html(head: &RequestHead<'_>) -> bool {
