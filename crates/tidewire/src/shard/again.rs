@@ -6,7 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use tidewire_http1::{BodyLength, Connection, Event, Limits, Method, RequestHead, Server, Version};
+use tidewire_http1::{
+    BodyLength, Connection, Event, Limits, Method, RequestHead, Server, TargetForm, Version,
+};
 use tidewire_server::{Body, Reply, Request};
 
 use super::subscriber::{Errand, Role, Subscription, Then, Ticket};
@@ -111,6 +113,7 @@ pub(super) struct LastPoll {
 
 fn is_simple(head: &RequestHead<'_>) -> bool {
     head.method() == Method::Get
+        && head.target_form() == TargetForm::Origin
         && head.version() == Version::Http11
         && head.body() == BodyLength::Empty
         && head.keep_alive()

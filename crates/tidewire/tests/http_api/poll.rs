@@ -372,3 +372,15 @@ fn a_poll_whose_client_left_takes_nothing() {
     let poll = json(&server.raw().send(get(&format!("/c/t?wait=30&since={start}"), "")).response());
     assert_eq!(poll["messages"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn the_next_poll_of_a_connection_is_read_as_strictly_as_the_first() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut raw = server.raw();
+    for _ in 0..2 {
+        // Held until its time is over: the connection is in the table then.
+        assert_eq!(raw.send(get("/c/n?wait=0.1", "")).response().status, 200);
+        let next = raw.send("GET https://x/c/n?wait=0.1 HTTP/1.1\r\nHost: x\r\n\r\n").response();
+        assert_eq!(next.status, 421, "this is another scheme's: {next:?}");
+    }
+}
