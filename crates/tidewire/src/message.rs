@@ -192,7 +192,7 @@ pub enum Object<'a> {
     Ack {
         /// The client's id, as it came.
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a serde_json::Value>,
+        id: Option<&'a serde_json::value::RawValue>,
         /// The cursor of the published message, or of the subscription.
         cursor: &'a str,
     },
@@ -200,7 +200,7 @@ pub enum Object<'a> {
     Error {
         /// The client's id, as it came.
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a serde_json::Value>,
+        id: Option<&'a serde_json::value::RawValue>,
         /// As an HTTP status.
         status: u16,
         /// The reason phrase.

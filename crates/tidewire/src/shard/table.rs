@@ -229,11 +229,16 @@ impl Table {
             if row.websocket.is_none() && row.connection.unread_len() > MAX_UNREAD {
                 break;
             }
-            if reads == READS_A_TURN {
+            let has_more = row.websocket.as_ref().is_some_and(|ws| ws.has_more());
+            if reads == READS_A_TURN || has_more && reads > 0 {
                 self.ready.push(key);
                 break;
             }
             reads += 1;
+            if has_more {
+                self.received(key, &mut []);
+                continue;
+            }
             match row.connection.poll_read(&mut Context::from_waker(&row.waker), &mut scratch) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(n)) if n > 0 => self.received(key, &mut scratch[..n]),

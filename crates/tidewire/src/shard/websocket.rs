@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tidewire_server::Problem;
 use tidewire_ws::deflate::Params;
 use tidewire_ws::frame::Header;
@@ -33,12 +33,20 @@ const SILENT_BEATS: u32 = 3;
 /// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
 const MAX_INFLATING: usize = 32;
 
+/// Bytes of messages that are taken of one read before the others have their turn. What a read brings may inflate to a thousand times as much.
+const MAX_A_READ: usize = 1024 * 1024;
+
+/// Bytes of a command's id, as it is spelled: it is held for the answer.
+const MAX_ID: usize = 1024;
+
 /// The protocol state of one WebSocket.
 pub(crate) struct WebSocket {
     protocol: Connection,
     kind: Kind,
-    /// Bytes of a frame that is not complete, as read.
+    /// Bytes that wait for the rest of their frame, or for their turn, as read.
     partial: Vec<u8>,
+    /// They are whole frames, and only wait for their turn.
+    has_more: bool,
     /// Frames owed: pongs, the close, answers to commands.
     owed: Vec<u8>,
     heard_ms: u64,
@@ -74,6 +82,7 @@ impl WebSocket {
             protocol,
             kind,
             partial: Vec::new(),
+            has_more: false,
             owed: Vec::new(),
             heard_ms: now_ms,
             closing: false,
@@ -88,6 +97,11 @@ impl WebSocket {
 
     pub(super) fn is_full(&self) -> bool {
         self.owed.len() > MAX_OWED
+    }
+
+    /// There are messages that were read and not taken: [`Table::websocket_received`] goes on without a read.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// No sign of life for some heartbeats, each of which was a ping.
@@ -118,16 +132,25 @@ impl WebSocket {
             read
         };
         let mut incoming = Vec::new();
-        let mut used = 0;
+        let (mut used, mut taken) = (0, 0);
+        self.has_more = false;
         while !self.closing && !self.waits_for_more(&bytes[used..], max) {
+            if taken >= MAX_A_READ {
+                self.has_more = used < bytes.len();
+                break;
+            }
             match self.protocol.decode(&mut bytes[used..]) {
                 Ok((n, event)) => {
                     used += n;
                     match event {
                         None => break,
-                        Some(Event::Text(text)) => incoming.push(Incoming::Text(text.to_owned())),
+                        Some(Event::Text(text)) => {
+                            taken += text.len();
+                            incoming.push(Incoming::Text(text.to_owned()));
+                        }
                         Some(Event::Binary(data)) => {
-                            incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)))
+                            taken += data.len();
+                            incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
                         }
                         Some(Event::Close { .. }) => self.closing = true,
                         Some(_) => {}
@@ -182,10 +205,11 @@ impl Table {
     pub(super) fn websocket_received(&mut self, key: u32, bytes: &mut [u8]) {
         let now_ms = self.now_ms;
         let row = &mut self.rows[key as usize];
+        let Some(websocket) = &mut row.websocket else { return };
         if matches!(row.role, RowRole::Closing) {
+            websocket.has_more = false;
             return;
         }
-        let Some(websocket) = &mut row.websocket else { return };
         let is_v1 = websocket.is_v1();
         let messages = websocket.receive(bytes, now_ms, self.place.hub.config().max_message);
         websocket.take_place(&self.inflating, now_ms);
@@ -246,32 +270,35 @@ impl Table {
 
     /// A command of `tidewire.v1`.
     fn command(&mut self, key: u32, text: &str) {
-        let value: Value = match serde_json::from_str(text) {
-            Ok(value) => value,
+        // Only what is known is kept: a message may inflate to megabytes of brackets.
+        let Command { kind, id } = match serde_json::from_str(text) {
+            // An array of its values would do for a struct of Rust.
+            Ok(command) if text.trim_ascii_start().starts_with('{') => command,
+            Ok(_) => Command::default(),
+            Err(error) if error.is_data() => Command::default(),
             Err(error) => return self.owe(key, &bad_command(&format!("This is not JSON: {error}."))),
         };
-        let id = value.get("id").cloned();
-        match Command::deserialize(&value) {
-            Ok(Command::Publish(order)) => self.publish(key, &order),
-            Ok(Command::Subscribe { id, channel, since }) => {
-                self.subscribe(key, id.as_ref(), &channel, since.as_deref());
+        if id.is_some_and(|id| id.get().len() > MAX_ID) {
+            return self.owe(key, &bad_command("The id of a command has at most 1024 bytes."));
+        }
+        let kind: Option<String> = kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
+        let outcome = match kind.as_deref() {
+            Some("publish") => serde_json::from_str(text).map(|order| self.publish(key, id, &order)),
+            Some("subscribe") => serde_json::from_str(text).map(|order| self.subscribe(key, id, &order)),
+            Some("unsubscribe") => serde_json::from_str(text)
+                .map(|order: ChannelOrder| self.unsubscribe(key, id, &order.channel)),
+            _ => {
+                let detail = "A command is a JSON object whose type is publish, subscribe or unsubscribe.";
+                return self.owe(key, &refusal(id, &Problem::new(400, detail)));
             }
-            Ok(Command::Unsubscribe { id, channel }) => self.unsubscribe(key, id.as_ref(), &channel),
-            Err(error) => {
-                let detail = match value.get("type").and_then(Value::as_str) {
-                    Some(known @ ("publish" | "subscribe" | "unsubscribe")) => {
-                        format!("This {known} cannot be carried out: {error}.")
-                    }
-                    _ => "A command is a JSON object whose type is publish, subscribe or unsubscribe."
-                        .to_owned(),
-                };
-                self.owe(key, &refusal(id.as_ref(), &Problem::new(400, detail)));
-            }
+        };
+        if let (Err(error), Some(kind)) = (outcome, kind) {
+            let detail = format!("This {kind} cannot be carried out: {error}.");
+            self.owe(key, &refusal(id, &Problem::new(400, detail)));
         }
     }
 
-    fn publish(&mut self, key: u32, order: &PublishOrder) {
-        let id = order.id.as_ref();
+    fn publish(&mut self, key: u32, id: Option<&RawValue>, order: &PublishOrder) {
         match self.try_publish(key, order) {
             Ok(published) => self.owe(key, &Object::Ack { id, cursor: &published.cursor.to_string() }),
             Err(problem) => self.owe(key, &refusal(id, &problem)),
@@ -302,8 +329,9 @@ impl Table {
         self.place.hub.publish(&name, message, order.key.as_deref().map(str::as_bytes)).map_err(refused)
     }
 
-    fn subscribe(&mut self, key: u32, id: Option<&Value>, name: &str, since: Option<&str>) {
-        match self.try_subscribe(key, name, since) {
+    fn subscribe(&mut self, key: u32, id: Option<&RawValue>, order: &ChannelOrder) {
+        let name = &order.channel;
+        match self.try_subscribe(key, name, order.since.as_deref()) {
             Ok((channels, positions)) => {
                 let cursor = positions.to_text();
                 self.owe(key, &Object::Hello { cursor: &cursor, channel: Some(name) });
@@ -343,7 +371,7 @@ impl Table {
         Ok((Channels(all.into()), Positions(positions.into())))
     }
 
-    fn unsubscribe(&mut self, key: u32, id: Option<&Value>, name: &str) {
+    fn unsubscribe(&mut self, key: u32, id: Option<&RawValue>, name: &str) {
         let Some(channels) = self.channels(key) else { return };
         let Some(index) = channels.0.iter().position(|channel| channel.name().as_str() == name) else {
             return self
@@ -391,18 +419,17 @@ fn longest(kind: Kind, max_message: usize) -> u64 {
     (max_message as u64).saturating_mul(spelled).saturating_add(4096)
 }
 
-/// What a client may send on `tidewire.v1`.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Command {
-    Publish(PublishOrder),
-    Subscribe { id: Option<Value>, channel: String, since: Option<String> },
-    Unsubscribe { id: Option<Value>, channel: String },
+/// What a client may send on `tidewire.v1`: what every command has.
+#[derive(Default, Deserialize)]
+struct Command<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct PublishOrder {
-    id: Option<Value>,
     channel: Option<String>,
     event: Option<String>,
     content_type: Option<String>,
@@ -411,10 +438,57 @@ struct PublishOrder {
     key: Option<String>,
 }
 
+/// To subscribe or to unsubscribe.
+#[derive(Deserialize)]
+struct ChannelOrder {
+    channel: String,
+    since: Option<String>,
+}
+
 fn bad_command(detail: &str) -> Object<'_> {
     Object::Error { id: None, status: 400, title: "Bad Request", detail }
 }
 
-fn refusal<'a>(id: Option<&'a Value>, problem: &'a Problem) -> Object<'a> {
+fn refusal<'a>(id: Option<&'a RawValue>, problem: &'a Problem) -> Object<'a> {
     Object::Error { id, status: problem.status, title: problem.title(), detail: &problem.detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewire_ws::{Kind as MessageKind, deflate};
+
+    use super::*;
+
+    /// Frames as a client sends them.
+    fn masked(count: usize, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        deflate::encode_message(MessageKind::Binary, payload, &ws::DEFLATE, &mut frame);
+        let (header, n) = Header::parse(&frame).unwrap().unwrap();
+        let masked = Header { mask: Some([0; 4]), ..header };
+        let mut bytes = [0; Header::MAX_LEN];
+        let len = masked.encode(&mut bytes).unwrap();
+        [&bytes[..len], &frame[n..]].concat().repeat(count)
+    }
+
+    #[test]
+    fn a_read_full_of_bombs_is_taken_a_few_at_a_time() {
+        let payload = vec![0; 600 * 1024];
+        let mut read = masked(10, &payload);
+        assert!(read.len() < 64 * 1024, "one read: {}", read.len());
+        let params = Params {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            server_max_window_bits: 15,
+            client_max_window_bits: 15,
+        };
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: true }, Some(params), 0, 1024 * 1024);
+        let mut incoming = websocket.receive(&mut read, 0, 1024 * 1024);
+        let mut all = incoming.len();
+        while websocket.has_more() {
+            assert_eq!(incoming.len(), 2, "the second one is over the megabyte");
+            incoming = websocket.receive(&mut [], 0, 1024 * 1024);
+            all += incoming.len();
+        }
+        assert_eq!((all, websocket.partial.len(), websocket.closing), (10, 0, false));
+    }
 }

@@ -306,7 +306,7 @@ fn a_command_that_cannot_be_carried_out_is_an_error_and_no_end() {
             "{error}"
         );
     }
-    // What is no command has no id that could be told.
+    // What is no command has no id that could be told, and one that is too long is not.
     for text in [
         "",
         "x",
@@ -317,10 +317,13 @@ fn a_command_that_cannot_be_carried_out_is_an_error_and_no_end() {
         "{\"type\":7}",
         "{\"type\":\"publish\",\"data\":7}",
         "{\"type\":\"subscribe\"}",
+        "[\"subscribe\",\"e\"]",
+        "{\"type\":\"publish\",\"type\":\"subscribe\",\"channel\":\"b\",\"data\":\"x\"}",
+        &json!({"type": "publish", "id": "7".repeat(1_023), "data": "x"}).to_string(),
     ] {
         ws.send(Message::text(text));
         let error = ws.json();
-        assert_eq!((&error["type"], &error["status"]), (&json!("error"), &json!(400)), "{text:?}");
+        assert_eq!((&error["status"], error.get("id")), (&json!(400), None), "{text:?}");
     }
     // As deep as it likes: no recursion without end.
     ws.send(Message::text("[".repeat(2_000)));
