@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Post, Raw, Rng, Server, eventually};
+use common::{Post, Raw, Rng, Server, eventually, narrow};
 use flate2::{read, write};
 use tidewire::server::{Listen, Running};
 use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
@@ -31,10 +31,7 @@ fn open_gzip(address: &str, query: &str) -> Raw {
 
 /// The same with a socket that holds next to nothing.
 fn slow_gzip(address: &str, query: &str) -> Raw {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(&address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
-    let mut raw = Raw::over(socket.into());
+    let mut raw = Raw::over(narrow(address));
     let head = raw.send(format!("GET /c/a?{query} HTTP/1.1\r\nHost: a\r\n{GZIP}\r\n")).head_response();
     assert_eq!(head.field("content-encoding"), Some("gzip"), "{head:?}");
     raw

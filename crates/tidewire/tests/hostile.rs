@@ -4,13 +4,12 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Client, Ended, Feed, Post, Raw, Rng, Seed, Server, eventually, open, soon};
-use socket2::{Domain, Socket, Type};
+use common::{Client, Ended, Feed, Post, Raw, Rng, Seed, Server, eventually, narrow, open, soon};
 use tidewire::server::{Limits, Listen};
 use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
@@ -20,15 +19,6 @@ fn get(path: &str, fields: &str) -> String {
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// A connection that takes next to nothing before its reader reads.
-fn narrow(address: &str) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4 * 1024).unwrap();
-    let address: SocketAddr = address.parse().unwrap();
-    socket.connect(&address.into()).unwrap();
-    socket.into()
-}
 
 /// The request for a feed that goes on, for a reader that will not read it.
 fn request(feed: Feed, channel: &str) -> String {

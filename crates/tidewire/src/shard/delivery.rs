@@ -105,6 +105,9 @@ impl Table {
                     if let Some(body) = &mut row.gzip {
                         body.join(group.sum);
                     }
+                    if self.is_draining() {
+                        self.say_goodbye(key, false);
+                    }
                     return;
                 }
                 // The member read past its group: the group follows.

@@ -20,6 +20,7 @@
 mod again;
 mod clock;
 mod delivery;
+mod goodbye;
 mod group;
 mod subscriber;
 mod table;

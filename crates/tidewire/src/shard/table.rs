@@ -1,4 +1,4 @@
-//! The table itself: rows, groups, and every transition of a row. Nothing outside this file changes a role.
+//! The table itself: rows, groups, and the way of a row from its arrival to its end.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -18,7 +18,6 @@ use super::group::{Group, Key, Shape};
 use super::subscriber::{Role, Subscriber, Subscription, Then, Wrote};
 use crate::channel::Channel;
 use crate::feeds::Flow;
-use crate::feeds::poll::Answer;
 use crate::reader::{Channels, Positions};
 use crate::site::Place;
 
@@ -51,7 +50,7 @@ pub(crate) struct Table {
     pub(super) inflating: Rc<()>,
     pub(super) next_tick_ms: u64,
     pub(super) tick: u64,
-    draining: bool,
+    pub(super) draining: bool,
 }
 
 impl Table {
@@ -105,8 +104,8 @@ impl Table {
         if let Some(wait) = wait {
             self.hold(key, wait);
         }
-        if ended || self.draining {
-            self.say_goodbye(key, ended);
+        if ended {
+            self.say_goodbye(key, true);
         } else {
             self.advance(group);
             self.catch_up(key);
@@ -150,19 +149,6 @@ impl Table {
             self.catch_up(key);
         }
         self.read(key);
-    }
-
-    /// Says goodbye to everybody.
-    pub(crate) fn drain(&mut self) {
-        self.draining = true;
-        // The hub takes no more. What it has acknowledged goes to those who have read everything else, whether its news has come or not.
-        let groups: Vec<u32> = self.groups.iter().map(|(id, _)| id as u32).collect();
-        groups.into_iter().for_each(|id| self.advance(id));
-        for key in self.keys() {
-            if self.rows.contains(key as usize) {
-                self.say_goodbye(key, false);
-            }
-        }
     }
 
     /// What follows a write of a slice: nothing, or the end of the subscription.
@@ -294,34 +280,6 @@ impl Table {
         let row = &mut self.rows[key as usize];
         row.leave_body(sum);
         row.role = Role::Lagging { group: id, positions };
-    }
-
-    /// Ends a subscription because the server stops (or, `silently`, because its last word is written already).
-    fn say_goodbye(&mut self, key: u32, silently: bool) {
-        let row = &self.rows[key as usize];
-        let Some(group) = row.group() else {
-            if matches!(row.role, Role::Idle) && row.pending.is_empty() {
-                // Its next request may be under way: the request cycle answers it, or closes in a moment.
-                self.resume(key, &[]);
-            }
-            return;
-        };
-        let mut out = Vec::new();
-        match &self.groups[group as usize].shape {
-            _ if silently => {}
-            Shape::Stream { wire, .. } => {
-                let sum = row.gzip.as_ref().map(|body| body.sum(self.groups[group as usize].sum));
-                wire.end(&mut out, self.place.settings.comeback_ms(), sum.unwrap_or_default());
-            }
-            Shape::LongPoll(shape) => {
-                let text = self.positions(key).to_text();
-                shape.closing().write_answer(Answer::new(), &text, &mut out);
-            }
-        }
-        self.answer(key, out.into());
-        if let Some(row) = self.rows.get_mut(key as usize) {
-            row.then = if matches!(row.role, Role::Closing) { row.then } else { Then::Close };
-        }
     }
 
     /// Writes the last bytes of a subscription, after whatever is pending.

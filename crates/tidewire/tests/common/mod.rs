@@ -20,6 +20,7 @@ pub mod server;
 pub mod ws;
 
 use std::future::Future;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub use feeds::{Ended, Feed, Reader, Received, Said, open};
@@ -27,6 +28,7 @@ pub use law::Client;
 pub use publish::{Post, Truth};
 pub use scissors::Scissors;
 pub use server::Server;
+use socket2::{Domain, Socket, Type};
 pub use tidewire_testkit::Rng;
 pub use tidewire_testkit::raw::{Raw, Response};
 pub use ws::Ws;
@@ -49,6 +51,15 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "{what}: still not so after {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// A connection that takes next to nothing before its reader reads.
+pub fn narrow(address: &str) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let address: SocketAddr = address.parse().unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
 }
 
 /// The seed of a random test: a new one each run, or `TIDEWIRE_TEST_SEED`. A failing test prints it.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::common::server::{command, run};
-use crate::common::{Post, Raw, Server, Ws};
+use crate::common::{Post, Raw, Server, Ws, eventually, narrow};
 use crate::{get, json, piece, post, stream_head};
 
 /// A folder of its own for each test, removed at the end.
@@ -142,6 +142,39 @@ fn an_acknowledged_message_reaches_its_readers_before_the_end() {
             assert!(piece(raw).contains(&format!("\"message {n}\"")));
         }
         assert_eq!(raw.chunk(), None);
+    }
+    drop((readers, publisher));
+    assert_eq!(server.join().code(), Some(0));
+}
+
+#[test]
+fn who_is_behind_when_the_server_stops_gets_the_rest() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut readers = ["stream", "sse"].map(|feed| {
+        let mut raw = Raw::over(narrow(&server.address));
+        raw.send(get(&format!("/c/much?feed={feed}&since=now"), ""));
+        stream_head(&mut raw);
+        piece(&mut raw);
+        raw
+    });
+    let mut publisher = server.raw();
+    for n in 0..100 {
+        publisher.send(post("/c/much", "", &format!("{n}:{}", "x".repeat(50_000))));
+        assert_eq!(publisher.response().status, 201);
+    }
+    server.terminate();
+    eventually("the server stops", || {
+        !publisher.offer(post("/c/other", "", "x"))
+            || publisher.response_or_end().is_none_or(|answer| answer.status == 503)
+    });
+    for raw in &mut readers {
+        for n in 0..100 {
+            assert!(piece(raw).contains(&format!("{n}:xx")), "{n}");
+        }
+    }
+    assert!(piece(&mut readers[1]).starts_with("retry: "), "and is told when to come back");
+    for raw in &mut readers {
+        assert_eq!(raw.chunk(), None, "the end in good order");
     }
     drop((readers, publisher));
     assert_eq!(server.join().code(), Some(0));
