@@ -274,6 +274,24 @@ fn few_may_hold_a_message_half_inflated() {
 }
 
 #[test]
+fn what_a_message_inflated_into_is_given_back_before_the_next_is_there() {
+    let server = Server::start(&["--threads", "1", "--heartbeat", "3600"]);
+    // No command, but six megabytes are read of what may be one; and the next message is begun.
+    let bomb = masked(0xc1, &deflate(&vec![b' '; 6 << 20]));
+    let bytes = [&bomb[..], &bomb[..100]].concat();
+    let mut crowd: Vec<Raw> = (0..60).map(|_| connect(&server.address, "/c/a", Some(OFFER), V1).0).collect();
+    let before = server.memory_kib();
+    for raw in &mut crowd {
+        frame(raw);
+        raw.send(&bytes);
+        let refusal = String::from_utf8(frame(raw).1).unwrap();
+        assert!(refusal.contains("This is not JSON"), "{refusal}");
+    }
+    let grown = server.memory_kib().saturating_sub(before);
+    assert!(grown < 120 * 1024, "{grown} KiB for 60 connections that sent 6 KiB each");
+}
+
+#[test]
 fn an_idle_connection_holds_no_context() {
     let server = Server::start(&["--threads", "1"]);
     let payload = long(0).into_bytes();

@@ -134,9 +134,12 @@ impl WebSocket {
         let mut incoming = Vec::new();
         let (mut used, mut taken) = (0, 0);
         self.has_more = false;
-        while !self.closing && !self.waits_for_more(&bytes[used..], max) {
-            if taken >= MAX_A_READ {
-                self.has_more = used < bytes.len();
+        while !self.closing {
+            let rest = &bytes[used..];
+            self.has_more = taken >= MAX_A_READ && !rest.is_empty();
+            if self.has_more || self.waits_for_more(rest, max) {
+                // A call that finds nothing frees what the last message was inflated into: nobody is to hold megabytes for bytes that may never come.
+                let _ = self.protocol.decode(&mut []);
                 break;
             }
             match self.protocol.decode(&mut bytes[used..]) {
