@@ -8,7 +8,7 @@
 //!          any of them: a byte that cannot be accepted ─► Refused     └─ close ─► Unread
 //! ```
 
-use tidewire_http1::{Client, Connection, Event, Fields, Server};
+use tidewire_http1::{Client, Connection, Error, Event, Fields, Server};
 
 use super::asked::{Asked, Offer, Switched};
 use super::body::Content;
@@ -42,6 +42,19 @@ pub(super) struct Half {
 enum Machine {
     Server(Box<Connection<Server>>),
     Client(Box<Connection<Client>>),
+}
+
+impl Machine {
+    fn decode<'a>(
+        &mut self,
+        input: &'a [u8],
+        fields: &'a mut Fields,
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
+        match self {
+            Self::Server(server) => server.decode(input, fields),
+            Self::Client(client) => client.decode(input, fields),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -225,10 +238,7 @@ impl Half {
                 }
             }
         };
-        let decoded = match &mut self.machine {
-            Machine::Server(server) => server.decode(&self.buffer, &mut self.fields),
-            Machine::Client(client) => client.decode(&self.buffer, &mut self.fields),
-        };
+        let decoded = self.machine.decode(&self.buffer, &mut self.fields);
         let (n, event) = match decoded {
             Ok((0, None)) => return false,
             Ok(decoded) => decoded,
@@ -299,10 +309,7 @@ impl Half {
     /// A piece of a body, or its end.
     fn body(&mut self, shared: &mut Shared) -> bool {
         let Stage::Body(body) = &mut self.stage else { return false };
-        let decoded = match &mut self.machine {
-            Machine::Server(server) => server.decode(&self.buffer, &mut self.fields),
-            Machine::Client(client) => client.decode(&self.buffer, &mut self.fields),
-        };
+        let decoded = self.machine.decode(&self.buffer, &mut self.fields);
         let (n, event) = match decoded {
             Ok((0, None)) => return false,
             Ok(decoded) => decoded,
