@@ -53,8 +53,8 @@ pub enum Kind {
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    frames: FrameDecoder,
-    message: Message,
+    pub(crate) frames: FrameDecoder,
+    pub(crate) message: Message,
     /// The latest ping's payload, until its pong is taken.
     pub(crate) pong: Option<Box<Pong>>,
     #[cfg(feature = "deflate")]

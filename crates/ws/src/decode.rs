@@ -147,6 +147,18 @@ impl FrameDecoder {
         input.len() as u64 >= len.saturating_add(header)
     }
 
+    /// How much of a data frame's payload has yet to come as it is: `None` where it is compressed.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn payload_due(&self) -> Option<u64> {
+        if self.control || self.compressed || self.error.is_some() { None } else { Some(self.rest) }
+    }
+
+    /// Payload that is no longer than what is due. Whether the frame ends with it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn take_payload(&mut self, payload: &mut [u8]) -> bool {
+        matches!(self.payload(payload), (_, Some(Step::Payload { last: true })))
+    }
+
     pub(crate) const fn role(&self) -> Role {
         self.role
     }

@@ -95,6 +95,15 @@ impl Message {
         if let Gathered::Binary(bytes) = &self.gathered { bytes } else { &[] }
     }
 
+    /// The buffer of a binary message that gathers.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn binary_mut(&mut self) -> Option<&mut Vec<u8>> {
+        match &mut self.gathered {
+            Gathered::Binary(bytes) if self.gathering => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// What has gathered, of either kind.
     #[cfg(feature = "deflate")]
     pub(crate) fn bytes(&self) -> &[u8] {

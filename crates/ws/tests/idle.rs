@@ -5,7 +5,8 @@
 #[allow(dead_code, unreachable_pub)] // shared with the other tests that count
 mod counting;
 
-use counting::live;
+use counting::{heap, live};
+use futures_util::FutureExt as _;
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Connection, Limits, Message, Role};
@@ -58,4 +59,19 @@ async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
     let each = (live() - before) / CONNECTIONS;
     assert!(each <= 4096, "{each} bytes for each connection");
     assert!(each > 200, "{each} bytes: this has not counted");
+}
+
+/// RUSTSEC-2022-0035 (websocket: a buffer of the declared length), where a payload is read straight to its place.
+#[test]
+fn a_large_message_under_way_holds_twice_what_has_come() {
+    let mut wire = [&[0x82, 0xff][..], &(16u64 << 20).to_be_bytes(), &[0; 4]].concat();
+    for come in [100, 70_000, 300_000] {
+        wire.resize(14 + come, 0);
+        let limits = Limits { max_frame: 1 << 30, max_message: 1 << 30, ..Limits::DEFAULT };
+        let io = tokio::io::join(&wire[..], tokio::io::sink());
+        let (heap, ended) = heap(|| WebSocket::server(io, limits).next().now_or_never());
+        assert!(matches!(ended, Some(Some(Err(_)))), "the stream has ended: {ended:?}");
+        // What one read takes and what is reserved ahead, and while the buffer grows, the one before it.
+        assert!(heap.peak <= (128 << 10) + 3 * come, "{come}: {heap:?}");
+    }
 }

@@ -153,6 +153,41 @@ async fn messages_of_every_size_go_both_ways() {
     server.await.unwrap().unwrap();
 }
 
+/// Its payload is read to its place; a ping between its fragments and what follows it are not.
+#[tokio::test(start_paused = true)]
+async fn a_large_message_ends_where_it_ends() {
+    const KEY: [u8; 4] = [1, 2, 3, 4];
+    let data: Vec<u8> = (0..700_001u32).map(|i| (i ^ (i >> 9)) as u8).collect();
+    let (first, second) = data.split_at(300_000);
+    let mut connection = Connection::new(Role::Client, Limits::DEFAULT);
+    let mut wire = Vec::new();
+    connection.send_binary_fragment(first, false, KEY, &mut wire).unwrap();
+    connection.send_ping(b"between", KEY, &mut wire).unwrap();
+    connection.send_binary_fragment(second, true, KEY, &mut wire).unwrap();
+    connection.send_text("behind", KEY, &mut wire).unwrap();
+    connection.send_binary(&data, KEY, &mut wire).unwrap();
+    let cut = wire.len() - 100_000;
+    // Reads that end everywhere, up to those that fill what they are given.
+    for pipe in [997, 65_536, 1 << 22] {
+        let (server, mut client) = duplex(pipe);
+        let mut server = WebSocket::server(server, Limits::DEFAULT);
+        let sent = wire[..cut].to_vec();
+        let writer = tokio::spawn(async move { client.write_all(&sent).await.map(|()| client) });
+        assert_eq!(server.next().await.unwrap().unwrap(), Message::Ping("between".into()));
+        assert!(server.next().await.unwrap().unwrap() == Message::Binary(data.clone().into()), "{pipe}");
+        assert_eq!(server.next().await.unwrap().unwrap(), Message::Text("behind".into()));
+        // While it waits for the rest, it may be cancelled.
+        assert!(tokio::time::timeout(Duration::from_secs(1), server.next()).await.is_err());
+        let mut client = writer.await.unwrap().unwrap();
+        let rest = wire[cut..].to_vec();
+        let writer = tokio::spawn(async move { client.write_all(&rest[..99_999]).await.map(|()| client) });
+        assert!(tokio::time::timeout(Duration::from_secs(1), server.next()).await.is_err());
+        drop(writer.await.unwrap().unwrap());
+        let ended = server.next().await.unwrap().unwrap_err();
+        assert!(matches!(ended, Error::Protocol(e) if e.kind() == ErrorKind::Truncated), "{ended:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_halves_live_in_two_tasks() {
     let (server, client) = pair();

@@ -6,6 +6,7 @@
 //!            shared by all, 64 KiB         pong, close ─────────────────────►  one write, when
 //!                                                                              nothing is left to decode
 //! ```
+//! A large binary message is read to its place, once its head and what came with it went that way, and written from there.
 //!
 //! # Batching
 //!
@@ -20,6 +21,7 @@
 //! [`WebSocket::connection`] to ask whether a close is awaited or a message unfinished.
 
 mod keys;
+mod payload;
 mod read;
 mod write;
 

@@ -3,12 +3,12 @@
 use super::write::Side;
 use super::{Error, Phase, WebSocket};
 use crate::{Message, Role};
-use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use ::tokio::time::Instant;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
@@ -75,6 +75,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is behind it is copied to the
     /// buffer of this connection, which mostly is nothing.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        if self.input.is_empty()
+            && let Some(mut room) = self.connection.payload_room()
+        {
+            // A large message's payload has its place already.
+            let n = ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?;
+            return Poll::Ready(if n == 0 { self.ended() } else { Ok(self.connection.took_payload(n)) });
+        }
         let mut scratch = SCRATCH.take();
         if scratch.is_empty() {
             scratch = vec![0; READ];
