@@ -5,15 +5,16 @@
 
 #[allow(unreachable_pub)]
 mod counting;
+mod peer;
 
 use counting::heap;
-use std::time::{Duration, Instant};
+use peer::*;
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::handshake::Origins;
 use tidewire_ws::handshake::client::{Request, VerifyError};
-use tidewire_ws::handshake::server::{self, Accept, Options, Refusal, RefusalKind};
-use tidewire_ws::{Connection, EncodeError, Error, ErrorKind, Event, Limits, Role, close};
+use tidewire_ws::handshake::server::{Options, RefusalKind};
+use tidewire_ws::{Connection, EncodeError, ErrorKind, Limits, Role, close};
 
 // Frames.
 
@@ -532,173 +533,6 @@ fn nothing_of_the_request_is_copied_into_the_answer() {
         handshake(&with("Sec-WebSocket-Extensions", "permessage-deflate; x=\"\r\nX-Evil: 1\""), &options)
             .unwrap();
     assert!(accept.response_fields().all(|(_, value)| !value.contains(['\r', '\n'])));
-}
-
-const SHARED: Params = Params {
-    server_no_context_takeover: true,
-    client_no_context_takeover: true,
-    server_max_window_bits: 15,
-    client_max_window_bits: 15,
-};
-const ALWAYS: Config = Config { threshold: 0, ..Config::DEFAULT };
-
-fn deflating(role: Role) -> Connection {
-    Connection::new(role, Limits::DEFAULT).with_deflate(SHARED, &ALWAYS)
-}
-
-/// A server that reads this closes the connection with this code.
-fn refused(wire: &[u8], kind: ErrorKind, code: u16) {
-    let mut server = Connection::new(Role::Server, Limits::DEFAULT);
-    let error = feed(&mut server, wire).unwrap_err();
-    assert_eq!(
-        (error.kind(), error.close_code()),
-        (kind, code),
-        "{}",
-        wire[..wire.len().min(20)].escape_ascii()
-    );
-    let out = output(&mut server);
-    assert_eq!((out[0], &out[2..4]), (0x88, &code.to_be_bytes()[..]));
-    assert!(server.is_closed());
-}
-
-/// All events of these bytes, by name and text.
-fn feed(connection: &mut Connection, wire: &[u8]) -> Result<Vec<String>, Error> {
-    let mut wire = wire.to_vec();
-    let mut events = Vec::new();
-    let mut at = 0;
-    loop {
-        let (n, event) = connection.decode(&mut wire[at..])?;
-        at += n;
-        match event {
-            None => return Ok(events),
-            Some(Event::Text(text)) => events.push(format!("text {text}")),
-            // No text of it: the tests that count memory have many of these.
-            Some(_) => events.push(String::new()),
-        }
-    }
-}
-
-fn feed_in_place(connection: &mut Connection, wire: &mut [u8]) -> Result<(), Error> {
-    let mut at = 0;
-    while at < wire.len() {
-        let (n, _) = connection.decode(&mut wire[at..])?;
-        at += n;
-    }
-    Ok(())
-}
-
-/// The one message of these bytes, of a client, as reads of a kilobyte bring it.
-fn feed_slowly(wire: &mut [u8]) -> Vec<u8> {
-    let mut server = Connection::new(Role::Server, Limits::DEFAULT);
-    let mut at = 0;
-    loop {
-        let end = wire.len().min(at + 1000);
-        let (n, event) = server.decode(&mut wire[at..end]).unwrap();
-        at += n;
-        match event {
-            Some(Event::Binary(data)) => return data.to_vec(),
-            Some(Event::Text(text)) => return text.into(),
-            other => assert_eq!((other, n > 0), (None, true)),
-        }
-    }
-}
-
-/// The one message of these bytes, of a client.
-fn receive(wire: &[u8]) -> Vec<u8> {
-    let mut wire = wire.to_vec();
-    let mut server = Connection::new(Role::Server, Limits::DEFAULT);
-    let len = wire.len();
-    match server.decode(&mut wire) {
-        Ok((n, Some(Event::Binary(data)))) if n == len => data.to_vec(),
-        Ok((n, Some(Event::Text(text)))) if n == len => text.into(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn output(server: &mut Connection) -> Vec<u8> {
-    let mut out = Vec::new();
-    server.take_output(&mut out);
-    out
-}
-
-/// A frame of a client's, masked with zeros.
-fn frame(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![opcode as u8 | if fin { 0x80 } else { 0 }];
-    match payload.len() {
-        len @ 0..=125 => frame.push(0x80 | len as u8),
-        len @ 126..=0xffff => {
-            frame.push(0xfe);
-            frame.extend((len as u16).to_be_bytes());
-        }
-        len => {
-            frame.push(0xff);
-            frame.extend((len as u64).to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend_from_slice(payload);
-    frame
-}
-
-/// A message of `len` bytes in fragments of `each`.
-fn fragments(opcode: Opcode, len: usize, each: usize) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(len / each * (each + 14));
-    for at in (0..len).step_by(each) {
-        let opcode = if at == 0 { opcode } else { Opcode::Continuation };
-        wire.extend(frame(opcode, at + each >= len, &vec![b'a'; each]));
-    }
-    wire
-}
-
-type Field<'a> = (&'a str, &'a str);
-
-fn request() -> Vec<Field<'static>> {
-    vec![
-        ("Host", "server.example.com"),
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("Sec-WebSocket-Version", "13"),
-    ]
-}
-
-/// A good request with this field in the place of its own.
-fn with<'a>(name: &'a str, value: &'a str) -> Vec<Field<'a>> {
-    let mut fields: Vec<Field<'_>> = request().into_iter().filter(|(n, _)| *n != name).collect();
-    fields.push((name, value));
-    fields
-}
-
-fn handshake<'o>(fields: &[Field<'_>], options: &Options<'o>) -> Result<Accept<'o>, Refusal> {
-    let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    server::accept(b"GET", (1, 1), fields, options)
-}
-
-/// `large` is so many times the work of `small`. If it took the square of that, the ratio here would be `times`; less than half of it
-/// is asked for, in the best of some rounds, since a busy machine and its caches only ever add.
-fn assert_linear(times: f64, mut small: impl FnMut(), mut large: impl FnMut()) {
-    let mut ratio = f64::INFINITY;
-    for _ in 0..10 {
-        ratio = ratio.min(best(&mut large) / best(&mut small) / times);
-        if ratio < times / 2.0 {
-            return;
-        }
-    }
-    panic!("{ratio:.1} times as long as linear");
-}
-
-/// Seconds: the best of three samples, of two milliseconds at least.
-fn best(run: &mut impl FnMut()) -> f64 {
-    let mut best = f64::INFINITY;
-    for _ in 0..3 {
-        let (start, mut runs) = (Instant::now(), 0);
-        while start.elapsed() < Duration::from_millis(2) {
-            run();
-            runs += 1;
-        }
-        best = best.min(start.elapsed().as_secs_f64() / f64::from(runs));
-    }
-    best
 }
 
 #[test]
