@@ -160,10 +160,8 @@ impl Hub {
     /// [`HubError::TooManyChannels`].
     pub fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, HubError> {
         let now = self.now_ms();
-        if let Some(channel) = read_lock(&self.channels).get(name)
-            && channel.touch(now)
-        {
-            return Ok(channel.clone());
+        if let Some(channel) = self.known(name) {
+            return Ok(channel);
         }
         let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(channel) = channels.get(name)
@@ -178,6 +176,12 @@ impl Hub {
         channel.touch(now);
         channels.insert(name.clone(), channel.clone());
         Ok(channel)
+    }
+
+    /// The channel of this name, if there is one.
+    pub(crate) fn known(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+        let now = self.now_ms();
+        read_lock(&self.channels).get(name).filter(|channel| channel.touch(now)).cloned()
     }
 
     /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is not appended again.

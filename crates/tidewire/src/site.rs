@@ -123,8 +123,9 @@ impl Site {
     /// Answers a request that others may repeat word for word, and keeps a short poll's answer for them.
     fn first_of_many(&self, segment: &[u8], request: Request<'_>, now_ms: u64) -> Reply<Ticket> {
         let head = request.head;
+        // A request that may yet be refused makes no channel; the first answer of a new one is not kept.
         let channel = match ChannelName::list(segment).as_deref() {
-            Ok([name]) => self.place.hub.channel(name).ok(),
+            Ok([name]) => self.place.hub.known(name),
             _ => None,
         };
         let bounds = channel.as_ref().and_then(|channel| channel.bounds(now_ms));

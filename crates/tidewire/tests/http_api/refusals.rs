@@ -99,6 +99,17 @@ fn one_channel_too_many_is_refused_and_those_there_are_go_on() {
 }
 
 #[test]
+fn a_refused_poll_makes_no_channel() {
+    let server = Server::start(&["--max-channels", "1"]);
+    let mut raw = server.raw();
+    for path in ["/c/a?since=none", "/c/a?limit=0", "/c/a?wait=x", "/c/a?feed=none"] {
+        assert_eq!(raw.send(get(path, "")).response().status, 400, "{path}");
+    }
+    // The one place is still free.
+    Post::new("x").to(&server.address, "b");
+}
+
+#[test]
 fn one_connection_too_many_is_refused() {
     let server = Server::start(&["--max-connections", "2", "--threads", "1"]);
     let mut kept = [server.raw(), server.raw()];
