@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Client, Ended, Feed, Post, Raw, Rng, Seed, Server, eventually, narrow, open, soon};
-use tidewire::server::{Limits, Listen};
+use tidewire::server::{Listen, Running};
 use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
 fn get(path: &str, fields: &str) -> String {
@@ -141,21 +141,22 @@ async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
     }
 }
 
+/// A server of one worker within this process, for what is a setting of the library and no option of the command.
+fn in_process(config: HubConfig, settings: Settings) -> (Arc<Hub>, Running) {
+    let address: Listen = "127.0.0.1:0".parse().unwrap();
+    let server = tidewire::server::Server::builder().listen(address).threads(1).bind().unwrap();
+    let hub = Hub::new(config, server.threads());
+    let (shared, settings) = (hub.clone(), Arc::new(settings));
+    let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
+    (hub, running)
+}
+
 #[test]
 fn a_subscriber_that_takes_nothing_is_dropped_and_one_that_takes_little_is_not() {
-    // The time-out is a setting of the library, so the server runs in this process.
-    let server = tidewire::server::Server::builder()
-        .listen("127.0.0.1:0".parse::<Listen>().unwrap())
-        .threads(1)
-        .limits(Limits::default())
-        .bind()
-        .unwrap();
-    let hub = Hub::new(HubConfig::default(), server.threads());
     let mut settings = Settings::default();
     settings.stall_timeout = Duration::from_secs(2);
     settings.comet = true;
-    let (shared, settings) = (hub.clone(), Arc::new(settings));
-    let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
+    let (hub, running) = in_process(HubConfig::default(), settings);
     let address = running.addresses()[0].to_string();
     let name = ChannelName::new("stall").unwrap();
     let channel = hub.channel(&name).unwrap();
@@ -374,19 +375,10 @@ fn thousands_that_come_and_go_leave_nothing_behind() {
 /// Whoever may read can make channels: there are as many as is allowed, however many names are tried, and none is left when nobody uses them.
 #[test]
 fn a_flood_of_names_ends_at_the_limit_and_leaves_nothing() {
-    let server = tidewire::server::Server::builder()
-        .listen("127.0.0.1:0".parse::<Listen>().unwrap())
-        .threads(1)
-        .limits(Limits::default())
-        .bind()
-        .unwrap();
     let mut config = HubConfig::default();
     config.max_channels = 500;
     config.idle = Duration::from_millis(500);
-    let hub = Hub::new(config, 1);
-    let shared = hub.clone();
-    let running =
-        server.serve(move |worker| Site::new(shared.clone(), Arc::new(Settings::default()), worker)).unwrap();
+    let (hub, running) = in_process(config, Settings::default());
     let mut raw = Raw::connect(running.addresses()[0].to_string());
     let mut ask = |names: &str| raw.send(get(&format!("/c/{names}?feed=poll"), "")).response().status;
     let kept = ask("kept");
