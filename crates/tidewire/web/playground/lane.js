@@ -80,6 +80,8 @@ export class Lane {
 
   crawl(slow) {
     this.slow = slow;
+    // What was granted before is more than a drop, and stands until the next grant.
+    if (slow) this.wire?.grant(0);
     this.#pump();
   }
 
