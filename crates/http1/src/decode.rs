@@ -69,7 +69,7 @@ impl Connection<Server> {
         self.consumed += length as u64;
         self.expect_body(meta.body());
         self.step(Step::RequestHead);
-        let head = RequestHead::new(&input[..length], fields.table());
+        let head = RequestHead::new(&input[..length], fields);
         Ok((skipped + length, Some(Event::Request(head))))
     }
 
@@ -195,7 +195,7 @@ impl Connection<Client> {
             self.expect_body(fields.meta.body());
             self.step(Step::ResponseHead);
         }
-        let head = ResponseHead::new(&input[..length], fields.table());
+        let head = ResponseHead::new(&input[..length], fields);
         Ok((length, Some(Event::Response(head))))
     }
 }

@@ -183,10 +183,7 @@ fn field_line<F: Find>(
     fields: &mut Fields,
 ) -> Option<()> {
     let colon = find.name_end(line);
-    if colon == line
-        || input.get(colon) != Some(&b':')
-        || fields.spans().len() >= usize::from(limits.max_fields)
-    {
+    if colon == line || input.get(colon) != Some(&b':') || fields.len() >= usize::from(limits.max_fields) {
         return None;
     }
     let span = Span::new(line, colon, end);

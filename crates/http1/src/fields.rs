@@ -17,46 +17,68 @@ use tidewire_grammar::class::is_ows;
 /// The span table that a connection fills with the fields of a head, and with what they say. It belongs to the caller, because
 /// an idle connection needs none: one table per thread serves any number of connections.
 ///
-/// Reuse it: it allocates when a head has more fields than any before it, and never again.
-#[derive(Clone, Debug)]
-#[cfg_attr(test, derive(PartialEq, Eq))]
+/// Reuse it: it allocates when a head has more than 16 fields, and more than any before it, and never again.
+#[derive(Debug)]
 pub struct Fields {
-    spans: Vec<Span>,
+    /// In place, so that an owned head is a copy of the table and allocates nothing.
+    few: [Span; FEW],
+    /// How many spans there are.
+    length: usize,
+    /// All of them instead, where they are more than `few` holds.
+    many: Vec<Span>,
     /// What the head says beside its fields. Here, so that it is written once and heads borrow it: a copy of it in each view would be
     /// a load of bytes that were just stored one by one, which a processor has to wait for.
     pub(crate) meta: Meta,
 }
 
+/// A browser sends 10 to 15 fields. At eight bytes each, these are less than an allocation costs.
+const FEW: usize = 16;
+
 impl Fields {
     /// An empty table. Allocates nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { spans: Vec::new(), meta: Meta::NEW }
+        Self { few: [Span::NONE; FEW], length: 0, many: Vec::new(), meta: Meta::NEW }
     }
 
     /// A table that takes `fields` fields before it allocates again.
     #[must_use]
     pub fn with_capacity(fields: usize) -> Self {
-        Self { spans: Vec::with_capacity(fields), meta: Meta::NEW }
+        Self { many: Vec::with_capacity(if fields > FEW { fields } else { 0 }), ..Self::new() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn clear(&mut self) {
-        self.spans.clear();
+        self.length = 0;
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.length
     }
 
     #[inline(always)]
     pub(crate) fn push(&mut self, span: Span) {
-        self.spans.push(span);
+        match self.few.get_mut(self.length) {
+            Some(place) => *place = span,
+            None => self.push_many(span),
+        }
+        self.length += 1;
     }
 
+    #[cold]
+    #[inline(never)]
+    fn push_many(&mut self, span: Span) {
+        if self.length == FEW {
+            self.many.clear();
+            self.many.extend_from_slice(&self.few);
+        }
+        self.many.push(span);
+    }
+
+    #[inline]
     pub(crate) fn spans(&self) -> &[Span] {
-        &self.spans
-    }
-
-    /// The table of the head that was read last.
-    pub(crate) fn table(&self) -> Table<'_> {
-        Table { spans: &self.spans, meta: &self.meta }
+        self.few.get(..self.length).unwrap_or(&self.many)
     }
 }
 
@@ -66,11 +88,20 @@ impl Default for Fields {
     }
 }
 
-/// A head without its bytes: its spans, and what they say.
-#[derive(Clone, Copy)]
-pub(crate) struct Table<'a> {
-    pub(crate) spans: &'a [Span],
-    pub(crate) meta: &'a Meta,
+impl Clone for Fields {
+    /// All places are copied, taken or not: that many bytes are a few instructions, so many spans a loop.
+    #[inline]
+    fn clone(&self) -> Self {
+        let many = if self.length > FEW { self.many.clone() } else { Vec::new() };
+        Self { few: self.few, length: self.length, many, meta: self.meta }
+    }
+}
+
+#[cfg(test)]
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.spans() == other.spans() && self.meta == other.meta
+    }
 }
 
 /// One field line: where its name, its colon and its end are, 16 bits each, from the low ones. One word, so that it is one store.
@@ -85,6 +116,8 @@ pub(crate) fn offset(at: usize) -> u16 {
 }
 
 impl Span {
+    const NONE: Self = Self(0);
+
     #[inline(always)]
     pub(crate) fn new(line: usize, colon: usize, end: usize) -> Self {
         debug_assert!(line <= colon && colon <= end && end <= usize::from(u16::MAX), "{line} {colon} {end}");

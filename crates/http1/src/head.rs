@@ -1,7 +1,7 @@
 //! Views of a head: its bytes, its spans and what they say, borrowed.
 
 use crate::error::Error;
-use crate::fields::{FieldIter, Fields, Table};
+use crate::fields::{FieldIter, Fields};
 use crate::framing::Message;
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
@@ -9,25 +9,25 @@ use crate::parse::{self, FirstLine, Scan};
 use crate::target;
 use core::fmt;
 
-/// The head of a request: the request line and its fields. `Copy`: a view, of five words.
+/// The head of a request: the request line and its fields. `Copy`: a view, of three words.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     bytes: &'a [u8],
-    table: Table<'a>,
+    table: &'a Fields,
 }
 
 /// The head of a response: the status line and its fields.
 #[derive(Clone, Copy)]
 pub struct ResponseHead<'a> {
     bytes: &'a [u8],
-    table: Table<'a>,
+    table: &'a Fields,
 }
 
 /// What both heads have.
 macro_rules! common {
     ($head:ident) => {
         impl<'a> $head<'a> {
-            pub(crate) const fn new(bytes: &'a [u8], table: Table<'a>) -> Self {
+            pub(crate) const fn new(bytes: &'a [u8], table: &'a Fields) -> Self {
                 Self { bytes, table }
             }
 
@@ -46,14 +46,14 @@ macro_rules! common {
             /// All fields in their order: names as they came, values without the whitespace around them.
             #[must_use]
             pub fn fields(&self) -> FieldIter<'a> {
-                FieldIter::new(self.bytes, self.table.spans)
+                FieldIter::new(self.bytes, self.table.spans())
             }
 
             /// The value of the first field of that name; names have no case.
             #[must_use]
             pub fn get(&self, name: &str) -> Option<&'a [u8]> {
                 self.table
-                    .spans
+                    .spans()
                     .iter()
                     .find(|span| span.name(self.bytes).eq_ignore_ascii_case(name.as_bytes()))
                     .map(|span| span.value(self.bytes))
@@ -90,7 +90,7 @@ macro_rules! common {
             }
 
             #[cfg(feature = "bytes")]
-            pub(crate) const fn table(&self) -> Table<'a> {
+            pub(crate) const fn table(&self) -> &'a Fields {
                 self.table
             }
 
@@ -122,7 +122,7 @@ impl<'a> RequestHead<'a> {
             None => Scan::new().read_on(FirstLine::Request, input, limits, fields),
         };
         match read {
-            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields.table())))),
+            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),
             Ok(None) => Ok(None),
             Err((kind, at)) => Err(Error::new(kind, at as u64)),
         }
@@ -199,7 +199,7 @@ impl<'a> ResponseHead<'a> {
             length.map(|length| parse::frame(&mut fields.meta, message, limits).map(|()| length)).transpose()
         });
         match read {
-            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields.table())))),
+            Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),
             Ok(None) => Ok(None),
             Err((kind, at)) => Err(Error::new(kind, at as u64)),
         }

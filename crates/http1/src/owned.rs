@@ -1,10 +1,8 @@
 //! Heads that outlive their buffer: one refcounted `Bytes` and the span table, with no allocation per field.
 
-use crate::fields::{FieldIter, Span, Table};
+use crate::fields::{FieldIter, Fields};
 use crate::head::{RequestHead, ResponseHead};
 use crate::message::{BodyLength, Method, TargetForm, Version};
-use crate::meta::Meta;
-use alloc::boxed::Box;
 use bytes::{Buf, Bytes};
 use core::fmt;
 
@@ -41,44 +39,7 @@ pub struct OwnedResponseHead {
 #[derive(Clone)]
 pub struct HeadParts {
     length: usize,
-    spans: Spans,
-    meta: Meta,
-}
-
-/// The spans of one head: in place for as many fields as most heads have, so that nothing is allocated for them.
-#[derive(Clone)]
-struct Spans {
-    few: [Span; FEW],
-    /// How many of `few` there are.
-    length: usize,
-    /// All of them instead, where they are more.
-    many: Option<Box<[Span]>>,
-}
-
-/// A browser sends 10 to 15 fields. At eight bytes each, these are less than an allocation costs.
-const FEW: usize = 16;
-
-impl Spans {
-    #[inline]
-    fn new(spans: &[Span]) -> Self {
-        let mut table = Self { few: [Span::new(0, 0, 0); FEW], length: spans.len(), many: None };
-        if spans.len() > FEW {
-            table.many = Some(spans.into());
-        }
-        // One by one, as they were stored a moment ago: a processor waits before it loads several stores as one.
-        for (place, span) in table.few.iter_mut().zip(spans) {
-            *place = *span;
-        }
-        table
-    }
-
-    #[inline]
-    fn get(&self) -> &[Span] {
-        match &self.many {
-            None => self.few.get(..self.length).unwrap_or_default(),
-            Some(spans) => spans,
-        }
-    }
+    fields: Fields,
 }
 
 /// What both heads have.
@@ -89,8 +50,7 @@ macro_rules! owned {
             #[must_use]
             #[inline]
             pub fn detach(&self) -> HeadParts {
-                let Table { spans, meta } = self.table();
-                HeadParts { length: self.as_bytes().len(), spans: Spans::new(spans), meta: *meta }
+                HeadParts { length: self.as_bytes().len(), fields: self.table().clone() }
             }
 
             /// The head as an owned one. `bytes` is what `decode` consumed for it, or the head alone; if it is neither,
@@ -121,7 +81,7 @@ macro_rules! owned {
             /// The head as a borrowed view.
             #[must_use]
             pub fn head(&self) -> $head<'_> {
-                $head::new(&self.bytes, Table { spans: self.parts.spans.get(), meta: &self.parts.meta })
+                $head::new(&self.bytes, &self.parts.fields)
             }
 
             #[doc = concat!("See [`", stringify!($head), "::as_bytes`].")]
@@ -189,14 +149,14 @@ getters!(OwnedResponseHead, ResponseHead:
 
 impl fmt::Debug for HeadParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeadParts").field("fields", &self.spans.get().len()).finish_non_exhaustive()
+        f.debug_struct("HeadParts").field("fields", &self.fields.len()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fields, Limits};
+    use crate::Limits;
     use alloc::format;
 
     const HEAD: &[u8] = b"POST /a?b HTTP/1.1\r\nHost: h\r\nX: 1\r\nx: 2\r\nContent-Length: 7\r\n\r\n";
