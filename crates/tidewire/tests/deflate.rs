@@ -44,7 +44,8 @@ fn frame(raw: &mut Raw) -> (u8, Vec<u8>) {
         len => usize::from(len),
     };
     let payload = raw.exactly(len);
-    if head[0] == 0x89 { frame(raw) } else { (head[0], payload) }
+    let is_heartbeat = head[0] == 0x89 || payload == common::ws::HEARTBEAT.as_bytes();
+    if is_heartbeat { frame(raw) } else { (head[0], payload) }
 }
 
 /// The code and reason of the close frame that must come next.

@@ -9,6 +9,9 @@ use tokio_tungstenite::tungstenite::{self, HandshakeError, Message, WebSocket};
 
 use super::{PATIENCE, Server};
 
+/// What `tidewire.v1` has for a ping.
+pub const HEARTBEAT: &str = r#"{"type":"heartbeat"}"#;
+
 pub struct Ws(pub WebSocket<TcpStream>);
 
 impl Ws {
@@ -42,11 +45,12 @@ impl Ws {
         }
     }
 
-    /// The next data message or close.
+    /// The next data message or close. A worker's heartbeats come when it is their turn, which may be at once.
     pub fn next(&mut self) -> Message {
         loop {
             match self.0.read().expect("a message") {
                 Message::Ping(_) | Message::Pong(_) => {}
+                Message::Text(text) if text == HEARTBEAT => {}
                 message => return message,
             }
         }

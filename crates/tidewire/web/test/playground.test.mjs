@@ -39,6 +39,8 @@ async function visit(t, { base = server.base, channel = `visit-${visits++}`, ...
   });
   await page.goto(`${base}/#${channel}`);
   const it = new Visit(page);
+  // The page asks the server for something before it draws the lanes.
+  await page.waitForSelector(`#lane-${FIRST.at(-1)}`, { state: 'attached' });
   for (const id of FIRST) await it.until(id, 'connected', (lane) => lane.state === 'connected');
   return it;
 }
