@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Limit, Syntax};
 use crate::head::{RequestHead, ResponseHead};
 use crate::limits::Limits;
 use crate::message::BodyLength;
+use crate::meta::{Body, Meta};
 use crate::parse::Scan;
 use crate::state::{Exchange, Half, State, Step};
 use core::fmt;
@@ -295,15 +296,16 @@ impl<R: Role> Connection<R> {
     }
 
     /// Prepares for the body that a head announced.
-    pub(crate) fn expect_body(&mut self, body: BodyLength) {
-        let reading = match body {
-            BodyLength::Empty => Reading::Length(0),
-            BodyLength::Length(length) => Reading::Length(length),
-            BodyLength::Chunked => Reading::Chunked {
+    #[inline]
+    pub(crate) fn expect_body(&mut self, meta: &Meta) {
+        let reading = match meta.body {
+            Body::Empty => Reading::Length(0),
+            Body::Length => Reading::Length(meta.facts.declared()),
+            Body::Chunked => Reading::Chunked {
                 decoder: chunked::Decoder::new(self.limits.chunked()),
                 start: self.consumed,
             },
-            BodyLength::UntilClose => Reading::UntilClose(self.limits.max_body),
+            Body::UntilClose => Reading::UntilClose(self.limits.max_body),
         };
         self.input = Input::Body(reading);
     }

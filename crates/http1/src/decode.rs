@@ -5,8 +5,9 @@ use crate::error::{Error, ErrorKind, Limit, Rule, Syntax};
 use crate::fields::Fields;
 use crate::framing::Message;
 use crate::head::{RequestHead, ResponseHead};
-use crate::message::{BodyLength, Known};
-use crate::parse::{self, FirstLine, Scan};
+use crate::message::Known;
+use crate::meta::Body;
+use crate::parse::{self, Fault, FirstLine, Scan};
 use crate::state::{Exchange, Half, Step};
 use tidewire_chunked as chunked;
 
@@ -25,18 +26,30 @@ impl Connection<Server> {
         input: &'a [u8],
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
-        match (&self.input, self.state.request) {
-            (Input::Failed(error), _) => Err(*error),
-            (Input::Head(_), Half::Head) => self.request(input, fields),
-            (Input::Body(_), Half::Body) => self.body(input),
+        match &self.input {
+            Input::Head(scan) if self.state.request == Half::Head => {
+                let whole = !scan.started() && input.first() != Some(&b'\r');
+                match whole.then(|| parse::at_once(FirstLine::Request, input, &self.limits, fields)).flatten()
+                {
+                    Some(Ok(length)) => Ok((length, Some(self.request(&input[..length], fields)))),
+                    read => self.request_in_pieces(input, fields, read),
+                }
+            }
+            Input::Failed(error) => Err(*error),
+            Input::Body(_) if self.state.request == Half::Body => self.body(input),
             _ => Ok((0, None)),
         }
     }
 
-    fn request<'a>(
+    /// The same for a head that is not here as a whole, or has something unusual about it, or something wrong, or a line before it. `read`: what
+    /// was found wrong already.
+    #[cold]
+    #[inline(never)]
+    fn request_in_pieces<'a>(
         &mut self,
         input: &'a [u8],
         fields: &'a mut Fields,
+        read: Option<Result<usize, Fault>>,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
         let mut skipped = 0;
         if input.first() == Some(&b'\r') && matches!(&self.input, Input::Head(scan) if !scan.started()) {
@@ -47,30 +60,39 @@ impl Connection<Server> {
         }
         let input = &input[skipped..];
         let Input::Head(scan) = &mut self.input else { return Ok((skipped, None)) };
-        let length = match scan.read(FirstLine::Request, input, &self.limits, fields) {
-            Ok(Some(length)) => length,
-            Ok(None) => return Ok((skipped, None)),
+        let read = match read {
+            Some(read) => read.map(Some),
+            None if skipped > 0 => scan.read(FirstLine::Request, input, &self.limits, fields),
+            None => scan.read_on(FirstLine::Request, input, &self.limits, fields),
+        };
+        match read {
+            Ok(Some(length)) => Ok((skipped + length, Some(self.request(&input[..length], fields)))),
+            Ok(None) => Ok((skipped, None)),
             Err((kind, at)) => {
                 self.exchange.failed(&fields.meta);
-                return Err(self.fail(kind, at));
+                Err(self.fail(kind, at))
             }
-        };
+        }
+    }
+
+    /// Begins the exchange of a request whose head was read.
+    #[inline(always)]
+    fn request<'a>(&mut self, head: &'a [u8], fields: &'a Fields) -> Event<'a> {
         let meta = &fields.meta;
         self.exchange = Exchange {
             version: meta.version,
             head: meta.method == Some(Known::Head),
             connect: meta.method == Some(Known::Connect),
             upgrade: meta.facts.upgrade(meta.version).is_some(),
-            has_body: meta.body() != BodyLength::Empty,
+            has_body: meta.body != Body::Empty,
             wants_continue: meta.expects_continue(),
             keep_alive: self.exchange.keep_alive && meta.keep_alive(),
             interim: 0,
         };
-        self.consumed += length as u64;
-        self.expect_body(meta.body());
+        self.consumed += head.len() as u64;
+        self.expect_body(meta);
         self.step(Step::RequestHead);
-        let head = RequestHead::new(&input[..length], fields);
-        Ok((skipped + length, Some(Event::Request(head))))
+        Event::Request(RequestHead::new(head, fields))
     }
 
     /// Bounds the body of the request whose head was just received, before any of it is decoded: for a server where some
@@ -192,7 +214,7 @@ impl Connection<Client> {
         } else if switches {
             self.step(Step::Switch);
         } else {
-            self.expect_body(fields.meta.body());
+            self.expect_body(&fields.meta);
             self.step(Step::ResponseHead);
         }
         let head = ResponseHead::new(&input[..length], fields);

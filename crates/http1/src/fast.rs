@@ -136,11 +136,9 @@ fn field_lines<F: Find>(
     fields: &mut Fields,
 ) -> Option<usize> {
     // Nothing here can wrap: all of these are offsets in a head, or at most a block behind it.
-    // Blocks lie at fixed places, so that they can be loaded before it is known where the first line ends.
-    let mut at = 0;
-    while line >= at + 64 {
-        at += 64;
-    }
+    // Blocks lie at fixed places, so that the first can be loaded before it is known where the first line ends: a branch says which it is, for
+    // that is guessed, and a sum is waited for.
+    let mut at = if line < 64 { 0 } else { block_of(line) };
     // The bytes of a block that belong to lines before: of the first block the first line, and then at most the LF of a CR that was
     // the last byte of its block.
     let mut passed = (1_u64 << (line - at)).wrapping_sub(1);
@@ -171,6 +169,13 @@ fn field_lines<F: Find>(
         }
     }
     None
+}
+
+/// Where the block begins that `line` is in.
+#[cold]
+#[inline(never)]
+fn block_of(line: usize) -> usize {
+    line & !63
 }
 
 /// One line, which ends at `end` and holds no control byte.

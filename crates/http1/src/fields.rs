@@ -63,7 +63,8 @@ impl Fields {
             Some(place) => *place = span,
             None => self.push_many(span),
         }
-        self.length += 1;
+        // Cannot wrap: a head has fewer lines than bytes.
+        self.length = self.length.wrapping_add(1);
     }
 
     #[cold]

@@ -113,6 +113,10 @@ impl Facts {
     }
 
     /// Learns from one field line, if its name is one that frames; `Err` holds the offset from the start of the head.
+    ///
+    /// The fields that nearly every head has are read in place by [`fast`](crate::fast). Cold, so that the registers for this call are saved
+    /// where it is made, and not for each line.
+    #[cold]
     pub(crate) fn note(&mut self, head: &[u8], span: Span) -> Result<(), Fault> {
         let name = span.name(head);
         match name.len() {

@@ -72,7 +72,8 @@ impl Meta {
     }
 
     pub(crate) fn expects_continue(&self) -> bool {
-        let body = !matches!(self.body(), BodyLength::Empty | BodyLength::Length(0));
-        body && self.facts.expects_continue(self.version)
+        // The rarer of the two first.
+        self.facts.expects_continue(self.version)
+            && !matches!(self.body(), BodyLength::Empty | BodyLength::Length(0))
     }
 }
