@@ -42,8 +42,15 @@ impl Table {
                 break;
             }
             self.deadlines.pop_first();
-            self.rows[key as usize].deadline_ms = 0;
-            self.on_deadline(key);
+            let row = &mut self.rows[key as usize];
+            row.listed_ms = 0;
+            let due = row.deadline_ms;
+            if due > self.now_ms {
+                self.list_deadline(key, due);
+            } else if due != 0 {
+                row.deadline_ms = 0;
+                self.on_deadline(key);
+            }
         }
         if self.now_ms >= self.next_tick_ms {
             self.next_tick_ms = self.now_ms + TICK.as_millis() as u64;
@@ -133,19 +140,31 @@ impl Table {
     }
 
     /// Holds a poll for as long as its client wants, less a jitter.
+    ///
+    /// Most polls are answered long before that, and asked again with a later deadline. So what is on the list stays there, and is looked at when
+    /// its time comes: a row is listed once in a hold, however many polls it makes.
     pub(super) fn hold(&mut self, key: u32, wait: Duration) {
         let at = self.now_ms + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
-        self.clear_deadline(key);
-        self.rows[key as usize].deadline_ms = at;
-        self.deadlines.insert((at, key));
-        if self.deadlines.first() == Some(&(at, key)) {
-            // The task may be asleep for longer than that: it looks again.
-            self.ready.push(NOBODY);
+        let row = &mut self.rows[key as usize];
+        row.deadline_ms = at;
+        if row.listed_ms == 0 || row.listed_ms > at {
+            self.unlist_deadline(key);
+            self.list_deadline(key, at);
+            if self.deadlines.first() == Some(&(at, key)) {
+                // The task may be asleep for longer than that: it looks again.
+                self.ready.push(NOBODY);
+            }
         }
     }
 
-    pub(super) fn clear_deadline(&mut self, key: u32) {
-        let at = std::mem::take(&mut self.rows[key as usize].deadline_ms);
+    fn list_deadline(&mut self, key: u32, at: u64) {
+        self.rows[key as usize].listed_ms = at;
+        self.deadlines.insert((at, key));
+    }
+
+    /// Before a row goes.
+    pub(super) fn unlist_deadline(&mut self, key: u32) {
+        let at = std::mem::take(&mut self.rows[key as usize].listed_ms);
         if at != 0 {
             self.deadlines.remove(&(at, key));
         }

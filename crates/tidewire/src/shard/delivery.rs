@@ -40,7 +40,10 @@ impl Table {
                 .get_mut(id as usize)
                 .and_then(|g| if g.live.is_empty() { None } else { g.next_batch(&self.place.hub.counters) })
             {
-                self.deliver(id, &batch);
+                match batch.flow {
+                    Flow::Continue => self.deliver(id, &batch),
+                    Flow::End => self.deliver_last(id, &batch),
+                }
             }
             match self.watch(id) {
                 Registration::Registered => return,
@@ -60,7 +63,7 @@ impl Table {
         while let Some(&key) = live.get(index) {
             let row = &mut self.rows[key as usize];
             let wrote = row.offer(&batch.bytes);
-            if wrote == Wrote::All && batch.flow == Flow::Continue {
+            if wrote == Wrote::All {
                 index += 1;
                 continue;
             }
@@ -76,6 +79,23 @@ impl Table {
         self.groups[id as usize].live = live;
         for (key, wrote) in left {
             self.after_write(key, wrote, batch.flow);
+        }
+    }
+
+    /// Writes the batch that ends the subscription of every live member, as an answer does: where in the log they are is not asked any more.
+    fn deliver_last(&mut self, id: u32, batch: &Batch) {
+        let Some(group) = self.groups.get_mut(id as usize) else { return };
+        for key in std::mem::take(&mut group.live) {
+            let row = &mut self.rows[key as usize];
+            row.moved_ms = self.now_ms;
+            row.deadline_ms = 0;
+            row.role = Role::Closing;
+            let wrote = row.offer(&batch.bytes);
+            let then = self.sign_off(id);
+            match wrote {
+                Wrote::Failed => self.remove(key),
+                _ => self.end(key, then, wrote),
+            }
         }
     }
 

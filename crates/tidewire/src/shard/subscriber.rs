@@ -88,6 +88,8 @@ pub(crate) struct Subscriber {
     pub(crate) then: Then,
     /// When a held poll is answered empty; 0 for other rows.
     pub(crate) deadline_ms: u64,
+    /// When the table looks at that deadline, which may have moved on by then; 0 if it is not on the list.
+    pub(crate) listed_ms: u64,
     /// When an idle or closing connection has waited long enough. Looked at once a second.
     pub(crate) ends_ms: u64,
     /// The last time that the socket took something, or nothing was pending.

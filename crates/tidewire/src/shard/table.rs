@@ -39,6 +39,7 @@ pub(crate) struct Table {
     pub(super) by_key: HashMap<Key, u32>,
     pub(super) watched: HashMap<usize, Watched, Addresses>,
     pub(super) ready: Inbox<u32>,
+    /// When to look at which row's deadline: not later than it is.
     pub(super) deadlines: BTreeSet<(u64, u32)>,
     scratch: Vec<u8>,
     /// The held poll that was asked last.
@@ -95,6 +96,7 @@ impl Table {
             pending: Bytes::new(),
             then: Then::Stay,
             deadline_ms: 0,
+            listed_ms: 0,
             ends_ms: 0,
             moved_ms: self.now_ms,
             websocket,
@@ -158,12 +160,17 @@ impl Table {
         }
         if flow == Flow::End {
             let then = self.leave(key);
-            let row = &mut self.rows[key as usize];
-            row.then = then;
-            row.role = if then == Then::Resume { Role::Idle } else { Role::Closing };
-            if wrote == Wrote::All {
-                self.settle(key);
-            }
+            self.end(key, then, wrote);
+        }
+    }
+
+    /// The subscription of a row that has left its group is over, but for what is pending of its last bytes.
+    pub(super) fn end(&mut self, key: u32, then: Then, wrote: Wrote) {
+        let row = &mut self.rows[key as usize];
+        row.then = then;
+        row.role = if then == Then::Resume { Role::Idle } else { Role::Closing };
+        if wrote == Wrote::All {
+            self.settle(key);
         }
     }
 
@@ -200,6 +207,7 @@ impl Table {
 
     /// Gives a connection back to the request cycle.
     pub(super) fn resume(&mut self, key: u32, bytes: &[u8]) {
+        self.unlist_deadline(key);
         self.rows.remove(key as usize).connection.resume(bytes);
     }
 
@@ -271,15 +279,20 @@ impl Table {
     /// A live row has something pending: it is behind from now on.
     fn demote(&mut self, key: u32) {
         let Role::Live { group: id, slot } = self.rows[key as usize].role else { return };
-        let group = &mut self.groups[id as usize];
-        let (positions, sum) = (group.positions.clone(), group.sum);
-        group.live.swap_remove(slot as usize);
-        if let Some(&moved) = group.live.get(slot as usize) {
+        self.vacate(id, slot);
+        let group = &self.groups[id as usize];
+        let row = &mut self.rows[key as usize];
+        row.leave_body(group.sum);
+        row.role = Role::Lagging { group: id, positions: group.positions.clone() };
+    }
+
+    /// Takes a member out of the live ones.
+    fn vacate(&mut self, id: u32, slot: u32) {
+        let live = &mut self.groups[id as usize].live;
+        live.swap_remove(slot as usize);
+        if let Some(&moved) = live.get(slot as usize) {
             self.rows[moved as usize].role = Role::Live { group: id, slot };
         }
-        let row = &mut self.rows[key as usize];
-        row.leave_body(sum);
-        row.role = Role::Lagging { group: id, positions };
     }
 
     /// Writes the last bytes of a subscription, after whatever is pending.
@@ -297,9 +310,17 @@ impl Table {
 
     /// Leaves the group; says what the shape wants afterwards.
     fn leave(&mut self, key: u32) -> Then {
-        self.clear_deadline(key);
-        self.demote(key);
-        let Some(id) = self.rows[key as usize].group() else { return Then::Close };
+        let row = &mut self.rows[key as usize];
+        row.deadline_ms = 0;
+        let Some(id) = row.group() else { return Then::Close };
+        if let Role::Live { slot, .. } = std::mem::replace(&mut row.role, Role::Closing) {
+            self.vacate(id, slot);
+        }
+        self.sign_off(id)
+    }
+
+    /// One member less; says what the shape wants afterwards.
+    pub(super) fn sign_off(&mut self, id: u32) -> Then {
         let group = &mut self.groups[id as usize];
         group.members -= 1;
         for channel in group.channels.0.iter() {
@@ -331,6 +352,7 @@ impl Table {
     pub(super) fn remove(&mut self, key: u32) {
         if self.rows.contains(key as usize) {
             self.leave(key);
+            self.unlist_deadline(key);
             self.rows.remove(key as usize);
         }
     }

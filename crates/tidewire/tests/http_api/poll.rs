@@ -384,3 +384,28 @@ fn the_next_poll_of_a_connection_is_read_as_strictly_as_the_first() {
         assert_eq!(next.status, 421, "this is another scheme's: {next:?}");
     }
 }
+
+/// A held poll that is answered leaves its time behind: the next one of the connection has its own, be it earlier or later.
+#[test]
+fn a_poll_that_is_asked_again_is_held_for_its_own_time() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut raw = server.raw();
+    let mut cursor = Post::new("0").to(&server.address, "o");
+    for (wait, message) in [("55", Some("1")), ("0.2", None), ("0.4", Some("2")), ("55", Some("3"))] {
+        raw.send(get(&format!("/c/o?wait={wait}&since={cursor}"), ""));
+        if message == Some("3") {
+            assert!(
+                raw.is_silent_for(Duration::from_millis(800)),
+                "the time of an earlier poll ended this one"
+            );
+        }
+        if let Some(message) = message {
+            Post::new(message).to(&server.address, "o");
+        }
+        let poll = json(&raw.response());
+        if wait == "55" {
+            assert_eq!(poll["messages"][0]["data"], json!(message));
+        }
+        cursor = poll["cursor"].as_str().unwrap().to_owned();
+    }
+}
