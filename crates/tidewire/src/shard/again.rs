@@ -4,16 +4,20 @@
 //! cycle for it would cost a task, its buffers and a new row for each message. So the table reads that one kind of request itself,
 //! with the same parser and the same code that answers it; every other kind goes back to the cycle, unread.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use tidewire_channel::Cursor;
 use tidewire_http1::{
     BodyLength, Connection, Event, Limits, Method, RequestHead, Server, TargetForm, Version,
 };
-use tidewire_server::{Body, Reply, Request};
+use tidewire_server::{Body, Reply, Request, Response};
 
 use super::subscriber::{Errand, Role, Subscription, Then, Ticket};
 use super::table::Table;
 use crate::answers::is_plain;
+use crate::channel::Channel;
 use crate::name::ChannelName;
 use crate::reader::Positions;
 use crate::subscribe;
@@ -22,19 +26,20 @@ impl Table {
     /// Serves the request in `bytes` if it is a poll, else gives the connection back.
     pub(super) fn next_request(&mut self, key: u32, bytes: &[u8]) {
         match self.poll_again(key, bytes) {
-            Some(Again::Known { group, wait }) => self.join_live(key, group, wait),
+            Some(Again::Held { group, wait }) => self.join_live(key, group, wait),
+            Some(Again::Answered(answer)) => self.answer_again(key, &answer),
             Some(Again::New(
                 Reply::Detach { head: None, ticket: Ticket(Errand::Subscribe(subscription)), .. },
-                target,
-            )) => self.rejoin(key, subscription, target),
-            Some(Again::New(Reply::Ready(response), _)) => {
+                asked,
+            )) => self.rejoin(key, subscription, asked),
+            Some(Again::New(Reply::Ready(response), asked)) => {
                 let mut out = Vec::new();
                 response.write_to(false, &mut out);
-                self.rows[key as usize].then = Then::Resume;
-                self.interject(key, &out.into());
-                if self.rows.get(key as usize).is_some_and(|row| row.pending.is_empty()) {
-                    self.settle(key);
+                let answer = out.into();
+                if let Some(asked) = asked {
+                    self.keep_answer(asked, &response, &answer);
                 }
+                self.answer_again(key, &answer);
             }
             _ => self.resume(key, bytes),
         }
@@ -43,41 +48,90 @@ impl Table {
     /// The answer to a lone, complete GET on channels. A GET changes nothing, so an answer that the table cannot carry out is
     /// thrown away and made again by the request cycle.
     fn poll_again(&self, key: u32, bytes: &[u8]) -> Option<Again> {
+        if self.is_draining() {
+            return None;
+        }
+        // Word for word the last one: it means what that one meant, and need not be parsed.
+        if let Some(last) = self.last_poll.as_ref().filter(|last| *last.asked.request == *bytes)
+            && let Some(again) = self.as_last(last)
+        {
+            return Some(again);
+        }
         let mut fields = self.fields.borrow_mut();
         let mut http = Connection::<Server>::new(Limits::default());
         let head = match http.decode(bytes, &mut fields) {
             Ok((used, Some(Event::Request(head)))) if used == bytes.len() => head,
             _ => return None,
         };
-        if self.is_draining() || !is_simple(&head) {
+        if !is_simple(&head) {
             return None;
         }
         let is_plain = is_plain(&head);
-        if let Some(known) = self.last_poll.as_ref().filter(|last| is_plain && *last.target == *head.target())
+        if let Some(last) =
+            self.last_poll.as_ref().filter(|last| is_plain && *last.asked.target == *head.target())
+            && let Some(again) = self.as_last(last)
         {
-            let group = &self.groups[known.group as usize];
-            if group.positions == known.positions && self.is_watched(group) {
-                return Some(Again::Known { group: known.group, wait: known.wait });
-            }
+            return Some(again);
         }
         let names = ChannelName::list(head.path().strip_prefix(b"/c/")?).ok()?;
+        let known = match &names[..] {
+            [name] if is_plain => self.place.hub.known(name),
+            _ => None,
+        };
+        let bounds = known.and_then(|channel| Some((channel.bounds(self.now_ms)?, channel)));
         let access = self.place.settings.origins.check(&head);
         let peer = self.rows[key as usize].connection.peer();
         let request = Request { head: &head, body: Body::empty(), peer, at: Instant::now() };
         let reply = subscribe::handle(&self.place, &names, &access, &request).ok()?;
-        Some(Again::New(reply, is_plain.then(|| head.target().into())))
+        let asked = || Asked { request: bytes.into(), target: head.target().into(), bounds };
+        Some(Again::New(reply, is_plain.then(asked)))
     }
 
-    fn rejoin(&mut self, key: u32, subscription: Subscription, target: Option<Box<[u8]>>) {
+    /// What became of the last poll is what becomes of the same one now, if nothing happened since.
+    fn as_last(&self, last: &LastPoll) -> Option<Again> {
+        match &last.outcome {
+            Outcome::Held { group: id, positions, wait } => {
+                let group = &self.groups[*id as usize];
+                (group.positions == *positions && self.is_watched(group))
+                    .then_some(Again::Held { group: *id, wait: *wait })
+            }
+            Outcome::Answered { answer, until_ms } => {
+                let (bounds, channel) = last.asked.bounds.as_ref()?;
+                (self.now_ms < *until_ms && channel.bounds(self.now_ms) == Some(*bounds))
+                    .then(|| Again::Answered(answer.clone()))
+            }
+        }
+    }
+
+    /// Keeps the answer to a poll for those who ask the same.
+    fn keep_answer(&mut self, asked: Asked, response: &Response, answer: &Bytes) {
+        let Some((bounds, channel)) = &asked.bounds else { return };
+        // A message that came meanwhile may be in the answer or not: it is not for others to have.
+        if response.status() == 200 && channel.bounds(self.now_ms) == Some(*bounds) {
+            // Its Date is not to be older than a second.
+            let outcome = Outcome::Answered { answer: answer.clone(), until_ms: self.now_ms + 1_000 };
+            self.last_poll = Some(LastPoll { asked, outcome });
+        }
+    }
+
+    fn answer_again(&mut self, key: u32, answer: &Bytes) {
+        self.rows[key as usize].then = Then::Resume;
+        self.interject(key, answer);
+        if self.rows.get(key as usize).is_some_and(|row| row.pending.is_empty()) {
+            self.settle(key);
+        }
+    }
+
+    fn rejoin(&mut self, key: u32, subscription: Subscription, asked: Option<Asked>) {
         let Subscription { shape, channels, positions, wait, .. } = subscription;
         let group = self.group(channels, shape);
         self.enter(group);
-        let asked = positions.clone();
-        self.rows[key as usize].role = Role::Lagging { group, positions };
         if let Some(wait) = wait {
             self.hold(key, wait);
-            self.last_poll = target.map(|target| LastPoll { target, group, positions: asked, wait });
+            let outcome = Outcome::Held { group, positions: positions.clone(), wait };
+            self.last_poll = asked.map(|asked| LastPoll { asked, outcome });
         }
+        self.rows[key as usize].role = Role::Lagging { group, positions };
         self.advance(group);
         self.catch_up(key);
     }
@@ -97,18 +151,41 @@ impl Table {
 #[allow(clippy::large_enum_variant, reason = "it lives for one match")]
 enum Again {
     /// As the last one: a place in this group, for so long.
-    Known { group: u32, wait: Duration },
-    /// As any other, and its target if that alone decided.
-    New(Reply<Ticket>, Option<Box<[u8]>>),
+    Held { group: u32, wait: Duration },
+    /// As the last one, at once.
+    Answered(Bytes),
+    /// As any other, and what was asked if the target alone decided.
+    New(Reply<Ticket>, Option<Asked>),
 }
 
-/// The held poll that was asked last. After a message all its readers ask the same next question, word for word; who asks it second
+/// The poll that was asked last. After a message all its readers ask the same next question, word for word; who asks it second
 /// need not be understood again.
 pub(super) struct LastPoll {
+    asked: Asked,
+    outcome: Outcome,
+}
+
+/// A poll that its target alone decides.
+struct Asked {
+    /// All of its bytes.
+    request: Box<[u8]>,
     target: Box<[u8]>,
-    pub(super) group: u32,
-    positions: Positions,
-    wait: Duration,
+    /// The one channel that it is about, and what that held before the poll was looked at.
+    bounds: Option<((Cursor, Cursor), Arc<Channel>)>,
+}
+
+enum Outcome {
+    /// It waits in this group, which had this position.
+    Held { group: u32, positions: Positions, wait: Duration },
+    /// There was something for it already.
+    Answered { answer: Bytes, until_ms: u64 },
+}
+
+impl LastPoll {
+    /// Whether it waits in this group.
+    pub(super) fn is_held_in(&self, id: u32) -> bool {
+        matches!(self.outcome, Outcome::Held { group, .. } if group == id)
+    }
 }
 
 fn is_simple(head: &RequestHead<'_>) -> bool {

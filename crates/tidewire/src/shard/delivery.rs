@@ -154,7 +154,7 @@ impl Table {
 
     pub(super) fn remove_group(&mut self, id: u32) {
         let group = self.groups.remove(id as usize);
-        self.last_poll = self.last_poll.take().filter(|last| last.group != id);
+        self.last_poll = self.last_poll.take().filter(|last| !last.is_held_in(id));
         self.by_key.remove(&group.key);
         for channel in group.channels.0.iter() {
             let Some(watched) = self.watched.get_mut(&address(channel)) else { continue };

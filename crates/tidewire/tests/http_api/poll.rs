@@ -409,3 +409,32 @@ fn a_poll_that_is_asked_again_is_held_for_its_own_time() {
         cursor = poll["cursor"].as_str().unwrap().to_owned();
     }
 }
+
+/// Those who wait in one table ask the same next question. The answer is made once, for as long as it is true.
+#[test]
+fn the_answer_to_many_is_the_one_that_each_would_get() {
+    let server = Server::start(&["--threads", "1", "--retain-messages", "3"]);
+    let cursor = Post::new("1").to(&server.address, "s");
+    let mut readers: Vec<Raw> = (0..5).map(|_| server.raw()).collect();
+    let ask = |readers: &mut Vec<Raw>, wait: &str| {
+        let request = get(&format!("/c/s?wait={wait}&since={cursor}"), "");
+        readers.iter_mut().for_each(|raw| _ = raw.send(&request));
+        readers.iter_mut().map(|raw| raw.response()).collect::<Vec<_>>()
+    };
+    // They are in the table from here on.
+    assert!(ask(&mut readers, "0.1").iter().all(|answer| answer.status == 200));
+    let mut expected = Vec::new();
+    for n in 2..=4 {
+        let newest = Post::new(n.to_string()).to(&server.address, "s");
+        expected.push(json!(n.to_string()));
+        for answer in ask(&mut readers, "30").iter().chain(&ask(&mut readers, "30")) {
+            let poll = json(answer);
+            let data: Vec<_> =
+                poll["messages"].as_array().unwrap().iter().map(|one| one["data"].clone()).collect();
+            assert_eq!((data, &poll["cursor"]), (expected.clone(), &json!(newest)));
+            assert_eq!(answer.field("tidewire-cursor"), Some(&*newest));
+        }
+    }
+    Post::new("5").to(&server.address, "s");
+    assert!(ask(&mut readers, "30").iter().all(|answer| answer.status == 410), "message 2 is no longer kept");
+}
