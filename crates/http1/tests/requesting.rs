@@ -1,0 +1,109 @@
+//! What a client sends, byte by byte.
+
+#![allow(clippy::unwrap_used)]
+
+use tidewire_http1::*;
+
+fn request(method: &str, target: &str, host: &str, body: BodyLength) -> Result<String, EncodeError> {
+    let mut out = Vec::new();
+    let result = Connection::<Client>::new(Limits::new()).send_request(
+        &Request::new(method, target, host),
+        body,
+        &mut out,
+    );
+    assert_eq!(result.is_err(), out.is_empty());
+    result.map(|()| String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn a_request_has_a_host_and_the_length_that_its_method_needs() {
+    assert_eq!(request("GET", "/", "h", BodyLength::Empty).unwrap(), "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    for method in ["POST", "PUT", "PATCH"] {
+        assert_eq!(
+            request(method, "/", "h", BodyLength::Empty).unwrap(),
+            format!("{method} / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        );
+    }
+    assert_eq!(
+        request("PUT", "/a", "h:80", BodyLength::Chunked).unwrap(),
+        "PUT /a HTTP/1.1\r\nHost: h:80\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    assert_eq!(request("PUT", "/a", "h", BodyLength::UntilClose), Err(EncodeError::Body));
+}
+
+#[test]
+fn a_request_line_cannot_be_split() {
+    for method in ["", "G T", "GET\r\n", "G\0"] {
+        assert_eq!(request(method, "/", "h", BodyLength::Empty), Err(EncodeError::Method), "{method:?}");
+    }
+    for target in ["", " /", "/a b", "/a\r\nX: y", "/a#b", "a", "*", "/caf\u{e9}"] {
+        assert_eq!(request("GET", target, "h", BodyLength::Empty), Err(EncodeError::Target), "{target:?}");
+    }
+    for host in ["h h", "h\r\nX: y", "u@h", "h/"] {
+        assert_eq!(request("GET", "/", host, BodyLength::Empty), Err(EncodeError::Host), "{host:?}");
+    }
+}
+
+#[test]
+fn the_forms_of_a_target_go_with_the_method() {
+    assert!(request("OPTIONS", "*", "h", BodyLength::Empty).is_ok());
+    assert!(request("CONNECT", "h:443", "h:443", BodyLength::Empty).is_ok());
+    assert!(request("GET", "http://h/a", "h", BodyLength::Empty).is_ok());
+    assert_eq!(request("CONNECT", "/", "h", BodyLength::Empty), Err(EncodeError::Target));
+    assert_eq!(request("CONNECT", "h", "h", BodyLength::Empty), Err(EncodeError::Target));
+}
+
+/// RFC 9112 §3.2, RFC 9110 §9.3.8.
+#[test]
+fn a_request_names_one_host_and_a_trace_has_no_content() {
+    assert!(request("GET", "http://A.example:80/b", "a.example:80", BodyLength::Empty).is_ok());
+    for host in ["b.example:80", "a.example", ""] {
+        let sent = request("GET", "http://a.example:80/b", host, BodyLength::Empty);
+        assert_eq!(sent, Err(EncodeError::Host), "{host:?}");
+    }
+    assert!(request("TRACE", "/", "h", BodyLength::Empty).is_ok());
+    for body in [BodyLength::Length(0), BodyLength::Length(2), BodyLength::Chunked] {
+        assert_eq!(request("TRACE", "/", "h", body), Err(EncodeError::Body), "{body:?}");
+    }
+}
+
+#[test]
+fn a_client_that_said_close_sends_no_more() {
+    let mut client = Connection::<Client>::new(Limits::new());
+    let mut out = Vec::new();
+    client.close();
+    client.send_request(&Request::new("GET", "/", "h"), BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(out, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    client.send_end(&mut out).unwrap();
+    let response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    client.decode(response, &mut Fields::new()).unwrap();
+    client.decode(b"", &mut Fields::new()).unwrap();
+    assert!(client.must_close() && !client.next_message());
+    let again = client.send_request(&Request::new("GET", "/", "h"), BodyLength::Empty, &mut out);
+    assert_eq!(again, Err(EncodeError::State));
+}
+
+#[test]
+fn one_request_at_a_time_and_what_nobody_asked_for_is_not_read() {
+    let mut client = Connection::<Client>::new(Limits::new());
+    let (mut out, mut fields) = (Vec::new(), Fields::new());
+    let unasked = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    assert!(client.is_paused() && matches!(client.decode(b"", &mut fields), Ok((0, None))));
+    let request = Request::new("GET", "/", "h");
+    client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
+    assert_eq!(client.send_request(&request, BodyLength::Empty, &mut out), Err(EncodeError::State));
+    client.send_end(&mut out).unwrap();
+    assert!(matches!(client.decode(unasked, &mut fields), Ok((_, Some(Event::Response(_))))));
+    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, Some(Event::End)))));
+    // Behind a response: it is left alone, and nothing else is asked on this connection.
+    assert!(!client.must_close());
+    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, None))));
+    assert!(client.must_close() && !client.next_message());
+
+    // Before any request.
+    let mut client = Connection::<Client>::new(Limits::new());
+    let error = client.decode(unasked, &mut fields).map(|_| ()).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Rule(Rule::UnaskedResponse), 0));
+    let refused = client.send_request(&request, BodyLength::Empty, &mut out);
+    assert_eq!(refused, Err(EncodeError::State));
+}
