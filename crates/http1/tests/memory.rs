@@ -104,6 +104,16 @@ fn an_owned_head_allocates_nothing_for_few_fields() {
     }
 }
 
+/// A new table has room for as many fields as most heads have.
+#[test]
+fn a_new_table_allocates_nothing_for_few_fields() {
+    for (more, expected) in [(15, false), (16, true)] {
+        let head = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "A: b\r\n".repeat(more));
+        let count = allocations(|| assert_eq!(decode(head.as_bytes(), head.len(), &mut Fields::new()), 0));
+        assert_eq!(count > 0, expected, "{more}");
+    }
+}
+
 #[test]
 fn a_table_is_reused() {
     let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "A: b\r\n".repeat(90));
