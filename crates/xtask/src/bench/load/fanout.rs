@@ -1,6 +1,6 @@
 //! One publisher, many subscribers: CPU for each delivery, latency, and whether all arrived once and in order.
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Pace};
 use super::{Args, percentile};
 use serde_json::{Value, json};
 use std::io::Result;
@@ -13,17 +13,13 @@ pub(super) fn run(args: &Args) -> Result<Value> {
     fleet.rest(SETTLE)?;
     fleet.tally.latency = args.rate.map(|_| Vec::new());
     let (before, start) = (args.usage()?, Instant::now());
+    let window = Pace::Window { loud, messages: args.window };
+    fleet.pace = Some(args.rate.map_or(window, |rate| Pace::Rate { start, rate }));
     while start.elapsed() < args.duration() {
-        let due = match args.rate {
-            Some(rate) => (start.elapsed().as_secs_f64() * rate) as u64 + 1,
-            // So many are not yet delivered to all.
-            None => fleet.tally.delivered / loud + args.window,
-        };
-        while fleet.sent < due && fleet.may_publish() {
-            fleet.publish()?;
-        }
+        fleet.publish_due()?;
         fleet.turn(Duration::from_millis(1))?;
     }
+    fleet.pace = None;
     let all = fleet.wait(fleet.sent * loud)?;
     let (used, time) = (args.usage()?.micros - before.micros, start.elapsed());
     let lost = fleet.tally.lost + fleet.missing(args.subscribers);

@@ -21,8 +21,18 @@ pub(super) struct Fleet {
     opening: usize,
     publisher: Publisher,
     start: Instant,
+    pub(super) pace: Option<Pace>,
     pub(super) tally: Tally,
     pub(super) sent: u64,
+}
+
+/// When the next message is due.
+#[derive(Clone, Copy)]
+pub(super) enum Pace {
+    /// So many are not yet delivered to all of the `loud` subscribers.
+    Window { loud: u64, messages: u64 },
+    /// So many a second.
+    Rate { start: Instant, rate: f64 },
 }
 
 struct Subscriber {
@@ -65,6 +75,7 @@ impl Fleet {
             opening: 0,
             publisher: Publisher { stream, connected: false, input: Vec::new(), unanswered: 0 },
             start: Instant::now(),
+            pace: None,
             tally: Tally::default(),
             sent: 0,
         })
@@ -122,9 +133,17 @@ impl Fleet {
         Ok(true)
     }
 
-    /// Whether the publisher may send: few of its requests are unanswered.
-    pub(super) fn may_publish(&self) -> bool {
-        self.publisher.unanswered < PIPELINED
+    /// Publishes what is due, if few of the publisher's requests are unanswered.
+    pub(super) fn publish_due(&mut self) -> Result<()> {
+        let due = match self.pace {
+            Some(Pace::Window { loud, messages }) => self.tally.delivered / loud + messages,
+            Some(Pace::Rate { start, rate }) => (start.elapsed().as_secs_f64() * rate) as u64 + 1,
+            None => return Ok(()),
+        };
+        while self.sent < due && self.publisher.unanswered < PIPELINED {
+            self.publish()?;
+        }
+        Ok(())
     }
 
     pub(super) fn publish(&mut self) -> Result<()> {
@@ -141,8 +160,14 @@ impl Fleet {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
-        let now = self.start.elapsed().as_nanos();
-        for event in &self.events {
+        let mut now = self.start.elapsed().as_nanos();
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for (number, event) in events.iter().enumerate() {
+            if number % SHARE == SHARE - 1 {
+                self.publisher.read(&mut self.buffer)?;
+                self.publish_due()?;
+                now = self.start.elapsed().as_nanos();
+            }
             if event.token() == PUBLISHER {
                 self.publisher.connected |= event.is_writable();
                 self.publisher.read(&mut self.buffer)?;
@@ -170,6 +195,7 @@ impl Fleet {
                 }
             }
         }
+        self.events = events;
         Ok(())
     }
 
@@ -245,6 +271,10 @@ pub(super) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<u
         Err(error) => Err(error),
     }
 }
+
+/// Subscribers after which the publisher has its turn. It must not be held up by a thousand that are answered at once: then fewer messages
+/// would be in flight for a fast server than for one that dawdles.
+const SHARE: usize = 64;
 
 const PUBLISHER: Token = Token(usize::MAX >> 1);
 
