@@ -164,6 +164,13 @@ impl Connection {
             self.message.free();
             return Ok((input.len(), None));
         }
+        if !self.in_pieces
+            && let Some((n, kind, len)) = self.frames.whole_message(input)
+        {
+            self.message.begin(kind);
+            self.message.fin = true;
+            return Ok((n, Some(Found::Whole { len })));
+        }
         let mut end = 0;
         loop {
             let (n, step) = match self.frames.step(&mut input[end..]) {
@@ -496,7 +503,7 @@ impl Connection {
     #[cold]
     fn failed(&mut self, error: Error) -> Error {
         self.state = self.state.on(Happening::Error);
-        self.message.free();
+        self.message.discard();
         #[cfg(feature = "deflate")]
         if let Some(deflate) = &mut self.deflate {
             deflate.free();

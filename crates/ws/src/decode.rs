@@ -1,7 +1,7 @@
 //! Frames out of bytes: the lower half of a connection, usable alone.
 
 use crate::frame::{self, Header, Rules};
-use crate::{Error, ErrorKind, Limits, Role};
+use crate::{Error, ErrorKind, Kind, Limits, Role};
 
 /// Cuts a stream of bytes into frames, unmasks them in place and checks their order.
 ///
@@ -127,6 +127,47 @@ impl FrameDecoder {
         }
     }
 
+    /// Takes a message that is one frame, lies whole at the start of `input` and breaks no rule, at once: how many bytes, its kind and the
+    /// length of its payload, which are the last bytes of what was taken. Most messages are so. `None` says nothing: [`step`](Self::step) tells.
+    #[inline]
+    pub(crate) fn whole_message(&mut self, input: &mut [u8]) -> Option<(usize, Kind, usize)> {
+        let [first, second, ref more @ ..] = *input else { return None };
+        let kind = match first {
+            WHOLE_TEXT => Kind::Text,
+            WHOLE_BINARY => Kind::Binary,
+            _ => return None,
+        };
+        let masked = second & frame::MASK != 0;
+        if self.rest > 0
+            || self.in_message
+            || self.error.is_some()
+            || masked != matches!(self.role, Role::Server)
+        {
+            return None;
+        }
+        let (len, mut start) = match (second & !frame::MASK, more) {
+            (len @ ..=125, _) => (usize::from(len), 2),
+            (126, &[a, b, ..]) => (usize::from(u16::from_be_bytes([a, b])), 4),
+            _ => return None,
+        };
+        let too_long = len as u64 > self.limits.max_frame.min(self.limits.max_message);
+        if too_long || (start == 4 && len < 126) {
+            return None;
+        }
+        let mut key = None;
+        if masked {
+            key = Some(*input.get(start..start + 4)?.first_chunk()?);
+            start += 4;
+        }
+        let payload = input.get_mut(start..start + len)?;
+        if let Some(key) = key {
+            crate::mask::apply(key, payload);
+        }
+        (self.control, self.compressed) = (false, false);
+        self.offset += (start + len) as u64;
+        Some((start + len, kind, len))
+    }
+
     /// Whether `input` ends a frame. A header that no frame can have counts as one: there is something to be told.
     #[inline]
     pub(crate) fn has_frame(&self, input: &[u8]) -> bool {
@@ -249,3 +290,6 @@ pub(crate) enum Step {
     Header(Header),
     Payload { last: bool },
 }
+
+const WHOLE_TEXT: u8 = frame::FIN | frame::Opcode::Text as u8;
+const WHOLE_BINARY: u8 = frame::FIN | frame::Opcode::Binary as u8;

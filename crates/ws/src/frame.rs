@@ -120,13 +120,33 @@ impl Header {
     ///
     /// # Errors
     /// As [`encode`](Self::encode), without the one about the buffer.
+    #[inline]
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if self.mask.is_none() && !self.opcode.is_control() {
+            // What a server sends most, at once.
+            match self.len {
+                len @ 0..=125 => {
+                    out.extend_from_slice(&[self.first(), len as u8]);
+                    return Ok(());
+                }
+                len @ 126..=0xffff => {
+                    let [a, b] = (len as u16).to_be_bytes();
+                    out.extend_from_slice(&[self.first(), 126, a, b]);
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
         let (bytes, n) = self.to_bytes()?;
         out.extend_from_slice(&bytes[..n]);
         Ok(())
     }
 
     #[inline]
+    const fn first(self) -> u8 {
+        self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 }
+    }
+
     fn to_bytes(self) -> Result<([u8; Self::MAX_LEN], usize), EncodeError> {
         if self.opcode.is_control() && (self.len > MAX_CONTROL || !self.fin) {
             return Err(EncodeError::ControlTooLong);
@@ -135,7 +155,7 @@ impl Header {
             return Err(EncodeError::TooLong);
         }
         let mut bytes = [0; Self::MAX_LEN];
-        bytes[0] = self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 };
+        bytes[0] = self.first();
         let mut n = 2;
         bytes[1] = match self.len {
             len @ 0..=125 => len as u8,
@@ -283,10 +303,10 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
 
 /// RFC 6455 §5.5.
 pub(crate) const MAX_CONTROL: u64 = 125;
-const FIN: u8 = 0x80;
+pub(crate) const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const RSV23: u8 = 0x30;
-const MASK: u8 = 0x80;
+pub(crate) const MASK: u8 = 0x80;
 
 #[cfg(test)]
 mod tests {

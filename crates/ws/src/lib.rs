@@ -25,6 +25,8 @@ mod outbox;
 #[cfg(feature = "bytes")]
 mod owned;
 mod prepared;
+#[cfg(feature = "std")]
+mod spare;
 mod state;
 #[cfg(feature = "tokio")]
 pub mod tokio;

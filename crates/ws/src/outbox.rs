@@ -1,8 +1,12 @@
 //! What waits to be written.
 
+#[cfg(feature = "std")]
+use crate::spare;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes};
+#[cfg(feature = "std")]
+use core::cell::Cell;
 use core::mem;
 
 /// A queue of bytes for one socket, made for few and large writes.
@@ -12,7 +16,7 @@ use core::mem;
 ///         └── written from here ──────────────────────────────────────────────────────────── to here, in one writev
 /// ```
 /// Frames are appended to [`tail`](Self::tail), as [`Connection`](crate::Connection)'s methods do it; a large payload is queued as it is, by
-/// [`push`](Self::push). Written bytes are told with [`Buf::advance`]. An empty queue holds next to nothing.
+/// [`push`](Self::push). Written bytes are told with [`Buf::advance`]. An empty queue holds nothing.
 ///
 /// Whoever owns it bounds it: [`len`](Self::len) against a limit, before anything but a pong or a close is added.
 ///
@@ -58,6 +62,28 @@ impl Outbox {
     #[inline]
     pub const fn tail(&mut self) -> &mut Vec<u8> {
         &mut self.tail
+    }
+
+    /// As [`tail`](Self::tail), with the room that the thread has to spare. Whoever appends nothing then [releases](Self::release) it.
+    #[inline]
+    pub(crate) fn roomy_tail(&mut self) -> &mut Vec<u8> {
+        #[cfg(feature = "std")]
+        if self.tail.capacity() == 0 {
+            self.tail = spare::take(&TAIL);
+        }
+        &mut self.tail
+    }
+
+    /// Gives an empty tail back: a connection that waits holds nothing, and one that is busy need not allocate for each batch.
+    pub(crate) fn release(&mut self) {
+        if self.tail.capacity() > 0 && self.tail.len() == self.written {
+            self.written = 0;
+            let tail = mem::take(&mut self.tail);
+            #[cfg(feature = "std")]
+            spare::put(&TAIL, tail, KEPT);
+            #[cfg(not(feature = "std"))]
+            drop(tail);
+        }
     }
 
     /// Appends bytes that exist already: short ones by copying, from 4 KiB on by reference.
@@ -124,13 +150,7 @@ impl Buf for Outbox {
         }
         self.written += n;
         if self.written == self.tail.len() {
-            self.written = 0;
-            // A connection that waits must hold little; one that is busy must not allocate for each small reply.
-            if self.tail.capacity() <= KEPT {
-                self.tail.clear();
-            } else {
-                self.tail = Vec::new();
-            }
+            self.release();
             if self.sealed.capacity() > 0 {
                 self.sealed = VecDeque::new();
             }
@@ -139,8 +159,15 @@ impl Buf for Outbox {
 }
 
 /// From here on a copy costs more than one more slice in the write.
-const BY_REFERENCE: usize = 4096;
-const KEPT: usize = 1024;
+pub(crate) const BY_REFERENCE: usize = 4096;
+
+#[cfg(feature = "std")]
+std::thread_local! {
+    static TAIL: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+/// A larger tail is freed, or one large batch would be paid for as long as the thread lives.
+#[cfg(feature = "std")]
+const KEPT: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -176,7 +203,7 @@ mod tests {
                 got.extend_from_slice(&outbox.copy_to_bytes(n));
             }
             prop_assert_eq!(got, all);
-            prop_assert!(outbox.tail.capacity() <= KEPT && outbox.sealed.capacity() == 0);
+            prop_assert!(outbox.tail.capacity() == 0 && outbox.sealed.capacity() == 0);
         }
     }
 }

@@ -9,7 +9,7 @@ use counting::{heap, live};
 use futures_util::FutureExt as _;
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::tokio::WebSocket;
-use tidewire_ws::{Connection, Limits, Message, Role};
+use tidewire_ws::{Connection, Event, Limits, Message, Role};
 use tokio::net::{TcpListener, TcpStream};
 
 /// With the task that serves it, with what tokio keeps of its socket, and with the whole client at the other end: after messages small
@@ -59,6 +59,36 @@ async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
     let each = (live() - before) / CONNECTIONS;
     assert!(each <= 4096, "{each} bytes for each connection");
     assert!(each > 200, "{each} bytes: this has not counted");
+}
+
+/// One buffer for large messages stays with the thread, and none with a connection: the next message finds it, whoever gets it.
+#[test]
+fn a_thread_keeps_one_buffer_for_large_messages_and_a_connection_none() {
+    let gather = |opcode: u8| {
+        let mut server = Connection::new(Role::Server, Limits { max_frame: 1 << 20, ..Limits::DEFAULT });
+        let mut header = [&[0x80 | opcode, 0xff][..], &(1u64 << 20).to_be_bytes(), &[0; 4]].concat();
+        assert!(matches!(server.decode(&mut header), Ok((14, None))));
+        let mut piece = vec![b'a'; 64 << 10];
+        for _ in 1..16 {
+            assert!(matches!(server.decode(&mut piece), Ok((65_536, None))));
+        }
+        let (_, event) = server.decode(&mut piece).unwrap();
+        assert!(
+            matches!(event, Some(Event::Binary(data)) if data.len() == 1 << 20)
+                || matches!(event, Some(Event::Text(text)) if text.len() == 1 << 20)
+        );
+        assert_eq!(server.decode(&mut []), Ok((0, None)));
+        server
+    };
+    let (first, server) = heap(|| gather(2));
+    assert!((1 << 20..=2 << 20).contains(&first.kept), "the thread keeps it: {first:?}");
+    let (drop_it, ()) = heap(|| drop(server));
+    assert_eq!(drop_it.kept, 0, "the connection held none");
+    for opcode in [2, 1, 2] {
+        let (again, _server) = heap(|| gather(opcode));
+        // The piece itself, and a buffer that grows up to 64 KiB before the thread's takes its place.
+        assert!(again.peak <= 256 << 10 && again.kept == 0, "{again:?}");
+    }
 }
 
 /// RUSTSEC-2022-0035 (websocket: a buffer of the declared length), where a payload is read straight to its place.

@@ -98,6 +98,49 @@ async fn a_slow_handler_is_not_made_slower() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_waits_for_four_slow_ones_at_most() {
+    let (server, mut client) = duplex(64 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    client.write_all(&client_frame(1, b"a").repeat(16)).await.unwrap();
+    for i in 0..6 {
+        let message = server.next().await.unwrap().unwrap();
+        if i > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.send(message).await.unwrap();
+        // The clock is asked at the first answer, at the fifth, and not again: from there on each leaves at once.
+        assert_eq!(server.unwritten(), if i < 4 { 3 * (i + 1) } else { 0 });
+    }
+}
+
+/// A batch of a few bytes is copied for the connection, one of many is decoded in the buffer that it was read to; both end inside a frame.
+#[tokio::test]
+async fn batches_of_all_sizes_come_back_whole() {
+    for (size, count) in [(1, 3), (20, 16), (20, 2000), (1000, 16), (1000, 200), (20_000, 5)] {
+        let (server, mut client) = duplex(1 << 20);
+        let serving = tokio::spawn(echo(WebSocket::server(server, Limits::DEFAULT)));
+        let payloads: Vec<Vec<u8>> = (0..count).map(|i| vec![i as u8; size]).collect();
+        let mut wire = Vec::new();
+        let mut sender = Connection::new(Role::Client, Limits::DEFAULT);
+        for payload in &payloads {
+            sender.send_binary(payload, [1, 2, 3, 4], &mut wire).unwrap();
+        }
+        for part in wire.chunks(wire.len() / 3 + 1) {
+            client.write_all(part).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let mut client = WebSocket::client(client, Limits::DEFAULT);
+        for payload in payloads {
+            assert_eq!(client.next().await.unwrap().unwrap(), Message::Binary(payload.into()));
+        }
+        client.close(None, "").await.unwrap();
+        assert!(matches!(client.next().await, Some(Ok(Message::Close { .. }))));
+        assert!(client.next().await.is_none());
+        serving.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn batched_answers_are_not_lost_with_the_socket() {
     let (server, mut client) = duplex(64 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT);

@@ -1,18 +1,39 @@
 //! The reading half: messages out of the stream.
 
-use super::write::Side;
+use super::write::{GATHER_TIME, Side};
 use super::{Error, Phase, WebSocket};
-use crate::{Message, Role};
+use crate::{Message, Role, spare};
 use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use ::tokio::time::Instant;
-use alloc::vec;
 use alloc::vec::Vec;
+use bytes::BufMut as _;
 use core::cell::Cell;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
+    /// Most messages of a batch are taken right here, from what was read.
+    #[inline]
     pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        if let Some(message) = self.take_message() {
+            return Poll::Ready(Some(Ok(message)));
+        }
+        self.poll_next_read(cx)
+    }
+
+    /// The next message of what was read already.
+    #[inline]
+    fn take_message(&mut self) -> Option<Message> {
+        if self.taken == self.input.len() || !matches!(self.phase, Phase::Reading) {
+            return None;
+        }
+        let decoded = self.connection.decode_owned(&mut self.input[self.taken..]);
+        let (n, message) = self.on_decoded(decoded, self.input.len() - self.taken);
+        self.taken += n;
+        message
+    }
+
+    fn poll_next_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         loop {
             match self.phase {
                 Phase::Reading => {}
@@ -25,30 +46,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 Phase::Draining(rest) => {
+                    self.keep_input();
                     ready!(self.poll_drain(cx, rest));
                     continue;
                 }
                 Phase::Over => return Poll::Ready(None),
             }
 
-            if self.taken < self.input.len() {
-                let mut input = core::mem::take(&mut self.input);
-                let message = self.decode(&mut input[self.taken..]);
-                self.input = input;
-                match message {
-                    (n, Some(message)) => {
-                        self.taken += n;
-                        return Poll::Ready(Some(Ok(message)));
-                    }
-                    (n, None) => self.taken += n,
-                }
-                if self.taken == self.input.len() {
-                    (self.input, self.taken) = (Vec::new(), 0);
-                }
-                if self.phase != Phase::Reading {
-                    continue;
-                }
-            }
+            self.keep_input();
 
             // Nothing left to decode: the time to write.
             match self.poll_write_out(cx, Side::Stream) {
@@ -69,11 +74,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(self.stopped(error)),
             }
+            if let Some(message) = self.take_message() {
+                return Poll::Ready(Some(Ok(message)));
+            }
         }
     }
 
-    /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is behind it is copied to the
-    /// buffer of this connection, which mostly is nothing.
+    /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is behind it is copied to a
+    /// buffer of this connection, which mostly is nothing; where it is much, the connection borrows the thread's.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         if self.input.is_empty()
             && let Some(mut room) = self.connection.payload_room()
@@ -82,39 +90,47 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             let n = ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?;
             return Poll::Ready(if n == 0 { self.ended() } else { Ok(self.connection.took_payload(n)) });
         }
-        let mut scratch = SCRATCH.take();
-        if scratch.is_empty() {
-            scratch = vec![0; READ];
+        let mut buffer = spare::take(&BUFFER);
+        buffer.reserve_exact(READ);
+        // What is left is a part of a header or of a control frame: of a message's payload all is taken.
+        buffer.extend_from_slice(&self.input);
+        let mut room = (&mut buffer).limit(READ - self.input.len());
+        let read = pin!(self.io.read_buf(&mut room)).poll(cx);
+        if !matches!(read, Poll::Ready(Ok(1..))) {
+            give_back(buffer);
+            return Poll::Ready(ready!(read).map_err(Error::from).and_then(|_| self.ended()));
         }
-        let kept = self.input.len() - self.taken;
-        scratch[..kept].copy_from_slice(&self.input[self.taken..]);
-        let mut buf = ReadBuf::new(&mut scratch);
-        buf.set_filled(kept);
-        let polled = Pin::new(&mut self.io).poll_read(cx, &mut buf);
-        let end = buf.filled().len();
-        let result = match polled {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-            Poll::Ready(Ok(())) if end == kept => Poll::Ready(self.ended()),
-            Poll::Ready(Ok(())) => {
-                let (n, message) = self.decode(&mut scratch[..end]);
-                self.taken = 0;
-                if n == end {
-                    self.input = Vec::new();
-                } else {
-                    self.input.clear();
-                    self.input.extend_from_slice(&scratch[n..end]);
-                    self.read_at = message.is_some().then(Instant::now);
-                }
-                Poll::Ready(Ok(message))
-            }
-        };
-        SCRATCH.set(scratch);
-        result
+        let decoded = self.connection.decode_owned(&mut buffer);
+        let (n, message) = self.on_decoded(decoded, buffer.len());
+        let rest = buffer.len() - n;
+        self.gather_until = (message.is_some() && rest > 0).then(|| Instant::now() + GATHER_TIME);
+        self.gathered = 0;
+        if message.is_some() && rest >= WORTH_KEEPING {
+            (self.input, self.taken) = (buffer, n);
+        } else {
+            self.input = buffer[n..].into();
+            give_back(buffer);
+        }
+        Poll::Ready(Ok(message))
     }
 
-    fn decode(&mut self, input: &mut [u8]) -> (usize, Option<Message>) {
-        match self.connection.decode_owned(input) {
+    /// Keeps no more of what was read than what is yet to be decoded.
+    fn keep_input(&mut self) {
+        if self.taken > 0 {
+            let rest = self.input[self.taken..].into();
+            self.taken = 0;
+            give_back(core::mem::replace(&mut self.input, rest));
+        }
+    }
+
+    /// How many bytes of `len` were decoded, and to what.
+    #[inline]
+    fn on_decoded(
+        &mut self,
+        decoded: Result<(usize, Option<Message>), crate::Error>,
+        len: usize,
+    ) -> (usize, Option<Message>) {
+        match decoded {
             Ok(decoded) => {
                 // Each ping its own pong, as long as they leave; the latest one's only, once they do not (RFC 6455 §5.5.3 (2)).
                 if self.connection.has_output() && self.outbox.len() < MAX_PONGS {
@@ -125,7 +141,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             }
             Err(error) => {
                 self.phase = Phase::Failing(error);
-                (input.len(), None)
+                (len, None)
             }
         }
     }
@@ -183,6 +199,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
 
 /// How much is read at a time.
 const READ: usize = 64 * 1024;
+/// With so much of it yet to be decoded, a connection keeps the buffer it was read to, in place of a copy.
+const WORTH_KEEPING: usize = READ / 8;
 /// With so many bytes waiting, pongs do not join them.
 const MAX_PONGS: usize = 4 * 1024;
 /// How much of what a peer sends behind its own close, or behind its fault, is read and dropped.
@@ -191,5 +209,12 @@ const MAX_DRAIN: usize = 1 << 20;
 std::thread_local! {
     /// Shared by the connections of the thread, which read one after the other. Taken while in use, so that a stream that is
     /// itself made of WebSockets finds none and makes its own.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Smaller ones are a connection's own.
+fn give_back(buffer: Vec<u8>) {
+    if buffer.capacity() >= READ {
+        spare::put(&BUFFER, buffer, READ);
+    }
 }

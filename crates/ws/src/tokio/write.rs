@@ -3,6 +3,7 @@
 use super::{Error, WebSocket, WhenFull};
 use crate::{Message, Role, close};
 use ::tokio::io::AsyncWrite;
+use ::tokio::time::Instant;
 use bytes::Buf as _;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
@@ -29,6 +30,7 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, side: Side) -> Poll<Result<(), Error>> {
         loop {
             if self.outbox.is_empty() {
+                self.outbox.release();
                 if !self.connection.has_output() {
                     return Poll::Ready(Ok(()));
                 }
@@ -64,12 +66,23 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
     }
 
     /// Whether what waits may wait for more, because messages are still to be taken.
-    pub(super) fn may_gather(&self) -> bool {
-        self.batching
+    #[inline]
+    pub(super) fn may_gather(&mut self) -> bool {
+        let Some(until) = self.gather_until else { return false };
+        let may = self.batching
             && self.outbox.len() < MAX_BATCH
             && self.connection.is_open()
-            && self.connection.has_frame(&self.input[self.taken..])
-            && self.read_at.is_some_and(|at| at.elapsed() < BATCH_TIME)
+            && self.connection.has_frame(&self.input[self.taken..]);
+        if !may {
+            return false;
+        }
+        // With the first message, so that a slow handler is found at once, and then now and then: the clock costs as much as decoding.
+        if self.gathered.is_multiple_of(4) && Instant::now() >= until {
+            self.gather_until = None;
+            return false;
+        }
+        self.gathered = self.gathered.wrapping_add(1);
+        true
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -87,12 +100,15 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         }
     }
 
+    #[inline]
     pub(super) fn queue(&mut self, message: Message) -> Result<(), Error> {
         if message.is_data() {
             self.make_room()?;
         }
         // Replies to what came before leave before.
-        self.queue_replies()?;
+        if self.connection.has_output() {
+            self.queue_replies()?;
+        }
         let mask = self.key()?;
         Ok(self.connection.send(message, mask, &mut self.outbox)?)
     }
@@ -128,6 +144,7 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         Ok(())
     }
 
+    #[inline]
     fn key(&mut self) -> Result<[u8; 4], Error> {
         debug_assert_eq!(self.keys.is_some(), self.connection.role() == Role::Client);
         Ok(match &mut self.keys {
@@ -161,5 +178,5 @@ impl Waiting {
 /// More waits for no further messages.
 const MAX_BATCH: usize = 64 * 1024;
 /// How long after a read answers may wait for others.
-const BATCH_TIME: Duration = Duration::from_millis(1);
+pub(super) const GATHER_TIME: Duration = Duration::from_millis(1);
 const MAX_SLICES: usize = 16;
