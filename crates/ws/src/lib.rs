@@ -15,6 +15,7 @@ mod decode;
 pub mod deflate;
 mod encode;
 mod error;
+mod event;
 pub mod frame;
 pub mod handshake;
 mod limits;
@@ -32,10 +33,11 @@ mod state;
 pub mod tokio;
 mod utf8;
 
-pub use connection::{Connection, Event, Kind, Role};
+pub use connection::Connection;
 pub use decode::{FrameDecoder, FrameEvent};
 pub use encode::{encode_close, encode_message};
 pub use error::{EncodeError, Error, ErrorKind};
+pub use event::{Event, Kind, Role};
 pub use limits::Limits;
 #[cfg(feature = "bytes")]
 pub use outbox::Outbox;

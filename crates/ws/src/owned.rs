@@ -1,6 +1,6 @@
 //! Messages that own their bytes, for the adapters.
 
-use crate::connection::Found;
+use crate::event::Found;
 use crate::outbox::BY_REFERENCE;
 use crate::{Connection, EncodeError, Error, Event, Kind, Outbox, Role};
 use alloc::string::String;
