@@ -220,7 +220,7 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
     // RFC 6455 §5.2 (3)
     let Some(opcode) = Opcode::from_bits(first & 0x0f) else { return err(ErrorKind::ReservedOpcode, 0) };
     let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
-    // RFC 7692 §6 (3): RSV1 belongs to the first frame of a message, and never to a control frame.
+    // RFC 7692 §6 (2): RSV1 belongs to the first frame of a message, and never to a control frame.
     if rsv1
         && (!rules.rsv1
             || opcode.is_control()

@@ -184,7 +184,7 @@ impl Inflate {
             self.ended = matches!(status, Ok(Status::StreamEnd));
             match status {
                 Err(_) => return Err(InflateError::Invalid),
-                // RFC 7692 §7.2.3.4 (1): a block with BFINAL ends a DEFLATE stream, not the message.
+                // RFC 7692 §7.2.1 (3): a block with BFINAL ends a DEFLATE stream, not the message.
                 Ok(Status::StreamEnd) => {
                     self.stream.reset(false);
                     if input.is_empty() {

@@ -12,6 +12,12 @@
 //! the one before: small, similar messages shrink more, and each connection pays those 300 KiB for as long as it lives. Without it, contexts
 //! come from a pool of the thread and go back after each message: a connection that waits holds none, and a message compressed
 //! once fits every connection ([`PreparedMessage`](crate::PreparedMessage)). That is the default here; [`Config::context_takeover`] changes it.
+//!
+//! # Secrets
+//!
+//! Compression shows in the length what repeats. Who can put words of his choice beside a secret, and sees how long the frames are, can guess it
+//! piece by piece (CRIME; RFC 7692 §8 (1)), encrypted or not. Without context takeover that is the secret in the same message only. So
+//! send secrets in messages of their own, shorter than [`Config::threshold`], or without this extension.
 
 mod codec;
 mod negotiate;

@@ -67,7 +67,7 @@ impl Params {
 }
 
 /// The server's choice among the offers of one field line, and the answer for it. Offers that are unknown, malformed or not to be
-/// met are passed over, as RFC 7692 §5 wants it; none of them is an error.
+/// met are passed over, as RFC 7692 §7 wants it; none of them is an error.
 ///
 /// `budget` counts the offers that may still be looked at in this handshake.
 pub(crate) fn choose(value: &[u8], config: &Config, budget: &mut usize) -> Option<(Params, String)> {
@@ -207,7 +207,7 @@ impl Terms {
     }
 }
 
-/// RFC 7692 §7.1.2 (1): digits without a leading zero.
+/// RFC 7692 §7.1.2.1 (4), RFC 7692 §7.1.2.2 (4): digits without a leading zero.
 const fn decimal(bits: u8) -> &'static [u8] {
     match bits {
         8 => b"8",
@@ -337,7 +337,10 @@ mod tests {
         for wrong in [
             "",
             "permessage-deflate, permessage-deflate",
+            "permessage-deflate, x-webkit-deflate-frame",
             "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; client_max_window_bits=08",
+            "permessage-deflate; client_no_context_takeover=1",
             "permessage-deflate; server_max_window_bits",
             "permessage-deflate; server_max_window_bits=40",
             "permessage-deflate; unknown",
