@@ -219,33 +219,26 @@ impl Session {
         let mut table = Fields::new();
         let mut input = Vec::new();
         loop {
-            match self.wait().await? {
-                Came::End(end) => return Ok(end),
-                Came::Closed => {
-                    self.finish()?;
-                    return Ok(End::Server);
+            let notes = match self.receive(&mut input).await? {
+                Ok(notes) => notes,
+                Err(end) => return Ok(end),
+            };
+            let mut at = 0;
+            // A refusal is on the page already.
+            while let Ok((used, event)) = machine.decode(&input[at..], &mut table) {
+                at += used;
+                match event {
+                    Some(Event::End) => return Ok(End::Server),
+                    Some(_) => {}
+                    None => break,
                 }
-                Came::Bytes(bytes) => {
-                    let notes = self.show(Direction::Down, &bytes)?;
-                    input.extend_from_slice(&bytes);
-                    let mut at = 0;
-                    // A refusal is on the page already.
-                    while let Ok((used, event)) = machine.decode(&input[at..], &mut table) {
-                        at += used;
-                        match event {
-                            Some(Event::End) => return Ok(End::Server),
-                            Some(_) => {}
-                            None => break,
-                        }
-                    }
-                    input.drain(..at);
-                    if machine.error().is_some() {
-                        return Ok(End::Server);
-                    }
-                    if self.count(&notes) {
-                        return Ok(End::Enough("--messages"));
-                    }
-                }
+            }
+            input.drain(..at);
+            if machine.error().is_some() {
+                return Ok(End::Server);
+            }
+            if self.count(&notes) {
+                return Ok(End::Enough("--messages"));
             }
         }
     }
@@ -273,16 +266,8 @@ impl Session {
         let mut table = Fields::new();
         let mut input = Vec::new();
         let agreed = loop {
-            match self.wait().await? {
-                Came::End(end) => return Ok(end),
-                Came::Closed => {
-                    self.finish()?;
-                    return Ok(End::Server);
-                }
-                Came::Bytes(bytes) => {
-                    self.show(Direction::Down, &bytes)?;
-                    input.extend_from_slice(&bytes);
-                }
+            if let Err(end) = self.receive(&mut input).await? {
+                return Ok(end);
             }
             let mut at = 0;
             let mut agreed = None;
@@ -362,18 +347,27 @@ impl Session {
             if socket.is_closed() {
                 return Ok(ending.unwrap_or(End::Server));
             }
-            match self.wait().await? {
-                Came::End(_) if ending.is_some() => return Ok(ending.unwrap_or(End::Server)),
-                Came::End(end) => ending = Some(end),
-                Came::Closed => {
-                    self.finish()?;
-                    return Ok(ending.unwrap_or(End::Server));
-                }
-                Came::Bytes(bytes) => {
-                    self.show(Direction::Down, &bytes)?;
-                    input.extend_from_slice(&bytes);
-                }
+            match self.receive(&mut input).await? {
+                Ok(_) => {}
+                Err(end) if end == End::Server || ending.is_some() => return Ok(ending.unwrap_or(end)),
+                Err(end) => ending = Some(end),
             }
+        }
+    }
+
+    /// Waits for more of the server's bytes, shows and appends them; or says why there will be none.
+    async fn receive(&mut self, input: &mut Vec<u8>) -> Result<Result<Vec<Note>, End>, Box<dyn Error>> {
+        match self.wait().await? {
+            Came::Bytes(bytes) => {
+                input.extend_from_slice(&bytes);
+                Ok(Ok(self.show(Direction::Down, &bytes)?))
+            }
+            Came::Closed => {
+                let notes = self.exchange.finish_down();
+                self.page.notes(&notes)?;
+                Ok(Err(End::Server))
+            }
+            Came::End(end) => Ok(Err(end)),
         }
     }
 
@@ -399,12 +393,6 @@ impl Session {
         };
         self.page.notes(&notes)?;
         Ok(notes)
-    }
-
-    /// The server has closed.
-    fn finish(&mut self) -> io::Result<()> {
-        let notes = self.exchange.finish_down();
-        self.page.notes(&notes)
     }
 
     /// Waits for bytes, or for a reason to stop.
