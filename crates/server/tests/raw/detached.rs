@@ -71,7 +71,6 @@ fn a_parked_connection_can_come_back() {
     }
 }
 
-/// The content of a detached answer is written by its handler, which cannot know that there must be none.
 #[test]
 fn that_a_peer_left_is_known_without_reading() {
     let site = Site::start();
@@ -82,6 +81,7 @@ fn that_a_peer_left_is_known_without_reading() {
     assert_eq!(raw.rest(), b"left\n");
 }
 
+/// The content of a detached answer is written by its handler, which cannot know that there must be none.
 #[test]
 fn the_answer_to_a_head_is_not_detached() {
     let site = Site::start();
