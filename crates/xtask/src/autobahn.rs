@@ -6,7 +6,7 @@
 use crate::run::{Result, ask, cargo, program, read, root, run as start, write};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -188,6 +188,18 @@ impl Running {
             other => Err(format!("{} failed: {other:?}; see the logs in {}", self.1, folder().display())),
         }
     }
+
+    /// Waits until somebody listens at this address. False if the process has ended before, or takes too long.
+    fn listens(&mut self, address: SocketAddr) -> bool {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(30) && matches!(self.0.try_wait(), Ok(None)) {
+            if TcpStream::connect(address).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    }
 }
 
 impl Drop for Running {
@@ -224,27 +236,31 @@ fn fuzzing_client(part: &Path, address: &str, cases: &[String]) -> Result<Runnin
 
 /// The suite as a server, and our client that visits it.
 fn fuzzing_server(built: &Path, part: &Path, cases: &[String]) -> Result<(Running, Running)> {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = free.map_err(|error| format!("no free port: {error}"))?;
-    let spec = format!(
-        r#"{{"outdir":"{}","options":{{"failByDrop":false}},"url":"ws://{address}",
-        "cases":{cases:?},"exclude-cases":[],"exclude-agent-cases":{{}}}}"#,
-        part.display()
-    );
-    let suite = wstest("fuzzingserver", part, &spec)?;
-    let begin = Instant::now();
-    while TcpStream::connect(address).is_err() {
-        if begin.elapsed() > Duration::from_secs(30) {
-            return Err(format!("the suite does not listen; see {}", part.display()));
+    for _ in 0..ATTEMPTS {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.map_err(|error| format!("no free port: {error}"))?;
+        let spec = format!(
+            r#"{{"outdir":"{}","options":{{"failByDrop":false}},"url":"ws://{address}",
+            "cases":{cases:?},"exclude-cases":[],"exclude-agent-cases":{{}}}}"#,
+            part.display()
+        );
+        let mut suite = wstest("fuzzingserver", part, &spec)?;
+        if suite.listens(address) {
+            let client = Running::spawn(
+                program(
+                    &built.join("autobahn_client").to_string_lossy(),
+                    &[&address.to_string(), "tidewire"],
+                )
+                .stdout(Stdio::null()),
+            )?;
+            return Ok((suite, client));
         }
-        std::thread::sleep(Duration::from_millis(100));
     }
-    let client = Running::spawn(
-        program(&built.join("autobahn_client").to_string_lossy(), &[&address.to_string(), "tidewire"])
-            .stdout(Stdio::null()),
-    )?;
-    Ok((suite, client))
+    Err(format!("the suite does not listen; see {}", part.display()))
 }
+
+/// The suite takes no port 0, and a port that was free can be taken before the suite has started, by any client of this machine.
+const ATTEMPTS: usize = 5;
 
 fn wstest(mode: &str, part: &Path, spec: &str) -> Result<Running> {
     let file = part.join("spec.json");
@@ -253,7 +269,9 @@ fn wstest(mode: &str, part: &Path, spec: &str) -> Result<Running> {
         .map_err(|error| format!("{}: {error}", part.display()))?;
     let mut command =
         program(&venv().join("bin/wstest").to_string_lossy(), &["--mode", mode, "--webport", "0"]);
-    Running::spawn(command.arg("--spec").arg(file).stdout(log).stderr(Stdio::null()))
+    let errors = std::fs::File::create(part.join("errors.txt"))
+        .map_err(|error| format!("{}: {error}", part.display()))?;
+    Running::spawn(command.arg("--spec").arg(file).stdout(log).stderr(errors))
 }
 
 /// The verdicts in the suite's own report. It is JSON, of which two texts a case are wanted.
