@@ -56,7 +56,7 @@ impl<H: Handler> Worker<H> {
 
 impl<H: Handler> Home for Worker<H> {
     fn resume(self: Rc<Self>, stream: Stream, permit: Permit, rest: Vec<u8>) {
-        start(self, stream, permit, rest);
+        tokio::task::spawn_local(connection::serve(self, stream, permit, rest));
     }
 }
 
@@ -154,15 +154,10 @@ async fn accept_unix<H: Handler>(worker: Rc<Worker<H>>, listener: UnixListener, 
 fn admit<H: Handler>(worker: &Rc<Worker<H>>, gauge: &Arc<Gauge>, stream: Stream, peer: Peer) {
     match gauge.admit(peer) {
         Some(permit) => {
-            start(worker.clone(), stream, permit, Vec::new());
+            tokio::task::spawn_local(connection::serve(worker.clone(), stream, permit, Vec::new()));
         }
         None => refuse(&stream, peer),
     }
-}
-
-/// Starts the task of a connection. It is boxed, since a runtime moves what it is given several times, and this is two thousand bytes.
-fn start<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit, rest: Vec<u8>) {
-    tokio::task::spawn_local(Box::pin(connection::serve(worker, stream, permit, rest)));
 }
 
 /// The answer to one connection too many: best effort, without a task, a buffer or a wait.
