@@ -44,12 +44,11 @@ impl Table {
             self.deadlines.pop_first();
             let row = &mut self.rows[key as usize];
             row.listed_ms = 0;
-            let due = row.deadline_ms;
-            if due > self.now_ms {
-                self.list_deadline(key, due);
-            } else if due != 0 {
-                row.deadline_ms = 0;
+            if row.due_ms <= self.now_ms {
                 self.on_deadline(key);
+            } else if row.group().is_some() {
+                let due = row.due_ms;
+                self.list_deadline(key, due);
             }
         }
         if self.now_ms >= self.next_tick_ms {
@@ -97,7 +96,7 @@ impl Table {
                 .websocket
                 .as_ref()
                 .is_some_and(|ws| ws.is_stuck(self.now_ms, self.place.settings.stall_ms()));
-            let over = row.group().is_none() && row.pending.is_empty() && self.now_ms >= row.ends_ms;
+            let over = row.group().is_none() && row.pending.is_empty() && self.now_ms >= row.due_ms;
             if stuck || silent || endless || over {
                 tracing::debug!(peer = %row.connection.peer(), stuck, silent, endless, "subscriber dropped");
                 self.remove(key);
@@ -146,7 +145,7 @@ impl Table {
     pub(super) fn hold(&mut self, key: u32, wait: Duration) {
         let at = self.now_ms + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
         let row = &mut self.rows[key as usize];
-        row.deadline_ms = at;
+        row.due_ms = at;
         if row.listed_ms == 0 || row.listed_ms > at {
             self.unlist_deadline(key);
             self.list_deadline(key, at);

@@ -88,7 +88,6 @@ impl Table {
         for key in std::mem::take(&mut group.live) {
             let row = &mut self.rows[key as usize];
             row.moved_ms = self.now_ms;
-            row.deadline_ms = 0;
             row.role = Role::Closing;
             let wrote = row.offer(&batch.bytes);
             let then = self.sign_off(id);

@@ -86,12 +86,10 @@ pub(crate) struct Subscriber {
     /// The rest of a slice that the socket did not take whole.
     pub(crate) pending: Bytes,
     pub(crate) then: Then,
-    /// When a held poll is answered empty; 0 for other rows.
-    pub(crate) deadline_ms: u64,
-    /// When the table looks at that deadline, which may have moved on by then; 0 if it is not on the list.
+    /// When a held poll is answered empty, or an idle or closing connection has waited long enough: the latter is looked at once a second.
+    pub(crate) due_ms: u64,
+    /// When the table looks whether a held poll is due, which may have moved on by then; 0 if it is not on the list.
     pub(crate) listed_ms: u64,
-    /// When an idle or closing connection has waited long enough. Looked at once a second.
-    pub(crate) ends_ms: u64,
     /// The last time that the socket took something, or nothing was pending.
     pub(crate) moved_ms: u64,
     pub(crate) websocket: Option<Box<WebSocket>>,

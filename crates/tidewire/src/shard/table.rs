@@ -95,9 +95,8 @@ impl Table {
             role: Role::Lagging { group, positions },
             pending: Bytes::new(),
             then: Then::Stay,
-            deadline_ms: 0,
+            due_ms: 0,
             listed_ms: 0,
-            ends_ms: 0,
             moved_ms: self.now_ms,
             websocket,
             gzip,
@@ -198,7 +197,7 @@ impl Table {
             Then::Resume => {
                 let rest = row.connection.take_rest();
                 if rest.is_empty() && !self.draining {
-                    row.ends_ms = self.now_ms + self.place.settings.idle_timeout.as_millis() as u64;
+                    row.due_ms = self.now_ms + self.place.settings.idle_timeout.as_millis() as u64;
                 } else {
                     self.resume(key, &rest);
                 }
@@ -206,7 +205,7 @@ impl Table {
             Then::Close => {
                 let mut cx = Context::from_waker(&row.waker);
                 let _ = row.connection.poll_shutdown(&mut cx);
-                row.ends_ms = self.now_ms + LINGER_MS;
+                row.due_ms = self.now_ms + LINGER_MS;
             }
         }
     }
@@ -317,7 +316,6 @@ impl Table {
     /// Leaves the group; says what the shape wants afterwards.
     fn leave(&mut self, key: u32) -> Then {
         let row = &mut self.rows[key as usize];
-        row.deadline_ms = 0;
         let Some(id) = row.group() else { return Then::Close };
         if let Role::Live { slot, .. } = std::mem::replace(&mut row.role, Role::Closing) {
             self.vacate(id, slot);
