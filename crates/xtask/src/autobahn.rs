@@ -9,6 +9,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// Which end, and how much.
@@ -237,8 +238,7 @@ fn fuzzing_client(part: &Path, address: &str, cases: &[String]) -> Result<Runnin
 /// The suite as a server, and our client that visits it.
 fn fuzzing_server(built: &Path, part: &Path, cases: &[String]) -> Result<(Running, Running)> {
     for _ in 0..ATTEMPTS {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = free.map_err(|error| format!("no free port: {error}"))?;
+        let address = free_address()?;
         let spec = format!(
             r#"{{"outdir":"{}","options":{{"failByDrop":false}},"url":"ws://{address}",
             "cases":{cases:?},"exclude-cases":[],"exclude-agent-cases":{{}}}}"#,
@@ -259,7 +259,18 @@ fn fuzzing_server(built: &Path, part: &Path, cases: &[String]) -> Result<(Runnin
     Err(format!("the suite does not listen; see {}", part.display()))
 }
 
-/// The suite takes no port 0, and a port that was free can be taken before the suite has started, by any client of this machine.
+/// The suite takes no port 0. One that is free now may be taken before the suite has started: rarely so by another server, but soon by a client
+/// where many come and go. Clients get theirs from 32768 on, so this one lies below.
+fn free_address() -> Result<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() as u16 % 10_000;
+    (0..10_000)
+        .map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000)
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .ok_or_else(|| "no port between 20000 and 30000 is free for the suite".into())
+}
+
 const ATTEMPTS: usize = 5;
 
 fn wstest(mode: &str, part: &Path, spec: &str) -> Result<Running> {
