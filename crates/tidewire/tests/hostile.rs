@@ -400,6 +400,34 @@ fn a_flood_of_names_ends_at_the_limit_and_leaves_nothing() {
     assert_eq!((ask("new"), ask("kept")), (200, 200));
 }
 
+/// After a message many ask the same next question, which is not looked at closely again; but for the limit.
+#[test]
+fn polls_that_are_asked_again_keep_to_the_limit_of_subscribers() {
+    let mut config = HubConfig::default();
+    config.max_subscribers = 2;
+    let (hub, running) = in_process(config, Settings::default());
+    let name = ChannelName::new("full").unwrap();
+    let subscribers = |n: usize| {
+        eventually("so many subscribers", || hub.channel(&name).unwrap().subscribers() == n);
+    };
+    let [mut first, mut second, mut third] =
+        std::array::from_fn(|_| Raw::connect(running.addresses()[0].to_string()));
+    first.send(get("/c/full?wait=30", ""));
+    second.send(get("/c/full?wait=30", ""));
+    subscribers(2);
+    hub.publish(&name, Message::new("x".into(), 0), None).unwrap();
+    let answer = first.response();
+    assert_eq!((answer.status, second.response().status), (200, 200));
+    let next = get(&format!("/c/full?wait=30&since={}", answer.field("tidewire-cursor").unwrap()), "");
+    third.send(&next);
+    subscribers(1);
+    first.send(&next);
+    subscribers(2);
+    assert_eq!(second.send(&next).response().status, 503);
+    hub.publish(&name, Message::new("y".into(), 0), None).unwrap();
+    assert_eq!((first.response().status, third.response().status), (200, 200));
+}
+
 #[test]
 fn five_hundred_held_polls_are_answered_by_one_publish() {
     let server = Server::start(&["--threads", "2"]);

@@ -92,7 +92,9 @@ impl Table {
         match &last.outcome {
             Outcome::Held { group: id, positions, wait } => {
                 let group = &self.groups[*id as usize];
-                (group.positions == *positions && self.is_watched(group))
+                let limit = self.place.hub.config().max_subscribers;
+                let has_room = group.channels.0.iter().all(|channel| channel.subscribers() < limit);
+                (has_room && group.positions == *positions && self.is_watched(group))
                     .then_some(Again::Held { group: *id, wait: *wait })
             }
             Outcome::Answered { answer, until_ms } => {
@@ -107,7 +109,10 @@ impl Table {
     fn keep_answer(&mut self, asked: Asked, response: &Response, answer: &Bytes) {
         let Some((bounds, channel)) = &asked.bounds else { return };
         // A message that came meanwhile may be in the answer or not: it is not for others to have.
-        if response.status() == 200 && channel.bounds(self.now_ms) == Some(*bounds) {
+        if response.status() == 200
+            && answer.len() <= MAX_ANSWER
+            && channel.bounds(self.now_ms) == Some(*bounds)
+        {
             // Its Date is not to be older than a second.
             let outcome = Outcome::Answered { answer: answer.clone(), until_ms: self.now_ms + 1_000 };
             self.last_poll = Some(LastPoll { asked, outcome });
@@ -146,6 +151,9 @@ impl Table {
         self.hold(key, wait);
     }
 }
+
+/// Longest answer that is kept: one stays with each worker until there is another.
+const MAX_ANSWER: usize = 256 * 1024;
 
 /// How the table answers a request that it read itself.
 #[allow(clippy::large_enum_variant, reason = "it lives for one match")]
