@@ -74,12 +74,6 @@ impl Parked {
         self.stream.poll_read_ready(cx)
     }
 
-    /// Whether the peer has ended its output, as far as that has been noticed: bytes that it sent before may be unread. Costs no system call, which
-    /// a read that finds the end does. For who is woken and does not care for what the peer sends.
-    pub fn is_read_closed(&self) -> bool {
-        self.stream.is_read_closed()
-    }
-
     /// Waits for room to write. Register after [`try_write`](Self::try_write) said `WouldBlock` or took less than all.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_write_ready(cx)

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -69,13 +69,6 @@ impl Stream {
 
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, s => s.poll_read_ready(cx))
-    }
-
-    /// Whether the reactor has seen the end of the peer's output.
-    pub(crate) fn is_read_closed(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        let ready = either!(self, s => pin!(s.ready(Interest::READABLE)).poll(&mut cx));
-        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 
     pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

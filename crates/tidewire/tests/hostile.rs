@@ -428,6 +428,23 @@ fn polls_that_are_asked_again_keep_to_the_limit_of_subscribers() {
     assert_eq!((first.response().status, third.response().status), (200, 200));
 }
 
+/// Bytes that a closed socket has not read make the kernel send a reset, and a reset takes away what was already on its way.
+#[test]
+fn a_reader_that_says_something_and_then_no_more_is_not_reset() {
+    let server = Server::start(&["--threads", "1"]);
+    for _ in 0..30 {
+        Post::new([b'x'; 100_000]).to(&server.address, "said");
+    }
+    let mut stream = narrow(&server.address);
+    stream.write_all(get("/c/said?feed=stream&since=earliest", "").as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    stream.write_all(b"\r\n").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got).expect("an end, and no reset");
+    assert!(got.len() > 50_000, "{} bytes had been written", got.len());
+}
+
 #[test]
 fn five_hundred_held_polls_are_answered_by_one_publish() {
     let server = Server::start(&["--threads", "2"]);

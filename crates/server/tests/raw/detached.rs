@@ -71,16 +71,6 @@ fn a_parked_connection_can_come_back() {
     }
 }
 
-#[test]
-fn that_a_peer_left_is_known_without_reading() {
-    let site = Site::start();
-    let mut raw = site.raw();
-    assert_eq!(raw.send(get("/left")).exactly(5), b"here\n");
-    assert_eq!(raw.send("not read").exactly(7), b"unread\n");
-    raw.half_close();
-    assert_eq!(raw.rest(), b"left\n");
-}
-
 /// The content of a detached answer is written by its handler, which cannot know that there must be none.
 #[test]
 fn the_answer_to_a_head_is_not_detached() {

@@ -120,8 +120,6 @@ pub(crate) enum Ticket {
     Echo,
     /// Writes a whole answer, then gives the connection back.
     Resume,
-    /// Waits for bytes and for the end, reading neither.
-    Left,
     /// Says two pieces and closes.
     Two { chunked: bool },
 }
@@ -161,7 +159,6 @@ impl Handler for Everything {
                 Reply::Detach { head, first: Bytes::from_static(b"hi\n"), ticket: Ticket::Echo }
             }
             "/resume" => Reply::Detach { head: None, first: Bytes::new(), ticket: Ticket::Resume },
-            "/left" => Reply::Detach { head: None, first: Bytes::new(), ticket: Ticket::Left },
             "/two" => {
                 let chunked = request.head.version() == tidewire_server::http1::Version::Http11;
                 let head = Some(DetachHead { response: Response::new(200), chunked });
@@ -183,9 +180,6 @@ impl Handler for Everything {
             Ticket::Resume => {
                 connection.try_write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nparked").unwrap();
                 connection.resume(b"");
-            }
-            Ticket::Left => {
-                tokio::task::spawn_local(left(connection));
             }
             Ticket::Two { chunked } => {
                 let bytes: &[u8] = if chunked { b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n" } else { b"onetwo" };
@@ -220,22 +214,6 @@ async fn echo(connection: Parked) {
     }
     let _ = io.write_all(b"bye\n").await;
     let _ = io.shutdown().await;
-}
-
-/// Reads nothing, and says when bytes are there, and when no more will come.
-async fn left(connection: Parked) {
-    connection.try_write(b"here\n").unwrap();
-    assert!(!connection.is_read_closed());
-    std::future::poll_fn(|cx| connection.poll_read_ready(cx)).await.unwrap();
-    assert!(!connection.is_read_closed(), "bytes are no end");
-    connection.try_write(b"unread\n").unwrap();
-    while !connection.is_read_closed() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    connection.try_write(b"left\n").unwrap();
-    // A socket that is closed over unread bytes sends a reset.
-    let mut connection = connection;
-    std::future::poll_fn(|cx| connection.poll_read(cx, &mut [0; 64])).await.unwrap();
 }
 
 /// A body without end: a frame every few milliseconds, or none at all.

@@ -135,12 +135,6 @@ impl Table {
     /// A socket is ready to take or to give.
     pub(crate) fn on_ready(&mut self, key: u32) {
         let Some(row) = self.rows.get_mut(key as usize) else { return };
-        // Of those who only read, nothing is read: that they left is known without.
-        let only_reads = row.websocket.is_none()
-            && row.group().is_some_and(|id| matches!(self.groups[id as usize].shape, Shape::Stream { .. }));
-        if only_reads && row.connection.is_read_closed() {
-            return self.remove(key);
-        }
         if !row.pending.is_empty() {
             let before = row.pending.len();
             let wrote = row.flush();
