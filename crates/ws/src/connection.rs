@@ -456,7 +456,7 @@ impl Connection {
     #[cold]
     fn failed(&mut self, error: Error) -> Error {
         self.state = self.state.on(Happening::Error);
-        self.message.discard();
+        self.message.free();
         #[cfg(feature = "deflate")]
         if let Some(deflate) = &mut self.deflate {
             deflate.free();

@@ -26,7 +26,7 @@ mod outbox;
 #[cfg(feature = "bytes")]
 mod owned;
 mod prepared;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "bytes", feature = "std"))]
 mod spare;
 mod state;
 #[cfg(feature = "tokio")]

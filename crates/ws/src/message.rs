@@ -61,12 +61,6 @@ impl Message {
                     self.gathered = Gathered::Text(String::new());
                 }
                 let Gathered::Text(text) = &mut self.gathered else { return Ok(()) };
-                #[cfg(feature = "std")]
-                if let Some(room) = large_room(text.len() + piece.len(), text.capacity()) {
-                    let room = String::from_utf8(room).unwrap_or_default();
-                    let came = core::mem::replace(text, room);
-                    text.push_str(&came);
-                }
                 self.utf8.push(piece, |characters| text.push_str(characters))
             }
             Kind::Binary => {
@@ -74,11 +68,6 @@ impl Message {
                     self.gathered = Gathered::Binary(Vec::new());
                 }
                 let Gathered::Binary(bytes) = &mut self.gathered else { return Ok(()) };
-                #[cfg(feature = "std")]
-                if let Some(room) = large_room(bytes.len() + piece.len(), bytes.capacity()) {
-                    let came = core::mem::replace(bytes, room);
-                    bytes.extend_from_slice(&came);
-                }
                 bytes.extend_from_slice(piece);
                 Ok(())
             }
@@ -137,60 +126,22 @@ impl Message {
         }
     }
 
-    /// Forgets a message that was handed out, but keeps the buffer for the next one of the same read.
+    /// Forgets a message that was handed out, but keeps a buffer that is not large for the next one of the same read.
     pub(crate) fn clear(&mut self) {
         self.gathering = false;
         match &mut self.gathered {
-            Gathered::Nothing => {}
-            Gathered::Text(text) => text.clear(),
-            Gathered::Binary(bytes) => bytes.clear(),
+            Gathered::Text(text) if text.capacity() <= KEPT => text.clear(),
+            Gathered::Binary(bytes) if bytes.capacity() <= KEPT => bytes.clear(),
+            gathered => *gathered = Gathered::Nothing,
         }
     }
 
-    /// Frees what a failed message has gathered.
-    pub(crate) fn discard(&mut self) {
-        self.gathered = Gathered::Nothing;
-    }
-
-    /// Gives the buffer back: a connection that waits holds none. A large one goes to the thread, since the allocator would give it to the
-    /// system and the next message would pay for a page fault every 4 KiB.
+    /// Frees what has gathered: a connection that waits holds no buffer, nor does one that failed.
     #[inline]
     pub(crate) fn free(&mut self) {
-        if matches!(self.gathered, Gathered::Nothing) {
-            return;
-        }
-        let buffer = match core::mem::replace(&mut self.gathered, Gathered::Nothing) {
-            Gathered::Nothing => Vec::new(),
-            Gathered::Text(text) => text.into_bytes(),
-            Gathered::Binary(bytes) => bytes,
-        };
-        #[cfg(feature = "std")]
-        if buffer.capacity() > LARGE {
-            crate::spare::put(&SPARE, buffer, KEPT);
-        }
-        #[cfg(not(feature = "std"))]
-        drop(buffer);
+        self.gathered = Gathered::Nothing;
     }
 }
 
-/// The thread's buffer, for a message that becomes large: `len` bytes of it have come, more than its own buffer of `capacity` holds.
-#[cfg(feature = "std")]
-#[inline]
-fn large_room(len: usize, capacity: usize) -> Option<Vec<u8>> {
-    if len <= capacity || len <= LARGE {
-        return None;
-    }
-    let room = crate::spare::take(&SPARE);
-    (room.capacity() >= len).then_some(room)
-}
-
-#[cfg(feature = "std")]
-std::thread_local! {
-    static SPARE: core::cell::Cell<Vec<u8>> = const { core::cell::Cell::new(Vec::new()) };
-}
-/// Smaller messages never hold the thread's buffer, so that it is not held for long, nor for little.
-#[cfg(feature = "std")]
-const LARGE: usize = 64 * 1024;
-/// What a message of 1 MiB may have taken, as a buffer doubles.
-#[cfg(feature = "std")]
-const KEPT: usize = 2 * 1024 * 1024;
+/// A larger buffer is not kept for the next message, which may never be as large: a peer would have memory for what it has not sent.
+const KEPT: usize = 64 * 1024;
