@@ -18,7 +18,8 @@ use core::mem;
 /// Frames are appended to [`tail`](Self::tail), as [`Connection`](crate::Connection)'s methods do it; a large payload is queued as it is, by
 /// [`push`](Self::push). Written bytes are told with [`Buf::advance`]. An empty queue holds nothing.
 ///
-/// Whoever owns it bounds it: [`len`](Self::len) against a limit, before anything but a pong or a close is added.
+/// Whoever owns it bounds it: [`len`](Self::len) against a limit, before anything but a pong or a close is added, and
+/// [`shrink`](Self::shrink) when a write has to wait.
 ///
 /// ```
 /// use bytes::{Buf, Bytes};
@@ -64,7 +65,8 @@ impl Outbox {
         &mut self.tail
     }
 
-    /// As [`tail`](Self::tail), with the room that the thread has to spare. Whoever appends nothing then [releases](Self::release) it.
+    /// As [`tail`](Self::tail), with the room that the thread has to spare. Whoever appends nothing then [releases](Self::release) it, and
+    /// whoever has to wait [shrinks](Self::shrink) it.
     #[inline]
     pub(crate) fn roomy_tail(&mut self) -> &mut Vec<u8> {
         #[cfg(feature = "std")]
@@ -77,13 +79,27 @@ impl Outbox {
     /// Gives an empty tail back: a connection that waits holds nothing, and one that is busy need not allocate for each batch.
     pub(crate) fn release(&mut self) {
         if self.tail.capacity() > 0 && self.tail.len() == self.written {
-            self.written = 0;
-            let tail = mem::take(&mut self.tail);
-            #[cfg(feature = "std")]
-            spare::put(&TAIL, tail, KEPT);
-            #[cfg(not(feature = "std"))]
-            drop(tail);
+            self.replace_tail(Vec::new());
         }
+    }
+
+    /// Gives back room that is more than twice what waits in it. To be called when a write has to wait: for how long is up to the reader,
+    /// and what a limit for [`len`](Self::len) bounds is the memory only then.
+    pub fn shrink(&mut self) {
+        let waits = &self.tail[self.written..];
+        if self.tail.capacity() > 2 * waits.len() + WORTH_SHRINKING {
+            let exact = waits.to_vec();
+            self.replace_tail(exact);
+        }
+    }
+
+    fn replace_tail(&mut self, tail: Vec<u8>) {
+        self.written = 0;
+        let tail = mem::replace(&mut self.tail, tail);
+        #[cfg(feature = "std")]
+        spare::put(&TAIL, tail, KEPT);
+        #[cfg(not(feature = "std"))]
+        drop(tail);
     }
 
     /// Appends bytes that exist already: short ones by copying, from 4 KiB on by reference.
@@ -105,6 +121,7 @@ impl Outbox {
     }
 
     fn seal(&mut self) {
+        self.shrink();
         if self.tail.len() > self.written {
             let mut bytes = Bytes::from(mem::take(&mut self.tail));
             bytes.advance(self.written);
@@ -160,6 +177,8 @@ impl Buf for Outbox {
 
 /// From here on a copy costs more than one more slice in the write.
 pub(crate) const BY_REFERENCE: usize = 4096;
+/// Below this the copy costs more than the room.
+const WORTH_SHRINKING: usize = 256;
 
 #[cfg(feature = "std")]
 std::thread_local! {

@@ -108,6 +108,30 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
     assert!(stalled.kept <= 64 << 10, "{stalled:?}");
 }
 
+/// The bound of the queue is one of memory: the thread's room for a batch does not stay with a few bytes that are not read.
+#[tokio::test]
+async fn a_slow_reader_holds_little_more_than_what_waits_for_it() {
+    let busy = async || {
+        let mut server = WebSocket::server(tokio::io::join(&[][..], tokio::io::sink()), Limits::DEFAULT);
+        for _ in 0..7000 {
+            server.feed(Message::Text("0123456789abcdef".into())).await.unwrap();
+        }
+        server.flush().await.unwrap();
+    };
+    // With nothing but a short message, and with the head of a large one, whose payload is not copied.
+    for message in [Message::Text("ten bytes!".into()), Message::Binary(vec![0; 100_000].into())] {
+        busy().await;
+        let (io, _slow) = tokio::io::duplex(1);
+        let mut server = WebSocket::server(io, Limits::DEFAULT);
+        server.feed("first".into()).await.unwrap();
+        assert!(server.send(message).now_or_never().is_none());
+        let unwritten = server.unwritten();
+        let (freed, ()) = heap(|| drop(server));
+        let held = freed.kept.unsigned_abs();
+        assert!((unwritten..unwritten + 2048).contains(&held), "{held} bytes for {unwritten}");
+    }
+}
+
 /// RUSTSEC-2022-0035 (websocket: a buffer of the declared length), where a payload is read straight to its place.
 #[test]
 fn a_large_message_under_way_holds_twice_what_has_come() {

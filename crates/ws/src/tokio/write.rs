@@ -37,6 +37,9 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
                 self.queue_replies()?;
             }
             let written = self.poll_write_queue(cx);
+            if written.is_pending() {
+                self.outbox.shrink();
+            }
             self.waiting.note(cx, side, written.is_pending());
             ready!(written)?;
         }
