@@ -113,6 +113,41 @@ async fn an_answer_waits_for_four_slow_ones_at_most() {
     }
 }
 
+/// A handler that tells how it goes on, while another message waits to be taken.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_without_taking_a_message_leaves_when_it_is_late() {
+    let (server, mut client) = duplex(64 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    client.write_all(&client_frame(1, b"a").repeat(3)).await.unwrap();
+    for taken in 0..2 {
+        server.next().await.unwrap().unwrap();
+        for i in 0..6 {
+            server.send("p".into()).await.unwrap();
+            let waits = if (taken, i) == (0, 0) { 3 } else { 0 };
+            assert_eq!(server.unwritten(), waits, "the {i}th behind the {taken}th message");
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+    }
+}
+
+/// The clock may be passed over for a message that was taken, and for that one only once.
+#[tokio::test(start_paused = true)]
+async fn one_flush_for_each_message_taken_goes_without_the_clock() {
+    let (server, mut client) = duplex(64 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    client.write_all(&client_frame(1, b"a").repeat(9)).await.unwrap();
+    server.next().await.unwrap().unwrap();
+    server.send("p".into()).await.unwrap();
+    for _ in 0..3 {
+        server.next().await.unwrap().unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    server.flush().await.unwrap();
+    assert_eq!(server.unwritten(), 3);
+    server.flush().await.unwrap();
+    assert_eq!(server.unwritten(), 0);
+}
+
 /// A batch of a few bytes is copied for the connection, one of many is decoded in the buffer that it was read to; both end inside a frame.
 #[tokio::test]
 async fn batches_of_all_sizes_come_back_whole() {

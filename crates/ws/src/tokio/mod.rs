@@ -13,7 +13,11 @@
 //! What one read leads to leaves in one write: while a whole message that has arrived waits to be taken, `flush` (and so `send`)
 //! leaves the bytes in the queue; they leave when `next` has nothing more to hand out. A loop that answers each message, written the
 //! simplest way, so needs one write per read, which is six to nine times less work under pipelining. A handler that is slow
-//! is not made slower: a millisecond after the read, flushing means writing (the clock is asked with every fourth message). [`WebSocket::without_batching`] turns it off.
+//! is not made slower: a millisecond after the read, flushing means writing. [`WebSocket::without_batching`] turns it off.
+//!
+//! The clock is asked with the first flush after a read. A later one passes it over if `next` handed out a message since the flush before, but
+//! never more than three do so in a row. So while one message is handled, the second flush and all that follow go by the clock; and with slow
+//! messages between, what waits leaves with the fourth flush behind its own at the latest, or when nothing is left to be taken.
 //!
 //! # Deadlines
 //!
@@ -77,8 +81,10 @@ pub struct WebSocket<IO: AsyncWrite + Unpin> {
     phase: Phase,
     /// Until when answers may wait for others: not long after a read, and while it is not over.
     gather_until: Option<Instant>,
-    /// How many times that was asked since the read.
-    gathered: u32,
+    /// A message of that read was handed out, behind its first, since that was asked.
+    handed_out: bool,
+    /// How many times in a row it was answered without the clock.
+    unasked: u8,
     waiting: write::Waiting,
 }
 
@@ -145,7 +151,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             batching: true,
             phase: Phase::Reading,
             gather_until: None,
-            gathered: 0,
+            handed_out: false,
+            unasked: 0,
             waiting: write::Waiting::default(),
         }
     }

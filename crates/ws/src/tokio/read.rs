@@ -30,6 +30,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         let decoded = self.connection.decode_owned(&mut self.input[self.taken..]);
         let (n, message) = self.on_decoded(decoded, self.input.len() - self.taken);
         self.taken += n;
+        self.handed_out = true;
         message
     }
 
@@ -104,7 +105,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         let (n, message) = self.on_decoded(decoded, buffer.len());
         let rest = buffer.len() - n;
         self.gather_until = (message.is_some() && rest > 0).then(|| Instant::now() + GATHER_TIME);
-        self.gathered = 0;
+        (self.handed_out, self.unasked) = (false, 0);
         if message.is_some() && rest >= WORTH_KEEPING {
             (self.input, self.taken) = (buffer, n);
         } else {

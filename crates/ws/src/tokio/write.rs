@@ -5,6 +5,7 @@ use crate::{Message, Role, close};
 use ::tokio::io::AsyncWrite;
 use ::tokio::time::Instant;
 use bytes::Buf as _;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
@@ -72,6 +73,7 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
     #[inline]
     pub(super) fn may_gather(&mut self) -> bool {
         let Some(until) = self.gather_until else { return false };
+        let handed_out = mem::take(&mut self.handed_out);
         let may = self.batching
             && self.outbox.len() < MAX_BATCH
             && self.connection.is_open()
@@ -79,13 +81,17 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         if !may {
             return false;
         }
-        // With the first message, so that a slow handler is found at once, and then now and then: the clock costs as much as decoding.
-        if self.gathered.is_multiple_of(4) && Instant::now() >= until {
-            self.gather_until = None;
-            return false;
+        // The clock costs as much as decoding. A message that was taken since shows that the handler goes on; but it is asked with the first,
+        // so that a slow handler is found at once, and with every fourth.
+        if handed_out && self.unasked < MAX_UNASKED {
+            self.unasked += 1;
+            return true;
         }
-        self.gathered = self.gathered.wrapping_add(1);
-        true
+        self.unasked = 0;
+        if Instant::now() >= until {
+            self.gather_until = None;
+        }
+        self.gather_until.is_some()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -180,6 +186,8 @@ impl Waiting {
 
 /// More waits for no further messages.
 const MAX_BATCH: usize = 64 * 1024;
+/// How many times in a row the clock is not asked.
+const MAX_UNASKED: u8 = 3;
 /// How long after a read answers may wait for others.
 pub(super) const GATHER_TIME: Duration = Duration::from_millis(1);
 const MAX_SLICES: usize = 16;
