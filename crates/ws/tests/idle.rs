@@ -108,6 +108,19 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
     assert!(stalled.kept <= 64 << 10, "{stalled:?}");
 }
 
+/// A batch that is decoded where it was read holds the thread's buffer no longer than until its last message is taken.
+#[tokio::test]
+async fn a_batch_that_is_taken_holds_no_read_buffer() {
+    let wire = b"\x81\x8a\0\0\0\x000123456789".repeat(1000);
+    let mut server = WebSocket::server(tokio::io::join(&wire[..], tokio::io::sink()), Limits::DEFAULT);
+    for _ in 0..1000 {
+        let message = server.next().await.unwrap().unwrap();
+        assert_eq!(message, Message::Text("0123456789".into()));
+    }
+    let (freed, ()) = heap(|| drop(server));
+    assert!(freed.kept > -1024, "{freed:?}");
+}
+
 /// The bound of the queue is one of memory: the thread's room for a batch does not stay with a few bytes that are not read.
 #[tokio::test]
 async fn a_slow_reader_holds_little_more_than_what_waits_for_it() {

@@ -31,6 +31,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         let (n, message) = self.on_decoded(decoded, self.input.len() - self.taken);
         self.taken += n;
         self.handed_out = true;
+        if self.taken == self.input.len() {
+            // Whoever handles the last message may be long about it.
+            self.keep_input();
+        }
         message
     }
 
