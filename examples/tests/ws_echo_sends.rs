@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -43,6 +43,10 @@ fn sixteen_messages_that_come_together_are_answered_in_one_send() {
         client.read_exact(&mut back).unwrap();
         assert_eq!(back, answer);
     }
+
+    // The last answer can be here before the call that sent it has returned; not so the end of the connection.
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
 
     // Every call that put bytes into the socket, and how many.
     let sends = traced.end();
