@@ -202,7 +202,7 @@ impl Scan {
         Ok(true)
     }
 
-    /// `HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4).
+    /// `HTTP-version SP status-code [ SP [ reason-phrase ] ] CRLF` (RFC 9112 §4).
     fn status_line(&mut self, input: &[u8]) -> Result<bool, Fault> {
         if self.stage == Stage::Start {
             let Some(version) = version(input, 0)? else { return Ok(false) };
@@ -211,7 +211,9 @@ impl Scan {
             for at in 8..13 {
                 let Some(&b) = input.get(at) else { return Ok(false) };
                 let fits = match at {
-                    8 | 12 => b == b' ',
+                    8 => b == b' ',
+                    // RFC 9112 §4 (3): some servers leave out the space where there is no reason phrase.
+                    12 => matches!(b, b' ' | b'\r' | b'\n'),
                     9 => matches!(b, b'1'..=b'9'),
                     _ => is_digit(b),
                 };
@@ -224,8 +226,8 @@ impl Scan {
                 }
             }
             self.meta.status = status;
-            self.meta.start = 13;
-            self.at = 13;
+            self.meta.start = if input[12] == b' ' { 13 } else { 12 };
+            self.at = self.meta.start;
             self.stage = Stage::Reason;
         }
         let end = find(input, self.at.into(), |b| !is_field_content(b));

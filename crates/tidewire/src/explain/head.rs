@@ -52,7 +52,7 @@ pub(super) fn partial(at: u64, head: &[u8], notes: &mut Notes) {
 fn first_line(at: u64, line: &[u8], meaning: &str, notes: &mut Notes) {
     let text = line.strip_suffix(b"\r\n").unwrap_or(line);
     let span = (at, at + line.len() as u64);
-    // Both lines were checked: two single spaces, and whatever follows them.
+    // Both lines were checked. Two single spaces divide them; a status line may lack the second, and then has no reason.
     let mut words = text.splitn(3, |&byte| byte == b' ');
     let (a, b, c) = (
         words.next().unwrap_or_default(),
