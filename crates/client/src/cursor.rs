@@ -66,6 +66,13 @@ impl Cursor {
     }
 }
 
+impl Cursor {
+    /// The epochs of the logs that it is a position in. Of another spelling, none.
+    pub(crate) fn epochs(&self) -> impl Iterator<Item = &str> {
+        self.0.split('.').filter_map(|text| position(text).map(|(epoch, _)| epoch))
+    }
+}
+
 /// Longest text that is taken: the cursors of 64 channels need 2,239 bytes.
 const MAX_LEN: usize = 4096;
 

@@ -45,6 +45,10 @@ pub enum Error {
     /// The server ended the connection in good order.
     #[error("the server ended the feed")]
     Ended,
+    /// The server answered a stream with 204: it asks its readers to stop and not to come back, as it would an `EventSource`. This
+    /// is an end in good order: a subscription that is used as a `Stream` ends without this error.
+    #[error("the server says that there is nothing more to read (204)")]
+    Stopped,
     /// The server closed the WebSocket.
     #[error("the server closed the WebSocket with code {code}: {reason}")]
     Closed {
@@ -124,6 +128,17 @@ pub enum Protocol {
     /// The answer has another media type than the feed.
     #[error("it is of type {0:?}")]
     MediaType(String),
+    /// The answer is compressed, although `identity` was asked for. It is not read.
+    #[error(
+        "it is compressed ({0}) although that was not asked for: let the server or the proxy on the way not \
+         compress this URL"
+    )]
+    ContentCoding(String),
+    /// The answer to a poll brings only what was delivered or told before, or again says that the cursor is of another log.
+    #[error(
+        "it says nothing new: a cache on the way may keep old answers, or several servers may answer for one channel"
+    )]
+    Repeated,
     /// Not the JSON object that belongs there.
     #[error("JSON: {0}")]
     Json(String),

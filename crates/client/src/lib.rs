@@ -10,10 +10,12 @@ mod http;
 mod net;
 mod object;
 mod options;
+mod position;
 mod publish;
 mod recovery;
 mod reply;
 mod subscription;
+mod time;
 mod url;
 
 pub use client::Client;

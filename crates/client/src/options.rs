@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{Feed, Since};
 
-/// Options of [`Client::subscribe`](crate::Client::subscribe). The defaults suit most readers.
+/// Options of [`Client::subscribe`](crate::Client::subscribe). The defaults suit most readers. A time of [`Duration::MAX`] is "never".
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,14 +69,15 @@ impl Options {
         self
     }
 
-    /// How long the server may hold a long poll. Default 25 s: proxies commonly give up at 60 s, and the server holds for 55 s at most.
+    /// How long the server may hold a long poll. Default 25 s: proxies commonly give up at 60 s, and the server holds for 55 s at
+    /// most. Zero makes short polls of them.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// The pause after a poll that brought nothing. Default 2 s.
+    /// The pause after a poll that brought nothing, and was not held by the server. Default 2 s.
     #[must_use]
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
@@ -126,7 +127,8 @@ impl Default for Options {
 pub struct Backoff {
     /// The bound of the first wait.
     pub min: Duration,
-    /// The bound that is not passed, and the longest wait that an event stream's `retry:` can ask for. `Retry-After` is not bound by it.
+    /// The bound of all later waits, and of what an event stream's `retry:` can ask for. A `Retry-After` has a bound of its own,
+    /// which is 1 hour.
     pub max: Duration,
 }
 

@@ -13,6 +13,7 @@ use crate::client::random;
 use crate::error::Awaited;
 use crate::http::{Ask, Http};
 use crate::reply::Reply;
+use crate::time::after;
 use crate::{Backoff, Client, Cursor, Error, object};
 
 /// A message to publish.
@@ -84,7 +85,8 @@ impl Client {
     ///
     /// An answer that was lost is asked for again with the same idempotency key, so the message is in the log once, however often it was
     /// sent: exactly once, as long as the server remembers the key (a window that its operator sets). Answers 408, 429, 500,
-    /// 502, 503 and 504 are waited out, as long as `Retry-After` says where it is there.
+    /// 502, 503 and 504 are waited out, as long as `Retry-After` says where it is there. A `Retry-After` of more than 30 s is not
+    /// waited out: the answer is then returned at once, as [`Error::Refused`] with [`Problem::retry_after`](crate::Problem::retry_after).
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's words for anything else; [`Error::GaveUp`] after [`Client::attempts`]: whether the
@@ -103,7 +105,7 @@ impl Client {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let deadline = Instant::now() + self.settings.request_timeout;
+            let deadline = after(Instant::now(), self.settings.request_timeout);
             let outcome = timeout_at(deadline, self.post(&ask, deadline)).await;
             let error = match outcome.unwrap_or(Err(Error::Timeout(Awaited::Answer))) {
                 Ok(published) => return Ok(published),
@@ -131,7 +133,7 @@ impl Client {
                 }
             }
         }
-        let connected = (Instant::now() + self.settings.connect_timeout).min(deadline);
+        let connected = after(Instant::now(), self.settings.connect_timeout).min(deadline);
         let mut http = Http::connect(&self.settings.url, MAX_ANSWER, connected).await?;
         let outcome = self.exchange(&mut http, ask).await;
         self.keep(http);
@@ -142,7 +144,7 @@ impl Client {
         http.send(&self.settings.url.host, ask).await?;
         let reply = http.head(Reply::of).await?;
         if !matches!(reply.status, 200 | 201) {
-            return Err(Error::Refused(reply.refusal(http).await.problem));
+            return Err(reply.refusal(http).await.error);
         }
         reply.require("application/json")?;
         let body = http.whole_body().await?;
@@ -167,7 +169,7 @@ struct Answer {
 /// Bytes of an answer: it is one cursor.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The longest wait that the server may ask for before the caller is told instead.
+/// The longest `Retry-After` that is waited out: somebody waits for the outcome. Of a longer one the caller is told at once.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// How long to wait before the next attempt; `None` if there should be none.
@@ -176,7 +178,8 @@ fn wait(error: &Error, attempt: u32) -> Option<Duration> {
     match error {
         Error::Connect { .. } | Error::Cut(_) | Error::Timeout(_) => Some(backoff),
         Error::Refused(problem) if matches!(problem.status, 408 | 429 | 500 | 502..=504) => {
-            Some(problem.retry_after.map_or(backoff, |wait| wait + backoff)).filter(|&wait| wait <= MAX_WAIT)
+            let asked = problem.retry_after.unwrap_or_default();
+            (asked <= MAX_WAIT).then(|| asked + backoff)
         }
         _ => None,
     }

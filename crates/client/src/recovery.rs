@@ -11,7 +11,7 @@
 //!  │             └─ refused or silent, or STUCK failures in a row without a message
 //!  │                    │
 //!  │                    ├─ i is not the last ─────► opening feed i + 1, at once
-//!  │                    └─ it is the last, and each was refused with a 4xx: the end
+//!  │                    └─ it is the last, and each was refused or compressed: the end
 //!  └──── else: wait, then the first ◄─┘
 //! ```
 //! After a fallback, the first feed is tried again when the lesser one is cut, or between two polls, and
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::Awaited;
+use crate::error::{Awaited, Protocol};
 use crate::{Error, Feed, Options};
 
 /// Which feed is read, and what has gone wrong lately.
@@ -195,9 +195,13 @@ enum Kind {
     Final,
 }
 
-/// A refusal that stays one.
+/// A refusal that stays one. A proxy that compresses goes on compressing until somebody sees to it.
 fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Refused(problem) if matches!(problem.status, 300..=499) && !matches!(problem.status, 408 | 429))
+    match error {
+        Error::Refused(problem) => matches!(problem.status, 300..=407 | 409..=428 | 430..=499),
+        Error::Protocol(Protocol::ContentCoding(_)) => true,
+        _ => false,
+    }
 }
 
 fn asked_for(error: &Error) -> Duration {
@@ -216,7 +220,8 @@ const STUCK: u32 = 3;
 /// The number of failures that a restart counts as: the first wait is then drawn from 2 s instead of 250 ms.
 const RESTART: u32 = 4;
 
-/// The longest wait that a server can ask for.
+/// The longest wait that a server can ask for with `Retry-After`. A reader that is told to stay away for longer comes back to
+/// ask whether that still holds.
 const MAX_HINT: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]

@@ -20,12 +20,14 @@ pub(crate) struct Reply {
     reason: String,
     /// In lower case, without parameters.
     media_type: String,
+    /// How the content is compressed, if it is.
+    coding: Option<String>,
     retry_after: Option<Duration>,
 }
 
 /// A refusal, and the gap or reset that it tells if it is a 410 of a poll.
 pub(crate) struct Refusal {
-    pub(crate) problem: Problem,
+    pub(crate) error: Error,
     pub(crate) gone: Option<Item>,
 }
 
@@ -37,23 +39,31 @@ impl Reply {
             status: head.status(),
             reason: text(head.reason()),
             media_type: text(media_type.unwrap_or_default()).to_ascii_lowercase(),
+            coding: coding(head),
             retry_after: head.get("retry-after").and_then(|value| retry_after(value, SystemTime::now())),
         }
     }
 
-    /// Whether the answer is of this media type. A captive portal answers 200 too, with a page.
+    /// Whether the answer is of this media type, and not compressed. A captive portal answers 200 too, with a page.
     pub(crate) fn require(&self, media_type: &str) -> Result<(), Error> {
-        if eq_ignore_case(self.media_type.as_bytes(), media_type.as_bytes()) {
-            return Ok(());
+        if !eq_ignore_case(self.media_type.as_bytes(), media_type.as_bytes()) {
+            return Err(Protocol::MediaType(self.media_type.clone()).into());
         }
-        Err(Protocol::MediaType(self.media_type.clone()).into())
+        match &self.coding {
+            None => Ok(()),
+            Some(coding) => Err(Protocol::ContentCoding(coding.clone()).into()),
+        }
     }
 
     /// Reads the body of a refusal. One that cannot be read is a refusal all the same.
     pub(crate) async fn refusal(self, http: &mut Http) -> Refusal {
+        if let (200 | 410, Some(coding)) = (self.status, &self.coding) {
+            // What it says would be understood, if it could be read.
+            return Refusal { error: Protocol::ContentCoding(coding.clone()).into(), gone: None };
+        }
         let mut body = Vec::new();
         while body.len() < MAX_PROBLEM && matches!(http.body(&mut body).await, Ok(Body::More)) {}
-        let is_document = self.media_type == "application/problem+json";
+        let is_document = self.media_type == "application/problem+json" && self.coding.is_none();
         let document: Document =
             if is_document { serde_json::from_slice(&body).unwrap_or_default() } else { Document::default() };
         let earliest = document.earliest.and_then(|text| text.parse().ok());
@@ -72,7 +82,7 @@ impl Reply {
             earliest,
             is_document,
         };
-        Refusal { problem, gone }
+        Refusal { error: Error::Refused(problem), gone }
     }
 }
 
@@ -90,10 +100,19 @@ struct Document {
 /// Bytes of a refusal that are read: a problem document is a few hundred.
 const MAX_PROBLEM: usize = 64 * 1024;
 
+/// The codings of the content (RFC 9110 §8.4), if there is one other than `identity`. Empty elements of the list are none.
+fn coding(head: &ResponseHead<'_>) -> Option<String> {
+    let lines: Vec<_> = head.get_all("content-encoding").map(String::from_utf8_lossy).collect();
+    let codings = lines.join(", ");
+    let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    (!codings.split(',').map(str::trim).all(is_plain)).then_some(codings)
+}
+
 /// RFC 9110 §10.2.3: seconds, or a date.
 fn retry_after(value: &[u8], now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = dec_u64(value) {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.iter().all(u8::is_ascii_digit) {
+        // However many digits it has, a long wait is not none.
+        return Some(Duration::from_secs(dec_u64(value).unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
@@ -107,6 +126,7 @@ mod tests {
     fn retry_after_is_seconds_or_a_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         assert_eq!(retry_after(b"120", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after(&[b'9'; 40], now), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(retry_after(b"Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
         assert_eq!(retry_after(b"Sun, 06 Nov 1994 08:49:07 GMT", now), Some(Duration::ZERO), "in the past");
         for bad in ["", "+5", "-5", "1.5", "soon"] {

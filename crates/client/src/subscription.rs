@@ -8,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -16,7 +17,9 @@ use crate::cursor::Step;
 use crate::error::{Awaited, Protocol};
 use crate::feeds::poll::Question;
 use crate::feeds::{Item, Live, longpoll, poll};
+use crate::position::Position;
 use crate::recovery::{Recovery, Verdict};
+use crate::time::after;
 use crate::{Cursor, Error, Event, Feed, Options};
 
 /// The messages of a channel, in order, each once.
@@ -38,7 +41,8 @@ impl Subscription {
             crate::Since::After(cursor) => Some(cursor.clone()),
             _ => None,
         };
-        let driver = Driver { settings, slot: slot.clone(), cursor: cursor.clone(), hole: None };
+        let position = Position::new(cursor.clone());
+        let driver = Driver { settings, slot: slot.clone(), position, hole: None };
         Self { run: Box::pin(driver.run(options)), slot, cursor, ended: None }
     }
 
@@ -46,8 +50,9 @@ impl Subscription {
     ///
     /// # Errors
     /// What coming back does not help against: the server refuses in its own words ([`Error::Refused`]), an answer is over the
-    /// limit ([`Error::TooLarge`]), the retry limit is reached ([`Error::GaveUp`]). Each later call returns the same error. What may
-    /// pass is told as [`Event::Disconnected`] and seen to.
+    /// limit ([`Error::TooLarge`]), every feed is compressed on the way ([`Protocol::ContentCoding`]), the retry limit is reached
+    /// ([`Error::GaveUp`]), or the server asks its readers to stop ([`Error::Stopped`]). Each later call returns the same error. What
+    /// may pass is told as [`Event::Disconnected`] and seen to.
     pub async fn next(&mut self) -> Result<Event, Error> {
         poll_fn(|context| self.poll(context)).await
     }
@@ -78,13 +83,13 @@ impl Subscription {
 impl futures_core::Stream for Subscription {
     type Item = Result<Event, Error>;
 
-    /// As [`next`](Subscription::next); ends after an error.
+    /// As [`next`](Subscription::next); ends after an error, and instead of [`Error::Stopped`].
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.ended.is_some() {
             return Poll::Ready(None);
         }
-        this.poll(context).map(Some)
+        this.poll(context).map(|next| if matches!(next, Err(Error::Stopped)) { None } else { Some(next) })
     }
 }
 
@@ -110,8 +115,7 @@ impl Slot {
 struct Driver {
     settings: Arc<Settings>,
     slot: Slot,
-    /// The position after the last message delivered.
-    cursor: Option<Cursor>,
+    position: Position,
     /// Where a hole was met before.
     hole: Option<Cursor>,
 }
@@ -142,7 +146,7 @@ impl Driver {
     /// Reads a streaming feed until it fails.
     async fn stream(&mut self, feed: Feed, recovery: &mut Recovery) -> Result<(), Error> {
         let heartbeat = recovery.options().heartbeat_timeout;
-        let deadline = Instant::now() + self.settings.connect_timeout;
+        let deadline = after(Instant::now(), self.settings.connect_timeout);
         let since = self.since(recovery.options());
         let silent = Error::Timeout(Awaited::FirstBytes);
         let opening = timeout_at(deadline, Live::open(feed, &self.settings, &since, deadline));
@@ -168,31 +172,43 @@ impl Driver {
         let (limit, wanted) = (recovery.options().limit, recovery.options().wait);
         let interval = recovery.options().poll_interval;
         let mut session = Session { feed, is_open: false };
-        let (mut kept, mut was_gone) = (None, false);
+        let mut kept = None;
         loop {
-            let wait = longpoll::wait(!session.is_open || feed == Feed::Poll, wanted);
+            let is_first = !session.is_open;
+            let wait = longpoll::wait(is_first || feed == Feed::Poll, wanted);
             let began = Instant::now();
-            let deadline = began + self.settings.connect_timeout;
+            let moves = self.position.moves();
+            let deadline = after(began, self.settings.connect_timeout);
             let since = self.since(recovery.options());
             let question = Question { feed, since: &since, limit, wait };
             let asking = poll::ask(&mut kept, &self.settings, &question, deadline);
             let silent = if session.is_open { Awaited::Answer } else { Awaited::FirstBytes };
-            let answer = timeout_at(deadline + wait, asking).await.map_err(|_| Error::Timeout(silent))??;
+            let answer =
+                timeout_at(after(deadline, wait), asking).await.map_err(|_| Error::Timeout(silent))??;
+            if self.position.knows(&answer.items, answer.end.as_ref()) {
+                return Err(Protocol::Repeated.into());
+            }
             for item in answer.items {
                 self.deliver(item, &mut session, recovery).await?;
             }
-            if recovery.may_prefer(Instant::now()) {
+            let has_moved = self.position.moves() != moves;
+            if has_moved && self.position.resets() > 1 {
+                // A server that does not know the cursor it has just named, or two servers in turn.
+                return Err(Protocol::Repeated.into());
+            }
+            let is_time_to_prefer = recovery.may_prefer(Instant::now());
+            sleep(match feed {
+                _ if has_moved => Duration::ZERO,
+                Feed::LongPoll if is_time_to_prefer => interval,
+                Feed::LongPoll if is_first => Duration::ZERO,
+                Feed::LongPoll => longpoll::pause(wait, began.elapsed(), interval),
+                _ => interval,
+            })
+            .await;
+            if is_time_to_prefer {
                 recovery.prefers();
                 return Ok(());
             }
-            // A server that does not know the cursor it has just named must not be asked without a pause.
-            let any = answer.any && !(was_gone && answer.is_gone);
-            was_gone = answer.is_gone;
-            sleep(match feed {
-                Feed::LongPoll => longpoll::pause(any, wait, began.elapsed(), interval),
-                _ => poll::pause(any, interval),
-            })
-            .await;
         }
     }
 
@@ -204,42 +220,45 @@ impl Driver {
         recovery: &mut Recovery,
     ) -> Result<(), Error> {
         if let Item::Hello(cursor) = &item {
-            // A reader that has a cursor knows better: to take another one here would skip messages in silence.
-            self.cursor.get_or_insert_with(|| cursor.clone());
+            self.position.begin(cursor);
         }
         if !session.is_open && !matches!(item, Item::Retry(_)) {
             session.is_open = true;
             recovery.opens(Instant::now());
-            self.slot.put(Event::Connected { feed: session.feed, cursor: self.cursor.clone() }).await;
+            self.slot
+                .put(Event::Connected { feed: session.feed, cursor: self.position.cursor().cloned() })
+                .await;
         }
-        let event = match item {
-            Item::Hello(_) => return Ok(()),
-            Item::Retry(wait) => {
-                recovery.hints(wait);
-                return Ok(());
-            }
+        match self.position.step(&item) {
+            Step::New => {}
+            Step::Duplicate => return Ok(()),
+            Step::Hole(missed) => self.meet_hole(missed).await?,
+        }
+        match item {
+            Item::Hello(_) => {}
+            Item::Retry(wait) => recovery.hints(wait),
             Item::Message(message) => {
-                match self.cursor.as_ref().map_or(Step::New, |cursor| cursor.step_to(&message.cursor)) {
-                    Step::New => {}
-                    Step::Duplicate => return Ok(()),
-                    Step::Hole(missed) => self.meet_hole(missed).await?,
-                }
                 recovery.progresses();
-                Event::Message(message)
+                let cursor = message.cursor.clone();
+                self.slot.put(Event::Message(message)).await;
+                self.position.advance(cursor);
             }
-            Item::Gap { from, cursor, missed } => Event::Gap { from, cursor, missed },
-            Item::Reset { reason, cursor } => Event::Reset { reason, cursor },
-        };
-        let cursor = event.cursor().cloned();
-        self.slot.put(event).await;
-        self.cursor = cursor;
+            Item::Gap { from, cursor, missed } => {
+                self.slot.put(Event::Gap { from, cursor: cursor.clone(), missed }).await;
+                self.position.advance(cursor);
+            }
+            Item::Reset { reason, cursor } => {
+                self.slot.put(Event::Reset { reason, cursor: cursor.clone() }).await;
+                self.position.reset(cursor);
+            }
+        }
         Ok(())
     }
 
     /// Numbers are dense, so a hole is a loss that nobody told. The first time, the feed is cut: it may have lost what the log
     /// still has. When it comes again at the same place, the caller is told.
     async fn meet_hole(&mut self, missed: u64) -> Result<(), Error> {
-        let Some(from) = self.cursor.clone() else { return Ok(()) };
+        let Some(from) = self.position.cursor().cloned() else { return Ok(()) };
         if self.hole.as_ref() != Some(&from) {
             self.hole = Some(from);
             return Err(Protocol::Hole { missed }.into());
@@ -249,7 +268,7 @@ impl Driver {
     }
 
     fn since(&self, options: &Options) -> String {
-        self.cursor.as_ref().map_or_else(|| options.since.to_string(), ToString::to_string)
+        self.position.cursor().map_or_else(|| options.since.to_string(), ToString::to_string)
     }
 }
 

@@ -421,9 +421,11 @@ async fn a_server_that_does_not_know_its_own_cursor_is_not_asked_in_a_loop() {
     let mut events = subscribe(&server, options(&[Feed::Poll]).poll_interval(Duration::from_millis(100)));
     assert_eq!(
         take(&mut events, 3).await,
-        ["poll at -", "reset unknown-epoch f-0", "reset unknown-epoch f-0"]
+        [
+            "poll at -",
+            "reset unknown-epoch f-0",
+            "poll failed: the answer cannot be understood: it says nothing new: a cache on the way may keep old \
+             answers, or several servers may answer for one channel"
+        ]
     );
-    let start = Instant::now();
-    take(&mut events, 2).await;
-    assert!(start.elapsed() >= Duration::from_millis(200));
 }

@@ -11,11 +11,12 @@ pub(crate) const fn wait(first: bool, wanted: Duration) -> Duration {
     if first { Duration::ZERO } else { wanted }
 }
 
-/// How long to wait before the next poll: not at all, unless the server did not hold this one. Then something on the way
-/// answers in its place, or it cannot hold any more, and the poll was a short one.
-pub(crate) fn pause(any: bool, asked: Duration, took: Duration, interval: Duration) -> Duration {
-    let was_held = asked.is_zero() || took * 2 >= asked;
-    if any || was_held { Duration::ZERO } else { interval }
+/// How long to wait before the next poll, after one that brought nothing: not at all, unless the server did not hold this one.
+/// Then something on the way answers in its place, or it cannot hold any more, or no hold was asked for, and the poll was a short one.
+/// A server may also hold for less than was asked: for longer than `interval` is held.
+pub(crate) fn pause(asked: Duration, took: Duration, interval: Duration) -> Duration {
+    let was_held = !asked.is_zero() && (took * 2 >= asked || took >= interval);
+    if was_held { Duration::ZERO } else { interval }
 }
 
 #[cfg(test)]
@@ -25,9 +26,12 @@ mod tests {
     #[test]
     fn polls_that_are_not_held_become_short_ones() {
         let s = Duration::from_secs;
-        assert_eq!(pause(true, s(25), s(0), s(2)), s(0));
-        assert_eq!(pause(false, s(25), s(24), s(2)), s(0));
-        assert_eq!(pause(false, s(0), s(0), s(2)), s(0), "the first one");
-        assert_eq!(pause(false, s(25), s(1), s(2)), s(2));
+        assert_eq!(pause(s(25), s(24), s(2)), s(0));
+        assert_eq!(pause(s(25), s(1), s(2)), s(2));
+        assert_eq!(pause(s(25), s(0), s(2)), s(2));
+        assert_eq!(pause(s(0), s(0), s(2)), s(2), "no hold was asked for");
+        assert_eq!(pause(s(200), s(55), s(2)), s(0), "the server's longest hold");
+        assert_eq!(pause(Duration::MAX, s(55), s(2)), s(0));
+        assert_eq!(pause(Duration::MAX, s(0), Duration::MAX), Duration::MAX);
     }
 }

@@ -84,8 +84,11 @@ impl Live {
         let mut http = Http::connect(&settings.url, usize::MAX, deadline).await?;
         let target = settings.url.target(&[("feed", feed.as_str()), ("since", since)]);
         let reply = get(&mut http, settings, &target, media_type).await?;
-        if reply.status != 200 {
-            return Err(Error::Refused(reply.refusal(&mut http).await.problem));
+        match reply.status {
+            200 => {}
+            // WHATWG HTML §9.2.2: this is how a server asks an event source not to come back.
+            204 => return Err(Error::Stopped),
+            _ => return Err(reply.refusal(&mut http).await.error),
         }
         reply.require(media_type)?;
         Ok(Self::Response(Box::new(Response { http, reader, piece: Vec::new() })))

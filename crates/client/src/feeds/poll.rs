@@ -9,7 +9,10 @@ use super::{Item, get};
 use crate::client::Settings;
 use crate::http::Http;
 use crate::object::{self, Object};
-use crate::{Error, Feed};
+use crate::{Cursor, Error, Feed};
+
+/// The longest wait that is asked for. A server cuts it to its own bound, which is a minute at most where anything is on the way.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// What the answer must be.
 const MEDIA_TYPE: &str = "application/json";
@@ -18,10 +21,8 @@ const MEDIA_TYPE: &str = "application/json";
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) items: Vec<Item>,
-    /// Whether there may be more to ask for at once.
-    pub(crate) any: bool,
-    /// It was a 410.
-    pub(crate) is_gone: bool,
+    /// Where it ends. A 410 does not say that in other words than its item.
+    pub(crate) end: Option<Cursor>,
 }
 
 /// What to ask for.
@@ -35,7 +36,8 @@ pub(crate) struct Question<'a> {
 impl Question<'_> {
     fn target(&self, settings: &Settings) -> String {
         let limit = self.limit.map(|limit| limit.to_string());
-        let wait = format!("{}.{:03}", self.wait.as_secs(), self.wait.subsec_millis());
+        let wait = self.wait.min(MAX_WAIT);
+        let wait = format!("{}.{:03}", wait.as_secs(), wait.subsec_millis());
         let mut parameters = vec![("feed", self.feed.as_str()), ("since", self.since)];
         parameters.extend(limit.as_deref().map(|limit| ("limit", limit)));
         if self.feed == Feed::LongPoll {
@@ -71,17 +73,12 @@ pub(crate) async fn ask(
     outcome
 }
 
-/// How long to wait before the next poll.
-pub(crate) const fn pause(any: bool, interval: Duration) -> Duration {
-    if any { Duration::ZERO } else { interval }
-}
-
 async fn exchange(http: &mut Http, settings: &Settings, target: &str) -> Result<Answer, Error> {
     let reply = get(http, settings, target, MEDIA_TYPE).await?;
     if reply.status != 200 {
         let refusal = reply.refusal(http).await;
-        let gone = refusal.gone.map(|item| Answer { items: vec![item], any: true, is_gone: true });
-        return gone.ok_or(Error::Refused(refusal.problem));
+        let gone = refusal.gone.map(|item| Answer { items: vec![item], end: None });
+        return gone.ok_or(refusal.error);
     }
     reply.require(MEDIA_TYPE)?;
     parse(&http.whole_body().await?)
@@ -96,14 +93,14 @@ struct Body {
 
 fn parse(json: &[u8]) -> Result<Answer, Error> {
     let body: Body = serde_json::from_slice(json).map_err(|error| Error::json(&error))?;
-    let any = !body.messages.is_empty();
+    let end = object::cursor(body.cursor)?;
     let mut items = Vec::with_capacity(body.messages.len() + 2);
     for object in body.gap.into_iter().chain(body.messages) {
         items.extend(object.into_item()?);
     }
     // Last: to a reader without a cursor, the messages of its first answer are news, and an empty answer still gives it one.
-    items.push(Item::Hello(object::cursor(body.cursor)?));
-    Ok(Answer { items, any, is_gone: false })
+    items.push(Item::Hello(end.clone()));
+    Ok(Answer { items, end: Some(end) })
 }
 
 #[cfg(test)]
@@ -119,9 +116,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(texts(&answer.items), ["e-1 - \"a\"", "e-2 x \"b\"", "hello e-2"]);
-        assert!(answer.any);
         let answer = parse(br#"{"messages":[],"cursor":"e-2","gap":null}"#).unwrap();
-        assert_eq!((texts(&answer.items), answer.any), (vec!["hello e-2".to_owned()], false));
+        assert_eq!(texts(&answer.items), ["hello e-2"]);
+        assert_eq!(answer.end.unwrap().as_str(), "e-2");
         for bad in [&b"{}"[..], br#"{"messages":[]}"#, br#"{"messages":[],"cursor":"a b"}"#, b"[]", b""] {
             assert!(parse(bad).is_err(), "{}", bad.escape_ascii());
         }

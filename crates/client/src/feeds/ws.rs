@@ -46,9 +46,7 @@ impl Socket {
             (Reply::of(head), agreed.map(|agreed| agreed.subprotocol().is_some()))
         };
         match http.head(verdict).await? {
-            (reply, Err(client::VerifyError::Status(_))) => {
-                Err(Error::Refused(reply.refusal(&mut http).await.problem))
-            }
+            (reply, Err(client::VerifyError::Status(_))) => Err(reply.refusal(&mut http).await.error),
             (_, Err(error)) => Err(Protocol::Handshake(error).into()),
             (_, Ok(false)) => Err(Protocol::Subprotocol.into()),
             (_, Ok(true)) => {

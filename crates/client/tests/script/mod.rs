@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidewire_client::{Error, Event, Subscription};
 
@@ -31,6 +31,14 @@ pub(crate) use Step::{Hold, Pause, Read as ReadBytes, Request, Upgrade};
 /// Text to send.
 pub(crate) fn send(text: impl AsRef<[u8]>) -> Step {
     Step::Send(text.as_ref().to_vec())
+}
+
+/// A step's bytes, for [`always`].
+pub(crate) fn bytes(step: Step) -> Vec<u8> {
+    match step {
+        Step::Send(bytes) => bytes,
+        _ => panic!("only what is sent has bytes"),
+    }
 }
 
 /// The head of a streamed answer, and its first chunks.
@@ -105,10 +113,58 @@ pub(crate) fn serve(scripts: Vec<Vec<Step>>) -> Server {
     Server { url, log }
 }
 
+/// Answers every request on every connection, until a bound that no test reaches unless it spins. The answer depends on the
+/// number of the request, from 0, and its text. The log has when each request came.
+pub(crate) struct Always {
+    pub(crate) url: String,
+    log: Receiver<(String, Instant)>,
+}
+
+pub(crate) fn always(answer: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -> Always {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/c/demo", listener.local_addr().unwrap());
+    let (sender, log) = channel();
+    // One connection at a time: so does a subscription.
+    thread::spawn(move || {
+        let mut count = 0;
+        while let Ok((mut socket, _)) = listener.accept() {
+            let mut input = BufReader::new(socket.try_clone().unwrap());
+            while count < SPIN
+                && let Some((text, _)) = request(&mut input)
+            {
+                let bytes = answer(count, &text);
+                count += 1;
+                if sender.send((text, Instant::now())).is_err() {
+                    return;
+                }
+                if socket.write_all(&bytes).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    Always { url, log }
+}
+
+/// More requests than any test needs.
+const SPIN: usize = 200;
+
+impl Always {
+    /// The request that was received next, and when.
+    pub(crate) fn received(&self) -> (String, Instant) {
+        self.log.recv_timeout(Duration::from_secs(20)).expect("nothing was received")
+    }
+
+    /// How many requests have come since the last call.
+    pub(crate) fn count(&self) -> usize {
+        self.log.try_iter().count()
+    }
+}
+
 impl Server {
     /// What was received next: the request line of a request with its interesting fields, or bytes.
     pub(crate) fn received(&self) -> String {
-        self.log.recv_timeout(Duration::from_secs(5)).expect("nothing was received")
+        self.log.recv_timeout(Duration::from_secs(20)).expect("nothing was received")
     }
 }
 
@@ -185,7 +241,7 @@ fn request(input: &mut impl BufRead) -> Option<(String, String)> {
 pub(crate) async fn take(subscription: &mut Subscription, n: usize) -> Vec<String> {
     let mut texts = Vec::new();
     for _ in 0..n {
-        let next = tokio::time::timeout(Duration::from_secs(5), subscription.next()).await;
+        let next = tokio::time::timeout(Duration::from_secs(20), subscription.next()).await;
         texts.push(text(&next.unwrap_or_else(|_| panic!("nothing after {texts:?}"))));
     }
     texts

@@ -1,0 +1,176 @@
+//! Where a reader stands, and what of a feed's words is news to it.
+//!
+//! The same words may come again: a stream that is opened anew begins a little before the cut, a cache on the way repeats an old
+//! answer. What was delivered or told before must not be told again, and it is no progress.
+
+use std::collections::VecDeque;
+
+use crate::Cursor;
+use crate::cursor::Step;
+use crate::feeds::Item;
+
+/// The position of a reader in its log.
+#[derive(Debug, Default)]
+pub(crate) struct Position {
+    /// After the last message delivered.
+    cursor: Option<Cursor>,
+    /// Epochs of logs that the reader has left. It leaves a log by a reset and returns only by another one, so that whatever else
+    /// comes from there is old.
+    left: VecDeque<String>,
+    /// How many times the position has moved.
+    moves: u64,
+    /// Resets since the last message.
+    resets: u32,
+}
+
+impl Position {
+    pub(crate) fn new(cursor: Option<Cursor>) -> Self {
+        Self { cursor, ..Self::default() }
+    }
+
+    pub(crate) const fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    /// Changes whenever the position moves. Progress is a position that has moved.
+    pub(crate) const fn moves(&self) -> u64 {
+        self.moves
+    }
+
+    /// Resets since the last message.
+    pub(crate) const fn resets(&self) -> u32 {
+        self.resets
+    }
+
+    /// Takes a position from a reader that has none yet. A reader that has one knows better: to take another would skip messages in silence.
+    pub(crate) fn begin(&mut self, cursor: &Cursor) {
+        self.cursor.get_or_insert_with(|| cursor.clone());
+    }
+
+    /// What `item` is to this reader.
+    pub(crate) fn step(&self, item: &Item) -> Step {
+        let Some(held) = &self.cursor else { return Step::New };
+        match item {
+            Item::Message(message) if self.has_left(&message.cursor) => Step::Duplicate,
+            Item::Message(message) => held.step_to(&message.cursor),
+            Item::Gap { cursor, .. } if self.has_left(cursor) => Step::Duplicate,
+            Item::Gap { cursor, .. } => news(held.step_to(cursor)),
+            // A log that lost its newest messages goes back, and only such a one does.
+            Item::Reset { reason, cursor } if reason == AHEAD => news_if(held != cursor),
+            Item::Reset { cursor, .. } => news(held.step_to(cursor)),
+            Item::Hello(_) | Item::Retry(_) => Step::New,
+        }
+    }
+
+    /// Whether the answer to a poll with these items and this end brings something, and nothing of it is new.
+    ///
+    /// An answer that ends where the reader stands holds nothing that it has not got, also where the spelling of its cursors says nothing.
+    pub(crate) fn knows(&self, items: &[Item], end: Option<&Cursor>) -> bool {
+        let mut words = items.iter().filter(|item| !matches!(item, Item::Hello(_))).peekable();
+        words.peek().is_some()
+            && (end.is_some() && end == self.cursor() || words.all(|item| self.step(item) == Step::Duplicate))
+    }
+
+    /// The message at `cursor` was delivered, or the gap before it told.
+    pub(crate) fn advance(&mut self, cursor: Cursor) {
+        self.resets = 0;
+        self.move_to(cursor);
+    }
+
+    /// A reset to `cursor` was told.
+    pub(crate) fn reset(&mut self, cursor: Cursor) {
+        let entered: Vec<&str> = cursor.epochs().collect();
+        self.left.retain(|epoch| !entered.contains(&&**epoch));
+        let held = self.cursor.take();
+        let left = held.iter().flat_map(Cursor::epochs).filter(|epoch| !entered.contains(epoch));
+        self.left.extend(left.map(str::to_owned));
+        self.left.drain(..self.left.len().saturating_sub(MAX_LEFT));
+        self.resets = self.resets.saturating_add(1);
+        self.move_to(cursor);
+    }
+
+    fn move_to(&mut self, cursor: Cursor) {
+        self.moves += 1;
+        self.cursor = Some(cursor);
+    }
+
+    fn has_left(&self, cursor: &Cursor) -> bool {
+        !self.left.is_empty() && cursor.epochs().any(|epoch| self.left.iter().any(|left| left == epoch))
+    }
+}
+
+fn news(step: Step) -> Step {
+    news_if(step != Step::Duplicate)
+}
+
+const fn news_if(is_new: bool) -> Step {
+    if is_new { Step::New } else { Step::Duplicate }
+}
+
+/// The reason of a reset that may lead back in the same log.
+const AHEAD: &str = "ahead-of-log";
+
+/// Epochs that are remembered: two restarts of a server with the 64 channels that one subscription can have.
+const MAX_LEFT: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursor(text: &str) -> Cursor {
+        text.parse().unwrap()
+    }
+
+    fn reset(reason: &str, to: &str) -> Item {
+        Item::Reset { reason: reason.into(), cursor: cursor(to) }
+    }
+
+    fn gap(to: &str) -> Item {
+        Item::Gap { from: cursor("e-0"), cursor: cursor(to), missed: 1 }
+    }
+
+    #[test]
+    fn what_lies_behind_is_old() {
+        let mut position = Position::new(Some(cursor("e-5.x-1")));
+        for old in
+            [gap("e-4.x-1"), gap("e-5.x-1"), reset("unknown-epoch", "e-5.x-1"), reset(AHEAD, "e-5.x-1")]
+        {
+            assert_eq!(position.step(&old), Step::Duplicate, "{old:?}");
+        }
+        for new in [gap("e-9.x-1"), reset("unknown-epoch", "e-5.y-0"), reset(AHEAD, "e-3.x-1")] {
+            assert_eq!(position.step(&new), Step::New, "{new:?}");
+        }
+        position.reset(cursor("e-5.y-0"));
+        assert_eq!(position.step(&gap("e-9.x-1")), Step::Duplicate, "x was left");
+        assert_eq!(position.step(&gap("e-9.y-0")), Step::New);
+        assert_eq!((position.moves(), position.resets()), (1, 1));
+        position.reset(cursor("e-5.x-7"));
+        assert_eq!(position.step(&gap("e-9.x-7")), Step::New, "x is back");
+        assert_eq!(position.step(&gap("e-9.y-1")), Step::Duplicate);
+        position.advance(cursor("e-9.x-7"));
+        assert_eq!((position.moves(), position.resets()), (3, 0));
+    }
+
+    #[test]
+    fn an_answer_without_a_word_is_not_a_repeated_one() {
+        let position = Position::new(Some(cursor("e-5")));
+        let hello = || Item::Hello(cursor("e-5"));
+        assert!(!position.knows(&[hello()], Some(&cursor("e-5"))));
+        assert!(position.knows(&[gap("e-5"), hello()], Some(&cursor("e-5"))));
+        assert!(
+            position.knows(&[gap("z"), hello()], Some(&cursor("e-5"))),
+            "it ends where the reader stands"
+        );
+        assert!(!position.knows(&[gap("e-5"), gap("e-6")], Some(&cursor("e-6"))), "a part of it is new");
+        assert!(!Position::new(None).knows(&[gap("e-5")], None));
+    }
+
+    #[test]
+    fn the_memory_of_logs_is_bounded() {
+        let mut position = Position::new(Some(cursor("e-0")));
+        for n in 0..1000 {
+            position.reset(cursor(&format!("e{n}-0")));
+        }
+        assert_eq!(position.left.len(), MAX_LEFT);
+    }
+}

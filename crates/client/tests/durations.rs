@@ -1,0 +1,147 @@
+//! Times that are too long for a clock, above all `Duration::MAX`, mean "never": no option panics, and none is over at once.
+
+#![allow(clippy::unwrap_used)]
+
+mod script;
+
+use std::time::Duration;
+
+use script::*;
+use tidewire_client::{Backoff, Client, Error, Event, Feed, Options, Publish, Since};
+
+const NEVER: [Duration; 4] = [
+    Duration::MAX,
+    Duration::from_secs(i64::MAX as u64),
+    Duration::from_millis(u64::MAX),
+    Duration::from_secs(1 << 40),
+];
+
+/// Every time that a caller can set.
+fn client(url: &str, never: Duration) -> Client {
+    Client::new(url).unwrap().connect_timeout(never).request_timeout(never).max_message(usize::MAX)
+}
+
+fn options(never: Duration) -> Options {
+    Options::new()
+        .since(Since::After("e-0".parse().unwrap()))
+        .wait(never)
+        .poll_interval(never)
+        .heartbeat_timeout(never)
+        .prefer_again(never)
+        .backoff(Backoff { min: never, max: never })
+        .retry_limit(u32::MAX)
+        .limit(u32::MAX)
+}
+
+#[tokio::test]
+async fn every_feed_works_with_times_that_never_end() {
+    let hello = r#"{"type":"hello","cursor":"e-0"}"#;
+    for never in NEVER {
+        for feed in Feed::ALL {
+            // A timer that is over at once would be seen in the pause.
+            let steps = match feed {
+                Feed::WebSocket => {
+                    vec![Request, Upgrade(frame(hello)), Pause(30), send(frame(&object(1))), Hold]
+                }
+                Feed::Sse => vec![
+                    Request,
+                    stream("text/event-stream", &["retry: 18446744073709551615\nid: e-0\n\n"]),
+                    Pause(30),
+                    send(chunk(&event(1))),
+                    Hold,
+                ],
+                Feed::Stream => vec![
+                    Request,
+                    stream("application/x-ndjson", &[&format!("{hello}\n")]),
+                    Pause(30),
+                    send(chunk(&format!("{}\n", object(1)))),
+                    Hold,
+                ],
+                Feed::LongPoll => {
+                    vec![Request, poll(&[], "e-0"), Request, Pause(30), poll(&[1], "e-1"), Request, Hold]
+                }
+                Feed::Poll => vec![Request, Pause(30), poll(&[1], "e-1"), Request, Hold],
+            };
+            let server = serve(vec![steps]);
+            let mut events = client(&server.url, never).subscribe(options(never).feeds([feed]));
+            assert_eq!(take(&mut events, 2).await, [&format!("{feed} at e-0"), "e-1 m1"], "{never:?}");
+            let later = tokio::time::timeout(Duration::from_millis(30), events.next()).await;
+            assert!(later.is_err(), "{feed}, {never:?}: {later:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_never_ends_is_waited_and_a_better_feed_never_tried() {
+    for never in NEVER {
+        let server = serve(vec![
+            vec![Request, answer("502 Bad Gateway", "", "")],
+            vec![
+                Request,
+                poll(&[1], "e-1"),
+                Request,
+                poll(&[2], "e-2"),
+                Request,
+                answer("503 Service Unavailable", "", ""),
+            ],
+        ]);
+        let mut events = client(&server.url, never).subscribe(options(never).feeds([Feed::Sse, Feed::Poll]));
+        assert_eq!(
+            take(&mut events, 5).await,
+            [
+                "sse failed: the server answered 502 Bad Gateway",
+                "poll at e-0",
+                "e-1 m1",
+                "e-2 m2",
+                "poll failed: the server answered 503 Service Unavailable"
+            ]
+        );
+        let later = tokio::time::timeout(Duration::from_millis(30), events.next()).await;
+        assert!(later.is_err(), "{later:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_publish_works_with_times_that_never_end() {
+    for never in NEVER {
+        let server = serve(vec![
+            vec![Request, answer("502 Bad Gateway", "", "")],
+            vec![
+                Request,
+                answer("201 Created", "Content-Type: application/json\r\n", "{\"cursor\":\"e-1\"}"),
+            ],
+        ]);
+        let published = client(&server.url, never).publish(Publish::new("x")).await.unwrap();
+        assert_eq!(published.cursor.as_str(), "e-1");
+    }
+}
+
+/// More seconds than any clock has, and more digits than any number.
+const LONG: [&str; 4] =
+    ["3601", "18446744073709551615", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"];
+
+#[tokio::test]
+async fn a_subscription_waits_for_an_hour_at_most() {
+    for asked in LONG {
+        let fields = format!("Retry-After: {asked}\r\n");
+        let server = serve(vec![vec![Request, problem("503 Service Unavailable", &fields, "")]]);
+        let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_millis(1) };
+        let options = Options::new().feeds([Feed::Sse]).backoff(backoff);
+        let mut events = Client::new(&server.url).unwrap().subscribe(options);
+        let Ok(Event::Disconnected { retry_in, .. }) = events.next().await else { panic!() };
+        assert_eq!(retry_in, Duration::from_secs(3600), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_publish_does_not_wait_for_more_than_half_a_minute() {
+    for asked in LONG.into_iter().chain(["31"]) {
+        let fields = format!("Retry-After: {asked}\r\n");
+        let server = serve(vec![vec![Request, problem("429 Too Many Requests", &fields, "Slower.")]]);
+        let Err(Error::Refused(problem)) = Client::new(&server.url).unwrap().publish(Publish::new("x")).await
+        else {
+            panic!("{asked}")
+        };
+        assert!(problem.retry_after.unwrap() > Duration::from_secs(30));
+    }
+}
