@@ -189,7 +189,8 @@ impl Session {
             io,
             exchange: Exchange::new(),
             page,
-            deadline: args.seconds.map(|seconds| Instant::now() + seconds),
+            // More seconds than the clock can hold are no bound.
+            deadline: args.seconds.and_then(|seconds| Instant::now().checked_add(seconds)),
             interrupt: Some(Box::pin(tokio::signal::ctrl_c())),
             left: args.messages.unwrap_or(u64::MAX),
         };
