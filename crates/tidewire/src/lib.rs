@@ -19,6 +19,7 @@ mod shard;
 mod site;
 mod subscribe;
 mod sync;
+pub mod terminal;
 mod upload;
 mod web;
 mod work;

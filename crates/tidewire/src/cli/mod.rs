@@ -3,12 +3,16 @@
 mod config;
 mod explain;
 mod publish;
+mod screen;
 mod serve;
 mod subscribe;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use screen::Screen;
 
 /// A real-time web server: one URL, one log, one cursor, every push and pull technique the web has.
 ///
@@ -53,8 +57,10 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// What went wrong, where a person looks for it.
-#[allow(clippy::print_stderr, reason = "a command talks to its terminal")]
+/// What went wrong, where a person looks for it. A server may have had a word in it. Standard error may be closed, and then the exit
+/// status alone tells.
 fn say_error(text: &str) {
-    eprintln!("error: {text}");
+    let mut stderr = io::stderr();
+    let text = format!("error: {text}\n");
+    let _ = stderr.write_all(&Screen::of(&stderr).lines(text.as_bytes()));
 }

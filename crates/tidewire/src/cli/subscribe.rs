@@ -9,15 +9,21 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tidewire_client::{Client, Event, Feed, Message, Options, Since, Subscription};
+use tidewire::terminal;
+use tidewire_client::{self as client, Client, Event, Feed, Message, Options, Since, Subscription};
 
 use super::publish::channel_url;
+use super::screen::Screen;
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Notices about connections, gaps and resets go to standard error.\n\n\
-    Exit status:\n  0    --count messages came; or, without --count, --timeout is over\n  \
+#[command(
+    after_help = "Notices about connections, gaps and resets go to standard error. Into a file or a pipe, payloads go byte for \
+    byte; on a terminal, what it would obey is shown as a dot.\n\n\
+    Exit status:\n  0    --count messages came; or, without --count, --timeout is over or the server says\n       \
+    that there is nothing more to read\n  \
     1    the server refused, or standard output failed\n  2    wrong usage\n  \
-    3    --timeout was over before --count messages came\n  130  ctrl-c")]
+    3    it was over before --count messages came\n  130  ctrl-c"
+)]
 pub(crate) struct SubArgs {
     /// The channel: http://HOST:PORT/c/NAME, /c/NAME,NAME for several, or NAME alone on 127.0.0.1:8080
     #[arg(value_name = "URL")]
@@ -59,6 +65,8 @@ enum FeedChoice {
 enum End {
     Count,
     Timeout,
+    /// The server asks its readers to stop.
+    Stopped,
     Interrupt,
     /// Nobody reads standard output any more, as behind `| head`.
     Closed,
@@ -76,19 +84,20 @@ pub(super) fn run(args: SubArgs) -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::new().feeds(feeds.iter().copied()).since(args.since.clone());
     let mut events = Client::new(&channel_url(&args.url))?.subscribe(options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(read(&args, &mut events))?;
+    let printer = Printer::new(args.json);
+    let end = runtime.block_on(read(&args, &mut events, printer))?;
     if let (End::Timeout | End::Interrupt, Some(cursor)) = (&end, events.cursor()) {
-        notice(format_args!("to go on: tidewire sub {} --since {cursor}", args.url));
+        printer.notice(format_args!("to go on: tidewire sub {} --since {cursor}", args.url));
     }
     Ok(match end {
         End::Count | End::Closed => ExitCode::SUCCESS,
-        End::Timeout if args.count.is_none() => ExitCode::SUCCESS,
-        End::Timeout => ExitCode::from(3),
+        End::Timeout | End::Stopped if args.count.is_none() => ExitCode::SUCCESS,
+        End::Timeout | End::Stopped => ExitCode::from(3),
         End::Interrupt => ExitCode::from(130),
     })
 }
 
-async fn read(args: &SubArgs, events: &mut Subscription) -> Result<End, Box<dyn Error>> {
+async fn read(args: &SubArgs, events: &mut Subscription, printer: Printer) -> Result<End, Box<dyn Error>> {
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let mut timeout = std::pin::pin!(async {
@@ -99,12 +108,19 @@ async fn read(args: &SubArgs, events: &mut Subscription) -> Result<End, Box<dyn 
     });
     while left > 0 {
         let event = tokio::select! {
-            event = events.next() => event?,
+            event = events.next() => event,
             outcome = &mut interrupt => return outcome.map(|()| End::Interrupt).map_err(Into::into),
             () = &mut timeout => return Ok(End::Timeout),
         };
+        let event = match event {
+            Err(error @ client::Error::Stopped) => {
+                printer.notice(format_args!("{error}"));
+                return Ok(End::Stopped);
+            }
+            event => event?,
+        };
         left -= u64::from(matches!(event, Event::Message(_)));
-        match print(&event, args.json) {
+        match printer.print(&event) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Closed),
             outcome => outcome?,
         }
@@ -113,41 +129,60 @@ async fn read(args: &SubArgs, events: &mut Subscription) -> Result<End, Box<dyn 
 }
 
 /// Messages to standard output, all else to standard error.
-fn print(event: &Event, json: bool) -> io::Result<()> {
-    match event {
-        Event::Gap { missed, .. } => {
-            notice(format_args!("{missed} messages are lost: they are no longer kept"))
-        }
-        Event::Reset { reason, .. } => {
-            notice(format_args!(
-                "the channel is not the one that was read before ({reason}); messages may be lost"
-            ));
-        }
-        Event::Connected { feed, cursor: Some(cursor) } => {
-            notice(format_args!("reading over {feed}, after {cursor}"))
-        }
-        Event::Connected { feed, .. } => notice(format_args!("reading over {feed}")),
-        Event::Disconnected { feed, reason, retry_in } if retry_in.is_zero() => {
-            notice(format_args!("{feed}: {reason}; trying the next feed"));
-        }
-        Event::Disconnected { feed, reason, retry_in } => {
-            notice(format_args!("{feed}: {reason}; next attempt in {:.1} s", retry_in.as_secs_f64()));
-        }
-        _ => {}
-    }
-    let mut out = io::stdout().lock();
-    match (Line::of(event), event) {
-        (Some(line), _) if json => serde_json::to_writer(&mut out, &line)?,
-        (_, Event::Message(message)) => out.write_all(&message.data)?,
-        _ => return Ok(()),
-    }
-    out.write_all(b"\n")?;
-    out.flush()
+#[derive(Clone, Copy)]
+struct Printer {
+    json: bool,
+    stdout: Screen,
+    stderr: Screen,
 }
 
-/// Standard error may be closed; the reading goes on.
-fn notice(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "tidewire: {text}");
+impl Printer {
+    fn new(json: bool) -> Self {
+        Self { json, stdout: Screen::of(&io::stdout()), stderr: Screen::of(&io::stderr()) }
+    }
+
+    fn print(self, event: &Event) -> io::Result<()> {
+        self.tell(event);
+        let mut out = io::stdout().lock();
+        match (Line::of(event), event) {
+            (Some(line), _) if self.json => {
+                out.write_all(terminal::json(&serde_json::to_string(&line)?).as_bytes())?;
+            }
+            (_, Event::Message(message)) => out.write_all(&self.stdout.lines(&message.data))?,
+            _ => return Ok(()),
+        }
+        out.write_all(b"\n")?;
+        out.flush()
+    }
+
+    fn tell(self, event: &Event) {
+        match event {
+            Event::Gap { missed, .. } => {
+                self.notice(format_args!("{missed} messages are lost: they are no longer kept"));
+            }
+            Event::Reset { reason, .. } => self.notice(format_args!(
+                "the channel is not the one that was read before ({reason}); messages may be lost"
+            )),
+            Event::Connected { feed, cursor: Some(cursor) } => {
+                self.notice(format_args!("reading over {feed}, after {cursor}"));
+            }
+            Event::Connected { feed, .. } => self.notice(format_args!("reading over {feed}")),
+            Event::Disconnected { feed, reason, retry_in } if retry_in.is_zero() => {
+                self.notice(format_args!("{feed}: {reason}; trying the next feed"));
+            }
+            Event::Disconnected { feed, reason, retry_in } => {
+                let seconds = retry_in.as_secs_f64();
+                self.notice(format_args!("{feed}: {reason}; next attempt in {seconds:.1} s"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Standard error may be closed; the reading goes on.
+    fn notice(self, text: std::fmt::Arguments<'_>) {
+        let text = format!("tidewire: {text}");
+        let _ = writeln!(io::stderr(), "{}", self.stderr.line(&text));
+    }
 }
 
 /// The JSON objects of the HTTP API, with what the feed has told.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::terminal::{self, is_obeyed};
+
 /// Which way the bytes went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -224,19 +226,12 @@ pub(super) fn show(bytes: &[u8], whole: u64) -> String {
     }
 }
 
-/// Characters that a terminal or an editor would not show but obey: controls, ends of lines, and those that turn the direction of text, with
-/// which a peer could make one thing look like another.
-fn is_obeyed(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || turns
-}
-
 /// A text of the peer for a label: without characters that would be obeyed, and no longer than `max` characters.
 pub(super) fn brief(bytes: &[u8], max: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let mut brief: String = text.chars().take(max).map(|c| if is_obeyed(c) { '·' } else { c }).collect();
-    if text.chars().nth(max).is_some() {
+    let end = text.char_indices().nth(max).map(|(at, _)| at);
+    let mut brief = terminal::line(&text[..end.unwrap_or(text.len())]);
+    if end.is_some() {
         brief.push('…');
     }
     brief

@@ -34,17 +34,17 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// Runs the command to its end, which must come soon.
+/// Runs the command to its end, which must come soon. An output that is no pipe is read by the caller.
 pub fn run(mut command: Command) -> Outcome {
     let mut child = command.spawn().expect("the command of this crate can be started");
     let status = wait(&mut child);
-    let read = |pipe: &mut dyn Read| {
+    let read = |pipe: Option<&mut dyn Read>| {
         let mut text = String::new();
-        pipe.read_to_string(&mut text).expect("a command writes UTF-8");
+        pipe.map(|pipe| pipe.read_to_string(&mut text).expect("a command writes UTF-8"));
         text
     };
-    let stdout = read(child.stdout.as_mut().unwrap());
-    let stderr = read(child.stderr.as_mut().unwrap());
+    let stdout = read(child.stdout.as_mut().map(|pipe| pipe as &mut dyn Read));
+    let stderr = read(child.stderr.as_mut().map(|pipe| pipe as &mut dyn Read));
     let Some(status) = status else {
         panic!("the command did not end within {PATIENCE:?}; it said:\n{stdout}\n{stderr}")
     };
