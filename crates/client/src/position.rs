@@ -110,7 +110,7 @@ const fn news_if(is_new: bool) -> Step {
 /// The reason of a reset that may lead back in the same log.
 const AHEAD: &str = "ahead-of-log";
 
-/// Epochs that are remembered: two restarts of a server with the 64 channels that one subscription can have.
+/// Epochs that are remembered: eight restarts of a server with the 16 channels that one connection can have.
 const MAX_LEFT: usize = 128;
 
 #[cfg(test)]

@@ -67,6 +67,10 @@ async fn every_feed_works_with_times_that_never_end() {
             assert_eq!(take(&mut events, 2).await, [&format!("{feed} at e-0"), "e-1 m1"], "{never:?}");
             let later = tokio::time::timeout(Duration::from_millis(30), events.next()).await;
             assert!(later.is_err(), "{feed}, {never:?}: {later:?}");
+            if feed == Feed::LongPoll {
+                assert!(server.received().ends_with("&wait=0.000"));
+                assert!(server.received().ends_with("&wait=3600.000"), "not more than a server can read");
+            }
         }
     }
 }
