@@ -76,14 +76,7 @@ impl Params {
             FeedName::Sse if objects => FeedName::SseObjects,
             feed => feed,
         };
-        let limit = match query.limit.as_deref() {
-            None => DEFAULT_LIMIT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|n| (1..=MAX_LIMIT).contains(n) && !text.starts_with('+'))
-                .ok_or_else(|| bad("the parameter limit is a number of messages from 1 to 10000"))?,
-        };
+        let limit = limit(query.limit.as_deref())?;
         // The URL of an EventSource that reconnects still has its first `since`; the field knows better.
         let last_event_id = head.get("last-event-id").filter(|id| !id.is_empty());
         let since = match (last_event_id, query.since.as_deref()) {
@@ -205,14 +198,29 @@ fn prefer_wait(head: &RequestHead<'_>) -> Option<Duration> {
     })
 }
 
-/// `25`, `0.5`: digits with at most one point, no sign, no exponent.
+/// `25`, `0.5`: digits with at most one point, no sign, no exponent. Cut to the longest hold,
+/// however many digits there are.
 fn seconds(text: &str) -> Option<Duration> {
-    let digits = |part: &str| !part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit());
-    let good = match text.split_once('.') {
-        Some((whole, part)) => digits(whole) && digits(part),
-        None => digits(text),
-    };
-    if good { text.parse().ok().map(Duration::from_secs_f64) } else { None }
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let seconds = if is_digits(whole) && is_digits(part) { text.parse::<f64>().ok()? } else { return None };
+    Some(Duration::from_secs_f64(seconds.min(longpoll::MAX_WAIT.as_secs_f64())))
+}
+
+fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    match text.map(count) {
+        None => Ok(DEFAULT_LIMIT),
+        Some(Some(n @ 1..)) => Ok(n.min(MAX_LIMIT)),
+        Some(_) => Err(bad("the parameter limit is a number of messages, 1 or more; it is cut to 10000")),
+    }
+}
+
+/// Digits and nothing else. More of them than a number can hold are the largest one.
+fn count(text: &str) -> Option<usize> {
+    if is_digits(text) { Some(text.parse().unwrap_or(usize::MAX)) } else { None }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Reads a place to go on from, for so many channels.
