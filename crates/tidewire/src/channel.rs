@@ -92,7 +92,8 @@ impl Channel {
         let mut limits = log::Limits::default();
         limits.max_message = usize::MAX;
         limits.idle_ms = config.idle.as_millis() as u64;
-        let epoch = Epoch::new(random_u64());
+        // 0 is the epoch of the cursor that is of no log.
+        let epoch = Epoch::new(random_u64().max(1));
         let log = log::Channel::new(epoch, config.retention, limits);
         let state = State { log, uploads: Uploads::default(), closed: false };
         Channel { name, state: Mutex::new(state), subscribers: AtomicUsize::new(0) }

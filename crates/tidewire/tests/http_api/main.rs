@@ -5,6 +5,7 @@
 //! | `publish.rs` | Publish |
 //! | `read.rs` | Read: the choice of a feed, its parameters, several channels |
 //! | `poll.rs` | Short poll, long poll |
+//! | `resume.rs` | Read: the id of an `EventSource` that comes back |
 //! | `streams.rs` | Server-Sent Events, HTTP stream |
 //! | `websocket.rs` | WebSocket |
 //! | `refusals.rs` | Refusals |
@@ -21,6 +22,7 @@ mod process;
 mod publish;
 mod read;
 mod refusals;
+mod resume;
 mod streams;
 mod websocket;
 
