@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::json;
+
 /// A published message: a payload and what the publisher said about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -225,9 +227,20 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Appends the object, without a line end.
+    /// Appends the object. There is no line end in it, by anybody's idea of one.
     pub fn write(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(out, self).expect("the object has string keys and a Vec takes every byte");
+        let start = out.len();
+        json::write(self, out);
+        if let Object::Ack { id: Some(id), .. } | Object::Error { id: Some(id), .. } = self
+            && id.get().contains(['\n', '\r'])
+        {
+            // Between the parts of an id, which comes back as it was spelled: within its texts they
+            // cannot be. All white space is the same.
+            out[start..]
+                .iter_mut()
+                .filter(|byte| matches!(byte, b'\n' | b'\r'))
+                .for_each(|byte| *byte = b' ');
+        }
     }
 }
 

@@ -236,6 +236,20 @@ fn pub_and_sub_are_commands() {
 }
 
 #[test]
+fn sub_prints_one_line_for_each_message() {
+    let server = Server::start(&[]);
+    let url = server.url("/c/lines");
+    let text = "NEL\u{85}LS\u{2028}PS\u{2029}CR\rLF\nend";
+    publish(&url, &["-", "--event", "a\u{2028}b"], text.as_bytes());
+    let outcome = run(command(&["sub", &url, "--since", "earliest", "--count", "1", "--json"]));
+    // As Python's `splitlines` and others cut.
+    let lines: Vec<&str> = outcome.stdout.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).collect();
+    assert_eq!((lines.len(), lines[1]), (2, ""), "{lines:?}");
+    let object: Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!((&object["data"], &object["event"]), (&text.into(), &"a\u{2028}b".into()));
+}
+
+#[test]
 fn the_commands_say_how_they_ended() {
     let server = Server::start(&[]);
     let url = server.url("/c/demo");

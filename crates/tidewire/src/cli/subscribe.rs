@@ -137,7 +137,11 @@ fn print(event: &Event, json: bool) -> io::Result<()> {
     }
     let mut out = io::stdout().lock();
     match (Line::of(event), event) {
-        (Some(line), _) if json => serde_json::to_writer(&mut out, &line)?,
+        (Some(line), _) if json => {
+            let mut text = Vec::new();
+            tidewire::json::write(&line, &mut text);
+            out.write_all(&text)?;
+        }
         (_, Event::Message(message)) => out.write_all(&message.data)?,
         _ => return Ok(()),
     }

@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Seat;
 use crate::explain::{Exchange, Note};
+use crate::json;
 use crate::site::Place;
 
 /// Bytes that one read may bring: what a page can show.
@@ -263,7 +264,9 @@ fn few(notes: &[Note]) -> &[Note] {
 
 /// Tells the page; one that does not take it is gone.
 async fn say(page: &mut WebSocket<Upgraded>, said: &Said<'_>) -> Result<(), End> {
-    let text = serde_json::to_string(said).expect("numbers and text are JSON");
+    let mut json = Vec::new();
+    json::write(said, &mut json);
+    let text = String::from_utf8(json).expect("JSON is UTF-8");
     match timeout(PATIENCE, page.send(Message::Text(text))).await {
         Ok(Ok(())) => Ok(()),
         _ => Err(End::Page),

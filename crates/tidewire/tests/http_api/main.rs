@@ -7,6 +7,7 @@
 //! | `poll.rs` | Short poll, long poll |
 //! | `resume.rs` | Read: the id of an `EventSource` that comes back |
 //! | `streams.rs` | Server-Sent Events, HTTP stream |
+//! | `json.rs` | The JSON objects |
 //! | `websocket.rs` | WebSocket |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
@@ -16,6 +17,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod json;
 mod origins;
 mod poll;
 mod process;
