@@ -78,11 +78,6 @@ impl Url {
         }
         target
     }
-
-    /// Whether more than one channel is named, so that each message says which it is from.
-    pub(crate) fn is_several(&self) -> bool {
-        self.path.rsplit('/').next().is_some_and(|names| names.contains(','))
-    }
 }
 
 impl FromStr for Url {
@@ -172,11 +167,9 @@ mod tests {
         assert_eq!(url.address, Address::Tcp { host: "example.org".into(), port: 8080 });
         assert_eq!(url.host, "example.org:8080");
         assert_eq!(url.target(&[("since", "now")]), "/c/demo?token=x&since=now");
-        assert!(!url.is_several());
         let url: Url = "WS://[::1]/c/a,b".parse().unwrap();
         assert_eq!(url.address, Address::Tcp { host: "::1".into(), port: 80 });
         assert_eq!(url.target(&[("since", "now"), ("wait", "5")]), "/c/a,b?since=now&wait=5");
-        assert!(url.is_several());
         let url: Url = "http+unix://%2Frun%2Ftidewire.sock/c/demo".parse().unwrap();
         assert_eq!(url.address, Address::Unix("/run/tidewire.sock".into()));
     }
