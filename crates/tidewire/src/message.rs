@@ -27,7 +27,9 @@ pub const MAX_EVENT: usize = 128;
 pub const MAX_CONTENT_TYPE: usize = 256;
 
 impl Message {
-    /// A message with this payload, published at `time_ms` (milliseconds since 1970, for people; nothing is ordered by it).
+    /// A message with this payload, published at `time_ms` (milliseconds since 1970, for people;
+    /// nothing is ordered by it). A log moves the time on to that of the message before, if that is
+    /// later.
     pub fn new(data: Bytes, time_ms: u64) -> Self {
         let is_text = std::str::from_utf8(&data).is_ok();
         Message { event: None, content_type: None, time_ms, data, is_text }
@@ -74,6 +76,11 @@ impl Message {
         [Mark::End, Mark::Aborted].into_iter().find(|mark| self.event() == Some(mark.event()))
     }
 
+    /// The same message at another time.
+    pub(crate) fn at(&self, time_ms: u64) -> Self {
+        Message { time_ms, ..self.clone() }
+    }
+
     /// The event name.
     pub fn event(&self) -> Option<&str> {
         self.event.as_deref()
@@ -84,7 +91,8 @@ impl Message {
         self.content_type.as_deref()
     }
 
-    /// When it was published: milliseconds since 1970 by the server's clock.
+    /// When it was published: milliseconds since 1970 by the server's clock. Never before the
+    /// message before it in the log.
     pub fn time_ms(&self) -> u64 {
         self.time_ms
     }
