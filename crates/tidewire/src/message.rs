@@ -17,8 +17,27 @@ pub struct Message {
     is_text: bool,
 }
 
-/// Names that have a meaning of their own, on the SSE feed or in the log; a publisher may not take them.
-pub const RESERVED_EVENTS: [&str; 6] = ["gap", "reset", "hello", "envelope", "upload-end", "upload-aborted"];
+/// Names that have a meaning of their own; a publisher may not take them.
+///
+/// - `gap`, `reset`, `hello`, `envelope`: what the SSE feed says itself
+/// - `open`, `error`: what an `EventSource` says itself. An event of that name calls `onopen` or
+///   `onerror` of a page, which takes the connection for opened or broken. (`message`, the third,
+///   is the name of an event without a name, and free.)
+/// - `upload-end`, `upload-aborted`: how an upload ended, in the log
+/// - `end`, `deleted`, `expired`: for what a channel may come to say later
+pub const RESERVED_EVENTS: [&str; 11] = [
+    "gap",
+    "reset",
+    "hello",
+    "envelope",
+    "open",
+    "error",
+    "upload-end",
+    "upload-aborted",
+    "end",
+    "deleted",
+    "expired",
+];
 
 /// Longest event name, in bytes.
 pub const MAX_EVENT: usize = 128;
@@ -297,7 +316,7 @@ mod tests {
 
     #[test]
     fn event_names_that_a_stream_cannot_carry_are_refused() {
-        for bad in ["", "a\nb", "a\rb", "a\0b", "gap", "reset", "envelope", "upload-end"] {
+        for bad in ["", "a\nb", "a\rb", "a\0b"].into_iter().chain(RESERVED_EVENTS) {
             assert_eq!(Message::new(Bytes::new(), 0).with_event(bad), Err(EventNameError), "{bad:?}");
         }
     }
