@@ -60,7 +60,9 @@ fn write(read: &Read<'_, String>) -> (Vec<u8>, Since) {
 }
 
 async fn events(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
-    let last = headers.get("last-event-id").and_then(|id| Since::parse(id.as_bytes()).ok());
+    // The id of another server is told as a reset: a refusal would stop an `EventSource` for good.
+    let last = headers.get("last-event-id");
+    let last = last.map(|id| Since::parse(id.as_bytes()).unwrap_or(Cursor::FOREIGN.into()));
     let reader = (app.log.subscribe(), last.unwrap_or(Since::Earliest));
     let stream = stream::unfold(reader, async |(mut log, since)| {
         let (wire, since) = next(&mut log, since).await?;
@@ -79,7 +81,7 @@ async fn publish(State(app): State<Arc<App>>, message: String) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
-    let epoch = Epoch::new(getrandom::u64()?);
+    let epoch = Epoch::new(getrandom::u64()?.max(1));
     let retention = Retention { max_messages: 100, ..Retention::default() };
     let unix_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64;
     let app = App { log: watch::Sender::new(Log::new(epoch, retention)), started: (Instant::now(), unix_ms) };

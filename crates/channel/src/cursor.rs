@@ -17,7 +17,8 @@ use crate::error::{CursorError, CursorErrorKind};
 
 /// Which log: a number drawn by the owner whenever a log is created, so that cursors of an earlier log are recognised.
 ///
-/// Draw it at random, or count it in durable storage. The library has no source of either.
+/// Draw it at random, or count it in durable storage. The library has no source of either. Leave
+/// out 0: it is the epoch of [`Cursor::FOREIGN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(u64);
 
@@ -64,6 +65,14 @@ pub struct Cursor {
 impl Cursor {
     /// The length of the longest text: 13 digits of base 36, the hyphen, 20 decimal digits.
     pub const MAX_LEN: usize = 34;
+
+    /// A position in no log: every log answers it with a reset, provided that no owner gives a log
+    /// the epoch 0.
+    ///
+    /// It stands for what a reader came back with and what is no cursor, such as the event id of
+    /// another server. That reader has to be told that it cannot be continued, and to be told again
+    /// if it is cut before it has heard so: hence a position, with a text.
+    pub const FOREIGN: Self = Self { epoch: Epoch(0), seq: 0 };
 
     /// The position after message `seq` of the log `epoch`.
     pub const fn new(epoch: Epoch, seq: u64) -> Self {
@@ -277,6 +286,12 @@ mod tests {
         ] {
             assert_eq!(error(text), (kind, offset), "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_foreign_cursor_has_a_text_like_any_other() {
+        assert_eq!(Cursor::FOREIGN.to_string(), "0-0");
+        assert_eq!("0-0".parse(), Ok(Cursor::FOREIGN));
     }
 
     #[test]

@@ -97,11 +97,11 @@ pub struct Message {
     pub cursor: Cursor,
     /// Which channel, where the subscription has several.
     pub channel: Option<String>,
-    /// When it was published, in milliseconds since 1970 by the server's clock. [`Feed::Sse`] does not say.
+    /// When it was published, in milliseconds since 1970 by the server's clock.
     pub time: Option<u64>,
-    /// The event name that the publisher gave it. [`Feed::Sse`] cannot tell the name `message` from none.
+    /// The event name that the publisher gave it.
     pub event: Option<String>,
-    /// The media type that the publisher gave it. [`Feed::Sse`] does not say.
+    /// The media type that the publisher gave it.
     pub content_type: Option<String>,
     /// The payload.
     pub data: Bytes,

@@ -53,7 +53,9 @@ pub enum UrlError {
     #[error("the URL has a byte that has to be percent-encoded")]
     Byte,
     /// The query has a parameter that the client sets itself.
-    #[error("the URL sets since, feed, limit, wait or event: these are options of the call")]
+    #[error(
+        "the URL sets since, feed, limit, wait, event, objects or a last event id: these are options of the call"
+    )]
     Parameter,
 }
 
@@ -75,11 +77,6 @@ impl Url {
             separator = '&';
         }
         target
-    }
-
-    /// Whether more than one channel is named, so that each message says which it is from.
-    pub(crate) fn is_several(&self) -> bool {
-        self.path.rsplit('/').next().is_some_and(|names| names.contains(','))
     }
 }
 
@@ -103,15 +100,28 @@ impl FromStr for Url {
             return Err(UrlError::Channel);
         }
         let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-        if names.into_iter().any(|name| OURS.contains(&name)) {
+        let is_ours = |name: &str| OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+        if names.into_iter().any(is_ours) {
             return Err(UrlError::Parameter);
         }
         Ok(Self { address, host, path: path.to_owned(), query: query.to_owned() })
     }
 }
 
-/// The parameters that are options of the call. The server refuses a parameter that comes twice.
-const OURS: [&str; 5] = ["since", "feed", "limit", "wait", "event"];
+/// The parameters that are options of the call. The server refuses a parameter that comes twice,
+/// and a last event id in the URL would override the cursor of each attempt.
+const OURS: [&str; 10] = [
+    "since",
+    "feed",
+    "limit",
+    "wait",
+    "event",
+    "objects",
+    "lastEventId",
+    "last-event-id",
+    "last_event_id",
+    "evs_last_event_id",
+];
 
 /// `host[:port]`, and the value of `Host`.
 fn tcp(authority: &str) -> Result<(Address, String), UrlError> {
@@ -157,11 +167,9 @@ mod tests {
         assert_eq!(url.address, Address::Tcp { host: "example.org".into(), port: 8080 });
         assert_eq!(url.host, "example.org:8080");
         assert_eq!(url.target(&[("since", "now")]), "/c/demo?token=x&since=now");
-        assert!(!url.is_several());
         let url: Url = "WS://[::1]/c/a,b".parse().unwrap();
         assert_eq!(url.address, Address::Tcp { host: "::1".into(), port: 80 });
         assert_eq!(url.target(&[("since", "now"), ("wait", "5")]), "/c/a,b?since=now&wait=5");
-        assert!(url.is_several());
         let url: Url = "http+unix://%2Frun%2Ftidewire.sock/c/demo".parse().unwrap();
         assert_eq!(url.address, Address::Unix("/run/tidewire.sock".into()));
     }
@@ -186,6 +194,11 @@ mod tests {
             ("http://h/c/a#b", UrlError::Byte),
             ("http://h/c/a\r\nX: y", UrlError::Byte),
             ("http://h/c/demo?since=now", UrlError::Parameter),
+            ("http://h/c/demo?objects=1", UrlError::Parameter),
+            ("http://h/c/demo?a=b&lastEventID=e-1", UrlError::Parameter),
+            ("http://h/c/demo?Last-Event-Id=", UrlError::Parameter),
+            ("http://h/c/demo?last_event_id=e-1", UrlError::Parameter),
+            ("http://h/c/demo?evs_last_event_id=e-1", UrlError::Parameter),
         ] {
             assert_eq!(text.parse::<Url>(), Err(error), "{text}");
         }

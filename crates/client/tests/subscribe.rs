@@ -41,8 +41,8 @@ async fn a_stream_that_is_cut_within_a_message_goes_on_at_its_cursor() {
         ],
         "e-1 came twice and is told once"
     );
-    assert_eq!(server.received(), "GET /c/demo?feed=sse&since=now");
-    assert_eq!(server.received(), "GET /c/demo?feed=sse&since=e-1");
+    assert_eq!(server.received(), "GET /c/demo?feed=sse&objects=1&since=now");
+    assert_eq!(server.received(), "GET /c/demo?feed=sse&objects=1&since=e-1");
     assert_eq!(events.cursor().unwrap().as_str(), "e-3");
 }
 
@@ -89,7 +89,7 @@ async fn transports_are_tried_in_order_and_share_the_cursor() {
         "a kept connection that is closed between two polls is no failure"
     );
     assert_eq!(server.received(), "GET /c/demo?since=e-4");
-    assert_eq!(server.received(), "GET /c/demo?feed=sse&since=e-4");
+    assert_eq!(server.received(), "GET /c/demo?feed=sse&objects=1&since=e-4");
     assert_eq!(server.received(), "GET /c/demo?feed=stream&since=e-4");
     assert_eq!(server.received(), "GET /c/demo?feed=longpoll&since=e-4&wait=0.000");
     assert_eq!(server.received(), "GET /c/demo?feed=longpoll&since=e-5&wait=25.000");
@@ -289,7 +289,10 @@ async fn the_servers_own_refusal_is_final() {
             (403, "Forbidden", "You may not read this channel.")
         );
     }
-    assert_eq!(server.received(), "GET /c/demo?feed=sse&since=now Authorization=Bearer x user-agent=mine/1");
+    assert_eq!(
+        server.received(),
+        "GET /c/demo?feed=sse&objects=1&since=now Authorization=Bearer x user-agent=mine/1"
+    );
 }
 
 #[tokio::test]

@@ -77,14 +77,15 @@ pub fn reason(status: u16) -> &'static str {
     }
 }
 
-/// Writes `text` as a JSON string (RFC 8259 §7), control characters escaped.
+/// Writes `text` as a JSON string (RFC 8259 §7). Escaped is what JSON wants escaped, and what
+/// readers of lines in some languages take for the end of one: U+0085, U+2028 and U+2029.
 fn push_json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            '\0'..' ' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", c as u32)),
             c => out.push(c),
         }
     }
@@ -94,6 +95,13 @@ fn push_json_string(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_no_line_end_within() {
+        let json =
+            Problem::new(400, "\u{85}\u{2028}\u{2029} \u{e9}\u{20ac}").with("\u{2028}", "\u{2029}").to_json();
+        assert!(json.contains("\"\\u0085\\u2028\\u2029 \u{e9}\u{20ac}\",\"\\u2028\":\"\\u2029\""), "{json}");
+    }
 
     #[test]
     fn json_is_escaped_and_carries_its_members() {

@@ -47,6 +47,9 @@ pub struct Channel {
 struct State {
     log: log::Channel<Arc<Message>, Waiter>,
     uploads: Uploads,
+    /// The time of the newest message. The wall clock may have stepped back since, and of two
+    /// publishers that looked at it the second may be the first here.
+    last_ms: u64,
     /// Forgotten by the hub. Nothing may be appended or waited for any more.
     closed: bool,
 }
@@ -54,6 +57,11 @@ struct State {
 impl State {
     fn is_idle(&self, now: u64) -> bool {
         self.log.is_idle(now) && !self.uploads.active
+    }
+
+    /// The message as the log takes it: never older than the one before it.
+    fn in_time(&self, message: &Arc<Message>) -> Arc<Message> {
+        if message.time_ms() < self.last_ms { Arc::new(message.at(self.last_ms)) } else { message.clone() }
     }
 }
 
@@ -92,9 +100,10 @@ impl Channel {
         let mut limits = log::Limits::default();
         limits.max_message = usize::MAX;
         limits.idle_ms = config.idle.as_millis() as u64;
-        let epoch = Epoch::new(random_u64());
+        // 0 is the epoch of the cursor that is of no log.
+        let epoch = Epoch::new(random_u64().max(1));
         let log = log::Channel::new(epoch, config.retention, limits);
-        let state = State { log, uploads: Uploads::default(), closed: false };
+        let state = State { log, uploads: Uploads::default(), last_ms: 0, closed: false };
         Channel { name, state: Mutex::new(state), subscribers: AtomicUsize::new(0) }
     }
 
@@ -203,17 +212,22 @@ impl Channel {
         }
         let size = message.weight();
         let limit = state.log.limits().max_key;
+        let message = state.in_time(message);
+        let time_ms = message.time_ms();
         let appended = match key {
-            Some(key) => state.log.append_once(now, key, size, message.clone()),
+            Some(key) => state.log.append_once(now, key, size, message),
             None => state
                 .log
-                .append(now, size, message.clone())
+                .append(now, size, message)
                 .map(|(cursor, woken)| (log::Appended::New(cursor), woken)),
         };
         // The size is not limited here, so only the key can be refused.
         let (appended, woken) =
             appended.map_err(|_| HubError::KeyTooLong { len: key.map_or(0, <[u8]>::len), limit })?;
         let duplicate = matches!(appended, log::Appended::Duplicate(_));
+        if !duplicate {
+            state.last_ms = time_ms;
+        }
         Ok(Some(AppendedTo { published: Published { cursor: appended.cursor(), duplicate }, woken }))
     }
 

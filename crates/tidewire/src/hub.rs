@@ -109,6 +109,8 @@ pub struct Published {
 pub struct Hub {
     config: HubConfig,
     clock: Clock,
+    /// Read for the times of messages, and for nothing else: it may step back.
+    wall: Box<dyn Fn() -> u64 + Send + Sync>,
     channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
     inboxes: Vec<Inbox<Arc<Channel>>>,
     stopped: AtomicBool,
@@ -124,9 +126,20 @@ impl fmt::Debug for Hub {
 impl Hub {
     /// An empty hub that wakes `workers` workers.
     pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
+        Self::with_wall_clock(config, workers, system_ms)
+    }
+
+    /// The same with another wall clock: milliseconds since 1970, as [`wall_ms`](Self::wall_ms)
+    /// says. It may step back.
+    pub fn with_wall_clock(
+        config: HubConfig,
+        workers: usize,
+        wall: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Hub {
             config,
             clock: Clock::new(),
+            wall: Box::new(wall),
             channels: RwLock::default(),
             inboxes: (0..workers).map(|_| Inbox::new()).collect(),
             stopped: AtomicBool::new(false),
@@ -149,9 +162,10 @@ impl Hub {
         self.clock.ms_at(at)
     }
 
-    /// The wall clock, for the time that a message carries.
+    /// The wall clock, for the time that a message carries. A message that comes after a later one
+    /// takes the time of that one.
     pub fn wall_ms(&self) -> u64 {
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+        (self.wall)()
     }
 
     /// The channel of this name, made if there is none.
@@ -184,7 +198,9 @@ impl Hub {
         read_lock(&self.channels).get(name).filter(|channel| channel.touch(now)).cloned()
     }
 
-    /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is not appended again.
+    /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is
+    /// not appended again. A message that says an earlier time than the one before it takes that
+    /// one's.
     ///
     /// # Errors
     /// [`HubError`]; nothing is appended then.
@@ -284,6 +300,11 @@ const SPARE: usize = 256;
 
 fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The wall clock of the system.
+fn system_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }
 
 /// A clock that no adjustment of the wall clock can move.

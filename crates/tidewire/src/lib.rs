@@ -8,6 +8,7 @@ mod feeds;
 mod files;
 mod gzip;
 mod hub;
+pub mod json;
 mod message;
 mod name;
 mod params;

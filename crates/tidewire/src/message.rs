@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::json;
+
 /// A published message: a payload and what the publisher said about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -15,8 +17,27 @@ pub struct Message {
     is_text: bool,
 }
 
-/// Names that have a meaning of their own, on the SSE feed or in the log; a publisher may not take them.
-pub const RESERVED_EVENTS: [&str; 6] = ["gap", "reset", "hello", "envelope", "upload-end", "upload-aborted"];
+/// Names that have a meaning of their own; a publisher may not take them.
+///
+/// - `gap`, `reset`, `hello`, `envelope`: what the SSE feed says itself
+/// - `open`, `error`: what an `EventSource` says itself. An event of that name calls `onopen` or
+///   `onerror` of a page, which takes the connection for opened or broken. (`message`, the third,
+///   is the name of an event without a name, and free.)
+/// - `upload-end`, `upload-aborted`: how an upload ended, in the log
+/// - `end`, `deleted`, `expired`: for what a channel may come to say later
+pub const RESERVED_EVENTS: [&str; 11] = [
+    "gap",
+    "reset",
+    "hello",
+    "envelope",
+    "open",
+    "error",
+    "upload-end",
+    "upload-aborted",
+    "end",
+    "deleted",
+    "expired",
+];
 
 /// Longest event name, in bytes.
 pub const MAX_EVENT: usize = 128;
@@ -25,7 +46,9 @@ pub const MAX_EVENT: usize = 128;
 pub const MAX_CONTENT_TYPE: usize = 256;
 
 impl Message {
-    /// A message with this payload, published at `time_ms` (milliseconds since 1970, for people; nothing is ordered by it).
+    /// A message with this payload, published at `time_ms` (milliseconds since 1970, for people;
+    /// nothing is ordered by it). A log moves the time on to that of the message before, if that is
+    /// later.
     pub fn new(data: Bytes, time_ms: u64) -> Self {
         let is_text = std::str::from_utf8(&data).is_ok();
         Message { event: None, content_type: None, time_ms, data, is_text }
@@ -72,6 +95,11 @@ impl Message {
         [Mark::End, Mark::Aborted].into_iter().find(|mark| self.event() == Some(mark.event()))
     }
 
+    /// The same message at another time.
+    pub(crate) fn at(&self, time_ms: u64) -> Self {
+        Message { time_ms, ..self.clone() }
+    }
+
     /// The event name.
     pub fn event(&self) -> Option<&str> {
         self.event.as_deref()
@@ -82,7 +110,8 @@ impl Message {
         self.content_type.as_deref()
     }
 
-    /// When it was published: milliseconds since 1970 by the server's clock.
+    /// When it was published: milliseconds since 1970 by the server's clock. Never before the
+    /// message before it in the log.
     pub fn time_ms(&self) -> u64 {
         self.time_ms
     }
@@ -225,9 +254,20 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Appends the object, without a line end.
+    /// Appends the object. There is no line end in it, by anybody's idea of one.
     pub fn write(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(out, self).expect("the object has string keys and a Vec takes every byte");
+        let start = out.len();
+        json::write(self, out);
+        if let Object::Ack { id: Some(id), .. } | Object::Error { id: Some(id), .. } = self
+            && id.get().contains(['\n', '\r'])
+        {
+            // Between the parts of an id, which comes back as it was spelled: within its texts they
+            // cannot be. All white space is the same.
+            out[start..]
+                .iter_mut()
+                .filter(|byte| matches!(byte, b'\n' | b'\r'))
+                .for_each(|byte| *byte = b' ');
+        }
     }
 }
 
@@ -276,7 +316,7 @@ mod tests {
 
     #[test]
     fn event_names_that_a_stream_cannot_carry_are_refused() {
-        for bad in ["", "a\nb", "a\rb", "a\0b", "gap", "reset", "envelope", "upload-end"] {
+        for bad in ["", "a\nb", "a\rb", "a\0b"].into_iter().chain(RESERVED_EVENTS) {
             assert_eq!(Message::new(Bytes::new(), 0).with_event(bad), Err(EventNameError), "{bad:?}");
         }
     }

@@ -76,18 +76,13 @@ impl Params {
             FeedName::Sse if objects => FeedName::SseObjects,
             feed => feed,
         };
-        let limit = match query.limit.as_deref() {
-            None => DEFAULT_LIMIT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|n| (1..=MAX_LIMIT).contains(n) && !text.starts_with('+'))
-                .ok_or_else(|| bad("the parameter limit is a number of messages from 1 to 10000"))?,
-        };
-        // The URL of an EventSource that reconnects still has its first `since`; the field knows better.
-        let last_event_id = head.get("last-event-id").filter(|id| !id.is_empty());
+        let limit = limit(query.limit.as_deref())?;
+        // The URL of an EventSource that reconnects still has its first `since`; the id that it
+        // kept knows better. An empty id is none.
+        let kept = [head.get("last-event-id"), query.last_event_id.as_deref()];
+        let last_event_id = kept.into_iter().flatten().find(|id| !id.is_empty());
         let since = match (last_event_id, query.since.as_deref()) {
-            (Some(id), _) => since(id, channels)?,
+            (Some(id), _) => after_event(id, channels),
             (None, Some(text)) => since(text.as_bytes(), channels)?,
             // Who waits wants what comes; who asks once wants what is there.
             (None, None) if feed == FeedName::Poll => From::Earliest,
@@ -205,14 +200,29 @@ fn prefer_wait(head: &RequestHead<'_>) -> Option<Duration> {
     })
 }
 
-/// `25`, `0.5`: digits with at most one point, no sign, no exponent.
+/// `25`, `0.5`: digits with at most one point, no sign, no exponent. Cut to the longest hold,
+/// however many digits there are.
 fn seconds(text: &str) -> Option<Duration> {
-    let digits = |part: &str| !part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit());
-    let good = match text.split_once('.') {
-        Some((whole, part)) => digits(whole) && digits(part),
-        None => digits(text),
-    };
-    if good { text.parse().ok().map(Duration::from_secs_f64) } else { None }
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let seconds = if is_digits(whole) && is_digits(part) { text.parse::<f64>().ok()? } else { return None };
+    Some(Duration::from_secs_f64(seconds.min(longpoll::MAX_WAIT.as_secs_f64())))
+}
+
+fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    match text.map(count) {
+        None => Ok(DEFAULT_LIMIT),
+        Some(Some(n @ 1..)) => Ok(n.min(MAX_LIMIT)),
+        Some(_) => Err(bad("the parameter limit is a number of messages, 1 or more; it is cut to 10000")),
+    }
+}
+
+/// Digits and nothing else. More of them than a number can hold are the largest one.
+fn count(text: &str) -> Option<usize> {
+    if is_digits(text) { Some(text.parse().unwrap_or(usize::MAX)) } else { None }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Reads a place to go on from, for so many channels.
@@ -234,6 +244,13 @@ pub(crate) fn since(text: &[u8], channels: usize) -> Result<From, Problem> {
     Ok(From::After(cursors.to_vec()))
 }
 
+/// The place after the event that a client remembers. What is no cursor for these channels is the
+/// id of another server, or of a page that had stored something else. A refusal would stop an
+/// `EventSource` for good, so it is a position in no log: that is told as a reset.
+fn after_event(id: &[u8], channels: usize) -> From {
+    since(id, channels).unwrap_or_else(|_| From::After(vec![Cursor::FOREIGN; channels]))
+}
+
 fn bad(detail: &str) -> Problem {
     let mut detail = detail.to_owned();
     detail[..1].make_ascii_uppercase();
@@ -241,11 +258,23 @@ fn bad(detail: &str) -> Problem {
     Problem::new(400, detail)
 }
 
+/// Where a polyfill puts what an `EventSource` sends as `Last-Event-ID`, a field that it cannot
+/// send to another origin. In any case:
+///
+/// - `lastEventId`: event-source-polyfill (Yaffle), and in upper case the Mercure protocol
+/// - `Last-Event-ID`: the same polyfill as it was configured for Mercure
+/// - `evs_last_event_id`: eventsource-polyfill (amvtek)
+/// - `last_event_id`: clients that were written for Nchan
+const LAST_EVENT_ID: [&[u8]; 4] = [b"lasteventid", b"last-event-id", b"last_event_id", b"evs_last_event_id"];
+
 /// The parameters of a query. Unknown ones are left alone; a known one twice is refused, since two parties could take
 /// different ones for the truth.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     pub(crate) since: Option<String>,
+    /// What a polyfill says in place of the field: any bytes, since another server may have given
+    /// it out.
+    pub(crate) last_event_id: Option<Vec<u8>>,
     pub(crate) limit: Option<String>,
     pub(crate) wait: Option<String>,
     pub(crate) feed: Option<String>,
@@ -260,7 +289,8 @@ impl Query {
         let mut known = Query::default();
         for pair in query.split(|&b| b == b'&').filter(|pair| !pair.is_empty()) {
             let at = pair.iter().position(|&b| b == b'=').unwrap_or(pair.len());
-            let slot = match &pair[..at] {
+            let (name, value) = (&pair[..at], pair.get(at + 1..).unwrap_or_default());
+            let slot = match name {
                 b"since" => &mut known.since,
                 b"limit" => &mut known.limit,
                 b"wait" => &mut known.wait,
@@ -269,20 +299,28 @@ impl Query {
                 b"objects" => &mut known.objects,
                 b"callback" => &mut known.callback,
                 b"pace" => &mut known.pace,
+                name if LAST_EVENT_ID.iter().any(|known| eq_ignore_case(name, known)) => {
+                    once(&mut known.last_event_id, decoded(value))?;
+                    continue;
+                }
                 _ => continue,
             };
-            let value: Vec<u8> = pair
-                .get(at + 1..)
-                .unwrap_or_default()
-                .iter()
-                .map(|&b| if b == b'+' { b' ' } else { b })
-                .collect();
-            let value = percent_encoding::percent_decode(&value).decode_utf8();
-            let value = value.map_err(|_| bad("the query is not UTF-8"))?.into_owned();
-            if slot.replace(value).is_some() {
-                return Err(bad("the query names a parameter twice; name each once"));
-            }
+            let value = String::from_utf8(decoded(value)).map_err(|_| bad("the query is not UTF-8"))?;
+            once(slot, value)?;
         }
         Ok(known)
+    }
+}
+
+/// The value of a parameter, as forms write it.
+fn decoded(value: &[u8]) -> Vec<u8> {
+    let value: Vec<u8> = value.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
+    percent_encoding::percent_decode(&value).collect()
+}
+
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Problem> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(bad("the query names a parameter twice; name each once")),
     }
 }

@@ -65,9 +65,13 @@ impl Live {
         Live { raw, decoder: write::GzDecoder::new(Vec::new()) }
     }
 
-    /// Reads chunks until the text holds `needle`.
-    fn until(&mut self, needle: &str) {
-        while !String::from_utf8_lossy(self.decoder.get_ref()).contains(needle) {
+    /// Reads chunks until the text holds `needle`; returns all of it.
+    fn until(&mut self, needle: &str) -> String {
+        loop {
+            let text = String::from_utf8_lossy(self.decoder.get_ref());
+            if text.contains(needle) {
+                return text.into_owned();
+            }
             let chunk = self.raw.chunk().expect("the stream goes on");
             self.decoder.write_all(&chunk).unwrap();
             self.decoder.flush().unwrap();
@@ -133,6 +137,33 @@ fn a_message_can_be_read_as_soon_as_it_is_published() {
     // The heartbeats as well.
     sse.until("\n\n:\n\n");
     lines.until("\n\n");
+}
+
+#[test]
+fn what_is_compressed_is_what_is_sent_plain() {
+    let server = Server::start(&["--compress"]);
+    let start = open(&server.address, "feed=sse", "").1.field("tidewire-cursor").unwrap().to_owned();
+    let mut live = Live::new(open_gzip(&server.address, "feed=sse"));
+    live.until("retry:");
+    let mut plain = open(&server.address, "feed=sse", "").0;
+    let texts = ["CR\rLF\nCRLF\r\n", "\r", "\u{feff}NUL\0 LS\u{2028}\r\r"];
+    for text in texts {
+        Post::new(text).event("tide").to(&server.address, "a");
+    }
+    Post::new("last").to(&server.address, "a");
+    let expected = "event: tide\ndata: CR\ndata: LF\ndata: CRLF\ndata: \n\n";
+    let compressed = live.until("data: last\n\n");
+    assert!(compressed.contains(expected), "{compressed}");
+    let mut replayed = Live::new(open_gzip(&server.address, &format!("feed=sse&since={start}")));
+    let replayed = replayed.until("data: last\n\n");
+    let events = |stream: &str| stream[stream.find("event: tide").unwrap()..].to_owned();
+    assert_eq!(events(&compressed), events(&replayed));
+    // Without the framing of the chunks, of which each holds an event.
+    let mut events_plain = String::new();
+    while !events_plain.contains("data: last\n\n") {
+        events_plain.push_str(std::str::from_utf8(&plain.chunk().unwrap()).unwrap());
+    }
+    assert_eq!(events(&compressed), events(&events_plain));
 }
 
 /// Readers that joined at different times, some of which fell behind, all with heartbeats between the messages.

@@ -135,7 +135,7 @@ async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
             "{feed:?}: 30 MB fitted into the buffers on the way, so the test shows nothing"
         );
         assert_eq!(client.messages.len() as u64 + client.missed, 499, "{feed:?}");
-        for (seq, got) in client.messages {
+        for (seq, _, got) in client.messages {
             assert!(got == payload(seq), "{feed:?}: message {seq}");
         }
     }

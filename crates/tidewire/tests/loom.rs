@@ -8,6 +8,8 @@
 mod channel;
 #[path = "../src/hub.rs"]
 mod hub;
+#[path = "../src/json.rs"]
+mod json;
 #[path = "../src/message.rs"]
 mod message;
 #[path = "../src/name.rs"]

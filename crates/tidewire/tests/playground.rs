@@ -360,6 +360,17 @@ fn there_are_so_many_wires_and_no_more() {
 }
 
 #[test]
+fn a_grant_above_the_most_is_cut_to_it_however_long_it_is() {
+    let server = Server::start(&[]);
+    for max in ["16385", "18446744073709551616", "1e+21", "1e300"] {
+        let mut wire = Wire::open(&server);
+        wire.send(get("/c/x", ""));
+        wire.0.send(Message::text(format!(r#"{{"type":"read","max":{max}}}"#)));
+        assert!(wire.down().starts_with(b"HTTP/1.1 200"), "{max}");
+    }
+}
+
+#[test]
 fn a_page_that_says_nonsense_or_too_much_is_closed_on() {
     let mut server = Server::start(&[]);
     for nonsense in [
@@ -368,6 +379,8 @@ fn a_page_that_says_nonsense_or_too_much_is_closed_on() {
         "read",
         r#"{"type":"read"}"#,
         r#"{"type":"read","max":-1}"#,
+        r#"{"type":"read","max":0.5}"#,
+        r#"{"type":"read","max":"1"}"#,
         r#"{"type":"connect","to":"10.0.0.1:80"}"#,
     ] {
         let mut wire = Wire::open(&server);

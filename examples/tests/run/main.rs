@@ -191,11 +191,15 @@ mod elsewhere {
         }
         let late = events(&address, Some(&one), "data: more 0");
         assert_eq!(late[..3], [format!("id: {epoch}-4"), "event: gap".into(), "data: 3".into()]);
-        let stranger = events(&address, Some("0-1"), "data: more 0");
-        assert_eq!(
-            stranger[..3],
-            [format!("id: {epoch}-4"), "event: reset".into(), "data: unknown-epoch".into()]
-        );
+        // The place of another log, and the ids of servers that are none of ours.
+        for id in ["0-1", "42", "undefined"] {
+            let stranger = events(&address, Some(id), "data: more 0");
+            assert_eq!(
+                stranger[..3],
+                [format!("id: {epoch}-4"), "event: reset".into(), "data: unknown-epoch".into()],
+                "{id}"
+            );
+        }
     }
 }
 

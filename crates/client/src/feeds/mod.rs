@@ -4,7 +4,7 @@
 //! | file | asked for with | says [`Item`]s by |
 //! |---|---|---|
 //! | `ws.rs` | an upgrade, subprotocol `tidewire.v1` | a JSON object a text message |
-//! | `sse.rs` | `feed=sse` | `id:`, `event:`, `data:`, `retry:` |
+//! | `sse.rs` | `feed=sse&objects=1` | a JSON object an event; `retry:` |
 //! | `stream.rs` | `feed=stream` | a JSON object a line |
 //! | `longpoll.rs` | `feed=longpoll&wait=` | a JSON answer, or 410 |
 //! | `poll.rs` | `feed=poll` | a JSON answer, or 410 |
@@ -73,16 +73,17 @@ impl Live {
         deadline: Instant,
     ) -> Result<Self, Error> {
         let max = settings.max_message;
-        let several = settings.url.is_several();
         let (media_type, reader): (_, Box<dyn Reader>) = match feed {
             Feed::WebSocket => {
                 return Ok(Self::WebSocket(Box::new(ws::Socket::open(settings, since, deadline).await?)));
             }
-            Feed::Sse => (sse::MEDIA_TYPE, Box::new(sse::Sse::new(several, max))),
+            Feed::Sse => (sse::MEDIA_TYPE, Box::new(sse::Sse::new(max))),
             _ => (stream::MEDIA_TYPE, Box::new(stream::Lines::new(max))),
         };
         let mut http = Http::connect(&settings.url, usize::MAX, deadline).await?;
-        let target = settings.url.target(&[("feed", feed.as_str()), ("since", since)]);
+        let objects: &[_] = if feed == Feed::Sse { &[("objects", "1")] } else { &[] };
+        let target =
+            settings.url.target(&[&[("feed", feed.as_str())], objects, &[("since", since)]].concat());
         let reply = get(&mut http, settings, &target, media_type).await?;
         match reply.status {
             200 => {}

@@ -81,7 +81,7 @@ pub(crate) fn object(n: u32) -> String {
 
 /// Message `n` as an event.
 pub(crate) fn event(n: u32) -> String {
-    format!("id: e-{n}\ndata: m{n}\n\n")
+    format!("id: e-{n}\ndata: {}\n\n", object(n))
 }
 
 /// A server's text frame.

@@ -21,12 +21,13 @@ impl Feed for Sse {
         write(out, &Event { retry, id: Some(greeting.cursor), ..Event::default() });
     }
 
-    /// The payload as `data:`, line by line. Two things cannot be said so and travel as the JSON object: a payload
-    /// that an event stream would change (not UTF-8, or with a CR, which would arrive as LF) under `event: envelope`; and,
-    /// where a connection has several channels, which one it was.
+    /// The payload as `data:`, line by line. A line ends at CR, LF or CRLF: the format has all
+    /// three and cannot tell them apart, so a reader who wants the bytes asks for objects. Two
+    /// things cannot be said so and travel as the JSON object: a payload that is not UTF-8, under
+    /// `event: envelope`; and, where a connection has several channels, which one it was.
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
-        match message.text().filter(|text| channel.is_none() && !text.contains('\r')) {
+        match message.text().filter(|_| channel.is_none()) {
             Some(text) => {
                 let event =
                     Event { id: Some(cursor), event: message.event(), data: Some(text), ..Event::default() };
@@ -102,4 +103,61 @@ fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &O
 
 fn write(out: &mut Vec<u8>, event: &Event<'_>) {
     event.encode_to(out).expect("cursors and checked event names hold no line ends");
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewire_sse::{Decoder, Limits, Received};
+    use tidewire_testkit::Rng;
+
+    use super::*;
+    use crate::message::Message;
+
+    /// What a browser makes of a message, by our own decoder: event type, data and id.
+    fn heard(message: &Message) -> (String, String, String) {
+        let mut wire = Vec::new();
+        Sse.message(&mut wire, &Envelope { cursor: "e-1", channel: None, message });
+        let mut decoder = Decoder::new(Limits::DEFAULT);
+        let (used, received) = decoder.decode(&wire).unwrap();
+        assert_eq!(used, wire.len(), "one message is one event");
+        let Some(Received::Message { event_type, data, last_event_id }) = received else {
+            panic!("{wire:?}")
+        };
+        (event_type.to_owned(), data.to_owned(), last_event_id.to_owned())
+    }
+
+    #[test]
+    fn every_text_is_heard_line_by_line_under_its_name() {
+        let pieces = [
+            "\r",
+            "\n",
+            "\r\n",
+            "a",
+            " ",
+            ":",
+            "data: x",
+            "id: 7",
+            "event: gap",
+            "\0",
+            "\u{feff}",
+            "\u{85}",
+            "\u{2028}",
+            "é",
+        ];
+        let mut rng = Rng::new(9);
+        for _ in 0..20_000 {
+            let len = rng.below(12);
+            let text: String = (0..len).map(|_| pieces[rng.below(pieces.len())]).collect();
+            let message = Message::new(text.clone().into(), 0).with_event("tide").unwrap();
+            let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+            assert_eq!(heard(&message), ("tide".into(), lines, "e-1".into()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_heard_as_an_object() {
+        let message = Message::new(b"\xff\r\n".as_slice().into(), 7).with_event("tide").unwrap();
+        let object = r#"{"type":"message","cursor":"e-1","time":7,"event":"tide","data_b64":"/w0K"}"#;
+        assert_eq!(heard(&message), ("envelope".into(), object.into(), "e-1".into()));
+    }
 }

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use socket2::SockRef;
 use tidewire_server::{Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Seat;
 use crate::explain::{Exchange, Note};
+use crate::json;
 use crate::site::Place;
 
 /// Bytes that one read may bring: what a page can show.
@@ -59,9 +61,22 @@ const UNDER_WAY: usize = 64;
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 enum Order {
     /// One read, of at most so many bytes.
-    Read { max: usize },
+    Read {
+        #[serde(deserialize_with = "whole")]
+        max: usize,
+    },
     /// The cable breaks.
     Cut,
+}
+
+/// A whole number of any size. A script has floating point: it writes the large ones as `1e+21`.
+fn whole<'de, D: Deserializer<'de>>(number: D) -> Result<usize, D::Error> {
+    let number = f64::deserialize(number)?;
+    if number < 0.0 || number.fract() != 0.0 {
+        return Err(D::Error::custom("not a whole number"));
+    }
+    // Cut to the largest one by the conversion.
+    Ok(number as usize)
 }
 
 /// What a page is told.
@@ -249,7 +264,9 @@ fn few(notes: &[Note]) -> &[Note] {
 
 /// Tells the page; one that does not take it is gone.
 async fn say(page: &mut WebSocket<Upgraded>, said: &Said<'_>) -> Result<(), End> {
-    let text = serde_json::to_string(said).expect("numbers and text are JSON");
+    let mut json = Vec::new();
+    json::write(said, &mut json);
+    let text = String::from_utf8(json).expect("JSON is UTF-8");
     match timeout(PATIENCE, page.send(Message::Text(text))).await {
         Ok(Ok(())) => Ok(()),
         _ => Err(End::Page),

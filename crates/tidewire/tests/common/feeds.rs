@@ -57,6 +57,14 @@ impl Feed {
     pub fn names_types(self) -> bool {
         !matches!(self, Feed::WsBare | Feed::Sse | Feed::Replace)
     }
+
+    /// A payload as it comes out: an event stream has lines, and does not say how they ended.
+    pub fn carries(self, payload: &[u8]) -> Vec<u8> {
+        match std::str::from_utf8(payload) {
+            Ok(text) if self == Feed::Sse => text.replace("\r\n", "\n").replace('\r', "\n").into_bytes(),
+            _ => payload.to_vec(),
+        }
+    }
 }
 
 /// A message, as a client got it.

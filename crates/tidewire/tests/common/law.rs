@@ -5,7 +5,8 @@ use super::{Feed, Said, after, seq};
 /// What a client has read, and the law that it must keep.
 pub struct Client {
     pub cursor: String,
-    pub messages: Vec<(u64, Vec<u8>)>,
+    /// Each with its number and the feed that brought it.
+    pub messages: Vec<(u64, Feed, Vec<u8>)>,
     pub missed: u64,
 }
 
@@ -19,7 +20,7 @@ impl Client {
         match said {
             Said::Message(message) => {
                 assert_eq!(message.cursor, after(&self.cursor, 1), "{feed:?} skipped or repeated in silence");
-                self.messages.push((seq(&message.cursor), message.payload));
+                self.messages.push((seq(&message.cursor), feed, message.payload));
                 self.cursor = message.cursor;
             }
             Said::Gap { missed, cursor } => {
@@ -37,11 +38,11 @@ impl Client {
     }
 
     pub fn check_against(&self, truth: &[Vec<u8>]) {
-        for (seq, payload) in &self.messages {
+        for (seq, feed, payload) in &self.messages {
             assert_eq!(
                 String::from_utf8_lossy(payload),
-                String::from_utf8_lossy(&truth[*seq as usize - 1]),
-                "message {seq}"
+                String::from_utf8_lossy(&feed.carries(&truth[*seq as usize - 1])),
+                "message {seq}, {feed:?}"
             );
         }
     }

@@ -5,7 +5,9 @@
 //! | `publish.rs` | Publish |
 //! | `read.rs` | Read: the choice of a feed, its parameters, several channels |
 //! | `poll.rs` | Short poll, long poll |
+//! | `resume.rs` | Read: the id of an `EventSource` that comes back |
 //! | `streams.rs` | Server-Sent Events, HTTP stream |
+//! | `json.rs` | The JSON objects |
 //! | `websocket.rs` | WebSocket |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
@@ -15,12 +17,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod json;
 mod origins;
 mod poll;
 mod process;
 mod publish;
 mod read;
 mod refusals;
+mod resume;
 mod streams;
 mod websocket;
 

@@ -374,6 +374,21 @@ fn a_poll_whose_client_left_takes_nothing() {
 }
 
 #[test]
+fn a_held_poll_whose_client_has_half_closed_gets_no_answer() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    raw.send(get("/c/h?wait=55", "")).half_close();
+    assert_eq!(raw.rest(), b"", "closed, long before the hold is over");
+    Post::new("x").to(&server.address, "h");
+    // What need not be held is answered, to a poll as to any request.
+    for query in ["", "?wait=55&since=earliest", "?feed=longpoll&wait=0"] {
+        let mut raw = server.raw();
+        let answer = raw.send(get(&format!("/c/h{query}"), "")).half_close().response();
+        assert_eq!(answer.status, 200, "{query}");
+    }
+}
+
+#[test]
 fn the_next_poll_of_a_connection_is_read_as_strictly_as_the_first() {
     let server = Server::start(&["--threads", "1"]);
     let mut raw = server.raw();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::common::{Post, Raw, Server, eventually, seq};
+use crate::common::{Post, Raw, Server, Ws, eventually, seq};
 use crate::{get, json, post, sentence};
 
 fn messages(raw: &mut Raw, channel: &str) -> Vec<Value> {
@@ -60,12 +60,39 @@ fn event_names_that_a_stream_cannot_carry_are_refused() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     let long = "n".repeat(129);
-    for event in ["", "a%0Ab", "a%0Db", "a%00b", "gap", "reset", "hello", "envelope", "%ff", &long] {
+    // An `EventSource` says `open` and `error` itself, and the server all the others.
+    let reserved = [
+        "gap",
+        "reset",
+        "hello",
+        "envelope",
+        "open",
+        "error",
+        "end",
+        "deleted",
+        "expired",
+        "upload-end",
+        "up%6Coad-aborted",
+    ];
+    for event in ["", "a%0Ab", "a%0Db", "a%00b", "%ff", &long].into_iter().chain(reserved) {
         let answer = raw.send(post(&format!("/c/e?event={event}"), "", "x")).response();
         assert_eq!(answer.status, 400, "{event}");
         sentence(&answer);
     }
     assert!(messages(&mut raw, "e").is_empty());
+    let mut ws = Ws::v1(&server, "/c/e");
+    ws.json();
+    for event in reserved.iter().filter(|event| !event.contains('%')) {
+        ws.say(json!({"type": "publish", "id": 1, "data": "x", "event": event}));
+        let error = ws.json();
+        assert_eq!((&error["type"], &error["status"]), (&json!("error"), &json!(400)), "{event}");
+        assert!(error["detail"].as_str().unwrap().contains("reserved"), "{error}");
+    }
+    assert!(messages(&mut raw, "e").is_empty());
+    // `message` is what an event without a name is; a name in another case is another name.
+    for event in ["message", "Error", "OPEN", "errors"] {
+        assert_eq!(raw.send(post(&format!("/c/e?event={event}"), "", "x")).response().status, 201, "{event}");
+    }
 }
 
 #[test]

@@ -83,14 +83,50 @@ fn an_event_stream_on_the_wire() {
         expected.sort();
         assert_eq!(got, expected, "one message a chunk");
     }
-    // What an event stream would change travels whole in an envelope.
-    for payload in [&b"CR\r\n"[..], &[0xff, 0x00]] {
+    // The format has three line ends and cannot tell them apart: each comes as the end of a line,
+    // under the name of the event.
+    for (n, (payload, expected)) in [
+        ("CR\r\nLF", vec!["data: CR", "data: LF"]),
+        ("a\rb\r", vec!["data: a", "data: b", "data: "]),
+        ("\r\n\r", vec!["data: ", "data: ", "data: "]),
+        ("\n\r", vec!["data: ", "data: ", "data: "]),
+        ("id: 7\r\revent: gap\r", vec!["data: id: 7", "data: ", "data: event: gap", "data: "]),
+        ("\u{feff}NUL\0 NEL\u{85} LS\u{2028}\r", vec!["data: \u{feff}NUL\0 NEL\u{85} LS\u{2028}", "data: "]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         Post::new(payload).event("named").to(&server.address, "w");
         let event = piece(&mut raw);
-        assert!(event.contains("event: envelope\n"), "{event}");
-        let data: Value =
-            serde_json::from_str(event.lines().find_map(|l| l.strip_prefix("data: ")).unwrap()).unwrap();
-        assert_eq!((&data["type"], &data["event"]), (&json!("message"), &json!("named")));
+        let mut all = vec![id(n as u64 + 5), "event: named".to_owned()];
+        all.extend(expected.into_iter().map(str::to_owned));
+        assert_eq!(event, format!("{}\n\n", all.join("\n")), "{payload:?}");
+    }
+    // What is no text travels whole in an envelope.
+    Post::new([0xff, 0x00, b'\r']).event("named").to(&server.address, "w");
+    let event = piece(&mut raw);
+    assert!(event.contains("event: envelope\n"), "{event}");
+    let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let data: Value = serde_json::from_str(data).unwrap();
+    assert_eq!((&data["type"], &data["event"]), (&json!("message"), &json!("named")));
+}
+
+#[test]
+fn an_event_stream_of_objects_changes_nothing() {
+    let server = Server::start(&[]);
+    let payload = "a\r\nb\rc\n\u{feff}\0\u{2028}\r";
+    Post::new(payload).event("named").to(&server.address, "o");
+    for (path, label) in [("/c/o?feed=sse&objects=1", Value::Null), ("/c/o,p?feed=sse", json!("o"))] {
+        let mut raw = server.raw();
+        raw.send(get(&format!("{path}&since=earliest"), ""));
+        stream_head(&mut raw);
+        let events =
+            String::from_utf8(raw.until("\"data\":\"a").into_iter().chain(raw.until("\n\n")).collect());
+        let events = events.unwrap();
+        let line = events.lines().find(|line| line.contains("\"data\"")).unwrap();
+        let object: Value = serde_json::from_str(line.strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!((&object["data"], &object["event"]), (&json!(payload), &json!("named")), "{path}");
+        assert_eq!(object["channel"], label);
     }
 }
 

@@ -44,17 +44,32 @@ test('an EventSource hears lines, names and ids as they were published', async (
   const p = await page(t);
   const first = await post('source', 'one\n\ntwo\n three');
   const second = await post('source', '', { query: '?event=named' });
-  const third = await post('source', 'a\rb');
+  const third = await post('source', 'a\rb\r\nc\r', { query: '?event=named' });
   const fourth = await post('source', ':comment\nid: 7\ndata: x \u2028 é 🌊');
+  const fifth = await post('source', '\ufeffa\0b\u0085');
+  const sixth = await post('source', new Uint8Array([0xff, 13]), { query: '?event=named' });
   await listen(p, '/c/source?feed=sse&since=earliest');
-  await until('four events', () => p.evaluate(() => got.length === 4));
+  await until('six events', () => p.evaluate(() => got.length === 6));
   const got = await p.evaluate(() => got);
   assert.deepEqual(got[0], ['message', 'one\n\ntwo\n three', first]);
   assert.deepEqual(got[1], ['named', '', second]);
-  assert.equal(got[2][0], 'envelope', 'what an event stream would change comes as an object');
-  assert.equal(JSON.parse(got[2][1]).data, 'a\rb');
-  assert.equal(got[2][2], third);
+  assert.deepEqual(got[2], ['named', 'a\nb\nc\n', third], 'every end of a line is one, and the name stays');
   assert.deepEqual(got[3], ['message', ':comment\nid: 7\ndata: x \u2028 é 🌊', fourth]);
+  assert.deepEqual(got[4], ['message', '\ufeffa\0b\u0085', fifth]);
+  assert.deepEqual([got[5][0], got[5][2]], ['envelope', sixth], 'what is no text comes as an object');
+  assert.equal(JSON.parse(got[5][1]).event, 'named');
+});
+
+test('an EventSource with the id of another server hears a reset, and goes on', async (t) => {
+  const p = await page(t);
+  const last = await post('foreign', 'kept');
+  // As a polyfill says it; a browser's own says the same in a field, which a page cannot set.
+  await listen(p, '/c/foreign?feed=sse&lastEventId=42');
+  await until('the message', () => p.evaluate(() => got.at(-1)?.[1] === 'kept'));
+  const got = await p.evaluate(() => got);
+  assert.deepEqual(got.map(([type]) => type), ['reset', 'message']);
+  assert.equal(JSON.parse(got[0][1]).reason, 'unknown-epoch');
+  assert.equal(got[1][2], last);
 });
 
 test('an EventSource comes back when it was told to, with the id of what it had', async (t) => {

@@ -1,0 +1,80 @@
+//! The JSON objects: each is one line, for whatever a reader takes for the end of a line.
+
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::common::{Post, Server, Ws};
+use crate::get;
+
+/// What Unicode calls the end of a line. JSON lets the last three stand in a text as they are.
+const LINE_ENDS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+
+const TEXT: &str = "NEL\u{85}LS\u{2028}PS\u{2029}Â€…end";
+
+/// The same characters, spelled as escapes.
+const ESCAPED: &str = "NEL\\u0085LS\\u2028PS\\u2029Â€…end";
+
+#[test]
+fn no_feed_has_a_line_end_within_an_object() {
+    let server = Server::start(&["--comet"]);
+    Post::new(TEXT).event("e%E2%80%A8x").content_type("text/x;\u{2029}y").to(&server.address, "j");
+    for query in [
+        "/c/j?feed=poll",
+        "/c/j?feed=longpoll&since=earliest",
+        "/c/j?feed=stream&since=earliest",
+        "/c/j?feed=xhr&since=earliest",
+        "/c/j?feed=multipart&since=earliest",
+        "/c/j?feed=iframe&since=earliest",
+        "/c/j?feed=jsonp&callback=f&since=earliest",
+        "/c/j?feed=sse&objects=1&since=earliest",
+        "/c/j,k?feed=sse&since=earliest",
+        "/c/j,k?feed=stream&since=earliest",
+    ] {
+        let mut raw = server.raw();
+        let got = String::from_utf8(raw.send(get(query, "")).until("…end\"}")).unwrap();
+        assert!(
+            got.contains(ESCAPED) && got.contains("e\\u2028x") && got.contains("text/x;\\u2029y"),
+            "{query}: {got}"
+        );
+        // The name of an event stands on a line of the event stream as well, which knows only two
+        // ends of a line.
+        let objects = got.replace("event: e\u{2028}x\n", "");
+        assert!(!objects.contains(&LINE_ENDS[2..]), "{query}: {got:?}");
+    }
+    // As a field of a part, where a payload cannot be the part.
+    Post::new(format!("--tidewire{TEXT}")).to(&server.address, "j");
+    let mut raw = server.raw();
+    let got = String::from_utf8(raw.send(get("/c/j?feed=replace", "")).until("…end\"}")).unwrap();
+    assert!(got.contains(ESCAPED) && !got.contains(&LINE_ENDS[2..]), "{got}");
+    let mut ws = Ws::v1(&server, "/c/j?since=earliest");
+    ws.json();
+    let text = ws.text();
+    assert!(text.contains(ESCAPED) && !text.contains(LINE_ENDS), "{text:?}");
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["data"], TEXT, "it means the same");
+}
+
+#[test]
+fn an_id_comes_back_as_it_was_spelled_but_on_one_line() {
+    let server = Server::start(&[]);
+    let mut ws = Ws::v1(&server, "/c/i");
+    ws.json();
+    for (spelled, back) in [
+        (r#""\u0061\/""#, r#""\u0061\/""#),
+        ("1.50e+1", "1.50e+1"),
+        ("{\"b\" :  1,\t\"a\":[ ]}", "{\"b\" :  1,\t\"a\":[ ]}"),
+        // A line end between the parts of an id is white space, and a blank is the same; one within
+        // a text is an escape.
+        ("[1,\r\n 2]", "[1,   2]"),
+        ("\"a\u{2028}b\u{2029}\u{85}\"", "\"a\\u2028b\\u2029\\u0085\""),
+        ("\"\\u2028 \u{e9}\u{20ac}\"", "\"\\u2028 \u{e9}\u{20ac}\""),
+    ] {
+        let expected = format!("\"id\":{back},");
+        for rest in [r#""channel":"elsewhere","data":"x""#, r#""channel":"no name""#] {
+            ws.send(Message::text(format!(r#"{{"type":"publish","id":{spelled},{rest}}}"#)));
+            let text = ws.text();
+            assert!(text.contains(&expected) && !text.contains(LINE_ENDS), "{spelled:?}: {text:?}");
+            let id: Value = serde_json::from_str(spelled).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["id"], id, "{spelled:?}");
+        }
+    }
+}
