@@ -2,6 +2,7 @@
 //!
 //! | file | section of the document |
 //! |---|---|
+//! | `lists.rs` | fields that are lists, in all sections |
 //! | `publish.rs` | Publish |
 //! | `read.rs` | Read: the choice of a feed, its parameters, several channels |
 //! | `poll.rs` | Short poll, long poll |
@@ -15,6 +16,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod lists;
 mod origins;
 mod poll;
 mod process;
