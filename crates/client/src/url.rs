@@ -1,6 +1,7 @@
 //! Where the server is and which channels are meant.
 
 use std::str::FromStr;
+use tidewire_grammar::{dec_u64, ip_literal};
 
 /// A channel's URL, taken apart as far as a client needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,13 +129,15 @@ fn tcp(authority: &str) -> Result<(Address, String), UrlError> {
     if authority.contains('@') {
         return Err(UrlError::UserInfo);
     }
-    let split = match authority.strip_prefix('[') {
-        Some(literal) => literal.find(']').ok_or(UrlError::Host)? + 2,
-        None => authority.find(':').unwrap_or(authority.len()),
+    let is_literal = authority.starts_with('[');
+    let split = if is_literal {
+        ip_literal(authority.as_bytes()).map_err(|_| UrlError::Host)?.1
+    } else {
+        authority.find(':').unwrap_or(authority.len())
     };
     let (host, port) = authority.split_at(split);
     let port = match port.strip_prefix(':') {
-        Some(digits) => tidewire_grammar::dec_u64(digits.as_bytes())
+        Some(digits) => dec_u64(digits.as_bytes())
             .ok()
             .and_then(|port| u16::try_from(port).ok())
             .filter(|&port| port > 0)
@@ -142,9 +145,9 @@ fn tcp(authority: &str) -> Result<(Address, String), UrlError> {
         None if port.is_empty() => 80,
         None => return Err(UrlError::Port),
     };
-    let name = host.trim_matches(['[', ']']);
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:%".contains(&b);
-    if name.is_empty() || !name.bytes().all(allowed) {
+    let name = if is_literal { &host[1..split - 1] } else { host };
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
+    if name.is_empty() || !(is_literal || name.bytes().all(allowed)) {
         return Err(UrlError::Host);
     }
     Ok((Address::Tcp { host: name.to_owned(), port }, authority.to_owned()))
@@ -199,6 +202,11 @@ mod tests {
             ("http://h/c/demo?Last-Event-Id=", UrlError::Parameter),
             ("http://h/c/demo?last_event_id=e-1", UrlError::Parameter),
             ("http://h/c/demo?evs_last_event_id=e-1", UrlError::Parameter),
+            ("http://[:::::]/c/demo", UrlError::Host),
+            ("http://[1]:80/c/demo", UrlError::Host),
+            ("http://[fe80::1%25eth0]/c/demo", UrlError::Host),
+            ("http://a[b]/c/demo", UrlError::Host),
+            ("http://b]/c/demo", UrlError::Host),
         ] {
             assert_eq!(text.parse::<Url>(), Err(error), "{text}");
         }

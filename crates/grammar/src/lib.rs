@@ -8,6 +8,7 @@ extern crate std;
 
 pub mod class;
 mod error;
+mod ip;
 mod list;
 mod number;
 mod params;
@@ -15,6 +16,7 @@ pub mod quoted;
 mod token;
 
 pub use error::{NumberError, NumberErrorKind, SyntaxError, SyntaxErrorKind};
+pub use ip::{IpLiteral, ip_literal, ipv4_address, ipv6_address};
 pub use list::{List, list};
 pub use number::{dec_u64, hex_u64, qvalue};
 pub use params::{Param, Params, Value, params, value_and_params};

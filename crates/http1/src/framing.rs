@@ -55,7 +55,7 @@ pub(crate) struct Facts {
     pub(crate) coding_at: u16,
     /// The `Host` value.
     host: (u16, u16),
-    /// The first `Upgrade` value.
+    /// The first `Upgrade` value that names a protocol.
     upgrade: (u16, u16),
 }
 
@@ -166,14 +166,16 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9112 §6.1: exactly `chunked`, in exactly one line.
+    /// RFC 9112 §6.1: exactly `chunked`, in exactly one line. Empty elements beside it are ignored; the limit of a head bounds them.
     fn note_coding(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (at, end) = span.value_at(head);
         let value = &head[at..end];
         if self.has(Self::CHUNKED) {
             return Err((Rule::CodingRepeated, span.line().into()));
         }
-        if !eq_ignore_case(value, b"chunked") {
+        let mut codings = list(value);
+        let only = codings.next().filter(|_| codings.next().is_none()).unwrap_or_default();
+        if !eq_ignore_case(only, b"chunked") {
             return Err((unusable_coding(value), at));
         }
         self.coding_at = span.line();
@@ -209,9 +211,10 @@ impl Facts {
         }
     }
 
+    /// A line that names no protocol offers none.
     fn note_upgrade(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
-        if !self.has(Self::UPGRADE) {
-            let (start, end) = span.value_at(head);
+        let (start, end) = span.value_at(head);
+        if !self.has(Self::UPGRADE) && list(&head[start..end]).next().is_some() {
             self.upgrade = (offset(start), offset(end));
             self.flags |= Self::UPGRADE;
         }

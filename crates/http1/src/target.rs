@@ -2,6 +2,7 @@
 
 use crate::message::{Method, TargetForm};
 use tidewire_grammar::class::{is_digit, is_hexdig};
+use tidewire_grammar::ip_literal;
 
 /// May `b` stand in a request target? Visible ASCII without `"`, `#`, `<` and `>`.
 ///
@@ -54,14 +55,7 @@ pub(crate) fn path_and_query(form: TargetForm, target: &[u8]) -> (&[u8], Option<
 /// in the grammar.
 pub(crate) fn check_host(value: &[u8]) -> Result<(), usize> {
     let end = if value.first() == Some(&b'[') {
-        let close = value.iter().position(|&b| b == b']').ok_or(value.len())?;
-        if let Some(at) = value[1..close].iter().position(|&b| !is_ip_literal_byte(b)) {
-            return Err(1 + at);
-        }
-        if close == 1 {
-            return Err(1);
-        }
-        close + 1
+        ip_literal(value).map_err(|e| e.offset())?.1
     } else {
         reg_name_len(value)?
     };
@@ -117,12 +111,6 @@ fn reg_name_len(value: &[u8]) -> Result<usize, usize> {
         }
     }
     Ok(i)
-}
-
-/// What stands between the brackets of an IPv6 or IPvFuture literal; which of the two, and whether it is one, the user of the
-/// address finds out.
-const fn is_ip_literal_byte(b: u8) -> bool {
-    REG_NAME[b as usize] || b == b':'
 }
 
 /// A byte of a *reg-name* other than `%`: nearly every host is made of these and a port.
@@ -181,6 +169,8 @@ mod tests {
             (Method::Get, "http:///a", 7),
             (Method::Get, "http://:80/", 7),
             (Method::Get, "http://u@h/", 8),
+            (Method::Get, "http://[:::::]/", 10),
+            (Method::Connect, "[1]:80", 2),
             (Method::Get, "1http://h/", 0),
             (Method::Connect, "/a", 0),
             (Method::Connect, "a.b", 3),
@@ -207,6 +197,13 @@ mod tests {
             ("a:80:80", 4),
             ("[::1", 4),
             ("[]", 1),
+            ("[:::::]", 3),
+            ("[zz]", 1),
+            ("[1]", 2),
+            ("[1:2:3:4:5:6:7:8:9]:80", 16),
+            ("[::1.2.3.256]", 11),
+            ("[fe80::1%25eth0]", 8),
+            ("[v1]", 3),
             ("[::1]x", 5),
             ("[/]", 1),
             ("a%2", 3),

@@ -233,7 +233,7 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
     assert_eq!(connection.send_head(&switching, BodyLength::Length(1), &mut out), Err(EncodeError::Body));
     assert_eq!(out, b"");
     connection.send_head(&switching, BodyLength::Empty, &mut out).unwrap();
-    assert_eq!(out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n");
+    assert_eq!(out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n");
     assert!(connection.is_switched() && !connection.must_close());
     assert!(matches!(connection.decode(b"\x81\x00", &mut Fields::new()), Ok((0, None))));
     assert_eq!(connection.send_data(b"x", &mut out), Err(EncodeError::State));
@@ -242,7 +242,8 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
         "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: a\r\n\r\n",
         "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: 0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: ,\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: 1\r\n\r\nx",
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ] {
         let mut out = Vec::new();
@@ -255,6 +256,37 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
     }
 }
 
+/// Older Envoy, Mojo and others send `Content-Length: 0` with their offer. No octets can be taken for one protocol here and
+/// for another elsewhere.
+#[test]
+fn a_body_of_no_bytes_hinders_no_switch() {
+    let upgrade = block(&[("Upgrade", "a")]);
+    let blocks = [&upgrade];
+    let switching = Response::new(101).with_fields(&blocks);
+    for length in ["0", "00"] {
+        let offer = format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let (mut connection, mut out) = (server(&offer), Vec::new());
+        connection.send_head(&switching, BodyLength::Empty, &mut out).unwrap();
+        assert!(out.starts_with(b"HTTP/1.1 101 ") && connection.is_switched(), "{length}");
+    }
+    let (mut connection, mut out) =
+        (server("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 0\r\n\r\n"), Vec::new());
+    connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
+    assert!(connection.is_switched());
+
+    // The client role understands the answer to such a request.
+    let (mut client, mut out) = (Connection::<Client>::new(Limits::new()), Vec::new());
+    let request = Request::new("GET", "/", "h").with_fields(&blocks);
+    client.send_request(&request, BodyLength::Length(0), &mut out).unwrap();
+    client.send_end(&mut out).unwrap();
+    assert!(out.ends_with(b"\r\n\r\n"), "{}", out.escape_ascii());
+    let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n";
+    client.decode(answer, &mut Fields::new()).unwrap();
+    assert!(client.is_switched());
+}
+
 /// RFC 9110 §7.8: who sends `Upgrade` also sends the option.
 #[test]
 fn an_upgrade_field_brings_its_connection_option() {
@@ -263,8 +295,39 @@ fn an_upgrade_field_brings_its_connection_option() {
     connection.send_head(&Response::new(426).with_fields(&[&upgrade]), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(
         out,
-        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     );
+}
+
+/// Peers that compare text exist. They look for the word as RFC 6455 §1.3 writes it, in both roles and beside any other
+/// option.
+#[test]
+fn the_option_is_written_as_the_examples_have_it() {
+    let upgrade = block(&[("Upgrade", "websocket")]);
+    let closing = block(&[("Upgrade", "websocket"), ("Connection", "close, upgrade")]);
+    let answer = |mut connection: Connection<Server>, fields: &FieldBlock| {
+        let mut out = Vec::new();
+        connection
+            .send_head(&Response::new(426).with_fields(&[fields]), BodyLength::Empty, &mut out)
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let stays = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    for (head, option) in [
+        (answer(get(), &upgrade), "Upgrade"),
+        (answer(get(), &closing), "close, Upgrade"),
+        (answer(server(stays), &upgrade), "keep-alive, Upgrade"),
+    ] {
+        assert!(head.contains(&format!("\r\nConnection: {option}\r\nUpgrade: websocket\r\n")), "{head}");
+    }
+    for (fields, option) in [(&upgrade, "Upgrade"), (&closing, "close, Upgrade")] {
+        let (mut client, mut out) = (Connection::<Client>::new(Limits::new()), Vec::new());
+        let blocks = [fields];
+        let request = Request::new("GET", "/", "h").with_fields(&blocks);
+        client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
+        let head = String::from_utf8(out).unwrap();
+        assert!(head.contains(&format!("\r\nConnection: {option}\r\nUpgrade: websocket\r\n")), "{head}");
+    }
 }
 
 /// In an interim response too; and a `close` there is said with the answer, which is where it counts.
@@ -275,7 +338,7 @@ fn an_interim_response_has_the_option_of_its_upgrade_field() {
     connection.send_interim(&Response::new(103).with_fields(&[&fields]), &mut out).unwrap();
     assert_eq!(
         out,
-        b"HTTP/1.1 103 Early Hints\r\nConnection: upgrade\r\nUpgrade: websocket\r\nLink: </a.css>\r\n\r\n"
+        b"HTTP/1.1 103 Early Hints\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nLink: </a.css>\r\n\r\n"
     );
     assert!(!connection.must_close());
     out.clear();

@@ -385,10 +385,10 @@ impl Connection {
         let ends = last && self.message.fin;
         let message = &mut self.message;
         message.gathering = true;
-        let mut gather = |piece: &[u8]| message.gather(piece).is_ok();
-        let mut inflated = deflate.inflate(piece, &mut gather);
+        let gather = |piece: &[u8]| message.gather(piece).is_ok();
+        let mut inflated = deflate.inflate(piece, gather);
         if inflated.is_ok() && ends {
-            inflated = deflate.end(self.frames.role(), &mut gather);
+            inflated = deflate.end(self.frames.role());
         }
         let kind = match inflated {
             Ok(()) if !ends || self.message.ends_whole() => {

@@ -46,7 +46,7 @@ pub enum ErrorKind {
     CloseLength,
     /// A close code that must not appear on the wire (§7.4).
     CloseCode,
-    /// A compressed payload that is no DEFLATE data (RFC 1951).
+    /// A compressed payload that is no DEFLATE data (RFC 1951), that was cut, or that goes on behind its end.
     InvalidDeflate,
 
     // Over a limit of ours.
@@ -114,7 +114,7 @@ impl ErrorKind {
             Self::InvalidUtf8 => "text must be UTF-8",
             Self::CloseLength => "a close frame with one byte of payload",
             Self::CloseCode => "the close code must not be sent",
-            Self::InvalidDeflate => "the compressed data is damaged",
+            Self::InvalidDeflate => "the compressed data is damaged or cut",
             Self::FrameTooLong => "the frame is longer than this endpoint accepts",
             Self::MessageTooLong => "the message is longer than this endpoint accepts",
             Self::TooManyEmptyFragments => "too many empty fragments",

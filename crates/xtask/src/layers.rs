@@ -50,7 +50,7 @@ const TABLE: &[Row] = &[
         always: &["memchr"], optional: &["bytes", "http", "tokio-util"] } },
     Row { layer: 1, name: WS,       uses: &[GRAMMAR], outside: Outside::Only {
         always: &["base64", "sha1"],
-        optional: &["bytes", "flate2", "futures-core", "futures-sink", "getrandom", "tokio", "tokio-util"] } },
+        optional: &["bytes", "flate2", "futures-core", "futures-sink", "getrandom", "tokio", "tokio-util", "zlib-rs"] } },
     Row { layer: 1, name: SSE,      uses: &[], outside: ADAPTERS },
     Row { layer: 2, name: CHANNEL,  uses: &[], outside: NONE },
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1], outside: Outside::Free },

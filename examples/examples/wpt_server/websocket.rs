@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidewire_grammar::list;
 use tidewire_server::http1::{RequestHead, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Response};
 use tidewire_ws::deflate::Config;
@@ -116,8 +117,8 @@ fn plan(path: &str, head: &RequestHead<'_>) -> Result<Option<Plan>, Problem> {
         "/echo_raw" => Talk::EchoRaw.into(),
         "/empty-message" => Talk::EmptyMessage.into(),
         "/protocol" | "/protocol_array" => {
-            let offered = text(head.get("sec-websocket-protocol").unwrap_or_default());
-            let first = offered.split(',').next().unwrap_or_default().trim().to_owned();
+            let first =
+                text(head.get_all("sec-websocket-protocol").flat_map(list).next().unwrap_or_default());
             Plan { subprotocol: Some(first.clone()), ..Talk::Say(first).into() }
         }
         "/origin" => Talk::Say(origin(head)).into(),

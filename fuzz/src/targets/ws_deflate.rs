@@ -1,10 +1,13 @@
-//! Any bytes as compressed frames: the same however they are cut, no message over its limit. And any bytes as messages to
+//! Any bytes as compressed frames: the same however they are cut, no message over its limit. Any bytes as the payloads of
+//! compressed messages: taken or refused as a second inflater does, with the same text. And any bytes as messages to
 //! compress: they come back, whatever was negotiated and in whatever order.
 
 use super::ws_subject::Messages;
+use tidewire_testkit::inflate::{Inflated, Inflater};
 use tidewire_testkit::split;
 use tidewire_ws::deflate::{Config, Params};
-use tidewire_ws::{Connection, Event, Limits, PreparedMessage, Role};
+use tidewire_ws::frame::{Header, Opcode};
+use tidewire_ws::{Connection, ErrorKind, Event, Limits, PreparedMessage, Role};
 
 /// The first byte chooses what was negotiated.
 pub fn run(data: &[u8]) {
@@ -17,7 +20,7 @@ pub fn run(data: &[u8]) {
         client_max_window_bits: bits,
     };
     let config = Config { threshold: 0, level: 1 + choice / 7 % 9, ..Config::DEFAULT };
-    let limits = Limits { max_message: 5000, ..Limits::DEFAULT };
+    let limits = Limits { max_message: LIMIT as u64, ..Limits::DEFAULT };
     let connection = |role| Connection::new(role, limits).with_deflate(params, &config);
 
     split::quick(|| Messages::new(connection(Role::Client)), data);
@@ -26,15 +29,16 @@ pub fn run(data: &[u8]) {
     while let Ok((n, Some(event))) = client.decode(&mut input[at..]) {
         at += n;
         match event {
-            Event::Text(text) => assert!(text.len() <= 5000),
-            Event::Binary(data) => assert!(data.len() <= 5000),
+            Event::Text(text) => assert!(text.len() <= LIMIT),
+            Event::Binary(data) => assert!(data.len() <= LIMIT),
             _ => {}
         }
     }
+    payloads(connection(Role::Client), data, choice & 0x80 != 0);
 
     let (mut server, mut client) = (connection(Role::Server), connection(Role::Client));
     for (i, message) in data.split(|byte| *byte == b'|').enumerate() {
-        let message = &message[..message.len().min(5000)];
+        let message = &message[..message.len().min(LIMIT)];
         let mut wire = Vec::new();
         if i % 3 == 2 {
             let prepared = PreparedMessage::binary(message);
@@ -46,3 +50,32 @@ pub fn run(data: &[u8]) {
         assert_eq!(client.decode(&mut wire), Ok((len, Some(Event::Binary(message)))));
     }
 }
+
+/// Each part of `data` is the payload of a compressed message. The oracle knows what becomes of it.
+fn payloads(mut client: Connection, data: &[u8], takeover: bool) {
+    let mut twin = Inflater::new();
+    for payload in data.split(|byte| *byte == b'|') {
+        let payload = &payload[..payload.len().min(LIMIT)];
+        let (opcode, len) = (Opcode::Binary, payload.len() as u64);
+        let mut wire = Vec::new();
+        Header { fin: true, rsv1: true, opcode, mask: None, len }.encode_to(&mut wire).expect("it fits");
+        wire.extend_from_slice(payload);
+        let got = loop {
+            match client.decode(&mut wire) {
+                Ok((n, None)) => drop(wire.drain(..n)),
+                Ok((_, Some(Event::Binary(message)))) => break Inflated::Whole(message.to_vec()),
+                Ok(other) => panic!("{other:?}"),
+                Err(e) if e.kind() == ErrorKind::InvalidDeflate => break Inflated::Damaged,
+                Err(e) if e.kind() == ErrorKind::MessageTooLong => break Inflated::TooLong,
+                Err(e) => panic!("{e}"),
+            }
+        };
+        assert_eq!(got, twin.message(payload, LIMIT, takeover), "{}", payload.escape_ascii());
+        if !matches!(got, Inflated::Whole(_)) {
+            return;
+        }
+    }
+}
+
+/// What a message may inflate to.
+const LIMIT: usize = 5000;

@@ -54,8 +54,8 @@ impl Asked {
 
     pub(super) fn new(head: &RequestHead<'_>, waits: bool) -> Self {
         let target = brief(head.target(), 48);
-        let upgrade = head.upgrade().filter(|_| waits).map(|protocol| {
-            if !list(protocol).any(|one| eq_ignore_case(one, b"websocket")) {
+        let upgrade = head.upgrade().filter(|_| waits).map(|_| {
+            if !names_websocket(head.get_all("Upgrade")) {
                 return Offer::Other;
             }
             let key = head.get("Sec-WebSocket-Key").and_then(|key| STANDARD.decode(key).ok());
@@ -80,9 +80,7 @@ impl Asked {
     /// What a 101 with this head agrees on.
     pub(super) fn switched(&self, head: &ResponseHead<'_>) -> Result<Switched, VerifyError> {
         let Some(Offer::WebSocket { key, subprotocols }) = &self.upgrade else { return Ok(Switched::Other) };
-        if !head.get("Upgrade").is_some_and(|protocol| eq_ignore_case(protocol, b"websocket"))
-            && self.line.is_none()
-        {
+        if !names_websocket(head.get_all("Upgrade")) && self.line.is_none() {
             return Ok(Switched::Other);
         }
         let chosen = head.get("Sec-WebSocket-Protocol").map(|name| brief(name, 128));
@@ -107,11 +105,15 @@ impl Asked {
 
 /// What a WebSocket server would say to an upgrade request that it cannot take.
 pub(super) fn handshake_fault(head: &RequestHead<'_>) -> Option<server::Refusal> {
-    let asks =
-        head.upgrade().is_some_and(|protocol| list(protocol).any(|one| eq_ignore_case(one, b"websocket")));
+    let asks = head.upgrade().is_some() && names_websocket(head.get_all("Upgrade"));
     let options = server::Options { origins: Origins::Any, ..server::Options::default() };
     let method = head.method();
     asks.then(|| server::accept(method.as_str().as_bytes(), (1, 1), head.fields(), &options).err()).flatten()
+}
+
+/// Several lines are one list.
+fn names_websocket<'a>(lines: impl Iterator<Item = &'a [u8]>) -> bool {
+    lines.flat_map(list).any(|protocol| eq_ignore_case(protocol, b"websocket"))
 }
 
 /// Subprotocols of an offer that are kept. Clients send one or two.

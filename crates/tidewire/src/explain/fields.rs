@@ -1,13 +1,17 @@
 //! What header fields mean: those that frame messages, and those that real-time feeds live on.
 
-use tidewire_grammar::eq_ignore_case;
+use tidewire_grammar::{eq_ignore_case, list};
 
 use super::note::{Direction, bytes};
 
 /// What follows from a field, and where it is defined. A field that is not in the table has no meaning here.
 pub(super) fn meaning(direction: Direction, name: &[u8], value: &[u8]) -> (String, &'static str) {
     let is = |other: &str| eq_ignore_case(name, other.as_bytes());
-    let says = |word: &str| eq_ignore_case(value, word.as_bytes());
+    // Of a list, empty elements aside.
+    let says = |word: &str| {
+        let mut elements = list(value);
+        elements.next().is_some_and(|one| eq_ignore_case(one, word.as_bytes())) && elements.next().is_none()
+    };
     if is("content-length") {
         let length = tidewire_grammar::dec_u64(value);
         let text = length.map_or("not a number".into(), |length| format!("the body is {}", bytes(length)));
@@ -18,7 +22,7 @@ pub(super) fn meaning(direction: Direction, name: &[u8], value: &[u8]) -> (Strin
     }
     if is("connection") {
         let lower = value.to_ascii_lowercase();
-        let has = |word: &str| tidewire_grammar::list(&lower).any(|option| option == word.as_bytes());
+        let has = |word: &str| list(&lower).any(|option| option == word.as_bytes());
         let text = match (has("close"), has("upgrade")) {
             (true, _) => "this is the last message of its sender on this connection",
             (false, true) => "Upgrade is meant for the next recipient, and for nobody behind it",

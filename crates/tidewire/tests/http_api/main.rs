@@ -2,6 +2,7 @@
 //!
 //! | file | section of the document |
 //! |---|---|
+//! | `lists.rs` | fields that are lists, in all sections |
 //! | `publish.rs` | Publish |
 //! | `read.rs` | Read: the choice of a feed, its parameters, several channels |
 //! | `poll.rs` | Short poll, long poll |
@@ -18,6 +19,7 @@
 mod common;
 
 mod json;
+mod lists;
 mod origins;
 mod poll;
 mod process;

@@ -1,12 +1,13 @@
 //! Compressing and inflating the payload of one message at a time (RFC 7692 §7.2).
 
+use super::inflate::{Inflate, InflateError, TAIL};
 use super::negotiate::{Config, MAX_BITS, MIN_OWN_BITS, Params, is_long_enough};
 use super::pool;
 use crate::Role;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, FlushCompress};
 
 /// The compression of one connection. 16 bytes while it holds no context.
 #[derive(Debug)]
@@ -24,26 +25,6 @@ struct Contexts {
     compress: Option<Compress>,
 }
 
-struct Inflate {
-    stream: Decompress,
-    /// Where the message began, counted as errors count.
-    start: u64,
-    /// How many bytes the message may still inflate to.
-    budget: u64,
-    /// A block was marked as the last one and nothing came behind it.
-    ended: bool,
-}
-
-/// Why a message cannot be inflated.
-pub(crate) enum InflateError {
-    /// It is no DEFLATE data.
-    Invalid,
-    /// It is longer than its budget.
-    TooLong,
-    /// The taker of the output refused it.
-    Refused,
-}
-
 impl Deflate {
     pub(crate) fn new(params: Params, config: &Config) -> Self {
         Self { params, level: config.level, threshold: config.threshold, contexts: None }
@@ -54,12 +35,12 @@ impl Deflate {
         let (takeover, bits) = self.params.of(peer(role));
         let contexts = self.contexts.get_or_insert_default();
         let stream = match contexts.inflate.take() {
-            Some(kept) => kept.stream,
+            Some(kept) => kept.into_stream(),
             // An inflater's window may be larger than what was agreed, never smaller.
-            None if takeover => Decompress::new_with_window_bits(false, bits.clamp(MIN_OWN_BITS, MAX_BITS)),
+            None if takeover => zlib_rs::Inflate::new(false, bits.clamp(MIN_OWN_BITS, MAX_BITS)),
             None => pool::take_inflater(),
         };
-        contexts.inflate = Some(Inflate { stream, start, budget, ended: false });
+        contexts.inflate = Some(Inflate::new(stream, start, budget));
     }
 
     /// Inflates a piece of the message; `sink` takes what comes out and says whether it is good.
@@ -74,18 +55,16 @@ impl Deflate {
         }
     }
 
-    /// Inflates what the sender left out at the end of a message, and gives the context back.
-    pub(crate) fn end(&mut self, role: Role, sink: impl FnMut(&[u8]) -> bool) -> Result<(), InflateError> {
-        if let Some(inflate) = self.current()
-            && !inflate.ended
-        {
-            inflate.run(&TAIL, sink)?;
+    /// Puts back what the sender left out at the end of a message, and gives the context back.
+    pub(crate) fn end(&mut self, role: Role) -> Result<(), InflateError> {
+        if let Some(inflate) = self.current() {
+            inflate.end()?;
         }
         if !self.params.of(peer(role)).0
             && let Some(contexts) = &mut self.contexts
         {
             if let Some(inflate) = contexts.inflate.take() {
-                pool::put_inflater(inflate.stream);
+                pool::put_inflater(inflate.into_stream());
             }
             if contexts.compress.is_none() {
                 self.contexts = None;
@@ -96,7 +75,7 @@ impl Deflate {
 
     /// Where the present message began.
     pub(crate) fn start(&self) -> u64 {
-        self.contexts.as_ref().and_then(|c| c.inflate.as_ref()).map_or(0, |inflate| inflate.start)
+        self.contexts.as_ref().and_then(|c| c.inflate.as_ref()).map_or(0, Inflate::start)
     }
 
     /// Gives everything back.
@@ -159,46 +138,6 @@ impl Deflate {
     }
 }
 
-impl Inflate {
-    fn run(&mut self, mut input: &[u8], mut sink: impl FnMut(&[u8]) -> bool) -> Result<(), InflateError> {
-        // An empty fragment behind a block with BFINAL: asking the stream again would forget that it has ended.
-        if input.is_empty() {
-            return Ok(());
-        }
-        let mut step = [0; STEP];
-        loop {
-            let (taken, made) = (self.stream.total_in(), self.stream.total_out());
-            let status = self.stream.decompress(input, &mut step, FlushDecompress::None);
-            let taken = (self.stream.total_in() - taken) as usize;
-            let made = (self.stream.total_out() - made) as usize;
-            // What came before an error is judged before the error, so that the verdict does not depend on the cuts.
-            let within = usize::try_from(self.budget).map_or(made, |budget| budget.min(made));
-            if !sink(&step[..within]) {
-                return Err(InflateError::Refused);
-            }
-            if within < made {
-                return Err(InflateError::TooLong);
-            }
-            self.budget -= made as u64;
-            input = &input[taken..];
-            self.ended = matches!(status, Ok(Status::StreamEnd));
-            match status {
-                Err(_) => return Err(InflateError::Invalid),
-                // RFC 7692 §7.2.1 (3): a block with BFINAL ends a DEFLATE stream, not the message.
-                Ok(Status::StreamEnd) => {
-                    self.stream.reset(false);
-                    if input.is_empty() {
-                        return Ok(());
-                    }
-                }
-                Ok(_) if input.is_empty() && made < STEP => return Ok(()),
-                Ok(_) if taken == 0 && made == 0 => return Err(InflateError::Invalid),
-                Ok(_) => {}
-            }
-        }
-    }
-}
-
 /// Compresses a message that many connections share: with the full window and no context. `f` gets it if it is shorter so.
 pub(crate) fn compress_alone(level: u8, payload: &[u8], f: impl FnOnce(&[u8])) {
     pool::with_scratch(|out| {
@@ -247,7 +186,5 @@ impl fmt::Debug for Contexts {
     }
 }
 
-/// An empty stored block without its three bits of header and their padding.
-const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-/// How much is inflated at a time: the most by which a message can pass its limit before it is noticed.
+/// How much room there is for what is compressed, at least and at most: a quarter of it, and four times as much.
 const STEP: usize = 8 * 1024;

@@ -20,6 +20,7 @@
 //! send secrets in messages of their own, shorter than [`Config::threshold`], or without this extension.
 
 mod codec;
+mod inflate;
 mod negotiate;
 mod pool;
 
@@ -28,7 +29,8 @@ use alloc::vec::Vec;
 
 pub use negotiate::{Config, Params};
 
-pub(crate) use codec::{Deflate, InflateError};
+pub(crate) use codec::Deflate;
+pub(crate) use inflate::InflateError;
 pub(crate) use negotiate::{MAX_OFFERS, agree, choose, offer};
 pub(crate) use pool::with_scratch;
 

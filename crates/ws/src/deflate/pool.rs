@@ -5,15 +5,16 @@
 
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use flate2::{Compress, Compression, Decompress};
+use flate2::{Compress, Compression};
+use zlib_rs::Inflate;
 
 /// An inflater with the full window, which inflates what any window has compressed.
-pub(super) fn take_inflater() -> Decompress {
+pub(super) fn take_inflater() -> Inflate {
     POOL.with_borrow_mut(|pool| pool.inflaters.pop())
-        .unwrap_or_else(|| Decompress::new_with_window_bits(false, super::negotiate::MAX_BITS))
+        .unwrap_or_else(|| Inflate::new(false, super::negotiate::MAX_BITS))
 }
 
-pub(super) fn put_inflater(mut inflater: Decompress) {
+pub(super) fn put_inflater(mut inflater: Inflate) {
     inflater.reset(false);
     POOL.with_borrow_mut(|pool| keep(&mut pool.inflaters, inflater));
 }
@@ -56,7 +57,7 @@ fn keep<T>(pool: &mut Vec<T>, context: T) {
 
 #[derive(Default)]
 struct Pool {
-    inflaters: Vec<Decompress>,
+    inflaters: Vec<Inflate>,
     compressors: Vec<(u8, u8, Compress)>,
     scratch: Vec<u8>,
 }

@@ -5,7 +5,7 @@ use super::{accept_key, has_token, is_field, is_subprotocol, key::encode_key};
 use crate::deflate;
 use alloc::string::String;
 use core::fmt;
-use tidewire_grammar::eq_ignore_case;
+use tidewire_grammar::{eq_ignore_case, list};
 
 /// A handshake that a client begins: the fields to send, and what the answer must say.
 ///
@@ -125,13 +125,16 @@ impl<'a> Request<'a> {
         if status != 101 {
             return Err(VerifyError::Status(status));
         }
-        let (mut upgrade, mut connection, mut accepts, mut good) = (false, false, 0, false);
+        let (mut upgrades, mut others, mut connection) = (0, 0, false);
+        let (mut accepts, mut good) = (0, false);
         let (mut chosen, mut subprotocol) = (0, None);
-        let (mut extensions, mut extension) = (0, &[][..]);
+        let (mut extensions, mut extension) = (None, &[][..]);
         let expected = accept_key(&self.key);
         for (name, value) in fields {
             if is_field(name, "upgrade") {
-                upgrade = eq_ignore_case(value, b"websocket");
+                let websocket = |protocol: &&[u8]| eq_ignore_case(protocol, b"websocket");
+                upgrades += list(value).filter(websocket).count();
+                others += list(value).filter(|protocol| !websocket(protocol)).count();
             } else if is_field(name, "connection") {
                 connection |= has_token(value, b"upgrade");
             } else if is_field(name, "sec-websocket-accept") {
@@ -141,29 +144,29 @@ impl<'a> Request<'a> {
                 chosen += 1;
                 subprotocol = self.subprotocols.iter().find(|name| name.as_bytes() == value).copied();
             } else if is_field(name, "sec-websocket-extensions") {
-                extensions += 1;
-                extension = value;
+                extensions = Some(extensions.unwrap_or(0) + list(value).count());
+                extension = list(value).last().unwrap_or(extension);
             }
         }
         let verdict = |good: bool, error| if good { Ok(()) } else { Err(error) };
         // RFC 6455 §4.1 (12), and on to RFC 6455 §4.1 (17)
-        verdict(upgrade, VerifyError::Upgrade)?;
+        verdict(upgrades > 0 && others == 0, VerifyError::Upgrade)?;
         verdict(connection, VerifyError::Connection)?;
         verdict(accepts == 1 && good, VerifyError::Accept)?;
         verdict(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;
         #[cfg(feature = "deflate")]
         {
             let deflate = match &self.deflate {
-                Some((config, _)) if extensions == 1 => deflate::agree(extension, config),
+                Some((config, _)) if extensions == Some(1) => deflate::agree(extension, config),
                 _ => None,
             };
-            verdict(extensions == 0 || deflate.is_some(), VerifyError::Extension)?;
+            verdict(extensions.is_none() || deflate.is_some(), VerifyError::Extension)?;
             Ok(Agreed { subprotocol, deflate })
         }
         #[cfg(not(feature = "deflate"))]
         {
             let _ = extension;
-            verdict(extensions == 0, VerifyError::Extension)?;
+            verdict(extensions.is_none(), VerifyError::Extension)?;
             Ok(Agreed { subprotocol })
         }
     }
@@ -228,6 +231,34 @@ mod tests {
     fn a_right_answer_opens() {
         assert_eq!(run(101, None, None), Ok(None));
         assert_eq!(run(101, None, Some(("sec-websocket-protocol", "superchat"))), Ok(Some("superchat")));
+    }
+
+    /// RFC 9110 §5.6.1.2, in the fields that are lists. A list of nothing is none.
+    #[test]
+    fn empty_elements_change_nothing() {
+        use VerifyError as E;
+        for value in [",websocket", "websocket, ", ", ,\twebsocket,,"] {
+            assert_eq!(run(101, Some(("Upgrade", value)), None), Ok(None), "{value}");
+            assert_eq!(run(101, Some(("Upgrade", value)), Some(("Upgrade", ","))), Ok(None), "{value}");
+            assert_eq!(run(101, Some(("Upgrade", value)), Some(("Upgrade", "h2c"))), Err(E::Upgrade));
+        }
+        assert_eq!(run(101, Some(("Upgrade", ",")), None), Err(E::Upgrade));
+        for value in [",upgrade", "upgrade,", "keep-alive, ,Upgrade"] {
+            assert_eq!(run(101, Some(("Connection", value)), None), Ok(None), "{value}");
+        }
+        // One subprotocol is chosen; that field is no list in an answer.
+        assert_eq!(run(101, None, Some(("Sec-WebSocket-Protocol", "chat,"))), Err(E::Subprotocol));
+        assert_eq!(run(101, None, Some(("Sec-WebSocket-Extensions", ","))), Err(E::Extension));
+        #[cfg(feature = "deflate")]
+        for value in [
+            ",permessage-deflate; server_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover,",
+        ] {
+            let request = Request::new(*b"the sample nonce", &[]).with_deflate(deflate::Config::DEFAULT);
+            let fields = GOOD.iter().copied().chain([("Sec-WebSocket-Extensions", value)]);
+            let agreed = request.verify(101, fields.map(|(n, v)| (n.as_bytes(), v.as_bytes())));
+            assert!(agreed.unwrap().deflate().is_some(), "{value}");
+        }
     }
 
     #[test]
