@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use slab::Slab;
+use tidewire_channel::Cursor;
 use tidewire_http1::Fields;
 use tidewire_server::{Inbox, Parked};
 
@@ -330,20 +331,32 @@ impl Table {
         }
     }
 
-    /// Moves a row to other channels, keeping its positions in those it had.
+    /// Moves a member to other channels. It lags from then on, and gets nothing before [`go_on`](Self::go_on).
+    ///
+    /// `positions` makes the new positions of the present ones, which are read here, in the moment of the move: whatever is delivered between
+    /// a look at the positions and the move would come twice.
     pub(super) fn change_channels(
         &mut self,
         key: u32,
         channels: Channels,
-        positions: Positions,
         shape: Shape,
+        positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>,
     ) {
+        let positions = Positions(positions(self.positions(key).0.into()).into());
         self.leave(key);
         let id = self.group(channels, shape);
         self.enter(id);
         self.rows[key as usize].role = Role::Lagging { group: id, positions };
-        self.advance(id);
-        self.catch_up(key);
+    }
+
+    /// Sends a member that changed its channels what it is owed, and then what there is to read.
+    pub(super) fn go_on(&mut self, key: u32) {
+        if let Some(group) = self.rows.get(key as usize).and_then(Subscriber::group) {
+            self.advance(group);
+        }
+        if self.rows.get(key as usize).is_some_and(|row| row.pending.is_empty()) {
+            self.settle(key);
+        }
     }
 
     /// Forgets a row and closes its connection.

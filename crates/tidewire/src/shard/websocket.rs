@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tidewire_channel::Cursor;
 use tidewire_server::Problem;
 use tidewire_ws::deflate::Params;
 use tidewire_ws::frame::Header;
@@ -21,7 +22,7 @@ use crate::hub::{HubError, Published};
 use crate::message::{Message, Object};
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
 use crate::params;
-use crate::reader::{Channels, Positions};
+use crate::reader::Channels;
 use crate::site::{refused, sentence};
 
 /// Bytes owed to a client beyond which nothing more is read from it.
@@ -335,26 +336,31 @@ impl Table {
     fn subscribe(&mut self, key: u32, id: Option<&RawValue>, order: &ChannelOrder) {
         let name = &order.channel;
         match self.try_subscribe(key, name, order.since.as_deref()) {
-            Ok((channels, positions)) => {
-                let cursor = positions.to_text();
+            Ok((channels, start)) => {
+                self.change(key, channels, |mut positions| {
+                    positions.push(start);
+                    positions
+                });
+                let cursor = self.positions(key).to_text();
                 self.owe(key, &Object::Hello { cursor: &cursor, channel: Some(name) });
                 if id.is_some() {
                     self.owe(key, &Object::Ack { id, cursor: &cursor });
                 }
-                self.change(key, channels, positions);
+                self.go_on(key);
             }
             Err(problem) => self.owe(key, &refusal(id, &problem)),
         }
     }
 
     fn try_subscribe(
-        &mut self,
+        &self,
         key: u32,
         name: &str,
         since: Option<&str>,
-    ) -> Result<(Channels, Positions), Problem> {
+    ) -> Result<(Channels, Cursor), Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
+    /// The channels with one more, and where that begins.
         let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
         let Some(channels) = self.channels(key) else { return Err(bad("The connection is closing.")) };
         if channels.0.iter().any(|channel| *channel.name() == name) {
@@ -369,9 +375,7 @@ impl Table {
         let channel = self.place.hub.channel(&name).map_err(refused)?;
         let one = Channels([channel].into());
         let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
-        let positions: Vec<_> =
-            self.positions(key).0.iter().chain(one.start(&since).0.iter()).copied().collect();
-        Ok((Channels(all.into()), Positions(positions.into())))
+        Ok((Channels(all.into()), one.start(&since).0[0]))
     }
 
     fn unsubscribe(&mut self, key: u32, id: Option<&RawValue>, name: &str) {
@@ -380,26 +384,24 @@ impl Table {
             return self
                 .owe(key, &refusal(id, &Problem::new(404, "This connection does not have the channel.")));
         };
-        let (mut all, mut positions) = (channels.0.to_vec(), self.positions(key).0.to_vec());
+        let mut all = channels.0.to_vec();
         all.remove(index);
-        positions.remove(index);
-        let positions = Positions(positions.into());
-        self.owe(key, &Object::Ack { id, cursor: &positions.to_text() });
-        self.change(key, Channels(all.into()), positions);
+        self.change(key, Channels(all.into()), |mut positions| {
+            positions.remove(index);
+            positions
+        });
+        let cursor = self.positions(key).to_text();
+        self.owe(key, &Object::Ack { id, cursor: &cursor });
+        self.go_on(key);
     }
 
-    /// Moves the connection to other channels. What is owed goes first, so that a hello stands before its messages.
-    fn change(&mut self, key: u32, channels: Channels, positions: Positions) {
-        if self.rows[key as usize].pending.is_empty() {
-            self.settle(key);
-        }
-        if self.channels(key).is_none() {
-            return;
-        }
+    /// Moves the connection to other channels. The answer to the command comes next, with the positions that the connection has then: what was
+    /// written before is before it, and nothing is written between.
+    fn change(&mut self, key: u32, channels: Channels, positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>) {
         let Some(kind) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind) else { return };
         let wire = Wire { kind, chunked: false, gzip: false };
         let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
-        self.change_channels(key, channels, positions, shape);
+        self.change_channels(key, channels, shape, positions);
     }
 
     /// The channels of a member; none if it is leaving.
@@ -409,7 +411,8 @@ impl Table {
     }
 
     fn owe(&mut self, key: u32, object: &Object<'_>) {
-        if let Some(websocket) = self.rows.get_mut(key as usize).and_then(|row| row.websocket.as_mut()) {
+        let row = self.rows.get_mut(key as usize).filter(|row| !matches!(row.role, RowRole::Closing));
+        if let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) {
             ws::object(&mut websocket.owed, object);
         }
     }

@@ -7,6 +7,7 @@
 //! | `poll.rs` | Short poll, long poll |
 //! | `streams.rs` | Server-Sent Events, HTTP stream |
 //! | `websocket.rs` | WebSocket |
+//! | `commands.rs` | WebSocket: commands of `tidewire.v1` that meet messages and a close |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
 //! | `process.rs` | When the server stops; the command line |
@@ -15,6 +16,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod commands;
 mod origins;
 mod poll;
 mod process;
