@@ -119,7 +119,8 @@ impl WebSocket {
         if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
     }
 
-    /// Takes bytes in; what the protocol owes is added to the output, data messages are returned.
+    /// Takes bytes in; what the protocol owes is added to the output, data messages are returned. A close stays with the protocol: it goes
+    /// behind the answers to these messages.
     fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
         self.heard_ms = now_ms;
         let max = longest(self.kind, max_message);
@@ -163,7 +164,9 @@ impl WebSocket {
                 Err(_) => self.closing = true,
             }
         }
-        self.protocol.take_output(&mut self.owed);
+        if !self.closing {
+            self.protocol.take_output(&mut self.owed);
+        }
         if self.closing || used == bytes.len() {
             return incoming;
         }
@@ -216,7 +219,6 @@ impl Table {
         }
         let is_v1 = websocket.is_v1();
         let messages = websocket.receive(bytes, now_ms, self.place.hub.config().max_message);
-        websocket.take_place(&self.inflating, now_ms);
         for incoming in messages {
             let data = match incoming {
                 Incoming::Text(text) if is_v1 => {
@@ -235,7 +237,13 @@ impl Table {
             }
         }
         let Some(row) = self.rows.get_mut(key as usize) else { return };
+        if matches!(row.role, RowRole::Closing) {
+            // One of the commands found the end of the subscription, and said the last word.
+            return;
+        }
         let Some(websocket) = &mut row.websocket else { return };
+        websocket.protocol.take_output(&mut websocket.owed);
+        websocket.take_place(&self.inflating, now_ms);
         if websocket.closing {
             let last = websocket.take_output().unwrap_or_default();
             self.answer(key, last);
@@ -352,6 +360,7 @@ impl Table {
         }
     }
 
+    /// The channels with one more, and where that begins.
     fn try_subscribe(
         &self,
         key: u32,
@@ -360,7 +369,6 @@ impl Table {
     ) -> Result<(Channels, Cursor), Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
-    /// The channels with one more, and where that begins.
         let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
         let Some(channels) = self.channels(key) else { return Err(bad("The connection is closing.")) };
         if channels.0.iter().any(|channel| *channel.name() == name) {
