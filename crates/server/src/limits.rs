@@ -89,7 +89,8 @@ impl Limits {
             .min(self.idle_timeout)
             .min(self.body_grace)
             .min(self.write_timeout)
-            .min(self.drain_time);
+            .min(self.drain_time)
+            .min(self.drain_timeout);
         (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 }
