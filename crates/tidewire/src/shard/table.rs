@@ -47,7 +47,14 @@ pub(crate) struct Table {
     pub(super) last_poll: Option<LastPoll>,
     /// For the heads that the table reads itself.
     pub(super) fields: RefCell<Fields>,
+    /// The clock of the hub, which is that of the logs.
     pub(super) now_ms: u64,
+    /// The same less the time in which this worker did not run: what clients are given their time by.
+    pub(super) ran_ms: u64,
+    /// How late the present tick is.
+    pub(super) late_ms: u64,
+    /// The last tick was late and judged nobody.
+    pub(super) spared: bool,
     /// The places of those that inflate a message, counted by its references.
     pub(super) inflating: Rc<()>,
     pub(super) next_tick_ms: u64,
@@ -71,6 +78,9 @@ impl Table {
             last_poll: None,
             fields: RefCell::default(),
             now_ms,
+            ran_ms: now_ms,
+            late_ms: 0,
+            spared: false,
             inflating: Rc::default(),
             next_tick_ms: now_ms + TICK.as_millis() as u64,
             tick: 0,
@@ -84,8 +94,11 @@ impl Table {
 
     /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
     pub(crate) fn add(&mut self, mut connection: Parked, subscription: Subscription) {
-        self.now_ms = self.place.hub.now_ms();
-        let Subscription { shape, channels, positions, wait, websocket, gzip, ended } = subscription;
+        self.look_at_the_clock();
+        let Subscription { shape, channels, positions, wait, mut websocket, gzip, ended } = subscription;
+        if let Some(websocket) = &mut websocket {
+            websocket.enter(self.ran_ms);
+        }
         let mut rest = connection.take_rest();
         let group = self.group(channels, shape);
         let entry = self.rows.vacant_entry();
@@ -98,7 +111,7 @@ impl Table {
             then: Then::Stay,
             due_ms: 0,
             listed_ms: 0,
-            moved_ms: self.now_ms,
+            moved_ms: self.ran_ms,
             websocket,
             gzip,
         });
@@ -140,7 +153,7 @@ impl Table {
             let before = row.pending.len();
             let wrote = row.flush();
             if row.pending.len() != before {
-                row.moved_ms = self.now_ms;
+                row.moved_ms = self.ran_ms;
             }
             match wrote {
                 Wrote::All => self.settle(key),
@@ -181,7 +194,7 @@ impl Table {
             match row.offer(&bytes) {
                 Wrote::All => {}
                 Wrote::Some => {
-                    row.moved_ms = self.now_ms;
+                    row.moved_ms = self.ran_ms;
                     return self.demote(key);
                 }
                 Wrote::Failed => return self.remove(key),
@@ -192,7 +205,7 @@ impl Table {
             Then::Resume => {
                 let rest = row.connection.take_rest();
                 if rest.is_empty() && !self.draining {
-                    row.due_ms = self.now_ms + self.place.settings.idle_timeout.as_millis() as u64;
+                    row.due_ms = self.ran_ms + self.place.settings.idle_timeout.as_millis() as u64;
                 } else {
                     self.resume(key, &rest);
                 }
@@ -200,7 +213,7 @@ impl Table {
             Then::Close => {
                 let mut cx = Context::from_waker(&row.waker);
                 let _ = row.connection.poll_shutdown(&mut cx);
-                row.due_ms = self.now_ms + LINGER_MS;
+                row.due_ms = self.ran_ms + LINGER_MS;
             }
         }
     }
@@ -269,7 +282,7 @@ impl Table {
         match row.offer(bytes) {
             Wrote::All => {}
             Wrote::Some => {
-                row.moved_ms = self.now_ms;
+                row.moved_ms = self.ran_ms;
                 self.demote(key);
             }
             Wrote::Failed => self.remove(key),
@@ -304,7 +317,7 @@ impl Table {
             row.pending = [&row.pending[..], &bytes[..]].concat().into();
             Wrote::Some
         };
-        row.moved_ms = self.now_ms;
+        row.moved_ms = self.ran_ms;
         self.after_write(key, wrote, Flow::End);
     }
 

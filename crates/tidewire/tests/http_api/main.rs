@@ -10,6 +10,7 @@
 //! | `commands.rs` | WebSocket: commands of `tidewire.v1` that meet messages and a close |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
+//! | `stopped.rs` | the server, when its process did not run |
 //! | `process.rs` | When the server stops; the command line |
 #![allow(clippy::unwrap_used)]
 
@@ -23,6 +24,8 @@ mod process;
 mod publish;
 mod read;
 mod refusals;
+#[cfg(target_os = "linux")]
+mod stopped;
 mod streams;
 mod websocket;
 

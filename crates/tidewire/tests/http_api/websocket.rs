@@ -16,7 +16,7 @@ pub(crate) const UPGRADE: &str =
     "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n";
 
 /// A connection after its handshake, to which bytes can be sent that no library would.
-fn switched(server: &Server, path: &str) -> Raw {
+pub(crate) fn switched(server: &Server, path: &str) -> Raw {
     let mut raw = server.raw();
     let answer = raw.send(get(path, &format!("{UPGRADE}{KEY}"))).response();
     assert_eq!(answer.status, 101, "{answer:?}");
