@@ -409,7 +409,7 @@ fn channels_added_and_dropped_under_eviction_tell_every_loss() {
 }
 
 /// Messages of each channel: some are there from the beginning, the others come meanwhile.
-const EACH: u64 = 800;
+const EACH: u64 = 400;
 
 fn changed_under_load(keeps: &str, dawdle: usize, check: impl Fn(u64)) {
     let seed = Seed::draw();

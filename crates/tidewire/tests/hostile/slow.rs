@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use tidewire::{ChannelName, HubConfig, Playground, Settings};
+use tidewire::{ChannelName, HubConfig, Message, Playground, Settings};
 
 use super::common::PATIENCE;
 use super::{UPGRADE, frame, get, in_process};
@@ -123,4 +123,32 @@ fn a_message_that_comes_slowly_and_steadily_arrives() {
     assert!(start.elapsed() > GRACE, "it has to take longer than the grace to show something");
     let channel = hub.channel(&name).unwrap();
     super::eventually("the message", || channel.head().seq() == 1);
+}
+
+/// Who is behind gets no pings: as long as it takes what it gets, it does not have to say anything. When it is not behind any more, it has to
+/// answer them.
+#[test]
+fn a_socket_that_is_behind_and_takes_its_messages_is_not_silent() {
+    let mut settings = Settings::default();
+    settings.heartbeat = Duration::from_secs(1);
+    let (hub, running) = in_process(HubConfig::default(), settings);
+    let name = ChannelName::new("slow").unwrap();
+    let channel = hub.channel(&name).unwrap();
+    let mut stream = super::narrow(&running.addresses()[0].to_string());
+    stream.write_all(get("/c/slow", UPGRADE).as_bytes()).unwrap();
+    super::eventually("the subscriber", || channel.subscribers() == 1);
+    for _ in 0..140 {
+        hub.publish(&name, Message::new(vec![b'x'; 50_000].into(), 0), None).unwrap();
+    }
+    // Time itself has to pass: three heartbeats and more without a word of the client. It takes little, so that there is more.
+    let start = Instant::now();
+    let mut piece = [0; 8 * 1024];
+    while start.elapsed() < Duration::from_millis(4_500) {
+        assert!(stream.read(&mut piece).unwrap() > 0, "dropped after {:?}", start.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(channel.subscribers(), 1);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    while matches!(stream.read(&mut piece), Ok(1..)) {}
+    super::eventually("the end of one that answers no ping", || channel.subscribers() == 0);
 }
