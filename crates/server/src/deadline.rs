@@ -68,7 +68,10 @@ impl Deadlines {
 
     /// Marks and wakes what is overdue.
     pub(crate) fn sweep(&self) {
-        let clock = Instant::now();
+        self.sweep_at(Instant::now());
+    }
+
+    fn sweep_at(&self, clock: Instant) {
         let late = clock.saturating_duration_since(self.due.get());
         self.lost.set(self.lost.get() + late);
         self.due.set(clock + self.every);
@@ -76,7 +79,7 @@ impl Deadlines {
         if self.spared.get() {
             return;
         }
-        let now = self.now();
+        let now = self.ran_at(clock);
         for (_, slot) in self.slots.borrow().iter() {
             if slot.at.get().is_some_and(|at| at <= now) {
                 slot.expired.set(true);
@@ -87,7 +90,11 @@ impl Deadlines {
 
     /// The clock, less the time in which the worker did not run.
     fn now(&self) -> Instant {
-        let clock = Instant::now().min(self.due.get());
+        self.ran_at(Instant::now())
+    }
+
+    fn ran_at(&self, clock: Instant) -> Instant {
+        let clock = clock.min(self.due.get());
         clock.checked_sub(self.lost.get()).unwrap_or(clock)
     }
 
@@ -162,39 +169,32 @@ impl Drop for Deadline {
 mod tests {
     use super::*;
 
-    /// The sweep that was to come `after` a while comes now.
-    fn sweep_that_was_due(deadlines: &Deadlines, before: Duration) {
-        deadlines.due.set(Instant::now().checked_sub(before).expect("the machine runs longer than that"));
-        deadlines.sweep();
-    }
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
     fn time_in_which_the_worker_did_not_run_counts_against_nobody() {
-        let deadlines = Deadlines::new(Duration::from_secs(3600));
+        let deadlines = Deadlines::new(MINUTE);
         let deadline = deadlines.register();
         let mut cx = Context::from_waker(Waker::noop());
-        let set = deadline.set(Duration::from_secs(5));
-        sweep_that_was_due(&deadlines, Duration::from_secs(60));
-        assert!(!deadline.expired(&mut cx), "a minute in which it did not run");
-        assert!(deadline.now() < set + Duration::from_secs(5), "{:?}", deadline.now() - set);
-        sweep_that_was_due(&deadlines, Duration::ZERO);
-        assert!(!deadline.expired(&mut cx), "nor afterwards");
-        // The time that it ran does count.
-        deadline.set(Duration::ZERO);
-        sweep_that_was_due(&deadlines, Duration::ZERO);
-        assert!(deadline.expired(&mut cx));
+        deadline.set(MINUTE * 5 / 2);
+        let continued = deadlines.due() + MINUTE * 1000;
+        // It ran for one minute before the stop; two more, and a half of one is too much.
+        for (minute, expired) in [(0, false), (1, false), (2, true)] {
+            deadlines.sweep_at(continued + MINUTE * minute);
+            assert_eq!(deadline.expired(&mut cx), expired, "minute {minute} after the stop");
+        }
     }
 
     #[test]
     fn a_sweep_that_is_late_leaves_the_judgement_to_the_next() {
-        let deadlines = Deadlines::new(Duration::from_secs(60));
+        let deadlines = Deadlines::new(MINUTE);
         let deadline = deadlines.register();
         let mut cx = Context::from_waker(Waker::noop());
-        deadline.set(Duration::ZERO);
-        sweep_that_was_due(&deadlines, Duration::from_secs(60));
+        deadline.set(MINUTE / 2);
+        deadlines.sweep_at(deadlines.due() + MINUTE);
         assert!(!deadline.expired(&mut cx), "what has come may not be known yet");
         // Nobody gains more than that, however late they all are.
-        sweep_that_was_due(&deadlines, Duration::from_secs(60));
+        deadlines.sweep_at(deadlines.due() + MINUTE);
         assert!(deadline.expired(&mut cx));
     }
 

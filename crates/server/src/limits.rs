@@ -89,8 +89,7 @@ impl Limits {
             .min(self.idle_timeout)
             .min(self.body_grace)
             .min(self.write_timeout)
-            .min(self.drain_time)
-            .min(self.drain_timeout);
+            .min(self.drain_time);
         (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 }

@@ -94,6 +94,9 @@ pub(crate) async fn run<H: Handler>(
     worker.deadlines.wake_all();
     let deadline = worker.deadlines.register();
     deadline.set(limits.drain_timeout);
+    if limits.drain_timeout.is_zero() {
+        deadline.expire();
+    }
     let mut empty = pin!(gauge.wait_empty());
     let is_empty = poll_fn(|cx| match empty.as_mut().poll(cx) {
         Poll::Pending if deadline.expired(cx) => Poll::Ready(false),
