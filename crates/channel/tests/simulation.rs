@@ -42,6 +42,7 @@ fn the_law_holds() {
         ("gaps told", seen.readers.gaps),
         ("resets told", seen.readers.resets),
         ("messages of a log that was left", seen.readers.left_overs * 10),
+        ("channels dropped and taken up", seen.readers.changes),
         ("cuts", seen.cuts),
         ("switches", seen.switches),
         ("publishes tried again", seen.retries),

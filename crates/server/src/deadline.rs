@@ -1,5 +1,18 @@
 //! Deadlines of connection tasks. Setting one is a store into a cell; one sweep for each worker looks at
 //! all of them a few times in the shortest time-out. A timer of the runtime for each read would cost more than the read.
+//!
+//! They go by the time in which the worker *ran*. A process can be stopped (SIGSTOP, a debugger, `docker pause`, a machine that sleeps), and a
+//! worker can be kept from running by others; its clients do not know, and what they sent waits in the sockets. A sweep that comes late says so:
+//!
+//! ```text
+//!   clock     ──┬───────┬───────┬──────────────────────┬───────┬──
+//!   sweep       due     due     due      (stopped)      late    due
+//!   ran time  ──┬───────┬───────┬──stands still────────┬───────┬──
+//! ```
+//!
+//! So a stop moves every deadline by its length, up to one interval of the sweep. The socket is always read before a deadline is
+//! judged: only who owes something can be late. And what has come is not known at once: after SIGCONT the runtime looks at its timers before
+//! it asks the kernel about sockets. So a sweep that is late judges nobody, and the next one does.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,26 +22,65 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 /// All deadlines of a worker.
-#[derive(Debug, Default)]
-pub(crate) struct Deadlines(RefCell<Slab<Rc<Slot>>>);
+#[derive(Debug)]
+pub(crate) struct Deadlines {
+    slots: RefCell<Slab<Rc<Slot>>>,
+    /// Between two sweeps.
+    every: Duration,
+    /// When the next sweep is to come.
+    due: Cell<Instant>,
+    /// Time in which the worker did not run.
+    lost: Cell<Duration>,
+    /// The last sweep was late and judged nobody. Two in a row do not: a worker that has too much to do would never judge.
+    spared: Cell<bool>,
+}
 
 #[derive(Debug, Default)]
 struct Slot {
+    /// In ran time.
     at: Cell<Option<Instant>>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Deadlines {
+    pub(crate) fn new(every: Duration) -> Rc<Self> {
+        let due = Cell::new(Instant::now() + every);
+        Rc::new(Deadlines {
+            slots: RefCell::default(),
+            every,
+            due,
+            lost: Cell::default(),
+            spared: Cell::default(),
+        })
+    }
+
     pub(crate) fn register(self: &Rc<Self>) -> Deadline {
         let slot = Rc::new(Slot::default());
-        let key = self.0.borrow_mut().insert(slot.clone());
+        let key = self.slots.borrow_mut().insert(slot.clone());
         Deadline { slot, key, all: self.clone() }
     }
 
+    /// When to call [`sweep`](Self::sweep) next.
+    pub(crate) fn due(&self) -> Instant {
+        self.due.get()
+    }
+
     /// Marks and wakes what is overdue.
-    pub(crate) fn sweep(&self, now: Instant) {
-        for (_, slot) in self.0.borrow().iter() {
+    pub(crate) fn sweep(&self) {
+        self.sweep_at(Instant::now());
+    }
+
+    fn sweep_at(&self, clock: Instant) {
+        let late = clock.saturating_duration_since(self.due.get());
+        self.lost.set(self.lost.get() + late);
+        self.due.set(clock + self.every);
+        self.spared.set(late >= self.every && !self.spared.get());
+        if self.spared.get() {
+            return;
+        }
+        let now = self.ran_at(clock);
+        for (_, slot) in self.slots.borrow().iter() {
             if slot.at.get().is_some_and(|at| at <= now) {
                 slot.expired.set(true);
                 slot.wake();
@@ -36,9 +88,19 @@ impl Deadlines {
         }
     }
 
+    /// The clock, less the time in which the worker did not run.
+    fn now(&self) -> Instant {
+        self.ran_at(Instant::now())
+    }
+
+    fn ran_at(&self, clock: Instant) -> Instant {
+        let clock = clock.min(self.due.get());
+        clock.checked_sub(self.lost.get()).unwrap_or(clock)
+    }
+
     /// Wakes every connection that waits, so that it sees that the worker is draining.
     pub(crate) fn wake_all(&self) {
-        for (_, slot) in self.0.borrow().iter() {
+        for (_, slot) in self.slots.borrow().iter() {
             slot.wake();
         }
     }
@@ -61,12 +123,22 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// The time in which the worker ran: for what is compared with a deadline.
+    pub(crate) fn now(&self) -> Instant {
+        self.all.now()
+    }
+
     /// Sets it, and says what time it is.
     pub(crate) fn set(&self, after: Duration) -> Instant {
-        let now = Instant::now();
+        let now = self.now();
         self.slot.at.set(now.checked_add(after));
         self.slot.expired.set(false);
         now
+    }
+
+    /// It has passed.
+    pub(crate) fn expire(&self) {
+        self.slot.expired.set(true);
     }
 
     pub(crate) fn clear(&self) {
@@ -89,6 +161,49 @@ impl Deadline {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        self.all.0.borrow_mut().remove(self.key);
+        self.all.slots.borrow_mut().remove(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn time_in_which_the_worker_did_not_run_counts_against_nobody() {
+        let deadlines = Deadlines::new(MINUTE);
+        let deadline = deadlines.register();
+        let mut cx = Context::from_waker(Waker::noop());
+        deadline.set(MINUTE * 5 / 2);
+        let continued = deadlines.due() + MINUTE * 1000;
+        // It ran for one minute before the stop; two more, and a half of one is too much.
+        for (minute, expired) in [(0, false), (1, false), (2, true)] {
+            deadlines.sweep_at(continued + MINUTE * minute);
+            assert_eq!(deadline.expired(&mut cx), expired, "minute {minute} after the stop");
+        }
+    }
+
+    #[test]
+    fn a_sweep_that_is_late_leaves_the_judgement_to_the_next() {
+        let deadlines = Deadlines::new(MINUTE);
+        let deadline = deadlines.register();
+        let mut cx = Context::from_waker(Waker::noop());
+        deadline.set(MINUTE / 2);
+        deadlines.sweep_at(deadlines.due() + MINUTE);
+        assert!(!deadline.expired(&mut cx), "what has come may not be known yet");
+        // Nobody gains more than that, however late they all are.
+        deadlines.sweep_at(deadlines.due() + MINUTE);
+        assert!(deadline.expired(&mut cx));
+    }
+
+    #[test]
+    fn the_time_stands_still_until_a_late_sweep_comes() {
+        let deadlines = Deadlines::new(Duration::from_secs(3600));
+        let deadline = deadlines.register();
+        deadlines.due.set(Instant::now());
+        let (first, second) = (deadline.now(), deadline.now());
+        assert_eq!(first, second, "what is set now is not set too late");
     }
 }

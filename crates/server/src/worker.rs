@@ -1,11 +1,14 @@
 //! One worker: a thread, a current-thread runtime, its own listeners, its own handler. A connection never leaves it.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
 use tidewire_http1::Fields;
 use tokio::net::{TcpListener, TcpStream};
@@ -45,7 +48,7 @@ impl<H: Handler> Worker<H> {
         Rc::new(Worker {
             handler,
             limits,
-            deadlines: Rc::default(),
+            deadlines: Deadlines::new(limits.sweep_interval()),
             scratch: RefCell::new(vec![0; SCRATCH]),
             fields: RefCell::new(Fields::new()),
             date: RefCell::new(DateCache::new()),
@@ -79,7 +82,7 @@ pub(crate) async fn run<H: Handler>(
         }
     };
     let _ = started.send(Ok(()));
-    let sweeping = tokio::task::spawn_local(sweep(worker.deadlines.clone(), limits.sweep_interval()));
+    let sweeping = tokio::task::spawn_local(sweep(worker.deadlines.clone()));
 
     // An error means that the server's handle is gone, which is a stop as well.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -89,7 +92,17 @@ pub(crate) async fn run<H: Handler>(
     worker.draining.set(true);
     worker.handler.drain();
     worker.deadlines.wake_all();
-    if tokio::time::timeout(limits.drain_timeout, gauge.wait_empty()).await.is_err() {
+    let deadline = worker.deadlines.register();
+    deadline.set(limits.drain_timeout);
+    if limits.drain_timeout.is_zero() {
+        deadline.expire();
+    }
+    let mut empty = pin!(gauge.wait_empty());
+    let is_empty = poll_fn(|cx| match empty.as_mut().poll(cx) {
+        Poll::Pending if deadline.expired(cx) => Poll::Ready(false),
+        polled => polled.map(|()| true),
+    });
+    if !is_empty.await {
         tracing::warn!(
             connections = gauge.open(),
             "drain time is over, closing the connections that are left"
@@ -205,9 +218,9 @@ impl Weather {
     }
 }
 
-async fn sweep(deadlines: Rc<Deadlines>, every: Duration) {
+async fn sweep(deadlines: Rc<Deadlines>) {
     loop {
-        tokio::time::sleep(every).await;
-        deadlines.sweep(Instant::now());
+        tokio::time::sleep_until(deadlines.due().into()).await;
+        deadlines.sweep();
     }
 }

@@ -29,6 +29,11 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long a subscriber may take nothing before it is dropped; it can resume at its cursor. 60 s.
     pub stall_timeout: Duration,
+    /// How long a client may take for one WebSocket message, beside what [`message_min_rate`](Self::message_min_rate) allows for the bytes that
+    /// came. 10 s, as for the body of a request. Time in which the server does not read does not count.
+    pub message_grace: Duration,
+    /// Bytes per second below which a WebSocket message is given up. 512, as for a body: 1 MiB may take half an hour.
+    pub message_min_rate: u64,
     /// How long an upload may say nothing before it is given up. 60 s.
     pub upload_pause: Duration,
     /// What is served under `/files/`. Nothing.
@@ -53,6 +58,8 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
+            message_grace: Duration::from_secs(10),
+            message_min_rate: 512,
             upload_pause: Duration::from_secs(60),
             files: None,
             deflate: true,
@@ -68,6 +75,12 @@ impl Settings {
         self.stall_timeout.as_millis() as u64
     }
 
+    /// How long a WebSocket message may take of which so many bytes have come.
+    pub(crate) fn message_ms(&self, came: u64) -> u64 {
+        let earned = came.saturating_mul(1000) / self.message_min_rate.max(1);
+        (self.message_grace.as_millis() as u64).saturating_add(earned)
+    }
+
     /// When a reader that was cut should come back: spread, so that a thousand of them do not come at once.
     pub(crate) fn retry_ms(&self) -> u32 {
         fastrand::u32(1_000..3_000)
@@ -78,6 +91,9 @@ impl Settings {
         fastrand::u32(1_000..10_000)
     }
 }
+
+/// What a client is told in the close whose WebSocket message took too long.
+pub(crate) const TOO_SLOW: &str = "the message came too slowly; send it again, faster";
 
 /// What every answer is made from.
 #[derive(Clone)]
@@ -310,6 +326,8 @@ mod tests {
             heartbeat,
             idle_timeout,
             stall_timeout,
+            message_grace,
+            message_min_rate,
             upload_pause,
             files: _,
             deflate: _,
@@ -331,6 +349,8 @@ mod tests {
                 ("heartbeat", ms(heartbeat)),
                 ("idle_timeout", ms(idle_timeout)),
                 ("stall_timeout", ms(stall_timeout)),
+                ("message_grace", ms(message_grace)),
+                ("message_min_rate", message_min_rate),
                 ("upload_pause", ms(upload_pause)),
                 ("max_wires", playground::MAX_WIRES as u64),
                 ("wire_idle", ms(playground::IDLE)),

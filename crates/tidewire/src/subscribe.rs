@@ -308,7 +308,7 @@ fn websocket(
         Greeting { cursor: &cursor, retry_ms: place.settings.retry_ms(), callback: &params.callback };
     let (first, _, ended) = begin(place, &channels, wire, &greeting, &mut positions);
     let shape = Shape::Stream { wire, labelled };
-    let websocket = WebSocket::new(kind, agreed, place.hub.now_ms(), place.hub.config().max_message);
+    let websocket = WebSocket::new(kind, agreed, place.hub.config().max_message);
     let websocket = Some(Box::new(websocket));
     let ticket = Subscription { shape, channels, positions, wait: None, websocket, gzip: None, ended }.into();
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })

@@ -10,8 +10,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{
-    Client, Ended, Feed, PATIENCE, Post, Raw, Reader, Received, Rng, Said, Scissors, Seed, Server, Truth,
-    after, open, publish, seq, soon,
+    Changer, Client, Ended, Feed, PATIENCE, Post, Raw, Reader, Received, Rng, Said, Scissors, Seed, Server,
+    Truth, Ws, after, narrow, open, publish, seq, soon,
 };
 
 /// The next thing that a feed says; a cut is an answer, silence is not.
@@ -393,4 +393,70 @@ async fn under_eviction_every_loss_is_told() {
         let missed: u64 = clients.iter().map(|client| client.missed).sum();
         assert!(missed > 0, "a test of gaps without one proves nothing");
     }
+}
+
+/// Channels that are added and dropped while messages come, on `tidewire.v1`, seen by a client that hides nothing: what it gets of each channel
+/// is one run, over all the times that it had it, and every cursor that it is told is where it is.
+#[test]
+fn channels_added_and_dropped_under_load_lose_and_repeat_nothing() {
+    changed_under_load("100000", 0, |missed| assert_eq!(missed, 0));
+}
+
+/// The same with a log that is too short for a client that dawdles: runs, with every gap told.
+#[test]
+fn channels_added_and_dropped_under_eviction_tell_every_loss() {
+    changed_under_load("20", 20, |missed| assert!(missed > 0, "a test of gaps without one proves nothing"));
+}
+
+/// Messages of each channel: some are there from the beginning, the others come meanwhile.
+const EACH: u64 = 400;
+
+fn changed_under_load(keeps: &str, dawdle: usize, check: impl Fn(u64)) {
+    let seed = Seed::draw();
+    let retain = ["--retain-messages", keeps, "--retain-bytes", "100000000"];
+    let server = Server::start(&[&retain[..], &["--threads", "2"]].concat());
+    let start = |channel: &str| {
+        let request = format!("GET /c/{channel}?feed=poll HTTP/1.1\r\nHost: x\r\n\r\n");
+        server.raw().send(request).response().field("tidewire-cursor").unwrap().to_owned()
+    };
+    let channels = ["a", "b", "c"].map(|channel| (channel, start(channel)));
+    let payload = |channel: &str, n: u64| format!("{channel}{n}{}", "x".repeat(8_000));
+    let publish = |channel: &str, from: u64, to: u64| {
+        let mut raw = server.raw();
+        (from..=to).for_each(|n| drop(Post::new(payload(channel, n)).on(&mut raw, channel)));
+    };
+    publish("a", 1, EACH / 2);
+    let counts: Vec<(usize, u64)> = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..6)
+            .map(|n| {
+                let (mut rng, address, channels) = (seed.rng(n), server.address.clone(), &channels);
+                scope.spawn(move || {
+                    let stream = if n % 3 == 2 {
+                        narrow(&address)
+                    } else {
+                        std::net::TcpStream::connect(&address).unwrap()
+                    };
+                    let channels = channels.each_ref().map(|(channel, start)| (*channel, &**start));
+                    let path = format!("/c/a?since={}", channels[0].1);
+                    let ws = Ws::over(stream, &path, &[("Sec-WebSocket-Protocol", "tidewire.v1")]).unwrap();
+                    let mut changer = Changer::start(ws, &channels);
+                    changer.run(EACH, &mut rng, dawdle);
+                    for (channel, client) in changer.got() {
+                        assert_eq!(client.messages.len() as u64 + client.missed, EACH, "{channel}");
+                        for (n, got) in &client.messages {
+                            assert!(*got == payload(channel, *n).into_bytes(), "{channel}: message {n}");
+                        }
+                    }
+                    (changer.changes, changer.missed())
+                })
+            })
+            .collect();
+        for (channel, from) in [("a", EACH / 2 + 1), ("b", 1), ("c", 1)] {
+            scope.spawn(move || publish(channel, from, EACH));
+        }
+        readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+    });
+    let changes: usize = counts.iter().map(|(changes, _)| changes).sum();
+    assert!(changes > 30, "{changes} changes prove nothing");
+    check(counts.iter().map(|(_, missed)| missed).sum());
 }

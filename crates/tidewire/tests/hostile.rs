@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "hostile/slow.rs"]
+mod slow;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

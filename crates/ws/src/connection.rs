@@ -14,8 +14,7 @@ use alloc::vec::Vec;
 /// One end of an open connection, from the first byte after the handshake: frames, messages, control frames and the closing.
 ///
 /// Bytes in, [`Event`]s out; what has to be answered gathers until [`take_output`](Self::take_output). No socket and no clock:
-/// [`awaiting_close`](Self::awaiting_close) and [`message_unfinished`](Self::message_unfinished) say what a deadline of the
-/// caller's should watch.
+/// deadlines of the caller watch [`awaiting_close`](Self::awaiting_close) and [`message_unfinished`](Self::message_unfinished).
 ///
 /// A connection without an unfinished message holds no heap and is 160 bytes or less, so 10,000 can wait cheaply.
 ///
@@ -258,8 +257,7 @@ impl Connection {
 
     /// Whether all is over: both close frames were exchanged, or the connection failed and the close for it was taken.
     ///
-    /// A server shuts the TCP connection now; a client waits a moment for the server to do so (RFC 6455 §7.1.1). A reset by
-    /// the peer is no error any more.
+    /// A server shuts the TCP connection now; a client waits a moment for that (RFC 6455 §7.1.1). A reset is no error any more.
     #[inline]
     pub const fn is_closed(&self) -> bool {
         self.state.is_over()
@@ -269,6 +267,11 @@ impl Connection {
     #[inline]
     pub const fn message_unfinished(&self) -> bool {
         !self.frames.is_between_messages()
+    }
+
+    /// Payload bytes that have come of the message that is unfinished, for a deadline that is fair to slow peers; 0 between two messages.
+    pub const fn unfinished_len(&self) -> u64 {
+        self.frames.message_came()
     }
 
     /// Whether a compressed message has begun and not ended: until it does, the connection holds an inflater and what came out of it, which may be

@@ -24,7 +24,7 @@ pub struct FrameDecoder {
     offset: u64,
     /// Payload bytes of the present frame that have yet to come.
     rest: u64,
-    /// Payload bytes that the unfinished message has declared.
+    /// Payload bytes that the frames of the present message have declared, or of the last one.
     sum: u64,
     error: Option<ErrorKind>,
     /// As it stands for the next payload byte.
@@ -225,6 +225,16 @@ impl FrameDecoder {
         self.compressed && (self.in_message || (self.rest > 0 && !self.control))
     }
 
+    /// Payload bytes of the unfinished message that have come.
+    pub(crate) const fn message_came(&self) -> u64 {
+        match (self.in_message, self.control) {
+            (true, true) => self.sum,
+            (false, true) => 0,
+            _ if self.is_between_messages() => 0,
+            _ => self.sum - self.rest,
+        }
+    }
+
     pub(crate) const fn is_between_messages(&self) -> bool {
         self.rest == 0 && !self.in_message
     }
@@ -252,7 +262,7 @@ impl FrameDecoder {
             in_message: Some(self.in_message),
             max_frame: self.limits.max_frame,
             compressed: self.in_message && self.compressed,
-            max_rest: self.limits.max_message.saturating_sub(self.sum),
+            max_rest: self.limits.max_message.saturating_sub(if self.in_message { self.sum } else { 0 }),
         }
     }
 
@@ -264,7 +274,7 @@ impl FrameDecoder {
         self.control = header.opcode.is_control();
         if !self.control {
             // The rules bound the sum, so it cannot overflow.
-            self.sum = if header.fin { 0 } else { self.sum + header.len };
+            self.sum = if self.in_message { self.sum + header.len } else { header.len };
             self.compressed = if self.in_message { self.compressed } else { header.rsv1 };
             self.in_message = !header.fin;
         }

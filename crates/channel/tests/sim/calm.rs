@@ -21,6 +21,7 @@ impl World {
                     self.readers[index].ask(feed, None, up)?;
                 }
             }
+            self.take_all_up()?;
             for index in 0..self.publishers.len() {
                 if !self.publishers[index].is_done() && self.publishers[index].link.is_none() {
                     let link = self.link();

@@ -1,5 +1,7 @@
 //! One connection at the server: requests in, answers and streams out, in the framing of each feed.
 
+use std::collections::VecDeque;
+
 use tidewire_channel::{Cursor, WaitKey};
 use tidewire_http1 as http1;
 use tidewire_ws as ws;
@@ -12,6 +14,8 @@ pub(super) struct Conn {
     pub(super) input: Vec<u8>,
     pub(super) output: Vec<u8>,
     pub(super) asked: Option<Asked>,
+    /// What a WebSocket client said and the server has not carried out.
+    pub(super) commands: VecDeque<String>,
     pub(super) feed: Feed,
 }
 
@@ -55,6 +59,8 @@ pub(super) enum Wait {
     /// Nothing was there; the wait is registered in a later step.
     Due,
     On(WaitKey, u64),
+    /// The reader has dropped the channel.
+    Off,
 }
 
 impl Conn {
@@ -64,17 +70,21 @@ impl Conn {
             input: Vec::new(),
             output: Vec::new(),
             asked: None,
+            commands: VecDeque::new(),
             feed: Feed::Idle,
         }
     }
 
-    /// The next whole request, if all of it is there. On a WebSocket there are none; pings are answered.
+    /// The next whole request, if all of it is there. On a WebSocket there are none; pings are answered, and commands are noted.
     pub(super) fn hear(&mut self) -> Result<Option<Asked>, Violation> {
         if let Feed::Stream(Framing::Ws(socket), _) = &mut self.feed {
             loop {
                 let (n, event) =
                     socket.decode(&mut self.input).map_err(|error| format!("server: {error}"))?;
                 let more = event.is_some();
+                if let Some(ws::Event::Text(command)) = event {
+                    self.commands.push_back(command.to_owned());
+                }
                 self.input.drain(..n);
                 socket.take_output(&mut self.output);
                 if !more {

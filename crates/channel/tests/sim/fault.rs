@@ -30,10 +30,12 @@ pub(crate) enum Fault {
     WaitsTooLate,
     /// The idempotency key of a publish that is tried again is not looked at.
     IgnoresKeys,
+    /// Who drops or takes up a channel is put back to the positions from before: what was delivered meanwhile comes again.
+    PutsPositionsBack,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::LiveFromHead,
         Self::UnknownMeansNow,
         Self::UnknownMeansEverything,
@@ -47,5 +49,6 @@ impl Fault {
         Self::IdBeforeMessage,
         Self::WaitsTooLate,
         Self::IgnoresKeys,
+        Self::PutsPositionsBack,
     ];
 }

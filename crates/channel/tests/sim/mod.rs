@@ -1,7 +1,9 @@
 //! The parts of the simulation, from the inside out: what is true (`history`), what is said (`told`), who says it (`conn`,
-//! `server`), who hears it (`reader`), and what comes between (`world`).
+//! `server`), who hears it (`reader`), and what comes between (`world`). A WebSocket's commands
+//! go through all of them and have a file of their own (`changes`).
 
 mod calm;
+mod changes;
 mod checks;
 mod conn;
 mod fault;

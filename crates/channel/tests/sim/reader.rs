@@ -7,6 +7,7 @@ use tidewire_http1 as http1;
 use tidewire_sse as sse;
 use tidewire_ws as ws;
 
+use super::changes::Has;
 use super::history::{Checked, Record, Violation};
 use super::server::Server;
 use super::told::Told;
@@ -39,6 +40,8 @@ pub(crate) struct Counts {
     pub(crate) gaps: u64,
     pub(crate) resets: u64,
     pub(crate) left_overs: u64,
+    /// Channels that were dropped or taken up again on a WebSocket.
+    pub(crate) changes: u64,
     /// From which feed to which one a reader went on, by their places in [`FEEDS`].
     pub(crate) went_on: [[u64; FEEDS.len()]; FEEDS.len()],
 }
@@ -50,6 +53,7 @@ impl std::ops::AddAssign for Counts {
         self.gaps += other.gaps;
         self.resets += other.resets;
         self.left_overs += other.left_overs;
+        self.changes += other.changes;
         for (all, one) in self.went_on.as_flattened_mut().iter_mut().zip(other.went_on.as_flattened()) {
             *all += one;
         }
@@ -66,13 +70,15 @@ pub(crate) struct Feed {
     pub(crate) out_of_step: bool,
     /// The server has closed the WebSocket.
     pub(crate) closed: bool,
-    /// Where this feed is in each channel, by its own word.
-    at: Vec<Option<Cursor>>,
+    /// Where this feed is in each channel, by its own word; none in a channel that it does not have.
+    pub(super) at: Vec<Option<Cursor>>,
+    /// Whether it has each channel.
+    pub(super) has: Vec<Has>,
     http: http1::Connection<http1::Client>,
     input: Vec<u8>,
     text: Vec<u8>,
     sse: sse::Decoder,
-    ws: Option<ws::Connection>,
+    pub(super) ws: Option<ws::Connection>,
     handshake: Option<ws::handshake::client::Request<'static>>,
 }
 
@@ -117,6 +123,7 @@ impl Reader {
             out_of_step: false,
             closed: false,
             at: vec![None; self.channels.len()],
+            has: vec![Has::Yes; self.channels.len()],
             http: http1::Connection::new(http1::Limits::new()),
             input: Vec::new(),
             text: Vec::new(),
@@ -215,6 +222,8 @@ impl Reader {
                 }
             }
             Told::At(cursor) => self.placed(feed, 0, cursor)?,
+            Told::Left { channel, cursor } => self.left(feed, channel, cursor)?,
+            Told::Joined { channel, cursor } => self.joined(feed, channel, cursor)?,
             Told::Message { channel, cursor, text } => {
                 let at = self.at(feed, channel)?;
                 if cursor != Cursor::new(at.epoch(), at.seq() + 1) {
@@ -306,7 +315,7 @@ impl Reader {
         Ok(())
     }
 
-    fn at(&self, feed: usize, channel: usize) -> Result<Cursor, Violation> {
+    pub(super) fn at(&self, feed: usize, channel: usize) -> Result<Cursor, Violation> {
         let at = self.feeds[feed].at.get(channel).copied().flatten();
         at.ok_or_else(|| format!("{}: the feed has not said where it starts", self.name(feed, 0)))
     }
@@ -315,7 +324,7 @@ impl Reader {
         self.followers[channel].as_mut().ok_or_else(|| "a reader without a start".into())
     }
 
-    fn name(&self, feed: usize, channel: usize) -> String {
+    pub(super) fn name(&self, feed: usize, channel: usize) -> String {
         format!("{} by {}", self.channels[channel], self.feeds[feed].kind)
     }
 }

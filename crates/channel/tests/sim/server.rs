@@ -23,13 +23,13 @@ pub(super) type Waiter = (u32, usize, u64);
 pub(crate) struct Server {
     pub(super) channels: Channels<String, Waiter>,
     pub(crate) history: History,
-    conns: BTreeMap<u32, Conn>,
+    pub(super) conns: BTreeMap<u32, Conn>,
     wakes: VecDeque<Waiter>,
     pub(crate) now_ms: u64,
     budget: Budget,
     epochs: u64,
     tickets: u64,
-    fault: Option<Fault>,
+    pub(super) fault: Option<Fault>,
     /// A poll's time was up when its message was there already.
     pub(crate) close_calls: u64,
 }
@@ -119,7 +119,7 @@ impl Server {
                 None => break,
             }
         }
-        Ok(())
+        self.obey(id)
     }
 
     fn answer(&mut self, id: u32, asked: Asked) -> Result<(), Violation> {
@@ -253,7 +253,7 @@ impl Server {
     }
 
     /// Writes what a stream has to say, as far as its socket has room.
-    fn pump(&mut self, id: u32) -> Result<(), Violation> {
+    pub(super) fn pump(&mut self, id: u32) -> Result<(), Violation> {
         let mut again = true;
         while again {
             again = false;

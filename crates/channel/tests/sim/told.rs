@@ -1,7 +1,7 @@
 //! What a feed says to a reader, and its two spellings: a line of text, and an SSE event.
 //!
 //! The server that people run speaks JSON where this speaks words; what matters here is that every feed says the same five
-//! things.
+//! things, and a WebSocket two more.
 
 use tidewire_channel::{Cursor, Cursors};
 use tidewire_sse::Event;
@@ -19,6 +19,10 @@ pub(crate) enum Told {
     Reset { channel: usize, to: Cursor, reason: String },
     /// The last of every answer to a poll: where the reader is.
     At(Cursor),
+    /// A WebSocket reader has dropped a channel: where it was in it.
+    Left { channel: usize, cursor: Cursor },
+    /// A WebSocket reader has a channel again: from where on.
+    Joined { channel: usize, cursor: Cursor },
 }
 
 impl Told {
@@ -30,6 +34,8 @@ impl Told {
             Self::Gap { channel, from, to, missed } => format!("gap {channel} {from} {to} {missed}"),
             Self::Reset { channel, to, reason } => format!("reset {channel} {to} {reason}"),
             Self::At(cursor) => format!("at {cursor}"),
+            Self::Left { channel, cursor } => format!("left {channel} {cursor}"),
+            Self::Joined { channel, cursor } => format!("joined {channel} {cursor}"),
         }
     }
 
@@ -53,6 +59,12 @@ impl Told {
                 Self::Reset { channel: channel.parse().ok()?, to: to.parse().ok()?, reason: (*reason).into() }
             }
             ("at", [cursor]) => Self::At(cursor.parse().ok()?),
+            ("left", [channel, cursor]) => {
+                Self::Left { channel: channel.parse().ok()?, cursor: cursor.parse().ok()? }
+            }
+            ("joined", [channel, cursor]) => {
+                Self::Joined { channel: channel.parse().ok()?, cursor: cursor.parse().ok()? }
+            }
             _ => return None,
         })
     }

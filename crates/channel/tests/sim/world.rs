@@ -24,7 +24,7 @@ use super::seen::Seen;
 use super::server::Server;
 
 pub(crate) struct World {
-    rng: Rng,
+    pub(super) rng: Rng,
     pub(super) server: Server,
     pub(super) links: BTreeMap<u32, Link>,
     next_link: u32,
@@ -48,7 +48,7 @@ pub(super) struct Link {
 }
 
 /// What can happen next, and how often it does where a seed does not change that.
-const ACTIONS: [(Action, usize); 18] = [
+const ACTIONS: [(Action, usize); 19] = [
     (Action::Publish, 60),
     (Action::PublishOverHttp, 20),
     (Action::Up, 160),
@@ -63,6 +63,7 @@ const ACTIONS: [(Action, usize); 18] = [
     (Action::Notice, 12),
     (Action::End, 4),
     (Action::Read, 60),
+    (Action::Change, 40),
     (Action::Tick, 20),
     (Action::Jump, 1),
     (Action::Restart, 1),
@@ -85,6 +86,7 @@ enum Action {
     Notice,
     End,
     Read,
+    Change,
     Tick,
     Jump,
     Restart,
@@ -263,6 +265,7 @@ impl World {
                 let reader = self.rng.below(self.readers.len());
                 self.read(reader)?;
             }
+            Action::Change => self.change()?,
             Action::Tick => {
                 self.server.now_ms += self.rng.below(40) as u64;
                 self.server.sweep();

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidewire_http1::{BodyLength, Error, Event, Fields};
 
@@ -87,12 +87,13 @@ impl<H: Handler> Cycle<H> {
                 return Poll::Ready(stop);
             }
             self.start_waiting();
-            if self.deadline.expired(cx) {
-                return Poll::Ready(self.body_failed(BodyError::TooSlow, Stop::TimedOut));
-            }
             let worker = self.worker.clone();
             let mut scratch = worker.scratch.borrow_mut();
             match self.stream.poll_read(cx, &mut scratch) {
+                // What has come was read first: only what is still missing is late.
+                Poll::Pending if self.deadline.expired(cx) => {
+                    return Poll::Ready(self.body_failed(BodyError::TooSlow, Stop::TimedOut));
+                }
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(n)) if n > 0 => {
                     self.stop_waiting();
@@ -132,7 +133,7 @@ impl<H: Handler> Cycle<H> {
     /// The clock of a body runs only while the engine waits for its bytes.
     fn start_waiting(&mut self) {
         if self.exchange.waiting_since.is_none() {
-            self.exchange.waiting_since = Some(Instant::now());
+            self.exchange.waiting_since = Some(self.deadline.now());
             let limits = &self.worker.limits;
             let earned = Duration::from_millis(
                 self.exchange.received.saturating_mul(1000) / limits.body_min_rate.max(1),
@@ -140,12 +141,16 @@ impl<H: Handler> Cycle<H> {
             let budget = limits.body_grace.saturating_add(earned);
             let left = budget.saturating_sub(self.exchange.waited);
             self.deadline.set(self.exchange.max_pause.unwrap_or(left));
+            if self.exchange.max_pause.is_none() && left.is_zero() {
+                // Its time is used up. A byte now and then would else be read each time before the next sweep could say so.
+                self.deadline.expire();
+            }
         }
     }
 
     fn stop_waiting(&mut self) {
         if let Some(since) = self.exchange.waiting_since.take() {
-            self.exchange.waited += since.elapsed();
+            self.exchange.waited += self.deadline.now().saturating_duration_since(since);
             self.deadline.clear();
         }
     }
@@ -168,11 +173,12 @@ impl<H: Handler> Cycle<H> {
                 if self.http.is_paused() {
                     return Poll::Ready(true);
                 }
-                if budget == 0 || self.deadline.expired(cx) {
+                if budget == 0 {
                     return Poll::Ready(false);
                 }
                 let mut scratch = worker.scratch.borrow_mut();
                 match self.stream.poll_read(cx, &mut scratch) {
+                    Poll::Pending if self.deadline.expired(cx) => return Poll::Ready(false),
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(n)) if n > 0 => self.input.extend_from_slice(&scratch[..n]),
                     Poll::Ready(_) => return Poll::Ready(false),

@@ -24,15 +24,17 @@ impl<H: Handler> Cycle<H> {
         let worker = self.worker.clone();
         let mut leaving = false;
         let (read, step) = poll_fn(|cx| {
-            if self.deadline.expired(cx) {
-                return Poll::Ready((Err(Stop::TimedOut), None));
-            }
             let mut scratch = worker.scratch.borrow_mut();
             match self.stream.poll_read(cx, &mut scratch) {
+                Poll::Ready(Ok(n)) if n > 0 => Poll::Ready((Ok(()), Some(self.consume(&scratch[..n])))),
+                Poll::Ready(_) => Poll::Ready((Err(Stop::Gone), None)),
+                // What has come was read first. A head that dribbles in does not move its deadline by that.
+                Poll::Pending if self.deadline.expired(cx) => Poll::Ready((Err(Stop::TimedOut), None)),
                 // A request that has come is answered, though the server stops. One may be under way: a client that got an answer a moment
                 // ago and goes on has no way to know whether a request that met a FIN was carried out. So it gets its time.
                 Poll::Pending if worker.draining.get() && !within && !leaving => {
-                    let idle = idle_since.map_or(Duration::MAX, |since| since.elapsed());
+                    let idle = idle_since
+                        .map_or(Duration::MAX, |since| self.deadline.now().saturating_duration_since(since));
                     let left = worker.limits.drain_time.saturating_sub(idle);
                     if left.is_zero() {
                         return Poll::Ready((Err(Stop::Gone), None));
@@ -42,8 +44,6 @@ impl<H: Handler> Cycle<H> {
                     Poll::Pending
                 }
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(n)) if n > 0 => Poll::Ready((Ok(()), Some(self.consume(&scratch[..n])))),
-                Poll::Ready(_) => Poll::Ready((Err(Stop::Gone), None)),
             }
         })
         .await;

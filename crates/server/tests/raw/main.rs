@@ -7,6 +7,7 @@
 //! | `threats.rs` | what other servers fell for, each by its name, and every refusal of the wire documents |
 //! | `cycle.rs` | requests that are served: pipelining, bodies, `Expect`, keep-alive, HEAD |
 //! | `time.rs` | deadlines, slow and absent peers, limits on connections |
+//! | `stopped.rs` | a process that did not run for a while |
 //! | `detached.rs` | upgrades, connections that leave the cycle and come back |
 //! | `service.rs` | an axum `Router` as the handler |
 //! | `stop.rs` | the end in good order |
@@ -18,5 +19,7 @@ mod framing;
 mod service;
 mod site;
 mod stop;
+#[cfg(target_os = "linux")]
+mod stopped;
 mod threats;
 mod time;

@@ -13,6 +13,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -24,12 +25,13 @@ use tidewire_server::{Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Limits, Message};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Seat;
 use crate::explain::{Exchange, Note};
 use crate::json;
-use crate::site::Place;
+use crate::site::{Place, TOO_SLOW};
 
 /// Bytes that one read may bring: what a page can show.
 pub(crate) const MAX_READ: usize = 16 * 1024;
@@ -49,6 +51,9 @@ const SEGMENT: u32 = 1400;
 
 /// How long the page may take for one message, or for its part of the close.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a wire looks at its deadlines.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Notes on the bytes of one read or message.
 const MAX_NOTES: usize = 2_000;
@@ -158,7 +163,7 @@ async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
     // A kernel that does not know it does without.
     #[cfg(unix)]
     let _ = SockRef::from(&socket).set_tcp_mss(SEGMENT);
-    let cable = timeout(PATIENCE, socket.connect(address)).await??;
+    let cable = within(PATIENCE, socket.connect(address)).await??;
     cable.set_nodelay(true)?;
     let near = cable.local_addr()?;
     Ok((cable, near))
@@ -178,13 +183,19 @@ impl Wire {
     async fn relay(&mut self, place: &Place, idle: Duration) -> End {
         let mut buffer = vec![0; MAX_READ];
         let mut stopping = place.stopping();
-        let mut moved = Instant::now();
+        let mut clock = Clock::start();
         loop {
             let step = tokio::select! {
                 () = &mut stopping => Err(End::Close(1012, "the server stops")),
-                () = sleep_until(moved + idle) => Err(End::Close(1000, "idle")),
+                () = sleep_until(clock.look) => match clock.judge(&self.page, place, idle) {
+                    Ok(()) => continue,
+                    Err(end) => Err(end),
+                },
                 message = self.page.next() => match message {
-                    Some(Ok(message)) => self.obey(message).await,
+                    Some(Ok(message)) => {
+                        clock.begun = None;
+                        self.obey(message).await
+                    }
                     Some(Err(_)) | None => Err(End::Page),
                 },
                 ready = self.cable.readable(), if self.credit > 0 => match ready {
@@ -199,7 +210,7 @@ impl Wire {
             if let Err(end) = step {
                 return end;
             }
-            moved = Instant::now();
+            clock.moved = Instant::now();
         }
     }
 
@@ -257,6 +268,45 @@ impl Wire {
     }
 }
 
+/// The deadlines of a wire.
+struct Clock {
+    /// When something moved last, in either direction.
+    moved: Instant,
+    /// When a message of the page was seen that is not complete.
+    begun: Option<Instant>,
+    /// When to look next.
+    look: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let now = Instant::now();
+        Clock { moved: now, begun: None, look: now + LOOK }
+    }
+
+    /// Whether the wire may go on. A look that comes late says that the process did not run: that time counts against nobody.
+    fn judge(&mut self, page: &WebSocket<Upgraded>, place: &Place, idle: Duration) -> Result<(), End> {
+        let now = Instant::now();
+        let late = now.saturating_duration_since(self.look);
+        self.moved += late;
+        self.look = now + LOOK;
+        if now.saturating_duration_since(self.moved) >= idle {
+            return Err(End::Close(1000, "idle"));
+        }
+        if !page.connection().message_unfinished() {
+            self.begun = None;
+            return Ok(());
+        }
+        let begun = self.begun.map_or(now, |begun| begun + late);
+        self.begun = Some(begun);
+        let time = Duration::from_millis(place.settings.message_ms(page.connection().unfinished_len()));
+        if now.saturating_duration_since(begun) >= time {
+            return Err(End::Close(1008, TOO_SLOW));
+        }
+        Ok(())
+    }
+}
+
 /// As many notes as are worth a message: frames of a byte each would have eight thousand times more than anybody reads.
 fn few(notes: &[Note]) -> &[Note] {
     &notes[..notes.len().min(MAX_NOTES)]
@@ -267,7 +317,7 @@ async fn say(page: &mut WebSocket<Upgraded>, said: &Said<'_>) -> Result<(), End>
     let mut json = Vec::new();
     json::write(said, &mut json);
     let text = String::from_utf8(json).expect("JSON is UTF-8");
-    match timeout(PATIENCE, page.send(Message::Text(text))).await {
+    match within(PATIENCE, page.send(Message::Text(text))).await {
         Ok(Ok(())) => Ok(()),
         _ => Err(End::Page),
     }
@@ -285,5 +335,18 @@ async fn close(mut page: WebSocket<Upgraded>, code: u16, reason: &str) {
         }
     };
     // One that does not is closed on.
-    let _ = timeout(PATIENCE, farewell).await;
+    let _ = within(PATIENCE, farewell).await;
+}
+
+/// A time-out by the time in which the process runs: a stop costs one look at most, however long it is.
+async fn within<T>(mut time: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut future = pin!(future);
+    loop {
+        let step = time.min(LOOK);
+        time -= step;
+        match timeout(step, future.as_mut()).await {
+            Err(_) if !time.is_zero() => {}
+            done => return done,
+        }
+    }
 }

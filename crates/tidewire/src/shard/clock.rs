@@ -1,4 +1,10 @@
 //! The clock of the table: deadlines of polls, and once a second heartbeats, an end for those that are stuck, and tidying up.
+//!
+//! A process can be stopped for any time (SIGSTOP, a debugger, `docker pause`, a laptop that sleeps), or be kept from running by others. Its
+//! clients do not know, and their answers wait in the sockets. So time in which the table did not run counts against nobody: a tick that
+//! comes late moves all deadlines of clients by as much as it is late, and judges nobody: what has come is not known until the runtime has
+//! asked the kernel. And who is overdue is read from once more before it is dropped.
+//! Polls are held by the clock as it is: their clients have clocks of their own, and an answer without messages costs nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,15 +18,32 @@ use super::table::Table;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Wire, longpoll};
 use crate::gzip::Sum;
+use crate::site::TOO_SLOW;
 
 /// Ticks between two sweeps of the hub, made by worker 0.
 const SWEEP_TICKS: u64 = 5;
+
+/// A tick that is so late says that the process did not run.
+const LATE_MS: u64 = TICK.as_millis() as u64 / 2;
 
 /// Rows (and groups, and channels) that an empty table keeps room for.
 const SPARE_ROWS: usize = 256;
 
 /// A key that no row has: it wakes the task of the table and nothing else.
 const NOBODY: u32 = u32::MAX;
+
+/// Why a connection is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overdue {
+    /// It takes nothing of what is pending.
+    Stuck,
+    /// A WebSocket that gave no sign of life.
+    Silent,
+    /// A WebSocket that takes too long over a message.
+    Late,
+    /// It was waited for long enough, for its next request or for its end.
+    Over,
+}
 
 impl Table {
     /// Time until something is due.
@@ -31,12 +54,17 @@ impl Table {
 
     /// Once for each turn: a thousand sockets that are ready do not need it a thousand times.
     pub(crate) fn look_at_the_clock(&mut self) {
-        self.now_ms = self.place.hub.now_ms();
+        let now_ms = self.place.hub.now_ms();
+        let late = now_ms.saturating_sub(self.next_tick_ms);
+        self.next_tick_ms += late;
+        self.late_ms += late;
+        self.ran_ms += now_ms.saturating_sub(self.now_ms).saturating_sub(late);
+        self.now_ms = now_ms;
     }
 
     /// Deadlines and, once a second, the tick.
     pub(crate) fn on_time(&mut self) {
-        self.now_ms = self.place.hub.now_ms();
+        self.look_at_the_clock();
         while let Some(&(at, key)) = self.deadlines.first() {
             if at > self.now_ms {
                 break;
@@ -53,6 +81,9 @@ impl Table {
         }
         if self.now_ms >= self.next_tick_ms {
             self.next_tick_ms = self.now_ms + TICK.as_millis() as u64;
+            let is_late = std::mem::take(&mut self.late_ms) >= LATE_MS;
+            // Not twice in a row: a worker that has too much to do would never judge.
+            self.spared = is_late && !self.spared;
             self.on_tick();
         }
     }
@@ -77,7 +108,8 @@ impl Table {
         for id in empty {
             self.remove_group(id);
         }
-        if self.worker == 0 && self.tick.is_multiple_of(SWEEP_TICKS) {
+        // Not before what came during a stop is read: an empty channel whose reader asks again is not to be forgotten.
+        if self.worker == 0 && self.tick.is_multiple_of(SWEEP_TICKS) && !self.spared {
             self.place.hub.sweep();
         }
         self.shrink();
@@ -85,23 +117,8 @@ impl Table {
         let turn = self.tick % every;
         let mut beats: HashMap<Wire, (Bytes, Sum)> = HashMap::new();
         for key in self.keys() {
+            self.end_if_overdue(key);
             let Some(row) = self.rows.get_mut(key as usize) else { continue };
-            let stuck = !row.pending.is_empty()
-                && self.now_ms.saturating_sub(row.moved_ms) >= self.place.settings.stall_ms();
-            let silent = row
-                .websocket
-                .as_ref()
-                .is_some_and(|ws| ws.is_silent(self.now_ms, self.place.settings.heartbeat));
-            let endless = row
-                .websocket
-                .as_ref()
-                .is_some_and(|ws| ws.is_stuck(self.now_ms, self.place.settings.stall_ms()));
-            let over = row.group().is_none() && row.pending.is_empty() && self.now_ms >= row.due_ms;
-            if stuck || silent || endless || over {
-                tracing::debug!(peer = %row.connection.peer(), stuck, silent, endless, "subscriber dropped");
-                self.remove(key);
-                continue;
-            }
             let Role::Live { group, .. } = row.role else { continue };
             if u64::from(key) % every != turn {
                 continue;
@@ -119,6 +136,45 @@ impl Table {
             }
             self.interject(key, &beat);
         }
+    }
+
+    /// Gives up a connection whose time is over.
+    fn end_if_overdue(&mut self, key: u32) {
+        if self.spared || self.overdue(key).is_none() {
+            return;
+        }
+        // What it waited for may be there, and nobody looked.
+        self.on_ready(key);
+        let Some(overdue) = self.overdue(key) else { return };
+        let row = &mut self.rows[key as usize];
+        tracing::debug!(peer = %row.connection.peer(), ?overdue, "subscriber dropped");
+        match &mut row.websocket {
+            Some(websocket) if overdue == Overdue::Late => {
+                websocket.close(1008, TOO_SLOW);
+                let last = websocket.take_output().unwrap_or_default();
+                // What came of the message is not held any longer.
+                row.websocket = None;
+                self.answer(key, last);
+            }
+            _ => self.remove(key),
+        }
+    }
+
+    fn overdue(&self, key: u32) -> Option<Overdue> {
+        let row = self.rows.get(key as usize)?;
+        let settings = &self.place.settings;
+        let stalled = self.ran_ms.saturating_sub(row.moved_ms) >= settings.stall_ms();
+        if stalled && !row.pending.is_empty() {
+            return Some(Overdue::Stuck);
+        }
+        if row.group().is_none() {
+            return (row.pending.is_empty() && self.ran_ms >= row.due_ms).then_some(Overdue::Over);
+        }
+        let websocket = row.websocket.as_deref()?;
+        if websocket.is_silent(self.ran_ms, row.moved_ms, settings.heartbeat) {
+            return Some(Overdue::Silent);
+        }
+        websocket.is_late(self.ran_ms, settings).then_some(Overdue::Late)
     }
 
     /// A crowd came and left: what was made for it goes back to the allocator.

@@ -67,7 +67,7 @@ impl Table {
                 index += 1;
                 continue;
             }
-            row.moved_ms = self.now_ms;
+            row.moved_ms = self.ran_ms;
             row.leave_body(sum);
             row.role = Role::Lagging { group: id, positions: positions.clone() };
             left.push((key, wrote));
@@ -87,7 +87,7 @@ impl Table {
         let Some(group) = self.groups.get_mut(id as usize) else { return };
         for key in std::mem::take(&mut group.live) {
             let row = &mut self.rows[key as usize];
-            row.moved_ms = self.now_ms;
+            row.moved_ms = self.ran_ms;
             row.role = Role::Closing;
             let wrote = row.offer(&batch.bytes);
             let then = self.sign_off(id);
@@ -111,7 +111,7 @@ impl Table {
             match group.catch_up(positions, &self.place.hub.counters) {
                 Some(batch) => {
                     let wrote = row.offer(&batch.bytes);
-                    row.moved_ms = self.now_ms;
+                    row.moved_ms = self.ran_ms;
                     if let Some(body) = &mut row.gzip {
                         body.add(group.sum, batch.sum);
                     }

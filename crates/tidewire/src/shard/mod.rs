@@ -22,6 +22,7 @@ mod clock;
 mod delivery;
 mod goodbye;
 mod group;
+mod incoming;
 mod subscriber;
 mod table;
 mod websocket;
@@ -36,10 +37,10 @@ use tidewire_server::{Inbox, Parked};
 use tokio::time::Instant;
 
 pub(crate) use group::{Shape, encode_stream};
+pub(crate) use incoming::WebSocket;
 pub use subscriber::Ticket;
 pub(crate) use subscriber::{Errand, Subscription};
 use table::Table;
-pub(crate) use websocket::WebSocket;
 
 use crate::channel::Channel;
 use crate::site::Place;

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 use tidewire_server::Parked;
 
 use super::group::Shape;
-use super::websocket::WebSocket;
+use super::incoming::WebSocket;
 use crate::gzip::{self, Sum};
 use crate::playground::Seat;
 use crate::reader::{Channels, Positions};
@@ -86,11 +86,12 @@ pub(crate) struct Subscriber {
     /// The rest of a slice that the socket did not take whole.
     pub(crate) pending: Bytes,
     pub(crate) then: Then,
-    /// When a held poll is answered empty, or an idle or closing connection has waited long enough: the latter is looked at once a second.
+    /// When a held poll is answered empty, by the clock of the hub; or when an idle or closing connection has waited long enough, by the time
+    /// that the table ran: the latter is looked at once a second.
     pub(crate) due_ms: u64,
     /// When the table looks whether a held poll is due, which may have moved on by then; 0 if it is not on the list.
     pub(crate) listed_ms: u64,
-    /// The last time that the socket took something, or nothing was pending.
+    /// The last time that the socket took something, or nothing was pending; by the time that the table ran.
     pub(crate) moved_ms: u64,
     pub(crate) websocket: Option<Box<WebSocket>>,
     /// For a compressed body: what its trailer must say.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use slab::Slab;
+use tidewire_channel::Cursor;
 use tidewire_http1::Fields;
 use tidewire_server::{Inbox, Parked};
 
@@ -46,7 +47,14 @@ pub(crate) struct Table {
     pub(super) last_poll: Option<LastPoll>,
     /// For the heads that the table reads itself.
     pub(super) fields: RefCell<Fields>,
+    /// The clock of the hub, which is that of the logs.
     pub(super) now_ms: u64,
+    /// The same less the time in which this worker did not run: what clients are given their time by.
+    pub(super) ran_ms: u64,
+    /// How late the present tick is.
+    pub(super) late_ms: u64,
+    /// The last tick was late and judged nobody.
+    pub(super) spared: bool,
     /// The places of those that inflate a message, counted by its references.
     pub(super) inflating: Rc<()>,
     pub(super) next_tick_ms: u64,
@@ -70,6 +78,9 @@ impl Table {
             last_poll: None,
             fields: RefCell::default(),
             now_ms,
+            ran_ms: now_ms,
+            late_ms: 0,
+            spared: false,
             inflating: Rc::default(),
             next_tick_ms: now_ms + TICK.as_millis() as u64,
             tick: 0,
@@ -83,8 +94,11 @@ impl Table {
 
     /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
     pub(crate) fn add(&mut self, mut connection: Parked, subscription: Subscription) {
-        self.now_ms = self.place.hub.now_ms();
-        let Subscription { shape, channels, positions, wait, websocket, gzip, ended } = subscription;
+        self.look_at_the_clock();
+        let Subscription { shape, channels, positions, wait, mut websocket, gzip, ended } = subscription;
+        if let Some(websocket) = &mut websocket {
+            websocket.enter(self.ran_ms);
+        }
         let mut rest = connection.take_rest();
         let group = self.group(channels, shape);
         let entry = self.rows.vacant_entry();
@@ -97,7 +111,7 @@ impl Table {
             then: Then::Stay,
             due_ms: 0,
             listed_ms: 0,
-            moved_ms: self.now_ms,
+            moved_ms: self.ran_ms,
             websocket,
             gzip,
         });
@@ -139,7 +153,7 @@ impl Table {
             let before = row.pending.len();
             let wrote = row.flush();
             if row.pending.len() != before {
-                row.moved_ms = self.now_ms;
+                row.moved_ms = self.ran_ms;
             }
             match wrote {
                 Wrote::All => self.settle(key),
@@ -180,7 +194,7 @@ impl Table {
             match row.offer(&bytes) {
                 Wrote::All => {}
                 Wrote::Some => {
-                    row.moved_ms = self.now_ms;
+                    row.moved_ms = self.ran_ms;
                     return self.demote(key);
                 }
                 Wrote::Failed => return self.remove(key),
@@ -191,7 +205,7 @@ impl Table {
             Then::Resume => {
                 let rest = row.connection.take_rest();
                 if rest.is_empty() && !self.draining {
-                    row.due_ms = self.now_ms + self.place.settings.idle_timeout.as_millis() as u64;
+                    row.due_ms = self.ran_ms + self.place.settings.idle_timeout.as_millis() as u64;
                 } else {
                     self.resume(key, &rest);
                 }
@@ -199,7 +213,7 @@ impl Table {
             Then::Close => {
                 let mut cx = Context::from_waker(&row.waker);
                 let _ = row.connection.poll_shutdown(&mut cx);
-                row.due_ms = self.now_ms + LINGER_MS;
+                row.due_ms = self.ran_ms + LINGER_MS;
             }
         }
     }
@@ -268,7 +282,7 @@ impl Table {
         match row.offer(bytes) {
             Wrote::All => {}
             Wrote::Some => {
-                row.moved_ms = self.now_ms;
+                row.moved_ms = self.ran_ms;
                 self.demote(key);
             }
             Wrote::Failed => self.remove(key),
@@ -303,7 +317,7 @@ impl Table {
             row.pending = [&row.pending[..], &bytes[..]].concat().into();
             Wrote::Some
         };
-        row.moved_ms = self.now_ms;
+        row.moved_ms = self.ran_ms;
         self.after_write(key, wrote, Flow::End);
     }
 
@@ -330,20 +344,32 @@ impl Table {
         }
     }
 
-    /// Moves a row to other channels, keeping its positions in those it had.
+    /// Moves a member to other channels. It lags from then on, and gets nothing before [`go_on`](Self::go_on).
+    ///
+    /// `positions` makes the new positions of the present ones, which are read here, in the moment of the move: whatever is delivered between
+    /// a look at the positions and the move would come twice.
     pub(super) fn change_channels(
         &mut self,
         key: u32,
         channels: Channels,
-        positions: Positions,
         shape: Shape,
+        positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>,
     ) {
+        let positions = Positions(positions(self.positions(key).0.into()).into());
         self.leave(key);
         let id = self.group(channels, shape);
         self.enter(id);
         self.rows[key as usize].role = Role::Lagging { group: id, positions };
-        self.advance(id);
-        self.catch_up(key);
+    }
+
+    /// Sends a member that changed its channels what it is owed, and then what there is to read.
+    pub(super) fn go_on(&mut self, key: u32) {
+        if let Some(group) = self.rows.get(key as usize).and_then(Subscriber::group) {
+            self.advance(group);
+        }
+        if self.rows.get(key as usize).is_some_and(|row| row.pending.is_empty()) {
+            self.settle(key);
+        }
     }
 
     /// Forgets a row and closes its connection.

@@ -1,221 +1,38 @@
 //! The WebSocket side of the table: what clients send, and what they are owed for it.
 
-use std::rc::Rc;
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tidewire_channel::Cursor;
 use tidewire_server::Problem;
-use tidewire_ws::deflate::Params;
-use tidewire_ws::frame::Header;
-use tidewire_ws::{Connection, Event, Limits, Role};
 
 use super::group::Shape;
-use super::subscriber::Role as RowRole;
+use super::incoming::Incoming;
+use super::subscriber::Role;
 use super::table::Table;
-use crate::feeds::{Flow, Kind, Wire, ws};
+use crate::feeds::{Flow, Wire};
 use crate::hub::{HubError, Published};
 use crate::message::{Message, Object};
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
 use crate::params;
-use crate::reader::{Channels, Positions};
+use crate::reader::Channels;
 use crate::site::{refused, sentence};
-
-/// Bytes owed to a client beyond which nothing more is read from it.
-const MAX_OWED: usize = 64 * 1024;
-
-/// Heartbeats without any sign of life after which a connection is given up.
-const SILENT_BEATS: u32 = 3;
-
-/// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
-const MAX_INFLATING: usize = 32;
-
-/// Bytes of messages that are taken of one read before the others have their turn. What a read brings may inflate to a thousand times as much.
-const MAX_A_READ: usize = 1024 * 1024;
 
 /// Bytes of a command's id, as it is spelled: it is held for the answer.
 const MAX_ID: usize = 1024;
 
-/// The protocol state of one WebSocket.
-pub(crate) struct WebSocket {
-    protocol: Connection,
-    kind: Kind,
-    /// Bytes that wait for the rest of their frame, or for their turn, as read.
-    partial: Vec<u8>,
-    /// They are whole frames, and only wait for their turn.
-    has_more: bool,
-    /// Frames owed: pongs, the close, answers to commands.
-    owed: Vec<u8>,
-    heard_ms: u64,
-    closing: bool,
-    /// The client may compress.
-    deflates: bool,
-    /// A compressed message has begun to be inflated and is not complete.
-    inflating: Option<Box<Inflating>>,
-}
-
-/// A place among those that inflate.
-struct Inflating {
-    since_ms: u64,
-    /// Counted by its references.
-    _place: Rc<()>,
-}
-
-/// A data message from a client.
-pub(super) enum Incoming {
-    Text(String),
-    Binary(Bytes),
-}
-
-impl WebSocket {
-    pub(crate) fn new(kind: Kind, deflate: Option<Params>, now_ms: u64, max_message: usize) -> Self {
-        let max = longest(kind, max_message);
-        let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
-        let mut protocol = Connection::new(Role::Server, limits);
-        if let Some(params) = deflate {
-            protocol = protocol.with_deflate(params, &ws::DEFLATE);
-        }
-        WebSocket {
-            protocol,
-            kind,
-            partial: Vec::new(),
-            has_more: false,
-            owed: Vec::new(),
-            heard_ms: now_ms,
-            closing: false,
-            deflates: deflate.is_some(),
-            inflating: None,
-        }
-    }
-
-    fn is_v1(&self) -> bool {
-        matches!(self.kind, Kind::WsV1 { .. })
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.owed.len() > MAX_OWED
-    }
-
-    /// There are messages that were read and not taken: [`Table::websocket_received`] goes on without a read.
-    pub(super) fn has_more(&self) -> bool {
-        self.has_more
-    }
-
-    /// No sign of life for some heartbeats, each of which was a ping.
-    pub(super) fn is_silent(&self, now_ms: u64, heartbeat: Duration) -> bool {
-        now_ms.saturating_sub(self.heard_ms) > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
-    }
-
-    /// A compressed message that was begun so long ago, and never ended.
-    pub(super) fn is_stuck(&self, now_ms: u64, stall_ms: u64) -> bool {
-        self.inflating.as_ref().is_some_and(|one| now_ms.saturating_sub(one.since_ms) >= stall_ms)
-    }
-
-    pub(super) fn take_output(&mut self) -> Option<Bytes> {
-        if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
-    }
-
-    /// Takes bytes in; what the protocol owes is added to the output, data messages are returned.
-    fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
-        self.heard_ms = now_ms;
-        let max = longest(self.kind, max_message);
-        // In the usual case, whole frames in one read, they are unmasked right where they were read.
-        let mut gathered = std::mem::take(&mut self.partial);
-        let is_gathered = !gathered.is_empty();
-        let bytes = if is_gathered {
-            gathered.extend_from_slice(read);
-            &mut gathered[..]
-        } else {
-            read
-        };
-        let mut incoming = Vec::new();
-        let (mut used, mut taken) = (0, 0);
-        self.has_more = false;
-        while !self.closing {
-            let rest = &bytes[used..];
-            self.has_more = taken >= MAX_A_READ && !rest.is_empty();
-            if self.has_more || self.waits_for_more(rest, max) {
-                // A call that finds nothing frees what the last message was inflated into: nobody is to hold megabytes for bytes that may never come.
-                let _ = self.protocol.decode(&mut []);
-                break;
-            }
-            match self.protocol.decode(&mut bytes[used..]) {
-                Ok((n, event)) => {
-                    used += n;
-                    match event {
-                        None => break,
-                        Some(Event::Text(text)) => {
-                            taken += text.len();
-                            incoming.push(Incoming::Text(text.to_owned()));
-                        }
-                        Some(Event::Binary(data)) => {
-                            taken += data.len();
-                            incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
-                        }
-                        Some(Event::Close { .. }) => self.closing = true,
-                        Some(_) => {}
-                    }
-                }
-                Err(_) => self.closing = true,
-            }
-        }
-        self.protocol.take_output(&mut self.owed);
-        if self.closing || used == bytes.len() {
-            return incoming;
-        }
-        self.partial = if is_gathered {
-            gathered.drain(..used);
-            gathered
-        } else {
-            bytes[used..].to_vec()
-        };
-        incoming
-    }
-
-    /// A compressed message is not begun before its first frame is whole. What a slow client makes us wait for is held as it came; inflated it
-    /// could be a thousand times as long.
-    fn waits_for_more(&self, bytes: &[u8], max: u64) -> bool {
-        if !self.deflates || self.protocol.message_unfinished() {
-            return false;
-        }
-        match Header::parse(bytes) {
-            Ok(Some((header, n))) => {
-                header.rsv1 && header.len <= max && ((bytes.len() - n) as u64) < header.len
-            }
-            _ => false,
-        }
-    }
-
-    /// A message in several frames inflates as they come, so few may be on their way at one time: the others are told to come back.
-    fn take_place(&mut self, places: &Rc<()>, now_ms: u64) {
-        if self.closing || !self.protocol.is_inflating() {
-            self.inflating = None;
-        } else if self.inflating.is_none() {
-            if Rc::strong_count(places) > MAX_INFLATING {
-                ws::close(&mut self.owed, 1013, "too many unfinished messages, try again later");
-                self.closing = true;
-            } else {
-                self.inflating = Some(Box::new(Inflating { since_ms: now_ms, _place: places.clone() }));
-            }
-        }
-    }
-}
-
 impl Table {
     pub(super) fn websocket_received(&mut self, key: u32, bytes: &mut [u8]) {
-        let now_ms = self.now_ms;
+        let ran_ms = self.ran_ms;
         let row = &mut self.rows[key as usize];
         let Some(websocket) = &mut row.websocket else { return };
-        if matches!(row.role, RowRole::Closing) {
-            websocket.has_more = false;
-            return;
+        if matches!(row.role, Role::Closing) {
+            return websocket.stop_hearing();
         }
         let is_v1 = websocket.is_v1();
-        let messages = websocket.receive(bytes, now_ms, self.place.hub.config().max_message);
-        websocket.take_place(&self.inflating, now_ms);
+        let messages = websocket.receive(bytes, ran_ms, self.place.hub.config().max_message);
         for incoming in messages {
             let data = match incoming {
                 Incoming::Text(text) if is_v1 => {
@@ -234,8 +51,13 @@ impl Table {
             }
         }
         let Some(row) = self.rows.get_mut(key as usize) else { return };
+        if matches!(row.role, Role::Closing) {
+            // One of the commands found the end of the subscription, and said the last word.
+            return;
+        }
         let Some(websocket) = &mut row.websocket else { return };
-        if websocket.closing {
+        websocket.end_turn(&self.inflating);
+        if websocket.is_closing() {
             let last = websocket.take_output().unwrap_or_default();
             self.answer(key, last);
         } else if row.pending.is_empty() {
@@ -264,9 +86,8 @@ impl Table {
         };
         let Err((code, reason)) = outcome else { return Flow::Continue };
         // If the client has said its close already, the answer to that is the last frame.
-        if let Some(websocket) = self.rows[key as usize].websocket.as_mut().filter(|ws| !ws.closing) {
-            ws::close(&mut websocket.owed, code, &reason);
-            websocket.closing = true;
+        if let Some(websocket) = &mut self.rows[key as usize].websocket {
+            websocket.close(code, &reason);
         }
         Flow::End
     }
@@ -335,24 +156,29 @@ impl Table {
     fn subscribe(&mut self, key: u32, id: Option<&RawValue>, order: &ChannelOrder) {
         let name = &order.channel;
         match self.try_subscribe(key, name, order.since.as_deref()) {
-            Ok((channels, positions)) => {
-                let cursor = positions.to_text();
+            Ok((channels, start)) => {
+                self.change(key, channels, |mut positions| {
+                    positions.push(start);
+                    positions
+                });
+                let cursor = self.positions(key).to_text();
                 self.owe(key, &Object::Hello { cursor: &cursor, channel: Some(name) });
                 if id.is_some() {
                     self.owe(key, &Object::Ack { id, cursor: &cursor });
                 }
-                self.change(key, channels, positions);
+                self.go_on(key);
             }
             Err(problem) => self.owe(key, &refusal(id, &problem)),
         }
     }
 
+    /// The channels with one more, and where that begins.
     fn try_subscribe(
-        &mut self,
+        &self,
         key: u32,
         name: &str,
         since: Option<&str>,
-    ) -> Result<(Channels, Positions), Problem> {
+    ) -> Result<(Channels, Cursor), Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
         let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
@@ -369,9 +195,7 @@ impl Table {
         let channel = self.place.hub.channel(&name).map_err(refused)?;
         let one = Channels([channel].into());
         let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
-        let positions: Vec<_> =
-            self.positions(key).0.iter().chain(one.start(&since).0.iter()).copied().collect();
-        Ok((Channels(all.into()), Positions(positions.into())))
+        Ok((Channels(all.into()), one.start(&since).0[0]))
     }
 
     fn unsubscribe(&mut self, key: u32, id: Option<&RawValue>, name: &str) {
@@ -380,26 +204,24 @@ impl Table {
             return self
                 .owe(key, &refusal(id, &Problem::new(404, "This connection does not have the channel.")));
         };
-        let (mut all, mut positions) = (channels.0.to_vec(), self.positions(key).0.to_vec());
+        let mut all = channels.0.to_vec();
         all.remove(index);
-        positions.remove(index);
-        let positions = Positions(positions.into());
-        self.owe(key, &Object::Ack { id, cursor: &positions.to_text() });
-        self.change(key, Channels(all.into()), positions);
+        self.change(key, Channels(all.into()), |mut positions| {
+            positions.remove(index);
+            positions
+        });
+        let cursor = self.positions(key).to_text();
+        self.owe(key, &Object::Ack { id, cursor: &cursor });
+        self.go_on(key);
     }
 
-    /// Moves the connection to other channels. What is owed goes first, so that a hello stands before its messages.
-    fn change(&mut self, key: u32, channels: Channels, positions: Positions) {
-        if self.rows[key as usize].pending.is_empty() {
-            self.settle(key);
-        }
-        if self.channels(key).is_none() {
-            return;
-        }
-        let Some(kind) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind) else { return };
+    /// Moves the connection to other channels. The answer to the command comes next, with the positions that the connection has then: what was
+    /// written before is before it, and nothing is written between.
+    fn change(&mut self, key: u32, channels: Channels, positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>) {
+        let Some(kind) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind()) else { return };
         let wire = Wire { kind, chunked: false, gzip: false };
         let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
-        self.change_channels(key, channels, positions, shape);
+        self.change_channels(key, channels, shape, positions);
     }
 
     /// The channels of a member; none if it is leaving.
@@ -409,17 +231,11 @@ impl Table {
     }
 
     fn owe(&mut self, key: u32, object: &Object<'_>) {
-        if let Some(websocket) = self.rows.get_mut(key as usize).and_then(|row| row.websocket.as_mut()) {
-            ws::object(&mut websocket.owed, object);
+        let row = self.rows.get_mut(key as usize).filter(|row| !matches!(row.role, Role::Closing));
+        if let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) {
+            websocket.owe(object);
         }
     }
-}
-
-/// The longest message that is read at all. Within JSON a control character takes six bytes. A little over the limit is read and refused in
-/// words, much is not read.
-fn longest(kind: Kind, max_message: usize) -> u64 {
-    let spelled = if matches!(kind, Kind::WsV1 { .. }) { 6 } else { 1 };
-    (max_message as u64).saturating_mul(spelled).saturating_add(4096)
 }
 
 /// What a client may send on `tidewire.v1`: what every command has.
@@ -454,44 +270,4 @@ fn bad_command(detail: &str) -> Object<'_> {
 
 fn refusal<'a>(id: Option<&'a RawValue>, problem: &'a Problem) -> Object<'a> {
     Object::Error { id, status: problem.status, title: problem.title(), detail: &problem.detail }
-}
-
-#[cfg(test)]
-mod tests {
-    use tidewire_ws::{Kind as MessageKind, deflate};
-
-    use super::*;
-
-    /// Frames as a client sends them.
-    fn masked(count: usize, payload: &[u8]) -> Vec<u8> {
-        let mut frame = Vec::new();
-        deflate::encode_message(MessageKind::Binary, payload, &ws::DEFLATE, &mut frame);
-        let (header, n) = Header::parse(&frame).unwrap().unwrap();
-        let masked = Header { mask: Some([0; 4]), ..header };
-        let mut bytes = [0; Header::MAX_LEN];
-        let len = masked.encode(&mut bytes).unwrap();
-        [&bytes[..len], &frame[n..]].concat().repeat(count)
-    }
-
-    #[test]
-    fn a_read_full_of_bombs_is_taken_a_few_at_a_time() {
-        let payload = vec![0; 600 * 1024];
-        let mut read = masked(10, &payload);
-        assert!(read.len() < 64 * 1024, "one read: {}", read.len());
-        let params = Params {
-            server_no_context_takeover: true,
-            client_no_context_takeover: true,
-            server_max_window_bits: 15,
-            client_max_window_bits: 15,
-        };
-        let mut websocket = WebSocket::new(Kind::WsBare { deflate: true }, Some(params), 0, 1024 * 1024);
-        let mut incoming = websocket.receive(&mut read, 0, 1024 * 1024);
-        let mut all = incoming.len();
-        while websocket.has_more() {
-            assert_eq!(incoming.len(), 2, "the second one is over the megabyte");
-            incoming = websocket.receive(&mut [], 0, 1024 * 1024);
-            all += incoming.len();
-        }
-        assert_eq!((all, websocket.partial.len(), websocket.closing), (10, 0, false));
-    }
 }

@@ -8,9 +8,11 @@
 //! | `comet.rs` | readers for the feeds of before the standards |
 //! | `publish.rs` | messages in, and the truth about them |
 //! | `ws.rs` | a WebSocket that blocks |
+//! | `changes.rs` | a plain `tidewire.v1` client that changes its channels |
 //! | `scissors.rs` | a proxy that cuts connections anywhere |
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test binary uses its part
 
+pub mod changes;
 pub mod comet;
 pub mod feeds;
 pub mod law;
@@ -23,6 +25,7 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+pub use changes::Changer;
 pub use feeds::{Ended, Feed, Reader, Received, Said, open};
 pub use law::Client;
 pub use publish::{Post, Truth};

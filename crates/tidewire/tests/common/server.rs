@@ -130,7 +130,26 @@ impl Server {
 
     /// Asks it to stop, as a supervisor does.
     pub fn terminate(&self) {
-        let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+        self.signal("TERM");
+    }
+
+    /// Stops it as a debugger does, and waits until it has stopped; [`go_on`](Self::go_on) lets it run again.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        let stat = format!("/proc/{}/stat", self.child.id());
+        eventually("the process to stop", || {
+            let stat = std::fs::read_to_string(&stat).expect("the server is there");
+            stat.rsplit_once(')').unwrap().1.trim_start().starts_with('T')
+        });
+    }
+
+    /// Lets it run again.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
         assert!(kill.expect("there is a shell").success(), "the process {} is there", self.child.id());
     }
 

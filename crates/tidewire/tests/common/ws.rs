@@ -28,11 +28,20 @@ impl Ws {
 
     /// Opens `path` with these fields; `Err` holds the status of a refusal and its body.
     pub fn open(server: &Server, path: &str, fields: &[(&'static str, &str)]) -> Result<Self, (u16, String)> {
-        let mut request = format!("ws://{}{path}", server.address).into_client_request().unwrap();
+        Self::over(TcpStream::connect(&server.address).unwrap(), path, fields)
+    }
+
+    /// The same over a socket that is connected already.
+    pub fn over(
+        stream: TcpStream,
+        path: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<Self, (u16, String)> {
+        let address = stream.peer_addr().unwrap();
+        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
         for (name, value) in fields {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        let stream = TcpStream::connect(&server.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         match tungstenite::client(request, stream) {

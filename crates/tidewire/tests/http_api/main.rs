@@ -10,8 +10,10 @@
 //! | `streams.rs` | Server-Sent Events, HTTP stream |
 //! | `json.rs` | The JSON objects |
 //! | `websocket.rs` | WebSocket |
+//! | `commands.rs` | WebSocket: commands of `tidewire.v1` that meet messages and a close |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
+//! | `stopped.rs` | the server, when its process did not run |
 //! | `process.rs` | When the server stops; the command line |
 #![allow(clippy::unwrap_used)]
 
@@ -20,6 +22,7 @@ mod common;
 
 mod json;
 mod lists;
+mod commands;
 mod origins;
 mod poll;
 mod process;
@@ -27,6 +30,8 @@ mod publish;
 mod read;
 mod refusals;
 mod resume;
+#[cfg(target_os = "linux")]
+mod stopped;
 mod streams;
 mod websocket;
 

@@ -11,12 +11,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use crate::common::{Post, Raw, Server, Ws, after, seq};
 use crate::{get, json, post, sentence};
 
-const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-const UPGRADE: &str =
+pub(crate) const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+pub(crate) const UPGRADE: &str =
     "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n";
 
 /// A connection after its handshake, to which bytes can be sent that no library would.
-fn switched(server: &Server, path: &str) -> Raw {
+pub(crate) fn switched(server: &Server, path: &str) -> Raw {
     let mut raw = server.raw();
     let answer = raw.send(get(path, &format!("{UPGRADE}{KEY}"))).response();
     assert_eq!(answer.status, 101, "{answer:?}");
@@ -24,7 +24,7 @@ fn switched(server: &Server, path: &str) -> Raw {
 }
 
 /// A client's frame: its first byte, and the payload under a mask.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     assert!(payload.len() < 126);
     let mask = [1, 2, 3, 4];
     let masked = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
@@ -448,51 +448,6 @@ fn a_v1_socket_has_sixteen_channels_at_most() {
         let message = ws.json();
         assert_eq!((&message["data"], &message["channel"]), (&json!(n.to_string()), &json!(format!("c{n}"))));
     }
-}
-
-/// Subscribing and unsubscribing while everything is in motion: the law holds for each channel.
-#[test]
-fn channels_can_be_changed_under_load() {
-    let server = Server::start(&["--retain-messages", "100000", "--threads", "2"]);
-    let address = server.address.clone();
-    let publisher = std::thread::spawn(move || {
-        let mut raw = Raw::connect(address.as_str());
-        for n in 1..=600 {
-            for channel in ["x", "y"] {
-                Post::new(n.to_string()).on(&mut raw, channel);
-            }
-        }
-    });
-    let start = server.raw().send(get("/c/y", "")).response().field("tidewire-cursor").unwrap().to_owned();
-    let start = format!("{}-0", start.rsplit_once('-').unwrap().0);
-    let mut ws = Ws::v1(&server, "/c/x?since=earliest");
-    ws.json();
-    let (mut x, mut y, mut y_cursor, mut has_y) = (0, 0, start, false);
-    while x < 600 || y < 600 {
-        let object = ws.json();
-        match object["type"].as_str().unwrap() {
-            "message" => {
-                let n: u64 = object["data"].as_str().unwrap().parse().unwrap();
-                let is_y = object["channel"] == "y";
-                let seen = if is_y { &mut y } else { &mut x };
-                assert_eq!(n, *seen + 1, "{object}");
-                *seen = n;
-                if is_y {
-                    y_cursor = after(&y_cursor, 1);
-                }
-                if !has_y && (n.is_multiple_of(20) || n == 600 && y < 600) {
-                    ws.say(json!({"type": "subscribe", "channel": "y", "since": y_cursor}));
-                    has_y = true;
-                } else if has_y && is_y && n.is_multiple_of(50) && n < 600 {
-                    ws.say(json!({"type": "unsubscribe", "id": "u", "channel": "y"}));
-                }
-            }
-            "ack" => has_y = false,
-            "hello" => {}
-            _ => panic!("{object}"),
-        }
-    }
-    publisher.join().unwrap();
 }
 
 #[test]

@@ -1,0 +1,301 @@
+//! The protocol state of one WebSocket: bytes of the client in, messages out, and how long one of them may take.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidewire_ws::deflate::Params;
+use tidewire_ws::frame::Header;
+use tidewire_ws::{Connection, Event, Limits, Role};
+
+use crate::feeds::{Kind, ws};
+use crate::message::Object;
+use crate::site::Settings;
+
+/// Bytes owed to a client beyond which nothing more is read from it.
+const MAX_OWED: usize = 64 * 1024;
+
+/// Heartbeats without any sign of life after which a connection is given up.
+const SILENT_BEATS: u32 = 3;
+
+/// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
+const MAX_INFLATING: usize = 32;
+
+/// Bytes of messages that are taken of one read before the others have their turn. What a read brings may inflate to a thousand times as much.
+const MAX_A_READ: usize = 1024 * 1024;
+
+/// The protocol state of one WebSocket.
+pub(crate) struct WebSocket {
+    protocol: Connection,
+    kind: Kind,
+    /// Bytes that wait for the rest of their frame, or for their turn, as read.
+    partial: Vec<u8>,
+    /// They are whole frames, and only wait for their turn.
+    has_more: bool,
+    /// Frames owed: pongs, the close, answers to commands.
+    owed: Vec<u8>,
+    heard_ms: u64,
+    closing: bool,
+    /// The client may compress.
+    deflates: bool,
+    /// A message or a frame that has begun and not ended. Most come whole, so that most connections have none.
+    unfinished: Option<Box<Unfinished>>,
+}
+
+/// A message that has begun and not ended.
+struct Unfinished {
+    /// When it began, by the time that the table ran.
+    since_ms: u64,
+    /// Its place among those that inflate, counted by its references.
+    place: Option<Rc<()>>,
+}
+
+/// A data message from a client.
+pub(super) enum Incoming {
+    Text(String),
+    Binary(Bytes),
+}
+
+impl WebSocket {
+    pub(crate) fn new(kind: Kind, deflate: Option<Params>, max_message: usize) -> Self {
+        let max = longest(kind, max_message);
+        let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
+        let mut protocol = Connection::new(Role::Server, limits);
+        if let Some(params) = deflate {
+            protocol = protocol.with_deflate(params, &ws::DEFLATE);
+        }
+        WebSocket {
+            protocol,
+            kind,
+            partial: Vec::new(),
+            has_more: false,
+            owed: Vec::new(),
+            heard_ms: 0,
+            closing: false,
+            deflates: deflate.is_some(),
+            unfinished: None,
+        }
+    }
+
+    /// Comes into the table at this time.
+    pub(super) fn enter(&mut self, now_ms: u64) {
+        self.heard_ms = now_ms;
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn is_v1(&self) -> bool {
+        matches!(self.kind, Kind::WsV1 { .. })
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.owed.len() > MAX_OWED
+    }
+
+    /// There are messages that were read and not taken: [`Table::websocket_received`] goes on without a read.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// No sign of life for some heartbeats, each of which was a ping. `moved_ms` is when the socket took something last, for who is behind gets
+    /// no pings.
+    pub(super) fn is_silent(&self, now_ms: u64, moved_ms: u64, heartbeat: Duration) -> bool {
+        let silence = now_ms.saturating_sub(self.heard_ms.max(moved_ms));
+        silence > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
+    }
+
+    /// The client takes longer over a message than it may: slower than the lowest rate beside a time of grace, as for the body of a request.
+    /// A compressed message of several frames has a fixed time, since it keeps others from their place.
+    pub(super) fn is_late(&self, now_ms: u64, settings: &Settings) -> bool {
+        self.unfinished.as_ref().is_some_and(|one| {
+            let took = now_ms.saturating_sub(one.since_ms);
+            let came = self.protocol.unfinished_len() + self.partial.len() as u64;
+            took >= settings.message_ms(came) || (one.place.is_some() && took >= settings.stall_ms())
+        })
+    }
+
+    /// Says that this is the end, unless that was said before.
+    pub(super) fn close(&mut self, code: u16, reason: &str) {
+        if !self.closing {
+            ws::close(&mut self.owed, code, reason);
+            self.closing = true;
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// It hears nothing more.
+    pub(super) fn stop_hearing(&mut self) {
+        self.has_more = false;
+    }
+
+    /// Owes the client an object.
+    pub(super) fn owe(&mut self, object: &Object<'_>) {
+        ws::object(&mut self.owed, object);
+    }
+
+    pub(super) fn take_output(&mut self) -> Option<Bytes> {
+        if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
+    }
+
+    /// Takes bytes in; what the protocol owes is added to the output, data messages are returned. A close stays with the protocol: it goes
+    /// behind the answers to these messages.
+    pub(super) fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
+        self.heard_ms = now_ms;
+        let max = longest(self.kind, max_message);
+        // In the usual case, whole frames in one read, they are unmasked right where they were read.
+        let mut gathered = std::mem::take(&mut self.partial);
+        let is_gathered = !gathered.is_empty();
+        let bytes = if is_gathered {
+            gathered.extend_from_slice(read);
+            &mut gathered[..]
+        } else {
+            read
+        };
+        let mut incoming = Vec::new();
+        let (mut used, mut taken) = (0, 0);
+        // The last message or frame came to its end, so that what is left is another.
+        let mut ended = false;
+        self.has_more = false;
+        while !self.closing {
+            let rest = &bytes[used..];
+            self.has_more = taken >= MAX_A_READ && !rest.is_empty();
+            if self.has_more || self.waits_for_more(rest, max) {
+                // A call that finds nothing frees what the last message was inflated into: nobody is to hold megabytes for bytes that may never come.
+                let _ = self.protocol.decode(&mut []);
+                break;
+            }
+            match self.protocol.decode(&mut bytes[used..]) {
+                Ok((n, event)) => {
+                    used += n;
+                    match event {
+                        None => break,
+                        Some(Event::Text(text)) => {
+                            taken += text.len();
+                            incoming.push(Incoming::Text(text.to_owned()));
+                        }
+                        Some(Event::Binary(data)) => {
+                            taken += data.len();
+                            incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
+                        }
+                        Some(Event::Close { .. }) => self.closing = true,
+                        Some(_) => {
+                            ended |= !self.protocol.message_unfinished();
+                            continue;
+                        }
+                    }
+                    ended = true;
+                }
+                Err(_) => self.closing = true,
+            }
+        }
+        if !self.closing {
+            self.protocol.take_output(&mut self.owed);
+        }
+        if !self.closing && used < bytes.len() {
+            self.partial = if is_gathered {
+                gathered.drain(..used);
+                gathered
+            } else {
+                bytes[used..].to_vec()
+            };
+        }
+        self.note_unfinished(ended, now_ms);
+        incoming
+    }
+
+    /// Starts the time of a message that is not complete, and ends that of one that is.
+    fn note_unfinished(&mut self, ended: bool, now_ms: u64) {
+        if ended || self.closing {
+            self.unfinished = None;
+        }
+        let begun = self.protocol.message_unfinished() || !self.partial.is_empty();
+        if !begun || self.closing || self.has_more {
+            self.unfinished = None;
+        } else if self.unfinished.is_none() {
+            self.unfinished = Some(Box::new(Unfinished { since_ms: now_ms, place: None }));
+        }
+    }
+
+    /// A compressed message is not begun before its first frame is whole. What a slow client makes us wait for is held as it came; inflated it
+    /// could be a thousand times as long.
+    fn waits_for_more(&self, bytes: &[u8], max: u64) -> bool {
+        if !self.deflates || self.protocol.message_unfinished() {
+            return false;
+        }
+        match Header::parse(bytes) {
+            Ok(Some((header, n))) => {
+                header.rsv1 && header.len <= max && ((bytes.len() - n) as u64) < header.len
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends a turn: the close that the protocol owes goes behind all else. A message in several frames inflates as they come, so few may be on
+    /// their way at one time: the others are told to come back.
+    pub(super) fn end_turn(&mut self, places: &Rc<()>) {
+        self.protocol.take_output(&mut self.owed);
+        let is_inflating = self.protocol.is_inflating();
+        let Some(one) = &mut self.unfinished else { return };
+        if !is_inflating {
+            one.place = None;
+        } else if one.place.is_none() {
+            if Rc::strong_count(places) > MAX_INFLATING {
+                self.close(1013, "too many unfinished messages, try again later");
+            } else {
+                one.place = Some(places.clone());
+            }
+        }
+    }
+}
+
+/// The longest message that is read at all. Within JSON a control character takes six bytes. A little over the limit is read and refused in
+/// words, much is not read.
+fn longest(kind: Kind, max_message: usize) -> u64 {
+    let spelled = if matches!(kind, Kind::WsV1 { .. }) { 6 } else { 1 };
+    (max_message as u64).saturating_mul(spelled).saturating_add(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewire_ws::{Kind as MessageKind, deflate};
+
+    use super::*;
+
+    /// Frames as a client sends them.
+    fn masked(count: usize, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        deflate::encode_message(MessageKind::Binary, payload, &ws::DEFLATE, &mut frame);
+        let (header, n) = Header::parse(&frame).unwrap().unwrap();
+        let masked = Header { mask: Some([0; 4]), ..header };
+        let mut bytes = [0; Header::MAX_LEN];
+        let len = masked.encode(&mut bytes).unwrap();
+        [&bytes[..len], &frame[n..]].concat().repeat(count)
+    }
+
+    #[test]
+    fn a_read_full_of_bombs_is_taken_a_few_at_a_time() {
+        let payload = vec![0; 600 * 1024];
+        let mut read = masked(10, &payload);
+        assert!(read.len() < 64 * 1024, "one read: {}", read.len());
+        let params = Params {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            server_max_window_bits: 15,
+            client_max_window_bits: 15,
+        };
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: true }, Some(params), 1024 * 1024);
+        let mut incoming = websocket.receive(&mut read, 0, 1024 * 1024);
+        let mut all = incoming.len();
+        while websocket.has_more() {
+            assert_eq!(incoming.len(), 2, "the second one is over the megabyte");
+            incoming = websocket.receive(&mut [], 0, 1024 * 1024);
+            all += incoming.len();
+        }
+        assert_eq!((all, websocket.partial.len(), websocket.closing), (10, 0, false));
+    }
+}

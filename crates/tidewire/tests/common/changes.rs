@@ -1,0 +1,192 @@
+//! A plain `tidewire.v1` client that changes its channels while messages come.
+//!
+//! It has no recovery that could hide a fault, and it believes nothing: every cursor that it is told must be the one that it
+//! works out by itself from what it got.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{Client, Feed, Received, Rng, Said, Ws};
+
+/// One channel of the client.
+struct Place {
+    channel: String,
+    /// What it got of it, in all the times that it was subscribed.
+    client: Client,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    In,
+    /// The unsubscription is asked for: messages come until it is acknowledged.
+    Leaving,
+    Out,
+    /// The subscription is asked for: no message comes before its hello.
+    Joining,
+}
+
+/// The client. It goes on in each channel where it left it.
+pub struct Changer {
+    ws: Ws,
+    places: Vec<Place>,
+    /// Indices of the places that the server has, in its order.
+    order: Vec<usize>,
+    /// Places whose change was asked for and not answered, in the order of the commands.
+    asked: VecDeque<usize>,
+    /// Changes that were answered.
+    pub changes: usize,
+}
+
+impl Changer {
+    /// Goes on over a socket that was opened on the first of these channels at its cursor; the second one is subscribed right behind
+    /// the handshake.
+    pub fn start(ws: Ws, channels: &[(&str, &str)]) -> Self {
+        let place = |(channel, cursor): &(&str, &str)| Place {
+            channel: (*channel).to_owned(),
+            client: Client::at(cursor),
+            state: State::Out,
+        };
+        let mut changer = Changer {
+            ws,
+            places: channels.iter().map(place).collect(),
+            order: vec![0],
+            asked: VecDeque::new(),
+            changes: 0,
+        };
+        changer.places[0].state = State::In;
+        changer.join(1);
+        let hello = changer.ws.json();
+        assert_eq!((&hello["type"], &hello["cursor"]), (&json!("hello"), &json!(changer.cursor())));
+        changer
+    }
+
+    /// Reads on, and changes channels now and then, until it has come to message `last` of each.
+    pub fn run(&mut self, last: u64, rng: &mut Rng, dawdle: usize) {
+        while self.places.iter().any(|place| super::seq(&place.client.cursor) < last) {
+            if rng.chance(4) {
+                self.change(rng, last);
+            }
+            if self.asked.is_empty() && self.order.iter().all(|&n| self.is_at(n, last)) {
+                // Nothing more comes of what it has.
+                let next = (0..self.places.len()).find(|&n| !self.is_at(n, last));
+                self.join(next.expect("the loop goes on because of one"));
+            }
+            let said = self.ws.next();
+            self.hear(said);
+            if rng.below(100) < dawdle {
+                std::thread::sleep(std::time::Duration::from_millis(rng.below(20) as u64));
+            }
+        }
+    }
+
+    /// Messages that were told to be missing, of all channels.
+    pub fn missed(&self) -> u64 {
+        self.places.iter().map(|place| place.client.missed).sum()
+    }
+
+    /// What it got of each channel.
+    pub fn got(&self) -> impl Iterator<Item = (&str, &Client)> {
+        self.places.iter().map(|place| (&*place.channel, &place.client))
+    }
+
+    fn is_at(&self, n: usize, last: u64) -> bool {
+        super::seq(&self.places[n].client.cursor) == last
+    }
+
+    /// Asks for a change, if there is one to ask for; commands may overtake the answers to others.
+    fn change(&mut self, rng: &mut Rng, last: u64) {
+        let n = rng.below(self.places.len());
+        let stay = self.places.iter().filter(|place| place.state == State::In).count();
+        match self.places[n].state {
+            State::Out => self.join(n),
+            State::In if stay > 1 && !self.is_at(n, last) => self.part(n),
+            _ => {}
+        }
+    }
+
+    fn join(&mut self, n: usize) {
+        let Place { channel, client, state } = &mut self.places[n];
+        *state = State::Joining;
+        self.ws.say(json!({"type": "subscribe", "id": n, "channel": channel, "since": client.cursor}));
+        self.asked.push_back(n);
+    }
+
+    fn part(&mut self, n: usize) {
+        let Place { channel, state, .. } = &mut self.places[n];
+        *state = State::Leaving;
+        self.ws.say(json!({"type": "unsubscribe", "id": n, "channel": channel}));
+        self.asked.push_back(n);
+    }
+
+    fn hear(&mut self, said: Message) {
+        let Message::Text(text) = said else { panic!("not a text: {said:?}") };
+        let object: Value = serde_json::from_str(&text).unwrap();
+        match object["type"].as_str().unwrap() {
+            "hello" => self.hello(&object),
+            "ack" => self.ack(&object),
+            "message" | "gap" => self.told(&object),
+            _ => panic!("nothing of that kind was asked for: {object}"),
+        }
+    }
+
+    fn hello(&mut self, hello: &Value) {
+        let n = *self.asked.front().expect("a subscription was asked for");
+        assert_eq!(
+            (self.places[n].state, &hello["channel"]),
+            (State::Joining, &json!(self.places[n].channel))
+        );
+        self.order.push(n);
+        assert_eq!(hello["cursor"], self.cursor(), "{hello}");
+        self.places[n].state = State::In;
+        // Its acknowledgement is next, before any message.
+        let ack = self.ws.json();
+        self.ack(&ack);
+    }
+
+    fn ack(&mut self, ack: &Value) {
+        let n = self.asked.pop_front().expect("something was asked for");
+        if self.places[n].state == State::Leaving {
+            self.order.retain(|&one| one != n);
+            self.places[n].state = State::Out;
+        }
+        let expected = json!({"type": "ack", "id": n, "cursor": self.cursor()});
+        assert_eq!(*ack, expected);
+        self.changes += 1;
+    }
+
+    /// A message or a gap: of one channel, and the positions in the others stand still.
+    fn told(&mut self, object: &Value) {
+        let cursors: Vec<&str> = object["cursor"].as_str().unwrap().split('.').collect();
+        let had = self.cursor();
+        let had: Vec<&str> = had.split('.').collect();
+        assert_eq!(cursors.len(), had.len(), "after {had:?} came {cursors:?}");
+        let moved: Vec<usize> = (0..had.len()).filter(|&at| had[at] != cursors[at]).collect();
+        let [at] = moved[..] else { panic!("after {had:?} came {cursors:?}") };
+        let cursor = cursors[at].to_owned();
+        let said = match object["missed"].as_u64() {
+            Some(missed) => {
+                assert_eq!(object["from"], self.cursor());
+                Said::Gap { missed, cursor }
+            }
+            None => {
+                let payload = object["data"].as_str().unwrap().as_bytes().to_vec();
+                Said::Message(Received { cursor, payload, ..Received::default() })
+            }
+        };
+        let Place { channel, client, .. } = &mut self.places[self.order[at]];
+        if object["missed"].is_null() {
+            let label = (had.len() > 1).then_some(&**channel);
+            assert_eq!(object["channel"].as_str(), label, "at {}", object["cursor"]);
+        }
+        client.take(Feed::WsV1, said);
+    }
+
+    /// The one cursor of all that the server has.
+    fn cursor(&self) -> String {
+        let cursors: Vec<&str> = self.order.iter().map(|&n| &*self.places[n].client.cursor).collect();
+        cursors.join(".")
+    }
+}

@@ -1,0 +1,54 @@
+//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`) does not punish its clients.
+
+use std::time::{Duration, Instant};
+
+use crate::common::{Post, Raw, Server};
+use crate::websocket::{frame, switched};
+
+/// What has to be over is time itself: the three heartbeats of one second after which a WebSocket is given up for silent, and the pause of an
+/// upload.
+const STOP: Duration = Duration::from_millis(4_200);
+
+#[test]
+fn a_process_that_was_stopped_goes_on_with_everybody() {
+    let server = Server::start(&["--heartbeat", "1", "--upload-pause", "2", "--threads", "1"]);
+    let (mut uploads, silent, mut ponged) = loop {
+        let start = Instant::now();
+        // In the middle of a body whose pauses have a limit.
+        let mut uploads: Vec<Raw> = (0..4).map(|_| server.raw()).collect();
+        for (n, raw) in uploads.iter_mut().enumerate() {
+            let head = "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
+            raw.send(format!("PUT /c/up-{n} {head}"));
+        }
+        // Nothing pings these while the server is stopped: most have nothing to say.
+        let silent: Vec<Raw> = (0..8).map(|_| switched(&server, "/c/live")).collect();
+        let ponged: Vec<Raw> = (0..8).map(|_| switched(&server, "/c/live")).collect();
+        server.freeze();
+        if start.elapsed() < Duration::from_secs(1) {
+            break (uploads, silent, ponged);
+        }
+        // This machine is busy: somebody's time may have been up before the stop.
+        server.go_on();
+    };
+    for raw in &mut uploads {
+        raw.send("4\r\nhalf\r\n0\r\n\r\n");
+    }
+    for raw in &mut ponged {
+        raw.send(frame(0x8a, b""));
+    }
+    let stopped = Instant::now();
+    while stopped.elapsed() < STOP {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    server.go_on();
+
+    for mut raw in uploads {
+        let answer = raw.response();
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+    Post::new("still here").to(&server.address, "live");
+    let expected = [&[0x81, 10][..], b"still here"].concat();
+    for mut raw in silent.into_iter().chain(ponged) {
+        raw.until(&expected);
+    }
+}

@@ -1,0 +1,45 @@
+//! What a connection tells of a message that has begun: what a deadline of the caller needs.
+
+use tidewire_ws::{Connection, Limits, Role};
+
+/// Fragments with control frames between them, and a second message: each byte with how much of its message has come with it.
+const INPUT: [(&[u8], &[u64]); 7] = [
+    (b"\x01\x03Hel", &[0, 0, 1, 2, 3]),
+    (b"\x89\x02hi", &[3, 3, 3, 3]),
+    (b"\x00\x00", &[3, 3]),
+    (b"\x8a\x00", &[3, 3]),
+    (b"\x80\x02lo", &[3, 3, 4, 0]),
+    (b"\x89\x01x", &[0, 0, 0]),
+    (b"\x82\x02xy", &[0, 0, 1, 0]),
+];
+
+#[test]
+fn a_connection_tells_how_much_of_a_message_has_come() {
+    let mut client = Connection::new(Role::Client, Limits::DEFAULT);
+    let mut input = Vec::new();
+    for (frame, came) in INPUT {
+        for (byte, came) in frame.iter().zip(came) {
+            input.push(*byte);
+            loop {
+                let (n, event) = client.decode(&mut input).unwrap();
+                let more = event.is_some();
+                input.drain(..n);
+                if !more {
+                    break;
+                }
+            }
+            assert_eq!(client.unfinished_len(), *came, "{frame:x?}");
+        }
+    }
+}
+
+/// The sum of a message that has ended is not counted against the next.
+#[test]
+fn the_limit_of_a_message_is_that_of_each_message() {
+    let limits = Limits { max_message: 4, max_frame: 4, ..Limits::DEFAULT };
+    let mut client = Connection::new(Role::Client, limits);
+    for frame in [&b"\x01\x02ab"[..], b"\x80\x02cd", b"\x81\x04abcd", b"\x01\x04abcd"] {
+        client.decode(&mut frame.to_vec()).unwrap();
+    }
+    assert!(client.decode(&mut b"\x80\x01e".to_vec()).is_err());
+}
