@@ -1,9 +1,8 @@
 // The client against everything that breaks: networks, proxies, tokens, servers that say no. Without a browser.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { publish, subscribe, subscribeWith } from '../dist/tidewire.js';
+import { JSON_TYPE, answering, normally, waits } from './answering.mjs';
 import { post, startProxy, startServer, until } from './server.mjs';
 
 const HTTP = ['fetch', 'longpoll', 'poll'];
@@ -27,42 +26,6 @@ function listen(t, url, options) {
   const errors = [];
   sub.on('message', (m) => got.push(m.data)).on('error', (failure) => errors.push(failure));
   return { sub, got, errors };
-}
-
-/** A server that answers each request as it is told. */
-async function answering(t, answer) {
-  const http = createServer(answer);
-  http.listen(0, '127.0.0.1');
-  await once(http, 'listening');
-  t.after(() => {
-    http.close();
-    http.closeAllConnections();
-  });
-  return `http://127.0.0.1:${http.address().port}/c/x`;
-}
-
-/** What the real server would say, for a channel with one message. */
-function normally(request, response) {
-  const line = '{"type":"message","cursor":"e-1","time":0,"data":"x"}';
-  if (request.method === 'POST') response.writeHead(201).end('{"cursor":"e-1"}');
-  else if (request.url.includes('feed=stream')) response.writeHead(200).write(`{"type":"hello","cursor":"e-0"}\n${line}\n`);
-  else response.end(`{"messages":[${line}],"cursor":"e-1"}`);
-}
-
-/** The waits that are asked of timers, while `run` runs. */
-async function waits(run) {
-  const { setTimeout: real } = globalThis;
-  const waits = [];
-  globalThis.setTimeout = (then, ms, ...more) => {
-    waits.push(ms);
-    return real(then, ms, ...more);
-  };
-  try {
-    await run();
-  } finally {
-    globalThis.setTimeout = real;
-  }
-  return waits;
 }
 
 test('a provider of URLs or headers that fails stops nothing, and no transport is blamed for it', async (t) => {
@@ -209,7 +172,7 @@ test('only a connection that lasted resets the backoff', async (t) => {
     };
     let opened = 0;
     const asked = await waits(async () => {
-      const sub = subscribeWith('http://example.invalid/', { transports: [brief], minUptime, backoff: { min: 2, max: 1000 }, heartbeatTimeout: 54_321, connectTimeout: 54_321 });
+      const sub = subscribeWith('http://example.invalid/', { transports: [brief], minUptime, backoff: { min: 2, max: 1000 }, heartbeatTimeout: 54_321, connectTimeout: 54_321, tryBetter: 54_321 });
       sub.on('message', () => {}).on('state', (state) => (opened += state === 'open'));
       await until('some connections', () => opened >= 5);
       sub.close();
@@ -367,7 +330,7 @@ test('a poll that is told of a gap reads what is left at once, not a turn later'
   const message = '{"messages":[{"type":"message","cursor":"e-9","time":0,"data":"left"}],"cursor":"e-9"}';
   const base = await answering(t, (request, response) => {
     const { searchParams } = new URL(request.url, 'http://x');
-    if (searchParams.get('since') === 'e-8') response.end(message);
+    if (searchParams.get('since') === 'e-8') response.writeHead(200, JSON_TYPE).end(message);
     else response.writeHead(410, { 'content-type': 'application/problem+json' }).end(gone);
   });
   // The next turn is an hour away.

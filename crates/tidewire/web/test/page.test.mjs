@@ -288,3 +288,21 @@ test('the script for pages without modules has the same', async (t) => {
   await p.addScriptTag({ url: '/tidewire.script.js' });
   assert.equal(await p.evaluate(async () => (await tidewire.publish('/c/script', 'hello'), (await tidewire.subscribe('/c/script', { since: 'earliest' })[Symbol.asyncIterator]().next()).value.data)), 'hello');
 });
+
+test('a page over plain HTTP, where crypto.randomUUID is not there, publishes with keys of its own', async (t) => {
+  mend();
+  // A name without a dot is an origin of its own, and no secure context: that is `localhost` alone.
+  const other = await launch('--host-resolver-rules=MAP plain 127.0.0.1');
+  t.after(() => other.close());
+  const p = await openPage(t, other, `${proxy.base.replace('127.0.0.1', 'plain')}/tidewire.js`);
+  assert.equal(await p.evaluate(() => isSecureContext || 'randomUUID' in crypto), false);
+  proxy.heads.length = 0;
+  const cursors = await p.evaluate(async () => {
+    const { publish } = await import('/tidewire.js');
+    return [await publish('/c/plain', 'same'), await publish('/c/plain', 'same')];
+  });
+  assert.notEqual(cursors[0], cursors[1], 'two calls are two messages');
+  const keys = proxy.heads.map((head) => /\nidempotency-key: (.+)\r?/i.exec(head)?.[1].trim()).filter(Boolean);
+  assert.equal(new Set(keys).size, 2);
+  for (const key of keys) assert.match(key, /^\d+(-\d+){3}$/);
+});
