@@ -49,11 +49,12 @@ test('a provider of URLs or headers that fails stops nothing, and no transport i
 });
 
 test('a provider that hangs is cut off, and asked again', async (t) => {
-  let asked = 0;
-  const where = () => (++asked < 4 ? new Promise(() => {}) : `${server.base}/c/token`);
+  const used = [];
+  const where = () => (used.push(sub.transport) < 4 ? new Promise(() => {}) : `${server.base}/c/token`);
   const { sub, got } = listen(t, where, { transports: HTTP, connectTimeout: 100 });
   await until('the message', () => got.length === 1);
-  assert.equal(sub.transport, 'fetch');
+  // What comes after the fourth may be slow on a busy machine, and is another matter.
+  assert.deepEqual(used.slice(0, 4), Array(4).fill('fetch'), 'no transport is blamed for it');
 });
 
 for (const transport of HTTP) {
@@ -93,8 +94,8 @@ for (const status of [429, 503]) {
         requests++;
         if (refusedAt) return normally(request, response);
         refusedAt = Date.now();
-        // A date has whole seconds: two from now are between one and two.
-        const value = form === 'seconds' ? '1' : new Date(Date.now() + 2000).toUTCString();
+        // A date has whole seconds: four from now are between three and four, and still ahead when a busy machine reads it.
+        const value = form === 'seconds' ? '1' : new Date(Date.now() + 4000).toUTCString();
         response.writeHead(status, { 'Retry-After': value }).end();
       });
       const { sub, got, errors } = listen(t, url, { transports: HTTP });
@@ -245,8 +246,9 @@ test('a stream through a proxy that buffers brings no first byte, and gives way'
   const { sub, got, errors } = listen(t, `${proxy.base}/c/buffered`, { transports: HTTP, connectTimeout: 300 });
   proxy.mode = 'buffer';
   await until('the message', () => got.length === 1);
-  assert.equal(sub.transport, 'longpoll');
-  assert.equal(errors[0].detail, 'silent for 300 ms');
+  assert.deepEqual(errors[0], { transport: 'fetch', status: undefined, detail: 'silent for 300 ms' });
+  // On a busy machine a long poll may be late as well, which is told.
+  assert.ok(sub.transport === 'longpoll' || errors.some(({ transport }) => transport === 'longpoll'), sub.transport);
 });
 
 test('a page of a hotel instead of the channel is no channel', async (t) => {
@@ -261,15 +263,16 @@ test('a page of a hotel instead of the channel is no channel', async (t) => {
 });
 
 test('long polls come back before they count as silent', async (t) => {
-  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['longpoll'], heartbeatTimeout: 1000 });
-  await until('some quiet polls', () => proxy.requests.filter((line) => line.includes('wait=0.5')).length > 4);
+  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['longpoll'], heartbeatTimeout: 4000 });
+  // They are asked to come back after half of that: the other half is for a busy machine.
+  await until('some quiet polls', () => proxy.requests.filter((line) => line.includes('wait=2')).length > 1);
   assert.deepEqual(errors, []);
   assert.equal(sub.state, 'open');
 });
 
 test('polls that are rare are not silent', async (t) => {
-  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['poll'], heartbeatTimeout: 200, pollInterval: 500 });
-  await until('some polls', () => proxy.requests.length > 4);
+  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['poll'], heartbeatTimeout: 1500, pollInterval: 2000 });
+  await until('some polls', () => proxy.requests.length > 2);
   assert.deepEqual(errors, []);
   assert.equal(sub.state, 'open');
 });

@@ -77,9 +77,11 @@ test('a WebSocket that never opens gives way too', async (t) => {
       close() {}
     };
   });
+  proxy.requests.length = 0;
   await listen(p, 'never', { connectTimeout: 200 });
   await has(p, 'x');
-  assert.equal(await p.evaluate(() => sub.transport), 'sse');
+  // On a busy machine that may be late as well; but it is what is tried next.
+  assert.match(proxy.requests.find((line) => /^GET .*feed=/.test(line)), /feed=sse/);
 });
 
 test('an EventSource that died of a status is made anew, and goes on at the cursor', async (t) => {
