@@ -1,136 +1,22 @@
 // The playground clicked through, in real Chromium against the real server. Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch } from './browser.mjs';
 import { startServer } from './server.mjs';
+import { FIRST, MORE, open, until, visit } from './visit.mjs';
 
-const FIRST = ['poll', 'longpoll', 'sse', 'websocket', 'stream'];
-const MORE = ['xhr', 'multipart', 'raw', 'iframe', 'jsonp'];
-
-let server, small, browser;
+let place, small;
 
 before(async () => {
-  server = await startServer('--playground', 'on', '--comet');
+  place = await open();
   small = await startServer('--playground', 'on', '--retain-messages', '25');
-  browser = await launch();
 });
-
 after(async () => {
-  await browser?.close();
-  server?.stop();
+  await place?.stop();
   small?.stop();
 });
 
-let visits = 0;
-
-/** A page on a channel of its own whose lanes are all connected; at the end it must not have complained. */
-async function visit(t, { base = server.base, channel = `visit-${visits++}`, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
-  const complaints = [];
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(error.stack));
-  t.after(async () => {
-    await context.close();
-    assert.deepEqual(complaints, [], 'the page complained');
-  });
-  await page.goto(`${base}/#${channel}`);
-  const it = new Visit(page);
-  // The page asks the server for something before it draws the lanes.
-  await page.waitForSelector(`#lane-${FIRST.at(-1)}`, { state: 'attached' });
-  for (const id of FIRST) await it.until(id, 'connected', (lane) => lane.state === 'connected');
-  return it;
-}
-
-class Visit {
-  constructor(page) {
-    this.page = page;
-  }
-
-  /** What a lane shows. */
-  lane(id) {
-    return this.page.$eval(`#lane-${id}`, (lane) => {
-      const numbers = Object.fromEntries([...lane.querySelectorAll('.numbers div')].map((row) => [row.querySelector('dt').textContent, row.querySelector('dd').textContent]));
-      const count = (name) => Number(numbers[name].split(' ')[0].replaceAll(',', ''));
-      const [, empty = '0'] = /\(([\d,]+) empty\)/.exec(numbers.requests) ?? [];
-      return {
-        empty: Number(empty.replaceAll(',', '')),
-        numbers,
-        state: lane.querySelector('.state').textContent,
-        messages: count('messages'),
-        requests: count('requests'),
-        reconnects: count('reconnects'),
-        gaps: count('gaps told'),
-        texts: [...lane.querySelectorAll('.messages .data')].map((data) => data.textContent),
-      };
-    });
-  }
-
-  until(id, what, condition) {
-    return until(`${id}: ${what}`, async () => condition(await this.lane(id)), async () => JSON.stringify(await this.lane(id)));
-  }
-
-  press(id, button) {
-    return this.page.click(`#lane-${id} .controls button:has-text("${button}")`);
-  }
-
-  async publish(text, count = 1) {
-    await this.page.fill('[name=text]', text);
-    await this.page.fill('[name=count]', String(count));
-    await this.page.click('#publish [type=submit]');
-  }
-
-  /** Publishes until these lanes are behind by three: what was under way when they paused may still come. */
-  async fallBehind(...ids) {
-    await until(`${ids} behind`, async () => {
-      const { messages } = await this.lane('websocket');
-      const behind = await Promise.all(ids.map(async (id) => messages - (await this.lane(id)).messages));
-      if (behind.every((n) => n >= 3)) return true;
-      await this.publish('more');
-      await this.until('websocket', 'it', (lane) => lane.messages > messages);
-    });
-  }
-
-  /** How many messages a lane has, or was told that they are gone: on a busy machine any lane may be too late for some. */
-  async known(id) {
-    const row = await this.row(id);
-    return Number(row.messages.replaceAll(',', '')) + Number(row['told as gone'].replaceAll(',', ''));
-  }
-
-  /** Opens one write or read after another until one shows what is wanted. While one is open the list stands still, so each is closed again. */
-  async unfold(id, direction, what, shown, condition) {
-    const reads = this.page.locator(`#lane-${id} .read.${direction}`);
-    let found = [];
-    const look = async () => {
-      found = [];
-      for (let i = 0; i < (await reads.count()); i++) {
-        const read = reads.nth(i);
-        await read.locator('summary').click();
-        found.push(await read.locator(shown).first().textContent());
-        await read.locator('summary').click();
-      }
-      return condition(found);
-    };
-    await until(`${id} ${direction}: ${what}`, look, () => found.join('; '));
-  }
-
-  /** A row of the table below. */
-  row(id) {
-    return this.page.$$eval(`#summary-table tr[data-lane=${id}] td`, (cells) => Object.fromEntries(cells.map((cell) => [cell.dataset.name, cell.textContent])));
-  }
-}
-
-async function until(what, condition, found = () => '') {
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`not within a minute: ${what} ${await found()}`);
-}
-
 test('every lane brings what is published, and says what it cost', async (t) => {
-  const it = await visit(t);
+  const it = await visit(t, place);
   for (const id of MORE) await it.page.check(`#on-${id}`);
   for (const id of MORE) await it.until(id, 'connected', (lane) => lane.state === 'connected');
   const all = [...FIRST, ...MORE];
@@ -154,7 +40,7 @@ test('every lane brings what is published, and says what it cost', async (t) => 
 });
 
 test('asking for nothing new is empty, and counted', async (t) => {
-  const it = await visit(t);
+  const it = await visit(t, place);
   await it.page.selectOption('#setting-poll', '0.5');
   await it.until('poll', 'empty answers', (lane) => lane.empty > 1);
   await it.page.selectOption('#setting-longpoll', '5');
@@ -162,7 +48,7 @@ test('asking for nothing new is empty, and counted', async (t) => {
 });
 
 test('a paused lane reads nothing, a step lets a little through, and nothing is lost', async (t) => {
-  const it = await visit(t);
+  const it = await visit(t, place);
   const paused = ['sse', 'longpoll'];
   for (const id of paused) await it.press(id, 'Pause');
   for (const id of paused) await it.until(id, 'paused', (lane) => lane.state === 'paused');
@@ -191,7 +77,7 @@ test('a paused lane reads nothing, a step lets a little through, and nothing is 
 });
 
 test('a lane whose cable is cut comes back with its cursor', async (t) => {
-  const it = await visit(t);
+  const it = await visit(t, place);
   await it.publish('before');
   for (const id of FIRST) await it.until(id, 'before', (lane) => lane.messages === 1);
   for (const id of FIRST) await it.press(id, 'Cut');
@@ -204,7 +90,7 @@ test('a lane whose cable is cut comes back with its cursor', async (t) => {
 });
 
 test('a slow reader reads drop by drop', async (t) => {
-  const it = await visit(t);
+  const it = await visit(t, place);
   await it.press('stream', 'Slow reader');
   await it.until('stream', 'slow', (lane) => lane.state === 'slow reader');
   await it.page.click('#lane-stream .wire > summary');
@@ -219,7 +105,7 @@ test('a slow reader reads drop by drop', async (t) => {
 });
 
 test('what was evicted is hatched on the log, and the lane that wanted it is told', async (t) => {
-  const it = await visit(t, { base: small.base });
+  const it = await visit(t, place, { base: small.base });
   await it.press('longpoll', 'Pause');
   await it.publish('one');
   await it.until('websocket', 'the first', (lane) => lane.messages === 1);
@@ -244,7 +130,7 @@ test('what was evicted is hatched on the log, and the lane that wanted it is tol
 });
 
 test('a publish over the WebSocket goes up in a masked frame', async (t) => {
-  const it = await visit(t);
+  const it = await visit(t, place);
   await it.page.selectOption('[name=over]', 'websocket');
   await it.page.click('#lane-websocket .wire > summary');
   await it.publish('masked');
@@ -259,7 +145,7 @@ test('a publish over the WebSocket goes up in a masked frame', async (t) => {
 });
 
 test('the bytes of each lane can be unfolded, with what they mean', async (t) => {
-  const it = await visit(t);
+  const it = await visit(t, place);
   await it.publish('hello');
   for (const [id, direction, texts] of [
     ['poll', 'up', ['GET', 'Host']],
@@ -282,7 +168,7 @@ test('the bytes of each lane can be unfolded, with what they mean', async (t) =>
 });
 
 test('the list of bytes, the ticks and all else stay within bounds', async (t) => {
-  const it = await visit(t);
+  const it = await visit(t, place);
   await it.page.click('#lane-longpoll .wire > summary');
   await it.page.click('#flood');
   await until('the flood', async () => (await it.known('longpoll')) === 1200);
@@ -294,129 +180,13 @@ test('the list of bytes, the ticks and all else stay within bounds', async (t) =
 });
 
 test('a channel is shared by its address', async (t) => {
-  const one = await visit(t, { channel: 'shared' });
-  const two = await visit(t, { channel: 'shared' });
+  const one = await visit(t, place, { channel: 'shared' });
+  const two = await visit(t, place, { channel: 'shared' });
   await one.publish('for both');
   await two.until('sse', 'it', (lane) => lane.texts[0] === 'for both');
-  const fresh = await browser.newContext();
+  const fresh = await place.browser.newContext();
   t.after(() => fresh.close());
   const page = await fresh.newPage();
-  await page.goto(`${server.base}/`);
+  await page.goto(`${place.server.base}/`);
   await until('a channel', async () => /#play-\w{4}$/.test(page.url()));
-});
-
-test('all of it can be reached and used by keyboard, with a focus that can be seen', async (t) => {
-  const it = await visit(t);
-  const { page } = it;
-  const wanted = await page.$$eval('a[href], button:not(:disabled), input:not(:disabled), select, summary', (all) => {
-    all.filter((e) => e.checkVisibility()).forEach((e, i) => (e.dataset.wanted = i));
-    return document.querySelectorAll('[data-wanted]').length;
-  });
-  const reached = new Set();
-  for (let i = 0; i < wanted + 20 && reached.size < wanted; i++) {
-    await page.keyboard.press('Tab');
-    const [number, seen] = await page.evaluate(() => {
-      const focused = document.activeElement;
-      const style = getComputedStyle(focused.closest('.chip') ?? focused);
-      return [focused.dataset.wanted, style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2];
-    });
-    if (number !== undefined) {
-      reached.add(number);
-      assert.ok(seen, `the focus on ${await page.evaluate(() => document.activeElement.outerHTML)} cannot be seen`);
-    }
-  }
-  assert.equal(reached.size, wanted, 'all were reached');
-  await page.focus('#lane-sse .controls button');
-  await page.keyboard.press('Space');
-  await it.until('sse', 'paused', (lane) => lane.state === 'paused');
-  await page.focus('[name=text]');
-  await page.keyboard.press('Enter');
-  await it.until('websocket', 'published', (lane) => lane.messages === 1);
-  await until('the announcement', async () => (await page.textContent('#announcements')) === 'Published 1 message.');
-  const nameless = await page.$$eval('button, input, select, canvas, [role]', (all) =>
-    all.filter((e) => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.getAttribute('aria-labelledby') || e.labels?.length || e.id === 'announcements')).map((e) => e.outerHTML),
-  );
-  assert.deepEqual(nameless, [], 'everything has a name');
-});
-
-for (const width of [320, 390]) {
-  test(`a phone of ${width} pixels shows all of it without scrolling sideways, and fingers hit the buttons`, async (t) => {
-    const it = await visit(t, { viewport: { width, height: 800 }, hasTouch: true });
-    for (const id of MORE) await it.page.check(`#on-${id}`);
-    await it.publish('a long message '.repeat(20), 20);
-    await it.until('sse', 'messages', (lane) => lane.messages === 20);
-    await it.page.click('#lane-sse .wire > summary');
-    await it.page.locator('#lane-sse .read.down summary').first().click();
-    await it.page.click('#lane-sse .about > summary');
-    assert.equal(await it.page.evaluate(() => document.documentElement.scrollWidth), width);
-    const tooSmall = await it.page.$$eval('button, select, input:not([type=checkbox]), label.chip, summary', (all) =>
-      all.filter((e) => e.checkVisibility()).filter((e) => e.getBoundingClientRect().height < 43.5).map((e) => e.outerHTML.slice(0, 120)),
-    );
-    assert.deepEqual(tooSmall, []);
-  });
-}
-
-for (const colorScheme of ['light', 'dark']) {
-  test(`text can be read in ${colorScheme}`, async (t) => {
-    const it = await visit(t, { colorScheme });
-    for (const id of MORE) await it.page.check(`#on-${id}`);
-    await it.publish('hello');
-    await it.until('sse', 'hello', (lane) => lane.messages === 1);
-    await it.press('longpoll', 'Pause');
-    await it.page.click('#lane-sse .wire > summary');
-    await it.page.locator('#lane-sse .read.down summary').first().click();
-    const poor = await it.page.evaluate(() => {
-      const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-      const rgba = (colour) => {
-        canvas.clearRect(0, 0, 1, 1);
-        canvas.fillStyle = colour;
-        canvas.fillRect(0, 0, 1, 1);
-        return [...canvas.getImageData(0, 0, 1, 1).data];
-      };
-      const luminance = ([r, g, b]) => [r, g, b].map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-      const behind = (element) => {
-        for (let e = element; e; e = e.parentElement) {
-          const colour = rgba(getComputedStyle(e).backgroundColor);
-          if (colour[3] === 255) return colour;
-        }
-        return rgba(getComputedStyle(document.body).backgroundColor);
-      };
-      const poor = [];
-      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-      while (walker.nextNode()) {
-        const element = walker.currentNode.parentElement;
-        if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest('noscript, option, .chip:has(:disabled), button:disabled')) continue;
-        const [a, b] = [luminance(rgba(getComputedStyle(element).color)), luminance(behind(element))];
-        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        if (contrast < 4.5) poor.push(`${contrast.toFixed(2)} ${element.className} ${walker.currentNode.data.slice(0, 40)}`);
-      }
-      return poor;
-    });
-    assert.deepEqual(poor, []);
-    const dark = () => it.page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/)[0] < 128);
-    assert.equal(await dark(), colorScheme === 'dark', 'as the system says');
-    await it.page.selectOption('#theme', colorScheme === 'dark' ? 'light' : 'dark');
-    assert.equal(await dark(), colorScheme !== 'dark', 'as the reader says');
-    await it.page.reload();
-    assert.equal(await dark(), colorScheme !== 'dark', 'and again');
-  });
-}
-
-test('who wants less motion gets less', async (t) => {
-  const it = await visit(t, { reducedMotion: 'reduce' });
-  await it.publish('still');
-  await it.until('sse', 'it', (lane) => lane.messages === 1);
-  assert.equal(await it.page.$eval('.marker', (marker) => getComputedStyle(marker).transitionDuration), '0s');
-});
-
-test('a wire that cannot be had is explained', async (t) => {
-  const context = await browser.newContext();
-  t.after(() => context.close());
-  const page = await context.newPage();
-  await page.route('**/playground/wire', (route) =>
-    route.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ detail: 'As many wires are open as this server allows.' }) }),
-  );
-  await page.routeWebSocket('**/playground/wire', (socket) => socket.close({ code: 1011, reason: '' }));
-  await page.goto(`${server.base}/`);
-  await until('the reason', async () => (await page.textContent('#lane-sse .detail')).length > 0);
 });
