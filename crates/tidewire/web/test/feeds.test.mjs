@@ -229,12 +229,16 @@ test('a video plays while it is being uploaded, and ends where the upload ends',
   const answered = new Promise((resolve, reject) => upload.on('response', resolve).on('error', reject));
   const half = film.length >> 1;
   for (let at = 0; at < half; at += 16_384) upload.write(film.subarray(at, Math.min(at + 16_384, half)));
+  // Of the two connections, that of the player might be served first: it would wait for a media type, and not for ever.
+  await until('the first piece', async () => (await (await fetch(`${server.base}/c/film?limit=1`)).json()).messages.length === 1);
   await p.evaluate(() => {
     globalThis.video = Object.assign(document.createElement('video'), { muted: true, src: '/c/film?feed=raw' });
     video.onended = () => (globalThis.ended = true);
     video.onerror = () => (globalThis.failed = video.error.message);
     document.body.append(video);
-    return video.play();
+    return video.play().catch((error) => {
+      throw new Error(`${error.message} ${video.error?.message}`);
+    });
   });
   await until('the first half to play', () => p.evaluate(() => video.currentTime > 0.5 && video.videoWidth === 320));
   assert.equal(await p.evaluate(() => globalThis.ended), undefined, 'half of it is still to come');
