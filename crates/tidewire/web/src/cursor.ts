@@ -9,7 +9,7 @@ export function further(mine: string, next: string): string {
   const later = (text: string, i: number) => {
     const [epoch, number] = text.split('-');
     const [oldEpoch, oldNumber] = (before[i] ?? '').split('-');
-    return epoch === oldEpoch && Number(oldNumber) > Number(number) ? before[i] : text;
+    return epoch === oldEpoch && +oldNumber! > +number! ? before[i] : text;
   };
   return next.split('.').map(later).join('.');
 }

@@ -1,11 +1,20 @@
 import { further } from './cursor.js';
 import type { Events, Message, Options } from './types.js';
 
-/** An iterator: what it was not asked for yet, each with the cursor before it, and who asks already. */
-interface Reader<T> {
-  queue: { before: string; message: Message<T> }[];
-  asking: ((result: IteratorResult<Message<T>>) => void)[];
+/** What an iterator gives, with the cursor before it. */
+interface Result<T> {
+  before: string;
+  value: Message<T>;
+  done: false;
 }
+
+/** An iterator: what it was not asked for yet, and who asks already. */
+interface Reader<T> {
+  queue: Result<T>[];
+  asking: ((result: Result<T> | typeof DONE) => void)[];
+}
+
+const DONE = { value: undefined, done: true } as const;
 
 /** Calls what the page gave us. Its fault is its own: it is reported, and nobody else misses anything. */
 export function guarded<R>(call: () => R, report: (error: unknown) => void = console.error): R | undefined {
@@ -28,20 +37,15 @@ export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () 
     error: new Set(),
   };
   const readers = new Set<Reader<T>>();
-  const done = { value: undefined, done: true } as const;
   let head = guarded(() => storage?.get()) || since || 'now';
 
-  const cursor = () => {
-    let oldest = head;
-    let most = 0;
-    for (const { queue } of readers) if (queue.length > most) [most, oldest] = [queue.length, queue[0]!.before];
-    return oldest;
-  };
+  // Everybody waits for the same messages: whoever waits for the most has the oldest.
+  const cursor = () => [...readers].sort((a, b) => b.queue.length - a.queue.length)[0]?.queue[0]?.before ?? head;
   const moved = () => guarded(() => storage?.set(cursor()));
   const tell = <K extends keyof Events<T>>(event: K, value: Parameters<Events<T>[K]>[0]) => {
     for (const listener of listeners[event]) guarded(() => (listener as (value: unknown) => void)(value));
   };
-  const leave = ({ asking }: Reader<T>) => asking.splice(0).forEach((answer) => answer(done));
+  const leave = ({ asking }: Reader<T>) => asking.splice(0).forEach((answer) => answer(DONE));
 
   return {
     listeners,
@@ -54,30 +58,31 @@ export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () 
 
     /** Delivers what came; the cursor moves when that is done. Says whether it was news. */
     take(object: Record<string, any>, transport: string): boolean {
-      const { type, cursor, data: text } = object;
-      const isMessage = type === 'message';
+      const { type, cursor, channel, time, event, content_type: contentType, data: text, data_b64: base64, reason = type, missed } = object;
       if (!cursor) return false;
       // A reset may lead back. All else that ends before the head came already, over another transport.
       const after = type === 'reset' ? cursor : further(head, cursor);
       if (after === head) return false;
-      if (isMessage) {
+      if (type === 'message') {
         const message = guarded(
-          (): Message<T> => {
-            const { channel, time, event, content_type: contentType } = object;
-            const data = text === undefined ? bytes(object.data_b64) : parse ? parse(text) : text;
-            return { cursor, channel, time, event, contentType, data, transport };
-          },
+          (): Message<T> => ({
+            cursor,
+            channel,
+            time,
+            event,
+            contentType,
+            data: text === undefined ? bytes(base64) : parse ? parse(text) : text,
+            transport,
+          }),
           (error) => tell('error', { transport, detail: String(error), cursor }),
         );
         if (message) {
           tell('message', message);
-          for (const { asking, queue } of readers) {
-            const answer = asking.shift();
-            answer ? answer({ value: message, done: false }) : queue.push({ before: head, message });
-          }
+          const result: Result<T> = { before: head, value: message, done: false };
+          for (const { asking, queue } of readers) asking.length ? asking.shift()!(result) : queue.push(result);
         }
       } else if (type === 'gap' || type === 'reset') {
-        const gap = { reason: object.reason ?? type, missed: object.missed, cursor };
+        const gap = { reason, missed, cursor };
         if (!listeners.gap.size) console.warn('tidewire gap', gap);
         tell('gap', gap);
       }
@@ -91,17 +96,17 @@ export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () 
       readers.add(reader);
       return {
         async next() {
-          if (isClosed() || !readers.has(reader)) return done;
+          if (isClosed() || !readers.has(reader)) return DONE;
           const first = reader.queue.shift();
           if (!first) return new Promise((answer) => reader.asking.push(answer));
           moved();
-          return { value: first.message, done: false };
+          return first;
         },
         async return() {
           leave(reader);
           if (listeners.message.size || readers.size > 1) readers.delete(reader);
           else close(); // The reader stays: the cursor is where it left.
-          return done;
+          return DONE;
         },
       };
     },

@@ -17,7 +17,7 @@ export function subscribe<T = string>(where: Where, options: Options<T> = {}): S
 export function publish(
   where: Where,
   data: BodyInit,
-  options: PublishOptions & Pick<Options, 'headers' | 'credentials'> = {},
+  options?: PublishOptions & Pick<Options, 'headers' | 'credentials'>,
 ): Promise<string> {
   return subscribeWith(where, { ...options, transports: [polling] }).publish(data, options);
 }

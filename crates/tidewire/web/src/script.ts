@@ -1,4 +1,4 @@
 // What a <script> tag gets: everything, as the global `tidewire`.
 import { fetching, longpoll, polling, publish, sse, subscribe, subscribeWith, websocket } from './index.js';
 
-Object.assign(globalThis, { tidewire: { fetching, longpoll, polling, publish, sse, subscribe, subscribeWith, websocket } });
+(globalThis as any).tidewire = { fetching, longpoll, polling, publish, sse, subscribe, subscribeWith, websocket };

@@ -36,39 +36,30 @@ export interface Tabs {
  */
 export function share(name: string, { head, take, become, catchUp, interrupt }: Tab, closing: AbortSignal): Tabs {
   const others = new BroadcastChannel(name);
-  const heard: Told[] = [];
   let behind = false;
   let leading = false;
-  let listening: Promise<void> | undefined;
+  /** What was heard so far is done with. */
+  let listening = Promise.resolve();
   const over = () => leading || closing.aborted;
   const knows = (cursor: string) => further(head(), cursor) === head();
 
-  const hear = async () => {
-    await undefined;
-    while (!over() && (behind || heard.length)) {
-      const { object, from, transport, state }: Told = behind ? {} : heard.shift()!;
+  const hear = ({ object, from, transport, state }: Told) => {
+    listening = listening.then(async () => {
       if (behind || (object && !knows(from!) && !knows(object.cursor))) {
         behind = false;
         await catchUp(over);
       }
-      if (over()) break;
+      if (over()) return;
       if (object) take(object, transport!);
       if (state) become(state);
-    }
-    listening = undefined;
+    });
   };
-  const listen = () => {
-    if (!over()) listening ??= hear();
-  };
-  others.onmessage = ({ data }) => {
-    heard.push(data);
-    listen();
-  };
+  others.onmessage = ({ data }) => hear(data);
   closing.addEventListener('abort', () => others.close());
 
   const follow = () => {
     behind = true;
-    listen();
+    hear({});
   };
   return {
     follow,
@@ -83,8 +74,7 @@ export function share(name: string, { head, take, become, catchUp, interrupt }: 
         return true;
       };
       try {
-        const { locks } = navigator;
-        (await locks.request(name, { ifAvailable: true }, run)) || (await locks.request(name, { signal: closing }, run));
+        (await navigator.locks.request(name, { ifAvailable: true }, run)) || (await navigator.locks.request(name, { signal: closing }, run));
       } catch {
         // Closed while it waited; or a place without locks: an old browser, plain HTTP, a sandboxed frame.
         if (!closing.aborted) await connect();

@@ -1,5 +1,6 @@
 import { delivery, guarded } from './delivery.js';
 import { share, type Tabs } from './share.js';
+import { LONGEST, later, sleep } from './timers.js';
 import { asking, reading, request } from './transports.js';
 import type { Link, Options, Refused, State, Subscription, Transport, Where } from './types.js';
 
@@ -11,19 +12,27 @@ interface Outcome {
   blame: boolean;
 }
 
+/** The longest wait that a server may ask for, in milliseconds: an hour. A mistaken value keeps no page away for days. */
+const LONGEST_RETRY_AFTER = 3_600_000;
+
 /** Options with transports alone, not their names. */
 type Only<T> = Omit<Options<T>, 'transports'> & { transports: Transport[] };
 
 /** Subscribes with these transports and no others: a bundle has only those that are named. */
 export function subscribeWith<T = string>(where: Where, options: Only<T>): Subscription<T> {
-  const { backoff = {}, credentials, headers, pauseWhenHidden, shared, shouldRetry, signal } = options;
-  const { connectTimeout = 5_000, heartbeatTimeout = 35_000, pollInterval = 5_000, minUptime = 5_000, tryBetter = 300_000 } = options;
+  const { credentials, headers, minUptime = 5_000, pauseWhenHidden, shared, shouldRetry, signal } = options;
+  const times = { connectTimeout: 5_000, heartbeatTimeout: 35_000, pollInterval: 5_000, tryBetter: 300_000, min: 250, max: 30_000 };
+  const asked: Partial<typeof times> = { ...options, ...options.backoff };
+  let which: keyof typeof times;
+  // What is not above zero is no time, and the default stays.
+  for (which in times) if (asked[which]! > 0) times[which] = asked[which]!;
   const plain = headers || credentials === 'omit';
   const transports = options.transports.filter((one) => !(plain && one.bare));
   if (!transports[0] || !transports.every((one) => one.run)) throw new TypeError('no transport');
   const fixed = typeof where === 'function' ? '' : place(where).href.split('?')[0];
-  if (shared === true && !fixed) throw new TypeError('shared: no name');
-  const name = `tidewire:${shared && shared !== true ? shared : fixed}`;
+  const label = typeof shared === 'string' ? shared : fixed;
+  if (shared && !label) throw new TypeError('no name');
+  const name = `tidewire:${label}`;
 
   const closing = new AbortController();
   const isClosed = () => closing.signal.aborted;
@@ -39,9 +48,10 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
   let wake = () => {};
   /** Which of the transports is in use. */
   let index = 0;
-  /** An attempt with a better one, which opened while another was in use. */
-  let better: Promise<Outcome> | undefined;
-  let trying = false;
+  /** The attempt that is in use: a better one takes over from it. */
+  let running: Promise<Outcome>;
+  /** When better ones are tried. */
+  let trials: ReturnType<typeof setTimeout>;
 
   const close = () => {
     closing.abort();
@@ -66,30 +76,15 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     wake();
   };
   const isPaused = () => isClosed() || frozen || !audience() || (pauseWhenHidden && globalThis.document?.hidden);
-  const nap = (ms: number) =>
-    new Promise<void>((resolve) => {
-      // A timer of more than 31 bits fires at once.
-      const timer = setTimeout(resolve, Math.min(ms, 1e9));
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  const nap = (ms: number) => sleep(ms, (end) => (wake = end));
   /** Full jitter: any time up to one that doubles. */
-  const jitter = (attempt: number) => Math.random() * Math.min(backoff.max ?? 30_000, (backoff.min ?? 250) * 2 ** attempt);
+  const jitter = (attempt: number) => Math.random() * Math.min(times.max, times.min * 2 ** attempt);
 
   const at = async (parameters: Record<string, string>) => {
     const url = place(typeof where === 'function' ? await where() : where);
     for (const name in parameters) url.searchParams.set(name, parameters[name]!);
     return url;
   };
-
-  /** Which transport worked last in this session. Without a storage there is no memory, and the order is tried anew. */
-  const memory = (set?: string) =>
-    guarded(
-      () => (set ? sessionStorage.setItem(name, set) : sessionStorage.getItem(name)),
-      () => {},
-    );
 
   /** One connection, from its first byte to its end. Never rejects. With `takeOver` it is beside the one in use, until it opens. */
   const attempt = async (transport: Transport, takeOver?: () => void): Promise<Outcome> => {
@@ -107,11 +102,11 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     };
     const within = (ms: number) => {
       clearTimeout(timer);
-      timer = setTimeout(() => fail(new Error(`silent for ${ms} ms`)), ms);
+      timer = later(() => fail(new Error(`silent for ${ms} ms`)), ms);
     };
     const alive = (more = 0) => {
       if (signal.aborted) return;
-      within(heartbeatTimeout + more);
+      within(times.heartbeatTimeout + more);
       if (opened) return;
       opened = true;
       if (!own) return;
@@ -120,7 +115,9 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
         takeOver();
         before.abort();
       }
-      memory((used = transport.name));
+      trials = later(lookForBetter, times.tryBetter);
+      used = transport.name;
+      guarded(() => sessionStorage.setItem(name, used!), () => {});
       become('open');
     };
     // A provider of URLs or headers that fails or hangs is not the transport's fault.
@@ -143,13 +140,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       signal,
       alive,
       object,
-      line(text) {
-        try {
-          text ? object(JSON.parse(text)) : alive();
-        } catch (error) {
-          fail(error);
-        }
-      },
+      line: (text) => guarded(() => (text ? object(JSON.parse(text)) : alive()), fail),
       headers: () => ask(() => headers?.()),
       url: (parameters) => ask(() => at({ since: head(), ...parameters })),
     };
@@ -161,46 +152,46 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
         become('connecting');
       }
     }
-    within(connectTimeout);
+    within(times.connectTimeout);
     const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
-    const running = Promise.resolve().then(() => transport.run(link, { pollInterval, heartbeatTimeout }));
-    await Promise.race([running, aborted]).catch((reason) => signal.aborted || (error = reason));
-    const cutOff = signal.aborted && !error;
+    try {
+      // Not before whoever called has the promise of this attempt.
+      await undefined;
+      await Promise.race([transport.run(link, times), aborted]);
+    } catch (reason) {
+      if (!signal.aborted) fail(reason);
+    }
+    const blame = !unanswered && (error || !signal.aborted);
     clearTimeout(timer!);
     mine.abort();
-    return { opened, error, blame: !unanswered && !cutOff };
+    return { opened, error, blame };
   };
 
   /** Opens the transports before the one in use, beside it: what gets through takes over, and what does not costs nobody a message. */
   const lookForBetter = async () => {
-    if (trying) return;
-    trying = true;
     const { signal } = cut;
     for (let i = 0; i < index && !signal.aborted; i++) {
-      const running: Promise<Outcome> = attempt(transports[i]!, () => {
+      const better: Promise<Outcome> = attempt(transports[i]!, () => {
         index = i;
-        better = running;
-        trying = false;
+        running = better;
       });
-      await running;
+      await better;
     }
-    trying = false;
+    if (!signal.aborted) trials = later(lookForBetter, times.tryBetter);
   };
 
   /** One connection after another, until the subscription closes or pauses. */
   const loop = async () => {
-    const last = memory();
+    const last = guarded(() => sessionStorage.getItem(name), () => {});
     index = Math.max(0, transports.findIndex(({ name }) => name === last));
     let reachable = false;
     while (!isPaused()) {
       const began = Date.now();
-      const trials = setInterval(lookForBetter, tryBetter);
-      let { opened, error, blame } = await attempt(transports[index]!);
-      for (let running; (running = better); ) {
-        better = undefined;
-        ({ opened, error } = await running);
-      }
-      clearInterval(trials);
+      let outcome: Outcome;
+      running = attempt(transports[index]!);
+      for (let ended; ended !== running; ) outcome = await (ended = running);
+      let { opened, error, blame } = outcome!;
+      clearTimeout(trials!);
       if (isPaused()) break;
       const transport = transports[index]!.name;
       if (opened) {
@@ -223,14 +214,13 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
         tell('error', failure);
         const verdict = guarded(() => shouldRetry?.(failure, failures));
         if (verdict === false) close();
-        if (typeof verdict === 'number') wait = verdict;
-        else floor = error.retryAfter ?? 0;
+        if (typeof verdict == 'number' && verdict >= 0) wait = verdict;
+        else if (error.retryAfter! > 0) floor = Math.min(error.retryAfter!, LONGEST_RETRY_AFTER);
       }
       become('waiting');
       const until = Date.now() + floor;
-      if (!isPaused()) await nap(floor + wait);
       // Waking up does not overrule what the server asked for.
-      for (let rest; !isClosed() && (rest = until - Date.now()) > 0; ) await nap(rest);
+      for (let rest = floor + (isPaused() ? 0 : wait); !isClosed() && rest >= 0; rest = until - Date.now()) await nap(rest);
     }
   };
 
@@ -247,10 +237,10 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
   const rest = () => {
     if (isPaused()) interrupt();
   };
+  const on = (target: EventTarget | undefined, type: string, then: () => void) =>
+    target?.addEventListener?.(type, then, { signal: closing.signal });
   /** The page goes to sleep, wakes up, or finds the network again: no timer knows that as soon. */
   const watchPage = () => {
-    const on = (target: EventTarget, type: string, then: () => void) =>
-      target?.addEventListener?.(type, then, { signal: closing.signal });
     const goOn = () => {
       failures = 0;
       wake();
@@ -282,13 +272,13 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     while (!isClosed()) {
       if (isPaused()) {
         become('waiting');
-        await nap(1e9);
+        await nap(LONGEST);
       } else await (tabs ? tabs.lead(loop) : loop());
     }
   };
 
   if (signal?.aborted) close();
-  signal?.addEventListener('abort', close, { signal: closing.signal });
+  on(signal, 'abort', close);
 
   return {
     get state() {
@@ -315,7 +305,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       start();
       return iterator;
     },
-    async publish(data, { event, contentType, key = `${Math.random()}${Math.random()}` } = {}) {
+    async publish(data, { event, contentType, key = crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join('-') } = {}) {
       const link = {
         credentials,
         url: at,
@@ -329,7 +319,9 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       // `fetch` would call any text text/plain, and every reader would be told so with every message.
       const body = typeof data === 'string' ? new Blob([data]) : data;
       const response = await request(link, event ? { event } : {}, { method: 'POST', body });
-      return (await response.json()).cursor;
+      const { cursor } = await response.json();
+      if (!cursor) throw new Error('not Tidewire');
+      return cursor;
     },
     close,
   };

@@ -1,27 +1,34 @@
+import { sleep } from './timers.js';
 import type { Link, Refused, Transport } from './types.js';
 
 /** What a request needs of a link. */
-type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & { signal?: AbortSignal };
+type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & Partial<Pick<Link, 'signal' | 'object'>>;
 
-/** A request whose refusal is an error. A 401 asks for URL and headers once more: a token may have run out between two attempts. */
-export async function request(link: Asking, parameters: Record<string, string>, init: RequestInit = {}): Promise<Response> {
+/**
+ * A request whose refusal is an error, and so is any answer that is not JSON: a captive portal answers
+ * everything with a page.
+ *
+ * It asks once more after a 401, with a new URL and new headers: a token may have run out between two
+ * attempts. And once after a refusal that tells a gap: before the next poll, what is left may be gone as
+ * well. The second refusal in a row is an error, so servers that contradict each other are backed off from.
+ */
+export async function request(link: Asking, parameters: Record<string, string>, init?: RequestInit): Promise<Response> {
   for (let again = true; ; again = false) {
-    const { credentials, signal } = link;
-    const response = await fetch(await link.url(parameters), {
-      ...init,
-      headers: await link.headers(),
-      credentials,
-      signal,
-      cache: 'no-store',
-    });
-    const { ok, status, statusText } = response;
-    if (ok) return response;
-    if (again && status === 401) continue;
+    // A link has the credentials and the signal.
+    const response = await fetch(await link.url(parameters), { ...link, ...init, headers: await link.headers(), cache: 'no-store' });
+    const { status, statusText, headers } = response;
+    if (response.ok) {
+      if (/json/.test(headers.get('content-type')!)) return response;
+      throw new Error('not Tidewire');
+    }
     const body = await response.json().catch(() => ({}));
-    // Seconds, or a date (RFC 9110 §10.2.3).
-    const after = response.headers.get('retry-after') ?? '';
-    const retryAfter = Math.max(0, Number(after) * 1000 || Date.parse(after) - Date.now() || 0);
-    throw Object.assign(new Error(body.detail ?? statusText), { status, retryAfter, body }) satisfies Refused;
+    if (again && body.gap) link.object!(body.gap);
+    else if (!again || status !== 401) {
+      // Seconds, or a date (RFC 9110 §10.2.3).
+      const after = headers.get('retry-after')!;
+      const retryAfter = Math.max(0, +after * 1000 || Date.parse(after) - Date.now() || 0);
+      throw Object.assign(new Error(body.detail ?? statusText), { status, retryAfter, body }) satisfies Refused;
+    }
   }
 }
 
@@ -55,7 +62,7 @@ export const sse: Transport = {
     link.signal.onabort = () => source.close();
     source.onmessage = (e) => link.line(e.data);
     // It would come back by itself; but resuming is ours to do, since we know the cursor of every transport.
-    await new Promise((_, reject) => (source.onerror = () => reject(new Error('failed'))));
+    await new Promise((_, reject) => (source.onerror = () => reject(new Error('closed'))));
   },
 };
 
@@ -67,7 +74,6 @@ export const fetching: Transport = {
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     for (let rest = ''; ; ) {
       const { done, value } = await reader.read();
-      // Something else than lines of JSON, such as the page of a hotel, is no sign of life.
       if (done) return (rest && link.line(rest)) as void;
       if (rest) link.alive();
       const lines = (rest + value).split('\n');
@@ -78,28 +84,28 @@ export const fetching: Transport = {
 };
 
 async function poll(link: Link, parameters: Record<string, string>) {
-  try {
-    const response = await request(link, parameters);
-    link.alive();
-    const { messages, cursor } = await response.json();
-    messages.forEach(link.object);
-    link.object({ type: 'hello', cursor });
-  } catch (error) {
-    // The cursor cannot be continued: the refusal says where to go on.
-    const { status, body } = error as Refused;
-    if (status !== 410 || !body?.gap) throw error;
-    link.object(body.gap);
-    return true;
-  }
+  const { messages, cursor } = await (await request(link, parameters)).json();
+  messages.forEach(link.object);
+  link.object({ type: 'hello', cursor });
+}
+
+/** Waits between two polls, which is no silence. */
+function pause(link: Link, ms: number) {
+  link.alive(ms);
+  return link.signal.aborted || sleep(ms, (end) => (link.signal.onabort = end));
 }
 
 /** A request that is held until there is something to say. */
 export const longpoll: Transport = {
   name: 'longpoll',
-  async run(link, { heartbeatTimeout }) {
+  async run(link, { heartbeatTimeout, pollInterval }) {
     // The first answer comes at once: it shows that the way is open. The others come before the silence is too long.
     for (let wait = 0; !link.signal.aborted; wait = Math.min(25, heartbeatTimeout / 2000)) {
+      const before = link.cursor;
+      const began = Date.now();
       await poll(link, { feed: 'longpoll', wait: String(wait) });
+      // Nothing new, and not held: something on the way answers by itself. Such a long poll is a short one.
+      if (before === link.cursor && Date.now() - began < wait * 100) await pause(link, pollInterval);
     }
   },
 };
@@ -109,10 +115,8 @@ export const polling: Transport = {
   name: 'poll',
   async run(link, { pollInterval }) {
     while (!link.signal.aborted) {
-      // What is left behind a gap is read at once: before the next turn it may be gone as well.
-      if (await poll(link, { feed: 'poll' })) continue;
-      link.alive(pollInterval);
-      await sleep(pollInterval, link.signal);
+      await poll(link, { feed: 'poll' });
+      await pause(link, pollInterval);
     }
   },
 };
@@ -136,15 +140,3 @@ export const asking: Transport = {
     link.alive();
   },
 };
-
-/** Waits, or less if the signal is aborted. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, signal.aborted ? 0 : ms);
-    // One at a time, so that a thousand polls do not leave a thousand listeners.
-    signal.onabort = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-  });
-}

@@ -37,7 +37,7 @@ export type State = 'connecting' | 'open' | 'waiting' | 'closed';
 /** An error with the status and the sentence of a refusal: what `publish` rejects with, and a transport may. */
 export interface Refused extends Error {
   status: number;
-  /** Milliseconds that the server asks to wait. */
+  /** Milliseconds that the server asks to wait, however many. A subscription waits an hour at most. */
   retryAfter?: number;
   /** The problem document. */
   body?: Record<string, any>;
@@ -67,7 +67,7 @@ export interface PublishOptions {
   event?: string;
   /** None, unless the data have one of their own, as a `Blob` does. */
   contentType?: string;
-  /** The same key again appends nothing. */
+  /** The same key with the same message again appends nothing. Without one, each call draws its own. */
   key?: string;
 }
 
@@ -85,7 +85,10 @@ export interface Subscription<T = string> extends AsyncIterable<Message<T>> {
   off<K extends keyof Events<T>>(event: K, listener: Events<T>[K]): this;
   /** Each iterator gets every message. When nobody else listens, leaving the loop closes the subscription. */
   [Symbol.asyncIterator](): AsyncIterator<Message<T>>;
-  /** Posts a message to the channel; resolves to its cursor. Rejects with {@link Refused} if the server does not want it. */
+  /**
+   * Posts a message to the channel; resolves to its cursor. Rejects with {@link Refused} if the server does not want it, and with
+   * another error if there was no answer of the server.
+   */
   publish(data: BodyInit, options?: PublishOptions): Promise<string>;
   /** Ends it. Nothing is delivered, and nothing throws, afterwards. */
   close(): void;
@@ -93,6 +96,11 @@ export interface Subscription<T = string> extends AsyncIterable<Message<T>> {
 
 type MaybeAsync<T> = T | Promise<T>;
 
+/**
+ * How to subscribe. Times are in milliseconds. The longest is 1,000,000,000, which is eleven days: more, such as
+ * `Infinity`, counts as that. What is no time (0, a negative number, `NaN`) counts as the default. `minUptime`
+ * is no time that is waited, and may be anything.
+ */
 export interface Options<T = string> {
   /** Transports in the order in which they are tried: all, best first. */
   transports?: (TransportName | Transport)[];

@@ -57,15 +57,19 @@ for (const transport of TRANSPORTS) {
 }
 
 test('what is broken on the way gives way to the next transport', async (t) => {
-  for (const [mode, expected] of [['pass', 'websocket'], ['buffer', 'longpoll']]) {
+  for (const [mode, expected, connectTimeout] of [['pass', 'websocket', 60_000], ['buffer', 'longpoll', 400]]) {
     const p = await page(t);
     proxy.mode = mode;
     await post(`fall-${mode}`, 'x');
-    const transport = await p.evaluate(async (channel) => {
-      const options = { since: 'earliest', connectTimeout: 400, backoff: { min: 10, max: 20 } };
-      for await (const message of subscribe(channel, options)) return message.transport;
-    }, `/c/fall-${mode}`);
-    assert.equal(transport, expected, mode);
+    const [transport, late] = await p.evaluate(async ([channel, connectTimeout]) => {
+      const sub = subscribe(channel, { since: 'earliest', connectTimeout, backoff: { min: 10, max: 20 } });
+      const late = [];
+      sub.on('error', (failure) => late.push(failure.transport));
+      for await (const message of sub) return [message.transport, late];
+    }, [`/c/fall-${mode}`, connectTimeout]);
+    // On a busy machine a long poll may be late as well, which is told; then it may give way too.
+    assert.ok(transport === expected || (expected === 'longpoll' && transport === 'poll' && late.includes('longpoll')), `${mode}: ${transport} after ${late}`);
+    assert.ok(mode === 'pass' || late.filter((name) => name === 'fetch').length > 0, `${late}`);
   }
 });
 
@@ -88,13 +92,15 @@ test('503 is waited out for as long as it says', async (t) => {
   const p = await page(t);
   await post('later', 'x');
   proxy.mode = 'refuse';
-  setTimeout(() => (proxy.mode = 'pass'), 500);
+  proxy.requests.length = 0;
+  const refused = until('the first request', () => proxy.requests.some((line) => line.includes('/c/later'))).then(() => (proxy.mode = 'pass'));
   const waited = await p.evaluate(async () => {
     const start = performance.now();
     const options = { transports: ['fetch'], since: 'earliest', backoff: { min: 1, max: 1 } };
     for await (const _ of subscribe('/c/later', options)) return performance.now() - start;
   });
-  assert.ok(waited >= 1000, `came after ${waited} ms though Retry-After said 1 s`);
+  await refused;
+  assert.ok(waited >= 990, `came after ${waited} ms though Retry-After said 1 s`);
 });
 
 test('a gap is told', async (t) => {

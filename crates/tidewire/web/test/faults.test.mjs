@@ -1,9 +1,8 @@
 // The client against everything that breaks: networks, proxies, tokens, servers that say no. Without a browser.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { publish, subscribe, subscribeWith } from '../dist/tidewire.js';
+import { JSON_TYPE, answering, normally, waits } from './answering.mjs';
 import { post, startProxy, startServer, until } from './server.mjs';
 
 const HTTP = ['fetch', 'longpoll', 'poll'];
@@ -29,42 +28,6 @@ function listen(t, url, options) {
   return { sub, got, errors };
 }
 
-/** A server that answers each request as it is told. */
-async function answering(t, answer) {
-  const http = createServer(answer);
-  http.listen(0, '127.0.0.1');
-  await once(http, 'listening');
-  t.after(() => {
-    http.close();
-    http.closeAllConnections();
-  });
-  return `http://127.0.0.1:${http.address().port}/c/x`;
-}
-
-/** What the real server would say, for a channel with one message. */
-function normally(request, response) {
-  const line = '{"type":"message","cursor":"e-1","time":0,"data":"x"}';
-  if (request.method === 'POST') response.writeHead(201).end('{"cursor":"e-1"}');
-  else if (request.url.includes('feed=stream')) response.writeHead(200).write(`{"type":"hello","cursor":"e-0"}\n${line}\n`);
-  else response.end(`{"messages":[${line}],"cursor":"e-1"}`);
-}
-
-/** The waits that are asked of timers, while `run` runs. */
-async function waits(run) {
-  const { setTimeout: real } = globalThis;
-  const waits = [];
-  globalThis.setTimeout = (then, ms, ...more) => {
-    waits.push(ms);
-    return real(then, ms, ...more);
-  };
-  try {
-    await run();
-  } finally {
-    globalThis.setTimeout = real;
-  }
-  return waits;
-}
-
 test('a provider of URLs or headers that fails stops nothing, and no transport is blamed for it', async (t) => {
   await post(server.base, 'token', 'x');
   for (const where of ['url', 'headers']) {
@@ -86,11 +49,12 @@ test('a provider of URLs or headers that fails stops nothing, and no transport i
 });
 
 test('a provider that hangs is cut off, and asked again', async (t) => {
-  let asked = 0;
-  const where = () => (++asked < 4 ? new Promise(() => {}) : `${server.base}/c/token`);
+  const used = [];
+  const where = () => (used.push(sub.transport) < 4 ? new Promise(() => {}) : `${server.base}/c/token`);
   const { sub, got } = listen(t, where, { transports: HTTP, connectTimeout: 100 });
   await until('the message', () => got.length === 1);
-  assert.equal(sub.transport, 'fetch');
+  // What comes after the fourth may be slow on a busy machine, and is another matter.
+  assert.deepEqual(used.slice(0, 4), Array(4).fill('fetch'), 'no transport is blamed for it');
 });
 
 for (const transport of HTTP) {
@@ -130,8 +94,8 @@ for (const status of [429, 503]) {
         requests++;
         if (refusedAt) return normally(request, response);
         refusedAt = Date.now();
-        // A date has whole seconds: two from now are between one and two.
-        const value = form === 'seconds' ? '1' : new Date(Date.now() + 2000).toUTCString();
+        // A date has whole seconds: four from now are between three and four, and still ahead when a busy machine reads it.
+        const value = form === 'seconds' ? '1' : new Date(Date.now() + 4000).toUTCString();
         response.writeHead(status, { 'Retry-After': value }).end();
       });
       const { sub, got, errors } = listen(t, url, { transports: HTTP });
@@ -209,7 +173,7 @@ test('only a connection that lasted resets the backoff', async (t) => {
     };
     let opened = 0;
     const asked = await waits(async () => {
-      const sub = subscribeWith('http://example.invalid/', { transports: [brief], minUptime, backoff: { min: 2, max: 1000 }, heartbeatTimeout: 54_321, connectTimeout: 54_321 });
+      const sub = subscribeWith('http://example.invalid/', { transports: [brief], minUptime, backoff: { min: 2, max: 1000 }, heartbeatTimeout: 54_321, connectTimeout: 54_321, tryBetter: 54_321 });
       sub.on('message', () => {}).on('state', (state) => (opened += state === 'open'));
       await until('some connections', () => opened >= 5);
       sub.close();
@@ -282,8 +246,9 @@ test('a stream through a proxy that buffers brings no first byte, and gives way'
   const { sub, got, errors } = listen(t, `${proxy.base}/c/buffered`, { transports: HTTP, connectTimeout: 300 });
   proxy.mode = 'buffer';
   await until('the message', () => got.length === 1);
-  assert.equal(sub.transport, 'longpoll');
-  assert.equal(errors[0].detail, 'silent for 300 ms');
+  assert.deepEqual(errors[0], { transport: 'fetch', status: undefined, detail: 'silent for 300 ms' });
+  // On a busy machine a long poll may be late as well, which is told.
+  assert.ok(sub.transport === 'longpoll' || errors.some(({ transport }) => transport === 'longpoll'), sub.transport);
 });
 
 test('a page of a hotel instead of the channel is no channel', async (t) => {
@@ -298,15 +263,16 @@ test('a page of a hotel instead of the channel is no channel', async (t) => {
 });
 
 test('long polls come back before they count as silent', async (t) => {
-  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['longpoll'], heartbeatTimeout: 1000 });
-  await until('some quiet polls', () => proxy.requests.filter((line) => line.includes('wait=0.5')).length > 4);
+  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['longpoll'], heartbeatTimeout: 4000 });
+  // They are asked to come back after half of that: the other half is for a busy machine.
+  await until('some quiet polls', () => proxy.requests.filter((line) => line.includes('wait=2')).length > 1);
   assert.deepEqual(errors, []);
   assert.equal(sub.state, 'open');
 });
 
 test('polls that are rare are not silent', async (t) => {
-  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['poll'], heartbeatTimeout: 200, pollInterval: 500 });
-  await until('some polls', () => proxy.requests.length > 4);
+  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['poll'], heartbeatTimeout: 1500, pollInterval: 2000 });
+  await until('some polls', () => proxy.requests.length > 2);
   assert.deepEqual(errors, []);
   assert.equal(sub.state, 'open');
 });
@@ -367,7 +333,7 @@ test('a poll that is told of a gap reads what is left at once, not a turn later'
   const message = '{"messages":[{"type":"message","cursor":"e-9","time":0,"data":"left"}],"cursor":"e-9"}';
   const base = await answering(t, (request, response) => {
     const { searchParams } = new URL(request.url, 'http://x');
-    if (searchParams.get('since') === 'e-8') response.end(message);
+    if (searchParams.get('since') === 'e-8') response.writeHead(200, JSON_TYPE).end(message);
     else response.writeHead(410, { 'content-type': 'application/problem+json' }).end(gone);
   });
   // The next turn is an hour away.

@@ -160,11 +160,12 @@ const open = (p, url, protocols) =>
   p.evaluate(
     ([url, protocols]) =>
       new Promise((resolve) => {
-        globalThis.got = [];
+        // Its own: what an earlier socket of the page still hears is not among it.
+        const mine = (globalThis.got = []);
         globalThis.socket = new WebSocket(url, protocols);
         globalThis.over = new Promise((resolve) => (socket.onclose = ({ code, reason, wasClean }) => resolve({ code, reason, wasClean })));
         socket.binaryType = 'arraybuffer';
-        socket.onmessage = ({ data }) => got.push(data);
+        socket.onmessage = ({ data }) => mine.push(data);
         socket.onopen = () => resolve({ protocol: socket.protocol, extensions: socket.extensions });
         over.then(({ code }) => resolve({ code }));
       }),

@@ -16,11 +16,15 @@ if (!files.length) throw new Error(`no test file is named like ${wanted.join(' o
 const [major, minor] = process.versions.node.split('.').map(Number);
 const FLAGS = ['--test-reporter=spec', ...(major > 21 || (major === 20 && minor > 13) ? ['--test-force-exit'] : [])];
 
-/** Files at a time: they mostly wait, and each has its own server and browser. */
-const ABREAST = 2;
+/** Files at a time: they mostly wait, and each has its own server and browser, which need 300 MB. */
+const ABREAST = 4;
+
+/** What takes longest is begun first, or it would run alone at the end. */
+const LONGEST = ['playground', 'page', 'feeds', 'examples', 'native', 'browser'].map((name) => `${name}.test.mjs`);
+const begin = (file) => (LONGEST.includes(file) ? LONGEST.indexOf(file) : LONGEST.length);
 
 const failed = [];
-const waiting = files.sort();
+const waiting = files.sort((a, b) => begin(a) - begin(b));
 await Promise.all(
   Array.from({ length: ABREAST }, async () => {
     for (let file; (file = waiting.shift()); ) {

@@ -1,0 +1,127 @@
+// A visit of the playground: what its lanes show, and what a visitor does with them.
+import assert from 'node:assert/strict';
+import { launch } from './browser.mjs';
+import { startServer } from './server.mjs';
+
+export const FIRST = ['poll', 'longpoll', 'sse', 'websocket', 'stream'];
+export const MORE = ['xhr', 'multipart', 'raw', 'iframe', 'jsonp'];
+
+/** A server with the playground, and a browser; `stop` ends both. */
+export async function open() {
+  const server = await startServer('--playground', 'on', '--comet');
+  const browser = await launch();
+  const stop = async () => {
+    await browser.close();
+    server.stop();
+  };
+  return { server, browser, stop };
+}
+
+let visits = 0;
+
+/** A page on a channel of its own whose lanes are all connected; at the end it must not have complained. */
+export async function visit(t, { server, browser }, { base = server.base, channel = `visit-${visits++}`, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const complaints = [];
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.stack));
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(complaints, [], 'the page complained');
+  });
+  await page.goto(`${base}/#${channel}`);
+  const it = new Visit(page);
+  // The page asks the server for something before it draws the lanes.
+  await page.waitForSelector(`#lane-${FIRST.at(-1)}`, { state: 'attached' });
+  for (const id of FIRST) await it.until(id, 'connected', (lane) => lane.state === 'connected');
+  return it;
+}
+
+class Visit {
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** What a lane shows. */
+  lane(id) {
+    return this.page.$eval(`#lane-${id}`, (lane) => {
+      const numbers = Object.fromEntries([...lane.querySelectorAll('.numbers div')].map((row) => [row.querySelector('dt').textContent, row.querySelector('dd').textContent]));
+      const count = (name) => Number(numbers[name].split(' ')[0].replaceAll(',', ''));
+      const [, empty = '0'] = /\(([\d,]+) empty\)/.exec(numbers.requests) ?? [];
+      return {
+        empty: Number(empty.replaceAll(',', '')),
+        numbers,
+        state: lane.querySelector('.state').textContent,
+        messages: count('messages'),
+        requests: count('requests'),
+        reconnects: count('reconnects'),
+        gaps: count('gaps told'),
+        texts: [...lane.querySelectorAll('.messages .data')].map((data) => data.textContent),
+      };
+    });
+  }
+
+  until(id, what, condition) {
+    return until(`${id}: ${what}`, async () => condition(await this.lane(id)), async () => JSON.stringify(await this.lane(id)));
+  }
+
+  press(id, button) {
+    return this.page.click(`#lane-${id} .controls button:has-text("${button}")`);
+  }
+
+  async publish(text, count = 1) {
+    await this.page.fill('[name=text]', text);
+    await this.page.fill('[name=count]', String(count));
+    await this.page.click('#publish [type=submit]');
+  }
+
+  /** Publishes until these lanes are behind by three: what was under way when they paused may still come. */
+  async fallBehind(...ids) {
+    await until(`${ids} behind`, async () => {
+      const { messages } = await this.lane('websocket');
+      const behind = await Promise.all(ids.map(async (id) => messages - (await this.lane(id)).messages));
+      if (behind.every((n) => n >= 3)) return true;
+      await this.publish('more');
+      await this.until('websocket', 'it', (lane) => lane.messages > messages);
+    });
+  }
+
+  /** How many messages a lane has, or was told that they are gone: on a busy machine any lane may be too late for some. */
+  async known(id) {
+    const row = await this.row(id);
+    return Number(row.messages.replaceAll(',', '')) + Number(row['told as gone'].replaceAll(',', ''));
+  }
+
+  /** Opens one write or read after another until one shows what is wanted. While one is open the list stands still, so each is closed again. */
+  async unfold(id, direction, what, shown, condition) {
+    const reads = this.page.locator(`#lane-${id} .read.${direction}`);
+    let found = [];
+    const look = async () => {
+      found = [];
+      for (let i = 0; i < (await reads.count()); i++) {
+        const read = reads.nth(i);
+        await read.locator('summary').click();
+        found.push(await read.locator(shown).first().textContent());
+        await read.locator('summary').click();
+      }
+      return condition(found);
+    };
+    await until(`${id} ${direction}: ${what}`, look, () => found.join('; '));
+  }
+
+  /** A row of the table below. */
+  row(id) {
+    return this.page.$$eval(`#summary-table tr[data-lane=${id}] td`, (cells) => Object.fromEntries(cells.map((cell) => [cell.dataset.name, cell.textContent])));
+  }
+}
+
+/** Waits until a condition holds, or says what was found. The time is that of a machine with much else to do. */
+export async function until(what, condition, found = () => '') {
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`not within a minute: ${what} ${await found()}`);
+}
