@@ -2,8 +2,10 @@
 
 mod config;
 mod explain;
+mod log;
 mod publish;
 mod serve;
+mod sink;
 mod subscribe;
 
 use std::process::ExitCode;
@@ -36,6 +38,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub(crate) fn run() -> ExitCode {
+    let _last_words = log::LastWords;
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => serve::run(cli.serve),
@@ -47,14 +50,8 @@ pub(crate) fn run() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            say_error(&error.to_string());
+            log::say_error(&error.to_string());
             ExitCode::FAILURE
         }
     }
-}
-
-/// What went wrong, where a person looks for it.
-#[allow(clippy::print_stderr, reason = "a command talks to its terminal")]
-fn say_error(text: &str) {
-    eprintln!("error: {text}");
 }

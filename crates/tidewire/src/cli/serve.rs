@@ -1,6 +1,7 @@
 //! `tidewire serve`.
 
 use std::error::Error;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,9 +11,8 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use tidewire::server::{Limits, Listen, Server, Signals};
 use tidewire::{Files, Hub, HubConfig, Origins, Playground, Settings, Site, guide};
-use tracing_subscriber::EnvFilter;
 
-use super::config;
+use super::{config, log};
 
 /// Every option has the same name on the command line, in the environment (`TIDEWIRE_…`) and in the file of `--config`.
 /// The first of these that sets it wins.
@@ -107,7 +107,7 @@ pub(crate) enum LogFormat {
 
 pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let args = config::merged(args)?;
-    log(&args)?;
+    log::start(args.log.as_deref().unwrap_or("info"), args.log_format)?;
     check(&args)?;
     let listen = listen(&args)?;
     let settings = Arc::new(settings(&args)?);
@@ -123,8 +123,11 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let signals = Signals::catch()?;
     let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker))?;
     greet(running.addresses());
-    running.join_until(signals)?;
-    Ok(ExitCode::SUCCESS)
+    match running.join_until(signals) {
+        // A second signal, which is not waited for.
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(ExitCode::from(130)),
+        outcome => Ok(outcome.map(|()| ExitCode::SUCCESS)?),
+    }
 }
 
 /// Numbers that cannot be meant: nothing would work, or something else than what is written.
@@ -214,28 +217,21 @@ fn hub_config(args: &ServeArgs) -> HubConfig {
     config
 }
 
-fn log(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
-    use std::io::IsTerminal;
-    let filter = EnvFilter::try_new(args.log.as_deref().unwrap_or("info")).map_err(|error| {
-        format!("--log: {error}; write a level (error, warn, info, debug, trace) or target=level")
-    })?;
-    let is_terminal = std::io::stderr().is_terminal();
-    let format = args.log_format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_ansi(is_terminal).init(),
-        LogFormat::Json => builder.json().init(),
-    }
-    Ok(())
-}
-
-#[allow(clippy::print_stdout, reason = "the first thing that a user sees")]
+/// Tells the addresses on standard output, in a thread of its own: nobody may be there to read it.
 fn greet(addresses: &[Listen]) {
-    for address in addresses {
-        println!("tidewire listens on {}", url(address));
-    }
+    let mut text: String =
+        addresses.iter().map(|address| format!("tidewire listens on {}\n", url(address))).collect();
     if let Some(address) = addresses.iter().find(|address| matches!(address, Listen::Tcp(_))) {
-        println!("\n{}", guide(&url(address)));
+        text.push_str(&format!("\n{}\n", guide(&url(address))));
+    }
+    let write = move || {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            tracing::warn!(%error, "standard output does not take the addresses that the server listens on");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("tidewire-greet".to_owned()).spawn(write) {
+        tracing::warn!(%error, "no thread to tell the addresses that the server listens on");
     }
 }
 

@@ -10,17 +10,21 @@
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
 //! | `process.rs` | When the server stops; the command line |
+//! | `output.rs` | logs, greetings and pages that cannot be written |
+//! | `signals.rs` | signals that do not ask for an end |
 #![allow(clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod origins;
+mod output;
 mod poll;
 mod process;
 mod publish;
 mod read;
 mod refusals;
+mod signals;
 mod streams;
 mod websocket;
 
