@@ -1,5 +1,6 @@
 //! The command line: `serve` (the default), `pub`, `sub`, `explain`.
 
+mod check;
 mod config;
 mod explain;
 mod log;
@@ -7,6 +8,7 @@ mod publish;
 mod serve;
 mod sink;
 mod subscribe;
+mod units;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
 //! | `process.rs` | When the server stops; the command line |
+//! | `options.rs` | every option, from each place that it can be set in |
 //! | `output.rs` | logs, greetings and pages that cannot be written |
 //! | `signals.rs` | signals that do not ask for an end |
 #![allow(clippy::unwrap_used)]
@@ -17,6 +18,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod options;
 mod origins;
 mod output;
 mod poll;
