@@ -18,13 +18,15 @@ pub struct Response<'a> {
     status: u16,
     reason: &'a str,
     fields: &'a [&'a FieldBlock],
+    /// In seconds; 0 says nothing.
+    idle_timeout: u32,
 }
 
 impl<'a> Response<'a> {
     /// A response with that status and its registered reason phrase, or an empty one.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        Self { status, reason: reason_phrase(status), fields: &[] }
+        Self { status, reason: reason_phrase(status), fields: &[], idle_timeout: 0 }
     }
 
     /// Another reason phrase.
@@ -37,6 +39,13 @@ impl<'a> Response<'a> {
     #[must_use]
     pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
         Self { fields, ..self }
+    }
+
+    /// How many seconds the connection may be idle after this answer, which a head says that leaves it open: `Keep-Alive: timeout=75`. With 0,
+    /// the default, it says nothing. Round down: a client that believes in a longer time sends its next request to a closed socket.
+    #[must_use]
+    pub const fn with_idle_timeout(self, seconds: u32) -> Self {
+        Self { idle_timeout: seconds, ..self }
     }
 }
 
@@ -128,7 +137,7 @@ impl Connection<Server> {
         let keep_alive = self.exchange.keep_alive && !closes && writing != Writing::UntilClose;
         status_line(response, out)?;
         put_framing(framing, out);
-        put_connection(keep_alive, self.exchange.version, response.fields, out);
+        put_idle_connection(keep_alive, self.exchange.version, response, out);
         put_blocks(response.fields, out);
         out.extend_from_slice(b"\r\n");
         (self.state, self.writing, self.exchange.keep_alive) = (state, writing, keep_alive);
@@ -365,6 +374,19 @@ fn put_connection(keep_alive: bool, version: Version, blocks: &[&FieldBlock], ou
         (false, _, true) => b"Connection: close, Upgrade\r\n",
     };
     out.extend_from_slice(line);
+}
+
+/// The same, and how long the connection may be idle.
+fn put_idle_connection(keep_alive: bool, version: Version, response: &Response<'_>, out: &mut Vec<u8>) {
+    if !keep_alive || response.idle_timeout == 0 {
+        return put_connection(keep_alive, version, response.fields, out);
+    }
+    // RFC 9110 §7.6.1: a field about this connection is named in `Connection`. The option has the name of the field, and is what a
+    // client of HTTP/1.0 is told anyhow.
+    put_connection(true, Version::Http10, response.fields, out);
+    out.extend_from_slice(b"Keep-Alive: timeout=");
+    put_decimal(response.idle_timeout.into(), out);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn put_blocks(blocks: &[&FieldBlock], out: &mut Vec<u8>) {

@@ -460,3 +460,40 @@ fn trailers_follow_chunks_and_nothing_else() {
         assert_eq!(String::from_utf8(out).unwrap(), end);
     }
 }
+
+/// RFC 9110 §7.6.1 (4): `Connection` names the field.
+#[test]
+fn an_idle_time_is_told_where_the_connection_stays() {
+    let upgrade = FieldBlock::from_pairs([("Upgrade", "x")]).unwrap();
+    let close = FieldBlock::from_pairs([("Connection", "close")]).unwrap();
+    let told = "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n";
+    for (request, fields, body, expected) in [
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", None, BodyLength::Chunked, told),
+        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", None, BodyLength::Length(0), told),
+        ("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", None, BodyLength::Length(0), told),
+        (
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+            None,
+            BodyLength::Length(0),
+            "Connection: close\r\n",
+        ),
+        ("GET / HTTP/1.0\r\n\r\n", None, BodyLength::Length(0), "Connection: close\r\n"),
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", None, BodyLength::UntilClose, "Connection: close\r\n"),
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", Some(&close), BodyLength::Length(0), "Connection: close\r\n"),
+        (
+            "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+            Some(&upgrade),
+            BodyLength::Length(0),
+            "Keep-Alive: timeout=75\r\nUpgrade: x\r\n",
+        ),
+    ] {
+        let (mut connection, mut out) = (server(request), Vec::new());
+        let blocks: Vec<&FieldBlock> = fields.into_iter().collect();
+        let head = Response::new(200).with_fields(&blocks).with_idle_timeout(75);
+        connection.send_head(&head, body, &mut out).unwrap();
+        let head = String::from_utf8(out).unwrap();
+        assert!(head.contains(expected), "{request}: {head}");
+        assert_eq!(head.contains("Keep-Alive"), !expected.contains("close"), "{request}: {head}");
+        assert_eq!(head.matches("\r\nConnection: ").count(), 1, "{request}: {head}");
+    }
+}

@@ -1,13 +1,14 @@
 //! Counting connections: in total, for each address, for each worker.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::Peer;
+use crate::{Limits, Peer};
 
 /// Connections of the whole server.
 #[derive(Debug)]
@@ -27,10 +28,10 @@ pub(crate) struct Gauge {
 }
 
 impl Census {
-    pub(crate) fn new(max: usize, max_per_address: usize) -> Arc<Self> {
+    pub(crate) fn new(places: Places, max_per_address: usize) -> Arc<Self> {
         Arc::new(Census {
             open: AtomicUsize::new(0),
-            max: if max == 0 { max_from_descriptors() } else { max },
+            max: places.0,
             by_address: Mutex::default(),
             max_per_address,
         })
@@ -118,14 +119,39 @@ fn counted(peer: Peer) -> Option<IpAddr> {
     }
 }
 
-/// Descriptors kept back for listeners, files, logs and the runtime.
-const RESERVE: u64 = 64;
+/// How many connections there may be: what is asked for, or what the descriptor limit of the process allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places(usize);
 
-/// Raises the soft descriptor limit to the hard one and derives the cap on connections from it, so that
-/// `accept` does not run into EMFILE.
-fn max_from_descriptors() -> usize {
-    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-    usize::try_from(limit.saturating_sub(RESERVE).max(limit / 2).max(1)).unwrap_or(usize::MAX)
+/// Descriptors kept back for files, logs and the process, and for each worker beside its listeners: its reactor, and room for two files.
+const RESERVE: u64 = 48;
+const RESERVE_OF_WORKER: u64 = 8;
+
+impl Places {
+    /// Raises the soft descriptor limit to the hard one, so that `accept` does not run into EMFILE.
+    ///
+    /// # Errors
+    /// More are asked for than the hard limit allows. It is a sentence that says what to do.
+    pub(crate) fn of(limits: &Limits, workers: usize, addresses: usize) -> io::Result<Self> {
+        let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+        Self::within(limits.max_connections, limit, workers as u64 * (RESERVE_OF_WORKER + addresses as u64))
+    }
+
+    fn within(asked: usize, limit: u64, workers: u64) -> io::Result<Self> {
+        let reserve = RESERVE + workers;
+        if asked == 0 {
+            let left = limit.saturating_sub(reserve).max(limit / 2).max(1);
+            return Ok(Places(usize::try_from(left).unwrap_or(usize::MAX)));
+        }
+        let needed = (asked as u64).saturating_add(reserve);
+        if needed > limit {
+            return Err(io::Error::other(format!(
+                "{asked} connections need {needed} descriptors, and this process may open {limit}; \
+                 raise the hard limit (ulimit -n, or LimitNOFILE= of systemd), or allow fewer connections"
+            )));
+        }
+        Ok(Places(asked))
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +164,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_and_given_back() {
-        let census = Census::new(3, 2);
+        let census = Census::new(Places(3), 2);
         let gauge = census.gauge();
         let a = gauge.admit(peer("192.0.2.1")).unwrap();
         let b = gauge.admit(peer("192.0.2.1")).unwrap();
@@ -150,5 +176,17 @@ mod tests {
         assert_eq!(gauge.open(), 0);
         assert!(gauge.admit(peer("192.0.2.1")).is_some());
         assert!(census.by_address.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn places_follow_the_descriptor_limit_unless_they_are_asked_for() {
+        let places = |asked, limit, workers| Places::within(asked, limit, workers).map(|places| places.0);
+        assert_eq!(places(0, 1024, 16).unwrap(), 1024 - 48 - 16);
+        assert_eq!(places(0, 64, 16).unwrap(), 32, "a low limit is shared with all else");
+        assert_eq!(places(0, 1, 16).unwrap(), 1);
+        assert_eq!(places(960, 1024, 16).unwrap(), 960);
+        let error = places(961, 1024, 16).unwrap_err().to_string();
+        assert!(error.contains("961") && error.contains("1025") && error.contains("ulimit -n"), "{error}");
+        assert!(places(usize::MAX, u64::MAX - 1, 16).is_err());
     }
 }

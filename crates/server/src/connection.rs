@@ -282,7 +282,7 @@ impl<H: Handler> Cycle<H> {
                 body.size_hint().exact().map_or(BodyLength::Chunked, BodyLength::Length)
             }
         };
-        if !self.send_head(&response, length) {
+        if !self.send_head(&response, length, self.worker.limits.idle_seconds()) {
             return self.respond_broken();
         }
         match response.body {
@@ -311,26 +311,28 @@ impl<H: Handler> Cycle<H> {
         if self.leaves_too_much() {
             self.http.close();
         }
-        let is_draining = self.worker.draining.get();
-        if !is_draining
-            && prepared.send(&mut self.http, &mut self.worker.date.borrow_mut(), self.now, &mut self.output)
+        let idle = self.worker.limits.idle_seconds();
+        let (date, now) = (&self.worker.date, self.now);
+        if !self.worker.draining.get()
+            && prepared.send(&mut self.http, date.borrow_mut().get(now), idle, &mut self.output)
         {
             return self.finish_exchange();
         }
-        let sent = self.send_fields(prepared.status, &prepared.fields, length)
+        let sent = self.send_fields(prepared.status, &prepared.fields, length, idle)
             && self.http.send_data(&prepared.body, &mut self.output).is_ok()
             && self.http.send_end(&mut self.output).is_ok();
         if sent { self.finish_exchange() } else { self.respond_broken() }
     }
 
-    fn send_head(&mut self, response: &Response, length: BodyLength) -> bool {
+    /// Sends the head of an answer after which the connection may be idle for so many seconds; 0 where no further request comes on it.
+    fn send_head(&mut self, response: &Response, length: BodyLength, idle: u32) -> bool {
         if response.broken {
             return false;
         }
         if response.close || self.leaves_too_much() {
             self.http.close();
         }
-        self.send_fields(response.status, &response.fields, length)
+        self.send_fields(response.status, &response.fields, length, idle)
     }
 
     /// Whether the answer says that the connection closes, because nobody wants the body and what is left of it will not be drained: it is
@@ -345,7 +347,7 @@ impl<H: Handler> Cycle<H> {
         undrained && self.exchange.feeder.as_ref().is_some_and(Feeder::is_unwanted)
     }
 
-    fn send_fields(&mut self, status: u16, fields: &FieldBlock, length: BodyLength) -> bool {
+    fn send_fields(&mut self, status: u16, fields: &FieldBlock, length: BodyLength, idle: u32) -> bool {
         if self.worker.draining.get() {
             self.http.close();
         }
@@ -353,7 +355,7 @@ impl<H: Handler> Cycle<H> {
         self.output.reserve(512);
         let mut date = self.worker.date.borrow_mut();
         let blocks = [date.get(self.now).0, fields];
-        let head = Head::new(status).with_fields(&blocks);
+        let head = Head::new(status).with_fields(&blocks).with_idle_timeout(idle);
         self.http.send_head(&head, length, &mut self.output).is_ok()
     }
 
@@ -382,7 +384,7 @@ impl<H: Handler> Cycle<H> {
                 _ if chunked => BodyLength::Chunked,
                 _ => BodyLength::UntilClose,
             };
-            if !self.send_head(&response, length) {
+            if !self.send_head(&response, length, 0) {
                 return self.respond_broken();
             }
             if self.http.sending() == Some(BodyLength::Empty) {
@@ -429,7 +431,7 @@ impl<H: Handler> Cycle<H> {
         self.http.close();
         let response = problem.into_response();
         if let ResponseBody::Whole(body) = &response.body
-            && self.send_head(&response, BodyLength::Length(body.len() as u64))
+            && self.send_head(&response, BodyLength::Length(body.len() as u64), 0)
         {
             let _ = self.http.send_data(body, &mut self.output);
             let _ = self.http.send_end(&mut self.output);

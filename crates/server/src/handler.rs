@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tidewire_http1::RequestHead;
 
-use crate::{Body, BodyLimits, Parked, Peer, Reply};
+use crate::{Body, BodyLimits, LocalFuture, Parked, Peer, Reply};
 
 /// A request, borrowed from the read buffer of the worker.
 #[derive(Debug)]
@@ -42,6 +42,13 @@ pub trait Handler: 'static {
     /// The server is stopping: finish what is detached. The worker ends when every connection has ended, or after
     /// [`Limits::drain_timeout`](crate::Limits::drain_timeout).
     fn drain(&self) {}
+
+    /// Resolves when the handler cannot go on, with the reason: a task of its own has ended, and its connections would hang in silence.
+    /// The worker then closes its connections and ends; the other workers drain, and the server ends with an error. Asked for once,
+    /// when the worker starts. By default this never happens.
+    fn failed(&self) -> LocalFuture<String> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// The uninhabited ticket of a handler that never detaches.

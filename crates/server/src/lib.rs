@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alarm;
 mod body;
 mod census;
 mod connection;
@@ -14,6 +15,7 @@ mod problem;
 mod reply;
 mod server;
 mod service;
+mod signals;
 mod stream;
 mod sync;
 mod worker;
@@ -26,7 +28,8 @@ pub use listen::{Listen, ListenError};
 pub use parked::{Parked, Upgraded};
 pub use problem::{Problem, reason};
 pub use reply::{DetachHead, LocalFuture, Prepared, Reply, Response, StreamBody};
-pub use server::{BindError, Builder, Running, Server, Signals, Stopper};
+pub use server::{BindError, Builder, Running, Server, Stopper};
 pub use service::{NotUpgraded, OnUpgrade, ServiceHandler};
+pub use signals::Signals;
 pub use stream::Peer;
 pub use tidewire_http1 as http1;

@@ -14,7 +14,8 @@ pub struct Limits {
     /// peer that sends one byte at a time gains nothing. 10 s, as nginx's `client_header_timeout` is 60 s
     /// and slowloris needs only that long. Answered with 408.
     pub head_timeout: Duration,
-    /// How long a kept-alive connection may wait between two requests. 75 s, nginx's default.
+    /// How long a kept-alive connection may wait between two requests. 75 s, nginx's default. Answers that leave the connection open say so,
+    /// in whole seconds: `Keep-Alive: timeout=75`. A proxy in front that reuses connections should give them up earlier.
     pub idle_timeout: Duration,
     /// Time that the engine may spend waiting for a request body, beside what [`body_min_rate`](Self::body_min_rate)
     /// allows for the bytes that came. 10 s. Time in which nobody reads the body does not count.
@@ -82,6 +83,11 @@ impl Limits {
         http
     }
 
+    /// What answers say of [`idle_timeout`](Self::idle_timeout); 0 is nothing.
+    pub(crate) fn idle_seconds(&self) -> u32 {
+        whole_seconds(self.idle_timeout)
+    }
+
     /// How often deadlines are looked at: often enough for the shortest of them, at most once a second.
     pub(crate) fn sweep_interval(&self) -> Duration {
         let shortest = self
@@ -92,6 +98,11 @@ impl Limits {
             .min(self.drain_time);
         (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
+}
+
+/// Rounded down, so that no client believes in a longer time.
+pub(crate) fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -7,14 +7,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use tidewire_http1::{Connection, EncodeError, FieldBlock, Response as Head, Server, WholeResponse};
 
-use crate::date::DateCache;
+use crate::limits::whole_seconds;
 use crate::reason;
 
 /// A future that stays on its worker.
@@ -163,9 +163,9 @@ impl Response {
     }
 
     /// Writes the whole response, for a handler that answers on a [`Parked`](crate::Parked) connection: head and body, framed by its
-    /// length. `close` is said to an HTTP/1.1 peer; one of HTTP/1.0 must be closed on. A streamed body cannot be written so
-    /// and is left out.
-    pub fn write_to(&self, close: bool, out: &mut Vec<u8>) {
+    /// length. `idle` is how long an HTTP/1.1 connection may be idle afterwards, `None` where it closes; one of HTTP/1.0 must be closed on. A
+    /// streamed body cannot be written so and is left out.
+    pub fn write_to(&self, idle: Option<Duration>, out: &mut Vec<u8>) {
         let body = match &self.body {
             ResponseBody::Whole(bytes) => &bytes[..],
             ResponseBody::Stream(_) => &[],
@@ -177,11 +177,15 @@ impl Response {
             204 | 304 => String::new(),
             _ => format!("Content-Length: {}\r\n", body.len()),
         };
+        let connection = match idle.filter(|_| !self.close).map(whole_seconds) {
+            None => "Connection: close\r\n".into(),
+            Some(0) => String::new(),
+            Some(seconds) => format!("Connection: keep-alive\r\nKeep-Alive: timeout={seconds}\r\n"),
+        };
         let line = format!(
-            "HTTP/1.1 {status} {}\r\nDate: {}\r\n{length}{}",
+            "HTTP/1.1 {status} {}\r\nDate: {}\r\n{length}{connection}",
             reason(status),
             httpdate::fmt_http_date(std::time::SystemTime::now()),
-            if close || self.close { "Connection: close\r\n" } else { "" },
         );
         for part in [line.as_bytes(), fields, b"\r\n", body] {
             out.extend_from_slice(part);
@@ -214,8 +218,8 @@ pub struct Prepared {
     pub(crate) status: u16,
     pub(crate) fields: FieldBlock,
     pub(crate) body: Bytes,
-    /// All of it as it goes out, with the date of this edition.
-    whole: Mutex<Option<(u64, WholeResponse)>>,
+    /// All of it as it goes out, with the date of this edition and this idle time: what else is in it never changes.
+    whole: Mutex<Option<((u64, u32), WholeResponse)>>,
 }
 
 impl Response {
@@ -240,17 +244,16 @@ impl Prepared {
     pub(crate) fn send(
         &self,
         http: &mut Connection<Server>,
-        date: &mut DateCache,
-        now: Instant,
+        (date, edition): (&FieldBlock, u64),
+        idle: u32,
         out: &mut Vec<u8>,
     ) -> bool {
-        let (date, edition) = date.get(now);
         // No code panics while it holds the lock, so a poisoned one holds good data.
         let mut whole = self.whole.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if whole.as_ref().is_none_or(|(made, _)| *made != edition) {
+        if whole.as_ref().is_none_or(|(made, _)| *made != (edition, idle)) {
             let blocks = [date, &self.fields];
-            let head = Head::new(self.status).with_fields(&blocks);
-            *whole = WholeResponse::new(&head, &self.body).ok().map(|whole| (edition, whole));
+            let head = Head::new(self.status).with_fields(&blocks).with_idle_timeout(idle);
+            *whole = WholeResponse::new(&head, &self.body).ok().map(|whole| ((edition, idle), whole));
         }
         whole.as_ref().is_some_and(|(_, whole)| http.send_whole(whole, out))
     }

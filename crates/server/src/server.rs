@@ -7,9 +7,10 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder as RuntimeBuilder, LocalOptions};
 use tokio::sync::watch;
 
-use crate::census::Census;
+use crate::alarm::{Alarm, Stop};
+use crate::census::{Census, Places};
 use crate::listen::{self, Bound};
-use crate::{Handler, Limits, Listen, worker};
+use crate::{Handler, Limits, Listen, Signals, worker};
 
 /// Makes a [`Server`]: where to listen, how many workers, which limits.
 #[derive(Clone, Debug)]
@@ -113,19 +114,26 @@ impl Server {
     /// Starts the workers. `make` is called once on each worker's thread with the worker's number, from 0. On return all of them
     /// accept.
     ///
+    /// A worker that cannot go on ends the server: see [`Running::join`].
+    ///
     /// # Errors
-    /// The system refuses a thread or a reactor, or to watch a listener.
+    /// The system refuses a thread or a reactor, or to watch a listener; or [`Limits::max_connections`] asks for more than the process
+    /// may have descriptors.
     pub fn serve<H, F>(self, make: F) -> io::Result<Running>
     where
         H: Handler,
         F: Fn(usize) -> H + Send + Sync + 'static,
     {
         let make = Arc::new(make);
-        let (stop, stopped) = watch::channel(false);
-        let census = Census::new(self.limits.max_connections, self.limits.max_connections_per_address);
+        let (stop, asked) = watch::channel(false);
+        let (alarm, failed) = watch::channel(false);
+        let places = Places::of(&self.limits, self.by_worker.len(), self.addresses.len())?;
+        let census = Census::new(places, self.limits.max_connections_per_address);
         let mut threads = Vec::new();
         for (number, listeners) in self.by_worker.into_iter().enumerate() {
-            let (make, stopped, gauge, limits) = (make.clone(), stopped.clone(), census.gauge(), self.limits);
+            let (make, gauge, limits) = (make.clone(), census.gauge(), self.limits);
+            let stop = Stop::new(asked.clone(), failed.clone());
+            let alarm = Alarm::new(number, alarm.clone());
             let (started, has_started) = std::sync::mpsc::sync_channel(1);
             let thread = std::thread::Builder::new().name(format!("tidewire-{number}")).spawn(move || {
                 let runtime = match RuntimeBuilder::new_current_thread()
@@ -138,7 +146,8 @@ impl Server {
                         return Ok(());
                     }
                 };
-                runtime.block_on(worker::run(|| make(number), limits, listeners, gauge, stopped, started))
+                let make = || make(number);
+                runtime.block_on(worker::run(make, limits, listeners, gauge, stop, started, &alarm))
             })?;
             has_started
                 .recv()
@@ -177,27 +186,31 @@ impl Running {
         self.join()
     }
 
-    /// Waits until the server has been stopped by a [`Stopper`] and has drained.
+    /// Waits until the server has been stopped by a [`Stopper`] and has drained. A worker that cannot go on is such a stop as well: a server that
+    /// is deaf on one of its threads is worse than one that a supervisor starts anew.
     ///
     /// # Errors
     /// A worker that failed or panicked.
     pub fn join(mut self) -> io::Result<()> {
-        for thread in self.threads.drain(..) {
-            thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
+        let mut outcome = Ok(());
+        for (number, thread) in self.threads.drain(..).enumerate() {
+            let panicked = |_| Err(io::Error::other(format!("worker {number} panicked; the log says why")));
+            outcome = outcome.and(thread.join().unwrap_or_else(panicked));
         }
         for address in &self.addresses {
             crate::listen::tidy(address);
         }
-        Ok(())
+        outcome
     }
 
-    /// Serves until a signal comes, then drains. A second signal does not wait for the drain. Also returns when the server ends by itself.
+    /// Serves until a signal comes, then drains. Also returns when the server ends by itself.
     ///
     /// # Errors
-    /// A worker that failed or panicked.
+    /// A worker that failed or panicked; [`Interrupted`](io::ErrorKind::Interrupted) when a second signal came, which does not wait for the
+    /// drain. Connections may be open then: end the process.
     pub fn join_until(self, signals: Signals) -> io::Result<()> {
         let stopper = self.stopper();
-        let Signals { runtime, mut caught } = signals;
+        let (runtime, mut caught) = signals.into_parts();
         let (send, joined) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("tidewire-join".to_owned()).spawn(move || {
             let _ = send.send(self.join());
@@ -218,7 +231,7 @@ impl Running {
             stopper.stop();
             tokio::select! {
                 result = &mut joined => result,
-                () = caught.next() => std::process::exit(130),
+                () = caught.next() => Err(io::Error::from(io::ErrorKind::Interrupted)),
             }
         })
     }
@@ -232,67 +245,5 @@ impl Stopper {
     /// Asks every worker to stop accepting and to drain.
     pub fn stop(&self) {
         self.0.send_replace(true);
-    }
-}
-
-/// SIGTERM and SIGINT (ctrl-c), caught from the moment that this is made: make it before the address is told to anybody, who might
-/// answer with a signal.
-#[derive(Debug)]
-pub struct Signals {
-    runtime: tokio::runtime::Runtime,
-    caught: Caught,
-}
-
-impl Signals {
-    /// Catches the signals of this process.
-    ///
-    /// # Errors
-    /// The system refuses.
-    pub fn catch() -> io::Result<Self> {
-        let runtime = RuntimeBuilder::new_current_thread().enable_all().build()?;
-        let caught = {
-            let _entered = runtime.enter();
-            Caught::new()?
-        };
-        Ok(Signals { runtime, caught })
-    }
-}
-
-#[derive(Debug)]
-struct Caught {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Caught {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Caught {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => (),
-            _ = self.interrupt.recv() => (),
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Caught {
-    fn new() -> io::Result<Self> {
-        Ok(Caught {})
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }

@@ -135,6 +135,7 @@ where
         if *name != http::header::CONTENT_LENGTH
             && *name != http::header::TRANSFER_ENCODING
             && *name != http::header::DATE
+            && name.as_str() != "keep-alive"
         {
             answer = answer.with(name.as_str(), value.as_bytes());
         }

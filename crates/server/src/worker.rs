@@ -14,9 +14,9 @@ use tidewire_http1::Fields;
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
+use crate::alarm::{Alarm, Stop};
 use crate::census::{Gauge, Permit};
 use crate::connection;
 use crate::date::DateCache;
@@ -63,18 +63,19 @@ impl<H: Handler> Home for Worker<H> {
     }
 }
 
-/// Runs a worker to its end: until `stop` turns true and the last connection has ended. `started` hears when it accepts, or why it
-/// cannot.
+/// Runs a worker to its end: until `stop` is there and the last connection has ended. `started` hears when it accepts, or why it
+/// cannot. When a task ends that the worker cannot live without, it rings the alarm, drains, and ends with an error.
 pub(crate) async fn run<H: Handler>(
     make: impl FnOnce() -> H,
     limits: Limits,
     listeners: Vec<Bound>,
     gauge: Arc<Gauge>,
-    mut stop: watch::Receiver<bool>,
+    mut stop: Stop,
     started: SyncSender<io::Result<()>>,
+    alarm: &Alarm,
 ) -> io::Result<()> {
     let worker = Worker::new(make(), limits);
-    let accepting = match accept_all(&worker, listeners, &gauge) {
+    let mut accepting = match accept_all(&worker, listeners, &gauge) {
         Ok(tasks) => tasks,
         Err(error) => {
             let _ = started.send(Err(error));
@@ -82,13 +83,16 @@ pub(crate) async fn run<H: Handler>(
         }
     };
     let _ = started.send(Ok(()));
-    let sweeping = tokio::task::spawn_local(sweep(worker.deadlines.clone()));
-
-    // An error means that the server's handle is gone, which is a stop as well.
-    let _ = stop.wait_for(|stop| *stop).await;
-    for task in &accepting {
-        task.abort();
-    }
+    let mut sweeping = JoinSet::new();
+    sweeping.spawn_local(sweep(worker.deadlines.clone()));
+    let outcome = tokio::select! {
+        () = stop.wait() => Ok(()),
+        _ = accepting.join_next() => Err(alarm.ring("the task that accepts connections ended; the log says why")),
+        _ = sweeping.join_next() => Err(alarm.ring("the task that watches deadlines ended; the log says why")),
+        // Its connections are in unknown order: the clients of this worker come back elsewhere.
+        what = worker.handler.failed() => return Err(alarm.ring(&what)),
+    };
+    accepting.abort_all();
     worker.draining.set(true);
     worker.handler.drain();
     worker.deadlines.wake_all();
@@ -108,8 +112,7 @@ pub(crate) async fn run<H: Handler>(
             "drain time is over, closing the connections that are left"
         );
     }
-    sweeping.abort();
-    Ok(())
+    outcome
 }
 
 /// A task for each listener.
@@ -117,21 +120,22 @@ fn accept_all<H: Handler>(
     worker: &Rc<Worker<H>>,
     listeners: Vec<Bound>,
     gauge: &Arc<Gauge>,
-) -> io::Result<Vec<JoinHandle<()>>> {
-    let start = |listener| {
-        Ok(match listener {
+) -> io::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        match listener {
             Bound::Tcp(l) => {
                 let l = TcpListener::from_std(l)?;
-                tokio::task::spawn_local(accept_tcp(worker.clone(), l, gauge.clone()))
+                tasks.spawn_local(accept_tcp(worker.clone(), l, gauge.clone()));
             }
             #[cfg(unix)]
             Bound::Unix(l) => {
                 let l = UnixListener::from_std(l)?;
-                tokio::task::spawn_local(accept_unix(worker.clone(), l, gauge.clone()))
+                tasks.spawn_local(accept_unix(worker.clone(), l, gauge.clone()));
             }
-        })
-    };
-    listeners.into_iter().map(start).collect()
+        }
+    }
+    Ok(tasks)
 }
 
 async fn accept_tcp<H: Handler>(worker: Rc<Worker<H>>, listener: TcpListener, gauge: Arc<Gauge>) {

@@ -1,5 +1,7 @@
 //! The answers of polls: short ones at once, long ones from the request or from the table.
 
+use std::time::Duration;
+
 use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
@@ -15,17 +17,17 @@ pub(crate) struct PollShape {
     pub(crate) callback: Option<Box<str>>,
     /// The hold was a preference of the client's, which the answer says was heeded.
     pub(crate) preferred: bool,
-    /// The connection closes after the answer.
-    pub(crate) close: bool,
+    /// How long the connection may be idle after the answer; none where it closes.
+    pub(crate) idle: Option<Duration>,
 }
 
 impl PollShape {
     pub(crate) fn closes(&self) -> bool {
-        self.close
+        self.idle.is_none()
     }
 
     pub(crate) fn closing(&self) -> Self {
-        PollShape { close: true, ..self.clone() }
+        PollShape { idle: None, ..self.clone() }
     }
 
     /// Writes a whole HTTP answer.
@@ -40,7 +42,7 @@ impl PollShape {
 
     /// Writes any response with the CORS fields of this poll.
     pub(crate) fn write(&self, response: Response, out: &mut Vec<u8>) {
-        vary(&self.access, response).write_to(self.close, out);
+        vary(&self.access, response).write_to(self.idle, out);
     }
 }
 

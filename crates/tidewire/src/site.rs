@@ -258,6 +258,10 @@ impl Handler for Site {
         limits
     }
 
+    fn failed(&self) -> LocalFuture<String> {
+        self.shard.failed()
+    }
+
     fn drain(&self) {
         self.place.hub.stop();
         self.stop.send_replace(true);

@@ -48,7 +48,7 @@ pub(crate) fn handle(
             return short_poll(&channels, positions, &params, access, request).map(Reply::Ready);
         }
         FeedName::LongPoll | FeedName::Jsonp => {
-            return long_poll(channels, positions, &params, access, request);
+            return long_poll(place, channels, positions, &params, access, request);
         }
         FeedName::Raw => return raw(place, &channels, &params, access, request),
         FeedName::WebSocket => return websocket(place, channels, positions, &params, access, request),
@@ -104,6 +104,7 @@ pub(crate) fn matches_etag(request: &Request<'_>, cursor: &str) -> bool {
 }
 
 fn long_poll(
+    place: &Place,
     channels: Channels,
     mut positions: Positions,
     params: &Params,
@@ -116,14 +117,14 @@ fn long_poll(
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
         return Ok(vary(access, poll::held(answer, &positions.to_text(), callback, params.preferred)).into());
     }
-    let close = request.head.version() != Version::Http11 || !request.head.keep_alive();
+    let stays = request.head.version() == Version::Http11 && request.head.keep_alive();
     let callback = callback.map(Into::into);
     let shape = Shape::LongPoll(PollShape {
         limit: params.limit,
         access: access.clone(),
         callback,
         preferred: params.preferred,
-        close,
+        idle: stays.then_some(place.settings.idle_timeout),
     });
     let wait = Some(params.wait);
     let ticket =

@@ -11,10 +11,12 @@
 //! | `detached.rs` | upgrades, connections that leave the cycle and come back |
 //! | `service.rs` | an axum `Router` as the handler |
 //! | `stop.rs` | the end in good order |
+//! | `failure.rs` | a part that the server cannot live without ends |
 #![allow(clippy::unwrap_used)]
 
 mod cycle;
 mod detached;
+mod failure;
 mod framing;
 mod service;
 mod site;

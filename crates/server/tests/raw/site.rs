@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http_body::Frame;
 use tidewire_server::http1::Method;
 use tidewire_server::{
-    Body, BodyError, DetachHead, Handler, Limits, Listen, Parked, Reply, Request, Response, Running, Server,
+    Body, BodyError, DetachHead, Handler, Limits, Listen, Parked, Prepared, Reply, Request, Response,
+    Running, Server,
 };
 use tidewire_testkit::raw::{Raw, Response as Answer};
 
@@ -76,7 +77,12 @@ impl Site {
             .unwrap();
         let seen = Seen::default();
         let shared = seen.clone();
-        let running = server.serve(move |_| Everything { seen: shared.clone() }).unwrap();
+        let running = server
+            .serve(move |_| Everything {
+                seen: shared.clone(),
+                shared: Response::new(200).body("shared").prepare().unwrap().into(),
+            })
+            .unwrap();
         let address = running.addresses()[0].to_string();
         Site { running: Some(running), address, seen }
     }
@@ -112,6 +118,7 @@ pub(crate) fn post(path: &str, body: &str) -> String {
 
 struct Everything {
     seen: Seen,
+    shared: Arc<Prepared>,
 }
 
 /// What a detached connection is for.
@@ -136,6 +143,7 @@ impl Handler for Everything {
             "/echo" => collect(request.body),
             // The body is left alone.
             "/ignore" => Response::new(200).body("ignored").into(),
+            "/shared" => Reply::Shared(self.shared.clone()),
             "/later" => Reply::Later(Box::pin(async {
                 tokio::time::sleep(Duration::from_millis(150)).await;
                 Response::new(200).body("later").into()

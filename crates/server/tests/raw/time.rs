@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tidewire_testkit::raw::Raw;
+use tidewire_server::Limits;
+use tidewire_testkit::raw::{Raw, Response as Answer};
 
 use crate::site::{Site, eventually, get, post, quick};
 
@@ -202,4 +203,64 @@ fn garbage_is_refused_and_forgotten() {
         );
     }
     assert_eq!(site.ask(post("/echo", "alive")).text(), "alive");
+}
+
+/// RFC 9110 §7.6.1: the field is about this connection, so `Connection` names it.
+#[test]
+fn an_answer_that_stays_open_says_for_how_long() {
+    let mut limits = Limits::default();
+    limits.idle_timeout = Duration::from_millis(90_900);
+    let site = Site::with(limits);
+    let said = |answer: &Answer| {
+        (answer.field("connection").map(str::to_owned), answer.field("keep-alive").map(str::to_owned))
+    };
+    let stays = (Some("keep-alive".to_owned()), Some("timeout=90".to_owned()));
+    let mut raw = site.raw();
+    for path in ["/a", "/shared", "/shared", "/later", "/sized", "/204", "/304", "/resume"] {
+        let answer = raw.send(get(path)).response();
+        if path != "/resume" {
+            assert_eq!(said(&answer), stays, "{path}: {answer:?}");
+        }
+    }
+    raw.send("HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(said(&raw.head_response()), stays);
+    assert_eq!(said(&raw.send(post("/nothing", "x")).response()), stays);
+    raw.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = String::from_utf8(raw.until("\r\n\r\n")).unwrap();
+    assert!(head.contains("\r\nKeep-Alive: timeout=90\r\n"), "chunks may end, and then it stays: {head}");
+    let mut old = site.raw();
+    for path in ["/a", "/shared"] {
+        old.send(format!("GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+        assert_eq!(said(&old.response()), stays, "{path}");
+    }
+    // Not where the connection closes, or becomes another.
+    for (request, status, connection) in [
+        ("GET /a HTTP/1.0\r\n\r\n", 200, Some("close")),
+        ("GET /shared HTTP/1.0\r\n\r\n", 200, Some("close")),
+        ("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200, Some("close")),
+        ("GET /shared HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200, Some("close")),
+        ("GET /last HTTP/1.1\r\nHost: x\r\n\r\n", 200, Some("close")),
+        ("GET /endless HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, Some("close")),
+        ("GET /two HTTP/1.1\r\nHost: x\r\n\r\n", 200, None),
+        ("BAD\r\n\r\n", 400, Some("close")),
+    ] {
+        let mut raw = site.raw();
+        raw.send(request);
+        let head = String::from_utf8(raw.until("\r\n\r\n")).unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {head}");
+        assert!(!head.to_ascii_lowercase().contains("keep-alive"), "{request}: {head}");
+        assert_eq!(head.contains("\r\nConnection: close\r\n"), connection.is_some(), "{request}: {head}");
+    }
+    let mut switched = site.raw();
+    switched.send("GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    let head = String::from_utf8(switched.until("\r\n\r\n")).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101") && !head.to_ascii_lowercase().contains("keep-alive"), "{head}");
+}
+
+/// It has whole seconds: what lasts less than one cannot be told.
+#[test]
+fn an_idle_time_of_less_than_a_second_is_not_told() {
+    let site = Site::with(quick());
+    let answer = site.ask(get("/a"));
+    assert_eq!((answer.field("keep-alive"), answer.field("connection")), (None, None), "{answer:?}");
 }

@@ -1,7 +1,10 @@
 //! The file of `--config`: the same options, one level lower in rank.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::path::Path;
+
+use clap::{Arg, Args, Command};
 
 use super::serve::ServeArgs;
 
@@ -27,7 +30,7 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
     ServeArgs {
         listen: list(args.listen, file.listen),
         threads: args.threads.or(file.threads),
-        public: args.public || file.public,
+        public: args.public.or(file.public),
         retain_messages: args.retain_messages.or(file.retain_messages),
         retain_bytes: args.retain_bytes.or(file.retain_bytes),
         retain_age: args.retain_age.or(file.retain_age),
@@ -38,10 +41,11 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
         allow_origin: list(args.allow_origin, file.allow_origin),
         upload_pause: args.upload_pause.or(file.upload_pause),
         files: args.files.or(file.files),
-        no_deflate: args.no_deflate || file.no_deflate,
-        compress: args.compress || file.compress,
-        comet: args.comet || file.comet,
+        no_deflate: args.no_deflate.or(file.no_deflate),
+        compress: args.compress.or(file.compress),
+        comet: args.comet.or(file.comet),
         playground: args.playground.or(file.playground),
+        idle_timeout: args.idle_timeout.or(file.idle_timeout),
         drain: args.drain.or(file.drain),
         log: args.log.or(file.log),
         log_format: args.log_format.or(file.log_format),
@@ -49,19 +53,33 @@ fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
     }
 }
 
+/// The variables of the environment that look like options and are none: misspelled ones, and what a container platform sets for a
+/// service of this name.
+pub(super) fn unknown_variables() -> Vec<String> {
+    let options = ServeArgs::augment_args(Command::new("serve"));
+    let known: Vec<&OsStr> = options.get_arguments().filter_map(Arg::get_env).collect();
+    let names = std::env::vars_os().map(|(name, _)| name).filter(|name| !known.contains(&name.as_os_str()));
+    let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.starts_with("TIDEWIRE_"));
+    names.sort();
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::units::Span;
+    use std::time::Duration;
 
     #[test]
     fn the_command_line_wins_over_the_file() {
         let file: ServeArgs =
             toml::from_str("listen = ['127.0.0.1:1']\nretain-messages = 7\nheartbeat = 3").unwrap();
-        let args = ServeArgs { heartbeat: Some(9), ..ServeArgs::default() };
+        let args = ServeArgs { heartbeat: "9".parse().ok(), ..ServeArgs::default() };
         let merged = over(args, file);
         assert_eq!(merged.listen, ["127.0.0.1:1"]);
         assert_eq!(merged.retain_messages, Some(7));
-        assert_eq!(merged.heartbeat, Some(9));
+        assert_eq!(merged.heartbeat, Some(Span(Duration::from_secs(9))));
     }
 
     #[test]

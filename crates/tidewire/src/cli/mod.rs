@@ -1,18 +1,19 @@
 //! The command line: `serve` (the default), `pub`, `sub`, `explain`.
 
+mod check;
 mod config;
 mod explain;
+mod log;
 mod publish;
 mod screen;
 mod serve;
+mod sink;
 mod subscribe;
+mod units;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use screen::Screen;
 
 /// A real-time web server: one URL, one log, one cursor, every push and pull technique the web has.
 ///
@@ -40,6 +41,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub(crate) fn run() -> ExitCode {
+    let _last_words = log::LastWords;
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => serve::run(cli.serve),
@@ -51,16 +53,8 @@ pub(crate) fn run() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            say_error(&error.to_string());
+            log::say_error(&error.to_string());
             ExitCode::FAILURE
         }
     }
-}
-
-/// What went wrong, where a person looks for it. A server may have had a word in it. Standard error may be closed, and then the exit
-/// status alone tells.
-fn say_error(text: &str) {
-    let mut stderr = io::stderr();
-    let text = format!("error: {text}\n");
-    let _ = stderr.write_all(&Screen::of(&stderr).lines(text.as_bytes()));
 }

@@ -1,7 +1,7 @@
 //! `tidewire pub`.
 
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -45,9 +45,14 @@ pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let published = runtime.block_on(client.publish(message))?;
-    writeln!(std::io::stdout(), "{}", published.cursor)?;
+    match writeln!(std::io::stdout(), "{}", published.cursor) {
+        // Nobody reads standard output any more; the message is in the channel.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        outcome => outcome?,
+    }
     if published.duplicate {
-        writeln!(std::io::stderr(), "a message with this idempotency key was there already")?;
+        // Standard error may be closed, which does not change what was done.
+        let _ = writeln!(std::io::stderr(), "a message with this idempotency key was there already");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,21 +1,23 @@
 //! `tidewire serve`.
 
 use std::error::Error;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use tidewire::server::{Limits, Listen, Server, Signals};
 use tidewire::{Files, Hub, HubConfig, Origins, Playground, Settings, Site, guide};
-use tracing_subscriber::EnvFilter;
 
-use super::config;
+use super::units::{Size, Span};
+use super::{check, config, log};
 
 /// Every option has the same name on the command line, in the environment (`TIDEWIRE_…`) and in the file of `--config`.
-/// The first of these that sets it wins.
+/// The first of these that sets it wins, also where it says no: `--public=false`.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct ServeArgs {
@@ -26,54 +28,57 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", env = "TIDEWIRE_THREADS")]
     pub(super) threads: Option<usize>,
     /// Listen on addresses that other machines can reach, though nobody has to log in
-    #[arg(long, env = "TIDEWIRE_PUBLIC")]
-    pub(super) public: bool,
+    #[arg(long, env = "TIDEWIRE_PUBLIC", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, value_parser = BoolishValueParser::new())]
+    pub(super) public: Option<bool>,
     /// Messages that a channel keeps [default: 1000]
     #[arg(long, value_name = "N", env = "TIDEWIRE_RETAIN_MESSAGES")]
     pub(super) retain_messages: Option<usize>,
-    /// Bytes that a channel keeps [default: 8388608]
-    #[arg(long, value_name = "N", env = "TIDEWIRE_RETAIN_BYTES")]
-    pub(super) retain_bytes: Option<usize>,
-    /// Seconds that a channel keeps a message; 0 means without limit [default: 3600]
-    #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_RETAIN_AGE")]
-    pub(super) retain_age: Option<u64>,
-    /// Longest message in bytes [default: 1048576]
-    #[arg(long, value_name = "N", env = "TIDEWIRE_MAX_MESSAGE")]
-    pub(super) max_message: Option<usize>,
+    /// Bytes that a channel keeps [default: 8M, or --max-message if that is more]
+    #[arg(long, value_name = "SIZE", env = "TIDEWIRE_RETAIN_BYTES")]
+    pub(super) retain_bytes: Option<Size>,
+    /// How long a channel keeps a message; 0 means without limit [default: 1h]
+    #[arg(long, value_name = "TIME", env = "TIDEWIRE_RETAIN_AGE")]
+    pub(super) retain_age: Option<Span>,
+    /// Longest message [default: 1M]
+    #[arg(long, value_name = "SIZE", env = "TIDEWIRE_MAX_MESSAGE")]
+    pub(super) max_message: Option<Size>,
     /// Channels at one time [default: 100000]
     #[arg(long, value_name = "N", env = "TIDEWIRE_MAX_CHANNELS")]
     pub(super) max_channels: Option<usize>,
     /// Connections at one time [default: the descriptor limit of the process, less a reserve]
     #[arg(long, value_name = "N", env = "TIDEWIRE_MAX_CONNECTIONS")]
     pub(super) max_connections: Option<usize>,
-    /// Seconds between two heartbeats of a stream [default: 15]
-    #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_HEARTBEAT")]
-    pub(super) heartbeat: Option<u64>,
+    /// Time between two heartbeats of a stream, in whole seconds [default: 15s]
+    #[arg(long, value_name = "TIME", env = "TIDEWIRE_HEARTBEAT")]
+    pub(super) heartbeat: Option<Span>,
     /// Origin whose pages may read, publish and open WebSockets (https://example.org, or * for any); may be given several times
     #[arg(long, value_name = "ORIGIN", env = "TIDEWIRE_ALLOW_ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<String>,
-    /// Seconds that an upload may say nothing before it is given up [default: 60]
-    #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_UPLOAD_PAUSE")]
-    pub(super) upload_pause: Option<u64>,
+    /// How long an upload may say nothing before it is given up [default: 1m]
+    #[arg(long, value_name = "TIME", env = "TIDEWIRE_UPLOAD_PAUSE")]
+    pub(super) upload_pause: Option<Span>,
     /// Folder whose files are served under /files/
     #[arg(long, value_name = "DIR", env = "TIDEWIRE_FILES")]
     pub(super) files: Option<PathBuf>,
     /// Do not compress WebSocket messages, though the client offers it
-    #[arg(long, env = "TIDEWIRE_NO_DEFLATE")]
-    pub(super) no_deflate: bool,
+    #[arg(long, env = "TIDEWIRE_NO_DEFLATE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, value_parser = BoolishValueParser::new())]
+    pub(super) no_deflate: Option<bool>,
     /// Compress event streams and JSON lines for clients that accept gzip
-    #[arg(long, env = "TIDEWIRE_COMPRESS")]
-    pub(super) compress: bool,
+    #[arg(long, env = "TIDEWIRE_COMPRESS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, value_parser = BoolishValueParser::new())]
+    pub(super) compress: Option<bool>,
     /// Allow reading by iframe and JSONP (JSONP lets every page on the web read every channel)
-    #[arg(long, env = "TIDEWIRE_COMET")]
-    pub(super) comet: bool,
+    #[arg(long, env = "TIDEWIRE_COMET", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, value_parser = BoolishValueParser::new())]
+    pub(super) comet: Option<bool>,
     /// The playground at / [default: on for browsers that come without a proxy, and off with --public]
     #[arg(long, value_name = "WHEN", env = "TIDEWIRE_PLAYGROUND")]
     pub(super) playground: Option<Switch>,
-    /// Seconds that open connections may take to finish after SIGTERM or ctrl-c [default: 30]
-    #[arg(long, value_name = "SECONDS", env = "TIDEWIRE_DRAIN")]
-    pub(super) drain: Option<u64>,
-    /// What to log, as in tracing's filters: error, warn, info, debug, tidewire=trace [default: info]
+    /// How long a connection may be idle between two requests; a proxy in front should give up earlier [default: 75s]
+    #[arg(long, value_name = "TIME", env = "TIDEWIRE_IDLE_TIMEOUT")]
+    pub(super) idle_timeout: Option<Span>,
+    /// How long open connections may take to finish after SIGTERM or ctrl-c [default: 30s]
+    #[arg(long, value_name = "TIME", env = "TIDEWIRE_DRAIN")]
+    pub(super) drain: Option<Span>,
+    /// What to log: off, error, warn, info, debug or trace; for a part of the server: info,tidewire_server=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "TIDEWIRE_LOG")]
     pub(super) log: Option<String>,
     /// How to log [default: text on a terminal, json elsewhere]
@@ -107,14 +112,16 @@ pub(crate) enum LogFormat {
 
 pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let args = config::merged(args)?;
-    log(&args)?;
-    check(&args)?;
+    log::start(args.log.as_deref().unwrap_or("info"), args.log_format)?;
+    tracing::debug!(options = ?args, "in effect");
+    let unknown = config::unknown_variables();
+    if !unknown.is_empty() {
+        tracing::warn!(variables = ?unknown, "no option has the name of these environment variables");
+    }
+    check::check(&args)?;
     let listen = listen(&args)?;
     let settings = Arc::new(settings(&args)?);
-    let mut limits = Limits::default();
-    limits.max_connections = args.max_connections.unwrap_or(0);
-    limits.drain_timeout = Duration::from_secs(args.drain.unwrap_or(30));
-    let mut builder = Server::builder().threads(args.threads.unwrap_or(0)).limits(limits);
+    let mut builder = Server::builder().threads(args.threads.unwrap_or(0)).limits(limits(&args));
     for address in listen {
         builder = builder.listen(address);
     }
@@ -123,24 +130,19 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let signals = Signals::catch()?;
     let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker))?;
     greet(running.addresses());
-    running.join_until(signals)?;
-    Ok(ExitCode::SUCCESS)
+    match running.join_until(signals) {
+        // A second signal, which is not waited for.
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(ExitCode::from(130)),
+        outcome => Ok(outcome.map(|()| ExitCode::SUCCESS)?),
+    }
 }
 
-/// Numbers that cannot be meant: nothing would work, or something else than what is written.
-fn check(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
-    let zero = [
-        ("--threads", args.threads == Some(0)),
-        ("--max-message", args.max_message == Some(0)),
-        ("--max-channels", args.max_channels == Some(0)),
-        ("--max-connections", args.max_connections == Some(0)),
-        ("--retain-messages", args.retain_messages == Some(0)),
-        ("--retain-bytes", args.retain_bytes == Some(0)),
-    ];
-    match zero.iter().find(|(_, is_zero)| *is_zero) {
-        Some((name, _)) => Err(format!("{name} is at least 1; leave it out for the default").into()),
-        None => Ok(()),
-    }
+fn limits(args: &ServeArgs) -> Limits {
+    let mut limits = Limits::default();
+    limits.max_connections = args.max_connections.unwrap_or(0);
+    limits.idle_timeout = args.idle_timeout.map_or(limits.idle_timeout, |time| time.0);
+    limits.drain_timeout = args.drain.map_or(limits.drain_timeout, |time| time.0);
+    limits
 }
 
 fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {
@@ -148,7 +150,7 @@ fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {
     let mut all = Vec::new();
     for text in texts {
         let listen: Listen = text.parse()?;
-        if !listen.is_local() && !args.public {
+        if !listen.is_local() && !is_on(args.public) {
             return Err(format!(
                 "{listen} can be reached from other machines, and nobody has to log in; \
                  listen on 127.0.0.1 behind a proxy that checks who comes, or say --public if this is what you want"
@@ -162,31 +164,21 @@ fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {
 
 fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
     let mut settings = Settings::default();
-    if !args.public {
+    if !is_on(args.public) {
         settings.origins = Origins::same().local();
     }
     for origin in &args.allow_origin {
         settings.origins = std::mem::replace(&mut settings.origins, Origins::same()).allow(origin)?;
     }
-    if let Some(seconds) = args.heartbeat {
-        if seconds == 0 {
-            return Err(
-                "--heartbeat is at least 1 second: without heartbeats a proxy cuts a silent stream".into()
-            );
-        }
-        settings.heartbeat = Duration::from_secs(seconds);
-    }
-    match args.upload_pause {
-        Some(0) => return Err("--upload-pause is at least 1 second: every upload pauses".into()),
-        Some(seconds) => settings.upload_pause = Duration::from_secs(seconds),
-        None => {}
-    }
-    settings.deflate = !args.no_deflate;
-    settings.compress = args.compress;
-    settings.comet = args.comet;
+    settings.heartbeat = args.heartbeat.map_or(settings.heartbeat, |time| time.0);
+    settings.idle_timeout = args.idle_timeout.map_or(settings.idle_timeout, |time| time.0);
+    settings.upload_pause = args.upload_pause.map_or(settings.upload_pause, |time| time.0);
+    settings.deflate = !is_on(args.no_deflate);
+    settings.compress = is_on(args.compress);
+    settings.comet = is_on(args.comet);
     settings.playground = match args.playground {
         Some(Switch::On) => Some(Playground::new().behind_proxies()),
-        None if !args.public => Some(Playground::new()),
+        None if !is_on(args.public) => Some(Playground::new()),
         Some(Switch::Off) | None => None,
     };
     if let Some(folder) = &args.files {
@@ -199,43 +191,42 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
     Ok(settings)
 }
 
+fn is_on(flag: Option<bool>) -> bool {
+    flag == Some(true)
+}
+
 fn hub_config(args: &ServeArgs) -> HubConfig {
     let mut config = HubConfig::default();
+    config.max_message = args.max_message.map_or(config.max_message, Size::bytes);
+    config.max_channels = args.max_channels.unwrap_or(config.max_channels);
     let retention = &mut config.retention;
     retention.max_messages = args.retain_messages.unwrap_or(retention.max_messages);
-    retention.max_bytes = args.retain_bytes.unwrap_or(retention.max_bytes);
+    // A channel keeps a message of the longest size, whatever that is.
+    let max_bytes = retention.max_bytes.max(config.max_message);
+    retention.max_bytes = args.retain_bytes.map_or(max_bytes, Size::bytes);
     retention.max_age_ms = match args.retain_age {
         None => retention.max_age_ms,
-        Some(0) => None,
-        Some(seconds) => Some(seconds.saturating_mul(1000)),
+        Some(Span(Duration::ZERO)) => None,
+        Some(Span(time)) => Some(time.as_millis() as u64),
     };
-    config.max_message = args.max_message.unwrap_or(config.max_message);
-    config.max_channels = args.max_channels.unwrap_or(config.max_channels);
     config
 }
 
-fn log(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
-    use std::io::IsTerminal;
-    let filter = EnvFilter::try_new(args.log.as_deref().unwrap_or("info")).map_err(|error| {
-        format!("--log: {error}; write a level (error, warn, info, debug, trace) or target=level")
-    })?;
-    let is_terminal = std::io::stderr().is_terminal();
-    let format = args.log_format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_ansi(is_terminal).init(),
-        LogFormat::Json => builder.json().init(),
-    }
-    Ok(())
-}
-
-#[allow(clippy::print_stdout, reason = "the first thing that a user sees")]
+/// Tells the addresses on standard output, in a thread of its own: nobody may be there to read it.
 fn greet(addresses: &[Listen]) {
-    for address in addresses {
-        println!("tidewire listens on {}", url(address));
-    }
+    let mut text: String =
+        addresses.iter().map(|address| format!("tidewire listens on {}\n", url(address))).collect();
     if let Some(address) = addresses.iter().find(|address| matches!(address, Listen::Tcp(_))) {
-        println!("\n{}", guide(&url(address)));
+        text.push_str(&format!("\n{}\n", guide(&url(address))));
+    }
+    let write = move || {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            tracing::warn!(%error, "standard output does not take the addresses that the server listens on");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("tidewire-greet".to_owned()).spawn(write) {
+        tracing::warn!(%error, "no thread to tell the addresses that the server listens on");
     }
 }
 

@@ -14,6 +14,7 @@ use tidewire_client::{self as client, Client, Event, Feed, Message, Options, Sin
 
 use super::publish::channel_url;
 use super::screen::Screen;
+use super::units;
 
 #[derive(Clone, Debug, Args)]
 #[command(
@@ -40,8 +41,8 @@ pub(crate) struct SubArgs {
     /// Stop after so many messages
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Stop after so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Stop after this time: seconds, or 500ms, 5m, 1h
+    #[arg(long, value_name = "TIME", value_parser = units::time)]
     timeout: Option<Duration>,
 }
 
@@ -239,11 +240,4 @@ impl<'a> Line<'a> {
             data_b64: data.is_none().then(|| STANDARD.encode(&message.data)),
         }
     }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|&seconds: &f64| seconds >= 0.0);
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "a number of seconds, such as 5 or 0.5".to_owned())
 }

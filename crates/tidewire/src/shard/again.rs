@@ -34,7 +34,7 @@ impl Table {
             )) => self.rejoin(key, subscription, asked),
             Some(Again::New(Reply::Ready(response), asked)) => {
                 let mut out = Vec::new();
-                response.write_to(false, &mut out);
+                response.write_to(Some(self.place.settings.idle_timeout), &mut out);
                 let answer = out.into();
                 if let Some(asked) = asked {
                     self.keep_answer(asked, &response, &answer);

@@ -27,13 +27,14 @@ mod subscriber;
 mod table;
 mod websocket;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidewire_server::{Inbox, Parked};
+use tidewire_server::{Inbox, LocalFuture, Parked};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 pub(crate) use group::{Shape, encode_stream};
@@ -51,22 +52,29 @@ pub(crate) struct Shard {
     table: Rc<RefCell<Table>>,
     place: Place,
     worker: u16,
+    task: Rc<Cell<Option<JoinHandle<()>>>>,
 }
 
 impl Shard {
     /// Makes the table of a worker and starts its task; must be called on the worker's runtime.
     pub(crate) fn start(place: Place, worker: u16) -> Self {
         let table = Rc::new(RefCell::new(Table::new(place.clone(), worker)));
-        let shard = Shard { table, place, worker };
-        let task = tokio::task::spawn_local(shard.clone().run());
-        tokio::task::spawn_local(async move {
-            if task.await.is_err_and(|error| error.is_panic()) {
-                // Subscribers without the task that serves them would hang in silence; a supervisor restarts a process.
-                tracing::error!("the subscriber table of a worker panicked; ending the process");
-                std::process::abort();
-            }
-        });
+        let shard = Shard { table, place, worker, task: Rc::default() };
+        shard.task.set(Some(tokio::task::spawn_local(shard.clone().run())));
         shard
+    }
+
+    /// Resolves when the task has ended, which it never does unless it panics. Subscribers without the task that serves them would hang in
+    /// silence.
+    pub(crate) fn failed(&self) -> LocalFuture<String> {
+        let task = self.task.take();
+        Box::pin(async move {
+            match task {
+                Some(task) => drop(task.await),
+                None => std::future::pending().await,
+            }
+            "the task of its subscribers ended; the log says why".to_owned()
+        })
     }
 
     /// Takes a connection into the table.

@@ -40,11 +40,13 @@ pub fn run(mut command: Command) -> Outcome {
     let status = wait(&mut child);
     let read = |pipe: Option<&mut dyn Read>| {
         let mut text = String::new();
-        pipe.map(|pipe| pipe.read_to_string(&mut text).expect("a command writes UTF-8"));
+        if let Some(pipe) = pipe {
+            pipe.read_to_string(&mut text).expect("a command writes UTF-8");
+        }
         text
     };
-    let stdout = read(child.stdout.as_mut().map(|pipe| pipe as &mut dyn Read));
-    let stderr = read(child.stderr.as_mut().map(|pipe| pipe as &mut dyn Read));
+    let stdout = read(child.stdout.as_mut().map(|pipe| pipe as _));
+    let stderr = read(child.stderr.as_mut().map(|pipe| pipe as _));
     let Some(status) = status else {
         panic!("the command did not end within {PATIENCE:?}; it said:\n{stdout}\n{stderr}")
     };
@@ -64,6 +66,33 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
             }
             None => std::thread::sleep(Duration::from_millis(5)),
         }
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
+    assert!(kill.expect("there is a shell").success(), "the process {} is there", child.id());
+}
+
+/// A process of which nothing is read; dropping it kills it.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Asks it to stop, as a supervisor does.
+    pub fn terminate(&self) {
+        signal(&self.0, "TERM");
+    }
+
+    /// Waits for its end; says how it ended.
+    pub fn join(mut self) -> ExitStatus {
+        wait(&mut self.0).unwrap_or_else(|| panic!("the process did not end within {PATIENCE:?}"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -148,9 +177,9 @@ impl Server {
         self.signal("CONT");
     }
 
-    fn signal(&self, name: &str) {
-        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
-        assert!(kill.expect("there is a shell").success(), "the process {} is there", self.child.id());
+    /// Sends a signal by its name: `HUP`.
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
     }
 
     /// Waits for its end; says how it ended.

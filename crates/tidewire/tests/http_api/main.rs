@@ -15,21 +15,27 @@
 //! | `origins.rs` | Browsers |
 //! | `stopped.rs` | the server, when its process did not run |
 //! | `process.rs` | When the server stops; the command line |
+//! | `options.rs` | every option, from each place that it can be set in |
+//! | `output.rs` | logs, greetings and pages that cannot be written |
+//! | `signals.rs` | signals that do not ask for an end |
 #![allow(clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod commands;
 mod json;
 mod lists;
-mod commands;
+mod options;
 mod origins;
+mod output;
 mod poll;
 mod process;
 mod publish;
 mod read;
 mod refusals;
 mod resume;
+mod signals;
 #[cfg(target_os = "linux")]
 mod stopped;
 mod streams;

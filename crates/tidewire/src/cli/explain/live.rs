@@ -41,8 +41,8 @@ pub(super) struct LiveArgs {
     /// End after so many events, JSON lines or WebSocket messages from the server
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     messages: Option<u64>,
-    /// End after so many seconds
-    #[arg(long, value_name = "S", value_parser = super::seconds)]
+    /// End after this time: seconds, or 500ms, 5m, 1h
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
     seconds: Option<Duration>,
 }
 

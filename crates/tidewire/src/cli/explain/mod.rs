@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use tidewire::explain::{Direction, Exchange, Limits, Refusal};
 
+use super::units;
 use guess::{As, guess};
 use page::Page;
 use paint::{Color, Paint};
@@ -284,10 +285,10 @@ const READ: usize = 64 * 1024;
 /// Behind a refusal nothing is read, but a small file is counted to its end.
 const TAIL: u64 = 1 << 20;
 
-/// Seconds on the command line.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|&seconds: &f64| seconds > 0.0);
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "a number of seconds, such as 5 or 0.5".to_owned())
+/// A time on the command line in which something can happen.
+fn time(text: &str) -> Result<Duration, String> {
+    match units::time(text)? {
+        Duration::ZERO => Err("in no time nothing is read".to_owned()),
+        time => Ok(time),
+    }
 }

@@ -1,0 +1,62 @@
+//! How a worker that cannot go on ends the whole server: a server that is deaf on one of its threads is worse than one that a supervisor
+//! starts anew.
+//!
+//! ```text
+//!   worker 0: a task that it cannot live without ends ──► ring ──► workers 1, 2, …: drain, as after a stop
+//!             or its thread panics                          └────► Running::join: an error
+//! ```
+
+use std::io;
+
+use tokio::sync::watch;
+
+/// What ends a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop {
+    asked: watch::Receiver<bool>,
+    failed: watch::Receiver<bool>,
+}
+
+impl Stop {
+    pub(crate) fn new(asked: watch::Receiver<bool>, failed: watch::Receiver<bool>) -> Self {
+        Stop { asked, failed }
+    }
+
+    /// Waits until the server is asked to stop, or another worker cannot go on.
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            // An error means that the server's handle is gone, which is a stop as well.
+            _ = self.asked.wait_for(|asked| *asked) => {}
+            Ok(_) = self.failed.wait_for(|failed| *failed) => {}
+        }
+    }
+}
+
+/// Tells the other workers that one cannot go on. Rings by itself when its thread panics.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    number: usize,
+    failed: watch::Sender<bool>,
+}
+
+impl Alarm {
+    pub(crate) fn new(number: usize, failed: watch::Sender<bool>) -> Self {
+        Alarm { number, failed }
+    }
+
+    /// Rings; makes the error that the worker ends with.
+    pub(crate) fn ring(&self, what: &str) -> io::Error {
+        self.failed.send_replace(true);
+        let error = io::Error::other(format!("worker {} cannot go on: {what}", self.number));
+        tracing::error!(%error, "stopping the server");
+        error
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.failed.send_replace(true);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A part that the server cannot live without ends: so does the server, in good order and with an error.
+//!
+//! No code is in the server for these tests. What panics is what a user of the crate brings: a handler, or a subscriber of `tracing`
+//! that panics when a certain line is logged, as one did whose standard error was full.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use tidewire_server::{
+    Handler, Limits, LocalFuture, Never, Parked, Reply, Request, Response, Running, Server,
+};
+use tidewire_testkit::raw::Raw;
+use tokio::sync::oneshot;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::site::get;
+
+/// Panics at the first line that holds a text.
+struct Mine {
+    text: &'static str,
+    tripped: AtomicBool,
+}
+
+impl Subscriber for Mine {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        if message.0.contains(self.text) && !self.tripped.swap(true, Ordering::SeqCst) {
+            panic!("the mine {:?}", self.text);
+        }
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+/// Says who answers; fails where the test says so.
+struct Worker {
+    number: usize,
+    fails: RefCell<Option<Fails>>,
+}
+
+enum Fails {
+    /// The handler says that it cannot go on, when this is sent.
+    Told(oneshot::Receiver<()>),
+    /// The thread panics, when this is sent.
+    Panics(oneshot::Receiver<()>),
+}
+
+impl Handler for Worker {
+    type Ticket = Never;
+
+    fn handle(&self, _: Request<'_>) -> Reply<Never> {
+        Response::new(200).body(self.number.to_string()).into()
+    }
+
+    fn detached(&self, _: Parked, ticket: Never) {
+        match ticket {}
+    }
+
+    fn failed(&self) -> LocalFuture<String> {
+        let fails = self.fails.take();
+        Box::pin(async {
+            match fails {
+                None => std::future::pending().await,
+                Some(Fails::Told(now)) => {
+                    now.await.unwrap();
+                    "its table is broken".to_owned()
+                }
+                Some(Fails::Panics(now)) => {
+                    now.await.unwrap();
+                    panic!("in the middle of a worker");
+                }
+            }
+        })
+    }
+}
+
+fn any_port() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// Waits for the end of a server that nobody asked to stop.
+fn ended(running: Running) -> io::Error {
+    let (send, outcome) = mpsc::channel();
+    std::thread::spawn(move || send.send(running.join()));
+    outcome.recv_timeout(SOON).expect("the server ends by itself").unwrap_err()
+}
+
+/// A connection to each worker, in which that one answers.
+fn one_for_each(address: &str, workers: usize) -> Vec<Raw> {
+    let mut all: Vec<Option<Raw>> = (0..workers).map(|_| None).collect();
+    let start = Instant::now();
+    while all.iter().any(Option::is_none) {
+        assert!(start.elapsed() < SOON, "the kernel gives each worker connections");
+        let mut raw = Raw::connect(address);
+        let number: usize = raw.send(get("/")).response().text().parse().unwrap();
+        all[number] = Some(raw);
+    }
+    all.into_iter().flatten().collect()
+}
+
+/// The line about a connection too many is logged by the task that accepts. It panics there: once, on one of two workers.
+#[test]
+fn a_task_that_accepts_and_panics_ends_the_server() {
+    let mut limits = Limits::default();
+    limits.max_connections = 2;
+    let server = Server::builder().listen(any_port()).threads(2).limits(limits).bind().unwrap();
+    let mine = Arc::new(Mine { text: "too many connections", tripped: AtomicBool::new(false) });
+    let running = server
+        .serve(move |number| {
+            // For the rest of the life of this worker's thread.
+            std::mem::forget(tracing::subscriber::set_default(mine.clone()));
+            Worker { number, fails: None.into() }
+        })
+        .unwrap();
+    let address = running.addresses()[0].to_string();
+    let mut held: Vec<Raw> = (0..2).map(|_| Raw::connect(&address)).collect();
+    for raw in &mut held {
+        assert_eq!(raw.send(get("/")).response().status, 200);
+    }
+    let _one_too_many = Raw::connect(&address);
+    // Both workers drain: connections that wait end in good order, whichever of the two they are on.
+    for raw in &mut held {
+        assert_eq!(raw.rest(), b"");
+    }
+    let error = ended(running).to_string();
+    assert!(error.contains("cannot go on") && error.contains("accepts connections"), "{error}");
+}
+
+/// Two workers of which the second one fails when it is told to: the first one drains, and the error says what it was.
+fn second_worker_fails(how: fn(oneshot::Receiver<()>) -> Fails) -> String {
+    let server = Server::builder().listen(any_port()).threads(2).bind().unwrap();
+    let (fail, fails) = oneshot::channel();
+    let fails = Mutex::new(Some(how(fails)));
+    let running = server
+        .serve(move |number| {
+            let fails = (number == 1).then(|| fails.lock().unwrap().take().unwrap());
+            Worker { number, fails: fails.into() }
+        })
+        .unwrap();
+    let mut all = one_for_each(&running.addresses()[0].to_string(), 2);
+    fail.send(()).unwrap();
+    assert_eq!(all[0].rest(), b"", "what is idle ends in good order");
+    ended(running).to_string()
+}
+
+#[test]
+fn a_handler_that_cannot_go_on_ends_the_server() {
+    let error = second_worker_fails(Fails::Told);
+    assert!(error.contains("worker 1") && error.contains("its table is broken"), "{error}");
+}
+
+#[test]
+fn a_worker_that_panics_ends_the_server() {
+    let error = second_worker_fails(Fails::Panics);
+    assert!(error.contains("worker 1 panicked"), "{error}");
+}
+
+#[test]
+fn more_connections_than_descriptors_are_refused_at_the_start() {
+    let mut limits = Limits::default();
+    limits.max_connections = usize::MAX;
+    let server = Server::builder().listen(any_port()).threads(1).limits(limits).bind().unwrap();
+    let error = server.serve(|number| Worker { number, fails: None.into() }).unwrap_err().to_string();
+    assert!(error.contains("raise the hard limit"), "{error}");
+}

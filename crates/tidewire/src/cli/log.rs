@@ -1,0 +1,206 @@
+//! Logs, panics and last words: all of them leave through one [`Sink`], so that a standard error which is full, closed or stalled
+//! stops nobody.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal};
+use std::panic::PanicHookInfo;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+
+use super::screen::Screen;
+use super::serve::LogFormat;
+use super::sink::Sink;
+
+/// Where all that is said on standard error goes; nothing if the system gave no thread for it.
+static SINK: OnceLock<Option<Arc<Sink>>> = OnceLock::new();
+
+/// How long the end of the process waits for a standard error that is stalled.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Starts to log. A server calls it once, before it does anything worth a line.
+///
+/// # Errors
+/// The filter is none, or would switch all logs off without saying so.
+pub(super) fn start(text: &str, format: Option<LogFormat>) -> Result<(), String> {
+    let filter = filter(text)?;
+    let is_terminal = io::stderr().is_terminal();
+    let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
+    std::panic::set_hook(Box::new(move |panic| panicked(panic, format)));
+    let Some(sink) = sink(format) else { return Ok(()) };
+    // Its own reports of a failed write are printed with a macro that panics.
+    let builder =
+        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(sink);
+    match format {
+        LogFormat::Text => builder.with_ansi(is_terminal).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+/// Says what went wrong, where a person looks for it. A server may have had a word in it.
+pub(super) fn say_error(text: &str) {
+    if let Some(sink) = sink(LogFormat::Text) {
+        let text = format!("error: {text}\n");
+        sink.push(&Screen::of(&io::stderr()).lines(text.as_bytes()));
+    }
+}
+
+/// Waits for the lines that are not written yet, when it is dropped: at the end of the process, also if that is a panic.
+pub(super) struct LastWords;
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if let Some(Some(sink)) = SINK.get() {
+            sink.flush(LAST_WORDS);
+        }
+    }
+}
+
+fn sink(format: LogFormat) -> Option<Arc<Sink>> {
+    let start = || {
+        let notice = move |lost: u64| {
+            let message = "log lines were dropped: standard error did not take them";
+            line(format, "WARN", "tidewire::log", message, &[("dropped", lost.into())])
+        };
+        Sink::start(io::stderr(), Box::new(notice)).ok().map(Arc::new)
+    };
+    SINK.get_or_init(start).clone()
+}
+
+/// A panic is a line of the log. It does not take the way of the other lines: it may have happened on that way.
+fn panicked(panic: &PanicHookInfo<'_>, format: LogFormat) {
+    let payload = panic.payload();
+    let what = payload.downcast_ref::<&str>().copied();
+    let what = what.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = format!("panicked: {}", what.unwrap_or("for a reason that is no text"));
+    let thread = std::thread::current();
+    let mut fields = vec![("thread", thread.name().unwrap_or("unnamed").into())];
+    if let Some(location) = panic.location() {
+        fields.push(("at", location.to_string().into()));
+    }
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        fields.push(("backtrace", backtrace.to_string().into()));
+    }
+    if let Some(sink) = sink(format) {
+        sink.push(&line(format, "ERROR", "tidewire::panic", &message, &fields));
+    }
+}
+
+/// A line as the subscriber writes it.
+fn line(
+    format: LogFormat,
+    level: &str,
+    target: &str,
+    message: &str,
+    fields: &[(&str, serde_json::Value)],
+) -> Vec<u8> {
+    let mut time = String::new();
+    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    let mut line = match format {
+        LogFormat::Text => {
+            let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            format!("{time} {level:>5} {target}: {message}{fields}")
+        }
+        LogFormat::Json => {
+            let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+            let fields: serde_json::Map<_, _> =
+                [("message".to_owned(), message.into())].into_iter().chain(fields).collect();
+            serde_json::json!({"timestamp": time, "level": level, "fields": fields, "target": target})
+                .to_string()
+        }
+    };
+    line.push('\n');
+    line.into_bytes()
+}
+
+/// The parts of this program that log.
+const TARGETS: [&str; 3] = ["tidewire", "tidewire_server", "tidewire_client"];
+
+/// The filter of `--log`. A level that is misspelled would be taken for the name of a part, and all logs would be off; so would a
+/// part that is misspelled. Where no level is given for all parts, it is info.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    let mut has_level = false;
+    for directive in text.split(',').map(str::trim) {
+        let (target, level) = directive.split_once('=').unwrap_or((directive, "trace"));
+        if level.is_empty() || level.parse::<LevelFilter>().is_err() {
+            return Err(wrong(text, &format!("{level:?} is no level")));
+        }
+        if directive == target && !target.is_empty() && target.parse::<LevelFilter>().is_ok() {
+            has_level = true;
+        } else if !TARGETS.iter().any(|known| target == *known || is_within(target, known)) {
+            let what = format!("{target:?} is neither a level nor a part of this program");
+            return Err(wrong(text, &what));
+        }
+    }
+    let all = if has_level { text.to_owned() } else { format!("info,{text}") };
+    EnvFilter::try_new(all).map_err(|error| wrong(text, &error.to_string()))
+}
+
+fn is_within(target: &str, known: &str) -> bool {
+    target.strip_prefix(known).is_some_and(|rest| rest.starts_with("::"))
+}
+
+fn wrong(text: &str, what: &str) -> String {
+    format!(
+        "--log {text}: {what}; write a level (off, error, warn, info, debug, trace), \
+         or levels of parts (info,tidewire_server=debug)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_means_nothing_is_refused() {
+        for text in [
+            "info",
+            "OFF",
+            "debug,tidewire_server=trace",
+            "tidewire::files=debug, warn",
+            "tidewire=trace",
+            "tidewire",
+        ] {
+            assert!(filter(text).is_ok(), "{text}");
+        }
+        for text in [
+            "inof",
+            "",
+            "info,",
+            "tidewrie=debug",
+            "tidewire=inof",
+            "tidewire=",
+            "info=debug",
+            "hyper=warn",
+            "a=b=c",
+        ] {
+            let error = filter(text).unwrap_err();
+            assert!(error.contains("write a level"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn without_a_level_for_all_parts_it_is_info() {
+        assert_eq!(filter("tidewire=debug").unwrap().max_level_hint(), Some(LevelFilter::DEBUG));
+        assert!(filter("tidewire=debug").unwrap().to_string().contains("info"));
+        assert!(!filter("tidewire=debug,warn").unwrap().to_string().contains("info"));
+    }
+
+    #[test]
+    fn lines_look_like_those_of_the_subscriber() {
+        let text = line(LogFormat::Text, "WARN", "tidewire::log", "lost", &[("dropped", 3.into())]);
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.ends_with("Z  WARN tidewire::log: lost dropped=3\n"), "{text}");
+        let json =
+            line(LogFormat::Json, "ERROR", "tidewire::panic", "a \"b\"\nc", &[("at", "x.rs:1".into())]);
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["fields"]["message"], "a \"b\"\nc");
+        assert_eq!((&json["level"], &json["fields"]["at"]), (&"ERROR".into(), &"x.rs:1".into()));
+    }
+}

@@ -1,0 +1,316 @@
+//! Every option, from each of the three places that it can be set in.
+
+use std::process::Command;
+
+use crate::common::Server;
+use crate::common::server::{command, run};
+use crate::get;
+use crate::process::Folder;
+
+/// An option with three values: how each is written on the command line and in the environment, how in the file, and how it is shown when it
+/// is in effect.
+struct Row {
+    name: &'static str,
+    values: [Value; 3],
+}
+
+struct Value {
+    text: &'static str,
+    file: &'static str,
+    shown: &'static str,
+}
+
+/// Values that are written alike in the file, as strings or numbers.
+fn row(name: &'static str, values: [(&'static str, &'static str, &'static str); 3]) -> Row {
+    Row { name, values: values.map(|(text, file, shown)| Value { text, file, shown }) }
+}
+
+fn yes_or_no(name: &'static str) -> Row {
+    row(name, [("true", "true", "Some(true)"), ("no", "false", "Some(false)"), ("1", "true", "Some(true)")])
+}
+
+fn number(name: &'static str) -> Row {
+    row(name, [("5", "5", "Some(5)"), ("6", "6", "Some(6)"), ("7", "7", "Some(7)")])
+}
+
+fn size(name: &'static str) -> Row {
+    row(
+        name,
+        [
+            ("3k", "'3k'", "Some(Size(3072))"),
+            ("4KiB", "4096", "Some(Size(4096))"),
+            ("5", "5", "Some(Size(5))"),
+        ],
+    )
+}
+
+fn time(name: &'static str) -> Row {
+    row(
+        name,
+        [
+            ("2m", "'2m'", "Some(Span(120s))"),
+            ("1h", "3600", "Some(Span(3600s))"),
+            ("9", "'9s'", "Some(Span(9s))"),
+        ],
+    )
+}
+
+fn rows() -> Vec<Row> {
+    vec![
+        row(
+            "listen",
+            [
+                ("unix:/no/1", "['unix:/no/1']", "[\"unix:/no/1\"]"),
+                ("unix:/no/2,unix:/no/3", "['unix:/no/2', 'unix:/no/3']", "[\"unix:/no/2\", \"unix:/no/3\"]"),
+                ("unix:/no/4", "['unix:/no/4']", "[\"unix:/no/4\"]"),
+            ],
+        ),
+        number("threads"),
+        yes_or_no("public"),
+        number("retain-messages"),
+        size("retain-bytes"),
+        time("retain-age"),
+        size("max-message"),
+        number("max-channels"),
+        number("max-connections"),
+        time("heartbeat"),
+        row(
+            "allow-origin",
+            [
+                ("https://a.example", "['https://a.example']", "[\"https://a.example\"]"),
+                ("https://b.example", "['https://b.example']", "[\"https://b.example\"]"),
+                ("https://c.example", "['https://c.example']", "[\"https://c.example\"]"),
+            ],
+        ),
+        time("upload-pause"),
+        row(
+            "files",
+            [("/a", "'/a'", "Some(\"/a\")"), ("/b", "'/b'", "Some(\"/b\")"), ("/c", "'/c'", "Some(\"/c\")")],
+        ),
+        yes_or_no("no-deflate"),
+        yes_or_no("compress"),
+        yes_or_no("comet"),
+        row(
+            "playground",
+            [("on", "'on'", "Some(On)"), ("off", "'off'", "Some(Off)"), ("on", "'on'", "Some(On)")],
+        ),
+        time("idle-timeout"),
+        time("drain"),
+        row(
+            "log",
+            [
+                ("debug", "'debug'", "Some(\"debug\")"),
+                ("trace", "'trace'", "Some(\"trace\")"),
+                ("tidewire=debug", "'tidewire=debug'", "Some(\"tidewire=debug\")"),
+            ],
+        ),
+        row(
+            "log-format",
+            [
+                ("text", "'text'", "Some(Text)"),
+                ("json", "'json'", "Some(Json)"),
+                ("text", "'text'", "Some(Text)"),
+            ],
+        ),
+    ]
+}
+
+/// The command, of which one option may be set in each of three places. It tells its options and then cannot start, for the folder of its
+/// socket does not exist.
+fn with(
+    row: &Row,
+    flag: Option<&str>,
+    environment: Option<&str>,
+    file: Option<&str>,
+    folder: &Folder,
+) -> Command {
+    let mut args = vec!["serve".to_owned()];
+    let mut text = String::new();
+    if let Some(value) = file {
+        text.push_str(&format!("{} = {value}\n", row.name));
+    }
+    let path = folder.file("options.toml", &text);
+    args.extend(["--config".to_owned(), path]);
+    for (name, value) in [("listen", "unix:/no/socket"), ("log", "debug"), ("log-format", "text")] {
+        if row.name != name {
+            args.push(format!("--{name}={value}"));
+        }
+    }
+    if let Some(value) = flag {
+        args.push(format!("--{}={value}", row.name));
+    }
+    let mut command = command(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    if let Some(value) = environment {
+        command.env(format!("TIDEWIRE_{}", row.name.replace('-', "_").to_uppercase()), value);
+    }
+    command
+}
+
+fn assert_in_effect(row: &Row, command: Command, shown: &str, what: &str) {
+    let outcome = run(command);
+    let field = format!("{}: {shown}", row.name.replace('-', "_"));
+    // As it stands in a string of JSON, where the format is that.
+    let log = outcome.stderr.replace("\\\"", "\"");
+    assert!(log.contains(&field), "{what}: {field} is not in effect: {outcome:?}");
+}
+
+#[test]
+fn the_order_holds_for_every_option() {
+    let folder = Folder::new("options");
+    let help = run(command(&["serve", "--help"])).stdout;
+    let named: Vec<&str> = help
+        .lines()
+        // Not a name that stands in a text, at the beginning of a line.
+        .filter_map(|line| line.strip_prefix("      --"))
+        .map(|line| line.split([' ', '[', '=']).next().unwrap())
+        .filter(|name| !["config", "help", "version"].contains(name))
+        .collect();
+    let rows = rows();
+    assert_eq!(named, rows.iter().map(|row| row.name).collect::<Vec<_>>(), "no option is missing here");
+    for row in &rows {
+        let name = row.name;
+        // Of the options that are needed to see something, each value shows it.
+        for turn in 0..3 {
+            let [first, second, third] = [0, 1, 2].map(|n| &row.values[(n + turn) % 3]);
+            let only_file = with(row, None, None, Some(first.file), &folder);
+            assert_in_effect(row, only_file, first.shown, &format!("{name} in the file"));
+            let environment = with(row, None, Some(second.text), Some(first.file), &folder);
+            assert_in_effect(
+                row,
+                environment,
+                second.shown,
+                &format!("{name} in the environment, over the file"),
+            );
+            let flag = with(row, Some(third.text), Some(second.text), Some(first.file), &folder);
+            assert_in_effect(row, flag, third.shown, &format!("{name} on the command line, over both"));
+        }
+    }
+}
+
+#[test]
+fn a_flag_alone_says_yes() {
+    let folder = Folder::new("flags");
+    for row in rows().iter().filter(|row| row.values[0].shown == "Some(true)") {
+        let mut alone = with(row, None, Some("false"), Some("false"), &folder);
+        alone.arg(format!("--{}", row.name));
+        assert_in_effect(row, alone, "Some(true)", row.name);
+        let mut wrong = command(&[]);
+        wrong.arg(format!("--{}=maybe", row.name));
+        let outcome = run(wrong);
+        assert!(outcome.code == Some(2) && outcome.stderr.contains("maybe"), "{outcome:?}");
+    }
+}
+
+/// What the option is for, and not its name only.
+#[test]
+fn a_no_closes_what_the_file_opens() {
+    let folder = Folder::new("public");
+    let file = folder.file("public.toml", "public = true\ncomet = true\nlisten = ['0.0.0.0:0']\n");
+    let mut closed = command(&["--config", &file]);
+    closed.env("TIDEWIRE_PUBLIC", "false");
+    for command in [closed, command(&["--config", &file, "--public=false"])] {
+        let outcome = run(command);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert!(outcome.stderr.contains("--public"), "{outcome:?}");
+    }
+    let jsonp = get("/c/j?feed=jsonp&callback=f&wait=0", "");
+    let open = Server::spawn(command(&["--config", &file]));
+    assert_eq!(open.raw().send(&jsonp).response().status, 200);
+    let closed = Server::spawn(command(&["--config", &file, "--comet=false"]));
+    assert_eq!(closed.raw().send(&jsonp).response().status, 403);
+}
+
+#[test]
+fn what_cannot_be_meant_is_an_error_at_the_start() {
+    let folder = Folder::new("contradictions");
+    let long = folder.file("long.toml", "retain-bytes = '1M'\n");
+    for (args, says) in [
+        (vec!["--log", "inof"], "write a level"),
+        (vec!["--log", "tidewrie=debug"], "write a level"),
+        (vec!["--log", ""], "write a level"),
+        (vec!["--max-message", "2M", "--retain-bytes", "1M"], "raise --retain-bytes"),
+        (vec!["--max-message", "2M", "--config", &long], "raise --retain-bytes"),
+        (vec!["--retain-bytes", "0"], "at least 1"),
+        (vec!["--max-message", "0k"], "at least 1"),
+        (vec!["--max-connections", "0"], "at least 1"),
+        (vec!["--max-connections", "99999999999"], "fewer connections"),
+        (vec!["--threads", "70000"], "at most 1024"),
+        (vec!["--heartbeat", "0"], "at least 1 second"),
+        (vec!["--heartbeat", "1500ms"], "whole seconds"),
+        (vec!["--upload-pause", "999ms"], "at least 1 second"),
+        (vec!["--idle-timeout", "0"], "at least 1 second"),
+        (vec!["--idle-timeout", "36501d"], "100 years"),
+        (vec!["--drain", "99999999999999999999"], "100 years"),
+        (vec!["--drain", "1 fortnight"], "30s"),
+        (vec!["--retain-bytes", "8MB"], "MiB"),
+        (vec!["--retain-bytes", "99999999999G"], "more than"),
+        (vec!["--retain-bytes=-1"], "retain-bytes"),
+    ] {
+        let mut all = vec!["--listen", "127.0.0.1:0"];
+        all.extend(&args);
+        let outcome = run(command(&all));
+        assert!(matches!(outcome.code, Some(1 | 2)), "{args:?}: {outcome:?}");
+        assert!(
+            outcome.stderr.contains(says) && !outcome.stderr.contains("panicked"),
+            "{args:?}: {outcome:?}"
+        );
+        assert_eq!(outcome.stdout, "", "{args:?}");
+    }
+}
+
+/// The command below a descriptor limit.
+#[cfg(target_os = "linux")]
+fn limited(soft: u64, hard: u64, args: &[&str]) -> Command {
+    let inner = command(args);
+    let mut shell = command(&[]);
+    let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(script).arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in shell.env("LC_ALL", "C").get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    use std::process::Stdio;
+    limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    limited
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_descriptor_limit_bounds_what_is_asked_for_and_not_the_start() {
+    // A default adapts, whatever the limit.
+    for (soft, hard) in [(1024, 1024), (64, 64), (64, 4096)] {
+        let server = Server::spawn(limited(soft, hard, &["--listen", "127.0.0.1:0", "--threads", "1"]));
+        assert_eq!(server.raw().send(get("/c/a", "")).response().status, 200, "{soft} {hard}");
+    }
+    let asking = ["--listen", "127.0.0.1:0", "--threads", "1", "--max-connections", "1000"];
+    let outcome = run(limited(512, 512, &asking));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("ulimit -n") && outcome.stderr.contains("512"), "{outcome:?}");
+    // The soft limit is raised to what is needed, so all that are asked for get in.
+    let server = Server::spawn(limited(64, 4096, &asking));
+    let mut all: Vec<_> = (0..200).map(|_| server.raw()).collect();
+    for raw in &mut all {
+        assert_eq!(raw.send(get("/c/a", "")).response().status, 200);
+    }
+}
+
+#[test]
+fn variables_that_are_no_options_are_told_in_one_line() {
+    let mut typo = command(&["--listen", "127.0.0.1:0"]);
+    typo.env("TIDEWIRE_PORT_8080_TCP", "tcp://10.0.0.1:8080")
+        .env("TIDEWIRE_TREADS", "2")
+        .env("TIDEWIRE_THREADS", "1");
+    let server = Server::spawn(typo);
+    assert_eq!(server.raw().send(get("/c/a", "")).response().status, 200);
+    let log = server.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains("TIDEWIRE_PORT_8080_TCP") && lines[0].contains("TIDEWIRE_TREADS"), "{log}");
+    assert!(!lines[0].contains("TIDEWIRE_THREADS"), "{log}");
+    let quiet = Server::start(&[]);
+    assert_eq!(quiet.raw().send(get("/c/a", "")).response().status, 200);
+    assert!(!quiet.log().contains("WARN"), "{}", quiet.log());
+}
