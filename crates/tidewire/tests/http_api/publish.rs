@@ -207,3 +207,85 @@ fn publishes_are_pipelined_in_order() {
     let data: Vec<_> = poll["messages"].as_array().unwrap().iter().map(|m| m["data"].clone()).collect();
     assert_eq!(data, ["1", "2", "3"]);
 }
+
+/// RFC 9110 §8.4: what is stored would be compressed bytes under the media type of the plain ones.
+#[test]
+fn a_body_in_a_content_coding_is_refused() {
+    let server = Server::start(&["--allow-origin", "https://app.example"]);
+    let mut raw = server.raw();
+    let put = |fields: &str| post("/c/coded", fields, "x").replacen("POST", "PUT", 1);
+    for coded in [
+        "Content-Encoding: gzip\r\n",
+        "content-encoding: GZIP\r\n",
+        "Content-Encoding: x-gzip\r\n",
+        "Content-Encoding: deflate\r\n",
+        "Content-Encoding: br, identity\r\n",
+        "Content-Encoding: identity\r\nContent-Encoding: zstd\r\n",
+        "Content-Encoding: ,gzip,\r\n",
+        "Content-Encoding: chunked\r\n",
+        "Content-Encoding: \"gzip\"\r\n",
+        "Content-Encoding: identity;q=1\r\n",
+    ] {
+        for request in [post("/c/coded", coded, "x"), put(coded)] {
+            let answer = raw.send(request).response();
+            assert_eq!(answer.status, 415, "{coded}");
+            // RFC 9110 §15.5.16, §12.5.3: what would have been taken.
+            assert_eq!(answer.field("accept-encoding"), Some("identity"), "{coded}");
+            assert!(sentence(&answer).contains("Content-Encoding"), "{coded}");
+        }
+    }
+    // A page is told so too, and who asks first need not send the body.
+    let cross = "Origin: https://app.example\r\nContent-Encoding: gzip\r\n";
+    let answer = raw.send(post("/c/coded", cross, "x")).response();
+    assert_eq!(
+        (answer.status, answer.field("access-control-allow-origin")),
+        (415, Some("https://app.example"))
+    );
+    for method in ["POST", "PUT"] {
+        let asked = format!(
+            "{method} /c/coded HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
+        );
+        assert_eq!(server.raw().send(asked).response().status, 415, "{method}");
+    }
+    assert!(messages(&mut server.raw(), "coded").is_empty());
+    // No coding at all, in its several spellings.
+    for plain in [
+        "Content-Encoding: identity\r\n",
+        "Content-Encoding: Identity, identity\r\n",
+        "Content-Encoding: \r\n",
+        "Content-Encoding: , ,\r\n",
+        "Content-Encoding: identity\r\nContent-Encoding: ,identity\r\n",
+    ] {
+        for request in [post("/c/plain", plain, "x"), put(plain)] {
+            assert_eq!(server.raw().send(request).response().status, 201, "{plain}");
+        }
+    }
+}
+
+/// Of two values, one party could take the first for the truth and another the second.
+#[test]
+fn a_field_that_says_what_a_body_is_says_it_once() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    for fields in [
+        "Content-Type: text/html\r\nContent-Type: text/plain\r\n",
+        "Content-Type: text/plain\r\nContent-Type: text/plain\r\n",
+        "Idempotency-Key: a\r\nIdempotency-Key: b\r\n",
+    ] {
+        let answer = raw.send(post("/c/once", fields, "x")).response();
+        assert_eq!(answer.status, 400, "{fields}");
+        sentence(&answer);
+        let answer = raw.send(post("/c/once", fields, "x").replacen("POST", "PUT", 1)).response();
+        assert_eq!(answer.status, 400, "PUT {fields}");
+    }
+    let not_utf8 = post("/c/once", "Content-Type: text/?\r\n", "x").replace('?', "\0").into_bytes();
+    let not_utf8: Vec<u8> = not_utf8.into_iter().map(|b| if b == 0 { 0xe9 } else { b }).collect();
+    assert_eq!(raw.send(not_utf8).response().status, 400, "it could not be passed on as it is");
+    assert!(messages(&mut raw, "once").is_empty());
+    // RFC 9110 §14.4: a POST is no place for a part, so the field means nothing; digests and places are not looked at either.
+    for fields in
+        ["Content-Range: bytes 0-0/2\r\n", "Content-Digest: sha-256=:AAAA:\r\n", "Content-Location: /a\r\n"]
+    {
+        assert_eq!(raw.send(post("/c/more", fields, "x")).response().status, 201, "{fields}");
+    }
+}
