@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::common::{Post, Raw, Server, eventually, seq};
+use crate::common::{Post, Raw, Server, Ws, eventually, seq};
 use crate::{get, json, post, sentence};
 
 fn messages(raw: &mut Raw, channel: &str) -> Vec<Value> {
@@ -74,10 +74,10 @@ fn an_idempotency_key_appends_once() {
     let mut raw = server.raw();
     let first = raw.send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response();
     assert_eq!(first.status, 201);
-    // On the same connection, on another, in chunks, with another body: it is the same publish.
+    // On the same connection, on another, in chunks: it is the same publish.
     let again = [
         raw.send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response(),
-        server.raw().send(post("/c/i", "Idempotency-Key: k-1\r\n", "other")).response(),
+        server.raw().send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response(),
         raw.send(
             "POST /c/i HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k-1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n",
         )
@@ -288,4 +288,43 @@ fn a_field_that_says_what_a_body_is_says_it_once() {
     {
         assert_eq!(raw.send(post("/c/more", fields, "x")).response().status, 201, "{fields}");
     }
+}
+
+/// Who guesses a key must not be able to suppress somebody's message.
+#[test]
+fn a_key_is_bound_to_its_message() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let mut send = |path: &str, fields: &str, body: &str| {
+        raw.send(post(path, &format!("Idempotency-Key: k\r\n{fields}"), body)).response()
+    };
+    let json_type = "Content-Type: application/json\r\n";
+    assert_eq!(send("/c/bound?event=a", json_type, "1").status, 201);
+    assert_eq!(send("/c/bound?event=a", json_type, "1").status, 200);
+    for (path, fields, body) in [
+        ("/c/bound?event=a", json_type, "2"),
+        ("/c/bound?event=a", json_type, ""),
+        ("/c/bound?event=b", json_type, "1"),
+        ("/c/bound", json_type, "1"),
+        ("/c/bound?event=a", "", "1"),
+        ("/c/bound?event=a", "Content-Type: application/jso\r\n", "n1"),
+        ("/c/bound?event=aapplication/json", "", "1"),
+    ] {
+        let answer = send(path, fields, body);
+        assert_eq!(answer.status, 422, "{path} {fields} {body}");
+        assert!(sentence(&answer).contains("Idempotency-Key"), "{answer:?}");
+        assert_eq!(answer.field("tidewire-cursor"), None, "nobody is told a success");
+    }
+    assert_eq!(send("/c/bound?event=a", json_type, "1").status, 200, "the first one stands");
+    assert_eq!(send("/c/other", "", "2").status, 201, "a key is of its channel");
+    // `tidewire.v1` says the same.
+    let mut ws = Ws::v1(&server, "/c/bound");
+    ws.json();
+    ws.say(json!({"type": "publish", "id": 9, "event": "a", "data": "1", "key": "k"}));
+    let error = ws.json();
+    assert_eq!((&error["type"], &error["id"], &error["status"]), (&json!("error"), &json!(9), &json!(422)));
+    assert!(error["detail"].as_str().unwrap().contains("another message"), "{error}");
+    ws.say(json!({"type": "publish", "id": 10, "event": "a", "content_type": "application/json", "data": "1", "key": "k"}));
+    assert_eq!(ws.json()["type"], "ack", "the same message, whichever way it comes");
+    assert_eq!(messages(&mut server.raw(), "bound").len(), 1);
 }
