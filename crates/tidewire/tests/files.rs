@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[cfg(unix)]
+#[path = "files/links.rs"]
+mod links;
 
 use std::path::PathBuf;
 use std::time::Duration;

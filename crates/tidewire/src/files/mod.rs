@@ -17,6 +17,8 @@ mod path;
 mod range;
 mod types;
 
+#[cfg(unix)]
+mod walk;
 use std::fs::File;
 use std::io;
 use std::path::Path;
