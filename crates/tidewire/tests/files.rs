@@ -345,3 +345,19 @@ fn a_listed_origin_may_read_files_and_upload() {
         assert!(preflight.field("access-control-allow-headers").unwrap().contains("Range"), "{path}");
     }
 }
+
+#[test]
+fn a_range_of_an_empty_file_is_the_empty_file() {
+    let folder = Folder::new();
+    folder.write("empty.txt", b"");
+    let server = folder.serve();
+    let raw = &mut server.raw();
+    let etag = get(raw, "empty.txt", "").field("etag").unwrap().to_owned();
+    for range in ["bytes=0-", "bytes=0-0", "bytes=5-9", "bytes=-5", "bytes=-0", "bytes=0-1,5-", "bytes=x"] {
+        for condition in [String::new(), format!("If-Range: {etag}\r\n"), "If-Range: \"x\"\r\n".to_owned()] {
+            let answer = get(raw, "empty.txt", &format!("Range: {range}\r\n{condition}"));
+            let content = (answer.status, answer.field("content-length"), answer.field("content-range"));
+            assert_eq!(content, (200, Some("0"), None), "{range} {condition}");
+        }
+    }
+}
