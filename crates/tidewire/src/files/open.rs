@@ -5,23 +5,34 @@
 //! Windows calls `GIT~1` is `.git` there.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::path::Path;
-use std::time::SystemTime;
 
+use bytes::Bytes;
+
+use super::body::PIECE;
+use super::stamp::Stamp;
 #[cfg(unix)]
 use super::walk as sys;
 
 /// An open file and what was known of it at that moment.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) len: u64,
-    pub(super) modified: Option<SystemTime>,
+    pub(super) content: Content,
+    pub(super) stamp: Stamp,
+}
+
+/// The bytes of a file.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// All of them: no more than one piece.
+    Whole(Bytes),
+    /// To be read.
+    Large(File),
 }
 
 impl Opened {
-    fn of(file: File) -> io::Result<Self> {
+    fn of(mut file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -30,7 +41,19 @@ impl Opened {
         if !metadata.is_file() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(Opened { len: metadata.len(), modified: metadata.modified().ok(), file })
+        let mut stamp = Stamp::of(&metadata);
+        if stamp.len <= PIECE {
+            let mut bytes = Vec::with_capacity(stamp.len as usize + 1);
+            (&mut file).take(PIECE + 1).read_to_end(&mut bytes)?;
+            // It may have changed since it was opened.
+            if bytes.len() as u64 <= PIECE {
+                stamp.len = bytes.len() as u64;
+                return Ok(Opened { content: Content::Whole(bytes.into()), stamp });
+            }
+            stamp = Stamp::of(&file.metadata()?);
+            file.rewind()?;
+        }
+        Ok(Opened { content: Content::Large(file), stamp })
     }
 }
 
@@ -87,7 +110,6 @@ mod sys {
 #[cfg(unix)]
 mod tests {
     use super::*;
-    use std::io::Read;
     use std::os::unix::fs::symlink;
 
     /// A folder with everything that could lead out of it.
@@ -114,9 +136,10 @@ mod tests {
     }
 
     fn text(opened: io::Result<Opened>) -> Result<String, io::ErrorKind> {
-        let mut text = String::new();
-        opened.map_err(|error| error.kind())?.file.read_to_string(&mut text).unwrap();
-        Ok(text)
+        match opened.map_err(|error| error.kind())?.content {
+            Content::Whole(bytes) => Ok(String::from_utf8(bytes.into()).unwrap()),
+            Content::Large(file) => panic!("a few bytes: {file:?}"),
+        }
     }
 
     fn names(path: &str) -> Vec<String> {
