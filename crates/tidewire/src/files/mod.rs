@@ -27,7 +27,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tidewire_http1::Method;
-use tidewire_server::{Problem, Reply, Request, Response};
+use tidewire_server::{Problem, Reply, Request, Response, Seldom};
 
 use crate::cors::Access;
 use body::{FileBody, Part};
@@ -196,7 +196,10 @@ fn refusal(error: &io::Error) -> Problem {
         | Kind::InvalidInput
         | Kind::InvalidFilename => Problem::new(404, "There is no such file in the folder that is served."),
         _ => {
-            tracing::warn!(%error, "a file could not be opened");
+            static FAILED: Seldom = Seldom::new();
+            if let Some(more) = FAILED.admit() {
+                tracing::warn!(%error, more, "a file could not be opened");
+            }
             Problem::new(503, "The file cannot be opened at the moment; try again.")
         }
     }

@@ -9,12 +9,14 @@
 //! | `websocket.rs` | WebSocket |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
+//! | `log.rs` | what clients do, and what the log says of it |
 //! | `process.rs` | When the server stops; the command line |
 #![allow(clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod log;
 mod origins;
 mod poll;
 mod process;
