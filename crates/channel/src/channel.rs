@@ -16,7 +16,7 @@
 
 use crate::cursor::{Cursor, Epoch, Since};
 use crate::error::{Refused, RefusedKind, WaitError};
-use crate::keys::Keys;
+use crate::keys::{Fingerprint, Keys};
 use crate::limits::{Limits, Retention};
 use crate::log::Log;
 use crate::read::{Budget, Read};
@@ -80,14 +80,17 @@ impl<T, W> Channel<T, W> {
     /// Appends a message unless one with the same key was appended within the window of
     /// [`Limits::max_keys`] and [`Limits::key_age_ms`]. A publisher that has no answer sends the same again.
     ///
-    /// Whether a duplicate says the same as the first is not looked at; [`Log::get`] finds the first for those who want to compare.
+    /// A key is bound to its message, which `fingerprint` stands for: else whoever guesses a key
+    /// could take it first, and its owner would be told that the message is there already.
     ///
     /// # Errors
-    /// As [`append`](Channel::append), and [`RefusedKind::KeyTooLong`] if the key is over [`Limits::max_key`].
+    /// As [`append`](Channel::append), [`RefusedKind::KeyTooLong`] if the key is over
+    /// [`Limits::max_key`], and [`RefusedKind::KeyTaken`] if another message has it.
     pub fn append_once(
         &mut self,
         now_ms: u64,
         key: &[u8],
+        fingerprint: Fingerprint,
         size: usize,
         value: T,
     ) -> Result<(Appended, Woken<W>), Refused> {
@@ -95,12 +98,15 @@ impl<T, W> Channel<T, W> {
             return Err(Refused::new(RefusedKind::KeyTooLong, self.limits.max_key));
         }
         self.keys.expire(now_ms, &self.limits);
-        if let Some(seq) = self.keys.get(key) {
+        if let Some((seq, first)) = self.keys.get(key) {
+            if first != fingerprint {
+                return Err(Refused::new(RefusedKind::KeyTaken, self.limits.max_keys));
+            }
             self.touch(now_ms);
             return Ok((Appended::Duplicate(Cursor::new(self.log.epoch(), seq)), Woken::none()));
         }
         let (cursor, woken) = self.append(now_ms, size, value)?;
-        self.keys.insert(now_ms, key, cursor.seq(), &self.limits);
+        self.keys.insert(now_ms, key, cursor.seq(), fingerprint, &self.limits);
         Ok((Appended::New(cursor), woken))
     }
 
@@ -202,9 +208,11 @@ mod tests {
         Cursor::new(Epoch::new(1), seq)
     }
 
+    const SAME: Fingerprint = Fingerprint([7; 16]);
+
     /// Publishes with a key; the number of the message that it stands for, and whether it is new.
     fn once(channel: &mut Channel<u32, &'static str>, now_ms: u64, key: &[u8]) -> (u64, bool) {
-        let (appended, _) = channel.append_once(now_ms, key, 1, 0).unwrap();
+        let (appended, _) = channel.append_once(now_ms, key, SAME, 1, 0).unwrap();
         (appended.cursor().seq(), matches!(appended, Appended::New(_)))
     }
 
@@ -242,7 +250,7 @@ mod tests {
             (refused.kind(), refused.limit(), refused.status_hint()),
             (RefusedKind::MessageTooLarge, 8, 413)
         );
-        assert!(channel.append_once(5, b"key", 9, 0).is_err());
+        assert!(channel.append_once(5, b"key", SAME, 9, 0).is_err());
         assert_eq!((channel.waiters(), channel.keys(), channel.log().len()), (1, 0, 0));
         assert!(channel.append(5, 8, 0).is_ok());
     }
@@ -258,9 +266,31 @@ mod tests {
         assert_eq!(once(&mut channel, 100, b"new"), (4, true)); // pushes the oldest out
         assert_eq!(once(&mut channel, 100, b"two"), (5, true));
         assert_eq!(channel.keys(), 2);
-        let refused = channel.append_once(0, b"long", 1, 0).unwrap_err();
+        let refused = channel.append_once(0, b"long", SAME, 1, 0).unwrap_err();
         assert_eq!((refused.kind(), refused.limit()), (RefusedKind::KeyTooLong, 3));
         assert_eq!(channel.log().head().seq(), 5);
+    }
+
+    #[test]
+    fn a_key_is_bound_to_its_message() {
+        let mut channel = channel(Limits::DEFAULT.with_key_age_ms(100));
+        assert_eq!(once(&mut channel, 0, b"key"), (1, true));
+        channel.wait(at(1), "a").unwrap();
+        let mut other = SAME;
+        for bit in [0, 63, 127] {
+            other.0[bit / 8] ^= 1 << (bit % 8);
+            let refused = channel.append_once(1, b"key", other, 1, 0).unwrap_err();
+            assert_eq!((refused.kind(), refused.status_hint()), (RefusedKind::KeyTaken, 422), "bit {bit}");
+        }
+        assert_eq!(
+            (channel.log().head(), channel.waiters(), channel.keys()),
+            (at(1), 1, 1),
+            "nothing changed"
+        );
+        assert_eq!(once(&mut channel, 99, b"key"), (1, false), "the first one stands");
+        assert!(channel.append_once(100, b"key", other, 1, 0).is_ok(), "the key is forgotten");
+        let refused = channel.append_once(101, b"key", SAME, 1, 0).unwrap_err();
+        assert_eq!(refused.kind(), RefusedKind::KeyTaken, "it belongs to the other one now");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl fmt::Display for CursorError {
 
 impl core::error::Error for CursorError {}
 
-/// Something was refused for a limit that the owner has set.
+/// Something was refused, for a limit that the owner has set or for a key that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub(crate) kind: RefusedKind,
@@ -73,21 +73,23 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Which limit.
+    /// Why.
     pub const fn kind(&self) -> RefusedKind {
         self.kind
     }
 
-    /// The limit, in its own unit (bytes or a count).
+    /// The limit, in its own unit (bytes or a count); for a key that is taken, how many are
+    /// remembered.
     pub const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The HTTP status that says the same: 413, 400 or 503.
+    /// The HTTP status that says the same: 413, 400, 422 or 503.
     pub const fn status_hint(&self) -> u16 {
         match self.kind {
             RefusedKind::MessageTooLarge => 413,
             RefusedKind::KeyTooLong | RefusedKind::NameTooLong => 400,
+            RefusedKind::KeyTaken => 422,
             RefusedKind::TooManyChannels => 503,
         }
     }
@@ -97,7 +99,7 @@ impl Refused {
     }
 }
 
-/// The limits that refuse something.
+/// The reasons to refuse something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusedKind {
@@ -105,6 +107,8 @@ pub enum RefusedKind {
     MessageTooLarge,
     /// An idempotency key is longer than [`Limits::max_key`](crate::Limits::max_key).
     KeyTooLong,
+    /// Another message was published with this idempotency key, and the key is still remembered.
+    KeyTaken,
     /// A channel's name is longer than [`ChannelsLimits::max_name`](crate::ChannelsLimits::max_name).
     NameTooLong,
     /// There are [`ChannelsLimits::max_channels`](crate::ChannelsLimits::max_channels) already and none is idle.
@@ -117,6 +121,7 @@ impl fmt::Display for Refused {
         match self.kind {
             RefusedKind::MessageTooLarge => write!(f, "the message is over {limit} bytes"),
             RefusedKind::KeyTooLong => write!(f, "the idempotency key is over {limit} bytes"),
+            RefusedKind::KeyTaken => f.write_str("another message has this idempotency key"),
             RefusedKind::NameTooLong => write!(f, "the name of the channel is over {limit} bytes"),
             RefusedKind::TooManyChannels => write!(f, "there are {limit} channels already"),
         }
@@ -182,10 +187,11 @@ mod tests {
         ] {
             assert_eq!(CursorError::new(kind, 7).to_string(), text);
         }
-        use RefusedKind::{KeyTooLong, MessageTooLarge, NameTooLong, TooManyChannels};
+        use RefusedKind::{KeyTaken, KeyTooLong, MessageTooLarge, NameTooLong, TooManyChannels};
         for (kind, status, text) in [
             (MessageTooLarge, 413, "the message is over 7 bytes"),
             (KeyTooLong, 400, "the idempotency key is over 7 bytes"),
+            (KeyTaken, 422, "another message has this idempotency key"),
             (NameTooLong, 400, "the name of the channel is over 7 bytes"),
             (TooManyChannels, 503, "there are 7 channels already"),
         ] {

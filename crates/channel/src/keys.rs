@@ -5,33 +5,49 @@ use alloc::sync::Arc;
 
 use crate::limits::Limits;
 
-/// The keys of the last publishes, each with the number of its message.
+/// What a message says, in 16 bytes: a hash of everything that a publisher sends of it.
 ///
-/// Keys are kept whole, not hashed: a collision would drop a message, and a hash without a secret can be made to
-/// collide. A queue gives the order of their going, a map the answer.
+/// The owner of a [`Channel`](crate::Channel) makes it, for only the owner knows what a message is.
+/// Take a hash for which nobody finds a second message (SHA-256, cut to 16 bytes), and put the
+/// length of each part before it, or mark its absence: else the end of an event name could be taken
+/// for the beginning of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// The keys of the last publishes, each with the number of its message and what that said.
+///
+/// Keys are kept whole, not hashed: they are short, and a collision would refuse a message. A queue
+/// gives the order of their going, a map the answer.
 #[derive(Debug)]
 pub(crate) struct Keys {
     by_age: VecDeque<(u64, Arc<[u8]>)>,
-    seqs: BTreeMap<Arc<[u8]>, u64>,
+    first: BTreeMap<Arc<[u8]>, (u64, Fingerprint)>,
     clock_ms: u64,
 }
 
 impl Keys {
     pub(crate) const fn new() -> Self {
-        Self { by_age: VecDeque::new(), seqs: BTreeMap::new(), clock_ms: 0 }
+        Self { by_age: VecDeque::new(), first: BTreeMap::new(), clock_ms: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.by_age.len()
     }
 
-    /// The number of the message that was published with this key.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<u64> {
-        self.seqs.get(key).copied()
+    /// The number of the message that was published with this key, and what it said.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<(u64, Fingerprint)> {
+        self.first.get(key).copied()
     }
 
     /// Remembers a key that is not there yet.
-    pub(crate) fn insert(&mut self, now_ms: u64, key: &[u8], seq: u64, limits: &Limits) {
+    pub(crate) fn insert(
+        &mut self,
+        now_ms: u64,
+        key: &[u8],
+        seq: u64,
+        fingerprint: Fingerprint,
+        limits: &Limits,
+    ) {
         if limits.max_keys == 0 {
             return;
         }
@@ -41,7 +57,7 @@ impl Keys {
         }
         let key: Arc<[u8]> = Arc::from(key);
         self.by_age.push_back((self.clock_ms, Arc::clone(&key)));
-        self.seqs.insert(key, seq);
+        self.first.insert(key, (seq, fingerprint));
     }
 
     /// Forgets what is too old. Time only moves forward, as in the log.
@@ -54,7 +70,7 @@ impl Keys {
 
     fn forget_oldest(&mut self) {
         if let Some((_, key)) = self.by_age.pop_front() {
-            self.seqs.remove(&key);
+            self.first.remove(&key);
         }
     }
 }

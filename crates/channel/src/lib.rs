@@ -24,6 +24,7 @@ pub use cursor::{Cursor, Epoch, Since};
 pub use cursors::Cursors;
 pub use error::{CursorError, CursorErrorKind, Refused, RefusedKind, WaitError};
 pub use follower::{Follower, Step};
+pub use keys::Fingerprint;
 pub use limits::{ChannelsLimits, Limits, Retention};
 pub use log::{Log, Stats};
 pub use read::{Budget, Continuity, Entries, Entry, Read, ResetReason};

@@ -4,8 +4,8 @@
 //! References are to public reports of the systems, read in November 2026.
 
 use tidewire_channel::{
-    Appended, Budget, Channel, Continuity, Cursor, Epoch, Follower, Limits, Log, ResetReason, Retention,
-    Since, Step, WaitError,
+    Appended, Budget, Channel, Continuity, Cursor, Epoch, Fingerprint, Follower, Limits, Log, RefusedKind,
+    ResetReason, Retention, Since, Step, WaitError,
 };
 
 const ALL: Budget = Budget::UNLIMITED;
@@ -195,11 +195,24 @@ fn the_cut_before_the_first_message() {
 #[test]
 fn the_publish_that_is_tried_again() {
     let mut channel = channel();
-    let mut once = |text| channel.append_once(0, b"key", 1, text).expect("the message is small");
+    let one = Fingerprint([1; 16]);
+    let mut once = |text| channel.append_once(0, b"key", one, 1, text).expect("the message is small");
     assert_eq!(once("one").0, Appended::New(at(1)));
     let (again, woken) = once("one");
     assert_eq!((again, woken.count()), (Appended::Duplicate(at(1)), 0));
     assert_eq!(texts(&channel, Since::Earliest), ["one"]);
+}
+
+/// A stranger who guesses a key takes it first. The owner of the key must not be told that its
+/// message is there.
+#[test]
+fn the_message_whose_key_was_guessed() {
+    let mut channel = channel();
+    let mut once = |text, says| channel.append_once(0, b"key", Fingerprint([says; 16]), 1, text);
+    assert!(once("the stranger's", 1).is_ok());
+    let refused = once("the owner's", 2).expect_err("it is another message");
+    assert_eq!(refused.kind(), RefusedKind::KeyTaken);
+    assert_eq!(texts(&channel, Since::Earliest), ["the stranger's"]);
 }
 
 /// A late cancellation for a channel that was lost takes a waiter from the channel that has its name now, who then waits for ever.

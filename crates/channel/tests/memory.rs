@@ -4,24 +4,29 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use tidewire_channel::{Budget, Channel, Cursor, Epoch, Follower, Limits, Log, Retention, Since};
+use tidewire_channel::{
+    Budget, Channel, Cursor, Epoch, Fingerprint, Follower, Limits, Log, Retention, Since,
+};
 
 /// The system's allocator, counting what this thread asks of it.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call is handed on as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        HELD.with(|held| held.set(held.get().wrapping_add(layout.size())));
         // SAFETY: the caller's promise is handed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.with(|held| held.set(held.get().wrapping_sub(layout.size())));
         // SAFETY: the caller's promise is handed on.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -82,4 +87,28 @@ fn a_cursor_is_parsed_and_written_on_the_stack() {
         assert_eq!(Since::parse(text.as_bytes()), Ok(cursor.into()));
     });
     assert_eq!(count, 0);
+}
+
+/// What docs/limits.md says of `max_keys`.
+#[test]
+fn a_key_costs_its_length_and_at_most_150_bytes() {
+    let limits = Limits::DEFAULT;
+    let retention = Retention { max_messages: 1, ..Retention::DEFAULT };
+    let mut channel = Channel::<(), ()>::new(EPOCH, retention, limits);
+    let mut most = 0;
+    let before = HELD.with(Cell::get);
+    for number in 0..10 * limits.max_keys {
+        // Scattered, as random keys are.
+        let key = format!("{:0>128x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        drop(channel.append_once(0, key.as_bytes(), Fingerprint([1; 16]), 0, ()).unwrap());
+        drop(key);
+        most = most.max(HELD.with(Cell::get).wrapping_sub(before));
+    }
+    assert_eq!(channel.keys(), limits.max_keys);
+    let log = 1024;
+    assert!(
+        most <= limits.max_keys * (limits.max_key + 150) + log,
+        "{most} bytes for {} keys",
+        limits.max_keys
+    );
 }

@@ -1,7 +1,10 @@
 //! The log against a naive twin, which keeps everything for ever and works out from the rules what must be there.
 
 use proptest::prelude::*;
-use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Log, ResetReason, Retention, Since};
+use tidewire_channel::{
+    Appended, Budget, Channel, Continuity, Cursor, Epoch, Fingerprint, Limits, Log, RefusedKind, ResetReason,
+    Retention, Since,
+};
 
 const EPOCH: Epoch = Epoch::new(5);
 
@@ -151,6 +154,62 @@ fn read(log: &Log<usize>, twin: &Twin, seq: u64, budget: Budget) -> Result<(), T
     let kept = seq > gone && seq <= head;
     prop_assert_eq!(log.get(cursor).map(|entry| *entry.value), kept.then_some(seq as usize));
     Ok(())
+}
+
+/// The keys that a twin remembers: when, which, what was said, and its number. The oldest is first.
+#[derive(Default)]
+struct KeyTwin {
+    keys: Vec<(u64, u8, u8, u64)>,
+    clock_ms: u64,
+    head: u64,
+}
+
+impl KeyTwin {
+    /// What must become of a publish: a new number, the number of the first, or a refusal.
+    fn publish(&mut self, now_ms: u64, key: u8, says: u8, limits: &Limits) -> Result<(bool, u64), ()> {
+        self.clock_ms = self.clock_ms.max(now_ms);
+        let clock_ms = self.clock_ms;
+        self.keys.retain(|known| clock_ms - known.0 < limits.key_age_ms);
+        if let Some(&(_, _, said, seq)) = self.keys.iter().find(|known| known.1 == key) {
+            return if said == says { Ok((false, seq)) } else { Err(()) };
+        }
+        self.head += 1;
+        self.keys.push((clock_ms, key, says, self.head));
+        let over = self.keys.len().saturating_sub(limits.max_keys);
+        self.keys.drain(..over);
+        Ok((true, self.head))
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_key_stands_for_one_message_within_its_window(
+        publishes in prop::collection::vec((0_u64..200, 0_u8..4, 0_u8..3), 0..60),
+        max_keys in 0_usize..5,
+        key_age_ms in 0_u64..100,
+    ) {
+        let limits = Limits::DEFAULT.with_max_keys(max_keys).with_key_age_ms(key_age_ms);
+        let mut channel: Channel<(u8, u8), ()> = Channel::new(EPOCH, Retention::DEFAULT, limits);
+        let mut twin = KeyTwin::default();
+        for (now_ms, key, says) in publishes {
+            let fingerprint = Fingerprint([says; 16]);
+            let outcome = channel.append_once(now_ms, &[key], fingerprint, 1, (key, says));
+            match (twin.publish(now_ms, key, says, &limits), outcome) {
+                (Ok((true, seq)), Ok((Appended::New(cursor), _))) => {
+                    prop_assert_eq!(cursor, Cursor::new(EPOCH, seq));
+                }
+                (Ok((false, seq)), Ok((Appended::Duplicate(cursor), woken))) => {
+                    prop_assert_eq!((cursor, woken.count()), (Cursor::new(EPOCH, seq), 0));
+                    let first = channel.log().get(cursor).map(|entry| *entry.value);
+                    prop_assert_eq!(first, Some((key, says)), "who is told of a duplicate said that");
+                }
+                (Err(()), Err(refused)) => prop_assert_eq!(refused.kind(), RefusedKind::KeyTaken),
+                (expected, got) => prop_assert!(false, "{:?} was expected: {:?}", expected, got),
+            }
+            prop_assert_eq!(channel.log().head(), Cursor::new(EPOCH, twin.head));
+            prop_assert_eq!(channel.keys(), twin.keys.len());
+        }
+    }
 }
 
 #[test]

@@ -62,8 +62,12 @@ impl Publish {
         self
     }
 
-    /// The idempotency key: of all publishes with the same key, the server carries out the first one. Give one if your program may
-    /// publish the same message again after it was restarted. Without one, [`Client::publish`] draws one for its own attempts.
+    /// The idempotency key: the same message with the same key is in the log once. Give one if your
+    /// program may publish the same message again after it was restarted. Without one,
+    /// [`Client::publish`] draws one for its own attempts.
+    ///
+    /// Take a key that nobody guesses, and another one for each message: a key that another message
+    /// of the channel has is refused with 422 ([`Error::Refused`]).
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());

@@ -16,6 +16,7 @@
 
 mod body;
 mod io;
+mod told;
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -361,7 +362,7 @@ impl<H: Handler> Cycle<H> {
 
     /// A handler made a response that cannot be sent.
     fn respond_broken(&mut self) -> Step<H::Ticket> {
-        tracing::error!("a response could not be encoded: a field or a body that its status cannot have");
+        told::broken();
         let problem = Problem::new(
             500,
             "The server made an answer that cannot be sent; this is a fault of the server.",
@@ -483,7 +484,7 @@ impl<H: Handler> Cycle<H> {
                 }
                 // An error cannot be told any more: the missing end tells it.
                 Some(Err(error)) => {
-                    tracing::warn!(%error, "a streamed answer failed");
+                    told::failed(error.as_ref());
                     let _ = self.flush().await;
                     return Err(Stop::Gone);
                 }

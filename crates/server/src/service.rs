@@ -12,7 +12,7 @@ use tidewire_http1::{Method, RequestHead, Version};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use crate::{Body, DetachHead, Handler, Parked, Problem, Reply, Request, Response, Upgraded};
+use crate::{Body, DetachHead, Handler, Parked, Problem, Reply, Request, Response, Seldom, Upgraded};
 
 /// Serves every request with a clone of a [`Service`].
 ///
@@ -88,7 +88,10 @@ where
             match answer.await {
                 Ok(response) => reply(response, is_head, upgrade),
                 Err(error) => {
-                    tracing::error!(error = %error.into(), "the service failed");
+                    static FAILED: Seldom = Seldom::new();
+                    if let Some(more) = FAILED.admit() {
+                        tracing::error!(error = %error.into(), more, "the service failed");
+                    }
                     Problem::new(500, "The service failed; this is a fault of the server.")
                         .into_response()
                         .into()

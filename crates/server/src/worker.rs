@@ -24,7 +24,7 @@ use crate::deadline::Deadlines;
 use crate::listen::Bound;
 use crate::parked::Home;
 use crate::stream::{Peer, Stream};
-use crate::{Handler, Limits, Problem};
+use crate::{Handler, Limits, Problem, Seldom};
 
 /// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing for each.
 const SCRATCH: usize = 64 * 1024;
@@ -196,7 +196,8 @@ fn refuse(stream: &Stream, peer: Peer) {
     };
 }
 
-/// Errors of `accept` are normal weather: told once, waited out, the listener stays.
+/// Errors of `accept` are normal weather: told once, waited out, the listener stays. Clients that
+/// come and go at the limit of descriptors make it change all the time, so it is told seldom.
 #[derive(Default)]
 struct Weather {
     told: bool,
@@ -208,9 +209,12 @@ impl Weather {
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             return;
         }
-        if !self.told {
+        static STORM: Seldom = Seldom::new();
+        if !self.told
+            && let Some(more) = STORM.admit()
+        {
             self.told = true;
-            tracing::error!(%error, "cannot accept connections; trying on");
+            tracing::error!(%error, more, "cannot accept connections; trying on");
         }
         tokio::time::sleep(ACCEPT_REST).await;
     }

@@ -28,6 +28,13 @@ pub(crate) enum By {
     Upload,
 }
 
+/// An idempotency key, and what it is bound to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    pub(crate) text: &'a [u8],
+    pub(crate) fingerprint: log::Fingerprint,
+}
+
 /// Who is woken by a publish.
 #[derive(Debug)]
 pub(crate) enum Waiter {
@@ -196,7 +203,7 @@ impl Channel {
         &self,
         now: u64,
         message: &Arc<Message>,
-        key: Option<&[u8]>,
+        key: Option<Key<'_>>,
         by: By,
         stopped: &AtomicBool,
     ) -> Result<Option<AppendedTo>, HubError> {
@@ -211,19 +218,20 @@ impl Channel {
             return Err(HubError::Uploading);
         }
         let size = message.weight();
-        let limit = state.log.limits().max_key;
         let message = state.in_time(message);
         let time_ms = message.time_ms();
         let appended = match key {
-            Some(key) => state.log.append_once(now, key, size, message),
+            Some(key) => state.log.append_once(now, key.text, key.fingerprint, size, message),
             None => state
                 .log
                 .append(now, size, message)
                 .map(|(cursor, woken)| (log::Appended::New(cursor), woken)),
         };
         // The size is not limited here, so only the key can be refused.
-        let (appended, woken) =
-            appended.map_err(|_| HubError::KeyTooLong { len: key.map_or(0, <[u8]>::len), limit })?;
+        let (appended, woken) = appended.map_err(|refused| match refused.kind() {
+            log::RefusedKind::KeyTaken => HubError::KeyTaken,
+            _ => HubError::KeyTooLong { len: key.map_or(0, |key| key.text.len()), limit: refused.limit() },
+        })?;
         let duplicate = matches!(appended, log::Appended::Duplicate(_));
         if !duplicate {
             state.last_ms = time_ms;

@@ -2,6 +2,7 @@
 //!
 //! A browser names the page's origin in `Origin`. Who sends none is no browser, and this check is not made for it.
 
+use tidewire_grammar::{Host, Origin, OriginError as Fault, eq_ignore_case};
 use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
 
@@ -9,16 +10,18 @@ use tidewire_server::{Problem, Response};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     any: bool,
+    /// Each one is a good origin; it was parsed when it was put in.
     list: Vec<Box<str>>,
     local: bool,
 }
 
-/// The text is not an origin.
+/// The text is no origin that a page could have. Displays as a clause that says what to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "'{0}' is not an origin: write SCHEME://HOST[:PORT] without a path, as in https://example.org, or * for any"
-)]
-pub struct OriginError(String);
+#[error("'{origin}' is not an origin that a page can have: {advice}")]
+pub struct OriginError {
+    origin: String,
+    advice: String,
+}
 
 impl Origins {
     /// Only the server's own origin.
@@ -35,16 +38,12 @@ impl Origins {
             self.any = true;
             return Ok(self);
         }
-        let authority = origin.split_once("://").map(|(scheme, authority)| (!scheme.is_empty(), authority));
-        let good = |text: &str| {
-            !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"/?#@,".contains(&b))
-        };
-        match authority {
-            Some((true, authority)) if good(authority) => {
-                self.list.push(origin.to_ascii_lowercase().into());
+        match Origin::parse(origin.as_bytes()) {
+            Ok(parsed) if !is_of_sockets(&parsed) => {
+                self.list.push(origin.into());
                 Ok(self)
             }
-            _ => Err(OriginError(origin.to_owned())),
+            outcome => Err(OriginError { origin: origin.to_owned(), advice: advice(origin, outcome.err()) }),
         }
     }
 
@@ -58,37 +57,79 @@ impl Origins {
 
     /// What a request may.
     pub(crate) fn check(&self, head: &RequestHead<'_>) -> Access {
-        let Some(origin) = head.get("origin") else { return Access::NotCrossed };
-        let Ok(origin) = std::str::from_utf8(origin) else { return Access::Denied };
-        // Browsers write origins in lower case and without a default port.
-        if self.list.iter().any(|one| **one == *origin) {
-            return Access::Listed(origin.into());
+        let mut lines = head.get_all("origin");
+        let Some(text) = lines.next() else { return Access::NotCrossed };
+        let (Ok(origin), None) = (Origin::parse(text), lines.next()) else {
+            // `null`, or nothing that a browser sends.
+            return if self.any { Access::Anybody } else { Access::Denied };
+        };
+        if self.list.iter().any(|listed| Origin::parse(listed.as_bytes()) == Ok(origin)) {
+            // The browser compares the answer with what it sent, byte by byte.
+            return Access::Listed(String::from_utf8_lossy(text).into());
         }
-        if is_own(origin, head.host()) && (!self.local || is_local(origin)) {
+        let is_own = head.host().is_some_and(|host| origin.is_of_host(host));
+        if is_own && (!self.local || is_local(origin.host())) {
             return Access::NotCrossed;
         }
         if self.any { Access::Anybody } else { Access::Denied }
     }
 }
 
-/// The page is the server's own if its authority is the one that the request was sent to. The scheme is not
-/// compared: behind a proxy that ends TLS the server cannot know it.
-fn is_own(origin: &str, host: Option<&[u8]>) -> bool {
-    let (Some((_, authority)), Some(host)) = (origin.split_once("://"), host) else { return false };
-    authority.as_bytes().eq_ignore_ascii_case(host)
+/// Whether it is the origin of a WebSocket. No page has one: the origin is that of the page, and
+/// not of the address that the page connects to.
+fn is_of_sockets(origin: &Origin<'_>) -> bool {
+    [&b"ws"[..], b"wss"].iter().any(|scheme| eq_ignore_case(origin.scheme(), scheme))
 }
 
-/// Whether an origin's host is one that no stranger can point here: a name without a dot (`localhost`, a machine of the local network), one
-/// below `localhost`, or an IP address.
-fn is_local(origin: &str) -> bool {
-    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
-    if authority.starts_with('[') {
-        return true;
+/// What to write in place of a text that could never match.
+fn advice(text: &str, fault: Option<Fault>) -> String {
+    if let Some(origin) = meant(text) {
+        return format!("write {origin}");
     }
-    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
-    !host.contains('.')
-        || host.to_ascii_lowercase().ends_with(".localhost")
-        || host.parse::<std::net::Ipv4Addr>().is_ok()
+    match fault {
+        _ if text == "null" => {
+            "null stands for all pages without an origin (files, sandboxes), and cannot be listed".into()
+        }
+        _ if text.contains('*') => "write each origin in full, or * alone for any".into(),
+        _ if !text.is_ascii() => "write the name in ASCII, as browsers send it (xn--…)".into(),
+        Some(Fault::Ipv4) => "write the address as browsers send it, as in http://127.0.0.1".into(),
+        Some(Fault::Ipv6) => {
+            "write the address in brackets and without a zone, as in http://[::1]:8080".into()
+        }
+        Some(Fault::Port) => "write a port from 1 to 65535, as in http://localhost:8080".into(),
+        _ => "write SCHEME://HOST[:PORT], as in https://example.org, or * for any".into(),
+    }
+}
+
+/// The origin that somebody means who writes a URL, a host or the address of a WebSocket.
+fn meant(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "ws" => "http".to_owned(),
+        "wss" => "https".to_owned(),
+        other => other.to_owned(),
+    };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let origin = format!("{scheme}://{host}");
+    // A word is a mistake of another kind than a name without its scheme.
+    let is_word = !text.contains("://") && !host.contains(['.', ':']) && host != "localhost";
+    (!is_word && Origin::parse(origin.as_bytes()).is_ok()).then_some(origin)
+}
+
+/// Whether the host of an origin is one that no stranger can point here: a name without a dot
+/// (`localhost`, a machine of the local network), one below `localhost`, or an IP address. A dot
+/// behind a name makes it absolute: `ai.` belongs to the public DNS.
+fn is_local(host: Host<'_>) -> bool {
+    match host {
+        Host::V4(_) | Host::V6(_) => true,
+        Host::Name(name) => {
+            let relative = name.strip_suffix(b".").unwrap_or(name);
+            let last = relative.rsplit(|&b| b == b'.').next().unwrap_or_default();
+            !name.contains(&b'.') || eq_ignore_case(last, b"localhost")
+        }
+        _ => false,
+    }
 }
 
 /// What the origin of a request allows.
@@ -156,20 +197,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_origins_are_allowed_on_the_list() {
-        assert!(Origins::same().allow("https://example.org").is_ok());
-        assert!(Origins::same().allow("http://[::1]:8080").is_ok());
+    fn only_origins_that_a_page_can_have_are_listed() {
+        for good in ["https://example.org", "http://[::1]:8080", "file://", "app://-", "tauri://localhost"] {
+            assert!(Origins::same().allow(good).is_ok(), "{good}");
+        }
         assert!(Origins::same().allow("*").unwrap().any);
-        for bad in ["", "example.org", "https://", "https://a/b", "https://a b", "://a", "null"] {
-            assert!(Origins::same().allow(bad).is_err(), "{bad}");
+        for (bad, write) in [
+            ("", "SCHEME://HOST"),
+            ("nonsense", "SCHEME://HOST"),
+            ("example.org", "write https://example.org"),
+            ("localhost", "write https://localhost"),
+            ("https://a/b?c", "write https://a"),
+            ("https://u:p@a:1/", "write https://a:1"),
+            ("wss://a", "write https://a"),
+            ("ws://a:1", "write http://a:1"),
+            ("file:///x", "write file://"),
+            ("https://", "SCHEME://HOST"),
+            ("https://*.a", "each"),
+            ("http://b\u{fc}cher", "xn--"),
+            ("http://127.1", "http://127.0.0.1"),
+            ("http://::1", "http://[::1]"),
+            ("http://a:0x50", "65535"),
+            ("null", "cannot be listed"),
+        ] {
+            let error = Origins::same().allow(bad).expect_err(bad).to_string();
+            assert!(error.contains(write), "{bad}: {error}");
         }
     }
 
     #[test]
     fn a_name_is_not_local_because_it_points_here() {
-        for local in
-            ["http://localhost:8080", "http://app.localhost", "http://127.0.0.1:8080", "http://[::1]:8080"]
-        {
+        let is_local = |origin: &str| is_local(Origin::parse(origin.as_bytes()).unwrap().host());
+        for local in [
+            "http://localhost:8080",
+            "http://localhost.",
+            "http://app.LocalHost",
+            "http://app.localhost.",
+            "http://nas",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+        ] {
             assert!(is_local(local), "{local}");
         }
         for name in [
@@ -177,19 +244,11 @@ mod tests {
             "http://localhost.evil.example",
             "http://127.0.0.1.nip.io",
             "http://not.localhost.example",
+            "http://notlocalhost.example",
+            "http://ai.",
+            "file://",
         ] {
             assert!(!is_local(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn own_pages_are_known_by_their_authority() {
-        assert!(is_own("http://localhost:8080", Some(b"localhost:8080")));
-        assert!(is_own("https://Example.org", Some(b"example.org")));
-        for foreign in
-            ["http://localhost:8081", "http://localhost:8080.evil.example", "http://evil.example", "null", ""]
-        {
-            assert!(!is_own(foreign, Some(b"localhost:8080")), "{foreign}");
         }
     }
 }

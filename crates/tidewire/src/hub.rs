@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tidewire_channel::{Cursor, Retention};
 use tidewire_server::Inbox;
 
-use crate::channel::{By, Channel, Waiter};
+use crate::channel::{By, Channel, Key, Waiter};
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::sync::{RwLock, RwLockReadGuard};
@@ -82,6 +82,12 @@ pub enum HubError {
         /// The limit.
         limit: usize,
     },
+    /// Another message has the idempotency key.
+    #[error(
+        "this Idempotency-Key belongs to another message of the channel; give each message a key of its own, \
+         and send the same message again only with the same event, Content-Type and payload"
+    )]
+    KeyTaken,
 }
 
 impl HubError {
@@ -92,6 +98,7 @@ impl HubError {
             HubError::TooManyChannels(_) | HubError::TooManySubscribers(_) | HubError::Stopping => 503,
             HubError::KeyTooLong { .. } => 400,
             HubError::Uploading => 409,
+            HubError::KeyTaken => 422,
         }
     }
 }
@@ -199,8 +206,8 @@ impl Hub {
     }
 
     /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is
-    /// not appended again. A message that says an earlier time than the one before it takes that
-    /// one's.
+    /// not appended again; if the key belongs to another message, it is refused.
+    /// A message that says an earlier time than the one before it takes that one's.
     ///
     /// # Errors
     /// [`HubError`]; nothing is appended then.
@@ -215,6 +222,8 @@ impl Hub {
             return Err(HubError::MessageTooLarge { len, limit: self.config.max_message });
         }
         let message = Arc::new(message);
+        // Hashed here, where no lock is held.
+        let key = key.map(|text| Key { text, fingerprint: message.fingerprint() });
         loop {
             let channel = self.channel(name)?;
             // A channel that was forgotten since the look-up is looked up again.
@@ -229,7 +238,7 @@ impl Hub {
         &self,
         channel: &Arc<Channel>,
         message: &Arc<Message>,
-        key: Option<&[u8]>,
+        key: Option<Key<'_>>,
         by: By,
     ) -> Result<Option<Published>, HubError> {
         let Some(appended) = channel.append(self.now_ms(), message, key, by, &self.stopped)? else {
@@ -361,6 +370,10 @@ mod tests {
         assert!(!first.duplicate);
         assert_eq!(publish(b"k1"), Published { duplicate: true, ..first });
         assert!(!publish(b"k2").duplicate);
+        let other = hub.publish(&name("a"), Message::new("y".into(), 0), Some(b"k1"));
+        assert_eq!(other, Err(HubError::KeyTaken));
+        assert_eq!(HubError::KeyTaken.status(), 422);
+        assert!(hub.publish(&name("b"), Message::new("y".into(), 0), Some(b"k1")).is_ok(), "of its channel");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod channel;
+mod content;
 mod cors;
 pub mod explain;
 mod feeds;

@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tidewire_channel::Fingerprint;
 
 use crate::json;
 
@@ -124,6 +126,22 @@ impl Message {
     /// The payload as text, if it is UTF-8.
     pub fn text(&self) -> Option<&str> {
         if self.is_text { std::str::from_utf8(&self.data).ok() } else { None }
+    }
+
+    /// What an idempotency key is bound to: the event name, the media type and the payload. Each of
+    /// the names has its length before it, and an absent one is not an empty one, so no two messages
+    /// are the same bytes here. The time is not part of it: a second try comes later.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        for name in [self.event(), self.content_type()] {
+            let len = name.map_or(0, |name| name.len() as u64 + 1);
+            hash.update(len.to_le_bytes());
+            hash.update(name.unwrap_or_default());
+        }
+        hash.update(&self.data);
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&hash.finalize()[..16]);
+        Fingerprint(fingerprint)
     }
 
     /// What it weighs in a log: the payload, the names and the bookkeeping.
@@ -301,6 +319,36 @@ mod tests {
             json(&Object::Gap { from: "e-1", cursor: "e-9", missed: 8 }),
             r#"{"type":"gap","from":"e-1","cursor":"e-9","missed":8}"#
         );
+    }
+
+    #[test]
+    fn no_two_messages_have_one_fingerprint() {
+        let message = |event: Option<&str>, media: Option<&str>, data: &'static [u8]| {
+            let mut message = Message::new(Bytes::from_static(data), 7);
+            message.event = event.map(Into::into);
+            message.content_type = media.map(Into::into);
+            message
+        };
+        let all = [
+            message(None, None, b""),
+            message(None, None, b"ab"),
+            message(Some("a"), None, b"b"),
+            message(Some("ab"), None, b""),
+            message(None, Some("ab"), b""),
+            message(None, Some("a"), b"b"),
+            message(Some("a"), Some("b"), b""),
+            message(Some(""), None, b"ab"),
+            message(None, Some(""), b"ab"),
+            message(None, None, b"\0\0\0\0\0\0\0\0"),
+            message(None, None, b"ac"),
+        ];
+        for (n, one) in all.iter().enumerate() {
+            let same: Vec<_> = all.iter().map(|other| one.fingerprint() == other.fingerprint()).collect();
+            assert_eq!(same.iter().position(|&same| same), Some(n), "{one:?}");
+            assert_eq!(same.iter().filter(|&&same| same).count(), 1, "{one:?}");
+        }
+        let later = Message { time_ms: 8, ..all[2].clone() };
+        assert_eq!(later.fingerprint(), all[2].fingerprint());
     }
 
     #[test]

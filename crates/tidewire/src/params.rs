@@ -7,7 +7,7 @@ use tidewire_grammar::{eq_ignore_case, list};
 use tidewire_http1::RequestHead;
 use tidewire_server::Problem;
 
-use crate::feeds::{longpoll, script};
+use crate::feeds::{iframe, jsonp, longpoll, script};
 
 /// Most messages of one poll answer.
 const MAX_LIMIT: usize = 10_000;
@@ -90,11 +90,13 @@ impl Params {
             (None, None) if matches!(feed, FeedName::Replace | FeedName::Raw) => From::Newest,
             (None, None) => From::Now,
         };
+        let points = if feed == FeedName::Iframe { iframe::MAX_POINTS } else { jsonp::MAX_POINTS };
         let callback = match query.callback {
-            Some(name) if script::is_callback(&name) => name,
+            Some(name) if script::is_callback(&name, points) => name,
             Some(_) => {
                 return Err(bad(
-                    "callback is the name of a function: a letter, _ or $, then up to 63 letters, digits, _, $ and points",
+                    "callback is the name of a function that the page has made, or OBJECT.FUNCTION: \
+                     at most 64 letters, digits, _ and $, and nothing that every window has",
                 ));
             }
             None if feed == FeedName::Jsonp => {

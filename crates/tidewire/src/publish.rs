@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidewire_server::{BodyError, Problem, Reply, Request, Response};
 
+use crate::content;
 use crate::cors::Access;
 use crate::hub::{Hub, Published};
 use crate::message::Message;
@@ -21,6 +22,9 @@ pub(crate) fn handle(
     request: Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     access.require()?;
+    if let Some(refusal) = content::coded(request.head, access) {
+        return Ok(refusal.into());
+    }
     let [name] = names else {
         return Err(Problem::new(400, "A message is for one channel; post it to each in turn."));
     };
@@ -28,8 +32,8 @@ pub(crate) fn handle(
         hub: place.hub.clone(),
         name: name.clone(),
         event: Query::parse(request.head.query().unwrap_or_default())?.event,
-        content_type: content_type(request.head.get("content-type")),
-        key: request.head.get("idempotency-key").map(<[u8]>::to_vec),
+        content_type: content::media_type(request.head)?,
+        key: content::single(request.head, "idempotency-key", "Idempotency-Key")?.map(<[u8]>::to_vec),
     };
     let limit = place.hub.config().max_message;
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
@@ -78,12 +82,6 @@ impl Order {
         }
         self.hub.publish(&self.name, message, self.key.as_deref()).map_err(refused)
     }
-}
-
-/// The media type, if the publisher chose one: a form's is what clients send that were not told any.
-pub(crate) fn content_type(value: Option<&[u8]>) -> Option<String> {
-    let text = std::str::from_utf8(value?).ok()?;
-    (!text.is_empty() && text != "application/x-www-form-urlencoded").then(|| text.to_owned())
 }
 
 /// 201 with the cursor after the message; 200 for a message that was there already.

@@ -14,7 +14,7 @@ use crate::channel::{Beginning, Follower, Lost};
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::raw::{self, RawBody};
-use crate::feeds::{Break, Flow, Greeting, Kind, Wire, longpoll, poll as short, ws};
+use crate::feeds::{Break, Flow, Greeting, Kind, Wire, iframe, longpoll, poll as short, ws};
 use crate::gzip::{self, Sum};
 use crate::hub::HubError;
 use crate::name::ChannelName;
@@ -40,6 +40,9 @@ pub(crate) fn handle(
             403,
             "Reading by iframe and JSONP is off; start the server with --comet, or read with feed=stream.",
         ));
+    }
+    if params.feed == FeedName::Iframe {
+        iframe::require_frame(request.head)?;
     }
     let channels = open(place, names)?;
     let positions = channels.start(&params.since);

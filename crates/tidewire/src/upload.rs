@@ -9,11 +9,11 @@ use http_body::Body as _;
 use tidewire_server::{Body, BodyError, Problem, Reply, Request, Response};
 
 use crate::channel::Upload;
+use crate::content;
 use crate::cors::Access;
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::params::Query;
-use crate::publish::content_type;
 use crate::shard::Ticket;
 use crate::site::{Place, refused, sentence};
 
@@ -25,6 +25,9 @@ pub(crate) fn handle(
     request: Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     access.require()?;
+    if let Some(refusal) = content::coded(request.head, access) {
+        return Ok(refusal.into());
+    }
     let bad = |detail: &str| Problem::new(400, detail);
     let [name] = names else {
         return Err(bad("An upload is for one channel."));
@@ -51,7 +54,7 @@ pub(crate) fn handle(
         Some("source") => false,
         Some(_) => return Err(bad("pace is readers (the upload waits for them) or source (it does not).")),
     };
-    let media = content_type(request.head.get("content-type"));
+    let media = content::media_type(request.head)?;
     if let Some(media) = &media {
         let checked = Message::new(Bytes::new(), 0).with_content_type(media);
         checked.map_err(|error| Problem::new(400, sentence(&error.to_string())))?;

@@ -203,6 +203,21 @@ fn publish(url: &str, args: &[&str], input: &[u8]) -> Outcome {
     run(command)
 }
 
+/// Publishing again does not help, so it is not tried.
+#[tokio::test]
+async fn a_key_that_another_message_has_is_a_refusal_for_good() {
+    let server = Server::start(&[]);
+    let client = client(&server.address, "keys");
+    let first = Publish::new("one").idempotency_key("k");
+    let cursor = client.publish(first.clone()).await.unwrap().cursor;
+    let error = client.publish(Publish::new("two").idempotency_key("k")).await.unwrap_err();
+    let tidewire_client::Error::Refused(problem) = error else { panic!("{error:?}") };
+    assert_eq!(problem.status, 422);
+    assert!(problem.detail.contains("another message"), "the server's sentence: {problem}");
+    let again = client.publish(first).await.unwrap();
+    assert_eq!((again.cursor, again.duplicate), (cursor, true));
+}
+
 #[test]
 fn pub_and_sub_are_commands() {
     let server = Server::start(&[]);
@@ -210,9 +225,12 @@ fn pub_and_sub_are_commands() {
     let first = publish(&url, &["hello", "--event", "tide"], b"");
     assert_eq!((first.code, first.stderr.as_str()), (Some(0), ""));
     let binary = publish(&url, &["-", "--content-type", "a/b", "--idempotency-key", "k"], b"\xff\n");
-    let again = publish(&url, &["other", "--idempotency-key", "k"], b"");
+    let again = publish(&url, &["-", "--content-type", "a/b", "--idempotency-key", "k"], b"\xff\n");
     assert_eq!(again.stdout, binary.stdout, "the same cursor");
     assert!(again.stderr.contains("was there already"));
+    let other = publish(&url, &["other", "--idempotency-key", "k"], b"");
+    assert_eq!((other.code, other.stdout.as_str()), (Some(1), ""), "a key is bound to its message");
+    assert!(other.stderr.contains("422") && other.stderr.contains("Idempotency-Key"), "{other:?}");
 
     for feed in ["auto", "ws", "sse", "stream", "longpoll", "poll"] {
         let args = ["sub", &url, "--feed", feed, "--since", "earliest", "--count", "2", "--json"];

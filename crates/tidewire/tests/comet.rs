@@ -161,7 +161,7 @@ fn a_frame_is_a_page_of_scripts_that_cannot_be_left() {
     }
     assert_eq!(head.field("x-frame-options"), Some("SAMEORIGIN"));
     let page = chunk(&mut raw);
-    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("parent.app.on(o)"), "{page}");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("(['app','on'])</script>"), "{page}");
     assert!(page.len() > 2048, "browsers show nothing of the first kilobyte");
     let script = chunk(&mut raw);
     let call = script.strip_prefix("<script>t(").unwrap().strip_suffix(")</script>\n").unwrap();
@@ -255,4 +255,84 @@ fn several_channels_on_one_connection() {
         };
         assert!(message.contains(channel) && message.contains(&cursor), "{feed}: {message}");
     }
+}
+
+/// A frame of this origin calls the page around it, and nothing else that its address could name.
+#[test]
+fn a_frame_is_a_frame_and_calls_what_its_page_has_made() {
+    let server = comet();
+    let target = "/c/a?feed=iframe&callback=on";
+    for dest in ["document", "object", "embed", "fencedframe", "script", "image", "worker"] {
+        let fields = format!("Sec-Fetch-Dest: {dest}\r\n");
+        assert_eq!(open(&mut server.raw(), target, &fields).status, 403, "{dest}");
+        assert!(get(&mut server.raw(), target, &fields).text().contains("iframe"), "{dest}");
+    }
+    // A stranger's frame within a page of this origin could load it as well.
+    for site in ["cross-site", "same-site"] {
+        let fields = format!("Sec-Fetch-Dest: iframe\r\nSec-Fetch-Site: {site}\r\n");
+        assert_eq!(open(&mut server.raw(), target, &fields).status, 403, "{site}");
+    }
+    for fields in [
+        "",
+        "Sec-Fetch-Dest: iframe\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\n",
+        "Sec-Fetch-Dest: frame\r\nSec-Fetch-Site: same-origin\r\n",
+        "Sec-Fetch-Dest: empty\r\nSec-Fetch-Site: same-origin\r\n",
+    ] {
+        let mut raw = server.raw();
+        let head = open(&mut raw, target, fields);
+        assert_eq!(
+            (head.status, head.field("cross-origin-opener-policy")),
+            (200, Some("same-origin")),
+            "{fields}"
+        );
+        assert!(chunk(&mut raw).contains("parent!==window"), "nothing is called without a page around it");
+    }
+}
+
+#[test]
+fn a_callback_is_no_way_to_another_window() {
+    let server = comet();
+    for bad in [
+        "opener.document.body.firstElementChild.click",
+        "opener.focus",
+        "parent.close",
+        "top.f",
+        "window.f",
+        "self.f",
+        "document.write",
+        "location.replace",
+        "frames.f",
+        "eval",
+        "alert",
+        "postMessage",
+        "setTimeout",
+        "opener",
+        "app.a.b.c",
+        "app..on",
+        "app.",
+        "app.1",
+        "app.__proto__",
+        "constructor",
+        "app.constructor",
+        "app.prototype.f",
+        "Function",
+    ] {
+        for feed in ["iframe", "jsonp"] {
+            let target = format!("/c/a?feed={feed}&wait=0&callback={bad}");
+            assert_eq!(open(&mut server.raw(), &target, "").status, 400, "{feed} {bad}");
+        }
+    }
+    for good in ["f", "app.on", "jQuery3_1", "$.on", "_a.b1"] {
+        assert_eq!(
+            get(&mut server.raw(), &format!("/c/a?feed=jsonp&wait=0&callback={good}"), "").status,
+            200,
+            "{good}"
+        );
+        let head = open(&mut server.raw(), &format!("/c/a?feed=iframe&callback={good}"), "");
+        assert_eq!(head.status, 200, "{good}");
+    }
+    // As Angular names them.
+    let angular = "/c/a?feed=jsonp&wait=0&callback=angular.callbacks._0";
+    assert_eq!(get(&mut server.raw(), angular, "").status, 200);
+    assert_eq!(open(&mut server.raw(), &angular.replace("jsonp", "iframe"), "").status, 400);
 }

@@ -443,7 +443,7 @@ fn changed_under_load(keeps: &str, dawdle: usize, check: impl Fn(u64)) {
                     changer.run(EACH, &mut rng, dawdle);
                     for (channel, client) in changer.got() {
                         assert_eq!(client.messages.len() as u64 + client.missed, EACH, "{channel}");
-                        for (n, got) in &client.messages {
+                        for (n, _, got) in &client.messages {
                             assert!(*got == payload(channel, *n).into_bytes(), "{channel}: message {n}");
                         }
                     }

@@ -35,10 +35,17 @@ impl History {
         Ok(())
     }
 
-    /// A publish was told that its key is known: it must be told where the first one is.
-    pub(crate) fn duplicate(&self, cursor: Cursor, key: &[u8]) -> Result<(), Violation> {
+    /// A publish was told that its key is known: it must be told where the first one is, and that
+    /// must say the same.
+    pub(crate) fn duplicate(
+        &self,
+        channel: &str,
+        cursor: Cursor,
+        text: &str,
+        key: &[u8],
+    ) -> Result<(), Violation> {
         match self.keys.get(&(cursor.epoch(), key.into())) {
-            Some(first) if *first == cursor => Ok(()),
+            Some(first) if *first == cursor && self.text(channel, cursor) == Some(text) => Ok(()),
             first => Err(format!("{} is told to be at {cursor}, it is at {first:?}", key.escape_ascii())),
         }
     }

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_channel::{
-    Appended, Budget, Channel, Channels, ChannelsLimits, Continuity, Cursor, Cursors, Epoch, Limits,
-    Retention, Since, WaitError,
+    Appended, Budget, Channel, Channels, ChannelsLimits, Continuity, Cursor, Cursors, Epoch, Fingerprint,
+    Limits, Retention, Since, WaitError,
 };
 use tidewire_http1 as http1;
 use tidewire_ws as ws;
@@ -77,9 +77,9 @@ impl Server {
         let (now_ms, fault) = (self.now_ms, self.fault);
         let log = self.open(channel);
         let (appended, woken) = match key {
-            Some(key) if fault != Some(Fault::IgnoresKeys) => {
-                log.append_once(now_ms, key, text.len(), text.into()).expect("the message is small")
-            }
+            Some(key) if fault != Some(Fault::IgnoresKeys) => log
+                .append_once(now_ms, key, fingerprint(text), text.len(), text.into())
+                .expect("the message is small, and the key is its own"),
             _ => {
                 let (cursor, woken) =
                     log.append(now_ms, text.len(), text.into()).expect("the message is small");
@@ -89,7 +89,9 @@ impl Server {
         self.wakes.extend(woken);
         match appended {
             Appended::New(cursor) => self.history.append(channel, cursor, text, key)?,
-            Appended::Duplicate(cursor) => self.history.duplicate(cursor, key.unwrap_or_default())?,
+            Appended::Duplicate(cursor) => {
+                self.history.duplicate(channel, cursor, text, key.unwrap_or_default())?;
+            }
         }
         Ok(appended.cursor())
     }
@@ -462,4 +464,12 @@ impl Server {
     pub(crate) fn head(&mut self, name: &str) -> Cursor {
         self.open(name).log().head()
     }
+}
+
+/// A hash that is good enough where nobody attacks it (FNV-1a).
+fn fingerprint(text: &str) -> Fingerprint {
+    let hash = text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    });
+    Fingerprint(hash.to_le_bytes())
 }

@@ -23,7 +23,7 @@ pub(crate) struct PubArgs {
     /// Media type of the message
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// Of several publishes with the same key, the server carries out the first [default: drawn at random]
+    /// The same message with the same key is published once, and another message with it is refused [default: drawn at random]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 }

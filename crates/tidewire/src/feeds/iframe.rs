@@ -7,11 +7,43 @@
 //!
 //! Safety: what is published becomes part of a page of this origin. It is data in a script, escaped for both (`script.rs`); the
 //! policy in the head allows the page no other resource and no connection; and only pages of this origin may frame it.
+//!
+//! The name of the function comes with the address, and whoever can send a window to an address may
+//! choose it. So the frame calls nothing but what the page around it has made:
+//!
+//! - It is a frame. Opened as a page or a popup it calls nothing, is refused where the browser says
+//!   so (`Sec-Fetch-Dest`), and is cut from its opener (`Cross-Origin-Opener-Policy`).
+//! - A page of this origin has put it there. A stranger's frame within such a page that goes to this
+//!   address is refused (`Sec-Fetch-Site`).
+//! - Each name on the way is a property of its own of the object before it, and the first is none
+//!   that a fresh window has. That leaves out methods of elements, elements by their ids, and
+//!   whatever browsers will give to windows.
 
-use tidewire_server::Response;
+use tidewire_http1::RequestHead;
+use tidewire_server::{Problem, Response};
 
 use super::{Break, Envelope, Feed, Flow, Greeting, script, xhr};
 use crate::message::Object;
+
+/// Points in the name of a callback. An object of the page and its function are enough for all.
+pub(crate) const MAX_POINTS: usize = 1;
+
+/// Refuses what is no frame in a page of this origin. Browsers say so to servers that they trust
+/// (HTTPS and the local machine); where they do not, the page looks by itself.
+pub(crate) fn require_frame(head: &RequestHead<'_>) -> Result<(), Problem> {
+    let refuse = |detail| Err(Problem::new(403, detail));
+    match head.get("sec-fetch-dest") {
+        // A script that reads the text runs nothing of it.
+        None | Some(b"empty") => Ok(()),
+        Some(b"iframe" | b"frame") => match head.get("sec-fetch-site") {
+            None | Some(b"same-origin" | b"none") => Ok(()),
+            Some(_) => refuse("feed=iframe is for a frame whose address was set by a page of this origin."),
+        },
+        Some(_) => refuse(
+            "feed=iframe is for an <iframe> in a page of this origin; read with feed=stream elsewhere.",
+        ),
+    }
+}
 
 /// `text/html`.
 pub(crate) struct Iframe;
@@ -22,12 +54,15 @@ impl Feed for Iframe {
             .with("Content-Type", "text/html; charset=utf-8")
             .with("Content-Security-Policy", POLICY)
             .with("X-Frame-Options", "SAMEORIGIN")
+            .with("Cross-Origin-Opener-Policy", "same-origin")
     }
 
     fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
-        out.extend_from_slice(PAGE_TO_CALLBACK.as_bytes());
-        out.extend_from_slice(greeting.callback.as_bytes());
-        out.extend_from_slice(PAGE_FROM_CALLBACK.as_bytes());
+        // The names were checked: they hold nothing that ends a string.
+        let names: Vec<_> = greeting.callback.split('.').map(|name| format!("'{name}'")).collect();
+        for part in [PAGE_TO_NAMES, &names.join(","), PAGE_FROM_NAMES] {
+            out.extend_from_slice(part.as_bytes());
+        }
         xhr::pad(out);
         call(out, &Object::Hello { cursor: greeting.cursor, channel: None });
     }
@@ -61,9 +96,16 @@ fn call(out: &mut Vec<u8>, object: &Object<'_>) {
 /// Inline scripts and nothing else. A hash or nonce of each script would have to be in the head, before there is a message.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'";
 
-/// `t` removes the scripts that have run, but itself and the one that runs, and calls the page around the frame.
-const PAGE_TO_CALLBACK: &str = "<!DOCTYPE html><meta charset=utf-8><title>tidewire</title><script>\
-function t(o){var s=document.getElementsByTagName('script');\
+/// `t` removes the scripts that have run, but itself and the one that runs, and calls the page around
+/// the frame. Whether the first name is one of every window is asked before `t` makes it one.
+const PAGE_TO_NAMES: &str = "<!DOCTYPE html><meta charset=utf-8><title>tidewire</title><script>\
+(function(names){\
+var may=parent!==window&&!(names[0] in window),own=Object.prototype.hasOwnProperty;\
+window.t=function(o){\
+var s=document.getElementsByTagName('script'),f=parent,of,i;\
 while(s.length>2)s[1].parentNode.removeChild(s[1]);\
-parent.";
-const PAGE_FROM_CALLBACK: &str = "(o)}</script>\n";
+for(i=0;may&&i<names.length;i++){of=f;f=of!=null&&own.call(of,names[i])?of[names[i]]:null}\
+if(!may||typeof f!=='function')throw Error('the page around this frame has no function '+names.join('.'));\
+f.call(of,o)}\
+})([";
+const PAGE_FROM_NAMES: &str = "])</script>\n";

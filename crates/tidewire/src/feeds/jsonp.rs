@@ -4,10 +4,13 @@
 //! after it. An old cache would keep a script for ever: the cursor in the URL makes each one new, and `no-store` says so too.
 //!
 //! Safety: a script element loads from everywhere and sends cookies, so a channel that may be read this way may be read by every
-//! page on the web. The name of the callback is checked, and the answer begins with a comment, so that no file of another kind (Flash once) can be
+//! page on the web. The name of the callback is checked (`script.rs`), and the answer begins with a comment, so that no file of another kind (Flash once) can be
 //! made of the first bytes.
 
 use super::script;
+
+/// Points in the name of a callback: `angular.callbacks._0` has two.
+pub(crate) const MAX_POINTS: usize = 2;
 
 /// Makes a script of a poll's answer.
 pub(crate) fn script(callback: &str, json: &[u8]) -> Vec<u8> {

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use tidewire_server::{LocalFuture, Response};
+use tidewire_server::{BodyCut, LocalFuture, Response};
 
 use crate::channel::{Followed, Follower};
 use crate::message::{Mark, Message};
@@ -49,19 +49,14 @@ pub(crate) struct RawBody {
 enum Then {
     Go,
     End,
-    Cut(Cut),
+    Cut(BodyCut),
 }
 
-/// Why a body is not complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Cut {
-    #[error("the upload was aborted")]
-    Aborted,
-    #[error("the reader was too slow: the log has gone on without it")]
-    Lost,
-    #[error("the server stops")]
-    Stopping,
-}
+// Why a body is not complete. None of it is a fault of the server, and each may happen to every
+// reader of a channel.
+const ABORTED: BodyCut = BodyCut("the upload was aborted");
+const LOST: BodyCut = BodyCut("the reader was too slow: the log has gone on without it");
+const STOPPING: BodyCut = BodyCut("the server stops");
 
 impl RawBody {
     pub(crate) fn new(follower: Follower, stopping: LocalFuture<()>) -> Self {
@@ -101,16 +96,16 @@ impl RawBody {
                 if self.stopping.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                self.then = Then::Cut(Cut::Stopping);
+                self.then = Then::Cut(STOPPING);
                 break;
             };
             match followed {
                 Followed::Message(message) => match message.as_mark() {
                     None => bytes = joined(bytes, message.data()),
                     Some(Mark::End) => self.then = Then::End,
-                    Some(Mark::Aborted) => self.then = Then::Cut(Cut::Aborted),
+                    Some(Mark::Aborted) => self.then = Then::Cut(ABORTED),
                 },
-                Followed::Lost => self.then = Then::Cut(Cut::Lost),
+                Followed::Lost => self.then = Then::Cut(LOST),
             }
         }
         Poll::Ready(bytes)
@@ -133,9 +128,12 @@ fn joined(bytes: Bytes, piece: &Bytes) -> Bytes {
 
 impl Body for RawBody {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = BodyCut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyCut>>> {
         let Poll::Ready(bytes) = self.poll_bytes(cx) else { return Poll::Pending };
         Poll::Ready(match self.then {
             _ if !bytes.is_empty() => Some(Ok(Frame::data(bytes))),

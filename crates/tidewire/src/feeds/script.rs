@@ -6,14 +6,73 @@ pub(crate) const DEFAULT_CALLBACK: &str = "tidewire";
 /// Longest name of a function to call, in bytes.
 pub(crate) const MAX_CALLBACK: usize = 64;
 
-/// Whether a script may be told to call this: `[A-Za-z_$][\w$.]*`, which is a name or a path of names and cannot become
-/// any other expression.
-pub(crate) fn is_callback(name: &str) -> bool {
-    let is_letter = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b'$';
+/// Whether a script may be told to call this: names with points between, at most so many, none of
+/// which leads out of what the page itself has made.
+///
+/// Without that, the address of a feed could name any method that some page of this origin can
+/// reach, and the feed would call it (*same origin method execution*):
+/// `opener.document.body.firstElementChild.click` presses a button of another window.
+pub(crate) fn is_callback(name: &str, max_points: usize) -> bool {
+    let parts = || name.split('.');
+    let first = parts().next().unwrap_or_default();
     name.len() <= MAX_CALLBACK
-        && name.bytes().next().is_some_and(is_letter)
-        && name.bytes().all(|b| is_letter(b) || b.is_ascii_digit() || b == b'.')
+        && parts().count() <= max_points + 1
+        && parts().all(|part| is_identifier(part) && !OF_EVERY_OBJECT.contains(&part))
+        && !OF_EVERY_WINDOW.contains(&first)
 }
+
+/// `[A-Za-z_$][A-Za-z0-9_$]*`: it cannot become any other expression.
+fn is_identifier(name: &str) -> bool {
+    let is_letter = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b'$';
+    name.bytes().next().is_some_and(is_letter) && name.bytes().all(|b| is_letter(b) || b.is_ascii_digit())
+}
+
+/// What leads from an object of a page to what it is made of.
+const OF_EVERY_OBJECT: [&str; 5] =
+    ["__proto__", "__defineGetter__", "__defineSetter__", "constructor", "prototype"];
+
+/// What a page has without having made it: ways to other windows and to its elements, and functions
+/// that do something with what they are given. The frame looks for the rest by itself (`iframe.rs`).
+const OF_EVERY_WINDOW: [&str; 38] = [
+    "Function",
+    "Object",
+    "Reflect",
+    "addEventListener",
+    "alert",
+    "blur",
+    "close",
+    "confirm",
+    "dispatchEvent",
+    "document",
+    "eval",
+    "external",
+    "fetch",
+    "focus",
+    "frameElement",
+    "frames",
+    "globalThis",
+    "history",
+    "location",
+    "moveTo",
+    "navigation",
+    "navigator",
+    "open",
+    "opener",
+    "parent",
+    "postMessage",
+    "print",
+    "prompt",
+    "queueMicrotask",
+    "reportError",
+    "requestAnimationFrame",
+    "self",
+    "setInterval",
+    "setTimeout",
+    "stop",
+    "this",
+    "top",
+    "window",
+];
 
 /// Appends JSON text as a JavaScript expression that may stand within a `<script>` of a page.
 ///
@@ -44,13 +103,17 @@ mod tests {
 
     #[test]
     fn only_names_are_called() {
-        for good in ["f", "_", "$", "a.b.c", "jQuery_123.$cb", "tidewire", &"a".repeat(64)] {
-            assert!(is_callback(good), "{good}");
+        for good in ["f", "_", "$", "a.b", "a.b.c", "jQuery_123.$cb", "tidewire", &"a".repeat(64)] {
+            assert!(is_callback(good, 2), "{good}");
         }
         for bad in [
             "",
             "1a",
             ".a",
+            "a.",
+            "a..b",
+            "a.1",
+            "a.b.c.d",
             "a-b",
             "a()",
             "a;b",
@@ -63,9 +126,16 @@ mod tests {
             "a'",
             "a%20",
             &"a".repeat(65),
+            "opener",
+            "opener.focus",
+            "document.write",
+            "eval",
+            "a.constructor",
+            "a.b.__proto__",
         ] {
-            assert!(!is_callback(bad), "{bad:?}");
+            assert!(!is_callback(bad, 2), "{bad:?}");
         }
+        assert!(!is_callback("a.b.c", 1) && !is_callback("a.b", 0), "so many points and no more");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::range::ByteRange;
 
 /// Bytes of one read. What a slow client costs is one of these, whatever the size of the file.
-const PIECE: u64 = 64 * 1024;
+pub(super) const PIECE: u64 = 64 * 1024;
 
 /// A stretch of a body.
 #[derive(Debug)]

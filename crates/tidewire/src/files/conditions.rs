@@ -1,55 +1,55 @@
 //! Conditional requests (RFC 9110 §13): has the file changed since the client looked at it?
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use tidewire_grammar::list;
 use tidewire_http1::RequestHead;
 
+use super::open::{Content, Opened};
 use super::range::Ranges;
+use super::stamp::content_tag;
 
-/// What tells one state of a file from another.
+/// What tells one state of a file from another. What is not there cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Validators {
-    /// A strong tag, quotes included: the length, and the time of the last change to the nanosecond. Two changes within one tick
-    /// of the file system's clock that leave the length alone would share a tag.
-    pub(super) etag: String,
-    /// The same time as HTTP has it, in whole seconds, and not in the future (RFC 9110 §8.8.2.1).
+    /// The entity tag, quotes included. It is strong unless it says otherwise (RFC 9110 §8.8.1).
+    pub(super) etag: Option<String>,
     last_modified: Option<SystemTime>,
-    now: SystemTime,
 }
 
 impl Validators {
-    pub(super) fn new(len: u64, modified: Option<SystemTime>, now: SystemTime) -> Self {
-        let since_epoch = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let nanos = since_epoch.map_or(0, |since| since.as_nanos());
-        let last_modified = since_epoch
-            .map(|since| (UNIX_EPOCH + Duration::from_secs(since.as_secs())).min(whole_seconds(now)));
-        Validators { etag: format!("\"{len:x}-{nanos:x}\""), last_modified, now }
+    /// Those of a file that was opened at this time. The bytes of a short one are at hand, and name
+    /// themselves; what a long one is, its stamp must say.
+    pub(super) fn of(opened: &Opened, now: SystemTime) -> Self {
+        let etag = match &opened.content {
+            Content::Whole(bytes) => Some(content_tag(bytes)),
+            Content::Large(_) => opened.stamp.tag(now),
+        };
+        Validators { etag, last_modified: opened.stamp.date(now) }
     }
 
     pub(super) fn last_modified_text(&self) -> Option<String> {
         self.last_modified.map(httpdate::fmt_http_date)
     }
 
-    /// Strong comparison (§8.8.3.2): a weak tag never matches.
+    /// Strong comparison (§8.8.3.2): a weak tag never matches, on either side.
     fn is_strongly(&self, tag: &[u8]) -> bool {
-        tag == self.etag.as_bytes()
+        tag.starts_with(b"\"") && self.etag.as_ref().is_some_and(|etag| tag == etag.as_bytes())
     }
 
     fn is_weakly(&self, tag: &[u8]) -> bool {
-        self.is_strongly(tag.strip_prefix(b"W/").unwrap_or(tag))
+        self.etag.as_ref().is_some_and(|etag| opaque(tag) == opaque(etag.as_bytes()))
     }
 
-    /// §8.8.2.2: a date identifies a state only once its second is over.
+    /// §8.8.2.2: a date identifies a state once no later one can have it. No other date is there.
     fn is_dated(&self, date: SystemTime) -> bool {
-        let over = self.now.duration_since(date).is_ok_and(|age| age >= Duration::from_secs(1));
-        self.last_modified == Some(date) && over
+        self.last_modified == Some(date)
     }
 }
 
-fn whole_seconds(time: SystemTime) -> SystemTime {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(UNIX_EPOCH, |since| UNIX_EPOCH + Duration::from_secs(since.as_secs()))
+/// A tag without the mark of a weak one.
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 /// The fields of a request that make it conditional, and the range that they may make void.
@@ -132,6 +132,8 @@ impl Conditions {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use tidewire_http1::{Fields, Limits};
 
     use super::*;
@@ -139,8 +141,7 @@ mod tests {
     const MODIFIED: u64 = 784_111_777; // Sun, 06 Nov 1994 08:49:37 GMT
 
     fn validators() -> Validators {
-        let modified = UNIX_EPOCH + Duration::from_secs(MODIFIED) + Duration::from_nanos(5);
-        Validators::new(16, Some(modified), UNIX_EPOCH + Duration::from_secs(MODIFIED + 60))
+        Validators { etag: Some("\"tag\"".to_owned()), last_modified: at(0) }
     }
 
     fn at(offset: i64) -> Option<SystemTime> {
@@ -152,22 +153,40 @@ mod tests {
     }
 
     #[test]
-    fn validators_say_length_and_time() {
-        let validators = validators();
-        assert_eq!(validators.etag, "\"10-ae1b981bc490a05\"");
-        assert_eq!(validators.last_modified_text().unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
-        let future = Validators::new(1, at(1000), at(0).unwrap());
-        assert_eq!(
-            future.last_modified_text().unwrap(),
-            "Sun, 06 Nov 1994 08:49:37 GMT",
-            "never ahead of the clock"
-        );
+    fn what_cannot_be_trusted_matches_nothing() {
+        let range = tags("bytes=0-1");
+        let none = Validators { etag: None, last_modified: None };
+        let weak = Validators { etag: Some("W/\"tag\"".to_owned()), last_modified: None };
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (validators, tag_holds) in [(&none, false), (&weak, true)] {
+            let evaluate = |conditions: Conditions| conditions.evaluate(validators);
+            // Dates mean nothing without one of the file.
+            let dated = Conditions { if_modified_since: at(0), ..Conditions::default() };
+            assert_eq!(evaluate(dated), Outcome::Proceed);
+            let dated = Conditions { if_unmodified_since: at(-1), ..Conditions::default() };
+            assert_eq!(evaluate(dated), Outcome::Proceed);
+            // A weak tag spares a transfer, but neither protects an order nor joins parts.
+            for tag in ["\"tag\"", "W/\"tag\""] {
+                let cached = Conditions { if_none_match: tags(tag), ..Conditions::default() };
+                let want = if tag_holds { Outcome::NotModified } else { Outcome::Proceed };
+                assert_eq!(evaluate(cached), want, "{tag}");
+                let guarded = Conditions { if_match: tags(tag), ..Conditions::default() };
+                assert_eq!(evaluate(guarded), Outcome::Failed, "{tag}");
+            }
+            for if_range in ["\"tag\"", "W/\"tag\"", date] {
+                let conditions =
+                    Conditions { if_range: tags(if_range), range: range.clone(), ..Conditions::default() };
+                assert_eq!(conditions.ranges(validators, 16), Ranges::All, "{if_range}");
+            }
+            let any = Conditions { if_match: tags("*"), ..Conditions::default() };
+            assert_eq!(evaluate(any), Outcome::Proceed, "there is a file");
+        }
     }
 
     #[test]
     fn conditions_are_evaluated_in_their_order() {
         let v = validators();
-        let etag = v.etag.as_str();
+        let etag = v.etag.as_deref().unwrap();
         let weak = format!("W/{etag}");
         let none = Conditions::default;
         use Outcome::{Failed, NotModified, Proceed};
@@ -240,26 +259,19 @@ mod tests {
             conditions.ranges(&v, 16) != Ranges::All
         };
         assert!(ranged(None));
-        assert!(ranged(tags(&v.etag)));
+        assert!(ranged(tags(v.etag.as_deref().unwrap())));
         assert!(ranged(tags("Sun, 06 Nov 1994 08:49:37 GMT")));
         for no in ["\"x\"", "Sun, 06 Nov 1994 08:49:38 GMT", "Sun, 06 Nov 1994 08:49:36 GMT", "yesterday", ""]
         {
             assert!(!ranged(tags(no)), "{no}");
         }
-        assert!(!ranged(Some(format!("W/{}", v.etag).into_bytes())));
-        let young = Validators::new(16, at(0), at(0).unwrap());
-        let conditions = Conditions {
-            if_range: tags("Sun, 06 Nov 1994 08:49:37 GMT"),
-            range: tags("bytes=0-1"),
-            ..Conditions::default()
-        };
-        assert_eq!(conditions.ranges(&young, 16), Ranges::All, "it may still change within this second");
+        assert!(!ranged(Some(format!("W/{}", v.etag.as_deref().unwrap()).into_bytes())));
     }
 
     #[test]
     fn if_range_alone_means_nothing() {
         let v = validators();
-        let alone = Conditions { if_range: Some(v.etag.clone().into_bytes()), ..Conditions::default() };
+        let alone = Conditions { if_range: v.etag.clone().map(String::into_bytes), ..Conditions::default() };
         assert_eq!(alone.ranges(&v, 16), Ranges::All);
         assert_eq!(alone.evaluate(&v), Outcome::Proceed);
     }

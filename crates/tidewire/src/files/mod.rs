@@ -3,7 +3,7 @@
 //! ```text
 //!   path ──► path.rs: decoded once, segment by segment ──► open.rs: opened beneath the folder's handle
 //!                                                                │
-//!   conditions.rs: 412? 304? ◄── validators (ETag, Last-Modified)┘
+//!   conditions.rs: 412? 304? ◄── stamp.rs: ETag, Last-Modified   ┘
 //!        │ no
 //!   range.rs: 200, 206 (one part or several), 416 ──► body.rs: read piece by piece, each when the last one is out
 //! ```
@@ -15,9 +15,11 @@ mod conditions;
 mod open;
 mod path;
 mod range;
+mod stamp;
 mod types;
+#[cfg(unix)]
+mod walk;
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,12 +27,12 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tidewire_http1::Method;
-use tidewire_server::{Problem, Reply, Request, Response};
+use tidewire_server::{Problem, Reply, Request, Response, Seldom};
 
 use crate::cors::Access;
 use body::{FileBody, Part};
 use conditions::{Conditions, Outcome, Validators};
-use open::{Opened, Root};
+use open::{Content, Opened, Root};
 use path::FilePath;
 use range::{ByteRange, Ranges};
 
@@ -96,10 +98,13 @@ fn find(root: &Root, path: &FilePath) -> io::Result<Found> {
 
 /// The answer once the file is open: what changed since the client looked, and which part of it is wanted.
 fn answer(opened: Opened, media: &'static str, conditions: &Conditions, is_get: bool) -> Response {
-    let Opened { file, len, modified } = opened;
-    let validators = Validators::new(len, modified, SystemTime::now());
+    let validators = Validators::of(&opened, SystemTime::now());
+    let with_tag = |response: Response| match &validators.etag {
+        Some(etag) => response.with("ETag", etag),
+        None => response,
+    };
     let response = |status| {
-        let response = Response::new(status).with("Cache-Control", "no-cache").with("ETag", &validators.etag);
+        let response = with_tag(Response::new(status).with("Cache-Control", "no-cache"));
         match validators.last_modified_text() {
             Some(text) => response.with("Last-Modified", text),
             None => response,
@@ -109,26 +114,29 @@ fn answer(opened: Opened, media: &'static str, conditions: &Conditions, is_get: 
         Outcome::Proceed => {}
         Outcome::NotModified => return response(304),
         Outcome::Failed => {
-            return Problem::new(412, "The file is not as the request requires it; ask for it as it is now.")
-                .into_response()
-                .with("ETag", &validators.etag);
+            let detail = "The file is not as the request requires it; ask for it as it is now.";
+            return with_tag(Problem::new(412, detail).into_response());
         }
     }
+    let Opened { content, stamp } = opened;
+    let len = stamp.len;
     let full =
         |status| response(status).with("Accept-Ranges", "bytes").with("X-Content-Type-Options", "nosniff");
     // RFC 9110 §14.2: a Range means something for a GET only.
     let ranges = if is_get { conditions.ranges(&validators, len) } else { Ranges::All };
     match ranges {
-        Ranges::All => full(200).with("Content-Type", media).stream(whole(file, ByteRange { start: 0, len })),
-        Ranges::One(range) => full(206)
-            .with("Content-Type", media)
-            .with("Content-Range", range.content_range(len))
-            .stream(whole(file, range)),
+        Ranges::All => {
+            let all = vec![Part::Range(ByteRange { start: 0, len })];
+            send(full(200).with("Content-Type", media), content, all)
+        }
+        Ranges::One(range) => {
+            let head = full(206).with("Content-Type", media);
+            send(head.with("Content-Range", range.content_range(len)), content, vec![Part::Range(range)])
+        }
         Ranges::Several(ranges) => {
             let boundary = format!("{:032x}", fastrand::u128(..));
-            full(206)
-                .with("Content-Type", format!("multipart/byteranges; boundary={boundary}"))
-                .stream(FileBody::new(file, parts(&ranges, len, media, &boundary)))
+            let head = full(206).with("Content-Type", format!("multipart/byteranges; boundary={boundary}"));
+            send(head, content, parts(&ranges, len, media, &boundary))
         }
         Ranges::Unsatisfiable => {
             let detail = format!("The file has {len} bytes, and none of them is in the range asked for.");
@@ -137,8 +145,24 @@ fn answer(opened: Opened, media: &'static str, conditions: &Conditions, is_get: 
     }
 }
 
-fn whole(file: File, range: ByteRange) -> FileBody {
-    FileBody::new(file, vec![Part::Range(range)])
+/// Adds the body: parts of bytes that are at hand, or of a file that is to be read.
+fn send(head: Response, content: Content, parts: Vec<Part>) -> Response {
+    let bytes = match content {
+        Content::Large(file) => return head.stream(FileBody::new(file, parts)),
+        Content::Whole(bytes) => bytes,
+    };
+    let slice = |range: ByteRange| bytes.slice(range.start as usize..(range.start + range.len) as usize);
+    if let [Part::Range(range)] = *parts {
+        return head.body(slice(range));
+    }
+    let gather = |mut all: Vec<u8>, part: Part| {
+        match part {
+            Part::Bytes(bytes) => all.extend_from_slice(&bytes),
+            Part::Range(range) => all.extend_from_slice(&slice(range)),
+        }
+        all
+    };
+    head.body(parts.into_iter().fold(Vec::new(), gather))
 }
 
 /// `multipart/byteranges` (RFC 9110 §14.6). The boundary is drawn anew for each answer, so no file can hold it on purpose.
@@ -172,7 +196,10 @@ fn refusal(error: &io::Error) -> Problem {
         | Kind::InvalidInput
         | Kind::InvalidFilename => Problem::new(404, "There is no such file in the folder that is served."),
         _ => {
-            tracing::warn!(%error, "a file could not be opened");
+            static FAILED: Seldom = Seldom::new();
+            if let Some(more) = FAILED.admit() {
+                tracing::warn!(%error, more, "a file could not be opened");
+            }
             Problem::new(503, "The file cannot be opened at the moment; try again.")
         }
     }

@@ -1,23 +1,38 @@
-//! Opening a file beneath a folder: whatever the path says and wherever symbolic links lead, what is opened lies in the folder.
+//! Opening a file beneath a folder: whatever the path says and wherever symbolic links lead, what
+//! is opened lies in the folder, and nothing on the way to it is hidden.
 //!
-//! On Linux the kernel promises it (`openat2` with `RESOLVE_BENEATH`), for links within the folder too. Where that call
-//! is missing (other systems, old kernels, some sandboxes), the path is walked name by name with `O_NOFOLLOW`: no link is followed at all.
+//! On Unix `walk.rs` sees to it. Elsewhere the real path is looked at, with its long names: what
+//! Windows calls `GIT~1` is `.git` there.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::path::Path;
-use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::body::PIECE;
+use super::stamp::Stamp;
+#[cfg(unix)]
+use super::walk as sys;
 
 /// An open file and what was known of it at that moment.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) len: u64,
-    pub(super) modified: Option<SystemTime>,
+    pub(super) content: Content,
+    pub(super) stamp: Stamp,
+}
+
+/// The bytes of a file.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// All of them: no more than one piece.
+    Whole(Bytes),
+    /// To be read.
+    Large(File),
 }
 
 impl Opened {
-    fn of(file: File) -> io::Result<Self> {
+    fn of(mut file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -26,7 +41,19 @@ impl Opened {
         if !metadata.is_file() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(Opened { len: metadata.len(), modified: metadata.modified().ok(), file })
+        let mut stamp = Stamp::of(&metadata);
+        if stamp.len <= PIECE {
+            let mut bytes = Vec::with_capacity(stamp.len as usize + 1);
+            (&mut file).take(PIECE + 1).read_to_end(&mut bytes)?;
+            // It may have changed since it was opened.
+            if bytes.len() as u64 <= PIECE {
+                stamp.len = bytes.len() as u64;
+                return Ok(Opened { content: Content::Whole(bytes.into()), stamp });
+            }
+            stamp = Stamp::of(&file.metadata()?);
+            file.rewind()?;
+        }
+        Ok(Opened { content: Content::Large(file), stamp })
     }
 }
 
@@ -45,79 +72,17 @@ impl Root {
     }
 }
 
-#[cfg(unix)]
-mod sys {
-    use std::fs::File;
-    use std::io;
-    use std::os::fd::OwnedFd;
-    use std::path::Path;
-
-    use rustix::fs::{CWD, Mode, OFlags, openat};
-
-    #[derive(Debug)]
-    pub(super) struct Folder(OwnedFd);
-
-    /// `NONBLOCK`: opening a pipe must not wait for its other end.
-    const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
-
-    const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
-
-    impl Folder {
-        pub(super) fn open(folder: &Path) -> io::Result<Self> {
-            Ok(Folder(openat(CWD, folder, FOLDER, Mode::empty())?))
-        }
-
-        #[cfg(target_os = "linux")]
-        pub(super) fn open_beneath(&self, segments: &[String]) -> io::Result<File> {
-            use rustix::fs::{ResolveFlags, openat2};
-            use rustix::io::Errno;
-
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-            match openat2(&self.0, segments.join("/"), FILE, Mode::empty(), resolve) {
-                Ok(file) => Ok(file.into()),
-                // The path would leave the folder, or its links go round in circles.
-                Err(Errno::XDEV | Errno::LOOP) => Err(io::ErrorKind::NotFound.into()),
-                // Not there, or a sandbox forbids it. A file that may not be read is refused by the walk as well.
-                Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => self.walk(segments),
-                Err(error) => Err(error.into()),
-            }
-        }
-
-        #[cfg(not(target_os = "linux"))]
-        pub(super) fn open_beneath(&self, segments: &[String]) -> io::Result<File> {
-            self.walk(segments)
-        }
-
-        /// Opens name after name, each in the folder before it and none of them through a link.
-        pub(super) fn walk(&self, segments: &[String]) -> io::Result<File> {
-            let Some((name, folders)) = segments.split_last() else {
-                return Err(io::ErrorKind::NotFound.into());
-            };
-            let mut folder: Option<OwnedFd> = None;
-            let open = |folder: &Option<OwnedFd>, name: &str, flags: OFlags| {
-                let at = folder.as_ref().unwrap_or(&self.0);
-                openat(at, name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(|error| match error {
-                    // What a link is told to be depends on the system.
-                    rustix::io::Errno::LOOP | rustix::io::Errno::MLINK => io::ErrorKind::NotFound.into(),
-                    error => io::Error::from(error),
-                })
-            };
-            for name in folders {
-                folder = Some(open(&folder, name, FOLDER)?);
-            }
-            Ok(open(&folder, name, FILE)?.into())
-        }
-    }
-}
-
 #[cfg(not(unix))]
 mod sys {
     use std::fs::File;
     use std::io;
     use std::path::{Path, PathBuf};
 
-    /// Without handles of folders in the standard library, the real path is compared. Somebody who may change the folder while it is
-    /// served could exchange a file for a link between the comparison and the opening.
+    use crate::files::path::is_hidden;
+
+    /// Without handles of folders in the standard library, the real path is looked at. Somebody who
+    /// may change the folder while it is served could exchange a file for a link between the look
+    /// and the opening.
     #[derive(Debug)]
     pub(super) struct Folder(PathBuf);
 
@@ -129,7 +94,8 @@ mod sys {
 
         pub(super) fn open_beneath(&self, segments: &[String]) -> io::Result<File> {
             let path = segments.iter().fold(self.0.clone(), |path, name| path.join(name)).canonicalize()?;
-            if !path.starts_with(&self.0) {
+            let beneath = path.strip_prefix(&self.0).map_err(|_| io::ErrorKind::NotFound)?;
+            if beneath.iter().any(|name| is_hidden(name.as_encoded_bytes())) {
                 return Err(io::ErrorKind::NotFound.into());
             }
             if path.is_dir() {
@@ -144,12 +110,11 @@ mod sys {
 #[cfg(unix)]
 mod tests {
     use super::*;
-    use std::io::Read;
     use std::os::unix::fs::symlink;
 
     /// A folder with everything that could lead out of it.
     struct Scene {
-        _temp: tempfile::TempDir,
+        temp: tempfile::TempDir,
         root: Root,
     }
 
@@ -165,13 +130,16 @@ mod tests {
         symlink("..", inside.join("parent")).unwrap();
         symlink("sub/b", inside.join("within")).unwrap();
         symlink("loop", inside.join("loop")).unwrap();
-        Scene { root: Root::open(&inside).unwrap(), _temp: temp }
+        symlink(".", inside.join("sub/here")).unwrap();
+        symlink("..", inside.join("sub/back")).unwrap();
+        Scene { root: Root::open(&inside).unwrap(), temp }
     }
 
     fn text(opened: io::Result<Opened>) -> Result<String, io::ErrorKind> {
-        let mut text = String::new();
-        opened.map_err(|error| error.kind())?.file.read_to_string(&mut text).unwrap();
-        Ok(text)
+        match opened.map_err(|error| error.kind())?.content {
+            Content::Whole(bytes) => Ok(String::from_utf8(bytes.into()).unwrap()),
+            Content::Large(file) => panic!("a few bytes: {file:?}"),
+        }
     }
 
     fn names(path: &str) -> Vec<String> {
@@ -180,33 +148,68 @@ mod tests {
 
     #[test]
     fn nothing_outside_of_the_folder_is_opened() {
-        let Scene { root, _temp } = scene();
+        let Scene { root, temp: _temp } = scene();
         let open = |path: &str| text(root.open_file(&names(path)));
         assert_eq!(open("a"), Ok("a".into()));
         assert_eq!(open("sub/b"), Ok("b".into()));
+        assert_eq!(open("within"), Ok("b".into()), "a link that stays within is followed");
         assert_eq!(open("sub"), Err(io::ErrorKind::IsADirectory));
+        assert_eq!(open("sub/here"), Err(io::ErrorKind::IsADirectory));
         // The checks of the path are not relied on here.
-        for path in ["up", "absolute", "parent/secret", "../secret", "sub/../../secret", "loop", "none"] {
+        for path in [
+            "up",
+            "absolute",
+            "parent/secret",
+            "../secret",
+            "sub/../../secret",
+            "loop",
+            "none",
+            "sub/back/../secret",
+        ] {
             assert_eq!(open(path), Err(io::ErrorKind::NotFound), "{path}");
         }
     }
 
     #[test]
-    fn the_walk_follows_no_link_at_all() {
-        let Scene { root, _temp } = scene();
-        let walk = |path: &str| text(root.0.walk(&names(path)).and_then(Opened::of));
-        assert_eq!(walk("a"), Ok("a".into()));
-        assert_eq!(walk("sub/b"), Ok("b".into()));
-        assert_eq!(walk("sub"), Err(io::ErrorKind::IsADirectory));
-        for path in ["up", "absolute", "within", "loop", "none"] {
-            assert_eq!(walk(path), Err(io::ErrorKind::NotFound), "{path}");
+    fn a_way_that_does_not_end_is_given_up() {
+        let Scene { root, temp } = scene();
+        let inside = temp.path().join("served");
+        for n in 0..45 {
+            symlink(format!("chain{}", n + 1), inside.join(format!("chain{n}"))).unwrap();
         }
-        assert!(walk("parent/secret").is_err());
+        symlink("a", inside.join("chain45")).unwrap();
+        let open = |path: &str| text(root.open_file(&names(path)));
+        assert_eq!(open("chain6"), Ok("a".into()), "40 links");
+        assert_eq!(open("chain5"), Err(io::ErrorKind::NotFound), "41 links");
+        // Each link goes down and up again, twice as often as the one before.
+        symlink("sub/../a", inside.join("double0")).unwrap();
+        for n in 0..30 {
+            let up = format!("double{n}");
+            std::fs::create_dir(inside.join(format!("d{n}"))).unwrap();
+            symlink(format!("d{n}/../{up}/../{up}"), inside.join(format!("double{}", n + 1))).unwrap();
+        }
+        assert_eq!(open("double0"), Ok("a".into()));
+        assert!(open("double30").is_err());
+        symlink("sub/../".repeat(580) + "a", inside.join("long")).unwrap();
+        assert_eq!(open("long"), Err(io::ErrorKind::NotFound), "more names than are opened for one file");
+    }
+
+    #[test]
+    fn what_kubernetes_mounts_is_passed_and_not_asked_for() {
+        let Scene { root, temp } = scene();
+        let inside = temp.path().join("served");
+        std::fs::create_dir(inside.join("..2026_01_31_10_00_00.1")).unwrap();
+        std::fs::write(inside.join("..2026_01_31_10_00_00.1/page"), "page").unwrap();
+        symlink("..2026_01_31_10_00_00.1", inside.join("..data")).unwrap();
+        symlink("..data/page", inside.join("page")).unwrap();
+        let open = |path: &str| text(root.open_file(&names(path)));
+        assert_eq!(open("page"), Ok("page".into()));
+        assert_eq!(open("..data/page"), Err(io::ErrorKind::NotFound));
     }
 
     #[test]
     fn pipes_are_no_files() {
-        let Scene { root, _temp } = scene();
+        let Scene { root, temp: _temp } = scene();
         let made = std::process::Command::new("mkfifo").arg(_temp.path().join("served/pipe")).status();
         assert!(made.unwrap().success());
         assert_eq!(text(root.open_file(&names("pipe"))), Err(io::ErrorKind::NotFound));

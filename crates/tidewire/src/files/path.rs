@@ -43,7 +43,7 @@ impl FilePath {
             if (name.is_empty() && !is_last) || name == "." || name == ".." || name.contains(is_deceptive) {
                 return Err(BadPath::Deceptive);
             }
-            if name.starts_with('.') && name != ".well-known" {
+            if is_hidden(name.as_bytes()) {
                 return Err(BadPath::Hidden);
             }
             segments.push(name);
@@ -87,6 +87,37 @@ impl FilePath {
     }
 }
 
+/// Whether a file or folder of this name is never served, nor anything in it, nor passed on the way
+/// to anything: it begins with a dot. What is before the dot is nothing to some file systems (HFS+
+/// ignores characters that are not seen), so it is nothing here.
+pub(super) fn is_hidden(name: &[u8]) -> bool {
+    let mut seen = name;
+    while let Some((_, rest)) = UNSEEN.iter().find_map(|unseen| Some((unseen, seen.strip_prefix(*unseen)?))) {
+        seen = rest;
+    }
+    seen.starts_with(b".") && name != b".well-known"
+}
+
+/// U+200C to U+200F, U+202A to U+202E, U+206A to U+206F and U+FEFF, in UTF-8.
+const UNSEEN: [&[u8]; 16] = [
+    b"\xe2\x80\x8c",
+    b"\xe2\x80\x8d",
+    b"\xe2\x80\x8e",
+    b"\xe2\x80\x8f",
+    b"\xe2\x80\xaa",
+    b"\xe2\x80\xab",
+    b"\xe2\x80\xac",
+    b"\xe2\x80\xad",
+    b"\xe2\x80\xae",
+    b"\xe2\x81\xaa",
+    b"\xe2\x81\xab",
+    b"\xe2\x81\xac",
+    b"\xe2\x81\xad",
+    b"\xe2\x81\xae",
+    b"\xe2\x81\xaf",
+    b"\xef\xbb\xbf",
+];
+
 /// Characters that some file system or some reader of a log takes for something else.
 fn is_deceptive(c: char) -> bool {
     matches!(c, '/' | '\\') || c.is_control() || (cfg!(windows) && c == ':')
@@ -112,7 +143,9 @@ mod tests {
         ] {
             assert_eq!(segments(deceptive), Err(BadPath::Deceptive), "{deceptive}");
         }
-        for hidden in [".env", "a/.git/config", "...", "%2eenv"] {
+        for hidden in
+            [".env", "a/.git/config", "...", "%2eenv", "\u{200c}.git/config", "\u{feff}\u{200d}.env"]
+        {
             assert_eq!(segments(hidden), Err(BadPath::Hidden), "{hidden}");
         }
     }

@@ -173,7 +173,7 @@ impl Reader for Frame {
         async move {
             if !std::mem::replace(&mut self.begun, true) {
                 let page = self.body.until(b"</script>\n").await?;
-                assert!(page.starts_with(b"<!DOCTYPE html>") && page.ends_with(b"parent.tidewire(o)}"));
+                assert!(page.starts_with(b"<!DOCTYPE html>") && page.ends_with(b"(['tidewire'])"));
             }
             loop {
                 self.body.until(b"<script>t(").await?;

@@ -14,6 +14,7 @@
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
 //! | `stopped.rs` | the server, when its process did not run |
+//! | `log.rs` | what clients do, and what the log says of it |
 //! | `process.rs` | When the server stops; the command line |
 //! | `options.rs` | every option, from each place that it can be set in |
 //! | `output.rs` | logs, greetings and pages that cannot be written |
@@ -26,6 +27,7 @@ mod common;
 mod commands;
 mod json;
 mod lists;
+mod log;
 mod options;
 mod origins;
 mod output;

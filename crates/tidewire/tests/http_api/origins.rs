@@ -177,3 +177,128 @@ fn a_preflight_says_what_a_page_may_send() {
         assert_eq!(answer.field("vary"), Some("Origin"));
     }
 }
+
+/// One address in two spellings is one origin; another scheme, host or port is another.
+#[test]
+fn an_origin_is_scheme_host_and_port_however_it_is_spelled() {
+    let list = [
+        "http://example.org:80",
+        "HTTPS://Shop.Example.",
+        "http://[0:0:0:0:0:0:0:7]:8080",
+        "file://",
+        "app://-",
+        "capacitor://localhost",
+        "chrome-extension://abcdefghijklmnop",
+    ];
+    let args: Vec<&str> = list.iter().flat_map(|origin| ["--allow-origin", origin]).collect();
+    let server = Server::start(&args);
+    let mut raw = server.raw();
+    for (origin, allowed) in [
+        ("http://example.org", true),
+        ("http://example.org:80", true),
+        ("http://EXAMPLE.org", true),
+        ("http://example.org.", true),
+        ("http://example.org:080", true),
+        ("https://example.org", false),
+        ("http://example.org:443", false),
+        ("http://example.org..", false),
+        ("http://www.example.org", false),
+        ("http://user@example.org", false),
+        ("http://example.org/", false),
+        ("http://example.org:80:80", false),
+        ("https://shop.example", true),
+        ("https://shop.example:443", true),
+        ("https://shop.example:80", false),
+        ("http://[::7]:8080", true),
+        ("http://[::0007]:8080", true),
+        ("http://[::8]:8080", false),
+        ("http://[::7]", false),
+        ("file://", true),
+        ("file:///", false),
+        ("file://host", false),
+        ("null", false),
+        ("app://-", true),
+        ("app://--", false),
+        ("capacitor://localhost", true),
+        ("ionic://localhost", false),
+        ("chrome-extension://abcdefghijklmnop", true),
+        ("chrome-extension://abcdefghijklmno", false),
+    ] {
+        let answer = raw.send(post("/c/spelled", &from(origin), "x")).response();
+        let expected = if allowed { (201, Some(origin)) } else { (403, None) };
+        assert_eq!((answer.status, answer.field("access-control-allow-origin")), expected, "{origin}");
+        assert_eq!(Ws::open(&server, "/c/spelled", &[("Origin", origin)]).is_ok(), allowed, "{origin}");
+    }
+    let twice = format!("{}{}", from("http://example.org"), from("https://evil.example"));
+    assert_eq!(raw.send(post("/c/spelled", &twice, "x")).response().status, 403);
+}
+
+#[test]
+fn the_own_origin_is_known_in_every_spelling() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    for (host, origin, own) in [
+        ("localhost:80", "http://localhost", true),
+        ("localhost", "http://localhost:80", true),
+        ("localhost:", "http://localhost", true),
+        // Behind a proxy that ends TLS.
+        ("localhost", "https://localhost", true),
+        ("localhost:443", "https://localhost", true),
+        ("localhost:443", "http://localhost", false),
+        ("localhost:80", "https://localhost", false),
+        ("LOCALHOST:8080", "http://localhost:8080", true),
+        ("localhost.:8080", "http://localhost:8080", true),
+        ("[::1]:8080", "http://[0:0:0:0:0:0:0:1]:8080", true),
+        ("[::1]", "http://[::1]:80", true),
+        ("[::1]:8080", "http://[::2]:8080", false),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080", true),
+        ("127.0.0.1:8080", "http://localhost:8080", false),
+        ("localhost:8080", "app://localhost:8080", false),
+        ("localhost:8080", "http://localhost:8081", false),
+        // Names that somebody else may own, without --public.
+        ("evil.example:8080", "http://evil.example:8080", false),
+        ("ai.:8080", "http://ai.:8080", false),
+    ] {
+        let request = post("/c/own", &from(origin), "x").replace("Host: x", &format!("Host: {host}"));
+        let status = raw.send(request).response().status;
+        assert_eq!(status, if own { 201 } else { 403 }, "{host} {origin}");
+    }
+}
+
+/// An origin that no page ever has would shut its pages out without a word.
+#[test]
+fn an_origin_that_could_never_match_stops_the_start_and_says_what_to_write() {
+    for (origin, write) in [
+        ("example.org", "https://example.org"),
+        ("https://example.org/", "https://example.org"),
+        ("https://example.org/app?x#y", "https://example.org"),
+        ("https://user:pass@example.org", "https://example.org"),
+        ("wss://example.org", "https://example.org"),
+        ("ws://example.org:8080", "http://example.org:8080"),
+        ("file:///index.html", "file://"),
+        ("https://*.example.org", "each"),
+        ("https://b\u{fc}cher.example", "xn--"),
+        ("http://127.1", "127.0.0.1"),
+        ("http://0x7f.0.0.1", "127.0.0.1"),
+        ("http://[::1", "[::1]"),
+        ("http://[fe80::1%25eth0]", "[::1]"),
+        ("http://::1", "[::1]"),
+        ("https://example.org:99999", "65535"),
+        ("https://exam ple.org", "https://example.org"),
+        ("https://", "https://example.org"),
+        ("null", "null"),
+        ("data:text/html,x", "https://example.org"),
+        ("", "https://example.org"),
+    ] {
+        // One argument, so that nothing is divided at a comma.
+        let argument = format!("--allow-origin={origin}");
+        let outcome = crate::common::server::run(crate::common::server::command(&[
+            "--listen",
+            "127.0.0.1:0",
+            &argument,
+        ]));
+        assert_ne!(outcome.code, Some(0), "{origin}");
+        assert!(outcome.stderr.contains(write), "{origin}: {outcome:?}");
+        assert!(outcome.stderr.lines().count() <= 2, "one sentence: {outcome:?}");
+    }
+}

@@ -101,10 +101,10 @@ fn an_idempotency_key_appends_once() {
     let mut raw = server.raw();
     let first = raw.send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response();
     assert_eq!(first.status, 201);
-    // On the same connection, on another, in chunks, with another body: it is the same publish.
+    // On the same connection, on another, in chunks: it is the same publish.
     let again = [
         raw.send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response(),
-        server.raw().send(post("/c/i", "Idempotency-Key: k-1\r\n", "other")).response(),
+        server.raw().send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response(),
         raw.send(
             "POST /c/i HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k-1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n",
         )
@@ -233,4 +233,125 @@ fn publishes_are_pipelined_in_order() {
     let poll = json(&raw.response());
     let data: Vec<_> = poll["messages"].as_array().unwrap().iter().map(|m| m["data"].clone()).collect();
     assert_eq!(data, ["1", "2", "3"]);
+}
+
+/// RFC 9110 §8.4: what is stored would be compressed bytes under the media type of the plain ones.
+#[test]
+fn a_body_in_a_content_coding_is_refused() {
+    let server = Server::start(&["--allow-origin", "https://app.example"]);
+    let mut raw = server.raw();
+    let put = |fields: &str| post("/c/coded", fields, "x").replacen("POST", "PUT", 1);
+    for coded in [
+        "Content-Encoding: gzip\r\n",
+        "content-encoding: GZIP\r\n",
+        "Content-Encoding: x-gzip\r\n",
+        "Content-Encoding: deflate\r\n",
+        "Content-Encoding: br, identity\r\n",
+        "Content-Encoding: identity\r\nContent-Encoding: zstd\r\n",
+        "Content-Encoding: ,gzip,\r\n",
+        "Content-Encoding: chunked\r\n",
+        "Content-Encoding: \"gzip\"\r\n",
+        "Content-Encoding: identity;q=1\r\n",
+    ] {
+        for request in [post("/c/coded", coded, "x"), put(coded)] {
+            let answer = raw.send(request).response();
+            assert_eq!(answer.status, 415, "{coded}");
+            // RFC 9110 §15.5.16, §12.5.3: what would have been taken.
+            assert_eq!(answer.field("accept-encoding"), Some("identity"), "{coded}");
+            assert!(sentence(&answer).contains("Content-Encoding"), "{coded}");
+        }
+    }
+    // A page is told so too, and who asks first need not send the body.
+    let cross = "Origin: https://app.example\r\nContent-Encoding: gzip\r\n";
+    let answer = raw.send(post("/c/coded", cross, "x")).response();
+    assert_eq!(
+        (answer.status, answer.field("access-control-allow-origin")),
+        (415, Some("https://app.example"))
+    );
+    for method in ["POST", "PUT"] {
+        let asked = format!(
+            "{method} /c/coded HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
+        );
+        assert_eq!(server.raw().send(asked).response().status, 415, "{method}");
+    }
+    assert!(messages(&mut server.raw(), "coded").is_empty());
+    // No coding at all, in its several spellings.
+    for plain in [
+        "Content-Encoding: identity\r\n",
+        "Content-Encoding: Identity, identity\r\n",
+        "Content-Encoding: \r\n",
+        "Content-Encoding: , ,\r\n",
+        "Content-Encoding: identity\r\nContent-Encoding: ,identity\r\n",
+    ] {
+        for request in [post("/c/plain", plain, "x"), put(plain)] {
+            assert_eq!(server.raw().send(request).response().status, 201, "{plain}");
+        }
+    }
+}
+
+/// Of two values, one party could take the first for the truth and another the second.
+#[test]
+fn a_field_that_says_what_a_body_is_says_it_once() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    for fields in [
+        "Content-Type: text/html\r\nContent-Type: text/plain\r\n",
+        "Content-Type: text/plain\r\nContent-Type: text/plain\r\n",
+        "Idempotency-Key: a\r\nIdempotency-Key: b\r\n",
+    ] {
+        let answer = raw.send(post("/c/once", fields, "x")).response();
+        assert_eq!(answer.status, 400, "{fields}");
+        sentence(&answer);
+        let answer = raw.send(post("/c/once", fields, "x").replacen("POST", "PUT", 1)).response();
+        assert_eq!(answer.status, 400, "PUT {fields}");
+    }
+    let not_utf8 = post("/c/once", "Content-Type: text/?\r\n", "x").replace('?', "\0").into_bytes();
+    let not_utf8: Vec<u8> = not_utf8.into_iter().map(|b| if b == 0 { 0xe9 } else { b }).collect();
+    assert_eq!(raw.send(not_utf8).response().status, 400, "it could not be passed on as it is");
+    assert!(messages(&mut raw, "once").is_empty());
+    // RFC 9110 §14.4: a POST is no place for a part, so the field means nothing; digests and places are not looked at either.
+    for fields in
+        ["Content-Range: bytes 0-0/2\r\n", "Content-Digest: sha-256=:AAAA:\r\n", "Content-Location: /a\r\n"]
+    {
+        assert_eq!(raw.send(post("/c/more", fields, "x")).response().status, 201, "{fields}");
+    }
+}
+
+/// Who guesses a key must not be able to suppress somebody's message.
+#[test]
+fn a_key_is_bound_to_its_message() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let mut send = |path: &str, fields: &str, body: &str| {
+        raw.send(post(path, &format!("Idempotency-Key: k\r\n{fields}"), body)).response()
+    };
+    let json_type = "Content-Type: application/json\r\n";
+    assert_eq!(send("/c/bound?event=a", json_type, "1").status, 201);
+    assert_eq!(send("/c/bound?event=a", json_type, "1").status, 200);
+    for (path, fields, body) in [
+        ("/c/bound?event=a", json_type, "2"),
+        ("/c/bound?event=a", json_type, ""),
+        ("/c/bound?event=b", json_type, "1"),
+        ("/c/bound", json_type, "1"),
+        ("/c/bound?event=a", "", "1"),
+        ("/c/bound?event=a", "Content-Type: application/jso\r\n", "n1"),
+        ("/c/bound?event=aapplication/json", "", "1"),
+    ] {
+        let answer = send(path, fields, body);
+        assert_eq!(answer.status, 422, "{path} {fields} {body}");
+        assert!(sentence(&answer).contains("Idempotency-Key"), "{answer:?}");
+        assert_eq!(answer.field("tidewire-cursor"), None, "nobody is told a success");
+    }
+    assert_eq!(send("/c/bound?event=a", json_type, "1").status, 200, "the first one stands");
+    assert_eq!(send("/c/other", "", "2").status, 201, "a key is of its channel");
+    // `tidewire.v1` says the same.
+    let mut ws = Ws::v1(&server, "/c/bound");
+    ws.json();
+    ws.say(json!({"type": "publish", "id": 9, "event": "a", "data": "1", "key": "k"}));
+    let error = ws.json();
+    assert_eq!((&error["type"], &error["id"], &error["status"]), (&json!("error"), &json!(9), &json!(422)));
+    assert!(error["detail"].as_str().unwrap().contains("another message"), "{error}");
+    ws.say(json!({"type": "publish", "id": 10, "event": "a", "content_type": "application/json", "data": "1", "key": "k"}));
+    assert_eq!(ws.json()["type"], "ack", "the same message, whichever way it comes");
+    assert_eq!(messages(&mut server.raw(), "bound").len(), 1);
 }

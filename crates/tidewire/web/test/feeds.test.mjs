@@ -71,6 +71,63 @@ test('a page of another origin cannot frame it', async (t) => {
   assert.equal(loaded, false);
 });
 
+test('a frame calls what its page has made, and nothing else', async (t) => {
+  const p = await page(t);
+  await post('press', 'object');
+  await p.evaluate(() => {
+    globalThis.pressed = [];
+    document.body.innerHTML = '<button id="press">the only button</button>';
+    const button = document.getElementById('press');
+    button.onclick = () => pressed.push('button');
+    globalThis.held = button;
+    globalThis.scrollBy = () => pressed.push('scrollBy');
+    globalThis.Site = class {
+      inherited() {
+        pressed.push('inherited');
+      }
+    };
+    globalThis.site = new Site();
+    globalThis.app = { on: () => pressed.push('app.on') };
+  });
+  // An element by its id, a method of an element, a function of every window, a method of a class; as a frame, and as a popup.
+  const names = ['press.click', 'held.click', 'scrollBy', 'site.inherited', 'missing'];
+  for (const name of [...names, 'opener.document.body.firstElementChild.click', 'opener.focus']) {
+    await p.evaluate(async (name) => {
+      const address = `/c/press?feed=iframe&since=earliest&callback=${name}`;
+      const frame = document.createElement('iframe');
+      frame.src = address;
+      document.body.append(frame);
+      window.open(address, name);
+    }, name);
+  }
+  // What they would have called has been called when a frame that came after them has.
+  await p.evaluate(() => {
+    const frame = document.createElement('iframe');
+    frame.src = '/c/press?feed=iframe&since=earliest&callback=app.on';
+    document.body.append(frame);
+  });
+  await until('the last frame', () => p.evaluate(() => pressed.includes('app.on')));
+  await until('every frame to have the message or to be refused', () =>
+    p.evaluate((count) => {
+      const shown = [...document.querySelectorAll('iframe')].filter((frame) => {
+        const page = frame.contentDocument;
+        if (page?.title !== 'tidewire') return page?.body?.textContent.includes('status');
+        return [...page.scripts].at(-1).text.includes('"data":"object"');
+      });
+      return shown.length === count;
+    }, names.length + 3),
+  );
+  assert.deepEqual(await p.evaluate(() => [...new Set(pressed)]), ['app.on']);
+});
+
+test('the address of a frame is no page', async (t) => {
+  const p = await page(t);
+  const popup = p.context().waitForEvent('page');
+  await p.evaluate(() => void window.open('/c/popup?feed=iframe&callback=on'));
+  const opened = await popup;
+  await until('the refusal', () => opened.evaluate(() => document.body?.textContent.includes('403')));
+});
+
 test('JSONP brings the messages to a page of any origin', async (t) => {
   const p = await page(t, server.base.replace('127.0.0.1', 'localhost'));
   await post('script', DIFFICULT[0]);

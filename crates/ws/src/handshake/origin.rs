@@ -1,5 +1,5 @@
 use core::fmt;
-use tidewire_grammar::eq_ignore_case;
+use tidewire_grammar::Origin;
 
 /// From which web pages a browser may connect.
 ///
@@ -9,11 +9,13 @@ use tidewire_grammar::eq_ignore_case;
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Origins<'a> {
-    /// Pages of the host that is asked: the origin's host and port are those of the `Host` field.
+    /// Pages of the host that is asked: the origin's host and port are those of the `Host` field, in
+    /// any spelling. The scheme may be `http` or `https`, since behind a proxy it is not known.
     #[default]
     Same,
-    /// Pages of these origins, such as `https://example.com`: scheme, host and port in full, ports 80 and 443 left out, as
-    /// browsers write it. `null`, the origin of files and sandboxes, matches nothing, not even `"null"`.
+    /// Pages of these origins, such as `https://example.com`: scheme, host and port, in any spelling
+    /// (see [`Origin`]). A text that is no origin matches nothing, and neither does `null`, which
+    /// stands for all files and sandboxes.
     Listed(&'a [&'a str]),
     /// Pages for which this says yes to the value of `Origin`.
     Checked(&'a (dyn Fn(&[u8]) -> bool + Sync)),
@@ -28,32 +30,11 @@ impl Origins<'_> {
         match self {
             Self::Any => true,
             Self::Checked(check) => check(origin),
-            Self::Listed(list) => {
-                origin != b"null" && list.iter().any(|o| eq_ignore_case(o.as_bytes(), origin))
-            }
-            Self::Same => is_same(origin, host),
+            Self::Listed(list) => Origin::parse(origin)
+                .is_ok_and(|origin| list.iter().any(|listed| Origin::parse(listed.as_bytes()) == Ok(origin))),
+            Self::Same => Origin::parse(origin).is_ok_and(|origin| origin.is_of_host(host)),
         }
     }
-}
-
-/// An origin is scheme `://` host [`:` port], without a path. Behind a proxy the scheme of the request is not known, so that either
-/// one's default port may be left out on either side.
-fn is_same(origin: &[u8], host: &[u8]) -> bool {
-    let (authority, port) = if let Some(rest) = strip_prefix(origin, b"https://") {
-        (rest, &b":443"[..])
-    } else if let Some(rest) = strip_prefix(origin, b"http://") {
-        (rest, &b":80"[..])
-    } else {
-        return false;
-    };
-    let bare = |a: &[u8]| a.len() - if a.ends_with(port) { port.len() } else { 0 };
-    let (a, b) = (&authority[..bare(authority)], &host[..bare(host)]);
-    !a.is_empty() && eq_ignore_case(a, b)
-}
-
-fn strip_prefix<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
-    let (start, rest) = text.split_at_checked(prefix.len())?;
-    eq_ignore_case(start, prefix).then_some(rest)
 }
 
 impl fmt::Debug for Origins<'_> {
@@ -94,16 +75,24 @@ mod tests {
         assert!(Origins::Same.allow(Some(b"https://example.com"), b"example.com"));
         assert!(!Origins::Same.allow(Some(b"https://example.com"), b"example.com:80"));
         assert!(!Origins::Same.allow(Some(b"http://"), b""));
+        // One address in several spellings.
+        assert!(Origins::Same.allow(Some(b"http://localhost"), b"localhost:80"));
+        assert!(Origins::Same.allow(Some(b"http://[::1]:8080"), b"[0:0:0:0:0:0:0:1]:8080"));
+        assert!(Origins::Same.allow(Some(b"http://localhost"), b"LOCALHOST."));
     }
 
     #[test]
     fn a_list_is_exact_and_a_program_has_no_origin() {
-        let listed = Origins::Listed(&["https://example.com", "null"]);
+        let listed = Origins::Listed(&["https://example.com:443", "file://", "null", "no origin"]);
         let allow = |origin: &str| listed.allow(Some(origin.as_bytes()), b"example.com");
-        assert!(allow("https://example.com"));
-        for foreign in
-            ["http://example.com", "https://example.com:444", "https://example.com.evil.org", "null"]
-        {
+        assert!(allow("https://example.com") && allow("https://example.com.") && allow("file://"));
+        for foreign in [
+            "http://example.com",
+            "https://example.com:444",
+            "https://example.com.evil.org",
+            "null",
+            "no origin",
+        ] {
             assert!(!allow(foreign), "{foreign}");
         }
         assert!(listed.allow(None, b"example.com") && Origins::Same.allow(None, b""));

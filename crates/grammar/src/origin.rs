@@ -1,0 +1,367 @@
+//! Web origins (RFC 6454): who a page is, as its browser says it.
+
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+use crate::{dec_u64, eq_ignore_case};
+
+/// An origin: scheme, host and port. Two origins are equal if these are, however they are spelled:
+/// the case of letters, a default port, a dot behind the name and the form of an IPv6 address do
+/// not matter.
+///
+/// ```
+/// use tidewire_grammar::Origin;
+///
+/// let page = Origin::parse(b"http://example.org")?;
+/// assert_eq!(page, Origin::parse(b"HTTP://Example.org.:80")?);
+/// assert_ne!(page, Origin::parse(b"https://example.org")?);
+/// assert!(page.is_of_host(b"example.org:80"));
+/// # Ok::<(), tidewire_grammar::OriginError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    scheme: &'a [u8],
+    host: Host<'a>,
+    port: Option<u16>,
+}
+
+/// The host of an origin.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Host<'a> {
+    /// None, as in `file://`.
+    None,
+    /// A name as it is spelled, with the dot that may stand behind it.
+    Name(&'a [u8]),
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address.
+    V6(Ipv6Addr),
+}
+
+/// Why a text is no origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// It does not begin with a scheme and `://`.
+    Scheme,
+    /// Something follows the host and port: a path, a query or a fragment.
+    Path,
+    /// A user name stands before the host.
+    User,
+    /// The host is missing, or has a character that no host has.
+    Host,
+    /// The host is an IPv4 address in a form that no browser sends.
+    Ipv4,
+    /// The host is an IPv6 address that is none, or has no brackets.
+    Ipv6,
+    /// The port is not a number up to 65535.
+    Port,
+}
+
+impl<'a> Origin<'a> {
+    /// Reads the value of an `Origin` field, or of a list of origins.
+    ///
+    /// # Errors
+    /// [`OriginError`]; for `null` too, which stands for every page that has no origin.
+    pub fn parse(text: &'a [u8]) -> Result<Self, OriginError> {
+        let at = text.windows(3).position(|three| three == b"://").ok_or(OriginError::Scheme)?;
+        let (scheme, rest) = (&text[..at], &text[at + 3..]);
+        let is_scheme = |b: &u8| b.is_ascii_alphanumeric() || b"+-.".contains(b);
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(is_scheme) {
+            return Err(OriginError::Scheme);
+        }
+        if rest.iter().any(|b| b"/?#\\".contains(b)) {
+            return Err(OriginError::Path);
+        }
+        if rest.contains(&b'@') {
+            return Err(OriginError::User);
+        }
+        let usual = default_port(scheme);
+        if rest.is_empty() {
+            // A scheme of the web has a host; `file` and those of applications need none.
+            return if usual.is_some() {
+                Err(OriginError::Host)
+            } else {
+                Ok(Self { scheme, host: Host::None, port: None })
+            };
+        }
+        let (host, port) = authority(rest)?;
+        Ok(Self { scheme, host, port: port.or(usual) })
+    }
+
+    /// The scheme, as it is spelled.
+    pub const fn scheme(&self) -> &'a [u8] {
+        self.scheme
+    }
+
+    /// The host.
+    pub const fn host(&self) -> Host<'a> {
+        self.host
+    }
+
+    /// The port, or the usual one of the scheme.
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Whether this is the origin of pages that a server hands out which was asked with this value
+    /// of `Host`.
+    ///
+    /// The scheme may be `http` or `https`: behind a proxy that ends TLS a server cannot know which
+    /// one the browser used. A `Host` without a port has the usual one of the origin's scheme.
+    pub fn is_of_host(&self, host: &[u8]) -> bool {
+        let is_web = eq_ignore_case(self.scheme, b"http") || eq_ignore_case(self.scheme, b"https");
+        is_web
+            && authority(host).is_ok_and(|(host, port)| {
+                host == self.host && port.or_else(|| default_port(self.scheme)) == self.port
+            })
+    }
+}
+
+impl PartialEq for Origin<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        eq_ignore_case(self.scheme, other.scheme) && self.host == other.host && self.port == other.port
+    }
+}
+
+impl Eq for Origin<'_> {}
+
+impl PartialEq for Host<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::Name(a), Self::Name(b)) => eq_ignore_case(relative(a), relative(b)),
+            (Self::V4(a), Self::V4(b)) => a == b,
+            (Self::V6(a), Self::V6(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Host<'_> {}
+
+/// A host, and a port if there is one.
+fn authority(text: &[u8]) -> Result<(Host<'_>, Option<u16>), OriginError> {
+    if let Some(rest) = text.strip_prefix(b"[") {
+        let end = rest.iter().position(|&b| b == b']').ok_or(OriginError::Ipv6)?;
+        let address = parse_address(&rest[..end]).ok_or(OriginError::Ipv6)?;
+        return match rest[end + 1..].split_first() {
+            None => Ok((Host::V6(address), None)),
+            Some((b':', digits)) => Ok((Host::V6(address), port(digits)?)),
+            Some(_) => Err(OriginError::Ipv6),
+        };
+    }
+    let colon = text.iter().position(|&b| b == b':').unwrap_or(text.len());
+    let (host, rest) = text.split_at(colon);
+    let digits = rest.get(1..).unwrap_or_default();
+    if digits.contains(&b':') {
+        return Err(OriginError::Ipv6);
+    }
+    Ok((name(host)?, port(digits)?))
+}
+
+/// A name or an IPv4 address.
+fn name(text: &[u8]) -> Result<Host<'_>, OriginError> {
+    let mut labels = relative(text).split(|&b| b == b'.');
+    if labels.clone().any(|label| label.is_empty() || !label.iter().all(is_host)) {
+        return Err(OriginError::Host);
+    }
+    // A host whose last label is a number is an address to every browser (WHATWG URL, §3.5).
+    let last = labels.next_back().unwrap_or_default();
+    let hex = last.strip_prefix(b"0x").or_else(|| last.strip_prefix(b"0X"));
+    let is_number = last.iter().all(u8::is_ascii_digit)
+        || hex.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if is_number {
+        return parse_address(relative(text)).map(Host::V4).ok_or(OriginError::Ipv4);
+    }
+    Ok(Host::Name(text))
+}
+
+/// What may stand in a name: `unreserved` and `sub-delims` of RFC 3986 without the star and the
+/// comma, which people write for patterns and lists.
+fn is_host(b: &u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-_~!$&'()+;=".contains(b)
+}
+
+fn parse_address<A: FromStr>(text: &[u8]) -> Option<A> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Digits, or nothing, which means the usual port (RFC 3986 §3.2.3).
+fn port(digits: &[u8]) -> Result<Option<u16>, OriginError> {
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    let number = dec_u64(digits).map_err(|_| OriginError::Port)?;
+    u16::try_from(number).map(Some).map_err(|_| OriginError::Port)
+}
+
+/// The name without the dot that makes it absolute.
+fn relative(name: &[u8]) -> &[u8] {
+    name.strip_suffix(b".").unwrap_or(name)
+}
+
+fn default_port(scheme: &[u8]) -> Option<u16> {
+    const USUAL: [(&[u8], u16); 5] =
+        [(b"http", 80), (b"https", 443), (b"ws", 80), (b"wss", 443), (b"ftp", 21)];
+    USUAL.iter().find(|(known, _)| eq_ignore_case(scheme, known)).map(|&(_, port)| port)
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "an origin begins with a scheme and ://",
+            Self::Path => "an origin has no path",
+            Self::User => "an origin has no user name",
+            Self::Host => "the host of the origin is missing, or has a character that no host has",
+            Self::Ipv4 => "an IPv4 address has four decimal numbers",
+            Self::Ipv6 => "an IPv6 address stands in brackets, without a zone",
+            Self::Port => "a port is a number up to 65535",
+        })
+    }
+}
+
+impl core::error::Error for OriginError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    /// Each row is one origin in all its spellings.
+    const TABLE: &[&[&str]] = &[
+        &[
+            "http://example.org",
+            "http://example.org:80",
+            "HTTP://EXAMPLE.ORG",
+            "http://example.org.",
+            "http://example.org:",
+        ],
+        &["https://example.org", "https://example.org:443", "https://Example.Org.:00443"],
+        &["http://example.org:443", "http://example.org.:443"],
+        &["https://example.org:80"],
+        &["ws://example.org", "ws://example.org:80"],
+        &["http://www.example.org"],
+        &["http://localhost", "http://localhost.", "http://LOCALHOST:80"],
+        &["http://127.0.0.1", "http://127.0.0.1:80", "http://127.0.0.1."],
+        &["http://[::1]", "http://[0:0:0:0:0:0:0:1]", "http://[::0001]:80", "http://[0::1]:"],
+        &["http://[::1]:8080", "http://[0:0::1]:8080"],
+        &["http://[::ffff:127.0.0.1]", "http://[::ffff:7f00:1]"],
+        &["file://", "FILE://"],
+        &["app://-", "app://-."],
+        &["capacitor://localhost", "Capacitor://localhost"],
+        &["chrome-extension://abcdefgh"],
+        &["http://under_score"],
+        &["http://1.example", "http://1.EXAMPLE"],
+    ];
+
+    #[test]
+    fn every_spelling_against_every_other() {
+        let all: Vec<_> = TABLE
+            .iter()
+            .enumerate()
+            .flat_map(|(row, spellings)| spellings.iter().map(move |spelling| (row, spelling)))
+            .collect();
+        for (row, one) in &all {
+            for (other_row, other) in &all {
+                let same = Origin::parse(one.as_bytes()).unwrap() == Origin::parse(other.as_bytes()).unwrap();
+                assert_eq!(same, row == other_row, "{one} and {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_says_why() {
+        use OriginError::{Host, Ipv4, Ipv6, Path, Port, Scheme, User};
+        for (text, why) in [
+            ("", Scheme),
+            ("null", Scheme),
+            ("example.org", Scheme),
+            ("://example.org", Scheme),
+            ("1http://a", Scheme),
+            ("blob:http://a", Scheme),
+            ("http://a/", Path),
+            ("http://a\\b", Path),
+            ("http://a?b", Path),
+            ("http://a#b", Path),
+            ("file:///", Path),
+            ("http://u@a", User),
+            ("http://u:p@a:1", User),
+            ("http://", Host),
+            ("WSS://", Host),
+            ("http://.", Host),
+            ("http://:80", Host),
+            ("app://:80", Host),
+            ("http://.a", Host),
+            ("http://a..b", Host),
+            ("http://a..", Host),
+            ("http://*.a", Host),
+            ("http://a,b", Host),
+            ("http://a b", Host),
+            ("http://a%62", Host),
+            ("http://b\u{fc}cher", Host),
+            ("http://a\0", Host),
+            ("http://127.1", Ipv4),
+            ("http://2130706433", Ipv4),
+            ("http://0x7f.1", Ipv4),
+            ("http://a.0x", Ipv4),
+            ("http://127.0.0.01", Ipv4),
+            ("http://127.0.0.256", Ipv4),
+            ("http://[", Ipv6),
+            ("http://[]", Ipv6),
+            ("http://[::1", Ipv6),
+            ("http://[::1]x", Ipv6),
+            ("http://[zz]", Ipv6),
+            ("http://[fe80::1%25e]", Ipv6),
+            ("http://[1.2.3.4]", Ipv6),
+            ("http://::1", Ipv6),
+            ("http://a:1:2", Ipv6),
+            ("http://a:x", Port),
+            ("http://a:-1", Port),
+            ("http://a:65536", Port),
+            ("http://[::1]:99999999999999999999999", Port),
+        ] {
+            let error = Origin::parse(text.as_bytes()).expect_err(text);
+            assert_eq!(error, why, "{text}");
+            assert!(!error.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_host() {
+        let is_own =
+            |origin: &str, host: &str| Origin::parse(origin.as_bytes()).unwrap().is_of_host(host.as_bytes());
+        for (origin, host) in [
+            ("http://a", "a"),
+            ("http://a", "A:80"),
+            ("http://a", "a."),
+            ("http://a", "a:"),
+            ("https://a", "a"),
+            ("https://a", "a:443"),
+            ("http://a:8080", "a:8080"),
+            ("http://[::1]", "[0::1]:80"),
+            ("http://127.0.0.1:1", "127.0.0.1:1"),
+        ] {
+            assert!(is_own(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("http://a", "b"),
+            ("http://a", "a:443"),
+            ("https://a", "a:80"),
+            ("https://a:80", "a"),
+            ("http://a", ""),
+            ("http://a", "a:x"),
+            ("http://a", "a b"),
+            ("http://a", "u@a"),
+            ("app://a", "a"),
+            ("ws://a", "a"),
+            ("file://", ""),
+            ("http://127.0.0.1", "[::ffff:127.0.0.1]"),
+        ] {
+            assert!(!is_own(origin, host), "{origin} {host}");
+        }
+    }
+}

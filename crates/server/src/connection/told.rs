@@ -1,0 +1,26 @@
+//! What a connection writes into the log. Whoever asks again causes it again, so it is told seldom.
+
+use std::error::Error;
+
+use crate::{BodyCut, Seldom};
+
+/// A handler made a response that cannot be sent.
+pub(super) fn broken() {
+    static TOLD: Seldom = Seldom::new();
+    if let Some(more) = TOLD.admit() {
+        tracing::error!(
+            more,
+            "a response could not be encoded: a field or a body that its status cannot have"
+        );
+    }
+}
+
+/// The body of an answer ended with an error.
+pub(super) fn failed(error: &(dyn Error + Send + Sync + 'static)) {
+    static TOLD: Seldom = Seldom::new();
+    if error.is::<BodyCut>() {
+        tracing::debug!(%error, "a streamed answer was cut");
+    } else if let Some(more) = TOLD.admit() {
+        tracing::warn!(%error, more, "a streamed answer failed");
+    }
+}

@@ -1,0 +1,80 @@
+//! Log lines that a client can cause: told at once, and then not again for a while.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How often one kind of event may write a line. Default one minute: an operator sees that it goes
+/// on, and a client that causes it without end fills no disk.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// A gate before the log line of one kind of event, for the whole process. Make it a `static` next
+/// to the line.
+///
+/// ```
+/// use tidewire_server::Seldom;
+///
+/// static FAILED: Seldom = Seldom::new();
+/// let mut written = 0;
+/// for _ in 0..1_000 {
+///     if let Some(kept_back) = FAILED.admit() {
+///         assert_eq!(kept_back, 0, "nothing happened before");
+///         written += 1;
+///     }
+/// }
+/// assert_eq!(written, 1);
+/// ```
+#[derive(Debug)]
+pub struct Seldom(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    last: Option<Instant>,
+    kept_back: u64,
+}
+
+impl Seldom {
+    /// A gate that nothing has passed yet.
+    pub const fn new() -> Self {
+        Seldom(Mutex::new(State { last: None, kept_back: 0 }))
+    }
+
+    /// Whether the line may be written now: the number of lines that were kept back since the last
+    /// one that was written. `None` keeps this one back.
+    pub fn admit(&self) -> Option<u64> {
+        self.admit_at(Instant::now())
+    }
+
+    fn admit_at(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if state.last.is_some_and(|last| now.saturating_duration_since(last) < EVERY) {
+            state.kept_back += 1;
+            return None;
+        }
+        state.last = Some(now);
+        Some(std::mem::take(&mut state.kept_back))
+    }
+}
+
+impl Default for Seldom {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_minute_and_the_number_of_the_others() {
+        let seldom = Seldom::new();
+        let start = Instant::now();
+        let at = |seconds: u64| seldom.admit_at(start + Duration::from_secs(seconds));
+        assert_eq!(at(0), Some(0));
+        assert_eq!([at(0), at(1), at(59)], [None; 3]);
+        assert_eq!(at(60), Some(3));
+        assert_eq!(at(119), None);
+        assert_eq!(at(500), Some(1));
+        assert_eq!(at(400), None, "a moment from before opens nothing");
+    }
+}

@@ -1,0 +1,125 @@
+//! The way to a file on Unix: name by name, each opened in the folder before it and none of them
+//! through a link.
+//!
+//! A link is read, and its target takes its place in the names that are left. So every name that is
+//! on the way is seen here, and each is judged: none may be hidden, and `..` goes back over names
+//! that were opened before, never out of the folder. Nobody who changes the folder meanwhile can
+//! lead the way out of it, for nothing is opened that was not judged by its own name. A kernel's
+//! `openat2` would keep the way inside too, but it does not say where a link has led.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::io::Errno;
+
+use super::path::is_hidden;
+
+/// The handle of the folder.
+#[derive(Debug)]
+pub(super) struct Folder(OwnedFd);
+
+/// `NONBLOCK`: opening a pipe must not wait for its other end.
+const FILE: OFlags = OFlags::RDONLY
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NOFOLLOW);
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
+
+/// Links on the way to one file, as many as Linux follows.
+const MAX_LINKS: usize = 40;
+
+/// Names that are opened on the way to one file. A link may send the walk back to its beginning, so
+/// links alone do not bound the work.
+const MAX_STEPS: usize = 1024;
+
+impl Folder {
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        Ok(Folder(openat(CWD, folder, FOLDER, Mode::empty())?))
+    }
+
+    /// Opens a file by its names. A folder may be opened too; the caller looks at what it got.
+    pub(super) fn open_beneath(&self, segments: &[String]) -> io::Result<File> {
+        let names = segments.iter().rev().map(|name| name.clone().into_bytes()).collect();
+        Walk { root: &self.0, here: None, passed: Vec::new(), left: names, links: 0 }.run()
+    }
+}
+
+struct Walk<'a> {
+    root: &'a OwnedFd,
+    /// The folder that was opened last; none is the root.
+    here: Option<OwnedFd>,
+    /// The names of the folders from the root to here. None of them is a link.
+    passed: Vec<Vec<u8>>,
+    /// The names that are left, the next one last.
+    left: Vec<Vec<u8>>,
+    links: usize,
+}
+
+impl Walk<'_> {
+    fn run(mut self) -> io::Result<File> {
+        for _ in 0..MAX_STEPS {
+            let Some(name) = self.left.pop() else {
+                // A link has led to a folder by `.` or `..`.
+                return Err(io::ErrorKind::IsADirectory.into());
+            };
+            if name == b".." {
+                self.go_back()?;
+                continue;
+            }
+            if is_hidden(&name) && !(self.links > 0 && is_of_mounts(&name)) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let is_last = self.left.is_empty();
+            let at = self.here.as_ref().unwrap_or(self.root);
+            let flags = if is_last { FILE } else { FOLDER.union(OFlags::NOFOLLOW) };
+            match openat(at, &*name, flags, Mode::empty()) {
+                Ok(opened) if is_last => return Ok(opened.into()),
+                Ok(opened) => {
+                    self.here = Some(opened);
+                    self.passed.push(name);
+                }
+                // A socket, or a device that is not there.
+                Err(Errno::NXIO) => return Err(io::ErrorKind::NotFound.into()),
+                Err(error @ (Errno::NOENT | Errno::ACCESS)) => return Err(error.into()),
+                // What a link is told to be depends on the system: ask for its target.
+                Err(error) => match readlinkat(at, &*name, Vec::new()) {
+                    Ok(target) => self.follow(target.as_bytes())?,
+                    Err(_) => return Err(error.into()),
+                },
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// Puts the target of a link in its place. One that begins at the root of the system leads out.
+    fn follow(&mut self, target: &[u8]) -> io::Result<()> {
+        self.links += 1;
+        if self.links > MAX_LINKS || target.starts_with(b"/") {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let names = target.split(|&b| b == b'/').filter(|name| !name.is_empty() && *name != b".");
+        self.left.extend(names.rev().map(<[u8]>::to_vec));
+        Ok(())
+    }
+
+    /// Goes to the folder above, by its names from the root: what the file system takes for the
+    /// parent may have been moved elsewhere.
+    fn go_back(&mut self) -> io::Result<()> {
+        self.passed.pop().ok_or(io::ErrorKind::NotFound)?;
+        self.here = None;
+        self.left.extend(std::mem::take(&mut self.passed).into_iter().rev());
+        Ok(())
+    }
+}
+
+/// Names that Kubernetes gives to what it mounts: each file is a link to `..data/NAME`, and `..data`
+/// one to `..2026_01_31_…`, so that all change at once. They can be passed, and not asked for.
+fn is_of_mounts(name: &[u8]) -> bool {
+    name == b"..data"
+        || name.strip_prefix(b"..").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
+}
