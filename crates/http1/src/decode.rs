@@ -84,7 +84,7 @@ impl Connection<Server> {
             head: meta.method == Some(Known::Head),
             connect: meta.method == Some(Known::Connect),
             upgrade: meta.facts.upgrade(meta.version).is_some(),
-            has_body: meta.body != Body::Empty,
+            has_body: meta.body == Body::Chunked || meta.facts.declared() > 0,
             wants_continue: meta.expects_continue(),
             keep_alive: self.exchange.keep_alive && meta.keep_alive(),
             interim: 0,

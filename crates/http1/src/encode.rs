@@ -135,8 +135,8 @@ impl Connection<Server> {
         Ok(())
     }
 
-    /// A 101, or a 2xx to CONNECT: only if the request asked for it and had no framing fields, else what was pipelined behind it
-    /// could be taken for one protocol here and for the other elsewhere.
+    /// A 101, or a 2xx to CONNECT: only if the request asked for it and had no body. Else what was pipelined behind it could be
+    /// taken for one protocol here and for the other elsewhere. `Content-Length: 0` is no body: several clients and proxies send it.
     fn send_switch(
         &mut self,
         response: &Response<'_>,
@@ -215,7 +215,7 @@ impl Connection<Client> {
         put_connection(keep_alive, Version::Http11, request.fields, out);
         put_blocks(request.fields, out);
         out.extend_from_slice(b"\r\n");
-        let has_body = framing != BodyLength::Empty;
+        let has_body = !matches!(framing, BodyLength::Empty | BodyLength::Length(0));
         self.exchange = Exchange {
             version: Version::Http11,
             head: method == Method::Head,

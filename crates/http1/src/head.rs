@@ -78,7 +78,8 @@ macro_rules! common {
 
             /// The first `Upgrade` value that names a protocol, if `Connection: upgrade` vouches for it and the version is 1.1 (RFC 9110 §7.8).
             ///
-            /// A request that has a body as well is no candidate for switching: [`body`](Self::body) tells. Serve it as if nothing
+            /// A request that has a body as well, or chunks, is no candidate for switching: [`body`](Self::body) tells. A length of 0 is no
+            /// body. Serve it as if nothing
             /// had been offered, or refuse it with 400; the connection will not let a 101 out.
             #[must_use]
             pub fn upgrade(&self) -> Option<&'a [u8]> {

@@ -97,9 +97,9 @@ pub(crate) struct Exchange {
     pub(crate) head: bool,
     /// The method was CONNECT: a 2xx makes a tunnel.
     pub(crate) connect: bool,
-    /// An upgrade was offered, by a request without any body.
+    /// An upgrade was offered.
     pub(crate) upgrade: bool,
-    /// The request had framing fields, so that nothing may switch.
+    /// The request has a body of at least one byte, or chunks, so that nothing may switch.
     pub(crate) has_body: bool,
     /// The client waits for a 100.
     pub(crate) wants_continue: bool,

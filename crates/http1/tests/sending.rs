@@ -242,7 +242,8 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
         "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: a\r\n\r\n",
         "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: 0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: ,\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: 1\r\n\r\nx",
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ] {
         let mut out = Vec::new();
@@ -253,6 +254,37 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
         );
         assert_eq!(out, b"");
     }
+}
+
+/// Older Envoy, Mojo and others send `Content-Length: 0` with their offer. No octets can be taken for one protocol here and
+/// for another elsewhere.
+#[test]
+fn a_body_of_no_bytes_hinders_no_switch() {
+    let upgrade = block(&[("Upgrade", "a")]);
+    let blocks = [&upgrade];
+    let switching = Response::new(101).with_fields(&blocks);
+    for length in ["0", "00"] {
+        let offer = format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let (mut connection, mut out) = (server(&offer), Vec::new());
+        connection.send_head(&switching, BodyLength::Empty, &mut out).unwrap();
+        assert!(out.starts_with(b"HTTP/1.1 101 ") && connection.is_switched(), "{length}");
+    }
+    let (mut connection, mut out) =
+        (server("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 0\r\n\r\n"), Vec::new());
+    connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
+    assert!(connection.is_switched());
+
+    // The client role understands the answer to such a request.
+    let (mut client, mut out) = (Connection::<Client>::new(Limits::new()), Vec::new());
+    let request = Request::new("GET", "/", "h").with_fields(&blocks);
+    client.send_request(&request, BodyLength::Length(0), &mut out).unwrap();
+    client.send_end(&mut out).unwrap();
+    assert!(out.ends_with(b"\r\n\r\n"), "{}", out.escape_ascii());
+    let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n";
+    client.decode(answer, &mut Fields::new()).unwrap();
+    assert!(client.is_switched());
 }
 
 /// RFC 9110 §7.8: who sends `Upgrade` also sends the option.

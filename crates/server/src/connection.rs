@@ -368,14 +368,8 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn detach(&mut self, head: Option<DetachHead>, first: &Bytes, ticket: H::Ticket) -> Step<H::Ticket> {
-        let switches = head.as_ref().is_some_and(|head| head.response.status == 101);
-        let has_body = match self.exchange.body {
-            BodyLength::Empty => false,
-            // A length of nothing is harmless to a stream. A switch is refused with any framing at all.
-            BodyLength::Length(0) => switches,
-            _ => true,
-        };
-        if has_body {
+        // No bytes are no ambiguity, and several WebSocket clients and proxies send `Content-Length: 0`.
+        if !matches!(self.exchange.body, BodyLength::Empty | BodyLength::Length(0)) {
             // What still comes of the body would be taken for the other protocol; and whether it has come yet must not decide.
             return self.answer_and_close(Problem::new(
                 400,

@@ -270,7 +270,7 @@ fn an_upgrade_with_a_body_is_no_upgrade() {
         ("at hand", "Content-Length: 5\r\n\r\nhello"),
         ("yet to come", "Content-Length: 500\r\n\r\nhello"),
         ("in chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
-        ("of nothing", "Content-Length: 0\r\n\r\n"),
+        ("in chunks of nothing", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         ("in chunks, yet to come", "Transfer-Encoding: chunked\r\n\r\n5\r\nhel"),
     ] {
         let head = "GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n";
@@ -281,6 +281,19 @@ fn an_upgrade_with_a_body_is_no_upgrade() {
         assert!(raw.rest().is_empty(), "{name}: a second answer");
         assert_eq!(site.seen.requests().last().unwrap(), "GET /upgrade", "{name}");
     }
+}
+
+/// A length of nothing leaves no doubt about what follows: it is the other protocol, and never a request.
+#[test]
+fn an_upgrade_with_a_length_of_nothing_is_one() {
+    let site = Site::start();
+    let smuggled = get("/smuggled");
+    let head = "GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\nContent-Length: 0\r\n\r\n";
+    let mut raw = site.raw();
+    raw.send(format!("{head}{smuggled}"));
+    assert_eq!(raw.response().status, 101);
+    assert!(raw.until(&smuggled).ends_with(smuggled.as_bytes()), "it is echoed");
+    assert_eq!(site.seen.requests(), ["GET /upgrade"]);
 }
 
 #[test]

@@ -68,12 +68,10 @@ pub(super) fn request(
     shared: &mut Shared,
     notes: &mut Notes,
 ) -> Body {
-    let empty = head.body() == BodyLength::Empty;
+    let empty = matches!(head.body(), BodyLength::Empty | BodyLength::Length(0));
     let asked = Asked::new(head, empty);
     let (end, section) = match head.body() {
-        BodyLength::Empty | BodyLength::UntilClose if asked.upgrade.is_some() => {
-            ("what follows depends on the answer".to_owned(), "RFC 9110 §7.8")
-        }
+        _ if asked.upgrade.is_some() => ("what follows depends on the answer".to_owned(), "RFC 9110 §7.8"),
         BodyLength::Empty | BodyLength::UntilClose => {
             ("the request has no body".to_owned(), "RFC 9112 §6.3 (7)")
         }

@@ -293,6 +293,23 @@ fn an_upgrade_that_a_server_cannot_take_is_told() {
     assert_eq!(meaning(&notes, Kind::Warning), "a WebSocket server answers 426 Upgrade Required");
 }
 
+/// A body of no bytes is none: what follows the request is frames, once the server has agreed.
+#[test]
+fn an_upgrade_with_a_length_of_nothing_is_held_as_any_other() {
+    let text = String::from_utf8(UPGRADE.to_vec()).unwrap();
+    let with = |fields: &str| text.replace("\r\n\r\n", &format!("\r\n{fields}\r\n")).into_bytes();
+    let mut exchange = Exchange::new();
+    let notes = exchange.up(&with("Content-Length: 0\r\n"));
+    assert!(notes.iter().all(|note| note.kind != Kind::Warning), "{notes:?}");
+    exchange.down(&switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", ""));
+    let notes = exchange.up(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+    assert_eq!(notes[0].kind, Kind::FrameHeader, "{notes:?}");
+    for fields in ["Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let notes = up(&with(fields));
+        assert_eq!(meaning(&notes, Kind::Warning), "a WebSocket server answers 400 Bad Request", "{fields}");
+    }
+}
+
 #[test]
 fn an_offer_that_was_declined_leaves_the_client_with_http() {
     let mut exchange = Exchange::new();

@@ -63,6 +63,21 @@ fn the_handshake_of_rfc_6455() {
     }
 }
 
+/// Older Envoy, Mojo and others send it. What is pipelined behind it belongs to the WebSocket, as without it.
+#[test]
+fn a_handshake_may_say_that_it_has_no_body() {
+    let server = Server::start(&[]);
+    for (path, length) in [("/c/zero", "0"), ("/c/zeros", "00")] {
+        let mut raw = server.raw();
+        let head = get(path, &format!("{UPGRADE}{KEY}Content-Length: {length}\r\n"));
+        raw.send([head.into_bytes(), frame(0x81, b"early")].concat());
+        assert_eq!(raw.response().status, 101, "{length}");
+        raw.send(frame(0x89, b"?"));
+        assert!(raw.until(b"\x8a\x01?").len() < 100);
+        assert_eq!(data(&server, &path[3..]), ["early"]);
+    }
+}
+
 #[test]
 fn a_handshake_that_is_wrong_is_refused_with_the_right_status() {
     let server = Server::start(&[]);
@@ -83,7 +98,18 @@ fn a_handshake_that_is_wrong_is_refused_with_the_right_status() {
         ),
         ("HTTP/1.0", get("/c/h", &format!("{UPGRADE}{KEY}")).replace("HTTP/1.1", "HTTP/1.0"), 400),
         ("a body", get("/c/h", &format!("{UPGRADE}{KEY}Content-Length: 5\r\n")) + "hello", 400),
-        ("a body of nothing", get("/c/h", &format!("{UPGRADE}{KEY}Content-Length: 0\r\n")), 400),
+        ("a signed length", get("/c/h", &format!("{UPGRADE}{KEY}Content-Length: +0\r\n")), 400),
+        (
+            "two lengths",
+            get("/c/h", &format!("{UPGRADE}{KEY}Content-Length: 0\r\nContent-Length: 0\r\n")),
+            400,
+        ),
+        (
+            "a length and chunks",
+            get("/c/h", &format!("{UPGRADE}{KEY}Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"))
+                + "0\r\n\r\n",
+            400,
+        ),
         ("chunks", get("/c/h", &format!("{UPGRADE}{KEY}Transfer-Encoding: chunked\r\n")) + "0\r\n\r\n", 400),
     ] {
         let mut raw = server.raw();

@@ -56,7 +56,8 @@ pub enum RefusalKind {
     Version,
     /// `Sec-WebSocket-Key` is not exactly one, of 16 bytes in base64.
     Key,
-    /// The request has a body, whose bytes could be taken for frames, or frames for the next request.
+    /// The request has a body, whose bytes could be taken for frames, or frames for the next request. One `Content-Length: 0`
+    /// is no body: older proxies and clients send it.
     Body,
     /// `Sec-WebSocket-Protocol` is not a list of tokens.
     Subprotocol,
@@ -206,6 +207,8 @@ struct Seen<'h> {
     upgrade: bool,
     connection: bool,
     body: bool,
+    /// There was a `Content-Length`.
+    length: bool,
     bad_subprotocol: bool,
     /// The index of the best subprotocol offered.
     subprotocol: Option<usize>,
@@ -226,6 +229,7 @@ impl<'h> Seen<'h> {
             upgrade: false,
             connection: false,
             body: false,
+            length: false,
             bad_subprotocol: false,
             subprotocol: None,
             #[cfg(feature = "deflate")]
@@ -251,7 +255,9 @@ impl<'h> Seen<'h> {
         } else if is_field(name, "transfer-encoding") {
             self.body = true;
         } else if is_field(name, "content-length") {
-            self.body |= value != b"0";
+            // Once, and of zeros only: whatever base a reader takes them for, there is no body.
+            self.body |= self.length || value.is_empty() || value.iter().any(|&digit| digit != b'0');
+            self.length = true;
         } else if is_field(name, "sec-websocket-protocol") {
             for offered in list(value) {
                 self.bad_subprotocol |= !is_subprotocol(offered);
@@ -359,6 +365,12 @@ mod tests {
             ("Sec-WebSocket-Key", Some("c2hvcnQ="), RefusalKind::Key),
             ("Content-Length", Some("5"), RefusalKind::Body),
             ("Content-Length", Some("+0"), RefusalKind::Body),
+            ("Content-Length", Some("-0"), RefusalKind::Body),
+            ("Content-Length", Some("0x0"), RefusalKind::Body),
+            ("Content-Length", Some("0, 0"), RefusalKind::Body),
+            ("Content-Length", Some("0,"), RefusalKind::Body),
+            ("Content-Length", Some(""), RefusalKind::Body),
+            ("Content-Length", Some("01"), RefusalKind::Body),
             ("Transfer-Encoding", Some("chunked"), RefusalKind::Body),
             ("Sec-WebSocket-Protocol", Some("a b"), RefusalKind::Subprotocol),
             ("Origin", Some("http://evil.example.org"), RefusalKind::Origin),
@@ -367,7 +379,15 @@ mod tests {
         for (name, value, kind) in cases {
             assert_eq!(run(&with(name, value), &Options::default()).unwrap_err(), kind, "{name}: {value:?}");
         }
-        assert!(run(&with("Content-Length", Some("0")), &Options::default()).is_ok());
+        // No octets are no ambiguity. Whatever base a reader takes the zeros for, they are zero.
+        for zero in ["0", "00"] {
+            assert!(run(&with("Content-Length", Some(zero)), &Options::default()).is_ok(), "{zero}");
+            for other in [("Content-Length", zero), ("Transfer-Encoding", "chunked")] {
+                let mut fields = with("Content-Length", Some(zero));
+                fields.push(other);
+                assert_eq!(run(&fields, &Options::default()).unwrap_err(), RefusalKind::Body, "{other:?}");
+            }
+        }
         assert!(run(&with("Upgrade", Some("h2c, WebSocket")), &Options::default()).is_ok());
     }
 
