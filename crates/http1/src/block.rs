@@ -59,7 +59,7 @@ impl FieldBlock {
     ///
     /// `Connection` is the connection's to write, but its options are heard: `close` is as
     /// [`Connection::close`](crate::Connection::close), `upgrade` and `keep-alive` are written when they are true, and other options are kept.
-    /// With an `Upgrade` field the head gets `Connection: upgrade` (RFC 9110 §7.8).
+    /// With an `Upgrade` field the head gets `Connection: Upgrade` (RFC 9110 §7.8).
     ///
     /// # Errors
     /// [`EncodeError::FieldName`], [`EncodeError::FieldValue`] (a connection option is a token), and [`EncodeError::FieldReserved`] for `Content-Length`,

@@ -92,7 +92,7 @@ impl Connection<Server> {
         self.exchange.keep_alive &= !response.fields.iter().any(|block| block.close);
         if response.fields.iter().any(|block| block.upgrade) {
             // RFC 9110 §7.8: the field and its option go together.
-            out.extend_from_slice(b"Connection: upgrade\r\n");
+            out.extend_from_slice(b"Connection: Upgrade\r\n");
         }
         put_blocks(response.fields, out);
         out.extend_from_slice(b"\r\n");
@@ -358,11 +358,11 @@ fn put_connection(keep_alive: bool, version: Version, blocks: &[&FieldBlock], ou
     let upgrade = blocks.iter().any(|block| block.upgrade);
     let line: &[u8] = match (keep_alive, version, upgrade) {
         (true, Version::Http11, false) => b"",
-        (true, Version::Http11, true) => b"Connection: upgrade\r\n",
+        (true, Version::Http11, true) => b"Connection: Upgrade\r\n",
         (true, Version::Http10, false) => b"Connection: keep-alive\r\n",
-        (true, Version::Http10, true) => b"Connection: keep-alive, upgrade\r\n",
+        (true, Version::Http10, true) => b"Connection: keep-alive, Upgrade\r\n",
         (false, _, false) => b"Connection: close\r\n",
-        (false, _, true) => b"Connection: close, upgrade\r\n",
+        (false, _, true) => b"Connection: close, Upgrade\r\n",
     };
     out.extend_from_slice(line);
 }

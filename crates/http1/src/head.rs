@@ -76,7 +76,7 @@ macro_rules! common {
                 self.table.meta.keep_alive()
             }
 
-            /// The first `Upgrade` value that names a protocol, if `Connection: upgrade` vouches for it and the version is 1.1 (RFC 9110 §7.8).
+            /// The first `Upgrade` value that names a protocol, if `Connection: Upgrade` vouches for it and the version is 1.1 (RFC 9110 §7.8).
             ///
             /// A request that has a body as well, or chunks, is no candidate for switching: [`body`](Self::body) tells. A length of 0 is no
             /// body. Serve it as if nothing

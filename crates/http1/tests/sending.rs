@@ -233,7 +233,7 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
     assert_eq!(connection.send_head(&switching, BodyLength::Length(1), &mut out), Err(EncodeError::Body));
     assert_eq!(out, b"");
     connection.send_head(&switching, BodyLength::Empty, &mut out).unwrap();
-    assert_eq!(out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n");
+    assert_eq!(out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n");
     assert!(connection.is_switched() && !connection.must_close());
     assert!(matches!(connection.decode(b"\x81\x00", &mut Fields::new()), Ok((0, None))));
     assert_eq!(connection.send_data(b"x", &mut out), Err(EncodeError::State));
@@ -295,8 +295,39 @@ fn an_upgrade_field_brings_its_connection_option() {
     connection.send_head(&Response::new(426).with_fields(&[&upgrade]), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(
         out,
-        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     );
+}
+
+/// Peers that compare text exist. They look for the word as RFC 6455 §1.3 writes it, in both roles and beside any other
+/// option.
+#[test]
+fn the_option_is_written_as_the_examples_have_it() {
+    let upgrade = block(&[("Upgrade", "websocket")]);
+    let closing = block(&[("Upgrade", "websocket"), ("Connection", "close, upgrade")]);
+    let answer = |mut connection: Connection<Server>, fields: &FieldBlock| {
+        let mut out = Vec::new();
+        connection
+            .send_head(&Response::new(426).with_fields(&[fields]), BodyLength::Empty, &mut out)
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let stays = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    for (head, option) in [
+        (answer(get(), &upgrade), "Upgrade"),
+        (answer(get(), &closing), "close, Upgrade"),
+        (answer(server(stays), &upgrade), "keep-alive, Upgrade"),
+    ] {
+        assert!(head.contains(&format!("\r\nConnection: {option}\r\nUpgrade: websocket\r\n")), "{head}");
+    }
+    for (fields, option) in [(&upgrade, "Upgrade"), (&closing, "close, Upgrade")] {
+        let (mut client, mut out) = (Connection::<Client>::new(Limits::new()), Vec::new());
+        let blocks = [fields];
+        let request = Request::new("GET", "/", "h").with_fields(&blocks);
+        client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
+        let head = String::from_utf8(out).unwrap();
+        assert!(head.contains(&format!("\r\nConnection: {option}\r\nUpgrade: websocket\r\n")), "{head}");
+    }
 }
 
 /// In an interim response too; and a `close` there is said with the answer, which is where it counts.
@@ -307,7 +338,7 @@ fn an_interim_response_has_the_option_of_its_upgrade_field() {
     connection.send_interim(&Response::new(103).with_fields(&[&fields]), &mut out).unwrap();
     assert_eq!(
         out,
-        b"HTTP/1.1 103 Early Hints\r\nConnection: upgrade\r\nUpgrade: websocket\r\nLink: </a.css>\r\n\r\n"
+        b"HTTP/1.1 103 Early Hints\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nLink: </a.css>\r\n\r\n"
     );
     assert!(!connection.must_close());
     out.clear();

@@ -13,7 +13,7 @@ fn an_upgraded_connection_belongs_to_the_handler() {
     let mut raw = site.raw();
     let answer = raw.send(UPGRADE).response();
     assert_eq!((answer.status, answer.field("upgrade")), (101, Some("echo")));
-    assert_eq!(answer.field("connection").map(str::to_ascii_lowercase).as_deref(), Some("upgrade"));
+    assert_eq!(answer.field("connection"), Some("Upgrade"));
     assert_eq!(answer.field("content-length"), None);
     assert_eq!(raw.exactly(3), b"hi\n");
     raw.send("any bytes \0\r\n\r\n");
@@ -38,7 +38,7 @@ fn a_switch_that_nobody_asked_for_is_a_fault_of_the_handler() {
     let site = Site::start();
     for request in [
         get("/upgrade"),
-        // Without Connection: upgrade a proxy has passed it on that does not know it.
+        // Without Connection: Upgrade a proxy has passed it on that does not know it.
         "GET /upgrade HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\n\r\n".to_owned(),
         UPGRADE.replace("HTTP/1.1", "HTTP/1.0"),
     ] {
