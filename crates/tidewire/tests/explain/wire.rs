@@ -128,7 +128,7 @@ fn every_case_of_http1() {
                 let connect = line.contains(" request CONNECT ");
                 let switch = case.has("switches")
                     && (line.contains(" upgrade=") || connect)
-                    && line.contains("body=none");
+                    && (line.contains("body=none") || line.contains("body=0 "));
                 fed.after.extend_from_slice(match (switch, connect) {
                     (true, false) => answer.as_bytes(),
                     (true, true) => b"HTTP/1.1 200 OK\r\n\r\n",
