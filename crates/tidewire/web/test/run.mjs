@@ -19,6 +19,15 @@ const FLAGS = ['--test-reporter=spec', ...(major > 21 || (major === 20 && minor 
 /** Files at a time: they mostly wait, and each has its own server and browser. */
 const ABREAST = 2;
 
+/** What runs now. Who ends this process ends them too: their groups are not its own. */
+const running = new Set();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => {
+    for (const kill of running) kill('SIGKILL');
+    process.kill(process.pid, signal);
+  });
+}
+
 const failed = [];
 const waiting = files.sort();
 await Promise.all(
@@ -51,6 +60,7 @@ function run(file) {
         // It is gone already.
       }
     };
+    running.add(kill);
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -63,6 +73,7 @@ function run(file) {
     child.on('exit', () => kill('SIGKILL'));
     child.on('close', (code, signal) => {
       clearTimeout(timer);
+      running.delete(kill);
       const problem = late ? `not done within ${LIMIT / 1000} s` : code === 0 ? '' : `exit ${code ?? signal}`;
       resolve({ problem, output });
     });
