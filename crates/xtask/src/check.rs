@@ -155,7 +155,13 @@ fn build_tests() -> Result {
 
 /// Unit, integration and documentation tests. All of them, even if one fails: the list of failures is at the end.
 fn tests() -> Result {
-    start(&mut cargo(&TESTS))
+    let mut tests = cargo(&TESTS);
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        // Many of them wait for a time-out, so there are more at a time than the two for each core that would be busy.
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        tests.env("RUST_TEST_THREADS", (4 * cores).to_string());
+    }
+    start(&mut tests)
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ enum Command {
     /// Measure every technique on the same publishes against the release binary, and write the tables of docs/transports.md (about a
     /// minute; Linux).
     Transports,
-    /// Run one fuzz target (installs cargo-fuzz if it is missing; needs a nightly toolchain).
+    /// Run fuzz targets, some or all (installs cargo-fuzz if it is missing; needs a nightly toolchain).
     Fuzz(fuzz::Args),
 }
 
