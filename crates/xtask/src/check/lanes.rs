@@ -179,16 +179,15 @@ impl<'a, W: Write> Run<'a, W> {
     fn tell(&mut self) {
         let mut parts = Vec::new();
         for Running { step, begin, .. } in &self.running {
-            let usual = self.times.usual(step.name, step.usual);
-            parts.push(format!("{} for {} of about {}", step.name, text(begin.elapsed()), text(usual)));
+            let (time, usual) = (begin.elapsed(), self.times.usual(step.name, step.usual));
+            let about = if time > usual { "longer than the usual" } else { "of about" };
+            parts.push(format!("{} for {} {about} {}", step.name, text(time), text(usual)));
         }
         let done = self.total - self.waiting.len() - self.running.len();
-        let (after, left) = (text(self.begin.elapsed()), text(self.left()));
-        let line = format!(
-            "    after {after}: {}; {done} of {} done, about {left} left",
-            parts.join(", "),
-            self.total
-        );
+        let left = Some(self.left()).filter(|left| !left.is_zero());
+        let left = left.map_or(String::new(), |left| format!(", about {} left", text(left)));
+        let after = text(self.begin.elapsed());
+        let line = format!("    after {after}: {}; {done} of {} done{left}", parts.join(", "), self.total);
         self.say(&line);
     }
 
