@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result {
         return Err(format!("name a fuzz target, or --all of them: {}", targets.join(", ")));
     }
     install()?;
-    println!("==> building; from nothing this takes some minutes");
+    println!("==> building; the first time this takes about two minutes of processor time");
     match chosen.as_slice() {
         [one] => start(&mut fuzz(&["build", one]))?,
         _ => start(&mut fuzz(&["build"]))?,
@@ -96,8 +96,7 @@ fn tell(name: &str, found: &[impl AsRef<Path>]) -> Option<String> {
 
 fn fuzz(args: &[&str]) -> std::process::Command {
     let mut command = program("cargo", &["+nightly", "fuzz"]);
-    // The toolchain of this program would be taken before the one that is asked for.
-    command.args(args).env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTUP_TOOLCHAIN");
+    command.args(args);
     command
 }
 
@@ -115,7 +114,7 @@ fn install() -> Result {
     if ask(&mut cargo(&["fuzz", "--version"])).is_some() {
         return Ok(());
     }
-    println!("    cargo-fuzz is missing: cargo install cargo-fuzz --locked (about two minutes)");
+    println!("    cargo-fuzz is missing: cargo install cargo-fuzz --locked (a few minutes)");
     start(&mut cargo(&["install", "cargo-fuzz", "--locked"]))
 }
 
