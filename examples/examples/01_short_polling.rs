@@ -23,8 +23,14 @@ use tidewire::server::{Listen, Server};
 use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tidewire_examples::{Wire, remark};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on.
-fn read(address: &str, since: &str, count: usize) -> Result<(Vec<String>, String), Box<dyn Error>> {
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `waits` is called when only the last one is missing
+/// and is not there yet.
+fn read(
+    address: &str,
+    since: &str,
+    count: usize,
+    mut waits: impl FnMut() -> Result<(), Box<dyn Error>>,
+) -> Result<(Vec<String>, String), Box<dyn Error>> {
     let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
     let mut wire = Wire::connect(address)?;
     while messages.len() < count {
@@ -36,6 +42,7 @@ fn read(address: &str, since: &str, count: usize) -> Result<(Vec<String>, String
             remark(
                 "nothing new: the cursor is the ETag, and an answer without body says that it still holds",
             );
+            waits()?;
             thread::sleep(PAUSE);
             continue;
         }
@@ -68,15 +75,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     publish("one")?;
     publish("two")?;
-    let (mut received, cursor) = read(&address, "earliest", 2)?;
+    let (mut received, cursor) = read(&address, "earliest", 2, || Ok(()))?;
     remark(&format!("the next reader goes on after {cursor}"));
     publish("three")?;
-    let later = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(250));
-        publish("four")
-    });
-    let (rest, _) = read(&address, &cursor, 2)?;
-    later.join().map_err(|_| "the publisher panicked")??;
+    let mut later = Some("four");
+    let (rest, _) = read(&address, &cursor, 2, || {
+        later.take().map(&publish).transpose()?;
+        Ok(())
+    })?;
 
     received.extend(rest);
     println!("received: {}", received.join(", "));

@@ -16,20 +16,27 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use tidewire::server::{Listen, Server};
 use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tidewire_examples::{Wire, remark};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on.
-fn read(address: &str, since: &str, count: usize) -> Result<(Vec<String>, String), Box<dyn Error>> {
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `waits` is called when only the last one is missing
+/// and is not there yet.
+fn read(
+    address: &str,
+    since: &str,
+    count: usize,
+    mut waits: impl FnMut() -> Result<(), Box<dyn Error>>,
+) -> Result<(Vec<String>, String), Box<dyn Error>> {
     let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
     let mut wire = Wire::connect(address)?;
     while messages.len() < count {
         wire.send(&format!("GET /c/demo?since={cursor}&wait=25 HTTP/1.1\r\nHost: {address}\r\n\r\n"))?;
         remark("waiting for the answer");
+        if messages.len() + 1 == count {
+            waits()?;
+        }
         let head = wire.head()?;
         let answer: serde_json::Value = serde_json::from_slice(&wire.body(head.length())?)?;
         for message in answer["messages"].as_array().ok_or("no messages")? {
@@ -58,15 +65,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     publish("one")?;
     publish("two")?;
-    let (mut received, cursor) = read(&address, "earliest", 2)?;
+    let (mut received, cursor) = read(&address, "earliest", 2, || Ok(()))?;
     remark(&format!("the next reader goes on after {cursor}"));
     publish("three")?;
-    let later = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(250));
-        publish("four")
-    });
-    let (rest, _) = read(&address, &cursor, 2)?;
-    later.join().map_err(|_| "the publisher panicked")??;
+    let mut later = Some("four");
+    let (rest, _) = read(&address, &cursor, 2, || {
+        later.take().map(&publish).transpose()?;
+        Ok(())
+    })?;
 
     received.extend(rest);
     println!("received: {}", received.join(", "));

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let path = std::env::args().nth(2).unwrap_or_else(|| "/".to_owned());
     let mut stream = TcpStream::connect(&host)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut http = Connection::<Client>::new(Limits::new());
     let mut input = Vec::new();
 

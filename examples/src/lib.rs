@@ -36,14 +36,14 @@ impl Head {
 }
 
 impl Wire {
-    /// Connects. A server that says nothing for ten seconds is an error, so that no example waits for ever.
+    /// Connects. A server that says nothing for a minute is an error, so that no example waits for ever.
     ///
     /// # Errors
     /// The connection is refused.
     pub fn connect(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         remark(&format!("connected to {address}"));
         Ok(Self { stream: BufReader::new(stream) })
     }

@@ -38,15 +38,16 @@ fn per_byte<S: Subject>(make: &mut impl FnMut() -> S, input: &[u8]) -> f64 {
     (0..3).map(|_| once(make)).fold(f64::INFINITY, f64::min)
 }
 
-/// How long this thread has had a processor. Others that wait for one do not count.
+/// How long this thread has had a processor. The time in which it waited for one does not count.
 #[cfg(unix)]
-fn busy_time() -> Duration {
+pub fn busy_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
+/// The time since the first call, where a thread's own time is not known.
 #[cfg(not(unix))]
-fn busy_time() -> Duration {
+pub fn busy_time() -> Duration {
     use std::sync::LazyLock;
     use std::time::Instant;
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use common::server::{Outcome, command, run};
-use common::{Scissors, Seed, Server, seq, soon};
+use common::{PATIENCE, Scissors, Seed, Server, seq, soon};
 use serde_json::Value;
 use tidewire_client::{Backoff, Client, Cursor, Event, Feed, Message, Options, Publish, Since, Subscription};
 
@@ -186,7 +186,7 @@ async fn a_server_that_restarts_is_found_again() {
     client(&server.address, "again").publish(Publish::new("back")).await.unwrap();
     for (reader, feed) in readers.into_iter().zip(Feed::ALL) {
         // An event stream is told to come back after 1 to 10 s, so that not all come at once.
-        let message = tokio::time::timeout(Duration::from_secs(20), reader).await;
+        let message = tokio::time::timeout(PATIENCE, reader).await;
         assert_eq!(
             message.unwrap_or_else(|_| panic!("{feed} did not come back")).unwrap().text(),
             Some("back")
@@ -268,7 +268,7 @@ fn the_commands_say_how_they_ended() {
     let server = Server::start(&[]);
     let url = server.url("/c/demo");
     let cursor = publish(&url, &["1"], b"").stdout;
-    let over = run(command(&["sub", &url, "--since", "earliest", "--count", "2", "--timeout", "0.5"]));
+    let over = run(command(&["sub", &url, "--since", "earliest", "--count", "2", "--timeout", "5"]));
     assert_eq!((over.code, over.stdout.as_str()), (Some(3), "1\n"));
     let go_on = format!("to go on: tidewire sub {url} --since {cursor}");
     assert!(over.stderr.ends_with(&go_on), "{}", over.stderr);

@@ -410,7 +410,7 @@ fn a_stop_ends_wires_and_what_they_carry() {
         let mut paused = Wire::open(&server);
         paused.send(get("/c/s?feed=sse", ""));
         let mut reading = Wire::open(&server);
-        reading.send(get("/c/s?wait=30", ""));
+        reading.send(get("/c/s?wait=55", ""));
         reading.grant(16 * 1024);
         server.terminate();
         for wire in [&mut paused, &mut reading] {

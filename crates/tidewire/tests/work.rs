@@ -4,7 +4,6 @@
 mod common;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use common::{Raw, Server, eventually};
 use tidewire::server::{Listen, Running};
@@ -59,9 +58,14 @@ fn what_gathers_while_a_worker_is_busy_goes_out_together() {
     let mut readers: Vec<Raw> = (0..50).map(|_| subscribe(&address, "?feed=sse", "")).collect();
     eventually("50 subscribers", || channel.subscribers() == 50);
     let before = hub.work();
-    for n in 0..500 {
-        hub.publish(channel.name(), Message::new(format!("message {n}.").into(), 0), None).unwrap();
-    }
+    // The worker is busy while it carries out the publishes that one client sent together.
+    let publish = |n: usize| {
+        let text = format!("message {n}.");
+        format!("POST /c/a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+    };
+    let mut publisher = Raw::connect(address.as_str());
+    publisher.send((0..500).map(publish).collect::<String>());
+    (0..500).for_each(|_| assert_eq!(publisher.response().status, 201));
     readers.iter_mut().for_each(|raw| drop(raw.until("message 499.")));
     let work = hub.work();
     assert_eq!(work.encoded - before.encoded, 500);
@@ -86,7 +90,7 @@ fn the_heartbeats_of_a_worker_come_from_one_clock() {
     let server = Server::start(&["--threads", "1", "--heartbeat", "2"]);
     let mut readers: Vec<Raw> = (0..300).map(|_| subscribe(&server.address, "?feed=sse", "")).collect();
     readers.iter_mut().for_each(|raw| drop(raw.until("retry: ")));
-    std::thread::sleep(Duration::from_millis(300));
+    server.calm();
     let before = sleeps(&server);
     readers.iter_mut().for_each(|raw| drop(raw.until("\n:\n\n")));
     let slept = sleeps(&server) - before;

@@ -3,7 +3,7 @@
 //! The suite comes from PyPI into `target/autobahn/venv` and is ported to Python 3 there. Its verdict on every case is compared with
 //! `autobahn/expected.txt`, line by line: a case that gets better is a difference as well.
 
-use crate::run::{Result, ask, cargo, program, read, root, run as start, write};
+use crate::run::{Result, ask, cargo, program, programs, read, root, run as start, target, write};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -37,8 +37,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result {
-    let python = python().ok_or("the suite needs python3 with its venv module (Debian: python3-venv)")?;
-    install(&python)?;
+    suite()?;
+    build(args)?;
+    compare(args)
+}
+
+/// Examines both ends with the programs that were built, and compares the verdicts with those that are expected.
+fn compare(args: &Args) -> Result {
     let mut expected = load()?;
     let mut problems = Vec::new();
     for end in [End::Server, End::Client] {
@@ -64,9 +69,25 @@ pub(crate) fn run(args: &Args) -> Result {
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
-/// The short subset, for `cargo xtask check`. Says so and passes where the suite cannot be had.
+/// The short subset, for `cargo xtask check`, with the suite and the programs that are there.
 pub(crate) fn short() -> Result {
-    run(&Args { short: true, jobs: 3, ..Args::default() })
+    compare(&Args { short: true, jobs: 3, ..Args::default() })
+}
+
+/// Installs the suite, once.
+pub(crate) fn suite() -> Result {
+    let python = python().ok_or("the suite needs python3 with its venv module (Debian: python3-venv)")?;
+    install(&python)
+}
+
+/// The short subset runs the debug build, which the check has anyway.
+fn build(args: &Args) -> Result {
+    if args.short {
+        return programs();
+    }
+    let release =
+        ["build", "--release", "--quiet", "--package", "tidewire-ws", "--all-features", "--examples"];
+    start(&mut cargo(&release))
 }
 
 /// Which end of ours is examined.
@@ -122,20 +143,9 @@ fn choose(args: &Args, expected: &BTreeMap<Case, Expected>) -> Vec<String> {
 /// Runs the cases, dealt over some processes of the suite, and gathers the verdicts.
 fn examine(end: End, cases: &[String], args: &Args) -> Result<BTreeMap<Case, String>> {
     let jobs = args.jobs.max(1);
-    let profile = if args.short { "dev" } else { "release" };
-    start(&mut cargo(&[
-        "build",
-        "--profile",
-        profile,
-        "--quiet",
-        "--package",
-        "tidewire-ws",
-        "--all-features",
-        "--examples",
-    ]))?;
     let folder = folder().join(format!("{end:?}").to_lowercase());
     let _ = std::fs::remove_dir_all(&folder);
-    let built = root().join(if args.short { "target/debug/examples" } else { "target/release/examples" });
+    let built = target().join(if args.short { "debug/examples" } else { "release/examples" });
     let server = (end == End::Server).then(|| start_server(&built)).transpose()?;
     let mut running = Vec::new();
     for job in 0..jobs {
@@ -372,7 +382,7 @@ const PACKAGES: &[&str] = &[
 ];
 
 fn folder() -> PathBuf {
-    root().join("target/autobahn")
+    target().join("autobahn")
 }
 
 fn venv() -> PathBuf {

@@ -1,34 +1,41 @@
 //! `cargo xtask browser`: the browser's client built afresh, and tried in real Chromium against the real server.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use crate::run::{Result, ask, cargo, need, program, root, run as start};
+use crate::run::{Result, ask, need, program, programs, root, run as start, target};
 
 const WEB: &str = "crates/tidewire/web";
 
-/// Builds the client, compares it with what is committed (and embedded in the server), and runs the tests of `web/test`.
+/// The client and its tests, with all that they need.
 pub(crate) fn run() -> Result {
+    client()?;
+    programs()?;
+    tests()
+}
+
+/// Installs what the tests need, builds the client, and compares it with what is committed (and embedded in the server).
+pub(crate) fn client() -> Result {
     need("npm", &["--version"], &["nodejs", "npm"])?;
-    let chromium = chromium()?;
+    chromium()?;
     // The versions are exact, so what is there is right; without a network it can be used again.
     if ask(&mut npm(&["ls", "--silent"])).is_none() {
         start(&mut npm(&["ci", "--no-audit", "--no-fund"])).map_err(|problem| {
             format!("{problem}; the client's tools (esbuild, playwright-core) come from the npm registry")
         })?;
     }
-    start(&mut npm(&["run", "--silent", "build", "--", "--check"]))?;
-    // The very build of the tests: nothing is compiled twice.
-    start(&mut cargo(&["build", "--quiet", "--workspace", "--all-features", "--bins", "--examples"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let screenshots = target.join("screenshots");
+    start(&mut npm(&["run", "--silent", "build", "--", "--check"]))
+}
+
+/// Runs the tests of `web/test` with the programs that were built.
+pub(crate) fn tests() -> Result {
+    let screenshots = target().join("screenshots");
     // Those of an earlier run would be taken for this one's; there may be none.
     drop(std::fs::remove_dir_all(&screenshots));
     let tests = start(
         npm(&["test", "--silent"])
-            .env("CHROMIUM", chromium)
-            .env("TIDEWIRE_BIN", target.join("debug/tidewire"))
-            .env("TIDEWIRE_EXAMPLES", target.join("debug/examples"))
+            .env("CHROMIUM", chromium()?)
+            .env("TIDEWIRE_BIN", target().join("debug/tidewire"))
+            .env("TIDEWIRE_EXAMPLES", target().join("debug/examples"))
             .env("TIDEWIRE_SCREENSHOTS", &screenshots),
     );
     println!("    what the pages looked like: {}", screenshots.display());

@@ -1,53 +1,106 @@
-//! `cargo xtask check`: all that must hold, the cheapest first, the tests last so that their summary ends the output.
+//! `cargo xtask check`: everything that must hold before a push.
 //!
-//! One target folder and one set of features (`--workspace --all-features`), so that nothing is built twice but for
-//! lints and documentation, which need no code generation.
+//! The steps run in two lanes, and a step begins when its lane is free and what it needs is done:
+//!
+//! ```text
+//! cargo    programs ──► lints ──► documentation ──► corpora ──► build-tests ─┐
+//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ─────┴─► tests, alone
+//! ```
+//!
+//! Two cargo commands would wait for each other at the target folder, so one lane holds all that use it. What mostly waits
+//! (downloads, browsers, the conformance suite) runs beside it. The tests are last and alone: their summary ends the output.
+//!
+//! Nothing is built twice: there is one target folder and one set of features (`--workspace --all-features`). Lints and
+//! documentation are builds of their own, but they share one pass over the dependencies, which generates no code.
 
-use crate::run::{Result, ask, cargo, need, program, run as start};
+mod lanes;
+mod times;
+
+use std::process::Command;
+
+use crate::run::{Result, ask, cargo, need, program, programs, run as start, target};
 use crate::{autobahn, browser, compliance, corpus, layers, no_std};
-use std::time::Instant;
+use lanes::{Lane, Step};
+use times::Times;
 
-/// A name and what it does.
-type Step = (&'static str, fn() -> Result);
-
-pub(crate) fn run() -> Result {
-    run_all(&[
-        ("tools", tools),
-        ("formatting", formatting),
-        ("layers", layers::run),
-        ("compliance", compliance::run),
-        ("no std", no_std::run),
-        ("lints", lints),
-        ("documentation", documentation),
-        ("corpora", corpus::run),
-        ("WebSocket conformance, the short form", autobahn::short),
-        ("browser", browser::run),
-        ("tests", tests),
-    ])
+/// Which steps.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these steps, and those that they need. Left out: all.
+    #[arg(value_name = "STEP", value_parser = clap::builder::PossibleValuesParser::new(STEPS.iter().map(|step| step.name)))]
+    steps: Vec<String>,
+    /// Run these steps in this process, which ends with its standard input. The whole check starts each step so.
+    #[arg(long, hide = true)]
+    here: bool,
 }
 
-/// Announces each step with its time and stops at the first that fails.
-fn run_all(steps: &[Step]) -> Result {
-    let begin = Instant::now();
-    for (index, (name, step)) in steps.iter().enumerate() {
-        println!(
-            "==> {name} ({} of {}, after {:.0} s)",
-            index + 1,
-            steps.len(),
-            begin.elapsed().as_secs_f32()
-        );
-        let start = Instant::now();
-        step().map_err(|problem| format!("check failed at `{name}`: {problem}"))?;
-        // Nothing comes after the last step's own output: it ends with cargo's summary of the tests.
-        if index + 1 < steps.len() {
-            println!("    {name}: {:.1} s", start.elapsed().as_secs_f32());
-        }
+/// In each lane the first one that can begin is next: cheap ones stand before dear ones. The seconds are those on two free
+/// cores, with an empty target folder; the runs on a machine replace them.
+const STEPS: &[Step] = &[
+    step("toolchain", Lane::Beside, &[], 1, toolchain),
+    step("formatting", Lane::Beside, &["toolchain"], 2, formatting),
+    step("layers", Lane::Beside, &[], 1, layers::run),
+    step("compliance", Lane::Beside, &[], 1, compliance::run),
+    step("packages", Lane::Beside, &[], 1, packages),
+    step("client", Lane::Beside, &["packages"], 15, browser::client),
+    step("suite", Lane::Beside, &["packages"], 30, autobahn::suite),
+    step("no-std", Lane::Beside, &[], 8, no_std::run),
+    step("programs", Lane::Cargo, &[], 90, programs),
+    step("conformance", Lane::Beside, &["programs", "suite"], 40, autobahn::short),
+    step("browser", Lane::Beside, &["programs", "client"], 120, browser::tests),
+    step("lints", Lane::Cargo, &["toolchain"], 60, lints),
+    step("documentation", Lane::Cargo, &[], 20, documentation),
+    step("corpora", Lane::Cargo, &[], 15, corpus::run),
+    step("build-tests", Lane::Cargo, &[], 50, build_tests),
+    step("tests", Lane::Alone, &["packages", "build-tests"], 80, tests),
+];
+
+const fn step(
+    name: &'static str,
+    lane: Lane,
+    needs: &'static [&'static str],
+    usual: u64,
+    run: fn() -> Result,
+) -> Step {
+    Step { name, lane, needs, usual, run }
+}
+
+pub(crate) fn run(args: &Args) -> Result {
+    let steps = chosen(&args.steps, !args.here);
+    if args.here {
+        lanes::end_with_parent();
+        return steps.iter().try_for_each(|step| (step.run)());
     }
-    Ok(())
+    let folder = target().join("check");
+    // The build of the workspace replaces this program while it runs.
+    let itself = folder.join("xtask");
+    let copied = std::env::current_exe().and_then(|from| {
+        std::fs::create_dir_all(&folder)?;
+        std::fs::copy(from, &itself)
+    });
+    copied.map_err(|error| format!("{}: {error}", itself.display()))?;
+    let command = |name: &str| {
+        let mut command = Command::new(&itself);
+        command.args(["check", "--here", name]);
+        command
+    };
+    lanes::run(&steps, &folder, command, &mut Times::load(folder.join("times")), &mut std::io::stdout())
 }
 
-/// rustfmt and clippy are components that a minimal toolchain lacks; python3 and npm run what others wrote.
-fn tools() -> Result {
+/// The steps that were named, all if none was; and those that they need.
+fn chosen(names: &[String], needs: bool) -> Vec<&'static Step> {
+    let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut seen = 0;
+    while needs && seen < wanted.len() {
+        let name = wanted[seen];
+        wanted.extend(STEPS.iter().filter(|step| step.name == name).flat_map(|step| step.needs));
+        seen += 1;
+    }
+    STEPS.iter().filter(|step| wanted.is_empty() || wanted.contains(&step.name)).collect()
+}
+
+/// rustfmt and clippy are components that a minimal toolchain lacks.
+fn toolchain() -> Result {
     for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         let present = || ask(&mut cargo(&[subcommand, "--version"])).is_some();
         if present() {
@@ -62,6 +115,11 @@ fn tools() -> Result {
             ));
         }
     }
+    Ok(())
+}
+
+/// Programs of others, with which the server is tried.
+fn packages() -> Result {
     // For the conformance suite and for WebSocket with implementations of others.
     need("python3", &["-c", "import venv, ensurepip"], &["python3", "python3-venv"])?;
     need("npm", &["--version"], &["nodejs", "npm"])?;
@@ -81,7 +139,7 @@ fn lints() -> Result {
     start(&mut cargo(&all))?;
     // The bodies of the fuzz targets, without libFuzzer. The same target folder: what both need is built once.
     let fuzz = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features", "--all-targets"];
-    start(cargo(&fuzz).args(["--target-dir", "target", "--quiet", "--", "-D", "warnings"]))
+    start(cargo(&fuzz).arg("--target-dir").arg(target()).args(["--quiet", "--", "-D", "warnings"]))
 }
 
 fn documentation() -> Result {
@@ -89,7 +147,45 @@ fn documentation() -> Result {
     start(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
+const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fail-fast"];
+
+fn build_tests() -> Result {
+    start(cargo(&TESTS).args(["--no-run", "--quiet"]))
+}
+
 /// Unit, integration and documentation tests. All of them, even if one fails: the list of failures is at the end.
 fn tests() -> Result {
-    start(&mut cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]))
+    let mut tests = cargo(&TESTS);
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        // Many of them wait for a time-out, so there are more at a time than the two for each core that would be busy.
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        tests.env("RUST_TEST_THREADS", (4 * cores).to_string());
+    }
+    start(&mut tests)
+}
+
+#[cfg(test)]
+mod tests_of_the_table {
+    use super::{STEPS, chosen};
+
+    #[test]
+    fn every_need_is_a_step_that_stands_before() {
+        for (at, step) in STEPS.iter().enumerate() {
+            for need in step.needs {
+                assert!(STEPS[..at].iter().any(|before| before.name == *need), "{} needs {need}", step.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_chosen_step_brings_what_it_needs() {
+        let names = |wanted: &[&str], needs| -> Vec<_> {
+            let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            chosen(&wanted, needs).iter().map(|step| step.name).collect()
+        };
+        assert_eq!(names(&["lints"], true), ["toolchain", "lints"]);
+        assert_eq!(names(&["lints"], false), ["lints"]);
+        assert_eq!(names(&["conformance"], true), ["packages", "suite", "programs", "conformance"]);
+        assert_eq!(names(&[], true).len(), STEPS.len());
+    }
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask corpus` and `cargo xtask seeds`: what the fuzzers start from, and the same as ordinary tests.
 
-use crate::run::{Result, cargo, files, root, run as start, write};
+use crate::run::{Result, cargo, files, root, run as start, target, write};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tidewire_testkit::vectors;
@@ -17,8 +17,8 @@ pub(crate) fn run() -> Result {
             stale.join("\n")
         ));
     }
-    let quiet = ["test", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target"];
-    start(cargo(&quiet).args(["--no-default-features", "--tests"]))
+    let quiet = ["test", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features", "--tests"];
+    start(cargo(&quiet).arg("--target-dir").arg(target()))
 }
 
 /// Writes the cases of the wire documents to the corpora that they name, and removes exported ones that are gone.

@@ -1,17 +1,25 @@
-//! `cargo xtask fuzz NAME --seconds N`: cargo-fuzz with the house's folders.
+//! `cargo xtask fuzz NAME… --seconds N`, `cargo xtask fuzz --all`: cargo-fuzz with the house's folders.
 //!
 //! Inputs that reach new code go to `fuzz/target/corpus/NAME`, so that the committed corpus holds only files that were
-//! named by a person. A crash is put into `fuzz/artifacts/NAME`.
+//! named by a person. A crash is put into `fuzz/artifacts/NAME`. With several targets, one that fails does not keep the
+//! others from their time: all failures are told at the end.
 
-use crate::run::{Result, ask, cargo, program, root, run as start};
+use std::path::Path;
+use std::time::Instant;
 
-/// Which target, and for how long.
+use crate::run::{Result, ask, cargo, files, program, root, run as start};
+
+/// Which targets, and for how long.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The target: a file of fuzz/src/targets/ without `.rs`. Left out: the list of them.
-    name: Option<String>,
-    /// How long to run.
-    #[arg(long, default_value_t = 60)]
+    /// The targets: files of fuzz/fuzz_targets/ without `.rs`. Left out: the list of them.
+    #[arg(value_name = "TARGET", conflicts_with = "all")]
+    names: Vec<String>,
+    /// Every target, one after the other.
+    #[arg(long)]
+    all: bool,
+    /// How long each target runs. Building is not counted.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// The longest input in bytes.
     #[arg(long, default_value_t = 4096)]
@@ -20,13 +28,45 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result {
     let targets = targets();
-    let Some(name) = args.name.as_deref().filter(|name| targets.iter().any(|target| target == name)) else {
-        return Err(format!("name a fuzz target: {}", targets.join(", ")));
-    };
+    let chosen = if args.all { &targets } else { &args.names };
+    if let Some(name) = chosen.iter().find(|name| !targets.contains(name)) {
+        return Err(format!("there is no fuzz target {name}; there are: {}", targets.join(", ")));
+    }
+    if chosen.is_empty() {
+        return Err(format!("name a fuzz target, or --all of them: {}", targets.join(", ")));
+    }
     install()?;
+    println!("==> building; the first time this takes about two minutes of processor time");
+    match chosen.as_slice() {
+        [one] => start(&mut fuzz(&["build", one]))?,
+        _ => start(&mut fuzz(&["build"]))?,
+    }
+    let mut finds = Vec::new();
+    let begin = Instant::now();
+    for (index, name) in chosen.iter().enumerate() {
+        let left = (chosen.len() - index) as u64 * args.seconds;
+        println!(
+            "==> {name} ({} of {}, after {:.0} s, about {left} s left)",
+            index + 1,
+            chosen.len(),
+            begin.elapsed().as_secs_f32()
+        );
+        finds.extend(run_one(name, args).err());
+    }
+    if finds.is_empty() {
+        println!("==> {} of {} targets found nothing", chosen.len(), chosen.len());
+        return Ok(());
+    }
+    Err(format!("{} of {} targets failed:\n{}", finds.len(), chosen.len(), finds.join("\n")))
+}
+
+/// Runs one target. The error says which inputs made it fail, and how to see that again.
+fn run_one(name: &str, args: &Args) -> Result {
     let grown = format!("fuzz/target/corpus/{name}");
     std::fs::create_dir_all(root().join(&grown)).map_err(|error| format!("{grown}: {error}"))?;
-    let mut command = program("cargo", &["+nightly", "fuzz", "run", name, &grown]);
+    let artifacts = root().join("fuzz/artifacts").join(name);
+    let before = files(&artifacts, "");
+    let mut command = fuzz(&["run", name, &grown]);
     let committed = format!("fuzz/corpus/{name}");
     if root().join(&committed).is_dir() {
         command.arg(committed);
@@ -37,21 +77,66 @@ pub(crate) fn run(args: &Args) -> Result {
     if dictionary.is_file() {
         command.arg(format!("-dict={}", dictionary.display()));
     }
-    start(&mut command)
+    start(&mut command).map_err(|problem| {
+        let found: Vec<_> = files(&artifacts, "").into_iter().filter(|path| !before.contains(path)).collect();
+        tell(name, &found)
+            .unwrap_or_else(|| format!("{name}: {problem}; it left no input, the reason is above"))
+    })
+}
+
+/// The inputs that were found, with the command that runs each again; `None` without any.
+fn tell(name: &str, found: &[impl AsRef<Path>]) -> Option<String> {
+    let again = |path: &Path| {
+        let path = path.strip_prefix(root()).unwrap_or(path).display().to_string();
+        format!("  {path}\n    again: cargo +nightly fuzz run {name} {path}")
+    };
+    let lines: Vec<_> = found.iter().map(|path| again(path.as_ref())).collect();
+    (!lines.is_empty()).then(|| format!("{name} fails on\n{}", lines.join("\n")))
+}
+
+fn fuzz(args: &[&str]) -> std::process::Command {
+    let mut command = program("cargo", &["+nightly", "fuzz"]);
+    command.args(args);
+    command
 }
 
 fn targets() -> Vec<String> {
-    let bodies = crate::run::files(&root().join("fuzz/fuzz_targets"), ".rs");
+    let bodies = files(&root().join("fuzz/fuzz_targets"), ".rs");
     bodies.iter().filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect()
 }
 
 fn install() -> Result {
     if ask(&mut program("rustc", &["+nightly", "--version"])).is_none() {
-        return Err("fuzzing needs a nightly toolchain: rustup toolchain install nightly".into());
+        return Err(
+            "fuzzing needs a nightly toolchain: rustup toolchain install nightly --profile minimal".into()
+        );
     }
     if ask(&mut cargo(&["fuzz", "--version"])).is_some() {
         return Ok(());
     }
-    println!("    cargo-fuzz is missing: cargo install cargo-fuzz --locked");
+    println!("    cargo-fuzz is missing: cargo install cargo-fuzz --locked (a few minutes)");
     start(&mut cargo(&["install", "cargo-fuzz", "--locked"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_find_is_told_with_its_path_and_the_command() {
+        let found = root().join("fuzz/artifacts/chunked/crash-1");
+        let told = tell("chunked", &[found]).unwrap();
+        assert_eq!(
+            told,
+            "chunked fails on\n  fuzz/artifacts/chunked/crash-1\n    \
+             again: cargo +nightly fuzz run chunked fuzz/artifacts/chunked/crash-1"
+        );
+        assert_eq!(tell("chunked", &[""; 0]), None);
+    }
+
+    #[test]
+    fn every_target_is_known() {
+        let targets = targets();
+        assert!(targets.len() >= 15 && targets.contains(&"ws_deflate".to_owned()), "{targets:?}");
+    }
 }

@@ -29,8 +29,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold before a push: formatting, lints, layers, no_std, compliance, docs, corpora, browser, tests.
-    Check,
+    /// Everything that must hold before a push, or some of its steps. Shows what runs, how far it is and what it usually takes.
+    Check(check::Args),
     /// Run the Autobahn WebSocket suite against tidewire-ws (installs it from PyPI; needs python3).
     Autobahn(autobahn::Args),
     /// Build the browser's client and try it in Chromium against the server (needs node; installs Chromium from Debian).
@@ -54,13 +54,13 @@ enum Command {
     /// Measure every technique on the same publishes against the release binary, and write the tables of docs/transports.md (about a
     /// minute; Linux).
     Transports,
-    /// Run one fuzz target (installs cargo-fuzz if it is missing; needs a nightly toolchain).
+    /// Run fuzz targets, some or all (installs cargo-fuzz if it is missing; needs a nightly toolchain).
     Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Check => check::run(),
+        Command::Check(args) => check::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Browser => browser::run(),
         Command::Bench(args) => bench::run(&args),

@@ -26,6 +26,16 @@ pub(crate) fn program(name: &str, args: &[&str]) -> Command {
     command
 }
 
+/// The folder that cargo builds into.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
+/// Builds the server, the commands and the examples, as the build of the tests does: nothing is compiled twice.
+pub(crate) fn programs() -> Result {
+    run(&mut cargo(&["build", "--quiet", "--workspace", "--all-features", "--bins", "--examples"]))
+}
+
 /// Runs a command whose output the user sees.
 pub(crate) fn run(command: &mut Command) -> Result {
     let line = line(command);

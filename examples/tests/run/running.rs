@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 /// None takes a second; a loaded machine may need more.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An example that runs. Killed when dropped, so that a failed test leaves nothing behind.
 pub struct Running {

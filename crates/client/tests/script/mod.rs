@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use tidewire_client::{Error, Event, Subscription};
 
+/// How long a test waits for what comes at once, unless others have the processor.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What a connection does next.
 pub(crate) enum Step {
     /// Reads one request, with its body.
@@ -20,13 +23,17 @@ pub(crate) enum Step {
     Upgrade(Vec<u8>),
     /// Reads until so many bytes have come and logs them in hexadecimal.
     Read(usize),
-    /// Waits.
+    /// Waits so many milliseconds.
     Pause(u64),
+    /// Waits until the test says so, or has gone on without it.
+    Wait(Receiver<()>),
+    /// Closes the connection, and logs that this is done.
+    Close,
     /// Keeps the connection until the client leaves.
     Hold,
 }
 
-pub(crate) use Step::{Hold, Pause, Read as ReadBytes, Request, Upgrade};
+pub(crate) use Step::{Close, Hold, Pause, Read as ReadBytes, Request, Upgrade, Wait};
 
 /// Text to send.
 pub(crate) fn send(text: impl AsRef<[u8]>) -> Step {
@@ -164,7 +171,7 @@ impl Always {
 impl Server {
     /// What was received next: the request line of a request with its interesting fields, or bytes.
     pub(crate) fn received(&self) -> String {
-        self.log.recv_timeout(Duration::from_secs(20)).expect("nothing was received")
+        self.log.recv_timeout(PATIENCE).expect("nothing was received")
     }
 }
 
@@ -197,6 +204,14 @@ fn play(socket: TcpStream, script: Vec<Step>, log: impl Fn(String)) {
             Step::Pause(ms) => {
                 thread::sleep(Duration::from_millis(ms));
                 Some(())
+            }
+            Step::Wait(told) => {
+                let _ = told.recv();
+                Some(())
+            }
+            Step::Close => {
+                drop((input, output));
+                return log("closed".to_owned());
             }
             Step::Hold => input.read_to_end(&mut Vec::new()).ok().map(drop),
         };
@@ -241,7 +256,7 @@ fn request(input: &mut impl BufRead) -> Option<(String, String)> {
 pub(crate) async fn take(subscription: &mut Subscription, n: usize) -> Vec<String> {
     let mut texts = Vec::new();
     for _ in 0..n {
-        let next = tokio::time::timeout(Duration::from_secs(20), subscription.next()).await;
+        let next = tokio::time::timeout(PATIENCE, subscription.next()).await;
         texts.push(text(&next.unwrap_or_else(|_| panic!("nothing after {texts:?}"))));
     }
     texts

@@ -50,14 +50,14 @@ impl Seen {
     }
 }
 
-/// Short, so that tests of time are short; the ratios are those of the defaults.
+/// Short, so that tests of time are short, and long enough for a test that waits for a processor between two of its steps.
 pub(crate) fn quick() -> Limits {
     let mut limits = Limits::default();
-    limits.head_timeout = Duration::from_millis(400);
-    limits.idle_timeout = Duration::from_millis(600);
-    limits.body_grace = Duration::from_millis(400);
+    limits.head_timeout = Duration::from_millis(1_500);
+    limits.idle_timeout = Duration::from_millis(2_000);
+    limits.body_grace = Duration::from_millis(1_500);
     limits.body_min_rate = 1_000;
-    limits.write_timeout = Duration::from_millis(500);
+    limits.write_timeout = Duration::from_millis(1_500);
     limits.drain_time = Duration::from_millis(300);
     limits.drain_timeout = Duration::from_secs(2);
     limits
@@ -284,7 +284,7 @@ impl http_body::Body for Fails {
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{what}: still not so");
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}: still not so");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tidewire_server::Limits;
 
-use crate::site::{Site, get, post, quick};
+use crate::site::{Site, eventually, get, post, quick};
 
 #[test]
 fn idle_connections_end_soon() {
@@ -55,7 +55,7 @@ fn a_request_that_is_under_way_is_answered() {
         })
         .collect();
     for _ in &clients {
-        stopping.recv_timeout(Duration::from_secs(30)).unwrap();
+        stopping.recv_timeout(Duration::from_secs(60)).unwrap();
     }
     site.running().stopper().stop();
     for client in clients {
@@ -66,16 +66,19 @@ fn a_request_that_is_under_way_is_answered() {
 
 #[test]
 fn what_was_begun_is_finished() {
-    let site = Site::start();
-    let mut later = site.raw();
-    later.send(get("/later"));
+    let mut limits = Limits::default();
+    limits.drain_time = Duration::from_secs(10);
+    let site = Site::with(limits);
+    // One worker takes connections and reads them in the order in which they came: when it has the last request, it has this half.
     let mut half = site.raw();
     half.send("GET /a HTTP/1.1\r\nHo");
     let mut body = site.raw();
     body.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe");
-    std::thread::sleep(Duration::from_millis(50));
+    let mut later = site.raw();
+    later.send(get("/later"));
+    eventually("both requests", || site.seen.requests().len() == 2);
     site.running().stopper().stop();
-    std::thread::sleep(Duration::from_millis(50));
+    eventually("the worker to know", || site.seen.drains() == 1);
     half.send("st: x\r\n\r\n");
     body.send("llo");
     assert_eq!(body.response().text(), "hello");
@@ -106,7 +109,7 @@ fn what_does_not_end_is_ended_when_the_time_is_over() {
     endless.until("tick");
     let mut never = site.raw();
     never.send(get("/never"));
-    std::thread::sleep(Duration::from_millis(50));
+    eventually("both requests", || site.seen.requests().len() == 2);
     let start = Instant::now();
     let seen = site.seen.clone();
     site.stop();

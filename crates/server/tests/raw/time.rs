@@ -20,7 +20,7 @@ fn after<T>(at_least: u64, what: impl FnOnce() -> T) -> T {
 fn a_head_that_is_not_finished_is_answered_with_408() {
     let site = Site::with(quick());
     for beginning in ["G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\r"] {
-        let (mut raw, answer) = after(400, || {
+        let (mut raw, answer) = after(1_500, || {
             let mut raw = site.raw();
             let answer = raw.send(beginning).response();
             (raw, answer)
@@ -33,17 +33,17 @@ fn a_head_that_is_not_finished_is_answered_with_408() {
 #[test]
 fn a_head_that_dribbles_gains_no_time() {
     let site = Site::with(quick());
-    after(400, || {
+    after(1_500, || {
         let mut raw = site.raw();
-        // All of it would take two seconds and more.
-        let head = b"GET / HTTP/1.1\r\nHost: x\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+        // All of it would take four seconds.
+        let head = [&b"GET / HTTP/1.1\r\nHost: x\r\nA: "[..], &[b'b'; 70]].concat();
         let goes_on = |byte: &u8| raw.offer([*byte]) && raw.is_silent_for(Duration::from_millis(40));
         assert!(!head.iter().all(goes_on), "each byte gained time");
         assert_eq!(raw.response().status, 408);
     });
     // The same for the second request of a connection.
     let mut raw = site.raw();
-    after(400, || {
+    after(1_500, || {
         assert_eq!(raw.send(get("/a")).response().status, 200);
         assert_eq!(raw.send("GET /b HT").response().status, 408);
     });
@@ -52,9 +52,9 @@ fn a_head_that_dribbles_gains_no_time() {
 #[test]
 fn who_says_nothing_is_hung_up_on_without_a_word() {
     let site = Site::with(quick());
-    assert_eq!(after(400, || site.raw().rest()), b"");
+    assert_eq!(after(1_500, || site.raw().rest()), b"");
     let mut raw = site.raw();
-    let rest = after(600, || {
+    let rest = after(2_000, || {
         assert_eq!(raw.send(get("/a")).response().status, 200);
         raw.rest()
     });
@@ -64,12 +64,13 @@ fn who_says_nothing_is_hung_up_on_without_a_word() {
 #[test]
 fn an_idle_connection_that_speaks_in_time_is_kept() {
     let mut limits = quick();
-    limits.idle_timeout = Duration::from_secs(2);
+    limits.idle_timeout = Duration::from_secs(4);
     let site = Site::with(limits);
     let mut raw = site.raw();
-    for _ in 0..4 {
+    // In all longer than the time, and each far shorter.
+    for _ in 0..20 {
         assert_eq!(raw.send(get("/a")).response().status, 200);
-        std::thread::sleep(Duration::from_millis(600));
+        std::thread::sleep(Duration::from_millis(250));
     }
 }
 
@@ -81,7 +82,7 @@ fn a_body_that_does_not_come_is_answered_with_408() {
         "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
     ] {
         let mut raw = site.raw();
-        let answer = after(400, || raw.send(beginning).response());
+        let answer = after(1_500, || raw.send(beginning).response());
         assert_eq!((answer.status, answer.field("connection")), (408, Some("close")));
         assert!(raw.rest().is_empty());
     }
@@ -91,21 +92,21 @@ fn a_body_that_does_not_come_is_answered_with_408() {
 fn a_body_that_dribbles_gains_no_more_than_its_bytes_are_worth() {
     let site = Site::with(quick());
     // 25 bytes a second, where 1,000 are asked for.
-    after(400, || {
+    after(1_500, || {
         let mut raw = site.raw();
         raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
         let goes_on = |_: &i32| raw.is_silent_for(Duration::from_millis(40)) && raw.offer("x");
         assert!((0..200).take_while(goes_on).count() < 200, "each byte gained time");
         assert_eq!(raw.response().status, 408);
     });
-    // 2,500 bytes a second, for longer than the grace.
+    // 2,500 bytes a second and more, for longer than the grace.
     let mut raw = site.raw();
-    raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2500\r\n\r\n");
-    for _ in 0..25 {
-        raw.send([b'x'; 100]);
+    raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n");
+    for _ in 0..50 {
+        raw.send([b'x'; 200]);
         std::thread::sleep(Duration::from_millis(35));
     }
-    assert_eq!(raw.response().body.len(), 2_500);
+    assert_eq!(raw.response().body.len(), 10_000);
 }
 
 #[test]
@@ -131,9 +132,9 @@ fn who_takes_its_answer_slowly_gets_it() {
     raw.until("\r\n\r\n");
     // In all longer than the time-out of a write, which is about progress.
     let mut got = 0;
-    for _ in 0..8 {
-        got += raw.exactly(1024 * 1024).len();
-        std::thread::sleep(Duration::from_millis(100));
+    for _ in 0..32 {
+        got += raw.exactly(256 * 1024).len();
+        std::thread::sleep(Duration::from_millis(60));
     }
     assert_eq!(got, 8 * 1024 * 1024);
     assert_eq!(raw.send(get("/next")).response().text(), "you asked for /next");
@@ -195,7 +196,8 @@ fn garbage_is_refused_and_forgotten() {
         let len = rng.below(2_000) + 1;
         let mut raw = site.raw();
         raw.offer(rng.bytes(len));
-        raw.half_close();
+        // The server may have refused it and closed by now.
+        raw.try_half_close();
         let said = raw.rest();
         assert!(
             said.is_empty() || said.starts_with(b"HTTP/1.1 4") || said.starts_with(b"HTTP/1.1 5"),

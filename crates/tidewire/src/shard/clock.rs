@@ -114,7 +114,8 @@ impl Table {
         }
         self.shrink();
         let every = self.place.settings.heartbeat.as_secs().max(1);
-        let turn = self.tick % every;
+        // Counted down: the first rows of a worker have their turn last, and not in its first seconds, however long the interval is.
+        let turn = every - 1 - self.tick % every;
         let mut beats: HashMap<Wire, (Bytes, Sum)> = HashMap::new();
         for key in self.keys() {
             self.end_if_overdue(key);

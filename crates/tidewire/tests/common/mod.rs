@@ -37,7 +37,7 @@ pub use tidewire_testkit::raw::{Raw, Response};
 pub use ws::Ws;
 
 /// How long anything may take before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for something that a correct server does at once.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {

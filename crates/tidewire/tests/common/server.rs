@@ -97,9 +97,13 @@ impl Drop for Running {
 }
 
 impl Server {
-    /// Starts a server on a free port of the loopback.
+    /// Starts a server on a free port of the loopback, without heartbeats unless the test asks for them: on a busy machine one
+    /// could come between any two messages.
     pub fn start(args: &[&str]) -> Self {
         let mut all = vec!["--listen", "127.0.0.1:0"];
+        if !args.contains(&"--heartbeat") {
+            all.extend(["--heartbeat", "3600"]);
+        }
         all.extend(args);
         Self::spawn(command(&all))
     }
@@ -228,6 +232,33 @@ impl Server {
         if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
             panic!("the server ended: {status}; its log:\n{}", self.log());
         }
+    }
+
+    /// Waits until it has taken in all that was sent to it, and sleeps: who asked for what is not there yet waits for it now.
+    pub fn calm(&self) {
+        eventually("a server that has read everything and sleeps", || !self.has_unread() && self.is_asleep());
+    }
+
+    /// Whether one of its sockets holds bytes, or a connection, that it has not taken.
+    fn has_unread(&self) -> bool {
+        let (_, port) = self.address.rsplit_once(':').unwrap();
+        let local = format!(":{:04X}", port.parse::<u16>().unwrap());
+        // The fields 1 and 4 of a line are the address of this end and the lengths of its queues, `sent:received`.
+        std::fs::read_to_string("/proc/net/tcp").unwrap().lines().skip(1).any(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields[1].ends_with(&local) && !fields[4].ends_with(":00000000")
+        })
+    }
+
+    /// Whether none of its threads runs or could run.
+    fn is_asleep(&self) -> bool {
+        let tasks =
+            std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the server is there");
+        tasks.flatten().all(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // After the name, which may hold blanks, comes the state; a thread that has ended has none.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('S'))
+        })
     }
 
     /// Waits until it has no more than so many descriptors open: the connections of before are gone.

@@ -134,12 +134,12 @@ fn one_origins_answer_is_never_given_to_another() {
     let held: Vec<_> = origins
         .map(|origin| {
             let mut raw = server.raw();
-            raw.send(get("/c/k?wait=30", &origin.map(from).unwrap_or_default()));
+            raw.send(get("/c/k?wait=55", &origin.map(from).unwrap_or_default()));
             (origin, raw)
         })
         .into_iter()
         .collect();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    server.calm();
     Post::new("y").to(&server.address, "k");
     for (origin, mut raw) in held {
         let expected = origin.filter(|origin| !origin.contains("evil"));

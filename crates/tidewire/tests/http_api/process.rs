@@ -1,7 +1,7 @@
 //! The command: how it starts, how it is configured, how it stops.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ fn a_stop_tells_every_feed_how_to_come_back() {
         let server = Server::start(&["--comet", "--threads", threads]);
         let cursor = Post::new("x").to(&server.address, "s");
         let mut jsonp = server.raw();
-        jsonp.send(get("/c/s?feed=jsonp&callback=f&wait=30", ""));
+        jsonp.send(get("/c/s?feed=jsonp&callback=f&wait=55", ""));
         // Each with what it says last: nothing but the end, or the delimiter that closes a multipart body.
         let closing = Some(b"\r\n--tidewire--\r\n".to_vec());
         let mut comet =
@@ -58,7 +58,7 @@ fn a_stop_tells_every_feed_how_to_come_back() {
         stream_head(&mut bytes);
         assert_eq!(piece(&mut bytes), "x");
         let mut poll = server.raw();
-        poll.send(get("/c/s?wait=30", ""));
+        poll.send(get("/c/s?wait=55", ""));
         let mut sse = server.raw();
         sse.send(get("/c/s?feed=sse", ""));
         let mut stream = server.raw();
@@ -74,7 +74,7 @@ fn a_stop_tells_every_feed_how_to_come_back() {
         let mut old = server.raw();
         old.send("GET /c/s?feed=sse HTTP/1.0\r\n\r\n");
         stream_head(&mut old);
-        std::thread::sleep(Duration::from_millis(100));
+        server.calm();
 
         let start = Instant::now();
         server.terminate();
@@ -186,7 +186,7 @@ fn who_does_not_leave_is_waited_for_no_longer_than_said() {
     let mut stuck = server.raw();
     // A publish that is never finished.
     stuck.send("POST /c/s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
-    std::thread::sleep(Duration::from_millis(100));
+    server.calm();
     let start = Instant::now();
     server.terminate();
     assert_eq!(server.join().code(), Some(0));
@@ -278,9 +278,9 @@ fn a_second_signal_does_not_wait() {
     let server = Server::start(&["--drain", "60"]);
     let mut stuck = server.raw();
     stuck.send("POST /c/s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
-    std::thread::sleep(Duration::from_millis(100));
+    server.calm();
     server.terminate();
-    std::thread::sleep(Duration::from_millis(300));
+    eventually("the first signal to be taken", || TcpStream::connect(&server.address).is_err());
     server.terminate();
     assert_ne!(server.join().code(), Some(0), "not all was finished");
 }

@@ -397,7 +397,7 @@ fn a_head_says_what_a_get_would() {
         assert_eq!(lines(&head), lines(&got), "{path}");
     }
     // Of what waits or streams too, at once, and the connection goes on.
-    for path in ["/c/h?wait=30", "/c/h?feed=sse", "/c/h?feed=stream"] {
+    for path in ["/c/h?wait=55", "/c/h?feed=sse", "/c/h?feed=stream"] {
         let head = raw.send(get(path, "").replace("GET", "HEAD")).head_response();
         assert_eq!(head.status, 200, "{path}");
         if path.contains("feed") {

@@ -23,6 +23,15 @@ const ABREAST = 4;
 const LONGEST = ['playground', 'page', 'feeds', 'examples', 'native', 'browser'].map((name) => `${name}.test.mjs`);
 const begin = (file) => (LONGEST.includes(file) ? LONGEST.indexOf(file) : LONGEST.length);
 
+/** What runs now. Who ends this process ends them too: their groups are not its own. */
+const running = new Set();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => {
+    for (const kill of running) kill('SIGKILL');
+    process.kill(process.pid, signal);
+  });
+}
+
 const failed = [];
 const waiting = files.sort((a, b) => begin(a) - begin(b));
 await Promise.all(
@@ -55,6 +64,7 @@ function run(file) {
         // It is gone already.
       }
     };
+    running.add(kill);
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -67,6 +77,7 @@ function run(file) {
     child.on('exit', () => kill('SIGKILL'));
     child.on('close', (code, signal) => {
       clearTimeout(timer);
+      running.delete(kill);
       const problem = late ? `not done within ${LIMIT / 1000} s` : code === 0 ? '' : `exit ${code ?? signal}`;
       resolve({ problem, output });
     });

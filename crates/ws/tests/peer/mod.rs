@@ -1,7 +1,8 @@
 //! What a peer sends, how it is read, and how long that takes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tidewire_testkit::linear::busy_time;
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::Opcode;
 use tidewire_ws::handshake::server::{self, Accept, Options, Refusal};
@@ -160,16 +161,16 @@ pub(crate) fn assert_linear(times: f64, mut small: impl FnMut(), mut large: impl
     panic!("{ratio:.1} times as long as linear");
 }
 
-/// Seconds: the best of three samples, of two milliseconds at least.
+/// Seconds of this thread: the best of three samples, of two milliseconds at least.
 pub(crate) fn best(run: &mut impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..3 {
-        let (start, mut runs) = (Instant::now(), 0);
-        while start.elapsed() < Duration::from_millis(2) {
+        let (start, mut runs) = (busy_time(), 0);
+        while busy_time() - start < Duration::from_millis(2) {
             run();
             runs += 1;
         }
-        best = best.min(start.elapsed().as_secs_f64() / f64::from(runs));
+        best = best.min((busy_time() - start).as_secs_f64() / f64::from(runs));
     }
     best
 }

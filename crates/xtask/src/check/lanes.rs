@@ -1,0 +1,349 @@
+//! Runs steps beside each other, each as a process with its own group and log.
+//!
+//! A step that fails ends the others. Its output is shown whole, and so stands together. The logs of all steps stay.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::times::Times;
+use crate::run::Result;
+
+/// A part of the check.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) lane: Lane,
+    /// Steps that must be done before, where they are part of the run.
+    pub(super) needs: &'static [&'static str],
+    /// Seconds that it takes, where no run on this machine has shown it.
+    pub(super) usual: u64,
+    pub(super) run: fn() -> Result,
+}
+
+/// Steps of one lane run one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Uses the target folder, which cargo locks.
+    Cargo,
+    /// Does not use it.
+    Beside,
+    /// Begins when all others are done, and shows its output while it runs.
+    Alone,
+}
+
+/// How often the steps are looked at, and how often a line says how far they are.
+const LOOK: Duration = Duration::from_millis(50);
+const TELL: Duration = Duration::from_secs(20);
+/// How long a step that was asked to end may take for it.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs all steps. `command` makes the process of a step; the logs go into `folder`.
+pub(super) fn run(
+    steps: &[&Step],
+    folder: &Path,
+    command: impl Fn(&str) -> Command,
+    times: &mut Times,
+    out: &mut impl Write,
+) -> Result {
+    let mut run = Run {
+        total: steps.len(),
+        waiting: steps.to_vec(),
+        running: Vec::new(),
+        begin: Instant::now(),
+        folder,
+        times,
+        out,
+    };
+    let mut told = Instant::now();
+    loop {
+        while let Some(step) = run.next() {
+            run.start(step, command(step.name))?;
+        }
+        if run.running.is_empty() {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK);
+        run.reap()?;
+        if told.elapsed() >= TELL && !run.running.iter().any(|running| running.step.lane == Lane::Alone) {
+            run.tell();
+            told = Instant::now();
+        }
+    }
+}
+
+/// Ends this process, and all that it has started, when standard input ends: whoever started it is gone, however it went.
+pub(super) fn end_with_parent() {
+    std::thread::spawn(|| {
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        #[cfg(unix)]
+        let _ = rustix::process::kill_current_process_group(rustix::process::Signal::TERM);
+        std::process::exit(1);
+    });
+}
+
+struct Run<'a, W> {
+    total: usize,
+    waiting: Vec<&'a Step>,
+    running: Vec<Running<'a>>,
+    begin: Instant,
+    folder: &'a Path,
+    times: &'a mut Times,
+    out: &'a mut W,
+}
+
+struct Running<'a> {
+    step: &'a Step,
+    process: Process,
+    begin: Instant,
+    log: PathBuf,
+}
+
+impl<'a, W: Write> Run<'a, W> {
+    /// The first step that can begin now.
+    fn next(&mut self) -> Option<&'a Step> {
+        let busy = |lane| self.running.iter().any(|running| running.step.lane == lane);
+        let missing = |need: &str| {
+            let mut left =
+                self.waiting.iter().copied().chain(self.running.iter().map(|running| running.step));
+            left.any(|step| step.name == need)
+        };
+        let others = self.waiting.iter().any(|step| step.lane != Lane::Alone) || !self.running.is_empty();
+        let ready = |step: &&Step| match step.lane {
+            Lane::Alone => !others,
+            lane => !busy(lane) && !step.needs.iter().any(|need| missing(need)),
+        };
+        let at = self.waiting.iter().position(ready)?;
+        Some(self.waiting.remove(at))
+    }
+
+    fn start(&mut self, step: &'a Step, mut command: Command) -> Result {
+        let number = self.total - self.waiting.len();
+        let usual = text(self.times.usual(step.name, step.usual));
+        let after = text(self.begin.elapsed());
+        self.say(&format!(
+            "==> {} (step {number} of {}, after {after}, usually {usual})",
+            step.name, self.total
+        ));
+        let log = self.folder.join(format!("{}.log", step.name));
+        if step.lane != Lane::Alone {
+            let file = File::create(&log).and_then(|file| Ok((file.try_clone()?, file)));
+            let (stdout, stderr) = file.map_err(|error| format!("{}: {error}", log.display()))?;
+            command.stdout(stdout).stderr(stderr);
+        }
+        let process = Process::spawn(command).map_err(|error| format!("{}: {error}", step.name))?;
+        self.running.push(Running { step, process, begin: Instant::now(), log });
+        Ok(())
+    }
+
+    /// Takes the steps that have ended.
+    fn reap(&mut self) -> Result {
+        let mut at = 0;
+        while at < self.running.len() {
+            let Some(status) = self.running[at].process.ended() else {
+                at += 1;
+                continue;
+            };
+            let ended = self.running.remove(at);
+            if !status.success() {
+                return self.fail(&ended, status);
+            }
+            let took = ended.begin.elapsed();
+            self.times.took(ended.step.name, took);
+            if ended.step.lane != Lane::Alone {
+                self.say(&format!("    {}: done in {}", ended.step.name, text(took)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the others, and then shows what the step said: it is the end of the output.
+    fn fail(&mut self, failed: &Running<'_>, status: ExitStatus) -> Result {
+        let others: Vec<_> = self.running.iter().map(|running| running.step.name).collect();
+        for mut running in self.running.drain(..) {
+            running.process.end();
+        }
+        let name = failed.step.name;
+        if failed.step.lane != Lane::Alone {
+            let said = std::fs::read(&failed.log).unwrap_or_default();
+            self.say(&format!("==> {name} failed; all that it said:"));
+            drop(self.out.write_all(&said));
+        }
+        let ended =
+            if others.is_empty() { String::new() } else { format!("; ended with it: {}", others.join(", ")) };
+        Err(format!("check failed at `{name}` ({status}){ended}. Again: cargo xtask check {name}"))
+    }
+
+    /// One line: what runs, for how long, and how long all of it may take.
+    fn tell(&mut self) {
+        let mut parts = Vec::new();
+        for Running { step, begin, .. } in &self.running {
+            let (time, usual) = (begin.elapsed(), self.times.usual(step.name, step.usual));
+            let about = if time > usual { "longer than the usual" } else { "of about" };
+            parts.push(format!("{} for {} {about} {}", step.name, text(time), text(usual)));
+        }
+        let done = self.total - self.waiting.len() - self.running.len();
+        let left = Some(self.left()).filter(|left| !left.is_zero());
+        let left = left.map_or(String::new(), |left| format!(", about {} left", text(left)));
+        let after = text(self.begin.elapsed());
+        let line = format!("    after {after}: {}; {done} of {} done{left}", parts.join(", "), self.total);
+        self.say(&line);
+    }
+
+    /// What the longer lane still has to do, and then the steps that run alone.
+    fn left(&self) -> Duration {
+        let of = |lane| {
+            let usual = |step: &Step| self.times.usual(step.name, step.usual);
+            let running = self.running.iter().filter(|running| running.step.lane == lane);
+            let running = running.map(|running| usual(running.step).saturating_sub(running.begin.elapsed()));
+            let waiting = self.waiting.iter().filter(|step| step.lane == lane).map(|step| usual(step));
+            running.chain(waiting).sum::<Duration>()
+        };
+        of(Lane::Cargo).max(of(Lane::Beside)) + of(Lane::Alone)
+    }
+
+    /// A line at once, also through a pipe.
+    fn say(&mut self, line: &str) {
+        drop(writeln!(self.out, "{line}").and_then(|()| self.out.flush()));
+    }
+}
+
+/// A process and all that it starts: a group, where the system has such. Dropping it ends them.
+struct Process(Child);
+
+impl Process {
+    /// Its standard input stays open while we live: see [`end_with_parent`].
+    fn spawn(mut command: Command) -> std::io::Result<Self> {
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.stdin(Stdio::piped()).spawn().map(Self)
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().ok().flatten()
+    }
+
+    /// Asks the group to end, and ends it by force if it does not.
+    fn end(&mut self) {
+        self.signal(false);
+        let begin = Instant::now();
+        while self.ended().is_none() && begin.elapsed() < GRACE {
+            std::thread::sleep(LOOK);
+        }
+        // The others of the group may take longer than its first.
+        self.signal(true);
+        drop(self.0.wait());
+    }
+
+    #[cfg(unix)]
+    fn signal(&mut self, force: bool) {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        let signal = if force { Signal::KILL } else { Signal::TERM };
+        let _ = kill_process_group(Pid::from_child(&self.0), signal);
+    }
+
+    #[cfg(not(unix))]
+    fn signal(&mut self, _force: bool) {
+        drop(self.0.kill());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.end();
+        }
+    }
+}
+
+/// `1:05`, or `7 s`.
+fn text(time: Duration) -> String {
+    let seconds = time.as_secs_f32().round() as u64;
+    if seconds < 60 { format!("{seconds} s") } else { format!("{}:{:02}", seconds / 60, seconds % 60) }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const fn step(name: &'static str, lane: Lane, needs: &'static [&'static str]) -> Step {
+        Step { name, lane, needs, usual: 1, run: || Ok(()) }
+    }
+
+    /// Runs these steps, each a script for the shell, in a folder of their own.
+    fn run_scripts(test: &str, steps: &[(Step, &str)]) -> (Result, String, PathBuf) {
+        let folder = std::env::temp_dir().join(format!("xtask-{test}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        let command = |name: &str| {
+            let (_, script) = steps.iter().find(|(step, _)| step.name == name).unwrap();
+            let mut command = Command::new("sh");
+            command.args(["-e", "-c", script]).current_dir(&folder);
+            command
+        };
+        let mut out = Vec::new();
+        let mut times = Times::load(folder.join("times"));
+        let plan: Vec<_> = steps.iter().map(|(step, _)| step).collect();
+        let result = run(&plan, &folder, command, &mut times, &mut out);
+        (result, String::from_utf8(out).unwrap(), folder)
+    }
+
+    /// Waits for a file that another step makes.
+    const BOTH: &str = "touch here-$0; until test -e here-$1; do sleep 0.01; done";
+
+    #[test]
+    fn the_lanes_overlap_and_the_steps_of_one_do_not() {
+        let meet = |me: &str, other: &str| BOTH.replace("$0", me).replace("$1", other);
+        let (a, b) = (meet("a", "b"), meet("b", "a"));
+        let lock = "mkdir lock; sleep 0.1; rmdir lock";
+        let (result, said, folder) = run_scripts(
+            "overlap",
+            &[
+                (step("a", Lane::Cargo, &[]), &a),
+                (step("b", Lane::Beside, &[]), &b),
+                (step("c", Lane::Beside, &["d"]), &format!("test -e d-was-here; {lock}")),
+                (step("d", Lane::Cargo, &[]), "touch d-was-here"),
+                (step("e", Lane::Beside, &[]), lock),
+                (step("f", Lane::Alone, &["a"]), "mkdir lock; touch f-was-here"),
+            ],
+        );
+        assert_eq!(result, Ok(()), "{said}");
+        assert!(said.contains("==> a (step 1 of 6, after 0 s, usually 1 s)"), "{said}");
+        assert!(said.trim_end().lines().last().unwrap().starts_with("==> f (step 6 of 6"), "{said}");
+        assert!(folder.join("f-was-here").exists());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// The others are gone with all that they started, also what has left its parent, and the last words are those of the failure.
+    #[test]
+    fn a_failure_is_shown_whole_and_ends_the_others() {
+        let slow = "(sleep 1000 & echo $! > child); echo $$ > parent; touch here; echo not shown; sleep 1000";
+        let (result, said, folder) = run_scripts(
+            "failure",
+            &[
+                (step("slow", Lane::Beside, &[]), slow),
+                (
+                    step("bad", Lane::Cargo, &[]),
+                    "until test -e here; do sleep 0.01; done; echo one; echo two >&2; exit 3",
+                ),
+                (step("never", Lane::Cargo, &[]), "touch never-was-here"),
+                (step("tests", Lane::Alone, &[]), "touch never-was-here"),
+            ],
+        );
+        let problem = result.unwrap_err();
+        assert!(
+            problem.starts_with("check failed at `bad` (exit status: 3); ended with it: slow."),
+            "{problem}"
+        );
+        assert!(said.ends_with("==> bad failed; all that it said:\none\ntwo\n"), "{said}");
+        assert!(!folder.join("never-was-here").exists());
+        for name in ["parent", "child"] {
+            let id = std::fs::read_to_string(folder.join(name)).unwrap();
+            // Whoever adopted it may take a moment to bury it.
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+            assert!(stat.is_empty() || stat.contains(") Z "), "{name} still runs: {stat}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
