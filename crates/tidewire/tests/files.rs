@@ -9,7 +9,6 @@ mod links;
 mod replaced;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use common::{Raw, Response, Server};
 use tempfile::TempDir;
