@@ -264,6 +264,7 @@ fn text(time: Duration) -> String {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
