@@ -456,15 +456,13 @@ fn a_live_stream_ends_after_the_seconds() {
 }
 
 #[test]
-fn more_seconds_than_a_clock_can_hold_are_no_bound() {
+fn the_longest_time_is_one_that_a_clock_can_hold() {
     let server = Server::start(&[]);
     publish(&server, "hello");
-    for seconds in ["1e19", "1e18", "1e11"] {
-        let args = ["--seconds", seconds, "--messages", "1"];
-        let outcome = live(&server, &args, &server.url("/c/demo?feed=sse&since=earliest"));
-        holds(&outcome, &["hello"]);
-        assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    }
+    let args = ["--seconds", "36500d", "--messages", "1"];
+    let outcome = live(&server, &args, &server.url("/c/demo?feed=sse&since=earliest"));
+    holds(&outcome, &["hello"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
 }
 
 #[test]
