@@ -36,10 +36,11 @@ pub(crate) fn programs() -> Result {
     run(&mut cargo(&["build", "--quiet", "--workspace", "--all-features", "--bins", "--examples"]))
 }
 
-/// Runs a command whose output the user sees.
+/// Runs a command whose output the user sees. It has no standard input: that of a step of the check is a pipe which never ends, and who asks
+/// a question there would wait for ever.
 pub(crate) fn run(command: &mut Command) -> Result {
     let line = line(command);
-    match command.status() {
+    match command.stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{line}` failed ({status})")),
         Err(error) => Err(format!("`{line}` cannot be started: {error}")),
@@ -61,8 +62,8 @@ pub(crate) fn need(name: &str, probe: &[&str], packages: &[&str]) -> Result {
     println!("    {name} is missing: apt-get install {}", packages.join(" "));
     let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
     install.extend(packages);
-    let updated = run(&mut program("apt-get", &["update", "-q"]));
-    let installed = updated.and_then(|()| run(&mut program("apt-get", &install)));
+    let apt = |args: &[&str]| run(program("apt-get", args).env("DEBIAN_FRONTEND", "noninteractive"));
+    let installed = apt(&["update", "-q"]).and_then(|()| apt(&install));
     if installed.is_err() || !present() {
         let packages = packages.join(" ");
         return Err(format!(

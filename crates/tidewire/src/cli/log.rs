@@ -126,7 +126,9 @@ const TARGETS: [&str; 3] = ["tidewire", "tidewire_server", "tidewire_client"];
 /// part that is misspelled. Where no level is given for all parts, it is info.
 fn filter(text: &str) -> Result<EnvFilter, String> {
     let mut has_level = false;
-    for directive in text.split(',').map(str::trim) {
+    // The subscriber takes a level with a blank beside it for the name of a part.
+    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    for &directive in &directives {
         let (target, level) = directive.split_once('=').unwrap_or((directive, "trace"));
         if level.is_empty() || level.parse::<LevelFilter>().is_err() {
             return Err(wrong(text, &format!("{level:?} is no level")));
@@ -138,7 +140,8 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
             return Err(wrong(text, &what));
         }
     }
-    let all = if has_level { text.to_owned() } else { format!("info,{text}") };
+    let directives = directives.join(",");
+    let all = if has_level { directives } else { format!("info,{directives}") };
     EnvFilter::try_new(all).map_err(|error| wrong(text, &error.to_string()))
 }
 
@@ -182,6 +185,17 @@ mod tests {
         ] {
             let error = filter(text).unwrap_err();
             assert!(error.contains("write a level"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn blanks_in_a_filter_change_nothing() {
+        for (text, same) in [
+            (" info ", "info"),
+            ("tidewire::files=debug, warn", "tidewire::files=debug,warn"),
+            ("debug ,tidewire_server=trace", "debug,tidewire_server=trace"),
+        ] {
+            assert_eq!(filter(text).unwrap().to_string(), filter(same).unwrap().to_string(), "{text}");
         }
     }
 

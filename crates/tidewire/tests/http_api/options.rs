@@ -187,6 +187,24 @@ fn the_order_holds_for_every_option() {
     }
 }
 
+/// As a compose file leaves one out: `TIDEWIRE_PUBLIC: ${PUBLIC:-}`.
+#[test]
+fn an_empty_variable_is_none() {
+    let folder = Folder::new("empty");
+    for row in &rows() {
+        let value = &row.values[0];
+        let command = with(row, None, Some(""), Some(value.file), &folder);
+        assert_in_effect(row, command, value.shown, &format!("{} is empty in the environment", row.name));
+    }
+    let mut all = command(&["--listen", "127.0.0.1:0", "--threads", "1"]);
+    all.env("TIDEWIRE_CONFIG", "");
+    for row in &rows() {
+        all.env(format!("TIDEWIRE_{}", row.name.replace('-', "_").to_uppercase()), "");
+    }
+    let server = Server::spawn(all);
+    assert_eq!(server.raw().send(get("/c/a", "")).response().status, 200);
+}
+
 #[test]
 fn a_flag_alone_says_yes() {
     let folder = Folder::new("flags");

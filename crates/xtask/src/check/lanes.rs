@@ -224,16 +224,28 @@ impl Process {
         self.0.try_wait().ok().flatten()
     }
 
-    /// Asks the group to end, and ends it by force if it does not.
+    /// Asks the group to end, and ends it by force if it does not. Its first process ends at once; others have work to do before, such as
+    /// ending what is in groups of its own.
     fn end(&mut self) {
         self.signal(false);
         let begin = Instant::now();
-        while self.ended().is_none() && begin.elapsed() < GRACE {
+        while self.is_there() && begin.elapsed() < GRACE {
             std::thread::sleep(LOOK);
         }
-        // The others of the group may take longer than its first.
         self.signal(true);
         drop(self.0.wait());
+    }
+
+    /// Whether a process of the group is left.
+    #[cfg(unix)]
+    fn is_there(&mut self) -> bool {
+        use rustix::process::{Pid, test_kill_process_group};
+        self.ended().is_none() || test_kill_process_group(Pid::from_child(&self.0)).is_ok()
+    }
+
+    #[cfg(not(unix))]
+    fn is_there(&mut self) -> bool {
+        self.ended().is_none()
     }
 
     #[cfg(unix)]
@@ -345,6 +357,19 @@ mod tests {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
             assert!(stat.is_empty() || stat.contains(") Z "), "{name} still runs: {stat}");
         }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// The first process of the group dies of the signal at once. Another one has something to end before it goes, as the runner of the
+    /// browser tests has, whose browsers are in groups of their own.
+    #[test]
+    fn who_has_something_to_end_has_the_time_for_it() {
+        let tidy =
+            "(trap 'sleep 1; touch tidied; exit' TERM; touch here; while :; do sleep 0.1; done) & wait";
+        let bad = "until test -e here; do sleep 0.01; done; exit 1";
+        let steps = [(step("tidy", Lane::Beside, &[]), tidy), (step("bad", Lane::Cargo, &[]), bad)];
+        let (result, said, folder) = run_scripts("tidy", &steps);
+        assert!(result.is_err() && folder.join("tidied").exists(), "{said}");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }
