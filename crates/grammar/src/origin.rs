@@ -1,4 +1,4 @@
-//! Web origins (RFC 6454): who a page is, as its browser says it.
+//! Web origins (RFC 6454): the scheme, host and port of a page, as its browser sends them.
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -106,8 +106,7 @@ impl<'a> Origin<'a> {
         self.port
     }
 
-    /// Whether this is the origin of pages that a server hands out which was asked with this value
-    /// of `Host`.
+    /// Whether this is the origin of the pages of a server that got this value of `Host`.
     ///
     /// The scheme may be `http` or `https`: behind a proxy that ends TLS a server cannot know which
     /// one the browser used. A `Host` without a port has the usual one of the origin's scheme.

@@ -1,10 +1,10 @@
-//! Log lines that a client can cause: told at once, and then not again for a while.
+//! A limit on log lines that a client can cause.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How often one kind of event may write a line. Default one minute: an operator sees that it goes
-/// on, and a client that causes it without end fills no disk.
+/// The time between two lines of one kind. Default one minute: an operator sees that it goes on,
+/// and no client can fill a disk.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// A gate before the log line of one kind of event, for the whole process. Make it a `static` next

@@ -1,4 +1,4 @@
-//! What a connection writes into the log. Whoever asks again causes it again, so it is told seldom.
+//! Log lines of a connection. A client can cause each of them again and again, so they are limited.
 
 use std::error::Error;
 

@@ -80,9 +80,9 @@ mod sys {
 
     use crate::files::path::is_hidden;
 
-    /// Without handles of folders in the standard library, the real path is looked at. Somebody who
-    /// may change the folder while it is served could exchange a file for a link between the look
-    /// and the opening.
+    /// The standard library has no handles of folders here, so the real path is checked. A program
+    /// that may change the folder while it is served could exchange a file for a link between the
+    /// check and the opening.
     #[derive(Debug)]
     pub(super) struct Folder(PathBuf);
 
