@@ -2,9 +2,8 @@
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
-use core::str::FromStr;
 
-use crate::{dec_u64, eq_ignore_case};
+use crate::{IpLiteral, dec_u64, eq_ignore_case, ip_literal, ipv4_address};
 
 /// An origin: scheme, host and port. Two origins are equal if these are, however they are spelled:
 /// the case of letters, a default port, a dot behind the name and the form of an IPv6 address do
@@ -143,12 +142,12 @@ impl Eq for Host<'_> {}
 
 /// A host, and a port if there is one.
 fn authority(text: &[u8]) -> Result<(Host<'_>, Option<u16>), OriginError> {
-    if let Some(rest) = text.strip_prefix(b"[") {
-        let end = rest.iter().position(|&b| b == b']').ok_or(OriginError::Ipv6)?;
-        let address = parse_address(&rest[..end]).ok_or(OriginError::Ipv6)?;
-        return match rest[end + 1..].split_first() {
-            None => Ok((Host::V6(address), None)),
-            Some((b':', digits)) => Ok((Host::V6(address), port(digits)?)),
+    if text.starts_with(b"[") {
+        let Ok((IpLiteral::V6(groups), len)) = ip_literal(text) else { return Err(OriginError::Ipv6) };
+        let host = Host::V6(groups.into());
+        return match text[len..].split_first() {
+            None => Ok((host, None)),
+            Some((b':', digits)) => Ok((host, port(digits)?)),
             Some(_) => Err(OriginError::Ipv6),
         };
     }
@@ -173,7 +172,8 @@ fn name(text: &[u8]) -> Result<Host<'_>, OriginError> {
     let is_number = last.iter().all(u8::is_ascii_digit)
         || hex.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
     if is_number {
-        return parse_address(relative(text)).map(Host::V4).ok_or(OriginError::Ipv4);
+        let octets = ipv4_address(relative(text)).map_err(|_| OriginError::Ipv4)?;
+        return Ok(Host::V4(octets.into()));
     }
     Ok(Host::Name(text))
 }
@@ -182,10 +182,6 @@ fn name(text: &[u8]) -> Result<Host<'_>, OriginError> {
 /// comma, which people write for patterns and lists.
 fn is_host(b: &u8) -> bool {
     b.is_ascii_alphanumeric() || b"-_~!$&'()+;=".contains(b)
-}
-
-fn parse_address<A: FromStr>(text: &[u8]) -> Option<A> {
-    core::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Digits, or nothing, which means the usual port (RFC 3986 §3.2.3).

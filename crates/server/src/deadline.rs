@@ -176,7 +176,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn time_in_which_the_worker_did_not_run_counts_against_nobody() {
+    fn a_deadline_moves_by_the_time_in_which_the_worker_did_not_run() {
         let deadlines = Deadlines::new(MINUTE);
         let deadline = deadlines.register();
         let mut cx = Context::from_waker(Waker::noop());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_that_is_late_leaves_the_judgement_to_the_next() {
+    fn a_late_sweep_ends_no_connection_and_the_next_one_does() {
         let deadlines = Deadlines::new(MINUTE);
         let deadline = deadlines.register();
         let mut cx = Context::from_waker(Waker::noop());

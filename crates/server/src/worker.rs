@@ -216,7 +216,7 @@ impl Weather {
             && let Some(more) = STORM.admit()
         {
             self.told = true;
-            tracing::error!(%error, more, "cannot accept connections; trying on");
+            tracing::error!(%error, more, "cannot accept connections; trying again");
         }
         tokio::time::sleep(ACCEPT_REST).await;
     }

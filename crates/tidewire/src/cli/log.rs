@@ -79,7 +79,7 @@ fn panicked(panic: &PanicHookInfo<'_>, format: LogFormat) {
     let payload = panic.payload();
     let what = payload.downcast_ref::<&str>().copied();
     let what = what.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let message = format!("panicked: {}", what.unwrap_or("for a reason that is no text"));
+    let message = format!("panicked: {}", what.unwrap_or("the reason is not text"));
     let thread = std::thread::current();
     let mut fields = vec![("thread", thread.name().unwrap_or("unnamed").into())];
     if let Some(location) = panic.location() {
