@@ -3,6 +3,7 @@
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::class::is_reg_name;
 use crate::{IpLiteral, dec_u64, eq_ignore_case, ip_literal, ipv4_address};
 
 /// An origin: scheme, host and port. Two origins are equal if these are, however they are spelled:
@@ -178,10 +179,10 @@ fn name(text: &[u8]) -> Result<Host<'_>, OriginError> {
     Ok(Host::Name(text))
 }
 
-/// What may stand in a name: `unreserved` and `sub-delims` of RFC 3986 without the star and the
-/// comma, which people write for patterns and lists.
+/// What may stand in a name, without the star and the comma: people write these for patterns and
+/// lists.
 fn is_host(b: &u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-_~!$&'()+;=".contains(b)
+    is_reg_name(*b) && !b"*,".contains(b)
 }
 
 /// Digits, or nothing, which means the usual port (RFC 3986 §3.2.3).

@@ -24,7 +24,7 @@ use crate::deadline::Deadlines;
 use crate::listen::Bound;
 use crate::parked::Home;
 use crate::stream::{Peer, Stream};
-use crate::{Handler, Limits, Problem, Seldom};
+use crate::{Handler, Limits, LogLimit, Problem};
 
 /// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing for each.
 const SCRATCH: usize = 64 * 1024;
@@ -211,7 +211,7 @@ impl Weather {
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             return;
         }
-        static STORM: Seldom = Seldom::new();
+        static STORM: LogLimit = LogLimit::new();
         if !self.told
             && let Some(more) = STORM.admit()
         {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Client, Ended, Feed, PATIENCE, Post, Raw, Rng, Seed, Server, eventually, narrow, open, soon};
+use common::{Client, Ended, Feed, PATIENCE, Post, Raw, Server, eventually, narrow, open, soon};
 use tidewire::server::{Listen, Running};
 use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 

@@ -21,7 +21,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use socket2::SockRef;
-use tidewire_server::{Parked, Seldom, Upgraded};
+use tidewire_server::{LogLimit, Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Limits, Message};
 use tokio::net::{TcpSocket, TcpStream};
@@ -129,7 +129,7 @@ pub(super) async fn run(place: Place, connection: Parked, mut seat: Seat, idle: 
             Wire { page, cable, credit: 0, unsent: Vec::new(), exchange: Exchange::new() }
         }
         Err(error) => {
-            static FAILED: Seldom = Seldom::new();
+            static FAILED: LogLimit = LogLimit::new();
             if let Some(more) = FAILED.admit() {
                 tracing::warn!(%error, %address, more, "a wire of the playground cannot reach its own server");
             }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::{Post, Raw, Response, Server, after, seq};
+use crate::common::{Post, Raw, Server, after, seq};
 use crate::{get, json, post, sentence};
 
 const VARY: &str = "Accept, Origin, Last-Event-ID, Prefer";
