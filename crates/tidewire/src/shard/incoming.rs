@@ -58,6 +58,15 @@ pub(super) enum Incoming {
     Binary(Bytes),
 }
 
+/// What was taken out of a read.
+struct Taken {
+    incoming: Vec<Incoming>,
+    /// Bytes of the read.
+    used: usize,
+    /// The last message or frame came to its end, so what is left belongs to another.
+    ended: bool,
+}
+
 impl WebSocket {
     pub(crate) fn new(kind: Kind, deflate: Option<Params>, max_message: usize) -> Self {
         let max = longest(kind, max_message);
@@ -149,7 +158,6 @@ impl WebSocket {
     /// returned. A close stays with the protocol: it goes behind the answers to these messages.
     pub(super) fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
         self.heard_ms = now_ms;
-        let max = longest(self.kind, max_message);
         // In the usual case, whole frames in one read, they are unmasked right where they were read.
         let mut gathered = std::mem::take(&mut self.partial);
         let is_gathered = !gathered.is_empty();
@@ -159,44 +167,7 @@ impl WebSocket {
         } else {
             read
         };
-        let mut incoming = Vec::new();
-        let (mut used, mut taken) = (0, 0);
-        // The last message or frame came to its end, so that what is left is another.
-        let mut ended = false;
-        self.has_more = false;
-        while !self.closing {
-            let rest = &bytes[used..];
-            self.has_more = taken >= MAX_A_READ && !rest.is_empty();
-            if self.has_more || self.waits_for_more(rest, max) {
-                // A call without input frees the buffer of the last message: a connection must not
-                // hold megabytes for bytes that may never come.
-                let _ = self.protocol.decode(&mut []);
-                break;
-            }
-            match self.protocol.decode(&mut bytes[used..]) {
-                Ok((n, event)) => {
-                    used += n;
-                    match event {
-                        None => break,
-                        Some(Event::Text(text)) => {
-                            taken += text.len();
-                            incoming.push(Incoming::Text(text.to_owned()));
-                        }
-                        Some(Event::Binary(data)) => {
-                            taken += data.len();
-                            incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
-                        }
-                        Some(Event::Close { .. }) => self.closing = true,
-                        Some(_) => {
-                            ended |= !self.protocol.message_unfinished();
-                            continue;
-                        }
-                    }
-                    ended = true;
-                }
-                Err(_) => self.closing = true,
-            }
-        }
+        let Taken { incoming, used, ended } = self.take(bytes, longest(self.kind, max_message));
         if !self.closing {
             self.protocol.take_output(&mut self.owed);
         }
@@ -210,6 +181,46 @@ impl WebSocket {
         }
         self.note_unfinished(ended, now_ms);
         incoming
+    }
+
+    /// Takes the messages of a turn out of `bytes`.
+    fn take(&mut self, bytes: &mut [u8], max: u64) -> Taken {
+        let mut taken = Taken { incoming: Vec::new(), used: 0, ended: false };
+        let mut len = 0;
+        self.has_more = false;
+        while !self.closing {
+            let rest = &bytes[taken.used..];
+            self.has_more = len >= MAX_A_READ && !rest.is_empty();
+            if self.has_more || self.waits_for_more(rest, max) {
+                // A call without input frees the buffer of the last message: a connection must not
+                // hold megabytes for bytes that may never come.
+                let _ = self.protocol.decode(&mut []);
+                break;
+            }
+            let Ok((n, event)) = self.protocol.decode(&mut bytes[taken.used..]) else {
+                self.closing = true;
+                break;
+            };
+            taken.used += n;
+            match event {
+                None => break,
+                Some(Event::Text(text)) => {
+                    len += text.len();
+                    taken.incoming.push(Incoming::Text(text.to_owned()));
+                }
+                Some(Event::Binary(data)) => {
+                    len += data.len();
+                    taken.incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
+                }
+                Some(Event::Close { .. }) => self.closing = true,
+                Some(_) => {
+                    taken.ended |= !self.protocol.message_unfinished();
+                    continue;
+                }
+            }
+            taken.ended = true;
+        }
+        taken
     }
 
     /// Starts the time of a message that is not complete, and ends that of one that is.
