@@ -54,7 +54,7 @@ pub enum OriginError {
     Host,
     /// The host is an IPv4 address in a form that no browser sends.
     Ipv4,
-    /// The host is an IPv6 address that is none, or has no brackets.
+    /// The host is a malformed IPv6 address, or one without brackets.
     Ipv6,
     /// The port is not a number up to 65535.
     Port,

@@ -1,7 +1,7 @@
 //! Opening a file beneath a folder: whatever the path says and wherever symbolic links lead, what
 //! is opened lies in the folder, and nothing on the way to it is hidden.
 //!
-//! On Unix `walk.rs` sees to it. Elsewhere the real path is looked at, with its long names: what
+//! On Unix `walk.rs` checks that. Elsewhere the real path is checked, with its long names: what
 //! Windows calls `GIT~1` is `.git` there.
 
 use std::fs::File;
