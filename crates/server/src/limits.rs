@@ -110,6 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_idle_time_is_told_in_whole_seconds_rounded_down() {
+        let told =
+            |ms| Limits { idle_timeout: Duration::from_millis(ms), ..Limits::default() }.idle_seconds();
+        assert_eq!([999, 1_000, 1_999, 75_000].map(told), [0, 1, 1, 75]);
+        assert_eq!(told(u64::MAX), u32::MAX);
+    }
+
+    #[test]
     fn the_defaults_are_the_documented_ones() {
         // Without `..`: a new field does not compile until it is documented.
         let Limits {

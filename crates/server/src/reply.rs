@@ -279,3 +279,22 @@ impl fmt::Debug for ResponseBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_time_of_less_than_a_second_is_not_told() {
+        let head = |idle| {
+            let mut out = Vec::new();
+            Response::new(200).write_to(idle, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let told = head(Some(Duration::from_millis(1_999)));
+        assert!(told.contains("\r\nConnection: keep-alive\r\nKeep-Alive: timeout=1\r\n"), "{told}");
+        let not_told = head(Some(Duration::from_millis(999)));
+        assert!(!not_told.contains("Connection") && !not_told.contains("Keep-Alive"), "{not_told}");
+        assert!(head(None).contains("\r\nConnection: close\r\n"));
+    }
+}

@@ -258,11 +258,3 @@ fn an_answer_that_stays_open_says_for_how_long() {
     let head = String::from_utf8(switched.until("\r\n\r\n")).unwrap();
     assert!(head.starts_with("HTTP/1.1 101") && !head.to_ascii_lowercase().contains("keep-alive"), "{head}");
 }
-
-/// It has whole seconds: what lasts less than one cannot be told.
-#[test]
-fn an_idle_time_of_less_than_a_second_is_not_told() {
-    let site = Site::with(quick());
-    let answer = site.ask(get("/a"));
-    assert_eq!((answer.field("keep-alive"), answer.field("connection")), (None, None), "{answer:?}");
-}
