@@ -80,8 +80,9 @@ impl<T, W> Channel<T, W> {
     /// Appends a message unless one with the same key was appended within the window of
     /// [`Limits::max_keys`] and [`Limits::key_age_ms`]. A publisher that has no answer sends the same again.
     ///
-    /// A key is bound to its message, which `fingerprint` stands for: else whoever guesses a key
-    /// could take it first, and its owner would be told that the message is there already.
+    /// A key is bound to its message; `fingerprint` identifies the message. Without that, a
+    /// stranger who guesses a key could use it first, and its owner would be told that the message
+    /// is there already.
     ///
     /// # Errors
     /// As [`append`](Channel::append), [`RefusedKind::KeyTooLong`] if the key is over

@@ -66,12 +66,12 @@ impl Cursor {
     /// The length of the longest text: 13 digits of base 36, the hyphen, 20 decimal digits.
     pub const MAX_LEN: usize = 34;
 
-    /// A position in no log: every log answers it with a reset, provided that no owner gives a log
-    /// the epoch 0.
+    /// A position in no log. Every log answers it with a reset, as long as no owner gives a log the
+    /// epoch 0.
     ///
-    /// It stands for what a reader came back with and what is no cursor, such as the event id of
-    /// another server. That reader has to be told that it cannot be continued, and to be told again
-    /// if it is cut before it has heard so: hence a position, with a text.
+    /// It replaces a position that is no cursor, such as the event id of another server. The reader
+    /// is told a reset. If it is cut before the reset arrives, it comes back with this cursor and
+    /// is told again; for that the position needs a text.
     pub const FOREIGN: Self = Self { epoch: Epoch(0), seq: 0 };
 
     /// The position after message `seq` of the log `epoch`.

@@ -7,17 +7,18 @@ use crate::limits::Limits;
 
 /// What a message says, in 16 bytes: a hash of everything that a publisher sends of it.
 ///
-/// The owner of a [`Channel`](crate::Channel) makes it, for only the owner knows what a message is.
-/// Take a hash for which nobody finds a second message (SHA-256, cut to 16 bytes), and put the
-/// length of each part before it, or mark its absence: else the end of an event name could be taken
-/// for the beginning of a payload.
+/// The owner of a [`Channel`](crate::Channel) makes it, because only the owner knows what a message
+/// is. Take a hash for which nobody finds a second message (SHA-256, cut to 16 bytes). Put the
+/// length of each part before it, or mark that it is absent. Otherwise the end of an event name
+/// could be taken for the start of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
 
-/// The keys of the last publishes, each with the number of its message and what that said.
+/// The keys of the last publishes, each with the number of its message and the message's
+/// fingerprint.
 ///
-/// Keys are kept whole, not hashed: they are short, and a collision would refuse a message. A queue
-/// gives the order of their going, a map the answer.
+/// Keys are kept whole, not hashed: they are short, and a collision would refuse a message. The
+/// queue keeps them by age, the map finds them.
 #[derive(Debug)]
 pub(crate) struct Keys {
     by_age: VecDeque<(u64, Arc<[u8]>)>,

@@ -45,8 +45,9 @@ pub enum Error {
     /// The server ended the connection in good order.
     #[error("the server ended the feed")]
     Ended,
-    /// The server answered a stream with 204: it asks its readers to stop and not to come back, as it would an `EventSource`. This
-    /// is an end in good order: a subscription that is used as a `Stream` ends without this error.
+    /// The server answered a stream with 204: it asks its readers to stop and not to come back, as
+    /// it would ask an `EventSource`. This is a normal end: a subscription that is used as a
+    /// `Stream` ends without this error.
     #[error("the server says that there is nothing more to read (204)")]
     Stopped,
     /// The server closed the WebSocket.

@@ -1,7 +1,8 @@
-//! Where a reader stands, and what of a feed's words is news to it.
+//! Where a reader is, and which of the items of a feed are new to it.
 //!
-//! The same words may come again: a stream that is opened anew begins a little before the cut, a cache on the way repeats an old
-//! answer. What was delivered or told before must not be told again, and it is no progress.
+//! The same items may come again: a stream that is opened again begins a little before the cut, and
+//! a cache on the way repeats an old answer. What was delivered or told before must not be told
+//! again, and is no progress.
 
 use std::collections::VecDeque;
 
@@ -14,8 +15,8 @@ use crate::feeds::Item;
 pub(crate) struct Position {
     /// After the last message delivered.
     cursor: Option<Cursor>,
-    /// Epochs of logs that the reader has left. It leaves a log by a reset and returns only by another one, so that whatever else
-    /// comes from there is old.
+    /// Epochs of logs that the reader has left. It leaves a log with a reset and returns only with
+    /// another one, so any other item from such a log is old.
     left: VecDeque<String>,
     /// How many times the position has moved.
     moves: u64,
@@ -42,7 +43,8 @@ impl Position {
         self.resets
     }
 
-    /// Takes a position from a reader that has none yet. A reader that has one knows better: to take another would skip messages in silence.
+    /// Takes a position from outside, if the reader has none yet. If it has one, another position
+    /// could skip messages without telling.
     pub(crate) fn begin(&mut self, cursor: &Cursor) {
         self.cursor.get_or_insert_with(|| cursor.clone());
     }
@@ -64,7 +66,8 @@ impl Position {
 
     /// Whether the answer to a poll with these items and this end brings something, and nothing of it is new.
     ///
-    /// An answer that ends where the reader stands holds nothing that it has not got, also where the spelling of its cursors says nothing.
+    /// An answer that ends at the reader's position has nothing new, even if nothing can be read
+    /// from the text of its cursors.
     pub(crate) fn knows(&self, items: &[Item], end: Option<&Cursor>) -> bool {
         let mut words = items.iter().filter(|item| !matches!(item, Item::Hello(_))).peekable();
         words.peek().is_some()

@@ -62,9 +62,9 @@ impl Publish {
         self
     }
 
-    /// The idempotency key: the same message with the same key is in the log once. Give one if your
-    /// program may publish the same message again after it was restarted. Without one,
-    /// [`Client::publish`] draws one for its own attempts.
+    /// The idempotency key: the same message with the same key is in the log once. Set one if your
+    /// program may publish the same message again after a restart. Without one, [`Client::publish`]
+    /// draws a key for its own attempts.
     ///
     /// Take a key that nobody guesses, and another one for each message: a key that another message
     /// of the channel has is refused with 422 ([`Error::Refused`]).

@@ -195,7 +195,8 @@ enum Kind {
     Final,
 }
 
-/// A refusal that stays one. A proxy that compresses goes on compressing until somebody sees to it.
+/// A refusal that stays. A proxy that compresses goes on with it until somebody changes its
+/// configuration.
 fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Refused(problem) => matches!(problem.status, 300..=407 | 409..=428 | 430..=499),
@@ -220,8 +221,8 @@ const STUCK: u32 = 3;
 /// The number of failures that a restart counts as: the first wait is then drawn from 2 s instead of 250 ms.
 const RESTART: u32 = 4;
 
-/// The longest wait that a server can ask for with `Retry-After`. A reader that is told to stay away for longer comes back to
-/// ask whether that still holds.
+/// The longest wait that a server can ask for with `Retry-After`. After that time a reader asks
+/// again, even if the server named a longer one.
 const MAX_HINT: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Reply {
     /// Reads the body of a refusal. One that cannot be read is a refusal all the same.
     pub(crate) async fn refusal(self, http: &mut Http) -> Refusal {
         if let (200 | 410, Some(coding)) = (self.status, &self.coding) {
-            // What it says would be understood, if it could be read.
+            // The only fault of such an answer is that it is compressed.
             return Refusal { error: Protocol::ContentCoding(coding.clone()).into(), gone: None };
         }
         let mut body = Vec::new();

@@ -1,10 +1,11 @@
-//! Deadlines. A caller's [`Duration::MAX`] is the natural word for "never".
+//! Deadlines. Callers write [`Duration::MAX`] for "never".
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The moment `wait` after `start`. A wait that the clock cannot hold becomes one that nobody lives to see: `start + wait` would panic.
+/// The moment `wait` after `start`. A wait that is too long for the clock becomes 30 years;
+/// `start + wait` would panic.
 ///
 /// tokio's `sleep` and `timeout` do the same with the waits that they get.
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {

@@ -1,5 +1,5 @@
-//! Answers of what is between a client and its server, or of no server of ours. None of them may make the client ask without
-//! end, or deliver a message twice.
+//! Answers of proxies, caches and other servers. None of them may make the client ask without end, or
+//! deliver a message twice.
 
 #![allow(clippy::unwrap_used)]
 

@@ -58,6 +58,13 @@ pub const fn is_qdtext(b: u8) -> bool {
     is_field_content(b) && b != b'"' && b != b'\\'
 }
 
+/// *unreserved* and *sub-delims* (RFC 3986 §2.3, §2.2): the bytes of a *reg-name* that are no
+/// percent-encoding.
+#[must_use]
+pub const fn is_reg_name(b: u8) -> bool {
+    REG_NAME[b as usize]
+}
+
 /// The tchar rule as a table of 256 answers.
 const TCHAR: [bool; 256] = {
     let mut table = [false; 256];
@@ -68,6 +75,19 @@ const TCHAR: [bool; 256] = {
             b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|'
                 | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
         );
+        b += 1;
+    }
+    table
+};
+
+const REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        let sub_delim =
+            matches!(b as u8, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        table[b] =
+            sub_delim || (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'-' | b'.' | b'_' | b'~');
         b += 1;
     }
     table
@@ -114,6 +134,15 @@ mod tests {
         for b in 0..=255u8 {
             let listed = matches!(b, b'\t' | b' ' | 0x21 | 0x23..=0x5B | 0x5D..=0x7E | 0x80..=0xFF);
             assert_eq!(is_qdtext(b), listed, "{b:#04x}");
+        }
+    }
+
+    /// RFC 3986 §2: a visible byte is unreserved, reserved, a `%`, or has no place in a URI.
+    #[test]
+    fn a_reg_name_has_what_delimits_nothing() {
+        for b in 0..=255u8 {
+            let elsewhere = br##"%:/?#[]@"<>\^`{|}"##.contains(&b);
+            assert_eq!(is_reg_name(b), is_vchar(b) && !elsewhere, "{b:#04x}");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //! A zone (`[fe80::1%25eth0]`, RFC 6874) is no part of it: it has a meaning on the sender's machine only.
 
-use crate::class::is_hexdig;
+use crate::class::{is_hexdig, is_reg_name};
 use crate::{SyntaxError, SyntaxErrorKind};
 
 /// An address in brackets.
@@ -139,25 +139,7 @@ fn ip_future(input: &[u8]) -> Result<(), SyntaxError> {
 }
 
 const fn is_future(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(
-            b,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-                | b':'
-        )
+    is_reg_name(b) || b == b':'
 }
 
 /// The value of a byte that is a *HEXDIG*.

@@ -1,10 +1,10 @@
-//! Web origins (RFC 6454): who a page is, as its browser says it.
+//! Web origins (RFC 6454): the scheme, host and port of a page, as its browser sends them.
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
-use core::str::FromStr;
 
-use crate::{dec_u64, eq_ignore_case};
+use crate::class::is_reg_name;
+use crate::{IpLiteral, dec_u64, eq_ignore_case, ip_literal, ipv4_address};
 
 /// An origin: scheme, host and port. Two origins are equal if these are, however they are spelled:
 /// the case of letters, a default port, a dot behind the name and the form of an IPv6 address do
@@ -54,7 +54,7 @@ pub enum OriginError {
     Host,
     /// The host is an IPv4 address in a form that no browser sends.
     Ipv4,
-    /// The host is an IPv6 address that is none, or has no brackets.
+    /// The host is a malformed IPv6 address, or one without brackets.
     Ipv6,
     /// The port is not a number up to 65535.
     Port,
@@ -106,8 +106,7 @@ impl<'a> Origin<'a> {
         self.port
     }
 
-    /// Whether this is the origin of pages that a server hands out which was asked with this value
-    /// of `Host`.
+    /// Whether this is the origin of the pages of a server that got this value of `Host`.
     ///
     /// The scheme may be `http` or `https`: behind a proxy that ends TLS a server cannot know which
     /// one the browser used. A `Host` without a port has the usual one of the origin's scheme.
@@ -144,12 +143,12 @@ impl Eq for Host<'_> {}
 
 /// A host, and a port if there is one.
 fn authority(text: &[u8]) -> Result<(Host<'_>, Option<u16>), OriginError> {
-    if let Some(rest) = text.strip_prefix(b"[") {
-        let end = rest.iter().position(|&b| b == b']').ok_or(OriginError::Ipv6)?;
-        let address = parse_address(&rest[..end]).ok_or(OriginError::Ipv6)?;
-        return match rest[end + 1..].split_first() {
-            None => Ok((Host::V6(address), None)),
-            Some((b':', digits)) => Ok((Host::V6(address), port(digits)?)),
+    if text.starts_with(b"[") {
+        let Ok((IpLiteral::V6(groups), len)) = ip_literal(text) else { return Err(OriginError::Ipv6) };
+        let host = Host::V6(groups.into());
+        return match text[len..].split_first() {
+            None => Ok((host, None)),
+            Some((b':', digits)) => Ok((host, port(digits)?)),
             Some(_) => Err(OriginError::Ipv6),
         };
     }
@@ -174,19 +173,16 @@ fn name(text: &[u8]) -> Result<Host<'_>, OriginError> {
     let is_number = last.iter().all(u8::is_ascii_digit)
         || hex.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
     if is_number {
-        return parse_address(relative(text)).map(Host::V4).ok_or(OriginError::Ipv4);
+        let octets = ipv4_address(relative(text)).map_err(|_| OriginError::Ipv4)?;
+        return Ok(Host::V4(octets.into()));
     }
     Ok(Host::Name(text))
 }
 
-/// What may stand in a name: `unreserved` and `sub-delims` of RFC 3986 without the star and the
-/// comma, which people write for patterns and lists.
+/// What may stand in a name, without the star and the comma: people write these for patterns and
+/// lists.
 fn is_host(b: &u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-_~!$&'()+;=".contains(b)
-}
-
-fn parse_address<A: FromStr>(text: &[u8]) -> Option<A> {
-    core::str::from_utf8(text).ok()?.parse().ok()
+    is_reg_name(*b) && !b"*,".contains(b)
 }
 
 /// Digits, or nothing, which means the usual port (RFC 3986 §3.2.3).

@@ -41,8 +41,10 @@ impl<'a> Response<'a> {
         Self { fields, ..self }
     }
 
-    /// How many seconds the connection may be idle after this answer, which a head says that leaves it open: `Keep-Alive: timeout=75`. With 0,
-    /// the default, it says nothing. Round down: a client that believes in a longer time sends its next request to a closed socket.
+    /// How many seconds the connection may be idle after this answer. A head that leaves the
+    /// connection open says so: `Keep-Alive: timeout=75`. With 0, the default, it says nothing.
+    /// Round down: a client that was told a longer time could send its next request to a closed
+    /// socket.
     #[must_use]
     pub const fn with_idle_timeout(self, seconds: u32) -> Self {
         Self { idle_timeout: seconds, ..self }
@@ -144,8 +146,9 @@ impl Connection<Server> {
         Ok(())
     }
 
-    /// A 101, or a 2xx to CONNECT: only if the request asked for it and had no body. Else what was pipelined behind it could be
-    /// taken for one protocol here and for the other elsewhere. `Content-Length: 0` is no body: several clients and proxies send it.
+    /// A 101, or a 2xx to CONNECT: only if the request asked for it and had no body. Otherwise two
+    /// parties could disagree about the protocol of the bytes behind it. `Content-Length: 0` is no
+    /// body: several clients and proxies send it.
     fn send_switch(
         &mut self,
         response: &Response<'_>,

@@ -8,8 +8,8 @@
 //! ```
 //! [`Lanes`] says how 32 bytes become such masks. [`Portable`] says it in plain Rust, and is the oracle for the others.
 
-use crate::target::{is_host_byte, is_target_byte};
-use tidewire_grammar::class::is_tchar;
+use crate::target::is_target_byte;
+use tidewire_grammar::class::{is_reg_name, is_tchar};
 
 /// A set of ASCII bytes, as a table of answers and as sixteen bytes for a shuffle: byte `lo` has bit `hi` set if `0xhilo` is
 /// in the set.
@@ -50,7 +50,8 @@ macro_rules! ascii_set {
 
 pub(crate) static TCHAR: AsciiSet = ascii_set!(is_tchar);
 pub(crate) static TARGET: AsciiSet = ascii_set!(is_target_byte);
-pub(crate) static HOST: AsciiSet = ascii_set!(is_host_byte);
+/// Nearly every host is made of these and a port.
+pub(crate) static HOST: AsciiSet = ascii_set!(is_reg_name);
 
 /// Plain Rust: what the others must equal.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Request targets and hosts (RFC 9112 §3.2, RFC 3986 §3.2.2).
 
 use crate::message::{Method, TargetForm};
-use tidewire_grammar::class::{is_digit, is_hexdig};
+use tidewire_grammar::class::{is_digit, is_hexdig, is_reg_name};
 use tidewire_grammar::ip_literal;
 
 /// May `b` stand in a request target? Visible ASCII without `"`, `#`, `<` and `>`.
@@ -97,7 +97,7 @@ fn authority_span(target: &[u8]) -> Result<(usize, usize), usize> {
 fn reg_name_len(value: &[u8]) -> Result<usize, usize> {
     let mut i = 0;
     while let Some(&b) = value.get(i) {
-        if REG_NAME[usize::from(b)] {
+        if is_reg_name(b) {
             i += 1;
         } else if b == b'%' {
             for at in [i + 1, i + 2] {
@@ -112,39 +112,6 @@ fn reg_name_len(value: &[u8]) -> Result<usize, usize> {
     }
     Ok(i)
 }
-
-/// A byte of a *reg-name* other than `%`: nearly every host is made of these and a port.
-pub(crate) const fn is_host_byte(b: u8) -> bool {
-    REG_NAME[b as usize]
-}
-
-/// *unreserved* and *sub-delims* of RFC 3986.
-const REG_NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = (b as u8).is_ascii_alphanumeric()
-            || matches!(
-                b as u8,
-                b'-' | b'.'
-                    | b'_'
-                    | b'~'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b','
-                    | b';'
-                    | b'='
-            );
-        b += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,5 @@
-//! How a worker that cannot go on ends the whole server: a server that is deaf on one of its threads is worse than one that a supervisor
-//! starts anew.
+//! How a worker that fails ends the whole server. A server that serves nothing on one of its
+//! threads is worse than one that a supervisor restarts.
 //!
 //! ```text
 //!   worker 0: a task that it cannot live without ends ──► ring ──► workers 1, 2, …: drain, as after a stop
@@ -32,7 +32,7 @@ impl Stop {
     }
 }
 
-/// Tells the other workers that one cannot go on. Rings by itself when its thread panics.
+/// Tells the other workers that one has failed. Rings by itself when its thread panics.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     number: usize,

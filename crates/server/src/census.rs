@@ -123,7 +123,8 @@ fn counted(peer: Peer) -> Option<IpAddr> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Places(usize);
 
-/// Descriptors kept back for files, logs and the process, and for each worker beside its listeners: its reactor, and room for two files.
+/// Descriptors that are kept free: for files, logs and the process, and for each worker its reactor
+/// and two files. Listeners are counted apart.
 const RESERVE: u64 = 48;
 const RESERVE_OF_WORKER: u64 = 8;
 

@@ -325,7 +325,8 @@ impl<H: Handler> Cycle<H> {
         if sent { self.finish_exchange() } else { self.respond_broken() }
     }
 
-    /// Sends the head of an answer after which the connection may be idle for so many seconds; 0 where no further request comes on it.
+    /// Sends the head of an answer. After it the connection may be idle for so many seconds; 0
+    /// where no further request comes on it.
     fn send_head(&mut self, response: &Response, length: BodyLength, idle: u32) -> bool {
         if response.broken {
             return false;
@@ -371,7 +372,8 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn detach(&mut self, head: Option<DetachHead>, first: &Bytes, ticket: H::Ticket) -> Step<H::Ticket> {
-        // No bytes are no ambiguity, and several WebSocket clients and proxies send `Content-Length: 0`.
+        // Two parties cannot disagree about no bytes. Several WebSocket clients and proxies send
+        // `Content-Length: 0`.
         if !matches!(self.exchange.body, BodyLength::Empty | BodyLength::Length(0)) {
             // What still comes of the body would be taken for the other protocol; and whether it has come yet must not decide.
             return self.answer_and_close(Problem::new(

@@ -1,8 +1,10 @@
 //! Deadlines of connection tasks. Setting one is a store into a cell; one sweep for each worker looks at
 //! all of them a few times in the shortest time-out. A timer of the runtime for each read would cost more than the read.
 //!
-//! They go by the time in which the worker *ran*. A process can be stopped (SIGSTOP, a debugger, `docker pause`, a machine that sleeps), and a
-//! worker can be kept from running by others; its clients do not know, and what they sent waits in the sockets. A sweep that comes late says so:
+//! They count the time in which the worker *ran*. A process can be stopped (SIGSTOP, a debugger,
+//! `docker pause`, a machine that sleeps), and a busy machine can keep a worker from running. Its
+//! clients do not know that, and what they sent waits in the sockets. A sweep that comes late shows
+//! it:
 //!
 //! ```text
 //!   clock     ──┬───────┬───────┬──────────────────────┬───────┬──
@@ -10,9 +12,10 @@
 //!   ran time  ──┬───────┬───────┬──stands still────────┬───────┬──
 //! ```
 //!
-//! So a stop moves every deadline by its length, up to one interval of the sweep. The socket is always read before a deadline is
-//! judged: only who owes something can be late. And what has come is not known at once: after SIGCONT the runtime looks at its timers before
-//! it asks the kernel about sockets. So a sweep that is late judges nobody, and the next one does.
+//! So a stop moves every deadline by its length, to within one interval of the sweep. The socket is
+//! always read before a deadline is judged: only a client whose bytes are missing can be late.
+//! After SIGCONT the runtime runs its timers before it asks the kernel about sockets. So a late
+//! sweep ends no connection; the next one does.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -31,13 +34,14 @@ pub(crate) struct Deadlines {
     due: Cell<Instant>,
     /// Time in which the worker did not run.
     lost: Cell<Duration>,
-    /// The last sweep was late and judged nobody. Two in a row do not: a worker that has too much to do would never judge.
+    /// The last sweep was late and ended no connection. Two in a row cannot be spared: an
+    /// overloaded worker would never end one.
     spared: Cell<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
-    /// In ran time.
+    /// In the time that the worker ran.
     at: Cell<Option<Instant>>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -172,7 +176,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn time_in_which_the_worker_did_not_run_counts_against_nobody() {
+    fn a_deadline_moves_by_the_time_in_which_the_worker_did_not_run() {
         let deadlines = Deadlines::new(MINUTE);
         let deadline = deadlines.register();
         let mut cx = Context::from_waker(Waker::noop());
@@ -186,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_that_is_late_leaves_the_judgement_to_the_next() {
+    fn a_late_sweep_ends_no_connection_and_the_next_one_does() {
         let deadlines = Deadlines::new(MINUTE);
         let deadline = deadlines.register();
         let mut cx = Context::from_waker(Waker::noop());
         deadline.set(MINUTE / 2);
         deadlines.sweep_at(deadlines.due() + MINUTE);
         assert!(!deadline.expired(&mut cx), "what has come may not be known yet");
-        // Nobody gains more than that, however late they all are.
+        // However late all sweeps are, a client gains no more than one of them.
         deadlines.sweep_at(deadlines.due() + MINUTE);
         assert!(deadline.expired(&mut cx));
     }

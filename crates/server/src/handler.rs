@@ -43,9 +43,10 @@ pub trait Handler: 'static {
     /// [`Limits::drain_timeout`](crate::Limits::drain_timeout).
     fn drain(&self) {}
 
-    /// Resolves when the handler cannot go on, with the reason: a task of its own has ended, and its connections would hang in silence.
-    /// The worker then closes its connections and ends; the other workers drain, and the server ends with an error. Asked for once,
-    /// when the worker starts. By default this never happens.
+    /// Resolves with the reason when the handler cannot go on: a task of its own has ended, and its
+    /// connections would hang. Then the worker closes its connections and ends; the other workers
+    /// drain, and the server ends with an error. Called once, when the worker starts. By default it
+    /// never resolves.
     fn failed(&self) -> LocalFuture<String> {
         Box::pin(std::future::pending())
     }

@@ -83,7 +83,7 @@ impl Limits {
         http
     }
 
-    /// What answers say of [`idle_timeout`](Self::idle_timeout); 0 is nothing.
+    /// The seconds of [`idle_timeout`](Self::idle_timeout) that answers tell; 0 tells nothing.
     pub(crate) fn idle_seconds(&self) -> u32 {
         whole_seconds(self.idle_timeout)
     }
@@ -100,7 +100,7 @@ impl Limits {
     }
 }
 
-/// Rounded down, so that no client believes in a longer time.
+/// Rounded down, so that no client uses a connection for longer than it stays open.
 pub(crate) fn whole_seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }

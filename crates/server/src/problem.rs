@@ -77,8 +77,8 @@ pub fn reason(status: u16) -> &'static str {
     }
 }
 
-/// Writes `text` as a JSON string (RFC 8259 §7). Escaped is what JSON wants escaped, and what
-/// readers of lines in some languages take for the end of one: U+0085, U+2028 and U+2029.
+/// Writes `text` as a JSON string (RFC 8259 §7). Escapes what JSON requires, and what readers of
+/// lines in some languages take for the end of a line: U+0085, U+2028 and U+2029.
 fn push_json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {

@@ -23,9 +23,9 @@ pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 /// A streamed answer: any [`http_body::Body`] of [`Bytes`].
 pub type StreamBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn StdError + Send + Sync>>>>;
 
-/// The error of a streamed answer that is cut on purpose: what it says is not complete, and the
-/// missing end tells the client so. It is part of the service and no fault, so it is logged at the
-/// level *debug*; every other error of a body is a warning.
+/// The error of a streamed answer that is cut on purpose. The text says why it is not complete; the
+/// missing end tells the client. That is part of the service and no fault, so it is logged at the
+/// level *debug*. Every other error of a body is a warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BodyCut(pub &'static str);

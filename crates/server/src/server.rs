@@ -114,11 +114,11 @@ impl Server {
     /// Starts the workers. `make` is called once on each worker's thread with the worker's number, from 0. On return all of them
     /// accept.
     ///
-    /// A worker that cannot go on ends the server: see [`Running::join`].
+    /// A worker that fails ends the server: see [`Running::join`].
     ///
     /// # Errors
-    /// The system refuses a thread or a reactor, or to watch a listener; or [`Limits::max_connections`] asks for more than the process
-    /// may have descriptors.
+    /// The system refuses a thread, a reactor, or to watch a listener; or
+    /// [`Limits::max_connections`] is more than the process may have descriptors.
     pub fn serve<H, F>(self, make: F) -> io::Result<Running>
     where
         H: Handler,
@@ -186,8 +186,9 @@ impl Running {
         self.join()
     }
 
-    /// Waits until the server has been stopped by a [`Stopper`] and has drained. A worker that cannot go on is such a stop as well: a server that
-    /// is deaf on one of its threads is worse than one that a supervisor starts anew.
+    /// Waits until the server has been stopped by a [`Stopper`] and has drained. A worker that
+    /// fails stops the server too: a server that serves nothing on one of its threads is worse than
+    /// one that a supervisor restarts.
     ///
     /// # Errors
     /// A worker that failed or panicked.

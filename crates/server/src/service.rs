@@ -12,7 +12,7 @@ use tidewire_http1::{Method, RequestHead, Version};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use crate::{Body, DetachHead, Handler, Parked, Problem, Reply, Request, Response, Seldom, Upgraded};
+use crate::{Body, DetachHead, Handler, LogLimit, Parked, Problem, Reply, Request, Response, Upgraded};
 
 /// Serves every request with a clone of a [`Service`].
 ///
@@ -88,7 +88,7 @@ where
             match answer.await {
                 Ok(response) => reply(response, is_head, upgrade),
                 Err(error) => {
-                    static FAILED: Seldom = Seldom::new();
+                    static FAILED: LogLimit = LogLimit::new();
                     if let Some(more) = FAILED.admit() {
                         tracing::error!(error = %error.into(), more, "the service failed");
                     }

@@ -1,15 +1,15 @@
-//! Signals: which of them ask for an end, and which must not be one.
+//! Signals: which of them stop the server, and which are ignored.
 
 use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// SIGTERM and SIGINT (ctrl-c), caught from the moment that this is made: make it before the address is told to anybody, who might
-/// answer with a signal.
+/// SIGTERM and SIGINT (ctrl-c), caught as soon as this exists. Make it before the address is told
+/// to anybody, who might answer with a signal.
 ///
-/// SIGHUP, SIGUSR1 and SIGUSR2 are caught too, and ignored with a line in the log. By default each of them ends a process without a
-/// drain. SIGHUP comes when a terminal goes away, and from tools that want a daemon to read its configuration again; the others come
-/// from tools that rotate logs.
+/// SIGHUP, SIGUSR1 and SIGUSR2 are caught too, and ignored with a line in the log. By default each
+/// of them ends a process without a drain. SIGHUP comes when a terminal is closed, and from tools
+/// that want a daemon to read its configuration again. The others come from tools that rotate logs.
 #[derive(Debug)]
 pub struct Signals {
     runtime: Runtime,
@@ -61,7 +61,7 @@ impl Caught {
         })
     }
 
-    /// Waits for a signal that asks for an end.
+    /// Waits for a signal that stops the server.
     pub(crate) async fn next(&mut self) {
         loop {
             let [user1, user2] = &mut self.user;

@@ -24,7 +24,7 @@ use crate::deadline::Deadlines;
 use crate::listen::Bound;
 use crate::parked::Home;
 use crate::stream::{Peer, Stream};
-use crate::{Handler, Limits, Problem, Seldom};
+use crate::{Handler, Limits, LogLimit, Problem};
 
 /// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing for each.
 const SCRATCH: usize = 64 * 1024;
@@ -63,8 +63,9 @@ impl<H: Handler> Home for Worker<H> {
     }
 }
 
-/// Runs a worker to its end: until `stop` is there and the last connection has ended. `started` hears when it accepts, or why it
-/// cannot. When a task ends that the worker cannot live without, it rings the alarm, drains, and ends with an error.
+/// Runs a worker to its end: until `stop` is there and the last connection has ended. `started`
+/// gets a word when it accepts, or why it cannot. If an essential task ends, it rings the alarm,
+/// drains, and ends with an error.
 pub(crate) async fn run<H: Handler>(
     make: impl FnOnce() -> H,
     limits: Limits,
@@ -89,7 +90,7 @@ pub(crate) async fn run<H: Handler>(
         () = stop.wait() => Ok(()),
         _ = accepting.join_next() => Err(alarm.ring("the task that accepts connections ended; the log says why")),
         _ = sweeping.join_next() => Err(alarm.ring("the task that watches deadlines ended; the log says why")),
-        // Its connections are in unknown order: the clients of this worker come back elsewhere.
+        // The state of its connections is unknown. Its clients reconnect elsewhere.
         what = worker.handler.failed() => return Err(alarm.ring(&what)),
     };
     accepting.abort_all();
@@ -196,8 +197,9 @@ fn refuse(stream: &Stream, peer: Peer) {
     };
 }
 
-/// Errors of `accept` are normal weather: told once, waited out, the listener stays. Clients that
-/// come and go at the limit of descriptors make it change all the time, so it is told seldom.
+/// `accept` fails from time to time, as when descriptors run out. It waits a moment, and the
+/// listener stays. Clients that come and go at the descriptor limit cause that all the time, so the
+/// log line is limited.
 #[derive(Default)]
 struct Weather {
     told: bool,
@@ -209,12 +211,12 @@ impl Weather {
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             return;
         }
-        static STORM: Seldom = Seldom::new();
+        static STORM: LogLimit = LogLimit::new();
         if !self.told
             && let Some(more) = STORM.admit()
         {
             self.told = true;
-            tracing::error!(%error, more, "cannot accept connections; trying on");
+            tracing::error!(%error, more, "cannot accept connections; trying again");
         }
         tokio::time::sleep(ACCEPT_REST).await;
     }

@@ -1,4 +1,4 @@
-//! What the head of a request says about its body, and what that means for who stores it.
+//! What the head of a request says about its body, and how the server treats each field.
 //!
 //! | field | here |
 //! |---|---|
@@ -30,10 +30,11 @@ pub(crate) fn coded(head: &RequestHead<'_>, access: &Access) -> Option<Response>
     Some(refusal(access, problem).with("Accept-Encoding", "identity"))
 }
 
-/// The media type, if the publisher chose one: a form's is what clients send that were not told any.
+/// The media type, if the publisher chose one. `application/x-www-form-urlencoded` is what clients
+/// send that were told none.
 ///
 /// # Errors
-/// 400 for several, or for one that is not UTF-8: it could not be passed on as it is.
+/// 400 for several of them, or for one that is not UTF-8 and could not be passed on as it is.
 pub(crate) fn media_type(head: &RequestHead<'_>) -> Result<Option<String>, Problem> {
     let Some(value) = single(head, "content-type", "Content-Type")? else { return Ok(None) };
     let text = std::str::from_utf8(value)
@@ -41,10 +42,10 @@ pub(crate) fn media_type(head: &RequestHead<'_>) -> Result<Option<String>, Probl
     Ok((!text.is_empty() && text != "application/x-www-form-urlencoded").then(|| text.to_owned()))
 }
 
-/// The value of a field that is there once at most.
+/// The value of a field that may come once.
 ///
 /// # Errors
-/// 400 for several: two parties could take different ones for the truth.
+/// 400 for several: two parties could use different ones.
 pub(crate) fn single<'a>(
     head: &RequestHead<'a>,
     name: &str,

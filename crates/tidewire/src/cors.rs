@@ -101,7 +101,7 @@ fn advice(text: &str, fault: Option<Fault>) -> String {
     }
 }
 
-/// The origin that somebody means who writes a URL, a host or the address of a WebSocket.
+/// The origin that was probably meant by a URL, a host, or the address of a WebSocket.
 fn meant(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -112,12 +112,12 @@ fn meant(text: &str) -> Option<String> {
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     let origin = format!("{scheme}://{host}");
-    // A word is a mistake of another kind than a name without its scheme.
+    // A single word is no name that lacks its scheme.
     let is_word = !text.contains("://") && !host.contains(['.', ':']) && host != "localhost";
     (!is_word && Origin::parse(origin.as_bytes()).is_ok()).then_some(origin)
 }
 
-/// Whether the host of an origin is one that no stranger can point here: a name without a dot
+/// Whether no stranger can make the host of an origin point here: a name without a dot
 /// (`localhost`, a machine of the local network), one below `localhost`, or an IP address. A dot
 /// behind a name makes it absolute: `ai.` belongs to the public DNS.
 fn is_local(host: Host<'_>) -> bool {

@@ -1,9 +1,9 @@
-//! JSON as it goes out: what is written is one line, whoever reads lines.
+//! JSON for output: each value is one line, whichever characters a reader takes for a line end.
 //!
-//! JSON escapes what ASCII has for the end of a line, and lets three characters stand in a text
-//! that Unicode ends a line at: U+0085, U+2028 and U+2029. Readers of lines in several languages
-//! cut there (`splitlines` of Python, `Scanner` of Java, `newlines` of Swift), and get two halves
-//! that are no JSON. An escape means the same, so they are always escaped.
+//! JSON escapes the line ends of ASCII. Three more characters end a line in Unicode and may stand
+//! in a string as they are: U+0085, U+2028 and U+2029. Readers of lines in several languages cut
+//! there (`splitlines` of Python, `Scanner` of Java, `newlines` of Swift), and get two halves that
+//! are no JSON. An escape means the same, so they are always escaped.
 
 use serde::Serialize;
 
@@ -16,15 +16,15 @@ use serde::Serialize;
 /// ```
 ///
 /// # Panics
-/// If the value is none that JSON has, such as a map whose keys are no texts.
+/// If JSON has no such value, such as a map whose keys are not strings.
 pub fn write(value: &impl Serialize, out: &mut Vec<u8>) {
     let start = out.len();
     serde_json::to_writer(&mut *out, value).expect("the value is one of JSON's, and a Vec takes every byte");
     escape(out, start);
 }
 
-/// Escapes the three in what was written from `start` on. Nearly always there is none, and the
-/// search is all that it costs.
+/// Escapes the three characters in what was written from `start` on. Nearly always there is none;
+/// then only the search costs time.
 fn escape(out: &mut Vec<u8>, start: usize) {
     let Some(at) = line_end(&out[start..]) else { return };
     let tail = out.split_off(start + at);
@@ -44,10 +44,10 @@ fn escape(out: &mut Vec<u8>, start: usize) {
 
 /// The index of the first of the three.
 ///
-/// Few texts have a byte that one of them begins with, and for these it is one search. In a text of
-/// quotation marks, arrows or boxes every third byte is one; from the first on, blocks are looked
-/// through by a fold that compares every place and branches once a block, of which the compiler
-/// makes vector instructions.
+/// Few texts have a byte with which one of them begins; those cost one search. A text of quotation
+/// marks, arrows or boxes has such a byte at every third place. From the first one on, a fold
+/// compares every place of a block and branches once a block, so that the compiler makes vector
+/// instructions of it.
 fn line_end(json: &[u8]) -> Option<usize> {
     let mut at = memchr::memchr2(0xc2, 0xe2, json)?;
     while let Some(block) = json[at..].first_chunk::<{ BLOCK + 2 }>() {

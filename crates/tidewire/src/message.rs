@@ -19,14 +19,14 @@ pub struct Message {
     is_text: bool,
 }
 
-/// Names that have a meaning of their own; a publisher may not take them.
+/// Event names with a meaning of their own. A publisher may not use them.
 ///
-/// - `gap`, `reset`, `hello`, `envelope`: what the SSE feed says itself
-/// - `open`, `error`: what an `EventSource` says itself. An event of that name calls `onopen` or
-///   `onerror` of a page, which takes the connection for opened or broken. (`message`, the third,
-///   is the name of an event without a name, and free.)
+/// - `gap`, `reset`, `hello`, `envelope`: the SSE feed sends them itself
+/// - `open`, `error`: an `EventSource` fires them itself. An event of that name calls `onopen` or
+///   `onerror` of a page, which believes that the connection opened or broke. (`message` is the
+///   name of an event without a name, and is allowed.)
 /// - `upload-end`, `upload-aborted`: how an upload ended, in the log
-/// - `end`, `deleted`, `expired`: for what a channel may come to say later
+/// - `end`, `deleted`, `expired`: kept for a later version
 pub const RESERVED_EVENTS: [&str; 11] = [
     "gap",
     "reset",
@@ -49,8 +49,8 @@ pub const MAX_CONTENT_TYPE: usize = 256;
 
 impl Message {
     /// A message with this payload, published at `time_ms` (milliseconds since 1970, for people;
-    /// nothing is ordered by it). A log moves the time on to that of the message before, if that is
-    /// later.
+    /// nothing is ordered by it). A log moves the time forward to that of the message before, if
+    /// that is later.
     pub fn new(data: Bytes, time_ms: u64) -> Self {
         let is_text = std::str::from_utf8(&data).is_ok();
         Message { event: None, content_type: None, time_ms, data, is_text }
@@ -112,8 +112,8 @@ impl Message {
         self.content_type.as_deref()
     }
 
-    /// When it was published: milliseconds since 1970 by the server's clock. Never before the
-    /// message before it in the log.
+    /// When it was published: milliseconds since 1970 by the server's clock. It never decreases
+    /// along a log.
     pub fn time_ms(&self) -> u64 {
         self.time_ms
     }
@@ -128,9 +128,10 @@ impl Message {
         if self.is_text { std::str::from_utf8(&self.data).ok() } else { None }
     }
 
-    /// What an idempotency key is bound to: the event name, the media type and the payload. Each of
-    /// the names has its length before it, and an absent one is not an empty one, so no two messages
-    /// are the same bytes here. The time is not part of it: a second try comes later.
+    /// What an idempotency key is bound to: a hash of the event name, the media type and the
+    /// payload. The length stands before each name, and an absent name differs from an empty one,
+    /// so no two messages give the same bytes. The time is not part of it: a second try comes
+    /// later.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         for name in [self.event(), self.content_type()] {
@@ -272,15 +273,15 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Appends the object. There is no line end in it, by anybody's idea of one.
+    /// Appends the object. No character in it is a line end to any reader.
     pub fn write(&self, out: &mut Vec<u8>) {
         let start = out.len();
         json::write(self, out);
         if let Object::Ack { id: Some(id), .. } | Object::Error { id: Some(id), .. } = self
             && id.get().contains(['\n', '\r'])
         {
-            // Between the parts of an id, which comes back as it was spelled: within its texts they
-            // cannot be. All white space is the same.
+            // Only between the parts of an id, which comes back as it was written: a string cannot
+            // hold a raw line end. All white space means the same.
             out[start..]
                 .iter_mut()
                 .filter(|byte| matches!(byte, b'\n' | b'\r'))

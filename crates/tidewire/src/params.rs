@@ -77,8 +77,8 @@ impl Params {
             feed => feed,
         };
         let limit = limit(query.limit.as_deref())?;
-        // The URL of an EventSource that reconnects still has its first `since`; the id that it
-        // kept knows better. An empty id is none.
+        // The URL of an EventSource that reconnects still has the first `since`; its id is newer.
+        // An empty id is none.
         let kept = [head.get("last-event-id"), query.last_event_id.as_deref()];
         let last_event_id = kept.into_iter().flatten().find(|id| !id.is_empty());
         let since = match (last_event_id, query.since.as_deref()) {
@@ -246,9 +246,9 @@ pub(crate) fn since(text: &[u8], channels: usize) -> Result<From, Problem> {
     Ok(From::After(cursors.to_vec()))
 }
 
-/// The place after the event that a client remembers. What is no cursor for these channels is the
-/// id of another server, or of a page that had stored something else. A refusal would stop an
-/// `EventSource` for good, so it is a position in no log: that is told as a reset.
+/// The position after the event that a client remembers. A text that is no cursor for these
+/// channels is the id of another server, or of a page that stored something else. A refusal would
+/// stop an `EventSource` for good, so it becomes a position in no log, which is told as a reset.
 fn after_event(id: &[u8], channels: usize) -> From {
     since(id, channels).unwrap_or_else(|_| From::After(vec![Cursor::FOREIGN; channels]))
 }
@@ -260,8 +260,8 @@ fn bad(detail: &str) -> Problem {
     Problem::new(400, detail)
 }
 
-/// Where a polyfill puts what an `EventSource` sends as `Last-Event-ID`, a field that it cannot
-/// send to another origin. In any case:
+/// Parameters in which polyfills send the last event id, because they cannot send the field
+/// `Last-Event-ID` to another origin. In upper or lower case:
 ///
 /// - `lastEventId`: event-source-polyfill (Yaffle), and in upper case the Mercure protocol
 /// - `Last-Event-ID`: the same polyfill as it was configured for Mercure
@@ -274,8 +274,8 @@ const LAST_EVENT_ID: [&[u8]; 4] = [b"lasteventid", b"last-event-id", b"last_even
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     pub(crate) since: Option<String>,
-    /// What a polyfill says in place of the field: any bytes, since another server may have given
-    /// it out.
+    /// What a polyfill sends in place of the field: any bytes, because another server may have made
+    /// the id.
     pub(crate) last_event_id: Option<Vec<u8>>,
     pub(crate) limit: Option<String>,
     pub(crate) wait: Option<String>,

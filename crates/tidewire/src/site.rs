@@ -29,8 +29,9 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long a subscriber may take nothing before it is dropped; it can resume at its cursor. 60 s.
     pub stall_timeout: Duration,
-    /// How long a client may take for one WebSocket message, beside what [`message_min_rate`](Self::message_min_rate) allows for the bytes that
-    /// came. 10 s, as for the body of a request. Time in which the server does not read does not count.
+    /// How long a client may take for one WebSocket message, beside what
+    /// [`message_min_rate`](Self::message_min_rate) allows for the bytes that came. 10 s, as for
+    /// the body of a request. Time in which the server does not read does not count.
     pub message_grace: Duration,
     /// Bytes per second below which a WebSocket message is given up. 512, as for a body: 1 MiB may take half an hour.
     pub message_min_rate: u64,
@@ -92,7 +93,7 @@ impl Settings {
     }
 }
 
-/// What a client is told in the close whose WebSocket message took too long.
+/// The reason in the close of a WebSocket whose message took too long.
 pub(crate) const TOO_SLOW: &str = "the message came too slowly; send it again, faster";
 
 /// What every answer is made from.

@@ -1,13 +1,15 @@
-//! Text of others on a terminal.
+//! Text of others, made safe for a terminal.
 //!
-//! A terminal obeys what it is sent: it can be made to move the cursor over what stands there, to change its title, and some to set the
-//! clipboard (OSC 52). So whoever publishes a message could write on the screen of whoever reads it. Everything that this program
-//! prints there of a peer goes through one of these functions.
+//! A terminal carries out what it is sent: it can move the cursor over other text, change its
+//! title, and with some terminals set the clipboard (OSC 52). So a publisher could control the
+//! terminal of a reader. Everything that this program prints of a peer's words on a terminal goes
+//! through one of these functions.
 
 use std::fmt::Write;
 
-/// Whether a terminal or an editor would not show this character but obey it: controls (C0, DEL and C1), ends of lines, and those that
-/// turn the direction of text, with which a peer could make one thing look like another.
+/// Whether a terminal or an editor would carry out this character instead of showing it: controls
+/// (C0, DEL and C1), ends of lines, and those that change the direction of text, with which a peer
+/// could make one text look like another.
 #[must_use]
 pub fn is_obeyed(c: char) -> bool {
     let turns =
@@ -31,7 +33,7 @@ pub fn lines(bytes: &[u8]) -> String {
     while let Some(c) = chars.next() {
         let stays = match c {
             '\n' | '\t' => true,
-            // Alone, it would let the rest of a line stand in the place of its start.
+            // Alone, it would let the rest of a line overwrite its start.
             '\r' => chars.peek() == Some(&'\n'),
             _ => false,
         };

@@ -1,4 +1,4 @@
-//! What `tidewire sub` and `tidewire pub` write on a terminal: nothing of others that it would obey.
+//! What `tidewire sub` and `tidewire pub` write on a terminal: no control characters of others.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 

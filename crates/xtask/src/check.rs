@@ -34,7 +34,7 @@ pub(crate) struct Args {
     here: bool,
 }
 
-/// In each lane the first one that can begin is next: cheap ones stand before dear ones. The seconds are those on two free
+/// In each lane the first one that can begin is next: short steps stand before long ones. The seconds are those on two free
 /// cores, with an empty target folder; the runs on a machine replace them.
 const STEPS: &[Step] = &[
     step("toolchain", Lane::Beside, &[], 1, toolchain),

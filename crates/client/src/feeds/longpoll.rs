@@ -11,9 +11,10 @@ pub(crate) const fn wait(first: bool, wanted: Duration) -> Duration {
     if first { Duration::ZERO } else { wanted }
 }
 
-/// How long to wait before the next poll, after one that brought nothing: not at all, unless the server did not hold this one.
-/// Then something on the way answers in its place, or it cannot hold any more, or no hold was asked for, and the poll was a short one.
-/// A server may also hold for less than was asked: for longer than `interval` is held.
+/// How long to wait before the next poll, after one that brought nothing. The wait is zero if the
+/// server held the poll. It did not hold it if something on the way answers instead, if it cannot
+/// hold any more, or if no hold was asked for (a short poll). A server may hold for less than was
+/// asked: any time longer than `interval` counts as held.
 pub(crate) fn pause(asked: Duration, took: Duration, interval: Duration) -> Duration {
     let was_held = !asked.is_zero() && (took * 2 >= asked || took >= interval);
     if was_held { Duration::ZERO } else { interval }

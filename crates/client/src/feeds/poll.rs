@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::object::{self, Object};
 use crate::{Cursor, Error, Feed};
 
-/// The longest wait that is asked for. A server cuts it to its own bound, which is a minute at most where anything is on the way.
+/// The longest wait that is asked for. A server cuts it to its own bound, usually a minute at most.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// What the answer must be.

@@ -90,7 +90,7 @@ impl<H: Handler> Cycle<H> {
             let worker = self.worker.clone();
             let mut scratch = worker.scratch.borrow_mut();
             match self.stream.poll_read(cx, &mut scratch) {
-                // What has come was read first: only what is still missing is late.
+                // The socket was read first: only what is still missing can be late.
                 Poll::Pending if self.deadline.expired(cx) => {
                     return Poll::Ready(self.body_failed(BodyError::TooSlow, Stop::TimedOut));
                 }
@@ -142,7 +142,8 @@ impl<H: Handler> Cycle<H> {
             let left = budget.saturating_sub(self.exchange.waited);
             self.deadline.set(self.exchange.max_pause.unwrap_or(left));
             if self.exchange.max_pause.is_none() && left.is_zero() {
-                // Its time is used up. A byte now and then would else be read each time before the next sweep could say so.
+                // Its time is over. Otherwise a byte now and then would be read each time before
+                // the next sweep could end it.
                 self.deadline.expire();
             }
         }

@@ -28,7 +28,7 @@ impl<H: Handler> Cycle<H> {
             match self.stream.poll_read(cx, &mut scratch) {
                 Poll::Ready(Ok(n)) if n > 0 => Poll::Ready((Ok(()), Some(self.consume(&scratch[..n])))),
                 Poll::Ready(_) => Poll::Ready((Err(Stop::Gone), None)),
-                // What has come was read first. A head that dribbles in does not move its deadline by that.
+                // The socket was read first. Single bytes of a head do not move its deadline.
                 Poll::Pending if self.deadline.expired(cx) => Poll::Ready((Err(Stop::TimedOut), None)),
                 // A request that has come is answered, though the server stops. One may be under way: a client that got an answer a moment
                 // ago and goes on has no way to know whether a request that met a FIN was carried out. So it gets its time.

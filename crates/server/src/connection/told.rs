@@ -1,12 +1,12 @@
-//! What a connection writes into the log. Whoever asks again causes it again, so it is told seldom.
+//! Log lines of a connection. A client can cause each of them again and again, so they are limited.
 
 use std::error::Error;
 
-use crate::{BodyCut, Seldom};
+use crate::{BodyCut, LogLimit};
 
 /// A handler made a response that cannot be sent.
 pub(super) fn broken() {
-    static TOLD: Seldom = Seldom::new();
+    static TOLD: LogLimit = LogLimit::new();
     if let Some(more) = TOLD.admit() {
         tracing::error!(
             more,
@@ -17,7 +17,7 @@ pub(super) fn broken() {
 
 /// The body of an answer ended with an error.
 pub(super) fn failed(error: &(dyn Error + Send + Sync + 'static)) {
-    static TOLD: Seldom = Seldom::new();
+    static TOLD: LogLimit = LogLimit::new();
     if error.is::<BodyCut>() {
         tracing::debug!(%error, "a streamed answer was cut");
     } else if let Some(more) = TOLD.admit() {

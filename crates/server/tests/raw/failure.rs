@@ -1,4 +1,4 @@
-//! A part that the server cannot live without ends: so does the server, in good order and with an error.
+//! An essential part of the server fails: the server drains and ends with an error.
 //!
 //! No code is in the server for these tests. What panics is what a user of the crate brings: a handler, or a subscriber of `tracing`
 //! that panics when a certain line is logged, as one did whose standard error was full.

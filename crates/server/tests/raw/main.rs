@@ -11,7 +11,7 @@
 //! | `detached.rs` | upgrades, connections that leave the cycle and come back |
 //! | `service.rs` | an axum `Router` as the handler |
 //! | `stop.rs` | the end in good order |
-//! | `failure.rs` | a part that the server cannot live without ends |
+//! | `failure.rs` | an essential part of the server fails |
 #![allow(clippy::unwrap_used)]
 
 mod cycle;

@@ -1,4 +1,4 @@
-//! Options that cannot be meant: nothing would work, or something else than what is written.
+//! Options that make no sense: nothing would work, or something else than what is written.
 
 use super::serve::ServeArgs;
 use super::units::Span;
@@ -7,7 +7,8 @@ use std::time::Duration;
 /// More than the cores of any machine; and each worker costs memory, a thread and descriptors.
 const MAX_THREADS: usize = 1024;
 
-/// Refuses values that are out of bounds, and such that contradict each other. A default is never one of two: it follows the other.
+/// Refuses values that are out of bounds, and values that contradict each other. A default never
+/// contradicts an option: it follows the option.
 ///
 /// # Errors
 /// A sentence that says what to do.

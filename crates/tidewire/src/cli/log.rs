@@ -1,5 +1,5 @@
-//! Logs, panics and last words: all of them leave through one [`Sink`], so that a standard error which is full, closed or stalled
-//! stops nobody.
+//! Logs, panics and the error at the end of a command. All of them leave through one [`Sink`], so
+//! that a standard error that is full, closed or stalled stops nothing.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
@@ -16,23 +16,23 @@ use super::screen::Screen;
 use super::serve::LogFormat;
 use super::sink::Sink;
 
-/// Where all that is said on standard error goes; nothing if the system gave no thread for it.
+/// What writes to standard error; none if the system gave no thread for it.
 static SINK: OnceLock<Option<Arc<Sink>>> = OnceLock::new();
 
 /// How long the end of the process waits for a standard error that is stalled.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Starts to log. A server calls it once, before it does anything worth a line.
+/// Starts to log. A server calls it once, before it does anything that is logged.
 ///
 /// # Errors
-/// The filter is none, or would switch all logs off without saying so.
+/// The filter is not valid, or would switch all logs off without saying so.
 pub(super) fn start(text: &str, format: Option<LogFormat>) -> Result<(), String> {
     let filter = filter(text)?;
     let is_terminal = io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
     std::panic::set_hook(Box::new(move |panic| panicked(panic, format)));
     let Some(sink) = sink(format) else { return Ok(()) };
-    // Its own reports of a failed write are printed with a macro that panics.
+    // The subscriber reports a failed write with a macro that panics.
     let builder =
         tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(sink);
     match format {
@@ -42,7 +42,7 @@ pub(super) fn start(text: &str, format: Option<LogFormat>) -> Result<(), String>
     Ok(())
 }
 
-/// Says what went wrong, where a person looks for it. A server may have had a word in it.
+/// Prints why a command failed. The text may hold words of a server.
 pub(super) fn say_error(text: &str) {
     if let Some(sink) = sink(LogFormat::Text) {
         let text = format!("error: {text}\n");
@@ -50,7 +50,8 @@ pub(super) fn say_error(text: &str) {
     }
 }
 
-/// Waits for the lines that are not written yet, when it is dropped: at the end of the process, also if that is a panic.
+/// When dropped, waits for the lines that are not written yet: at the end of the process, also
+/// after a panic.
 pub(super) struct LastWords;
 
 impl Drop for LastWords {
@@ -72,12 +73,13 @@ fn sink(format: LogFormat) -> Option<Arc<Sink>> {
     SINK.get_or_init(start).clone()
 }
 
-/// A panic is a line of the log. It does not take the way of the other lines: it may have happened on that way.
+/// Logs a panic as a line. It does not go through the subscriber: the panic may have happened
+/// there.
 fn panicked(panic: &PanicHookInfo<'_>, format: LogFormat) {
     let payload = panic.payload();
     let what = payload.downcast_ref::<&str>().copied();
     let what = what.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let message = format!("panicked: {}", what.unwrap_or("for a reason that is no text"));
+    let message = format!("panicked: {}", what.unwrap_or("the reason is not text"));
     let thread = std::thread::current();
     let mut fields = vec![("thread", thread.name().unwrap_or("unnamed").into())];
     if let Some(location) = panic.location() {
@@ -122,8 +124,8 @@ fn line(
 /// The parts of this program that log.
 const TARGETS: [&str; 3] = ["tidewire", "tidewire_server", "tidewire_client"];
 
-/// The filter of `--log`. A level that is misspelled would be taken for the name of a part, and all logs would be off; so would a
-/// part that is misspelled. Where no level is given for all parts, it is info.
+/// The filter of `--log`. A misspelled level would be taken for the name of a part, and all logs
+/// would be off. A misspelled part is as bad. Without a level for all parts, that level is info.
 fn filter(text: &str) -> Result<EnvFilter, String> {
     let mut has_level = false;
     // The subscriber takes a level with a blank beside it for the name of a part.

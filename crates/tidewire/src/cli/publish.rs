@@ -46,7 +46,7 @@ pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let published = runtime.block_on(client.publish(message))?;
     match writeln!(std::io::stdout(), "{}", published.cursor) {
-        // Nobody reads standard output any more; the message is in the channel.
+        // Standard output was closed; the message is in the channel.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         outcome => outcome?,
     }

@@ -1,4 +1,5 @@
-//! Where text of others goes: a terminal shows what is harmless of it, a file or a pipe gets the bytes as they are.
+//! Output of texts of others: on a terminal, without control characters; to a file or a pipe, as
+//! they are.
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
@@ -16,7 +17,7 @@ impl Screen {
         Self { is_terminal: output.is_terminal() }
     }
 
-    /// A payload, or a text of ours with words of others in it. It may have several lines.
+    /// A payload, or a text of ours that quotes others. It may have several lines.
     pub(super) fn lines(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         if self.is_terminal { terminal::lines(bytes).into_bytes().into() } else { bytes.into() }
     }

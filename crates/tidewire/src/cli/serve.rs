@@ -116,7 +116,7 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     tracing::debug!(options = ?args, "in effect");
     let unknown = config::unknown_variables();
     if !unknown.is_empty() {
-        tracing::warn!(variables = ?unknown, "no option has the name of these environment variables");
+        tracing::warn!(variables = ?unknown, "these environment variables are no options of this version");
     }
     check::check(&args)?;
     let listen = listen(&args)?;

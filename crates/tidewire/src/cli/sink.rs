@@ -12,10 +12,10 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// Lines that wait. A burst of a thousand connections that end at once fits in.
+/// Lines that can wait. The lines of a thousand connections that end at once fit in.
 const MAX_LINES: usize = 4096;
 
-/// Bytes that wait. Lines with backtraces are long, and a log must not be what fills the memory.
+/// Bytes that can wait. Lines with backtraces are long, and a log must not fill the memory.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// An output in non-blocking mode (a terminal or pipe that another program made so) is tried again after this time.
@@ -38,9 +38,10 @@ struct State {
     bytes: usize,
     /// Lines that found no room since the last entry.
     lost: u64,
-    /// No line is taken until half of the room is free. Otherwise every second line would be a notice while a slow reader takes line by line.
+    /// No line is taken until half of the room is free. Otherwise every second line would be a
+    /// notice while a slow reader takes single lines.
     full: bool,
-    /// The thread has an entry in hand.
+    /// The thread is writing an entry.
     busy: bool,
 }
 
@@ -135,7 +136,7 @@ struct Writer<W> {
     shared: Arc<Shared>,
     out: W,
     notice: Notice,
-    /// Lines that are lost and not told.
+    /// Lines that are lost, and of which no notice was written.
     missing: u64,
     /// The output ends within a line.
     torn: bool,
@@ -158,7 +159,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Tells what is missing, if anything is. False where that cannot be written.
+    /// Writes a notice of the missing lines, if there are any. False if that fails.
     fn tell(&mut self) -> bool {
         if self.missing > 0 {
             let line = (self.notice)(self.missing);
@@ -203,7 +204,7 @@ mod tests {
         Box::new(|lost| format!("{lost} lost\n").into_bytes())
     }
 
-    /// An output that asks before each write what is to become of it, and keeps what it takes.
+    /// An output that asks the test what to do at each write, and keeps what it takes.
     struct Gate {
         arrived: Sender<()>,
         verdict: Receiver<io::Result<usize>>,

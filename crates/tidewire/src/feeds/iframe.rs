@@ -8,16 +8,16 @@
 //! Safety: what is published becomes part of a page of this origin. It is data in a script, escaped for both (`script.rs`); the
 //! policy in the head allows the page no other resource and no connection; and only pages of this origin may frame it.
 //!
-//! The name of the function comes with the address, and whoever can send a window to an address may
-//! choose it. So the frame calls nothing but what the page around it has made:
+//! The URL names the function. Whoever can send a window to a URL can choose it. So the frame calls
+//! only functions that the page around it has defined:
 //!
 //! - It is a frame. Opened as a page or a popup it calls nothing, is refused where the browser says
-//!   so (`Sec-Fetch-Dest`), and is cut from its opener (`Cross-Origin-Opener-Policy`).
-//! - A page of this origin has put it there. A stranger's frame within such a page that goes to this
-//!   address is refused (`Sec-Fetch-Site`).
-//! - Each name on the way is a property of its own of the object before it, and the first is none
-//!   that a fresh window has. That leaves out methods of elements, elements by their ids, and
-//!   whatever browsers will give to windows.
+//!   so (`Sec-Fetch-Dest`), and has no opener (`Cross-Origin-Opener-Policy`).
+//! - A page of this origin has opened it. A stranger's frame within such a page that goes to this
+//!   URL is refused (`Sec-Fetch-Site`).
+//! - Each name is an own property of the object before it, and the first name is not one of a new
+//!   window. That leaves out methods of elements, elements by their ids, and whatever browsers add
+//!   to windows later.
 
 use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
@@ -25,11 +25,11 @@ use tidewire_server::{Problem, Response};
 use super::{Break, Envelope, Feed, Flow, Greeting, script, xhr};
 use crate::message::Object;
 
-/// Points in the name of a callback. An object of the page and its function are enough for all.
+/// Points in the name of a callback. An object of the page and its function are enough.
 pub(crate) const MAX_POINTS: usize = 1;
 
-/// Refuses what is no frame in a page of this origin. Browsers say so to servers that they trust
-/// (HTTPS and the local machine); where they do not, the page looks by itself.
+/// Refuses a request that is not for a frame in a page of this origin. Browsers say what it is for
+/// to servers that they trust (HTTPS and the local machine). Elsewhere the page checks by itself.
 pub(crate) fn require_frame(head: &RequestHead<'_>) -> Result<(), Problem> {
     let refuse = |detail| Err(Problem::new(403, detail));
     match head.get("sec-fetch-dest") {
@@ -96,8 +96,8 @@ fn call(out: &mut Vec<u8>, object: &Object<'_>) {
 /// Inline scripts and nothing else. A hash or nonce of each script would have to be in the head, before there is a message.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'";
 
-/// `t` removes the scripts that have run, but itself and the one that runs, and calls the page around
-/// the frame. Whether the first name is one of every window is asked before `t` makes it one.
+/// `t` removes the scripts that have run, except itself and the one that runs, and calls the page
+/// around the frame. Whether a new window has the first name is checked before `t` defines a name.
 const PAGE_TO_NAMES: &str = "<!DOCTYPE html><meta charset=utf-8><title>tidewire</title><script>\
 (function(names){\
 var may=parent!==window&&!(names[0] in window),own=Object.prototype.hasOwnProperty;\

@@ -55,7 +55,7 @@ enum Then {
 // Why a body is not complete. None of it is a fault of the server, and each may happen to every
 // reader of a channel.
 const ABORTED: BodyCut = BodyCut("the upload was aborted");
-const LOST: BodyCut = BodyCut("the reader was too slow: the log has gone on without it");
+const LOST: BodyCut = BodyCut("the reader was too slow: its next bytes are no longer kept");
 const STOPPING: BodyCut = BodyCut("the server stops");
 
 impl RawBody {

@@ -6,11 +6,11 @@ pub(crate) const DEFAULT_CALLBACK: &str = "tidewire";
 /// Longest name of a function to call, in bytes.
 pub(crate) const MAX_CALLBACK: usize = 64;
 
-/// Whether a script may be told to call this: names with points between, at most so many, none of
-/// which leads out of what the page itself has made.
+/// Whether a script may call this function: names with points between, at most so many points, and
+/// no name that leads outside what the page itself has defined.
 ///
-/// Without that, the address of a feed could name any method that some page of this origin can
-/// reach, and the feed would call it (*same origin method execution*):
+/// Without that, the URL of a feed could name any method that some page of this origin can reach,
+/// and the feed would call it (*same origin method execution*).
 /// `opener.document.body.firstElementChild.click` presses a button of another window.
 pub(crate) fn is_callback(name: &str, max_points: usize) -> bool {
     let parts = || name.split('.');
@@ -27,12 +27,12 @@ fn is_identifier(name: &str) -> bool {
     name.bytes().next().is_some_and(is_letter) && name.bytes().all(|b| is_letter(b) || b.is_ascii_digit())
 }
 
-/// What leads from an object of a page to what it is made of.
+/// Names that lead from any object to its class.
 const OF_EVERY_OBJECT: [&str; 5] =
     ["__proto__", "__defineGetter__", "__defineSetter__", "constructor", "prototype"];
 
-/// What a page has without having made it: ways to other windows and to its elements, and functions
-/// that do something with what they are given. The frame looks for the rest by itself (`iframe.rs`).
+/// Names that every page has: ways to other windows and to its elements, and functions that act on
+/// their arguments. The frame checks for the rest by itself (`iframe.rs`).
 const OF_EVERY_WINDOW: [&str; 38] = [
     "Function",
     "Object",

@@ -21,10 +21,11 @@ impl Feed for Sse {
         write(out, &Event { retry, id: Some(greeting.cursor), ..Event::default() });
     }
 
-    /// The payload as `data:`, line by line. A line ends at CR, LF or CRLF: the format has all
-    /// three and cannot tell them apart, so a reader who wants the bytes asks for objects. Two
-    /// things cannot be said so and travel as the JSON object: a payload that is not UTF-8, under
-    /// `event: envelope`; and, where a connection has several channels, which one it was.
+    /// The payload as `data:`, line by line. A line ends at CR, LF or CRLF. The format cannot tell
+    /// these three apart, so a reader who wants the exact bytes asks for objects. Two things cannot
+    /// be sent as lines and travel as the JSON object: a payload that is not UTF-8, as
+    /// `event: envelope`; and a message of a connection with several channels, because the object
+    /// says which channel it was.
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         match message.text().filter(|_| channel.is_none()) {

@@ -9,7 +9,7 @@ use super::open::{Content, Opened};
 use super::range::Ranges;
 use super::stamp::content_tag;
 
-/// What tells one state of a file from another. What is not there cannot be told.
+/// What tells one state of a file from another; none where that cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Validators {
     /// The entity tag, quotes included. It is strong unless it says otherwise (RFC 9110 §8.8.1).
@@ -18,8 +18,8 @@ pub(super) struct Validators {
 }
 
 impl Validators {
-    /// Those of a file that was opened at this time. The bytes of a short one are at hand, and name
-    /// themselves; what a long one is, its stamp must say.
+    /// The validators of a file that was opened at this time. A short file is identified by its
+    /// bytes, a long one by its stamp.
     pub(super) fn of(opened: &Opened, now: SystemTime) -> Self {
         let etag = match &opened.content {
             Content::Whole(bytes) => Some(content_tag(bytes)),
@@ -41,7 +41,8 @@ impl Validators {
         self.etag.as_ref().is_some_and(|etag| opaque(tag) == opaque(etag.as_bytes()))
     }
 
-    /// §8.8.2.2: a date identifies a state once no later one can have it. No other date is there.
+    /// §8.8.2.2: a date is a strong validator once no later state can have it. Other dates are not
+    /// sent.
     fn is_dated(&self, date: SystemTime) -> bool {
         self.last_modified == Some(date)
     }
@@ -165,7 +166,8 @@ mod tests {
             assert_eq!(evaluate(dated), Outcome::Proceed);
             let dated = Conditions { if_unmodified_since: at(-1), ..Conditions::default() };
             assert_eq!(evaluate(dated), Outcome::Proceed);
-            // A weak tag spares a transfer, but neither protects an order nor joins parts.
+            // A weak tag can save a transfer, but it cannot prevent a lost update or join two
+            // parts.
             for tag in ["\"tag\"", "W/\"tag\""] {
                 let cached = Conditions { if_none_match: tags(tag), ..Conditions::default() };
                 let want = if tag_holds { Outcome::NotModified } else { Outcome::Proceed };

@@ -27,7 +27,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tidewire_http1::Method;
-use tidewire_server::{Problem, Reply, Request, Response, Seldom};
+use tidewire_server::{LogLimit, Problem, Reply, Request, Response};
 
 use crate::cors::Access;
 use body::{FileBody, Part};
@@ -196,7 +196,7 @@ fn refusal(error: &io::Error) -> Problem {
         | Kind::InvalidInput
         | Kind::InvalidFilename => Problem::new(404, "There is no such file in the folder that is served."),
         _ => {
-            static FAILED: Seldom = Seldom::new();
+            static FAILED: LogLimit = LogLimit::new();
             if let Some(more) = FAILED.admit() {
                 tracing::warn!(%error, more, "a file could not be opened");
             }

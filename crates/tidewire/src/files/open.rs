@@ -1,7 +1,7 @@
 //! Opening a file beneath a folder: whatever the path says and wherever symbolic links lead, what
 //! is opened lies in the folder, and nothing on the way to it is hidden.
 //!
-//! On Unix `walk.rs` sees to it. Elsewhere the real path is looked at, with its long names: what
+//! On Unix `walk.rs` checks that. Elsewhere the real path is checked, with its long names: what
 //! Windows calls `GIT~1` is `.git` there.
 
 use std::fs::File;
@@ -80,9 +80,9 @@ mod sys {
 
     use crate::files::path::is_hidden;
 
-    /// Without handles of folders in the standard library, the real path is looked at. Somebody who
-    /// may change the folder while it is served could exchange a file for a link between the look
-    /// and the opening.
+    /// The standard library has no handles of folders here, so the real path is checked. A program
+    /// that may change the folder while it is served could exchange a file for a link between the
+    /// check and the opening.
     #[derive(Debug)]
     pub(super) struct Folder(PathBuf);
 

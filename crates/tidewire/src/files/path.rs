@@ -87,9 +87,9 @@ impl FilePath {
     }
 }
 
-/// Whether a file or folder of this name is never served, nor anything in it, nor passed on the way
-/// to anything: it begins with a dot. What is before the dot is nothing to some file systems (HFS+
-/// ignores characters that are not seen), so it is nothing here.
+/// Whether a file or folder of this name is never served: its name begins with a dot. Nothing in it
+/// is served, and no link may lead through it. Some file systems ignore invisible characters
+/// (HFS+), so characters of that kind before the dot are ignored here too.
 pub(super) fn is_hidden(name: &[u8]) -> bool {
     let mut seen = name;
     while let Some((_, rest)) = UNSEEN.iter().find_map(|unseen| Some((unseen, seen.strip_prefix(*unseen)?))) {

@@ -35,8 +35,8 @@ impl Ranges {
     /// Reads the field for a file of `total` bytes. What is malformed is ignored (RFC 9110 §14.2), and so is a set with ranges
     /// that overlap: no honest client asks for a byte twice, and a dishonest one multiplies a file so.
     pub(super) fn parse(field: &[u8], total: u64) -> Self {
-        // Nothing of nothing is missing: the whole is the answer to any range of an empty file.
-        // Players and downloaders that ask for `bytes=0-` take a 416 for an error.
+        // The whole file is the answer to any range of an empty file. Players and downloaders that
+        // ask for `bytes=0-` take a 416 for an error.
         if total == 0 {
             return Ranges::All;
         }

@@ -1,9 +1,9 @@
 //! What tells one state of a file from another, and how far it can be trusted.
 //!
-//! The time of modification is what programs set at will: `cp -p`, `rsync -t`, `tar` and package
-//! managers give other bytes the same one. The time of *change* (ctime) is the kernel's own: it
-//! moves with every write, rename, link and change of mode, and nobody can set it back. So that one
-//! is the date of a file here, where there is one.
+//! Programs can set the modification time to any value: `cp -p`, `rsync -t`, `tar` and package
+//! managers give the same time to other bytes. The kernel sets the time of *change* (ctime): it
+//! moves with every write, rename, link and change of mode, and no program can set it back. So the
+//! change time is the date of a file here, where there is one.
 
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,8 +17,8 @@ pub(super) struct Stamp {
     modified: Option<SystemTime>,
     /// When anything about it changed last. Only Unix tells that.
     changed: Option<SystemTime>,
-    /// The device and the number of the file there, which a file that takes the place of another
-    /// does not share with it; elsewhere than on Unix the time at which it was made.
+    /// The device and the inode number, which a file that replaces another does not share with it.
+    /// On systems other than Unix: the time when the file was made.
     place: (u64, u64),
 }
 
@@ -33,12 +33,12 @@ pub(super) enum Trust {
     None,
 }
 
-/// How long after a change another one may bear the same time. Kernels tick every 1 to 10 ms; the
-/// clocks of some file systems every second, or every two.
+/// How long after a change another change may have the same time. Kernels tick every 1 to 10 ms;
+/// the clocks of some file systems every second, or every two.
 const TICK: Duration = Duration::from_secs(2);
 
-/// The year 1990. What is dated before was dated by a tool that wants each build to be the same: at
-/// the first or second second of 1970, as Nix does, in 1980 as zip files, or in 1985 as npm.
+/// The year 1990. Dates before it are set by tools that want each build to be equal: the first
+/// second or two of 1970 (Nix), 1980 (zip files), 1985 (npm).
 const REAL: Duration = Duration::from_secs(631_152_000);
 
 impl Stamp {
@@ -54,9 +54,9 @@ impl Stamp {
         if !is_settled || since < REAL {
             Trust::None
         } else if self.changed.is_none() || since.subsec_nanos() == 0 {
-            // Anybody sets the time of modification. And a time of change in whole seconds is that
-            // of a file system which has no clock: the image of a package, made from a list of
-            // times, or something on the network that makes one time of the other.
+            // Any program can set the modification time. And a change time in whole seconds comes
+            // from a file system without a clock: the image of a package that is made from a list
+            // of times, or a network file system that makes one time of the other.
             Trust::Some
         } else {
             Trust::Full

@@ -1,11 +1,11 @@
 //! The way to a file on Unix: name by name, each opened in the folder before it and none of them
 //! through a link.
 //!
-//! A link is read, and its target takes its place in the names that are left. So every name that is
-//! on the way is seen here, and each is judged: none may be hidden, and `..` goes back over names
-//! that were opened before, never out of the folder. Nobody who changes the folder meanwhile can
-//! lead the way out of it, for nothing is opened that was not judged by its own name. A kernel's
-//! `openat2` would keep the way inside too, but it does not say where a link has led.
+//! A link is read, and its target replaces it in the list of names that are left. So every name on
+//! the way is checked here: none may be hidden, and `..` goes back over names that were opened
+//! before, never out of the folder. A program that changes the folder meanwhile cannot lead the
+//! walk out of it, because nothing is opened whose own name was not checked. `openat2` of Linux
+//! would stay in the folder too, but it does not say where a link has led.
 
 use std::fs::File;
 use std::io;
@@ -33,8 +33,8 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIREC
 /// Links on the way to one file, as many as Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// Names that are opened on the way to one file. A link may send the walk back to its beginning, so
-/// links alone do not bound the work.
+/// Names that are opened on the way to one file. A link can send the walk back to its start, so a
+/// bound on links alone does not bound the work.
 const MAX_STEPS: usize = 1024;
 
 impl Folder {
@@ -107,8 +107,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Goes to the folder above, by its names from the root: what the file system takes for the
-    /// parent may have been moved elsewhere.
+    /// Goes to the folder above, by its names from the root: the parent on the file system may have
+    /// been moved meanwhile.
     fn go_back(&mut self) -> io::Result<()> {
         self.passed.pop().ok_or(io::ErrorKind::NotFound)?;
         self.here = None;
@@ -117,8 +117,9 @@ impl Walk<'_> {
     }
 }
 
-/// Names that Kubernetes gives to what it mounts: each file is a link to `..data/NAME`, and `..data`
-/// one to `..2026_01_31_…`, so that all change at once. They can be passed, and not asked for.
+/// Names that Kubernetes gives to what it mounts: each file is a link to `..data/NAME`, and
+/// `..data` is a link to `..2026_01_31_…`, so that all files change at once. A link may lead
+/// through them; a request may not name them.
 fn is_of_mounts(name: &[u8]) -> bool {
     name == b"..data"
         || name.strip_prefix(b"..").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))

@@ -21,7 +21,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use socket2::SockRef;
-use tidewire_server::{Parked, Seldom, Upgraded};
+use tidewire_server::{LogLimit, Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Limits, Message};
 use tokio::net::{TcpSocket, TcpStream};
@@ -129,7 +129,7 @@ pub(super) async fn run(place: Place, connection: Parked, mut seat: Seat, idle: 
             Wire { page, cable, credit: 0, unsent: Vec::new(), exchange: Exchange::new() }
         }
         Err(error) => {
-            static FAILED: Seldom = Seldom::new();
+            static FAILED: LogLimit = LogLimit::new();
             if let Some(more) = FAILED.admit() {
                 tracing::warn!(%error, %address, more, "a wire of the playground cannot reach its own server");
             }
@@ -287,7 +287,8 @@ impl Clock {
         Clock { moved: now, begun: None, look: now + LOOK }
     }
 
-    /// Whether the wire may go on. A look that comes late says that the process did not run: that time counts against nobody.
+    /// Whether the wire may go on. A late look means that the process did not run; that time does
+    /// not count.
     fn judge(&mut self, page: &WebSocket<Upgraded>, place: &Place, idle: Duration) -> Result<(), End> {
         let now = Instant::now();
         let late = now.saturating_duration_since(self.look);
@@ -341,7 +342,8 @@ async fn close(mut page: WebSocket<Upgraded>, code: u16, reason: &str) {
     let _ = within(PATIENCE, farewell).await;
 }
 
-/// A time-out by the time in which the process runs: a stop costs one look at most, however long it is.
+/// A time-out that counts the time in which the process runs: a stop counts as one look at most,
+/// however long it is.
 async fn within<T>(mut time: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
     let mut future = pin!(future);
     loop {

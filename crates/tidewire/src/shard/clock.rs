@@ -1,10 +1,14 @@
 //! The clock of the table: deadlines of polls, and once a second heartbeats, an end for those that are stuck, and tidying up.
 //!
-//! A process can be stopped for any time (SIGSTOP, a debugger, `docker pause`, a laptop that sleeps), or be kept from running by others. Its
-//! clients do not know, and their answers wait in the sockets. So time in which the table did not run counts against nobody: a tick that
-//! comes late moves all deadlines of clients by as much as it is late, and judges nobody: what has come is not known until the runtime has
-//! asked the kernel. And who is overdue is read from once more before it is dropped.
-//! Polls are held by the clock as it is: their clients have clocks of their own, and an answer without messages costs nothing.
+//! A process can be stopped for any time (SIGSTOP, a debugger, `docker pause`, a laptop that
+//! sleeps), and a busy machine can keep it from running. Its clients do not know that, and their
+//! answers wait in the sockets. So time in which the table did not run does not count. A tick that
+//! comes late moves all deadlines of clients by its lateness, and ends no connection: what clients
+//! sent is not known until the runtime has asked the kernel. A connection whose time is over is
+//! read once more before it is dropped.
+//!
+//! Polls are held by the clock itself: their clients have clocks of their own, and an empty answer
+//! costs nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,7 +27,7 @@ use crate::site::TOO_SLOW;
 /// Ticks between two sweeps of the hub, made by worker 0.
 const SWEEP_TICKS: u64 = 5;
 
-/// A tick that is so late says that the process did not run.
+/// A tick that is later than this means that the process did not run.
 const LATE_MS: u64 = TICK.as_millis() as u64 / 2;
 
 /// Rows (and groups, and channels) that an empty table keeps room for.
@@ -82,7 +86,7 @@ impl Table {
         if self.now_ms >= self.next_tick_ms {
             self.next_tick_ms = self.now_ms + TICK.as_millis() as u64;
             let is_late = std::mem::take(&mut self.late_ms) >= LATE_MS;
-            // Not twice in a row: a worker that has too much to do would never judge.
+            // Not twice in a row: an overloaded worker would never end a connection.
             self.spared = is_late && !self.spared;
             self.on_tick();
         }
@@ -108,13 +112,15 @@ impl Table {
         for id in empty {
             self.remove_group(id);
         }
-        // Not before what came during a stop is read: an empty channel whose reader asks again is not to be forgotten.
+        // Not before what came during a stop is read: an empty channel whose reader asks again must
+        // not be forgotten.
         if self.worker == 0 && self.tick.is_multiple_of(SWEEP_TICKS) && !self.spared {
             self.place.hub.sweep();
         }
         self.shrink();
         let every = self.place.settings.heartbeat.as_secs().max(1);
-        // Counted down: the first rows of a worker have their turn last, and not in its first seconds, however long the interval is.
+        // Counted down, so that the first rows of a worker get their first heartbeat last, however
+        // long the interval is.
         let turn = every - 1 - self.tick % every;
         let mut beats: HashMap<Wire, (Bytes, Sum)> = HashMap::new();
         for key in self.keys() {
@@ -144,7 +150,7 @@ impl Table {
         if self.spared || self.overdue(key).is_none() {
             return;
         }
-        // What it waited for may be there, and nobody looked.
+        // What it waited for may be in the socket.
         self.on_ready(key);
         let Some(overdue) = self.overdue(key) else { return };
         let row = &mut self.rows[key as usize];
@@ -153,7 +159,7 @@ impl Table {
             Some(websocket) if overdue == Overdue::Late => {
                 websocket.close(1008, TOO_SLOW);
                 let last = websocket.take_output().unwrap_or_default();
-                // What came of the message is not held any longer.
+                // The part of the message that came is freed now.
                 row.websocket = None;
                 self.answer(key, last);
             }

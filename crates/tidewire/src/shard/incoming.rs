@@ -1,4 +1,5 @@
-//! The protocol state of one WebSocket: bytes of the client in, messages out, and how long one of them may take.
+//! The protocol state of one WebSocket: bytes of the client in, messages out, and a limit on the
+//! time of one message.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::feeds::{Kind, ws};
 use crate::message::Object;
 use crate::site::Settings;
 
-/// Bytes owed to a client beyond which nothing more is read from it.
+/// Bytes that wait to be written to a client. Above that, nothing more is read from it.
 const MAX_OWED: usize = 64 * 1024;
 
 /// Heartbeats without any sign of life after which a connection is given up.
@@ -21,7 +22,8 @@ const SILENT_BEATS: u32 = 3;
 /// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
 const MAX_INFLATING: usize = 32;
 
-/// Bytes of messages that are taken of one read before the others have their turn. What a read brings may inflate to a thousand times as much.
+/// Bytes of messages that are taken in one turn. One read may inflate to a thousand times its
+/// length; other connections must get their turn.
 const MAX_A_READ: usize = 1024 * 1024;
 
 /// The protocol state of one WebSocket.
@@ -32,7 +34,7 @@ pub(crate) struct WebSocket {
     partial: Vec<u8>,
     /// They are whole frames, and only wait for their turn.
     has_more: bool,
-    /// Frames owed: pongs, the close, answers to commands.
+    /// Frames to be written: pongs, the close, answers to commands.
     owed: Vec<u8>,
     heard_ms: u64,
     closing: bool,
@@ -46,7 +48,7 @@ pub(crate) struct WebSocket {
 struct Unfinished {
     /// When it began, by the time that the table ran.
     since_ms: u64,
-    /// Its place among those that inflate, counted by its references.
+    /// Its place among the messages that inflate; the references to it are counted.
     place: Option<Rc<()>>,
 }
 
@@ -54,6 +56,15 @@ struct Unfinished {
 pub(super) enum Incoming {
     Text(String),
     Binary(Bytes),
+}
+
+/// What was taken out of a read.
+struct Taken {
+    incoming: Vec<Incoming>,
+    /// Bytes of the read.
+    used: usize,
+    /// The last message or frame came to its end, so what is left belongs to another.
+    ended: bool,
 }
 
 impl WebSocket {
@@ -77,7 +88,7 @@ impl WebSocket {
         }
     }
 
-    /// Comes into the table at this time.
+    /// Notes that the connection enters the table at this time.
     pub(super) fn enter(&mut self, now_ms: u64) {
         self.heard_ms = now_ms;
     }
@@ -99,15 +110,16 @@ impl WebSocket {
         self.has_more
     }
 
-    /// No sign of life for some heartbeats, each of which was a ping. `moved_ms` is when the socket took something last, for who is behind gets
-    /// no pings.
+    /// Whether it gave no sign of life for some heartbeats, each of which was a ping. `moved_ms` is
+    /// the last time that the socket took something: a client that is behind gets no pings.
     pub(super) fn is_silent(&self, now_ms: u64, moved_ms: u64, heartbeat: Duration) -> bool {
         let silence = now_ms.saturating_sub(self.heard_ms.max(moved_ms));
         silence > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
     }
 
-    /// The client takes longer over a message than it may: slower than the lowest rate beside a time of grace, as for the body of a request.
-    /// A compressed message of several frames has a fixed time, since it keeps others from their place.
+    /// Whether the client takes longer over a message than it may: slower than the lowest rate plus
+    /// a time of grace, as for the body of a request. A compressed message of several frames has a
+    /// fixed time, because it keeps a place from others.
     pub(super) fn is_late(&self, now_ms: u64, settings: &Settings) -> bool {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
@@ -116,7 +128,7 @@ impl WebSocket {
         })
     }
 
-    /// Says that this is the end, unless that was said before.
+    /// Writes a close, unless one was written before.
     pub(super) fn close(&mut self, code: u16, reason: &str) {
         if !self.closing {
             ws::close(&mut self.owed, code, reason);
@@ -128,12 +140,12 @@ impl WebSocket {
         self.closing
     }
 
-    /// It hears nothing more.
+    /// Takes no more messages.
     pub(super) fn stop_hearing(&mut self) {
         self.has_more = false;
     }
 
-    /// Owes the client an object.
+    /// Adds an object to what is written next.
     pub(super) fn owe(&mut self, object: &Object<'_>) {
         ws::object(&mut self.owed, object);
     }
@@ -142,11 +154,10 @@ impl WebSocket {
         if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
     }
 
-    /// Takes bytes in; what the protocol owes is added to the output, data messages are returned. A close stays with the protocol: it goes
-    /// behind the answers to these messages.
+    /// Takes bytes in. What the protocol has to send is added to the output; data messages are
+    /// returned. A close stays with the protocol: it goes behind the answers to these messages.
     pub(super) fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
         self.heard_ms = now_ms;
-        let max = longest(self.kind, max_message);
         // In the usual case, whole frames in one read, they are unmasked right where they were read.
         let mut gathered = std::mem::take(&mut self.partial);
         let is_gathered = !gathered.is_empty();
@@ -156,43 +167,7 @@ impl WebSocket {
         } else {
             read
         };
-        let mut incoming = Vec::new();
-        let (mut used, mut taken) = (0, 0);
-        // The last message or frame came to its end, so that what is left is another.
-        let mut ended = false;
-        self.has_more = false;
-        while !self.closing {
-            let rest = &bytes[used..];
-            self.has_more = taken >= MAX_A_READ && !rest.is_empty();
-            if self.has_more || self.waits_for_more(rest, max) {
-                // A call that finds nothing frees what the last message was inflated into: nobody is to hold megabytes for bytes that may never come.
-                let _ = self.protocol.decode(&mut []);
-                break;
-            }
-            match self.protocol.decode(&mut bytes[used..]) {
-                Ok((n, event)) => {
-                    used += n;
-                    match event {
-                        None => break,
-                        Some(Event::Text(text)) => {
-                            taken += text.len();
-                            incoming.push(Incoming::Text(text.to_owned()));
-                        }
-                        Some(Event::Binary(data)) => {
-                            taken += data.len();
-                            incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
-                        }
-                        Some(Event::Close { .. }) => self.closing = true,
-                        Some(_) => {
-                            ended |= !self.protocol.message_unfinished();
-                            continue;
-                        }
-                    }
-                    ended = true;
-                }
-                Err(_) => self.closing = true,
-            }
-        }
+        let Taken { incoming, used, ended } = self.take(bytes, longest(self.kind, max_message));
         if !self.closing {
             self.protocol.take_output(&mut self.owed);
         }
@@ -208,6 +183,46 @@ impl WebSocket {
         incoming
     }
 
+    /// Takes the messages of a turn out of `bytes`.
+    fn take(&mut self, bytes: &mut [u8], max: u64) -> Taken {
+        let mut taken = Taken { incoming: Vec::new(), used: 0, ended: false };
+        let mut len = 0;
+        self.has_more = false;
+        while !self.closing {
+            let rest = &bytes[taken.used..];
+            self.has_more = len >= MAX_A_READ && !rest.is_empty();
+            if self.has_more || self.waits_for_more(rest, max) {
+                // A call without input frees the buffer of the last message: a connection must not
+                // hold megabytes for bytes that may never come.
+                let _ = self.protocol.decode(&mut []);
+                break;
+            }
+            let Ok((n, event)) = self.protocol.decode(&mut bytes[taken.used..]) else {
+                self.closing = true;
+                break;
+            };
+            taken.used += n;
+            match event {
+                None => break,
+                Some(Event::Text(text)) => {
+                    len += text.len();
+                    taken.incoming.push(Incoming::Text(text.to_owned()));
+                }
+                Some(Event::Binary(data)) => {
+                    len += data.len();
+                    taken.incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
+                }
+                Some(Event::Close { .. }) => self.closing = true,
+                Some(_) => {
+                    taken.ended |= !self.protocol.message_unfinished();
+                    continue;
+                }
+            }
+            taken.ended = true;
+        }
+        taken
+    }
+
     /// Starts the time of a message that is not complete, and ends that of one that is.
     fn note_unfinished(&mut self, ended: bool, now_ms: u64) {
         if ended || self.closing {
@@ -221,8 +236,8 @@ impl WebSocket {
         }
     }
 
-    /// A compressed message is not begun before its first frame is whole. What a slow client makes us wait for is held as it came; inflated it
-    /// could be a thousand times as long.
+    /// Whether to wait until the first frame of a compressed message is whole. Until then it is
+    /// held as it came; inflated it could be a thousand times as long.
     fn waits_for_more(&self, bytes: &[u8], max: u64) -> bool {
         if !self.deflates || self.protocol.message_unfinished() {
             return false;
@@ -235,8 +250,9 @@ impl WebSocket {
         }
     }
 
-    /// Ends a turn: the close that the protocol owes goes behind all else. A message in several frames inflates as they come, so few may be on
-    /// their way at one time: the others are told to come back.
+    /// Ends a turn: the close of the protocol goes behind all else. A message in several frames
+    /// inflates as the frames come, so only a few may do so at one time. Further ones are closed
+    /// with 1013.
     pub(super) fn end_turn(&mut self, places: &Rc<()>) {
         self.protocol.take_output(&mut self.owed);
         let is_inflating = self.protocol.is_inflating();
@@ -253,8 +269,9 @@ impl WebSocket {
     }
 }
 
-/// The longest message that is read at all. Within JSON a control character takes six bytes. A little over the limit is read and refused in
-/// words, much is not read.
+/// The longest message that is read at all. Within JSON a control character takes six bytes. A
+/// message a little over the limit is read and refused with a sentence; a much longer one is not
+/// read.
 fn longest(kind: Kind, max_message: usize) -> u64 {
     let spelled = if matches!(kind, Kind::WsV1 { .. }) { 6 } else { 1 };
     (max_message as u64).saturating_mul(spelled).saturating_add(4096)

@@ -86,8 +86,9 @@ pub(crate) struct Subscriber {
     /// The rest of a slice that the socket did not take whole.
     pub(crate) pending: Bytes,
     pub(crate) then: Then,
-    /// When a held poll is answered empty, by the clock of the hub; or when an idle or closing connection has waited long enough, by the time
-    /// that the table ran: the latter is looked at once a second.
+    /// When a held poll is answered empty, by the clock of the hub. For an idle or closing
+    /// connection: when its time is over, by the time that the table ran; that is checked once a
+    /// second.
     pub(crate) due_ms: u64,
     /// When the table looks whether a held poll is due, which may have moved on by then; 0 if it is not on the list.
     pub(crate) listed_ms: u64,

@@ -49,11 +49,11 @@ pub(crate) struct Table {
     pub(super) fields: RefCell<Fields>,
     /// The clock of the hub, which is that of the logs.
     pub(super) now_ms: u64,
-    /// The same less the time in which this worker did not run: what clients are given their time by.
+    /// The same without the time in which this worker did not run. Deadlines of clients use it.
     pub(super) ran_ms: u64,
     /// How late the present tick is.
     pub(super) late_ms: u64,
-    /// The last tick was late and judged nobody.
+    /// The last tick was late and ended no connection.
     pub(super) spared: bool,
     /// The places of those that inflate a message, counted by its references.
     pub(super) inflating: Rc<()>,
@@ -346,8 +346,9 @@ impl Table {
 
     /// Moves a member to other channels. It lags from then on, and gets nothing before [`go_on`](Self::go_on).
     ///
-    /// `positions` makes the new positions of the present ones, which are read here, in the moment of the move: whatever is delivered between
-    /// a look at the positions and the move would come twice.
+    /// `positions` makes the new positions from the present ones, which are read here, in the same
+    /// step as the move. Messages that are delivered between reading the positions and the move
+    /// would come twice.
     pub(super) fn change_channels(
         &mut self,
         key: u32,
@@ -362,7 +363,8 @@ impl Table {
         self.rows[key as usize].role = Role::Lagging { group: id, positions };
     }
 
-    /// Sends a member that changed its channels what it is owed, and then what there is to read.
+    /// Sends a member that changed its channels the frames that wait, and then the messages that it
+    /// has not read.
     pub(super) fn go_on(&mut self, key: u32) {
         if let Some(group) = self.rows.get(key as usize).and_then(Subscriber::group) {
             self.advance(group);

@@ -52,7 +52,7 @@ impl Table {
         }
         let Some(row) = self.rows.get_mut(key as usize) else { return };
         if matches!(row.role, Role::Closing) {
-            // One of the commands found the end of the subscription, and said the last word.
+            // One of the commands ended the subscription, and wrote the last frame.
             return;
         }
         let Some(websocket) = &mut row.websocket else { return };
@@ -215,8 +215,9 @@ impl Table {
         self.go_on(key);
     }
 
-    /// Moves the connection to other channels. The answer to the command comes next, with the positions that the connection has then: what was
-    /// written before is before it, and nothing is written between.
+    /// Moves the connection to other channels. The answer to the command comes next, with the
+    /// positions after the move. Everything that was written before stands before it, and nothing
+    /// comes between.
     fn change(&mut self, key: u32, channels: Channels, positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>) {
         let Some(kind) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind()) else { return };
         let wire = Wire { kind, chunked: false, gzip: false };

@@ -1,4 +1,5 @@
-//! WebSocket messages that never end: a byte now and then must not keep a connection, and what it has sent, for ever.
+//! WebSocket messages that never end: with a byte now and then, a client must not keep a connection
+//! and its unfinished message for ever.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! What clients do, and what the log says of it: a client must not be able to fill a disk.
+//! Log lines that clients cause: a client must not be able to fill a disk.
 
 use std::os::unix::net::UnixListener;
 

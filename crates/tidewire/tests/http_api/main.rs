@@ -14,7 +14,8 @@
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
 //! | `stopped.rs` | the server, when its process did not run |
-//! | `log.rs` | what clients do, and what the log says of it |
+//! | `log.rs` | log lines that clients cause |
+//! | `connections.rs` | Connections |
 //! | `process.rs` | When the server stops; the command line |
 //! | `options.rs` | every option, from each place that it can be set in |
 //! | `output.rs` | logs, greetings and pages that cannot be written |
@@ -25,6 +26,7 @@
 mod common;
 
 mod commands;
+mod connections;
 mod json;
 mod lists;
 mod log;

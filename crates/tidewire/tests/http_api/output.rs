@@ -1,4 +1,4 @@
-//! Standard error and standard output that fail: nothing that is said to an operator may stop or block the server.
+//! Standard error and standard output that fail: no output may stop or block the server.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;

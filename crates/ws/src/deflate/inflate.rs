@@ -4,8 +4,9 @@
 //! payload                                    ┌ put back by us
 //! [block][block]…[header of an empty block]  00 00 ff ff     each block is whole, and the last one ends here, to the bit
 //! ```
-//! An inflater by itself asks for more input in the middle of a block as it does between two, so that a message which was
-//! cut would look whole. And what it has read of the next block would stay in the context, and damage the next message.
+//! An inflater asks for more input in the middle of a block as it does between two blocks, so a
+//! message that was cut would look whole. And what it has read of the next block would stay in the
+//! context and damage the next message.
 
 use zlib_rs::{InflateFlush, Status};
 
@@ -57,7 +58,8 @@ impl Inflate {
         let mut step = [0; STEP];
         loop {
             let (taken, made, status) = self.step(input, &mut step, InflateFlush::NoFlush);
-            // What came before an error is judged before the error, so that the verdict does not depend on the cuts.
+            // The output before an error is checked before the error is told, so that the verdict
+            // does not depend on the cuts.
             let within = usize::try_from(self.budget).map_or(made, |budget| budget.min(made));
             if !sink(&step[..within]) {
                 return Err(InflateError::Refused);
@@ -84,14 +86,15 @@ impl Inflate {
         }
     }
 
-    /// RFC 7692 §7.2.2 (1), (6): puts back what the sender left out. It must end the message to the bit, and be no part of what
-    /// the message says.
+    /// RFC 7692 §7.2.2 (1), (6): puts back what the sender left out. It must end the message to the
+    /// bit, and must not become part of its content.
     pub(super) fn end(&mut self) -> Result<(), InflateError> {
         if self.ended {
             return Ok(());
         }
         let mut none = [0; PROBE.len()];
-        // The stream stops where a block ends, and there is more to read: so it stopped for that reason, or it is not there.
+        // The stream stops at the end of a block while there is more to read. If it stopped
+        // elsewhere, the block was not whole.
         let tail = self.step(PROBE, &mut none, InflateFlush::Block);
         if tail != (TAIL.len(), 0, Some(Status::Ok)) {
             return Err(InflateError::Invalid);

@@ -255,7 +255,7 @@ impl<'h> Seen<'h> {
         } else if is_field(name, "transfer-encoding") {
             self.body = true;
         } else if is_field(name, "content-length") {
-            // Once, and of zeros only: whatever base a reader takes them for, there is no body.
+            // One field with zeros only. In whatever base a reader takes them, there is no body.
             self.body |= self.length || value.is_empty() || value.iter().any(|&digit| digit != b'0');
             self.length = true;
         } else if is_field(name, "sec-websocket-protocol") {
@@ -379,7 +379,8 @@ mod tests {
         for (name, value, kind) in cases {
             assert_eq!(run(&with(name, value), &Options::default()).unwrap_err(), kind, "{name}: {value:?}");
         }
-        // No octets are no ambiguity. Whatever base a reader takes the zeros for, they are zero.
+        // Two parties cannot disagree about no octets. In whatever base a reader takes the zeros,
+        // they are zero.
         for zero in ["0", "00"] {
             assert!(run(&with("Content-Length", Some(zero)), &Options::default()).is_ok(), "{zero}");
             for other in [("Content-Length", zero), ("Transfer-Encoding", "chunked")] {

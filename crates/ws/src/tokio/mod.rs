@@ -21,10 +21,11 @@
 //!
 //! # Deadlines
 //!
-//! There is no clock in here, and so no deadline: a peer may take for ever over one message. Bound what you wait for.
-//! `tokio::time::timeout` around [`WebSocket::next`] bounds the silence between two messages. For a message that has begun,
-//! [`WebSocket::connection`] says whether one is unfinished and how much of it has come: look at it once a second, and give up
-//! on a peer that is slower than you allow. It also says whether a close is awaited.
+//! There is no clock in here, and so no deadline: a peer may take any time over one message. Set a
+//! bound of your own. `tokio::time::timeout` around [`WebSocket::next`] bounds the silence between
+//! two messages. For a message that has begun, [`WebSocket::connection`] says whether one is
+//! unfinished and how much of it has come. Check it once a second, and give up a peer that is
+//! slower than you allow. It also says whether a close is awaited.
 
 mod keys;
 mod payload;

@@ -73,7 +73,7 @@ pub(super) fn run(
     }
 }
 
-/// Ends this process, and all that it has started, when standard input ends: whoever started it is gone, however it went.
+/// Ends this process, and all that it has started, when standard input ends: the process that started it is gone.
 pub(super) fn end_with_parent() {
     std::thread::spawn(|| {
         drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
@@ -353,7 +353,7 @@ mod tests {
         assert!(!folder.join("never-was-here").exists());
         for name in ["parent", "child"] {
             let id = std::fs::read_to_string(folder.join(name)).unwrap();
-            // Whoever adopted it may take a moment to bury it.
+            // The process that adopted it may take a moment to reap it.
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
             assert!(stat.is_empty() || stat.contains(") Z "), "{name} still runs: {stat}");
         }

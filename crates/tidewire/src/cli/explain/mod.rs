@@ -288,7 +288,7 @@ const TAIL: u64 = 1 << 20;
 /// A time on the command line in which something can happen.
 fn time(text: &str) -> Result<Duration, String> {
     match units::time(text)? {
-        Duration::ZERO => Err("in no time nothing is read".to_owned()),
+        Duration::ZERO => Err("write a time of more than 0".to_owned()),
         time => Ok(time),
     }
 }

@@ -1,19 +1,19 @@
-//! Log lines that a client can cause: told at once, and then not again for a while.
+//! A limit on log lines that a client can cause.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How often one kind of event may write a line. Default one minute: an operator sees that it goes
-/// on, and a client that causes it without end fills no disk.
+/// The time between two lines of one kind. Default one minute: an operator sees that it goes on,
+/// and no client can fill a disk.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// A gate before the log line of one kind of event, for the whole process. Make it a `static` next
+/// Limits the log lines of one kind of event, for the whole process. Make it a `static` next
 /// to the line.
 ///
 /// ```
-/// use tidewire_server::Seldom;
+/// use tidewire_server::LogLimit;
 ///
-/// static FAILED: Seldom = Seldom::new();
+/// static FAILED: LogLimit = LogLimit::new();
 /// let mut written = 0;
 /// for _ in 0..1_000 {
 ///     if let Some(kept_back) = FAILED.admit() {
@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_secs(60);
 /// assert_eq!(written, 1);
 /// ```
 #[derive(Debug)]
-pub struct Seldom(Mutex<State>);
+pub struct LogLimit(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -32,10 +32,10 @@ struct State {
     kept_back: u64,
 }
 
-impl Seldom {
-    /// A gate that nothing has passed yet.
+impl LogLimit {
+    /// A limit that has let nothing through yet.
     pub const fn new() -> Self {
-        Seldom(Mutex::new(State { last: None, kept_back: 0 }))
+        LogLimit(Mutex::new(State { last: None, kept_back: 0 }))
     }
 
     /// Whether the line may be written now: the number of lines that were kept back since the last
@@ -55,7 +55,7 @@ impl Seldom {
     }
 }
 
-impl Default for Seldom {
+impl Default for LogLimit {
     fn default() -> Self {
         Self::new()
     }
@@ -67,9 +67,9 @@ mod tests {
 
     #[test]
     fn one_line_a_minute_and_the_number_of_the_others() {
-        let seldom = Seldom::new();
+        let limit = LogLimit::new();
         let start = Instant::now();
-        let at = |seconds: u64| seldom.admit_at(start + Duration::from_secs(seconds));
+        let at = |seconds: u64| limit.admit_at(start + Duration::from_secs(seconds));
         assert_eq!(at(0), Some(0));
         assert_eq!([at(0), at(1), at(59)], [None; 3]);
         assert_eq!(at(60), Some(3));
