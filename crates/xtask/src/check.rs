@@ -16,6 +16,7 @@
 mod lanes;
 mod times;
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::run::{Result, ask, cargo, need, program, programs, run as start, target};
@@ -74,10 +75,7 @@ pub(crate) fn run(args: &Args) -> Result {
     let folder = target().join("check");
     // The build of the workspace replaces this program while it runs.
     let itself = folder.join("xtask");
-    let copied = std::env::current_exe().and_then(|from| {
-        std::fs::create_dir_all(&folder)?;
-        std::fs::copy(from, &itself)
-    });
+    let copied = std::fs::create_dir_all(&folder).and_then(|()| replace(&std::env::current_exe()?, &itself));
     copied.map_err(|error| format!("{}: {error}", itself.display()))?;
     let command = |name: &str| {
         let mut command = Command::new(&itself);
@@ -85,6 +83,12 @@ pub(crate) fn run(args: &Args) -> Result {
         command
     };
     lanes::run(&steps, &folder, command, &mut Times::load(folder.join("times")), &mut std::io::stdout())
+}
+
+/// Copies a program over one that may run: another check, in another terminal, that goes on.
+fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
+    let new = to.with_extension(std::process::id().to_string());
+    std::fs::copy(from, &new).and_then(|_| std::fs::rename(&new, to))
 }
 
 /// The steps that were named, all if none was; and those that they need.
@@ -187,5 +191,22 @@ mod tests_of_the_table {
         assert_eq!(names(&["lints"], false), ["lints"]);
         assert_eq!(names(&["conformance"], true), ["packages", "suite", "programs", "conformance"]);
         assert_eq!(names(&[], true).len(), STEPS.len());
+    }
+
+    /// The program that runs is the one of this test.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_program_that_runs_can_be_replaced() -> std::io::Result<()> {
+        let folder = std::env::temp_dir().join(format!("xtask-replace-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let (from, to) = (folder.join("new"), folder.join("program"));
+        std::fs::write(&from, "new")?;
+        std::os::unix::fs::symlink(std::env::current_exe()?, &to)?;
+        let outcome = super::replace(&from, &to);
+        let now = std::fs::read(&to)?;
+        std::fs::remove_dir_all(folder)?;
+        outcome?;
+        assert_eq!(now, b"new");
+        Ok(())
     }
 }

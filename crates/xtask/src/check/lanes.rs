@@ -147,7 +147,7 @@ impl<'a, W: Write> Run<'a, W> {
             };
             let ended = self.running.remove(at);
             if !status.success() {
-                return self.fail(&ended, status);
+                return self.fail(ended, status);
             }
             let took = ended.begin.elapsed();
             self.times.took(ended.step.name, took);
@@ -159,7 +159,9 @@ impl<'a, W: Write> Run<'a, W> {
     }
 
     /// Ends the others, and then shows what the step said: it is the end of the output.
-    fn fail(&mut self, failed: &Running<'_>, status: ExitStatus) -> Result {
+    fn fail(&mut self, mut failed: Running<'_>, status: ExitStatus) -> Result {
+        // Of one that was killed, for want of memory perhaps, what it started goes on.
+        failed.process.end();
         let others: Vec<_> = self.running.iter().map(|running| running.step.name).collect();
         for mut running in self.running.drain(..) {
             running.process.end();
@@ -302,6 +304,14 @@ mod tests {
         (result, String::from_utf8(out).unwrap(), folder)
     }
 
+    /// The process whose number is in that file has ended.
+    fn assert_gone(file: &Path) {
+        let id = std::fs::read_to_string(file).unwrap();
+        // Whoever adopted it may take a moment to bury it.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{} still runs: {stat}", file.display());
+    }
+
     /// Waits for a file that another step makes.
     const BOTH: &str = "touch here-$0; until test -e here-$1; do sleep 0.01; done";
 
@@ -352,11 +362,17 @@ mod tests {
         assert!(said.ends_with("==> bad failed; all that it said:\none\ntwo\n"), "{said}");
         assert!(!folder.join("never-was-here").exists());
         for name in ["parent", "child"] {
-            let id = std::fs::read_to_string(folder.join(name)).unwrap();
-            // The process that adopted it may take a moment to reap it.
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
-            assert!(stat.is_empty() || stat.contains(") Z "), "{name} still runs: {stat}");
+            assert_gone(&folder.join(name));
         }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_a_step_leaves_when_it_is_killed_is_ended() {
+        let killed = "sleep 1000 & echo $! > child; kill -KILL $$";
+        let (result, said, folder) = run_scripts("killed", &[(step("killed", Lane::Beside, &[]), killed)]);
+        assert!(result.is_err(), "{said}");
+        assert_gone(&folder.join("child"));
         std::fs::remove_dir_all(folder).unwrap();
     }
 
