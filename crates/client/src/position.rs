@@ -20,8 +20,8 @@ pub(crate) struct Position {
     left: VecDeque<String>,
     /// How many times the position has moved.
     moves: u64,
-    /// Resets since the last message.
-    resets: u32,
+    /// Resets since the last message, or since an answer last went on from this position.
+    resets: usize,
 }
 
 impl Position {
@@ -38,9 +38,18 @@ impl Position {
         self.moves
     }
 
-    /// Resets since the last message.
-    pub(crate) const fn resets(&self) -> u32 {
-        self.resets
+    /// Whether more resets have come in a row than one for each channel, which is what a restart of the server brings. Then the server
+    /// does not know the cursor that it has just named, or several servers answer in turn.
+    pub(crate) fn is_contradicted(&self) -> bool {
+        let channels = self.cursor.as_ref().map_or(1, |cursor| cursor.as_str().split('.').count());
+        self.resets > channels
+    }
+
+    /// An answer that brought nothing ends at `end`.
+    pub(crate) fn goes_on(&mut self, end: Option<&Cursor>) {
+        if end == self.cursor() {
+            self.resets = 0;
+        }
     }
 
     /// Takes a position from outside, if the reader has none yet. If it has one, another position
@@ -146,12 +155,12 @@ mod tests {
         position.reset(cursor("e-5.y-0"));
         assert_eq!(position.step(&gap("e-9.x-1")), Step::Duplicate, "x was left");
         assert_eq!(position.step(&gap("e-9.y-0")), Step::New);
-        assert_eq!((position.moves(), position.resets()), (1, 1));
+        assert_eq!((position.moves(), position.resets), (1, 1));
         position.reset(cursor("e-5.x-7"));
         assert_eq!(position.step(&gap("e-9.x-7")), Step::New, "x is back");
         assert_eq!(position.step(&gap("e-9.y-1")), Step::Duplicate);
         position.advance(cursor("e-9.x-7"));
-        assert_eq!((position.moves(), position.resets()), (3, 0));
+        assert_eq!((position.moves(), position.resets), (3, 0));
     }
 
     #[test]

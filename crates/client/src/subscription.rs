@@ -192,8 +192,9 @@ impl Driver {
                 self.deliver(item, &mut session, recovery).await?;
             }
             let has_moved = self.position.moves() != moves;
-            if has_moved && self.position.resets() > 1 {
-                // A server that does not know the cursor it has just named, or two servers in turn.
+            if !has_moved {
+                self.position.goes_on(answer.end.as_ref());
+            } else if self.position.is_contradicted() {
                 return Err(Protocol::Repeated.into());
             }
             let is_time_to_prefer = recovery.may_prefer(Instant::now());

@@ -270,21 +270,18 @@ async fn an_answer_that_ends_where_the_reader_stands_is_old_whatever_cursors_loo
 
 #[tokio::test]
 async fn a_message_of_a_log_that_was_left_does_not_come_again() {
-    let gone = |epoch: &str| {
-        answer("410 Gone", PROBLEM, &format!("{{\"earliest\":\"{epoch}-0\",\"reason\":\"unknown-epoch\"}}"))
-    };
     let fresh = |n: u32| {
         let body = poll(&[n], &format!("e-{n}"));
         String::from_utf8(bytes(body)).unwrap().replace("e-", "f-").into_bytes()
     };
     let server = always(move |n, _| match n {
         0 => bytes(poll(&[1], "e-1")),
-        1 => bytes(gone("f")),
+        1 => bytes(gone("f-0")),
         // An old answer out of a cache, then the server again.
         2 | 4 => bytes(poll(&[1], "e-1")),
         3 => fresh(1),
         // The old log is back, in so many words: its messages are news again.
-        5 => bytes(gone("e")),
+        5 => bytes(gone("e-0")),
         _ => bytes(poll(&[1], "e-1")),
     });
     let mut events = subscribe(&server.url, options(&[Feed::Poll]).since(at("e-0")));
@@ -326,17 +323,73 @@ async fn a_gap_or_a_reset_that_was_told_is_not_told_again() {
 /// Two servers behind one address, each with a log of its own: every answer says that the cursor is the other's.
 #[tokio::test]
 async fn resets_in_turn_are_failures() {
-    let server = always(|n, _| {
-        let epoch = ["f", "g"][n % 2];
-        let body = format!("{{\"earliest\":\"{epoch}-0\",\"reason\":\"unknown-epoch\"}}");
-        bytes(answer("410 Gone", PROBLEM, &body))
-    });
+    let server = always(|n, _| bytes(gone(["f-0", "g-0"][n % 2])));
     for feed in [Feed::LongPoll, Feed::Poll] {
         server.count();
         let mut events = subscribe(&server.url, options(&[feed]).since(at("e-1")));
         let texts = take(&mut events, 30).await;
         let failures = texts.iter().filter(|text| text.contains(REPEATED)).count();
         assert!(server.count() <= failures + 2, "{texts:?}");
+    }
+}
+
+/// After a restart of the server each of several channels has a new log, and a 410 tells of one at a time.
+#[tokio::test]
+async fn a_reset_for_each_of_several_channels_is_no_failure() {
+    const CURSORS: [&str; 4] = ["e-1.x-1.y-1", "f-0.x-1.y-1", "f-0.g-0.y-1", "f-0.g-0.h-0"];
+    for feed in [Feed::LongPoll, Feed::Poll] {
+        let server = always(|n, _| {
+            bytes(match n {
+                0 => poll(&[], CURSORS[0]),
+                1..4 => gone(CURSORS[n]),
+                _ => poll(&[], CURSORS[3]),
+            })
+        });
+        let mut events = subscribe(&server.url, options(&[feed]).since(at(CURSORS[0])));
+        let resets = CURSORS[1..].iter().map(|cursor| format!("reset unknown-epoch {cursor}"));
+        let mut expected = vec![format!("{feed} at {}", CURSORS[0])];
+        expected.extend(resets);
+        assert_eq!(take(&mut events, 4).await, expected);
+        is_quiet(&server, &mut events).await;
+    }
+}
+
+/// Nobody publishes, and the server is restarted now and then.
+#[tokio::test]
+async fn a_reset_long_after_another_is_no_failure() {
+    for feed in [Feed::LongPoll, Feed::Poll] {
+        let server = always(|n, _| {
+            bytes(match n {
+                0..3 => poll(&[], "e-0"),
+                3 => gone("f-0"),
+                4..7 => poll(&[], "f-0"),
+                7 => gone("g-0"),
+                _ => poll(&[], "g-0"),
+            })
+        });
+        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-0")));
+        assert_eq!(
+            take(&mut events, 3).await,
+            [&format!("{feed} at e-0"), "reset unknown-epoch f-0", "reset unknown-epoch g-0"]
+        );
+        is_quiet(&server, &mut events).await;
+    }
+}
+
+/// A 410 that goes on at this cursor.
+fn gone(cursor: &str) -> Step {
+    let body = format!("{{\"earliest\":\"{cursor}\",\"reason\":\"unknown-epoch\"}}");
+    answer("410 Gone", PROBLEM, &body)
+}
+
+/// Some polls more, of which nothing is told.
+async fn is_quiet(server: &Always, events: &mut Subscription) {
+    server.count();
+    let mut polls = 0;
+    while polls < 3 {
+        let next = tokio::time::timeout(Duration::from_millis(20), events.next()).await;
+        assert!(next.is_err(), "{next:?}");
+        polls += server.count();
     }
 }
 

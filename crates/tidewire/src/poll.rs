@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tidewire_channel::Budget;
 use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
-use crate::feeds::{Break, jsonp};
+use crate::feeds::{Break, Flow, jsonp};
+use crate::reader::{self, Channels, Item, Positions};
 
 /// What decides the bytes of a held poll's answer, beside the messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +45,51 @@ impl PollShape {
     /// Writes any response with the CORS fields of this poll.
     pub(crate) fn write(&self, response: Response, out: &mut Vec<u8>) {
         vary(&self.access, response).write_to(self.idle, out);
+    }
+}
+
+/// What a poll has to say.
+pub(crate) struct Read {
+    pub(crate) answer: Answer,
+    pub(crate) messages: usize,
+    /// Whether there is anything.
+    pub(crate) any: bool,
+}
+
+/// Reads one answer's worth and moves `positions`; 410 if the log cannot continue, unless the answer `tells` that.
+///
+/// A 410 has no messages, and the client goes on behind what it says. So where messages of one channel come before the break of
+/// another, they are the answer, and the next poll is told of the break.
+pub(crate) fn read(
+    channels: &Channels,
+    positions: &mut Positions,
+    budget: Budget,
+    tells: bool,
+) -> Result<Read, Problem> {
+    let start = positions.clone();
+    let (mut answer, mut messages, mut gone) = (Answer::new(), 0, None);
+    let progress = reader::read(channels, channels.0.len() > 1, positions, None, budget, |item| match item {
+        Item::Message(envelope) => {
+            answer.message(&envelope);
+            messages += 1;
+            Flow::Continue
+        }
+        Item::Break { what, cursor } if tells => {
+            answer.discontinuity(&what, cursor);
+            Flow::Continue
+        }
+        Item::Break { what, cursor } => {
+            gone = Some(self::gone(&what, cursor));
+            Flow::End
+        }
+    });
+    match gone {
+        None => Ok(Read { answer, messages, any: progress.any }),
+        Some(problem) if messages == 0 => Err(problem),
+        Some(_) => {
+            *positions = start;
+            read(channels, positions, Budget { messages, ..budget }, tells)
+        }
     }
 }
 

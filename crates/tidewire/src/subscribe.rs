@@ -12,7 +12,6 @@ use tidewire_ws::handshake::server::{Accept, Options, accept};
 
 use crate::channel::{Beginning, Follower, Lost};
 use crate::cors::Access;
-use crate::feeds::poll::Answer;
 use crate::feeds::raw::{self, RawBody};
 use crate::feeds::{Break, Flow, Greeting, Kind, Wire, iframe, longpoll, poll as short, ws};
 use crate::gzip::{self, Sum};
@@ -20,7 +19,7 @@ use crate::hub::HubError;
 use crate::name::ChannelName;
 use crate::params::{self, FeedName, From, Params};
 use crate::poll::{self, PollShape, vary};
-use crate::reader::{self, Channels, Item, Positions};
+use crate::reader::{Channels, Positions};
 use crate::shard::{Shape, Subscription, Ticket, WebSocket, encode_stream};
 use crate::site::{Place, is_chunked, refused, sentence};
 
@@ -87,7 +86,7 @@ fn short_poll(
     request: &Request<'_>,
 ) -> Result<Response, Problem> {
     let budget = Budget { messages: params.limit, bytes: short::MAX_BYTES };
-    let answer = read_answer(channels, &mut positions, budget, false)?.1;
+    let answer = poll::read(channels, &mut positions, budget, false)?.answer;
     let cursor = positions.to_text();
     let response = if matches_etag(request, &cursor) {
         poll::not_modified(&cursor)
@@ -116,7 +115,7 @@ fn long_poll(
 ) -> Result<Reply<Ticket>, Problem> {
     let callback = (params.feed == FeedName::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
-    let (any, answer) = read_answer(&channels, &mut positions, budget, callback.is_some())?;
+    let poll::Read { any, answer, .. } = poll::read(&channels, &mut positions, budget, callback.is_some())?;
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
         return Ok(vary(access, poll::held(answer, &positions.to_text(), callback, params.preferred)).into());
     }
@@ -133,36 +132,6 @@ fn long_poll(
     let ticket =
         Subscription { shape, channels, positions, wait, websocket: None, gzip: None, ended: false }.into();
     Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })
-}
-
-/// Reads one answer's worth; 410 if the log cannot continue, unless the answer `tells` that.
-fn read_answer(
-    channels: &Channels,
-    positions: &mut Positions,
-    budget: Budget,
-    tells: bool,
-) -> Result<(bool, Answer), Problem> {
-    let mut answer = Answer::new();
-    let mut gone = None;
-    let labelled = channels.0.len() > 1;
-    let progress = reader::read(channels, labelled, positions, None, budget, |item| match item {
-        Item::Message(envelope) => {
-            answer.message(&envelope);
-            Flow::Continue
-        }
-        Item::Break { what, cursor } if tells => {
-            answer.discontinuity(&what, cursor);
-            Flow::Continue
-        }
-        Item::Break { what, cursor } => {
-            gone = Some(poll::gone(&what, cursor));
-            Flow::End
-        }
-    });
-    match gone {
-        Some(problem) => Err(problem),
-        None => Ok((progress.any, answer)),
-    }
 }
 
 fn stream(

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// More than the cores of any machine; and each worker costs memory, a thread and descriptors.
 const MAX_THREADS: usize = 1024;
 
-/// Refuses values that are out of bounds, and values that contradict each other. A default never
-/// contradicts an option: it follows the option.
+/// Refuses values that are out of bounds, and options that contradict each other. A default is
+/// never a reason to refuse an option.
 ///
 /// # Errors
 /// A sentence that says what to do.

@@ -6,10 +6,9 @@ use bytes::Bytes;
 use tidewire_channel::Budget;
 
 use crate::channel::Channel;
-use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, Wire, longpoll, ws};
 use crate::gzip::Sum;
-use crate::poll::PollShape;
+use crate::poll::{self, PollShape};
 use crate::reader::{self, Channels, Item, Positions};
 use crate::work::Counters;
 
@@ -165,30 +164,15 @@ fn encode_poll(
     budget: Budget,
     out: &mut Vec<u8>,
 ) -> Tally {
-    let mut tally = Tally::default();
-    let mut answer = Answer::new();
-    let mut gone = None;
-    let progress = reader::read(channels, channels.0.len() > 1, positions, None, budget, |item| match item {
-        Item::Message(envelope) => {
-            answer.message(&envelope);
-            tally.messages += 1;
-            Flow::Continue
+    match poll::read(channels, positions, budget, shape.tells_breaks()) {
+        Ok(poll::Read { any: false, .. }) => Tally::default(),
+        Ok(read) => {
+            shape.write_answer(read.answer, &positions.to_text(), out);
+            Tally { messages: read.messages as u64, ..Tally::default() }
         }
-        Item::Break { what, cursor } if shape.tells_breaks() => {
-            answer.discontinuity(&what, cursor);
-            Flow::Continue
+        Err(problem) => {
+            shape.write(problem.into_response(), out);
+            Tally::default()
         }
-        Item::Break { what, cursor } => {
-            gone = Some(crate::poll::gone(&what, cursor));
-            Flow::End
-        }
-    });
-    if !progress.any {
-        return tally;
     }
-    match gone {
-        Some(problem) => shape.write(problem.into_response(), out),
-        None => shape.write_answer(answer, &positions.to_text(), out),
-    }
-    tally
 }

@@ -459,3 +459,32 @@ fn the_answer_to_many_is_the_one_that_each_would_get() {
     Post::new("5").to(&server.address, "s");
     assert!(ask(&mut readers, "30").iter().all(|answer| answer.status == 410), "message 2 is no longer kept");
 }
+
+/// A 410 about one channel must not lead over the messages of another.
+#[test]
+fn what_comes_before_a_gap_in_another_channel_is_delivered_before_it_is_told() {
+    let server = Server::start(&["--retain-messages", "3"]);
+    let publish = |channel: &str, texts: &[&str]| {
+        texts.iter().for_each(|text| drop(Post::new(*text).to(&server.address, channel)));
+    };
+    publish("a", &["a1"]);
+    publish("b", &["b1"]);
+    let poll = |query: &str| server.raw().send(get(&format!("/c/a,b?{query}"), "")).response();
+    let since = json(&poll("since=earliest"))["cursor"].as_str().unwrap().to_owned();
+    publish("a", &["a2", "a3"]);
+    publish("b", &["b2", "b3", "b4", "b5"]);
+    for query in ["", "&feed=longpoll&wait=0", "&feed=longpoll&wait=20"] {
+        let mut since = since.clone();
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            let answer = poll(&format!("since={since}{query}"));
+            let body = json(&answer);
+            let messages = body["messages"].as_array().into_iter().flatten();
+            told.extend(messages.map(|one| one["data"].as_str().unwrap().to_owned()));
+            let go_on = if answer.status == 410 { &body["earliest"] } else { &body["cursor"] };
+            told.extend((answer.status == 410).then(|| body["gap"]["missed"].to_string()));
+            since = go_on.as_str().unwrap().to_owned();
+        }
+        assert_eq!(told, ["a2", "a3", "1", "b3", "b4", "b5"], "{query}");
+    }
+}

@@ -2,18 +2,19 @@ import { sleep } from './timers.js';
 import type { Link, Refused, Transport } from './types.js';
 
 /** What a request needs of a link. */
-type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & Partial<Pick<Link, 'signal' | 'object'>>;
+type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & Partial<Pick<Link, 'signal' | 'object' | 'cursor'>>;
 
 /**
  * A request whose refusal is an error, and so is any answer that is not JSON: a captive portal answers
  * everything with a page.
  *
  * It asks once more after a 401, with a new URL and new headers: a token may have run out between two
- * attempts. And once after a refusal that tells a gap: before the next poll, what is left may be gone as
- * well. The second refusal in a row is an error, so servers that contradict each other are backed off from.
+ * attempts. And after a refusal that tells a gap: before the next poll, what is left may be gone as
+ * well. That is told of one channel at a time; more refusals in a row than there are channels are an
+ * error, so servers that contradict each other are backed off from.
  */
 export async function request(link: Asking, parameters: Record<string, string>, init?: RequestInit): Promise<Response> {
-  for (let again = true; ; again = false) {
+  for (let tries = 0; ; tries++) {
     // A link has the credentials and the signal.
     const response = await fetch(await link.url(parameters), { ...link, ...init, headers: await link.headers(), cache: 'no-store' });
     const { status, statusText, headers } = response;
@@ -22,8 +23,8 @@ export async function request(link: Asking, parameters: Record<string, string>, 
       throw new Error('not Tidewire');
     }
     const body = await response.json().catch(() => ({}));
-    if (again && body.gap) link.object!(body.gap);
-    else if (!again || status !== 401) {
+    if (body.gap && tries < link.cursor!.split('.').length) link.object!(body.gap);
+    else if (tries || status !== 401) {
       // Seconds, or a date (RFC 9110 §10.2.3).
       const after = headers.get('retry-after')!;
       const retryAfter = Math.max(0, +after * 1000 || Date.parse(after) - Date.now() || 0);

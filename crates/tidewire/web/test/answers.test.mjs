@@ -99,6 +99,15 @@ for (const transport of ['longpoll', 'poll']) {
     });
   }
 
+  test(`${transport}: after a restart each of several channels is told of once, at once`, async (t) => {
+    const cursors = ['f-0.x-1.y-1', 'f-0.g-0.y-1', 'f-0.g-0.h-0'];
+    const { url, asked } = await polled(t, (response, _, n) => (n <= 3 ? gone(response, reset(cursors[n - 1])) : n === 4 && json(response, page('f-0.g-0.h-1', 'f-0.g-0.h-1'))));
+    const { told, errors } = listen(t, url, { transports: [transport], since: 'e-1.x-1.y-1' });
+    await until('the message, or an error', () => told.length === 4 || errors.length);
+    assert.deepEqual(told, [...cursors.map((cursor) => `unknown-epoch ${cursor}`), 'f-0.g-0.h-1']);
+    assert.deepEqual(asked.slice(0, 4).map((query) => query.get('since')), ['e-1.x-1.y-1', ...cursors]);
+  });
+
   test(`${transport}: what two servers that contradict each other tell is told, and got over`, async (t) => {
     const { url } = await polled(t, (response, query, n) => (n < 9 ? gone(response, reset(n % 2 ? 'f-0' : 'g-0')) : json(response, page('f-1', 'f-1'))));
     const { told } = listen(t, url, { transports: [transport], since: 'e-0', backoff: { min: 1, max: 2 }, pollInterval: 10 });

@@ -1,13 +1,14 @@
 import type { Link, Transport } from './types.js';
 /** What a request needs of a link. */
-type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & Partial<Pick<Link, 'signal' | 'object'>>;
+type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & Partial<Pick<Link, 'signal' | 'object' | 'cursor'>>;
 /**
  * A request whose refusal is an error, and so is any answer that is not JSON: a captive portal answers
  * everything with a page.
  *
  * It asks once more after a 401, with a new URL and new headers: a token may have run out between two
- * attempts. And once after a refusal that tells a gap: before the next poll, what is left may be gone as
- * well. The second refusal in a row is an error, so servers that contradict each other are backed off from.
+ * attempts. And after a refusal that tells a gap: before the next poll, what is left may be gone as
+ * well. That is told of one channel at a time; more refusals in a row than there are channels are an
+ * error, so servers that contradict each other are backed off from.
  */
 export declare function request(link: Asking, parameters: Record<string, string>, init?: RequestInit): Promise<Response>;
 /** Frames both ways; survives most networks, and needs no polling. */
