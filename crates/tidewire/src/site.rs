@@ -30,7 +30,8 @@ pub struct Settings {
     /// How long a subscriber may take nothing before it is dropped; it can resume at its cursor. 60 s.
     pub stall_timeout: Duration,
     /// How long a client may take for one WebSocket message, beside what [`message_min_rate`](Self::message_min_rate) allows for the bytes that
-    /// came. 10 s, as for the body of a request. Time in which the server does not read does not count.
+    /// came. 10 s, as for the body of a request. While the client owes a read itself, so that the server takes nothing more from it, it may be
+    /// [`stall_timeout`](Self::stall_timeout) in all.
     pub message_grace: Duration,
     /// Bytes per second below which a WebSocket message is given up. 512, as for a body: 1 MiB may take half an hour.
     pub message_min_rate: u64,
