@@ -71,8 +71,9 @@ impl std::fmt::Display for Problem {
 /// The reason phrase that RFC 9110 §15 (or RFC 6585) gives to a status this project sends; empty for others.
 pub fn reason(status: u16) -> &'static str {
     match status {
-        // The `http` crate has the name of an older RFC.
+        // The `http` crate has the names of older RFCs.
         413 => "Content Too Large",
+        422 => "Unprocessable Content",
         _ => http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or(""),
     }
 }
@@ -95,6 +96,23 @@ fn push_json_string(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A status has one name: in the title, and in the status line that `tidewire-http1` writes.
+    #[test]
+    fn titles_are_the_phrases_of_status_lines() {
+        use tidewire_http1::{BodyLength, Connection, Fields, Limits, Response, Server};
+
+        for status in 400..600 {
+            let mut http = Connection::<Server>::new(Limits::default());
+            http.decode(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &mut Fields::new()).unwrap();
+            let mut head = Vec::new();
+            http.send_head(&Response::new(status), BodyLength::Length(0), &mut head).unwrap();
+            let line = head.split(|&b| b == b'\r').next().unwrap();
+            let phrase = std::str::from_utf8(line).unwrap().split_once(&format!("{status} ")).unwrap().1;
+            // The other table has names of some more, of other protocols.
+            assert!(phrase.is_empty() || phrase == reason(status), "{status}: {phrase}, {}", reason(status));
+        }
+    }
 
     #[test]
     fn there_is_no_line_end_within() {

@@ -31,7 +31,8 @@ pub struct Settings {
     pub stall_timeout: Duration,
     /// How long a client may take for one WebSocket message, beside what
     /// [`message_min_rate`](Self::message_min_rate) allows for the bytes that came. 10 s, as for
-    /// the body of a request. Time in which the server does not read does not count.
+    /// the body of a request. A client that does not take what was sent to it is not read from:
+    /// then its message may take [`stall_timeout`](Self::stall_timeout) in all.
     pub message_grace: Duration,
     /// Bytes per second below which a WebSocket message is given up. 512, as for a body: 1 MiB may take half an hour.
     pub message_min_rate: u64,

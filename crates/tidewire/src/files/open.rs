@@ -207,6 +207,30 @@ mod tests {
         assert_eq!(open("..data/page"), Err(io::ErrorKind::NotFound));
     }
 
+    /// Who may pass a folder need not be able to list it. A superuser may do everything, so this
+    /// thread gives that up.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_folder_that_may_be_passed_and_not_listed_is_passed() {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        use std::os::unix::fs::PermissionsExt;
+
+        let mut own = capabilities(None).unwrap();
+        own.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+        set_capabilities(None, own).unwrap();
+        let Scene { root, temp } = scene();
+        let sub = temp.path().join("served/sub");
+        std::fs::set_permissions(&sub, PermissionsExt::from_mode(0o311)).unwrap();
+        assert!(std::fs::read_dir(&sub).is_err(), "it may not be listed");
+        let open = |path: &str| text(root.open_file(&names(path)));
+        assert_eq!((open("sub/b"), open("within")), (Ok("b".into()), Ok("b".into())));
+        assert_eq!(open("sub/here/back/sub/b"), Ok("b".into()), "links in it, too");
+        std::fs::set_permissions(&sub, PermissionsExt::from_mode(0o600)).unwrap();
+        assert_eq!(open("sub/b"), Err(io::ErrorKind::PermissionDenied));
+        // So that the scene can be removed.
+        std::fs::set_permissions(&sub, PermissionsExt::from_mode(0o700)).unwrap();
+    }
+
     #[test]
     fn pipes_are_no_files() {
         let Scene { root, temp: _temp } = scene();

@@ -30,6 +30,13 @@ const FILE: OFlags = OFlags::RDONLY
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
 
+/// A folder on the way is passed, not listed. Linux asks for no more than the right to pass it, as
+/// for a whole path; the other systems have no common flag for that, and want it readable.
+#[cfg(target_os = "linux")]
+const PASSED: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
+#[cfg(not(target_os = "linux"))]
+const PASSED: OFlags = FOLDER.union(OFlags::NOFOLLOW);
+
 /// Links on the way to one file, as many as Linux follows.
 const MAX_LINKS: usize = 40;
 
@@ -76,7 +83,7 @@ impl Walk<'_> {
             }
             let is_last = self.left.is_empty();
             let at = self.here.as_ref().unwrap_or(self.root);
-            let flags = if is_last { FILE } else { FOLDER.union(OFlags::NOFOLLOW) };
+            let flags = if is_last { FILE } else { PASSED };
             match openat(at, &*name, flags, Mode::empty()) {
                 Ok(opened) if is_last => return Ok(opened.into()),
                 Ok(opened) => {

@@ -124,7 +124,11 @@ impl WebSocket {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
             let came = self.protocol.unfinished_len() + self.partial.len() as u64;
-            took >= settings.message_ms(came) || (one.place.is_some() && took >= settings.stall_ms())
+            // Nothing is read from who does not take what it is owed. That is not slow sending, and has a bound of its own: in all, for else
+            // pings and a byte taken now and then would hold a message for ever.
+            let least = if self.is_full() { settings.stall_ms() } else { 0 };
+            took >= settings.message_ms(came).max(least)
+                || (one.place.is_some() && took >= settings.stall_ms())
         })
     }
 
@@ -292,6 +296,22 @@ mod tests {
         let mut bytes = [0; Header::MAX_LEN];
         let len = masked.encode(&mut bytes).unwrap();
         [&bytes[..len], &frame[n..]].concat().repeat(count)
+    }
+
+    #[test]
+    fn who_is_not_read_from_has_longer_for_its_message_and_not_for_ever() {
+        let settings = Settings::default();
+        let (grace, stall) = (settings.message_ms(1), settings.stall_ms());
+        let mut websocket = WebSocket::new(Kind::WsV1 { deflate: false }, None, 1024);
+        websocket.receive(&mut [0x81], 0, 1024);
+        let is_late = |websocket: &WebSocket, now_ms| websocket.is_late(now_ms, &settings);
+        assert!(!is_late(&websocket, grace - 1) && is_late(&websocket, grace));
+        let detail = "x".repeat(MAX_OWED);
+        websocket.owe(&Object::Error { id: None, status: 400, title: "", detail: &detail });
+        assert!(websocket.is_full());
+        assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
+        websocket.take_output();
+        assert!(is_late(&websocket, grace), "it took it, and is read from again");
     }
 
     #[test]
