@@ -20,8 +20,8 @@ pub(crate) struct Position {
     left: VecDeque<String>,
     /// How many times the position has moved.
     moves: u64,
-    /// Resets since the last message, or since an answer last went on from this position.
-    resets: usize,
+    /// Gaps and resets since the last message, or since an answer last went on from this position.
+    breaks: usize,
 }
 
 impl Position {
@@ -38,17 +38,17 @@ impl Position {
         self.moves
     }
 
-    /// Whether more resets have come in a row than one for each channel, which is what a restart of the server brings. Then the server
-    /// does not know the cursor that it has just named, or several servers answer in turn.
+    /// Whether more gaps and resets have come in a row than one for each channel, which is what a restart of the server brings. Then
+    /// the server does not know the cursor that it has just named, or several servers answer in turn.
     pub(crate) fn is_contradicted(&self) -> bool {
         let channels = self.cursor.as_ref().map_or(1, |cursor| cursor.as_str().split('.').count());
-        self.resets > channels
+        self.breaks > channels
     }
 
     /// An answer that brought nothing ends at `end`.
     pub(crate) fn goes_on(&mut self, end: Option<&Cursor>) {
         if end == self.cursor() {
-            self.resets = 0;
+            self.breaks = 0;
         }
     }
 
@@ -83,9 +83,15 @@ impl Position {
             && (end.is_some() && end == self.cursor() || words.all(|item| self.step(item) == Step::Duplicate))
     }
 
-    /// The message at `cursor` was delivered, or the gap before it told.
+    /// The message at `cursor` was delivered.
     pub(crate) fn advance(&mut self, cursor: Cursor) {
-        self.resets = 0;
+        self.breaks = 0;
+        self.move_to(cursor);
+    }
+
+    /// A gap up to `cursor` was told.
+    pub(crate) fn skip(&mut self, cursor: Cursor) {
+        self.breaks = self.breaks.saturating_add(1);
         self.move_to(cursor);
     }
 
@@ -97,7 +103,7 @@ impl Position {
         let left = held.iter().flat_map(Cursor::epochs).filter(|epoch| !entered.contains(epoch));
         self.left.extend(left.map(str::to_owned));
         self.left.drain(..self.left.len().saturating_sub(MAX_LEFT));
-        self.resets = self.resets.saturating_add(1);
+        self.breaks = self.breaks.saturating_add(1);
         self.move_to(cursor);
     }
 
@@ -155,12 +161,12 @@ mod tests {
         position.reset(cursor("e-5.y-0"));
         assert_eq!(position.step(&gap("e-9.x-1")), Step::Duplicate, "x was left");
         assert_eq!(position.step(&gap("e-9.y-0")), Step::New);
-        assert_eq!((position.moves(), position.resets), (1, 1));
+        assert_eq!((position.moves(), position.breaks), (1, 1));
         position.reset(cursor("e-5.x-7"));
         assert_eq!(position.step(&gap("e-9.x-7")), Step::New, "x is back");
         assert_eq!(position.step(&gap("e-9.y-1")), Step::Duplicate);
         position.advance(cursor("e-9.x-7"));
-        assert_eq!((position.moves(), position.resets), (3, 0));
+        assert_eq!((position.moves(), position.breaks), (3, 0));
     }
 
     #[test]

@@ -246,7 +246,7 @@ impl Driver {
             }
             Item::Gap { from, cursor, missed } => {
                 self.slot.put(Event::Gap { from, cursor: cursor.clone(), missed }).await;
-                self.position.advance(cursor);
+                self.position.skip(cursor);
             }
             Item::Reset { reason, cursor } => {
                 self.slot.put(Event::Reset { reason, cursor: cursor.clone() }).await;

@@ -333,6 +333,21 @@ async fn resets_in_turn_are_failures() {
     }
 }
 
+/// What is told of moves on, but nothing is delivered.
+#[tokio::test]
+async fn gaps_without_a_message_between_them_are_failures() {
+    for feed in [Feed::LongPoll, Feed::Poll] {
+        let server = always(|n, _| {
+            let gap = format!(r#"{{"type":"gap","from":"e-0","cursor":"e-{}","missed":8}}"#, 8 * (n + 1));
+            bytes(answer("410 Gone", PROBLEM, &format!("{{\"gap\":{gap}}}")))
+        });
+        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-0")));
+        let texts = take(&mut events, 30).await;
+        let failures = texts.iter().filter(|text| text.contains(REPEATED)).count();
+        assert!(server.count() <= failures + 2, "{texts:?}");
+    }
+}
+
 /// After a restart of the server each of several channels has a new log, and a 410 tells of one at a time.
 #[tokio::test]
 async fn a_reset_for_each_of_several_channels_is_no_failure() {
