@@ -22,6 +22,10 @@ pub struct Limits {
     pub body_grace: Duration,
     /// Bytes per second below which a request body is given up. 512: a 1 MiB upload may take half an hour.
     pub body_min_rate: u64,
+    /// The most time that a body has ahead, however many bytes came at once. Else a megabyte in one
+    /// burst would earn half an hour, in which a byte now and then keeps it. 60 s, as nginx waits
+    /// between two reads of a body.
+    pub body_stall: Duration,
     /// How long a write may make no progress before the connection is dropped. 30 s.
     pub write_timeout: Duration,
     /// Bytes of an unread request body that are read and thrown away to keep the connection; above it
@@ -50,6 +54,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(75),
             body_grace: Duration::from_secs(10),
             body_min_rate: 512,
+            body_stall: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             drain_bytes: 64 * 1024,
             drain_time: Duration::from_secs(1),
@@ -126,6 +131,7 @@ mod tests {
             idle_timeout,
             body_grace,
             body_min_rate,
+            body_stall,
             write_timeout,
             drain_bytes,
             drain_time,
@@ -142,6 +148,7 @@ mod tests {
                 ("idle_timeout", ms(idle_timeout)),
                 ("body_grace", ms(body_grace)),
                 ("body_min_rate", body_min_rate),
+                ("body_stall", ms(body_stall)),
                 ("write_timeout", ms(write_timeout)),
                 ("drain_bytes", drain_bytes),
                 ("drain_time", ms(drain_time)),

@@ -83,6 +83,14 @@ impl Settings {
         (self.message_grace.as_millis() as u64).saturating_add(earned)
     }
 
+    /// How much of the time that such a message has left is taken away. What came in one burst must
+    /// not earn hours in which a byte now and then keeps it: nothing has more than
+    /// [`stall_timeout`](Self::stall_timeout) ahead.
+    pub(crate) fn too_much_ms(&self, came: u64, took_ms: u64) -> u64 {
+        let left = self.message_ms(came).saturating_sub(took_ms);
+        left.saturating_sub(self.stall_ms().max(self.message_ms(0)))
+    }
+
     /// When a reader that was cut should come back: spread, so that a thousand of them do not come at once.
     pub(crate) fn retry_ms(&self) -> u32 {
         fastrand::u32(1_000..3_000)

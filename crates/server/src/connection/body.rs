@@ -139,7 +139,11 @@ impl<H: Handler> Cycle<H> {
                 self.exchange.received.saturating_mul(1000) / limits.body_min_rate.max(1),
             );
             let budget = limits.body_grace.saturating_add(earned);
-            let left = budget.saturating_sub(self.exchange.waited);
+            let mut left = budget.saturating_sub(self.exchange.waited);
+            // A burst must not earn an hour in which a byte now and then keeps the body.
+            let most = limits.body_stall.max(limits.body_grace);
+            self.exchange.waited += left.saturating_sub(most);
+            left = left.min(most);
             self.deadline.set(self.exchange.max_pause.unwrap_or(left));
             if self.exchange.max_pause.is_none() && left.is_zero() {
                 // Its time is over. Otherwise a byte now and then would be read each time before

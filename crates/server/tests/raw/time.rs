@@ -109,6 +109,22 @@ fn a_body_that_dribbles_gains_no_more_than_its_bytes_are_worth() {
     assert_eq!(raw.response().body.len(), 10_000);
 }
 
+/// 50,000 bytes are worth 50 seconds. They must not be spent on a byte now and then.
+#[test]
+fn a_burst_does_not_pay_for_a_dribble() {
+    let mut limits = quick();
+    limits.body_stall = Duration::from_millis(1_500);
+    let site = Site::with(limits);
+    after(1_500, || {
+        let mut raw = site.raw();
+        raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
+        raw.send([b'x'; 50_000]);
+        let goes_on = |_: &i32| raw.is_silent_for(Duration::from_millis(40)) && raw.offer("x");
+        assert!((0..500).take_while(goes_on).count() < 500, "the burst was worth too much");
+        assert_eq!(raw.response().status, 408);
+    });
+}
+
 #[test]
 fn who_does_not_take_its_answer_is_dropped() {
     let site = Site::with(quick());

@@ -277,6 +277,8 @@ struct Clock {
     moved: Instant,
     /// When a message of the page was seen that is not complete.
     begun: Option<Instant>,
+    /// Time that it has no longer, because its bytes came early.
+    lost_ms: u64,
     /// When to look next.
     look: Instant,
 }
@@ -284,7 +286,7 @@ struct Clock {
 impl Clock {
     fn start() -> Self {
         let now = Instant::now();
-        Clock { moved: now, begun: None, look: now + LOOK }
+        Clock { moved: now, begun: None, lost_ms: 0, look: now + LOOK }
     }
 
     /// Whether the wire may go on. A late look means that the process did not run; that time does
@@ -301,12 +303,17 @@ impl Clock {
             self.begun = None;
             return Ok(());
         }
+        if self.begun.is_none() {
+            self.lost_ms = 0;
+        }
         let begun = self.begun.map_or(now, |begun| begun + late);
         self.begun = Some(begun);
-        let time = Duration::from_millis(place.settings.message_ms(page.connection().unfinished_len()));
-        if now.saturating_duration_since(begun) >= time {
+        let came = page.connection().unfinished_len();
+        let took = now.saturating_duration_since(begun).as_millis() as u64 + self.lost_ms;
+        if took >= place.settings.message_ms(came) {
             return Err(End::Close(1008, TOO_SLOW));
         }
+        self.lost_ms += place.settings.too_much_ms(came, took);
         Ok(())
     }
 }

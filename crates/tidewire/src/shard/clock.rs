@@ -147,6 +147,9 @@ impl Table {
 
     /// Gives up a connection whose time is over.
     fn end_if_overdue(&mut self, key: u32) {
+        if let Some(websocket) = self.rows.get_mut(key as usize).and_then(|row| row.websocket.as_mut()) {
+            websocket.bound_time(self.ran_ms, &self.place.settings);
+        }
         if self.spared || self.overdue(key).is_none() {
             return;
         }

@@ -48,6 +48,8 @@ pub(crate) struct WebSocket {
 struct Unfinished {
     /// When it began, by the time that the table ran.
     since_ms: u64,
+    /// Time that it has no longer, because its bytes came early.
+    lost_ms: u64,
     /// Its place among the messages that inflate; the references to it are counted.
     place: Option<Rc<()>>,
 }
@@ -123,13 +125,27 @@ impl WebSocket {
     pub(super) fn is_late(&self, now_ms: u64, settings: &Settings) -> bool {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
-            let came = self.protocol.unfinished_len() + self.partial.len() as u64;
+            let came = self.came();
             // Nothing is read from who does not take what it is owed. That is not slow sending, and has a bound of its own: in all, for else
             // pings and a byte taken now and then would hold a message for ever.
             let least = if self.is_full() { settings.stall_ms() } else { 0 };
-            took >= settings.message_ms(came).max(least)
+            took + one.lost_ms >= settings.message_ms(came).max(least)
                 || (one.place.is_some() && took >= settings.stall_ms())
         })
+    }
+
+    /// Takes away what a message has of time beyond the most that it may have; for every tick.
+    pub(super) fn bound_time(&mut self, now_ms: u64, settings: &Settings) {
+        let came = self.came();
+        if let Some(one) = &mut self.unfinished {
+            let took = now_ms.saturating_sub(one.since_ms) + one.lost_ms;
+            one.lost_ms += settings.too_much_ms(came, took);
+        }
+    }
+
+    /// Bytes that have come of the message that is not complete.
+    fn came(&self) -> u64 {
+        self.protocol.unfinished_len() + self.partial.len() as u64
     }
 
     /// Writes a close, unless one was written before.
@@ -236,7 +252,7 @@ impl WebSocket {
         if !begun || self.closing || self.has_more {
             self.unfinished = None;
         } else if self.unfinished.is_none() {
-            self.unfinished = Some(Box::new(Unfinished { since_ms: now_ms, place: None }));
+            self.unfinished = Some(Box::new(Unfinished { since_ms: now_ms, lost_ms: 0, place: None }));
         }
     }
 
@@ -312,6 +328,39 @@ mod tests {
         assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
         websocket.take_output();
         assert!(is_late(&websocket, grace), "it took it, and is read from again");
+    }
+
+    #[test]
+    fn a_burst_earns_no_more_than_the_stall_timeout() {
+        let settings = Settings::default();
+        let (stall, max) = (settings.stall_ms(), 8 << 20);
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: false }, None, max);
+        // A frame of 8 MiB, of which 5.6 come at once; by the rate alone, that is more than three hours.
+        let mut burst = vec![0; 14 + 5_600 * 1024];
+        burst[..10].copy_from_slice(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x80, 0, 0]);
+        websocket.receive(&mut burst, 0, max);
+        let mut now = 0;
+        while !websocket.is_late(now, &settings) {
+            websocket.bound_time(now, &settings);
+            now += 1_000;
+            if now % 20_000 == 0 {
+                websocket.receive(&mut [0], now, max);
+            }
+        }
+        assert!((stall..=stall + 5_000).contains(&now), "{now} ms");
+    }
+
+    #[test]
+    fn a_steady_client_at_the_lowest_rate_is_never_late() {
+        let settings = Settings::default();
+        let max = 1 << 20;
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: false }, None, max);
+        websocket.receive(&mut [0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0], 0, max);
+        for second in 1..2_000 {
+            websocket.receive(&mut [0; 512], second * 1_000, max);
+            websocket.bound_time(second * 1_000, &settings);
+            assert!(!websocket.is_late(second * 1_000, &settings), "after {second} s");
+        }
     }
 
     #[test]
