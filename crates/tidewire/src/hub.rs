@@ -263,6 +263,11 @@ impl Hub {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// Whether [`stop`](Self::stop) was called, by whichever worker.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// Where the news of a worker arrive.
     pub(crate) fn inbox(&self, worker: u16) -> Inbox<Arc<Channel>> {
         self.inboxes[usize::from(worker)].clone()

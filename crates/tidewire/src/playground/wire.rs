@@ -119,6 +119,9 @@ enum End {
     Close(u16, &'static str),
 }
 
+/// The end of all wires when the server stops.
+const STOP: End = End::Close(1012, "the server stops");
+
 pub(super) async fn run(place: Place, connection: Parked, mut seat: Seat, idle: Duration) {
     // A Unix socket was refused before.
     let Some(address) = connection.local_addr() else { return };
@@ -141,6 +144,11 @@ pub(super) async fn run(place: Place, connection: Parked, mut seat: Seat, idle: 
     let end = match wire.say(&open).await {
         Ok(()) => wire.relay(&place, idle).await,
         Err(end) => end,
+    };
+    // The connection may be another worker's, which stops first and ends it.
+    let end = match end {
+        End::Cable(Why::Closed | Why::Reset) if place.hub.is_stopped() => STOP,
+        end => end,
     };
     let Wire { mut page, cable, .. } = wire;
     if let End::Cable(Why::Cut) = end {
@@ -189,7 +197,7 @@ impl Wire {
         let mut clock = Clock::start();
         loop {
             let step = tokio::select! {
-                () = &mut stopping => Err(End::Close(1012, "the server stops")),
+                () = &mut stopping => Err(STOP),
                 () = sleep_until(clock.look) => match clock.judge(&self.page, place, idle) {
                     Ok(()) => continue,
                     Err(end) => Err(end),
