@@ -22,9 +22,9 @@ pub struct Limits {
     pub body_grace: Duration,
     /// Bytes per second below which a request body is given up. 512: a 1 MiB upload may take half an hour.
     pub body_min_rate: u64,
-    /// The most time that a body has ahead, however many bytes came at once. Else a megabyte in one
-    /// burst would earn half an hour, in which a byte now and then keeps it. 60 s, as nginx waits
-    /// between two reads of a body.
+    /// The most time that a body can have left, however many bytes came at once. Otherwise a
+    /// megabyte in one burst would earn half an hour, in which a byte now and then holds the
+    /// connection. 60 s: nginx waits as long between two reads of a body.
     pub body_stall: Duration,
     /// How long a write may make no progress before the connection is dropped. 30 s.
     pub write_timeout: Duration,

@@ -83,9 +83,9 @@ impl Settings {
         (self.message_grace.as_millis() as u64).saturating_add(earned)
     }
 
-    /// How much of the time that such a message has left is taken away. What came in one burst must
-    /// not earn hours in which a byte now and then keeps it: nothing has more than
-    /// [`stall_timeout`](Self::stall_timeout) ahead.
+    /// The time to take away from such a message: what it has left beyond
+    /// [`stall_timeout`](Self::stall_timeout). Otherwise one burst would earn hours, in which a byte
+    /// now and then holds the message.
     pub(crate) fn too_much_ms(&self, came: u64, took_ms: u64) -> u64 {
         let left = self.message_ms(came).saturating_sub(took_ms);
         left.saturating_sub(self.stall_ms().max(self.message_ms(0)))

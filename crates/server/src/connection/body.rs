@@ -140,7 +140,7 @@ impl<H: Handler> Cycle<H> {
             );
             let budget = limits.body_grace.saturating_add(earned);
             let mut left = budget.saturating_sub(self.exchange.waited);
-            // A burst must not earn an hour in which a byte now and then keeps the body.
+            // A burst must not earn an hour, in which a byte now and then holds the connection.
             let most = limits.body_stall.max(limits.body_grace);
             self.exchange.waited += left.saturating_sub(most);
             left = left.min(most);

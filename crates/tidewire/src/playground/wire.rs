@@ -145,7 +145,7 @@ pub(super) async fn run(place: Place, connection: Parked, mut seat: Seat, idle: 
         Ok(()) => wire.relay(&place, idle).await,
         Err(end) => end,
     };
-    // The connection may be another worker's, which stops first and ends it.
+    // The connection may belong to another worker. That one may stop first, and end it.
     let end = match end {
         End::Cable(Why::Closed | Why::Reset) if place.hub.is_stopped() => STOP,
         end => end,
@@ -285,7 +285,7 @@ struct Clock {
     moved: Instant,
     /// When a message of the page was seen that is not complete.
     begun: Option<Instant>,
-    /// Time that it has no longer, because its bytes came early.
+    /// Time that was taken away from that message, because a burst of bytes had earned too much.
     lost_ms: u64,
     /// When to look next.
     look: Instant,

@@ -48,7 +48,7 @@ pub(crate) struct WebSocket {
 struct Unfinished {
     /// When it began, by the time that the table ran.
     since_ms: u64,
-    /// Time that it has no longer, because its bytes came early.
+    /// Time that was taken away, because a burst of bytes had earned too much.
     lost_ms: u64,
     /// Its place among the messages that inflate; the references to it are counted.
     place: Option<Rc<()>>,
@@ -126,15 +126,16 @@ impl WebSocket {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
             let came = self.came();
-            // Nothing is read from who does not take what it is owed. That is not slow sending, and has a bound of its own: in all, for else
-            // pings and a byte taken now and then would hold a message for ever.
+            // A client that does not take its answers is not read from. It is not a slow sender, so it
+            // has longer. But this time is for the whole message: with a time that stands still, a
+            // client could hold a message for ever by taking a byte now and then.
             let least = if self.is_full() { settings.stall_ms() } else { 0 };
             took + one.lost_ms >= settings.message_ms(came).max(least)
                 || (one.place.is_some() && took >= settings.stall_ms())
         })
     }
 
-    /// Takes away what a message has of time beyond the most that it may have; for every tick.
+    /// Cuts the time that a message has left to the most that it may have. Called in every tick.
     pub(super) fn bound_time(&mut self, now_ms: u64, settings: &Settings) {
         let came = self.came();
         if let Some(one) = &mut self.unfinished {
