@@ -5,25 +5,25 @@ use std::sync::Arc;
 
 use tidewire::server::http1::Method;
 use tidewire::server::{Handler, Listen, Parked, Reply, Request, Response, Server, Signals};
-use tidewire::{Hub, HubConfig, Origins, Settings, Site, Ticket};
+use tidewire::{App, AppTicket, Hub, HubConfig, Origins, Settings};
 
 /// The look of all of them.
 const STYLE: &str = include_str!("../pages/style.css");
 
-/// The page at `/`; all else (channels, and the browser's client at `/tidewire.js`) is the site's.
+/// The page at `/`; all else (channels, and the browser's client at `/tidewire.js`) is the app's.
 struct Page {
     html: &'static str,
-    site: Site,
+    app: App,
 }
 
 impl Handler for Page {
-    type Ticket = Ticket;
+    type Ticket = AppTicket;
 
-    fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
+    fn handle(&self, request: Request<'_>) -> Reply<AppTicket> {
         let (media, text) = match (request.head.path(), request.head.method()) {
             (b"/", Method::Get | Method::Head) => ("text/html; charset=utf-8", self.html),
             (b"/style.css", Method::Get | Method::Head) => ("text/css; charset=utf-8", STYLE),
-            _ => return self.site.handle(request),
+            _ => return self.app.handle(request),
         };
         Response::new(200)
             .with("Content-Type", media)
@@ -34,8 +34,8 @@ impl Handler for Page {
             .into()
     }
 
-    fn detached(&self, connection: Parked, ticket: Ticket) {
-        self.site.detached(connection, ticket);
+    fn detached(&self, connection: Parked, ticket: AppTicket) {
+        self.app.detached(connection, ticket);
     }
 
     fn body_limits(
@@ -43,11 +43,11 @@ impl Handler for Page {
         head: &tidewire::server::http1::RequestHead<'_>,
         usual: tidewire::server::BodyLimits,
     ) -> tidewire::server::BodyLimits {
-        self.site.body_limits(head, usual)
+        self.app.body_limits(head, usual)
     }
 
     fn drain(&self) {
-        self.site.drain();
+        self.app.drain();
     }
 }
 
@@ -74,7 +74,7 @@ pub fn serve(
     // Only this machine is meant to reach it, so a name that somebody points at this machine is not a page of ours.
     settings.origins = Origins::same().local();
     let (shared, settings) = (hub.clone(), Arc::new(settings));
-    let make = move |worker| Page { html, site: Site::new(shared.clone(), settings.clone(), worker) };
+    let make = move |worker| Page { html, app: App::new(shared.clone(), settings.clone(), worker) };
     let running = server.serve(make)?;
     start(hub);
     running.join_until(signals)?;

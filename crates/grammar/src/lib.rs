@@ -15,6 +15,7 @@ mod origin;
 mod params;
 pub mod quoted;
 mod token;
+mod weight;
 
 pub use error::{NumberError, NumberErrorKind, SyntaxError, SyntaxErrorKind};
 pub use ip::{IpLiteral, ip_literal, ipv4_address, ipv6_address};
@@ -23,3 +24,4 @@ pub use number::{dec_u64, hex_u64, qvalue};
 pub use origin::{Host, Origin, OriginError};
 pub use params::{Param, Params, Value, params, value_and_params};
 pub use token::{eq_ignore_case, is_token, token_len, trim_ows};
+pub use weight::weight;

@@ -43,6 +43,7 @@ pub use fields::{FieldIter, Fields};
 pub use head::{RequestHead, ResponseHead};
 pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
-#[cfg(feature = "bytes")]
 pub use owned::{HeadParts, OwnedRequestHead, OwnedResponseHead};
+#[cfg(feature = "bytes")]
+pub use status::reason_phrase;
 pub use whole::WholeResponse;

@@ -1,7 +1,7 @@
 //! Reason phrases.
 
 /// The reason phrases of RFC 9110 §15 and of RFC 4918, 5842, 6585, 7725 and 8297.
-pub(crate) const fn reason_phrase(status: u16) -> &'static str {
+pub const fn reason_phrase(status: u16) -> &'static str {
     match status {
         100 => "Continue",
         101 => "Switching Protocols",

@@ -67,6 +67,18 @@ impl<T> From<Response> for Reply<T> {
     }
 }
 
+impl<T: 'static> Reply<T> {
+    /// The same answer with another ticket: for a handler that gives requests to another handler.
+    pub fn map_ticket<U: 'static>(self, map: impl FnOnce(T) -> U + 'static) -> Reply<U> {
+        match self {
+            Reply::Ready(response) => Reply::Ready(response),
+            Reply::Shared(prepared) => Reply::Shared(prepared),
+            Reply::Later(reply) => Reply::Later(Box::pin(async move { reply.await.map_ticket(map) })),
+            Reply::Detach { head, first, ticket } => Reply::Detach { head, first, ticket: map(ticket) },
+        }
+    }
+}
+
 impl<T> fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use common::{Client, Ended, Feed, PATIENCE, Post, Raw, Server, eventually, narrow, open, soon};
 use tidewire::server::{Listen, Running};
-use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire::{App, ChannelName, Hub, HubConfig, Message, Playground, Settings};
 
 fn get(path: &str, fields: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
@@ -157,8 +157,10 @@ fn in_process(config: HubConfig, settings: Settings) -> (Arc<Hub>, Running) {
     let server = tidewire::server::Server::builder().listen(address).threads(1).bind().unwrap();
     let hub = Hub::new(config, server.threads());
     let (shared, settings) = (hub.clone(), Arc::new(settings));
-    let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
-    (hub, running)
+    let app = move |worker| {
+        App::new(shared.clone(), settings.clone(), worker).with_playground(Some(Playground::new()))
+    };
+    (hub, server.serve(app).unwrap())
 }
 
 #[test]

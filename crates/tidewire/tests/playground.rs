@@ -14,7 +14,7 @@ use common::server::{command, run};
 use common::{PATIENCE, Post, Raw, Server, Ws, eventually};
 use serde_json::{Value, json};
 use tidewire::server::Listen;
-use tidewire::{Hub, HubConfig, Playground, Settings, Site};
+use tidewire::{App, Hub, HubConfig, Playground, Settings};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 const HTML: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
@@ -447,10 +447,12 @@ fn a_wire_on_which_nothing_moves_ends() {
         .bind()
         .unwrap();
     let hub = Hub::new(HubConfig::default(), server.threads());
-    let mut settings = Settings::default();
-    settings.playground = Some(Playground::new().with_idle(Duration::from_millis(500)));
-    let settings = Arc::new(settings);
-    let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker)).unwrap();
+    let settings = Arc::new(Settings::default());
+    let playground = Playground::new().with_idle(Duration::from_millis(500));
+    let app = move |worker| {
+        App::new(hub.clone(), settings.clone(), worker).with_playground(Some(playground.clone()))
+    };
+    let running = server.serve(app).unwrap();
     let address = running.addresses()[0].to_string();
     let stream = TcpStream::connect(&address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

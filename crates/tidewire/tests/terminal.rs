@@ -13,7 +13,7 @@ use common::Server;
 use common::server::{command, run};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
-use tidewire::terminal::is_obeyed;
+use tidewire::explain::terminal::is_obeyed;
 use tidewire_client::{Client, Publish};
 
 /// Which output of a command is a terminal.

@@ -31,6 +31,8 @@ const SSE: &str = "tidewire-sse";
 const CHANNEL: &str = "tidewire-channel";
 const SERVER: &str = "tidewire-server";
 const CLIENT: &str = "tidewire-client";
+const EXPLAIN: &str = "tidewire-explain";
+const HUB: &str = "tidewire-hub";
 const TIDEWIRE: &str = "tidewire";
 const TESTKIT: &str = "tidewire-testkit";
 
@@ -53,14 +55,18 @@ const TABLE: &[Row] = &[
         optional: &["bytes", "flate2", "futures-core", "futures-sink", "getrandom", "tokio", "tokio-util", "zlib-rs"] } },
     Row { layer: 1, name: SSE,      uses: &[], outside: ADAPTERS },
     Row { layer: 2, name: CHANNEL,  uses: &[], outside: NONE },
+    // It reads and keeps notes; it has no clock, socket or task.
+    Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
+        always: &["base64", "serde", "serde_json"], optional: &[] } },
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1], outside: Outside::Free },
     Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
-    Row { layer: 4, name: TIDEWIRE, uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT], outside: Outside::Free },
+    Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER], outside: Outside::Free },
+    Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, SERVER, CLIENT, HUB], outside: Outside::Free },
     // The clock of a thread, which time on a busy machine is measured by.
     Row { layer: DEV, name: TESTKIT, uses: &[], outside: Outside::Only { always: &["rustix"], optional: &[] } },
     Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-examples",
-          uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, TIDEWIRE], outside: Outside::Free },
+          uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, HUB, TIDEWIRE], outside: Outside::Free },
 ];
 
 /// What nobody may build on: these are what the workspace is. As test peers and oracles they are welcome.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::io::IsTerminal;
 
-use tidewire::terminal;
+use tidewire::explain::terminal;
 
 /// One of the standard outputs.
 #[derive(Clone, Copy, Debug)]

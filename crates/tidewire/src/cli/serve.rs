@@ -11,7 +11,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use tidewire::server::{Limits, Listen, Server, Signals};
-use tidewire::{Files, Hub, HubConfig, Origins, Playground, Settings, Site, guide};
+use tidewire::{App, Files, Hub, HubConfig, Origins, Playground, Settings, guide};
 
 use super::units::{Size, Span};
 use super::{check, config, log};
@@ -121,6 +121,7 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     check::check(&args)?;
     let listen = listen(&args)?;
     let settings = Arc::new(settings(&args)?);
+    let (playground, files) = (playground(&args), files(&args)?);
     let mut builder = Server::builder().threads(args.threads.unwrap_or(0)).limits(limits(&args));
     for address in listen {
         builder = builder.listen(address);
@@ -128,7 +129,12 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let server = builder.bind()?;
     let hub = Hub::new(hub_config(&args), server.threads());
     let signals = Signals::catch()?;
-    let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker))?;
+    let app = move |worker| {
+        App::new(hub.clone(), settings.clone(), worker)
+            .with_playground(playground.clone())
+            .with_files(files.clone())
+    };
+    let running = server.serve(app)?;
     greet(running.addresses());
     match running.join_until(signals) {
         // A second signal, which is not waited for.
@@ -176,19 +182,23 @@ fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
     settings.deflate = !is_on(args.no_deflate);
     settings.compress = is_on(args.compress);
     settings.comet = is_on(args.comet);
-    settings.playground = match args.playground {
+    Ok(settings)
+}
+
+fn playground(args: &ServeArgs) -> Option<Playground> {
+    match args.playground {
         Some(Switch::On) => Some(Playground::new().behind_proxies()),
         None if !is_on(args.public) => Some(Playground::new()),
         Some(Switch::Off) | None => None,
-    };
-    if let Some(folder) = &args.files {
-        let opened = Files::open(folder);
-        let files = opened.map_err(|error| {
-            format!("--files {}: {error}; name a folder that this user may read", folder.display())
-        });
-        settings.files = Some(files?);
     }
-    Ok(settings)
+}
+
+fn files(args: &ServeArgs) -> Result<Option<Files>, Box<dyn Error>> {
+    let Some(folder) = &args.files else { return Ok(None) };
+    let opened = Files::open(folder).map_err(|error| {
+        format!("--files {}: {error}; name a folder that this user may read", folder.display())
+    });
+    Ok(Some(opened?))
 }
 
 fn is_on(flag: Option<bool>) -> bool {

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tidewire::terminal;
+use tidewire::explain::terminal;
 use tidewire_client::{self as client, Client, Event, Feed, Message, Options, Since, Subscription};
 
 use super::publish::channel_url;

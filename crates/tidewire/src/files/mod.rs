@@ -27,9 +27,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tidewire_http1::Method;
+use tidewire_hub::Access;
 use tidewire_server::{LogLimit, Problem, Reply, Request, Response};
 
-use crate::cors::Access;
 use body::{FileBody, Part};
 use conditions::{Conditions, Outcome, Validators};
 use open::{Content, Opened, Root};

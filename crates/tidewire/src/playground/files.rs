@@ -3,9 +3,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
+use tidewire_hub::matches_etag;
 use tidewire_server::{Request, Response};
-
-use crate::subscribe::matches_etag;
 
 macro_rules! file {
     ($name:literal, $media:expr) => {
@@ -72,7 +71,7 @@ pub(super) fn find(request: &Request<'_>, name: &[u8]) -> Option<Response> {
 /// All files have one tag: they belong together, and change together.
 fn answer(request: &Request<'_>, file: &File) -> Response {
     let tag = TAG.as_str();
-    let same = matches_etag(request, tag);
+    let same = matches_etag(request.head, tag);
     let response = Response::new(if same { 304 } else { 200 })
         .with("ETag", format!("\"{tag}\""))
         .with("Cache-Control", "no-cache")

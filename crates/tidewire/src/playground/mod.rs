@@ -14,19 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidewire_grammar::{eq_ignore_case, list};
+use tidewire_grammar::{eq_ignore_case, list, weight};
 use tidewire_http1::{Method, RequestHead};
+use tidewire_hub::refusal::not_allowed;
+use tidewire_hub::{Site, handshake};
 use tidewire_server::{DetachHead, Parked, Peer, Problem, Reply, Request, Response};
 use tidewire_ws::handshake::server::Options;
 
 pub(crate) use self::seats::Seat;
 use self::seats::Seats;
-#[cfg(test)]
-pub(crate) use self::wire::{MAX_READ, MAX_UNSENT};
-use crate::params::quality;
-use crate::shard::{Errand, Ticket};
-use crate::site::{Place, not_allowed};
-use crate::subscribe;
 
 /// Silence in both directions after which a wire ends: a page that was paused and forgotten. Streams are never silent for so long.
 pub(crate) const IDLE: Duration = Duration::from_secs(5 * 60);
@@ -66,11 +62,11 @@ impl Playground {
     }
 
     /// Answers what is the playground's: its files, its wires, and `/` for a browser.
-    pub(crate) fn handle(&self, place: &Place, request: &Request<'_>) -> Option<Reply<Ticket>> {
+    pub(crate) fn handle(&self, site: &Site, request: &Request<'_>) -> Option<Reply<Seat>> {
         let head = request.head;
         let file = match head.path() {
             b"/playground/wire" => {
-                return Some(self.open(place, request).unwrap_or_else(|refusal| refusal.into()));
+                return Some(self.open(site, request).unwrap_or_else(|refusal| refusal.into()));
             }
             b"/" if wants_html(head) => files::page(request),
             path => files::find(request, path.strip_prefix(b"/playground/")?)?,
@@ -81,10 +77,15 @@ impl Playground {
         })
     }
 
+    /// Relays between a page and this server, until one of them has enough.
+    pub(crate) fn relay(&self, site: &Site, connection: Parked, seat: Seat) {
+        tokio::task::spawn_local(wire::run(wire::Home::of(site), connection, seat, self.idle));
+    }
+
     /// Opens a wire, or says why not. Most reasons are told to a plain GET as well, since a page learns nothing from a handshake that failed.
-    fn open(&self, place: &Place, request: &Request<'_>) -> Result<Reply<Ticket>, Response> {
+    fn open(&self, site: &Site, request: &Request<'_>) -> Result<Reply<Seat>, Response> {
         let refuse = |status, detail| Err(Problem::new(status, detail).into_response());
-        let access = place.settings.origins.check(request.head);
+        let access = site.settings().origins.check(request.head);
         access.require().map_err(Problem::into_response)?;
         let Peer::Tcp(peer) = request.peer else {
             return refuse(
@@ -108,16 +109,10 @@ impl Playground {
                 "As many wires are open as this server allows; close other tabs of the playground.",
             );
         };
-        let (response, _) = subscribe::switch(request.head, Options::default())?;
+        let (response, _) = handshake::switch(request.head, Options::default())?;
         let head = Some(DetachHead { response, chunked: false });
-        Ok(Reply::Detach { head, first: Bytes::new(), ticket: Ticket(Errand::Relay(seat)) })
+        Ok(Reply::Detach { head, first: Bytes::new(), ticket: seat })
     }
-}
-
-/// Relays between a page and this server, until one of them has enough.
-pub(crate) fn relay(place: &Place, connection: Parked, seat: Seat) {
-    let idle = place.settings.playground.as_ref().map_or(IDLE, |playground| playground.idle);
-    tokio::task::spawn_local(wire::run(place.clone(), connection, seat, idle));
 }
 
 /// Whether a proxy has left its mark: RFC 9110 §7.6.3, RFC 7239, RFC 8586, and what was used before them.
@@ -136,6 +131,24 @@ fn wants_html(head: &RequestHead<'_>) -> bool {
     head.get_all("accept").flat_map(list).any(|range| {
         let mut parts = range.split(|&b| b == b';');
         let media = parts.next().unwrap_or_default().trim_ascii();
-        eq_ignore_case(media, b"text/html") && parts.find_map(quality) != Some(0)
+        eq_ignore_case(media, b"text/html") && parts.find_map(weight) != Some(0)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_are_the_documented_ones() {
+        tidewire_testkit::limits::check(
+            "tidewire",
+            &[
+                ("max_wires", MAX_WIRES as u64),
+                ("wire_idle", IDLE.as_millis() as u64),
+                ("wire_read", wire::MAX_READ as u64),
+                ("wire_unsent", wire::MAX_UNSENT as u64),
+            ],
+        );
+    }
 }

@@ -14,6 +14,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -21,7 +22,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use socket2::SockRef;
-use tidewire_server::{LogLimit, Parked, Upgraded};
+use tidewire_explain::{Exchange, Note};
+use tidewire_hub::{Hub, Settings, Site, TOO_SLOW, json};
+use tidewire_server::{LocalFuture, LogLimit, Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Limits, Message};
 use tokio::net::{TcpSocket, TcpStream};
@@ -29,9 +32,6 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Seat;
-use crate::explain::{Exchange, Note};
-use crate::json;
-use crate::site::{Place, TOO_SLOW};
 
 /// Bytes that one read may bring: what a page can show.
 pub(crate) const MAX_READ: usize = 16 * 1024;
@@ -122,7 +122,21 @@ enum End {
 /// The end of all wires when the server stops.
 const STOP: End = End::Close(1012, "the server stops");
 
-pub(super) async fn run(place: Place, connection: Parked, mut seat: Seat, idle: Duration) {
+/// What a wire has to know of its server.
+pub(super) struct Home {
+    hub: Arc<Hub>,
+    settings: Arc<Settings>,
+    /// Resolves when the server stops.
+    stopping: LocalFuture<()>,
+}
+
+impl Home {
+    pub(super) fn of(site: &Site) -> Self {
+        Home { hub: site.hub().clone(), settings: site.settings().clone(), stopping: site.stopping() }
+    }
+}
+
+pub(super) async fn run(mut home: Home, connection: Parked, mut seat: Seat, idle: Duration) {
     // A Unix socket was refused before.
     let Some(address) = connection.local_addr() else { return };
     let page = WebSocket::server(connection.into_io(), LIMITS).without_batching();
@@ -139,15 +153,15 @@ pub(super) async fn run(place: Place, connection: Parked, mut seat: Seat, idle: 
             return close(page, 1011, "the server cannot reach itself").await;
         }
     };
-    let retain_messages = place.hub.config().retention.max_messages;
-    let open = Said::Open { address, comet: place.settings.comet, retain_messages };
+    let retain_messages = home.hub.config().retention.max_messages;
+    let open = Said::Open { address, comet: home.settings.comet, retain_messages };
     let end = match wire.say(&open).await {
-        Ok(()) => wire.relay(&place, idle).await,
+        Ok(()) => wire.relay(&mut home, idle).await,
         Err(end) => end,
     };
     // The connection may belong to another worker. That one may stop first, and end it.
     let end = match end {
-        End::Cable(Why::Closed | Why::Reset) if place.hub.is_stopped() => STOP,
+        End::Cable(Why::Closed | Why::Reset) if home.hub.is_stopped() => STOP,
         end => end,
     };
     let Wire { mut page, cable, .. } = wire;
@@ -191,14 +205,13 @@ struct Wire {
 }
 
 impl Wire {
-    async fn relay(&mut self, place: &Place, idle: Duration) -> End {
+    async fn relay(&mut self, home: &mut Home, idle: Duration) -> End {
         let mut buffer = vec![0; MAX_READ];
-        let mut stopping = place.stopping();
         let mut clock = Clock::start();
         loop {
             let step = tokio::select! {
-                () = &mut stopping => Err(STOP),
-                () = sleep_until(clock.look) => match clock.judge(&self.page, place, idle) {
+                () = &mut home.stopping => Err(STOP),
+                () = sleep_until(clock.look) => match clock.judge(&self.page, home, idle) {
                     Ok(()) => continue,
                     Err(end) => Err(end),
                 },
@@ -299,7 +312,7 @@ impl Clock {
 
     /// Whether the wire may go on. A late look means that the process did not run; that time does
     /// not count.
-    fn judge(&mut self, page: &WebSocket<Upgraded>, place: &Place, idle: Duration) -> Result<(), End> {
+    fn judge(&mut self, page: &WebSocket<Upgraded>, home: &Home, idle: Duration) -> Result<(), End> {
         let now = Instant::now();
         let late = now.saturating_duration_since(self.look);
         self.moved += late;
@@ -318,10 +331,10 @@ impl Clock {
         self.begun = Some(begun);
         let came = page.connection().unfinished_len();
         let took = now.saturating_duration_since(begun).as_millis() as u64 + self.lost_ms;
-        if took >= place.settings.message_ms(came) {
+        if took >= home.settings.message_ms(came) {
             return Err(End::Close(1008, TOO_SLOW));
         }
-        self.lost_ms += place.settings.too_much_ms(came, took);
+        self.lost_ms += home.settings.excess_message_ms(came, took);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use tidewire::{ChannelName, HubConfig, Message, Playground, Settings};
+use tidewire::{ChannelName, HubConfig, Message, Settings};
 
 use super::common::PATIENCE;
 use super::{UPGRADE, frame, get, in_process};
@@ -22,7 +22,6 @@ const RATE: u64 = 1_000;
 fn settings() -> Settings {
     let mut settings = Settings::default();
     (settings.message_grace, settings.message_min_rate) = (GRACE, RATE);
-    settings.playground = Some(Playground::new());
     settings
 }
 

@@ -1,0 +1,121 @@
+//! An exchange as a subject of the test kit: bytes of one direction, notes out.
+
+use tidewire_explain::{Direction, Exchange, Kind, Note, Refusal};
+use tidewire_testkit::{Event, Failure, Subject};
+
+/// One direction of an exchange. Its notes come out in one piece at the end, so that a run shows what was said and not when.
+pub struct Annotated<F> {
+    pub exchange: Exchange,
+    pub direction: Direction,
+    /// What happens in the other direction when the input is over.
+    after: Option<F>,
+    notes: Vec<Note>,
+    told: bool,
+}
+
+impl<F: FnOnce(&mut Exchange) -> Vec<Note>> Annotated<F> {
+    pub fn new(exchange: Exchange, direction: Direction, after: F) -> Self {
+        Self { exchange, direction, after: Some(after), notes: Vec::new(), told: false }
+    }
+
+    fn keep(&mut self, notes: Vec<Note>) {
+        self.notes.extend(notes.into_iter().filter(|note| note.direction == self.direction));
+    }
+}
+
+impl<F: FnOnce(&mut Exchange) -> Vec<Note>> Subject for Annotated<F> {
+    fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<Event>), Failure> {
+        let notes = match self.direction {
+            Direction::Up => self.exchange.up(input),
+            Direction::Down => self.exchange.down(input),
+        };
+        self.keep(notes);
+        Ok((input.len(), None))
+    }
+
+    fn finish(&mut self) -> Result<Option<Event>, Failure> {
+        if let Some(after) = self.after.take() {
+            let notes = after(&mut self.exchange);
+            self.keep(notes);
+        }
+        let notes = match self.direction {
+            Direction::Up => self.exchange.finish_up(),
+            Direction::Down => self.exchange.finish_down(),
+        };
+        self.keep(notes);
+        if std::mem::replace(&mut self.told, true) {
+            return Ok(None);
+        }
+        Ok(Some(Event::other(self.notes.iter().map(line).collect::<Vec<_>>().join("\n"))))
+    }
+}
+
+/// `12+5 1 chunk-line "5" "a chunk of 5 bytes follows" RFC 9112 §7.1`
+pub fn line(note: &Note) -> String {
+    let Note { offset, len, depth, kind, label, meaning, section, .. } = note;
+    format!("{offset}+{len} {depth} {kind:?} {label:?} {meaning:?} {section}")
+}
+
+/// Feeds both directions whole and ends them; gives the notes of `direction`.
+pub fn notes_of(
+    mut exchange: Exchange,
+    up: &[u8],
+    down: &[u8],
+    direction: Direction,
+) -> (Vec<Note>, Exchange) {
+    let mut notes = exchange.up(up);
+    notes.extend(exchange.down(down));
+    notes.extend(match direction {
+        Direction::Up => exchange.finish_up(),
+        Direction::Down => exchange.finish_down(),
+    });
+    notes.retain(|note| note.direction == direction);
+    (notes, exchange)
+}
+
+/// What the notes of one direction must be, whatever the input: in order, nested, within the input; and up to the refusal, or the end,
+/// no byte without a note.
+pub fn check(notes: &[Note], refusal: Option<&Refusal>, len: u64) {
+    let mut outer: Vec<&Note> = Vec::new();
+    let (mut covered, mut last) = (0, 0);
+    for (index, note) in notes.iter().enumerate() {
+        let end = note.offset + note.len;
+        // A limit may be passed by a byte that has not come.
+        let over = u64::from(
+            note.kind == Kind::Refused && refusal.is_some_and(|refusal| refusal.kind.starts_with("Limit")),
+        );
+        assert!(end <= len + over, "{} lies behind the {len} bytes of the input", line(note));
+        if note.kind == Kind::Refused {
+            assert_eq!(index + 1, notes.len(), "a note behind the refusal: {:?}", notes.last().map(line));
+            assert_eq!(refusal.map(|refusal| refusal.offset), Some(note.offset));
+            break;
+        }
+        assert!(note.offset >= last, "{} comes after a note at {last}", line(note));
+        last = note.offset;
+        while outer
+            .last()
+            .is_some_and(|outer| outer.depth >= note.depth || outer.offset + outer.len <= note.offset)
+        {
+            // Except for a message that came out of an empty payload.
+            if outer.last().is_some_and(|outer| outer.depth < note.depth && outer.len == 0) {
+                break;
+            }
+            outer.pop();
+        }
+        if let Some(outer) = outer.last() {
+            assert!(
+                end <= outer.offset + outer.len,
+                "{} is neither within nor behind {}",
+                line(note),
+                line(outer)
+            );
+        }
+        assert!(note.offset <= covered, "no note between {covered} and {}", line(note));
+        covered = covered.max(end);
+        outer.push(note);
+    }
+    match refusal {
+        Some(refusal) => assert!(covered >= refusal.offset, "no note between {covered} and {refusal:?}"),
+        None => assert_eq!(covered, len, "no note behind {covered}, of {len} bytes"),
+    }
+}

@@ -1,0 +1,248 @@
+//! Every case of `docs/wire/*.md` goes through the annotator, at every cut: the same notes, and the verdict of the document.
+
+use tidewire_explain::{Direction, Exchange, Limits, Note, Start};
+use tidewire_testkit::split;
+use tidewire_testkit::vectors::{self, Vector};
+
+use crate::subject::{Annotated, check, notes_of};
+
+/// One case: how it is fed.
+struct Fed {
+    start: Start,
+    limits: Limits,
+    direction: Direction,
+    /// What comes first, up and down.
+    before: (Vec<u8>, Vec<u8>),
+    /// What the server says when the client's bytes are all there.
+    after: Vec<u8>,
+}
+
+impl Fed {
+    fn new(start: Start, limits: Limits, direction: Direction) -> Self {
+        Self { start, limits, direction, before: (Vec::new(), Vec::new()), after: Vec::new() }
+    }
+
+    fn exchange(&self) -> Exchange {
+        let mut exchange = Exchange::with(self.start, self.limits);
+        exchange.up(&self.before.0);
+        exchange.down(&self.before.1);
+        exchange
+    }
+
+    fn base(&self) -> u64 {
+        let before = match self.direction {
+            Direction::Up => &self.before.0,
+            Direction::Down => &self.before.1,
+        };
+        before.len() as u64
+    }
+
+    /// Runs the case at every cut, checks its notes, and compares the verdict.
+    fn run(&self, name: &str, case: &Vector) {
+        let place = format!("{name}.md:{} {}", case.line, case.heading);
+        let after = |exchange: &mut Exchange| exchange.down(&self.after);
+        split::check(|| Annotated::new(self.exchange(), self.direction, after), &case.input);
+
+        let (up, down) = match self.direction {
+            Direction::Up => (case.input.as_slice(), self.after.as_slice()),
+            Direction::Down => (&[][..], case.input.as_slice()),
+        };
+        let (mut notes, exchange) = notes_of(self.exchange(), up, down, self.direction);
+        let refusal = exchange.refusal(self.direction).cloned().map(|mut refusal| {
+            refusal.offset -= self.base();
+            refusal
+        });
+        let shift = |note: &mut Note| note.offset -= self.base();
+        notes.iter_mut().for_each(shift);
+        check(&notes, refusal.as_ref(), case.input.len() as u64);
+
+        let expected = case.events.iter().find_map(|line| {
+            let (offset, error) = line.split_once(" error ")?;
+            offset.parse::<u64>().ok().map(|offset| (offset, error))
+        });
+        match (expected, &refusal) {
+            (None, None) => {}
+            (Some((offset, error)), Some(refusal)) => {
+                assert_eq!(refusal.offset, offset, "{place}");
+                assert_eq!(refusal.kind, error.split(", answer ").next().unwrap(), "{place}");
+                if let (Some((_, status)), Direction::Up) = (error.split_once(", answer "), self.direction) {
+                    assert_eq!(
+                        refusal.status.map(|status| status.to_string()).as_deref(),
+                        Some(status),
+                        "{place}"
+                    );
+                }
+            }
+            (expected, refusal) => {
+                panic!("{place}: the document says {expected:?}, the annotator {refusal:?}")
+            }
+        }
+    }
+}
+
+#[test]
+fn every_case_of_http1() {
+    let cases = vectors::of("http1");
+    for case in &cases {
+        let mut limits = Limits { http1: tidewire_http1::Limits::new(), ..Limits::default() };
+        let number = |name| case.number_option(name);
+        let http1 = &mut limits.http1;
+        if let Some(n) = number("max_head") {
+            http1.max_head = n.try_into().unwrap();
+        }
+        if let Some(n) = number("max_target") {
+            http1.max_target = n.try_into().unwrap();
+        }
+        if let Some(n) = number("max_method") {
+            http1.max_method = n.try_into().unwrap();
+        }
+        if let Some(n) = number("max_fields") {
+            http1.max_fields = n.try_into().unwrap();
+        }
+        if let Some(n) = number("max_body") {
+            http1.max_body = n;
+        }
+        if let Some(n) = number("max_informational") {
+            http1.max_informational = n.try_into().unwrap();
+        }
+        let direction = if case.has("client") { Direction::Down } else { Direction::Up };
+        let mut fed = Fed::new(Start::Http, limits, direction);
+        if case.has("client") {
+            let request = match case.option("method").unwrap_or("GET") {
+                "CONNECT" => "CONNECT host:80 HTTP/1.1\r\nHost: host:80\r\n\r\n".to_owned(),
+                method if case.has("upgrade") => {
+                    format!("{method} / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n")
+                }
+                method => format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n"),
+            };
+            fed.before.0 = request.repeat(if case.has("again") { 20 } else { 1 }).into_bytes();
+        } else {
+            // The subject of the document answers each request as soon as it has it.
+            let answer = if case.has("switches") {
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n"
+            } else {
+                "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+            };
+            let requests = case.events.iter().filter(|line| line.contains(" request "));
+            for line in requests {
+                let connect = line.contains(" request CONNECT ");
+                let switch = case.has("switches")
+                    && (line.contains(" upgrade=") || connect)
+                    && (line.contains("body=none") || line.contains("body=0 "));
+                fed.after.extend_from_slice(match (switch, connect) {
+                    (true, false) => answer.as_bytes(),
+                    (true, true) => b"HTTP/1.1 200 OK\r\n\r\n",
+                    (false, _) if line.contains(" request HEAD ") => b"HTTP/1.1 404 Not Found\r\n\r\n",
+                    (false, _) => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+                });
+            }
+        }
+        fed.run("http1", case);
+    }
+    assert!(cases.len() >= 90, "{} cases", cases.len());
+}
+
+#[test]
+fn every_case_of_chunked() {
+    let cases = vectors::of("chunked");
+    for case in &cases {
+        let mut limits = Limits::default();
+        if let Some(bytes) = case.number_option("max_body") {
+            limits.http1.max_body = bytes;
+        }
+        if let Some(bytes) = case.number_option("max_overhead") {
+            limits.http1.max_overhead = bytes.try_into().unwrap();
+        }
+        if let Some(fields) = case.number_option("max_trailers") {
+            limits.http1.max_trailers = fields.try_into().unwrap();
+        }
+        Fed::new(Start::Chunked, limits, Direction::Down).run("chunked", case);
+    }
+    assert!(cases.len() >= 90, "{} cases", cases.len());
+}
+
+#[test]
+fn every_case_of_event_streams() {
+    let cases = vectors::of("sse");
+    for case in &cases {
+        let mut limits = Limits::default();
+        if let Some(bytes) = case.number_option("max_data") {
+            limits.sse = limits.sse.with_max_data(bytes.try_into().unwrap());
+        }
+        if let Some(bytes) = case.number_option("max_name") {
+            limits.sse = limits.sse.with_max_name(bytes.try_into().unwrap());
+        }
+        Fed::new(Start::EventStream, limits, Direction::Down).run("sse", case);
+    }
+    assert!(cases.len() >= 90, "{} cases", cases.len());
+}
+
+/// Through the handshake, which is where compression is agreed on. The cases for the frame decoder alone leave out what only a
+/// connection judges, so they are compared in [`frames_alone`].
+#[test]
+fn every_case_of_websocket() {
+    let cases = vectors::of("websocket");
+    let whole: Vec<_> = cases.iter().filter(|case| !case.has("frames")).collect();
+    for case in &whole {
+        let direction = if case.has("client") { Direction::Down } else { Direction::Up };
+        let mut fed = Fed::new(Start::Http, limits(case), direction);
+        fed.before = handshake(case);
+        fed.run("websocket", case);
+    }
+    assert!(whole.len() >= 100, "{} cases", whole.len());
+}
+
+#[test]
+fn frames_alone() {
+    let mut compared = 0;
+    for case in vectors::of("websocket").iter().filter(|case| case.has("frames")) {
+        let direction = if case.has("client") { Direction::Down } else { Direction::Up };
+        let fed = Fed::new(Start::Frames, limits(case), direction);
+        if case.events.iter().any(|line| line.contains(" error ")) {
+            fed.run("websocket", case);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 1, "{compared} cases");
+}
+
+fn limits(case: &Vector) -> Limits {
+    let mut ws = tidewire_ws::Limits::DEFAULT;
+    if let Some(bytes) = case.number_option("max_frame") {
+        ws.max_frame = bytes;
+    }
+    if let Some(bytes) = case.number_option("max_message") {
+        ws.max_message = bytes;
+    }
+    if let Some(frames) = case.number_option("max_empty") {
+        ws.max_empty_fragments = frames.try_into().unwrap();
+    }
+    Limits { ws, ..Limits::default() }
+}
+
+/// An opening handshake that agrees on what the case asks for.
+fn handshake(case: &Vector) -> (Vec<u8>, Vec<u8>) {
+    let (offer, agreed) = match (case.has("takeover"), case.has("deflate")) {
+        (true, _) => ("permessage-deflate", "permessage-deflate"),
+        (false, true) => (
+            "permessage-deflate",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        ),
+        (false, false) => ("", ""),
+    };
+    let extensions = |value: &str| match value {
+        "" => String::new(),
+        value => format!("Sec-WebSocket-Extensions: {value}\r\n"),
+    };
+    let up = format!(
+        "GET /c/demo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n",
+        extensions(offer)
+    );
+    let down = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n{}\r\n",
+        extensions(agreed)
+    );
+    (up.into_bytes(), down.into_bytes())
+}

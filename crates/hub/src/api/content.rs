@@ -1,0 +1,60 @@
+//! What the head of a request says about its body, and how the server treats each field.
+//!
+//! | field | here |
+//! |---|---|
+//! | `Content-Type` | travels with the message; one line of it |
+//! | `Content-Encoding` | 415, unless it says `identity`: what was stored would be compressed bytes under the media type of the plain ones |
+//! | `Transfer-Encoding` | the engine's: chunked is taken off, another coding is 501 |
+//! | `Content-Range` | 400 with PUT (RFC 9110 §14.5); with POST it has no meaning (§14.4), and is ignored |
+//! | `Content-Language`, `Content-Location`, `Content-Disposition` | say nothing about the bytes; ignored |
+//! | `Content-Digest`, `Repr-Digest`, `Content-MD5` | may be checked and need not be (RFC 9530 §2, §3); ignored |
+
+use tidewire_grammar::{eq_ignore_case, list};
+use tidewire_http1::RequestHead;
+use tidewire_server::{Problem, Response};
+
+use crate::cors::Access;
+use crate::refusal::refusal;
+
+/// The refusal of a body in a content coding; none if there is no coding (RFC 9110 §8.4).
+pub(crate) fn coded(head: &RequestHead<'_>, access: &Access) -> Option<Response> {
+    let mut codings = head.get_all("content-encoding").flat_map(list);
+    // An empty list names none, and `identity` means the same (§12.5.3), though it need not be sent.
+    codings.find(|coding| !eq_ignore_case(coding, b"identity"))?;
+    let problem = Problem::new(
+        415,
+        "A message is stored as it comes, for readers who know its Content-Type only; \
+         send it without a Content-Encoding.",
+    );
+    // §15.5.16, §12.5.3: in an answer the field says what a request may use.
+    Some(refusal(access, problem).with("Accept-Encoding", "identity"))
+}
+
+/// The media type, if the publisher chose one. `application/x-www-form-urlencoded` is what clients
+/// send that were told none.
+///
+/// # Errors
+/// 400 for several of them, or for one that is not UTF-8 and could not be passed on as it is.
+pub(crate) fn media_type(head: &RequestHead<'_>) -> Result<Option<String>, Problem> {
+    let Some(value) = single(head, "content-type", "Content-Type")? else { return Ok(None) };
+    let text = std::str::from_utf8(value)
+        .map_err(|_| Problem::new(400, "A Content-Type is a media type such as text/plain, in UTF-8."))?;
+    Ok((!text.is_empty() && text != "application/x-www-form-urlencoded").then(|| text.to_owned()))
+}
+
+/// The value of a field that may come once.
+///
+/// # Errors
+/// 400 for several: two parties could use different ones.
+pub(crate) fn single<'a>(
+    head: &RequestHead<'a>,
+    name: &str,
+    spelled: &str,
+) -> Result<Option<&'a [u8]>, Problem> {
+    let mut lines = head.get_all(name);
+    let first = lines.next();
+    match lines.next() {
+        None => Ok(first),
+        Some(_) => Err(Problem::new(400, format!("The request names {spelled} twice; name it once."))),
+    }
+}

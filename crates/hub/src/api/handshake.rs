@@ -1,0 +1,33 @@
+//! The WebSocket handshake as a response of the engine.
+
+use tidewire_http1::{RequestHead, Version};
+use tidewire_server::{Problem, Response};
+use tidewire_ws::handshake::Origins;
+use tidewire_ws::handshake::server::{Accept, Options, accept};
+
+use crate::refusal::sentence;
+
+/// The 101 that answers a WebSocket handshake, and what was agreed on.
+///
+/// Who may is not looked at: that is the caller's, with the one list of origins that CORS has.
+///
+/// # Errors
+/// The refusal of a handshake that is no good.
+pub fn switch<'a>(
+    head: &RequestHead<'_>,
+    mut options: Options<'a>,
+) -> Result<(Response, Accept<'a>), Response> {
+    options.origins = Origins::Any;
+    let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
+    match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
+        Ok(accepted) => {
+            let add = |response: Response, (name, value)| response.with(name, value);
+            Ok((accepted.response_fields().fold(Response::new(101), add), accepted))
+        }
+        Err(refusal) => {
+            let problem = Problem::new(refusal.status(), sentence(refusal.detail()));
+            let add = |response: Response, &(name, value): &(&str, &str)| response.with(name, value);
+            Err(refusal.fields().iter().fold(problem.into_response(), add))
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `POST /c/{name}`: one message, any content type.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidewire_server::{BodyError, Problem, Reply, Request, Response};
+
+use super::content;
+use super::params::Query;
+use crate::channel::Published;
+use crate::context::SiteContext;
+use crate::cors::Access;
+use crate::hub::Hub;
+use crate::message::Message;
+use crate::name::ChannelName;
+use crate::refusal::{refusal, refused, sentence};
+use crate::table::Ticket;
+
+/// Answers a POST: at once if the body came with the head.
+pub(crate) fn handle(
+    context: &SiteContext,
+    names: &[ChannelName],
+    access: &Access,
+    request: Request<'_>,
+) -> Result<Reply<Ticket>, Problem> {
+    access.require()?;
+    if let Some(refusal) = content::coded(request.head, access) {
+        return Ok(refusal.into());
+    }
+    let [name] = names else {
+        return Err(Problem::new(400, "A message is for one channel; post it to each in turn."));
+    };
+    let order = Order {
+        hub: context.hub.clone(),
+        name: name.clone(),
+        event: Query::parse(request.head.query().unwrap_or_default())?.event,
+        content_type: content::media_type(request.head)?,
+        key: content::single(request.head, "idempotency-key", "Idempotency-Key")?.map(<[u8]>::to_vec),
+    };
+    let limit = context.hub.config().max_message;
+    if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
+        return Err(refused(crate::error::HubError::MessageTooLarge { len: len as usize, limit }));
+    }
+    if let Some(data) = request.body.as_whole() {
+        return order.carry_out(data.clone()).map(|published| created(published, access).into());
+    }
+    let (body, access) = (request.body, access.clone());
+    Ok(Reply::Later(Box::pin(async move {
+        let outcome = match body.collect(limit).await {
+            Ok(data) => order.carry_out(data),
+            Err(BodyError::TooLarge) => Err(Problem::new(
+                413,
+                format!("The message is over the limit of {limit} bytes; send less, or raise --max-message."),
+            )),
+            Err(error) => Err(Problem::new(400, sentence(&error.to_string()))),
+        };
+        match outcome {
+            Ok(published) => created(published, &access).into(),
+            Err(problem) => refusal(&access, problem).into(),
+        }
+    })))
+}
+
+/// What the head of a POST says about its message.
+struct Order {
+    hub: Arc<Hub>,
+    name: ChannelName,
+    event: Option<String>,
+    content_type: Option<String>,
+    key: Option<Vec<u8>>,
+}
+
+impl Order {
+    fn carry_out(self, data: Bytes) -> Result<Published, Problem> {
+        let mut message = Message::new(data, self.hub.wall_ms());
+        if let Some(event) = &self.event {
+            message =
+                message.with_event(event).map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+        }
+        if let Some(content_type) = &self.content_type {
+            message = message
+                .with_content_type(content_type)
+                .map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+        }
+        self.hub.publish(&self.name, message, self.key.as_deref()).map_err(refused)
+    }
+}
+
+/// 201 with the cursor after the message; 200 for a message that was there already.
+fn created(published: Published, access: &Access) -> Response {
+    let cursor = published.cursor.to_string();
+    let (status, duplicate) = if published.duplicate { (200, ",\"duplicate\":true") } else { (201, "") };
+    let response = Response::new(status)
+        .with("Content-Type", "application/json")
+        .with("Cache-Control", "no-store")
+        .with("Tidewire-Cursor", &cursor)
+        .body(format!("{{\"cursor\":\"{cursor}\"{duplicate}}}\n"));
+    access.apply(response.with("Vary", "Origin"))
+}

@@ -1,0 +1,150 @@
+//! `PUT /c/{name}`: a body of any length, published piece by piece as it arrives.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use tidewire_server::{Body, BodyError, Problem, Reply, Request, Response};
+
+use super::content;
+use super::params::Query;
+use crate::channel::Upload;
+use crate::context::SiteContext;
+use crate::cors::Access;
+use crate::message::Message;
+use crate::name::ChannelName;
+use crate::refusal::{refusal, refused, sentence};
+use crate::table::Ticket;
+
+/// Answers a PUT when its body has come to its end.
+pub(crate) fn handle(
+    context: &SiteContext,
+    names: &[ChannelName],
+    access: &Access,
+    request: Request<'_>,
+) -> Result<Reply<Ticket>, Problem> {
+    access.require()?;
+    if let Some(refusal) = content::coded(request.head, access) {
+        return Ok(refusal.into());
+    }
+    let bad = |detail: &str| Problem::new(400, detail);
+    let [name] = names else {
+        return Err(bad("An upload is for one channel."));
+    };
+    let query = Query::parse(request.head.query().unwrap_or_default())?;
+    if query.event.is_some() {
+        return Err(bad(
+            "The pieces of an upload have no event name; leave event= out, or publish messages with POST.",
+        ));
+    }
+    if request.head.get("idempotency-key").is_some() {
+        return Err(bad(
+            "An upload has no Idempotency-Key: it is published as it arrives, and cannot be taken back.",
+        ));
+    }
+    // RFC 9110 §14.5: a part of a resource must not be taken for all of it.
+    if request.head.get("content-range").is_some() {
+        return Err(bad("An upload is of a whole; leave Content-Range out."));
+    }
+    // A length that is known beforehand is a file's, which can wait. A source that is live cannot.
+    let waits = match query.pace.as_deref() {
+        None => request.body.length().is_some(),
+        Some("readers") => true,
+        Some("source") => false,
+        Some(_) => return Err(bad("pace is readers (the upload waits for them) or source (it does not).")),
+    };
+    let media = content::media_type(request.head)?;
+    if let Some(media) = &media {
+        let checked = Message::new(Bytes::new(), 0).with_content_type(media);
+        checked.map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+    }
+    let upload = Upload::begin(&context.hub, name, media.as_deref()).map_err(refused)?;
+    let (context, access, body) = (context.clone(), access.clone(), request.body);
+    Ok(Reply::Later(Box::pin(async move {
+        let mut stopping = pin!(context.stopping());
+        let mut pumping = pin!(pump(upload, body, waits));
+        let outcome = poll_fn(|cx| match pumping.as_mut().poll(cx) {
+            Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+            polled => polled.map(Some),
+        });
+        match outcome.await {
+            Some(Ok(done)) => done.response(&access).into(),
+            Some(Err(problem)) => refusal(&access, problem).into(),
+            None => {
+                let problem = Problem::new(503, "The server stops; upload to it again when it is back.");
+                refusal(&access, problem).closing().into()
+            }
+        }
+    })))
+}
+
+/// Publishes a body to its end. If it does not come to its end, the upload is dropped, and marked as aborted by that.
+async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Done, Problem> {
+    let size = upload.piece_size();
+    let (mut bytes, mut messages) = (0, 0);
+    while let Some(gathered) = gather(&mut body, size).await {
+        let mut gathered = gathered.map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+        while !gathered.is_empty() {
+            let piece = gathered.split_to(size.min(gathered.len()));
+            if waits {
+                upload.room(piece.len()).await;
+            }
+            bytes += piece.len() as u64;
+            messages += 1;
+            upload.piece(piece);
+        }
+    }
+    Ok(Done { cursor: upload.end().to_string(), bytes, messages })
+}
+
+/// What has arrived, at least a byte, about `enough` at most. Small chunks that came together become one message.
+async fn gather(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyError>> {
+    let first = match body.next().await? {
+        Ok(first) if first.len() < enough => first,
+        done => return Some(done),
+    };
+    let (mut len, mut all) = (first.len(), BytesMut::new());
+    let error = poll_fn(|cx| {
+        while len < enough {
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if all.is_empty() {
+                        all.extend_from_slice(&first);
+                    }
+                    let data = frame.data_ref().map_or(&[][..], |data| data);
+                    len += data.len();
+                    all.extend_from_slice(data);
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(error)),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(None)
+    });
+    match error.await {
+        Some(error) => Some(Err(error)),
+        None if all.is_empty() => Some(Ok(first)),
+        None => Some(Ok(all.freeze())),
+    }
+}
+
+/// A complete upload.
+struct Done {
+    cursor: String,
+    bytes: u64,
+    messages: u64,
+}
+
+impl Done {
+    fn response(self, access: &Access) -> Response {
+        let Done { cursor, bytes, messages } = self;
+        let response = Response::new(201)
+            .with("Content-Type", "application/json")
+            .with("Cache-Control", "no-store")
+            .with("Tidewire-Cursor", &cursor)
+            .body(format!("{{\"cursor\":\"{cursor}\",\"bytes\":{bytes},\"messages\":{messages}}}\n"));
+        access.apply(response.with("Vary", "Origin"))
+    }
+}

@@ -1,0 +1,254 @@
+//! Origins: one allow-list for CORS and for the WebSocket handshake.
+//!
+//! A browser names the page's origin in `Origin`. Who sends none is no browser, and this check is not made for it.
+
+use tidewire_grammar::{Host, Origin, OriginError as Fault, eq_ignore_case};
+use tidewire_http1::RequestHead;
+use tidewire_server::{Problem, Response};
+
+/// The origins whose pages may read and publish, beside the server's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    any: bool,
+    /// Each one is a good origin; it was parsed when it was put in.
+    list: Vec<Box<str>>,
+    local: bool,
+}
+
+/// The text is no origin that a page could have. Displays as a clause that says what to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{origin}' is not an origin that a page can have: {advice}")]
+pub struct OriginError {
+    origin: String,
+    advice: String,
+}
+
+impl Origins {
+    /// Only the server's own origin.
+    pub fn same() -> Self {
+        Self::default()
+    }
+
+    /// Allows one more origin, or every one with `*`.
+    ///
+    /// # Errors
+    /// [`OriginError`].
+    pub fn allow(mut self, origin: &str) -> Result<Self, OriginError> {
+        if origin == "*" {
+            self.any = true;
+            return Ok(self);
+        }
+        match Origin::parse(origin.as_bytes()) {
+            Ok(parsed) if !is_of_sockets(&parsed) => {
+                self.list.push(origin.into());
+                Ok(self)
+            }
+            outcome => Err(OriginError { origin: origin.to_owned(), advice: advice(origin, outcome.err()) }),
+        }
+    }
+
+    /// For a server that only this machine reaches: its own pages are those of `localhost`, of names without a dot and of IP addresses. A name that its
+    /// owner points at 127.0.0.1 (DNS rebinding) makes a foreign page look like one of the server's.
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
+    /// What a request may.
+    pub fn check(&self, head: &RequestHead<'_>) -> Access {
+        let mut lines = head.get_all("origin");
+        let Some(text) = lines.next() else { return Access::NotCrossed };
+        let (Ok(origin), None) = (Origin::parse(text), lines.next()) else {
+            // `null`, or nothing that a browser sends.
+            return if self.any { Access::Anybody } else { Access::Denied };
+        };
+        if self.list.iter().any(|listed| Origin::parse(listed.as_bytes()) == Ok(origin)) {
+            // The browser compares the answer with what it sent, byte by byte.
+            return Access::Listed(String::from_utf8_lossy(text).into());
+        }
+        let is_own = head.host().is_some_and(|host| origin.is_of_host(host));
+        if is_own && (!self.local || is_local(origin.host())) {
+            return Access::NotCrossed;
+        }
+        if self.any { Access::Anybody } else { Access::Denied }
+    }
+}
+
+/// Whether it is the origin of a WebSocket. No page has one: the origin is that of the page, and
+/// not of the address that the page connects to.
+fn is_of_sockets(origin: &Origin<'_>) -> bool {
+    [&b"ws"[..], b"wss"].iter().any(|scheme| eq_ignore_case(origin.scheme(), scheme))
+}
+
+/// What to write in place of a text that could never match.
+fn advice(text: &str, fault: Option<Fault>) -> String {
+    if let Some(origin) = meant(text) {
+        return format!("write {origin}");
+    }
+    match fault {
+        _ if text == "null" => {
+            "null stands for all pages without an origin (files, sandboxes), and cannot be listed".into()
+        }
+        _ if text.contains('*') => "write each origin in full, or * alone for any".into(),
+        _ if !text.is_ascii() => "write the name in ASCII, as browsers send it (xn--…)".into(),
+        Some(Fault::Ipv4) => "write the address as browsers send it, as in http://127.0.0.1".into(),
+        Some(Fault::Ipv6) => {
+            "write the address in brackets and without a zone, as in http://[::1]:8080".into()
+        }
+        Some(Fault::Port) => "write a port from 1 to 65535, as in http://localhost:8080".into(),
+        _ => "write SCHEME://HOST[:PORT], as in https://example.org, or * for any".into(),
+    }
+}
+
+/// The origin that was probably meant by a URL, a host, or the address of a WebSocket.
+fn meant(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "ws" => "http".to_owned(),
+        "wss" => "https".to_owned(),
+        other => other.to_owned(),
+    };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let origin = format!("{scheme}://{host}");
+    // A single word is no name that lacks its scheme.
+    let is_word = !text.contains("://") && !host.contains(['.', ':']) && host != "localhost";
+    (!is_word && Origin::parse(origin.as_bytes()).is_ok()).then_some(origin)
+}
+
+/// Whether no stranger can make the host of an origin point here: a name without a dot
+/// (`localhost`, a machine of the local network), one below `localhost`, or an IP address. A dot
+/// behind a name makes it absolute: `ai.` belongs to the public DNS.
+fn is_local(host: Host<'_>) -> bool {
+    match host {
+        Host::V4(_) | Host::V6(_) => true,
+        Host::Name(name) => {
+            let relative = name.strip_suffix(b".").unwrap_or(name);
+            let last = relative.rsplit(|&b| b == b'.').next().unwrap_or_default();
+            !name.contains(&b'.') || eq_ignore_case(last, b"localhost")
+        }
+        _ => false,
+    }
+}
+
+/// What the origin of a request allows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// No browser, or a page of our own.
+    NotCrossed,
+    /// An origin of the list: may read, with credentials.
+    Listed(Box<str>),
+    /// Any origin may read, without credentials.
+    Anybody,
+    /// A foreign origin.
+    Denied,
+}
+
+/// What a page may read beside the body.
+const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
+
+impl Access {
+    /// Refuses what would change something, or opens a WebSocket, for a foreign page. Reading needs no refusal: without the
+    /// fields of [`apply`](Self::apply) the browser keeps the answer from the page.
+    pub fn require(&self) -> Result<(), Problem> {
+        match self {
+            Access::Denied => Err(Problem::new(
+                403,
+                "Pages of this origin may not use this server; allow it with --allow-origin ORIGIN.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds the CORS fields.
+    pub fn apply(&self, response: Response) -> Response {
+        match self {
+            Access::NotCrossed | Access::Denied => response,
+            Access::Anybody => response
+                .with("Access-Control-Allow-Origin", "*")
+                .with("Access-Control-Expose-Headers", EXPOSED),
+            Access::Listed(origin) => response
+                .with("Access-Control-Allow-Origin", origin.as_bytes())
+                .with("Access-Control-Allow-Credentials", "true")
+                .with("Access-Control-Expose-Headers", EXPOSED),
+        }
+    }
+
+    /// The answer to a preflight, or to a plain OPTIONS, for a resource that knows these methods.
+    pub fn preflight(&self, methods: &str) -> Response {
+        let response = Response::new(204).with("Allow", methods).with("Vary", "Origin");
+        match self {
+            Access::Listed(_) | Access::Anybody => self
+                .apply(response)
+                .with("Access-Control-Allow-Methods", methods)
+                .with(
+                    "Access-Control-Allow-Headers",
+                    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range",
+                )
+                .with("Access-Control-Max-Age", "600"),
+            _ => response,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_origins_that_a_page_can_have_are_listed() {
+        for good in ["https://example.org", "http://[::1]:8080", "file://", "app://-", "tauri://localhost"] {
+            assert!(Origins::same().allow(good).is_ok(), "{good}");
+        }
+        assert!(Origins::same().allow("*").unwrap().any);
+        for (bad, write) in [
+            ("", "SCHEME://HOST"),
+            ("nonsense", "SCHEME://HOST"),
+            ("example.org", "write https://example.org"),
+            ("localhost", "write https://localhost"),
+            ("https://a/b?c", "write https://a"),
+            ("https://u:p@a:1/", "write https://a:1"),
+            ("wss://a", "write https://a"),
+            ("ws://a:1", "write http://a:1"),
+            ("file:///x", "write file://"),
+            ("https://", "SCHEME://HOST"),
+            ("https://*.a", "each"),
+            ("http://b\u{fc}cher", "xn--"),
+            ("http://127.1", "http://127.0.0.1"),
+            ("http://::1", "http://[::1]"),
+            ("http://a:0x50", "65535"),
+            ("null", "cannot be listed"),
+        ] {
+            let error = Origins::same().allow(bad).expect_err(bad).to_string();
+            assert!(error.contains(write), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_not_local_because_it_points_here() {
+        let is_local = |origin: &str| is_local(Origin::parse(origin.as_bytes()).unwrap().host());
+        for local in [
+            "http://localhost:8080",
+            "http://localhost.",
+            "http://app.LocalHost",
+            "http://app.localhost.",
+            "http://nas",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+        ] {
+            assert!(is_local(local), "{local}");
+        }
+        for name in [
+            "http://evil.example:8080",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.nip.io",
+            "http://not.localhost.example",
+            "http://notlocalhost.example",
+            "http://ai.",
+            "file://",
+        ] {
+            assert!(!is_local(name), "{name}");
+        }
+    }
+}

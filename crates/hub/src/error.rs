@@ -1,0 +1,54 @@
+//! Why the hub refuses.
+
+/// Why the hub refuses. Displays as a sentence that says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// The payload is over [`HubConfig::max_message`].
+    #[error("the message has {len} bytes, the limit is {limit}; send less, or raise --max-message")]
+    MessageTooLarge {
+        /// Bytes of the payload.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// [`HubConfig::max_channels`] are in use.
+    #[error("the server has as many channels as it allows ({0}); use one that exists or try again later")]
+    TooManyChannels(usize),
+    /// [`HubConfig::max_subscribers`] wait on the channel.
+    #[error("the channel has as many subscribers as it allows ({0}); try again later")]
+    TooManySubscribers(usize),
+    /// The server stops.
+    #[error("the server stops; publish to it again when it is back")]
+    Stopping,
+    /// The channel belongs to an upload.
+    #[error("an upload to this channel is under way; wait for its end, or use another channel")]
+    Uploading,
+    /// The idempotency key is too long.
+    #[error("the Idempotency-Key has {len} bytes, the limit is {limit}")]
+    KeyTooLong {
+        /// Bytes of the key.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Another message has the idempotency key.
+    #[error(
+        "this Idempotency-Key belongs to another message of the channel; give each message a key of its own, \
+         and send the same message again only with the same event, Content-Type and payload"
+    )]
+    KeyTaken,
+}
+
+impl HubError {
+    /// The HTTP status that says it.
+    pub fn status(&self) -> u16 {
+        match self {
+            HubError::MessageTooLarge { .. } => 413,
+            HubError::TooManyChannels(_) | HubError::TooManySubscribers(_) | HubError::Stopping => 503,
+            HubError::KeyTooLong { .. } => 400,
+            HubError::Uploading => 409,
+            HubError::KeyTaken => 422,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The hub: channels by name, shared by all workers. Publishing appends to a log under its lock and wakes each
+//! worker that reads the channel once; nothing else happens on the publisher's time.
+//!
+//! ```text
+//!   publish ──► Channel (log + waiters, one lock) ──► handed-back waiters ──► Inbox of worker 0, 1, …   (once until they read)
+//!                                                                        └──► Waker of a task
+//! ```
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use tidewire_server::Inbox;
+
+use crate::channel::{By, Channel, Key, Published, Waiter};
+use crate::config::HubConfig;
+use crate::counters::{Counters, Work};
+use crate::error::HubError;
+use crate::message::Message;
+use crate::name::ChannelName;
+use crate::sync::{RwLock, RwLockReadGuard};
+
+/// Channels by name. Shared by all workers; cheap to clone behind its [`Arc`].
+pub struct Hub {
+    config: HubConfig,
+    clock: Clock,
+    /// Read for the times of messages, and for nothing else: it may step back.
+    wall: Box<dyn Fn() -> u64 + Send + Sync>,
+    channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
+    inboxes: Vec<Inbox<Arc<Channel>>>,
+    stopped: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// An empty hub that wakes `workers` workers.
+    pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
+        Self::with_wall_clock(config, workers, system_ms)
+    }
+
+    /// The same with another wall clock: milliseconds since 1970, as [`wall_ms`](Self::wall_ms)
+    /// says. It may step back.
+    pub fn with_wall_clock(
+        config: HubConfig,
+        workers: usize,
+        wall: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Hub {
+            config,
+            clock: Clock::new(),
+            wall: Box::new(wall),
+            channels: RwLock::default(),
+            inboxes: (0..workers).map(|_| Inbox::new()).collect(),
+            stopped: AtomicBool::new(false),
+            counters: Counters::default(),
+        })
+    }
+
+    /// What it keeps and allows.
+    pub fn config(&self) -> &HubConfig {
+        &self.config
+    }
+
+    /// Milliseconds since the hub was made; never steps back.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// The same for a moment that was taken before.
+    pub(crate) fn ms_at(&self, at: Instant) -> u64 {
+        self.clock.ms_at(at)
+    }
+
+    /// The wall clock, for the time that a message carries. A message that comes after a later one
+    /// takes the time of that one.
+    pub fn wall_ms(&self) -> u64 {
+        (self.wall)()
+    }
+
+    /// The channel of this name, made if there is none.
+    ///
+    /// # Errors
+    /// [`HubError::TooManyChannels`].
+    pub fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, HubError> {
+        let now = self.now_ms();
+        if let Some(channel) = self.known(name) {
+            return Ok(channel);
+        }
+        let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(channel) = channels.get(name)
+            && channel.touch(now)
+        {
+            return Ok(channel.clone());
+        }
+        if channels.len() >= self.config.max_channels {
+            return Err(HubError::TooManyChannels(self.config.max_channels));
+        }
+        let channel = Arc::new(Channel::new(name.clone(), &self.config));
+        channel.touch(now);
+        channels.insert(name.clone(), channel.clone());
+        Ok(channel)
+    }
+
+    /// The channel of this name, if there is one.
+    pub(crate) fn known(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+        let now = self.now_ms();
+        read_lock(&self.channels).get(name).filter(|channel| channel.touch(now)).cloned()
+    }
+
+    /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is
+    /// not appended again; if the key belongs to another message, it is refused.
+    /// A message that says an earlier time than the one before it takes that one's.
+    ///
+    /// # Errors
+    /// [`HubError`]; nothing is appended then.
+    pub fn publish(
+        &self,
+        name: &ChannelName,
+        message: Message,
+        key: Option<&[u8]>,
+    ) -> Result<Published, HubError> {
+        let len = message.data().len();
+        if len > self.config.max_message {
+            return Err(HubError::MessageTooLarge { len, limit: self.config.max_message });
+        }
+        let message = Arc::new(message);
+        // Hashed here, where no lock is held.
+        let key = key.map(|text| Key { text, fingerprint: message.fingerprint() });
+        loop {
+            let channel = self.channel(name)?;
+            // A channel that was forgotten since the look-up is looked up again.
+            if let Some(published) = self.append(&channel, &message, key, By::Publisher)? {
+                return Ok(published);
+            }
+        }
+    }
+
+    /// Appends to a channel; `None` if it was forgotten.
+    pub(crate) fn append(
+        &self,
+        channel: &Arc<Channel>,
+        message: &Arc<Message>,
+        key: Option<Key<'_>>,
+        by: By,
+    ) -> Result<Option<Published>, HubError> {
+        let Some(appended) = channel.append(self.now_ms(), message, key, by, &self.stopped)? else {
+            return Ok(None);
+        };
+        for waiter in appended.woken {
+            match waiter {
+                Waiter::Worker(worker) => {
+                    self.counters.wakes.add(1);
+                    self.inboxes[usize::from(worker)].push(channel.clone());
+                }
+                Waiter::Task(waker) => waker.wake(),
+            }
+        }
+        Ok(Some(appended.published))
+    }
+
+    /// Refuses messages from now on, since their readers are about to be sent away: an acknowledgement would promise what nobody reads. Who
+    /// looks at a channel after this has seen all that was acknowledged. Uploads under way go on, so that they can be marked as aborted.
+    pub(crate) fn stop(&self) {
+        // The lock of the channel orders this with what is appended there.
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`stop`](Self::stop) was called, by whichever worker.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Where the news of a worker arrive.
+    pub(crate) fn inbox(&self, worker: u16) -> Inbox<Arc<Channel>> {
+        self.inboxes[usize::from(worker)].clone()
+    }
+
+    /// Evicts what is too old and forgets idle channels. Called every few seconds.
+    pub fn sweep(&self) {
+        let now = self.now_ms();
+        let idle: Vec<ChannelName> = {
+            let channels = read_lock(&self.channels);
+            channels
+                .values()
+                .filter(|channel| channel.expire(now))
+                .map(|channel| channel.name().clone())
+                .collect()
+        };
+        if idle.is_empty() {
+            return;
+        }
+        let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for name in idle {
+            if channels.get(&name).is_some_and(|channel| channel.close_if_idle(now)) {
+                channels.remove(&name);
+            }
+        }
+        if channels.capacity() > 4 * channels.len().max(SPARE) {
+            channels.shrink_to_fit();
+        }
+    }
+
+    /// What was done so far.
+    pub fn work(&self) -> Work {
+        self.counters.work()
+    }
+
+    /// How many channels there are.
+    pub fn channels(&self) -> usize {
+        read_lock(&self.channels).len()
+    }
+}
+
+/// Channels that an empty hub keeps room for.
+const SPARE: usize = 256;
+
+fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The wall clock of the system.
+fn system_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
+
+/// A clock that no adjustment of the wall clock can move.
+#[derive(Debug)]
+struct Clock(Instant);
+
+impl Clock {
+    fn new() -> Self {
+        Clock(Instant::now())
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.ms_at(Instant::now())
+    }
+
+    fn ms_at(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.0).as_millis() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use tidewire_channel::{Budget, Since};
+
+    use super::*;
+    use crate::channel::Watch;
+
+    fn name(text: &str) -> ChannelName {
+        ChannelName::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_publish_wakes_a_worker_once_until_it_reads() {
+        let hub = Hub::new(HubConfig::default(), 1);
+        let channel = hub.channel(&name("a")).unwrap();
+        let Watch::Waiting(_) = channel.watch(channel.head(), Waiter::Worker(0)) else { panic!("must wait") };
+        for _ in 0..3 {
+            hub.publish(&name("a"), Message::new("x".into(), 0), None).unwrap();
+        }
+        let mut news = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(hub.inbox(0).poll_take(&mut cx, &mut news).is_ready());
+        assert_eq!(news.len(), 1);
+        assert_eq!(news[0].read(Since::Earliest, Budget::UNLIMITED).messages.len(), 3);
+    }
+
+    #[test]
+    fn a_key_appends_once() {
+        let hub = Hub::new(HubConfig::default(), 1);
+        let publish = |key| hub.publish(&name("a"), Message::new("x".into(), 0), Some(key)).unwrap();
+        let first = publish(b"k1");
+        assert!(!first.duplicate);
+        assert_eq!(publish(b"k1"), Published { duplicate: true, ..first });
+        assert!(!publish(b"k2").duplicate);
+        let other = hub.publish(&name("a"), Message::new("y".into(), 0), Some(b"k1"));
+        assert_eq!(other, Err(HubError::KeyTaken));
+        assert_eq!(HubError::KeyTaken.status(), 422);
+        assert!(hub.publish(&name("b"), Message::new("y".into(), 0), Some(b"k1")).is_ok(), "of its channel");
+    }
+
+    #[test]
+    fn limits_are_told() {
+        let config = HubConfig { max_message: 3, max_channels: 1, ..HubConfig::default() };
+        let hub = Hub::new(config, 1);
+        let publish =
+            |channel, data: &'static str| hub.publish(&name(channel), Message::new(data.into(), 0), None);
+        assert_eq!(publish("a", "1234").unwrap_err().status(), 413);
+        assert!(publish("a", "123").is_ok());
+        assert_eq!(publish("b", "1").unwrap_err(), HubError::TooManyChannels(1));
+    }
+
+    #[test]
+    fn an_idle_channel_is_forgotten_and_a_watched_one_is_not() {
+        let config = HubConfig { idle: Duration::ZERO, ..HubConfig::default() };
+        let hub = Hub::new(config, 1);
+        hub.channel(&name("idle")).unwrap();
+        let watched = hub.channel(&name("watched")).unwrap();
+        let Watch::Waiting(key) = watched.watch(watched.head(), Waiter::Worker(0)) else {
+            panic!("must wait")
+        };
+        hub.sweep();
+        assert_eq!(hub.channels(), 1);
+        watched.unwatch(key);
+        hub.sweep();
+        assert_eq!(hub.channels(), 0);
+        assert!(matches!(watched.watch(watched.head(), Waiter::Worker(0)), Watch::Closed));
+        let again = hub.channel(&name("watched")).unwrap();
+        assert_ne!(again.head().epoch(), watched.head().epoch(), "a new log has a new epoch");
+    }
+}

@@ -1,0 +1,388 @@
+//! The protocol state of one WebSocket: bytes of the client in, messages out, and a limit on the
+//! time of one message.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidewire_ws::deflate::Params;
+use tidewire_ws::frame::Header;
+use tidewire_ws::{Connection, Event, Limits, Role};
+
+use crate::feeds::{Kind, ws};
+use crate::message::Object;
+use crate::settings::Settings;
+
+/// Bytes that wait to be written to a client. Above that, nothing more is read from it.
+const MAX_OWED: usize = 64 * 1024;
+
+/// Heartbeats without any sign of life after which a connection is given up.
+const SILENT_BEATS: u32 = 3;
+
+/// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
+const MAX_INFLATING: usize = 32;
+
+/// Bytes of messages that are taken in one turn. One read may inflate to a thousand times its
+/// length; other connections must get their turn.
+const MAX_A_READ: usize = 1024 * 1024;
+
+/// The protocol state of one WebSocket.
+pub(crate) struct WebSocket {
+    protocol: Connection,
+    kind: Kind,
+    /// Bytes that wait for the rest of their frame, or for their turn, as read.
+    partial: Vec<u8>,
+    /// They are whole frames, and only wait for their turn.
+    has_more: bool,
+    /// Frames to be written: pongs, the close, answers to commands.
+    owed: Vec<u8>,
+    heard_ms: u64,
+    closing: bool,
+    /// The client may compress.
+    deflates: bool,
+    /// A message or a frame that has begun and not ended. Most come whole, so that most connections have none.
+    unfinished: Option<Box<Unfinished>>,
+}
+
+/// A message that has begun and not ended.
+struct Unfinished {
+    /// When it began, by the time that the table ran.
+    since_ms: u64,
+    /// Time that was taken away, because a burst of bytes had earned too much.
+    lost_ms: u64,
+    /// Its context among the messages that inflate; the references to it are counted.
+    context: Option<Rc<()>>,
+}
+
+/// A data message from a client.
+pub(super) enum Incoming {
+    Text(String),
+    Binary(Bytes),
+}
+
+/// What was taken out of a read.
+struct Taken {
+    incoming: Vec<Incoming>,
+    /// Bytes of the read.
+    used: usize,
+    /// The last message or frame came to its end, so what is left belongs to another.
+    ended: bool,
+}
+
+impl WebSocket {
+    pub(crate) fn new(kind: Kind, deflate: Option<Params>, max_message: usize) -> Self {
+        let max = longest(kind, max_message);
+        let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
+        let mut protocol = Connection::new(Role::Server, limits);
+        if let Some(params) = deflate {
+            protocol = protocol.with_deflate(params, &ws::DEFLATE);
+        }
+        WebSocket {
+            protocol,
+            kind,
+            partial: Vec::new(),
+            has_more: false,
+            owed: Vec::new(),
+            heard_ms: 0,
+            closing: false,
+            deflates: deflate.is_some(),
+            unfinished: None,
+        }
+    }
+
+    /// Notes that the connection enters the table at this time.
+    pub(super) fn enter(&mut self, now_ms: u64) {
+        self.heard_ms = now_ms;
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn is_v1(&self) -> bool {
+        matches!(self.kind, Kind::WsV1 { .. })
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.owed.len() > MAX_OWED
+    }
+
+    /// There are messages that were read and not taken: [`Table::websocket_received`] goes on without a read.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Whether it gave no sign of life for some heartbeats, each of which was a ping. `moved_ms` is
+    /// the last time that the socket took something: a client that is behind gets no pings.
+    pub(super) fn is_silent(&self, now_ms: u64, moved_ms: u64, heartbeat: Duration) -> bool {
+        let silence = now_ms.saturating_sub(self.heard_ms.max(moved_ms));
+        silence > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
+    }
+
+    /// Whether the client takes longer over a message than it may: slower than the lowest rate plus
+    /// a time of grace, as for the body of a request. A compressed message of several frames has a
+    /// fixed time, because it keeps a context from others.
+    pub(super) fn is_late(&self, now_ms: u64, settings: &Settings) -> bool {
+        self.unfinished.as_ref().is_some_and(|one| {
+            let took = now_ms.saturating_sub(one.since_ms);
+            let came = self.came();
+            // A client that does not take its answers is not read from. It is not a slow sender, so it
+            // has longer. But this time is for the whole message: with a time that stands still, a
+            // client could hold a message for ever by taking a byte now and then.
+            let least = if self.is_full() { settings.stall_ms() } else { 0 };
+            took + one.lost_ms >= settings.message_ms(came).max(least)
+                || (one.context.is_some() && took >= settings.stall_ms())
+        })
+    }
+
+    /// Cuts the time that a message has left to the most that it may have. Called in every tick.
+    pub(super) fn bound_time(&mut self, now_ms: u64, settings: &Settings) {
+        let came = self.came();
+        if let Some(one) = &mut self.unfinished {
+            let took = now_ms.saturating_sub(one.since_ms) + one.lost_ms;
+            one.lost_ms += settings.excess_message_ms(came, took);
+        }
+    }
+
+    /// Bytes that have come of the message that is not complete.
+    fn came(&self) -> u64 {
+        self.protocol.unfinished_len() + self.partial.len() as u64
+    }
+
+    /// Writes a close, unless one was written before.
+    pub(super) fn close(&mut self, code: u16, reason: &str) {
+        if !self.closing {
+            ws::close(&mut self.owed, code, reason);
+            self.closing = true;
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Takes no more messages.
+    pub(super) fn stop_hearing(&mut self) {
+        self.has_more = false;
+    }
+
+    /// Adds an object to what is written next.
+    pub(super) fn owe(&mut self, object: &Object<'_>) {
+        ws::object(&mut self.owed, object);
+    }
+
+    pub(super) fn take_output(&mut self) -> Option<Bytes> {
+        if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
+    }
+
+    /// Takes bytes in. What the protocol has to send is added to the output; data messages are
+    /// returned. A close stays with the protocol: it goes behind the answers to these messages.
+    pub(super) fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
+        self.heard_ms = now_ms;
+        // In the usual case, whole frames in one read, they are unmasked right where they were read.
+        let mut gathered = std::mem::take(&mut self.partial);
+        let is_gathered = !gathered.is_empty();
+        let bytes = if is_gathered {
+            gathered.extend_from_slice(read);
+            &mut gathered[..]
+        } else {
+            read
+        };
+        let Taken { incoming, used, ended } = self.take(bytes, longest(self.kind, max_message));
+        if !self.closing {
+            self.protocol.take_output(&mut self.owed);
+        }
+        if !self.closing && used < bytes.len() {
+            self.partial = if is_gathered {
+                gathered.drain(..used);
+                gathered
+            } else {
+                bytes[used..].to_vec()
+            };
+        }
+        self.note_unfinished(ended, now_ms);
+        incoming
+    }
+
+    /// Takes the messages of a turn out of `bytes`.
+    fn take(&mut self, bytes: &mut [u8], max: u64) -> Taken {
+        let mut taken = Taken { incoming: Vec::new(), used: 0, ended: false };
+        let mut len = 0;
+        self.has_more = false;
+        while !self.closing {
+            let rest = &bytes[taken.used..];
+            self.has_more = len >= MAX_A_READ && !rest.is_empty();
+            if self.has_more || self.waits_for_more(rest, max) {
+                // A call without input frees the buffer of the last message: a connection must not
+                // hold megabytes for bytes that may never come.
+                let _ = self.protocol.decode(&mut []);
+                break;
+            }
+            let Ok((n, event)) = self.protocol.decode(&mut bytes[taken.used..]) else {
+                self.closing = true;
+                break;
+            };
+            taken.used += n;
+            match event {
+                None => break,
+                Some(Event::Text(text)) => {
+                    len += text.len();
+                    taken.incoming.push(Incoming::Text(text.to_owned()));
+                }
+                Some(Event::Binary(data)) => {
+                    len += data.len();
+                    taken.incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
+                }
+                Some(Event::Close { .. }) => self.closing = true,
+                Some(_) => {
+                    taken.ended |= !self.protocol.message_unfinished();
+                    continue;
+                }
+            }
+            taken.ended = true;
+        }
+        taken
+    }
+
+    /// Starts the time of a message that is not complete, and ends that of one that is.
+    fn note_unfinished(&mut self, ended: bool, now_ms: u64) {
+        if ended || self.closing {
+            self.unfinished = None;
+        }
+        let begun = self.protocol.message_unfinished() || !self.partial.is_empty();
+        if !begun || self.closing || self.has_more {
+            self.unfinished = None;
+        } else if self.unfinished.is_none() {
+            self.unfinished = Some(Box::new(Unfinished { since_ms: now_ms, lost_ms: 0, context: None }));
+        }
+    }
+
+    /// Whether to wait until the first frame of a compressed message is whole. Until then it is
+    /// held as it came; inflated it could be a thousand times as long.
+    fn waits_for_more(&self, bytes: &[u8], max: u64) -> bool {
+        if !self.deflates || self.protocol.message_unfinished() {
+            return false;
+        }
+        match Header::parse(bytes) {
+            Ok(Some((header, n))) => {
+                header.rsv1 && header.len <= max && ((bytes.len() - n) as u64) < header.len
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends a turn: the close of the protocol goes behind all else. A message in several frames
+    /// inflates as the frames come, so only a few may do so at one time. Further ones are closed
+    /// with 1013.
+    pub(super) fn end_turn(&mut self, places: &Rc<()>) {
+        self.protocol.take_output(&mut self.owed);
+        let is_inflating = self.protocol.is_inflating();
+        let Some(one) = &mut self.unfinished else { return };
+        if !is_inflating {
+            one.context = None;
+        } else if one.context.is_none() {
+            if Rc::strong_count(places) > MAX_INFLATING {
+                self.close(1013, "too many unfinished messages, try again later");
+            } else {
+                one.context = Some(places.clone());
+            }
+        }
+    }
+}
+
+/// The longest message that is read at all. Within JSON a control character takes six bytes. A
+/// message a little over the limit is read and refused with a sentence; a much longer one is not
+/// read.
+fn longest(kind: Kind, max_message: usize) -> u64 {
+    let spelled = if matches!(kind, Kind::WsV1 { .. }) { 6 } else { 1 };
+    (max_message as u64).saturating_mul(spelled).saturating_add(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewire_ws::{Kind as MessageKind, deflate};
+
+    use super::*;
+
+    /// Frames as a client sends them.
+    fn masked(count: usize, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        deflate::encode_message(MessageKind::Binary, payload, &ws::DEFLATE, &mut frame);
+        let (header, n) = Header::parse(&frame).unwrap().unwrap();
+        let masked = Header { mask: Some([0; 4]), ..header };
+        let mut bytes = [0; Header::MAX_LEN];
+        let len = masked.encode(&mut bytes).unwrap();
+        [&bytes[..len], &frame[n..]].concat().repeat(count)
+    }
+
+    #[test]
+    fn who_is_not_read_from_has_longer_for_its_message_and_not_for_ever() {
+        let settings = Settings::default();
+        let (grace, stall) = (settings.message_ms(1), settings.stall_ms());
+        let mut websocket = WebSocket::new(Kind::WsV1 { deflate: false }, None, 1024);
+        websocket.receive(&mut [0x81], 0, 1024);
+        let is_late = |websocket: &WebSocket, now_ms| websocket.is_late(now_ms, &settings);
+        assert!(!is_late(&websocket, grace - 1) && is_late(&websocket, grace));
+        let detail = "x".repeat(MAX_OWED);
+        websocket.owe(&Object::Error { id: None, status: 400, title: "", detail: &detail });
+        assert!(websocket.is_full());
+        assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
+        websocket.take_output();
+        assert!(is_late(&websocket, grace), "it took it, and is read from again");
+    }
+
+    #[test]
+    fn a_burst_earns_no_more_than_the_stall_timeout() {
+        let settings = Settings::default();
+        let (stall, max) = (settings.stall_ms(), 8 << 20);
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: false }, None, max);
+        // A frame of 8 MiB, of which 5.6 come at once; by the rate alone, that is more than three hours.
+        let mut burst = vec![0; 14 + 5_600 * 1024];
+        burst[..10].copy_from_slice(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x80, 0, 0]);
+        websocket.receive(&mut burst, 0, max);
+        let mut now = 0;
+        while !websocket.is_late(now, &settings) {
+            websocket.bound_time(now, &settings);
+            now += 1_000;
+            if now % 20_000 == 0 {
+                websocket.receive(&mut [0], now, max);
+            }
+        }
+        assert!((stall..=stall + 5_000).contains(&now), "{now} ms");
+    }
+
+    #[test]
+    fn a_steady_client_at_the_lowest_rate_is_never_late() {
+        let settings = Settings::default();
+        let max = 1 << 20;
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: false }, None, max);
+        websocket.receive(&mut [0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0], 0, max);
+        for second in 1..2_000 {
+            websocket.receive(&mut [0; 512], second * 1_000, max);
+            websocket.bound_time(second * 1_000, &settings);
+            assert!(!websocket.is_late(second * 1_000, &settings), "after {second} s");
+        }
+    }
+
+    #[test]
+    fn a_read_full_of_bombs_is_taken_a_few_at_a_time() {
+        let payload = vec![0; 600 * 1024];
+        let mut read = masked(10, &payload);
+        assert!(read.len() < 64 * 1024, "one read: {}", read.len());
+        let params = Params {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            server_max_window_bits: 15,
+            client_max_window_bits: 15,
+        };
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: true }, Some(params), 1024 * 1024);
+        let mut incoming = websocket.receive(&mut read, 0, 1024 * 1024);
+        let mut all = incoming.len();
+        while websocket.has_more() {
+            assert_eq!(incoming.len(), 2, "the second one is over the megabyte");
+            incoming = websocket.receive(&mut [], 0, 1024 * 1024);
+            all += incoming.len();
+        }
+        assert_eq!((all, websocket.partial.len(), websocket.closing), (10, 0, false));
+    }
+}

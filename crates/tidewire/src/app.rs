@@ -1,0 +1,139 @@
+//! What one worker of the program serves: the channels, and around them pages, scripts and files.
+
+use std::sync::Arc;
+
+use tidewire_http1::{Method, RequestHead};
+use tidewire_hub::refusal::not_allowed;
+use tidewire_hub::{Hub, Settings, Site, Ticket};
+use tidewire_server::{BodyLimits, Handler, LocalFuture, Parked, Problem, Reply, Request, Response};
+
+use crate::files::Files;
+use crate::playground::{Playground, Seat};
+use crate::{guide, web};
+
+/// What one worker of the program serves: the [`Site`] of a hub; the client for browsers, at
+/// `/tidewire.js`; a first page; and, if they are switched on, a [`Playground`] and [`Files`].
+#[derive(Debug)]
+pub struct App {
+    site: Site,
+    playground: Option<Playground>,
+    files: Option<Files>,
+}
+
+impl App {
+    /// The app of worker `worker`; must be made on that worker's runtime, as
+    /// [`Server::serve`](tidewire_server::Server::serve) does.
+    pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: usize) -> Self {
+        App { site: Site::new(hub, settings, worker), playground: None, files: None }
+    }
+
+    /// Serves a playground at `/`. Without one, `/` is a text that says what to paste into a
+    /// terminal.
+    #[must_use]
+    pub fn with_playground(mut self, playground: Option<Playground>) -> Self {
+        self.playground = playground;
+        self
+    }
+
+    /// Serves a folder under `/files/`.
+    #[must_use]
+    pub fn with_files(mut self, files: Option<Files>) -> Self {
+        self.files = files;
+        self
+    }
+
+    fn file(&self, rest: &[u8], request: &Request<'_>) -> Reply<AppTicket> {
+        let access = self.site.settings().origins.check(request.head);
+        match (&self.files, request.head.method()) {
+            (None, _) => Problem::new(404, "No folder is served here; start the server with --files DIR.")
+                .into_response()
+                .into(),
+            (Some(files), Method::Get | Method::Head) => files.handle(rest, &access, request),
+            (Some(_), Method::Options) => access.preflight("GET, HEAD, OPTIONS").into(),
+            (Some(_), _) => not_allowed("GET, HEAD, OPTIONS").into(),
+        }
+    }
+
+    /// The pages and scripts of the program.
+    fn page(&self, request: &Request<'_>) -> Reply<AppTicket> {
+        let page = match request.head.path() {
+            // A browser would have got the playground.
+            b"/" if self.playground.is_some() => Some(index(request).with("Vary", "Accept")),
+            b"/" => Some(index(request)),
+            path => web::file(path),
+        };
+        match (page, request.head.method()) {
+            (Some(page), Method::Get | Method::Head) => page.into(),
+            (Some(_), _) => not_allowed("GET, HEAD").into(),
+            (None, _) => {
+                let detail = "There is nothing here. Channels are at /c/NAME; GET / shows how to use them.";
+                Problem::new(404, detail).into_response().into()
+            }
+        }
+    }
+}
+
+/// What a request leaves behind for its connection, once that is detached; opaque to everyone else.
+#[derive(Debug)]
+pub struct AppTicket(Detached);
+
+/// Where a detached connection goes.
+#[derive(Debug)]
+enum Detached {
+    /// To the site.
+    Site(Ticket),
+    /// To the playground: to be relayed.
+    Wire(Seat),
+}
+
+impl Handler for App {
+    type Ticket = AppTicket;
+
+    fn handle(&self, request: Request<'_>) -> Reply<AppTicket> {
+        let path = request.head.path();
+        if path.starts_with(b"/c/") || path == b"*" {
+            return self.site.handle(request).map_ticket(|ticket| AppTicket(Detached::Site(ticket)));
+        }
+        if let Some(rest) = path.strip_prefix(b"/files/") {
+            return self.file(rest, &request);
+        }
+        if let Some(playground) = &self.playground
+            && let Some(reply) = playground.handle(&self.site, &request)
+        {
+            return reply.map_ticket(|seat| AppTicket(Detached::Wire(seat)));
+        }
+        self.page(&request)
+    }
+
+    fn detached(&self, connection: Parked, ticket: AppTicket) {
+        match (ticket.0, &self.playground) {
+            (Detached::Site(ticket), _) => self.site.detached(connection, ticket),
+            (Detached::Wire(seat), Some(playground)) => playground.relay(&self.site, connection, seat),
+            // Only a playground gives seats.
+            (Detached::Wire(_), None) => {}
+        }
+    }
+
+    fn body_limits(&self, head: &RequestHead<'_>, usual: BodyLimits) -> BodyLimits {
+        self.site.body_limits(head, usual)
+    }
+
+    fn failed(&self) -> LocalFuture<String> {
+        self.site.failed()
+    }
+
+    fn drain(&self) {
+        self.site.drain();
+    }
+}
+
+/// The first page: what to paste into a terminal.
+fn index(request: &Request<'_>) -> Response {
+    let host =
+        request.head.host().and_then(|host| std::str::from_utf8(host).ok()).filter(|host| !host.is_empty());
+    Response::new(200)
+        .with("Content-Type", "text/plain; charset=utf-8")
+        .with("Cache-Control", "no-cache")
+        .with("X-Content-Type-Options", "nosniff")
+        .body(guide(&format!("http://{}", host.unwrap_or("127.0.0.1:8080"))))
+}
