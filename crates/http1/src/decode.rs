@@ -1,13 +1,14 @@
 //! Receiving: the heads of each role. What follows a head is the same for both, and is in `connection.rs`.
 
 use crate::connection::{Client, Connection, Event, Input, Reading, Server, Writing};
-use crate::error::{Error, ErrorKind, Limit, Rule, Syntax};
+use crate::error::{Error, ErrorKind, Fault, Limit, Rule, Syntax};
 use crate::fields::Fields;
-use crate::framing::Message;
+use crate::first_line::FirstLine;
+use crate::framing::{Message, frame};
 use crate::head::{RequestHead, ResponseHead};
 use crate::message::Known;
 use crate::meta::Body;
-use crate::parse::{self, Fault, FirstLine, Scan};
+use crate::parse::{self, Scan};
 use crate::state::{Exchange, Half, Step};
 use tidewire_chunked as chunked;
 
@@ -179,7 +180,7 @@ impl Connection<Client> {
             let message = Message::Response { status, bodiless: self.exchange.head || tunnel };
             length
                 .map(|length| {
-                    parse::frame(&mut fields.meta, message, &self.limits).map(|()| (length, status, tunnel))
+                    frame(&mut fields.meta, message, &self.limits).map(|()| (length, status, tunnel))
                 })
                 .transpose()
         });

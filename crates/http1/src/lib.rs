@@ -14,8 +14,10 @@ mod connection;
 mod decode;
 mod encode;
 mod error;
+mod facts;
 mod fast;
 mod fields;
+mod first_line;
 mod framing;
 mod head;
 #[cfg(feature = "http")]
@@ -30,6 +32,7 @@ mod parse;
 mod scan;
 #[cfg(target_arch = "x86_64")]
 mod simd;
+mod span;
 mod state;
 mod status;
 mod target;
