@@ -29,6 +29,7 @@ mod meta;
 #[cfg(feature = "bytes")]
 mod owned;
 mod parse;
+mod role;
 mod scan;
 #[cfg(target_arch = "x86_64")]
 mod simd;
@@ -39,7 +40,7 @@ mod target;
 mod whole;
 
 pub use block::FieldBlock;
-pub use connection::{Client, Connection, Event, Payload, Role, Server};
+pub use connection::{Connection, Event, Payload};
 pub use encode::{Request, Response};
 pub use error::{EncodeError, Error, ErrorKind, Limit, Rule, Syntax};
 pub use fields::{FieldIter, Fields};
@@ -48,4 +49,5 @@ pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
 #[cfg(feature = "bytes")]
 pub use owned::{HeadParts, OwnedRequestHead, OwnedResponseHead};
+pub use role::{Client, Role, Server};
 pub use whole::WholeResponse;
