@@ -39,7 +39,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes, BytesMut};
 use core::fmt;
+use core::ops::Range;
 use std::io;
+use tidewire_grammar::range_of;
 
 /// What is received; `H` is the head.
 #[derive(Clone, Debug)]
@@ -398,17 +400,13 @@ impl tokio_util::codec::Encoder<Call> for ClientCodec {
 enum Taken {
     None,
     Data(usize),
-    Trailer { name: (usize, usize), value: (usize, usize) },
+    Trailer { name: Range<usize>, value: Range<usize> },
     End,
 }
 
 impl Taken {
     fn of(event: Option<Event<'_>>, src: &[u8]) -> Self {
-        let place = |part: &[u8]| {
-            let start = (part.as_ptr() as usize).wrapping_sub(src.as_ptr() as usize);
-            // An empty value may point anywhere.
-            if part.is_empty() { (0, 0) } else { (start, start + part.len()) }
-        };
+        let place = |part: &[u8]| range_of(part, src);
         match event {
             Some(Event::Data(data)) => Self::Data(data.len()),
             Some(Event::Trailer { name, value }) => Self::Trailer { name: place(name), value: place(value) },
@@ -434,7 +432,7 @@ impl Taken {
             }
             Self::Trailer { name, value } => {
                 let line = src.split_to(used).freeze();
-                Item::Trailer { name: line.slice(name.0..name.1), value: line.slice(value.0..value.1) }
+                Item::Trailer { name: line.slice(name), value: line.slice(value) }
             }
         })
     }
