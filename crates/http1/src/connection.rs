@@ -322,6 +322,27 @@ impl<R: Role> Connection<R> {
 }
 
 impl Connection<Server> {
+    /// A connection that has received a GET of HTTP/1.1, and is to send its answer: for a server that gave the connection which
+    /// read the request back, as while a poll waits, and knows what was asked. [`close`](Self::close) it first where the answer is
+    /// the last one.
+    ///
+    /// ```
+    /// use tidewire_http1::{BodyLength, Connection, Limits, Response, Server};
+    ///
+    /// let (mut connection, mut out) = (Connection::<Server>::answering_get(Limits::new()), Vec::new());
+    /// connection.send_head(&Response::new(200), BodyLength::Length(5), &mut out)?;
+    /// connection.send_data(b"hello", &mut out)?;
+    /// connection.send_end(&mut out)?;
+    /// assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    /// # Ok::<(), tidewire_http1::EncodeError>(())
+    /// ```
+    #[must_use]
+    pub fn answering_get(limits: Limits) -> Self {
+        let mut connection = Self::new(limits);
+        connection.answer_for(Exchange::GET);
+        connection
+    }
+
     /// Begins the answer to a request that another connection reads. `exchange` is what that one knows of it.
     pub(crate) fn answer_for(&mut self, exchange: Exchange) {
         self.exchange = exchange;

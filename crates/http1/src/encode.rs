@@ -18,6 +18,7 @@ use tidewire_grammar::is_token;
 pub struct Response<'a> {
     status: u16,
     reason: &'a str,
+    first: Option<&'a FieldBlock>,
     fields: &'a [&'a FieldBlock],
     /// In seconds; 0 says nothing.
     idle_timeout: u32,
@@ -27,7 +28,13 @@ impl<'a> Response<'a> {
     /// A response with that status and its registered reason phrase, or an empty one.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        Self { status, reason: reason_phrase(status), fields: &[], idle_timeout: 0 }
+        Self { status, reason: reason_phrase(status), first: None, fields: &[], idle_timeout: 0 }
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
     }
 
     /// Another reason phrase.
@@ -36,10 +43,17 @@ impl<'a> Response<'a> {
         Self { reason, ..self }
     }
 
-    /// The fields to send, block after block.
+    /// The fields to send, block after block, behind those that the connection writes.
     #[must_use]
     pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
         Self { fields, ..self }
+    }
+
+    /// Fields to send before those that the connection writes. The order means nothing, but RFC 9110
+    /// §5.3 recommends that `Date` comes first.
+    #[must_use]
+    pub const fn with_first_fields(self, first: &'a FieldBlock) -> Self {
+        Self { first: Some(first), ..self }
     }
 
     /// How many seconds the connection may be idle after this answer. A head that leaves the
@@ -49,6 +63,20 @@ impl<'a> Response<'a> {
     #[must_use]
     pub const fn with_idle_timeout(self, seconds: u32) -> Self {
         Self { idle_timeout: seconds, ..self }
+    }
+
+    /// Is `Connection: close` among the fields?
+    fn closes(&self) -> bool {
+        self.blocks().any(|block| block.close)
+    }
+
+    /// Is `Upgrade` among the fields?
+    fn upgrades(&self) -> bool {
+        self.blocks().any(|block| block.upgrade)
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &FieldBlock> {
+        self.first.into_iter().chain(self.fields.iter().copied())
     }
 }
 
@@ -100,11 +128,11 @@ impl Connection<Server> {
         if self.exchange.version() == Version::Http10 || self.state().after(Step::Interim).is_none() {
             return Err(EncodeError::State);
         }
-        status_line(response, out)?;
-        if response.fields.iter().any(|block| block.close) {
+        start_head(response, out)?;
+        if response.closes() {
             self.exchange.close();
         }
-        if response.fields.iter().any(|block| block.upgrade) {
+        if response.upgrades() {
             // RFC 9110 §7.8: the field and its option go together.
             out.extend_from_slice(b"Connection: Upgrade\r\n");
         }
@@ -138,9 +166,8 @@ impl Connection<Server> {
         }
         self.state().after(Step::ResponseHead).ok_or(EncodeError::State)?;
         let (writing, framing) = response_framing(status, &self.exchange, body)?;
-        let closes = response.fields.iter().any(|block| block.close);
-        let keep_alive = self.exchange.keep_alive() && !closes && writing != Writing::UntilClose;
-        status_line(response, out)?;
+        let keep_alive = self.exchange.keep_alive() && !response.closes() && writing != Writing::UntilClose;
+        start_head(response, out)?;
         put_framing(framing, out);
         put_idle_connection(keep_alive, self.exchange.version(), response, out);
         put_blocks(response.fields, out);
@@ -164,7 +191,7 @@ impl Connection<Server> {
     ) -> Result<(), EncodeError> {
         let asked =
             if response.status == 101 { self.exchange.offers_upgrade() } else { self.exchange.is_connect() };
-        let names_it = response.status != 101 || response.fields.iter().any(|block| block.upgrade);
+        let names_it = response.status != 101 || response.upgrades();
         if !asked || self.exchange.has_body() || !names_it {
             return Err(EncodeError::Upgrade);
         }
@@ -172,8 +199,8 @@ impl Connection<Server> {
             return Err(EncodeError::Body);
         }
         self.state().after(Step::Switch).ok_or(EncodeError::State)?;
-        status_line(response, out)?;
-        put_connection(true, Version::Http11, response.fields, out);
+        start_head(response, out)?;
+        put_connection(true, Version::Http11, response.upgrades(), out);
         put_blocks(response.fields, out);
         out.extend_from_slice(b"\r\n");
         self.step(Step::Switch);
@@ -225,17 +252,17 @@ impl Connection<Client> {
         };
         let closes = request.fields.iter().any(|block| block.close);
         let keep_alive = self.exchange.keep_alive() && !closes;
+        let upgrade = request.fields.iter().any(|block| block.upgrade);
         for part in
             [request.method.as_bytes(), b" ", request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]
         {
             out.extend_from_slice(part);
         }
         put_framing(framing, out);
-        put_connection(keep_alive, Version::Http11, request.fields, out);
+        put_connection(keep_alive, Version::Http11, upgrade, out);
         put_blocks(request.fields, out);
         out.extend_from_slice(b"\r\n");
         let has_body = !matches!(framing, BodyLength::Empty | BodyLength::Length(0));
-        let upgrade = request.fields.iter().any(|block| block.upgrade);
         self.exchange = Exchange::sent(method, has_body, upgrade, keep_alive);
         self.writing = writing;
         self.step(Step::RequestHead);
@@ -342,7 +369,8 @@ fn response_framing(
     Ok((if exchange.is_head() { Writing::Nothing } else { writing }, field))
 }
 
-fn status_line(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+/// The status line, and the fields that come before the framing.
+fn start_head(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     if !response.reason.bytes().all(is_field_content) {
         return Err(EncodeError::Reason);
     }
@@ -351,6 +379,7 @@ fn status_line(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeE
     out.push(b' ');
     out.extend_from_slice(response.reason.as_bytes());
     out.extend_from_slice(b"\r\n");
+    put_blocks(response.first.as_slice(), out);
     Ok(())
 }
 
@@ -367,8 +396,7 @@ fn put_framing(body: BodyLength, out: &mut Vec<u8>) {
 }
 
 /// RFC 9112 §9.3, §9.6: say `close` when we close, and `keep-alive` to those that need to hear it.
-fn put_connection(keep_alive: bool, version: Version, blocks: &[&FieldBlock], out: &mut Vec<u8>) {
-    let upgrade = blocks.iter().any(|block| block.upgrade);
+fn put_connection(keep_alive: bool, version: Version, upgrade: bool, out: &mut Vec<u8>) {
     let line: &[u8] = match (keep_alive, version, upgrade) {
         (true, Version::Http11, false) => b"",
         (true, Version::Http11, true) => b"Connection: Upgrade\r\n",
@@ -383,11 +411,11 @@ fn put_connection(keep_alive: bool, version: Version, blocks: &[&FieldBlock], ou
 /// The same, and how long the connection may be idle.
 fn put_idle_connection(keep_alive: bool, version: Version, response: &Response<'_>, out: &mut Vec<u8>) {
     if !keep_alive || response.idle_timeout == 0 {
-        return put_connection(keep_alive, version, response.fields, out);
+        return put_connection(keep_alive, version, response.upgrades(), out);
     }
     // RFC 9110 §7.6.1: a field about this connection is named in `Connection`. The option has the name of the field, and is what a
     // client of HTTP/1.0 is told anyhow.
-    put_connection(true, Version::Http10, response.fields, out);
+    put_connection(true, Version::Http10, response.upgrades(), out);
     out.extend_from_slice(b"Keep-Alive: timeout=");
     put_decimal(response.idle_timeout.into(), out);
     out.extend_from_slice(b"\r\n");

@@ -127,7 +127,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Before anything is known. Also what is known of a plain GET of HTTP/1.1.
+    /// Before anything is known.
     pub(crate) const NEW: Self = Self {
         version: Version::Http11,
         head: false,
@@ -138,6 +138,9 @@ impl Exchange {
         keep_alive: true,
         interim: 0,
     };
+
+    /// A GET of HTTP/1.1 that asks for nothing else: no body, no upgrade, a connection that stays.
+    pub(crate) const GET: Self = Self::NEW;
 
     /// Begins with a request that was received. `keep_alive` is false if the connection is to be closed after it in any case.
     #[inline(always)]

@@ -6,7 +6,7 @@ use crate::error::EncodeError;
 use crate::limits::Limits;
 use crate::message::{BodyLength, Version};
 use crate::role::Server;
-use crate::state::{Exchange, Step};
+use crate::state::Step;
 use alloc::vec::Vec;
 
 /// Head, framing and content as they go out on an HTTP/1.1 connection that stays open: the answer to many requests for one copy each.
@@ -38,8 +38,7 @@ impl WholeResponse {
     /// # Errors
     /// As [`Connection::send_head`]; [`EncodeError::FieldReserved`] for a response that closes its connection.
     pub fn new(response: &Response<'_>, content: &[u8]) -> Result<Self, EncodeError> {
-        let mut connection = Connection::<Server>::new(Limits::default());
-        connection.answer_for(Exchange::NEW);
+        let mut connection = Connection::<Server>::answering_get(Limits::default());
         let mut bytes = Vec::with_capacity(256 + content.len());
         connection.send_head(response, BodyLength::Length(content.len() as u64), &mut bytes)?;
         if !connection.exchange.keep_alive() {
