@@ -50,4 +50,5 @@ pub use message::{BodyLength, Method, TargetForm, Version};
 #[cfg(feature = "bytes")]
 pub use owned::{HeadParts, OwnedRequestHead, OwnedResponseHead};
 pub use role::{Client, Role, Server};
+pub use status::reason_phrase;
 pub use whole::WholeResponse;
