@@ -153,11 +153,11 @@ impl Response {
         self
     }
 
-    /// Describes a body that is not sent: for the answer to a HEAD whose body is not worth making. `length` is that of the body in the
+    /// Describes a body and does not send it: for the answer to a HEAD whose body is not worth making. `length` is that of the body in the
     /// answer to a GET, `None` where that would be chunked.
     #[must_use]
-    pub fn left_out(self, length: Option<u64>) -> Self {
-        self.stream(LeftOut(length))
+    pub fn without_body(self, length: Option<u64>) -> Self {
+        self.stream(Unsent(length))
     }
 
     /// Closes the connection after this response.
@@ -217,10 +217,10 @@ thread_local! {
     static DATE: RefCell<DateCache> = RefCell::new(DateCache::new());
 }
 
-/// The body of [`Response::left_out`].
-struct LeftOut(Option<u64>);
+/// The body of [`Response::without_body`].
+struct Unsent(Option<u64>);
 
-impl http_body::Body for LeftOut {
+impl http_body::Body for Unsent {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -155,7 +155,7 @@ fn stream(
         response = response.with("Content-Encoding", "gzip");
     }
     if request.head.method() == Method::Head {
-        return response.left_out(None).into();
+        return response.without_body(None).into();
     }
     let wire = Wire { kind, chunked: is_chunked(request), gzip };
     let labelled = channels.0.len() > 1;
@@ -228,7 +228,7 @@ fn raw(
     let response = vary(access, response);
     let mut body = RawBody::new(follower, place.stopping());
     if request.head.method() == Method::Head {
-        return Ok(raw::head(response, body.first_now().as_deref()).left_out(None).into());
+        return Ok(raw::head(response, body.first_now().as_deref()).without_body(None).into());
     }
     let wait = params.wait.min(longpoll::MAX_WAIT);
     Ok(Reply::Later(Box::pin(async move {
