@@ -115,7 +115,7 @@ impl Client<'_> {
     }
 
     fn publish(&mut self, id: Option<&RawValue>, command: &PublishCommand) {
-        match self.try_publish(order) {
+        match self.try_publish(command) {
             Ok(published) => self.owe(&Object::Ack { id, cursor: &published.cursor.to_string() }),
             Err(problem) => self.owe(&refusal(id, &problem)),
         }
@@ -165,15 +165,13 @@ impl Client<'_> {
     }
 
     /// The channels with one more, and where that begins.
-    fn try_subscribe(
-        &self,
-        name: &str,
-        since: Option<&str>,
-    ) -> Result<(Channels, Cursor), Problem> {
+    fn try_subscribe(&self, name: &str, since: Option<&str>) -> Result<(Channels, Cursor), Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
         let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
-        let Some(channels) = self.table.channels(self.row) else { return Err(bad("The connection is closing.")) };
+        let Some(channels) = self.table.channels(self.row) else {
+            return Err(bad("The connection is closing."));
+        };
         if channels.0.iter().any(|channel| *channel.name() == name) {
             return Err(Problem::new(
                 409,
@@ -192,8 +190,7 @@ impl Client<'_> {
     fn unsubscribe(&mut self, id: Option<&RawValue>, name: &str) {
         let Some(channels) = self.table.channels(self.row) else { return };
         let Some(index) = channels.0.iter().position(|channel| channel.name().as_str() == name) else {
-            return self
-                .owe(&refusal(id, &Problem::new(404, "This connection does not have the channel.")));
+            return self.owe(&refusal(id, &Problem::new(404, "This connection does not have the channel.")));
         };
         let mut all = channels.0.to_vec();
         all.remove(index);

@@ -102,7 +102,8 @@ impl Driver {
         while let Some(report) = table.read(row, &mut reads) {
             match report {
                 Report::Request(len) => {
-                    let next = self.responder.respond_again(table.received(len), table.peer(row), table.now_ms());
+                    let next =
+                        self.responder.respond_again(table.received(len), table.peer(row), table.now_ms());
                     table.go_on(row, next, len);
                 }
                 Report::Messages(messages) => {

@@ -28,7 +28,7 @@ pub use limits::{BodyLimits, Limits};
 pub use listen::{Listen, ListenError};
 pub use log_limit::LogLimit;
 pub use parked::{Parked, Upgraded};
-pub use problem::{Problem, reason};
+pub use problem::Problem;
 pub use reply::{BodyCut, DetachHead, LocalFuture, Prepared, Reply, Response, StreamBody};
 pub use server::{BindError, Builder, Running, Server, Stopper};
 pub use service::{NotUpgraded, OnUpgrade, ServiceHandler};

@@ -148,7 +148,7 @@ where
             let head = Some(DetachHead { response: answer, chunked: false });
             Reply::Detach { head, first: Bytes::new(), ticket }
         }
-        _ if is_head => answer.left_out(declared(&parts.headers, &body)).into(),
+        _ if is_head => answer.without_body(declared(&parts.headers, &body)).into(),
         _ => answer.stream(body).into(),
     }
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use std::task::Poll;
 use std::time::Duration;
 
-use tidewire_http1::Fields;
+use tidewire_http1::{FieldBlock, Fields};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
@@ -24,7 +24,7 @@ use crate::deadline::Deadlines;
 use crate::listen::Bound;
 use crate::parked::Home;
 use crate::stream::{Peer, Stream};
-use crate::{Handler, Limits, LogLimit, Problem};
+use crate::{Handler, Limits, LogLimit, Problem, Response};
 
 /// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing for each.
 const SCRATCH: usize = 64 * 1024;
@@ -184,12 +184,13 @@ fn refuse(stream: &Stream, peer: Peer) {
     let body =
         Problem::new(503, "The server has as many connections as it allows; try again in a few seconds.")
             .to_json();
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
+    let mut bytes = Vec::new();
+    Response::new(503)
+        .with("Content-Type", "application/problem+json")
+        .with("Retry-After", "5")
+        .body(body)
+        .write_dated(&FieldBlock::new(), None, &mut bytes);
     // A socket fresh from accept is writable; the runtime does not know that yet, the kernel does.
-    let bytes = [head.as_bytes(), body.as_bytes()].concat();
     let _ = match stream {
         Stream::Tcp(s) => socket2::SockRef::from(s as &TcpStream).send(&bytes),
         #[cfg(unix)]

@@ -12,7 +12,6 @@ use tidewire_ws::handshake::server::Options;
 use super::conditions::matches_etag;
 use super::handshake;
 use super::params::{self, FeedName, From, Params};
-use crate::poll::{self, PollShape};
 use crate::channel::{Beginning, Follower, Lost};
 use crate::context::SiteContext;
 use crate::cors::Access;
@@ -21,6 +20,7 @@ use crate::feeds::raw::{self, RawBody};
 use crate::feeds::{Break, Flow, Greeting, Kind, Wire, iframe, longpoll, poll as short, ws};
 use crate::gzip::{self, Sum};
 use crate::name::ChannelName;
+use crate::poll::{self, PollShape};
 use crate::reader::{Channels, Positions};
 use crate::refusal::refused;
 use crate::refusal::vary;
@@ -148,7 +148,7 @@ fn stream(
         response = response.with("Content-Encoding", "gzip");
     }
     if request.head.method() == Method::Head {
-        return response.left_out(None).into();
+        return response.without_body(None).into();
     }
     let wire = Wire { kind, chunked: request.head.version() == Version::Http11, gzip };
     let labelled = channels.0.len() > 1;
@@ -158,7 +158,14 @@ fn stream(
     let gzip = gzip.then(|| Box::new(gzip::Body::new(sum)));
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
-    let ticket = Ticket(Subscription::Stream(StreamStart { shape, channels, positions, websocket: None, gzip, ended }));
+    let ticket = Ticket(Subscription::Stream(StreamStart {
+        shape,
+        channels,
+        positions,
+        websocket: None,
+        gzip,
+        ended,
+    }));
     Reply::Detach { head, first: first.into(), ticket }
 }
 
@@ -221,7 +228,7 @@ fn raw(
     let response = vary(access, response);
     let mut body = RawBody::new(follower, context.stopping());
     if request.head.method() == Method::Head {
-        return Ok(raw::head(response, body.first_now().as_deref()).left_out(None).into());
+        return Ok(raw::head(response, body.first_now().as_deref()).without_body(None).into());
     }
     let wait = params.wait.min(longpoll::MAX_WAIT);
     Ok(Reply::Later(Box::pin(async move {
@@ -276,6 +283,13 @@ fn websocket(
     let shape = Shape::Stream { wire, labelled };
     let websocket = WebSocket::new(kind, agreed, context.hub.config().max_message);
     let websocket = Some(Box::new(websocket));
-    let ticket = Ticket(Subscription::Stream(StreamStart { shape, channels, positions, websocket, gzip: None, ended }));
+    let ticket = Ticket(Subscription::Stream(StreamStart {
+        shape,
+        channels,
+        positions,
+        websocket,
+        gzip: None,
+        ended,
+    }));
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
 }

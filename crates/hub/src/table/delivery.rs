@@ -428,3 +428,50 @@ impl Delivery {
         self.watches.shrink();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use tidewire_channel::Retention;
+
+    use super::*;
+    use crate::HubConfig;
+    use crate::feeds::{Kind, Wire};
+    use crate::message::Message;
+    use crate::name::ChannelName;
+    use crate::settings::Settings;
+
+    #[test]
+    fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
+        let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
+        let name = ChannelName::new("a").unwrap();
+        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), 0);
+        let wire = Wire { kind: Kind::Stream, chunked: true, gzip: false };
+        let channel = hub.channel(&name).unwrap();
+        let come = |delivery: &mut Delivery| {
+            let channels = Channels([channel.clone()].into());
+            let id = delivery.group(&channels, &Shape::Stream { wire, labelled: false });
+            delivery.groups[id].enter();
+            delivery.advance(id);
+            id
+        };
+        let first = come(&mut delivery);
+        hub.publish(&name, Message::new("x".into(), 0), None).unwrap();
+        delivery.remove_group(first);
+        let second = come(&mut delivery);
+        let mut news = Vec::new();
+        assert!(hub.inbox(0).poll_take(&mut Context::from_waker(Waker::noop()), &mut news).is_ready());
+        news.iter().for_each(|channel| delivery.on_news(channel));
+        delivery.run();
+        assert!(delivery.is_registered(second));
+        delivery.remove_group(second);
+        // Nobody waits, so the channel goes with its message.
+        let since = std::time::Instant::now();
+        while hub.channels() > 0 {
+            assert!(since.elapsed() < Duration::from_secs(30), "somebody is still registered");
+            hub.sweep();
+        }
+    }
+}

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::ids::SPARE;
 use super::group::Group;
 use super::ids::GroupId;
+use super::ids::SPARE;
 use crate::reader::Channels;
 use crate::shape::Shape;
 

@@ -4,8 +4,8 @@ use std::ops::{Index, IndexMut};
 
 use slab::Slab;
 
-use super::ids::SPARE;
 use super::ids::RowId;
+use super::ids::SPARE;
 use super::row::Row;
 use super::state::{Action, Event};
 

@@ -246,11 +246,6 @@ impl Table {
         self.delivery.drive(id, Event::Held);
     }
 
-    /// Whether every subscriber is to be sent away.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.delivery.draining
-    }
-
     /// Says to everybody that the server stops.
     pub(crate) fn drain(&mut self) {
         self.delivery.draining = true;
@@ -262,7 +257,8 @@ impl Table {
         for id in self.delivery.rows.ids() {
             let Some(row) = self.delivery.rows.get(id) else { continue };
             let is_behind = row.member.as_ref().is_some_and(|member| {
-                matches!(member.place, Place::Behind(_)) && self.delivery.groups[member.group].shape.is_stream()
+                matches!(member.place, Place::Behind(_))
+                    && self.delivery.groups[member.group].shape.is_stream()
             });
             // Who is behind is told when it has the rest.
             self.delivery.drive(id, if is_behind { Event::Turn } else { Event::Stop });

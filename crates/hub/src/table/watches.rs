@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tidewire_channel::WaitKey;
 
-use super::ids::SPARE;
 use super::group::Group;
 use super::ids::GroupId;
+use super::ids::SPARE;
 use crate::channel::{Channel, Waiter, Watch};
 
 /// The channels that the groups of a worker read.
