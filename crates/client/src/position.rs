@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::Cursor;
 use crate::cursor::Step;
-use crate::feeds::Item;
+use crate::item::Item;
 
 /// The position of a reader in its log.
 #[derive(Debug, Default)]

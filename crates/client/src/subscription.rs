@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::client::Settings;
 use crate::cursor::Step;
 use crate::error::{Awaited, Protocol};
-use crate::feeds::poll::Question;
-use crate::feeds::{Item, Live, longpoll, poll};
+use crate::feeds::poll::{PollParameters, poll};
+use crate::feeds::{StreamingFeed, longpoll};
+use crate::item::Item;
+use crate::kept::KeptConnection;
 use crate::position::Position;
 use crate::recovery::{Recovery, Verdict};
+use crate::settings::Settings;
 use crate::time::after;
 use crate::{Cursor, Error, Event, Feed, Options};
 
@@ -149,12 +151,12 @@ impl Driver {
         let deadline = after(Instant::now(), self.settings.connect_timeout);
         let since = self.since(recovery.options());
         let silent = Error::Timeout(Awaited::FirstBytes);
-        let opening = timeout_at(deadline, Live::open(feed, &self.settings, &since, deadline));
-        let mut live = opening.await.map_err(|_| silent.clone())??;
+        let opening = timeout_at(deadline, StreamingFeed::open(feed, &self.settings, &since, deadline));
+        let mut open = opening.await.map_err(|_| silent.clone())??;
         let mut session = Session { feed, is_open: false };
         let mut items = Vec::new();
         loop {
-            let read = live.read(&mut items);
+            let read = open.read(&mut items);
             let outcome = if session.is_open {
                 timeout(heartbeat, read).await.unwrap_or(Err(Error::Timeout(Awaited::Heartbeat)))
             } else {
@@ -172,7 +174,7 @@ impl Driver {
         let (limit, wanted) = (recovery.options().limit, recovery.options().wait);
         let interval = recovery.options().poll_interval;
         let mut session = Session { feed, is_open: false };
-        let mut kept = None;
+        let mut kept = KeptConnection::new(self.settings.max_message);
         loop {
             let is_first = !session.is_open;
             let wait = longpoll::wait(is_first || feed == Feed::Poll, wanted);
@@ -180,11 +182,11 @@ impl Driver {
             let moves = self.position.moves();
             let deadline = after(began, self.settings.connect_timeout);
             let since = self.since(recovery.options());
-            let question = Question { feed, since: &since, limit, wait };
-            let asking = poll::ask(&mut kept, &self.settings, &question, deadline);
+            let parameters = PollParameters { feed, since: &since, limit, wait };
+            let polling = poll(&mut kept, &self.settings, &parameters, deadline);
             let silent = if session.is_open { Awaited::Answer } else { Awaited::FirstBytes };
             let answer =
-                timeout_at(after(deadline, wait), asking).await.map_err(|_| Error::Timeout(silent))??;
+                timeout_at(after(deadline, wait), polling).await.map_err(|_| Error::Timeout(silent))??;
             if self.position.knows(&answer.items, answer.end.as_ref()) {
                 return Err(Protocol::Repeated.into());
             }
