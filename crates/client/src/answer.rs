@@ -44,7 +44,8 @@ impl AnswerHead {
         }
     }
 
-    /// Whether the answer is of this media type, and not compressed. A captive portal answers 200 too, with a page.
+    /// Whether the answer is of this media type, and not compressed. A captive portal answers 200
+    /// too, with a page.
     pub(crate) fn require(&self, media_type: &str) -> Result<(), Error> {
         if !eq_ignore_case(self.media_type.as_bytes(), media_type.as_bytes()) {
             return Err(Protocol::MediaType(self.media_type.clone()).into());
@@ -106,7 +107,8 @@ struct Document {
 /// Bytes of a refusal that are read: a problem document is a few hundred.
 const MAX_PROBLEM: usize = 64 * 1024;
 
-/// The codings of the content (RFC 9110 §8.4), if there is one other than `identity`. Empty elements of the list are none.
+/// The codings of the content (RFC 9110 §8.4), if there is one other than `identity`. Empty
+/// elements of the list are none.
 fn coding(head: &ResponseHead<'_>) -> Option<String> {
     let lines: Vec<_> = head.get_all("content-encoding").map(String::from_utf8_lossy).collect();
     let codings = lines.join(", ");

@@ -29,8 +29,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the channel at `url`: `http://HOST[:PORT]/c/NAME`, `ws://…` for the same, or `http+unix://SOCKET/c/NAME` with the
-    /// path of a Unix socket, percent-encoded. Several channels, for reading, are `/c/NAME,NAME`. A query is kept.
+    /// A client of the channel at `url`: `http://HOST[:PORT]/c/NAME`, `ws://…` for the same, or
+    /// `http+unix://SOCKET/c/NAME` with the path of a Unix socket, percent-encoded. Several
+    /// channels, for reading, are `/c/NAME,NAME`. A query is kept.
     ///
     /// # Errors
     /// [`Error::Url`].
@@ -42,14 +43,16 @@ impl Client {
     /// Adds a header field to every request; a `User-Agent` takes the place of this library's.
     ///
     /// # Errors
-    /// [`Error::Field`] for what is no field, and for `Host`, `Content-Length`, `Transfer-Encoding`, `Connection`, `Upgrade`, `Accept` and
-    /// `Accept-Encoding`, which are not the caller's.
+    /// [`Error::Field`] for what is no field, and for `Host`, `Content-Length`,
+    /// `Transfer-Encoding`, `Connection`, `Upgrade`, `Accept` and `Accept-Encoding`, which are not
+    /// the caller's.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
         self.change().add_field(name, value)?;
         Ok(self)
     }
 
-    /// How long a connection may take to be made, and then a feed to bring its first bytes. Default 5 s.
+    /// How long a connection may take to be made, and then a feed to bring its first bytes. Default
+    /// 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.change().connect_timeout = timeout;
@@ -70,8 +73,8 @@ impl Client {
         self
     }
 
-    /// The most bytes of one message as a feed encodes it, or of one answer to a poll: what a server can make this program hold.
-    /// Default 16 MiB.
+    /// The most bytes of one message as a feed encodes it, or of one answer to a poll: what a
+    /// server can make this program hold. Default 16 MiB.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.change().max_message = bytes;

@@ -128,8 +128,8 @@ impl Http {
         self.at == self.input.len() && self.machine.next_message()
     }
 
-    /// Whether the server has neither closed nor sent anything since [`next`](Self::next), such as a
-    /// 408 to a connection that was idle for too long.
+    /// Whether the server has neither closed nor sent anything since [`next`](Self::next), such as
+    /// a 408 to a connection that was idle for too long.
     pub(crate) async fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let mut byte = ReadBuf::new(&mut byte);

@@ -144,7 +144,8 @@ struct Acknowledgement {
 /// Bytes of an answer: it is one cursor.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The longest `Retry-After` that is waited out: somebody waits for the outcome. Of a longer one the caller is told at once.
+/// The longest `Retry-After` that is waited out: somebody waits for the outcome. Of a longer one
+/// the caller is told at once.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// How long to wait before the next attempt; `None` if there should be none.

@@ -63,7 +63,8 @@ pub enum UrlError {
 }
 
 impl Url {
-    /// The request target with more parameters. The values must be free of `&` and of bytes that a target cannot hold.
+    /// The request target with more parameters. The values must be free of `&` and of bytes that a
+    /// target cannot hold.
     pub(crate) fn target(&self, parameters: &[(&str, &str)]) -> String {
         let mut target = self.path.clone();
         let mut separator = '?';

@@ -1,5 +1,6 @@
-//! The feeds: sibling files of one shape. Each knows how *one* way of reading a channel is asked for
-//! and what its bytes say. None knows of the reader's cursor, of reconnecting or of the other feeds.
+//! The feeds: sibling files of one shape. Each knows how *one* way of reading a channel is asked
+//! for and what its bytes say. None knows of the reader's cursor, of reconnecting or of the other
+//! feeds.
 //!
 //! | file | asked for with | says [`Item`]s by |
 //! |---|---|---|
