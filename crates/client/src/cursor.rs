@@ -13,8 +13,8 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor(Arc<str>);
 
-/// The text is no cursor: it is empty, over 4096 bytes long, or has bytes other than `0-9 A-Z a-z .
-/// _ -`.
+/// The text is no cursor: it is empty, over 4096 bytes long, or has bytes other than
+/// `0-9 A-Z a-z . _ -`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor: one has 1 to {MAX_LEN} of the characters 0-9 A-Z a-z . _ -")]
 pub struct CursorError;
