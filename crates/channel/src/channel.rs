@@ -162,11 +162,6 @@ impl<T, W> Channel<T, W> {
         self.last_activity_ms = self.last_activity_ms.max(now_ms);
     }
 
-    /// The latest time at which the channel was in use, in milliseconds of the caller's clock.
-    pub const fn last_activity_ms(&self) -> u64 {
-        self.last_activity_ms
-    }
-
     /// Whether nothing is lost if the channel is freed: no waiters, no messages, no keys, and
     /// [`Limits::idle_ms`] of silence.
     ///
@@ -323,13 +318,13 @@ mod tests {
         assert!(!channel.is_idle(1_010), "someone waits");
         channel.cancel(key);
         assert_eq!(once(&mut channel, 1_010, b"key"), (1, true));
-        assert_eq!(channel.last_activity_ms(), 1_010);
+        assert_eq!(channel.last_activity_ms, 1_010);
         assert!(!channel.is_idle(1_100), "a message is kept");
         assert_eq!(channel.expire(1_110), 1);
         assert!(!channel.is_idle(1_110), "a key is kept");
         assert_eq!(channel.expire(1_210), 0);
         assert!(channel.is_idle(1_210));
         channel.touch(1_000);
-        assert_eq!(channel.last_activity_ms(), 1_010, "the clock steps back");
+        assert_eq!(channel.last_activity_ms, 1_010, "the clock steps back");
     }
 }

@@ -45,11 +45,6 @@ impl Cursors {
         &self.0
     }
 
-    /// The cursors, to move them on.
-    pub fn as_mut_slice(&mut self) -> &mut [Cursor] {
-        &mut self.0
-    }
-
     /// Parses one or more cursors joined with `.`.
     ///
     /// # Errors
