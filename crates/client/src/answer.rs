@@ -1,4 +1,4 @@
-//! What the head of an answer says, and refusals.
+//! The head of an answer, and why an answer is not a good one.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,16 +6,15 @@ use serde::Deserialize;
 use tidewire_grammar::{dec_u64, eq_ignore_case};
 use tidewire_http1::ResponseHead;
 
-use crate::Error;
-use crate::Problem;
 use crate::error::Protocol;
-use crate::feeds::Item;
 use crate::http::{Body, Http};
+use crate::item::Item;
 use crate::object::Object;
+use crate::{Error, Problem};
 
 /// The part of a response head that decides what happens next.
 #[derive(Clone, Debug)]
-pub(crate) struct Reply {
+pub(crate) struct AnswerHead {
     pub(crate) status: u16,
     reason: String,
     /// In lower case, without parameters.
@@ -25,13 +24,14 @@ pub(crate) struct Reply {
     retry_after: Option<Duration>,
 }
 
-/// A refusal, and the gap or reset that it tells if it is a 410 of a poll.
-pub(crate) struct Refusal {
+/// Why there is no good answer.
+pub(crate) struct Failure {
     pub(crate) error: Error,
+    /// The gap or reset that a 410 tells.
     pub(crate) gone: Option<Item>,
 }
 
-impl Reply {
+impl AnswerHead {
     pub(crate) fn of(head: &ResponseHead<'_>) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         let media_type = head.get("content-type").unwrap_or_default().split(|&b| b == b';').next();
@@ -44,7 +44,8 @@ impl Reply {
         }
     }
 
-    /// Whether the answer is of this media type, and not compressed. A captive portal answers 200 too, with a page.
+    /// Whether the answer is of this media type, and not compressed. A captive portal answers 200
+    /// too, with a page.
     pub(crate) fn require(&self, media_type: &str) -> Result<(), Error> {
         if !eq_ignore_case(self.media_type.as_bytes(), media_type.as_bytes()) {
             return Err(Protocol::MediaType(self.media_type.clone()).into());
@@ -55,11 +56,11 @@ impl Reply {
         }
     }
 
-    /// Reads the body of a refusal. One that cannot be read is a refusal all the same.
-    pub(crate) async fn refusal(self, http: &mut Http) -> Refusal {
+    /// Reads the body of a refusal. If it cannot be read, the status still says enough.
+    pub(crate) async fn failure(self, http: &mut Http) -> Failure {
         if let (200 | 410, Some(coding)) = (self.status, &self.coding) {
             // The only fault of such an answer is that it is compressed.
-            return Refusal { error: Protocol::ContentCoding(coding.clone()).into(), gone: None };
+            return Error::from(Protocol::ContentCoding(coding.clone())).into();
         }
         let mut body = Vec::new();
         while body.len() < MAX_PROBLEM && matches!(http.body(&mut body).await, Ok(Body::More)) {}
@@ -82,7 +83,13 @@ impl Reply {
             earliest,
             is_document,
         };
-        Refusal { error: Error::Refused(problem), gone }
+        Failure { error: Error::Refused(problem), gone }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, gone: None }
     }
 }
 
@@ -100,7 +107,8 @@ struct Document {
 /// Bytes of a refusal that are read: a problem document is a few hundred.
 const MAX_PROBLEM: usize = 64 * 1024;
 
-/// The codings of the content (RFC 9110 §8.4), if there is one other than `identity`. Empty elements of the list are none.
+/// The codings of the content (RFC 9110 §8.4), if there is one other than `identity`. Empty
+/// elements of the list are none.
 fn coding(head: &ResponseHead<'_>) -> Option<String> {
     let lines: Vec<_> = head.get_all("content-encoding").map(String::from_utf8_lossy).collect();
     let codings = lines.join(", ");

@@ -1,4 +1,4 @@
-//! The end of a life: the faults stop, and everyone has to get to the head.
+//! The end of a simulation: the faults stop, and everyone has to get to the head.
 
 use super::history::Violation;
 use super::publisher::Publisher;
@@ -6,22 +6,23 @@ use super::world::World;
 
 impl World {
     /// No more faults: everything in flight arrives, everyone comes back, and must get to the head.
-    pub(super) fn calm_down(&mut self) -> Result<(), Violation> {
+    pub(super) fn finish(&mut self) -> Result<(), Violation> {
         self.note(|| "the faults stop".into());
-        for _ in 0..CALM_ROUNDS {
-            while self.links.values().any(|link| link.deserted) {
-                self.notice();
+        for _ in 0..FINISH_ROUNDS {
+            while self.links.values().any(|link| link.client_gone) {
+                self.notice_vanished();
             }
             for index in 0..self.readers.len() {
                 if self.readers[index].feeds.is_empty() {
                     self.open(index, None)?;
-                } else if let Some(feed) = self.readers[index].feeds.iter().position(|feed| !feed.asked) {
+                } else if let Some(feed) = self.readers[index].feeds.iter().position(|feed| !feed.is_waiting)
+                {
                     let id = self.readers[index].feeds[feed].link;
                     let up = &mut self.links.entry(id).or_default().up;
-                    self.readers[index].ask(feed, None, up)?;
+                    self.readers[index].send_request(feed, None, up)?;
                 }
             }
-            self.take_all_up()?;
+            self.rejoin_all()?;
             for index in 0..self.publishers.len() {
                 if !self.publishers[index].is_done() && self.publishers[index].link.is_none() {
                     let link = self.link();
@@ -30,7 +31,7 @@ impl World {
                 }
             }
             for id in self.links.keys().copied().collect::<Vec<_>>() {
-                self.server.settle(id)?;
+                self.server.register_waits(id)?;
             }
             while self.server.has_wakes() {
                 self.server.wake()?;
@@ -54,8 +55,8 @@ impl World {
     /// A reader that is not at the head of its channels.
     fn behind(&mut self) -> Option<String> {
         for (index, reader) in self.readers.iter().enumerate() {
-            for (channel, follower) in reader.channels.iter().zip(&reader.followers) {
-                let (head, at) = (self.server.head(channel), follower.as_ref()?.cursor());
+            for (channel, merger) in reader.channels.iter().zip(&reader.mergers) {
+                let (head, at) = (self.server.head(channel), merger.as_ref()?.cursor());
                 if at != head {
                     return Some(format!("reader {index} of {channel} is at {at}, the head at {head},"));
                 }
@@ -66,4 +67,4 @@ impl World {
 }
 
 /// Enough for the longest log, a message an answer, a byte a read.
-const CALM_ROUNDS: usize = 3_000;
+const FINISH_ROUNDS: usize = 3_000;

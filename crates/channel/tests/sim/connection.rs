@@ -7,20 +7,20 @@ use tidewire_http1 as http1;
 use tidewire_ws as ws;
 
 use super::history::Violation;
-use super::told::Told;
+use super::item::Item;
 
-pub(super) struct Conn {
+pub(super) struct Connection {
     pub(super) http: http1::Connection<http1::Server>,
     pub(super) input: Vec<u8>,
     pub(super) output: Vec<u8>,
-    pub(super) asked: Option<Asked>,
+    pub(super) request: Option<Request>,
     /// What a WebSocket client said and the server has not carried out.
     pub(super) commands: VecDeque<String>,
-    pub(super) feed: Feed,
+    pub(super) state: ConnectionState,
 }
 
 /// A request as far as it matters here.
-pub(super) struct Asked {
+pub(super) struct Request {
     pub(super) publish: bool,
     pub(super) channels: Vec<String>,
     pub(super) feed: String,
@@ -30,11 +30,12 @@ pub(super) struct Asked {
     pub(super) switch: http1::FieldBlock,
 }
 
-pub(super) enum Feed {
+pub(super) enum ConnectionState {
     /// Between requests.
     Idle,
-    /// A poll that waits for its message, and the greeting that it has yet to give to a reader without a cursor.
-    Held(Position, Option<Told>),
+    /// A poll that waits for its message, and the greeting that it has yet to give to a reader
+    /// without a cursor.
+    Held(Position, Option<Item>),
     /// A stream.
     Stream(Framing, Vec<Position>),
 }
@@ -63,21 +64,22 @@ pub(super) enum Wait {
     Off,
 }
 
-impl Conn {
+impl Connection {
     pub(super) fn new() -> Self {
         Self {
             http: http1::Connection::new(http1::Limits::new()),
             input: Vec::new(),
             output: Vec::new(),
-            asked: None,
+            request: None,
             commands: VecDeque::new(),
-            feed: Feed::Idle,
+            state: ConnectionState::Idle,
         }
     }
 
-    /// The next whole request, if all of it is there. On a WebSocket there are none; pings are answered, and commands are noted.
-    pub(super) fn hear(&mut self) -> Result<Option<Asked>, Violation> {
-        if let Feed::Stream(Framing::Ws(socket), _) = &mut self.feed {
+    /// The next whole request, if all of it is there. On a WebSocket there are none; pings are
+    /// answered, and commands are noted.
+    pub(super) fn next_request(&mut self) -> Result<Option<Request>, Violation> {
+        if let ConnectionState::Stream(Framing::Ws(socket), _) = &mut self.state {
             loop {
                 let (n, event) =
                     socket.decode(&mut self.input).map_err(|error| format!("server: {error}"))?;
@@ -102,46 +104,46 @@ impl Conn {
                     self.input.drain(..n);
                     return Ok(None);
                 }
-                Some(http1::Event::Request(head)) => self.asked = Some(Asked::new(&head)?),
+                Some(http1::Event::Request(head)) => self.request = Some(Request::new(&head)?),
                 Some(http1::Event::Data(data)) => {
-                    if let Some(asked) = &mut self.asked {
-                        asked.body.extend_from_slice(data);
+                    if let Some(request) = &mut self.request {
+                        request.body.extend_from_slice(data);
                     }
                 }
                 Some(_) => ended = true,
             }
             self.input.drain(..n);
             if ended {
-                return Ok(self.asked.take());
+                return Ok(self.request.take());
             }
         }
     }
 
     /// Writes one thing to a stream.
-    pub(super) fn tell(&mut self, told: &Told) -> Result<(), Violation> {
-        let Feed::Stream(framing, positions) = &mut self.feed else { return Ok(()) };
+    pub(super) fn write(&mut self, item: &Item) -> Result<(), Violation> {
+        let ConnectionState::Stream(framing, positions) = &mut self.state else { return Ok(()) };
         let position = || positions.iter().map(|position| position.cursor).collect();
-        let early = matches!(told, Told::Hello(cursors) if cursors.as_slice().is_empty());
-        let told = if early { &Told::Hello(position()) } else { told };
+        let early = matches!(item, Item::Hello(cursors) if cursors.as_slice().is_empty());
+        let item = if early { &Item::Hello(position()) } else { item };
         match framing {
             Framing::Ws(socket) if !socket.is_open() => Ok(()),
             Framing::Ws(socket) => socket
-                .send_text(&told.line(), [0; 4], &mut self.output)
+                .send_text(&item.line(), [0; 4], &mut self.output)
                 .map_err(|error| format!("server: {error}")),
             Framing::Lines => self
                 .http
-                .send_data((told.line() + "\n").as_bytes(), &mut self.output)
+                .send_data((item.line() + "\n").as_bytes(), &mut self.output)
                 .map_err(|error| format!("server: {error}")),
             Framing::Sse => {
                 let mut event = Vec::new();
-                told.sse(&position(), &mut event);
+                item.sse(&position(), &mut event);
                 self.http.send_data(&event, &mut self.output).map_err(|error| format!("server: {error}"))
             }
         }
     }
 }
 
-impl Asked {
+impl Request {
     fn new(head: &http1::RequestHead<'_>) -> Result<Self, Violation> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let parameter = |name: &str| {

@@ -1,14 +1,15 @@
-//! What a feed says to a reader, and its two spellings: a line of text, and an SSE event.
+//! The items that a feed consists of, and their two spellings: a line of text, and an SSE event.
 //!
-//! The server that people run speaks JSON where this speaks words; what matters here is that every feed says the same five
-//! things, and a WebSocket two more.
+//! The server that people run writes JSON, where this writes words. What matters here is that every
+//! feed has the same five kinds of items, and a WebSocket two more.
 
 use tidewire_channel::{Cursor, Cursors};
 use tidewire_sse::Event;
 
-/// One thing said. Channels go by their place in the list that the reader asked for.
+/// One thing that a feed says. A channel is named by its place in the list that the reader asked
+/// for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Item {
     /// The first on every stream: where it starts.
     Hello(Cursors),
     /// A message.
@@ -25,7 +26,7 @@ pub(crate) enum Told {
     Joined { channel: usize, cursor: Cursor },
 }
 
-impl Told {
+impl Item {
     /// As a line without its end.
     pub(crate) fn line(&self) -> String {
         match self {
@@ -69,7 +70,8 @@ impl Told {
         })
     }
 
-    /// As an SSE event. Its id is the position in all channels *after* it: a browser comes back with that.
+    /// As an SSE event. Its id is the position in all channels *after* it: a browser comes back
+    /// with that.
     pub(crate) fn sse(&self, position: &Cursors, out: &mut Vec<u8>) {
         let id = position.to_string();
         let line = self.line();
@@ -80,14 +82,14 @@ impl Told {
                 let event = Event { id: Some(&id), event: Some(&name), data: Some(text), ..Event::default() };
                 return event.encode_to(out).expect("a cursor and a name of ours can be written");
             }
-            _ => Event { id: Some(&id), event: Some("told"), data: Some(&line), ..Event::default() },
+            _ => Event { id: Some(&id), event: Some("notice"), data: Some(&line), ..Event::default() },
         };
         event.encode_to(out).expect("a cursor and a name of ours can be written");
     }
 
     /// From an SSE event with data.
     pub(crate) fn from_sse(event_type: &str, data: &str, id: &str) -> Option<Self> {
-        if event_type == "told" {
+        if event_type == "notice" {
             return Self::parse(data);
         }
         let channel = event_type.strip_prefix("message-")?.parse().ok()?;

@@ -1,20 +1,20 @@
-//! What has happened in lives.
+//! How often each thing has happened.
 
-use super::reader::Counts;
+use super::reader::ReaderCounts;
 
-/// What a life held, so that a test can ask whether everything happens often enough.
+/// What happened in a simulation, so that a test can ask whether everything happens often enough.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) readers: Counts,
+pub(crate) struct Counts {
+    pub(crate) readers: ReaderCounts,
     pub(crate) steps: u64,
     pub(crate) cuts: u64,
     pub(crate) switches: u64,
     pub(crate) retries: u64,
     pub(crate) restarts: u64,
-    pub(crate) close_calls: u64,
+    pub(crate) poll_races: u64,
 }
 
-impl std::ops::AddAssign for Seen {
+impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.readers += other.readers;
         self.steps += other.steps;
@@ -22,6 +22,6 @@ impl std::ops::AddAssign for Seen {
         self.switches += other.switches;
         self.retries += other.retries;
         self.restarts += other.restarts;
-        self.close_calls += other.close_calls;
+        self.poll_races += other.poll_races;
     }
 }
