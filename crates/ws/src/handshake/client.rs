@@ -1,6 +1,7 @@
 //! The client's side: what to ask for, and is this answer right?
 
-use super::{accept_key, has_token, is_field, is_subprotocol, key::encode_key};
+use super::fields::{has_token, is_field, is_subprotocol, upgrade_fields};
+use super::key::{accept_key, encode_key};
 #[cfg(feature = "deflate")]
 use crate::deflate;
 use alloc::string::String;
@@ -101,16 +102,8 @@ impl<'a> Request<'a> {
         let extensions = self.deflate.as_ref().map(|(_, text)| text.as_str());
         #[cfg(not(feature = "deflate"))]
         let extensions = None;
-        [
-            Some(("Upgrade", "websocket")),
-            Some(("Connection", "Upgrade")),
-            Some(("Sec-WebSocket-Key", self.key())),
-            Some(("Sec-WebSocket-Version", "13")),
-            (!list.is_empty()).then_some(("Sec-WebSocket-Protocol", list)),
-            extensions.map(|text| ("Sec-WebSocket-Extensions", text)),
-        ]
-        .into_iter()
-        .flatten()
+        let own = [("Sec-WebSocket-Key", self.key()), ("Sec-WebSocket-Version", "13")];
+        upgrade_fields(own, (!list.is_empty()).then_some(list), extensions)
     }
 
     /// Checks the answer (RFC 6455 §4.1): its status and its header fields in their order.
@@ -148,25 +141,25 @@ impl<'a> Request<'a> {
                 extension = list(value).last().unwrap_or(extension);
             }
         }
-        let verdict = |good: bool, error| if good { Ok(()) } else { Err(error) };
+        let require = |good: bool, error| if good { Ok(()) } else { Err(error) };
         // RFC 6455 §4.1 (12), and on to RFC 6455 §4.1 (17)
-        verdict(upgrades > 0 && others == 0, VerifyError::Upgrade)?;
-        verdict(connection, VerifyError::Connection)?;
-        verdict(accepts == 1 && good, VerifyError::Accept)?;
-        verdict(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;
+        require(upgrades > 0 && others == 0, VerifyError::Upgrade)?;
+        require(connection, VerifyError::Connection)?;
+        require(accepts == 1 && good, VerifyError::Accept)?;
+        require(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;
         #[cfg(feature = "deflate")]
         {
             let deflate = match &self.deflate {
                 Some((config, _)) if extensions == Some(1) => deflate::agree(extension, config),
                 _ => None,
             };
-            verdict(extensions.is_none() || deflate.is_some(), VerifyError::Extension)?;
+            require(extensions.is_none() || deflate.is_some(), VerifyError::Extension)?;
             Ok(Agreed { subprotocol, deflate })
         }
         #[cfg(not(feature = "deflate"))]
         {
             let _ = extension;
-            verdict(extensions.is_none(), VerifyError::Extension)?;
+            require(extensions.is_none(), VerifyError::Extension)?;
             Ok(Agreed { subprotocol })
         }
     }
