@@ -104,8 +104,8 @@ impl tokio_util::codec::Encoder<Message> for Codec {
 
     fn encode(&mut self, message: Message, out: &mut BytesMut) -> Result<(), CodecError> {
         self.put_replies();
-        let mask = self.keys.as_mut().map_or([0; 4], |key| key());
-        let sent = self.connection.send(message, mask, &mut self.outbox);
+        let masking_key = self.keys.as_mut().map_or([0; 4], |key| key());
+        let sent = self.connection.send(message, masking_key, &mut self.outbox);
         self.put_out(out);
         sent.map_err(CodecError::Encode)
     }

@@ -23,9 +23,9 @@ pub struct FrameDecoder {
     /// Bytes consumed; once `error` is set, where that is.
     offset: u64,
     /// Payload bytes of the present frame that have yet to come.
-    rest: u64,
+    payload_left: u64,
     /// Payload bytes that the frames of the present message have declared, or of the last one.
-    sum: u64,
+    message_len: u64,
     error: Option<ErrorKind>,
     /// As it stands for the next payload byte.
     key: [u8; 4],
@@ -60,8 +60,8 @@ impl FrameDecoder {
         Self {
             limits,
             offset: 0,
-            rest: 0,
-            sum: 0,
+            payload_left: 0,
+            message_len: 0,
             error: None,
             key: [0; 4],
             role,
@@ -113,7 +113,7 @@ impl FrameDecoder {
         if let Some(error) = self.error() {
             return Err(error);
         }
-        if self.rest > 0 {
+        if self.payload_left > 0 {
             return Ok(self.payload(input));
         }
         match frame::parse(input, &self.rules()) {
@@ -138,7 +138,7 @@ impl FrameDecoder {
             _ => return None,
         };
         let masked = second & frame::MASK != 0;
-        if self.rest > 0
+        if self.payload_left > 0
             || self.in_message
             || self.error.is_some()
             || masked != matches!(self.role, Role::Server)
@@ -171,8 +171,8 @@ impl FrameDecoder {
     /// Whether `input` ends a frame. A header that no frame can have counts as one: there is something to be told.
     #[inline]
     pub(crate) fn has_frame(&self, input: &[u8]) -> bool {
-        if self.rest > 0 {
-            return input.len() as u64 >= self.rest;
+        if self.payload_left > 0 {
+            return input.len() as u64 >= self.payload_left;
         }
         let [_, second, ref more @ ..] = *input else { return false };
         let (len, header) = match (second & 0x7f, more) {
@@ -191,7 +191,7 @@ impl FrameDecoder {
     /// How much of a data frame's payload has yet to come as it is: `None` where it is compressed.
     #[cfg(feature = "tokio")]
     pub(crate) const fn payload_due(&self) -> Option<u64> {
-        if self.control || self.compressed || self.error.is_some() { None } else { Some(self.rest) }
+        if self.control || self.compressed || self.error.is_some() { None } else { Some(self.payload_left) }
     }
 
     /// Payload that is no longer than what is due. Whether the frame ends with it.
@@ -222,21 +222,21 @@ impl FrameDecoder {
     /// Whether a compressed message has begun and not ended. A control frame on its way is no part of it.
     #[cfg(feature = "deflate")]
     pub(crate) const fn is_inside_compressed(&self) -> bool {
-        self.compressed && (self.in_message || (self.rest > 0 && !self.control))
+        self.compressed && (self.in_message || (self.payload_left > 0 && !self.control))
     }
 
     /// Payload bytes of the unfinished message that have come.
-    pub(crate) const fn message_came(&self) -> u64 {
+    pub(crate) const fn message_received(&self) -> u64 {
         match (self.in_message, self.control) {
-            (true, true) => self.sum,
+            (true, true) => self.message_len,
             (false, true) => 0,
             _ if self.is_between_messages() => 0,
-            _ => self.sum - self.rest,
+            _ => self.message_len - self.payload_left,
         }
     }
 
     pub(crate) const fn is_between_messages(&self) -> bool {
-        self.rest == 0 && !self.in_message
+        self.payload_left == 0 && !self.in_message
     }
 
     pub(crate) const fn error(&self) -> Option<Error> {
@@ -262,19 +262,23 @@ impl FrameDecoder {
             in_message: Some(self.in_message),
             max_frame: self.limits.max_frame,
             compressed: self.in_message && self.compressed,
-            max_rest: self.limits.max_message.saturating_sub(if self.in_message { self.sum } else { 0 }),
+            max_rest: self.limits.max_message.saturating_sub(if self.in_message {
+                self.message_len
+            } else {
+                0
+            }),
         }
     }
 
     #[inline]
     fn begin(&mut self, header: &Header) {
-        self.rest = header.len;
-        self.masked = header.mask.is_some();
-        self.key = header.mask.unwrap_or_default();
+        self.payload_left = header.len;
+        self.masked = header.masking_key.is_some();
+        self.key = header.masking_key.unwrap_or_default();
         self.control = header.opcode.is_control();
         if !self.control {
-            // The rules bound the sum, so it cannot overflow.
-            self.sum = if self.in_message { self.sum + header.len } else { header.len };
+            // The rules bound the length, so it cannot overflow.
+            self.message_len = if self.in_message { self.message_len + header.len } else { header.len };
             self.compressed = if self.in_message { self.compressed } else { header.rsv1 };
             self.in_message = !header.fin;
         }
@@ -282,15 +286,15 @@ impl FrameDecoder {
 
     #[inline]
     fn payload(&mut self, input: &mut [u8]) -> (usize, Option<Step>) {
-        let available = usize::try_from(self.rest).map_or(input.len(), |rest| rest.min(input.len()));
-        let last = available as u64 == self.rest;
+        let available = usize::try_from(self.payload_left).map_or(input.len(), |rest| rest.min(input.len()));
+        let last = available as u64 == self.payload_left;
         if available == 0 || (self.control && !last) {
             return (0, None);
         }
         if self.masked {
             self.key = crate::mask::apply(self.key, &mut input[..available]);
         }
-        self.rest -= available as u64;
+        self.payload_left -= available as u64;
         self.offset += available as u64;
         (available, Some(Step::Payload { last }))
     }

@@ -1,35 +1,7 @@
-//! What is found in the bytes, and for whom.
+//! What a connection finds in the bytes.
 
+use crate::Kind;
 use crate::frame::Opcode;
-
-/// Which end of the connection this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Reads masked frames and sends unmasked ones.
-    Server,
-    /// Reads unmasked frames and masks what it sends.
-    Client,
-}
-
-/// What a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// UTF-8.
-    Text,
-    /// Any bytes.
-    Binary,
-}
-
-impl Kind {
-    /// The opcode of the first frame of such a message.
-    #[inline]
-    pub const fn opcode(self) -> Opcode {
-        match self {
-            Self::Text => Opcode::Text,
-            Self::Binary => Opcode::Binary,
-        }
-    }
-}
 
 /// What [`Connection::decode`](crate::Connection::decode) hands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -60,7 +60,7 @@ impl Opcode {
 /// // The masked "Hello" of RFC 6455 §5.7.
 /// let wire = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
 /// let (header, n) = Header::parse(&wire).unwrap().unwrap();
-/// assert_eq!((header.opcode, header.len, header.mask, n), (Opcode::Text, 5, Some([0x37, 0xfa, 0x21, 0x3d]), 6));
+/// assert_eq!((header.opcode, header.len, header.masking_key, n), (Opcode::Text, 5, Some([0x37, 0xfa, 0x21, 0x3d]), 6));
 /// // One byte less is not an error: it is not enough yet.
 /// assert_eq!(Header::parse(&wire[..5]), Ok(None));
 /// ```
@@ -73,7 +73,7 @@ pub struct Header {
     /// What the frame is.
     pub opcode: Opcode,
     /// The key that the payload is masked with. Frames of a client have one, frames of a server have none.
-    pub mask: Option<[u8; 4]>,
+    pub masking_key: Option<[u8; 4]>,
     /// The payload's length in bytes, below 2^63.
     pub len: u64,
 }
@@ -102,7 +102,7 @@ impl Header {
             126..=0xffff => 4,
             _ => 10,
         };
-        if self.mask.is_some() { len + 4 } else { len }
+        if self.masking_key.is_some() { len + 4 } else { len }
     }
 
     /// Writes the header to the start of `out` and returns its length.
@@ -122,7 +122,7 @@ impl Header {
     /// As [`encode`](Self::encode), without the one about the buffer.
     #[inline]
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if self.mask.is_none() && !self.opcode.is_control() {
+        if self.masking_key.is_none() && !self.opcode.is_control() {
             // What a server sends most, at once.
             match self.len {
                 len @ 0..=125 => {
@@ -170,7 +170,7 @@ impl Header {
                 127
             }
         };
-        if let Some(key) = self.mask {
+        if let Some(key) = self.masking_key {
             bytes[1] |= MASK;
             bytes[n..n + 4].copy_from_slice(&key);
             n += 4;
@@ -292,13 +292,13 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
             return err(ErrorKind::MessageTooLong, n as u64 - 1);
         }
     }
-    let mut mask = None;
+    let mut masking_key = None;
     if masked {
         let Some(&key) = input.get(n..n + 4).and_then(|b| b.first_chunk()) else { return Ok(None) };
-        mask = Some(key);
+        masking_key = Some(key);
         n += 4;
     }
-    Ok(Some((Header { fin, rsv1, opcode, mask, len }, n)))
+    Ok(Some((Header { fin, rsv1, opcode, masking_key, len }, n)))
 }
 
 /// RFC 6455 §5.5.
@@ -315,8 +315,8 @@ mod tests {
     #[test]
     fn every_length_round_trips_in_its_shortest_form() {
         for len in [0, 1, 125, 126, 127, 0xffff, 0x1_0000, 1 << 32, (1 << 63) - 1] {
-            for mask in [None, Some([1, 2, 3, 4])] {
-                let header = Header { fin: true, rsv1: false, opcode: Opcode::Binary, mask, len };
+            for masking_key in [None, Some([1, 2, 3, 4])] {
+                let header = Header { fin: true, rsv1: false, opcode: Opcode::Binary, masking_key, len };
                 let mut wire = Vec::new();
                 header.encode_to(&mut wire).unwrap();
                 assert_eq!(wire.len(), header.encoded_len());
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn encoding_refuses_what_the_wire_cannot_hold() {
-        let header = Header { fin: true, rsv1: false, opcode: Opcode::Ping, mask: None, len: 126 };
+        let header = Header { fin: true, rsv1: false, opcode: Opcode::Ping, masking_key: None, len: 126 };
         assert_eq!(header.encode_to(&mut Vec::new()), Err(EncodeError::ControlTooLong));
         assert_eq!(
             Header { fin: false, len: 1, ..header }.encode_to(&mut Vec::new()),

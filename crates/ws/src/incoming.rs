@@ -1,16 +1,18 @@
-//! One message out of its frames.
+//! The message that is being received, out of its frames.
 
-use crate::utf8::Utf8;
+#[cfg(feature = "bytes")]
+use crate::Message;
+use crate::utf8::PartialCharacter;
 use crate::{Kind, Limits};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The message under way. Its fragments gather in one buffer, whose growth follows the bytes that really came: how many
+/// The message that is being received. Its fragments gather in one buffer, whose growth follows the bytes that really came: how many
 /// fragments there are does not matter, and what a header declares reserves nothing.
 #[derive(Debug)]
-pub(crate) struct Message {
+pub(crate) struct IncomingMessage {
     gathered: Gathered,
-    utf8: Utf8,
+    utf8: PartialCharacter,
     empty_fragments: u32,
     pub(crate) kind: Kind,
     /// The present data frame is the last one of its message.
@@ -27,11 +29,11 @@ enum Gathered {
     Binary(Vec<u8>),
 }
 
-impl Message {
+impl IncomingMessage {
     pub(crate) const fn new() -> Self {
         Self {
             gathered: Gathered::Nothing,
-            utf8: Utf8::new(),
+            utf8: PartialCharacter::new(),
             empty_fragments: 0,
             kind: Kind::Binary,
             fin: false,
@@ -41,7 +43,7 @@ impl Message {
 
     pub(crate) fn begin(&mut self, kind: Kind) {
         self.kind = kind;
-        self.utf8 = Utf8::new();
+        self.utf8 = PartialCharacter::new();
         self.empty_fragments = 0;
         self.gathering = false;
     }
@@ -115,8 +117,7 @@ impl Message {
 
     /// The message that has gathered, with its buffer.
     #[cfg(feature = "bytes")]
-    pub(crate) fn take(&mut self) -> crate::Message {
-        use crate::Message;
+    pub(crate) fn take(&mut self) -> Message {
         self.gathering = false;
         match core::mem::replace(&mut self.gathered, Gathered::Nothing) {
             Gathered::Text(text) => Message::Text(text),
@@ -130,8 +131,8 @@ impl Message {
     pub(crate) fn clear(&mut self) {
         self.gathering = false;
         match &mut self.gathered {
-            Gathered::Text(text) if text.capacity() <= KEPT => text.clear(),
-            Gathered::Binary(bytes) if bytes.capacity() <= KEPT => bytes.clear(),
+            Gathered::Text(text) if text.capacity() <= MAX_KEPT => text.clear(),
+            Gathered::Binary(bytes) if bytes.capacity() <= MAX_KEPT => bytes.clear(),
             gathered => *gathered = Gathered::Nothing,
         }
     }
@@ -144,4 +145,4 @@ impl Message {
 }
 
 /// A larger buffer is not kept for the next message, which may never be as large: a peer would have memory for what it has not sent.
-const KEPT: usize = 64 * 1024;
+const MAX_KEPT: usize = 64 * 1024;

@@ -1,7 +1,7 @@
 //! What waits to be written.
 
 #[cfg(feature = "std")]
-use crate::spare;
+use crate::thread_buffer;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes};
@@ -68,10 +68,10 @@ impl Outbox {
     /// As [`tail`](Self::tail), with the room that the thread has to spare. Whoever appends nothing then [releases](Self::release) it, and
     /// whoever has to wait [shrinks](Self::shrink) it.
     #[inline]
-    pub(crate) fn roomy_tail(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn tail_with_room(&mut self) -> &mut Vec<u8> {
         #[cfg(feature = "std")]
         if self.tail.capacity() == 0 {
-            self.tail = spare::take(&TAIL);
+            self.tail = thread_buffer::take(&TAIL);
         }
         &mut self.tail
     }
@@ -97,7 +97,7 @@ impl Outbox {
         self.written = 0;
         let tail = mem::replace(&mut self.tail, tail);
         #[cfg(feature = "std")]
-        spare::put(&TAIL, tail, KEPT);
+        thread_buffer::put(&TAIL, tail, MAX_KEPT);
         #[cfg(not(feature = "std"))]
         drop(tail);
     }
@@ -186,7 +186,7 @@ std::thread_local! {
 }
 /// A larger tail is freed, or one large batch would be paid for as long as the thread lives.
 #[cfg(feature = "std")]
-const KEPT: usize = 256 * 1024;
+const MAX_KEPT: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -89,12 +89,12 @@ impl Connection {
         self.may_send_message()?;
         #[cfg(feature = "deflate")]
         if let Some(deflate) = &mut self.deflate
-            && deflate.shares(Role::Server, message.payload_len)
+            && deflate.can_share(Role::Server, message.payload_len)
         {
             let deflated = message.deflated.get_or_init(|| {
                 let mut frame = Vec::new();
                 let level = deflate.level();
-                crate::deflate::put_compressed(message.kind, message.payload(), level, &mut frame)
+                crate::deflate::put_compressed_message(message.kind, message.payload(), level, &mut frame)
                     .then(|| frame.into())
             });
             if let Some(frame) = deflated {

@@ -165,7 +165,7 @@ fn a_bomb_is_defused_at_the_limit() {
     let limits = Limits { max_frame: 2 << 20, ..Limits::DEFAULT };
     let mut client = Connection::new(Role::Client, limits).with_deflate(SHARED, &ALWAYS);
     let mut wire = Vec::new();
-    let header = Header { fin: true, rsv1: true, opcode: Opcode::Binary, mask: None, len: 1 << 20 };
+    let header = Header { fin: true, rsv1: true, opcode: Opcode::Binary, masking_key: None, len: 1 << 20 };
     header.encode_to(&mut wire).unwrap();
     wire.extend_from_slice(&bomb);
     let mut fed = 0;

@@ -58,7 +58,7 @@ impl Params {
     }
 
     /// Whether the compressor of this role keeps its context, and its window.
-    pub(crate) const fn of(&self, role: Role) -> (bool, u8) {
+    pub(crate) const fn of_compressor(&self, role: Role) -> (bool, u8) {
         match role {
             Role::Server => (!self.server_no_context_takeover, self.server_max_window_bits),
             Role::Client => (!self.client_no_context_takeover, self.client_max_window_bits),
@@ -73,7 +73,7 @@ impl Params {
 pub(crate) fn choose(value: &[u8], config: &Config, budget: &mut usize) -> Option<(Params, String)> {
     for offer in list(value) {
         *budget = budget.checked_sub(1)?;
-        if let Some(chosen) = Terms::parse(offer, true).and_then(|offer| answer(&offer, config)) {
+        if let Some(chosen) = ExtensionElement::parse(offer, true).and_then(|offer| answer(&offer, config)) {
             return Some(chosen);
         }
     }
@@ -88,7 +88,7 @@ pub(crate) fn is_long_enough(len: usize, threshold: u16) -> bool {
 /// How many offers are looked at. Browsers send one, clients with fallbacks two or three.
 pub(crate) const MAX_OFFERS: usize = 8;
 
-fn answer(offer: &Terms, config: &Config) -> Option<(Params, String)> {
+fn answer(offer: &ExtensionElement, config: &Config) -> Option<(Params, String)> {
     let server_bits = config.max_bits().min(offer.server_bits.unwrap_or(MAX_BITS));
     if server_bits < MIN_OWN_BITS {
         // A window of 256 bytes is legal, but zlib has no compressor for it (its own is known to be broken).
@@ -140,7 +140,7 @@ pub(crate) fn offer(config: &Config) -> String {
 /// What a server's answer to [`offer`] agrees on; `None` for one that does not fit it.
 pub(crate) fn agree(value: &[u8], config: &Config) -> Option<Params> {
     let mut elements = list(value);
-    let terms = Terms::parse(elements.next()?, false)?;
+    let terms = ExtensionElement::parse(elements.next()?, false)?;
     if elements.next().is_some() {
         return None;
     }
@@ -162,7 +162,7 @@ pub(crate) fn agree(value: &[u8], config: &Config) -> Option<Params> {
 
 /// One element of `Sec-WebSocket-Extensions` that is a well-formed permessage-deflate.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Terms {
+struct ExtensionElement {
     server_no_context: bool,
     client_no_context: bool,
     server_bits: Option<u8>,
@@ -170,7 +170,7 @@ struct Terms {
     client_bits: Option<Option<u8>>,
 }
 
-impl Terms {
+impl ExtensionElement {
     /// RFC 7692 §7 (1) to (3), and RFC 7692 §7 (5) to (7): unknown parameters, repeated ones, missing, superfluous and impossible values all make an element one that
     /// has to be declined.
     fn parse(element: &[u8], is_offer: bool) -> Option<Self> {

@@ -1,20 +1,35 @@
 //! The reading half: messages out of the stream.
 
-use super::write::{GATHER_TIME, Side};
-use super::{Error, Phase, WebSocket};
-use crate::{Message, Role, spare};
+use super::error::Error;
+use super::wakers::Side;
+use super::websocket::{Phase, WebSocket};
+use super::write::BATCH_TIME;
+use crate::{Message, Role, thread_buffer};
 use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use ::tokio::time::Instant;
 use alloc::vec::Vec;
 use bytes::BufMut as _;
 use core::cell::Cell;
+use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
+use futures_core::Stream;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
+    /// The next message. `None` at the end, after a close handshake.
+    ///
+    /// After an error the stream ends: one more call waits until the peer has closed, which lets it read why. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a close frame is a
+    /// [`NoClose`](crate::ErrorKind::NoClose); a reset after both close frames is no error.
+    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|cx| self.poll_message(cx)).await
+    }
+
     /// Most messages of a batch are taken right here, from what was read.
     #[inline]
-    pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         if let Some(message) = self.take_message() {
             return Poll::Ready(Some(Ok(message)));
         }
@@ -24,14 +39,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// The next message of what was read already.
     #[inline]
     fn take_message(&mut self) -> Option<Message> {
-        if self.taken == self.input.len() || !matches!(self.phase, Phase::Reading) {
+        if self.decoded == self.input.len() || !matches!(self.phase, Phase::Reading) {
             return None;
         }
-        let decoded = self.connection.decode_owned(&mut self.input[self.taken..]);
-        let (n, message) = self.on_decoded(decoded, self.input.len() - self.taken);
-        self.taken += n;
+        let decoded = self.connection.decode_owned(&mut self.input[self.decoded..]);
+        let (n, message) = self.on_decoded(decoded, self.input.len() - self.decoded);
+        self.decoded += n;
         self.handed_out = true;
-        if self.taken == self.input.len() {
+        if self.decoded == self.input.len() {
             // Whoever handles the last message may be long about it.
             self.keep_input();
         }
@@ -95,7 +110,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             let n = ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?;
             return Poll::Ready(if n == 0 { self.ended() } else { Ok(self.connection.took_payload(n)) });
         }
-        let mut buffer = spare::take(&BUFFER);
+        let mut buffer = thread_buffer::take(&BUFFER);
         buffer.reserve_exact(READ);
         // What is left is a part of a header or of a control frame: of a message's payload all is taken.
         buffer.extend_from_slice(&self.input);
@@ -108,10 +123,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         let decoded = self.connection.decode_owned(&mut buffer);
         let (n, message) = self.on_decoded(decoded, buffer.len());
         let rest = buffer.len() - n;
-        self.gather_until = (message.is_some() && rest > 0).then(|| Instant::now() + GATHER_TIME);
-        (self.handed_out, self.unasked) = (false, 0);
+        self.batch_until = (message.is_some() && rest > 0).then(|| Instant::now() + BATCH_TIME);
+        (self.handed_out, self.clock_skips) = (false, 0);
         if message.is_some() && rest >= WORTH_KEEPING {
-            (self.input, self.taken) = (buffer, n);
+            (self.input, self.decoded) = (buffer, n);
         } else {
             self.input = buffer[n..].into();
             give_back(buffer);
@@ -121,9 +136,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
 
     /// Keeps no more of what was read than what is yet to be decoded.
     fn keep_input(&mut self) {
-        if self.taken > 0 {
-            let rest = self.input[self.taken..].into();
-            self.taken = 0;
+        if self.decoded > 0 {
+            let rest = self.input[self.decoded..].into();
+            self.decoded = 0;
             give_back(core::mem::replace(&mut self.input, rest));
         }
     }
@@ -202,6 +217,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     }
 }
 
+impl<IO: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<IO> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_message(cx)
+    }
+}
+
 /// How much is read at a time.
 const READ: usize = 64 * 1024;
 /// With so much of it yet to be decoded, a connection keeps the buffer it was read to, in place of a copy.
@@ -220,6 +243,6 @@ std::thread_local! {
 /// Smaller ones are a connection's own.
 fn give_back(buffer: Vec<u8>) {
     if buffer.capacity() >= READ {
-        spare::put(&BUFFER, buffer, READ);
+        thread_buffer::put(&BUFFER, buffer, READ);
     }
 }
