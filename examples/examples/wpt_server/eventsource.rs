@@ -13,8 +13,8 @@ use tidewire_sse::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{interval, sleep};
 
-use crate::Ticket;
 use crate::query::{Query, bad, cookie};
+use crate::ticket::Ticket;
 
 pub fn answer(name: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Problem> {
     if !matches!(head.method(), Method::Get | Method::Head) {

@@ -44,11 +44,12 @@
 //!
 //! All else is 404. There is no protection here: for tests, on loopback.
 
+mod behaviour;
 mod eventsource;
 mod msg_channel;
 mod query;
 mod socket;
-mod talk;
+mod ticket;
 mod websocket;
 
 use std::sync::Arc;
@@ -57,22 +58,15 @@ use tidewire_server::{Handler, Listen, Parked, Problem, Reply, Request, Server, 
 use tokio::sync::watch;
 
 use msg_channel::Queues;
+use ticket::Ticket;
 
-/// What becomes of a connection whose head is written.
-enum Ticket {
-    /// The stream of `message2.py`.
-    Endless,
-    /// A WebSocket, and what to do on it.
-    Talk(Box<tidewire_ws::Connection>, talk::Talk),
-}
-
-struct Wpt {
+struct WptServer {
     queues: Arc<Queues>,
     /// Turns true when the server stops.
     stop: watch::Sender<bool>,
 }
 
-impl Handler for Wpt {
+impl Handler for WptServer {
     type Ticket = Ticket;
 
     fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
@@ -93,7 +87,9 @@ impl Handler for Wpt {
                 // An error means that the client is gone, and there is nobody to tell.
                 let _ = match ticket {
                     Ticket::Endless => eventsource::endless(io).await,
-                    Ticket::Talk(connection, talk) => talk::run(io, *connection, talk, &queues).await,
+                    Ticket::WebSocket(connection, behaviour) => {
+                        behaviour::run(io, *connection, behaviour, &queues).await
+                    }
                 };
             };
             tokio::select! {
@@ -114,7 +110,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signals = Signals::catch()?;
     println!("wpt_server on http://{}", server.addresses()[0]);
     let queues = Arc::new(Queues::default());
-    let make = move |_| Wpt { queues: queues.clone(), stop: watch::Sender::new(false) };
+    let make = move |_| WptServer { queues: queues.clone(), stop: watch::Sender::new(false) };
     server.serve(make)?.join_until(signals)?;
     Ok(())
 }
