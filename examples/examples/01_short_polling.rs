@@ -9,10 +9,12 @@
 //!     │ ◄── 304 ──────────────── │   nothing new
 //! ```
 //!
-//! Works everywhere, and a cache in the middle may help. News are late by up to one pause, and most answers are empty.
+//! Works everywhere, and a cache in the middle may help. News are late by up to one pause, and most
+//! answers are empty.
 //!
-//! Run `cargo run -p tidewire-examples --example 01_short_polling`. Two messages are read, the connection is cut, a third is published
-//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 01_short_polling`. Two messages are read, the
+//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
+//! cursor and gets both. The other four examples differ in `read` alone.
 
 use std::error::Error;
 use std::thread;
@@ -20,8 +22,8 @@ use std::time::Duration;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, remark};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting` is
-/// called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
+/// is called when only the last one is missing and is not there yet.
 fn read(
     address: &str,
     since: &str,

@@ -9,17 +9,19 @@
 //!     │ ◄── 200 messages, C ──── │   the moment that one is published
 //! ```
 //!
-//! Works everywhere, news come at once, and an idle reader costs one request in 25 seconds. Each message costs a request.
+//! Works everywhere, news come at once, and an idle reader costs one request in 25 seconds. Each
+//! message costs a request.
 //!
-//! Run `cargo run -p tidewire-examples --example 02_long_polling`. Two messages are read, the connection is cut, a third is published
-//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 02_long_polling`. Two messages are read, the
+//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
+//! cursor and gets both. The other four examples differ in `read` alone.
 
 use std::error::Error;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, remark};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting` is
-/// called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
+/// is called when only the last one is missing and is not there yet.
 fn read(
     address: &str,
     since: &str,

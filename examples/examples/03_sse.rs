@@ -10,18 +10,20 @@
 //!     │ ── Last-Event-ID: C ───► │   a browser does this by itself
 //! ```
 //!
-//! What a browser's `EventSource` speaks: text, one way, resumes by itself. The id of each event is the cursor.
+//! What a browser's `EventSource` speaks: text, one way, resumes by itself. The id of each event is
+//! the cursor.
 //!
-//! Run `cargo run -p tidewire-examples --example 03_sse`. Two messages are read, the connection is cut, a third is published
-//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 03_sse`. Two messages are read, the connection is
+//! cut, a third is published meanwhile and a fourth later; the reader resumes at its cursor and
+//! gets both. The other four examples differ in `read` alone.
 
 use std::error::Error;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume};
 use tidewire_sse::{Decoder, Limits, Received};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting` is
-/// called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
+/// is called when only the last one is missing and is not there yet.
 fn read(
     address: &str,
     since: &str,

@@ -9,11 +9,12 @@
 //!     │ ── 88 82 ………… ─────────► │   a client's frames are masked
 //! ```
 //!
-//! For traffic both ways with the least bytes a message. Resuming is the application's part: here the subprotocol `tidewire.v1`, whose
-//! messages are JSON objects with a cursor.
+//! For traffic both ways with the least bytes a message. Resuming is the application's part: here
+//! the subprotocol `tidewire.v1`, whose messages are JSON objects with a cursor.
 //!
-//! Run `cargo run -p tidewire-examples --example 04_websocket`. Two messages are read, the connection is cut, a third is published
-//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 04_websocket`. Two messages are read, the
+//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
+//! cursor and gets both. The other four examples differ in `read` alone.
 
 use std::error::Error;
 
@@ -22,8 +23,8 @@ use tidewire_ws::frame::Header;
 use tidewire_ws::handshake::client;
 use tidewire_ws::{Connection, Event, Limits, Role};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting` is
-/// called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
+/// is called when only the last one is missing and is not there yet.
 fn read(
     address: &str,
     since: &str,
@@ -32,7 +33,8 @@ fn read(
 ) -> Result<(Vec<String>, String), Box<dyn Error>> {
     let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
     let mut wire = Wire::connect(address)?;
-    // The nonce comes back hashed: the proof that the other side speaks WebSocket and that no cache answers.
+    // The nonce comes back hashed: the proof that the other side speaks WebSocket and that no cache
+    // answers.
     let handshake = client::Request::new(random(), &["tidewire.v1"]);
     let fields: String = handshake.fields().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     wire.send(&format!("GET /c/demo?since={since} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n"))?;
@@ -84,7 +86,8 @@ fn read(
     Ok((messages, cursor))
 }
 
-/// Nonces and masking keys have to be unpredictable: a page must not choose the bytes that a proxy sees.
+/// Nonces and masking keys have to be unpredictable: a page must not choose the bytes that a proxy
+/// sees.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has random numbers");

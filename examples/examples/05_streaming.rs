@@ -8,17 +8,19 @@
 //!     │ ◄── {"cursor":C,…} ───── │   one line or more a chunk
 //! ```
 //!
-//! What programs like best: any HTTP client can read lines. In a browser `fetch` gives the bytes as they arrive.
+//! What programs like best: any HTTP client can read lines. In a browser `fetch` gives the bytes as
+//! they arrive.
 //!
-//! Run `cargo run -p tidewire-examples --example 05_streaming`. Two messages are read, the connection is cut, a third is published
-//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 05_streaming`. Two messages are read, the
+//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
+//! cursor and gets both. The other four examples differ in `read` alone.
 
 use std::error::Error;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting` is
-/// called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
+/// is called when only the last one is missing and is not there yet.
 fn read(
     address: &str,
     since: &str,

@@ -11,12 +11,12 @@ use crate::wire::remark;
 /// What a reader calls when only the last message is missing and is not there yet.
 pub type OnWaiting<'a> = &'a mut dyn FnMut() -> Result<(), Box<dyn Error>>;
 
-/// Starts a server, publishes two messages to its channel `demo` and has `read` read them. Publishes a
-/// third while nobody is connected, has `read` go on at its cursor, and publishes the fourth when that
-/// reader waits. Prints what was received.
+/// Starts a server, publishes two messages to its channel `demo` and has `read` read them.
+/// Publishes a third while nobody is connected, has `read` go on at its cursor, and publishes the
+/// fourth when that reader waits. Prints what was received.
 ///
-/// `read` gets the server's address, the cursor to start after, how many messages to read, and what to
-/// call when it waits for the last one. It returns the messages and the cursor to go on after.
+/// `read` gets the server's address, the cursor to start after, how many messages to read, and what
+/// to call when it waits for the last one. It returns the messages and the cursor to go on after.
 ///
 /// # Errors
 /// Those of `read`, or the server cannot be started.

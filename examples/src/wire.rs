@@ -28,7 +28,8 @@ impl Head {
 }
 
 impl Wire {
-    /// Connects. A server that says nothing for a minute is an error, so that no example waits for ever.
+    /// Connects. A server that says nothing for a minute is an error, so that no example waits for
+    /// ever.
     ///
     /// # Errors
     /// The connection is refused.
@@ -114,7 +115,8 @@ impl Wire {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// Appends whatever has arrived to `input`, at least one byte. Prints nothing: what it means is not known here.
+    /// Appends whatever has arrived to `input`, at least one byte. Prints nothing: what it means is
+    /// not known here.
     ///
     /// # Errors
     /// As [`line`](Self::line).

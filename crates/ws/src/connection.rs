@@ -1,4 +1,5 @@
-//! What a connection holds, and what it can be asked. What it does is in `receive.rs` and `send.rs`.
+//! What a connection holds, and what it can be asked. What it does is in `receive.rs` and
+//! `send.rs`.
 
 #[cfg(feature = "deflate")]
 use crate::deflate::{self, Deflate};
@@ -9,12 +10,15 @@ use crate::state::State;
 use crate::{Error, FrameDecoder, Kind, Limits, Role};
 use alloc::boxed::Box;
 
-/// One end of an open connection, from the first byte after the handshake: frames, messages, control frames and the closing.
+/// One end of an open connection, from the first byte after the handshake: frames, messages,
+/// control frames and the closing.
 ///
-/// Bytes in, [`Event`]s out; what has to be answered gathers until [`take_output`](Self::take_output). No socket and no clock:
-/// deadlines of the caller watch [`awaiting_close`](Self::awaiting_close) and [`message_unfinished`](Self::message_unfinished).
+/// Bytes in, [`Event`](crate::Event)s out; what has to be answered gathers until
+/// [`take_output`](Self::take_output). No socket and no clock: deadlines of the caller watch
+/// [`awaiting_close`](Self::awaiting_close) and [`message_unfinished`](Self::message_unfinished).
 ///
-/// A connection without an unfinished message holds no heap and is 160 bytes or less, so 10,000 can wait cheaply.
+/// A connection without an unfinished message holds no heap and is 160 bytes or less, so 10,000 can
+/// wait cheaply.
 ///
 /// ```
 /// use tidewire_ws::{Connection, Event, Limits, Role};
@@ -69,17 +73,20 @@ impl Connection {
         }
     }
 
-    /// Hands messages out in pieces as they arrive, as [`Event::Piece`], instead of gathering them.
+    /// Hands messages out in pieces as they arrive, as [`Event::Piece`](crate::Event::Piece),
+    /// instead of gathering them.
     ///
-    /// For messages that need not be held whole, such as an upload. The limits stay as they are: raise them. A compressed message
-    /// is handed out as it inflates; if it turns out to be damaged, how much of it has come by then depends on the reads.
+    /// For messages that need not be held whole, such as an upload. The limits stay as they are:
+    /// raise them. A compressed message is handed out as it inflates; if it turns out to be
+    /// damaged, how much of it has come by then depends on the reads.
     #[must_use]
     pub const fn in_pieces(mut self) -> Self {
         self.in_pieces = true;
         self
     }
 
-    /// Compresses and inflates as the handshake agreed on. `config` says how hard to compress, and from which length on.
+    /// Compresses and inflates as the handshake agreed on. `config` says how hard to compress, and
+    /// from which length on.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, params: deflate::Params, config: &deflate::Config) -> Self {
@@ -88,8 +95,8 @@ impl Connection {
         self
     }
 
-    /// Whether `input`, which begins where the last [`decode`](Self::decode) ended, holds a whole frame: the next call will take
-    /// it. Looks at the header only.
+    /// Whether `input`, which begins where the last [`decode`](Self::decode) ended, holds a whole
+    /// frame: the next call will take it. Looks at the header only.
     #[inline]
     pub fn has_frame(&self, input: &[u8]) -> bool {
         self.frames.has_frame(input)
@@ -107,33 +114,39 @@ impl Connection {
         matches!(self.state, State::Open)
     }
 
-    /// Whether our close is sent and the peer's has not come: the caller's deadline for that should run.
+    /// Whether our close is sent and the peer's has not come: the caller's deadline for that should
+    /// run.
     #[inline]
     pub const fn awaiting_close(&self) -> bool {
         matches!(self.state, State::CloseSent)
     }
 
-    /// Whether all is over: both close frames were exchanged, or the connection failed and the close for it was taken.
+    /// Whether all is over: both close frames were exchanged, or the connection failed and the
+    /// close for it was taken.
     ///
-    /// A server shuts the TCP connection now; a client waits a moment for that (RFC 6455 §7.1.1). A reset is no error any more.
+    /// A server shuts the TCP connection now; a client waits a moment for that (RFC 6455 §7.1.1). A
+    /// reset is no error any more.
     #[inline]
     pub const fn is_closed(&self) -> bool {
         self.state.is_over()
     }
 
-    /// Whether a message or a frame has begun and not ended: a deadline of the caller's bounds how long a peer may take.
+    /// Whether a message or a frame has begun and not ended: a deadline of the caller's bounds how
+    /// long a peer may take.
     #[inline]
     pub const fn message_unfinished(&self) -> bool {
         !self.frames.is_between_messages()
     }
 
-    /// Payload bytes that have come of the message that is unfinished, for a deadline that is fair to slow peers; 0 between two messages.
+    /// Payload bytes that have come of the message that is unfinished, for a deadline that is fair
+    /// to slow peers; 0 between two messages.
     pub const fn unfinished_len(&self) -> u64 {
         self.frames.message_received()
     }
 
-    /// Whether a compressed message has begun and not ended: until it does, the connection holds an inflater and what came out of it, which may be
-    /// a thousand times what the peer has sent. A server with many connections bounds how many of them may be here at one time.
+    /// Whether a compressed message has begun and not ended: until it does, the connection holds an
+    /// inflater and what came out of it, which may be a thousand times what the peer has sent. A
+    /// server with many connections bounds how many of them may be here at one time.
     #[cfg(feature = "deflate")]
     #[inline]
     pub const fn is_inflating(&self) -> bool {

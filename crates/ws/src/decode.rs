@@ -5,8 +5,8 @@ use crate::{Error, ErrorKind, Kind, Limits, Role};
 
 /// Cuts a stream of bytes into frames, unmasks them in place and checks their order.
 ///
-/// [`Connection`](crate::Connection) is built on it, and is what most callers want. This one is for proxies and tools, which
-/// want frames as they stand and not messages. It holds no buffer.
+/// [`Connection`](crate::Connection) is built on it, and is what most callers want. This one is for
+/// proxies and tools, which want frames as they stand and not messages. It holds no buffer.
 ///
 /// ```
 /// use tidewire_ws::{FrameDecoder, FrameEvent, Limits, Role};
@@ -45,7 +45,8 @@ pub struct FrameDecoder {
 pub enum FrameEvent<'a> {
     /// A header. Without a payload (`len == 0`) it is the whole frame.
     Header(Header),
-    /// Payload of the last header, unmasked. A control frame's comes in one piece, a data frame's as it arrives.
+    /// Payload of the last header, unmasked. A control frame's comes in one piece, a data frame's
+    /// as it arrives.
     Payload {
         /// At least one byte; the last bytes of what was consumed.
         data: &'a [u8],
@@ -55,7 +56,8 @@ pub enum FrameEvent<'a> {
 }
 
 impl FrameDecoder {
-    /// A decoder for what this `role` receives: a server reads masked frames, a client unmasked ones.
+    /// A decoder for what this `role` receives: a server reads masked frames, a client unmasked
+    /// ones.
     pub const fn new(role: Role, limits: Limits) -> Self {
         Self {
             limits,
@@ -80,8 +82,9 @@ impl FrameDecoder {
 
     /// One event and how many bytes it took; `None` until more bytes are appended to what remains.
     ///
-    /// The payload is unmasked in `input`, which is why it is `&mut`. A header, or a control frame's payload, stays in the
-    /// input until it is complete (14 and 125 bytes at most); a data frame's payload is always taken.
+    /// The payload is unmasked in `input`, which is why it is `&mut`. A header, or a control
+    /// frame's payload, stays in the input until it is complete (14 and 125 bytes at most); a data
+    /// frame's payload is always taken.
     ///
     /// # Errors
     /// The first byte that breaks RFC 6455 §5 or a limit. Final.
@@ -98,7 +101,8 @@ impl FrameDecoder {
     /// Whether the input may end here: between two messages.
     ///
     /// # Errors
-    /// [`ErrorKind::Truncated`] inside a frame's payload or an unfinished message, or the error that came before.
+    /// [`ErrorKind::Truncated`] inside a frame's payload or an unfinished message, or the error
+    /// that came before.
     pub fn finish(&mut self) -> Result<Option<FrameEvent<'static>>, Error> {
         match self.error() {
             Some(error) => Err(error),
@@ -127,8 +131,9 @@ impl FrameDecoder {
         }
     }
 
-    /// Takes a message that is one frame, lies whole at the start of `input` and breaks no rule, at once: how many bytes, its kind and the
-    /// length of its payload, which are the last bytes of what was taken. Most messages are so. `None` says nothing: [`step`](Self::step) tells.
+    /// Takes a message that is one frame, lies whole at the start of `input` and breaks no rule, at
+    /// once: how many bytes, its kind and the length of its payload, which are the last bytes of
+    /// what was taken. Most messages are so. `None` says nothing: [`step`](Self::step) tells.
     #[inline]
     pub(crate) fn whole_message(&mut self, input: &mut [u8]) -> Option<(usize, Kind, usize)> {
         let [first, second, ref more @ ..] = *input else { return None };
@@ -168,7 +173,8 @@ impl FrameDecoder {
         Some((start + len, kind, len))
     }
 
-    /// Whether `input` ends a frame. A header that no frame can have counts as one: there is something to be told.
+    /// Whether `input` ends a frame. A header that no frame can have counts as one: there is
+    /// something to be told.
     #[inline]
     pub(crate) fn has_frame(&self, input: &[u8]) -> bool {
         if self.payload_left > 0 {
@@ -219,7 +225,8 @@ impl FrameDecoder {
         self.compressed
     }
 
-    /// Whether a compressed message has begun and not ended. A control frame on its way is no part of it.
+    /// Whether a compressed message has begun and not ended. A control frame on its way is no part
+    /// of it.
     #[cfg(feature = "deflate")]
     pub(crate) const fn is_inside_compressed(&self) -> bool {
         self.compressed && (self.in_message || (self.payload_left > 0 && !self.control))

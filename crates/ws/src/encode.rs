@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 /// Appends one whole message as a server's unmasked frame.
 ///
-/// It is the same for every client, so a hub encodes a message once and shares the bytes. The caller vouches that the payload of
-/// a [`Kind::Text`] is UTF-8; clients close the connection with 1007 if it is not.
+/// It is the same for every client, so a hub encodes a message once and shares the bytes. The
+/// caller vouches that the payload of a [`Kind::Text`] is UTF-8; clients close the connection with
+/// 1007 if it is not.
 ///
 /// ```
 /// use tidewire_ws::{Kind, encode_message};

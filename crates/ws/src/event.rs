@@ -11,9 +11,11 @@ pub enum Event<'a> {
     Text(&'a str),
     /// A binary message.
     Binary(&'a [u8]),
-    /// A part of a message: instead of the two above, after [`Connection::in_pieces`](crate::Connection::in_pieces).
+    /// A part of a message: instead of the two above, after
+    /// [`Connection::in_pieces`](crate::Connection::in_pieces).
     Piece {
-        /// What the message is. The pieces of a text are UTF-8 when put together; one alone may end inside a character.
+        /// What the message is. The pieces of a text are UTF-8 when put together; one alone may end
+        /// inside a character.
         kind: Kind,
         /// Empty only where the message ends with an empty frame.
         data: &'a [u8],

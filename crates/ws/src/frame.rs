@@ -46,7 +46,8 @@ impl Opcode {
         })
     }
 
-    /// Close, ping and pong: 125 bytes at most, never fragmented, allowed between the fragments of a message.
+    /// Close, ping and pong: 125 bytes at most, never fragmented, allowed between the fragments of
+    /// a message.
     #[inline]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
@@ -72,7 +73,8 @@ pub struct Header {
     pub rsv1: bool,
     /// What the frame is.
     pub opcode: Opcode,
-    /// The key that the payload is masked with. Frames of a client have one, frames of a server have none.
+    /// The key that the payload is masked with. Frames of a client have one, frames of a server
+    /// have none.
     pub masking_key: Option<[u8; 4]>,
     /// The payload's length in bytes, below 2^63.
     pub len: u64,
@@ -82,10 +84,13 @@ impl Header {
     /// The longest header: two bytes, eight of length, four of key.
     pub const MAX_LEN: usize = 14;
 
-    /// Reads a header at the start of `input`: itself and its length, or `None` while it is incomplete.
+    /// Reads a header at the start of `input`: itself and its length, or `None` while it is
+    /// incomplete.
     ///
-    /// Checks what a frame alone can tell: RSV2 and RSV3, the opcode, the shortest form of the length, and the two rules for
-    /// control frames and the one for the length of a close. Who masks, what RSV1 means and in which order frames may come is left to [`FrameDecoder`](crate::FrameDecoder).
+    /// Checks what a frame alone can tell: RSV2 and RSV3, the opcode, the shortest form of the
+    /// length, and the two rules for control frames and the one for the length of a close. Who
+    /// masks, what RSV1 means and in which order frames may come is left to
+    /// [`FrameDecoder`](crate::FrameDecoder).
     ///
     /// # Errors
     /// At the first byte that no header can have; the offset counts from the start of `input`.
@@ -206,9 +211,10 @@ impl Rules {
     };
 }
 
-/// Every rule is judged at the byte that breaks it, as soon as that byte is there, and never by a byte behind it. So the verdict
-/// does not depend on how much of the header has arrived.
-// Always inlined: `Header::parse` then knows at compile time that no rule applies, and `FrameDecoder` keeps its rules in registers.
+/// Every rule is judged at the byte that breaks it, as soon as that byte is there, and never by a
+/// byte behind it. So the verdict does not depend on how much of the header has arrived.
+// Always inlined: `Header::parse` then knows at compile time that no rule applies, and
+// `FrameDecoder` keeps its rules in registers.
 #[inline(always)]
 pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize)>, Error> {
     let err = |kind, offset| Err(Error::new(kind, offset));
@@ -281,7 +287,8 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
         return err(ErrorKind::CloseLength, 1);
     }
     if !opcode.is_control() {
-        // RFC 6455 §10.4 (1). Data that does not compress grows by five bytes a block, at most one in 16 KiB: the limits are meant for the plain message.
+        // RFC 6455 §10.4 (1). Data that does not compress grows by five bytes a block, at most one
+        // in 16 KiB: the limits are meant for the plain message.
         let grown = |limit: u64| {
             if rsv1 || rules.compressed { limit.saturating_add(limit / 1024 + 64) } else { limit }
         };

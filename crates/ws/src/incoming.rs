@@ -7,8 +7,9 @@ use crate::{Kind, Limits};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The message that is being received. Its fragments gather in one buffer, whose growth follows the bytes that really came: how many
-/// fragments there are does not matter, and what a header declares reserves nothing.
+/// The message that is being received. Its fragments gather in one buffer, whose growth follows the
+/// bytes that really came: how many fragments there are does not matter, and what a header declares
+/// reserves nothing.
 #[derive(Debug)]
 pub(crate) struct IncomingMessage {
     gathered: Gathered,
@@ -21,7 +22,8 @@ pub(crate) struct IncomingMessage {
     pub(crate) gathering: bool,
 }
 
-/// A text gathers as a `String`: each piece is checked once, when it arrives, and the whole needs no second look.
+/// A text gathers as a `String`: each piece is checked once, when it arrives, and the whole needs
+/// no second look.
 #[derive(Debug)]
 enum Gathered {
     Nothing,
@@ -127,7 +129,8 @@ impl IncomingMessage {
         }
     }
 
-    /// Forgets a message that was handed out, but keeps a buffer that is not large for the next one of the same read.
+    /// Forgets a message that was handed out, but keeps a buffer that is not large for the next one
+    /// of the same read.
     pub(crate) fn clear(&mut self) {
         self.gathering = false;
         match &mut self.gathered {
@@ -144,5 +147,6 @@ impl IncomingMessage {
     }
 }
 
-/// A larger buffer is not kept for the next message, which may never be as large: a peer would have memory for what it has not sent.
+/// A larger buffer is not kept for the next message, which may never be as large: a peer would have
+/// memory for what it has not sent.
 const MAX_KEPT: usize = 64 * 1024;

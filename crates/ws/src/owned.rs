@@ -6,7 +6,8 @@ use crate::{Connection, EncodeError, Error, Event, Kind, Message, Outbox, Role};
 use bytes::Bytes;
 
 impl Connection {
-    /// As [`decode`](Self::decode), but what comes out owns its bytes. A message that gathered in the buffer is not copied.
+    /// As [`decode`](Self::decode), but what comes out owns its bytes. A message that gathered in
+    /// the buffer is not copied.
     ///
     /// Not for a connection that hands out [pieces](Self::in_pieces): it skips them.
     ///
@@ -65,7 +66,8 @@ impl Connection {
         sent
     }
 
-    /// Whether a payload of this length leaves as other bytes than it came, or is so short that a copy costs less.
+    /// Whether a payload of this length leaves as other bytes than it came, or is so short that a
+    /// copy costs less.
     fn copies(&self, len: usize) -> bool {
         len < BY_REFERENCE || self.role() == Role::Client || self.compresses(len)
     }

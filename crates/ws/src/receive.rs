@@ -14,12 +14,13 @@ use alloc::boxed::Box;
 impl Connection {
     /// One event and how many bytes it took; `None` until bytes are appended to what remains.
     ///
-    /// A message that lies whole in `input` is handed out as a slice of it, unmasked in place. Others are copied to a buffer of
-    /// the connection, which is freed by the first call that returns `None` after the message was handed out.
+    /// A message that lies whole in `input` is handed out as a slice of it, unmasked in place.
+    /// Others are copied to a buffer of the connection, which is freed by the first call that
+    /// returns `None` after the message was handed out.
     ///
     /// # Errors
-    /// The first byte that RFC 6455 or a limit forbids. Final. The replies owed so far and a close frame with
-    /// [`Error::close_code`] are in the output then.
+    /// The first byte that RFC 6455 or a limit forbids. Final. The replies owed so far and a close
+    /// frame with [`Error::close_code`] are in the output then.
     #[inline]
     pub fn decode<'a>(&'a mut self, input: &'a mut [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         let (n, found) = self.find(input)?;
@@ -110,10 +111,12 @@ impl Connection {
 
     /// The end of the input: whether it came at a legal place, which is after a close frame.
     ///
-    /// A connection reset after both close frames is a clean end as well: ask [`is_closed`](Self::is_closed).
+    /// A connection reset after both close frames is a clean end as well: ask
+    /// [`is_closed`](Self::is_closed).
     ///
     /// # Errors
-    /// [`ErrorKind::NoClose`] between two messages, [`ErrorKind::Truncated`] inside one, or the error that came before.
+    /// [`ErrorKind::NoClose`] between two messages, [`ErrorKind::Truncated`] inside one, or the
+    /// error that came before.
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         if self.state.drops_input() {
             return Ok(None);
@@ -242,7 +245,8 @@ impl Connection {
         self.control = None;
         match opcode {
             Opcode::Ping => {
-                // RFC 6455 §5.5.2 (1). After our close nothing follows it, not even a pong: RFC 6455 §5.5.2 (2).
+                // RFC 6455 §5.5.2 (1). After our close nothing follows it, not even a pong:
+                // RFC 6455 §5.5.2 (2).
                 if self.is_open() {
                     self.pong.get_or_insert_with(|| Box::new(PongPayload::EMPTY)).set(payload);
                 }
@@ -259,7 +263,8 @@ impl Connection {
         }
     }
 
-    /// RFC 6455 §5.5.1 (1): nothing, or a code and a reason in UTF-8. One byte was refused at the header.
+    /// RFC 6455 §5.5.1 (1): nothing, or a code and a reason in UTF-8. One byte was refused at the
+    /// header.
     fn close_payload<'a>(&mut self, payload: &'a [u8]) -> Result<(Option<u16>, &'a str), Error> {
         let Some((code, reason)) = payload.split_first_chunk() else { return Ok((None, "")) };
         let code = u16::from_be_bytes(*code);

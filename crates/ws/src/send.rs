@@ -8,9 +8,9 @@ use crate::state::{State, StateChange};
 use crate::{Connection, EncodeError, Kind, Role};
 use alloc::vec::Vec;
 
-/// What a connection sends. Each appends one frame to `out`. In the client role `masking_key` is the
-/// frame's key: four fresh bytes of a cryptographic random source (RFC 6455 §5.3). In the server role
-/// it is ignored.
+/// What a connection sends. Each appends one frame to `out`. In the client role `masking_key` is
+/// the frame's key: four fresh bytes of a cryptographic random source (RFC 6455 §5.3). In the
+/// server role it is ignored.
 impl Connection {
     /// Sends a whole text message.
     ///
@@ -40,12 +40,12 @@ impl Connection {
         self.send_whole(Kind::Binary, data, masking_key, out)
     }
 
-    /// Sends the header of a whole message that is not compressed; its `len` bytes of payload go to the socket beside, without a
-    /// copy. Only for a server: a client's payload has to be masked.
+    /// Sends the header of a whole message that is not compressed; its `len` bytes of payload go to
+    /// the socket beside, without a copy. Only for a server: a client's payload has to be masked.
     ///
     /// # Errors
-    /// As [`send_text`](Self::send_text), [`EncodeError::MustMask`] in the client role, [`EncodeError::TooLong`] for 2^63
-    /// bytes or more.
+    /// As [`send_text`](Self::send_text), [`EncodeError::MustMask`] in the client role,
+    /// [`EncodeError::TooLong`] for 2^63 bytes or more.
     pub fn send_message_head(&mut self, kind: Kind, len: u64, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if self.role() == Role::Client {
             return Err(EncodeError::MustMask);
@@ -97,7 +97,8 @@ impl Connection {
         self.send_control(Opcode::Ping, payload, masking_key, out)
     }
 
-    /// Sends a pong that nobody asked for: a heartbeat in one direction. Pings are answered without it.
+    /// Sends a pong that nobody asked for: a heartbeat in one direction. Pings are answered without
+    /// it.
     ///
     /// # Errors
     /// As [`send_ping`](Self::send_ping).
@@ -112,12 +113,13 @@ impl Connection {
 
     /// Sends a close frame, after which nothing more may be sent.
     ///
-    /// After a close of the peer's it takes the place of the reply that is owed. Take what is owed first: a pong that was not
-    /// taken is dropped, since nothing may follow a close.
+    /// After a close of the peer's it takes the place of the reply that is owed. Take what is owed
+    /// first: a pong that was not taken is dropped, since nothing may follow a close.
     ///
     /// # Errors
-    /// [`EncodeError::Closing`] if one was sent already, [`EncodeError::CloseCode`] for a code outside of
-    /// [`close::is_valid`](crate::close::is_valid), [`EncodeError::ControlTooLong`] for a reason over 123 bytes or one without a code.
+    /// [`EncodeError::Closing`] if one was sent already, [`EncodeError::CloseCode`] for a code
+    /// outside of [`close::is_valid`](crate::close::is_valid), [`EncodeError::ControlTooLong`] for
+    /// a reason over 123 bytes or one without a code.
     pub fn send_close(
         &mut self,
         code: Option<u16>,
@@ -133,11 +135,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Appends what a server owes to `out`: the pong for the latest ping, and the close frame of a reply or of a failure.
+    /// Appends what a server owes to `out`: the pong for the latest ping, and the close frame of a
+    /// reply or of a failure.
     ///
-    /// Call it after each [`decode`](Self::decode), or once after the last one of a read: a pong replaces the one before it, so
-    /// never more than two frames wait. A client has to mask them: in that role this does nothing, and
-    /// [`take_output_masked`](Self::take_output_masked) does it.
+    /// Call it after each [`decode`](Self::decode), or once after the last one of a read: a pong
+    /// replaces the one before it, so never more than two frames wait. A client has to mask them:
+    /// in that role this does nothing, and [`take_output_masked`](Self::take_output_masked) does
+    /// it.
     #[inline]
     pub fn take_output(&mut self, out: &mut Vec<u8>) {
         debug_assert!(self.role() == Role::Server, "a client takes its output with `take_output_masked`");
@@ -146,8 +150,8 @@ impl Connection {
         }
     }
 
-    /// As [`take_output`](Self::take_output), for the client role: `keys` makes the masking key of each frame, four fresh
-    /// bytes of a cryptographic random source. A server takes no key.
+    /// As [`take_output`](Self::take_output), for the client role: `keys` makes the masking key of
+    /// each frame, four fresh bytes of a cryptographic random source. A server takes no key.
     #[inline]
     pub fn take_output_masked(&mut self, mut keys: impl FnMut() -> [u8; 4], out: &mut Vec<u8>) {
         if self.has_output() {
@@ -275,7 +279,8 @@ impl Connection {
                 Some(error) => (Some(error.close_code()), error.kind().detail()),
                 None => (self.peer_close_code, ""),
             };
-            // An echoed code was checked when it came, ours are valid by their table, and the reasons are short.
+            // An echoed code was checked when it came, ours are valid by their table, and the
+            // reasons are short.
             let written = encode_close(code, reason, keys(), out);
             debug_assert_eq!(written, Ok(()));
             self.close_was_sent();

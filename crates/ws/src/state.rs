@@ -12,7 +12,8 @@
 //! ```
 //! The end of the input makes Open and CloseSent Failed at once: nobody is left to send a close to.
 //!
-//! "Sent" means: handed to the caller, either by `send_close` or as the reply that `take_output` takes.
+//! "Sent" means: handed to the caller, either by `send_close` or as the reply that `take_output`
+//! takes.
 //!
 //! | state | we may send | what arrives is | then the TCP connection |
 //! |---|---|---|---|

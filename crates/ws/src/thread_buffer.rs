@@ -1,5 +1,5 @@
-//! Buffers that the connections of a thread lend each other: one of each kind, so that a connection that waits holds none and one that
-//! is busy need not allocate.
+//! Buffers that the connections of a thread lend each other: one of each kind, so that a connection
+//! that waits holds none and one that is busy need not allocate.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -14,7 +14,8 @@ pub(crate) fn take(kept: &'static ThreadBuffer) -> Vec<u8> {
     kept.try_with(Cell::take).unwrap_or_default()
 }
 
-/// Gives a buffer to the thread, unless it is larger than `max` bytes or smaller than what the thread has.
+/// Gives a buffer to the thread, unless it is larger than `max` bytes or smaller than what the
+/// thread has.
 #[inline]
 pub(crate) fn put(kept: &'static ThreadBuffer, mut buffer: Vec<u8>, max: usize) {
     if buffer.capacity() > max {

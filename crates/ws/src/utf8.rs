@@ -1,7 +1,8 @@
 //! UTF-8 that arrives in pieces.
 //!
-//! A piece may end inside a character. The one to three bytes of it are kept until the rest comes, so that every byte is
-//! judged when it arrives and a text fails at its first impossible byte, not at the end of its frame (RFC 6455 §8.1).
+//! A piece may end inside a character. The one to three bytes of it are kept until the rest comes,
+//! so that every byte is judged when it arrives and a text fails at its first impossible byte, not
+//! at the end of its frame (RFC 6455 §8.1).
 
 /// The character between two pieces of a text: its first bytes, while the others are to come.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +16,8 @@ impl PartialCharacter {
         Self { bytes: [0; 3], len: 0 }
     }
 
-    /// Hands every whole character of what has arrived to `text`, in order. An error is the index in `piece` of the first
-    /// byte that no UTF-8 text could have there.
+    /// Hands every whole character of what has arrived to `text`, in order. An error is the index
+    /// in `piece` of the first byte that no UTF-8 text could have there.
     pub(crate) fn push(&mut self, mut piece: &[u8], mut text: impl FnMut(&str)) -> Result<(), usize> {
         let mut done = 0;
         while self.len > 0 {
@@ -30,7 +31,8 @@ impl PartialCharacter {
                     text(character);
                     self.len = 0;
                 }
-                // Still possible, still cut. A fourth byte either completes the character or is impossible.
+                // Still possible, still cut. A fourth byte either completes the character or is
+                // impossible.
                 Err(e) if e.error_len().is_none() => {
                     self.bytes[held] = byte;
                     self.len += 1;
@@ -50,7 +52,8 @@ impl PartialCharacter {
                 if e.error_len().is_some() {
                     return Err(done + first_impossible(piece, &e));
                 }
-                // `from_utf8` found these bytes valid a moment ago; the second look costs one scan, once a cut.
+                // `from_utf8` found these bytes valid a moment ago; the second look costs one scan,
+                // once a cut.
                 text(core::str::from_utf8(valid).map_err(|_| done)?);
                 self.bytes[..rest.len()].copy_from_slice(rest);
                 self.len = rest.len() as u8;
@@ -65,13 +68,14 @@ impl PartialCharacter {
     }
 }
 
-/// Where in `text` the first impossible byte is, for text that `from_utf8` refused with `e`. A text that ends inside a
-/// character is impossible one byte after its end.
+/// Where in `text` the first impossible byte is, for text that `from_utf8` refused with `e`. A text
+/// that ends inside a character is impossible one byte after its end.
 pub(crate) fn first_impossible(text: &[u8], e: &core::str::Utf8Error) -> usize {
     let start = e.valid_up_to();
     match e.error_len() {
         None => text.len(),
-        // The bytes of `error_len` could have begun a character; it is the next one that cannot follow.
+        // The bytes of `error_len` could have begun a character; it is the next one that cannot
+        // follow.
         Some(n) if matches!(text.get(start), Some(0xc2..=0xf4)) => start + n,
         // This byte begins no character at all.
         Some(_) => start,

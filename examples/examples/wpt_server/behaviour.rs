@@ -80,7 +80,8 @@ async fn echo(socket: &mut Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// What messages hold goes to the socket as it stands: a test writes the frames that it wants to see.
+/// What messages hold goes to the socket as it stands: a test writes the frames that it wants to
+/// see.
 async fn echo_raw(socket: &mut Socket) -> io::Result<()> {
     while let Some(message) = socket.receive().await? {
         let bytes = match message {

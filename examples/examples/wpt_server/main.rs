@@ -1,8 +1,10 @@
-//! The handlers that the public web-platform-tests expect of a server, so that its suites `eventsource/` and `websockets/` can be aimed at
-//! Tidewire: `cargo run -p tidewire-examples --example wpt_server -- 127.0.0.1:8666`.
+//! The handlers that the public web-platform-tests expect of a server, so that its suites
+//! `eventsource/` and `websockets/` can be aimed at Tidewire:
+//! `cargo run -p tidewire-examples --example wpt_server -- 127.0.0.1:8666`.
 //!
-//! `eventsource/` asks for them below the origin of the page: serve the suite's files yourself, and pass `/eventsource/resources/` on to
-//! here. `websockets/` wants an address: substitute this one's port for the `ports[ws][0]` of its templates.
+//! `eventsource/` asks for them below the origin of the page: serve the suite's files yourself, and
+//! pass `/eventsource/resources/` on to here. `websockets/` wants an address: substitute this one's
+//! port for the `ports[ws][0]` of its templates.
 //!
 //! EventSource, under `/eventsource/resources/`:
 //!
@@ -19,7 +21,8 @@
 //! | `cors-cookie.py?ident&origin&credentials` | whether the cookie came: set by the first answer, unset by the second; no stream the third time |
 //! | `accept.event_stream`, `cache-control.event_stream` | an event with that field of the request |
 //!
-//! WebSocket; unless it says otherwise, the server then closes with 1000, and a close of the client's is echoed with its code and reason:
+//! WebSocket; unless it says otherwise, the server then closes with 1000, and a close of the
+//! client's is echoed with its code and reason:
 //!
 //! | handler | does |
 //! |---|---|
@@ -78,7 +81,8 @@ impl Handler for WptServer {
         reply.unwrap_or_else(|problem: Problem| problem.into_response().into())
     }
 
-    /// A task for each connection, on the worker that accepted it. It ends when the client is gone or the server stops.
+    /// A task for each connection, on the worker that accepted it. It ends when the client is gone
+    /// or the server stops.
     fn detached(&self, connection: Parked, ticket: Ticket) {
         let (mut stop, queues) = (self.stop.subscribe(), self.queues.clone());
         tokio::task::spawn_local(async move {

@@ -1,4 +1,5 @@
-//! The handshakes of the WebSocket handlers: which there are, how each answers, and what it will do then.
+//! The handshakes of the WebSocket handlers: which there are, how each answers, and what it will do
+//! then.
 
 use std::time::Duration;
 

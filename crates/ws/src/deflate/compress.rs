@@ -21,7 +21,8 @@ pub(super) fn compress_alone(level: u8, payload: &[u8], f: impl FnOnce(&[u8])) {
 /// Compresses to a byte boundary and leaves out the end that every flush has (RFC 7692 §7.2.1 (1)).
 pub(super) fn compress(compressor: &mut Compress, mut payload: &[u8], out: &mut Vec<u8>) -> bool {
     loop {
-        // Room to spare after a call means that the flush is complete. The end of a flush must never fit exactly.
+        // Room to spare after a call means that the flush is complete. The end of a flush must
+        // never fit exactly.
         out.reserve((payload.len() / 2).clamp(STEP / 4, STEP * 4));
         let before = compressor.total_in();
         if compressor.compress_vec(payload, out, FlushCompress::Sync).is_err() {
@@ -39,5 +40,6 @@ pub(super) fn compress(compressor: &mut Compress, mut payload: &[u8], out: &mut 
     ends
 }
 
-/// How much room there is for what is compressed, at least and at most: a quarter of it, and four times as much.
+/// How much room there is for what is compressed, at least and at most: a quarter of it, and four
+/// times as much.
 const STEP: usize = 8 * 1024;

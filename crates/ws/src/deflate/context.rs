@@ -31,7 +31,8 @@ impl Deflate {
         Self { params, level: config.level, threshold: config.threshold, contexts: None }
     }
 
-    /// A compressed message begins at the byte `start` of the stream and may inflate to `budget` bytes.
+    /// A compressed message begins at the byte `start` of the stream and may inflate to `budget`
+    /// bytes.
     pub(crate) fn begin(&mut self, role: Role, start: u64, budget: u64) {
         let (takeover, bits) = self.params.of_compressor(role.peer());
         let contexts = self.contexts.get_or_insert_default();
@@ -84,7 +85,8 @@ impl Deflate {
         self.contexts = None;
     }
 
-    /// Appends the compressed payload to `out`. False if it is better sent as it is; nothing is appended then.
+    /// Appends the compressed payload to `out`. False if it is better sent as it is; nothing is
+    /// appended then.
     pub(crate) fn compress(&mut self, role: Role, payload: &[u8], out: &mut Vec<u8>) -> bool {
         let (takeover, bits) = self.params.of_compressor(role);
         // A window of 256 bytes cannot be compressed for, and need not be.
@@ -95,7 +97,8 @@ impl Deflate {
         if takeover {
             let contexts = self.contexts.get_or_insert_default();
             let compressor = contexts.compress.get_or_insert_with(|| pool::new_compressor(self.level, bits));
-            // Once in this context it has to be sent, even if it grew: the peer's window must see what ours saw.
+            // Once in this context it has to be sent, even if it grew: the peer's window must see
+            // what ours saw.
             let good = compress(compressor, payload, out);
             if !good {
                 out.truncate(before);
@@ -113,7 +116,8 @@ impl Deflate {
         }
     }
 
-    /// Whether a message of `len` bytes that was compressed with the full window and no context may be sent here.
+    /// Whether a message of `len` bytes that was compressed with the full window and no context may
+    /// be sent here.
     pub(crate) fn can_share(&self, role: Role, len: usize) -> bool {
         self.params.of_compressor(role).1 == MAX_BITS && self.compresses(len)
     }

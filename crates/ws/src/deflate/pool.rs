@@ -1,7 +1,8 @@
 //! Compressors, inflaters and scratch space that the connections of a thread share.
 //!
-//! A context is taken for the length of one message, so a thread needs one of each kind, and a few more where messages arrive
-//! in fragments. The pool is a cache and nothing more: nobody can see from outside whether a context is new.
+//! A context is taken for the length of one message, so a thread needs one of each kind, and a few
+//! more where messages arrive in fragments. The pool is a cache and nothing more: nobody can see
+//! from outside whether a context is new.
 
 use super::negotiate::MAX_BITS;
 use alloc::vec::Vec;

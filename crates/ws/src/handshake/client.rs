@@ -44,15 +44,15 @@ pub struct Agreed<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The status is not 101 but this one. It is an ordinary answer: a redirect, a 401, or a 426 with the versions that the server
-    /// speaks.
+    /// The status is not 101 but this one. It is an ordinary answer: a redirect, a 401, or a 426
+    /// with the versions that the server speaks.
     Status(u16),
     /// `Upgrade` is not `websocket`.
     Upgrade,
     /// `Connection` does not hold `upgrade`.
     Connection,
-    /// `Sec-WebSocket-Accept` is not the one value that belongs to the key: the server, or something between, does not speak
-    /// WebSocket.
+    /// `Sec-WebSocket-Accept` is not the one value that belongs to the key: the server, or
+    /// something between, does not speak WebSocket.
     Accept,
     /// A subprotocol that was not asked for, or more than one.
     Subprotocol,
@@ -61,7 +61,8 @@ pub enum VerifyError {
 }
 
 impl<'a> Request<'a> {
-    /// A handshake with a nonce of 16 random bytes, fresh for each connection, that offers these subprotocols, best first.
+    /// A handshake with a nonce of 16 random bytes, fresh for each connection, that offers these
+    /// subprotocols, best first.
     ///
     /// A name that is no token is left out: there is no way to send it.
     pub fn new(nonce: [u8; 16], subprotocols: &'a [&'a str]) -> Self {
@@ -171,7 +172,8 @@ impl<'a> Agreed<'a> {
         self.subprotocol
     }
 
-    /// How the messages of the connection may be compressed: for [`Connection::with_deflate`](crate::Connection::with_deflate).
+    /// How the messages of the connection may be compressed: for
+    /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
     pub const fn deflate(&self) -> Option<deflate::Params> {
         self.deflate

@@ -13,7 +13,8 @@ use tidewire_grammar::list;
 /// What a server offers and allows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
-    /// The subprotocols that the server speaks, best first. The first one that the client offers is chosen; none is no refusal.
+    /// The subprotocols that the server speaks, best first. The first one that the client offers is
+    /// chosen; none is no refusal.
     pub subprotocols: &'a [&'a str],
     /// From which web pages browsers may connect. Only from the server's own, by default.
     pub origins: Origins<'a>,
@@ -24,7 +25,8 @@ pub struct Options<'a> {
 
 /// A handshake to answer with `101 Switching Protocols`.
 ///
-/// Whatever the client sent behind its request belongs to the connection; but read it as frames only once the 101 is written.
+/// Whatever the client sent behind its request belongs to the connection; but read it as frames
+/// only once the 101 is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept<'a> {
     key: [u8; 28],
@@ -33,8 +35,8 @@ pub struct Accept<'a> {
     deflate: Option<(deflate::Params, String)>,
 }
 
-/// A request that is no good handshake. Answer with [`status`](Self::status), [`fields`](Self::fields) and, as the body,
-/// [`detail`](Self::detail).
+/// A request that is no good handshake. Answer with [`status`](Self::status),
+/// [`fields`](Self::fields) and, as the body, [`detail`](Self::detail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     kind: RefusalKind,
@@ -58,8 +60,8 @@ pub enum RefusalKind {
     Version,
     /// `Sec-WebSocket-Key` is not exactly one, of 16 bytes in base64.
     Key,
-    /// The request has a body, whose bytes could be taken for frames, or frames for the next request. One `Content-Length: 0`
-    /// is no body: older proxies and clients send it.
+    /// The request has a body, whose bytes could be taken for frames, or frames for the next
+    /// request. One `Content-Length: 0` is no body: older proxies and clients send it.
     Body,
     /// `Sec-WebSocket-Protocol` is not a list of tokens.
     Subprotocol,
@@ -121,7 +123,8 @@ impl<'a> Accept<'a> {
         self.subprotocol
     }
 
-    /// How the messages of the connection may be compressed: for [`Connection::with_deflate`](crate::Connection::with_deflate).
+    /// How the messages of the connection may be compressed: for
+    /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
     pub fn deflate(&self) -> Option<deflate::Params> {
         self.deflate.as_ref().map(|(params, _)| *params)
@@ -153,7 +156,8 @@ impl Refusal {
         }
     }
 
-    /// The fields that belong to the status. `Connection: close` is among them where the connection cannot go on.
+    /// The fields that belong to the status. `Connection: close` is among them where the connection
+    /// cannot go on.
     pub const fn fields(&self) -> &'static [(&'static str, &'static str)] {
         match self.kind {
             RefusalKind::Method => &[("Allow", "GET")],
@@ -161,7 +165,8 @@ impl Refusal {
             RefusalKind::NoUpgrade | RefusalKind::Version => {
                 &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
             }
-            // Whatever follows may be the body, or frames that were sent too early: it must not be read as a request.
+            // Whatever follows may be the body, or frames that were sent too early: it must not be
+            // read as a request.
             RefusalKind::Body => &[("Connection", "close")],
             _ => &[],
         }

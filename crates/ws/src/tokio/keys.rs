@@ -1,4 +1,5 @@
-//! Masking keys (RFC 6455 §5.3 (2), RFC 6455 §10.3 (1)): fresh, and not to be guessed from earlier ones.
+//! Masking keys (RFC 6455 §5.3 (2), RFC 6455 §10.3 (1)): fresh, and not to be guessed from earlier
+//! ones.
 
 use std::io;
 

@@ -6,18 +6,23 @@
 //!            shared by all, 64 KiB         pong, close ─────────────────────►  one write, when
 //!                                                                              nothing is left to decode
 //! ```
-//! A large binary message is read to its place, once its head and what came with it went that way, and written from there.
+//! A large binary message is read to its place, once its head and what came with it went that way,
+//! and written from there.
 //!
 //! # Batching
 //!
-//! What one read leads to leaves in one write: while a whole message that has arrived waits to be taken, `flush` (and so `send`)
-//! leaves the bytes in the queue; they leave when `next` has nothing more to hand out. A loop that answers each message, written the
-//! simplest way, so needs one write per read, which is six to nine times less work under pipelining. A handler that is slow
-//! is not made slower: a millisecond after the read, flushing means writing. [`WebSocket::without_batching`] turns it off.
+//! What one read leads to leaves in one write: while a whole message that has arrived waits to be
+//! taken, `flush` (and so `send`) leaves the bytes in the queue; they leave when `next` has nothing
+//! more to hand out. A loop that answers each message, written the simplest way, so needs one write
+//! per read, which is six to nine times less work under pipelining. A handler that is slow is not
+//! made slower: a millisecond after the read, flushing means writing.
+//! [`WebSocket::without_batching`] turns it off.
 //!
-//! The clock is asked with the first flush after a read. A later one passes it over if `next` handed out a message since the flush before, but
-//! never more than three do so in a row. So while one message is handled, the second flush and all that follow go by the clock; and with slow
-//! messages between, what waits leaves with the fourth flush behind its own at the latest, or when nothing is left to be taken.
+//! The clock is asked with the first flush after a read. A later one passes it over if `next`
+//! handed out a message since the flush before, but never more than three do so in a row. So while
+//! one message is handled, the second flush and all that follow go by the clock; and with slow
+//! messages between, what waits leaves with the fourth flush behind its own at the latest, or when
+//! nothing is left to be taken.
 //!
 //! # Deadlines
 //!

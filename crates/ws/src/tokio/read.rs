@@ -18,11 +18,13 @@ use futures_core::Stream;
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// The next message. `None` at the end, after a close handshake.
     ///
-    /// After an error the stream ends: one more call waits until the peer has closed, which lets it read why. Cancel-safe.
+    /// After an error the stream ends: one more call waits until the peer has closed, which lets it
+    /// read why. Cancel-safe.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a close frame is a
-    /// [`NoClose`](crate::ErrorKind::NoClose); a reset after both close frames is no error.
+    /// [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a close
+    /// frame is a [`NoClose`](crate::ErrorKind::NoClose); a reset after both close frames is no
+    /// error.
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.poll_message(cx)).await
     }
@@ -58,7 +60,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             match self.phase {
                 Phase::Reading => {}
                 Phase::Failing(error) => {
-                    // RFC 6455 §7.1.7 (2): the close, behind the replies that were owed before. If that fails, there is nobody to tell.
+                    // RFC 6455 §7.1.7 (2): the close, behind the replies that were owed before. If
+                    // that fails, there is nobody to tell.
                     if let Ok(()) = ready!(self.poll_write_out(cx, Side::Stream)) {
                         let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
                     }
@@ -79,9 +82,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             match self.poll_write_out(cx, Side::Stream) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(self.stopped(error)),
-                // A peer that does not read is not read from either: its pings and requests would only add to the queue.
+                // A peer that does not read is not read from either: its pings and requests would
+                // only add to the queue.
                 Poll::Pending if self.outbox.len() >= self.write_limit => return Poll::Pending,
-                // Behind its close nothing is read, not even the end of the stream: what it is owed comes first.
+                // Behind its close nothing is read, not even the end of the stream: what it is owed
+                // comes first.
                 Poll::Pending if self.connection.state.drops_input() => return Poll::Pending,
                 Poll::Pending => {}
             }
@@ -100,8 +105,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         }
     }
 
-    /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is behind it is copied to a
-    /// buffer of this connection, which mostly is nothing; where it is much, the connection borrows the thread's.
+    /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is
+    /// behind it is copied to a buffer of this connection, which mostly is nothing; where it is
+    /// much, the connection borrows the thread's.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         if self.input.is_empty()
             && let Some(mut room) = self.connection.payload_room()
@@ -112,7 +118,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         }
         let mut buffer = thread_buffer::take(&BUFFER);
         buffer.reserve_exact(READ);
-        // What is left is a part of a header or of a control frame: of a message's payload all is taken.
+        // What is left is a part of a header or of a control frame: of a message's payload all is
+        // taken.
         buffer.extend_from_slice(&self.input);
         let mut room = (&mut buffer).limit(READ - self.input.len());
         let read = pin!(self.io.read_buf(&mut room)).poll(cx);
@@ -152,7 +159,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     ) -> (usize, Option<Message>) {
         match decoded {
             Ok(decoded) => {
-                // Each ping its own pong, as long as they leave; the latest one's only, once they do not (RFC 6455 §5.5.3 (2)).
+                // Each ping its own pong, as long as they leave; the latest one's only, once they
+                // do not (RFC 6455 §5.5.3 (2)).
                 if self.connection.has_output() && self.outbox.len() < MAX_PONGS {
                     // Without randomness for a mask the next write fails, and tells.
                     let _ = self.queue_replies();
@@ -175,7 +183,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         }
     }
 
-    /// After the close handshake the server closes first, the client waits for that: RFC 6455 §5.5.1 (7), RFC 6455 §5.5.1 (8).
+    /// After the close handshake the server closes first, the client waits for that:
+    /// RFC 6455 §5.5.1 (7), RFC 6455 §5.5.1 (8).
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.connection.role() == Role::Client {
             self.phase = Phase::Draining(MAX_DRAIN);
@@ -227,7 +236,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<IO> {
 
 /// How much is read at a time.
 const READ: usize = 64 * 1024;
-/// With so much of it yet to be decoded, a connection keeps the buffer it was read to, in place of a copy.
+/// With so much of it yet to be decoded, a connection keeps the buffer it was read to, in place of
+/// a copy.
 const WORTH_KEEPING: usize = READ / 8;
 /// With so many bytes waiting, pongs do not join them.
 const MAX_PONGS: usize = 4 * 1024;
@@ -235,8 +245,8 @@ const MAX_PONGS: usize = 4 * 1024;
 const MAX_DRAIN: usize = 1 << 20;
 
 std::thread_local! {
-    /// Shared by the connections of the thread, which read one after the other. Taken while in use, so that a stream that is
-    /// itself made of WebSockets finds none and makes its own.
+    /// Shared by the connections of the thread, which read one after the other. Taken while in use,
+    /// so that a stream that is itself made of WebSockets finds none and makes its own.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 

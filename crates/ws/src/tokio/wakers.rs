@@ -2,7 +2,8 @@
 
 use core::task::{Context, Waker};
 
-/// Who polls. Split halves live in two tasks, but a stream remembers one writer only: the other one is woken from here.
+/// Who polls. Split halves live in two tasks, but a stream remembers one writer only: the other one
+/// is woken from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Stream,

@@ -10,10 +10,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// A WebSocket over an `AsyncRead + AsyncWrite` on which the handshake is done: a
-/// [`Stream`](futures_core::Stream) of and a [`Sink`](futures_sink::Sink) for [`Message`](crate::Message)s.
+/// [`Stream`](futures_core::Stream) of and a [`Sink`](futures_sink::Sink) for
+/// [`Message`](crate::Message)s.
 ///
-/// Pings are answered and closes replied to while it is polled. Reading is cancel-safe: what was read stays. `futures_util`'s
-/// `split` makes two halves of it. While it waits it holds less than 1 KiB: reads go to a buffer of the thread's.
+/// Pings are answered and closes replied to while it is polled. Reading is cancel-safe: what was
+/// read stays. `futures_util`'s `split` makes two halves of it. While it waits it holds less than 1
+/// KiB: reads go to a buffer of the thread's.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -61,9 +63,11 @@ pub enum WhenFull {
     /// The sender waits, so that the slowest reader sets the pace.
     #[default]
     Wait,
-    /// The message is refused with [`Error::Full`]; what waits is kept, and later messages may pass.
+    /// The message is refused with [`Error::Full`](super::Error::Full); what waits is kept, and
+    /// later messages may pass.
     Refuse,
-    /// The connection is closed with 1013 (try again later). What waits is still sent, nothing is added.
+    /// The connection is closed with 1013 (try again later). What waits is still sent, nothing is
+    /// added.
     Close,
 }
 
@@ -73,7 +77,8 @@ pub(super) enum Phase {
     Reading,
     /// The peer was wrong: what waits and a close are written, then this is told.
     Failing(crate::Error),
-    /// All is said; what still arrives is dropped, up to this many bytes, so that the peer can read the close before a reset.
+    /// All is said; what still arrives is dropped, up to this many bytes, so that the peer can read
+    /// the close before a reset.
     Draining(usize),
     Over,
 }
@@ -117,9 +122,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         self
     }
 
-    /// How many bytes may wait to be written before data messages are treated as [`WhenFull`] says. Default 1 MiB, wait.
+    /// How many bytes may wait to be written before data messages are treated as [`WhenFull`] says.
+    /// Default 1 MiB, wait.
     ///
-    /// One message may pass the limit, since it is not cut. Pongs and closes are not held back by it; at most one pong waits.
+    /// One message may pass the limit, since it is not cut. Pongs and closes are not held back by
+    /// it; at most one pong waits.
     #[must_use]
     pub fn with_write_limit(mut self, bytes: usize, when_full: WhenFull) -> Self {
         (self.write_limit, self.when_full) = (bytes.max(1), when_full);

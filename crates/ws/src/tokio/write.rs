@@ -40,7 +40,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         self.queue(message)
     }
 
-    /// Queues a prepared message without flushing: its bytes are shared, not copied, where they are many. For a server.
+    /// Queues a prepared message without flushing: its bytes are shared, not copied, where they are
+    /// many. For a server.
     ///
     /// # Errors
     /// As [`feed`](Self::feed).
@@ -53,7 +54,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         Ok(())
     }
 
-    /// Writes what waits, now or, while more messages wait to be taken, when they are: see [batching](self#batching).
+    /// Writes what waits, now or, while more messages wait to be taken, when they are: see
+    /// [batching](crate::tokio#batching).
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -61,7 +63,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         poll_fn(|cx| self.poll_flush_lazily(cx)).await
     }
 
-    /// Sends a close frame, unless one was sent, and writes all that waits. The peer's reply comes out of [`next`](Self::next).
+    /// Sends a close frame, unless one was sent, and writes all that waits. The peer's reply comes
+    /// out of [`next`](Self::next).
     ///
     /// # Errors
     /// [`Error::Encode`] for a code or reason that cannot be sent, [`Error::Io`].
@@ -103,8 +106,9 @@ impl<IO: AsyncWrite + Unpin> Drop for WebSocket<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
-    /// Writes all that waits, then the replies that are owed. While the queue is long, a pong waits in the connection, where the
-    /// next one replaces it: pings from a peer that never reads gather nothing.
+    /// Writes all that waits, then the replies that are owed. While the queue is long, a pong waits
+    /// in the connection, where the next one replaces it: pings from a peer that never reads gather
+    /// nothing.
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, side: Side) -> Poll<Result<(), Error>> {
         loop {
             if self.outbox.is_empty() {
@@ -158,8 +162,9 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         if !may {
             return false;
         }
-        // The clock costs as much as decoding. A message that was taken since shows that the handler goes on; but it is asked with the first,
-        // so that a slow handler is found at once, and with every fourth.
+        // The clock costs as much as decoding. A message that was taken since shows that the
+        // handler goes on; but it is asked with the first, so that a slow handler is found at once,
+        // and with every fourth.
         if handed_out && self.clock_skips < MAX_CLOCK_SKIPS {
             self.clock_skips += 1;
             return true;
