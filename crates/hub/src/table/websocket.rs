@@ -309,7 +309,7 @@ mod tests {
         let mut frame = Vec::new();
         deflate::encode_message(MessageKind::Binary, payload, &ws::DEFLATE, &mut frame);
         let (header, n) = Header::parse(&frame).unwrap().unwrap();
-        let masked = Header { mask: Some([0; 4]), ..header };
+        let masked = Header { masking_key: Some([0; 4]), ..header };
         let mut bytes = [0; Header::MAX_LEN];
         let len = masked.encode(&mut bytes).unwrap();
         [&bytes[..len], &frame[n..]].concat().repeat(count)

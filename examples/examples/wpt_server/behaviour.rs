@@ -12,7 +12,7 @@ use crate::msg_channel::{self, Direction, Queues};
 use crate::socket::{Message, Socket};
 
 /// One for each way of behaving; some handlers share theirs.
-pub enum Talk {
+pub enum Behaviour {
     /// Closes at once.
     Nothing,
     /// Waits for one message, or a close.
@@ -31,34 +31,41 @@ pub enum Talk {
 }
 
 /// Runs a handler to its end. An error means that the client is gone.
-pub async fn run(io: Upgraded, connection: Connection, talk: Talk, queues: &Queues) -> io::Result<()> {
+pub async fn run(
+    io: Upgraded,
+    connection: Connection,
+    behaviour: Behaviour,
+    queues: &Queues,
+) -> io::Result<()> {
     let mut socket = Socket::new(io, connection);
-    match talk {
-        Talk::Nothing => {}
-        Talk::Listen => drop(socket.receive().await?),
-        Talk::Say(text) => socket.send(&Message::Text(text)).await?,
-        Talk::Echo => echo(&mut socket).await?,
-        Talk::EchoRaw => echo_raw(&mut socket).await?,
-        Talk::EmptyMessage => {
+    match behaviour {
+        Behaviour::Nothing => {}
+        Behaviour::Listen => drop(socket.receive().await?),
+        Behaviour::Say(text) => socket.send(&Message::Text(text)).await?,
+        Behaviour::Echo => echo(&mut socket).await?,
+        Behaviour::EchoRaw => echo_raw(&mut socket).await?,
+        Behaviour::EmptyMessage => {
             let empty = matches!(socket.receive().await?, Some(Message::Text(text)) if text.is_empty());
             socket.send(&Message::Text(if empty { "pass" } else { "fail" }.into())).await?;
         }
-        Talk::Close(code, reason) => socket.close(code, &reason).await?,
-        Talk::HangUp => {
+        Behaviour::Close(code, reason) => socket.close(code, &reason).await?,
+        Behaviour::HangUp => {
             // A frame first, or a browser takes it for a failed handshake.
             return socket.ping(b"ping").await;
         }
-        Talk::DelayedClose => {
+        Behaviour::DelayedClose => {
             while socket.receive().await?.is_some() {}
             sleep(Duration::from_secs(1)).await;
         }
-        Talk::AbortedClose => {
+        Behaviour::AbortedClose => {
             while socket.receive().await?.is_some() {}
             return Ok(());
         }
-        Talk::ReceiveSlowly => receive_slowly(&mut socket).await?,
-        Talk::SendMuch => send_much(&mut socket).await?,
-        Talk::Channel(uuid, direction) => msg_channel::run(&mut socket, &uuid, direction, queues).await?,
+        Behaviour::ReceiveSlowly => receive_slowly(&mut socket).await?,
+        Behaviour::SendMuch => send_much(&mut socket).await?,
+        Behaviour::Channel(uuid, direction) => {
+            msg_channel::run(&mut socket, &uuid, direction, queues).await?
+        }
     }
     socket.finish().await
 }
@@ -73,7 +80,8 @@ async fn echo(socket: &mut Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// What messages hold goes to the socket as it stands: a test writes the frames that it wants to see.
+/// What messages hold goes to the socket as it stands: a test writes the frames that it wants to
+/// see.
 async fn echo_raw(socket: &mut Socket) -> io::Result<()> {
     while let Some(message) = socket.receive().await? {
         let bytes = match message {

@@ -2,7 +2,7 @@
 //! other without a thought for speed. The fuzz targets use this file too.
 
 /// HTML §9.2.6, with its sentences as comments. Yields the lines that `docs/wire/sse.md` shows, without offsets.
-pub fn by_the_book(stream: &[u8]) -> Vec<String> {
+pub fn decode_by_the_standard(stream: &[u8]) -> Vec<String> {
     // "Streams must be decoded using the UTF-8 decode algorithm", which strips one byte order mark.
     let text = String::from_utf8_lossy(stream);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

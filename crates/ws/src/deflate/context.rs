@@ -1,13 +1,14 @@
-//! Compressing and inflating the payload of one message at a time (RFC 7692 §7.2).
+//! The compression of one connection, and the contexts that it keeps (RFC 7692 §7.2).
 
-use super::inflate::{Inflate, InflateError, TAIL};
+use super::compress::compress;
+use super::inflate::{Inflate, InflateError};
 use super::negotiate::{Config, MAX_BITS, MIN_OWN_BITS, Params, is_long_enough};
 use super::pool;
 use crate::Role;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use flate2::{Compress, FlushCompress};
+use flate2::Compress;
 
 /// The compression of one connection. 16 bytes while it holds no context.
 #[derive(Debug)]
@@ -30,9 +31,10 @@ impl Deflate {
         Self { params, level: config.level, threshold: config.threshold, contexts: None }
     }
 
-    /// A compressed message begins at the byte `start` of the stream and may inflate to `budget` bytes.
+    /// A compressed message begins at the byte `start` of the stream and may inflate to `budget`
+    /// bytes.
     pub(crate) fn begin(&mut self, role: Role, start: u64, budget: u64) {
-        let (takeover, bits) = self.params.of(peer(role));
+        let (takeover, bits) = self.params.of_compressor(role.peer());
         let contexts = self.contexts.get_or_insert_default();
         let stream = match contexts.inflate.take() {
             Some(kept) => kept.into_stream(),
@@ -60,7 +62,7 @@ impl Deflate {
         if let Some(inflate) = self.current() {
             inflate.end()?;
         }
-        if !self.params.of(peer(role)).0
+        if !self.params.of_compressor(role.peer()).0
             && let Some(contexts) = &mut self.contexts
         {
             if let Some(inflate) = contexts.inflate.take() {
@@ -83,18 +85,20 @@ impl Deflate {
         self.contexts = None;
     }
 
-    /// Appends the compressed payload to `out`. False if it is better sent as it is; nothing is appended then.
+    /// Appends the compressed payload to `out`. False if it is better sent as it is; nothing is
+    /// appended then.
     pub(crate) fn compress(&mut self, role: Role, payload: &[u8], out: &mut Vec<u8>) -> bool {
-        let (takeover, bits) = self.params.of(role);
+        let (takeover, bits) = self.params.of_compressor(role);
         // A window of 256 bytes cannot be compressed for, and need not be.
-        if !self.wants(payload.len()) || bits < MIN_OWN_BITS {
+        if !self.compresses(payload.len()) || bits < MIN_OWN_BITS {
             return false;
         }
         let before = out.len();
         if takeover {
             let contexts = self.contexts.get_or_insert_default();
             let compressor = contexts.compress.get_or_insert_with(|| pool::new_compressor(self.level, bits));
-            // Once in this context it has to be sent, even if it grew: the peer's window must see what ours saw.
+            // Once in this context it has to be sent, even if it grew: the peer's window must see
+            // what ours saw.
             let good = compress(compressor, payload, out);
             if !good {
                 out.truncate(before);
@@ -112,13 +116,14 @@ impl Deflate {
         }
     }
 
-    /// Whether a message of `len` bytes that was compressed with the full window and no context may be sent here.
-    pub(crate) fn shares(&self, role: Role, len: usize) -> bool {
-        self.params.of(role).1 == MAX_BITS && self.wants(len)
+    /// Whether a message of `len` bytes that was compressed with the full window and no context may
+    /// be sent here.
+    pub(crate) fn can_share(&self, role: Role, len: usize) -> bool {
+        self.params.of_compressor(role).1 == MAX_BITS && self.compresses(len)
     }
 
     /// Whether a message of `len` bytes is to be compressed.
-    pub(crate) fn wants(&self, len: usize) -> bool {
+    pub(crate) fn compresses(&self, len: usize) -> bool {
         is_long_enough(len, self.threshold)
     }
 
@@ -138,45 +143,6 @@ impl Deflate {
     }
 }
 
-/// Compresses a message that many connections share: with the full window and no context. `f` gets it if it is shorter so.
-pub(crate) fn compress_alone(level: u8, payload: &[u8], f: impl FnOnce(&[u8])) {
-    pool::with_scratch(|out| {
-        let mut compressor = pool::take_compressor(level, MAX_BITS);
-        if compress(&mut compressor, payload, out) && out.len() < payload.len() {
-            f(out);
-        }
-        pool::put_compressor(level, MAX_BITS, compressor);
-    });
-}
-
-/// Compresses to a byte boundary and leaves out the end that every flush has (RFC 7692 §7.2.1 (1)).
-pub(super) fn compress(compressor: &mut Compress, mut payload: &[u8], out: &mut Vec<u8>) -> bool {
-    loop {
-        // Room to spare after a call means that the flush is complete. The end of a flush must never fit exactly.
-        out.reserve((payload.len() / 2).clamp(STEP / 4, STEP * 4));
-        let before = compressor.total_in();
-        if compressor.compress_vec(payload, out, FlushCompress::Sync).is_err() {
-            return false;
-        }
-        payload = &payload[(compressor.total_in() - before) as usize..];
-        if payload.is_empty() && out.len() < out.capacity() {
-            break;
-        }
-    }
-    let ends = out.ends_with(&TAIL);
-    if ends {
-        out.truncate(out.len() - TAIL.len());
-    }
-    ends
-}
-
-const fn peer(role: Role) -> Role {
-    match role {
-        Role::Server => Role::Client,
-        Role::Client => Role::Server,
-    }
-}
-
 impl fmt::Debug for Contexts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Contexts")
@@ -185,6 +151,3 @@ impl fmt::Debug for Contexts {
             .finish()
     }
 }
-
-/// How much room there is for what is compressed, at least and at most: a quarter of it, and four times as much.
-const STEP: usize = 8 * 1024;
