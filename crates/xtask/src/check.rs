@@ -40,7 +40,7 @@ pub(crate) struct Args {
 const STEPS: &[Step] = &[
     step("toolchain", Lane::Beside, &[], 1, toolchain),
     step("formatting", Lane::Beside, &["toolchain"], 2, formatting),
-    step("layers", Lane::Beside, &[], 1, layers::run),
+    step("layers", Lane::Beside, &[], 1, layers::all),
     step("compliance", Lane::Beside, &[], 1, compliance::run),
     step("packages", Lane::Beside, &[], 1, packages),
     step("client", Lane::Beside, &["packages"], 10, browser::client),

@@ -39,8 +39,8 @@ enum Command {
     Bench(bench::Args),
     /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write docs/benchmarks.md (Linux, two cores, g++).
     BenchWs(bench::ws::Args),
-    /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws.
-    Layers,
+    /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws, and find import cycles between files.
+    Layers(layers::Args),
     /// Prove that layers 0 to 2 link no std without their default features.
     NoStd,
     /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every tag in it is known.
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         Command::Browser => browser::run(),
         Command::Bench(args) => bench::run(&args),
         Command::BenchWs(args) => bench::ws::run(&args),
-        Command::Layers => layers::run(),
+        Command::Layers(args) => layers::run(&args),
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),
         Command::Corpus => corpus::run(),
