@@ -3,13 +3,15 @@
 use super::scope::Scope;
 use super::source::{Tree, only_in_tests};
 use std::collections::{HashMap, HashSet};
-use syn::{ImplItem, Item, TraitItem, Type};
+use syn::{ImplItem, Item, ItemStruct, TraitItem, Type};
 
 /// The inherent functions and constants of a crate's types, by name.
 pub(super) struct Methods {
     inherent: HashMap<String, Vec<Method>>,
     /// Names that a trait of the crate has, or that the crate gives to a trait of others.
     of_traits: HashSet<String>,
+    /// The types of the fields of a type, by the names of the fields.
+    fields: HashMap<(usize, String), usize>,
 }
 
 struct Method {
@@ -25,10 +27,12 @@ pub(super) struct Foreign {
 
 impl Methods {
     pub(super) fn new(tree: &Tree, scope: &Scope) -> Self {
-        let mut methods = Methods { inherent: HashMap::new(), of_traits: HashSet::new() };
+        let mut methods =
+            Methods { inherent: HashMap::new(), of_traits: HashSet::new(), fields: HashMap::new() };
         for (id, module) in tree.modules.iter().enumerate() {
             for item in &module.items {
                 match item {
+                    Item::Struct(item) => methods.fields_of(scope, id, item),
                     Item::Trait(item) => methods.of_traits.extend(item.items.iter().filter_map(in_trait)),
                     Item::Impl(item) if item.trait_.is_some() => {
                         methods.of_traits.extend(item.items.iter().filter_map(in_impl));
@@ -49,17 +53,43 @@ impl Methods {
 
     /// The method of this type, if it is defined in another file than the type.
     pub(super) fn of(&self, scope: &Scope, of: usize, name: &str) -> Option<Foreign> {
-        let mut found = self.inherent.get(name)?.iter().filter(|method| method.of == of);
-        found.find_map(|method| method.foreign(scope, name))
+        self.inherent(of, name).find_map(|method| method.foreign(scope, name))
     }
 
-    /// The method of a value of unknown type: the only one of the crate that has this name.
-    pub(super) fn only(&self, scope: &Scope, name: &str) -> Option<Foreign> {
+    /// The method that a call on a value means; `of` is the type of the value, if that is known.
+    pub(super) fn called(&self, scope: &Scope, of: Option<usize>, name: &str) -> Option<Foreign> {
+        match of {
+            Some(of) if self.inherent(of, name).next().is_some() => self.of(scope, of, name),
+            // Of a trait, or of what the value dereferences to.
+            _ => self.only(scope, name),
+        }
+    }
+
+    /// The only method of the crate that has this name, if nobody else's can be meant.
+    fn only(&self, scope: &Scope, name: &str) -> Option<Foreign> {
         let [method] = self.inherent.get(name)?.as_slice() else { return None };
         if self.of_traits.contains(name) || COMMON.contains(&name) {
             return None;
         }
         method.foreign(scope, name)
+    }
+
+    pub(super) fn field(&self, of: usize, name: &str) -> Option<usize> {
+        self.fields.get(&(of, name.to_owned())).copied()
+    }
+
+    fn inherent(&self, of: usize, name: &str) -> impl Iterator<Item = &Method> {
+        self.inherent.get(name).into_iter().flatten().filter(move |method| method.of == of)
+    }
+
+    fn fields_of(&mut self, scope: &Scope, module: usize, item: &ItemStruct) {
+        let of = scope.resolve(module, &[item.ident.to_string()]);
+        let Some(of) = of.into_iter().find_map(|found| found.definition) else { return };
+        for field in &item.fields {
+            if let (Some(name), Some(id)) = (&field.ident, type_of(scope, module, &field.ty)) {
+                self.fields.insert((of, name.to_string()), id);
+            }
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use super::methods::{Methods, type_of};
 use super::scope::{Found, Scope, leaves};
 use super::source::{Tree, attributes, only_in_tests};
 use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use syn::visit::{self, Visit};
-use syn::{Expr, ImplItem, Item, Stmt, TraitItem};
+use syn::{Expr, ImplItem, Item, Member, Stmt, TraitItem, Type};
 
 /// A place in one file that names an item of another one.
 pub(super) struct Reference {
@@ -45,17 +45,18 @@ struct Reader<'a> {
     /// What `Self` is.
     myself: Option<usize>,
     /// Names that hide those of the module: variables and generic parameters, of each function around.
-    locals: Vec<Locals>,
+    locals: Vec<Locals<'a>>,
     found: &'a mut Vec<Reference>,
 }
 
 #[derive(Default)]
-struct Locals {
-    variables: HashSet<String>,
+struct Locals<'a> {
+    /// Each with its type, if there is one variable of this name and its type is written.
+    variables: HashMap<String, Option<&'a Type>>,
     types: HashSet<String>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// A path that was written in this line.
     fn path(&mut self, names: &[String], line: usize) {
         let [first, behind @ ..] = names else { return };
@@ -65,8 +66,8 @@ impl Reader<'_> {
             }
             return;
         }
-        let hidden = |locals: &Locals| {
-            locals.types.contains(first) || (behind.is_empty() && locals.variables.contains(first))
+        let hidden = |locals: &Locals<'_>| {
+            locals.types.contains(first) || (behind.is_empty() && locals.variables.contains_key(first))
         };
         if self.locals.iter().any(hidden) {
             return;
@@ -101,13 +102,8 @@ impl Reader<'_> {
 
     /// A call on a value; `of` is its type, if that is known.
     fn method(&mut self, of: Option<usize>, name: &str, line: usize) {
-        match of {
-            Some(of) => self.method_of(of, name, line),
-            None => {
-                if let Some(foreign) = self.methods.only(self.scope, name) {
-                    self.arrow(foreign.file, foreign.name, line);
-                }
-            }
+        if let Some(foreign) = self.methods.called(self.scope, of, name) {
+            self.arrow(foreign.file, foreign.name, line);
         }
     }
 
@@ -167,7 +163,7 @@ impl Reader<'_> {
     }
 
     /// Reads what is inside a function or an item with parameters.
-    fn within(&mut self, locals: Locals, read: impl FnOnce(&mut Self)) {
+    fn within(&mut self, locals: Locals<'a>, read: impl FnOnce(&mut Self)) {
         self.locals.push(locals);
         read(self);
         self.locals.pop();
@@ -176,15 +172,46 @@ impl Reader<'_> {
     /// The type of an expression, where it is plain to see.
     fn type_of(&self, value: &Expr) -> Option<usize> {
         match value {
-            Expr::Path(path) if path.path.is_ident("self") => self.myself,
             Expr::Paren(paren) => self.type_of(&paren.expr),
             Expr::Reference(reference) => self.type_of(&reference.expr),
+            Expr::Field(field) => match &field.member {
+                Member::Named(name) => self.methods.field(self.type_of(&field.base)?, &name.to_string()),
+                Member::Unnamed(_) => None,
+            },
+            Expr::Path(path) => {
+                let name = path.path.get_ident()?;
+                if name == "self" {
+                    return self.myself;
+                }
+                let name = name.to_string();
+                let written = self.locals.iter().rev().find_map(|locals| locals.variables.get(&name))?;
+                self.type_written(written.as_ref()?)
+            }
             _ => None,
         }
     }
+
+    fn type_written(&self, written: &Type) -> Option<usize> {
+        let plain = match written {
+            Type::Reference(reference) => &reference.elem,
+            written => written,
+        };
+        if let Type::Path(path) = plain
+            && let Some(name) = path.path.get_ident()
+        {
+            if name == "Self" {
+                return self.myself;
+            }
+            // A generic parameter.
+            if self.locals.iter().any(|locals| locals.types.contains(&name.to_string())) {
+                return None;
+            }
+        }
+        type_of(self.scope, self.module, plain)
+    }
 }
 
-impl<'ast> Visit<'ast> for Reader<'_> {
+impl<'ast> Visit<'ast> for Reader<'ast> {
     fn visit_item(&mut self, item: &'ast Item) {
         if !only_in_tests(attributes(item)) {
             visit::visit_item(self, item);
@@ -368,21 +395,32 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 }
 
-impl Locals {
-    fn of(generics: &syn::Generics) -> Self {
+impl<'a> Locals<'a> {
+    fn of(generics: &'a syn::Generics) -> Self {
         let mut locals = Locals::default();
         locals.visit_generics(generics);
         locals
     }
+
+    fn variable(&mut self, name: String, written: Option<&'a Type>) {
+        self.variables.entry(name).and_modify(|known| *known = None).or_insert(written);
+    }
 }
 
-impl<'ast> Visit<'ast> for Locals {
+impl<'ast> Visit<'ast> for Locals<'ast> {
     fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
         let name = pattern.ident.to_string();
         if !is_capital(&name) {
-            self.variables.insert(name);
+            self.variable(name, None);
         }
         visit::visit_pat_ident(self, pattern);
+    }
+
+    fn visit_pat_type(&mut self, pattern: &'ast syn::PatType) {
+        match &*pattern.pat {
+            syn::Pat::Ident(ident) => self.variable(ident.ident.to_string(), Some(&pattern.ty)),
+            _ => visit::visit_pat_type(self, pattern),
+        }
     }
 
     fn visit_type_param(&mut self, parameter: &'ast syn::TypeParam) {

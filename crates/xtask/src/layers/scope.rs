@@ -361,3 +361,67 @@ pub(super) fn leaves(tree: &UseTree, before: &mut Vec<String>, take: &mut dyn Fn
         UseTree::Group(tree) => tree.items.iter().for_each(|tree| leaves(tree, before, take)),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::source::tests::load;
+    use super::*;
+
+    /// What a path means in the root: names of definitions, each with its file.
+    fn means(path: &str, files: &[(&str, &str)]) -> String {
+        let tree = load(files, Tree::load).unwrap();
+        let scope = Scope::new(&tree);
+        let path: Vec<_> = path.split("::").map(str::to_owned).collect();
+        let tell = |found: Found| {
+            let name = found.definition.map_or("?", |id| &scope.definitions[id].name);
+            format!("{name} in {}", tree.files[found.file].display())
+        };
+        scope.resolve(0, &path).into_iter().map(tell).collect::<Vec<_>>().join(", ")
+    }
+
+    const FILES: &[(&str, &str)] = &[
+        (
+            "lib.rs",
+            "mod a; mod b; use a::*; use b::Kind::{self, *}; pub use b::inner as renamed; use b::both;
+             use std::fmt::Debug; use circle as circle; use a::{self as again};",
+        ),
+        (
+            "a.rs",
+            "pub struct A; struct Hidden; pub use super::b::{B as Other}; use super::b::B; made! { Made }
+             mod deeper { use super::*; fn f() { Hidden } }",
+        ),
+        (
+            "b.rs",
+            "pub struct B; pub enum Kind { One, Two(u8) } pub mod inner { pub fn f() {} pub use super::super::a::A; }
+             pub fn both() {} pub mod both { pub const C: u8 = 0; }",
+        ),
+    ];
+
+    #[test]
+    fn a_path_leads_to_the_file_that_defines_the_item() {
+        let means = |path: &str| means(path, FILES);
+        assert_eq!(means("a::A"), "A in a.rs");
+        assert_eq!(means("A"), "A in a.rs");
+        assert_eq!(means("crate::Other"), "B in b.rs");
+        assert_eq!(means("again::Other::new"), "B in b.rs");
+        assert_eq!(means("renamed::f"), "f in b.rs");
+        assert_eq!(means("self::renamed::A"), "A in a.rs");
+        assert_eq!(means("One"), "Kind in b.rs");
+        assert_eq!(means("Kind::Two"), "Kind in b.rs");
+        assert_eq!(means("both"), "both in b.rs");
+        assert_eq!(means("both::C"), "C in b.rs");
+    }
+
+    #[test]
+    fn what_is_not_of_the_crate_means_nothing() {
+        let means = |path: &str| means(path, FILES);
+        for path in
+            ["Debug", "std::fmt::Debug", "a", "B", "Hidden", "Three", "circle", "both::gone", "super::x"]
+        {
+            assert_eq!(means(path), "", "{path}");
+        }
+        // A macro may have made it, and an `impl` of its own besides.
+        assert_eq!(means("a::Made"), "? in a.rs");
+    }
+}

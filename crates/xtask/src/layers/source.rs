@@ -194,3 +194,71 @@ pub(super) fn attributes(item: &Item) -> &[Attribute] {
         _ => &[],
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Files by path, below `src/`, as a crate whose root is the first one.
+    pub(in crate::layers) fn load<T>(
+        files: &[(&str, &str)],
+        with: impl FnOnce(&Path, Read<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let read = |path: &Path| {
+            let found = files.iter().find(|(name, _)| path == Path::new("src").join(name));
+            found.map(|(_, text)| (*text).to_owned())
+        };
+        with(&Path::new("src").join(files[0].0), &read)
+    }
+
+    fn names(files: &[(&str, &str)]) -> Vec<String> {
+        let tree = load(files, Tree::load).unwrap();
+        tree.files.iter().map(|file| file.display().to_string()).collect()
+    }
+
+    #[test]
+    fn files_are_found_where_the_compiler_looks() {
+        let found = names(&[
+            (
+                "lib.rs",
+                "mod a; mod b; mod inline { mod deep; #[path = \"odd.rs\"] mod x; } #[path = \"c/own.rs\"] mod y;",
+            ),
+            ("a.rs", "mod child;"),
+            ("a/child.rs", ""),
+            ("b/mod.rs", "mod child;"),
+            ("b/child.rs", ""),
+            ("inline/deep.rs", ""),
+            ("inline/odd.rs", ""),
+            ("c/own.rs", "mod beside;"),
+            ("c/beside.rs", ""),
+        ]);
+        let all =
+            "lib.rs a.rs a/child.rs b/mod.rs b/child.rs inline/deep.rs inline/odd.rs c/own.rs c/beside.rs";
+        assert_eq!(found.join(" "), all);
+    }
+
+    #[test]
+    fn files_of_tests_are_left_out_and_files_of_other_configurations_are_not() {
+        let found = names(&[
+            (
+                "lib.rs",
+                "#[cfg(test)] mod a; #[cfg(all(loom, unix))] mod b; #[cfg(any(test, loom))] mod c;
+                 #[cfg(not(test))] mod d; #[cfg(any(test, unix))] mod e; #[cfg(feature = \"x\")] mod f; mod g;",
+            ),
+            ("d.rs", ""),
+            ("e.rs", ""),
+            ("f.rs", ""),
+            ("g.rs", "#![cfg(test)] mod missing;"),
+        ]);
+        assert_eq!(found.join(" "), "lib.rs d.rs e.rs f.rs");
+    }
+
+    #[test]
+    fn a_missing_file_and_broken_syntax_are_errors_that_name_the_file() {
+        let problem = load(&[("lib.rs", "mod gone;")], Tree::load).err();
+        assert_eq!(problem.as_deref(), Some("src/lib.rs: there is no file of `mod gone`"));
+        let problem = load(&[("lib.rs", "\nfn 1() {}")], Tree::load).err().unwrap();
+        assert!(problem.starts_with("src/lib.rs:2: "), "{problem}");
+    }
+}
