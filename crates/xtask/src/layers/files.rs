@@ -15,10 +15,10 @@
 use super::cycles::{components, shortest};
 use super::references::{self, Reference};
 use super::source::{Read, Tree};
-use crate::run::Result;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use tidewire_testkit::run::Result;
 
 /// The files of one target and what each names of the others.
 pub(super) struct Graph {

@@ -1,9 +1,9 @@
 //! The source files of one target of a crate, parsed, as the tree of its modules. Code that only tests have is left out.
 
-use crate::run::Result;
 use std::path::{Path, PathBuf};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Item, ItemMod, Meta, Token};
+use tidewire_testkit::run::Result;
 
 /// The modules of one target; the first one is its root.
 pub(super) struct Tree {
