@@ -5,19 +5,18 @@
 
 mod floor;
 mod load;
-mod process;
 mod report;
+mod results;
 mod servers;
 mod wire;
-pub(crate) mod ws;
 
-use crate::run::{Result, program, root};
+use crate::process;
 use clap::Subcommand;
-use serde_json::Value;
-use servers::Running;
-use std::collections::BTreeMap;
+use results::Results;
+use servers::Started;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
+use tidewire_testkit::run::Result;
 use wire::{Feed, Server};
 
 /// What to measure, and how long.
@@ -100,12 +99,9 @@ fn engine(args: &Args) -> Result {
     report::write(&lab.results, lab.round, args.quick || !args.only.is_empty())
 }
 
-/// All figures of one cell of a table: what was measured, of whom.
-pub(crate) type Results = BTreeMap<(String, &'static str), Vec<Value>>;
-
 /// The servers that run, and what was measured so far.
 struct Lab {
-    running: Vec<Running>,
+    running: Vec<Started>,
     results: Results,
     quick: bool,
     seconds: String,
@@ -116,9 +112,9 @@ struct Lab {
 impl Lab {
     fn new(quick: bool) -> Result<Self> {
         let all = [Server::Tidewire, Server::Floor, Server::Nchan, Server::Axum];
-        let running = all.into_iter().map(Running::start).collect::<Result<_>>()?;
+        let running = all.into_iter().map(Started::start).collect::<Result<_>>()?;
         let seconds = if quick { "0.3" } else { "0.5" }.to_owned();
-        Ok(Self { running, results: Results::new(), quick, seconds, round: 1, start: Instant::now() })
+        Ok(Self { running, results: Results::default(), quick, seconds, round: 1, start: Instant::now() })
     }
 
     fn fanout(&mut self) {
@@ -178,14 +174,14 @@ impl Lab {
         for feed in Feed::ALL {
             for server in [Server::Tidewire, Server::Nchan, Server::Axum] {
                 self.running.retain(|running| running.server != server);
-                self.running.push(Running::start(server)?);
+                self.running.push(Started::start(server)?);
                 let cell = format!("idle {}", feed.name());
                 self.measure(&cell, server, "idle", &["--feed", feed.name(), "--subscribers", count]);
             }
         }
         for server in [Server::Tidewire, Server::Nchan, Server::Axum] {
             self.running.retain(|running| running.server != server);
-            self.running.push(Running::start(server)?);
+            self.running.push(Started::start(server)?);
         }
         Ok(())
     }
@@ -197,19 +193,13 @@ impl Lab {
         let seconds = self.start.elapsed().as_secs();
         print!("\r{seconds:4} s  round {}  {cell}  {}\x1b[K", self.round, server.name());
         let _ = std::io::stdout().flush();
-        let load = root().join("target/release/xtask").display().to_string();
-        let (port, pid) = (running.port.to_string(), running.pid.to_string());
-        let mut command = program("taskset", &["-c", "1", &load, "bench", "load", workload]);
-        command.args(["--server", server.name(), "--port", &port, "--pid", &pid]);
-        command.args(["--seconds", &self.seconds]).args(more);
-        match command.output() {
-            Ok(output) if output.status.success() => {
-                if let Ok(value) = serde_json::from_slice(&output.stdout) {
-                    self.results.entry((cell.to_owned(), server.name())).or_default().push(value);
-                }
-            }
-            Ok(output) => println!("\n{}", String::from_utf8_lossy(&output.stderr).trim()),
-            Err(error) => println!("\nthe load cannot be started: {error}"),
+        let (name, port, pid) = (server.name(), running.port.to_string(), running.pid.to_string());
+        let mut load = vec!["bench", "load", workload, "--server", name, "--port", &port, "--pid", &pid];
+        load.extend(["--seconds", &self.seconds]);
+        load.extend(more);
+        match process::load(&load) {
+            Ok(value) => self.results.add(cell, name, value),
+            Err(problem) => println!("\n{problem}"),
         }
     }
 }

@@ -1,7 +1,82 @@
-//! Processes: what they use, and how they are ended. Linux only (`/proc`).
+//! Processes: how they are started and ended, and what they use. Linux only (`/proc`).
 
-use crate::run::{Result, ask, program};
+use serde_json::Value;
 use std::io::{Error, Result as IoResult};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+use tidewire_testkit::run::{Result, ask, program};
+
+/// Makes sure that processes can be pinned to a core.
+pub(crate) fn need_taskset() -> Result {
+    match ask(&mut program("taskset", &["-V"])) {
+        Some(_) => Ok(()),
+        None => Err("the measurement needs Linux with taskset (util-linux)".into()),
+    }
+}
+
+/// Runs the load, which is this program with these arguments, on core 1. Returns what it prints.
+pub(crate) fn load(args: &[&str]) -> Result<Value> {
+    let cannot = |error| format!("the load cannot be started: {error}");
+    let myself = std::env::current_exe().map_err(cannot)?;
+    let mut command = program("taskset", &["-c", "1"]);
+    let output = command.arg(myself).args(args).output().map_err(cannot)?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("the load printed no figures: {error}"))
+}
+
+/// A server that runs, until this is dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(name: &str, command: &mut Command) -> Result<Self> {
+        command.spawn().map(Self).map_err(|error| format!("{name} cannot be started: {error}"))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if end(self.0.id()) {
+            let start = Instant::now();
+            while matches!(self.0.try_wait(), Ok(None)) && start.elapsed() < GRACE {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How long a server may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A port of this machine that nobody listened on a moment ago.
+pub(crate) fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
+}
+
+/// Waits until somebody listens on the port; `false` if nobody does for ten seconds.
+pub(crate) fn listens(port: u16) -> bool {
+    let start = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if start.elapsed() > Duration::from_secs(10) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
 
 /// What a process has used so far.
 pub(crate) struct Usage {
@@ -35,11 +110,9 @@ pub(crate) fn child_of(parent: u32) -> Option<u32> {
     })
 }
 
-/// Asks a process to end. (A killed nginx would leave its worker behind.)
-pub(crate) fn end(pid: u32) -> Result {
-    ask(&mut program("kill", &["-TERM", &pid.to_string()]))
-        .map(drop)
-        .ok_or(format!("process {pid} cannot be ended"))
+/// Asks a process to end, and returns whether that was possible. (A killed nginx would leave its worker behind.)
+fn end(pid: u32) -> bool {
+    ask(&mut program("kill", &["-TERM", &pid.to_string()])).is_some()
 }
 
 /// A field of `/proc/PID/stat`, counted from 1 as in proc(5). The second, the name, may hold blanks and parentheses.

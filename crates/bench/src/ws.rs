@@ -1,18 +1,20 @@
 //! `cargo xtask bench-ws`: echo servers on tidewire-ws beside those on other WebSocket libraries.
 //!
-//! As in the parent module: the servers on core 0, the load on core 1, runs short and interleaved, and what is compared is the CPU
+//! As for the engine: the servers on core 0, the load on core 1, runs short and interleaved, and what is compared is the CPU
 //! time of the server for each message.
 
+mod cell;
 mod load;
 mod peer;
 mod report;
 
-use crate::run::{Result, program, root};
-use peer::{Peer, Running};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use crate::document::machine;
+use crate::process;
+use cell::{Cell, Results};
+use peer::{Peer, Started};
 use std::io::Write as _;
 use std::time::Instant;
+use tidewire_testkit::run::Result;
 
 /// How much to measure.
 #[derive(clap::Args)]
@@ -37,17 +39,6 @@ enum What {
     Load(load::Args),
 }
 
-/// Server CPU for a message, in microseconds, of every run of a cell and a peer.
-pub(crate) type Results = BTreeMap<(Cell, Peer), Vec<f64>>;
-
-/// One load: connections, bytes of a message, messages under way on each connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Cell {
-    pub(crate) depth: usize,
-    pub(crate) connections: usize,
-    pub(crate) size: usize,
-}
-
 pub(crate) fn run(args: &Args) -> Result {
     if let Some(What::Load(load)) = &args.what {
         return load::run(load);
@@ -55,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result {
     peer::prepare()?;
     let rounds = if args.quick { 1 } else { args.rounds };
     let (mut results, start) = (Results::new(), Instant::now());
-    let cells: Vec<Cell> = cells().filter(|cell| wanted(args, cell)).collect();
+    let cells: Vec<Cell> = Cell::all().filter(|cell| wanted(args, cell)).collect();
     for round in 1..=rounds {
         for (index, cell) in cells.iter().enumerate() {
             for peer in Peer::ALL {
@@ -74,41 +65,23 @@ pub(crate) fn run(args: &Args) -> Result {
             }
         }
     }
-    report::write(&results, &cells, rounds, args)
-}
-
-fn cells() -> impl Iterator<Item = Cell> {
-    [1, 16].into_iter().flat_map(|depth| {
-        [10, 200].into_iter().flat_map(move |connections| {
-            [20, 1 << 10, 16 << 10, 1 << 20].into_iter().map(move |size| Cell { depth, connections, size })
-        })
-    })
+    let command = if args.quick { "bench-ws --quick" } else { "bench-ws" };
+    let whole = !args.quick && args.only.is_none();
+    report::write(&results, &cells, &machine(command, rounds), whole)
 }
 
 fn wanted(args: &Args, cell: &Cell) -> bool {
     args.only.as_ref().is_none_or(|part| cell.name().contains(part))
 }
 
-impl Cell {
-    pub(crate) fn name(&self) -> String {
-        format!("{} x {} B x {}", self.connections, self.size, self.depth)
-    }
-}
-
 /// A server of its own for each run: what one left behind in memory does not burden the next.
 fn measure(cell: Cell, peer: Peer, seconds: &str) -> Result<f64> {
-    let running = Running::start(peer)?;
-    let load = root().join("target/release/xtask").display().to_string();
-    let (port, pid) = (running.port.to_string(), running.pid().to_string());
-    let mut command =
-        program("taskset", &["-c", "1", &load, "bench-ws", "load", "--port", &port, "--pid", &pid]);
-    command.args(["--connections", &cell.connections.to_string(), "--size", &cell.size.to_string()]);
-    command.args(["--depth", &cell.depth.to_string(), "--seconds", seconds]);
-    let output = command.output().map_err(|error| format!("the load cannot be started: {error}"))?;
-    if !output.status.success() {
-        let problem = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{}, {}: {}", peer.name(), cell.name(), problem.trim()));
-    }
-    let value: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
-    value["cost"].as_f64().ok_or_else(|| "the load told no cost".into())
+    let started = Started::start(peer)?;
+    let (port, pid) = (started.port.to_string(), started.pid().to_string());
+    let [connections, size, depth] = [cell.connections, cell.size, cell.depth].map(|n| n.to_string());
+    let mut load = vec!["bench-ws", "load", "--port", &port, "--pid", &pid];
+    load.extend(["--connections", &connections, "--size", &size, "--depth", &depth, "--seconds", seconds]);
+    let figures = process::load(&load);
+    let figures = figures.map_err(|problem| format!("{}, {}: {problem}", peer.name(), cell.name()))?;
+    figures["cost"].as_f64().ok_or_else(|| "the load told no cost".into())
 }

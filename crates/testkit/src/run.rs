@@ -1,44 +1,42 @@
-//! Running other programs from the root of the workspace.
+//! Running other programs from the root of the workspace: for its commands.
+
+// What is missing is installed before the eyes of the user.
+#![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What went wrong, in a sentence that says what to do.
-pub(crate) type Result<T = ()> = std::result::Result<T, String>;
+pub type Result<T = ()> = std::result::Result<T, String>;
 
 /// The folder of the workspace manifest.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.canonicalize().unwrap_or(root)
 }
 
 /// `cargo` with these arguments, in the root; the toolchain is the one that runs this program.
-pub(crate) fn cargo(args: &[&str]) -> Command {
+pub fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());
     command
 }
 
 /// Any other program, in the root.
-pub(crate) fn program(name: &str, args: &[&str]) -> Command {
+pub fn program(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(name);
     command.args(args).current_dir(root());
     command
 }
 
 /// The folder that cargo builds into.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
-}
-
-/// Builds the server, the commands and the examples, as the build of the tests does: nothing is compiled twice.
-pub(crate) fn programs() -> Result {
-    run(&mut cargo(&["build", "--quiet", "--workspace", "--all-features", "--bins", "--examples"]))
 }
 
 /// Runs a command whose output the user sees. It has no standard input: that of a step of the check is a pipe which never ends, and who asks
 /// a question there would wait for ever.
-pub(crate) fn run(command: &mut Command) -> Result {
+pub fn run(command: &mut Command) -> Result {
     let line = line(command);
     match command.stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
@@ -48,13 +46,13 @@ pub(crate) fn run(command: &mut Command) -> Result {
 }
 
 /// Runs a command that answers a question; `None` if it fails.
-pub(crate) fn ask(command: &mut Command) -> Option<String> {
+pub fn ask(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
 }
 
 /// Makes sure of a program that answers `probe`: installs Debian packages where it is missing, or says which ones are needed.
-pub(crate) fn need(name: &str, probe: &[&str], packages: &[&str]) -> Result {
+pub fn need(name: &str, probe: &[&str], packages: &[&str]) -> Result {
     let present = || ask(&mut program(name, probe)).is_some();
     if present() {
         return Ok(());
@@ -74,7 +72,7 @@ pub(crate) fn need(name: &str, probe: &[&str], packages: &[&str]) -> Result {
 }
 
 /// Every file below a folder whose name ends so, sorted.
-pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -92,12 +90,12 @@ pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 /// The text of a file.
-pub(crate) fn read(path: &Path) -> Result<String> {
+pub fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
 }
 
 /// Writes a file and the folders above it.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result {
+pub fn write(path: &Path, bytes: &[u8]) -> Result {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(path, bytes))

@@ -3,7 +3,7 @@
 //! The suite comes from PyPI into `target/autobahn/venv` and is ported to Python 3 there. Its verdict on every case is compared with
 //! `autobahn/expected.txt`, line by line: a case that gets better is a difference as well.
 
-use crate::run::{Result, ask, cargo, program, programs, read, root, run as start, target, write};
+use crate::programs;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+use tidewire_testkit::run::{Result, ask, cargo, program, read, root, run as start, target, write};
 
 /// Which end, and how much.
 #[derive(clap::Args, Default)]
@@ -83,7 +84,7 @@ pub(crate) fn suite() -> Result {
 /// The short subset runs the debug build, which the check has anyway.
 fn build(args: &Args) -> Result {
     if args.short {
-        return programs();
+        return programs::build();
     }
     let release =
         ["build", "--release", "--quiet", "--package", "tidewire-ws", "--all-features", "--examples"];

@@ -2,14 +2,15 @@
 
 use std::process::Command;
 
-use crate::run::{Result, ask, need, program, programs, root, run as start, target};
+use crate::programs;
+use tidewire_testkit::run::{Result, ask, need, program, root, run as start, target};
 
 const WEB: &str = "crates/tidewire/web";
 
 /// The client and its tests, with all that they need.
 pub(crate) fn run() -> Result {
     client()?;
-    programs()?;
+    programs::build()?;
     tests()
 }
 

@@ -19,9 +19,9 @@ mod times;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{Result, ask, cargo, need, program, programs, run as start, target};
-use crate::{autobahn, browser, compliance, corpus, layers, no_std};
+use crate::{autobahn, browser, compliance, corpus, layers, no_std, programs};
 use lanes::{Lane, Step};
+use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 use times::Times;
 
 /// Which steps.
@@ -46,7 +46,7 @@ const STEPS: &[Step] = &[
     step("client", Lane::Beside, &["packages"], 10, browser::client),
     step("suite", Lane::Beside, &["packages"], 20, autobahn::suite),
     step("no-std", Lane::Beside, &[], 6, no_std::run),
-    step("programs", Lane::Cargo, &[], 80, programs),
+    step("programs", Lane::Cargo, &[], 80, programs::build),
     step("conformance", Lane::Beside, &["programs", "suite"], 10, autobahn::short),
     step("browser", Lane::Beside, &["programs", "client"], 120, browser::tests),
     step("lints", Lane::Cargo, &["toolchain"], 140, lints),

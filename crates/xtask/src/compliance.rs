@@ -3,9 +3,9 @@
 //! A row: `| RFC 9112 §7.1 (1) | MUST | in our words | file | test or reason |`. Its id is also the tag: a comment that
 //! names `RFC 9112 §7.1 (1)`, with the number, must name a row. docs/CONTRIBUTING.md explains the form.
 
-use crate::run::{Result, files, read, root};
 use std::collections::BTreeMap;
 use std::path::Path;
+use tidewire_testkit::run::{Result, files, read, root};
 
 const DOCUMENT: &str = "docs/compliance.md";
 const LEVELS: [&str; 5] = ["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"];

@@ -1,8 +1,8 @@
 //! `cargo xtask corpus` and `cargo xtask seeds`: what the fuzzers start from, and the same as ordinary tests.
 
-use crate::run::{Result, cargo, files, root, run as start, target, write};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tidewire_testkit::run::{Result, cargo, files, root, run as start, target, write};
 use tidewire_testkit::vectors;
 
 /// Exported seeds begin so; other files of a corpus were put there by hand, and stay.

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::run::{Result, ask, cargo, files, program, root, run as start};
+use tidewire_testkit::run::{Result, ask, cargo, files, program, root, run as start};
 
 /// Which targets, and for how long.
 #[derive(clap::Args)]

@@ -8,10 +8,10 @@ mod references;
 mod scope;
 mod source;
 
-use crate::run::{Result, root};
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 use files::Graph;
 use std::path::{Path, PathBuf};
+use tidewire_testkit::run::{Result, root};
 
 pub(crate) use crates::pure;
 

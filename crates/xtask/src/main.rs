@@ -13,8 +13,7 @@ mod coverage;
 mod fuzz;
 mod layers;
 mod no_std;
-mod run;
-mod transports;
+mod programs;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,9 +35,11 @@ enum Command {
     /// Build the browser's client and try it in Chromium against the server (needs node; installs Chromium from Debian).
     Browser,
     /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux, two cores).
+    #[command(disable_help_flag = true)]
     Bench(bench::Args),
     /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write docs/benchmarks.md (Linux, two cores, g++).
-    BenchWs(bench::ws::Args),
+    #[command(disable_help_flag = true)]
+    BenchWs(bench::Args),
     /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws, and find import cycles between files.
     Layers(layers::Args),
     /// Prove that layers 0 to 2 link no std without their default features.
@@ -53,7 +54,8 @@ enum Command {
     Seeds,
     /// Measure every technique on the same publishes against the release binary, and write the tables of docs/transports.md (about a
     /// minute; Linux).
-    Transports,
+    #[command(disable_help_flag = true)]
+    Transports(bench::Args),
     /// Run fuzz targets, some or all (installs cargo-fuzz if it is missing; needs a nightly toolchain).
     Fuzz(fuzz::Args),
 }
@@ -63,15 +65,15 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Browser => browser::run(),
-        Command::Bench(args) => bench::run(&args),
-        Command::BenchWs(args) => bench::ws::run(&args),
+        Command::Bench(args) => return bench::run("bench", &args),
+        Command::BenchWs(args) => return bench::run("bench-ws", &args),
         Command::Layers(args) => layers::run(&args),
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),
         Command::Seeds => corpus::seeds(),
-        Command::Transports => transports::run(),
+        Command::Transports(args) => return bench::run("transports", &args),
         Command::Fuzz(args) => fuzz::run(&args),
     };
     match result {

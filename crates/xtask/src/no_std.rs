@@ -5,8 +5,8 @@
 //! that it does.
 
 use crate::layers::pure;
-use crate::run::{Result, ask, cargo, program, read, root, run as start, write};
 use std::path::Path;
+use tidewire_testkit::run::{Result, ask, cargo, program, read, root, run as start, write};
 
 /// Targets without std, with the flags that outside crates need there: a kernel's, and a small 32-bit machine's, where
 /// `usize` is not 64 bits wide.

@@ -4,13 +4,13 @@
 //! and a position; a turn takes all publications that have come and writes once to each. No limits, no checks, no timeouts:
 //! this is a yardstick, not a server.
 
-use crate::bench::wire::{Feed, length_of};
-use crate::run::Result;
+use super::wire::{Feed, length_of, listen};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
+use tidewire_testkit::run::Result;
 
 /// Serves until it is killed.
 pub(crate) fn run(port: u16) -> Result {
@@ -18,7 +18,7 @@ pub(crate) fn run(port: u16) -> Result {
 }
 
 fn serve(port: u16) -> std::io::Result<()> {
-    let mut listener = super::wire::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    let mut listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);

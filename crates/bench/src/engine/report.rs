@@ -1,28 +1,16 @@
 //! The tables, and their place in docs/benchmarks.md.
 
-use super::Results;
+use super::results::Results;
 use super::wire::Feed;
-use crate::run::{Result, ask, program, read, root, write as save};
+use crate::document::{machine, replace_benchmarks};
 use std::fmt::Write as _;
+use tidewire_testkit::run::Result;
 
-/// Replaces the tables between the marks; the prose around them is written by hand. A quick run is only printed.
+/// Writes the tables into the document. A quick run is only printed.
 pub(crate) fn write(results: &Results, rounds: usize, quick: bool) -> Result {
     let tables = tables(results, rounds, quick);
     println!("\r\x1b[K\n{tables}");
-    if quick {
-        return Ok(());
-    }
-    replace("bench", &tables)
-}
-
-/// Puts `tables` between the marks of this command in docs/benchmarks.md.
-pub(crate) fn replace(command: &str, tables: &str) -> Result {
-    let path = root().join("docs/benchmarks.md");
-    let text = read(&path)?;
-    let [begin, end] = ["begin", "end"].map(|place| format!("<!-- cargo xtask {command}: {place} -->"));
-    let (before, rest) = text.split_once(&begin).ok_or(format!("docs/benchmarks.md has no `{begin}`"))?;
-    let (_, after) = rest.split_once(&end).ok_or(format!("docs/benchmarks.md has no `{end}`"))?;
-    save(&path, format!("{before}{begin}\n\n{tables}\n{end}{after}").as_bytes())
+    if quick { Ok(()) } else { replace_benchmarks("bench", &tables) }
 }
 
 fn tables(results: &Results, rounds: usize, quick: bool) -> String {
@@ -36,23 +24,6 @@ fn tables(results: &Results, rounds: usize, quick: bool) -> String {
     out
 }
 
-/// What was run, when and on what.
-pub(crate) fn machine(command: &str, rounds: usize) -> String {
-    let say =
-        |name: &str, words: &[&str]| ask(&mut program(name, words)).unwrap_or_default().trim().to_owned();
-    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
-    let model = model.trim_start_matches([' ', '\t', ':']).to_owned();
-    let busy = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let busy = busy.split(' ').next().unwrap_or_default().to_owned();
-    format!(
-        "`cargo xtask {command}`, {}. {model}, {} cores, Linux {}, load average {busy} at the end. {rounds} interleaved rounds: median (least - most).\n",
-        say("date", &["+%Y-%m-%d %H:%M"]),
-        say("nproc", &[]),
-        say("uname", &["-r"]),
-    )
-}
-
 fn fanout(out: &mut String, results: &Results) {
     out.push_str(
         "\n**Delivery.** 1,000 subscribers, 100-byte messages: microseconds of server CPU for each delivery, with 1 and with 32 publishes in flight.\n\n\
@@ -63,20 +34,15 @@ fn fanout(out: &mut String, results: &Results) {
             let cell = format!("fanout {} {window}", feed.name());
             let _ = write!(out, "| {} | {window} |", feed.name());
             for server in ["tidewire", "floor", "nchan", "axum"] {
-                let _ = write!(out, " {} |", spread(results, &cell, server, "cost", 1.0, 2));
+                let _ = write!(out, " {} |", results.spread(&cell, server, "cost", 1.0, 2));
             }
             for server in ["floor", "nchan", "axum"] {
-                let _ = write!(out, " {} |", ratio(results, &cell, server));
+                let _ = write!(out, " {} |", results.ratio(&cell, server));
             }
             out.push('\n');
         }
     }
-    let sum = |server: &'static str, name: &str| -> f64 {
-        let cells = results.iter().filter(|((cell, whose), _)| {
-            *whose == server && ["fanout", "latency", "scale"].iter().any(|kind| cell.starts_with(kind))
-        });
-        cells.flat_map(|(_, values)| values).filter_map(|value| value[name].as_f64()).sum()
-    };
+    let sum = |server, name| results.sum(&["fanout", "latency", "scale"], server, name);
     let _ = write!(
         out,
         "\nOf {:.1} million deliveries by tidewire (this table and the ones on latency and scale), {} were lost and {} came twice or out of order.\n",
@@ -101,7 +67,7 @@ fn latency(out: &mut String, results: &Results) {
         let cell = format!("latency {}", feed.name());
         let _ = write!(out, "| {} |", feed.name());
         for server in ["tidewire", "floor", "nchan", "axum"] {
-            let of = |name| spread(results, &cell, server, name, 1000.0, 1);
+            let of = |name| results.spread(&cell, server, name, 1000.0, 1);
             let _ = write!(out, " {} / {} |", of("p50"), of("p99"));
         }
         out.push('\n');
@@ -117,10 +83,9 @@ fn get(out: &mut String, results: &Results) {
         let cell = format!("get {depth}");
         let _ = write!(out, "| {depth} |");
         for server in ["tidewire", "return", "nchan", "axum"] {
-            let _ = write!(out, " {} |", spread(results, &cell, server, "cost", 1.0, 2));
+            let _ = write!(out, " {} |", results.spread(&cell, server, "cost", 1.0, 2));
         }
-        let _ =
-            writeln!(out, " {} | {} |", inverse(results, &cell, "return"), inverse(results, &cell, "axum"));
+        let _ = writeln!(out, " {} | {} |", results.inverse(&cell, "return"), results.inverse(&cell, "axum"));
     }
 }
 
@@ -133,10 +98,9 @@ fn churn(out: &mut String, results: &Results) {
         let cell = format!("churn {}", feed.name());
         let _ = write!(out, "| {} |", feed.name());
         for server in ["tidewire", "nchan", "axum"] {
-            let _ = write!(out, " {} |", spread(results, &cell, server, "cost", 1.0, 1));
+            let _ = write!(out, " {} |", results.spread(&cell, server, "cost", 1.0, 1));
         }
-        let _ =
-            writeln!(out, " {} | {} |", inverse(results, &cell, "nchan"), inverse(results, &cell, "axum"));
+        let _ = writeln!(out, " {} | {} |", results.inverse(&cell, "nchan"), results.inverse(&cell, "axum"));
     }
 }
 
@@ -150,7 +114,7 @@ fn memory(out: &mut String, results: &Results) {
         let cell = format!("idle {}", feed.name());
         let _ = write!(out, "| {} |", feed.name());
         for server in ["tidewire", "nchan", "axum"] {
-            let of = |name, unit, digits| spread(results, &cell, server, name, unit, digits);
+            let of = |name, unit, digits| results.spread(&cell, server, name, unit, digits);
             let _ = write!(out, " {} / {} |", of("open", 1.0, 0), of("touched", 1.0, 0));
             let _ = write!(out, " {} -> {} |", of("before", 1e6, 1), of("left", 1e6, 1));
         }
@@ -165,80 +129,18 @@ fn scale(out: &mut String, results: &Results) {
     );
     for count in ["10", "100", "1000", "10000", "15000"] {
         let cell = format!("scale {count}");
-        let of = |server| spread(results, &cell, server, "cost", 1.0, 2);
+        let of = |server| results.spread(&cell, server, "cost", 1.0, 2);
         let _ = writeln!(
             out,
             "| {count} | {} | {} | {} |",
             of("tidewire"),
             of("floor"),
-            ratio(results, &cell, "floor")
+            results.ratio(&cell, "floor")
         );
     }
     out.push_str("\n| channels, of which one has 1,000 subscribers and the messages, each other one subscriber | tidewire |\n|---:|---:|\n");
     for (channels, quiet) in [("1", "0"), ("100", "99"), ("10,000", "9999")] {
-        let cost = spread(results, &format!("channels {quiet}"), "tidewire", "cost", 1.0, 2);
+        let cost = results.spread(&format!("channels {quiet}"), "tidewire", "cost", 1.0, 2);
         let _ = writeln!(out, "| {channels} | {cost} |");
-    }
-}
-
-/// `median (least - most)` in this unit, or only the median where there is one figure.
-fn spread(
-    results: &Results,
-    cell: &str,
-    server: &'static str,
-    name: &str,
-    unit: f64,
-    digits: usize,
-) -> String {
-    let values = sorted(results, cell, server, name);
-    let (Some(least), Some(most)) = (values.first(), values.last()) else { return "-".into() };
-    let middle = median(&values) / unit;
-    if values.len() == 1 {
-        return format!("{middle:.digits$}");
-    }
-    format!("{middle:.digits$} ({:.digits$} - {:.digits$})", least / unit, most / unit)
-}
-
-/// The median cost of tidewire over that of another server.
-fn ratio(results: &Results, cell: &str, server: &'static str) -> String {
-    let (ours, theirs) = (sorted(results, cell, "tidewire", "cost"), sorted(results, cell, server, "cost"));
-    if ours.is_empty() || theirs.is_empty() {
-        return "-".into();
-    }
-    format!("**{:.2}**", median(&ours) / median(&theirs))
-}
-
-/// The median cost of another server over that of tidewire.
-fn inverse(results: &Results, cell: &str, server: &'static str) -> String {
-    let (ours, theirs) = (sorted(results, cell, "tidewire", "cost"), sorted(results, cell, server, "cost"));
-    if ours.is_empty() || theirs.is_empty() {
-        return "-".into();
-    }
-    format!("**{:.2}**", median(&theirs) / median(&ours))
-}
-
-fn sorted(results: &Results, cell: &str, server: &'static str, name: &str) -> Vec<f64> {
-    let values = results.get(&(cell.to_owned(), server)).into_iter().flatten();
-    let mut values: Vec<f64> = values.filter_map(|value| value[name].as_f64()).collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-pub(crate) fn median(sorted: &[f64]) -> f64 {
-    let half = sorted.len() / 2;
-    match sorted.len() {
-        0 => 0.0,
-        odd if odd % 2 == 1 => sorted[half],
-        _ => f64::midpoint(sorted[half - 1], sorted[half]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::median;
-
-    #[test]
-    fn the_median_of_an_even_number_is_between_the_two() {
-        assert_eq!((median(&[]), median(&[1.0, 2.0, 9.0]), median(&[1.0, 2.0])), (0.0, 2.0, 1.5));
     }
 }

@@ -1,22 +1,18 @@
 //! The servers of the comparison: building, configuring, starting on core 0, ending.
 
-use super::process::{child_of, end};
 use super::wire::Server;
-use crate::run::{Result, ask, cargo, program, root, run, write};
+use crate::process::{Running, child_of, free_port, listens, need_taskset};
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tidewire_testkit::run::{Result, cargo, program, root, run, target, write};
 
 /// Builds everything in release, and installs what is missing.
 pub(crate) fn prepare() -> Result {
-    if ask(&mut program("taskset", &["-V"])).is_none() {
-        return Err("the measurement needs Linux with taskset (util-linux)".into());
-    }
+    need_taskset()?;
     // One at a time: together they would share features, and be built anew.
     run(&mut cargo(&["build", "--release", "-p", "tidewire"]))?;
-    run(&mut cargo(&["build", "--release", "-p", "xtask"]))?;
-    run(&mut cargo(&["build", "--release", "-p", "xtask", "--example", "axum_peer"]))?;
+    run(&mut cargo(&["build", "--release", "-p", "tidewire-bench", "--example", "axum_peer"]))?;
     if !std::path::Path::new(MODULE).exists() {
         let install = ["install", "-y", "--no-install-recommends", "nginx", "libnginx-mod-nchan"];
         run(program("apt-get", &install).env("DEBIAN_FRONTEND", "noninteractive")).map_err(|problem| {
@@ -27,67 +23,52 @@ pub(crate) fn prepare() -> Result {
 }
 
 /// A server that runs, until this is dropped.
-pub(crate) struct Running {
+pub(crate) struct Started {
     pub(crate) server: Server,
     pub(crate) port: u16,
     /// The process that does the work.
     pub(crate) pid: u32,
-    child: Child,
+    _running: Running,
 }
 
-impl Running {
+impl Started {
     pub(crate) fn start(server: Server) -> Result<Self> {
         let port = free_port()?;
-        let log = root().join(format!("target/bench/{}.log", server.name()));
-        write(&log, b"")?;
+        let path = target().join(format!("bench/{}.log", server.name()));
+        write(&path, b"")?;
         let log =
-            File::create(&log).map_err(|error| format!("{} cannot be written: {error}", log.display()))?;
+            File::create(&path).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
         let mut command = command(server, port)?;
         command.current_dir(root()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child =
-            command.spawn().map_err(|error| format!("{} cannot be started: {error}", server.name()))?;
-        let mut running = Self { server, port, pid: child.id(), child };
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if start.elapsed() > Duration::from_secs(10) {
-                return Err(format!("{} does not answer: see target/bench/{0}.log", server.name()));
-            }
-            std::thread::sleep(Duration::from_millis(50));
+        let running = Running::start(server.name(), &mut command)?;
+        let mut started = Self { server, port, pid: running.pid(), _running: running };
+        if !listens(port) {
+            return Err(format!("{} does not answer: see {}", server.name(), path.display()));
         }
         if server == Server::Nchan {
             std::thread::sleep(Duration::from_millis(300));
-            running.pid = child_of(running.pid).ok_or("nginx has no worker")?;
+            started.pid = child_of(started.pid).ok_or("nginx has no worker")?;
         }
-        Ok(running)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if end(self.child.id()).is_ok() {
-            let start = Instant::now();
-            while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(5) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Ok(started)
     }
 }
 
 /// Pinned to core 0. `taskset` becomes the server, so its process id is the server's.
 fn command(server: Server, port: u16) -> Result<Command> {
     let address = format!("127.0.0.1:{port}");
-    let release = root().join("target/release");
+    let release = target().join("release");
     let at = |name: &str| release.join(name).display().to_string();
     let words: Vec<String> = match server {
         Server::Tidewire => {
             [&at("tidewire"), "serve", "--listen", &address, "--threads", "1"].map(str::to_owned).into()
         }
-        Server::Floor => [&at("xtask"), "bench", "floor", &port.to_string()].map(str::to_owned).into(),
+        Server::Floor => {
+            let myself = std::env::current_exe().map_err(|error| format!("the bare loop: {error}"))?;
+            [&myself.display().to_string(), "bench", "floor", &port.to_string()].map(str::to_owned).into()
+        }
         Server::Axum => vec![at("examples/axum_peer"), address],
         Server::Nchan | Server::Return => {
-            let folder = root().join("target/bench/nginx");
+            let folder = target().join("bench/nginx");
             let configuration = CONFIGURATION.replace("MODULE", MODULE).replace("ADDRESS", &address);
             write(&folder.join("nginx.conf"), configuration.as_bytes())?;
             let folder = folder.display().to_string();
@@ -97,12 +78,6 @@ fn command(server: Server, port: u16) -> Result<Command> {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).args(words);
     Ok(command)
-}
-
-/// A port of this machine that nobody listened on a moment ago.
-pub(crate) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
 }
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";

@@ -1,12 +1,13 @@
 //! A reader of one technique: sends requests, counts bytes, and finds messages by their marks.
 
-use std::io::{ErrorKind, Read as _, Write};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use super::{How, Technique};
+use super::response::response;
+use super::technique::{How, Technique};
 
 /// `~000042~`: no technique changes these characters, so a message is found without knowing what is around it.
 pub(super) fn mark(n: usize) -> String {
@@ -77,120 +78,93 @@ impl Read {
     }
 }
 
-impl Technique {
-    /// Reads until the test is over.
-    pub(super) fn read(
-        &self,
-        address: &str,
-        since: &str,
-        shared: &Arc<Shared>,
-        ready: &Barrier,
-    ) -> std::io::Result<Read> {
-        let stream = TcpStream::connect(address).and_then(|stream| {
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(LOOK))?;
-            Ok(stream)
-        });
-        ready.wait();
-        let stream = stream?;
-        match self.how {
-            How::Once => self.stream(stream, since, shared),
-            How::Held => self.poll(stream, since, shared, Duration::ZERO),
-            How::Every(pause) => self.poll(stream, since, shared, pause),
+/// Reads until the test is over.
+pub(super) fn read(
+    technique: &Technique,
+    address: &str,
+    since: &str,
+    shared: &Arc<Shared>,
+    ready: &Barrier,
+) -> std::io::Result<Read> {
+    let stream = TcpStream::connect(address).and_then(|stream| {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LOOK))?;
+        Ok(stream)
+    });
+    ready.wait();
+    let stream = stream?;
+    match technique.how {
+        How::Once => self::stream(technique, stream, since, shared),
+        How::Held => poll(technique, stream, since, shared, Duration::ZERO),
+        How::Every(pause) => poll(technique, stream, since, shared, pause),
+    }
+}
+
+fn stream(
+    technique: &Technique,
+    mut stream: TcpStream,
+    since: &str,
+    shared: &Shared,
+) -> std::io::Result<Read> {
+    let mut read = Read { requests: 1, ..Read::default() };
+    let request = technique.request(since);
+    read.up = request.len();
+    stream.write_all(request.as_bytes())?;
+    let (mut piece, mut text) = (vec![0; 64 * 1024], Vec::new());
+    while !shared.is_over() {
+        match stream.read(&mut piece) {
+            Ok(0) => return Err(std::io::Error::other("the server ended the stream")),
+            Ok(n) => {
+                read.down += n;
+                text.extend_from_slice(&piece[..n]);
+                read.note(&text, shared);
+                // A mark may be cut by the end of a read.
+                text.drain(..text.len().saturating_sub(MARK_LEN - 1));
+            }
+            Err(error) if is_pause(&error) => {}
+            Err(error) => return Err(error),
         }
     }
+    Ok(read)
+}
 
-    fn stream(&self, mut stream: TcpStream, since: &str, shared: &Shared) -> std::io::Result<Read> {
-        let mut read = Read { requests: 1, ..Read::default() };
-        let request = self.request(since);
-        read.up = request.len();
+fn poll(
+    technique: &Technique,
+    mut stream: TcpStream,
+    since: &str,
+    shared: &Shared,
+    pause: Duration,
+) -> std::io::Result<Read> {
+    let mut read = Read::default();
+    let mut since = since.to_owned();
+    while !shared.is_over() {
+        let request = technique.request(&since);
+        read.up += request.len();
         stream.write_all(request.as_bytes())?;
-        let (mut piece, mut text) = (vec![0; 64 * 1024], Vec::new());
-        while !shared.is_over() {
-            match stream.read(&mut piece) {
-                Ok(0) => return Err(std::io::Error::other("the server ended the stream")),
-                Ok(n) => {
-                    read.down += n;
-                    text.extend_from_slice(&piece[..n]);
-                    read.note(&text, shared);
-                    // A mark may be cut by the end of a read.
-                    text.drain(..text.len().saturating_sub(MARK_LEN - 1));
+        let mut bytes = Vec::new();
+        let answer = loop {
+            match response(&mut stream, &mut bytes) {
+                Ok(answer) => break answer,
+                // A poll that is held when all is over counts for nothing.
+                Err(error) if is_pause(&error) && shared.is_over() => {
+                    read.up -= request.len();
+                    return Ok(read);
                 }
                 Err(error) if is_pause(&error) => {}
                 Err(error) => return Err(error),
             }
+        };
+        read.requests += 1;
+        read.down += bytes.len();
+        if !read.note(&bytes, shared) {
+            read.empty += 1;
         }
-        Ok(read)
+        since = answer.cursor.ok_or_else(|| std::io::Error::other("an answer without a cursor"))?;
+        std::thread::sleep(pause);
     }
-
-    fn poll(
-        &self,
-        mut stream: TcpStream,
-        since: &str,
-        shared: &Shared,
-        pause: Duration,
-    ) -> std::io::Result<Read> {
-        let mut read = Read::default();
-        let mut since = since.to_owned();
-        while !shared.is_over() {
-            let request = self.request(&since);
-            read.up += request.len();
-            stream.write_all(request.as_bytes())?;
-            let mut bytes = Vec::new();
-            let answer = loop {
-                match response(&mut stream, &mut bytes) {
-                    Ok(answer) => break answer,
-                    // A poll that is held when all is over counts for nothing.
-                    Err(error) if is_pause(&error) && shared.is_over() => {
-                        read.up -= request.len();
-                        return Ok(read);
-                    }
-                    Err(error) if is_pause(&error) => {}
-                    Err(error) => return Err(error),
-                }
-            };
-            read.requests += 1;
-            read.down += bytes.len();
-            if !read.note(&bytes, shared) {
-                read.empty += 1;
-            }
-            since = answer.cursor.ok_or_else(|| std::io::Error::other("an answer without a cursor"))?;
-            std::thread::sleep(pause);
-        }
-        Ok(read)
-    }
+    Ok(read)
 }
 
 fn is_pause(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
-}
-
-/// What a poll wants to know of an answer.
-pub(super) struct Answer {
-    pub(super) cursor: Option<String>,
-}
-
-/// Reads on in `bytes` until they are a whole response with a length. After an error that is a pause, call again with the same bytes.
-pub(super) fn response(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<Answer> {
-    let mut piece = [0; 16 * 1024];
-    loop {
-        let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
-        if let Some(end) = head {
-            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-            let field = |name: &str| {
-                let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-                lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
-            };
-            let length = field("content-length").and_then(|length| length.parse::<usize>().ok());
-            let length =
-                length.ok_or_else(|| std::io::Error::other(format!("an answer without a length: {head}")))?;
-            if bytes.len() >= end + length {
-                return Ok(Answer { cursor: field("tidewire-cursor") });
-            }
-        }
-        match stream.read(&mut piece)? {
-            0 => return Err(std::io::Error::other("the server closed the connection")),
-            n => bytes.extend_from_slice(&piece[..n]),
-        }
-    }
 }

@@ -1,24 +1,21 @@
 //! The tables of `docs/transports.md`.
 
+use super::idle::CONNECTIONS;
+use super::technique::Technique;
+use super::traffic::{MESSAGES, PAUSE, PAYLOAD, READERS, Traffic};
+use crate::document::replace;
 use std::path::PathBuf;
 use std::time::Duration;
+use tidewire_testkit::run::Result;
 
-use super::{IDLE, MESSAGES, PAUSE, PAYLOAD, READERS, Technique, Traffic};
-use crate::run::{Result, read, root, write as write_file};
-
-const BEGIN: &str = "<!-- measured: `cargo xtask transports` writes what follows -->\n";
-const END: &str = "<!-- end of what was measured -->\n";
+const MARKS: [&str; 2] = [
+    "<!-- measured: `cargo xtask transports` writes what follows -->\n",
+    "<!-- end of what was measured -->\n",
+];
 
 /// Puts the tables between the marks of the document; returns its path.
 pub(super) fn write(rows: &[((&Technique, Traffic), f64)]) -> Result<PathBuf> {
-    let path = root().join("docs/transports.md");
-    let text = read(&path)?;
-    let (Some(begin), Some(end)) = (text.find(BEGIN), text.find(END)) else {
-        return Err(format!("{} has lost the marks between which the tables stand", path.display()));
-    };
-    let text = format!("{}{}{}", &text[..begin + BEGIN.len()], tables(rows), &text[end..]);
-    write_file(&path, text.as_bytes())?;
-    Ok(path)
+    replace("docs/transports.md", MARKS, &tables(rows))
 }
 
 fn tables(rows: &[((&Technique, Traffic), f64)]) -> String {
@@ -50,7 +47,7 @@ fn tables(rows: &[((&Technique, Traffic), f64)]) -> String {
     text.push_str(&format!(
         "\nIdle memory is what the server's process grows by for each of {} connections that wait: streams at rest, polls that are held, connections between two short \
          polls. The kernel's part of a connection comes on top, and is the same for all.\n\n",
-        grouped(IDLE as f64)
+        grouped(CONNECTIONS as f64)
     ));
     text
 }

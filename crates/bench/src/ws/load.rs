@@ -1,12 +1,12 @@
 //! The load: every connection keeps so many messages under way, and checks the length of each echo.
 
-use crate::bench::process::usage;
-use crate::run::Result;
+use crate::process::usage;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde_json::json;
 use std::io::{Error, ErrorKind, Read as _, Result as IoResult, Write as _};
 use std::time::{Duration, Instant};
+use tidewire_testkit::run::Result;
 
 /// What to send, and to whom.
 #[derive(clap::Args)]

@@ -1,12 +1,9 @@
 //! The echo servers of the comparison: building, starting on core 0, ending.
 
-use crate::bench::process::end;
-use crate::bench::servers::free_port;
-use crate::run::{Result, ask, cargo, files, need, program, root, run, write};
-use std::net::TcpStream;
+use crate::process::{Running, free_port, listens, need_taskset};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use tidewire_testkit::run::{Result, ask, cargo, files, need, program, root, run, target, write};
 
 /// Who is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,13 +49,10 @@ impl Peer {
 
 /// Builds everything in release.
 pub(crate) fn prepare() -> Result {
-    if ask(&mut program("taskset", &["-V"])).is_none() {
-        return Err("the measurement needs Linux with taskset (util-linux)".into());
-    }
+    need_taskset()?;
     for words in [
-        &["-p", "xtask"][..],
-        &["-p", "xtask", "--example", "ws_peers"],
-        &["-p", "tidewire-examples", "--example", "ws_echo"],
+        ["-p", "tidewire-bench", "--example", "ws_peers"],
+        ["-p", "tidewire-examples", "--example", "ws_echo"],
     ] {
         run(cargo(&["build", "--release"]).args(words))?;
     }
@@ -68,7 +62,7 @@ pub(crate) fn prepare() -> Result {
 /// uWebSockets has no package of its own, but a crate of bindings brings its whole source: fetched by cargo, compiled here.
 fn uws() -> Result {
     need("g++", &["--version"], &["g++"])?;
-    let folder = root().join("target/bench/uws");
+    let folder = target().join("bench/uws");
     let manifest = folder.join("Cargo.toml");
     write(&manifest, MANIFEST.as_bytes())?;
     write(&folder.join("src/lib.rs"), b"")?;
@@ -91,52 +85,38 @@ fn uws() -> Result {
     }
     let mut gxx = program("g++", &["-O3", "-std=c++20", "-DLIBUS_NO_SSL", "-DUWS_NO_ZLIB", "-w"]);
     gxx.arg(format!("-I{}", source.join("src").display())).arg(format!("-I{}", sockets.display()));
-    gxx.arg(root().join("crates/xtask/peers/uws_echo.cpp")).args(objects);
+    gxx.arg(root().join("crates/bench/peers/uws_echo.cpp")).args(objects);
     run(gxx.arg("-o").arg(folder.join("uws_echo")))
 }
 
 /// A server that runs, until this is dropped.
-pub(crate) struct Running {
+pub(crate) struct Started {
     pub(crate) port: u16,
-    child: Child,
+    running: Running,
 }
 
-impl Running {
+impl Started {
     pub(crate) fn start(peer: Peer) -> Result<Self> {
         let port = free_port()?;
-        let cannot = |error| format!("{} cannot be started: {error}", peer.name());
-        let child = command(peer, port).stdout(Stdio::null()).spawn().map_err(cannot)?;
-        let running = Self { port, child };
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if start.elapsed() > Duration::from_secs(10) {
-                return Err(format!("{} does not listen", peer.name()));
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        let running = Running::start(peer.name(), command(peer, port).stdout(Stdio::null()))?;
+        if !listens(port) {
+            return Err(format!("{} does not listen", peer.name()));
         }
-        Ok(running)
+        Ok(Self { port, running })
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = end(self.child.id());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.running.pid()
     }
 }
 
 /// Pinned to core 0. `taskset` becomes the server, so its process id is the server's.
 fn command(peer: Peer, port: u16) -> Command {
-    let release = root().join("target/release/examples");
+    let release = target().join("release/examples");
     let mut command = program("taskset", &["-c", "0"]);
     match peer {
         Peer::Example => command.arg(release.join("ws_echo")).arg(format!("127.0.0.1:{port}")),
-        Peer::Uws => command.arg(root().join("target/bench/uws/uws_echo")).arg(port.to_string()),
+        Peer::Uws => command.arg(target().join("bench/uws/uws_echo")).arg(port.to_string()),
         other => command.arg(release.join("ws_peers")).arg(other.name()).arg(port.to_string()),
     };
     command

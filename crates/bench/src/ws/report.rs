@@ -1,18 +1,16 @@
 //! The table, and its place in docs/benchmarks.md.
 
+use super::cell::{Cell, Results};
 use super::peer::Peer;
-use super::{Args, Cell, Results};
-use crate::bench::report::{machine, median, replace};
-use crate::run::Result;
+use crate::document::{median, replace_benchmarks, spread};
 use std::fmt::Write as _;
+use tidewire_testkit::run::Result;
 
 /// Prints the table; a whole run is written down as well.
-pub(crate) fn write(results: &Results, cells: &[Cell], rounds: usize, args: &Args) -> Result {
-    let short = args.quick || args.only.is_some();
-    let command = if args.quick { "bench-ws --quick" } else { "bench-ws" };
-    let table = format!("{}{}", machine(command, rounds), table(results, cells));
+pub(super) fn write(results: &Results, cells: &[Cell], machine: &str, whole: bool) -> Result {
+    let table = format!("{machine}{}", table(results, cells));
     println!("\r\x1b[K\n{table}");
-    if short { Ok(()) } else { replace("bench-ws", &table) }
+    if whole { replace_benchmarks("bench-ws", &table) } else { Ok(()) }
 }
 
 fn table(results: &Results, cells: &[Cell]) -> String {
@@ -24,9 +22,12 @@ fn table(results: &Results, cells: &[Cell]) -> String {
     for cell in cells {
         let _ = write!(out, "| {} | {} | {} |", cell.depth, cell.connections, cell.size);
         for peer in Peer::ALL {
-            let _ = write!(out, " {} |", spread(results, *cell, peer));
+            let _ = write!(out, " {} |", spread(&sorted(results, *cell, peer), 2));
         }
-        let of = |peer| middle(results, *cell, peer);
+        let of = |peer| {
+            let values = sorted(results, *cell, peer);
+            (!values.is_empty()).then(|| median(&values))
+        };
         let best = |peers: &[Peer]| peers.iter().filter_map(|peer| of(*peer)).fold(f64::INFINITY, f64::min);
         let (peers, naive) = (best(&Peer::ALL[2..]), best(&Peer::NAIVE));
         let (ours, example) = (of(Peer::Tidewire).unwrap_or(f64::NAN), of(Peer::Example).unwrap_or(f64::NAN));
@@ -38,17 +39,8 @@ fn table(results: &Results, cells: &[Cell]) -> String {
     out
 }
 
-/// `median (least - most)`, or only the median where there is one figure.
-fn spread(results: &Results, cell: Cell, peer: Peer) -> String {
-    let Some(values) = results.get(&(cell, peer)) else { return "-".into() };
-    let middle = middle(results, cell, peer).unwrap_or(f64::NAN);
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(0.0, f64::max);
-    if values.len() == 1 { format!("{middle:.2}") } else { format!("{middle:.2} ({least:.2} - {most:.2})") }
-}
-
-fn middle(results: &Results, cell: Cell, peer: Peer) -> Option<f64> {
-    let mut values = results.get(&(cell, peer))?.clone();
+fn sorted(results: &Results, cell: Cell, peer: Peer) -> Vec<f64> {
+    let mut values = results.get(&(cell, peer)).cloned().unwrap_or_default();
     values.sort_by(f64::total_cmp);
-    Some(median(&values))
+    values
 }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::times::Times;
-use crate::run::Result;
+use tidewire_testkit::run::Result;
 
 /// A part of the check.
 pub(super) struct Step {

@@ -3,9 +3,9 @@
 //! [`TABLE`] is the drawing as data. A crate that is not in it, an arrow that is not in it, an outside dependency that
 //! its layer may not have, and a default feature that pulls in an adapter: each is a failure that names the arrow.
 
-use crate::run::Result;
 use cargo_metadata::{DependencyKind, Metadata, Package};
 use std::collections::BTreeSet;
+use tidewire_testkit::run::Result;
 
 /// Which outside crates may be normal dependencies.
 enum Outside {
@@ -59,6 +59,7 @@ const TABLE: &[Row] = &[
     // The clock of a thread, which time on a busy machine is measured by.
     Row { layer: DEV, name: TESTKIT, uses: &[], outside: Outside::Only { always: &["rustix"], optional: &[] } },
     Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
+    Row { layer: DEV, name: "tidewire-bench", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-examples",
           uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, TIDEWIRE], outside: Outside::Free },
 ];

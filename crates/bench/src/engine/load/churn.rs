@@ -1,8 +1,8 @@
 //! Connect, subscribe, leave, and again: CPU for each cycle.
 
-use super::Args;
+use super::args::Args;
 use super::fleet::read;
-use crate::bench::wire::{Place, connect};
+use crate::engine::wire::{Place, connect};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value, json};

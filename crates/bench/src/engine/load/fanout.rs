@@ -1,7 +1,8 @@
 //! One publisher, many subscribers: CPU for each delivery, latency, and whether all arrived once and in order.
 
+use super::args::Args;
 use super::fleet::{Fleet, Pace};
-use super::{Args, percentile};
+use super::message::percentile;
 use serde_json::{Value, json};
 use std::io::Result;
 use std::time::{Duration, Instant};

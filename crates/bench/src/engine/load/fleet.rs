@@ -1,8 +1,9 @@
 //! Many subscribers and one publisher on one event loop.
 
+use super::args::Args;
+use super::message::message;
 use super::scan::{Scan, Tally};
-use super::{Args, message};
-use crate::bench::wire::{Feed, Place, Server, answer, connect};
+use crate::engine::wire::{Feed, Place, Server, answer, connect};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};

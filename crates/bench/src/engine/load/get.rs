@@ -1,8 +1,9 @@
 //! Plain requests on fifty connections: CPU for each.
 
+use super::args::Args;
 use super::fleet::{Fleet, read};
-use super::{Args, percentile};
-use crate::bench::wire::{Server, answer, connect};
+use super::message::percentile;
+use crate::engine::wire::{Server, answer, connect};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Subscribers that wait: the server's memory for each of them.
 
-use super::Args;
+use super::args::Args;
 use super::fleet::Fleet;
 use serde_json::{Value, json};
 use std::io::{Error, Result};

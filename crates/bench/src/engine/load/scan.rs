@@ -2,7 +2,7 @@
 //!
 //! A message is never cut by framing (each server writes it whole), but reads cut it anywhere.
 
-use super::MESSAGE;
+use super::message::MESSAGE;
 
 /// What one subscriber has seen, and the beginning of a message that a read cut.
 #[derive(Default)]
@@ -71,7 +71,7 @@ fn decimal(digits: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message;
+    use super::super::message::message;
     use super::*;
     use std::time::Duration;
 
