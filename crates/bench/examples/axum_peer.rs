@@ -1,5 +1,5 @@
-//! The fan-out server that one would write by hand with axum: a tokio broadcast channel for each name, a task for
-//! each subscriber. `cargo xtask bench` measures it beside Tidewire.
+//! The fan-out server that one would write by hand with axum: a tokio broadcast channel for each
+//! name, a task for each subscriber. `cargo xtask bench` measures it beside Tidewire.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -117,7 +117,8 @@ async fn lines(State(all): State<Channels>, Path(name): Path<String>) -> Respons
     ([(header::CONTENT_TYPE, "text/plain")], Body::from_stream(lines)).into_response()
 }
 
-/// Buffers of 4 KiB: tungstenite's default of 128 KiB costs twice the time and twenty times the memory.
+/// Buffers of 4 KiB: tungstenite's default of 128 KiB costs twice the time and twenty times the
+/// memory.
 async fn websocket(
     State(all): State<Channels>,
     Path(name): Path<String>,

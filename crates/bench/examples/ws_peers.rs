@@ -1,7 +1,8 @@
-//! WebSocket echo servers, each the loop that the library's own documentation shows: `ws_peers NAME PORT`.
+//! WebSocket echo servers, each the loop that the library's own documentation shows: `ws_peers NAME
+//! PORT`.
 //!
-//! `cargo xtask bench-ws` measures them beside each other. The handshake is the same for all, and all get the bare socket, a
-//! current-thread runtime, `TCP_NODELAY` and a limit of 64 MiB.
+//! `cargo xtask bench-ws` measures them beside each other. The handshake is the same for all, and
+//! all get the bare socket, a current-thread runtime, `TCP_NODELAY` and a limit of 64 MiB.
 
 use fastwebsockets::{FragmentCollector, OpCode};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
@@ -111,7 +112,8 @@ async fn yawc(mut stream: TcpStream) -> Result<()> {
     Ok(())
 }
 
-/// Reads up to the empty line of the request, one read mostly, and answers. The load sends nothing before it has the answer.
+/// Reads up to the empty line of the request, one read mostly, and answers. The load sends nothing
+/// before it has the answer.
 async fn handshake(stream: &mut TcpStream) -> Result<()> {
     let mut head = Vec::with_capacity(1024);
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,9 +1,11 @@
-//! What the measurements write into the documents: tables between two marks, and what they were measured on.
+//! What the measurements write into the documents: tables between two marks, and what they were
+//! measured on.
 
 use std::path::PathBuf;
 use tidewire_testkit::run::{Result, ask, program, read, root, write};
 
-/// Puts `tables` between the marks of a document, and returns its path. The prose around them is written by hand.
+/// Puts `tables` between the marks of a document, and returns its path. The prose around them is
+/// written by hand.
 pub(crate) fn replace(document: &str, [begin, end]: [&str; 2], tables: &str) -> Result<PathBuf> {
     let path = root().join(document);
     let text = between(&read(&path)?, [begin, end], tables)

@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: the engine beside Nchan, an axum server and a bare loop.
 //!
-//! Every server runs on core 0, the load on core 1; runs are short and interleaved, so that whatever else the machine does
-//! hits all of them. What is compared is the CPU time of the server, which depends less on the neighbours than rates do.
+//! Every server runs on core 0, the load on core 1; runs are short and interleaved, so that
+//! whatever else the machine does hits all of them. What is compared is the CPU time of the server,
+//! which depends less on the neighbours than rates do.
 
 mod floor;
 mod load;

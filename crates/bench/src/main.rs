@@ -23,12 +23,14 @@ struct Cli {
 /// Named as the commands of xtask that start them.
 #[derive(Subcommand)]
 enum Command {
-    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux, two cores).
+    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
+    /// two cores).
     Bench(engine::Args),
-    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write docs/benchmarks.md (Linux, two cores, g++).
+    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write
+    /// docs/benchmarks.md (Linux, two cores, g++).
     BenchWs(ws::Args),
-    /// Measure every technique on the same publishes against the release binary, and write the tables of docs/transports.md (about a
-    /// minute; Linux).
+    /// Measure every technique on the same publishes against the release binary, and write the
+    /// tables of docs/transports.md (about a minute; Linux).
     Transports,
 }
 

@@ -86,7 +86,8 @@ pub(crate) struct Usage {
     pub(crate) resident: u64,
 }
 
-/// The sum that `/proc/PID/stat` tells in steps of 10 milliseconds is kept in nanoseconds in `schedstat`, by thread.
+/// The sum that `/proc/PID/stat` tells in steps of 10 milliseconds is kept in nanoseconds in
+/// `schedstat`, by thread.
 pub(crate) fn usage(pid: u32) -> IoResult<Usage> {
     let mut nanos = 0;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -110,12 +111,14 @@ pub(crate) fn child_of(parent: u32) -> Option<u32> {
     })
 }
 
-/// Asks a process to end, and returns whether that was possible. (A killed nginx would leave its worker behind.)
+/// Asks a process to end, and returns whether that was possible. (A killed nginx would leave its
+/// worker behind.)
 fn end(pid: u32) -> bool {
     ask(&mut program("kill", &["-TERM", &pid.to_string()])).is_some()
 }
 
-/// A field of `/proc/PID/stat`, counted from 1 as in proc(5). The second, the name, may hold blanks and parentheses.
+/// A field of `/proc/PID/stat`, counted from 1 as in proc(5). The second, the name, may hold blanks
+/// and parentheses.
 fn field(stat: &str, index: usize) -> Option<&str> {
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.split(' ').nth(index.checked_sub(3)?)

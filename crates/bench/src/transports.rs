@@ -1,5 +1,5 @@
-//! `cargo xtask transports`: every technique on the same publishes, against the release binary on loopback. Writes the tables of
-//! `docs/transports.md`; the prose around them is written by hand.
+//! `cargo xtask transports`: every technique on the same publishes, against the release binary on
+//! loopback. Writes the tables of `docs/transports.md`; the prose around them is written by hand.
 //!
 //! ```text
 //!   publisher ── POST ──► server ──┬── short polls ──► readers, a few of each technique, all at once
@@ -7,7 +7,8 @@
 //!                                  └── streams          of the messages in the bytes, whatever is around them
 //! ```
 //!
-//! The readers are sockets and threads of the standard library: a client library would hide what is on the wire.
+//! The readers are sockets and threads of the standard library: a client library would hide what is
+//! on the wire.
 
 mod idle;
 mod reader;

@@ -1,7 +1,7 @@
 //! `cargo xtask bench-ws`: echo servers on tidewire-ws beside those on other WebSocket libraries.
 //!
-//! As for the engine: the servers on core 0, the load on core 1, runs short and interleaved, and what is compared is the CPU
-//! time of the server for each message.
+//! As for the engine: the servers on core 0, the load on core 1, runs short and interleaved, and
+//! what is compared is the CPU time of the server for each message.
 
 mod cell;
 mod load;
@@ -27,7 +27,8 @@ pub(crate) struct Args {
     /// Rounds of the interleaved runs, of about two minutes each.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only cells whose name holds this, such as ` 16` for the pipelined ones; printed and not written down.
+    /// Only cells whose name holds this, such as ` 16` for the pipelined ones; printed and not
+    /// written down.
     #[arg(long)]
     only: Option<String>,
 }

@@ -34,8 +34,8 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
-/// Runs a command whose output the user sees. It has no standard input: that of a step of the check is a pipe which never ends, and who asks
-/// a question there would wait for ever.
+/// Runs a command whose output the user sees. It has no standard input: that of a step of the check
+/// is a pipe which never ends, and who asks a question there would wait for ever.
 pub fn run(command: &mut Command) -> Result {
     let line = line(command);
     match command.stdin(Stdio::null()).status() {
@@ -51,7 +51,8 @@ pub fn ask(command: &mut Command) -> Option<String> {
     String::from_utf8(output.stdout).ok()
 }
 
-/// Makes sure of a program that answers `probe`: installs Debian packages where it is missing, or says which ones are needed.
+/// Makes sure of a program that answers `probe`: installs Debian packages where it is missing, or
+/// says which ones are needed.
 pub fn need(name: &str, probe: &[&str], packages: &[&str]) -> Result {
     let present = || ask(&mut program(name, probe)).is_some();
     if present() {

@@ -12,7 +12,8 @@ pub(crate) struct Args {
     options: Vec<OsString>,
 }
 
-/// Builds the measurements and starts one of them. Its output is the user's to see, and its exit status is ours.
+/// Builds the measurements and starts one of them. Its output is the user's to see, and its exit
+/// status is ours.
 pub(crate) fn run(command: &str, args: &Args) -> ExitCode {
     let mut run = cargo(&["run", "--quiet", "--release", "--package", "tidewire-bench", "--", command]);
     match run.args(&args.options).status() {

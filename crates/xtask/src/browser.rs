@@ -1,4 +1,5 @@
-//! `cargo xtask browser`: the browser's client built afresh, and tried in real Chromium against the real server.
+//! `cargo xtask browser`: the browser's client built afresh, and tried in real Chromium against the
+//! real server.
 
 use std::process::Command;
 
@@ -14,7 +15,8 @@ pub(crate) fn run() -> Result {
     tests()
 }
 
-/// Installs what the tests need, builds the client, and compares it with what is committed (and embedded in the server).
+/// Installs what the tests need, builds the client, and compares it with what is committed (and
+/// embedded in the server).
 pub(crate) fn client() -> Result {
     need("npm", &["--version"], &["nodejs", "npm"])?;
     chromium()?;

@@ -1,4 +1,5 @@
-//! `cargo xtask layers`: nothing points up, neither between the crates nor between the files of one.
+//! `cargo xtask layers`: nothing points up, neither between the crates nor between the files of
+//! one.
 
 mod crates;
 mod cycles;

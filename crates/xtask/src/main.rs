@@ -28,35 +28,44 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold before a push, or some of its steps. Shows what runs, how far it is and what it usually takes.
+    /// Everything that must hold before a push, or some of its steps. Shows what runs, how far it
+    /// is and what it usually takes.
     Check(check::Args),
     /// Run the Autobahn WebSocket suite against tidewire-ws (installs it from PyPI; needs python3).
     Autobahn(autobahn::Args),
-    /// Build the browser's client and try it in Chromium against the server (needs node; installs Chromium from Debian).
+    /// Build the browser's client and try it in Chromium against the server (needs node; installs
+    /// Chromium from Debian).
     Browser,
-    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux, two cores).
+    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
+    /// two cores).
     #[command(disable_help_flag = true)]
     Bench(bench::Args),
-    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write docs/benchmarks.md (Linux, two cores, g++).
+    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write
+    /// docs/benchmarks.md (Linux, two cores, g++).
     #[command(disable_help_flag = true)]
     BenchWs(bench::Args),
-    /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws, and find import cycles between files.
+    /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws, and
+    /// find import cycles between files.
     Layers(layers::Args),
     /// Prove that layers 0 to 2 link no std without their default features.
     NoStd,
-    /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every tag in it is known.
+    /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every
+    /// tag in it is known.
     Compliance,
-    /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported seeds are current.
+    /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported
+    /// seeds are current.
     Corpus,
-    /// How much of the protocol crates the committed corpora reach, file by file (needs the llvm-tools component).
+    /// How much of the protocol crates the committed corpora reach, file by file (needs the
+    /// llvm-tools component).
     Coverage,
     /// Export the cases of docs/wire/*.md to the corpora of the fuzz targets they name.
     Seeds,
-    /// Measure every technique on the same publishes against the release binary, and write the tables of docs/transports.md (about a
-    /// minute; Linux).
+    /// Measure every technique on the same publishes against the release binary, and write the
+    /// tables of docs/transports.md (about a minute; Linux).
     #[command(disable_help_flag = true)]
     Transports(bench::Args),
-    /// Run fuzz targets, some or all (installs cargo-fuzz if it is missing; needs a nightly toolchain).
+    /// Run fuzz targets, some or all (installs cargo-fuzz if it is missing; needs a nightly
+    /// toolchain).
     Fuzz(fuzz::Args),
 }
 

@@ -2,7 +2,8 @@
 
 use tidewire_testkit::run::{Result, cargo, run};
 
-/// Builds the server, the commands and the examples, as the build of the tests does: nothing is compiled twice.
+/// Builds the server, the commands and the examples, as the build of the tests does: nothing is
+/// compiled twice.
 pub(crate) fn build() -> Result {
     run(&mut cargo(&["build", "--quiet", "--workspace", "--all-features", "--bins", "--examples"]))
 }

@@ -1,8 +1,8 @@
 //! The bare loop: what fan-out costs when nothing is done but what the kernel must do.
 //!
-//! One thread, one channel, and for each feed one log of bytes that are encoded when they are published. A subscriber is a socket
-//! and a position; a turn takes all publications that have come and writes once to each. No limits, no checks, no timeouts:
-//! this is a yardstick, not a server.
+//! One thread, one channel, and for each feed one log of bytes that are encoded when they are
+//! published. A subscriber is a socket and a position; a turn takes all publications that have come
+//! and writes once to each. No limits, no checks, no timeouts: this is a yardstick, not a server.
 
 use super::wire::{Feed, length_of, listen};
 use mio::net::{TcpListener, TcpStream};

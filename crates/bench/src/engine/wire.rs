@@ -27,7 +27,8 @@ impl Feed {
     }
 }
 
-/// A server of the comparison. `Return` is a location of Nchan's nginx that answers with a constant.
+/// A server of the comparison. `Return` is a location of Nchan's nginx that answers with a
+/// constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Server {
     Tidewire,
@@ -89,7 +90,8 @@ impl Server {
         )
     }
 
-    /// A plain request, answered with the newest message of the channel (or a constant of the same length).
+    /// A plain request, answered with the newest message of the channel (or a constant of the same
+    /// length).
     pub(crate) fn get(self, channel: &str) -> String {
         let path = match self {
             Self::Tidewire => format!("/c/{channel}?limit=1"),
@@ -118,7 +120,8 @@ pub(crate) struct Place {
     time: Option<String>,
 }
 
-/// The first whole answer with a known length in these bytes: its status, its head, its length with the body.
+/// The first whole answer with a known length in these bytes: its status, its head, its length with
+/// the body.
 pub(crate) fn answer(bytes: &[u8]) -> Option<(u16, &[u8], usize)> {
     let head = &bytes[..bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4];
     let status = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
@@ -140,7 +143,8 @@ fn field(head: &[u8], wanted: &str) -> Option<String> {
     })
 }
 
-/// A connection under way to a port of this machine. They come from many addresses, so that none runs out of ports or into a limit.
+/// A connection under way to a port of this machine. They come from many addresses, so that none
+/// runs out of ports or into a limit.
 pub(crate) fn connect(port: u16, number: usize) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use super::response::response;
 use super::technique::{How, Technique};
 
-/// `~000042~`: no technique changes these characters, so a message is found without knowing what is around it.
+/// `~000042~`: no technique changes these characters, so a message is found without knowing what is
+/// around it.
 pub(super) fn mark(n: usize) -> String {
     format!("~{n:06}~")
 }
@@ -19,7 +20,8 @@ pub(super) const MARK_LEN: usize = 8;
 /// How long a read waits before it looks whether the test is over.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the publisher and the readers know of each other: when each message was published, and whether it is over.
+/// What the publisher and the readers know of each other: when each message was published, and
+/// whether it is over.
 pub(super) struct Shared {
     start: Instant,
     published: Vec<AtomicU64>,

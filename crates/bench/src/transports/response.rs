@@ -8,7 +8,8 @@ pub(super) struct Answer {
     pub(super) cursor: Option<String>,
 }
 
-/// Reads on in `bytes` until they are a whole response with a length. After an error that is a pause, call again with the same bytes.
+/// Reads on in `bytes` until they are a whole response with a length. After an error that is a
+/// pause, call again with the same bytes.
 pub(super) fn response(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<Answer> {
     let mut piece = [0; 16 * 1024];
     loop {

@@ -46,7 +46,8 @@ const UPGRADE: &str =
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const UPGRADE_V1: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tidewire.v1\r\n";
 
-/// Roughly what a browser of today sends with a request of a page to its own server, without cookies.
+/// Roughly what a browser of today sends with a request of a page to its own server, without
+/// cookies.
 const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36\r\n\
     sec-ch-ua: \"Chromium\";v=\"156\", \"Not?A_Brand\";v=\"24\"\r\nsec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Linux\"\r\nAccept: */*\r\n\
     Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nReferer: http://127.0.0.1:8080/\r\n\
@@ -67,7 +68,8 @@ impl Technique {
         .replacen("?&", "?", 1)
     }
 
-    /// A connection that waits: a stream that was greeted, a poll that is held, or one between two polls.
+    /// A connection that waits: a stream that was greeted, a poll that is held, or one between two
+    /// polls.
     pub(super) fn open(&self, address: &str, since: &str) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;

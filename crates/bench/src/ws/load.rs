@@ -51,7 +51,8 @@ fn measure(args: &Args) -> IoResult<f64> {
     let start = Instant::now();
     let mut progress = start;
     let (mut answers, mut measured) = (0u64, None);
-    // Whole echoes are counted: there must be some hundred of them, also where they are large and slow.
+    // Whole echoes are counted: there must be some hundred of them, also where they are large and
+    // slow.
     while measured.is_none_or(|(since, _): (Instant, u64)| {
         since.elapsed().as_secs_f64() < args.seconds || answers < 100
     }) {

@@ -59,7 +59,8 @@ pub(crate) fn prepare() -> Result {
     uws()
 }
 
-/// uWebSockets has no package of its own, but a crate of bindings brings its whole source: fetched by cargo, compiled here.
+/// uWebSockets has no package of its own, but a crate of bindings brings its whole source: fetched
+/// by cargo, compiled here.
 fn uws() -> Result {
     need("g++", &["--version"], &["g++"])?;
     let folder = target().join("bench/uws");

@@ -1,7 +1,8 @@
 //! The dependencies of every crate against the layers of docs/ARCHITECTURE.md.
 //!
-//! [`TABLE`] is the drawing as data. A crate that is not in it, an arrow that is not in it, an outside dependency that
-//! its layer may not have, and a default feature that pulls in an adapter: each is a failure that names the arrow.
+//! [`TABLE`] is the drawing as data. A crate that is not in it, an arrow that is not in it, an
+//! outside dependency that its layer may not have, and a default feature that pulls in an adapter:
+//! each is a failure that names the arrow.
 
 use cargo_metadata::{DependencyKind, Metadata, Package};
 use std::collections::BTreeSet;
@@ -64,7 +65,8 @@ const TABLE: &[Row] = &[
           uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, TIDEWIRE], outside: Outside::Free },
 ];
 
-/// What nobody may build on: these are what the workspace is. As test peers and oracles they are welcome.
+/// What nobody may build on: these are what the workspace is. As test peers and oracles they are
+/// welcome.
 const READY_MADE: &[&str] = &[
     "actix-web",
     "axum",

@@ -1,4 +1,5 @@
-//! Cycles of a directed graph: its strongly connected components, and a few short cycles that show each of them.
+//! Cycles of a directed graph: its strongly connected components, and a few short cycles that show
+//! each of them.
 
 use std::collections::VecDeque;
 

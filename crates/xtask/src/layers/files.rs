@@ -1,16 +1,19 @@
 //! Import cycles between the files of a crate.
 //!
-//! A file points at another one when its code names an item that is *defined* there. A re-export is looked through: it
-//! leads to the file of the item. A mere `mod child;` or `pub use child::Item` is no arrow. An inherent `impl` in another
-//! file than its type's counts too: it points at the file of the type, and who calls its methods points at it.
+//! A file points at another one when its code names an item that is *defined* there. A re-export is
+//! looked through: it leads to the file of the item. A mere `mod child;` or `pub use child::Item`
+//! is no arrow. An inherent `impl` in another file than its type's counts too: it points at the
+//! file of the type, and who calls its methods points at it.
 //!
 //! Names are resolved as the compiler does, but types are not inferred. So this may miss:
 //!
-//! - a call of such a foreign method on a value whose type is not plain to see, if its name is not unique in the crate;
+//! - a call of such a foreign method on a value whose type is not plain to see, if its name is not
+//!   unique in the crate;
 //! - what a macro of another crate makes of its arguments, and a path that a macro puts together;
 //! - modules that are declared within a function.
 //!
-//! A name that a macro call between the items of a module may define counts as defined in that module's file.
+//! A name that a macro call between the items of a module may define counts as defined in that
+//! module's file.
 
 use super::cycles::{components, shortest};
 use super::references::{self, Reference};
@@ -54,7 +57,8 @@ impl Graph {
         self.arrows.keys().map(|&(from, to)| self.arrow(from, to)).collect()
     }
 
-    /// Each group of files that use each other, with short cycles that show it; empty if there is none.
+    /// Each group of files that use each other, with short cycles that show it; empty if there is
+    /// none.
     pub(super) fn cycles(&self) -> Vec<String> {
         let mut arrows = vec![Vec::new(); self.files.len()];
         for &(from, to) in self.arrows.keys() {

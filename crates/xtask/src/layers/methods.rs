@@ -1,4 +1,5 @@
-//! Methods that stand in another file than their type: a call of one is an arrow that no path shows.
+//! Methods that stand in another file than their type: a call of one is an arrow that no path
+//! shows.
 
 use super::scope::Scope;
 use super::source::{Tree, only_in_tests};

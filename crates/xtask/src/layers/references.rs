@@ -44,7 +44,8 @@ struct Reader<'a> {
     module: usize,
     /// What `Self` is.
     myself: Option<usize>,
-    /// Names that hide those of the module: variables and generic parameters, of each function around.
+    /// Names that hide those of the module: variables and generic parameters, of each function
+    /// around.
     locals: Vec<Locals<'a>>,
     found: &'a mut Vec<Reference>,
 }

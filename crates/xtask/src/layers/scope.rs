@@ -8,7 +8,8 @@ use syn::{ForeignItem, Item, UseTree, Visibility};
 pub(super) struct Scope {
     modules: Vec<Names>,
     pub(super) definitions: Vec<Definition>,
-    /// `macro_rules!` by name: what is called without a path is found by its place in the text, whichever module that is.
+    /// `macro_rules!` by name: what is called without a path is found by its place in the text,
+    /// whichever module that is.
     macros: HashMap<String, Vec<usize>>,
 }
 
@@ -107,7 +108,8 @@ impl Scope {
         self.modules[module].file
     }
 
-    /// The definitions that a path may name, seen from this module: one in each namespace, and for each `cfg`.
+    /// The definitions that a path may name, seen from this module: one in each namespace, and for
+    /// each `cfg`.
     pub(super) fn resolve(&self, from: usize, path: &[String]) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
         for place in self.walk(from, path, &mut Busy::new()) {

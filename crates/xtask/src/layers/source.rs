@@ -1,4 +1,5 @@
-//! The source files of one target of a crate, parsed, as the tree of its modules. Code that only tests have is left out.
+//! The source files of one target of a crate, parsed, as the tree of its modules. Code that only
+//! tests have is left out.
 
 use std::path::{Path, PathBuf};
 use syn::punctuated::Punctuated;

@@ -1,4 +1,5 @@
-//! One publisher, many subscribers: CPU for each delivery, latency, and whether all arrived once and in order.
+//! One publisher, many subscribers: CPU for each delivery, latency, and whether all arrived once
+//! and in order.
 
 use super::args::Args;
 use super::fleet::{Fleet, Pace};

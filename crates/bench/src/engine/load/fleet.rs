@@ -273,8 +273,9 @@ pub(super) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<u
     }
 }
 
-/// Subscribers after which the publisher has its turn. It must not be held up by a thousand that are answered at once: then fewer messages
-/// would be in flight for a fast server than for one that dawdles.
+/// Subscribers after which the publisher has its turn. It must not be held up by a thousand that
+/// are answered at once: then fewer messages would be in flight for a fast server than for one that
+/// dawdles.
 const SHARE: usize = 64;
 
 const PUBLISHER: Token = Token(usize::MAX >> 1);

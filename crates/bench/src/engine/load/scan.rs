@@ -1,4 +1,5 @@
-//! Finds the messages in what a subscriber received, whatever frames, chunks or JSON are around them.
+//! Finds the messages in what a subscriber received, whatever frames, chunks or JSON are around
+//! them.
 //!
 //! A message is never cut by framing (each server writes it whole), but reads cut it anywhere.
 
