@@ -7,6 +7,7 @@ pub mod linear;
 pub mod mutate;
 pub mod raw;
 mod rng;
+pub mod run;
 pub mod split;
 mod subject;
 pub mod vectors;
