@@ -9,8 +9,6 @@ use std::str::FromStr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::BindError;
-
 /// Connections that the kernel may hold before `accept`; Linux cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
@@ -73,6 +71,30 @@ impl FromStr for Listen {
 impl From<SocketAddr> for Listen {
     fn from(address: SocketAddr) -> Self {
         Listen::Tcp(address)
+    }
+}
+
+/// An address cannot be bound. Displays as a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {}", advice(.address, .source))]
+pub struct BindError {
+    /// The address that was asked for.
+    pub address: Listen,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+fn advice(address: &Listen, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "the address is taken, probably by another server; stop that one or choose another with --listen{}",
+            if matches!(address, Listen::Tcp(_)) { " (port 0 picks a free port)" } else { "" }
+        ),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; ports below 1024 need a privilege, and a Unix socket a folder that you may write to".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        _ => error.to_string(),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::alarm::{Alarm, Stop};
 use crate::census::{Census, Places};
 use crate::listen::{self, Bound};
-use crate::{Handler, Limits, Listen, Signals, worker};
+use crate::{BindError, Handler, Limits, Listen, Signals, worker};
 
 /// Makes a [`Server`]: where to listen, how many workers, which limits.
 #[derive(Clone, Debug)]
@@ -60,30 +60,6 @@ impl Builder {
             }
         }
         Ok(Server { addresses, by_worker, limits: self.limits })
-    }
-}
-
-/// An address cannot be bound. Displays as a sentence that says what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {}", advice(.address, .source))]
-pub struct BindError {
-    /// The address that was asked for.
-    pub address: Listen,
-    /// What the system said.
-    pub source: io::Error,
-}
-
-fn advice(address: &Listen, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "the address is taken, probably by another server; stop that one or choose another with --listen{}",
-            if matches!(address, Listen::Tcp(_)) { " (port 0 picks a free port)" } else { "" }
-        ),
-        io::ErrorKind::PermissionDenied => {
-            "permission denied; ports below 1024 need a privilege, and a Unix socket a folder that you may write to".to_owned()
-        }
-        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
-        _ => error.to_string(),
     }
 }
 
