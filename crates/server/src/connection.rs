@@ -30,7 +30,7 @@ use tidewire_http1::{
 };
 
 use crate::body::Feeder;
-use crate::census::Permit;
+use crate::connection_limits::Permit;
 use crate::deadline::Deadline;
 use crate::parked::Parked;
 use crate::reply::{DetachHead, LocalFuture, Prepared, Reply, Response, ResponseBody, StreamBody};

@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-mod alarm;
 mod body;
-mod census;
 mod connection;
+mod connection_limits;
 mod date;
 mod deadline;
+mod failure;
 mod handler;
 mod inbox;
 mod limits;

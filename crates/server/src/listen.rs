@@ -100,14 +100,14 @@ fn advice(address: &Listen, error: &io::Error) -> String {
 
 /// A bound socket, not yet given to a runtime.
 #[derive(Debug)]
-pub(crate) enum Bound {
+pub(crate) enum BoundSocket {
     Tcp(std::net::TcpListener),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixListener),
 }
 
 /// Binds `listen` once for each worker and tells the real address.
-pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<Bound>), BindError> {
+pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<BoundSocket>), BindError> {
     let failed = |source| BindError { address: listen.clone(), source };
     match listen {
         Listen::Tcp(address) => bind_tcp(*address, workers).map_err(failed),
@@ -118,7 +118,7 @@ pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<Bound
     }
 }
 
-fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<(Listen, Vec<Bound>)> {
+fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<(Listen, Vec<BoundSocket>)> {
     if workers > 1 && address.port() != 0 {
         // With SO_REUSEPORT a second server of the same user would share the port in silence and take
         // half of the connections. A socket without it says whether the port is taken.
@@ -126,9 +126,9 @@ fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<(Listen, Vec<Boun
     }
     let first = tcp_socket(address, workers > 1)?;
     let real = first.local_addr()?;
-    let mut all = vec![Bound::Tcp(first)];
+    let mut all = vec![BoundSocket::Tcp(first)];
     for _ in 1..workers {
-        all.push(Bound::Tcp(tcp_socket(real, true)?));
+        all.push(BoundSocket::Tcp(tcp_socket(real, true)?));
     }
     Ok((Listen::Tcp(real), all))
 }
@@ -156,7 +156,7 @@ fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListe
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<Bound>> {
+fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<BoundSocket>> {
     use std::os::unix::net::{UnixListener, UnixStream};
     let listener = match UnixListener::bind(path) {
         // A socket file outlives its server. Only a socket that nobody answers is taken over.
@@ -177,15 +177,15 @@ fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<Bound>> {
     listener.set_nonblocking(true)?;
     let mut all = Vec::with_capacity(workers);
     for _ in 1..workers {
-        all.push(Bound::Unix(listener.try_clone()?));
+        all.push(BoundSocket::Unix(listener.try_clone()?));
     }
-    all.push(Bound::Unix(listener));
+    all.push(BoundSocket::Unix(listener));
     Ok(all)
 }
 
 /// Removes the socket file of an address that is no longer listened on: one that stays looks as if it were. While this server drained,
 /// another may have taken the path over; then the file is the other's, and stays.
-pub(crate) fn tidy(listen: &Listen) {
+pub(crate) fn remove_socket_file(listen: &Listen) {
     #[cfg(unix)]
     if let Listen::Unix(path) = listen
         && is_socket(path)

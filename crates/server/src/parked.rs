@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Peer;
-use crate::census::Permit;
+use crate::connection_limits::Permit;
 use crate::stream::Stream;
 
 /// A detached connection. Dropping it closes the socket.

@@ -7,9 +7,9 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder as RuntimeBuilder, LocalOptions};
 use tokio::sync::watch;
 
-use crate::alarm::{Alarm, Stop};
-use crate::census::{Census, Places};
-use crate::listen::{self, Bound};
+use crate::connection_limits::ConnectionLimits;
+use crate::failure::{FailureReporter, StopSignal};
+use crate::listen::{self, BoundSocket};
 use crate::{BindError, Handler, Limits, Listen, Signals, worker};
 
 /// Makes a [`Server`]: where to listen, how many workers, which limits.
@@ -51,7 +51,7 @@ impl Builder {
             self.threads = std::thread::available_parallelism().map_or(1, usize::from);
         }
         let mut addresses = Vec::new();
-        let mut by_worker: Vec<Vec<Bound>> = (0..self.threads).map(|_| Vec::new()).collect();
+        let mut by_worker: Vec<Vec<BoundSocket>> = (0..self.threads).map(|_| Vec::new()).collect();
         for listen in &self.listen {
             let (real, sockets) = listen::bind(listen, self.threads)?;
             addresses.push(real);
@@ -67,7 +67,7 @@ impl Builder {
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<Listen>,
-    by_worker: Vec<Vec<Bound>>,
+    by_worker: Vec<Vec<BoundSocket>>,
     limits: Limits,
 }
 
@@ -102,14 +102,13 @@ impl Server {
     {
         let make = Arc::new(make);
         let (stop, asked) = watch::channel(false);
-        let (alarm, failed) = watch::channel(false);
-        let places = Places::of(&self.limits, self.by_worker.len(), self.addresses.len())?;
-        let census = Census::new(places, self.limits.max_connections_per_address);
+        let (report, failed) = watch::channel(false);
+        let connections = ConnectionLimits::new(&self.limits, self.by_worker.len(), self.addresses.len())?;
         let mut threads = Vec::new();
         for (number, listeners) in self.by_worker.into_iter().enumerate() {
-            let (make, gauge, limits) = (make.clone(), census.gauge(), self.limits);
-            let stop = Stop::new(asked.clone(), failed.clone());
-            let alarm = Alarm::new(number, alarm.clone());
+            let (make, connections, limits) = (make.clone(), connections.worker(), self.limits);
+            let stop = StopSignal::new(asked.clone(), failed.clone());
+            let reporter = FailureReporter::new(number, report.clone());
             let (started, has_started) = std::sync::mpsc::sync_channel(1);
             let thread = std::thread::Builder::new().name(format!("tidewire-{number}")).spawn(move || {
                 let runtime = match RuntimeBuilder::new_current_thread()
@@ -123,7 +122,7 @@ impl Server {
                     }
                 };
                 let make = || make(number);
-                runtime.block_on(worker::run(make, limits, listeners, gauge, stop, started, &alarm))
+                runtime.block_on(worker::run(make, limits, listeners, connections, stop, started, &reporter))
             })?;
             has_started
                 .recv()
@@ -175,7 +174,7 @@ impl Running {
             outcome = outcome.and(thread.join().unwrap_or_else(panicked));
         }
         for address in &self.addresses {
-            crate::listen::tidy(address);
+            listen::remove_socket_file(address);
         }
         outcome
     }
@@ -187,7 +186,7 @@ impl Running {
     /// drain. Connections may be open then: end the process.
     pub fn join_until(self, signals: Signals) -> io::Result<()> {
         let stopper = self.stopper();
-        let (runtime, mut caught) = signals.into_parts();
+        let (runtime, mut stop_signals) = signals.into_parts();
         let (send, joined) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("tidewire-join".to_owned()).spawn(move || {
             let _ = send.send(self.join());
@@ -200,7 +199,7 @@ impl Running {
             });
             tokio::select! {
                 result = &mut joined => return result,
-                () = caught.next() => {}
+                () = stop_signals.next() => {}
             }
             tracing::info!(
                 "stopping: no new connections, finishing the ones there are; once more to stop at once"
@@ -208,7 +207,7 @@ impl Running {
             stopper.stop();
             tokio::select! {
                 result = &mut joined => result,
-                () = caught.next() => Err(io::Error::from(io::ErrorKind::Interrupted)),
+                () = stop_signals.next() => Err(io::Error::from(io::ErrorKind::Interrupted)),
             }
         })
     }

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 #[derive(Debug)]
 pub struct Signals {
     runtime: Runtime,
-    caught: Caught,
+    stop: StopSignals,
 }
 
 impl Signals {
@@ -23,22 +23,22 @@ impl Signals {
     /// The system refuses.
     pub fn catch() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let caught = {
+        let stop = {
             let _entered = runtime.enter();
-            Caught::new()?
+            StopSignals::new()?
         };
-        Ok(Signals { runtime, caught })
+        Ok(Signals { runtime, stop })
     }
 
     /// The runtime to wait on, and what to wait for.
-    pub(crate) fn into_parts(self) -> (Runtime, Caught) {
-        (self.runtime, self.caught)
+    pub(crate) fn into_parts(self) -> (Runtime, StopSignals) {
+        (self.runtime, self.stop)
     }
 }
 
-/// Waits for signals.
+/// Waits for a signal that stops the server.
 #[derive(Debug)]
-pub(crate) struct Caught {
+pub(crate) struct StopSignals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -50,10 +50,10 @@ pub(crate) struct Caught {
 }
 
 #[cfg(unix)]
-impl Caught {
+impl StopSignals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Caught {
+        Ok(StopSignals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
@@ -61,7 +61,7 @@ impl Caught {
         })
     }
 
-    /// Waits for a signal that stops the server.
+    /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
         loop {
             let [user1, user2] = &mut self.user;
@@ -80,9 +80,9 @@ impl Caught {
 }
 
 #[cfg(not(unix))]
-impl Caught {
+impl StopSignals {
     fn new() -> io::Result<Self> {
-        Ok(Caught {})
+        Ok(StopSignals {})
     }
 
     /// Waits for ctrl-c.

@@ -16,12 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use crate::alarm::{Alarm, Stop};
-use crate::census::{Gauge, Permit};
 use crate::connection;
+use crate::connection_limits::{Permit, WorkerConnections};
 use crate::date::DateCache;
 use crate::deadline::Deadlines;
-use crate::listen::Bound;
+use crate::failure::{FailureReporter, StopSignal};
+use crate::listen::BoundSocket;
 use crate::parked::Home;
 use crate::stream::{Peer, Stream};
 use crate::{Handler, Limits, LogLimit, Problem};
@@ -29,8 +29,8 @@ use crate::{Handler, Limits, LogLimit, Problem};
 /// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing for each.
 const SCRATCH: usize = 64 * 1024;
 
-/// After an error of `accept` (EMFILE, ENFILE, ENOMEM) the listener rests instead of spinning.
-const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// After an error of `accept` (EMFILE, ENFILE, ENOMEM) the listener waits instead of spinning.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// What all connections of one worker share.
 pub(crate) struct Worker<H> {
@@ -64,19 +64,20 @@ impl<H: Handler> Home for Worker<H> {
 }
 
 /// Runs a worker to its end: until `stop` is there and the last connection has ended. `started`
-/// gets a word when it accepts, or why it cannot. If an essential task ends, it rings the alarm,
+/// gets a word when it accepts, or why it cannot. If an essential task ends, it reports the
+/// failure,
 /// drains, and ends with an error.
 pub(crate) async fn run<H: Handler>(
     make: impl FnOnce() -> H,
     limits: Limits,
-    listeners: Vec<Bound>,
-    gauge: Arc<Gauge>,
-    mut stop: Stop,
+    listeners: Vec<BoundSocket>,
+    connections: Arc<WorkerConnections>,
+    mut stop: StopSignal,
     started: SyncSender<io::Result<()>>,
-    alarm: &Alarm,
+    reporter: &FailureReporter,
 ) -> io::Result<()> {
     let worker = Worker::new(make(), limits);
-    let mut accepting = match accept_all(&worker, listeners, &gauge) {
+    let mut accepting = match accept_all(&worker, listeners, &connections) {
         Ok(tasks) => tasks,
         Err(error) => {
             let _ = started.send(Err(error));
@@ -88,10 +89,10 @@ pub(crate) async fn run<H: Handler>(
     sweeping.spawn_local(sweep(worker.deadlines.clone()));
     let outcome = tokio::select! {
         () = stop.wait() => Ok(()),
-        _ = accepting.join_next() => Err(alarm.ring("the task that accepts connections ended; the log says why")),
-        _ = sweeping.join_next() => Err(alarm.ring("the task that watches deadlines ended; the log says why")),
+        _ = accepting.join_next() => Err(reporter.report("the task that accepts connections ended; the log says why")),
+        _ = sweeping.join_next() => Err(reporter.report("the task that watches deadlines ended; the log says why")),
         // The state of its connections is unknown. Its clients reconnect elsewhere.
-        what = worker.handler.failed() => return Err(alarm.ring(&what)),
+        what = worker.handler.failed() => return Err(reporter.report(&what)),
     };
     accepting.abort_all();
     worker.draining.set(true);
@@ -102,14 +103,14 @@ pub(crate) async fn run<H: Handler>(
     if limits.drain_timeout.is_zero() {
         deadline.expire();
     }
-    let mut empty = pin!(gauge.wait_empty());
+    let mut empty = pin!(connections.wait_empty());
     let is_empty = poll_fn(|cx| match empty.as_mut().poll(cx) {
         Poll::Pending if deadline.expired(cx) => Poll::Ready(false),
         polled => polled.map(|()| true),
     });
     if !is_empty.await {
         tracing::warn!(
-            connections = gauge.open(),
+            connections = connections.open(),
             "drain time is over, closing the connections that are left"
         );
     }
@@ -119,58 +120,71 @@ pub(crate) async fn run<H: Handler>(
 /// A task for each listener.
 fn accept_all<H: Handler>(
     worker: &Rc<Worker<H>>,
-    listeners: Vec<Bound>,
-    gauge: &Arc<Gauge>,
+    listeners: Vec<BoundSocket>,
+    connections: &Arc<WorkerConnections>,
 ) -> io::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     for listener in listeners {
         match listener {
-            Bound::Tcp(l) => {
+            BoundSocket::Tcp(l) => {
                 let l = TcpListener::from_std(l)?;
-                tasks.spawn_local(accept_tcp(worker.clone(), l, gauge.clone()));
+                tasks.spawn_local(accept_tcp(worker.clone(), l, connections.clone()));
             }
             #[cfg(unix)]
-            Bound::Unix(l) => {
+            BoundSocket::Unix(l) => {
                 let l = UnixListener::from_std(l)?;
-                tasks.spawn_local(accept_unix(worker.clone(), l, gauge.clone()));
+                tasks.spawn_local(accept_unix(worker.clone(), l, connections.clone()));
             }
         }
     }
     Ok(tasks)
 }
 
-async fn accept_tcp<H: Handler>(worker: Rc<Worker<H>>, listener: TcpListener, gauge: Arc<Gauge>) {
-    let mut weather = Weather::default();
+async fn accept_tcp<H: Handler>(
+    worker: Rc<Worker<H>>,
+    listener: TcpListener,
+    connections: Arc<WorkerConnections>,
+) {
+    let mut errors = AcceptErrors::default();
     loop {
         match listener.accept().await {
             Ok((socket, address)) => {
-                weather.clear();
+                errors.are_over();
                 // Small answers must not wait for the ACK of the one before. On Linux the listener has passed it on.
                 #[cfg(not(target_os = "linux"))]
                 let _ = socket.set_nodelay(true);
-                admit(&worker, &gauge, Stream::Tcp(socket), Peer::Tcp(address));
+                admit(&worker, &connections, Stream::Tcp(socket), Peer::Tcp(address));
             }
-            Err(error) => weather.rest(&error).await,
+            Err(error) => errors.wait_after(&error).await,
         }
     }
 }
 
 #[cfg(unix)]
-async fn accept_unix<H: Handler>(worker: Rc<Worker<H>>, listener: UnixListener, gauge: Arc<Gauge>) {
-    let mut weather = Weather::default();
+async fn accept_unix<H: Handler>(
+    worker: Rc<Worker<H>>,
+    listener: UnixListener,
+    connections: Arc<WorkerConnections>,
+) {
+    let mut errors = AcceptErrors::default();
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                weather.clear();
-                admit(&worker, &gauge, Stream::Unix(socket), Peer::Unix);
+                errors.are_over();
+                admit(&worker, &connections, Stream::Unix(socket), Peer::Unix);
             }
-            Err(error) => weather.rest(&error).await,
+            Err(error) => errors.wait_after(&error).await,
         }
     }
 }
 
-fn admit<H: Handler>(worker: &Rc<Worker<H>>, gauge: &Arc<Gauge>, stream: Stream, peer: Peer) {
-    match gauge.admit(peer) {
+fn admit<H: Handler>(
+    worker: &Rc<Worker<H>>,
+    connections: &Arc<WorkerConnections>,
+    stream: Stream,
+    peer: Peer,
+) {
+    match connections.admit(peer) {
         Some(permit) => {
             tokio::task::spawn_local(connection::serve(worker.clone(), stream, permit, Vec::new()));
         }
@@ -201,28 +215,28 @@ fn refuse(stream: &Stream, peer: Peer) {
 /// listener stays. Clients that come and go at the descriptor limit cause that all the time, so the
 /// log line is limited.
 #[derive(Default)]
-struct Weather {
-    told: bool,
+struct AcceptErrors {
+    logged: bool,
 }
 
-impl Weather {
-    async fn rest(&mut self, error: &io::Error) {
-        // A peer that left before it was accepted is no reason to rest.
+impl AcceptErrors {
+    async fn wait_after(&mut self, error: &io::Error) {
+        // A peer that left before it was accepted is no reason to wait.
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             return;
         }
-        static STORM: LogLimit = LogLimit::new();
-        if !self.told
-            && let Some(more) = STORM.admit()
+        static FAILED: LogLimit = LogLimit::new();
+        if !self.logged
+            && let Some(more) = FAILED.admit()
         {
-            self.told = true;
+            self.logged = true;
             tracing::error!(%error, more, "cannot accept connections; trying again");
         }
-        tokio::time::sleep(ACCEPT_REST).await;
+        tokio::time::sleep(ACCEPT_RETRY).await;
     }
 
-    fn clear(&mut self) {
-        if std::mem::take(&mut self.told) {
+    fn are_over(&mut self) {
+        if std::mem::take(&mut self.logged) {
             tracing::info!("accepting connections again");
         }
     }
