@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod accept;
 mod body;
 mod connection;
 mod connection_limits;
@@ -16,6 +17,7 @@ mod problem;
 mod reply;
 mod server;
 mod service;
+mod shared;
 mod signals;
 mod stream;
 mod sync;

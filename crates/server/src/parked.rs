@@ -28,11 +28,11 @@ pub struct Parked {
     pub(crate) stream: Stream,
     pub(crate) permit: Permit,
     pub(crate) rest: Vec<u8>,
-    pub(crate) home: Rc<dyn Home>,
+    pub(crate) worker: Rc<dyn Resume>,
 }
 
-/// The worker that a parked connection goes back to.
-pub(crate) trait Home {
+/// A worker, which a parked connection goes back to.
+pub(crate) trait Resume {
     fn resume(self: Rc<Self>, stream: Stream, permit: Permit, rest: Vec<u8>);
 }
 
@@ -96,8 +96,8 @@ impl Parked {
     /// next request. Only right where the last answer was framed by a length or by chunks, and is complete.
     pub fn resume(mut self, rest: &[u8]) {
         self.rest.extend_from_slice(rest);
-        let Parked { stream, permit, rest, home } = self;
-        home.resume(stream, permit, rest);
+        let Parked { stream, permit, rest, worker } = self;
+        worker.resume(stream, permit, rest);
     }
 
     /// Makes an async stream of it, which may move to another thread of the same process.

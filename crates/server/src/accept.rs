@@ -1,0 +1,146 @@
+//! Accepting connections: a task for each listener.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+use crate::connection;
+use crate::connection_limits::WorkerConnections;
+use crate::listen::BoundSocket;
+use crate::shared::Worker;
+use crate::stream::{Peer, Stream};
+use crate::{Handler, LogLimit, Problem};
+
+/// After an error of `accept` (EMFILE, ENFILE, ENOMEM) the listener waits instead of spinning.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Starts the tasks. They run until they are aborted; one that ends has panicked.
+pub(crate) fn accept_all<H: Handler>(
+    worker: &Rc<Worker<H>>,
+    listeners: Vec<BoundSocket>,
+    connections: &Arc<WorkerConnections>,
+) -> io::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        match listener {
+            BoundSocket::Tcp(l) => {
+                let l = TcpListener::from_std(l)?;
+                tasks.spawn_local(accept_tcp(worker.clone(), l, connections.clone()));
+            }
+            #[cfg(unix)]
+            BoundSocket::Unix(l) => {
+                let l = UnixListener::from_std(l)?;
+                tasks.spawn_local(accept_unix(worker.clone(), l, connections.clone()));
+            }
+        }
+    }
+    Ok(tasks)
+}
+
+async fn accept_tcp<H: Handler>(
+    worker: Rc<Worker<H>>,
+    listener: TcpListener,
+    connections: Arc<WorkerConnections>,
+) {
+    let mut errors = AcceptErrors::default();
+    loop {
+        match listener.accept().await {
+            Ok((socket, address)) => {
+                errors.are_over();
+                // Small answers must not wait for the ACK of the one before. On Linux the listener has passed it on.
+                #[cfg(not(target_os = "linux"))]
+                let _ = socket.set_nodelay(true);
+                admit(&worker, &connections, Stream::Tcp(socket), Peer::Tcp(address));
+            }
+            Err(error) => errors.wait_after(&error).await,
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn accept_unix<H: Handler>(
+    worker: Rc<Worker<H>>,
+    listener: UnixListener,
+    connections: Arc<WorkerConnections>,
+) {
+    let mut errors = AcceptErrors::default();
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                errors.are_over();
+                admit(&worker, &connections, Stream::Unix(socket), Peer::Unix);
+            }
+            Err(error) => errors.wait_after(&error).await,
+        }
+    }
+}
+
+fn admit<H: Handler>(
+    worker: &Rc<Worker<H>>,
+    connections: &Arc<WorkerConnections>,
+    stream: Stream,
+    peer: Peer,
+) {
+    match connections.admit(peer) {
+        Some(permit) => {
+            tokio::task::spawn_local(connection::serve(worker.clone(), stream, permit, Vec::new()));
+        }
+        None => refuse(&stream, peer),
+    }
+}
+
+/// The answer to one connection too many: best effort, without a task, a buffer or a wait.
+fn refuse(stream: &Stream, peer: Peer) {
+    tracing::debug!(%peer, "too many connections, refused with 503");
+    let body =
+        Problem::new(503, "The server has as many connections as it allows; try again in a few seconds.")
+            .to_json();
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    // A socket fresh from accept is writable; the runtime does not know that yet, the kernel does.
+    let bytes = [head.as_bytes(), body.as_bytes()].concat();
+    let _ = match stream {
+        Stream::Tcp(s) => socket2::SockRef::from(s as &TcpStream).send(&bytes),
+        #[cfg(unix)]
+        Stream::Unix(s) => socket2::SockRef::from(s as &UnixStream).send(&bytes),
+    };
+}
+
+/// `accept` fails from time to time, as when descriptors run out. It waits a moment, and the
+/// listener stays. Clients that come and go at the descriptor limit cause that all the time, so the
+/// log line is limited.
+#[derive(Default)]
+struct AcceptErrors {
+    logged: bool,
+}
+
+impl AcceptErrors {
+    async fn wait_after(&mut self, error: &io::Error) {
+        // A peer that left before it was accepted is no reason to wait.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return;
+        }
+        static FAILED: LogLimit = LogLimit::new();
+        if !self.logged
+            && let Some(more) = FAILED.admit()
+        {
+            self.logged = true;
+            tracing::error!(%error, more, "cannot accept connections; trying again");
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+
+    fn are_over(&mut self) {
+        if std::mem::take(&mut self.logged) {
+            tracing::info!("accepting connections again");
+        }
+    }
+}
