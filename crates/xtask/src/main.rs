@@ -12,6 +12,7 @@ mod corpus;
 mod coverage;
 mod fuzz;
 mod layers;
+mod loom;
 mod no_std;
 mod run;
 mod transports;
@@ -41,6 +42,8 @@ enum Command {
     BenchWs(bench::ws::Args),
     /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws.
     Layers,
+    /// Run the loom models: threads that share locks, in every order that they can take.
+    Loom,
     /// Prove that layers 0 to 2 link no std without their default features.
     NoStd,
     /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every tag in it is known.
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::BenchWs(args) => bench::ws::run(&args),
         Command::Layers => layers::run(),
+        Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),
         Command::Corpus => corpus::run(),
