@@ -106,7 +106,7 @@ fn refuse(stream: &Stream, peer: Peer) {
         body.len()
     );
     // A socket fresh from accept is writable; the runtime does not know that yet, the kernel does.
-    let bytes = [head.as_bytes(), body.as_bytes()].concat();
+    let bytes = [head.as_bytes(), &body].concat();
     let _ = match stream {
         Stream::Tcp(s) => socket2::SockRef::from(s as &TcpStream).send(&bytes),
         #[cfg(unix)]

@@ -9,6 +9,7 @@ mod deadline;
 mod failure;
 mod handler;
 mod inbox;
+pub mod json;
 mod limits;
 mod listen;
 mod log_limit;
