@@ -53,7 +53,8 @@ async fn accept_tcp<H: Handler>(
         match listener.accept().await {
             Ok((socket, address)) => {
                 errors.are_over();
-                // Small answers must not wait for the ACK of the one before. On Linux the listener has passed it on.
+                // Small answers must not wait for the ACK of the one before. On Linux the listener
+                // has passed it on.
                 #[cfg(not(target_os = "linux"))]
                 let _ = socket.set_nodelay(true);
                 admit(&worker, &connections, Stream::Tcp(socket), Peer::Tcp(address));

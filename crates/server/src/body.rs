@@ -26,8 +26,9 @@ const QUEUE: usize = 64 * 1024;
 
 /// A request body.
 ///
-/// Read it with [`next`](Body::next), [`collect`](Body::collect) or as an [`http_body::Body`]. Not reading it is allowed: the
-/// engine drains a small rest and closes the connection over a large one.
+/// Read it with [`next`](Body::next), [`collect`](Body::collect) or as an [`http_body::Body`]. Not
+/// reading it is allowed: the engine drains a small rest and closes the connection over a large
+/// one.
 #[derive(Debug)]
 pub struct Body(Inner);
 
@@ -50,7 +51,8 @@ pub enum BodyError {
     /// The body came slower than the limits allow.
     #[error("the request body came too slowly")]
     TooSlow,
-    /// The body is longer than the caller of [`Body::collect`] allows, or than the limit of the engine.
+    /// The body is longer than the caller of [`Body::collect`] allows, or than the limit of the
+    /// engine.
     #[error("the request body is too large")]
     TooLarge,
 }

@@ -168,13 +168,14 @@ impl<H: Handler> Cycle<H> {
         let within = !self.transport.input.is_empty();
         let mut idle_since = None;
         if !self.head_begun {
-            // The deadline of a head is set once, at its first byte: bytes that dribble in do not move it.
+            // The deadline of a head is set once, at its first byte: bytes that dribble in do not
+            // move it.
             let head = within || self.first;
             let time = if head { limits.head_timeout } else { limits.idle_timeout };
             idle_since = Some(self.transport.deadline.set(time));
             self.head_begun = within;
         }
-        let mut leaving = false;
+        let mut closing = false;
         let read = poll_fn(|cx| {
             let mut scratch = shared.scratch.borrow_mut();
             match self.transport.stream.poll_read(cx, &mut scratch) {
@@ -182,9 +183,10 @@ impl<H: Handler> Cycle<H> {
                 Poll::Ready(_) => Poll::Ready(Err(Failure::Disconnected)),
                 // The socket was read first. Single bytes of a head do not move its deadline.
                 Poll::Pending if self.transport.deadline.expired(cx) => Poll::Ready(Err(Failure::TimedOut)),
-                // A request that has come is answered, though the server stops. One may be under way: a client that got an answer a moment
-                // ago and goes on has no way to know whether a request that met a FIN was carried out. So it gets its time.
-                Poll::Pending if shared.draining.get() && !within && !leaving => {
+                // A request that has come is answered, though the server stops. One may be under
+                // way: a client that got an answer a moment ago and goes on has no way to know
+                // whether a request that met a FIN was carried out. So it gets its time.
+                Poll::Pending if shared.draining.get() && !within && !closing => {
                     let deadline = &self.transport.deadline;
                     let idle = idle_since
                         .map_or(Duration::MAX, |since| deadline.now().saturating_duration_since(since));
@@ -192,7 +194,7 @@ impl<H: Handler> Cycle<H> {
                     if left.is_zero() {
                         return Poll::Ready(Err(Failure::Disconnected));
                     }
-                    leaving = true;
+                    closing = true;
                     deadline.set(left);
                     Poll::Pending
                 }
@@ -288,7 +290,8 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    /// Carries a reply out as far as that needs no waiting. `Step::Next` means that the exchange is over.
+    /// Carries a reply out as far as that needs no waiting. `Step::Next` means that the exchange is
+    /// over.
     fn reply(&mut self, reply: Reply<H::Ticket>) -> Step<H::Ticket> {
         match reply {
             Reply::Ready(response) => self.respond(response),
@@ -325,10 +328,11 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn detach(&mut self, head: Option<DetachHead>, first: &Bytes, ticket: H::Ticket) -> Step<H::Ticket> {
-        // Two parties cannot disagree about no bytes. Several WebSocket clients and proxies send
+        // A body of no bytes cannot be read in two ways. Several WebSocket clients and proxies send
         // `Content-Length: 0`.
         if !matches!(self.request_body.length, BodyLength::Empty | BodyLength::Length(0)) {
-            // What still comes of the body would be taken for the other protocol; and whether it has come yet must not decide.
+            // What still comes of the body would be taken for the other protocol; and whether it
+            // has come yet must not decide.
             return self.answer_and_close(Problem::new(
                 400,
                 "A request for a stream or another protocol must have no body.",
@@ -344,7 +348,8 @@ impl<H: Handler> Cycle<H> {
                 return self.respond_unsendable();
             }
             if self.http.sending() == Some(BodyLength::Empty) {
-                // The answer to a HEAD, or a status without content: there is nothing that the handler could go on with.
+                // The answer to a HEAD, or a status without content: there is nothing that the
+                // handler could go on with.
                 let ended = self.http.send_end(&mut self.transport.output);
                 return ended.map_or(Step::Close, |()| self.finish_exchange());
             }
@@ -440,13 +445,13 @@ impl<H: Handler> Cycle<H> {
             match frame {
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
-                        // A body longer than it said cannot be sent; cutting it is the only honest way.
+                        // A body longer than it said cannot be sent; nothing is left but to cut it.
                         self.http
                             .send_data(data, &mut self.transport.output)
                             .map_err(|_| Failure::Disconnected)?;
                     }
                 }
-                // An error cannot be told any more: the missing end tells it.
+                // An error cannot be sent any more; the missing end shows it.
                 Some(Err(error)) => {
                     log::failed_body(error.as_ref());
                     let _ = self.transport.flush().await;

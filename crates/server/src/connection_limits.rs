@@ -24,7 +24,8 @@ impl ConnectionLimits {
     /// Raises the soft descriptor limit to the hard one, so that `accept` does not run into EMFILE.
     ///
     /// # Errors
-    /// `limits` ask for more connections than the hard limit allows. The error is a sentence that says what to do.
+    /// `limits` ask for more connections than the hard limit allows. The error is a
+    /// sentence that says what to do.
     pub(crate) fn new(limits: &Limits, workers: usize, listeners: usize) -> io::Result<Arc<Self>> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
         let reserve = RESERVE + workers as u64 * (RESERVE_OF_WORKER + listeners as u64);
@@ -150,7 +151,8 @@ impl Drop for Permit {
 const RESERVE: u64 = 48;
 const RESERVE_OF_WORKER: u64 = 8;
 
-/// How many connections there may be: `asked`, or, where that is 0, what the descriptor limit of the process allows.
+/// How many connections there may be: `asked`, or, where that is 0, what the descriptor limit of
+/// the process allows.
 fn max_connections(asked: usize, descriptors: u64, reserve: u64) -> io::Result<usize> {
     if asked == 0 {
         let left = descriptors.saturating_sub(reserve).max(descriptors / 2).max(1);

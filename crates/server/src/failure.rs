@@ -12,14 +12,14 @@ use tokio::sync::watch;
 
 /// What ends a worker from outside.
 #[derive(Clone, Debug)]
-pub(crate) struct StopSignal {
+pub(crate) struct StopReceiver {
     asked: watch::Receiver<bool>,
     failed: watch::Receiver<bool>,
 }
 
-impl StopSignal {
+impl StopReceiver {
     pub(crate) fn new(asked: watch::Receiver<bool>, failed: watch::Receiver<bool>) -> Self {
-        StopSignal { asked, failed }
+        StopReceiver { asked, failed }
     }
 
     /// Waits until the server is asked to stop, or another worker cannot go on.

@@ -1,5 +1,5 @@
-//! A list that many fill and one task empties: readiness of thousands of sockets, or news from other threads, without a
-//! task for each.
+//! A list that many fill and one task empties: readiness of thousands of sockets, or news from
+//! other threads, without a task for each.
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -76,7 +76,8 @@ impl<T> Default for Inbox<T> {
 }
 
 impl Inbox<u32> {
-    /// A waker that puts `key` on the list. Give it to a socket's `poll_*_ready`. A key may appear twice, and after its socket is gone.
+    /// A waker that puts `key` on the list. Give it to a socket's `poll_*_ready`. A key may appear
+    /// twice, and after its socket is gone.
     pub fn waker(&self, key: u32) -> Waker {
         Waker::from(Arc::new(KeyWaker { key, inbox: self.clone() }))
     }

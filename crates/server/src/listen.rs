@@ -12,8 +12,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// Connections that the kernel may hold before `accept`; Linux cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Bytes that wait in the kernel beyond what the peer has room for. By default it takes megabytes for a slow reader, out of the
-/// engine's sight: a write makes no progress for minutes, which looks like a reader that is gone, and a gap is told megabytes late.
+/// Bytes that wait in the kernel beyond what the peer has room for. By default it takes megabytes
+/// for a slow reader, out of the engine's sight: a write makes no progress for minutes, which looks
+/// like a reader that is gone, and a gap is reported megabytes late.
 #[cfg(target_os = "linux")]
 const MAX_UNSENT: u32 = 128 * 1024;
 
@@ -106,7 +107,7 @@ pub(crate) enum BoundSocket {
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// Binds `listen` once for each worker and tells the real address.
+/// Binds `listen` once for each worker and returns the real address.
 pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<BoundSocket>), BindError> {
     let failed = |source| BindError { address: listen.clone(), source };
     match listen {
@@ -120,8 +121,8 @@ pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<Bound
 
 fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<(Listen, Vec<BoundSocket>)> {
     if workers > 1 && address.port() != 0 {
-        // With SO_REUSEPORT a second server of the same user would share the port in silence and take
-        // half of the connections. A socket without it says whether the port is taken.
+        // With SO_REUSEPORT a second server of the same user would share the port in silence and
+        // take half of the connections. A socket without it says whether the port is taken.
         drop(tcp_socket(address, false)?);
     }
     let first = tcp_socket(address, workers > 1)?;
@@ -183,8 +184,9 @@ fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<BoundSock
     Ok(all)
 }
 
-/// Removes the socket file of an address that is no longer listened on: one that stays looks as if it were. While this server drained,
-/// another may have taken the path over; then the file is the other's, and stays.
+/// Removes the socket file of an address that is no longer listened on: one that stays looks as if
+/// it were. While this server drained, another may have taken the path over; then the file is the
+/// other's, and stays.
 pub(crate) fn remove_socket_file(listen: &Listen) {
     #[cfg(unix)]
     if let Listen::Unix(path) = listen

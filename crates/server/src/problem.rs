@@ -5,7 +5,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{Response, json};
 
-/// A refusal. Displays as status, title and detail; serializes as the object that RFC 9457 describes.
+/// A refusal. Displays as status, title and detail; serializes as the object that RFC 9457
+/// describes.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The status code.
@@ -46,7 +47,7 @@ impl Problem {
         out
     }
 
-    /// The response. Caches keep their hands off it.
+    /// The response. Caches do not store it.
     pub fn into_response(self) -> Response {
         Response::new(self.status)
             .with("Content-Type", "application/problem+json")
@@ -74,7 +75,8 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// The reason phrase that RFC 9110 §15 (or RFC 6585) gives to a status this project sends; empty for others.
+/// The reason phrase that RFC 9110 §15 (or RFC 6585) gives to a status this project sends; empty
+/// for others.
 pub fn reason(status: u16) -> &'static str {
     match status {
         // The `http` crate has the names of older RFCs.

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder as RuntimeBuilder, LocalOptions};
 use tokio::sync::watch;
 
 use crate::connection_limits::ConnectionLimits;
-use crate::failure::{FailureReporter, StopSignal};
+use crate::failure::{FailureReporter, StopReceiver};
 use crate::listen::{self, BoundSocket};
 use crate::{BindError, Handler, Limits, Listen, Signals, worker};
 
@@ -39,7 +39,7 @@ impl Builder {
         self
     }
 
-    /// Binds all addresses; nothing is accepted yet, so the real ports can be told first.
+    /// Binds all addresses; nothing is accepted yet, so the real ports can be announced first.
     ///
     /// # Errors
     /// [`BindError`] names the address; none stays bound.
@@ -87,8 +87,8 @@ impl Server {
         self.by_worker.len()
     }
 
-    /// Starts the workers. `make` is called once on each worker's thread with the worker's number, from 0. On return all of them
-    /// accept.
+    /// Starts the workers. `make` is called once on each worker's thread with the worker's number,
+    /// from 0. On return all of them accept.
     ///
     /// A worker that fails ends the server: see [`Running::join`].
     ///
@@ -107,7 +107,7 @@ impl Server {
         let mut threads = Vec::new();
         for (number, listeners) in self.by_worker.into_iter().enumerate() {
             let (make, connections, limits) = (make.clone(), connections.worker(), self.limits);
-            let stop = StopSignal::new(asked.clone(), failed.clone());
+            let stop = StopReceiver::new(asked.clone(), failed.clone());
             let reporter = FailureReporter::new(number, report.clone());
             let (started, has_started) = std::sync::mpsc::sync_channel(1);
             let thread = std::thread::Builder::new().name(format!("tidewire-{number}")).spawn(move || {
@@ -182,11 +182,12 @@ impl Running {
     /// Serves until a signal comes, then drains. Also returns when the server ends by itself.
     ///
     /// # Errors
-    /// A worker that failed or panicked; [`Interrupted`](io::ErrorKind::Interrupted) when a second signal came, which does not wait for the
-    /// drain. Connections may be open then: end the process.
+    /// A worker that failed or panicked; [`Interrupted`](io::ErrorKind::Interrupted) when
+    /// a second signal came, which does not wait for the drain. Connections may be open then: end
+    /// the process.
     pub fn join_until(self, signals: Signals) -> io::Result<()> {
         let stopper = self.stopper();
-        let (runtime, mut stop_signals) = signals.into_parts();
+        let (runtime, mut signals) = signals.into_parts();
         let (send, joined) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("tidewire-join".to_owned()).spawn(move || {
             let _ = send.send(self.join());
@@ -199,7 +200,7 @@ impl Running {
             });
             tokio::select! {
                 result = &mut joined => return result,
-                () = stop_signals.next() => {}
+                () = signals.next() => {}
             }
             tracing::info!(
                 "stopping: no new connections, finishing the ones there are; once more to stop at once"
@@ -207,7 +208,7 @@ impl Running {
             stopper.stop();
             tokio::select! {
                 result = &mut joined => result,
-                () = stop_signals.next() => Err(io::Error::from(io::ErrorKind::Interrupted)),
+                () = signals.next() => Err(io::Error::from(io::ErrorKind::Interrupted)),
             }
         })
     }

@@ -9,7 +9,8 @@ use crate::Limits;
 use crate::date::DateCache;
 use crate::deadline::Deadlines;
 
-/// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing for each.
+/// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing
+/// for each.
 const SCRATCH: usize = 64 * 1024;
 
 /// A worker, as its connections see it.

@@ -1,4 +1,5 @@
-//! One worker: a thread, a current-thread runtime, its own listeners, its own handler. A connection never leaves it.
+//! One worker: a thread, a current-thread runtime, its own listeners, its own handler. A connection
+//! never leaves it.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -13,20 +14,20 @@ use tokio::task::JoinSet;
 use crate::accept::accept_all;
 use crate::connection_limits::WorkerConnections;
 use crate::deadline::Deadlines;
-use crate::failure::{FailureReporter, StopSignal};
+use crate::failure::{FailureReporter, StopReceiver};
 use crate::listen::BoundSocket;
 use crate::shared::{Shared, Worker};
 use crate::{Handler, Limits};
 
 /// Runs a worker to its end: until `stop` comes and the last connection has ended. `started`
-/// gets a word when it accepts, or why it cannot. If an essential task ends, it reports the
+/// gets `Ok` when it accepts, or why it cannot. If an essential task ends, it reports the
 /// failure, drains, and ends with an error.
 pub(crate) async fn run<H: Handler>(
     make: impl FnOnce() -> H,
     limits: Limits,
     listeners: Vec<BoundSocket>,
     connections: Arc<WorkerConnections>,
-    mut stop: StopSignal,
+    mut stop: StopReceiver,
     started: SyncSender<io::Result<()>>,
     reporter: &FailureReporter,
 ) -> io::Result<()> {

@@ -36,8 +36,8 @@ impl RequestBody {
         waiting_since: None,
     };
 
-    /// Makes the body of the request whose head was just consumed: whole, if it is at hand in `input`, else
-    /// pulled later. Says how much of `input` was consumed.
+    /// Makes the body of the request whose head was just consumed: whole, if it is at hand in
+    /// `input`, else pulled later. Says how much of `input` was consumed.
     pub(super) fn begin(
         &mut self,
         http: &mut Connection<Server>,
@@ -85,9 +85,10 @@ impl RequestBody {
         self.sender.is_none()
     }
 
-    /// Whether the answer says that the connection closes, because nobody wants the body and what is left of it will not be drained: it is
-    /// too much, or it may never come. A client that waited for a 100 and got another answer sends its body or does not, and if we
-    /// took what comes next for it that could be a request.
+    /// Whether the answer says that the connection closes, because nobody wants the body and what
+    /// is left of it will not be drained: it is too much, or it may never come. A client that
+    /// waited for a 100 and got another answer sends its body or does not, and if we took what
+    /// comes next for it that could be a request.
     pub(super) fn leaves_too_much(&self, drain_bytes: u64) -> bool {
         let left = match self.length {
             BodyLength::Length(announced) => announced.saturating_sub(self.received),
@@ -97,7 +98,8 @@ impl RequestBody {
         undrained && self.sender.as_ref().is_some_and(BodySender::is_dropped)
     }
 
-    /// Moves body bytes from the socket to the handler while it wants them. Ready only with a failure.
+    /// Moves body bytes from the socket to the handler while it wants them. Ready only with a
+    /// failure.
     pub(super) fn poll_forward(
         &mut self,
         http: &mut Connection<Server>,
@@ -205,7 +207,8 @@ impl RequestBody {
         self.sender.take().is_some() && !http.is_paused()
     }
 
-    /// Reads and throws away what is left, within the budget; says whether the connection can go on.
+    /// Reads and throws away what is left, within the budget; says whether the connection can go
+    /// on.
     pub(super) async fn drain(&mut self, http: &mut Connection<Server>, transport: &mut Transport) -> bool {
         if http.must_close() || transport.flush().await.is_err() {
             return false;

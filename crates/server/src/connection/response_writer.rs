@@ -24,7 +24,8 @@ pub(super) enum Written {
     All,
     /// The head; this body comes next.
     Head(StreamBody),
-    /// The head of a status that has no body, though the handler made one. The head is out, and it is complete without.
+    /// The head of a status that has no body, though the handler made one. The head is out, and it
+    /// is complete without.
     Cut,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Unsendable;
 impl ResponseWriter<'_> {
     pub(super) fn respond(&mut self, response: Response) -> Result<Written, Unsendable> {
         let length = match &response.body {
-            // These have no content, and a length of nothing would be a lie about it (RFC 9110 §8.6).
+            // These have no content, and no length of it either (RFC 9110 §8.6).
             ResponseBody::Whole(_) if matches!(response.status, 204 | 304) => BodyLength::Empty,
             ResponseBody::Whole(bytes) => BodyLength::Length(bytes.len() as u64),
             ResponseBody::Stream(body) => {

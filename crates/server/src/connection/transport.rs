@@ -1,4 +1,5 @@
-//! The socket of a connection, with what was read and what is to be written. It always waits with a deadline.
+//! The socket of a connection, with what was read and what is to be written. It always waits with a
+//! deadline.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -53,8 +54,8 @@ impl Transport {
         }
     }
 
-    /// Adds to `input` what one read brings. The socket is read before the deadline is judged: only what
-    /// is still missing can be late.
+    /// Adds to `input` what one read brings. The socket is read before the deadline is judged: only
+    /// what is still missing can be late.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let mut scratch = self.shared.scratch.borrow_mut();
         match self.stream.poll_read(cx, &mut scratch) {
@@ -68,7 +69,8 @@ impl Transport {
         }
     }
 
-    /// While an endless stream is silent: has the peer hung up? Bytes of a next request are kept, within bounds.
+    /// While an endless stream is silent: has the peer hung up? Bytes of a next request are kept,
+    /// within bounds.
     pub(super) fn peer_left(&mut self, cx: &mut Context<'_>) -> bool {
         let mut scratch = self.shared.scratch.borrow_mut();
         while self.input.len() < usize::from(self.shared.limits.http.max_head) {
@@ -121,9 +123,10 @@ impl Transport {
         Poll::Ready(Ok(()))
     }
 
-    /// The end in good order: the last answer, FIN, and a short time in which what still comes is thrown away, however much: a peer in
-    /// the middle of a large upload sends on until it sees the answer. Closing with unread input would make the kernel send a
-    /// reset, which can destroy the answer on its way.
+    /// The end in good order: the last answer, FIN, and a short time in which what still comes is
+    /// thrown away, however much: a peer in the middle of a large upload sends on until it sees the
+    /// answer. Closing with unread input would make the kernel send a reset, which can destroy the
+    /// answer on its way.
     pub(super) async fn close(&mut self) {
         if self.flush().await.is_err() {
             return;
