@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 #[cfg(unix)]
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
 use crate::connection;
@@ -27,57 +27,56 @@ pub(crate) fn accept_all<H: Handler>(
     connections: &Arc<WorkerConnections>,
 ) -> io::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
-    for listener in listeners {
-        match listener {
-            BoundSocket::Tcp(l) => {
-                let l = TcpListener::from_std(l)?;
-                tasks.spawn_local(accept_tcp(worker.clone(), l, connections.clone()));
-            }
-            #[cfg(unix)]
-            BoundSocket::Unix(l) => {
-                let l = UnixListener::from_std(l)?;
-                tasks.spawn_local(accept_unix(worker.clone(), l, connections.clone()));
-            }
-        }
+    for socket in listeners {
+        tasks.spawn_local(accept(worker.clone(), Listener::new(socket)?, connections.clone()));
     }
     Ok(tasks)
 }
 
-async fn accept_tcp<H: Handler>(
-    worker: Rc<Worker<H>>,
-    listener: TcpListener,
-    connections: Arc<WorkerConnections>,
-) {
+async fn accept<H: Handler>(worker: Rc<Worker<H>>, listener: Listener, connections: Arc<WorkerConnections>) {
     let mut errors = AcceptErrors::default();
     loop {
         match listener.accept().await {
-            Ok((socket, address)) => {
+            Ok((stream, peer)) => {
                 errors.are_over();
-                // Small answers must not wait for the ACK of the one before. On Linux the listener
-                // has passed it on.
-                #[cfg(not(target_os = "linux"))]
-                let _ = socket.set_nodelay(true);
-                admit(&worker, &connections, Stream::Tcp(socket), Peer::Tcp(address));
+                admit(&worker, &connections, stream, peer);
             }
             Err(error) => errors.wait_after(&error).await,
         }
     }
 }
 
-#[cfg(unix)]
-async fn accept_unix<H: Handler>(
-    worker: Rc<Worker<H>>,
-    listener: UnixListener,
-    connections: Arc<WorkerConnections>,
-) {
-    let mut errors = AcceptErrors::default();
-    loop {
-        match listener.accept().await {
-            Ok((socket, _)) => {
-                errors.are_over();
-                admit(&worker, &connections, Stream::Unix(socket), Peer::Unix);
+/// A bound socket that belongs to the runtime of this worker.
+enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(socket: BoundSocket) -> io::Result<Self> {
+        match socket {
+            BoundSocket::Tcp(l) => TcpListener::from_std(l).map(Listener::Tcp),
+            #[cfg(unix)]
+            BoundSocket::Unix(l) => UnixListener::from_std(l).map(Listener::Unix),
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Listener::Tcp(l) => {
+                let (socket, address) = l.accept().await?;
+                // Small answers must not wait for the ACK of the one before. On Linux the listener
+                // has passed it on.
+                #[cfg(not(target_os = "linux"))]
+                let _ = socket.set_nodelay(true);
+                Ok((Stream::Tcp(socket), Peer::Tcp(address)))
             }
-            Err(error) => errors.wait_after(&error).await,
+            #[cfg(unix)]
+            Listener::Unix(l) => {
+                let (socket, _) = l.accept().await?;
+                Ok((Stream::Unix(socket), Peer::Unix))
+            }
         }
     }
 }
@@ -106,13 +105,7 @@ fn refuse(stream: &Stream, peer: Peer) {
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    // A socket fresh from accept is writable; the runtime does not know that yet, the kernel does.
-    let bytes = [head.as_bytes(), &body].concat();
-    let _ = match stream {
-        Stream::Tcp(s) => socket2::SockRef::from(s as &TcpStream).send(&bytes),
-        #[cfg(unix)]
-        Stream::Unix(s) => socket2::SockRef::from(s as &UnixStream).send(&bytes),
-    };
+    let _ = stream.send(&[head.as_bytes(), &body].concat());
 }
 
 /// `accept` fails from time to time, as when descriptors run out. It waits a moment, and the
