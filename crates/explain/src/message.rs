@@ -1,7 +1,6 @@
 //! One HTTP message: the notes of its head, and the body that follows it.
 
 use tidewire_chunked as chunked;
-use tidewire_http1::reason_phrase as reason;
 use tidewire_http1::{
     BodyLength, Client, Connection, FieldBlock, Request, RequestHead, Response, ResponseHead, Server,
     reason_phrase,

@@ -12,7 +12,7 @@ mod error;
 mod feeds;
 mod gzip;
 mod hub;
-pub mod json;
+
 mod message;
 mod name;
 mod poll;
@@ -41,3 +41,4 @@ pub use site::Site;
 pub use table::Ticket;
 pub use tidewire_channel::{Cursor, Retention};
 pub use tidewire_server as server;
+pub use tidewire_server::json;

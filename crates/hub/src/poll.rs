@@ -141,8 +141,6 @@ pub(crate) fn gone(what: &Break<'_>, earliest: &str) -> Problem {
             format!("This cursor is not one of the channel as it is now; go on with since={earliest}."),
         ),
     };
-    let mut json = Vec::new();
-    what.object(earliest).write(&mut json);
-    let json = String::from_utf8(json).expect("serde_json writes UTF-8");
-    Problem::new(410, detail).with("earliest", earliest).with("reason", reason).with_json("gap", &json)
+    let gap = what.object(earliest);
+    Problem::new(410, detail).with("earliest", earliest).with("reason", reason).with("gap", gap)
 }

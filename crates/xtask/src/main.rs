@@ -12,6 +12,7 @@ mod corpus;
 mod coverage;
 mod fuzz;
 mod layers;
+mod loom;
 mod no_std;
 mod programs;
 
@@ -47,6 +48,8 @@ enum Command {
     /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws, and
     /// find import cycles between files.
     Layers(layers::Args),
+    /// Run the loom models: threads that share locks, in every order that they can take.
+    Loom,
     /// Prove that layers 0 to 2 link no std without their default features.
     NoStd,
     /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => return bench::run("bench", &args),
         Command::BenchWs(args) => return bench::run("bench-ws", &args),
         Command::Layers(args) => layers::run(&args),
+        Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),
         Command::Compliance => compliance::run(),
         Command::Corpus => corpus::run(),

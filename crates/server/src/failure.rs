@@ -2,24 +2,24 @@
 //! threads is worse than one that a supervisor restarts.
 //!
 //! ```text
-//!   worker 0: a task that it cannot live without ends ──► ring ──► workers 1, 2, …: drain, as after a stop
-//!             or its thread panics                          └────► Running::join: an error
+//!   worker 0: a task that it cannot live without ends ──► report ──► workers 1, 2, …: drain, as after a stop
+//!             or its thread panics                            └────► Running::join: an error
 //! ```
 
 use std::io;
 
 use tokio::sync::watch;
 
-/// What ends a worker.
+/// What ends a worker from outside.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop {
+pub(crate) struct StopReceiver {
     asked: watch::Receiver<bool>,
     failed: watch::Receiver<bool>,
 }
 
-impl Stop {
+impl StopReceiver {
     pub(crate) fn new(asked: watch::Receiver<bool>, failed: watch::Receiver<bool>) -> Self {
-        Stop { asked, failed }
+        StopReceiver { asked, failed }
     }
 
     /// Waits until the server is asked to stop, or another worker cannot go on.
@@ -32,28 +32,28 @@ impl Stop {
     }
 }
 
-/// Tells the other workers that one has failed. Rings by itself when its thread panics.
+/// Reports to the other workers that this one has failed; also by itself, when its thread panics.
 #[derive(Debug)]
-pub(crate) struct Alarm {
-    number: usize,
+pub(crate) struct FailureReporter {
+    worker: usize,
     failed: watch::Sender<bool>,
 }
 
-impl Alarm {
-    pub(crate) fn new(number: usize, failed: watch::Sender<bool>) -> Self {
-        Alarm { number, failed }
+impl FailureReporter {
+    pub(crate) fn new(worker: usize, failed: watch::Sender<bool>) -> Self {
+        FailureReporter { worker, failed }
     }
 
-    /// Rings; makes the error that the worker ends with.
-    pub(crate) fn ring(&self, what: &str) -> io::Error {
+    /// Reports it, and returns the error that the worker ends with.
+    pub(crate) fn report(&self, what: &str) -> io::Error {
         self.failed.send_replace(true);
-        let error = io::Error::other(format!("worker {} cannot go on: {what}", self.number));
+        let error = io::Error::other(format!("worker {} cannot go on: {what}", self.worker));
         tracing::error!(%error, "stopping the server");
         error
     }
 }
 
-impl Drop for Alarm {
+impl Drop for FailureReporter {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.failed.send_replace(true);

@@ -5,9 +5,9 @@ use std::error::Error;
 use crate::{BodyCut, LogLimit};
 
 /// A handler made a response that cannot be sent.
-pub(super) fn broken() {
-    static TOLD: LogLimit = LogLimit::new();
-    if let Some(more) = TOLD.admit() {
+pub(super) fn unsendable_response() {
+    static LIMIT: LogLimit = LogLimit::new();
+    if let Some(more) = LIMIT.admit() {
         tracing::error!(
             more,
             "a response could not be encoded: a field or a body that its status cannot have"
@@ -16,11 +16,11 @@ pub(super) fn broken() {
 }
 
 /// The body of an answer ended with an error.
-pub(super) fn failed(error: &(dyn Error + Send + Sync + 'static)) {
-    static TOLD: LogLimit = LogLimit::new();
+pub(super) fn failed_body(error: &(dyn Error + Send + Sync + 'static)) {
+    static LIMIT: LogLimit = LogLimit::new();
     if error.is::<BodyCut>() {
         tracing::debug!(%error, "a streamed answer was cut");
-    } else if let Some(more) = TOLD.admit() {
+    } else if let Some(more) = LIMIT.admit() {
         tracing::warn!(%error, more, "a streamed answer failed");
     }
 }

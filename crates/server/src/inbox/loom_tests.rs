@@ -1,28 +1,21 @@
-//! The inbox with pushers and its task in every order that they can take: loom's lock is put in the place of the real one, all else is the
-//! code of `src/inbox.rs`. Nothing is lost or comes twice, and the task never sleeps while there is something in the list; loom reports one
-//! that sleeps for ever as a deadlock.
-
-#![allow(dead_code, unused_imports, unreachable_pub, clippy::print_stdout)]
-
-#[path = "../src/inbox.rs"]
-mod inbox;
-
-mod sync {
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
-}
+//! The inbox with pushers and its task in every order that they can take. Nothing is lost or comes
+//! twice, and the task never sleeps while there is something in the list; loom reports one that
+//! sleeps for ever as a deadlock. `cargo xtask loom` runs these models.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 
-use inbox::Inbox;
 use loom::sync::Notify;
 use loom::thread;
 
-/// What a task sleeps on.
-struct Bell(Notify);
+use super::Inbox;
+use crate::sync::Mutex;
 
-impl Wake for Bell {
+/// Wakes the thread that sleeps on it.
+struct ThreadWaker(Notify);
+
+impl Wake for ThreadWaker {
     fn wake(self: Arc<Self>) {
         self.0.notify();
     }
@@ -30,12 +23,12 @@ impl Wake for Bell {
 
 /// Takes from the inbox until `count` items have come, and sleeps where there are none.
 fn take(inbox: &Inbox<u32>, count: usize) -> Vec<u32> {
-    let bell = Arc::new(Bell(Notify::new()));
-    let waker = Waker::from(bell.clone());
+    let thread = Arc::new(ThreadWaker(Notify::new()));
+    let waker = Waker::from(thread.clone());
     let (mut all, mut items) = (Vec::new(), Vec::new());
     while all.len() < count {
         if inbox.poll_take(&mut Context::from_waker(&waker), &mut items).is_pending() {
-            bell.0.wait();
+            thread.0.wait();
         }
         all.append(&mut items);
     }
@@ -43,6 +36,7 @@ fn take(inbox: &Inbox<u32>, count: usize) -> Vec<u32> {
     all
 }
 
+#[test]
 fn a_task_gets_what_two_threads_push() {
     loom::model(|| {
         let inbox = Inbox::new();
@@ -55,6 +49,7 @@ fn a_task_gets_what_two_threads_push() {
     });
 }
 
+#[test]
 fn a_waker_pushes_its_key() {
     loom::model(|| {
         let inbox = Inbox::new();
@@ -69,6 +64,7 @@ fn a_waker_pushes_its_key() {
 }
 
 /// A task may be polled with another waker than before: the last one counts.
+#[test]
 fn a_task_that_moves_is_woken_where_it_is() {
     loom::model(|| {
         let inbox = Inbox::new();
@@ -86,13 +82,14 @@ fn a_task_that_moves_is_woken_where_it_is() {
     });
 }
 
-/// The same task with the usual mistake: it looks at the list, and registers its waker in a second step. loom finds the order in which it would
-/// sleep for ever, so the models above can fail.
+/// The same task with the usual mistake: it looks at the list, and registers its waker in a second
+/// step. loom finds the order in which it would sleep for ever, so the models above can fail.
+#[test]
 fn a_task_that_registers_too_late_is_found_to_sleep_for_ever() {
     let found = Arc::new(AtomicBool::new(false));
     let note = found.clone();
     loom::model(move || {
-        let list = Arc::new(sync::Mutex::new((Vec::new(), None::<Waker>)));
+        let list = Arc::new(Mutex::new((Vec::new(), None::<Waker>)));
         let pusher = {
             let list = list.clone();
             thread::spawn(move || {
@@ -111,21 +108,4 @@ fn a_task_that_registers_too_late_is_found_to_sleep_for_ever() {
         note.fetch_or(asleep, Ordering::Relaxed);
     });
     assert!(found.load(Ordering::Relaxed), "a lost wake-up goes unnoticed");
-}
-
-/// loom's types work within its models only, so the sources' own tests cannot run here, and the harness with them.
-fn main() {
-    let models: [(&str, fn()); 4] = [
-        ("a_task_gets_what_two_threads_push", a_task_gets_what_two_threads_push),
-        ("a_waker_pushes_its_key", a_waker_pushes_its_key),
-        ("a_task_that_moves_is_woken_where_it_is", a_task_that_moves_is_woken_where_it_is),
-        (
-            "a_task_that_registers_too_late_is_found_to_sleep_for_ever",
-            a_task_that_registers_too_late_is_found_to_sleep_for_ever,
-        ),
-    ];
-    for (name, model) in models {
-        model();
-        println!("model {name} ... ok");
-    }
 }

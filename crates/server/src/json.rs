@@ -11,7 +11,7 @@ use serde::Serialize;
 ///
 /// ```
 /// let mut out = Vec::new();
-/// tidewire::json::write(&"a\u{2028}b", &mut out);
+/// tidewire_server::json::write(&"a\u{2028}b", &mut out);
 /// assert_eq!(out, br#""a\u2028b""#);
 /// ```
 ///
