@@ -41,8 +41,10 @@ impl Responder {
             return self.make(segment, request);
         }
         let limit = self.context.hub.config().max_subscribers;
-        if let Some(answer) = self.answers.borrow_mut().get(request.head.target(), now_ms, limit) {
-            return answer.into();
+        match self.answers.borrow_mut().get(request.head.target(), now_ms, limit) {
+            Some(Answer::Held(_)) if !stays(request.head) => {}
+            Some(answer) => return answer.into(),
+            None => {}
         }
         if is_stream(request.head) {
             return self.make(segment, request);
@@ -53,7 +55,7 @@ impl Responder {
     /// Makes the answer to a request that others may repeat word for word, and keeps it for them.
     fn make_for_many(&self, segment: &[u8], request: Request<'_>, now_ms: u64) -> Reply<Ticket> {
         let target = request.head.target();
-        let read = self.bounds(segment, now_ms);
+        let (read, stays) = (self.bounds(segment, now_ms), stays(request.head));
         let reply = self.make(segment, request);
         let Some(read) = read else { return reply };
         // A message that came meanwhile may be in the answer or not: it is not for others to have.
@@ -65,7 +67,9 @@ impl Responder {
                 Ok(prepared) => Answer::Response(Arc::new(prepared)),
                 Err(response) => return response.into(),
             },
-            Reply::Detach { head: None, ticket: Ticket(Subscription::Poll(poll)), .. } => Answer::Held(poll),
+            Reply::Detach { head: None, ticket: Ticket(Subscription::Poll(poll)), .. } if stays => {
+                Answer::Held(poll)
+            }
             other => return other,
         };
         self.answers.borrow_mut().keep(target, read, answer.clone());
@@ -164,12 +168,17 @@ fn is_stream(head: &RequestHead<'_>) -> bool {
     feed.is_some_and(|feed| !feed.starts_with(b"poll") && !feed.starts_with(b"longpoll"))
 }
 
+/// Whether the connection stays after the answer. The answer of a poll that is held says so, and it
+/// is written without another look at the request.
+fn stays(head: &RequestHead<'_>) -> bool {
+    head.version() == Version::Http11 && head.keep_alive()
+}
+
 /// A lone GET after which the connection stays.
 fn is_simple(head: &RequestHead<'_>) -> bool {
     head.method() == Method::Get
         && head.target_form() == TargetForm::Origin
-        && head.version() == Version::Http11
         && head.body() == BodyLength::Empty
-        && head.keep_alive()
         && head.upgrade().is_none()
+        && stays(head)
 }
