@@ -1,65 +1,136 @@
-//! What is in a body, by its media type.
+//! A body: its framing, and the content in it.
 
-use super::data::Data;
-use super::lines::Lines;
-use super::note::{Kind, Notes, Refusal};
-use super::sse::EventStream;
+use tidewire_http1::BodyLength;
 
-/// Content without its framing. It comes in pieces that need not lie side by side: between them may be chunk lines.
+use crate::chunk::{ChunkError, Chunks};
+use crate::content::Content;
+use crate::limits::Limits;
+use crate::note::Notes;
+use crate::refusal::Refusal;
+
+/// The body of a message, of which the HTTP decoder reads every byte first.
 #[derive(Debug)]
-pub(super) enum Content {
-    Plain(Data),
-    Events(Box<EventStream>),
-    Lines(Lines),
+pub(crate) struct Body {
+    /// `None` for a body that is nothing but its content.
+    chunks: Option<Chunks>,
+    content: Content,
 }
 
-impl Content {
-    /// Content of this media type.
-    pub(super) fn new(media_type: &[u8], sse: tidewire_sse::Limits, depth: u8) -> Self {
-        let essence = media_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-        if essence.eq_ignore_ascii_case(b"text/event-stream") {
-            Self::Events(Box::new(EventStream::new(sse, depth)))
-        } else if essence.eq_ignore_ascii_case(b"application/x-ndjson") {
-            Self::Lines(Lines::new(depth))
-        } else {
-            Self::Plain(Data::new(Kind::Data, depth, "RFC 9110 §6.4", "content"))
+impl Body {
+    /// The body that starts at the offset `at`.
+    pub(crate) fn new(at: u64, length: BodyLength, media_type: Option<&[u8]>, limits: &Limits) -> Self {
+        let chunks = (length == BodyLength::Chunked).then(|| Chunks::new(limits.chunked(), 1, at));
+        let depth = if chunks.is_some() { 2 } else { 1 };
+        Self { chunks, content: Content::new(media_type.unwrap_or_default(), limits.sse, depth) }
+    }
+
+    /// Bytes that the HTTP decoder has accepted, from the offset `at` on, and the content that it
+    /// found in them.
+    pub(crate) fn push(
+        &mut self,
+        at: u64,
+        raw: &[u8],
+        data: Option<&[u8]>,
+        notes: &mut Notes,
+    ) -> Result<(), Refusal> {
+        let outcome = match (&mut self.chunks, data) {
+            (Some(chunks), _) => match chunks.decode(raw, &mut self.content, notes) {
+                // The framing was accepted already.
+                Ok(_) | Err(ChunkError::Framing(_)) => Ok(()),
+                Err(ChunkError::Content(refusal)) => Err(refusal),
+            },
+            (None, Some(data)) => self.content.push(at, data, notes),
+            (None, None) => Ok(()),
+        };
+        outcome.inspect_err(|_| self.content.refused(notes))
+    }
+
+    /// The HTTP decoder refuses a byte of `rest`. What stands before it may hold content that is
+    /// refused earlier.
+    pub(crate) fn refused(&mut self, rest: &[u8], notes: &mut Notes) -> Option<Refusal> {
+        let earlier = match &mut self.chunks {
+            Some(chunks) => match chunks.decode(rest, &mut self.content, notes) {
+                Ok(_) | Err(ChunkError::Framing(_)) => None,
+                Err(ChunkError::Content(refusal)) => Some(refusal),
+            },
+            None => None,
+        };
+        self.content.refused(notes);
+        earlier
+    }
+
+    /// The body is complete.
+    pub(crate) fn end(&mut self, notes: &mut Notes) {
+        self.content.end(notes);
+    }
+
+    /// The input ends within the body, behind bytes that are still incomplete.
+    pub(crate) fn truncated(&mut self, rest: &[u8], notes: &mut Notes) {
+        match &mut self.chunks {
+            Some(chunks) => {
+                // The HTTP decoder says the same.
+                let _ = chunks.finish(rest, &mut self.content, notes);
+            }
+            None => self.content.end(notes),
+        }
+    }
+}
+
+/// A chunked body or an event stream with no head before it.
+#[derive(Debug)]
+pub(crate) enum HeadlessBody {
+    Chunked { chunks: Chunks, content: Content },
+    EventStream(Content),
+}
+
+impl HeadlessBody {
+    pub(crate) fn chunked(limits: &Limits) -> Self {
+        let chunks = Chunks::new(limits.chunked(), 0, 0);
+        Self::Chunked { chunks, content: Content::new(b"", limits.sse, 1) }
+    }
+
+    pub(crate) fn event_stream(limits: &Limits) -> Self {
+        Self::EventStream(Content::event_stream(limits.sse, 0))
+    }
+
+    /// Takes what it can of `input`, which starts at the offset `at`; returns how much that was.
+    pub(crate) fn decode(&mut self, input: &[u8], at: u64, notes: &mut Notes) -> Result<usize, Refusal> {
+        match self {
+            Self::Chunked { chunks, content } => {
+                chunks.decode(input, content, notes).map_err(|error| match error {
+                    ChunkError::Content(refusal) => {
+                        content.refused(notes);
+                        refusal
+                    }
+                    ChunkError::Framing(error) => Refusal::chunked(notes.direction(), error),
+                })
+            }
+            Self::EventStream(content) => {
+                let outcome = content.push(at, input, notes);
+                outcome.inspect_err(|_| content.refused(notes)).map(|()| input.len())
+            }
         }
     }
 
-    /// More of it, from the offset `at` of the direction on.
-    pub(super) fn push(&mut self, at: u64, data: &[u8], notes: &mut Notes) -> Result<(), Refusal> {
+    /// Whether the last byte of it was taken. An event stream has no last byte.
+    pub(crate) const fn is_done(&self) -> bool {
         match self {
-            Self::Plain(run) => run.push(at, data, notes),
-            Self::Events(events) => events.push(at, data, notes)?,
-            Self::Lines(lines) => lines.push(at, data, notes),
-        }
-        Ok(())
-    }
-
-    /// A chunk ends here: what follows of the content lies behind other bytes.
-    pub(super) fn boundary(&mut self, notes: &mut Notes) {
-        match self {
-            Self::Plain(run) => run.flush(notes),
-            Self::Events(events) => events.boundary(notes),
-            Self::Lines(lines) => lines.boundary(notes),
+            Self::Chunked { chunks, .. } => chunks.is_done(),
+            Self::EventStream(_) => false,
         }
     }
 
-    /// Nothing follows.
-    pub(super) fn end(&mut self, notes: &mut Notes) {
+    /// The end of the input, behind bytes that are still incomplete.
+    pub(crate) fn finish(&mut self, rest: &[u8], notes: &mut Notes) -> Result<(), Refusal> {
         match self {
-            Self::Plain(run) => run.flush(notes),
-            Self::Events(events) => events.end(notes),
-            Self::Lines(lines) => lines.end(notes),
-        }
-    }
-
-    /// The next byte is refused.
-    pub(super) fn cut(&mut self, notes: &mut Notes) {
-        match self {
-            Self::Plain(run) => run.flush(notes),
-            Self::Events(events) => events.cut(notes),
-            Self::Lines(lines) => lines.cut(notes),
+            Self::Chunked { chunks, content } => {
+                let outcome = chunks.finish(rest, content, notes);
+                outcome.map_err(|error| Refusal::chunked(notes.direction(), error))
+            }
+            Self::EventStream(content) => {
+                content.end(notes);
+                Ok(())
+            }
         }
     }
 }

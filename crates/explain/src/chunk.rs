@@ -2,17 +2,19 @@
 
 use tidewire_chunked::{Decoder, Error, Event, Extension, Limits, extensions};
 
-use super::body::Content;
-use super::note::{Kind, Notes, Refusal, brief, bytes};
+use crate::content::Content;
+use crate::note::{NoteKind, Notes};
+use crate::refusal::Refusal;
+use crate::text::{brief, byte_count};
 
-/// Follows a chunked body: framing becomes notes, content goes to `Content`.
+/// Notes of a chunked body. The content goes to [`Content`].
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     decoder: Decoder,
     /// Bytes of the present chunk that are still to come.
-    left: u64,
-    /// Of the CRLF after the content of a chunk, so many bytes are due.
-    ends: u8,
+    remaining: u64,
+    /// Of the CRLF after the content of a chunk, so many bytes are still to come.
+    crlf_remaining: u8,
     depth: u8,
     /// Where the body starts: decoders count from there, notes from the start of the direction.
     base: u64,
@@ -20,8 +22,8 @@ pub(super) struct Chunks {
     at: u64,
 }
 
-/// Why a chunked body is not followed any further.
-pub(super) enum Stop {
+/// Why a chunked body is not read any further.
+pub(crate) enum ChunkError {
     /// The framing is broken.
     Framing(Error),
     /// What is inside is refused.
@@ -30,77 +32,65 @@ pub(super) enum Stop {
 
 impl Chunks {
     /// A body that begins at the offset `at`.
-    pub(super) const fn new(limits: Limits, depth: u8, at: u64) -> Self {
-        Self { decoder: Decoder::new(limits), left: 0, ends: 0, depth, base: at, at }
+    pub(crate) const fn new(limits: Limits, depth: u8, at: u64) -> Self {
+        Self { decoder: Decoder::new(limits), remaining: 0, crlf_remaining: 0, depth, base: at, at }
     }
 
-    /// Takes what it can of `input`; says how much that was.
-    pub(super) fn decode(
+    /// Takes what it can of `input`; returns how much that was.
+    pub(crate) fn decode(
         &mut self,
         input: &[u8],
         content: &mut Content,
         notes: &mut Notes,
-    ) -> Result<usize, Stop> {
+    ) -> Result<usize, ChunkError> {
         let mut taken = 0;
         loop {
             let (n, event) = match self.decoder.decode(&input[taken..]) {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     self.partial(&input[taken..], error.offset(), notes);
-                    return Err(Stop::Framing(error));
+                    return Err(ChunkError::Framing(error));
                 }
             };
-            let piece = &input[taken..taken + n];
+            let raw = &input[taken..taken + n];
             taken += n;
-            let Some(event) = event else {
-                self.framing(piece, notes);
-                return Ok(taken);
-            };
             match event {
-                Event::Data(data) => {
-                    content.push(self.at, data, notes).map_err(Stop::Content)?;
+                None => {
+                    self.end_of_chunk(raw, notes);
+                    return Ok(taken);
+                }
+                Some(Event::Data(data)) => {
+                    content.push(self.at, data, notes).map_err(ChunkError::Content)?;
                     self.at += n as u64;
-                    self.left -= n as u64;
-                    if self.left == 0 {
-                        content.boundary(notes);
-                        self.ends = 2;
+                    self.remaining -= n as u64;
+                    if self.remaining == 0 {
+                        content.interrupt(notes);
+                        self.crlf_remaining = 2;
                     }
                 }
-                Event::Chunk { size, extensions } => {
-                    let line = self.framing(piece, notes);
-                    self.line(line, size, extensions, notes);
+                Some(Event::Chunk { size, extensions }) => {
+                    let line = self.end_of_chunk(raw, notes);
+                    self.chunk_line(line, size, extensions, notes);
                 }
-                Event::Trailer { name, value } => {
+                Some(Event::Trailer { name, value }) => {
                     let label = format!("{}: {}", brief(name, 40), brief(value, 60));
-                    self.whole(
-                        n,
-                        Kind::Trailer,
-                        "RFC 9112 §7.1.2",
-                        &label,
-                        "a trailer field: kept apart from the head's",
-                        notes,
-                    );
+                    let meaning = "a trailer field: kept apart from the head's";
+                    self.note_next(n, NoteKind::Trailer, TRAILERS, &label, meaning, notes);
                 }
-                Event::End => {
-                    self.whole(
-                        n,
-                        Kind::EndOfBody,
-                        "RFC 9112 §7.1.2",
-                        "empty line",
-                        "the body is complete",
-                        notes,
-                    );
+                Some(Event::End) => {
+                    let meaning = "the body is complete";
+                    self.note_next(n, NoteKind::EndOfBody, TRAILERS, "empty line", meaning, notes);
                 }
             }
         }
     }
 
-    pub(super) const fn is_done(&self) -> bool {
+    pub(crate) const fn is_done(&self) -> bool {
         self.decoder.is_done()
     }
 
     /// The end of the input, behind bytes that are still incomplete.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         rest: &[u8],
         content: &mut Content,
@@ -114,25 +104,77 @@ impl Chunks {
         outcome
     }
 
-    /// Takes the CRLF that ends a chunk off framing bytes, if it is due. The decoder may take its CR before the LF is there.
-    fn framing<'a>(&mut self, mut piece: &'a [u8], notes: &mut Notes) -> &'a [u8] {
-        while self.ends > 0
-            && let Some((byte, rest)) = piece.split_first()
-            && *byte == b"\n\r"[usize::from(self.ends) - 1]
+    /// Takes the CRLF that ends a chunk off framing bytes, if it is due. The decoder may take its
+    /// CR before the LF is there.
+    fn end_of_chunk<'a>(&mut self, mut raw: &'a [u8], notes: &mut Notes) -> &'a [u8] {
+        while self.crlf_remaining > 0
+            && let Some((byte, rest)) = raw.split_first()
+            && *byte == b"\n\r"[usize::from(self.crlf_remaining) - 1]
         {
-            piece = rest;
-            self.ends -= 1;
-            if self.ends == 0 {
-                self.whole(2, Kind::ChunkEnd, "RFC 9112 §7.1", "CR LF", "the chunk ends", notes);
+            raw = rest;
+            self.crlf_remaining -= 1;
+            if self.crlf_remaining == 0 {
+                self.note_next(2, NoteKind::ChunkEnd, FRAMING, "CR LF", "the chunk ends", notes);
             }
         }
-        piece
+        raw
     }
 
-    fn whole(
+    /// A chunk line and what it is made of.
+    fn chunk_line(&mut self, line: &[u8], size: u64, raw_extensions: &[u8], notes: &mut Notes) {
+        let start = self.at;
+        let digits = line.len().saturating_sub(2 + raw_extensions.len());
+        let text = brief(&line[..digits], 20);
+        self.remaining = size;
+        let label = format!("{text}{}", brief(raw_extensions, 40));
+        if size == 0 {
+            let meaning = "the last chunk: trailers or an empty line follow";
+            self.note_next(line.len(), NoteKind::LastChunk, FRAMING, &label, meaning, notes);
+        } else {
+            let meaning = format!("a chunk of {} follows", byte_count(size));
+            self.note_next(line.len(), NoteKind::ChunkLine, FRAMING, &label, &meaning, notes);
+        }
+        if raw_extensions.is_empty() {
+            return;
+        }
+        let mut at = start + digits as u64;
+        let meaning = format!("the size, in hexadecimal: {size}");
+        notes.add((start, at), self.depth + 1, NoteKind::ChunkSize, FRAMING, text, meaning);
+        for raw in split_extensions(raw_extensions) {
+            let label = match extensions(raw).next() {
+                Some(Extension { name, value: Some(value) }) => {
+                    format!("{}={}", brief(name, 30), brief(value, 40))
+                }
+                Some(Extension { name, value: None }) => brief(name, 30),
+                None => brief(raw, 30),
+            };
+            let span = (at, at + raw.len() as u64);
+            let meaning = "a chunk extension: who does not know it ignores it";
+            notes.add(span, self.depth + 1, NoteKind::ChunkExtension, "RFC 9112 §7.1.1", label, meaning);
+            at = span.1;
+        }
+    }
+
+    /// What stands before a refused byte, `offset` bytes after the start of the body. Had it come
+    /// in pieces, a CRLF would be taken already.
+    fn partial(&mut self, input: &[u8], offset: u64, notes: &mut Notes) {
+        let mut input = self.end_of_chunk(input, notes).to_vec();
+        if self.crlf_remaining == 1 {
+            input.insert(0, b'\r');
+        }
+        let len = (self.base + offset).saturating_sub(self.at);
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(input.len());
+        if len > 0 {
+            let label = brief(&input[..len], 40);
+            self.note_next(len, NoteKind::Part, FRAMING, &label, "as far as it could be read", notes);
+        }
+    }
+
+    /// Adds a note about the next `len` bytes.
+    fn note_next(
         &mut self,
         len: usize,
-        kind: Kind,
+        kind: NoteKind,
         section: &'static str,
         label: &str,
         meaning: &str,
@@ -142,65 +184,11 @@ impl Chunks {
         notes.add((self.at, end), self.depth, kind, section, label, meaning);
         self.at = end;
     }
-
-    /// A chunk line and what it is made of.
-    fn line(&mut self, line: &[u8], size: u64, raw: &[u8], notes: &mut Notes) {
-        let start = self.at;
-        let digits = line.len().saturating_sub(2 + raw.len());
-        let text = brief(&line[..digits], 20);
-        self.left = size;
-        let label = format!("{text}{}", brief(raw, 40));
-        if size == 0 {
-            self.whole(
-                line.len(),
-                Kind::LastChunk,
-                "RFC 9112 §7.1",
-                &label,
-                "the last chunk: trailers or an empty line follow",
-                notes,
-            );
-        } else {
-            let meaning = format!("a chunk of {} follows", bytes(size));
-            self.whole(line.len(), Kind::ChunkLine, "RFC 9112 §7.1", &label, &meaning, notes);
-        }
-        if raw.is_empty() {
-            return;
-        }
-        let mut at = start + digits as u64;
-        let size = format!("the size, in hexadecimal: {size}");
-        notes.add((start, at), self.depth + 1, Kind::ChunkSize, "RFC 9112 §7.1", text, size);
-        for one in each(raw) {
-            let label = match extensions(one).next() {
-                Some(Extension { name, value: Some(value) }) => {
-                    format!("{}={}", brief(name, 30), brief(value, 40))
-                }
-                Some(Extension { name, value: None }) => brief(name, 30),
-                None => brief(one, 30),
-            };
-            let next = at + one.len() as u64;
-            let meaning = "a chunk extension: who does not know it ignores it";
-            notes.add((at, next), self.depth + 1, Kind::ChunkExtension, "RFC 9112 §7.1.1", label, meaning);
-            at = next;
-        }
-    }
-
-    /// What stands before a refused byte, `offset` bytes after the start of the body. Had it come in pieces, a CRLF would be taken already.
-    fn partial(&mut self, input: &[u8], offset: u64, notes: &mut Notes) {
-        let mut input = self.framing(input, notes).to_vec();
-        if self.ends == 1 {
-            input.insert(0, b'\r');
-        }
-        let len = (self.base + offset).saturating_sub(self.at);
-        let len = usize::try_from(len).unwrap_or(usize::MAX).min(input.len());
-        if len > 0 {
-            let label = brief(&input[..len], 40);
-            self.whole(len, Kind::Part, "RFC 9112 §7.1", &label, "as far as it could be read", notes);
-        }
-    }
 }
 
-/// The extensions of a chunk line, each with the semicolon and the whitespace before it. The bytes were checked by the decoder.
-fn each(mut raw: &[u8]) -> Vec<&[u8]> {
+/// The extensions of a chunk line, each with the semicolon and the whitespace before it. The bytes
+/// were checked by the decoder.
+fn split_extensions(mut raw: &[u8]) -> Vec<&[u8]> {
     let mut all = Vec::new();
     while !raw.is_empty() {
         let (mut quoted, mut escaped, mut named) = (false, false, false);
@@ -218,13 +206,16 @@ fn each(mut raw: &[u8]) -> Vec<&[u8]> {
     all
 }
 
+const FRAMING: &str = "RFC 9112 §7.1";
+const TRAILERS: &str = "RFC 9112 §7.1.2";
+
 #[cfg(test)]
 mod tests {
-    use super::each;
+    use super::split_extensions;
 
     #[test]
     fn extensions_are_cut_at_the_semicolons_outside_of_quotes() {
-        assert_eq!(each(b" ;a;b=\"x;\\\";\" ;c"), [&b" ;a"[..], b";b=\"x;\\\";\" ", b";c"]);
-        assert!(each(b"").is_empty());
+        assert_eq!(split_extensions(b" ;a;b=\"x;\\\";\" ;c"), [&b" ;a"[..], b";b=\"x;\\\";\" ", b";c"]);
+        assert!(split_extensions(b"").is_empty());
     }
 }

@@ -2,10 +2,13 @@
 
 use tidewire_grammar::{eq_ignore_case, list};
 
-use super::note::{Direction, bytes};
+use crate::direction::Direction;
+use crate::media_type::{EVENT_STREAM, JSON_LINES, essence};
+use crate::text::byte_count;
 
-/// What follows from a field, and where it is defined. A field that is not in the table has no meaning here.
-pub(super) fn meaning(direction: Direction, name: &[u8], value: &[u8]) -> (String, &'static str) {
+/// What follows from a field, and where it is defined. A field that is not in the table has no
+/// meaning here.
+pub(crate) fn meaning(direction: Direction, name: &[u8], value: &[u8]) -> (String, &'static str) {
     let is = |other: &str| eq_ignore_case(name, other.as_bytes());
     // Of a list, empty elements aside.
     let says = |word: &str| {
@@ -14,7 +17,8 @@ pub(super) fn meaning(direction: Direction, name: &[u8], value: &[u8]) -> (Strin
     };
     if is("content-length") {
         let length = tidewire_grammar::dec_u64(value);
-        let text = length.map_or("not a number".into(), |length| format!("the body is {}", bytes(length)));
+        let text =
+            length.map_or("not a number".into(), |length| format!("the body is {}", byte_count(length)));
         return (text, "RFC 9110 §8.6");
     }
     if is("content-type") {
@@ -51,17 +55,16 @@ pub(super) fn meaning(direction: Direction, name: &[u8], value: &[u8]) -> (Strin
 }
 
 fn media_type(value: &[u8]) -> &'static str {
-    let essence = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-    let is = |other: &str| eq_ignore_case(essence, other.as_bytes());
-    if is("text/event-stream") {
+    let is = |other: &[u8]| eq_ignore_case(essence(value), other);
+    if is(EVENT_STREAM) {
         "Server-Sent Events: the body is a stream that a browser's EventSource reads"
-    } else if is("application/x-ndjson") {
+    } else if is(JSON_LINES) {
         "a stream of JSON objects, one a line"
-    } else if is("application/json") {
+    } else if is(b"application/json") {
         "the body is JSON"
-    } else if is("application/problem+json") {
+    } else if is(b"application/problem+json") {
         "the body says in JSON what went wrong (RFC 9457)"
-    } else if is("multipart/mixed") || is("multipart/x-mixed-replace") {
+    } else if is(b"multipart/mixed") || is(b"multipart/x-mixed-replace") {
         "the body is a row of parts with a boundary between them"
     } else {
         "what the body is"

@@ -2,57 +2,68 @@
 
 use tidewire_grammar::trim_ows;
 
-use super::fields;
-use super::note::{Direction, Kind, Notes, brief};
+use crate::direction::Direction;
+use crate::fields;
+use crate::note::{NoteKind, Notes};
+use crate::text::brief;
 
-/// The notes of a head that was accepted. `end` says what the empty line announces; `first` what is to be said of the first line.
-pub(super) fn whole(at: u64, head: &[u8], first: &str, end: &str, section: &'static str, notes: &mut Notes) {
+/// Adds the notes of a head that was accepted, and starts at the offset `at`. `first` is what its
+/// first line means, `next` what follows it, and `section` says so.
+pub(crate) fn whole(at: u64, head: &[u8], first: &str, next: &str, section: &'static str, notes: &mut Notes) {
     let mut offset = at;
     for (index, line) in head.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let next = offset + line.len() as u64;
+        let end = offset + line.len() as u64;
         if index == 0 {
             first_line(offset, line, first, notes);
         } else if line == b"\r\n" {
-            notes.add(
-                (offset, next),
-                0,
-                Kind::EndOfHead,
-                section,
-                "empty line",
-                format!("the head ends; {end}"),
-            );
+            let meaning = format!("the head ends; {next}");
+            notes.add((offset, end), 0, NoteKind::EndOfHead, section, "empty line", meaning);
         } else {
             field(offset, line, notes);
         }
-        offset = next;
+        offset = end;
     }
 }
 
-/// The notes of the start of a head: what stands before a refused byte.
-pub(super) fn partial(at: u64, head: &[u8], notes: &mut Notes) {
+/// Adds the notes of the start of a head: what stands before a refused byte.
+pub(crate) fn partial(at: u64, head: &[u8], notes: &mut Notes) {
     let mut offset = at;
     for (index, line) in head.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let next = offset + line.len() as u64;
+        let end = offset + line.len() as u64;
         if !line.ends_with(b"\r\n") {
             let what = if index == 0 {
                 "the first line, as far as it could be read"
             } else {
                 "a field line, as far as it could be read"
             };
-            notes.add((offset, next), 0, Kind::Part, "RFC 9112 §2.1", brief(line, 60), what);
+            notes.add((offset, end), 0, NoteKind::Part, "RFC 9112 §2.1", brief(line, 60), what);
         } else if index == 0 {
             first_line(offset, line, "", notes);
         } else {
             field(offset, line, notes);
         }
-        offset = next;
+        offset = end;
     }
+}
+
+/// Adds the notes of the empty lines before a request. Returns how many bytes they have.
+pub(crate) fn empty_lines(at: u64, bytes: &[u8], notes: &mut Notes) -> usize {
+    let mut len = 0;
+    while notes.direction() == Direction::Up && bytes[len..].starts_with(b"\r\n") {
+        let start = at + len as u64;
+        let span = (start, start + 2);
+        let meaning = "skipped before a request";
+        notes.add(span, 0, NoteKind::EmptyLine, "RFC 9112 §2.2", "empty line", meaning);
+        len += 2;
+    }
+    len
 }
 
 fn first_line(at: u64, line: &[u8], meaning: &str, notes: &mut Notes) {
     let text = line.strip_suffix(b"\r\n").unwrap_or(line);
     let span = (at, at + line.len() as u64);
-    // Both lines were checked. Two single spaces divide them; a status line may lack the second, and then has no reason.
+    // Both lines were checked. Two single spaces divide them; a status line may lack the second,
+    // and then has no reason.
     let mut words = text.splitn(3, |&byte| byte == b' ');
     let (a, b, c) = (
         words.next().unwrap_or_default(),
@@ -66,22 +77,22 @@ fn first_line(at: u64, line: &[u8], meaning: &str, notes: &mut Notes) {
     let c_span = (c_at, c_at + c.len() as u64);
     match notes.direction() {
         Direction::Up => {
-            notes.add(span, 0, Kind::RequestLine, "RFC 9112 §3", "request line", meaning);
-            notes.add((at, a_end), 1, Kind::Method, method_section(a), brief(a, 32), method(a));
+            notes.add(span, 0, NoteKind::RequestLine, "RFC 9112 §3", "request line", meaning);
+            notes.add((at, a_end), 1, NoteKind::Method, method_section(a), brief(a, 32), method(a));
             let (form, section) = target(a, b);
-            notes.add((b_at, b_end), 1, Kind::Target, section, brief(b, 60), form);
-            notes.add(c_span, 1, Kind::Version, "RFC 9112 §2.3", brief(c, 8), version(c));
+            notes.add((b_at, b_end), 1, NoteKind::Target, section, brief(b, 60), form);
+            notes.add(c_span, 1, NoteKind::Version, "RFC 9112 §2.3", brief(c, 8), version(c));
         }
         Direction::Down => {
-            notes.add(span, 0, Kind::StatusLine, "RFC 9112 §4", "status line", meaning);
-            notes.add((at, a_end), 1, Kind::Version, "RFC 9112 §2.3", brief(a, 8), version(a));
+            notes.add(span, 0, NoteKind::StatusLine, "RFC 9112 §4", "status line", meaning);
+            notes.add((at, a_end), 1, NoteKind::Version, "RFC 9112 §2.3", brief(a, 8), version(a));
             let (meaning, section) = status(b);
-            notes.add((b_at, b_end), 1, Kind::Status, section, brief(b, 3), meaning);
+            notes.add((b_at, b_end), 1, NoteKind::Status, section, brief(b, 3), meaning);
             if !c.is_empty() {
                 notes.add(
                     c_span,
                     1,
-                    Kind::Reason,
+                    NoteKind::Reason,
                     "RFC 9112 §4",
                     brief(c, 40),
                     "for people: a client does not read it",
@@ -97,7 +108,7 @@ fn field(at: u64, line: &[u8], notes: &mut Notes) {
     let (name, value) = (&text[..colon], trim_ows(text.get(colon + 1..).unwrap_or_default()));
     let (meaning, section) = fields::meaning(notes.direction(), name, value);
     let label = format!("{}: {}", brief(name, 40), brief(value, 60));
-    notes.add((at, at + line.len() as u64), 0, Kind::Field, section, label, meaning);
+    notes.add((at, at + line.len() as u64), 0, NoteKind::Field, section, label, meaning);
 }
 
 fn version(version: &[u8]) -> &'static str {

@@ -1,179 +1,145 @@
-//! One HTTP message: the notes of its head, and the body that follows it.
+//! One HTTP message: the notes of its head, and what follows it.
 
-use tidewire_chunked as chunked;
-use tidewire_http1::{
-    BodyLength, Client, Connection, FieldBlock, Request, RequestHead, Response, ResponseHead, Server,
-    reason_phrase,
-};
+use tidewire_http1::reason_phrase as reason;
+use tidewire_http1::{BodyLength, RequestHead, ResponseHead};
 use tidewire_ws::deflate::Params;
 use tidewire_ws::handshake::accept_key;
 use tidewire_ws::handshake::client::VerifyError;
 
-use super::asked::{self, Asked, Offer, Switched};
-use super::body::Content;
-use super::chunk::{Chunks, Stop};
-use super::half::Shared;
-use super::note::{Direction, Kind, Notes, Refusal, brief, bytes};
-use super::{Limits, head, sections};
+use crate::body::Body;
+use crate::head;
+use crate::limits::Limits;
+use crate::note::{NoteKind, Notes};
+use crate::refusal::Refusal;
+use crate::request_context::RequestContext;
+use crate::text::{brief, byte_count};
+use crate::upgrade::{NewProtocol, UpgradeOffer, handshake_refusal};
 
-/// A body under way.
-#[derive(Debug)]
-pub(super) struct Body {
-    pub(super) chunks: Option<Chunks>,
-    pub(super) content: Content,
-    /// What is due when it is over.
-    pub(super) asked: Option<Asked>,
-}
-
-/// A body or a stream with no head before it.
-#[derive(Debug)]
-pub(super) enum Bare {
-    Chunked { chunks: Chunks, content: Content },
-    Content(Content),
-}
-
-/// What follows a response's head.
-pub(super) enum After {
-    Body(Box<Body>),
+/// What follows the head of a response.
+pub(crate) enum AfterResponse {
+    Body(Body),
     /// Another head, for the same request.
     Head,
-    Protocol(Switched),
+    Protocol(NewProtocol),
 }
 
-impl Bare {
-    pub(super) fn decode(&mut self, input: &[u8], at: u64, notes: &mut Notes) -> Result<usize, Refusal> {
-        match self {
-            Self::Chunked { chunks, content } => {
-                chunks.decode(input, content, notes).map_err(|stop| match stop {
-                    Stop::Content(refusal) => {
-                        content.cut(notes);
-                        refusal
-                    }
-                    Stop::Framing(error) => sections::chunked(notes.direction(), 0, error),
-                })
-            }
-            Self::Content(content) => {
-                let outcome = content.push(at, input, notes);
-                outcome.inspect_err(|_| content.cut(notes)).map(|()| input.len())
-            }
-        }
-    }
-}
-
-/// The notes of a request's head, and what follows it.
-pub(super) fn request(
+/// Adds the notes of a request's head, which starts at the offset `at`. Returns its body, and what
+/// its response depends on.
+pub(crate) fn request(
     at: u64,
     head: &RequestHead<'_>,
     limits: &Limits,
-    shared: &mut Shared,
     notes: &mut Notes,
-) -> Body {
-    let empty = matches!(head.body(), BodyLength::Empty | BodyLength::Length(0));
-    let asked = Asked::new(head, empty);
-    let (end, section) = match head.body() {
-        _ if asked.upgrade.is_some() => ("what follows depends on the answer".to_owned(), "RFC 9110 §7.8"),
+) -> (Body, RequestContext) {
+    let request = RequestContext::new(head);
+    let (next, section) = match head.body() {
+        _ if request.upgrade.is_some() => ("what follows depends on the answer".to_owned(), "RFC 9110 §7.8"),
         BodyLength::Empty | BodyLength::UntilClose => {
             ("the request has no body".to_owned(), "RFC 9112 §6.3 (7)")
         }
-        BodyLength::Length(length) => (format!("{} of body follow", bytes(length)), "RFC 9112 §6.3 (6)"),
-        BodyLength::Chunked => ("chunks follow".to_owned(), "RFC 9112 §6.3 (4)"),
+        BodyLength::Length(length) => body_of_length(length),
+        BodyLength::Chunked => chunked_body(),
     };
-    head::whole(at, head.as_bytes(), "", &end, section, notes);
+    head::whole(at, head.as_bytes(), "", &next, section, notes);
     let end = at + head.as_bytes().len() as u64;
-    if let Some(Offer::WebSocket { key: Some(_), .. }) = &asked.upgrade {
+    if let Some(UpgradeOffer::WebSocket { key: Some(_), .. }) = &request.upgrade {
         let proof = accept_key(head.get("Sec-WebSocket-Key").unwrap_or_default());
         let meaning = format!("16 random bytes in base64; the right answer to them is {}", brief(&proof, 28));
-        notes.amend(at + line_of(head.as_bytes(), "sec-websocket-key") as u64, meaning);
+        notes.amend(at + line_of(head.as_bytes(), "sec-websocket-key"), meaning);
     }
-    if let Some(fault) = asked::handshake_fault(head) {
-        let meaning =
-            format!("a WebSocket server answers {} {}", fault.status(), reason_phrase(fault.status()));
-        notes.add((end, end), 0, Kind::Warning, "RFC 6455 §4.2.1", fault.detail(), meaning);
+    if let Some(refusal) = handshake_refusal(head) {
+        let meaning = format!("a WebSocket server answers {} {}", refusal.status(), reason(refusal.status()));
+        notes.add((end, end), 0, NoteKind::Warning, "RFC 6455 §4.2.1", refusal.detail(), meaning);
     }
-    if shared.asked.len() == MAX_ASKED {
-        shared.asked.pop_front();
-    }
-    shared.asked.push_back(asked.clone());
-    Body::new(end, head.body(), head.get("Content-Type"), Some(asked), limits)
+    (Body::new(end, head.body(), head.get("Content-Type"), limits), request)
 }
 
-/// The notes of a response's head, and what follows it: a stage, and what became of the connection.
-pub(super) fn response(
+/// Adds the notes of a response's head, which starts at the offset `at`. Returns what follows it.
+pub(crate) fn response(
     at: u64,
     head: &ResponseHead<'_>,
-    asked: &Asked,
+    request: &RequestContext,
     limits: &Limits,
     notes: &mut Notes,
-) -> Result<After, Refusal> {
-    let first = match &asked.line {
+) -> Result<AfterResponse, Refusal> {
+    let answered = match &request.line {
         Some(line) => format!("answers {line}"),
         None => "the request was not seen: taken for the answer to a GET".into(),
     };
     let status = head.status();
-    let tunnel = asked.is_connect && matches!(status, 200..=299);
-    let (end, section) = match head.body() {
-        _ if status == 101 || tunnel => ("another protocol begins".to_owned(), "RFC 9110 §15.2.2"),
+    let is_tunnel = request.is_connect && matches!(status, 200..=299);
+    let (next, section) = match head.body() {
+        _ if status == 101 || is_tunnel => ("another protocol begins".to_owned(), "RFC 9110 §15.2.2"),
         _ if head.is_interim() => ("another head follows, for the same request".to_owned(), "RFC 9110 §15.2"),
-        _ if asked.is_head => ("no body follows, for it answers a HEAD".to_owned(), "RFC 9112 §6.3 (1)"),
+        _ if request.is_head => ("no body follows, for it answers a HEAD".to_owned(), "RFC 9112 §6.3 (1)"),
         BodyLength::Empty => (format!("a {status} has no body"), "RFC 9112 §6.3 (1)"),
-        BodyLength::Length(length) => (format!("{} of body follow", bytes(length)), "RFC 9112 §6.3 (6)"),
-        BodyLength::Chunked => ("chunks follow".to_owned(), "RFC 9112 §6.3 (4)"),
+        BodyLength::Length(length) => body_of_length(length),
+        BodyLength::Chunked => chunked_body(),
         BodyLength::UntilClose => {
             ("the body is all that comes until the connection closes".to_owned(), "RFC 9112 §6.3 (8)")
         }
     };
-    head::whole(at, head.as_bytes(), &first, &end, section, notes);
-    let end = at + head.as_bytes().len() as u64;
+    head::whole(at, head.as_bytes(), &answered, &next, section, notes);
     if status == 101 {
-        let switched = asked.switched(head).map_err(|error| not_open(at, head, error))?;
-        if let (Switched::WebSocket(agreed), Some(Offer::WebSocket { key: Some(_), .. })) =
-            (switched, &asked.upgrade)
-        {
-            let proof = "base64 of the SHA-1 of the client's key and a fixed text; it is right, so the server speaks WebSocket";
-            notes.amend(at + line_of(head.as_bytes(), "sec-websocket-accept") as u64, proof.into());
-            if let Some(params) = agreed.deflate {
-                notes.amend(
-                    at + line_of(head.as_bytes(), "sec-websocket-extensions") as u64,
-                    compression(&params),
-                );
-            }
-        }
-        return Ok(After::Protocol(switched));
+        return switching_protocols(at, head, request, notes).map(AfterResponse::Protocol);
     }
-    if tunnel {
-        return Ok(After::Protocol(Switched::Other));
+    if is_tunnel {
+        return Ok(AfterResponse::Protocol(NewProtocol::Other));
     }
     if head.is_interim() {
-        return Ok(After::Head);
+        return Ok(AfterResponse::Head);
     }
-    Ok(After::Body(Box::new(Body::new(end, head.body(), head.get("Content-Type"), None, limits))))
+    let end = at + head.as_bytes().len() as u64;
+    Ok(AfterResponse::Body(Body::new(end, head.body(), head.get("Content-Type"), limits)))
 }
 
-/// A 101 that does not open a WebSocket. The field that is wrong is blamed, or the end of the head if it is missing.
-fn not_open(at: u64, head: &ResponseHead<'_>, error: VerifyError) -> Refusal {
-    let field = match error {
+fn body_of_length(length: u64) -> (String, &'static str) {
+    (format!("{} of body follow", byte_count(length)), "RFC 9112 §6.3 (6)")
+}
+
+fn chunked_body() -> (String, &'static str) {
+    ("chunks follow".to_owned(), "RFC 9112 §6.3 (4)")
+}
+
+/// What a 101 agrees on. Says more about its fields, which are right if the connection is a
+/// WebSocket now.
+fn switching_protocols(
+    at: u64,
+    head: &ResponseHead<'_>,
+    request: &RequestContext,
+    notes: &mut Notes,
+) -> Result<NewProtocol, Refusal> {
+    let Some(offer) = &request.upgrade else { return Ok(NewProtocol::Other) };
+    let protocol = offer.accepted(head).map_err(|error| {
+        // Blamed is the field that is wrong, or the end of the head if it is missing.
+        Refusal::handshake(at + line_of(head.as_bytes(), wrong_field(error)), error)
+    })?;
+    if let (NewProtocol::WebSocket(negotiated), UpgradeOffer::WebSocket { key: Some(_), .. }) =
+        (protocol, offer)
+    {
+        let proof = "base64 of the SHA-1 of the client's key and a fixed text; it is right, so the server speaks WebSocket";
+        notes.amend(at + line_of(head.as_bytes(), "sec-websocket-accept"), proof.into());
+        if let Some(params) = negotiated.deflate {
+            let extensions = line_of(head.as_bytes(), "sec-websocket-extensions");
+            notes.amend(at + extensions, compression(&params));
+        }
+    }
+    Ok(protocol)
+}
+
+const fn wrong_field(error: VerifyError) -> &'static str {
+    match error {
         VerifyError::Upgrade => "upgrade",
         VerifyError::Connection => "connection",
         VerifyError::Accept => "sec-websocket-accept",
         VerifyError::Subprotocol => "sec-websocket-protocol",
         VerifyError::Extension => "sec-websocket-extensions",
         _ => "",
-    };
-    Refusal {
-        direction: Direction::Down,
-        offset: at + line_of(head.as_bytes(), field) as u64,
-        len: 1,
-        kind: format!("{error:?}"),
-        sentence: error.to_string(),
-        answer: "a client closes: the WebSocket is not open".into(),
-        status: None,
-        close_code: None,
-        section: "RFC 6455 §4.1",
     }
 }
 
 /// Where in a head the first field of a name begins, or its empty line.
-fn line_of(head: &[u8], name: &str) -> usize {
+fn line_of(head: &[u8], name: &str) -> u64 {
     let mut at = 0;
     for line in head.split_inclusive(|&byte| byte == b'\n') {
         let is_it =
@@ -181,7 +147,7 @@ fn line_of(head: &[u8], name: &str) -> usize {
         if is_it || line == b"\r\n" {
             break;
         }
-        at += line.len();
+        at += line.len() as u64;
     }
     at
 }
@@ -195,78 +161,3 @@ fn compression(params: &Params) -> String {
         side(params.client_no_context_takeover)
     )
 }
-
-impl Body {
-    /// The body that starts at the offset `at`.
-    fn new(
-        at: u64,
-        length: BodyLength,
-        media_type: Option<&[u8]>,
-        asked: Option<Asked>,
-        limits: &Limits,
-    ) -> Self {
-        let chunks = (length == BodyLength::Chunked).then(|| Chunks::new(chunk_limits(limits), 1, at));
-        let depth = if chunks.is_some() { 2 } else { 1 };
-        Self { chunks, content: Content::new(media_type.unwrap_or_default(), limits.sse, depth), asked }
-    }
-}
-
-/// Makes a client's connection expect the answer to a request.
-pub(super) fn ask(client: &mut Connection<Client>, asked: &Asked) {
-    let mut out = Vec::new();
-    let mut block = FieldBlock::new();
-    if asked.upgrade.is_some() {
-        block.push("Upgrade", "websocket").expect("a token");
-    }
-    if asked.closes {
-        client.close();
-    }
-    let (method, target) = match (asked.is_head, asked.is_connect) {
-        (true, _) => ("HEAD", "/"),
-        (_, true) => ("CONNECT", "host:80"),
-        _ => ("GET", "/"),
-    };
-    let blocks = [&block];
-    let request = Request::new(method, target, "host").with_fields(&blocks);
-    let sent =
-        client.send_request(&request, BodyLength::Empty, &mut out).and_then(|()| client.send_end(&mut out));
-    debug_assert!(sent.is_ok(), "{sent:?}");
-}
-
-/// Gives a server's connection an answer, so that it reads the next request.
-pub(super) fn answer(server: &mut Connection<Server>) {
-    let mut out = Vec::new();
-    // A 2xx would make a tunnel of a CONNECT.
-    let response = Response::new(404);
-    let sent =
-        server.send_head(&response, BodyLength::Empty, &mut out).and_then(|()| server.send_end(&mut out));
-    debug_assert!(sent.is_ok(), "{sent:?}");
-}
-
-/// Notes of the empty lines before a request; says how long they are.
-pub(super) fn empty_lines(at: u64, bytes: &[u8], notes: &mut Notes) -> usize {
-    let mut len = 0;
-    while notes.direction() == Direction::Up && bytes[len..].starts_with(b"\r\n") {
-        let start = at + len as u64;
-        notes.add(
-            (start, start + 2),
-            0,
-            Kind::EmptyLine,
-            "RFC 9112 §2.2",
-            "empty line",
-            "skipped before a request",
-        );
-        len += 2;
-    }
-    len
-}
-
-pub(super) fn chunk_limits(limits: &Limits) -> chunked::Limits {
-    chunked::Limits::DEFAULT
-        .with_max_body(limits.http1.max_body)
-        .with_max_overhead(limits.http1.max_overhead)
-        .with_max_trailers(limits.http1.max_trailers)
-}
-
-/// Requests without an answer that are remembered.
-const MAX_ASKED: usize = 4096;

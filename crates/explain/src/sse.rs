@@ -2,182 +2,173 @@
 
 use tidewire_sse::{Decoder, Limits, Received};
 
-use super::line::Line;
-use super::note::{Direction, Kind, Notes, Refusal, brief, bytes, show};
-use super::sections;
+use crate::line::{Line, MAX_LABEL};
+use crate::note::{NoteKind, Notes};
+use crate::refusal::Refusal;
+use crate::text::{brief, byte_count, quote};
 
-/// Follows an event stream: the lines are cut here, what they mean is said by the decoder.
+/// Notes of an event stream. The lines are found here; what they mean is said by the decoder.
 #[derive(Debug)]
-pub(super) struct EventStream {
+pub(crate) struct EventStream {
     decoder: Decoder,
+    /// Bytes that the decoder has taken.
+    decoded: u64,
     depth: u8,
     line: Line,
-    /// The line has ended with a CR; whether an LF belongs to it is not known.
+    is_first_line: bool,
+    /// The line has ended with a CR. An LF that comes next belongs to it.
     after_cr: bool,
-    /// Such a line has its note already: its chunk ended with the CR.
-    told: bool,
-    /// Bytes that the decoder has taken.
-    taken: u64,
-    /// The line is the first one.
-    first: bool,
-    /// What the decoder said at the end of this line.
-    said: Option<Said>,
+    /// Such a line has its note already, because its chunk ended with the CR.
+    noted_at_cr: bool,
+    /// What the decoder returned at the end of this line.
+    result: Option<LineResult>,
 }
 
 /// [`Received`], in words.
 #[derive(Debug)]
-enum Said {
+enum LineResult {
     Message(String),
     Id(String),
     Retry(u64),
 }
 
 impl EventStream {
-    pub(super) fn new(limits: Limits, depth: u8) -> Self {
+    pub(crate) fn new(limits: Limits, depth: u8) -> Self {
         Self {
             decoder: Decoder::new(limits),
+            decoded: 0,
             depth,
             line: Line::default(),
+            is_first_line: true,
             after_cr: false,
-            told: false,
-            taken: 0,
-            first: true,
-            said: None,
+            noted_at_cr: false,
+            result: None,
         }
     }
 
-    pub(super) fn push(&mut self, mut at: u64, mut data: &[u8], notes: &mut Notes) -> Result<(), Refusal> {
+    /// More of it, from the offset `at` of the direction on.
+    pub(crate) fn push(&mut self, mut at: u64, mut data: &[u8], notes: &mut Notes) -> Result<(), Refusal> {
         while let Some(&byte) = data.first() {
             if self.after_cr {
                 if byte == b'\n' {
-                    self.take(at, &data[..1], notes.direction())?;
+                    self.decode(at, &data[..1], notes)?;
                     (at, data) = (at + 1, &data[1..]);
                 }
-                self.tell(notes);
+                self.line_is_complete(notes);
                 continue;
             }
             let end =
                 data.iter().position(|byte| matches!(byte, b'\r' | b'\n')).map_or(data.len(), |end| end + 1);
             let (now, later) = data.split_at(end);
-            self.take(at, now, notes.direction())?;
+            self.decode(at, now, notes)?;
             (at, data) = (at + end as u64, later);
             match now.last() {
                 Some(b'\r') => self.after_cr = true,
-                Some(b'\n') => self.tell(notes),
+                Some(b'\n') => self.line_is_complete(notes),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Hands bytes of one line to the decoder, and keeps what it says of them.
-    fn take(&mut self, at: u64, bytes: &[u8], direction: Direction) -> Result<(), Refusal> {
+    /// A chunk ends here. A line that is complete but for a possible LF gets its note now.
+    pub(crate) fn interrupt(&mut self, notes: &mut Notes) {
+        if !self.after_cr {
+            return self.line.interrupt(self.depth, PARSING, notes);
+        }
+        let result = self.result.take();
+        if !self.noted_at_cr {
+            self.note_line(result, notes);
+        }
+        self.noted_at_cr = true;
+        self.line.clear();
+        self.is_first_line = false;
+    }
+
+    /// Nothing follows.
+    pub(crate) fn end(&mut self, notes: &mut Notes) {
+        if self.after_cr {
+            self.line_is_complete(notes);
+        }
+        let meaning = "the stream ends within a line: it is thrown away, with the event that it belongs to";
+        self.line.break_off(self.depth, PARSING, meaning, notes);
+    }
+
+    /// The next byte is refused.
+    pub(crate) fn refused(&mut self, notes: &mut Notes) {
+        self.line.break_off(self.depth, PARSING, "as far as it was accepted", notes);
+    }
+
+    /// Hands bytes of one line to the decoder, and keeps what it returns.
+    fn decode(&mut self, at: u64, bytes: &[u8], notes: &Notes) -> Result<(), Refusal> {
         let mut rest = bytes;
-        let start = self.taken;
+        let start = self.decoded;
         while !rest.is_empty() {
             let (n, received) = match self.decoder.decode(rest) {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     let good = error.offset().saturating_sub(start);
                     let len = usize::try_from(good).unwrap_or(usize::MAX).min(bytes.len());
-                    self.line.push(at, &bytes[..len], KEPT);
-                    return Err(sections::sse(direction, at + good, error));
+                    self.line.push(at, &bytes[..len], MAX_KEPT);
+                    return Err(Refusal::sse(notes.direction(), at + good, error));
                 }
             };
-            self.said = received.map(Said::new).or(self.said.take());
-            self.taken += n as u64;
+            self.result = received.map(LineResult::new).or(self.result.take());
+            self.decoded += n as u64;
             rest = &rest[n..];
         }
-        self.line.push(at, bytes, KEPT);
+        self.line.push(at, bytes, MAX_KEPT);
         Ok(())
     }
 
-    /// The line is complete.
-    fn tell(&mut self, notes: &mut Notes) {
+    fn line_is_complete(&mut self, notes: &mut Notes) {
         self.after_cr = false;
-        let said = self.said.take();
-        let told = std::mem::take(&mut self.told);
-        match self.line.is_told() {
+        let result = self.result.take();
+        let noted_at_cr = std::mem::take(&mut self.noted_at_cr);
+        match self.line.piece_is_empty() {
             true => {}
-            false if told => {
+            false if noted_at_cr => {
                 let meaning = "the other half of the CR LF that ended the line";
-                notes.add(self.line.span(), self.depth, Kind::Part, PARSING, "LF", meaning);
+                notes.add(self.line.piece(), self.depth, NoteKind::Part, PARSING, "LF", meaning);
             }
-            false => self.note(said, notes),
+            false => self.note_line(result, notes),
         }
         self.line.clear();
-        self.first = false;
+        self.is_first_line = false;
     }
 
-    fn note(&mut self, said: Option<Said>, notes: &mut Notes) {
-        let mut span = self.line.span();
-        let mut line = self.line.seen.as_slice();
-        if self.first
+    /// Adds the note of a line, or of its last piece.
+    fn note_line(&self, result: Option<LineResult>, notes: &mut Notes) {
+        let mut span = self.line.piece();
+        let mut line = self.line.kept.as_slice();
+        if self.is_first_line
             && let Some(rest) = line.strip_prefix(&BOM)
         {
             line = rest;
             if !self.line.continued {
-                let mark = (span.0, span.0 + 3);
-                notes.add(mark, self.depth, Kind::ByteOrderMark, PARSING, "byte order mark", "dropped");
-                span.0 += 3;
+                let mark = (span.0, span.0 + BOM.len() as u64);
+                notes.add(mark, self.depth, NoteKind::ByteOrderMark, PARSING, "byte order mark", "dropped");
+                span.0 = mark.1;
             }
         }
-        let whole = line.len() as u64 + self.line.len - self.line.seen.len() as u64;
+        let len = line.len() as u64 + self.line.len - self.line.kept.len() as u64;
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let (kind, meaning) = describe(text, whole, said);
+        let (kind, meaning) = meaning(text, len, result);
         let rest = if self.line.continued { "the rest of: " } else { "" };
-        let label = if text.is_empty() { "blank line".into() } else { format!("{rest}{}", brief(text, 70)) };
+        let label =
+            if text.is_empty() { "blank line".into() } else { format!("{rest}{}", brief(text, MAX_LABEL)) };
         notes.add(span, self.depth, kind, PARSING, label, meaning);
-    }
-
-    /// The chunk ends. The line end of a line that is complete but for a possible LF is not waited for.
-    pub(super) fn boundary(&mut self, notes: &mut Notes) {
-        if self.after_cr {
-            let said = self.said.take();
-            if !self.told {
-                self.note(said, notes);
-            }
-            self.told = true;
-            self.line.clear();
-            self.first = false;
-            return;
-        }
-        self.line.interrupt(self.depth, PARSING, "a line", notes);
-    }
-
-    /// The next byte is refused.
-    pub(super) fn cut(&mut self, notes: &mut Notes) {
-        self.part("as far as it was accepted", notes);
-    }
-
-    pub(super) fn end(&mut self, notes: &mut Notes) {
-        if self.after_cr {
-            self.tell(notes);
-        }
-        self.part(
-            "the stream ends within a line: it is thrown away, with the event that it belongs to",
-            notes,
-        );
-    }
-
-    /// A line without its end.
-    fn part(&mut self, meaning: &str, notes: &mut Notes) {
-        if !self.line.is_told() {
-            let label = brief(&self.line.seen, 70);
-            notes.add(self.line.span(), self.depth, Kind::Part, PARSING, label, meaning);
-        }
-        self.line.clear();
     }
 }
 
-impl Said {
+impl LineResult {
     fn new(received: Received<'_>) -> Self {
         match received {
             Received::Message { event_type, data, last_event_id } => Self::Message(format!(
                 "dispatches \"{}\" with {} of data{}",
                 brief(event_type.as_bytes(), 30),
-                bytes(data.len() as u64),
+                byte_count(data.len() as u64),
                 match last_event_id {
                     "" => String::new(),
                     id => format!("; lastEventId is {}", brief(id.as_bytes(), 60)),
@@ -190,14 +181,17 @@ impl Said {
     }
 }
 
-/// What a line without its end means.
-fn describe(line: &[u8], whole: u64, said: Option<Said>) -> (Kind, String) {
+/// What a line means. `line` is its start, without the line end; `len` is the length of all of it,
+/// with the line end.
+fn meaning(line: &[u8], len: u64, result: Option<LineResult>) -> (NoteKind, String) {
     if line.is_empty() {
-        let id = |id| format!("no data, so no event; but a client comes back with Last-Event-ID: {id}");
-        return match said {
-            Some(Said::Message(text)) => (Kind::Dispatch, text),
-            Some(Said::Id(new)) => (Kind::EventEnd, id(new)),
-            _ => (Kind::EventEnd, "no data since the last blank line, so no event".into()),
+        return match result {
+            Some(LineResult::Message(text)) => (NoteKind::Dispatch, text),
+            Some(LineResult::Id(id)) => (
+                NoteKind::EventEnd,
+                format!("no data, so no event; but a client comes back with Last-Event-ID: {id}"),
+            ),
+            _ => (NoteKind::EventEnd, "no data since the last blank line, so no event".into()),
         };
     }
     let colon = line.iter().position(|&byte| byte == b':');
@@ -207,26 +201,27 @@ fn describe(line: &[u8], whole: u64, said: Option<Said>) -> (Kind, String) {
     };
     let value = value.strip_prefix(b" ").unwrap_or(value);
     match name {
-        b"" => (Kind::EventComment, "a comment: ignored, but it keeps the connection alive".into()),
-        b"id" if value.contains(&0) => (Kind::EventId, "ignored: an id must not hold NUL".into()),
-        b"id" => (Kind::EventId, "what a client comes back with after a cut, as Last-Event-ID".into()),
-        b"event" => (Kind::EventName, "the type of the event: who listens for it hears it".into()),
+        b"" => (NoteKind::EventComment, "a comment: ignored, but it keeps the connection alive".into()),
+        b"id" if value.contains(&0) => (NoteKind::EventId, "ignored: an id must not hold NUL".into()),
+        b"id" => (NoteKind::EventId, "what a client comes back with after a cut, as Last-Event-ID".into()),
+        b"event" => (NoteKind::EventName, "the type of the event: who listens for it hears it".into()),
         b"data" => {
-            let more = whole.saturating_sub(line.len() as u64 + 2);
-            (Kind::EventData, format!("a line of data: {}", show(value, value.len() as u64 + more)))
+            let not_kept = len.saturating_sub(line.len() as u64 + 2);
+            let quoted = quote(value, value.len() as u64 + not_kept);
+            (NoteKind::EventData, format!("a line of data: {quoted}"))
         }
-        b"retry" => match said {
-            Some(Said::Retry(ms)) => {
-                (Kind::EventRetry, format!("after a cut, wait {} ms before coming back", ms))
+        b"retry" => match result {
+            Some(LineResult::Retry(ms)) => {
+                (NoteKind::EventRetry, format!("after a cut, wait {ms} ms before coming back"))
             }
-            _ => (Kind::EventRetry, "ignored: not a number".into()),
+            _ => (NoteKind::EventRetry, "ignored: not a number".into()),
         },
-        _ => (Kind::EventUnknown, "a field that the standard does not know: ignored".into()),
+        _ => (NoteKind::EventUnknown, "a field that the standard does not know: ignored".into()),
     }
 }
 
-/// Bytes of a line that are looked at.
-const KEPT: usize = 256;
+/// Bytes of a line that are kept.
+const MAX_KEPT: usize = 256;
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// "Interpreting an event stream".
 const PARSING: &str = "HTML §9.2.6";

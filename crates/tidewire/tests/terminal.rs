@@ -13,7 +13,7 @@ use common::Server;
 use common::server::{command, run};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
-use tidewire::explain::terminal::is_obeyed;
+use tidewire::explain::terminal::acts_on_terminal;
 use tidewire_client::{Client, Publish};
 
 /// Which output of a command is a terminal.
@@ -97,7 +97,7 @@ async fn json_says_the_same_in_characters_that_are_shown() {
     assert_eq!(on_terminal, piped);
     assert_eq!(piped.lines().count(), PAYLOADS.len());
     for (line, (payload, _)) in piped.lines().zip(PAYLOADS) {
-        assert!(!line.contains(is_obeyed), "{line}");
+        assert!(!line.contains(acts_on_terminal), "{line}");
         let object: Value = serde_json::from_str(line).unwrap();
         match std::str::from_utf8(payload) {
             Ok(text) => assert_eq!(object["data"], text),

@@ -1,9 +1,10 @@
-//! Random bytes, and documents with a few bytes changed: no panic, and notes that keep their promises.
+//! Random bytes, and documents with a few bytes changed: no panic, and notes that keep their
+//! promises.
 
-use tidewire_explain::{Direction, Exchange, Limits, Start};
+use tidewire_explain::{Annotator, Direction, Limits, Start};
 use tidewire_testkit::{Rng, split, vectors};
 
-use crate::subject::{Annotated, check, notes_of};
+use crate::subject::{OneDirection, check, notes_of};
 
 const STARTS: [Start; 4] = [Start::Http, Start::Chunked, Start::EventStream, Start::Frames];
 
@@ -51,13 +52,13 @@ fn documents_with_changed_bytes_keep_the_promises() {
 
 fn annotate(start: Start, input: &[u8]) {
     for direction in [Direction::Up, Direction::Down] {
-        let make = || Exchange::with(start, Limits::default());
+        let make = || Annotator::starting_with(start, Limits::default());
         let (up, down) = match direction {
             Direction::Up => (input, &[][..]),
             Direction::Down => (&[][..], input),
         };
-        let (notes, exchange) = notes_of(make(), up, down, direction);
-        check(&notes, exchange.refusal(direction), input.len() as u64);
-        split::quick(|| Annotated::new(make(), direction, |_| Vec::new()), input);
+        let (notes, annotator) = notes_of(make(), up, down, direction);
+        check(&notes, annotator.refusal(direction), input.len() as u64);
+        split::quick(|| OneDirection::new(make(), direction, |_| Vec::new()), input);
     }
 }

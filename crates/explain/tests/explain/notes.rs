@@ -1,6 +1,6 @@
 //! What is said about literal bytes, protocol by protocol.
 
-use tidewire_explain::{Direction, Exchange, Kind, Limits, Note, Start};
+use tidewire_explain::{Annotator, Direction, Limits, Note, NoteKind, Start};
 
 use crate::subject::notes_of;
 
@@ -13,14 +13,14 @@ fn brief(notes: &[Note]) -> Vec<String> {
 }
 
 fn up(bytes: &[u8]) -> Vec<Note> {
-    notes_of(Exchange::new(), bytes, b"", Direction::Up).0
+    notes_of(Annotator::new(), bytes, b"", Direction::Up).0
 }
 
 fn down(request: &[u8], bytes: &[u8]) -> Vec<Note> {
-    notes_of(Exchange::new(), request, bytes, Direction::Down).0
+    notes_of(Annotator::new(), request, bytes, Direction::Down).0
 }
 
-fn meaning(notes: &[Note], kind: Kind) -> &str {
+fn meaning(notes: &[Note], kind: NoteKind) -> &str {
     let note = notes.iter().find(|note| note.kind == kind);
     &note.unwrap_or_else(|| panic!("no {kind:?} in {:?}", brief(notes))).meaning
 }
@@ -83,9 +83,9 @@ fn what_has_no_body_has_none() {
         (GET, b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "a 304 has no body"),
         (GET, b"HTTP/1.1 204 No Content\r\n\r\n", "a 204 has no body"),
     ] {
-        let (notes, exchange) = notes_of(Exchange::new(), request, response, Direction::Down);
-        assert!(meaning(&notes, Kind::EndOfHead).contains(end), "{notes:?}");
-        assert_eq!(exchange.refusal(Direction::Down), None);
+        let (notes, annotator) = notes_of(Annotator::new(), request, response, Direction::Down);
+        assert!(meaning(&notes, NoteKind::EndOfHead).contains(end), "{notes:?}");
+        assert_eq!(annotator.refusal(Direction::Down), None);
     }
 }
 
@@ -94,28 +94,31 @@ fn pipelined_requests_and_their_answers_on_one_connection() {
     let requests = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /b HTTP/1.1\r\nHost: a\r\n\r\nGET /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /d";
     let answers = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\
         HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\nmore";
-    let mut exchange = Exchange::new();
-    let up = [exchange.up(requests), exchange.finish_up()].concat();
-    let down = [exchange.down(answers), exchange.finish_down()].concat();
+    let mut annotator = Annotator::new();
+    let up = [annotator.push(Direction::Up, requests), annotator.finish(Direction::Up)].concat();
+    let down = [annotator.push(Direction::Down, answers), annotator.finish(Direction::Down)].concat();
     let first = |notes: &[Note], kind| -> Vec<String> {
         notes.iter().filter(|note| note.kind == kind).map(|note| note.meaning.clone()).collect()
     };
     assert_eq!(
-        first(&down, Kind::StatusLine),
+        first(&down, NoteKind::StatusLine),
         ["answers GET /a", "answers GET /a", "answers HEAD /b", "answers GET /c"]
     );
     assert!(up.last().unwrap().label.contains("a request with \"Connection: close\""), "{:?}", up.last());
-    assert_eq!((down.last().unwrap().kind, down.last().unwrap().len), (Kind::Unread, 4));
+    assert_eq!((down.last().unwrap().kind, down.last().unwrap().len), (NoteKind::Unread, 4));
 }
 
 #[test]
 fn an_answer_that_nobody_asked_for_is_not_read() {
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let notes = down(GET, &answer.repeat(2));
-    assert_eq!((notes.last().unwrap().kind, notes.last().unwrap().section), (Kind::Unread, "RFC 9112 §9.2"));
+    assert_eq!(
+        (notes.last().unwrap().kind, notes.last().unwrap().section),
+        (NoteKind::Unread, "RFC 9112 §9.2")
+    );
     // Without any request at all it is a capture of one direction.
     let notes = down(b"", &answer.repeat(2));
-    assert_eq!(notes.iter().filter(|note| note.kind == Kind::StatusLine).count(), 2);
+    assert_eq!(notes.iter().filter(|note| note.kind == NoteKind::StatusLine).count(), 2);
     assert_eq!(notes[0].meaning, "the request was not seen: taken for the answer to a GET");
 }
 
@@ -152,7 +155,7 @@ fn an_event_stream_through_chunks() {
         ]
     );
     assert_eq!(
-        meaning(&notes, Kind::Dispatch),
+        meaning(&notes, NoteKind::Dispatch),
         "dispatches \"message\" with 1 byte of data; lastEventId is 7"
     );
 }
@@ -160,8 +163,8 @@ fn an_event_stream_through_chunks() {
 #[test]
 fn every_line_of_an_event_stream() {
     let stream = b"\xef\xbb\xbfid: 7\nevent: tide\ndata: high\ndata\nretry: 10\nretry: x\nwhat: x\n\n\nid: 8\n\ndata: cut";
-    let exchange = Exchange::with(Start::EventStream, Limits::default());
-    let notes = notes_of(exchange, b"", stream, Direction::Down).0;
+    let annotator = Annotator::starting_with(Start::EventStream, Limits::default());
+    let notes = notes_of(annotator, b"", stream, Direction::Down).0;
     assert_eq!(
         brief(&notes),
         [
@@ -192,10 +195,10 @@ fn json_lines_until_the_connection_closes() {
         GET,
         b"HTTP/1.0 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n{\"type\":\"hello\",\"cursor\":\"e-1\"}\n\n{\"type\":\"message\",\"cursor\":\"e-2\",\"data\":\"x\"}\n",
     );
-    let lines: Vec<_> = notes.iter().skip_while(|note| note.kind != Kind::EndOfHead).skip(1).collect();
+    let lines: Vec<_> = notes.iter().skip_while(|note| note.kind != NoteKind::EndOfHead).skip(1).collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0].meaning, "the stream begins after cursor e-1");
-    assert_eq!(lines[1].kind, Kind::Heartbeat);
+    assert_eq!(lines[1].kind, NoteKind::Heartbeat);
     assert_eq!(lines[2].meaning, "a message: 1 byte of text; the cursor after it is e-2");
 }
 
@@ -212,15 +215,15 @@ fn switching(accept: &str, more: &str) -> Vec<u8> {
 
 #[test]
 fn a_websocket_both_ways() {
-    let mut exchange = Exchange::new();
-    let asked = exchange.up(UPGRADE);
+    let mut annotator = Annotator::new();
+    let asked = annotator.push(Direction::Up, UPGRADE);
     assert_eq!(asked.last().unwrap().meaning, "the head ends; what follows depends on the answer");
     let key = asked.iter().find(|note| note.label.starts_with("Sec-WebSocket-Key")).unwrap();
     assert!(key.meaning.ends_with("the right answer to them is s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{key:?}");
     // A frame before the answer is not judged before the answer.
-    assert_eq!(exchange.up(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), []);
+    assert_eq!(annotator.push(Direction::Up, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), []);
     let answer = switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Sec-WebSocket-Protocol: tidewire.v1\r\n");
-    let notes = exchange.down(&answer);
+    let notes = annotator.push(Direction::Down, &answer);
     let held: Vec<_> = notes.iter().filter(|note| note.direction == Direction::Up).cloned().collect();
     let at = UPGRADE.len() as u64;
     assert_eq!(
@@ -243,46 +246,47 @@ fn a_websocket_both_ways() {
 
     let mut frame = vec![0x82, 126, 1, 0];
     frame.resize(4 + 256, 7);
-    let notes = exchange.down(&[&frame[..], b"\x89\x02hi\x88\x05\x03\xe8bye", b"x"].concat());
-    assert_eq!(meaning(&notes, Kind::Length), "126: the length is in the next 16 bits, 256");
-    assert_eq!(meaning(&notes, Kind::CloseCode), "the purpose is fulfilled");
-    assert_eq!(meaning(&notes, Kind::CloseReason), "\"bye\"");
+    let notes =
+        annotator.push(Direction::Down, &[&frame[..], b"\x89\x02hi\x88\x05\x03\xe8bye", b"x"].concat());
+    assert_eq!(meaning(&notes, NoteKind::Length), "126: the length is in the next 16 bits, 256");
+    assert_eq!(meaning(&notes, NoteKind::CloseCode), "the purpose is fulfilled");
+    assert_eq!(meaning(&notes, NoteKind::CloseReason), "\"bye\"");
     assert!(notes.iter().any(|note| note.meaning == "\"hi\"; the pong must hold the same"), "{notes:?}");
-    let end = exchange.finish_down();
-    assert_eq!((end[0].kind, end[0].len), (Kind::Unread, 1));
+    let end = annotator.finish(Direction::Down);
+    assert_eq!((end[0].kind, end[0].len), (NoteKind::Unread, 1));
 }
 
 #[test]
 fn a_compressed_message_in_two_frames() {
-    let mut exchange = Exchange::new();
-    exchange.up(UPGRADE);
+    let mut annotator = Annotator::new();
+    annotator.push(Direction::Up, UPGRADE);
     let answer =
         switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
-    let notes = exchange.down(&answer);
+    let notes = annotator.push(Direction::Down, &answer);
     let agreed = notes.iter().find(|note| note.label.starts_with("Sec-WebSocket-Extensions")).unwrap();
     assert!(agreed.meaning.starts_with("messages may be compressed"), "{agreed:?}");
     // RFC 7692 §7.2.3.1, with a ping between.
-    let notes = exchange.down(b"\x41\x03\xf2\x48\xcd\x89\x00\x80\x04\xc9\xc9\x07\x00");
+    let notes = annotator.push(Direction::Down, b"\x41\x03\xf2\x48\xcd\x89\x00\x80\x04\xc9\xc9\x07\x00");
     let frames: Vec<_> = notes
         .iter()
-        .filter(|note| note.kind == Kind::FrameHeader)
+        .filter(|note| note.kind == NoteKind::FrameHeader)
         .map(|note| note.meaning.as_str())
         .collect();
     assert_eq!(
         frames,
         ["3 bytes of payload, not the last, compressed", "0 bytes of payload", "4 bytes of payload"]
     );
-    let inflated = notes.iter().find(|note| note.kind == Kind::Inflated).unwrap();
+    let inflated = notes.iter().find(|note| note.kind == NoteKind::Inflated).unwrap();
     assert_eq!((inflated.label.as_str(), inflated.meaning.as_str()), ("5 bytes inflated", "\"Hello\""));
 }
 
 #[test]
 fn a_handshake_that_is_wrong_is_refused_at_its_field() {
-    let mut exchange = Exchange::new();
-    exchange.up(UPGRADE);
+    let mut annotator = Annotator::new();
+    annotator.push(Direction::Up, UPGRADE);
     let answer = switching("AAAAAAAAAAAAAAAAAAAAAAAAAAA=", "");
-    exchange.down(&answer);
-    let refusal = exchange.refusal(Direction::Down).unwrap();
+    annotator.push(Direction::Down, &answer);
+    let refusal = annotator.refusal(Direction::Down).unwrap();
     assert_eq!(refusal.kind, "Accept");
     assert!(answer[refusal.offset as usize..].starts_with(b"Sec-WebSocket-Accept"));
 }
@@ -290,7 +294,7 @@ fn a_handshake_that_is_wrong_is_refused_at_its_field() {
 #[test]
 fn an_upgrade_that_a_server_cannot_take_is_told() {
     let notes = up(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-    assert_eq!(meaning(&notes, Kind::Warning), "a WebSocket server answers 426 Upgrade Required");
+    assert_eq!(meaning(&notes, NoteKind::Warning), "a WebSocket server answers 426 Upgrade Required");
 }
 
 /// A body of no bytes is none: what follows the request is frames, once the server has agreed.
@@ -298,26 +302,30 @@ fn an_upgrade_that_a_server_cannot_take_is_told() {
 fn an_upgrade_with_a_length_of_nothing_is_held_as_any_other() {
     let text = String::from_utf8(UPGRADE.to_vec()).unwrap();
     let with = |fields: &str| text.replace("\r\n\r\n", &format!("\r\n{fields}\r\n")).into_bytes();
-    let mut exchange = Exchange::new();
-    let notes = exchange.up(&with("Content-Length: 0\r\n"));
-    assert!(notes.iter().all(|note| note.kind != Kind::Warning), "{notes:?}");
-    exchange.down(&switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", ""));
-    let notes = exchange.up(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
-    assert_eq!(notes[0].kind, Kind::FrameHeader, "{notes:?}");
+    let mut annotator = Annotator::new();
+    let notes = annotator.push(Direction::Up, &with("Content-Length: 0\r\n"));
+    assert!(notes.iter().all(|note| note.kind != NoteKind::Warning), "{notes:?}");
+    annotator.push(Direction::Down, &switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", ""));
+    let notes = annotator.push(Direction::Up, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+    assert_eq!(notes[0].kind, NoteKind::FrameHeader, "{notes:?}");
     for fields in ["Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n"] {
         let notes = up(&with(fields));
-        assert_eq!(meaning(&notes, Kind::Warning), "a WebSocket server answers 400 Bad Request", "{fields}");
+        assert_eq!(
+            meaning(&notes, NoteKind::Warning),
+            "a WebSocket server answers 400 Bad Request",
+            "{fields}"
+        );
     }
 }
 
 #[test]
 fn an_offer_that_was_declined_leaves_the_client_with_http() {
-    let mut exchange = Exchange::new();
-    exchange.up(UPGRADE);
-    assert_eq!(exchange.up(GET), []);
-    let notes = exchange.down(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let mut annotator = Annotator::new();
+    annotator.push(Direction::Up, UPGRADE);
+    assert_eq!(annotator.push(Direction::Up, GET), []);
+    let notes = annotator.push(Direction::Down, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let next = notes.iter().find(|note| note.direction == Direction::Up).unwrap();
-    assert_eq!((next.kind, next.offset), (Kind::RequestLine, UPGRADE.len() as u64));
+    assert_eq!((next.kind, next.offset), (NoteKind::RequestLine, UPGRADE.len() as u64));
 }
 
 #[test]
@@ -335,11 +343,13 @@ fn notes_are_json_for_a_page() {
 
 #[test]
 fn a_huge_message_costs_few_notes() {
-    let mut exchange = Exchange::new();
-    let mut notes = exchange.up(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n").len();
+    let mut annotator = Annotator::new();
+    let mut notes = annotator
+        .push(Direction::Up, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+        .len();
     let piece = vec![b'x'; 1 << 20];
     for _ in 0..95 {
-        notes += exchange.up(&piece).len();
+        notes += annotator.push(Direction::Up, &piece).len();
     }
     assert!(notes < 95 * 17 + 10, "{notes} notes");
 }

@@ -1,21 +1,22 @@
-//! An exchange as a subject of the test kit: bytes of one direction, notes out.
+//! The annotator as a subject of the test kit: bytes of one direction, notes out.
 
-use tidewire_explain::{Direction, Exchange, Kind, Note, Refusal};
+use tidewire_explain::{Annotator, Direction, Note, NoteKind, Refusal};
 use tidewire_testkit::{Event, Failure, Subject};
 
-/// One direction of an exchange. Its notes come out in one piece at the end, so that a run shows what was said and not when.
-pub struct Annotated<F> {
-    pub exchange: Exchange,
+/// One direction of a connection. Its notes come out in one piece at the end, so that a run shows
+/// what was said and not when.
+pub struct OneDirection<F> {
+    pub annotator: Annotator,
     pub direction: Direction,
     /// What happens in the other direction when the input is over.
     after: Option<F>,
     notes: Vec<Note>,
-    told: bool,
+    returned: bool,
 }
 
-impl<F: FnOnce(&mut Exchange) -> Vec<Note>> Annotated<F> {
-    pub fn new(exchange: Exchange, direction: Direction, after: F) -> Self {
-        Self { exchange, direction, after: Some(after), notes: Vec::new(), told: false }
+impl<F: FnOnce(&mut Annotator) -> Vec<Note>> OneDirection<F> {
+    pub fn new(annotator: Annotator, direction: Direction, after: F) -> Self {
+        Self { annotator, direction, after: Some(after), notes: Vec::new(), returned: false }
     }
 
     fn keep(&mut self, notes: Vec<Note>) {
@@ -23,27 +24,21 @@ impl<F: FnOnce(&mut Exchange) -> Vec<Note>> Annotated<F> {
     }
 }
 
-impl<F: FnOnce(&mut Exchange) -> Vec<Note>> Subject for Annotated<F> {
+impl<F: FnOnce(&mut Annotator) -> Vec<Note>> Subject for OneDirection<F> {
     fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<Event>), Failure> {
-        let notes = match self.direction {
-            Direction::Up => self.exchange.up(input),
-            Direction::Down => self.exchange.down(input),
-        };
+        let notes = self.annotator.push(self.direction, input);
         self.keep(notes);
         Ok((input.len(), None))
     }
 
     fn finish(&mut self) -> Result<Option<Event>, Failure> {
         if let Some(after) = self.after.take() {
-            let notes = after(&mut self.exchange);
+            let notes = after(&mut self.annotator);
             self.keep(notes);
         }
-        let notes = match self.direction {
-            Direction::Up => self.exchange.finish_up(),
-            Direction::Down => self.exchange.finish_down(),
-        };
+        let notes = self.annotator.finish(self.direction);
         self.keep(notes);
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.returned, true) {
             return Ok(None);
         }
         Ok(Some(Event::other(self.notes.iter().map(line).collect::<Vec<_>>().join("\n"))))
@@ -58,23 +53,20 @@ pub fn line(note: &Note) -> String {
 
 /// Feeds both directions whole and ends them; gives the notes of `direction`.
 pub fn notes_of(
-    mut exchange: Exchange,
+    mut annotator: Annotator,
     up: &[u8],
     down: &[u8],
     direction: Direction,
-) -> (Vec<Note>, Exchange) {
-    let mut notes = exchange.up(up);
-    notes.extend(exchange.down(down));
-    notes.extend(match direction {
-        Direction::Up => exchange.finish_up(),
-        Direction::Down => exchange.finish_down(),
-    });
+) -> (Vec<Note>, Annotator) {
+    let mut notes = annotator.push(Direction::Up, up);
+    notes.extend(annotator.push(Direction::Down, down));
+    notes.extend(annotator.finish(direction));
     notes.retain(|note| note.direction == direction);
-    (notes, exchange)
+    (notes, annotator)
 }
 
-/// What the notes of one direction must be, whatever the input: in order, nested, within the input; and up to the refusal, or the end,
-/// no byte without a note.
+/// What the notes of one direction must be, whatever the input: in order, nested, within the input;
+/// and up to the refusal, or the end, no byte without a note.
 pub fn check(notes: &[Note], refusal: Option<&Refusal>, len: u64) {
     let mut outer: Vec<&Note> = Vec::new();
     let (mut covered, mut last) = (0, 0);
@@ -82,10 +74,11 @@ pub fn check(notes: &[Note], refusal: Option<&Refusal>, len: u64) {
         let end = note.offset + note.len;
         // A limit may be passed by a byte that has not come.
         let over = u64::from(
-            note.kind == Kind::Refused && refusal.is_some_and(|refusal| refusal.kind.starts_with("Limit")),
+            note.kind == NoteKind::Refused
+                && refusal.is_some_and(|refusal| refusal.kind.starts_with("Limit")),
         );
         assert!(end <= len + over, "{} lies behind the {len} bytes of the input", line(note));
-        if note.kind == Kind::Refused {
+        if note.kind == NoteKind::Refused {
             assert_eq!(index + 1, notes.len(), "a note behind the refusal: {:?}", notes.last().map(line));
             assert_eq!(refusal.map(|refusal| refusal.offset), Some(note.offset));
             break;

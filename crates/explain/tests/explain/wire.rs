@@ -1,10 +1,11 @@
-//! Every case of `docs/wire/*.md` goes through the annotator, at every cut: the same notes, and the verdict of the document.
+//! Every case of `docs/wire/*.md` goes through the annotator, at every cut: the same notes, and the
+//! verdict of the document.
 
-use tidewire_explain::{Direction, Exchange, Limits, Note, Start};
+use tidewire_explain::{Annotator, Direction, Limits, Note, Start};
 use tidewire_testkit::split;
 use tidewire_testkit::vectors::{self, Vector};
 
-use crate::subject::{Annotated, check, notes_of};
+use crate::subject::{OneDirection, check, notes_of};
 
 /// One case: how it is fed.
 struct Fed {
@@ -22,11 +23,11 @@ impl Fed {
         Self { start, limits, direction, before: (Vec::new(), Vec::new()), after: Vec::new() }
     }
 
-    fn exchange(&self) -> Exchange {
-        let mut exchange = Exchange::with(self.start, self.limits);
-        exchange.up(&self.before.0);
-        exchange.down(&self.before.1);
-        exchange
+    fn annotator(&self) -> Annotator {
+        let mut annotator = Annotator::starting_with(self.start, self.limits);
+        annotator.push(Direction::Up, &self.before.0);
+        annotator.push(Direction::Down, &self.before.1);
+        annotator
     }
 
     fn base(&self) -> u64 {
@@ -40,15 +41,15 @@ impl Fed {
     /// Runs the case at every cut, checks its notes, and compares the verdict.
     fn run(&self, name: &str, case: &Vector) {
         let place = format!("{name}.md:{} {}", case.line, case.heading);
-        let after = |exchange: &mut Exchange| exchange.down(&self.after);
-        split::check(|| Annotated::new(self.exchange(), self.direction, after), &case.input);
+        let after = |annotator: &mut Annotator| annotator.push(Direction::Down, &self.after);
+        split::check(|| OneDirection::new(self.annotator(), self.direction, after), &case.input);
 
         let (up, down) = match self.direction {
             Direction::Up => (case.input.as_slice(), self.after.as_slice()),
             Direction::Down => (&[][..], case.input.as_slice()),
         };
-        let (mut notes, exchange) = notes_of(self.exchange(), up, down, self.direction);
-        let refusal = exchange.refusal(self.direction).cloned().map(|mut refusal| {
+        let (mut notes, annotator) = notes_of(self.annotator(), up, down, self.direction);
+        let refusal = annotator.refusal(self.direction).cloned().map(|mut refusal| {
             refusal.offset -= self.base();
             refusal
         });
@@ -177,8 +178,8 @@ fn every_case_of_event_streams() {
     assert!(cases.len() >= 90, "{} cases", cases.len());
 }
 
-/// Through the handshake, which is where compression is agreed on. The cases for the frame decoder alone leave out what only a
-/// connection judges, so they are compared in [`frames_alone`].
+/// Through the handshake, which is where compression is agreed on. The cases for the frame decoder
+/// alone leave out what only a connection judges, so they are compared in [`frames_alone`].
 #[test]
 fn every_case_of_websocket() {
     let cases = vectors::of("websocket");

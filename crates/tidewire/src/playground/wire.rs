@@ -22,7 +22,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use socket2::SockRef;
-use tidewire_explain::{Exchange, Note};
+use tidewire_explain::{Annotator, Direction, Note};
 use tidewire_hub::{Hub, Settings, Site, TOO_SLOW, json};
 use tidewire_server::{LocalFuture, LogLimit, Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
@@ -143,7 +143,7 @@ pub(super) async fn run(mut home: Home, connection: Parked, mut seat: Seat, idle
     let mut wire = match connect(address).await {
         Ok((cable, near)) => {
             seat.known_as(near);
-            Wire { page, cable, credit: 0, unsent: Vec::new(), exchange: Exchange::new() }
+            Wire { page, cable, credit: 0, unsent: Vec::new(), annotator: Annotator::new() }
         }
         Err(error) => {
             static FAILED: LogLimit = LogLimit::new();
@@ -201,7 +201,7 @@ struct Wire {
     credit: usize,
     /// Bytes of the page that the connection did not take yet.
     unsent: Vec<u8>,
-    exchange: Exchange,
+    annotator: Annotator,
 }
 
 impl Wire {
@@ -246,7 +246,7 @@ impl Wire {
                 }
                 self.unsent.extend_from_slice(&bytes);
                 self.write()?;
-                let notes = self.exchange.up(&bytes);
+                let notes = self.annotator.push(Direction::Up, &bytes);
                 self.say(&Said::Up { notes: few(&notes) }).await
             }
             Message::Text(text) => match serde_json::from_str(&text) {
@@ -268,7 +268,7 @@ impl Wire {
             Ok(n) => {
                 self.credit = 0;
                 let data_b64 = BASE64_STANDARD.encode(&buffer[..n]);
-                let notes = self.exchange.down(&buffer[..n]);
+                let notes = self.annotator.push(Direction::Down, &buffer[..n]);
                 self.say(&Said::Down { data_b64: &data_b64, notes: few(&notes) }).await
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),

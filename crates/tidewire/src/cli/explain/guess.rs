@@ -25,7 +25,7 @@ pub(super) enum As {
 }
 
 impl As {
-    /// Where an exchange starts, and which way the bytes go; the answer's way where they go both ways.
+    /// Where an annotator starts, and which way the bytes go; the answer's way where they go both ways.
     pub(super) const fn start(self) -> (Start, Direction) {
         match self {
             Self::Request => (Start::Http, Direction::Up),

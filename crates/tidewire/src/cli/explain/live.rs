@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Uri;
-use tidewire::explain::{Direction, Exchange, Kind, Note};
+use tidewire::explain::{Annotator, Direction, Note, NoteKind};
 use tidewire_http1::{BodyLength, Client, Connection, Event, FieldBlock, Fields, Limits, Request};
 use tidewire_ws::deflate::Config;
 use tidewire_ws::handshake::client;
@@ -152,7 +152,7 @@ type Interrupt = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 /// The connection, the page, and what ends it.
 struct Session {
     io: TcpStream,
-    exchange: Exchange,
+    annotator: Annotator,
     page: Page<Out>,
     deadline: Option<Instant>,
     /// Ctrl-c, once. It is kept between the waits, so that one which comes while a page is printed is not lost.
@@ -187,7 +187,7 @@ impl Session {
         io.set_nodelay(true)?;
         let mut session = Self {
             io,
-            exchange: Exchange::new(),
+            annotator: Annotator::new(),
             page,
             // More seconds than the clock can hold are no bound.
             deadline: args.seconds.and_then(|seconds| Instant::now().checked_add(seconds)),
@@ -364,7 +364,7 @@ impl Session {
                 Ok(Ok(self.show(Direction::Down, &bytes)?))
             }
             Came::Closed => {
-                let notes = self.exchange.finish_down();
+                let notes = self.annotator.finish(Direction::Down);
                 self.page.notes(&notes)?;
                 Ok(Err(End::Server))
             }
@@ -388,10 +388,7 @@ impl Session {
 
     fn show(&mut self, direction: Direction, bytes: &[u8]) -> io::Result<Vec<Note>> {
         self.page.push(direction, bytes);
-        let notes = match direction {
-            Direction::Up => self.exchange.up(bytes),
-            Direction::Down => self.exchange.down(bytes),
-        };
+        let notes = self.annotator.push(direction, bytes);
         self.page.notes(&notes)?;
         Ok(notes)
     }
@@ -434,14 +431,14 @@ impl Session {
     /// Counts the messages of a stream; whether these were the last ones wanted.
     fn count(&mut self, notes: &[Note]) -> bool {
         let messages =
-            notes.iter().filter(|note| matches!(note.kind, Kind::Dispatch | Kind::JsonLine)).count();
+            notes.iter().filter(|note| matches!(note.kind, NoteKind::Dispatch | NoteKind::JsonLine)).count();
         self.left = self.left.saturating_sub(messages as u64);
         self.left == 0
     }
 
     fn verdict(mut self, end: End) -> Result<ExitCode, Box<dyn Error>> {
         for direction in [Direction::Up, Direction::Down] {
-            if let Some(refusal) = self.exchange.refusal(direction) {
+            if let Some(refusal) = self.annotator.refusal(direction) {
                 self.page.refused(refusal, super::hint(refusal))?;
                 return Ok(ExitCode::FAILURE);
             }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use tidewire::explain::{Direction, Exchange, Limits, Refusal};
+use tidewire::explain::{Annotator, Direction, Limits, Refusal};
 
 use super::units;
 use guess::{As, guess};
@@ -112,7 +112,7 @@ fn file(args: &ExplainArgs, mut page: Page<Out>) -> Result<ExitCode, Box<dyn Err
     if trace.is_some() {
         page.both_ways();
     }
-    let mut exchange = Exchange::with(from, Limits::default());
+    let mut annotator = Annotator::starting_with(from, Limits::default());
     let mut bytes = start;
     loop {
         let pieces = match &mut trace {
@@ -121,14 +121,11 @@ fn file(args: &ExplainArgs, mut page: Page<Out>) -> Result<ExitCode, Box<dyn Err
         };
         for (direction, piece) in pieces {
             page.push(direction, &piece);
-            let notes = match direction {
-                Direction::Up => exchange.up(&piece),
-                Direction::Down => exchange.down(&piece),
-            };
+            let notes = annotator.push(direction, &piece);
             page.notes(&notes)?;
         }
         bytes.clear();
-        let refused = exchange.refusal(direction).is_some();
+        let refused = annotator.refusal(direction).is_some();
         if complete
             || refused && page.total(direction) > TAIL
             || !reader.read(&mut input, &mut buffer, &mut bytes)?
@@ -137,17 +134,17 @@ fn file(args: &ExplainArgs, mut page: Page<Out>) -> Result<ExitCode, Box<dyn Err
         }
     }
     if trace.is_some() || direction == Direction::Up {
-        page.notes(&exchange.finish_up())?;
+        page.notes(&annotator.finish(Direction::Up))?;
     }
     if direction == Direction::Down {
-        page.notes(&exchange.finish_down())?;
+        page.notes(&annotator.finish(Direction::Down))?;
     }
     let (sent, received) = (page.total(Direction::Up), page.total(Direction::Down));
     let all = match trace {
         Some(_) => format!("{sent} bytes sent, {received} received"),
         None => format!("all {} bytes", sent + received),
     };
-    match exchange.refusal(Direction::Up).or(exchange.refusal(Direction::Down)) {
+    match annotator.refusal(Direction::Up).or(annotator.refusal(Direction::Down)) {
         None => {
             page.accepted(&all)?;
             Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use tidewire::explain::{Direction, Kind, Note, Refusal};
+use tidewire::explain::{Direction, Note, NoteKind, Refusal};
 
 use super::paint::{self, BAD, BOLD, DIM, GOOD, Paint};
 use super::tape::Tape;
@@ -77,7 +77,7 @@ impl<W: Write> Page<W> {
             };
             let more = rest[1..].iter().take_while(|note| inside(note)).count();
             let (block, later) = rest.split_at(more + 1);
-            if first.kind != Kind::Refused {
+            if first.kind != NoteKind::Refused {
                 self.block(block)?;
             }
             self.tape(first.direction).shown(end);
@@ -90,7 +90,8 @@ impl<W: Write> Page<W> {
     fn block(&mut self, notes: &[Note]) -> io::Result<()> {
         let Some(first) = notes.first() else { return Ok(()) };
         self.turn(first.direction)?;
-        if matches!(first.kind, Kind::RequestLine | Kind::StatusLine | Kind::FrameHeader) && first.offset > 0
+        if matches!(first.kind, NoteKind::RequestLine | NoteKind::StatusLine | NoteKind::FrameHeader)
+            && first.offset > 0
         {
             writeln!(self.out)?;
         }
@@ -298,12 +299,12 @@ impl<W: Write> Page<W> {
 }
 
 /// The bits of a frame header that a note is about: the others are dots.
-fn bits(kind: Kind, raw: &[u8]) -> String {
+fn bits(kind: NoteKind, raw: &[u8]) -> String {
     let mask = match kind {
-        Kind::Fin | Kind::Mask => 0x80,
-        Kind::Rsv => 0x70,
-        Kind::Opcode => 0x0f,
-        Kind::Length => 0x7f,
+        NoteKind::Fin | NoteKind::Mask => 0x80,
+        NoteKind::Rsv => 0x70,
+        NoteKind::Opcode => 0x0f,
+        NoteKind::Length => 0x7f,
         _ => return String::new(),
     };
     let Some(&byte) = raw.first() else { return String::new() };

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use tidewire::explain::Kind;
+use tidewire::explain::NoteKind;
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -58,29 +58,33 @@ pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 
 /// The layer of a note has a colour.
-pub(super) fn of(kind: Kind) -> Style {
+pub(super) fn of(kind: NoteKind) -> Style {
     let color = match kind {
-        Kind::Refused => return BAD,
-        Kind::Warning => AnsiColor::Yellow,
-        Kind::Part | Kind::Unread | Kind::Opaque | Kind::Data => return BOLD,
-        Kind::ChunkLine | Kind::ChunkSize | Kind::ChunkExtension | Kind::ChunkEnd | Kind::LastChunk => {
-            AnsiColor::Yellow
-        }
-        Kind::Trailer | Kind::EndOfBody => AnsiColor::Yellow,
-        Kind::EventId
-        | Kind::EventName
-        | Kind::EventData
-        | Kind::EventRetry
-        | Kind::EventComment
-        | Kind::EventUnknown
-        | Kind::Dispatch
-        | Kind::EventEnd
-        | Kind::ByteOrderMark
-        | Kind::JsonLine
-        | Kind::Heartbeat => AnsiColor::Green,
-        Kind::FrameHeader | Kind::Payload | Kind::CloseCode | Kind::CloseReason | Kind::Inflated => {
-            AnsiColor::Magenta
-        }
+        NoteKind::Refused => return BAD,
+        NoteKind::Warning => AnsiColor::Yellow,
+        NoteKind::Part | NoteKind::Unread | NoteKind::Opaque | NoteKind::Data => return BOLD,
+        NoteKind::ChunkLine
+        | NoteKind::ChunkSize
+        | NoteKind::ChunkExtension
+        | NoteKind::ChunkEnd
+        | NoteKind::LastChunk => AnsiColor::Yellow,
+        NoteKind::Trailer | NoteKind::EndOfBody => AnsiColor::Yellow,
+        NoteKind::EventId
+        | NoteKind::EventName
+        | NoteKind::EventData
+        | NoteKind::EventRetry
+        | NoteKind::EventComment
+        | NoteKind::EventUnknown
+        | NoteKind::Dispatch
+        | NoteKind::EventEnd
+        | NoteKind::ByteOrderMark
+        | NoteKind::JsonLine
+        | NoteKind::Heartbeat => AnsiColor::Green,
+        NoteKind::FrameHeader
+        | NoteKind::Payload
+        | NoteKind::CloseCode
+        | NoteKind::CloseReason
+        | NoteKind::Inflated => AnsiColor::Magenta,
         _ => AnsiColor::Cyan,
     };
     color.on_default().bold()

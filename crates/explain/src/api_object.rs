@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::note::{brief, bytes, grouped};
+use crate::text::{brief, byte_count, grouped};
 
 /// The fields that the objects have (docs/http-api.md), each of them in some.
 #[derive(Deserialize)]
@@ -21,17 +21,17 @@ struct Object {
     data_b64: Option<String>,
 }
 
-/// What an object says. `whole` is whether all of it is here.
-pub(super) fn describe(json: &[u8], whole: bool) -> String {
-    if !whole {
+/// What an object says. `is_whole`: all of it is here.
+pub(crate) fn meaning(json: &[u8], is_whole: bool) -> String {
+    if !is_whole {
         return "a JSON object, too long to be looked at here".into();
     }
     let object: Object = match serde_json::from_slice(json) {
         Ok(object) => object,
-        Err(error) if error.is_data() => return "JSON, but not one of the objects of the HTTP API".into(),
+        Err(error) if error.is_data() => return UNKNOWN.into(),
         Err(error) => return format!("not JSON: {error}"),
     };
-    let cursor = text(object.cursor.as_deref());
+    let cursor = value(object.cursor.as_deref());
     match object.kind.as_deref() {
         Some("hello") => format!("the stream begins after cursor {cursor}"),
         Some("message") => {
@@ -41,7 +41,7 @@ pub(super) fn describe(json: &[u8], whole: bool) -> String {
                 .channel
                 .map_or(String::new(), |channel| format!(" of channel {}", brief(channel.as_bytes(), 30)));
             let data = match (object.data, object.data_b64) {
-                (Some(data), _) => format!("{} of text", bytes(data.len() as u64)),
+                (Some(data), _) => format!("{} of text", byte_count(data.len() as u64)),
                 (None, Some(_)) => "bytes in base64".into(),
                 (None, None) => "no data".into(),
             };
@@ -50,32 +50,34 @@ pub(super) fn describe(json: &[u8], whole: bool) -> String {
         Some("gap") => format!(
             "{} messages after {} are no longer kept; it goes on after {cursor}",
             object.missed.map_or("some".into(), grouped),
-            text(object.from.as_deref())
+            value(object.from.as_deref())
         ),
         Some("reset") => {
-            format!("the log is another one ({}); it goes on after {cursor}", text(object.reason.as_deref()))
+            format!("the log is another one ({}); it goes on after {cursor}", value(object.reason.as_deref()))
         }
         Some("ack") => format!("published; its cursor is {cursor}"),
-        Some("error") => format!("refused: {}", text(object.title.as_deref())),
+        Some("error") => format!("refused: {}", value(object.title.as_deref())),
         Some("publish") => "asks to publish a message".into(),
         Some("subscribe") => {
             let since = object
                 .since
                 .map_or(String::new(), |since| format!(", after {}", brief(since.as_bytes(), 60)));
-            format!("asks for channel {}{since}", text(object.channel.as_deref()))
+            format!("asks for channel {}{since}", value(object.channel.as_deref()))
         }
-        Some("unsubscribe") => format!("is done with channel {}", text(object.channel.as_deref())),
-        Some(_) | None => "JSON, but not one of the objects of the HTTP API".into(),
+        Some("unsubscribe") => format!("is done with channel {}", value(object.channel.as_deref())),
+        Some(_) | None => UNKNOWN.into(),
     }
 }
 
-fn text(value: Option<&str>) -> String {
+fn value(value: Option<&str>) -> String {
     value.map_or("(missing)".into(), |value| brief(value.as_bytes(), 60))
 }
 
+const UNKNOWN: &str = "JSON, but not one of the objects of the HTTP API";
+
 #[cfg(test)]
 mod tests {
-    use super::describe;
+    use super::meaning;
 
     #[test]
     fn each_object_has_its_sentence() {
@@ -93,8 +95,8 @@ mod tests {
             (r#"{"tide":1}"#, "JSON, but not one of the objects of the HTTP API"),
             ("[1]", "JSON, but not one of the objects of the HTTP API"),
         ] {
-            assert_eq!(describe(json.as_bytes(), true), sentence, "{json}");
+            assert_eq!(meaning(json.as_bytes(), true), sentence, "{json}");
         }
-        assert!(describe(b"{", true).starts_with("not JSON: "));
+        assert!(meaning(b"{", true).starts_with("not JSON: "));
     }
 }

@@ -1,0 +1,88 @@
+//! A connection: its two byte streams, and what they need to know of each other.
+
+use crate::byte_stream::ByteStream;
+use crate::connection_state::ConnectionState;
+use crate::direction::Direction;
+use crate::limits::Limits;
+use crate::note::Note;
+use crate::refusal::Refusal;
+use crate::start::Start;
+
+/// Says of each byte of a connection what it is.
+///
+/// Push the bytes of both directions, in the order in which they went: a request before its answer.
+/// The notes that a call returns are mostly about the direction that was pushed. But the answer to
+/// an upgrade decides what the client's bytes behind the request are, so look at
+/// [`Note::direction`].
+#[derive(Debug)]
+pub struct Annotator {
+    up: ByteStream,
+    down: ByteStream,
+    state: ConnectionState,
+}
+
+impl Default for Annotator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Annotator {
+    /// A connection at its first byte, under [`Limits::default`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::starting_with(Start::Http, Limits::default())
+    }
+
+    /// A connection at its first byte ([`Start::Http`]) or a piece of one, under these limits.
+    #[must_use]
+    pub fn starting_with(start: Start, limits: Limits) -> Self {
+        Self {
+            up: ByteStream::new(Direction::Up, start, limits),
+            down: ByteStream::new(Direction::Down, start, limits),
+            state: ConnectionState::default(),
+        }
+    }
+
+    /// Takes the next bytes of a direction, in pieces of any length; returns the notes that are
+    /// complete with them.
+    ///
+    /// Bytes after a refusal or after [`finish`](Self::finish) are not looked at.
+    pub fn push(&mut self, direction: Direction, bytes: &[u8]) -> Vec<Note> {
+        self.state.sent(direction, bytes);
+        match direction {
+            Direction::Up => self.up.push(bytes, &mut self.state),
+            Direction::Down => {
+                self.down.push(bytes, &mut self.state);
+                // An answer may decide what the client's bytes behind its request are.
+                self.up.read_on(&mut self.state);
+            }
+        }
+        self.take_notes()
+    }
+
+    /// Takes the end of a direction: its sender has sent the last byte. Returns the notes on what
+    /// is incomplete.
+    pub fn finish(&mut self, direction: Direction) -> Vec<Note> {
+        match direction {
+            Direction::Up => self.up.finish(&mut self.state),
+            Direction::Down => self.down.finish(&mut self.state),
+        }
+        self.take_notes()
+    }
+
+    /// Why a direction is not read any further, if a decoder refused it.
+    #[must_use]
+    pub const fn refusal(&self, direction: Direction) -> Option<&Refusal> {
+        match direction {
+            Direction::Up => self.up.refusal(),
+            Direction::Down => self.down.refusal(),
+        }
+    }
+
+    fn take_notes(&mut self) -> Vec<Note> {
+        let mut notes = self.up.take_notes();
+        notes.append(&mut self.down.take_notes());
+        notes
+    }
+}

@@ -1,0 +1,76 @@
+//! What the two directions of a connection need to know of each other.
+
+use std::collections::VecDeque;
+
+use crate::direction::Direction;
+use crate::request_context::RequestContext;
+use crate::upgrade::UpgradeOutcome;
+
+/// Written by one direction and read by the other.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionState {
+    /// Requests without an answer, in their order.
+    unanswered: VecDeque<RequestContext>,
+    client_has_sent: bool,
+    server_has_sent: bool,
+    /// The answer to the request that the client's direction waits for.
+    outcome: Option<UpgradeOutcome>,
+}
+
+impl ConnectionState {
+    /// These bytes went in this direction.
+    pub(crate) fn sent(&mut self, direction: Direction, bytes: &[u8]) {
+        match direction {
+            Direction::Up => self.client_has_sent |= !bytes.is_empty(),
+            Direction::Down => self.server_has_sent |= !bytes.is_empty(),
+        }
+    }
+
+    pub(crate) const fn client_has_sent(&self) -> bool {
+        self.client_has_sent
+    }
+
+    pub(crate) const fn server_has_sent(&self) -> bool {
+        self.server_has_sent
+    }
+
+    /// The client has sent a request. Of very many without an answer, the oldest is forgotten.
+    pub(crate) fn requested(&mut self, request: RequestContext) {
+        if self.unanswered.len() == MAX_UNANSWERED {
+            self.unanswered.pop_front();
+        }
+        self.unanswered.push_back(request);
+    }
+
+    /// The request that the next response answers.
+    pub(crate) fn next_unanswered(&self) -> Option<&RequestContext> {
+        self.unanswered.front()
+    }
+
+    /// The request that the client sent last, if it has no answer.
+    pub(crate) fn last_unanswered(&self) -> Option<&RequestContext> {
+        self.unanswered.back()
+    }
+
+    /// The server has answered this request, the next one.
+    pub(crate) fn answered(&mut self, request: &RequestContext, outcome: UpgradeOutcome) {
+        self.unanswered.pop_front();
+        if request.decides_protocol() && request.was_seen() {
+            self.outcome = Some(outcome);
+        }
+    }
+
+    /// Without a server, the client's offer is taken for accepted.
+    pub(crate) fn assume(&mut self, outcome: UpgradeOutcome) {
+        self.outcome = Some(outcome);
+    }
+
+    /// What became of the offer that the client's direction waits for; `None` while there is no
+    /// answer.
+    pub(crate) fn take_outcome(&mut self) -> Option<UpgradeOutcome> {
+        self.outcome.take()
+    }
+}
+
+/// Requests without an answer that are remembered.
+const MAX_UNANSWERED: usize = 4096;

@@ -1,0 +1,97 @@
+//! The change to another protocol: what a request offers, and what its response makes of the
+//! connection.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tidewire_grammar::{eq_ignore_case, list};
+use tidewire_http1::{BodyLength, RequestHead, ResponseHead};
+use tidewire_ws::deflate::Config;
+use tidewire_ws::handshake::client::{Request, VerifyError};
+use tidewire_ws::handshake::{Origins, accept_key, server};
+
+use crate::frames::Negotiated;
+use crate::text::brief;
+
+/// The protocol that a request offers to change to.
+#[derive(Clone, Debug)]
+pub(crate) enum UpgradeOffer {
+    /// `key` is missing if it cannot be read.
+    WebSocket {
+        key: Option<[u8; 16]>,
+        subprotocols: Vec<String>,
+    },
+    Other,
+    /// The request was not seen: it offered what the response chooses.
+    Unseen,
+}
+
+/// What became of an offer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum UpgradeOutcome {
+    Accepted(NewProtocol),
+    Declined,
+}
+
+/// What the connection speaks after a 101, or after a 2xx to CONNECT.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NewProtocol {
+    WebSocket(Negotiated),
+    Other,
+}
+
+impl UpgradeOffer {
+    /// What this request offers, if anything. A request with a body offers nothing, whatever it
+    /// says: a client sends the body before the answer, and so before the change.
+    pub(crate) fn new(head: &RequestHead<'_>) -> Option<Self> {
+        let has_no_body = matches!(head.body(), BodyLength::Empty | BodyLength::Length(0));
+        head.upgrade().filter(|_| has_no_body).map(|_| {
+            if !names_websocket(head.get_all("Upgrade")) {
+                return Self::Other;
+            }
+            let key = head.get("Sec-WebSocket-Key").and_then(|key| STANDARD.decode(key).ok());
+            let names = head.get_all("Sec-WebSocket-Protocol").flat_map(list);
+            let subprotocols = names.take(MAX_SUBPROTOCOLS).map(|name| brief(name, 128)).collect();
+            Self::WebSocket { key: key.and_then(|key| key.try_into().ok()), subprotocols }
+        })
+    }
+
+    /// What a 101 with this head agrees on.
+    pub(crate) fn accepted(&self, head: &ResponseHead<'_>) -> Result<NewProtocol, VerifyError> {
+        let chosen = head.get("Sec-WebSocket-Protocol").map(|name| brief(name, 128));
+        let (key, subprotocols) = match self {
+            Self::Other => return Ok(NewProtocol::Other),
+            Self::Unseen if !names_websocket(head.get_all("Upgrade")) => return Ok(NewProtocol::Other),
+            Self::WebSocket { key: Some(key), subprotocols } => (Some(*key), subprotocols.as_slice()),
+            // What cannot be read may have been right.
+            Self::WebSocket { key: None, .. } | Self::Unseen => (None, chosen.as_slice()),
+        };
+        let names: Vec<&str> = subprotocols.iter().map(String::as_str).collect();
+        let request = Request::new(key.unwrap_or_default(), &names)
+            .with_deflate(Config { context_takeover: true, ..Config::DEFAULT });
+        // Without the key, the proof cannot be compared: the right one is put in its place.
+        let proof = accept_key(request.key().as_bytes());
+        let fields = head.fields().map(|(name, value)| {
+            let is_proof = key.is_none() && eq_ignore_case(name, b"sec-websocket-accept");
+            (name, if is_proof { &proof[..] } else { value })
+        });
+        let agreed = request.verify(head.status(), fields)?;
+        let tidewire_v1 = agreed.subprotocol() == Some("tidewire.v1");
+        Ok(NewProtocol::WebSocket(Negotiated { deflate: agreed.deflate(), tidewire_v1 }))
+    }
+}
+
+/// How a WebSocket server refuses this request, if it asks for a WebSocket that it cannot get.
+pub(crate) fn handshake_refusal(head: &RequestHead<'_>) -> Option<server::Refusal> {
+    let asks = head.upgrade().is_some() && names_websocket(head.get_all("Upgrade"));
+    let options = server::Options { origins: Origins::Any, ..server::Options::default() };
+    let method = head.method();
+    asks.then(|| server::accept(method.as_str().as_bytes(), (1, 1), head.fields(), &options).err()).flatten()
+}
+
+/// Several lines are one list.
+fn names_websocket<'a>(lines: impl Iterator<Item = &'a [u8]>) -> bool {
+    lines.flat_map(list).any(|protocol| eq_ignore_case(protocol, b"websocket"))
+}
+
+/// Subprotocols of an offer that are kept. Clients send one or two.
+const MAX_SUBPROTOCOLS: usize = 16;
