@@ -18,9 +18,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use tidewire::server::{Listen, Server};
-use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tidewire_examples::{Wire, remark, show_bytes};
+use tidewire_hub::server::{Listen, Server};
+use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tidewire_ws::frame::Header;
 use tidewire_ws::handshake::client;
 use tidewire_ws::{Connection, Event, Limits, Role};

@@ -16,9 +16,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use tidewire::server::{Listen, Server};
-use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tidewire_examples::{Wire, remark};
+use tidewire_hub::server::{Listen, Server};
+use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
 /// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `waits` is called when only the last one is missing
 /// and is not there yet.
