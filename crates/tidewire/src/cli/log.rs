@@ -121,8 +121,9 @@ fn line(
     line.into_bytes()
 }
 
-/// The parts of this program that log.
-const TARGETS: [&str; 3] = ["tidewire", "tidewire_server", "tidewire_client"];
+/// The parts of this program that log. The first stands for all of them: a filter is for every target
+/// that begins with its name.
+const TARGETS: [&str; 4] = ["tidewire", "tidewire_server", "tidewire_hub", "tidewire_client"];
 
 /// The filter of `--log`. A misspelled level would be taken for the name of a part, and all logs
 /// would be off. A misspelled part is as bad. Without a level for all parts, that level is info.
@@ -171,6 +172,8 @@ mod tests {
             "tidewire::files=debug, warn",
             "tidewire=trace",
             "tidewire",
+            "tidewire_hub=debug",
+            "info,tidewire_hub::table=trace",
         ] {
             assert!(filter(text).is_ok(), "{text}");
         }
@@ -183,6 +186,7 @@ mod tests {
             "tidewire=",
             "info=debug",
             "hyper=warn",
+            "tidewire_hubs=debug",
             "a=b=c",
         ] {
             let error = filter(text).unwrap_err();
@@ -206,6 +210,22 @@ mod tests {
         assert_eq!(filter("tidewire=debug").unwrap().max_level_hint(), Some(LevelFilter::DEBUG));
         assert!(filter("tidewire=debug").unwrap().to_string().contains("info"));
         assert!(!filter("tidewire=debug,warn").unwrap().to_string().contains("info"));
+    }
+
+    #[test]
+    fn a_filter_for_the_program_is_for_all_its_parts() {
+        let is_on = |text: &str| {
+            let subscriber = tracing_subscriber::fmt().with_env_filter(filter(text).unwrap()).finish();
+            tracing::subscriber::with_default(subscriber, || {
+                let hub = tracing::enabled!(target: "tidewire_hub::table::clock", tracing::Level::DEBUG);
+                let files = tracing::enabled!(target: "tidewire::files", tracing::Level::DEBUG);
+                (hub, files)
+            })
+        };
+        assert_eq!(is_on("tidewire=debug"), (true, true));
+        assert_eq!(is_on("tidewire_hub=debug"), (true, false));
+        assert_eq!(is_on("tidewire::files=debug"), (false, true));
+        assert_eq!(is_on("info"), (false, false));
     }
 
     #[test]
