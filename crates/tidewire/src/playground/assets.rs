@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
-use tidewire_hub::matches_etag;
+use tidewire_hub::conditions::matches_etag;
 use tidewire_server::{Request, Response};
 
 macro_rules! asset {
