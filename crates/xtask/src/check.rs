@@ -3,8 +3,8 @@
 //! The steps run in two lanes, and a step begins when its lane is free and what it needs is done:
 //!
 //! ```text
-//! cargo    programs ──► lints ──► documentation ──► corpora ──► build-tests ─┐
-//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ─────┴─► tests, alone
+//! cargo    programs ──► lints ──► documentation ──► corpora ──► embed ──► build-tests ─┐
+//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ───────────────┴─► tests, alone
 //! ```
 //!
 //! Two cargo commands would wait for each other at the target folder, so one lane holds all that use it. What mostly waits
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::run::{Result, ask, cargo, need, program, programs, run as start, target};
-use crate::{autobahn, browser, compliance, corpus, layers, no_std};
+use crate::{autobahn, browser, compliance, corpus, embed, layers, no_std};
 use lanes::{Lane, Step};
 use times::Times;
 
@@ -52,6 +52,7 @@ const STEPS: &[Step] = &[
     step("lints", Lane::Cargo, &["toolchain"], 140, lints),
     step("documentation", Lane::Cargo, &[], 10, documentation),
     step("corpora", Lane::Cargo, &[], 10, corpus::run),
+    step("embed", Lane::Cargo, &["programs"], 20, embed::run),
     step("build-tests", Lane::Cargo, &[], 50, build_tests),
     step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests),
 ];

@@ -10,6 +10,7 @@ mod check;
 mod compliance;
 mod corpus;
 mod coverage;
+mod embed;
 mod fuzz;
 mod layers;
 mod no_std;
@@ -43,6 +44,8 @@ enum Command {
     Layers,
     /// Prove that layers 0 to 2 link no std without their default features.
     NoStd,
+    /// Build and run a program outside of the workspace that embeds tidewire-hub, and see that it links nothing of the command.
+    Embed,
     /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every tag in it is known.
     Compliance,
     /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported seeds are current.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::BenchWs(args) => bench::ws::run(&args),
         Command::Layers => layers::run(),
         Command::NoStd => no_std::run(),
+        Command::Embed => embed::run(),
         Command::Compliance => compliance::run(),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),
