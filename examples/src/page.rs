@@ -3,8 +3,10 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use tidewire::server::http1::Method;
-use tidewire::server::{Handler, Listen, Parked, Reply, Request, Response, Server, Signals};
+use tidewire::server::http1::{Method, RequestHead};
+use tidewire::server::{
+    BodyLimits, Handler, Listen, LocalFuture, Parked, Reply, Request, Response, Server, Signals,
+};
 use tidewire::{App, AppTicket, Hub, HubConfig, Origins, Settings};
 
 /// The look of all of them.
@@ -38,12 +40,12 @@ impl Handler for Page {
         self.app.detached(connection, ticket);
     }
 
-    fn body_limits(
-        &self,
-        head: &tidewire::server::http1::RequestHead<'_>,
-        usual: tidewire::server::BodyLimits,
-    ) -> tidewire::server::BodyLimits {
+    fn body_limits(&self, head: &RequestHead<'_>, usual: BodyLimits) -> BodyLimits {
         self.app.body_limits(head, usual)
+    }
+
+    fn failed(&self) -> LocalFuture<String> {
+        self.app.failed()
     }
 
     fn drain(&self) {

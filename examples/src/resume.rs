@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use tidewire::server::{Listen, Server};
-use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_hub::server::{Listen, Server};
+use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
 use crate::wire::remark;
 

@@ -58,9 +58,11 @@ const fn name(opcode: Opcode) -> &'static str {
 /// `5 bytes of payload, masked`
 fn summary(header: &Header) -> String {
     let mut text = format!("{} of payload", byte_count(header.len));
-    for (is_so, flag) in
-        [(!header.fin, ", not the last"), (header.rsv1, ", compressed"), (header.masking_key.is_some(), ", masked")]
-    {
+    for (is_so, flag) in [
+        (!header.fin, ", not the last"),
+        (header.rsv1, ", compressed"),
+        (header.masking_key.is_some(), ", masked"),
+    ] {
         if is_so {
             text.push_str(flag);
         }

@@ -24,7 +24,7 @@ mod site;
 mod sync;
 mod table;
 
-pub use api::conditions::matches_etag;
+pub use api::conditions;
 pub use api::handshake;
 pub use channel::{Changed, Channel, Page, Published};
 pub use config::HubConfig;

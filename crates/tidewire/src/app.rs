@@ -7,9 +7,10 @@ use tidewire_hub::refusal::not_allowed;
 use tidewire_hub::{Hub, Settings, Site, Ticket};
 use tidewire_server::{BodyLimits, Handler, LocalFuture, Parked, Problem, Reply, Request, Response};
 
+use crate::browser_client;
 use crate::files::Files;
-use crate::playground::{Playground, Seat};
-use crate::{guide, web};
+use crate::guide::guide;
+use crate::playground::{Playground, WirePermit};
 
 /// What one worker of the program serves: the [`Site`] of a hub; the client for browsers, at
 /// `/tidewire.js`; a first page; and, if they are switched on, a [`Playground`] and [`Files`].
@@ -42,7 +43,8 @@ impl App {
         self
     }
 
-    fn file(&self, rest: &[u8], request: &Request<'_>) -> Reply<AppTicket> {
+    /// What is under `/files/`.
+    fn folder_file(&self, rest: &[u8], request: &Request<'_>) -> Reply<AppTicket> {
         let access = self.site.settings().origins.check(request.head);
         match (&self.files, request.head.method()) {
             (None, _) => Problem::new(404, "No folder is served here; start the server with --files DIR.")
@@ -54,13 +56,13 @@ impl App {
         }
     }
 
-    /// The pages and scripts of the program.
-    fn page(&self, request: &Request<'_>) -> Reply<AppTicket> {
+    /// The first page as text, and the client for browsers.
+    fn page_or_script(&self, request: &Request<'_>) -> Reply<AppTicket> {
         let page = match request.head.path() {
-            // A browser would have got the playground.
-            b"/" if self.playground.is_some() => Some(index(request).with("Vary", "Accept")),
-            b"/" => Some(index(request)),
-            path => web::file(path),
+            // A browser gets the playground instead.
+            b"/" if self.playground.is_some() => Some(first_page(request).with("Vary", "Accept")),
+            b"/" => Some(first_page(request)),
+            path => browser_client::script(path),
         };
         match (page, request.head.method()) {
             (Some(page), Method::Get | Method::Head) => page.into(),
@@ -73,17 +75,17 @@ impl App {
     }
 }
 
-/// What a request leaves behind for its connection, once that is detached; opaque to everyone else.
+/// Where a detached connection goes, and with what: for [`Handler::detached`] of the same [`App`].
 #[derive(Debug)]
-pub struct AppTicket(Detached);
+pub struct AppTicket(Destination);
 
 /// Where a detached connection goes.
 #[derive(Debug)]
-enum Detached {
+enum Destination {
     /// To the site.
     Site(Ticket),
-    /// To the playground: to be relayed.
-    Wire(Seat),
+    /// To the playground, as a wire.
+    Wire(WirePermit),
 }
 
 impl Handler for App {
@@ -92,25 +94,25 @@ impl Handler for App {
     fn handle(&self, request: Request<'_>) -> Reply<AppTicket> {
         let path = request.head.path();
         if path.starts_with(b"/c/") || path == b"*" {
-            return self.site.handle(request).map_ticket(|ticket| AppTicket(Detached::Site(ticket)));
+            return self.site.handle(request).map_ticket(|ticket| AppTicket(Destination::Site(ticket)));
         }
         if let Some(rest) = path.strip_prefix(b"/files/") {
-            return self.file(rest, &request);
+            return self.folder_file(rest, &request);
         }
         if let Some(playground) = &self.playground
             && let Some(reply) = playground.handle(&self.site, &request)
         {
-            return reply.map_ticket(|seat| AppTicket(Detached::Wire(seat)));
+            return reply.map_ticket(|permit| AppTicket(Destination::Wire(permit)));
         }
-        self.page(&request)
+        self.page_or_script(&request)
     }
 
     fn detached(&self, connection: Parked, ticket: AppTicket) {
         match (ticket.0, &self.playground) {
-            (Detached::Site(ticket), _) => self.site.detached(connection, ticket),
-            (Detached::Wire(seat), Some(playground)) => playground.relay(&self.site, connection, seat),
-            // Only a playground gives seats.
-            (Detached::Wire(_), None) => {}
+            (Destination::Site(ticket), _) => self.site.detached(connection, ticket),
+            (Destination::Wire(permit), Some(playground)) => playground.relay(&self.site, connection, permit),
+            // Only a playground gives permits.
+            (Destination::Wire(_), None) => {}
         }
     }
 
@@ -127,8 +129,8 @@ impl Handler for App {
     }
 }
 
-/// The first page: what to paste into a terminal.
-fn index(request: &Request<'_>) -> Response {
+/// The first page as text: what to paste into a terminal.
+fn first_page(request: &Request<'_>) -> Response {
     let host =
         request.head.host().and_then(|host| std::str::from_utf8(host).ok()).filter(|host| !host.is_empty());
     Response::new(200)

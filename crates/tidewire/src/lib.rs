@@ -1,31 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod app;
+mod browser_client;
 mod files;
+mod guide;
 mod playground;
-mod web;
 
 pub use app::{App, AppTicket};
 pub use files::Files;
+pub use guide::guide;
 pub use playground::Playground;
 pub use tidewire_explain as explain;
-pub use tidewire_hub::*;
-
-/// Lines to paste into a terminal, for a server at `base` (`http://127.0.0.1:8080`): one for each technique.
-pub fn guide(base: &str) -> String {
-    format!(
-        "\
-Tidewire: one URL, one log, one cursor.
-
-  publish       curl -d 'hello' {base}/c/demo
-  short poll    curl '{base}/c/demo'
-  long poll     curl '{base}/c/demo?wait=25'
-  SSE           curl -N '{base}/c/demo?feed=sse&since=earliest'
-  stream        curl -N '{base}/c/demo?feed=stream&since=earliest'
-  WebSocket     any client at ws{ws}/c/demo   (subprotocol tidewire.v1 speaks JSON both ways)
-
-Every answer has a cursor; ?since=CURSOR goes on from it on any of them.
-",
-        ws = base.strip_prefix("http").unwrap_or(base)
-    )
-}
+pub use tidewire_hub as hub;
+pub use tidewire_hub::server;
+pub use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Origins, Retention, Settings};

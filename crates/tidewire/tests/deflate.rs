@@ -8,8 +8,8 @@ use std::sync::Arc;
 use common::{Post, Raw, Rng, Server, eventually};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use serde_json::Value;
-use tidewire::server::{Listen, Running};
-use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_hub::server::{Listen, Running};
+use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const V1: &str = "Sec-WebSocket-Protocol: tidewire.v1\r\n";
@@ -101,8 +101,9 @@ fn published(server: &Server, channel: &str) -> Vec<String> {
 
 /// A server in this process, so that its work can be counted.
 fn in_process(threads: usize) -> (Running, Arc<Hub>) {
-    let builder =
-        tidewire::server::Server::builder().listen("127.0.0.1:0".parse::<Listen>().unwrap()).threads(threads);
+    let builder = tidewire_hub::server::Server::builder()
+        .listen("127.0.0.1:0".parse::<Listen>().unwrap())
+        .threads(threads);
     let server = builder.bind().unwrap();
     let hub = Hub::new(HubConfig::default(), threads);
     let (shared, settings) = (hub.clone(), Arc::new(Settings::default()));

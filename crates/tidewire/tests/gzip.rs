@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{Post, Raw, Rng, Server, eventually, narrow};
 use flate2::{read, write};
-use tidewire::server::{Listen, Running};
-use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_hub::server::{Listen, Running};
+use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
 const GZIP: &str = "Accept-Encoding: gzip, deflate, br, zstd\r\n";
 
@@ -82,7 +82,7 @@ impl Live {
 /// A server in this process, so that its work can be counted.
 fn in_process() -> (Running, Arc<Hub>) {
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
-    let server = tidewire::server::Server::builder().listen(listen).threads(1).bind().unwrap();
+    let server = tidewire_hub::server::Server::builder().listen(listen).threads(1).bind().unwrap();
     let hub = Hub::new(HubConfig::default(), 1);
     let mut settings = Settings::default();
     (settings.compress, settings.heartbeat) = (true, Duration::from_secs(1));

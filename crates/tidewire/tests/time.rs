@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{Raw, eventually};
 use serde_json::Value;
-use tidewire::server::Listen;
-use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tidewire_channel::Budget;
+use tidewire_hub::server::Listen;
+use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tokio_tungstenite::tungstenite;
 
 fn times(hub: &Hub, name: &str) -> Vec<u64> {
@@ -59,7 +59,7 @@ fn publishers_that_race_append_in_the_order_of_time() {
 
 /// A clock that stands where a test puts it.
 struct InProcess {
-    running: tidewire::server::Running,
+    running: tidewire_hub::server::Running,
     hub: Arc<Hub>,
     clock: Arc<AtomicU64>,
     address: String,
@@ -70,7 +70,7 @@ fn start() -> InProcess {
     let wall = clock.clone();
     let hub = Hub::with_wall_clock(HubConfig::default(), 1, move || wall.load(Ordering::SeqCst));
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
-    let server = tidewire::server::Server::builder().listen(listen).threads(1).bind().unwrap();
+    let server = tidewire_hub::server::Server::builder().listen(listen).threads(1).bind().unwrap();
     let (shared, settings) = (hub.clone(), Arc::new(Settings::default()));
     let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
     let address = running.addresses()[0].to_string();

@@ -6,14 +6,14 @@ mod common;
 use std::sync::Arc;
 
 use common::{Raw, Server, eventually};
-use tidewire::server::{Listen, Running};
-use tidewire::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_hub::server::{Listen, Running};
+use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 fn in_process(threads: usize) -> (Running, Arc<Hub>, String) {
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
-    let server = tidewire::server::Server::builder().listen(listen).threads(threads).bind().unwrap();
+    let server = tidewire_hub::server::Server::builder().listen(listen).threads(threads).bind().unwrap();
     let hub = Hub::new(HubConfig::default(), threads);
     let (shared, settings) = (hub.clone(), Arc::new(Settings::default()));
     let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();

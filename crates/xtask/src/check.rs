@@ -3,8 +3,8 @@
 //! The steps run in two lanes, and a step begins when its lane is free and what it needs is done:
 //!
 //! ```text
-//! cargo    programs ──► lints ──► documentation ──► corpora ──► loom ──► build-tests ─┐
-//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ─────────────┴─► tests, alone
+//! cargo    programs ──► lints ──► documentation ──► corpora ──► loom ──► embed ──► build-tests ─┐
+//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ────────────────────────┴─► tests, alone
 //! ```
 //!
 //! Two cargo commands would wait for each other at the target folder, so one lane holds all that
@@ -21,7 +21,7 @@ mod times;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{autobahn, browser, compliance, corpus, layers, loom, no_std, programs};
+use crate::{autobahn, browser, compliance, corpus, embed, layers, loom, no_std, programs};
 use lanes::{Lane, Step};
 use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 use times::Times;
@@ -57,6 +57,7 @@ const STEPS: &[Step] = &[
     step("documentation", Lane::Cargo, &[], 10, documentation),
     step("corpora", Lane::Cargo, &[], 10, corpus::run),
     step("loom", Lane::Cargo, &[], 25, loom::run),
+    step("embed", Lane::Cargo, &["programs"], 20, embed::run),
     step("build-tests", Lane::Cargo, &[], 50, build_tests),
     step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests),
 ];

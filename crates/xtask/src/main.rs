@@ -10,6 +10,7 @@ mod check;
 mod compliance;
 mod corpus;
 mod coverage;
+mod embed;
 mod fuzz;
 mod layers;
 mod loom;
@@ -52,6 +53,9 @@ enum Command {
     Loom,
     /// Prove that layers 0 to 2 link no std without their default features.
     NoStd,
+    /// Build and run a program outside of the workspace that embeds tidewire-hub, and see that it
+    /// links nothing of the command.
+    Embed,
     /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every
     /// tag in it is known.
     Compliance,
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         Command::Layers(args) => layers::run(&args),
         Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),
+        Command::Embed => embed::run(),
         Command::Compliance => compliance::run(),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),

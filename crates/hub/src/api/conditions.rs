@@ -1,13 +1,23 @@
-//! Conditional requests (RFC 9110 §13).
+//! Conditional requests (RFC 9110 §13): the comparison of entity tags.
 
 use tidewire_grammar::list;
 use tidewire_http1::RequestHead;
 
 /// `If-None-Match` (RFC 9110 §13.1.2), compared weakly: proxies that compress weaken a strong tag.
 pub fn matches_etag(head: &RequestHead<'_>, opaque_tag: &str) -> bool {
-    head.get_all("if-none-match").flat_map(list).any(|tag| {
-        let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
-        let opaque = tag.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-        tag == b"*" || opaque == Some(opaque_tag.as_bytes())
-    })
+    let matches = |tag: &[u8]| {
+        let unquoted = strip_weak(tag).strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        unquoted == Some(opaque_tag.as_bytes())
+    };
+    head.get_all("if-none-match").any(|tags| any_tag(tags, matches))
+}
+
+/// Whether a list of entity tags is `*`, or has a tag that matches.
+pub fn any_tag(tags: &[u8], matches: impl Fn(&[u8]) -> bool) -> bool {
+    list(tags).any(|tag| tag == b"*" || matches(tag))
+}
+
+/// An entity tag without the mark of a weak one: weak comparison (RFC 9110 §8.8.3.2) compares these.
+pub fn strip_weak(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }

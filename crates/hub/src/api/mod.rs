@@ -1,7 +1,7 @@
 //! The HTTP API: what a request asks for, and what it is answered.
 
 mod answers;
-pub(crate) mod conditions;
+pub mod conditions;
 mod content;
 pub mod handshake;
 pub(crate) mod params;

@@ -1,6 +1,6 @@
 //! Options that make no sense: nothing would work, or something else than what is written.
 
-use super::serve::ServeArgs;
+use super::options::ServeArgs;
 use super::units::Span;
 use std::time::Duration;
 

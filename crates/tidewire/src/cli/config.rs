@@ -6,12 +6,12 @@ use std::path::Path;
 
 use clap::{Arg, Args, Command};
 
-use super::serve::ServeArgs;
+use super::options::ServeArgs;
 
 /// The options with what the file says where neither the command line nor the environment did.
-pub(super) fn merged(args: ServeArgs) -> Result<ServeArgs, Box<dyn Error>> {
+pub(super) fn with_file(args: ServeArgs) -> Result<ServeArgs, Box<dyn Error>> {
     match args.config.clone() {
-        Some(path) => Ok(over(args, read(&path)?)),
+        Some(path) => Ok(merge(args, read(&path)?)),
         None => Ok(args),
     }
 }
@@ -23,7 +23,7 @@ fn read(path: &Path) -> Result<ServeArgs, Box<dyn Error>> {
         .map_err(|error| format!("{} is not a configuration: {error}", path.display()).into())
 }
 
-fn over(args: ServeArgs, file: ServeArgs) -> ServeArgs {
+fn merge(args: ServeArgs, file: ServeArgs) -> ServeArgs {
     fn list(first: Vec<String>, second: Vec<String>) -> Vec<String> {
         if first.is_empty() { second } else { first }
     }
@@ -76,7 +76,7 @@ mod tests {
         let file: ServeArgs =
             toml::from_str("listen = ['127.0.0.1:1']\nretain-messages = 7\nheartbeat = 3").unwrap();
         let args = ServeArgs { heartbeat: "9".parse().ok(), ..ServeArgs::default() };
-        let merged = over(args, file);
+        let merged = merge(args, file);
         assert_eq!(merged.listen, ["127.0.0.1:1"]);
         assert_eq!(merged.retain_messages, Some(7));
         assert_eq!(merged.heartbeat, Some(Span(Duration::from_secs(9))));

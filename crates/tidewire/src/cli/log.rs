@@ -1,4 +1,4 @@
-//! Logs, panics and the error at the end of a command. All of them leave through one [`Sink`], so
+//! Logs, panics and the error at the end of a command. All of them leave through one [`LogWriter`], so
 //! that a standard error that is full, closed or stalled stops nothing.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -12,15 +12,15 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
-use super::screen::Screen;
-use super::serve::LogFormat;
-use super::sink::Sink;
+use super::log_writer::LogWriter;
+use super::options::LogFormat;
+use super::sanitizer::Sanitizer;
 
-/// What writes to standard error; none if the system gave no thread for it.
-static SINK: OnceLock<Option<Arc<Sink>>> = OnceLock::new();
+/// Writes to standard error; none if the system gave no thread for it.
+static WRITER: OnceLock<Option<Arc<LogWriter>>> = OnceLock::new();
 
 /// How long the end of the process waits for a standard error that is stalled.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Starts to log. A server calls it once, before it does anything that is logged.
 ///
@@ -30,11 +30,11 @@ pub(super) fn start(text: &str, format: Option<LogFormat>) -> Result<(), String>
     let filter = filter(text)?;
     let is_terminal = io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    std::panic::set_hook(Box::new(move |panic| panicked(panic, format)));
-    let Some(sink) = sink(format) else { return Ok(()) };
+    std::panic::set_hook(Box::new(move |panic| log_panic(panic, format)));
+    let Some(writer) = writer(format) else { return Ok(()) };
     // The subscriber reports a failed write with a macro that panics.
     let builder =
-        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(sink);
+        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(writer);
     match format {
         LogFormat::Text => builder.with_ansi(is_terminal).init(),
         LogFormat::Json => builder.json().init(),
@@ -43,39 +43,39 @@ pub(super) fn start(text: &str, format: Option<LogFormat>) -> Result<(), String>
 }
 
 /// Prints why a command failed. The text may hold words of a server.
-pub(super) fn say_error(text: &str) {
-    if let Some(sink) = sink(LogFormat::Text) {
+pub(super) fn print_error(text: &str) {
+    if let Some(writer) = writer(LogFormat::Text) {
         let text = format!("error: {text}\n");
-        sink.push(&Screen::of(&io::stderr()).lines(text.as_bytes()));
+        writer.push(&Sanitizer::of(&io::stderr()).lines(text.as_bytes()));
     }
 }
 
 /// When dropped, waits for the lines that are not written yet: at the end of the process, also
 /// after a panic.
-pub(super) struct LastWords;
+pub(super) struct FlushAtExit;
 
-impl Drop for LastWords {
+impl Drop for FlushAtExit {
     fn drop(&mut self) {
-        if let Some(Some(sink)) = SINK.get() {
-            sink.flush(LAST_WORDS);
+        if let Some(Some(writer)) = WRITER.get() {
+            writer.flush(FLUSH_TIMEOUT);
         }
     }
 }
 
-fn sink(format: LogFormat) -> Option<Arc<Sink>> {
+fn writer(format: LogFormat) -> Option<Arc<LogWriter>> {
     let start = || {
         let notice = move |lost: u64| {
             let message = "log lines were dropped: standard error did not take them";
             line(format, "WARN", "tidewire::log", message, &[("dropped", lost.into())])
         };
-        Sink::start(io::stderr(), Box::new(notice)).ok().map(Arc::new)
+        LogWriter::start(io::stderr(), Box::new(notice)).ok().map(Arc::new)
     };
-    SINK.get_or_init(start).clone()
+    WRITER.get_or_init(start).clone()
 }
 
 /// Logs a panic as a line. It does not go through the subscriber: the panic may have happened
 /// there.
-fn panicked(panic: &PanicHookInfo<'_>, format: LogFormat) {
+fn log_panic(panic: &PanicHookInfo<'_>, format: LogFormat) {
     let payload = panic.payload();
     let what = payload.downcast_ref::<&str>().copied();
     let what = what.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
@@ -89,8 +89,8 @@ fn panicked(panic: &PanicHookInfo<'_>, format: LogFormat) {
     if backtrace.status() == BacktraceStatus::Captured {
         fields.push(("backtrace", backtrace.to_string().into()));
     }
-    if let Some(sink) = sink(format) {
-        sink.push(&line(format, "ERROR", "tidewire::panic", &message, &fields));
+    if let Some(writer) = writer(format) {
+        writer.push(&line(format, "ERROR", "tidewire::panic", &message, &fields));
     }
 }
 
@@ -121,8 +121,9 @@ fn line(
     line.into_bytes()
 }
 
-/// The parts of this program that log.
-const TARGETS: [&str; 3] = ["tidewire", "tidewire_server", "tidewire_client"];
+/// The parts of this program that log. The first stands for all of them: a filter is for every target
+/// that begins with its name.
+const TARGETS: [&str; 4] = ["tidewire", "tidewire_server", "tidewire_hub", "tidewire_client"];
 
 /// The filter of `--log`. A misspelled level would be taken for the name of a part, and all logs
 /// would be off. A misspelled part is as bad. Without a level for all parts, that level is info.
@@ -171,6 +172,8 @@ mod tests {
             "tidewire::files=debug, warn",
             "tidewire=trace",
             "tidewire",
+            "tidewire_hub=debug",
+            "info,tidewire_hub::table=trace",
         ] {
             assert!(filter(text).is_ok(), "{text}");
         }
@@ -183,6 +186,7 @@ mod tests {
             "tidewire=",
             "info=debug",
             "hyper=warn",
+            "tidewire_hubs=debug",
             "a=b=c",
         ] {
             let error = filter(text).unwrap_err();
@@ -206,6 +210,22 @@ mod tests {
         assert_eq!(filter("tidewire=debug").unwrap().max_level_hint(), Some(LevelFilter::DEBUG));
         assert!(filter("tidewire=debug").unwrap().to_string().contains("info"));
         assert!(!filter("tidewire=debug,warn").unwrap().to_string().contains("info"));
+    }
+
+    #[test]
+    fn a_filter_for_the_program_is_for_all_its_parts() {
+        let is_on = |text: &str| {
+            let subscriber = tracing_subscriber::fmt().with_env_filter(filter(text).unwrap()).finish();
+            tracing::subscriber::with_default(subscriber, || {
+                let hub = tracing::enabled!(target: "tidewire_hub::table::clock", tracing::Level::DEBUG);
+                let files = tracing::enabled!(target: "tidewire::files", tracing::Level::DEBUG);
+                (hub, files)
+            })
+        };
+        assert_eq!(is_on("tidewire=debug"), (true, true));
+        assert_eq!(is_on("tidewire_hub=debug"), (true, false));
+        assert_eq!(is_on("tidewire::files=debug"), (false, true));
+        assert_eq!(is_on("info"), (false, false));
     }
 
     #[test]

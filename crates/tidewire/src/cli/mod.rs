@@ -1,13 +1,15 @@
 //! The command line: `serve` (the default), `pub`, `sub`, `explain`.
 
+mod channel_url;
 mod check;
 mod config;
 mod explain;
 mod log;
+mod log_writer;
+mod options;
 mod publish;
-mod screen;
+mod sanitizer;
 mod serve;
-mod sink;
 mod subscribe;
 mod units;
 
@@ -15,6 +17,8 @@ use std::process::ExitCode;
 
 use clap::builder::Resettable;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use options::ServeArgs;
 
 /// A real-time web server: one URL, one log, one cursor, every push and pull technique the web has.
 ///
@@ -25,13 +29,13 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: serve::ServeArgs,
+    serve: ServeArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve channels over HTTP and WebSocket (the default command).
-    Serve(Box<serve::ServeArgs>),
+    Serve(Box<ServeArgs>),
     /// Publish one message and print its cursor.
     Pub(publish::PubArgs),
     /// Read a channel, over whichever transport gets through, and print its messages.
@@ -42,7 +46,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub(crate) fn run() -> ExitCode {
-    let _last_words = log::LastWords;
+    let _flush_at_exit = log::FlushAtExit;
     let command = without_empty_variables(Cli::command());
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
@@ -55,7 +59,7 @@ pub(crate) fn run() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            log::say_error(&error.to_string());
+            log::print_error(&error.to_string());
             ExitCode::FAILURE
         }
     }

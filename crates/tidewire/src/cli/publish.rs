@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use tidewire_client::{Client, Publish};
 
+use super::channel_url::channel_url;
+
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Exit status:\n  0  the message is in the channel; its cursor is printed\n  \
     1  the server refused it or cannot be reached\n  2  wrong usage")]
@@ -55,14 +57,6 @@ pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
         let _ = writeln!(std::io::stderr(), "a message with this idempotency key was there already");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A URL as it is; a bare name is a channel of the server that `tidewire` starts by default.
-pub(super) fn channel_url(text: &str) -> String {
-    if text.contains("://") || text.contains('/') {
-        return text.to_owned();
-    }
-    format!("http://127.0.0.1:8080/c/{text}")
 }
 
 fn payload(text: String) -> std::io::Result<Vec<u8>> {

@@ -12,8 +12,8 @@ use serde::Serialize;
 use tidewire::explain::terminal;
 use tidewire_client::{self as client, Client, Event, Feed, Message, Options, Since, Subscription};
 
-use super::publish::channel_url;
-use super::screen::Screen;
+use super::channel_url::channel_url;
+use super::sanitizer::Sanitizer;
 use super::units;
 
 #[derive(Clone, Debug, Args)]
@@ -133,19 +133,19 @@ async fn read(args: &SubArgs, events: &mut Subscription, printer: Printer) -> Re
 #[derive(Clone, Copy)]
 struct Printer {
     json: bool,
-    stdout: Screen,
-    stderr: Screen,
+    stdout: Sanitizer,
+    stderr: Sanitizer,
 }
 
 impl Printer {
     fn new(json: bool) -> Self {
-        Self { json, stdout: Screen::of(&io::stdout()), stderr: Screen::of(&io::stderr()) }
+        Self { json, stdout: Sanitizer::of(&io::stdout()), stderr: Sanitizer::of(&io::stderr()) }
     }
 
     fn print(self, event: &Event) -> io::Result<()> {
-        self.tell(event);
+        self.print_notice(event);
         let mut out = io::stdout().lock();
-        match (Line::of(event), event) {
+        match (JsonLine::of(event), event) {
             (Some(line), _) if self.json => {
                 out.write_all(terminal::json(&serde_json::to_string(&line)?).as_bytes())?;
             }
@@ -156,7 +156,8 @@ impl Printer {
         out.flush()
     }
 
-    fn tell(self, event: &Event) {
+    /// Says what became of the connection and of the position, if the event is about that.
+    fn print_notice(self, event: &Event) {
         match event {
             Event::Gap { missed, .. } => {
                 self.notice(format_args!("{missed} messages are lost: they are no longer kept"));
@@ -186,10 +187,10 @@ impl Printer {
     }
 }
 
-/// The JSON objects of the HTTP API, with what the feed has told.
+/// A line of `--json`: an object of the HTTP API, without what the feed did not say.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Line<'a> {
+enum JsonLine<'a> {
     Message {
         cursor: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -216,7 +217,7 @@ enum Line<'a> {
     },
 }
 
-impl<'a> Line<'a> {
+impl<'a> JsonLine<'a> {
     fn of(event: &'a Event) -> Option<Self> {
         Some(match event {
             Event::Message(message) => Self::message(message),

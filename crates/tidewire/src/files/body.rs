@@ -1,4 +1,5 @@
-//! A file as the body of an answer: read piece by piece, each piece only when the one before it has been written.
+//! A file as the body of a response: read piece by piece, each piece only when the one before it has
+//! been written.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,17 +12,17 @@ use tokio::task::JoinHandle;
 
 use super::range::ByteRange;
 
-/// Bytes of one read. What a slow client costs is one of these, whatever the size of the file.
-pub(super) const PIECE: u64 = 64 * 1024;
+/// Bytes of one read. A slow client costs the memory of one piece, whatever the size of the file.
+pub(super) const PIECE_SIZE: u64 = 64 * 1024;
 
-/// A stretch of a body.
+/// A part of a body.
 #[derive(Debug)]
 pub(super) enum Part {
     Bytes(Bytes),
     Range(ByteRange),
 }
 
-/// Parts in their order.
+/// A body of several parts, one behind the other.
 #[derive(Debug)]
 pub(super) struct FileBody {
     state: State,
@@ -63,7 +64,7 @@ impl FileBody {
                 State::Ready(file) => {
                     self.state = State::Ready(file);
                     match self.parts.next() {
-                        Some(Part::Bytes(bytes)) => return Poll::Ready(Some(Ok(self.give(bytes)))),
+                        Some(Part::Bytes(bytes)) => return Poll::Ready(Some(Ok(self.counted(bytes)))),
                         Some(Part::Range(range)) => self.range = range,
                         None => return Poll::Ready(None),
                     }
@@ -78,7 +79,7 @@ impl FileBody {
                             self.state = State::Ready(file);
                             self.range.start += bytes.len() as u64;
                             self.range.len -= bytes.len() as u64;
-                            Ok(self.give(bytes))
+                            Ok(self.counted(bytes))
                         }
                         Ok((_, Err(error))) => Err(error),
                         Err(error) => Err(error.into()),
@@ -89,7 +90,8 @@ impl FileBody {
         }
     }
 
-    fn give(&mut self, bytes: Bytes) -> Bytes {
+    /// Takes bytes that leave the body off what is left of it.
+    fn counted(&mut self, bytes: Bytes) -> Bytes {
         self.left = self.left.saturating_sub(bytes.len() as u64);
         bytes
     }
@@ -98,7 +100,7 @@ impl FileBody {
 /// The next piece of a range. Blocks.
 fn read(mut file: File, range: ByteRange) -> (File, io::Result<Bytes>) {
     let mut piece = Vec::new();
-    let len = range.len.min(PIECE);
+    let len = range.len.min(PIECE_SIZE);
     let done = (|| {
         file.seek(SeekFrom::Start(range.start))?;
         piece.reserve_exact(len as usize);
@@ -106,7 +108,8 @@ fn read(mut file: File, range: ByteRange) -> (File, io::Result<Bytes>) {
     })();
     let bytes = match done {
         Ok(n) if n as u64 == len => Ok(piece.into()),
-        // The length was promised in the head. What is missing can only be told by cutting the answer.
+        // The head has said the length. The only way left to report the failure is to cut the
+        // connection.
         Ok(_) => {
             Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent"))
         }

@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
-use tidewire_grammar::list;
 use tidewire_http1::RequestHead;
+use tidewire_hub::conditions::{any_tag, strip_weak};
 
+use super::file_state::content_tag;
 use super::open::{Content, Opened};
 use super::range::Ranges;
-use super::stamp::content_tag;
 
 /// What tells one state of a file from another; none where that cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +19,13 @@ pub(super) struct Validators {
 
 impl Validators {
     /// The validators of a file that was opened at this time. A short file is identified by its
-    /// bytes, a long one by its stamp.
+    /// bytes, a long one by its state.
     pub(super) fn of(opened: &Opened, now: SystemTime) -> Self {
         let etag = match &opened.content {
             Content::Whole(bytes) => Some(content_tag(bytes)),
-            Content::Large(_) => opened.stamp.tag(now),
+            Content::Large(_) => opened.state.tag(now),
         };
-        Validators { etag, last_modified: opened.stamp.date(now) }
+        Validators { etag, last_modified: opened.state.date(now) }
     }
 
     pub(super) fn last_modified_text(&self) -> Option<String> {
@@ -33,27 +33,22 @@ impl Validators {
     }
 
     /// Strong comparison (§8.8.3.2): a weak tag never matches, on either side.
-    fn is_strongly(&self, tag: &[u8]) -> bool {
+    fn matches_strongly(&self, tag: &[u8]) -> bool {
         tag.starts_with(b"\"") && self.etag.as_ref().is_some_and(|etag| tag == etag.as_bytes())
     }
 
-    fn is_weakly(&self, tag: &[u8]) -> bool {
-        self.etag.as_ref().is_some_and(|etag| opaque(tag) == opaque(etag.as_bytes()))
+    fn matches_weakly(&self, tag: &[u8]) -> bool {
+        self.etag.as_ref().is_some_and(|etag| strip_weak(tag) == strip_weak(etag.as_bytes()))
     }
 
     /// §8.8.2.2: a date is a strong validator once no later state can have it. Other dates are not
     /// sent.
-    fn is_dated(&self, date: SystemTime) -> bool {
+    fn has_date(&self, date: SystemTime) -> bool {
         self.last_modified == Some(date)
     }
 }
 
-/// A tag without the mark of a weak one.
-fn opaque(tag: &[u8]) -> &[u8] {
-    tag.strip_prefix(b"W/").unwrap_or(tag)
-}
-
-/// The fields of a request that make it conditional, and the range that they may make void.
+/// The fields of a request that make it conditional, and the range that they may cancel.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     if_match: Option<Vec<u8>>,
@@ -69,7 +64,7 @@ pub(super) struct Conditions {
 pub(super) enum Outcome {
     Proceed,
     NotModified,
-    Failed,
+    PreconditionFailed,
 }
 
 impl Conditions {
@@ -96,17 +91,17 @@ impl Conditions {
 
     /// The order of §13.2.2.
     pub(super) fn evaluate(&self, validators: &Validators) -> Outcome {
-        let any =
-            |tags: &[u8], matches: &dyn Fn(&[u8]) -> bool| list(tags).any(|tag| tag == b"*" || matches(tag));
         match (&self.if_match, self.if_unmodified_since) {
-            (Some(tags), _) if !any(tags, &|tag| validators.is_strongly(tag)) => return Outcome::Failed,
+            (Some(tags), _) if !any_tag(tags, |tag| validators.matches_strongly(tag)) => {
+                return Outcome::PreconditionFailed;
+            }
             (None, Some(date)) if validators.last_modified.is_some_and(|at| at > date) => {
-                return Outcome::Failed;
+                return Outcome::PreconditionFailed;
             }
             _ => {}
         }
         match (&self.if_none_match, self.if_modified_since) {
-            (Some(tags), _) if any(tags, &|tag| validators.is_weakly(tag)) => Outcome::NotModified,
+            (Some(tags), _) if any_tag(tags, |tag| validators.matches_weakly(tag)) => Outcome::NotModified,
             (None, Some(date)) if validators.last_modified.is_some_and(|at| at <= date) => {
                 Outcome::NotModified
             }
@@ -114,15 +109,16 @@ impl Conditions {
         }
     }
 
-    /// The bytes to send: a range counts only if `If-Range` (§13.1.5) is absent or names the file as it is.
+    /// The bytes to send: a range counts only if `If-Range` (§13.1.5) is absent or names the file as it
+    /// is.
     pub(super) fn ranges(&self, validators: &Validators, len: u64) -> Ranges {
         let holds = match &self.if_range {
             None => true,
-            Some(tag) if tag.starts_with(b"\"") || tag.starts_with(b"W/") => validators.is_strongly(tag),
+            Some(tag) if tag.starts_with(b"\"") || tag.starts_with(b"W/") => validators.matches_strongly(tag),
             Some(date) => std::str::from_utf8(date)
                 .ok()
                 .and_then(|text| httpdate::parse_http_date(text).ok())
-                .is_some_and(|date| validators.is_dated(date)),
+                .is_some_and(|date| validators.has_date(date)),
         };
         match &self.range {
             Some(range) if holds => Ranges::parse(range, len),
@@ -173,7 +169,7 @@ mod tests {
                 let want = if tag_holds { Outcome::NotModified } else { Outcome::Proceed };
                 assert_eq!(evaluate(cached), want, "{tag}");
                 let guarded = Conditions { if_match: tags(tag), ..Conditions::default() };
-                assert_eq!(evaluate(guarded), Outcome::Failed, "{tag}");
+                assert_eq!(evaluate(guarded), Outcome::PreconditionFailed, "{tag}");
             }
             for if_range in ["\"tag\"", "W/\"tag\"", date] {
                 let conditions =
@@ -191,13 +187,13 @@ mod tests {
         let etag = v.etag.as_deref().unwrap();
         let weak = format!("W/{etag}");
         let none = Conditions::default;
-        use Outcome::{Failed, NotModified, Proceed};
+        use Outcome::{NotModified, PreconditionFailed, Proceed};
         let cases: &[(&str, Conditions, Outcome)] = &[
             ("nothing", none(), Proceed),
             ("if-match", Conditions { if_match: tags(etag), ..none() }, Proceed),
             ("if-match *", Conditions { if_match: tags("*"), ..none() }, Proceed),
-            ("if-match weak", Conditions { if_match: tags(&weak), ..none() }, Failed),
-            ("if-match other", Conditions { if_match: tags("\"x\", \"y\""), ..none() }, Failed),
+            ("if-match weak", Conditions { if_match: tags(&weak), ..none() }, PreconditionFailed),
+            ("if-match other", Conditions { if_match: tags("\"x\", \"y\""), ..none() }, PreconditionFailed),
             ("if-none-match", Conditions { if_none_match: tags(etag), ..none() }, NotModified),
             ("if-none-match weak", Conditions { if_none_match: tags(&weak), ..none() }, NotModified),
             (
@@ -210,7 +206,11 @@ mod tests {
             ("modified since", Conditions { if_modified_since: at(-1), ..none() }, Proceed),
             ("not modified since", Conditions { if_modified_since: at(0), ..none() }, NotModified),
             ("unmodified since", Conditions { if_unmodified_since: at(0), ..none() }, Proceed),
-            ("not unmodified since", Conditions { if_unmodified_since: at(-1), ..none() }, Failed),
+            (
+                "not unmodified since",
+                Conditions { if_unmodified_since: at(-1), ..none() },
+                PreconditionFailed,
+            ),
             (
                 "a tag overrides a date",
                 Conditions { if_none_match: tags("\"x\""), if_modified_since: at(0), ..none() },
@@ -224,7 +224,7 @@ mod tests {
             (
                 "what fails comes before what is not modified",
                 Conditions { if_match: tags("\"x\""), if_none_match: tags(etag), ..none() },
-                Failed,
+                PreconditionFailed,
             ),
         ];
         for (name, conditions, want) in cases {

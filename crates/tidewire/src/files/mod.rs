@@ -2,21 +2,21 @@
 //!
 //! ```text
 //!   path ──► path.rs: decoded once, segment by segment ──► open.rs: opened beneath the folder's handle
-//!                                                                │
-//!   conditions.rs: 412? 304? ◄── stamp.rs: ETag, Last-Modified   ┘
+//!                                                                   │
+//!   conditions.rs: 412? 304? ◄── file_state.rs: ETag, Last-Modified ┘
 //!        │ no
-//!   range.rs: 200, 206 (one part or several), 416 ──► body.rs: read piece by piece, each when the last one is out
+//!   range.rs: 200, 206 (one part or several), 416 ──► body.rs: read piece by piece
 //! ```
 //!
 //! The disk is touched on the runtime's threads for blocking work only.
 
 mod body;
 mod conditions;
+mod file_state;
+mod media_types;
 mod open;
 mod path;
 mod range;
-mod stamp;
-mod types;
 #[cfg(unix)]
 mod walk;
 
@@ -41,7 +41,8 @@ use range::{ByteRange, Ranges};
 pub struct Files(Arc<Root>);
 
 impl Files {
-    /// Opens the folder. Everything is opened beneath this handle from then on, wherever the folder is moved to.
+    /// Opens the folder. All files are opened beneath this handle from then on, wherever the folder is
+    /// moved to.
     ///
     /// # Errors
     /// It is not there, not a folder, or may not be read.
@@ -53,7 +54,7 @@ impl Files {
     pub(crate) fn handle<T>(&self, rest: &[u8], access: &Access, request: &Request<'_>) -> Reply<T> {
         let path = match FilePath::parse(rest) {
             Ok(path) => path,
-            Err(refused) => return finish(access, Problem::from(refused).into_response()).into(),
+            Err(refused) => return with_cors(access, Problem::from(refused).into_response()).into(),
         };
         let conditions = Conditions::of(request.head);
         let is_get = request.head.method() == Method::Get;
@@ -61,15 +62,15 @@ impl Files {
         Reply::Later(Box::pin(async move {
             let opened = tokio::task::spawn_blocking(move || find(&root, &path)).await;
             let response = match opened {
-                Ok(Ok(Found::File { file, media })) => answer(file, media, &conditions, is_get),
+                Ok(Ok(Found::File { file, media })) => respond(file, media, &conditions, is_get),
                 Ok(Ok(Found::Moved(location))) => {
                     Response::new(308).with("Location", location).with("Cache-Control", "no-cache")
                 }
-                Ok(Err(error)) => refusal(&error).into_response(),
+                Ok(Err(error)) => open_error(&error).into_response(),
                 Err(_) => Problem::new(500, "The file could not be opened; this is a fault of the server.")
                     .into_response(),
             };
-            finish(&access, response).into()
+            with_cors(&access, response).into()
         }))
     }
 }
@@ -80,7 +81,8 @@ enum Found {
         file: Opened,
         media: &'static str,
     },
-    /// A folder without its slash: relative links on its page would go astray.
+    /// A folder without its slash. Relative links on its page would be resolved against the folder
+    /// above it.
     Moved(String),
 }
 
@@ -88,16 +90,16 @@ fn find(root: &Root, path: &FilePath) -> io::Result<Found> {
     // Folders are not listed: what is not linked stays unknown.
     let full = if path.is_folder() { path.join(INDEX) } else { path.clone() };
     match root.open_file(full.segments()) {
-        Ok(file) => Ok(Found::File { file, media: types::of(full.name()) }),
+        Ok(file) => Ok(Found::File { file, media: media_types::of_name(full.name()) }),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory && !path.is_folder() => {
-            Ok(Found::Moved(path.location()))
+            Ok(Found::Moved(path.folder_location()))
         }
         Err(error) => Err(error),
     }
 }
 
-/// The answer once the file is open: what changed since the client looked, and which part of it is wanted.
-fn answer(opened: Opened, media: &'static str, conditions: &Conditions, is_get: bool) -> Response {
+/// The response once the file is open: as the conditions and the range of the request say.
+fn respond(opened: Opened, media: &'static str, conditions: &Conditions, is_get: bool) -> Response {
     let validators = Validators::of(&opened, SystemTime::now());
     let with_tag = |response: Response| match &validators.etag {
         Some(etag) => response.with("ETag", etag),
@@ -113,13 +115,13 @@ fn answer(opened: Opened, media: &'static str, conditions: &Conditions, is_get: 
     match conditions.evaluate(&validators) {
         Outcome::Proceed => {}
         Outcome::NotModified => return response(304),
-        Outcome::Failed => {
+        Outcome::PreconditionFailed => {
             let detail = "The file is not as the request requires it; ask for it as it is now.";
             return with_tag(Problem::new(412, detail).into_response());
         }
     }
-    let Opened { content, stamp } = opened;
-    let len = stamp.len;
+    let Opened { content, state } = opened;
+    let len = state.len;
     let full =
         |status| response(status).with("Accept-Ranges", "bytes").with("X-Content-Type-Options", "nosniff");
     // RFC 9110 §14.2: a Range means something for a GET only.
@@ -127,16 +129,16 @@ fn answer(opened: Opened, media: &'static str, conditions: &Conditions, is_get: 
     match ranges {
         Ranges::All => {
             let all = vec![Part::Range(ByteRange { start: 0, len })];
-            send(full(200).with("Content-Type", media), content, all)
+            with_body(full(200).with("Content-Type", media), content, all)
         }
         Ranges::One(range) => {
             let head = full(206).with("Content-Type", media);
-            send(head.with("Content-Range", range.content_range(len)), content, vec![Part::Range(range)])
+            with_body(head.with("Content-Range", range.content_range(len)), content, vec![Part::Range(range)])
         }
         Ranges::Several(ranges) => {
             let boundary = format!("{:032x}", fastrand::u128(..));
             let head = full(206).with("Content-Type", format!("multipart/byteranges; boundary={boundary}"));
-            send(head, content, parts(&ranges, len, media, &boundary))
+            with_body(head, content, multipart(&ranges, len, media, &boundary))
         }
         Ranges::Unsatisfiable => {
             let detail = format!("The file has {len} bytes, and none of them is in the range asked for.");
@@ -146,7 +148,7 @@ fn answer(opened: Opened, media: &'static str, conditions: &Conditions, is_get: 
 }
 
 /// Adds the body: parts of bytes that are at hand, or of a file that is to be read.
-fn send(head: Response, content: Content, parts: Vec<Part>) -> Response {
+fn with_body(head: Response, content: Content, parts: Vec<Part>) -> Response {
     let bytes = match content {
         Content::Large(file) => return head.stream(FileBody::new(file, parts)),
         Content::Whole(bytes) => bytes,
@@ -165,8 +167,9 @@ fn send(head: Response, content: Content, parts: Vec<Part>) -> Response {
     head.body(parts.into_iter().fold(Vec::new(), gather))
 }
 
-/// `multipart/byteranges` (RFC 9110 §14.6). The boundary is drawn anew for each answer, so no file can hold it on purpose.
-fn parts(ranges: &[ByteRange], len: u64, media: &str, boundary: &str) -> Vec<Part> {
+/// `multipart/byteranges` (RFC 9110 §14.6). The boundary is drawn anew for each response, so nobody can
+/// prepare a file that holds it.
+fn multipart(ranges: &[ByteRange], len: u64, media: &str, boundary: &str) -> Vec<Part> {
     let mut parts = Vec::with_capacity(2 * ranges.len() + 1);
     let mut delimiter = format!("--{boundary}");
     for range in ranges {
@@ -180,21 +183,23 @@ fn parts(ranges: &[ByteRange], len: u64, media: &str, boundary: &str) -> Vec<Par
     parts
 }
 
-/// CORS, and what the answer depends on.
-fn finish(access: &Access, response: Response) -> Response {
+/// Adds the fields of CORS, and what the response depends on.
+fn with_cors(access: &Access, response: Response) -> Response {
     access.apply(response.with("Vary", "Origin"))
 }
 
-fn refusal(error: &io::Error) -> Problem {
-    use io::ErrorKind as Kind;
+fn open_error(error: &io::Error) -> Problem {
+    use io::ErrorKind;
     match error.kind() {
         // A file that may not be read, or lies outside of the folder, is not there for anybody.
-        Kind::NotFound
-        | Kind::PermissionDenied
-        | Kind::NotADirectory
-        | Kind::IsADirectory
-        | Kind::InvalidInput
-        | Kind::InvalidFilename => Problem::new(404, "There is no such file in the folder that is served."),
+        ErrorKind::NotFound
+        | ErrorKind::PermissionDenied
+        | ErrorKind::NotADirectory
+        | ErrorKind::IsADirectory
+        | ErrorKind::InvalidInput
+        | ErrorKind::InvalidFilename => {
+            Problem::new(404, "There is no such file in the folder that is served.")
+        }
         _ => {
             static FAILED: LogLimit = LogLimit::new();
             if let Some(more) = FAILED.admit() {
@@ -205,5 +210,5 @@ fn refusal(error: &io::Error) -> Problem {
     }
 }
 
-/// What stands for a folder.
+/// The file that is served for a folder.
 const INDEX: &str = "index.html";

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::body::PIECE;
-use super::stamp::Stamp;
+use super::body::PIECE_SIZE;
+use super::file_state::FileState;
 #[cfg(unix)]
 use super::walk as sys;
 
@@ -19,7 +19,7 @@ use super::walk as sys;
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) content: Content,
-    pub(super) stamp: Stamp,
+    pub(super) state: FileState,
 }
 
 /// The bytes of a file.
@@ -41,19 +41,19 @@ impl Opened {
         if !metadata.is_file() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let mut stamp = Stamp::of(&metadata);
-        if stamp.len <= PIECE {
-            let mut bytes = Vec::with_capacity(stamp.len as usize + 1);
-            (&mut file).take(PIECE + 1).read_to_end(&mut bytes)?;
+        let mut state = FileState::of(&metadata);
+        if state.len <= PIECE_SIZE {
+            let mut bytes = Vec::with_capacity(state.len as usize + 1);
+            (&mut file).take(PIECE_SIZE + 1).read_to_end(&mut bytes)?;
             // It may have changed since it was opened.
-            if bytes.len() as u64 <= PIECE {
-                stamp.len = bytes.len() as u64;
-                return Ok(Opened { content: Content::Whole(bytes.into()), stamp });
+            if bytes.len() as u64 <= PIECE_SIZE {
+                state.len = bytes.len() as u64;
+                return Ok(Opened { content: Content::Whole(bytes.into()), state });
             }
-            stamp = Stamp::of(&file.metadata()?);
+            state = FileState::of(&file.metadata()?);
             file.rewind()?;
         }
-        Ok(Opened { content: Content::Large(file), stamp })
+        Ok(Opened { content: Content::Large(file), state })
     }
 }
 

@@ -1,17 +1,18 @@
-//! Request paths as names of files: decoded once, segment by segment, before anything is decided by them.
+//! Request paths as names of files: decoded once, segment by segment, before anything is decided by
+//! them.
 
 use tidewire_server::Problem;
 
-/// The path of a file beneath the folder, checked: no segment is empty (but the last, which means a folder), `.`, `..` or hidden, and
-/// none holds a separator or a control character.
+/// The path of a file beneath the folder, checked: no segment is empty (but the last, which means a
+/// folder), `.`, `..` or hidden, and none holds a separator or a control character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FilePath(Vec<String>);
 
 /// Why a path names no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadPath {
-    /// It could mean something else to the file system than it says.
-    Deceptive,
+    /// A file system could read it in another way.
+    Ambiguous,
     /// It names something that is never served.
     Hidden,
 }
@@ -19,7 +20,7 @@ pub(super) enum BadPath {
 impl From<BadPath> for Problem {
     fn from(bad: BadPath) -> Self {
         match bad {
-            BadPath::Deceptive => Problem::new(
+            BadPath::Ambiguous => Problem::new(
                 400,
                 "The path of a file has names between single slashes, none of them . or .., in UTF-8, without backslashes, \
                  encoded slashes and control characters.",
@@ -38,10 +39,10 @@ impl FilePath {
         let mut raw = rest.split(|&b| b == b'/').peekable();
         while let Some(segment) = raw.next() {
             let decoded: Vec<u8> = percent_encoding::percent_decode(segment).collect();
-            let name = String::from_utf8(decoded).map_err(|_| BadPath::Deceptive)?;
+            let name = String::from_utf8(decoded).map_err(|_| BadPath::Ambiguous)?;
             let is_last = raw.peek().is_none();
-            if (name.is_empty() && !is_last) || name == "." || name == ".." || name.contains(is_deceptive) {
-                return Err(BadPath::Deceptive);
+            if (name.is_empty() && !is_last) || name == "." || name == ".." || name.contains(is_ambiguous) {
+                return Err(BadPath::Ambiguous);
             }
             if is_hidden(name.as_bytes()) {
                 return Err(BadPath::Hidden);
@@ -74,9 +75,9 @@ impl FilePath {
         &self.0
     }
 
-    /// The URL path of the folder of this name. It is built from checked segments and begins with `/files/`, so it leads nowhere
-    /// else.
-    pub(super) fn location(&self) -> String {
+    /// The URL path of the folder of this name, to redirect to. It is built from checked segments and
+    /// begins with `/files/`, so it leads nowhere else.
+    pub(super) fn folder_location(&self) -> String {
         let mut location = String::from("/files/");
         for segment in &self.0 {
             location
@@ -91,15 +92,17 @@ impl FilePath {
 /// is served, and no link may lead through it. Some file systems ignore invisible characters
 /// (HFS+), so characters of that kind before the dot are ignored here too.
 pub(super) fn is_hidden(name: &[u8]) -> bool {
-    let mut seen = name;
-    while let Some((_, rest)) = UNSEEN.iter().find_map(|unseen| Some((unseen, seen.strip_prefix(*unseen)?))) {
-        seen = rest;
+    let mut visible = name;
+    while let Some((_, rest)) =
+        INVISIBLE.iter().find_map(|invisible| Some((invisible, visible.strip_prefix(*invisible)?)))
+    {
+        visible = rest;
     }
-    seen.starts_with(b".") && name != b".well-known"
+    visible.starts_with(b".") && name != b".well-known"
 }
 
 /// U+200C to U+200F, U+202A to U+202E, U+206A to U+206F and U+FEFF, in UTF-8.
-const UNSEEN: [&[u8]; 16] = [
+const INVISIBLE: [&[u8]; 16] = [
     b"\xe2\x80\x8c",
     b"\xe2\x80\x8d",
     b"\xe2\x80\x8e",
@@ -119,7 +122,7 @@ const UNSEEN: [&[u8]; 16] = [
 ];
 
 /// Characters that some file system or some reader of a log takes for something else.
-fn is_deceptive(c: char) -> bool {
+fn is_ambiguous(c: char) -> bool {
     matches!(c, '/' | '\\') || c.is_control() || (cfg!(windows) && c == ':')
 }
 
@@ -137,11 +140,11 @@ mod tests {
         assert_eq!(segments("dir/").unwrap(), ["dir", ""]);
         assert_eq!(segments("").unwrap(), [""]);
         assert_eq!(segments(".well-known/x").unwrap(), [".well-known", "x"]);
-        for deceptive in [
+        for ambiguous in [
             "..", "../a", "a/../b", "a/..", "%2e%2e/a", ".%2e", ".", "a/./b", "a//b", "/a", "//a", "a%2fb",
             "a%2F", "a%5cb", "a\\b", "a%00", "a%0a", "%ff", "a%7f", "%2e",
         ] {
-            assert_eq!(segments(deceptive), Err(BadPath::Deceptive), "{deceptive}");
+            assert_eq!(segments(ambiguous), Err(BadPath::Ambiguous), "{ambiguous}");
         }
         for hidden in
             [".env", "a/.git/config", "...", "%2eenv", "\u{200c}.git/config", "\u{feff}\u{200d}.env"]
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn a_folder_moves_to_its_own_slash() {
         let path = FilePath::parse(b"a b/%22c?").unwrap();
-        assert_eq!(path.location(), "/files/a%20b/%22c%3F/");
+        assert_eq!(path.folder_location(), "/files/a%20b/%22c%3F/");
         assert!(!path.is_folder());
         assert_eq!(FilePath::parse(b"a/").unwrap().join("index.html").segments(), ["a", "index.html"]);
     }

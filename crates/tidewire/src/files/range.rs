@@ -2,7 +2,7 @@
 
 use tidewire_grammar::{dec_u64, eq_ignore_case, trim_ows};
 
-/// So many bytes from there on; at least one.
+/// At least one byte: `len` of them from `start` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ByteRange {
     pub(super) start: u64,
@@ -19,21 +19,22 @@ impl ByteRange {
 /// What to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ranges {
-    /// Everything: nothing else was asked for, or what was asked for is not understood or not reasonable.
+    /// Everything: there is no range, or one that is not understood or not reasonable.
     All,
     One(ByteRange),
     Several(Vec<ByteRange>),
-    /// Not a byte of what was asked for is there.
+    /// The file has no byte of the ranges.
     Unsatisfiable,
 }
 
-/// The most ranges of one request. RFC 9110 §14.2 lets a server ignore a request for many; players ask for one, readers of PDF for
-/// a few.
+/// The most ranges of one request. RFC 9110 §14.2 lets a server ignore a request for many. Players ask
+/// for one, readers of PDF for a few.
 const MAX_RANGES: usize = 16;
 
 impl Ranges {
-    /// Reads the field for a file of `total` bytes. What is malformed is ignored (RFC 9110 §14.2), and so is a set with ranges
-    /// that overlap: no honest client asks for a byte twice, and a dishonest one multiplies a file so.
+    /// Reads the field for a file of `total` bytes. What is malformed is ignored (RFC 9110 §14.2), and
+    /// so is a set of ranges that overlap: no honest client asks for a byte twice, and an attacker
+    /// could make one small request cost many copies of the file.
     pub(super) fn parse(field: &[u8], total: u64) -> Self {
         // The whole file is the answer to any range of an empty file. Players and downloaders that
         // ask for `bytes=0-` take a 416 for an error.
@@ -50,7 +51,7 @@ impl Ranges {
         let mut specs = 0;
         for spec in set.split(|&b| b == b',').map(trim_ows).filter(|spec| !spec.is_empty()) {
             specs += 1;
-            match Spec::parse(spec) {
+            match RangeSpec::parse(spec) {
                 Some(spec) if specs <= MAX_RANGES => ranges.extend(spec.within(total)),
                 _ => return Ranges::All,
             }
@@ -64,26 +65,26 @@ impl Ranges {
     }
 }
 
-/// One range as it is asked for.
+/// One range of a request: `range-spec` of RFC 9110 §14.1.1.
 #[derive(Clone, Copy, Debug)]
-enum Spec {
-    /// `5-9`, or `5-` with the last byte at infinity.
-    From(u64, u64),
-    /// `-5`
-    Last(u64),
+enum RangeSpec {
+    /// `int-range`: `5-9`, or `5-` with the last byte at infinity.
+    Int { first: u64, last: u64 },
+    /// `suffix-range`: `-5` is the last five bytes.
+    Suffix(u64),
 }
 
-impl Spec {
+impl RangeSpec {
     fn parse(spec: &[u8]) -> Option<Self> {
         let (first, last) = spec.split_at(spec.iter().position(|&b| b == b'-')?);
         let last = &last[1..];
         match (first.is_empty(), last.is_empty()) {
             (true, true) => None,
-            (true, false) => number(last).map(Spec::Last),
-            (false, true) => number(first).map(|first| Spec::From(first, u64::MAX)),
+            (true, false) => number(last).map(RangeSpec::Suffix),
+            (false, true) => number(first).map(|first| RangeSpec::Int { first, last: u64::MAX }),
             (false, false) => {
                 let (first, last) = (number(first)?, number(last)?);
-                (first <= last).then_some(Spec::From(first, last))
+                (first <= last).then_some(RangeSpec::Int { first, last })
             }
         }
     }
@@ -91,8 +92,8 @@ impl Spec {
     /// The part of a file that it names, if there is one.
     fn within(self, total: u64) -> Option<ByteRange> {
         let (start, end) = match self {
-            Spec::From(first, last) => (first, last.saturating_add(1).min(total)),
-            Spec::Last(n) => (total.saturating_sub(n), total),
+            RangeSpec::Int { first, last } => (first, last.saturating_add(1).min(total)),
+            RangeSpec::Suffix(n) => (total.saturating_sub(n), total),
         };
         (start < end).then(|| ByteRange { start, len: end - start })
     }

@@ -22,20 +22,21 @@ use super::path::is_hidden;
 pub(super) struct Folder(OwnedFd);
 
 /// `NONBLOCK`: opening a pipe must not wait for its other end.
-const FILE: OFlags = OFlags::RDONLY
+const FILE_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::NOFOLLOW);
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
+const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
 
-/// A folder on the way is passed, not listed. Linux asks for no more than the right to pass it, as
-/// for a whole path; the other systems have no common flag for that, and want it readable.
+/// A folder on the way is not listed. Linux asks for no more than the right to search it, as for a
+/// whole path. The other systems have no common flag for that, and want it readable.
 #[cfg(target_os = "linux")]
-const PASSED: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
+const INTERMEDIATE_FLAGS: OFlags =
+    OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
 #[cfg(not(target_os = "linux"))]
-const PASSED: OFlags = FOLDER.union(OFlags::NOFOLLOW);
+const INTERMEDIATE_FLAGS: OFlags = FOLDER_FLAGS.union(OFlags::NOFOLLOW);
 
 /// Links on the way to one file, as many as Linux follows.
 const MAX_LINKS: usize = 40;
@@ -46,49 +47,49 @@ const MAX_STEPS: usize = 1024;
 
 impl Folder {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        Ok(Folder(openat(CWD, folder, FOLDER, Mode::empty())?))
+        Ok(Folder(openat(CWD, folder, FOLDER_FLAGS, Mode::empty())?))
     }
 
     /// Opens a file by its names. A folder may be opened too; the caller looks at what it got.
     pub(super) fn open_beneath(&self, segments: &[String]) -> io::Result<File> {
         let names = segments.iter().rev().map(|name| name.clone().into_bytes()).collect();
-        Walk { root: &self.0, here: None, passed: Vec::new(), left: names, links: 0 }.run()
+        Walk { root: &self.0, current: None, parents: Vec::new(), remaining: names, links: 0 }.run()
     }
 }
 
 struct Walk<'a> {
     root: &'a OwnedFd,
     /// The folder that was opened last; none is the root.
-    here: Option<OwnedFd>,
-    /// The names of the folders from the root to here. None of them is a link.
-    passed: Vec<Vec<u8>>,
+    current: Option<OwnedFd>,
+    /// The names of the folders from the root to the current one. None of them is a link.
+    parents: Vec<Vec<u8>>,
     /// The names that are left, the next one last.
-    left: Vec<Vec<u8>>,
+    remaining: Vec<Vec<u8>>,
     links: usize,
 }
 
 impl Walk<'_> {
     fn run(mut self) -> io::Result<File> {
         for _ in 0..MAX_STEPS {
-            let Some(name) = self.left.pop() else {
+            let Some(name) = self.remaining.pop() else {
                 // A link has led to a folder by `.` or `..`.
                 return Err(io::ErrorKind::IsADirectory.into());
             };
             if name == b".." {
-                self.go_back()?;
+                self.go_to_parent()?;
                 continue;
             }
-            if is_hidden(&name) && !(self.links > 0 && is_of_mounts(&name)) {
+            if is_hidden(&name) && !(self.links > 0 && is_kubernetes_name(&name)) {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            let is_last = self.left.is_empty();
-            let at = self.here.as_ref().unwrap_or(self.root);
-            let flags = if is_last { FILE } else { PASSED };
+            let is_last = self.remaining.is_empty();
+            let at = self.current.as_ref().unwrap_or(self.root);
+            let flags = if is_last { FILE_FLAGS } else { INTERMEDIATE_FLAGS };
             match openat(at, &*name, flags, Mode::empty()) {
                 Ok(opened) if is_last => return Ok(opened.into()),
                 Ok(opened) => {
-                    self.here = Some(opened);
-                    self.passed.push(name);
+                    self.current = Some(opened);
+                    self.parents.push(name);
                 }
                 // A socket, or a device that is not there.
                 Err(Errno::NXIO) => return Err(io::ErrorKind::NotFound.into()),
@@ -110,16 +111,16 @@ impl Walk<'_> {
             return Err(io::ErrorKind::NotFound.into());
         }
         let names = target.split(|&b| b == b'/').filter(|name| !name.is_empty() && *name != b".");
-        self.left.extend(names.rev().map(<[u8]>::to_vec));
+        self.remaining.extend(names.rev().map(<[u8]>::to_vec));
         Ok(())
     }
 
     /// Goes to the folder above, by its names from the root: the parent on the file system may have
     /// been moved meanwhile.
-    fn go_back(&mut self) -> io::Result<()> {
-        self.passed.pop().ok_or(io::ErrorKind::NotFound)?;
-        self.here = None;
-        self.left.extend(std::mem::take(&mut self.passed).into_iter().rev());
+    fn go_to_parent(&mut self) -> io::Result<()> {
+        self.parents.pop().ok_or(io::ErrorKind::NotFound)?;
+        self.current = None;
+        self.remaining.extend(std::mem::take(&mut self.parents).into_iter().rev());
         Ok(())
     }
 }
@@ -127,7 +128,7 @@ impl Walk<'_> {
 /// Names that Kubernetes gives to what it mounts: each file is a link to `..data/NAME`, and
 /// `..data` is a link to `..2026_01_31_…`, so that all files change at once. A link may lead
 /// through them; a request may not name them.
-fn is_of_mounts(name: &[u8]) -> bool {
+fn is_kubernetes_name(name: &[u8]) -> bool {
     name == b"..data"
         || name.strip_prefix(b"..").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
 }

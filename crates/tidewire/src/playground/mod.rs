@@ -1,4 +1,5 @@
-//! The playground: `/` as a page on which one sees how each technique works, over wires that show their bytes.
+//! The playground: a page at `/` that shows how each technique works, over wires that show their
+//! bytes.
 //!
 //! ```text
 //!   page ──► lane (a client in JavaScript: it writes requests and reads answers, byte by byte)
@@ -6,9 +7,11 @@
 //!   server ──► relay ──► TCP ──► the same listener ──► /c/NAME    so a lane is given a TCP connection to speak over
 //! ```
 
-mod files;
-mod seats;
+mod assets;
+mod deadlines;
+mod messages;
 mod wire;
+mod wire_limit;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,20 +24,24 @@ use tidewire_hub::{Site, handshake};
 use tidewire_server::{DetachHead, Parked, Peer, Problem, Reply, Request, Response};
 use tidewire_ws::handshake::server::Options;
 
-pub(crate) use self::seats::Seat;
-use self::seats::Seats;
+use wire::ServerContext;
+use wire_limit::WireLimit;
+pub(crate) use wire_limit::WirePermit;
 
-/// Silence in both directions after which a wire ends: a page that was paused and forgotten. Streams are never silent for so long.
+/// Silence in both directions after which a wire ends: a page that was paused and forgotten. Streams
+/// are never silent for so long.
 pub(crate) const IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// Wires at one time, in the whole process. A page has six, and some more with every lane that is switched on.
+/// Wires at one time, in the whole process. A page has six, and some more with every lane that is
+/// switched on.
 pub(crate) const MAX_WIRES: usize = 128;
 
-/// The playground of a server, shared by its workers: a page at `/` and the wires that it measures over. Who may open a wire has a
-/// connection to this server, as [`Settings::origins`](crate::Settings::origins) allows, and to nothing else.
+/// The playground of a server, shared by its workers: a page at `/` and the wires that it measures
+/// over. Pages that [`Settings::origins`](crate::Settings::origins) allows may open a wire. It is a
+/// connection to this server, and to nothing else.
 #[derive(Clone, Debug)]
 pub struct Playground {
-    seats: Arc<Seats>,
+    wires: Arc<WireLimit>,
     idle: Duration,
     proxied: bool,
 }
@@ -43,7 +50,7 @@ impl Playground {
     /// A playground with no wire open.
     #[allow(clippy::new_without_default, reason = "it is switched on, not filled in")]
     pub fn new() -> Self {
-        Playground { seats: Seats::new(MAX_WIRES), idle: IDLE, proxied: false }
+        Playground { wires: WireLimit::new(MAX_WIRES), idle: IDLE, proxied: false }
     }
 
     /// How long a wire on which nothing moves stays open. 5 minutes.
@@ -53,37 +60,38 @@ impl Playground {
         self
     }
 
-    /// Lends wires to pages that come through a proxy as well. Not by default: a wire begins behind the proxy, and goes past whatever it
-    /// decides about who may read what.
+    /// Opens wires for pages that come through a proxy as well. Not by default: a wire begins behind
+    /// the proxy, so it bypasses what the proxy decides about who may read what.
     #[must_use]
     pub fn behind_proxies(mut self) -> Self {
         self.proxied = true;
         self
     }
 
-    /// Answers what is the playground's: its files, its wires, and `/` for a browser.
-    pub(crate) fn handle(&self, site: &Site, request: &Request<'_>) -> Option<Reply<Seat>> {
+    /// Answers what is the playground's: its assets, its wires, and `/` for a browser.
+    pub(crate) fn handle(&self, site: &Site, request: &Request<'_>) -> Option<Reply<WirePermit>> {
         let head = request.head;
-        let file = match head.path() {
+        let asset = match head.path() {
             b"/playground/wire" => {
-                return Some(self.open(site, request).unwrap_or_else(|refusal| refusal.into()));
+                return Some(self.open_wire(site, request).unwrap_or_else(|refusal| refusal.into()));
             }
-            b"/" if wants_html(head) => files::page(request),
-            path => files::find(request, path.strip_prefix(b"/playground/")?)?,
+            b"/" if wants_html(head) => assets::page(request),
+            path => assets::find(request, path.strip_prefix(b"/playground/")?)?,
         };
         Some(match head.method() {
-            Method::Get | Method::Head => file.into(),
+            Method::Get | Method::Head => asset.into(),
             _ => not_allowed("GET, HEAD").into(),
         })
     }
 
-    /// Relays between a page and this server, until one of them has enough.
-    pub(crate) fn relay(&self, site: &Site, connection: Parked, seat: Seat) {
-        tokio::task::spawn_local(wire::run(wire::Home::of(site), connection, seat, self.idle));
+    /// Relays between a page and this server, until one of them ends it.
+    pub(crate) fn relay(&self, site: &Site, connection: Parked, permit: WirePermit) {
+        tokio::task::spawn_local(wire::run(ServerContext::of(site), connection, permit, self.idle));
     }
 
-    /// Opens a wire, or says why not. Most reasons are told to a plain GET as well, since a page learns nothing from a handshake that failed.
-    fn open(&self, site: &Site, request: &Request<'_>) -> Result<Reply<Seat>, Response> {
+    /// Opens a wire, or refuses. Most refusals can be had with a plain GET as well, because scripts
+    /// cannot read why a handshake failed.
+    fn open_wire(&self, site: &Site, request: &Request<'_>) -> Result<Reply<WirePermit>, Response> {
         let refuse = |status, detail| Err(Problem::new(status, detail).into_response());
         let access = site.settings().origins.check(request.head);
         access.require().map_err(Problem::into_response)?;
@@ -100,10 +108,10 @@ impl Playground {
                  start the server with --playground on.",
             );
         }
-        if self.seats.has(peer) {
+        if self.wires.is_wire(peer) {
             return refuse(508, "A wire cannot be opened through a wire; open it from the page.");
         }
-        let Some(seat) = self.seats.take() else {
+        let Some(permit) = self.wires.acquire() else {
             return refuse(
                 503,
                 "As many wires are open as this server allows; close other tabs of the playground.",
@@ -111,19 +119,20 @@ impl Playground {
         };
         let (response, _) = handshake::switch(request.head, Options::default())?;
         let head = Some(DetachHead { response, chunked: false });
-        Ok(Reply::Detach { head, first: Bytes::new(), ticket: seat })
+        Ok(Reply::Detach { head, first: Bytes::new(), ticket: permit })
     }
 }
 
-/// Whether a proxy has left its mark: RFC 9110 §7.6.3, RFC 7239, RFC 8586, and what was used before them.
+/// Whether a proxy has added a field: of RFC 9110 §7.6.3, RFC 7239, RFC 8586, or what was used before
+/// them.
 fn is_proxied(head: &RequestHead<'_>) -> bool {
-    let is_mark = |name: &[u8]| {
+    let is_of_proxy = |name: &[u8]| {
         let known = [&b"via"[..], b"forwarded", b"cdn-loop", b"x-real-ip"];
         let begins =
             |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| eq_ignore_case(start, prefix));
         known.iter().any(|known| eq_ignore_case(name, known)) || begins(b"x-forwarded-")
     };
-    head.fields().any(|(name, _)| is_mark(name))
+    head.fields().any(|(name, _)| is_of_proxy(name))
 }
 
 /// Whether the client asks for HTML by name, as browsers do. `*/*` is what curl says.

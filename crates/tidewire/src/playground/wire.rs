@@ -8,19 +8,17 @@
 //!    ── {"type":"cut"} ─────────────────────────► RST ───────────────────────────────────►
 //! ```
 //!
-//! Each read is granted by the page, and the newest grant stands for all: `max` 0 takes it back. What was not granted stays in the kernel, where
-//! it holds the server up. So a page that pauses, steps or reads slowly is a reader that does.
+//! Each read is granted by the page, and the newest grant stands for all: `max` 0 takes it back. What
+//! was not granted stays in the kernel, where it holds the server up. So a page that pauses, steps or
+//! reads slowly is a reader that does.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
 use socket2::SockRef;
 use tidewire_explain::{Annotator, Direction, Note};
 use tidewire_hub::{Hub, Settings, Site, TOO_SLOW, json};
@@ -28,122 +26,86 @@ use tidewire_server::{LocalFuture, LogLimit, Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Limits, Message};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::sleep_until;
 
-use super::Seat;
+use super::deadlines::{Deadlines, Expired, running_timeout};
+use super::messages::{EndReason, PageMessage, WireMessage};
+use super::wire_limit::WirePermit;
 
 /// Bytes that one read may bring: what a page can show.
 pub(crate) const MAX_READ: usize = 16 * 1024;
 
-/// Bytes that a page may have sent and the server not taken.
+/// Bytes that a page may have sent and the connection not taken.
 pub(crate) const MAX_UNSENT: usize = 256 * 1024;
 
-/// One message of a page.
+/// Limits of the WebSocket to the page.
 const LIMITS: Limits = Limits { max_frame: 64 * 1024, max_message: 64 * 1024, ..Limits::DEFAULT };
 
-/// Room of the connection in the kernel, on the reading side. Small, so that a slow reader is felt after some messages and not after megabytes.
-const WINDOW: u32 = 8 * 1024;
+/// The receive buffer of the connection in the kernel. Small, so that the server notices a slow
+/// reader after some messages and not after megabytes.
+const RECEIVE_BUFFER: u32 = 8 * 1024;
 
-/// The size of a segment, as on an Ethernet. The loopback's is 64 KiB, and the sender's buffer grows with it.
+/// The largest TCP segment, as on an Ethernet. The loopback's is 64 KiB, and the sender's buffer grows
+/// with it.
 #[cfg(unix)]
-const SEGMENT: u32 = 1400;
+const MAX_SEGMENT: u32 = 1400;
 
-/// How long the page may take for one message, or for its part of the close.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection attempt may take; how long the page may take to receive one message, or to
+/// answer a close.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a wire looks at its deadlines.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Notes on the bytes of one read or message.
+/// Notes on the bytes of one read or message, at most. Frames of a byte each would have eight thousand,
+/// more than anybody reads.
 const MAX_NOTES: usize = 2_000;
 
 /// Messages that a page may have sent before it learns of the close.
-const UNDER_WAY: usize = 64;
-
-/// What a page says in text.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-enum Order {
-    /// One read, of at most so many bytes.
-    Read {
-        #[serde(deserialize_with = "whole")]
-        max: usize,
-    },
-    /// The cable breaks.
-    Cut,
-}
-
-/// A whole number of any size. A script has floating point: it writes the large ones as `1e+21`.
-fn whole<'de, D: Deserializer<'de>>(number: D) -> Result<usize, D::Error> {
-    let number = f64::deserialize(number)?;
-    if number < 0.0 || number.fract() != 0.0 {
-        return Err(D::Error::custom("not a whole number"));
-    }
-    // Cut to the largest one by the conversion.
-    Ok(number as usize)
-}
-
-/// What a page is told.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Said<'a> {
-    /// The connection stands.
-    Open { address: SocketAddr, comet: bool, retain_messages: usize },
-    /// What the bytes are that the page sent.
-    Up { notes: &'a [Note] },
-    /// The bytes of one read, and what they are. Notes count from the first byte of the connection in their direction.
-    Down { data_b64: &'a str, notes: &'a [Note] },
-    /// The connection is no more.
-    End { why: Why },
-}
-
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Why {
-    /// The server closed it, in good order.
-    Closed,
-    /// It failed, or was reset.
-    Reset,
-    /// The page cut it.
-    Cut,
-}
+const MAX_MESSAGES_BEFORE_CLOSE: usize = 64;
 
 /// How a wire ends.
 enum End {
-    /// The connection ended; the page is told why.
-    Cable(Why),
-    /// The page closed, or is gone.
-    Page,
-    /// The page is told in the close.
+    /// The connection ended; the page is told why in a message.
+    Connection(EndReason),
+    /// The page has closed the WebSocket, or is gone.
+    PageGone,
+    /// The wire closes the WebSocket, with this code and reason.
     Close(u16, &'static str),
 }
 
-/// The end of all wires when the server stops.
-const STOP: End = End::Close(1012, "the server stops");
+/// How all wires end when the server stops.
+const STOPPED: End = End::Close(1012, "the server stops");
 
 /// What a wire has to know of its server.
-pub(super) struct Home {
+pub(super) struct ServerContext {
     hub: Arc<Hub>,
     settings: Arc<Settings>,
     /// Resolves when the server stops.
     stopping: LocalFuture<()>,
 }
 
-impl Home {
+impl ServerContext {
     pub(super) fn of(site: &Site) -> Self {
-        Home { hub: site.hub().clone(), settings: site.settings().clone(), stopping: site.stopping() }
+        ServerContext {
+            hub: site.hub().clone(),
+            settings: site.settings().clone(),
+            stopping: site.stopping(),
+        }
     }
 }
 
-pub(super) async fn run(mut home: Home, connection: Parked, mut seat: Seat, idle: Duration) {
-    // A Unix socket was refused before.
+/// Relays between a page and this server, until one of them ends it.
+pub(super) async fn run(
+    mut server: ServerContext,
+    connection: Parked,
+    mut permit: WirePermit,
+    idle: Duration,
+) {
+    // A connection over a Unix socket was refused at the handshake.
     let Some(address) = connection.local_addr() else { return };
     let page = WebSocket::server(connection.into_io(), LIMITS).without_batching();
     let mut wire = match connect(address).await {
-        Ok((cable, near)) => {
-            seat.known_as(near);
-            Wire { page, cable, credit: 0, unsent: Vec::new(), annotator: Annotator::new() }
+        Ok((connection, own_address)) => {
+            permit.set_address(own_address);
+            Wire { page, connection, credit: 0, unsent: Vec::new(), annotator: Annotator::new() }
         }
         Err(error) => {
             static FAILED: LogLimit = LogLimit::new();
@@ -153,50 +115,50 @@ pub(super) async fn run(mut home: Home, connection: Parked, mut seat: Seat, idle
             return close(page, 1011, "the server cannot reach itself").await;
         }
     };
-    let retain_messages = home.hub.config().retention.max_messages;
-    let open = Said::Open { address, comet: home.settings.comet, retain_messages };
-    let end = match wire.say(&open).await {
-        Ok(()) => wire.relay(&mut home, idle).await,
+    let retain_messages = server.hub.config().retention.max_messages;
+    let open = WireMessage::Open { address, comet: server.settings.comet, retain_messages };
+    let end = match wire.tell_page(&open).await {
+        Ok(()) => wire.relay(&mut server, idle).await,
         Err(end) => end,
     };
-    // The connection may belong to another worker. That one may stop first, and end it.
+    // The other end of the connection may belong to another worker, which may stop first and end it.
     let end = match end {
-        End::Cable(Why::Closed | Why::Reset) if home.hub.is_stopped() => STOP,
+        End::Connection(EndReason::Closed | EndReason::Reset) if server.hub.is_stopped() => STOPPED,
         end => end,
     };
-    let Wire { mut page, cable, .. } = wire;
-    if let End::Cable(Why::Cut) = end {
-        // Without a wait for what is under way, which makes the kernel send a reset.
-        let _ = SockRef::from(&cable).set_linger(Some(Duration::ZERO));
+    let Wire { mut page, connection, .. } = wire;
+    if let End::Connection(EndReason::Cut) = end {
+        // The kernel sends a reset when it may not wait for bytes that are not delivered yet.
+        let _ = SockRef::from(&connection).set_linger(Some(Duration::ZERO));
     }
-    drop(cable);
+    drop(connection);
     match end {
-        End::Page => {}
+        End::PageGone => {}
         End::Close(code, reason) => close(page, code, reason).await,
-        End::Cable(why) => {
-            if say(&mut page, &Said::End { why }).await.is_ok() {
+        End::Connection(why) => {
+            if send(&mut page, &WireMessage::End { why }).await.is_ok() {
                 close(page, 1000, "").await;
             }
         }
     }
 }
 
-/// Connects to this server. Also says by which address the server knows the connection.
+/// Connects to this server. Also returns the connection's own address, by which the server knows it.
 async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_recv_buffer_size(WINDOW)?;
-    // A kernel that does not know it does without.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    // Not every kernel has this option.
     #[cfg(unix)]
-    let _ = SockRef::from(&socket).set_tcp_mss(SEGMENT);
-    let cable = within(PATIENCE, socket.connect(address)).await??;
-    cable.set_nodelay(true)?;
-    let near = cable.local_addr()?;
-    Ok((cable, near))
+    let _ = SockRef::from(&socket).set_tcp_mss(MAX_SEGMENT);
+    let connection = running_timeout(TIMEOUT, socket.connect(address)).await??;
+    connection.set_nodelay(true)?;
+    let own_address = connection.local_addr()?;
+    Ok((connection, own_address))
 }
 
 struct Wire {
     page: WebSocket<Upgraded>,
-    cable: TcpStream,
+    connection: TcpStream,
     /// Bytes that the next read may bring; 0 if none is granted.
     credit: usize,
     /// Bytes of the page that the connection did not take yet.
@@ -205,40 +167,41 @@ struct Wire {
 }
 
 impl Wire {
-    async fn relay(&mut self, home: &mut Home, idle: Duration) -> End {
+    async fn relay(&mut self, server: &mut ServerContext, idle: Duration) -> End {
         let mut buffer = vec![0; MAX_READ];
-        let mut clock = Clock::start();
+        let mut deadlines = Deadlines::new(idle);
         loop {
             let step = tokio::select! {
-                () = &mut home.stopping => Err(STOP),
-                () = sleep_until(clock.look) => match clock.judge(&self.page, home, idle) {
+                () = &mut server.stopping => Err(STOPPED),
+                () = sleep_until(deadlines.next_check) => match deadlines.check(&self.page, &server.settings) {
                     Ok(()) => continue,
-                    Err(end) => Err(end),
+                    Err(Expired::Idle) => Err(End::Close(1000, "idle")),
+                    Err(Expired::Message) => Err(End::Close(1008, TOO_SLOW)),
                 },
                 message = self.page.next() => match message {
                     Some(Ok(message)) => {
-                        clock.begun = None;
-                        self.obey(message).await
+                        deadlines.message_complete();
+                        self.receive(message).await
                     }
-                    Some(Err(_)) | None => Err(End::Page),
+                    Some(Err(_)) | None => Err(End::PageGone),
                 },
-                ready = self.cable.readable(), if self.credit > 0 => match ready {
+                ready = self.connection.readable(), if self.credit > 0 => match ready {
                     Ok(()) => self.read(&mut buffer).await,
-                    Err(_) => Err(End::Cable(Why::Reset)),
+                    Err(_) => Err(End::Connection(EndReason::Reset)),
                 },
-                ready = self.cable.writable(), if !self.unsent.is_empty() => match ready {
+                ready = self.connection.writable(), if !self.unsent.is_empty() => match ready {
                     Ok(()) => self.write(),
-                    Err(_) => Err(End::Cable(Why::Reset)),
+                    Err(_) => Err(End::Connection(EndReason::Reset)),
                 },
             };
             if let Err(end) = step {
                 return end;
             }
-            clock.moved = Instant::now();
+            deadlines.active();
         }
     }
 
-    async fn obey(&mut self, message: Message) -> Result<(), End> {
+    async fn receive(&mut self, message: Message) -> Result<(), End> {
         match message {
             Message::Binary(bytes) => {
                 if self.unsent.len() + bytes.len() > MAX_UNSENT {
@@ -247,139 +210,78 @@ impl Wire {
                 self.unsent.extend_from_slice(&bytes);
                 self.write()?;
                 let notes = self.annotator.push(Direction::Up, &bytes);
-                self.say(&Said::Up { notes: few(&notes) }).await
+                self.tell_page(&WireMessage::Up { notes: limit_notes(&notes) }).await
             }
             Message::Text(text) => match serde_json::from_str(&text) {
-                Ok(Order::Read { max }) => {
+                Ok(PageMessage::Read { max }) => {
                     self.credit = max.min(MAX_READ);
                     Ok(())
                 }
-                Ok(Order::Cut) => Err(End::Cable(Why::Cut)),
+                Ok(PageMessage::Cut) => Err(End::Connection(EndReason::Cut)),
                 Err(_) => Err(End::Close(1008, "not an order: read with max, or cut")),
             },
             Message::Ping(_) | Message::Pong(_) => Ok(()),
-            Message::Close { .. } => Err(End::Page),
+            Message::Close { .. } => Err(End::PageGone),
         }
     }
 
     async fn read(&mut self, buffer: &mut [u8]) -> Result<(), End> {
-        match self.cable.try_read(&mut buffer[..self.credit]) {
-            Ok(0) => Err(End::Cable(Why::Closed)),
+        match self.connection.try_read(&mut buffer[..self.credit]) {
+            Ok(0) => Err(End::Connection(EndReason::Closed)),
             Ok(n) => {
                 self.credit = 0;
                 let data_b64 = BASE64_STANDARD.encode(&buffer[..n]);
                 let notes = self.annotator.push(Direction::Down, &buffer[..n]);
-                self.say(&Said::Down { data_b64: &data_b64, notes: few(&notes) }).await
+                self.tell_page(&WireMessage::Down { data_b64: &data_b64, notes: limit_notes(&notes) }).await
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(_) => Err(End::Cable(Why::Reset)),
+            Err(_) => Err(End::Connection(EndReason::Reset)),
         }
     }
 
     fn write(&mut self) -> Result<(), End> {
-        match self.cable.try_write(&self.unsent) {
+        match self.connection.try_write(&self.unsent) {
             Ok(n) => {
                 self.unsent.drain(..n);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(_) => Err(End::Cable(Why::Reset)),
+            Err(_) => Err(End::Connection(EndReason::Reset)),
         }
     }
 
-    async fn say(&mut self, said: &Said<'_>) -> Result<(), End> {
-        say(&mut self.page, said).await
-    }
-}
-
-/// The deadlines of a wire.
-struct Clock {
-    /// When something moved last, in either direction.
-    moved: Instant,
-    /// When a message of the page was seen that is not complete.
-    begun: Option<Instant>,
-    /// Time that was taken away from that message, because a burst of bytes had earned too much.
-    lost_ms: u64,
-    /// When to look next.
-    look: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        let now = Instant::now();
-        Clock { moved: now, begun: None, lost_ms: 0, look: now + LOOK }
-    }
-
-    /// Whether the wire may go on. A late look means that the process did not run; that time does
-    /// not count.
-    fn judge(&mut self, page: &WebSocket<Upgraded>, home: &Home, idle: Duration) -> Result<(), End> {
-        let now = Instant::now();
-        let late = now.saturating_duration_since(self.look);
-        self.moved += late;
-        self.look = now + LOOK;
-        if now.saturating_duration_since(self.moved) >= idle {
-            return Err(End::Close(1000, "idle"));
-        }
-        if !page.connection().message_unfinished() {
-            self.begun = None;
-            return Ok(());
-        }
-        if self.begun.is_none() {
-            self.lost_ms = 0;
-        }
-        let begun = self.begun.map_or(now, |begun| begun + late);
-        self.begun = Some(begun);
-        let came = page.connection().unfinished_len();
-        let took = now.saturating_duration_since(begun).as_millis() as u64 + self.lost_ms;
-        if took >= home.settings.message_ms(came) {
-            return Err(End::Close(1008, TOO_SLOW));
-        }
-        self.lost_ms += home.settings.excess_message_ms(came, took);
-        Ok(())
+    async fn tell_page(&mut self, message: &WireMessage<'_>) -> Result<(), End> {
+        send(&mut self.page, message).await
     }
 }
 
-/// As many notes as are worth a message: frames of a byte each would have eight thousand times more than anybody reads.
-fn few(notes: &[Note]) -> &[Note] {
+/// The first [`MAX_NOTES`] of them.
+fn limit_notes(notes: &[Note]) -> &[Note] {
     &notes[..notes.len().min(MAX_NOTES)]
 }
 
-/// Tells the page; one that does not take it is gone.
-async fn say(page: &mut WebSocket<Upgraded>, said: &Said<'_>) -> Result<(), End> {
+/// Sends a message to the page. A page that does not take it in time counts as gone.
+async fn send(page: &mut WebSocket<Upgraded>, message: &WireMessage<'_>) -> Result<(), End> {
     let mut json = Vec::new();
-    json::write(said, &mut json);
+    json::write(message, &mut json);
     let text = String::from_utf8(json).expect("JSON is UTF-8");
-    match within(PATIENCE, page.send(Message::Text(text))).await {
+    match running_timeout(TIMEOUT, page.send(Message::Text(text))).await {
         Ok(Ok(())) => Ok(()),
-        _ => Err(End::Page),
+        _ => Err(End::PageGone),
     }
 }
 
-/// Closes, and waits for the page to do the same.
+/// Closes the WebSocket, and waits for the page's close.
 async fn close(mut page: WebSocket<Upgraded>, code: u16, reason: &str) {
-    let farewell = async {
+    let handshake = async {
         if page.close(Some(code), reason).await.is_ok() {
-            for _ in 0..UNDER_WAY {
+            for _ in 0..MAX_MESSAGES_BEFORE_CLOSE {
                 if !matches!(page.next().await, Some(Ok(_))) {
                     break;
                 }
             }
         }
     };
-    // One that does not is closed on.
-    let _ = within(PATIENCE, farewell).await;
-}
-
-/// A time-out that counts the time in which the process runs: a stop counts as one look at most,
-/// however long it is.
-async fn within<T>(mut time: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let mut future = pin!(future);
-    loop {
-        let step = time.min(LOOK);
-        time -= step;
-        match timeout(step, future.as_mut()).await {
-            Err(_) if !time.is_zero() => {}
-            done => return done,
-        }
-    }
+    // After the time-out the connection is dropped.
+    let _ = running_timeout(TIMEOUT, handshake).await;
 }

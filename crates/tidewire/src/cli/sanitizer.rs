@@ -1,23 +1,24 @@
-//! Output of texts of others: on a terminal, without control characters; to a file or a pipe, as
-//! they are.
+//! Texts of other programs on a standard output. A terminal would obey the control characters in
+//! them, so they are taken out there. A file or a pipe gets the text as it is.
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
 
 use tidewire::explain::terminal;
 
-/// One of the standard outputs.
+/// Makes texts safe for one of the standard outputs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Screen {
+pub(super) struct Sanitizer {
     is_terminal: bool,
 }
 
-impl Screen {
+impl Sanitizer {
+    /// The sanitizer for this output.
     pub(super) fn of(output: &impl IsTerminal) -> Self {
         Self { is_terminal: output.is_terminal() }
     }
 
-    /// A payload, or a text of ours that quotes others. It may have several lines.
+    /// A payload, or a text of this program that quotes others. It may have several lines.
     pub(super) fn lines(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         if self.is_terminal { terminal::lines(bytes).into_bytes().into() } else { bytes.into() }
     }

@@ -1,7 +1,8 @@
-//! Media types by the ending of a name: what pages, players and readers of data need. Anything else is bytes.
+//! Media types by the ending of a name: what pages, players and readers of data need. Anything else
+//! is bytes.
 
-/// The value of `Content-Type` for a file of this name. Text is said to be UTF-8, which is what text is.
-pub(super) fn of(name: &str) -> &'static str {
+/// The value of `Content-Type` for a file of this name. Text is always said to be UTF-8.
+pub(super) fn of_name(name: &str) -> &'static str {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     TYPES
         .iter()
@@ -66,12 +67,12 @@ mod tests {
 
     #[test]
     fn the_last_ending_decides() {
-        assert_eq!(of("a.html"), "text/html; charset=utf-8");
-        assert_eq!(of("A.WebM"), "video/webm");
-        assert_eq!(of("a.tar.gz"), "application/gzip");
-        assert_eq!(of("page.html.exe"), "application/octet-stream");
+        assert_eq!(of_name("a.html"), "text/html; charset=utf-8");
+        assert_eq!(of_name("A.WebM"), "video/webm");
+        assert_eq!(of_name("a.tar.gz"), "application/gzip");
+        assert_eq!(of_name("page.html.exe"), "application/octet-stream");
         for unknown in ["", "html", "a.", "a b", "a.html "] {
-            assert_eq!(of(unknown), "application/octet-stream", "{unknown:?}");
+            assert_eq!(of_name(unknown), "application/octet-stream", "{unknown:?}");
         }
     }
 }

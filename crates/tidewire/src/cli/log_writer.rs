@@ -1,4 +1,5 @@
-//! A bounded buffer in front of an output that may be full, closed or stalled.
+//! Writes log lines in a thread of its own, through a bounded buffer: the output may be full, closed
+//! or stalled.
 //!
 //! ```text
 //!   any thread ── push: a copy, never a wait ──► lines, up to a bound ──► one thread writes ──► standard error
@@ -18,14 +19,15 @@ const MAX_LINES: usize = 4096;
 /// Bytes that can wait. Lines with backtraces are long, and a log must not fill the memory.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// An output in non-blocking mode (a terminal or pipe that another program made so) is tried again after this time.
-const REST: Duration = Duration::from_millis(20);
+/// When to try again on an output in non-blocking mode. Another program may have set that mode on a
+/// terminal or pipe.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// Makes the line that tells how many lines are missing.
-pub(super) type Notice = Box<dyn Fn(u64) -> Vec<u8> + Send>;
+/// Makes the line that reports how many lines were lost.
+pub(super) type LostNotice = Box<dyn Fn(u64) -> Vec<u8> + Send>;
 
-/// A handle to push lines; its thread writes them.
-pub(super) struct Sink(Arc<Shared>);
+/// A handle to push log lines; its thread writes them.
+pub(super) struct LogWriter(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
@@ -40,9 +42,9 @@ struct State {
     lost: u64,
     /// No line is taken until half of the room is free. Otherwise every second line would be a
     /// notice while a slow reader takes single lines.
-    full: bool,
+    is_full: bool,
     /// The thread is writing an entry.
-    busy: bool,
+    is_writing: bool,
 }
 
 enum Entry {
@@ -50,26 +52,26 @@ enum Entry {
     Lost(u64),
 }
 
-impl Sink {
+impl LogWriter {
     /// Starts the thread that writes to `out`.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub(super) fn start(out: impl Write + Send + 'static, notice: Notice) -> io::Result<Self> {
+    pub(super) fn start(out: impl Write + Send + 'static, notice: LostNotice) -> io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
-        let writer = Writer { shared: shared.clone(), out, notice, missing: 0, torn: false };
+        let writer = WriterThread { shared: shared.clone(), out, notice, unreported: 0, is_mid_line: false };
         std::thread::Builder::new().name("tidewire-log".to_owned()).spawn(move || writer.run())?;
-        Ok(Sink(shared))
+        Ok(LogWriter(shared))
     }
 
     /// Takes a line, or counts it as lost. Never waits for the output.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.0.lock();
-        if state.full && state.entries.len() <= MAX_LINES / 2 && state.bytes <= MAX_BYTES / 2 {
-            state.full = false;
+        if state.is_full && state.entries.len() <= MAX_LINES / 2 && state.bytes <= MAX_BYTES / 2 {
+            state.is_full = false;
         }
-        state.full |= state.entries.len() >= MAX_LINES || state.bytes + line.len() > MAX_BYTES;
-        if state.full {
+        state.is_full |= state.entries.len() >= MAX_LINES || state.bytes + line.len() > MAX_BYTES;
+        if state.is_full {
             state.lost += 1;
             return;
         }
@@ -83,16 +85,17 @@ impl Sink {
         self.0.changed.notify_all();
     }
 
-    /// Waits until all lines are written or given up, but no longer than `within`. Says whether that is so.
+    /// Waits until all lines are written or given up, but no longer than `within`. Returns whether they
+    /// are.
     pub(super) fn flush(&self, within: Duration) -> bool {
-        let is_pending = |state: &mut State| state.busy || state.lost > 0 || !state.entries.is_empty();
+        let is_pending = |state: &mut State| state.is_writing || state.lost > 0 || !state.entries.is_empty();
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), within, is_pending);
         !waited.unwrap_or_else(|poisoned| poisoned.into_inner()).1.timed_out()
     }
 }
 
 /// One write is one line: that is how the subscriber writes.
-impl Write for &Sink {
+impl Write for &LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);
         Ok(line.len())
@@ -110,7 +113,7 @@ impl Shared {
     }
 
     /// Waits for the next entry.
-    fn take(&self) -> Entry {
+    fn next_entry(&self) -> Entry {
         let mut state = self.lock();
         loop {
             let entry = state.entries.pop_front();
@@ -118,7 +121,7 @@ impl Shared {
                 0 => None,
                 lost => Some(Entry::Lost(lost)),
             });
-            state.busy = entry.is_some();
+            state.is_writing = entry.is_some();
             if let Some(entry) = entry {
                 if let Entry::Line(line) = &entry {
                     state.bytes -= line.len();
@@ -131,48 +134,48 @@ impl Shared {
     }
 }
 
-/// The thread's side.
-struct Writer<W> {
+/// What the thread owns.
+struct WriterThread<W> {
     shared: Arc<Shared>,
     out: W,
-    notice: Notice,
-    /// Lines that are lost, and of which no notice was written.
-    missing: u64,
-    /// The output ends within a line.
-    torn: bool,
+    notice: LostNotice,
+    /// Lines that are lost, and that no line of the output reports yet.
+    unreported: u64,
+    /// The last write left the output in the middle of a line.
+    is_mid_line: bool,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> WriterThread<W> {
     fn run(mut self) {
         loop {
-            match self.shared.take() {
+            match self.shared.next_entry() {
                 Entry::Lost(lost) => {
-                    self.missing += lost;
-                    self.tell();
+                    self.unreported += lost;
+                    self.report_lost();
                 }
                 Entry::Line(line) => {
-                    if !self.tell() || !self.write(&line) {
-                        self.missing += 1;
+                    if !self.report_lost() || !self.write(&line) {
+                        self.unreported += 1;
                     }
                 }
             }
         }
     }
 
-    /// Writes a notice of the missing lines, if there are any. False if that fails.
-    fn tell(&mut self) -> bool {
-        if self.missing > 0 {
-            let line = (self.notice)(self.missing);
+    /// Writes a line that reports the lost lines, if there are any. Returns whether that worked.
+    fn report_lost(&mut self) -> bool {
+        if self.unreported > 0 {
+            let line = (self.notice)(self.unreported);
             if !self.write(&line) {
                 return false;
             }
-            self.missing = 0;
+            self.unreported = 0;
         }
         true
     }
 
     fn write(&mut self, line: &[u8]) -> bool {
-        let parts: [&[u8]; 2] = [if self.torn { b"\n" } else { b"" }, line];
+        let parts: [&[u8]; 2] = [if self.is_mid_line { b"\n" } else { b"" }, line];
         for mut part in parts {
             while !part.is_empty() {
                 match self.out.write(part) {
@@ -180,14 +183,14 @@ impl<W: Write> Writer<W> {
                     Ok(n) => part = &part[n..],
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                        std::thread::sleep(REST);
+                        std::thread::sleep(RETRY_AFTER);
                         continue;
                     }
                     Err(_) => return false,
                 }
-                self.torn = !part.is_empty() || self.torn;
+                self.is_mid_line = !part.is_empty() || self.is_mid_line;
             }
-            self.torn = false;
+            self.is_mid_line = false;
         }
         true
     }
@@ -200,21 +203,21 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(30);
 
-    fn notice() -> Notice {
+    fn notice() -> LostNotice {
         Box::new(|lost| format!("{lost} lost\n").into_bytes())
     }
 
     /// An output that asks the test what to do at each write, and keeps what it takes.
-    struct Gate {
-        arrived: Sender<()>,
-        verdict: Receiver<io::Result<usize>>,
+    struct TestOutput {
+        writing: Sender<()>,
+        outcome: Receiver<io::Result<usize>>,
         written: Arc<Mutex<Vec<u8>>>,
     }
 
-    impl Write for Gate {
+    impl Write for TestOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.arrived.send(());
-            let n = self.verdict.recv().unwrap_or(Ok(usize::MAX))?.min(bytes.len());
+            let _ = self.writing.send(());
+            let n = self.outcome.recv().unwrap_or(Ok(usize::MAX))?.min(bytes.len());
             self.written.lock().unwrap().extend_from_slice(&bytes[..n]);
             Ok(n)
         }
@@ -224,53 +227,53 @@ mod tests {
         }
     }
 
-    struct Gated {
-        sink: Sink,
-        arrived: Receiver<()>,
-        verdict: Sender<io::Result<usize>>,
+    struct TestLog {
+        writer: LogWriter,
+        writing: Receiver<()>,
+        outcome: Sender<io::Result<usize>>,
         written: Arc<Mutex<Vec<u8>>>,
     }
 
-    fn gated() -> Gated {
-        let (arrived, has_arrived) = channel();
-        let (verdict, next_verdict) = channel();
+    fn log() -> TestLog {
+        let (writing, is_writing) = channel();
+        let (outcome, next_outcome) = channel();
         let written = Arc::new(Mutex::new(Vec::new()));
-        let gate = Gate { arrived, verdict: next_verdict, written: written.clone() };
-        Gated { sink: Sink::start(gate, notice()).unwrap(), arrived: has_arrived, verdict, written }
+        let output = TestOutput { writing, outcome: next_outcome, written: written.clone() };
+        TestLog { writer: LogWriter::start(output, notice()).unwrap(), writing: is_writing, outcome, written }
     }
 
-    impl Gated {
+    impl TestLog {
         /// Lets everything pass from now on; returns all that was written.
         fn open(self) -> String {
-            drop(self.verdict);
-            assert!(self.sink.flush(SOON), "everything was written");
+            drop(self.outcome);
+            assert!(self.writer.flush(SOON), "everything was written");
             String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
         }
     }
 
     #[test]
     fn lines_come_out_whole_and_in_order() {
-        let gated = gated();
+        let log = log();
         for line in ["one\n", "two\n", "three\n"] {
-            gated.sink.push(line.as_bytes());
+            log.writer.push(line.as_bytes());
         }
         for n in [1, 2, 1] {
-            gated.verdict.send(Ok(n)).unwrap();
+            log.outcome.send(Ok(n)).unwrap();
         }
-        assert_eq!(gated.open(), "one\ntwo\nthree\n");
+        assert_eq!(log.open(), "one\ntwo\nthree\n");
     }
 
     #[test]
     fn what_finds_no_room_is_counted_and_told_once() {
-        let gated = gated();
-        gated.sink.push(b"first\n");
-        gated.arrived.recv_timeout(SOON).unwrap();
+        let log = log();
+        log.writer.push(b"first\n");
+        log.writing.recv_timeout(SOON).unwrap();
         // The thread has the first line in hand, and is stalled.
         for n in 0..MAX_LINES + 5 {
-            gated.sink.push(format!("{n}\n").as_bytes());
+            log.writer.push(format!("{n}\n").as_bytes());
         }
-        assert!(!gated.sink.flush(Duration::from_millis(1)), "a stalled output is not waited for");
-        let text = gated.open();
+        assert!(!log.writer.flush(Duration::from_millis(1)), "a stalled output is not waited for");
+        let text = log.open();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + MAX_LINES + 1);
         assert_eq!(lines[MAX_LINES], format!("{}", MAX_LINES - 1));
@@ -279,15 +282,15 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_as_well() {
-        let gated = gated();
-        gated.sink.push(b"first\n");
-        gated.arrived.recv_timeout(SOON).unwrap();
+        let log = log();
+        log.writer.push(b"first\n");
+        log.writing.recv_timeout(SOON).unwrap();
         let mut long = vec![b'x'; MAX_BYTES / 4 - 1];
         long.push(b'\n');
         for _ in 0..7 {
-            gated.sink.push(&long);
+            log.writer.push(&long);
         }
-        let text = gated.open();
+        let text = log.open();
         assert_eq!(text.lines().filter(|line| line.starts_with('x')).count(), 4);
         assert!(text.ends_with("3 lost\n"));
     }
@@ -295,53 +298,53 @@ mod tests {
     /// With one line of room at a time, a notice for each line lost would be half of the log.
     #[test]
     fn while_it_is_nearly_full_there_is_no_notice_for_each_line() {
-        let gated = gated();
+        let log = log();
         for n in 0..MAX_LINES + 10 {
-            gated.sink.push(format!("{n}\n").as_bytes());
+            log.writer.push(format!("{n}\n").as_bytes());
         }
         for _ in 0..100 {
-            gated.verdict.send(Ok(usize::MAX)).unwrap();
-            gated.arrived.recv_timeout(SOON).unwrap();
-            gated.sink.push(b"more\n");
+            log.outcome.send(Ok(usize::MAX)).unwrap();
+            log.writing.recv_timeout(SOON).unwrap();
+            log.writer.push(b"more\n");
         }
-        let text = gated.open();
+        let text = log.open();
         assert_eq!(text.lines().filter(|line| line.ends_with("lost")).count(), 1, "{text}");
     }
 
     #[test]
     fn a_line_that_cannot_be_written_is_told_before_the_next_that_can() {
-        let gated = gated();
+        let log = log();
         let full = || Err(io::Error::from(ErrorKind::StorageFull));
         for line in ["one\n", "two\n", "three\n"] {
-            gated.sink.push(line.as_bytes());
+            log.writer.push(line.as_bytes());
         }
         // The first line is cut, the notice before the second fails, and then there is room again.
-        for verdict in [Ok(2), full(), full()] {
-            gated.verdict.send(verdict).unwrap();
+        for outcome in [Ok(2), full(), full()] {
+            log.outcome.send(outcome).unwrap();
         }
-        assert_eq!(gated.open(), "on\n2 lost\nthree\n");
+        assert_eq!(log.open(), "on\n2 lost\nthree\n");
     }
 
     #[test]
     fn an_output_that_would_block_is_tried_again() {
-        let gated = gated();
-        gated.sink.push(b"one\n");
+        let log = log();
+        log.writer.push(b"one\n");
         for kind in [ErrorKind::WouldBlock, ErrorKind::Interrupted, ErrorKind::WouldBlock] {
-            gated.verdict.send(Err(kind.into())).unwrap();
+            log.outcome.send(Err(kind.into())).unwrap();
         }
-        assert_eq!(gated.open(), "one\n");
+        assert_eq!(log.open(), "one\n");
     }
 
     #[test]
     fn an_output_that_takes_nothing_costs_the_lines_and_nothing_else() {
-        let gated = gated();
-        gated.sink.push(b"one\n");
-        gated.verdict.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
-        assert!(gated.sink.flush(SOON), "given up is done");
-        gated.sink.push(b"two\n");
-        gated.verdict.send(Ok(0)).unwrap();
-        assert!(gated.sink.flush(SOON));
-        gated.sink.push(b"three\n");
-        assert_eq!(gated.open(), "2 lost\nthree\n");
+        let log = log();
+        log.writer.push(b"one\n");
+        log.outcome.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
+        assert!(log.writer.flush(SOON), "given up is done");
+        log.writer.push(b"two\n");
+        log.outcome.send(Ok(0)).unwrap();
+        assert!(log.writer.flush(SOON));
+        log.writer.push(b"three\n");
+        assert_eq!(log.open(), "2 lost\nthree\n");
     }
 }

@@ -1,0 +1,70 @@
+//! `cargo xtask embed`: a program outside of the workspace embeds `tidewire-hub`, and gets nothing of
+//! the command with it.
+//!
+//! The source of the program is `embed/main.rs`. Here it becomes a package with a workspace of its
+//! own, as in a project of somebody else. No crate of the workspace can then add a dependency or a
+//! feature to what it links.
+
+use std::collections::BTreeSet;
+
+use tidewire_testkit::run::{Result, ask, cargo, read, root, run as start, target, write};
+
+/// Crates that only the command needs.
+const FORBIDDEN: [&str; 7] =
+    ["anstyle", "clap", "tidewire", "tidewire-client", "tidewire-explain", "toml", "tracing-subscriber"];
+
+/// The name of the package.
+const NAME: &str = "embed-probe";
+
+pub(crate) fn run() -> Result {
+    let folder = target().join("embed");
+    let manifest = folder.join("Cargo.toml");
+    write(&manifest, package(&read(&root().join("Cargo.toml"))?).as_bytes())?;
+    write(&folder.join("main.rs"), include_bytes!("../embed/main.rs"))?;
+    // The versions of the workspace, which are on this machine.
+    write(&folder.join("Cargo.lock"), read(&root().join("Cargo.lock"))?.as_bytes())?;
+    let manifest = manifest.display().to_string();
+    let tree = ["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+    let tree = ask(cargo(&tree).args(["--manifest-path", &manifest])).ok_or(
+        "`cargo tree` of the program that embeds tidewire-hub failed; the workspace must be built before",
+    )?;
+    let crates = crates(&tree);
+    let forbidden: Vec<_> = FORBIDDEN.into_iter().filter(|name| crates.contains(name)).collect();
+    if !forbidden.is_empty() {
+        let names = forbidden.join(", ");
+        return Err(format!("a program that embeds tidewire-hub links {names}; only the command may"));
+    }
+    let program = ["run", "--offline", "--quiet", "--manifest-path", &manifest, "--target-dir"];
+    start(cargo(&program).arg(target()))?;
+    println!("    a program that embeds tidewire-hub works, and links {} crates", crates.len());
+    Ok(())
+}
+
+/// The manifest of the package. It has the profile of the workspace, so that crates with the same
+/// features are not built again.
+fn package(workspace: &str) -> String {
+    let profile = workspace.find("[profile.dev]").map_or("", |at| &workspace[at..]);
+    let hub = root().join("crates/hub").display().to_string();
+    format!(
+        "[package]\nname = {NAME:?}\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
+         [workspace]\n\n[[bin]]\nname = {NAME:?}\npath = \"main.rs\"\n\n\
+         [dependencies]\ntidewire-hub = {{ path = {hub:?} }}\n\n{profile}"
+    )
+}
+
+/// The names of all crates but the program itself, from lines like `bytes v1.12.1 (*)`.
+fn crates(tree: &str) -> BTreeSet<&str> {
+    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_crate_counts_once() {
+        let tree = "embed-probe v0.0.0 (/t)\ntidewire-hub v0.1.0 (/h)\nbytes v1.12.1\n\nbytes v1.12.1 (*)\n";
+        assert_eq!(crates(tree), BTreeSet::from(["bytes", "tidewire-hub"]));
+    }
+}
