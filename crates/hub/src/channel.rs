@@ -1,9 +1,5 @@
 //! A channel: a log and those who wait for it, under one lock that is never held while anything is encoded or written.
 
-// The path, so that `tests/loom.rs` finds it too.
-#[path = "channel/upload.rs"]
-mod upload;
-
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,14 +14,13 @@ use crate::error::HubError;
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::sync::{Mutex, MutexGuard};
-use upload::Uploads;
-pub(crate) use upload::{Beginning, Followed, Follower, Lost, Upload};
+use crate::upload_state::{RawReaderId, RawStart, RawStartError, UploadState};
 
 /// Who appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum AppendedBy {
     Publisher,
-    /// The one that the channel belongs to.
+    /// The upload that the channel belongs to.
     Upload,
 }
 
@@ -54,7 +49,7 @@ pub struct Channel {
 
 struct State {
     log: log::Channel<Arc<Message>, Waiter>,
-    uploads: Uploads,
+    upload: UploadState,
     /// The time of the newest message. The wall clock may have stepped back since, and of two
     /// publishers that looked at it the second may be the first here.
     last_ms: u64,
@@ -64,7 +59,7 @@ struct State {
 
 impl State {
     fn is_idle(&self, now: u64) -> bool {
-        self.log.is_idle(now) && !self.uploads.active
+        self.log.is_idle(now) && !self.upload.is_active()
     }
 
     /// The message as the log takes it: never older than the one before it.
@@ -82,7 +77,8 @@ pub struct Published {
     pub duplicate: bool,
 }
 
-pub(crate) struct AppendedTo {
+/// An append, and who waited for it.
+pub(crate) struct AppendOutcome {
     pub(crate) published: Published,
     pub(crate) woken: log::Woken<Waiter>,
 }
@@ -100,7 +96,7 @@ pub struct Page {
     pub more: bool,
 }
 
-/// What became of a wish to be woken.
+/// What [`Channel::watch`] did.
 #[derive(Debug)]
 pub(crate) enum Watch {
     /// The next publish wakes.
@@ -120,7 +116,7 @@ impl Channel {
         // 0 is the epoch of the cursor that is of no log.
         let epoch = Epoch::new(random_u64().max(1));
         let log = log::Channel::new(epoch, config.retention, limits);
-        let state = State { log, uploads: Uploads::default(), last_ms: 0, closed: false };
+        let state = State { log, upload: UploadState::default(), last_ms: 0, closed: false };
         Channel { name, state: Mutex::new(state), subscribers: AtomicUsize::new(0) }
     }
 
@@ -194,11 +190,11 @@ impl Channel {
         self.subscribers.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn enter(&self) {
+    pub(crate) fn add_subscriber(&self) {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn leave(&self) {
+    pub(crate) fn remove_subscriber(&self) {
         self.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -214,17 +210,17 @@ impl Channel {
         now: u64,
         message: &Arc<Message>,
         key: Option<Key<'_>>,
-        by: By,
+        by: AppendedBy,
         stopped: &AtomicBool,
-    ) -> Result<Option<AppendedTo>, HubError> {
+    ) -> Result<Option<AppendOutcome>, HubError> {
         let mut state = self.lock();
         if state.closed {
             return Ok(None);
         }
-        if stopped.load(Ordering::Relaxed) && by != By::Upload {
+        if stopped.load(Ordering::Relaxed) && by != AppendedBy::Upload {
             return Err(HubError::Stopping);
         }
-        if state.uploads.active && by != By::Upload {
+        if state.upload.is_active() && by != AppendedBy::Upload {
             return Err(HubError::Uploading);
         }
         let size = message.weight();
@@ -246,7 +242,7 @@ impl Channel {
         if !duplicate {
             state.last_ms = time_ms;
         }
-        Ok(Some(AppendedTo { published: Published { cursor: appended.cursor(), duplicate }, woken }))
+        Ok(Some(AppendOutcome { published: Published { cursor: appended.cursor(), duplicate }, woken }))
     }
 
     /// Evicts what is too old; says whether the channel is idle.
@@ -260,6 +256,54 @@ impl Channel {
         let mut state = self.lock();
         state.closed = state.is_idle(now);
         state.closed
+    }
+
+    /// Takes the channel for an upload; `false` if it was forgotten by the hub.
+    ///
+    /// # Errors
+    /// [`HubError::Uploading`] if another upload has it.
+    pub(crate) fn begin_upload(&self) -> Result<bool, HubError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Ok(false);
+        }
+        if state.upload.is_active() {
+            return Err(HubError::Uploading);
+        }
+        let head = state.log.log().head();
+        state.upload.begin(head);
+        Ok(true)
+    }
+
+    pub(crate) fn end_upload(&self) {
+        self.lock().upload.end();
+    }
+
+    /// Ready when the upload can append a message of this size without the loss of one that a raw
+    /// reader has not read.
+    pub(crate) fn poll_room(&self, size: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let State { log, upload, .. } = &mut *self.lock();
+        upload.poll_room(log.log(), size, cx)
+    }
+
+    /// Adds a raw reader, and says at which position it starts.
+    ///
+    /// # Errors
+    /// [`RawStartError`]: the log cannot be continued from that position.
+    pub(crate) fn add_raw_reader(&self, start: RawStart) -> Result<(RawReaderId, Cursor), RawStartError> {
+        let State { log, upload, .. } = &mut *self.lock();
+        upload.add_reader(log.log(), start)
+    }
+
+    /// Notes how far a raw reader has read: an upload that waits for it goes on.
+    pub(crate) fn advance_raw_reader(&self, reader: RawReaderId, position: Cursor) {
+        let waiting = self.lock().upload.advance_reader(reader, position);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn remove_raw_reader(&self, reader: RawReaderId) {
+        let waiting = self.lock().upload.remove_reader(reader);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// No code panics while it holds the lock, so a poisoned one holds good data.

@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime};
 
 use tidewire_server::Inbox;
 
-use crate::channel::{By, Channel, Key, Published, Waiter};
+use crate::channel::{AppendedBy, Channel, Key, Published, Waiter};
 use crate::config::HubConfig;
 use crate::counters::{Counters, Work};
 use crate::error::HubError;
@@ -137,7 +137,7 @@ impl Hub {
         loop {
             let channel = self.channel(name)?;
             // A channel that was forgotten since the look-up is looked up again.
-            if let Some(published) = self.append(&channel, &message, key, By::Publisher)? {
+            if let Some(published) = self.append(&channel, &message, key, AppendedBy::Publisher)? {
                 return Ok(published);
             }
         }
@@ -149,7 +149,7 @@ impl Hub {
         channel: &Arc<Channel>,
         message: &Arc<Message>,
         key: Option<Key<'_>>,
-        by: By,
+        by: AppendedBy,
     ) -> Result<Option<Published>, HubError> {
         let Some(appended) = channel.append(self.now_ms(), message, key, by, &self.stopped)? else {
             return Ok(None);

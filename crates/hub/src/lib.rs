@@ -13,12 +13,16 @@ mod hub;
 pub mod json;
 mod message;
 mod name;
+mod raw_body;
+mod raw_reader;
 mod reader;
 pub mod refusal;
 mod settings;
 mod site;
 mod sync;
 mod table;
+mod upload;
+mod upload_state;
 
 pub use api::conditions::matches_etag;
 pub use api::handshake;

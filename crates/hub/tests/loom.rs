@@ -1,5 +1,5 @@
 //! The hub, its channels and uploads with workers, publishers, tasks and the sweep in every order that they can take: loom's locks are put
-//! in the place of the real ones, all else is the code of `src/hub.rs`, `src/channel.rs` and `src/channel/upload.rs`. No message is lost, and nobody sleeps while
+//! in the place of the real ones, all else is the code of `src/hub.rs`, `src/channel.rs` and the files that these use. No message is lost, and nobody sleeps while
 //! there is one; loom reports a thread that sleeps for ever as a deadlock. (The inbox has models of its own, in `tidewire-server`.)
 
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::print_stdout)]
@@ -20,6 +20,12 @@ mod json;
 mod message;
 #[path = "../src/name.rs"]
 mod name;
+#[path = "../src/raw_reader.rs"]
+mod raw_reader;
+#[path = "../src/upload.rs"]
+mod upload;
+#[path = "../src/upload_state.rs"]
+mod upload_state;
 
 mod sync {
     pub(crate) use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
@@ -31,14 +37,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use channel::{Beginning, Followed, Follower, Upload, Waiter, Watch};
+use channel::{Waiter, Watch};
 use config::HubConfig;
 use hub::Hub;
 use loom::sync::Notify;
 use loom::thread;
 use message::Message;
 use name::ChannelName;
+use raw_reader::{PositionLost, RawReader};
 use tidewire_channel::{Budget, Cursor, Retention, Since};
+use upload::Upload;
+use upload_state::RawStart;
 
 /// What a thread sleeps on.
 struct Bell(Notify);
@@ -200,7 +209,7 @@ fn an_upload_and_its_reader_wait_for_each_other() {
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
         let channel = hub.channel(&name()).expect("it is there");
-        let mut follower = Follower::new(&channel, Beginning::Upload).expect("the beginning is there");
+        let mut reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
         let source = thread::spawn(move || {
             for piece in ["1", "2", "3"] {
                 block_on(upload.room(1));
@@ -211,10 +220,10 @@ fn an_upload_and_its_reader_wait_for_each_other() {
         });
         let mut got = String::new();
         loop {
-            match block_on(std::future::poll_fn(|cx| follower.poll_next(cx))) {
-                Followed::Message(message) if message.as_mark().is_some() => break,
-                Followed::Message(message) => got += message.text().expect("text"),
-                Followed::Lost => panic!("lost after {got}"),
+            match block_on(std::future::poll_fn(|cx| reader.poll_next(cx))) {
+                Ok(message) if message.as_mark().is_some() => break,
+                Ok(message) => got += message.text().expect("text"),
+                Err(PositionLost) => panic!("lost after {got}"),
             }
         }
         assert_eq!(got, "123");
@@ -229,12 +238,12 @@ fn a_reader_that_leaves_is_waited_for_no_more() {
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
         let channel = hub.channel(&name()).expect("it is there");
-        let follower = Follower::new(&channel, Beginning::Upload).expect("the beginning is there");
+        let reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
         upload.piece("1".into());
-        let reader = thread::spawn(move || drop(follower));
+        let leaves = thread::spawn(move || drop(reader));
         block_on(upload.room(1));
         upload.end();
-        reader.join().expect("it ends");
+        leaves.join().expect("it ends");
     });
 }
 

@@ -12,18 +12,19 @@ use super::conditions::matches_etag;
 use super::handshake;
 use super::params::{self, FeedName, From, Params};
 use super::poll::{self, PollShape};
-use crate::channel::{Beginning, Follower, Lost};
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
-use crate::feeds::raw::{self, RawBody};
-use crate::feeds::{Break, Flow, Greeting, Kind, Wire, iframe, longpoll, poll as short, ws};
+use crate::feeds::{Break, Flow, Greeting, Kind, Wire, iframe, longpoll, poll as short, raw, ws};
 use crate::gzip::{self, Sum};
 use crate::name::ChannelName;
+use crate::raw_body::RawBody;
+use crate::raw_reader::RawReader;
 use crate::reader::{Channels, Positions};
 use crate::refusal::refused;
 use crate::refusal::vary;
 use crate::table::{Shape, Subscription, Ticket, WebSocket, encode_stream};
+use crate::upload_state::{RawStart, RawStartError};
 
 /// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's pace.
 const FIRST_BYTES: usize = 64 * 1024;
@@ -54,7 +55,7 @@ pub(crate) fn handle(
         FeedName::LongPoll | FeedName::Jsonp => {
             return long_poll(context, channels, positions, &params, access, request);
         }
-        FeedName::Raw => return raw(context, &channels, &params, access, request),
+        FeedName::Raw => return raw_bytes(context, &channels, &params, access, request),
         FeedName::WebSocket => return websocket(context, channels, positions, &params, access, request),
         FeedName::Sse => Kind::Sse,
         FeedName::SseObjects => Kind::SseObjects,
@@ -196,8 +197,9 @@ fn begin(
     (packed.bytes, packed.sum, flow == Flow::End)
 }
 
-/// The bytes alone: a task with a context in the log, since its head waits for the first message and its end is the body's.
-fn raw(
+/// The bytes alone. This needs a task: the head waits for the first message, and the end of the
+/// upload is the end of the body.
+fn raw_bytes(
     context: &SiteContext,
     channels: &Channels,
     params: &Params,
@@ -210,16 +212,16 @@ fn raw(
             "Bytes of several channels cannot be told apart; read each with feed=raw.",
         ));
     };
-    let beginning = match &params.since {
-        From::Newest => Beginning::Upload,
-        From::Earliest => Beginning::Earliest,
-        From::Now => Beginning::Now,
-        From::After(cursors) => Beginning::After(cursors[0]),
+    let start = match &params.since {
+        From::Newest => RawStart::Upload,
+        From::Earliest => RawStart::Earliest,
+        From::Now => RawStart::Now,
+        From::After(cursors) => RawStart::After(cursors[0]),
     };
-    let follower = Follower::new(channel, beginning).map_err(|lost| lost_place(lost, beginning))?;
-    let response = unkept(Response::new(200)).with("Tidewire-Cursor", follower.position().to_string());
+    let reader = RawReader::new(channel, start).map_err(|error| gone(error, start))?;
+    let response = unkept(Response::new(200)).with("Tidewire-Cursor", reader.position().to_string());
     let response = vary(access, response);
-    let mut body = RawBody::new(follower, context.stopping());
+    let mut body = RawBody::new(reader, context.stopping());
     if request.head.method() == Method::Head {
         return Ok(raw::head(response, body.first_now().as_deref()).left_out(None).into());
     }
@@ -230,17 +232,17 @@ fn raw(
     })))
 }
 
-/// No gap can be told between bytes, so a context that cannot be continued is refused.
-fn lost_place(lost: Lost, beginning: Beginning) -> Problem {
-    let mut problem = match lost {
-        Lost::Gap { from, missed, earliest } => {
+/// Between bytes no gap can be told, so a start from which the log cannot be continued is refused.
+fn gone(error: RawStartError, start: RawStart) -> Problem {
+    let mut problem = match error {
+        RawStartError::Gap { from, missed, earliest } => {
             poll::gone(&Break::Gap { from: &from.to_string(), missed }, &earliest.to_string())
         }
-        Lost::Reset { reason, earliest } => {
+        RawStartError::Reset { reason, earliest } => {
             poll::gone(&Break::Reset { reason: reason.as_str() }, &earliest.to_string())
         }
     };
-    if beginning == Beginning::Upload {
+    if start == RawStart::Upload {
         problem.detail = "The beginning of the upload is no longer kept; join it where it is with since=earliest, or keep \
                           more with --retain-bytes and --retain-messages."
             .to_owned();

@@ -10,13 +10,13 @@ use tidewire_server::{Body, BodyError, Problem, Reply, Request, Response};
 
 use super::content;
 use super::params::Query;
-use crate::channel::Upload;
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::refusal::{refusal, refused, sentence};
 use crate::table::Ticket;
+use crate::upload::Upload;
 
 /// Answers a PUT when its body has come to its end.
 pub(crate) fn handle(

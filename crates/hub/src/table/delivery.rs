@@ -207,7 +207,7 @@ impl Table {
         let group = &mut self.groups[id as usize];
         group.members += 1;
         for channel in group.channels.0.iter() {
-            channel.enter();
+            channel.add_subscriber();
         }
     }
 }

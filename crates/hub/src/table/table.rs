@@ -336,7 +336,7 @@ impl Table {
         let group = &mut self.groups[id as usize];
         group.members -= 1;
         for channel in group.channels.0.iter() {
-            channel.leave();
+            channel.remove_subscriber();
         }
         match &group.shape {
             Shape::LongPoll(shape) if !shape.closes() && !self.draining => Then::Resume,
