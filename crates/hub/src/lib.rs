@@ -13,10 +13,11 @@ mod hub;
 pub mod json;
 mod message;
 mod name;
+mod positions;
 mod raw_body;
 mod raw_reader;
 mod reader;
-pub mod refusal;
+mod refusal;
 mod settings;
 mod site;
 mod sync;
@@ -36,6 +37,7 @@ pub use message::{
     ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message, Object, RESERVED_EVENTS,
 };
 pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
+pub use refusal::not_allowed;
 pub use settings::{Settings, TOO_SLOW};
 pub use site::{Site, Ticket};
 pub use tidewire_channel::{Cursor, Retention};

@@ -3,66 +3,15 @@
 //! Every feed reads through here: a short poll once, a stream at its start, a group for all its live members, a slow
 //! reader on its own. What a client got is therefore the same whichever way it came.
 
-use std::sync::Arc;
+use tidewire_channel::{Budget, Continuity, Cursor, Since};
 
-use tidewire_channel::{Budget, Continuity, Cursor, Cursors, Since};
-
-use crate::api::params::From;
-use crate::channel::Channel;
-use crate::feeds::{Break, Envelope, Flow};
-
-/// The channels of a connection, in the order in which the client named them.
-#[derive(Clone, Debug)]
-pub(crate) struct Channels(pub(crate) Arc<[Arc<Channel>]>);
-
-impl Channels {
-    /// The positions after the newest messages.
-    pub(crate) fn heads(&self) -> Positions {
-        Positions(self.0.iter().map(|channel| channel.head()).collect())
-    }
-
-    /// The positions before the oldest messages kept.
-    pub(crate) fn earliest(&self) -> Positions {
-        Positions(self.0.iter().map(|channel| channel.earliest()).collect())
-    }
-
-    /// Where a client begins that wants to go on from `since`.
-    pub(crate) fn start(&self, since: &From) -> Positions {
-        match since {
-            From::Earliest => self.earliest(),
-            From::Now => self.heads(),
-            From::Newest => Positions(self.0.iter().map(|channel| channel.before_newest()).collect()),
-            From::After(cursors) => Positions(cursors.as_slice().into()),
-        }
-    }
-
-    fn label(&self, index: usize, labelled: bool) -> Option<&str> {
-        if labelled { Some(self.0[index].name().as_str()) } else { None }
-    }
-}
-
-/// A position in each channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Positions(pub(crate) Box<[Cursor]>);
-
-impl Positions {
-    /// The one cursor that the client sees.
-    pub(crate) fn to_text(&self) -> String {
-        if let [one] = *self.0 {
-            return one.to_string();
-        }
-        let mut all = Cursors::new();
-        for cursor in &self.0 {
-            all.push(*cursor);
-        }
-        all.to_string()
-    }
-}
+use crate::feeds::{Discontinuity, Envelope, Flow};
+use crate::positions::{Channels, Positions};
 
 /// What a read says.
 pub(crate) enum Item<'a> {
     Message(Envelope<'a>),
-    Break { what: Break<'a>, cursor: &'a str },
+    Discontinuity { what: Discontinuity<'a>, cursor: &'a str },
 }
 
 /// How far a read came.
@@ -105,18 +54,18 @@ pub(crate) fn read(
             let from_text = positions.to_text();
             positions.0[index] = to;
             let what = match what {
-                Ok(missed) => Break::Gap { from: &from_text, missed },
-                Err(reason) => Break::Reset { reason },
+                Ok(missed) => Discontinuity::Gap { from: &from_text, missed },
+                Err(reason) => Discontinuity::Reset { reason },
             };
             progress.any = true;
-            if say(Item::Break { what, cursor: &positions.to_text() }) == Flow::End {
+            if say(Item::Discontinuity { what, cursor: &positions.to_text() }) == Flow::End {
                 return Progress { flow: Flow::End, ..progress };
             }
         }
         for (cursor, message) in &page.messages {
             positions.0[index] = *cursor;
             let cursor = positions.to_text();
-            let channel = channels.label(index, labelled);
+            let channel = labelled.then(|| channels.0[index].name().as_str());
             progress.any = true;
             left.bytes = left.bytes.saturating_sub(message.weight());
             left.messages = left.messages.saturating_sub(1);
@@ -129,7 +78,8 @@ pub(crate) fn read(
     progress
 }
 
-/// The part of a continuity that must be told: `Ok(missed)` for a gap, `Err(reason)` for a reset, and where it goes on.
+/// The discontinuity that the client must know of, and where the log goes on: `Ok(missed)` for a gap,
+/// `Err(reason)` for a reset.
 fn broken(continuity: Continuity) -> Option<(Result<u64, &'static str>, Cursor)> {
     match continuity {
         Continuity::Fresh | Continuity::Resumed => None,

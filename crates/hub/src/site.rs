@@ -12,7 +12,7 @@ use crate::api::{publish, subscribe, upload};
 use crate::context::SiteContext;
 use crate::hub::Hub;
 use crate::name::ChannelName;
-use crate::refusal::{not_allowed, refusal, sentence};
+use crate::refusal::{bad_request, not_allowed, refusal};
 use crate::settings::Settings;
 use crate::table::Driver;
 pub use crate::table::Ticket;
@@ -84,7 +84,7 @@ impl Site {
     fn channels(&self, segment: &[u8], request: Request<'_>) -> Reply<Ticket> {
         let access = self.context.settings.origins.check(request.head);
         let outcome = match ChannelName::list(segment) {
-            Err(error) => Err(Problem::new(400, sentence(&error.to_string()))),
+            Err(error) => Err(bad_request(error)),
             Ok(names) => match request.head.method() {
                 Method::Get | Method::Head => subscribe::handle(&self.context, &names, &access, &request),
                 Method::Post => publish::handle(&self.context, &names, &access, request),

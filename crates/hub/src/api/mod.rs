@@ -7,5 +7,6 @@ pub mod handshake;
 pub(crate) mod params;
 pub(crate) mod poll;
 pub(crate) mod publish;
+mod query;
 pub(crate) mod subscribe;
 pub(crate) mod upload;

@@ -6,14 +6,15 @@ use bytes::Bytes;
 use tidewire_server::{BodyError, Problem, Reply, Request, Response};
 
 use super::content;
-use super::params::Query;
+use super::query::Query;
 use crate::channel::Published;
 use crate::context::SiteContext;
 use crate::cors::Access;
+use crate::error::HubError;
 use crate::hub::Hub;
 use crate::message::Message;
 use crate::name::ChannelName;
-use crate::refusal::{refusal, refused, sentence};
+use crate::refusal::{bad_request, hub_refusal, refusal};
 use crate::table::Ticket;
 
 /// Answers a POST: at once if the body came with the head.
@@ -30,7 +31,7 @@ pub(crate) fn handle(
     let [name] = names else {
         return Err(Problem::new(400, "A message is for one channel; post it to each in turn."));
     };
-    let order = Order {
+    let publish = Publish {
         hub: context.hub.clone(),
         name: name.clone(),
         event: Query::parse(request.head.query().unwrap_or_default())?.event,
@@ -39,20 +40,20 @@ pub(crate) fn handle(
     };
     let limit = context.hub.config().max_message;
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
-        return Err(refused(crate::error::HubError::MessageTooLarge { len: len as usize, limit }));
+        return Err(hub_refusal(HubError::MessageTooLarge { len: len as usize, limit }));
     }
     if let Some(data) = request.body.as_whole() {
-        return order.carry_out(data.clone()).map(|published| created(published, access).into());
+        return publish.run(data.clone()).map(|published| created(published, access).into());
     }
     let (body, access) = (request.body, access.clone());
     Ok(Reply::Later(Box::pin(async move {
         let outcome = match body.collect(limit).await {
-            Ok(data) => order.carry_out(data),
+            Ok(data) => publish.run(data),
             Err(BodyError::TooLarge) => Err(Problem::new(
                 413,
                 format!("The message is over the limit of {limit} bytes; send less, or raise --max-message."),
             )),
-            Err(error) => Err(Problem::new(400, sentence(&error.to_string()))),
+            Err(error) => Err(bad_request(error)),
         };
         match outcome {
             Ok(published) => created(published, &access).into(),
@@ -61,8 +62,8 @@ pub(crate) fn handle(
     })))
 }
 
-/// What the head of a POST says about its message.
-struct Order {
+/// A publish request without its payload: what the head of a POST says.
+struct Publish {
     hub: Arc<Hub>,
     name: ChannelName,
     event: Option<String>,
@@ -70,19 +71,16 @@ struct Order {
     key: Option<Vec<u8>>,
 }
 
-impl Order {
-    fn carry_out(self, data: Bytes) -> Result<Published, Problem> {
+impl Publish {
+    fn run(self, data: Bytes) -> Result<Published, Problem> {
         let mut message = Message::new(data, self.hub.wall_ms());
         if let Some(event) = &self.event {
-            message =
-                message.with_event(event).map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+            message = message.with_event(event).map_err(bad_request)?;
         }
         if let Some(content_type) = &self.content_type {
-            message = message
-                .with_content_type(content_type)
-                .map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+            message = message.with_content_type(content_type).map_err(bad_request)?;
         }
-        self.hub.publish(&self.name, message, self.key.as_deref()).map_err(refused)
+        self.hub.publish(&self.name, message, self.key.as_deref()).map_err(hub_refusal)
     }
 }
 

@@ -10,19 +10,21 @@ use tidewire_ws::handshake::server::Options;
 
 use super::conditions::matches_etag;
 use super::handshake;
-use super::params::{self, FeedName, From, Params};
+use super::params::{self, Delivery, Params};
 use super::poll::{self, PollShape};
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
-use crate::feeds::{Break, Flow, Greeting, Kind, Wire, iframe, longpoll, poll as short, raw, ws};
+use crate::feeds::{
+    Discontinuity, Flow, HttpFormat, StreamFormat, StreamStart, Wire, iframe, longpoll, poll as short, raw,
+    ws,
+};
 use crate::gzip::{self, Sum};
 use crate::name::ChannelName;
+use crate::positions::{Channels, Positions, Start};
 use crate::raw_body::RawBody;
 use crate::raw_reader::RawReader;
-use crate::reader::{Channels, Positions};
-use crate::refusal::refused;
-use crate::refusal::vary;
+use crate::refusal::{hub_refusal, vary};
 use crate::table::{Shape, Subscription, Ticket, WebSocket, encode_stream};
 use crate::upload_state::{RawStart, RawStartError};
 
@@ -37,44 +39,38 @@ pub(crate) fn handle(
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     let params = Params::parse(request.head, names.len())?;
-    if matches!(params.feed, FeedName::Iframe | FeedName::Jsonp) && !context.settings.comet {
+    let is_iframe = params.delivery == Delivery::Stream(HttpFormat::Iframe);
+    if (is_iframe || params.delivery == Delivery::Jsonp) && !context.settings.comet {
         return Err(Problem::new(
             403,
             "Reading by iframe and JSONP is off; start the server with --comet, or read with feed=stream.",
         ));
     }
-    if params.feed == FeedName::Iframe {
+    if is_iframe {
         iframe::require_frame(request.head)?;
     }
     let channels = open(context, names)?;
-    let positions = channels.start(&params.since);
-    let kind = match params.feed {
-        FeedName::Poll => {
-            return short_poll(&channels, positions, &params, access, request).map(Reply::Ready);
+    let positions = channels.start(&params.start);
+    match params.delivery {
+        Delivery::Poll => short_poll(&channels, positions, &params, access, request).map(Reply::Ready),
+        Delivery::LongPoll | Delivery::Jsonp => {
+            long_poll(context, channels, positions, &params, access, request)
         }
-        FeedName::LongPoll | FeedName::Jsonp => {
-            return long_poll(context, channels, positions, &params, access, request);
+        Delivery::Raw => raw_bytes(context, &channels, &params, access, request),
+        Delivery::WebSocket => websocket(context, channels, positions, &params, access, request),
+        Delivery::Stream(format) => {
+            Ok(stream(context, channels, positions, format, &params, access, request))
         }
-        FeedName::Raw => return raw_bytes(context, &channels, &params, access, request),
-        FeedName::WebSocket => return websocket(context, channels, positions, &params, access, request),
-        FeedName::Sse => Kind::Sse,
-        FeedName::SseObjects => Kind::SseObjects,
-        FeedName::Stream => Kind::Stream,
-        FeedName::Xhr => Kind::Xhr,
-        FeedName::Mixed => Kind::Mixed,
-        FeedName::Replace => Kind::Replace,
-        FeedName::Iframe => Kind::Iframe,
-    };
-    Ok(stream(context, channels, positions, kind, &params, access, request))
+    }
 }
 
 fn open(context: &SiteContext, names: &[ChannelName]) -> Result<Channels, Problem> {
     let limit = context.hub.config().max_subscribers;
     let mut channels = Vec::with_capacity(names.len());
     for name in names {
-        let channel = context.hub.channel(name).map_err(refused)?;
+        let channel = context.hub.channel(name).map_err(hub_refusal)?;
         if channel.subscribers() >= limit {
-            return Err(refused(HubError::TooManySubscribers(limit)));
+            return Err(hub_refusal(HubError::TooManySubscribers(limit)));
         }
         channels.push(channel);
     }
@@ -107,7 +103,7 @@ fn long_poll(
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
-    let callback = (params.feed == FeedName::Jsonp).then_some(params.callback.as_str());
+    let callback = (params.delivery == Delivery::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
     let poll::Read { any, answer, .. } = poll::read(&channels, &mut positions, budget, callback.is_some())?;
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
@@ -132,15 +128,15 @@ fn stream(
     context: &SiteContext,
     channels: Channels,
     mut positions: Positions,
-    kind: Kind,
+    format: HttpFormat,
     params: &Params,
     access: &Access,
     request: &Request<'_>,
 ) -> Reply<Ticket> {
     let cursor = positions.to_text();
     let response = unkept(Response::new(200)).with("Tidewire-Cursor", &cursor);
-    let mut response = vary(access, kind.feed().head(response));
-    let may_be_gzip = context.settings.compress && kind.may_be_gzip();
+    let mut response = vary(access, format.feed().head(response));
+    let may_be_gzip = context.settings.compress && format.may_be_gzip();
     let gzip = may_be_gzip && params::accepts_gzip(request.head);
     if may_be_gzip {
         response = response.with("Vary", "Accept-Encoding");
@@ -151,11 +147,12 @@ fn stream(
     if request.head.method() == Method::Head {
         return response.left_out(None).into();
     }
-    let wire = Wire { kind, chunked: request.head.version() == Version::Http11, gzip };
+    let wire =
+        Wire { format: StreamFormat::Http(format), chunked: request.head.version() == Version::Http11, gzip };
     let labelled = channels.0.len() > 1;
-    let greeting =
-        Greeting { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
-    let (first, sum, ended) = begin(context, &channels, wire, &greeting, &mut positions);
+    let start =
+        StreamStart { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
+    let (first, sum, ended) = begin(context, &channels, wire, &start, &mut positions);
     let gzip = gzip.then(|| Box::new(gzip::Body::new(sum)));
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
@@ -176,18 +173,18 @@ fn unkept(response: Response) -> Response {
     response.with_block(&FIELDS)
 }
 
-/// The first bytes of a stream: the hello, and what the log has after the client's position. Says whether that was all.
+/// The first bytes of a stream: its start, and what the log has after the client's position. Says whether that was all.
 fn begin(
     context: &SiteContext,
     channels: &Channels,
     wire: Wire,
-    greeting: &Greeting<'_>,
+    start: &StreamStart<'_>,
     positions: &mut Positions,
 ) -> (Vec<u8>, Sum, bool) {
     let mut out = Vec::with_capacity(128);
     // A cursor that the log does not know is named all the same: a client that is cut before the reset that follows must come
     // back with it, and be told again.
-    wire.unit(&mut out, |feed, out| feed.hello(out, greeting));
+    wire.unit(&mut out, |feed, out| feed.start(out, start));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
     let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
@@ -212,11 +209,11 @@ fn raw_bytes(
             "Bytes of several channels cannot be told apart; read each with feed=raw.",
         ));
     };
-    let start = match &params.since {
-        From::Newest => RawStart::Upload,
-        From::Earliest => RawStart::Earliest,
-        From::Now => RawStart::Now,
-        From::After(cursors) => RawStart::After(cursors[0]),
+    let start = match &params.start {
+        Start::Newest => RawStart::Upload,
+        Start::Earliest => RawStart::Earliest,
+        Start::Now => RawStart::Now,
+        Start::After(cursors) => RawStart::After(cursors[0]),
     };
     let reader = RawReader::new(channel, start).map_err(|error| gone(error, start))?;
     let response = unkept(Response::new(200)).with("Tidewire-Cursor", reader.position().to_string());
@@ -236,10 +233,10 @@ fn raw_bytes(
 fn gone(error: RawStartError, start: RawStart) -> Problem {
     let mut problem = match error {
         RawStartError::Gap { from, missed, earliest } => {
-            poll::gone(&Break::Gap { from: &from.to_string(), missed }, &earliest.to_string())
+            poll::gone(&Discontinuity::Gap { from: &from.to_string(), missed }, &earliest.to_string())
         }
         RawStartError::Reset { reason, earliest } => {
-            poll::gone(&Break::Reset { reason: reason.as_str() }, &earliest.to_string())
+            poll::gone(&Discontinuity::Reset { reason: reason.as_str() }, &earliest.to_string())
         }
     };
     if start == RawStart::Upload {
@@ -268,15 +265,15 @@ fn websocket(
     let agreed = accepted.deflate();
     let deflate = agreed.is_some_and(|params| params.takes_shared());
     let is_v1 = accepted.subprotocol() == Some(ws::SUBPROTOCOL);
-    let kind = if is_v1 { Kind::WsV1 { deflate } } else { Kind::WsBare { deflate } };
-    let wire = Wire { kind, chunked: false, gzip: false };
+    let format = if is_v1 { StreamFormat::WsV1 { deflate } } else { StreamFormat::WsBare { deflate } };
+    let wire = Wire { format, chunked: false, gzip: false };
     let labelled = channels.0.len() > 1;
     let cursor = positions.to_text();
-    let greeting =
-        Greeting { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
-    let (first, _, ended) = begin(context, &channels, wire, &greeting, &mut positions);
+    let start =
+        StreamStart { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
+    let (first, _, ended) = begin(context, &channels, wire, &start, &mut positions);
     let shape = Shape::Stream { wire, labelled };
-    let websocket = WebSocket::new(kind, agreed, context.hub.config().max_message);
+    let websocket = WebSocket::new(format, agreed, context.hub.config().max_message);
     let websocket = Some(Box::new(websocket));
     let ticket = Subscription { shape, channels, positions, wait: None, websocket, gzip: None, ended }.into();
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })

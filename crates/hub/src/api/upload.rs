@@ -9,12 +9,12 @@ use http_body::Body as _;
 use tidewire_server::{Body, BodyError, Problem, Reply, Request, Response};
 
 use super::content;
-use super::params::Query;
+use super::query::Query;
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::message::Message;
 use crate::name::ChannelName;
-use crate::refusal::{refusal, refused, sentence};
+use crate::refusal::{bad_request, hub_refusal, refusal};
 use crate::table::Ticket;
 use crate::upload::Upload;
 
@@ -57,10 +57,9 @@ pub(crate) fn handle(
     };
     let media = content::media_type(request.head)?;
     if let Some(media) = &media {
-        let checked = Message::new(Bytes::new(), 0).with_content_type(media);
-        checked.map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+        Message::new(Bytes::new(), 0).with_content_type(media).map_err(bad_request)?;
     }
-    let upload = Upload::begin(&context.hub, name, media.as_deref()).map_err(refused)?;
+    let upload = Upload::begin(&context.hub, name, media.as_deref()).map_err(hub_refusal)?;
     let (context, access, body) = (context.clone(), access.clone(), request.body);
     Ok(Reply::Later(Box::pin(async move {
         let mut stopping = pin!(context.stopping());
@@ -85,7 +84,7 @@ async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Done, Probl
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
     while let Some(gathered) = gather(&mut body, size).await {
-        let mut gathered = gathered.map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+        let mut gathered = gathered.map_err(bad_request)?;
         while !gathered.is_empty() {
             let piece = gathered.split_to(size.min(gathered.len()));
             if waits {

@@ -22,7 +22,8 @@
 use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
 
-use super::{Break, Envelope, Feed, Flow, Greeting, script, xhr};
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::{script, xhr};
 use crate::message::Object;
 
 /// Points in the name of a callback. An object of the page and its function are enough.
@@ -57,21 +58,21 @@ impl Feed for Iframe {
             .with("Cross-Origin-Opener-Policy", "same-origin")
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         // The names were checked: they hold nothing that ends a string.
-        let names: Vec<_> = greeting.callback.split('.').map(|name| format!("'{name}'")).collect();
+        let names: Vec<_> = start.callback.split('.').map(|name| format!("'{name}'")).collect();
         for part in [PAGE_TO_NAMES, &names.join(","), PAGE_FROM_NAMES] {
             out.extend_from_slice(part.as_bytes());
         }
         xhr::pad(out);
-        call(out, &Object::Hello { cursor: greeting.cursor, channel: None });
+        call(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         call(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         call(out, &what.object(cursor));
         Flow::Continue
     }
@@ -82,7 +83,7 @@ impl Feed for Iframe {
     }
 
     /// The end of the page: the frame has loaded.
-    fn goodbye(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
+    fn end(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
 }
 
 fn call(out: &mut Vec<u8>, object: &Object<'_>) {

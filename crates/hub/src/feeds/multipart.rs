@@ -14,7 +14,7 @@
 use memchr::memmem;
 use tidewire_server::Response;
 
-use super::{Break, Envelope, Feed, Flow, Greeting};
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use crate::message::Object;
 
 /// `multipart/mixed`.
@@ -25,16 +25,16 @@ impl Feed for Mixed {
         response.with("Content-Type", "multipart/mixed; boundary=tidewire")
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         out.extend_from_slice(FIRST);
-        json_part(out, &Object::Hello { cursor: greeting.cursor, channel: None });
+        json_part(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         json_part(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         json_part(out, &what.object(cursor));
         Flow::Continue
     }
@@ -46,7 +46,7 @@ impl Feed for Mixed {
     }
 
     /// The part that has begun stays empty.
-    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(CLOSE);
     }
@@ -64,7 +64,7 @@ impl Feed for Replace {
     }
 
     /// Nothing to show yet. Where it begins is told by the head's `Tidewire-Cursor`.
-    fn hello(&self, out: &mut Vec<u8>, _greeting: &Greeting<'_>) {
+    fn start(&self, out: &mut Vec<u8>, _start: &StreamStart<'_>) {
         out.extend_from_slice(FIRST);
     }
 
@@ -89,7 +89,7 @@ impl Feed for Replace {
     }
 
     /// A part of its own would be shown in place of the picture, so it is told by a field of the part that comes next.
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         field_object(out, "Tidewire-Gap", &what.object(cursor));
         Flow::Continue
     }
@@ -99,8 +99,8 @@ impl Feed for Replace {
         field(out, "Tidewire-Beat", "1");
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        Mixed.goodbye(out, retry_ms);
+    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
+        Mixed.end(out, retry_ms);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Short polling: one JSON answer, at once, whatever there is. The `ETag` is the cursor.
 
-use super::{Break, Envelope};
+use super::feed::{Discontinuity, Envelope};
 use crate::message::Object;
 
 /// Bytes of payload in one answer; the next poll brings the rest.
@@ -24,7 +24,7 @@ impl Answer {
     }
 
     /// Tells a break at its place among the messages, where the answer cannot be a 410.
-    pub(crate) fn discontinuity(&mut self, what: &Break<'_>, cursor: &str) {
+    pub(crate) fn discontinuity(&mut self, what: &Discontinuity<'_>, cursor: &str) {
         let object = what.object(cursor);
         self.push(&object);
         object.write(self.gap.insert(Vec::new()));
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(json["messages"][1]["cursor"], "e-2");
         assert_eq!(json["cursor"], "e-2");
         let mut broken = Answer::new();
-        broken.discontinuity(&Break::Gap { from: "e-1", missed: 3 }, "e-4");
+        broken.discontinuity(&Discontinuity::Gap { from: "e-1", missed: 3 }, "e-4");
         let json: serde_json::Value = serde_json::from_slice(&broken.finish("e-4")).unwrap();
         assert_eq!(json["messages"][0]["missed"], 3);
         assert_eq!(json["gap"], json["messages"][0]);

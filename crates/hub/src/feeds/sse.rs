@@ -3,7 +3,7 @@
 use tidewire_server::Response;
 use tidewire_sse::Event;
 
-use super::{Break, Envelope, Feed, Flow, Greeting};
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use crate::message::Object;
 
 /// `text/event-stream`.
@@ -16,9 +16,9 @@ impl Feed for Sse {
 
     /// `retry:` and `id:` without data: no event is dispatched, but the browser holds a cursor before the first
     /// message, and a cut in that window loses nothing.
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
-        let retry = Some(greeting.retry_ms.into());
-        write(out, &Event { retry, id: Some(greeting.cursor), ..Event::default() });
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
+        let retry = Some(start.retry_ms.into());
+        write(out, &Event { retry, id: Some(start.cursor), ..Event::default() });
     }
 
     /// The payload as `data:`, line by line. A line ends at CR, LF or CRLF. The format cannot tell
@@ -41,10 +41,10 @@ impl Feed for Sse {
         }
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         let event = match what {
-            Break::Gap { .. } => "gap",
-            Break::Reset { .. } => "reset",
+            Discontinuity::Gap { .. } => "gap",
+            Discontinuity::Reset { .. } => "reset",
         };
         write_object(out, cursor, Some(event), &what.object(cursor));
         Flow::Continue
@@ -55,7 +55,7 @@ impl Feed for Sse {
         out.extend_from_slice(b":\n\n");
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
         write(out, &Event { retry: Some(retry_ms.into()), ..Event::default() });
     }
 }
@@ -69,9 +69,9 @@ impl Feed for Objects {
         Sse.head(response)
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
-        let cursor = greeting.cursor;
-        write(out, &Event { retry: Some(greeting.retry_ms.into()), ..Event::default() });
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
+        let cursor = start.cursor;
+        write(out, &Event { retry: Some(start.retry_ms.into()), ..Event::default() });
         write_object(out, cursor, None, &Object::Hello { cursor, channel: None });
     }
 
@@ -80,7 +80,7 @@ impl Feed for Objects {
         write_object(out, cursor, None, &Object::message(message, cursor, channel));
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         write_object(out, cursor, None, &what.object(cursor));
         Flow::Continue
     }
@@ -90,8 +90,8 @@ impl Feed for Objects {
         out.extend_from_slice(b"data:\n\n");
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        Sse.goodbye(out, retry_ms);
+    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
+        Sse.end(out, retry_ms);
     }
 }
 

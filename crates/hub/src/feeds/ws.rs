@@ -3,7 +3,7 @@
 use tidewire_server::Response;
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
-use super::{Break, Envelope, Feed, Flow, Greeting};
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use crate::message::Object;
 
 /// The subprotocol that speaks JSON objects both ways.
@@ -32,7 +32,7 @@ impl Feed for Bare {
     }
 
     /// A bare connection has no place to say it.
-    fn hello(&self, _out: &mut Vec<u8>, _greeting: &Greeting<'_>) {}
+    fn start(&self, _out: &mut Vec<u8>, _start: &StreamStart<'_>) {}
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let kind = if envelope.message.text().is_some() { Kind::Text } else { Kind::Binary };
@@ -40,7 +40,7 @@ impl Feed for Bare {
     }
 
     /// Between bare payloads nothing can be told, so the connection ends with a code that says it.
-    fn discontinuity(&self, out: &mut Vec<u8>, _what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, _what: &Discontinuity<'_>, cursor: &str) -> Flow {
         close(out, CLOSE_GONE, cursor);
         Flow::End
     }
@@ -49,7 +49,7 @@ impl Feed for Bare {
         out.extend_from_slice(&PING);
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
         restart(out);
     }
 }
@@ -65,8 +65,8 @@ impl Feed for V1 {
         response
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
-        object(out, &Object::Hello { cursor: greeting.cursor, channel: None });
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
+        object(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
@@ -75,7 +75,7 @@ impl Feed for V1 {
         put(self.deflate, Kind::Text, &json, out);
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         object(out, &what.object(cursor));
         Flow::Continue
     }
@@ -86,7 +86,7 @@ impl Feed for V1 {
         encode_message(Kind::Text, HEARTBEAT, out);
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
         restart(out);
     }
 }

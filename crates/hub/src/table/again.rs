@@ -20,7 +20,7 @@ use crate::api::answers::is_plain;
 use crate::api::subscribe;
 use crate::channel::Channel;
 use crate::name::ChannelName;
-use crate::reader::Positions;
+use crate::positions::Positions;
 
 impl Table {
     /// Serves the request in `bytes` if it is a poll, else gives the connection back.

@@ -10,7 +10,7 @@ use super::subscriber::{Role, Wrote};
 use super::table::Table;
 use crate::channel::{Channel, Waiter, Watch};
 use crate::feeds::Flow;
-use crate::reader::Channels;
+use crate::positions::Channels;
 
 /// Slices that a slow reader gets in one turn.
 const SLICES_A_TURN: usize = 4;
@@ -254,7 +254,7 @@ mod tests {
 
     use super::*;
     use crate::context::SiteContext;
-    use crate::feeds::{Kind, Wire};
+    use crate::feeds::{HttpFormat, StreamFormat, Wire};
     use crate::message::Message;
     use crate::name::ChannelName;
     use crate::settings::Settings;
@@ -267,7 +267,7 @@ mod tests {
         let name = ChannelName::new("a").unwrap();
         let mut table =
             Table::new(SiteContext::new(hub.clone(), std::sync::Arc::new(Settings::default())).0, 0);
-        let wire = Wire { kind: Kind::Stream, chunked: true, gzip: false };
+        let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
         let channel = hub.channel(&name).unwrap();
         let come = |table: &mut Table| {
             let channels = Channels([channel.clone()].into());

@@ -10,7 +10,8 @@ use crate::channel::Channel;
 use crate::counters::Counters;
 use crate::feeds::{Flow, Wire, longpoll, ws};
 use crate::gzip::Sum;
-use crate::reader::{self, Channels, Item, Positions};
+use crate::positions::{Channels, Positions};
+use crate::reader::{self, Item};
 
 /// What decides the bytes, beside the channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -139,10 +140,10 @@ pub(crate) fn encode_stream(
                 let start = out.len();
                 feed.message(out, &envelope);
                 tally.messages += 1;
-                tally.compressed += u64::from(wire.kind.deflates() && ws::is_compressed(&out[start..]));
+                tally.compressed += u64::from(wire.format.deflates() && ws::is_compressed(&out[start..]));
                 Flow::Continue
             }
-            Item::Break { what, cursor } => feed.discontinuity(out, &what, cursor),
+            Item::Discontinuity { what, cursor } => feed.discontinuity(out, &what, cursor),
         })
     };
     let flow = reader::read(channels, labelled, positions, ceiling, budget, say).flow;

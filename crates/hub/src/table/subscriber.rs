@@ -10,7 +10,7 @@ use tidewire_server::Parked;
 use super::group::Shape;
 use super::protocol::WebSocket;
 use crate::gzip::{self, Sum};
-use crate::reader::{Channels, Positions};
+use crate::positions::{Channels, Positions};
 
 /// What a request leaves behind for its connection, once that is detached; opaque to everyone else.
 pub struct Ticket(pub(crate) Subscription);

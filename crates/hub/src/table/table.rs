@@ -20,7 +20,7 @@ use super::subscriber::{Role, Subscriber, Subscription, Then, Wrote};
 use crate::channel::Channel;
 use crate::context::SiteContext;
 use crate::feeds::Flow;
-use crate::reader::{Channels, Positions};
+use crate::positions::{Channels, Positions};
 
 /// Reads of one socket in one turn; the others want theirs.
 const READS_A_TURN: usize = 8;

@@ -12,14 +12,13 @@ use super::group::Shape;
 use super::protocol::Incoming;
 use super::subscriber::Role;
 use super::table::Table;
-use crate::api::params;
 use crate::channel::Published;
 use crate::error::HubError;
 use crate::feeds::{Flow, Wire};
 use crate::message::{Message, Object};
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
-use crate::reader::Channels;
-use crate::refusal::{refused, sentence};
+use crate::positions::{Channels, Start};
+use crate::refusal::{bad_request, hub_refusal, sentence};
 
 /// Bytes of a command's id, as it is spelled: it is held for the answer.
 const MAX_ID: usize = 1024;
@@ -151,7 +150,7 @@ impl Table {
                 .with_content_type(content_type)
                 .map_err(|error| bad(&sentence(&error.to_string())))?;
         }
-        self.context.hub.publish(&name, message, order.key.as_deref().map(str::as_bytes)).map_err(refused)
+        self.context.hub.publish(&name, message, order.key.as_deref().map(str::as_bytes)).map_err(hub_refusal)
     }
 
     fn subscribe(&mut self, key: u32, id: Option<&RawValue>, order: &ChannelOrder) {
@@ -182,7 +181,7 @@ impl Table {
     ) -> Result<(Channels, Cursor), Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
-        let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
+        let since = Start::parse(since.unwrap_or("now").as_bytes(), 1).map_err(bad_request)?;
         let Some(channels) = self.channels(key) else { return Err(bad("The connection is closing.")) };
         if channels.0.iter().any(|channel| *channel.name() == name) {
             return Err(Problem::new(
@@ -193,7 +192,7 @@ impl Table {
         if channels.0.len() >= MAX_CHANNELS {
             return Err(bad(&sentence(&NameError::TooMany.to_string())));
         }
-        let channel = self.context.hub.channel(&name).map_err(refused)?;
+        let channel = self.context.hub.channel(&name).map_err(hub_refusal)?;
         let one = Channels([channel].into());
         let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
         Ok((Channels(all.into()), one.start(&since).0[0]))
@@ -220,8 +219,8 @@ impl Table {
     /// positions after the move. Everything that was written before stands before it, and nothing
     /// comes between.
     fn change(&mut self, key: u32, channels: Channels, positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>) {
-        let Some(kind) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind()) else { return };
-        let wire = Wire { kind, chunked: false, gzip: false };
+        let Some(format) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind()) else { return };
+        let wire = Wire { format, chunked: false, gzip: false };
         let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
         self.change_channels(key, channels, shape, positions);
     }
