@@ -13,6 +13,7 @@ mod hub;
 pub mod json;
 mod message;
 mod name;
+mod object;
 mod positions;
 mod raw_body;
 mod raw_reader;
@@ -33,9 +34,7 @@ pub use cors::{Access, OriginError, Origins};
 pub use counters::Work;
 pub use error::HubError;
 pub use hub::Hub;
-pub use message::{
-    ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message, Object, RESERVED_EVENTS,
-};
+pub use message::{ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message, RESERVED_EVENTS};
 pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
 pub use refusal::not_allowed;
 pub use settings::{Settings, TOO_SLOW};

@@ -7,6 +7,7 @@ pub mod handshake;
 pub(crate) mod params;
 pub(crate) mod poll;
 pub(crate) mod publish;
+mod published;
 mod query;
 pub(crate) mod subscribe;
 pub(crate) mod upload;

@@ -1,12 +1,14 @@
 //! `POST /c/{name}`: one message, any content type.
 
+use std::ops::Not;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Serialize;
 use tidewire_server::{BodyError, Problem, Reply, Request, Response};
 
-use super::content;
 use super::query::Query;
+use super::{content, published};
 use crate::channel::Published;
 use crate::context::SiteContext;
 use crate::cors::Access;
@@ -86,12 +88,15 @@ impl Publish {
 
 /// 201 with the cursor after the message; 200 for a message that was there already.
 fn created(published: Published, access: &Access) -> Response {
-    let cursor = published.cursor.to_string();
-    let (status, duplicate) = if published.duplicate { (200, ",\"duplicate\":true") } else { (201, "") };
-    let response = Response::new(status)
-        .with("Content-Type", "application/json")
-        .with("Cache-Control", "no-store")
-        .with("Tidewire-Cursor", &cursor)
-        .body(format!("{{\"cursor\":\"{cursor}\"{duplicate}}}\n"));
-    access.apply(response.with("Vary", "Origin"))
+    let Published { cursor, duplicate } = published;
+    let cursor = cursor.to_string();
+    let status = if duplicate { 200 } else { 201 };
+    published::published(status, &cursor, &Created { cursor: &cursor, duplicate }, access)
+}
+
+#[derive(Serialize)]
+struct Created<'a> {
+    cursor: &'a str,
+    #[serde(skip_serializing_if = "Not::not")]
+    duplicate: bool,
 }

@@ -6,9 +6,11 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
-use tidewire_server::{Body, BodyError, Problem, Reply, Request, Response};
+use serde::Serialize;
+use tidewire_server::{Body, BodyError, Problem, Reply, Request};
 
 use super::content;
+use super::published::published;
 use super::query::Query;
 use crate::context::SiteContext;
 use crate::cors::Access;
@@ -69,7 +71,7 @@ pub(crate) fn handle(
             polled => polled.map(Some),
         });
         match outcome.await {
-            Some(Ok(done)) => done.response(&access).into(),
+            Some(Ok(uploaded)) => published(201, &uploaded.cursor, &uploaded, &access).into(),
             Some(Err(problem)) => refusal(&access, problem).into(),
             None => {
                 let problem = Problem::new(503, "The server stops; upload to it again when it is back.");
@@ -80,7 +82,7 @@ pub(crate) fn handle(
 }
 
 /// Publishes a body to its end. If it does not come to its end, the upload is dropped, and marked as aborted by that.
-async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Done, Problem> {
+async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
     while let Some(gathered) = gather(&mut body, size).await {
@@ -95,7 +97,7 @@ async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Done, Probl
             upload.piece(piece);
         }
     }
-    Ok(Done { cursor: upload.end().to_string(), bytes, messages })
+    Ok(Uploaded { cursor: upload.end().to_string(), bytes, messages })
 }
 
 /// What has arrived, at least a byte, about `enough` at most. Small chunks that came together become one message.
@@ -130,20 +132,10 @@ async fn gather(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyErro
 }
 
 /// A complete upload.
-struct Done {
+#[derive(Serialize)]
+struct Uploaded {
+    /// After the mark of its end.
     cursor: String,
     bytes: u64,
     messages: u64,
-}
-
-impl Done {
-    fn response(self, access: &Access) -> Response {
-        let Done { cursor, bytes, messages } = self;
-        let response = Response::new(201)
-            .with("Content-Type", "application/json")
-            .with("Cache-Control", "no-store")
-            .with("Tidewire-Cursor", &cursor)
-            .body(format!("{{\"cursor\":\"{cursor}\",\"bytes\":{bytes},\"messages\":{messages}}}\n"));
-        access.apply(response.with("Vary", "Origin"))
-    }
 }

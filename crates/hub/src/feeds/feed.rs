@@ -2,7 +2,8 @@
 
 use tidewire_server::Response;
 
-use crate::message::{Message, Object};
+use crate::message::Message;
+use crate::object::Object;
 
 /// How a stream looks on the wire. Implementations are stateless, so what they write is the same for every subscriber of a group.
 pub(crate) trait Feed: Sync {

@@ -24,7 +24,7 @@ use tidewire_server::{Problem, Response};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use super::{script, xhr};
-use crate::message::Object;
+use crate::object::Object;
 
 /// Points in the name of a callback. An object of the page and its function are enough.
 pub(crate) const MAX_POINTS: usize = 1;

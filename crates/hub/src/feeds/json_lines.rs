@@ -3,7 +3,7 @@
 use tidewire_server::Response;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::message::Object;
+use crate::object::Object;
 
 /// `application/x-ndjson`.
 pub(crate) struct JsonLines;

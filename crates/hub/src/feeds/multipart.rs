@@ -15,7 +15,7 @@ use memchr::memmem;
 use tidewire_server::Response;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::message::Object;
+use crate::object::Object;
 
 /// `multipart/mixed`.
 pub(crate) struct Mixed;

@@ -1,12 +1,16 @@
 //! Short polling: one JSON answer, at once, whatever there is. The `ETag` is the cursor.
 
 use super::feed::{Discontinuity, Envelope};
-use crate::message::Object;
+use crate::json;
+use crate::object::Object;
 
 /// Bytes of payload in one answer; the next poll brings the rest.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 /// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message.
+///
+/// Each value is written by serde, the frame around them is not: one value for serde would have to
+/// hold all messages until the end, which makes an answer of 100 short messages a tenth slower.
 pub(crate) struct Answer {
     body: Vec<u8>,
     is_empty: bool,
@@ -38,9 +42,9 @@ impl Answer {
     }
 
     pub(crate) fn finish(mut self, cursor: &str) -> Vec<u8> {
-        self.body.extend_from_slice(b"],\"cursor\":\"");
-        self.body.extend_from_slice(cursor.as_bytes());
-        self.body.extend_from_slice(b"\",\"gap\":");
+        self.body.extend_from_slice(b"],\"cursor\":");
+        json::write(&cursor, &mut self.body);
+        self.body.extend_from_slice(b",\"gap\":");
         self.body.extend_from_slice(self.gap.as_deref().unwrap_or(b"null"));
         self.body.extend_from_slice(b"}\n");
         self.body

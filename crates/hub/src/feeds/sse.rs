@@ -4,7 +4,7 @@ use tidewire_server::Response;
 use tidewire_sse::Event;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::message::Object;
+use crate::object::Object;
 
 /// `text/event-stream`.
 pub(crate) struct Sse;

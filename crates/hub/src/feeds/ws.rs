@@ -4,7 +4,7 @@ use tidewire_server::Response;
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::message::Object;
+use crate::object::Object;
 
 /// The subprotocol that speaks JSON objects both ways.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
@@ -15,9 +15,6 @@ pub(crate) const CLOSE_GONE: u16 = 4410;
 
 /// A ping without payload (RFC 6455 §5.5.2): FIN and opcode 9, no mask, length 0.
 const PING: [u8; 2] = [0x89, 0];
-
-/// The sign of life that a `tidewire.v1` client sees.
-const HEARTBEAT: &[u8] = br#"{"type":"heartbeat"}"#;
 
 /// Payloads alone.
 pub(crate) struct Bare {
@@ -83,7 +80,7 @@ impl Feed for V1 {
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&PING);
         // A browser answers pings behind the page's back: this one the page sees.
-        encode_message(Kind::Text, HEARTBEAT, out);
+        object(out, &Object::Heartbeat);
     }
 
     fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {

@@ -10,7 +10,7 @@ use tidewire_ws::frame::Header;
 use tidewire_ws::{Connection, Event, Limits, Role};
 
 use crate::feeds::{StreamFormat, ws};
-use crate::message::Object;
+use crate::object::Object;
 use crate::settings::Settings;
 
 /// Bytes that wait to be written to a client. Above that, nothing more is read from it.

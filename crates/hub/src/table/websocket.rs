@@ -15,8 +15,9 @@ use super::table::Table;
 use crate::channel::Published;
 use crate::error::HubError;
 use crate::feeds::{Flow, Wire};
-use crate::message::{Message, Object};
+use crate::message::Message;
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
+use crate::object::Object;
 use crate::positions::{Channels, Start};
 use crate::refusal::{bad_request, hub_refusal, sentence};
 
