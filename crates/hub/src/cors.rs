@@ -6,6 +6,8 @@ use tidewire_grammar::{Host, Origin, OriginError as Fault, eq_ignore_case};
 use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
 
+use crate::request_fields::RequestField;
+
 /// The origins whose pages may read and publish, beside the server's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
@@ -57,7 +59,7 @@ impl Origins {
 
     /// What a request may.
     pub fn check(&self, head: &RequestHead<'_>) -> Access {
-        let mut lines = head.get_all("origin");
+        let mut lines = RequestField::Origin.get_all(head);
         let Some(text) = lines.next() else { return Access::NotCrossed };
         let (Ok(origin), None) = (Origin::parse(text), lines.next()) else {
             // `null`, or nothing that a browser sends.

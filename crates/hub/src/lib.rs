@@ -19,6 +19,7 @@ mod raw_body;
 mod raw_reader;
 mod reader;
 mod refusal;
+mod request_fields;
 mod settings;
 mod site;
 mod sync;

@@ -7,12 +7,13 @@ use tidewire_http1::{Method, RequestHead};
 use tidewire_server::{BodyLimits, Handler, LocalFuture, Parked, Problem, Reply, Request};
 use tokio::sync::watch;
 
-use crate::api::answers::{Answers, is_plain};
+use crate::api::answers::Answers;
 use crate::api::{publish, subscribe, upload};
 use crate::context::SiteContext;
 use crate::hub::Hub;
 use crate::name::ChannelName;
 use crate::refusal::{bad_request, not_allowed, refusal};
+use crate::request_fields::depends_on_target_only;
 use crate::settings::Settings;
 use crate::table::Driver;
 pub use crate::table::Ticket;
@@ -111,7 +112,7 @@ impl Handler for Site {
                 .into_response()
                 .into();
         };
-        if !is_plain(request.head) {
+        if !depends_on_target_only(request.head) {
             return self.channels(segment, request);
         }
         let now_ms = self.context.hub.ms_at(request.at);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidewire_channel::Cursor;
-use tidewire_http1::{Method, RequestHead};
+use tidewire_http1::RequestHead;
 use tidewire_server::Prepared;
 
 use crate::channel::Channel;
@@ -65,21 +65,5 @@ impl Answers {
             }
             self.all.insert(target.into(), Kept { channel, bounds, answer: answer.clone() });
         }
-    }
-}
-
-/// Whether the target alone decides the answer: a GET without any field that could change it.
-pub(crate) fn is_plain(head: &RequestHead<'_>) -> bool {
-    head.method() == Method::Get && !head.fields().any(|(name, value)| decides(name, value))
-}
-
-fn decides(name: &[u8], value: &[u8]) -> bool {
-    // The length tells most fields apart before any byte is compared.
-    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-    match name.len() {
-        6 => is(b"origin") || is(b"prefer") || (is(b"accept") && value != b"*/*"),
-        7 => is(b"upgrade"),
-        13 => is(b"if-none-match") || is(b"last-event-id"),
-        _ => false,
     }
 }

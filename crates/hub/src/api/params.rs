@@ -10,6 +10,7 @@ use super::query::Query;
 use crate::feeds::{HttpFormat, iframe, jsonp, longpoll, script};
 use crate::positions::Start;
 use crate::refusal::bad_request;
+use crate::request_fields::RequestField;
 
 /// Most messages of one poll answer.
 const MAX_LIMIT: usize = 10_000;
@@ -67,7 +68,7 @@ impl Params {
         let limit = limit(query.limit.as_deref())?;
         // The URL of an EventSource that reconnects still has the first `since`; its id is newer.
         // An empty id is none.
-        let ids = [head.get("last-event-id"), query.last_event_id.as_deref()];
+        let ids = [RequestField::LastEventId.get(head), query.last_event_id.as_deref()];
         let last_event_id = ids.into_iter().flatten().find(|id| !id.is_empty());
         let start = match (last_event_id, query.since.as_deref()) {
             (Some(id), _) => Start::after_event(id, channels),
@@ -141,13 +142,15 @@ fn delivery(
 
 /// Whether the request asks for a WebSocket, well or badly; the handshake says which.
 pub(crate) fn wants_websocket(head: &RequestHead<'_>) -> bool {
-    head.get_all("upgrade").any(|value| list(value).any(|protocol| eq_ignore_case(protocol, b"websocket")))
+    RequestField::Upgrade
+        .get_all(head)
+        .any(|value| list(value).any(|protocol| eq_ignore_case(protocol, b"websocket")))
 }
 
 /// The stream that `Accept` prefers, if it prefers one to JSON.
 fn accepted(head: &RequestHead<'_>) -> Option<Delivery> {
     let mut best: Option<(u16, Delivery)> = None;
-    for range in head.get_all("accept").flat_map(list) {
+    for range in RequestField::Accept.get_all(head).flat_map(list) {
         let mut parts = range.split(|&b| b == b';');
         let media = parts.next().unwrap_or_default().trim_ascii();
         let delivery = match media {
@@ -171,7 +174,7 @@ fn accepted(head: &RequestHead<'_>) -> Option<Delivery> {
 /// Whether the client takes gzip (RFC 9110 §12.5.3), and not rather the bytes as they are.
 pub(crate) fn accepts_gzip(head: &RequestHead<'_>) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
-    for coding in head.get_all("accept-encoding").flat_map(list) {
+    for coding in RequestField::AcceptEncoding.get_all(head).flat_map(list) {
         let mut parts = coding.split(|&b| b == b';');
         let slot = match parts.next().unwrap_or_default().trim_ascii() {
             b"*" => &mut any,
@@ -187,7 +190,7 @@ pub(crate) fn accepts_gzip(head: &RequestHead<'_>) -> bool {
 
 /// `Prefer: wait=N` (RFC 7240 §4.3): a name in any case, blanks around the `=`, the value as it is or quoted.
 fn prefer_wait(head: &RequestHead<'_>) -> Option<Duration> {
-    head.get_all("prefer").flat_map(list).find_map(|preference| {
+    RequestField::Prefer.get_all(head).flat_map(list).find_map(|preference| {
         let first = preference.split(|&b| b == b';').next()?;
         let (name, value) = first.split_at_checked(first.iter().position(|&b| b == b'=')?)?;
         let value = value[1..].trim_ascii();

@@ -17,6 +17,7 @@ use crate::hub::Hub;
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::refusal::{bad_request, hub_refusal, refusal};
+use crate::request_fields::RequestField;
 use crate::table::Ticket;
 
 /// Answers a POST: at once if the body came with the head.
@@ -38,7 +39,7 @@ pub(crate) fn handle(
         name: name.clone(),
         event: Query::parse(request.head.query().unwrap_or_default())?.event,
         content_type: content::media_type(request.head)?,
-        key: content::single(request.head, "idempotency-key", "Idempotency-Key")?.map(<[u8]>::to_vec),
+        key: content::single(request.head, RequestField::IdempotencyKey)?.map(<[u8]>::to_vec),
     };
     let limit = context.hub.config().max_message;
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {

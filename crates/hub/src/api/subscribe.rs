@@ -278,3 +278,77 @@ fn websocket(
     let ticket = Subscription { shape, channels, positions, wait: None, websocket, gzip: None, ended }.into();
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use tidewire_http1::{Fields, Limits, RequestHead};
+    use tidewire_server::{Body, Peer};
+
+    use super::*;
+    use crate::config::HubConfig;
+    use crate::cors::Origins;
+    use crate::hub::Hub;
+    use crate::request_fields::RequestField;
+    use crate::settings::Settings;
+
+    /// A value with which the field does what it can.
+    fn telling_value(field: RequestField) -> &'static str {
+        match field {
+            RequestField::Accept => "text/event-stream",
+            RequestField::AcceptEncoding | RequestField::ContentEncoding => "gzip",
+            RequestField::ContentRange => "bytes 0-1/2",
+            RequestField::ContentType => "text/plain",
+            RequestField::IdempotencyKey => "key",
+            RequestField::IfNoneMatch => "*",
+            RequestField::LastEventId => "of another server",
+            RequestField::Origin => "https://example.org",
+            RequestField::Prefer => "wait=5",
+            RequestField::SecFetchDest => "image",
+            RequestField::SecFetchSite => "cross-site",
+            RequestField::Upgrade => "websocket",
+        }
+    }
+
+    /// All that becomes of a request: an answer without its date, or what is held.
+    fn outcome(context: &SiteContext, target: &str, field: &str) -> String {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n");
+        let (mut fields, limits) = (Fields::with_capacity(16), Limits::default());
+        let head = RequestHead::parse(request.as_bytes(), &limits, &mut fields).unwrap().unwrap().1;
+        let names = ChannelName::list(head.path().strip_prefix(b"/c/").unwrap()).unwrap();
+        let access = context.settings.origins.check(&head);
+        let request = Request { head: &head, body: Body::empty(), peer: Peer::Unix, at: Instant::now() };
+        let response = match handle(context, &names, &access, &request) {
+            Ok(Reply::Ready(response)) => response,
+            Ok(Reply::Detach { head: None, ticket, .. }) => return format!("{ticket:?}"),
+            Ok(Reply::Detach { head: Some(head), .. }) => head.response,
+            Ok(_) => panic!("no such answer"),
+            Err(problem) => vary(&access, problem.into_response()),
+        };
+        let mut text = Vec::new();
+        response.write_to(None, &mut text);
+        let text = String::from_utf8(text).unwrap();
+        text.lines().filter(|line| !line.starts_with("Date:")).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_field_changes_the_answer_to_a_poll_if_and_only_if_it_is_listed() {
+        let origins = Origins::same().allow("*").unwrap();
+        let settings = Settings { origins, compress: true, comet: true, ..Settings::default() };
+        let hub = Hub::new(HubConfig::default(), 1);
+        let (context, _stop) = SiteContext::new(hub.clone(), Arc::new(settings));
+        let name = ChannelName::new("full").unwrap();
+        hub.publish(&name, crate::Message::new("x".into(), 0), None).unwrap();
+        let targets =
+            ["/c/full", "/c/empty", "/c/full?wait=5", "/c/full?feed=jsonp&callback=f&since=earliest"];
+        for &field in RequestField::ALL {
+            let line = format!("{}: {}\r\n", field.name(), telling_value(field));
+            let changed = targets
+                .iter()
+                .any(|target| outcome(&context, target, "") != outcome(&context, target, &line));
+            assert_eq!(changed, field.decides_poll(), "{line}");
+        }
+    }
+}

@@ -17,6 +17,7 @@ use crate::cors::Access;
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::refusal::{bad_request, hub_refusal, refusal};
+use crate::request_fields::RequestField;
 use crate::table::Ticket;
 use crate::upload::Upload;
 
@@ -41,13 +42,13 @@ pub(crate) fn handle(
             "The pieces of an upload have no event name; leave event= out, or publish messages with POST.",
         ));
     }
-    if request.head.get("idempotency-key").is_some() {
+    if RequestField::IdempotencyKey.get(request.head).is_some() {
         return Err(bad(
             "An upload has no Idempotency-Key: it is published as it arrives, and cannot be taken back.",
         ));
     }
     // RFC 9110 §14.5: a part of a resource must not be taken for all of it.
-    if request.head.get("content-range").is_some() {
+    if RequestField::ContentRange.get(request.head).is_some() {
         return Err(bad("An upload is of a whole; leave Content-Range out."));
     }
     // A length that is known beforehand is a file's, which can wait. A source that is live cannot.

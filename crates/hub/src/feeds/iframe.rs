@@ -25,6 +25,7 @@ use tidewire_server::{Problem, Response};
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use super::{script, xhr};
 use crate::object::Object;
+use crate::request_fields::RequestField;
 
 /// Points in the name of a callback. An object of the page and its function are enough.
 pub(crate) const MAX_POINTS: usize = 1;
@@ -33,10 +34,10 @@ pub(crate) const MAX_POINTS: usize = 1;
 /// to servers that they trust (HTTPS and the local machine). Elsewhere the page checks by itself.
 pub(crate) fn require_frame(head: &RequestHead<'_>) -> Result<(), Problem> {
     let refuse = |detail| Err(Problem::new(403, detail));
-    match head.get("sec-fetch-dest") {
+    match RequestField::SecFetchDest.get(head) {
         // A script that reads the text runs nothing of it.
         None | Some(b"empty") => Ok(()),
-        Some(b"iframe" | b"frame") => match head.get("sec-fetch-site") {
+        Some(b"iframe" | b"frame") => match RequestField::SecFetchSite.get(head) {
             None | Some(b"same-origin" | b"none") => Ok(()),
             Some(_) => refuse("feed=iframe is for a frame whose address was set by a page of this origin."),
         },

@@ -16,11 +16,11 @@ use tidewire_server::{Body, Reply, Request, Response};
 
 use super::subscriber::{Role, Subscription, Then, Ticket};
 use super::table::Table;
-use crate::api::answers::is_plain;
 use crate::api::subscribe;
 use crate::channel::Channel;
 use crate::name::ChannelName;
 use crate::positions::Positions;
+use crate::request_fields::depends_on_target_only;
 
 impl Table {
     /// Serves the request in `bytes` if it is a poll, else gives the connection back.
@@ -65,7 +65,7 @@ impl Table {
         if !is_simple(&head) {
             return None;
         }
-        let is_plain = is_plain(&head);
+        let is_plain = depends_on_target_only(&head);
         if let Some(last) =
             self.last_poll.as_ref().filter(|last| is_plain && *last.asked.target == *head.target())
             && let Some(again) = self.as_last(last)
