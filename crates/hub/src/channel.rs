@@ -26,7 +26,7 @@ pub(crate) enum AppendedBy {
 
 /// An idempotency key, and what it is bound to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Key<'a> {
+pub(crate) struct IdempotencyKey<'a> {
     pub(crate) text: &'a [u8],
     pub(crate) fingerprint: log::Fingerprint,
 }
@@ -63,8 +63,12 @@ impl State {
     }
 
     /// The message as the log takes it: never older than the one before it.
-    fn in_time(&self, message: &Arc<Message>) -> Arc<Message> {
-        if message.time_ms() < self.last_ms { Arc::new(message.at(self.last_ms)) } else { message.clone() }
+    fn not_before_last(&self, message: &Arc<Message>) -> Arc<Message> {
+        if message.time_ms() < self.last_ms {
+            Arc::new(message.with_time(self.last_ms))
+        } else {
+            message.clone()
+        }
     }
 }
 
@@ -109,7 +113,7 @@ pub(crate) enum Watch {
 
 impl Channel {
     pub(crate) fn new(name: ChannelName, config: &HubConfig) -> Self {
-        // The payload limit is the hub's, told with its own words; waiters are workers, of which there are few.
+        // The hub limits the payload itself, with its own error. Waiters are workers, of which there are few.
         let mut limits = log::Limits::default();
         limits.max_message = usize::MAX;
         limits.idle_ms = config.idle.as_millis() as u64;
@@ -209,7 +213,7 @@ impl Channel {
         &self,
         now: u64,
         message: &Arc<Message>,
-        key: Option<Key<'_>>,
+        key: Option<IdempotencyKey<'_>>,
         by: AppendedBy,
         stopped: &AtomicBool,
     ) -> Result<Option<AppendOutcome>, HubError> {
@@ -224,7 +228,7 @@ impl Channel {
             return Err(HubError::Uploading);
         }
         let size = message.weight();
-        let message = state.in_time(message);
+        let message = state.not_before_last(message);
         let time_ms = message.time_ms();
         let appended = match key {
             Some(key) => state.log.append_once(now, key.text, key.fingerprint, size, message),
@@ -312,7 +316,7 @@ impl Channel {
     }
 }
 
-/// The future of [`Channel::changed`]. Dropping it takes the wish back.
+/// The future of [`Channel::changed`]. Dropped, it no longer waits.
 #[derive(Debug)]
 pub struct Changed {
     channel: Arc<Channel>,

@@ -41,7 +41,7 @@ impl Origins {
             return Ok(self);
         }
         match Origin::parse(origin.as_bytes()) {
-            Ok(parsed) if !is_of_sockets(&parsed) => {
+            Ok(parsed) if !is_websocket_scheme(&parsed) => {
                 self.list.push(origin.into());
                 Ok(self)
             }
@@ -60,10 +60,10 @@ impl Origins {
     /// What a request may.
     pub fn check(&self, head: &RequestHead<'_>) -> Access {
         let mut lines = RequestField::Origin.get_all(head);
-        let Some(text) = lines.next() else { return Access::NotCrossed };
+        let Some(text) = lines.next() else { return Access::SameOrigin };
         let (Ok(origin), None) = (Origin::parse(text), lines.next()) else {
             // `null`, or nothing that a browser sends.
-            return if self.any { Access::Anybody } else { Access::Denied };
+            return if self.any { Access::AnyOrigin } else { Access::Denied };
         };
         if self.list.iter().any(|listed| Origin::parse(listed.as_bytes()) == Ok(origin)) {
             // The browser compares the answer with what it sent, byte by byte.
@@ -71,21 +71,21 @@ impl Origins {
         }
         let is_own = head.host().is_some_and(|host| origin.is_of_host(host));
         if is_own && (!self.local || is_local(origin.host())) {
-            return Access::NotCrossed;
+            return Access::SameOrigin;
         }
-        if self.any { Access::Anybody } else { Access::Denied }
+        if self.any { Access::AnyOrigin } else { Access::Denied }
     }
 }
 
 /// Whether it is the origin of a WebSocket. No page has one: the origin is that of the page, and
 /// not of the address that the page connects to.
-fn is_of_sockets(origin: &Origin<'_>) -> bool {
+fn is_websocket_scheme(origin: &Origin<'_>) -> bool {
     [&b"ws"[..], b"wss"].iter().any(|scheme| eq_ignore_case(origin.scheme(), scheme))
 }
 
 /// What to write in place of a text that could never match.
 fn advice(text: &str, fault: Option<Fault>) -> String {
-    if let Some(origin) = meant(text) {
+    if let Some(origin) = probable_origin(text) {
         return format!("write {origin}");
     }
     match fault {
@@ -104,7 +104,7 @@ fn advice(text: &str, fault: Option<Fault>) -> String {
 }
 
 /// The origin that was probably meant by a URL, a host, or the address of a WebSocket.
-fn meant(text: &str) -> Option<String> {
+fn probable_origin(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "ws" => "http".to_owned(),
@@ -138,11 +138,11 @@ fn is_local(host: Host<'_>) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// No browser, or a page of our own.
-    NotCrossed,
+    SameOrigin,
     /// An origin of the list: may read, with credentials.
     Listed(Box<str>),
     /// Any origin may read, without credentials.
-    Anybody,
+    AnyOrigin,
     /// A foreign origin.
     Denied,
 }
@@ -166,8 +166,8 @@ impl Access {
     /// Adds the CORS fields.
     pub fn apply(&self, response: Response) -> Response {
         match self {
-            Access::NotCrossed | Access::Denied => response,
-            Access::Anybody => response
+            Access::SameOrigin | Access::Denied => response,
+            Access::AnyOrigin => response
                 .with("Access-Control-Allow-Origin", "*")
                 .with("Access-Control-Expose-Headers", EXPOSED),
             Access::Listed(origin) => response
@@ -181,7 +181,7 @@ impl Access {
     pub fn preflight(&self, methods: &str) -> Response {
         let response = Response::new(204).with("Allow", methods).with("Vary", "Origin");
         match self {
-            Access::Listed(_) | Access::Anybody => self
+            Access::Listed(_) | Access::AnyOrigin => self
                 .apply(response)
                 .with("Access-Control-Allow-Methods", methods)
                 .with(

@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime};
 
 use tidewire_server::Inbox;
 
-use crate::channel::{AppendedBy, Channel, Key, Published, Waiter};
+use crate::channel::{AppendedBy, Channel, IdempotencyKey, Published, Waiter};
 use crate::config::HubConfig;
 use crate::counters::{Counters, Work};
 use crate::error::HubError;
@@ -91,7 +91,7 @@ impl Hub {
     /// [`HubError::TooManyChannels`].
     pub fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, HubError> {
         let now = self.now_ms();
-        if let Some(channel) = self.known(name) {
+        if let Some(channel) = self.find_channel(name) {
             return Ok(channel);
         }
         let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -110,7 +110,7 @@ impl Hub {
     }
 
     /// The channel of this name, if there is one.
-    pub(crate) fn known(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+    pub(crate) fn find_channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {
         let now = self.now_ms();
         read_lock(&self.channels).get(name).filter(|channel| channel.touch(now)).cloned()
     }
@@ -133,7 +133,7 @@ impl Hub {
         }
         let message = Arc::new(message);
         // Hashed here, where no lock is held.
-        let key = key.map(|text| Key { text, fingerprint: message.fingerprint() });
+        let key = key.map(|text| IdempotencyKey { text, fingerprint: message.fingerprint() });
         loop {
             let channel = self.channel(name)?;
             // A channel that was forgotten since the look-up is looked up again.
@@ -148,7 +148,7 @@ impl Hub {
         &self,
         channel: &Arc<Channel>,
         message: &Arc<Message>,
-        key: Option<Key<'_>>,
+        key: Option<IdempotencyKey<'_>>,
         by: AppendedBy,
     ) -> Result<Option<Published>, HubError> {
         let Some(appended) = channel.append(self.now_ms(), message, key, by, &self.stopped)? else {
@@ -203,7 +203,7 @@ impl Hub {
                 channels.remove(&name);
             }
         }
-        if channels.capacity() > 4 * channels.len().max(SPARE) {
+        if channels.capacity() > 4 * channels.len().max(SPARE_CHANNELS) {
             channels.shrink_to_fit();
         }
     }
@@ -220,7 +220,7 @@ impl Hub {
 }
 
 /// Channels that an empty hub keeps room for.
-const SPARE: usize = 256;
+const SPARE_CHANNELS: usize = 256;
 
 fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())

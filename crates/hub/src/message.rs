@@ -93,7 +93,7 @@ impl Message {
     }
 
     /// The same message at another time.
-    pub(crate) fn at(&self, time_ms: u64) -> Self {
+    pub(crate) fn with_time(&self, time_ms: u64) -> Self {
         Message { time_ms, ..self.clone() }
     }
 

@@ -1,4 +1,4 @@
-//! The body of a response that is read raw. How it looks is said in `feeds/raw.rs`.
+//! The body of a response that is read raw. How it looks is in `feeds/raw.rs`.
 
 use std::fmt;
 use std::future::poll_fn;

@@ -1,5 +1,5 @@
-//! A reader of the bytes of a channel, one message after another. Between bytes no gap can be told, so
-//! its position is either continued exactly or lost.
+//! A reader of the bytes of a channel, one message after another. Between bytes there is no place to
+//! report a gap, so its position is either continued exactly or lost.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

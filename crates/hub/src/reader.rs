@@ -1,37 +1,38 @@
-//! Reading one or several channels from a set of positions, in the words of the feeds.
+//! Reads one or several channels from a set of positions.
 //!
-//! Every feed reads through here: a short poll once, a stream at its start, a group for all its live members, a slow
-//! reader on its own. What a client got is therefore the same whichever way it came.
+//! Every feed but raw bytes reads through here: a short poll once, a stream at its start, a group for
+//! all its live members, a slow reader on its own. So a client gets the same, whichever way it reads.
 
 use tidewire_channel::{Budget, Continuity, Cursor, Since};
 
 use crate::feeds::{Discontinuity, Envelope, Flow};
 use crate::positions::{Channels, Positions};
 
-/// What a read says.
+/// What a read yields.
 pub(crate) enum Item<'a> {
     Message(Envelope<'a>),
     Discontinuity { what: Discontinuity<'a>, cursor: &'a str },
 }
 
-/// How far a read came.
+/// How far a read went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Whether anything was said.
+    /// Whether there was any item.
     pub(crate) any: bool,
     /// Whether the budget ended the read.
     pub(crate) more: bool,
     pub(crate) flow: Flow,
 }
 
-/// Reads on from `positions` and moves them. `ceiling` bounds the read: nothing after it is said.
+/// Reads on from `positions` and advances them, and calls `on_item` for each item. Nothing after
+/// `ceiling` is read.
 pub(crate) fn read(
     channels: &Channels,
     labelled: bool,
     positions: &mut Positions,
     ceiling: Option<&Positions>,
     budget: Budget,
-    mut say: impl FnMut(Item<'_>) -> Flow,
+    mut on_item: impl FnMut(Item<'_>) -> Flow,
 ) -> Progress {
     let mut left = budget;
     let mut progress = Progress { any: false, more: false, flow: Flow::Continue };
@@ -58,7 +59,7 @@ pub(crate) fn read(
                 Err(reason) => Discontinuity::Reset { reason },
             };
             progress.any = true;
-            if say(Item::Discontinuity { what, cursor: &positions.to_text() }) == Flow::End {
+            if on_item(Item::Discontinuity { what, cursor: &positions.to_text() }) == Flow::End {
                 return Progress { flow: Flow::End, ..progress };
             }
         }
@@ -69,7 +70,7 @@ pub(crate) fn read(
             progress.any = true;
             left.bytes = left.bytes.saturating_sub(message.weight());
             left.messages = left.messages.saturating_sub(1);
-            if say(Item::Message(Envelope { cursor: &cursor, channel, message })) == Flow::End {
+            if on_item(Item::Message(Envelope { cursor: &cursor, channel, message })) == Flow::End {
                 return Progress { flow: Flow::End, ..progress };
             }
         }

@@ -58,7 +58,7 @@ impl Site {
         let head = request.head;
         // A request that may yet be refused makes no channel; the first answer of a new one is not kept.
         let channel = match ChannelName::list(segment).as_deref() {
-            Ok([name]) => self.context.hub.known(name),
+            Ok([name]) => self.context.hub.find_channel(name),
             _ => None,
         };
         let bounds = channel.as_ref().and_then(|channel| channel.bounds(now_ms));

@@ -18,7 +18,7 @@ use crate::refusal::{bad_request, refusal};
 use crate::request_fields::RequestField;
 
 /// The refusal of a body in a content coding; none if there is no coding (RFC 9110 §8.4).
-pub(crate) fn coded(head: &RequestHead<'_>, access: &Access) -> Option<Response> {
+pub(crate) fn refuse_coding(head: &RequestHead<'_>, access: &Access) -> Option<Response> {
     let mut codings = RequestField::ContentEncoding.get_all(head).flat_map(list);
     // An empty list names none, and `identity` means the same (§12.5.3), though it need not be sent.
     codings.find(|coding| !eq_ignore_case(coding, b"identity"))?;
@@ -32,7 +32,7 @@ pub(crate) fn coded(head: &RequestHead<'_>, access: &Access) -> Option<Response>
 }
 
 /// The media type, if the publisher chose one. `application/x-www-form-urlencoded` is what clients
-/// send that were told none.
+/// send by themselves.
 ///
 /// # Errors
 /// 400 for several of them, or for one that is not UTF-8 and could not be passed on as it is.

@@ -28,13 +28,13 @@ pub(crate) fn handle(
     request: Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     access.require()?;
-    if let Some(refusal) = content::coded(request.head, access) {
+    if let Some(refusal) = content::refuse_coding(request.head, access) {
         return Ok(refusal.into());
     }
     let [name] = names else {
         return Err(Problem::new(400, "A message is for one channel; post it to each in turn."));
     };
-    let publish = Publish {
+    let publish = PublishRequest {
         hub: context.hub.clone(),
         name: name.clone(),
         event: Query::parse(request.head.query().unwrap_or_default())?.event,
@@ -66,7 +66,7 @@ pub(crate) fn handle(
 }
 
 /// A publish request without its payload: what the head of a POST says.
-struct Publish {
+struct PublishRequest {
     hub: Arc<Hub>,
     name: ChannelName,
     event: Option<String>,
@@ -74,7 +74,7 @@ struct Publish {
     key: Option<Vec<u8>>,
 }
 
-impl Publish {
+impl PublishRequest {
     fn run(self, data: Bytes) -> Result<Published, Problem> {
         let mut message = Message::new(data, self.hub.wall_ms());
         if let Some(event) = &self.event {

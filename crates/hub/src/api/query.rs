@@ -38,14 +38,14 @@ impl Query {
                 b"callback" => &mut known.callback,
                 b"pace" => &mut known.pace,
                 name if LAST_EVENT_ID.iter().any(|known| eq_ignore_case(name, known)) => {
-                    once(&mut known.last_event_id, decoded(value))?;
+                    set_once(&mut known.last_event_id, decoded(value))?;
                     continue;
                 }
                 _ => continue,
             };
             let value =
                 String::from_utf8(decoded(value)).map_err(|_| bad_request("the query is not UTF-8"))?;
-            once(slot, value)?;
+            set_once(slot, value)?;
         }
         Ok(known)
     }
@@ -66,7 +66,7 @@ fn decoded(value: &[u8]) -> Vec<u8> {
     percent_encoding::percent_decode(&value).collect()
 }
 
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Problem> {
+fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), Problem> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(bad_request("the query names a parameter twice; name each once")),

@@ -49,7 +49,7 @@ pub(crate) fn handle(
     if is_iframe {
         iframe::require_frame(request.head)?;
     }
-    let channels = open(context, names)?;
+    let channels = open_channels(context, names)?;
     let positions = channels.start(&params.start);
     match params.delivery {
         Delivery::Poll => short_poll(&channels, positions, &params, access, request).map(Reply::Ready),
@@ -64,7 +64,7 @@ pub(crate) fn handle(
     }
 }
 
-fn open(context: &SiteContext, names: &[ChannelName]) -> Result<Channels, Problem> {
+fn open_channels(context: &SiteContext, names: &[ChannelName]) -> Result<Channels, Problem> {
     let limit = context.hub.config().max_subscribers;
     let mut channels = Vec::with_capacity(names.len());
     for name in names {
@@ -109,14 +109,14 @@ fn long_poll(
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
         return Ok(vary(access, poll::held(answer, &positions.to_text(), callback, params.preferred)).into());
     }
-    let stays = request.head.version() == Version::Http11 && request.head.keep_alive();
+    let keeps_alive = request.head.version() == Version::Http11 && request.head.keep_alive();
     let callback = callback.map(Into::into);
     let shape = Shape::LongPoll(PollShape {
         limit: params.limit,
         access: access.clone(),
         callback,
         preferred: params.preferred,
-        idle: stays.then_some(context.settings.idle_timeout),
+        idle: keeps_alive.then_some(context.settings.idle_timeout),
     });
     let wait = Some(params.wait);
     let ticket =
@@ -134,7 +134,7 @@ fn stream(
     request: &Request<'_>,
 ) -> Reply<Ticket> {
     let cursor = positions.to_text();
-    let response = unkept(Response::new(200)).with("Tidewire-Cursor", &cursor);
+    let response = uncached(Response::new(200)).with("Tidewire-Cursor", &cursor);
     let mut response = vary(access, format.feed().head(response));
     let may_be_gzip = context.settings.compress && format.may_be_gzip();
     let gzip = may_be_gzip && params::accepts_gzip(request.head);
@@ -152,7 +152,7 @@ fn stream(
     let labelled = channels.0.len() > 1;
     let start =
         StreamStart { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
-    let (first, sum, ended) = begin(context, &channels, wire, &start, &mut positions);
+    let (first, sum, ended) = first_bytes(context, &channels, wire, &start, &mut positions);
     let gzip = gzip.then(|| Box::new(gzip::Body::new(sum)));
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
@@ -161,7 +161,7 @@ fn stream(
 }
 
 /// What keeps caches, buffers and guessers away from a stream.
-fn unkept(response: Response) -> Response {
+fn uncached(response: Response) -> Response {
     static FIELDS: LazyLock<FieldBlock> = LazyLock::new(|| {
         FieldBlock::from_pairs([
             ("Cache-Control", "no-store, no-transform"),
@@ -173,8 +173,9 @@ fn unkept(response: Response) -> Response {
     response.with_block(&FIELDS)
 }
 
-/// The first bytes of a stream: its start, and what the log has after the client's position. Says whether that was all.
-fn begin(
+/// The first bytes of a stream: its start, and what the log has after the client's position. Also the
+/// checksum of them, and whether the stream has ended with them.
+fn first_bytes(
     context: &SiteContext,
     channels: &Channels,
     wire: Wire,
@@ -182,8 +183,8 @@ fn begin(
     positions: &mut Positions,
 ) -> (Vec<u8>, Sum, bool) {
     let mut out = Vec::with_capacity(128);
-    // A cursor that the log does not know is named all the same: a client that is cut before the reset that follows must come
-    // back with it, and be told again.
+    // Also with a cursor that the log does not know: a client that is cut before the reset that follows
+    // must come back with it, and get the reset then.
     wire.unit(&mut out, |feed, out| feed.start(out, start));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
@@ -216,7 +217,7 @@ fn raw_bytes(
         Start::After(cursors) => RawStart::After(cursors[0]),
     };
     let reader = RawReader::new(channel, start).map_err(|error| gone(error, start))?;
-    let response = unkept(Response::new(200)).with("Tidewire-Cursor", reader.position().to_string());
+    let response = uncached(Response::new(200)).with("Tidewire-Cursor", reader.position().to_string());
     let response = vary(access, response);
     let mut body = RawBody::new(reader, context.stopping());
     if request.head.method() == Method::Head {
@@ -229,7 +230,7 @@ fn raw_bytes(
     })))
 }
 
-/// Between bytes no gap can be told, so a start from which the log cannot be continued is refused.
+/// Between bytes there is no place to report a gap, so a start from which the log cannot be continued is refused.
 fn gone(error: RawStartError, start: RawStart) -> Problem {
     let mut problem = match error {
         RawStartError::Gap { from, missed, earliest } => {
@@ -271,7 +272,7 @@ fn websocket(
     let cursor = positions.to_text();
     let start =
         StreamStart { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
-    let (first, _, ended) = begin(context, &channels, wire, &start, &mut positions);
+    let (first, _, ended) = first_bytes(context, &channels, wire, &start, &mut positions);
     let shape = Shape::Stream { wire, labelled };
     let websocket = WebSocket::new(format, agreed, context.hub.config().max_message);
     let websocket = Some(Box::new(websocket));

@@ -29,7 +29,7 @@ pub(crate) fn handle(
     request: Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     access.require()?;
-    if let Some(refusal) = content::coded(request.head, access) {
+    if let Some(refusal) = content::refuse_coding(request.head, access) {
         return Ok(refusal.into());
     }
     let bad = |detail: &str| Problem::new(400, detail);
@@ -66,8 +66,8 @@ pub(crate) fn handle(
     let (context, access, body) = (context.clone(), access.clone(), request.body);
     Ok(Reply::Later(Box::pin(async move {
         let mut stopping = pin!(context.stopping());
-        let mut pumping = pin!(pump(upload, body, waits));
-        let outcome = poll_fn(|cx| match pumping.as_mut().poll(cx) {
+        let mut publishing = pin!(publish_body(upload, body, waits));
+        let outcome = poll_fn(|cx| match publishing.as_mut().poll(cx) {
             Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
             polled => polled.map(Some),
         });
@@ -83,13 +83,13 @@ pub(crate) fn handle(
 }
 
 /// Publishes a body to its end. If it does not come to its end, the upload is dropped, and marked as aborted by that.
-async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Uploaded, Problem> {
+async fn publish_body(upload: Upload, mut body: Body, waits: bool) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
-    while let Some(gathered) = gather(&mut body, size).await {
-        let mut gathered = gathered.map_err(bad_request)?;
-        while !gathered.is_empty() {
-            let piece = gathered.split_to(size.min(gathered.len()));
+    while let Some(bytes_read) = read_some(&mut body, size).await {
+        let mut bytes_read = bytes_read.map_err(bad_request)?;
+        while !bytes_read.is_empty() {
+            let piece = bytes_read.split_to(size.min(bytes_read.len()));
             if waits {
                 upload.room(piece.len()).await;
             }
@@ -102,7 +102,7 @@ async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Uploaded, P
 }
 
 /// What has arrived, at least a byte, about `enough` at most. Small chunks that came together become one message.
-async fn gather(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyError>> {
+async fn read_some(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyError>> {
     let first = match body.next().await? {
         Ok(first) if first.len() < enough => first,
         done => return Some(done),

@@ -91,7 +91,7 @@ fn call(out: &mut Vec<u8>, object: &Object<'_>) {
     let mut json = Vec::new();
     object.write(&mut json);
     out.extend_from_slice(b"<script>t(");
-    script::push(out, &json);
+    script::push_json(out, &json);
     out.extend_from_slice(b")</script>\n");
 }
 

@@ -2,13 +2,13 @@
 //! `multipart/x-mixed-replace` has the payloads, each with its own media type, for an `<img>` that shows the newest.
 //!
 //! ```text
-//!   --tidewire CRLF                                  the hello begins with a delimiter, and each part ends with one:
+//!   --tidewire CRLF                                  the stream begins with a delimiter, and each part ends with one:
 //!   Content-Type: image/jpeg CRLF CRLF  ···payload···
 //!   CRLF --tidewire CRLF                             so a reader that waits for the end of a part has it at once
 //! ```
 //!
 //! Quirks: no browser gives the parts to scripts (Firefox did once), so a page reads `multipart/mixed` with `fetch` and cuts it itself. Chromium
-//! shows a picture when the fields of the *next* part are there: who publishes seldom publishes a picture twice. The length of a part is told for readers
+//! shows a picture when the fields of the *next* part are there: who publishes seldom publishes a picture twice. The length of a part is for readers
 //! other than browsers; browsers look for the delimiter.
 
 use memchr::memmem;
@@ -63,7 +63,7 @@ impl Feed for Replace {
             .with("Content-Security-Policy", "sandbox")
     }
 
-    /// Nothing to show yet. Where it begins is told by the head's `Tidewire-Cursor`.
+    /// Nothing to show yet. The head's `Tidewire-Cursor` says where it begins.
     fn start(&self, out: &mut Vec<u8>, _start: &StreamStart<'_>) {
         out.extend_from_slice(FIRST);
     }
@@ -88,7 +88,7 @@ impl Feed for Replace {
         out.extend_from_slice(DELIMITER);
     }
 
-    /// A part of its own would be shown in place of the picture, so it is told by a field of the part that comes next.
+    /// A part of its own would be shown in place of the picture, so a field of the next part reports it.
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         field_object(out, "Tidewire-Gap", &what.object(cursor));
         Flow::Continue

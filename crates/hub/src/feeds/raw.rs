@@ -1,7 +1,7 @@
 //! Raw bytes: the payloads alone, one after another, as one body with the publisher's media type. What is uploaded with PUT comes
 //! out as it went in, while it is still going in: a player plays what is not complete yet.
 //!
-//! Between bytes nothing can be told, so the end of the body says it. It ends in good order where the upload did (the last
+//! Between bytes there is no place to report anything, so the end of the body does it. It ends in good order where the upload did (the last
 //! chunk comes, the connection goes on), and in no other case. An upload that was aborted, a gap, a server that stops: the body is
 //! cut, without its last chunk, and every HTTP/1.1 client sees that it is not complete.
 //!
@@ -23,7 +23,7 @@ pub(crate) fn head(response: Response, first: Option<&Message>) -> Response {
         .with("Accept-Ranges", "none")
 }
 
-/// Bytes of which nobody said what they are.
+/// For bytes without a media type.
 const UNKNOWN: &str = "application/octet-stream";
 
 /// Bytes of small messages that are joined for one write.

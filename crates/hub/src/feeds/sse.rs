@@ -61,7 +61,7 @@ impl Feed for Sse {
 }
 
 /// The same with everything as JSON objects in unnamed events, for a client that cannot know the event names beforehand: an `EventSource`
-/// must name each one that it wants to hear.
+/// must name each one that it listens to.
 pub(crate) struct Objects;
 
 impl Feed for Objects {
@@ -115,7 +115,7 @@ mod tests {
     use crate::message::Message;
 
     /// What a browser makes of a message, by our own decoder: event type, data and id.
-    fn heard(message: &Message) -> (String, String, String) {
+    fn received(message: &Message) -> (String, String, String) {
         let mut wire = Vec::new();
         Sse.message(&mut wire, &Envelope { cursor: "e-1", channel: None, message });
         let mut decoder = Decoder::new(Limits::DEFAULT);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_is_heard_line_by_line_under_its_name() {
+    fn every_text_is_received_line_by_line_under_its_name() {
         let pieces = [
             "\r",
             "\n",
@@ -151,14 +151,14 @@ mod tests {
             let text: String = (0..len).map(|_| pieces[rng.below(pieces.len())]).collect();
             let message = Message::new(text.clone().into(), 0).with_event("tide").unwrap();
             let lines = text.replace("\r\n", "\n").replace('\r', "\n");
-            assert_eq!(heard(&message), ("tide".into(), lines, "e-1".into()), "{text:?}");
+            assert_eq!(received(&message), ("tide".into(), lines, "e-1".into()), "{text:?}");
         }
     }
 
     #[test]
-    fn what_is_no_text_is_heard_as_an_object() {
+    fn what_is_no_text_is_received_as_an_object() {
         let message = Message::new(b"\xff\r\n".as_slice().into(), 7).with_event("tide").unwrap();
         let object = r#"{"type":"message","cursor":"e-1","time":7,"event":"tide","data_b64":"/w0K"}"#;
-        assert_eq!(heard(&message), ("envelope".into(), object.into(), "e-1".into()));
+        assert_eq!(received(&message), ("envelope".into(), object.into(), "e-1".into()));
     }
 }

@@ -36,7 +36,7 @@ impl Feed for Bare {
         put(self.deflate, kind, envelope.message.data(), out);
     }
 
-    /// Between bare payloads nothing can be told, so the connection ends with a code that says it.
+    /// Between bare payloads there is no place to report it, so the connection ends with a code for it.
     fn discontinuity(&self, out: &mut Vec<u8>, _what: &Discontinuity<'_>, cursor: &str) -> Flow {
         close(out, CLOSE_GONE, cursor);
         Flow::End

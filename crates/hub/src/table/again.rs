@@ -74,7 +74,7 @@ impl Table {
         }
         let names = ChannelName::list(head.path().strip_prefix(b"/c/")?).ok()?;
         let known = match &names[..] {
-            [name] if is_plain => self.context.hub.known(name),
+            [name] if is_plain => self.context.hub.find_channel(name),
             _ => None,
         };
         let bounds = known.and_then(|channel| Some((channel.bounds(self.now_ms)?, channel)));
