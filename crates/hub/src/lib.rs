@@ -11,6 +11,8 @@ mod feeds;
 mod gzip;
 mod hub;
 pub mod json;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod message;
 mod name;
 mod object;
