@@ -154,7 +154,8 @@ impl Channel {
         (!state.closed).then(|| (state.log.log().earliest(), state.log.log().head()))
     }
 
-    /// Reads on from a position.
+    /// Reads on from a position, as far as the budget allows. Whoever has no position starts with
+    /// [`Since::Earliest`].
     pub fn read(&self, since: Since, budget: Budget) -> Page {
         let state = self.lock();
         let read = state.log.read(since, budget);
@@ -166,8 +167,9 @@ impl Channel {
         }
     }
 
-    /// Waits until there is something after `position` (or until the channel is forgotten): for code that serves a channel on a
-    /// server of its own. Read again when it resolves.
+    /// Waits until there is something after `position`: for code that serves a channel on a server of
+    /// its own. Read again when it resolves, and look the channel up by its name before: an idle
+    /// channel is forgotten, and from then on this resolves at once.
     pub fn changed(self: &Arc<Self>, position: Cursor) -> Changed {
         Changed { channel: self.clone(), position, wait: None }
     }

@@ -57,7 +57,8 @@ impl Origins {
         self
     }
 
-    /// What a request may.
+    /// What the origin of a request allows. A request with several `Origin` lines, or with none that
+    /// is an origin (`null`), is of a foreign one.
     pub fn check(&self, head: &RequestHead<'_>) -> Access {
         let mut lines = RequestField::Origin.get_all(head);
         let Some(text) = lines.next() else { return Access::SameOrigin };
@@ -134,25 +135,34 @@ fn is_local(host: Host<'_>) -> bool {
     }
 }
 
-/// What the origin of a request allows.
+/// What the origin of a request allows. A browser names the page that makes the request in the field
+/// `Origin`; [`Origins::check`] compares it.
+///
+/// | | read | publish, WebSocket |
+/// |---|---|---|
+/// | `SameOrigin` | yes; the browser does not ask | yes |
+/// | `Listed` | yes, also with credentials | yes |
+/// | `AnyOrigin` | yes, without credentials | yes |
+/// | `Denied` | the browser keeps the answer from the page | 403 |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
-    /// No browser, or a page of our own.
+    /// There is no `Origin`, so this is no browser or no request that CORS is about; or it is the
+    /// server's own.
     SameOrigin,
-    /// An origin of the list: may read, with credentials.
+    /// An origin of the list, as the browser spelled it.
     Listed(Box<str>),
-    /// Any origin may read, without credentials.
+    /// An origin that is not in the list, where all are allowed.
     AnyOrigin,
-    /// A foreign origin.
+    /// An origin that is not in the list.
     Denied,
 }
 
-/// What a page may read beside the body.
-const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
-
 impl Access {
-    /// Refuses what would change something, or opens a WebSocket, for a foreign page. Reading needs no refusal: without the
-    /// fields of [`apply`](Self::apply) the browser keeps the answer from the page.
+    /// For a request that changes something or opens a WebSocket. A request that only reads needs no
+    /// refusal: without the fields of [`apply`](Self::apply) the browser keeps the answer from the page.
+    ///
+    /// # Errors
+    /// 403 for a page of a foreign origin.
     pub fn require(&self) -> Result<(), Problem> {
         match self {
             Access::Denied => Err(Problem::new(
@@ -163,7 +173,8 @@ impl Access {
         }
     }
 
-    /// Adds the CORS fields.
+    /// Adds the fields of CORS (WHATWG Fetch, §3.3) that let the page read the answer; none for
+    /// `SameOrigin` and `Denied`. `Vary: Origin` is the caller's.
     pub fn apply(&self, response: Response) -> Response {
         match self {
             Access::SameOrigin | Access::Denied => response,
@@ -177,22 +188,27 @@ impl Access {
         }
     }
 
-    /// The answer to a preflight, or to a plain OPTIONS, for a resource that knows these methods.
+    /// The answer to a preflight, or to a plain OPTIONS: 204, for a resource that has these methods,
+    /// spelled as in `Allow` (`GET, HEAD`). A browser may keep it for 600 s.
     pub fn preflight(&self, methods: &str) -> Response {
         let response = Response::new(204).with("Allow", methods).with("Vary", "Origin");
         match self {
             Access::Listed(_) | Access::AnyOrigin => self
                 .apply(response)
                 .with("Access-Control-Allow-Methods", methods)
-                .with(
-                    "Access-Control-Allow-Headers",
-                    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range",
-                )
+                .with("Access-Control-Allow-Headers", ALLOWED)
                 .with("Access-Control-Max-Age", "600"),
             _ => response,
         }
     }
 }
+
+/// What a page may read beside the body.
+const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
+
+/// What a page may send.
+const ALLOWED: &str =
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range";
 
 #[cfg(test)]
 mod tests {

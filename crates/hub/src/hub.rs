@@ -41,7 +41,7 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// An empty hub that wakes `workers` workers.
+    /// An empty hub for so many workers, each with a [`Site`](crate::Site); 0 where no site is served.
     pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
         Self::with_wall_clock(config, workers, system_ms)
     }
@@ -70,7 +70,7 @@ impl Hub {
     }
 
     /// Milliseconds since the hub was made; never steps back.
-    pub fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
 
@@ -173,7 +173,7 @@ impl Hub {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether [`stop`](Self::stop) was called, by whichever worker.
+    /// Whether the server stops, noted by whichever worker was first: then messages are refused.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
@@ -183,7 +183,8 @@ impl Hub {
         self.inboxes[usize::from(worker)].clone()
     }
 
-    /// Evicts what is too old and forgets idle channels. Called every few seconds.
+    /// Evicts what is too old and forgets idle channels: a look at each channel. The site of worker 0
+    /// calls it every few seconds; where no site is served, somebody else must.
     pub fn sweep(&self) {
         let now = self.now_ms();
         let idle: Vec<ChannelName> = {

@@ -42,5 +42,5 @@ pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
 pub use refusal::not_allowed;
 pub use settings::{Settings, TOO_SLOW};
 pub use site::{Site, Ticket};
-pub use tidewire_channel::{Cursor, Retention};
+pub use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Retention, Since};
 pub use tidewire_server as server;

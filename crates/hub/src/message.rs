@@ -140,8 +140,8 @@ impl Message {
         Fingerprint(fingerprint)
     }
 
-    /// What it weighs in a log: the payload, the names and the bookkeeping.
-    pub fn weight(&self) -> usize {
+    /// Bytes that it counts in a log: the payload, the names and the bookkeeping.
+    pub(crate) fn weight(&self) -> usize {
         self.data.len()
             + self.event().map_or(0, str::len)
             + self.content_type().map_or(0, str::len)

@@ -5,7 +5,10 @@ use tidewire_http1::RequestHead;
 
 use crate::request_fields::RequestField;
 
-/// `If-None-Match` (RFC 9110 §13.1.2), compared weakly: proxies that compress weaken a strong tag.
+/// Whether `If-None-Match` names this tag, or `*`: then a GET is answered with 304 (RFC 9110 §13.1.2).
+///
+/// `opaque_tag` is what stands between the quotation marks of the `ETag`. The comparison is weak,
+/// because proxies that compress weaken a strong tag.
 pub fn matches_etag(head: &RequestHead<'_>, opaque_tag: &str) -> bool {
     RequestField::IfNoneMatch.get_all(head).flat_map(list).any(|tag| {
         let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
