@@ -1,9 +1,5 @@
 //! A channel: a log and those who wait for it, under one lock that is never held while anything is encoded or written.
 
-// The path, so that `tests/loom.rs` finds it too.
-#[path = "channel/upload.rs"]
-mod upload;
-
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,20 +14,19 @@ use crate::error::HubError;
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::sync::{Mutex, MutexGuard};
-use upload::Uploads;
-pub(crate) use upload::{Beginning, Followed, Follower, Lost, Upload};
+use crate::upload_state::{RawReaderId, RawStart, RawStartError, UploadState};
 
 /// Who appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum AppendedBy {
     Publisher,
-    /// The one that the channel belongs to.
+    /// The upload that the channel belongs to.
     Upload,
 }
 
 /// An idempotency key, and what it is bound to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Key<'a> {
+pub(crate) struct IdempotencyKey<'a> {
     pub(crate) text: &'a [u8],
     pub(crate) fingerprint: log::Fingerprint,
 }
@@ -54,7 +49,7 @@ pub struct Channel {
 
 struct State {
     log: log::Channel<Arc<Message>, Waiter>,
-    uploads: Uploads,
+    upload: UploadState,
     /// The time of the newest message. The wall clock may have stepped back since, and of two
     /// publishers that looked at it the second may be the first here.
     last_ms: u64,
@@ -64,12 +59,16 @@ struct State {
 
 impl State {
     fn is_idle(&self, now: u64) -> bool {
-        self.log.is_idle(now) && !self.uploads.active
+        self.log.is_idle(now) && !self.upload.is_active()
     }
 
     /// The message as the log takes it: never older than the one before it.
-    fn in_time(&self, message: &Arc<Message>) -> Arc<Message> {
-        if message.time_ms() < self.last_ms { Arc::new(message.at(self.last_ms)) } else { message.clone() }
+    fn not_before_last(&self, message: &Arc<Message>) -> Arc<Message> {
+        if message.time_ms() < self.last_ms {
+            Arc::new(message.with_time(self.last_ms))
+        } else {
+            message.clone()
+        }
     }
 }
 
@@ -82,7 +81,8 @@ pub struct Published {
     pub duplicate: bool,
 }
 
-pub(crate) struct AppendedTo {
+/// An append, and who waited for it.
+pub(crate) struct AppendOutcome {
     pub(crate) published: Published,
     pub(crate) woken: log::Woken<Waiter>,
 }
@@ -100,7 +100,7 @@ pub struct Page {
     pub more: bool,
 }
 
-/// What became of a wish to be woken.
+/// What [`Channel::watch`] did.
 #[derive(Debug)]
 pub(crate) enum Watch {
     /// The next publish wakes.
@@ -113,14 +113,14 @@ pub(crate) enum Watch {
 
 impl Channel {
     pub(crate) fn new(name: ChannelName, config: &HubConfig) -> Self {
-        // The payload limit is the hub's, told with its own words; waiters are workers, of which there are few.
+        // The hub limits the payload itself, with its own error. Waiters are workers, of which there are few.
         let mut limits = log::Limits::default();
         limits.max_message = usize::MAX;
         limits.idle_ms = config.idle.as_millis() as u64;
         // 0 is the epoch of the cursor that is of no log.
         let epoch = Epoch::new(random_u64().max(1));
         let log = log::Channel::new(epoch, config.retention, limits);
-        let state = State { log, uploads: Uploads::default(), last_ms: 0, closed: false };
+        let state = State { log, upload: UploadState::default(), last_ms: 0, closed: false };
         Channel { name, state: Mutex::new(state), subscribers: AtomicUsize::new(0) }
     }
 
@@ -154,7 +154,8 @@ impl Channel {
         (!state.closed).then(|| (state.log.log().earliest(), state.log.log().head()))
     }
 
-    /// Reads on from a position.
+    /// Reads on from a position, as far as the budget allows. Whoever has no position starts with
+    /// [`Since::Earliest`].
     pub fn read(&self, since: Since, budget: Budget) -> Page {
         let state = self.lock();
         let read = state.log.read(since, budget);
@@ -166,8 +167,9 @@ impl Channel {
         }
     }
 
-    /// Waits until there is something after `position` (or until the channel is forgotten): for code that serves a channel on a
-    /// server of its own. Read again when it resolves.
+    /// Waits until there is something after `position`: for code that serves a channel on a server of
+    /// its own. Read again when it resolves, and look the channel up by its name before: an idle
+    /// channel is forgotten, and from then on this resolves at once.
     pub fn changed(self: &Arc<Self>, position: Cursor) -> Changed {
         Changed { channel: self.clone(), position, wait: None }
     }
@@ -194,11 +196,11 @@ impl Channel {
         self.subscribers.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn enter(&self) {
+    pub(crate) fn add_subscriber(&self) {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn leave(&self) {
+    pub(crate) fn remove_subscriber(&self) {
         self.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -213,22 +215,22 @@ impl Channel {
         &self,
         now: u64,
         message: &Arc<Message>,
-        key: Option<Key<'_>>,
-        by: By,
+        key: Option<IdempotencyKey<'_>>,
+        by: AppendedBy,
         stopped: &AtomicBool,
-    ) -> Result<Option<AppendedTo>, HubError> {
+    ) -> Result<Option<AppendOutcome>, HubError> {
         let mut state = self.lock();
         if state.closed {
             return Ok(None);
         }
-        if stopped.load(Ordering::Relaxed) && by != By::Upload {
+        if stopped.load(Ordering::Relaxed) && by != AppendedBy::Upload {
             return Err(HubError::Stopping);
         }
-        if state.uploads.active && by != By::Upload {
+        if state.upload.is_active() && by != AppendedBy::Upload {
             return Err(HubError::Uploading);
         }
         let size = message.weight();
-        let message = state.in_time(message);
+        let message = state.not_before_last(message);
         let time_ms = message.time_ms();
         let appended = match key {
             Some(key) => state.log.append_once(now, key.text, key.fingerprint, size, message),
@@ -246,7 +248,7 @@ impl Channel {
         if !duplicate {
             state.last_ms = time_ms;
         }
-        Ok(Some(AppendedTo { published: Published { cursor: appended.cursor(), duplicate }, woken }))
+        Ok(Some(AppendOutcome { published: Published { cursor: appended.cursor(), duplicate }, woken }))
     }
 
     /// Evicts what is too old; says whether the channel is idle.
@@ -262,13 +264,61 @@ impl Channel {
         state.closed
     }
 
+    /// Takes the channel for an upload; `false` if it was forgotten by the hub.
+    ///
+    /// # Errors
+    /// [`HubError::Uploading`] if another upload has it.
+    pub(crate) fn begin_upload(&self) -> Result<bool, HubError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Ok(false);
+        }
+        if state.upload.is_active() {
+            return Err(HubError::Uploading);
+        }
+        let head = state.log.log().head();
+        state.upload.begin(head);
+        Ok(true)
+    }
+
+    pub(crate) fn end_upload(&self) {
+        self.lock().upload.end();
+    }
+
+    /// Ready when the upload can append a message of this size without the loss of one that a raw
+    /// reader has not read.
+    pub(crate) fn poll_room(&self, size: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let State { log, upload, .. } = &mut *self.lock();
+        upload.poll_room(log.log(), size, cx)
+    }
+
+    /// Adds a raw reader, and says at which position it starts.
+    ///
+    /// # Errors
+    /// [`RawStartError`]: the log cannot be continued from that position.
+    pub(crate) fn add_raw_reader(&self, start: RawStart) -> Result<(RawReaderId, Cursor), RawStartError> {
+        let State { log, upload, .. } = &mut *self.lock();
+        upload.add_reader(log.log(), start)
+    }
+
+    /// Notes how far a raw reader has read: an upload that waits for it goes on.
+    pub(crate) fn advance_raw_reader(&self, reader: RawReaderId, position: Cursor) {
+        let waiting = self.lock().upload.advance_reader(reader, position);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn remove_raw_reader(&self, reader: RawReaderId) {
+        let waiting = self.lock().upload.remove_reader(reader);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
     /// No code panics while it holds the lock, so a poisoned one holds good data.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-/// The future of [`Channel::changed`]. Dropping it takes the wish back.
+/// The future of [`Channel::changed`]. Dropped, it no longer waits.
 #[derive(Debug)]
 pub struct Changed {
     channel: Arc<Channel>,

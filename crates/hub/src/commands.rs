@@ -8,15 +8,15 @@ use serde_json::value::RawValue;
 use tidewire_channel::Cursor;
 use tidewire_server::Problem;
 
-use crate::api::params;
 use crate::channel::Published;
 use crate::error::HubError;
 use crate::feeds::Flow;
 use crate::hub::Hub;
-use crate::message::{Message, Object};
+use crate::message::Message;
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
-use crate::reader::Channels;
-use crate::refusal::{refused, sentence};
+use crate::object::Object;
+use crate::positions::{Channels, Start};
+use crate::refusal::{bad_request, hub_refusal, sentence};
 use crate::table::{Incoming, RowId, Table};
 
 /// Bytes of a command's id, as it is spelled: it is held for the answer.
@@ -142,7 +142,7 @@ impl Client<'_> {
                 .with_content_type(content_type)
                 .map_err(|error| bad(&sentence(&error.to_string())))?;
         }
-        self.hub.publish(&name, message, command.key.as_deref().map(str::as_bytes)).map_err(refused)
+        self.hub.publish(&name, message, command.key.as_deref().map(str::as_bytes)).map_err(hub_refusal)
     }
 
     fn subscribe(&mut self, id: Option<&RawValue>, command: &ChannelCommand) {
@@ -168,7 +168,7 @@ impl Client<'_> {
     fn try_subscribe(&self, name: &str, since: Option<&str>) -> Result<(Channels, Cursor), Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
-        let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
+        let since = Start::parse(since.unwrap_or("now").as_bytes(), 1).map_err(bad_request)?;
         let Some(channels) = self.table.channels(self.row) else {
             return Err(bad("The connection is closing."));
         };
@@ -181,7 +181,7 @@ impl Client<'_> {
         if channels.0.len() >= MAX_CHANNELS {
             return Err(bad(&sentence(&NameError::TooMany.to_string())));
         }
-        let channel = self.hub.channel(&name).map_err(refused)?;
+        let channel = self.hub.channel(&name).map_err(hub_refusal)?;
         let one = Channels([channel].into());
         let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
         Ok((Channels(all.into()), one.start(&since).0[0]))

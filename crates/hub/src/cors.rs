@@ -6,6 +6,8 @@ use tidewire_grammar::{Host, Origin, OriginError as Fault, eq_ignore_case};
 use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
 
+use crate::request_fields::RequestField;
+
 /// The origins whose pages may read and publish, beside the server's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
@@ -39,7 +41,7 @@ impl Origins {
             return Ok(self);
         }
         match Origin::parse(origin.as_bytes()) {
-            Ok(parsed) if !is_of_sockets(&parsed) => {
+            Ok(parsed) if !is_websocket_scheme(&parsed) => {
                 self.list.push(origin.into());
                 Ok(self)
             }
@@ -55,13 +57,14 @@ impl Origins {
         self
     }
 
-    /// What a request may.
+    /// What the origin of a request allows. A request with several `Origin` lines, or with none that
+    /// is an origin (`null`), is of a foreign one.
     pub fn check(&self, head: &RequestHead<'_>) -> Access {
-        let mut lines = head.get_all("origin");
-        let Some(text) = lines.next() else { return Access::NotCrossed };
+        let mut lines = RequestField::Origin.get_all(head);
+        let Some(text) = lines.next() else { return Access::SameOrigin };
         let (Ok(origin), None) = (Origin::parse(text), lines.next()) else {
             // `null`, or nothing that a browser sends.
-            return if self.any { Access::Anybody } else { Access::Denied };
+            return if self.any { Access::AnyOrigin } else { Access::Denied };
         };
         if self.list.iter().any(|listed| Origin::parse(listed.as_bytes()) == Ok(origin)) {
             // The browser compares the answer with what it sent, byte by byte.
@@ -69,21 +72,21 @@ impl Origins {
         }
         let is_own = head.host().is_some_and(|host| origin.is_of_host(host));
         if is_own && (!self.local || is_local(origin.host())) {
-            return Access::NotCrossed;
+            return Access::SameOrigin;
         }
-        if self.any { Access::Anybody } else { Access::Denied }
+        if self.any { Access::AnyOrigin } else { Access::Denied }
     }
 }
 
 /// Whether it is the origin of a WebSocket. No page has one: the origin is that of the page, and
 /// not of the address that the page connects to.
-fn is_of_sockets(origin: &Origin<'_>) -> bool {
+fn is_websocket_scheme(origin: &Origin<'_>) -> bool {
     [&b"ws"[..], b"wss"].iter().any(|scheme| eq_ignore_case(origin.scheme(), scheme))
 }
 
 /// What to write in place of a text that could never match.
 fn advice(text: &str, fault: Option<Fault>) -> String {
-    if let Some(origin) = meant(text) {
+    if let Some(origin) = probable_origin(text) {
         return format!("write {origin}");
     }
     match fault {
@@ -102,7 +105,7 @@ fn advice(text: &str, fault: Option<Fault>) -> String {
 }
 
 /// The origin that was probably meant by a URL, a host, or the address of a WebSocket.
-fn meant(text: &str) -> Option<String> {
+fn probable_origin(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "ws" => "http".to_owned(),
@@ -132,25 +135,34 @@ fn is_local(host: Host<'_>) -> bool {
     }
 }
 
-/// What the origin of a request allows.
+/// What the origin of a request allows. A browser names the page that makes the request in the field
+/// `Origin`; [`Origins::check`] compares it.
+///
+/// | | read | publish, WebSocket |
+/// |---|---|---|
+/// | `SameOrigin` | yes; the browser does not ask | yes |
+/// | `Listed` | yes, also with credentials | yes |
+/// | `AnyOrigin` | yes, without credentials | yes |
+/// | `Denied` | the browser keeps the answer from the page | 403 |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
-    /// No browser, or a page of our own.
-    NotCrossed,
-    /// An origin of the list: may read, with credentials.
+    /// There is no `Origin`, so this is no browser or no request that CORS is about; or it is the
+    /// server's own.
+    SameOrigin,
+    /// An origin of the list, as the browser spelled it.
     Listed(Box<str>),
-    /// Any origin may read, without credentials.
-    Anybody,
-    /// A foreign origin.
+    /// An origin that is not in the list, where all are allowed.
+    AnyOrigin,
+    /// An origin that is not in the list.
     Denied,
 }
 
-/// What a page may read beside the body.
-const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
-
 impl Access {
-    /// Refuses what would change something, or opens a WebSocket, for a foreign page. Reading needs no refusal: without the
-    /// fields of [`apply`](Self::apply) the browser keeps the answer from the page.
+    /// For a request that changes something or opens a WebSocket. A request that only reads needs no
+    /// refusal: without the fields of [`apply`](Self::apply) the browser keeps the answer from the page.
+    ///
+    /// # Errors
+    /// 403 for a page of a foreign origin.
     pub fn require(&self) -> Result<(), Problem> {
         match self {
             Access::Denied => Err(Problem::new(
@@ -161,11 +173,12 @@ impl Access {
         }
     }
 
-    /// Adds the CORS fields.
+    /// Adds the fields of CORS (WHATWG Fetch, §3.3) that let the page read the answer; none for
+    /// `SameOrigin` and `Denied`. `Vary: Origin` is the caller's.
     pub fn apply(&self, response: Response) -> Response {
         match self {
-            Access::NotCrossed | Access::Denied => response,
-            Access::Anybody => response
+            Access::SameOrigin | Access::Denied => response,
+            Access::AnyOrigin => response
                 .with("Access-Control-Allow-Origin", "*")
                 .with("Access-Control-Expose-Headers", EXPOSED),
             Access::Listed(origin) => response
@@ -175,22 +188,27 @@ impl Access {
         }
     }
 
-    /// The answer to a preflight, or to a plain OPTIONS, for a resource that knows these methods.
+    /// The answer to a preflight, or to a plain OPTIONS: 204, for a resource that has these methods,
+    /// spelled as in `Allow` (`GET, HEAD`). A browser may keep it for 600 s.
     pub fn preflight(&self, methods: &str) -> Response {
         let response = Response::new(204).with("Allow", methods).with("Vary", "Origin");
         match self {
-            Access::Listed(_) | Access::Anybody => self
+            Access::Listed(_) | Access::AnyOrigin => self
                 .apply(response)
                 .with("Access-Control-Allow-Methods", methods)
-                .with(
-                    "Access-Control-Allow-Headers",
-                    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range",
-                )
+                .with("Access-Control-Allow-Headers", ALLOWED)
                 .with("Access-Control-Max-Age", "600"),
             _ => response,
         }
     }
 }
+
+/// What a page may read beside the body.
+const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
+
+/// What a page may send.
+const ALLOWED: &str =
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range";
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
-    /// The payload is over [`HubConfig::max_message`].
+    /// The payload is over [`HubConfig::max_message`](crate::HubConfig::max_message).
     #[error("the message has {len} bytes, the limit is {limit}; send less, or raise --max-message")]
     MessageTooLarge {
         /// Bytes of the payload.
@@ -12,10 +12,10 @@ pub enum HubError {
         /// The limit.
         limit: usize,
     },
-    /// [`HubConfig::max_channels`] are in use.
+    /// [`HubConfig::max_channels`](crate::HubConfig::max_channels) are in use.
     #[error("the server has as many channels as it allows ({0}); use one that exists or try again later")]
     TooManyChannels(usize),
-    /// [`HubConfig::max_subscribers`] wait on the channel.
+    /// [`HubConfig::max_subscribers`](crate::HubConfig::max_subscribers) wait on the channel.
     #[error("the channel has as many subscribers as it allows ({0}); try again later")]
     TooManySubscribers(usize),
     /// The server stops.

@@ -1,8 +1,8 @@
 //! A gzip body (RFC 1952) that many readers share: each batch is compressed once, whoever reads it and since when.
 //!
 //! ```text
-//!   reader A   │ head │ hello │ batch 1 │ batch 2 │ batch 3 │ end │ CRC-32 and length of all that A got
-//!   reader B            │ head │ hello  │ batch 2 │ batch 3 │ end │ CRC-32 and length of all that B got
+//!   reader A   │ head │ start │ batch 1 │ batch 2 │ batch 3 │ end │ CRC-32 and length of all that A got
+//!   reader B            │ head │ start  │ batch 2 │ batch 3 │ end │ CRC-32 and length of all that B got
 //!                                       └── the same bytes ─┘
 //! ```
 //!

@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime};
 
 use tidewire_server::Inbox;
 
-use crate::channel::{By, Channel, Key, Published, Waiter};
+use crate::channel::{AppendedBy, Channel, IdempotencyKey, Published, Waiter};
 use crate::config::HubConfig;
 use crate::counters::{Counters, Work};
 use crate::error::HubError;
@@ -41,7 +41,7 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// An empty hub that wakes `workers` workers.
+    /// An empty hub for so many workers, each with a [`Site`](crate::Site); 0 where no site is served.
     pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
         Self::with_wall_clock(config, workers, system_ms)
     }
@@ -70,7 +70,7 @@ impl Hub {
     }
 
     /// Milliseconds since the hub was made; never steps back.
-    pub fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
 
@@ -91,7 +91,7 @@ impl Hub {
     /// [`HubError::TooManyChannels`].
     pub fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, HubError> {
         let now = self.now_ms();
-        if let Some(channel) = self.known(name) {
+        if let Some(channel) = self.find_channel(name) {
             return Ok(channel);
         }
         let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -110,7 +110,7 @@ impl Hub {
     }
 
     /// The channel of this name, if there is one.
-    pub(crate) fn known(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+    pub(crate) fn find_channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {
         let now = self.now_ms();
         read_lock(&self.channels).get(name).filter(|channel| channel.touch(now)).cloned()
     }
@@ -133,11 +133,11 @@ impl Hub {
         }
         let message = Arc::new(message);
         // Hashed here, where no lock is held.
-        let key = key.map(|text| Key { text, fingerprint: message.fingerprint() });
+        let key = key.map(|text| IdempotencyKey { text, fingerprint: message.fingerprint() });
         loop {
             let channel = self.channel(name)?;
             // A channel that was forgotten since the look-up is looked up again.
-            if let Some(published) = self.append(&channel, &message, key, By::Publisher)? {
+            if let Some(published) = self.append(&channel, &message, key, AppendedBy::Publisher)? {
                 return Ok(published);
             }
         }
@@ -148,8 +148,8 @@ impl Hub {
         &self,
         channel: &Arc<Channel>,
         message: &Arc<Message>,
-        key: Option<Key<'_>>,
-        by: By,
+        key: Option<IdempotencyKey<'_>>,
+        by: AppendedBy,
     ) -> Result<Option<Published>, HubError> {
         let Some(appended) = channel.append(self.now_ms(), message, key, by, &self.stopped)? else {
             return Ok(None);
@@ -173,7 +173,7 @@ impl Hub {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether [`stop`](Self::stop) was called, by whichever worker.
+    /// Whether the server stops, noted by whichever worker was first: then messages are refused.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
@@ -183,7 +183,8 @@ impl Hub {
         self.inboxes[usize::from(worker)].clone()
     }
 
-    /// Evicts what is too old and forgets idle channels. Called every few seconds.
+    /// Evicts what is too old and forgets idle channels: a look at each channel. The site of worker 0
+    /// calls it every few seconds; where no site is served, somebody else must.
     pub fn sweep(&self) {
         let now = self.now_ms();
         let idle: Vec<ChannelName> = {
@@ -203,7 +204,7 @@ impl Hub {
                 channels.remove(&name);
             }
         }
-        if channels.capacity() > 4 * channels.len().max(SPARE) {
+        if channels.capacity() > 4 * channels.len().max(SPARE_CHANNELS) {
             channels.shrink_to_fit();
         }
     }
@@ -220,7 +221,7 @@ impl Hub {
 }
 
 /// Channels that an empty hub keeps room for.
-const SPARE: usize = 256;
+const SPARE_CHANNELS: usize = 256;
 
 fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -12,17 +12,25 @@ mod error;
 mod feeds;
 mod gzip;
 mod hub;
-
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod message;
 mod name;
+mod object;
 mod poll;
+mod positions;
+mod raw_body;
+mod raw_reader;
 mod reader;
-pub mod refusal;
+mod refusal;
+mod request_fields;
 mod settings;
 mod shape;
 mod site;
 mod sync;
 mod table;
+mod upload;
+mod upload_state;
 
 pub use api::conditions;
 pub use api::handshake;
@@ -32,13 +40,12 @@ pub use cors::{Access, OriginError, Origins};
 pub use counters::Work;
 pub use error::HubError;
 pub use hub::Hub;
-pub use message::{
-    ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message, Object, RESERVED_EVENTS,
-};
+pub use message::{ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message, RESERVED_EVENTS};
 pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
+pub use refusal::not_allowed;
 pub use settings::{Settings, TOO_SLOW};
 pub use site::Site;
 pub use table::Ticket;
-pub use tidewire_channel::{Cursor, Retention};
+pub use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Retention, Since};
 pub use tidewire_server as server;
 pub use tidewire_server::json;

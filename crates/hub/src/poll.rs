@@ -7,8 +7,9 @@ use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
-use crate::feeds::{Break, Flow, jsonp};
-use crate::reader::{self, Channels, Item, Positions};
+use crate::feeds::{Discontinuity, Flow, jsonp};
+use crate::positions::{Channels, Positions};
+use crate::reader::{self, Item};
 use crate::refusal::vary;
 
 /// What decides the bytes of a held poll's answer, beside the messages.
@@ -75,11 +76,11 @@ pub(crate) fn read(
             messages += 1;
             Flow::Continue
         }
-        Item::Break { what, cursor } if tells => {
+        Item::Discontinuity { what, cursor } if tells => {
             answer.discontinuity(&what, cursor);
             Flow::Continue
         }
-        Item::Break { what, cursor } => {
+        Item::Discontinuity { what, cursor } => {
             gone = Some(self::gone(&what, cursor));
             Flow::End
         }
@@ -130,13 +131,13 @@ fn whole(media: &str, body: Vec<u8>, cursor: &str) -> Response {
 }
 
 /// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go on and what it lost.
-pub(crate) fn gone(what: &Break<'_>, earliest: &str) -> Problem {
+pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
     let (reason, detail) = match *what {
-        Break::Gap { missed, .. } => (
+        Discontinuity::Gap { missed, .. } => (
             "gap",
             format!("{missed} messages after this cursor are no longer kept; go on with since={earliest}."),
         ),
-        Break::Reset { reason } => (
+        Discontinuity::Reset { reason } => (
             reason,
             format!("This cursor is not one of the channel as it is now; go on with since={earliest}."),
         ),

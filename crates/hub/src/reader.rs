@@ -1,88 +1,38 @@
-//! Reading one or several channels from a set of positions, in the words of the feeds.
+//! Reads one or several channels from a set of positions.
 //!
-//! Every feed reads through here: a short poll once, a stream at its start, a group for all its live members, a slow
-//! reader on its own. What a client got is therefore the same whichever way it came.
+//! Every feed but raw bytes reads through here: a short poll once, a stream at its start, a group for
+//! all its live members, a slow reader on its own. So a client gets the same, whichever way it reads.
 
-use std::sync::Arc;
+use tidewire_channel::{Budget, Continuity, Cursor, Since};
 
-use tidewire_channel::{Budget, Continuity, Cursor, Cursors, Since};
+use crate::feeds::{Discontinuity, Envelope, Flow};
+use crate::positions::{Channels, Positions};
 
-use crate::api::params::From;
-use crate::channel::Channel;
-use crate::feeds::{Break, Envelope, Flow};
-
-/// The channels of a connection, in the order in which the client named them.
-#[derive(Clone, Debug)]
-pub(crate) struct Channels(pub(crate) Arc<[Arc<Channel>]>);
-
-impl Channels {
-    /// The positions after the newest messages.
-    pub(crate) fn heads(&self) -> Positions {
-        Positions(self.0.iter().map(|channel| channel.head()).collect())
-    }
-
-    /// The positions before the oldest messages kept.
-    pub(crate) fn earliest(&self) -> Positions {
-        Positions(self.0.iter().map(|channel| channel.earliest()).collect())
-    }
-
-    /// Where a client begins that wants to go on from `since`.
-    pub(crate) fn start(&self, since: &From) -> Positions {
-        match since {
-            From::Earliest => self.earliest(),
-            From::Now => self.heads(),
-            From::Newest => Positions(self.0.iter().map(|channel| channel.before_newest()).collect()),
-            From::After(cursors) => Positions(cursors.as_slice().into()),
-        }
-    }
-
-    fn label(&self, index: usize, labelled: bool) -> Option<&str> {
-        if labelled { Some(self.0[index].name().as_str()) } else { None }
-    }
-}
-
-/// A position in each channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Positions(pub(crate) Box<[Cursor]>);
-
-impl Positions {
-    /// The one cursor that the client sees.
-    pub(crate) fn to_text(&self) -> String {
-        if let [one] = *self.0 {
-            return one.to_string();
-        }
-        let mut all = Cursors::new();
-        for cursor in &self.0 {
-            all.push(*cursor);
-        }
-        all.to_string()
-    }
-}
-
-/// What a read says.
+/// What a read yields.
 pub(crate) enum Item<'a> {
     Message(Envelope<'a>),
-    Break { what: Break<'a>, cursor: &'a str },
+    Discontinuity { what: Discontinuity<'a>, cursor: &'a str },
 }
 
-/// How far a read came.
+/// How far a read went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Whether anything was said.
+    /// Whether there was any item.
     pub(crate) any: bool,
     /// Whether the budget ended the read.
     pub(crate) more: bool,
     pub(crate) flow: Flow,
 }
 
-/// Reads on from `positions` and moves them. `ceiling` bounds the read: nothing after it is said.
+/// Reads on from `positions` and advances them, and calls `on_item` for each item. Nothing after
+/// `ceiling` is read.
 pub(crate) fn read(
     channels: &Channels,
     labelled: bool,
     positions: &mut Positions,
     ceiling: Option<&Positions>,
     budget: Budget,
-    mut say: impl FnMut(Item<'_>) -> Flow,
+    mut on_item: impl FnMut(Item<'_>) -> Flow,
 ) -> Progress {
     let mut left = budget;
     let mut progress = Progress { any: false, more: false, flow: Flow::Continue };
@@ -105,22 +55,22 @@ pub(crate) fn read(
             let from_text = positions.to_text();
             positions.0[index] = to;
             let what = match what {
-                Ok(missed) => Break::Gap { from: &from_text, missed },
-                Err(reason) => Break::Reset { reason },
+                Ok(missed) => Discontinuity::Gap { from: &from_text, missed },
+                Err(reason) => Discontinuity::Reset { reason },
             };
             progress.any = true;
-            if say(Item::Break { what, cursor: &positions.to_text() }) == Flow::End {
+            if on_item(Item::Discontinuity { what, cursor: &positions.to_text() }) == Flow::End {
                 return Progress { flow: Flow::End, ..progress };
             }
         }
         for (cursor, message) in &page.messages {
             positions.0[index] = *cursor;
             let cursor = positions.to_text();
-            let channel = channels.label(index, labelled);
+            let channel = labelled.then(|| channels.0[index].name().as_str());
             progress.any = true;
             left.bytes = left.bytes.saturating_sub(message.weight());
             left.messages = left.messages.saturating_sub(1);
-            if say(Item::Message(Envelope { cursor: &cursor, channel, message })) == Flow::End {
+            if on_item(Item::Message(Envelope { cursor: &cursor, channel, message })) == Flow::End {
                 return Progress { flow: Flow::End, ..progress };
             }
         }
@@ -129,7 +79,8 @@ pub(crate) fn read(
     progress
 }
 
-/// The part of a continuity that must be told: `Ok(missed)` for a gap, `Err(reason)` for a reset, and where it goes on.
+/// The discontinuity that the client must know of, and where the log goes on: `Ok(missed)` for a gap,
+/// `Err(reason)` for a reset.
 fn broken(continuity: Continuity) -> Option<(Result<u64, &'static str>, Cursor)> {
     match continuity {
         Continuity::Fresh | Continuity::Resumed => None,

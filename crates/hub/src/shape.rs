@@ -6,7 +6,8 @@ use tidewire_channel::Budget;
 use crate::feeds::{Flow, Wire, longpoll, ws};
 use crate::gzip::Sum;
 use crate::poll::{self, PollShape};
-use crate::reader::{self, Channels, Item, Positions};
+use crate::positions::{Channels, Positions};
+use crate::reader::{self, Item};
 
 /// What decides the bytes, beside the channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -91,10 +92,10 @@ pub(crate) fn encode_stream(
                 let start = out.len();
                 feed.message(out, &envelope);
                 tally.messages += 1;
-                tally.compressed += u64::from(wire.kind.deflates() && ws::is_compressed(&out[start..]));
+                tally.compressed += u64::from(wire.format.deflates() && ws::is_compressed(&out[start..]));
                 Flow::Continue
             }
-            Item::Break { what, cursor } => feed.discontinuity(out, &what, cursor),
+            Item::Discontinuity { what, cursor } => feed.discontinuity(out, &what, cursor),
         })
     };
     let flow = reader::read(channels, labelled, positions, ceiling, budget, say).flow;

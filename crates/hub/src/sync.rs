@@ -1,3 +1,7 @@
-//! The locks of what workers share. `tests/loom.rs` puts loom's in their place, and so takes the threads through every order.
+//! The locks of what workers share. With `cfg(loom)` they are loom's, which takes the threads of
+//! `loom_tests.rs` through every order.
 
+#[cfg(loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+#[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};

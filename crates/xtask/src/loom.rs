@@ -9,7 +9,7 @@ use cargo_metadata::Message;
 use tidewire_testkit::run::{Result, ask, cargo, program, run as start};
 
 /// The crates that have models.
-const CRATES: [&str; 1] = ["tidewire-server"];
+const CRATES: [&str; 2] = ["tidewire-server", "tidewire-hub"];
 
 /// The other unit tests of a crate cannot run with loom's locks, which work within a model only.
 const MODELS: &str = "loom_tests::";

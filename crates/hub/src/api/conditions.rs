@@ -3,13 +3,18 @@
 use tidewire_grammar::list;
 use tidewire_http1::RequestHead;
 
-/// `If-None-Match` (RFC 9110 §13.1.2), compared weakly: proxies that compress weaken a strong tag.
+use crate::request_fields::RequestField;
+
+/// Whether `If-None-Match` names this tag, or `*`: then a GET is answered with 304 (RFC 9110 §13.1.2).
+///
+/// `opaque_tag` is what stands between the quotation marks of the `ETag`. The comparison is weak,
+/// because proxies that compress weaken a strong tag.
 pub fn matches_etag(head: &RequestHead<'_>, opaque_tag: &str) -> bool {
     let matches = |tag: &[u8]| {
         let unquoted = strip_weak(tag).strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
         unquoted == Some(opaque_tag.as_bytes())
     };
-    head.get_all("if-none-match").any(|tags| any_tag(tags, matches))
+    RequestField::IfNoneMatch.get_all(head).any(|tags| any_tag(tags, matches))
 }
 
 /// Whether a list of entity tags is `*`, or has a tag that matches.

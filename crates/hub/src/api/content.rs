@@ -14,11 +14,12 @@ use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
-use crate::refusal::refusal;
+use crate::refusal::{bad_request, refusal};
+use crate::request_fields::RequestField;
 
 /// The refusal of a body in a content coding; none if there is no coding (RFC 9110 §8.4).
-pub(crate) fn coded(head: &RequestHead<'_>, access: &Access) -> Option<Response> {
-    let mut codings = head.get_all("content-encoding").flat_map(list);
+pub(crate) fn refuse_coding(head: &RequestHead<'_>, access: &Access) -> Option<Response> {
+    let mut codings = RequestField::ContentEncoding.get_all(head).flat_map(list);
     // An empty list names none, and `identity` means the same (§12.5.3), though it need not be sent.
     codings.find(|coding| !eq_ignore_case(coding, b"identity"))?;
     let problem = Problem::new(
@@ -31,12 +32,12 @@ pub(crate) fn coded(head: &RequestHead<'_>, access: &Access) -> Option<Response>
 }
 
 /// The media type, if the publisher chose one. `application/x-www-form-urlencoded` is what clients
-/// send that were told none.
+/// send by themselves.
 ///
 /// # Errors
 /// 400 for several of them, or for one that is not UTF-8 and could not be passed on as it is.
 pub(crate) fn media_type(head: &RequestHead<'_>) -> Result<Option<String>, Problem> {
-    let Some(value) = single(head, "content-type", "Content-Type")? else { return Ok(None) };
+    let Some(value) = single(head, RequestField::ContentType)? else { return Ok(None) };
     let text = std::str::from_utf8(value)
         .map_err(|_| Problem::new(400, "A Content-Type is a media type such as text/plain, in UTF-8."))?;
     Ok((!text.is_empty() && text != "application/x-www-form-urlencoded").then(|| text.to_owned()))
@@ -46,15 +47,14 @@ pub(crate) fn media_type(head: &RequestHead<'_>) -> Result<Option<String>, Probl
 ///
 /// # Errors
 /// 400 for several: two parties could use different ones.
-pub(crate) fn single<'a>(
-    head: &RequestHead<'a>,
-    name: &str,
-    spelled: &str,
-) -> Result<Option<&'a [u8]>, Problem> {
-    let mut lines = head.get_all(name);
+pub(crate) fn single<'a>(head: &RequestHead<'a>, field: RequestField) -> Result<Option<&'a [u8]>, Problem> {
+    let mut lines = field.get_all(head);
     let first = lines.next();
     match lines.next() {
         None => Ok(first),
-        Some(_) => Err(Problem::new(400, format!("The request names {spelled} twice; name it once."))),
+        Some(_) => {
+            let name = field.name();
+            Err(bad_request(format!("the request names {name} twice; name it once")))
+        }
     }
 }

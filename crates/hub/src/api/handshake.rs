@@ -7,12 +7,14 @@ use tidewire_ws::handshake::server::{Accept, Options, accept};
 
 use crate::refusal::sentence;
 
-/// The 101 that answers a WebSocket handshake, and what was agreed on.
+/// The 101 that answers a WebSocket handshake (RFC 6455 §4.2), and what was agreed on: subprotocol and
+/// compression, as the options of `tidewire-ws` allow.
 ///
-/// Who may is not looked at: that is the caller's, with the one list of origins that CORS has.
+/// Origins are not checked here, whatever the options say: call
+/// [`Access::require`](crate::Access::require) before the 101 goes out.
 ///
 /// # Errors
-/// The refusal of a handshake that is no good.
+/// The response that refuses the handshake, such as 400 or 426, with the fields that it needs.
 pub fn switch<'a>(
     head: &RequestHead<'_>,
     mut options: Options<'a>,

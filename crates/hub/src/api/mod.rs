@@ -6,6 +6,8 @@ mod content;
 pub mod handshake;
 pub(crate) mod params;
 mod publish;
+mod published;
+mod query;
 pub(crate) mod responder;
 mod subscribe;
 mod upload;

@@ -1,19 +1,23 @@
 //! `POST /c/{name}`: one message, any content type.
 
+use std::ops::Not;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Serialize;
 use tidewire_server::{BodyError, Problem, Reply, Request, Response};
 
-use super::content;
-use super::params::Query;
+use super::query::Query;
+use super::{content, published};
 use crate::channel::Published;
 use crate::context::SiteContext;
 use crate::cors::Access;
+use crate::error::HubError;
 use crate::hub::Hub;
 use crate::message::Message;
 use crate::name::ChannelName;
-use crate::refusal::{refusal, refused, sentence};
+use crate::refusal::{bad_request, hub_refusal, refusal};
+use crate::request_fields::RequestField;
 use crate::table::Ticket;
 
 /// Answers a POST: at once if the body came with the head.
@@ -24,35 +28,35 @@ pub(crate) fn handle(
     request: Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     access.require()?;
-    if let Some(refusal) = content::coded(request.head, access) {
+    if let Some(refusal) = content::refuse_coding(request.head, access) {
         return Ok(refusal.into());
     }
     let [name] = names else {
         return Err(Problem::new(400, "A message is for one channel; post it to each in turn."));
     };
-    let order = Order {
+    let publish = PublishRequest {
         hub: context.hub.clone(),
         name: name.clone(),
         event: Query::parse(request.head.query().unwrap_or_default())?.event,
         content_type: content::media_type(request.head)?,
-        key: content::single(request.head, "idempotency-key", "Idempotency-Key")?.map(<[u8]>::to_vec),
+        key: content::single(request.head, RequestField::IdempotencyKey)?.map(<[u8]>::to_vec),
     };
     let limit = context.hub.config().max_message;
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
-        return Err(refused(crate::error::HubError::MessageTooLarge { len: len as usize, limit }));
+        return Err(hub_refusal(HubError::MessageTooLarge { len: len as usize, limit }));
     }
     if let Some(data) = request.body.as_whole() {
-        return order.carry_out(data.clone()).map(|published| created(published, access).into());
+        return publish.run(data.clone()).map(|published| created(published, access).into());
     }
     let (body, access) = (request.body, access.clone());
     Ok(Reply::Later(Box::pin(async move {
         let outcome = match body.collect(limit).await {
-            Ok(data) => order.carry_out(data),
+            Ok(data) => publish.run(data),
             Err(BodyError::TooLarge) => Err(Problem::new(
                 413,
                 format!("The message is over the limit of {limit} bytes; send less, or raise --max-message."),
             )),
-            Err(error) => Err(Problem::new(400, sentence(&error.to_string()))),
+            Err(error) => Err(bad_request(error)),
         };
         match outcome {
             Ok(published) => created(published, &access).into(),
@@ -61,8 +65,8 @@ pub(crate) fn handle(
     })))
 }
 
-/// What the head of a POST says about its message.
-struct Order {
+/// A publish request without its payload: what the head of a POST says.
+struct PublishRequest {
     hub: Arc<Hub>,
     name: ChannelName,
     event: Option<String>,
@@ -70,30 +74,30 @@ struct Order {
     key: Option<Vec<u8>>,
 }
 
-impl Order {
-    fn carry_out(self, data: Bytes) -> Result<Published, Problem> {
+impl PublishRequest {
+    fn run(self, data: Bytes) -> Result<Published, Problem> {
         let mut message = Message::new(data, self.hub.wall_ms());
         if let Some(event) = &self.event {
-            message =
-                message.with_event(event).map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+            message = message.with_event(event).map_err(bad_request)?;
         }
         if let Some(content_type) = &self.content_type {
-            message = message
-                .with_content_type(content_type)
-                .map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+            message = message.with_content_type(content_type).map_err(bad_request)?;
         }
-        self.hub.publish(&self.name, message, self.key.as_deref()).map_err(refused)
+        self.hub.publish(&self.name, message, self.key.as_deref()).map_err(hub_refusal)
     }
 }
 
 /// 201 with the cursor after the message; 200 for a message that was there already.
 fn created(published: Published, access: &Access) -> Response {
-    let cursor = published.cursor.to_string();
-    let (status, duplicate) = if published.duplicate { (200, ",\"duplicate\":true") } else { (201, "") };
-    let response = Response::new(status)
-        .with("Content-Type", "application/json")
-        .with("Cache-Control", "no-store")
-        .with("Tidewire-Cursor", &cursor)
-        .body(format!("{{\"cursor\":\"{cursor}\"{duplicate}}}\n"));
-    access.apply(response.with("Vary", "Origin"))
+    let Published { cursor, duplicate } = published;
+    let cursor = cursor.to_string();
+    let status = if duplicate { 200 } else { 201 };
+    published::published(status, &cursor, &Created { cursor: &cursor, duplicate }, access)
+}
+
+#[derive(Serialize)]
+struct Created<'a> {
+    cursor: &'a str,
+    #[serde(skip_serializing_if = "Not::not")]
+    duplicate: bool,
 }

@@ -8,15 +8,15 @@ use std::time::Instant;
 use tidewire_http1::{
     BodyLength, Connection, Event, Fields, Limits, Method, RequestHead, Server, TargetForm, Version,
 };
-use tidewire_server::{Body, Peer, Problem, Reply, Request};
+use tidewire_server::{Body, Peer, Reply, Request};
 
 use super::answers::{Answer, Answers, Bounds};
-use super::params::depends_on_target_only;
 use super::{publish, subscribe, upload};
 use crate::channel::Channel;
 use crate::context::SiteContext;
 use crate::name::ChannelName;
-use crate::refusal::{not_allowed, refusal, sentence};
+use crate::refusal::{bad_request, not_allowed, refusal};
+use crate::request_fields::depends_on_target_only;
 use crate::table::{Next, Subscription, Ticket};
 
 /// Answers requests for channels.
@@ -81,7 +81,7 @@ impl Responder {
     fn bounds(&self, segment: &[u8], now_ms: u64) -> Option<Rc<[(Arc<Channel>, Bounds)]>> {
         let names = ChannelName::list(segment).ok()?;
         let known = names.iter().map(|name| {
-            let channel = self.context.hub.known(name)?;
+            let channel = self.context.hub.find_channel(name)?;
             let bounds = channel.bounds(now_ms)?;
             Some((channel, bounds))
         });
@@ -92,7 +92,7 @@ impl Responder {
     fn make(&self, segment: &[u8], request: Request<'_>) -> Reply<Ticket> {
         let access = self.context.settings.origins.check(request.head);
         let outcome = match ChannelName::list(segment) {
-            Err(error) => Err(Problem::new(400, sentence(&error.to_string()))),
+            Err(error) => Err(bad_request(error)),
             Ok(names) => match request.head.method() {
                 Method::Get | Method::Head => subscribe::handle(&self.context, &names, &access, &request),
                 Method::Post => publish::handle(&self.context, &names, &access, request),

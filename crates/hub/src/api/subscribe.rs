@@ -11,21 +11,24 @@ use tidewire_ws::handshake::server::Options;
 
 use super::conditions::matches_etag;
 use super::handshake;
-use super::params::{self, FeedName, From, Params};
-use crate::channel::{Beginning, Follower, Lost};
+use super::params::{self, Delivery, Params};
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
-use crate::feeds::raw::{self, RawBody};
-use crate::feeds::{Break, Flow, Greeting, Kind, Wire, iframe, longpoll, poll as short, ws};
+use crate::feeds::{
+    Discontinuity, Flow, HttpFormat, StreamFormat, StreamStart, Wire, iframe, longpoll, poll as short, raw,
+    ws,
+};
 use crate::gzip::{self, Sum};
 use crate::name::ChannelName;
 use crate::poll::{self, PollShape};
-use crate::reader::{Channels, Positions};
-use crate::refusal::refused;
-use crate::refusal::vary;
+use crate::positions::{Channels, Positions, Start};
+use crate::raw_body::RawBody;
+use crate::raw_reader::RawReader;
+use crate::refusal::{hub_refusal, vary};
 use crate::shape::{Shape, encode_stream};
-use crate::table::{HeldPoll, StreamStart, Subscription, Ticket, WebSocket};
+use crate::table::{HeldPoll, OpenStream, Subscription, Ticket, WebSocket};
+use crate::upload_state::{RawStart, RawStartError};
 
 /// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's pace.
 const FIRST_BYTES: usize = 64 * 1024;
@@ -38,44 +41,38 @@ pub(crate) fn handle(
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     let params = Params::parse(request.head, names.len())?;
-    if matches!(params.feed, FeedName::Iframe | FeedName::Jsonp) && !context.settings.comet {
+    let is_iframe = params.delivery == Delivery::Stream(HttpFormat::Iframe);
+    if (is_iframe || params.delivery == Delivery::Jsonp) && !context.settings.comet {
         return Err(Problem::new(
             403,
             "Reading by iframe and JSONP is off; start the server with --comet, or read with feed=stream.",
         ));
     }
-    if params.feed == FeedName::Iframe {
+    if is_iframe {
         iframe::require_frame(request.head)?;
     }
-    let channels = open(context, names)?;
-    let positions = channels.start(&params.since);
-    let kind = match params.feed {
-        FeedName::Poll => {
-            return short_poll(&channels, positions, &params, access, request).map(Reply::Ready);
+    let channels = open_channels(context, names)?;
+    let positions = channels.start(&params.start);
+    match params.delivery {
+        Delivery::Poll => short_poll(&channels, positions, &params, access, request).map(Reply::Ready),
+        Delivery::LongPoll | Delivery::Jsonp => {
+            long_poll(context, channels, positions, &params, access, request)
         }
-        FeedName::LongPoll | FeedName::Jsonp => {
-            return long_poll(context, channels, positions, &params, access, request);
+        Delivery::Raw => raw_bytes(context, &channels, &params, access, request),
+        Delivery::WebSocket => websocket(context, channels, positions, &params, access, request),
+        Delivery::Stream(format) => {
+            Ok(stream(context, channels, positions, format, &params, access, request))
         }
-        FeedName::Raw => return raw(context, &channels, &params, access, request),
-        FeedName::WebSocket => return websocket(context, channels, positions, &params, access, request),
-        FeedName::Sse => Kind::Sse,
-        FeedName::SseObjects => Kind::SseObjects,
-        FeedName::Stream => Kind::Stream,
-        FeedName::Xhr => Kind::Xhr,
-        FeedName::Mixed => Kind::Mixed,
-        FeedName::Replace => Kind::Replace,
-        FeedName::Iframe => Kind::Iframe,
-    };
-    Ok(stream(context, channels, positions, kind, &params, access, request))
+    }
 }
 
-fn open(context: &SiteContext, names: &[ChannelName]) -> Result<Channels, Problem> {
+fn open_channels(context: &SiteContext, names: &[ChannelName]) -> Result<Channels, Problem> {
     let limit = context.hub.config().max_subscribers;
     let mut channels = Vec::with_capacity(names.len());
     for name in names {
-        let channel = context.hub.channel(name).map_err(refused)?;
+        let channel = context.hub.channel(name).map_err(hub_refusal)?;
         if channel.subscribers() >= limit {
-            return Err(refused(HubError::TooManySubscribers(limit)));
+            return Err(hub_refusal(HubError::TooManySubscribers(limit)));
         }
         channels.push(channel);
     }
@@ -108,20 +105,20 @@ fn long_poll(
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
-    let callback = (params.feed == FeedName::Jsonp).then_some(params.callback.as_str());
+    let callback = (params.delivery == Delivery::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
     let poll::Read { any, answer, .. } = poll::read(&channels, &mut positions, budget, callback.is_some())?;
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
         return Ok(vary(access, poll::held(answer, &positions.to_text(), callback, params.preferred)).into());
     }
-    let stays = request.head.version() == Version::Http11 && request.head.keep_alive();
+    let keeps_alive = request.head.version() == Version::Http11 && request.head.keep_alive();
     let callback = callback.map(Into::into);
     let shape = Shape::LongPoll(PollShape {
         limit: params.limit,
         access: access.clone(),
         callback,
         preferred: params.preferred,
-        idle: stays.then_some(context.settings.idle_timeout),
+        idle: keeps_alive.then_some(context.settings.idle_timeout),
     });
     let poll = Rc::new(HeldPoll::new(shape, channels, positions, params.wait));
     Ok(Reply::Detach { head: None, first: Bytes::new(), ticket: Ticket(Subscription::Poll(poll)) })
@@ -131,15 +128,15 @@ fn stream(
     context: &SiteContext,
     channels: Channels,
     mut positions: Positions,
-    kind: Kind,
+    format: HttpFormat,
     params: &Params,
     access: &Access,
     request: &Request<'_>,
 ) -> Reply<Ticket> {
     let cursor = positions.to_text();
-    let response = unkept(Response::new(200)).with("Tidewire-Cursor", &cursor);
-    let mut response = vary(access, kind.feed().head(response));
-    let may_be_gzip = context.settings.compress && kind.may_be_gzip();
+    let response = uncached(Response::new(200)).with("Tidewire-Cursor", &cursor);
+    let mut response = vary(access, format.feed().head(response));
+    let may_be_gzip = context.settings.compress && format.may_be_gzip();
     let gzip = may_be_gzip && params::accepts_gzip(request.head);
     if may_be_gzip {
         response = response.with("Vary", "Accept-Encoding");
@@ -150,27 +147,22 @@ fn stream(
     if request.head.method() == Method::Head {
         return response.without_body(None).into();
     }
-    let wire = Wire { kind, chunked: request.head.version() == Version::Http11, gzip };
+    let wire =
+        Wire { format: StreamFormat::Http(format), chunked: request.head.version() == Version::Http11, gzip };
     let labelled = channels.0.len() > 1;
-    let greeting =
-        Greeting { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
-    let (first, sum, ended) = begin(context, &channels, wire, &greeting, &mut positions);
+    let start =
+        StreamStart { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
+    let (first, sum, ended) = first_bytes(context, &channels, wire, &start, &mut positions);
     let gzip = gzip.then(|| Box::new(gzip::Body::new(sum)));
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
-    let ticket = Ticket(Subscription::Stream(StreamStart {
-        shape,
-        channels,
-        positions,
-        websocket: None,
-        gzip,
-        ended,
-    }));
+    let ticket =
+        Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket: None, gzip, ended }));
     Reply::Detach { head, first: first.into(), ticket }
 }
 
 /// What keeps caches, buffers and guessers away from a stream.
-fn unkept(response: Response) -> Response {
+fn uncached(response: Response) -> Response {
     static FIELDS: LazyLock<FieldBlock> = LazyLock::new(|| {
         FieldBlock::from_pairs([
             ("Cache-Control", "no-store, no-transform"),
@@ -182,18 +174,19 @@ fn unkept(response: Response) -> Response {
     response.with_block(&FIELDS)
 }
 
-/// The first bytes of a stream: the hello, and what the log has after the client's position. Says whether that was all.
-fn begin(
+/// The first bytes of a stream: its start, and what the log has after the client's position. Also the
+/// checksum of them, and whether the stream has ended with them.
+fn first_bytes(
     context: &SiteContext,
     channels: &Channels,
     wire: Wire,
-    greeting: &Greeting<'_>,
+    start: &StreamStart<'_>,
     positions: &mut Positions,
 ) -> (Vec<u8>, Sum, bool) {
     let mut out = Vec::with_capacity(128);
-    // A cursor that the log does not know is named all the same: a client that is cut before the reset that follows must come
-    // back with it, and be told again.
-    wire.unit(&mut out, |feed, out| feed.hello(out, greeting));
+    // Also with a cursor that the log does not know: a client that is cut before the reset that follows
+    // must come back with it, and get the reset then.
+    wire.unit(&mut out, |feed, out| feed.start(out, start));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
     let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
@@ -203,8 +196,9 @@ fn begin(
     (packed.bytes, packed.sum, flow == Flow::End)
 }
 
-/// The bytes alone: a task with a context in the log, since its head waits for the first message and its end is the body's.
-fn raw(
+/// The bytes alone. This needs a task: the head waits for the first message, and the end of the
+/// upload is the end of the body.
+fn raw_bytes(
     context: &SiteContext,
     channels: &Channels,
     params: &Params,
@@ -217,16 +211,16 @@ fn raw(
             "Bytes of several channels cannot be told apart; read each with feed=raw.",
         ));
     };
-    let beginning = match &params.since {
-        From::Newest => Beginning::Upload,
-        From::Earliest => Beginning::Earliest,
-        From::Now => Beginning::Now,
-        From::After(cursors) => Beginning::After(cursors[0]),
+    let start = match &params.start {
+        Start::Newest => RawStart::Upload,
+        Start::Earliest => RawStart::Earliest,
+        Start::Now => RawStart::Now,
+        Start::After(cursors) => RawStart::After(cursors[0]),
     };
-    let follower = Follower::new(channel, beginning).map_err(|lost| lost_place(lost, beginning))?;
-    let response = unkept(Response::new(200)).with("Tidewire-Cursor", follower.position().to_string());
+    let reader = RawReader::new(channel, start).map_err(|error| gone(error, start))?;
+    let response = uncached(Response::new(200)).with("Tidewire-Cursor", reader.position().to_string());
     let response = vary(access, response);
-    let mut body = RawBody::new(follower, context.stopping());
+    let mut body = RawBody::new(reader, context.stopping());
     if request.head.method() == Method::Head {
         return Ok(raw::head(response, body.first_now().as_deref()).without_body(None).into());
     }
@@ -237,17 +231,17 @@ fn raw(
     })))
 }
 
-/// No gap can be told between bytes, so a context that cannot be continued is refused.
-fn lost_place(lost: Lost, beginning: Beginning) -> Problem {
-    let mut problem = match lost {
-        Lost::Gap { from, missed, earliest } => {
-            poll::gone(&Break::Gap { from: &from.to_string(), missed }, &earliest.to_string())
+/// Between bytes there is no place to report a gap, so a start from which the log cannot be continued is refused.
+fn gone(error: RawStartError, start: RawStart) -> Problem {
+    let mut problem = match error {
+        RawStartError::Gap { from, missed, earliest } => {
+            poll::gone(&Discontinuity::Gap { from: &from.to_string(), missed }, &earliest.to_string())
         }
-        Lost::Reset { reason, earliest } => {
-            poll::gone(&Break::Reset { reason: reason.as_str() }, &earliest.to_string())
+        RawStartError::Reset { reason, earliest } => {
+            poll::gone(&Discontinuity::Reset { reason: reason.as_str() }, &earliest.to_string())
         }
     };
-    if beginning == Beginning::Upload {
+    if start == RawStart::Upload {
         problem.detail = "The beginning of the upload is no longer kept; join it where it is with since=earliest, or keep \
                           more with --retain-bytes and --retain-messages."
             .to_owned();
@@ -273,23 +267,91 @@ fn websocket(
     let agreed = accepted.deflate();
     let deflate = agreed.is_some_and(|params| params.takes_shared());
     let is_v1 = accepted.subprotocol() == Some(ws::SUBPROTOCOL);
-    let kind = if is_v1 { Kind::WsV1 { deflate } } else { Kind::WsBare { deflate } };
-    let wire = Wire { kind, chunked: false, gzip: false };
+    let format = if is_v1 { StreamFormat::WsV1 { deflate } } else { StreamFormat::WsBare { deflate } };
+    let wire = Wire { format, chunked: false, gzip: false };
     let labelled = channels.0.len() > 1;
     let cursor = positions.to_text();
-    let greeting =
-        Greeting { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
-    let (first, _, ended) = begin(context, &channels, wire, &greeting, &mut positions);
+    let start =
+        StreamStart { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
+    let (first, _, ended) = first_bytes(context, &channels, wire, &start, &mut positions);
     let shape = Shape::Stream { wire, labelled };
-    let websocket = WebSocket::new(kind, agreed, context.hub.config().max_message);
+    let websocket = WebSocket::new(format, agreed, context.hub.config().max_message);
     let websocket = Some(Box::new(websocket));
-    let ticket = Ticket(Subscription::Stream(StreamStart {
-        shape,
-        channels,
-        positions,
-        websocket,
-        gzip: None,
-        ended,
-    }));
+    let ticket =
+        Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket, gzip: None, ended }));
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use tidewire_http1::{Fields, Limits, RequestHead};
+    use tidewire_server::{Body, Peer};
+
+    use super::*;
+    use crate::config::HubConfig;
+    use crate::cors::Origins;
+    use crate::hub::Hub;
+    use crate::request_fields::RequestField;
+    use crate::settings::Settings;
+
+    /// A value with which the field does what it can.
+    fn telling_value(field: RequestField) -> &'static str {
+        match field {
+            RequestField::Accept => "text/event-stream",
+            RequestField::AcceptEncoding | RequestField::ContentEncoding => "gzip",
+            RequestField::ContentRange => "bytes 0-1/2",
+            RequestField::ContentType => "text/plain",
+            RequestField::IdempotencyKey => "key",
+            RequestField::IfNoneMatch => "*",
+            RequestField::LastEventId => "of another server",
+            RequestField::Origin => "https://example.org",
+            RequestField::Prefer => "wait=5",
+            RequestField::SecFetchDest => "image",
+            RequestField::SecFetchSite => "cross-site",
+            RequestField::Upgrade => "websocket",
+        }
+    }
+
+    /// All that becomes of a request: an answer without its date, or what is held.
+    fn outcome(context: &SiteContext, target: &str, field: &str) -> String {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n");
+        let (mut fields, limits) = (Fields::with_capacity(16), Limits::default());
+        let head = RequestHead::parse(request.as_bytes(), &limits, &mut fields).unwrap().unwrap().1;
+        let names = ChannelName::list(head.path().strip_prefix(b"/c/").unwrap()).unwrap();
+        let access = context.settings.origins.check(&head);
+        let request = Request { head: &head, body: Body::empty(), peer: Peer::Unix, at: Instant::now() };
+        let response = match handle(context, &names, &access, &request) {
+            Ok(Reply::Ready(response)) => response,
+            Ok(Reply::Detach { head: None, ticket, .. }) => return format!("{ticket:?}"),
+            Ok(Reply::Detach { head: Some(head), .. }) => head.response,
+            Ok(_) => panic!("no such answer"),
+            Err(problem) => vary(&access, problem.into_response()),
+        };
+        let mut text = Vec::new();
+        response.write_to(None, &mut text);
+        let text = String::from_utf8(text).unwrap();
+        text.lines().filter(|line| !line.starts_with("Date:")).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_field_changes_the_answer_to_a_poll_if_and_only_if_it_is_listed() {
+        let origins = Origins::same().allow("*").unwrap();
+        let settings = Settings { origins, compress: true, comet: true, ..Settings::default() };
+        let hub = Hub::new(HubConfig::default(), 1);
+        let (context, _stop) = SiteContext::new(hub.clone(), Arc::new(settings));
+        let name = ChannelName::new("full").unwrap();
+        hub.publish(&name, crate::Message::new("x".into(), 0), None).unwrap();
+        let targets =
+            ["/c/full", "/c/empty", "/c/full?wait=5", "/c/full?feed=jsonp&callback=f&since=earliest"];
+        for &field in RequestField::ALL {
+            let line = format!("{}: {}\r\n", field.name(), telling_value(field));
+            let changed = targets
+                .iter()
+                .any(|target| outcome(&context, target, "") != outcome(&context, target, &line));
+            assert_eq!(changed, field.decides_poll(), "{line}");
+        }
+    }
 }

@@ -6,17 +6,20 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
-use tidewire_server::{Body, BodyError, Problem, Reply, Request, Response};
+use serde::Serialize;
+use tidewire_server::{Body, BodyError, Problem, Reply, Request};
 
 use super::content;
-use super::params::Query;
-use crate::channel::Upload;
+use super::published::published;
+use super::query::Query;
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::message::Message;
 use crate::name::ChannelName;
-use crate::refusal::{refusal, refused, sentence};
+use crate::refusal::{bad_request, hub_refusal, refusal};
+use crate::request_fields::RequestField;
 use crate::table::Ticket;
+use crate::upload::Upload;
 
 /// Answers a PUT when its body has come to its end.
 pub(crate) fn handle(
@@ -26,7 +29,7 @@ pub(crate) fn handle(
     request: Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     access.require()?;
-    if let Some(refusal) = content::coded(request.head, access) {
+    if let Some(refusal) = content::refuse_coding(request.head, access) {
         return Ok(refusal.into());
     }
     let bad = |detail: &str| Problem::new(400, detail);
@@ -39,13 +42,13 @@ pub(crate) fn handle(
             "The pieces of an upload have no event name; leave event= out, or publish messages with POST.",
         ));
     }
-    if request.head.get("idempotency-key").is_some() {
+    if RequestField::IdempotencyKey.get(request.head).is_some() {
         return Err(bad(
             "An upload has no Idempotency-Key: it is published as it arrives, and cannot be taken back.",
         ));
     }
     // RFC 9110 §14.5: a part of a resource must not be taken for all of it.
-    if request.head.get("content-range").is_some() {
+    if RequestField::ContentRange.get(request.head).is_some() {
         return Err(bad("An upload is of a whole; leave Content-Range out."));
     }
     // A length that is known beforehand is a file's, which can wait. A source that is live cannot.
@@ -57,20 +60,19 @@ pub(crate) fn handle(
     };
     let media = content::media_type(request.head)?;
     if let Some(media) = &media {
-        let checked = Message::new(Bytes::new(), 0).with_content_type(media);
-        checked.map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
+        Message::new(Bytes::new(), 0).with_content_type(media).map_err(bad_request)?;
     }
-    let upload = Upload::begin(&context.hub, name, media.as_deref()).map_err(refused)?;
+    let upload = Upload::begin(&context.hub, name, media.as_deref()).map_err(hub_refusal)?;
     let (context, access, body) = (context.clone(), access.clone(), request.body);
     Ok(Reply::Later(Box::pin(async move {
         let mut stopping = pin!(context.stopping());
-        let mut pumping = pin!(pump(upload, body, waits));
-        let outcome = poll_fn(|cx| match pumping.as_mut().poll(cx) {
+        let mut publishing = pin!(publish_body(upload, body, waits));
+        let outcome = poll_fn(|cx| match publishing.as_mut().poll(cx) {
             Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
             polled => polled.map(Some),
         });
         match outcome.await {
-            Some(Ok(done)) => done.response(&access).into(),
+            Some(Ok(uploaded)) => published(201, &uploaded.cursor, &uploaded, &access).into(),
             Some(Err(problem)) => refusal(&access, problem).into(),
             None => {
                 let problem = Problem::new(503, "The server stops; upload to it again when it is back.");
@@ -81,13 +83,13 @@ pub(crate) fn handle(
 }
 
 /// Publishes a body to its end. If it does not come to its end, the upload is dropped, and marked as aborted by that.
-async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Done, Problem> {
+async fn publish_body(upload: Upload, mut body: Body, waits: bool) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
-    while let Some(gathered) = gather(&mut body, size).await {
-        let mut gathered = gathered.map_err(|error| Problem::new(400, sentence(&error.to_string())))?;
-        while !gathered.is_empty() {
-            let piece = gathered.split_to(size.min(gathered.len()));
+    while let Some(bytes_read) = read_some(&mut body, size).await {
+        let mut bytes_read = bytes_read.map_err(bad_request)?;
+        while !bytes_read.is_empty() {
+            let piece = bytes_read.split_to(size.min(bytes_read.len()));
             if waits {
                 upload.room(piece.len()).await;
             }
@@ -96,11 +98,11 @@ async fn pump(upload: Upload, mut body: Body, waits: bool) -> Result<Done, Probl
             upload.piece(piece);
         }
     }
-    Ok(Done { cursor: upload.end().to_string(), bytes, messages })
+    Ok(Uploaded { cursor: upload.end().to_string(), bytes, messages })
 }
 
 /// What has arrived, at least a byte, about `enough` at most. Small chunks that came together become one message.
-async fn gather(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyError>> {
+async fn read_some(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyError>> {
     let first = match body.next().await? {
         Ok(first) if first.len() < enough => first,
         done => return Some(done),
@@ -131,20 +133,10 @@ async fn gather(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyErro
 }
 
 /// A complete upload.
-struct Done {
+#[derive(Serialize)]
+struct Uploaded {
+    /// After the mark of its end.
     cursor: String,
     bytes: u64,
     messages: u64,
-}
-
-impl Done {
-    fn response(self, access: &Access) -> Response {
-        let Done { cursor, bytes, messages } = self;
-        let response = Response::new(201)
-            .with("Content-Type", "application/json")
-            .with("Cache-Control", "no-store")
-            .with("Tidewire-Cursor", &cursor)
-            .body(format!("{{\"cursor\":\"{cursor}\",\"bytes\":{bytes},\"messages\":{messages}}}\n"));
-        access.apply(response.with("Vary", "Origin"))
-    }
 }

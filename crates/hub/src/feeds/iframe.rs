@@ -22,8 +22,10 @@
 use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
 
-use super::{Break, Envelope, Feed, Flow, Greeting, script, xhr};
-use crate::message::Object;
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::{script, xhr};
+use crate::object::Object;
+use crate::request_fields::RequestField;
 
 /// Points in the name of a callback. An object of the page and its function are enough.
 pub(crate) const MAX_POINTS: usize = 1;
@@ -32,10 +34,10 @@ pub(crate) const MAX_POINTS: usize = 1;
 /// to servers that they trust (HTTPS and the local machine). Elsewhere the page checks by itself.
 pub(crate) fn require_frame(head: &RequestHead<'_>) -> Result<(), Problem> {
     let refuse = |detail| Err(Problem::new(403, detail));
-    match head.get("sec-fetch-dest") {
+    match RequestField::SecFetchDest.get(head) {
         // A script that reads the text runs nothing of it.
         None | Some(b"empty") => Ok(()),
-        Some(b"iframe" | b"frame") => match head.get("sec-fetch-site") {
+        Some(b"iframe" | b"frame") => match RequestField::SecFetchSite.get(head) {
             None | Some(b"same-origin" | b"none") => Ok(()),
             Some(_) => refuse("feed=iframe is for a frame whose address was set by a page of this origin."),
         },
@@ -57,21 +59,21 @@ impl Feed for Iframe {
             .with("Cross-Origin-Opener-Policy", "same-origin")
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         // The names were checked: they hold nothing that ends a string.
-        let names: Vec<_> = greeting.callback.split('.').map(|name| format!("'{name}'")).collect();
+        let names: Vec<_> = start.callback.split('.').map(|name| format!("'{name}'")).collect();
         for part in [PAGE_TO_NAMES, &names.join(","), PAGE_FROM_NAMES] {
             out.extend_from_slice(part.as_bytes());
         }
         xhr::pad(out);
-        call(out, &Object::Hello { cursor: greeting.cursor, channel: None });
+        call(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         call(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         call(out, &what.object(cursor));
         Flow::Continue
     }
@@ -82,14 +84,14 @@ impl Feed for Iframe {
     }
 
     /// The end of the page: the frame has loaded.
-    fn goodbye(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
+    fn end(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
 }
 
 fn call(out: &mut Vec<u8>, object: &Object<'_>) {
     let mut json = Vec::new();
     object.write(&mut json);
     out.extend_from_slice(b"<script>t(");
-    script::push(out, &json);
+    script::push_json(out, &json);
     out.extend_from_slice(b")</script>\n");
 }
 

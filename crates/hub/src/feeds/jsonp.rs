@@ -1,6 +1,6 @@
 //! JSONP: a long poll whose answer is a script, for a `<script>` element of any page on the web.
 //!
-//! Quirks: a script sees neither status nor fields, only that it did not load. So a gap is not a 410 here but told in the answer, which then goes on
+//! Quirks: a script sees neither status nor fields, only that it did not load. So a gap is not a 410 here but a part of the answer, which then goes on
 //! after it. An old cache would keep a script for ever: the cursor in the URL makes each one new, and `no-store` says so too.
 //!
 //! Safety: a script element loads from everywhere and sends cookies, so a channel that may be read this way may be read by every
@@ -18,7 +18,7 @@ pub(crate) fn script(callback: &str, json: &[u8]) -> Vec<u8> {
     out.extend_from_slice(b"/**/");
     out.extend_from_slice(callback.as_bytes());
     out.push(b'(');
-    script::push(&mut out, json.trim_ascii_end());
+    script::push_json(&mut out, json.trim_ascii_end());
     out.extend_from_slice(b");\n");
     out
 }

@@ -2,20 +2,20 @@
 //! `multipart/x-mixed-replace` has the payloads, each with its own media type, for an `<img>` that shows the newest.
 //!
 //! ```text
-//!   --tidewire CRLF                                  the hello begins with a delimiter, and each part ends with one:
+//!   --tidewire CRLF                                  the stream begins with a delimiter, and each part ends with one:
 //!   Content-Type: image/jpeg CRLF CRLF  ···payload···
 //!   CRLF --tidewire CRLF                             so a reader that waits for the end of a part has it at once
 //! ```
 //!
 //! Quirks: no browser gives the parts to scripts (Firefox did once), so a page reads `multipart/mixed` with `fetch` and cuts it itself. Chromium
-//! shows a picture when the fields of the *next* part are there: who publishes seldom publishes a picture twice. The length of a part is told for readers
+//! shows a picture when the fields of the *next* part are there: who publishes seldom publishes a picture twice. The length of a part is for readers
 //! other than browsers; browsers look for the delimiter.
 
 use memchr::memmem;
 use tidewire_server::Response;
 
-use super::{Break, Envelope, Feed, Flow, Greeting};
-use crate::message::Object;
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use crate::object::Object;
 
 /// `multipart/mixed`.
 pub(crate) struct Mixed;
@@ -25,16 +25,16 @@ impl Feed for Mixed {
         response.with("Content-Type", "multipart/mixed; boundary=tidewire")
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         out.extend_from_slice(FIRST);
-        json_part(out, &Object::Hello { cursor: greeting.cursor, channel: None });
+        json_part(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         json_part(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         json_part(out, &what.object(cursor));
         Flow::Continue
     }
@@ -46,7 +46,7 @@ impl Feed for Mixed {
     }
 
     /// The part that has begun stays empty.
-    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(CLOSE);
     }
@@ -63,8 +63,8 @@ impl Feed for Replace {
             .with("Content-Security-Policy", "sandbox")
     }
 
-    /// Nothing to show yet. Where it begins is told by the head's `Tidewire-Cursor`.
-    fn hello(&self, out: &mut Vec<u8>, _greeting: &Greeting<'_>) {
+    /// Nothing to show yet. The head's `Tidewire-Cursor` says where it begins.
+    fn start(&self, out: &mut Vec<u8>, _start: &StreamStart<'_>) {
         out.extend_from_slice(FIRST);
     }
 
@@ -88,8 +88,8 @@ impl Feed for Replace {
         out.extend_from_slice(DELIMITER);
     }
 
-    /// A part of its own would be shown in place of the picture, so it is told by a field of the part that comes next.
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    /// A part of its own would be shown in place of the picture, so a field of the next part reports it.
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         field_object(out, "Tidewire-Gap", &what.object(cursor));
         Flow::Continue
     }
@@ -99,8 +99,8 @@ impl Feed for Replace {
         field(out, "Tidewire-Beat", "1");
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        Mixed.goodbye(out, retry_ms);
+    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
+        Mixed.end(out, retry_ms);
     }
 }
 

@@ -1,12 +1,16 @@
 //! Short polling: one JSON answer, at once, whatever there is. The `ETag` is the cursor.
 
-use super::{Break, Envelope};
-use crate::message::Object;
+use super::feed::{Discontinuity, Envelope};
+use crate::object::Object;
+use tidewire_server::json;
 
 /// Bytes of payload in one answer; the next poll brings the rest.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 /// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message.
+///
+/// Each value is written by serde, the frame around them is not: one value for serde would have to
+/// hold all messages until the end, which makes an answer of 100 short messages a tenth slower.
 pub(crate) struct Answer {
     body: Vec<u8>,
     is_empty: bool,
@@ -24,7 +28,7 @@ impl Answer {
     }
 
     /// Tells a break at its place among the messages, where the answer cannot be a 410.
-    pub(crate) fn discontinuity(&mut self, what: &Break<'_>, cursor: &str) {
+    pub(crate) fn discontinuity(&mut self, what: &Discontinuity<'_>, cursor: &str) {
         let object = what.object(cursor);
         self.push(&object);
         object.write(self.gap.insert(Vec::new()));
@@ -38,9 +42,9 @@ impl Answer {
     }
 
     pub(crate) fn finish(mut self, cursor: &str) -> Vec<u8> {
-        self.body.extend_from_slice(b"],\"cursor\":\"");
-        self.body.extend_from_slice(cursor.as_bytes());
-        self.body.extend_from_slice(b"\",\"gap\":");
+        self.body.extend_from_slice(b"],\"cursor\":");
+        json::write(&cursor, &mut self.body);
+        self.body.extend_from_slice(b",\"gap\":");
         self.body.extend_from_slice(self.gap.as_deref().unwrap_or(b"null"));
         self.body.extend_from_slice(b"}\n");
         self.body
@@ -64,7 +68,7 @@ mod tests {
         assert_eq!(json["messages"][1]["cursor"], "e-2");
         assert_eq!(json["cursor"], "e-2");
         let mut broken = Answer::new();
-        broken.discontinuity(&Break::Gap { from: "e-1", missed: 3 }, "e-4");
+        broken.discontinuity(&Discontinuity::Gap { from: "e-1", missed: 3 }, "e-4");
         let json: serde_json::Value = serde_json::from_slice(&broken.finish("e-4")).unwrap();
         assert_eq!(json["messages"][0]["missed"], 3);
         assert_eq!(json["gap"], json["messages"][0]);

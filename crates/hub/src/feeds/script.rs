@@ -78,7 +78,7 @@ const OF_EVERY_WINDOW: [&str; 38] = [
 ///
 /// JSON is JavaScript but for U+2028 and U+2029, which ended a line before ES2019; and `</script>` or `<!--` would end the script or
 /// hide its end. All of these occur within strings only, where an escape means the same.
-pub(crate) fn push(out: &mut Vec<u8>, json: &[u8]) {
+pub(crate) fn push_json(out: &mut Vec<u8>, json: &[u8]) {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|b| matches!(b, b'<' | b'>' | b'&' | 0xe2)) {
         let (plain, special) = rest.split_at(at);
@@ -143,7 +143,7 @@ mod tests {
         let text = "</script><!-- & \u{2028}\u{2029} \u{201c}€\u{201d}";
         let json = serde_json::to_vec(text).unwrap();
         let mut out = Vec::new();
-        push(&mut out, &json);
+        push_json(&mut out, &json);
         let script = String::from_utf8(out).unwrap();
         assert!(!script.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "{script}");
         assert_eq!(serde_json::from_str::<String>(&script).unwrap(), text, "it means the same");

@@ -3,8 +3,8 @@
 use tidewire_server::Response;
 use tidewire_sse::Event;
 
-use super::{Break, Envelope, Feed, Flow, Greeting};
-use crate::message::Object;
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use crate::object::Object;
 
 /// `text/event-stream`.
 pub(crate) struct Sse;
@@ -16,9 +16,9 @@ impl Feed for Sse {
 
     /// `retry:` and `id:` without data: no event is dispatched, but the browser holds a cursor before the first
     /// message, and a cut in that window loses nothing.
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
-        let retry = Some(greeting.retry_ms.into());
-        write(out, &Event { retry, id: Some(greeting.cursor), ..Event::default() });
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
+        let retry = Some(start.retry_ms.into());
+        write(out, &Event { retry, id: Some(start.cursor), ..Event::default() });
     }
 
     /// The payload as `data:`, line by line. A line ends at CR, LF or CRLF. The format cannot tell
@@ -41,10 +41,10 @@ impl Feed for Sse {
         }
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         let event = match what {
-            Break::Gap { .. } => "gap",
-            Break::Reset { .. } => "reset",
+            Discontinuity::Gap { .. } => "gap",
+            Discontinuity::Reset { .. } => "reset",
         };
         write_object(out, cursor, Some(event), &what.object(cursor));
         Flow::Continue
@@ -55,13 +55,13 @@ impl Feed for Sse {
         out.extend_from_slice(b":\n\n");
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
         write(out, &Event { retry: Some(retry_ms.into()), ..Event::default() });
     }
 }
 
 /// The same with everything as JSON objects in unnamed events, for a client that cannot know the event names beforehand: an `EventSource`
-/// must name each one that it wants to hear.
+/// must name each one that it listens to.
 pub(crate) struct Objects;
 
 impl Feed for Objects {
@@ -69,9 +69,9 @@ impl Feed for Objects {
         Sse.head(response)
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
-        let cursor = greeting.cursor;
-        write(out, &Event { retry: Some(greeting.retry_ms.into()), ..Event::default() });
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
+        let cursor = start.cursor;
+        write(out, &Event { retry: Some(start.retry_ms.into()), ..Event::default() });
         write_object(out, cursor, None, &Object::Hello { cursor, channel: None });
     }
 
@@ -80,7 +80,7 @@ impl Feed for Objects {
         write_object(out, cursor, None, &Object::message(message, cursor, channel));
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         write_object(out, cursor, None, &what.object(cursor));
         Flow::Continue
     }
@@ -90,8 +90,8 @@ impl Feed for Objects {
         out.extend_from_slice(b"data:\n\n");
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        Sse.goodbye(out, retry_ms);
+    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
+        Sse.end(out, retry_ms);
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use crate::message::Message;
 
     /// What a browser makes of a message, by our own decoder: event type, data and id.
-    fn heard(message: &Message) -> (String, String, String) {
+    fn received(message: &Message) -> (String, String, String) {
         let mut wire = Vec::new();
         Sse.message(&mut wire, &Envelope { cursor: "e-1", channel: None, message });
         let mut decoder = Decoder::new(Limits::DEFAULT);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_is_heard_line_by_line_under_its_name() {
+    fn every_text_is_received_line_by_line_under_its_name() {
         let pieces = [
             "\r",
             "\n",
@@ -151,14 +151,14 @@ mod tests {
             let text: String = (0..len).map(|_| pieces[rng.below(pieces.len())]).collect();
             let message = Message::new(text.clone().into(), 0).with_event("tide").unwrap();
             let lines = text.replace("\r\n", "\n").replace('\r', "\n");
-            assert_eq!(heard(&message), ("tide".into(), lines, "e-1".into()), "{text:?}");
+            assert_eq!(received(&message), ("tide".into(), lines, "e-1".into()), "{text:?}");
         }
     }
 
     #[test]
-    fn what_is_no_text_is_heard_as_an_object() {
+    fn what_is_no_text_is_received_as_an_object() {
         let message = Message::new(b"\xff\r\n".as_slice().into(), 7).with_event("tide").unwrap();
         let object = r#"{"type":"message","cursor":"e-1","time":7,"event":"tide","data_b64":"/w0K"}"#;
-        assert_eq!(heard(&message), ("envelope".into(), object.into(), "e-1".into()));
+        assert_eq!(received(&message), ("envelope".into(), object.into(), "e-1".into()));
     }
 }

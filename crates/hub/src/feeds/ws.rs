@@ -3,8 +3,8 @@
 use tidewire_server::Response;
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
-use super::{Break, Envelope, Feed, Flow, Greeting};
-use crate::message::Object;
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use crate::object::Object;
 
 /// The subprotocol that speaks JSON objects both ways.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
@@ -15,9 +15,6 @@ pub(crate) const CLOSE_GONE: u16 = 4410;
 
 /// A ping without payload (RFC 6455 §5.5.2): FIN and opcode 9, no mask, length 0.
 const PING: [u8; 2] = [0x89, 0];
-
-/// The sign of life that a `tidewire.v1` client sees.
-const HEARTBEAT: &[u8] = br#"{"type":"heartbeat"}"#;
 
 /// Payloads alone.
 pub(crate) struct Bare {
@@ -32,15 +29,15 @@ impl Feed for Bare {
     }
 
     /// A bare connection has no place to say it.
-    fn hello(&self, _out: &mut Vec<u8>, _greeting: &Greeting<'_>) {}
+    fn start(&self, _out: &mut Vec<u8>, _start: &StreamStart<'_>) {}
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let kind = if envelope.message.text().is_some() { Kind::Text } else { Kind::Binary };
         put(self.deflate, kind, envelope.message.data(), out);
     }
 
-    /// Between bare payloads nothing can be told, so the connection ends with a code that says it.
-    fn discontinuity(&self, out: &mut Vec<u8>, _what: &Break<'_>, cursor: &str) -> Flow {
+    /// Between bare payloads there is no place to report it, so the connection ends with a code for it.
+    fn discontinuity(&self, out: &mut Vec<u8>, _what: &Discontinuity<'_>, cursor: &str) -> Flow {
         close(out, CLOSE_GONE, cursor);
         Flow::End
     }
@@ -49,7 +46,7 @@ impl Feed for Bare {
         out.extend_from_slice(&PING);
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
         restart(out);
     }
 }
@@ -65,8 +62,8 @@ impl Feed for V1 {
         response
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
-        object(out, &Object::Hello { cursor: greeting.cursor, channel: None });
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
+        object(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
@@ -75,7 +72,7 @@ impl Feed for V1 {
         put(self.deflate, Kind::Text, &json, out);
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         object(out, &what.object(cursor));
         Flow::Continue
     }
@@ -83,10 +80,10 @@ impl Feed for V1 {
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&PING);
         // A browser answers pings behind the page's back: this one the page sees.
-        encode_message(Kind::Text, HEARTBEAT, out);
+        object(out, &Object::Heartbeat);
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
         restart(out);
     }
 }

@@ -6,8 +6,8 @@
 
 use tidewire_server::Response;
 
-use super::stream::Stream;
-use super::{Break, Envelope, Feed, Flow, Greeting};
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::json_lines::JsonLines;
 
 /// `text/plain`, which everything on the way takes for harmless.
 pub(crate) struct Xhr;
@@ -17,25 +17,25 @@ impl Feed for Xhr {
         response.with("Content-Type", "text/plain; charset=utf-8")
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         pad(out);
-        Stream.hello(out, greeting);
+        JsonLines.start(out, start);
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        Stream.message(out, envelope);
+        JsonLines.message(out, envelope);
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
-        Stream.discontinuity(out, what, cursor)
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
+        JsonLines.discontinuity(out, what, cursor)
     }
 
     fn heartbeat(&self, out: &mut Vec<u8>) {
-        Stream.heartbeat(out);
+        JsonLines.heartbeat(out);
     }
 
-    fn goodbye(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        Stream.goodbye(out, retry_ms);
+    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
+        JsonLines.end(out, retry_ms);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, longpoll};
 use crate::gzip;
 use crate::hub::Hub;
-use crate::reader::{Channels, Positions};
+use crate::positions::{Channels, Positions};
 use crate::settings::Settings;
 use crate::shape::{Batch, Shape};
 
@@ -437,7 +437,7 @@ mod tests {
 
     use super::*;
     use crate::HubConfig;
-    use crate::feeds::{Kind, Wire};
+    use crate::feeds::{HttpFormat, StreamFormat, Wire};
     use crate::message::Message;
     use crate::name::ChannelName;
     use crate::settings::Settings;
@@ -448,7 +448,7 @@ mod tests {
         let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
         let name = ChannelName::new("a").unwrap();
         let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), 0);
-        let wire = Wire { kind: Kind::Stream, chunked: true, gzip: false };
+        let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
         let channel = hub.channel(&name).unwrap();
         let come = |delivery: &mut Delivery| {
             let channels = Channels([channel.clone()].into());

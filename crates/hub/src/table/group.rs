@@ -6,7 +6,7 @@ use super::ids::{GroupId, RowId};
 use crate::channel::Channel;
 use crate::counters::Counters;
 use crate::gzip::Sum;
-use crate::reader::{Channels, Positions};
+use crate::positions::{Channels, Positions};
 use crate::shape::{Batch, Shape};
 
 pub(super) struct Group {
@@ -58,13 +58,13 @@ impl Group {
     /// One member more.
     pub(super) fn enter(&mut self) {
         self.members += 1;
-        self.channels.0.iter().for_each(|channel| channel.enter());
+        self.channels.0.iter().for_each(|channel| channel.add_subscriber());
     }
 
     /// One member less.
     pub(super) fn leave(&mut self) {
         self.members -= 1;
-        self.channels.0.iter().for_each(|channel| channel.leave());
+        self.channels.0.iter().for_each(|channel| channel.remove_subscriber());
     }
 
     pub(super) fn has(&self, channel: &Arc<Channel>) -> bool {

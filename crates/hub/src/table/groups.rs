@@ -8,7 +8,7 @@ use slab::Slab;
 use super::group::Group;
 use super::ids::GroupId;
 use super::ids::SPARE;
-use crate::reader::Channels;
+use crate::positions::Channels;
 use crate::shape::Shape;
 
 /// The groups of a worker.

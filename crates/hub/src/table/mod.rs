@@ -44,6 +44,6 @@ mod websocket;
 pub(crate) use clock::TICK;
 pub(crate) use ids::RowId;
 pub use subscription::Ticket;
-pub(crate) use subscription::{HeldPoll, StreamStart, Subscription};
+pub(crate) use subscription::{HeldPoll, OpenStream, Subscription};
 pub(crate) use table::{Next, Report, Table};
 pub(crate) use websocket::{Incoming, WebSocket};

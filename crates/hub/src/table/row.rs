@@ -11,7 +11,7 @@ use super::ids::GroupId;
 use super::state::{Event, State};
 use super::websocket::WebSocket;
 use crate::gzip;
-use crate::reader::Positions;
+use crate::positions::Positions;
 
 pub(super) struct Row {
     pub(super) connection: Parked,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ids::GroupId;
 use super::websocket::WebSocket;
 use crate::gzip;
-use crate::reader::{Channels, Positions};
+use crate::positions::{Channels, Positions};
 use crate::shape::Shape;
 
 /// What a request leaves behind for its connection, once that is detached; opaque to everyone else.
@@ -22,13 +22,13 @@ impl std::fmt::Debug for Ticket {
 /// A new subscriber.
 pub(crate) enum Subscription {
     /// Of a stream.
-    Stream(StreamStart),
+    Stream(OpenStream),
     /// Of the next message, or of the end of its wait. Many may ask the same.
     Poll(Rc<HeldPoll>),
 }
 
 /// A stream, as its request leaves it.
-pub(crate) struct StreamStart {
+pub(crate) struct OpenStream {
     pub(crate) shape: Shape,
     pub(crate) channels: Channels,
     /// What the client has, or was just sent.

@@ -14,15 +14,15 @@ use super::delivery::Delivery;
 use super::ids::RowId;
 use super::row::Place;
 use super::state::{Event, State};
-use super::subscription::{HeldPoll, StreamStart, Subscription};
+use super::subscription::{HeldPoll, OpenStream, Subscription};
 use super::websocket::Incoming;
 use crate::channel::Channel;
 use crate::feeds::poll::Answer;
-use crate::feeds::{Kind, Wire};
+use crate::feeds::{StreamFormat, Wire};
 use crate::gzip::Sum;
 use crate::hub::Hub;
-use crate::message::Object;
-use crate::reader::Channels;
+use crate::object::Object;
+use crate::positions::Channels;
 use crate::settings::{Settings, TOO_SLOW};
 use crate::shape::Shape;
 
@@ -109,8 +109,8 @@ impl Table {
         row
     }
 
-    fn add_stream(&mut self, connection: Parked, stream: StreamStart) -> RowId {
-        let StreamStart { shape, channels, positions, mut websocket, gzip, ended } = stream;
+    fn add_stream(&mut self, connection: Parked, stream: OpenStream) -> RowId {
+        let OpenStream { shape, channels, positions, mut websocket, gzip, ended } = stream;
         if let Some(websocket) = &mut websocket {
             websocket.enter(self.delivery.clock.ran_ms());
         }
@@ -451,8 +451,8 @@ impl Table {
         channels: &Channels,
         positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>,
     ) {
-        let Some(kind) = self.kind(id) else { return };
-        let wire = Wire { kind, chunked: false, gzip: false };
+        let Some(format) = self.format(id) else { return };
+        let wire = Wire { format, chunked: false, gzip: false };
         let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
         self.delivery.move_to(id, channels, &shape, positions);
     }
@@ -486,7 +486,7 @@ impl Table {
         self.delivery.run();
     }
 
-    fn kind(&self, id: RowId) -> Option<Kind> {
-        self.delivery.rows[id].websocket.as_ref().map(|websocket| websocket.kind())
+    fn format(&self, id: RowId) -> Option<StreamFormat> {
+        self.delivery.rows[id].websocket.as_ref().map(|websocket| websocket.format())
     }
 }

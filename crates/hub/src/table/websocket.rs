@@ -9,8 +9,8 @@ use tidewire_ws::deflate::Params;
 use tidewire_ws::frame::Header;
 use tidewire_ws::{Connection, Event, Limits, Role};
 
-use crate::feeds::{Kind, ws};
-use crate::message::Object;
+use crate::feeds::{StreamFormat, ws};
+use crate::object::Object;
 use crate::settings::Settings;
 
 /// Bytes that wait to be written to a client. Above that, nothing more is read from it.
@@ -29,7 +29,7 @@ const MAX_A_READ: usize = 1024 * 1024;
 /// The protocol state of one WebSocket.
 pub(crate) struct WebSocket {
     protocol: Connection,
-    kind: Kind,
+    format: StreamFormat,
     /// Bytes that wait for the rest of their frame, or for their turn, as read.
     partial: Vec<u8>,
     /// They are whole frames, and only wait for their turn.
@@ -70,8 +70,8 @@ struct Taken {
 }
 
 impl WebSocket {
-    pub(crate) fn new(kind: Kind, deflate: Option<Params>, max_message: usize) -> Self {
-        let max = longest(kind, max_message);
+    pub(crate) fn new(format: StreamFormat, deflate: Option<Params>, max_message: usize) -> Self {
+        let max = longest(format, max_message);
         let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
         let mut protocol = Connection::new(Role::Server, limits);
         if let Some(params) = deflate {
@@ -79,7 +79,7 @@ impl WebSocket {
         }
         WebSocket {
             protocol,
-            kind,
+            format,
             partial: Vec::new(),
             has_more: false,
             owed: Vec::new(),
@@ -95,12 +95,12 @@ impl WebSocket {
         self.heard_ms = now_ms;
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
+    pub(super) fn format(&self) -> StreamFormat {
+        self.format
     }
 
     pub(super) fn is_v1(&self) -> bool {
-        matches!(self.kind, Kind::WsV1 { .. })
+        matches!(self.format, StreamFormat::WsV1 { .. })
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -188,7 +188,7 @@ impl WebSocket {
         } else {
             read
         };
-        let Taken { incoming, used, ended } = self.take(bytes, longest(self.kind, max_message));
+        let Taken { incoming, used, ended } = self.take(bytes, longest(self.format, max_message));
         if !self.closing {
             self.protocol.take_output(&mut self.owed);
         }
@@ -293,8 +293,8 @@ impl WebSocket {
 /// The longest message that is read at all. Within JSON a control character takes six bytes. A
 /// message a little over the limit is read and refused with a sentence; a much longer one is not
 /// read.
-fn longest(kind: Kind, max_message: usize) -> u64 {
-    let spelled = if matches!(kind, Kind::WsV1 { .. }) { 6 } else { 1 };
+fn longest(format: StreamFormat, max_message: usize) -> u64 {
+    let spelled = if matches!(format, StreamFormat::WsV1 { .. }) { 6 } else { 1 };
     (max_message as u64).saturating_mul(spelled).saturating_add(4096)
 }
 
@@ -319,7 +319,7 @@ mod tests {
     fn who_is_not_read_from_has_longer_for_its_message_and_not_for_ever() {
         let settings = Settings::default();
         let (grace, stall) = (settings.message_ms(1), settings.stall_ms());
-        let mut websocket = WebSocket::new(Kind::WsV1 { deflate: false }, None, 1024);
+        let mut websocket = WebSocket::new(StreamFormat::WsV1 { deflate: false }, None, 1024);
         websocket.receive(&mut [0x81], 0, 1024);
         let is_late = |websocket: &WebSocket, now_ms| websocket.is_late(now_ms, &settings);
         assert!(!is_late(&websocket, grace - 1) && is_late(&websocket, grace));
@@ -335,7 +335,7 @@ mod tests {
     fn a_burst_earns_no_more_than_the_stall_timeout() {
         let settings = Settings::default();
         let (stall, max) = (settings.stall_ms(), 8 << 20);
-        let mut websocket = WebSocket::new(Kind::WsBare { deflate: false }, None, max);
+        let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: false }, None, max);
         // A frame of 8 MiB, of which 5.6 come at once; by the rate alone, that is more than three hours.
         let mut burst = vec![0; 14 + 5_600 * 1024];
         burst[..10].copy_from_slice(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x80, 0, 0]);
@@ -355,7 +355,7 @@ mod tests {
     fn a_steady_client_at_the_lowest_rate_is_never_late() {
         let settings = Settings::default();
         let max = 1 << 20;
-        let mut websocket = WebSocket::new(Kind::WsBare { deflate: false }, None, max);
+        let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: false }, None, max);
         websocket.receive(&mut [0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0], 0, max);
         for second in 1..2_000 {
             websocket.receive(&mut [0; 512], second * 1_000, max);
@@ -375,7 +375,7 @@ mod tests {
             server_max_window_bits: 15,
             client_max_window_bits: 15,
         };
-        let mut websocket = WebSocket::new(Kind::WsBare { deflate: true }, Some(params), 1024 * 1024);
+        let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: true }, Some(params), 1024 * 1024);
         let mut incoming = websocket.receive(&mut read, 0, 1024 * 1024);
         let mut all = incoming.len();
         while websocket.has_more() {

@@ -1,27 +1,6 @@
-//! The hub, its channels and uploads with workers, publishers, tasks and the sweep in every order that they can take: loom's locks are put
-//! in the place of the real ones, all else is the code of `src/hub.rs`, `src/channel.rs` and `src/channel/upload.rs`. No message is lost, and nobody sleeps while
-//! there is one; loom reports a thread that sleeps for ever as a deadlock. (The inbox has models of its own, in `tidewire-server`.)
-
-#![allow(dead_code, unused_imports, unreachable_pub, clippy::print_stdout)]
-
-#[path = "../src/channel.rs"]
-mod channel;
-#[path = "../src/config.rs"]
-mod config;
-#[path = "../src/counters.rs"]
-mod counters;
-#[path = "../src/error.rs"]
-mod error;
-#[path = "../src/hub.rs"]
-mod hub;
-#[path = "../src/message.rs"]
-mod message;
-#[path = "../src/name.rs"]
-mod name;
-
-mod sync {
-    pub(crate) use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
-}
+//! The hub, its channels and uploads, with workers, publishers, tasks and the sweep in every order
+//! that they can take. No message is lost, and nobody sleeps while there is one; loom reports a thread
+//! that sleeps for ever as a deadlock. (The inbox has models of its own, in `tidewire-server`.)
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,14 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use channel::{Beginning, Followed, Follower, Upload, Waiter, Watch};
-use config::HubConfig;
-use hub::Hub;
 use loom::sync::Notify;
 use loom::thread;
-use message::Message;
-use name::ChannelName;
 use tidewire_channel::{Budget, Cursor, Retention, Since};
+
+use crate::channel::{Page, Published, Waiter, Watch};
+use crate::config::HubConfig;
+use crate::error::HubError;
+use crate::hub::Hub;
+use crate::message::Message;
+use crate::name::ChannelName;
+use crate::raw_reader::{PositionLost, RawReader};
+use crate::upload::Upload;
+use crate::upload_state::RawStart;
 
 /// What a thread sleeps on.
 struct Bell(Notify);
@@ -64,16 +48,16 @@ fn name() -> ChannelName {
     ChannelName::new("a").expect("a name")
 }
 
-fn publish(hub: &Hub, text: &'static str, key: Option<&[u8]>) -> channel::Published {
+fn publish(hub: &Hub, text: &'static str, key: Option<&[u8]>) -> Published {
     hub.publish(&name(), Message::new(text.into(), 0), key).expect("nothing refuses it")
 }
 
-fn texts(page: &channel::Page) -> Vec<String> {
+fn texts(page: &Page) -> Vec<String> {
     page.messages.iter().map(|(_, message)| message.text().expect("text").to_owned()).collect()
 }
 
 /// What a worker does for its subscribers of a channel: it reads to the head and delivers, registers there, and sleeps until its inbox has
-/// news. `shard/delivery.rs` does the same for many.
+/// news. The table does the same for many.
 fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
     let channel = hub.channel(&name()).expect("there is room");
     let inbox = hub.inbox(0);
@@ -98,6 +82,7 @@ fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
     }
 }
 
+#[test]
 fn a_worker_gets_every_message_of_two_publishers() {
     bounded().check(|| {
         let hub = Hub::new(HubConfig::default(), 1);
@@ -113,6 +98,7 @@ fn a_worker_gets_every_message_of_two_publishers() {
     });
 }
 
+#[test]
 fn a_key_appends_once_whoever_is_first() {
     bounded().check(|| {
         let hub = Hub::new(HubConfig::default(), 1);
@@ -128,6 +114,7 @@ fn a_key_appends_once_whoever_is_first() {
 }
 
 /// The future for other people's servers.
+#[test]
 fn a_task_that_waits_for_a_change_wakes() {
     bounded().check(|| {
         let hub = Hub::new(HubConfig::default(), 0);
@@ -144,6 +131,7 @@ fn a_task_that_waits_for_a_change_wakes() {
 }
 
 /// A channel that is forgotten in the very moment in which somebody publishes to it or begins to wait on it.
+#[test]
 fn the_sweep_takes_nothing_with_it() {
     bounded().check(|| {
         let hub = Hub::new(HubConfig { idle: Duration::ZERO, ..HubConfig::default() }, 1);
@@ -173,6 +161,7 @@ fn the_sweep_takes_nothing_with_it() {
 }
 
 /// A message that is acknowledged while the server stops is seen by whoever looks at the channel before it sends its readers away.
+#[test]
 fn what_is_acknowledged_at_a_stop_is_there() {
     bounded().check(|| {
         let hub = Hub::new(HubConfig::default(), 1);
@@ -185,20 +174,21 @@ fn what_is_acknowledged_at_a_stop_is_there() {
         let last = texts(&channel.read(Since::Earliest, Budget::UNLIMITED));
         match publisher.join().expect("it ends") {
             Ok(_) => assert_eq!(last, ["one"]),
-            Err(error) => assert_eq!(error, error::HubError::Stopping),
+            Err(error) => assert_eq!(error, HubError::Stopping),
         }
     });
 }
 
 /// An upload that waits for its reader, a reader that waits for the upload: in a log of two pieces neither sleeps for ever, and no byte is
 /// lost.
+#[test]
 fn an_upload_and_its_reader_wait_for_each_other() {
     bounded().check(|| {
         let retention = Retention { max_messages: 2, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
         let channel = hub.channel(&name()).expect("it is there");
-        let mut follower = Follower::new(&channel, Beginning::Upload).expect("the beginning is there");
+        let mut reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
         let source = thread::spawn(move || {
             for piece in ["1", "2", "3"] {
                 block_on(upload.room(1));
@@ -209,10 +199,10 @@ fn an_upload_and_its_reader_wait_for_each_other() {
         });
         let mut got = String::new();
         loop {
-            match block_on(std::future::poll_fn(|cx| follower.poll_next(cx))) {
-                Followed::Message(message) if message.as_mark().is_some() => break,
-                Followed::Message(message) => got += message.text().expect("text"),
-                Followed::Lost => panic!("lost after {got}"),
+            match block_on(std::future::poll_fn(|cx| reader.poll_next(cx))) {
+                Ok(message) if message.as_mark().is_some() => break,
+                Ok(message) => got += message.text().expect("text"),
+                Err(PositionLost) => panic!("lost after {got}"),
             }
         }
         assert_eq!(got, "123");
@@ -221,23 +211,25 @@ fn an_upload_and_its_reader_wait_for_each_other() {
 }
 
 /// A reader that leaves lets an upload go on that waits for it.
+#[test]
 fn a_reader_that_leaves_is_waited_for_no_more() {
     bounded().check(|| {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
         let channel = hub.channel(&name()).expect("it is there");
-        let follower = Follower::new(&channel, Beginning::Upload).expect("the beginning is there");
+        let reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
         upload.piece("1".into());
-        let reader = thread::spawn(move || drop(follower));
+        let leaves = thread::spawn(move || drop(reader));
         block_on(upload.room(1));
         upload.end();
-        reader.join().expect("it ends");
+        leaves.join().expect("it ends");
     });
 }
 
 /// The same worker with the usual mistake: it registers for what comes after the head, whatever it has read. loom finds the order in which it
 /// would sleep for ever, so the models above can fail.
+#[test]
 fn a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever() {
     let found = Arc::new(AtomicBool::new(false));
     let note = found.clone();
@@ -264,25 +256,4 @@ fn bounded() -> loom::model::Builder {
     let mut some = loom::model::Builder::new();
     some.preemption_bound = Some(2);
     some
-}
-
-/// loom's types work within its models only, so the sources' own tests cannot run here, and the harness with them.
-fn main() {
-    let models: [(&str, fn()); 8] = [
-        ("a_worker_gets_every_message_of_two_publishers", a_worker_gets_every_message_of_two_publishers),
-        ("a_key_appends_once_whoever_is_first", a_key_appends_once_whoever_is_first),
-        ("a_task_that_waits_for_a_change_wakes", a_task_that_waits_for_a_change_wakes),
-        ("the_sweep_takes_nothing_with_it", the_sweep_takes_nothing_with_it),
-        ("what_is_acknowledged_at_a_stop_is_there", what_is_acknowledged_at_a_stop_is_there),
-        ("an_upload_and_its_reader_wait_for_each_other", an_upload_and_its_reader_wait_for_each_other),
-        ("a_reader_that_leaves_is_waited_for_no_more", a_reader_that_leaves_is_waited_for_no_more),
-        (
-            "a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever",
-            a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever,
-        ),
-    ];
-    for (name, model) in models {
-        model();
-        println!("model {name} ... ok");
-    }
 }

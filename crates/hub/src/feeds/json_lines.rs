@@ -2,26 +2,26 @@
 
 use tidewire_server::Response;
 
-use super::{Break, Envelope, Feed, Flow, Greeting};
-use crate::message::Object;
+use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use crate::object::Object;
 
 /// `application/x-ndjson`.
-pub(crate) struct Stream;
+pub(crate) struct JsonLines;
 
-impl Feed for Stream {
+impl Feed for JsonLines {
     fn head(&self, response: Response) -> Response {
         response.with("Content-Type", "application/x-ndjson")
     }
 
-    fn hello(&self, out: &mut Vec<u8>, greeting: &Greeting<'_>) {
-        line(out, &Object::Hello { cursor: greeting.cursor, channel: None });
+    fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
+        line(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         line(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
     }
 
-    fn discontinuity(&self, out: &mut Vec<u8>, what: &Break<'_>, cursor: &str) -> Flow {
+    fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         line(out, &what.object(cursor));
         Flow::Continue
     }
@@ -32,7 +32,7 @@ impl Feed for Stream {
     }
 
     /// Nothing to say: the end of the body in good order is the sign.
-    fn goodbye(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
+    fn end(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
 }
 
 fn line(out: &mut Vec<u8>, object: &Object<'_>) {

@@ -1,0 +1,151 @@
+//! The JSON objects that every feed which speaks JSON writes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::message::Message;
+use tidewire_server::json;
+
+/// The JSON objects of the feeds, in the order and with the names of `docs/http-api.md`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(crate) enum Object<'a> {
+    /// First on every stream: where it begins.
+    Hello {
+        /// Where the stream begins: what follows comes after this.
+        cursor: &'a str,
+        /// Which channel, where a connection has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+    },
+    /// A message.
+    Message {
+        /// The position after this message.
+        cursor: &'a str,
+        /// Which channel, where a connection has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+        /// Milliseconds since 1970.
+        time: u64,
+        /// The event name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event: Option<&'a str>,
+        /// The media type.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content_type: Option<&'a str>,
+        /// The payload as text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a str>,
+        /// The payload in base64, where it is not UTF-8.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data_b64: Option<String>,
+    },
+    /// Messages were lost to retention.
+    Gap {
+        /// The position that was asked for.
+        from: &'a str,
+        /// What follows starts after this.
+        cursor: &'a str,
+        /// How many messages are lost.
+        missed: u64,
+    },
+    /// The position is not one of this log.
+    Reset {
+        /// Why, in a word.
+        reason: &'a str,
+        /// What follows starts after this.
+        cursor: &'a str,
+    },
+    /// The connection lives.
+    Heartbeat,
+    /// A publish or a subscription was carried out.
+    Ack {
+        /// The client's id, as it came.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        /// The cursor of the published message, or of the subscription.
+        cursor: &'a str,
+    },
+    /// A publish or a subscription was refused.
+    Error {
+        /// The client's id, as it came.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        /// As an HTTP status.
+        status: u16,
+        /// The reason phrase.
+        title: &'a str,
+        /// What to do.
+        detail: &'a str,
+    },
+}
+
+impl<'a> Object<'a> {
+    /// The object of a published message.
+    pub(crate) fn message(message: &'a Message, cursor: &'a str, channel: Option<&'a str>) -> Self {
+        let data = message.text();
+        Object::Message {
+            cursor,
+            channel,
+            time: message.time_ms(),
+            event: message.event(),
+            content_type: message.content_type(),
+            data,
+            data_b64: if data.is_none() { Some(STANDARD.encode(message.data())) } else { None },
+        }
+    }
+
+    /// Appends the object. No character in it is a line end to any reader.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        json::write(self, out);
+        if let Object::Ack { id: Some(id), .. } | Object::Error { id: Some(id), .. } = self
+            && id.get().contains(['\n', '\r'])
+        {
+            // Only between the parts of an id, which comes back as it was written: a string cannot
+            // hold a raw line end. All white space means the same.
+            out[start..]
+                .iter_mut()
+                .filter(|byte| matches!(byte, b'\n' | b'\r'))
+                .for_each(|byte| *byte = b' ');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn json(object: &Object<'_>) -> String {
+        let mut out = Vec::new();
+        object.write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn objects_have_the_documented_shape() {
+        let text = Message::new("hi \"you\"\n".into(), 7);
+        assert_eq!(
+            json(&Object::message(&text, "e-1", None)),
+            r#"{"type":"message","cursor":"e-1","time":7,"data":"hi \"you\"\n"}"#
+        );
+        let binary = Message::new(Bytes::from_static(&[0xff, 0]), 7)
+            .with_event("x")
+            .unwrap()
+            .with_content_type("a/b")
+            .unwrap();
+        assert_eq!(
+            json(&Object::message(&binary, "e-2", Some("c"))),
+            r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"event":"x","content_type":"a/b","data_b64":"/wA="}"#
+        );
+        assert_eq!(
+            json(&Object::Gap { from: "e-1", cursor: "e-9", missed: 8 }),
+            r#"{"type":"gap","from":"e-1","cursor":"e-9","missed":8}"#
+        );
+        assert_eq!(json(&Object::Heartbeat), r#"{"type":"heartbeat"}"#);
+    }
+}

@@ -1,0 +1,95 @@
+//! The channels of a connection, and a position in each.
+
+use std::sync::Arc;
+
+use tidewire_channel::{Cursor, Cursors};
+
+use crate::channel::Channel;
+
+/// The channels of a connection, in the order in which the client named them.
+#[derive(Clone, Debug)]
+pub(crate) struct Channels(pub(crate) Arc<[Arc<Channel>]>);
+
+/// A position in each channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Positions(pub(crate) Box<[Cursor]>);
+
+/// Where a client wants to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Before the oldest message kept.
+    Earliest,
+    /// After the newest message.
+    Now,
+    /// Before the newest message, or, for raw bytes, before the newest upload.
+    Newest,
+    /// After these positions, one for each channel.
+    After(Vec<Cursor>),
+}
+
+/// The text does not say where to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("the cursor is not one of this server's; use one as it came, or since=earliest, or since=now")]
+    NoCursor,
+    #[error("the cursor is for another number of channels; use it with the channels that it came from")]
+    OtherChannels,
+}
+
+impl Channels {
+    /// The positions after the newest messages.
+    pub(crate) fn heads(&self) -> Positions {
+        Positions(self.0.iter().map(|channel| channel.head()).collect())
+    }
+
+    /// The positions of a client that starts here.
+    pub(crate) fn start(&self, start: &Start) -> Positions {
+        match start {
+            Start::Earliest => Positions(self.0.iter().map(|channel| channel.earliest()).collect()),
+            Start::Now => self.heads(),
+            Start::Newest => Positions(self.0.iter().map(|channel| channel.before_newest()).collect()),
+            Start::After(cursors) => Positions(cursors.as_slice().into()),
+        }
+    }
+}
+
+impl Positions {
+    /// The one cursor that the client sees.
+    pub(crate) fn to_text(&self) -> String {
+        if let [one] = *self.0 {
+            return one.to_string();
+        }
+        let mut all = Cursors::new();
+        for cursor in &self.0 {
+            all.push(*cursor);
+        }
+        all.to_string()
+    }
+}
+
+impl Start {
+    /// Reads the cursor of a client (or `earliest`, or `now`) for so many channels.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub(crate) fn parse(text: &[u8], channels: usize) -> Result<Self, StartError> {
+        match text {
+            b"earliest" => return Ok(Start::Earliest),
+            b"now" => return Ok(Start::Now),
+            _ => {}
+        }
+        let cursors = Cursors::parse(text).map_err(|_| StartError::NoCursor)?;
+        if cursors.as_slice().len() != channels {
+            return Err(StartError::OtherChannels);
+        }
+        Ok(Start::After(cursors.as_slice().to_vec()))
+    }
+
+    /// Reads the id of the last event that a client remembers. A text that is no cursor for these
+    /// channels is the id of another server, or of a page that stored something else. A refusal
+    /// would stop an `EventSource` for good, so it becomes a position in no log, which is answered
+    /// with a reset.
+    pub(crate) fn after_event(id: &[u8], channels: usize) -> Self {
+        Start::parse(id, channels).unwrap_or_else(|_| Start::After(vec![Cursor::FOREIGN; channels]))
+    }
+}

@@ -1,0 +1,112 @@
+//! The body of a response that is read raw. How it looks is in `feeds/raw.rs`.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tidewire_server::{BodyCut, LocalFuture};
+
+use crate::feeds::raw::{self, MAX_JOINED};
+use crate::message::{Mark, Message};
+use crate::raw_reader::{PositionLost, RawReader};
+
+/// The body of a raw reader. It holds at most [`MAX_JOINED`] bytes and a message: what was not asked
+/// for stays in the log.
+pub(crate) struct RawBody {
+    reader: RawReader,
+    stopping: LocalFuture<()>,
+    next: Next,
+}
+
+/// What follows the bytes that were given last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Messages,
+    End,
+    Cut(BodyCut),
+}
+
+impl RawBody {
+    pub(crate) fn new(reader: RawReader, stopping: LocalFuture<()>) -> Self {
+        RawBody { reader, stopping, next: Next::Messages }
+    }
+
+    /// Waits for the first message, without taking it. `None`: there will be none.
+    pub(crate) async fn first(&mut self) -> Option<Arc<Message>> {
+        poll_fn(|cx| {
+            if self.stopping.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            self.reader.poll_peek(cx).map(Result::ok)
+        })
+        .await
+    }
+
+    /// The first message, if it is there already.
+    pub(crate) fn first_now(&mut self) -> Option<Arc<Message>> {
+        match self.reader.poll_peek(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Takes what is there, up to [`MAX_JOINED`] bytes; sets what comes next.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let mut bytes = Bytes::new();
+        while self.next == Next::Messages && bytes.len() < MAX_JOINED {
+            let Poll::Ready(next) = self.reader.poll_next(cx) else {
+                if !bytes.is_empty() {
+                    break;
+                }
+                if self.stopping.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.next = Next::Cut(raw::STOPPING);
+                break;
+            };
+            match next {
+                Ok(message) => match message.as_mark() {
+                    None => bytes = raw::join(bytes, message.data()),
+                    Some(Mark::End) => self.next = Next::End,
+                    Some(Mark::Aborted) => self.next = Next::Cut(raw::ABORTED),
+                },
+                Err(PositionLost) => self.next = Next::Cut(raw::LOST),
+            }
+        }
+        Poll::Ready(bytes)
+    }
+}
+
+impl Body for RawBody {
+    type Data = Bytes;
+    type Error = BodyCut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyCut>>> {
+        let Poll::Ready(bytes) = self.poll_bytes(cx) else { return Poll::Pending };
+        Poll::Ready(match self.next {
+            _ if !bytes.is_empty() => Some(Ok(Frame::data(bytes))),
+            Next::Cut(cut) => Some(Err(cut)),
+            _ => None,
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+impl fmt::Debug for RawBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawBody")
+            .field("reader", &self.reader)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}

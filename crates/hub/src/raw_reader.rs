@@ -1,0 +1,171 @@
+//! A reader of the bytes of a channel, one message after another. Between bytes there is no place to
+//! report a gap, so its position is either continued exactly or lost.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tidewire_channel::{Budget, Cursor, Since, WaitKey};
+
+use crate::channel::{Channel, Waiter, Watch};
+use crate::message::Message;
+use crate::upload_state::{RawReaderId, RawStart, RawStartError};
+
+/// A reader of bytes, for which the upload of the channel may wait.
+#[derive(Debug)]
+pub(crate) struct RawReader {
+    channel: Arc<Channel>,
+    id: RawReaderId,
+    position: Cursor,
+    wait: Option<WaitKey>,
+}
+
+/// The next message is no longer kept, because the reader was too slow; or the channel was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PositionLost;
+
+impl RawReader {
+    /// Adds a reader to a channel.
+    ///
+    /// # Errors
+    /// [`RawStartError`]: the log cannot be continued from this start.
+    pub(crate) fn new(channel: &Arc<Channel>, start: RawStart) -> Result<Self, RawStartError> {
+        let (id, position) = channel.add_raw_reader(start)?;
+        channel.add_subscriber();
+        Ok(RawReader { channel: channel.clone(), id, position, wait: None })
+    }
+
+    /// The position after what it has read.
+    pub(crate) fn position(&self) -> Cursor {
+        self.position
+    }
+
+    /// The next message, without taking it.
+    pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, PositionLost>> {
+        loop {
+            self.unwatch();
+            let mut page = self.channel.read(Since::After(self.position), Budget::messages(1));
+            if page.continuity.is_broken() {
+                return Poll::Ready(Err(PositionLost));
+            }
+            if let Some((_, message)) = page.messages.pop() {
+                return Poll::Ready(Ok(message));
+            }
+            match self.channel.watch(self.position, Waiter::Task(cx.waker().clone())) {
+                Watch::Waiting(key) => {
+                    self.wait = Some(key);
+                    return Poll::Pending;
+                }
+                Watch::Ready => {}
+                Watch::Closed => return Poll::Ready(Err(PositionLost)),
+            }
+        }
+    }
+
+    /// The next message.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, PositionLost>> {
+        let next = self.poll_peek(cx);
+        if let Poll::Ready(Ok(_)) = next {
+            self.position = Cursor::new(self.position.epoch(), self.position.seq() + 1);
+            self.channel.advance_raw_reader(self.id, self.position);
+        }
+        next
+    }
+
+    fn unwatch(&mut self) {
+        if let Some(key) = self.wait.take() {
+            self.channel.unwatch(key);
+        }
+    }
+}
+
+impl Drop for RawReader {
+    fn drop(&mut self) {
+        self.unwatch();
+        self.channel.remove_subscriber();
+        self.channel.remove_raw_reader(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tidewire_channel::Retention;
+
+    use super::*;
+    use crate::config::HubConfig;
+    use crate::hub::Hub;
+    use crate::name::ChannelName;
+    use crate::upload::Upload;
+
+    fn name() -> ChannelName {
+        ChannelName::new("a").unwrap()
+    }
+
+    fn begin(hub: &Arc<Hub>) -> Upload {
+        Upload::begin(hub, &name(), Some("video/webm")).unwrap()
+    }
+
+    /// Everything that a reader gets now: payloads, and marks in brackets.
+    fn all(reader: &mut RawReader) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Poll::Ready(next) = reader.poll_next(&mut Context::from_waker(Waker::noop())) {
+            match next {
+                Ok(message) => all.push(match message.as_mark() {
+                    Some(mark) => format!("[{}]", mark.event()),
+                    None => message.text().unwrap().to_owned(),
+                }),
+                Err(PositionLost) => {
+                    all.push("lost".to_owned());
+                    break;
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn a_raw_reader_reads_from_the_start_to_the_mark() {
+        let hub = Hub::new(HubConfig::default(), 1);
+        hub.publish(&name(), Message::new("before".into(), 0), None).unwrap();
+        let channel = hub.channel(&name()).unwrap();
+        let upload = begin(&hub);
+        upload.piece("one".into());
+        let mut reader = RawReader::new(&channel, RawStart::Upload).unwrap();
+        assert_eq!(all(&mut reader), ["one"]);
+        upload.piece("two".into());
+        assert_eq!(all(&mut reader), ["two"]);
+        assert_eq!(upload.end(), channel.head());
+        assert_eq!(all(&mut reader), ["[upload-end]"]);
+        let read = |start| all(&mut RawReader::new(&channel, start).unwrap());
+        assert_eq!(read(RawStart::Upload), ["one", "two", "[upload-end]"], "a late one too");
+        assert_eq!(read(RawStart::Earliest), ["before", "one", "two", "[upload-end]"]);
+        drop(begin(&hub));
+        assert_eq!(read(RawStart::Upload), ["[upload-aborted]"], "the newest upload");
+    }
+
+    #[test]
+    fn a_start_that_is_gone_is_refused() {
+        let retention = Retention { max_messages: 3, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let channel = hub.channel(&name()).unwrap();
+        let upload = begin(&hub);
+        let earliest = || all(&mut RawReader::new(&channel, RawStart::Earliest).unwrap());
+        ["1", "2", "3", "4", "5"].into_iter().for_each(|piece| upload.piece(piece.into()));
+        let lost = RawReader::new(&channel, RawStart::Upload).unwrap_err();
+        assert!(matches!(lost, RawStartError::Gap { missed: 2, .. }), "{lost:?}");
+        assert_eq!(earliest(), ["3", "4", "5"], "who wants to may join in the middle");
+        upload.end();
+        assert_eq!(earliest(), ["4", "5", "[upload-end]"]);
+        let publish = |text: &'static str| hub.publish(&name(), Message::new(text.into(), 0), None).unwrap();
+        publish("6");
+        publish("7");
+        assert_eq!(
+            earliest(),
+            ["6", "7"],
+            "a mark whose pieces are gone says nothing about what came after it"
+        );
+        let ahead = RawStart::After(Cursor::new(channel.head().epoch(), 99));
+        assert!(matches!(RawReader::new(&channel, ahead), Err(RawStartError::Reset { .. })));
+    }
+}

@@ -1,0 +1,160 @@
+//! The fields of a request that are read here. Each one is read by its name in this list, so that no
+//! field can be read without a decision: can it change the answer to a poll, which is kept for all
+//! that send the same target?
+
+use tidewire_http1::{Method, RequestHead};
+
+macro_rules! request_fields {
+    ($($field:ident $name:literal)*) => {
+        /// A field of a request that is read somewhere in this crate.
+        ///
+        /// Not listed: what the engine reads (`Connection`, `Content-Length` and so on), what the
+        /// handshake reads of a request with `Upgrade`, and `Host`, which matters only beside an
+        /// `Origin`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum RequestField {
+            $($field,)*
+        }
+
+        impl RequestField {
+            pub(crate) const ALL: &[Self] = &[$(Self::$field,)*];
+
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$field => $name,)*
+                }
+            }
+        }
+    };
+}
+
+request_fields! {
+    Accept "Accept"
+    AcceptEncoding "Accept-Encoding"
+    ContentEncoding "Content-Encoding"
+    ContentRange "Content-Range"
+    ContentType "Content-Type"
+    IdempotencyKey "Idempotency-Key"
+    IfNoneMatch "If-None-Match"
+    LastEventId "Last-Event-ID"
+    Origin "Origin"
+    Prefer "Prefer"
+    SecFetchDest "Sec-Fetch-Dest"
+    SecFetchSite "Sec-Fetch-Site"
+    Upgrade "Upgrade"
+}
+
+impl RequestField {
+    /// Whether the field can change the answer to a poll.
+    pub(crate) const fn decides_poll(self) -> bool {
+        use RequestField as F;
+        match self {
+            F::Accept | F::IfNoneMatch | F::LastEventId | F::Origin | F::Prefer | F::Upgrade => true,
+            // Of streams and of the frame: their answers are not kept.
+            F::AcceptEncoding | F::SecFetchDest | F::SecFetchSite => false,
+            // Of what is published.
+            F::ContentEncoding | F::ContentRange | F::ContentType | F::IdempotencyKey => false,
+        }
+    }
+
+    /// The value of the first line of this field.
+    pub(crate) fn get<'a>(self, head: &RequestHead<'a>) -> Option<&'a [u8]> {
+        head.get(self.name())
+    }
+
+    /// The values of all lines of this field, in their order.
+    pub(crate) fn get_all<'a>(self, head: &RequestHead<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        head.get_all(self.name())
+    }
+}
+
+/// Whether the target alone decides the answer: a GET without a field that could change it, if it is
+/// a poll. This is the key of every kept answer.
+pub(crate) fn depends_on_target_only(head: &RequestHead<'_>) -> bool {
+    head.method() == Method::Get && !head.fields().any(|(name, value)| decides(name, value))
+}
+
+fn decides(name: &[u8], value: &[u8]) -> bool {
+    deciding_field(name).is_some_and(|field| field != RequestField::Accept || value != b"*/*")
+}
+
+/// The field of this name, if it can change the answer to a poll.
+fn deciding_field(name: &[u8]) -> Option<RequestField> {
+    let row = DECIDING.get(name.len())?;
+    row.iter().map_while(|field| *field).find(|field| name.eq_ignore_ascii_case(field.name().as_bytes()))
+}
+
+/// The fields that can change the answer to a poll, by the length of their names: it tells most
+/// fields of a request apart before any byte is compared. (A field that has no room here does not
+/// compile.)
+static DECIDING: [[Option<RequestField>; 3]; 14] = {
+    let mut rows = [[None; 3]; 14];
+    let mut index = 0;
+    while index < RequestField::ALL.len() {
+        let field = RequestField::ALL[index];
+        if field.decides_poll() {
+            let row = &mut rows[field.name().len()];
+            let mut column = 0;
+            while row[column].is_some() {
+                column += 1;
+            }
+            row[column] = Some(field);
+        }
+        index += 1;
+    }
+    rows
+};
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use tidewire_http1::{Fields, Limits};
+
+    use super::*;
+
+    /// That the list is right is tried on answers, in `api/subscribe.rs`.
+    #[test]
+    fn the_fields_that_decide_are_found() {
+        for &field in RequestField::ALL {
+            let deciding = field.decides_poll().then_some(field);
+            assert_eq!(deciding_field(field.name().as_bytes()), deciding, "{field:?}");
+            assert_eq!(deciding_field(field.name().to_uppercase().as_bytes()), deciding, "{field:?}");
+        }
+        let plain = |request: &str| {
+            let (mut fields, limits) = (Fields::with_capacity(16), Limits::default());
+            let head = RequestHead::parse(request.as_bytes(), &limits, &mut fields).unwrap();
+            depends_on_target_only(&head.unwrap().1)
+        };
+        assert!(plain("GET /c/a HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nUser-Agent: x\r\n\r\n"));
+        assert!(!plain("HEAD /c/a HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(!plain("GET /c/a HTTP/1.1\r\nHost: a\r\nACCEPT: text/event-stream\r\n\r\n"));
+        assert!(!plain("GET /c/a HTTP/1.1\r\nHost: a\r\nif-none-match: *\r\n\r\n"));
+    }
+
+    #[test]
+    fn fields_are_read_by_the_names_of_the_list_only() {
+        /// These give all fields of a head to somebody, or are the list.
+        const MAY: [&str; 2] = ["request_fields.rs", "api/handshake.rs"];
+        fn check(root: &Path, folder: &Path, files: &mut usize) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    check(root, &path, files);
+                    continue;
+                }
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap();
+                let reads = ["head.get(", "head.get_all(", "head.fields(", ".get(\"", ".get_all(\""];
+                let read = reads.iter().find(|read| code.contains(**read));
+                assert!(MAY.contains(&&*name) || read.is_none(), "{name}: {read:?}");
+                *files += 1;
+            }
+        }
+        let (root, mut files) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), 0);
+        check(&root, &root, &mut files);
+        assert!(files > 40, "{files} files");
+    }
+}

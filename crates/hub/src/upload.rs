@@ -1,0 +1,190 @@
+//! Uploads: a body without end becomes messages of a channel as it arrives, and raw readers read it
+//! byte for byte meanwhile.
+//!
+//! ```text
+//!   PUT ──► Upload::begin ──► piece piece piece … ──► end()    the log: [piece][piece][piece][upload-end]
+//!                │                    │                dropped: [piece][piece][upload-aborted]
+//!                │ one at a time      │ room(): where the upload waits for its readers, it evicts
+//!                │ (409 to others)    │ no message that one of them has not read
+//!                ▼                    ▼
+//!   GET feed=raw ──► RawReader: a position that the upload sees ──► pieces … ──► the mark ends it
+//! ```
+//!
+//! A message says how an upload ended: a *mark*. Whoever reads the log finds it, whenever and however:
+//! a reader that comes an hour later ends where the upload did.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tidewire_channel::Cursor;
+
+use crate::channel::{AppendedBy, Channel, Published};
+use crate::error::HubError;
+use crate::hub::Hub;
+use crate::message::{Mark, Message};
+use crate::name::ChannelName;
+
+/// An upload under way. Dropping it before its [`end`](Self::end) marks it as aborted.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    hub: Arc<Hub>,
+    channel: Arc<Channel>,
+    content_type: Option<Box<str>>,
+    ended: bool,
+}
+
+impl Upload {
+    /// Takes a channel for an upload.
+    ///
+    /// # Errors
+    /// [`HubError::Uploading`] if another one has it; [`HubError::TooManyChannels`].
+    pub(crate) fn begin(
+        hub: &Arc<Hub>,
+        name: &ChannelName,
+        content_type: Option<&str>,
+    ) -> Result<Self, HubError> {
+        loop {
+            let channel = hub.channel(name)?;
+            // A channel that was forgotten since the look-up is looked up again.
+            if !channel.begin_upload()? {
+                continue;
+            }
+            let content_type = content_type.map(Into::into);
+            return Ok(Upload { hub: hub.clone(), channel, content_type, ended: false });
+        }
+    }
+
+    /// Bytes of one piece: few enough that a reader never waits for long, that a log holds several,
+    /// and that the limit of messages is kept.
+    pub(crate) fn piece_size(&self) -> usize {
+        let config = self.hub.config();
+        PIECE.min(config.max_message).min(config.retention.max_bytes / PIECES_KEPT).max(1)
+    }
+
+    /// Publishes a piece.
+    pub(crate) fn piece(&self, data: Bytes) {
+        self.append(Message::new(data, self.hub.wall_ms()));
+    }
+
+    /// Waits until a piece of `len` bytes can be kept without the loss of one that a raw reader has
+    /// not read.
+    pub(crate) async fn room(&self, len: usize) {
+        poll_fn(|cx| self.poll_room(cx, len)).await;
+    }
+
+    /// Marks the end. The position after the mark is the end of the upload.
+    pub(crate) fn end(mut self) -> Cursor {
+        self.finish(Mark::End)
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>, len: usize) -> Poll<()> {
+        self.channel.poll_room(len + MESSAGE_OVERHEAD, cx)
+    }
+
+    fn finish(&mut self, mark: Mark) -> Cursor {
+        self.ended = true;
+        let published = self.append(Message::mark(mark, self.hub.wall_ms()));
+        self.channel.end_upload();
+        published.cursor
+    }
+
+    fn append(&self, message: Message) -> Published {
+        let message = match &self.content_type {
+            Some(content_type) => {
+                message.with_content_type(content_type).expect("the type was checked when the upload began")
+            }
+            None => message,
+        };
+        let appended = self.hub.append(&self.channel, &Arc::new(message), None, AppendedBy::Upload);
+        let appended = appended.expect("an upload is refused nothing: it has no key, and owns the channel");
+        appended.expect("a channel with an upload is not forgotten")
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.finish(Mark::Aborted);
+        }
+    }
+}
+
+/// Bytes of a piece: what one read of the connection brings at most.
+const PIECE: usize = 64 * 1024;
+
+/// How many pieces a log holds at least.
+const PIECES_KEPT: usize = 4;
+
+/// What a piece weighs beside its bytes, at most: the media type and the bookkeeping.
+const MESSAGE_OVERHEAD: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tidewire_channel::Retention;
+
+    use super::*;
+    use crate::config::HubConfig;
+    use crate::raw_reader::{PositionLost, RawReader};
+    use crate::upload_state::RawStart;
+
+    const NOOP: &Waker = Waker::noop();
+
+    fn hub(max_bytes: usize) -> Arc<Hub> {
+        let retention = Retention { max_bytes, ..Retention::default() };
+        Hub::new(HubConfig { retention, ..HubConfig::default() }, 1)
+    }
+
+    fn name() -> ChannelName {
+        ChannelName::new("a").unwrap()
+    }
+
+    fn begin(hub: &Arc<Hub>) -> Upload {
+        Upload::begin(hub, &name(), Some("video/webm")).unwrap()
+    }
+
+    #[test]
+    fn a_channel_has_one_upload_at_a_time_and_nothing_else_meanwhile() {
+        let hub = hub(1 << 20);
+        let upload = begin(&hub);
+        assert_eq!(Upload::begin(&hub, &name(), None).unwrap_err(), HubError::Uploading);
+        let publish = || hub.publish(&name(), Message::new("x".into(), 0), None).map(|_| ());
+        assert_eq!(publish(), Err(HubError::Uploading));
+        upload.end();
+        assert_eq!(publish(), Ok(()));
+        drop(begin(&hub));
+    }
+
+    #[test]
+    fn an_upload_waits_for_its_raw_readers_and_for_nobody_else() {
+        let hub = hub(100_000);
+        let upload = begin(&hub);
+        assert_eq!(upload.piece_size(), 25_000);
+        let piece = || Bytes::from(vec![b'x'; 25_000]);
+        let room = || upload.poll_room(&mut Context::from_waker(NOOP), 25_000).is_ready();
+        let next = |reader: &mut RawReader| reader.poll_next(&mut Context::from_waker(NOOP));
+        for _ in 0..10 {
+            assert!(room(), "nobody reads");
+            upload.piece(piece());
+        }
+        let mut reader = RawReader::new(&upload.channel, RawStart::Now).unwrap();
+        for _ in 0..3 {
+            assert!(room());
+            upload.piece(piece());
+        }
+        assert!(!room(), "a fourth would evict what the reader has not read");
+        assert!(next(&mut reader).is_ready());
+        assert!(room());
+        upload.piece(piece());
+        assert!(!room());
+        drop(reader);
+        assert!(room());
+        let mut slow = RawReader::new(&upload.channel, RawStart::Now).unwrap();
+        (0..5).for_each(|_| upload.piece(piece()));
+        assert!(room(), "who is lost already is not waited for");
+        assert!(matches!(next(&mut slow), Poll::Ready(Err(PositionLost))));
+    }
+}
