@@ -17,7 +17,7 @@ use tidewire_chunked as chunked;
 pub enum Event<'a> {
     /// A request's head. To a [`Server`] only.
     Request(RequestHead<'a>),
-    /// A response's head, interim ones too. To a [`Client`] only.
+    /// A response's head, interim ones too. To a [`Client`](crate::Client) only.
     Response(ResponseHead<'a>),
     /// Content, without its framing: at least one byte, and the last bytes of what was consumed.
     Data(&'a [u8]),

@@ -67,16 +67,12 @@ impl<'a> Response<'a> {
 
     /// Is `Connection: close` among the fields?
     fn closes(&self) -> bool {
-        self.blocks().any(|block| block.close)
+        self.first.is_some_and(|block| block.close) || self.fields.iter().any(|block| block.close)
     }
 
     /// Is `Upgrade` among the fields?
     fn upgrades(&self) -> bool {
-        self.blocks().any(|block| block.upgrade)
-    }
-
-    fn blocks(&self) -> impl Iterator<Item = &FieldBlock> {
-        self.first.into_iter().chain(self.fields.iter().copied())
+        self.first.is_some_and(|block| block.upgrade) || self.fields.iter().any(|block| block.upgrade)
     }
 }
 
@@ -379,10 +375,15 @@ fn start_head(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeEr
     out.push(b' ');
     out.extend_from_slice(response.reason.as_bytes());
     out.extend_from_slice(b"\r\n");
-    put_blocks(response.first.as_slice(), out);
+    if let Some(first) = response.first {
+        out.extend_from_slice(first.as_bytes());
+    }
     Ok(())
 }
 
+// Inlined by order: else it depends on how the compiler divides the crate, and a call is 1 ns of the
+// 30 ns that a head takes.
+#[inline]
 fn put_framing(body: BodyLength, out: &mut Vec<u8>) {
     match body {
         BodyLength::Empty | BodyLength::UntilClose => {}
@@ -396,6 +397,7 @@ fn put_framing(body: BodyLength, out: &mut Vec<u8>) {
 }
 
 /// RFC 9112 §9.3, §9.6: say `close` when we close, and `keep-alive` to those that need to hear it.
+#[inline]
 fn put_connection(keep_alive: bool, version: Version, upgrade: bool, out: &mut Vec<u8>) {
     let line: &[u8] = match (keep_alive, version, upgrade) {
         (true, Version::Http11, false) => b"",
@@ -409,6 +411,7 @@ fn put_connection(keep_alive: bool, version: Version, upgrade: bool, out: &mut V
 }
 
 /// The same, and how long the connection may be idle.
+#[inline]
 fn put_idle_connection(keep_alive: bool, version: Version, response: &Response<'_>, out: &mut Vec<u8>) {
     if !keep_alive || response.idle_timeout == 0 {
         return put_connection(keep_alive, version, response.upgrades(), out);
@@ -421,6 +424,7 @@ fn put_idle_connection(keep_alive: bool, version: Version, response: &Response<'
     out.extend_from_slice(b"\r\n");
 }
 
+#[inline]
 fn put_blocks(blocks: &[&FieldBlock], out: &mut Vec<u8>) {
     for block in blocks {
         out.extend_from_slice(block.as_bytes());
