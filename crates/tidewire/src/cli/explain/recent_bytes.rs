@@ -1,31 +1,35 @@
-//! The bytes that notes are about.
+//! The last bytes of a direction, for the notes that are about them.
 
 use std::collections::VecDeque;
 
-/// What went in one direction, as far as it may still be shown.
+/// The bytes of one direction that may still be shown.
 #[derive(Debug, Default)]
-pub(super) struct Tape {
+pub(super) struct RecentBytes {
+    /// Pieces and their offsets, in their order.
     pieces: VecDeque<(u64, Vec<u8>)>,
+    /// Bytes in all pieces.
     held: usize,
+    /// The number of bytes that there were in all.
     end: u64,
 }
 
-impl Tape {
-    /// More bytes. Where too many are held already, these are not: they belong to one huge field, of which only the start is shown.
+impl RecentBytes {
+    /// Takes more bytes. If very many are held already, these are not: they belong to one huge
+    /// field, of which only the start is shown.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        if self.held < MOST {
+        if self.held < MAX_HELD {
             self.pieces.push_back((self.end, bytes.to_vec()));
             self.held += bytes.len();
         }
         self.end += bytes.len() as u64;
     }
 
-    /// How many bytes there were in all.
+    /// The number of bytes that there were in all.
     pub(super) const fn end(&self) -> u64 {
         self.end
     }
 
-    /// At most `max` bytes from `offset` on, as far as they are held without a hole.
+    /// Returns at most `max` bytes from `offset` on, as far as they are held without a hole.
     pub(super) fn get(&self, mut offset: u64, max: usize) -> Vec<u8> {
         let mut out = Vec::new();
         // What is kept may be thousands of pieces of a byte each.
@@ -43,10 +47,10 @@ impl Tape {
         out
     }
 
-    /// What lies before `offset` was shown; a little of it is kept, for a refusal that points back.
-    pub(super) fn shown(&mut self, offset: u64) {
+    /// What lies before `offset` was shown. A little of it is kept, for a refusal that points back.
+    pub(super) fn discard_before(&mut self, offset: u64) {
         while let Some((start, piece)) = self.pieces.front()
-            && start + (piece.len() as u64) + BACK <= offset
+            && start + (piece.len() as u64) + KEPT_BEFORE <= offset
         {
             self.held -= piece.len();
             self.pieces.pop_front();
@@ -55,9 +59,9 @@ impl Tape {
 }
 
 /// Bytes that may be held for notes that have not come.
-const MOST: usize = 1 << 20;
+const MAX_HELD: usize = 1 << 20;
 /// Bytes that are kept behind what was shown.
-const BACK: u64 = 64 * 1024;
+const KEPT_BEFORE: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -65,16 +69,16 @@ mod tests {
 
     #[test]
     fn bytes_are_found_again_and_given_up() {
-        let mut tape = Tape::default();
-        tape.push(b"hello ");
-        tape.push(b"world");
-        assert_eq!(tape.get(4, 4), b"o wo");
-        assert_eq!(tape.get(9, 9), b"ld");
-        assert_eq!(tape.get(11, 9), b"");
-        tape.shown(BACK + 6);
-        assert_eq!((tape.get(0, 9), tape.get(6, 9)), (vec![], b"world".to_vec()));
-        tape.push(&vec![0; MOST]);
-        tape.push(b"not held");
-        assert_eq!((tape.end(), tape.get(MOST as u64 + 11, 9)), (MOST as u64 + 19, vec![]));
+        let mut recent = RecentBytes::default();
+        recent.push(b"hello ");
+        recent.push(b"world");
+        assert_eq!(recent.get(4, 4), b"o wo");
+        assert_eq!(recent.get(9, 9), b"ld");
+        assert_eq!(recent.get(11, 9), b"");
+        recent.discard_before(KEPT_BEFORE + 6);
+        assert_eq!((recent.get(0, 9), recent.get(6, 9)), (vec![], b"world".to_vec()));
+        recent.push(&vec![0; MAX_HELD]);
+        recent.push(b"not held");
+        assert_eq!((recent.end(), recent.get(MAX_HELD as u64 + 11, 9)), (MAX_HELD as u64 + 19, vec![]));
     }
 }

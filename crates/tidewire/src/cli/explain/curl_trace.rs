@@ -8,13 +8,13 @@
 //! 0000: 48 54 54 50 2f 31 2e 31 20 32 30 30 20 4f 4b 0d HTTP/1.1 200 OK.
 //! ```
 
-use tidewire::explain::Direction;
+use tidewire_explain::Direction;
 
 /// Reads a trace, in any number of pieces.
 #[derive(Debug, Default)]
-pub(super) struct Trace {
+pub(super) struct CurlTrace {
     line: Vec<u8>,
-    /// Which way the bytes of the next lines went; `None` after a line that is none of the connection's.
+    /// Which way the bytes of the next lines went; `None` if they are not bytes of the connection.
     direction: Option<Direction>,
 }
 
@@ -23,13 +23,13 @@ pub(super) fn is_trace(start: &[u8]) -> bool {
     start.starts_with(b"== Info: ") || start.starts_with(b"=> Send ") || start.starts_with(b"<= Recv ")
 }
 
-impl Trace {
-    /// What more of the text holds: bytes and their direction, in their order.
+impl CurlTrace {
+    /// Takes more of the text; returns the bytes in it and their direction, in their order.
     pub(super) fn push(&mut self, text: &[u8]) -> Vec<(Direction, Vec<u8>)> {
         let mut found: Vec<(Direction, Vec<u8>)> = Vec::new();
         for &byte in text {
             if byte != b'\n' {
-                if self.line.len() < LONGEST {
+                if self.line.len() < MAX_LINE {
                     self.line.push(byte);
                 }
                 continue;
@@ -48,7 +48,7 @@ impl Trace {
     }
 }
 
-/// The way that a title tells. TLS records and remarks are none of ours.
+/// Which way the bytes under a title went; `None` for TLS records and remarks.
 fn direction(line: &[u8]) -> Option<Direction> {
     if line.starts_with(b"=> Send header") || line.starts_with(b"=> Send data") {
         Some(Direction::Up)
@@ -72,8 +72,8 @@ fn bytes(line: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
-/// Bytes of a line that are looked at: a line of bytes has 80, and of the others their start is enough.
-const LONGEST: usize = 256;
+/// Bytes of a line that are kept: a line of bytes has 80, and of the others the start is enough.
+const MAX_LINE: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -85,12 +85,12 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_not_held() {
-        let mut trace = Trace::default();
+        let mut trace = CurlTrace::default();
         trace.push(b"== Info: ");
         for _ in 0..100 {
             assert!(trace.push(&[b'x'; 10_000]).is_empty());
         }
-        assert!(trace.line.capacity() <= 2 * LONGEST);
+        assert!(trace.line.capacity() <= 2 * MAX_LINE);
         let found =
             trace.push(b"\n=> Send header\n0000: 61                                              a\n");
         assert_eq!(found, [(Direction::Up, b"a".to_vec())]);
@@ -101,7 +101,7 @@ mod tests {
         let expected = [(Direction::Up, b"GET /c/demo HTTP\r\n".to_vec()), (Direction::Down, b"ab".to_vec())];
         assert!(is_trace(TEXT));
         for cut in 0..=TEXT.len() {
-            let mut trace = Trace::default();
+            let mut trace = CurlTrace::default();
             let mut joined: Vec<(Direction, Vec<u8>)> = Vec::new();
             for (direction, bytes) in [trace.push(&TEXT[..cut]), trace.push(&TEXT[cut..])].concat() {
                 match joined.last_mut() {

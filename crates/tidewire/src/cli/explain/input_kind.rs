@@ -1,13 +1,13 @@
-//! What a capture is, by its first bytes.
+//! What the bytes of a capture are: as --as says, or by the first of them.
 
 use clap::ValueEnum;
-use tidewire::explain::{Direction, Start};
+use tidewire_explain::{Direction, Start};
 
-use super::trace::is_trace;
+use super::curl_trace::is_trace;
 
 /// What the bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum As {
+pub(super) enum InputKind {
     /// HTTP from a client, and WebSocket frames behind an upgrade
     Request,
     /// HTTP from a server
@@ -24,8 +24,8 @@ pub(super) enum As {
     CurlTrace,
 }
 
-impl As {
-    /// Where an annotator starts, and which way the bytes go; the answer's way where they go both ways.
+impl InputKind {
+    /// What the bytes begin with, and which way they go; the answer's way where they go both ways.
     pub(super) const fn start(self) -> (Start, Direction) {
         match self {
             Self::Request => (Start::Http, Direction::Up),
@@ -51,24 +51,25 @@ impl As {
     }
 }
 
-/// The guess, and the reason for it; `None` while the bytes do not decide and more may come.
-pub(super) fn guess(bytes: &[u8], complete: bool) -> Option<(As, &'static str)> {
+/// Returns what the bytes seem to be, and the reason; `None` while they do not decide and more may
+/// come.
+pub(super) fn detect(bytes: &[u8], complete: bool) -> Option<(InputKind, &'static str)> {
     let line_end = bytes.iter().position(|&byte| byte == b'\n');
     let line = line_end.map_or(bytes, |end| &bytes[..end]);
     let (first, second) = match *bytes {
         [first, second, ..] => (first, second),
         [first] if complete => (first, 0),
-        [] if complete => return Some((As::Request, "there is nothing")),
+        [] if complete => return Some((InputKind::Request, "there is nothing")),
         _ => return None,
     };
-    if let Some(frame) = frame(first, second) {
-        return Some(frame);
+    if let Some(detected) = detect_frame(first, second) {
+        return Some(detected);
     }
     if bytes.starts_with(b"HTTP/") {
-        return Some((As::Response, "it begins with HTTP/"));
+        return Some((InputKind::Response, "it begins with HTTP/"));
     }
     if is_trace(bytes) {
-        return Some((As::CurlTrace, "its first line is one of a trace"));
+        return Some((InputKind::CurlTrace, "its first line is one of a trace"));
     }
     let decided = line_end.is_some() || complete || bytes.len() > LONGEST_FIRST_LINE;
     if !decided {
@@ -80,19 +81,19 @@ pub(super) fn guess(bytes: &[u8], complete: bool) -> Option<(As, &'static str)> 
     let method = tidewire_grammar::token_len(line);
     Some(
         if matches!(name, b"id" | b"event" | b"data" | b"retry" | b"") || bytes.starts_with(b"\xef\xbb\xbf") {
-            (As::Sse, "its first line is one of an event stream")
+            (InputKind::Sse, "its first line is one of an event stream")
         } else if (1..=16).contains(&digits) && matches!(line.get(digits), None | Some(b';')) {
-            (As::Chunked, "its first line is the size of a chunk")
+            (InputKind::Chunked, "its first line is the size of a chunk")
         } else if method > 0 && line.get(method) == Some(&b' ') {
-            (As::Request, "it begins with a method")
+            (InputKind::Request, "it begins with a method")
         } else {
-            (As::Request, "it looks like nothing else")
+            (InputKind::Request, "it looks like nothing else")
         },
     )
 }
 
-/// Whether these are the first two bytes of a frame. No text begins so.
-fn frame(first: u8, second: u8) -> Option<(As, &'static str)> {
+/// Whose frame it is that these two bytes begin, if one. No text begins so.
+fn detect_frame(first: u8, second: u8) -> Option<(InputKind, &'static str)> {
     let opcode = first & 0x0f;
     let known = matches!(opcode, 0x0..=0x2 | 0x8..=0xa);
     let looks = known
@@ -100,13 +101,13 @@ fn frame(first: u8, second: u8) -> Option<(As, &'static str)> {
         && (first & 0x80 != 0 || matches!(first, 0x01 | 0x02 | 0x41 | 0x42) && second & 0x80 != 0);
     // 0x41 and 0x42 are the letters A and B: a mask bit, which no ASCII has, tells them apart.
     looks.then_some(if second & 0x80 != 0 {
-        (As::WsClient, "it begins like a masked frame")
+        (InputKind::WsClient, "it begins like a masked frame")
     } else {
-        (As::WsServer, "it begins like an unmasked frame")
+        (InputKind::WsServer, "it begins like an unmasked frame")
     })
 }
 
-/// So much is waited for before a first line without an end is judged.
+/// The most bytes of a first line whose end is waited for.
 const LONGEST_FIRST_LINE: usize = 8192;
 
 #[cfg(test)]
@@ -116,32 +117,37 @@ mod tests {
     #[test]
     fn captures_are_told_apart() {
         for (bytes, expected) in [
-            (&b"GET / HTTP/1.1\r\n"[..], As::Request),
-            (b"BREW /pot HTTP/1.1\r\n", As::Request),
-            (b"HTTP/1.1 200 OK\r\n", As::Response),
-            (b"5\r\nhello\r\n", As::Chunked),
-            (b"5;a=b\r\nhello\r\n", As::Chunked),
-            (b"ADD\r\n", As::Chunked),
-            (b"\x81\x05Hello", As::WsServer),
-            (b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", As::WsClient),
-            (b"\x01\x83abcdef", As::WsClient),
-            (b"\x88\x02\x03\xe8", As::WsServer),
-            (b"id: 7\ndata: x\n\n", As::Sse),
-            (b": hello\n\n", As::Sse),
-            (b"retry: 2000\n", As::Sse),
-            (b"== Info: Connected", As::CurlTrace),
-            (b"nonsense", As::Request),
-            (b"", As::Request),
+            (&b"GET / HTTP/1.1\r\n"[..], InputKind::Request),
+            (b"BREW /pot HTTP/1.1\r\n", InputKind::Request),
+            (b"HTTP/1.1 200 OK\r\n", InputKind::Response),
+            (b"5\r\nhello\r\n", InputKind::Chunked),
+            (b"5;a=b\r\nhello\r\n", InputKind::Chunked),
+            (b"ADD\r\n", InputKind::Chunked),
+            (b"\x81\x05Hello", InputKind::WsServer),
+            (b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", InputKind::WsClient),
+            (b"\x01\x83abcdef", InputKind::WsClient),
+            (b"\x88\x02\x03\xe8", InputKind::WsServer),
+            (b"id: 7\ndata: x\n\n", InputKind::Sse),
+            (b": hello\n\n", InputKind::Sse),
+            (b"retry: 2000\n", InputKind::Sse),
+            (b"== Info: Connected", InputKind::CurlTrace),
+            (b"nonsense", InputKind::Request),
+            (b"", InputKind::Request),
         ] {
-            assert_eq!(guess(bytes, true).map(|guess| guess.0), Some(expected), "{}", bytes.escape_ascii());
+            assert_eq!(
+                detect(bytes, true).map(|detected| detected.0),
+                Some(expected),
+                "{}",
+                bytes.escape_ascii()
+            );
         }
     }
 
     #[test]
     fn it_waits_until_the_bytes_decide() {
-        assert_eq!(guess(b"", false), None);
-        assert_eq!(guess(b"da", false), None);
-        assert_eq!(guess(b"GET /c/demo", false), None);
-        assert!(guess(b"\x81\x05", false).is_some());
+        assert_eq!(detect(b"", false), None);
+        assert_eq!(detect(b"da", false), None);
+        assert_eq!(detect(b"GET /c/demo", false), None);
+        assert!(detect(b"\x81\x05", false).is_some());
     }
 }

@@ -1,14 +1,14 @@
-//! Colours, and how wide the page is.
+//! Colours.
 
 use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use tidewire::explain::NoteKind;
+use tidewire_explain::NoteKind;
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Color {
+pub(super) enum UseColors {
     /// On a terminal, unless NO_COLOR is set
     Auto,
     /// Also into a file or a pipe
@@ -17,19 +17,19 @@ pub(super) enum Color {
     Never,
 }
 
-/// Styles, or none.
+/// Writes text with colours, or without.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Paint {
+pub(super) struct Colors {
     on: bool,
 }
 
-impl Paint {
-    pub(super) fn new(color: Color) -> Self {
-        let on = match color {
-            Color::Always => true,
-            Color::Never => false,
+impl Colors {
+    pub(super) fn new(when: UseColors) -> Self {
+        let on = match when {
+            UseColors::Always => true,
+            UseColors::Never => false,
             // https://no-color.org: set, and not empty.
-            Color::Auto => {
+            UseColors::Auto => {
                 let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
                 let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
                 io::stdout().is_terminal() && !no_color && !dumb
@@ -48,7 +48,7 @@ impl Paint {
     }
 }
 
-/// What is not the main thing.
+/// Offsets, sections, remarks.
 pub(super) const DIM: Style = Style::new().dimmed();
 /// Titles.
 pub(super) const BOLD: Style = Style::new().bold();
@@ -57,8 +57,8 @@ pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Accepted, all of it.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 
-/// The layer of a note has a colour.
-pub(super) fn of(kind: NoteKind) -> Style {
+/// The colour of a note: each layer has one.
+pub(super) fn of_note(kind: NoteKind) -> Style {
     let color = match kind {
         NoteKind::Refused => return BAD,
         NoteKind::Warning => AnsiColor::Yellow,
@@ -91,29 +91,8 @@ pub(super) fn of(kind: NoteKind) -> Style {
 }
 
 /// The colour of the n-th field within another: its bytes have it too.
-pub(super) fn nth(index: usize) -> Style {
+pub(super) fn of_nested_field(index: usize) -> Style {
     const COLORS: [AnsiColor; 5] =
         [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue];
     COLORS[index % COLORS.len()].on_default()
 }
-
-/// Columns of the page: of the terminal, or 100.
-pub(super) fn columns() -> usize {
-    let from_environment = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    from_environment.or_else(terminal).unwrap_or(100).clamp(NARROWEST, WIDEST)
-}
-
-#[cfg(unix)]
-fn terminal() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    (size.ws_col > 0).then_some(size.ws_col.into())
-}
-
-#[cfg(not(unix))]
-fn terminal() -> Option<usize> {
-    None
-}
-
-/// Narrower pages are no help, and wider ones are hard to read.
-pub(super) const NARROWEST: usize = 50;
-pub(super) const WIDEST: usize = 160;

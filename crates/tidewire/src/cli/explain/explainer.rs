@@ -1,0 +1,68 @@
+//! A connection that is explained while its bytes come.
+
+use std::io::{self, BufWriter, StdoutLock};
+
+use tidewire_explain::{Annotator, Direction, Note, Refusal};
+
+use super::hex_dump::HexDump;
+
+/// Where the dump goes. It is flushed where something may be waited for: a dump of a file has
+/// thousands of lines between two reads.
+pub(super) type Output = BufWriter<StdoutLock<'static>>;
+
+/// Prints the notes of an annotator beside their bytes.
+pub(super) struct Explainer {
+    annotator: Annotator,
+    dump: HexDump<Output>,
+}
+
+impl Explainer {
+    pub(super) const fn new(annotator: Annotator, dump: HexDump<Output>) -> Self {
+        Self { annotator, dump }
+    }
+
+    /// Takes the next bytes of a direction; prints the notes that are complete, and returns them.
+    pub(super) fn push(&mut self, direction: Direction, bytes: &[u8]) -> io::Result<Vec<Note>> {
+        self.dump.push(direction, bytes);
+        let notes = self.annotator.push(direction, bytes);
+        self.dump.notes(&notes)?;
+        Ok(notes)
+    }
+
+    /// Takes the end of a direction, and prints the notes on what is incomplete.
+    pub(super) fn finish(&mut self, direction: Direction) -> io::Result<()> {
+        self.dump.notes(&self.annotator.finish(direction))
+    }
+
+    /// Why a direction is not read any further, if its bytes were refused.
+    pub(super) const fn refusal(&self, direction: Direction) -> Option<&Refusal> {
+        self.annotator.refusal(direction)
+    }
+
+    /// Why the client's direction was refused, or else the server's.
+    pub(super) fn first_refusal(&self) -> Option<&Refusal> {
+        first_refusal(&self.annotator)
+    }
+
+    /// The number of bytes that went in a direction.
+    pub(super) const fn total(&self, direction: Direction) -> u64 {
+        self.dump.total(direction)
+    }
+
+    /// Prints that all was accepted.
+    pub(super) fn print_accepted(&mut self, text: &str) -> io::Result<()> {
+        self.dump.accepted(text)
+    }
+
+    /// Prints why bytes were refused; returns whether any were.
+    pub(super) fn print_refusal(&mut self) -> io::Result<bool> {
+        match first_refusal(&self.annotator) {
+            Some(refusal) => self.dump.refused(refusal).map(|()| true),
+            None => Ok(false),
+        }
+    }
+}
+
+fn first_refusal(annotator: &Annotator) -> Option<&Refusal> {
+    annotator.refusal(Direction::Up).or(annotator.refusal(Direction::Down))
+}

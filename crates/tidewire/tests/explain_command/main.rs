@@ -1,0 +1,70 @@
+//! `tidewire explain`, as a user starts it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `captures.rs` | files and standard input, of every kind |
+//! | `output.rs` | how and when the output is written, and mistakes |
+//! | `live.rs` | connections to a server |
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod captures;
+mod live;
+mod output;
+
+use std::io::Write;
+use std::process::Stdio;
+
+use common::server::{Outcome, command, run};
+
+/// Runs `tidewire explain` with bytes on its standard input.
+fn explain(args: &[&str], input: &[u8]) -> Outcome {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().write_all(input).unwrap();
+    let mut all = vec!["explain"];
+    all.extend(args);
+    let mut command = command(&all);
+    command.stdin(Stdio::from(std::fs::File::open(file.path()).unwrap()));
+    plain(&mut command);
+    run(command)
+}
+
+/// Without what the terminal of whoever runs the tests would change.
+fn plain(command: &mut std::process::Command) {
+    command.env_remove("COLUMNS").env_remove("NO_COLOR");
+}
+
+/// Whether the page says all of this. What stands beside the bytes is wrapped, so it is read as one
+/// line, too.
+fn holds(outcome: &Outcome, texts: &[&str]) {
+    let beside = |columns: usize| {
+        let words = outcome.stdout.lines().flat_map(|line| {
+            let start = line.char_indices().nth(columns).map_or(line.len(), |(at, _)| at);
+            line[start..].split_whitespace()
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    // The columns of offset, bytes and text, with 8 and with 16 bytes a row.
+    let pages = [outcome.stdout.clone(), beside(43), beside(75)];
+    for text in texts {
+        let found = pages.iter().any(|page| page.contains(text));
+        assert!(found, "no {text:?} in\n{}\n{}", outcome.stdout, outcome.stderr);
+    }
+}
+
+/// Reads the standard output of a child up to one of some texts.
+fn wait_for(child: &mut std::process::Child, texts: &str) -> impl std::io::Read + use<> {
+    use std::io::BufRead;
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut seen = String::new();
+    loop {
+        let n = out.read_line(&mut seen).unwrap();
+        let words = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+        if texts.split('|').any(|text| words.contains(text)) {
+            return out;
+        }
+        assert!(n > 0, "no {texts:?} in\n{seen}");
+    }
+}

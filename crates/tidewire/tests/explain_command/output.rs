@@ -1,0 +1,141 @@
+//! How and when the output is written, and mistakes.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::common::server::command;
+use crate::{explain, holds, plain, wait_for};
+
+#[test]
+fn what_comes_through_a_pipe_is_explained_as_it_comes() {
+    let mut command = command(&["explain"]);
+    plain(&mut command);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    wait_for(&mut child, "the request has no body");
+    stdin.write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn nobody_has_to_read_it_to_the_end() {
+    let mut command = command(&["explain"]);
+    plain(&mut command);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    // As `| head` does.
+    drop(wait_for(&mut child, "the request has no body"));
+    while stdin.write_all(&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100)).is_ok() {}
+    let outcome = child.wait_with_output().unwrap();
+    assert_eq!((outcome.status.code(), outcome.stderr.escape_ascii().to_string()), (Some(0), String::new()));
+}
+
+/// Whatever a peer sends, a terminal shows it and does not obey it.
+#[test]
+fn no_byte_of_a_peer_reaches_the_terminal() {
+    let evil = "\u{1b}]0;own\u{7}\u{9b}31m\u{7f}\u{202e}\u{2066}\u{2028}\u{85}";
+    let escaped = r"\u001b]0;own\u0007\u009b31m\u202e";
+    let texts = [
+        format!("GET /{evil} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: a\r\nX: {evil}\r\n\r\n"),
+        format!("HTTP/1.1 200 {evil}\r\nContent-Length: 20\r\n\r\n{evil}"),
+        "HTTP/1.1 200 OK\r\nX: caf\u{e9}\u{202e}\u{2066}\r\nContent-Length: 20\r\n\r\n".to_owned() + evil,
+        format!("5;a={evil}\r\nhello\r\n0\r\nT: {evil}\r\n\r\n"),
+        format!("id: {evil}\nevent: {evil}\n:{evil}\ndata: {evil}\n{evil}: x\n\n"),
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n\
+             {{\"type\":\"message\",\"cursor\":\"{escaped}\",\"event\":\"{escaped}\",\"data\":\"{evil}\"}}\n\
+             {{\"type\":\"error\",\"title\":\"{escaped}\"}}\n{evil}\n"
+        ),
+        format!("\u{1}\u{14}{evil}"),
+        format!("== Info: {evil}\n=> Send header, 3 bytes\n0000: 1b 5b 6d\n{evil}\n"),
+    ];
+    for text in texts {
+        for args in [
+            &["--color", "never"][..],
+            &["--color", "never", "--as", "ws-server"],
+            &["--color", "never", "--as", "sse"],
+        ] {
+            let outcome = explain(args, text.as_bytes());
+            let obeyed = |c: char| {
+                c.is_control() && c != '\n'
+                    || matches!(c, '\u{2028}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            };
+            let both = outcome.stdout.clone() + &outcome.stderr;
+            assert!(!both.contains(obeyed), "{text:?} {args:?}\n{}", both.escape_debug());
+            assert!(outcome.stdout.len() > 20, "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../../../../README.md");
+    let (_, block) = readme.split_once("explain --hex\n").unwrap();
+    let (shown, _) = block.split_once("```").unwrap();
+    assert_eq!(explain(&["--hex"], b"81 85 37fa213d 7f9f4d5158\n").stdout, shown);
+}
+
+#[test]
+fn a_huge_body_takes_few_lines() {
+    let mut input = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n".to_vec();
+    input.resize(input.len() + 4_000_000, b'x');
+    let outcome = explain(&["--limit", "8"], &input);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    holds(&outcome, &["accepted all 4000053 bytes", "… 65528 more bytes"]);
+    assert!(outcome.stdout.lines().count() < 300, "{} lines", outcome.stdout.lines().count());
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert!(!explain(&[], input).stdout.contains('\u{1b}'));
+    assert!(!explain(&["--color", "never"], input).stdout.contains('\u{1b}'));
+    let colored = explain(&["--colour", "always"], input).stdout;
+    assert!(colored.contains("\u{1b}["));
+    // The same page below the colours.
+    let mut plain = String::new();
+    let mut rest = colored.as_str();
+    while let Some((text, escape)) = rest.split_once('\u{1b}') {
+        plain += text;
+        rest = escape.split_once('m').unwrap().1;
+    }
+    assert_eq!(plain + rest, explain(&[], input).stdout);
+}
+
+#[test]
+fn no_line_is_wider_than_the_page() {
+    let input = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\nid: e-4\ndata: hello\n\n";
+    for width in [50, 71, 80, 100, 120, 140] {
+        let outcome = explain(&["--as", "response", "--width", &width.to_string()], input);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        for line in outcome.stdout.lines() {
+            assert!(line.chars().count() <= width, "{width}: {line:?}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_get_a_sentence_that_says_what_to_do() {
+    let cases: [(&[&str], &str); 8] = [
+        (&["/no/such/file"], "there is no file /no/such/file; a URL starts with http:// or ws://"),
+        (&["/"], "is a directory"),
+        (&["https://example.org/"], "TLS is not supported"),
+        (&["ftp://example.org/"], "a URL starts with http:// or ws://"),
+        (&["http://127.0.0.1:1/"], "nobody listens on 127.0.0.1:1"),
+        (&["http://127.0.0.1:1/", "--hex"], "--as and --hex are for files"),
+        (&["file.bin", "--deflate"], "--deflate is for URLs"),
+        (&["http://127.0.0.1:1/", "--subprotocol", "x"], "are for ws:// URLs"),
+    ];
+    for (args, sentence) in cases {
+        let outcome = explain(args, b"");
+        assert_eq!(outcome.code, Some(1), "{args:?} {outcome:?}");
+        assert!(outcome.stderr.contains(sentence), "{args:?} {}", outcome.stderr);
+    }
+    let help = explain(&["--help"], b"");
+    assert_eq!(help.code, Some(0));
+    assert!(help.stdout.contains("Examples:"), "{}", help.stdout);
+}
