@@ -1,4 +1,5 @@
-//! A channel: a log and those who wait for it, under one lock that is never held while anything is encoded or written.
+//! A channel: a log and those who wait for it, under one lock that is never held while anything is
+//! encoded or written.
 
 use std::fmt;
 use std::pin::Pin;
@@ -40,7 +41,8 @@ pub(crate) enum Waiter {
     Task(Waker),
 }
 
-/// One channel: a log and those who wait, under one lock that is never held while anything is encoded or written.
+/// One channel: a log and those who wait, under one lock that is never held while anything is
+/// encoded or written.
 pub struct Channel {
     name: ChannelName,
     state: Mutex<State>,
@@ -77,7 +79,8 @@ impl State {
 pub struct Published {
     /// The position after the message.
     pub cursor: Cursor,
-    /// The idempotency key was known: this is the place of the first message with it, and nothing was appended.
+    /// The idempotency key was known: this is the place of the first message with it, and nothing
+    /// was appended.
     pub duplicate: bool,
 }
 
@@ -113,7 +116,8 @@ pub(crate) enum Watch {
 
 impl Channel {
     pub(crate) fn new(name: ChannelName, config: &HubConfig) -> Self {
-        // The hub limits the payload itself, with its own error. Waiters are workers, of which there are few.
+        // The hub limits the payload itself, with its own error. Waiters are workers, of which
+        // there are few.
         let mut limits = log::Limits::default();
         limits.max_message = usize::MAX;
         limits.idle_ms = config.idle.as_millis() as u64;
@@ -146,8 +150,8 @@ impl Channel {
         self.lock().log.log().earliest()
     }
 
-    /// The positions before the oldest message and after the newest one; `None` if the channel was forgotten. Notes that the
-    /// channel is in use.
+    /// The positions before the oldest message and after the newest one; `None` if the channel was
+    /// forgotten. Notes that the channel is in use.
     pub(crate) fn bounds(&self, now_ms: u64) -> Option<(Cursor, Cursor)> {
         let mut state = self.lock();
         state.log.touch(now_ms);
@@ -167,8 +171,8 @@ impl Channel {
         }
     }
 
-    /// Waits until there is something after `position`: for code that serves a channel on a server of
-    /// its own. Read again when it resolves, and look the channel up by its name before: an idle
+    /// Waits until there is something after `position`: for code that serves a channel on a server
+    /// of its own. Read again when it resolves, and look the channel up by its name before: an idle
     /// channel is forgotten, and from then on this resolves at once.
     pub fn changed(self: &Arc<Self>, position: Cursor) -> Changed {
         Changed { channel: self.clone(), position, wait: None }
@@ -357,7 +361,8 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// Epochs come from the system's generator: two logs of one name must not share one, across restarts too.
+/// Epochs come from the system's generator: two logs of one name must not share one, across
+/// restarts too.
 fn random_u64() -> u64 {
     getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }

@@ -8,8 +8,8 @@ use tidewire_channel::Retention;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HubConfig {
-    /// What each channel keeps: 1,000 messages, 8 MiB, one hour, whichever is reached first. 8 MiB, so that a few messages of the
-    /// longest size fit.
+    /// What each channel keeps: 1,000 messages, 8 MiB, one hour, whichever is reached first. 8 MiB,
+    /// so that a few messages of the longest size fit.
     pub retention: Retention,
     /// Longest payload in bytes. 1 MiB.
     pub max_message: usize,

@@ -1,6 +1,7 @@
 //! Origins: one allow-list for CORS and for the WebSocket handshake.
 //!
-//! A browser names the page's origin in `Origin`. Who sends none is no browser, and this check is not made for it.
+//! A browser names the page's origin in `Origin`. Who sends none is no browser, and this check is
+//! not made for it.
 
 use tidewire_grammar::{Host, Origin, OriginError as Fault, eq_ignore_case};
 use tidewire_http1::RequestHead;
@@ -49,16 +50,17 @@ impl Origins {
         }
     }
 
-    /// For a server that only this machine reaches: its own pages are those of `localhost`, of names without a dot and of IP addresses. A name that its
-    /// owner points at 127.0.0.1 (DNS rebinding) makes a foreign page look like one of the server's.
+    /// For a server that only this machine reaches: its own pages are those of `localhost`, of
+    /// names without a dot and of IP addresses. A name that its owner points at 127.0.0.1 (DNS
+    /// rebinding) makes a foreign page look like one of the server's.
     #[must_use]
     pub fn local(mut self) -> Self {
         self.local = true;
         self
     }
 
-    /// What the origin of a request allows. A request with several `Origin` lines, or with none that
-    /// is an origin (`null`), is of a foreign one.
+    /// What the origin of a request allows. A request with several `Origin` lines, or with none
+    /// that is an origin (`null`), is of a foreign one.
     pub fn check(&self, head: &RequestHead<'_>) -> Access {
         let mut lines = RequestField::Origin.get_all(head);
         let Some(text) = lines.next() else { return Access::SameOrigin };
@@ -135,8 +137,8 @@ fn is_local(host: Host<'_>) -> bool {
     }
 }
 
-/// What the origin of a request allows. A browser names the page that makes the request in the field
-/// `Origin`; [`Origins::check`] compares it.
+/// What the origin of a request allows. A browser names the page that makes the request in the
+/// field `Origin`; [`Origins::check`] compares it.
 ///
 /// | | read | publish, WebSocket |
 /// |---|---|---|
@@ -158,8 +160,9 @@ pub enum Access {
 }
 
 impl Access {
-    /// For a request that changes something or opens a WebSocket. A request that only reads needs no
-    /// refusal: without the fields of [`apply`](Self::apply) the browser keeps the answer from the page.
+    /// For a request that changes something or opens a WebSocket. A request that only reads needs
+    /// no refusal: without the fields of [`apply`](Self::apply) the browser keeps the answer from
+    /// the page.
     ///
     /// # Errors
     /// 403 for a page of a foreign origin.
@@ -188,8 +191,8 @@ impl Access {
         }
     }
 
-    /// The answer to a preflight, or to a plain OPTIONS: 204, for a resource that has these methods,
-    /// spelled as in `Allow` (`GET, HEAD`). A browser may keep it for 600 s.
+    /// The answer to a preflight, or to a plain OPTIONS: 204, for a resource that has these
+    /// methods, spelled as in `Allow` (`GET, HEAD`). A browser may keep it for 600 s.
     pub fn preflight(&self, methods: &str) -> Response {
         let response = Response::new(204).with("Allow", methods).with("Vary", "Origin");
         match self {

@@ -1,4 +1,5 @@
-//! A gzip body (RFC 1952) that many readers share: each batch is compressed once, whoever reads it and since when.
+//! A gzip body (RFC 1952) that many readers share: each batch is compressed once, whoever reads it
+//! and since when.
 //!
 //! ```text
 //!   reader A   │ head │ start │ batch 1 │ batch 2 │ batch 3 │ end │ CRC-32 and length of all that A got
@@ -6,11 +7,14 @@
 //!                                       └── the same bytes ─┘
 //! ```
 //!
-//! A piece is compressed without reference to what came before, and ends on a byte (DEFLATE, RFC 1951 §3.2.4: an empty stored block): so it may
-//! follow any other. Only the trailer is a reader's own. A CRC of two pieces can be computed from those of the pieces, so it needs no look at
-//! the bytes: the group keeps the sum of its batches, a reader keeps its own sum and that of the group at the moment it joined.
+//! A piece is compressed without reference to what came before, and ends on a byte (DEFLATE,
+//! RFC 1951 §3.2.4: an empty stored block): so it may follow any other. Only the trailer is a
+//! reader's own. A CRC of two pieces can be computed from those of the pieces, so it needs no look
+//! at the bytes: the group keeps the sum of its batches, a reader keeps its own sum and that of the
+//! group at the moment it joined.
 //!
-//! Browsers and curl read the first member of a gzip body and no second one, which is why each batch cannot simply be a member.
+//! Browsers and curl read the first member of a gzip body and no second one, which is why each
+//! batch cannot simply be a member.
 
 use std::cell::RefCell;
 
@@ -76,8 +80,8 @@ impl Body {
         self.joined = is_member.then_some(group);
     }
 
-    /// All that it got. With `C` for the group's bytes since it joined, CRC-32 is linear: crc(joined C) = shift(crc(joined)) ^ crc(C), and
-    /// crc(own C) = shift(crc(own)) ^ crc(C).
+    /// All that it got. With `C` for the group's bytes since it joined, CRC-32 is linear:
+    /// crc(joined C) = shift(crc(joined)) ^ crc(C), and crc(own C) = shift(crc(own)) ^ crc(C).
     pub(crate) fn sum(&self, group: Sum) -> Sum {
         let Some(joined) = self.joined else { return self.own };
         let len = group.len - joined.len;

@@ -1,5 +1,5 @@
-//! The hub: channels by name, shared by all workers. Publishing appends to a log under its lock and wakes each
-//! worker that reads the channel once; nothing else happens on the publisher's time.
+//! The hub: channels by name, shared by all workers. Publishing appends to a log under its lock and
+//! wakes each worker that reads the channel once; nothing else happens on the publisher's time.
 //!
 //! ```text
 //!   publish ──► Channel (log + waiters, one lock) ──► handed-back waiters ──► Inbox of worker 0, 1, …   (once until they read)
@@ -41,7 +41,8 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// An empty hub for so many workers, each with a [`Site`](crate::Site); 0 where no site is served.
+    /// An empty hub for so many workers, each with a [`Site`](crate::Site); 0 where no site is
+    /// served.
     pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
         Self::with_wall_clock(config, workers, system_ms)
     }
@@ -166,8 +167,9 @@ impl Hub {
         Ok(Some(appended.published))
     }
 
-    /// Refuses messages from now on, since their readers are about to be sent away: an acknowledgement would promise what nobody reads. Who
-    /// looks at a channel after this has seen all that was acknowledged. Uploads under way go on, so that they can be marked as aborted.
+    /// Refuses messages from now on, since their readers are about to be sent away: an
+    /// acknowledgement would promise what nobody reads. Who looks at a channel after this has seen
+    /// all that was acknowledged. Uploads under way go on, so that they can be marked as aborted.
     pub(crate) fn stop(&self) {
         // The lock of the channel orders this with what is appended there.
         self.stopped.store(true, Ordering::Relaxed);
@@ -183,8 +185,8 @@ impl Hub {
         self.inboxes[usize::from(worker)].clone()
     }
 
-    /// Evicts what is too old and forgets idle channels: a look at each channel. The site of worker 0
-    /// calls it every few seconds; where no site is served, somebody else must.
+    /// Evicts what is too old and forgets idle channels: a look at each channel. The site of worker
+    /// 0 calls it every few seconds; where no site is served, somebody else must.
     pub fn sweep(&self) {
         let now = self.now_ms();
         let idle: Vec<ChannelName> = {

@@ -1,6 +1,7 @@
 //! The hub, its channels and uploads, with workers, publishers, tasks and the sweep in every order
-//! that they can take. No message is lost, and nobody sleeps while there is one; loom reports a thread
-//! that sleeps for ever as a deadlock. (The inbox has models of its own, in `tidewire-server`.)
+//! that they can take. No message is lost, and nobody sleeps while there is one; loom reports a
+//! thread that sleeps for ever as a deadlock. (The inbox has models of its own, in
+//! `tidewire-server`.)
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -56,8 +57,8 @@ fn texts(page: &Page) -> Vec<String> {
     page.messages.iter().map(|(_, message)| message.text().expect("text").to_owned()).collect()
 }
 
-/// What a worker does for its subscribers of a channel: it reads to the head and delivers, registers there, and sleeps until its inbox has
-/// news. The table does the same for many.
+/// What a worker does for its subscribers of a channel: it reads to the head and delivers,
+/// registers there, and sleeps until its inbox has news. The table does the same for many.
 fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
     let channel = hub.channel(&name()).expect("there is room");
     let inbox = hub.inbox(0);
@@ -130,7 +131,8 @@ fn a_task_that_waits_for_a_change_wakes() {
     });
 }
 
-/// A channel that is forgotten in the very moment in which somebody publishes to it or begins to wait on it.
+/// A channel that is forgotten in the very moment in which somebody publishes to it or begins to
+/// wait on it.
 #[test]
 fn the_sweep_takes_nothing_with_it() {
     bounded().check(|| {
@@ -160,7 +162,8 @@ fn the_sweep_takes_nothing_with_it() {
     });
 }
 
-/// A message that is acknowledged while the server stops is seen by whoever looks at the channel before it sends its readers away.
+/// A message that is acknowledged while the server stops is seen by whoever looks at the channel
+/// before it sends its readers away.
 #[test]
 fn what_is_acknowledged_at_a_stop_is_there() {
     bounded().check(|| {
@@ -179,8 +182,8 @@ fn what_is_acknowledged_at_a_stop_is_there() {
     });
 }
 
-/// An upload that waits for its reader, a reader that waits for the upload: in a log of two pieces neither sleeps for ever, and no byte is
-/// lost.
+/// An upload that waits for its reader, a reader that waits for the upload: in a log of two pieces
+/// neither sleeps for ever, and no byte is lost.
 #[test]
 fn an_upload_and_its_reader_wait_for_each_other() {
     bounded().check(|| {
@@ -227,8 +230,8 @@ fn a_reader_that_leaves_is_waited_for_no_more() {
     });
 }
 
-/// The same worker with the usual mistake: it registers for what comes after the head, whatever it has read. loom finds the order in which it
-/// would sleep for ever, so the models above can fail.
+/// The same worker with the usual mistake: it registers for what comes after the head, whatever it
+/// has read. loom finds the order in which it would sleep for ever, so the models above can fail.
 #[test]
 fn a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever() {
     let found = Arc::new(AtomicBool::new(false));
@@ -250,8 +253,8 @@ fn a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever() {
     assert!(found.load(Ordering::Relaxed), "a lost wake-up goes unnoticed");
 }
 
-/// With the locks of the map and of the channel there are too many orders to go through all of them. By loom's documentation two or three
-/// preemptions find most bugs.
+/// With the locks of the map and of the channel there are too many orders to go through all of
+/// them. By loom's documentation two or three preemptions find most bugs.
 fn bounded() -> loom::model::Builder {
     let mut some = loom::model::Builder::new();
     some.preemption_bound = Some(2);

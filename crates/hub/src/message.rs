@@ -54,7 +54,8 @@ impl Message {
     /// Sets the event name.
     ///
     /// # Errors
-    /// [`EventNameError`] for an empty, long, reserved or multi-line name: an event stream could not carry it.
+    /// [`EventNameError`] for an empty, long, reserved or multi-line name: an event stream could
+    /// not carry it.
     pub fn with_event(mut self, event: &str) -> Result<Self, EventNameError> {
         let is_bad = event.is_empty()
             || event.len() > MAX_EVENT

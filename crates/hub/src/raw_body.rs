@@ -14,8 +14,8 @@ use crate::feeds::raw::{self, MAX_JOINED};
 use crate::message::{Mark, Message};
 use crate::raw_reader::{PositionLost, RawReader};
 
-/// The body of a raw reader. It holds at most [`MAX_JOINED`] bytes and a message: what was not asked
-/// for stays in the log.
+/// The body of a raw reader. It holds at most [`MAX_JOINED`] bytes and a message: what was not
+/// asked for stays in the log.
 pub(crate) struct RawBody {
     reader: RawReader,
     stopping: LocalFuture<()>,

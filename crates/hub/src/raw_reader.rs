@@ -1,5 +1,5 @@
-//! A reader of the bytes of a channel, one message after another. Between bytes there is no place to
-//! report a gap, so its position is either continued exactly or lost.
+//! A reader of the bytes of a channel, one message after another. Between bytes there is no place
+//! to report a gap, so its position is either continued exactly or lost.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,7 +19,8 @@ pub(crate) struct RawReader {
     wait: Option<WaitKey>,
 }
 
-/// The next message is no longer kept, because the reader was too slow; or the channel was forgotten.
+/// The next message is no longer kept, because the reader was too slow; or the channel was
+/// forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PositionLost;
 

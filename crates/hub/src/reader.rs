@@ -1,7 +1,8 @@
 //! Reads one or several channels from a set of positions.
 //!
-//! Every feed but raw bytes reads through here: a short poll once, a stream at its start, a group for
-//! all its live members, a slow reader on its own. So a client gets the same, whichever way it reads.
+//! Every feed but raw bytes reads through here: a short poll once, a stream at its start, a group
+//! for all its live members, a slow reader on its own. So a client gets the same, whichever way it
+//! reads.
 
 use tidewire_channel::{Budget, Continuity, Cursor, Since};
 
@@ -79,8 +80,8 @@ pub(crate) fn read(
     progress
 }
 
-/// The discontinuity that the client must know of, and where the log goes on: `Ok(missed)` for a gap,
-/// `Err(reason)` for a reset.
+/// The discontinuity that the client must know of, and where the log goes on: `Ok(missed)` for a
+/// gap, `Err(reason)` for a reset.
 fn broken(continuity: Continuity) -> Option<(Result<u64, &'static str>, Cursor)> {
     match continuity {
         Continuity::Fresh | Continuity::Resumed => None,

@@ -1,4 +1,5 @@
-//! Refusals: sentences that say what to do, with the fields that a page needs in order to read them.
+//! Refusals: sentences that say what to do, with the fields that a page needs in order to read
+//! them.
 
 use std::fmt;
 
@@ -24,8 +25,8 @@ pub(crate) fn sentence(clause: &str) -> String {
     format!("{first}{}.", chars.as_str())
 }
 
-/// The answer to a method that a resource does not have (RFC 9110 §15.5.6): 405. `allow` is the value of
-/// `Allow`: the methods that it has, as in `GET, HEAD`.
+/// The answer to a method that a resource does not have (RFC 9110 §15.5.6): 405. `allow` is the
+/// value of `Allow`: the methods that it has, as in `GET, HEAD`.
 pub fn not_allowed(allow: &'static str) -> Response {
     Problem::new(405, format!("This resource knows {allow}.")).into_response().with("Allow", allow)
 }

@@ -1,6 +1,6 @@
-//! The fields of a request that are read here. Each one is read by its name in this list, so that no
-//! field can be read without a decision: can it change the answer to a poll, which is kept for all
-//! that send the same target?
+//! The fields of a request that are read here. Each one is read by its name in this list, so that
+//! no field can be read without a decision: can it change the answer to a poll, which is kept for
+//! all that send the same target?
 
 use tidewire_http1::{Method, RequestHead};
 
@@ -68,8 +68,8 @@ impl RequestField {
     }
 }
 
-/// Whether the target alone decides the answer: a GET without a field that could change it, if it is
-/// a poll. This is the key of every kept answer.
+/// Whether the target alone decides the answer: a GET without a field that could change it, if it
+/// is a poll. This is the key of every kept answer.
 pub(crate) fn depends_on_target_only(head: &RequestHead<'_>) -> bool {
     head.method() == Method::Get && !head.fields().any(|(name, value)| decides(name, value))
 }

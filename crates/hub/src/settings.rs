@@ -14,7 +14,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How long a connection may wait between an answered long poll and the next. 75 s.
     pub idle_timeout: Duration,
-    /// How long a subscriber may take nothing before it is dropped; it can resume at its cursor. 60 s.
+    /// How long a subscriber may take nothing before it is dropped; it can resume at its cursor. 60
+    /// s.
     pub stall_timeout: Duration,
     /// How long a client may take for one WebSocket message, beside what
     /// [`message_min_rate`](Self::message_min_rate) allows for the bytes that came. 10 s, as for
@@ -68,8 +69,8 @@ impl Settings {
     }
 
     /// The time to take away from such a message that has taken `took_ms`: what it has left beyond
-    /// [`stall_timeout`](Self::stall_timeout). Otherwise one burst would earn hours, in which a byte
-    /// now and then holds the message.
+    /// [`stall_timeout`](Self::stall_timeout). Otherwise one burst would earn hours, in which a
+    /// byte now and then holds the message.
     pub fn excess_message_ms(&self, received: u64, took_ms: u64) -> u64 {
         let left = self.message_ms(received).saturating_sub(took_ms);
         left.saturating_sub(self.stall_ms().max(self.message_ms(0)))

@@ -10,8 +10,8 @@
 //!   GET feed=raw ──► RawReader: a position that the upload sees ──► pieces … ──► the mark ends it
 //! ```
 //!
-//! A message says how an upload ended: a *mark*. Whoever reads the log finds it, whenever and however:
-//! a reader that comes an hour later ends where the upload did.
+//! A message says how an upload ended: a *mark*. Whoever reads the log finds it, whenever and
+//! however: a reader that comes an hour later ends where the upload did.
 
 use std::future::poll_fn;
 use std::sync::Arc;

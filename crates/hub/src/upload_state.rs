@@ -29,7 +29,8 @@ pub(crate) struct RawReaderId(usize);
 /// Where a raw reader starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RawStart {
-    /// With the first piece of the newest upload; where there was none, with the oldest message kept.
+    /// With the first piece of the newest upload; where there was none, with the oldest message
+    /// kept.
     Upload,
     /// With the oldest message kept, in the middle of whatever that is.
     Earliest,

@@ -5,7 +5,8 @@ use tidewire_http1::RequestHead;
 
 use crate::request_fields::RequestField;
 
-/// Whether `If-None-Match` names this tag, or `*`: then a GET is answered with 304 (RFC 9110 §13.1.2).
+/// Whether `If-None-Match` names this tag, or `*`: then a GET is answered with 304
+/// (RFC 9110 §13.1.2).
 ///
 /// `opaque_tag` is what stands between the quotation marks of the `ETag`. The comparison is weak,
 /// because proxies that compress weaken a strong tag.

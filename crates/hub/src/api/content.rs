@@ -20,7 +20,8 @@ use crate::request_fields::RequestField;
 /// The refusal of a body in a content coding; none if there is no coding (RFC 9110 §8.4).
 pub(crate) fn refuse_coding(head: &RequestHead<'_>, access: &Access) -> Option<Response> {
     let mut codings = RequestField::ContentEncoding.get_all(head).flat_map(list);
-    // An empty list names none, and `identity` means the same (§12.5.3), though it need not be sent.
+    // An empty list names none, and `identity` means the same (§12.5.3), though it need not be
+    // sent.
     codings.find(|coding| !eq_ignore_case(coding, b"identity"))?;
     let problem = Problem::new(
         415,

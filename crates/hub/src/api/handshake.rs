@@ -7,8 +7,8 @@ use tidewire_ws::handshake::server::{Accept, Options, accept};
 
 use crate::refusal::sentence;
 
-/// The 101 that answers a WebSocket handshake (RFC 6455 §4.2), and what was agreed on: subprotocol and
-/// compression, as the options of `tidewire-ws` allow.
+/// The 101 that answers a WebSocket handshake (RFC 6455 §4.2), and what was agreed on: subprotocol
+/// and compression, as the options of `tidewire-ws` allow.
 ///
 /// Origins are not checked here, whatever the options say: call
 /// [`Access::require`](crate::Access::require) before the 101 goes out.

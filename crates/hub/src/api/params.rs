@@ -108,7 +108,8 @@ fn callback(named: Option<String>, delivery: Delivery) -> Result<String, Problem
     }
 }
 
-/// The delivery that the query names, else an upgrade, else `Accept`, else a poll, long if there is a wait.
+/// The delivery that the query names, else an upgrade, else `Accept`, else a poll, long if there is
+/// a wait.
 fn delivery(
     head: &RequestHead<'_>,
     named: Option<&str>,
@@ -188,7 +189,8 @@ pub(crate) fn accepts_gzip(head: &RequestHead<'_>) -> bool {
     gzip > 0 && gzip >= identity.unwrap_or(0)
 }
 
-/// `Prefer: wait=N` (RFC 7240 §4.3): a name in any case, blanks around the `=`, the value as it is or quoted.
+/// `Prefer: wait=N` (RFC 7240 §4.3): a name in any case, blanks around the `=`, the value as it is
+/// or quoted.
 fn prefer_wait(head: &RequestHead<'_>) -> Option<Duration> {
     RequestField::Prefer.get_all(head).flat_map(list).find_map(|preference| {
         let first = preference.split(|&b| b == b';').next()?;

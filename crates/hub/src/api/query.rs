@@ -5,8 +5,8 @@ use tidewire_server::Problem;
 
 use crate::refusal::bad_request;
 
-/// The parameters of a query. Unknown ones are left alone; a known one twice is refused, since two parties could take
-/// different ones for the truth.
+/// The parameters of a query. Unknown ones are left alone; a known one twice is refused, since two
+/// parties could take different ones for the truth.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     pub(crate) since: Option<String>,

@@ -30,7 +30,8 @@ use crate::shape::{Shape, encode_stream};
 use crate::table::{HeldPoll, OpenStream, Subscription, Ticket, WebSocket};
 use crate::upload_state::{RawStart, RawStartError};
 
-/// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's pace.
+/// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's
+/// pace.
 const FIRST_BYTES: usize = 64 * 1024;
 
 /// Answers a GET or HEAD.
@@ -174,8 +175,8 @@ fn uncached(response: Response) -> Response {
     response.with_block(&FIELDS)
 }
 
-/// The first bytes of a stream: its start, and what the log has after the client's position. Also the
-/// checksum of them, and whether the stream has ended with them.
+/// The first bytes of a stream: its start, and what the log has after the client's position. Also
+/// the checksum of them, and whether the stream has ended with them.
 fn first_bytes(
     context: &SiteContext,
     channels: &Channels,
@@ -184,8 +185,8 @@ fn first_bytes(
     positions: &mut Positions,
 ) -> (Vec<u8>, Sum, bool) {
     let mut out = Vec::with_capacity(128);
-    // Also with a cursor that the log does not know: a client that is cut before the reset that follows
-    // must come back with it, and get the reset then.
+    // Also with a cursor that the log does not know: a client that is cut before the reset that
+    // follows must come back with it, and get the reset then.
     wire.unit(&mut out, |feed, out| feed.start(out, start));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
@@ -231,7 +232,8 @@ fn raw_bytes(
     })))
 }
 
-/// Between bytes there is no place to report a gap, so a start from which the log cannot be continued is refused.
+/// Between bytes there is no place to report a gap, so a start from which the log cannot be
+/// continued is refused.
 fn gone(error: RawStartError, start: RawStart) -> Problem {
     let mut problem = match error {
         RawStartError::Gap { from, missed, earliest } => {

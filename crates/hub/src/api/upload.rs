@@ -82,7 +82,8 @@ pub(crate) fn handle(
     })))
 }
 
-/// Publishes a body to its end. If it does not come to its end, the upload is dropped, and marked as aborted by that.
+/// Publishes a body to its end. If it does not come to its end, the upload is dropped, and marked
+/// as aborted by that.
 async fn publish_body(upload: Upload, mut body: Body, waits: bool) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
@@ -101,7 +102,8 @@ async fn publish_body(upload: Upload, mut body: Body, waits: bool) -> Result<Upl
     Ok(Uploaded { cursor: upload.end().to_string(), bytes, messages })
 }
 
-/// What has arrived, at least a byte, about `enough` at most. Small chunks that came together become one message.
+/// What has arrived, at least a byte, about `enough` at most. Small chunks that came together
+/// become one message.
 async fn read_some(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyError>> {
     let first = match body.next().await? {
         Ok(first) if first.len() < enough => first,

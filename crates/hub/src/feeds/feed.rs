@@ -5,7 +5,8 @@ use tidewire_server::Response;
 use crate::message::Message;
 use crate::object::Object;
 
-/// How a stream looks on the wire. Implementations are stateless, so what they write is the same for every subscriber of a group.
+/// How a stream looks on the wire. Implementations are stateless, so what they write is the same
+/// for every subscriber of a group.
 pub(crate) trait Feed: Sync {
     /// Adds the media type, and what else the readers of this feed must know from the head.
     fn head(&self, response: Response) -> Response;

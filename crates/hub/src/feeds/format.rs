@@ -30,7 +30,8 @@ pub(crate) enum StreamFormat {
 }
 
 impl HttpFormat {
-    /// Whether its body may be compressed as a whole: text that is read as it comes, by clients that decode it as it comes.
+    /// Whether its body may be compressed as a whole: text that is read as it comes, by clients
+    /// that decode it as it comes.
     pub(crate) fn may_be_gzip(self) -> bool {
         matches!(self, HttpFormat::Sse | HttpFormat::SseObjects | HttpFormat::JsonLines)
     }

@@ -1,12 +1,14 @@
-//! The forever frame: a page in an invisible `<iframe>` that never finishes loading, made of script elements that call a function
-//! of the page around it.
+//! The forever frame: a page in an invisible `<iframe>` that never finishes loading, made of script
+//! elements that call a function of the page around it.
 //!
-//! Quirks: browsers show nothing of a page before its first kilobyte, so padding goes first. Each script would stay in the
-//! document for ever, so it is removed by the next. The frame counts as loading all the time (some browsers spin); when it has
-//! loaded, that is, when the server has ended it, its `load` event is the sign to come back with the cursor.
+//! Quirks: browsers show nothing of a page before its first kilobyte, so padding goes first. Each
+//! script would stay in the document for ever, so it is removed by the next. The frame counts as
+//! loading all the time (some browsers spin); when it has loaded, that is, when the server has
+//! ended it, its `load` event is the sign to come back with the cursor.
 //!
-//! Safety: what is published becomes part of a page of this origin. It is data in a script, escaped for both (`script.rs`); the
-//! policy in the head allows the page no other resource and no connection; and only pages of this origin may frame it.
+//! Safety: what is published becomes part of a page of this origin. It is data in a script, escaped
+//! for both (`script.rs`); the policy in the head allows the page no other resource and no
+//! connection; and only pages of this origin may frame it.
 //!
 //! The URL names the function. Whoever can send a window to a URL can choose it. So the frame calls
 //! only functions that the page around it has defined:
@@ -95,7 +97,8 @@ fn call(out: &mut Vec<u8>, object: &Object<'_>) {
     out.extend_from_slice(b")</script>\n");
 }
 
-/// Inline scripts and nothing else. A hash or nonce of each script would have to be in the head, before there is a message.
+/// Inline scripts and nothing else. A hash or nonce of each script would have to be in the head,
+/// before there is a message.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'";
 
 /// `t` removes the scripts that have run, except itself and the one that runs, and calls the page

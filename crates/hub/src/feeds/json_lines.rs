@@ -1,4 +1,5 @@
-//! HTTP streaming: newline-delimited JSON over the chunked coding, one message a line, one line a chunk.
+//! HTTP streaming: newline-delimited JSON over the chunked coding, one message a line, one line a
+//! chunk.
 
 use tidewire_server::Response;
 

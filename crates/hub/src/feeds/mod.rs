@@ -1,6 +1,7 @@
-//! The feeds: sibling files of one shape. Each says how *one* thing of a channel looks on its wire; none knows of sockets, logs or
-//! positions. A feed writes units; [`Wire`] wraps a unit in a chunk where the transfer coding asks for it. What is common to the feeds of
-//! streams is in `feed.rs`, below them; the choice of one is in `format.rs`, above them.
+//! The feeds: sibling files of one shape. Each says how *one* thing of a channel looks on its wire;
+//! none knows of sockets, logs or positions. A feed writes units; [`Wire`] wraps a unit in a chunk
+//! where the transfer coding asks for it. What is common to the feeds of streams is in `feed.rs`,
+//! below them; the choice of one is in `format.rs`, above them.
 //!
 //! | file | start | message | gap, reset | heartbeat | end |
 //! |---|---|---|---|---|---|

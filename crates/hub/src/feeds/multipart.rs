@@ -1,5 +1,6 @@
-//! Multipart streams (RFC 2046 §5.1): one body made of parts, in two spellings. `multipart/mixed` has the JSON objects, for programs;
-//! `multipart/x-mixed-replace` has the payloads, each with its own media type, for an `<img>` that shows the newest.
+//! Multipart streams (RFC 2046 §5.1): one body made of parts, in two spellings. `multipart/mixed`
+//! has the JSON objects, for programs; `multipart/x-mixed-replace` has the payloads, each with its
+//! own media type, for an `<img>` that shows the newest.
 //!
 //! ```text
 //!   --tidewire CRLF                                  the stream begins with a delimiter, and each part ends with one:
@@ -7,9 +8,10 @@
 //!   CRLF --tidewire CRLF                             so a reader that waits for the end of a part has it at once
 //! ```
 //!
-//! Quirks: no browser gives the parts to scripts (Firefox did once), so a page reads `multipart/mixed` with `fetch` and cuts it itself. Chromium
-//! shows a picture when the fields of the *next* part are there: who publishes seldom publishes a picture twice. The length of a part is for readers
-//! other than browsers; browsers look for the delimiter.
+//! Quirks: no browser gives the parts to scripts (Firefox did once), so a page reads
+//! `multipart/mixed` with `fetch` and cuts it itself. Chromium shows a picture when the fields of
+//! the *next* part are there: who publishes seldom publishes a picture twice. The length of a part
+//! is for readers other than browsers; browsers look for the delimiter.
 
 use memchr::memmem;
 use tidewire_server::Response;
@@ -56,7 +58,8 @@ impl Feed for Mixed {
 pub(crate) struct Replace;
 
 impl Feed for Replace {
-    /// The payloads have the types that their publishers gave them: as a document, none of them may act for this origin.
+    /// The payloads have the types that their publishers gave them: as a document, none of them may
+    /// act for this origin.
     fn head(&self, response: Response) -> Response {
         response
             .with("Content-Type", "multipart/x-mixed-replace; boundary=tidewire")
@@ -68,8 +71,8 @@ impl Feed for Replace {
         out.extend_from_slice(FIRST);
     }
 
-    /// The payload. If it is empty, or holds the delimiter and would come to pieces, the JSON object, which is not shown: a page
-    /// of Chromium 156 crashes on an empty part before another.
+    /// The payload. If it is empty, or holds the delimiter and would come to pieces, the JSON
+    /// object, which is not shown: a page of Chromium 156 crashes on an empty part before another.
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         let media = message.content_type().unwrap_or("application/octet-stream");
@@ -88,13 +91,15 @@ impl Feed for Replace {
         out.extend_from_slice(DELIMITER);
     }
 
-    /// A part of its own would be shown in place of the picture, so a field of the next part reports it.
+    /// A part of its own would be shown in place of the picture, so a field of the next part
+    /// reports it.
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         field_object(out, "Tidewire-Gap", &what.object(cursor));
         Flow::Continue
     }
 
-    /// A field of the part that comes next: of no meaning, by RFC 2046 §5.1, since its name does not begin with `Content-`.
+    /// A field of the part that comes next: of no meaning, by RFC 2046 §5.1, since its name does
+    /// not begin with `Content-`.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         field(out, "Tidewire-Beat", "1");
     }
@@ -120,8 +125,9 @@ fn field_object(out: &mut Vec<u8>, name: &str, object: &Object<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// JSON has no line ends outside of its strings and escapes them within, so no delimiter can be in it; and where the boundary stands in the middle
-/// of a line, an escape keeps it from readers that do not look where a line begins.
+/// JSON has no line ends outside of its strings and escapes them within, so no delimiter can be in
+/// it; and where the boundary stands in the middle of a line, an escape keeps it from readers that
+/// do not look where a line begins.
 fn push_json(out: &mut Vec<u8>, object: &Object<'_>) {
     let mut json = Vec::new();
     object.write(&mut json);
@@ -140,8 +146,8 @@ fn field(out: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// What the parts must not hold. It is the same for all, so that what is written is; chance does not keep payloads apart from it, but
-/// [`Replace::message`] does.
+/// What the parts must not hold. It is the same for all, so that what is written is; chance does
+/// not keep payloads apart from it, but [`Replace::message`] does.
 const BOUNDARY: &[u8] = b"--tidewire";
 const FIRST: &[u8] = b"--tidewire\r\n";
 const DELIMITER: &[u8] = b"\r\n--tidewire\r\n";

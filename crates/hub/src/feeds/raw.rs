@@ -1,19 +1,22 @@
-//! Raw bytes: the payloads alone, one after another, as one body with the publisher's media type. What is uploaded with PUT comes
-//! out as it went in, while it is still going in: a player plays what is not complete yet.
+//! Raw bytes: the payloads alone, one after another, as one body with the publisher's media type.
+//! What is uploaded with PUT comes out as it went in, while it is still going in: a player plays
+//! what is not complete yet.
 //!
-//! Between bytes there is no place to report anything, so the end of the body does it. It ends in good order where the upload did (the last
-//! chunk comes, the connection goes on), and in no other case. An upload that was aborted, a gap, a server that stops: the body is
-//! cut, without its last chunk, and every HTTP/1.1 client sees that it is not complete.
+//! Between bytes there is no place to report anything, so the end of the body does it. It ends in
+//! good order where the upload did (the last chunk comes, the connection goes on), and in no other
+//! case. An upload that was aborted, a gap, a server that stops: the body is cut, without its last
+//! chunk, and every HTTP/1.1 client sees that it is not complete.
 //!
-//! Quirk: a player takes the media type for the truth, so the head waits for the first piece, which has it.
+//! Quirk: a player takes the media type for the truth, so the head waits for the first piece, which
+//! has it.
 
 use bytes::{Bytes, BytesMut};
 use tidewire_server::{BodyCut, Response};
 
 use crate::message::Message;
 
-/// Adds the media type of a message, if a head can hold it. Payloads have the types that their publishers gave them: as a document, none
-/// of them may act for this origin.
+/// Adds the media type of a message, if a head can hold it. Payloads have the types that their
+/// publishers gave them: as a document, none of them may act for this origin.
 pub(crate) fn head(response: Response, first: Option<&Message>) -> Response {
     let media = first.and_then(Message::content_type).unwrap_or(UNKNOWN);
     let is_good = Response::new(200).try_with("Content-Type", media).is_ok();

@@ -76,8 +76,9 @@ const OF_EVERY_WINDOW: [&str; 38] = [
 
 /// Appends JSON text as a JavaScript expression that may stand within a `<script>` of a page.
 ///
-/// JSON is JavaScript but for U+2028 and U+2029, which ended a line before ES2019; and `</script>` or `<!--` would end the script or
-/// hide its end. All of these occur within strings only, where an escape means the same.
+/// JSON is JavaScript but for U+2028 and U+2029, which ended a line before ES2019; and `</script>`
+/// or `<!--` would end the script or hide its end. All of these occur within strings only, where an
+/// escape means the same.
 pub(crate) fn push_json(out: &mut Vec<u8>, json: &[u8]) {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|b| matches!(b, b'<' | b'>' | b'&' | 0xe2)) {

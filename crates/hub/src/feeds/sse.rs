@@ -1,4 +1,5 @@
-//! Server-Sent Events (WHATWG HTML §9.2): `id:` is the cursor, so a browser's `EventSource` resumes by itself.
+//! Server-Sent Events (WHATWG HTML §9.2): `id:` is the cursor, so a browser's `EventSource` resumes
+//! by itself.
 
 use tidewire_server::Response;
 use tidewire_sse::Event;
@@ -14,8 +15,8 @@ impl Feed for Sse {
         response.with("Content-Type", "text/event-stream")
     }
 
-    /// `retry:` and `id:` without data: no event is dispatched, but the browser holds a cursor before the first
-    /// message, and a cut in that window loses nothing.
+    /// `retry:` and `id:` without data: no event is dispatched, but the browser holds a cursor
+    /// before the first message, and a cut in that window loses nothing.
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         let retry = Some(start.retry_ms.into());
         write(out, &Event { retry, id: Some(start.cursor), ..Event::default() });
@@ -60,8 +61,8 @@ impl Feed for Sse {
     }
 }
 
-/// The same with everything as JSON objects in unnamed events, for a client that cannot know the event names beforehand: an `EventSource`
-/// must name each one that it listens to.
+/// The same with everything as JSON objects in unnamed events, for a client that cannot know the
+/// event names beforehand: an `EventSource` must name each one that it listens to.
 pub(crate) struct Objects;
 
 impl Feed for Objects {
@@ -85,7 +86,8 @@ impl Feed for Objects {
         Flow::Continue
     }
 
-    /// An event with empty data: a page does not see comments, and wants to know that the server lives.
+    /// An event with empty data: a page does not see comments, and wants to know that the server
+    /// lives.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data:\n\n");
     }

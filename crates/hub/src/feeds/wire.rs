@@ -1,5 +1,5 @@
-//! A stream as it goes out on a connection: a format, chunked where HTTP/1.1 asks for it, compressed
-//! where the client wants that.
+//! A stream as it goes out on a connection: a format, chunked where HTTP/1.1 asks for it,
+//! compressed where the client wants that.
 
 use tidewire_chunked::ChunkHead;
 

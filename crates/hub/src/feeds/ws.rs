@@ -1,4 +1,5 @@
-//! WebSocket (RFC 6455), in two spellings: bare payloads, and the JSON objects of subprotocol `tidewire.v1`.
+//! WebSocket (RFC 6455), in two spellings: bare payloads, and the JSON objects of subprotocol
+//! `tidewire.v1`.
 
 use tidewire_server::Response;
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
@@ -9,8 +10,8 @@ use crate::object::Object;
 /// The subprotocol that speaks JSON objects both ways.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
 
-/// Close code of a bare connection that would otherwise lose messages in silence: the reason is the cursor to go on from.
-/// From the range for applications (RFC 6455 §7.4.2), after HTTP's 410.
+/// Close code of a bare connection that would otherwise lose messages in silence: the reason is the
+/// cursor to go on from. From the range for applications (RFC 6455 §7.4.2), after HTTP's 410.
 pub(crate) const CLOSE_GONE: u16 = 4410;
 
 /// A ping without payload (RFC 6455 §5.5.2): FIN and opcode 9, no mask, length 0.
@@ -18,7 +19,8 @@ const PING: [u8; 2] = [0x89, 0];
 
 /// Payloads alone.
 pub(crate) struct Bare {
-    /// Messages are compressed where that is worth it: the connections have agreed on permessage-deflate.
+    /// Messages are compressed where that is worth it: the connections have agreed on
+    /// permessage-deflate.
     pub(crate) deflate: bool,
 }
 
@@ -36,7 +38,8 @@ impl Feed for Bare {
         put(self.deflate, kind, envelope.message.data(), out);
     }
 
-    /// Between bare payloads there is no place to report it, so the connection ends with a code for it.
+    /// Between bare payloads there is no place to report it, so the connection ends with a code for
+    /// it.
     fn discontinuity(&self, out: &mut Vec<u8>, _what: &Discontinuity<'_>, cursor: &str) -> Flow {
         close(out, CLOSE_GONE, cursor);
         Flow::End
@@ -88,7 +91,8 @@ impl Feed for V1 {
     }
 }
 
-/// How messages are compressed (RFC 7692): each alone and with the full window, so that the same bytes fit everybody. What is short stays as it is.
+/// How messages are compressed (RFC 7692): each alone and with the full window, so that the same
+/// bytes fit everybody. What is short stays as it is.
 pub(crate) const DEFLATE: deflate::Config = deflate::Config::DEFAULT;
 
 /// Whether the frame was compressed: RSV1 says so (RFC 7692 §6).

@@ -1,8 +1,10 @@
-//! XHR streaming: the lines of the HTTP stream for an `XMLHttpRequest`, whose `responseText` grows while the answer comes.
+//! XHR streaming: the lines of the HTTP stream for an `XMLHttpRequest`, whose `responseText` grows
+//! while the answer comes.
 //!
-//! Quirks: a browser that may guess the type of a text holds back its first bytes, until a kilobyte or all of it has come; so does many a filter on
-//! the way. `nosniff` ends the guessing, and two kilobytes of blanks go first for those that do not know it. `responseText` keeps
-//! everything that ever came, so a page aborts and comes back with its cursor now and then.
+//! Quirks: a browser that may guess the type of a text holds back its first bytes, until a kilobyte
+//! or all of it has come; so does many a filter on the way. `nosniff` ends the guessing, and two
+//! kilobytes of blanks go first for those that do not know it. `responseText` keeps everything that
+//! ever came, so a page aborts and comes back with its cursor now and then.
 
 use tidewire_server::Response;
 
@@ -45,5 +47,6 @@ pub(crate) fn pad(out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// What the most patient of the old browsers wanted to see before they showed anything: Internet Explorer, 2 KiB.
+/// What the most patient of the old browsers wanted to see before they showed anything: Internet
+/// Explorer, 2 KiB.
 pub(crate) const PADDING: usize = 2048;
