@@ -17,12 +17,24 @@ macro_rules! request_fields {
         }
 
         impl RequestField {
+            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$field,)*];
 
             pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$field => $name,)*
                 }
+            }
+
+            /// The field of this name, if it can change the answer to a poll. The compiler makes of
+            /// this a few comparisons of lengths, which tell most fields of a request apart.
+            fn deciding(name: &[u8]) -> Option<Self> {
+                $(
+                    if Self::$field.decides_poll() && name.eq_ignore_ascii_case($name.as_bytes()) {
+                        return Some(Self::$field);
+                    }
+                )*
+                None
             }
         }
     };
@@ -75,35 +87,8 @@ pub(crate) fn depends_on_target_only(head: &RequestHead<'_>) -> bool {
 }
 
 fn decides(name: &[u8], value: &[u8]) -> bool {
-    deciding_field(name).is_some_and(|field| field != RequestField::Accept || value != b"*/*")
+    RequestField::deciding(name).is_some_and(|field| field != RequestField::Accept || value != b"*/*")
 }
-
-/// The field of this name, if it can change the answer to a poll.
-fn deciding_field(name: &[u8]) -> Option<RequestField> {
-    let row = DECIDING.get(name.len())?;
-    row.iter().map_while(|field| *field).find(|field| name.eq_ignore_ascii_case(field.name().as_bytes()))
-}
-
-/// The fields that can change the answer to a poll, by the length of their names: it tells most
-/// fields of a request apart before any byte is compared. (A field that has no room here does not
-/// compile.)
-static DECIDING: [[Option<RequestField>; 3]; 14] = {
-    let mut rows = [[None; 3]; 14];
-    let mut index = 0;
-    while index < RequestField::ALL.len() {
-        let field = RequestField::ALL[index];
-        if field.decides_poll() {
-            let row = &mut rows[field.name().len()];
-            let mut column = 0;
-            while row[column].is_some() {
-                column += 1;
-            }
-            row[column] = Some(field);
-        }
-        index += 1;
-    }
-    rows
-};
 
 #[cfg(test)]
 mod tests {
@@ -119,8 +104,8 @@ mod tests {
     fn the_fields_that_decide_are_found() {
         for &field in RequestField::ALL {
             let deciding = field.decides_poll().then_some(field);
-            assert_eq!(deciding_field(field.name().as_bytes()), deciding, "{field:?}");
-            assert_eq!(deciding_field(field.name().to_uppercase().as_bytes()), deciding, "{field:?}");
+            assert_eq!(RequestField::deciding(field.name().as_bytes()), deciding, "{field:?}");
+            assert_eq!(RequestField::deciding(field.name().to_uppercase().as_bytes()), deciding, "{field:?}");
         }
         let plain = |request: &str| {
             let (mut fields, limits) = (Fields::with_capacity(16), Limits::default());
