@@ -9,27 +9,26 @@
 //!     │ ◄── 304 ──────────────── │   nothing new
 //! ```
 //!
-//! Works everywhere, and a cache in the middle may help. News are late by up to one pause, and most answers are empty.
+//! Works everywhere, and a cache in the middle may help. News are late by up to one pause, and most
+//! answers are empty.
 //!
-//! Run `cargo run -p tidewire-examples --example 01_short_polling`. Two messages are read, the connection is cut, a third is published
-//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 01_short_polling`. Two messages are read, the
+//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
+//! cursor and gets both. The other four examples differ in `read` alone.
 
 use std::error::Error;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tidewire_examples::{Wire, remark};
-use tidewire_hub::server::{Listen, Server};
-use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, remark};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `waits` is called when only the last one is missing
-/// and is not there yet.
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
+/// is called when only the last one is missing and is not there yet.
 fn read(
     address: &str,
     since: &str,
     count: usize,
-    mut waits: impl FnMut() -> Result<(), Box<dyn Error>>,
+    on_waiting: OnWaiting<'_>,
 ) -> Result<(Vec<String>, String), Box<dyn Error>> {
     let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
     let mut wire = Wire::connect(address)?;
@@ -42,7 +41,7 @@ fn read(
             remark(
                 "nothing new: the cursor is the ETag, and an answer without body says that it still holds",
             );
-            waits()?;
+            on_waiting()?;
             thread::sleep(PAUSE);
             continue;
         }
@@ -59,33 +58,6 @@ fn read(
 const PAUSE: Duration = Duration::from_millis(100);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The server: a hub that holds the channels, and a site on each worker thread that serves them.
-    let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).threads(1).bind()?;
-    let hub = Hub::new(HubConfig::default(), server.threads());
-    let (site_hub, settings) = (hub.clone(), Arc::new(Settings::default()));
-    let server = server.serve(move |worker| Site::new(site_hub.clone(), settings.clone(), worker))?;
-    let address = server.addresses()[0].to_string();
-
-    // A publisher in the same process. Any other would POST to /c/demo.
-    let channel = ChannelName::new("demo")?;
-    let publish = move |text: &'static str| {
-        remark(&format!("published: {text}"));
-        hub.publish(&channel, Message::new(text.into(), hub.wall_ms()), None)
-    };
-
-    publish("one")?;
-    publish("two")?;
-    let (mut received, cursor) = read(&address, "earliest", 2, || Ok(()))?;
-    remark(&format!("the next reader goes on after {cursor}"));
-    publish("three")?;
-    let mut later = Some("four");
-    let (rest, _) = read(&address, &cursor, 2, || {
-        later.take().map(&publish).transpose()?;
-        Ok(())
-    })?;
-
-    received.extend(rest);
-    println!("received: {}", received.join(", "));
-    server.stop()?;
-    Ok(())
+    // Starts a server, publishes to /c/demo, and has `read` read twice.
+    read_cut_and_resume(read)
 }

@@ -10,26 +10,25 @@
 //!     │ ── Last-Event-ID: C ───► │   a browser does this by itself
 //! ```
 //!
-//! What a browser's `EventSource` speaks: text, one way, resumes by itself. The id of each event is the cursor.
+//! What a browser's `EventSource` speaks: text, one way, resumes by itself. The id of each event is
+//! the cursor.
 //!
-//! Run `cargo run -p tidewire-examples --example 03_sse`. Two messages are read, the connection is cut, a third is published
-//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 03_sse`. Two messages are read, the connection is
+//! cut, a third is published meanwhile and a fourth later; the reader resumes at its cursor and
+//! gets both. The other four examples differ in `read` alone.
 
 use std::error::Error;
-use std::sync::Arc;
 
-use tidewire_examples::{Wire, remark};
-use tidewire_hub::server::{Listen, Server};
-use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume};
 use tidewire_sse::{Decoder, Limits, Received};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `waits` is called when only the last one is missing
-/// and is not there yet.
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
+/// is called when only the last one is missing and is not there yet.
 fn read(
     address: &str,
     since: &str,
     count: usize,
-    mut waits: impl FnMut() -> Result<(), Box<dyn Error>>,
+    on_waiting: OnWaiting<'_>,
 ) -> Result<(Vec<String>, String), Box<dyn Error>> {
     let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
     let mut wire = Wire::connect(address)?;
@@ -42,7 +41,7 @@ fn read(
     let mut events = Decoder::new(Limits::default());
     while messages.len() < count {
         if messages.len() + 1 == count {
-            waits()?;
+            on_waiting()?;
         }
         // Where chunks begin and end means nothing: an event may lie across two, and two in one.
         let chunk = wire.chunk()?;
@@ -59,33 +58,6 @@ fn read(
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The server: a hub that holds the channels, and a site on each worker thread that serves them.
-    let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).threads(1).bind()?;
-    let hub = Hub::new(HubConfig::default(), server.threads());
-    let (site_hub, settings) = (hub.clone(), Arc::new(Settings::default()));
-    let server = server.serve(move |worker| Site::new(site_hub.clone(), settings.clone(), worker))?;
-    let address = server.addresses()[0].to_string();
-
-    // A publisher in the same process. Any other would POST to /c/demo.
-    let channel = ChannelName::new("demo")?;
-    let publish = move |text: &'static str| {
-        remark(&format!("published: {text}"));
-        hub.publish(&channel, Message::new(text.into(), hub.wall_ms()), None)
-    };
-
-    publish("one")?;
-    publish("two")?;
-    let (mut received, cursor) = read(&address, "earliest", 2, || Ok(()))?;
-    remark(&format!("the next reader goes on after {cursor}"));
-    publish("three")?;
-    let mut later = Some("four");
-    let (rest, _) = read(&address, &cursor, 2, || {
-        later.take().map(&publish).transpose()?;
-        Ok(())
-    })?;
-
-    received.extend(rest);
-    println!("received: {}", received.join(", "));
-    server.stop()?;
-    Ok(())
+    // Starts a server, publishes to /c/demo, and has `read` read twice.
+    read_cut_and_resume(read)
 }

@@ -9,33 +9,32 @@
 //!     │ ── 88 82 ………… ─────────► │   a client's frames are masked
 //! ```
 //!
-//! For traffic both ways with the least bytes a message. Resuming is the application's part: here the subprotocol `tidewire.v1`, whose
-//! messages are JSON objects with a cursor.
+//! For traffic both ways with the least bytes a message. Resuming is the application's part: here
+//! the subprotocol `tidewire.v1`, whose messages are JSON objects with a cursor.
 //!
-//! Run `cargo run -p tidewire-examples --example 04_websocket`. Two messages are read, the connection is cut, a third is published
-//! meanwhile and a fourth later; the reader resumes at its cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 04_websocket`. Two messages are read, the
+//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
+//! cursor and gets both. The other four examples differ in `read` alone.
 
 use std::error::Error;
-use std::sync::Arc;
 
-use tidewire_examples::{Wire, remark, show_bytes};
-use tidewire_hub::server::{Listen, Server};
-use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, remark, show_bytes};
 use tidewire_ws::frame::Header;
 use tidewire_ws::handshake::client;
 use tidewire_ws::{Connection, Event, Limits, Role};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `waits` is called when only the last one is missing
-/// and is not there yet.
+/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
+/// is called when only the last one is missing and is not there yet.
 fn read(
     address: &str,
     since: &str,
     count: usize,
-    mut waits: impl FnMut() -> Result<(), Box<dyn Error>>,
+    on_waiting: OnWaiting<'_>,
 ) -> Result<(Vec<String>, String), Box<dyn Error>> {
     let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
     let mut wire = Wire::connect(address)?;
-    // The nonce comes back hashed: the proof that the other side speaks WebSocket and that no cache answers.
+    // The nonce comes back hashed: the proof that the other side speaks WebSocket and that no cache
+    // answers.
     let handshake = client::Request::new(random(), &["tidewire.v1"]);
     let fields: String = handshake.fields().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     wire.send(&format!("GET /c/demo?since={since} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n"))?;
@@ -68,7 +67,7 @@ fn read(
             Some(_) => {} // a ping, or the server's close; what answers it is in the output
             None if used == 0 => {
                 if messages.len() + 1 == count {
-                    waits()?;
+                    on_waiting()?;
                 }
                 wire.receive(&mut input)?;
             }
@@ -87,7 +86,8 @@ fn read(
     Ok((messages, cursor))
 }
 
-/// Nonces and masking keys have to be unpredictable: a page must not choose the bytes that a proxy sees.
+/// Nonces and masking keys have to be unpredictable: a page must not choose the bytes that a proxy
+/// sees.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has random numbers");
@@ -95,33 +95,6 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The server: a hub that holds the channels, and a site on each worker thread that serves them.
-    let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).threads(1).bind()?;
-    let hub = Hub::new(HubConfig::default(), server.threads());
-    let (site_hub, settings) = (hub.clone(), Arc::new(Settings::default()));
-    let server = server.serve(move |worker| Site::new(site_hub.clone(), settings.clone(), worker))?;
-    let address = server.addresses()[0].to_string();
-
-    // A publisher in the same process. Any other would POST to /c/demo.
-    let channel = ChannelName::new("demo")?;
-    let publish = move |text: &'static str| {
-        remark(&format!("published: {text}"));
-        hub.publish(&channel, Message::new(text.into(), hub.wall_ms()), None)
-    };
-
-    publish("one")?;
-    publish("two")?;
-    let (mut received, cursor) = read(&address, "earliest", 2, || Ok(()))?;
-    remark(&format!("the next reader goes on after {cursor}"));
-    publish("three")?;
-    let mut later = Some("four");
-    let (rest, _) = read(&address, &cursor, 2, || {
-        later.take().map(&publish).transpose()?;
-        Ok(())
-    })?;
-
-    received.extend(rest);
-    println!("received: {}", received.join(", "));
-    server.stop()?;
-    Ok(())
+    // Starts a server, publishes to /c/demo, and has `read` read twice.
+    read_cut_and_resume(read)
 }

@@ -113,7 +113,7 @@ async fn serve(
             if payload.len() >= LARGE && deflate.is_none() {
                 // Written from where it lies: to copy it would cost as much as to write it.
                 let len = payload.len() as u64;
-                Header { fin: true, rsv1: false, opcode: kind.opcode(), mask: None, len }
+                Header { fin: true, rsv1: false, opcode: kind.opcode(), masking_key: None, len }
                     .encode_to(&mut output)?;
                 io.write_all(&output).await?;
                 output.clear();

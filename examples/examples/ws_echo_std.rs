@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut input = Vec::new();
-    if shake_hands(&mut stream, &mut input)? {
+    if handshake(&mut stream, &mut input)? {
         echo(&mut stream, input)?;
     }
     // To close over bytes that were not read would reset the connection, and the last frame might be lost.
@@ -42,7 +42,7 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
 }
 
 /// Answers one request: with a 101 if it is a WebSocket handshake. What the client sent behind it stays in `input`.
-fn shake_hands(stream: &mut TcpStream, input: &mut Vec<u8>) -> Result<bool, Box<dyn Error>> {
+fn handshake(stream: &mut TcpStream, input: &mut Vec<u8>) -> Result<bool, Box<dyn Error>> {
     let mut http = tidewire_http1::Connection::<Server>::new(tidewire_http1::Limits::new());
     let mut fields = Fields::new();
     let mut verdict = None;

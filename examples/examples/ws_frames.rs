@@ -45,7 +45,7 @@ fn deliver(direction: char, wire: &mut Vec<u8>, to: &mut Connection) {
     let hex: Vec<String> = wire.iter().map(|byte| format!("{byte:02x}")).collect();
     println!("{direction} {}", hex.join(" "));
     if let Ok(Some((header, length))) = Header::parse(wire) {
-        let masked = if header.mask.is_some() { "masked" } else { "not masked" };
+        let masked = if header.masking_key.is_some() { "masked" } else { "not masked" };
         let last = if header.fin { "last" } else { "more to come" };
         println!("    header of {length}: {:?}, {last}, payload of {}, {masked}", header.opcode, header.len);
     }

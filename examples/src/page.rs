@@ -56,8 +56,8 @@ impl Handler for Page {
 /// Nothing from elsewhere; the pages have their script and icon within.
 const POLICY: &str = "default-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self' blob:";
 
-/// Serves `html` and the channels of a new hub at the address that the command line names, until ctrl-c. `start` gets the hub when the
-/// address is known: for a program that publishes by itself.
+/// Serves `html` and the channels of a new hub at the address that the command line names, until
+/// ctrl-c. `start` gets the hub when the address is known: for a program that publishes by itself.
 ///
 /// # Errors
 /// The address is none, or cannot be had.
@@ -73,7 +73,8 @@ pub fn serve(
     println!("{name} on http://{}", server.addresses()[0]);
     let hub = Hub::new(config, server.threads());
     let mut settings = Settings::default();
-    // Only this machine is meant to reach it, so a name that somebody points at this machine is not a page of ours.
+    // Only this machine is meant to reach it, so a name that somebody points at this machine is not
+    // a page of ours.
     settings.origins = Origins::same().local();
     let (shared, settings) = (hub.clone(), Arc::new(settings));
     let make = move |worker| Page { html, app: App::new(shared.clone(), settings.clone(), worker) };

@@ -11,8 +11,9 @@
 //!                    └─── append hands W back ──► wake W ────┘
 //! ```
 //!
-//! A reader waits *at a cursor*. If a message came between its read and its wait, the wait is refused and the reader reads again: the
-//! message that falls between replay and going live, which other servers lose, has no place to fall into.
+//! A reader waits *at a cursor*. If a message came between its read and its wait, the wait is
+//! refused and the reader reads again: the message that falls between replay and going live, which
+//! other servers lose, has no place to fall into.
 
 use crate::cursor::{Cursor, Epoch, Since};
 use crate::error::{Refused, RefusedKind, WaitError};
@@ -22,11 +23,11 @@ use crate::log::Log;
 use crate::read::{Budget, Read};
 use crate::waiters::{WaitKey, Waiters, Woken};
 
-/// A [`Log`] of messages `T` with waiters `W` (a `Waker`, a channel's sender, the index of a worker: whatever the owner wakes
-/// with), idempotency keys and limits.
+/// A [`Log`] of messages `T` with waiters `W` (a `Waker`, a channel's sender, the index of a
+/// worker: whatever the owner wakes with), idempotency keys and limits.
 ///
-/// It is made to be put under a lock of the owner's, and never calls out while it is held: [`append`](Channel::append) hands
-/// the waiters back, to be woken when the lock is gone.
+/// It is made to be put under a lock of the owner's, and never calls out while it is held:
+/// [`append`](Channel::append) hands the waiters back, to be woken when the lock is gone.
 #[derive(Debug)]
 pub struct Channel<T, W> {
     log: Log<T>,
@@ -41,7 +42,8 @@ pub struct Channel<T, W> {
 pub enum Appended {
     /// The message was appended; the position after it.
     New(Cursor),
-    /// A message with this key had been appended before; the position after that one, which may have been evicted since.
+    /// A message with this key had been appended before; the position after that one, which may
+    /// have been evicted since.
     Duplicate(Cursor),
 }
 
@@ -78,7 +80,8 @@ impl<T, W> Channel<T, W> {
     }
 
     /// Appends a message unless one with the same key was appended within the window of
-    /// [`Limits::max_keys`] and [`Limits::key_age_ms`]. A publisher that has no answer sends the same again.
+    /// [`Limits::max_keys`] and [`Limits::key_age_ms`]. A publisher that has no answer sends the
+    /// same again.
     ///
     /// A key is bound to its message; `fingerprint` identifies the message. Without that, a
     /// stranger who guesses a key could use it first, and its owner would be told that the message
@@ -116,11 +119,12 @@ impl<T, W> Channel<T, W> {
         self.log.read(since, budget)
     }
 
-    /// Registers a waiter that has read everything up to `after`; the next append hands it back, once.
+    /// Registers a waiter that has read everything up to `after`; the next append hands it back,
+    /// once.
     ///
     /// # Errors
-    /// [`WaitError::Ready`] if `after` is not the head: there is something to read, or to tell, already.
-    /// [`WaitError::Full`] at [`Limits::max_waiters`]. Both return the waiter.
+    /// [`WaitError::Ready`] if `after` is not the head: there is something to read, or to tell,
+    /// already. [`WaitError::Full`] at [`Limits::max_waiters`]. Both return the waiter.
     pub fn wait(&mut self, after: Cursor, waiter: W) -> Result<WaitKey, WaitError<W>> {
         if after != self.log.head() {
             return Err(WaitError::Ready(waiter));
@@ -131,20 +135,23 @@ impl<T, W> Channel<T, W> {
         Ok(self.waiters.add(self.log.epoch(), waiter))
     }
 
-    /// Takes a waiter back: its reader left, or its time is up. `None` if a message has woken it already.
+    /// Takes a waiter back: its reader left, or its time is up. `None` if a message has woken it
+    /// already.
     ///
-    /// A poll whose time is up calls this first and looks at the answer: `None` means that there *is* a message, so it reads instead
-    /// of answering that there was none.
+    /// A poll whose time is up calls this first and looks at the answer: `None` means that there
+    /// *is* a message, so it reads instead of answering that there was none.
     pub fn cancel(&mut self, key: WaitKey) -> Option<W> {
         self.waiters.remove(self.log.epoch(), key)
     }
 
-    /// Takes all waiters, as an append does, without a message: to tell them that the channel closes.
+    /// Takes all waiters, as an append does, without a message: to tell them that the channel
+    /// closes.
     pub fn wake_all(&mut self) -> Woken<W> {
         self.waiters.wake()
     }
 
-    /// Evicts what is too old, messages and keys; returns how many messages went. [`Log::expire`] says how time is taken.
+    /// Evicts what is too old, messages and keys; returns how many messages went. [`Log::expire`]
+    /// says how time is taken.
     pub fn expire(&mut self, now_ms: u64) -> usize {
         self.keys.expire(now_ms, &self.limits);
         self.log.expire(now_ms)
@@ -155,14 +162,11 @@ impl<T, W> Channel<T, W> {
         self.last_activity_ms = self.last_activity_ms.max(now_ms);
     }
 
-    /// The latest time at which the channel was in use, in milliseconds of the caller's clock.
-    pub const fn last_activity_ms(&self) -> u64 {
-        self.last_activity_ms
-    }
-
-    /// Whether nothing is lost if the channel is freed: no waiters, no messages, no keys, and [`Limits::idle_ms`] of silence.
+    /// Whether nothing is lost if the channel is freed: no waiters, no messages, no keys, and
+    /// [`Limits::idle_ms`] of silence.
     ///
-    /// Call [`expire`](Channel::expire) first. A reader that comes back later finds a channel of another epoch, and is told so.
+    /// Call [`expire`](Channel::expire) first. A reader that comes back later finds a channel of
+    /// another epoch, and is told so.
     pub fn is_idle(&self, now_ms: u64) -> bool {
         self.waiters.len() == 0
             && self.log.is_empty()
@@ -185,7 +189,8 @@ impl<T, W> Channel<T, W> {
         &self.log
     }
 
-    /// The log, to clear it, skip in it or change what it keeps. Wake the waiters afterwards if its head has moved.
+    /// The log, to clear it, skip in it or change what it keeps. Wake the waiters afterwards if its
+    /// head has moved.
     pub const fn log_mut(&mut self) -> &mut Log<T> {
         &mut self.log
     }
@@ -313,13 +318,13 @@ mod tests {
         assert!(!channel.is_idle(1_010), "someone waits");
         channel.cancel(key);
         assert_eq!(once(&mut channel, 1_010, b"key"), (1, true));
-        assert_eq!(channel.last_activity_ms(), 1_010);
+        assert_eq!(channel.last_activity_ms, 1_010);
         assert!(!channel.is_idle(1_100), "a message is kept");
         assert_eq!(channel.expire(1_110), 1);
         assert!(!channel.is_idle(1_110), "a key is kept");
         assert_eq!(channel.expire(1_210), 0);
         assert!(channel.is_idle(1_210));
         channel.touch(1_000);
-        assert_eq!(channel.last_activity_ms(), 1_010, "the clock steps back");
+        assert_eq!(channel.last_activity_ms, 1_010, "the clock steps back");
     }
 }

@@ -6,16 +6,18 @@
 //!    base 36
 //! ```
 //!
-//! There is no clock in it: clocks step back, and two messages share a millisecond. The epoch says *which* log is meant, since a
-//! log that is created anew counts from 1 again and `4711` would point at a stranger. One cursor has one spelling: no
-//! leading zeros, lower case only. So texts can be compared, used as `ETag` and as SSE `id`.
+//! There is no clock in it: clocks step back, and two messages share a millisecond. The epoch says
+//! *which* log is meant, since a log that is created anew counts from 1 again and `4711` would
+//! point at a stranger. One cursor has one spelling: no leading zeros, lower case only. So texts
+//! can be compared, used as `ETag` and as SSE `id`.
 
 use core::fmt;
 use core::str::FromStr;
 
 use crate::error::{CursorError, CursorErrorKind};
 
-/// Which log: a number drawn by the owner whenever a log is created, so that cursors of an earlier log are recognised.
+/// Which log: a number drawn by the owner whenever a log is created, so that cursors of an earlier
+/// log are recognised.
 ///
 /// Draw it at random, or count it in durable storage. The library has no source of either. Leave
 /// out 0: it is the epoch of [`Cursor::FOREIGN`].
@@ -42,11 +44,12 @@ impl From<u64> for Epoch {
 
 /// A position in one log: everything up to and including message `seq` has been read.
 ///
-/// Reading "since" a cursor is exclusive: the next message is `seq + 1`. A log counts from 1, so `seq` 0 is the position
-/// before the first message. Cursors have no order: those of two epochs cannot be compared.
+/// Reading "since" a cursor is exclusive: the next message is `seq + 1`. A log counts from 1, so
+/// `seq` 0 is the position before the first message. Cursors have no order: those of two epochs
+/// cannot be compared.
 ///
-/// Its text ([`Display`](fmt::Display), [`FromStr`]) has the bytes `[0-9a-z-]` only and is at most [`Cursor::MAX_LEN`] long: it needs no
-/// escaping in a URL, a header field, an SSE `id` or JSON.
+/// Its text ([`Display`](fmt::Display), [`FromStr`]) has the bytes `[0-9a-z-]` only and is at most
+/// [`Cursor::MAX_LEN`] long: it needs no escaping in a URL, a header field, an SSE `id` or JSON.
 ///
 /// ```
 /// use tidewire_channel::{Cursor, Epoch};
@@ -92,7 +95,8 @@ impl Cursor {
     /// Parses the text of a cursor.
     ///
     /// # Errors
-    /// Anything but the one spelling that [`Display`](fmt::Display) writes; the offset is that of the first byte that is wrong.
+    /// Anything but the one spelling that [`Display`](fmt::Display) writes; the offset is that of
+    /// the first byte that is wrong.
     pub const fn parse(text: &[u8]) -> Result<Self, CursorError> {
         let (epoch, at) = match number(text, 0, 36) {
             Ok(parsed) => parsed,
@@ -189,7 +193,8 @@ impl FromStr for Cursor {
 
 /// Where a reader wants to start.
 ///
-/// Its text is `earliest`, `now` or a cursor. No cursor can be mistaken for one of the words: a cursor has a hyphen.
+/// Its text is `earliest`, `now` or a cursor. No cursor can be mistaken for one of the words: a
+/// cursor has a hyphen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Since {
     /// From the earliest message that is still kept.

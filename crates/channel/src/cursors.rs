@@ -7,11 +7,13 @@ use core::str::FromStr;
 use crate::cursor::Cursor;
 use crate::error::{CursorError, CursorErrorKind};
 
-/// The cursors of several channels, in the order in which the reader named the channels, joined with `.` in one text.
+/// The cursors of several channels, in the order in which the reader named the channels, joined
+/// with `.` in one text.
 ///
-/// A connection that follows `a,b,c` has one position in each of them. The text goes wherever the text of one [`Cursor`] goes, and
-/// the text of one cursor is also that of a list of one. The order is the key: the reader names its channels in
-/// the same order when it comes back. Should it not, each log recognises that the epoch is not its own and says so.
+/// A connection that follows `a,b,c` has one position in each of them. The text goes wherever the
+/// text of one [`Cursor`] goes, and the text of one cursor is also that of a list of one. The order
+/// is the key: the reader names its channels in the same order when it comes back. Should it not,
+/// each log recognises that the epoch is not its own and says so.
 ///
 /// ```
 /// use tidewire_channel::{Cursor, Cursors, Epoch};
@@ -24,7 +26,8 @@ use crate::error::{CursorError, CursorErrorKind};
 pub struct Cursors(Vec<Cursor>);
 
 impl Cursors {
-    /// The most cursors that a text may hold: 64, so that the longest text, 2,239 bytes, passes any limit on header fields.
+    /// The most cursors that a text may hold: 64, so that the longest text, 2,239 bytes, passes any
+    /// limit on header fields.
     pub const MAX: usize = 64;
 
     /// No cursors yet.
@@ -42,15 +45,11 @@ impl Cursors {
         &self.0
     }
 
-    /// The cursors, to move them on.
-    pub fn as_mut_slice(&mut self) -> &mut [Cursor] {
-        &mut self.0
-    }
-
     /// Parses one or more cursors joined with `.`.
     ///
     /// # Errors
-    /// As [`Cursor::parse`] for each, and [`CursorErrorKind::TooMany`] at the dot after the last that is allowed.
+    /// As [`Cursor::parse`] for each, and [`CursorErrorKind::TooMany`] at the dot after the last
+    /// that is allowed.
     pub fn parse(text: &[u8]) -> Result<Self, CursorError> {
         let mut cursors = Vec::new();
         let mut at = 0;

@@ -4,8 +4,9 @@ use core::fmt;
 
 /// A text that is not a cursor.
 ///
-/// It comes from a client, so the answer to it is a plain refusal (400 in HTTP): a cursor that this library wrote always
-/// parses. A cursor that parses but belongs to another log is no error; see [`Continuity::Reset`](crate::Continuity::Reset).
+/// It comes from a client, so the answer to it is a plain refusal (400 in HTTP): a cursor that this
+/// library wrote always parses. A cursor that parses but belongs to another log is no error; see
+/// [`Continuity::Reset`](crate::Continuity::Reset).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CursorError {
     pub(crate) kind: CursorErrorKind,
@@ -18,7 +19,8 @@ impl CursorError {
         self.kind
     }
 
-    /// Where: the index of the first byte that cannot be part of a cursor, or the length of the text where it stops short.
+    /// Where: the index of the first byte that cannot be part of a cursor, or the length of the
+    /// text where it stops short.
     pub const fn offset(&self) -> usize {
         self.offset
     }
@@ -65,7 +67,7 @@ impl fmt::Display for CursorError {
 
 impl core::error::Error for CursorError {}
 
-/// Something was refused, for a limit that the owner has set or for a key that is taken.
+/// A message was refused, for a limit that the owner has set or for a key that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub(crate) kind: RefusedKind,
@@ -84,13 +86,12 @@ impl Refused {
         self.limit
     }
 
-    /// The HTTP status that says the same: 413, 400, 422 or 503.
+    /// The HTTP status that says the same: 413, 400 or 422.
     pub const fn status_hint(&self) -> u16 {
         match self.kind {
             RefusedKind::MessageTooLarge => 413,
-            RefusedKind::KeyTooLong | RefusedKind::NameTooLong => 400,
+            RefusedKind::KeyTooLong => 400,
             RefusedKind::KeyTaken => 422,
-            RefusedKind::TooManyChannels => 503,
         }
     }
 
@@ -99,7 +100,7 @@ impl Refused {
     }
 }
 
-/// The reasons to refuse something.
+/// The reasons to refuse a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusedKind {
@@ -109,10 +110,6 @@ pub enum RefusedKind {
     KeyTooLong,
     /// Another message was published with this idempotency key, and the key is still remembered.
     KeyTaken,
-    /// A channel's name is longer than [`ChannelsLimits::max_name`](crate::ChannelsLimits::max_name).
-    NameTooLong,
-    /// There are [`ChannelsLimits::max_channels`](crate::ChannelsLimits::max_channels) already and none is idle.
-    TooManyChannels,
 }
 
 impl fmt::Display for Refused {
@@ -122,15 +119,14 @@ impl fmt::Display for Refused {
             RefusedKind::MessageTooLarge => write!(f, "the message is over {limit} bytes"),
             RefusedKind::KeyTooLong => write!(f, "the idempotency key is over {limit} bytes"),
             RefusedKind::KeyTaken => f.write_str("another message has this idempotency key"),
-            RefusedKind::NameTooLong => write!(f, "the name of the channel is over {limit} bytes"),
-            RefusedKind::TooManyChannels => write!(f, "there are {limit} channels already"),
         }
     }
 }
 
 impl core::error::Error for Refused {}
 
-/// Why [`Channel::wait`](crate::Channel::wait) did not register a waiter; the waiter is handed back.
+/// Why [`Channel::wait`](crate::Channel::wait) did not register a waiter; the waiter is handed
+/// back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum WaitError<W> {
     /// There is something to say already: read again instead of waiting.
@@ -187,13 +183,11 @@ mod tests {
         ] {
             assert_eq!(CursorError::new(kind, 7).to_string(), text);
         }
-        use RefusedKind::{KeyTaken, KeyTooLong, MessageTooLarge, NameTooLong, TooManyChannels};
+        use RefusedKind::{KeyTaken, KeyTooLong, MessageTooLarge};
         for (kind, status, text) in [
             (MessageTooLarge, 413, "the message is over 7 bytes"),
             (KeyTooLong, 400, "the idempotency key is over 7 bytes"),
             (KeyTaken, 422, "another message has this idempotency key"),
-            (NameTooLong, 400, "the name of the channel is over 7 bytes"),
-            (TooManyChannels, 503, "there are 7 channels already"),
         ] {
             let refused = Refused::new(kind, 7);
             assert_eq!((refused.status_hint(), refused.to_string()), (status, text.into()));

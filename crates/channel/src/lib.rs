@@ -7,11 +7,9 @@ extern crate alloc;
 extern crate std;
 
 mod channel;
-mod channels;
 mod cursor;
 mod cursors;
 mod error;
-mod follower;
 mod keys;
 mod limits;
 mod log;
@@ -19,13 +17,11 @@ mod read;
 mod waiters;
 
 pub use channel::{Appended, Channel};
-pub use channels::Channels;
 pub use cursor::{Cursor, Epoch, Since};
 pub use cursors::Cursors;
 pub use error::{CursorError, CursorErrorKind, Refused, RefusedKind, WaitError};
-pub use follower::{Follower, Step};
 pub use keys::Fingerprint;
-pub use limits::{ChannelsLimits, Limits, Retention};
+pub use limits::{Limits, Retention};
 pub use log::{Log, Stats};
 pub use read::{Budget, Continuity, Entries, Entry, Read, ResetReason};
 pub use waiters::{WaitKey, Woken};

@@ -2,15 +2,18 @@
 
 /// How long a message is kept: until *one* of these says that it has to go.
 ///
-/// The newest message stays whatever its size, so that those who wait for it can read it; only age removes it.
+/// The newest message stays whatever its size, so that those who wait for it can read it; only age
+/// removes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// The number of messages kept; 0 counts as 1. Default 1,000: minutes of a busy channel, hours of a quiet one.
+    /// The number of messages kept; 0 counts as 1. Default 1,000: minutes of a busy channel, hours
+    /// of a quiet one.
     pub max_messages: usize,
-    /// The bytes kept, summed over the `size` given with each message. Default 1 MiB: with 1,000 channels a GiB at worst.
+    /// The bytes kept, summed over the `size` given with each message. Default 1 MiB: with 1,000
+    /// channels a GiB at worst.
     pub max_bytes: usize,
-    /// The age in milliseconds at which a message goes; `None` keeps it for ever. Default one hour, as Nchan does:
-    /// a laptop that slept through a meeting catches up.
+    /// The age in milliseconds at which a message goes; `None` keeps it for ever. Default one hour,
+    /// as Nchan does: a laptop that slept through a meeting catches up.
     pub max_age_ms: Option<u64>,
 }
 
@@ -30,20 +33,22 @@ impl Default for Retention {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The size of one message in bytes. Default 1 MiB, as much as the default retention keeps: a larger one would evict
-    /// the whole log.
+    /// The size of one message in bytes. Default 1 MiB, as much as the default retention keeps: a
+    /// larger one would evict the whole log.
     pub max_message: usize,
-    /// Waiters registered at one time. Default 100,000: above the descriptors that one process usually has.
+    /// Waiters registered at one time. Default 100,000: above the descriptors that one process
+    /// usually has.
     pub max_waiters: usize,
-    /// The length of an idempotency key in bytes. Default 128: a UUID takes 36, a SHA-256 in hexadecimal 64.
+    /// The length of an idempotency key in bytes. Default 128: a UUID takes 36, a SHA-256 in
+    /// hexadecimal 64.
     pub max_key: usize,
-    /// Idempotency keys remembered; the oldest goes first. Default 1,000, as many as messages: a publisher that tries
-    /// again does so within seconds.
+    /// Idempotency keys remembered; the oldest goes first. Default 1,000, as many as messages: a
+    /// publisher that tries again does so within seconds.
     pub max_keys: usize,
     /// How long an idempotency key is remembered, in milliseconds. Default 10 minutes.
     pub key_age_ms: u64,
-    /// Silence after which a channel without waiters, messages and keys counts as idle, in milliseconds.
-    /// Default one minute: a reader that reconnects finds its channel.
+    /// Silence after which a channel without waiters, messages and keys counts as idle, in
+    /// milliseconds. Default one minute: a reader that reconnects finds its channel.
     pub idle_ms: u64,
 }
 
@@ -107,41 +112,6 @@ impl Default for Limits {
     }
 }
 
-/// What a [`Channels`](crate::Channels) registry allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ChannelsLimits {
-    /// The number of channels. Default 10,000: anyone who may subscribe can make one, so there must be an end.
-    pub max_channels: usize,
-    /// The length of a name in bytes. Default 255: what a path segment or a file name can hold.
-    pub max_name: usize,
-}
-
-impl ChannelsLimits {
-    /// The default values, as a constant.
-    pub const DEFAULT: Self = Self { max_channels: 10_000, max_name: 255 };
-
-    /// The same with another bound of channels.
-    #[must_use]
-    pub const fn with_max_channels(mut self, channels: usize) -> Self {
-        self.max_channels = channels;
-        self
-    }
-
-    /// The same with another bound of a name's length.
-    #[must_use]
-    pub const fn with_max_name(mut self, bytes: usize) -> Self {
-        self.max_name = bytes;
-        self
-    }
-}
-
-impl Default for ChannelsLimits {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,11 +139,6 @@ mod tests {
                 ("key_age_ms", key_age_ms),
                 ("idle_ms", idle_ms),
             ],
-        );
-        let ChannelsLimits { max_channels, max_name } = ChannelsLimits::DEFAULT;
-        check(
-            "tidewire-channel: a registry",
-            &[("max_channels", max_channels as u64), ("max_name", max_name as u64)],
         );
     }
 }

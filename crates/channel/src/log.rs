@@ -7,12 +7,13 @@
 //!        earliest() = 40                head() = 45
 //! ```
 //!
-//! The number of a message is its place: `entries[seq - first]`. So a cursor is found by one subtraction, whether it is one message
-//! behind or a million, and there is no index to keep in step. It is the search of a log for an id, from the wrong end or up to a
-//! cap, that makes other servers replay everything, or nothing.
+//! The number of a message is its place: `entries[seq - first]`. So a cursor is found by one
+//! subtraction, whether it is one message behind or a million, and there is no index to keep in
+//! step. It is the search of a log for an id, from the wrong end or up to a cap, that makes other
+//! servers replay everything, or nothing.
 //!
-//! Messages leave at the front only: appended in order, clocked in order (see [`Log::expire`]), evicted in order. What is
-//! kept is one contiguous run.
+//! Messages leave at the front only: appended in order, clocked in order (see [`Log::expire`]),
+//! evicted in order. What is kept is one contiguous run.
 
 use alloc::collections::VecDeque;
 
@@ -22,8 +23,8 @@ use crate::read::{Budget, Continuity, Entries, Entry, Kept, Read, ResetReason};
 
 /// An ordered log of messages of type `T`, numbered 1, 2, 3, … without holes.
 ///
-/// It has no clock: whoever appends says what time it is. It holds no readers: a reader is a [`Cursor`] that it keeps itself,
-/// so a thousand slow readers cost what one costs, nothing.
+/// It has no clock: whoever appends says what time it is. It holds no readers: a reader is a
+/// [`Cursor`] that it keeps itself, so a thousand slow readers cost what one costs, nothing.
 #[derive(Debug)]
 pub struct Log<T> {
     epoch: Epoch,
@@ -58,10 +59,12 @@ impl<T> Log<T> {
         Self { epoch, retention, first: 1, entries: VecDeque::new(), bytes: 0, clock_ms: 0 }
     }
 
-    /// An empty log that continues after `head`: restored from storage, or mirrored from another machine, that has counted so far.
+    /// An empty log that continues after `head`: restored from storage, or mirrored from another
+    /// machine, that has counted so far.
     ///
-    /// A reader behind `head` is told a gap. Only continue an epoch if `head` is surely the last position that was given out. If the storage
-    /// may have lost its end, take a new epoch: the numbers that were lost would be given to other messages, and a reader that has the old ones
+    /// A reader behind `head` is told a gap. Only continue an epoch if `head` is surely the last
+    /// position that was given out. If the storage may have lost its end, take a new epoch: the
+    /// numbers that were lost would be given to other messages, and a reader that has the old ones
     /// would take the new ones for read.
     ///
     /// `None` if `head` is over 2^63: no log has counted that far, so its source is damaged.
@@ -74,9 +77,9 @@ impl<T> Log<T> {
 
     /// Appends a message and returns the position after it. Amortised O(1).
     ///
-    /// `size` is what the message counts against [`Retention::max_bytes`]: its payload, and whatever else the owner wants
-    /// to be bounded. What `retention` no longer allows is evicted; the message itself is kept at least until the next append or
-    /// [`expire`](Log::expire).
+    /// `size` is what the message counts against [`Retention::max_bytes`]: its payload, and
+    /// whatever else the owner wants to be bounded. What `retention` no longer allows is evicted;
+    /// the message itself is kept at least until the next append or [`expire`](Log::expire).
     pub fn append(&mut self, now_ms: u64, size: usize, value: T) -> Cursor {
         self.expire(now_ms);
         self.bytes = self.bytes.saturating_add(size);
@@ -87,10 +90,11 @@ impl<T> Log<T> {
 
     /// Evicts what is older than [`Retention::max_age_ms`]; returns how many messages went.
     ///
-    /// Time only moves forward in a log. If the caller's clock steps back, the log stays at the latest time that it has seen until the clock
-    /// has caught up: nothing that has gone comes back, and the order of times stays the order of messages. If it leaps
-    /// forward, messages age early, and their readers are told a gap. A clock that does neither: the wall clock read once at the
-    /// start, and a monotonic one added to it.
+    /// Time only moves forward in a log. If the caller's clock steps back, the log stays at the
+    /// latest time that it has seen until the clock has caught up: nothing that has gone comes
+    /// back, and the order of times stays the order of messages. If it leaps forward, messages age
+    /// early, and their readers are told a gap. A clock that does neither: the wall clock read once
+    /// at the start, and a monotonic one added to it.
     pub fn expire(&mut self, now_ms: u64) -> usize {
         self.clock_ms = self.clock_ms.max(now_ms);
         let Some(max_age_ms) = self.retention.max_age_ms else { return 0 };
@@ -101,7 +105,8 @@ impl<T> Log<T> {
         kept - self.entries.len()
     }
 
-    /// The time at which the next message expires: when to call [`expire`](Log::expire). `None` if there is none to expire.
+    /// The time at which the next message expires: when to call [`expire`](Log::expire). `None` if
+    /// there is none to expire.
     pub fn next_expiry_ms(&self) -> Option<u64> {
         Some(self.entries.front()?.time_ms.saturating_add(self.retention.max_age_ms?))
     }
@@ -111,9 +116,11 @@ impl<T> Log<T> {
         self.skip_to(self.head().seq());
     }
 
-    /// Evicts everything and continues counting after `seq`: messages up to there were missed by this copy of the log.
+    /// Evicts everything and continues counting after `seq`: messages up to there were missed by
+    /// this copy of the log.
     ///
-    /// A reader behind `seq` is told a gap. A `seq` that is not ahead of the head only clears: numbers are never given twice.
+    /// A reader behind `seq` is told a gap. A `seq` that is not ahead of the head only clears:
+    /// numbers are never given twice.
     pub fn skip_to(&mut self, seq: u64) {
         self.first = self.head().seq().max(seq.min(u64::MAX / 2)) + 1;
         self.entries.clear();
@@ -130,9 +137,11 @@ impl<T> Log<T> {
         Cursor::new(self.epoch, self.first - 1)
     }
 
-    /// Reads on from `since`, within `budget`. O(1) to find the place, then linear in what is returned.
+    /// Reads on from `since`, within `budget`. O(1) to find the place, then linear in what is
+    /// returned.
     ///
-    /// A cursor that cannot be continued from is no error: the answer says what is missing and goes on from the earliest message kept.
+    /// A cursor that cannot be continued from is no error: the answer says what is missing and goes
+    /// on from the earliest message kept.
     pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
         let earliest = self.earliest();
         let (start, continuity) = match since {

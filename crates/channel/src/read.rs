@@ -1,4 +1,5 @@
-//! What a read says: the messages, how they continue what the reader has, and where it stands afterwards.
+//! What a read says: the messages, how they continue what the reader has, and where it stands
+//! afterwards.
 
 use alloc::collections::vec_deque;
 use core::iter::FusedIterator;
@@ -7,7 +8,8 @@ use crate::cursor::{Cursor, Epoch};
 
 /// How much one read may return.
 ///
-/// One message is returned even if it alone is over `bytes`, so that a reader always moves on. `messages: 0` returns none.
+/// One message is returned even if it alone is over `bytes`, so that a reader always moves on.
+/// `messages: 0` returns none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// The most messages.
@@ -31,7 +33,8 @@ impl Budget {
     }
 }
 
-/// How what is returned continues what the reader has. All but the first two have to be told to the reader.
+/// How what is returned continues what the reader has. All but the first two have to be told to the
+/// reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {
     /// The reader had no cursor: nothing came before.
@@ -47,7 +50,8 @@ pub enum Continuity {
         /// How many messages are missing; at least 1.
         missed: u64,
     },
-    /// The reader's cursor is not one of this log. What follows starts after `to`; what was missed cannot be known.
+    /// The reader's cursor is not one of this log. What follows starts after `to`; what was missed
+    /// cannot be known.
     Reset {
         /// Why.
         reason: ResetReason,
@@ -69,7 +73,8 @@ impl Continuity {
 pub enum ResetReason {
     /// The cursor is of another epoch: the log was created anew since.
     UnknownEpoch,
-    /// The cursor is of this epoch but lies ahead of the newest message: it was never given out, or the log lost its end.
+    /// The cursor is of this epoch but lies ahead of the newest message: it was never given out, or
+    /// the log lost its end.
     AheadOfLog,
 }
 
@@ -106,7 +111,8 @@ impl<'a, T> Read<'a, T> {
         self.continuity
     }
 
-    /// The position before the first message returned. It is the reader's own cursor if it [`Resumed`](Continuity::Resumed).
+    /// The position before the first message returned. It is the reader's own cursor if it
+    /// [`Resumed`](Continuity::Resumed).
     pub const fn start(&self) -> Cursor {
         self.start
     }
@@ -131,8 +137,8 @@ impl<'a, T> Read<'a, T> {
         self.entries.len() == 0
     }
 
-    /// Whether there is anything to say to the reader: a message, a gap or reset, or, to one that came without a cursor, where it is. If
-    /// not, it waits.
+    /// Whether there is anything to say to the reader: a message, a gap or reset, or, to one that
+    /// came without a cursor, where it is. If not, it waits.
     pub fn is_news(&self) -> bool {
         !self.is_empty() || self.continuity != Continuity::Resumed
     }
@@ -171,7 +177,8 @@ impl<'a, T> IntoIterator for &Read<'a, T> {
 pub struct Entry<'a, T> {
     /// The position after this message: what a reader that has it reads since.
     pub cursor: Cursor,
-    /// When it was appended, in milliseconds of the caller's clock. It never decreases along the log.
+    /// When it was appended, in milliseconds of the caller's clock. It never decreases along the
+    /// log.
     pub time_ms: u64,
     /// The size in bytes that was given with it.
     pub size: usize,

@@ -6,8 +6,8 @@ use core::iter::FusedIterator;
 
 use crate::cursor::Epoch;
 
-/// Names a waiter, to take it back. A key is never given twice, not even by a channel that was created anew under the same name,
-/// so a late cancellation hits nobody else.
+/// Names a waiter, to take it back. A key is never given twice, not even by a channel that was
+/// created anew under the same name, so a late cancellation hits nobody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WaitKey {
     epoch: Epoch,
@@ -16,8 +16,8 @@ pub struct WaitKey {
 
 /// The waiters of one channel, in the order of their coming.
 ///
-/// A map by a rising key: first come is first woken, and a cancellation in the midst of a hundred thousand (polls time out
-/// all the time) costs a search, not a shift of all that stand behind.
+/// A map by a rising key: first come is first woken, and a cancellation in the midst of a hundred
+/// thousand (polls time out all the time) costs a search, not a shift of all that stand behind.
 #[derive(Debug)]
 pub(crate) struct Waiters<W> {
     next: u64,
@@ -54,8 +54,8 @@ impl<W> Waiters<W> {
 
 /// The waiters that a message has woken, first come first. They are no longer registered.
 ///
-/// The channel does not wake them itself: that is done outside of the lock under which the channel is, since a waker runs the
-/// caller's code.
+/// The channel does not wake them itself: that is done outside of the lock under which the channel
+/// is, since a waker runs the caller's code.
 #[derive(Debug)]
 #[must_use = "whoever is in here waits for ever if not woken"]
 pub struct Woken<W>(btree_map::IntoValues<u64, W>);

@@ -1,11 +1,12 @@
-//! How others lost messages, each as a test that is named for it. The simulation makes the same mistakes on purpose and finds them
-//! (`sim/fault.rs`); here each is shown by itself, in a few lines.
+//! How others lost messages, each as a test that is named for it. The simulation makes the same
+//! mistakes on purpose and finds them (`sim/fault.rs`); here each is shown by itself, in a few
+//! lines.
 //!
 //! References are to public reports of the systems, read in November 2026.
 
 use tidewire_channel::{
-    Appended, Budget, Channel, Continuity, Cursor, Epoch, Fingerprint, Follower, Limits, Log, RefusedKind,
-    ResetReason, Retention, Since, Step, WaitError,
+    Appended, Budget, Channel, Continuity, Cursor, Epoch, Fingerprint, Limits, Log, RefusedKind, ResetReason,
+    Retention, Since, WaitError,
 };
 
 const ALL: Budget = Budget::UNLIMITED;
@@ -27,7 +28,8 @@ fn publish(channel: &mut Channel<&'static str, &'static str>, text: &'static str
     channel.append(0, text.len(), text).expect("the message is small").1.collect()
 }
 
-/// A hub replays the history, then registers the subscriber; an update between the two reaches neither. Mercure #178, #354.
+/// A hub replays the history, then registers the subscriber; an update between the two reaches
+/// neither. Mercure #178, #354.
 #[test]
 fn the_update_that_falls_between_replay_and_going_live() {
     let mut channel = channel();
@@ -43,7 +45,8 @@ fn the_update_that_falls_between_replay_and_going_live() {
     assert_eq!(texts(&channel, at(2)), ["three"]);
 }
 
-/// An id that the server does not know makes it replay everything (ntfy), or nothing for ever (Mercure #704), without a word.
+/// An id that the server does not know makes it replay everything (ntfy), or nothing for ever
+/// (Mercure #704), without a word.
 #[test]
 fn the_unknown_id_that_replays_everything_or_nothing() {
     let mut channel = channel();
@@ -58,8 +61,9 @@ fn the_unknown_id_that_replays_everything_or_nothing() {
     }
 }
 
-/// A poll's time is up in the same instant in which its event arrives: the event is taken for delivered, or the answer says "nothing
-/// until now" and the next poll starts behind it. CometD #1142.
+/// A poll's time is up in the same instant in which its event arrives: the event is taken for
+/// delivered, or the answer says "nothing until now" and the next poll starts behind it. CometD
+/// #1142.
 #[test]
 fn the_poll_that_ends_as_the_event_arrives() {
     // The event is first: the poll cannot be cancelled any more, and so knows.
@@ -69,35 +73,37 @@ fn the_poll_that_ends_as_the_event_arrives() {
     assert_eq!(channel.cancel(key), None);
     assert_eq!(texts(&channel, at(0)), ["one"]);
 
-    // The time is first: the answer is empty, with the cursor that the poll came with, and the next poll begins there.
+    // The time is first: the answer is empty, with the cursor that the poll came with, and the next
+    // poll begins there.
     let key = channel.wait(at(1), "poll").expect("all is read");
     assert_eq!(channel.cancel(key), Some("poll"));
     assert!(publish(&mut channel, "two").is_empty());
     assert_eq!(texts(&channel, at(1)), ["two"]);
 }
 
-/// While one transport is left and the other is not there yet, messages go to neither. Engine.IO and its ports; Atmosphere #2444.
+/// While one transport is left and the other is not there yet, messages go to neither. Engine.IO
+/// and its ports; Atmosphere #2444.
 #[test]
 fn the_message_sent_during_a_transport_upgrade() {
     let mut channel = channel();
     publish(&mut channel, "one");
-    let mut reader = Follower::new(at(0));
-    assert_eq!(reader.message(at(1)), Step::Next);
-
-    let new_feed = reader.cursor();
+    let [old_feed, new_feed] = [at(1); 2];
     publish(&mut channel, "two"); // during the upgrade
     assert_eq!(texts(&channel, new_feed), ["two"]);
-    // The old transport has it as well: whichever is first, the reader gets it once.
-    assert_eq!(reader.message(at(2)), Step::Next);
-    assert_eq!(reader.message(at(2)), Step::Duplicate);
+    // The old transport has it as well, with the same cursor: so the reader knows that it is the
+    // same message.
+    let cursors = |since: Cursor| channel.read(since.into(), ALL).iter().map(|entry| entry.cursor).collect();
+    let (by_old, by_new): (Vec<Cursor>, Vec<Cursor>) = (cursors(old_feed), cursors(new_feed));
+    assert_eq!((&by_old[..], by_old == by_new), (&[at(2)][..], true));
 
-    // The old one is cut before: the new one has it, since it was opened at the cursor and not "now".
+    // The old one is cut before: the new one has it, since it was opened at the cursor and not
+    // "now".
     publish(&mut channel, "three");
     assert_eq!(texts(&channel, new_feed), ["two", "three"]);
 }
 
-/// A cap on the search for an id, counted from the oldest message: the usual reconnect, one message behind, is never found.
-/// Mercure #1382.
+/// A cap on the search for an id, counted from the oldest message: the usual reconnect, one message
+/// behind, is never found. Mercure #1382.
 #[test]
 fn the_replay_cap_that_scans_from_the_wrong_end() {
     let retention = Retention { max_messages: 50_000, max_bytes: usize::MAX, max_age_ms: None };
@@ -111,14 +117,14 @@ fn the_replay_cap_that_scans_from_the_wrong_end() {
     assert_eq!((read.continuity(), read.cursor(), read.more()), (Continuity::Resumed, at(2), true));
 }
 
-/// A new epoch is stored beside the offset of the old one: "a position that never existed", which the server then finds current.
-/// centrifuge-go #160.
+/// A new epoch is stored beside the offset of the old one: "a position that never existed", which
+/// the server then finds current. centrifuge-go #160.
 #[test]
 fn the_epoch_paired_with_an_old_offset() {
     let mut old = channel();
     publish(&mut old, "one");
     publish(&mut old, "two");
-    let mut reader = Follower::new(old.log().head());
+    let mut reader = old.log().head();
 
     // The log is lost and has counted past the reader's number since.
     let mut new: Channel<_, &str> = Channel::new(Epoch::new(8), Retention::DEFAULT, Limits::DEFAULT);
@@ -126,17 +132,20 @@ fn the_epoch_paired_with_an_old_offset() {
         let (_, woken) = new.append(0, 1, text).expect("the message is small");
         assert_eq!(woken.count(), 0);
     }
-    let read = new.read(reader.cursor().into(), ALL);
+    let read = new.read(reader.into(), ALL);
     let Continuity::Reset { to, .. } = read.continuity() else { panic!("{:?}", read.continuity()) };
-    // Epoch and number are one value, here and in the reader: there is no way to take only one of them.
-    assert!(reader.reset(reader.cursor(), to));
+    // Epoch and number are one value, here and in the reader: there is no way to take only one of
+    // them.
+    reader = to;
     for entry in &read {
-        assert_eq!(reader.message(entry.cursor), Step::Next);
+        assert_eq!(entry.cursor, Cursor::new(reader.epoch(), reader.seq() + 1));
+        reader = entry.cursor;
     }
-    assert_eq!(reader.cursor(), new.log().head());
+    assert_eq!(reader, new.log().head());
 }
 
-/// A second poll comes while the first is not over: the answer to the first, which nobody reads any more, takes the messages. CometD #511.
+/// A second poll comes while the first is not over: the answer to the first, which nobody reads any
+/// more, takes the messages. CometD #511.
 #[test]
 fn overlapping_polls_take_nothing_from_each_other() {
     let mut channel = channel();
@@ -147,7 +156,8 @@ fn overlapping_polls_take_nothing_from_each_other() {
     assert_eq!(texts(&channel, at(0)), ["one"]); // reading moves nothing in the log
 }
 
-/// A reader's messages are evicted while it reads, and it is moved on: a line in the server's log, nothing to the client. Nchan #689.
+/// A reader's messages are evicted while it reads, and it is moved on: a line in the server's log,
+/// nothing to the client. Nchan #689.
 #[test]
 fn the_eviction_during_a_replay() {
     let retention = Retention { max_messages: 4, ..Retention::DEFAULT };
@@ -165,7 +175,8 @@ fn the_eviction_during_a_replay() {
     assert_eq!(read.iter().map(|entry| *entry.value).collect::<Vec<_>>(), [6, 7, 8, 9]);
 }
 
-/// Cursors made of the time of day: when the clock is set back, messages are not delivered. Nchan #469.
+/// Cursors made of the time of day: when the clock is set back, messages are not delivered. Nchan
+/// #469.
 #[test]
 fn the_clock_that_is_set_back() {
     let retention = Retention { max_age_ms: Some(1_000), ..Retention::DEFAULT };
@@ -180,7 +191,8 @@ fn the_clock_that_is_set_back() {
     assert!(log.is_empty());
 }
 
-/// A connection that was cut before its first message has nothing to come back with. Socket.IO #5538.
+/// A connection that was cut before its first message has nothing to come back with. Socket.IO
+/// #5538.
 #[test]
 fn the_cut_before_the_first_message() {
     let mut channel = channel();
@@ -191,7 +203,8 @@ fn the_cut_before_the_first_message() {
     assert_eq!(channel.read(hello.into(), ALL).continuity(), Continuity::Resumed);
 }
 
-/// A publisher whose answer was lost publishes again. The same key within its window is the same message.
+/// A publisher whose answer was lost publishes again. The same key within its window is the same
+/// message.
 #[test]
 fn the_publish_that_is_tried_again() {
     let mut channel = channel();
@@ -215,8 +228,8 @@ fn the_message_whose_key_was_guessed() {
     assert_eq!(texts(&channel, Since::Earliest), ["the stranger's"]);
 }
 
-/// A late cancellation for a channel that was lost takes a waiter from the channel that has its name now, who then waits for ever.
-/// Found by the simulation in an early version of this crate.
+/// A late cancellation for a channel that was lost takes a waiter from the channel that has its
+/// name now, who then waits for ever. Found by the simulation in an early version of this crate.
 #[test]
 fn the_cancellation_that_hits_a_successor() {
     let mut old = channel();

@@ -1,45 +1,12 @@
 //! A reader costs nothing, and neither does an append to a log that is full.
 
-#![allow(clippy::unwrap_used, unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use tidewire_channel::{
-    Budget, Channel, Cursor, Epoch, Fingerprint, Follower, Limits, Log, Retention, Since,
-};
-
-/// The system's allocator, counting what this thread asks of it.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static HELD: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is handed on as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        HELD.with(|held| held.set(held.get().wrapping_add(layout.size())));
-        // SAFETY: the caller's promise is handed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.with(|held| held.set(held.get().wrapping_sub(layout.size())));
-        // SAFETY: the caller's promise is handed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use tidewire_channel::{Budget, Channel, Cursor, Epoch, Fingerprint, Limits, Log, Retention, Since};
+use tidewire_testkit::heap::{CountingAllocator, allocations, held};
 
 #[global_allocator]
-static COUNTING: Counting = Counting;
-
-fn allocations(run: impl FnOnce()) -> usize {
-    let before = ALLOCATIONS.with(Cell::get);
-    run();
-    ALLOCATIONS.with(Cell::get) - before
-}
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const EPOCH: Epoch = Epoch::new(7);
 
@@ -59,17 +26,15 @@ fn a_full_log_takes_messages_and_readers_without_memory() {
         log.append(number, 1, number);
     }
     let count = allocations(|| {
-        let mut readers = [Follower::new(Cursor::new(EPOCH, 0)); 100];
+        let mut readers = [Cursor::new(EPOCH, 0); 100];
         for number in 2_000..3_000 {
             log.append(number, 1, number);
             for (index, reader) in readers.iter_mut().enumerate() {
                 // Some read each time, some hardly ever: a slow one is told a gap.
                 if number % (index as u64 + 1) == 0 {
-                    let read = log.read(reader.cursor().into(), Budget::messages(1 + index));
-                    reader.gap(read.start());
-                    for entry in &read {
-                        reader.message(entry.cursor);
-                    }
+                    let read = log.read((*reader).into(), Budget::messages(1 + index));
+                    assert_eq!(read.iter().next_back().map(|entry| entry.cursor), Some(read.cursor()));
+                    *reader = read.cursor();
                 }
             }
         }
@@ -96,13 +61,13 @@ fn a_key_costs_its_length_and_at_most_150_bytes() {
     let retention = Retention { max_messages: 1, ..Retention::DEFAULT };
     let mut channel = Channel::<(), ()>::new(EPOCH, retention, limits);
     let mut most = 0;
-    let before = HELD.with(Cell::get);
+    let before = held();
     for number in 0..10 * limits.max_keys {
         // Scattered, as random keys are.
         let key = format!("{:0>128x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         drop(channel.append_once(0, key.as_bytes(), Fingerprint([1; 16]), 0, ()).unwrap());
         drop(key);
-        most = most.max(HELD.with(Cell::get).wrapping_sub(before));
+        most = most.max((held() - before).unsigned_abs());
     }
     assert_eq!(channel.keys(), limits.max_keys);
     let log = 1024;

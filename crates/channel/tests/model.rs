@@ -1,4 +1,5 @@
-//! The log against a naive twin, which keeps everything for ever and works out from the rules what must be there.
+//! The log against a naive twin, which keeps everything for ever and works out from the rules what
+//! must be there.
 
 use proptest::prelude::*;
 use tidewire_channel::{

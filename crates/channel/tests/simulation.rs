@@ -1,25 +1,27 @@
-//! The simulation: ten thousand short lives of a server, its readers and publishers, each from a seed, and one law:
+//! Ten thousand short simulations of a server, its readers and publishers, each from a seed, and
+//! one law:
 //!
 //! > What a client got is a contiguous run of the log, or runs with told gaps between them.
 //!
-//! The log is this crate's; the bytes are those of the protocol crates: requests and answers by `tidewire-http1` with
-//! `tidewire-chunked`, events by `tidewire-sse`, frames by `tidewire-ws`. `sim/world.rs` says what can happen.
+//! The log is this crate's; the bytes are those of the protocol crates: requests and answers by
+//! `tidewire-http1` with `tidewire-chunked`, events by `tidewire-sse`, frames by `tidewire-ws`.
+//! `sim/world.rs` says what can happen.
 //!
 //! ```text
-//! TIDEWIRE_SEED=4711 cargo test -p tidewire-channel --test simulation    # one life again, with its trace
-//! TIDEWIRE_SEEDS=1000000 cargo test --release …                          # more lives
+//! TIDEWIRE_SEED=4711 cargo test -p tidewire-channel --test simulation    # one seed again, with its trace
+//! TIDEWIRE_SEEDS=1000000 cargo test --release …                          # more seeds
 //! ```
 
-#![allow(clippy::print_stdout)] // the trace of a life that ends badly
+#![allow(clippy::print_stdout)] // the trace of a seed that fails
 
 mod sim;
 
-use sim::{FEEDS, Fault, Seen, live};
+use sim::{Counts, FEEDS, Fault, simulate};
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Lives in an ordinary run of the tests.
+/// Simulations in an ordinary run of the tests.
 const SEEDS: u64 = 10_000;
 
 #[test]
@@ -29,30 +31,31 @@ fn the_law_holds() {
         return replay(seed);
     }
     let seeds = number("TIDEWIRE_SEEDS").unwrap_or(SEEDS);
-    let seen = all(seeds, None).unwrap_or_else(|(seed, _)| {
+    let counts = all(seeds, None).unwrap_or_else(|(seed, _)| {
         replay(seed);
         unreachable!("seed {seed} fails only together with others")
     });
-    println!("{seeds} seeds: {seen:?}");
-    // A life in which nothing goes wrong proves nothing: each of these has to happen, and not only now and then.
+    println!("{seeds} seeds: {counts:?}");
+    // A simulation in which nothing goes wrong proves nothing: each of these has to happen, and not
+    // only now and then.
     let often = seeds / 100;
     for (what, count) in [
-        ("messages", seen.readers.messages / 10),
-        ("duplicates dropped at a switch", seen.readers.duplicates),
-        ("gaps told", seen.readers.gaps),
-        ("resets told", seen.readers.resets),
-        ("messages of a log that was left", seen.readers.left_overs * 10),
-        ("channels dropped and taken up", seen.readers.changes),
-        ("cuts", seen.cuts),
-        ("switches", seen.switches),
-        ("publishes tried again", seen.retries),
-        ("channels lost", seen.restarts),
-        ("polls that end as their message comes", seen.close_calls),
+        ("messages", counts.readers.messages / 10),
+        ("duplicates dropped at a switch", counts.readers.duplicates),
+        ("gaps told", counts.readers.gaps),
+        ("resets told", counts.readers.resets),
+        ("messages of a log that was left", counts.readers.outdated_messages * 10),
+        ("channels dropped and taken up", counts.readers.channel_changes),
+        ("cuts", counts.cuts),
+        ("switches", counts.switches),
+        ("publishes tried again", counts.retries),
+        ("channels lost", counts.restarts),
+        ("polls that end as their message comes", counts.poll_races),
     ] {
         assert!(count >= often, "{what}: {count} in {seeds} seeds");
     }
     // A cursor from any feed goes on by any other.
-    for (from, row) in seen.readers.went_on.iter().enumerate() {
+    for (from, row) in counts.readers.feed_changes.iter().enumerate() {
         for (to, count) in row.iter().enumerate() {
             assert!(*count >= often / 4, "from {} to {}: {count} in {seeds} seeds", FEEDS[from], FEEDS[to]);
         }
@@ -60,29 +63,31 @@ fn the_law_holds() {
 }
 
 #[test]
-fn the_same_seed_is_the_same_life() {
-    let trace = |seed| live(seed, None, Some(Vec::new())).0.into_trace();
+fn the_same_seed_gives_the_same_events() {
+    let trace = |seed| simulate(seed, None, Some(Vec::new())).0.into_trace();
     for seed in 0..20 {
         assert_eq!(trace(seed), trace(seed), "seed {seed}");
     }
 }
 
-/// A life that ends badly can be read: the same seed ends it at the same place, after the same steps, and the last of them is there.
+/// A seed that fails can be repeated: it fails at the same place, after the same steps, and the
+/// last of them is there.
 #[test]
-fn a_life_that_ends_badly_is_told_again_step_by_step() {
+fn a_seed_that_fails_is_repeated_step_by_step() {
     let fault = Some(Fault::WaitsTooLate);
     let (seed, violation) = all(SEEDS, fault).expect_err("the fault is found");
-    let told = |seed| {
-        let (world, result) = live(seed, fault, Some(Vec::new()));
+    let run = |seed| {
+        let (world, result) = simulate(seed, fault, Some(Vec::new()));
         (world.into_trace(), result)
     };
-    let (trace, result) = told(seed);
+    let (trace, result) = run(seed);
     assert_eq!(result, Err(violation));
     assert!(trace.len() > 10, "{trace:?}");
-    assert_eq!(told(seed), (trace, result));
+    assert_eq!(run(seed), (trace, result));
 }
 
-/// The law is only worth something if it can be broken: each of the ways in which others lost messages must be found.
+/// The law is only worth something if it can be broken: each of the ways in which others lost
+/// messages must be found.
 #[test]
 fn every_known_way_to_lose_messages_is_found() {
     for fault in Fault::ALL {
@@ -92,9 +97,9 @@ fn every_known_way_to_lose_messages_is_found() {
     }
 }
 
-/// One life again, told step by step. Panics where it ends badly.
+/// One simulation again, printed step by step. Panics where it fails.
 fn replay(seed: u64) {
-    let (world, result) = live(seed, None, Some(Vec::new()));
+    let (world, result) = simulate(seed, None, Some(Vec::new()));
     for line in world.into_trace() {
         println!("{line}");
     }
@@ -103,28 +108,28 @@ fn replay(seed: u64) {
     }
 }
 
-/// Many lives on all processors. The lowest seed that fails, and why.
-fn all(seeds: u64, fault: Option<Fault>) -> Result<Seen, (u64, String)> {
+/// Many simulations on all processors. The lowest seed that fails, and why.
+fn all(seeds: u64, fault: Option<Fault>) -> Result<Counts, (u64, String)> {
     let next = AtomicU64::new(0);
     let worst = AtomicU64::new(u64::MAX);
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut seen = Seen::default();
+    let mut counts = Counts::default();
     let mut failures = Vec::new();
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|_| {
                 scope.spawn(|| {
-                    let (mut seen, mut failure) = (Seen::default(), None);
+                    let (mut counts, mut failure) = (Counts::default(), None);
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
                         if seed >= seeds || seed >= worst.load(Ordering::Relaxed) {
-                            return (seen, failure);
+                            return (counts, failure);
                         }
                         match catch_unwind(|| {
-                            let (world, result) = live(seed, fault, None);
-                            (world.seen, result)
+                            let (world, result) = simulate(seed, fault, None);
+                            (world.counts, result)
                         }) {
-                            Ok((life, Ok(()))) => seen += life,
+                            Ok((one, Ok(()))) => counts += one,
                             Ok((_, Err(violation))) => {
                                 worst.fetch_min(seed, Ordering::Relaxed);
                                 failure = Some((seed, violation));
@@ -139,13 +144,13 @@ fn all(seeds: u64, fault: Option<Fault>) -> Result<Seen, (u64, String)> {
             })
             .collect();
         for worker in workers {
-            let (some, failure) = worker.join().expect("a worker catches what its lives panic with");
-            seen += some;
+            let (some, failure) = worker.join().expect("a worker catches what its simulations panic with");
+            counts += some;
             failures.extend(failure);
         }
     });
     match failures.into_iter().min() {
         Some(failure) => Err(failure),
-        None => Ok(seen),
+        None => Ok(counts),
     }
 }

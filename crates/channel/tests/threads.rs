@@ -1,8 +1,10 @@
-//! A channel under an owner's lock, with threads in every order that they can take (loom explores them all).
+//! A channel under an owner's lock, with threads in every order that they can take (loom explores
+//! them all).
 //!
-//! The crate itself has no threads; what is shown here is that its contract is enough. A reader reads and waits under one lock,
-//! or under two with anything in between; the publisher appends under the lock and wakes outside of it. No message is lost, and nobody
-//! sleeps while there is one. loom reports a thread that sleeps for ever as a deadlock.
+//! The crate itself has no threads; what is shown here is that its contract is enough. A reader
+//! reads and waits under one lock, or under two with anything in between; the publisher appends
+//! under the lock and wakes outside of it. No message is lost, and nobody sleeps while there is
+//! one. loom reports a thread that sleeps for ever as a deadlock.
 
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
@@ -35,7 +37,8 @@ fn read(channel: &Shared, cursor: &mut Cursor) -> Vec<u32> {
     read.iter().map(|entry| *entry.value).collect()
 }
 
-/// Reads until `count` messages have come. Between a read and the wait after it the lock is given up.
+/// Reads until `count` messages have come. Between a read and the wait after it the lock is given
+/// up.
 fn follow(channel: &Shared, count: usize) -> Vec<u32> {
     let (mut cursor, mut got) = (start(), Vec::new());
     while got.len() < count {
@@ -70,7 +73,8 @@ fn a_reader_never_sleeps_while_there_is_a_message() {
 
 #[test]
 fn two_publishers_wake_a_reader_and_give_each_number_once() {
-    // Three threads have too many orders to go through all of them. By its documentation two or three preemptions find most bugs.
+    // Three threads have too many orders to go through all of them. By its documentation two or
+    // three preemptions find most bugs.
     let mut some = loom::model::Builder::new();
     some.preemption_bound = Some(2);
     some.check(|| {
@@ -92,7 +96,8 @@ fn two_publishers_wake_a_reader_and_give_each_number_once() {
     });
 }
 
-/// A poll's timer and a publish race for its waiter. Exactly one of them has it, and either way the message is read.
+/// A poll's timer and a publish race for its waiter. Exactly one of them has it, and either way the
+/// message is read.
 #[test]
 fn a_poll_that_ends_as_its_message_comes_loses_nothing() {
     loom::model(|| {
@@ -119,8 +124,9 @@ fn a_poll_that_ends_as_its_message_comes_loses_nothing() {
     });
 }
 
-/// The same reader with the usual mistake: after its read it waits for "the next message" rather than for the one after its cursor.
-/// loom finds the order in which it would sleep for ever, so the tests above can fail.
+/// The same reader with the usual mistake: after its read it waits for "the next message" rather
+/// than for the one after its cursor. loom finds the order in which it would sleep for ever, so the
+/// tests above can fail.
 #[test]
 fn a_wait_without_a_cursor_is_found_to_sleep_for_ever() {
     let found = std::sync::Arc::new(AtomicBool::new(false));

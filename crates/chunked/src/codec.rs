@@ -27,8 +27,8 @@ use crate::limits::Limits;
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes, BytesMut};
 use core::fmt;
-use core::ops::Range;
 use std::io;
+use tidewire_grammar::range_of;
 
 /// Reads and writes one chunked body.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ impl tokio_util::codec::Decoder for Codec {
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Item>, Error> {
         let (n, event) = self.decoder.decode(src).map_err(Error::Decode)?;
         // The event borrows the buffer that is cut next: keep places instead of slices.
-        let place = |part: &[u8]| place(src, part);
+        let place = |part: &[u8]| range_of(part, src);
         match event {
             None => {
                 src.advance(n);
@@ -176,15 +176,6 @@ impl tokio_util::codec::Encoder<Piece> for Codec {
         }
         Ok(())
     }
-}
-
-/// Where `part`, a slice of `whole`, lies in it. The empty slice may come from elsewhere.
-fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
-    if part.is_empty() {
-        return 0..0;
-    }
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    start..start + part.len()
 }
 
 impl From<io::Error> for Error {

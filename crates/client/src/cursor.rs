@@ -4,14 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A position in a channel, or in all the channels of one subscription: "everything up to here has been delivered".
+/// A position in a channel, or in all the channels of one subscription: "everything up to here has
+/// been delivered".
 ///
-/// It is the server's text and works with every feed, on every connection, after any pause. Store it where your program
-/// keeps its state, and subscribe with [`Since::After`](crate::Since::After). Treat it as opaque.
+/// It is the server's text and works with every feed, on every connection, after any pause. Store
+/// it where your program keeps its state, and subscribe with [`Since::After`](crate::Since::After).
+/// Treat it as opaque.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor(Arc<str>);
 
-/// The text is no cursor: it is empty, over 4096 bytes long, or has bytes other than `0-9 A-Z a-z . _ -`.
+/// The text is no cursor: it is empty, over 4096 bytes long, or has bytes other than
+/// `0-9 A-Z a-z . _ -`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor: one has 1 to {MAX_LEN} of the characters 0-9 A-Z a-z . _ -")]
 pub struct CursorError;
@@ -36,8 +39,9 @@ impl Cursor {
 
     /// What the message at `next` is to a reader at `self`.
     ///
-    /// The text is taken apart for this one question: positions joined by `.`, each an epoch, `-`, and a dense sequence
-    /// number. Of another spelling only equality is known, and then nothing is called a hole.
+    /// The text is taken apart for this one question: positions joined by `.`, each an epoch, `-`,
+    /// and a dense sequence number. Of another spelling only equality is known, and then nothing is
+    /// called a hole.
     pub(crate) fn step_to(&self, next: &Self) -> Step {
         if self == next {
             return Step::Duplicate;
@@ -47,7 +51,7 @@ impl Cursor {
         loop {
             match (mine.next(), theirs.next()) {
                 (None, None) => break,
-                (Some(mine), Some(theirs)) => match (position(mine), position(theirs)) {
+                (Some(mine), Some(theirs)) => match (epoch_and_number(mine), epoch_and_number(theirs)) {
                     (Some((epoch, from)), Some((other, to))) if epoch == other => {
                         ahead = ahead.saturating_add(to.saturating_sub(from));
                     }
@@ -64,19 +68,17 @@ impl Cursor {
             _ => Step::Hole(ahead - 1),
         }
     }
-}
 
-impl Cursor {
     /// The epochs of the logs that it is a position in. Of another spelling, none.
     pub(crate) fn epochs(&self) -> impl Iterator<Item = &str> {
-        self.0.split('.').filter_map(|text| position(text).map(|(epoch, _)| epoch))
+        self.0.split('.').filter_map(|text| epoch_and_number(text).map(|(epoch, _)| epoch))
     }
 }
 
 /// Longest text that is taken: the cursors of 64 channels need 2,239 bytes.
 const MAX_LEN: usize = 4096;
 
-fn position(text: &str) -> Option<(&str, u64)> {
+fn epoch_and_number(text: &str) -> Option<(&str, u64)> {
     let (epoch, number) = text.rsplit_once('-')?;
     Some((epoch, tidewire_grammar::dec_u64(number.as_bytes()).ok()?))
 }

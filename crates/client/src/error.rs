@@ -68,7 +68,8 @@ pub enum Error {
     Protocol(Protocol),
 
     // Over a limit of ours.
-    /// A line, an event, a message or a poll's answer is over [`Client::max_message`](crate::Client::max_message).
+    /// A line, an event, a message or a poll's answer is over
+    /// [`Client::max_message`](crate::Client::max_message).
     #[error("an answer is over the limit of {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
@@ -135,7 +136,8 @@ pub enum Protocol {
          compress this URL"
     )]
     ContentCoding(String),
-    /// The answer to a poll brings only what was delivered or told before, or again says that the cursor is of another log.
+    /// The answer to a poll brings only what was delivered or told before, or again says that the
+    /// cursor is of another log.
     #[error(
         "it says nothing new: a cache on the way may keep old answers, or several servers may answer for one channel"
     )]
@@ -169,7 +171,8 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// The oldest position that the channel can be read from, where the cursor was the problem.
     pub earliest: Option<Cursor>,
-    /// Whether the refusal was a problem document: then it is the server that speaks, and no proxy on the way.
+    /// Whether the refusal was a problem document: then it is the server that speaks, and no proxy
+    /// on the way.
     pub(crate) is_document: bool,
 }
 

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use crate::{Cursor, CursorError, Error};
 
-/// A way to read a channel. All of them give the same messages, in the same order, with the same cursors.
+/// A way to read a channel. All of them give the same messages, in the same order, with the same
+/// cursors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feed {
     /// WebSocket with the subprotocol `tidewire.v1`.
@@ -41,7 +42,8 @@ pub enum Since {
 pub enum Event {
     /// A message, delivered once and in order.
     Message(Message),
-    /// Messages were lost to retention: the reader was away for too long. What follows starts after `cursor`.
+    /// Messages were lost to retention: the reader was away for too long. What follows starts after
+    /// `cursor`.
     Gap {
         /// The position before the loss.
         from: Cursor,
@@ -50,8 +52,8 @@ pub enum Event {
         /// How many messages were lost.
         missed: u64,
     },
-    /// The cursor is not one of this log: the log was created anew, or the server lost its newest messages. What is between the
-    /// last message and `cursor` is unknown.
+    /// The cursor is not one of this log: the log was created anew, or the server lost its newest
+    /// messages. What is between the last message and `cursor` is unknown.
     Reset {
         /// Why, in the server's word: `unknown-epoch`, `ahead-of-log`.
         reason: String,

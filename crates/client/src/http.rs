@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use tidewire_http1::{
-    BodyLength, Client, Connection, ErrorKind, Event, FieldBlock, Fields, Limit, Limits, Request,
-    ResponseHead,
+    BodyLength, Client, Connection, ErrorKind, Event, Fields, Limit, Limits, Request, ResponseHead,
 };
 use tokio::io::{AsyncRead as _, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
@@ -27,15 +26,6 @@ pub(crate) struct Http {
     max_body: usize,
     /// Whether any byte of an answer to the last request came.
     answered: bool,
-}
-
-/// A request of ours. A body is sent with its length.
-#[derive(Clone, Copy)]
-pub(crate) struct Ask<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) target: &'a str,
-    pub(crate) fields: &'a [&'a FieldBlock],
-    pub(crate) body: Option<&'a [u8]>,
 }
 
 /// What a read of a body gave.
@@ -62,20 +52,19 @@ impl Http {
         })
     }
 
-    /// Sends a request. A server may answer and close before it has read a body whole, so that a failed write is no failure
-    /// until there is no answer either: [`head`](Self::head) tells.
-    pub(crate) async fn send(&mut self, host: &str, ask: &Ask<'_>) -> Result<(), Error> {
-        let body = ask.body.map_or(BodyLength::Empty, |body| BodyLength::Length(body.len() as u64));
+    /// Sends a request; a body goes with its length.
+    ///
+    /// A server may answer and close before it has read the whole body. So a failed write is no
+    /// failure until there is no answer either, which [`head`](Self::head) tells.
+    pub(crate) async fn send(&mut self, request: &Request<'_>, body: Option<&[u8]>) -> Result<(), Error> {
+        let length = body.map_or(BodyLength::Empty, |body| BodyLength::Length(body.len() as u64));
         let mut out = Vec::with_capacity(1024);
-        let request = Request::new(ask.method, ask.target, host).with_fields(ask.fields);
-        self.machine.send_request(&request, body, &mut out).map_err(Error::field("of the request line"))?;
-        self.machine
-            .send_data(ask.body.unwrap_or_default(), &mut out)
-            .map_err(Error::field("Content-Length"))?;
+        self.machine.send_request(request, length, &mut out).map_err(Error::field("of the request line"))?;
+        self.machine.send_data(body.unwrap_or_default(), &mut out).map_err(Error::field("Content-Length"))?;
         self.machine.send_end(&mut out).map_err(Error::field("Content-Length"))?;
         self.answered = false;
         match self.io.write_all(&out).await {
-            Err(error) if ask.body.is_none() => Err(Error::cut(error)),
+            Err(error) if body.is_none() => Err(Error::cut(error)),
             _ => Ok(()),
         }
     }
@@ -84,7 +73,7 @@ impl Http {
     pub(crate) async fn head<T>(&mut self, view: impl Fn(&ResponseHead<'_>) -> T) -> Result<T, Error> {
         loop {
             let decoded = self.machine.decode(&self.input[self.at..], &mut self.fields);
-            let (used, event) = decoded.map_err(|error| explain(error, self.max_body))?;
+            let (used, event) = decoded.map_err(|error| http_error(error, self.max_body))?;
             let mut found = None;
             let more = event.is_some();
             if let Some(Event::Response(head)) = event {
@@ -109,7 +98,7 @@ impl Http {
         let start = out.len();
         loop {
             let decoded = self.machine.decode(&self.input[self.at..], &mut self.fields);
-            let (used, event) = decoded.map_err(|error| explain(error, self.max_body))?;
+            let (used, event) = decoded.map_err(|error| http_error(error, self.max_body))?;
             self.at += used;
             match event {
                 Some(Event::Data(data)) => out.extend_from_slice(data),
@@ -133,20 +122,22 @@ impl Http {
         Ok(body)
     }
 
-    /// After a whole exchange: whether another one may follow on this connection. Not if anything came behind the answer: it would be taken for the
-    /// next one (RFC 9112 §9.2 (2)).
+    /// After a whole exchange: whether another one may follow on this connection. Not if anything
+    /// came behind the answer: it would be taken for the next answer (RFC 9112 §9.2 (2)).
     pub(crate) fn next(&mut self) -> bool {
         self.at == self.input.len() && self.machine.next_message()
     }
 
-    /// Whether the server has neither said anything since [`next`](Self::next), such as a 408 to a connection that was idle for too long, nor closed.
+    /// Whether the server has neither closed nor sent anything since [`next`](Self::next), such as
+    /// a 408 to a connection that was idle for too long.
     pub(crate) async fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let mut byte = ReadBuf::new(&mut byte);
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.io).poll_read(cx, &mut byte).is_pending())).await
     }
 
-    /// Whether the server has said nothing to the last request: on a kept connection it may have closed before it saw it.
+    /// Whether no byte of an answer to the last request came. The server may have closed a kept
+    /// connection before it saw the request.
     pub(crate) const fn is_unanswered(&self) -> bool {
         !self.answered
     }
@@ -160,14 +151,14 @@ impl Http {
     async fn fill(&mut self) -> Result<usize, Error> {
         self.input.drain(..self.at);
         self.at = 0;
-        self.input.reserve(READ);
+        self.input.reserve(READ_SIZE);
         let n = self.io.read_buf(&mut self.input).await.map_err(Error::cut)?;
         self.answered |= n > 0;
         Ok(n)
     }
 }
 
-fn explain(error: tidewire_http1::Error, max_body: usize) -> Error {
+fn http_error(error: tidewire_http1::Error, max_body: usize) -> Error {
     match error.kind() {
         ErrorKind::Limit(Limit::Body) => Error::TooLarge { limit: max_body },
         _ => error.into(),
@@ -175,4 +166,4 @@ fn explain(error: tidewire_http1::Error, max_body: usize) -> Error {
 }
 
 /// Bytes of one read: as much as a batch of messages has under load.
-pub(crate) const READ: usize = 16 * 1024;
+pub(crate) const READ_SIZE: usize = 16 * 1024;

@@ -1,19 +1,23 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod answer;
 mod client;
 mod cursor;
 mod error;
 mod event;
 mod feeds;
 mod http;
+mod item;
+mod kept;
 mod net;
 mod object;
 mod options;
 mod position;
 mod publish;
+mod random;
 mod recovery;
-mod reply;
+mod settings;
 mod subscription;
 mod time;
 mod url;

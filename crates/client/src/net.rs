@@ -1,4 +1,5 @@
-//! Sockets: the only file that knows of them. Everything above reads and writes an [`Io`], so that TLS would be one more arm here.
+//! Sockets: the only file that knows of them. Everything above reads and writes an [`Io`], so that
+//! TLS would be one more arm here.
 
 use std::io;
 use std::sync::Arc;
@@ -37,15 +38,5 @@ async fn open(address: &Address) -> io::Result<Box<dyn Io>> {
         Address::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await?)),
         #[cfg(not(unix))]
         Address::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "{}", path.display()),
-        }
     }
 }

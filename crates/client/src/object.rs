@@ -6,14 +6,15 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::error::Protocol;
-use crate::feeds::Item;
+use crate::item::Item;
 use crate::{Cursor, Error, Message};
 
-/// Any of the objects: one flat record, so that a payload is not copied on the way to its variant. Unknown members are left alone.
+/// Any of the objects: one flat record, so that a payload is not copied on the way to its variant.
+/// Unknown members are left alone.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Object {
     #[serde(default, rename = "type")]
-    kind: String,
+    type_name: String,
     cursor: Option<String>,
     channel: Option<String>,
     time: Option<u64>,
@@ -26,15 +27,15 @@ pub(crate) struct Object {
     reason: Option<String>,
 }
 
-impl Object {
-    /// Parses one object.
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(json).map_err(|error| Error::json(&error))
-    }
+/// Parses one object and says what it is; `None` for a type that this version does not know.
+pub(crate) fn parse(json: &[u8]) -> Result<Option<Item>, Error> {
+    serde_json::from_slice::<Object>(json).map_err(|error| Error::json(&error))?.into_item()
+}
 
+impl Object {
     /// What it says; `None` for a type that this version does not know.
     pub(crate) fn into_item(self) -> Result<Option<Item>, Error> {
-        Ok(Some(match self.kind.as_str() {
+        Ok(Some(match self.type_name.as_str() {
             "hello" => Item::Hello(cursor(self.cursor)?),
             "message" => return self.into_message().map(|message| Some(Item::Message(message))),
             "gap" => {
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     fn item(json: &str) -> Result<Option<Item>, Error> {
-        Object::parse(json.as_bytes())?.into_item()
+        parse(json.as_bytes())
     }
 
     #[test]

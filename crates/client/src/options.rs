@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::{Feed, Since};
 
-/// Options of [`Client::subscribe`](crate::Client::subscribe). The defaults suit most readers. A time of [`Duration::MAX`] is "never".
+/// Options of [`Client::subscribe`](crate::Client::subscribe). The defaults suit most readers. A
+/// time of [`Duration::MAX`] is "never".
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,8 +70,8 @@ impl Options {
         self
     }
 
-    /// How long the server may hold a long poll. Default 25 s: proxies commonly give up at 60 s, and the server holds for 55 s at
-    /// most. Zero makes short polls of them.
+    /// How long the server may hold a long poll. Default 25 s: proxies commonly give up at 60 s,
+    /// and the server holds for 55 s at most. Zero makes short polls of them.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
@@ -84,7 +85,8 @@ impl Options {
         self
     }
 
-    /// How long an open feed may bring no byte before it is cut. Default 35 s: two heartbeats of the server and some slack.
+    /// How long an open feed may bring no byte before it is cut. Default 35 s: two heartbeats of
+    /// the server and some slack.
     #[must_use]
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
         self.heartbeat_timeout = timeout;
@@ -98,16 +100,16 @@ impl Options {
         self
     }
 
-    /// How many attempts in a row may fail before the subscription ends with [`Error::GaveUp`](crate::Error::GaveUp). Default: no
-    /// limit.
+    /// How many attempts in a row may fail before the subscription ends with
+    /// [`Error::GaveUp`](crate::Error::GaveUp). Default: no limit.
     #[must_use]
     pub fn retry_limit(mut self, attempts: u32) -> Self {
         self.retry_limit = Some(attempts);
         self
     }
 
-    /// After a fallback: when to try the best feed again. Default 5 minutes. It is tried between two polls, or when the lesser feed is
-    /// cut; a stream that works is left alone.
+    /// After a fallback: when to try the best feed again. Default 5 minutes. It is tried between
+    /// two polls, or when the lesser feed is cut; a stream that works is left alone.
     #[must_use]
     pub fn prefer_again(mut self, after: Duration) -> Self {
         self.prefer_again = after;
@@ -121,14 +123,15 @@ impl Default for Options {
     }
 }
 
-/// Waits that double with each failure in a row, with full jitter: each is drawn evenly from nothing to the bound, so that
-/// a thousand readers of a server that restarts do not come back in step.
+/// Waits that double with each failure in a row, with full jitter: each is drawn evenly from
+/// nothing to the bound, so that a thousand readers of a server that restarts do not come back in
+/// step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The bound of the first wait.
     pub min: Duration,
-    /// The bound of all later waits, and of what an event stream's `retry:` can ask for. A `Retry-After` has a bound of its own,
-    /// which is 1 hour.
+    /// The bound of all later waits, and of what an event stream's `retry:` can ask for. A
+    /// `Retry-After` has a bound of its own, which is 1 hour.
     pub max: Duration,
 }
 

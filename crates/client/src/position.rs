@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::Cursor;
 use crate::cursor::Step;
-use crate::feeds::Item;
+use crate::item::Item;
 
 /// The position of a reader in its log.
 #[derive(Debug, Default)]
@@ -17,11 +17,11 @@ pub(crate) struct Position {
     cursor: Option<Cursor>,
     /// Epochs of logs that the reader has left. It leaves a log with a reset and returns only with
     /// another one, so any other item from such a log is old.
-    left: VecDeque<String>,
+    left_epochs: VecDeque<String>,
     /// How many times the position has moved.
-    moves: u64,
+    move_count: u64,
     /// Gaps and resets since the last message, or since an answer last went on from this position.
-    breaks: usize,
+    losses: usize,
 }
 
 impl Position {
@@ -34,27 +34,28 @@ impl Position {
     }
 
     /// Changes whenever the position moves. Progress is a position that has moved.
-    pub(crate) const fn moves(&self) -> u64 {
-        self.moves
+    pub(crate) const fn move_count(&self) -> u64 {
+        self.move_count
     }
 
-    /// Whether more gaps and resets have come in a row than one for each channel, which is what a restart of the server brings. Then
-    /// the server does not know the cursor that it has just named, or several servers answer in turn.
-    pub(crate) fn is_contradicted(&self) -> bool {
+    /// Whether more gaps and resets have come in a row than one for each channel, which is what a
+    /// restart of the server brings. Then the server does not know the cursor that it has just
+    /// named, or several servers answer in turn.
+    pub(crate) fn has_too_many_losses(&self) -> bool {
         let channels = self.cursor.as_ref().map_or(1, |cursor| cursor.as_str().split('.').count());
-        self.breaks > channels
+        self.losses > channels
     }
 
     /// An answer that brought nothing ends at `end`.
-    pub(crate) fn goes_on(&mut self, end: Option<&Cursor>) {
+    pub(crate) fn confirm(&mut self, end: Option<&Cursor>) {
         if end == self.cursor() {
-            self.breaks = 0;
+            self.losses = 0;
         }
     }
 
     /// Takes a position from outside, if the reader has none yet. If it has one, another position
     /// could skip messages without telling.
-    pub(crate) fn begin(&mut self, cursor: &Cursor) {
+    pub(crate) fn start(&mut self, cursor: &Cursor) {
         self.cursor.get_or_insert_with(|| cursor.clone());
     }
 
@@ -65,71 +66,75 @@ impl Position {
             Item::Message(message) if self.has_left(&message.cursor) => Step::Duplicate,
             Item::Message(message) => held.step_to(&message.cursor),
             Item::Gap { cursor, .. } if self.has_left(cursor) => Step::Duplicate,
-            Item::Gap { cursor, .. } => news(held.step_to(cursor)),
+            Item::Gap { cursor, .. } => new_unless_duplicate(held.step_to(cursor)),
             // A log that lost its newest messages goes back, and only such a one does.
-            Item::Reset { reason, cursor } if reason == AHEAD => news_if(held != cursor),
-            Item::Reset { cursor, .. } => news(held.step_to(cursor)),
+            Item::Reset { reason, cursor } if reason == AHEAD_OF_LOG => new_if(held != cursor),
+            Item::Reset { cursor, .. } => new_unless_duplicate(held.step_to(cursor)),
             Item::Hello(_) | Item::Retry(_) => Step::New,
         }
     }
 
-    /// Whether the answer to a poll with these items and this end brings something, and nothing of it is new.
+    /// Whether the answer to a poll with these items and this end brings something, and nothing of
+    /// it is new.
     ///
     /// An answer that ends at the reader's position has nothing new, even if nothing can be read
     /// from the text of its cursors.
-    pub(crate) fn knows(&self, items: &[Item], end: Option<&Cursor>) -> bool {
-        let mut words = items.iter().filter(|item| !matches!(item, Item::Hello(_))).peekable();
-        words.peek().is_some()
-            && (end.is_some() && end == self.cursor() || words.all(|item| self.step(item) == Step::Duplicate))
+    pub(crate) fn is_repeated(&self, items: &[Item], end: Option<&Cursor>) -> bool {
+        let mut contents = items.iter().filter(|item| !matches!(item, Item::Hello(_))).peekable();
+        contents.peek().is_some()
+            && (end.is_some() && end == self.cursor()
+                || contents.all(|item| self.step(item) == Step::Duplicate))
     }
 
     /// The message at `cursor` was delivered.
     pub(crate) fn advance(&mut self, cursor: Cursor) {
-        self.breaks = 0;
+        self.losses = 0;
         self.move_to(cursor);
     }
 
     /// A gap up to `cursor` was told.
     pub(crate) fn skip(&mut self, cursor: Cursor) {
-        self.breaks = self.breaks.saturating_add(1);
+        self.losses = self.losses.saturating_add(1);
         self.move_to(cursor);
     }
 
     /// A reset to `cursor` was told.
     pub(crate) fn reset(&mut self, cursor: Cursor) {
         let entered: Vec<&str> = cursor.epochs().collect();
-        self.left.retain(|epoch| !entered.contains(&&**epoch));
+        self.left_epochs.retain(|epoch| !entered.contains(&&**epoch));
         let held = self.cursor.take();
         let left = held.iter().flat_map(Cursor::epochs).filter(|epoch| !entered.contains(epoch));
-        self.left.extend(left.map(str::to_owned));
-        self.left.drain(..self.left.len().saturating_sub(MAX_LEFT));
-        self.breaks = self.breaks.saturating_add(1);
+        self.left_epochs.extend(left.map(str::to_owned));
+        self.left_epochs.drain(..self.left_epochs.len().saturating_sub(MAX_LEFT_EPOCHS));
+        self.losses = self.losses.saturating_add(1);
         self.move_to(cursor);
     }
 
     fn move_to(&mut self, cursor: Cursor) {
-        self.moves += 1;
+        self.move_count += 1;
         self.cursor = Some(cursor);
     }
 
     fn has_left(&self, cursor: &Cursor) -> bool {
-        !self.left.is_empty() && cursor.epochs().any(|epoch| self.left.iter().any(|left| left == epoch))
+        !self.left_epochs.is_empty()
+            && cursor.epochs().any(|epoch| self.left_epochs.iter().any(|left| left == epoch))
     }
 }
 
-fn news(step: Step) -> Step {
-    news_if(step != Step::Duplicate)
+fn new_unless_duplicate(step: Step) -> Step {
+    new_if(step != Step::Duplicate)
 }
 
-const fn news_if(is_new: bool) -> Step {
+const fn new_if(is_new: bool) -> Step {
     if is_new { Step::New } else { Step::Duplicate }
 }
 
 /// The reason of a reset that may lead back in the same log.
-const AHEAD: &str = "ahead-of-log";
+const AHEAD_OF_LOG: &str = "ahead-of-log";
 
-/// Epochs that are remembered: eight restarts of a server with the 16 channels that one connection can have.
-const MAX_LEFT: usize = 128;
+/// Epochs that are remembered: eight restarts of a server with the 16 channels that one connection
+/// can have.
+const MAX_LEFT_EPOCHS: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -150,37 +155,43 @@ mod tests {
     #[test]
     fn what_lies_behind_is_old() {
         let mut position = Position::new(Some(cursor("e-5.x-1")));
-        for old in
-            [gap("e-4.x-1"), gap("e-5.x-1"), reset("unknown-epoch", "e-5.x-1"), reset(AHEAD, "e-5.x-1")]
-        {
+        for old in [
+            gap("e-4.x-1"),
+            gap("e-5.x-1"),
+            reset("unknown-epoch", "e-5.x-1"),
+            reset(AHEAD_OF_LOG, "e-5.x-1"),
+        ] {
             assert_eq!(position.step(&old), Step::Duplicate, "{old:?}");
         }
-        for new in [gap("e-9.x-1"), reset("unknown-epoch", "e-5.y-0"), reset(AHEAD, "e-3.x-1")] {
+        for new in [gap("e-9.x-1"), reset("unknown-epoch", "e-5.y-0"), reset(AHEAD_OF_LOG, "e-3.x-1")] {
             assert_eq!(position.step(&new), Step::New, "{new:?}");
         }
         position.reset(cursor("e-5.y-0"));
         assert_eq!(position.step(&gap("e-9.x-1")), Step::Duplicate, "x was left");
         assert_eq!(position.step(&gap("e-9.y-0")), Step::New);
-        assert_eq!((position.moves(), position.breaks), (1, 1));
+        assert_eq!((position.move_count(), position.losses), (1, 1));
         position.reset(cursor("e-5.x-7"));
         assert_eq!(position.step(&gap("e-9.x-7")), Step::New, "x is back");
         assert_eq!(position.step(&gap("e-9.y-1")), Step::Duplicate);
         position.advance(cursor("e-9.x-7"));
-        assert_eq!((position.moves(), position.breaks), (3, 0));
+        assert_eq!((position.move_count(), position.losses), (3, 0));
     }
 
     #[test]
     fn an_answer_without_a_word_is_not_a_repeated_one() {
         let position = Position::new(Some(cursor("e-5")));
         let hello = || Item::Hello(cursor("e-5"));
-        assert!(!position.knows(&[hello()], Some(&cursor("e-5"))));
-        assert!(position.knows(&[gap("e-5"), hello()], Some(&cursor("e-5"))));
+        assert!(!position.is_repeated(&[hello()], Some(&cursor("e-5"))));
+        assert!(position.is_repeated(&[gap("e-5"), hello()], Some(&cursor("e-5"))));
         assert!(
-            position.knows(&[gap("z"), hello()], Some(&cursor("e-5"))),
+            position.is_repeated(&[gap("z"), hello()], Some(&cursor("e-5"))),
             "it ends where the reader stands"
         );
-        assert!(!position.knows(&[gap("e-5"), gap("e-6")], Some(&cursor("e-6"))), "a part of it is new");
-        assert!(!Position::new(None).knows(&[gap("e-5")], None));
+        assert!(
+            !position.is_repeated(&[gap("e-5"), gap("e-6")], Some(&cursor("e-6"))),
+            "a part of it is new"
+        );
+        assert!(!Position::new(None).is_repeated(&[gap("e-5")], None));
     }
 
     #[test]
@@ -189,6 +200,6 @@ mod tests {
         for n in 0..1000 {
             position.reset(cursor(&format!("e{n}-0")));
         }
-        assert_eq!(position.left.len(), MAX_LEFT);
+        assert_eq!(position.left_epochs.len(), MAX_LEFT_EPOCHS);
     }
 }

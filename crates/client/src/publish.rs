@@ -6,15 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use tidewire_http1::FieldBlock;
+use tidewire_http1::{FieldBlock, Request};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::client::random;
 use crate::error::Awaited;
-use crate::http::{Ask, Http};
-use crate::reply::Reply;
+use crate::kept::SharedConnection;
+use crate::random::random;
+use crate::settings::Settings;
 use crate::time::after;
-use crate::{Backoff, Client, Cursor, Error, object};
+use crate::{Backoff, Cursor, Error, object};
 
 /// A message to publish.
 ///
@@ -63,8 +63,8 @@ impl Publish {
     }
 
     /// The idempotency key: the same message with the same key is in the log once. Set one if your
-    /// program may publish the same message again after a restart. Without one, [`Client::publish`]
-    /// draws a key for its own attempts.
+    /// program may publish the same message again after a restart. Without one,
+    /// [`Client::publish`](crate::Client::publish) draws a key for its own attempts.
     ///
     /// Take a key that nobody guesses, and another one for each message: a key that another message
     /// of the channel has is refused with 422 ([`Error::Refused`]).
@@ -74,6 +74,7 @@ impl Publish {
         self
     }
 
+    /// The fields that only this request has.
     fn fields(&self, key: &str) -> Result<FieldBlock, Error> {
         let mut fields = FieldBlock::new();
         let content_type = self.content_type.as_deref().map(|value| ("Content-Type", value));
@@ -84,87 +85,57 @@ impl Publish {
     }
 }
 
-impl Client {
-    /// Publishes a message and returns once it is in the log.
-    ///
-    /// An answer that was lost is asked for again with the same idempotency key, so the message is in the log once, however often it was
-    /// sent: exactly once, as long as the server remembers the key (a window that its operator sets). Answers 408, 429, 500,
-    /// 502, 503 and 504 are waited out, as long as `Retry-After` says where it is there. A `Retry-After` of more than 30 s is not
-    /// waited out: the answer is then returned at once, as [`Error::Refused`] with [`Problem::retry_after`](crate::Problem::retry_after).
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with the server's words for anything else; [`Error::GaveUp`] after [`Client::attempts`]: whether the
-    /// message is in the log is then unknown, and a publish with the same key of your own settles it.
-    pub async fn publish(&self, message: Publish) -> Result<Published, Error> {
-        let key = match &message.key {
-            Some(key) => key.clone(),
-            None => drawn_key()?,
+/// [`Client::publish`](crate::Client::publish).
+pub(crate) async fn publish(
+    settings: &Settings,
+    shared: &SharedConnection,
+    message: &Publish,
+) -> Result<Published, Error> {
+    let key = match &message.key {
+        Some(key) => key.clone(),
+        None => random_key()?,
+    };
+    let message_fields = message.fields(&key)?;
+    let event = message.event.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC).to_string());
+    let target = settings.url.target(event.as_deref().map(|name| ("event", name)).as_slice());
+    let fields = [&settings.fields, &message_fields];
+    let request = Request::new("POST", &target, &settings.url.host).with_fields(&fields);
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let deadline = after(Instant::now(), settings.request_timeout);
+        let outcome = timeout_at(deadline, post(settings, shared, &request, &message.data, deadline)).await;
+        let error = match outcome.unwrap_or(Err(Error::Timeout(Awaited::Answer))) {
+            Ok(published) => return Ok(published),
+            Err(error) => error,
         };
-        let fields = message.fields(&key)?;
-        let event =
-            message.event.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC).to_string());
-        let target = self.settings.url.target(event.as_deref().map(|name| ("event", name)).as_slice());
-        let fields = [&self.settings.fields, &fields];
-        let ask = Ask { method: "POST", target: &target, fields: &fields, body: Some(&message.data) };
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let deadline = after(Instant::now(), self.settings.request_timeout);
-            let outcome = timeout_at(deadline, self.post(&ask, deadline)).await;
-            let error = match outcome.unwrap_or(Err(Error::Timeout(Awaited::Answer))) {
-                Ok(published) => return Ok(published),
-                Err(error) => error,
-            };
-            let Some(wait) = wait(&error, attempt) else { return Err(error) };
-            if attempt >= self.settings.attempts {
-                return Err(Error::GaveUp { attempts: attempt, last: Box::new(error) });
-            }
-            tracing::debug!(%error, attempt, ?wait, "publish again");
-            sleep(wait).await;
+        let Some(wait) = wait(&error, attempt) else { return Err(error) };
+        if attempt >= settings.attempts {
+            return Err(Error::GaveUp { attempts: attempt, last: Box::new(error) });
         }
-    }
-
-    /// One attempt: over the kept connection, and if that was closed in the meantime, or spoken on, over a new one.
-    async fn post(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Published, Error> {
-        if let Some(mut http) = self.idle.take()
-            && http.is_quiet().await
-        {
-            match self.exchange(&mut http, ask).await {
-                Err(Error::Cut(_)) if http.is_unanswered() => {}
-                outcome => {
-                    self.keep(http);
-                    return outcome;
-                }
-            }
-        }
-        let connected = after(Instant::now(), self.settings.connect_timeout).min(deadline);
-        let mut http = Http::connect(&self.settings.url, MAX_ANSWER, connected).await?;
-        let outcome = self.exchange(&mut http, ask).await;
-        self.keep(http);
-        outcome
-    }
-
-    async fn exchange(&self, http: &mut Http, ask: &Ask<'_>) -> Result<Published, Error> {
-        http.send(&self.settings.url.host, ask).await?;
-        let reply = http.head(Reply::of).await?;
-        if !matches!(reply.status, 200 | 201) {
-            return Err(reply.refusal(http).await.error);
-        }
-        reply.require("application/json")?;
-        let body = http.whole_body().await?;
-        let answer: Answer = serde_json::from_slice(&body).map_err(|error| Error::json(&error))?;
-        Ok(Published { cursor: object::cursor(answer.cursor)?, duplicate: answer.duplicate })
-    }
-
-    fn keep(&self, mut http: Http) {
-        if http.next() {
-            self.idle.keep(http);
-        }
+        tracing::debug!(%error, attempt, ?wait, "publish again");
+        sleep(wait).await;
     }
 }
 
+/// One attempt.
+async fn post(
+    settings: &Settings,
+    shared: &SharedConnection,
+    request: &Request<'_>,
+    data: &[u8],
+    deadline: Instant,
+) -> Result<Published, Error> {
+    let mut kept = shared.take(MAX_ANSWER);
+    let outcome = kept.json(settings, request, Some(data), &[200, 201], deadline).await;
+    shared.put(kept);
+    let json = outcome.map_err(|failure| failure.error)?;
+    let answer: Acknowledgement = serde_json::from_slice(&json).map_err(|error| Error::json(&error))?;
+    Ok(Published { cursor: object::cursor(answer.cursor)?, duplicate: answer.duplicate })
+}
+
 #[derive(Deserialize)]
-struct Answer {
+struct Acknowledgement {
     cursor: Option<String>,
     #[serde(default)]
     duplicate: bool,
@@ -173,7 +144,8 @@ struct Answer {
 /// Bytes of an answer: it is one cursor.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The longest `Retry-After` that is waited out: somebody waits for the outcome. Of a longer one the caller is told at once.
+/// The longest `Retry-After` that is waited out: somebody waits for the outcome. Of a longer one
+/// the caller is told at once.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// How long to wait before the next attempt; `None` if there should be none.
@@ -190,7 +162,7 @@ fn wait(error: &Error, attempt: u32) -> Option<Duration> {
 }
 
 /// 128 random bits in hexadecimal.
-fn drawn_key() -> Result<String, Error> {
+fn random_key() -> Result<String, Error> {
     let mut key = String::with_capacity(32);
     for byte in random::<16>()? {
         write!(key, "{byte:02x}").expect("a String takes every character");

@@ -1,4 +1,5 @@
-//! What to do after a failure: the same feed again, another one, or the end. No sockets here, and no clock: time is an argument.
+//! What to do after a failure: the same feed again, another one, or the end. No sockets here, and
+//! no clock: time is an argument.
 //!
 //! ```text
 //!                ┌───────── cut: wait, then again ─────────┐
@@ -8,14 +9,14 @@
 //!  │             │  ├─ no connection, 429, 503: wait, then again
 //!  │             │  └─ the server refuses in its own words: the end
 //!  │             │
-//!  │             └─ refused or silent, or STUCK failures in a row without a message
+//!  │             └─ refused or silent, or MAX_FAILURES failures in a row without a message
 //!  │                    │
 //!  │                    ├─ i is not the last ─────► opening feed i + 1, at once
 //!  │                    └─ it is the last, and each was refused or compressed: the end
 //!  └──── else: wait, then the first ◄─┘
 //! ```
-//! After a fallback, the first feed is tried again when the lesser one is cut, or between two polls, and
-//! [`Options::prefer_again`](crate::Options::prefer_again) has passed.
+//! After a fallback, the first feed is tried again when the lesser one is cut, or between two
+//! polls, and [`Options::prefer_again`](crate::Options::prefer_again) has passed.
 
 use std::time::Duration;
 
@@ -31,24 +32,24 @@ pub(crate) struct Recovery {
     /// The place of the feed in the list.
     index: usize,
     /// When the feed in use was opened.
-    opened: Option<Instant>,
+    opened_at: Option<Instant>,
     /// Waits in a row since something worked.
     failures: u32,
     /// Failures in a row of this feed, on connections that could be made, without a message.
-    stuck: u32,
+    failures_of_feed: u32,
     /// Feeds in a row that were given up.
     given_up: usize,
-    /// One of these was given up for what may pass.
-    may_pass: bool,
+    /// Whether one of these was given up for a reason that may pass.
+    is_any_temporary: bool,
     /// How long the server asked its readers to wait before they come back.
-    hint: Duration,
+    retry: Duration,
     /// When the first feed was last tried.
-    preferred: Instant,
+    first_tried_at: Instant,
 }
 
 /// What comes next.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     /// Open [`Recovery::feed`] after this wait.
     Wait(Duration),
     /// The subscription ends.
@@ -60,13 +61,13 @@ impl Recovery {
         Self {
             options,
             index: 0,
-            opened: None,
+            opened_at: None,
             failures: 0,
-            stuck: 0,
+            failures_of_feed: 0,
             given_up: 0,
-            may_pass: false,
-            hint: Duration::ZERO,
-            preferred: now,
+            is_any_temporary: false,
+            retry: Duration::ZERO,
+            first_tried_at: now,
         }
     }
 
@@ -80,124 +81,127 @@ impl Recovery {
     }
 
     /// The feed is about to be opened.
-    pub(crate) fn begins(&mut self, now: Instant) {
-        self.opened = None;
+    pub(crate) fn opening(&mut self, now: Instant) {
+        self.opened_at = None;
         if self.index == 0 {
-            self.preferred = now;
+            self.first_tried_at = now;
         }
     }
 
     /// The first bytes came.
-    pub(crate) fn opens(&mut self, now: Instant) {
-        self.opened = Some(now);
+    pub(crate) fn opened(&mut self, now: Instant) {
+        self.opened_at = Some(now);
         self.given_up = 0;
-        self.may_pass = false;
+        self.is_any_temporary = false;
     }
 
     /// A message came.
-    pub(crate) fn progresses(&mut self) {
+    pub(crate) fn progressed(&mut self) {
         self.failures = 0;
-        self.stuck = 0;
+        self.failures_of_feed = 0;
     }
 
-    /// The server says how long to wait after a cut. It holds until it says something else, as in a browser, and within the
-    /// longest wait that the caller allows.
-    pub(crate) fn hints(&mut self, wait: Duration) {
-        self.hint = wait.min(self.options.backoff.max);
+    /// The server says how long to wait after a cut (`retry:` of SSE). It holds until it says
+    /// something else, as in a browser, and within the longest wait that the caller allows.
+    pub(crate) fn set_retry(&mut self, wait: Duration) {
+        self.retry = wait.min(self.options.backoff.max);
     }
 
     /// Whether it is time to try the first feed again.
-    pub(crate) fn may_prefer(&self, now: Instant) -> bool {
-        self.index > 0 && now.duration_since(self.preferred) >= self.options.prefer_again
+    pub(crate) fn is_first_due(&self, now: Instant) -> bool {
+        self.index > 0 && now.duration_since(self.first_tried_at) >= self.options.prefer_again
     }
 
     /// Goes back to the first feed.
-    pub(crate) fn prefers(&mut self) {
+    pub(crate) fn return_to_first(&mut self) {
         self.index = 0;
-        self.stuck = 0;
+        self.failures_of_feed = 0;
     }
 
     /// The feed failed.
-    pub(crate) fn fails(&mut self, error: &Error, now: Instant) -> Verdict {
-        if self.opened.is_some_and(|opened| now.duration_since(opened) >= STEADY) {
-            self.progresses();
+    pub(crate) fn failed(&mut self, error: &Error, now: Instant) -> Decision {
+        if self.opened_at.is_some_and(|opened| now.duration_since(opened) >= STABLE_AFTER) {
+            self.progressed();
         }
-        let kind = self.kind(error);
-        if kind == Kind::Final {
-            return Verdict::End(error.clone());
+        let class = self.classify(error);
+        if class == FailureClass::Final {
+            return Decision::End(error.clone());
         }
-        self.stuck += u32::from(kind != Kind::Unreachable);
-        if kind != Kind::GiveUp && self.stuck < STUCK {
-            if self.may_prefer(now) {
-                self.prefers();
+        self.failures_of_feed += u32::from(class != FailureClass::Unreachable);
+        if class != FailureClass::Blocked && self.failures_of_feed < MAX_FAILURES {
+            if self.is_first_due(now) {
+                self.return_to_first();
             }
             return self.wait(error);
         }
         // This feed is given up.
-        self.stuck = 0;
+        self.failures_of_feed = 0;
         self.given_up += 1;
-        self.may_pass |= !is_refusal(error);
+        self.is_any_temporary |= !is_permanent(error);
         self.index = (self.index + 1) % self.options.feeds.len();
         if self.given_up < self.options.feeds.len() {
-            return Verdict::Wait(asked_for(error));
+            return Decision::Wait(retry_after(error));
         }
         // All were.
-        if !self.may_pass {
-            return Verdict::End(error.clone());
+        if !self.is_any_temporary {
+            return Decision::End(error.clone());
         }
         self.given_up = 0;
-        self.may_pass = false;
+        self.is_any_temporary = false;
         self.index = 0;
         self.wait(error)
     }
 
-    fn wait(&mut self, error: &Error) -> Verdict {
+    fn wait(&mut self, error: &Error) -> Decision {
         self.failures += 1;
         if self.options.retry_limit.is_some_and(|limit| self.failures > limit) {
-            return Verdict::End(Error::GaveUp { attempts: self.failures, last: Box::new(error.clone()) });
+            return Decision::End(Error::GaveUp { attempts: self.failures, last: Box::new(error.clone()) });
         }
         let spread = match error {
             // All readers of the server get these at once.
-            Error::Closed { code: 1012 | 1013, .. } => self.failures.max(RESTART),
+            Error::Closed { code: 1012 | 1013, .. } => self.failures.max(RESTART_FAILURES),
             _ => self.failures,
         };
-        Verdict::Wait(self.options.backoff.wait(spread).max(self.hint).max(asked_for(error)))
+        Decision::Wait(self.options.backoff.wait(spread).max(self.retry).max(retry_after(error)))
     }
 
-    fn kind(&self, error: &Error) -> Kind {
+    fn classify(&self, error: &Error) -> FailureClass {
         match error {
-            Error::Connect { .. } | Error::Timeout(Awaited::Connection) => Kind::Unreachable,
-            Error::Timeout(Awaited::FirstBytes) => Kind::GiveUp,
-            Error::Timeout(_) | Error::Cut(_) | Error::Ended | Error::Closed { .. } => Kind::Passing,
-            Error::Protocol(_) if self.opened.is_some() => Kind::Passing,
-            Error::Protocol(_) => Kind::GiveUp,
+            Error::Connect { .. } | Error::Timeout(Awaited::Connection) => FailureClass::Unreachable,
+            Error::Timeout(Awaited::FirstBytes) => FailureClass::Blocked,
+            Error::Timeout(_) | Error::Cut(_) | Error::Ended | Error::Closed { .. } => {
+                FailureClass::Temporary
+            }
+            Error::Protocol(_) if self.opened_at.is_some() => FailureClass::Temporary,
+            Error::Protocol(_) => FailureClass::Blocked,
             Error::Refused(problem) => match problem.status {
-                408 | 429 | 503 => Kind::Passing,
-                // A proxy refuses what it does not understand, an upgrade first of all. But what the server itself says to a
-                // plain GET, it would say to the others too.
-                400..=499 if problem.is_document && self.feed() != Feed::WebSocket => Kind::Final,
-                _ => Kind::GiveUp,
+                408 | 429 | 503 => FailureClass::Temporary,
+                // A proxy refuses what it does not understand, an upgrade first of all. But what
+                // the server itself says to a plain GET, it would say to the others too.
+                400..=499 if problem.is_document && self.feed() != Feed::WebSocket => FailureClass::Final,
+                _ => FailureClass::Blocked,
             },
-            _ => Kind::Final,
+            _ => FailureClass::Final,
         }
     }
 }
 
+/// What a failure says about the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Nothing can be said about the feed.
+enum FailureClass {
+    /// Nothing: there is no connection.
     Unreachable,
     /// It may work the next time.
-    Passing,
+    Temporary,
     /// The feed does not get through here.
-    GiveUp,
-    /// Nothing gets better by coming back.
+    Blocked,
+    /// No feed will work: coming back does not help.
     Final,
 }
 
 /// A refusal that stays. A proxy that compresses goes on with it until somebody changes its
 /// configuration.
-fn is_refusal(error: &Error) -> bool {
+fn is_permanent(error: &Error) -> bool {
     match error {
         Error::Refused(problem) => matches!(problem.status, 300..=407 | 409..=428 | 430..=499),
         Error::Protocol(Protocol::ContentCoding(_)) => true,
@@ -205,25 +209,27 @@ fn is_refusal(error: &Error) -> bool {
     }
 }
 
-fn asked_for(error: &Error) -> Duration {
+fn retry_after(error: &Error) -> Duration {
     match error {
-        Error::Refused(problem) => problem.retry_after.unwrap_or_default().min(MAX_HINT),
+        Error::Refused(problem) => problem.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER),
         _ => Duration::ZERO,
     }
 }
 
 /// A feed that was open for so long works: its next failure is the first again.
-const STEADY: Duration = Duration::from_secs(5);
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Failures in a row without a message after which a feed is given up. One alone may be a restart of the server.
-const STUCK: u32 = 3;
+/// Failures in a row without a message after which a feed is given up. One alone may be a restart
+/// of the server.
+const MAX_FAILURES: u32 = 3;
 
-/// The number of failures that a restart counts as: the first wait is then drawn from 2 s instead of 250 ms.
-const RESTART: u32 = 4;
+/// The number of failures that a restart counts as: the first wait is then drawn from 2 s instead
+/// of 250 ms.
+const RESTART_FAILURES: u32 = 4;
 
 /// The longest wait that a server can ask for with `Retry-After`. After that time a reader asks
 /// again, even if the server named a longer one.
-const MAX_HINT: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
@@ -257,10 +263,10 @@ mod tests {
 
     /// Fails once; the wait, or `None` at the end.
     fn fail(recovery: &mut Recovery, error: &Error) -> Option<Duration> {
-        recovery.begins(Instant::now());
-        match recovery.fails(error, Instant::now()) {
-            Verdict::Wait(wait) => Some(wait),
-            Verdict::End(_) => None,
+        recovery.opening(Instant::now());
+        match recovery.failed(error, Instant::now()) {
+            Decision::Wait(wait) => Some(wait),
+            Decision::End(_) => None,
         }
     }
 
@@ -306,18 +312,18 @@ mod tests {
     #[test]
     fn a_feed_that_breaks_again_and_again_is_given_up() {
         let mut recovery = new(Options::new());
-        for _ in 0..STUCK {
+        for _ in 0..MAX_FAILURES {
             assert_eq!(recovery.feed(), Feed::WebSocket);
-            recovery.begins(Instant::now());
-            recovery.opens(Instant::now());
-            assert!(matches!(recovery.fails(&cut(), Instant::now()), Verdict::Wait(_)));
+            recovery.opening(Instant::now());
+            recovery.opened(Instant::now());
+            assert!(matches!(recovery.failed(&cut(), Instant::now()), Decision::Wait(_)));
         }
         assert_eq!(recovery.feed(), Feed::Sse);
         for _ in 0..10 {
-            recovery.begins(Instant::now());
-            recovery.opens(Instant::now());
-            recovery.progresses();
-            assert!(matches!(recovery.fails(&cut(), Instant::now()), Verdict::Wait(_)));
+            recovery.opening(Instant::now());
+            recovery.opened(Instant::now());
+            recovery.progressed();
+            assert!(matches!(recovery.failed(&cut(), Instant::now()), Decision::Wait(_)));
             assert_eq!(recovery.feed(), Feed::Sse, "messages get through");
         }
     }
@@ -327,9 +333,9 @@ mod tests {
         let mut recovery = new(Options::new());
         assert!(fail(&mut recovery, &refused(503, true)).unwrap() >= Duration::from_secs(7));
         assert_eq!(recovery.feed(), Feed::WebSocket);
-        recovery.begins(Instant::now());
-        recovery.opens(Instant::now());
-        recovery.hints(Duration::from_secs(3));
+        recovery.opening(Instant::now());
+        recovery.opened(Instant::now());
+        recovery.set_retry(Duration::from_secs(3));
         assert!(fail(&mut recovery, &Error::Ended).unwrap() >= Duration::from_secs(3));
     }
 
@@ -338,11 +344,11 @@ mod tests {
         let mut recovery = new(Options::new().prefer_again(Duration::from_secs(300)));
         let start = Instant::now();
         fail(&mut recovery, &refused(426, true));
-        recovery.begins(start);
-        recovery.opens(start);
-        assert!(!recovery.may_prefer(start + Duration::from_secs(299)));
-        assert!(recovery.may_prefer(start + Duration::from_secs(301)));
-        recovery.fails(&cut(), start + Duration::from_secs(301));
+        recovery.opening(start);
+        recovery.opened(start);
+        assert!(!recovery.is_first_due(start + Duration::from_secs(299)));
+        assert!(recovery.is_first_due(start + Duration::from_secs(301)));
+        recovery.failed(&cut(), start + Duration::from_secs(301));
         assert_eq!(recovery.feed(), Feed::WebSocket);
     }
 

@@ -1,8 +1,9 @@
 //! A subscription: one cursor, carried from connection to connection and from feed to feed.
 //!
-//! Everything runs inside the caller's poll: one future that reads, delivers and recovers, in that order. It hands an event over
-//! through a slot and goes on when the caller comes for the next one. So nothing is read while nobody listens, there is
-//! no task to stop and no queue to bound, and dropping `next()` halfway loses nothing.
+//! Everything runs inside the caller's poll: one future that reads, delivers and recovers, in that
+//! order. It hands an event over through a slot and goes on when the caller comes for the next one.
+//! So nothing is read while nobody listens, there is no task to stop and no queue to bound, and
+//! dropping `next()` halfway loses nothing.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -12,53 +13,59 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::client::Settings;
 use crate::cursor::Step;
 use crate::error::{Awaited, Protocol};
-use crate::feeds::poll::Question;
-use crate::feeds::{Item, Live, longpoll, poll};
+use crate::feeds::poll::{PollParameters, poll};
+use crate::feeds::{StreamingFeed, longpoll};
+use crate::item::Item;
+use crate::kept::KeptConnection;
 use crate::position::Position;
-use crate::recovery::{Recovery, Verdict};
+use crate::recovery::{Decision, Recovery};
+use crate::settings::Settings;
 use crate::time::after;
 use crate::{Cursor, Error, Event, Feed, Options};
 
 /// The messages of a channel, in order, each once.
 ///
-/// Ask for [`next`](Self::next) in a loop, or use it as a `Stream`. Connections are made, watched and replaced
-/// while it is being asked; between two calls nothing is read, so call it again soon: a server drops a reader that takes nothing
-/// for a minute (which costs no message, only a new connection).
+/// Ask for [`next`](Self::next) in a loop, or use it as a `Stream`. Connections are made, watched
+/// and replaced while it is being asked; between two calls nothing is read, so call it again soon:
+/// a server drops a reader that takes nothing for a minute (which costs no message, only a new
+/// connection).
 pub struct Subscription {
     run: Pin<Box<dyn Future<Output = Error> + Send>>,
-    slot: Slot,
+    slot: EventSlot,
     cursor: Option<Cursor>,
     ended: Option<Error>,
 }
 
 impl Subscription {
     pub(crate) fn new(settings: Arc<Settings>, options: Options) -> Self {
-        let slot = Slot::default();
+        let slot = EventSlot::default();
         let cursor = match &options.since {
             crate::Since::After(cursor) => Some(cursor.clone()),
             _ => None,
         };
         let position = Position::new(cursor.clone());
-        let driver = Driver { settings, slot: slot.clone(), position, hole: None };
+        let driver = Driver { settings, slot: slot.clone(), position, last_hole: None };
         Self { run: Box::pin(driver.run(options)), slot, cursor, ended: None }
     }
 
-    /// The next event. Dropping the future loses nothing, so it can stand in a `select!` or under a timeout.
+    /// The next event. Dropping the future loses nothing, so it can stand in a `select!` or under a
+    /// timeout.
     ///
     /// # Errors
-    /// What coming back does not help against: the server refuses in its own words ([`Error::Refused`]), an answer is over the
-    /// limit ([`Error::TooLarge`]), every feed is compressed on the way ([`Protocol::ContentCoding`]), the retry limit is reached
-    /// ([`Error::GaveUp`]), or the server asks its readers to stop ([`Error::Stopped`]). Each later call returns the same error. What
-    /// may pass is told as [`Event::Disconnected`] and seen to.
+    /// What coming back does not help against: the server refuses in its own words
+    /// ([`Error::Refused`]), an answer is over the limit ([`Error::TooLarge`]), every feed is
+    /// compressed on the way ([`Protocol::ContentCoding`]), the retry limit is reached
+    /// ([`Error::GaveUp`]), or the server asks its readers to stop ([`Error::Stopped`]). Each later
+    /// call returns the same error. What may pass is told as [`Event::Disconnected`] and seen to.
     pub async fn next(&mut self) -> Result<Event, Error> {
         poll_fn(|context| self.poll(context)).await
     }
 
-    /// The position after the last event that was handed out: what to store, and to subscribe with again. `None` as long as no
-    /// connection was made and [`Since::After`](crate::Since::After) was not given.
+    /// The position after the last event that was handed out: what to store, and to subscribe with
+    /// again. `None` as long as no connection was made and [`Since::After`](crate::Since::After)
+    /// was not given.
     #[must_use]
     pub const fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
@@ -95,9 +102,9 @@ impl futures_core::Stream for Subscription {
 
 /// Where an event lies between the future that made it and the caller who takes it.
 #[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Option<Event>>>);
+struct EventSlot(Arc<Mutex<Option<Event>>>);
 
-impl Slot {
+impl EventSlot {
     fn take(&self) -> Option<Event> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -114,10 +121,10 @@ impl Slot {
 /// What the future of a subscription owns.
 struct Driver {
     settings: Arc<Settings>,
-    slot: Slot,
+    slot: EventSlot,
     position: Position,
     /// Where a hole was met before.
-    hole: Option<Cursor>,
+    last_hole: Option<Cursor>,
 }
 
 impl Driver {
@@ -126,15 +133,15 @@ impl Driver {
         let mut recovery = Recovery::new(options, Instant::now());
         loop {
             let feed = recovery.feed();
-            recovery.begins(Instant::now());
+            recovery.opening(Instant::now());
             let outcome = match feed {
                 Feed::LongPoll | Feed::Poll => self.polls(feed, &mut recovery).await,
                 Feed::WebSocket | Feed::Sse | Feed::Stream => self.stream(feed, &mut recovery).await,
             };
             let Err(reason) = outcome else { continue };
-            match recovery.fails(&reason, Instant::now()) {
-                Verdict::End(error) => return error,
-                Verdict::Wait(retry_in) => {
+            match recovery.failed(&reason, Instant::now()) {
+                Decision::End(error) => return error,
+                Decision::Wait(retry_in) => {
                     tracing::debug!(%feed, %reason, ?retry_in, next = %recovery.feed(), "disconnected");
                     self.slot.put(Event::Disconnected { feed, reason, retry_in }).await;
                     sleep(retry_in).await;
@@ -148,17 +155,17 @@ impl Driver {
         let heartbeat = recovery.options().heartbeat_timeout;
         let deadline = after(Instant::now(), self.settings.connect_timeout);
         let since = self.since(recovery.options());
-        let silent = Error::Timeout(Awaited::FirstBytes);
-        let opening = timeout_at(deadline, Live::open(feed, &self.settings, &since, deadline));
-        let mut live = opening.await.map_err(|_| silent.clone())??;
+        let timed_out = Error::Timeout(Awaited::FirstBytes);
+        let opening = timeout_at(deadline, StreamingFeed::open(feed, &self.settings, &since, deadline));
+        let mut streaming = opening.await.map_err(|_| timed_out.clone())??;
         let mut session = Session { feed, is_open: false };
         let mut items = Vec::new();
         loop {
-            let read = live.read(&mut items);
+            let read = streaming.read(&mut items);
             let outcome = if session.is_open {
                 timeout(heartbeat, read).await.unwrap_or(Err(Error::Timeout(Awaited::Heartbeat)))
             } else {
-                timeout_at(deadline, read).await.unwrap_or(Err(silent.clone()))
+                timeout_at(deadline, read).await.unwrap_or(Err(timed_out.clone()))
             };
             for item in items.drain(..) {
                 self.deliver(item, &mut session, recovery).await?;
@@ -172,42 +179,42 @@ impl Driver {
         let (limit, wanted) = (recovery.options().limit, recovery.options().wait);
         let interval = recovery.options().poll_interval;
         let mut session = Session { feed, is_open: false };
-        let mut kept = None;
+        let mut kept = KeptConnection::new(self.settings.max_message);
         loop {
             let is_first = !session.is_open;
             let wait = longpoll::wait(is_first || feed == Feed::Poll, wanted);
             let began = Instant::now();
-            let moves = self.position.moves();
+            let moves_before = self.position.move_count();
             let deadline = after(began, self.settings.connect_timeout);
             let since = self.since(recovery.options());
-            let question = Question { feed, since: &since, limit, wait };
-            let asking = poll::ask(&mut kept, &self.settings, &question, deadline);
-            let silent = if session.is_open { Awaited::Answer } else { Awaited::FirstBytes };
+            let parameters = PollParameters { feed, since: &since, limit, wait };
+            let polling = poll(&mut kept, &self.settings, &parameters, deadline);
+            let awaited = if session.is_open { Awaited::Answer } else { Awaited::FirstBytes };
             let answer =
-                timeout_at(after(deadline, wait), asking).await.map_err(|_| Error::Timeout(silent))??;
-            if self.position.knows(&answer.items, answer.end.as_ref()) {
+                timeout_at(after(deadline, wait), polling).await.map_err(|_| Error::Timeout(awaited))??;
+            if self.position.is_repeated(&answer.items, answer.end.as_ref()) {
                 return Err(Protocol::Repeated.into());
             }
             for item in answer.items {
                 self.deliver(item, &mut session, recovery).await?;
             }
-            let has_moved = self.position.moves() != moves;
+            let has_moved = self.position.move_count() != moves_before;
             if !has_moved {
-                self.position.goes_on(answer.end.as_ref());
-            } else if self.position.is_contradicted() {
+                self.position.confirm(answer.end.as_ref());
+            } else if self.position.has_too_many_losses() {
                 return Err(Protocol::Repeated.into());
             }
-            let is_time_to_prefer = recovery.may_prefer(Instant::now());
+            let is_first_due = recovery.is_first_due(Instant::now());
             sleep(match feed {
                 _ if has_moved => Duration::ZERO,
-                Feed::LongPoll if is_time_to_prefer => interval,
+                Feed::LongPoll if is_first_due => interval,
                 Feed::LongPoll if is_first => Duration::ZERO,
                 Feed::LongPoll => longpoll::pause(wait, began.elapsed(), interval),
                 _ => interval,
             })
             .await;
-            if is_time_to_prefer {
-                recovery.prefers();
+            if is_first_due {
+                recovery.return_to_first();
                 return Ok(());
             }
         }
@@ -221,11 +228,11 @@ impl Driver {
         recovery: &mut Recovery,
     ) -> Result<(), Error> {
         if let Item::Hello(cursor) = &item {
-            self.position.begin(cursor);
+            self.position.start(cursor);
         }
         if !session.is_open && !matches!(item, Item::Retry(_)) {
             session.is_open = true;
-            recovery.opens(Instant::now());
+            recovery.opened(Instant::now());
             self.slot
                 .put(Event::Connected { feed: session.feed, cursor: self.position.cursor().cloned() })
                 .await;
@@ -233,13 +240,13 @@ impl Driver {
         match self.position.step(&item) {
             Step::New => {}
             Step::Duplicate => return Ok(()),
-            Step::Hole(missed) => self.meet_hole(missed).await?,
+            Step::Hole(missed) => self.report_hole(missed).await?,
         }
         match item {
             Item::Hello(_) => {}
-            Item::Retry(wait) => recovery.hints(wait),
+            Item::Retry(wait) => recovery.set_retry(wait),
             Item::Message(message) => {
-                recovery.progresses();
+                recovery.progressed();
                 let cursor = message.cursor.clone();
                 self.slot.put(Event::Message(message)).await;
                 self.position.advance(cursor);
@@ -256,12 +263,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Numbers are dense, so a hole is a loss that nobody told. The first time, the feed is cut: it may have lost what the log
-    /// still has. When it comes again at the same place, the caller is told.
-    async fn meet_hole(&mut self, missed: u64) -> Result<(), Error> {
+    /// Numbers are dense, so a hole is a loss that nobody told. The first time, the feed is cut: it
+    /// may have lost what the log still has. When it comes again at the same place, the caller is
+    /// told.
+    async fn report_hole(&mut self, missed: u64) -> Result<(), Error> {
         let Some(from) = self.position.cursor().cloned() else { return Ok(()) };
-        if self.hole.as_ref() != Some(&from) {
-            self.hole = Some(from);
+        if self.last_hole.as_ref() != Some(&from) {
+            self.last_hole = Some(from);
             return Err(Protocol::Hole { missed }.into());
         }
         self.slot.put(Event::Gap { cursor: from.clone(), from, missed }).await;

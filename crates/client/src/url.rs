@@ -1,6 +1,8 @@
 //! Where the server is and which channels are meant.
 
+use std::fmt;
 use std::str::FromStr;
+
 use tidewire_grammar::{dec_u64, ip_literal};
 
 /// A channel's URL, taken apart as far as a client needs it.
@@ -61,7 +63,8 @@ pub enum UrlError {
 }
 
 impl Url {
-    /// The request target with more parameters. The values must be free of `&` and of bytes that a target cannot hold.
+    /// The request target with more parameters. The values must be free of `&` and of bytes that a
+    /// target cannot hold.
     pub(crate) fn target(&self, parameters: &[(&str, &str)]) -> String {
         let mut target = self.path.clone();
         let mut separator = '?';
@@ -101,8 +104,9 @@ impl FromStr for Url {
             return Err(UrlError::Channel);
         }
         let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-        let is_ours = |name: &str| OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
-        if names.into_iter().any(is_ours) {
+        let is_reserved =
+            |name: &str| RESERVED_PARAMETERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
+        if names.into_iter().any(is_reserved) {
             return Err(UrlError::Parameter);
         }
         Ok(Self { address, host, path: path.to_owned(), query: query.to_owned() })
@@ -111,7 +115,7 @@ impl FromStr for Url {
 
 /// The parameters that are options of the call. The server refuses a parameter that comes twice,
 /// and a last event id in the URL would override the cursor of each attempt.
-const OURS: [&str; 10] = [
+const RESERVED_PARAMETERS: [&str; 10] = [
     "since",
     "feed",
     "limit",
@@ -158,6 +162,16 @@ fn unix(authority: &str) -> Result<(Address, String), UrlError> {
     let path: Vec<u8> = percent_encoding::percent_decode_str(authority).collect();
     let path = String::from_utf8(path).ok().filter(|path| !path.is_empty()).ok_or(UrlError::Host)?;
     Ok((Address::Unix(path.into()), "localhost".to_owned()))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod script;
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use script::*;
@@ -275,6 +276,26 @@ async fn a_silent_stream_is_cut() {
         ["sse at e-0", "e-1 m1", "sse failed: a heartbeat did not come in time", "sse at e-1"],
         "the comments kept it"
     );
+}
+
+/// A server that says 408 to an idle connection does not answer the next poll with it.
+#[tokio::test]
+async fn what_comes_between_two_polls_is_no_answer() {
+    let (say, go) = channel::<()>();
+    let late = answer("408 Request Timeout", "", "");
+    let server = serve(vec![
+        vec![Request, poll(&[1], "e-1"), Wait(go), late, ReadBytes(0), Hold],
+        vec![Request, poll(&[2], "e-2"), Hold],
+    ]);
+    let options = options(&[Feed::Poll]).since(Since::After("e-0".parse().unwrap()));
+    let mut events = subscribe(&server, options);
+    assert_eq!(take(&mut events, 2).await, ["poll at e-0", "e-1 m1"]);
+    assert_eq!(server.received(), "GET /c/demo?feed=poll&since=e-0");
+    drop(say);
+    assert_eq!(server.received(), "[]", "the 408 is sent");
+    // The runtime looks at its sockets.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(take(&mut events, 1).await, ["e-2 m2"]);
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ impl Frames {
             Some(mut frame) => {
                 let start = self.at - (frame.header.len - frame.left);
                 let mut plain = rest.to_vec();
-                if frame.header.mask.is_some() {
+                if frame.header.masking_key.is_some() {
                     mask::apply(frame.key, &mut plain);
                 }
                 frame.seen.append(&mut plain);
@@ -146,7 +146,7 @@ impl Frames {
         if header.len == 0 {
             self.ended(&header, (self.at, self.at), notes);
         } else {
-            let key = header.mask.unwrap_or_default();
+            let key = header.masking_key.unwrap_or_default();
             self.frame = Some(Frame { left: header.len, key, header, seen: Vec::new() });
         }
         Ok(n)
@@ -161,7 +161,7 @@ impl Frames {
         }
         let piece = &input[..n];
         let mut plain = piece.to_vec();
-        if frame.header.mask.is_some() {
+        if frame.header.masking_key.is_some() {
             frame.key = mask::apply(frame.key, &mut plain);
         }
         let room = KEPT.saturating_sub(frame.seen.len());
@@ -243,7 +243,7 @@ impl Frames {
     /// The payload of a whole frame.
     fn describe(&self, frame: &Frame, span: (u64, u64), notes: &mut Notes) {
         let Frame { header, seen, .. } = frame;
-        let unmasked = if header.mask.is_some() { "unmasked: " } else { "" };
+        let unmasked = if header.masking_key.is_some() { "unmasked: " } else { "" };
         if header.opcode == Opcode::Close && seen.len() >= 2 {
             let code = u16::from_be_bytes([seen[0], seen[1]]);
             let code_end = span.0 + 2;
@@ -280,7 +280,7 @@ impl Frames {
             (false, "") => format!("{unmasked}{shown}"),
             (false, what) => format!("{unmasked}{shown}; {what}"),
         };
-        let section = if header.mask.is_some() { "RFC 6455 §5.3" } else { "RFC 6455 §5.2" };
+        let section = if header.masking_key.is_some() { "RFC 6455 §5.3" } else { "RFC 6455 §5.2" };
         notes.add(span, 1, Kind::Payload, section, format!("payload, {}", bytes(header.len)), meaning);
     }
 
@@ -328,7 +328,7 @@ fn bits(at: u64, raw: &[u8], header: &Header, compressed: bool, notes: &mut Note
     if header.rsv1 {
         flags.push("compressed");
     }
-    if header.mask.is_some() {
+    if header.masking_key.is_some() {
         flags.push("masked");
     }
     let flags = if flags.is_empty() { String::new() } else { format!(", {}", flags.join(", ")) };
@@ -363,12 +363,12 @@ fn bits(at: u64, raw: &[u8], header: &Header, compressed: bool, notes: &mut Note
         format!("opcode = 0x{:x}", raw[0] & 0xf),
         format!("{name}, {control}"),
     );
-    let masked = match header.mask {
+    let masked = match header.masking_key {
         Some(_) => ("MASK = 1", "a client masks all it sends"),
         None => ("MASK = 0", "a server never masks"),
     };
     notes.add(second, 1, Kind::Mask, "RFC 6455 §5.1", masked.0, masked.1);
-    let key_len = if header.mask.is_some() { 4 } else { 0 };
+    let key_len = if header.masking_key.is_some() { 4 } else { 0 };
     let length_end = end - key_len;
     let seven = raw[1] & 0x7f;
     let length = match seven {
@@ -377,7 +377,7 @@ fn bits(at: u64, raw: &[u8], header: &Header, compressed: bool, notes: &mut Note
         _ => format!("the payload is {}", bytes(header.len)),
     };
     notes.add((at + 1, length_end), 1, Kind::Length, BASE, format!("length = {seven}"), length);
-    if let Some(key) = header.mask {
+    if let Some(key) = header.masking_key {
         let hex: Vec<_> = key.iter().map(|byte| format!("{byte:02x}")).collect();
         let meaning = "byte i of the payload is XORed with byte i mod 4 of it";
         notes.add(

@@ -1,9 +1,9 @@
 //! One HTTP message: the notes of its head, and the body that follows it.
 
 use tidewire_chunked as chunked;
-use tidewire_http1::reason_phrase as reason;
 use tidewire_http1::{
     BodyLength, Client, Connection, FieldBlock, Request, RequestHead, Response, ResponseHead, Server,
+    reason_phrase,
 };
 use tidewire_ws::deflate::Params;
 use tidewire_ws::handshake::accept_key;
@@ -86,7 +86,8 @@ pub(super) fn request(
         notes.amend(at + line_of(head.as_bytes(), "sec-websocket-key") as u64, meaning);
     }
     if let Some(fault) = asked::handshake_fault(head) {
-        let meaning = format!("a WebSocket server answers {} {}", fault.status(), reason(fault.status()));
+        let meaning =
+            format!("a WebSocket server answers {} {}", fault.status(), reason_phrase(fault.status()));
         notes.add((end, end), 0, Kind::Warning, "RFC 6455 §4.2.1", fault.detail(), meaning);
     }
     if shared.asked.len() == MAX_ASKED {

@@ -1,8 +1,7 @@
 //! Which section of which document a verdict of a decoder rests on, and what the recipient does about it.
 
 use tidewire_chunked as chunked;
-use tidewire_http1::reason_phrase as reason;
-use tidewire_http1::{Error, ErrorKind, Limit, Rule, Syntax};
+use tidewire_http1::{Error, ErrorKind, Limit, Rule, Syntax, reason_phrase};
 use tidewire_ws as ws;
 
 use super::note::{Direction, Refusal};
@@ -11,7 +10,9 @@ use super::note::{Direction, Refusal};
 pub(super) fn http(direction: Direction, error: Error) -> Refusal {
     let status = error.status_hint();
     let (answer, status) = match direction {
-        Direction::Up => (format!("a server answers {status} {} and closes", reason(status)), Some(status)),
+        Direction::Up => {
+            (format!("a server answers {status} {} and closes", reason_phrase(status)), Some(status))
+        }
         Direction::Down => {
             ("a client takes nothing more and closes; a gateway answers 502 Bad Gateway".into(), None)
         }
@@ -38,7 +39,7 @@ pub(super) fn chunked(direction: Direction, base: u64, error: chunked::Error) ->
         len: 1,
         kind: format!("{:?}", error.kind()),
         sentence: error.kind().to_string(),
-        answer: format!("a server answers {status} {} and closes", reason(status)),
+        answer: format!("a server answers {status} {} and closes", reason_phrase(status)),
         status: Some(status),
         close_code: None,
         section: chunked_section(error.kind()),

@@ -14,6 +14,7 @@ mod number;
 mod origin;
 mod params;
 pub mod quoted;
+mod range;
 mod token;
 mod weight;
 
@@ -23,5 +24,6 @@ pub use list::{List, list};
 pub use number::{dec_u64, hex_u64, qvalue};
 pub use origin::{Host, Origin, OriginError};
 pub use params::{Param, Params, Value, params, value_and_params};
+pub use range::range_of;
 pub use token::{eq_ignore_case, is_token, token_len, trim_ows};
 pub use weight::weight;

@@ -25,21 +25,23 @@
 //! what it holds, so a [`ServerCodec`] reads on, up to 32 requests, and keeps what each answer has to know of its request.
 
 use crate::block::FieldBlock;
-use crate::connection::{Client, Connection, Event, Input, Payload, Role, Server};
+use crate::connection::{Connection, Event, Payload};
 use crate::encode::{Request, Response};
 use crate::error;
 use crate::fields::Fields;
 use crate::limits::Limits;
 use crate::message::BodyLength;
 use crate::owned::{OwnedRequestHead, OwnedResponseHead};
-use crate::parse::Scan;
-use crate::state::{Exchange, Half, State};
+use crate::role::{Client, Role, Server};
+use crate::state::{Exchange, Half};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes, BytesMut};
 use core::fmt;
+use core::ops::Range;
 use std::io;
+use tidewire_grammar::range_of;
 
 /// What is received; `H` is the head.
 #[derive(Clone, Debug)]
@@ -158,7 +160,7 @@ impl ServerCodec {
         if self.is_switched() {
             return false;
         }
-        let answered = matches!(self.writer.state.response, Half::Done | Half::Closed);
+        let answered = matches!(self.writer.state().response(), Half::Done | Half::Closed);
         (answered && self.writer.must_close()) || (self.unanswered.is_empty() && self.reader.must_close())
     }
 
@@ -192,48 +194,49 @@ impl ServerCodec {
 
     /// The answer to the last request that was read is the last of the connection, and says so if it has not begun.
     fn closes_after_last(&mut self) {
-        if self.unanswered.len() == 1 && matches!(self.writer.state.response, Half::Head | Half::Body) {
-            self.writer.exchange.keep_alive = false;
+        if self.unanswered.len() == 1 && matches!(self.writer.state().response(), Half::Head | Half::Body) {
+            self.writer.close();
         }
         if let Some(last) = self.unanswered.back_mut() {
-            last.keep_alive = false;
+            last.close();
         }
     }
 
     /// Did the request that was read last ask for another protocol?
     const fn asks(&self) -> bool {
-        self.reader.exchange.upgrade || self.reader.exchange.connect
+        self.reader.exchange.offers_upgrade() || self.reader.exchange.is_connect()
     }
 
     /// Reads on behind a complete request, unless what follows depends on the answer.
     fn read_on(&mut self) {
-        if self.reader.exchange.keep_alive && !self.asks() {
-            self.reader.state = State::START;
-            self.reader.exchange = Exchange::NEW;
-            self.reader.input = Input::Head(Scan::new());
-            self.reader.skipped = 0;
+        if !self.asks() {
+            self.reader.answered_elsewhere();
         }
     }
 
     /// The answer that was begun, or the next one.
     fn answering(&mut self) -> Result<&mut Connection<Server>, Error> {
-        if matches!(self.writer.state.response, Half::Idle | Half::Done) && !self.writer.must_close() {
+        let idle = match self.writer.state().response() {
+            Half::Idle => true,
+            // It stays as it is if the connection must close.
+            Half::Done => self.writer.next_message(),
+            Half::Head | Half::Body | Half::Switched | Half::Closed => false,
+        };
+        if idle {
             let exchange = self.unanswered.front().ok_or(Error::Encode(error::EncodeError::State))?;
-            self.writer.exchange = *exchange;
-            self.writer.state = State { request: Half::Done, response: Half::Head };
+            self.writer.answer_for(*exchange);
         }
         Ok(&mut self.writer)
     }
 
     /// After an answer was begun, completed, or switched protocols.
     fn answered(&mut self) {
-        if matches!(self.writer.state.response, Half::Done | Half::Switched) {
+        if matches!(self.writer.state().response(), Half::Done | Half::Switched) {
             self.unanswered.pop_front();
             // A request that asked for another protocol and did not get it: what follows is HTTP after all.
-            let held = self.reader.state.request == Half::Done && self.unanswered.is_empty();
-            if held && self.writer.exchange.keep_alive && !self.writer.is_switched() {
-                self.reader.exchange.upgrade = false;
-                self.reader.exchange.connect = false;
+            let held = self.reader.state().request() == Half::Done && self.unanswered.is_empty();
+            if held && self.writer.exchange.keep_alive() && !self.writer.is_switched() {
+                self.reader.exchange.switch_declined();
                 self.read_on();
             }
         }
@@ -265,7 +268,7 @@ impl tokio_util::codec::Decoder for ServerCodec {
     type Error = Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Self::Item>, Error> {
-        let before = self.reader.state.request;
+        let before = self.reader.state().request();
         let (used, event) = match self.reader.decode(src, &mut self.fields) {
             Ok(decoded) => decoded,
             Err(error) => {
@@ -291,7 +294,7 @@ impl tokio_util::codec::Decoder for ServerCodec {
         match self.decode(src)? {
             Some(item) => Ok(Some(item)),
             None => {
-                let before = self.reader.state.request;
+                let before = self.reader.state().request();
                 let end = match self.reader.finish() {
                     Ok(end) => end,
                     Err(error) => {
@@ -397,17 +400,13 @@ impl tokio_util::codec::Encoder<Call> for ClientCodec {
 enum Taken {
     None,
     Data(usize),
-    Trailer { name: (usize, usize), value: (usize, usize) },
+    Trailer { name: Range<usize>, value: Range<usize> },
     End,
 }
 
 impl Taken {
     fn of(event: Option<Event<'_>>, src: &[u8]) -> Self {
-        let place = |part: &[u8]| {
-            let start = (part.as_ptr() as usize).wrapping_sub(src.as_ptr() as usize);
-            // An empty value may point anywhere.
-            if part.is_empty() { (0, 0) } else { (start, start + part.len()) }
-        };
+        let place = |part: &[u8]| range_of(part, src);
         match event {
             Some(Event::Data(data)) => Self::Data(data.len()),
             Some(Event::Trailer { name, value }) => Self::Trailer { name: place(name), value: place(value) },
@@ -433,7 +432,7 @@ impl Taken {
             }
             Self::Trailer { name, value } => {
                 let line = src.split_to(used).freeze();
-                Item::Trailer { name: line.slice(name.0..name.1), value: line.slice(value.0..value.1) }
+                Item::Trailer { name: line.slice(name), value: line.slice(value) }
             }
         })
     }

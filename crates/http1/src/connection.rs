@@ -6,68 +6,11 @@ use crate::limits::Limits;
 use crate::message::BodyLength;
 use crate::meta::{Body, Meta};
 use crate::parse::Scan;
+use crate::role::{Role, Server};
 use crate::state::{Exchange, Half, State, Step};
 use core::fmt;
 use core::marker::PhantomData;
 use tidewire_chunked as chunked;
-
-/// The role of a [`Connection`] that receives requests.
-#[derive(Debug)]
-pub enum Server {}
-
-/// The role of a [`Connection`] that receives responses.
-#[derive(Debug)]
-pub enum Client {}
-
-/// [`Server`] or [`Client`].
-pub trait Role: sealed::Role {}
-impl Role for Server {}
-impl Role for Client {}
-
-pub(crate) mod sealed {
-    use super::{Client, Server};
-    use crate::state::{Half, State, Step};
-
-    /// Which half of the exchange a role reads, and which it writes.
-    pub trait Role {
-        #[allow(private_interfaces)]
-        fn reads(state: State) -> Half;
-        #[allow(private_interfaces)]
-        fn writes(state: State) -> Half;
-        #[allow(private_interfaces)]
-        const READ_END: Step;
-        #[allow(private_interfaces)]
-        const WRITE_END: Step;
-        #[allow(private_interfaces)]
-        const FAIL: Step;
-    }
-
-    #[allow(private_interfaces)]
-    impl Role for Server {
-        fn reads(state: State) -> Half {
-            state.request
-        }
-        fn writes(state: State) -> Half {
-            state.response
-        }
-        const READ_END: Step = Step::RequestEnd;
-        const WRITE_END: Step = Step::ResponseEnd;
-        const FAIL: Step = Step::FailRequest;
-    }
-
-    #[allow(private_interfaces)]
-    impl Role for Client {
-        fn reads(state: State) -> Half {
-            state.response
-        }
-        fn writes(state: State) -> Half {
-            state.request
-        }
-        const READ_END: Step = Step::ResponseEnd;
-        const WRITE_END: Step = Step::RequestEnd;
-        const FAIL: Step = Step::FailResponse;
-    }
-}
 
 /// What a connection received.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +38,7 @@ pub enum Event<'a> {
 /// The life of an exchange is drawn in `state.rs`, and told in the README.
 pub struct Connection<R: Role> {
     pub(crate) limits: Limits,
-    pub(crate) state: State,
+    state: State,
     pub(crate) exchange: Exchange,
     pub(crate) input: Input,
     pub(crate) writing: Writing,
@@ -171,19 +114,21 @@ impl<R: Role> Connection<R> {
     /// `false` may become `true`.
     #[must_use]
     pub fn must_close(&self) -> bool {
-        !self.exchange.keep_alive || self.state.request == Half::Closed || self.state.response == Half::Closed
+        !self.exchange.keep_alive()
+            || self.state.request() == Half::Closed
+            || self.state.response() == Half::Closed
     }
 
     /// Asks for the connection to be closed after this exchange: the next head that is sent says so.
     pub fn close(&mut self) {
-        self.exchange.keep_alive = false;
+        self.exchange.close();
     }
 
     /// Has the connection changed to another protocol (a 101, or a 2xx to CONNECT)? `decode` then consumes nothing more; the rest
     /// of the caller's buffer, and all that follows, belongs to the other protocol.
     #[must_use]
     pub fn is_switched(&self) -> bool {
-        self.state.request == Half::Switched
+        self.state.request() == Half::Switched
     }
 
     /// Was the received message complete, so that `decode` says nothing until [`next_message`](Self::next_message)?
@@ -213,7 +158,12 @@ impl<R: Role> Connection<R> {
     /// Starts the next exchange. `false`, and nothing happens, while one of the two messages is not complete, or if the
     /// connection must close. All that was known of the last exchange is forgotten.
     pub fn next_message(&mut self) -> bool {
-        match self.state.after(Step::Next) {
+        self.next_exchange(Step::Next)
+    }
+
+    /// Starts the next exchange by a step that ends this one, if the connection stays.
+    fn next_exchange(&mut self, step: Step) -> bool {
+        match self.state.after(step) {
             Some(state) if !self.must_close() => {
                 self.state = state;
                 self.exchange = Exchange::NEW;
@@ -248,11 +198,13 @@ impl<R: Role> Connection<R> {
             }
             _ => {
                 // A switched connection ends as its new protocol says.
-                self.exchange.keep_alive &= reads == Half::Switched;
+                if reads != Half::Switched {
+                    self.exchange.close();
+                }
                 return Ok(None);
             }
         };
-        self.exchange.keep_alive = false;
+        self.exchange.close();
         if let Some(seen) = cut {
             return Err(self.fail(ErrorKind::Syntax(Syntax::Truncated), seen));
         }
@@ -271,7 +223,12 @@ impl<R: Role> Connection<R> {
 
     /// Is a head owed to us? A client that has sent a request is owed one; a server never is.
     fn awaits_head(&self) -> bool {
-        self.state.request != Half::Head
+        self.state.request() != Half::Head
+    }
+
+    /// Where both halves of the exchange are.
+    pub(crate) const fn state(&self) -> State {
+        self.state
     }
 
     /// Makes a step that the caller has checked to be in the table.
@@ -290,7 +247,7 @@ impl<R: Role> Connection<R> {
     fn fail_at(&mut self, kind: ErrorKind, offset: u64) -> Error {
         let error = Error::new(kind, offset);
         self.input = Input::Failed(error);
-        self.exchange.keep_alive = false;
+        self.exchange.close();
         self.step(R::FAIL);
         error
     }
@@ -361,6 +318,42 @@ impl<R: Role> Connection<R> {
             self.step(R::READ_END);
         }
         Ok((used, event))
+    }
+}
+
+impl Connection<Server> {
+    /// A connection that has received a GET of HTTP/1.1, and is to send its answer: for a server that gave the connection which
+    /// read the request back, as while a poll waits, and knows what was asked. [`close`](Self::close) it first where the answer is
+    /// the last one.
+    ///
+    /// ```
+    /// use tidewire_http1::{BodyLength, Connection, Limits, Response, Server};
+    ///
+    /// let (mut connection, mut out) = (Connection::<Server>::answering_get(Limits::new()), Vec::new());
+    /// connection.send_head(&Response::new(200), BodyLength::Length(5), &mut out)?;
+    /// connection.send_data(b"hello", &mut out)?;
+    /// connection.send_end(&mut out)?;
+    /// assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    /// # Ok::<(), tidewire_http1::EncodeError>(())
+    /// ```
+    #[must_use]
+    pub fn answering_get(limits: Limits) -> Self {
+        let mut connection = Self::new(limits);
+        connection.answer_for(Exchange::GET);
+        connection
+    }
+
+    /// Begins the answer to a request that another connection reads. `exchange` is what that one knows of it.
+    pub(crate) fn answer_for(&mut self, exchange: Exchange) {
+        self.exchange = exchange;
+        self.step(Step::RequestElsewhere);
+    }
+
+    /// Reads on behind a complete request, which another connection answers. `false`, and nothing happens, if this is the last
+    /// request of the connection.
+    #[cfg_attr(not(feature = "codec"), expect(dead_code))]
+    pub(crate) fn answered_elsewhere(&mut self) -> bool {
+        self.next_exchange(Step::ResponseElsewhere)
     }
 }
 

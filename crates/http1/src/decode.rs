@@ -1,13 +1,13 @@
 //! Receiving: the heads of each role. What follows a head is the same for both, and is in `connection.rs`.
 
-use crate::connection::{Client, Connection, Event, Input, Reading, Server, Writing};
-use crate::error::{Error, ErrorKind, Limit, Rule, Syntax};
+use crate::connection::{Connection, Event, Input, Reading, Writing};
+use crate::error::{Error, ErrorKind, Fault, Limit, Rule, Syntax};
 use crate::fields::Fields;
-use crate::framing::Message;
+use crate::first_line::FirstLine;
+use crate::framing::{Message, frame};
 use crate::head::{RequestHead, ResponseHead};
-use crate::message::Known;
-use crate::meta::Body;
-use crate::parse::{self, Fault, FirstLine, Scan};
+use crate::parse::{self, Scan};
+use crate::role::{Client, Server};
 use crate::state::{Exchange, Half, Step};
 use tidewire_chunked as chunked;
 
@@ -27,7 +27,7 @@ impl Connection<Server> {
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
         match &self.input {
-            Input::Head(scan) if self.state.request == Half::Head => {
+            Input::Head(scan) if self.state().request() == Half::Head => {
                 let whole = !scan.started() && input.first() != Some(&b'\r');
                 match whole.then(|| parse::at_once(FirstLine::Request, input, &self.limits, fields)).flatten()
                 {
@@ -36,7 +36,7 @@ impl Connection<Server> {
                 }
             }
             Input::Failed(error) => Err(*error),
-            Input::Body(_) if self.state.request == Half::Body => self.body(input),
+            Input::Body(_) if self.state().request() == Half::Body => self.body(input),
             _ => Ok((0, None)),
         }
     }
@@ -79,16 +79,7 @@ impl Connection<Server> {
     #[inline(always)]
     fn request<'a>(&mut self, head: &'a [u8], fields: &'a Fields) -> Event<'a> {
         let meta = &fields.meta;
-        self.exchange = Exchange {
-            version: meta.version,
-            head: meta.method == Some(Known::Head),
-            connect: meta.method == Some(Known::Connect),
-            upgrade: meta.facts.upgrade(meta.version).is_some(),
-            has_body: meta.body == Body::Chunked || meta.facts.declared() > 0,
-            wants_continue: meta.expects_continue(),
-            keep_alive: self.exchange.keep_alive && meta.keep_alive(),
-            interim: 0,
-        };
+        self.exchange = Exchange::received(meta, self.exchange.keep_alive());
         self.consumed += head.len() as u64;
         self.expect_body(meta);
         self.step(Step::RequestHead);
@@ -152,7 +143,7 @@ impl Connection<Client> {
         input: &'a [u8],
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
-        match (&self.input, self.state.response) {
+        match (&self.input, self.state().response()) {
             (Input::Failed(error), _) => Err(*error),
             (Input::Head(_), Half::Head) => self.response(input, fields),
             (Input::Body(_), Half::Body) => self.body(input),
@@ -160,7 +151,7 @@ impl Connection<Client> {
                 Err(self.fail(ErrorKind::Rule(Rule::UnaskedResponse), 0))
             }
             (_, Half::Done) if !input.is_empty() => {
-                self.exchange.keep_alive = false;
+                self.exchange.close();
                 Ok((0, None))
             }
             _ => Ok((0, None)),
@@ -175,11 +166,11 @@ impl Connection<Client> {
         let Input::Head(scan) = &mut self.input else { return Ok((0, None)) };
         let read = scan.read(FirstLine::Status, input, &self.limits, fields).and_then(|length| {
             let status = fields.meta.status;
-            let tunnel = self.exchange.connect && matches!(status, 200..=299);
-            let message = Message::Response { status, bodiless: self.exchange.head || tunnel };
+            let tunnel = self.exchange.is_connect() && matches!(status, 200..=299);
+            let message = Message::Response { status, bodiless: self.exchange.is_head() || tunnel };
             length
                 .map(|length| {
-                    parse::frame(&mut fields.meta, message, &self.limits).map(|()| (length, status, tunnel))
+                    frame(&mut fields.meta, message, &self.limits).map(|()| (length, status, tunnel))
                 })
                 .transpose()
         });
@@ -194,21 +185,21 @@ impl Connection<Client> {
             // Nothing of it is due any more, though the caller has not said so yet.
             self.step(Step::RequestEnd);
         }
-        let early = switches && self.state.after(Step::Switch).is_none();
-        if early || status == 101 && !self.exchange.upgrade {
+        let early = switches && self.state().after(Step::Switch).is_none();
+        if early || status == 101 && !self.exchange.offers_upgrade() {
             return Err(self.fail(ErrorKind::Rule(Rule::UnaskedUpgrade), STATUS_AT));
         }
         let interim = matches!(status, 100 | 102..=199);
-        if interim && self.exchange.interim >= self.limits.max_informational {
+        if interim && self.exchange.interim() >= self.limits.max_informational {
             return Err(self.fail(ErrorKind::Limit(Limit::Informational), STATUS_AT));
         }
         self.consumed += length as u64;
-        if !switches {
+        if !switches && !fields.meta.keep_alive() {
             // RFC 9112 §9.6: `close` counts wherever it is said, in an interim response too.
-            self.exchange.keep_alive &= fields.meta.keep_alive();
+            self.exchange.close();
         }
         if interim {
-            self.exchange.interim += 1;
+            self.exchange.interim_received();
             self.input = Input::Head(Scan::new());
             self.step(Step::Interim);
         } else if switches {

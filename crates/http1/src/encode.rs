@@ -1,9 +1,10 @@
 //! Sending: heads with the framing fields that fit them, and the framing of bodies. Content passes beside.
 
 use crate::block::FieldBlock;
-use crate::connection::{Client, Connection, Payload, Role, Server, Writing};
+use crate::connection::{Connection, Payload, Writing};
 use crate::error::EncodeError;
 use crate::message::{BodyLength, Method, TargetForm, Version};
+use crate::role::{Client, Role, Server};
 use crate::state::{Exchange, Half, Step};
 use crate::status::reason_phrase;
 use crate::target;
@@ -17,6 +18,7 @@ use tidewire_grammar::is_token;
 pub struct Response<'a> {
     status: u16,
     reason: &'a str,
+    first: Option<&'a FieldBlock>,
     fields: &'a [&'a FieldBlock],
     /// In seconds; 0 says nothing.
     idle_timeout: u32,
@@ -26,7 +28,13 @@ impl<'a> Response<'a> {
     /// A response with that status and its registered reason phrase, or an empty one.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        Self { status, reason: reason_phrase(status), fields: &[], idle_timeout: 0 }
+        Self { status, reason: reason_phrase(status), first: None, fields: &[], idle_timeout: 0 }
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
     }
 
     /// Another reason phrase.
@@ -35,10 +43,17 @@ impl<'a> Response<'a> {
         Self { reason, ..self }
     }
 
-    /// The fields to send, block after block.
+    /// The fields to send, block after block, behind those that the connection writes.
     #[must_use]
     pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
         Self { fields, ..self }
+    }
+
+    /// Fields to send before those that the connection writes. The order means nothing, but RFC 9110
+    /// §5.3 recommends that `Date` comes first.
+    #[must_use]
+    pub const fn with_first_fields(self, first: &'a FieldBlock) -> Self {
+        Self { first: Some(first), ..self }
     }
 
     /// How many seconds the connection may be idle after this answer. A head that leaves the
@@ -48,6 +63,20 @@ impl<'a> Response<'a> {
     #[must_use]
     pub const fn with_idle_timeout(self, seconds: u32) -> Self {
         Self { idle_timeout: seconds, ..self }
+    }
+
+    /// Is `Connection: close` among the fields?
+    fn closes(&self) -> bool {
+        self.blocks().any(|block| block.close)
+    }
+
+    /// Is `Upgrade` among the fields?
+    fn upgrades(&self) -> bool {
+        self.blocks().any(|block| block.upgrade)
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &FieldBlock> {
+        self.first.into_iter().chain(self.fields.iter().copied())
     }
 }
 
@@ -81,8 +110,8 @@ impl<'a> Request<'a> {
 impl Connection<Server> {
     /// Writes `100 Continue`, if the client waits for it and the answer has not begun; else it writes nothing.
     pub fn send_continue(&mut self, out: &mut Vec<u8>) {
-        if self.exchange.wants_continue && self.state.after(Step::Interim).is_some() {
-            self.exchange.wants_continue = false;
+        if self.exchange.wants_continue() && self.state().after(Step::Interim).is_some() {
+            self.exchange.continue_sent();
             out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
     }
@@ -96,12 +125,14 @@ impl Connection<Server> {
         if !matches!(response.status, 102..=199) {
             return Err(EncodeError::Status);
         }
-        if self.exchange.version == Version::Http10 || self.state.after(Step::Interim).is_none() {
+        if self.exchange.version() == Version::Http10 || self.state().after(Step::Interim).is_none() {
             return Err(EncodeError::State);
         }
-        status_line(response, out)?;
-        self.exchange.keep_alive &= !response.fields.iter().any(|block| block.close);
-        if response.fields.iter().any(|block| block.upgrade) {
+        start_head(response, out)?;
+        if response.closes() {
+            self.exchange.close();
+        }
+        if response.upgrades() {
             // RFC 9110 §7.8: the field and its option go together.
             out.extend_from_slice(b"Connection: Upgrade\r\n");
         }
@@ -126,23 +157,26 @@ impl Connection<Server> {
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
         let status = response.status;
-        let tunnel = self.exchange.connect && matches!(status, 200..=299);
+        let tunnel = self.exchange.is_connect() && matches!(status, 200..=299);
         if status == 101 || tunnel {
             return self.send_switch(response, body, out);
         }
         if !matches!(status, 200..=999) {
             return Err(EncodeError::Status);
         }
-        let state = self.state.after(Step::ResponseHead).ok_or(EncodeError::State)?;
+        self.state().after(Step::ResponseHead).ok_or(EncodeError::State)?;
         let (writing, framing) = response_framing(status, &self.exchange, body)?;
-        let closes = response.fields.iter().any(|block| block.close);
-        let keep_alive = self.exchange.keep_alive && !closes && writing != Writing::UntilClose;
-        status_line(response, out)?;
+        let keep_alive = self.exchange.keep_alive() && !response.closes() && writing != Writing::UntilClose;
+        start_head(response, out)?;
         put_framing(framing, out);
-        put_idle_connection(keep_alive, self.exchange.version, response, out);
+        put_idle_connection(keep_alive, self.exchange.version(), response, out);
         put_blocks(response.fields, out);
         out.extend_from_slice(b"\r\n");
-        (self.state, self.writing, self.exchange.keep_alive) = (state, writing, keep_alive);
+        if !keep_alive {
+            self.exchange.close();
+        }
+        self.writing = writing;
+        self.step(Step::ResponseHead);
         Ok(())
     }
 
@@ -155,20 +189,21 @@ impl Connection<Server> {
         body: BodyLength,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        let asked = if response.status == 101 { self.exchange.upgrade } else { self.exchange.connect };
-        let names_it = response.status != 101 || response.fields.iter().any(|block| block.upgrade);
-        if !asked || self.exchange.has_body || !names_it {
+        let asked =
+            if response.status == 101 { self.exchange.offers_upgrade() } else { self.exchange.is_connect() };
+        let names_it = response.status != 101 || response.upgrades();
+        if !asked || self.exchange.has_body() || !names_it {
             return Err(EncodeError::Upgrade);
         }
         if body != BodyLength::Empty {
             return Err(EncodeError::Body);
         }
-        let state = self.state.after(Step::Switch).ok_or(EncodeError::State)?;
-        status_line(response, out)?;
-        put_connection(true, Version::Http11, response.fields, out);
+        self.state().after(Step::Switch).ok_or(EncodeError::State)?;
+        start_head(response, out)?;
+        put_connection(true, Version::Http11, response.upgrades(), out);
         put_blocks(response.fields, out);
         out.extend_from_slice(b"\r\n");
-        self.state = state;
+        self.step(Step::Switch);
         Ok(())
     }
 }
@@ -185,8 +220,7 @@ impl Connection<Client> {
         body: BodyLength,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        let state = self.state.after(Step::RequestHead).ok_or(EncodeError::State)?;
-        if self.error().is_some() {
+        if self.state().after(Step::RequestHead).is_none() || self.error().is_some() {
             return Err(EncodeError::State);
         }
         let method = Method::new(request.method);
@@ -217,28 +251,21 @@ impl Connection<Client> {
             BodyLength::UntilClose => return Err(EncodeError::Body),
         };
         let closes = request.fields.iter().any(|block| block.close);
-        let keep_alive = self.exchange.keep_alive && !closes;
+        let keep_alive = self.exchange.keep_alive() && !closes;
+        let upgrade = request.fields.iter().any(|block| block.upgrade);
         for part in
             [request.method.as_bytes(), b" ", request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]
         {
             out.extend_from_slice(part);
         }
         put_framing(framing, out);
-        put_connection(keep_alive, Version::Http11, request.fields, out);
+        put_connection(keep_alive, Version::Http11, upgrade, out);
         put_blocks(request.fields, out);
         out.extend_from_slice(b"\r\n");
         let has_body = !matches!(framing, BodyLength::Empty | BodyLength::Length(0));
-        self.exchange = Exchange {
-            version: Version::Http11,
-            head: method == Method::Head,
-            connect: method == Method::Connect,
-            upgrade: request.fields.iter().any(|block| block.upgrade) && !has_body,
-            has_body,
-            wants_continue: false,
-            keep_alive,
-            interim: 0,
-        };
-        (self.state, self.writing) = (state, writing);
+        self.exchange = Exchange::sent(method, has_body, upgrade, keep_alive);
+        self.writing = writing;
+        self.step(Step::RequestHead);
         Ok(())
     }
 }
@@ -261,7 +288,7 @@ impl<R: Role> Connection<R> {
     /// # Errors
     /// As [`send_data`](Self::send_data).
     pub fn send_data_head(&mut self, len: u64, out: &mut Vec<u8>) -> Result<Payload, EncodeError> {
-        if R::writes(self.state) != Half::Body {
+        if R::writes(self.state()) != Half::Body {
             return Err(EncodeError::State);
         }
         Ok(match &mut self.writing {
@@ -294,8 +321,9 @@ impl<R: Role> Connection<R> {
     /// # Errors
     /// As [`send_end`](Self::send_end); [`EncodeError::FieldReserved`] for fields that may not stand behind the content (RFC 9110 §6.5.1).
     pub fn send_trailers(&mut self, trailers: &FieldBlock, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let due = R::writes(self.state) == Half::Body;
-        let state = self.state.after(R::WRITE_END).filter(|_| due).ok_or(EncodeError::State)?;
+        if R::writes(self.state()) != Half::Body {
+            return Err(EncodeError::State);
+        }
         if trailers.close || trailers.upgrade || trailers.names().any(chunked::is_forbidden_trailer) {
             return Err(EncodeError::FieldReserved);
         }
@@ -308,7 +336,7 @@ impl<R: Role> Connection<R> {
             }
             Writing::Nothing | Writing::UntilClose | Writing::Length(0) => {}
         }
-        self.state = state;
+        self.step(R::WRITE_END);
         Ok(())
     }
 }
@@ -331,17 +359,18 @@ fn response_framing(
         (_, BodyLength::Empty) => (Writing::Length(0), BodyLength::Length(0)),
         (_, BodyLength::Length(length)) => (Writing::Length(length), body),
         // RFC 9112 §6.1: never to HTTP/1.0
-        (_, BodyLength::Chunked) if exchange.version == Version::Http10 => {
+        (_, BodyLength::Chunked) if exchange.version() == Version::Http10 => {
             (Writing::UntilClose, BodyLength::UntilClose)
         }
         (_, BodyLength::Chunked) => (Writing::Chunked, body),
         (_, BodyLength::UntilClose) => (Writing::UntilClose, body),
     };
     // RFC 9110 §9.3.2: the fields of the GET, and no content
-    Ok((if exchange.head { Writing::Nothing } else { writing }, field))
+    Ok((if exchange.is_head() { Writing::Nothing } else { writing }, field))
 }
 
-fn status_line(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+/// The status line, and the fields that come before the framing.
+fn start_head(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     if !response.reason.bytes().all(is_field_content) {
         return Err(EncodeError::Reason);
     }
@@ -350,6 +379,7 @@ fn status_line(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeE
     out.push(b' ');
     out.extend_from_slice(response.reason.as_bytes());
     out.extend_from_slice(b"\r\n");
+    put_blocks(response.first.as_slice(), out);
     Ok(())
 }
 
@@ -366,8 +396,7 @@ fn put_framing(body: BodyLength, out: &mut Vec<u8>) {
 }
 
 /// RFC 9112 §9.3, §9.6: say `close` when we close, and `keep-alive` to those that need to hear it.
-fn put_connection(keep_alive: bool, version: Version, blocks: &[&FieldBlock], out: &mut Vec<u8>) {
-    let upgrade = blocks.iter().any(|block| block.upgrade);
+fn put_connection(keep_alive: bool, version: Version, upgrade: bool, out: &mut Vec<u8>) {
     let line: &[u8] = match (keep_alive, version, upgrade) {
         (true, Version::Http11, false) => b"",
         (true, Version::Http11, true) => b"Connection: Upgrade\r\n",
@@ -382,11 +411,11 @@ fn put_connection(keep_alive: bool, version: Version, blocks: &[&FieldBlock], ou
 /// The same, and how long the connection may be idle.
 fn put_idle_connection(keep_alive: bool, version: Version, response: &Response<'_>, out: &mut Vec<u8>) {
     if !keep_alive || response.idle_timeout == 0 {
-        return put_connection(keep_alive, version, response.fields, out);
+        return put_connection(keep_alive, version, response.upgrades(), out);
     }
     // RFC 9110 §7.6.1: a field about this connection is named in `Connection`. The option has the name of the field, and is what a
     // client of HTTP/1.0 is told anyhow.
-    put_connection(true, Version::Http10, response.fields, out);
+    put_connection(true, Version::Http10, response.upgrades(), out);
     out.extend_from_slice(b"Keep-Alive: timeout=");
     put_decimal(response.idle_timeout.into(), out);
     out.extend_from_slice(b"\r\n");

@@ -58,6 +58,9 @@ impl Error {
     }
 }
 
+/// What is wrong with a head, and at which byte of it.
+pub(crate) type Fault = (ErrorKind, usize);
+
 /// Kinds of [`Error`], in three groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

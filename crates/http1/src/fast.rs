@@ -12,33 +12,20 @@
 //! The next line's start follows from the mask alone, not from what is found within the line. So the processor looks for colons in
 //! several lines at once.
 
-use crate::fields::{Fields, Span, offset};
-use crate::framing::{Facts, is, may_frame};
+use crate::facts::{Facts, is, may_frame};
+use crate::fields::Fields;
+use crate::first_line::{FirstLine, method_end};
 use crate::limits::Limits;
 use crate::message::{Known, TargetForm, Version};
 use crate::meta::Meta;
-use crate::parse::{FirstLine, method_end};
 use crate::scan::{Find, Lanes, Long, Portable, Short};
+use crate::span::{Span, offset};
 use tidewire_grammar::class::is_field_content;
 
 /// Reads a whole head at the start of `input`, which is cut at the limit of heads. `Some` holds its length; `fields` then says the rest. After
 /// `None` it holds nothing of use.
-#[inline(always)]
-pub(crate) fn read(first: FirstLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(read) = crate::simd::read(first, input, limits, fields) {
-        return read;
-    }
-    read_portable(first, input, limits, fields)
-}
-
 #[inline(never)]
-pub(crate) fn read_portable(
-    first: FirstLine,
-    input: &[u8],
-    limits: &Limits,
-    fields: &mut Fields,
-) -> Option<usize> {
+pub(crate) fn read(first: FirstLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
     read_with(Portable, first, input, limits, fields)
 }
 
@@ -255,12 +242,19 @@ mod tests {
 
     fn portable(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
         let mut fields = Fields::new();
-        read_portable(first, input, limits, &mut fields).map(|end| (end, fields))
+        read(first, input, limits, &mut fields).map(|end| (end, fields))
     }
 
+    /// In AVX2, if the machine has it.
     fn vector(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
-        let mut fields = Fields::new();
-        read(first, input, limits, &mut fields).map(|end| (end, fields))
+        #[cfg(target_arch = "x86_64")]
+        {
+            let mut fields = Fields::new();
+            if let Some(read) = crate::simd::read(first, input, limits, &mut fields) {
+                return read.map(|end| (end, fields));
+            }
+        }
+        portable(first, input, limits)
     }
 
     fn exact(first: FirstLine, input: &[u8], limits: &Limits) -> Read {

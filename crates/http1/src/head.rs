@@ -2,10 +2,11 @@
 
 use crate::error::Error;
 use crate::fields::{FieldIter, Fields};
-use crate::framing::Message;
+use crate::first_line::FirstLine;
+use crate::framing::{Message, frame};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
-use crate::parse::{self, FirstLine, Scan};
+use crate::parse::{self, Scan};
 use crate::target;
 use core::fmt;
 
@@ -197,7 +198,7 @@ impl<'a> ResponseHead<'a> {
             let status = fields.meta.status;
             let tunnel = request == Method::Connect && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: request == Method::Head || tunnel };
-            length.map(|length| parse::frame(&mut fields.meta, message, limits).map(|()| length)).transpose()
+            length.map(|length| frame(&mut fields.meta, message, limits).map(|()| length)).transpose()
         });
         match read {
             Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),

@@ -14,8 +14,10 @@ mod connection;
 mod decode;
 mod encode;
 mod error;
+mod facts;
 mod fast;
 mod fields;
+mod first_line;
 mod framing;
 mod head;
 #[cfg(feature = "http")]
@@ -27,23 +29,26 @@ mod meta;
 #[cfg(feature = "bytes")]
 mod owned;
 mod parse;
+mod role;
 mod scan;
 #[cfg(target_arch = "x86_64")]
 mod simd;
+mod span;
 mod state;
 mod status;
 mod target;
 mod whole;
 
 pub use block::FieldBlock;
-pub use connection::{Client, Connection, Event, Payload, Role, Server};
+pub use connection::{Connection, Event, Payload};
 pub use encode::{Request, Response};
 pub use error::{EncodeError, Error, ErrorKind, Limit, Rule, Syntax};
 pub use fields::{FieldIter, Fields};
 pub use head::{RequestHead, ResponseHead};
 pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
-pub use owned::{HeadParts, OwnedRequestHead, OwnedResponseHead};
 #[cfg(feature = "bytes")]
+pub use owned::{HeadParts, OwnedRequestHead, OwnedResponseHead};
+pub use role::{Client, Role, Server};
 pub use status::reason_phrase;
 pub use whole::WholeResponse;

@@ -1,6 +1,6 @@
 //! What a head says, beside its fields: a few bytes, so that views of it are cheap to copy.
 
-use crate::framing::Facts;
+use crate::facts::Facts;
 use crate::message::{BodyLength, Known, Method, TargetForm, Version};
 
 /// What a head says, beside its spans.

@@ -14,26 +14,20 @@
 //! each piece, and once more when it is complete, because the span table belongs to the caller and may have served other
 //! connections in between. So no byte is looked at more than three times.
 
-use crate::error::{ErrorKind, Limit, Rule, Syntax};
+use crate::error::{ErrorKind, Fault, Limit, Rule, Syntax};
 use crate::fast;
-use crate::fields::{Fields, Span, offset};
-use crate::framing::{Message, body_length};
+use crate::fields::Fields;
+use crate::first_line::{FirstLine, method_end};
+use crate::framing::{Message, frame};
 use crate::limits::Limits;
-use crate::message::{BodyLength, Known, Version};
-use crate::meta::{Body, Meta};
+use crate::message::{Known, Version};
+use crate::meta::Meta;
+#[cfg(target_arch = "x86_64")]
+use crate::simd;
+use crate::span::{Span, offset};
 use crate::target;
 use tidewire_grammar::class::{is_digit, is_field_content};
 use tidewire_grammar::{token_len, trim_ows};
-
-/// What was wrong, and where from the start of the head.
-pub(crate) type Fault = (ErrorKind, usize);
-
-/// Which kind of head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FirstLine {
-    Request,
-    Status,
-}
 
 /// How far a head has been read.
 #[derive(Clone, Copy, Debug)]
@@ -298,8 +292,18 @@ pub(crate) fn at_once(
     limits: &Limits,
     fields: &mut Fields,
 ) -> Option<Result<usize, Fault>> {
-    let end = fast::read(first, within(input, limits), limits, fields)?;
+    let end = read_fast(first, within(input, limits), limits, fields)?;
     Some(judge(first, &mut fields.meta, end, limits).map(|()| end))
+}
+
+/// With the widest instructions that the machine has.
+#[inline(always)]
+fn read_fast(first: FirstLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(read) = simd::read(first, input, limits, fields) {
+        return read;
+    }
+    fast::read(first, input, limits, fields)
 }
 
 /// Nothing beyond the limit is looked at, so what lies there cannot change the verdict.
@@ -325,24 +329,6 @@ fn judge(first: FirstLine, meta: &mut Meta, end: usize, limits: &Limits) -> Resu
     frame(meta, Message::Request, limits)
 }
 
-/// Decides the length of the body, once the head is complete.
-#[inline]
-pub(crate) fn frame(meta: &mut Meta, message: Message, limits: &Limits) -> Result<(), Fault> {
-    let facts = &meta.facts;
-    let body = body_length(message, meta.version, facts)
-        .map_err(|rule| (ErrorKind::Rule(rule), usize::from(facts.coding_at.max(facts.length_at))))?;
-    if matches!(body, BodyLength::Length(n) if n > limits.max_body) {
-        return Err((ErrorKind::Limit(Limit::Body), facts.length_at.into()));
-    }
-    meta.body = match body {
-        BodyLength::Empty => Body::Empty,
-        BodyLength::Length(_) => Body::Length,
-        BodyLength::Chunked => Body::Chunked,
-        BodyLength::UntilClose => Body::UntilClose,
-    };
-    Ok(())
-}
-
 /// What is wrong with the name of the field line that starts at `line`.
 #[cold]
 fn name_fault(input: &[u8], line: usize) -> Fault {
@@ -354,18 +340,6 @@ fn name_fault(input: &[u8], line: usize) -> Fault {
         _ => Syntax::FieldName,
     };
     (ErrorKind::Syntax(kind), end)
-}
-
-/// The end of a method that is not over the limit and followed by a space.
-pub(crate) fn method_end(input: &[u8], limits: &Limits) -> Result<Option<usize>, Fault> {
-    let max = usize::from(limits.max_method);
-    let end = token_len(&input[..input.len().min(max + 1)]);
-    match input.get(end) {
-        _ if end > max => Err((ErrorKind::Limit(Limit::Method), max)),
-        None => Ok(None),
-        Some(b' ') if end > 0 => Ok(Some(end)),
-        Some(_) => Err((ErrorKind::Syntax(Syntax::Method), end)),
-    }
 }
 
 /// `HTTP/1.0` or `HTTP/1.1` at `start`; `None` if the input ends within.

@@ -6,8 +6,8 @@
 
 use crate::fast;
 use crate::fields::Fields;
+use crate::first_line::FirstLine;
 use crate::limits::Limits;
-use crate::parse::FirstLine;
 use crate::scan::{AsciiSet, Lanes, halves};
 use core::arch::x86_64::*;
 

@@ -20,9 +20,19 @@
 //! What the framing fields of *this* request said (version, HEAD, close, …) lives in [`Exchange`] and dies with `Next`. The
 //! connection has no such memory, so a pipelined request, which is not even looked at before `Next`, cannot change the answer to the
 //! one before it.
+//!
+//! Two connections may share the work of a server: one reads requests, also those behind a request
+//! that is not answered yet, and the other sends the answers.
+//!
+//! ```text
+//!  reads:   Head, Idle ──RequestHead──► … ──RequestEnd──► Done, Head ──ResponseElsewhere──► Head, Idle
+//!  answers: Head, Idle ──RequestElsewhere──► Done, Head ──ResponseHead──► … ──Next──► Head, Idle
+//! ```
+//! The fields of [`State`] and [`Exchange`] are private: whoever holds one moves it on by a [`Step`],
+//! or by a method that says what happened.
 
-use crate::message::{Known, Version};
-use crate::meta::Meta;
+use crate::message::{Known, Method, Version};
+use crate::meta::{Body, Meta};
 
 /// Where one half of the exchange is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +63,10 @@ pub(crate) enum Step {
     Switch,
     /// Both messages are complete and the connection stays: the next exchange.
     Next,
+    /// Another connection reads the request; this one sends the answer.
+    RequestElsewhere,
+    /// Another connection sends the answer; this one reads the next request.
+    ResponseElsewhere,
     /// The request cannot be read on: it broke a rule, or the client closed within it.
     FailRequest,
     /// The response cannot be read on.
@@ -62,12 +76,20 @@ pub(crate) enum Step {
 /// The two halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
-    pub(crate) request: Half,
-    pub(crate) response: Half,
+    request: Half,
+    response: Half,
 }
 
 impl State {
     pub(crate) const START: Self = Self { request: Half::Head, response: Half::Idle };
+
+    pub(crate) const fn request(self) -> Half {
+        self.request
+    }
+
+    pub(crate) const fn response(self) -> Half {
+        self.response
+    }
 
     /// The transition table. `None`: not in this state.
     pub(crate) const fn after(self, step: Step) -> Option<Self> {
@@ -80,6 +102,8 @@ impl State {
             (Step::ResponseEnd, request, Body) => (request, Done),
             (Step::Switch, Done, Head) => (Switched, Switched),
             (Step::Next, Done, Done) => (Head, Idle),
+            (Step::RequestElsewhere, Head, Idle) => (Done, Head),
+            (Step::ResponseElsewhere, Done, Head) => (Head, Idle),
             (Step::FailRequest, Head, Idle) => (Closed, Head),
             (Step::FailRequest, Body, response) => (Closed, response),
             (Step::FailResponse, request, Head | Body) => (request, Closed),
@@ -92,21 +116,14 @@ impl State {
 /// What one exchange is about. Replaced whole when the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exchange {
-    pub(crate) version: Version,
-    /// The method was HEAD: the response has no body.
-    pub(crate) head: bool,
-    /// The method was CONNECT: a 2xx makes a tunnel.
-    pub(crate) connect: bool,
-    /// An upgrade was offered.
-    pub(crate) upgrade: bool,
-    /// The request has a body of at least one byte, or chunks, so that nothing may switch.
-    pub(crate) has_body: bool,
-    /// The client waits for a 100.
-    pub(crate) wants_continue: bool,
-    /// Neither side has said that it closes.
-    pub(crate) keep_alive: bool,
-    /// Interim responses so far.
-    pub(crate) interim: u8,
+    version: Version,
+    head: bool,
+    connect: bool,
+    upgrade: bool,
+    has_body: bool,
+    wants_continue: bool,
+    keep_alive: bool,
+    interim: u8,
 }
 
 impl Exchange {
@@ -122,10 +139,101 @@ impl Exchange {
         interim: 0,
     };
 
-    /// What is known of a request whose head could not be read: as much as its answer depends on.
+    /// A GET of HTTP/1.1 that asks for nothing else: no body, no upgrade, a connection that stays.
+    pub(crate) const GET: Self = Self::NEW;
+
+    /// Begins with a request that was received. `keep_alive` is false if the connection is to be closed after it in any case.
+    #[inline(always)]
+    pub(crate) fn received(meta: &Meta, keep_alive: bool) -> Self {
+        Self {
+            version: meta.version,
+            head: meta.method == Some(Known::Head),
+            connect: meta.method == Some(Known::Connect),
+            upgrade: meta.facts.upgrade(meta.version).is_some(),
+            has_body: meta.body == Body::Chunked || meta.facts.declared() > 0,
+            wants_continue: meta.expects_continue(),
+            keep_alive: keep_alive && meta.keep_alive(),
+            interim: 0,
+        }
+    }
+
+    /// Begins with a request that is sent, with or without a body and an `Upgrade` field.
+    pub(crate) fn sent(method: Method<'_>, has_body: bool, upgrade: bool, keep_alive: bool) -> Self {
+        Self {
+            head: method == Method::Head,
+            connect: method == Method::Connect,
+            upgrade: upgrade && !has_body,
+            has_body,
+            keep_alive,
+            ..Self::NEW
+        }
+    }
+
+    /// Begins with a request whose head could not be read: what is known is as much as its answer depends on.
     pub(crate) fn failed(&mut self, meta: &Meta) {
         self.version = meta.version;
         self.head = meta.method == Some(Known::Head);
+    }
+
+    /// Makes this exchange the last of its connection.
+    pub(crate) fn close(&mut self) {
+        self.keep_alive = false;
+    }
+
+    /// The client need not wait for a 100 any more.
+    pub(crate) fn continue_sent(&mut self) {
+        self.wants_continue = false;
+    }
+
+    /// An interim response came.
+    pub(crate) fn interim_received(&mut self) {
+        self.interim += 1;
+    }
+
+    /// The request could have switched protocols, and its answer did not.
+    #[cfg_attr(not(feature = "codec"), expect(dead_code))]
+    pub(crate) fn switch_declined(&mut self) {
+        (self.upgrade, self.connect) = (false, false);
+    }
+
+    /// The version of the request.
+    pub(crate) const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The method was HEAD: the response has no body.
+    pub(crate) const fn is_head(&self) -> bool {
+        self.head
+    }
+
+    /// The method was CONNECT: a 2xx makes a tunnel.
+    pub(crate) const fn is_connect(&self) -> bool {
+        self.connect
+    }
+
+    /// An upgrade was offered.
+    pub(crate) const fn offers_upgrade(&self) -> bool {
+        self.upgrade
+    }
+
+    /// The request has a body of at least one byte, or chunks, so that nothing may switch.
+    pub(crate) const fn has_body(&self) -> bool {
+        self.has_body
+    }
+
+    /// The client waits for a 100.
+    pub(crate) const fn wants_continue(&self) -> bool {
+        self.wants_continue
+    }
+
+    /// Neither side has said that it closes.
+    pub(crate) const fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// Interim responses so far.
+    pub(crate) const fn interim(&self) -> u8 {
+        self.interim
     }
 }
 
@@ -135,7 +243,7 @@ mod tests {
     use alloc::collections::BTreeSet;
     use alloc::format;
 
-    const STEPS: [Step; 9] = [
+    const STEPS: [Step; 11] = [
         Step::RequestHead,
         Step::RequestEnd,
         Step::Interim,
@@ -143,6 +251,8 @@ mod tests {
         Step::ResponseEnd,
         Step::Switch,
         Step::Next,
+        Step::RequestElsewhere,
+        Step::ResponseElsewhere,
         Step::FailRequest,
         Step::FailResponse,
     ];
@@ -175,6 +285,17 @@ mod tests {
         for state in reachable() {
             let both = state.request == Half::Done && state.response == Half::Done;
             assert_eq!(state.after(Step::Next).is_some(), both, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_new_connection_answers_what_another_reads_and_only_an_answer_that_has_not_begun_is_left_to_it()
+    {
+        for state in reachable() {
+            let new = state == State::START;
+            assert_eq!(state.after(Step::RequestElsewhere).is_some(), new, "{state:?}");
+            let owed = state.request == Half::Done && state.response == Half::Head;
+            assert_eq!(state.after(Step::ResponseElsewhere).is_some(), owed, "{state:?}");
         }
     }
 

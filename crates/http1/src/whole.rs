@@ -1,11 +1,12 @@
 //! A whole response, encoded once and sent as the answer to many requests.
 
-use crate::connection::{Connection, Server};
+use crate::connection::Connection;
 use crate::encode::Response;
 use crate::error::EncodeError;
 use crate::limits::Limits;
 use crate::message::{BodyLength, Version};
-use crate::state::{Exchange, Half, State, Step};
+use crate::role::Server;
+use crate::state::Step;
 use alloc::vec::Vec;
 
 /// Head, framing and content as they go out on an HTTP/1.1 connection that stays open: the answer to many requests for one copy each.
@@ -37,12 +38,10 @@ impl WholeResponse {
     /// # Errors
     /// As [`Connection::send_head`]; [`EncodeError::FieldReserved`] for a response that closes its connection.
     pub fn new(response: &Response<'_>, content: &[u8]) -> Result<Self, EncodeError> {
-        let mut connection = Connection::<Server>::new(Limits::default());
-        connection.state = State { request: Half::Done, response: Half::Head };
-        connection.exchange = Exchange { version: Version::Http11, keep_alive: true, ..Exchange::NEW };
+        let mut connection = Connection::<Server>::answering_get(Limits::default());
         let mut bytes = Vec::with_capacity(256 + content.len());
         connection.send_head(response, BodyLength::Length(content.len() as u64), &mut bytes)?;
-        if !connection.exchange.keep_alive {
+        if !connection.exchange.keep_alive() {
             return Err(EncodeError::FieldReserved);
         }
         connection.send_data(content, &mut bytes)?;
@@ -57,13 +56,19 @@ impl Connection<Server> {
     #[must_use]
     pub fn send_whole(&mut self, whole: &WholeResponse, out: &mut Vec<u8>) -> bool {
         let exchange = &self.exchange;
-        if exchange.head || exchange.connect || !exchange.keep_alive || exchange.version != Version::Http11 {
+        if exchange.is_head()
+            || exchange.is_connect()
+            || !exchange.keep_alive()
+            || exchange.version() != Version::Http11
+        {
             return false;
         }
-        let begun = self.state.after(Step::ResponseHead);
-        let Some(state) = begun.and_then(|state| state.after(Step::ResponseEnd)) else { return false };
+        if self.state().after(Step::ResponseHead).is_none() {
+            return false;
+        }
         out.extend_from_slice(&whole.bytes);
-        self.state = state;
+        self.step(Step::ResponseHead);
+        self.step(Step::ResponseEnd);
         true
     }
 }

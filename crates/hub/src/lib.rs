@@ -2,20 +2,24 @@
 
 mod api;
 mod channel;
+mod commands;
 mod config;
 mod context;
 mod cors;
 mod counters;
+mod driver;
 mod error;
 mod feeds;
 mod gzip;
 mod hub;
-pub mod json;
+
 mod message;
 mod name;
+mod poll;
 mod reader;
 pub mod refusal;
 mod settings;
+mod shape;
 mod site;
 mod sync;
 mod table;
@@ -33,6 +37,8 @@ pub use message::{
 };
 pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
 pub use settings::{Settings, TOO_SLOW};
-pub use site::{Site, Ticket};
+pub use site::Site;
+pub use table::Ticket;
 pub use tidewire_channel::{Cursor, Retention};
 pub use tidewire_server as server;
+pub use tidewire_server::json;

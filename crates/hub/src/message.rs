@@ -6,8 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tidewire_channel::Fingerprint;
-
-use crate::json;
+use tidewire_server::json;
 
 /// A published message: a payload and what the publisher said about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

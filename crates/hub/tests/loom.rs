@@ -14,8 +14,6 @@ mod counters;
 mod error;
 #[path = "../src/hub.rs"]
 mod hub;
-#[path = "../src/json.rs"]
-mod json;
 #[path = "../src/message.rs"]
 mod message;
 #[path = "../src/name.rs"]

@@ -26,15 +26,16 @@ const QUEUE: usize = 64 * 1024;
 
 /// A request body.
 ///
-/// Read it with [`next`](Body::next), [`collect`](Body::collect) or as an [`http_body::Body`]. Not reading it is allowed: the
-/// engine drains a small rest and closes the connection over a large one.
+/// Read it with [`next`](Body::next), [`collect`](Body::collect) or as an [`http_body::Body`]. Not
+/// reading it is allowed: the engine drains a small rest and closes the connection over a large
+/// one.
 #[derive(Debug)]
 pub struct Body(Inner);
 
 #[derive(Debug)]
 enum Inner {
     Whole(Bytes),
-    Pulled { shared: Arc<Mutex<Shared>>, length: Option<u64> },
+    Pulled { state: Arc<Mutex<State>>, length: Option<u64> },
 }
 
 /// Why a body ended early.
@@ -50,7 +51,8 @@ pub enum BodyError {
     /// The body came slower than the limits allow.
     #[error("the request body came too slowly")]
     TooSlow,
-    /// The body is longer than the caller of [`Body::collect`] allows, or than the limit of the engine.
+    /// The body is longer than the caller of [`Body::collect`] allows, or than the limit of the
+    /// engine.
     #[error("the request body is too large")]
     TooLarge,
 }
@@ -65,10 +67,10 @@ impl Body {
         Body(Inner::Whole(bytes))
     }
 
-    /// A body that the connection feeds through the returned end.
-    pub(crate) fn pulled(length: Option<u64>) -> (Self, Feeder) {
-        let shared = Arc::new(Mutex::new(Shared::default()));
-        (Body(Inner::Pulled { shared: shared.clone(), length }), Feeder { shared })
+    /// A body that the connection sends through the returned end.
+    pub(crate) fn pulled(length: Option<u64>) -> (Self, BodySender) {
+        let state = Arc::new(Mutex::new(State::default()));
+        (Body(Inner::Pulled { state: state.clone(), length }), BodySender { state })
     }
 
     /// The bytes, if the whole body is here already; needs no waiting.
@@ -112,7 +114,7 @@ impl Body {
         match &mut self.0 {
             Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Whole(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            Inner::Pulled { shared, .. } => lock(shared).poll_next(cx),
+            Inner::Pulled { state, .. } => lock(state).poll_next(cx),
         }
     }
 }
@@ -142,17 +144,17 @@ impl http_body::Body for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let Inner::Pulled { shared, .. } = &self.0 {
-            let mut shared = lock(shared);
-            shared.dropped = true;
-            shared.queue.clear();
-            wake(&mut shared.feeder);
+        if let Inner::Pulled { state, .. } = &self.0 {
+            let mut state = lock(state);
+            state.dropped = true;
+            state.queue.clear();
+            wake(&mut state.sender);
         }
     }
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct State {
     queue: VecDeque<Bytes>,
     queued: usize,
     /// Set by the first pull; the connection reads nothing before.
@@ -160,15 +162,15 @@ struct Shared {
     dropped: bool,
     end: Option<Result<(), BodyError>>,
     reader: Option<Waker>,
-    feeder: Option<Waker>,
+    sender: Option<Waker>,
 }
 
-impl Shared {
+impl State {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         self.wanted = true;
         if let Some(piece) = self.queue.pop_front() {
             self.queued -= piece.len();
-            wake(&mut self.feeder);
+            wake(&mut self.sender);
             return Poll::Ready(Some(Ok(piece)));
         }
         match self.end {
@@ -179,7 +181,7 @@ impl Shared {
             }
             None => {
                 self.reader = Some(cx.waker().clone());
-                wake(&mut self.feeder);
+                wake(&mut self.sender);
                 Poll::Pending
             }
         }
@@ -188,8 +190,8 @@ impl Shared {
 
 /// The connection's end of a pulled [`Body`].
 #[derive(Debug)]
-pub(crate) struct Feeder {
-    shared: Arc<Mutex<Shared>>,
+pub(crate) struct BodySender {
+    state: Arc<Mutex<State>>,
 }
 
 /// What the handler wants of the body now.
@@ -203,41 +205,41 @@ pub(crate) enum Demand {
     Dropped,
 }
 
-impl Feeder {
+impl BodySender {
     pub(crate) fn demand(&self, cx: &mut Context<'_>) -> Demand {
-        let mut shared = lock(&self.shared);
-        if shared.dropped {
+        let mut state = lock(&self.state);
+        if state.dropped {
             return Demand::Dropped;
         }
-        if shared.wanted && shared.queued < QUEUE {
+        if state.wanted && state.queued < QUEUE {
             return Demand::More;
         }
-        shared.feeder = Some(cx.waker().clone());
+        state.sender = Some(cx.waker().clone());
         Demand::Wait
     }
 
     /// The handler threw the body away.
-    pub(crate) fn is_unwanted(&self) -> bool {
-        lock(&self.shared).dropped
+    pub(crate) fn is_dropped(&self) -> bool {
+        lock(&self.state).dropped
     }
 
     pub(crate) fn push(&self, piece: &[u8]) {
-        let mut shared = lock(&self.shared);
-        if !shared.dropped && !piece.is_empty() {
-            shared.queued += piece.len();
-            shared.queue.push_back(Bytes::copy_from_slice(piece));
-            wake(&mut shared.reader);
+        let mut state = lock(&self.state);
+        if !state.dropped && !piece.is_empty() {
+            state.queued += piece.len();
+            state.queue.push_back(Bytes::copy_from_slice(piece));
+            wake(&mut state.reader);
         }
     }
 
     pub(crate) fn end(&self, result: Result<(), BodyError>) {
-        let mut shared = lock(&self.shared);
-        shared.end.get_or_insert(result);
-        wake(&mut shared.reader);
+        let mut state = lock(&self.state);
+        state.end.get_or_insert(result);
+        wake(&mut state.reader);
     }
 }
 
-impl Drop for Feeder {
+impl Drop for BodySender {
     /// A connection that dies must not leave its handler waiting.
     fn drop(&mut self) {
         self.end(Err(BodyError::Incomplete));
@@ -251,6 +253,6 @@ fn wake(slot: &mut Option<Waker>) {
 }
 
 /// No code panics while it holds the lock, so a poisoned one holds good data.
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -4,121 +4,90 @@
 //!            ┌────────────────────────────────────────────────────────────────┐
 //!            ▼                                                                │
 //!   READ ─► advance: head ─► handle ─┬─ Ready ──► append the answer ──────────┤ more requests in the same read:
-//!            ▲                       ├─ Later ──► wait, feeding the body ─────┤ their answers gather, one write
+//!            ▲                       ├─ Later ──► wait, forward the body ─────┤ their answers gather, one write
 //!            │ (nothing complete)    ├─ stream ─► frame by frame ─────────────┤
 //!            │                       └─ Detach ─► write the head, give the    │
 //!            │                                    socket away: END            │
 //!            └──── flush, wait ◄──────────────────────────────────────────────┘
 //!
-//!   after an answer: an unread body is drained within a budget or the connection closes   (here and nowhere else)
+//!   after an answer: an unread body is drained within a budget or the connection closes
 //!   a framing error: the answers owed, then the refusal, then FIN, a short drain, close
 //! ```
+//!
+//! The cycle is made of three parts, each of which knows those below it and no handler:
+//!
+//! ```text
+//!   response_writer   answers, as far as they need no waiting
+//!   request_body      the body of a request, from the socket to the handler
+//!   transport         the socket, its buffers and deadlines
+//! ```
 
-mod body;
-mod io;
-mod told;
+mod log;
+mod request_body;
+mod response_writer;
+mod transport;
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body as _;
-use tidewire_http1::{
-    BodyLength, Connection, Error, Event, FieldBlock, RequestHead, Response as Head, Server, TargetForm,
-};
+use tidewire_http1::{BodyLength, Connection, Event, RequestHead, Server, TargetForm};
 
-use crate::body::Feeder;
-use crate::census::Permit;
-use crate::deadline::Deadline;
-use crate::parked::Parked;
-use crate::reply::{DetachHead, LocalFuture, Prepared, Reply, Response, ResponseBody, StreamBody};
+use crate::connection_limits::Permit;
+use crate::parked::{Parked, Resume};
+use crate::reply::{DetachHead, LocalFuture, Prepared, Reply, Response, StreamBody};
+use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
-use crate::worker::Worker;
 use crate::{Handler, Problem, Request};
-
-/// Output that gathers before it is written though more requests are at hand.
-const GATHER: usize = 64 * 1024;
+use request_body::RequestBody;
+use response_writer::{ResponseWriter, Unsendable, Written};
+use transport::{Failure, MAX_OUTPUT, Transport};
 
 /// Serves a connection until it ends or is detached. `rest` was read from it before.
 pub(crate) async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit, rest: Vec<u8>) {
     let mut cycle = Cycle {
-        http: Connection::new(worker.limits.parser()),
-        deadline: worker.deadlines.register(),
-        write_deadline: None,
+        http: Connection::new(worker.shared.limits.parser()),
         peer: permit.peer(),
-        stream,
-        input: rest,
-        output: Vec::new(),
-        written: 0,
-        stalled: false,
-        exchange: Exchange::NONE,
+        transport: Transport::new(worker.shared.clone(), stream, rest),
+        request_body: RequestBody::NONE,
         now: Instant::now(),
         first: true,
         head_begun: false,
         worker,
     };
     match cycle.run().await {
-        End::Gone => {}
-        End::Close => cycle.close().await,
+        End::Disconnected => {}
+        End::Close => cycle.transport.close().await,
         End::Detach(ticket) => {
-            let Cycle { worker, stream, input, .. } = cycle;
-            let parked = Parked { stream, permit, rest: input, home: worker.clone() };
+            let Cycle { worker, transport: Transport { stream, input, .. }, .. } = cycle;
+            let parked = Parked { stream, permit, rest: input, worker: worker.clone() };
             worker.handler.detached(parked, ticket);
         }
     }
 }
 
+impl<H: Handler> Resume for Worker<H> {
+    fn resume(self: Rc<Self>, stream: Stream, permit: Permit, rest: Vec<u8>) {
+        tokio::task::spawn_local(serve(self, stream, permit, rest));
+    }
+}
+
 struct Cycle<H> {
     worker: Rc<Worker<H>>,
-    stream: Stream,
+    transport: Transport,
     http: Connection<Server>,
-    deadline: Deadline,
-    /// Made when a write has to wait, which most never do.
-    write_deadline: Option<Deadline>,
+    /// That of the request that is being answered.
+    request_body: RequestBody,
     peer: Peer,
-    /// Bytes that were read and not yet consumed. Empty, and without memory, between requests.
-    input: Vec<u8>,
-    /// Bytes to write, of which `written` are out.
-    output: Vec<u8>,
-    written: usize,
-    /// The socket took nothing at the last try, and the write deadline runs.
-    stalled: bool,
-    exchange: Exchange,
     /// When bytes were last read, or a handler that waited was done.
     now: Instant,
     /// No request came yet.
     first: bool,
     /// A part of a head is here, and its deadline runs.
     head_begun: bool,
-}
-
-/// What is known of the request that is being answered.
-struct Exchange {
-    /// What the head announced.
-    body: BodyLength,
-    feeder: Option<Feeder>,
-    /// The client sends the body after a 100, which it has not got.
-    awaits_continue: bool,
-    /// Bytes of body that came, and time spent waiting for them.
-    received: u64,
-    waited: Duration,
-    waiting_since: Option<Instant>,
-    /// The longest pause of a body that may come at any pace.
-    max_pause: Option<Duration>,
-}
-
-impl Exchange {
-    const NONE: Self = Exchange {
-        body: BodyLength::Empty,
-        feeder: None,
-        awaits_continue: false,
-        received: 0,
-        waited: Duration::ZERO,
-        waiting_since: None,
-        max_pause: None,
-    };
 }
 
 /// RFC 9110 §7.4: is the target a URI of a scheme that this socket cannot speak for, such as https?
@@ -130,7 +99,7 @@ fn is_misdirected(head: &RequestHead<'_>) -> bool {
 /// How a connection ends.
 enum End<T> {
     /// Nobody is there any more.
-    Gone,
+    Disconnected,
     /// In good order.
     Close,
     Detach(T),
@@ -152,17 +121,9 @@ enum Step<T> {
     Close,
 }
 
-/// Why waiting ended.
-enum Stop {
-    /// The socket failed, or the peer left.
-    Gone,
-    TimedOut,
-    Refused(Error),
-}
-
 impl<H: Handler> Cycle<H> {
     async fn run(&mut self) -> End<H::Ticket> {
-        let input = std::mem::take(&mut self.input);
+        let input = std::mem::take(&mut self.transport.input);
         let mut step = self.advance_over(input);
         loop {
             step = match step {
@@ -171,31 +132,95 @@ impl<H: Handler> Cycle<H> {
                     Ok(step) => step,
                     Err(end) => return end,
                 },
-                Step::Flush => match self.flush().await {
+                Step::Flush => match self.transport.flush().await {
                     Ok(()) => self.advance_input(),
-                    Err(_) => return End::Gone,
+                    Err(_) => return End::Disconnected,
                 },
                 Step::Later(future) => match self.later(future).await {
                     Ok(reply) => {
                         self.now = Instant::now();
                         self.reply(reply)
                     }
-                    Err(stop) => self.refuse(stop),
+                    Err(failure) => self.refuse(failure),
                 },
                 Step::Stream(body) => match self.stream(body).await {
                     Ok(()) => self.finish_exchange(),
-                    Err(_) => return End::Gone,
+                    Err(_) => return End::Disconnected,
                 },
-                Step::Drain => match self.drain().await {
+                Step::Drain => match self.request_body.drain(&mut self.http, &mut self.transport).await {
                     true => self.next_exchange(),
                     false => Step::Close,
                 },
-                Step::Detach(ticket) => match self.flush().await {
+                Step::Detach(ticket) => match self.transport.flush().await {
                     Ok(()) => return End::Detach(ticket),
-                    Err(_) => return End::Gone,
+                    Err(_) => return End::Disconnected,
                 },
                 Step::Close => return End::Close,
             }
+        }
+    }
+
+    /// Writes what is owed, then waits for bytes and consumes them.
+    async fn read(&mut self) -> Result<Step<H::Ticket>, End<H::Ticket>> {
+        self.transport.flush().await.map_err(|_| End::Disconnected)?;
+        let shared = self.transport.shared.clone();
+        let limits = &shared.limits;
+        let within = !self.transport.input.is_empty();
+        let mut idle_since = None;
+        if !self.head_begun {
+            // The deadline of a head is set once, at its first byte: bytes that dribble in do not
+            // move it.
+            let head = within || self.first;
+            let time = if head { limits.head_timeout } else { limits.idle_timeout };
+            idle_since = Some(self.transport.deadline.set(time));
+            self.head_begun = within;
+        }
+        let mut closing = false;
+        let read = poll_fn(|cx| {
+            let mut scratch = shared.scratch.borrow_mut();
+            match self.transport.stream.poll_read(cx, &mut scratch) {
+                Poll::Ready(Ok(n)) if n > 0 => Poll::Ready(Ok(self.consume(&scratch[..n]))),
+                Poll::Ready(_) => Poll::Ready(Err(Failure::Disconnected)),
+                // The socket was read first. Single bytes of a head do not move its deadline.
+                Poll::Pending if self.transport.deadline.expired(cx) => Poll::Ready(Err(Failure::TimedOut)),
+                // A request that has come is answered, though the server stops. One may be under
+                // way: a client that got an answer a moment ago and goes on has no way to know
+                // whether a request that met a FIN was carried out. So it gets its time.
+                Poll::Pending if shared.draining.get() && !within && !closing => {
+                    let deadline = &self.transport.deadline;
+                    let idle = idle_since
+                        .map_or(Duration::MAX, |since| deadline.now().saturating_duration_since(since));
+                    let left = limits.drain_time.saturating_sub(idle);
+                    if left.is_zero() {
+                        return Poll::Ready(Err(Failure::Disconnected));
+                    }
+                    closing = true;
+                    deadline.set(left);
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        match read.await {
+            Ok(step) => Ok(step),
+            Err(Failure::TimedOut) if within => Ok(self.refuse(Failure::TimedOut)),
+            Err(Failure::Disconnected) if within => match self.http.finish() {
+                Err(error) => Ok(self.refuse(Failure::Refused(error))),
+                Ok(_) => Err(End::Close),
+            },
+            Err(_) => Err(End::Close),
+        }
+    }
+
+    /// Consumes what was read. In the usual case, a whole request in one read, nothing is copied.
+    fn consume(&mut self, bytes: &[u8]) -> Step<H::Ticket> {
+        if self.transport.input.is_empty() {
+            let (used, step) = self.advance(bytes);
+            self.transport.input.extend_from_slice(&bytes[used..]);
+            step
+        } else {
+            self.transport.input.extend_from_slice(bytes);
+            self.advance_input()
         }
     }
 
@@ -205,25 +230,25 @@ impl<H: Handler> Cycle<H> {
         bytes.drain(..used);
         if !bytes.is_empty() {
             // What a handler kept for later came after what is kept here.
-            bytes.append(&mut self.input);
-            self.input = bytes;
+            bytes.append(&mut self.transport.input);
+            self.transport.input = bytes;
         }
         step
     }
 
     fn advance_input(&mut self) -> Step<H::Ticket> {
-        let input = std::mem::take(&mut self.input);
+        let input = std::mem::take(&mut self.transport.input);
         self.advance_over(input)
     }
 
     /// Answers as many requests as are complete in `input` and need no waiting.
     fn advance(&mut self, input: &[u8]) -> (usize, Step<H::Ticket>) {
-        let worker = self.worker.clone();
-        let mut fields = worker.fields.borrow_mut();
+        let shared = self.transport.shared.clone();
+        let mut fields = shared.fields.borrow_mut();
         self.now = Instant::now();
         let mut used = 0;
         loop {
-            if self.output.len() >= GATHER {
+            if self.transport.output.len() >= MAX_OUTPUT {
                 return (used, Step::Flush);
             }
             let head = match self.http.decode(&input[used..], &mut fields) {
@@ -233,29 +258,30 @@ impl<H: Handler> Cycle<H> {
                 }
                 // A head cannot begin with anything else; what is not complete waits for more.
                 Ok((n, _)) => return (used + n, Step::Read),
-                Err(error) => return (used, self.refuse(Stop::Refused(error))),
+                Err(error) => return (used, self.refuse(Failure::Refused(error))),
             };
             (self.first, self.head_begun) = (false, false);
-            self.exchange.body = head.body();
+            self.request_body.length = head.body();
             if head.body() != BodyLength::Empty {
-                let limits = worker.handler.body_limits(&head, worker.limits.body());
-                self.exchange.max_pause = limits.max_pause;
+                let limits = self.worker.handler.body_limits(&head, shared.limits.body());
+                self.request_body.max_pause = limits.max_pause;
                 if let Err(error) = self.http.limit_body(limits.max) {
-                    return (used, self.refuse(Stop::Refused(error)));
+                    return (used, self.refuse(Failure::Refused(error)));
                 }
             }
-            let body = match self.body(&head.body(), head.expects_continue(), &input[used..]) {
+            let begun = self.request_body.begin(&mut self.http, head.expects_continue(), &input[used..]);
+            let body = match begun {
                 Ok((n, body)) => {
                     used += n;
                     body
                 }
-                Err(error) => return (used, self.refuse(Stop::Refused(error))),
+                Err(error) => return (used, self.refuse(Failure::Refused(error))),
             };
             let reply = if is_misdirected(&head) {
                 let detail = "This server speaks plain http; send the request to the one that speaks the scheme of its target.";
                 Reply::Ready(Problem::new(421, detail).into_response())
             } else {
-                worker.handler.handle(Request { head: &head, body, peer: self.peer, at: self.now })
+                self.worker.handler.handle(Request { head: &head, body, peer: self.peer, at: self.now })
             };
             match self.reply(reply) {
                 Step::Next => {}
@@ -264,7 +290,8 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    /// Carries a reply out as far as that needs no waiting. `Step::Next` means that the exchange is over.
+    /// Carries a reply out as far as that needs no waiting. `Step::Next` means that the exchange is
+    /// over.
     fn reply(&mut self, reply: Reply<H::Ticket>) -> Step<H::Ticket> {
         match reply {
             Reply::Ready(response) => self.respond(response),
@@ -275,95 +302,24 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn respond(&mut self, response: Response) -> Step<H::Ticket> {
-        let length = match &response.body {
-            // These have no content, and a length of nothing would be a lie about it (RFC 9110 §8.6).
-            ResponseBody::Whole(_) if matches!(response.status, 204 | 304) => BodyLength::Empty,
-            ResponseBody::Whole(bytes) => BodyLength::Length(bytes.len() as u64),
-            ResponseBody::Stream(body) => {
-                body.size_hint().exact().map_or(BodyLength::Chunked, BodyLength::Length)
-            }
-        };
-        if !self.send_head(&response, length, self.worker.limits.idle_seconds()) {
-            return self.respond_broken();
-        }
-        match response.body {
-            ResponseBody::Whole(bytes) => {
-                let sent = self.http.send_data(&bytes, &mut self.output);
-                if sent.and_then(|()| self.http.send_end(&mut self.output)).is_err() {
-                    // A body with a status that has none: the head is out, and it is complete without.
-                    return Step::Close;
-                }
-                self.finish_exchange()
-            }
-            // The answer to a HEAD: nothing of the body is asked for.
-            ResponseBody::Stream(_) if self.http.sending() == Some(BodyLength::Empty) => {
-                match self.http.send_end(&mut self.output) {
-                    Ok(()) => self.finish_exchange(),
-                    Err(_) => Step::Close,
-                }
-            }
-            ResponseBody::Stream(body) => Step::Stream(body),
+        match self.writer().respond(response) {
+            Ok(Written::All) => self.finish_exchange(),
+            Ok(Written::Head(body)) => Step::Stream(body),
+            Ok(Written::Cut) => Step::Close,
+            Err(Unsendable) => self.respond_unsendable(),
         }
     }
 
-    /// The answer that another request had before: its checks were made then.
     fn respond_shared(&mut self, prepared: &Prepared) -> Step<H::Ticket> {
-        let length = BodyLength::Length(prepared.body.len() as u64);
-        if self.leaves_too_much() {
-            self.http.close();
+        match self.writer().respond_shared(prepared) {
+            Ok(()) => self.finish_exchange(),
+            Err(Unsendable) => self.respond_unsendable(),
         }
-        let idle = self.worker.limits.idle_seconds();
-        let (date, now) = (&self.worker.date, self.now);
-        if !self.worker.draining.get()
-            && prepared.send(&mut self.http, date.borrow_mut().get(now), idle, &mut self.output)
-        {
-            return self.finish_exchange();
-        }
-        let sent = self.send_fields(prepared.status, &prepared.fields, length, idle)
-            && self.http.send_data(&prepared.body, &mut self.output).is_ok()
-            && self.http.send_end(&mut self.output).is_ok();
-        if sent { self.finish_exchange() } else { self.respond_broken() }
-    }
-
-    /// Sends the head of an answer. After it the connection may be idle for so many seconds; 0
-    /// where no further request comes on it.
-    fn send_head(&mut self, response: &Response, length: BodyLength, idle: u32) -> bool {
-        if response.broken {
-            return false;
-        }
-        if response.close || self.leaves_too_much() {
-            self.http.close();
-        }
-        self.send_fields(response.status, &response.fields, length, idle)
-    }
-
-    /// Whether the answer says that the connection closes, because nobody wants the body and what is left of it will not be drained: it is
-    /// too much, or it may never come. A client that waited for a 100 and got another answer sends its body or does not, and if we
-    /// took what comes next for it that could be a request.
-    fn leaves_too_much(&self) -> bool {
-        let left = match self.exchange.body {
-            BodyLength::Length(announced) => announced.saturating_sub(self.exchange.received),
-            _ => 0,
-        };
-        let undrained = self.exchange.awaits_continue || left > self.worker.limits.drain_bytes;
-        undrained && self.exchange.feeder.as_ref().is_some_and(Feeder::is_unwanted)
-    }
-
-    fn send_fields(&mut self, status: u16, fields: &FieldBlock, length: BodyLength, idle: u32) -> bool {
-        if self.worker.draining.get() {
-            self.http.close();
-        }
-        // Room at once for a whole head.
-        self.output.reserve(512);
-        let mut date = self.worker.date.borrow_mut();
-        let blocks = [date.get(self.now).0, fields];
-        let head = Head::new(status).with_fields(&blocks).with_idle_timeout(idle);
-        self.http.send_head(&head, length, &mut self.output).is_ok()
     }
 
     /// A handler made a response that cannot be sent.
-    fn respond_broken(&mut self) -> Step<H::Ticket> {
-        told::broken();
+    fn respond_unsendable(&mut self) -> Step<H::Ticket> {
+        log::unsendable_response();
         let problem = Problem::new(
             500,
             "The server made an answer that cannot be sent; this is a fault of the server.",
@@ -372,10 +328,11 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn detach(&mut self, head: Option<DetachHead>, first: &Bytes, ticket: H::Ticket) -> Step<H::Ticket> {
-        // Two parties cannot disagree about no bytes. Several WebSocket clients and proxies send
+        // A body of no bytes cannot be read in two ways. Several WebSocket clients and proxies send
         // `Content-Length: 0`.
-        if !matches!(self.exchange.body, BodyLength::Empty | BodyLength::Length(0)) {
-            // What still comes of the body would be taken for the other protocol; and whether it has come yet must not decide.
+        if !matches!(self.request_body.length, BodyLength::Empty | BodyLength::Length(0)) {
+            // What still comes of the body would be taken for the other protocol; and whether it
+            // has come yet must not decide.
             return self.answer_and_close(Problem::new(
                 400,
                 "A request for a stream or another protocol must have no body.",
@@ -387,42 +344,40 @@ impl<H: Handler> Cycle<H> {
                 _ if chunked => BodyLength::Chunked,
                 _ => BodyLength::UntilClose,
             };
-            if !self.send_head(&response, length, 0) {
-                return self.respond_broken();
+            if self.writer().send_head(&response, length, 0).is_err() {
+                return self.respond_unsendable();
             }
             if self.http.sending() == Some(BodyLength::Empty) {
-                // The answer to a HEAD, or a status without content: there is nothing that the handler could go on with.
-                let ended = self.http.send_end(&mut self.output);
+                // The answer to a HEAD, or a status without content: there is nothing that the
+                // handler could go on with.
+                let ended = self.http.send_end(&mut self.transport.output);
                 return ended.map_or(Step::Close, |()| self.finish_exchange());
             }
         }
-        self.output.extend_from_slice(first);
+        self.transport.output.extend_from_slice(first);
         Step::Detach(ticket)
     }
 
     /// The answer is complete: what about the request?
     fn finish_exchange(&mut self) -> Step<H::Ticket> {
-        match self.exchange.feeder.take() {
-            Some(_) if !self.http.is_paused() => Step::Drain,
-            _ => self.next_exchange(),
-        }
+        if self.request_body.stop_forwarding(&self.http) { Step::Drain } else { self.next_exchange() }
     }
 
     fn next_exchange(&mut self) -> Step<H::Ticket> {
-        self.exchange = Exchange::NONE;
+        self.request_body = RequestBody::NONE;
         if self.http.next_message() { Step::Next } else { Step::Close }
     }
 
     /// Why a request gets no answer of its handler's.
-    fn refuse(&mut self, stop: Stop) -> Step<H::Ticket> {
-        let problem = match stop {
-            Stop::Gone => return Step::Close,
-            Stop::TimedOut => {
+    fn refuse(&mut self, failure: Failure) -> Step<H::Ticket> {
+        let problem = match failure {
+            Failure::Disconnected => return Step::Close,
+            Failure::TimedOut => {
                 // The message ends here for the parser too, which then lets it be answered.
                 let _ = self.http.finish();
                 Problem::new(408, "The request came too slowly; send it again, faster.")
             }
-            Stop::Refused(error) => {
+            Failure::Refused(error) => {
                 Problem::new(error.status_hint(), format!("The request was not accepted: {error}."))
             }
         };
@@ -430,49 +385,59 @@ impl<H: Handler> Cycle<H> {
     }
 
     fn answer_and_close(&mut self, problem: Problem) -> Step<H::Ticket> {
-        self.exchange = Exchange::NONE;
-        self.http.close();
-        let response = problem.into_response();
-        if let ResponseBody::Whole(body) = &response.body
-            && self.send_head(&response, BodyLength::Length(body.len() as u64), 0)
-        {
-            let _ = self.http.send_data(body, &mut self.output);
-            let _ = self.http.send_end(&mut self.output);
-        }
+        self.request_body = RequestBody::NONE;
+        self.writer().refuse(problem);
         Step::Close
     }
 
-    /// Waits for a handler, feeding it the body as it asks.
-    async fn later(&mut self, mut future: LocalFuture<Reply<H::Ticket>>) -> Result<Reply<H::Ticket>, Stop> {
-        self.deadline.clear();
+    fn writer(&mut self) -> ResponseWriter<'_> {
+        ResponseWriter {
+            http: &mut self.http,
+            output: &mut self.transport.output,
+            shared: &self.transport.shared,
+            request_body: &self.request_body,
+            now: self.now,
+        }
+    }
+
+    /// Waits for a handler, and forwards the body to it as it asks.
+    async fn later(
+        &mut self,
+        mut future: LocalFuture<Reply<H::Ticket>>,
+    ) -> Result<Reply<H::Ticket>, Failure> {
+        self.transport.deadline.clear();
         poll_fn(|cx| {
             if let Poll::Ready(reply) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(reply));
             }
             // Answers to earlier requests do not wait for this one.
-            if let Poll::Ready(Err(stop)) = self.poll_flush(cx) {
-                return Poll::Ready(Err(stop));
+            if let Poll::Ready(Err(failure)) = self.transport.poll_flush(cx) {
+                return Poll::Ready(Err(failure));
             }
-            self.poll_feed(cx).map(Err)
+            self.poll_forward(cx).map(Err)
         })
         .await
     }
 
     /// Streams an answer, frame by frame; the next one is asked for when the last one is out.
-    async fn stream(&mut self, mut body: StreamBody) -> Result<(), Stop> {
+    async fn stream(&mut self, mut body: StreamBody) -> Result<(), Failure> {
         let endless = body.size_hint().exact().is_none();
         loop {
             let frame = poll_fn(|cx| {
-                match self.poll_flush(cx) {
+                match self.transport.poll_flush(cx) {
                     Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(stop)) => return Poll::Ready(Err(stop)),
+                    Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
                     Poll::Pending => return Poll::Pending,
                 }
-                if let Poll::Ready(stop) = self.poll_feed(cx) {
-                    return Poll::Ready(Err(stop));
+                if let Poll::Ready(failure) = self.poll_forward(cx) {
+                    return Poll::Ready(Err(failure));
                 }
                 match body.as_mut().poll_frame(cx) {
-                    Poll::Pending if endless && self.peer_left(cx) => Poll::Ready(Err(Stop::Gone)),
+                    Poll::Pending
+                        if endless && self.request_body.is_whole() && self.transport.peer_left(cx) =>
+                    {
+                        Poll::Ready(Err(Failure::Disconnected))
+                    }
                     polled => polled.map(Ok),
                 }
             })
@@ -480,18 +445,26 @@ impl<H: Handler> Cycle<H> {
             match frame {
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
-                        // A body longer than it said cannot be sent; cutting it is the only honest way.
-                        self.http.send_data(data, &mut self.output).map_err(|_| Stop::Gone)?;
+                        // A body longer than it said cannot be sent; nothing is left but to cut it.
+                        self.http
+                            .send_data(data, &mut self.transport.output)
+                            .map_err(|_| Failure::Disconnected)?;
                     }
                 }
-                // An error cannot be told any more: the missing end tells it.
+                // An error cannot be sent any more; the missing end shows it.
                 Some(Err(error)) => {
-                    told::failed(error.as_ref());
-                    let _ = self.flush().await;
-                    return Err(Stop::Gone);
+                    log::failed_body(error.as_ref());
+                    let _ = self.transport.flush().await;
+                    return Err(Failure::Disconnected);
                 }
-                None => return self.http.send_end(&mut self.output).map_err(|_| Stop::Gone),
+                None => {
+                    return self.http.send_end(&mut self.transport.output).map_err(|_| Failure::Disconnected);
+                }
             }
         }
+    }
+
+    fn poll_forward(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        self.request_body.poll_forward(&mut self.http, &mut self.transport, cx)
     }
 }

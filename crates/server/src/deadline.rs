@@ -1,5 +1,6 @@
-//! Deadlines of connection tasks. Setting one is a store into a cell; one sweep for each worker looks at
-//! all of them a few times in the shortest time-out. A timer of the runtime for each read would cost more than the read.
+//! Deadlines of connection tasks. Setting one is a store into a cell; one sweep for each worker
+//! looks at all of them a few times in the shortest time-out. A timer of the runtime for each read
+//! would cost more than the read.
 //!
 //! They count the time in which the worker *ran*. A process can be stopped (SIGSTOP, a debugger,
 //! `docker pause`, a machine that sleeps), and a busy machine can keep a worker from running. Its
@@ -33,10 +34,10 @@ pub(crate) struct Deadlines {
     /// When the next sweep is to come.
     due: Cell<Instant>,
     /// Time in which the worker did not run.
-    lost: Cell<Duration>,
-    /// The last sweep was late and ended no connection. Two in a row cannot be spared: an
-    /// overloaded worker would never end one.
-    spared: Cell<bool>,
+    not_run: Cell<Duration>,
+    /// The last sweep was late and ended no connection. Never two in a row: an overloaded
+    /// worker would never end one.
+    skipped: Cell<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -54,8 +55,8 @@ impl Deadlines {
             slots: RefCell::default(),
             every,
             due,
-            lost: Cell::default(),
-            spared: Cell::default(),
+            not_run: Cell::default(),
+            skipped: Cell::default(),
         })
     }
 
@@ -77,10 +78,10 @@ impl Deadlines {
 
     fn sweep_at(&self, clock: Instant) {
         let late = clock.saturating_duration_since(self.due.get());
-        self.lost.set(self.lost.get() + late);
+        self.not_run.set(self.not_run.get() + late);
         self.due.set(clock + self.every);
-        self.spared.set(late >= self.every && !self.spared.get());
-        if self.spared.get() {
+        self.skipped.set(late >= self.every && !self.skipped.get());
+        if self.skipped.get() {
             return;
         }
         let now = self.ran_at(clock);
@@ -99,7 +100,7 @@ impl Deadlines {
 
     fn ran_at(&self, clock: Instant) -> Instant {
         let clock = clock.min(self.due.get());
-        clock.checked_sub(self.lost.get()).unwrap_or(clock)
+        clock.checked_sub(self.not_run.get()).unwrap_or(clock)
     }
 
     /// Wakes every connection that waits, so that it sees that the worker is draining.

@@ -1,5 +1,8 @@
-//! A list that many fill and one task empties: readiness of thousands of sockets, or news from other threads, without a
-//! task for each.
+//! A list that many fill and one task empties: readiness of thousands of sockets, or news from
+//! other threads, without a task for each.
+
+#[cfg(all(test, loom))]
+mod loom_tests;
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -73,7 +76,8 @@ impl<T> Default for Inbox<T> {
 }
 
 impl Inbox<u32> {
-    /// A waker that puts `key` on the list. Give it to a socket's `poll_*_ready`. A key may appear twice, and after its socket is gone.
+    /// A waker that puts `key` on the list. Give it to a socket's `poll_*_ready`. A key may appear
+    /// twice, and after its socket is gone.
     pub fn waker(&self, key: u32) -> Waker {
         Waker::from(Arc::new(KeyWaker { key, inbox: self.clone() }))
     }
@@ -101,9 +105,9 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Bell(AtomicUsize);
+    struct WakeUps(AtomicUsize);
 
-    impl Wake for Bell {
+    impl Wake for WakeUps {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
@@ -111,15 +115,15 @@ mod tests {
 
     #[test]
     fn one_wake_up_for_a_whole_list() {
-        let bell = Arc::new(Bell::default());
-        let waker = Waker::from(bell.clone());
+        let wake_ups = Arc::new(WakeUps::default());
+        let waker = Waker::from(wake_ups.clone());
         let mut cx = Context::from_waker(&waker);
         let inbox = Inbox::new();
         let mut keys = Vec::new();
         assert!(inbox.poll_take(&mut cx, &mut keys).is_pending());
         inbox.waker(7).wake();
         inbox.waker(3).wake_by_ref();
-        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+        assert_eq!(wake_ups.0.load(Ordering::Relaxed), 1);
         assert!(inbox.poll_take(&mut cx, &mut keys).is_ready());
         assert_eq!(keys, [7, 3]);
         keys.clear();

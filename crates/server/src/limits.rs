@@ -6,21 +6,24 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Limits of the HTTP/1.1 parser: size of a head, of a target, number of fields, and of a body (here 64 MiB: a handler that
-    /// collects a body names its own, lower limit; one that streams it raises it for itself, see
-    /// [`Handler::body_limits`](crate::Handler::body_limits)).
+    /// Limits of the HTTP/1.1 parser: size of a head, of a target, number of fields, and of a body
+    /// (here 64 MiB: a handler that collects a body names its own, lower limit; one that streams it
+    /// raises it for itself, see [`Handler::body_limits`](crate::Handler::body_limits)).
     pub http: tidewire_http1::Limits,
-    /// From the first byte of a head (or from accept) to its end, in total and not per byte: a
-    /// peer that sends one byte at a time gains nothing. 10 s, as nginx's `client_header_timeout` is 60 s
-    /// and slowloris needs only that long. Answered with 408.
+    /// From the first byte of a head (or from accept) to its end, in total and not per byte: a peer
+    /// that sends one byte at a time gains nothing. Default 10 s: the 60 s of nginx's
+    /// `client_header_timeout` give slowloris enough time. Answered with 408.
     pub head_timeout: Duration,
-    /// How long a kept-alive connection may wait between two requests. 75 s, nginx's default. Answers that leave the connection open say so,
-    /// in whole seconds: `Keep-Alive: timeout=75`. A proxy in front that reuses connections should give them up earlier.
+    /// How long a kept-alive connection may wait between two requests. 75 s, nginx's default.
+    /// Answers that leave the connection open say so, in whole seconds: `Keep-Alive: timeout=75`. A
+    /// proxy in front that reuses connections should give them up earlier.
     pub idle_timeout: Duration,
-    /// Time that the engine may spend waiting for a request body, beside what [`body_min_rate`](Self::body_min_rate)
-    /// allows for the bytes that came. 10 s. Time in which nobody reads the body does not count.
+    /// Time that the engine may spend waiting for a request body, beside what
+    /// [`body_min_rate`](Self::body_min_rate) allows for the bytes that came. 10 s. Time in which
+    /// nobody reads the body does not count.
     pub body_grace: Duration,
-    /// Bytes per second below which a request body is given up. 512: a 1 MiB upload may take half an hour.
+    /// Bytes per second below which a request body is given up. 512: a 1 MiB upload may take half
+    /// an hour.
     pub body_min_rate: u64,
     /// The most time that a body can have left, however many bytes came at once. Otherwise a
     /// megabyte in one burst would earn half an hour, in which a byte now and then holds the
@@ -28,14 +31,15 @@ pub struct Limits {
     pub body_stall: Duration,
     /// How long a write may make no progress before the connection is dropped. 30 s.
     pub write_timeout: Duration,
-    /// Bytes of an unread request body that are read and thrown away to keep the connection; above it
-    /// the connection closes. 64 KiB: more costs more than a new connection.
+    /// Bytes of an unread request body that are read and thrown away to keep the connection; above
+    /// it the connection closes. 64 KiB: more costs more than a new connection.
     pub drain_bytes: u64,
-    /// Time for the same, and for the peer to take the last answer before the socket goes. What still comes in that time is thrown
-    /// away, however much: a socket that is closed over unread bytes sends a reset, which can destroy the answer. 1 s.
+    /// Time for the same, and for the peer to take the last answer before the socket goes. What
+    /// still comes in that time is thrown away, however much: a socket that is closed over unread
+    /// bytes sends a reset, which can destroy the answer. 1 s.
     pub drain_time: Duration,
-    /// Connections at one time, over all workers; 0 derives it from the descriptor limit of the process
-    /// (less a reserve). One more is answered with 503 and closed.
+    /// Connections at one time, over all workers; 0 derives it from the descriptor limit of the
+    /// process (less a reserve). One more is answered with 503 and closed.
     pub max_connections: usize,
     /// Connections at one time from one address; loopback and Unix sockets are exempt, since
     /// a proxy in front comes from there. 0 means no limit. 4096.
@@ -71,8 +75,9 @@ impl Default for Limits {
 pub struct BodyLimits {
     /// Bytes of content; `u64::MAX` for a body without end.
     pub max: u64,
-    /// `None`: the body must come as fast as [`Limits::body_grace`] and [`Limits::body_min_rate`] say. `Some`: it may come as
-    /// slowly as it likes, but for pauses of this length: for a source that speaks when it has something to say.
+    /// `None`: the body must come as fast as [`Limits::body_grace`] and [`Limits::body_min_rate`]
+    /// say. `Some`: it may come as slowly as it likes, but for pauses of this length: for a source
+    /// that speaks when it has something to say.
     pub max_pause: Option<Duration>,
 }
 
@@ -88,12 +93,13 @@ impl Limits {
         http
     }
 
-    /// The seconds of [`idle_timeout`](Self::idle_timeout) that answers tell; 0 tells nothing.
+    /// The seconds of [`idle_timeout`](Self::idle_timeout) that answers name; 0 is not named.
     pub(crate) fn idle_seconds(&self) -> u32 {
         whole_seconds(self.idle_timeout)
     }
 
-    /// How often deadlines are looked at: often enough for the shortest of them, at most once a second.
+    /// How often deadlines are looked at: often enough for the shortest of them, at most once a
+    /// second.
     pub(crate) fn sweep_interval(&self) -> Duration {
         let shortest = self
             .head_timeout
@@ -115,11 +121,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_time_is_told_in_whole_seconds_rounded_down() {
-        let told =
+    fn an_idle_time_is_named_in_whole_seconds_rounded_down() {
+        let seconds =
             |ms| Limits { idle_timeout: Duration::from_millis(ms), ..Limits::default() }.idle_seconds();
-        assert_eq!([999, 1_000, 1_999, 75_000].map(told), [0, 1, 1, 75]);
-        assert_eq!(told(u64::MAX), u32::MAX);
+        assert_eq!([999, 1_000, 1_999, 75_000].map(seconds), [0, 1, 1, 75]);
+        assert_eq!(seconds(u64::MAX), u32::MAX);
     }
 
     #[test]

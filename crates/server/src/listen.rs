@@ -9,13 +9,12 @@ use std::str::FromStr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::BindError;
-
 /// Connections that the kernel may hold before `accept`; Linux cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Bytes that wait in the kernel beyond what the peer has room for. By default it takes megabytes for a slow reader, out of the
-/// engine's sight: a write makes no progress for minutes, which looks like a reader that is gone, and a gap is told megabytes late.
+/// Bytes that wait in the kernel beyond what the peer has room for. By default it takes megabytes
+/// for a slow reader, out of the engine's sight: a write makes no progress for minutes, which looks
+/// like a reader that is gone, and a gap is reported megabytes late.
 #[cfg(target_os = "linux")]
 const MAX_UNSENT: u32 = 128 * 1024;
 
@@ -76,16 +75,40 @@ impl From<SocketAddr> for Listen {
     }
 }
 
+/// An address cannot be bound. Displays as a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {}", advice(.address, .source))]
+pub struct BindError {
+    /// The address that was asked for.
+    pub address: Listen,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+fn advice(address: &Listen, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "the address is taken, probably by another server; stop that one or choose another with --listen{}",
+            if matches!(address, Listen::Tcp(_)) { " (port 0 picks a free port)" } else { "" }
+        ),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; ports below 1024 need a privilege, and a Unix socket a folder that you may write to".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// A bound socket, not yet given to a runtime.
 #[derive(Debug)]
-pub(crate) enum Bound {
+pub(crate) enum BoundSocket {
     Tcp(std::net::TcpListener),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// Binds `listen` once for each worker and tells the real address.
-pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<Bound>), BindError> {
+/// Binds `listen` once for each worker and returns the real address.
+pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<BoundSocket>), BindError> {
     let failed = |source| BindError { address: listen.clone(), source };
     match listen {
         Listen::Tcp(address) => bind_tcp(*address, workers).map_err(failed),
@@ -96,17 +119,17 @@ pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<Bound
     }
 }
 
-fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<(Listen, Vec<Bound>)> {
+fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<(Listen, Vec<BoundSocket>)> {
     if workers > 1 && address.port() != 0 {
-        // With SO_REUSEPORT a second server of the same user would share the port in silence and take
-        // half of the connections. A socket without it says whether the port is taken.
+        // With SO_REUSEPORT a second server of the same user would share the port in silence and
+        // take half of the connections. A socket without it says whether the port is taken.
         drop(tcp_socket(address, false)?);
     }
     let first = tcp_socket(address, workers > 1)?;
     let real = first.local_addr()?;
-    let mut all = vec![Bound::Tcp(first)];
+    let mut all = vec![BoundSocket::Tcp(first)];
     for _ in 1..workers {
-        all.push(Bound::Tcp(tcp_socket(real, true)?));
+        all.push(BoundSocket::Tcp(tcp_socket(real, true)?));
     }
     Ok((Listen::Tcp(real), all))
 }
@@ -134,7 +157,7 @@ fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListe
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<Bound>> {
+fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<BoundSocket>> {
     use std::os::unix::net::{UnixListener, UnixStream};
     let listener = match UnixListener::bind(path) {
         // A socket file outlives its server. Only a socket that nobody answers is taken over.
@@ -155,15 +178,16 @@ fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<Bound>> {
     listener.set_nonblocking(true)?;
     let mut all = Vec::with_capacity(workers);
     for _ in 1..workers {
-        all.push(Bound::Unix(listener.try_clone()?));
+        all.push(BoundSocket::Unix(listener.try_clone()?));
     }
-    all.push(Bound::Unix(listener));
+    all.push(BoundSocket::Unix(listener));
     Ok(all)
 }
 
-/// Removes the socket file of an address that is no longer listened on: one that stays looks as if it were. While this server drained,
-/// another may have taken the path over; then the file is the other's, and stays.
-pub(crate) fn tidy(listen: &Listen) {
+/// Removes the socket file of an address that is no longer listened on: one that stays looks as if
+/// it were. While this server drained, another may have taken the path over; then the file is the
+/// other's, and stays.
+pub(crate) fn remove_socket_file(listen: &Listen) {
     #[cfg(unix)]
     if let Listen::Unix(path) = listen
         && is_socket(path)

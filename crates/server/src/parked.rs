@@ -6,9 +6,9 @@
 //!        request cycle ◄── resume() ◄────────────── Parked ──────────────► into_io() ──► Upgraded: AsyncRead + AsyncWrite
 //! ```
 //!
-//! The buffers and the task of the connection are gone by then. What is left costs no memory but the socket's own: a
-//! handler holds thousands of these in a table, watches them through one [`Inbox`](crate::Inbox) and writes one shared slice to
-//! all of them.
+//! The buffers and the task of the connection are gone by then. What is left costs no memory but
+//! the socket's own: a handler holds thousands of these in a table, watches them through one
+//! [`Inbox`](crate::Inbox) and writes one shared slice to all of them.
 
 use std::fmt;
 use std::io;
@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Peer;
-use crate::census::Permit;
+use crate::connection_limits::Permit;
 use crate::stream::Stream;
 
 /// A detached connection. Dropping it closes the socket.
@@ -28,11 +28,11 @@ pub struct Parked {
     pub(crate) stream: Stream,
     pub(crate) permit: Permit,
     pub(crate) rest: Vec<u8>,
-    pub(crate) home: Rc<dyn Home>,
+    pub(crate) worker: Rc<dyn Resume>,
 }
 
-/// The worker that a parked connection goes back to.
-pub(crate) trait Home {
+/// A worker, which a parked connection goes back to.
+pub(crate) trait Resume {
     fn resume(self: Rc<Self>, stream: Stream, permit: Permit, rest: Vec<u8>);
 }
 
@@ -47,24 +47,27 @@ impl Parked {
         self.stream.local_addr()
     }
 
-    /// Bytes that the peer sent after the request and that were read already. Process them before reading.
+    /// Bytes that the peer sent after the request and that were read already. Process them before
+    /// reading.
     pub fn take_rest(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.rest)
     }
 
-    /// Keeps bytes for later, after those that are kept already: for [`take_rest`](Self::take_rest), or for the request cycle. Put a bound to
+    /// Keeps bytes for later, after those that are kept already: for
+    /// [`take_rest`](Self::take_rest), or for the request cycle. Put a bound to
     /// [`unread_len`](Self::unread_len).
     pub fn unread(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
     }
 
-    /// How many bytes are kept for later. Who has enough of them stops reading, and the peer has to wait.
+    /// How many bytes are kept for later. Who has enough of them stops reading, and the peer has to
+    /// wait.
     pub fn unread_len(&self) -> usize {
         self.rest.len()
     }
 
-    /// Reads what is there; 0 is the end of input. Registers the waker of `cx` when nothing is there, in place of the
-    /// waker of an earlier read.
+    /// Reads what is there; 0 is the end of input. Registers the waker of `cx` when nothing is
+    /// there, in place of the waker of an earlier read.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.stream.poll_read(cx, buf)
     }
@@ -74,7 +77,8 @@ impl Parked {
         self.stream.poll_read_ready(cx)
     }
 
-    /// Waits for room to write. Register after [`try_write`](Self::try_write) said `WouldBlock` or took less than all.
+    /// Waits for room to write. Register after [`try_write`](Self::try_write) said `WouldBlock` or
+    /// took less than all.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_write_ready(cx)
     }
@@ -92,12 +96,13 @@ impl Parked {
         self.stream.poll_shutdown(cx)
     }
 
-    /// Gives the connection back to the request cycle. `rest` are bytes that were read since and are part of the
-    /// next request. Only right where the last answer was framed by a length or by chunks, and is complete.
+    /// Gives the connection back to the request cycle. `rest` are bytes that were read since and
+    /// are part of the next request. Only right where the last answer was framed by a length or by
+    /// chunks, and is complete.
     pub fn resume(mut self, rest: &[u8]) {
         self.rest.extend_from_slice(rest);
-        let Parked { stream, permit, rest, home } = self;
-        home.resume(stream, permit, rest);
+        let Parked { stream, permit, rest, worker } = self;
+        worker.resume(stream, permit, rest);
     }
 
     /// Makes an async stream of it, which may move to another thread of the same process.
@@ -112,7 +117,8 @@ impl fmt::Debug for Parked {
     }
 }
 
-/// An upgraded connection as an async stream: what the peer sent right after its request is read first.
+/// An upgraded connection as an async stream: what the peer sent right after its request is read
+/// first.
 #[derive(Debug)]
 pub struct Upgraded {
     stream: Stream,
@@ -138,11 +144,7 @@ impl AsyncRead for Upgraded {
             }
             return Poll::Ready(Ok(()));
         }
-        match &mut this.stream {
-            Stream::Tcp(s) => Pin::new(s).poll_read(cx, buf),
-            #[cfg(unix)]
-            Stream::Unix(s) => Pin::new(s).poll_read(cx, buf),
-        }
+        this.stream.poll_read_buf(cx, buf)
     }
 }
 
@@ -156,11 +158,7 @@ impl AsyncWrite for Upgraded {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Tcp(s) => Pin::new(s).poll_write_vectored(cx, bufs),
-            #[cfg(unix)]
-            Stream::Unix(s) => Pin::new(s).poll_write_vectored(cx, bufs),
-        }
+        self.stream.poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

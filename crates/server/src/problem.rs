@@ -1,59 +1,54 @@
 //! Refusals: `application/problem+json` (RFC 9457) with a sentence that says what to do.
 
-use crate::Response;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use tidewire_http1::reason_phrase;
 
-/// A refusal. Displays as its detail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use crate::{Response, json};
+
+/// A refusal. Displays as status, title and detail; serializes as the object that RFC 9457
+/// describes.
+#[derive(Clone, Debug)]
 pub struct Problem {
     /// The status code.
     pub status: u16,
     /// One or more sentences: what was wrong and what to do about it.
     pub detail: String,
-    /// Further members, as JSON text without braces: `"earliest":"…"`.
-    extra: String,
+    /// Further members.
+    extensions: Vec<(String, Box<RawValue>)>,
 }
 
 impl Problem {
     /// A refusal with this status.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        Problem { status, detail: detail.into(), extra: String::new() }
+        Problem { status, detail: detail.into(), extensions: Vec::new() }
     }
 
-    /// Adds an extension member (RFC 9457 §3.2) with a text value.
+    /// Adds an extension member (RFC 9457 §3.2).
+    ///
+    /// # Panics
+    /// If JSON has no such value, such as a map whose keys are not strings.
     #[must_use]
-    pub fn with(mut self, member: &str, value: &str) -> Self {
-        self.extra.push(',');
-        push_json_string(&mut self.extra, member);
-        self.extra.push(':');
-        push_json_string(&mut self.extra, value);
-        self
-    }
-
-    /// Adds an extension member whose value is JSON text already.
-    #[must_use]
-    pub fn with_json(mut self, member: &str, json: &str) -> Self {
-        self.extra.push(',');
-        push_json_string(&mut self.extra, member);
-        self.extra.push(':');
-        self.extra.push_str(json);
+    pub fn with(mut self, member: impl Into<String>, value: impl Serialize) -> Self {
+        let value = to_raw_value(&value).expect("the value is one of JSON's");
+        self.extensions.push((member.into(), value));
         self
     }
 
     /// The title: the reason phrase of the status.
     pub fn title(&self) -> &'static str {
-        reason(self.status)
+        reason_phrase(self.status)
     }
 
-    /// The JSON text.
-    pub fn to_json(&self) -> String {
-        let mut json = format!("{{\"status\":{},\"title\":\"{}\",\"detail\":", self.status, self.title());
-        push_json_string(&mut json, &self.detail);
-        json.push_str(&self.extra);
-        json.push_str("}\n");
-        json
+    /// The object, on one line, with the line end.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        json::write(self, &mut out);
+        out.push(b'\n');
+        out
     }
 
-    /// The response. Caches keep their hands off it.
+    /// The response. Caches do not store it.
     pub fn into_response(self) -> Response {
         Response::new(self.status)
             .with("Content-Type", "application/problem+json")
@@ -62,35 +57,23 @@ impl Problem {
     }
 }
 
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(Some(3 + self.extensions.len()))?;
+        members.serialize_entry("status", &self.status)?;
+        members.serialize_entry("title", self.title())?;
+        members.serialize_entry("detail", &self.detail)?;
+        for (member, value) in &self.extensions {
+            members.serialize_entry(member, value)?;
+        }
+        members.end()
+    }
+}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}: {}", self.status, self.title(), self.detail)
     }
-}
-
-/// The reason phrase that RFC 9110 §15 (or RFC 6585) gives to a status this project sends; empty for others.
-pub fn reason(status: u16) -> &'static str {
-    match status {
-        // The `http` crate has the names of older RFCs.
-        413 => "Content Too Large",
-        422 => "Unprocessable Content",
-        _ => http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or(""),
-    }
-}
-
-/// Writes `text` as a JSON string (RFC 8259 §7). Escapes what JSON requires, and what readers of
-/// lines in some languages take for the end of a line: U+0085, U+2028 and U+2029.
-fn push_json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\0'..' ' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -109,24 +92,32 @@ mod tests {
             http.send_head(&Response::new(status), BodyLength::Length(0), &mut head).unwrap();
             let line = head.split(|&b| b == b'\r').next().unwrap();
             let phrase = std::str::from_utf8(line).unwrap().split_once(&format!("{status} ")).unwrap().1;
-            // The other table has names of some more, of other protocols.
-            assert!(phrase.is_empty() || phrase == reason(status), "{status}: {phrase}, {}", reason(status));
+            assert_eq!(phrase, Problem::new(status, "").title(), "{status}");
         }
+        assert_eq!(Problem::new(413, "").title(), "Content Too Large");
+    }
+
+    fn text(problem: Problem) -> String {
+        String::from_utf8(problem.to_json()).unwrap()
     }
 
     #[test]
     fn there_is_no_line_end_within() {
         let json =
-            Problem::new(400, "\u{85}\u{2028}\u{2029} \u{e9}\u{20ac}").with("\u{2028}", "\u{2029}").to_json();
+            text(Problem::new(400, "\u{85}\u{2028}\u{2029} \u{e9}\u{20ac}").with("\u{2028}", "\u{2029}"));
         assert!(json.contains("\"\\u0085\\u2028\\u2029 \u{e9}\u{20ac}\",\"\\u2028\":\"\\u2029\""), "{json}");
     }
 
     #[test]
-    fn json_is_escaped_and_carries_its_members() {
-        let json = Problem::new(410, "a \"quoted\"\nline").with("earliest", "e-1").to_json();
+    fn json_is_escaped_and_carries_its_members_in_order() {
+        let value = serde_json::json!({ "missed": 3 });
+        let json =
+            text(Problem::new(410, "a \"quoted\"\nline").with("earliest", "e-1").with("about", &value));
         assert_eq!(
             json,
-            "{\"status\":410,\"title\":\"Gone\",\"detail\":\"a \\\"quoted\\\"\\u000aline\",\"earliest\":\"e-1\"}\n"
+            r#"{"status":410,"title":"Gone","detail":"a \"quoted\"\nline","earliest":"e-1","about":{"missed":3}}"#
+                .to_owned()
+                + "\n"
         );
     }
 }

@@ -1,5 +1,6 @@
 //! What a handler answers with.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,15 +8,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
-use tidewire_http1::{Connection, EncodeError, FieldBlock, Response as Head, Server, WholeResponse};
+use tidewire_http1::{
+    self as http1, BodyLength, Connection, EncodeError, FieldBlock, Response as Head, Server, WholeResponse,
+};
 
+use crate::date::DateCache;
 use crate::limits::whole_seconds;
-use crate::reason;
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -162,11 +165,11 @@ impl Response {
         self
     }
 
-    /// Describes a body that is not sent: for the answer to a HEAD whose body is not worth making. `length` is that of the body in the
+    /// Describes a body and does not send it: for the answer to a HEAD whose body is not worth making. `length` is that of the body in the
     /// answer to a GET, `None` where that would be chunked.
     #[must_use]
-    pub fn left_out(self, length: Option<u64>) -> Self {
-        self.stream(LeftOut(length))
+    pub fn without_body(self, length: Option<u64>) -> Self {
+        self.stream(Unsent(length))
     }
 
     /// Closes the connection after this response.
@@ -185,37 +188,51 @@ impl Response {
     /// length. `idle` is how long an HTTP/1.1 connection may be idle afterwards, `None` where it closes; one of HTTP/1.0 must be closed on. A
     /// streamed body cannot be written so and is left out.
     pub fn write_to(&self, idle: Option<Duration>, out: &mut Vec<u8>) {
-        let body = match &self.body {
+        DATE.with_borrow_mut(|date| self.write_dated(date.get(Instant::now()).0, idle, out));
+    }
+
+    /// The same with this `Date`, or none if the block is empty.
+    pub(crate) fn write_dated(&self, date: &FieldBlock, idle: Option<Duration>, out: &mut Vec<u8>) {
+        let head = Head::new(self.status).with_first_fields(date);
+        if self.broken || self.write(head.with_fields(&[&self.fields]), idle, out).is_err() {
+            let head = Head::new(500).with_first_fields(date);
+            self.write(head, idle, out).expect("any body goes with a 500");
+        }
+    }
+
+    /// Writes the body behind this head. After an error nothing was written.
+    fn write(&self, head: Head<'_>, idle: Option<Duration>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let content = match &self.body {
             ResponseBody::Whole(bytes) => &bytes[..],
             ResponseBody::Stream(_) => &[],
         };
-        let (status, fields) =
-            if self.broken { (500, &[][..]) } else { (self.status, self.fields.as_bytes()) };
-        // These have no content, and a length of nothing would be a lie about it (RFC 9110 §8.6).
-        let length = match status {
-            204 | 304 => String::new(),
-            _ => format!("Content-Length: {}\r\n", body.len()),
+        let length = match head.status() {
+            // These have no content, and a length of nothing would be a lie about it (RFC 9110 §8.6).
+            204 | 304 => BodyLength::Empty,
+            _ => BodyLength::Length(content.len() as u64),
         };
-        let connection = match idle.filter(|_| !self.close).map(whole_seconds) {
-            None => "Connection: close\r\n".into(),
-            Some(0) => String::new(),
-            Some(seconds) => format!("Connection: keep-alive\r\nKeep-Alive: timeout={seconds}\r\n"),
-        };
-        let line = format!(
-            "HTTP/1.1 {status} {}\r\nDate: {}\r\n{length}{connection}",
-            reason(status),
-            httpdate::fmt_http_date(std::time::SystemTime::now()),
-        );
-        for part in [line.as_bytes(), fields, b"\r\n", body] {
-            out.extend_from_slice(part);
+        let mut http = Connection::<Server>::answering_get(http1::Limits::new());
+        if self.close || idle.is_none() {
+            http.close();
         }
+        // Room at once for a whole answer.
+        out.reserve(512 + content.len());
+        let head = head.with_idle_timeout(idle.map_or(0, whole_seconds));
+        http.send_head(&head, length, out)?;
+        http.send_data(content, out)?;
+        http.send_end(out)
     }
 }
 
-/// The body of [`Response::left_out`].
-struct LeftOut(Option<u64>);
+thread_local! {
+    /// For answers that are written apart from the request cycle, whose worker has a date of its own.
+    static DATE: RefCell<DateCache> = RefCell::new(DateCache::new());
+}
 
-impl http_body::Body for LeftOut {
+/// The body of [`Response::without_body`].
+struct Unsent(Option<u64>);
+
+impl http_body::Body for Unsent {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -239,6 +256,8 @@ pub struct Prepared {
     pub(crate) body: Bytes,
     /// All of it as it goes out, with the date of this edition and this idle time: what else is in it never changes.
     whole: Mutex<Option<((u64, u32), WholeResponse)>>,
+    /// The same for parked connections.
+    bytes: Mutex<Option<((u64, Duration), Bytes)>>,
 }
 
 impl Response {
@@ -251,7 +270,7 @@ impl Response {
             Response { status, fields, body: ResponseBody::Whole(body), close: false, broken: false }
                 if !matches!(status, 204 | 205 | 304) =>
             {
-                Ok(Prepared { status, fields, body, whole: Mutex::new(None) })
+                Ok(Prepared { status, fields, body, whole: Mutex::new(None), bytes: Mutex::new(None) })
             }
             other => Err(other),
         }
@@ -275,6 +294,30 @@ impl Prepared {
             *whole = WholeResponse::new(&head, &self.body).ok().map(|whole| ((edition, idle), whole));
         }
         whole.as_ref().is_some_and(|(_, whole)| http.send_whole(whole, out))
+    }
+
+    /// All of it, for a handler that answers on [`Parked`](crate::Parked) connections: as
+    /// [`Response::write_to`] writes it, and not written anew for each of them.
+    pub fn to_bytes(&self, idle: Duration) -> Bytes {
+        DATE.with_borrow_mut(|date| {
+            let (date, edition) = date.get(Instant::now());
+            let mut kept = self.bytes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if let Some((_, bytes)) = kept.as_ref().filter(|(made, _)| *made == (edition, idle)) {
+                return bytes.clone();
+            }
+            let mut out = Vec::new();
+            let response = Response {
+                status: self.status,
+                fields: self.fields.clone(),
+                body: ResponseBody::Whole(self.body.clone()),
+                close: false,
+                broken: false,
+            };
+            response.write_dated(date, Some(idle), &mut out);
+            let bytes = Bytes::from(out);
+            *kept = Some(((edition, idle), bytes.clone()));
+            bytes
+        })
     }
 
     /// The body.
@@ -308,5 +351,45 @@ mod tests {
         let not_told = head(Some(Duration::from_millis(999)));
         assert!(!not_told.contains("Connection") && !not_told.contains("Keep-Alive"), "{not_told}");
         assert!(head(None).contains("\r\nConnection: close\r\n"));
+    }
+
+    #[test]
+    fn a_response_apart_from_its_request_has_these_bytes() {
+        let date = FieldBlock::from_pairs([("Date", "now")]).unwrap();
+        let bytes = |response: Response, idle| {
+            let mut out = Vec::new();
+            response.write_dated(&date, idle, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let text = |status| Response::new(status).with("Content-Type", "text/plain").body("hello");
+        let minute = Some(Duration::from_secs(60));
+        let kept = "Connection: keep-alive\r\nKeep-Alive: timeout=60\r\n";
+        assert_eq!(
+            bytes(text(200), minute),
+            format!(
+                "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\n{kept}Content-Type: text/plain\r\n\r\nhello"
+            )
+        );
+        assert_eq!(
+            bytes(text(410), None),
+            "HTTP/1.1 410 Gone\r\nDate: now\r\nContent-Length: 5\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nhello"
+        );
+        assert_eq!(bytes(text(200).closing(), minute), bytes(text(200), None));
+        for (status, phrase) in [(204, "No Content"), (304, "Not Modified")] {
+            assert_eq!(
+                bytes(Response::new(status), minute),
+                format!("HTTP/1.1 {status} {phrase}\r\nDate: now\r\n{kept}\r\n")
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_a_500() {
+        for response in [Response::new(200).with("X", "a\r\nb"), Response::new(205).with("A", "b")] {
+            let (mut out, mut plain) = (Vec::new(), Vec::new());
+            response.body("hello").write_dated(&FieldBlock::new(), None, &mut out);
+            Response::new(500).body("hello").write_dated(&FieldBlock::new(), None, &mut plain);
+            assert_eq!(String::from_utf8(out), String::from_utf8(plain));
+        }
     }
 }

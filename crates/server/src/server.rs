@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder as RuntimeBuilder, LocalOptions};
 use tokio::sync::watch;
 
-use crate::alarm::{Alarm, Stop};
-use crate::census::{Census, Places};
-use crate::listen::{self, Bound};
-use crate::{Handler, Limits, Listen, Signals, worker};
+use crate::connection_limits::ConnectionLimits;
+use crate::failure::{FailureReporter, StopReceiver};
+use crate::listen::{self, BoundSocket};
+use crate::{BindError, Handler, Limits, Listen, Signals, worker};
 
 /// Makes a [`Server`]: where to listen, how many workers, which limits.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Builder {
         self
     }
 
-    /// Binds all addresses; nothing is accepted yet, so the real ports can be told first.
+    /// Binds all addresses; nothing is accepted yet, so the real ports can be announced first.
     ///
     /// # Errors
     /// [`BindError`] names the address; none stays bound.
@@ -51,7 +51,7 @@ impl Builder {
             self.threads = std::thread::available_parallelism().map_or(1, usize::from);
         }
         let mut addresses = Vec::new();
-        let mut by_worker: Vec<Vec<Bound>> = (0..self.threads).map(|_| Vec::new()).collect();
+        let mut by_worker: Vec<Vec<BoundSocket>> = (0..self.threads).map(|_| Vec::new()).collect();
         for listen in &self.listen {
             let (real, sockets) = listen::bind(listen, self.threads)?;
             addresses.push(real);
@@ -63,35 +63,11 @@ impl Builder {
     }
 }
 
-/// An address cannot be bound. Displays as a sentence that says what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {}", advice(.address, .source))]
-pub struct BindError {
-    /// The address that was asked for.
-    pub address: Listen,
-    /// What the system said.
-    pub source: io::Error,
-}
-
-fn advice(address: &Listen, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "the address is taken, probably by another server; stop that one or choose another with --listen{}",
-            if matches!(address, Listen::Tcp(_)) { " (port 0 picks a free port)" } else { "" }
-        ),
-        io::ErrorKind::PermissionDenied => {
-            "permission denied; ports below 1024 need a privilege, and a Unix socket a folder that you may write to".to_owned()
-        }
-        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 /// A bound server.
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<Listen>,
-    by_worker: Vec<Vec<Bound>>,
+    by_worker: Vec<Vec<BoundSocket>>,
     limits: Limits,
 }
 
@@ -111,8 +87,8 @@ impl Server {
         self.by_worker.len()
     }
 
-    /// Starts the workers. `make` is called once on each worker's thread with the worker's number, from 0. On return all of them
-    /// accept.
+    /// Starts the workers. `make` is called once on each worker's thread with the worker's number,
+    /// from 0. On return all of them accept.
     ///
     /// A worker that fails ends the server: see [`Running::join`].
     ///
@@ -126,14 +102,13 @@ impl Server {
     {
         let make = Arc::new(make);
         let (stop, asked) = watch::channel(false);
-        let (alarm, failed) = watch::channel(false);
-        let places = Places::of(&self.limits, self.by_worker.len(), self.addresses.len())?;
-        let census = Census::new(places, self.limits.max_connections_per_address);
+        let (report, failed) = watch::channel(false);
+        let connections = ConnectionLimits::new(&self.limits, self.by_worker.len(), self.addresses.len())?;
         let mut threads = Vec::new();
         for (number, listeners) in self.by_worker.into_iter().enumerate() {
-            let (make, gauge, limits) = (make.clone(), census.gauge(), self.limits);
-            let stop = Stop::new(asked.clone(), failed.clone());
-            let alarm = Alarm::new(number, alarm.clone());
+            let (make, connections, limits) = (make.clone(), connections.worker(), self.limits);
+            let stop = StopReceiver::new(asked.clone(), failed.clone());
+            let reporter = FailureReporter::new(number, report.clone());
             let (started, has_started) = std::sync::mpsc::sync_channel(1);
             let thread = std::thread::Builder::new().name(format!("tidewire-{number}")).spawn(move || {
                 let runtime = match RuntimeBuilder::new_current_thread()
@@ -147,7 +122,7 @@ impl Server {
                     }
                 };
                 let make = || make(number);
-                runtime.block_on(worker::run(make, limits, listeners, gauge, stop, started, &alarm))
+                runtime.block_on(worker::run(make, limits, listeners, connections, stop, started, &reporter))
             })?;
             has_started
                 .recv()
@@ -199,7 +174,7 @@ impl Running {
             outcome = outcome.and(thread.join().unwrap_or_else(panicked));
         }
         for address in &self.addresses {
-            crate::listen::tidy(address);
+            listen::remove_socket_file(address);
         }
         outcome
     }
@@ -207,11 +182,12 @@ impl Running {
     /// Serves until a signal comes, then drains. Also returns when the server ends by itself.
     ///
     /// # Errors
-    /// A worker that failed or panicked; [`Interrupted`](io::ErrorKind::Interrupted) when a second signal came, which does not wait for the
-    /// drain. Connections may be open then: end the process.
+    /// A worker that failed or panicked; [`Interrupted`](io::ErrorKind::Interrupted) when
+    /// a second signal came, which does not wait for the drain. Connections may be open then: end
+    /// the process.
     pub fn join_until(self, signals: Signals) -> io::Result<()> {
         let stopper = self.stopper();
-        let (runtime, mut caught) = signals.into_parts();
+        let (runtime, mut signals) = signals.into_parts();
         let (send, joined) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("tidewire-join".to_owned()).spawn(move || {
             let _ = send.send(self.join());
@@ -224,7 +200,7 @@ impl Running {
             });
             tokio::select! {
                 result = &mut joined => return result,
-                () = caught.next() => {}
+                () = signals.next() => {}
             }
             tracing::info!(
                 "stopping: no new connections, finishing the ones there are; once more to stop at once"
@@ -232,7 +208,7 @@ impl Running {
             stopper.stop();
             tokio::select! {
                 result = &mut joined => result,
-                () = caught.next() => Err(io::Error::from(io::ErrorKind::Interrupted)),
+                () = signals.next() => Err(io::Error::from(io::ErrorKind::Interrupted)),
             }
         })
     }

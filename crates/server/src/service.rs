@@ -16,7 +16,8 @@ use crate::{Body, DetachHead, Handler, LogLimit, Parked, Problem, Reply, Request
 
 /// Serves every request with a clone of a [`Service`].
 ///
-/// The request carries the [`Peer`](crate::Peer) and, if it asks for an upgrade, an [`OnUpgrade`] in its extensions.
+/// The request carries the [`Peer`](crate::Peer) and, if it asks for an upgrade, an [`OnUpgrade`]
+/// in its extensions.
 #[derive(Debug)]
 pub struct ServiceHandler<S>(RefCell<S>);
 
@@ -27,11 +28,13 @@ impl<S> ServiceHandler<S> {
     }
 }
 
-/// The upgraded connection, once the service's 101 has been sent. Take it from the request's extensions before answering.
+/// The upgraded connection, once the service's 101 has been sent. Take it from the request's
+/// extensions before answering.
 #[derive(Clone, Debug)]
 pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
 
-/// The connection was not upgraded: another answer than 101 was given, it ended first, or it was taken before.
+/// The connection was not upgraded: another answer than 101 was given, it ended first, or it was
+/// taken before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection was not upgraded")]
 pub struct NotUpgraded;
@@ -115,7 +118,8 @@ fn parts(head: &RequestHead<'_>) -> Result<http::request::Parts, http::Error> {
         },
     );
     for (name, value) in head.fields() {
-        // RFC 9112 §3.2.2: what an absolute target says counts, and a service may look at the field alone.
+        // RFC 9112 §3.2.2: what an absolute target says counts, and a service may look at the field
+        // alone.
         let value = head.host().filter(|_| name.eq_ignore_ascii_case(b"host")).unwrap_or(value);
         builder = builder.header(name, value);
     }
@@ -148,13 +152,14 @@ where
             let head = Some(DetachHead { response: answer, chunked: false });
             Reply::Detach { head, first: Bytes::new(), ticket }
         }
-        _ if is_head => answer.left_out(declared(&parts.headers, &body)).into(),
+        _ if is_head => answer.without_body(declared(&parts.headers, &body)).into(),
         _ => answer.stream(body).into(),
     }
 }
 
-/// The length of the body that a service left out of its answer to a HEAD: what it says in `Content-Length`, else what its body
-/// would have had. A service that leaves the body out and names no length does not know it.
+/// The length of the body that a service left out of its answer to a HEAD: what it says in
+/// `Content-Length`, else what its body would have had. A service that leaves the body out and
+/// names no length does not know it.
 fn declared(headers: &http::HeaderMap, body: &impl http_body::Body) -> Option<u64> {
     let named = headers.get(http::header::CONTENT_LENGTH).and_then(|value| dec_u64(value.as_bytes()).ok());
     named.or(body.size_hint().exact().filter(|&len| len > 0))

@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// SIGTERM and SIGINT (ctrl-c), caught as soon as this exists. Make it before the address is told
-/// to anybody, who might answer with a signal.
+/// SIGTERM and SIGINT (ctrl-c), caught as soon as this exists. Make it before the address is
+/// announced: whoever reads it might answer with a signal.
 ///
 /// SIGHUP, SIGUSR1 and SIGUSR2 are caught too, and ignored with a line in the log. By default each
 /// of them ends a process without a drain. SIGHUP comes when a terminal is closed, and from tools
@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 #[derive(Debug)]
 pub struct Signals {
     runtime: Runtime,
-    caught: Caught,
+    signals: ProcessSignals,
 }
 
 impl Signals {
@@ -23,22 +23,22 @@ impl Signals {
     /// The system refuses.
     pub fn catch() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let caught = {
+        let signals = {
             let _entered = runtime.enter();
-            Caught::new()?
+            ProcessSignals::new()?
         };
-        Ok(Signals { runtime, caught })
+        Ok(Signals { runtime, signals })
     }
 
     /// The runtime to wait on, and what to wait for.
-    pub(crate) fn into_parts(self) -> (Runtime, Caught) {
-        (self.runtime, self.caught)
+    pub(crate) fn into_parts(self) -> (Runtime, ProcessSignals) {
+        (self.runtime, self.signals)
     }
 }
 
-/// Waits for signals.
+/// Waits for a signal that stops the server.
 #[derive(Debug)]
-pub(crate) struct Caught {
+pub(crate) struct ProcessSignals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -50,10 +50,10 @@ pub(crate) struct Caught {
 }
 
 #[cfg(unix)]
-impl Caught {
+impl ProcessSignals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Caught {
+        Ok(ProcessSignals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
@@ -61,7 +61,7 @@ impl Caught {
         })
     }
 
-    /// Waits for a signal that stops the server.
+    /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
         loop {
             let [user1, user2] = &mut self.user;
@@ -80,9 +80,9 @@ impl Caught {
 }
 
 #[cfg(not(unix))]
-impl Caught {
+impl ProcessSignals {
     fn new() -> io::Result<Self> {
-        Ok(Caught {})
+        Ok(ProcessSignals {})
     }
 
     /// Waits for ctrl-c.

@@ -1,6 +1,6 @@
 //! The sockets that a worker serves: TCP and Unix, behind one type without a vtable.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -50,8 +50,16 @@ impl Stream {
     /// Reads what is there. Registers the waker when nothing is.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
-        let read = either!(self, s => Pin::new(s).poll_read(cx, &mut buf));
+        let read = self.poll_read_buf(cx, &mut buf);
         read.map_ok(|()| buf.filled().len())
+    }
+
+    pub(crate) fn poll_read_buf(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        either!(self, s => Pin::new(s).poll_read(cx, buf))
     }
 
     /// The address that the peer connected to; none for a Unix socket.
@@ -67,6 +75,14 @@ impl Stream {
         either!(self, s => Pin::new(s).poll_write(cx, buf))
     }
 
+    pub(crate) fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self, s => Pin::new(s).poll_write_vectored(cx, bufs))
+    }
+
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, s => s.poll_read_ready(cx))
     }
@@ -77,6 +93,12 @@ impl Stream {
 
     pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         either!(self, s => s.try_write(buf))
+    }
+
+    /// Writes to a socket fresh from `accept`. It is writable, but the runtime does not know that yet,
+    /// so [`try_write`](Self::try_write) would not ask the kernel.
+    pub(crate) fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        either!(self, s => socket2::SockRef::from(s).send(buf))
     }
 
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -2,11 +2,11 @@
 
 // Libraries of their own to the fuzz targets.
 #[allow(unreachable_pub)]
-mod book;
+mod oracle;
 #[allow(unreachable_pub)]
 mod subject;
 
-use book::by_the_book;
+use oracle::decode_by_the_standard;
 use proptest::prelude::*;
 use subject::Sse;
 use tidewire_sse::{Decoder, Limits, Received};
@@ -32,7 +32,7 @@ proptest! {
     fn the_decoder_says_what_the_standard_says(stream in streams()) {
         let outcome = split::quick(|| Sse::new(Limits::default()), &stream);
         let log: Vec<String> = outcome.events.iter().map(|(_, event)| event.to_string()).collect();
-        prop_assert_eq!(log, by_the_book(&stream));
+        prop_assert_eq!(log, decode_by_the_standard(&stream));
         prop_assert_eq!((outcome.failure, outcome.left), (None, 0));
     }
 
@@ -121,7 +121,7 @@ fn the_twin_agrees_with_the_wire_document() {
     let mut compared = 0;
     for case in tidewire_testkit::vectors::of("sse").iter().filter(|case| case.options.is_empty()) {
         let said: Vec<_> = case.events.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
-        assert_eq!(by_the_book(&case.input), said, "line {}", case.line);
+        assert_eq!(decode_by_the_standard(&case.input), said, "line {}", case.line);
         compared += 1;
     }
     assert!(compared >= 80);

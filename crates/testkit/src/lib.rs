@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod heap;
 pub mod inflate;
 pub mod limits;
 pub mod linear;
 pub mod mutate;
 pub mod raw;
 mod rng;
+pub mod run;
 pub mod split;
 mod subject;
 pub mod vectors;

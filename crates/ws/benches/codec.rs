@@ -84,7 +84,7 @@ fn header() {
             &mut || {
                 for _ in 0..MANY {
                     let (header, _) = Header::parse(black_box(wire)).unwrap().unwrap();
-                    black_box((header.fin, header.opcode, header.mask, header.len));
+                    black_box((header.fin, header.opcode, header.masking_key, header.len));
                 }
             },
         ]);

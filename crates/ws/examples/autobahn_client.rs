@@ -14,10 +14,10 @@ use tidewire_ws::{Connection, Limits, Message, Role, deflate};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> Result<(), AnyError> {
     let mut args = std::env::args().skip(1);
     let address = args.next().unwrap_or_else(|| "127.0.0.1:9002".into());
     let agent = args.next().unwrap_or_else(|| "tidewire-ws".into());
@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-async fn echo(socket: &mut WebSocket<TcpStream>) -> Result<()> {
+async fn echo(socket: &mut WebSocket<TcpStream>) -> Result<(), AnyError> {
     while let Some(message) = socket.next().await {
         match message {
             Ok(message) if message.is_data() => socket.send(message).await?,
@@ -50,7 +50,7 @@ async fn echo(socket: &mut WebSocket<TcpStream>) -> Result<()> {
     Ok(())
 }
 
-async fn connect(address: &str, target: &str) -> Result<WebSocket<TcpStream>> {
+async fn connect(address: &str, target: &str) -> Result<WebSocket<TcpStream>, AnyError> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let config = deflate::Config { threshold: 0, ..deflate::Config::DEFAULT };

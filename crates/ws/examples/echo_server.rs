@@ -13,10 +13,10 @@ use tidewire_ws::{Connection, Limits, Role, deflate};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> Result<(), AnyError> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
     let listener = TcpListener::bind(&address).await?;
     println!("listening on ws://{}/", listener.local_addr()?);
@@ -29,7 +29,7 @@ async fn main() -> Result<()> {
     }
 }
 
-async fn serve(mut stream: TcpStream) -> Result<()> {
+async fn serve(mut stream: TcpStream) -> Result<(), AnyError> {
     stream.set_nodelay(true)?;
     let Some(mut socket) = handshake(&mut stream).await?.map(|(connection, rest)| {
         WebSocket::new(stream, connection)
@@ -48,7 +48,7 @@ async fn serve(mut stream: TcpStream) -> Result<()> {
 }
 
 /// Answers the handshake: the connection and the bytes behind the head, or nothing if it was refused.
-async fn handshake(stream: &mut TcpStream) -> Result<Option<(Connection, Vec<u8>)>> {
+async fn handshake(stream: &mut TcpStream) -> Result<Option<(Connection, Vec<u8>)>, AnyError> {
     let head = Head::read(stream).await?;
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);

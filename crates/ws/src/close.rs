@@ -27,7 +27,8 @@ pub const NORMAL: u16 = 1000;
 pub const GOING_AWAY: u16 = 1001;
 /// The peer broke the protocol.
 pub const PROTOCOL_ERROR: u16 = 1002;
-/// The peer sent a kind of message that this endpoint cannot take, such as binary where only text is understood.
+/// The peer sent a kind of message that this endpoint cannot take, such as binary where only text
+/// is understood.
 pub const UNSUPPORTED_DATA: u16 = 1003;
 /// For APIs only, never on the wire: the close frame had no code.
 pub const NO_STATUS: u16 = 1005;
@@ -54,7 +55,8 @@ pub const TLS_HANDSHAKE: u16 = 1015;
 
 /// Whether `code` may stand in a close frame.
 ///
-/// 1016 to 2999 are reserved for the protocol's own future, codes below 1000 and above 4999 mean nothing (RFC 6455 §7.4.2).
+/// 1016 to 2999 are reserved for the protocol's own future, codes below 1000 and above 4999 mean
+/// nothing (RFC 6455 §7.4.2).
 ///
 /// ```
 /// use tidewire_ws::close;

@@ -7,9 +7,10 @@ use std::io;
 
 /// [`Connection`] as a `Decoder` and an `Encoder<Message>`.
 ///
-/// A decoder cannot write. The pong and the close that the protocol owes go out in front of the next message that is encoded;
-/// `framed.send(Replies)` sends them alone, and should follow each ping and close that comes in, and an error. With
-/// [`tokio::WebSocket`](crate::tokio::WebSocket) there is nothing to remember.
+/// A decoder cannot write. The pong and the close that the protocol owes go out in front of the
+/// next message that is encoded; `framed.send(Replies)` sends them alone, and should follow each
+/// ping and close that comes in, and an error. With [`tokio::WebSocket`](crate::tokio::WebSocket)
+/// there is nothing to remember.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -56,7 +57,8 @@ impl Codec {
         Self { connection, keys: None, outbox: Outbox::new() }
     }
 
-    /// For a client's connection; `keys` gives four fresh bytes of a cryptographic random source for each frame.
+    /// For a client's connection; `keys` gives four fresh bytes of a cryptographic random source
+    /// for each frame.
     pub fn client(connection: Connection, keys: impl FnMut() -> [u8; 4] + Send + 'static) -> Self {
         debug_assert!(connection.role() == Role::Client);
         Self { connection, keys: Some(alloc::boxed::Box::new(keys)), outbox: Outbox::new() }
@@ -104,8 +106,8 @@ impl tokio_util::codec::Encoder<Message> for Codec {
 
     fn encode(&mut self, message: Message, out: &mut BytesMut) -> Result<(), CodecError> {
         self.put_replies();
-        let mask = self.keys.as_mut().map_or([0; 4], |key| key());
-        let sent = self.connection.send(message, mask, &mut self.outbox);
+        let masking_key = self.keys.as_mut().map_or([0; 4], |key| key());
+        let sent = self.connection.send(message, masking_key, &mut self.outbox);
         self.put_out(out);
         sent.map_err(CodecError::Encode)
     }

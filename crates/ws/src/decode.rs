@@ -5,8 +5,8 @@ use crate::{Error, ErrorKind, Kind, Limits, Role};
 
 /// Cuts a stream of bytes into frames, unmasks them in place and checks their order.
 ///
-/// [`Connection`](crate::Connection) is built on it, and is what most callers want. This one is for proxies and tools, which
-/// want frames as they stand and not messages. It holds no buffer.
+/// [`Connection`](crate::Connection) is built on it, and is what most callers want. This one is for
+/// proxies and tools, which want frames as they stand and not messages. It holds no buffer.
 ///
 /// ```
 /// use tidewire_ws::{FrameDecoder, FrameEvent, Limits, Role};
@@ -23,9 +23,9 @@ pub struct FrameDecoder {
     /// Bytes consumed; once `error` is set, where that is.
     offset: u64,
     /// Payload bytes of the present frame that have yet to come.
-    rest: u64,
+    payload_left: u64,
     /// Payload bytes that the frames of the present message have declared, or of the last one.
-    sum: u64,
+    message_len: u64,
     error: Option<ErrorKind>,
     /// As it stands for the next payload byte.
     key: [u8; 4],
@@ -45,7 +45,8 @@ pub struct FrameDecoder {
 pub enum FrameEvent<'a> {
     /// A header. Without a payload (`len == 0`) it is the whole frame.
     Header(Header),
-    /// Payload of the last header, unmasked. A control frame's comes in one piece, a data frame's as it arrives.
+    /// Payload of the last header, unmasked. A control frame's comes in one piece, a data frame's
+    /// as it arrives.
     Payload {
         /// At least one byte; the last bytes of what was consumed.
         data: &'a [u8],
@@ -55,13 +56,14 @@ pub enum FrameEvent<'a> {
 }
 
 impl FrameDecoder {
-    /// A decoder for what this `role` receives: a server reads masked frames, a client unmasked ones.
+    /// A decoder for what this `role` receives: a server reads masked frames, a client unmasked
+    /// ones.
     pub const fn new(role: Role, limits: Limits) -> Self {
         Self {
             limits,
             offset: 0,
-            rest: 0,
-            sum: 0,
+            payload_left: 0,
+            message_len: 0,
             error: None,
             key: [0; 4],
             role,
@@ -80,8 +82,9 @@ impl FrameDecoder {
 
     /// One event and how many bytes it took; `None` until more bytes are appended to what remains.
     ///
-    /// The payload is unmasked in `input`, which is why it is `&mut`. A header, or a control frame's payload, stays in the
-    /// input until it is complete (14 and 125 bytes at most); a data frame's payload is always taken.
+    /// The payload is unmasked in `input`, which is why it is `&mut`. A header, or a control
+    /// frame's payload, stays in the input until it is complete (14 and 125 bytes at most); a data
+    /// frame's payload is always taken.
     ///
     /// # Errors
     /// The first byte that breaks RFC 6455 §5 or a limit. Final.
@@ -98,7 +101,8 @@ impl FrameDecoder {
     /// Whether the input may end here: between two messages.
     ///
     /// # Errors
-    /// [`ErrorKind::Truncated`] inside a frame's payload or an unfinished message, or the error that came before.
+    /// [`ErrorKind::Truncated`] inside a frame's payload or an unfinished message, or the error
+    /// that came before.
     pub fn finish(&mut self) -> Result<Option<FrameEvent<'static>>, Error> {
         match self.error() {
             Some(error) => Err(error),
@@ -113,7 +117,7 @@ impl FrameDecoder {
         if let Some(error) = self.error() {
             return Err(error);
         }
-        if self.rest > 0 {
+        if self.payload_left > 0 {
             return Ok(self.payload(input));
         }
         match frame::parse(input, &self.rules()) {
@@ -127,8 +131,9 @@ impl FrameDecoder {
         }
     }
 
-    /// Takes a message that is one frame, lies whole at the start of `input` and breaks no rule, at once: how many bytes, its kind and the
-    /// length of its payload, which are the last bytes of what was taken. Most messages are so. `None` says nothing: [`step`](Self::step) tells.
+    /// Takes a message that is one frame, lies whole at the start of `input` and breaks no rule, at
+    /// once: how many bytes, its kind and the length of its payload, which are the last bytes of
+    /// what was taken. Most messages are so. `None` says nothing: [`step`](Self::step) tells.
     #[inline]
     pub(crate) fn whole_message(&mut self, input: &mut [u8]) -> Option<(usize, Kind, usize)> {
         let [first, second, ref more @ ..] = *input else { return None };
@@ -138,7 +143,7 @@ impl FrameDecoder {
             _ => return None,
         };
         let masked = second & frame::MASK != 0;
-        if self.rest > 0
+        if self.payload_left > 0
             || self.in_message
             || self.error.is_some()
             || masked != matches!(self.role, Role::Server)
@@ -168,11 +173,12 @@ impl FrameDecoder {
         Some((start + len, kind, len))
     }
 
-    /// Whether `input` ends a frame. A header that no frame can have counts as one: there is something to be told.
+    /// Whether `input` ends a frame. A header that no frame can have counts as one: there is
+    /// something to be told.
     #[inline]
     pub(crate) fn has_frame(&self, input: &[u8]) -> bool {
-        if self.rest > 0 {
-            return input.len() as u64 >= self.rest;
+        if self.payload_left > 0 {
+            return input.len() as u64 >= self.payload_left;
         }
         let [_, second, ref more @ ..] = *input else { return false };
         let (len, header) = match (second & 0x7f, more) {
@@ -191,7 +197,7 @@ impl FrameDecoder {
     /// How much of a data frame's payload has yet to come as it is: `None` where it is compressed.
     #[cfg(feature = "tokio")]
     pub(crate) const fn payload_due(&self) -> Option<u64> {
-        if self.control || self.compressed || self.error.is_some() { None } else { Some(self.rest) }
+        if self.control || self.compressed || self.error.is_some() { None } else { Some(self.payload_left) }
     }
 
     /// Payload that is no longer than what is due. Whether the frame ends with it.
@@ -219,24 +225,25 @@ impl FrameDecoder {
         self.compressed
     }
 
-    /// Whether a compressed message has begun and not ended. A control frame on its way is no part of it.
+    /// Whether a compressed message has begun and not ended. A control frame on its way is no part
+    /// of it.
     #[cfg(feature = "deflate")]
     pub(crate) const fn is_inside_compressed(&self) -> bool {
-        self.compressed && (self.in_message || (self.rest > 0 && !self.control))
+        self.compressed && (self.in_message || (self.payload_left > 0 && !self.control))
     }
 
     /// Payload bytes of the unfinished message that have come.
-    pub(crate) const fn message_came(&self) -> u64 {
+    pub(crate) const fn message_received(&self) -> u64 {
         match (self.in_message, self.control) {
-            (true, true) => self.sum,
+            (true, true) => self.message_len,
             (false, true) => 0,
             _ if self.is_between_messages() => 0,
-            _ => self.sum - self.rest,
+            _ => self.message_len - self.payload_left,
         }
     }
 
     pub(crate) const fn is_between_messages(&self) -> bool {
-        self.rest == 0 && !self.in_message
+        self.payload_left == 0 && !self.in_message
     }
 
     pub(crate) const fn error(&self) -> Option<Error> {
@@ -262,19 +269,23 @@ impl FrameDecoder {
             in_message: Some(self.in_message),
             max_frame: self.limits.max_frame,
             compressed: self.in_message && self.compressed,
-            max_rest: self.limits.max_message.saturating_sub(if self.in_message { self.sum } else { 0 }),
+            max_rest: self.limits.max_message.saturating_sub(if self.in_message {
+                self.message_len
+            } else {
+                0
+            }),
         }
     }
 
     #[inline]
     fn begin(&mut self, header: &Header) {
-        self.rest = header.len;
-        self.masked = header.mask.is_some();
-        self.key = header.mask.unwrap_or_default();
+        self.payload_left = header.len;
+        self.masked = header.masking_key.is_some();
+        self.key = header.masking_key.unwrap_or_default();
         self.control = header.opcode.is_control();
         if !self.control {
-            // The rules bound the sum, so it cannot overflow.
-            self.sum = if self.in_message { self.sum + header.len } else { header.len };
+            // The rules bound the length, so it cannot overflow.
+            self.message_len = if self.in_message { self.message_len + header.len } else { header.len };
             self.compressed = if self.in_message { self.compressed } else { header.rsv1 };
             self.in_message = !header.fin;
         }
@@ -282,15 +293,15 @@ impl FrameDecoder {
 
     #[inline]
     fn payload(&mut self, input: &mut [u8]) -> (usize, Option<Step>) {
-        let available = usize::try_from(self.rest).map_or(input.len(), |rest| rest.min(input.len()));
-        let last = available as u64 == self.rest;
+        let available = usize::try_from(self.payload_left).map_or(input.len(), |rest| rest.min(input.len()));
+        let last = available as u64 == self.payload_left;
         if available == 0 || (self.control && !last) {
             return (0, None);
         }
         if self.masked {
             self.key = crate::mask::apply(self.key, &mut input[..available]);
         }
-        self.rest -= available as u64;
+        self.payload_left -= available as u64;
         self.offset += available as u64;
         (available, Some(Step::Payload { last }))
     }

@@ -2,8 +2,9 @@ use core::fmt;
 
 /// Why the peer's bytes cannot be accepted, and where.
 ///
-/// Final: the connection that returned it returns it again for every later call. [`close_code`](Self::close_code) is the status
-/// to close with; a [`Connection`](crate::Connection) has put that close frame into its output already.
+/// Final: the connection that returned it returns it again for every later call.
+/// [`close_code`](Self::close_code) is the status to close with; a
+/// [`Connection`](crate::Connection) has put that close frame into its output already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -12,8 +13,8 @@ pub struct Error {
 
 /// What was wrong with the peer's bytes.
 ///
-/// Grouped by who has to act: a broken grammar or rule is a fault of the peer, a limit may be one of ours, and an end of input
-/// is the network's doing as often as the peer's.
+/// Grouped by who has to act: a broken grammar or rule is a fault of the peer, a limit may be one
+/// of ours, and an end of input is the network's doing as often as the peer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -46,7 +47,8 @@ pub enum ErrorKind {
     CloseLength,
     /// A close code that must not appear on the wire (§7.4).
     CloseCode,
-    /// A compressed payload that is no DEFLATE data (RFC 1951), that was cut, or that goes on behind its end.
+    /// A compressed payload that is no DEFLATE data (RFC 1951), that was cut, or that goes on
+    /// behind its end.
     InvalidDeflate,
 
     // Over a limit of ours.
@@ -54,7 +56,8 @@ pub enum ErrorKind {
     FrameTooLong,
     /// A message longer than [`Limits::max_message`](crate::Limits::max_message).
     MessageTooLong,
-    /// More frames without payload than [`Limits::max_empty_fragments`](crate::Limits::max_empty_fragments).
+    /// More frames without payload than
+    /// [`Limits::max_empty_fragments`](crate::Limits::max_empty_fragments).
     TooManyEmptyFragments,
 
     // The input ended.
@@ -74,17 +77,19 @@ impl Error {
         self.kind
     }
 
-    /// The position of the first byte that cannot be accepted, counted from the first byte after the handshake.
+    /// The position of the first byte that cannot be accepted, counted from the first byte after
+    /// the handshake.
     ///
-    /// The same however the input was cut. Where the fault lies in what a compressed message inflates to, it is the first byte
-    /// of that message.
+    /// The same however the input was cut. Where the fault lies in what a compressed message
+    /// inflates to, it is the first byte of that message.
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
     /// The status code to close with (RFC 6455 §7.4.1): 1002, 1007, 1008 or 1009.
     ///
-    /// For [`ErrorKind::Truncated`] and [`ErrorKind::NoClose`] it is 1006, which is for the log and never for the wire.
+    /// For [`ErrorKind::Truncated`] and [`ErrorKind::NoClose`] it is 1006, which is for the log and
+    /// never for the wire.
     pub const fn close_code(&self) -> u16 {
         use crate::close;
         match self.kind {
@@ -138,9 +143,11 @@ impl core::error::Error for Error {}
 pub enum EncodeError {
     /// A close frame was sent or received, or the connection failed: nothing more may be sent.
     Closing,
-    /// A control frame's payload may be 125 bytes long at most; a close reason 123, and only beside a code.
+    /// A control frame's payload may be 125 bytes long at most; a close reason 123, and only beside
+    /// a code.
     ControlTooLong,
-    /// A close code that must not appear on the wire: see [`close::is_valid`](crate::close::is_valid).
+    /// A close code that must not appear on the wire: see
+    /// [`close::is_valid`](crate::close::is_valid).
     CloseCode,
     /// A whole message, or a fragment of the other kind, while a fragmented message is being sent.
     MessageUnfinished,

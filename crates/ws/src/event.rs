@@ -1,35 +1,7 @@
-//! What is found in the bytes, and for whom.
+//! What a connection finds in the bytes.
 
+use crate::Kind;
 use crate::frame::Opcode;
-
-/// Which end of the connection this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Reads masked frames and sends unmasked ones.
-    Server,
-    /// Reads unmasked frames and masks what it sends.
-    Client,
-}
-
-/// What a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// UTF-8.
-    Text,
-    /// Any bytes.
-    Binary,
-}
-
-impl Kind {
-    /// The opcode of the first frame of such a message.
-    #[inline]
-    pub const fn opcode(self) -> Opcode {
-        match self {
-            Self::Text => Opcode::Text,
-            Self::Binary => Opcode::Binary,
-        }
-    }
-}
 
 /// What [`Connection::decode`](crate::Connection::decode) hands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +11,11 @@ pub enum Event<'a> {
     Text(&'a str),
     /// A binary message.
     Binary(&'a [u8]),
-    /// A part of a message: instead of the two above, after [`Connection::in_pieces`](crate::Connection::in_pieces).
+    /// A part of a message: instead of the two above, after
+    /// [`Connection::in_pieces`](crate::Connection::in_pieces).
     Piece {
-        /// What the message is. The pieces of a text are UTF-8 when put together; one alone may end inside a character.
+        /// What the message is. The pieces of a text are UTF-8 when put together; one alone may end
+        /// inside a character.
         kind: Kind,
         /// Empty only where the message ends with an empty frame.
         data: &'a [u8],

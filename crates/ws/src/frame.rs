@@ -46,7 +46,8 @@ impl Opcode {
         })
     }
 
-    /// Close, ping and pong: 125 bytes at most, never fragmented, allowed between the fragments of a message.
+    /// Close, ping and pong: 125 bytes at most, never fragmented, allowed between the fragments of
+    /// a message.
     #[inline]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
@@ -60,7 +61,7 @@ impl Opcode {
 /// // The masked "Hello" of RFC 6455 §5.7.
 /// let wire = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
 /// let (header, n) = Header::parse(&wire).unwrap().unwrap();
-/// assert_eq!((header.opcode, header.len, header.mask, n), (Opcode::Text, 5, Some([0x37, 0xfa, 0x21, 0x3d]), 6));
+/// assert_eq!((header.opcode, header.len, header.masking_key, n), (Opcode::Text, 5, Some([0x37, 0xfa, 0x21, 0x3d]), 6));
 /// // One byte less is not an error: it is not enough yet.
 /// assert_eq!(Header::parse(&wire[..5]), Ok(None));
 /// ```
@@ -72,8 +73,9 @@ pub struct Header {
     pub rsv1: bool,
     /// What the frame is.
     pub opcode: Opcode,
-    /// The key that the payload is masked with. Frames of a client have one, frames of a server have none.
-    pub mask: Option<[u8; 4]>,
+    /// The key that the payload is masked with. Frames of a client have one, frames of a server
+    /// have none.
+    pub masking_key: Option<[u8; 4]>,
     /// The payload's length in bytes, below 2^63.
     pub len: u64,
 }
@@ -82,10 +84,13 @@ impl Header {
     /// The longest header: two bytes, eight of length, four of key.
     pub const MAX_LEN: usize = 14;
 
-    /// Reads a header at the start of `input`: itself and its length, or `None` while it is incomplete.
+    /// Reads a header at the start of `input`: itself and its length, or `None` while it is
+    /// incomplete.
     ///
-    /// Checks what a frame alone can tell: RSV2 and RSV3, the opcode, the shortest form of the length, and the two rules for
-    /// control frames and the one for the length of a close. Who masks, what RSV1 means and in which order frames may come is left to [`FrameDecoder`](crate::FrameDecoder).
+    /// Checks what a frame alone can tell: RSV2 and RSV3, the opcode, the shortest form of the
+    /// length, and the two rules for control frames and the one for the length of a close. Who
+    /// masks, what RSV1 means and in which order frames may come is left to
+    /// [`FrameDecoder`](crate::FrameDecoder).
     ///
     /// # Errors
     /// At the first byte that no header can have; the offset counts from the start of `input`.
@@ -102,7 +107,7 @@ impl Header {
             126..=0xffff => 4,
             _ => 10,
         };
-        if self.mask.is_some() { len + 4 } else { len }
+        if self.masking_key.is_some() { len + 4 } else { len }
     }
 
     /// Writes the header to the start of `out` and returns its length.
@@ -122,7 +127,7 @@ impl Header {
     /// As [`encode`](Self::encode), without the one about the buffer.
     #[inline]
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if self.mask.is_none() && !self.opcode.is_control() {
+        if self.masking_key.is_none() && !self.opcode.is_control() {
             // What a server sends most, at once.
             match self.len {
                 len @ 0..=125 => {
@@ -170,7 +175,7 @@ impl Header {
                 127
             }
         };
-        if let Some(key) = self.mask {
+        if let Some(key) = self.masking_key {
             bytes[1] |= MASK;
             bytes[n..n + 4].copy_from_slice(&key);
             n += 4;
@@ -206,9 +211,10 @@ impl Rules {
     };
 }
 
-/// Every rule is judged at the byte that breaks it, as soon as that byte is there, and never by a byte behind it. So the verdict
-/// does not depend on how much of the header has arrived.
-// Always inlined: `Header::parse` then knows at compile time that no rule applies, and `FrameDecoder` keeps its rules in registers.
+/// Every rule is judged at the byte that breaks it, as soon as that byte is there, and never by a
+/// byte behind it. So the verdict does not depend on how much of the header has arrived.
+// Always inlined: `Header::parse` then knows at compile time that no rule applies, and
+// `FrameDecoder` keeps its rules in registers.
 #[inline(always)]
 pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize)>, Error> {
     let err = |kind, offset| Err(Error::new(kind, offset));
@@ -281,7 +287,8 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
         return err(ErrorKind::CloseLength, 1);
     }
     if !opcode.is_control() {
-        // RFC 6455 §10.4 (1). Data that does not compress grows by five bytes a block, at most one in 16 KiB: the limits are meant for the plain message.
+        // RFC 6455 §10.4 (1). Data that does not compress grows by five bytes a block, at most one
+        // in 16 KiB: the limits are meant for the plain message.
         let grown = |limit: u64| {
             if rsv1 || rules.compressed { limit.saturating_add(limit / 1024 + 64) } else { limit }
         };
@@ -292,13 +299,13 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
             return err(ErrorKind::MessageTooLong, n as u64 - 1);
         }
     }
-    let mut mask = None;
+    let mut masking_key = None;
     if masked {
         let Some(&key) = input.get(n..n + 4).and_then(|b| b.first_chunk()) else { return Ok(None) };
-        mask = Some(key);
+        masking_key = Some(key);
         n += 4;
     }
-    Ok(Some((Header { fin, rsv1, opcode, mask, len }, n)))
+    Ok(Some((Header { fin, rsv1, opcode, masking_key, len }, n)))
 }
 
 /// RFC 6455 §5.5.
@@ -315,8 +322,8 @@ mod tests {
     #[test]
     fn every_length_round_trips_in_its_shortest_form() {
         for len in [0, 1, 125, 126, 127, 0xffff, 0x1_0000, 1 << 32, (1 << 63) - 1] {
-            for mask in [None, Some([1, 2, 3, 4])] {
-                let header = Header { fin: true, rsv1: false, opcode: Opcode::Binary, mask, len };
+            for masking_key in [None, Some([1, 2, 3, 4])] {
+                let header = Header { fin: true, rsv1: false, opcode: Opcode::Binary, masking_key, len };
                 let mut wire = Vec::new();
                 header.encode_to(&mut wire).unwrap();
                 assert_eq!(wire.len(), header.encoded_len());
@@ -330,7 +337,7 @@ mod tests {
 
     #[test]
     fn encoding_refuses_what_the_wire_cannot_hold() {
-        let header = Header { fin: true, rsv1: false, opcode: Opcode::Ping, mask: None, len: 126 };
+        let header = Header { fin: true, rsv1: false, opcode: Opcode::Ping, masking_key: None, len: 126 };
         assert_eq!(header.encode_to(&mut Vec::new()), Err(EncodeError::ControlTooLong));
         assert_eq!(
             Header { fin: false, len: 1, ..header }.encode_to(&mut Vec::new()),

@@ -18,17 +18,24 @@ mod error;
 mod event;
 pub mod frame;
 pub mod handshake;
+mod incoming;
+mod kind;
 mod limits;
 pub mod mask;
+#[cfg(feature = "bytes")]
 mod message;
 #[cfg(feature = "bytes")]
 mod outbox;
 #[cfg(feature = "bytes")]
 mod owned;
+mod pong;
 mod prepared;
-#[cfg(all(feature = "bytes", feature = "std"))]
-mod spare;
+mod receive;
+mod role;
+mod send;
 mod state;
+#[cfg(all(feature = "bytes", feature = "std"))]
+mod thread_buffer;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod utf8;
@@ -37,10 +44,12 @@ pub use connection::Connection;
 pub use decode::{FrameDecoder, FrameEvent};
 pub use encode::{encode_close, encode_message};
 pub use error::{EncodeError, Error, ErrorKind};
-pub use event::{Event, Kind, Role};
+pub use event::Event;
+pub use kind::Kind;
 pub use limits::Limits;
 #[cfg(feature = "bytes")]
-pub use outbox::Outbox;
+pub use message::Message;
 #[cfg(feature = "bytes")]
-pub use owned::Message;
+pub use outbox::Outbox;
 pub use prepared::PreparedMessage;
+pub use role::Role;

@@ -1,6 +1,7 @@
 /// What a [`Connection`](crate::Connection) accepts before it answers with a close code.
 ///
-/// Lengths are bytes. Every limit holds for whole and for partial input alike, and none of them is ever allocated in advance.
+/// Lengths are bytes. Every limit holds for whole and for partial input alike, and none of them is
+/// ever allocated in advance.
 ///
 /// ```
 /// use tidewire_ws::Limits;
@@ -9,20 +10,23 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest payload of one data frame. It is checked as soon as the length has been read. A frame of a compressed message may
-    /// be longer by a thousandth, which is what data that does not compress grows by.
+    /// The longest payload of one data frame. It is checked as soon as the length has been read. A
+    /// frame of a compressed message may be longer by a thousandth, which is what data that does
+    /// not compress grows by.
     ///
-    /// Default 1 MiB, equal to `max_message`: a lower one refuses peers that do not fragment, which is most of them.
+    /// Default 1 MiB, equal to `max_message`: a lower one refuses peers that do not fragment, which
+    /// is most of them.
     pub max_frame: u64,
     /// The longest message: the sum of its fragments, and after inflating where it was compressed.
     ///
-    /// Default 1 MiB, as in Python's `websockets`. Other libraries allow 64 MiB (tungstenite) or 100 MiB (npm `ws`), which is
-    /// more than a server can give to each of 10,000 connections.
+    /// Default 1 MiB, as in Python's `websockets`. Other libraries allow 64 MiB (tungstenite) or
+    /// 100 MiB (npm `ws`), which is more than a server can give to each of 10,000 connections.
     pub max_message: u64,
     /// How many frames without payload one message may hold.
     ///
-    /// They add nothing to the sum above, so only a count stops a peer that sends them for ever. Default 256. Fragments that
-    /// do carry bytes are not counted: they gather in one buffer, and 65,536 of one byte cost what one of 65,536 bytes costs.
+    /// They add nothing to the sum above, so only a count stops a peer that sends them for ever.
+    /// Default 256. Fragments that do carry bytes are not counted: they gather in one buffer, and
+    /// 65,536 of one byte cost what one of 65,536 bytes costs.
     pub max_empty_fragments: u32,
 }
 

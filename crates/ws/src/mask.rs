@@ -1,4 +1,5 @@
-//! The masking of RFC 6455 §5.3: byte `i` of a payload is XORed with byte `i mod 4` of the key. Masking twice is unmasking.
+//! The masking of RFC 6455 §5.3: byte `i` of a payload is XORed with byte `i mod 4` of the key.
+//! Masking twice is unmasking.
 
 /// Masks or unmasks `data`, and returns the key as it has to stand for the byte that follows.
 ///
@@ -15,7 +16,8 @@
 /// ```
 #[inline]
 pub fn apply(key: [u8; 4], data: &mut [u8]) -> [u8; 4] {
-    // Words of eight bytes are enough for the compiler to use its widest vectors: this safe loop runs at memory speed.
+    // Words of eight bytes are enough for the compiler to use its widest vectors: this safe loop
+    // runs at memory speed.
     let k = u32::from_le_bytes(key);
     let wide = u64::from(k) << 32 | u64::from(k);
     let (words, rest) = data.as_chunks_mut::<8>();

@@ -1,7 +1,7 @@
 //! What waits to be written.
 
 #[cfg(feature = "std")]
-use crate::spare;
+use crate::thread_buffer;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes};
@@ -15,11 +15,12 @@ use core::mem;
 /// sealed: [head + small frames] [1 MiB payload, by reference] [small frames]   tail: small frames, still growing
 ///         └── written from here ──────────────────────────────────────────────────────────── to here, in one writev
 /// ```
-/// Frames are appended to [`tail`](Self::tail), as [`Connection`](crate::Connection)'s methods do it; a large payload is queued as it is, by
-/// [`push`](Self::push). Written bytes are told with [`Buf::advance`]. An empty queue holds nothing.
+/// Frames are appended to [`tail`](Self::tail), as [`Connection`](crate::Connection)'s methods do
+/// it; a large payload is queued as it is, by [`push`](Self::push). Written bytes are told with
+/// [`Buf::advance`]. An empty queue holds nothing.
 ///
-/// Whoever owns it bounds it: [`len`](Self::len) against a limit, before anything but a pong or a close is added, and
-/// [`shrink`](Self::shrink) when a write has to wait.
+/// Whoever owns it bounds it: [`len`](Self::len) against a limit, before anything but a pong or a
+/// close is added, and [`shrink`](Self::shrink) when a write has to wait.
 ///
 /// ```
 /// use bytes::{Buf, Bytes};
@@ -65,26 +66,28 @@ impl Outbox {
         &mut self.tail
     }
 
-    /// As [`tail`](Self::tail), with the room that the thread has to spare. Whoever appends nothing then [releases](Self::release) it, and
-    /// whoever has to wait [shrinks](Self::shrink) it.
+    /// As [`tail`](Self::tail), with the room that the thread has to spare. Whoever appends nothing
+    /// then [releases](Self::release) it, and whoever has to wait [shrinks](Self::shrink) it.
     #[inline]
-    pub(crate) fn roomy_tail(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn tail_with_room(&mut self) -> &mut Vec<u8> {
         #[cfg(feature = "std")]
         if self.tail.capacity() == 0 {
-            self.tail = spare::take(&TAIL);
+            self.tail = thread_buffer::take(&TAIL);
         }
         &mut self.tail
     }
 
-    /// Gives an empty tail back: a connection that waits holds nothing, and one that is busy need not allocate for each batch.
+    /// Gives an empty tail back: a connection that waits holds nothing, and one that is busy need
+    /// not allocate for each batch.
     pub(crate) fn release(&mut self) {
         if self.tail.capacity() > 0 && self.tail.len() == self.written {
             self.replace_tail(Vec::new());
         }
     }
 
-    /// Gives back room that is more than twice what waits in it. To be called when a write has to wait: for how long is up to the reader,
-    /// and what a limit for [`len`](Self::len) bounds is the memory only then.
+    /// Gives back room that is more than twice what waits in it. To be called when a write has to
+    /// wait: for how long is up to the reader, and what a limit for [`len`](Self::len) bounds is
+    /// the memory only then.
     pub fn shrink(&mut self) {
         let waits = &self.tail[self.written..];
         if self.tail.capacity() > 2 * waits.len() + WORTH_SHRINKING {
@@ -97,7 +100,7 @@ impl Outbox {
         self.written = 0;
         let tail = mem::replace(&mut self.tail, tail);
         #[cfg(feature = "std")]
-        spare::put(&TAIL, tail, KEPT);
+        thread_buffer::put(&TAIL, tail, MAX_KEPT);
         #[cfg(not(feature = "std"))]
         drop(tail);
     }
@@ -113,7 +116,8 @@ impl Outbox {
         self.sealed.push_back(bytes);
     }
 
-    /// Forgets all that waits, but for what is behind the last byte given to [`tail`](Self::tail) from now on.
+    /// Forgets all that waits, but for what is behind the last byte given to [`tail`](Self::tail)
+    /// from now on.
     ///
     /// The receiver may be left inside a frame: only for a connection that is given up.
     pub fn clear(&mut self) {
@@ -186,7 +190,7 @@ std::thread_local! {
 }
 /// A larger tail is freed, or one large batch would be paid for as long as the thread lives.
 #[cfg(feature = "std")]
-const KEPT: usize = 256 * 1024;
+const MAX_KEPT: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -1,61 +1,13 @@
-//! Messages that own their bytes, for the adapters.
+//! A connection that takes and hands out messages with their own bytes, for the adapters.
 
 use crate::event::Found;
 use crate::outbox::BY_REFERENCE;
-use crate::{Connection, EncodeError, Error, Event, Kind, Outbox, Role};
-use alloc::string::String;
+use crate::{Connection, EncodeError, Error, Event, Kind, Message, Outbox, Role};
 use bytes::Bytes;
 
-/// A message or a control frame, with its own bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-// A tag of eight bytes is moved like the rest, in whole words. With one byte, moves are cut at odd places, and each waits for the one before it
-// to leave the processor's store buffer: a tenth of an echo's time.
-#[repr(u64)]
-pub enum Message {
-    /// A text message.
-    Text(String),
-    /// A binary message.
-    Binary(Bytes),
-    /// A ping. One that was received is answered already.
-    Ping(Bytes),
-    /// A pong.
-    Pong(Bytes),
-    /// A close. One that was received is answered already.
-    Close {
-        /// See [`close`](crate::close).
-        code: Option<u16>,
-        /// Up to 123 bytes.
-        reason: String,
-    },
-}
-
-impl Message {
-    /// Whether this is text or binary, and not a control frame.
-    pub const fn is_data(&self) -> bool {
-        matches!(self, Self::Text(_) | Self::Binary(_))
-    }
-}
-
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<Bytes> for Message {
-    fn from(data: Bytes) -> Self {
-        Self::Binary(data)
-    }
-}
-
 impl Connection {
-    /// As [`decode`](Self::decode), but what comes out owns its bytes. A message that gathered in the buffer is not copied.
+    /// As [`decode`](Self::decode), but what comes out owns its bytes. A message that gathered in
+    /// the buffer is not copied.
     ///
     /// Not for a connection that hands out [pieces](Self::in_pieces): it skips them.
     ///
@@ -70,7 +22,7 @@ impl Connection {
             end += n;
             let Some(found) = found else { return Ok((end, None)) };
             if matches!(found, Found::Gathered) {
-                return Ok((end, Some(self.take_gathered())));
+                return Ok((end, Some(self.message.take())));
             }
             let message = match self.event(found, &input[start..end])? {
                 Event::Text(text) => Message::Text(text.into()),
@@ -89,19 +41,24 @@ impl Connection {
     /// # Errors
     /// Those of the `send_…` method for its kind.
     #[inline]
-    pub fn send(&mut self, message: Message, mask: [u8; 4], outbox: &mut Outbox) -> Result<(), EncodeError> {
+    pub fn send(
+        &mut self,
+        message: Message,
+        masking_key: [u8; 4],
+        outbox: &mut Outbox,
+    ) -> Result<(), EncodeError> {
         let sent = match message {
             Message::Text(text) if self.copies(text.len()) => {
-                self.send_text(&text, mask, outbox.roomy_tail())
+                self.send_text(&text, masking_key, outbox.tail_with_room())
             }
             Message::Text(text) => self.send_by_reference(Kind::Text, text.into(), outbox),
             Message::Binary(data) if self.copies(data.len()) => {
-                self.send_binary(&data, mask, outbox.roomy_tail())
+                self.send_binary(&data, masking_key, outbox.tail_with_room())
             }
             Message::Binary(data) => self.send_by_reference(Kind::Binary, data, outbox),
-            Message::Ping(data) => self.send_ping(&data, mask, outbox.tail()),
-            Message::Pong(data) => self.send_pong(&data, mask, outbox.tail()),
-            Message::Close { code, reason } => self.send_close(code, &reason, mask, outbox.tail()),
+            Message::Ping(data) => self.send_ping(&data, masking_key, outbox.tail()),
+            Message::Pong(data) => self.send_pong(&data, masking_key, outbox.tail()),
+            Message::Close { code, reason } => self.send_close(code, &reason, masking_key, outbox.tail()),
         };
         if sent.is_err() {
             outbox.release();
@@ -109,7 +66,8 @@ impl Connection {
         sent
     }
 
-    /// Whether a payload of this length leaves as other bytes than it came, or is so short that a copy costs less.
+    /// Whether a payload of this length leaves as other bytes than it came, or is so short that a
+    /// copy costs less.
     fn copies(&self, len: usize) -> bool {
         len < BY_REFERENCE || self.role() == Role::Client || self.compresses(len)
     }

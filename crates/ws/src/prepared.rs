@@ -11,7 +11,8 @@ type Shared = bytes::Bytes;
 #[cfg(not(feature = "bytes"))]
 type Shared = alloc::sync::Arc<[u8]>;
 
-/// A server's message that is encoded once, and compressed at most once, for every connection that gets it.
+/// A server's message that is encoded once, and compressed at most once, for every connection that
+/// gets it.
 ///
 /// ```
 /// use tidewire_ws::{Connection, Limits, PreparedMessage, Role};
@@ -74,14 +75,16 @@ impl PreparedMessage {
 }
 
 impl Connection {
-    /// The bytes to write for this message: the same ones for every connection that negotiated the same.
+    /// The bytes to write for this message: the same ones for every connection that negotiated the
+    /// same.
     ///
-    /// A connection whose compressor has context takeover forgets its context here, because the peer's window moves on
-    /// without it. Where both matter, prepared messages and a context, the context is worth little.
+    /// A connection whose compressor has context takeover forgets its context here, because the
+    /// peer's window moves on without it. Where both matter, prepared messages and a context, the
+    /// context is worth little.
     ///
     /// # Errors
-    /// [`EncodeError::Closing`] and [`EncodeError::MessageUnfinished`] as for [`send_text`](Self::send_text), and
-    /// [`EncodeError::MustMask`] in the client role.
+    /// [`EncodeError::Closing`] and [`EncodeError::MessageUnfinished`] as for
+    /// [`send_text`](Self::send_text), and [`EncodeError::MustMask`] in the client role.
     pub fn send_prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p Shared, EncodeError> {
         if self.role() == Role::Client {
             return Err(EncodeError::MustMask);
@@ -89,12 +92,12 @@ impl Connection {
         self.may_send_message()?;
         #[cfg(feature = "deflate")]
         if let Some(deflate) = &mut self.deflate
-            && deflate.shares(Role::Server, message.payload_len)
+            && deflate.can_share(Role::Server, message.payload_len)
         {
             let deflated = message.deflated.get_or_init(|| {
                 let mut frame = Vec::new();
                 let level = deflate.level();
-                crate::deflate::put_compressed(message.kind, message.payload(), level, &mut frame)
+                crate::deflate::put_compressed_message(message.kind, message.payload(), level, &mut frame)
                     .then(|| frame.into())
             });
             if let Some(frame) = deflated {

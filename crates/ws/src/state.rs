@@ -10,7 +10,10 @@
 //!            └────────────────────────► CloseReceived ────────────────────┘
 //!                   close received                       close sent
 //! ```
-//! "Sent" means: handed to the caller, either by `send_close` or as the reply that `take_output` takes.
+//! The end of the input makes Open and CloseSent Failed at once: nobody is left to send a close to.
+//!
+//! "Sent" means: handed to the caller, either by `send_close` or as the reply that `take_output`
+//! takes.
 //!
 //! | state | we may send | what arrives is | then the TCP connection |
 //! |---|---|---|---|
@@ -34,23 +37,27 @@ pub(crate) enum State {
 
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Happening {
+pub(crate) enum StateChange {
     CloseSent,
     CloseReceived,
+    /// The peer broke a rule or a limit.
     Error,
+    /// The input ended without a close frame.
+    InputEnded,
 }
 
 impl State {
     /// The one table of transitions. What a state does not expect leaves it as it is.
-    pub(crate) const fn on(self, happening: Happening) -> Self {
-        match (self, happening) {
-            (Self::Open, Happening::CloseSent) => Self::CloseSent,
-            (Self::Open, Happening::CloseReceived) => Self::CloseReceived,
-            (Self::Open, Happening::Error) => Self::Failing,
-            (Self::CloseSent, Happening::CloseReceived) => Self::Closed,
-            (Self::CloseSent, Happening::Error) => Self::Failed,
-            (Self::CloseReceived, Happening::CloseSent) => Self::Closed,
-            (Self::Failing, Happening::CloseSent) => Self::Failed,
+    pub(crate) const fn on(self, change: StateChange) -> Self {
+        match (self, change) {
+            (Self::Open, StateChange::CloseSent) => Self::CloseSent,
+            (Self::Open, StateChange::CloseReceived) => Self::CloseReceived,
+            (Self::Open, StateChange::Error) => Self::Failing,
+            (Self::CloseSent, StateChange::CloseReceived) => Self::Closed,
+            (Self::CloseSent, StateChange::Error) => Self::Failed,
+            (Self::Open | Self::CloseSent, StateChange::InputEnded) => Self::Failed,
+            (Self::CloseReceived, StateChange::CloseSent) => Self::Closed,
+            (Self::Failing, StateChange::CloseSent) => Self::Failed,
             (state, _) => state,
         }
     }
@@ -73,11 +80,12 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::{Happening, State};
+    use super::{State, StateChange};
 
     #[test]
     fn every_way_from_open_ends_and_stays_ended() {
-        let all = [Happening::CloseSent, Happening::CloseReceived, Happening::Error];
+        let all =
+            [StateChange::CloseSent, StateChange::CloseReceived, StateChange::Error, StateChange::InputEnded];
         for first in all {
             for second in all {
                 for third in all {
@@ -89,8 +97,8 @@ mod tests {
                 }
             }
         }
-        assert!(State::Open.on(Happening::CloseSent).on(Happening::CloseReceived).is_over());
-        assert!(State::Open.on(Happening::CloseReceived).on(Happening::CloseSent).is_over());
-        assert!(State::Open.on(Happening::Error).on(Happening::CloseSent).is_over());
+        assert!(State::Open.on(StateChange::CloseSent).on(StateChange::CloseReceived).is_over());
+        assert!(State::Open.on(StateChange::CloseReceived).on(StateChange::CloseSent).is_over());
+        assert!(State::Open.on(StateChange::Error).on(StateChange::CloseSent).is_over());
     }
 }

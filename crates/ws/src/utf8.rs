@@ -1,38 +1,40 @@
 //! UTF-8 that arrives in pieces.
 //!
-//! A piece may end inside a character. The one to three bytes of it are kept until the rest comes, so that every byte is
-//! judged when it arrives and a text fails at its first impossible byte, not at the end of its frame (RFC 6455 §8.1).
+//! A piece may end inside a character. The one to three bytes of it are kept until the rest comes,
+//! so that every byte is judged when it arrives and a text fails at its first impossible byte, not
+//! at the end of its frame (RFC 6455 §8.1).
 
-/// The cut character between two pieces of a text.
+/// The character between two pieces of a text: its first bytes, while the others are to come.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Utf8 {
-    cut: [u8; 3],
+pub(crate) struct PartialCharacter {
+    bytes: [u8; 3],
     len: u8,
 }
 
-impl Utf8 {
+impl PartialCharacter {
     pub(crate) const fn new() -> Self {
-        Self { cut: [0; 3], len: 0 }
+        Self { bytes: [0; 3], len: 0 }
     }
 
-    /// Hands every whole character of what has arrived to `text`, in order. An error is the index in `piece` of the first
-    /// byte that no UTF-8 text could have there.
+    /// Hands every whole character of what has arrived to `text`, in order. An error is the index
+    /// in `piece` of the first byte that no UTF-8 text could have there.
     pub(crate) fn push(&mut self, mut piece: &[u8], mut text: impl FnMut(&str)) -> Result<(), usize> {
         let mut done = 0;
         while self.len > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
             let mut bytes = [0; 4];
             let held = usize::from(self.len);
-            bytes[..held].copy_from_slice(&self.cut[..held]);
+            bytes[..held].copy_from_slice(&self.bytes[..held]);
             bytes[held] = byte;
             match core::str::from_utf8(&bytes[..=held]) {
                 Ok(character) => {
                     text(character);
                     self.len = 0;
                 }
-                // Still possible, still cut. A fourth byte either completes the character or is impossible.
+                // Still possible, still cut. A fourth byte either completes the character or is
+                // impossible.
                 Err(e) if e.error_len().is_none() => {
-                    self.cut[held] = byte;
+                    self.bytes[held] = byte;
                     self.len += 1;
                 }
                 Err(_) => return Err(done),
@@ -50,9 +52,10 @@ impl Utf8 {
                 if e.error_len().is_some() {
                     return Err(done + first_impossible(piece, &e));
                 }
-                // `from_utf8` found these bytes valid a moment ago; the second look costs one scan, once a cut.
+                // `from_utf8` found these bytes valid a moment ago; the second look costs one scan,
+                // once a cut.
                 text(core::str::from_utf8(valid).map_err(|_| done)?);
-                self.cut[..rest.len()].copy_from_slice(rest);
+                self.bytes[..rest.len()].copy_from_slice(rest);
                 self.len = rest.len() as u8;
                 Ok(())
             }
@@ -65,13 +68,14 @@ impl Utf8 {
     }
 }
 
-/// Where in `text` the first impossible byte is, for text that `from_utf8` refused with `e`. A text that ends inside a
-/// character is impossible one byte after its end.
+/// Where in `text` the first impossible byte is, for text that `from_utf8` refused with `e`. A text
+/// that ends inside a character is impossible one byte after its end.
 pub(crate) fn first_impossible(text: &[u8], e: &core::str::Utf8Error) -> usize {
     let start = e.valid_up_to();
     match e.error_len() {
         None => text.len(),
-        // The bytes of `error_len` could have begun a character; it is the next one that cannot follow.
+        // The bytes of `error_len` could have begun a character; it is the next one that cannot
+        // follow.
         Some(n) if matches!(text.get(start), Some(0xc2..=0xf4)) => start + n,
         // This byte begins no character at all.
         Some(_) => start,
@@ -80,11 +84,11 @@ pub(crate) fn first_impossible(text: &[u8], e: &core::str::Utf8Error) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Utf8;
+    use super::PartialCharacter;
     use alloc::{string::String, vec::Vec};
 
     fn in_pieces(pieces: &[&[u8]]) -> Result<String, usize> {
-        let (mut utf8, mut text, mut at) = (Utf8::new(), String::new(), 0);
+        let (mut utf8, mut text, mut at) = (PartialCharacter::new(), String::new(), 0);
         for piece in pieces {
             utf8.push(piece, |s| text.push_str(s)).map_err(|i| at + i)?;
             at += piece.len();

@@ -1,20 +1,21 @@
 //! How WebSocket libraries fell, and what this one does instead: a test for each, named for it. Identifiers are of the advisories
 //! in which others fell that way.
-#![allow(clippy::unwrap_used, unsafe_code)] // a test; its allocator counts
+#![allow(clippy::unwrap_used)] // a test
 #![cfg(feature = "deflate")]
 
-#[allow(unreachable_pub)]
-mod counting;
 mod peer;
 
-use counting::heap;
 use peer::*;
+use tidewire_testkit::heap::{CountingAllocator, measure};
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::handshake::Origins;
 use tidewire_ws::handshake::client::{Request, VerifyError};
 use tidewire_ws::handshake::server::{Options, RefusalKind};
 use tidewire_ws::{Connection, EncodeError, ErrorKind, Limits, Role, close};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 // Frames.
 
@@ -109,11 +110,11 @@ fn nothing_is_reserved_from_a_declared_length() {
         }
         let declared = if first & 0x40 == 0 { 1u64 << 62 } else { 1 << 20 };
         let wire = [&[first, 0xff][..], &declared.to_be_bytes(), &[0; 4], b"abc"].concat();
-        let (heap, fed) = heap(|| feed(&mut connection, &wire).map(drop));
+        let (used, fed) = measure(|| feed(&mut connection, &wire).map(drop));
         assert_eq!(fed, Ok(()));
         // An inflater has a fixed size. Else it is a few bytes, for the few that came.
         let most = if first & 0x40 == 0 { 64 } else { 80 << 10 };
-        assert!(heap.peak <= most, "{first:#x}: {heap:?}");
+        assert!(used.peak <= most, "{first:#x}: {used:?}");
     }
 }
 
@@ -137,10 +138,13 @@ fn the_sum_of_fragments_is_limited_and_not_only_each() {
 fn fragments_of_one_byte_take_the_memory_of_one_message() {
     for opcode in [Opcode::Text, Opcode::Binary] {
         let (mut whole, mut pieces) = (fragments(opcode, 65_536, 65_536), fragments(opcode, 65_536, 1));
-        let (whole, _) = heap(|| feed_slowly(&mut whole));
-        let (pieces, message) = heap(|| feed_slowly(&mut pieces));
+        let (whole, _) = measure(|| feed_slowly(&mut whole));
+        let (pieces, message) = measure(|| feed_slowly(&mut pieces));
         assert_eq!(message, vec![b'a'; 65_536]);
-        assert!(pieces.peak <= whole.peak && pieces.count <= 20, "{pieces:?} where one frame took {whole:?}");
+        assert!(
+            pieces.peak <= whole.peak && pieces.allocations <= 20,
+            "{pieces:?} where one frame took {whole:?}"
+        );
     }
 }
 
@@ -240,11 +244,11 @@ fn one_gibibyte_in_one_mebibyte_of_deflate_stops_at_the_limit() {
             frame[0] |= if i == 0 { 0x40 } else { 0 };
             wire.extend(frame);
         }
-        let (heap, error) = heap(|| feed_in_place(&mut server, &mut wire).unwrap_err());
+        let (used, error) = measure(|| feed_in_place(&mut server, &mut wire).unwrap_err());
         assert_eq!((error.kind(), error.close_code()), (ErrorKind::MessageTooLong, 1009));
         // The message up to its limit, in a buffer that has doubled, and the inflater.
-        assert!(heap.peak <= (3 << 20) + (128 << 10), "{heap:?}");
-        assert!(heap.kept <= 256, "the failed message is given back: {heap:?}");
+        assert!(used.peak <= (3 << 20) + (128 << 10), "{used:?}");
+        assert!(used.kept <= 256, "the failed message is given back: {used:?}");
     }
 }
 
@@ -351,9 +355,9 @@ fn a_thousand_connections_that_have_talked_hold_no_compression_contexts() {
     // The first one fills the pool of the thread.
     talk(&mut deflating(Role::Server));
     let mut connections: Vec<Connection> = (0..1000).map(|_| deflating(Role::Server)).collect();
-    let (heap, ()) = heap(|| connections.iter_mut().for_each(talk));
-    assert_eq!(heap.kept, 0, "{heap:?}");
-    assert!(heap.peak < 64 << 10, "one at a time: {heap:?}");
+    let (used, ()) = measure(|| connections.iter_mut().for_each(talk));
+    assert_eq!(used.kept, 0, "{used:?}");
+    assert!(used.peak < 64 << 10, "one at a time: {used:?}");
 }
 
 // The handshake.
@@ -370,8 +374,8 @@ fn a_flood_of_fields_takes_no_memory_and_linear_time() {
     };
     let options = Options { deflate: Some(Config::DEFAULT), ..Options::default() };
     let (small, large) = (flood(5000), flood(80_000));
-    let (heap, accepted) = heap(|| handshake(&large, &options).is_ok());
-    assert!(accepted && heap.count == 0, "{heap:?}");
+    let (used, accepted) = measure(|| handshake(&large, &options).is_ok());
+    assert!(accepted && used.allocations == 0, "{used:?}");
     assert_linear(16.0, || drop(handshake(&small, &options)), || drop(handshake(&large, &options)));
 }
 
@@ -467,9 +471,9 @@ fn an_upgrade_that_carries_a_body_is_refused_and_the_connection_closed() {
 fn pings_from_a_peer_that_never_reads_gather_one_pong() {
     let mut server = Connection::new(Role::Server, Limits::DEFAULT);
     let wire = frame(Opcode::Ping, true, &[b'p'; 125]).repeat(10_000);
-    let (heap, events) = heap(|| feed(&mut server, &wire).unwrap().len());
+    let (used, events) = measure(|| feed(&mut server, &wire).unwrap().len());
     assert_eq!(events, 10_000);
-    assert!(heap.kept <= 256, "{heap:?}");
+    assert!(used.kept <= 256, "{used:?}");
     assert_eq!(output(&mut server).len(), 127);
 }
 

@@ -1,14 +1,15 @@
 //! permessage-deflate through connections: what one end compresses the other inflates, whatever the parameters.
 #![cfg(feature = "deflate")]
-#![allow(clippy::unwrap_used, unsafe_code)] // a test; its allocator counts
-
-#[allow(dead_code, unreachable_pub)] // shared with the other tests that count
-mod counting;
+#![allow(clippy::unwrap_used)] // a test
 
 use tidewire_testkit::Rng;
+use tidewire_testkit::heap::{CountingAllocator, measure};
 use tidewire_ws::deflate::{self, Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Connection, ErrorKind, Event, Kind, Limits, PreparedMessage, Role};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const SHARED: Params = Params {
     server_no_context_takeover: true,
@@ -165,7 +166,7 @@ fn a_bomb_is_defused_at_the_limit() {
     let limits = Limits { max_frame: 2 << 20, ..Limits::DEFAULT };
     let mut client = Connection::new(Role::Client, limits).with_deflate(SHARED, &ALWAYS);
     let mut wire = Vec::new();
-    let header = Header { fin: true, rsv1: true, opcode: Opcode::Binary, mask: None, len: 1 << 20 };
+    let header = Header { fin: true, rsv1: true, opcode: Opcode::Binary, masking_key: None, len: 1 << 20 };
     header.encode_to(&mut wire).unwrap();
     wire.extend_from_slice(&bomb);
     let mut fed = 0;
@@ -207,11 +208,11 @@ fn a_message_is_compressed_once_for_every_connection() {
     let first = servers[0].send_prepared(&message).unwrap();
     assert_eq!(receive(&mut connection(Role::Client, SHARED), first.to_vec()), text.as_bytes());
     // The others get the same bytes and ask for no memory: nothing can have been compressed.
-    let (heap, same) = counting::heap(|| {
+    let (used, same) = measure(|| {
         let mut frames = servers.iter_mut().map(|server| server.send_prepared(&message).unwrap());
         frames.all(|frame| frame.as_ptr() == first.as_ptr() && frame.len() == first.len())
     });
-    assert!(same && heap.count == 0, "{heap:?}");
+    assert!(same && used.allocations == 0, "{used:?}");
     // Who cannot take it gets the plain form.
     let small = Params { server_max_window_bits: 14, ..SHARED };
     assert_eq!(*connection(Role::Server, small).send_prepared(&message).unwrap(), *message.frame());

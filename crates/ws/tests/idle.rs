@@ -1,16 +1,16 @@
 //! What a connection costs that waits.
 #![cfg(all(feature = "tokio", feature = "deflate"))]
-#![allow(clippy::unwrap_used, unsafe_code)] // a test; its allocator counts
+#![allow(clippy::unwrap_used)] // a test
 
-#[allow(dead_code, unreachable_pub)] // shared with the other tests that count
-mod counting;
-
-use counting::{heap, live};
 use futures_util::FutureExt as _;
+use tidewire_testkit::heap::{CountingAllocator, held, measure};
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Connection, Event, Limits, Message, Role};
 use tokio::net::{TcpListener, TcpStream};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const PARAMS: Params = Params {
     server_no_context_takeover: true,
@@ -54,10 +54,10 @@ async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
         assert_eq!(client.next().await.unwrap().unwrap(), Message::Pong("p".into()));
         clients.push(client);
         if i == 0 {
-            before = live();
+            before = held();
         }
     }
-    let each = (live() - before) / CONNECTIONS;
+    let each = (held() - before) / CONNECTIONS;
     assert!(each <= 4096, "{each} bytes for each connection");
     assert!(each > 200, "{each} bytes: this has not counted");
 }
@@ -92,7 +92,7 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
             for piece in begun.chunks_mut(1024) {
                 assert!(matches!(server.decode(piece), Ok((_, None))));
             }
-            let (freed, ()) = heap(|| drop(server));
+            let (freed, ()) = measure(|| drop(server));
             let held = freed.kept.unsigned_abs();
             assert!((COME..=2 * COME + 4096).contains(&held), "{held} bytes");
         }
@@ -100,7 +100,7 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
     // Nor is what the connection itself has received before, in the same read.
     let mut server = Connection::new(Role::Server, limits).with_deflate(PARAMS, &Config::DEFAULT);
     let mut wire = [&inflates[..], &head(2), b"a"].concat();
-    let (stalled, ()) = heap(|| {
+    let (stalled, ()) = measure(|| {
         let (n, event) = server.decode(&mut wire).unwrap();
         assert!(matches!(event, Some(Event::Binary(data)) if data.len() == 1 << 20));
         assert!(matches!(server.decode(&mut wire[n..]), Ok((15, None))));
@@ -117,7 +117,7 @@ async fn a_batch_that_is_taken_holds_no_read_buffer() {
         let message = server.next().await.unwrap().unwrap();
         assert_eq!(message, Message::Text("0123456789".into()));
     }
-    let (freed, ()) = heap(|| drop(server));
+    let (freed, ()) = measure(|| drop(server));
     assert!(freed.kept > -1024, "{freed:?}");
 }
 
@@ -139,7 +139,7 @@ async fn a_slow_reader_holds_little_more_than_what_waits_for_it() {
         server.feed("first".into()).await.unwrap();
         assert!(server.send(message).now_or_never().is_none());
         let unwritten = server.unwritten();
-        let (freed, ()) = heap(|| drop(server));
+        let (freed, ()) = measure(|| drop(server));
         let held = freed.kept.unsigned_abs();
         assert!((unwritten..unwritten + 2048).contains(&held), "{held} bytes for {unwritten}");
     }
@@ -153,9 +153,9 @@ fn a_large_message_under_way_holds_twice_what_has_come() {
         wire.resize(14 + come, 0);
         let limits = Limits { max_frame: 1 << 30, max_message: 1 << 30, ..Limits::DEFAULT };
         let io = tokio::io::join(&wire[..], tokio::io::sink());
-        let (heap, ended) = heap(|| WebSocket::server(io, limits).next().now_or_never());
+        let (used, ended) = measure(|| WebSocket::server(io, limits).next().now_or_never());
         assert!(matches!(ended, Some(Some(Err(_)))), "the stream has ended: {ended:?}");
         // What one read takes and what is reserved ahead, and while the buffer grows, the one before it.
-        assert!(heap.peak <= (128 << 10) + 3 * come, "{come}: {heap:?}");
+        assert!(used.peak <= (128 << 10) + 3 * come, "{come}: {used:?}");
     }
 }

@@ -36,7 +36,7 @@ fn message(role: Role, payload: &[u8], cuts: &[usize]) -> Vec<u8> {
             fin: i == cuts.len(),
             rsv1: i == 0,
             opcode: if i == 0 { Opcode::Binary } else { Opcode::Continuation },
-            mask: (role == Role::Server).then_some([0; 4]),
+            masking_key: (role == Role::Server).then_some([0; 4]),
             len: (to - from) as u64,
         };
         header.encode_to(&mut wire).unwrap();

@@ -1,9 +1,11 @@
-//! `cargo xtask autobahn`: the Autobahn test suite against `tidewire-ws`, as a server and as a client.
+//! `cargo xtask autobahn`: the Autobahn test suite against `tidewire-ws`, as a server and as a
+//! client.
 //!
-//! The suite comes from PyPI into `target/autobahn/venv` and is ported to Python 3 there. Its verdict on every case is compared with
-//! `autobahn/expected.txt`, line by line: a case that gets better is a difference as well.
+//! The suite comes from PyPI into `target/autobahn/venv` and is ported to Python 3 there. Its
+//! verdict on every case is compared with `autobahn/expected.txt`, line by line: a case that gets
+//! better is a difference as well.
 
-use crate::run::{Result, ask, cargo, program, programs, read, root, run as start, target, write};
+use crate::programs;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+use tidewire_testkit::run::{Result, ask, cargo, program, read, root, run as start, target, write};
 
 /// Which end, and how much.
 #[derive(clap::Args, Default)]
@@ -21,8 +24,8 @@ pub(crate) struct Args {
     /// Only the client.
     #[arg(long)]
     client: bool,
-    /// A subset that takes seconds: no large messages, and few of the compression cases with their thousands of messages. It runs
-    /// the debug build.
+    /// A subset that takes seconds: no large messages, and few of the compression cases with their
+    /// thousands of messages. It runs the debug build.
     #[arg(long)]
     short: bool,
     /// Only these cases: `6.4.*,12.1.1`.
@@ -42,7 +45,8 @@ pub(crate) fn run(args: &Args) -> Result {
     compare(args)
 }
 
-/// Examines both ends with the programs that were built, and compares the verdicts with those that are expected.
+/// Examines both ends with the programs that were built, and compares the verdicts with those that
+/// are expected.
 fn compare(args: &Args) -> Result {
     let mut expected = load()?;
     let mut problems = Vec::new();
@@ -83,7 +87,7 @@ pub(crate) fn suite() -> Result {
 /// The short subset runs the debug build, which the check has anyway.
 fn build(args: &Args) -> Result {
     if args.short {
-        return programs();
+        return programs::build();
     }
     let release =
         ["build", "--release", "--quiet", "--package", "tidewire-ws", "--all-features", "--examples"];
@@ -165,7 +169,8 @@ fn examine(end: End, cases: &[String], args: &Args) -> Result<BTreeMap<Case, Str
     let mut verdicts = BTreeMap::new();
     for (part, mut process, suite) in running {
         process.wait()?;
-        // The suite in the role of a server writes its report when it is asked to, and runs until it is stopped.
+        // The suite in the role of a server writes its report when it is asked to, and runs until
+        // it is stopped.
         drop(suite);
         verdicts.extend(report(&part.join("index.json"))?);
     }
@@ -200,7 +205,8 @@ impl Running {
         }
     }
 
-    /// Waits until somebody listens at this address. False if the process has ended before, or takes too long.
+    /// Waits until somebody listens at this address. False if the process has ended before, or
+    /// takes too long.
     fn listens(&mut self, address: SocketAddr) -> bool {
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(30) && matches!(self.0.try_wait(), Ok(None)) {
@@ -269,8 +275,9 @@ fn fuzzing_server(built: &Path, part: &Path, cases: &[String]) -> Result<(Runnin
     Err(format!("the suite does not listen; see {}", part.display()))
 }
 
-/// The suite takes no port 0. One that is free now may be taken before the suite has started: rarely so by another server, but soon by a client
-/// where many come and go. Clients get theirs from 32768 on, so this one lies below.
+/// The suite takes no port 0. One that is free now may be taken before the suite has started:
+/// rarely so by another server, but soon by a client where many come and go. Clients get theirs
+/// from 32768 on, so this one lies below.
 fn free_address() -> Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() as u16 % 10_000;

@@ -1,227 +1,30 @@
-//! `cargo xtask bench`: the engine beside Nchan, an axum server and a bare loop.
-//!
-//! Every server runs on core 0, the load on core 1; runs are short and interleaved, so that whatever else the machine does
-//! hits all of them. What is compared is the CPU time of the server, which depends less on the neighbours than rates do.
+//! `cargo xtask bench`, `bench-ws` and `transports`: the crate `tidewire-bench`, built in release.
 
-mod floor;
-mod load;
-mod process;
-mod report;
-mod servers;
-mod wire;
-pub(crate) mod ws;
+use std::ffi::OsString;
+use std::process::ExitCode;
+use tidewire_testkit::run::cargo;
 
-use crate::run::{Result, program, root};
-use clap::Subcommand;
-use serde_json::Value;
-use servers::Running;
-use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::time::{Duration, Instant};
-use wire::{Feed, Server};
-
-/// What to measure, and how long.
+/// What the measurement itself reads.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    #[command(subcommand)]
-    what: Option<What>,
-    /// One short round, printed and not written down: to see that all works.
-    #[arg(long, global = true)]
-    quick: bool,
-    /// Rounds of the interleaved runs.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// Only these parts, printed and not written down.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<Part>,
+    /// See `--help`.
+    #[arg(value_name = "OPTION", trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<OsString>,
 }
 
-/// A table of the measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
-    Delivery,
-    Latency,
-    Get,
-    Churn,
-    Memory,
-    Scale,
-}
-
-#[derive(Subcommand)]
-enum What {
-    /// Delivery, plain requests, memory (the default).
-    Engine,
-    /// The load, in a process of its own.
-    #[command(hide = true)]
-    Load(load::Args),
-    /// The bare loop, in a process of its own.
-    #[command(hide = true)]
-    Floor { port: u16 },
-}
-
-pub(crate) fn run(args: &Args) -> Result {
-    match &args.what {
-        None | Some(What::Engine) => engine(args),
-        Some(What::Load(load)) => load::run(load),
-        Some(What::Floor { port }) => floor::run(*port),
-    }
-}
-
-fn engine(args: &Args) -> Result {
-    servers::prepare()?;
-    let mut lab = Lab::new(args.quick)?;
-    let rounds = if args.quick { 1 } else { args.rounds };
-    let wants = |part| args.only.is_empty() || args.only.contains(&part);
-    if wants(Part::Memory) {
-        lab.memory()?;
-    }
-    for round in 1..=rounds {
-        if lab.start.elapsed() > BUDGET {
-            println!("\r\x1b[K    the time is over: {} rounds instead of {rounds}", round - 1);
-            break;
+/// Builds the measurements and starts one of them. Its output is the user's to see, and its exit
+/// status is ours.
+pub(crate) fn run(command: &str, args: &Args) -> ExitCode {
+    let mut run = cargo(&["run", "--quiet", "--release", "--package", "tidewire-bench", "--", command]);
+    match run.args(&args.options).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            code.map_or(ExitCode::FAILURE, ExitCode::from)
         }
-        lab.round = round;
-        if wants(Part::Delivery) {
-            lab.fanout();
-        }
-        if wants(Part::Latency) {
-            lab.latency();
-        }
-        if wants(Part::Get) {
-            lab.get();
-        }
-        if wants(Part::Churn) {
-            lab.churn();
-        }
-        if wants(Part::Scale) && round <= SCALE_ROUNDS {
-            lab.scale();
-        }
-    }
-    report::write(&lab.results, lab.round, args.quick || !args.only.is_empty())
-}
-
-/// All figures of one cell of a table: what was measured, of whom.
-pub(crate) type Results = BTreeMap<(String, &'static str), Vec<Value>>;
-
-/// The servers that run, and what was measured so far.
-struct Lab {
-    running: Vec<Running>,
-    results: Results,
-    quick: bool,
-    seconds: String,
-    round: usize,
-    start: Instant,
-}
-
-impl Lab {
-    fn new(quick: bool) -> Result<Self> {
-        let all = [Server::Tidewire, Server::Floor, Server::Nchan, Server::Axum];
-        let running = all.into_iter().map(Running::start).collect::<Result<_>>()?;
-        let seconds = if quick { "0.3" } else { "0.5" }.to_owned();
-        Ok(Self { running, results: Results::new(), quick, seconds, round: 1, start: Instant::now() })
-    }
-
-    fn fanout(&mut self) {
-        for feed in Feed::ALL {
-            for window in ["1", "32"] {
-                for server in peers(feed) {
-                    let cell = format!("fanout {} {window}", feed.name());
-                    self.measure(&cell, server, "fanout", &["--feed", feed.name(), "--window", window]);
-                }
-            }
-        }
-    }
-
-    fn latency(&mut self) {
-        let feeds: &[Feed] = if self.quick { &[Feed::Sse] } else { &Feed::ALL };
-        for &feed in feeds {
-            for server in peers(feed) {
-                let cell = format!("latency {}", feed.name());
-                self.measure(&cell, server, "fanout", &["--feed", feed.name(), "--rate", "50"]);
-            }
-        }
-    }
-
-    fn get(&mut self) {
-        for depth in ["1", "16"] {
-            for server in [Server::Tidewire, Server::Return, Server::Nchan, Server::Axum] {
-                self.measure(&format!("get {depth}"), server, "get", &["--depth", depth]);
-            }
-        }
-    }
-
-    fn churn(&mut self) {
-        for feed in Feed::STREAMS {
-            for server in [Server::Tidewire, Server::Nchan, Server::Axum] {
-                self.measure(&format!("churn {}", feed.name()), server, "churn", &["--feed", feed.name()]);
-            }
-        }
-    }
-
-    fn scale(&mut self) {
-        let counts: &[&str] =
-            if self.quick { &["10", "1000"] } else { &["10", "100", "1000", "10000", "15000"] };
-        for &count in counts {
-            for server in [Server::Tidewire, Server::Floor] {
-                self.measure(&format!("scale {count}"), server, "fanout", &["--subscribers", count]);
-            }
-        }
-        for quiet in ["0", "99", "9999"] {
-            let cell = format!("channels {quiet}");
-            self.measure(&cell, Server::Tidewire, "fanout", &["--quiet-channels", quiet]);
-        }
-    }
-
-    /// Each feed against a server that was just started.
-    fn memory(&mut self) -> Result {
-        let count = if self.quick { "2000" } else { "10000" };
-        for feed in Feed::ALL {
-            for server in [Server::Tidewire, Server::Nchan, Server::Axum] {
-                self.running.retain(|running| running.server != server);
-                self.running.push(Running::start(server)?);
-                let cell = format!("idle {}", feed.name());
-                self.measure(&cell, server, "idle", &["--feed", feed.name(), "--subscribers", count]);
-            }
-        }
-        for server in [Server::Tidewire, Server::Nchan, Server::Axum] {
-            self.running.retain(|running| running.server != server);
-            self.running.push(Running::start(server)?);
-        }
-        Ok(())
-    }
-
-    /// Runs the load once. A run that fails is told, and leaves no figure.
-    fn measure(&mut self, cell: &str, server: Server, workload: &str, more: &[&str]) {
-        let process = if server == Server::Return { Server::Nchan } else { server };
-        let Some(running) = self.running.iter().find(|running| running.server == process) else { return };
-        let seconds = self.start.elapsed().as_secs();
-        print!("\r{seconds:4} s  round {}  {cell}  {}\x1b[K", self.round, server.name());
-        let _ = std::io::stdout().flush();
-        let load = root().join("target/release/xtask").display().to_string();
-        let (port, pid) = (running.port.to_string(), running.pid.to_string());
-        let mut command = program("taskset", &["-c", "1", &load, "bench", "load", workload]);
-        command.args(["--server", server.name(), "--port", &port, "--pid", &pid]);
-        command.args(["--seconds", &self.seconds]).args(more);
-        match command.output() {
-            Ok(output) if output.status.success() => {
-                if let Ok(value) = serde_json::from_slice(&output.stdout) {
-                    self.results.entry((cell.to_owned(), server.name())).or_default().push(value);
-                }
-            }
-            Ok(output) => println!("\n{}", String::from_utf8_lossy(&output.stderr).trim()),
-            Err(error) => println!("\nthe load cannot be started: {error}"),
+        Err(error) => {
+            eprintln!("xtask: cargo cannot be started: {error}");
+            ExitCode::FAILURE
         }
     }
 }
-
-/// Whom a feed is measured with: the bare loop only streams.
-fn peers(feed: Feed) -> Vec<Server> {
-    let all = [Server::Tidewire, Server::Floor, Server::Nchan, Server::Axum];
-    all.into_iter().filter(|&server| feed != Feed::Longpoll || server != Server::Floor).collect()
-}
-
-/// No round begins after this time: a whole measurement stays under twelve minutes.
-const BUDGET: Duration = Duration::from_secs(480);
-
-/// Rounds that measure the scale: to open fifteen thousand connections takes long.
-const SCALE_ROUNDS: usize = 3;

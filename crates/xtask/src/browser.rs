@@ -1,19 +1,22 @@
-//! `cargo xtask browser`: the browser's client built afresh, and tried in real Chromium against the real server.
+//! `cargo xtask browser`: the browser's client built afresh, and tried in real Chromium against the
+//! real server.
 
 use std::process::Command;
 
-use crate::run::{Result, ask, need, program, programs, root, run as start, target};
+use crate::programs;
+use tidewire_testkit::run::{Result, ask, need, program, root, run as start, target};
 
 const WEB: &str = "crates/tidewire/web";
 
 /// The client and its tests, with all that they need.
 pub(crate) fn run() -> Result {
     client()?;
-    programs()?;
+    programs::build()?;
     tests()
 }
 
-/// Installs what the tests need, builds the client, and compares it with what is committed (and embedded in the server).
+/// Installs what the tests need, builds the client, and compares it with what is committed (and
+/// embedded in the server).
 pub(crate) fn client() -> Result {
     need("npm", &["--version"], &["nodejs", "npm"])?;
     chromium()?;

@@ -3,15 +3,17 @@
 //! The steps run in two lanes, and a step begins when its lane is free and what it needs is done:
 //!
 //! ```text
-//! cargo    programs ──► lints ──► documentation ──► corpora ──► embed ──► build-tests ─┐
-//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ───────────────┴─► tests, alone
+//! cargo    programs ──► lints ──► documentation ──► corpora ──► loom ──► embed ──► build-tests ─┐
+//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ───────────────────────┴─► tests, alone
 //! ```
 //!
-//! Two cargo commands would wait for each other at the target folder, so one lane holds all that use it. What mostly waits
-//! (downloads, browsers, the conformance suite) runs beside it. The tests are last and alone: their summary ends the output.
+//! Two cargo commands would wait for each other at the target folder, so one lane holds all that
+//! use it. What mostly waits (downloads, browsers, the conformance suite) runs beside it. The tests
+//! are last and alone: their summary ends the output.
 //!
-//! Nothing is built twice: there is one target folder and one set of features (`--workspace --all-features`). Lints and
-//! documentation are builds of their own, but they share one pass over the dependencies, which generates no code.
+//! Nothing is built twice: there is one target folder and one set of features (`--workspace
+//! --all-features`). Lints and documentation are builds of their own, but they share one pass over
+//! the dependencies, which generates no code.
 
 mod lanes;
 mod times;
@@ -19,9 +21,9 @@ mod times;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{Result, ask, cargo, need, program, programs, run as start, target};
-use crate::{autobahn, browser, compliance, corpus, embed, layers, no_std};
+use crate::{autobahn, browser, compliance, corpus, embed, layers, loom, no_std, programs};
 use lanes::{Lane, Step};
+use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 use times::Times;
 
 /// Which steps.
@@ -30,28 +32,31 @@ pub(crate) struct Args {
     /// Only these steps, and those that they need. Left out: all.
     #[arg(value_name = "STEP", value_parser = clap::builder::PossibleValuesParser::new(STEPS.iter().map(|step| step.name)))]
     steps: Vec<String>,
-    /// Run these steps in this process, which ends with its standard input. The whole check starts each step so.
+    /// Run these steps in this process, which ends with its standard input. The whole check starts
+    /// each step so.
     #[arg(long, hide = true)]
     here: bool,
 }
 
-/// In each lane the first one that can begin is next: short steps stand before long ones. The seconds are those on two free
-/// cores, with an empty target folder; the runs on a machine replace them.
+/// In each lane the first one that can begin is next: short steps stand before long ones. The
+/// seconds are those on two free cores, with an empty target folder; the runs on a machine replace
+/// them.
 const STEPS: &[Step] = &[
     step("toolchain", Lane::Beside, &[], 1, toolchain),
     step("formatting", Lane::Beside, &["toolchain"], 2, formatting),
-    step("layers", Lane::Beside, &[], 1, layers::run),
+    step("layers", Lane::Beside, &[], 1, layers::all),
     step("compliance", Lane::Beside, &[], 1, compliance::run),
     step("packages", Lane::Beside, &[], 1, packages),
     step("client", Lane::Beside, &["packages"], 10, browser::client),
     step("suite", Lane::Beside, &["packages"], 20, autobahn::suite),
     step("no-std", Lane::Beside, &[], 6, no_std::run),
-    step("programs", Lane::Cargo, &[], 80, programs),
+    step("programs", Lane::Cargo, &[], 80, programs::build),
     step("conformance", Lane::Beside, &["programs", "suite"], 10, autobahn::short),
     step("browser", Lane::Beside, &["programs", "client"], 120, browser::tests),
     step("lints", Lane::Cargo, &["toolchain"], 140, lints),
     step("documentation", Lane::Cargo, &[], 10, documentation),
     step("corpora", Lane::Cargo, &[], 10, corpus::run),
+    step("loom", Lane::Cargo, &[], 25, loom::run),
     step("embed", Lane::Cargo, &["programs"], 20, embed::run),
     step("build-tests", Lane::Cargo, &[], 50, build_tests),
     step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests),
@@ -142,7 +147,8 @@ fn formatting() -> Result {
 fn lints() -> Result {
     let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--quiet", "--", "-D", "warnings"];
     start(&mut cargo(&all))?;
-    // The bodies of the fuzz targets, without libFuzzer. The same target folder: what both need is built once.
+    // The bodies of the fuzz targets, without libFuzzer. The same target folder: what both need is
+    // built once.
     let fuzz = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features", "--all-targets"];
     start(cargo(&fuzz).arg("--target-dir").arg(target()).args(["--quiet", "--", "-D", "warnings"]))
 }
@@ -158,11 +164,13 @@ fn build_tests() -> Result {
     start(cargo(&TESTS).args(["--no-run", "--quiet"]))
 }
 
-/// Unit, integration and documentation tests. All of them, even if one fails: the list of failures is at the end.
+/// Unit, integration and documentation tests. All of them, even if one fails: the list of failures
+/// is at the end.
 fn tests() -> Result {
     let mut tests = cargo(&TESTS);
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
-        // Many of them wait for a time-out, so there are more at a time than the two for each core that would be busy.
+        // Many of them wait for a time-out, so there are more at a time than the two for each core
+        // that would be busy.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         tests.env("RUST_TEST_THREADS", (4 * cores).to_string());
     }

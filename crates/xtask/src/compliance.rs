@@ -1,11 +1,13 @@
-//! `cargo xtask compliance`: docs/compliance.md says where each requirement is met, and this checks that it is true.
+//! `cargo xtask compliance`: docs/compliance.md says where each requirement is met, and this checks
+//! that it is true.
 //!
-//! A row: `| RFC 9112 §7.1 (1) | MUST | in our words | file | test or reason |`. Its id is also the tag: a comment that
-//! names `RFC 9112 §7.1 (1)`, with the number, must name a row. docs/CONTRIBUTING.md explains the form.
+//! A row: `| RFC 9112 §7.1 (1) | MUST | in our words | file | test or reason |`. Its id is also the
+//! tag: a comment that names `RFC 9112 §7.1 (1)`, with the number, must name a row.
+//! docs/CONTRIBUTING.md explains the form.
 
-use crate::run::{Result, files, read, root};
 use std::collections::BTreeMap;
 use std::path::Path;
+use tidewire_testkit::run::{Result, files, read, root};
 
 const DOCUMENT: &str = "docs/compliance.md";
 const LEVELS: [&str; 5] = ["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"];
@@ -83,7 +85,8 @@ impl Row {
     }
 }
 
-/// The rows of all tables of the document: five cells, the first of which is an id. And what is wrong with their form.
+/// The rows of all tables of the document: five cells, the first of which is an id. And what is
+/// wrong with their form.
 fn rows(text: &str) -> (Vec<Row>, Vec<String>) {
     let mut rows: Vec<Row> = Vec::new();
     let mut problems = Vec::new();
@@ -149,7 +152,8 @@ fn exists(root: &Path, proof: &str) -> Result {
     if found { Ok(()) } else { Err(format!("names a {what} that {path} does not have: `{proof}`.")) }
 }
 
-/// Every `RFC 9112 §7.1 (1)` and `HTML §9.2.5 (1)` of a text with its line. Without the number it is an ordinary citation.
+/// Every `RFC 9112 §7.1 (1)` and `HTML §9.2.5 (1)` of a text with its line. Without the number it
+/// is an ordinary citation.
 fn tags(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {

@@ -1,14 +1,16 @@
-//! `cargo xtask corpus` and `cargo xtask seeds`: what the fuzzers start from, and the same as ordinary tests.
+//! `cargo xtask corpus` and `cargo xtask seeds`: what the fuzzers start from, and the same as
+//! ordinary tests.
 
-use crate::run::{Result, cargo, files, root, run as start, target, write};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tidewire_testkit::run::{Result, cargo, files, root, run as start, target, write};
 use tidewire_testkit::vectors;
 
 /// Exported seeds begin so; other files of a corpus were put there by hand, and stay.
 const EXPORTED: &str = "wire-";
 
-/// Replays every committed corpus with the ordinary toolchain: the targets' bodies are plain functions.
+/// Replays every committed corpus with the ordinary toolchain: the targets' bodies are plain
+/// functions.
 pub(crate) fn run() -> Result {
     let stale: Vec<_> = stale(&wanted()?).into_iter().map(|path| path.display().to_string()).collect();
     if !stale.is_empty() {
@@ -21,7 +23,8 @@ pub(crate) fn run() -> Result {
     start(cargo(&quiet).arg("--target-dir").arg(target()))
 }
 
-/// Writes the cases of the wire documents to the corpora that they name, and removes exported ones that are gone.
+/// Writes the cases of the wire documents to the corpora that they name, and removes exported ones
+/// that are gone.
 pub(crate) fn seeds() -> Result {
     let wanted = wanted()?;
     for path in stale(&wanted) {

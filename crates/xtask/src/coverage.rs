@@ -1,8 +1,8 @@
 //! `cargo xtask coverage`: how much of the protocol crates the committed corpora reach.
 
 use crate::layers::pure;
-use crate::run::{Result, ask, cargo, files, program, root, run as start};
 use std::path::PathBuf;
+use tidewire_testkit::run::{Result, ask, cargo, files, program, root, run as start};
 
 /// Instrumented builds share nothing with others.
 const TARGET: &str = "target/coverage";

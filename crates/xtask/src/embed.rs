@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::run::{Result, ask, cargo, read, root, run as start, target, write};
+use tidewire_testkit::run::{Result, ask, cargo, read, root, run as start, target, write};
 
 /// Crates that only the command needs.
 const FORBIDDEN: [&str; 7] =

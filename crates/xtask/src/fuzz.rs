@@ -1,13 +1,15 @@
-//! `cargo xtask fuzz NAME… --seconds N`, `cargo xtask fuzz --all`: cargo-fuzz with the house's folders.
+//! `cargo xtask fuzz NAME… --seconds N`, `cargo xtask fuzz --all`: cargo-fuzz with the house's
+//! folders.
 //!
-//! Inputs that reach new code go to `fuzz/target/corpus/NAME`, so that the committed corpus holds only files that were
-//! named by a person. A crash is put into `fuzz/artifacts/NAME`. With several targets, one that fails does not keep the
-//! others from their time: all failures are told at the end.
+//! Inputs that reach new code go to `fuzz/target/corpus/NAME`, so that the committed corpus holds
+//! only files that were named by a person. A crash is put into `fuzz/artifacts/NAME`. With several
+//! targets, one that fails does not keep the others from their time: all failures are told at the
+//! end.
 
 use std::path::Path;
 use std::time::Instant;
 
-use crate::run::{Result, ask, cargo, files, program, root, run as start};
+use tidewire_testkit::run::{Result, ask, cargo, files, program, root, run as start};
 
 /// Which targets, and for how long.
 #[derive(clap::Args)]

@@ -13,9 +13,9 @@ mod coverage;
 mod embed;
 mod fuzz;
 mod layers;
+mod loom;
 mod no_std;
-mod run;
-mod transports;
+mod programs;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,34 +30,49 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold before a push, or some of its steps. Shows what runs, how far it is and what it usually takes.
+    /// Everything that must hold before a push, or some of its steps. Shows what runs, how far it
+    /// is and what it usually takes.
     Check(check::Args),
     /// Run the Autobahn WebSocket suite against tidewire-ws (installs it from PyPI; needs python3).
     Autobahn(autobahn::Args),
-    /// Build the browser's client and try it in Chromium against the server (needs node; installs Chromium from Debian).
+    /// Build the browser's client and try it in Chromium against the server (needs node; installs
+    /// Chromium from Debian).
     Browser,
-    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux, two cores).
+    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
+    /// two cores).
+    #[command(disable_help_flag = true)]
     Bench(bench::Args),
-    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write docs/benchmarks.md (Linux, two cores, g++).
-    BenchWs(bench::ws::Args),
-    /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws.
-    Layers,
+    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write
+    /// docs/benchmarks.md (Linux, two cores, g++).
+    #[command(disable_help_flag = true)]
+    BenchWs(bench::Args),
+    /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws, and
+    /// find import cycles between files.
+    Layers(layers::Args),
+    /// Run the loom models: threads that share locks, in every order that they can take.
+    Loom,
     /// Prove that layers 0 to 2 link no std without their default features.
     NoStd,
-    /// Build and run a program outside of the workspace that embeds tidewire-hub, and see that it links nothing of the command.
+    /// Build and run a program outside of the workspace that embeds tidewire-hub, and see that it
+    /// links nothing of the command.
     Embed,
-    /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every tag in it is known.
+    /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every
+    /// tag in it is known.
     Compliance,
-    /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported seeds are current.
+    /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported
+    /// seeds are current.
     Corpus,
-    /// How much of the protocol crates the committed corpora reach, file by file (needs the llvm-tools component).
+    /// How much of the protocol crates the committed corpora reach, file by file (needs the
+    /// llvm-tools component).
     Coverage,
     /// Export the cases of docs/wire/*.md to the corpora of the fuzz targets they name.
     Seeds,
-    /// Measure every technique on the same publishes against the release binary, and write the tables of docs/transports.md (about a
-    /// minute; Linux).
-    Transports,
-    /// Run fuzz targets, some or all (installs cargo-fuzz if it is missing; needs a nightly toolchain).
+    /// Measure every technique on the same publishes against the release binary, and write the
+    /// tables of docs/transports.md (about a minute; Linux).
+    #[command(disable_help_flag = true)]
+    Transports(bench::Args),
+    /// Run fuzz targets, some or all (installs cargo-fuzz if it is missing; needs a nightly
+    /// toolchain).
     Fuzz(fuzz::Args),
 }
 
@@ -66,16 +81,17 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Browser => browser::run(),
-        Command::Bench(args) => bench::run(&args),
-        Command::BenchWs(args) => bench::ws::run(&args),
-        Command::Layers => layers::run(),
+        Command::Bench(args) => return bench::run("bench", &args),
+        Command::BenchWs(args) => return bench::run("bench-ws", &args),
+        Command::Layers(args) => layers::run(&args),
+        Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),
         Command::Embed => embed::run(),
         Command::Compliance => compliance::run(),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),
         Command::Seeds => corpus::seeds(),
-        Command::Transports => transports::run(),
+        Command::Transports(args) => return bench::run("transports", &args),
         Command::Fuzz(args) => fuzz::run(&args),
     };
     match result {

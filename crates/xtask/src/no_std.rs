@@ -1,15 +1,16 @@
 //! `cargo xtask no-std`: layers 0 to 2 link no std without their default features.
 //!
-//! Two proofs. Where the toolchain has a target without std, the crates are built for it. Everywhere, a tiny `#![no_std]` crate links all of them and defines the panic handler itself: std defines it too, so
-//! if one of them, or anything they use, links std, rustc refuses the second definition (E0152). A control first shows
-//! that it does.
+//! Two proofs. Where the toolchain has a target without std, the crates are built for it.
+//! Everywhere, a tiny `#![no_std]` crate links all of them and defines the panic handler itself:
+//! std defines it too, so if one of them, or anything they use, links std, rustc refuses the second
+//! definition (E0152). A control first shows that it does.
 
 use crate::layers::pure;
-use crate::run::{Result, ask, cargo, program, read, root, run as start, write};
 use std::path::Path;
+use tidewire_testkit::run::{Result, ask, cargo, program, read, root, run as start, write};
 
-/// Targets without std, with the flags that outside crates need there: a kernel's, and a small 32-bit machine's, where
-/// `usize` is not 64 bits wide.
+/// Targets without std, with the flags that outside crates need there: a kernel's, and a small
+/// 32-bit machine's, where `usize` is not 64 bits wide.
 const BARE_TARGETS: [(&str, &str); 2] = [
     // No vector registers, which the SHA instructions of the `sha1` crate need.
     ("x86_64-unknown-none", "--cfg sha1_backend=\"soft\""),
@@ -53,7 +54,8 @@ fn control(folder: &Path) -> Result {
     Ok(())
 }
 
-/// Writes the crate that links all of layers 0 to 2. Versions are those of the workspace's lock file.
+/// Writes the crate that links all of layers 0 to 2. Versions are those of the workspace's lock
+/// file.
 fn probe(folder: &Path) -> Result<String> {
     let mut manifest = String::from(
         "[package]\nname = \"no-std-probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\

@@ -1,7 +1,8 @@
 //! The handlers under `/eventsource/resources/`.
 //!
-//! Where a test is about how an event stream is read, what it asks for is written as it stands: ids with a NUL, a stream that ends within
-//! an event, other line ends. `tidewire_sse::Event` refuses to write such things, and writes all the others.
+//! Where a test is about how an event stream is read, what it asks for is written as it stands: ids
+//! with a NUL, a stream that ends within an event, other line ends. `tidewire_sse::Event` refuses
+//! to write such things, and writes all the others.
 
 use std::io;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use tidewire_sse::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{interval, sleep};
 
-use crate::Ticket;
 use crate::query::{Query, bad, cookie};
+use crate::ticket::Ticket;
 
 pub fn answer(name: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Problem> {
     if !matches!(head.method(), Method::Get | Method::Head) {
@@ -184,7 +185,8 @@ pub async fn endless(mut io: Upgraded) -> io::Result<()> {
     }
 }
 
-/// An event of two lines, a comment, two unknown fields, a field name in the wrong case, an event without a colon, and the end.
+/// An event of two lines, a comment, two unknown fields, a field name in the wrong case, an event
+/// without a colon, and the end.
 const PIECES: [&str; 11] = [
     "data:msg\n",
     "data: msg\n\n",

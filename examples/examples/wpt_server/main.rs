@@ -1,8 +1,10 @@
-//! The handlers that the public web-platform-tests expect of a server, so that its suites `eventsource/` and `websockets/` can be aimed at
-//! Tidewire: `cargo run -p tidewire-examples --example wpt_server -- 127.0.0.1:8666`.
+//! The handlers that the public web-platform-tests expect of a server, so that its suites
+//! `eventsource/` and `websockets/` can be aimed at Tidewire:
+//! `cargo run -p tidewire-examples --example wpt_server -- 127.0.0.1:8666`.
 //!
-//! `eventsource/` asks for them below the origin of the page: serve the suite's files yourself, and pass `/eventsource/resources/` on to
-//! here. `websockets/` wants an address: substitute this one's port for the `ports[ws][0]` of its templates.
+//! `eventsource/` asks for them below the origin of the page: serve the suite's files yourself, and
+//! pass `/eventsource/resources/` on to here. `websockets/` wants an address: substitute this one's
+//! port for the `ports[ws][0]` of its templates.
 //!
 //! EventSource, under `/eventsource/resources/`:
 //!
@@ -19,7 +21,8 @@
 //! | `cors-cookie.py?ident&origin&credentials` | whether the cookie came: set by the first answer, unset by the second; no stream the third time |
 //! | `accept.event_stream`, `cache-control.event_stream` | an event with that field of the request |
 //!
-//! WebSocket; unless it says otherwise, the server then closes with 1000, and a close of the client's is echoed with its code and reason:
+//! WebSocket; unless it says otherwise, the server then closes with 1000, and a close of the
+//! client's is echoed with its code and reason:
 //!
 //! | handler | does |
 //! |---|---|
@@ -44,11 +47,12 @@
 //!
 //! All else is 404. There is no protection here: for tests, on loopback.
 
+mod behaviour;
 mod eventsource;
 mod msg_channel;
 mod query;
 mod socket;
-mod talk;
+mod ticket;
 mod websocket;
 
 use std::sync::Arc;
@@ -57,22 +61,15 @@ use tidewire_server::{Handler, Listen, Parked, Problem, Reply, Request, Server, 
 use tokio::sync::watch;
 
 use msg_channel::Queues;
+use ticket::Ticket;
 
-/// What becomes of a connection whose head is written.
-enum Ticket {
-    /// The stream of `message2.py`.
-    Endless,
-    /// A WebSocket, and what to do on it.
-    Talk(Box<tidewire_ws::Connection>, talk::Talk),
-}
-
-struct Wpt {
+struct WptServer {
     queues: Arc<Queues>,
     /// Turns true when the server stops.
     stop: watch::Sender<bool>,
 }
 
-impl Handler for Wpt {
+impl Handler for WptServer {
     type Ticket = Ticket;
 
     fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
@@ -84,7 +81,8 @@ impl Handler for Wpt {
         reply.unwrap_or_else(|problem: Problem| problem.into_response().into())
     }
 
-    /// A task for each connection, on the worker that accepted it. It ends when the client is gone or the server stops.
+    /// A task for each connection, on the worker that accepted it. It ends when the client is gone
+    /// or the server stops.
     fn detached(&self, connection: Parked, ticket: Ticket) {
         let (mut stop, queues) = (self.stop.subscribe(), self.queues.clone());
         tokio::task::spawn_local(async move {
@@ -93,7 +91,9 @@ impl Handler for Wpt {
                 // An error means that the client is gone, and there is nobody to tell.
                 let _ = match ticket {
                     Ticket::Endless => eventsource::endless(io).await,
-                    Ticket::Talk(connection, talk) => talk::run(io, *connection, talk, &queues).await,
+                    Ticket::WebSocket(connection, behaviour) => {
+                        behaviour::run(io, *connection, behaviour, &queues).await
+                    }
                 };
             };
             tokio::select! {
@@ -114,7 +114,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signals = Signals::catch()?;
     println!("wpt_server on http://{}", server.addresses()[0]);
     let queues = Arc::new(Queues::default());
-    let make = move |_| Wpt { queues: queues.clone(), stop: watch::Sender::new(false) };
+    let make = move |_| WptServer { queues: queues.clone(), stop: watch::Sender::new(false) };
     server.serve(make)?.join_until(signals)?;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `/msg_channel`: queues between pages that cannot reach each other otherwise.
 //!
-//! A queue has any number of writers and one reader. Messages are JSON: a writer sends `["message", BODY]`, and the reader gets `BODY`;
-//! `["disconnectReader", null]` closes the reader, `["delete", null]` forgets the queue; a reader may send `["close", null]`. What
-//! nobody has read is kept for the next reader.
+//! A queue has any number of writers and one reader. Messages are JSON: a writer sends
+//! `["message", BODY]`, and the reader gets `BODY`; `["disconnectReader", null]` closes the reader,
+//! `["delete", null]` forgets the queue; a reader may send `["close", null]`. What nobody has read
+//! is kept for the next reader.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -62,7 +63,8 @@ async fn read(socket: &mut Socket, queue: &Queue) -> io::Result<()> {
             Some(Item::Message(body)) => socket.send(&Message::Text(body.to_string())).await?,
             Some(Item::Close) => return Ok(()),
             None => tokio::select! {
-                // One reader at most waits here, and a permit is kept if none does: no news is lost.
+                // One reader at most waits here, and a permit is kept if none does: no news is
+                // lost.
                 () = queue.news.notified() => {}
                 message = socket.receive() => match message? {
                     Some(Message::Text(text)) if command(&text).is_some_and(|(name, _)| name == "close") => {

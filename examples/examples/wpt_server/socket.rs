@@ -1,6 +1,7 @@
 //! A WebSocket whose close, and whose silence, are the handler's to choose.
 //!
-//! `tidewire_ws::tokio::WebSocket` answers a close by itself, which is right nearly everywhere. Some of the tests want it late, or never.
+//! `tidewire_ws::tokio::WebSocket` answers a close by itself, which is right nearly everywhere.
+//! Some of the tests want it late, or never.
 
 use std::io;
 use std::time::Duration;
@@ -34,8 +35,8 @@ impl Socket {
         Socket { io, connection, input: Vec::new(), used: 0, output: Vec::new(), closed: None }
     }
 
-    /// The next message; pings are answered meanwhile. `None` after a close, which [`finish`](Self::finish) will answer, and after
-    /// a breach of the protocol. Cancel-safe.
+    /// The next message; pings are answered meanwhile. `None` after a close, which
+    /// [`finish`](Self::finish) will answer, and after a breach of the protocol. Cancel-safe.
     pub async fn receive(&mut self) -> io::Result<Option<Message>> {
         loop {
             self.flush().await?;
@@ -114,8 +115,8 @@ impl Socket {
             }
         }
         self.io.shutdown().await?;
-        // To close over bytes that nobody has read would reset the connection, and might destroy the close frame on its way: the client
-        // gets a moment to leave first.
+        // To close over bytes that nobody has read would reset the connection, and might destroy
+        // the close frame on its way: the client gets a moment to leave first.
         let leave = async { while matches!(self.io.read_buf(&mut self.input).await, Ok(1..)) {} };
         let _ = timeout(Duration::from_secs(1), leave).await;
         Ok(())

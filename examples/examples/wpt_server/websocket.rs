@@ -1,4 +1,5 @@
-//! The handshakes of the WebSocket handlers: which there are, how each answers, and what it will do then.
+//! The handshakes of the WebSocket handlers: which there are, how each answers, and what it will do
+//! then.
 
 use std::time::Duration;
 
@@ -12,18 +13,18 @@ use tidewire_ws::handshake::server::{Accept, Options, accept};
 use tidewire_ws::{Connection, Limits, Role, close};
 use tokio::time::sleep;
 
-use crate::Ticket;
+use crate::behaviour::Behaviour;
 use crate::msg_channel::Direction;
 use crate::query::{Query, bad};
-use crate::talk::Talk;
+use crate::ticket::Ticket;
 
 /// Text and binary messages up to this many bytes.
 const MESSAGE: u64 = 16 * 1024 * 1024;
 const LIMITS: Limits = Limits { max_frame: MESSAGE, max_message: MESSAGE, max_empty_fragments: 65_536 };
 
-/// How a handler shakes hands.
-struct Plan {
-    talk: Talk,
+/// How a handler answers the handshake, and what it does then.
+struct HandshakePlan {
+    behaviour: Behaviour,
     /// The one subprotocol that it speaks.
     subprotocol: Option<String>,
     /// Whether messages may be compressed. Where the size on the wire matters, they may not.
@@ -31,22 +32,29 @@ struct Plan {
     /// More fields of the 101.
     fields: Vec<(&'static str, String)>,
     wait: Duration,
-    manner: Manner,
+    answer: HandshakeAnswer,
 }
 
-enum Manner {
-    Good,
+enum HandshakeAnswer {
+    Correct,
     /// With a close frame in the same packet.
-    AndClose,
+    WithClose,
     WrongKey,
     /// After something that is no HTTP.
-    Noise,
+    AfterInvalidBytes,
 }
 
-impl From<Talk> for Plan {
-    fn from(talk: Talk) -> Self {
+impl From<Behaviour> for HandshakePlan {
+    fn from(behaviour: Behaviour) -> Self {
         let (fields, wait) = (Vec::new(), Duration::ZERO);
-        Plan { talk, subprotocol: None, compress: true, fields, wait, manner: Manner::Good }
+        HandshakePlan {
+            behaviour,
+            subprotocol: None,
+            compress: true,
+            fields,
+            wait,
+            answer: HandshakeAnswer::Correct,
+        }
     }
 }
 
@@ -75,8 +83,8 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
         *connection = connection.with_deflate(params, &Config::DEFAULT);
     }
     let mut first = Vec::new();
-    let head = match plan.manner {
-        Manner::Noise => {
+    let head = match plan.answer {
+        HandshakeAnswer::AfterInvalidBytes => {
             // The engine has nothing to do with this: the bytes are ours, the 101 behind them too.
             first.extend_from_slice(b"FOO BAR BAZ\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n");
             for (name, value) in accepted.response_fields() {
@@ -85,16 +93,16 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
             first.extend_from_slice(b"\r\n");
             None
         }
-        Manner::AndClose => {
+        HandshakeAnswer::WithClose => {
             let close = connection.send_close(Some(close::GOING_AWAY), "PASS", [0; 4], &mut first);
             close.map_err(|error| Problem::new(500, error.to_string()))?;
             Some(response(&accepted, accepted.accept_key(), &plan.fields)?)
         }
-        Manner::WrongKey => Some(response(&accepted, "thisisawrongacceptkey", &plan.fields)?),
-        Manner::Good => Some(response(&accepted, accepted.accept_key(), &plan.fields)?),
+        HandshakeAnswer::WrongKey => Some(response(&accepted, "thisisawrongacceptkey", &plan.fields)?),
+        HandshakeAnswer::Correct => Some(response(&accepted, accepted.accept_key(), &plan.fields)?),
     };
     let head = head.map(|response| DetachHead { response, chunked: false });
-    let (first, ticket) = (Bytes::from(first), Ticket::Talk(connection, plan.talk));
+    let (first, ticket) = (Bytes::from(first), Ticket::WebSocket(connection, plan.behaviour));
     let reply = Reply::Detach { head, first, ticket };
     if plan.wait.is_zero() {
         return Ok(reply);
@@ -108,52 +116,58 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
 /// `foo` and `bar`.
 const FOO_BAR: &[u8] = b"Basic Zm9vOmJhcg==";
 
-fn plan(path: &str, head: &RequestHead<'_>) -> Result<Option<Plan>, Problem> {
+fn plan(path: &str, head: &RequestHead<'_>) -> Result<Option<HandshakePlan>, Problem> {
     let query = Query::of(head);
     let raw_query = || text(head.query().unwrap_or_default());
-    let plain = |talk: Talk| Plan { compress: false, ..Plan::from(talk) };
+    let plain = |behaviour: Behaviour| HandshakePlan { compress: false, ..HandshakePlan::from(behaviour) };
     Ok(Some(match path {
-        "/echo" => Plan { subprotocol: Some("echo".into()), ..Talk::Echo.into() },
-        "/echo_raw" => Talk::EchoRaw.into(),
-        "/empty-message" => Talk::EmptyMessage.into(),
+        "/echo" => HandshakePlan { subprotocol: Some("echo".into()), ..Behaviour::Echo.into() },
+        "/echo_raw" => Behaviour::EchoRaw.into(),
+        "/empty-message" => Behaviour::EmptyMessage.into(),
         "/protocol" | "/protocol_array" => {
             let first =
                 text(head.get_all("sec-websocket-protocol").flat_map(list).next().unwrap_or_default());
-            Plan { subprotocol: Some(first.clone()), ..Talk::Say(first).into() }
+            HandshakePlan { subprotocol: Some(first.clone()), ..Behaviour::Say(first).into() }
         }
-        "/origin" => Talk::Say(origin(head)).into(),
-        "/echo-query" => Talk::Say(raw_query()).into(),
-        "/echo-cookie" => Talk::Say(text(head.get("cookie").unwrap_or(b"(none)"))).into(),
+        "/origin" => Behaviour::Say(origin(head)).into(),
+        "/echo-query" => Behaviour::Say(raw_query()).into(),
+        "/echo-cookie" => Behaviour::Say(text(head.get("cookie").unwrap_or(b"(none)"))).into(),
         "/remote-close" => remote_close(&query)?.into(),
-        "/delayed-passive-close" => Talk::DelayedClose.into(),
-        "/passive-close-abort" => Talk::AbortedClose.into(),
-        "/receive-many-with-backpressure" => plain(Talk::ReceiveSlowly),
-        "/send-backpressure" => plain(Talk::SendMuch),
+        "/delayed-passive-close" => Behaviour::DelayedClose.into(),
+        "/passive-close-abort" => Behaviour::AbortedClose.into(),
+        "/receive-many-with-backpressure" => plain(Behaviour::ReceiveSlowly),
+        "/send-backpressure" => plain(Behaviour::SendMuch),
         "/msg_channel" => msg_channel(&query)?.into(),
-        "/basic_auth" => Talk::Nothing.into(),
-        "/handshake_no_extensions" => plain(Talk::Nothing),
-        "/handshake_sleep_2" => Plan { wait: Duration::from_secs(2), ..Talk::Nothing.into() },
+        "/basic_auth" => Behaviour::Nothing.into(),
+        "/handshake_no_extensions" => plain(Behaviour::Nothing),
+        "/handshake_sleep_2" => HandshakePlan { wait: Duration::from_secs(2), ..Behaviour::Nothing.into() },
         "/simple_handshake" => {
             let fields =
                 vec![("Set-Cookie", "ws_test=test".to_owned()), ("Sec-WebSocket-Origin", origin(head))];
-            Plan { fields, manner: Manner::AndClose, ..plain(Talk::Nothing) }
+            HandshakePlan { fields, answer: HandshakeAnswer::WithClose, ..plain(Behaviour::Nothing) }
         }
         "/wrong_accept_key" => {
             let fields = vec![("Sec-WebSocket-Origin", origin(head))];
-            Plan { fields, manner: Manner::WrongKey, ..plain(Talk::Say("test".into())) }
+            HandshakePlan {
+                fields,
+                answer: HandshakeAnswer::WrongKey,
+                ..plain(Behaviour::Say("test".into()))
+            }
         }
-        "/invalid" => Plan { manner: Manner::Noise, ..plain(Talk::Nothing) },
+        "/invalid" => {
+            HandshakePlan { answer: HandshakeAnswer::AfterInvalidBytes, ..plain(Behaviour::Nothing) }
+        }
         _ if path.starts_with("/set-cookie") => match cookies(path, &raw_query(), &query, head) {
-            Some(fields) => Plan { fields, ..Talk::Listen.into() },
+            Some(fields) => HandshakePlan { fields, ..Behaviour::Listen.into() },
             None => return Ok(None),
         },
         _ => return Ok(None),
     }))
 }
 
-fn remote_close(query: &Query) -> Result<Talk, Problem> {
+fn remote_close(query: &Query) -> Result<Behaviour, Problem> {
     if query.get("abrupt").is_some() {
-        return Ok(Talk::HangUp);
+        return Ok(Behaviour::HangUp);
     }
     let code = query.number("code")?;
     if code.is_some_and(|code| !close::is_valid(code)) {
@@ -161,17 +175,17 @@ fn remote_close(query: &Query) -> Result<Talk, Problem> {
     }
     // A reason without a code cannot be sent.
     let reason = code.and(query.text("reason")).unwrap_or_default();
-    Ok(Talk::Close(code, reason))
+    Ok(Behaviour::Close(code, reason))
 }
 
-fn msg_channel(query: &Query) -> Result<Talk, Problem> {
+fn msg_channel(query: &Query) -> Result<Behaviour, Problem> {
     let uuid = query.text("uuid").ok_or_else(|| bad("Say which channel: ?uuid=NAME."))?;
     let direction = match query.get("direction") {
         Some(b"read") => Direction::Read,
         Some(b"write") => Direction::Write,
         _ => return Err(bad("Say which end: ?direction=read or write.")),
     };
-    Ok(Talk::Channel(uuid, direction))
+    Ok(Behaviour::Channel(uuid, direction))
 }
 
 /// The fields of the handlers that set cookies.

@@ -23,8 +23,8 @@ mod chunked_subject;
 mod http1_oracle;
 #[path = "../../../crates/http1/tests/common/mod.rs"]
 mod http1_subject;
-#[path = "../../../crates/sse/tests/book/mod.rs"]
-mod sse_book;
+#[path = "../../../crates/sse/tests/oracle/mod.rs"]
+mod sse_oracle;
 #[path = "../../../crates/sse/tests/subject/mod.rs"]
 mod sse_subject;
 #[path = "../../../crates/ws/tests/subject/mod.rs"]

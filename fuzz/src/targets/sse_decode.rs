@@ -1,6 +1,6 @@
 //! Any bytes as an event stream: what the standard says, the same however they are cut, and small limits hold.
 
-use super::sse_book::by_the_book;
+use super::sse_oracle::decode_by_the_standard;
 use super::sse_subject::Sse;
 use tidewire_sse::Limits;
 use tidewire_testkit::split;
@@ -8,7 +8,7 @@ use tidewire_testkit::split;
 pub fn run(data: &[u8]) {
     let outcome = split::quick(|| Sse::new(Limits::default().with_max_name(usize::MAX)), data);
     let said: Vec<String> = outcome.events.iter().map(|(_, event)| event.to_string()).collect();
-    assert_eq!(said, by_the_book(data));
+    assert_eq!(said, decode_by_the_standard(data));
     assert_eq!((outcome.failure, outcome.left), (None, 0));
 
     let small = Limits::default().with_max_data(8).with_max_name(4);

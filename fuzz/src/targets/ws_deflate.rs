@@ -58,7 +58,9 @@ fn payloads(mut client: Connection, data: &[u8], takeover: bool) {
         let payload = &payload[..payload.len().min(LIMIT)];
         let (opcode, len) = (Opcode::Binary, payload.len() as u64);
         let mut wire = Vec::new();
-        Header { fin: true, rsv1: true, opcode, mask: None, len }.encode_to(&mut wire).expect("it fits");
+        Header { fin: true, rsv1: true, opcode, masking_key: None, len }
+            .encode_to(&mut wire)
+            .expect("it fits");
         wire.extend_from_slice(payload);
         let got = loop {
             match client.decode(&mut wire) {

@@ -14,7 +14,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Notes a message that the server has appended; each must have the number after the one before, and each key only one message.
+    /// Notes a message that the server has appended; each must have the number after the one
+    /// before, and each key only one message.
     pub(crate) fn append(
         &mut self,
         channel: &str,
@@ -55,17 +56,19 @@ impl History {
         Some(log.get(usize::try_from(cursor.seq().checked_sub(1)?).ok()?)?)
     }
 
-    /// **The law**: what a reader got of a channel is a contiguous run of the log, or runs with told gaps between them.
+    /// **The law**: what a reader got of a channel is a contiguous run of the log, or runs with
+    /// told gaps between them.
     ///
-    /// It looks at nothing but what was handed to the reader's owner, in order. No cleverness of the feeds or of the follower has any
-    /// part in it. `so_far` is how far it has read `record` already, so that it can be asked at each step.
+    /// It looks at nothing but what was handed to the reader's owner, in order. No cleverness of
+    /// the feeds or of the merger has any part in it. `so_far` is how far it has read `record`
+    /// already, so that it can be asked at each step.
     pub(crate) fn check(
         &self,
         channel: &str,
         record: &[Record],
         so_far: &mut Checked,
     ) -> Result<(), Violation> {
-        let Checked { entries, at, seen } = so_far;
+        let Checked { entries, at, delivered } = so_far;
         for entry in &record[*entries..] {
             match entry {
                 Record::Start(cursor) if at.is_none() => *at = Some(*cursor),
@@ -80,7 +83,7 @@ impl History {
                     if self.text(channel, *cursor) != Some(text) {
                         return Err(format!("{channel}: {cursor} was delivered as {text:?}"));
                     }
-                    if !seen.insert((cursor.epoch(), cursor.seq())) {
+                    if !delivered.insert((cursor.epoch(), cursor.seq())) {
                         return Err(format!("{channel}: {cursor} was delivered twice"));
                     }
                     *at = Some(*cursor);
@@ -105,7 +108,7 @@ impl History {
 pub(crate) struct Checked {
     entries: usize,
     at: Option<Cursor>,
-    seen: BTreeSet<(Epoch, u64)>,
+    delivered: BTreeSet<(Epoch, u64)>,
 }
 
 /// What a reader's owner sees of one channel.

@@ -1,22 +1,24 @@
-//! The parts of the simulation, from the inside out: what is true (`history`), what is said (`told`), who says it (`conn`,
-//! `server`), who hears it (`reader`), and what comes between (`world`). A WebSocket's commands
-//! go through all of them and have a file of their own (`changes`).
+//! The parts of the simulation: what is true (`history`), what a feed consists of (`item`), who
+//! writes it (`server`, `connection`), who reads it (`reader`, and `merger` for several feeds at a
+//! time), and the network between them (`world`). A WebSocket's commands go through all of these
+//! and have a file of their own (`commands`).
 
-mod calm;
-mod changes;
 mod checks;
-mod conn;
+mod commands;
+mod connection;
+mod counts;
 mod fault;
+mod finish;
 mod history;
+mod item;
+mod merger;
 mod publisher;
 mod reader;
 mod rng;
-mod seen;
 mod server;
-mod told;
 mod world;
 
+pub(crate) use counts::Counts;
 pub(crate) use fault::Fault;
 pub(crate) use reader::FEEDS;
-pub(crate) use seen::Seen;
-pub(crate) use world::live;
+pub(crate) use world::simulate;

@@ -1,4 +1,5 @@
-//! A publisher: one message at a time, over HTTP, with an idempotency key; tried again until the answer has come.
+//! A publisher: one message at a time, over HTTP, with an idempotency key; tried again until the
+//! answer has come.
 
 use tidewire_channel::Cursor;
 use tidewire_http1 as http1;

@@ -1,29 +1,32 @@
-//! The server: one registry of channels, and every feed as a view of it. Bytes in, bytes out; no sockets.
+//! The server: channels by name, and every feed as a view of them. Bytes in, bytes out; no sockets.
 //!
-//! It is written as a server has to be written: a read and the wait that follows are two steps, a waiter that was woken runs later,
-//! a socket takes what it has room for. What happens in between is up to the simulation.
+//! It is written as a server has to be written: a read and the wait that follows are two steps, a
+//! waiter that was woken runs later, a socket takes what it has room for. What happens in between
+//! is up to the simulation.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_channel::{
-    Appended, Budget, Channel, Channels, ChannelsLimits, Continuity, Cursor, Cursors, Epoch, Fingerprint,
-    Limits, Retention, Since, WaitError,
+    Appended, Budget, Channel, Continuity, Cursor, Cursors, Epoch, Fingerprint, Limits, Retention, Since,
+    WaitError,
 };
 use tidewire_http1 as http1;
 use tidewire_ws as ws;
 
-use super::conn::{Asked, Conn, Feed, Framing, Position, Wait};
+use super::connection::{Connection, ConnectionState, Framing, Position, Request, Wait};
 use super::fault::Fault;
 use super::history::{History, Violation};
-use super::told::Told;
+use super::item::Item;
 
 /// Whom a message wakes: a connection, one of its channels, and which of its waits.
 pub(super) type Waiter = (u32, usize, u64);
 
 pub(crate) struct Server {
-    pub(super) channels: Channels<String, Waiter>,
+    pub(super) channels: BTreeMap<String, Channel<String, Waiter>>,
+    retention: Retention,
+    limits: Limits,
     pub(crate) history: History,
-    pub(super) conns: BTreeMap<u32, Conn>,
+    pub(super) connections: BTreeMap<u32, Connection>,
     wakes: VecDeque<Waiter>,
     pub(crate) now_ms: u64,
     budget: Budget,
@@ -31,25 +34,27 @@ pub(crate) struct Server {
     tickets: u64,
     pub(super) fault: Option<Fault>,
     /// A poll's time was up when its message was there already.
-    pub(crate) close_calls: u64,
+    pub(crate) poll_races: u64,
 }
 
 /// What a socket takes before it is full.
-const ROOM: usize = 160;
+const SOCKET_ROOM: usize = 160;
 
 impl Server {
     pub(crate) fn new(retention: Retention, limits: Limits, budget: Budget, fault: Option<Fault>) -> Self {
         Self {
-            channels: Channels::new(retention, limits, ChannelsLimits::default()),
+            channels: BTreeMap::new(),
+            retention,
+            limits,
             history: History::default(),
-            conns: BTreeMap::new(),
+            connections: BTreeMap::new(),
             wakes: VecDeque::new(),
             now_ms: 1_000_000,
             budget,
             epochs: 0,
             tickets: 0,
             fault,
-            close_calls: 0,
+            poll_races: 0,
         }
     }
 
@@ -59,12 +64,14 @@ impl Server {
     }
 
     fn open(&mut self, name: &str) -> &mut Channel<String, Waiter> {
-        let epochs = &mut self.epochs;
-        let epoch = || {
-            *epochs += 1;
-            Self::epoch(*epochs)
-        };
-        self.channels.open(name, self.now_ms, epoch).expect("there are few channels, with short names")
+        if !self.channels.contains_key(name) {
+            self.epochs += 1;
+            let channel = Channel::new(Self::epoch(self.epochs), self.retention, self.limits);
+            self.channels.insert(name.into(), channel);
+        }
+        let channel = self.channels.get_mut(name).expect("it was there or has just been inserted");
+        channel.touch(self.now_ms);
+        channel
     }
 
     /// Appends a message, once for each key, and notes whom to wake.
@@ -97,52 +104,52 @@ impl Server {
     }
 
     pub(crate) fn accept(&mut self, id: u32) {
-        self.conns.insert(id, Conn::new());
+        self.connections.insert(id, Connection::new());
     }
 
     /// The connection is gone: its waits are taken back.
-    pub(crate) fn hang_up(&mut self, id: u32) {
-        let Some(conn) = self.conns.remove(&id) else { return };
-        match conn.feed {
-            Feed::Idle => {}
-            Feed::Held(position, _) => self.take_back(vec![position]),
-            Feed::Stream(_, positions) => self.take_back(positions),
+    pub(crate) fn disconnect(&mut self, id: u32) {
+        let Some(connection) = self.connections.remove(&id) else { return };
+        match connection.state {
+            ConnectionState::Idle => {}
+            ConnectionState::Held(position, _) => self.cancel_waits(vec![position]),
+            ConnectionState::Stream(_, positions) => self.cancel_waits(positions),
         }
     }
 
     /// Bytes from a client.
     pub(crate) fn receive(&mut self, id: u32, bytes: &[u8]) -> Result<(), Violation> {
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.input.extend_from_slice(bytes);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.input.extend_from_slice(bytes);
         }
-        while let Some(conn) = self.conns.get_mut(&id) {
-            match conn.hear()? {
-                Some(asked) => self.answer(id, asked)?,
+        while let Some(connection) = self.connections.get_mut(&id) {
+            match connection.next_request()? {
+                Some(request) => self.answer(id, request)?,
                 None => break,
             }
         }
-        self.obey(id)
+        self.carry_out_commands(id)
     }
 
-    fn answer(&mut self, id: u32, asked: Asked) -> Result<(), Violation> {
-        if asked.publish {
-            let text = String::from_utf8(asked.body).map_err(|_| "a body that is no text")?;
-            let cursor = self.publish(&asked.channels[0], Some(&asked.key), &text)?;
+    fn answer(&mut self, id: u32, request: Request) -> Result<(), Violation> {
+        if request.publish {
+            let text = String::from_utf8(request.body).map_err(|_| "a body that is no text")?;
+            let cursor = self.publish(&request.channels[0], Some(&request.key), &text)?;
             return self.respond(id, 201, &cursor.to_string());
         }
-        let fresh = asked.since == "earliest" || asked.since == "now";
+        let fresh = request.since == "earliest" || request.since == "now";
         let sinces: Vec<Since> = if fresh {
-            vec![asked.since.parse().map_err(|_| "no start")?; asked.channels.len()]
+            vec![request.since.parse().map_err(|_| "no start")?; request.channels.len()]
         } else {
-            let cursors: Cursors = asked.since.parse().map_err(|_| format!("cursors {}", asked.since))?;
+            let cursors: Cursors = request.since.parse().map_err(|_| format!("cursors {}", request.since))?;
             cursors.as_slice().iter().map(|cursor| Since::After(*cursor)).collect()
         };
         let mut positions = Vec::new();
         let mut hello = Cursors::new();
-        for (name, since) in asked.channels.iter().zip(sinces) {
+        for (name, since) in request.channels.iter().zip(sinces) {
             let start = self.open(name).read(since, Budget::messages(0)).start();
-            // A stream greets a reader with its own cursor, not with where the log begins: what is missing between the two has yet to
-            // be told, and a cut may come first.
+            // A stream greets a reader with its own cursor, not with where the log begins: what is
+            // missing between the two has yet to be told, and a cut may come first.
             let cursor = match since {
                 Since::After(cursor) => cursor,
                 Since::Earliest | Since::Now => start,
@@ -150,87 +157,96 @@ impl Server {
             hello.push(if self.fault == Some(Fault::HelloSkipsGap) { start } else { cursor });
             positions.push(Position { channel: name.clone(), cursor, wait: Wait::No });
         }
-        let hello = Told::Hello(hello);
-        let conn = self.conns.get_mut(&id).expect("it has just asked");
-        let framing = match asked.feed.as_str() {
+        let hello = Item::Hello(hello);
+        let connection = self.connections.get_mut(&id).expect("it has just sent a request");
+        let framing = match request.feed.as_str() {
             "poll" | "longpoll" => {
                 let position = positions.pop().expect("a poll has one channel");
-                conn.feed = Feed::Held(position, fresh.then_some(hello));
-                return self.poll(id, asked.feed == "longpoll");
+                connection.state = ConnectionState::Held(position, fresh.then_some(hello));
+                return self.poll(id, request.feed == "longpoll");
             }
             "ws" => {
                 let head = http1::Response::new(101);
-                let sent = conn.http.send_head(
-                    &head.with_fields(&[&asked.switch]),
+                let sent = connection.http.send_head(
+                    &head.with_fields(&[&request.switch]),
                     http1::BodyLength::Empty,
-                    &mut conn.output,
+                    &mut connection.output,
                 );
                 sent.map_err(|error| format!("101: {error}"))?;
                 Framing::Ws(Box::new(ws::Connection::new(ws::Role::Server, ws::Limits::DEFAULT)))
             }
             feed => {
-                let sent = conn.http.send_head(
+                let sent = connection.http.send_head(
                     &http1::Response::new(200),
                     http1::BodyLength::Chunked,
-                    &mut conn.output,
+                    &mut connection.output,
                 );
                 sent.map_err(|error| format!("200: {error}"))?;
                 if feed == "sse" { Framing::Sse } else { Framing::Lines }
             }
         };
-        conn.feed = Feed::Stream(framing, positions);
-        conn.tell(&hello)?;
-        self.pump(id)
+        connection.state = ConnectionState::Stream(framing, positions);
+        connection.write(&hello)?;
+        self.write_stream(id)
     }
 
     /// Answers a poll, or leaves it held if there is nothing to say.
     fn poll(&mut self, id: u32, hold: bool) -> Result<(), Violation> {
-        let Some(Conn { feed: Feed::Held(position, _), .. }) = self.conns.get_mut(&id) else { return Ok(()) };
-        let (name, cursor) = (position.channel.clone(), position.cursor);
-        let (told, cursor) = self.read(&name, 0, cursor);
-        let Some(Conn { feed: Feed::Held(position, hello), .. }) = self.conns.get_mut(&id) else {
+        let Some(Connection { state: ConnectionState::Held(position, _), .. }) =
+            self.connections.get_mut(&id)
+        else {
             return Ok(());
         };
-        if told.is_empty() && hold {
+        let (name, cursor) = (position.channel.clone(), position.cursor);
+        let (items, cursor) = self.read(&name, 0, cursor);
+        let Some(Connection { state: ConnectionState::Held(position, hello), .. }) =
+            self.connections.get_mut(&id)
+        else {
+            return Ok(());
+        };
+        if items.is_empty() && hold {
             (position.cursor, position.wait) = (cursor, Wait::Due);
             return Ok(());
         }
-        let gone = told.iter().any(|told| matches!(told, Told::Gap { .. } | Told::Reset { .. }));
+        let gone = items.iter().any(|item| matches!(item, Item::Gap { .. } | Item::Reset { .. }));
         let lines: Vec<String> =
-            hello.iter().chain(&told).chain([&Told::At(cursor)]).map(|told| told.line() + "\n").collect();
+            hello.iter().chain(&items).chain([&Item::At(cursor)]).map(|item| item.line() + "\n").collect();
         self.respond(id, if gone { 410 } else { 200 }, &lines.concat())
     }
 
     fn respond(&mut self, id: u32, status: u16, body: &str) -> Result<(), Violation> {
-        let Some(conn) = self.conns.get_mut(&id) else { return Ok(()) };
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let length = http1::BodyLength::Length(body.len() as u64);
-        conn.http
-            .send_head(&http1::Response::new(status), length, &mut conn.output)
-            .and_then(|()| conn.http.send_data(body.as_bytes(), &mut conn.output))
-            .and_then(|()| conn.http.send_end(&mut conn.output))
+        connection
+            .http
+            .send_head(&http1::Response::new(status), length, &mut connection.output)
+            .and_then(|()| connection.http.send_data(body.as_bytes(), &mut connection.output))
+            .and_then(|()| connection.http.send_end(&mut connection.output))
             .map_err(|error| format!("{status}: {error}"))?;
-        conn.feed = Feed::Idle;
-        conn.http.next_message();
+        connection.state = ConnectionState::Idle;
+        connection.http.next_message();
         Ok(())
     }
 
     /// What there is to say after `cursor`, and the position after that.
-    fn read(&mut self, name: &str, index: usize, cursor: Cursor) -> (Vec<Told>, Cursor) {
+    fn read(&mut self, name: &str, index: usize, cursor: Cursor) -> (Vec<Item>, Cursor) {
         let (budget, fault) = (self.budget, self.fault);
         let log = self.open(name).log();
         let mut read = log.read(Since::After(cursor), budget);
-        let mut told = Vec::new();
+        let mut items = Vec::new();
         match read.continuity() {
             Continuity::Fresh | Continuity::Resumed => {}
-            Continuity::Gap { from, to, missed } => told.push(Told::Gap { channel: index, from, to, missed }),
+            Continuity::Gap { from, to, missed } => {
+                items.push(Item::Gap { channel: index, from, to, missed })
+            }
             Continuity::Reset { reason, to } => {
-                told.push(Told::Reset { channel: index, to, reason: reason.as_str().into() });
+                items.push(Item::Reset { channel: index, to, reason: reason.as_str().into() });
             }
         }
         match (fault, read.continuity()) {
             (Some(Fault::UnknownMeansNow), Continuity::Reset { .. }) => return (Vec::new(), log.head()),
             (Some(Fault::UnknownMeansEverything), Continuity::Reset { .. })
-            | (Some(Fault::SilentEviction), Continuity::Gap { .. }) => told.clear(),
+            | (Some(Fault::SilentEviction), Continuity::Gap { .. }) => items.clear(),
             (Some(Fault::NewEpochOldNumber), Continuity::Reset { .. }) => {
                 return (Vec::new(), Cursor::new(log.epoch(), cursor.seq()));
             }
@@ -241,61 +257,61 @@ impl Server {
             }
             _ => {}
         }
-        // All of a told gap in one go with nothing behind it: the messages come with the next read.
-        if let [broken] = &told[..] {
+        // A gap or a reset is returned alone: the messages come with the next read.
+        if let [broken] = &items[..] {
             let to = read.start();
             return (vec![broken.clone()], to);
         }
-        told.extend(read.iter().map(|entry| Told::Message {
+        items.extend(read.iter().map(|entry| Item::Message {
             channel: index,
             cursor: entry.cursor,
             text: entry.value.clone(),
         }));
-        (told, read.cursor())
+        (items, read.cursor())
     }
 
     /// Writes what a stream has to say, as far as its socket has room.
-    pub(super) fn pump(&mut self, id: u32) -> Result<(), Violation> {
+    pub(super) fn write_stream(&mut self, id: u32) -> Result<(), Violation> {
         let mut again = true;
         while again {
             again = false;
-            let count = match self.conns.get(&id) {
-                Some(Conn { feed: Feed::Stream(_, positions), .. }) => positions.len(),
+            let count = match self.connections.get(&id) {
+                Some(Connection { state: ConnectionState::Stream(_, positions), .. }) => positions.len(),
                 _ => return Ok(()),
             };
             for index in 0..count {
-                let Some(conn) = self.conns.get_mut(&id) else { return Ok(()) };
-                let full = conn.output.len() >= ROOM;
-                let Feed::Stream(_, positions) = &mut conn.feed else { return Ok(()) };
+                let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+                let full = connection.output.len() >= SOCKET_ROOM;
+                let ConnectionState::Stream(_, positions) = &mut connection.state else { return Ok(()) };
                 let position = &mut positions[index];
                 if position.wait != Wait::No || (full && self.fault != Some(Fault::DropsForSlowReaders)) {
                     continue;
                 }
                 let name = position.channel.clone();
-                let (told, cursor) = {
+                let (items, cursor) = {
                     let cursor = position.cursor;
                     self.read(&name, index, cursor)
                 };
-                let conn = self.conns.get_mut(&id).expect("nobody has closed it");
-                let Feed::Stream(_, positions) = &mut conn.feed else { return Ok(()) };
-                if told.is_empty() {
+                let connection = self.connections.get_mut(&id).expect("nobody has closed it");
+                let ConnectionState::Stream(_, positions) = &mut connection.state else { return Ok(()) };
+                if items.is_empty() {
                     (positions[index].cursor, positions[index].wait) = (cursor, Wait::Due);
                     continue;
                 }
                 again = true;
-                for told in &told {
-                    let Feed::Stream(_, positions) = &mut conn.feed else { return Ok(()) };
-                    positions[index].cursor = match told {
-                        Told::Message { cursor, .. } => *cursor,
+                for item in &items {
+                    let ConnectionState::Stream(_, positions) = &mut connection.state else { return Ok(()) };
+                    positions[index].cursor = match item {
+                        Item::Message { cursor, .. } => *cursor,
                         _ => cursor,
                     };
                     if full {
                         continue; // only with `DropsForSlowReaders`
                     }
                     if self.fault == Some(Fault::IdBeforeMessage) {
-                        conn.tell(&Told::Hello(Cursors::new()))?;
+                        connection.write(&Item::Hello(Cursors::new()))?;
                     }
-                    conn.tell(told)?;
+                    connection.write(item)?;
                 }
             }
         }
@@ -303,13 +319,13 @@ impl Server {
     }
 
     /// Registers the waits that are due on a connection.
-    pub(crate) fn settle(&mut self, id: u32) -> Result<(), Violation> {
+    pub(crate) fn register_waits(&mut self, id: u32) -> Result<(), Violation> {
         let (now_ms, fault) = (self.now_ms, self.fault);
-        let Some(conn) = self.conns.get_mut(&id) else { return Ok(()) };
-        let positions = match &mut conn.feed {
-            Feed::Idle => return Ok(()),
-            Feed::Held(position, _) => std::slice::from_mut(position),
-            Feed::Stream(_, positions) => positions,
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let positions = match &mut connection.state {
+            ConnectionState::Idle => return Ok(()),
+            ConnectionState::Held(position, _) => std::slice::from_mut(position),
+            ConnectionState::Stream(_, positions) => positions,
         };
         let mut ready = false;
         for (index, position) in
@@ -341,16 +357,16 @@ impl Server {
 
     fn resume(&mut self, id: u32) -> Result<(), Violation> {
         self.poll(id, true)?;
-        self.pump(id)
+        self.write_stream(id)
     }
 
     /// Lets the first of those that a message has woken run.
     pub(crate) fn wake(&mut self) -> Result<(), Violation> {
         let Some((id, index, ticket)) = self.wakes.pop_front() else { return Ok(()) };
-        let Some(conn) = self.conns.get_mut(&id) else { return Ok(()) };
-        let position = match &mut conn.feed {
-            Feed::Held(position, _) if index == 0 => position,
-            Feed::Stream(_, positions) => &mut positions[index],
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let position = match &mut connection.state {
+            ConnectionState::Held(position, _) if index == 0 => position,
+            ConnectionState::Stream(_, positions) => &mut positions[index],
             _ => return Ok(()),
         };
         if !matches!(position.wait, Wait::On(_, own) if own == ticket) {
@@ -362,34 +378,41 @@ impl Server {
 
     /// The time of a held poll is up.
     pub(crate) fn time_out(&mut self, id: u32) -> Result<(), Violation> {
-        let Some(Conn { feed: Feed::Held(position, _), .. }) = self.conns.get_mut(&id) else { return Ok(()) };
+        let Some(Connection { state: ConnectionState::Held(position, _), .. }) =
+            self.connections.get_mut(&id)
+        else {
+            return Ok(());
+        };
         let (cursor, wait) = (position.cursor, position.wait);
         let Some(channel) = self.channels.get_mut(&position.channel) else { return self.poll(id, false) };
         let head = channel.log().head();
         if let Wait::On(key, _) = wait {
             if channel.cancel(key).is_some() {
                 // It was still registered, so nothing has come: the answer is empty.
-                return self.respond(id, 200, &(Told::At(cursor).line() + "\n"));
+                return self.respond(id, 200, &(Item::At(cursor).line() + "\n"));
             }
-            self.close_calls += 1;
+            self.poll_races += 1;
         }
         if self.fault == Some(Fault::PollEndsAtHead) {
-            return self.respond(id, 200, &(Told::At(head).line() + "\n"));
+            return self.respond(id, 200, &(Item::At(head).line() + "\n"));
         }
         self.poll(id, false)
     }
 
     /// The socket takes up to `max` bytes; what that makes room for is written.
     pub(crate) fn take_output(&mut self, id: u32, max: usize) -> Result<Vec<u8>, Violation> {
-        let Some(conn) = self.conns.get_mut(&id) else { return Ok(Vec::new()) };
-        let taken: Vec<u8> = conn.output.drain(..max.min(conn.output.len())).collect();
-        self.pump(id)?;
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(Vec::new()) };
+        let taken: Vec<u8> = connection.output.drain(..max.min(connection.output.len())).collect();
+        self.write_stream(id)?;
         Ok(taken)
     }
 
     /// Expires old messages and frees idle channels.
     pub(crate) fn sweep(&mut self) {
-        self.channels.sweep(self.now_ms, 8);
+        self.channels.retain(|_, channel| {
+            channel.expire(self.now_ms);
+            !channel.is_idle(self.now_ms)
+        });
     }
 
     /// A channel is lost and created anew, as by a restart without durable storage.
@@ -400,7 +423,7 @@ impl Server {
     }
 
     /// An owner deletes the messages of a channel, or keeps fewer.
-    pub(crate) fn squeeze(&mut self, name: &str, retention: Option<Retention>) {
+    pub(crate) fn shrink(&mut self, name: &str, retention: Option<Retention>) {
         let log = self.open(name).log_mut();
         match retention {
             Some(retention) => log.set_retention(retention),
@@ -413,45 +436,49 @@ impl Server {
     }
 
     pub(crate) fn held(&self) -> Vec<u32> {
-        let held = |conn: &Conn| matches!(conn.feed, Feed::Held(..));
-        self.conns.iter().filter(|(_, conn)| held(conn)).map(|(id, _)| *id).collect()
+        let held = |connection: &Connection| matches!(connection.state, ConnectionState::Held(..));
+        self.connections.iter().filter(|(_, connection)| held(connection)).map(|(id, _)| *id).collect()
     }
 
     /// The channel that a held poll waits on.
     pub(crate) fn held_on(&self, id: u32) -> Option<String> {
-        match &self.conns.get(&id)?.feed {
-            Feed::Held(position, _) => Some(position.channel.clone()),
+        match &self.connections.get(&id)?.state {
+            ConnectionState::Held(position, _) => Some(position.channel.clone()),
             _ => None,
         }
     }
 
-    pub(crate) fn conns(&self) -> Vec<u32> {
-        self.conns.keys().copied().collect()
+    pub(crate) fn connection_ids(&self) -> Vec<u32> {
+        self.connections.keys().copied().collect()
     }
 
     pub(crate) fn has_output(&self, id: u32) -> bool {
-        self.conns.get(&id).is_some_and(|conn| !conn.output.is_empty())
+        self.connections.get(&id).is_some_and(|connection| !connection.output.is_empty())
     }
 
     /// Ends a stream in good order, as a server that shuts down does: the readers come back.
     pub(crate) fn end(&mut self, id: u32) -> Result<(), Violation> {
-        let Some(conn) = self.conns.get_mut(&id) else { return Ok(()) };
-        let Feed::Stream(framing, _) = &mut conn.feed else { return Ok(()) };
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let ConnectionState::Stream(framing, _) = &mut connection.state else { return Ok(()) };
         if let Framing::Ws(socket) = framing {
             if !socket.is_open() {
                 return Ok(());
             }
-            let sent = socket.send_close(Some(1012), "", [0; 4], &mut conn.output);
+            let sent = socket.send_close(Some(1012), "", [0; 4], &mut connection.output);
             return sent.map_err(|error| format!("server: {error}"));
         }
-        conn.http.send_end(&mut conn.output).map_err(|error| format!("server: {error}"))?;
-        conn.http.next_message();
-        let Feed::Stream(_, positions) = std::mem::replace(&mut conn.feed, Feed::Idle) else { return Ok(()) };
-        self.take_back(positions);
+        connection.http.send_end(&mut connection.output).map_err(|error| format!("server: {error}"))?;
+        connection.http.next_message();
+        let ConnectionState::Stream(_, positions) =
+            std::mem::replace(&mut connection.state, ConnectionState::Idle)
+        else {
+            return Ok(());
+        };
+        self.cancel_waits(positions);
         Ok(())
     }
 
-    fn take_back(&mut self, positions: Vec<Position>) {
+    fn cancel_waits(&mut self, positions: Vec<Position>) {
         for position in positions {
             if let (Wait::On(key, _), Some(channel)) =
                 (position.wait, self.channels.get_mut(&position.channel))

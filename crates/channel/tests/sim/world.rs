@@ -1,4 +1,5 @@
-//! The world: a server, readers and publishers, and what comes between them. One seed is one life of it.
+//! The world: a server, readers and publishers, and the network between them. One seed is one
+//! simulation.
 //!
 //! ```text
 //!   publishers ──┐                                      ┌── readers: poll, longpoll, sse, lines, ws
@@ -8,19 +9,19 @@
 //!                 wake-ups and waits take place later; clocks jump; messages are evicted; channels are lost
 //! ```
 //!
-//! Every choice is the seed's. After each step the law is read over what each reader got. After some hundred steps the faults stop:
-//! whoever is left must get to the head of its channels.
+//! Every choice is the seed's. After each step the law is read over what each reader got. After
+//! some hundred steps the faults stop: whoever is left must get to the head of its channels.
 
 use std::collections::BTreeMap;
 
 use tidewire_channel::{Budget, Cursor, Limits, Retention};
 
+use super::counts::Counts;
 use super::fault::Fault;
 use super::history::Violation;
 use super::publisher::Publisher;
 use super::reader::{FEEDS, Reader};
 use super::rng::Rng;
-use super::seen::Seen;
 use super::server::Server;
 
 pub(crate) struct World {
@@ -35,7 +36,7 @@ pub(crate) struct World {
     published: u64,
     fault: Option<Fault>,
     trace: Option<Vec<String>>,
-    pub(crate) seen: Seen,
+    pub(crate) counts: Counts,
 }
 
 /// The bytes on their way between the two ends of a connection.
@@ -44,7 +45,7 @@ pub(super) struct Link {
     pub(super) up: Vec<u8>,
     down: Vec<u8>,
     /// The client has gone and the server does not know yet.
-    pub(super) deserted: bool,
+    pub(super) client_gone: bool,
 }
 
 /// What can happen next, and how often it does where a seed does not change that.
@@ -55,19 +56,19 @@ const ACTIONS: [(Action, usize); 19] = [
     (Action::Flush, 220),
     (Action::Down, 300),
     (Action::Wake, 100),
-    (Action::Settle, 140),
+    (Action::RegisterWaits, 140),
     (Action::TimeOut, 16),
     (Action::PublishAsPollEnds, 28),
     (Action::Cut, 8),
-    (Action::Desert, 4),
+    (Action::Vanish, 4),
     (Action::Notice, 12),
     (Action::End, 4),
     (Action::Read, 60),
-    (Action::Change, 40),
+    (Action::ChangeChannels, 40),
     (Action::Tick, 20),
     (Action::Jump, 1),
     (Action::Restart, 1),
-    (Action::Squeeze, 1),
+    (Action::Shrink, 1),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -78,33 +79,33 @@ enum Action {
     Flush,
     Down,
     Wake,
-    Settle,
+    RegisterWaits,
     TimeOut,
     PublishAsPollEnds,
     Cut,
-    Desert,
+    Vanish,
     Notice,
     End,
     Read,
-    Change,
+    ChangeChannels,
     Tick,
     Jump,
     Restart,
-    Squeeze,
+    Shrink,
 }
 
-/// Lives one life. `trace` collects what happens, for people.
-pub(crate) fn live(
+/// Runs one simulation. `trace` collects what happens, for people.
+pub(crate) fn simulate(
     seed: u64,
     fault: Option<Fault>,
     trace: Option<Vec<String>>,
 ) -> (World, Result<(), Violation>) {
     let mut world = World::new(seed, fault, trace);
     let result = world.run();
-    world.seen.close_calls = world.server.close_calls;
-    world.seen.retries = world.publishers.iter().map(|publisher| publisher.retries).sum();
+    world.counts.poll_races = world.server.poll_races;
+    world.counts.retries = world.publishers.iter().map(|publisher| publisher.retries).sum();
     for reader in &world.readers {
-        world.seen.readers += reader.counts;
+        world.counts.readers += reader.counts;
     }
     (world, result)
 }
@@ -126,7 +127,12 @@ impl World {
         let weights = ACTIONS.map(|(action, usual)| {
             let optional = !matches!(
                 action,
-                Action::Up | Action::Flush | Action::Down | Action::Wake | Action::Settle | Action::Read
+                Action::Up
+                    | Action::Flush
+                    | Action::Down
+                    | Action::Wake
+                    | Action::RegisterWaits
+                    | Action::Read
             );
             usual * pick(&[usize::from(!optional), 1, 2, 2, 5])
         });
@@ -143,7 +149,7 @@ impl World {
             published: 0,
             fault,
             trace,
-            seen: Seen::default(),
+            counts: Counts::default(),
         };
         for _ in 0..readers {
             let reader = world.reader();
@@ -164,17 +170,17 @@ impl World {
             7 => vec!["forgotten-7"; channels.len()].join("."),
             _ => vec![Cursor::new(Server::epoch(1), 999).to_string(); channels.len()].join("."),
         };
-        let native = self.rng.below(3) == 0;
-        Reader::new(channels, start, native)
+        let is_event_source = self.rng.below(3) == 0;
+        Reader::new(channels, start, is_event_source)
     }
 
     fn run(&mut self) -> Result<(), Violation> {
         for _ in 0..200 + self.rng.below(1_000) {
             self.step()?;
             self.check()?;
-            self.seen.steps += 1;
+            self.counts.steps += 1;
         }
-        self.calm_down()?;
+        self.finish()?;
         self.check()?;
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             self.cut(id);
@@ -217,10 +223,10 @@ impl World {
             Action::Flush => self.flush(usize::MAX)?,
             Action::Down => self.down(usize::MAX)?,
             Action::Wake => self.server.wake()?,
-            Action::Settle => {
-                let conns = self.server.conns();
-                if let Some(id) = self.one_of(&conns) {
-                    self.server.settle(id)?;
+            Action::RegisterWaits => {
+                let ids = self.server.connection_ids();
+                if let Some(id) = self.one_of(&ids) {
+                    self.server.register_waits(id)?;
                 }
             }
             Action::TimeOut => {
@@ -248,15 +254,15 @@ impl World {
                     self.cut(id);
                 }
             }
-            Action::Desert => {
+            Action::Vanish => {
                 if let Some(id) = self.some_link() {
-                    self.desert(id);
+                    self.client_vanishes(id);
                 }
             }
-            Action::Notice => self.notice(),
+            Action::Notice => self.notice_vanished(),
             Action::End => {
-                let conns = self.server.conns();
-                if let Some(id) = self.one_of(&conns) {
+                let ids = self.server.connection_ids();
+                if let Some(id) = self.one_of(&ids) {
                     self.note(|| format!("the server ends the stream on {id}"));
                     self.server.end(id)?;
                 }
@@ -265,7 +271,7 @@ impl World {
                 let reader = self.rng.below(self.readers.len());
                 self.read(reader)?;
             }
-            Action::Change => self.change()?,
+            Action::ChangeChannels => self.change_channels()?,
             Action::Tick => {
                 self.server.now_ms += self.rng.below(40) as u64;
                 self.server.sweep();
@@ -281,14 +287,14 @@ impl World {
                 let name = self.channel();
                 self.note(|| format!("{name} is lost and created anew"));
                 self.server.restart(&name);
-                self.seen.restarts += 1;
+                self.counts.restarts += 1;
             }
-            Action::Squeeze => {
+            Action::Shrink => {
                 let name = self.channel();
                 let fewer = Retention { max_messages: self.rng.below(4), ..Retention::DEFAULT };
                 let retention = (self.rng.below(2) == 0).then_some(fewer);
                 self.note(|| format!("{name} keeps {retention:?}"));
-                self.server.squeeze(&name, retention);
+                self.server.shrink(&name, retention);
             }
         }
         Ok(())
@@ -312,7 +318,7 @@ impl World {
             if self.rng.below(4) > 0 {
                 return Ok(());
             }
-            self.desert(link);
+            self.client_vanishes(link);
         }
         let (name, pad) = (self.channel(), self.rng.below(50));
         let link = self.link();
@@ -346,7 +352,7 @@ impl World {
         let many = self.some_of(most);
         let link = self.links.entry(id).or_default();
         let bytes: Vec<u8> = link.down.drain(..many.min(link.down.len())).collect();
-        if link.deserted {
+        if link.client_gone {
             return Ok(());
         }
         self.note(|| format!("{id} down {}", bytes.escape_ascii()));
@@ -360,12 +366,12 @@ impl World {
         for reader in &mut self.readers {
             if let Some(feed) = reader.feeds.iter().position(|feed| feed.link == id) {
                 reader.receive(feed, &bytes, &self.server)?;
-                let (out_of_step, closed) = (reader.feeds[feed].out_of_step, reader.feeds[feed].closed);
-                if out_of_step {
-                    reader.give_up(feed);
+                let (is_outdated, is_closed) = (reader.feeds[feed].is_outdated, reader.feeds[feed].is_closed);
+                if is_outdated {
+                    reader.close_feed(feed);
                 }
-                if out_of_step || closed {
-                    self.desert(id);
+                if is_outdated || is_closed {
+                    self.client_vanishes(id);
                 }
                 return Ok(());
             }
@@ -376,18 +382,18 @@ impl World {
     /// A connection breaks, and both ends notice. What is under way is lost.
     fn cut(&mut self, id: u32) {
         self.note(|| format!("{id} is cut"));
-        self.seen.cuts += 1;
+        self.counts.cuts += 1;
         self.forget(id);
         self.links.remove(&id);
-        self.server.hang_up(id);
+        self.server.disconnect(id);
     }
 
     /// A client goes away, and the server does not notice.
-    fn desert(&mut self, id: u32) {
+    fn client_vanishes(&mut self, id: u32) {
         self.note(|| format!("the client of {id} is gone"));
         self.forget(id);
         if let Some(link) = self.links.get_mut(&id) {
-            link.deserted = true;
+            link.client_gone = true;
         }
     }
 
@@ -401,8 +407,8 @@ impl World {
     }
 
     /// The server notices the oldest connection whose client has gone.
-    pub(super) fn notice(&mut self) {
-        if let Some(id) = self.links.iter().find(|(_, link)| link.deserted).map(|(id, _)| *id) {
+    pub(super) fn notice_vanished(&mut self) {
+        if let Some(id) = self.links.iter().find(|(_, link)| link.client_gone).map(|(id, _)| *id) {
             self.cut(id);
         }
     }
@@ -411,7 +417,7 @@ impl World {
     fn read(&mut self, index: usize) -> Result<(), Violation> {
         let known = self.readers[index].cursors().is_some();
         let feeds = self.readers[index].feeds.len();
-        let idle = self.readers[index].feeds.iter().position(|feed| !feed.asked);
+        let idle = self.readers[index].feeds.iter().position(|feed| !feed.is_waiting);
         match (feeds, self.rng.below(8)) {
             (0, _) => self.open(index, None),
             (_, 0..4) if idle.is_some() => {
@@ -419,17 +425,18 @@ impl World {
                 let id = self.readers[index].feeds[feed].link;
                 self.note(|| format!("reader {index} polls again on {id}"));
                 let up = &mut self.links.entry(id).or_default().up;
-                self.readers[index].ask(feed, None, up)
+                self.readers[index].send_request(feed, None, up)
             }
-            // Readers without a cursor open one feed only: two that start "now" start at two places.
+            // Readers without a cursor open one feed only: two that start "now" start at two
+            // places.
             (1..3, 4..6) if known => {
-                self.seen.switches += 1;
+                self.counts.switches += 1;
                 let now = (self.fault == Some(Fault::SwitchStartsNow)).then_some("now");
                 self.open(index, now)
             }
             (2.., 6) => {
                 let id = self.readers[index].feeds[0].link;
-                self.desert(id);
+                self.client_vanishes(id);
                 Ok(())
             }
             _ => Ok(()),

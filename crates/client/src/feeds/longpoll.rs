@@ -1,12 +1,13 @@
-//! Long polling (RFC 6202 §2): the server holds the request until there is a message, or the wait is over. The answers are those of
-//! `poll.rs`.
+//! Long polling (RFC 6202 §2): the server holds the request until there is a message, or the wait
+//! is over. The answers are those of `poll.rs`.
 
 use std::time::Duration;
 
 /// How long to let the server hold a poll.
 ///
-/// The first one on a connection is not held. Its answer shows at once whether the feed works, and brings a cursor to a reader
-/// that has none: a reader that waits with `since=now` and is cut would come back at a later "now".
+/// The first one on a connection is not held. Its answer shows at once whether the feed works, and
+/// brings a cursor to a reader that has none: a reader that waits with `since=now` and is cut would
+/// come back at a later "now".
 pub(crate) const fn wait(first: bool, wanted: Duration) -> Duration {
     if first { Duration::ZERO } else { wanted }
 }

@@ -3,37 +3,51 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use tidewire_http1::{FieldBlock, Request};
 use tokio::time::Instant;
 
-use super::{Item, get};
-use crate::client::Settings;
-use crate::http::Http;
+use crate::answer::Failure;
+use crate::item::Item;
+use crate::kept::{JSON, KeptConnection};
 use crate::object::{self, Object};
+use crate::settings::Settings;
 use crate::{Cursor, Error, Feed};
-
-/// The longest wait that is asked for. A server cuts it to its own bound, usually a minute at most.
-const MAX_WAIT: Duration = Duration::from_secs(3600);
-
-/// What the answer must be.
-const MEDIA_TYPE: &str = "application/json";
 
 /// What one poll brought.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) items: Vec<Item>,
-    /// Where it ends. A 410 does not say that in other words than its item.
+    /// Where it ends; `None` for a 410, whose item says where to go on.
     pub(crate) end: Option<Cursor>,
 }
 
-/// What to ask for.
-pub(crate) struct Question<'a> {
+/// What a poll asks for.
+pub(crate) struct PollParameters<'a> {
     pub(crate) feed: Feed,
     pub(crate) since: &'a str,
     pub(crate) limit: Option<u32>,
     pub(crate) wait: Duration,
 }
 
-impl Question<'_> {
+/// Polls once.
+pub(crate) async fn poll(
+    kept: &mut KeptConnection,
+    settings: &Settings,
+    parameters: &PollParameters<'_>,
+    deadline: Instant,
+) -> Result<Answer, Error> {
+    let target = parameters.target(settings);
+    let accept = FieldBlock::from_pairs([("Accept", JSON)]).map_err(Error::field("Accept"))?;
+    let fields = [&settings.fields, &accept];
+    let request = Request::new("GET", &target, &settings.url.host).with_fields(&fields);
+    match kept.json(settings, &request, None, &[200], deadline).await {
+        Ok(json) => parse(&json),
+        Err(Failure { gone: Some(item), .. }) => Ok(Answer { items: vec![item], end: None }),
+        Err(failure) => Err(failure.error),
+    }
+}
+
+impl PollParameters<'_> {
     fn target(&self, settings: &Settings) -> String {
         let limit = self.limit.map(|limit| limit.to_string());
         let wait = self.wait.min(MAX_WAIT);
@@ -47,42 +61,8 @@ impl Question<'_> {
     }
 }
 
-/// Polls once, over the connection that was kept from the last time if there is one, and keeps it for the next.
-///
-/// The server may close a kept connection in the moment in which it is used again. If it has said nothing, then the question
-/// is asked once more on a new connection: a GET may be repeated (RFC 9112 §9.5).
-pub(crate) async fn ask(
-    kept: &mut Option<Http>,
-    settings: &Settings,
-    question: &Question<'_>,
-    deadline: Instant,
-) -> Result<Answer, Error> {
-    let target = question.target(settings);
-    if let Some(mut http) = kept.take() {
-        match exchange(&mut http, settings, &target).await {
-            Err(Error::Cut(_)) if http.is_unanswered() => {}
-            outcome => {
-                *kept = http.next().then_some(http);
-                return outcome;
-            }
-        }
-    }
-    let mut http = Http::connect(&settings.url, settings.max_message, deadline).await?;
-    let outcome = exchange(&mut http, settings, &target).await;
-    *kept = http.next().then_some(http);
-    outcome
-}
-
-async fn exchange(http: &mut Http, settings: &Settings, target: &str) -> Result<Answer, Error> {
-    let reply = get(http, settings, target, MEDIA_TYPE).await?;
-    if reply.status != 200 {
-        let refusal = reply.refusal(http).await;
-        let gone = refusal.gone.map(|item| Answer { items: vec![item], end: None });
-        return gone.ok_or(refusal.error);
-    }
-    reply.require(MEDIA_TYPE)?;
-    parse(&http.whole_body().await?)
-}
+/// The longest wait that is asked for. A server cuts it to its own bound, usually a minute at most.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 #[derive(Deserialize)]
 struct Body {
@@ -98,7 +78,8 @@ fn parse(json: &[u8]) -> Result<Answer, Error> {
     for object in body.gap.into_iter().chain(body.messages) {
         items.extend(object.into_item()?);
     }
-    // Last: to a reader without a cursor, the messages of its first answer are news, and an empty answer still gives it one.
+    // Last: to a reader without a cursor, the messages of its first answer are news, and an empty
+    // answer still gives it a cursor.
     items.push(Item::Hello(end.clone()));
     Ok(Answer { items, end: Some(end) })
 }
@@ -106,7 +87,7 @@ fn parse(json: &[u8]) -> Result<Answer, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feeds::tests::texts;
+    use crate::item::tests::texts;
 
     #[test]
     fn an_answer_is_its_messages_and_its_cursor() {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tidewire_sse::{Decoder, Limits, Received};
 
-use super::{Item, Reader};
-use crate::Error;
+use super::decoder::ItemDecoder;
 use crate::error::Protocol;
-use crate::object::Object;
+use crate::item::Item;
+use crate::{Error, object};
 
 /// What the answer must be.
 pub(crate) const MEDIA_TYPE: &str = "text/event-stream";
@@ -26,8 +26,8 @@ impl Sse {
     }
 }
 
-impl Reader for Sse {
-    fn read(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Error> {
+impl ItemDecoder for Sse {
+    fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Error> {
         let mut at = 0;
         loop {
             let (used, received) = self.decoder.decode(&bytes[at..]).map_err(|error| match error.kind() {
@@ -38,7 +38,7 @@ impl Reader for Sse {
             items.extend(match received {
                 // A sign of life.
                 Some(Received::Message { data: "", .. }) => None,
-                Some(Received::Message { data, .. }) => Object::parse(data.as_bytes())?.into_item()?,
+                Some(Received::Message { data, .. }) => object::parse(data.as_bytes())?,
                 Some(Received::Id(id)) => Some(Item::Hello(id.parse().map_err(|_| Protocol::Cursor)?)),
                 Some(Received::Retry(ms)) => Some(Item::Retry(Duration::from_millis(ms))),
                 Some(_) => None,
@@ -52,7 +52,8 @@ impl Reader for Sse {
 mod tests {
     use super::*;
     use crate::Message;
-    use crate::feeds::tests::{at_every_cut, texts};
+    use crate::feeds::decoder::tests::at_every_cut;
+    use crate::item::tests::texts;
 
     #[test]
     fn what_the_server_writes_is_understood_at_every_cut() {
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_message_without_a_cursor_and_one_too_large_are_refused() {
-        let refused = |wire: &[u8], max| Sse::new(max).read(wire, &mut Vec::new()).unwrap_err();
+        let refused = |wire: &[u8], max| Sse::new(max).decode(wire, &mut Vec::new()).unwrap_err();
         let bare = b"data: {\"type\":\"message\",\"data\":\"x\"}\n\n";
         assert!(matches!(refused(bare, 1000), Error::Protocol(Protocol::Cursor)));
         assert!(matches!(refused(b"data: 123456", 5), Error::TooLarge { limit: 5 }));

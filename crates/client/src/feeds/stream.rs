@@ -1,8 +1,8 @@
 //! HTTP streaming: newline-delimited JSON, one object a line; an empty line is a heartbeat.
 
-use super::{Item, Reader};
-use crate::Error;
-use crate::object::Object;
+use super::decoder::ItemDecoder;
+use crate::item::Item;
+use crate::{Error, object};
 
 /// What the answer must be.
 pub(crate) const MEDIA_TYPE: &str = "application/x-ndjson";
@@ -19,7 +19,7 @@ impl Lines {
         Self { partial: Vec::new(), max }
     }
 
-    fn gather(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if self.partial.len() + bytes.len() > self.max {
             return Err(Error::TooLarge { limit: self.max });
         }
@@ -28,24 +28,25 @@ impl Lines {
     }
 }
 
-impl Reader for Lines {
-    fn read(&mut self, mut bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Error> {
+impl ItemDecoder for Lines {
+    fn decode(&mut self, mut bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Error> {
         while let Some(end) = bytes.iter().position(|&b| b == b'\n') {
-            self.gather(&bytes[..end])?;
+            self.append(&bytes[..end])?;
             bytes = &bytes[end + 1..];
             let line = std::mem::take(&mut self.partial);
             if !line.trim_ascii().is_empty() {
-                items.extend(Object::parse(&line)?.into_item()?);
+                items.extend(object::parse(&line)?);
             }
         }
-        self.gather(bytes)
+        self.append(bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feeds::tests::{at_every_cut, texts};
+    use crate::feeds::decoder::tests::at_every_cut;
+    use crate::item::tests::texts;
 
     #[test]
     fn what_the_server_writes_is_understood_at_every_cut() {
@@ -60,7 +61,7 @@ mod tests {
     fn a_line_over_the_limit_is_refused_however_it_comes() {
         let refused = |pieces: &[&[u8]]| {
             let mut lines = Lines::new(5);
-            pieces.iter().try_for_each(|piece| lines.read(piece, &mut Vec::new())).unwrap_err()
+            pieces.iter().try_for_each(|piece| lines.decode(piece, &mut Vec::new())).unwrap_err()
         };
         assert!(matches!(refused(&[b"123456"]), Error::TooLarge { limit: 5 }));
         assert!(matches!(refused(&[b"123", b"456\n"]), Error::TooLarge { limit: 5 }));

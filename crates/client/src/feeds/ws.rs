@@ -2,20 +2,20 @@
 
 use std::io;
 
-use tidewire_http1::FieldBlock;
+use tidewire_http1::{FieldBlock, Request, ResponseHead};
 use tidewire_ws::handshake::client;
 use tidewire_ws::{Connection, ErrorKind, Event, Limits, Role, close};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::Item;
-use crate::Error;
-use crate::client::{Settings, random};
+use crate::answer::AnswerHead;
 use crate::error::Protocol;
-use crate::http::{Ask, Http, READ};
+use crate::http::{Http, READ_SIZE};
+use crate::item::Item;
 use crate::net::Io;
-use crate::object::Object;
-use crate::reply::Reply;
+use crate::random::random;
+use crate::settings::Settings;
+use crate::{Error, object};
 
 /// What is asked for.
 const SUBPROTOCOL: &str = "tidewire.v1";
@@ -35,18 +35,18 @@ pub(crate) struct Socket {
 impl Socket {
     /// Makes the handshake (RFC 6455 §4.1).
     pub(crate) async fn open(settings: &Settings, since: &str, deadline: Instant) -> Result<Self, Error> {
-        let request = client::Request::new(random()?, &[SUBPROTOCOL]);
-        let fields = FieldBlock::from_pairs(request.fields()).map_err(Error::field("Upgrade"))?;
+        let handshake = client::Request::new(random()?, &[SUBPROTOCOL]);
+        let upgrade = FieldBlock::from_pairs(handshake.fields()).map_err(Error::field("Upgrade"))?;
         let target = settings.url.target(&[("since", since)]);
-        let ask = Ask { method: "GET", target: &target, fields: &[&settings.fields, &fields], body: None };
+        let fields = [&settings.fields, &upgrade];
         let mut http = Http::connect(&settings.url, settings.max_message, deadline).await?;
-        http.send(&settings.url.host, &ask).await?;
-        let verdict = |head: &tidewire_http1::ResponseHead<'_>| {
-            let agreed = request.verify(head.status(), head.fields());
-            (Reply::of(head), agreed.map(|agreed| agreed.subprotocol().is_some()))
+        http.send(&Request::new("GET", &target, &settings.url.host).with_fields(&fields), None).await?;
+        let verify = |head: &ResponseHead<'_>| {
+            let agreed = handshake.verify(head.status(), head.fields());
+            (AnswerHead::of(head), agreed.map(|agreed| agreed.subprotocol().is_some()))
         };
-        match http.head(verdict).await? {
-            (reply, Err(client::VerifyError::Status(_))) => Err(reply.refusal(&mut http).await.error),
+        match http.head(verify).await? {
+            (head, Err(client::VerifyError::Status(_))) => Err(head.failure(&mut http).await.error),
             (_, Err(error)) => Err(Protocol::Handshake(error).into()),
             (_, Ok(false)) => Err(Protocol::Subprotocol.into()),
             (_, Ok(true)) => {
@@ -63,7 +63,7 @@ impl Socket {
     /// Waits for bytes, appends what they complete, and sends what is owed for them.
     pub(crate) async fn read(&mut self, items: &mut Vec<Item>) -> Result<(), Error> {
         if !std::mem::take(&mut self.has_early) {
-            self.input.reserve(READ);
+            self.input.reserve(READ_SIZE);
             if self.io.read_buf(&mut self.input).await.map_err(Error::cut)? == 0 {
                 return Err(Error::cut(io::ErrorKind::UnexpectedEof.into()));
             }
@@ -93,11 +93,11 @@ impl Socket {
         let outcome = loop {
             let (used, event) = match self.machine.decode(&mut self.input[at..]) {
                 Ok(decoded) => decoded,
-                Err(error) => break Err(explain(error, self.max)),
+                Err(error) => break Err(ws_error(error, self.max)),
             };
             at += used;
             match event {
-                Some(Event::Text(json)) => match Object::parse(json.as_bytes()).and_then(Object::into_item) {
+                Some(Event::Text(json)) => match object::parse(json.as_bytes()) {
                     Ok(item) => items.extend(item),
                     Err(error) => break Err(error),
                 },
@@ -117,7 +117,7 @@ impl Socket {
     }
 }
 
-fn explain(error: tidewire_ws::Error, max: usize) -> Error {
+fn ws_error(error: tidewire_ws::Error, max: usize) -> Error {
     match error.kind() {
         ErrorKind::FrameTooLong | ErrorKind::MessageTooLong => Error::TooLarge { limit: max },
         _ => Protocol::WebSocket(error).into(),

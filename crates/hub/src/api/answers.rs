@@ -1,85 +1,140 @@
-//! Answers to short polls, kept while nothing happens: a thousand clients that poll one URL cost one encoding for each message,
-//! and for each of them a look-up.
+//! What became of a request that others repeat, kept while nothing happens. A thousand clients that
+//! poll one URL cost one encoding for each message, and for each of them a look-up. So it is with a
+//! thousand that wait: after a message all of them ask the same next question.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tidewire_channel::Cursor;
-use tidewire_http1::{Method, RequestHead};
 use tidewire_server::Prepared;
 
 use crate::channel::Channel;
+use crate::table::HeldPoll;
 
-/// Answers that one worker keeps.
+/// Requests that one worker remembers.
 const MAX_ANSWERS: usize = 256;
 
-/// Longest body that is kept: memory is bounded by the product, and a long answer is paid for by its copy anyway.
-const MAX_BODY: usize = 16 * 1024;
+/// Longest body that is kept.
+const MAX_BODY: usize = 256 * 1024;
+
+/// Bytes of all bodies that are kept.
+const MAX_BODIES: usize = 4 * 1024 * 1024;
 
 /// The answers of one worker, by request target.
 #[derive(Default)]
 pub(crate) struct Answers {
     all: HashMap<Box<[u8]>, Kept>,
-    /// The one that was given last: it is most likely to be asked for again, and found without hashing.
-    last: Option<(Box<[u8]>, Kept)>,
+    bodies: usize,
+    /// The one that was given last: it is most likely to be asked for again, and found without
+    /// hashing.
+    last: Option<Last>,
 }
 
-/// An answer, and what it holds for: the channel between these two positions.
+struct Last {
+    target: Box<[u8]>,
+    /// All bytes of the request, where they are known: the same bytes mean the same, and need not be
+    /// parsed.
+    request: Box<[u8]>,
+    kept: Kept,
+}
+
+/// What is kept, and what it holds for: each channel between two positions.
 #[derive(Clone)]
 struct Kept {
-    channel: Arc<Channel>,
-    bounds: (Cursor, Cursor),
-    answer: Arc<Prepared>,
+    read: Rc<[(Arc<Channel>, Bounds)]>,
+    answer: Answer,
+}
+
+/// The positions before the oldest message of a channel and after the newest.
+pub(crate) type Bounds = (Cursor, Cursor);
+
+/// What became of a request.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    /// It was answered.
+    Response(Arc<Prepared>),
+    /// It is a poll for which there was nothing.
+    Held(Rc<HeldPoll>),
 }
 
 impl Answers {
-    /// The answer to this request, if it was made before and still is what would be made.
-    pub(crate) fn get(&mut self, head: &RequestHead<'_>, now_ms: u64) -> Option<Arc<Prepared>> {
-        let target = head.target();
-        let last = self.last.as_ref().filter(|(last, _)| **last == *target).map(|(_, kept)| kept);
+    /// What becomes of a request for this target, if it is known.
+    pub(crate) fn get(&mut self, target: &[u8], now_ms: u64, max_subscribers: usize) -> Option<Answer> {
+        let last = self.last.as_ref().filter(|last| *last.target == *target).map(|last| &last.kept);
         let is_last = last.is_some();
         let kept = last.or_else(|| self.all.get(target))?;
-        if kept.channel.bounds(now_ms) == Some(kept.bounds) {
-            let answer = kept.answer.clone();
-            if !is_last {
-                self.last = Some((target.into(), kept.clone()));
-            }
-            return Some(answer);
+        if !kept.holds(now_ms) {
+            self.forget(target);
+            return None;
         }
-        self.all.remove(target);
+        let answer = kept.answer(max_subscribers);
+        if !is_last {
+            let kept = kept.clone();
+            self.last = Some(Last { target: target.into(), request: Box::default(), kept });
+        }
+        answer
+    }
+
+    /// The same for a request of which only the bytes are known.
+    pub(crate) fn get_same(&mut self, request: &[u8], now_ms: u64, max_subscribers: usize) -> Option<Answer> {
+        let last = self.last.as_ref().filter(|last| *last.request == *request)?;
+        if last.kept.holds(now_ms) { last.kept.answer(max_subscribers) } else { None }
+    }
+
+    /// Notes the bytes of the request that was answered last.
+    pub(crate) fn note_request(&mut self, target: &[u8], request: &[u8]) {
+        if let Some(last) = self.last.as_mut().filter(|last| *last.target == *target) {
+            last.request = request.into();
+        }
+    }
+
+    /// Keeps what became of a request while the channels had these bounds.
+    pub(crate) fn keep(&mut self, target: &[u8], read: Rc<[(Arc<Channel>, Bounds)]>, answer: Answer) {
+        let len = answer.body_len();
+        if len > MAX_BODY {
+            return;
+        }
+        self.forget(target);
+        if self.all.len() >= MAX_ANSWERS || self.bodies + len > MAX_BODIES {
+            self.all.clear();
+            self.bodies = 0;
+        }
+        self.bodies += len;
+        let kept = Kept { read, answer };
+        self.last = Some(Last { target: target.into(), request: Box::default(), kept: kept.clone() });
+        self.all.insert(target.into(), kept);
+    }
+
+    fn forget(&mut self, target: &[u8]) {
+        if let Some(kept) = self.all.remove(target) {
+            self.bodies -= kept.answer.body_len();
+        }
         self.last = None;
-        None
+    }
+}
+
+impl Kept {
+    /// Whether it is what would be made now.
+    fn holds(&self, now_ms: u64) -> bool {
+        self.read.iter().all(|(channel, bounds)| channel.bounds(now_ms) == Some(*bounds))
     }
 
-    /// Keeps an answer that was made while the channel had these bounds.
-    pub(crate) fn keep(
-        &mut self,
-        target: &[u8],
-        channel: Arc<Channel>,
-        bounds: (Cursor, Cursor),
-        answer: &Arc<Prepared>,
-    ) {
-        if answer.body().len() <= MAX_BODY {
-            if self.all.len() >= MAX_ANSWERS {
-                self.all.clear();
-            }
-            self.all.insert(target.into(), Kept { channel, bounds, answer: answer.clone() });
+    /// The answer; none to a poll where no more may wait.
+    fn answer(&self, max_subscribers: usize) -> Option<Answer> {
+        let is_full = || self.read.iter().any(|(channel, _)| channel.subscribers() >= max_subscribers);
+        match &self.answer {
+            Answer::Held(_) if is_full() => None,
+            answer => Some(answer.clone()),
         }
     }
 }
 
-/// Whether the target alone decides the answer: a GET without any field that could change it.
-pub(crate) fn is_plain(head: &RequestHead<'_>) -> bool {
-    head.method() == Method::Get && !head.fields().any(|(name, value)| decides(name, value))
-}
-
-fn decides(name: &[u8], value: &[u8]) -> bool {
-    // The length tells most fields apart before any byte is compared.
-    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-    match name.len() {
-        6 => is(b"origin") || is(b"prefer") || (is(b"accept") && value != b"*/*"),
-        7 => is(b"upgrade"),
-        13 => is(b"if-none-match") || is(b"last-event-id"),
-        _ => false,
+impl Answer {
+    fn body_len(&self) -> usize {
+        match self {
+            Answer::Response(response) => response.body().len(),
+            Answer::Held(_) => 0,
+        }
     }
 }

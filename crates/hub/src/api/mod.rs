@@ -1,11 +1,11 @@
 //! The HTTP API: what a request asks for, and what it is answered.
 
-pub(crate) mod answers;
+mod answers;
 pub mod conditions;
 mod content;
 pub mod handshake;
 pub(crate) mod params;
-pub(crate) mod poll;
-pub(crate) mod publish;
-pub(crate) mod subscribe;
-pub(crate) mod upload;
+mod publish;
+pub(crate) mod responder;
+mod subscribe;
+mod upload;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidewire_channel::{Cursor, Cursors};
 use tidewire_grammar::{eq_ignore_case, list, weight};
-use tidewire_http1::RequestHead;
+use tidewire_http1::{Method, RequestHead};
 use tidewire_server::Problem;
 
 use crate::feeds::{iframe, jsonp, longpoll, script};
@@ -108,6 +108,22 @@ impl Params {
         };
         let wait = wait.unwrap_or(longpoll::DEFAULT_WAIT);
         Ok(Params { feed, since, limit, wait, preferred, callback })
+    }
+}
+
+/// Whether the target alone decides the answer: a GET without any field that could change it.
+pub(crate) fn depends_on_target_only(head: &RequestHead<'_>) -> bool {
+    head.method() == Method::Get && !head.fields().any(|(name, value)| decides(name, value))
+}
+
+fn decides(name: &[u8], value: &[u8]) -> bool {
+    // The length tells most fields apart before any byte is compared.
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    match name.len() {
+        6 => is(b"origin") || is(b"prefer") || (is(b"accept") && value != b"*/*"),
+        7 => is(b"upgrade"),
+        13 => is(b"if-none-match") || is(b"last-event-id"),
+        _ => false,
     }
 }
 

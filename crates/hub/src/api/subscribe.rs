@@ -1,5 +1,6 @@
 //! `GET /c/{names}`: one resource, every way to read it.
 
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -11,7 +12,6 @@ use tidewire_ws::handshake::server::Options;
 use super::conditions::matches_etag;
 use super::handshake;
 use super::params::{self, FeedName, From, Params};
-use super::poll::{self, PollShape};
 use crate::channel::{Beginning, Follower, Lost};
 use crate::context::SiteContext;
 use crate::cors::Access;
@@ -20,10 +20,12 @@ use crate::feeds::raw::{self, RawBody};
 use crate::feeds::{Break, Flow, Greeting, Kind, Wire, iframe, longpoll, poll as short, ws};
 use crate::gzip::{self, Sum};
 use crate::name::ChannelName;
+use crate::poll::{self, PollShape};
 use crate::reader::{Channels, Positions};
 use crate::refusal::refused;
 use crate::refusal::vary;
-use crate::table::{Shape, Subscription, Ticket, WebSocket, encode_stream};
+use crate::shape::{Shape, encode_stream};
+use crate::table::{HeldPoll, StreamStart, Subscription, Ticket, WebSocket};
 
 /// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's pace.
 const FIRST_BYTES: usize = 64 * 1024;
@@ -121,10 +123,8 @@ fn long_poll(
         preferred: params.preferred,
         idle: stays.then_some(context.settings.idle_timeout),
     });
-    let wait = Some(params.wait);
-    let ticket =
-        Subscription { shape, channels, positions, wait, websocket: None, gzip: None, ended: false }.into();
-    Ok(Reply::Detach { head: None, first: Bytes::new(), ticket })
+    let poll = Rc::new(HeldPoll::new(shape, channels, positions, params.wait));
+    Ok(Reply::Detach { head: None, first: Bytes::new(), ticket: Ticket(Subscription::Poll(poll)) })
 }
 
 fn stream(
@@ -148,7 +148,7 @@ fn stream(
         response = response.with("Content-Encoding", "gzip");
     }
     if request.head.method() == Method::Head {
-        return response.left_out(None).into();
+        return response.without_body(None).into();
     }
     let wire = Wire { kind, chunked: request.head.version() == Version::Http11, gzip };
     let labelled = channels.0.len() > 1;
@@ -158,7 +158,14 @@ fn stream(
     let gzip = gzip.then(|| Box::new(gzip::Body::new(sum)));
     let head = Some(DetachHead { response, chunked: wire.chunked });
     let shape = Shape::Stream { wire, labelled };
-    let ticket = Subscription { shape, channels, positions, wait: None, websocket: None, gzip, ended }.into();
+    let ticket = Ticket(Subscription::Stream(StreamStart {
+        shape,
+        channels,
+        positions,
+        websocket: None,
+        gzip,
+        ended,
+    }));
     Reply::Detach { head, first: first.into(), ticket }
 }
 
@@ -221,7 +228,7 @@ fn raw(
     let response = vary(access, response);
     let mut body = RawBody::new(follower, context.stopping());
     if request.head.method() == Method::Head {
-        return Ok(raw::head(response, body.first_now().as_deref()).left_out(None).into());
+        return Ok(raw::head(response, body.first_now().as_deref()).without_body(None).into());
     }
     let wait = params.wait.min(longpoll::MAX_WAIT);
     Ok(Reply::Later(Box::pin(async move {
@@ -276,6 +283,13 @@ fn websocket(
     let shape = Shape::Stream { wire, labelled };
     let websocket = WebSocket::new(kind, agreed, context.hub.config().max_message);
     let websocket = Some(Box::new(websocket));
-    let ticket = Subscription { shape, channels, positions, wait: None, websocket, gzip: None, ended }.into();
+    let ticket = Ticket(Subscription::Stream(StreamStart {
+        shape,
+        channels,
+        positions,
+        websocket,
+        gzip: None,
+        ended,
+    }));
     Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
 }

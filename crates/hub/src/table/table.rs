@@ -1,402 +1,492 @@
-//! The table itself: rows, groups, and the way of a row from its arrival to its end.
+//! The table itself: what happens on its connections, and what its owner is told of it.
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
-use slab::Slab;
 use tidewire_channel::Cursor;
-use tidewire_http1::Fields;
-use tidewire_server::{Inbox, Parked};
+use tidewire_server::{Inbox, Parked, Peer};
 
-use super::TICK;
-use super::again::LastPoll;
-use super::delivery::{Addresses, Watched, address};
-use super::group::{Group, Key, Shape};
-use super::subscriber::{Role, Subscriber, Subscription, Then, Wrote};
+use super::delivery::Delivery;
+use super::ids::RowId;
+use super::row::Place;
+use super::state::{Event, State};
+use super::subscription::{HeldPoll, StreamStart, Subscription};
+use super::websocket::Incoming;
 use crate::channel::Channel;
-use crate::context::SiteContext;
-use crate::feeds::Flow;
-use crate::reader::{Channels, Positions};
+use crate::feeds::poll::Answer;
+use crate::feeds::{Kind, Wire};
+use crate::gzip::Sum;
+use crate::hub::Hub;
+use crate::message::Object;
+use crate::reader::Channels;
+use crate::settings::{Settings, TOO_SLOW};
+use crate::shape::Shape;
 
 /// Reads of one socket in one turn; the others want theirs.
 const READS_A_TURN: usize = 8;
 
-/// What is read of a client that sends while it waits for an answer or reads a stream: one pipelined head, not more. Behind a poll the rest
-/// waits in the socket until the answer is out. Behind a stream nothing is ever answered, and who floods is dropped.
+/// What is read of a client that sends while it waits for an answer or reads a stream: one pipelined
+/// head, not more. Behind a poll the rest waits in the socket until the answer is out. Behind a
+/// stream nothing is ever answered, and who floods is dropped.
 const MAX_UNREAD: usize = 16 * 1024;
 
-/// How long a closed connection may take to hang up.
-const LINGER_MS: u64 = 2_000;
+/// Ticks between two sweeps of the hub, made by worker 0.
+const SWEEP_TICKS: u64 = 5;
 
+/// The subscribers of one worker.
 pub(crate) struct Table {
-    pub(super) context: SiteContext,
-    pub(super) worker: u16,
-    pub(super) rows: Slab<Subscriber>,
-    pub(super) groups: Slab<Group>,
-    pub(super) by_key: HashMap<Key, u32>,
-    pub(super) watched: HashMap<usize, Watched, Addresses>,
-    pub(super) ready: Inbox<u32>,
-    /// When to look at which row's deadline: not later than it is.
-    pub(super) deadlines: BTreeSet<(u64, u32)>,
+    delivery: Delivery,
+    worker: u16,
     scratch: Vec<u8>,
-    /// The held poll that was asked last.
-    pub(super) last_poll: Option<LastPoll>,
-    /// For the heads that the table reads itself.
-    pub(super) fields: RefCell<Fields>,
-    /// The clock of the hub, which is that of the logs.
-    pub(super) now_ms: u64,
-    /// The same without the time in which this worker did not run. Deadlines of clients use it.
-    pub(super) ran_ms: u64,
-    /// How late the present tick is.
-    pub(super) late_ms: u64,
-    /// The last tick was late and ended no connection.
-    pub(super) spared: bool,
     /// The places of those that inflate a message, counted by its references.
-    pub(super) inflating: Rc<()>,
-    pub(super) next_tick_ms: u64,
-    pub(super) tick: u64,
-    pub(super) draining: bool,
+    inflating: Rc<()>,
+}
+
+/// What its owner has to see to, before the connection is read on.
+pub(crate) enum Report {
+    /// A connection whose poll was answered asks again: so many bytes, see [`Table::received`].
+    /// [`Table::go_on`] has to follow.
+    Request(usize),
+    /// Messages of a WebSocket. [`Table::end_turn`] has to follow.
+    Messages(Vec<Incoming>),
+}
+
+/// How to go on with a connection that asked again.
+pub(crate) enum Next {
+    /// There is nothing for its poll yet.
+    Hold(Rc<HeldPoll>),
+    /// The whole answer. The connection stays.
+    Answer(Bytes),
+    /// The request cycle is to read the request once more.
+    Return,
+}
+
+/// Why a connection is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overdue {
+    /// It takes nothing of what is pending.
+    Stuck,
+    /// A WebSocket that gave no sign of life.
+    Silent,
+    /// A WebSocket that takes too long over a message.
+    Late,
+    /// It was waited for long enough, for its next request or for its end.
+    Over,
 }
 
 impl Table {
-    pub(crate) fn new(context: SiteContext, worker: u16) -> Self {
-        let now_ms = context.hub.now_ms();
-        Table {
-            context,
-            worker,
-            rows: Slab::new(),
-            groups: Slab::new(),
-            by_key: HashMap::new(),
-            watched: HashMap::default(),
-            ready: Inbox::new(),
-            deadlines: BTreeSet::new(),
-            scratch: vec![0; 64 * 1024],
-            last_poll: None,
-            fields: RefCell::default(),
-            now_ms,
-            ran_ms: now_ms,
-            late_ms: 0,
-            spared: false,
-            inflating: Rc::default(),
-            next_tick_ms: now_ms + TICK.as_millis() as u64,
-            tick: 0,
-            draining: false,
-        }
+    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
+        let delivery = Delivery::new(hub, settings, worker);
+        Table { delivery, worker, scratch: vec![0; 64 * 1024], inflating: Rc::default() }
     }
 
+    /// Where ready sockets are listed.
     pub(crate) fn ready(&self) -> Inbox<u32> {
-        self.ready.clone()
+        self.delivery.ready.clone()
     }
 
-    /// Takes a connection in: it starts lagging at the position that its request left it at, and catches up.
-    pub(crate) fn add(&mut self, mut connection: Parked, subscription: Subscription) {
+    /// Takes a connection in: it is behind, at the position that its request left it at, and catches
+    /// up. It has to be [read](Self::read) next.
+    pub(crate) fn add(&mut self, connection: Parked, subscription: Subscription) -> RowId {
         self.look_at_the_clock();
-        let Subscription { shape, channels, positions, wait, mut websocket, gzip, ended } = subscription;
+        let row = match subscription {
+            Subscription::Stream(stream) => self.add_stream(connection, stream),
+            Subscription::Poll(poll) => {
+                let group = self.delivery.group(&poll.channels, &poll.shape);
+                poll.group.set(Some(group));
+                let row = self.delivery.add(connection, group, poll.positions.clone(), None, None);
+                self.delivery.hold(row, poll.wait);
+                self.delivery.advance_later(group);
+                self.delivery.turn_later(row);
+                row
+            }
+        };
+        self.delivery.run();
+        row
+    }
+
+    fn add_stream(&mut self, connection: Parked, stream: StreamStart) -> RowId {
+        let StreamStart { shape, channels, positions, mut websocket, gzip, ended } = stream;
         if let Some(websocket) = &mut websocket {
-            websocket.enter(self.ran_ms);
+            websocket.enter(self.delivery.clock.ran_ms());
         }
-        let mut rest = connection.take_rest();
-        let group = self.group(channels, shape);
-        let entry = self.rows.vacant_entry();
-        let key = entry.key() as u32;
-        entry.insert(Subscriber {
-            connection,
-            waker: self.ready.waker(key),
-            role: Role::Lagging { group, positions },
-            pending: Bytes::new(),
-            then: Then::Stay,
-            due_ms: 0,
-            listed_ms: 0,
-            moved_ms: self.ran_ms,
-            websocket,
-            gzip,
-        });
-        self.enter(group);
-        if let Some(wait) = wait {
-            self.hold(key, wait);
-        }
+        let group = self.delivery.group(&channels, &shape);
+        let row = self.delivery.add(connection, group, positions, websocket, gzip);
         if ended {
-            self.say_goodbye(key, true);
+            self.delivery.drive(row, Event::Ended);
         } else {
-            self.advance(group);
-            self.catch_up(key);
+            self.delivery.advance_later(group);
+            self.delivery.turn_later(row);
         }
-        if !rest.is_empty() {
-            self.received(key, &mut rest);
-        }
-        self.read(key);
+        row
     }
 
     /// A channel has news: its groups move to its head, with all their live members.
     pub(crate) fn on_news(&mut self, channel: &Arc<Channel>) {
-        let Some(watched) = self.watched.get_mut(&address(channel)) else { return };
-        // It is gone already where this news took it. But news may come late: the last group left while it lay in the inbox, and another came
-        // and registered anew.
-        if let Some(wait) = watched.wait.take() {
-            channel.unwatch(wait);
-        }
-        for group in watched.groups.clone() {
-            if self.groups.get(group as usize).is_some_and(|g| g.has(channel)) {
-                self.advance(group);
-            }
-        }
+        self.delivery.on_news(channel);
+        self.delivery.run();
     }
 
-    /// A socket is ready to take or to give.
-    pub(crate) fn on_ready(&mut self, key: u32) {
-        let Some(row) = self.rows.get_mut(key as usize) else { return };
-        if !row.pending.is_empty() {
-            let before = row.pending.len();
-            let wrote = row.flush();
-            if row.pending.len() != before {
-                row.moved_ms = self.ran_ms;
-            }
-            match wrote {
-                Wrote::All => self.settle(key),
-                Wrote::Some => {}
-                Wrote::Failed => return self.remove(key),
-            }
-        } else {
-            self.catch_up(key);
+    /// A socket is ready to take or to give. It has to be [read](Self::read) next.
+    pub(crate) fn on_ready(&mut self, id: RowId) {
+        let Some(row) = self.delivery.rows.get_mut(id) else { return };
+        let before = row.pending.len();
+        let event = if before == 0 { Event::Turn } else { row.flush() };
+        if row.pending.len() != before {
+            row.progress_ms = self.delivery.clock.ran_ms();
         }
-        self.read(key);
+        self.delivery.drive(id, event);
+        self.delivery.run();
     }
 
-    /// What follows a write of a slice: nothing, or the end of the subscription.
-    pub(super) fn after_write(&mut self, key: u32, wrote: Wrote, flow: Flow) {
-        if wrote == Wrote::Failed {
-            return self.remove(key);
-        }
-        if flow == Flow::End {
-            let then = self.leave(key);
-            self.end(key, then, wrote);
-        }
-    }
-
-    /// The subscription of a row that has left its group is over, but for what is pending of its last bytes.
-    pub(super) fn end(&mut self, key: u32, then: Then, wrote: Wrote) {
-        let row = &mut self.rows[key as usize];
-        row.then = then;
-        row.role = if then == Then::Resume { Role::Idle } else { Role::Closing };
-        if wrote == Wrote::All {
-            self.settle(key);
-        }
-    }
-
-    /// Nothing is pending any more: what was to come next comes now.
-    pub(super) fn settle(&mut self, key: u32) {
-        let Some(row) = self.rows.get_mut(key as usize) else { return };
-        if let Some(bytes) = row.websocket.as_mut().and_then(|ws| ws.take_output()) {
-            match row.offer(&bytes) {
-                Wrote::All => {}
-                Wrote::Some => {
-                    row.moved_ms = self.ran_ms;
-                    return self.demote(key);
+    /// Reads what the client sent, and notices when it left. `reads` counts the reads of this turn.
+    pub(crate) fn read(&mut self, id: RowId, reads: &mut usize) -> Option<Report> {
+        loop {
+            let row = self.delivery.rows.get_mut(id)?;
+            let has_more = match &row.websocket {
+                // The client does not take what it is owed, so nothing more is taken from it.
+                // Writing goes on first.
+                Some(websocket) if websocket.is_full() => return None,
+                Some(websocket) => websocket.has_more() || row.connection.unread_len() > 0,
+                None if row.connection.unread_len() > MAX_UNREAD => {
+                    let group = row.group().and_then(|group| self.delivery.groups.get(group));
+                    if group.is_some_and(|group| group.shape.is_stream()) {
+                        self.delivery.drive(id, Event::Failed);
+                    }
+                    return None;
                 }
-                Wrote::Failed => return self.remove(key),
+                None => false,
+            };
+            if *reads == READS_A_TURN || has_more && *reads > 0 {
+                self.delivery.ready.push(id.key());
+                return None;
             }
-        }
-        match std::mem::replace(&mut row.then, Then::Stay) {
-            Then::Stay => self.catch_up(key),
-            Then::Resume => {
-                let rest = row.connection.take_rest();
-                if rest.is_empty() && !self.draining {
-                    row.due_ms = self.ran_ms + self.context.settings.idle_timeout.as_millis() as u64;
-                } else {
-                    self.resume(key, &rest);
+            *reads += 1;
+            let len = if has_more {
+                0
+            } else {
+                let mut context = Context::from_waker(&row.waker);
+                match row.connection.poll_read(&mut context, &mut self.scratch) {
+                    Poll::Pending => return None,
+                    Poll::Ready(Ok(len)) if len > 0 => len,
+                    Poll::Ready(_) => {
+                        self.delivery.drive(id, Event::Failed);
+                        return None;
+                    }
                 }
-            }
-            Then::Close => {
-                let mut cx = Context::from_waker(&row.waker);
-                let _ = row.connection.poll_shutdown(&mut cx);
-                row.due_ms = self.ran_ms + LINGER_MS;
+            };
+            if let Some(report) = self.take_in(id, len) {
+                return Some(report);
             }
         }
     }
 
-    /// Gives a connection back to the request cycle.
-    pub(super) fn resume(&mut self, key: u32, bytes: &[u8]) {
-        self.unlist_deadline(key);
-        self.rows.remove(key as usize).connection.resume(bytes);
-    }
-
-    /// Reads what the client sent, and notices when it left.
-    pub(super) fn read(&mut self, key: u32) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let mut reads = 0;
-        while let Some(row) = self.rows.get_mut(key as usize) {
-            if row.websocket.as_ref().is_some_and(|ws| ws.is_full()) {
-                // The client does not take what it is owed, so nothing more is taken from it. Writing goes on first.
-                break;
+    /// Bytes from the client, the first of `scratch`.
+    fn take_in(&mut self, id: RowId, len: usize) -> Option<Report> {
+        let row = &mut self.delivery.rows[id];
+        let Some(websocket) = &mut row.websocket else {
+            match row.state {
+                State::Idle => return Some(Report::Request(len)),
+                State::Ending | State::Closed | State::Gone => {}
+                // The next request while this answer is not complete.
+                _ => row.connection.unread(&self.scratch[..len]),
             }
-            if row.websocket.is_none() && row.connection.unread_len() > MAX_UNREAD {
-                break;
-            }
-            let has_more = row.websocket.as_ref().is_some_and(|ws| ws.has_more());
-            if reads == READS_A_TURN || has_more && reads > 0 {
-                self.ready.push(key);
-                break;
-            }
-            reads += 1;
-            if has_more {
-                self.received(key, &mut []);
-                continue;
-            }
-            match row.connection.poll_read(&mut Context::from_waker(&row.waker), &mut scratch) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(n)) if n > 0 => self.received(key, &mut scratch[..n]),
-                Poll::Ready(_) => self.remove(key),
-            }
-        }
-        self.scratch = scratch;
-    }
-
-    /// Bytes from the client.
-    fn received(&mut self, key: u32, bytes: &mut [u8]) {
-        let Some(row) = self.rows.get_mut(key as usize) else { return };
-        if row.websocket.is_some() {
-            return self.websocket_received(key, bytes);
-        }
-        match row.role {
-            Role::Closing => {}
-            Role::Idle if row.pending.is_empty() => self.next_request(key, bytes),
-            // The next request while this answer is not complete.
-            _ => {
-                row.connection.unread(bytes);
-                let floods = row.connection.unread_len() > MAX_UNREAD;
-                let shape = row.group().map(|group| &self.groups[group as usize].shape);
-                if floods && matches!(shape, Some(Shape::Stream { .. })) {
-                    self.remove(key);
-                }
-            }
-        }
-    }
-
-    /// Writes something between two messages to a row that has nothing pending.
-    pub(super) fn interject(&mut self, key: u32, bytes: &Bytes) {
-        let row = &mut self.rows[key as usize];
-        match row.offer(bytes) {
-            Wrote::All => {}
-            Wrote::Some => {
-                row.moved_ms = self.ran_ms;
-                self.demote(key);
-            }
-            Wrote::Failed => self.remove(key),
-        }
-    }
-
-    /// A live row has something pending: it is behind from now on.
-    fn demote(&mut self, key: u32) {
-        let Role::Live { group: id, slot } = self.rows[key as usize].role else { return };
-        self.vacate(id, slot);
-        let group = &self.groups[id as usize];
-        let row = &mut self.rows[key as usize];
-        row.leave_body(group.sum);
-        row.role = Role::Lagging { group: id, positions: group.positions.clone() };
-    }
-
-    /// Takes a member out of the live ones.
-    fn vacate(&mut self, id: u32, slot: u32) {
-        let live = &mut self.groups[id as usize].live;
-        live.swap_remove(slot as usize);
-        if let Some(&moved) = live.get(slot as usize) {
-            self.rows[moved as usize].role = Role::Live { group: id, slot };
-        }
-    }
-
-    /// Writes the last bytes of a subscription, after whatever is pending.
-    pub(super) fn answer(&mut self, key: u32, bytes: Bytes) {
-        let row = &mut self.rows[key as usize];
-        let wrote = if row.pending.is_empty() {
-            row.offer(&bytes)
-        } else {
-            row.pending = [&row.pending[..], &bytes[..]].concat().into();
-            Wrote::Some
+            return None;
         };
-        row.moved_ms = self.ran_ms;
-        self.after_write(key, wrote, Flow::End);
+        // What came with the handshake is first.
+        let mut rest = row.connection.take_rest();
+        if !row.state.is_member() {
+            websocket.stop_hearing();
+            return None;
+        }
+        let bytes = if rest.is_empty() { &mut self.scratch[..len] } else { &mut rest[..] };
+        let longest = self.delivery.hub.config().max_message;
+        Some(Report::Messages(websocket.receive(bytes, self.delivery.clock.ran_ms(), longest)))
     }
 
-    /// Leaves the group; says what the shape wants afterwards.
-    fn leave(&mut self, key: u32) -> Then {
-        let row = &mut self.rows[key as usize];
-        let Some(id) = row.group() else { return Then::Close };
-        if let Role::Live { slot, .. } = std::mem::replace(&mut row.role, Role::Closing) {
-            self.vacate(id, slot);
-        }
-        self.sign_off(id)
+    /// The bytes of a [`Report::Request`].
+    pub(crate) fn received(&self, len: usize) -> &[u8] {
+        &self.scratch[..len]
     }
 
-    /// One member less; says what the shape wants afterwards.
-    pub(super) fn sign_off(&mut self, id: u32) -> Then {
-        let group = &mut self.groups[id as usize];
-        group.members -= 1;
-        for channel in group.channels.0.iter() {
-            channel.leave();
+    pub(crate) fn peer(&self, id: RowId) -> Peer {
+        self.delivery.rows[id].connection.peer()
+    }
+
+    /// Goes on with a connection that asked again with so many bytes.
+    pub(crate) fn go_on(&mut self, id: RowId, next: Next, len: usize) {
+        match next {
+            Next::Hold(poll) => self.hold(id, &poll),
+            Next::Answer(answer) => {
+                self.delivery.rows[id].put_last(answer, self.delivery.clock.ran_ms());
+                self.delivery.drive(id, Event::Answered);
+            }
+            Next::Return => {
+                self.delivery.rows[id].connection.unread(&self.scratch[..len]);
+                self.delivery.drive(id, Event::Returned);
+            }
         }
-        match &group.shape {
-            Shape::LongPoll(shape) if !shape.closes() && !self.draining => Then::Resume,
-            _ => Then::Close,
+        self.delivery.run();
+    }
+
+    fn hold(&mut self, id: RowId, poll: &HeldPoll) {
+        // Where the last one that asked the same is, if that group is still there.
+        let known = poll.group.get().filter(|&group| self.delivery.groups.get(group).is_some());
+        let group = known.unwrap_or_else(|| self.delivery.group(&poll.channels, &poll.shape));
+        poll.group.set(Some(group));
+        self.delivery.enter(id, group, poll.positions.clone());
+        self.delivery.hold(id, poll.wait);
+        if !self.delivery.is_registered(group) {
+            self.delivery.advance_later(group);
+        }
+        self.delivery.drive(id, Event::Held);
+    }
+
+    /// Says to everybody that the server stops.
+    pub(crate) fn drain(&mut self) {
+        self.delivery.draining = true;
+        // The hub takes no more. What it has acknowledged goes to everybody, whether its news has
+        // come or not.
+        let groups = self.delivery.groups.ids();
+        groups.into_iter().for_each(|group| self.delivery.advance_later(group));
+        self.delivery.run();
+        for id in self.delivery.rows.ids() {
+            let Some(row) = self.delivery.rows.get(id) else { continue };
+            let is_behind = row.member.as_ref().is_some_and(|member| {
+                matches!(member.place, Place::Behind(_))
+                    && self.delivery.groups[member.group].shape.is_stream()
+            });
+            // Who is behind is told when it has the rest.
+            self.delivery.drive(id, if is_behind { Event::Turn } else { Event::Stop });
+        }
+        self.delivery.run();
+    }
+
+    /// Once for each turn.
+    pub(crate) fn look_at_the_clock(&mut self) {
+        let now_ms = self.delivery.hub.now_ms();
+        self.delivery.clock.set(now_ms);
+    }
+
+    /// The time of the hub, in milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.delivery.clock.now_ms()
+    }
+
+    /// Time until something is due.
+    pub(crate) fn next_deadline(&self) -> Duration {
+        let tick_ms = self.delivery.clock.next_tick_ms();
+        let next_ms = self.delivery.deadlines.first_ms().map_or(tick_ms, |first_ms| first_ms.min(tick_ms));
+        Duration::from_millis(next_ms.saturating_sub(self.delivery.hub.now_ms()).max(1))
+    }
+
+    /// Answers the polls that were held long enough. Once a second there is a tick too: heartbeats,
+    /// and tidying up. Says which connections are overdue: after one more [ready](Self::on_ready) and
+    /// read, for what they waited for may be in the socket, they have to be
+    /// [given up](Self::give_up_if_overdue).
+    pub(crate) fn on_time(&mut self) -> Vec<RowId> {
+        self.look_at_the_clock();
+        let now_ms = self.delivery.clock.now_ms();
+        while let Some(id) = self.delivery.deadlines.next(now_ms) {
+            let row = &mut self.delivery.rows[id];
+            let waits = row.state.is_member();
+            if self.delivery.deadlines.is_due(id, &mut row.deadline, now_ms, waits) {
+                self.answer_empty(id);
+            }
+        }
+        let overdue = if self.delivery.clock.tick() { self.tick() } else { Vec::new() };
+        self.delivery.run();
+        overdue
+    }
+
+    /// A poll was held for as long as it may be.
+    fn answer_empty(&mut self, id: RowId) {
+        let row = &self.delivery.rows[id];
+        let Some(group) = row.group().filter(|_| row.pending.is_empty()) else { return };
+        let Shape::LongPoll(shape) = &self.delivery.groups[group].shape else { return };
+        let mut out = Vec::new();
+        shape.write_answer(Answer::new(), &self.delivery.positions(id).to_text(), &mut out);
+        self.delivery.rows[id].put_last(out.into(), self.delivery.clock.ran_ms());
+        let end = self.delivery.end(group);
+        self.delivery.drive(id, end);
+    }
+
+    fn tick(&mut self) -> Vec<RowId> {
+        for group in self.delivery.groups.empty() {
+            self.delivery.remove_group(group);
+        }
+        let (ticks, spares) = (self.delivery.clock.ticks(), self.delivery.clock.spares());
+        // Not before what came during a stop is read: an empty channel whose reader asks again must
+        // not be forgotten.
+        if self.worker == 0 && ticks.is_multiple_of(SWEEP_TICKS) && !spares {
+            self.delivery.hub.sweep();
+        }
+        self.delivery.shrink();
+        let mut overdue = Vec::new();
+        let mut heartbeats = HashMap::new();
+        for id in self.delivery.rows.ids() {
+            let ran_ms = self.delivery.clock.ran_ms();
+            if let Some(websocket) = &mut self.delivery.rows[id].websocket {
+                websocket.bound_time(ran_ms, &self.delivery.settings);
+            }
+            if !spares && self.overdue(id).is_some() {
+                overdue.push(id);
+            } else {
+                self.send_heartbeat(id, ticks, &mut heartbeats);
+            }
+        }
+        overdue
+    }
+
+    /// A heartbeat for a share of the rows, so that they do not all get theirs at once.
+    fn send_heartbeat(&mut self, id: RowId, ticks: u64, made: &mut HashMap<Wire, (Bytes, Sum)>) {
+        let every = self.delivery.settings.heartbeat.as_secs().max(1);
+        // Counted down, so that the first rows of a worker get their first heartbeat last, however
+        // long the interval is.
+        let turn = every - 1 - ticks % every;
+        let row = &mut self.delivery.rows[id];
+        let Some(group) = row.group().filter(|_| row.state == State::Live) else { return };
+        let group = &self.delivery.groups[group];
+        let Shape::Stream { wire, .. } = group.shape else { return };
+        if u64::from(id.key()) % every != turn {
+            return;
+        }
+        let (bytes, sum) = made.entry(wire).or_insert_with(|| {
+            let mut out = Vec::new();
+            wire.unit(&mut out, |feed, out| feed.heartbeat(out));
+            let packed = wire.pack(out);
+            (packed.bytes.into(), packed.sum)
+        });
+        if let Some(body) = &mut row.gzip {
+            body.add(group.sum, *sum);
+        }
+        let event = row.offer(bytes);
+        self.delivery.drive(id, event);
+    }
+
+    /// Gives up a connection whose time is over.
+    pub(crate) fn give_up_if_overdue(&mut self, id: RowId) {
+        let Some(overdue) = self.overdue(id) else { return };
+        let ran_ms = self.delivery.clock.ran_ms();
+        let row = &mut self.delivery.rows[id];
+        tracing::debug!(peer = %row.connection.peer(), ?overdue, "subscriber dropped");
+        let event = match &mut row.websocket {
+            Some(websocket) if overdue == Overdue::Late => {
+                websocket.close(1008, TOO_SLOW);
+                row.put_last(Bytes::new(), ran_ms);
+                // The part of the message that came is freed now.
+                row.websocket = None;
+                Event::Ended
+            }
+            _ if overdue == Overdue::Over => Event::TimeOver,
+            _ => Event::Failed,
+        };
+        self.delivery.drive(id, event);
+        self.delivery.run();
+    }
+
+    fn overdue(&self, id: RowId) -> Option<Overdue> {
+        let row = self.delivery.rows.get(id)?;
+        let (ran_ms, settings) = (self.delivery.clock.ran_ms(), &self.delivery.settings);
+        let stalled = ran_ms.saturating_sub(row.progress_ms) >= settings.stall_ms();
+        if stalled && !row.pending.is_empty() {
+            return Some(Overdue::Stuck);
+        }
+        if !row.state.is_member() {
+            return (row.pending.is_empty() && ran_ms >= row.give_up_ms).then_some(Overdue::Over);
+        }
+        let websocket = row.websocket.as_deref()?;
+        if websocket.is_silent(ran_ms, row.progress_ms, settings.heartbeat) {
+            return Some(Overdue::Silent);
+        }
+        websocket.is_late(ran_ms, settings).then_some(Overdue::Late)
+    }
+}
+
+/// The WebSockets of a table, for who carries out what their clients say.
+impl Table {
+    /// Whether it speaks `tidewire.v1`.
+    pub(crate) fn is_v1(&self, id: RowId) -> bool {
+        let websocket = self.delivery.rows.get(id).and_then(|row| row.websocket.as_ref());
+        websocket.is_some_and(|websocket| websocket.is_v1())
+    }
+
+    /// The channels of a member; none if it is leaving.
+    pub(crate) fn channels(&self, id: RowId) -> Option<Channels> {
+        let group = self.delivery.rows.get(id)?.group()?;
+        Some(self.delivery.groups[group].channels.clone())
+    }
+
+    /// The one cursor of what it has.
+    pub(crate) fn cursor(&self, id: RowId) -> String {
+        self.delivery.positions(id).to_text()
+    }
+
+    /// Adds an object to what is written next.
+    pub(crate) fn owe(&mut self, id: RowId, object: &Object<'_>) {
+        let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
+        if let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) {
+            websocket.owe(object);
         }
     }
 
-    /// Moves a member to other channels. It lags from then on, and gets nothing before [`go_on`](Self::go_on).
-    ///
-    /// `positions` makes the new positions from the present ones, which are read here, in the same
-    /// step as the move. Messages that are delivered between reading the positions and the move
-    /// would come twice.
-    pub(super) fn change_channels(
+    /// Writes a close behind what is owed, unless one was written before.
+    pub(crate) fn close(&mut self, id: RowId, code: u16, reason: &str) {
+        if let Some(websocket) = self.delivery.rows.get_mut(id).and_then(|row| row.websocket.as_mut()) {
+            websocket.close(code, reason);
+        }
+    }
+
+    /// Moves the connection to other channels. What is owed next has to be the answer to the command,
+    /// with the positions after the move. Everything that was written before stands before it, and
+    /// nothing comes between. [`turn`](Self::turn) sends it, and then the messages that it has not
+    /// read.
+    pub(crate) fn move_to(
         &mut self,
-        key: u32,
-        channels: Channels,
-        shape: Shape,
+        id: RowId,
+        channels: &Channels,
         positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>,
     ) {
-        let positions = Positions(positions(self.positions(key).0.into()).into());
-        self.leave(key);
-        let id = self.group(channels, shape);
-        self.enter(id);
-        self.rows[key as usize].role = Role::Lagging { group: id, positions };
+        let Some(kind) = self.kind(id) else { return };
+        let wire = Wire { kind, chunked: false, gzip: false };
+        let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
+        self.delivery.move_to(id, channels, &shape, positions);
     }
 
-    /// Sends a member that changed its channels the frames that wait, and then the messages that it
-    /// has not read.
-    pub(super) fn go_on(&mut self, key: u32) {
-        if let Some(group) = self.rows.get(key as usize).and_then(Subscriber::group) {
-            self.advance(group);
+    /// Sends a member what waits for it.
+    pub(crate) fn turn(&mut self, id: RowId) {
+        let Some(row) = self.delivery.rows.get(id) else { return };
+        let waits = row.pending.is_empty();
+        if let Some(group) = row.group() {
+            self.delivery.advance_later(group);
         }
-        if self.rows.get(key as usize).is_some_and(|row| row.pending.is_empty()) {
-            self.settle(key);
+        if waits {
+            self.delivery.turn_later(id);
         }
+        self.delivery.run();
     }
 
-    /// Forgets a row and closes its connection.
-    pub(super) fn remove(&mut self, key: u32) {
-        if self.rows.contains(key as usize) {
-            self.leave(key);
-            self.unlist_deadline(key);
-            self.rows.remove(key as usize);
+    /// The messages of a read were seen to.
+    pub(crate) fn end_turn(&mut self, id: RowId) {
+        let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
+        // One of the commands may have ended the subscription, and written the last frame.
+        let Some(row) = row else { return };
+        let Some(websocket) = &mut row.websocket else { return };
+        websocket.end_turn(&self.inflating);
+        if websocket.is_closing() {
+            row.put_last(Bytes::new(), self.delivery.clock.ran_ms());
+            self.delivery.drive(id, Event::Ended);
+        } else if row.pending.is_empty() {
+            self.delivery.drive(id, Event::Turn);
         }
+        self.delivery.run();
     }
 
-    /// What a member has.
-    pub(super) fn positions(&self, key: u32) -> Positions {
-        match &self.rows[key as usize].role {
-            Role::Lagging { positions, .. } => positions.clone(),
-            Role::Live { group, .. } => self.groups[*group as usize].positions.clone(),
-            Role::Idle | Role::Closing => Positions(Box::new([])),
-        }
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining
-    }
-
-    pub(super) fn keys(&self) -> Vec<u32> {
-        self.rows.iter().map(|(key, _)| key as u32).collect()
+    fn kind(&self, id: RowId) -> Option<Kind> {
+        self.delivery.rows[id].websocket.as_ref().map(|websocket| websocket.kind())
     }
 }

@@ -1,275 +1,388 @@
-//! The WebSocket side of the table: what clients send, and what they are owed for it.
+//! The protocol state of one WebSocket: bytes of the client in, messages out, and a limit on the
+//! time of one message.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::rc::Rc;
+use std::time::Duration;
+
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use tidewire_channel::Cursor;
-use tidewire_server::Problem;
+use tidewire_ws::deflate::Params;
+use tidewire_ws::frame::Header;
+use tidewire_ws::{Connection, Event, Limits, Role};
 
-use super::group::Shape;
-use super::protocol::Incoming;
-use super::subscriber::Role;
-use super::table::Table;
-use crate::api::params;
-use crate::channel::Published;
-use crate::error::HubError;
-use crate::feeds::{Flow, Wire};
-use crate::message::{Message, Object};
-use crate::name::{ChannelName, MAX_CHANNELS, NameError};
-use crate::reader::Channels;
-use crate::refusal::{refused, sentence};
+use crate::feeds::{Kind, ws};
+use crate::message::Object;
+use crate::settings::Settings;
 
-/// Bytes of a command's id, as it is spelled: it is held for the answer.
-const MAX_ID: usize = 1024;
+/// Bytes that wait to be written to a client. Above that, nothing more is read from it.
+const MAX_OWED: usize = 64 * 1024;
 
-impl Table {
-    pub(super) fn websocket_received(&mut self, key: u32, bytes: &mut [u8]) {
-        let ran_ms = self.ran_ms;
-        let row = &mut self.rows[key as usize];
-        let Some(websocket) = &mut row.websocket else { return };
-        if matches!(row.role, Role::Closing) {
-            return websocket.stop_hearing();
+/// Heartbeats without any sign of life after which a connection is given up.
+const SILENT_BEATS: u32 = 3;
+
+/// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
+const MAX_INFLATING: usize = 32;
+
+/// Bytes of messages that are taken in one turn. One read may inflate to a thousand times its
+/// length; other connections must get their turn.
+const MAX_A_READ: usize = 1024 * 1024;
+
+/// The protocol state of one WebSocket.
+pub(crate) struct WebSocket {
+    protocol: Connection,
+    kind: Kind,
+    /// Bytes that wait for the rest of their frame, or for their turn, as read.
+    partial: Vec<u8>,
+    /// They are whole frames, and only wait for their turn.
+    has_more: bool,
+    /// Frames to be written: pongs, the close, answers to commands.
+    owed: Vec<u8>,
+    heard_ms: u64,
+    closing: bool,
+    /// The client may compress.
+    deflates: bool,
+    /// A message or a frame that has begun and not ended. Most come whole, so that most connections have none.
+    unfinished: Option<Box<Unfinished>>,
+}
+
+/// A message that has begun and not ended.
+struct Unfinished {
+    /// When it began, by the time that the table ran.
+    since_ms: u64,
+    /// Time that was taken away, because a burst of bytes had earned too much.
+    lost_ms: u64,
+    /// Its context among the messages that inflate; the references to it are counted.
+    context: Option<Rc<()>>,
+}
+
+/// A data message from a client.
+pub(crate) enum Incoming {
+    Text(String),
+    Binary(Bytes),
+}
+
+/// What was taken out of a read.
+struct Taken {
+    incoming: Vec<Incoming>,
+    /// Bytes of the read.
+    used: usize,
+    /// The last message or frame came to its end, so what is left belongs to another.
+    ended: bool,
+}
+
+impl WebSocket {
+    pub(crate) fn new(kind: Kind, deflate: Option<Params>, max_message: usize) -> Self {
+        let max = longest(kind, max_message);
+        let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
+        let mut protocol = Connection::new(Role::Server, limits);
+        if let Some(params) = deflate {
+            protocol = protocol.with_deflate(params, &ws::DEFLATE);
         }
-        let is_v1 = websocket.is_v1();
-        let messages = websocket.receive(bytes, ran_ms, self.context.hub.config().max_message);
-        for incoming in messages {
-            let data = match incoming {
-                Incoming::Text(text) if is_v1 => {
-                    self.command(key, &text);
-                    continue;
-                }
-                Incoming::Binary(_) if is_v1 => {
-                    self.owe(key, &bad_command("Commands are JSON objects in text messages."));
-                    continue;
-                }
-                Incoming::Text(text) => text.into(),
-                Incoming::Binary(data) => data,
+        WebSocket {
+            protocol,
+            kind,
+            partial: Vec::new(),
+            has_more: false,
+            owed: Vec::new(),
+            heard_ms: 0,
+            closing: false,
+            deflates: deflate.is_some(),
+            unfinished: None,
+        }
+    }
+
+    /// Notes that the connection enters the table at this time.
+    pub(super) fn enter(&mut self, now_ms: u64) {
+        self.heard_ms = now_ms;
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn is_v1(&self) -> bool {
+        matches!(self.kind, Kind::WsV1 { .. })
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.owed.len() > MAX_OWED
+    }
+
+    /// There are messages that were read and not taken: the next turn goes on without a read.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Whether it gave no sign of life for some heartbeats, each of which was a ping. `moved_ms` is
+    /// the last time that the socket took something: a client that is behind gets no pings.
+    pub(super) fn is_silent(&self, now_ms: u64, moved_ms: u64, heartbeat: Duration) -> bool {
+        let silence = now_ms.saturating_sub(self.heard_ms.max(moved_ms));
+        silence > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
+    }
+
+    /// Whether the client takes longer over a message than it may: slower than the lowest rate plus
+    /// a time of grace, as for the body of a request. A compressed message of several frames has a
+    /// fixed time, because it keeps a context from others.
+    pub(super) fn is_late(&self, now_ms: u64, settings: &Settings) -> bool {
+        self.unfinished.as_ref().is_some_and(|one| {
+            let took = now_ms.saturating_sub(one.since_ms);
+            let came = self.came();
+            // A client that does not take its answers is not read from. It is not a slow sender, so it
+            // has longer. But this time is for the whole message: with a time that stands still, a
+            // client could hold a message for ever by taking a byte now and then.
+            let least = if self.is_full() { settings.stall_ms() } else { 0 };
+            took + one.lost_ms >= settings.message_ms(came).max(least)
+                || (one.context.is_some() && took >= settings.stall_ms())
+        })
+    }
+
+    /// Cuts the time that a message has left to the most that it may have. Called in every tick.
+    pub(super) fn bound_time(&mut self, now_ms: u64, settings: &Settings) {
+        let came = self.came();
+        if let Some(one) = &mut self.unfinished {
+            let took = now_ms.saturating_sub(one.since_ms) + one.lost_ms;
+            one.lost_ms += settings.excess_message_ms(came, took);
+        }
+    }
+
+    /// Bytes that have come of the message that is not complete.
+    fn came(&self) -> u64 {
+        self.protocol.unfinished_len() + self.partial.len() as u64
+    }
+
+    /// Writes a close, unless one was written before.
+    pub(super) fn close(&mut self, code: u16, reason: &str) {
+        if !self.closing {
+            ws::close(&mut self.owed, code, reason);
+            self.closing = true;
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Takes no more messages.
+    pub(super) fn stop_hearing(&mut self) {
+        self.has_more = false;
+    }
+
+    /// Adds an object to what is written next.
+    pub(super) fn owe(&mut self, object: &Object<'_>) {
+        ws::object(&mut self.owed, object);
+    }
+
+    pub(super) fn take_output(&mut self) -> Option<Bytes> {
+        if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
+    }
+
+    /// Takes bytes in. What the protocol has to send is added to the output; data messages are
+    /// returned. A close stays with the protocol: it goes behind the answers to these messages.
+    pub(super) fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
+        self.heard_ms = now_ms;
+        // In the usual case, whole frames in one read, they are unmasked right where they were read.
+        let mut gathered = std::mem::take(&mut self.partial);
+        let is_gathered = !gathered.is_empty();
+        let bytes = if is_gathered {
+            gathered.extend_from_slice(read);
+            &mut gathered[..]
+        } else {
+            read
+        };
+        let Taken { incoming, used, ended } = self.take(bytes, longest(self.kind, max_message));
+        if !self.closing {
+            self.protocol.take_output(&mut self.owed);
+        }
+        if !self.closing && used < bytes.len() {
+            self.partial = if is_gathered {
+                gathered.drain(..used);
+                gathered
+            } else {
+                bytes[used..].to_vec()
             };
-            if self.publish_bare(key, data) == Flow::End {
+        }
+        self.note_unfinished(ended, now_ms);
+        incoming
+    }
+
+    /// Takes the messages of a turn out of `bytes`.
+    fn take(&mut self, bytes: &mut [u8], max: u64) -> Taken {
+        let mut taken = Taken { incoming: Vec::new(), used: 0, ended: false };
+        let mut len = 0;
+        self.has_more = false;
+        while !self.closing {
+            let rest = &bytes[taken.used..];
+            self.has_more = len >= MAX_A_READ && !rest.is_empty();
+            if self.has_more || self.waits_for_more(rest, max) {
+                // A call without input frees the buffer of the last message: a connection must not
+                // hold megabytes for bytes that may never come.
+                let _ = self.protocol.decode(&mut []);
                 break;
             }
-        }
-        let Some(row) = self.rows.get_mut(key as usize) else { return };
-        if matches!(row.role, Role::Closing) {
-            // One of the commands ended the subscription, and wrote the last frame.
-            return;
-        }
-        let Some(websocket) = &mut row.websocket else { return };
-        websocket.end_turn(&self.inflating);
-        if websocket.is_closing() {
-            let last = websocket.take_output().unwrap_or_default();
-            self.answer(key, last);
-        } else if row.pending.is_empty() {
-            self.settle(key);
-        }
-    }
-
-    /// A bare message is a message for the channel. Between bare payloads there is no context to say why it was refused, so the
-    /// connection ends with the reason, and what came behind it is not published: a publisher whose message was refused has a hole
-    /// in what it sent, and nobody would see it.
-    fn publish_bare(&mut self, key: u32, data: Bytes) -> Flow {
-        let Some(channels) = self.channels(key) else { return Flow::End };
-        let outcome = match &*channels.0 {
-            [one] => {
-                let message = Message::new(data, self.context.hub.wall_ms());
-                self.context.hub.publish(one.name(), message, None).map_err(|error| {
-                    let code = match error {
-                        HubError::MessageTooLarge { .. } => 1009,
-                        HubError::Stopping => 1012,
-                        _ => 1008,
-                    };
-                    (code, error.to_string())
-                })
-            }
-            _ => Err((1008, "a bare message needs a connection with one channel".to_owned())),
-        };
-        let Err((code, reason)) = outcome else { return Flow::Continue };
-        // If the client has said its close already, the answer to that is the last frame.
-        if let Some(websocket) = &mut self.rows[key as usize].websocket {
-            websocket.close(code, &reason);
-        }
-        Flow::End
-    }
-
-    /// A command of `tidewire.v1`.
-    fn command(&mut self, key: u32, text: &str) {
-        // Only what is known is kept: a message may inflate to megabytes of brackets.
-        let Command { kind, id } = match serde_json::from_str(text) {
-            // An array of its values would do for a struct of Rust.
-            Ok(command) if text.trim_ascii_start().starts_with('{') => command,
-            Ok(_) => Command::default(),
-            Err(error) if error.is_data() => Command::default(),
-            Err(error) => return self.owe(key, &bad_command(&format!("This is not JSON: {error}."))),
-        };
-        if id.is_some_and(|id| id.get().len() > MAX_ID) {
-            return self.owe(key, &bad_command("The id of a command has at most 1024 bytes."));
-        }
-        let kind: Option<String> = kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
-        let outcome = match kind.as_deref() {
-            Some("publish") => serde_json::from_str(text).map(|order| self.publish(key, id, &order)),
-            Some("subscribe") => serde_json::from_str(text).map(|order| self.subscribe(key, id, &order)),
-            Some("unsubscribe") => serde_json::from_str(text)
-                .map(|order: ChannelOrder| self.unsubscribe(key, id, &order.channel)),
-            _ => {
-                let detail = "A command is a JSON object whose type is publish, subscribe or unsubscribe.";
-                return self.owe(key, &refusal(id, &Problem::new(400, detail)));
-            }
-        };
-        if let (Err(error), Some(kind)) = (outcome, kind) {
-            let detail = format!("This {kind} cannot be carried out: {error}.");
-            self.owe(key, &refusal(id, &Problem::new(400, detail)));
-        }
-    }
-
-    fn publish(&mut self, key: u32, id: Option<&RawValue>, order: &PublishOrder) {
-        match self.try_publish(key, order) {
-            Ok(published) => self.owe(key, &Object::Ack { id, cursor: &published.cursor.to_string() }),
-            Err(problem) => self.owe(key, &refusal(id, &problem)),
-        }
-    }
-
-    fn try_publish(&mut self, key: u32, order: &PublishOrder) -> Result<Published, Problem> {
-        let bad = |detail: &str| Problem::new(400, detail);
-        let name = match (&order.channel, self.channels(key)) {
-            (Some(name), _) => ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?,
-            (None, Some(channels)) if channels.0.len() == 1 => channels.0[0].name().clone(),
-            _ => return Err(bad("Name the channel: this connection does not have exactly one.")),
-        };
-        let data: Bytes = match (&order.data, &order.data_b64) {
-            (Some(text), None) => text.clone().into(),
-            (None, Some(text)) => STANDARD.decode(text).map_err(|_| bad("data_b64 is not base64."))?.into(),
-            _ => return Err(bad("Give either data or data_b64.")),
-        };
-        let mut message = Message::new(data, self.context.hub.wall_ms());
-        if let Some(event) = &order.event {
-            message = message.with_event(event).map_err(|error| bad(&sentence(&error.to_string())))?;
-        }
-        if let Some(content_type) = &order.content_type {
-            message = message
-                .with_content_type(content_type)
-                .map_err(|error| bad(&sentence(&error.to_string())))?;
-        }
-        self.context.hub.publish(&name, message, order.key.as_deref().map(str::as_bytes)).map_err(refused)
-    }
-
-    fn subscribe(&mut self, key: u32, id: Option<&RawValue>, order: &ChannelOrder) {
-        let name = &order.channel;
-        match self.try_subscribe(key, name, order.since.as_deref()) {
-            Ok((channels, start)) => {
-                self.change(key, channels, |mut positions| {
-                    positions.push(start);
-                    positions
-                });
-                let cursor = self.positions(key).to_text();
-                self.owe(key, &Object::Hello { cursor: &cursor, channel: Some(name) });
-                if id.is_some() {
-                    self.owe(key, &Object::Ack { id, cursor: &cursor });
+            let Ok((n, event)) = self.protocol.decode(&mut bytes[taken.used..]) else {
+                self.closing = true;
+                break;
+            };
+            taken.used += n;
+            match event {
+                None => break,
+                Some(Event::Text(text)) => {
+                    len += text.len();
+                    taken.incoming.push(Incoming::Text(text.to_owned()));
                 }
-                self.go_on(key);
+                Some(Event::Binary(data)) => {
+                    len += data.len();
+                    taken.incoming.push(Incoming::Binary(Bytes::copy_from_slice(data)));
+                }
+                Some(Event::Close { .. }) => self.closing = true,
+                Some(_) => {
+                    taken.ended |= !self.protocol.message_unfinished();
+                    continue;
+                }
             }
-            Err(problem) => self.owe(key, &refusal(id, &problem)),
+            taken.ended = true;
+        }
+        taken
+    }
+
+    /// Starts the time of a message that is not complete, and ends that of one that is.
+    fn note_unfinished(&mut self, ended: bool, now_ms: u64) {
+        if ended || self.closing {
+            self.unfinished = None;
+        }
+        let begun = self.protocol.message_unfinished() || !self.partial.is_empty();
+        if !begun || self.closing || self.has_more {
+            self.unfinished = None;
+        } else if self.unfinished.is_none() {
+            self.unfinished = Some(Box::new(Unfinished { since_ms: now_ms, lost_ms: 0, context: None }));
         }
     }
 
-    /// The channels with one more, and where that begins.
-    fn try_subscribe(
-        &self,
-        key: u32,
-        name: &str,
-        since: Option<&str>,
-    ) -> Result<(Channels, Cursor), Problem> {
-        let bad = |detail: &str| Problem::new(400, detail);
-        let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
-        let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
-        let Some(channels) = self.channels(key) else { return Err(bad("The connection is closing.")) };
-        if channels.0.iter().any(|channel| *channel.name() == name) {
-            return Err(Problem::new(
-                409,
-                "This connection has the channel already; unsubscribe first to move in it.",
-            ));
+    /// Whether to wait until the first frame of a compressed message is whole. Until then it is
+    /// held as it came; inflated it could be a thousand times as long.
+    fn waits_for_more(&self, bytes: &[u8], max: u64) -> bool {
+        if !self.deflates || self.protocol.message_unfinished() {
+            return false;
         }
-        if channels.0.len() >= MAX_CHANNELS {
-            return Err(bad(&sentence(&NameError::TooMany.to_string())));
+        match Header::parse(bytes) {
+            Ok(Some((header, n))) => {
+                header.rsv1 && header.len <= max && ((bytes.len() - n) as u64) < header.len
+            }
+            _ => false,
         }
-        let channel = self.context.hub.channel(&name).map_err(refused)?;
-        let one = Channels([channel].into());
-        let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
-        Ok((Channels(all.into()), one.start(&since).0[0]))
     }
 
-    fn unsubscribe(&mut self, key: u32, id: Option<&RawValue>, name: &str) {
-        let Some(channels) = self.channels(key) else { return };
-        let Some(index) = channels.0.iter().position(|channel| channel.name().as_str() == name) else {
-            return self
-                .owe(key, &refusal(id, &Problem::new(404, "This connection does not have the channel.")));
+    /// Ends a turn: the close of the protocol goes behind all else. A message in several frames
+    /// inflates as the frames come, so only a few may do so at one time. Further ones are closed
+    /// with 1013.
+    pub(super) fn end_turn(&mut self, places: &Rc<()>) {
+        self.protocol.take_output(&mut self.owed);
+        let is_inflating = self.protocol.is_inflating();
+        let Some(one) = &mut self.unfinished else { return };
+        if !is_inflating {
+            one.context = None;
+        } else if one.context.is_none() {
+            if Rc::strong_count(places) > MAX_INFLATING {
+                self.close(1013, "too many unfinished messages, try again later");
+            } else {
+                one.context = Some(places.clone());
+            }
+        }
+    }
+}
+
+/// The longest message that is read at all. Within JSON a control character takes six bytes. A
+/// message a little over the limit is read and refused with a sentence; a much longer one is not
+/// read.
+fn longest(kind: Kind, max_message: usize) -> u64 {
+    let spelled = if matches!(kind, Kind::WsV1 { .. }) { 6 } else { 1 };
+    (max_message as u64).saturating_mul(spelled).saturating_add(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewire_ws::{Kind as MessageKind, deflate};
+
+    use super::*;
+
+    /// Frames as a client sends them.
+    fn masked(count: usize, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        deflate::encode_message(MessageKind::Binary, payload, &ws::DEFLATE, &mut frame);
+        let (header, n) = Header::parse(&frame).unwrap().unwrap();
+        let masked = Header { masking_key: Some([0; 4]), ..header };
+        let mut bytes = [0; Header::MAX_LEN];
+        let len = masked.encode(&mut bytes).unwrap();
+        [&bytes[..len], &frame[n..]].concat().repeat(count)
+    }
+
+    #[test]
+    fn who_is_not_read_from_has_longer_for_its_message_and_not_for_ever() {
+        let settings = Settings::default();
+        let (grace, stall) = (settings.message_ms(1), settings.stall_ms());
+        let mut websocket = WebSocket::new(Kind::WsV1 { deflate: false }, None, 1024);
+        websocket.receive(&mut [0x81], 0, 1024);
+        let is_late = |websocket: &WebSocket, now_ms| websocket.is_late(now_ms, &settings);
+        assert!(!is_late(&websocket, grace - 1) && is_late(&websocket, grace));
+        let detail = "x".repeat(MAX_OWED);
+        websocket.owe(&Object::Error { id: None, status: 400, title: "", detail: &detail });
+        assert!(websocket.is_full());
+        assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
+        websocket.take_output();
+        assert!(is_late(&websocket, grace), "it took it, and is read from again");
+    }
+
+    #[test]
+    fn a_burst_earns_no_more_than_the_stall_timeout() {
+        let settings = Settings::default();
+        let (stall, max) = (settings.stall_ms(), 8 << 20);
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: false }, None, max);
+        // A frame of 8 MiB, of which 5.6 come at once; by the rate alone, that is more than three hours.
+        let mut burst = vec![0; 14 + 5_600 * 1024];
+        burst[..10].copy_from_slice(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x80, 0, 0]);
+        websocket.receive(&mut burst, 0, max);
+        let mut now = 0;
+        while !websocket.is_late(now, &settings) {
+            websocket.bound_time(now, &settings);
+            now += 1_000;
+            if now % 20_000 == 0 {
+                websocket.receive(&mut [0], now, max);
+            }
+        }
+        assert!((stall..=stall + 5_000).contains(&now), "{now} ms");
+    }
+
+    #[test]
+    fn a_steady_client_at_the_lowest_rate_is_never_late() {
+        let settings = Settings::default();
+        let max = 1 << 20;
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: false }, None, max);
+        websocket.receive(&mut [0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0], 0, max);
+        for second in 1..2_000 {
+            websocket.receive(&mut [0; 512], second * 1_000, max);
+            websocket.bound_time(second * 1_000, &settings);
+            assert!(!websocket.is_late(second * 1_000, &settings), "after {second} s");
+        }
+    }
+
+    #[test]
+    fn a_read_full_of_bombs_is_taken_a_few_at_a_time() {
+        let payload = vec![0; 600 * 1024];
+        let mut read = masked(10, &payload);
+        assert!(read.len() < 64 * 1024, "one read: {}", read.len());
+        let params = Params {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            server_max_window_bits: 15,
+            client_max_window_bits: 15,
         };
-        let mut all = channels.0.to_vec();
-        all.remove(index);
-        self.change(key, Channels(all.into()), |mut positions| {
-            positions.remove(index);
-            positions
-        });
-        let cursor = self.positions(key).to_text();
-        self.owe(key, &Object::Ack { id, cursor: &cursor });
-        self.go_on(key);
-    }
-
-    /// Moves the connection to other channels. The answer to the command comes next, with the
-    /// positions after the move. Everything that was written before stands before it, and nothing
-    /// comes between.
-    fn change(&mut self, key: u32, channels: Channels, positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>) {
-        let Some(kind) = self.rows[key as usize].websocket.as_ref().map(|ws| ws.kind()) else { return };
-        let wire = Wire { kind, chunked: false, gzip: false };
-        let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
-        self.change_channels(key, channels, shape, positions);
-    }
-
-    /// The channels of a member; none if it is leaving.
-    fn channels(&self, key: u32) -> Option<Channels> {
-        let group = self.rows.get(key as usize)?.group()?;
-        Some(self.groups[group as usize].channels.clone())
-    }
-
-    fn owe(&mut self, key: u32, object: &Object<'_>) {
-        let row = self.rows.get_mut(key as usize).filter(|row| !matches!(row.role, Role::Closing));
-        if let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) {
-            websocket.owe(object);
+        let mut websocket = WebSocket::new(Kind::WsBare { deflate: true }, Some(params), 1024 * 1024);
+        let mut incoming = websocket.receive(&mut read, 0, 1024 * 1024);
+        let mut all = incoming.len();
+        while websocket.has_more() {
+            assert_eq!(incoming.len(), 2, "the second one is over the megabyte");
+            incoming = websocket.receive(&mut [], 0, 1024 * 1024);
+            all += incoming.len();
         }
+        assert_eq!((all, websocket.partial.len(), websocket.closing), (10, 0, false));
     }
-}
-
-/// What a client may send on `tidewire.v1`: what every command has.
-#[derive(Default, Deserialize)]
-struct Command<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct PublishOrder {
-    channel: Option<String>,
-    event: Option<String>,
-    content_type: Option<String>,
-    data: Option<String>,
-    data_b64: Option<String>,
-    key: Option<String>,
-}
-
-/// To subscribe or to unsubscribe.
-#[derive(Deserialize)]
-struct ChannelOrder {
-    channel: String,
-    since: Option<String>,
-}
-
-fn bad_command(detail: &str) -> Object<'_> {
-    Object::Error { id: None, status: 400, title: "Bad Request", detail }
-}
-
-fn refusal<'a>(id: Option<&'a RawValue>, problem: &'a Problem) -> Object<'a> {
-    Object::Error { id, status: problem.status, title: problem.title(), detail: &problem.detail }
 }

@@ -22,12 +22,12 @@ use tracing::{Event, Metadata, Subscriber};
 use crate::site::get;
 
 /// Panics at the first line that holds a text.
-struct Mine {
+struct PanicOnLine {
     text: &'static str,
-    tripped: AtomicBool,
+    panicked: AtomicBool,
 }
 
-impl Subscriber for Mine {
+impl Subscriber for PanicOnLine {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -39,8 +39,8 @@ impl Subscriber for Mine {
     fn event(&self, event: &Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        if message.0.contains(self.text) && !self.tripped.swap(true, Ordering::SeqCst) {
-            panic!("the mine {:?}", self.text);
+        if message.0.contains(self.text) && !self.panicked.swap(true, Ordering::SeqCst) {
+            panic!("a line with {:?}", self.text);
         }
     }
     fn enter(&self, _: &Id) {}
@@ -65,7 +65,7 @@ struct Worker {
 
 enum Fails {
     /// The handler says that it cannot go on, when this is sent.
-    Told(oneshot::Receiver<()>),
+    Reports(oneshot::Receiver<()>),
     /// The thread panics, when this is sent.
     Panics(oneshot::Receiver<()>),
 }
@@ -86,7 +86,7 @@ impl Handler for Worker {
         Box::pin(async {
             match fails {
                 None => std::future::pending().await,
-                Some(Fails::Told(now)) => {
+                Some(Fails::Reports(now)) => {
                     now.await.unwrap();
                     "its table is broken".to_owned()
                 }
@@ -131,11 +131,11 @@ fn a_task_that_accepts_and_panics_ends_the_server() {
     let mut limits = Limits::default();
     limits.max_connections = 2;
     let server = Server::builder().listen(any_port()).threads(2).limits(limits).bind().unwrap();
-    let mine = Arc::new(Mine { text: "too many connections", tripped: AtomicBool::new(false) });
+    let subscriber = Arc::new(PanicOnLine { text: "too many connections", panicked: AtomicBool::new(false) });
     let running = server
         .serve(move |number| {
             // For the rest of the life of this worker's thread.
-            std::mem::forget(tracing::subscriber::set_default(mine.clone()));
+            std::mem::forget(tracing::subscriber::set_default(subscriber.clone()));
             Worker { number, fails: None.into() }
         })
         .unwrap();
@@ -172,7 +172,7 @@ fn second_worker_fails(how: fn(oneshot::Receiver<()>) -> Fails) -> String {
 
 #[test]
 fn a_handler_that_cannot_go_on_ends_the_server() {
-    let error = second_worker_fails(Fails::Told);
+    let error = second_worker_fails(Fails::Reports);
     assert!(error.contains("worker 1") && error.contains("its table is broken"), "{error}");
 }
 

@@ -51,7 +51,8 @@ impl Inflate {
         mut input: &[u8],
         mut sink: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), InflateError> {
-        // An empty fragment behind a block with BFINAL: asking the stream again would forget that it has ended.
+        // An empty fragment behind a block with BFINAL: asking the stream again would forget that
+        // it has ended.
         if input.is_empty() {
             return Ok(());
         }
@@ -99,7 +100,8 @@ impl Inflate {
         if tail != (TAIL.len(), 0, Some(Status::Ok)) {
             return Err(InflateError::Invalid);
         }
-        // A whole empty block at the end of a byte. Bits left over from before it would be taken for its header.
+        // A whole empty block at the end of a byte. Bits left over from before it would be taken
+        // for its header.
         match self.step(&PROBE[TAIL.len()..], &mut none, InflateFlush::Block) {
             (EMPTY, 0, Some(Status::Ok)) => Ok(()),
             // The block before was marked as the last one.
@@ -121,11 +123,13 @@ impl Inflate {
     }
 }
 
-/// An empty stored block without its three bits of header and their padding: what a sender leaves out.
+/// An empty stored block without its three bits of header and their padding: what a sender leaves
+/// out.
 pub(super) const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// The tail, a whole empty stored block, and a byte that is never read.
 const PROBE: &[u8] = b"\0\0\xff\xff\0\0\0\xff\xff\0";
 /// How long a whole empty stored block is.
 const EMPTY: usize = 5;
-/// How much is inflated at a time: the most by which a message can pass its limit before it is noticed.
+/// How much is inflated at a time: the most by which a message can pass its limit before it is
+/// noticed.
 const STEP: usize = 8 * 1024;

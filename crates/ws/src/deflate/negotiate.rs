@@ -8,16 +8,19 @@ use tidewire_grammar::{eq_ignore_case, list, value_and_params};
 /// What an endpoint wants of permessage-deflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Whether each direction may refer to earlier messages. Default: no, for the memory that it costs.
+    /// Whether each direction may refer to earlier messages. Default: no, for the memory that it
+    /// costs.
     pub context_takeover: bool,
-    /// Messages shorter than this many bytes are sent as they are. Default 512 bytes: without context, shorter ones shrink by
-    /// little or nothing, and Go's `coder/websocket` chose the same.
+    /// Messages shorter than this many bytes are sent as they are. Default 512 bytes: without
+    /// context, shorter ones shrink by little or nothing, and Go's `coder/websocket` chose the
+    /// same.
     pub threshold: u16,
-    /// How hard to compress, 1 to 9. Default 1: it is 2.6 (128 B) to 30 (16 KiB) times as fast as zlib's usual 6, and saves more than
-    /// four fifths of what that saves (`cargo bench -p tidewire-ws --all-features --bench codec -- deflate`).
+    /// How hard to compress, 1 to 9. Default 1: it is 2.6 (128 B) to 30 (16 KiB) times as fast as
+    /// zlib's usual 6, and saves more than four fifths of what that saves
+    /// (`cargo bench -p tidewire-ws --all-features --bench codec -- deflate`).
     pub level: u8,
-    /// The base-2 logarithm of the largest window to compress with and, with context takeover, to inflate with: 9 to 15, other
-    /// values count as the nearest. Default 15, 32 KiB.
+    /// The base-2 logarithm of the largest window to compress with and, with context takeover, to
+    /// inflate with: 9 to 15, other values count as the nearest. Default 15, 32 KiB.
     pub max_window_bits: u8,
 }
 
@@ -51,14 +54,15 @@ pub struct Params {
 }
 
 impl Params {
-    /// Whether a server may send messages that were compressed for everybody: see [`encode_message`](super::encode_message). Not if the
-    /// client asked for a smaller window than the full one.
+    /// Whether a server may send messages that were compressed for everybody: see
+    /// [`encode_message`](super::encode_message). Not if the client asked for a smaller window than
+    /// the full one.
     pub const fn takes_shared(&self) -> bool {
         self.server_max_window_bits == MAX_BITS
     }
 
     /// Whether the compressor of this role keeps its context, and its window.
-    pub(crate) const fn of(&self, role: Role) -> (bool, u8) {
+    pub(crate) const fn of_compressor(&self, role: Role) -> (bool, u8) {
         match role {
             Role::Server => (!self.server_no_context_takeover, self.server_max_window_bits),
             Role::Client => (!self.client_no_context_takeover, self.client_max_window_bits),
@@ -66,14 +70,15 @@ impl Params {
     }
 }
 
-/// The server's choice among the offers of one field line, and the answer for it. Offers that are unknown, malformed or not to be
-/// met are passed over, as RFC 7692 §7 wants it; none of them is an error.
+/// The server's choice among the offers of one field line, and the answer for it. Offers that are
+/// unknown, malformed or not to be met are passed over, as RFC 7692 §7 wants it; none of them is an
+/// error.
 ///
 /// `budget` counts the offers that may still be looked at in this handshake.
 pub(crate) fn choose(value: &[u8], config: &Config, budget: &mut usize) -> Option<(Params, String)> {
     for offer in list(value) {
         *budget = budget.checked_sub(1)?;
-        if let Some(chosen) = Terms::parse(offer, true).and_then(|offer| answer(&offer, config)) {
+        if let Some(chosen) = ExtensionElement::parse(offer, true).and_then(|offer| answer(&offer, config)) {
             return Some(chosen);
         }
     }
@@ -88,14 +93,16 @@ pub(crate) fn is_long_enough(len: usize, threshold: u16) -> bool {
 /// How many offers are looked at. Browsers send one, clients with fallbacks two or three.
 pub(crate) const MAX_OFFERS: usize = 8;
 
-fn answer(offer: &Terms, config: &Config) -> Option<(Params, String)> {
+fn answer(offer: &ExtensionElement, config: &Config) -> Option<(Params, String)> {
     let server_bits = config.max_bits().min(offer.server_bits.unwrap_or(MAX_BITS));
     if server_bits < MIN_OWN_BITS {
-        // A window of 256 bytes is legal, but zlib has no compressor for it (its own is known to be broken).
+        // A window of 256 bytes is legal, but zlib has no compressor for it (its own is known to be
+        // broken).
         return None;
     }
     let mut params = Params {
-        // RFC 7692 §7.1.1.1 (3), RFC 7692 §7.1.1.2 (3): both may be in the answer whether or not they were offered.
+        // RFC 7692 §7.1.1.1 (3), RFC 7692 §7.1.1.2 (3): both may be in the answer whether or not
+        // they were offered.
         server_no_context_takeover: offer.server_no_context || !config.context_takeover,
         client_no_context_takeover: offer.client_no_context || !config.context_takeover,
         server_max_window_bits: server_bits,
@@ -112,7 +119,8 @@ fn answer(offer: &Terms, config: &Config) -> Option<(Params, String)> {
     if offer.server_bits.is_some() || server_bits < MAX_BITS {
         let _ = write!(text, "; server_max_window_bits={server_bits}");
     }
-    // RFC 7692 §7.1.2.2 (1): answered only if offered. It is worth asking only where an inflater is kept.
+    // RFC 7692 §7.1.2.2 (1): answered only if offered. It is worth asking only where an inflater is
+    // kept.
     if let Some(offered) = offer.client_bits {
         let hint = offered.unwrap_or(MAX_BITS);
         let bits = if params.client_no_context_takeover { hint } else { hint.min(config.max_bits()) };
@@ -140,7 +148,7 @@ pub(crate) fn offer(config: &Config) -> String {
 /// What a server's answer to [`offer`] agrees on; `None` for one that does not fit it.
 pub(crate) fn agree(value: &[u8], config: &Config) -> Option<Params> {
     let mut elements = list(value);
-    let terms = Terms::parse(elements.next()?, false)?;
+    let terms = ExtensionElement::parse(elements.next()?, false)?;
     if elements.next().is_some() {
         return None;
     }
@@ -162,7 +170,7 @@ pub(crate) fn agree(value: &[u8], config: &Config) -> Option<Params> {
 
 /// One element of `Sec-WebSocket-Extensions` that is a well-formed permessage-deflate.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Terms {
+struct ExtensionElement {
     server_no_context: bool,
     client_no_context: bool,
     server_bits: Option<u8>,
@@ -170,9 +178,9 @@ struct Terms {
     client_bits: Option<Option<u8>>,
 }
 
-impl Terms {
-    /// RFC 7692 §7 (1) to (3), and RFC 7692 §7 (5) to (7): unknown parameters, repeated ones, missing, superfluous and impossible values all make an element one that
-    /// has to be declined.
+impl ExtensionElement {
+    /// RFC 7692 §7 (1) to (3), and RFC 7692 §7 (5) to (7): unknown parameters, repeated ones,
+    /// missing, superfluous and impossible values all make an element one that has to be declined.
     fn parse(element: &[u8], is_offer: bool) -> Option<Self> {
         let (name, params) = value_and_params(element);
         if !eq_ignore_case(name, NAME.as_bytes()) {

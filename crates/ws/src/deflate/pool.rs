@@ -1,8 +1,10 @@
 //! Compressors, inflaters and scratch space that the connections of a thread share.
 //!
-//! A context is taken for the length of one message, so a thread needs one of each kind, and a few more where messages arrive
-//! in fragments. The pool is a cache and nothing more: nobody can see from outside whether a context is new.
+//! A context is taken for the length of one message, so a thread needs one of each kind, and a few
+//! more where messages arrive in fragments. The pool is a cache and nothing more: nobody can see
+//! from outside whether a context is new.
 
+use super::negotiate::MAX_BITS;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use flate2::{Compress, Compression};
@@ -10,8 +12,7 @@ use zlib_rs::Inflate;
 
 /// An inflater with the full window, which inflates what any window has compressed.
 pub(super) fn take_inflater() -> Inflate {
-    POOL.with_borrow_mut(|pool| pool.inflaters.pop())
-        .unwrap_or_else(|| Inflate::new(false, super::negotiate::MAX_BITS))
+    POOL.with_borrow_mut(|pool| pool.inflaters.pop()).unwrap_or_else(|| Inflate::new(false, MAX_BITS))
 }
 
 pub(super) fn put_inflater(mut inflater: Inflate) {

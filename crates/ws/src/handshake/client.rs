@@ -1,6 +1,7 @@
 //! The client's side: what to ask for, and is this answer right?
 
-use super::{accept_key, has_token, is_field, is_subprotocol, key::encode_key};
+use super::fields::{has_token, is_field, is_subprotocol, upgrade_fields};
+use super::key::{accept_key, encode_key};
 #[cfg(feature = "deflate")]
 use crate::deflate;
 use alloc::string::String;
@@ -43,15 +44,15 @@ pub struct Agreed<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The status is not 101 but this one. It is an ordinary answer: a redirect, a 401, or a 426 with the versions that the server
-    /// speaks.
+    /// The status is not 101 but this one. It is an ordinary answer: a redirect, a 401, or a 426
+    /// with the versions that the server speaks.
     Status(u16),
     /// `Upgrade` is not `websocket`.
     Upgrade,
     /// `Connection` does not hold `upgrade`.
     Connection,
-    /// `Sec-WebSocket-Accept` is not the one value that belongs to the key: the server, or something between, does not speak
-    /// WebSocket.
+    /// `Sec-WebSocket-Accept` is not the one value that belongs to the key: the server, or
+    /// something between, does not speak WebSocket.
     Accept,
     /// A subprotocol that was not asked for, or more than one.
     Subprotocol,
@@ -60,7 +61,8 @@ pub enum VerifyError {
 }
 
 impl<'a> Request<'a> {
-    /// A handshake with a nonce of 16 random bytes, fresh for each connection, that offers these subprotocols, best first.
+    /// A handshake with a nonce of 16 random bytes, fresh for each connection, that offers these
+    /// subprotocols, best first.
     ///
     /// A name that is no token is left out: there is no way to send it.
     pub fn new(nonce: [u8; 16], subprotocols: &'a [&'a str]) -> Self {
@@ -101,16 +103,8 @@ impl<'a> Request<'a> {
         let extensions = self.deflate.as_ref().map(|(_, text)| text.as_str());
         #[cfg(not(feature = "deflate"))]
         let extensions = None;
-        [
-            Some(("Upgrade", "websocket")),
-            Some(("Connection", "Upgrade")),
-            Some(("Sec-WebSocket-Key", self.key())),
-            Some(("Sec-WebSocket-Version", "13")),
-            (!list.is_empty()).then_some(("Sec-WebSocket-Protocol", list)),
-            extensions.map(|text| ("Sec-WebSocket-Extensions", text)),
-        ]
-        .into_iter()
-        .flatten()
+        let own = [("Sec-WebSocket-Key", self.key()), ("Sec-WebSocket-Version", "13")];
+        upgrade_fields(own, (!list.is_empty()).then_some(list), extensions)
     }
 
     /// Checks the answer (RFC 6455 §4.1): its status and its header fields in their order.
@@ -148,25 +142,25 @@ impl<'a> Request<'a> {
                 extension = list(value).last().unwrap_or(extension);
             }
         }
-        let verdict = |good: bool, error| if good { Ok(()) } else { Err(error) };
+        let require = |good: bool, error| if good { Ok(()) } else { Err(error) };
         // RFC 6455 §4.1 (12), and on to RFC 6455 §4.1 (17)
-        verdict(upgrades > 0 && others == 0, VerifyError::Upgrade)?;
-        verdict(connection, VerifyError::Connection)?;
-        verdict(accepts == 1 && good, VerifyError::Accept)?;
-        verdict(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;
+        require(upgrades > 0 && others == 0, VerifyError::Upgrade)?;
+        require(connection, VerifyError::Connection)?;
+        require(accepts == 1 && good, VerifyError::Accept)?;
+        require(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;
         #[cfg(feature = "deflate")]
         {
             let deflate = match &self.deflate {
                 Some((config, _)) if extensions == Some(1) => deflate::agree(extension, config),
                 _ => None,
             };
-            verdict(extensions.is_none() || deflate.is_some(), VerifyError::Extension)?;
+            require(extensions.is_none() || deflate.is_some(), VerifyError::Extension)?;
             Ok(Agreed { subprotocol, deflate })
         }
         #[cfg(not(feature = "deflate"))]
         {
             let _ = extension;
-            verdict(extensions.is_none(), VerifyError::Extension)?;
+            require(extensions.is_none(), VerifyError::Extension)?;
             Ok(Agreed { subprotocol })
         }
     }
@@ -178,7 +172,8 @@ impl<'a> Agreed<'a> {
         self.subprotocol
     }
 
-    /// How the messages of the connection may be compressed: for [`Connection::with_deflate`](crate::Connection::with_deflate).
+    /// How the messages of the connection may be compressed: for
+    /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
     pub const fn deflate(&self) -> Option<deflate::Params> {
         self.deflate

@@ -2,8 +2,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
-/// The value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`: base64 of the SHA-1 of the key's text and a fixed one (RFC 6455
-/// §4.2.2 (5.4)). It proves that the server speaks WebSocket, and nothing else.
+/// The value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`: base64 of the SHA-1 of the key's
+/// text and a fixed one (RFC 6455 §4.2.2 (5.4)). It proves that the server speaks WebSocket, and
+/// nothing else.
 ///
 /// ```
 /// use tidewire_ws::handshake::accept_key;

@@ -3,23 +3,25 @@ use tidewire_grammar::Origin;
 
 /// From which web pages a browser may connect.
 ///
-/// A browser sends cookies along with a WebSocket handshake to *any* server, and CORS does not hold it back: without this check every page
-/// that a user visits can speak in that user's name (cross-site WebSocket hijacking). Programs that are no browsers send no `Origin`
-/// and pass; they have to be known by something else.
+/// A browser sends cookies along with a WebSocket handshake to *any* server, and CORS does not hold
+/// it back: without this check every page that a user visits can speak in that user's name
+/// (cross-site WebSocket hijacking). Programs that are no browsers send no `Origin` and pass; they
+/// have to be known by something else.
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Origins<'a> {
-    /// Pages of the host that is asked: the origin's host and port are those of the `Host` field, in
-    /// any spelling. The scheme may be `http` or `https`, since behind a proxy it is not known.
+    /// Pages of the host that is asked: the origin's host and port are those of the `Host` field,
+    /// in any spelling. The scheme may be `http` or `https`, since behind a proxy it is not known.
     #[default]
     Same,
-    /// Pages of these origins, such as `https://example.com`: scheme, host and port, in any spelling
-    /// (see [`Origin`]). A text that is no origin matches nothing, and neither does `null`, which
-    /// stands for all files and sandboxes.
+    /// Pages of these origins, such as `https://example.com`: scheme, host and port, in any
+    /// spelling (see [`Origin`]). A text that is no origin matches nothing, and neither does
+    /// `null`, which stands for all files and sandboxes.
     Listed(&'a [&'a str]),
     /// Pages for which this says yes to the value of `Origin`.
     Checked(&'a (dyn Fn(&[u8]) -> bool + Sync)),
-    /// Every page. Right only for a server that gives nothing to a cookie and nothing to a network address.
+    /// Every page. Right only for a server that gives nothing to a cookie and nothing to a network
+    /// address.
     Any,
 }
 

@@ -1,6 +1,8 @@
 //! The server's side: is this request a WebSocket handshake, and what is the answer?
 
-use super::{Origins, accept_key, has_token, is_field, is_subprotocol, key::is_key};
+use super::fields::{has_token, is_field, is_subprotocol, upgrade_fields};
+use super::key::{accept_key, is_key};
+use super::origin::Origins;
 #[cfg(feature = "deflate")]
 use crate::deflate;
 #[cfg(feature = "deflate")]
@@ -11,7 +13,8 @@ use tidewire_grammar::list;
 /// What a server offers and allows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
-    /// The subprotocols that the server speaks, best first. The first one that the client offers is chosen; none is no refusal.
+    /// The subprotocols that the server speaks, best first. The first one that the client offers is
+    /// chosen; none is no refusal.
     pub subprotocols: &'a [&'a str],
     /// From which web pages browsers may connect. Only from the server's own, by default.
     pub origins: Origins<'a>,
@@ -22,7 +25,8 @@ pub struct Options<'a> {
 
 /// A handshake to answer with `101 Switching Protocols`.
 ///
-/// Whatever the client sent behind its request belongs to the connection; but read it as frames only once the 101 is written.
+/// Whatever the client sent behind its request belongs to the connection; but read it as frames
+/// only once the 101 is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept<'a> {
     key: [u8; 28],
@@ -31,8 +35,8 @@ pub struct Accept<'a> {
     deflate: Option<(deflate::Params, String)>,
 }
 
-/// A request that is no good handshake. Answer with [`status`](Self::status), [`fields`](Self::fields) and, as the body,
-/// [`detail`](Self::detail).
+/// A request that is no good handshake. Answer with [`status`](Self::status),
+/// [`fields`](Self::fields) and, as the body, [`detail`](Self::detail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     kind: RefusalKind,
@@ -56,8 +60,8 @@ pub enum RefusalKind {
     Version,
     /// `Sec-WebSocket-Key` is not exactly one, of 16 bytes in base64.
     Key,
-    /// The request has a body, whose bytes could be taken for frames, or frames for the next request. One `Content-Length: 0`
-    /// is no body: older proxies and clients send it.
+    /// The request has a body, whose bytes could be taken for frames, or frames for the next
+    /// request. One `Content-Length: 0` is no body: older proxies and clients send it.
     Body,
     /// `Sec-WebSocket-Protocol` is not a list of tokens.
     Subprotocol,
@@ -77,33 +81,33 @@ pub fn accept<'h, 'o>(
     fields: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     options: &Options<'o>,
 ) -> Result<Accept<'o>, Refusal> {
-    let mut seen = Seen::new();
+    let mut request = RequestFields::new();
     for (name, value) in fields {
-        seen.field(name, value, options);
+        request.field(name, value, options);
     }
-    let verdict = |good: bool, kind| if good { Ok(()) } else { Err(Refusal { kind }) };
+    let require = |good: bool, kind| if good { Ok(()) } else { Err(Refusal { kind }) };
     // RFC 6455 §4.2.1 (1), and on to RFC 6455 §4.2.1 (6)
-    verdict(method == b"GET", RefusalKind::Method)?;
-    verdict(version.0 == 1 && version.1 >= 1, RefusalKind::HttpVersion)?;
-    verdict(seen.host.one().is_some(), RefusalKind::Host)?;
-    verdict(seen.upgrade, RefusalKind::NoUpgrade)?;
-    verdict(seen.connection, RefusalKind::NoConnection)?;
-    verdict(seen.version.one() == Some(b"13"), RefusalKind::Version)?;
-    let key = seen.key.one().filter(|key| is_key(key)).ok_or(Refusal { kind: RefusalKind::Key })?;
-    verdict(!seen.body, RefusalKind::Body)?;
-    verdict(!seen.bad_subprotocol, RefusalKind::Subprotocol)?;
+    require(method == b"GET", RefusalKind::Method)?;
+    require(version.0 == 1 && version.1 >= 1, RefusalKind::HttpVersion)?;
+    require(request.host.single().is_some(), RefusalKind::Host)?;
+    require(request.upgrade, RefusalKind::NoUpgrade)?;
+    require(request.connection, RefusalKind::NoConnection)?;
+    require(request.version.single() == Some(b"13"), RefusalKind::Version)?;
+    let key = request.key.single().filter(|key| is_key(key)).ok_or(Refusal { kind: RefusalKind::Key })?;
+    require(!request.has_body, RefusalKind::Body)?;
+    require(!request.bad_subprotocol, RefusalKind::Subprotocol)?;
     // RFC 6455 §4.2.2 (2)
-    let (origin, host) = (seen.origin, seen.host.one().unwrap_or_default());
-    verdict(
-        !matches!(origin, Once::Again) && options.origins.allow(origin.one(), host),
+    let (origin, host) = (request.origin, request.host.single().unwrap_or_default());
+    require(
+        !matches!(origin, SingleField::Repeated) && options.origins.allow(origin.single(), host),
         RefusalKind::Origin,
     )?;
-    let subprotocol = seen.subprotocol.and_then(|rank| options.subprotocols.get(rank)).copied();
+    let subprotocol = request.subprotocol.and_then(|rank| options.subprotocols.get(rank)).copied();
     Ok(Accept {
         key: accept_key(key),
         subprotocol,
         #[cfg(feature = "deflate")]
-        deflate: seen.deflate,
+        deflate: request.deflate,
     })
 }
 
@@ -119,7 +123,8 @@ impl<'a> Accept<'a> {
         self.subprotocol
     }
 
-    /// How the messages of the connection may be compressed: for [`Connection::with_deflate`](crate::Connection::with_deflate).
+    /// How the messages of the connection may be compressed: for
+    /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
     pub fn deflate(&self) -> Option<deflate::Params> {
         self.deflate.as_ref().map(|(params, _)| *params)
@@ -131,15 +136,7 @@ impl<'a> Accept<'a> {
         let extensions = self.deflate.as_ref().map(|(_, text)| text.as_str());
         #[cfg(not(feature = "deflate"))]
         let extensions = None;
-        [
-            Some(("Upgrade", "websocket")),
-            Some(("Connection", "Upgrade")),
-            Some(("Sec-WebSocket-Accept", self.accept_key())),
-            self.subprotocol.map(|name| ("Sec-WebSocket-Protocol", name)),
-            extensions.map(|text| ("Sec-WebSocket-Extensions", text)),
-        ]
-        .into_iter()
-        .flatten()
+        upgrade_fields([("Sec-WebSocket-Accept", self.accept_key())], self.subprotocol, extensions)
     }
 }
 
@@ -159,7 +156,8 @@ impl Refusal {
         }
     }
 
-    /// The fields that belong to the status. `Connection: close` is among them where the connection cannot go on.
+    /// The fields that belong to the status. `Connection: close` is among them where the connection
+    /// cannot go on.
     pub const fn fields(&self) -> &'static [(&'static str, &'static str)] {
         match self.kind {
             RefusalKind::Method => &[("Allow", "GET")],
@@ -167,7 +165,8 @@ impl Refusal {
             RefusalKind::NoUpgrade | RefusalKind::Version => {
                 &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
             }
-            // Whatever follows may be the body, or frames that were sent too early: it must not be read as a request.
+            // Whatever follows may be the body, or frames that were sent too early: it must not be
+            // read as a request.
             RefusalKind::Body => &[("Connection", "close")],
             _ => &[],
         }
@@ -199,16 +198,15 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 /// What one pass over the fields finds: a fixed amount, however many fields there are.
-struct Seen<'h> {
-    host: Once<'h>,
-    version: Once<'h>,
-    key: Once<'h>,
-    origin: Once<'h>,
+struct RequestFields<'h> {
+    host: SingleField<'h>,
+    version: SingleField<'h>,
+    key: SingleField<'h>,
+    origin: SingleField<'h>,
     upgrade: bool,
     connection: bool,
-    body: bool,
-    /// There was a `Content-Length`.
-    length: bool,
+    has_body: bool,
+    has_content_length: bool,
     bad_subprotocol: bool,
     /// The index of the best subprotocol offered.
     subprotocol: Option<usize>,
@@ -219,17 +217,17 @@ struct Seen<'h> {
     offers: usize,
 }
 
-impl<'h> Seen<'h> {
+impl<'h> RequestFields<'h> {
     const fn new() -> Self {
         Self {
-            host: Once::Never,
-            version: Once::Never,
-            key: Once::Never,
-            origin: Once::Never,
+            host: SingleField::Absent,
+            version: SingleField::Absent,
+            key: SingleField::Absent,
+            origin: SingleField::Absent,
             upgrade: false,
             connection: false,
-            body: false,
-            length: false,
+            has_body: false,
+            has_content_length: false,
             bad_subprotocol: false,
             subprotocol: None,
             #[cfg(feature = "deflate")]
@@ -241,23 +239,24 @@ impl<'h> Seen<'h> {
 
     fn field(&mut self, name: &'h [u8], value: &'h [u8], options: &Options<'_>) {
         if is_field(name, "host") {
-            self.host.see(value);
+            self.host.add(value);
         } else if is_field(name, "upgrade") {
             self.upgrade |= has_token(value, b"websocket");
         } else if is_field(name, "connection") {
             self.connection |= has_token(value, b"upgrade");
         } else if is_field(name, "sec-websocket-version") {
-            self.version.see(value);
+            self.version.add(value);
         } else if is_field(name, "sec-websocket-key") {
-            self.key.see(value);
+            self.key.add(value);
         } else if is_field(name, "origin") {
-            self.origin.see(value);
+            self.origin.add(value);
         } else if is_field(name, "transfer-encoding") {
-            self.body = true;
+            self.has_body = true;
         } else if is_field(name, "content-length") {
             // One field with zeros only. In whatever base a reader takes them, there is no body.
-            self.body |= self.length || value.is_empty() || value.iter().any(|&digit| digit != b'0');
-            self.length = true;
+            self.has_body |=
+                self.has_content_length || value.is_empty() || value.iter().any(|&digit| digit != b'0');
+            self.has_content_length = true;
         } else if is_field(name, "sec-websocket-protocol") {
             for offered in list(value) {
                 self.bad_subprotocol |= !is_subprotocol(offered);
@@ -280,23 +279,23 @@ impl<'h> Seen<'h> {
 
 /// A field that may stand once only.
 #[derive(Clone, Copy)]
-enum Once<'h> {
-    Never,
-    Seen(&'h [u8]),
-    Again,
+enum SingleField<'h> {
+    Absent,
+    Present(&'h [u8]),
+    Repeated,
 }
 
-impl<'h> Once<'h> {
-    fn see(&mut self, value: &'h [u8]) {
+impl<'h> SingleField<'h> {
+    fn add(&mut self, value: &'h [u8]) {
         *self = match self {
-            Self::Never => Self::Seen(value),
-            _ => Self::Again,
+            Self::Absent => Self::Present(value),
+            _ => Self::Repeated,
         };
     }
 
-    fn one(self) -> Option<&'h [u8]> {
+    fn single(self) -> Option<&'h [u8]> {
         match self {
-            Self::Seen(value) => Some(value),
+            Self::Present(value) => Some(value),
             _ => None,
         }
     }

@@ -1,28 +1,29 @@
-//! Masking keys (RFC 6455 §5.3 (2), RFC 6455 §10.3 (1)): fresh, and not to be guessed from earlier ones.
+//! Masking keys (RFC 6455 §5.3 (2), RFC 6455 §10.3 (1)): fresh, and not to be guessed from earlier
+//! ones.
 
 use std::io;
 
-/// Random bytes of the operating system, asked for in larger lots.
+/// Random bytes of the operating system, asked for 256 bytes at a time.
 #[derive(Debug)]
-pub(super) struct Keys {
-    lot: [u8; 256],
+pub(super) struct MaskingKeys {
+    bytes: [u8; 256],
     used: usize,
 }
 
-impl Default for Keys {
+impl Default for MaskingKeys {
     fn default() -> Self {
-        Self { lot: [0; 256], used: 256 }
+        Self { bytes: [0; 256], used: 256 }
     }
 }
 
-impl Keys {
+impl MaskingKeys {
     pub(super) fn next(&mut self) -> io::Result<[u8; 4]> {
-        if self.used == self.lot.len() {
-            getrandom::fill(&mut self.lot)?;
+        if self.used == self.bytes.len() {
+            getrandom::fill(&mut self.bytes)?;
             self.used = 0;
         }
         let mut key = [0; 4];
-        let bytes = &mut self.lot[self.used..self.used + 4];
+        let bytes = &mut self.bytes[self.used..self.used + 4];
         key.copy_from_slice(bytes);
         // A used key is on the wire; keep none of them readable in memory by mistake.
         bytes.fill(0);

@@ -6,14 +6,16 @@ use bytes::BufMut as _;
 use bytes::buf::Limit;
 
 impl Connection {
-    /// Room behind a large binary message that gathers, for more of the present frame: what is read to there is not copied. Tell of it
-    /// with [`took_payload`](Self::took_payload). A text is checked before it becomes one, and goes the other way.
+    /// Room behind a large binary message that gathers, for more of the present frame: what is read
+    /// to there is not copied. Tell of it with [`took_payload`](Self::took_payload). A text is
+    /// checked before it becomes one, and goes the other way.
     pub(super) fn payload_room(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         let due = self.frames.payload_due().filter(|_| !self.state.drops_input())?;
         let due = usize::try_from(due).unwrap_or(usize::MAX);
         let message = self.message.binary_mut().filter(|_| due >= WORTH_A_READ)?;
         if message.len() == message.capacity() {
-            // By what has come, never by what was declared; and nothing beyond that, so that the last step ends at the end.
+            // By what has come, never by what was declared; and nothing beyond that, so that the
+            // last step ends at the end.
             message.reserve_exact(due.min(message.len() + AHEAD));
         }
         let spare = message.capacity() - message.len();

@@ -1,20 +1,37 @@
 //! The reading half: messages out of the stream.
 
-use super::write::{GATHER_TIME, Side};
-use super::{Error, Phase, WebSocket};
-use crate::{Message, Role, spare};
+use super::error::Error;
+use super::wakers::Side;
+use super::websocket::{Phase, WebSocket};
+use super::write::BATCH_TIME;
+use crate::{Message, Role, thread_buffer};
 use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use ::tokio::time::Instant;
 use alloc::vec::Vec;
 use bytes::BufMut as _;
 use core::cell::Cell;
+use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
+use futures_core::Stream;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
+    /// The next message. `None` at the end, after a close handshake.
+    ///
+    /// After an error the stream ends: one more call waits until the peer has closed, which lets it
+    /// read why. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a close
+    /// frame is a [`NoClose`](crate::ErrorKind::NoClose); a reset after both close frames is no
+    /// error.
+    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|cx| self.poll_message(cx)).await
+    }
+
     /// Most messages of a batch are taken right here, from what was read.
     #[inline]
-    pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         if let Some(message) = self.take_message() {
             return Poll::Ready(Some(Ok(message)));
         }
@@ -24,14 +41,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// The next message of what was read already.
     #[inline]
     fn take_message(&mut self) -> Option<Message> {
-        if self.taken == self.input.len() || !matches!(self.phase, Phase::Reading) {
+        if self.decoded == self.input.len() || !matches!(self.phase, Phase::Reading) {
             return None;
         }
-        let decoded = self.connection.decode_owned(&mut self.input[self.taken..]);
-        let (n, message) = self.on_decoded(decoded, self.input.len() - self.taken);
-        self.taken += n;
+        let decoded = self.connection.decode_owned(&mut self.input[self.decoded..]);
+        let (n, message) = self.on_decoded(decoded, self.input.len() - self.decoded);
+        self.decoded += n;
         self.handed_out = true;
-        if self.taken == self.input.len() {
+        if self.decoded == self.input.len() {
             // Whoever handles the last message may be long about it.
             self.keep_input();
         }
@@ -43,7 +60,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             match self.phase {
                 Phase::Reading => {}
                 Phase::Failing(error) => {
-                    // RFC 6455 §7.1.7 (2): the close, behind the replies that were owed before. If that fails, there is nobody to tell.
+                    // RFC 6455 §7.1.7 (2): the close, behind the replies that were owed before. If
+                    // that fails, there is nobody to tell.
                     if let Ok(()) = ready!(self.poll_write_out(cx, Side::Stream)) {
                         let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
                     }
@@ -64,9 +82,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             match self.poll_write_out(cx, Side::Stream) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(self.stopped(error)),
-                // A peer that does not read is not read from either: its pings and requests would only add to the queue.
+                // A peer that does not read is not read from either: its pings and requests would
+                // only add to the queue.
                 Poll::Pending if self.outbox.len() >= self.write_limit => return Poll::Pending,
-                // Behind its close nothing is read, not even the end of the stream: what it is owed comes first.
+                // Behind its close nothing is read, not even the end of the stream: what it is owed
+                // comes first.
                 Poll::Pending if self.connection.state.drops_input() => return Poll::Pending,
                 Poll::Pending => {}
             }
@@ -85,8 +105,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         }
     }
 
-    /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is behind it is copied to a
-    /// buffer of this connection, which mostly is nothing; where it is much, the connection borrows the thread's.
+    /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is
+    /// behind it is copied to a buffer of this connection, which mostly is nothing; where it is
+    /// much, the connection borrows the thread's.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         if self.input.is_empty()
             && let Some(mut room) = self.connection.payload_room()
@@ -95,9 +116,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             let n = ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?;
             return Poll::Ready(if n == 0 { self.ended() } else { Ok(self.connection.took_payload(n)) });
         }
-        let mut buffer = spare::take(&BUFFER);
+        let mut buffer = thread_buffer::take(&BUFFER);
         buffer.reserve_exact(READ);
-        // What is left is a part of a header or of a control frame: of a message's payload all is taken.
+        // What is left is a part of a header or of a control frame: of a message's payload all is
+        // taken.
         buffer.extend_from_slice(&self.input);
         let mut room = (&mut buffer).limit(READ - self.input.len());
         let read = pin!(self.io.read_buf(&mut room)).poll(cx);
@@ -108,10 +130,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         let decoded = self.connection.decode_owned(&mut buffer);
         let (n, message) = self.on_decoded(decoded, buffer.len());
         let rest = buffer.len() - n;
-        self.gather_until = (message.is_some() && rest > 0).then(|| Instant::now() + GATHER_TIME);
-        (self.handed_out, self.unasked) = (false, 0);
+        self.batch_until = (message.is_some() && rest > 0).then(|| Instant::now() + BATCH_TIME);
+        (self.handed_out, self.clock_skips) = (false, 0);
         if message.is_some() && rest >= WORTH_KEEPING {
-            (self.input, self.taken) = (buffer, n);
+            (self.input, self.decoded) = (buffer, n);
         } else {
             self.input = buffer[n..].into();
             give_back(buffer);
@@ -121,9 +143,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
 
     /// Keeps no more of what was read than what is yet to be decoded.
     fn keep_input(&mut self) {
-        if self.taken > 0 {
-            let rest = self.input[self.taken..].into();
-            self.taken = 0;
+        if self.decoded > 0 {
+            let rest = self.input[self.decoded..].into();
+            self.decoded = 0;
             give_back(core::mem::replace(&mut self.input, rest));
         }
     }
@@ -137,7 +159,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     ) -> (usize, Option<Message>) {
         match decoded {
             Ok(decoded) => {
-                // Each ping its own pong, as long as they leave; the latest one's only, once they do not (RFC 6455 §5.5.3 (2)).
+                // Each ping its own pong, as long as they leave; the latest one's only, once they
+                // do not (RFC 6455 §5.5.3 (2)).
                 if self.connection.has_output() && self.outbox.len() < MAX_PONGS {
                     // Without randomness for a mask the next write fails, and tells.
                     let _ = self.queue_replies();
@@ -160,7 +183,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         }
     }
 
-    /// After the close handshake the server closes first, the client waits for that: RFC 6455 §5.5.1 (7), RFC 6455 §5.5.1 (8).
+    /// After the close handshake the server closes first, the client waits for that:
+    /// RFC 6455 §5.5.1 (7), RFC 6455 §5.5.1 (8).
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.connection.role() == Role::Client {
             self.phase = Phase::Draining(MAX_DRAIN);
@@ -202,9 +226,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     }
 }
 
+impl<IO: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<IO> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_message(cx)
+    }
+}
+
 /// How much is read at a time.
 const READ: usize = 64 * 1024;
-/// With so much of it yet to be decoded, a connection keeps the buffer it was read to, in place of a copy.
+/// With so much of it yet to be decoded, a connection keeps the buffer it was read to, in place of
+/// a copy.
 const WORTH_KEEPING: usize = READ / 8;
 /// With so many bytes waiting, pongs do not join them.
 const MAX_PONGS: usize = 4 * 1024;
@@ -212,14 +245,14 @@ const MAX_PONGS: usize = 4 * 1024;
 const MAX_DRAIN: usize = 1 << 20;
 
 std::thread_local! {
-    /// Shared by the connections of the thread, which read one after the other. Taken while in use, so that a stream that is
-    /// itself made of WebSockets finds none and makes its own.
+    /// Shared by the connections of the thread, which read one after the other. Taken while in use,
+    /// so that a stream that is itself made of WebSockets finds none and makes its own.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Smaller ones are a connection's own.
 fn give_back(buffer: Vec<u8>) {
     if buffer.capacity() >= READ {
-        spare::put(&BUFFER, buffer, READ);
+        thread_buffer::put(&BUFFER, buffer, READ);
     }
 }

@@ -1,33 +1,114 @@
 //! The writing half: messages into the queue, and the queue into the stream.
 
-use super::{Error, WebSocket, WhenFull};
-use crate::{Message, Role, close};
-use ::tokio::io::AsyncWrite;
+use super::error::Error;
+use super::wakers::Side;
+use super::websocket::{Phase, WebSocket, WhenFull};
+use crate::{Message, PreparedMessage, Role, close};
+use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::time::Instant;
 use bytes::Buf as _;
+use core::future::poll_fn;
 use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
+use futures_sink::Sink;
 use std::io::{self, IoSlice};
 
-/// Who polls. Split halves live in two tasks, but a stream remembers one writer only: the other one is woken from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    Stream,
-    Sink,
+impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
+    /// Sends a message and [flushes](Self::flush).
+    ///
+    /// When cancelled, the message was either not taken at all or it is queued.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub async fn send(&mut self, message: Message) -> Result<(), Error> {
+        if !self.has_room() {
+            poll_fn(|cx| self.poll_room(cx)).await?;
+        }
+        self.queue(message)?;
+        // Most of a batch ends here, without an await.
+        if self.may_batch() { Ok(()) } else { self.flush().await }
+    }
+
+    /// Queues a message without flushing.
+    ///
+    /// # Errors
+    /// [`Error::Encode`], [`Error::Full`], or [`Error::Io`] while waiting for room.
+    pub async fn feed(&mut self, message: Message) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.queue(message)
+    }
+
+    /// Queues a prepared message without flushing: its bytes are shared, not copied, where they are
+    /// many. For a server.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed).
+    pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room()?;
+        self.queue_replies()?;
+        let frame = self.connection.send_prepared(message)?.clone();
+        self.outbox.push(frame);
+        Ok(())
+    }
+
+    /// Writes what waits, now or, while more messages wait to be taken, when they are: see
+    /// [batching](crate::tokio#batching).
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush_lazily(cx)).await
+    }
+
+    /// Sends a close frame, unless one was sent, and writes all that waits. The peer's reply comes
+    /// out of [`next`](Self::next).
+    ///
+    /// # Errors
+    /// [`Error::Encode`] for a code or reason that cannot be sent, [`Error::Io`].
+    pub async fn close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
+        self.queue_close(code, reason)?;
+        poll_fn(|cx| self.poll_write_out(cx, Side::Sink)).await
+    }
 }
 
-/// Who waits until something was written.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    stream: Option<Waker>,
-    sink: Option<Waker>,
+impl<IO: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<IO> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_room(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.queue(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_flush_lazily(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.queue_close(Some(close::NORMAL), "")?;
+        self.poll_write_out(cx, Side::Sink)
+    }
+}
+
+/// Batched bytes that nobody flushed are given to the stream, as far as it takes them at once.
+impl<IO: AsyncWrite + Unpin> Drop for WebSocket<IO> {
+    fn drop(&mut self) {
+        if !self.outbox.is_empty() && self.phase == Phase::Reading {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = self.poll_write_out(&mut cx, Side::Sink);
+        }
+    }
 }
 
 impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
-    /// Writes all that waits, then the replies that are owed. While the queue is long, a pong waits in the connection, where the
-    /// next one replaces it: pings from a peer that never reads gather nothing.
+    /// Writes all that waits, then the replies that are owed. While the queue is long, a pong waits
+    /// in the connection, where the next one replaces it: pings from a peer that never reads gather
+    /// nothing.
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, side: Side) -> Poll<Result<(), Error>> {
         loop {
             if self.outbox.is_empty() {
@@ -41,7 +122,7 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
             if written.is_pending() {
                 self.outbox.shrink();
             }
-            self.waiting.note(cx, side, written.is_pending());
+            self.wakers.note(cx, side, written.is_pending());
             ready!(written)?;
         }
     }
@@ -65,41 +146,42 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
     }
 
     /// Writes, unless messages are still to be taken whose answers can go along.
-    pub(super) fn poll_flush_lazily(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.may_gather() { Poll::Ready(Ok(())) } else { self.poll_write_out(cx, Side::Sink) }
+    fn poll_flush_lazily(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.may_batch() { Poll::Ready(Ok(())) } else { self.poll_write_out(cx, Side::Sink) }
     }
 
     /// Whether what waits may wait for more, because messages are still to be taken.
     #[inline]
-    pub(super) fn may_gather(&mut self) -> bool {
-        let Some(until) = self.gather_until else { return false };
+    fn may_batch(&mut self) -> bool {
+        let Some(until) = self.batch_until else { return false };
         let handed_out = mem::take(&mut self.handed_out);
         let may = self.batching
             && self.outbox.len() < MAX_BATCH
             && self.connection.is_open()
-            && self.connection.has_frame(&self.input[self.taken..]);
+            && self.connection.has_frame(&self.input[self.decoded..]);
         if !may {
             return false;
         }
-        // The clock costs as much as decoding. A message that was taken since shows that the handler goes on; but it is asked with the first,
-        // so that a slow handler is found at once, and with every fourth.
-        if handed_out && self.unasked < MAX_UNASKED {
-            self.unasked += 1;
+        // The clock costs as much as decoding. A message that was taken since shows that the
+        // handler goes on; but it is asked with the first, so that a slow handler is found at once,
+        // and with every fourth.
+        if handed_out && self.clock_skips < MAX_CLOCK_SKIPS {
+            self.clock_skips += 1;
             return true;
         }
-        self.unasked = 0;
+        self.clock_skips = 0;
         if Instant::now() >= until {
-            self.gather_until = None;
+            self.batch_until = None;
         }
-        self.gather_until.is_some()
+        self.batch_until.is_some()
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         self.outbox.len() < self.write_limit || self.when_full != WhenFull::Wait
     }
 
     /// Waits for room, where that is what to do without it.
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.has_room() {
             return Poll::Ready(Ok(()));
         }
@@ -110,7 +192,7 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
     }
 
     #[inline]
-    pub(super) fn queue(&mut self, message: Message) -> Result<(), Error> {
+    fn queue(&mut self, message: Message) -> Result<(), Error> {
         if message.is_data() {
             self.make_room()?;
         }
@@ -118,12 +200,12 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         if self.connection.has_output() {
             self.queue_replies()?;
         }
-        let mask = self.key()?;
-        Ok(self.connection.send(message, mask, &mut self.outbox)?)
+        let masking_key = self.key()?;
+        Ok(self.connection.send(message, masking_key, &mut self.outbox)?)
     }
 
     /// What happens to a data message when too much waits.
-    pub(super) fn make_room(&mut self) -> Result<(), Error> {
+    fn make_room(&mut self) -> Result<(), Error> {
         if self.outbox.len() < self.write_limit {
             return Ok(());
         }
@@ -133,13 +215,13 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         Err(Error::Full)
     }
 
-    pub(super) fn queue_close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
+    fn queue_close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
         if !self.connection.is_open() {
             return Ok(());
         }
         self.queue_replies()?;
-        let mask = self.key()?;
-        Ok(self.connection.send_close(code, reason, mask, self.outbox.tail())?)
+        let masking_key = self.key()?;
+        Ok(self.connection.send_close(code, reason, masking_key, self.outbox.tail())?)
     }
 
     /// Queues the pong or the close that the protocol owes.
@@ -163,31 +245,10 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
     }
 }
 
-impl Waiting {
-    /// Remembers who waits; wakes the other one when the writing went through.
-    fn note(&mut self, cx: &Context<'_>, side: Side, pending: bool) {
-        let (own, other) = match side {
-            Side::Stream => (&mut self.stream, &mut self.sink),
-            Side::Sink => (&mut self.sink, &mut self.stream),
-        };
-        if pending {
-            match own {
-                Some(waker) => waker.clone_from(cx.waker()),
-                None => *own = Some(cx.waker().clone()),
-            }
-        } else {
-            *own = None;
-            if let Some(waker) = other.take() {
-                waker.wake();
-            }
-        }
-    }
-}
-
 /// More waits for no further messages.
 const MAX_BATCH: usize = 64 * 1024;
 /// How many times in a row the clock is not asked.
-const MAX_UNASKED: u8 = 3;
+const MAX_CLOCK_SKIPS: u8 = 3;
 /// How long after a read answers may wait for others.
-pub(super) const GATHER_TIME: Duration = Duration::from_millis(1);
+pub(super) const BATCH_TIME: Duration = Duration::from_millis(1);
 const MAX_SLICES: usize = 16;

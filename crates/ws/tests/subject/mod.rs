@@ -123,8 +123,8 @@ impl kit::Subject for Frames {
 }
 
 fn describe(header: &Header) -> String {
-    let Header { fin, rsv1, opcode, mask, len } = header;
-    let flags = [(*fin, " FIN"), (*rsv1, " RSV1"), (mask.is_some(), " MASK")];
+    let Header { fin, rsv1, opcode, masking_key, len } = header;
+    let flags = [(*fin, " FIN"), (*rsv1, " RSV1"), (masking_key.is_some(), " MASK")];
     let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
     format!("header {opcode:?}{flags} len={len}")
 }

@@ -1,6 +1,7 @@
 //! Runs steps beside each other, each as a process with its own group and log.
 //!
-//! A step that fails ends the others. Its output is shown whole, and so stands together. The logs of all steps stay.
+//! A step that fails ends the others. Its output is shown whole, and so stands together. The logs
+//! of all steps stay.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::times::Times;
-use crate::run::Result;
+use tidewire_testkit::run::Result;
 
 /// A part of the check.
 pub(super) struct Step {
@@ -73,7 +74,8 @@ pub(super) fn run(
     }
 }
 
-/// Ends this process, and all that it has started, when standard input ends: the process that started it is gone.
+/// Ends this process, and all that it has started, when standard input ends: the process that
+/// started it is gone.
 pub(super) fn end_with_parent() {
     std::thread::spawn(|| {
         drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
@@ -226,8 +228,8 @@ impl Process {
         self.0.try_wait().ok().flatten()
     }
 
-    /// Asks the group to end, and ends it by force if it does not. Its first process ends at once; others have work to do before, such as
-    /// ending what is in groups of its own.
+    /// Asks the group to end, and ends it by force if it does not. Its first process ends at once;
+    /// others have work to do before, such as ending what is in groups of its own.
     fn end(&mut self) {
         self.signal(false);
         let begin = Instant::now();
@@ -338,7 +340,8 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
-    /// The others are gone with all that they started, also what has left its parent, and the last words are those of the failure.
+    /// The others are gone with all that they started, also what has left its parent, and the last
+    /// words are those of the failure.
     #[test]
     fn a_failure_is_shown_whole_and_ends_the_others() {
         let slow = "(sleep 1000 & echo $! > child); echo $$ > parent; touch here; echo not shown; sleep 1000";
@@ -376,8 +379,9 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
-    /// The first process of the group dies of the signal at once. Another one has something to end before it goes, as the runner of the
-    /// browser tests has, whose browsers are in groups of their own.
+    /// The first process of the group dies of the signal at once. Another one has something to end
+    /// before it goes, as the runner of the browser tests has, whose browsers are in groups of
+    /// their own.
     #[test]
     fn who_has_something_to_end_has_the_time_for_it() {
         let tidy =

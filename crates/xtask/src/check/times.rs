@@ -14,7 +14,8 @@ pub(super) struct Times {
 const KEPT: usize = 5;
 
 impl Times {
-    /// Reads the file: a line for each step, its name and the seconds. What cannot be read is as if it were not there.
+    /// Reads the file: a line for each step, its name and the seconds. What cannot be read is as if
+    /// it were not there.
     pub(super) fn load(file: PathBuf) -> Self {
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         let line = |line: &str| {

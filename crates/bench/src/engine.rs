@@ -1,0 +1,218 @@
+//! `cargo xtask bench`: the engine beside Nchan, an axum server and a bare loop.
+//!
+//! Every server runs on core 0, the load on core 1; runs are short and interleaved, so that
+//! whatever else the machine does hits all of them. What is compared is the CPU time of the server,
+//! which depends less on the neighbours than rates do.
+
+mod floor;
+mod load;
+mod report;
+mod results;
+mod servers;
+mod wire;
+
+use crate::process;
+use clap::Subcommand;
+use results::Results;
+use servers::Started;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+use tidewire_testkit::run::Result;
+use wire::{Feed, Server};
+
+/// What to measure, and how long.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// One short round, printed and not written down: to see that all works.
+    #[arg(long, global = true)]
+    quick: bool,
+    /// Rounds of the interleaved runs.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only these parts, printed and not written down.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+/// A table of the measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Delivery,
+    Latency,
+    Get,
+    Churn,
+    Memory,
+    Scale,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Delivery, plain requests, memory (the default).
+    Engine,
+    /// The load, in a process of its own.
+    #[command(hide = true)]
+    Load(load::Args),
+    /// The bare loop, in a process of its own.
+    #[command(hide = true)]
+    Floor { port: u16 },
+}
+
+pub(crate) fn run(args: &Args) -> Result {
+    match &args.what {
+        None | Some(What::Engine) => engine(args),
+        Some(What::Load(load)) => load::run(load),
+        Some(What::Floor { port }) => floor::run(*port),
+    }
+}
+
+fn engine(args: &Args) -> Result {
+    servers::prepare()?;
+    let mut lab = Lab::new(args.quick)?;
+    let rounds = if args.quick { 1 } else { args.rounds };
+    let wants = |part| args.only.is_empty() || args.only.contains(&part);
+    if wants(Part::Memory) {
+        lab.memory()?;
+    }
+    for round in 1..=rounds {
+        if lab.start.elapsed() > BUDGET {
+            println!("\r\x1b[K    the time is over: {} rounds instead of {rounds}", round - 1);
+            break;
+        }
+        lab.round = round;
+        if wants(Part::Delivery) {
+            lab.fanout();
+        }
+        if wants(Part::Latency) {
+            lab.latency();
+        }
+        if wants(Part::Get) {
+            lab.get();
+        }
+        if wants(Part::Churn) {
+            lab.churn();
+        }
+        if wants(Part::Scale) && round <= SCALE_ROUNDS {
+            lab.scale();
+        }
+    }
+    report::write(&lab.results, lab.round, args.quick || !args.only.is_empty())
+}
+
+/// The servers that run, and what was measured so far.
+struct Lab {
+    running: Vec<Started>,
+    results: Results,
+    quick: bool,
+    seconds: String,
+    round: usize,
+    start: Instant,
+}
+
+impl Lab {
+    fn new(quick: bool) -> Result<Self> {
+        let all = [Server::Tidewire, Server::Floor, Server::Nchan, Server::Axum];
+        let running = all.into_iter().map(Started::start).collect::<Result<_>>()?;
+        let seconds = if quick { "0.3" } else { "0.5" }.to_owned();
+        Ok(Self { running, results: Results::default(), quick, seconds, round: 1, start: Instant::now() })
+    }
+
+    fn fanout(&mut self) {
+        for feed in Feed::ALL {
+            for window in ["1", "32"] {
+                for server in peers(feed) {
+                    let cell = format!("fanout {} {window}", feed.name());
+                    self.measure(&cell, server, "fanout", &["--feed", feed.name(), "--window", window]);
+                }
+            }
+        }
+    }
+
+    fn latency(&mut self) {
+        let feeds: &[Feed] = if self.quick { &[Feed::Sse] } else { &Feed::ALL };
+        for &feed in feeds {
+            for server in peers(feed) {
+                let cell = format!("latency {}", feed.name());
+                self.measure(&cell, server, "fanout", &["--feed", feed.name(), "--rate", "50"]);
+            }
+        }
+    }
+
+    fn get(&mut self) {
+        for depth in ["1", "16"] {
+            for server in [Server::Tidewire, Server::Return, Server::Nchan, Server::Axum] {
+                self.measure(&format!("get {depth}"), server, "get", &["--depth", depth]);
+            }
+        }
+    }
+
+    fn churn(&mut self) {
+        for feed in Feed::STREAMS {
+            for server in [Server::Tidewire, Server::Nchan, Server::Axum] {
+                self.measure(&format!("churn {}", feed.name()), server, "churn", &["--feed", feed.name()]);
+            }
+        }
+    }
+
+    fn scale(&mut self) {
+        let counts: &[&str] =
+            if self.quick { &["10", "1000"] } else { &["10", "100", "1000", "10000", "15000"] };
+        for &count in counts {
+            for server in [Server::Tidewire, Server::Floor] {
+                self.measure(&format!("scale {count}"), server, "fanout", &["--subscribers", count]);
+            }
+        }
+        for quiet in ["0", "99", "9999"] {
+            let cell = format!("channels {quiet}");
+            self.measure(&cell, Server::Tidewire, "fanout", &["--quiet-channels", quiet]);
+        }
+    }
+
+    /// Each feed against a server that was just started.
+    fn memory(&mut self) -> Result {
+        let count = if self.quick { "2000" } else { "10000" };
+        for feed in Feed::ALL {
+            for server in [Server::Tidewire, Server::Nchan, Server::Axum] {
+                self.running.retain(|running| running.server != server);
+                self.running.push(Started::start(server)?);
+                let cell = format!("idle {}", feed.name());
+                self.measure(&cell, server, "idle", &["--feed", feed.name(), "--subscribers", count]);
+            }
+        }
+        for server in [Server::Tidewire, Server::Nchan, Server::Axum] {
+            self.running.retain(|running| running.server != server);
+            self.running.push(Started::start(server)?);
+        }
+        Ok(())
+    }
+
+    /// Runs the load once. A run that fails is told, and leaves no figure.
+    fn measure(&mut self, cell: &str, server: Server, workload: &str, more: &[&str]) {
+        let process = if server == Server::Return { Server::Nchan } else { server };
+        let Some(running) = self.running.iter().find(|running| running.server == process) else { return };
+        let seconds = self.start.elapsed().as_secs();
+        print!("\r{seconds:4} s  round {}  {cell}  {}\x1b[K", self.round, server.name());
+        let _ = std::io::stdout().flush();
+        let (name, port, pid) = (server.name(), running.port.to_string(), running.pid.to_string());
+        let mut load = vec!["bench", "load", workload, "--server", name, "--port", &port, "--pid", &pid];
+        load.extend(["--seconds", &self.seconds]);
+        load.extend(more);
+        match process::load(&load) {
+            Ok(value) => self.results.add(cell, name, value),
+            Err(problem) => println!("\n{problem}"),
+        }
+    }
+}
+
+/// Whom a feed is measured with: the bare loop only streams.
+fn peers(feed: Feed) -> Vec<Server> {
+    let all = [Server::Tidewire, Server::Floor, Server::Nchan, Server::Axum];
+    all.into_iter().filter(|&server| feed != Feed::Longpoll || server != Server::Floor).collect()
+}
+
+/// No round begins after this time: a whole measurement stays under twelve minutes.
+const BUDGET: Duration = Duration::from_secs(480);
+
+/// Rounds that measure the scale: to open fifteen thousand connections takes long.
+const SCALE_ROUNDS: usize = 3;

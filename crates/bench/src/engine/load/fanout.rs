@@ -1,0 +1,40 @@
+//! One publisher, many subscribers: CPU for each delivery, latency, and whether all arrived once
+//! and in order.
+
+use super::args::Args;
+use super::fleet::{Fleet, Pace};
+use super::message::percentile;
+use serde_json::{Value, json};
+use std::io::Result;
+use std::time::{Duration, Instant};
+
+pub(super) fn run(args: &Args) -> Result<Value> {
+    let loud = args.subscribers as u64;
+    let mut fleet = Fleet::new(args)?;
+    fleet.open(args.subscribers, args.quiet_channels)?;
+    fleet.rest(SETTLE)?;
+    fleet.tally.latency = args.rate.map(|_| Vec::new());
+    let (before, start) = (args.usage()?, Instant::now());
+    let window = Pace::Window { loud, messages: args.window };
+    fleet.pace = Some(args.rate.map_or(window, |rate| Pace::Rate { start, rate }));
+    while start.elapsed() < args.duration() {
+        fleet.publish_due()?;
+        fleet.turn(Duration::from_millis(1))?;
+    }
+    fleet.pace = None;
+    let all = fleet.wait(fleet.sent * loud)?;
+    let (used, time) = (args.usage()?.micros - before.micros, start.elapsed());
+    let lost = fleet.tally.lost + fleet.missing(args.subscribers);
+    let delivered = fleet.tally.delivered;
+    let mut latency = fleet.tally.latency.take().unwrap_or_default();
+    latency.sort_unstable();
+    Ok(json!({
+        "cost": used as f64 / delivered.max(1) as f64,
+        "rate": delivered as f64 / time.as_secs_f64(),
+        "delivered": delivered, "all": all, "lost": lost, "disorder": fleet.tally.disorder,
+        "p50": percentile(&latency, 0.5), "p99": percentile(&latency, 0.99),
+    }))
+}
+
+/// Until the server has nothing left to do with the subscribing.
+const SETTLE: Duration = Duration::from_millis(250);

@@ -1,0 +1,37 @@
+//! Subscribers that wait: the server's memory for each of them.
+
+use super::args::Args;
+use super::fleet::Fleet;
+use serde_json::{Value, json};
+use std::io::{Error, Result};
+use std::time::Duration;
+
+pub(super) fn run(args: &Args) -> Result<Value> {
+    let before = args.usage()?.resident;
+    let mut fleet = Fleet::new(args)?;
+    fleet.open(args.subscribers, 0)?;
+    fleet.rest(SETTLE)?;
+    let open = args.usage()?.resident;
+    for number in 1..=MESSAGES {
+        fleet.publish()?;
+        if !fleet.wait(number * args.subscribers as u64)? {
+            return Err(Error::other("a message did not reach all"));
+        }
+    }
+    fleet.rest(SETTLE)?;
+    let touched = args.usage()?.resident;
+    drop(fleet);
+    std::thread::sleep(LEAVE);
+    let left = args.usage()?.resident;
+    let each = |bytes: u64| bytes.saturating_sub(before) as f64 / args.subscribers as f64;
+    Ok(json!({ "before": before, "left": left, "open": each(open), "touched": each(touched) }))
+}
+
+/// What everybody gets between the two measurements.
+const MESSAGES: u64 = 3;
+
+/// Until the server has noticed that all have left, and tidied up: some do that once a second.
+const LEAVE: Duration = Duration::from_millis(2500);
+
+/// Until the server has come to rest.
+const SETTLE: Duration = Duration::from_millis(700);

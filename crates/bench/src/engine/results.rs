@@ -1,0 +1,82 @@
+//! The figures that the load printed.
+
+use crate::document::{median, spread};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// For each cell of a table and each server, what every run printed.
+#[derive(Default)]
+pub(super) struct Results(BTreeMap<(String, &'static str), Vec<Value>>);
+
+impl Results {
+    pub(super) fn add(&mut self, cell: &str, server: &'static str, value: Value) {
+        self.0.entry((cell.to_owned(), server)).or_default().push(value);
+    }
+
+    /// `median (least - most)` of a figure, in this unit.
+    pub(super) fn spread(
+        &self,
+        cell: &str,
+        server: &'static str,
+        name: &str,
+        unit: f64,
+        digits: usize,
+    ) -> String {
+        let values: Vec<_> = self.sorted(cell, server, name).iter().map(|value| value / unit).collect();
+        spread(&values, digits)
+    }
+
+    /// The median cost of tidewire over that of another server.
+    pub(super) fn ratio(&self, cell: &str, server: &'static str) -> String {
+        self.quotient(cell, "tidewire", server)
+    }
+
+    /// The median cost of another server over that of tidewire.
+    pub(super) fn inverse(&self, cell: &str, server: &'static str) -> String {
+        self.quotient(cell, server, "tidewire")
+    }
+
+    /// The sum of a figure of one server over all cells whose names begin so.
+    pub(super) fn sum(&self, kinds: &[&str], server: &str, name: &str) -> f64 {
+        let cells = self
+            .0
+            .iter()
+            .filter(|((cell, whose), _)| *whose == server && kinds.iter().any(|kind| cell.starts_with(kind)));
+        cells.flat_map(|(_, values)| values).filter_map(|value| value[name].as_f64()).sum()
+    }
+
+    fn quotient(&self, cell: &str, over: &'static str, under: &'static str) -> String {
+        let (over, under) = (self.sorted(cell, over, "cost"), self.sorted(cell, under, "cost"));
+        if over.is_empty() || under.is_empty() {
+            return "-".into();
+        }
+        format!("**{:.2}**", median(&over) / median(&under))
+    }
+
+    fn sorted(&self, cell: &str, server: &'static str, name: &str) -> Vec<f64> {
+        let values = self.0.get(&(cell.to_owned(), server)).into_iter().flatten();
+        let mut values: Vec<f64> = values.filter_map(|value| value[name].as_f64()).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn figures_are_those_of_one_cell_and_one_server() {
+        let mut results = Results::default();
+        for (cell, server, cost) in [("get 1", "tidewire", 4), ("get 1", "axum", 8), ("get 16", "axum", 1)] {
+            results.add(cell, server, json!({ "cost": cost }));
+        }
+        results.add("get 1", "tidewire", json!({ "cost": 2 }));
+        assert_eq!(results.spread("get 1", "tidewire", "cost", 2.0, 1), "1.5 (1.0 - 2.0)");
+        assert_eq!(results.ratio("get 1", "axum"), "**0.38**");
+        assert_eq!(results.inverse("get 1", "axum"), "**2.67**");
+        assert_eq!(results.ratio("get 16", "axum"), "-");
+        assert_eq!(results.sum(&["get"], "axum", "cost"), 9.0);
+    }
+}

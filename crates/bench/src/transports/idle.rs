@@ -1,0 +1,27 @@
+//! What a connection that waits costs the server.
+
+use super::server::Server;
+use super::technique::Technique;
+use std::time::Duration;
+
+/// Connections of each technique.
+pub(super) const CONNECTIONS: usize = 2_000;
+
+/// Bytes of the server's memory for each of many connections that wait. The kernel's buffers are
+/// not among them.
+pub(super) fn cost(technique: &Technique) -> std::io::Result<f64> {
+    let server = Server::start()?;
+    // A raw reader has its head when there is a message; the workers have begun when they have
+    // answered.
+    let since = server.publish("x")?;
+    let warm: Vec<_> =
+        (0..16).map(|_| technique.open(&server.address, &since)).collect::<std::io::Result<_>>()?;
+    std::thread::sleep(Duration::from_millis(300));
+    let before = server.memory()?;
+    let open: Vec<_> =
+        (0..CONNECTIONS).map(|_| technique.open(&server.address, &since)).collect::<std::io::Result<_>>()?;
+    std::thread::sleep(Duration::from_millis(700));
+    let after = server.memory()?;
+    drop((warm, open));
+    Ok(after.saturating_sub(before) as f64 / CONNECTIONS as f64)
+}

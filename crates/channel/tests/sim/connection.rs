@@ -1,0 +1,175 @@
+//! One connection at the server: requests in, answers and streams out, in the framing of each feed.
+
+use std::collections::VecDeque;
+
+use tidewire_channel::{Cursor, WaitKey};
+use tidewire_http1 as http1;
+use tidewire_ws as ws;
+
+use super::history::Violation;
+use super::item::Item;
+
+pub(super) struct Connection {
+    pub(super) http: http1::Connection<http1::Server>,
+    pub(super) input: Vec<u8>,
+    pub(super) output: Vec<u8>,
+    pub(super) request: Option<Request>,
+    /// What a WebSocket client said and the server has not carried out.
+    pub(super) commands: VecDeque<String>,
+    pub(super) state: ConnectionState,
+}
+
+/// A request as far as it matters here.
+pub(super) struct Request {
+    pub(super) publish: bool,
+    pub(super) channels: Vec<String>,
+    pub(super) feed: String,
+    pub(super) since: String,
+    pub(super) key: Vec<u8>,
+    pub(super) body: Vec<u8>,
+    pub(super) switch: http1::FieldBlock,
+}
+
+pub(super) enum ConnectionState {
+    /// Between requests.
+    Idle,
+    /// A poll that waits for its message, and the greeting that it has yet to give to a reader
+    /// without a cursor.
+    Held(Position, Option<Item>),
+    /// A stream.
+    Stream(Framing, Vec<Position>),
+}
+
+pub(super) enum Framing {
+    Lines,
+    Sse,
+    Ws(Box<ws::Connection>),
+}
+
+/// Where a feed is in one channel: all that a reader costs.
+pub(super) struct Position {
+    pub(super) channel: String,
+    pub(super) cursor: Cursor,
+    pub(super) wait: Wait,
+}
+
+/// The steps from "there is nothing to read" to being woken.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Wait {
+    No,
+    /// Nothing was there; the wait is registered in a later step.
+    Due,
+    On(WaitKey, u64),
+    /// The reader has dropped the channel.
+    Off,
+}
+
+impl Connection {
+    pub(super) fn new() -> Self {
+        Self {
+            http: http1::Connection::new(http1::Limits::new()),
+            input: Vec::new(),
+            output: Vec::new(),
+            request: None,
+            commands: VecDeque::new(),
+            state: ConnectionState::Idle,
+        }
+    }
+
+    /// The next whole request, if all of it is there. On a WebSocket there are none; pings are
+    /// answered, and commands are noted.
+    pub(super) fn next_request(&mut self) -> Result<Option<Request>, Violation> {
+        if let ConnectionState::Stream(Framing::Ws(socket), _) = &mut self.state {
+            loop {
+                let (n, event) =
+                    socket.decode(&mut self.input).map_err(|error| format!("server: {error}"))?;
+                let more = event.is_some();
+                if let Some(ws::Event::Text(command)) = event {
+                    self.commands.push_back(command.to_owned());
+                }
+                self.input.drain(..n);
+                socket.take_output(&mut self.output);
+                if !more {
+                    return Ok(None);
+                }
+            }
+        }
+        let mut fields = http1::Fields::new();
+        loop {
+            let (n, event) =
+                self.http.decode(&self.input, &mut fields).map_err(|error| format!("server: {error}"))?;
+            let mut ended = false;
+            match event {
+                None => {
+                    self.input.drain(..n);
+                    return Ok(None);
+                }
+                Some(http1::Event::Request(head)) => self.request = Some(Request::new(&head)?),
+                Some(http1::Event::Data(data)) => {
+                    if let Some(request) = &mut self.request {
+                        request.body.extend_from_slice(data);
+                    }
+                }
+                Some(_) => ended = true,
+            }
+            self.input.drain(..n);
+            if ended {
+                return Ok(self.request.take());
+            }
+        }
+    }
+
+    /// Writes one thing to a stream.
+    pub(super) fn write(&mut self, item: &Item) -> Result<(), Violation> {
+        let ConnectionState::Stream(framing, positions) = &mut self.state else { return Ok(()) };
+        let position = || positions.iter().map(|position| position.cursor).collect();
+        let early = matches!(item, Item::Hello(cursors) if cursors.as_slice().is_empty());
+        let item = if early { &Item::Hello(position()) } else { item };
+        match framing {
+            Framing::Ws(socket) if !socket.is_open() => Ok(()),
+            Framing::Ws(socket) => socket
+                .send_text(&item.line(), [0; 4], &mut self.output)
+                .map_err(|error| format!("server: {error}")),
+            Framing::Lines => self
+                .http
+                .send_data((item.line() + "\n").as_bytes(), &mut self.output)
+                .map_err(|error| format!("server: {error}")),
+            Framing::Sse => {
+                let mut event = Vec::new();
+                item.sse(&position(), &mut event);
+                self.http.send_data(&event, &mut self.output).map_err(|error| format!("server: {error}"))
+            }
+        }
+    }
+}
+
+impl Request {
+    fn new(head: &http1::RequestHead<'_>) -> Result<Self, Violation> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let parameter = |name: &str| {
+            let query = text(head.query().unwrap_or_default());
+            let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            found.unwrap_or_default().to_string()
+        };
+        let mut switch = http1::FieldBlock::new();
+        if head.upgrade().is_some() {
+            let options = ws::handshake::server::Options::default();
+            let version = (1, 1);
+            let method = head.method();
+            let accept =
+                ws::handshake::server::accept(method.as_str().as_bytes(), version, head.fields(), &options)
+                    .map_err(|refusal| format!("handshake: {refusal}"))?;
+            switch = http1::FieldBlock::from_pairs(accept.response_fields())
+                .map_err(|error| format!("101: {error}"))?;
+        }
+        Ok(Self {
+            publish: head.method() == http1::Method::Post,
+            channels: text(head.path()).trim_start_matches('/').split(',').map(String::from).collect(),
+            feed: parameter("feed"),
+            since: head.get("last-event-id").map_or_else(|| parameter("since"), text),
+            key: head.get("idempotency-key").unwrap_or_default().to_vec(),
+            body: Vec::new(),
+            switch,
+        })
+    }
+}

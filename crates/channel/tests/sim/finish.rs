@@ -1,0 +1,70 @@
+//! The end of a simulation: the faults stop, and everyone has to get to the head.
+
+use super::history::Violation;
+use super::publisher::Publisher;
+use super::world::World;
+
+impl World {
+    /// No more faults: everything in flight arrives, everyone comes back, and must get to the head.
+    pub(super) fn finish(&mut self) -> Result<(), Violation> {
+        self.note(|| "the faults stop".into());
+        for _ in 0..FINISH_ROUNDS {
+            while self.links.values().any(|link| link.client_gone) {
+                self.notice_vanished();
+            }
+            for index in 0..self.readers.len() {
+                if self.readers[index].feeds.is_empty() {
+                    self.open(index, None)?;
+                } else if let Some(feed) = self.readers[index].feeds.iter().position(|feed| !feed.is_waiting)
+                {
+                    let id = self.readers[index].feeds[feed].link;
+                    let up = &mut self.links.entry(id).or_default().up;
+                    self.readers[index].send_request(feed, None, up)?;
+                }
+            }
+            self.rejoin_all()?;
+            for index in 0..self.publishers.len() {
+                if !self.publishers[index].is_done() && self.publishers[index].link.is_none() {
+                    let link = self.link();
+                    let up = &mut self.links.entry(link).or_default().up;
+                    self.publishers[index].send(link, "", 0, up)?;
+                }
+            }
+            for id in self.links.keys().copied().collect::<Vec<_>>() {
+                self.server.register_waits(id)?;
+            }
+            while self.server.has_wakes() {
+                self.server.wake()?;
+            }
+            for _ in 0..self.links.len() * 3 {
+                self.up(64)?;
+                self.flush(256)?;
+                self.down(256)?;
+            }
+            self.check()?;
+            if self.publishers.iter().all(Publisher::is_done) && self.behind().is_none() {
+                return Ok(());
+            }
+        }
+        match self.behind() {
+            Some(behind) => Err(format!("{behind} and nothing moves it")),
+            None => Err("a publish is never acknowledged".into()),
+        }
+    }
+
+    /// A reader that is not at the head of its channels.
+    fn behind(&mut self) -> Option<String> {
+        for (index, reader) in self.readers.iter().enumerate() {
+            for (channel, merger) in reader.channels.iter().zip(&reader.mergers) {
+                let (head, at) = (self.server.head(channel), merger.as_ref()?.cursor());
+                if at != head {
+                    return Some(format!("reader {index} of {channel} is at {at}, the head at {head},"));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Enough for the longest log, a message an answer, a byte a read.
+const FINISH_ROUNDS: usize = 3_000;

@@ -1,0 +1,144 @@
+//! The head of an answer, and why an answer is not a good one.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use tidewire_grammar::{dec_u64, eq_ignore_case};
+use tidewire_http1::ResponseHead;
+
+use crate::error::Protocol;
+use crate::http::{Body, Http};
+use crate::item::Item;
+use crate::object::Object;
+use crate::{Error, Problem};
+
+/// The part of a response head that decides what happens next.
+#[derive(Clone, Debug)]
+pub(crate) struct AnswerHead {
+    pub(crate) status: u16,
+    reason: String,
+    /// In lower case, without parameters.
+    media_type: String,
+    /// How the content is compressed, if it is.
+    coding: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+/// Why there is no good answer.
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// The gap or reset that a 410 tells.
+    pub(crate) gone: Option<Item>,
+}
+
+impl AnswerHead {
+    pub(crate) fn of(head: &ResponseHead<'_>) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let media_type = head.get("content-type").unwrap_or_default().split(|&b| b == b';').next();
+        Self {
+            status: head.status(),
+            reason: text(head.reason()),
+            media_type: text(media_type.unwrap_or_default()).to_ascii_lowercase(),
+            coding: coding(head),
+            retry_after: head.get("retry-after").and_then(|value| retry_after(value, SystemTime::now())),
+        }
+    }
+
+    /// Whether the answer is of this media type, and not compressed. A captive portal answers 200
+    /// too, with a page.
+    pub(crate) fn require(&self, media_type: &str) -> Result<(), Error> {
+        if !eq_ignore_case(self.media_type.as_bytes(), media_type.as_bytes()) {
+            return Err(Protocol::MediaType(self.media_type.clone()).into());
+        }
+        match &self.coding {
+            None => Ok(()),
+            Some(coding) => Err(Protocol::ContentCoding(coding.clone()).into()),
+        }
+    }
+
+    /// Reads the body of a refusal. If it cannot be read, the status still says enough.
+    pub(crate) async fn failure(self, http: &mut Http) -> Failure {
+        if let (200 | 410, Some(coding)) = (self.status, &self.coding) {
+            // The only fault of such an answer is that it is compressed.
+            return Error::from(Protocol::ContentCoding(coding.clone())).into();
+        }
+        let mut body = Vec::new();
+        while body.len() < MAX_PROBLEM && matches!(http.body(&mut body).await, Ok(Body::More)) {}
+        let is_document = self.media_type == "application/problem+json" && self.coding.is_none();
+        let document: Document =
+            if is_document { serde_json::from_slice(&body).unwrap_or_default() } else { Document::default() };
+        let earliest = document.earliest.and_then(|text| text.parse().ok());
+        let gone = match (self.status, document.gap.map(Object::into_item)) {
+            (410, Some(Ok(Some(item @ (Item::Gap { .. } | Item::Reset { .. }))))) => Some(item),
+            (410, _) => earliest
+                .clone()
+                .map(|cursor| Item::Reset { reason: document.reason.unwrap_or_default(), cursor }),
+            _ => None,
+        };
+        let problem = Problem {
+            status: self.status,
+            title: document.title.unwrap_or(self.reason),
+            detail: document.detail.unwrap_or_default(),
+            retry_after: self.retry_after,
+            earliest,
+            is_document,
+        };
+        Failure { error: Error::Refused(problem), gone }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, gone: None }
+    }
+}
+
+/// RFC 9457, with the members of a 410.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Document {
+    title: Option<String>,
+    detail: Option<String>,
+    earliest: Option<String>,
+    reason: Option<String>,
+    gap: Option<Object>,
+}
+
+/// Bytes of a refusal that are read: a problem document is a few hundred.
+const MAX_PROBLEM: usize = 64 * 1024;
+
+/// The codings of the content (RFC 9110 §8.4), if there is one other than `identity`. Empty
+/// elements of the list are none.
+fn coding(head: &ResponseHead<'_>) -> Option<String> {
+    let lines: Vec<_> = head.get_all("content-encoding").map(String::from_utf8_lossy).collect();
+    let codings = lines.join(", ");
+    let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    (!codings.split(',').map(str::trim).all(is_plain)).then_some(codings)
+}
+
+/// RFC 9110 §10.2.3: seconds, or a date.
+fn retry_after(value: &[u8], now: SystemTime) -> Option<Duration> {
+    if !value.is_empty() && value.iter().all(u8::is_ascii_digit) {
+        // However many digits it has, a long wait is not none.
+        return Some(Duration::from_secs(dec_u64(value).unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(retry_after(b"120", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after(&[b'9'; 40], now), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(retry_after(b"Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after(b"Sun, 06 Nov 1994 08:49:07 GMT", now), Some(Duration::ZERO), "in the past");
+        for bad in ["", "+5", "-5", "1.5", "soon"] {
+            assert_eq!(retry_after(bad.as_bytes(), now), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What both readers of a head know of its first line.
+
+use crate::error::{ErrorKind, Fault, Limit, Syntax};
+use crate::limits::Limits;
+use tidewire_grammar::token_len;
+
+/// Which kind of first line, and so of head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstLine {
+    Request,
+    Status,
+}
+
+/// The end of a method that is not over the limit and followed by a space.
+pub(crate) fn method_end(input: &[u8], limits: &Limits) -> Result<Option<usize>, Fault> {
+    let max = usize::from(limits.max_method);
+    let end = token_len(&input[..input.len().min(max + 1)]);
+    match input.get(end) {
+        _ if end > max => Err((ErrorKind::Limit(Limit::Method), max)),
+        None => Ok(None),
+        Some(b' ') if end > 0 => Ok(Some(end)),
+        Some(_) => Err((ErrorKind::Syntax(Syntax::Method), end)),
+    }
+}

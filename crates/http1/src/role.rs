@@ -1,0 +1,59 @@
+//! The two ends of a connection: which half of an exchange each reads, and which it writes.
+
+/// The role of a [`Connection`](crate::Connection) that receives requests.
+#[derive(Debug)]
+pub enum Server {}
+
+/// The role of a [`Connection`](crate::Connection) that receives responses.
+#[derive(Debug)]
+pub enum Client {}
+
+/// [`Server`] or [`Client`].
+pub trait Role: sealed::Role {}
+impl Role for Server {}
+impl Role for Client {}
+
+pub(crate) mod sealed {
+    use super::{Client, Server};
+    use crate::state::{Half, State, Step};
+
+    /// Which half of the exchange a role reads, and which it writes.
+    pub trait Role {
+        #[allow(private_interfaces)]
+        fn reads(state: State) -> Half;
+        #[allow(private_interfaces)]
+        fn writes(state: State) -> Half;
+        #[allow(private_interfaces)]
+        const READ_END: Step;
+        #[allow(private_interfaces)]
+        const WRITE_END: Step;
+        #[allow(private_interfaces)]
+        const FAIL: Step;
+    }
+
+    #[allow(private_interfaces)]
+    impl Role for Server {
+        fn reads(state: State) -> Half {
+            state.request()
+        }
+        fn writes(state: State) -> Half {
+            state.response()
+        }
+        const READ_END: Step = Step::RequestEnd;
+        const WRITE_END: Step = Step::ResponseEnd;
+        const FAIL: Step = Step::FailRequest;
+    }
+
+    #[allow(private_interfaces)]
+    impl Role for Client {
+        fn reads(state: State) -> Half {
+            state.response()
+        }
+        fn writes(state: State) -> Half {
+            state.request()
+        }
+        const READ_END: Step = Step::ResponseEnd;
+        const WRITE_END: Step = Step::RequestEnd;
+        const FAIL: Step = Step::FailResponse;
+    }
+}

@@ -1,0 +1,175 @@
+//! The answers of one worker to requests for channels, from the request cycle and from the table.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidewire_http1::{
+    BodyLength, Connection, Event, Fields, Limits, Method, RequestHead, Server, TargetForm, Version,
+};
+use tidewire_server::{Body, Peer, Problem, Reply, Request};
+
+use super::answers::{Answer, Answers, Bounds};
+use super::params::depends_on_target_only;
+use super::{publish, subscribe, upload};
+use crate::channel::Channel;
+use crate::context::SiteContext;
+use crate::name::ChannelName;
+use crate::refusal::{not_allowed, refusal, sentence};
+use crate::table::{Next, Subscription, Ticket};
+
+/// Answers requests for channels.
+pub(crate) struct Responder {
+    context: SiteContext,
+    answers: RefCell<Answers>,
+    /// For the heads of requests that the table has read.
+    fields: RefCell<Fields>,
+}
+
+/// What a channel knows.
+pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
+
+impl Responder {
+    pub(crate) fn new(context: SiteContext) -> Self {
+        Responder { context, answers: RefCell::default(), fields: RefCell::default() }
+    }
+
+    /// Answers a request for `/c/` and this segment.
+    pub(crate) fn respond(&self, segment: &[u8], request: Request<'_>, now_ms: u64) -> Reply<Ticket> {
+        if !depends_on_target_only(request.head) {
+            return self.make(segment, request);
+        }
+        let limit = self.context.hub.config().max_subscribers;
+        if let Some(answer) = self.answers.borrow_mut().get(request.head.target(), now_ms, limit) {
+            return answer.into();
+        }
+        if is_stream(request.head) {
+            return self.make(segment, request);
+        }
+        self.make_for_many(segment, request, now_ms)
+    }
+
+    /// Makes the answer to a request that others may repeat word for word, and keeps it for them.
+    fn make_for_many(&self, segment: &[u8], request: Request<'_>, now_ms: u64) -> Reply<Ticket> {
+        let target = request.head.target();
+        let read = self.bounds(segment, now_ms);
+        let reply = self.make(segment, request);
+        let Some(read) = read else { return reply };
+        // A message that came meanwhile may be in the answer or not: it is not for others to have.
+        if !read.iter().all(|(channel, bounds)| channel.bounds(now_ms) == Some(*bounds)) {
+            return reply;
+        }
+        let answer = match reply {
+            Reply::Ready(response) if response.status() == 200 => match response.prepare() {
+                Ok(prepared) => Answer::Response(Arc::new(prepared)),
+                Err(response) => return response.into(),
+            },
+            Reply::Detach { head: None, ticket: Ticket(Subscription::Poll(poll)), .. } => Answer::Held(poll),
+            other => return other,
+        };
+        self.answers.borrow_mut().keep(target, read, answer.clone());
+        answer.into()
+    }
+
+    /// The channels of a list and what they hold. `None` if one of them does not exist yet: a request
+    /// that may be refused makes no channel, and the first answer of a new one is not kept.
+    fn bounds(&self, segment: &[u8], now_ms: u64) -> Option<Rc<[(Arc<Channel>, Bounds)]>> {
+        let names = ChannelName::list(segment).ok()?;
+        let known = names.iter().map(|name| {
+            let channel = self.context.hub.known(name)?;
+            let bounds = channel.bounds(now_ms)?;
+            Some((channel, bounds))
+        });
+        known.collect()
+    }
+
+    /// Makes an answer.
+    fn make(&self, segment: &[u8], request: Request<'_>) -> Reply<Ticket> {
+        let access = self.context.settings.origins.check(request.head);
+        let outcome = match ChannelName::list(segment) {
+            Err(error) => Err(Problem::new(400, sentence(&error.to_string()))),
+            Ok(names) => match request.head.method() {
+                Method::Get | Method::Head => subscribe::handle(&self.context, &names, &access, &request),
+                Method::Post => publish::handle(&self.context, &names, &access, request),
+                Method::Put => upload::handle(&self.context, &names, &access, request),
+                Method::Options => Ok(access.preflight(METHODS).into()),
+                _ => return not_allowed(METHODS).into(),
+            },
+        };
+        outcome.unwrap_or_else(|problem| refusal(&access, problem).into())
+    }
+
+    /// How to go on with a connection whose poll was answered, and that asks again.
+    ///
+    /// A long-polling client asks again at once, and what it asks is a GET like the last one. Giving
+    /// the connection back to the request cycle for it would cost a task, its buffers and a new row
+    /// for each message. So that one kind of request is answered here, with the same parser and the
+    /// same code. Every other kind goes back to the cycle, and is read once more there: a GET changes
+    /// nothing, so an answer to it may be thrown away.
+    pub(crate) fn respond_again(&self, bytes: &[u8], peer: Peer, now_ms: u64) -> Next {
+        let limit = self.context.hub.config().max_subscribers;
+        // Word for word the last one: it means what that one meant, and need not be parsed.
+        if let Some(answer) = self.answers.borrow_mut().get_same(bytes, now_ms, limit) {
+            return self.next(answer.into());
+        }
+        let mut fields = self.fields.borrow_mut();
+        let mut http = Connection::<Server>::new(Limits::default());
+        let head = match http.decode(bytes, &mut fields) {
+            Ok((used, Some(Event::Request(head)))) if used == bytes.len() => head,
+            _ => return Next::Return,
+        };
+        let Some(segment) = head.path().strip_prefix(b"/c/").filter(|_| is_simple(&head)) else {
+            return Next::Return;
+        };
+        let request = Request { head: &head, body: Body::empty(), peer, at: Instant::now() };
+        let next = self.next(self.respond(segment, request, now_ms));
+        if depends_on_target_only(&head) {
+            self.answers.borrow_mut().note_request(head.target(), bytes);
+        }
+        next
+    }
+
+    fn next(&self, reply: Reply<Ticket>) -> Next {
+        let idle = self.context.settings.idle_timeout;
+        match reply {
+            Reply::Shared(prepared) => Next::Answer(prepared.to_bytes(idle)),
+            Reply::Ready(response) if matches!(response.status(), 200 | 304) => {
+                let mut out = Vec::new();
+                response.write_to(Some(idle), &mut out);
+                Next::Answer(out.into())
+            }
+            Reply::Detach { head: None, ticket: Ticket(Subscription::Poll(poll)), .. } => Next::Hold(poll),
+            _ => Next::Return,
+        }
+    }
+}
+
+impl From<Answer> for Reply<Ticket> {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Response(prepared) => Reply::Shared(prepared),
+            Answer::Held(poll) => Reply::Detach {
+                head: None,
+                first: bytes::Bytes::new(),
+                ticket: Ticket(Subscription::Poll(poll)),
+            },
+        }
+    }
+}
+
+/// Whether the query names a feed that no kept answer is for.
+fn is_stream(head: &RequestHead<'_>) -> bool {
+    let feed = head.query().and_then(|query| Some(&query[memchr::memmem::find(query, b"feed=")? + 5..]));
+    feed.is_some_and(|feed| !feed.starts_with(b"poll") && !feed.starts_with(b"longpoll"))
+}
+
+/// A lone GET after which the connection stays.
+fn is_simple(head: &RequestHead<'_>) -> bool {
+    head.method() == Method::Get
+        && head.target_form() == TargetForm::Origin
+        && head.version() == Version::Http11
+        && head.body() == BodyLength::Empty
+        && head.keep_alive()
+        && head.upgrade().is_none()
+}

@@ -1,0 +1,239 @@
+//! What WebSocket clients say: bare messages, and the commands of `tidewire.v1`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tidewire_channel::Cursor;
+use tidewire_server::Problem;
+
+use crate::api::params;
+use crate::channel::Published;
+use crate::error::HubError;
+use crate::feeds::Flow;
+use crate::hub::Hub;
+use crate::message::{Message, Object};
+use crate::name::{ChannelName, MAX_CHANNELS, NameError};
+use crate::reader::Channels;
+use crate::refusal::{refused, sentence};
+use crate::table::{Incoming, RowId, Table};
+
+/// Bytes of a command's id, as it is spelled: it is held for the answer.
+const MAX_ID: usize = 1024;
+
+/// Carries out what a client sent. The answers are owed to it.
+pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<Incoming>) {
+    let is_v1 = table.is_v1(row);
+    let mut client = Client { hub, table, row };
+    for incoming in messages {
+        let data = match incoming {
+            Incoming::Text(text) if is_v1 => {
+                client.command(&text);
+                continue;
+            }
+            Incoming::Binary(_) if is_v1 => {
+                client.owe(&bad_command("Commands are JSON objects in text messages."));
+                continue;
+            }
+            Incoming::Text(text) => text.into(),
+            Incoming::Binary(data) => data,
+        };
+        if client.publish_bare(data) == Flow::End {
+            break;
+        }
+    }
+}
+
+/// A client, and what its commands need.
+struct Client<'a> {
+    hub: &'a Hub,
+    table: &'a mut Table,
+    row: RowId,
+}
+
+impl Client<'_> {
+    /// Adds an object to what is written next.
+    fn owe(&mut self, object: &Object<'_>) {
+        self.table.owe(self.row, object);
+    }
+
+    /// A bare message is a message for the channel. Between bare payloads there is no place to say why
+    /// it was refused, so the connection ends with the reason, and what came behind it is not
+    /// published: a publisher whose message was refused has a hole in what it sent, and nobody would
+    /// see it.
+    fn publish_bare(&mut self, data: Bytes) -> Flow {
+        let Some(channels) = self.table.channels(self.row) else { return Flow::End };
+        let outcome = match &*channels.0 {
+            [one] => {
+                let message = Message::new(data, self.hub.wall_ms());
+                self.hub.publish(one.name(), message, None).map_err(|error| {
+                    let code = match error {
+                        HubError::MessageTooLarge { .. } => 1009,
+                        HubError::Stopping => 1012,
+                        _ => 1008,
+                    };
+                    (code, error.to_string())
+                })
+            }
+            _ => Err((1008, "a bare message needs a connection with one channel".to_owned())),
+        };
+        let Err((code, reason)) = outcome else { return Flow::Continue };
+        // If the client has said its close already, the answer to that is the last frame.
+        self.table.close(self.row, code, &reason);
+        Flow::End
+    }
+
+    /// A command of `tidewire.v1`.
+    fn command(&mut self, text: &str) {
+        // Only what is known is kept: a message may inflate to megabytes of brackets.
+        let Command { kind, id } = match serde_json::from_str(text) {
+            // An array of its values would do for a struct of Rust.
+            Ok(command) if text.trim_ascii_start().starts_with('{') => command,
+            Ok(_) => Command::default(),
+            Err(error) if error.is_data() => Command::default(),
+            Err(error) => return self.owe(&bad_command(&format!("This is not JSON: {error}."))),
+        };
+        if id.is_some_and(|id| id.get().len() > MAX_ID) {
+            return self.owe(&bad_command("The id of a command has at most 1024 bytes."));
+        }
+        let kind: Option<String> = kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
+        let outcome = match kind.as_deref() {
+            Some("publish") => serde_json::from_str(text).map(|command| self.publish(id, &command)),
+            Some("subscribe") => serde_json::from_str(text).map(|command| self.subscribe(id, &command)),
+            Some("unsubscribe") => serde_json::from_str(text)
+                .map(|command: ChannelCommand| self.unsubscribe(id, &command.channel)),
+            _ => {
+                let detail = "A command is a JSON object whose type is publish, subscribe or unsubscribe.";
+                return self.owe(&refusal(id, &Problem::new(400, detail)));
+            }
+        };
+        if let (Err(error), Some(kind)) = (outcome, kind) {
+            let detail = format!("This {kind} cannot be carried out: {error}.");
+            self.owe(&refusal(id, &Problem::new(400, detail)));
+        }
+    }
+
+    fn publish(&mut self, id: Option<&RawValue>, command: &PublishCommand) {
+        match self.try_publish(command) {
+            Ok(published) => self.owe(&Object::Ack { id, cursor: &published.cursor.to_string() }),
+            Err(problem) => self.owe(&refusal(id, &problem)),
+        }
+    }
+
+    fn try_publish(&mut self, command: &PublishCommand) -> Result<Published, Problem> {
+        let bad = |detail: &str| Problem::new(400, detail);
+        let name = match (&command.channel, self.table.channels(self.row)) {
+            (Some(name), _) => ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?,
+            (None, Some(channels)) if channels.0.len() == 1 => channels.0[0].name().clone(),
+            _ => return Err(bad("Name the channel: this connection does not have exactly one.")),
+        };
+        let data: Bytes = match (&command.data, &command.data_b64) {
+            (Some(text), None) => text.clone().into(),
+            (None, Some(text)) => STANDARD.decode(text).map_err(|_| bad("data_b64 is not base64."))?.into(),
+            _ => return Err(bad("Give either data or data_b64.")),
+        };
+        let mut message = Message::new(data, self.hub.wall_ms());
+        if let Some(event) = &command.event {
+            message = message.with_event(event).map_err(|error| bad(&sentence(&error.to_string())))?;
+        }
+        if let Some(content_type) = &command.content_type {
+            message = message
+                .with_content_type(content_type)
+                .map_err(|error| bad(&sentence(&error.to_string())))?;
+        }
+        self.hub.publish(&name, message, command.key.as_deref().map(str::as_bytes)).map_err(refused)
+    }
+
+    fn subscribe(&mut self, id: Option<&RawValue>, command: &ChannelCommand) {
+        let name = &command.channel;
+        match self.try_subscribe(name, command.since.as_deref()) {
+            Ok((channels, start)) => {
+                self.table.move_to(self.row, &channels, |mut positions| {
+                    positions.push(start);
+                    positions
+                });
+                let cursor = self.table.cursor(self.row);
+                self.owe(&Object::Hello { cursor: &cursor, channel: Some(name) });
+                if id.is_some() {
+                    self.owe(&Object::Ack { id, cursor: &cursor });
+                }
+                self.table.turn(self.row);
+            }
+            Err(problem) => self.owe(&refusal(id, &problem)),
+        }
+    }
+
+    /// The channels with one more, and where that begins.
+    fn try_subscribe(&self, name: &str, since: Option<&str>) -> Result<(Channels, Cursor), Problem> {
+        let bad = |detail: &str| Problem::new(400, detail);
+        let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
+        let since = params::since(since.unwrap_or("now").as_bytes(), 1)?;
+        let Some(channels) = self.table.channels(self.row) else {
+            return Err(bad("The connection is closing."));
+        };
+        if channels.0.iter().any(|channel| *channel.name() == name) {
+            return Err(Problem::new(
+                409,
+                "This connection has the channel already; unsubscribe first to move in it.",
+            ));
+        }
+        if channels.0.len() >= MAX_CHANNELS {
+            return Err(bad(&sentence(&NameError::TooMany.to_string())));
+        }
+        let channel = self.hub.channel(&name).map_err(refused)?;
+        let one = Channels([channel].into());
+        let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
+        Ok((Channels(all.into()), one.start(&since).0[0]))
+    }
+
+    fn unsubscribe(&mut self, id: Option<&RawValue>, name: &str) {
+        let Some(channels) = self.table.channels(self.row) else { return };
+        let Some(index) = channels.0.iter().position(|channel| channel.name().as_str() == name) else {
+            return self.owe(&refusal(id, &Problem::new(404, "This connection does not have the channel.")));
+        };
+        let mut all = channels.0.to_vec();
+        all.remove(index);
+        self.table.move_to(self.row, &Channels(all.into()), |mut positions| {
+            positions.remove(index);
+            positions
+        });
+        let cursor = self.table.cursor(self.row);
+        self.owe(&Object::Ack { id, cursor: &cursor });
+        self.table.turn(self.row);
+    }
+}
+
+/// What a client may send on `tidewire.v1`: what every command has.
+#[derive(Default, Deserialize)]
+struct Command<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct PublishCommand {
+    channel: Option<String>,
+    event: Option<String>,
+    content_type: Option<String>,
+    data: Option<String>,
+    data_b64: Option<String>,
+    key: Option<String>,
+}
+
+/// To subscribe or to unsubscribe.
+#[derive(Deserialize)]
+struct ChannelCommand {
+    channel: String,
+    since: Option<String>,
+}
+
+fn bad_command(detail: &str) -> Object<'_> {
+    Object::Error { id: None, status: 400, title: "Bad Request", detail }
+}
+
+fn refusal<'a>(id: Option<&'a RawValue>, problem: &'a Problem) -> Object<'a> {
+    Object::Error { id, status: problem.status, title: problem.title(), detail: &problem.detail }
+}

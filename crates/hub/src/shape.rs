@@ -1,0 +1,123 @@
+//! What decides the bytes that a subscriber gets, beside its channels; and these bytes.
+
+use bytes::Bytes;
+use tidewire_channel::Budget;
+
+use crate::feeds::{Flow, Wire, longpoll, ws};
+use crate::gzip::Sum;
+use crate::poll::{self, PollShape};
+use crate::reader::{self, Channels, Item, Positions};
+
+/// What decides the bytes, beside the channels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shape {
+    /// A stream; `labelled` messages say which channel they are of.
+    Stream { wire: Wire, labelled: bool },
+    /// One answer to a held poll.
+    LongPoll(PollShape),
+}
+
+/// The next bytes for a subscriber, and what to do after them.
+pub(crate) struct Batch {
+    pub(crate) bytes: Bytes,
+    pub(crate) flow: Flow,
+    /// Of a compressed batch.
+    pub(crate) sum: Sum,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) messages: u64,
+    pub(crate) compressed: u64,
+}
+
+impl Shape {
+    /// Whether it is a stream, and not one answer.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self, Shape::Stream { .. })
+    }
+
+    /// Whether the connection stays when its subscriber is done.
+    pub(crate) fn keeps_connection(&self) -> bool {
+        matches!(self, Shape::LongPoll(shape) if !shape.closes())
+    }
+
+    /// What the log has after `positions`, which are moved. `ceiling` bounds the read, and so do
+    /// `bytes`. `None` where there is nothing.
+    pub(crate) fn encode(
+        &self,
+        channels: &Channels,
+        positions: &mut Positions,
+        ceiling: Option<&Positions>,
+        bytes: usize,
+    ) -> (Option<Batch>, Tally) {
+        match self {
+            Shape::Stream { wire, labelled } => {
+                let mut out = Vec::new();
+                let budget = Budget::bytes(bytes);
+                let (flow, mut tally) =
+                    encode_stream(channels, *wire, *labelled, positions, ceiling, budget, &mut out);
+                let packed = wire.pack(out);
+                tally.compressed += packed.compressions();
+                let batch = Batch { bytes: packed.bytes.into(), flow, sum: packed.sum };
+                ((!batch.bytes.is_empty()).then_some(batch), tally)
+            }
+            Shape::LongPoll(shape) => {
+                let budget = Budget { messages: shape.limit, bytes: longpoll::MAX_BYTES };
+                let mut out = Vec::new();
+                let tally = encode_poll(channels, shape, positions, budget, &mut out);
+                let batch = Batch { bytes: out.into(), flow: Flow::End, sum: Sum::default() };
+                ((!batch.bytes.is_empty()).then_some(batch), tally)
+            }
+        }
+    }
+}
+
+/// Writes what a stream has to say after `positions`.
+pub(crate) fn encode_stream(
+    channels: &Channels,
+    wire: Wire,
+    labelled: bool,
+    positions: &mut Positions,
+    ceiling: Option<&Positions>,
+    budget: Budget,
+    out: &mut Vec<u8>,
+) -> (Flow, Tally) {
+    let mut tally = Tally::default();
+    let say = |item: Item<'_>| {
+        wire.unit(out, |feed, out| match item {
+            Item::Message(envelope) => {
+                let start = out.len();
+                feed.message(out, &envelope);
+                tally.messages += 1;
+                tally.compressed += u64::from(wire.kind.deflates() && ws::is_compressed(&out[start..]));
+                Flow::Continue
+            }
+            Item::Break { what, cursor } => feed.discontinuity(out, &what, cursor),
+        })
+    };
+    let flow = reader::read(channels, labelled, positions, ceiling, budget, say).flow;
+    (flow, tally)
+}
+
+/// Writes the whole HTTP answer of a held poll. Says nothing if there is no message yet.
+fn encode_poll(
+    channels: &Channels,
+    shape: &PollShape,
+    positions: &mut Positions,
+    budget: Budget,
+    out: &mut Vec<u8>,
+) -> Tally {
+    match poll::read(channels, positions, budget, shape.tells_breaks()) {
+        Ok(poll::Read { any: false, .. }) => Tally::default(),
+        Ok(read) => {
+            shape.write_answer(read.answer, &positions.to_text(), out);
+            Tally { messages: read.messages as u64, ..Tally::default() }
+        }
+        Err(problem) => {
+            shape.write(problem.into_response(), out);
+            Tally::default()
+        }
+    }
+}

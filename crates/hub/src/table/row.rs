@@ -1,0 +1,103 @@
+//! One row of the table: a connection that waits, and what it waits for.
+
+use std::io::ErrorKind;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf, Bytes};
+use tidewire_server::Parked;
+
+use super::deadlines::Deadline;
+use super::ids::GroupId;
+use super::state::{Event, State};
+use super::websocket::WebSocket;
+use crate::gzip;
+use crate::reader::Positions;
+
+pub(super) struct Row {
+    pub(super) connection: Parked,
+    pub(super) waker: Waker,
+    pub(super) state: State,
+    /// The group, of a subscriber.
+    pub(super) member: Option<Member>,
+    /// The rest of what the socket did not take whole.
+    pub(super) pending: Bytes,
+    /// Of a held poll: when it is answered empty.
+    pub(super) deadline: Deadline,
+    /// Of an idle or a closed connection: when its time is over, by the time that the table ran.
+    /// That is checked once a second.
+    pub(super) give_up_ms: u64,
+    /// The last time that the socket took something of what was pending, or that something began to
+    /// be pending; by the time that the table ran.
+    pub(super) progress_ms: u64,
+    pub(super) websocket: Option<Box<WebSocket>>,
+    /// For a compressed body: what its trailer must say.
+    pub(super) gzip: Option<Box<gzip::Body>>,
+}
+
+/// A place in a group.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) group: GroupId,
+    pub(super) place: Place,
+}
+
+/// Where a member is.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// It has what the group has; this is its index among the live ones.
+    Live(u32),
+    /// It has what is before these positions.
+    Behind(Positions),
+}
+
+impl Row {
+    pub(super) fn group(&self) -> Option<GroupId> {
+        self.member.as_ref().map(|member| member.group)
+    }
+
+    /// Writes a slice of which nothing was written yet. Nothing may be pending.
+    pub(super) fn offer(&mut self, bytes: &Bytes) -> Event {
+        debug_assert!(self.pending.is_empty(), "two slices would interleave");
+        match self.connection.try_write(bytes) {
+            Ok(n) if n == bytes.len() => Event::Sent,
+            Ok(n) => {
+                self.pending = bytes.slice(n..);
+                self.flush()
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.pending = bytes.clone();
+                self.flush()
+            }
+            Err(_) => Event::Failed,
+        }
+    }
+
+    /// Writes what is pending, until it is out or the socket is full. Then the waker is registered.
+    pub(super) fn flush(&mut self) -> Event {
+        while !self.pending.is_empty() {
+            match self.connection.try_write(&self.pending) {
+                Ok(n) => self.pending.advance(n),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    match self.connection.poll_write_ready(&mut Context::from_waker(&self.waker)) {
+                        Poll::Pending => return Event::Blocked,
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => return Event::Failed,
+                    }
+                }
+                Err(_) => return Event::Failed,
+            }
+        }
+        self.pending = Bytes::new();
+        Event::Sent
+    }
+
+    /// Puts bytes behind what is pending and what a WebSocket is owed, to be the last ones.
+    pub(super) fn put_last(&mut self, bytes: Bytes, now_ms: u64) {
+        let frames = self.websocket.as_mut().and_then(|websocket| websocket.take_output());
+        self.pending = match frames {
+            None if self.pending.is_empty() => bytes,
+            frames => [&self.pending[..], &frames.unwrap_or_default()[..], &bytes[..]].concat().into(),
+        };
+        self.progress_ms = now_ms;
+    }
+}

@@ -1,0 +1,143 @@
+//! Accepting connections: a task for each listener.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidewire_http1::FieldBlock;
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+
+use crate::connection;
+use crate::connection_limits::WorkerConnections;
+use crate::listen::BoundSocket;
+use crate::shared::Worker;
+use crate::stream::{Peer, Stream};
+use crate::{Handler, LogLimit, Problem, Response};
+
+/// After an error of `accept` (EMFILE, ENFILE, ENOMEM) the listener waits instead of spinning.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Starts the tasks. They run until they are aborted; one that ends has panicked.
+pub(crate) fn accept_all<H: Handler>(
+    worker: &Rc<Worker<H>>,
+    listeners: Vec<BoundSocket>,
+    connections: &Arc<WorkerConnections>,
+) -> io::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    for socket in listeners {
+        tasks.spawn_local(accept(worker.clone(), Listener::new(socket)?, connections.clone()));
+    }
+    Ok(tasks)
+}
+
+async fn accept<H: Handler>(worker: Rc<Worker<H>>, listener: Listener, connections: Arc<WorkerConnections>) {
+    let mut errors = AcceptErrors::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                errors.are_over();
+                admit(&worker, &connections, stream, peer);
+            }
+            Err(error) => errors.wait_after(&error).await,
+        }
+    }
+}
+
+/// A bound socket that belongs to the runtime of this worker.
+enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(socket: BoundSocket) -> io::Result<Self> {
+        match socket {
+            BoundSocket::Tcp(l) => TcpListener::from_std(l).map(Listener::Tcp),
+            #[cfg(unix)]
+            BoundSocket::Unix(l) => UnixListener::from_std(l).map(Listener::Unix),
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Listener::Tcp(l) => {
+                let (socket, address) = l.accept().await?;
+                // Small answers must not wait for the ACK of the one before. On Linux the listener
+                // has passed it on.
+                #[cfg(not(target_os = "linux"))]
+                let _ = socket.set_nodelay(true);
+                Ok((Stream::Tcp(socket), Peer::Tcp(address)))
+            }
+            #[cfg(unix)]
+            Listener::Unix(l) => {
+                let (socket, _) = l.accept().await?;
+                Ok((Stream::Unix(socket), Peer::Unix))
+            }
+        }
+    }
+}
+
+fn admit<H: Handler>(
+    worker: &Rc<Worker<H>>,
+    connections: &Arc<WorkerConnections>,
+    stream: Stream,
+    peer: Peer,
+) {
+    match connections.admit(peer) {
+        Some(permit) => {
+            tokio::task::spawn_local(connection::serve(worker.clone(), stream, permit, Vec::new()));
+        }
+        None => refuse(&stream, peer),
+    }
+}
+
+/// The answer to one connection too many: best effort, without a task, a buffer or a wait.
+fn refuse(stream: &Stream, peer: Peer) {
+    tracing::debug!(%peer, "too many connections, refused with 503");
+    let body =
+        Problem::new(503, "The server has as many connections as it allows; try again in a few seconds.")
+            .to_json();
+    let mut bytes = Vec::new();
+    Response::new(503)
+        .with("Content-Type", "application/problem+json")
+        .with("Retry-After", "5")
+        .body(body)
+        .write_dated(&FieldBlock::new(), None, &mut bytes);
+    let _ = stream.send(&bytes);
+}
+
+/// `accept` fails from time to time, as when descriptors run out. It waits a moment, and the
+/// listener stays. Clients that come and go at the descriptor limit cause that all the time, so the
+/// log line is limited.
+#[derive(Default)]
+struct AcceptErrors {
+    logged: bool,
+}
+
+impl AcceptErrors {
+    async fn wait_after(&mut self, error: &io::Error) {
+        // A peer that left before it was accepted is no reason to wait.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return;
+        }
+        static FAILED: LogLimit = LogLimit::new();
+        if !self.logged
+            && let Some(more) = FAILED.admit()
+        {
+            self.logged = true;
+            tracing::error!(%error, more, "cannot accept connections; trying again");
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+
+    fn are_over(&mut self) {
+        if std::mem::take(&mut self.logged) {
+            tracing::info!("accepting connections again");
+        }
+    }
+}

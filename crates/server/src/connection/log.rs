@@ -1,0 +1,26 @@
+//! Log lines of a connection. A client can cause each of them again and again, so they are limited.
+
+use std::error::Error;
+
+use crate::{BodyCut, LogLimit};
+
+/// A handler made a response that cannot be sent.
+pub(super) fn unsendable_response() {
+    static LIMIT: LogLimit = LogLimit::new();
+    if let Some(more) = LIMIT.admit() {
+        tracing::error!(
+            more,
+            "a response could not be encoded: a field or a body that its status cannot have"
+        );
+    }
+}
+
+/// The body of an answer ended with an error.
+pub(super) fn failed_body(error: &(dyn Error + Send + Sync + 'static)) {
+    static LIMIT: LogLimit = LogLimit::new();
+    if error.is::<BodyCut>() {
+        tracing::debug!(%error, "a streamed answer was cut");
+    } else if let Some(more) = LIMIT.admit() {
+        tracing::warn!(%error, more, "a streamed answer failed");
+    }
+}

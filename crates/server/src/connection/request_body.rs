@@ -1,0 +1,237 @@
+//! The body of the request that is being answered: at hand, pulled by the handler, or thrown away.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tidewire_http1::{BodyLength, Connection, Error, Event, Fields, Server};
+
+use super::transport::{Failure, Transport};
+use crate::body::{Body, BodyError, BodySender, Demand};
+
+/// What is known of the body, and how much of it came.
+pub(super) struct RequestBody {
+    /// What the head announced.
+    pub(super) length: BodyLength,
+    /// The longest pause of a body that may come at any pace.
+    pub(super) max_pause: Option<Duration>,
+    /// Where to send the body; none where it was at hand.
+    sender: Option<BodySender>,
+    /// The client sends the body after a 100, which it has not got.
+    awaits_continue: bool,
+    /// Bytes of body that came, and time spent waiting for them.
+    received: u64,
+    waited: Duration,
+    waiting_since: Option<Instant>,
+}
+
+impl RequestBody {
+    pub(super) const NONE: Self = RequestBody {
+        length: BodyLength::Empty,
+        max_pause: None,
+        sender: None,
+        awaits_continue: false,
+        received: 0,
+        waited: Duration::ZERO,
+        waiting_since: None,
+    };
+
+    /// Makes the body of the request whose head was just consumed: whole, if it is at hand in
+    /// `input`, else pulled later. Says how much of `input` was consumed.
+    pub(super) fn begin(
+        &mut self,
+        http: &mut Connection<Server>,
+        expects_continue: bool,
+        input: &[u8],
+    ) -> Result<(usize, Body), Error> {
+        let declared = match self.length {
+            BodyLength::Empty => Some(0),
+            BodyLength::Length(n) => Some(n),
+            _ => None,
+        };
+        let awaits_continue = expects_continue && input.is_empty();
+        let at_hand = declared.is_none_or(|n| n <= input.len() as u64) && !awaits_continue;
+        if !at_hand {
+            let (body, sender) = Body::pulled(declared);
+            self.sender = Some(sender);
+            self.awaits_continue = awaits_continue;
+            return Ok((0, body));
+        }
+        let mut used = 0;
+        let mut whole = Vec::new();
+        let mut none = Fields::new();
+        loop {
+            match http.decode(&input[used..], &mut none)? {
+                (n, Some(Event::Data(data))) => {
+                    used += n;
+                    whole.extend_from_slice(data);
+                }
+                (n, Some(Event::End)) => return Ok((used + n, Body::whole(whole.into()))),
+                (n, Some(_)) => used += n,
+                (n, None) => {
+                    // Chunks, and not all of them: what is here goes first.
+                    used += n;
+                    let (body, sender) = Body::pulled(declared);
+                    sender.push(&whole);
+                    self.sender = Some(sender);
+                    return Ok((used, body));
+                }
+            }
+        }
+    }
+
+    /// Whether it was at hand.
+    pub(super) fn is_whole(&self) -> bool {
+        self.sender.is_none()
+    }
+
+    /// Whether the answer says that the connection closes, because nobody wants the body and what
+    /// is left of it will not be drained: it is too much, or it may never come. A client that
+    /// waited for a 100 and got another answer sends its body or does not, and if we took what
+    /// comes next for it that could be a request.
+    pub(super) fn leaves_too_much(&self, drain_bytes: u64) -> bool {
+        let left = match self.length {
+            BodyLength::Length(announced) => announced.saturating_sub(self.received),
+            _ => 0,
+        };
+        let undrained = self.awaits_continue || left > drain_bytes;
+        undrained && self.sender.as_ref().is_some_and(BodySender::is_dropped)
+    }
+
+    /// Moves body bytes from the socket to the handler while it wants them. Ready only with a
+    /// failure.
+    pub(super) fn poll_forward(
+        &mut self,
+        http: &mut Connection<Server>,
+        transport: &mut Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<Failure> {
+        loop {
+            let Some(sender) = &self.sender else { return Poll::Pending };
+            if http.is_paused() {
+                sender.end(Ok(()));
+                return Poll::Pending;
+            }
+            if sender.demand(cx) != Demand::More {
+                self.stop_waiting(transport);
+                return Poll::Pending;
+            }
+            if !transport.input.is_empty() {
+                match self.consume(http, transport) {
+                    Ok(used) if used > 0 => continue,
+                    Ok(_) => {}
+                    Err(error) => {
+                        return Poll::Ready(self.fail(BodyError::Malformed, Failure::Refused(error)));
+                    }
+                }
+            }
+            http.send_continue(&mut transport.output);
+            self.awaits_continue = false;
+            if let Poll::Ready(Err(failure)) = transport.poll_flush(cx) {
+                return Poll::Ready(failure);
+            }
+            self.start_waiting(transport);
+            match transport.poll_fill(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => self.stop_waiting(transport),
+                Poll::Ready(Err(failure @ Failure::TimedOut)) => {
+                    return Poll::Ready(self.fail(BodyError::TooSlow, failure));
+                }
+                Poll::Ready(Err(failure)) => return Poll::Ready(self.fail(BodyError::Incomplete, failure)),
+            }
+        }
+    }
+
+    /// Decodes what was read, for the handler; returns how many bytes were consumed.
+    fn consume(&mut self, http: &mut Connection<Server>, transport: &mut Transport) -> Result<usize, Error> {
+        let mut used = 0;
+        let mut none = Fields::new();
+        loop {
+            match http.decode(&transport.input[used..], &mut none)? {
+                (n, Some(Event::Data(data))) => {
+                    used += n;
+                    self.received += data.len() as u64;
+                    if let Some(sender) = &self.sender {
+                        sender.push(data);
+                    }
+                }
+                (n, Some(Event::End) | None) => {
+                    used += n;
+                    break;
+                }
+                (n, Some(_)) => used += n,
+            }
+        }
+        transport.input.drain(..used);
+        Ok(used)
+    }
+
+    fn fail(&mut self, error: BodyError, failure: Failure) -> Failure {
+        if let Some(sender) = self.sender.take() {
+            sender.end(Err(error));
+        }
+        failure
+    }
+
+    /// The clock of a body runs only while the engine waits for its bytes.
+    fn start_waiting(&mut self, transport: &Transport) {
+        if self.waiting_since.is_none() {
+            let (limits, deadline) = (&transport.shared.limits, &transport.deadline);
+            self.waiting_since = Some(deadline.now());
+            let earned =
+                Duration::from_millis(self.received.saturating_mul(1000) / limits.body_min_rate.max(1));
+            let budget = limits.body_grace.saturating_add(earned);
+            let mut left = budget.saturating_sub(self.waited);
+            // A burst must not earn an hour, in which a byte now and then holds the connection.
+            let most = limits.body_stall.max(limits.body_grace);
+            self.waited += left.saturating_sub(most);
+            left = left.min(most);
+            deadline.set(self.max_pause.unwrap_or(left));
+            if self.max_pause.is_none() && left.is_zero() {
+                // Its time is over. Otherwise a byte now and then would be read each time before
+                // the next sweep could end it.
+                deadline.expire();
+            }
+        }
+    }
+
+    fn stop_waiting(&mut self, transport: &Transport) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += transport.deadline.now().saturating_duration_since(since);
+            transport.deadline.clear();
+        }
+    }
+
+    /// The handler gets no more of it. Says whether some of it is still to come.
+    pub(super) fn stop_forwarding(&mut self, http: &Connection<Server>) -> bool {
+        self.sender.take().is_some() && !http.is_paused()
+    }
+
+    /// Reads and throws away what is left, within the budget; says whether the connection can go
+    /// on.
+    pub(super) async fn drain(&mut self, http: &mut Connection<Server>, transport: &mut Transport) -> bool {
+        if http.must_close() || transport.flush().await.is_err() {
+            return false;
+        }
+        transport.deadline.set(transport.shared.limits.drain_time);
+        let mut budget = transport.shared.limits.drain_bytes;
+        poll_fn(|cx| {
+            loop {
+                let Ok(used) = self.consume(http, transport) else { return Poll::Ready(false) };
+                budget = budget.saturating_sub(used as u64);
+                if http.is_paused() {
+                    return Poll::Ready(true);
+                }
+                if budget == 0 {
+                    return Poll::Ready(false);
+                }
+                match transport.poll_fill(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(false),
+                }
+            }
+        })
+        .await
+    }
+}

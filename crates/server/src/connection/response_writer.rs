@@ -1,0 +1,127 @@
+//! Writes answers to the output of a connection, as far as that needs no waiting.
+
+use std::time::Instant;
+
+use http_body::Body as _;
+use tidewire_http1::{BodyLength, Connection, FieldBlock, Response as Head, Server};
+
+use super::request_body::RequestBody;
+use crate::Problem;
+use crate::reply::{Prepared, Response, ResponseBody, StreamBody};
+use crate::shared::Shared;
+
+/// What an answer is made with.
+pub(super) struct ResponseWriter<'a> {
+    pub(super) http: &'a mut Connection<Server>,
+    pub(super) output: &'a mut Vec<u8>,
+    pub(super) shared: &'a Shared,
+    pub(super) request_body: &'a RequestBody,
+    pub(super) now: Instant,
+}
+
+/// How far an answer was written.
+pub(super) enum Written {
+    All,
+    /// The head; this body comes next.
+    Head(StreamBody),
+    /// The head of a status that has no body, though the handler made one. The head is out, and it
+    /// is complete without.
+    Cut,
+}
+
+/// The response cannot be sent; nothing was written.
+pub(super) struct Unsendable;
+
+impl ResponseWriter<'_> {
+    pub(super) fn respond(&mut self, response: Response) -> Result<Written, Unsendable> {
+        let length = match &response.body {
+            // These have no content, and no length of it either (RFC 9110 §8.6).
+            ResponseBody::Whole(_) if matches!(response.status, 204 | 304) => BodyLength::Empty,
+            ResponseBody::Whole(bytes) => BodyLength::Length(bytes.len() as u64),
+            ResponseBody::Stream(body) => {
+                body.size_hint().exact().map_or(BodyLength::Chunked, BodyLength::Length)
+            }
+        };
+        self.send_head(&response, length, self.shared.limits.idle_seconds())?;
+        let sent = match response.body {
+            ResponseBody::Whole(bytes) => {
+                let sent = self.http.send_data(&bytes, self.output);
+                sent.and_then(|()| self.http.send_end(self.output))
+            }
+            // The answer to a HEAD: nothing of the body is asked for.
+            ResponseBody::Stream(_) if self.http.sending() == Some(BodyLength::Empty) => {
+                self.http.send_end(self.output)
+            }
+            ResponseBody::Stream(body) => return Ok(Written::Head(body)),
+        };
+        Ok(if sent.is_ok() { Written::All } else { Written::Cut })
+    }
+
+    /// The answer that another request had before: its checks were made then.
+    pub(super) fn respond_shared(&mut self, prepared: &Prepared) -> Result<(), Unsendable> {
+        if self.leaves_too_much() {
+            self.http.close();
+        }
+        let idle = self.shared.limits.idle_seconds();
+        if !self.shared.draining.get()
+            && prepared.send(self.http, self.shared.date.borrow_mut().get(self.now), idle, self.output)
+        {
+            return Ok(());
+        }
+        let length = BodyLength::Length(prepared.body.len() as u64);
+        self.send_fields(prepared.status, &prepared.fields, length, idle)?;
+        let sent = self.http.send_data(&prepared.body, self.output);
+        sent.and_then(|()| self.http.send_end(self.output)).map_err(|_| Unsendable)
+    }
+
+    /// The last answer of the connection.
+    pub(super) fn refuse(&mut self, problem: Problem) {
+        self.http.close();
+        let response = problem.into_response();
+        if let ResponseBody::Whole(body) = &response.body
+            && self.send_head(&response, BodyLength::Length(body.len() as u64), 0).is_ok()
+        {
+            let _ = self.http.send_data(body, self.output);
+            let _ = self.http.send_end(self.output);
+        }
+    }
+
+    /// Sends the head of an answer. After it the connection may be idle for so many seconds; 0
+    /// where no further request comes on it.
+    pub(super) fn send_head(
+        &mut self,
+        response: &Response,
+        length: BodyLength,
+        idle: u32,
+    ) -> Result<(), Unsendable> {
+        if response.broken {
+            return Err(Unsendable);
+        }
+        if response.close || self.leaves_too_much() {
+            self.http.close();
+        }
+        self.send_fields(response.status, &response.fields, length, idle)
+    }
+
+    fn leaves_too_much(&self) -> bool {
+        self.request_body.leaves_too_much(self.shared.limits.drain_bytes)
+    }
+
+    fn send_fields(
+        &mut self,
+        status: u16,
+        fields: &FieldBlock,
+        length: BodyLength,
+        idle: u32,
+    ) -> Result<(), Unsendable> {
+        if self.shared.draining.get() {
+            self.http.close();
+        }
+        // Room at once for a whole head.
+        self.output.reserve(512);
+        let mut date = self.shared.date.borrow_mut();
+        let blocks = [date.get(self.now).0, fields];
+        let head = Head::new(status).with_fields(&blocks).with_idle_timeout(idle);
+        self.http.send_head(&head, length, self.output).map_err(|_| Unsendable)
+    }
+}

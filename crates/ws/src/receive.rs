@@ -1,0 +1,300 @@
+//! What a connection receives: messages out of bytes.
+
+use crate::decode::Step;
+#[cfg(feature = "deflate")]
+use crate::deflate::InflateError;
+use crate::event::{Event, Found};
+use crate::frame::{Header, Opcode};
+use crate::pong::PongPayload;
+use crate::state::StateChange;
+use crate::{Connection, Error, ErrorKind, Kind, close, utf8};
+use alloc::boxed::Box;
+
+/// What a connection receives.
+impl Connection {
+    /// One event and how many bytes it took; `None` until bytes are appended to what remains.
+    ///
+    /// A message that lies whole in `input` is handed out as a slice of it, unmasked in place.
+    /// Others are copied to a buffer of the connection, which is freed by the first call that
+    /// returns `None` after the message was handed out.
+    ///
+    /// # Errors
+    /// The first byte that RFC 6455 or a limit forbids. Final. The replies owed so far and a close
+    /// frame with [`Error::close_code`] are in the output then.
+    #[inline]
+    pub fn decode<'a>(&'a mut self, input: &'a mut [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+        let (n, found) = self.find(input)?;
+        let Some(found) = found else { return Ok((n, None)) };
+        Ok((n, Some(self.event(found, &input[..n])?)))
+    }
+
+    /// Reads on until there is something to hand out.
+    #[inline]
+    pub(crate) fn find(&mut self, input: &mut [u8]) -> Result<(usize, Option<Found>), Error> {
+        if self.delivered {
+            self.delivered = false;
+            self.message.clear();
+        }
+        if self.state.drops_input() {
+            self.message.free();
+            return Ok((input.len(), None));
+        }
+        if !self.in_pieces
+            && let Some((n, kind, len)) = self.frames.whole_message(input)
+        {
+            self.message.begin(kind);
+            self.message.fin = true;
+            return Ok((n, Some(Found::Whole { len })));
+        }
+        let mut end = 0;
+        loop {
+            let (n, step) = match self.frames.step(&mut input[end..]) {
+                Ok(step) => step,
+                Err(error) => return Err(self.failed(error)),
+            };
+            let start = end;
+            end += n;
+            let found = match step {
+                None => {
+                    if self.frames.is_between_messages() {
+                        self.message.free();
+                    }
+                    return Ok((end, None));
+                }
+                Some(Step::Header(header)) => self.on_header(&header)?,
+                Some(Step::Payload { last }) => {
+                    let found = self.on_payload(&input[start..end], last)?;
+                    // What is good of a piece comes before the error that cuts it short.
+                    if let Some(Found::Piece { len, .. }) = found {
+                        end = start + len;
+                    }
+                    found
+                }
+            };
+            if found.is_some() {
+                return Ok((end, found));
+            }
+        }
+    }
+
+    /// What was found, with its bytes: the last ones of `consumed`, or the buffer.
+    #[inline]
+    pub(crate) fn event<'a>(&'a mut self, found: Found, consumed: &'a [u8]) -> Result<Event<'a>, Error> {
+        let tail = |len| &consumed[consumed.len() - len..];
+        let kind = self.message.kind;
+        Ok(match found {
+            Found::Whole { len } if kind == Kind::Binary => Event::Binary(tail(len)),
+            Found::Whole { len } => match core::str::from_utf8(tail(len)) {
+                Ok(text) => Event::Text(text),
+                Err(e) => {
+                    // RFC 6455 §8.1 (1)
+                    let back = len - utf8::first_impossible(tail(len), &e);
+                    return Err(self.fail(ErrorKind::InvalidUtf8, back));
+                }
+            },
+            Found::Gathered => {
+                self.delivered = true;
+                match kind {
+                    Kind::Binary => Event::Binary(self.message.binary()),
+                    Kind::Text => Event::Text(self.message.text()),
+                }
+            }
+            #[cfg(feature = "deflate")]
+            Found::InflatedPiece { last } => {
+                self.delivered = true;
+                Event::Piece { kind, data: self.message.bytes(), last }
+            }
+            Found::Piece { len, last } => Event::Piece { kind, data: tail(len), last },
+            Found::Control { opcode, len } => self.on_control(opcode, tail(len))?,
+        })
+    }
+
+    /// The end of the input: whether it came at a legal place, which is after a close frame.
+    ///
+    /// A connection reset after both close frames is a clean end as well: ask
+    /// [`is_closed`](Self::is_closed).
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoClose`] between two messages, [`ErrorKind::Truncated`] inside one, or the
+    /// error that came before.
+    pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
+        if self.state.drops_input() {
+            return Ok(None);
+        }
+        let error = match self.frames.finish() {
+            Ok(_) => self.frames.fail(ErrorKind::NoClose, self.frames.offset()),
+            Err(error) => error,
+        };
+        self.state = self.state.on(StateChange::InputEnded);
+        Err(self.failed(error))
+    }
+
+    fn on_header(&mut self, header: &Header) -> Result<Option<Found>, Error> {
+        if header.opcode.is_control() {
+            self.control = Some(header.opcode);
+            let empty = Found::Control { opcode: header.opcode, len: 0 };
+            return Ok((header.len == 0).then_some(empty));
+        }
+        match header.opcode {
+            Opcode::Text => self.message.begin(Kind::Text),
+            Opcode::Binary => self.message.begin(Kind::Binary),
+            _ => {}
+        }
+        self.message.fin = header.fin;
+        self.control = None;
+        #[cfg(feature = "deflate")]
+        if header.rsv1
+            && let Some(deflate) = &mut self.deflate
+        {
+            let start = self.frames.offset() - header.encoded_len() as u64;
+            deflate.begin(self.frames.role(), start, self.frames.limits().max_message);
+        }
+        if header.len > 0 {
+            return Ok(None);
+        }
+        if !header.fin && !self.message.count_empty(self.frames.limits()) {
+            // At the length, which is the second byte.
+            return Err(self.fail(ErrorKind::TooManyEmptyFragments, header.encoded_len() - 1));
+        }
+        #[cfg(feature = "deflate")]
+        if self.frames.is_compressed() {
+            return self.on_compressed(&[], true);
+        }
+        self.on_piece(0, true)
+    }
+
+    #[inline]
+    fn on_payload(&mut self, piece: &[u8], last: bool) -> Result<Option<Found>, Error> {
+        if let Some(opcode) = self.control {
+            return Ok(Some(Found::Control { opcode, len: piece.len() }));
+        }
+        #[cfg(feature = "deflate")]
+        if self.frames.is_compressed() {
+            return self.on_compressed(piece, last);
+        }
+        let ends = last && self.message.fin;
+        let checked = match (self.in_pieces, ends && !self.message.gathering) {
+            (true, _) => self.message.check(piece),
+            (false, true) => Ok(()),
+            (false, false) => self.message.gather(piece),
+        };
+        if let Err(at) = checked {
+            let error =
+                self.frames.fail(ErrorKind::InvalidUtf8, self.frames.offset() - (piece.len() - at) as u64);
+            return if self.in_pieces && at > 0 {
+                Ok(Some(Found::Piece { len: at, last: false }))
+            } else {
+                Err(self.failed(error))
+            };
+        }
+        self.on_piece(piece.len(), last)
+    }
+
+    /// After a piece of `len` bytes that was checked, and gathered where that is needed.
+    #[inline]
+    fn on_piece(&mut self, len: usize, last: bool) -> Result<Option<Found>, Error> {
+        let ends = last && self.message.fin;
+        if ends && !self.message.ends_whole() {
+            let error = self.frames.fail(ErrorKind::InvalidUtf8, self.frames.offset());
+            return if self.in_pieces && len > 0 {
+                Ok(Some(Found::Piece { len, last: false }))
+            } else {
+                Err(self.failed(error))
+            };
+        }
+        Ok(match (self.in_pieces, ends, self.message.gathering) {
+            (true, ..) if len > 0 || ends => Some(Found::Piece { len, last: ends }),
+            (false, true, true) => Some(Found::Gathered),
+            (false, true, false) => Some(Found::Whole { len }),
+            _ => None,
+        })
+    }
+
+    /// A piece of a compressed message. What it inflates to gathers in the buffer.
+    #[cfg(feature = "deflate")]
+    fn on_compressed(&mut self, piece: &[u8], last: bool) -> Result<Option<Found>, Error> {
+        let Some(deflate) = &mut self.deflate else { return Ok(None) };
+        let ends = last && self.message.fin;
+        let message = &mut self.message;
+        message.gathering = true;
+        let gather = |piece: &[u8]| message.gather(piece).is_ok();
+        let mut inflated = deflate.inflate(piece, gather);
+        if inflated.is_ok() && ends {
+            inflated = deflate.end(self.frames.role());
+        }
+        let kind = match inflated {
+            Ok(()) if !ends || self.message.ends_whole() => {
+                return Ok(match (self.in_pieces, ends) {
+                    (true, _) if ends || !self.message.bytes().is_empty() => {
+                        Some(Found::InflatedPiece { last: ends })
+                    }
+                    (false, true) => Some(Found::Gathered),
+                    _ => None,
+                });
+            }
+            Ok(()) | Err(InflateError::Refused) => ErrorKind::InvalidUtf8,
+            Err(InflateError::TooLong) => ErrorKind::MessageTooLong,
+            Err(InflateError::Invalid) => ErrorKind::InvalidDeflate,
+        };
+        // Where in the compressed bytes it went wrong depends on how far the inflater looked ahead.
+        let error = self.frames.fail(kind, deflate.start());
+        Err(self.failed(error))
+    }
+
+    fn on_control<'a>(&mut self, opcode: Opcode, payload: &'a [u8]) -> Result<Event<'a>, Error> {
+        self.control = None;
+        match opcode {
+            Opcode::Ping => {
+                // RFC 6455 §5.5.2 (1). After our close nothing follows it, not even a pong:
+                // RFC 6455 §5.5.2 (2).
+                if self.is_open() {
+                    self.pong.get_or_insert_with(|| Box::new(PongPayload::EMPTY)).set(payload);
+                }
+                Ok(Event::Ping(payload))
+            }
+            Opcode::Close => {
+                let (code, reason) = self.close_payload(payload)?;
+                // RFC 6455 §5.5.1 (4)
+                self.peer_close_code = code;
+                self.state = self.state.on(StateChange::CloseReceived);
+                Ok(Event::Close { code, reason })
+            }
+            _ => Ok(Event::Pong(payload)),
+        }
+    }
+
+    /// RFC 6455 §5.5.1 (1): nothing, or a code and a reason in UTF-8. One byte was refused at the
+    /// header.
+    fn close_payload<'a>(&mut self, payload: &'a [u8]) -> Result<(Option<u16>, &'a str), Error> {
+        let Some((code, reason)) = payload.split_first_chunk() else { return Ok((None, "")) };
+        let code = u16::from_be_bytes(*code);
+        // RFC 6455 §7.4.2 (1)
+        if !close::is_valid(code) {
+            return Err(self.fail(ErrorKind::CloseCode, payload.len()));
+        }
+        match core::str::from_utf8(reason) {
+            Ok(reason) => Ok((Some(code), reason)),
+            Err(e) => {
+                Err(self.fail(ErrorKind::InvalidUtf8, reason.len() - utf8::first_impossible(reason, &e)))
+            }
+        }
+    }
+
+    /// Fails at the byte that lies `back` bytes before the end of what was consumed.
+    #[cold]
+    fn fail(&mut self, kind: ErrorKind, back: usize) -> Error {
+        let error = self.frames.fail(kind, self.frames.offset() - back as u64);
+        self.failed(error)
+    }
+
+    #[cold]
+    fn failed(&mut self, error: Error) -> Error {
+        self.state = self.state.on(StateChange::Error);
+        self.message.free();
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &mut self.deflate {
+            deflate.free();
+        }
+        error
+    }
+}

@@ -1,0 +1,254 @@
+//! The dependencies of every crate against the layers of docs/ARCHITECTURE.md.
+//!
+//! [`TABLE`] is the drawing as data. A crate that is not in it, an arrow that is not in it, an
+//! outside dependency that its layer may not have, and a default feature that pulls in an adapter:
+//! each is a failure that names the arrow.
+
+use cargo_metadata::{DependencyKind, Metadata, Package};
+use std::collections::BTreeSet;
+use tidewire_testkit::run::Result;
+
+/// Which outside crates may be normal dependencies.
+enum Outside {
+    /// These always, those behind a feature that is off by default.
+    Only { always: &'static [&'static str], optional: &'static [&'static str] },
+    /// All but the ready-made protocol implementations.
+    Free,
+}
+
+struct Row {
+    layer: u8,
+    name: &'static str,
+    /// The crates of the workspace that it may use.
+    uses: &'static [&'static str],
+    outside: Outside,
+}
+
+const GRAMMAR: &str = "tidewire-grammar";
+const CHUNKED: &str = "tidewire-chunked";
+const HTTP1: &str = "tidewire-http1";
+const WS: &str = "tidewire-ws";
+const SSE: &str = "tidewire-sse";
+const CHANNEL: &str = "tidewire-channel";
+const SERVER: &str = "tidewire-server";
+const CLIENT: &str = "tidewire-client";
+const EXPLAIN: &str = "tidewire-explain";
+const HUB: &str = "tidewire-hub";
+const TIDEWIRE: &str = "tidewire";
+const TESTKIT: &str = "tidewire-testkit";
+
+/// Layers 0 to 2 do no IO: what they may use is listed to the last name.
+const PURE: u8 = 2;
+/// Beside the layers: test tools, commands, examples.
+const DEV: u8 = 9;
+
+const NONE: Outside = Outside::Only { always: &[], optional: &[] };
+const ADAPTERS: Outside = Outside::Only { always: &[], optional: &["bytes", "tokio-util"] };
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    Row { layer: 0, name: GRAMMAR,  uses: &[], outside: NONE },
+    Row { layer: 1, name: CHUNKED,  uses: &[GRAMMAR], outside: ADAPTERS },
+    Row { layer: 1, name: HTTP1,    uses: &[GRAMMAR, CHUNKED], outside: Outside::Only {
+        always: &["memchr"], optional: &["bytes", "http", "tokio-util"] } },
+    Row { layer: 1, name: WS,       uses: &[GRAMMAR], outside: Outside::Only {
+        always: &["base64", "sha1"],
+        optional: &["bytes", "flate2", "futures-core", "futures-sink", "getrandom", "tokio", "tokio-util", "zlib-rs"] } },
+    Row { layer: 1, name: SSE,      uses: &[], outside: ADAPTERS },
+    Row { layer: 2, name: CHANNEL,  uses: &[], outside: NONE },
+    // Its notes are text, which it writes as JSON too.
+    Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
+        always: &["base64", "serde", "serde_json"], optional: &[] } },
+    Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1], outside: Outside::Free },
+    Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
+    Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER], outside: Outside::Free },
+    Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, SERVER, CLIENT, HUB], outside: Outside::Free },
+    // The clock of a thread, which time on a busy machine is measured by.
+    Row { layer: DEV, name: TESTKIT, uses: &[], outside: Outside::Only { always: &["rustix"], optional: &[] } },
+    Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
+    Row { layer: DEV, name: "tidewire-bench", uses: &[TESTKIT], outside: Outside::Free },
+    Row { layer: DEV, name: "tidewire-examples",
+          uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, HUB, TIDEWIRE], outside: Outside::Free },
+];
+
+/// What nobody may build on: these are what the workspace is. As test peers and oracles they are
+/// welcome.
+const READY_MADE: &[&str] = &[
+    "actix-web",
+    "axum",
+    "eventsource-stream",
+    "fastwebsockets",
+    "h2",
+    "httparse",
+    "hyper",
+    "hyper-util",
+    "reqwest",
+    "tokio-tungstenite",
+    "tungstenite",
+    "warp",
+];
+
+pub(super) fn check(metadata: &Metadata) -> Result {
+    let problems = problems(metadata);
+    if problems.is_empty() {
+        println!("    {} crates, every arrow points down", metadata.packages.len());
+        return Ok(());
+    }
+    Err(format!(
+        "{}\nThe layers are drawn in docs/ARCHITECTURE.md and listed in crates/xtask/src/layers/crates.rs.",
+        problems.join("\n")
+    ))
+}
+
+/// The crates of layers 0 to 2 that need no std, lowest first. The notes of the annotator are text
+/// for people and pages, so it may have std.
+pub(crate) fn pure() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter(|row| row.layer <= PURE && row.name != EXPLAIN).map(|row| row.name)
+}
+
+fn problems(metadata: &Metadata) -> Vec<String> {
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    metadata.packages.iter().flat_map(|package| of_package(package, &ours)).collect()
+}
+
+fn of_package(package: &Package, ours: &BTreeSet<&str>) -> Vec<String> {
+    let from = package.name.as_str();
+    let Some(row) = row(from) else {
+        return vec![format!("{from} is in no layer.")];
+    };
+    let mut problems = Vec::new();
+    for dependency in &package.dependencies {
+        let to = dependency.name.as_str();
+        let inside = ours.contains(to) || row_exists(to);
+        match (dependency.kind, inside) {
+            (DependencyKind::Normal, true) if !row.uses.contains(&to) => {
+                problems.push(format!("{from} -> {to}: this arrow is not drawn."));
+            }
+            (DependencyKind::Normal, false) => problems.extend(outside(row, to, dependency.optional)),
+            // Tests may look sideways and down, and use the test kit.
+            (DependencyKind::Development, true) if to != TESTKIT && row_layer(to) > row.layer => {
+                problems
+                    .push(format!("{from} -> {to}: this arrow points up (even a test of a layer may not)."));
+            }
+            (DependencyKind::Build, _) => {
+                problems.push(format!("{from} -> {to}: no crate has a build script."))
+            }
+            _ => {}
+        }
+    }
+    if row.layer <= PURE {
+        problems.extend(pulled_in_by_default(package));
+    }
+    problems
+}
+
+/// An outside crate as a normal dependency.
+fn outside(row: &Row, to: &str, optional: bool) -> Option<String> {
+    let from = row.name;
+    match &row.outside {
+        Outside::Free if READY_MADE.contains(&to) => {
+            Some(format!("{from} -> {to}: a ready-made protocol implementation; only tests may use it."))
+        }
+        Outside::Free => None,
+        Outside::Only { always, .. } if always.contains(&to) => None,
+        Outside::Only { optional: allowed, .. } if allowed.contains(&to) && optional => None,
+        Outside::Only { optional: allowed, .. } if allowed.contains(&to) => {
+            Some(format!("{from} -> {to}: allowed only behind a feature (`optional = true`)."))
+        }
+        Outside::Only { .. } => Some(format!("{from} -> {to}: layer {} may not use this crate.", row.layer)),
+    }
+}
+
+/// The adapters must be off by default, or every user of a protocol crate would carry tokio.
+fn pulled_in_by_default(package: &Package) -> Vec<String> {
+    let mut features = vec!["default"];
+    let mut seen = BTreeSet::new();
+    let mut problems = Vec::new();
+    while let Some(feature) = features.pop() {
+        if !seen.insert(feature) {
+            continue;
+        }
+        for enabled in package.features.get(feature).into_iter().flatten() {
+            match enabled.strip_prefix("dep:") {
+                Some(to) => {
+                    problems.push(format!("{} -> {to}: a default feature pulls it in.", package.name))
+                }
+                None => features.push(enabled),
+            }
+        }
+    }
+    problems
+}
+
+fn row(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name == name)
+}
+
+fn row_exists(name: &str) -> bool {
+    row(name).is_some()
+}
+
+fn row_layer(name: &str) -> u8 {
+    row(name).map_or(DEV, |row| row.layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_itself_points_down() {
+        for (index, row) in TABLE.iter().enumerate() {
+            for to in row.uses {
+                let target = TABLE.iter().position(|other| other.name == *to).unwrap();
+                assert!(target < index, "{} -> {to}", row.name);
+            }
+        }
+    }
+
+    /// A manifest as `cargo metadata` prints it.
+    fn found(name: &str, dependencies: &str, features: &str) -> Vec<String> {
+        let json = format!(
+            r#"{{"name":"{name}","version":"0.1.0","id":"{name}","source":null,"dependencies":[{dependencies}],
+            "targets":[],"features":{{{features}}},"manifest_path":"/x/Cargo.toml"}}"#
+        );
+        let package: Package = cargo_metadata::MetadataCommand::parse(format!(
+            r#"{{"packages":[{json}],"workspace_members":[],"workspace_default_members":[],"resolve":null,
+            "target_directory":"/x","version":1,"workspace_root":"/x","metadata":null}}"#
+        ))
+        .unwrap()
+        .packages
+        .remove(0);
+        of_package(&package, &BTreeSet::new())
+    }
+
+    fn dependency(name: &str, kind: &str, optional: bool) -> String {
+        format!(
+            r#"{{"name":"{name}","source":null,"req":"*","kind":{kind},"rename":null,"optional":{optional},
+            "uses_default_features":true,"features":[],"target":null,"registry":null}}"#
+        )
+    }
+
+    #[test]
+    fn each_kind_of_wrong_arrow_is_named() {
+        let one = |from: &str, to: &str, kind: &str, optional: bool| {
+            found(from, &dependency(to, kind, optional), "").join("|")
+        };
+        assert_eq!(
+            one(SSE, GRAMMAR, "null", false),
+            "tidewire-sse -> tidewire-grammar: this arrow is not drawn."
+        );
+        assert_eq!(one(HTTP1, CHUNKED, "null", false), "");
+        assert_eq!(one(CHUNKED, "tokio-util", "null", true), "");
+        assert!(one(CHUNKED, "tokio-util", "null", false).contains("only behind a feature"));
+        assert!(one(HTTP1, "tokio", "null", true).contains("layer 1 may not use this crate"));
+        assert!(one(SERVER, "hyper", "null", false).contains("ready-made"));
+        assert_eq!(one(SERVER, "hyper", "\"dev\"", false), "");
+        assert!(one(GRAMMAR, HTTP1, "\"dev\"", false).contains("points up"));
+        assert_eq!(one(GRAMMAR, TESTKIT, "\"dev\"", false), "");
+        assert!(one(GRAMMAR, "cc", "\"build\"", false).contains("build script"));
+        assert_eq!(one("tidewire-new", "cc", "null", false), "tidewire-new is in no layer.");
+        let by_default = r#""default":["codec"],"codec":["dep:tokio-util"]"#;
+        assert!(found(CHUNKED, "", by_default).join("|").contains("a default feature pulls it in"));
+    }
+}

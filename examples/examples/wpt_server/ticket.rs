@@ -1,0 +1,11 @@
+use tidewire_ws::Connection;
+
+use crate::behaviour::Behaviour;
+
+/// What becomes of a connection whose head is written.
+pub enum Ticket {
+    /// The stream of `message2.py`.
+    Endless,
+    /// A WebSocket, and what the server does on it.
+    WebSocket(Box<Connection>, Behaviour),
+}
