@@ -16,7 +16,8 @@ pub(crate) fn script(path: &[u8]) -> Option<Response> {
         .with("Content-Type", "text/javascript; charset=utf-8")
         .with("Cache-Control", "no-cache")
         .with("X-Content-Type-Options", "nosniff")
-        // The client is for pages of any origin; what they may do with it is decided at the channels.
+        // The client is for pages of any origin; what they may do with it is decided at the
+        // channels.
         .with("Access-Control-Allow-Origin", "*")
         .body(*text);
     Some(response)

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cargo    programs ──► lints ──► documentation ──► corpora ──► loom ──► embed ──► build-tests ─┐
-//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ────────────────────────┴─► tests, alone
+//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ───────────────────────┴─► tests, alone
 //! ```
 //!
 //! Two cargo commands would wait for each other at the target folder, so one lane holds all that

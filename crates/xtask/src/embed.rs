@@ -1,5 +1,5 @@
-//! `cargo xtask embed`: a program outside of the workspace embeds `tidewire-hub`, and gets nothing of
-//! the command with it.
+//! `cargo xtask embed`: a program outside of the workspace embeds `tidewire-hub`, and gets nothing
+//! of the command with it.
 //!
 //! The source of the program is `embed/main.rs`. Here it becomes a package with a workspace of its
 //! own, as in a project of somebody else. No crate of the workspace can then add a dependency or a

@@ -53,8 +53,8 @@ fn merge(args: ServeArgs, file: ServeArgs) -> ServeArgs {
     }
 }
 
-/// The variables of the environment that look like options and are none: misspelled ones, and what a container platform sets for a
-/// service of this name.
+/// The variables of the environment that look like options and are none: misspelled ones, and what
+/// a container platform sets for a service of this name.
 pub(super) fn unknown_variables() -> Vec<String> {
     let options = ServeArgs::augment_args(Command::new("serve"));
     let known: Vec<&OsStr> = options.get_arguments().filter_map(Arg::get_env).collect();

@@ -1,5 +1,5 @@
-//! Logs, panics and the error at the end of a command. All of them leave through one [`LogWriter`], so
-//! that a standard error that is full, closed or stalled stops nothing.
+//! Logs, panics and the error at the end of a command. All of them leave through one [`LogWriter`],
+//! so that a standard error that is full, closed or stalled stops nothing.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
@@ -121,8 +121,8 @@ fn line(
     line.into_bytes()
 }
 
-/// The parts of this program that log. The first stands for all of them: a filter is for every target
-/// that begins with its name.
+/// The parts of this program that log. The first stands for all of them: a filter is for every
+/// target that begins with its name.
 const TARGETS: [&str; 4] = ["tidewire", "tidewire_server", "tidewire_hub", "tidewire_client"];
 
 /// The filter of `--log`. A misspelled level would be taken for the name of a part, and all logs

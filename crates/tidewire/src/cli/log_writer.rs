@@ -1,5 +1,5 @@
-//! Writes log lines in a thread of its own, through a bounded buffer: the output may be full, closed
-//! or stalled.
+//! Writes log lines in a thread of its own, through a bounded buffer: the output may be full,
+//! closed or stalled.
 //!
 //! ```text
 //!   any thread ── push: a copy, never a wait ──► lines, up to a bound ──► one thread writes ──► standard error
@@ -85,8 +85,8 @@ impl LogWriter {
         self.0.changed.notify_all();
     }
 
-    /// Waits until all lines are written or given up, but no longer than `within`. Returns whether they
-    /// are.
+    /// Waits until all lines are written or given up, but no longer than `within`. Returns whether
+    /// they are.
     pub(super) fn flush(&self, within: Duration) -> bool {
         let is_pending = |state: &mut State| state.is_writing || state.lost > 0 || !state.entries.is_empty();
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), within, is_pending);

@@ -40,7 +40,8 @@ enum Command {
     Pub(publish::PubArgs),
     /// Read a channel, over whichever transport gets through, and print its messages.
     Sub(subscribe::SubArgs),
-    /// Say of every byte of a file, of standard input or of a live connection what it is, with its RFC section.
+    /// Say of every byte of a file, of standard input or of a live connection what it is, with its
+    /// RFC section.
     Explain(Box<explain::ExplainArgs>),
 }
 
@@ -65,7 +66,8 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Takes an empty variable for one that is not set: that is how compose files and unit files leave an option out.
+/// Takes an empty variable for one that is not set: that is how compose files and unit files leave
+/// an option out.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     command

@@ -1,5 +1,5 @@
-//! A file as the body of a response: read piece by piece, each piece only when the one before it has
-//! been written.
+//! A file as the body of a response: read piece by piece, each piece only when the one before it
+//! has been written.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

@@ -109,8 +109,8 @@ impl Conditions {
         }
     }
 
-    /// The bytes to send: a range counts only if `If-Range` (§13.1.5) is absent or names the file as it
-    /// is.
+    /// The bytes to send: a range counts only if `If-Range` (§13.1.5) is absent or names the file
+    /// as it is.
     pub(super) fn ranges(&self, validators: &Validators, len: u64) -> Ranges {
         let holds = match &self.if_range {
             None => true,

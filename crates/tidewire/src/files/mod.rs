@@ -41,8 +41,8 @@ use range::{ByteRange, Ranges};
 pub struct Files(Arc<Root>);
 
 impl Files {
-    /// Opens the folder. All files are opened beneath this handle from then on, wherever the folder is
-    /// moved to.
+    /// Opens the folder. All files are opened beneath this handle from then on, wherever the folder
+    /// is moved to.
     ///
     /// # Errors
     /// It is not there, not a folder, or may not be read.
@@ -167,8 +167,8 @@ fn with_body(head: Response, content: Content, parts: Vec<Part>) -> Response {
     head.body(parts.into_iter().fold(Vec::new(), gather))
 }
 
-/// `multipart/byteranges` (RFC 9110 §14.6). The boundary is drawn anew for each response, so nobody can
-/// prepare a file that holds it.
+/// `multipart/byteranges` (RFC 9110 §14.6). The boundary is drawn anew for each response, so nobody
+/// can prepare a file that holds it.
 fn multipart(ranges: &[ByteRange], len: u64, media: &str, boundary: &str) -> Vec<Part> {
     let mut parts = Vec::with_capacity(2 * ranges.len() + 1);
     let mut delimiter = format!("--{boundary}");

@@ -75,8 +75,8 @@ impl FilePath {
         &self.0
     }
 
-    /// The URL path of the folder of this name, to redirect to. It is built from checked segments and
-    /// begins with `/files/`, so it leads nowhere else.
+    /// The URL path of the folder of this name, to redirect to. It is built from checked segments
+    /// and begins with `/files/`, so it leads nowhere else.
     pub(super) fn folder_location(&self) -> String {
         let mut location = String::from("/files/");
         for segment in &self.0 {

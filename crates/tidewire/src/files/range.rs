@@ -27,14 +27,14 @@ pub(super) enum Ranges {
     Unsatisfiable,
 }
 
-/// The most ranges of one request. RFC 9110 §14.2 lets a server ignore a request for many. Players ask
-/// for one, readers of PDF for a few.
+/// The most ranges of one request. RFC 9110 §14.2 lets a server ignore a request for many. Players
+/// ask for one, readers of PDF for a few.
 const MAX_RANGES: usize = 16;
 
 impl Ranges {
-    /// Reads the field for a file of `total` bytes. What is malformed is ignored (RFC 9110 §14.2), and
-    /// so is a set of ranges that overlap: no honest client asks for a byte twice, and an attacker
-    /// could make one small request cost many copies of the file.
+    /// Reads the field for a file of `total` bytes. What is malformed is ignored (RFC 9110 §14.2),
+    /// and so is a set of ranges that overlap: no honest client asks for a byte twice, and an
+    /// attacker could make one small request cost many copies of the file.
     pub(super) fn parse(field: &[u8], total: u64) -> Self {
         // The whole file is the answer to any range of an empty file. Players and downloaders that
         // ask for `bytes=0-` take a 416 for an error.

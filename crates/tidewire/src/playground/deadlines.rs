@@ -86,8 +86,8 @@ impl Deadlines {
     }
 }
 
-/// A time-out that counts the time in which the process runs: a stop counts as one interval at most,
-/// however long it is.
+/// A time-out that counts the time in which the process runs: a stop counts as one interval at
+/// most, however long it is.
 pub(super) async fn running_timeout<T>(
     mut time: Duration,
     future: impl Future<Output = T>,

@@ -27,8 +27,8 @@ pub(super) enum WireMessage<'a> {
     Open { address: SocketAddr, comet: bool, retain_messages: usize },
     /// What the bytes are that the page sent.
     Up { notes: &'a [Note] },
-    /// The bytes of one read, and what they are. Offsets count from the first byte of the connection
-    /// in its direction.
+    /// The bytes of one read, and what they are. Offsets count from the first byte of the
+    /// connection in its direction.
     Down { data_b64: &'a str, notes: &'a [Note] },
     /// The connection has ended.
     End { why: EndReason },
@@ -46,7 +46,8 @@ pub(super) enum EndReason {
     Cut,
 }
 
-/// A whole number of any size. JavaScript has floating point only, and writes large numbers as `1e+21`.
+/// A whole number of any size. JavaScript has floating point only, and writes large numbers as
+/// `1e+21`.
 fn whole_number<'de, D: Deserializer<'de>>(number: D) -> Result<usize, D::Error> {
     let number = f64::deserialize(number)?;
     if number < 0.0 || number.fract() != 0.0 {

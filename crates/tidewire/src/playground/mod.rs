@@ -28,8 +28,8 @@ use wire::ServerContext;
 use wire_limit::WireLimit;
 pub(crate) use wire_limit::WirePermit;
 
-/// Silence in both directions after which a wire ends: a page that was paused and forgotten. Streams
-/// are never silent for so long.
+/// Silence in both directions after which a wire ends: a page that was paused and forgotten.
+/// Streams are never silent for so long.
 pub(crate) const IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// Wires at one time, in the whole process. A page has six, and some more with every lane that is
@@ -60,8 +60,8 @@ impl Playground {
         self
     }
 
-    /// Opens wires for pages that come through a proxy as well. Not by default: a wire begins behind
-    /// the proxy, so it bypasses what the proxy decides about who may read what.
+    /// Opens wires for pages that come through a proxy as well. Not by default: a wire begins
+    /// behind the proxy, so it bypasses what the proxy decides about who may read what.
     #[must_use]
     pub fn behind_proxies(mut self) -> Self {
         self.proxied = true;
@@ -123,8 +123,8 @@ impl Playground {
     }
 }
 
-/// Whether a proxy has added a field: of RFC 9110 §7.6.3, RFC 7239, RFC 8586, or what was used before
-/// them.
+/// Whether a proxy has added a field: of RFC 9110 §7.6.3, RFC 7239, RFC 8586, or what was used
+/// before them.
 fn is_proxied(head: &RequestHead<'_>) -> bool {
     let is_of_proxy = |name: &[u8]| {
         let known = [&b"via"[..], b"forwarded", b"cdn-loop", b"x-real-ip"];

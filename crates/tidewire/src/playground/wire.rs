@@ -1,4 +1,5 @@
-//! One wire: a WebSocket to the page, a TCP connection to this server, and what passes between them.
+//! One wire: a WebSocket to the page, a TCP connection to this server, and what passes between
+//! them.
 //!
 //! ```text
 //!   page                                          wire                                    this server
@@ -8,9 +9,9 @@
 //!    ── {"type":"cut"} ─────────────────────────► RST ───────────────────────────────────►
 //! ```
 //!
-//! Each read is granted by the page, and the newest grant stands for all: `max` 0 takes it back. What
-//! was not granted stays in the kernel, where it holds the server up. So a page that pauses, steps or
-//! reads slowly is a reader that does.
+//! Each read is granted by the page, and the newest grant stands for all: `max` 0 takes it back.
+//! What was not granted stays in the kernel, where it holds the server up. So a page that pauses,
+//! steps or reads slowly is a reader that does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -45,8 +46,8 @@ const LIMITS: Limits = Limits { max_frame: 64 * 1024, max_message: 64 * 1024, ..
 /// reader after some messages and not after megabytes.
 const RECEIVE_BUFFER: u32 = 8 * 1024;
 
-/// The largest TCP segment, as on an Ethernet. The loopback's is 64 KiB, and the sender's buffer grows
-/// with it.
+/// The largest TCP segment, as on an Ethernet. The loopback's is 64 KiB, and the sender's buffer
+/// grows with it.
 #[cfg(unix)]
 const MAX_SEGMENT: u32 = 1400;
 
@@ -54,8 +55,8 @@ const MAX_SEGMENT: u32 = 1400;
 /// answer a close.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Notes on the bytes of one read or message, at most. Frames of a byte each would have eight thousand,
-/// more than anybody reads.
+/// Notes on the bytes of one read or message, at most. Frames of a byte each would have eight
+/// thousand, more than anybody reads.
 const MAX_NOTES: usize = 2_000;
 
 /// Messages that a page may have sent before it learns of the close.
@@ -121,7 +122,8 @@ pub(super) async fn run(
         Ok(()) => wire.relay(&mut server, idle).await,
         Err(end) => end,
     };
-    // The other end of the connection may belong to another worker, which may stop first and end it.
+    // The other end of the connection may belong to another worker, which may stop first and end
+    // it.
     let end = match end {
         End::Connection(EndReason::Closed | EndReason::Reset) if server.hub.is_stopped() => STOPPED,
         end => end,
@@ -143,7 +145,8 @@ pub(super) async fn run(
     }
 }
 
-/// Connects to this server. Also returns the connection's own address, by which the server knows it.
+/// Connects to this server. Also returns the connection's own address, by which the server knows
+/// it.
 async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
