@@ -21,6 +21,9 @@
 //!   request_body      the body of a request, from the socket to the handler
 //!   transport         the socket, its buffers and deadlines
 //! ```
+//!
+//! The cycle is compiled in the crate of its handler. What every request needs of the three parts is
+//! marked `#[inline]`, so that it is compiled there too.
 
 mod log;
 mod request_body;

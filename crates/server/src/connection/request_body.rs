@@ -38,6 +38,7 @@ impl RequestBody {
 
     /// Makes the body of the request whose head was just consumed: whole, if it is at hand in
     /// `input`, else pulled later. Says how much of `input` was consumed.
+    #[inline]
     pub(super) fn begin(
         &mut self,
         http: &mut Connection<Server>,
@@ -89,6 +90,7 @@ impl RequestBody {
     /// is left of it will not be drained: it is too much, or it may never come. A client that
     /// waited for a 100 and got another answer sends its body or does not, and if we took what
     /// comes next for it that could be a request.
+    #[inline]
     pub(super) fn leaves_too_much(&self, drain_bytes: u64) -> bool {
         let left = match self.length {
             BodyLength::Length(announced) => announced.saturating_sub(self.received),

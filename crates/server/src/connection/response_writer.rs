@@ -33,6 +33,7 @@ pub(super) enum Written {
 pub(super) struct Unsendable;
 
 impl ResponseWriter<'_> {
+    #[inline]
     pub(super) fn respond(&mut self, response: Response) -> Result<Written, Unsendable> {
         let length = match &response.body {
             // These have no content, and no length of it either (RFC 9110 §8.6).
@@ -58,6 +59,7 @@ impl ResponseWriter<'_> {
     }
 
     /// The answer that another request had before: its checks were made then.
+    #[inline]
     pub(super) fn respond_shared(&mut self, prepared: &Prepared) -> Result<(), Unsendable> {
         if self.leaves_too_much() {
             self.http.close();
@@ -88,6 +90,7 @@ impl ResponseWriter<'_> {
 
     /// Sends the head of an answer. After it the connection may be idle for so many seconds; 0
     /// where no further request comes on it.
+    #[inline]
     pub(super) fn send_head(
         &mut self,
         response: &Response,
@@ -103,6 +106,7 @@ impl ResponseWriter<'_> {
         self.send_fields(response.status, &response.fields, length, idle)
     }
 
+    #[inline]
     fn leaves_too_much(&self) -> bool {
         self.request_body.leaves_too_much(self.shared.limits.drain_bytes)
     }
