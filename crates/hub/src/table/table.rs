@@ -200,7 +200,7 @@ impl Table {
         // What came with the handshake is first.
         let mut rest = row.connection.take_rest();
         if !row.state.is_member() {
-            websocket.stop_hearing();
+            websocket.stop_receiving();
             return None;
         }
         let bytes = if rest.is_empty() { &mut self.scratch[..len] } else { &mut rest[..] };

@@ -14,7 +14,7 @@ use crate::object::Object;
 use crate::settings::Settings;
 
 /// Bytes that wait to be written to a client. Above that, nothing more is read from it.
-const MAX_OWED: usize = 64 * 1024;
+const MAX_OUTPUT: usize = 64 * 1024;
 
 /// Heartbeats without any sign of life after which a connection is given up.
 const SILENT_BEATS: u32 = 3;
@@ -24,7 +24,7 @@ const MAX_INFLATING: usize = 32;
 
 /// Bytes of messages that are taken in one turn. One read may inflate to a thousand times its
 /// length; other connections must get their turn.
-const MAX_A_READ: usize = 1024 * 1024;
+const MAX_PER_TURN: usize = 1024 * 1024;
 
 /// The protocol state of one WebSocket.
 pub(crate) struct WebSocket {
@@ -35,8 +35,8 @@ pub(crate) struct WebSocket {
     /// They are whole frames, and only wait for their turn.
     has_more: bool,
     /// Frames to be written: pongs, the close, answers to commands.
-    owed: Vec<u8>,
-    heard_ms: u64,
+    output: Vec<u8>,
+    received_ms: u64,
     closing: bool,
     /// The client may compress.
     deflates: bool,
@@ -82,8 +82,8 @@ impl WebSocket {
             format,
             partial: Vec::new(),
             has_more: false,
-            owed: Vec::new(),
-            heard_ms: 0,
+            output: Vec::new(),
+            received_ms: 0,
             closing: false,
             deflates: deflate.is_some(),
             unfinished: None,
@@ -92,7 +92,7 @@ impl WebSocket {
 
     /// Notes that the connection enters the table at this time.
     pub(super) fn enter(&mut self, now_ms: u64) {
-        self.heard_ms = now_ms;
+        self.received_ms = now_ms;
     }
 
     pub(super) fn format(&self) -> StreamFormat {
@@ -104,7 +104,7 @@ impl WebSocket {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.owed.len() > MAX_OWED
+        self.output.len() > MAX_OUTPUT
     }
 
     /// There are messages that were read and not taken: the next turn goes on without a read.
@@ -115,7 +115,7 @@ impl WebSocket {
     /// Whether it gave no sign of life for some heartbeats, each of which was a ping. `moved_ms` is
     /// the last time that the socket took something: a client that is behind gets no pings.
     pub(super) fn is_silent(&self, now_ms: u64, moved_ms: u64, heartbeat: Duration) -> bool {
-        let silence = now_ms.saturating_sub(self.heard_ms.max(moved_ms));
+        let silence = now_ms.saturating_sub(self.received_ms.max(moved_ms));
         silence > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
     }
 
@@ -152,7 +152,7 @@ impl WebSocket {
     /// Writes a close, unless one was written before.
     pub(super) fn close(&mut self, code: u16, reason: &str) {
         if !self.closing {
-            ws::close(&mut self.owed, code, reason);
+            ws::close(&mut self.output, code, reason);
             self.closing = true;
         }
     }
@@ -162,23 +162,23 @@ impl WebSocket {
     }
 
     /// Takes no more messages.
-    pub(super) fn stop_hearing(&mut self) {
+    pub(super) fn stop_receiving(&mut self) {
         self.has_more = false;
     }
 
     /// Adds an object to what is written next.
     pub(super) fn owe(&mut self, object: &Object<'_>) {
-        ws::object(&mut self.owed, object);
+        ws::object(&mut self.output, object);
     }
 
     pub(super) fn take_output(&mut self) -> Option<Bytes> {
-        if self.owed.is_empty() { None } else { Some(std::mem::take(&mut self.owed).into()) }
+        if self.output.is_empty() { None } else { Some(std::mem::take(&mut self.output).into()) }
     }
 
     /// Takes bytes in. What the protocol has to send is added to the output; data messages are
     /// returned. A close stays with the protocol: it goes behind the answers to these messages.
     pub(super) fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
-        self.heard_ms = now_ms;
+        self.received_ms = now_ms;
         // In the usual case, whole frames in one read, they are unmasked right where they were read.
         let mut gathered = std::mem::take(&mut self.partial);
         let is_gathered = !gathered.is_empty();
@@ -190,7 +190,7 @@ impl WebSocket {
         };
         let Taken { incoming, used, ended } = self.take(bytes, longest(self.format, max_message));
         if !self.closing {
-            self.protocol.take_output(&mut self.owed);
+            self.protocol.take_output(&mut self.output);
         }
         if !self.closing && used < bytes.len() {
             self.partial = if is_gathered {
@@ -211,7 +211,7 @@ impl WebSocket {
         self.has_more = false;
         while !self.closing {
             let rest = &bytes[taken.used..];
-            self.has_more = len >= MAX_A_READ && !rest.is_empty();
+            self.has_more = len >= MAX_PER_TURN && !rest.is_empty();
             if self.has_more || self.waits_for_more(rest, max) {
                 // A call without input frees the buffer of the last message: a connection must not
                 // hold megabytes for bytes that may never come.
@@ -275,7 +275,7 @@ impl WebSocket {
     /// inflates as the frames come, so only a few may do so at one time. Further ones are closed
     /// with 1013.
     pub(super) fn end_turn(&mut self, places: &Rc<()>) {
-        self.protocol.take_output(&mut self.owed);
+        self.protocol.take_output(&mut self.output);
         let is_inflating = self.protocol.is_inflating();
         let Some(one) = &mut self.unfinished else { return };
         if !is_inflating {
@@ -323,7 +323,7 @@ mod tests {
         websocket.receive(&mut [0x81], 0, 1024);
         let is_late = |websocket: &WebSocket, now_ms| websocket.is_late(now_ms, &settings);
         assert!(!is_late(&websocket, grace - 1) && is_late(&websocket, grace));
-        let detail = "x".repeat(MAX_OWED);
+        let detail = "x".repeat(MAX_OUTPUT);
         websocket.owe(&Object::Error { id: None, status: 400, title: "", detail: &detail });
         assert!(websocket.is_full());
         assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
