@@ -117,9 +117,11 @@ pub(crate) enum Watch {
 impl Channel {
     pub(crate) fn new(name: ChannelName, config: &HubConfig) -> Self {
         // The hub limits the payload itself, with its own error. Waiters are workers, of which
-        // there are few.
+        // there are few, and tasks of the program, which bounds them where it starts them. If one
+        // were refused, it would not sleep: it would look for news again and again.
         let mut limits = log::Limits::default();
         limits.max_message = usize::MAX;
+        limits.max_waiters = usize::MAX;
         limits.idle_ms = config.idle.as_millis() as u64;
         // 0 is the epoch of the cursor that is of no log.
         let epoch = Epoch::new(random_u64().max(1));

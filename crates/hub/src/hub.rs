@@ -254,6 +254,7 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
     use std::task::{Context, Waker};
     use std::time::Duration;
 
@@ -279,6 +280,17 @@ mod tests {
         assert!(hub.inbox(0).poll_take(&mut cx, &mut news).is_ready());
         assert_eq!(news.len(), 1);
         assert_eq!(news[0].read(Since::Earliest, Budget::UNLIMITED).messages.len(), 3);
+    }
+
+    #[test]
+    fn any_number_of_tasks_wait_beside_a_worker() {
+        let hub = Hub::new(HubConfig::default(), 1);
+        let channel = hub.channel(&name("a")).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        // More than a log allows by default.
+        let mut waiting: Vec<_> = (0..100_001).map(|_| channel.changed(channel.head())).collect();
+        assert!(waiting.iter_mut().all(|changed| Pin::new(changed).poll(&mut cx).is_pending()));
+        assert!(matches!(channel.watch(channel.head(), Waiter::Worker(0)), Watch::Waiting(_)));
     }
 
     #[test]
