@@ -103,14 +103,16 @@ impl Loader<'_> {
             return Ok(());
         }
         let name = declared.ident.to_string();
-        let children = place.children.join(&name);
+        // The file of `mod r#type` is `type.rs`.
+        let plain = name.trim_start_matches("r#");
+        let children = place.children.join(plain);
         let module = match declared.content {
             Some((_, items)) => {
                 let place = Place { children, inline: true, parent: Some(parent), ..*place };
                 Some(self.module(items, &place)?)
             }
             None => {
-                let (path, children) = self.path_of(&declared.attrs, &name, place)?;
+                let (path, children) = self.path_of(&declared.attrs, plain, place)?;
                 self.file(&path, children, Some(parent))?
             }
         };
@@ -237,6 +239,17 @@ pub(super) mod tests {
         let all =
             "lib.rs a.rs a/child.rs b/mod.rs b/child.rs inline/deep.rs inline/odd.rs c/own.rs c/beside.rs";
         assert_eq!(found.join(" "), all);
+    }
+
+    #[test]
+    fn the_file_of_a_keyword_has_its_plain_name() {
+        let found = names(&[
+            ("lib.rs", "mod r#type; mod r#in { mod deep; }"),
+            ("type.rs", "mod child;"),
+            ("type/child.rs", ""),
+            ("in/deep.rs", ""),
+        ]);
+        assert_eq!(found.join(" "), "lib.rs type.rs type/child.rs in/deep.rs");
     }
 
     #[test]
