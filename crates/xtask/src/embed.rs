@@ -6,8 +6,9 @@
 //! feature to what it links.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 
-use tidewire_testkit::run::{Result, ask, cargo, read, root, run as start, target, write};
+use tidewire_testkit::run::{Result, cargo, read, root, run as start, target, write};
 
 /// Crates that only the command needs.
 const FORBIDDEN: [&str; 7] =
@@ -25,14 +26,11 @@ pub(crate) fn run() -> Result {
     write(&folder.join("Cargo.lock"), read(&root().join("Cargo.lock"))?.as_bytes())?;
     let manifest = manifest.display().to_string();
     let tree = ["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
-    let tree = ask(cargo(&tree).args(["--manifest-path", &manifest])).ok_or(
-        "`cargo tree` of the program that embeds tidewire-hub failed; the workspace must be built before",
-    )?;
+    let tree = answer(cargo(&tree).args(["--manifest-path", &manifest]))?;
     let crates = crates(&tree);
     let forbidden: Vec<_> = FORBIDDEN.into_iter().filter(|name| crates.contains(name)).collect();
     if !forbidden.is_empty() {
-        let names = forbidden.join(", ");
-        return Err(format!("a program that embeds tidewire-hub links {names}; only the command may"));
+        return Err(refusal(&forbidden, &manifest));
     }
     let program = ["run", "--offline", "--quiet", "--manifest-path", &manifest, "--target-dir"];
     start(cargo(&program).arg(target()))?;
@@ -52,6 +50,27 @@ fn package(workspace: &str) -> String {
     )
 }
 
+/// What cargo answers. What it complains of is shown, for it says more than we know.
+fn answer(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if !output.status.success() {
+        return Err("`cargo tree` failed for a program that embeds tidewire-hub. It works offline: \
+                    `cargo fetch` in the workspace gets what is missing"
+            .to_owned());
+    }
+    String::from_utf8(output.stdout).map_err(|error| format!("`cargo tree` says no text: {error}"))
+}
+
+fn refusal(names: &[&str], manifest: &str) -> String {
+    format!(
+        "a program that embeds tidewire-hub links {}, which only the command may. Who brings it is told by\n    \
+         cargo tree --offline --edges normal --invert {} --manifest-path {manifest}",
+        names.join(", "),
+        names[0],
+    )
+}
+
 /// The names of all crates but the program itself, from lines like `bytes v1.12.1 (*)`.
 fn crates(tree: &str) -> BTreeSet<&str> {
     let names = tree.lines().filter_map(|line| line.split_whitespace().next());
@@ -61,6 +80,13 @@ fn crates(tree: &str) -> BTreeSet<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_says_how_to_find_the_crate_that_is_to_blame() {
+        let text = refusal(&["clap", "toml"], "/t/Cargo.toml");
+        assert!(text.contains("links clap, toml,"), "{text}");
+        assert!(text.ends_with("--invert clap --manifest-path /t/Cargo.toml"), "{text}");
+    }
 
     #[test]
     fn each_crate_counts_once() {
