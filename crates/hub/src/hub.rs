@@ -41,8 +41,8 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// An empty hub for so many workers, each with a [`Site`](crate::Site); 0 where no site is
-    /// served.
+    /// An empty hub for so many workers, each with a [`Site`](crate::Site): as many as the
+    /// [threads](tidewire_server::Server::threads) of the server; 0 where no site is served.
     pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
         Self::with_wall_clock(config, workers, system_ms)
     }
@@ -178,6 +178,11 @@ impl Hub {
     /// Whether the server stops, noted by whichever worker was first: then messages are refused.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// For how many workers it was made.
+    pub(crate) fn workers(&self) -> usize {
+        self.inboxes.len()
     }
 
     /// Where the news of a worker arrive.

@@ -26,9 +26,18 @@ pub struct Site {
 }
 
 impl Site {
-    /// The site of worker `worker`; must be made on that worker's runtime, as
+    /// The site of worker `worker`, counted from 0; must be made on that worker's runtime, as
     /// [`Server::serve`](tidewire_server::Server::serve) does.
+    ///
+    /// # Panics
+    /// Where there is no such runtime, and if the hub was made for fewer workers.
     pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: usize) -> Self {
+        let workers = hub.workers();
+        assert!(
+            worker < workers,
+            "the hub is for {workers} workers, this is worker {worker}, counted from 0: \
+             give Hub::new the number of threads of the server"
+        );
         let worker = u16::try_from(worker).expect("a machine has fewer than 65536 cores");
         let (context, stop) = SiteContext::new(hub, settings);
         let responder = Rc::new(Responder::new(context.clone()));
@@ -99,5 +108,17 @@ impl Handler for Site {
 impl std::fmt::Debug for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Site").field("settings", &self.context.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HubConfig;
+
+    #[test]
+    #[should_panic(expected = "give Hub::new the number of threads of the server")]
+    fn a_hub_for_fewer_workers_is_refused() {
+        let _site = Site::new(Hub::new(HubConfig::default(), 1), Arc::default(), 1);
     }
 }

@@ -22,8 +22,11 @@ pub struct App {
 }
 
 impl App {
-    /// The app of worker `worker`; must be made on that worker's runtime, as
+    /// The app of worker `worker`, counted from 0; must be made on that worker's runtime, as
     /// [`Server::serve`](tidewire_server::Server::serve) does.
+    ///
+    /// # Panics
+    /// As [`Site::new`].
     pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: usize) -> Self {
         App { site: Site::new(hub, settings, worker), playground: None, files: None }
     }
