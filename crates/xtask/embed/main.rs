@@ -1,4 +1,5 @@
-//! A program that embeds a hub: it serves a channel, publishes a message, reads it over HTTP, and ends.
+//! A program that embeds a hub: it serves a channel, publishes a message, reads it over HTTP, and
+//! ends.
 
 use std::error::Error;
 use std::io::{Read, Write};

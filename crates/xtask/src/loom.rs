@@ -1,8 +1,9 @@
-//! `cargo xtask loom`: runs the loom models, which take threads through every order that they can take.
+//! `cargo xtask loom`: runs the loom models, which take threads through every order that they can
+//! take.
 //!
-//! A crate with models has them in modules named `loom_tests`, and a module that puts loom's locks in
-//! the place of the standard ones under `cfg(loom)`. The flag goes to this crate alone: tokio has a
-//! `cfg(loom)` of its own, and no dependency is built for the models.
+//! A crate with models has them in modules named `loom_tests`, and a module that puts loom's locks
+//! in the place of the standard ones under `cfg(loom)`. The flag goes to this crate alone: tokio
+//! has a `cfg(loom)` of its own, and no dependency is built for the models.
 
 use cargo_metadata::Message;
 

@@ -51,7 +51,8 @@ enum Command {
     Layers(layers::Args),
     /// Run the loom models: threads that share locks, in every order that they can take.
     Loom,
-    /// Prove that layers 0 to 2 link no std without their default features.
+    /// Prove that the crates of layers 0 to 2, but for tidewire-explain, link no std without their
+    /// default features.
     NoStd,
     /// Build and run a program outside of the workspace that embeds tidewire-hub, and see that it
     /// links nothing of the command.

@@ -1,4 +1,5 @@
-//! `cargo xtask no-std`: layers 0 to 2 link no std without their default features.
+//! `cargo xtask no-std`: the crates of layers 0 to 2, but for tidewire-explain, link no std without
+//! their default features.
 //!
 //! Two proofs. Where the toolchain has a target without std, the crates are built for it.
 //! Everywhere, a tiny `#![no_std]` crate links all of them and defines the panic handler itself:

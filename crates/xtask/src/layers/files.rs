@@ -11,13 +11,14 @@
 //!   unique in the crate;
 //! - what a macro of another crate makes of its arguments (`include!` too), and a path that a macro
 //!   puts together;
-//! - an item that only a glob brings, where a macro defines it, or where the function has a variable
-//!   of the same name, before or after;
+//! - an item that only a glob brings, where a macro defines it, or where the function has a
+//!   variable of the same name, before or after;
 //! - the crate by its own name (`extern crate self as name`);
 //! - modules that are declared within a function.
 //!
-//! It may also report too much: a method in another file than its type, whose name is unique in the
-//! crate, is taken for that of a value of another crate. Add such a name to `COMMON` (`methods.rs`).
+//! It may also report too much: the method of a value of another crate is taken for one that stands
+//! in another file than its type, if that one has the same name and no other in the crate has. Add
+//! such a name to `COMMON` (`methods.rs`).
 //!
 //! A name that a macro call between the items of a module may define counts as defined in that
 //! module's file.
