@@ -7,32 +7,52 @@ use tidewire_http1::FieldBlock;
 pub(crate) struct DateCache {
     field: FieldBlock,
     until: Instant,
-    /// Goes up with each new field.
+    /// The second of the field, since 1970.
     edition: u64,
 }
 
 impl DateCache {
     pub(crate) fn new() -> Self {
         let mut cache = DateCache { field: FieldBlock::new(), until: Instant::now(), edition: 0 };
-        cache.refresh(Instant::now());
+        cache.refresh(Instant::now(), SystemTime::now());
         cache
     }
 
     /// The field, as of `now`, and which one it is.
     pub(crate) fn get(&mut self, now: Instant) -> (&FieldBlock, u64) {
         if now >= self.until {
-            self.refresh(now);
+            self.refresh(now, SystemTime::now());
         }
         (&self.field, self.edition)
     }
 
-    fn refresh(&mut self, now: Instant) {
-        let wall = SystemTime::now();
-        self.edition += 1;
+    fn refresh(&mut self, now: Instant, wall: SystemTime) {
         self.field.clear();
         self.field.push("Date", httpdate::fmt_http_date(wall)).expect("a date is visible ASCII");
+        let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.edition = since_1970.as_secs();
         // Until the wall clock's next second, so that two workers never differ by one.
-        let into = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
-        self.until = now + Duration::from_nanos(u64::from(1_000_000_000 - into));
+        self.until = now + Duration::from_nanos(u64::from(1_000_000_000 - since_1970.subsec_nanos()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer that workers share is kept with its edition, and each of them has a cache.
+    #[test]
+    fn an_edition_is_one_field_in_every_cache() {
+        let cache = |seconds: &[u64]| {
+            let mut cache = DateCache::new();
+            for &second in seconds {
+                cache.refresh(Instant::now(), SystemTime::UNIX_EPOCH + Duration::from_secs(second));
+            }
+            cache
+        };
+        let (one, same, other) = (cache(&[5]), cache(&[3, 4, 5]), cache(&[6]));
+        assert_eq!((one.field.as_bytes(), one.edition), (same.field.as_bytes(), same.edition));
+        assert_ne!(one.field.as_bytes(), other.field.as_bytes());
+        assert_ne!(one.edition, other.edition);
     }
 }

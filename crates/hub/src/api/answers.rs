@@ -39,15 +39,22 @@ struct Last {
     kept: Kept,
 }
 
-/// What is kept, and what it holds for: each channel between two positions.
+/// What is kept, and what it holds for.
 #[derive(Clone)]
 struct Kept {
-    read: Rc<[(Arc<Channel>, Bounds)]>,
+    snapshot: Snapshot,
     answer: Answer,
 }
 
-/// The positions before the oldest message of a channel and after the newest.
-pub(crate) type Bounds = (Cursor, Cursor);
+/// What some channels held: each the messages between two positions.
+#[derive(Clone)]
+pub(crate) struct Snapshot(Rc<[ChannelBounds]>);
+
+struct ChannelBounds {
+    channel: Arc<Channel>,
+    /// The positions before the oldest message and after the newest.
+    bounds: (Cursor, Cursor),
+}
 
 /// What became of a request.
 #[derive(Clone)]
@@ -64,7 +71,7 @@ impl Answers {
         let last = self.last.as_ref().filter(|last| *last.target == *target).map(|last| &last.kept);
         let is_last = last.is_some();
         let kept = last.or_else(|| self.all.get(target))?;
-        if !kept.holds(now_ms) {
+        if !kept.snapshot.holds(now_ms) {
             self.forget(target);
             return None;
         }
@@ -79,7 +86,7 @@ impl Answers {
     /// The same for a request of which only the bytes are known.
     pub(crate) fn get_same(&mut self, request: &[u8], now_ms: u64, max_subscribers: usize) -> Option<Answer> {
         let last = self.last.as_ref().filter(|last| *last.request == *request)?;
-        if last.kept.holds(now_ms) { last.kept.answer(max_subscribers) } else { None }
+        if last.kept.snapshot.holds(now_ms) { last.kept.answer(max_subscribers) } else { None }
     }
 
     /// Notes the bytes of the request that was answered last.
@@ -89,8 +96,8 @@ impl Answers {
         }
     }
 
-    /// Keeps what became of a request while the channels had these bounds.
-    pub(crate) fn keep(&mut self, target: &[u8], read: Rc<[(Arc<Channel>, Bounds)]>, answer: Answer) {
+    /// Keeps what became of a request while the channels held this.
+    pub(crate) fn keep(&mut self, target: &[u8], snapshot: Snapshot, answer: Answer) {
         let len = answer.body_len();
         if len > MAX_BODY {
             return;
@@ -101,7 +108,7 @@ impl Answers {
             self.bodies = 0;
         }
         self.bodies += len;
-        let kept = Kept { read, answer };
+        let kept = Kept { snapshot, answer };
         self.last = Some(Last { target: target.into(), request: Box::default(), kept: kept.clone() });
         self.all.insert(target.into(), kept);
     }
@@ -114,15 +121,26 @@ impl Answers {
     }
 }
 
-impl Kept {
-    /// Whether it is what would be made now.
-    fn holds(&self, now_ms: u64) -> bool {
-        self.read.iter().all(|(channel, bounds)| channel.bounds(now_ms) == Some(*bounds))
+impl Snapshot {
+    /// What these channels hold. `None` if one of them was forgotten.
+    pub(crate) fn take(channels: Vec<Arc<Channel>>, now_ms: u64) -> Option<Self> {
+        let held = channels.into_iter().map(|channel| {
+            let bounds = channel.bounds(now_ms)?;
+            Some(ChannelBounds { channel, bounds })
+        });
+        held.collect::<Option<_>>().map(Snapshot)
     }
 
+    /// Whether they hold the same now.
+    pub(crate) fn holds(&self, now_ms: u64) -> bool {
+        self.0.iter().all(|held| held.channel.bounds(now_ms) == Some(held.bounds))
+    }
+}
+
+impl Kept {
     /// The answer; none to a poll where no more may wait.
     fn answer(&self, max_subscribers: usize) -> Option<Answer> {
-        let is_full = || self.read.iter().any(|(channel, _)| channel.subscribers() >= max_subscribers);
+        let is_full = || self.snapshot.0.iter().any(|held| held.channel.subscribers() >= max_subscribers);
         match &self.answer {
             Answer::Held(_) if is_full() => None,
             answer => Some(answer.clone()),

@@ -1,7 +1,6 @@
 //! The answers of one worker to requests for channels, from the request cycle and from the table.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,9 +9,8 @@ use tidewire_http1::{
 };
 use tidewire_server::{Body, Peer, Reply, Request};
 
-use super::answers::{Answer, Answers, Bounds};
+use super::answers::{Answer, Answers, Snapshot};
 use super::{publish, subscribe, upload};
-use crate::channel::Channel;
 use crate::context::SiteContext;
 use crate::name::ChannelName;
 use crate::refusal::{bad_request, not_allowed, refusal};
@@ -55,11 +53,11 @@ impl Responder {
     /// Makes the answer to a request that others may repeat word for word, and keeps it for them.
     fn make_for_many(&self, segment: &[u8], request: Request<'_>, now_ms: u64) -> Reply<Ticket> {
         let target = request.head.target();
-        let (read, stays) = (self.bounds(segment, now_ms), stays(request.head));
+        let (snapshot, stays) = (self.snapshot(segment, now_ms), stays(request.head));
         let reply = self.make(segment, request);
-        let Some(read) = read else { return reply };
+        let Some(snapshot) = snapshot else { return reply };
         // A message that came meanwhile may be in the answer or not: it is not for others to have.
-        if !read.iter().all(|(channel, bounds)| channel.bounds(now_ms) == Some(*bounds)) {
+        if !snapshot.holds(now_ms) {
             return reply;
         }
         let answer = match reply {
@@ -72,20 +70,16 @@ impl Responder {
             }
             other => return other,
         };
-        self.answers.borrow_mut().keep(target, read, answer.clone());
+        self.answers.borrow_mut().keep(target, snapshot, answer.clone());
         answer.into()
     }
 
-    /// The channels of a list and what they hold. `None` if one of them does not exist yet: a request
-    /// that may be refused makes no channel, and the first answer of a new one is not kept.
-    fn bounds(&self, segment: &[u8], now_ms: u64) -> Option<Rc<[(Arc<Channel>, Bounds)]>> {
+    /// What the channels of a list hold. `None` if one of them does not exist yet: a request that may
+    /// be refused makes no channel, and the first answer of a new one is not kept.
+    fn snapshot(&self, segment: &[u8], now_ms: u64) -> Option<Snapshot> {
         let names = ChannelName::list(segment).ok()?;
-        let known = names.iter().map(|name| {
-            let channel = self.context.hub.find_channel(name)?;
-            let bounds = channel.bounds(now_ms)?;
-            Some((channel, bounds))
-        });
-        known.collect()
+        let channels = names.iter().map(|name| self.context.hub.find_channel(name));
+        Snapshot::take(channels.collect::<Option<_>>()?, now_ms)
     }
 
     /// Makes an answer.
