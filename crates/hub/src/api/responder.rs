@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidewire_http1::{
     BodyLength, Connection, Event, Fields, Limits, Method, RequestHead, Server, TargetForm, Version,
@@ -109,7 +109,10 @@ impl Responder {
         let limit = self.context.hub.config().max_subscribers;
         // Word for word the last one: it means what that one meant, and need not be parsed.
         if let Some(answer) = self.answers.borrow_mut().get_same(bytes, now_ms, limit) {
-            return self.next(answer.into());
+            return match answer {
+                Answer::Response(prepared) => Next::Answer(prepared.to_bytes(self.idle())),
+                Answer::Held(poll) => Next::Hold(poll),
+            };
         }
         let mut fields = self.fields.borrow_mut();
         let mut http = Connection::<Server>::new(Limits::default());
@@ -128,13 +131,17 @@ impl Responder {
         next
     }
 
+    /// How long a connection that was answered may be idle.
+    fn idle(&self) -> Duration {
+        self.context.settings.idle_timeout
+    }
+
     fn next(&self, reply: Reply<Ticket>) -> Next {
-        let idle = self.context.settings.idle_timeout;
         match reply {
-            Reply::Shared(prepared) => Next::Answer(prepared.to_bytes(idle)),
+            Reply::Shared(prepared) => Next::Answer(prepared.to_bytes(self.idle())),
             Reply::Ready(response) if matches!(response.status(), 200 | 304) => {
                 let mut out = Vec::new();
-                response.write_to(Some(idle), &mut out);
+                response.write_to(Some(self.idle()), &mut out);
                 Next::Answer(out.into())
             }
             Reply::Detach { head: None, ticket: Ticket(Subscription::Poll(poll)), .. } => Next::Hold(poll),

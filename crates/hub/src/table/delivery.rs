@@ -116,6 +116,14 @@ impl Delivery {
         self.rows[row].member = Some(Member { group, place: Place::Behind(positions) });
     }
 
+    /// The same for a row that has all that the group has.
+    pub(super) fn enter_live(&mut self, row: RowId, group: GroupId) {
+        self.groups[group].enter();
+        // Where among the live ones is said when it joins.
+        self.rows[row].member = Some(Member { group, place: Place::Live(u32::MAX) });
+        self.drive(row, Event::CaughtUp);
+    }
+
     /// Moves a member to other channels. It is behind from then on, and gets nothing before its next
     /// turn.
     ///
@@ -282,7 +290,9 @@ impl Delivery {
     }
 
     fn fall_behind(&mut self, id: RowId) -> Option<Event> {
-        self.vacate(id);
+        if let Some(Member { group, place: Place::Live(slot) }) = self.rows[id].member {
+            self.vacate(id, group, slot);
+        }
         let row = &mut self.rows[id];
         let Some(member) = &mut row.member else { return None };
         let group = &self.groups[member.group];
@@ -319,15 +329,15 @@ impl Delivery {
 
     /// Takes a member out of its group.
     fn leave(&mut self, row: RowId) {
-        self.vacate(row);
-        if let Some(member) = self.rows[row].member.take() {
-            self.groups[member.group].leave();
+        let Some(member) = self.rows[row].member.take() else { return };
+        if let Place::Live(slot) = member.place {
+            self.vacate(row, member.group, slot);
         }
+        self.groups[member.group].leave();
     }
 
-    /// Takes a member out of the live ones, if it is one of them.
-    fn vacate(&mut self, row: RowId) {
-        let Some(Member { group, place: Place::Live(slot) }) = self.rows[row].member else { return };
+    /// Takes a member out of the live ones.
+    fn vacate(&mut self, row: RowId, group: GroupId, slot: u32) {
         let live = &mut self.groups[group].live;
         // An answer to all takes all of them out at once.
         if live.get(slot as usize) != Some(&row) {

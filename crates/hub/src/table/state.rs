@@ -10,7 +10,7 @@
 //!             ▼ │ Moved                 │
 //!             Live ───────Blocked───────┘              Live: it has all that its group has.
 //!
-//!  Live, Behind, Sending ──Answered──► Answering ──Sent──► Idle ──Held──► Behind
+//!  Live, Behind, Sending ──Answered──► Answering ──Sent──► Idle ──Held──► Behind, or ──CaughtUp──► Live
 //!                                          ▲                │ │
 //!                                          └────Answered────┘ └──Returned──► Gone: given back
 //!
@@ -66,7 +66,8 @@ pub(super) enum Event {
     Answered,
     /// The last bytes are pending.
     Ended,
-    /// Its next request is a poll that waits.
+    /// Its next request is a poll that waits. If it has all that its group has, it is
+    /// [`CaughtUp`](Self::CaughtUp) at once.
     Held,
     /// Its next request is not for the table.
     Returned,
@@ -105,6 +106,7 @@ pub(super) enum Action {
 
 impl State {
     /// The transition table. `None`: this cannot happen in this state.
+    #[inline]
     pub(super) const fn after(self, event: Event) -> Option<(State, Action)> {
         use State::{Answering, Behind, Closed, Ending, Gone, Idle, Live, Sending};
         Some(match (self, event) {
@@ -130,6 +132,7 @@ impl State {
 
             (Answering, Event::Sent) => (Idle, Action::AwaitRequest),
             (Idle, Event::Held) => (Behind, Action::Read),
+            (Idle, Event::CaughtUp) => (Live, Action::Join),
             (Idle, Event::Returned | Event::Stop) => (Gone, Action::GiveBack),
 
             (Ending, Event::Sent) => (Closed, Action::ShutDown),

@@ -134,6 +134,10 @@ impl Table {
     /// A socket is ready to take or to give. It has to be [read](Self::read) next.
     pub(crate) fn on_ready(&mut self, id: RowId) {
         let Some(row) = self.delivery.rows.get_mut(id) else { return };
+        if row.state == State::Idle {
+            // What it waits for is read next.
+            return;
+        }
         let before = row.pending.len();
         let event = if before == 0 { Event::Turn } else { row.flush() };
         if row.pending.len() != before {
@@ -238,11 +242,13 @@ impl Table {
         let known = poll.group.get().filter(|&group| self.delivery.groups.get(group).is_some());
         let group = known.unwrap_or_else(|| self.delivery.group(&poll.channels, &poll.shape));
         poll.group.set(Some(group));
-        self.delivery.enter(id, group, poll.positions.clone());
         self.delivery.hold(id, poll.wait);
-        if !self.delivery.is_registered(group) {
-            self.delivery.advance_later(group);
+        // After a message all its readers ask the same next question, and nothing happened since.
+        if self.delivery.is_registered(group) && self.delivery.groups[group].positions == poll.positions {
+            return self.delivery.enter_live(id, group);
         }
+        self.delivery.enter(id, group, poll.positions.clone());
+        self.delivery.advance_later(group);
         self.delivery.drive(id, Event::Held);
     }
 
