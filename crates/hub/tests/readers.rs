@@ -136,7 +136,7 @@ impl Reader {
         match self.feed {
             Feed::Poll if self.asked.is_empty() => {
                 self.poll(1);
-                if rng.chance(20) {
+                if rng.chance(40) {
                     self.poll(0);
                 }
             }
@@ -356,7 +356,9 @@ fn run(seed: u64) {
                 reader.write();
             }
         }
-        if rng.chance(40) {
+        // Now and then nothing comes for a while, so that most of them have everything and wait.
+        let percent = if step / 250 % 2 == 0 { 70 } else { 2 };
+        if rng.chance(percent) {
             let len = if rng.chance(5) { 20_000 } else { rng.below(2_000) };
             publish(rng.below(NAMES.len()), len);
         }
@@ -385,7 +387,7 @@ fn run(seed: u64) {
                 std::thread::sleep(Duration::from_millis(1));
             }
             let all: Vec<u64> = reader.channels.iter().map(|name| published[index_of(name)]).collect();
-            if reader.channels == reader.planned && reader.positions.as_ref() == Some(&all) {
+            if reader.asked.is_empty() && reader.positions.as_ref() == Some(&all) {
                 break;
             }
             let Reader { feed, positions, asked, .. } = reader;
