@@ -66,8 +66,10 @@ impl Reader {
     /// Connects, and goes on after `cursor`.
     fn new(address: SocketAddr, feed: Feed, channels: Vec<String>, cursor: String) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        // It takes next to nothing before it is read.
-        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        if feed != Feed::Poll {
+            // It takes next to nothing before it is read.
+            socket.set_recv_buffer_size(4 * 1024).unwrap();
+        }
         Self::over(socket, address, feed, channels, cursor)
     }
 
@@ -144,7 +146,7 @@ impl Reader {
             _ => {}
         }
         self.write();
-        let most = if rng.chance(50) { 500 } else { 50_000 };
+        let most = if self.feed != Feed::Poll && rng.chance(50) { 500 } else { 50_000 };
         self.read(most);
     }
 
@@ -357,7 +359,12 @@ fn run(seed: u64) {
             }
         }
         // Now and then nothing comes for a while, so that most of them have everything and wait.
-        let percent = if step / 250 % 2 == 0 { 70 } else { 2 };
+        let is_quiet = step / 250 % 2 == 1;
+        if is_quiet {
+            // The readers are faster than the worker, which is to catch up.
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let percent = if is_quiet { 2 } else { 70 };
         if rng.chance(percent) {
             let len = if rng.chance(5) { 20_000 } else { rng.below(2_000) };
             publish(rng.below(NAMES.len()), len);
