@@ -17,7 +17,12 @@
 //!  Live, Behind, Sending ──Ended─────► Ending ────Sent───► Closed ──TimeOver──► Gone: dropped
 //!
 //!  every state ──Failed──► Gone: dropped
+//!
+//!  Live, Behind, Sending ──Stop──► Ended follows, with the last bytes of a server that stops
+//!                   Idle ──Stop──► Gone: given back
 //! ```
+//!
+//! Not drawn are events after which a row stays where it is, but for the two that make it read on.
 //!
 //! A poll that was answered is Idle: its connection stays in the table, because the next request is
 //! most likely the same poll. A row that was sent its last bytes is Closed: it waits until the peer
@@ -175,7 +180,7 @@ mod tests {
         matches!(state, State::Sending | State::Answering | State::Ending)
     }
 
-    /// All states that a new row can come to, each with the events that may happen in it.
+    /// All states that a new row can come to.
     fn reachable() -> Vec<State> {
         let (mut found, mut next) = (vec![State::Behind], 0);
         while let Some(&state) = found.get(next) {
