@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tidewire_server::json;
 
 use crate::message::Message;
-use tidewire_server::json;
 
 /// The JSON objects of the feeds, in the order and with the names of `docs/http-api.md`.
 #[derive(Clone, Debug, Serialize)]

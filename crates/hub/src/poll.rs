@@ -58,10 +58,12 @@ pub(crate) struct Read {
     pub(crate) any: bool,
 }
 
-/// Reads one answer's worth and moves `positions`; 410 if the log cannot continue, unless the answer `tells` that.
+/// Reads one answer's worth and moves `positions`; 410 if the log cannot continue, unless the
+/// answer `tells` that.
 ///
-/// A 410 has no messages, and the client goes on behind what it says. So where messages of one channel come before the break of
-/// another, they are the answer, and the next poll is told of the break.
+/// A 410 has no messages, and the client goes on behind what it says. So where messages of one
+/// channel come before the break of another, they are the answer, and the next poll is told of the
+/// break.
 pub(crate) fn read(
     channels: &Channels,
     positions: &mut Positions,
@@ -130,7 +132,8 @@ fn whole(media: &str, body: Vec<u8>, cursor: &str) -> Response {
         .body(body)
 }
 
-/// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go on and what it lost.
+/// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go on
+/// and what it lost.
 pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
     let (reason, detail) = match *what {
         Discontinuity::Gap { missed, .. } => (

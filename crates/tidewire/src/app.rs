@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use tidewire_http1::{Method, RequestHead};
-use tidewire_hub::not_allowed;
-use tidewire_hub::{Hub, Settings, Site, Ticket};
+use tidewire_hub::{Hub, Settings, Site, Ticket, not_allowed};
 use tidewire_server::{BodyLimits, Handler, LocalFuture, Parked, Problem, Reply, Request, Response};
 
 use crate::browser_client;

@@ -1,6 +1,6 @@
 //! What the program says about itself: at its start, and on a first page that is text.
 
-/// Lines to paste into a terminal,, for a server at `base` (`http://127.0.0.1:8080`): one for each
+/// Lines to paste into a terminal, for a server at `base` (`http://127.0.0.1:8080`): one for each
 /// technique.
 pub fn guide(base: &str) -> String {
     format!(

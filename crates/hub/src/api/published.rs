@@ -1,10 +1,9 @@
 //! The answer to what was published: a message, or an upload.
 
 use serde::Serialize;
-use tidewire_server::Response;
+use tidewire_server::{Response, json};
 
 use crate::cors::Access;
-use tidewire_server::json;
 
 /// An answer with the cursor after what was published, as a field and in a line of JSON.
 pub(crate) fn published(status: u16, cursor: &str, object: &impl Serialize, access: &Access) -> Response {

@@ -1,8 +1,9 @@
 //! Short polling: one JSON answer, at once, whatever there is. The `ETag` is the cursor.
 
+use tidewire_server::json;
+
 use super::feed::{Discontinuity, Envelope};
 use crate::object::Object;
-use tidewire_server::json;
 
 /// Bytes of payload in one answer; the next poll brings the rest.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;

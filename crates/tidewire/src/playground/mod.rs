@@ -19,8 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidewire_grammar::{eq_ignore_case, list, weight};
 use tidewire_http1::{Method, RequestHead};
-use tidewire_hub::not_allowed;
-use tidewire_hub::{Site, handshake};
+use tidewire_hub::{Site, handshake, not_allowed};
 use tidewire_server::{DetachHead, Parked, Peer, Problem, Reply, Request, Response};
 use tidewire_ws::handshake::server::Options;
 
