@@ -21,21 +21,23 @@ pub enum Event<'a> {
     Response(ResponseHead<'a>),
     /// Content, without its framing: at least one byte, and the last bytes of what was consumed.
     Data(&'a [u8]),
-    /// A trailer field, after the content. Do not treat it as a field of the head (RFC 9110 §6.5.1).
+    /// A trailer field, after the content. Do not treat it as a field of the head (RFC 9110
+    /// §6.5.1).
     Trailer {
         /// The name as it came: a token.
         name: &'a [u8],
         /// The value without the whitespace around it.
         value: &'a [u8],
     },
-    /// The message is complete. Comes after every head but an interim one and one that switches protocols.
+    /// The message is complete. Comes after every head but an interim one and one that switches
+    /// protocols.
     End,
 }
 
 /// One HTTP/1 connection as a state machine: bytes and sending calls in, events and bytes out.
 ///
-/// It holds no buffer and allocates nothing: the head and its span table are the caller's, and content passes beside.
-/// The life of an exchange is drawn in `state.rs`, and told in the README.
+/// It holds no buffer and allocates nothing: the head and its span table are the caller's, and
+/// content passes beside. The life of an exchange is drawn in `state.rs`, and told in the README.
 pub struct Connection<R: Role> {
     pub(crate) limits: Limits,
     state: State,
@@ -110,8 +112,8 @@ impl<R: Role> Connection<R> {
         self.consumed
     }
 
-    /// Must the connection be closed once this exchange is over? Known at the latest when the response's head is; until then
-    /// `false` may become `true`.
+    /// Must the connection be closed once this exchange is over? Known at the latest when the
+    /// response's head is; until then `false` may become `true`.
     #[must_use]
     pub fn must_close(&self) -> bool {
         !self.exchange.keep_alive()
@@ -119,19 +121,22 @@ impl<R: Role> Connection<R> {
             || self.state.response() == Half::Closed
     }
 
-    /// Asks for the connection to be closed after this exchange: the next head that is sent says so.
+    /// Asks for the connection to be closed after this exchange: the next head that is sent says
+    /// so.
     pub fn close(&mut self) {
         self.exchange.close();
     }
 
-    /// Has the connection changed to another protocol (a 101, or a 2xx to CONNECT)? `decode` then consumes nothing more; the rest
-    /// of the caller's buffer, and all that follows, belongs to the other protocol.
+    /// Has the connection changed to another protocol (a 101, or a 2xx to CONNECT)? `decode` then
+    /// consumes nothing more; the rest of the caller's buffer, and all that follows, belongs to the
+    /// other protocol.
     #[must_use]
     pub fn is_switched(&self) -> bool {
         self.state.request() == Half::Switched
     }
 
-    /// Was the received message complete, so that `decode` says nothing until [`next_message`](Self::next_message)?
+    /// Was the received message complete, so that `decode` says nothing until
+    /// [`next_message`](Self::next_message)?
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.error().is_none() && !matches!(R::reads(self.state), Half::Head | Half::Body)
@@ -143,8 +148,9 @@ impl<R: Role> Connection<R> {
         R::writes(self.state) == Half::Done
     }
 
-    /// How the body being sent is delimited on the wire, which need not be what was asked for: chunked becomes until-close for
-    /// an HTTP/1.0 client, and a body that is not sent is `Empty`. `None` when no body is being sent.
+    /// How the body being sent is delimited on the wire, which need not be what was asked for:
+    /// chunked becomes until-close for an HTTP/1.0 client, and a body that is not sent is `Empty`.
+    /// `None` when no body is being sent.
     #[must_use]
     pub fn sending(&self) -> Option<BodyLength> {
         (R::writes(self.state) == Half::Body).then_some(match self.writing {
@@ -155,8 +161,9 @@ impl<R: Role> Connection<R> {
         })
     }
 
-    /// Starts the next exchange. `false`, and nothing happens, while one of the two messages is not complete, or if the
-    /// connection must close. All that was known of the last exchange is forgotten.
+    /// Starts the next exchange. `false`, and nothing happens, while one of the two messages is not
+    /// complete, or if the connection must close. All that was known of the last exchange is
+    /// forgotten.
     pub fn next_message(&mut self) -> bool {
         self.next_exchange(Step::Next)
     }
@@ -177,12 +184,13 @@ impl<R: Role> Connection<R> {
 
     /// The end of input is an input: is this a legal place for the peer to stop?
     ///
-    /// Between messages it is, and after the message that is being answered: a server then sends its answer and closes
-    /// (half-close). A response that lasts until close ends here: `Some(Event::End)`.
+    /// Between messages it is, and after the message that is being answered: a server then sends
+    /// its answer and closes (half-close). A response that lasts until close ends here:
+    /// `Some(Event::End)`.
     ///
     /// # Errors
-    /// The input ended within a message ([`Syntax::Truncated`], at the end of what was received), or the connection
-    /// had failed before.
+    /// The input ended within a message ([`Syntax::Truncated`], at the end of what was received),
+    /// or the connection had failed before.
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         let reads = R::reads(self.state);
         let awaited = self.awaits_head();
@@ -267,7 +275,8 @@ impl<R: Role> Connection<R> {
         self.input = Input::Body(reading);
     }
 
-    /// One event of the body at the start of `input`. Apart, so that a head does not pay for the registers of a body.
+    /// One event of the body at the start of `input`. Apart, so that a head does not pay for the
+    /// registers of a body.
     #[inline(never)]
     pub(crate) fn body<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         let over = ErrorKind::Limit(Limit::Body);
@@ -322,9 +331,9 @@ impl<R: Role> Connection<R> {
 }
 
 impl Connection<Server> {
-    /// A connection that has received a GET of HTTP/1.1, and is to send its answer: for a server that gave the connection which
-    /// read the request back, as while a poll waits, and knows what was asked. [`close`](Self::close) it first where the answer is
-    /// the last one.
+    /// A connection that has received a GET of HTTP/1.1, and is to send its answer: for a server
+    /// that gave the connection which read the request back, as while a poll waits, and knows what
+    /// was asked. [`close`](Self::close) it first where the answer is the last one.
     ///
     /// ```
     /// use tidewire_http1::{BodyLength, Connection, Limits, Response, Server};
@@ -343,14 +352,15 @@ impl Connection<Server> {
         connection
     }
 
-    /// Begins the answer to a request that another connection reads. `exchange` is what that one knows of it.
+    /// Begins the answer to a request that another connection reads. `exchange` is what that one
+    /// knows of it.
     pub(crate) fn answer_for(&mut self, exchange: Exchange) {
         self.exchange = exchange;
         self.step(Step::RequestElsewhere);
     }
 
-    /// Reads on behind a complete request, which another connection answers. `false`, and nothing happens, if this is the last
-    /// request of the connection.
+    /// Reads on behind a complete request, which another connection answers. `false`, and nothing
+    /// happens, if this is the last request of the connection.
     #[cfg_attr(not(feature = "codec"), expect(dead_code))]
     pub(crate) fn answered_elsewhere(&mut self) -> bool {
         self.next_exchange(Step::ResponseElsewhere)

@@ -1,4 +1,5 @@
-//! Sending: heads with the framing fields that fit them, and the framing of bodies. Content passes beside.
+//! Sending: heads with the framing fields that fit them, and the framing of bodies. Content passes
+//! beside.
 
 use crate::block::FieldBlock;
 use crate::connection::{Connection, Payload, Writing};
@@ -49,8 +50,8 @@ impl<'a> Response<'a> {
         Self { fields, ..self }
     }
 
-    /// Fields to send before those that the connection writes. The order means nothing, but RFC 9110
-    /// §5.3 recommends that `Date` comes first.
+    /// Fields to send before those that the connection writes. The order means nothing, but RFC
+    /// 9110 §5.3 recommends that `Date` comes first.
     #[must_use]
     pub const fn with_first_fields(self, first: &'a FieldBlock) -> Self {
         Self { first: Some(first), ..self }
@@ -86,7 +87,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request; `host` is the value of the `Host` field: the authority of the target URI without userinfo.
+    /// A request; `host` is the value of the `Host` field: the authority of the target URI without
+    /// userinfo.
     #[must_use]
     pub fn new(
         method: &'a str,
@@ -104,7 +106,8 @@ impl<'a> Request<'a> {
 }
 
 impl Connection<Server> {
-    /// Writes `100 Continue`, if the client waits for it and the answer has not begun; else it writes nothing.
+    /// Writes `100 Continue`, if the client waits for it and the answer has not begun; else it
+    /// writes nothing.
     pub fn send_continue(&mut self, out: &mut Vec<u8>) {
         if self.exchange.wants_continue() && self.state().after(Step::Interim).is_some() {
             self.exchange.continue_sent();
@@ -112,7 +115,8 @@ impl Connection<Server> {
         }
     }
 
-    /// Writes an interim response: 102 to 199, such as `103 Early Hints`. `Connection: close` among its fields is said with the answer.
+    /// Writes an interim response: 102 to 199, such as `103 Early Hints`. `Connection: close` among
+    /// its fields is said with the answer.
     ///
     /// # Errors
     /// [`EncodeError::Status`] for other statuses; [`EncodeError::State`] when the answer has begun, or the client speaks HTTP/1.0, which has
@@ -137,10 +141,12 @@ impl Connection<Server> {
         Ok(())
     }
 
-    /// Writes the head of the answer, with `Content-Length`, `Transfer-Encoding` and `Connection` as they must be.
+    /// Writes the head of the answer, with `Content-Length`, `Transfer-Encoding` and `Connection`
+    /// as they must be.
     ///
-    /// `body` is what the caller has; what goes out follows from the exchange: nothing after the head for HEAD, 204 and 304; until
-    /// close instead of chunked for HTTP/1.0. The caller sends the same body in all cases, and ends it with
+    /// `body` is what the caller has; what goes out follows from the exchange: nothing after the
+    /// head for HEAD, 204 and 304; until close instead of chunked for HTTP/1.0. The caller sends
+    /// the same body in all cases, and ends it with
     /// [`send_end`](Self::send_end). After a 101, and after a 2xx to CONNECT, nothing more is to be sent:
     /// the connection [`is_switched`](Self::is_switched).
     ///
@@ -205,8 +211,9 @@ impl Connection<Server> {
 }
 
 impl Connection<Client> {
-    /// Writes the head of a request, with `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` as they must be. Then send the
-    /// body, if there is one, and [`send_end`](Self::send_end) in any case.
+    /// Writes the head of a request, with `Host`, `Content-Length`, `Transfer-Encoding` and
+    /// `Connection` as they must be. Then send the body, if there is one, and
+    /// [`send_end`](Self::send_end) in any case.
     ///
     /// # Errors
     /// See [`EncodeError`]; nothing was written then.
@@ -234,9 +241,11 @@ impl Connection<Client> {
             return Err(EncodeError::Host);
         }
         let (writing, framing) = match body {
-            // RFC 9110 §9.3.8: it comes back as it was sent, so it carries nothing that anybody might keep secret
+            // RFC 9110 §9.3.8: it comes back as it was sent, so it carries nothing that anybody
+            // might keep secret
             _ if method == Method::Trace && body != BodyLength::Empty => return Err(EncodeError::Body),
-            // RFC 9110 §8.6: a length for methods that define a meaning for content, even when there is none
+            // RFC 9110 §8.6: a length for methods that define a meaning for content, even when
+            // there is none
             BodyLength::Empty if matches!(method, Method::Post | Method::Put | Method::Patch) => {
                 (Writing::Length(0), BodyLength::Length(0))
             }
@@ -267,7 +276,8 @@ impl Connection<Client> {
 }
 
 impl<R: Role> Connection<R> {
-    /// Writes content with its framing. No content, nothing written: an empty chunk would be the last one.
+    /// Writes content with its framing. No content, nothing written: an empty chunk would be the
+    /// last one.
     ///
     /// # Errors
     /// [`EncodeError::State`] if no body is due, [`EncodeError::BodyTooLong`]; nothing was written then.
@@ -279,7 +289,8 @@ impl<R: Role> Connection<R> {
         Ok(())
     }
 
-    /// Writes what goes before `len` bytes of content that the caller sends itself, and says what goes after: see [`Payload`].
+    /// Writes what goes before `len` bytes of content that the caller sends itself, and says what
+    /// goes after: see [`Payload`].
     ///
     /// # Errors
     /// As [`send_data`](Self::send_data).
@@ -312,10 +323,12 @@ impl<R: Role> Connection<R> {
         self.send_trailers(&FieldBlock::new(), out)
     }
 
-    /// Ends the message with trailer fields. They are left out where the body is not chunked, which no trailers can follow.
+    /// Ends the message with trailer fields. They are left out where the body is not chunked, which
+    /// no trailers can follow.
     ///
     /// # Errors
-    /// As [`send_end`](Self::send_end); [`EncodeError::FieldReserved`] for fields that may not stand behind the content (RFC 9110 §6.5.1).
+    /// As [`send_end`](Self::send_end); [`EncodeError::FieldReserved`] for fields that may not
+    /// stand behind the content (RFC 9110 §6.5.1).
     pub fn send_trailers(&mut self, trailers: &FieldBlock, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if R::writes(self.state()) != Half::Body {
             return Err(EncodeError::State);
@@ -337,7 +350,8 @@ impl<R: Role> Connection<R> {
     }
 }
 
-/// How a response's body goes out, and which framing field its head gets: RFC 9112 §6 from the sender's side.
+/// How a response's body goes out, and which framing field its head gets: RFC 9112 §6 from the
+/// sender's side.
 fn response_framing(
     status: u16,
     exchange: &Exchange,
@@ -381,8 +395,8 @@ fn start_head(response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeEr
     Ok(())
 }
 
-// Inlined by order: else it depends on how the compiler divides the crate, and a call is 1 ns of the
-// 30 ns that a head takes.
+// Inlined by order: else it depends on how the compiler divides the crate, and a call is 1 ns of
+// the 30 ns that a head takes.
 #[inline]
 fn put_framing(body: BodyLength, out: &mut Vec<u8>) {
     match body {
@@ -416,8 +430,8 @@ fn put_idle_connection(keep_alive: bool, version: Version, response: &Response<'
     if !keep_alive || response.idle_timeout == 0 {
         return put_connection(keep_alive, version, response.upgrades(), out);
     }
-    // RFC 9110 §7.6.1: a field about this connection is named in `Connection`. The option has the name of the field, and is what a
-    // client of HTTP/1.0 is told anyhow.
+    // RFC 9110 §7.6.1: a field about this connection is named in `Connection`. The option has the
+    // name of the field, and is what a client of HTTP/1.0 is told anyhow.
     put_connection(true, Version::Http10, response.upgrades(), out);
     out.extend_from_slice(b"Keep-Alive: timeout=");
     put_decimal(response.idle_timeout.into(), out);

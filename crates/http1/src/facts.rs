@@ -10,12 +10,14 @@ use crate::span::{Span, offset};
 use crate::target::check_host;
 use tidewire_grammar::{dec_u64, eq_ignore_case, is_token, list, trim_ows, value_and_params};
 
-/// What the framing fields of one head have said so far. It belongs to the message, and is replaced with it.
+/// What the framing fields of one head have said so far. It belongs to the message, and is replaced
+/// with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Facts {
     length: u64,
     flags: u16,
-    /// Where the values of `Content-Length` and `Expect` and the line of `Transfer-Encoding` start, for errors about them.
+    /// Where the values of `Content-Length` and `Expect` and the line of `Transfer-Encoding` start,
+    /// for errors about them.
     pub(crate) length_at: u16,
     pub(crate) expect_at: u16,
     pub(crate) coding_at: u16,
@@ -66,8 +68,8 @@ impl Facts {
         offered.then_some(self.upgrade)
     }
 
-    /// RFC 9112 §9.3: does the connection outlive this message? Never one of HTTP/1.0 with a coding (§6.1), which may come here in the answer to
-    /// a HEAD, where it frames nothing.
+    /// RFC 9112 §9.3: does the connection outlive this message? Never one of HTTP/1.0 with a coding
+    /// (§6.1), which may come here in the answer to a HEAD, where it frames nothing.
     pub(crate) fn keep_alive(&self, version: Version) -> bool {
         let stays = version == Version::Http11 || self.has(Self::KEEP_ALIVE) && !self.chunked();
         stays && !self.has(Self::CLOSE)
@@ -78,10 +80,11 @@ impl Facts {
         self.has(Self::CONTINUE) && version == Version::Http11
     }
 
-    /// Learns from one field line, if its name is one that frames; `Err` holds the offset from the start of the head.
+    /// Learns from one field line, if its name is one that frames; `Err` holds the offset from the
+    /// start of the head.
     ///
-    /// The fields that nearly every head has are read in place by `fast.rs`. Cold, so that the registers for this call are saved
-    /// where it is made, and not for each line.
+    /// The fields that nearly every head has are read in place by `fast.rs`. Cold, so that the
+    /// registers for this call are saved where it is made, and not for each line.
     #[cold]
     pub(crate) fn note(&mut self, head: &[u8], span: Span) -> Result<(), Fault> {
         let name = span.name(head);
@@ -132,7 +135,8 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9112 §6.1: exactly `chunked`, in exactly one line. Empty elements beside it are ignored; the limit of a head bounds them.
+    /// RFC 9112 §6.1: exactly `chunked`, in exactly one line. Empty elements beside it are ignored;
+    /// the limit of a head bounds them.
     fn note_coding(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (at, end) = span.value_at(head);
         let value = &head[at..end];
@@ -149,8 +153,8 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9110 §7.6.1. Several lines are one list. Options are tokens, so a comma separates them wherever it stands: a stray quote must not
-    /// hide a `close` from us that others see.
+    /// RFC 9110 §7.6.1. Several lines are one list. Options are tokens, so a comma separates them
+    /// wherever it stands: a stray quote must not hide a `close` from us that others see.
     fn note_connection(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         for option in span.value(head).split(|&b| b == b',') {
             self.flags |= Self::option(trim_ows(option));
@@ -187,7 +191,8 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9110 §10.1.1: a list, of which we know one member. Whether an unknown expectation matters depends on the version and the role, so it is only noted here.
+    /// RFC 9110 §10.1.1: a list, of which we know one member. Whether an unknown expectation
+    /// matters depends on the version and the role, so it is only noted here.
     fn note_expect(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (at, end) = span.value_at(head);
         for expectation in
@@ -209,14 +214,16 @@ impl Facts {
     }
 }
 
-/// Could a field with a name of that length, which starts with that byte, frame? Nearly every other name is dismissed by these two.
+/// Could a field with a name of that length, which starts with that byte, frame? Nearly every other
+/// name is dismissed by these two.
 #[inline(always)]
 pub(crate) fn may_frame(length: usize, first: Option<&u8>) -> bool {
     matches!((FIRST.get(length), first), (Some(expected), Some(b)) if b | 0x20 == *expected)
 }
 
-/// Is `text` the word `lower`, in any case? Words of eight bytes are compared, or of four, of which the last may overlap. `text` holds no
-/// control bytes, so by `| 0x20` nothing becomes a letter but that letter, and nothing `-` but `-`.
+/// Is `text` the word `lower`, in any case? Words of eight bytes are compared, or of four, of which
+/// the last may overlap. `text` holds no control bytes, so by `| 0x20` nothing becomes a letter but
+/// that letter, and nothing `-` but `-`.
 #[inline(always)]
 pub(crate) fn is<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
     const { assert!(N >= 4) }
@@ -237,8 +244,9 @@ pub(crate) fn is<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
 /// The first letter of the name of that length that frames, or 0.
 const FIRST: [u8; 18] = *b"\0\0\0\0h\0eu\0\0c\0\0\0c\0\0t";
 
-/// Which rule a `Transfer-Encoding` other than `chunked` breaks. A coding that we do not know is 501 (RFC 9112 §6.1), but `chunked`
-/// that is not last or comes twice leaves no way to find the end, for anyone: 400 (§6.3 (4)).
+/// Which rule a `Transfer-Encoding` other than `chunked` breaks. A coding that we do not know is
+/// 501 (RFC 9112 §6.1), but `chunked` that is not last or comes twice leaves no way to find the
+/// end, for anyone: 400 (§6.3 (4)).
 fn unusable_coding(value: &[u8]) -> Rule {
     let names = || list(value).map(|coding| value_and_params(coding).0);
     let chunked = names().filter(|name| eq_ignore_case(name, b"chunked")).count();

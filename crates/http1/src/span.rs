@@ -5,13 +5,14 @@
 //! ^       ^           ^            value  from the colon to the CR, less the whitespace at its ends
 //! name  colon        end           three 16-bit offsets from the start of the head: 8 bytes a field
 //! ```
-//! Offsets rather than slices: a table of them has no lifetime, so it can be reused for the next head, or be kept beside
-//! a refcounted buffer as an owned head, and it is a quarter of the size of two slices. Whitespace is taken away when a value is
-//! asked for: most never are.
+//! Offsets rather than slices: a table of them has no lifetime, so it can be reused for the next
+//! head, or be kept beside a refcounted buffer as an owned head, and it is a quarter of the size of
+//! two slices. Whitespace is taken away when a value is asked for: most never are.
 
 use tidewire_grammar::class::is_ows;
 
-/// One field line: where its name, its colon and its end are, 16 bits each, from the low ones. One word, so that it is one store.
+/// One field line: where its name, its colon and its end are, 16 bits each, from the low ones. One
+/// word, so that it is one store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(u64);
 

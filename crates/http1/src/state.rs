@@ -1,7 +1,7 @@
 //! The life of one exchange: a request and its response.
 //!
-//! Both roles see the same exchange, and so there is one table for both. A server receives the request half and sends the
-//! response half; a client the other way round.
+//! Both roles see the same exchange, and so there is one table for both. A server receives the
+//! request half and sends the response half; a client the other way round.
 //!
 //! ```text
 //!            request half                                  response half
@@ -17,9 +17,9 @@
 //!    │          ▼                                                                     another protocol's: not read here)
 //!    └──Fail─► Closed   nothing more is read or sent in this direction; a server still owes the answer
 //! ```
-//! What the framing fields of *this* request said (version, HEAD, close, …) lives in [`Exchange`] and dies with `Next`. The
-//! connection has no such memory, so a pipelined request, which is not even looked at before `Next`, cannot change the answer to the
-//! one before it.
+//! What the framing fields of *this* request said (version, HEAD, close, …) lives in [`Exchange`]
+//! and dies with `Next`. The connection has no such memory, so a pipelined request, which is not
+//! even looked at before `Next`, cannot change the answer to the one before it.
 //!
 //! Two connections may share the work of a server: one reads requests, also those behind a request
 //! that is not answered yet, and the other sends the answers.
@@ -28,8 +28,8 @@
 //!  reads:   Head, Idle ──RequestHead──► … ──RequestEnd──► Done, Head ──ResponseElsewhere──► Head, Idle
 //!  answers: Head, Idle ──RequestElsewhere──► Done, Head ──ResponseHead──► … ──Next──► Head, Idle
 //! ```
-//! The fields of [`State`] and [`Exchange`] are private: whoever holds one moves it on by a [`Step`],
-//! or by a method that says what happened.
+//! The fields of [`State`] and [`Exchange`] are private: whoever holds one moves it on by a
+//! [`Step`], or by a method that says what happened.
 
 use crate::message::{Known, Method, Version};
 use crate::meta::{Body, Meta};
@@ -142,7 +142,8 @@ impl Exchange {
     /// A GET of HTTP/1.1 that asks for nothing else: no body, no upgrade, a connection that stays.
     pub(crate) const GET: Self = Self::NEW;
 
-    /// Begins with a request that was received. `keep_alive` is false if the connection is to be closed after it in any case.
+    /// Begins with a request that was received. `keep_alive` is false if the connection is to be
+    /// closed after it in any case.
     #[inline(always)]
     pub(crate) fn received(meta: &Meta, keep_alive: bool) -> Self {
         Self {
@@ -169,7 +170,8 @@ impl Exchange {
         }
     }
 
-    /// Begins with a request whose head could not be read: what is known is as much as its answer depends on.
+    /// Begins with a request whose head could not be read: what is known is as much as its answer
+    /// depends on.
     pub(crate) fn failed(&mut self, meta: &Meta) {
         self.version = meta.version;
         self.head = meta.method == Some(Known::Head);

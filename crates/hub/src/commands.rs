@@ -58,10 +58,10 @@ impl Client<'_> {
         self.table.owe(self.row, object);
     }
 
-    /// A bare message is a message for the channel. Between bare payloads there is no place to say why
-    /// it was refused, so the connection ends with the reason, and what came behind it is not
-    /// published: a publisher whose message was refused has a hole in what it sent, and nobody would
-    /// see it.
+    /// A bare message is a message for the channel. Between bare payloads there is no place to say
+    /// why it was refused, so the connection ends with the reason, and what came behind it is not
+    /// published: a publisher whose message was refused has a hole in what it sent, and nobody
+    /// would see it.
     fn publish_bare(&mut self, data: Bytes) -> Flow {
         let Some(channels) = self.table.channels(self.row) else { return Flow::End };
         let outcome = match &*channels.0 {

@@ -132,8 +132,8 @@ fn whole(media: &str, body: Vec<u8>, cursor: &str) -> Response {
         .body(body)
 }
 
-/// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go on
-/// and what it lost.
+/// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go
+/// on and what it lost.
 pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
     let (reason, detail) = match *what {
         Discontinuity::Gap { missed, .. } => (

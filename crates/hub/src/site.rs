@@ -85,8 +85,8 @@ impl Handler for Site {
         self.driver.add(connection, ticket.0);
     }
 
-    /// An upload has no end that could be known beforehand, and speaks when its source has something
-    /// to say.
+    /// An upload has no end that could be known beforehand, and speaks when its source has
+    /// something to say.
     fn body_limits(&self, head: &RequestHead<'_>, usual: BodyLimits) -> BodyLimits {
         let mut limits = usual;
         if head.method() == Method::Put && head.path().starts_with(b"/c/") {

@@ -67,8 +67,8 @@ impl Reader {
     fn new(address: SocketAddr, feed: Feed, channels: Vec<String>, cursor: String) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         if feed != Feed::Poll {
-            // It takes little before it is read. With less than a segment of the loopback, the kernels
-            // may wait for each other, longer each time.
+            // It takes little before it is read. With less than a segment of the loopback, the
+            // kernels may wait for each other, longer each time.
             socket.set_recv_buffer_size(64 * 1024).unwrap();
         }
         Self::over(socket, address, feed, channels, cursor)

@@ -22,8 +22,8 @@
 //!   transport         the socket, its buffers and deadlines
 //! ```
 //!
-//! The cycle is compiled in the crate of its handler. What every request needs of the three parts is
-//! marked `#[inline]`, so that it is compiled there too.
+//! The cycle is compiled in the crate of its handler. What every request needs of the three parts
+//! is marked `#[inline]`, so that it is compiled there too.
 
 mod log;
 mod request_body;

@@ -33,7 +33,8 @@ pub type StreamBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn 
 #[error("{0}")]
 pub struct BodyCut(pub &'static str);
 
-/// The outcome of [`Handler::handle`](crate::Handler::handle); `T` is the handler's ticket for a detached connection.
+/// The outcome of [`Handler::handle`](crate::Handler::handle); `T` is the handler's ticket for a
+/// detached connection.
 pub enum Reply<T> {
     /// The answer is known at once. Answers to pipelined requests gather and leave in one write.
     Ready(Response),
@@ -41,12 +42,13 @@ pub enum Reply<T> {
     Shared(Arc<Prepared>),
     /// The answer needs waiting.
     Later(LocalFuture<Reply<T>>),
-    /// The connection leaves the request cycle: for WebSocket, for a stream without end, or to wait without a
-    /// task. The head (if any) and `first` are written, then
+    /// The connection leaves the request cycle: for WebSocket, for a stream without end, or to wait
+    /// without a task. The head (if any) and `first` are written, then
     /// [`Handler::detached`](crate::Handler::detached) receives the socket. Where the head is the answer to a HEAD it is all that is sent,
     /// and the connection stays.
     Detach {
-        /// The head to send: a 101, or a 200 whose body the handler frames. `None`: nothing is sent yet.
+        /// The head to send: a 101, or a 200 whose body the handler frames. `None`: nothing is sent
+        /// yet.
         head: Option<DetachHead>,
         /// Bytes that follow the head in the same write, as they shall stand on the wire.
         first: Bytes,
@@ -60,7 +62,8 @@ pub enum Reply<T> {
 pub struct DetachHead {
     /// Status and fields; the body of this response is ignored.
     pub response: Response,
-    /// Whether the handler will write chunks. Otherwise the answer ends with the connection (or, for 101, never began).
+    /// Whether the handler will write chunks. Otherwise the answer ends with the connection (or,
+    /// for 101, never began).
     pub chunked: bool,
 }
 
@@ -95,8 +98,8 @@ impl<T> fmt::Debug for Reply<T> {
     }
 }
 
-/// A response: status, fields and body. Framing fields (`Content-Length`, `Transfer-Encoding`, `Connection`) and
-/// `Date` are the engine's; a handler does not set them.
+/// A response: status, fields and body. Framing fields (`Content-Length`, `Transfer-Encoding`,
+/// `Connection`) and `Date` are the engine's; a handler does not set them.
 #[derive(Debug)]
 pub struct Response {
     pub(crate) status: u16,
@@ -123,8 +126,9 @@ impl Response {
         Response { status, fields: FieldBlock::with_capacity(FIELDS), body, close: false, broken: false }
     }
 
-    /// Adds a field that is known to be good: part of the program, or checked before. One that cannot stand in a head after
-    /// all never gets there: the peer gets a 500, and the log an error.
+    /// Adds a field that is known to be good: part of the program, or checked before. One that
+    /// cannot stand in a head after all never gets there: the peer gets a 500, and the log an
+    /// error.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.broken |= self.fields.push(name, value).is_err();
@@ -141,7 +145,8 @@ impl Response {
     /// Adds a field whose value came from outside.
     ///
     /// # Errors
-    /// The value (or name) would break the head, or is the engine's to set; nothing is replaced in silence.
+    /// The value (or name) would break the head, or is the engine's to set; nothing is replaced in
+    /// silence.
     pub fn try_with(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, EncodeError> {
         self.fields.push(name, value)?;
         Ok(self)
@@ -154,7 +159,8 @@ impl Response {
         self
     }
 
-    /// Streams the body: with a length if its size hint is exact, else chunked (until close for HTTP/1.0).
+    /// Streams the body: with a length if its size hint is exact, else chunked (until close for
+    /// HTTP/1.0).
     #[must_use]
     pub fn stream<B>(mut self, body: B) -> Self
     where
@@ -165,8 +171,9 @@ impl Response {
         self
     }
 
-    /// Describes a body and does not send it: for the answer to a HEAD whose body is not worth making. `length` is that of the body in the
-    /// answer to a GET, `None` where that would be chunked.
+    /// Describes a body and does not send it: for the answer to a HEAD whose body is not worth
+    /// making. `length` is that of the body in the answer to a GET, `None` where that would be
+    /// chunked.
     #[must_use]
     pub fn without_body(self, length: Option<u64>) -> Self {
         self.stream(Unsent(length))
@@ -184,8 +191,9 @@ impl Response {
         self.status
     }
 
-    /// Writes the whole response, for a handler that answers on a [`Parked`](crate::Parked) connection: head and body, framed by its
-    /// length. `idle` is how long an HTTP/1.1 connection may be idle afterwards, `None` where it closes; one of HTTP/1.0 must be closed on. A
+    /// Writes the whole response, for a handler that answers on a [`Parked`](crate::Parked)
+    /// connection: head and body, framed by its length. `idle` is how long an HTTP/1.1 connection
+    /// may be idle afterwards, `None` where it closes; one of HTTP/1.0 must be closed on. A
     /// streamed body cannot be written so and is left out.
     pub fn write_to(&self, idle: Option<Duration>, out: &mut Vec<u8>) {
         DATE.with_borrow_mut(|date| self.write_dated(date.get(Instant::now()).0, idle, out));
@@ -207,7 +215,8 @@ impl Response {
             ResponseBody::Stream(_) => &[],
         };
         let length = match head.status() {
-            // These have no content, and a length of nothing would be a lie about it (RFC 9110 §8.6).
+            // These have no content, and a length of nothing would be a lie about it (RFC 9110
+            // §8.6).
             204 | 304 => BodyLength::Empty,
             _ => BodyLength::Length(content.len() as u64),
         };
@@ -225,7 +234,8 @@ impl Response {
 }
 
 thread_local! {
-    /// For answers that are written apart from the request cycle, whose worker has a date of its own.
+    /// For answers that are written apart from the request cycle, whose worker has a date of its
+    /// own.
     static DATE: RefCell<DateCache> = RefCell::new(DateCache::new());
 }
 
@@ -248,20 +258,23 @@ impl http_body::Body for Unsent {
     }
 }
 
-/// A whole response to give to many requests: encoded once, copied into each connection's output. See [`Reply::Shared`].
+/// A whole response to give to many requests: encoded once, copied into each connection's output.
+/// See [`Reply::Shared`].
 #[derive(Debug)]
 pub struct Prepared {
     pub(crate) status: u16,
     pub(crate) fields: FieldBlock,
     pub(crate) body: Bytes,
-    /// All of it as it goes out, with the date of this edition and this idle time: what else is in it never changes.
+    /// All of it as it goes out, with the date of this edition and this idle time: what else is in
+    /// it never changes.
     whole: Mutex<Option<((u64, u32), WholeResponse)>>,
     /// The same for parked connections.
     bytes: Mutex<Option<((u64, Duration), Bytes)>>,
 }
 
 impl Response {
-    /// Makes a response that can be shared: one with a whole body, that does not close its connection. Any other is given back.
+    /// Makes a response that can be shared: one with a whole body, that does not close its
+    /// connection. Any other is given back.
     ///
     /// # Errors
     /// The response, unchanged.

@@ -95,8 +95,8 @@ impl Stream {
         either!(self, s => s.try_write(buf))
     }
 
-    /// Writes to a socket fresh from `accept`. It is writable, but the runtime does not know that yet,
-    /// so [`try_write`](Self::try_write) would not ask the kernel.
+    /// Writes to a socket fresh from `accept`. It is writable, but the runtime does not know that
+    /// yet, so [`try_write`](Self::try_write) would not ask the kernel.
     pub(crate) fn send(&self, buf: &[u8]) -> io::Result<usize> {
         either!(self, s => socket2::SockRef::from(s).send(buf))
     }

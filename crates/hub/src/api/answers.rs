@@ -33,8 +33,8 @@ pub(crate) struct Answers {
 
 struct Last {
     target: Box<[u8]>,
-    /// All bytes of the request, where they are known: the same bytes mean the same, and need not be
-    /// parsed.
+    /// All bytes of the request, where they are known: the same bytes mean the same, and need not
+    /// be parsed.
     request: Box<[u8]>,
     kept: Kept,
 }

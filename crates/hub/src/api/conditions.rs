@@ -23,7 +23,8 @@ pub fn any_tag(tags: &[u8], matches: impl Fn(&[u8]) -> bool) -> bool {
     list(tags).any(|tag| tag == b"*" || matches(tag))
 }
 
-/// An entity tag without the mark of a weak one: weak comparison (RFC 9110 §8.8.3.2) compares these.
+/// An entity tag without the mark of a weak one: weak comparison (RFC 9110 §8.8.3.2) compares
+/// these.
 pub fn strip_weak(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }

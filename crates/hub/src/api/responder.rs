@@ -74,8 +74,8 @@ impl Responder {
         answer.into()
     }
 
-    /// What the channels of a list hold. `None` if one of them does not exist yet: a request that may
-    /// be refused makes no channel, and the first answer of a new one is not kept.
+    /// What the channels of a list hold. `None` if one of them does not exist yet: a request that
+    /// may be refused makes no channel, and the first answer of a new one is not kept.
     fn snapshot(&self, segment: &[u8], now_ms: u64) -> Option<Snapshot> {
         let names = ChannelName::list(segment).ok()?;
         let channels = names.iter().map(|name| self.context.hub.find_channel(name));
@@ -100,11 +100,11 @@ impl Responder {
 
     /// How to go on with a connection whose poll was answered, and that asks again.
     ///
-    /// A long-polling client asks again at once, and what it asks is a GET like the last one. Giving
-    /// the connection back to the request cycle for it would cost a task, its buffers and a new row
-    /// for each message. So that one kind of request is answered here, with the same parser and the
-    /// same code. Every other kind goes back to the cycle, and is read once more there: a GET changes
-    /// nothing, so an answer to it may be thrown away.
+    /// A long-polling client asks again at once, and what it asks is a GET like the last one.
+    /// Giving the connection back to the request cycle for it would cost a task, its buffers and a
+    /// new row for each message. So that one kind of request is answered here, with the same parser
+    /// and the same code. Every other kind goes back to the cycle, and is read once more there: a
+    /// GET changes nothing, so an answer to it may be thrown away.
     pub(crate) fn respond_again(&self, bytes: &[u8], peer: Peer, now_ms: u64) -> Next {
         let limit = self.context.hub.config().max_subscribers;
         // Word for word the last one: it means what that one meant, and need not be parsed.
@@ -166,7 +166,7 @@ impl From<Answer> for Reply<Ticket> {
 /// Whether the query names a feed that no kept answer is for.
 fn is_stream(head: &RequestHead<'_>) -> bool {
     let feed = head.query().and_then(|query| Some(&query[memchr::memmem::find(query, b"feed=")? + 5..]));
-    feed.is_some_and(|feed| !feed.starts_with(b"poll") && !feed.starts_with(b"longpoll"))
+    feed.is_some_and(|feed| ![&b"poll"[..], b"longpoll", b"jsonp"].iter().any(|poll| feed.starts_with(poll)))
 }
 
 /// Whether the connection stays after the answer. The answer of a poll that is held says so, and it

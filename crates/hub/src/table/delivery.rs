@@ -124,8 +124,8 @@ impl Delivery {
         self.drive(row, Event::CaughtUp);
     }
 
-    /// Moves a member to other channels. It is behind from then on, and gets nothing before its next
-    /// turn.
+    /// Moves a member to other channels. It is behind from then on, and gets nothing before its
+    /// next turn.
     ///
     /// `positions` makes the new positions from the present ones, which are read here, in the same
     /// step as the move. Messages that are delivered between reading the positions and the move
@@ -356,8 +356,8 @@ impl Delivery {
         row
     }
 
-    /// Brings a group to the heads of its channels, delivering on the way, and registers it for what
-    /// comes next.
+    /// Brings a group to the heads of its channels, delivering on the way, and registers it for
+    /// what comes next.
     fn advance(&mut self, id: GroupId) {
         loop {
             let Some(group) = self.groups.get_mut(id) else { return };
@@ -402,8 +402,8 @@ impl Delivery {
         }
     }
 
-    /// Writes the batch that ends the subscription of every live member, as an answer does: where in
-    /// the log they are is not asked any more.
+    /// Writes the batch that ends the subscription of every live member, as an answer does: where
+    /// in the log they are is not asked any more.
     fn deliver_last(&mut self, id: GroupId, batch: &Batch) {
         let end = self.end(id);
         for row in std::mem::take(&mut self.groups[id].live) {

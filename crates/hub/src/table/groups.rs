@@ -69,7 +69,7 @@ impl Groups {
         self.all.iter().filter(|(_, (_, group))| group.members == 0).map(|(_, (_, group))| group.id).collect()
     }
 
-    /// Gives back the memory of a crowd that left.
+    /// Gives back the memory that many subscribers needed who are gone.
     pub(super) fn shrink(&mut self) {
         if self.all.capacity() > 4 * self.all.len().max(SPARE) {
             self.all.shrink_to_fit();

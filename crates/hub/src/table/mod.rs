@@ -23,8 +23,8 @@
 //! | `websocket.rs` | the protocol state of a WebSocket |
 //! | `subscription.rs` | what a request leaves behind |
 //!
-//! The table knows no requests: when a connection whose poll was answered asks again, or a WebSocket
-//! says something, it reports that to its owner ([`Report`]), who says how to go on.
+//! The table knows no requests: when a connection whose poll was answered asks again, or a
+//! WebSocket says something, it reports that to its owner ([`Report`]), who says how to go on.
 
 mod clock;
 mod deadlines;

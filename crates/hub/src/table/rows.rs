@@ -48,7 +48,7 @@ impl Rows {
         self.0.iter().map(|(index, _)| RowId::new(index)).collect()
     }
 
-    /// Gives back the memory of a crowd that left.
+    /// Gives back the memory that many subscribers needed who are gone.
     pub(super) fn shrink(&mut self) {
         if self.0.capacity() > 4 * self.0.len().max(SPARE) {
             self.0.shrink_to_fit();

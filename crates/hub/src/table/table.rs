@@ -29,9 +29,9 @@ use crate::shape::Shape;
 /// Reads of one socket in one turn; the others want theirs.
 const READS_A_TURN: usize = 8;
 
-/// What is read of a client that sends while it waits for an answer or reads a stream: one pipelined
-/// head, not more. Behind a poll the rest waits in the socket until the answer is out. Behind a
-/// stream nothing is ever answered, and who floods is dropped.
+/// What is read of a client that sends while it waits for an answer or reads a stream: one
+/// pipelined head, not more. Behind a poll the rest waits in the socket until the answer is out.
+/// Behind a stream nothing is ever answered, and who floods is dropped.
 const MAX_UNREAD: usize = 16 * 1024;
 
 /// Ticks between two sweeps of the hub, made by worker 0.
@@ -89,8 +89,8 @@ impl Table {
         self.delivery.ready.clone()
     }
 
-    /// Takes a connection in: it is behind, at the position that its request left it at, and catches
-    /// up. It has to be [read](Self::read) next.
+    /// Takes a connection in: it is behind, at the position that its request left it at, and
+    /// catches up. It has to be [read](Self::read) next.
     pub(crate) fn add(&mut self, connection: Parked, subscription: Subscription) -> RowId {
         self.look_at_the_clock();
         let row = match subscription {
@@ -291,8 +291,8 @@ impl Table {
     }
 
     /// Answers the polls that were held long enough. Once a second there is a tick too: heartbeats,
-    /// and tidying up. Says which connections are overdue: after one more [ready](Self::on_ready) and
-    /// read, for what they waited for may be in the socket, they have to be
+    /// and tidying up. Says which connections are overdue: after one more [ready](Self::on_ready)
+    /// and read, for what they waited for may be in the socket, they have to be
     /// [given up](Self::give_up_if_overdue).
     pub(crate) fn on_time(&mut self) -> Vec<RowId> {
         self.look_at_the_clock();
@@ -447,10 +447,10 @@ impl Table {
         }
     }
 
-    /// Moves the connection to other channels. What is owed next has to be the answer to the command,
-    /// with the positions after the move. Everything that was written before stands before it, and
-    /// nothing comes between. [`turn`](Self::turn) sends it, and then the messages that it has not
-    /// read.
+    /// Moves the connection to other channels. What is owed next has to be the answer to the
+    /// command, with the positions after the move. Everything that was written before stands before
+    /// it, and nothing comes between. [`turn`](Self::turn) sends it, and then the messages that it
+    /// has not read.
     pub(crate) fn move_to(
         &mut self,
         id: RowId,

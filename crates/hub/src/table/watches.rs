@@ -95,7 +95,7 @@ impl Watches {
         group.channels.0.iter().all(waits)
     }
 
-    /// Gives back the memory of a crowd that left.
+    /// Gives back the memory that many subscribers needed who are gone.
     pub(super) fn shrink(&mut self) {
         if self.all.capacity() > 4 * self.all.len().max(SPARE) {
             self.all.shrink_to_fit();
@@ -107,8 +107,8 @@ fn address(channel: &Arc<Channel>) -> usize {
     Arc::as_ptr(channel) as usize
 }
 
-/// Hashes addresses, which nobody outside chooses, so that no secret is needed: the bits that differ
-/// between two allocations are spread by a multiplication (Fibonacci hashing).
+/// Hashes addresses, which nobody outside chooses, so that no secret is needed: the bits that
+/// differ between two allocations are spread by a multiplication (Fibonacci hashing).
 #[derive(Default)]
 struct AddressHasher(u64);
 
