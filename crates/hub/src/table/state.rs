@@ -14,9 +14,10 @@
 //!                                          ▲                │ │
 //!                                          └────Answered────┘ └──Returned──► Gone: given back
 //!
-//!  Live, Behind, Sending ──Ended─────► Ending ────Sent───► Closed ──TimeOver──► Gone: dropped
+//!  Live, Behind, Sending ──Ended─────► Ending ────Sent───► Closed
 //!
-//!  every state ──Failed──► Gone: dropped
+//!  Idle, Closed ──TimeOver──► Gone: dropped
+//!  every state  ──Failed────► Gone: dropped
 //!
 //!  Live, Behind, Sending ──Stop──► Ended follows, with the last bytes of a server that stops
 //!                   Idle ──Stop──► Gone: given back
