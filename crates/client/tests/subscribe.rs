@@ -294,7 +294,7 @@ async fn what_comes_between_two_polls_is_no_answer() {
     drop(say);
     assert_eq!(server.received(), "[]", "the 408 is sent");
     // The runtime looks at its sockets.
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    tokio::task::yield_now().await;
     assert_eq!(take(&mut events, 1).await, ["e-2 m2"]);
 }
 

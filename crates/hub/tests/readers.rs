@@ -342,6 +342,7 @@ fn run(seed: u64) {
         hub.publish(channels[index].name(), Message::new(text.into(), 0), None).unwrap();
     };
     (0..NAMES.len()).for_each(|index| publish(index, 0));
+    let first = channels[0].head().to_string();
     let feeds = [Feed::Poll, Feed::Stream, Feed::WebSocket];
     let mut readers: Vec<Reader> = (0..READERS)
         .map(|n| Reader::new(address, feeds[n % feeds.len()], some_names(&mut rng), "earliest".to_owned()))
@@ -383,6 +384,8 @@ fn run(seed: u64) {
         readers[index].act(&mut rng);
     }
     (0..NAMES.len()).for_each(|index| publish(index, 0));
+    // What comes after this cursor is gone, however fast the others were.
+    readers.push(Reader::new(address, Feed::Poll, vec![NAMES[0].to_owned()], first));
     // Whoever has stalled goes on, and gets all that there is.
     let start = Instant::now();
     for reader in &mut readers {
