@@ -7,7 +7,6 @@
 //! All that one read leads to leaves in one write: sixteen messages that come together cost as many system calls as one. The loop
 //! works on borrowed messages, which costs less than `tidewire_ws::tokio::WebSocket`, where the same loop is five lines.
 
-use bytes::Bytes;
 use tidewire_server::{
     DetachHead, Handler, Listen, Parked, Problem, Reply, Request, Response, Server, Signals, Upgraded,
 };
@@ -51,7 +50,7 @@ impl Handler for Echo {
             Ok(accepted) => {
                 let response = accepted.response_fields().fold(Response::new(101), |r, (n, v)| r.with(n, v));
                 let head = Some(DetachHead { response, chunked: false });
-                Reply::Detach { head, first: Bytes::new(), ticket: accepted.deflate() }
+                Reply::Detach { head, first: Vec::new(), ticket: accepted.deflate() }
             }
             Err(refusal) => {
                 let problem = Problem::new(refusal.status(), refusal.detail()).into_response();

@@ -46,7 +46,9 @@ impl PollShape {
 
     /// Writes any response with the CORS fields of this poll.
     pub(crate) fn write(&self, response: Response, out: &mut Vec<u8>) {
-        vary(&self.access, response).write_to(self.idle, out);
+        for part in vary(&self.access, response).into_parts(self.idle) {
+            out.extend_from_slice(&part);
+        }
     }
 }
 

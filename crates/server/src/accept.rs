@@ -102,12 +102,12 @@ fn refuse(stream: &Stream, peer: Peer) {
     let body =
         Problem::new(503, "The server has as many connections as it allows; try again in a few seconds.")
             .to_json();
-    let mut bytes = Vec::new();
-    Response::new(503)
+    let bytes = Response::new(503)
         .with("Content-Type", "application/problem+json")
         .with("Retry-After", "5")
         .body(body)
-        .write_dated(&FieldBlock::new(), None, &mut bytes);
+        .into_parts_dated(&FieldBlock::new(), None)
+        .concat();
     let _ = stream.send(&bytes);
 }
 

@@ -41,10 +41,10 @@ use tidewire_http1::{BodyLength, Connection, Event, RequestHead, Server, TargetF
 
 use crate::connection_limits::Permit;
 use crate::parked::{Parked, Resume};
-use crate::reply::{DetachHead, LocalFuture, Prepared, Reply, Response, StreamBody};
+use crate::reply::{DetachHead, LocalFuture, Reply, StreamBody};
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
-use crate::{Handler, Problem, Request};
+use crate::{Handler, Prepared, Problem, Request, Response};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
 use transport::{Failure, MAX_OUTPUT, Transport};
@@ -300,7 +300,7 @@ impl<H: Handler> Cycle<H> {
             Reply::Ready(response) => self.respond(response),
             Reply::Shared(prepared) => self.respond_shared(&prepared),
             Reply::Later(future) => Step::Later(future),
-            Reply::Detach { head, first, ticket } => self.detach(head, &first, ticket),
+            Reply::Detach { head, first, ticket } => self.detach(head, first, ticket),
         }
     }
 
@@ -330,7 +330,7 @@ impl<H: Handler> Cycle<H> {
         self.answer_and_close(problem)
     }
 
-    fn detach(&mut self, head: Option<DetachHead>, first: &Bytes, ticket: H::Ticket) -> Step<H::Ticket> {
+    fn detach(&mut self, head: Option<DetachHead>, first: Vec<Bytes>, ticket: H::Ticket) -> Step<H::Ticket> {
         // A body of no bytes cannot be read in two ways. Several WebSocket clients and proxies send
         // `Content-Length: 0`.
         if !matches!(self.request_body.length, BodyLength::Empty | BodyLength::Length(0)) {
@@ -353,11 +353,11 @@ impl<H: Handler> Cycle<H> {
             if self.http.sending() == Some(BodyLength::Empty) {
                 // The answer to a HEAD, or a status without content: there is nothing that the
                 // handler could go on with.
-                let ended = self.http.send_end(&mut self.transport.output);
+                let ended = self.http.send_end(self.transport.output.own());
                 return ended.map_or(Step::Close, |()| self.finish_exchange());
             }
         }
-        self.transport.output.extend_from_slice(first);
+        first.into_iter().for_each(|part| self.transport.output.push(part));
         Step::Detach(ticket)
     }
 
@@ -447,11 +447,10 @@ impl<H: Handler> Cycle<H> {
             .await?;
             match frame {
                 Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
+                    if let Ok(data) = frame.into_data() {
                         // A body longer than it said cannot be sent; nothing is left but to cut it.
-                        self.http
-                            .send_data(data, &mut self.transport.output)
-                            .map_err(|_| Failure::Disconnected)?;
+                        let sent = self.transport.output.send_data(&mut self.http, data);
+                        sent.map_err(|_| Failure::Disconnected)?;
                     }
                 }
                 // An error cannot be sent any more; the missing end shows it.
@@ -461,7 +460,8 @@ impl<H: Handler> Cycle<H> {
                     return Err(Failure::Disconnected);
                 }
                 None => {
-                    return self.http.send_end(&mut self.transport.output).map_err(|_| Failure::Disconnected);
+                    let ended = self.http.send_end(self.transport.output.own());
+                    return ended.map_err(|_| Failure::Disconnected);
                 }
             }
         }

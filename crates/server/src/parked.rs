@@ -11,7 +11,7 @@
 //! [`Inbox`](crate::Inbox) and writes one shared slice to all of them.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -91,6 +91,14 @@ impl Parked {
         self.stream.try_write(buf)
     }
 
+    /// The same for bytes in several places. The kernel takes 1,024 slices at most.
+    ///
+    /// # Errors
+    /// As [`try_write`](Self::try_write).
+    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.try_write_vectored(bufs)
+    }
+
     /// Ends the output (FIN), after which the peer may still send.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_shutdown(cx)
@@ -156,7 +164,7 @@ impl AsyncWrite for Upgraded {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.stream.poll_write_vectored(cx, bufs)
     }

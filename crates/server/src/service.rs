@@ -150,7 +150,7 @@ where
     match upgrade {
         Some(ticket) if answer.status() == 101 => {
             let head = Some(DetachHead { response: answer, chunked: false });
-            Reply::Detach { head, first: Bytes::new(), ticket }
+            Reply::Detach { head, first: Vec::new(), ticket }
         }
         _ if is_head => answer.without_body(declared(&parts.headers, &body)).into(),
         _ => answer.stream(body).into(),

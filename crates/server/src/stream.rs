@@ -95,6 +95,10 @@ impl Stream {
         either!(self, s => s.try_write(buf))
     }
 
+    pub(crate) fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        either!(self, s => s.try_write_vectored(bufs))
+    }
+
     /// Writes to a socket fresh from `accept`. It is writable, but the runtime does not know that
     /// yet, so [`try_write`](Self::try_write) would not ask the kernel.
     pub(crate) fn send(&self, buf: &[u8]) -> io::Result<usize> {

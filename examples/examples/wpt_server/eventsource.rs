@@ -7,7 +7,6 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tidewire_server::http1::{Method, RequestHead};
 use tidewire_server::{DetachHead, Problem, Reply, Response, Upgraded};
 use tidewire_sse::Event;
@@ -163,7 +162,7 @@ fn begin_endless() -> Reply<Ticket> {
     let response = stream(200).with("Cache-Control", "no-cache");
     // Chunked for all: the suite's clients are browsers.
     let head = Some(DetachHead { response, chunked: true });
-    Reply::Detach { head, first: Bytes::new(), ticket: Ticket::Endless }
+    Reply::Detach { head, first: Vec::new(), ticket: Ticket::Endless }
 }
 
 /// Each line leaves by itself, so that a client gets events in pieces. Ends when the client does.

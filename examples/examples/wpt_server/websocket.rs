@@ -102,7 +102,7 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
         HandshakeAnswer::Correct => Some(response(&accepted, accepted.accept_key(), &plan.fields)?),
     };
     let head = head.map(|response| DetachHead { response, chunked: false });
-    let (first, ticket) = (Bytes::from(first), Ticket::WebSocket(connection, plan.behaviour));
+    let (first, ticket) = (vec![Bytes::from(first)], Ticket::WebSocket(connection, plan.behaviour));
     let reply = Reply::Detach { head, first, ticket };
     if plan.wait.is_zero() {
         return Ok(reply);

@@ -151,7 +151,7 @@ impl Kept {
 impl Answer {
     fn body_len(&self) -> usize {
         match self {
-            Answer::Response(response) => response.body().len(),
+            Answer::Response(response) => response.body_len(),
             Answer::Held(_) => 0,
         }
     }

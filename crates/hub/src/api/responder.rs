@@ -110,7 +110,7 @@ impl Responder {
         // Word for word the last one: it means what that one meant, and need not be parsed.
         if let Some(answer) = self.answers.borrow_mut().get_same(bytes, now_ms, limit) {
             return match answer {
-                Answer::Response(prepared) => Next::Answer(prepared.to_bytes(self.idle())),
+                Answer::Response(prepared) => Next::Answer(prepared.to_parts(self.idle()).concat().into()),
                 Answer::Held(poll) => Next::Hold(poll),
             };
         }
@@ -138,11 +138,9 @@ impl Responder {
 
     fn next(&self, reply: Reply<Ticket>) -> Next {
         match reply {
-            Reply::Shared(prepared) => Next::Answer(prepared.to_bytes(self.idle())),
+            Reply::Shared(prepared) => Next::Answer(prepared.to_parts(self.idle()).concat().into()),
             Reply::Ready(response) if matches!(response.status(), 200 | 304) => {
-                let mut out = Vec::new();
-                response.write_to(Some(self.idle()), &mut out);
-                Next::Answer(out.into())
+                Next::Answer(response.into_parts(Some(self.idle())).concat().into())
             }
             Reply::Detach { head: None, ticket: Ticket(Subscription::Poll(poll)), .. } => Next::Hold(poll),
             _ => Next::Return,
@@ -154,11 +152,9 @@ impl From<Answer> for Reply<Ticket> {
     fn from(answer: Answer) -> Self {
         match answer {
             Answer::Response(prepared) => Reply::Shared(prepared),
-            Answer::Held(poll) => Reply::Detach {
-                head: None,
-                first: bytes::Bytes::new(),
-                ticket: Ticket(Subscription::Poll(poll)),
-            },
+            Answer::Held(poll) => {
+                Reply::Detach { head: None, first: Vec::new(), ticket: Ticket(Subscription::Poll(poll)) }
+            }
         }
     }
 }

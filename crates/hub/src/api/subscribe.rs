@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use bytes::Bytes;
 use tidewire_channel::Budget;
 use tidewire_http1::{FieldBlock, Method, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
@@ -122,7 +121,7 @@ fn long_poll(
         idle: keeps_alive.then_some(context.settings.idle_timeout),
     });
     let poll = Rc::new(HeldPoll::new(shape, channels, positions, params.wait));
-    Ok(Reply::Detach { head: None, first: Bytes::new(), ticket: Ticket(Subscription::Poll(poll)) })
+    Ok(Reply::Detach { head: None, first: Vec::new(), ticket: Ticket(Subscription::Poll(poll)) })
 }
 
 fn stream(
@@ -159,7 +158,7 @@ fn stream(
     let shape = Shape::Stream { wire, labelled };
     let ticket =
         Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket: None, gzip, ended }));
-    Reply::Detach { head, first: first.into(), ticket }
+    Reply::Detach { head, first: vec![first.into()], ticket }
 }
 
 /// What keeps caches, buffers and guessers away from a stream.
@@ -281,7 +280,11 @@ fn websocket(
     let websocket = Some(Box::new(websocket));
     let ticket =
         Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket, gzip: None, ended }));
-    Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first: first.into(), ticket })
+    Ok(Reply::Detach {
+        head: Some(DetachHead { response, chunked: false }),
+        first: vec![first.into()],
+        ticket,
+    })
 }
 
 #[cfg(test)]
@@ -332,9 +335,7 @@ mod tests {
             Ok(_) => panic!("no such answer"),
             Err(problem) => vary(&access, problem.into_response()),
         };
-        let mut text = Vec::new();
-        response.write_to(None, &mut text);
-        let text = String::from_utf8(text).unwrap();
+        let text = String::from_utf8(response.into_parts(None).concat()).unwrap();
         text.lines().filter(|line| !line.starts_with("Date:")).collect::<Vec<_>>().join("\n")
     }
 

@@ -127,7 +127,7 @@ impl RequestBody {
                     }
                 }
             }
-            http.send_continue(&mut transport.output);
+            http.send_continue(transport.output.own());
             self.awaits_continue = false;
             if let Poll::Ready(Err(failure)) = transport.poll_flush(cx) {
                 return Poll::Ready(failure);

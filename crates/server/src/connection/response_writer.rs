@@ -6,14 +6,15 @@ use http_body::Body as _;
 use tidewire_http1::{BodyLength, Connection, FieldBlock, Response as Head, Server};
 
 use super::request_body::RequestBody;
-use crate::Problem;
-use crate::reply::{Prepared, Response, ResponseBody, StreamBody};
+use crate::output::Output;
+use crate::response::ResponseBody;
 use crate::shared::Shared;
+use crate::{Prepared, Problem, Response, StreamBody};
 
 /// What an answer is made with.
 pub(super) struct ResponseWriter<'a> {
     pub(super) http: &'a mut Connection<Server>,
-    pub(super) output: &'a mut Vec<u8>,
+    pub(super) output: &'a mut Output,
     pub(super) shared: &'a Shared,
     pub(super) request_body: &'a RequestBody,
     pub(super) now: Instant,
@@ -36,22 +37,17 @@ impl ResponseWriter<'_> {
     #[inline]
     pub(super) fn respond(&mut self, response: Response) -> Result<Written, Unsendable> {
         let length = match &response.body {
-            // These have no content, and no length of it either (RFC 9110 §8.6).
-            ResponseBody::Whole(_) if matches!(response.status, 204 | 304) => BodyLength::Empty,
-            ResponseBody::Whole(bytes) => BodyLength::Length(bytes.len() as u64),
+            ResponseBody::Whole(content) => content.length(response.status),
             ResponseBody::Stream(body) => {
                 body.size_hint().exact().map_or(BodyLength::Chunked, BodyLength::Length)
             }
         };
         self.send_head(&response, length, self.shared.limits.idle_seconds())?;
         let sent = match response.body {
-            ResponseBody::Whole(bytes) => {
-                let sent = self.http.send_data(&bytes, self.output);
-                sent.and_then(|()| self.http.send_end(self.output))
-            }
+            ResponseBody::Whole(content) => content.send(self.http, self.output),
             // The answer to a HEAD: nothing of the body is asked for.
             ResponseBody::Stream(_) if self.http.sending() == Some(BodyLength::Empty) => {
-                self.http.send_end(self.output)
+                self.http.send_end(self.output.own())
             }
             ResponseBody::Stream(body) => return Ok(Written::Head(body)),
         };
@@ -66,25 +62,23 @@ impl ResponseWriter<'_> {
         }
         let idle = self.shared.limits.idle_seconds();
         if !self.shared.draining.get()
-            && prepared.send(self.http, self.shared.date.borrow_mut().get(self.now), idle, self.output)
+            && prepared.send(self.http, self.shared.date.borrow_mut().get(self.now), idle, self.output.own())
         {
             return Ok(());
         }
         let length = BodyLength::Length(prepared.body.len() as u64);
         self.send_fields(prepared.status, &prepared.fields, length, idle)?;
-        let sent = self.http.send_data(&prepared.body, self.output);
-        sent.and_then(|()| self.http.send_end(self.output)).map_err(|_| Unsendable)
+        prepared.body.clone().send(self.http, self.output).map_err(|_| Unsendable)
     }
 
     /// The last answer of the connection.
     pub(super) fn refuse(&mut self, problem: Problem) {
         self.http.close();
         let response = problem.into_response();
-        if let ResponseBody::Whole(body) = &response.body
-            && self.send_head(&response, BodyLength::Length(body.len() as u64), 0).is_ok()
+        if let ResponseBody::Whole(content) = &response.body
+            && self.send_head(&response, BodyLength::Length(content.len() as u64), 0).is_ok()
         {
-            let _ = self.http.send_data(body, self.output);
-            let _ = self.http.send_end(self.output);
+            let _ = content.clone().send(self.http, self.output);
         }
     }
 
@@ -122,10 +116,10 @@ impl ResponseWriter<'_> {
             self.http.close();
         }
         // Room at once for a whole head.
-        self.output.reserve(512);
+        self.output.own().reserve(512);
         let mut date = self.shared.date.borrow_mut();
         let blocks = [date.get(self.now).0, fields];
         let head = Head::new(status).with_fields(&blocks).with_idle_timeout(idle);
-        self.http.send_head(&head, length, self.output).map_err(|_| Unsendable)
+        self.http.send_head(&head, length, self.output.own()).map_err(|_| Unsendable)
     }
 }

@@ -8,10 +8,12 @@ use std::task::{Context, Poll};
 use tidewire_http1::Error;
 
 use crate::deadline::Deadline;
+use crate::output::Output;
 use crate::shared::Shared;
 use crate::stream::Stream;
 
-/// Output that gathers before it is written though more requests are at hand.
+/// Output that gathers before it is written though more requests are at hand. What is shared
+/// counts too: it waits as well.
 pub(super) const MAX_OUTPUT: usize = 64 * 1024;
 
 pub(super) struct Transport {
@@ -23,9 +25,8 @@ pub(super) struct Transport {
     write_deadline: Option<Deadline>,
     /// Bytes that were read and not yet consumed. Empty, and without memory, between requests.
     pub(super) input: Vec<u8>,
-    /// Bytes to write, of which `written` are out.
-    pub(super) output: Vec<u8>,
-    written: usize,
+    /// What is to be written.
+    pub(super) output: Output,
     /// The socket took nothing at the last try, and the write deadline runs.
     stalled: bool,
 }
@@ -47,8 +48,7 @@ impl Transport {
             deadline: shared.deadlines.register(),
             write_deadline: None,
             input,
-            output: Vec::new(),
-            written: 0,
+            output: Output::default(),
             stalled: false,
             shared,
         }
@@ -92,12 +92,9 @@ impl Transport {
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        while self.written < self.output.len() {
-            match self.stream.poll_write(cx, &self.output[self.written..]) {
-                Poll::Ready(Ok(n)) if n > 0 => {
-                    self.written += n;
-                    self.stalled = false;
-                }
+        while !self.output.is_empty() {
+            match self.output.poll_write(&mut self.stream, cx) {
+                Poll::Ready(Ok(n)) if n > 0 => self.stalled = false,
                 Poll::Ready(_) => return Poll::Ready(Err(Failure::Disconnected)),
                 Poll::Pending => {
                     let deadline =
@@ -113,13 +110,8 @@ impl Transport {
                 }
             }
         }
-        self.written = 0;
-        // An idle connection holds no memory for its output, a busy one keeps it.
-        if self.output.capacity() > MAX_OUTPUT {
-            self.output = Vec::new();
-        } else {
-            self.output.clear();
-        }
+        // The buffer stays for the next answer, unless it has grown.
+        self.output.reset(MAX_OUTPUT);
         Poll::Ready(Ok(()))
     }
 

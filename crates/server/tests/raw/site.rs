@@ -164,13 +164,13 @@ impl Handler for Everything {
             "/upgrade" => {
                 let response = Response::new(101).with("Connection", "Upgrade").with("Upgrade", "echo");
                 let head = Some(DetachHead { response, chunked: false });
-                Reply::Detach { head, first: Bytes::from_static(b"hi\n"), ticket: Ticket::Echo }
+                Reply::Detach { head, first: vec![Bytes::from_static(b"hi\n")], ticket: Ticket::Echo }
             }
-            "/resume" => Reply::Detach { head: None, first: Bytes::new(), ticket: Ticket::Resume },
+            "/resume" => Reply::Detach { head: None, first: Vec::new(), ticket: Ticket::Resume },
             "/two" => {
                 let chunked = request.head.version() == tidewire_server::http1::Version::Http11;
                 let head = Some(DetachHead { response: Response::new(200), chunked });
-                Reply::Detach { head, first: Bytes::new(), ticket: Ticket::Two { chunked } }
+                Reply::Detach { head, first: Vec::new(), ticket: Ticket::Two { chunked } }
             }
             _ if method == Method::Get || method == Method::Head => Response::new(200)
                 .with("Content-Type", "text/plain")

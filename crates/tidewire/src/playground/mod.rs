@@ -16,7 +16,6 @@ mod wire_limit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tidewire_grammar::{eq_ignore_case, list, weight};
 use tidewire_http1::{Method, RequestHead};
 use tidewire_hub::{Site, handshake, not_allowed};
@@ -118,7 +117,7 @@ impl Playground {
         };
         let (response, _) = handshake::switch(request.head, Options::default())?;
         let head = Some(DetachHead { response, chunked: false });
-        Ok(Reply::Detach { head, first: Bytes::new(), ticket: permit })
+        Ok(Reply::Detach { head, first: Vec::new(), ticket: permit })
     }
 }
 

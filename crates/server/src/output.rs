@@ -1,0 +1,273 @@
+//! What waits to be written to one connection: a sequence of own bytes and of parts that others
+//! hold too.
+//!
+//! ```text
+//!   own     H e a d s ,   c h u n k   h e a d s ,   s m a l l   p a r t s ...
+//!           └─ written ─┘          ▲                      ▲
+//!   shared                     (at, part)             (at, part)
+//! ```
+//!
+//! A long part is queued as it is. A client that does not read holds a reference to it then, and no
+//! copy of its own. Small parts are copied behind the own bytes: answers to pipelined requests
+//! leave in one write of one buffer.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use tidewire_http1::{Connection, EncodeError, Payload, Server};
+
+use crate::stream::Stream;
+
+/// A part of so many bytes is queued as it is. To copy a shorter one costs less than another slice
+/// in the write, and another piece of memory to look at.
+pub(crate) const MIN_SHARED: usize = 16 * 1024;
+
+/// Own bytes above which parts of [`MIN_SHARED_LATER`] are queued too: an answer of many parts, none
+/// of them long, must not become a copy of all of them.
+const MAX_COPIED: usize = 64 * 1024;
+
+/// A part that is shorter is always copied: to queue it takes about as much memory.
+const MIN_SHARED_LATER: usize = 1024;
+
+/// Slices in one write. What is left goes out with the next.
+const SLICES: usize = 64;
+
+/// An output, empty at first.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    own: Vec<u8>,
+    /// Own bytes that are out.
+    written: usize,
+    /// Parts that are not out, each with the number of own bytes that stand before it.
+    shared: VecDeque<(usize, Bytes)>,
+    /// Their bytes.
+    shared_len: usize,
+}
+
+impl Output {
+    /// Where own bytes are appended, behind all that waits.
+    #[inline]
+    pub(crate) fn own(&mut self) -> &mut Vec<u8> {
+        &mut self.own
+    }
+
+    /// Appends a part: shared if it is long, else copied.
+    pub(crate) fn push(&mut self, part: Bytes) {
+        let copied = self.own.len() - self.written;
+        let min_shared = if copied < MAX_COPIED { MIN_SHARED } else { MIN_SHARED_LATER };
+        if part.len() < min_shared {
+            self.own.extend_from_slice(&part);
+        } else {
+            self.share(part);
+        }
+    }
+
+    fn share(&mut self, part: Bytes) {
+        self.shared_len += part.len();
+        self.shared.push_back((self.own.len(), part));
+    }
+
+    /// Appends content with its framing.
+    ///
+    /// # Errors
+    /// As [`Connection::send_data`]; nothing was appended then.
+    #[inline]
+    pub(crate) fn send_data(
+        &mut self,
+        http: &mut Connection<Server>,
+        data: Bytes,
+    ) -> Result<(), EncodeError> {
+        if let Payload::Then(tail) = http.send_data_head(data.len() as u64, &mut self.own)? {
+            self.push(data);
+            self.own.extend_from_slice(tail);
+        }
+        Ok(())
+    }
+
+    /// Bytes that wait, own and shared ones.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.own.len() - self.written + self.shared_len
+    }
+
+    /// Whether nothing waits.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes what the socket takes: in one plain write where all of it is own.
+    pub(crate) fn poll_write(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let written = if self.shared.is_empty() {
+            stream.poll_write(cx, &self.own[self.written..])
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.fill(&mut slices);
+            stream.poll_write_vectored(cx, &slices[..count])
+        };
+        if let Poll::Ready(Ok(n)) = written {
+            self.advance(n);
+        }
+        written
+    }
+
+    /// Forgets what is out. An own buffer of up to `keep` bytes stays, for what comes next.
+    #[inline]
+    pub(crate) fn reset(&mut self, keep: usize) {
+        debug_assert!(self.is_empty(), "what waits would be lost");
+        self.written = 0;
+        if self.own.capacity() > keep {
+            self.own = Vec::new();
+        } else {
+            self.own.clear();
+        }
+    }
+
+    /// All that waits, own bytes in as few parts as can be.
+    pub(crate) fn into_parts(self) -> Vec<Bytes> {
+        let mut parts = Vec::with_capacity(2 * self.shared.len() + 1);
+        let (own, mut at) = (Bytes::from(self.own), self.written);
+        for (before, part) in self.shared {
+            if at < before {
+                parts.push(own.slice(at..before));
+                at = before;
+            }
+            parts.push(part);
+        }
+        if at < own.len() {
+            parts.push(own.slice(at..));
+        }
+        parts
+    }
+
+    /// The first slices of what waits; how many there are.
+    fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let (mut at, mut count) = (self.written, 0);
+        let last = (self.own.len(), &[][..]);
+        let shared = self.shared.iter().map(|(before, part)| (*before, &part[..]));
+        for (before, part) in shared.chain([last]) {
+            for bytes in [&self.own[at..before], part] {
+                if count == SLICES {
+                    return count;
+                }
+                if !bytes.is_empty() {
+                    slices[count] = IoSlice::new(bytes);
+                    count += 1;
+                }
+            }
+            at = before;
+        }
+        count
+    }
+
+    /// Takes bytes that are out from the front.
+    fn advance(&mut self, mut n: usize) {
+        while let Some((before, part)) = self.shared.front_mut() {
+            let own = n.min(*before - self.written);
+            self.written += own;
+            n -= own;
+            let shared = n.min(part.len());
+            part.advance(shared);
+            self.shared_len -= shared;
+            n -= shared;
+            if !part.is_empty() {
+                return;
+            }
+            self.shared.pop_front();
+        }
+        self.written += n;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Own bytes, a shared part, own bytes, two shared parts, own bytes.
+    fn rope() -> (Output, &'static [u8]) {
+        let mut output = Output::default();
+        output.own().extend_from_slice(b"head");
+        output.share(Bytes::from_static(b"one"));
+        output.push(Bytes::from_static(b"small"));
+        output.own().extend_from_slice(b" own");
+        output.share(Bytes::from_static(b"two"));
+        output.share(Bytes::from_static(b"three"));
+        output.own().extend_from_slice(b"end");
+        (output, b"headonesmall owntwothreeend")
+    }
+
+    fn waiting(output: &Output) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = output.fill(&mut slices);
+        slices[..count].iter().map(|slice| &slice[..]).collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn a_long_part_is_shared_and_a_short_one_is_copied() {
+        for (len, is_shared) in [(MIN_SHARED - 1, false), (MIN_SHARED, true)] {
+            let (mut output, part) = (Output::default(), Bytes::from(vec![b'x'; len]));
+            output.push(part.clone());
+            assert_eq!(output.len(), len);
+            assert_eq!(output.into_parts()[0].as_ptr() == part.as_ptr(), is_shared, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn many_short_parts_are_not_all_copied() {
+        let part = Bytes::from(vec![b'x'; MIN_SHARED - 1]);
+        let mut output = Output::default();
+        for _ in 0..100 {
+            output.push(part.clone());
+        }
+        assert_eq!(output.len(), 100 * part.len());
+        assert!(output.own.len() < MAX_COPIED + MIN_SHARED, "{} bytes are copied", output.own.len());
+        let queued = output.shared.len();
+        output.push(part.slice(..MIN_SHARED_LATER - 1));
+        assert_eq!(output.shared.len(), queued, "a tiny part is always copied");
+    }
+
+    #[test]
+    fn what_is_written_in_any_pieces_is_all_of_it_in_order() {
+        let (_, all) = rope();
+        for step in 1..=all.len() {
+            let (mut output, mut out) = (rope().0, 0);
+            while out < all.len() {
+                assert_eq!(output.len(), all.len() - out);
+                assert_eq!(waiting(&output), all[out..], "{step} bytes in one write, at {out}");
+                let n = step.min(all.len() - out);
+                output.advance(n);
+                out += n;
+            }
+            assert!(output.is_empty() && output.shared.is_empty());
+            output.reset(0);
+            assert_eq!(waiting(&output), b"");
+        }
+    }
+
+    #[test]
+    fn parts_are_what_waits() {
+        let (_, all) = rope();
+        for out in 0..=all.len() {
+            let mut output = rope().0;
+            output.advance(out);
+            assert_eq!(output.into_parts().concat(), all[out..], "{out} bytes are out");
+        }
+        assert_eq!(rope().0.into_parts(), ["head", "one", "small own", "two", "three", "end"]);
+    }
+
+    #[test]
+    fn one_write_has_a_bounded_number_of_slices() {
+        let mut output = Output::default();
+        for _ in 0..SLICES {
+            output.own().extend_from_slice(b"own");
+            output.push(Bytes::from(vec![b'x'; MIN_SHARED]));
+        }
+        assert_eq!(waiting(&output).len(), SLICES / 2 * (3 + MIN_SHARED));
+    }
+}

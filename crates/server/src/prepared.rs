@@ -1,0 +1,95 @@
+//! A response that is given to many requests.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidewire_http1::{Connection, FieldBlock, Response as Head, Server, WholeResponse};
+
+use crate::Response;
+use crate::output::MIN_SHARED;
+use crate::response::{Content, ResponseBody, with_date};
+
+/// A whole response to give to many requests: encoded once. A small one is copied into each
+/// connection's output; a long body is shared by all of them. See [`Reply::Shared`](crate::Reply::Shared).
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) status: u16,
+    pub(crate) fields: FieldBlock,
+    pub(crate) body: Content,
+    /// All of a small one as it goes out, with the date of this edition and this idle time: what
+    /// else is in it never changes.
+    whole: Mutex<Option<((u64, u32), WholeResponse)>>,
+    /// The same for parked connections.
+    parts: Mutex<Option<((u64, Duration), Vec<Bytes>)>>,
+}
+
+impl Response {
+    /// Makes a response that can be shared: one with a whole body, that does not close its
+    /// connection. Any other is given back.
+    ///
+    /// # Errors
+    /// The response, unchanged.
+    pub fn prepare(self) -> Result<Prepared, Self> {
+        match self {
+            Response { status, fields, body: ResponseBody::Whole(body), close: false, broken: false }
+                if !matches!(status, 204 | 205 | 304) =>
+            {
+                let body = if body.len() < MIN_SHARED { body.joined() } else { body };
+                Ok(Prepared { status, fields, body, whole: Mutex::new(None), parts: Mutex::new(None) })
+            }
+            other => Err(other),
+        }
+    }
+}
+
+impl Prepared {
+    /// Sends it in one piece, if it is small and the exchange is one of the usual kind.
+    pub(crate) fn send(
+        &self,
+        http: &mut Connection<Server>,
+        (date, edition): (&FieldBlock, u64),
+        idle: u32,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        // A long body is not copied, and beside it the head costs nothing.
+        let Content::One(body) = &self.body else { return false };
+        if body.len() >= MIN_SHARED {
+            return false;
+        }
+        // No code panics while it holds the lock, so a poisoned one holds good data.
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if whole.as_ref().is_none_or(|(made, _)| *made != (edition, idle)) {
+            let blocks = [date, &self.fields];
+            let head = Head::new(self.status).with_fields(&blocks).with_idle_timeout(idle);
+            *whole = WholeResponse::new(&head, body).ok().map(|whole| ((edition, idle), whole));
+        }
+        whole.as_ref().is_some_and(|(_, whole)| http.send_whole(whole, out))
+    }
+
+    /// All of it, for a handler that answers on [`Parked`](crate::Parked) connections: as
+    /// [`Response::into_parts`] makes it, and not made anew for each of them.
+    pub fn to_parts(&self, idle: Duration) -> Vec<Bytes> {
+        with_date(|date, edition| {
+            let mut kept = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, parts)) = kept.as_ref().filter(|(made, _)| *made == (edition, idle)) {
+                return parts.clone();
+            }
+            let response = Response {
+                status: self.status,
+                fields: self.fields.clone(),
+                body: ResponseBody::Whole(self.body.clone()),
+                close: false,
+                broken: false,
+            };
+            let parts = response.into_parts_dated(date, Some(idle));
+            *kept = Some(((edition, idle), parts.clone()));
+            parts
+        })
+    }
+
+    /// Bytes of its body.
+    pub fn body_len(&self) -> usize {
+        self.body.len()
+    }
+}
