@@ -16,6 +16,7 @@ use crate::connection_limits::WorkerConnections;
 use crate::listen::BoundSocket;
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
+use crate::turns::InTurns;
 use crate::{Handler, LogLimit, Problem, Response};
 
 /// After an error of `accept` (EMFILE, ENFILE, ENOMEM) the listener waits instead of spinning.
@@ -29,7 +30,8 @@ pub(crate) fn accept_all<H: Handler>(
 ) -> io::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     for socket in listeners {
-        tasks.spawn_local(accept(worker.clone(), Listener::new(socket)?, connections.clone()));
+        let accepting = accept(worker.clone(), Listener::new(socket)?, connections.clone());
+        tasks.spawn_local(InTurns::new(worker.shared.turns.clone(), accepting));
     }
     Ok(tasks)
 }
@@ -41,6 +43,9 @@ async fn accept<H: Handler>(worker: Rc<Worker<H>>, listener: Listener, connectio
             Ok((stream, peer)) => {
                 errors.are_over();
                 admit(&worker, &connections, stream, peer);
+                if worker.shared.turns.is_over() {
+                    worker.shared.turns.pause().await;
+                }
             }
             Err(error) => errors.wait_after(&error).await,
         }
@@ -89,9 +94,7 @@ fn admit<H: Handler>(
     peer: Peer,
 ) {
     match connections.admit(peer) {
-        Some(permit) => {
-            tokio::task::spawn_local(connection::serve(worker.clone(), stream, permit, Vec::new()));
-        }
+        Some(permit) => connection::spawn(worker.clone(), stream, permit, Vec::new()),
         None => refuse(&stream, peer),
     }
 }

@@ -10,6 +10,8 @@
 //!            │                                    socket away: END            │
 //!            └──── flush, wait ◄──────────────────────────────────────────────┘
 //!
+//!   any of it, for longer than a turn: flush, let others through, go on with what is at hand
+//!
 //!   after an answer: an unread body is drained within a budget or the connection closes
 //!   a framing error: the answers owed, then the refusal, then FIN, a short drain, close
 //! ```
@@ -44,13 +46,20 @@ use crate::parked::{Parked, Resume};
 use crate::reply::{DetachHead, LocalFuture, Reply, StreamBody};
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
+use crate::turns::InTurns;
 use crate::{Handler, Prepared, Problem, Request, Response};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
 use transport::{Failure, MAX_OUTPUT, Transport};
 
-/// Serves a connection until it ends or is detached. `rest` was read from it before.
-pub(crate) async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit, rest: Vec<u8>) {
+/// Serves a connection until it ends or is detached, in a task of its own. `rest` was read from it
+/// before.
+pub(crate) fn spawn<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit, rest: Vec<u8>) {
+    let turns = worker.shared.turns.clone();
+    tokio::task::spawn_local(InTurns::new(turns, serve(worker, stream, permit, rest)));
+}
+
+async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit, rest: Vec<u8>) {
     let mut cycle = Cycle {
         http: Connection::new(worker.shared.limits.parser()),
         peer: permit.peer(),
@@ -74,7 +83,7 @@ pub(crate) async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, per
 
 impl<H: Handler> Resume for Worker<H> {
     fn resume(self: Rc<Self>, stream: Stream, permit: Permit, rest: Vec<u8>) {
-        tokio::task::spawn_local(serve(self, stream, permit, rest));
+        spawn(self, stream, permit, rest);
     }
 }
 
@@ -116,6 +125,8 @@ enum Step<T> {
     Read,
     /// A full output buffer.
     Flush,
+    /// The turn is over.
+    Pause,
     Later(LocalFuture<Reply<T>>),
     Stream(StreamBody),
     /// The rest of a body that nobody read.
@@ -136,6 +147,10 @@ impl<H: Handler> Cycle<H> {
                     Err(end) => return end,
                 },
                 Step::Flush => match self.transport.flush().await {
+                    Ok(()) => self.advance_input(),
+                    Err(_) => return End::Disconnected,
+                },
+                Step::Pause => match self.pause().await {
                     Ok(()) => self.advance_input(),
                     Err(_) => return End::Disconnected,
                 },
@@ -161,6 +176,13 @@ impl<H: Handler> Cycle<H> {
                 Step::Close => return End::Close,
             }
         }
+    }
+
+    /// Writes what is owed, and lets others through.
+    async fn pause(&mut self) -> Result<(), Failure> {
+        self.transport.flush().await?;
+        self.transport.shared.turns.pause().await;
+        Ok(())
     }
 
     /// Writes what is owed, then waits for bytes and consumes them.
@@ -244,11 +266,14 @@ impl<H: Handler> Cycle<H> {
         self.advance_over(input)
     }
 
-    /// Answers as many requests as are complete in `input` and need no waiting.
+    /// Answers as many requests as are complete in `input` and need no waiting, within one turn.
     fn advance(&mut self, input: &[u8]) -> (usize, Step<H::Ticket>) {
         let shared = self.transport.shared.clone();
         let mut fields = shared.fields.borrow_mut();
         self.now = Instant::now();
+        if shared.turns.is_over_at(self.now) {
+            return (0, Step::Pause);
+        }
         let mut used = 0;
         loop {
             if self.transport.output.len() >= MAX_OUTPUT {
@@ -287,6 +312,7 @@ impl<H: Handler> Cycle<H> {
                 self.worker.handler.handle(Request { head: &head, body, peer: self.peer, at: self.now })
             };
             match self.reply(reply) {
+                Step::Next if used < input.len() && shared.turns.is_over() => return (used, Step::Pause),
                 Step::Next => {}
                 step => return (used, step),
             }
@@ -451,6 +477,9 @@ impl<H: Handler> Cycle<H> {
                         // A body longer than it said cannot be sent; nothing is left but to cut it.
                         let sent = self.transport.output.send_data(&mut self.http, data);
                         sent.map_err(|_| Failure::Disconnected)?;
+                    }
+                    if self.transport.shared.turns.is_over() {
+                        self.pause().await?;
                     }
                 }
                 // An error cannot be sent any more; the missing end shows it.

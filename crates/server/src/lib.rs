@@ -25,6 +25,7 @@ mod shared;
 mod signals;
 mod stream;
 mod sync;
+mod turns;
 mod worker;
 
 pub use body::{Body, BodyError};

@@ -8,6 +8,7 @@ use tidewire_http1::Fields;
 use crate::Limits;
 use crate::date::DateCache;
 use crate::deadline::Deadlines;
+use crate::turns::Turns;
 
 /// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing
 /// for each.
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) fields: RefCell<Fields>,
     pub(crate) date: RefCell<DateCache>,
     pub(crate) draining: Cell<bool>,
+    pub(crate) turns: Rc<Turns>,
 }
 
 impl Shared {
@@ -38,6 +40,7 @@ impl Shared {
             fields: RefCell::new(Fields::new()),
             date: RefCell::new(DateCache::new()),
             draining: Cell::new(false),
+            turns: Rc::default(),
         }
     }
 }

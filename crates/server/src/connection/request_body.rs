@@ -135,7 +135,12 @@ impl RequestBody {
             self.start_waiting(transport);
             match transport.poll_fill(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(())) => self.stop_waiting(transport),
+                Poll::Ready(Ok(())) => {
+                    self.stop_waiting(transport);
+                    if transport.turn_is_over(cx) {
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Ready(Err(failure @ Failure::TimedOut)) => {
                     return Poll::Ready(self.fail(BodyError::TooSlow, failure));
                 }
@@ -229,6 +234,7 @@ impl RequestBody {
                 }
                 match transport.poll_fill(cx) {
                     Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) if transport.turn_is_over(cx) => return Poll::Pending,
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
                 }

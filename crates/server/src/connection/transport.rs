@@ -11,6 +11,7 @@ use crate::deadline::Deadline;
 use crate::output::Output;
 use crate::shared::Shared;
 use crate::stream::Stream;
+use crate::turns::Turns;
 
 /// Output that gathers before it is written though more requests are at hand. What is shared
 /// counts too: it waits as well.
@@ -69,6 +70,15 @@ impl Transport {
         }
     }
 
+    /// Whether the turn is over; then the task is woken for the next one.
+    pub(super) fn turn_is_over(&self, cx: &mut Context<'_>) -> bool {
+        let over = self.shared.turns.is_over();
+        if over {
+            Turns::end(cx);
+        }
+        over
+    }
+
     /// While an endless stream is silent: has the peer hung up? Bytes of a next request are kept,
     /// within bounds.
     pub(super) fn peer_left(&mut self, cx: &mut Context<'_>) -> bool {
@@ -94,7 +104,13 @@ impl Transport {
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         while !self.output.is_empty() {
             match self.output.poll_write(&mut self.stream, cx) {
-                Poll::Ready(Ok(n)) if n > 0 => self.stalled = false,
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    self.stalled = false;
+                    // A peer that reads as fast as this writes gets a long answer in turns.
+                    if !self.output.is_empty() && self.turn_is_over(cx) {
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Ready(_) => return Poll::Ready(Err(Failure::Disconnected)),
                 Poll::Pending => {
                     let deadline =
@@ -140,6 +156,7 @@ impl Transport {
                 }
                 match self.stream.poll_read(cx, &mut scratch) {
                     Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(n)) if n > 0 && self.turn_is_over(cx) => return Poll::Pending,
                     Poll::Ready(Ok(n)) if n > 0 => {}
                     Poll::Ready(_) => return Poll::Ready(()),
                 }

@@ -8,6 +8,7 @@
 //! | `cycle.rs` | requests that are served: pipelining, bodies, `Expect`, keep-alive, HEAD |
 //! | `time.rs` | deadlines, slow and absent peers, limits on connections |
 //! | `stopped.rs` | a process that did not run for a while |
+//! | `turns.rs` | one client does not keep a worker from the others |
 //! | `detached.rs` | upgrades, connections that leave the cycle and come back |
 //! | `service.rs` | an axum `Router` as the handler |
 //! | `stop.rs` | the end in good order |
@@ -25,3 +26,4 @@ mod stop;
 mod stopped;
 mod threats;
 mod time;
+mod turns;
