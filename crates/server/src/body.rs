@@ -12,7 +12,6 @@
 //!          end(Ok | Err) ──────►   ┘    ────────────►  None | Some(Err(_))
 //! ```
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -147,7 +146,7 @@ impl Drop for Body {
         if let Inner::Pulled { state, .. } = &self.0 {
             let mut state = lock(state);
             state.dropped = true;
-            state.queue.clear();
+            state.queue = BytesMut::new();
             wake(&mut state.sender);
         }
     }
@@ -155,8 +154,9 @@ impl Drop for Body {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Bytes>,
-    queued: usize,
+    /// What came and was not read yet: one buffer, so that a body of many small pieces costs no more
+    /// than its bytes.
+    queue: BytesMut,
     /// Set by the first pull; the connection reads nothing before.
     wanted: bool,
     dropped: bool,
@@ -168,10 +168,9 @@ struct State {
 impl State {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         self.wanted = true;
-        if let Some(piece) = self.queue.pop_front() {
-            self.queued -= piece.len();
+        if !self.queue.is_empty() {
             wake(&mut self.sender);
-            return Poll::Ready(Some(Ok(piece)));
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.queue).freeze())));
         }
         match self.end {
             Some(Ok(())) => Poll::Ready(None),
@@ -211,7 +210,7 @@ impl BodySender {
         if state.dropped {
             return Demand::Dropped;
         }
-        if state.wanted && state.queued < QUEUE {
+        if state.wanted && state.queue.len() < QUEUE {
             return Demand::More;
         }
         state.sender = Some(cx.waker().clone());
@@ -226,8 +225,7 @@ impl BodySender {
     pub(crate) fn push(&self, piece: &[u8]) {
         let mut state = lock(&self.state);
         if !state.dropped && !piece.is_empty() {
-            state.queued += piece.len();
-            state.queue.push_back(Bytes::copy_from_slice(piece));
+            state.queue.extend_from_slice(piece);
             wake(&mut state.reader);
         }
     }
@@ -255,4 +253,42 @@ fn wake(slot: &mut Option<Waker>) {
 /// No code panics while it holds the lock, so a poisoned one holds good data.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn many_small_pieces_are_read_as_one() {
+        let (mut body, sender) = Body::pulled(None);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(body.poll_next(&mut cx).is_pending());
+        for byte in 0..=255 {
+            sender.push(&[byte]);
+        }
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(body.poll_next(&mut cx), Poll::Ready(Some(Ok(all.into()))));
+        assert!(body.poll_next(&mut cx).is_pending());
+        sender.push(b"last");
+        sender.end(Ok(()));
+        assert_eq!(body.poll_next(&mut cx), Poll::Ready(Some(Ok("last".into()))));
+        assert_eq!(body.poll_next(&mut cx), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_full_queue_waits_for_its_reader() {
+        let (mut body, sender) = Body::pulled(None);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(sender.demand(&mut cx), Demand::Wait, "nobody reads yet");
+        assert!(body.poll_next(&mut cx).is_pending());
+        sender.push(&[0; QUEUE - 1]);
+        assert_eq!(sender.demand(&mut cx), Demand::More);
+        sender.push(&[0]);
+        assert_eq!(sender.demand(&mut cx), Demand::Wait);
+        assert!(body.poll_next(&mut cx).is_ready());
+        assert_eq!(sender.demand(&mut cx), Demand::More);
+    }
 }

@@ -71,26 +71,41 @@ impl Deadlines {
         self.due.get()
     }
 
-    /// Marks and wakes what is overdue.
-    pub(crate) fn sweep(&self) {
-        self.sweep_at(Instant::now());
+    /// Marks and wakes what is overdue, some at a time: those that are woken, and all others, go on
+    /// in between.
+    pub(crate) async fn sweep(&self) {
+        let Some(now) = self.begin_sweep(Instant::now()) else { return };
+        let mut next = Some(0);
+        while let Some(first) = next {
+            next = self.walk(first, |slot| slot.judge(now));
+            if next.is_some() {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
-    fn sweep_at(&self, clock: Instant) {
+    /// The time to judge deadlines by. `None`: this sweep ends no connection.
+    fn begin_sweep(&self, clock: Instant) -> Option<Instant> {
         let late = clock.saturating_duration_since(self.due.get());
         self.not_run.set(self.not_run.get() + late);
         self.due.set(clock + self.every);
         self.skipped.set(late >= self.every && !self.skipped.get());
-        if self.skipped.get() {
-            return;
-        }
-        let now = self.ran_at(clock);
-        for (_, slot) in self.slots.borrow().iter() {
-            if slot.at.get().is_some_and(|at| at <= now) {
-                slot.expired.set(true);
-                slot.wake();
+        (!self.skipped.get()).then(|| self.ran_at(clock))
+    }
+
+    /// Looks at the slots from this one on, until it has looked at [`LOOKS`] of them or `look` has
+    /// woken [`WAKES`]. Says where to go on.
+    fn walk(&self, first: usize, look: impl Fn(&Slot) -> bool) -> Option<usize> {
+        let slots = self.slots.borrow();
+        let end = slots.capacity().min(first + LOOKS);
+        let mut woken = 0;
+        for key in first..end {
+            woken += usize::from(slots.get(key).is_some_and(|slot| look(slot)));
+            if woken == WAKES {
+                return Some(key + 1);
             }
         }
+        (end < slots.capacity()).then_some(end)
     }
 
     /// The clock, less the time in which the worker did not run.
@@ -103,19 +118,46 @@ impl Deadlines {
         clock.checked_sub(self.not_run.get()).unwrap_or(clock)
     }
 
-    /// Wakes every connection that waits, so that it sees that the worker is draining.
-    pub(crate) fn wake_all(&self) {
-        for (_, slot) in self.slots.borrow().iter() {
-            slot.wake();
+    /// Wakes every connection that waits, some at a time, so that it sees that the worker is
+    /// draining.
+    pub(crate) async fn wake_all(&self) {
+        let mut next = Some(0);
+        while let Some(first) = next {
+            next = self.walk(first, Slot::wake);
+            if next.is_some() {
+                tokio::task::yield_now().await;
+            }
         }
     }
 }
 
+/// Slots that are looked at before others go on: some hundred microseconds where none is in the
+/// cache.
+const LOOKS: usize = 4096;
+
+/// Connections that are woken before others go on. Clients can make thousands late at one moment,
+/// and each makes system calls when it is woken: 64 take about a millisecond.
+const WAKES: usize = 64;
+
 impl Slot {
-    fn wake(&self) {
-        if let Some(waker) = self.waker.borrow_mut().take() {
+    /// Marks and wakes it if it is overdue; says whether it did.
+    fn judge(&self, now: Instant) -> bool {
+        let overdue = self.at.get().is_some_and(|at| at <= now);
+        if overdue {
+            self.expired.set(true);
+            self.wake();
+        }
+        overdue
+    }
+
+    /// Wakes the task that waits, if there is one; says whether there was.
+    fn wake(&self) -> bool {
+        let waker = self.waker.borrow_mut().take();
+        let waits = waker.is_some();
+        if let Some(waker) = waker {
             waker.wake();
         }
+        waits
     }
 }
 
@@ -172,9 +214,26 @@ impl Drop for Deadline {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+
+    impl Deadlines {
+        /// A whole sweep, without a runtime.
+        fn sweep_at(&self, clock: Instant) {
+            let Some(now) = self.begin_sweep(clock) else { return };
+            let mut next = Some(0);
+            while let Some(first) = next {
+                next = self.walk(first, |slot| slot.judge(now));
+            }
+        }
+    }
 
     #[test]
     fn a_deadline_moves_by_the_time_in_which_the_worker_did_not_run() {
@@ -201,6 +260,77 @@ mod tests {
         // However late all sweeps are, a client gains no more than one of them.
         deadlines.sweep_at(deadlines.due() + MINUTE);
         assert!(deadline.expired(&mut cx));
+    }
+
+    /// Counts those that are woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Runs `between` after each step of `sweep`, where a runtime would run other tasks.
+    fn steps(sweep: impl Future<Output = ()>, mut between: impl FnMut()) {
+        let mut sweep = pin!(sweep);
+        while sweep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            between();
+        }
+        between();
+    }
+
+    #[test]
+    fn however_many_are_late_at_one_moment_few_are_woken_in_one_step() {
+        let deadlines = Deadlines::new(Duration::from_secs(3600));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let all: Vec<Deadline> = (0..10 * WAKES).map(|_| deadlines.register()).collect();
+        let wait = || {
+            for deadline in &all {
+                deadline.set(Duration::ZERO);
+                deadline.expired(&mut Context::from_waker(&waker));
+            }
+        };
+        let at_most_some_more = || {
+            let last = woken.0.load(Ordering::Relaxed);
+            let mut before = last;
+            let woken = woken.clone();
+            move || {
+                let now = woken.0.load(Ordering::Relaxed);
+                assert!(now - before <= WAKES, "{} in one step", now - before);
+                before = now;
+            }
+        };
+        wait();
+        steps(deadlines.sweep(), at_most_some_more());
+        assert_eq!(woken.0.load(Ordering::Relaxed), all.len());
+        assert!(all.iter().all(|deadline| deadline.slot.expired.get()));
+        wait();
+        steps(deadlines.wake_all(), at_most_some_more());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2 * all.len());
+    }
+
+    #[test]
+    fn a_sweep_goes_on_while_connections_come_and_go() {
+        let deadlines = Deadlines::new(Duration::from_secs(3600));
+        let mut all: Vec<Option<Deadline>> = (0..3 * LOOKS).map(|_| Some(deadlines.register())).collect();
+        let mut between = 0;
+        for deadline in all.iter().flatten() {
+            deadline.set(Duration::ZERO);
+        }
+        let late = all.len();
+        steps(deadlines.sweep(), || {
+            between += 1;
+            // The one with the highest number of all, and one that is not late.
+            all[late - between] = None;
+            all.push(Some(deadlines.register()));
+        });
+        assert!(between * (WAKES + 1) >= late, "{between} steps");
+        let (judged, new) = all.split_at(late);
+        assert!(judged.iter().flatten().all(|deadline| deadline.slot.expired.get()));
+        assert!(new.iter().flatten().all(|deadline| !deadline.slot.expired.get()));
     }
 
     #[test]

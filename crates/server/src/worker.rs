@@ -57,7 +57,7 @@ pub(crate) async fn run<H: Handler>(
 async fn sweep(deadlines: Rc<Deadlines>) {
     loop {
         tokio::time::sleep_until(deadlines.due().into()).await;
-        deadlines.sweep();
+        deadlines.sweep().await;
     }
 }
 
@@ -66,9 +66,9 @@ async fn drain<H: Handler>(worker: &Worker<H>, connections: &WorkerConnections) 
     let Shared { limits, deadlines, draining, .. } = &*worker.shared;
     draining.set(true);
     worker.handler.drain();
-    deadlines.wake_all();
     let deadline = deadlines.register();
     deadline.set(limits.drain_timeout);
+    deadlines.wake_all().await;
     if limits.drain_timeout.is_zero() {
         deadline.expire();
     }
