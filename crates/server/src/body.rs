@@ -146,7 +146,7 @@ impl Drop for Body {
         if let Inner::Pulled { state, .. } = &self.0 {
             let mut state = lock(state);
             state.dropped = true;
-            state.queue = BytesMut::new();
+            state.queue = Vec::new();
             wake(&mut state.sender);
         }
     }
@@ -156,7 +156,7 @@ impl Drop for Body {
 struct State {
     /// What came and was not read yet: one buffer, so that a body of many small pieces costs no more
     /// than its bytes.
-    queue: BytesMut,
+    queue: Vec<u8>,
     /// Set by the first pull; the connection reads nothing before.
     wanted: bool,
     dropped: bool,
@@ -170,7 +170,9 @@ impl State {
         self.wanted = true;
         if !self.queue.is_empty() {
             wake(&mut self.sender);
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.queue).freeze())));
+            // Without the room that it has grown by: the reader may keep it for long.
+            let piece = std::mem::take(&mut self.queue).into_boxed_slice();
+            return Poll::Ready(Some(Ok(piece.into())));
         }
         match self.end {
             Some(Ok(())) => Poll::Ready(None),

@@ -6,6 +6,7 @@
 //! | `framing.rs` | what must be refused, each with a second request behind it that must never be answered |
 //! | `threats.rs` | what other servers fell for, each by its name, and every refusal of the wire documents |
 //! | `cycle.rs` | requests that are served: pipelining, bodies, `Expect`, keep-alive, HEAD |
+//! | `parts.rs` | bodies of several parts, long and short |
 //! | `time.rs` | deadlines, slow and absent peers, limits on connections |
 //! | `stopped.rs` | a process that did not run for a while |
 //! | `turns.rs` | one client does not keep a worker from the others |
@@ -19,6 +20,7 @@ mod cycle;
 mod detached;
 mod failure;
 mod framing;
+mod parts;
 mod service;
 mod site;
 mod stop;

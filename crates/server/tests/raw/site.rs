@@ -1,5 +1,6 @@
 //! The server under test, and a handler with a resource for each thing that an answer can be.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -81,6 +82,7 @@ impl Site {
             .serve(move |_| Everything {
                 seen: shared.clone(),
                 shared: Response::new(200).body("shared").prepare().unwrap().into(),
+                parts: Response::new(200).parts(parts()).prepare().unwrap().into(),
             })
             .unwrap();
         let address = running.addresses()[0].to_string();
@@ -119,6 +121,7 @@ pub(crate) fn post(path: &str, body: &str) -> String {
 struct Everything {
     seen: Seen,
     shared: Arc<Prepared>,
+    parts: Arc<Prepared>,
 }
 
 /// What a detached connection is for.
@@ -127,6 +130,8 @@ pub(crate) enum Ticket {
     Echo,
     /// Writes a whole answer, then gives the connection back.
     Resume,
+    /// Closes.
+    Close,
     /// Says two pieces and closes.
     Two { chunked: bool },
 }
@@ -144,6 +149,16 @@ impl Handler for Everything {
             // The body is left alone.
             "/ignore" => Response::new(200).body("ignored").into(),
             "/shared" => Reply::Shared(self.shared.clone()),
+            "/parts" => Response::new(200).parts(parts()).into(),
+            "/parts/many" => Response::new(200).parts(many_parts()).into(),
+            "/parts/304" => Response::new(304).parts(parts()).into(),
+            "/parts/kept" => Reply::Shared(self.parts.clone()),
+            "/parts/later" => Reply::Later(Box::pin(async { Response::new(200).parts(parts()).into() })),
+            "/parts/frames" => Response::new(200).stream(Frames(parts().into())).into(),
+            "/parts/first" => {
+                let head = Some(DetachHead { response: Response::new(200), chunked: false });
+                Reply::Detach { head, first: parts(), ticket: Ticket::Close }
+            }
             "/later" => Reply::Later(Box::pin(async {
                 tokio::time::sleep(Duration::from_millis(150)).await;
                 Response::new(200).body("later").into()
@@ -185,6 +200,7 @@ impl Handler for Everything {
             Ticket::Echo => {
                 tokio::task::spawn_local(echo(connection));
             }
+            Ticket::Close => drop(connection),
             Ticket::Resume => {
                 connection.try_write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nparked").unwrap();
                 connection.resume(b"");
@@ -258,6 +274,32 @@ impl http_body::Body for Endless {
 impl Drop for Endless {
     fn drop(&mut self) {
         self.seen.0.streams.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Long and short parts, and an empty one.
+pub(crate) fn parts() -> Vec<Bytes> {
+    let long = |byte| Bytes::from(vec![byte; 100_000]);
+    vec!["begin".into(), long(b'1'), Bytes::new(), "small".into(), long(b'2'), long(b'3'), "end".into()]
+}
+
+/// Megabytes in hundreds of parts, no two neighbours alike.
+pub(crate) fn many_parts() -> Vec<Bytes> {
+    (0..800).map(|n: usize| Bytes::from(vec![n as u8; [5, 20_000, 16_384, 16_383][n % 4]])).collect()
+}
+
+/// A body with one frame for each part.
+struct Frames(VecDeque<Bytes>);
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.pop_front().map(|part| Ok(Frame::data(part))))
     }
 }
 
