@@ -27,8 +27,9 @@ const MIN_TURN: Duration = Duration::from_micros(50);
 /// The turns of one worker. It polls one task at a time, so there is one present turn.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    /// When the present one began; nobody has looked at the clock before.
-    begun: Cell<Option<Instant>>,
+    /// When the present one is over; nobody has looked at the clock before. Kept in place of its
+    /// begin: to compare two times is cheaper than to subtract them.
+    end: Cell<Option<Instant>>,
     /// Tasks that wait for their next turn.
     waiting: Cell<u32>,
 }
@@ -37,10 +38,10 @@ impl Turns {
     /// Whether the turn of the task that is polled is over. The first look begins it.
     #[inline]
     pub(crate) fn is_over_at(&self, now: Instant) -> bool {
-        match self.begun.get() {
-            Some(begun) => self.is_longer_than_a_turn(now.saturating_duration_since(begun)),
+        match self.end.get() {
+            Some(end) => now >= end,
             None => {
-                self.begun.set(Some(now));
+                self.end.set(Some(now + self.length()));
                 false
             }
         }
@@ -66,8 +67,13 @@ impl Turns {
         let _ = pin!(tokio::task::yield_now()).poll(cx);
     }
 
-    fn is_longer_than_a_turn(&self, time: Duration) -> bool {
-        time >= MIN_TURN && time.saturating_mul(self.waiting.get() + 1) >= ROUND
+    /// How long a turn is that begins now.
+    #[inline]
+    fn length(&self) -> Duration {
+        match self.waiting.get() {
+            0 => ROUND,
+            waiting => (ROUND / (waiting + 1)).max(MIN_TURN),
+        }
     }
 }
 
@@ -104,7 +110,7 @@ impl<F: Future> Future for InTurns<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.turns.begun.set(None);
+        self.turns.end.set(None);
         self.task.as_mut().poll(cx)
     }
 }
@@ -131,12 +137,11 @@ mod tests {
     fn those_that_wait_share_a_round() {
         let turns = Turns::default();
         let waiting: Vec<Waiting<'_>> = (0..9).map(|_| Waiting::new(&turns.waiting)).collect();
-        assert!(!turns.is_longer_than_a_turn(ROUND / 11) && turns.is_longer_than_a_turn(ROUND / 10));
+        assert_eq!(turns.length(), ROUND / 10);
         turns.waiting.set(u32::MAX / 2);
-        assert!(!turns.is_longer_than_a_turn(MIN_TURN - Duration::from_nanos(1)));
-        assert!(turns.is_longer_than_a_turn(MIN_TURN));
+        assert_eq!(turns.length(), MIN_TURN);
         turns.waiting.set(9);
         drop(waiting);
-        assert!(!turns.is_longer_than_a_turn(ROUND / 2));
+        assert_eq!(turns.length(), ROUND);
     }
 }
