@@ -43,11 +43,11 @@ use tidewire_http1::{BodyLength, Connection, Event, RequestHead, Server, TargetF
 
 use crate::connection_limits::Permit;
 use crate::parked::{Parked, Resume};
-use crate::reply::{DetachHead, LocalFuture, Reply, StreamBody};
+use crate::reply::{DetachHead, LocalFuture, Reply};
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
 use crate::turns::InTurns;
-use crate::{Handler, Prepared, Problem, Request, Response};
+use crate::{Handler, Prepared, Problem, Request, Response, StreamBody};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
 use transport::{Failure, MAX_OUTPUT, Transport};
@@ -367,13 +367,8 @@ impl<H: Handler> Cycle<H> {
                 "A request for a stream or another protocol must have no body.",
             ));
         }
-        if let Some(DetachHead { response, chunked }) = head {
-            let length = match response.status {
-                101 => BodyLength::Empty,
-                _ if chunked => BodyLength::Chunked,
-                _ => BodyLength::UntilClose,
-            };
-            if self.writer().send_head(&response, length, 0).is_err() {
+        if let Some(head) = head {
+            if self.writer().send_head(&head.response, head.body(), 0).is_err() {
                 return self.respond_unsendable();
             }
             if self.http.sending() == Some(BodyLength::Empty) {

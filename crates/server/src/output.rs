@@ -24,8 +24,8 @@ use crate::stream::Stream;
 /// in the write, and another piece of memory to look at.
 pub(crate) const MIN_SHARED: usize = 16 * 1024;
 
-/// Own bytes above which parts of [`MIN_SHARED_LATER`] are queued too: an answer of many parts, none
-/// of them long, must not become a copy of all of them.
+/// Own bytes above which parts of [`MIN_SHARED_LATER`] are queued too. Otherwise an answer of many
+/// parts, none of them long, would become a copy of all of them.
 const MAX_COPIED: usize = 64 * 1024;
 
 /// A part that is shorter is always copied: to queue it takes about as much memory.

@@ -11,18 +11,22 @@ use crate::output::MIN_SHARED;
 use crate::response::{Content, ResponseBody, with_date};
 
 /// A whole response to give to many requests: encoded once. A small one is copied into each
-/// connection's output; a long body is shared by all of them. See [`Reply::Shared`](crate::Reply::Shared).
+/// connection's output; a long body is shared by all of them. See
+/// [`Reply::Shared`](crate::Reply::Shared).
 #[derive(Debug)]
 pub struct Prepared {
     pub(crate) status: u16,
     pub(crate) fields: FieldBlock,
     pub(crate) body: Content,
-    /// All of a small one as it goes out, with the date of this edition and this idle time: what
-    /// else is in it never changes.
-    whole: Mutex<Option<((u64, u32), WholeResponse)>>,
+    /// All of a small one as it goes out.
+    whole: Mutex<Made<u32, WholeResponse>>,
     /// The same for parked connections.
-    parts: Mutex<Option<((u64, Duration), Vec<Bytes>)>>,
+    parts: Mutex<Made<Duration, Vec<Bytes>>>,
 }
+
+/// What was made last, with the date of this edition and this idle time: what else is in it never
+/// changes.
+type Made<I, T> = Option<((u64, I), T)>;
 
 impl Response {
     /// Makes a response that can be shared: one with a whole body, that does not close its

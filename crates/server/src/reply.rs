@@ -1,27 +1,17 @@
 //! What a handler answers with.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidewire_http1::BodyLength;
 
 use crate::{Prepared, Response};
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
-
-/// A streamed answer: any [`http_body::Body`] of [`Bytes`].
-pub type StreamBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn StdError + Send + Sync>>>>;
-
-/// The error of a streamed answer that is cut on purpose. The text says why it is not complete; the
-/// missing end tells the client. That is part of the service and no fault, so it is logged at the
-/// level *debug*. Every other error of a body is a warning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BodyCut(pub &'static str);
 
 /// The outcome of [`Handler::handle`](crate::Handler::handle); `T` is the handler's ticket for a
 /// detached connection.
@@ -56,6 +46,17 @@ pub struct DetachHead {
     /// Whether the handler will write chunks. Otherwise the answer ends with the connection (or,
     /// for 101, never began).
     pub chunked: bool,
+}
+
+impl DetachHead {
+    /// How what follows it is framed.
+    pub(crate) fn body(&self) -> BodyLength {
+        match self.response.status() {
+            101 => BodyLength::Empty,
+            _ if self.chunked => BodyLength::Chunked,
+            _ => BodyLength::UntilClose,
+        }
+    }
 }
 
 impl<T> From<Response> for Reply<T> {

@@ -15,10 +15,19 @@ use tidewire_http1::{
     self as http1, BodyLength, Connection, EncodeError, FieldBlock, Response as Head, Server,
 };
 
-use crate::StreamBody;
 use crate::date::DateCache;
 use crate::limits::whole_seconds;
 use crate::output::{MIN_SHARED, Output};
+
+/// A streamed answer: any [`http_body::Body`] of [`Bytes`].
+pub type StreamBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn StdError + Send + Sync>>>>;
+
+/// The error of a streamed answer that is cut on purpose. The text says why it is not complete; the
+/// missing end tells the client. That is part of the service and no fault, so it is logged at the
+/// level *debug*. Every other error of a body is a warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BodyCut(pub &'static str);
 
 /// A response: status, fields and body. Framing fields (`Content-Length`, `Transfer-Encoding`,
 /// `Connection`) and `Date` are the engine's; a handler does not set them.
