@@ -23,7 +23,7 @@ const WORK: Duration = Duration::from_millis(1);
 #[test]
 fn pipelined_requests_let_others_through() {
     let order = Order::start();
-    order.check("/work", &get("/work").repeat(MUCH), MUCH);
+    order.check("/busy", &get("/busy").repeat(MUCH), MUCH);
 }
 
 #[test]
@@ -49,14 +49,14 @@ fn many_clients_that_keep_a_worker_busy_let_others_through() {
             raw
         })
         .collect();
-    order.check_with(busy, "/work", &get("/work").repeat(MUCH / 10), MUCH);
+    order.check_with(busy, "/busy", &get("/busy").repeat(MUCH / 10), MUCH);
 }
 
 #[test]
 fn what_waits_for_its_turn_is_answered_in_order_and_completely() {
     let order = Order::start();
     let mut raw = order.raw();
-    let paths: Vec<String> = (0..MUCH).map(|n| format!("/work/{n}")).collect();
+    let paths: Vec<String> = (0..MUCH).map(|n| format!("/busy/{n}")).collect();
     raw.send(
         paths.iter().map(|path| get(path)).collect::<String>()
             + "GET /last HTTP/1.1\r\nConnection: close\r\nHost: x\r\n\r\n",
