@@ -114,6 +114,14 @@ impl<T, W> Channel<T, W> {
         Ok((Appended::New(cursor), woken))
     }
 
+    /// Whether [`append_once`](Self::append_once) with this key would append: no message with it is
+    /// remembered, and the key is not refused for its length. For an owner that makes publishers
+    /// wait: with a key that is known there is nothing to wait for.
+    pub fn is_new_key(&mut self, now_ms: u64, key: &[u8]) -> bool {
+        self.keys.expire(now_ms, &self.limits);
+        key.len() <= self.limits.max_key && self.keys.get(key).is_none()
+    }
+
     /// Reads on from `since`: [`Log::read`].
     pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
         self.log.read(since, budget)

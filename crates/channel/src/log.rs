@@ -137,6 +137,22 @@ impl<T> Log<T> {
         Cursor::new(self.epoch, self.first - 1)
     }
 
+    /// What [`earliest`](Self::earliest) would be after an append of a message of this `size`: a
+    /// reader at an earlier position would be told a gap. Age is not looked at;
+    /// [expire](Self::expire) first. O(1) while the log is not full, then linear in what would be
+    /// evicted.
+    pub fn earliest_after(&self, size: usize) -> Cursor {
+        let (mut bytes, mut len) = (self.bytes.saturating_add(size), self.entries.len() + 1);
+        let mut oldest = self.entries.iter();
+        while len > self.retention.max_messages || bytes > self.retention.max_bytes {
+            // The newest message stays whatever its size.
+            let Some(evicted) = oldest.next() else { break };
+            bytes = bytes.saturating_sub(evicted.size);
+            len -= 1;
+        }
+        Cursor::new(self.epoch, self.head().seq() + 1 - len as u64)
+    }
+
     /// Reads on from `since`, within `budget`. O(1) to find the place, then linear in what is
     /// returned.
     ///

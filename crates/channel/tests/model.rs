@@ -82,10 +82,13 @@ proptest! {
         for op in ops {
             match op {
                 Op::Append(now_ms, size) => {
+                    log.expire(now_ms);
+                    let earliest_after = log.earliest_after(size);
                     let cursor = log.append(now_ms, size, twin.all.len() + 1);
                     twin.append(now_ms, size, retention);
                     prop_assert_eq!(cursor, Cursor::new(EPOCH, twin.all.len() as u64));
                     prop_assert!(!log.is_empty());
+                    prop_assert_eq!(log.earliest(), earliest_after);
                 }
                 Op::Expire(now_ms) => {
                     let before = twin.gone;
@@ -194,13 +197,15 @@ proptest! {
         let mut twin = KeyTwin::default();
         for (now_ms, key, says) in publishes {
             let fingerprint = Fingerprint([says; 16]);
+            let is_new = channel.is_new_key(now_ms, &[key]);
             let outcome = channel.append_once(now_ms, &[key], fingerprint, 1, (key, says));
             match (twin.publish(now_ms, key, says, &limits), outcome) {
                 (Ok((true, seq)), Ok((Appended::New(cursor), _))) => {
-                    prop_assert_eq!(cursor, Cursor::new(EPOCH, seq));
+                    prop_assert_eq!((cursor, is_new), (Cursor::new(EPOCH, seq), true));
                 }
                 (Ok((false, seq)), Ok((Appended::Duplicate(cursor), woken))) => {
                     prop_assert_eq!((cursor, woken.count()), (Cursor::new(EPOCH, seq), 0));
+                    prop_assert!(!is_new);
                     let first = channel.log().get(cursor).map(|entry| *entry.value);
                     prop_assert_eq!(first, Some((key, says)), "who is told of a duplicate said that");
                 }
@@ -262,6 +267,7 @@ fn a_copy_that_missed_messages_skips_them_and_gives_no_number_twice() {
 fn sizes_that_cannot_be_summed_do_not_wrap() {
     let mut log = Log::new(EPOCH, Retention { max_bytes: usize::MAX, ..Retention::DEFAULT });
     log.append(0, usize::MAX, "all");
+    assert_eq!(log.earliest_after(usize::MAX).seq(), 0);
     log.append(0, usize::MAX, "all again");
     let read = log.read(Since::Earliest, Budget::UNLIMITED);
     assert_eq!((read.len(), read.bytes()), (2, usize::MAX));
