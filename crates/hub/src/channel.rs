@@ -4,42 +4,19 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use tidewire_channel as log;
 use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Since, WaitError, WaitKey};
 
+use crate::channel_state::{Append, AppendOutcome, State, Waiter};
 use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::message::Message;
 use crate::name::ChannelName;
+use crate::room::PlaceInLine;
 use crate::sync::{Mutex, MutexGuard};
-use crate::upload_state::{RawReaderId, RawStart, RawStartError, UploadState};
-
-/// Who appends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AppendedBy {
-    Publisher,
-    /// The upload that the channel belongs to.
-    Upload,
-}
-
-/// An idempotency key, and what it is bound to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct IdempotencyKey<'a> {
-    pub(crate) text: &'a [u8],
-    pub(crate) fingerprint: log::Fingerprint,
-}
-
-/// Who is woken by a publish.
-#[derive(Debug)]
-pub(crate) enum Waiter {
-    /// A worker, through its inbox: it serves all its subscribers of the channel in one turn.
-    Worker(u16),
-    /// A task of somebody else's server.
-    Task(Waker),
-}
+use crate::upload_state::{RawReaderId, RawStart, RawStartError};
 
 /// One channel: a log and those who wait, under one lock that is never held while anything is
 /// encoded or written.
@@ -47,47 +24,6 @@ pub struct Channel {
     name: ChannelName,
     state: Mutex<State>,
     subscribers: AtomicUsize,
-}
-
-struct State {
-    log: log::Channel<Arc<Message>, Waiter>,
-    upload: UploadState,
-    /// The time of the newest message. The wall clock may have stepped back since, and of two
-    /// publishers that looked at it the second may be the first here.
-    last_ms: u64,
-    /// Forgotten by the hub. Nothing may be appended or waited for any more.
-    closed: bool,
-}
-
-impl State {
-    fn is_idle(&self, now: u64) -> bool {
-        self.log.is_idle(now) && !self.upload.is_active()
-    }
-
-    /// The message as the log takes it: never older than the one before it.
-    fn not_before_last(&self, message: &Arc<Message>) -> Arc<Message> {
-        if message.time_ms() < self.last_ms {
-            Arc::new(message.with_time(self.last_ms))
-        } else {
-            message.clone()
-        }
-    }
-}
-
-/// A published message's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The position after the message.
-    pub cursor: Cursor,
-    /// The idempotency key was known: this is the place of the first message with it, and nothing
-    /// was appended.
-    pub duplicate: bool,
-}
-
-/// An append, and who waited for it.
-pub(crate) struct AppendOutcome {
-    pub(crate) published: Published,
-    pub(crate) woken: log::Woken<Waiter>,
 }
 
 /// What a read copied out of the log: messages by reference.
@@ -116,18 +52,9 @@ pub(crate) enum Watch {
 
 impl Channel {
     pub(crate) fn new(name: ChannelName, config: &HubConfig) -> Self {
-        // The hub limits the payload itself, with its own error. Waiters are workers, of which
-        // there are few, and tasks of the program, which bounds them where it starts them. If one
-        // were refused, it would not sleep: it would look for news again and again.
-        let mut limits = log::Limits::default();
-        limits.max_message = usize::MAX;
-        limits.max_waiters = usize::MAX;
-        limits.idle_ms = config.idle.as_millis() as u64;
         // 0 is the epoch of the cursor that is of no log.
         let epoch = Epoch::new(random_u64().max(1));
-        let log = log::Channel::new(epoch, config.retention, limits);
-        let state = State { log, upload: UploadState::default(), last_ms: 0, closed: false };
-        Channel { name, state: Mutex::new(state), subscribers: AtomicUsize::new(0) }
+        Channel { name, state: Mutex::new(State::new(epoch, config)), subscribers: AtomicUsize::new(0) }
     }
 
     /// The name.
@@ -181,20 +108,63 @@ impl Channel {
     }
 
     /// Asks to be woken by the next publish after `position`.
-    pub(crate) fn watch(&self, position: Cursor, waiter: Waiter) -> Watch {
-        let mut state = self.lock();
+    ///
+    /// From then on, publishers wait for a worker: they evict nothing after `served`, the position
+    /// up to which it has served all its subscribers that keep up (at most `position`). It moves it
+    /// on with each watch, or with [`served`](Self::served), and has to [leave](Self::leave) in the
+    /// end. A worker has one registration at a time. Nobody waits for a task; its `served` says
+    /// nothing.
+    pub(crate) fn watch(&self, position: Cursor, served: Cursor, waiter: Waiter) -> Watch {
+        let mut guard = self.lock();
+        let state = &mut *guard;
         if state.closed {
             return Watch::Closed;
         }
-        match state.log.wait(position, waiter) {
-            Ok(key) => Watch::Waiting(key),
-            Err(WaitError::Ready(_)) => Watch::Ready,
-            Err(_) => Watch::Closed,
+        let worker = match waiter {
+            Waiter::Worker(worker) => Some(worker),
+            Waiter::Task(_) => None,
+        };
+        let waits = match state.log.wait(position, waiter) {
+            Ok(key) => Ok(key),
+            Err(WaitError::Ready(_)) => Err(Watch::Ready),
+            Err(_) => Err(Watch::Closed),
+        };
+        let Some(worker) = worker else { return waits.map_or_else(|no| no, Watch::Waiting) };
+        let before = state.room.read_by(state.log.log(), worker, served, waits.as_ref().ok().copied());
+        if let Some(before) = before {
+            state.log.cancel(before);
         }
+        let woken = state.room_made(0);
+        drop(guard);
+        woken.for_each(Waker::wake);
+        waits.map_or_else(|no| no, Watch::Waiting)
     }
 
     pub(crate) fn unwatch(&self, key: WaitKey) {
         self.lock().log.cancel(key);
+    }
+
+    /// Notes up to where a worker that watches has served its subscribers: publishers that wait for
+    /// that go on.
+    pub(crate) fn served(&self, worker: u16, served: Cursor) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.room.served(state.log.log(), worker, served);
+        let woken = state.room_made(0);
+        drop(guard);
+        woken.for_each(Waker::wake);
+    }
+
+    /// Forgets a worker and its registration: publishers no longer wait for it.
+    pub(crate) fn leave(&self, worker: u16) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(wait) = state.room.left_by(worker) {
+            state.log.cancel(wait);
+        }
+        let woken = state.room_made(0);
+        drop(guard);
+        woken.for_each(Waker::wake);
     }
 
     /// How many connections wait here.
@@ -217,51 +187,59 @@ impl Channel {
         !state.closed
     }
 
-    pub(crate) fn append(
+    /// Appends a message without waiting for room; `None` if the channel was forgotten by the hub.
+    ///
+    /// # Errors
+    /// [`HubError`]; nothing is appended then.
+    pub(crate) fn append(&self, append: Append<'_>) -> Result<Option<AppendOutcome>, HubError> {
+        let mut guard = self.lock();
+        let outcome = guard.append(append);
+        let woken = guard.room_made(append.now_ms);
+        drop(guard);
+        woken.for_each(Waker::wake);
+        outcome
+    }
+
+    /// The same where there is room for the message. Otherwise the publisher has a place in line,
+    /// with which it comes again when it is woken, or [leaves](Self::leave_line).
+    pub(crate) fn poll_append(
         &self,
-        now: u64,
-        message: &Arc<Message>,
-        key: Option<IdempotencyKey<'_>>,
-        by: AppendedBy,
-        stopped: &AtomicBool,
-    ) -> Result<Option<AppendOutcome>, HubError> {
-        let mut state = self.lock();
-        if state.closed {
-            return Ok(None);
+        append: Append<'_>,
+        place: &mut Option<PlaceInLine>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<AppendOutcome>, HubError>> {
+        let mut guard = self.lock();
+        if guard.has_to_wait(&append, place, cx.waker()) {
+            return Poll::Pending;
         }
-        if stopped.load(Ordering::Relaxed) && by != AppendedBy::Upload {
-            return Err(HubError::Stopping);
+        let outcome = guard.append(append);
+        if let Some(place) = place.take() {
+            guard.room.leave_line(place);
         }
-        if state.upload.is_active() && by != AppendedBy::Upload {
-            return Err(HubError::Uploading);
-        }
-        let size = message.weight();
-        let message = state.not_before_last(message);
-        let time_ms = message.time_ms();
-        let appended = match key {
-            Some(key) => state.log.append_once(now, key.text, key.fingerprint, size, message),
-            None => state
-                .log
-                .append(now, size, message)
-                .map(|(cursor, woken)| (log::Appended::New(cursor), woken)),
-        };
-        // The size is not limited here, so only the key can be refused.
-        let (appended, woken) = appended.map_err(|refused| match refused.kind() {
-            log::RefusedKind::KeyTaken => HubError::KeyTaken,
-            _ => HubError::KeyTooLong { len: key.map_or(0, |key| key.text.len()), limit: refused.limit() },
-        })?;
-        let duplicate = matches!(appended, log::Appended::Duplicate(_));
-        if !duplicate {
-            state.last_ms = time_ms;
-        }
-        Ok(Some(AppendOutcome { published: Published { cursor: appended.cursor(), duplicate }, woken }))
+        let woken = guard.room_made(append.now_ms);
+        drop(guard);
+        woken.for_each(Waker::wake);
+        Poll::Ready(outcome)
+    }
+
+    /// Gives up a publisher's place in line.
+    pub(crate) fn leave_line(&self, place: PlaceInLine) {
+        let mut guard = self.lock();
+        guard.room.leave_line(place);
+        let woken = guard.room_made(0);
+        drop(guard);
+        woken.for_each(Waker::wake);
     }
 
     /// Evicts what is too old; says whether the channel is idle.
     pub(crate) fn expire(&self, now: u64) -> bool {
-        let mut state = self.lock();
-        state.log.expire(now);
-        state.is_idle(now)
+        let mut guard = self.lock();
+        guard.log.expire(now);
+        let is_idle = guard.is_idle(now);
+        let woken = guard.room_made(now);
+        drop(guard);
+        woken.for_each(Waker::wake);
+        is_idle
     }
 
     pub(crate) fn close_if_idle(&self, now: u64) -> bool {
@@ -284,6 +262,10 @@ impl Channel {
         }
         let head = state.log.log().head();
         state.upload.begin(head);
+        // They are refused now.
+        let waiting = state.room.wake_all();
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
         Ok(true)
     }
 
@@ -339,7 +321,7 @@ impl Future for Changed {
         if let Some(wait) = self.wait.take() {
             self.channel.unwatch(wait);
         }
-        match self.channel.watch(self.position, Waiter::Task(cx.waker().clone())) {
+        match self.channel.watch(self.position, self.position, Waiter::Task(cx.waker().clone())) {
             Watch::Waiting(wait) => {
                 self.wait = Some(wait);
                 Poll::Pending

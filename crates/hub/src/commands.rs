@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tidewire_channel::Cursor;
 use tidewire_server::Problem;
 
-use crate::channel::Published;
+use crate::channel_state::Published;
 use crate::error::HubError;
 use crate::feeds::Flow;
 use crate::hub::Hub;

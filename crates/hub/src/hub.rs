@@ -8,18 +8,22 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use tidewire_server::Inbox;
 
-use crate::channel::{AppendedBy, Channel, IdempotencyKey, Published, Waiter};
+use crate::channel::Channel;
+use crate::channel_state::{Append, AppendOutcome, AppendedBy, Published, Waiter};
 use crate::config::HubConfig;
 use crate::counters::{Counters, Work};
 use crate::error::HubError;
 use crate::message::Message;
 use crate::name::ChannelName;
+use crate::publication::Publication;
 use crate::sync::{RwLock, RwLockReadGuard};
 
 /// Channels by name. Shared by all workers; cheap to clone behind its [`Arc`].
@@ -120,6 +124,9 @@ impl Hub {
     /// not appended again; if the key belongs to another message, it is refused.
     /// A message that says an earlier time than the one before it takes that one's.
     ///
+    /// It never waits: a flood evicts messages before they are delivered, and their readers are told
+    /// a gap. Who can wait uses [`publish_when_room`](Self::publish_when_room).
+    ///
     /// # Errors
     /// [`HubError`]; nothing is appended then.
     pub fn publish(
@@ -128,34 +135,100 @@ impl Hub {
         message: Message,
         key: Option<&[u8]>,
     ) -> Result<Published, HubError> {
-        let len = message.data().len();
-        if len > self.config.max_message {
-            return Err(HubError::MessageTooLarge { len, limit: self.config.max_message });
-        }
-        let message = Arc::new(message);
-        // Hashed here, where no lock is held.
-        let key = key.map(|text| IdempotencyKey { text, fingerprint: message.fingerprint() });
+        let publication = Publication::new(name.clone(), message, key);
+        self.check_len(&publication.message)?;
         loop {
             let channel = self.channel(name)?;
+            let append = self.publisher_appends(&publication);
             // A channel that was forgotten since the look-up is looked up again.
-            if let Some(published) = self.append(&channel, &message, key, AppendedBy::Publisher)? {
-                return Ok(published);
+            if let Some(outcome) = channel.append(append)? {
+                return Ok(self.wake(&channel, outcome));
             }
         }
     }
 
-    /// Appends to a channel; `None` if it was forgotten.
-    pub(crate) fn append(
+    /// [Publishes](Self::publish) when there is room: when the message evicts nothing that a worker
+    /// has still to deliver to readers who keep up. So a flood slows its publisher. Publishers of a
+    /// channel go in the order in which they came. A key that is known is answered at once.
+    ///
+    /// It waits no longer than 5 s and until the next [`sweep`](Self::sweep), which wakes it; then
+    /// it appends without room. Needs no runtime.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn publish_when_room(
         &self,
-        channel: &Arc<Channel>,
-        message: &Arc<Message>,
-        key: Option<IdempotencyKey<'_>>,
-        by: AppendedBy,
-    ) -> Result<Option<Published>, HubError> {
-        let Some(appended) = channel.append(self.now_ms(), message, key, by, &self.stopped)? else {
-            return Ok(None);
+        name: &ChannelName,
+        message: Message,
+        key: Option<&[u8]>,
+    ) -> Result<Published, HubError> {
+        let mut publication = Publication::new(name.clone(), message, key);
+        poll_fn(|cx| self.poll_publish(cx, &mut publication)).await
+    }
+
+    /// The step of [`publish_when_room`](Self::publish_when_room). A publication that waits has to
+    /// be polled when it is woken, or dropped: those that came later wait for it. After `Ready` it
+    /// is done; a further poll would publish once more.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub fn poll_publish(
+        &self,
+        cx: &mut Context<'_>,
+        publication: &mut Publication,
+    ) -> Poll<Result<Published, HubError>> {
+        self.check_len(&publication.message)?;
+        loop {
+            let channel = match publication.channel() {
+                Some(channel) => channel.clone(),
+                None => self.channel(&publication.name)?,
+            };
+            let mut place = publication.place;
+            let append = self.publisher_appends(publication);
+            let Poll::Ready(outcome) = channel.poll_append(append, &mut place, cx) else {
+                publication.waits_at(channel, place);
+                return Poll::Pending;
+            };
+            publication.waits_no_more();
+            // A channel that was forgotten is looked up again.
+            if let Some(outcome) = outcome? {
+                return Poll::Ready(Ok(self.wake(&channel, outcome)));
+            }
+        }
+    }
+
+    fn publisher_appends<'a>(&'a self, publication: &'a Publication) -> Append<'a> {
+        Append {
+            now_ms: self.now_ms(),
+            message: &publication.message,
+            key: publication.key(),
+            by: AppendedBy::Publisher,
+            stopped: &self.stopped,
+        }
+    }
+
+    fn check_len(&self, message: &Message) -> Result<(), HubError> {
+        let (len, limit) = (message.data().len(), self.config.max_message);
+        if len > limit { Err(HubError::MessageTooLarge { len, limit }) } else { Ok(()) }
+    }
+
+    /// Appends what an upload brings to the channel that it has.
+    pub(crate) fn append_upload(&self, channel: &Arc<Channel>, message: Message) -> Published {
+        let append = Append {
+            now_ms: self.now_ms(),
+            message: &Arc::new(message),
+            key: None,
+            by: AppendedBy::Upload,
+            stopped: &self.stopped,
         };
-        for waiter in appended.woken {
+        let outcome = channel.append(append);
+        let outcome = outcome.expect("an upload is refused nothing: it has no key, and owns the channel");
+        self.wake(channel, outcome.expect("a channel with an upload is not forgotten"))
+    }
+
+    /// Wakes who waited for a message.
+    fn wake(&self, channel: &Arc<Channel>, outcome: AppendOutcome) -> Published {
+        for waiter in outcome.woken {
             match waiter {
                 Waiter::Worker(worker) => {
                     self.counters.wakes.add(1);
@@ -164,7 +237,7 @@ impl Hub {
                 Waiter::Task(waker) => waker.wake(),
             }
         }
-        Ok(Some(appended.published))
+        outcome.published
     }
 
     /// Refuses messages from now on, since their readers are about to be sent away: an
@@ -276,7 +349,9 @@ mod tests {
     fn a_publish_wakes_a_worker_once_until_it_reads() {
         let hub = Hub::new(HubConfig::default(), 1);
         let channel = hub.channel(&name("a")).unwrap();
-        let Watch::Waiting(_) = channel.watch(channel.head(), Waiter::Worker(0)) else { panic!("must wait") };
+        let Watch::Waiting(_) = channel.watch(channel.head(), channel.head(), Waiter::Worker(0)) else {
+            panic!("must wait")
+        };
         for _ in 0..3 {
             hub.publish(&name("a"), Message::new("x".into(), 0), None).unwrap();
         }
@@ -295,7 +370,10 @@ mod tests {
         // More than a log allows by default.
         let mut waiting: Vec<_> = (0..100_001).map(|_| channel.changed(channel.head())).collect();
         assert!(waiting.iter_mut().all(|changed| Pin::new(changed).poll(&mut cx).is_pending()));
-        assert!(matches!(channel.watch(channel.head(), Waiter::Worker(0)), Watch::Waiting(_)));
+        assert!(matches!(
+            channel.watch(channel.head(), channel.head(), Waiter::Worker(0)),
+            Watch::Waiting(_)
+        ));
     }
 
     #[test]
@@ -329,15 +407,14 @@ mod tests {
         let hub = Hub::new(config, 1);
         hub.channel(&name("idle")).unwrap();
         let watched = hub.channel(&name("watched")).unwrap();
-        let Watch::Waiting(key) = watched.watch(watched.head(), Waiter::Worker(0)) else {
-            panic!("must wait")
-        };
+        let wait = || watched.watch(watched.head(), watched.head(), Waiter::Worker(0));
+        assert!(matches!(wait(), Watch::Waiting(_)));
         hub.sweep();
         assert_eq!(hub.channels(), 1);
-        watched.unwatch(key);
+        watched.leave(0);
         hub.sweep();
         assert_eq!(hub.channels(), 0);
-        assert!(matches!(watched.watch(watched.head(), Waiter::Worker(0)), Watch::Closed));
+        assert!(matches!(wait(), Watch::Closed));
         let again = hub.channel(&name("watched")).unwrap();
         assert_ne!(again.head().epoch(), watched.head().epoch(), "a new log has a new epoch");
     }

@@ -13,7 +13,8 @@ use loom::sync::Notify;
 use loom::thread;
 use tidewire_channel::{Budget, Cursor, Retention, Since};
 
-use crate::channel::{Page, Published, Waiter, Watch};
+use crate::channel::{Page, Watch};
+use crate::channel_state::{Published, Waiter};
 use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::hub::Hub;
@@ -69,7 +70,7 @@ fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
             assert!(!page.continuity.is_broken(), "{:?}", page.continuity);
             position = page.cursor;
             delivered.extend(texts(&page));
-            match channel.watch(position, Waiter::Worker(0)) {
+            match channel.watch(position, position, Waiter::Worker(0)) {
                 Watch::Waiting(_) => break,
                 Watch::Ready => {}
                 Watch::Closed => panic!("a channel with messages is not forgotten"),
@@ -148,7 +149,7 @@ fn the_sweep_takes_nothing_with_it() {
             thread::spawn(move || publish(&hub, "one", None))
         };
         // Whoever found the channel before it was forgotten is told so, and does not wait on it.
-        let waits = matches!(seen.watch(start, Waiter::Worker(0)), Watch::Waiting(_));
+        let waits = matches!(seen.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_));
         let published = publisher.join().expect("it ends");
         sweep.join().expect("it ends");
         let channel = hub.channel(&name()).expect("it is there");
@@ -244,7 +245,8 @@ fn a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever() {
             thread::spawn(move || publish(&hub, "one", None))
         };
         let read = channel.read(Since::Earliest, Budget::UNLIMITED).messages.len();
-        let waits = matches!(channel.watch(channel.head(), Waiter::Worker(0)), Watch::Waiting(_));
+        let waits =
+            matches!(channel.watch(channel.head(), channel.head(), Waiter::Worker(0)), Watch::Waiting(_));
         drop(publisher.join());
         let mut news = Vec::new();
         let woken = hub.inbox(0).poll_take(&mut Context::from_waker(Waker::noop()), &mut news).is_ready();

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use tidewire_channel::{Budget, Cursor, Since, WaitKey};
 
-use crate::channel::{Channel, Waiter, Watch};
+use crate::channel::{Channel, Watch};
+use crate::channel_state::Waiter;
 use crate::message::Message;
 use crate::upload_state::{RawReaderId, RawStart, RawStartError};
 
@@ -51,7 +52,7 @@ impl RawReader {
             if let Some((_, message)) = page.messages.pop() {
                 return Poll::Ready(Ok(message));
             }
-            match self.channel.watch(self.position, Waiter::Task(cx.waker().clone())) {
+            match self.channel.watch(self.position, self.position, Waiter::Task(cx.waker().clone())) {
                 Watch::Waiting(key) => {
                     self.wait = Some(key);
                     return Poll::Pending;

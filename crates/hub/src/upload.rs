@@ -20,7 +20,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tidewire_channel::Cursor;
 
-use crate::channel::{AppendedBy, Channel, Published};
+use crate::channel::Channel;
+use crate::channel_state::Published;
 use crate::error::HubError;
 use crate::hub::Hub;
 use crate::message::{Mark, Message};
@@ -97,9 +98,7 @@ impl Upload {
             }
             None => message,
         };
-        let appended = self.hub.append(&self.channel, &Arc::new(message), None, AppendedBy::Upload);
-        let appended = appended.expect("an upload is refused nothing: it has no key, and owns the channel");
-        appended.expect("a channel with an upload is not forgotten")
+        self.hub.append_upload(&self.channel, message)
     }
 }
 

@@ -85,6 +85,11 @@ impl UploadState {
         Poll::Pending
     }
 
+    /// The upload, if it waits: to be woken.
+    pub(crate) fn take_waiting(&mut self) -> Option<Waker> {
+        self.waiting.take()
+    }
+
     /// Adds a raw reader, and says at which position it starts.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use tidewire_server::{BodyError, Problem, Reply, Request, Response};
 
 use super::query::Query;
 use super::{content, published};
-use crate::channel::Published;
+use crate::channel_state::Published;
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;

@@ -9,7 +9,8 @@ use tidewire_channel::WaitKey;
 use super::group::Group;
 use super::ids::GroupId;
 use super::ids::SPARE;
-use crate::channel::{Channel, Waiter, Watch};
+use crate::channel::{Channel, Watch};
+use crate::channel_state::Waiter;
 
 /// The channels that the groups of a worker read.
 pub(super) struct Watches {
@@ -55,9 +56,7 @@ impl Watches {
             let Some(watched) = self.all.get_mut(&address(channel)) else { continue };
             watched.groups.retain(|&one| one != group.id);
             if watched.groups.is_empty() {
-                if let Some(wait) = watched.wait.take() {
-                    watched.channel.unwatch(wait);
-                }
+                watched.channel.leave(self.worker);
                 self.all.remove(&address(channel));
             }
         }
@@ -79,7 +78,7 @@ impl Watches {
         for (channel, position) in group.channels.0.iter().zip(&group.positions.0) {
             let watched = self.all.get_mut(&address(channel)).expect("a group's channels are watched");
             if watched.wait.is_none() {
-                match channel.watch(*position, Waiter::Worker(self.worker)) {
+                match channel.watch(*position, *position, Waiter::Worker(self.worker)) {
                     Watch::Waiting(wait) => watched.wait = Some(wait),
                     Watch::Ready => return Registration::News,
                     Watch::Closed => return Registration::Closed,

@@ -1,0 +1,60 @@
+//! One publish under way.
+
+use std::sync::Arc;
+
+use tidewire_channel::Fingerprint;
+
+use crate::channel::Channel;
+use crate::channel_state::IdempotencyKey;
+use crate::message::Message;
+use crate::name::ChannelName;
+use crate::room::PlaceInLine;
+
+/// One publish under way, for [`Hub::poll_publish`](crate::Hub::poll_publish). Dropped, it gives up
+/// its place among those that wait.
+#[derive(Debug)]
+pub struct Publication {
+    pub(crate) name: ChannelName,
+    pub(crate) message: Arc<Message>,
+    key: Option<(Box<[u8]>, Fingerprint)>,
+    /// The channel that it waits at.
+    channel: Option<Arc<Channel>>,
+    pub(crate) place: Option<PlaceInLine>,
+}
+
+impl Publication {
+    /// A message for a channel. What `key` means: [`Hub::publish`](crate::Hub::publish).
+    pub fn new(name: ChannelName, message: Message, key: Option<&[u8]>) -> Self {
+        // Hashed here, where no lock is held.
+        let key = key.map(|text| (text.into(), message.fingerprint()));
+        Publication { name, message: Arc::new(message), key, channel: None, place: None }
+    }
+
+    pub(crate) fn key(&self) -> Option<IdempotencyKey<'_>> {
+        self.key.as_ref().map(|(text, fingerprint)| IdempotencyKey { text, fingerprint: *fingerprint })
+    }
+
+    /// The channel that it waits at.
+    pub(crate) fn channel(&self) -> Option<&Arc<Channel>> {
+        self.channel.as_ref()
+    }
+
+    pub(crate) fn waits_at(&mut self, channel: Arc<Channel>, place: Option<PlaceInLine>) {
+        self.channel = Some(channel);
+        self.place = place;
+    }
+
+    /// Its place was given up with the outcome.
+    pub(crate) fn waits_no_more(&mut self) {
+        self.channel = None;
+        self.place = None;
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        if let (Some(channel), Some(place)) = (&self.channel, self.place) {
+            channel.leave_line(place);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Room in a log: which readers a publisher waits for, and the publishers that wait.
+//!
+//! ```text
+//!   publisher ──► is there room? ── yes ──► append ──► the next in line, if there is room for it
+//!                    │ no                      ▲
+//!                    ▼                         │ woken
+//!                  line: first ─ second ─ …  ──┘
+//!                    ▲
+//!   worker ── served more, or left; messages expired; the first has waited for long enough
+//! ```
+//!
+//! A message has room when its append evicts nothing that a worker was not yet able to serve. So a
+//! flood slows its publisher, and not the readers who keep up. What counts is how far a *worker* is,
+//! and not a subscriber: a worker serves all that read fast, and goes on without those that do not.
+//!
+//! Publishers go in the order in which they came. Otherwise those that come later could take the
+//! room again and again, until the first has waited for so long that it evicts what was not served.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+use tidewire_channel::{Cursor, Log, WaitKey};
+
+/// How long a publisher waits for one message. Then it appends, and the readers are told a gap: a
+/// worker that hangs must not stop publishers. A turn of a worker takes milliseconds.
+pub(crate) const LONGEST_WAIT_MS: u64 = 5_000;
+
+/// Which readers a publisher waits for, and the publishers that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// The workers that read the channel: a few.
+    readers: Vec<Reader>,
+    line: BTreeMap<PlaceInLine, Waiting>,
+    next: PlaceInLine,
+}
+
+#[derive(Debug)]
+struct Reader {
+    worker: u16,
+    /// The last sequence number that it has served.
+    served: u64,
+    /// Its registration for news, which may have woken it since.
+    wait: Option<WaitKey>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    size: usize,
+    since_ms: u64,
+    /// Taken when it is woken.
+    waker: Option<Waker>,
+}
+
+/// The place of a publisher that waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PlaceInLine(u64);
+
+impl Room {
+    /// Whether nobody reads and nobody waits.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.readers.is_empty() && self.line.is_empty()
+    }
+
+    /// Notes that a worker reads, how far it has served, and its registration for news. Returns the
+    /// registration that it had before.
+    pub(crate) fn read_by<T>(
+        &mut self,
+        log: &Log<T>,
+        worker: u16,
+        served: Cursor,
+        wait: Option<WaitKey>,
+    ) -> Option<WaitKey> {
+        let served = served_seq(log, served);
+        match self.readers.iter_mut().find(|reader| reader.worker == worker) {
+            Some(reader) => {
+                reader.served = served;
+                std::mem::replace(&mut reader.wait, wait)
+            }
+            None => {
+                self.readers.push(Reader { worker, served, wait });
+                None
+            }
+        }
+    }
+
+    /// Notes how far a worker has served, if it reads.
+    pub(crate) fn served<T>(&mut self, log: &Log<T>, worker: u16, served: Cursor) {
+        if let Some(reader) = self.readers.iter_mut().find(|reader| reader.worker == worker) {
+            reader.served = served_seq(log, served);
+        }
+    }
+
+    /// Notes that a worker reads no more. Returns its registration for news.
+    pub(crate) fn left_by(&mut self, worker: u16) -> Option<WaitKey> {
+        let index = self.readers.iter().position(|reader| reader.worker == worker)?;
+        self.readers.swap_remove(index).wait
+    }
+
+    /// Whether an append of this size evicts nothing that a worker has still to serve. O(workers)
+    /// while the log is not full.
+    pub(crate) fn has<T>(&self, log: &Log<T>, size: usize) -> bool {
+        let earliest = log.earliest().seq();
+        // A worker that has lost messages already is told so, whatever is appended now.
+        let served = self.readers.iter().map(|reader| reader.served).filter(|&seq| seq >= earliest);
+        served.min().is_none_or(|least| log.earliest_after(size).seq() <= least)
+    }
+
+    /// Whether a publisher may append: it is the first, and there is room; or it has waited for long
+    /// enough. Otherwise it is in line afterwards.
+    pub(crate) fn admit<T>(
+        &mut self,
+        log: &Log<T>,
+        place: &mut Option<PlaceInLine>,
+        size: usize,
+        now_ms: u64,
+        waker: &Waker,
+    ) -> bool {
+        let first = self.line.first_key_value().map(|(&first, _)| first);
+        if (first.is_none() || first == *place) && self.has(log, size) {
+            return true;
+        }
+        let place = *place.get_or_insert_with(|| {
+            self.next.0 += 1;
+            self.next
+        });
+        let new = Waiting { size, since_ms: now_ms, waker: None };
+        let waiting = self.line.entry(place).or_insert(new);
+        if waiting.is_late(now_ms) {
+            return true;
+        }
+        match &mut waiting.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        false
+    }
+
+    /// Takes a publisher out of the line.
+    pub(crate) fn leave_line(&mut self, place: PlaceInLine) {
+        self.line.remove(&place);
+    }
+
+    /// The first in line, if there is room for it now or it has waited for long enough: to be woken.
+    pub(crate) fn next<T>(&mut self, log: &Log<T>, now_ms: u64) -> Option<Waker> {
+        let size = self.line.first_key_value()?.1.size;
+        let has_room = self.has(log, size);
+        let mut first = self.line.first_entry()?;
+        let first = first.get_mut();
+        if has_room || first.is_late(now_ms) { first.waker.take() } else { None }
+    }
+
+    /// Everybody in line: to be told that there is nothing to wait for.
+    pub(crate) fn wake_all(&mut self) -> Vec<Waker> {
+        self.line.values_mut().filter_map(|waiting| waiting.waker.take()).collect()
+    }
+}
+
+impl Waiting {
+    fn is_late(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.since_ms) >= LONGEST_WAIT_MS
+    }
+}
+
+/// A reader whose position is of another log begins with the earliest message.
+fn served_seq<T>(log: &Log<T>, served: Cursor) -> u64 {
+    if served.epoch() == log.epoch() { served.seq() } else { log.earliest().seq() }
+}
