@@ -50,6 +50,14 @@ pub(crate) enum Watch {
     Closed,
 }
 
+/// What a sweep found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// Messages that went.
+    pub(crate) evicted: usize,
+    pub(crate) is_idle: bool,
+}
+
 impl Channel {
     pub(crate) fn new(name: ChannelName, config: &HubConfig) -> Self {
         // 0 is the epoch of the cursor that is of no log.
@@ -231,15 +239,15 @@ impl Channel {
         woken.for_each(Waker::wake);
     }
 
-    /// Evicts what is too old; says whether the channel is idle.
-    pub(crate) fn expire(&self, now: u64) -> bool {
+    /// Evicts what is too old. Wakes a publisher that has waited for long enough.
+    pub(crate) fn expire(&self, now: u64) -> Swept {
         let mut guard = self.lock();
-        guard.log.expire(now);
+        let evicted = guard.log.expire(now);
         let is_idle = guard.is_idle(now);
         let woken = guard.room_made(now);
         drop(guard);
         woken.for_each(Waker::wake);
-        is_idle
+        Swept { evicted, is_idle }
     }
 
     pub(crate) fn close_if_idle(&self, now: u64) -> bool {

@@ -6,7 +6,6 @@
 //!                                                                        └──► Waker of a task
 //! ```
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -20,11 +19,11 @@ use crate::channel::Channel;
 use crate::channel_state::{Append, AppendOutcome, AppendedBy, Published, Waiter};
 use crate::config::HubConfig;
 use crate::counters::{Counters, Work};
+use crate::directory::Directory;
 use crate::error::HubError;
 use crate::message::Message;
 use crate::name::ChannelName;
 use crate::publication::Publication;
-use crate::sync::{RwLock, RwLockReadGuard};
 
 /// Channels by name. Shared by all workers; cheap to clone behind its [`Arc`].
 pub struct Hub {
@@ -32,7 +31,7 @@ pub struct Hub {
     clock: Clock,
     /// Read for the times of messages, and for nothing else: it may step back.
     wall: Box<dyn Fn() -> u64 + Send + Sync>,
-    channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
+    channels: Directory,
     inboxes: Vec<Inbox<Arc<Channel>>>,
     stopped: AtomicBool,
     pub(crate) counters: Counters,
@@ -59,10 +58,10 @@ impl Hub {
         wall: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Hub {
+            channels: Directory::new(config.max_channels),
             config,
             clock: Clock::new(),
             wall: Box::new(wall),
-            channels: RwLock::default(),
             inboxes: (0..workers).map(|_| Inbox::new()).collect(),
             stopped: AtomicBool::new(false),
             counters: Counters::default(),
@@ -95,29 +94,12 @@ impl Hub {
     /// # Errors
     /// [`HubError::TooManyChannels`].
     pub fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, HubError> {
-        let now = self.now_ms();
-        if let Some(channel) = self.find_channel(name) {
-            return Ok(channel);
-        }
-        let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(channel) = channels.get(name)
-            && channel.touch(now)
-        {
-            return Ok(channel.clone());
-        }
-        if channels.len() >= self.config.max_channels {
-            return Err(HubError::TooManyChannels(self.config.max_channels));
-        }
-        let channel = Arc::new(Channel::new(name.clone(), &self.config));
-        channel.touch(now);
-        channels.insert(name.clone(), channel.clone());
-        Ok(channel)
+        self.channels.find_or_add(name, self.now_ms(), || Channel::new(name.clone(), &self.config))
     }
 
     /// The channel of this name, if there is one.
     pub(crate) fn find_channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {
-        let now = self.now_ms();
-        read_lock(&self.channels).get(name).filter(|channel| channel.touch(now)).cloned()
+        self.channels.find(name, self.now_ms())
     }
 
     /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is
@@ -263,30 +245,21 @@ impl Hub {
         self.inboxes[usize::from(worker)].clone()
     }
 
-    /// Evicts what is too old and forgets idle channels: a look at each channel. The site of worker
-    /// 0 calls it every few seconds; where no site is served, somebody else must.
+    /// Evicts what is too old and forgets idle channels: a look at each channel. Wakes publishers
+    /// that have waited for long enough. The site of worker 0 does it every few seconds; where no
+    /// site is served, somebody else must.
     pub fn sweep(&self) {
-        let now = self.now_ms();
-        let idle: Vec<ChannelName> = {
-            let channels = read_lock(&self.channels);
-            channels
-                .values()
-                .filter(|channel| channel.expire(now))
-                .map(|channel| channel.name().clone())
-                .collect()
-        };
-        if idle.is_empty() {
-            return;
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.sweep_some(from);
         }
-        let mut channels = self.channels.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        for name in idle {
-            if channels.get(&name).is_some_and(|channel| channel.close_if_idle(now)) {
-                channels.remove(&name);
-            }
-        }
-        if channels.capacity() > 4 * channels.len().max(SPARE_CHANNELS) {
-            channels.shrink_to_fit();
-        }
+    }
+
+    /// A step of a [`sweep`](Self::sweep), which takes a fraction of a millisecond: a look at 256
+    /// channels, or at fewer if many messages went. Begin at 0. Returns where to go on, `None` at
+    /// the end.
+    pub fn sweep_some(&self, from: usize) -> Option<usize> {
+        self.channels.sweep_some(from, self.now_ms())
     }
 
     /// What was done so far.
@@ -296,15 +269,8 @@ impl Hub {
 
     /// How many channels there are.
     pub fn channels(&self) -> usize {
-        read_lock(&self.channels).len()
+        self.channels.len()
     }
-}
-
-/// Channels that an empty hub keeps room for.
-const SPARE_CHANNELS: usize = 256;
-
-fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The wall clock of the system.

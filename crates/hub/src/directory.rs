@@ -1,0 +1,258 @@
+//! The channels of a hub, by name.
+//!
+//! ```text
+//!   name ── hash ──► shard: by name ──► slot       each shard has a lock of its own
+//!                           slots: [channel, channel, …]
+//!                                             ◄── a sweep goes backwards: a channel that is removed
+//!                                                 is replaced by the last one, which was looked at
+//! ```
+//!
+//! Shards, since a map that grows or shrinks moves all its entries under its lock: with 100,000
+//! channels, all workers would wait for some milliseconds.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::channel::Channel;
+use crate::error::HubError;
+use crate::name::ChannelName;
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The channels of a hub, by name.
+pub(crate) struct Directory {
+    hasher: RandomState,
+    /// A power of two.
+    shards: Box<[RwLock<Shard>]>,
+    len: AtomicUsize,
+    max: usize,
+}
+
+struct Shard {
+    by_name: HashMap<ChannelName, usize, RandomState>,
+    slots: Vec<Arc<Channel>>,
+}
+
+impl Directory {
+    /// An empty directory for at most `max` channels.
+    pub(crate) fn new(max: usize) -> Self {
+        let hasher = RandomState::new();
+        let shards = (max / SHARD).clamp(1, MAX_SHARDS).next_power_of_two();
+        let shard = || Shard { by_name: HashMap::with_hasher(hasher.clone()), slots: Vec::new() };
+        let shards = (0..shards).map(|_| RwLock::new(shard())).collect();
+        Directory { hasher, shards, len: AtomicUsize::new(0), max }
+    }
+
+    /// How many channels there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// The channel of this name, if there is one.
+    pub(crate) fn find(&self, name: &ChannelName, now_ms: u64) -> Option<Arc<Channel>> {
+        let shard = read_lock(self.shard(name));
+        shard.get(name).filter(|channel| channel.touch(now_ms)).cloned()
+    }
+
+    /// The channel of this name, made if there is none.
+    ///
+    /// # Errors
+    /// [`HubError::TooManyChannels`].
+    pub(crate) fn find_or_add(
+        &self,
+        name: &ChannelName,
+        now_ms: u64,
+        new: impl FnOnce() -> Channel,
+    ) -> Result<Arc<Channel>, HubError> {
+        if let Some(channel) = self.find(name, now_ms) {
+            return Ok(channel);
+        }
+        let mut shard = write_lock(self.shard(name));
+        if let Some(channel) = shard.get(name).filter(|channel| channel.touch(now_ms)) {
+            return Ok(channel.clone());
+        }
+        let one_more = |len| (len < self.max).then_some(len + 1);
+        if self.len.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+            return Err(HubError::TooManyChannels(self.max));
+        }
+        let channel = Arc::new(new());
+        channel.touch(now_ms);
+        shard.add(channel.clone());
+        Ok(channel)
+    }
+
+    /// A step of a sweep: evicts what is too old, and forgets idle channels. Begins at 0; says where
+    /// to go on, `None` at the end. Looks at 256 channels, or at fewer where many messages went. No
+    /// lock is held for longer than one channel takes, or the idle ones of one shard.
+    pub(crate) fn sweep_some(&self, from: usize, now_ms: u64) -> Option<usize> {
+        let (mut number, mut end) = (from >> SLOT_BITS, from & MAX_SLOT);
+        let mut work = 0;
+        while let Some(shard) = self.shards.get(number) {
+            let left = (WORK_A_STEP - work) / WORK_OF_A_CHANNEL;
+            let (first, channels) = read_lock(shard).before(end, left);
+            let mut place = first + channels.len();
+            let mut idle = Vec::new();
+            for channel in channels.iter().rev() {
+                let swept = channel.expire(now_ms);
+                work += WORK_OF_A_CHANNEL + swept.evicted;
+                place -= 1;
+                if swept.is_idle {
+                    idle.push(channel.name());
+                }
+                if work + WORK_OF_A_CHANNEL > WORK_A_STEP {
+                    break;
+                }
+            }
+            self.forget(shard, &idle, now_ms);
+            (number, end) = if place == 0 { (number + 1, 0) } else { (number, place) };
+            if work + WORK_OF_A_CHANNEL > WORK_A_STEP {
+                return Some(number << SLOT_BITS | end);
+            }
+        }
+        None
+    }
+
+    /// Removes those of these channels that are still idle.
+    fn forget(&self, shard: &RwLock<Shard>, idle: &[&ChannelName], now_ms: u64) {
+        if idle.is_empty() {
+            return;
+        }
+        let mut shard = write_lock(shard);
+        for name in idle {
+            if shard.get(name).is_some_and(|channel| channel.close_if_idle(now_ms)) {
+                shard.remove(name);
+                self.len.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        shard.shrink();
+    }
+
+    fn shard(&self, name: &ChannelName) -> &RwLock<Shard> {
+        // The map of the shard takes its bits from both ends of the same hash.
+        let number = self.hasher.hash_one(name) >> 24;
+        &self.shards[number as usize & (self.shards.len() - 1)]
+    }
+}
+
+impl Shard {
+    fn get(&self, name: &ChannelName) -> Option<&Arc<Channel>> {
+        self.by_name.get(name).map(|&slot| &self.slots[slot])
+    }
+
+    fn add(&mut self, channel: Arc<Channel>) {
+        self.by_name.insert(channel.name().clone(), self.slots.len());
+        self.slots.push(channel);
+    }
+
+    fn remove(&mut self, name: &ChannelName) {
+        let Some(slot) = self.by_name.remove(name) else { return };
+        self.slots.swap_remove(slot);
+        if let Some(moved) = self.slots.get(slot) {
+            self.by_name.insert(moved.name().clone(), slot);
+        }
+    }
+
+    /// Up to so many channels, the last ones before slot `end` (0 is the end of all), and the slot
+    /// of the first of them.
+    fn before(&self, end: usize, count: usize) -> (usize, Vec<Arc<Channel>>) {
+        let end = if end == 0 { self.slots.len() } else { end.min(self.slots.len()) };
+        let first = end.saturating_sub(count);
+        (first, self.slots[first..end].to_vec())
+    }
+
+    /// Gives back the memory that many channels needed which are gone.
+    fn shrink(&mut self) {
+        if self.by_name.capacity() > 4 * self.slots.len().max(SPARE) {
+            self.by_name.shrink_to_fit();
+            self.slots.shrink_to_fit();
+        }
+    }
+}
+
+/// Channels of a full shard, on average: few enough that a map of so many moves in microseconds.
+const SHARD: usize = 256;
+
+/// So many empty shards take 300 kB.
+const MAX_SHARDS: usize = 4_096;
+
+/// Bits of a place in a sweep that say the slot; those above say the shard.
+const SLOT_BITS: u32 = 20;
+const MAX_SLOT: usize = (1 << SLOT_BITS) - 1;
+
+/// What a step of a sweep does, in messages that go: a fraction of a millisecond.
+const WORK_A_STEP: usize = 2_048;
+
+/// A look at a channel, compared with a message that goes.
+const WORK_OF_A_CHANNEL: usize = 8;
+
+/// Channels that an empty shard keeps room for.
+const SPARE: usize = 8;
+
+fn read_lock(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+    shard.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn write_lock(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
+    shard.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::HubConfig;
+
+    fn name(number: usize) -> ChannelName {
+        ChannelName::new(&format!("c{number}")).unwrap()
+    }
+
+    /// A directory of so many channels, all of them idle.
+    fn filled(max: usize, count: usize) -> Directory {
+        let config = HubConfig { idle: Duration::ZERO, ..HubConfig::default() };
+        let directory = Directory::new(max);
+        for number in 0..count {
+            let new = || Channel::new(name(number), &config);
+            directory.find_or_add(&name(number), 0, new).unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn steps_reach_every_channel_and_are_short() {
+        for max in [1, 1_000, 3_000, 100_000] {
+            let count = max.min(3_000);
+            let directory = filled(max, count);
+            assert_eq!(directory.len(), count);
+            // Some are in use, wherever they are.
+            let used: HashSet<usize> = (0..count).filter(|number| number % 3 == 0).collect();
+            let in_use: Vec<_> =
+                used.iter().map(|&number| directory.find(&name(number), 0).unwrap()).collect();
+            in_use.iter().for_each(|channel| assert!(channel.begin_upload().unwrap()));
+            let (mut from, mut steps) = (Some(0), 0);
+            while let Some(place) = from {
+                let before = directory.len();
+                from = directory.sweep_some(place, 1);
+                assert!(before - directory.len() <= 256);
+                steps += 1;
+            }
+            assert!(steps > count / 256 && steps <= count / 256 + 1, "{steps} steps for {count}");
+            assert_eq!(directory.len(), used.len());
+            for number in 0..count {
+                let found = directory.find(&name(number), 1);
+                assert_eq!(found.is_some(), used.contains(&number));
+                assert!(found.is_none_or(|channel| *channel.name() == name(number)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_no_more_is_no_harm() {
+        let directory = filled(10, 10);
+        assert_eq!(directory.sweep_some(MAX_SLOT, 1), None);
+        assert_eq!(directory.len(), 0);
+        assert_eq!(directory.sweep_some(usize::MAX, 1), None);
+    }
+}
