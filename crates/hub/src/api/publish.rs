@@ -1,7 +1,12 @@
-//! `POST /c/{name}`: one message, any content type.
+//! `POST /c/{name}`: one message, any content type. While it would evict what the workers have still
+//! to deliver, it waits.
 
+use std::future::poll_fn;
 use std::ops::Not;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -16,8 +21,10 @@ use crate::error::HubError;
 use crate::hub::Hub;
 use crate::message::Message;
 use crate::name::ChannelName;
+use crate::publication::Publication;
 use crate::refusal::{bad_request, hub_refusal, refusal};
 use crate::request_fields::RequestField;
+use crate::room::LONGEST_WAIT_MS;
 use crate::table::Ticket;
 
 /// Answers a POST: at once if the body came with the head.
@@ -45,24 +52,67 @@ pub(crate) fn handle(
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
         return Err(hub_refusal(HubError::MessageTooLarge { len: len as usize, limit }));
     }
+    let (context, access) = (context.clone(), access.clone());
     if let Some(data) = request.body.as_whole() {
-        return publish.run(data.clone()).map(|published| created(published, access).into());
+        let mut publication = publish.with(data.clone())?;
+        return match at_once(&context.hub, &mut publication) {
+            Poll::Ready(outcome) => outcome.map(|published| created(published, &access).into()),
+            Poll::Pending => Ok(Reply::Later(Box::pin(async move {
+                answer(when_room(&context, publication).await, &access).into()
+            }))),
+        };
     }
-    let (body, access) = (request.body, access.clone());
+    let body = request.body;
     Ok(Reply::Later(Box::pin(async move {
-        let outcome = match body.collect(limit).await {
-            Ok(data) => publish.run(data),
+        let data = match body.collect(limit).await {
+            Ok(data) => Ok(data),
             Err(BodyError::TooLarge) => Err(Problem::new(
                 413,
                 format!("The message is over the limit of {limit} bytes; send less, or raise --max-message."),
             )),
             Err(error) => Err(bad_request(error)),
         };
-        match outcome {
-            Ok(published) => created(published, &access).into(),
-            Err(problem) => refusal(&access, problem).into(),
-        }
+        let outcome = match data.and_then(|data| publish.with(data)) {
+            Ok(mut publication) => match at_once(&context.hub, &mut publication) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => when_room(&context, publication).await,
+            },
+            Err(problem) => Err(problem),
+        };
+        answer(outcome, &access).into()
     })))
+}
+
+/// Publishes if there is room. Otherwise the publication is in line, and has to be polled once more
+/// with a waker.
+fn at_once(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, Problem>> {
+    let mut nobody = Context::from_waker(Waker::noop());
+    hub.poll_publish(&mut nobody, publication).map_err(hub_refusal)
+}
+
+/// Publishes when there is room, when the longest wait is over, or when the server stops, which
+/// refuses it.
+async fn when_room(context: &SiteContext, mut publication: Publication) -> Result<Published, Problem> {
+    let hub = &context.hub;
+    let mut stopping = pin!(context.stopping());
+    let mut longest = pin!(tokio::time::sleep(Duration::from_millis(LONGEST_WAIT_MS)));
+    let in_time = poll_fn(|cx| match hub.poll_publish(cx, &mut publication) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+        Poll::Pending => longest.as_mut().poll(cx).map(|()| None),
+    });
+    let outcome = match in_time.await {
+        Some(outcome) => outcome,
+        None => poll_fn(|cx| hub.poll_publish(cx, &mut publication)).await,
+    };
+    outcome.map_err(hub_refusal)
+}
+
+fn answer(outcome: Result<Published, Problem>, access: &Access) -> Response {
+    match outcome {
+        Ok(published) => created(published, access),
+        Err(problem) => refusal(access, problem),
+    }
 }
 
 /// A publish request without its payload: what the head of a POST says.
@@ -75,7 +125,7 @@ struct PublishRequest {
 }
 
 impl PublishRequest {
-    fn run(self, data: Bytes) -> Result<Published, Problem> {
+    fn with(self, data: Bytes) -> Result<Publication, Problem> {
         let mut message = Message::new(data, self.hub.wall_ms());
         if let Some(event) = &self.event {
             message = message.with_event(event).map_err(bad_request)?;
@@ -83,7 +133,7 @@ impl PublishRequest {
         if let Some(content_type) = &self.content_type {
             message = message.with_content_type(content_type).map_err(bad_request)?;
         }
-        self.hub.publish(&self.name, message, self.key.as_deref()).map_err(hub_refusal)
+        Ok(Publication::new(self.name, message, self.key.as_deref()))
     }
 }
 

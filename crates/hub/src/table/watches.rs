@@ -1,10 +1,10 @@
 //! The channels that the groups of a worker read, and the worker's registrations for news of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use tidewire_channel::WaitKey;
+use tidewire_channel::{Cursor, WaitKey};
 
 use super::group::Group;
 use super::ids::GroupId;
@@ -24,6 +24,12 @@ struct Watched {
     groups: Vec<GroupId>,
     /// The registration at the channel, gone once it has woken this worker.
     wait: Option<WaitKey>,
+    /// The position of the newest registration.
+    position: Cursor,
+    /// Up to where all groups have been served.
+    served: Cursor,
+    /// The groups that have still to be served up to `position`, in the order of their turns.
+    unserved: VecDeque<GroupId>,
 }
 
 /// What became of a group's wish for news.
@@ -45,7 +51,11 @@ impl Watches {
     /// A group has come.
     pub(super) fn add(&mut self, group: &Group) {
         for channel in group.channels.0.iter() {
-            let new = || Watched { channel: channel.clone(), groups: Vec::new(), wait: None };
+            let new = || {
+                let (channel, served) = (channel.clone(), channel.head());
+                let (groups, unserved) = (Vec::new(), VecDeque::new());
+                Watched { channel, groups, wait: None, position: served, served, unserved }
+            };
             self.all.entry(address(channel)).or_insert_with(new).groups.push(group.id);
         }
     }
@@ -58,6 +68,8 @@ impl Watches {
             if watched.groups.is_empty() {
                 watched.channel.leave(self.worker);
                 self.all.remove(&address(channel));
+            } else {
+                watched.was_served(group.id, self.worker);
             }
         }
     }
@@ -70,6 +82,7 @@ impl Watches {
         if let Some(wait) = watched.wait.take() {
             channel.unwatch(wait);
         }
+        watched.unserved = watched.groups.iter().copied().collect();
         watched.groups.clone()
     }
 
@@ -78,12 +91,16 @@ impl Watches {
         for (channel, position) in group.channels.0.iter().zip(&group.positions.0) {
             let watched = self.all.get_mut(&address(channel)).expect("a group's channels are watched");
             if watched.wait.is_none() {
-                match channel.watch(*position, *position, Waiter::Worker(self.worker)) {
-                    Watch::Waiting(wait) => watched.wait = Some(wait),
+                match channel.watch(*position, watched.served, Waiter::Worker(self.worker)) {
+                    Watch::Waiting(wait) => {
+                        watched.wait = Some(wait);
+                        watched.position = *position;
+                    }
                     Watch::Ready => return Registration::News,
                     Watch::Closed => return Registration::Closed,
                 }
             }
+            watched.was_served(group.id, self.worker);
         }
         Registration::Registered
     }
@@ -98,6 +115,20 @@ impl Watches {
     pub(super) fn shrink(&mut self) {
         if self.all.capacity() > 4 * self.all.len().max(SPARE) {
             self.all.shrink_to_fit();
+        }
+    }
+}
+
+impl Watched {
+    /// A group is at the position of the registration, or gone. When all are, publishers go on that
+    /// waited for it.
+    fn was_served(&mut self, group: GroupId, worker: u16) {
+        if let Some(place) = self.unserved.iter().position(|&one| one == group) {
+            self.unserved.remove(place);
+        }
+        if self.unserved.is_empty() && self.wait.is_some() && self.served != self.position {
+            self.served = self.position;
+            self.channel.served(worker, self.served);
         }
     }
 }

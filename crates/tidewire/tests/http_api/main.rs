@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lists.rs` | fields that are lists, in all sections |
 //! | `publish.rs` | Publish |
+//! | `flood.rs` | Publish: a flood slows its publisher |
 //! | `read.rs` | Read: the choice of a feed, its parameters, several channels |
 //! | `poll.rs` | Short poll, long poll |
 //! | `resume.rs` | Read: the id of an `EventSource` that comes back |
@@ -27,6 +28,7 @@ mod common;
 
 mod commands;
 mod connections;
+mod flood;
 mod json;
 mod lists;
 mod log;
