@@ -16,7 +16,7 @@ use crate::message::Message;
 use crate::name::ChannelName;
 use crate::room::PlaceInLine;
 use crate::sync::{Mutex, MutexGuard};
-use crate::upload_state::{RawReaderId, RawStart, RawStartError};
+use crate::upload_state::{Pace, RawReaderId, RawStart, RawStartError};
 
 /// One channel: a log and those who wait, under one lock that is never held while anything is
 /// encoded or written.
@@ -281,11 +281,10 @@ impl Channel {
         self.lock().upload.end();
     }
 
-    /// Ready when the upload can append a message of this size without the loss of one that a raw
-    /// reader has not read.
-    pub(crate) fn poll_room(&self, size: usize, cx: &mut Context<'_>) -> Poll<()> {
-        let State { log, upload, .. } = &mut *self.lock();
-        upload.poll_room(log.log(), size, cx)
+    /// Ready when there is room for a message of this size from the upload.
+    pub(crate) fn poll_room(&self, size: usize, pace: Pace, now_ms: u64, cx: &Context<'_>) -> Poll<()> {
+        let State { log, upload, room, .. } = &mut *self.lock();
+        upload.poll_room(log.log(), room, (size, pace), now_ms, cx)
     }
 
     /// Adds a raw reader, and says at which position it starts.

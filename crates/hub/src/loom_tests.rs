@@ -22,7 +22,7 @@ use crate::message::Message;
 use crate::name::ChannelName;
 use crate::raw_reader::{PositionLost, RawReader};
 use crate::upload::Upload;
-use crate::upload_state::RawStart;
+use crate::upload_state::{Pace, RawStart};
 
 /// What a thread sleeps on.
 struct Bell(Notify);
@@ -52,6 +52,10 @@ fn name() -> ChannelName {
 
 fn publish(hub: &Hub, text: &'static str, key: Option<&[u8]>) -> Published {
     hub.publish(&name(), Message::new(text.into(), 0), key).expect("nothing refuses it")
+}
+
+async fn room(upload: &Upload, len: usize) {
+    std::future::poll_fn(|cx| upload.poll_room(cx, len, Pace::Readers)).await;
 }
 
 fn texts(page: &Page) -> Vec<String> {
@@ -195,10 +199,10 @@ fn an_upload_and_its_reader_wait_for_each_other() {
         let mut reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
         let source = thread::spawn(move || {
             for piece in ["1", "2", "3"] {
-                block_on(upload.room(1));
+                block_on(room(&upload, 1));
                 upload.piece(piece.into());
             }
-            block_on(upload.room(0));
+            block_on(room(&upload, 0));
             upload.end();
         });
         let mut got = String::new();
@@ -225,7 +229,7 @@ fn a_reader_that_leaves_is_waited_for_no_more() {
         let reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
         upload.piece("1".into());
         let leaves = thread::spawn(move || drop(reader));
-        block_on(upload.room(1));
+        block_on(room(&upload, 1));
         upload.end();
         leaves.join().expect("it ends");
     });

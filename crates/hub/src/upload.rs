@@ -4,8 +4,8 @@
 //! ```text
 //!   PUT ──► Upload::begin ──► piece piece piece … ──► end()    the log: [piece][piece][piece][upload-end]
 //!                │                    │                dropped: [piece][piece][upload-aborted]
-//!                │ one at a time      │ room(): where the upload waits for its readers, it evicts
-//!                │ (409 to others)    │ no message that one of them has not read
+//!                │ one at a time      │ poll_room(): it evicts no message that a worker has still to
+//!                │ (409 to others)    │ serve; at the pace of its readers, none that one has not read
 //!                ▼                    ▼
 //!   GET feed=raw ──► RawReader: a position that the upload sees ──► pieces … ──► the mark ends it
 //! ```
@@ -13,7 +13,6 @@
 //! A message says how an upload ended: a *mark*. Whoever reads the log finds it, whenever and
 //! however: a reader that comes an hour later ends where the upload did.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -26,6 +25,7 @@ use crate::error::HubError;
 use crate::hub::Hub;
 use crate::message::{Mark, Message};
 use crate::name::ChannelName;
+use crate::upload_state::Pace;
 
 /// An upload under way. Dropping it before its [`end`](Self::end) marks it as aborted.
 #[derive(Debug)]
@@ -69,19 +69,16 @@ impl Upload {
         self.append(Message::new(data, self.hub.wall_ms()));
     }
 
-    /// Waits until a piece of `len` bytes can be kept without the loss of one that a raw reader has
-    /// not read.
-    pub(crate) async fn room(&self, len: usize) {
-        poll_fn(|cx| self.poll_room(cx, len)).await;
+    /// Ready when there is room for a piece of `len` bytes, or 0 for the mark: it evicts nothing that
+    /// a worker has still to serve, or that a raw reader has not read. For the workers it waits 5 s
+    /// at most.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>, len: usize, pace: Pace) -> Poll<()> {
+        self.channel.poll_room(len + MESSAGE_OVERHEAD, pace, self.hub.now_ms(), cx)
     }
 
     /// Marks the end. The position after the mark is the end of the upload.
     pub(crate) fn end(mut self) -> Cursor {
         self.finish(Mark::End)
-    }
-
-    fn poll_room(&self, cx: &mut Context<'_>, len: usize) -> Poll<()> {
-        self.channel.poll_room(len + MESSAGE_OVERHEAD, cx)
     }
 
     fn finish(&mut self, mark: Mark) -> Cursor {
@@ -126,6 +123,8 @@ mod tests {
     use tidewire_channel::Retention;
 
     use super::*;
+    use crate::channel::Watch;
+    use crate::channel_state::Waiter;
     use crate::config::HubConfig;
     use crate::raw_reader::{PositionLost, RawReader};
     use crate::upload_state::RawStart;
@@ -158,12 +157,32 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_waits_for_workers_at_either_pace_and_for_the_end_too() {
+        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let upload = begin(&hub);
+        let watch = || {
+            let head = upload.channel.head();
+            assert!(matches!(upload.channel.watch(head, head, Waiter::Worker(0)), Watch::Waiting(_)));
+        };
+        watch();
+        for pace in [Pace::Readers, Pace::Source] {
+            let room = |len| upload.poll_room(&Context::from_waker(NOOP), len, pace).is_ready();
+            assert!(room(1));
+            upload.piece("1".into());
+            assert!(!room(1) && !room(0), "the mark would evict the piece");
+            watch();
+            assert!(room(1) && room(0));
+        }
+    }
+
+    #[test]
     fn an_upload_waits_for_its_raw_readers_and_for_nobody_else() {
         let hub = hub(100_000);
         let upload = begin(&hub);
         assert_eq!(upload.piece_size(), 25_000);
         let piece = || Bytes::from(vec![b'x'; 25_000]);
-        let room = || upload.poll_room(&mut Context::from_waker(NOOP), 25_000).is_ready();
+        let room = || upload.poll_room(&Context::from_waker(NOOP), 25_000, Pace::Readers).is_ready();
         let next = |reader: &mut RawReader| reader.poll_next(&mut Context::from_waker(NOOP));
         for _ in 0..10 {
             assert!(room(), "nobody reads");

@@ -8,6 +8,7 @@ use slab::Slab;
 use tidewire_channel::{Budget, Continuity, Cursor, Log, ResetReason, Since};
 
 use crate::message::Message;
+use crate::room::{LONGEST_WAIT_MS, Room};
 
 /// What a channel knows of its upload, and of the raw readers that the upload waits for.
 #[derive(Debug, Default)]
@@ -18,8 +19,19 @@ pub(crate) struct UploadState {
     start: Option<Cursor>,
     /// The last sequence number that each raw reader has read.
     readers: Slab<u64>,
-    /// The upload, where it waits for them.
+    /// The upload, where it waits for room.
     waiting: Option<Waker>,
+    /// Since when it waits for room for its next piece.
+    waits_since_ms: Option<u64>,
+}
+
+/// Whom an upload waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// For its raw readers, however slow they are.
+    Readers,
+    /// For the workers alone, as every publisher does: its source is live.
+    Source,
 }
 
 /// A raw reader of one channel.
@@ -68,17 +80,23 @@ impl UploadState {
     pub(crate) fn end(&mut self) {
         self.active = false;
         self.waiting = None;
+        self.waits_since_ms = None;
     }
 
-    /// Ready when a message of this size can be kept without the loss of one that a raw reader has
-    /// not read. Else the upload is woken when a raw reader has read on or has left.
+    /// Ready when there is room for a message of this size: what the workers have still to serve is
+    /// kept, and what the raw readers have not read. Else the upload is woken when that has changed.
     pub(crate) fn poll_room(
         &mut self,
         log: &Log<Arc<Message>>,
-        size: usize,
-        cx: &mut Context<'_>,
+        room: &Room,
+        (size, pace): (usize, Pace),
+        now_ms: u64,
+        cx: &Context<'_>,
     ) -> Poll<()> {
-        if self.has_room(log, size) {
+        let since_ms = *self.waits_since_ms.get_or_insert(now_ms);
+        let is_late = now_ms.saturating_sub(since_ms) >= LONGEST_WAIT_MS;
+        if (is_late || room.has(log, size)) && (pace == Pace::Source || self.has_room(log, size)) {
+            self.waits_since_ms = None;
             return Poll::Ready(());
         }
         self.waiting = Some(cx.waker().clone());

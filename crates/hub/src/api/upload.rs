@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
@@ -18,8 +19,10 @@ use crate::message::Message;
 use crate::name::ChannelName;
 use crate::refusal::{bad_request, hub_refusal, refusal};
 use crate::request_fields::RequestField;
+use crate::room::LONGEST_WAIT_MS;
 use crate::table::Ticket;
 use crate::upload::Upload;
+use crate::upload_state::Pace;
 
 /// Answers a PUT when its body has come to its end.
 pub(crate) fn handle(
@@ -52,10 +55,11 @@ pub(crate) fn handle(
         return Err(bad("An upload is of a whole; leave Content-Range out."));
     }
     // A length that is known beforehand is a file's, which can wait. A source that is live cannot.
-    let waits = match query.pace.as_deref() {
-        None => request.body.length().is_some(),
-        Some("readers") => true,
-        Some("source") => false,
+    let pace = match query.pace.as_deref() {
+        None if request.body.length().is_some() => Pace::Readers,
+        None => Pace::Source,
+        Some("readers") => Pace::Readers,
+        Some("source") => Pace::Source,
         Some(_) => return Err(bad("pace is readers (the upload waits for them) or source (it does not).")),
     };
     let media = content::media_type(request.head)?;
@@ -66,7 +70,7 @@ pub(crate) fn handle(
     let (context, access, body) = (context.clone(), access.clone(), request.body);
     Ok(Reply::Later(Box::pin(async move {
         let mut stopping = pin!(context.stopping());
-        let mut publishing = pin!(publish_body(upload, body, waits));
+        let mut publishing = pin!(publish_body(upload, body, pace));
         let outcome = poll_fn(|cx| match publishing.as_mut().poll(cx) {
             Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
             polled => polled.map(Some),
@@ -84,22 +88,39 @@ pub(crate) fn handle(
 
 /// Publishes a body to its end. If it does not come to its end, the upload is dropped, and marked
 /// as aborted by that.
-async fn publish_body(upload: Upload, mut body: Body, waits: bool) -> Result<Uploaded, Problem> {
+async fn publish_body(upload: Upload, mut body: Body, pace: Pace) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
     while let Some(bytes_read) = read_some(&mut body, size).await {
         let mut bytes_read = bytes_read.map_err(bad_request)?;
         while !bytes_read.is_empty() {
             let piece = bytes_read.split_to(size.min(bytes_read.len()));
-            if waits {
-                upload.room(piece.len()).await;
-            }
+            room(&upload, piece.len(), pace).await;
             bytes += piece.len() as u64;
             messages += 1;
             upload.piece(piece);
         }
     }
+    // The mark must not evict the last pieces.
+    room(&upload, 0, pace).await;
     Ok(Uploaded { cursor: upload.end().to_string(), bytes, messages })
+}
+
+/// Waits for room for so many bytes, and looks once more when the longest wait for the workers is
+/// over.
+async fn room(upload: &Upload, len: usize, pace: Pace) {
+    let mut longest = None;
+    poll_fn(|cx| {
+        let room = upload.poll_room(cx, len, pace);
+        if room.is_pending() {
+            let longest = longest
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(LONGEST_WAIT_MS))));
+            // It wakes this task once.
+            let _ = longest.as_mut().poll(cx);
+        }
+        room
+    })
+    .await;
 }
 
 /// What has arrived, at least a byte, about `enough` at most. Small chunks that came together

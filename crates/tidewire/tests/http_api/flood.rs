@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::common::{Post, Raw, Server, Ws, after};
-use crate::{get, post};
+use crate::{get, json, post};
 
 /// What the log keeps: a small part of the flood.
 const KEPT: &str = "--retain-messages=4";
@@ -48,7 +48,7 @@ fn payloads(mut raw: Raw) -> Vec<String> {
 }
 
 fn expected() -> Vec<String> {
-    (0..FLOOD).map(|n| format!("payload{n}")).collect()
+    (0..FLOOD).map(|n| format!("payload{n:09}")).collect()
 }
 
 fn flood(path: &str) -> String {
@@ -78,6 +78,47 @@ fn requests_that_come_at_once_evict_nothing_that_was_not_delivered() {
         // Where nobody reads, nobody waits.
         sender.send(flood("/c/unread"));
         (0..FLOOD).for_each(|_| assert_eq!(sender.response().status, 201));
+    }
+}
+
+#[test]
+fn an_upload_evicts_nothing_that_was_not_delivered() {
+    // Each payload is a piece of its own.
+    let server = Server::start(&[KEPT, "--max-message=16", "--threads=2"]);
+    for pace in ["readers", "source"] {
+        let channel = format!("upload-{pace}");
+        let start = Post::new("x").to(&server.address, &channel);
+        let readers = readers(&server, &channel, &start);
+        server.calm();
+        let mut raw = server.raw();
+        let body = expected().concat();
+        raw.send(format!(
+            "PUT /c/{channel}?pace={pace} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        let answer = raw.response();
+        assert_eq!((answer.status, &json(&answer)["messages"]), (201, &FLOOD.into()));
+        for reader in readers {
+            let (feed, payloads) = reader.join().expect("a reader gets everything");
+            assert_eq!(payloads, expected(), "{feed}");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_an_upload_does_not_evict_its_last_piece() {
+    let server = Server::start(&["--retain-messages=1"]);
+    for pace in ["readers", "source"] {
+        let channel = format!("end-{pace}");
+        let start = Post::new("x").to(&server.address, &channel);
+        let mut reader = server.raw();
+        let feed = if pace == "readers" { "raw" } else { "stream" };
+        reader.send(get(&format!("/c/{channel}?feed={feed}&since={start}"), ""));
+        server.calm();
+        let mut raw = server.raw();
+        raw.send(post(&format!("/c/{channel}?pace={pace}"), "", "payload").replacen("POST", "PUT", 1));
+        assert_eq!(raw.response().status, 201);
+        reader.until("payload");
     }
 }
 
