@@ -1,29 +1,19 @@
-//! The hub: channels by name, shared by all workers. Publishing appends to a log under its lock and
-//! wakes each worker that reads the channel once; nothing else happens on the publisher's time.
-//!
-//! ```text
-//!   publish ──► Channel (log + waiters, one lock) ──► handed-back waiters ──► Inbox of worker 0, 1, …   (once until they read)
-//!                                                                        └──► Waker of a task
-//! ```
+//! The hub: channels by name, shared by all workers. What publishers ask of it is in
+//! `publishing.rs`.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use tidewire_server::Inbox;
 
 use crate::channel::Channel;
-use crate::channel_state::{Append, AppendOutcome, AppendedBy, Published, Waiter};
 use crate::config::HubConfig;
 use crate::counters::{Counters, Work};
 use crate::directory::Directory;
 use crate::error::HubError;
-use crate::message::Message;
 use crate::name::ChannelName;
-use crate::publication::Publication;
 
 /// Channels by name. Shared by all workers; cheap to clone behind its [`Arc`].
 pub struct Hub {
@@ -33,7 +23,8 @@ pub struct Hub {
     wall: Box<dyn Fn() -> u64 + Send + Sync>,
     channels: Directory,
     inboxes: Vec<Inbox<Arc<Channel>>>,
-    stopped: AtomicBool,
+    /// Read under the lock of a channel, which orders it with what is appended there.
+    pub(crate) stopped: AtomicBool,
     pub(crate) counters: Counters,
 }
 
@@ -102,126 +93,6 @@ impl Hub {
         self.channels.find(name, self.now_ms())
     }
 
-    /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is
-    /// not appended again; if the key belongs to another message, it is refused.
-    /// A message that says an earlier time than the one before it takes that one's.
-    ///
-    /// It never waits: a flood evicts messages before they are delivered, and their readers are told
-    /// a gap. Who can wait uses [`publish_when_room`](Self::publish_when_room).
-    ///
-    /// # Errors
-    /// [`HubError`]; nothing is appended then.
-    pub fn publish(
-        &self,
-        name: &ChannelName,
-        message: Message,
-        key: Option<&[u8]>,
-    ) -> Result<Published, HubError> {
-        let publication = Publication::new(name.clone(), message, key);
-        self.check_len(&publication.message)?;
-        loop {
-            let channel = self.channel(name)?;
-            let append = self.publisher_appends(&publication);
-            // A channel that was forgotten since the look-up is looked up again.
-            if let Some(outcome) = channel.append(append)? {
-                return Ok(self.wake(&channel, outcome));
-            }
-        }
-    }
-
-    /// [Publishes](Self::publish) when there is room: when the message evicts nothing that a worker
-    /// has still to deliver to readers who keep up. So a flood slows its publisher. Publishers of a
-    /// channel go in the order in which they came. A key that is known is answered at once.
-    ///
-    /// It waits no longer than 5 s and until the next [`sweep`](Self::sweep), which wakes it; then
-    /// it appends without room. Needs no runtime.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    pub async fn publish_when_room(
-        &self,
-        name: &ChannelName,
-        message: Message,
-        key: Option<&[u8]>,
-    ) -> Result<Published, HubError> {
-        let mut publication = Publication::new(name.clone(), message, key);
-        poll_fn(|cx| self.poll_publish(cx, &mut publication)).await
-    }
-
-    /// The step of [`publish_when_room`](Self::publish_when_room). A publication that waits has to
-    /// be polled when it is woken, or dropped: those that came later wait for it. After `Ready` it
-    /// is done; a further poll would publish once more.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    pub fn poll_publish(
-        &self,
-        cx: &mut Context<'_>,
-        publication: &mut Publication,
-    ) -> Poll<Result<Published, HubError>> {
-        self.check_len(&publication.message)?;
-        loop {
-            let channel = match publication.channel() {
-                Some(channel) => channel.clone(),
-                None => self.channel(&publication.name)?,
-            };
-            let mut place = publication.place;
-            let append = self.publisher_appends(publication);
-            let Poll::Ready(outcome) = channel.poll_append(append, &mut place, cx) else {
-                publication.waits_at(channel, place);
-                return Poll::Pending;
-            };
-            publication.waits_no_more();
-            // A channel that was forgotten is looked up again.
-            if let Some(outcome) = outcome? {
-                return Poll::Ready(Ok(self.wake(&channel, outcome)));
-            }
-        }
-    }
-
-    fn publisher_appends<'a>(&'a self, publication: &'a Publication) -> Append<'a> {
-        Append {
-            now_ms: self.now_ms(),
-            message: &publication.message,
-            key: publication.key(),
-            by: AppendedBy::Publisher,
-            stopped: &self.stopped,
-        }
-    }
-
-    fn check_len(&self, message: &Message) -> Result<(), HubError> {
-        let (len, limit) = (message.data().len(), self.config.max_message);
-        if len > limit { Err(HubError::MessageTooLarge { len, limit }) } else { Ok(()) }
-    }
-
-    /// Appends what an upload brings to the channel that it has.
-    pub(crate) fn append_upload(&self, channel: &Arc<Channel>, message: Message) -> Published {
-        let append = Append {
-            now_ms: self.now_ms(),
-            message: &Arc::new(message),
-            key: None,
-            by: AppendedBy::Upload,
-            stopped: &self.stopped,
-        };
-        let outcome = channel.append(append);
-        let outcome = outcome.expect("an upload is refused nothing: it has no key, and owns the channel");
-        self.wake(channel, outcome.expect("a channel with an upload is not forgotten"))
-    }
-
-    /// Wakes who waited for a message.
-    fn wake(&self, channel: &Arc<Channel>, outcome: AppendOutcome) -> Published {
-        for waiter in outcome.woken {
-            match waiter {
-                Waiter::Worker(worker) => {
-                    self.counters.wakes.add(1);
-                    self.inboxes[usize::from(worker)].push(channel.clone());
-                }
-                Waiter::Task(waker) => waker.wake(),
-            }
-        }
-        outcome.published
-    }
-
     /// Refuses messages from now on, since their readers are about to be sent away: an
     /// acknowledgement would promise what nobody reads. Who looks at a channel after this has seen
     /// all that was acknowledged. Uploads under way go on, so that they can be marked as aborted.
@@ -233,6 +104,12 @@ impl Hub {
     /// Whether the server stops, noted by whichever worker was first: then messages are refused.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Puts a channel on the list of a worker that waits for its news.
+    pub(crate) fn send_news(&self, worker: u16, channel: &Arc<Channel>) {
+        self.counters.wakes.add(1);
+        self.inboxes[usize::from(worker)].push(channel.clone());
     }
 
     /// For how many workers it was made.
@@ -306,6 +183,8 @@ mod tests {
 
     use super::*;
     use crate::channel::Watch;
+    use crate::channel_state::{Published, Waiter};
+    use crate::message::Message;
 
     fn name(text: &str) -> ChannelName {
         ChannelName::new(text).unwrap()

@@ -22,6 +22,7 @@ mod object;
 mod poll;
 mod positions;
 mod publication;
+mod publishing;
 mod raw_body;
 mod raw_reader;
 mod reader;

@@ -20,6 +20,7 @@ use crate::error::HubError;
 use crate::hub::Hub;
 use crate::message::Message;
 use crate::name::ChannelName;
+use crate::publication::Publication;
 use crate::raw_reader::{PositionLost, RawReader};
 use crate::upload::Upload;
 use crate::upload_state::{Pace, RawStart};
@@ -52,6 +53,11 @@ fn name() -> ChannelName {
 
 fn publish(hub: &Hub, text: &'static str, key: Option<&[u8]>) -> Published {
     hub.publish(&name(), Message::new(text.into(), 0), key).expect("nothing refuses it")
+}
+
+/// With few channels there are few locks.
+fn config() -> HubConfig {
+    HubConfig { max_channels: 1, ..HubConfig::default() }
 }
 
 async fn room(upload: &Upload, len: usize) {
@@ -91,7 +97,7 @@ fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
 #[test]
 fn a_worker_gets_every_message_of_two_publishers() {
     bounded().check(|| {
-        let hub = Hub::new(HubConfig::default(), 1);
+        let hub = Hub::new(config(), 1);
         let start = hub.channel(&name()).expect("there is room").head();
         let publishers = ["one", "two"].map(|text| {
             let hub = hub.clone();
@@ -107,7 +113,7 @@ fn a_worker_gets_every_message_of_two_publishers() {
 #[test]
 fn a_key_appends_once_whoever_is_first() {
     bounded().check(|| {
-        let hub = Hub::new(HubConfig::default(), 1);
+        let hub = Hub::new(config(), 1);
         let other = {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, "x", Some(b"key")))
@@ -123,7 +129,7 @@ fn a_key_appends_once_whoever_is_first() {
 #[test]
 fn a_task_that_waits_for_a_change_wakes() {
     bounded().check(|| {
-        let hub = Hub::new(HubConfig::default(), 0);
+        let hub = Hub::new(config(), 0);
         let channel = hub.channel(&name()).expect("there is room");
         let start = channel.head();
         let publisher = {
@@ -141,7 +147,7 @@ fn a_task_that_waits_for_a_change_wakes() {
 #[test]
 fn the_sweep_takes_nothing_with_it() {
     bounded().check(|| {
-        let hub = Hub::new(HubConfig { idle: Duration::ZERO, ..HubConfig::default() }, 1);
+        let hub = Hub::new(HubConfig { idle: Duration::ZERO, ..config() }, 1);
         let seen = hub.channel(&name()).expect("there is room");
         let start = seen.head();
         let sweep = {
@@ -172,7 +178,7 @@ fn the_sweep_takes_nothing_with_it() {
 #[test]
 fn what_is_acknowledged_at_a_stop_is_there() {
     bounded().check(|| {
-        let hub = Hub::new(HubConfig::default(), 1);
+        let hub = Hub::new(config(), 1);
         let channel = hub.channel(&name()).expect("there is room");
         let publisher = {
             let hub = hub.clone();
@@ -193,7 +199,7 @@ fn what_is_acknowledged_at_a_stop_is_there() {
 fn an_upload_and_its_reader_wait_for_each_other() {
     bounded().check(|| {
         let retention = Retention { max_messages: 2, ..Retention::default() };
-        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 0);
+        let hub = Hub::new(HubConfig { retention, ..config() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
         let channel = hub.channel(&name()).expect("it is there");
         let mut reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
@@ -223,7 +229,7 @@ fn an_upload_and_its_reader_wait_for_each_other() {
 fn a_reader_that_leaves_is_waited_for_no_more() {
     bounded().check(|| {
         let retention = Retention { max_messages: 1, ..Retention::default() };
-        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 0);
+        let hub = Hub::new(HubConfig { retention, ..config() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
         let channel = hub.channel(&name()).expect("it is there");
         let reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
@@ -235,6 +241,58 @@ fn a_reader_that_leaves_is_waited_for_no_more() {
     });
 }
 
+/// Two publishers in a log of one message, and a worker that reads it: nobody sleeps for ever, and
+/// nothing is evicted before it is delivered.
+#[test]
+fn publishers_wait_for_a_worker_that_keeps_up() {
+    bounded().check(|| {
+        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..config() }, 1);
+        let channel = hub.channel(&name()).expect("there is room");
+        let start = channel.head();
+        assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
+        let publishers = ["one", "two"].map(|text| {
+            let hub = hub.clone();
+            thread::spawn(move || {
+                let message = Message::new(text.into(), 0);
+                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses it");
+            })
+        });
+        let mut delivered = follow(&hub, start, 2);
+        delivered.sort_unstable();
+        assert_eq!(delivered, ["one", "two"]);
+        publishers.into_iter().for_each(|publisher| publisher.join().expect("it ends"));
+    });
+}
+
+/// The first in line gives up in the moment in which it is woken, and the worker leaves: the next one
+/// goes on.
+#[test]
+fn a_publisher_that_gives_up_passes_its_turn_on() {
+    bounded().check(|| {
+        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..config() }, 1);
+        let channel = hub.channel(&name()).expect("there is room");
+        let start = channel.head();
+        assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
+        publish(&hub, "one", None);
+        let mut first = Publication::new(name(), Message::new("two".into(), 0), None);
+        assert!(hub.poll_publish(&mut Context::from_waker(Waker::noop()), &mut first).is_pending());
+        let second = {
+            let hub = hub.clone();
+            thread::spawn(move || {
+                let message = Message::new("three".into(), 0);
+                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses it");
+            })
+        };
+        let gives_up = thread::spawn(move || drop(first));
+        channel.leave(0);
+        second.join().expect("it ends");
+        gives_up.join().expect("it ends");
+        assert_eq!(texts(&channel.read(Since::Earliest, Budget::UNLIMITED)), ["three"]);
+    });
+}
+
 /// The same worker with the usual mistake: it registers for what comes after the head, whatever it
 /// has read. loom finds the order in which it would sleep for ever, so the models above can fail.
 #[test]
@@ -242,7 +300,7 @@ fn a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever() {
     let found = Arc::new(AtomicBool::new(false));
     let note = found.clone();
     bounded().check(move || {
-        let hub = Hub::new(HubConfig::default(), 1);
+        let hub = Hub::new(config(), 1);
         let channel = hub.channel(&name()).expect("there is room");
         let publisher = {
             let hub = hub.clone();

@@ -165,3 +165,119 @@ impl Waiting {
 fn served_seq<T>(log: &Log<T>, served: Cursor) -> u64 {
     if served.epoch() == log.epoch() { served.seq() } else { log.earliest().seq() }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidewire_channel::{Epoch, Retention};
+
+    use super::*;
+
+    const EPOCH: Epoch = Epoch::new(1);
+
+    fn at(seq: u64) -> Cursor {
+        Cursor::new(EPOCH, seq)
+    }
+
+    /// A full log of two messages, neither of which worker 0 has served.
+    fn full() -> (Log<()>, Room) {
+        let mut log = Log::new(EPOCH, Retention { max_messages: 2, ..Retention::DEFAULT });
+        let mut room = Room::default();
+        room.read_by(&log, 0, at(0), None);
+        for _ in 0..2 {
+            assert!(room.has(&log, 1));
+            log.append(0, 1, ());
+        }
+        assert!(!room.has(&log, 1));
+        (log, room)
+    }
+
+    /// A publisher that comes, or comes again.
+    fn comes(room: &mut Room, log: &Log<()>, place: &mut Option<PlaceInLine>, now_ms: u64) -> bool {
+        room.admit(log, place, 1, now_ms, Waker::noop())
+    }
+
+    #[test]
+    fn the_slowest_worker_counts_until_it_leaves() {
+        let (mut log, mut room) = full();
+        room.served(&log, 0, at(1));
+        assert!(room.has(&log, 1));
+        room.read_by(&log, 1, at(0), None);
+        assert!(!room.has(&log, 1));
+        room.served(&log, 2, at(0));
+        assert_eq!(room.left_by(2), None);
+        room.served(&log, 1, at(2));
+        log.append(0, 1, ());
+        assert!(!room.has(&log, 1));
+        assert_eq!(room.left_by(0), None);
+        assert!(room.has(&log, 1));
+        assert_eq!(room.left_by(1), None);
+        assert!(room.is_unused());
+    }
+
+    #[test]
+    fn a_long_message_needs_the_room_of_all_that_it_evicts() {
+        let mut log = Log::new(EPOCH, Retention { max_bytes: 100, ..Retention::DEFAULT });
+        let mut room = Room::default();
+        for _ in 0..4 {
+            log.append(0, 25, ());
+        }
+        room.read_by(&log, 0, at(2), None);
+        assert!(room.has(&log, 50) && !room.has(&log, 51) && !room.has(&log, 1_000));
+        room.served(&log, 0, at(4));
+        assert!(room.has(&log, 1_000), "the newest is kept whatever its size");
+    }
+
+    #[test]
+    fn who_has_lost_messages_already_is_not_waited_for() {
+        let (mut log, mut room) = full();
+        log.append(0, 1, ());
+        assert!(room.has(&log, 1));
+        // The position of a reader in another log: it begins with the earliest message.
+        room.read_by(&log, 0, Cursor::new(Epoch::new(2), 9), None);
+        assert!(!room.has(&log, 1));
+    }
+
+    #[test]
+    fn publishers_go_in_the_order_in_which_they_came() {
+        let (mut log, mut room) = full();
+        let mut places = [None; 3];
+        assert!(places.iter_mut().all(|place| !comes(&mut room, &log, place, 0)));
+        assert!(room.next(&log, 0).is_none(), "there is no room yet");
+        room.served(&log, 0, at(2));
+        assert!(!comes(&mut room, &log, &mut places[1], 0), "another is the first");
+        assert!(!comes(&mut room, &log, &mut None, 0), "who comes now is the last");
+        assert!(room.next(&log, 0).is_some());
+        assert!(room.next(&log, 0).is_none(), "it is woken once");
+        for mut place in places {
+            room.served(&log, 0, log.head());
+            assert!(comes(&mut room, &log, &mut place, 0));
+            log.append(0, 1, ());
+            room.leave_line(place.unwrap());
+            assert!(room.next(&log, 0).is_some(), "the next one is woken");
+        }
+    }
+
+    #[test]
+    fn one_that_leaves_the_line_lets_the_next_one_go() {
+        let (log, mut room) = full();
+        let mut places = [None; 2];
+        assert!(places.iter_mut().all(|place| !comes(&mut room, &log, place, 0)));
+        room.served(&log, 0, at(2));
+        room.leave_line(places[0].unwrap());
+        assert!(room.next(&log, 0).is_some());
+        assert!(comes(&mut room, &log, &mut places[1], 0));
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_longest_wait() {
+        let (log, mut room) = full();
+        let mut places = [None; 2];
+        assert!(!comes(&mut room, &log, &mut places[0], 100));
+        assert!(!comes(&mut room, &log, &mut places[1], 200));
+        assert!(room.next(&log, 99 + LONGEST_WAIT_MS).is_none());
+        assert!(room.next(&log, 100 + LONGEST_WAIT_MS).is_some());
+        assert!(!comes(&mut room, &log, &mut places[0], 99 + LONGEST_WAIT_MS));
+        // One that does not come although it was woken keeps nobody back for longer.
+        assert!(comes(&mut room, &log, &mut places[1], 200 + LONGEST_WAIT_MS));
+    }
+}
