@@ -13,7 +13,7 @@ use loom::sync::Notify;
 use loom::thread;
 use tidewire_channel::{Budget, Cursor, Retention, Since};
 
-use crate::channel::{Page, Watch};
+use crate::channel::{Channel, Page, Watch};
 use crate::channel_state::{Published, Waiter};
 use crate::config::HubConfig;
 use crate::error::HubError;
@@ -58,6 +58,17 @@ fn publish(hub: &Hub, text: &'static str, key: Option<&[u8]>) -> Published {
 /// With few channels there are few locks.
 fn config() -> HubConfig {
     HubConfig { max_channels: 1, ..HubConfig::default() }
+}
+
+/// A channel that is full of what worker 0 has still to serve.
+fn full() -> (Arc<Hub>, Arc<Channel>) {
+    let retention = Retention { max_messages: 1, ..Retention::default() };
+    let hub = Hub::new(HubConfig { retention, ..config() }, 1);
+    let channel = hub.channel(&name()).expect("there is room");
+    let start = channel.head();
+    assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
+    publish(&hub, "one", None);
+    (hub, channel)
 }
 
 async fn room(upload: &Upload, len: usize) {
@@ -265,17 +276,31 @@ fn publishers_wait_for_a_worker_that_keeps_up() {
     });
 }
 
+/// The last worker leaves, which makes room for all that wait, and wakes the first: each wakes the
+/// next one.
+#[test]
+fn publishers_let_each_other_go() {
+    bounded().check(|| {
+        let (hub, channel) = full();
+        let publishers = ["two", "three"].map(|text| {
+            let hub = hub.clone();
+            thread::spawn(move || {
+                let message = Message::new(text.into(), 0);
+                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses it");
+            })
+        });
+        channel.leave(0);
+        publishers.into_iter().for_each(|publisher| publisher.join().expect("it ends"));
+        assert_eq!(channel.head().seq(), 3);
+    });
+}
+
 /// The first in line gives up in the moment in which it is woken, and the worker leaves: the next one
 /// goes on.
 #[test]
 fn a_publisher_that_gives_up_passes_its_turn_on() {
     bounded().check(|| {
-        let retention = Retention { max_messages: 1, ..Retention::default() };
-        let hub = Hub::new(HubConfig { retention, ..config() }, 1);
-        let channel = hub.channel(&name()).expect("there is room");
-        let start = channel.head();
-        assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
-        publish(&hub, "one", None);
+        let (hub, channel) = full();
         let mut first = Publication::new(name(), Message::new("two".into(), 0), None);
         assert!(hub.poll_publish(&mut Context::from_waker(Waker::noop()), &mut first).is_pending());
         let second = {
