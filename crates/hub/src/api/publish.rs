@@ -151,3 +151,65 @@ struct Created<'a> {
     #[serde(skip_serializing_if = "Not::not")]
     duplicate: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tidewire_channel::Retention;
+
+    use super::*;
+    use crate::channel::{Channel, Watch};
+    use crate::channel_state::Waiter;
+    use crate::config::HubConfig;
+
+    /// A channel that is full of what worker 0 does not serve, and a publication that waits there.
+    fn waiting() -> (Arc<Hub>, Arc<Channel>, Publication) {
+        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let name = ChannelName::new("a").unwrap();
+        let channel = hub.channel(&name).unwrap();
+        let watch = channel.watch(channel.head(), channel.head(), Waiter::Worker(0));
+        assert!(matches!(watch, Watch::Waiting(_)));
+        let mut publication = Publication::new(name.clone(), Message::new("x".into(), 0), None);
+        assert!(at_once(&hub, &mut publication).is_ready());
+        let mut publication = Publication::new(name, Message::new("x".into(), 0), None);
+        assert!(at_once(&hub, &mut publication).is_pending());
+        (hub, channel, publication)
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn a_worker_that_hangs_stops_no_publisher() {
+        let (hub, _, publication) = waiting();
+        let (context, _stop) = SiteContext::new(hub, Arc::default());
+        let start = Instant::now();
+        assert!(run(when_room(&context, publication)).is_ok());
+        assert!(start.elapsed() >= Duration::from_millis(LONGEST_WAIT_MS - 1_000), "it waited before");
+    }
+
+    #[test]
+    fn a_worker_that_serves_lets_a_publisher_go() {
+        let (hub, channel, publication) = waiting();
+        let (context, _stop) = SiteContext::new(hub, Arc::default());
+        let start = channel.head();
+        let worker = std::thread::spawn(move || channel.served(0, start));
+        assert_eq!(run(when_room(&context, publication)).unwrap().cursor.seq(), 2);
+        worker.join().unwrap();
+    }
+
+    #[test]
+    fn a_stop_refuses_who_waits() {
+        let (hub, _, publication) = waiting();
+        let (context, stop) = SiteContext::new(hub.clone(), Arc::default());
+        let stops = std::thread::spawn(move || {
+            hub.stop();
+            stop.send_replace(true);
+        });
+        assert_eq!(run(when_room(&context, publication)).unwrap_err().status, 503);
+        stops.join().unwrap();
+    }
+}
