@@ -137,20 +137,23 @@ impl<T> Log<T> {
         Cursor::new(self.epoch, self.first - 1)
     }
 
-    /// What [`earliest`](Self::earliest) would be after an append of a message of this `size`: a
-    /// reader at an earlier position would be told a gap. Age is not looked at;
+    /// What [`earliest`](Self::earliest) would be after appends of so many messages, of so many
+    /// bytes in all: a reader at an earlier position would be told a gap. If these messages would
+    /// evict each other, it is the position after the first of them. Age is not looked at;
     /// [expire](Self::expire) first. O(1) while the log is not full, then linear in what would be
     /// evicted.
-    pub fn earliest_after(&self, size: usize) -> Cursor {
-        let (mut bytes, mut len) = (self.bytes.saturating_add(size), self.entries.len() + 1);
-        let mut oldest = self.entries.iter();
-        while len > self.retention.max_messages || bytes > self.retention.max_bytes {
-            // The newest message stays whatever its size.
-            let Some(evicted) = oldest.next() else { break };
-            bytes = bytes.saturating_sub(evicted.size);
+    pub fn earliest_after(&self, messages: usize, bytes: usize) -> Cursor {
+        let (mut len, mut sum) =
+            (self.entries.len().saturating_add(messages), self.bytes.saturating_add(bytes));
+        let mut evicted = 0;
+        // The newest message stays whatever its size.
+        while len > 1 && (len > self.retention.max_messages || sum > self.retention.max_bytes) {
+            evicted += 1;
+            let Some(oldest) = self.entries.get(evicted - 1) else { break };
+            sum = sum.saturating_sub(oldest.size);
             len -= 1;
         }
-        Cursor::new(self.epoch, self.head().seq() + 1 - len as u64)
+        Cursor::new(self.epoch, self.first - 1 + evicted as u64)
     }
 
     /// Reads on from `since`, within `budget`. O(1) to find the place, then linear in what is

@@ -83,7 +83,7 @@ proptest! {
             match op {
                 Op::Append(now_ms, size) => {
                     log.expire(now_ms);
-                    let earliest_after = log.earliest_after(size);
+                    let earliest_after = log.earliest_after(1, size);
                     let cursor = log.append(now_ms, size, twin.all.len() + 1);
                     twin.append(now_ms, size, retention);
                     prop_assert_eq!(cursor, Cursor::new(EPOCH, twin.all.len() as u64));
@@ -218,6 +218,26 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_several_appends_evict_is_known_before(
+        retention in retention(),
+        before in prop::collection::vec(0_usize..20, 0..12),
+        sizes in prop::collection::vec(0_usize..20, 0..6),
+    ) {
+        let mut log = Log::new(EPOCH, Retention { max_age_ms: None, ..retention });
+        for size in before {
+            log.append(0, size, ());
+        }
+        let head = log.head().seq();
+        let told = log.earliest_after(sizes.len(), sizes.iter().sum()).seq();
+        for size in sizes {
+            log.append(0, size, ());
+        }
+        prop_assert_eq!(told, log.earliest().seq().min(head + 1));
+    }
+}
+
 #[test]
 fn the_words_start_at_the_ends() {
     let mut log = Log::new(EPOCH, Retention { max_messages: 2, ..Retention::DEFAULT });
@@ -267,7 +287,7 @@ fn a_copy_that_missed_messages_skips_them_and_gives_no_number_twice() {
 fn sizes_that_cannot_be_summed_do_not_wrap() {
     let mut log = Log::new(EPOCH, Retention { max_bytes: usize::MAX, ..Retention::DEFAULT });
     log.append(0, usize::MAX, "all");
-    assert_eq!(log.earliest_after(usize::MAX).seq(), 0);
+    assert_eq!(log.earliest_after(1, usize::MAX).seq(), 0);
     log.append(0, usize::MAX, "all again");
     let read = log.read(Since::Earliest, Budget::UNLIMITED);
     assert_eq!((read.len(), read.bytes()), (2, usize::MAX));

@@ -48,8 +48,8 @@ impl Hub {
     }
 
     /// [Publishes](Self::publish) when there is room: when the message evicts nothing that a worker
-    /// has still to deliver to readers who keep up. So a flood slows its publisher. Publishers of a
-    /// channel go in the order in which they came. A key that is known is answered at once.
+    /// has still to deliver to readers who keep up. So a flood slows its publisher. Nobody takes
+    /// the room of a publisher that came before. A key that is known is answered at once.
     ///
     /// It waits no longer than 5 s and until the next [`sweep`](Self::sweep), which wakes it; then
     /// it appends without room. Needs no runtime.

@@ -13,8 +13,9 @@
 //! flood slows its publisher, and not the readers who keep up. What counts is how far a *worker* is,
 //! and not a subscriber: a worker serves all that read fast, and goes on without those that do not.
 //!
-//! Publishers go in the order in which they came. Otherwise those that come later could take the
-//! room again and again, until the first has waited for so long that it evicts what was not served.
+//! Nobody takes the room of those who came before. Otherwise the first in line could wait for so long
+//! that it evicts what was not served. If there is room for all in line and for one message more, a
+//! publisher that comes does not wait: so one that has had its turn goes on at full speed.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
@@ -31,6 +32,8 @@ pub(crate) struct Room {
     /// The workers that read the channel: a few.
     readers: Vec<Reader>,
     line: BTreeMap<PlaceInLine, Waiting>,
+    /// The sizes of all in line.
+    line_bytes: usize,
     next: PlaceInLine,
 }
 
@@ -99,14 +102,19 @@ impl Room {
     /// Whether an append of this size evicts nothing that a worker has still to serve. O(workers)
     /// while the log is not full.
     pub(crate) fn has<T>(&self, log: &Log<T>, size: usize) -> bool {
+        self.has_for(log, 1, size)
+    }
+
+    /// The same for several appends.
+    fn has_for<T>(&self, log: &Log<T>, messages: usize, bytes: usize) -> bool {
         let earliest = log.earliest().seq();
         // A worker that has lost messages already is told so, whatever is appended now.
         let served = self.readers.iter().map(|reader| reader.served).filter(|&seq| seq >= earliest);
-        served.min().is_none_or(|least| log.earliest_after(size).seq() <= least)
+        served.min().is_none_or(|least| log.earliest_after(messages, bytes).seq() <= least)
     }
 
-    /// Whether a publisher may append: it is the first, and there is room; or it has waited for long
-    /// enough. Otherwise it is in line afterwards.
+    /// Whether a publisher may append: it is the first in line, or has no place there, and there is
+    /// room; or it has waited for long enough. Otherwise it is in line afterwards.
     pub(crate) fn admit<T>(
         &mut self,
         log: &Log<T>,
@@ -116,15 +124,21 @@ impl Room {
         waker: &Waker,
     ) -> bool {
         let first = self.line.first_key_value().map(|(&first, _)| first);
-        if (first.is_none() || first == *place) && self.has(log, size) {
+        let may = match *place {
+            None => self.has_for(log, self.line.len() + 1, self.line_bytes.saturating_add(size)),
+            place => place == first && self.has(log, size),
+        };
+        if may {
             return true;
         }
         let place = *place.get_or_insert_with(|| {
             self.next.0 += 1;
             self.next
         });
-        let new = Waiting { size, since_ms: now_ms, waker: None };
-        let waiting = self.line.entry(place).or_insert(new);
+        let waiting = self.line.entry(place).or_insert_with(|| {
+            self.line_bytes += size;
+            Waiting { size, since_ms: now_ms, waker: None }
+        });
         if waiting.is_late(now_ms) {
             return true;
         }
@@ -137,7 +151,9 @@ impl Room {
 
     /// Takes a publisher out of the line.
     pub(crate) fn leave_line(&mut self, place: PlaceInLine) {
-        self.line.remove(&place);
+        if let Some(waiting) = self.line.remove(&place) {
+            self.line_bytes -= waiting.size;
+        }
     }
 
     /// The first in line, if there is room for it now or it has waited for long enough: to be woken.
@@ -238,6 +254,22 @@ mod tests {
     }
 
     #[test]
+    fn one_that_comes_leaves_the_room_of_those_in_line() {
+        let (mut log, mut room) = full();
+        let mut place = None;
+        assert!(!comes(&mut room, &log, &mut place, 0));
+        room.served(&log, 0, at(2));
+        assert!(comes(&mut room, &log, &mut None, 0), "room for two");
+        log.append(0, 1, ());
+        let mut last = None;
+        assert!(!comes(&mut room, &log, &mut last, 0) && last.is_some());
+        assert!(comes(&mut room, &log, &mut place, 0));
+        room.leave_line(place.unwrap());
+        room.leave_line(last.unwrap());
+        assert_eq!(room.line_bytes, 0);
+    }
+
+    #[test]
     fn publishers_go_in_the_order_in_which_they_came() {
         let (mut log, mut room) = full();
         let mut places = [None; 3];
@@ -245,7 +277,9 @@ mod tests {
         assert!(room.next(&log, 0).is_none(), "there is no room yet");
         room.served(&log, 0, at(2));
         assert!(!comes(&mut room, &log, &mut places[1], 0), "another is the first");
-        assert!(!comes(&mut room, &log, &mut None, 0), "who comes now is the last");
+        let mut last = None;
+        assert!(!comes(&mut room, &log, &mut last, 0), "who comes now is the last");
+        room.leave_line(last.unwrap());
         assert!(room.next(&log, 0).is_some());
         assert!(room.next(&log, 0).is_none(), "it is woken once");
         for mut place in places {
@@ -253,7 +287,7 @@ mod tests {
             assert!(comes(&mut room, &log, &mut place, 0));
             log.append(0, 1, ());
             room.leave_line(place.unwrap());
-            assert!(room.next(&log, 0).is_some(), "the next one is woken");
+            assert_eq!(room.next(&log, 0).is_some(), place != places[2], "the next one is woken");
         }
     }
 
