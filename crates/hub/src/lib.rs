@@ -12,6 +12,7 @@ mod error;
 mod feeds;
 mod gzip;
 mod hub;
+mod json_text;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod message;

@@ -8,6 +8,7 @@ use tidewire_server::{Problem, Response};
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
+use crate::json_text::Place;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Item};
 use crate::refusal::vary;
@@ -34,6 +35,11 @@ impl PollShape {
         PollShape { idle: None, ..self.clone() }
     }
 
+    /// Writes the whole HTTP answer of a poll for which there is nothing.
+    pub(crate) fn write_empty(&self, cursor: &str, out: &mut Vec<u8>) {
+        self.write_answer(Answer::new(self.place()), cursor, out);
+    }
+
     /// Writes a whole HTTP answer.
     pub(crate) fn write_answer(&self, answer: Answer, cursor: &str, out: &mut Vec<u8>) {
         self.write(held(answer, cursor, self.callback.as_deref(), self.preferred), out);
@@ -42,6 +48,11 @@ impl PollShape {
     /// Whether a break is told in the answer and not by its status: nobody would see that.
     pub(crate) fn tells_breaks(&self) -> bool {
         self.callback.is_some()
+    }
+
+    /// Where the JSON of the answer stands.
+    pub(crate) fn place(&self) -> Place {
+        place(self.callback.as_deref())
     }
 
     /// Writes any response with the CORS fields of this poll.
@@ -71,9 +82,10 @@ pub(crate) fn read(
     positions: &mut Positions,
     budget: Budget,
     tells: bool,
+    place: Place,
 ) -> Result<Read, Problem> {
     let start = positions.clone();
-    let (mut answer, mut messages, mut gone) = (Answer::new(), 0, None);
+    let (mut answer, mut messages, mut gone) = (Answer::new(place), 0, None);
     let progress = reader::read(channels, channels.0.len() > 1, positions, None, budget, |item| match item {
         Item::Message(envelope) => {
             answer.message(&envelope);
@@ -94,16 +106,21 @@ pub(crate) fn read(
         Some(problem) if messages == 0 => Err(problem),
         Some(_) => {
             *positions = start;
-            read(channels, positions, Budget { messages, ..budget }, tells)
+            read(channels, positions, Budget { messages, ..budget }, tells, place)
         }
     }
+}
+
+/// Where the JSON of an answer stands.
+pub(crate) fn place(callback: Option<&str>) -> Place {
+    if callback.is_some() { Place::Script } else { Place::Line }
 }
 
 /// The answer of a held poll: it is about a moment, so nothing keeps it.
 pub(crate) fn held(answer: Answer, cursor: &str, callback: Option<&str>, preferred: bool) -> Response {
     let json = answer.finish(cursor);
     let response = match callback {
-        None => whole("application/json", json, cursor),
+        None => whole("application/json", line(json), cursor),
         Some(callback) => whole(jsonp::MEDIA, jsonp::script(callback, &json), cursor),
     };
     let response = response.with("Cache-Control", "no-store");
@@ -113,7 +130,7 @@ pub(crate) fn held(answer: Answer, cursor: &str, callback: Option<&str>, preferr
 
 /// The answer of a short poll: it may be kept, and is asked about by its `ETag` each time.
 pub(crate) fn short(answer: Answer, cursor: &str) -> Response {
-    whole("application/json", answer.finish(cursor), cursor)
+    whole("application/json", line(answer.finish(cursor)), cursor)
         .with("Cache-Control", "no-cache")
         .with("ETag", format!("\"{cursor}\""))
 }
@@ -124,6 +141,11 @@ pub(crate) fn not_modified(cursor: &str) -> Response {
         .with("Cache-Control", "no-cache")
         .with("ETag", format!("\"{cursor}\""))
         .with("Tidewire-Cursor", cursor)
+}
+
+fn line(mut json: Vec<u8>) -> Vec<u8> {
+    json.push(b'\n');
+    json
 }
 
 fn whole(media: &str, body: Vec<u8>, cursor: &str) -> Response {

@@ -35,7 +35,7 @@ pub(crate) fn read(
     budget: Budget,
     mut on_item: impl FnMut(Item<'_>) -> Flow,
 ) -> Progress {
-    let mut left = budget;
+    let (mut left, mut any_message) = (budget, false);
     let mut progress = Progress { any: false, more: false, flow: Flow::Continue };
     for (index, channel) in channels.0.iter().enumerate() {
         let from = positions.0[index];
@@ -52,6 +52,12 @@ pub(crate) fn read(
             _ => left.messages,
         };
         let page = channel.read(Since::After(from), Budget { messages, bytes: left.bytes });
+        // A channel gives one message whatever the budget. That is for the first one of all.
+        let first = page.messages.first();
+        if any_message && first.is_some_and(|(_, message)| message.weight() > left.bytes) {
+            progress.more = true;
+            continue;
+        }
         if let Some((what, to)) = broken(page.continuity) {
             let from_text = positions.to_text();
             positions.0[index] = to;
@@ -68,7 +74,7 @@ pub(crate) fn read(
             positions.0[index] = *cursor;
             let cursor = positions.to_text();
             let channel = labelled.then(|| channels.0[index].name().as_str());
-            progress.any = true;
+            (progress.any, any_message) = (true, true);
             left.bytes = left.bytes.saturating_sub(message.weight());
             left.messages = left.messages.saturating_sub(1);
             if on_item(Item::Message(Envelope { cursor: &cursor, channel, message })) == Flow::End {

@@ -110,7 +110,7 @@ fn encode_poll(
     budget: Budget,
     out: &mut Vec<u8>,
 ) -> Tally {
-    match poll::read(channels, positions, budget, shape.tells_breaks()) {
+    match poll::read(channels, positions, budget, shape.tells_breaks(), shape.place()) {
         Ok(poll::Read { any: false, .. }) => Tally::default(),
         Ok(read) => {
             shape.write_answer(read.answer, &positions.to_text(), out);

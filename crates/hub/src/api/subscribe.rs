@@ -19,6 +19,7 @@ use crate::feeds::{
     ws,
 };
 use crate::gzip::{self, Sum};
+use crate::json_text::Place;
 use crate::name::ChannelName;
 use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions, Start};
@@ -87,7 +88,7 @@ fn short_poll(
     request: &Request<'_>,
 ) -> Result<Response, Problem> {
     let budget = Budget { messages: params.limit, bytes: short::MAX_BYTES };
-    let answer = poll::read(channels, &mut positions, budget, false)?.answer;
+    let answer = poll::read(channels, &mut positions, budget, false, Place::Line)?.answer;
     let cursor = positions.to_text();
     let response = if matches_etag(request.head, &cursor) {
         poll::not_modified(&cursor)
@@ -107,7 +108,8 @@ fn long_poll(
 ) -> Result<Reply<Ticket>, Problem> {
     let callback = (params.delivery == Delivery::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
-    let poll::Read { any, answer, .. } = poll::read(&channels, &mut positions, budget, callback.is_some())?;
+    let poll::Read { any, answer, .. } =
+        poll::read(&channels, &mut positions, budget, callback.is_some(), poll::place(callback))?;
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
         return Ok(vary(access, poll::held(answer, &positions.to_text(), callback, params.preferred)).into());
     }

@@ -26,7 +26,8 @@ use tidewire_server::{Problem, Response};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use super::{script, xhr};
-use crate::object::Object;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
 use crate::request_fields::RequestField;
 
 /// Points in the name of a callback. An object of the page and its function are enough.
@@ -72,7 +73,10 @@ impl Feed for Iframe {
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        call(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+        let Envelope { cursor, channel, message } = *envelope;
+        out.extend_from_slice(CALL);
+        write_message(message, cursor, channel, Place::Script, out);
+        out.extend_from_slice(CALLED);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -92,10 +96,13 @@ impl Feed for Iframe {
 fn call(out: &mut Vec<u8>, object: &Object<'_>) {
     let mut json = Vec::new();
     object.write(&mut json);
-    out.extend_from_slice(b"<script>t(");
+    out.extend_from_slice(CALL);
     script::push_json(out, &json);
-    out.extend_from_slice(b")</script>\n");
+    out.extend_from_slice(CALLED);
 }
+
+const CALL: &[u8] = b"<script>t(";
+const CALLED: &[u8] = b")</script>\n";
 
 /// Inline scripts and nothing else. A hash or nonce of each script would have to be in the head,
 /// before there is a message.

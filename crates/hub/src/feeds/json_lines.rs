@@ -4,7 +4,8 @@
 use tidewire_server::Response;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::object::Object;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
 
 /// `application/x-ndjson`.
 pub(crate) struct JsonLines;
@@ -19,7 +20,8 @@ impl Feed for JsonLines {
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        line(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+        write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, out);
+        out.push(b'\n');
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {

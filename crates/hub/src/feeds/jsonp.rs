@@ -9,18 +9,16 @@
 //! (`script.rs`), and the answer begins with a comment, so that no file of another kind (Flash
 //! once) can be made of the first bytes.
 
-use super::script;
-
 /// Points in the name of a callback: `angular.callbacks._0` has two.
 pub(crate) const MAX_POINTS: usize = 2;
 
-/// Makes a script of a poll's answer.
+/// Makes a script of a poll's answer, which was written for this place.
 pub(crate) fn script(callback: &str, json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len() + callback.len() + 16);
     out.extend_from_slice(b"/**/");
     out.extend_from_slice(callback.as_bytes());
     out.push(b'(');
-    script::push_json(&mut out, json.trim_ascii_end());
+    out.extend_from_slice(json);
     out.extend_from_slice(b");\n");
     out
 }
@@ -35,7 +33,7 @@ mod tests {
     #[test]
     fn an_answer_is_one_call() {
         assert_eq!(
-            script("a.b", b"{\"x\":\"</script>\"}\n"),
+            script("a.b", b"{\"x\":\"\\u003c/script\\u003e\"}"),
             b"/**/a.b({\"x\":\"\\u003c/script\\u003e\"});\n"
         );
     }

@@ -13,11 +13,12 @@
 //! the *next* part are there: who publishes seldom publishes a picture twice. The length of a part
 //! is for readers other than browsers; browsers look for the delimiter.
 
-use memchr::memmem;
 use tidewire_server::Response;
 
+use super::boundary;
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::object::Object;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
 
 /// `multipart/mixed`.
 pub(crate) struct Mixed;
@@ -33,7 +34,10 @@ impl Feed for Mixed {
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        json_part(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+        let Envelope { cursor, channel, message } = *envelope;
+        json_field(out);
+        write_message(message, cursor, channel, Place::Part, out);
+        out.extend_from_slice(DELIMITER);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -76,9 +80,10 @@ impl Feed for Replace {
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         let media = message.content_type().unwrap_or("application/octet-stream");
-        let holds_boundary = |bytes: &[u8]| memmem::find(bytes, BOUNDARY).is_some();
-        if message.data().is_empty() || holds_boundary(message.data()) || holds_boundary(media.as_bytes()) {
-            return field_object(out, "Tidewire-Message", &Object::message(message, cursor, channel));
+        if message.data().is_empty() || boundary::is_in(message.data()) || boundary::is_in(media.as_bytes()) {
+            out.extend_from_slice(b"Tidewire-Message: ");
+            write_message(message, cursor, channel, Place::Part, out);
+            return out.extend_from_slice(b"\r\n");
         }
         field(out, "Tidewire-Cursor", cursor);
         if let Some(channel) = channel {
@@ -111,10 +116,15 @@ impl Feed for Replace {
 
 /// A part with an object.
 fn json_part(out: &mut Vec<u8>, object: &Object<'_>) {
-    field(out, "Content-Type", "application/json");
-    out.extend_from_slice(b"\r\n");
+    json_field(out);
     push_json(out, object);
     out.extend_from_slice(DELIMITER);
+}
+
+/// The head of a part with an object.
+fn json_field(out: &mut Vec<u8>) {
+    field(out, "Content-Type", "application/json");
+    out.extend_from_slice(b"\r\n");
 }
 
 /// A field with an object, of the part that comes next.
@@ -125,19 +135,10 @@ fn field_object(out: &mut Vec<u8>, name: &str, object: &Object<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// JSON has no line ends outside of its strings and escapes them within, so no delimiter can be in
-/// it; and where the boundary stands in the middle of a line, an escape keeps it from readers that
-/// do not look where a line begins.
 fn push_json(out: &mut Vec<u8>, object: &Object<'_>) {
-    let mut json = Vec::new();
-    object.write(&mut json);
-    let mut rest = &json[..];
-    while let Some(at) = memmem::find(rest, BOUNDARY) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(b"\\u002d");
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
+    let start = out.len();
+    object.write(out);
+    boundary::escape(out, start);
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -146,9 +147,6 @@ fn field(out: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// What the parts must not hold. It is the same for all, so that what is written is; chance does
-/// not keep payloads apart from it, but [`Replace::message`] does.
-const BOUNDARY: &[u8] = b"--tidewire";
 const FIRST: &[u8] = b"--tidewire\r\n";
 const DELIMITER: &[u8] = b"\r\n--tidewire\r\n";
 const CLOSE: &[u8] = b"\r\n--tidewire--\r\n";

@@ -5,7 +5,8 @@ use tidewire_server::Response;
 use tidewire_sse::Event;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::object::Object;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
 
 /// `text/event-stream`.
 pub(crate) struct Sse;
@@ -37,7 +38,7 @@ impl Feed for Sse {
             }
             None => {
                 let event = if channel.is_none() { Some("envelope") } else { message.event() };
-                write_object(out, cursor, event, &Object::message(message, cursor, channel));
+                write_message_event(out, event, envelope);
             }
         }
     }
@@ -77,8 +78,7 @@ impl Feed for Objects {
     }
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        let Envelope { cursor, channel, message } = *envelope;
-        write_object(out, cursor, None, &Object::message(message, cursor, channel));
+        write_message_event(out, None, envelope);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -98,10 +98,25 @@ impl Feed for Objects {
 }
 
 fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &Object<'_>) {
-    let mut json = Vec::new();
-    object.write(&mut json);
-    let json = std::str::from_utf8(&json).expect("serde_json writes UTF-8");
-    write(out, &Event { id: Some(cursor), event, data: Some(json), ..Event::default() });
+    begin_object(out, cursor, event);
+    object.write(out);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// A message as its object.
+fn write_message_event(out: &mut Vec<u8>, event: Option<&str>, envelope: &Envelope<'_>) {
+    let Envelope { cursor, channel, message } = *envelope;
+    begin_object(out, cursor, event);
+    write_message(message, cursor, channel, Place::Line, out);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Begins an event whose data is one object: that is one line.
+fn begin_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
+    write(out, &Event { id: Some(cursor), event, ..Event::default() });
+    // The blank line that ends an event.
+    out.pop();
+    out.extend_from_slice(b"data: ");
 }
 
 fn write(out: &mut Vec<u8>, event: &Event<'_>) {

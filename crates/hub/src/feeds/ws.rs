@@ -5,7 +5,8 @@ use tidewire_server::Response;
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::object::Object;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
 
 /// The subprotocol that speaks JSON objects both ways.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
@@ -71,7 +72,7 @@ impl Feed for V1 {
 
     fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
         let mut json = Vec::new();
-        Object::message(envelope.message, envelope.cursor, envelope.channel).write(&mut json);
+        write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, &mut json);
         put(self.deflate, Kind::Text, &json, out);
     }
 

@@ -17,7 +17,6 @@ use super::rows::Rows;
 use super::state::{Action, Event, State};
 use super::watches::{Registration, Watches};
 use super::websocket::WebSocket;
-use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, longpoll};
 use crate::gzip;
 use crate::hub::Hub;
@@ -314,7 +313,7 @@ impl Delivery {
                 wire.end(&mut out, self.settings.restart_retry_ms(), sum.unwrap_or_default());
             }
             Shape::LongPoll(shape) => {
-                shape.closing().write_answer(Answer::new(), &self.positions(id).to_text(), &mut out);
+                shape.closing().write_empty(&self.positions(id).to_text(), &mut out);
             }
         }
         self.rows[id].put_last(out.into(), self.clock.ran_ms());

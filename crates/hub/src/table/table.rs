@@ -17,7 +17,6 @@ use super::state::{Event, State};
 use super::subscription::{HeldPoll, OpenStream, Subscription};
 use super::websocket::Incoming;
 use crate::channel::Channel;
-use crate::feeds::poll::Answer;
 use crate::feeds::{StreamFormat, Wire};
 use crate::gzip::Sum;
 use crate::hub::Hub;
@@ -315,7 +314,7 @@ impl Table {
         let Some(group) = row.group().filter(|_| row.pending.is_empty()) else { return };
         let Shape::LongPoll(shape) = &self.delivery.groups[group].shape else { return };
         let mut out = Vec::new();
-        shape.write_answer(Answer::new(), &self.delivery.positions(id).to_text(), &mut out);
+        shape.write_empty(&self.delivery.positions(id).to_text(), &mut out);
         self.delivery.rows[id].put_last(out.into(), self.delivery.clock.ran_ms());
         let end = self.delivery.end(group);
         self.delivery.drive(id, end);
