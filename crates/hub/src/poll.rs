@@ -12,6 +12,7 @@ use crate::json_text::Place;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Item};
 use crate::refusal::vary;
+use crate::rope::Rope;
 
 /// What decides the bytes of a held poll's answer, beside the messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,14 +36,14 @@ impl PollShape {
         PollShape { idle: None, ..self.clone() }
     }
 
-    /// Writes the whole HTTP answer of a poll for which there is nothing.
-    pub(crate) fn write_empty(&self, cursor: &str, out: &mut Vec<u8>) {
-        self.write_answer(Answer::new(self.place()), cursor, out);
+    /// The whole HTTP answer of a poll for which there is nothing.
+    pub(crate) fn empty_answer(&self, cursor: &str) -> Rope {
+        self.answer(Answer::new(self.place()), cursor)
     }
 
-    /// Writes a whole HTTP answer.
-    pub(crate) fn write_answer(&self, answer: Answer, cursor: &str, out: &mut Vec<u8>) {
-        self.write(held(answer, cursor, self.callback.as_deref(), self.preferred), out);
+    /// A whole HTTP answer.
+    pub(crate) fn answer(&self, answer: Answer, cursor: &str) -> Rope {
+        self.response(held(answer, cursor, self.callback.as_deref(), self.preferred))
     }
 
     /// Whether a break is told in the answer and not by its status: nobody would see that.
@@ -55,11 +56,9 @@ impl PollShape {
         place(self.callback.as_deref())
     }
 
-    /// Writes any response with the CORS fields of this poll.
-    pub(crate) fn write(&self, response: Response, out: &mut Vec<u8>) {
-        for part in vary(&self.access, response).into_parts(self.idle) {
-            out.extend_from_slice(&part);
-        }
+    /// Any response with the CORS fields of this poll.
+    pub(crate) fn response(&self, response: Response) -> Rope {
+        vary(&self.access, response).into_parts(self.idle).into()
     }
 }
 

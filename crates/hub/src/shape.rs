@@ -1,13 +1,14 @@
 //! What decides the bytes that a subscriber gets, beside its channels; and these bytes.
 
-use bytes::Bytes;
 use tidewire_channel::Budget;
 
-use crate::feeds::{Flow, Wire, longpoll, ws};
+use crate::feeds::{Flow, Wire, longpoll};
 use crate::gzip::Sum;
+use crate::out::Out;
 use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Item};
+use crate::rope::Rope;
 
 /// What decides the bytes, beside the channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +21,7 @@ pub(crate) enum Shape {
 
 /// The next bytes for a subscriber, and what to do after them.
 pub(crate) struct Batch {
-    pub(crate) bytes: Bytes,
+    pub(crate) rope: Rope,
     pub(crate) flow: Flow,
     /// Of a compressed batch.
     pub(crate) sum: Sum,
@@ -55,21 +56,20 @@ impl Shape {
     ) -> (Option<Batch>, Tally) {
         match self {
             Shape::Stream { wire, labelled } => {
-                let mut out = Vec::new();
+                let mut out = Out::default();
                 let budget = Budget::bytes(bytes);
                 let (flow, mut tally) =
                     encode_stream(channels, *wire, *labelled, positions, ceiling, budget, &mut out);
                 let packed = wire.pack(out);
                 tally.compressed += packed.compressions();
-                let batch = Batch { bytes: packed.bytes.into(), flow, sum: packed.sum };
-                ((!batch.bytes.is_empty()).then_some(batch), tally)
+                let batch = Batch { rope: packed.rope, flow, sum: packed.sum };
+                ((!batch.rope.is_empty()).then_some(batch), tally)
             }
             Shape::LongPoll(shape) => {
                 let budget = Budget { messages: shape.limit, bytes: longpoll::MAX_BYTES };
-                let mut out = Vec::new();
-                let tally = encode_poll(channels, shape, positions, budget, &mut out);
-                let batch = Batch { bytes: out.into(), flow: Flow::End, sum: Sum::default() };
-                ((!batch.bytes.is_empty()).then_some(batch), tally)
+                let (rope, tally) = encode_poll(channels, shape, positions, budget);
+                let batch = Batch { rope, flow: Flow::End, sum: Sum::default() };
+                ((!batch.rope.is_empty()).then_some(batch), tally)
             }
         }
     }
@@ -83,22 +83,21 @@ pub(crate) fn encode_stream(
     positions: &mut Positions,
     ceiling: Option<&Positions>,
     budget: Budget,
-    out: &mut Vec<u8>,
+    out: &mut Out,
 ) -> (Flow, Tally) {
     let mut tally = Tally::default();
     let say = |item: Item<'_>| {
         wire.unit(out, |feed, out| match item {
             Item::Message(envelope) => {
-                let start = out.len();
                 feed.message(out, &envelope);
                 tally.messages += 1;
-                tally.compressed += u64::from(wire.format.deflates() && ws::is_compressed(&out[start..]));
                 Flow::Continue
             }
-            Item::Discontinuity { what, cursor } => feed.discontinuity(out, &what, cursor),
+            Item::Discontinuity { what, cursor } => feed.discontinuity(out.own(), &what, cursor),
         })
     };
     let flow = reader::read(channels, labelled, positions, ceiling, budget, say).flow;
+    tally.compressed = out.compressions();
     (flow, tally)
 }
 
@@ -108,17 +107,13 @@ fn encode_poll(
     shape: &PollShape,
     positions: &mut Positions,
     budget: Budget,
-    out: &mut Vec<u8>,
-) -> Tally {
+) -> (Rope, Tally) {
     match poll::read(channels, positions, budget, shape.tells_breaks(), shape.place()) {
-        Ok(poll::Read { any: false, .. }) => Tally::default(),
+        Ok(poll::Read { any: false, .. }) => (Rope::default(), Tally::default()),
         Ok(read) => {
-            shape.write_answer(read.answer, &positions.to_text(), out);
-            Tally { messages: read.messages as u64, ..Tally::default() }
+            let tally = Tally { messages: read.messages as u64, ..Tally::default() };
+            (shape.answer(read.answer, &positions.to_text()), tally)
         }
-        Err(problem) => {
-            shape.write(problem.into_response(), out);
-            Tally::default()
-        }
+        Err(problem) => (shape.response(problem.into_response()), Tally::default()),
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use tidewire_channel::Budget;
 use tidewire_http1::{FieldBlock, Method, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
@@ -21,6 +22,7 @@ use crate::feeds::{
 use crate::gzip::{self, Sum};
 use crate::json_text::Place;
 use crate::name::ChannelName;
+use crate::out::Out;
 use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions, Start};
 use crate::raw_body::RawBody;
@@ -160,7 +162,7 @@ fn stream(
     let shape = Shape::Stream { wire, labelled };
     let ticket =
         Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket: None, gzip, ended }));
-    Reply::Detach { head, first: vec![first.into()], ticket }
+    Reply::Detach { head, first, ticket }
 }
 
 /// What keeps caches, buffers and guessers away from a stream.
@@ -184,18 +186,18 @@ fn first_bytes(
     wire: Wire,
     start: &StreamStart<'_>,
     positions: &mut Positions,
-) -> (Vec<u8>, Sum, bool) {
-    let mut out = Vec::with_capacity(128);
+) -> (Vec<Bytes>, Sum, bool) {
+    let mut out = Out::with_capacity(128);
     // Also with a cursor that the log does not know: a client that is cut before the reset that
     // follows must come back with it, and get the reset then.
-    wire.unit(&mut out, |feed, out| feed.start(out, start));
+    wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
     let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
     context.hub.counters.replayed.add(tally.messages);
     let packed = wire.pack_first(out);
     context.hub.counters.compressed.add(tally.compressed + packed.compressions());
-    (packed.bytes, packed.sum, flow == Flow::End)
+    (packed.rope.into_parts(), packed.sum, flow == Flow::End)
 }
 
 /// The bytes alone. This needs a task: the head waits for the first message, and the end of the
@@ -282,11 +284,7 @@ fn websocket(
     let websocket = Some(Box::new(websocket));
     let ticket =
         Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket, gzip: None, ended }));
-    Ok(Reply::Detach {
-        head: Some(DetachHead { response, chunked: false }),
-        first: vec![first.into()],
-        ticket,
-    })
+    Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first, ticket })
 }
 
 #[cfg(test)]

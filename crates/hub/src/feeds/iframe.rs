@@ -28,6 +28,7 @@ use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use super::{script, xhr};
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
+use crate::out::Out;
 use crate::request_fields::RequestField;
 
 /// Points in the name of a callback. An object of the page and its function are enough.
@@ -72,11 +73,11 @@ impl Feed for Iframe {
         call(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
-        out.extend_from_slice(CALL);
-        write_message(message, cursor, channel, Place::Script, out);
-        out.extend_from_slice(CALLED);
+        out.own().extend_from_slice(CALL);
+        write_message(message, cursor, channel, Place::Script, out.own());
+        out.own().extend_from_slice(CALLED);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {

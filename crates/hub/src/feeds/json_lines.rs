@@ -6,6 +6,7 @@ use tidewire_server::Response;
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
+use crate::out::Out;
 
 /// `application/x-ndjson`.
 pub(crate) struct JsonLines;
@@ -19,9 +20,9 @@ impl Feed for JsonLines {
         line(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, out);
-        out.push(b'\n');
+    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
+        write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, out.own());
+        out.own().push(b'\n');
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {

@@ -19,6 +19,7 @@ use super::boundary;
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
+use crate::out::Out;
 
 /// `multipart/mixed`.
 pub(crate) struct Mixed;
@@ -33,11 +34,11 @@ impl Feed for Mixed {
         json_part(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
-        json_field(out);
-        write_message(message, cursor, channel, Place::Part, out);
-        out.extend_from_slice(DELIMITER);
+        json_field(out.own());
+        write_message(message, cursor, channel, Place::Part, out.own());
+        out.own().extend_from_slice(DELIMITER);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -77,23 +78,24 @@ impl Feed for Replace {
 
     /// The payload. If it is empty, or holds the delimiter and would come to pieces, the JSON
     /// object, which is not shown: a page of Chromium 156 crashes on an empty part before another.
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         let media = message.content_type().unwrap_or("application/octet-stream");
         if message.data().is_empty() || boundary::is_in(message.data()) || boundary::is_in(media.as_bytes()) {
-            out.extend_from_slice(b"Tidewire-Message: ");
-            write_message(message, cursor, channel, Place::Part, out);
-            return out.extend_from_slice(b"\r\n");
+            out.own().extend_from_slice(b"Tidewire-Message: ");
+            write_message(message, cursor, channel, Place::Part, out.own());
+            return out.own().extend_from_slice(b"\r\n");
         }
-        field(out, "Tidewire-Cursor", cursor);
+        let own = out.own();
+        field(own, "Tidewire-Cursor", cursor);
         if let Some(channel) = channel {
-            field(out, "Tidewire-Channel", channel);
+            field(own, "Tidewire-Channel", channel);
         }
-        field(out, "Content-Type", media);
-        field(out, "Content-Length", &message.data().len().to_string());
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(message.data());
-        out.extend_from_slice(DELIMITER);
+        field(own, "Content-Type", media);
+        field(own, "Content-Length", &message.data().len().to_string());
+        own.extend_from_slice(b"\r\n");
+        out.push(message.data());
+        out.own().extend_from_slice(DELIMITER);
     }
 
     /// A part of its own would be shown in place of the picture, so a field of the next part
@@ -158,9 +160,9 @@ mod tests {
 
     fn written(feed: &dyn Feed, data: &[u8], media: &str) -> String {
         let message = Message::new(data.to_vec().into(), 1).with_content_type(media).unwrap();
-        let mut out = Vec::new();
+        let mut out = Out::default();
         feed.message(&mut out, &Envelope { cursor: "e-1", channel: None, message: &message });
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.finish().to_vec()).unwrap()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use tidewire_sse::Event;
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
+use crate::out::Out;
 
 /// `text/event-stream`.
 pub(crate) struct Sse;
@@ -28,13 +29,13 @@ impl Feed for Sse {
     /// be sent as lines and travel as the JSON object: a payload that is not UTF-8, as
     /// `event: envelope`; and a message of a connection with several channels, because the object
     /// says which channel it was.
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         match message.text().filter(|_| channel.is_none()) {
             Some(text) => {
                 let event =
                     Event { id: Some(cursor), event: message.event(), data: Some(text), ..Event::default() };
-                write(out, &event);
+                write(out.own(), &event);
             }
             None => {
                 let event = if channel.is_none() { Some("envelope") } else { message.event() };
@@ -77,7 +78,7 @@ impl Feed for Objects {
         write_object(out, cursor, None, &Object::Hello { cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
         write_message_event(out, None, envelope);
     }
 
@@ -104,11 +105,11 @@ fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &O
 }
 
 /// A message as its object.
-fn write_message_event(out: &mut Vec<u8>, event: Option<&str>, envelope: &Envelope<'_>) {
+fn write_message_event(out: &mut Out, event: Option<&str>, envelope: &Envelope<'_>) {
     let Envelope { cursor, channel, message } = *envelope;
-    begin_object(out, cursor, event);
-    write_message(message, cursor, channel, Place::Line, out);
-    out.extend_from_slice(b"\n\n");
+    begin_object(out.own(), cursor, event);
+    write_message(message, cursor, channel, Place::Line, out.own());
+    out.own().extend_from_slice(b"\n\n");
 }
 
 /// Begins an event whose data is one object: that is one line.
@@ -133,8 +134,9 @@ mod tests {
 
     /// What a browser makes of a message, by our own decoder: event type, data and id.
     fn received(message: &Message) -> (String, String, String) {
-        let mut wire = Vec::new();
-        Sse.message(&mut wire, &Envelope { cursor: "e-1", channel: None, message });
+        let mut out = Out::default();
+        Sse.message(&mut out, &Envelope { cursor: "e-1", channel: None, message });
+        let wire = out.finish().to_vec();
         let mut decoder = Decoder::new(Limits::DEFAULT);
         let (used, received) = decoder.decode(&wire).unwrap();
         assert_eq!(used, wire.len(), "one message is one event");

@@ -2,11 +2,13 @@
 //! `tidewire.v1`.
 
 use tidewire_server::Response;
+use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
+use crate::out::Out;
 
 /// The subprotocol that speaks JSON objects both ways.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
@@ -34,9 +36,15 @@ impl Feed for Bare {
     /// A bare connection has no place to say it.
     fn start(&self, _out: &mut Vec<u8>, _start: &StreamStart<'_>) {}
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
         let kind = if envelope.message.text().is_some() { Kind::Text } else { Kind::Binary };
-        put(self.deflate, kind, envelope.message.data(), out);
+        let payload = envelope.message.data();
+        if self.deflate {
+            put_deflated(kind, payload, out);
+        } else {
+            put_head(kind, payload.len(), out.own());
+            out.push(payload);
+        }
     }
 
     /// Between bare payloads there is no place to report it, so the connection ends with a code for
@@ -70,10 +78,14 @@ impl Feed for V1 {
         object(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
         let mut json = Vec::new();
         write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, &mut json);
-        put(self.deflate, Kind::Text, &json, out);
+        if self.deflate {
+            put_deflated(Kind::Text, &json, out);
+        } else {
+            encode_message(Kind::Text, &json, out.own());
+        }
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -96,17 +108,20 @@ impl Feed for V1 {
 /// bytes fit everybody. What is short stays as it is.
 pub(crate) const DEFLATE: deflate::Config = deflate::Config::DEFAULT;
 
-/// Whether the frame was compressed: RSV1 says so (RFC 7692 §6).
-pub(crate) fn is_compressed(frame: &[u8]) -> bool {
-    frame.first().is_some_and(|first| first & 0x40 != 0)
+/// Writes a message, compressed if that makes it shorter. Says whether it was.
+fn put_deflated(kind: Kind, payload: &[u8], out: &mut Out) -> bool {
+    let compressed = deflate::encode_message(kind, payload, &DEFLATE, out.own());
+    if compressed {
+        out.count_compression();
+    }
+    compressed
 }
 
-fn put(deflate: bool, kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
-    if deflate {
-        deflate::encode_message(kind, payload, &DEFLATE, out);
-    } else {
-        encode_message(kind, payload, out);
-    }
+/// Writes the head of a message of so many bytes.
+fn put_head(kind: Kind, len: usize, out: &mut Vec<u8>) {
+    let opcode = if kind == Kind::Text { Opcode::Text } else { Opcode::Binary };
+    let header = Header { fin: true, rsv1: false, opcode, masking_key: None, len: len as u64 };
+    header.encode_to(out).expect("no payload has 2^63 bytes");
 }
 
 /// Writes an object as one text message.

@@ -21,6 +21,7 @@ use crate::feeds::{Flow, longpoll};
 use crate::gzip;
 use crate::hub::Hub;
 use crate::positions::{Channels, Positions};
+use crate::rope::Rope;
 use crate::settings::Settings;
 use crate::shape::{Batch, Shape};
 
@@ -83,7 +84,7 @@ impl Delivery {
             waker: self.ready.waker(id.key()),
             state: State::Behind,
             member: None,
-            pending: bytes::Bytes::new(),
+            pending: Rope::default(),
             deadline: Deadline::default(),
             give_up_ms: 0,
             progress_ms: self.clock.ran_ms(),
@@ -239,7 +240,7 @@ impl Delivery {
     fn send_frames(&mut self, row: RowId) -> Option<Event> {
         let row = &mut self.rows[row];
         let bytes = row.websocket.as_mut()?.take_output()?;
-        let event = row.offer(&bytes);
+        let event = row.offer(&bytes.into());
         if event == Event::Blocked {
             row.progress_ms = self.clock.ran_ms();
         }
@@ -268,9 +269,9 @@ impl Delivery {
             body.add(group.sum, batch.sum);
         }
         match batch.flow {
-            Flow::Continue => Some(row.offer(&batch.bytes)),
+            Flow::Continue => Some(row.offer(&batch.rope)),
             Flow::End => {
-                row.put_last(batch.bytes, self.clock.ran_ms());
+                row.put_last(batch.rope, self.clock.ran_ms());
                 Some(self.end(group_id))
             }
         }
@@ -306,17 +307,16 @@ impl Delivery {
     /// The last bytes of a subscriber of a server that stops.
     fn say_stop(&mut self, id: RowId) -> Option<Event> {
         let group = &self.groups[self.rows[id].group()?];
-        let mut out = Vec::new();
-        match &group.shape {
+        let last = match &group.shape {
             Shape::Stream { wire, .. } => {
                 let sum = self.rows[id].gzip.as_ref().map(|body| body.sum(group.sum));
+                let mut out = Vec::new();
                 wire.end(&mut out, self.settings.restart_retry_ms(), sum.unwrap_or_default());
+                out.into()
             }
-            Shape::LongPoll(shape) => {
-                shape.closing().write_empty(&self.positions(id).to_text(), &mut out);
-            }
-        }
-        self.rows[id].put_last(out.into(), self.clock.ran_ms());
+            Shape::LongPoll(shape) => shape.closing().empty_answer(&self.positions(id).to_text()),
+        };
+        self.rows[id].put_last(last, self.clock.ran_ms());
         Some(Event::Ended)
     }
 
@@ -390,7 +390,7 @@ impl Delivery {
     /// Writes one batch to every live member.
     fn deliver(&mut self, id: GroupId, batch: &Batch) {
         let live = std::mem::take(&mut self.groups[id].live);
-        let offer = |&row: &RowId| match self.rows[row].offer(&batch.bytes) {
+        let offer = |&row: &RowId| match self.rows[row].offer(&batch.rope) {
             Event::Sent => None,
             event => Some((row, event)),
         };
@@ -406,7 +406,7 @@ impl Delivery {
     fn deliver_last(&mut self, id: GroupId, batch: &Batch) {
         let end = self.end(id);
         for row in std::mem::take(&mut self.groups[id].live) {
-            self.rows[row].put_last(batch.bytes.clone(), self.clock.ran_ms());
+            self.rows[row].put_last(batch.rope.clone(), self.clock.ran_ms());
             self.drive(row, end);
         }
     }
