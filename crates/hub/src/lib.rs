@@ -10,6 +10,8 @@ mod counters;
 mod driver;
 mod error;
 mod feeds;
+mod form;
+mod forms;
 mod gzip;
 mod hub;
 mod json_text;

@@ -5,8 +5,10 @@ use serde_json::value::RawValue;
 use tidewire_server::json;
 
 use crate::feeds::{boundary, script};
-use crate::json_text::{Place, end_with_payload};
+use crate::form::FormKind;
+use crate::json_text::Place;
 use crate::message::Message;
+use crate::out::Out;
 
 /// The JSON objects of the feeds, in the order and with the names of `docs/http-api.md`.
 #[derive(Clone, Debug, Serialize)]
@@ -100,10 +102,10 @@ pub(crate) fn write_message(
     cursor: &str,
     channel: Option<&str>,
     place: Place,
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
 ) {
-    write_message_head(message, cursor, channel, place, out);
-    end_with_payload(message, place, out);
+    write_message_head(message, cursor, channel, place, out.own());
+    out.form(FormKind::Json(place), message);
 }
 
 /// Appends what stands before the payload, with which the object ends.
@@ -138,9 +140,12 @@ pub(crate) fn write_message_head(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
 
     use super::*;
+    use crate::forms::Forms;
 
     fn json(object: &Object<'_>) -> String {
         let mut out = Vec::new();
@@ -149,9 +154,10 @@ mod tests {
     }
 
     fn message(message: &Message, cursor: &str, channel: Option<&str>) -> String {
-        let mut out = Vec::new();
+        let forms = Forms::new(Arc::default());
+        let mut out = Out::new(&forms, false);
         write_message(message, cursor, channel, Place::Line, &mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.finish().to_vec()).unwrap()
     }
 
     #[test]

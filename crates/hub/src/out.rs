@@ -1,25 +1,37 @@
-//! What a feed writes into: own bytes, and long payloads that are not copied.
+//! What a feed writes into: own bytes, and the forms of payloads, which are not copied where they are
+//! long.
 //!
 //! ```text
 //!   own     f r a m e   h e a d ,   c u r s o r ,   s h o r t   p a y l o a d s ...
 //!                         ▲                                 ▲
-//!   shared           (at, part)                        (at, part)
+//!   shared           (at, form)                        (at, form)
 //! ```
 
 use bytes::Bytes;
 
+use crate::form::{Form, FormKind};
+use crate::forms::Forms;
+use crate::gzip::Sum;
+use crate::message::Message;
 use crate::rope::Rope;
 
-/// A part of so many bytes is shared. To copy a shorter one costs less than another slice in each
-/// write, and another piece of memory to look at.
+/// A part of so many bytes is shared, and a payload of so many has forms. To copy a shorter one
+/// costs less than another slice in each write, and another piece of memory to look at.
 pub(crate) const SHARED_LEN: usize = 4 * 1024;
 
+/// A payload of so many bytes has compressed forms: to compress one takes longer than to find it.
+/// It is the length from which on messages are compressed.
+pub(crate) const DEFLATED_LEN: usize = 512;
+
 /// An output, empty at first.
-#[derive(Debug, Default)]
-pub(crate) struct Out {
+#[derive(Debug)]
+pub(crate) struct Out<'f> {
+    forms: &'f Forms,
+    /// All of it will be compressed, so it has compressed forms.
+    deflates: bool,
     own: Vec<u8>,
-    /// Parts, each with the number of own bytes that stand before it.
-    shared: Vec<(usize, Bytes)>,
+    /// Forms, each with the number of own bytes that stand before it.
+    shared: Vec<(usize, Form)>,
     /// Their bytes.
     shared_len: usize,
     /// How often something was compressed for this.
@@ -34,10 +46,10 @@ pub(crate) struct Mark {
     len: usize,
 }
 
-impl Out {
-    /// With room for so many own bytes.
-    pub(crate) fn with_capacity(own: usize) -> Self {
-        Out { own: Vec::with_capacity(own), ..Out::default() }
+impl<'f> Out<'f> {
+    /// Takes forms from these, compressed ones if all of it will be compressed.
+    pub(crate) fn new(forms: &'f Forms, deflates: bool) -> Self {
+        Out { forms, deflates, own: Vec::new(), shared: Vec::new(), shared_len: 0, compressions: 0 }
     }
 
     /// Where own bytes are appended, behind all that is there.
@@ -51,14 +63,39 @@ impl Out {
         self.own.len() + self.shared_len
     }
 
-    /// Appends a part: shared if it is long, else copied.
-    pub(crate) fn push(&mut self, part: &Bytes) {
-        if part.len() < SHARED_LEN {
-            self.own.extend_from_slice(part);
+    /// Appends the payload of a message in this form.
+    pub(crate) fn form(&mut self, kind: FormKind, message: &Message) {
+        let len = message.data().len();
+        if self.deflates && len >= DEFLATED_LEN {
+            let form = self.deflated(kind, message);
+            self.share(form);
+        } else if !self.deflates && len >= SHARED_LEN {
+            self.push(self.forms.plain(kind, message));
         } else {
-            self.shared_len += part.len();
-            self.shared.push((self.own.len(), part.clone()));
+            kind.write(message, &mut self.own);
         }
+    }
+
+    /// The compressed form of a payload, which is counted if it had to be made.
+    pub(crate) fn deflated(&mut self, kind: FormKind, message: &Message) -> Form {
+        let (form, made) = self.forms.deflated(kind, message);
+        self.compressions += u64::from(made);
+        form
+    }
+
+    /// Appends a part: shared if it is long, else copied. Not where all will be compressed.
+    pub(crate) fn push(&mut self, part: Bytes) {
+        debug_assert!(!self.deflates, "it would be taken for a compressed one");
+        if part.len() < SHARED_LEN {
+            self.own.extend_from_slice(&part);
+        } else {
+            self.share(Form { bytes: part, sum: Sum::default() });
+        }
+    }
+
+    fn share(&mut self, form: Form) {
+        self.shared_len += form.bytes.len();
+        self.shared.push((self.own.len(), form));
     }
 
     /// The place behind all that is there.
@@ -87,15 +124,25 @@ impl Out {
         self.compressions
     }
 
+    /// An empty output that takes its forms from the same place, and is not compressed any more.
+    pub(crate) fn to_packed(&self) -> Self {
+        Out::new(self.forms, false)
+    }
+
+    /// Own bytes, and the forms with the number of own bytes before each.
+    pub(crate) fn into_pieces(self) -> (Vec<u8>, Vec<(usize, Form)>) {
+        (self.own, self.shared)
+    }
+
     /// All that was written.
     pub(crate) fn finish(self) -> Rope {
         if self.shared.is_empty() {
             return self.own.into();
         }
         let (own, mut rope, mut at) = (Bytes::from(self.own), Rope::default(), 0);
-        for (before, part) in self.shared {
+        for (before, form) in self.shared {
             rope.push(own.slice(at..before));
-            rope.push(part);
+            rope.push(form.bytes);
             at = before;
         }
         rope.push(own.slice(at..));
@@ -105,13 +152,16 @@ impl Out {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
     fn a_long_part_is_shared_and_a_short_one_is_copied() {
         for (len, is_shared) in [(SHARED_LEN - 1, false), (SHARED_LEN, true)] {
-            let (mut out, part) = (Out::default(), Bytes::from(vec![b'x'; len]));
-            out.push(&part);
+            let forms = Forms::new(Arc::default());
+            let (mut out, part) = (Out::new(&forms, false), Bytes::from(vec![b'x'; len]));
+            out.push(part.clone());
             assert_eq!(out.len(), len);
             assert_eq!(out.finish().into_parts()[0].as_ptr() == part.as_ptr(), is_shared, "{len} bytes");
         }
@@ -120,12 +170,13 @@ mod tests {
     #[test]
     fn what_is_put_before_a_part_stands_before_it() {
         let part = Bytes::from(vec![b'x'; SHARED_LEN]);
-        let mut out = Out::default();
+        let forms = Forms::new(Arc::default());
+        let mut out = Out::new(&forms, false);
         out.own().extend_from_slice(b"one");
-        out.push(&part);
+        out.push(part.clone());
         let mark = out.mark();
         out.own().extend_from_slice(b"two");
-        out.push(&part);
+        out.push(part.clone());
         out.own().extend_from_slice(b"three");
         assert_eq!(out.len_since(mark), 8 + SHARED_LEN);
         out.insert(mark, b"(head)");

@@ -8,7 +8,7 @@ use tidewire_server::{Problem, Response};
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
-use crate::json_text::Place;
+use crate::forms::Forms;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Item};
 use crate::refusal::vary;
@@ -37,23 +37,13 @@ impl PollShape {
     }
 
     /// The whole HTTP answer of a poll for which there is nothing.
-    pub(crate) fn empty_answer(&self, cursor: &str) -> Rope {
-        self.answer(Answer::new(self.place()), cursor)
+    pub(crate) fn empty_answer(&self, cursor: &str, forms: &Forms) -> Rope {
+        self.answer(Answer::new(self.callback.as_deref(), forms), cursor)
     }
 
     /// A whole HTTP answer.
-    pub(crate) fn answer(&self, answer: Answer, cursor: &str) -> Rope {
-        self.response(held(answer, cursor, self.callback.as_deref(), self.preferred))
-    }
-
-    /// Whether a break is told in the answer and not by its status: nobody would see that.
-    pub(crate) fn tells_breaks(&self) -> bool {
-        self.callback.is_some()
-    }
-
-    /// Where the JSON of the answer stands.
-    pub(crate) fn place(&self) -> Place {
-        place(self.callback.as_deref())
+    pub(crate) fn answer(&self, answer: Answer<'_>, cursor: &str) -> Rope {
+        self.response(held(answer, cursor, self.callback.is_some(), self.preferred))
     }
 
     /// Any response with the CORS fields of this poll.
@@ -63,35 +53,35 @@ impl PollShape {
 }
 
 /// What a poll has to say.
-pub(crate) struct Read {
-    pub(crate) answer: Answer,
+pub(crate) struct Read<'f> {
+    pub(crate) answer: Answer<'f>,
     pub(crate) messages: usize,
     /// Whether there is anything.
     pub(crate) any: bool,
 }
 
-/// Reads one answer's worth and moves `positions`; 410 if the log cannot continue, unless the
-/// answer `tells` that.
+/// Reads one answer's worth and moves `positions`; 410 if the log cannot continue. The answer that
+/// calls a function tells that itself: nobody would see its status.
 ///
 /// A 410 has no messages, and the client goes on behind what it says. So where messages of one
 /// channel come before the break of another, they are the answer, and the next poll is told of the
 /// break.
-pub(crate) fn read(
+pub(crate) fn read<'f>(
     channels: &Channels,
     positions: &mut Positions,
     budget: Budget,
-    tells: bool,
-    place: Place,
-) -> Result<Read, Problem> {
+    callback: Option<&'f str>,
+    forms: &'f Forms,
+) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
-    let (mut answer, mut messages, mut gone) = (Answer::new(place), 0, None);
+    let (mut answer, mut messages, mut gone) = (Answer::new(callback, forms), 0, None);
     let progress = reader::read(channels, channels.0.len() > 1, positions, None, budget, |item| match item {
         Item::Message(envelope) => {
             answer.message(&envelope);
             messages += 1;
             Flow::Continue
         }
-        Item::Discontinuity { what, cursor } if tells => {
+        Item::Discontinuity { what, cursor } if callback.is_some() => {
             answer.discontinuity(&what, cursor);
             Flow::Continue
         }
@@ -105,31 +95,23 @@ pub(crate) fn read(
         Some(problem) if messages == 0 => Err(problem),
         Some(_) => {
             *positions = start;
-            read(channels, positions, Budget { messages, ..budget }, tells, place)
+            read(channels, positions, Budget { messages, ..budget }, callback, forms)
         }
     }
 }
 
-/// Where the JSON of an answer stands.
-pub(crate) fn place(callback: Option<&str>) -> Place {
-    if callback.is_some() { Place::Script } else { Place::Line }
-}
-
 /// The answer of a held poll: it is about a moment, so nothing keeps it.
-pub(crate) fn held(answer: Answer, cursor: &str, callback: Option<&str>, preferred: bool) -> Response {
-    let json = answer.finish(cursor);
-    let response = match callback {
-        None => whole("application/json", line(json), cursor),
-        Some(callback) => whole(jsonp::MEDIA, jsonp::script(callback, &json), cursor),
-    };
+pub(crate) fn held(answer: Answer<'_>, cursor: &str, is_script: bool, preferred: bool) -> Response {
+    let media = if is_script { jsonp::MEDIA } else { "application/json" };
+    let response = whole(media, answer.finish(cursor), cursor);
     let response = response.with("Cache-Control", "no-store");
     // RFC 7240 §3: without a value, since the hold may be shorter than what was preferred.
     if preferred { response.with("Preference-Applied", "wait") } else { response }
 }
 
 /// The answer of a short poll: it may be kept, and is asked about by its `ETag` each time.
-pub(crate) fn short(answer: Answer, cursor: &str) -> Response {
-    whole("application/json", line(answer.finish(cursor)), cursor)
+pub(crate) fn short(answer: Answer<'_>, cursor: &str) -> Response {
+    whole("application/json", answer.finish(cursor), cursor)
         .with("Cache-Control", "no-cache")
         .with("ETag", format!("\"{cursor}\""))
 }
@@ -142,17 +124,15 @@ pub(crate) fn not_modified(cursor: &str) -> Response {
         .with("Tidewire-Cursor", cursor)
 }
 
-fn line(mut json: Vec<u8>) -> Vec<u8> {
-    json.push(b'\n');
-    json
-}
-
-fn whole(media: &str, body: Vec<u8>, cursor: &str) -> Response {
-    Response::new(200)
+fn whole(media: &str, body: Rope, cursor: &str) -> Response {
+    let response = Response::new(200)
         .with("Content-Type", media)
         .with("X-Content-Type-Options", "nosniff")
-        .with("Tidewire-Cursor", cursor)
-        .body(body)
+        .with("Tidewire-Cursor", cursor);
+    match body.into_one() {
+        Ok(bytes) => response.body(bytes),
+        Err(rope) => response.parts(rope.into_parts()),
+    }
 }
 
 /// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go

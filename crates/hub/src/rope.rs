@@ -83,6 +83,14 @@ impl Rope {
         connection.try_write_vectored(&slices[..count])
     }
 
+    /// The one piece, if it is not more.
+    ///
+    /// # Errors
+    /// The rope, if it has several pieces.
+    pub(crate) fn into_one(self) -> Result<Bytes, Self> {
+        if self.rest.is_none() { Ok(self.first) } else { Err(self) }
+    }
+
     /// The pieces, none of which is empty.
     pub(crate) fn into_parts(self) -> Vec<Bytes> {
         let mut parts = Vec::with_capacity(1 + self.rest.as_ref().map_or(0, |rest| rest.len()));

@@ -3,6 +3,7 @@
 use tidewire_channel::Budget;
 
 use crate::feeds::{Flow, Wire, longpoll};
+use crate::forms::Forms;
 use crate::gzip::Sum;
 use crate::out::Out;
 use crate::poll::{self, PollShape};
@@ -53,21 +54,22 @@ impl Shape {
         positions: &mut Positions,
         ceiling: Option<&Positions>,
         bytes: usize,
+        forms: &Forms,
     ) -> (Option<Batch>, Tally) {
         match self {
             Shape::Stream { wire, labelled } => {
-                let mut out = Out::default();
+                let mut out = wire.out(forms);
                 let budget = Budget::bytes(bytes);
                 let (flow, mut tally) =
                     encode_stream(channels, *wire, *labelled, positions, ceiling, budget, &mut out);
                 let packed = wire.pack(out);
-                tally.compressed += packed.compressions();
+                tally.compressed += packed.compressions;
                 let batch = Batch { rope: packed.rope, flow, sum: packed.sum };
                 ((!batch.rope.is_empty()).then_some(batch), tally)
             }
             Shape::LongPoll(shape) => {
                 let budget = Budget { messages: shape.limit, bytes: longpoll::MAX_BYTES };
-                let (rope, tally) = encode_poll(channels, shape, positions, budget);
+                let (rope, tally) = encode_poll(channels, shape, positions, budget, forms);
                 let batch = Batch { rope, flow: Flow::End, sum: Sum::default() };
                 ((!batch.rope.is_empty()).then_some(batch), tally)
             }
@@ -83,7 +85,7 @@ pub(crate) fn encode_stream(
     positions: &mut Positions,
     ceiling: Option<&Positions>,
     budget: Budget,
-    out: &mut Out,
+    out: &mut Out<'_>,
 ) -> (Flow, Tally) {
     let mut tally = Tally::default();
     let say = |item: Item<'_>| {
@@ -107,8 +109,9 @@ fn encode_poll(
     shape: &PollShape,
     positions: &mut Positions,
     budget: Budget,
+    forms: &Forms,
 ) -> (Rope, Tally) {
-    match poll::read(channels, positions, budget, shape.tells_breaks(), shape.place()) {
+    match poll::read(channels, positions, budget, shape.callback.as_deref(), forms) {
         Ok(poll::Read { any: false, .. }) => (Rope::default(), Tally::default()),
         Ok(read) => {
             let tally = Tally { messages: read.messages as u64, ..Tally::default() };

@@ -20,9 +20,7 @@ use crate::feeds::{
     ws,
 };
 use crate::gzip::{self, Sum};
-use crate::json_text::Place;
 use crate::name::ChannelName;
-use crate::out::Out;
 use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions, Start};
 use crate::raw_body::RawBody;
@@ -57,7 +55,9 @@ pub(crate) fn handle(
     let channels = open_channels(context, names)?;
     let positions = channels.start(&params.start);
     match params.delivery {
-        Delivery::Poll => short_poll(&channels, positions, &params, access, request).map(Reply::Ready),
+        Delivery::Poll => {
+            short_poll(context, &channels, positions, &params, access, request).map(Reply::Ready)
+        }
         Delivery::LongPoll | Delivery::Jsonp => {
             long_poll(context, channels, positions, &params, access, request)
         }
@@ -83,6 +83,7 @@ fn open_channels(context: &SiteContext, names: &[ChannelName]) -> Result<Channel
 }
 
 fn short_poll(
+    context: &SiteContext,
     channels: &Channels,
     mut positions: Positions,
     params: &Params,
@@ -90,7 +91,7 @@ fn short_poll(
     request: &Request<'_>,
 ) -> Result<Response, Problem> {
     let budget = Budget { messages: params.limit, bytes: short::MAX_BYTES };
-    let answer = poll::read(channels, &mut positions, budget, false, Place::Line)?.answer;
+    let answer = poll::read(channels, &mut positions, budget, None, &context.forms)?.answer;
     let cursor = positions.to_text();
     let response = if matches_etag(request.head, &cursor) {
         poll::not_modified(&cursor)
@@ -111,9 +112,13 @@ fn long_poll(
     let callback = (params.delivery == Delivery::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
     let poll::Read { any, answer, .. } =
-        poll::read(&channels, &mut positions, budget, callback.is_some(), poll::place(callback))?;
+        poll::read(&channels, &mut positions, budget, callback, &context.forms)?;
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
-        return Ok(vary(access, poll::held(answer, &positions.to_text(), callback, params.preferred)).into());
+        return Ok(vary(
+            access,
+            poll::held(answer, &positions.to_text(), callback.is_some(), params.preferred),
+        )
+        .into());
     }
     let keeps_alive = request.head.version() == Version::Http11 && request.head.keep_alive();
     let callback = callback.map(Into::into);
@@ -187,7 +192,8 @@ fn first_bytes(
     start: &StreamStart<'_>,
     positions: &mut Positions,
 ) -> (Vec<Bytes>, Sum, bool) {
-    let mut out = Out::with_capacity(128);
+    let mut out = wire.out(&context.forms);
+    out.own().reserve(128);
     // Also with a cursor that the log does not know: a client that is cut before the reset that
     // follows must come back with it, and get the reset then.
     wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
@@ -196,7 +202,7 @@ fn first_bytes(
     let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
     context.hub.counters.replayed.add(tally.messages);
     let packed = wire.pack_first(out);
-    context.hub.counters.compressed.add(tally.compressed + packed.compressions());
+    context.hub.counters.compressed.add(tally.compressed + packed.compressions);
     (packed.rope.into_parts(), packed.sum, flow == Flow::End)
 }
 

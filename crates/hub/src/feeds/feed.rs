@@ -13,7 +13,7 @@ pub(crate) trait Feed: Sync {
     fn head(&self, response: Response) -> Response;
     /// First on every stream.
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>);
-    fn message(&self, out: &mut Out, envelope: &Envelope<'_>);
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>);
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow;
     fn heartbeat(&self, out: &mut Vec<u8>);
     /// Last on every stream that the server ends.

@@ -73,10 +73,10 @@ impl Feed for Iframe {
         call(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         out.own().extend_from_slice(CALL);
-        write_message(message, cursor, channel, Place::Script, out.own());
+        write_message(message, cursor, channel, Place::Script, out);
         out.own().extend_from_slice(CALLED);
     }
 

@@ -20,8 +20,8 @@ impl Feed for JsonLines {
         line(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
-        write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, out.own());
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
+        write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, out);
         out.own().push(b'\n');
     }
 

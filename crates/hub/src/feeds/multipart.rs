@@ -17,6 +17,7 @@ use tidewire_server::Response;
 
 use super::boundary;
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use crate::form::FormKind;
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
 use crate::out::Out;
@@ -34,10 +35,10 @@ impl Feed for Mixed {
         json_part(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         json_field(out.own());
-        write_message(message, cursor, channel, Place::Part, out.own());
+        write_message(message, cursor, channel, Place::Part, out);
         out.own().extend_from_slice(DELIMITER);
     }
 
@@ -78,12 +79,12 @@ impl Feed for Replace {
 
     /// The payload. If it is empty, or holds the delimiter and would come to pieces, the JSON
     /// object, which is not shown: a page of Chromium 156 crashes on an empty part before another.
-    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         let media = message.content_type().unwrap_or("application/octet-stream");
         if message.data().is_empty() || boundary::is_in(message.data()) || boundary::is_in(media.as_bytes()) {
             out.own().extend_from_slice(b"Tidewire-Message: ");
-            write_message(message, cursor, channel, Place::Part, out.own());
+            write_message(message, cursor, channel, Place::Part, out);
             return out.own().extend_from_slice(b"\r\n");
         }
         let own = out.own();
@@ -94,7 +95,7 @@ impl Feed for Replace {
         field(own, "Content-Type", media);
         field(own, "Content-Length", &message.data().len().to_string());
         own.extend_from_slice(b"\r\n");
-        out.push(message.data());
+        out.form(FormKind::Payload, message);
         out.own().extend_from_slice(DELIMITER);
     }
 
@@ -155,12 +156,16 @@ const CLOSE: &[u8] = b"\r\n--tidewire--\r\n";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::forms::Forms;
     use crate::message::Message;
 
     fn written(feed: &dyn Feed, data: &[u8], media: &str) -> String {
         let message = Message::new(data.to_vec().into(), 1).with_content_type(media).unwrap();
-        let mut out = Out::default();
+        let forms = Forms::new(Arc::default());
+        let mut out = Out::new(&forms, false);
         feed.message(&mut out, &Envelope { cursor: "e-1", channel: None, message: &message });
         String::from_utf8(out.finish().to_vec()).unwrap()
     }

@@ -5,6 +5,7 @@ use tidewire_chunked::ChunkHead;
 
 use super::feed::Feed;
 use super::format::StreamFormat;
+use crate::forms::Forms;
 use crate::gzip::{self, Sum};
 use crate::out::{Mark, Out};
 use crate::rope::Rope;
@@ -24,17 +25,18 @@ pub(crate) struct Packed {
     pub(crate) rope: Rope,
     /// Of the bytes before they were compressed; nothing where they were not.
     pub(crate) sum: Sum,
-}
-
-impl Packed {
-    pub(crate) fn compressions(&self) -> u64 {
-        u64::from(self.sum != Sum::default())
-    }
+    /// How often something was compressed for this, beside the forms.
+    pub(crate) compressions: u64,
 }
 
 impl Wire {
+    /// Where the units are written.
+    pub(crate) fn out(self, forms: &Forms) -> Out<'_> {
+        Out::new(forms, self.gzip)
+    }
+
     /// Writes one unit. [`pack`](Self::pack) makes of all that was written what goes out.
-    pub(crate) fn unit<R>(self, out: &mut Out, write: impl FnOnce(&dyn Feed, &mut Out) -> R) -> R {
+    pub(crate) fn unit<R>(self, out: &mut Out<'_>, write: impl FnOnce(&dyn Feed, &mut Out<'_>) -> R) -> R {
         let start = out.mark();
         let result = write(self.format.feed(), out);
         if !self.gzip {
@@ -44,25 +46,45 @@ impl Wire {
     }
 
     /// Units in the middle of a body. Compressed they are one chunk; else each is one already.
-    pub(crate) fn pack(self, units: Out) -> Packed {
+    pub(crate) fn pack(self, units: Out<'_>) -> Packed {
         self.pack_after(&[], units)
     }
 
     /// The first units of a body.
-    pub(crate) fn pack_first(self, units: Out) -> Packed {
+    pub(crate) fn pack_first(self, units: Out<'_>) -> Packed {
         self.pack_after(&gzip::HEAD, units)
     }
 
-    fn pack_after(self, head: &[u8], units: Out) -> Packed {
+    fn pack_after(self, head: &[u8], units: Out<'_>) -> Packed {
         if !self.gzip || units.len() == 0 {
-            return Packed { rope: units.finish(), sum: Sum::default() };
+            return Packed { rope: units.finish(), sum: Sum::default(), compressions: 0 };
         }
-        let units = units.finish().into_parts().concat();
-        let mut bytes = head.to_vec();
-        gzip::compress(&units, &mut bytes);
-        let mut out = Vec::with_capacity(ChunkHead::MAX_LEN + bytes.len() + 2);
-        self.put_chunk(&bytes, &mut out);
-        Packed { rope: out.into(), sum: Sum::of(&units) }
+        let mut packed = units.to_packed();
+        let start = packed.mark();
+        packed.own().extend_from_slice(head);
+        let (own, forms) = units.into_pieces();
+        let (mut at, mut sum, mut compressions) = (0, Sum::default(), 0);
+        // Beside forms, short pieces are the heads of messages, which gain nothing.
+        let compressed_from = if forms.is_empty() { 0 } else { MIN_COMPRESSED };
+        let mut pack_own = |piece: &[u8], packed: &mut Out<'_>| {
+            if piece.len() < compressed_from {
+                gzip::store(piece, packed.own());
+            } else {
+                gzip::compress(piece, packed.own());
+                compressions += 1;
+            }
+            Sum::of(piece)
+        };
+        for (before, form) in forms {
+            sum = sum.then(pack_own(&own[at..before], &mut packed)).then(form.sum);
+            packed.push(form.bytes);
+            at = before;
+        }
+        if at < own.len() {
+            sum = sum.then(pack_own(&own[at..], &mut packed));
+        }
+        self.chunk(&mut packed, start);
+        Packed { rope: packed.finish(), sum, compressions }
     }
 
     /// Ends the stream in good order. `sum` is that of the body up to here.
@@ -82,7 +104,7 @@ impl Wire {
     }
 
     /// Makes a chunk of what was written from `start` on.
-    fn chunk(self, out: &mut Out, start: Mark) {
+    fn chunk(self, out: &mut Out<'_>, start: Mark) {
         let mut bytes = [0; ChunkHead::MAX_LEN];
         if let Some(head) = self.chunk_head(out.len_since(start), &mut bytes) {
             out.insert(start, head);
@@ -107,5 +129,8 @@ impl Wire {
         Some(&buffer[..len])
     }
 }
+
+/// Shorter pieces between forms are stored as they are.
+const MIN_COMPRESSED: usize = 512;
 
 const CHUNK_END: &[u8] = b"\r\n";

@@ -6,9 +6,12 @@ use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use crate::form::FormKind;
+use crate::gzip;
 use crate::json_text::Place;
-use crate::object::{Object, write_message};
-use crate::out::Out;
+use crate::message::Message;
+use crate::object::{Object, write_message_head};
+use crate::out::{DEFLATED_LEN, Mark, Out};
 
 /// The subprotocol that speaks JSON objects both ways.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
@@ -36,15 +39,10 @@ impl Feed for Bare {
     /// A bare connection has no place to say it.
     fn start(&self, _out: &mut Vec<u8>, _start: &StreamStart<'_>) {}
 
-    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let kind = if envelope.message.text().is_some() { Kind::Text } else { Kind::Binary };
-        let payload = envelope.message.data();
-        if self.deflate {
-            put_deflated(kind, payload, out);
-        } else {
-            put_head(kind, payload.len(), out.own());
-            out.push(payload);
-        }
+        let put = if self.deflate { put_deflated } else { put };
+        put(kind, b"", FormKind::Payload, envelope.message, out);
     }
 
     /// Between bare payloads there is no place to report it, so the connection ends with a code for
@@ -78,14 +76,11 @@ impl Feed for V1 {
         object(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
-        let mut json = Vec::new();
-        write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, &mut json);
-        if self.deflate {
-            put_deflated(Kind::Text, &json, out);
-        } else {
-            encode_message(Kind::Text, &json, out.own());
-        }
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
+        let mut head = Vec::with_capacity(USUAL_HEAD);
+        write_message_head(envelope.message, envelope.cursor, envelope.channel, Place::Line, &mut head);
+        let put = if self.deflate { put_deflated } else { put };
+        put(Kind::Text, &head, FormKind::Json(Place::Line), envelope.message, out);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -108,21 +103,53 @@ impl Feed for V1 {
 /// bytes fit everybody. What is short stays as it is.
 pub(crate) const DEFLATE: deflate::Config = deflate::Config::DEFAULT;
 
-/// Writes a message, compressed if that makes it shorter. Says whether it was.
-fn put_deflated(kind: Kind, payload: &[u8], out: &mut Out) -> bool {
-    let compressed = deflate::encode_message(kind, payload, &DEFLATE, out.own());
-    if compressed {
-        out.count_compression();
-    }
-    compressed
+/// Writes a message: `head`, and the payload in this form.
+fn put(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out<'_>) {
+    let start = out.mark();
+    out.own().extend_from_slice(head);
+    out.form(form, message);
+    put_head(kind, false, start, out);
 }
 
-/// Writes the head of a message of so many bytes.
-fn put_head(kind: Kind, len: usize, out: &mut Vec<u8>) {
-    let opcode = if kind == Kind::Text { Opcode::Text } else { Opcode::Binary };
-    let header = Header { fin: true, rsv1: false, opcode, masking_key: None, len: len as u64 };
-    header.encode_to(out).expect("no payload has 2^63 bytes");
+/// The same, compressed if it is long enough and becomes shorter.
+///
+/// The form is compressed once for all who need it, and may follow any block that ends at the end
+/// of a byte. So the head stands before it as a block that is not compressed.
+fn put_deflated(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out<'_>) {
+    if message.data().len() < DEFLATED_LEN {
+        let mut payload = head.to_vec();
+        form.write(message, &mut payload);
+        if deflate::encode_message(kind, &payload, &DEFLATE, out.own()) {
+            out.count_compression();
+        }
+        return;
+    }
+    let deflated = out.deflated(form, message);
+    let (plain_len, compressed) = (deflated.sum.len(), deflated.of_message());
+    if compressed.len() as u64 + STORED_HEAD >= plain_len {
+        return put(kind, head, form, message, out);
+    }
+    let start = out.mark();
+    gzip::store(head, out.own());
+    out.push(compressed);
+    put_head(kind, true, start, out);
 }
+
+/// Puts the head of a frame before what was written from `start` on.
+fn put_head(kind: Kind, rsv1: bool, start: Mark, out: &mut Out<'_>) {
+    let opcode = if kind == Kind::Text { Opcode::Text } else { Opcode::Binary };
+    let header = Header { fin: true, rsv1, opcode, masking_key: None, len: out.len_since(start) as u64 };
+    let mut bytes = [0; Header::MAX_LEN];
+    let len =
+        header.encode(&mut bytes).expect("the buffer has the longest length, and no payload has 2^63 bytes");
+    out.insert(start, &bytes[..len]);
+}
+
+/// Bytes of an object before its payload, mostly.
+const USUAL_HEAD: usize = 128;
+
+/// What a block has beside its bytes if it is not compressed.
+const STORED_HEAD: u64 = 5;
 
 /// Writes an object as one text message.
 pub(crate) fn object(out: &mut Vec<u8>, object: &Object<'_>) {

@@ -25,7 +25,7 @@ impl Feed for Xhr {
         JsonLines.start(out, start);
     }
 
-    fn message(&self, out: &mut Out, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         JsonLines.message(out, envelope);
     }
 

@@ -18,6 +18,7 @@ use super::state::{Action, Event, State};
 use super::watches::{Registration, Watches};
 use super::websocket::WebSocket;
 use crate::feeds::{Flow, longpoll};
+use crate::forms::Forms;
 use crate::gzip;
 use crate::hub::Hub;
 use crate::positions::{Channels, Positions};
@@ -35,6 +36,7 @@ const LINGER_MS: u64 = 2_000;
 pub(super) struct Delivery {
     pub(super) hub: Arc<Hub>,
     pub(super) settings: Arc<Settings>,
+    pub(super) forms: Forms,
     pub(super) rows: Rows,
     pub(super) groups: Groups,
     watches: Watches,
@@ -55,7 +57,7 @@ enum Work {
 }
 
 impl Delivery {
-    pub(super) fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: Forms, worker: u16) -> Self {
         Delivery {
             rows: Rows::default(),
             groups: Groups::default(),
@@ -67,6 +69,7 @@ impl Delivery {
             draining: false,
             hub,
             settings,
+            forms,
         }
     }
 
@@ -255,7 +258,7 @@ impl Delivery {
         if *positions == group.positions {
             return Some(Event::CaughtUp);
         }
-        let Some(batch) = group.next_slice(positions, &self.hub.counters) else {
+        let Some(batch) = group.next_slice(positions, &self.hub.counters, &self.forms) else {
             if *positions == group.positions {
                 return Some(Event::CaughtUp);
             }
@@ -314,7 +317,9 @@ impl Delivery {
                 wire.end(&mut out, self.settings.restart_retry_ms(), sum.unwrap_or_default());
                 out.into()
             }
-            Shape::LongPoll(shape) => shape.closing().empty_answer(&self.positions(id).to_text()),
+            Shape::LongPoll(shape) => {
+                shape.closing().empty_answer(&self.positions(id).to_text(), &self.forms)
+            }
         };
         self.rows[id].put_last(last, self.clock.ran_ms());
         Some(Event::Ended)
@@ -384,7 +389,7 @@ impl Delivery {
 
     fn next_batch(&mut self, id: GroupId) -> Option<Batch> {
         let group = self.groups.get_mut(id).filter(|group| !group.live.is_empty())?;
-        group.next_batch(&self.hub.counters)
+        group.next_batch(&self.hub.counters, &self.forms)
     }
 
     /// Writes one batch to every live member.
@@ -455,8 +460,9 @@ mod tests {
     fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
         let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
+        let forms = Forms::new(hub.counters.forms.clone());
         let name = ChannelName::new("a").unwrap();
-        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), 0);
+        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), forms, 0);
         let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
         let channel = hub.channel(&name).unwrap();
         let come = |delivery: &mut Delivery| {

@@ -17,10 +17,10 @@ use super::subscription::{HeldPoll, OpenStream, Subscription};
 use super::websocket::Incoming;
 use crate::channel::Channel;
 use crate::feeds::{StreamFormat, Wire};
+use crate::forms::Forms;
 use crate::gzip::Sum;
 use crate::hub::Hub;
 use crate::object::Object;
-use crate::out::Out;
 use crate::positions::Channels;
 use crate::rope::Rope;
 use crate::settings::{Settings, TOO_SLOW};
@@ -79,8 +79,8 @@ enum Overdue {
 }
 
 impl Table {
-    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
-        let delivery = Delivery::new(hub, settings, worker);
+    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: Forms, worker: u16) -> Self {
+        let delivery = Delivery::new(hub, settings, forms, worker);
         Table { delivery, worker, scratch: vec![0; 64 * 1024], inflating: Rc::default() }
     }
 
@@ -314,7 +314,7 @@ impl Table {
         let row = &self.delivery.rows[id];
         let Some(group) = row.group().filter(|_| row.pending.is_empty()) else { return };
         let Shape::LongPoll(shape) = &self.delivery.groups[group].shape else { return };
-        let answer = shape.empty_answer(&self.delivery.positions(id).to_text());
+        let answer = shape.empty_answer(&self.delivery.positions(id).to_text(), &self.delivery.forms);
         self.delivery.rows[id].put_last(answer, self.delivery.clock.ran_ms());
         let end = self.delivery.end(group);
         self.delivery.drive(id, end);
@@ -331,6 +331,7 @@ impl Table {
             self.delivery.hub.sweep();
         }
         self.delivery.shrink();
+        self.delivery.forms.forget_unused();
         let mut overdue = Vec::new();
         let mut heartbeats = HashMap::new();
         for id in self.delivery.rows.ids() {
@@ -361,7 +362,7 @@ impl Table {
             return;
         }
         let (heartbeat, sum) = made.entry(wire).or_insert_with(|| {
-            let mut out = Out::default();
+            let mut out = wire.out(&self.delivery.forms);
             wire.unit(&mut out, |feed, out| feed.heartbeat(out.own()));
             let packed = wire.pack(out);
             (packed.rope, packed.sum)
