@@ -18,6 +18,7 @@ use bytes::Bytes;
 use crate::counters::FormCounters;
 use crate::form::{Form, FormKind, deflate};
 use crate::gzip::Sum;
+use crate::json_text::{Place, is_same_in};
 use crate::message::Message;
 
 /// Bytes that one worker keeps, forms and their payloads. Above that the oldest go, but never the
@@ -67,17 +68,7 @@ impl Forms {
 
     /// The payload in this form.
     pub(crate) fn plain(&self, kind: FormKind, message: &Message) -> Bytes {
-        let mut ring = self.0.borrow_mut();
-        let key = Key::new(kind, message, false);
-        if let Some(form) = ring.get(key) {
-            return form.bytes;
-        }
-        let bytes = match kind {
-            // Nothing is made of it, but who holds it is counted.
-            FormKind::Payload => message.data().clone(),
-            kind => ring.made(kind.make(message)),
-        };
-        ring.keep(key, message, bytes, Sum::default()).bytes
+        self.0.borrow_mut().plain(kind, message)
     }
 
     /// The payload in this form, compressed; and whether it was compressed just now.
@@ -93,7 +84,9 @@ impl Forms {
             None => deflate(&kind.make(message)),
         };
         let bytes = ring.made(bytes);
-        (ring.keep(key, message, bytes, sum), true)
+        let form = Form { bytes, sum };
+        ring.keep(key, message, form.clone());
+        (form, true)
     }
 
     /// Forgets what was not used since the last call. Called in every tick.
@@ -110,6 +103,24 @@ impl Forms {
 }
 
 impl Ring {
+    fn plain(&mut self, kind: FormKind, message: &Message) -> Bytes {
+        let key = Key::new(kind, message, false);
+        if let Some(form) = self.get(key) {
+            return form.bytes;
+        }
+        let bytes = match kind {
+            // Nothing is made of it, but who holds it is counted.
+            FormKind::Payload => self.counters.hold(message.data().clone()),
+            FormKind::Json(Place::Line) | FormKind::Lines => self.made(kind.make(message)),
+            FormKind::Json(place) => {
+                let line = self.plain(FormKind::Json(Place::Line), message);
+                if is_same_in(place, &line) { line } else { self.made(kind.make(message)) }
+            }
+        };
+        self.keep(key, message, Form { bytes: bytes.clone(), sum: Sum::default() });
+        bytes
+    }
+
     fn get(&mut self, key: Key) -> Option<Form> {
         let kept = self.kept.get_mut(&key)?;
         kept.used = self.round;
@@ -119,12 +130,11 @@ impl Ring {
     /// A new form, without the room that it did not need.
     fn made(&self, bytes: Vec<u8>) -> Bytes {
         self.counters.count_formed();
-        bytes.into_boxed_slice().into()
+        self.counters.hold(bytes.into_boxed_slice().into())
     }
 
-    fn keep(&mut self, key: Key, message: &Message, bytes: Bytes, sum: Sum) -> Form {
-        let form = Form { bytes: self.counters.hold(bytes), sum };
-        let kept = Kept { form: form.clone(), payload: message.data().clone(), used: self.round };
+    fn keep(&mut self, key: Key, message: &Message, form: Form) {
+        let kept = Kept { form, payload: message.data().clone(), used: self.round };
         self.bytes += kept.weight();
         self.kept.insert(key, kept);
         self.order.push_back(key);
@@ -132,7 +142,6 @@ impl Ring {
             let oldest = self.order.pop_front().and_then(|key| self.kept.remove(&key));
             self.bytes -= oldest.map_or(0, |kept| kept.weight());
         }
-        form
     }
 }
 
@@ -152,7 +161,6 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json_text::Place;
 
     const JSON: FormKind = FormKind::Json(Place::Line);
 
@@ -178,11 +186,18 @@ mod tests {
         assert_eq!((made, deflated.sum), (true, Sum::of(&plain)));
         assert!(!forms.deflated(JSON, &message).1);
         assert_eq!(counters.formed(), 2);
+        // Where nothing else is to be escaped, it is the same bytes.
+        for place in [Place::Script, Place::Part] {
+            assert_eq!(forms.plain(FormKind::Json(place), &message).as_ptr(), plain.as_ptr());
+        }
         // An equal payload elsewhere is another.
         let other = Message::new(message.data().to_vec().into(), 0);
         assert_ne!(forms.plain(JSON, &other).as_ptr(), plain.as_ptr());
         assert_eq!(forms.plain(FormKind::Payload, &other).as_ptr(), other.data().as_ptr());
         assert_eq!(counters.formed(), 3);
+        let tags = Message::new("<".repeat(10_000).into(), 0);
+        let (line, script) = (forms.plain(JSON, &tags), forms.plain(FormKind::Json(Place::Script), &tags));
+        assert!(line.starts_with(b",\"data\"") && script.starts_with(b",\"data_b64\""));
     }
 
     #[test]

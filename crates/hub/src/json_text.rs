@@ -42,6 +42,17 @@ pub(crate) fn end_with_payload(message: &Message, place: Place, out: &mut Vec<u8
     out.extend_from_slice(b"\"}");
 }
 
+/// Whether what was written for a line may stand in this place too. What would become too long there
+/// has something to escape.
+pub(crate) fn is_same_in(place: Place, json: &[u8]) -> bool {
+    match place {
+        Place::Line => true,
+        // U+2028 and U+2029 are escaped everywhere.
+        Place::Script => memchr::memchr3(b'<', b'>', b'&', json).is_none(),
+        Place::Part => !boundary::is_in(json),
+    }
+}
+
 /// Appends a text as a JSON string, piece by piece. False as soon as it is too long: then what was
 /// written is to be thrown away.
 fn push_text(text: &str, place: Place, out: &mut Vec<u8>) -> bool {
@@ -161,6 +172,8 @@ mod tests {
                     format!("{{\"type\":\"message\",\"data\":{string}}}")
                 };
                 assert_eq!(object, expected, "{place:?}");
+                let line = self::object(text.as_bytes(), Place::Line);
+                assert_eq!(is_same_in(place, line.as_bytes()), object == line, "{place:?}");
             }
         }
     }

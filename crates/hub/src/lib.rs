@@ -34,6 +34,7 @@ mod shape;
 mod site;
 mod sync;
 mod table;
+mod units;
 mod upload;
 mod upload_state;
 

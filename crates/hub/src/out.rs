@@ -129,12 +129,17 @@ impl<'f> Out<'f> {
         Out::new(self.forms, false)
     }
 
+    /// Own bytes so far.
+    pub(crate) fn own_len(&self) -> usize {
+        self.own.len()
+    }
+
     /// Own bytes, and the forms with the number of own bytes before each.
     pub(crate) fn into_pieces(self) -> (Vec<u8>, Vec<(usize, Form)>) {
         (self.own, self.shared)
     }
 
-    /// All that was written.
+    /// All that was written. Own bytes are parts of one buffer, which begins where the rope does.
     pub(crate) fn finish(self) -> Rope {
         if self.shared.is_empty() {
             return self.own.into();
@@ -146,6 +151,7 @@ impl<'f> Out<'f> {
             at = before;
         }
         rope.push(own.slice(at..));
+        debug_assert!(rope.begins_with(&own), "what is shared has a head");
         rope
     }
 }
@@ -161,9 +167,11 @@ mod tests {
         for (len, is_shared) in [(SHARED_LEN - 1, false), (SHARED_LEN, true)] {
             let forms = Forms::new(Arc::default());
             let (mut out, part) = (Out::new(&forms, false), Bytes::from(vec![b'x'; len]));
+            out.own().push(b'h');
             out.push(part.clone());
-            assert_eq!(out.len(), len);
-            assert_eq!(out.finish().into_parts()[0].as_ptr() == part.as_ptr(), is_shared, "{len} bytes");
+            assert_eq!(out.len(), 1 + len);
+            let is_last = out.finish().into_parts().last().unwrap().as_ptr() == part.as_ptr();
+            assert_eq!(is_last, is_shared, "{len} bytes");
         }
     }
 

@@ -75,21 +75,22 @@ pub(crate) fn read<'f>(
 ) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
     let (mut answer, mut messages, mut gone) = (Answer::new(callback, forms), 0, None);
-    let progress = reader::read(channels, channels.0.len() > 1, positions, None, budget, |item| match item {
-        Item::Message(envelope) => {
-            answer.message(&envelope);
-            messages += 1;
-            Flow::Continue
-        }
-        Item::Discontinuity { what, cursor } if callback.is_some() => {
-            answer.discontinuity(&what, cursor);
-            Flow::Continue
-        }
-        Item::Discontinuity { what, cursor } => {
-            gone = Some(self::gone(&what, cursor));
-            Flow::End
-        }
-    });
+    let progress =
+        reader::read(channels, channels.0.len() > 1, positions, None, budget, |item, _| match item {
+            Item::Message(envelope) => {
+                answer.message(&envelope);
+                messages += 1;
+                Flow::Continue
+            }
+            Item::Discontinuity { what, cursor } if callback.is_some() => {
+                answer.discontinuity(&what, cursor);
+                Flow::Continue
+            }
+            Item::Discontinuity { what, cursor } => {
+                gone = Some(self::gone(&what, cursor));
+                Flow::End
+            }
+        });
     match gone {
         None => Ok(Read { answer, messages, any: progress.any }),
         Some(problem) if messages == 0 => Err(problem),

@@ -66,6 +66,27 @@ impl Rope {
         self.first.advance(n);
     }
 
+    /// Leaves out what is behind the first `len` bytes.
+    pub(crate) fn truncate(&mut self, mut len: usize) {
+        let parts = std::mem::take(self).into_parts();
+        for mut piece in parts {
+            piece.truncate(len);
+            len -= piece.len();
+            self.push(piece);
+        }
+    }
+
+    /// Copies the pieces that lie in the buffer of `len` bytes that `begin` is the begin of, so that
+    /// the rest of the buffer is not kept for them.
+    pub(crate) fn copy_out_of(&mut self, begin: &Self, len: usize) {
+        let start = begin.first.as_ptr().addr();
+        let parts = std::mem::take(self).into_parts();
+        for piece in parts {
+            let is_in = (start..start + len).contains(&piece.as_ptr().addr());
+            self.push(if is_in { Bytes::copy_from_slice(&piece) } else { piece });
+        }
+    }
+
     /// Writes what the socket takes now.
     ///
     /// # Errors
@@ -81,6 +102,11 @@ impl Rope {
             count += 1;
         }
         connection.try_write_vectored(&slices[..count])
+    }
+
+    /// Whether its first bytes are those of this buffer, at their address.
+    pub(crate) fn begins_with(&self, buffer: &Bytes) -> bool {
+        self.first.as_ptr() == buffer.as_ptr()
     }
 
     /// The one piece, if it is not more.
@@ -160,6 +186,29 @@ mod tests {
             }
             assert!(rope.is_empty() && rope.rest.is_none() && rope.into_parts().is_empty());
         }
+    }
+
+    #[test]
+    fn a_rope_is_cut_anywhere() {
+        for len in 0..=20 {
+            let mut cut = rope();
+            cut.truncate(len);
+            assert_eq!(cut.to_vec(), b"onetwothreefour"[..len.min(15)]);
+            assert!(cut.pieces().all(|piece| !piece.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_rest_does_not_keep_the_buffer_that_it_is_of() {
+        let (own, shared) = (Bytes::from(vec![b'o'; 1000]), Bytes::from(vec![b's'; 1000]));
+        let all: Rope = vec![own.slice(..500), shared.clone(), own.slice(500..)].into();
+        let mut rest = all.clone();
+        rest.advance(499);
+        rest.truncate(1002);
+        rest.copy_out_of(&all, own.len());
+        drop((all, own));
+        let [first, second, third] = &rest.clone().into_parts()[..] else { panic!("{rest:?}") };
+        assert_eq!((&first[..], second.as_ptr(), &third[..]), (&b"o"[..], shared.as_ptr(), &b"o"[..]));
     }
 
     #[test]

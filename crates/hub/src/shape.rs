@@ -10,6 +10,7 @@ use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Item};
 use crate::rope::Rope;
+use crate::units::Units;
 
 /// What decides the bytes, beside the channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,10 @@ pub(crate) struct Batch {
     pub(crate) flow: Flow,
     /// Of a compressed batch.
     pub(crate) sum: Sum,
+    /// Its units, where it may be left between two of them.
+    units: Units,
+    /// Bytes that are not shared with other batches.
+    own: usize,
 }
 
 /// What was written.
@@ -60,20 +65,46 @@ impl Shape {
             Shape::Stream { wire, labelled } => {
                 let mut out = wire.out(forms);
                 let budget = Budget::bytes(bytes);
-                let (flow, mut tally) =
+                let (flow, mut tally, mut units) =
                     encode_stream(channels, *wire, *labelled, positions, ceiling, budget, &mut out);
+                if wire.gzip {
+                    // They are in one compressed piece.
+                    units = Units::default();
+                }
                 let packed = wire.pack(out);
                 tally.compressed += packed.compressions;
-                let batch = Batch { rope: packed.rope, flow, sum: packed.sum };
+                let batch = Batch { rope: packed.rope, flow, sum: packed.sum, units, own: packed.own };
                 ((!batch.rope.is_empty()).then_some(batch), tally)
             }
             Shape::LongPoll(shape) => {
                 let budget = Budget { messages: shape.limit, bytes: longpoll::MAX_BYTES };
                 let (rope, tally) = encode_poll(channels, shape, positions, budget, forms);
-                let batch = Batch { rope, flow: Flow::End, sum: Sum::default() };
+                let batch =
+                    Batch { rope, flow: Flow::End, sum: Sum::default(), units: Units::default(), own: 0 };
                 ((!batch.rope.is_empty()).then_some(batch), tally)
             }
         }
+    }
+}
+
+impl Batch {
+    /// Keeps of `rest`, which the socket did not take, the rest of the unit that was cut, and the
+    /// units behind it as long as that is not more than `most` bytes. `end` is what a reader has
+    /// after the whole batch. Returns what it has after what is kept.
+    pub(crate) fn keep_unit(&self, rest: &mut Rope, most: usize, end: &Positions) -> Positions {
+        let written = self.rope.len() - rest.len();
+        let left = self.units.leave(written, most, end);
+        let positions = left.map_or_else(
+            || end.clone(),
+            |(at, positions)| {
+                rest.truncate(at - written);
+                positions
+            },
+        );
+        if self.own > 2 * rest.len().max(most) {
+            rest.copy_out_of(&self.rope, self.own);
+        }
+        positions
     }
 }
 
@@ -86,9 +117,11 @@ pub(crate) fn encode_stream(
     ceiling: Option<&Positions>,
     budget: Budget,
     out: &mut Out<'_>,
-) -> (Flow, Tally) {
+) -> (Flow, Tally, Units) {
     let mut tally = Tally::default();
-    let say = |item: Item<'_>| {
+    let mut units = Units::default();
+    let say = |item: Item<'_>, moved| {
+        units.begin(out.len(), moved);
         wire.unit(out, |feed, out| match item {
             Item::Message(envelope) => {
                 feed.message(out, &envelope);
@@ -100,7 +133,7 @@ pub(crate) fn encode_stream(
     };
     let flow = reader::read(channels, labelled, positions, ceiling, budget, say).flow;
     tally.compressed = out.compressions();
-    (flow, tally)
+    (flow, tally, units)
 }
 
 /// Writes the whole HTTP answer of a held poll. Says nothing if there is no message yet.

@@ -199,7 +199,7 @@ fn first_bytes(
     wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
-    let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
+    let (flow, tally, _) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
     context.hub.counters.replayed.add(tally.messages);
     let packed = wire.pack_first(out);
     context.hub.counters.compressed.add(tally.compressed + packed.compressions);

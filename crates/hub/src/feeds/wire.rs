@@ -23,6 +23,8 @@ pub(crate) struct Wire {
 /// Units as they go out.
 pub(crate) struct Packed {
     pub(crate) rope: Rope,
+    /// Bytes of it that are not shared.
+    pub(crate) own: usize,
     /// Of the bytes before they were compressed; nothing where they were not.
     pub(crate) sum: Sum,
     /// How often something was compressed for this, beside the forms.
@@ -57,7 +59,8 @@ impl Wire {
 
     fn pack_after(self, head: &[u8], units: Out<'_>) -> Packed {
         if !self.gzip || units.len() == 0 {
-            return Packed { rope: units.finish(), sum: Sum::default(), compressions: 0 };
+            let own = units.own_len();
+            return Packed { rope: units.finish(), own, sum: Sum::default(), compressions: 0 };
         }
         let mut packed = units.to_packed();
         let start = packed.mark();
@@ -84,7 +87,8 @@ impl Wire {
             sum = sum.then(pack_own(&own[at..], &mut packed));
         }
         self.chunk(&mut packed, start);
-        Packed { rope: packed.finish(), sum, compressions }
+        let own = packed.own_len();
+        Packed { rope: packed.finish(), own, sum, compressions }
     }
 
     /// Ends the stream in good order. `sum` is that of the body up to here.

@@ -29,6 +29,10 @@ use crate::shape::{Batch, Shape};
 /// Slices that a slow reader gets in one turn.
 const SLICES_A_TURN: usize = 4;
 
+/// Bytes that a reader which is behind keeps of what it did not take, beside the rest of one unit.
+/// Those of one batch that several do not take count once.
+const KEPT: usize = 16 * 1024;
+
 /// How long a closed connection may take to hang up.
 const LINGER_MS: u64 = 2_000;
 
@@ -272,7 +276,16 @@ impl Delivery {
             body.add(group.sum, batch.sum);
         }
         match batch.flow {
-            Flow::Continue => Some(row.offer(&batch.rope)),
+            Flow::Continue => {
+                let event = row.offer(&batch.rope);
+                if event == Event::Blocked
+                    && let Some(Member { place: Place::Behind(positions), .. }) = &mut row.member
+                {
+                    let end = positions.clone();
+                    *positions = batch.keep_unit(&mut row.pending, KEPT, &end);
+                }
+                Some(event)
+            }
             Flow::End => {
                 row.put_last(batch.rope, self.clock.ran_ms());
                 Some(self.end(group_id))
@@ -401,8 +414,21 @@ impl Delivery {
         };
         let left: Vec<(RowId, Event)> = live.iter().filter_map(offer).collect();
         self.groups[id].live = live;
+        // What several of them keep is the same bytes.
+        let most = KEPT * left.len();
         for (row, event) in left {
+            let end = self.groups[id].positions.clone();
             self.drive(row, event);
+            self.keep_unit(row, batch, most, &end);
+        }
+    }
+
+    /// Keeps of what a member did not take so much as it may.
+    fn keep_unit(&mut self, id: RowId, batch: &Batch, most: usize, end: &Positions) {
+        let Some(row) = self.rows.get_mut(id).filter(|row| row.state == State::Sending) else { return };
+        let positions = row.keep_unit(batch, most, end);
+        if let Some(Member { place: Place::Behind(behind), .. }) = &mut row.member {
+            *behind = positions;
         }
     }
 

@@ -12,6 +12,7 @@ use super::websocket::WebSocket;
 use crate::gzip;
 use crate::positions::Positions;
 use crate::rope::Rope;
+use crate::shape::Batch;
 
 pub(super) struct Row {
     pub(super) connection: Parked,
@@ -67,6 +68,15 @@ impl Row {
         self.pending = slice.clone();
         self.pending.advance(written);
         self.flush()
+    }
+
+    /// Keeps of a batch that was not taken whole only the rest of the unit that was cut, and units
+    /// of at most so many bytes behind it. `end` is what the group has after the batch. Returns
+    /// what the row has when that is out: there the log is read on.
+    ///
+    /// A reader that does not read holds little then, whatever else there was to write.
+    pub(super) fn keep_unit(&mut self, batch: &Batch, most: usize, end: &Positions) -> Positions {
+        batch.keep_unit(&mut self.pending, most, end)
     }
 
     /// Writes what is pending, until it is out or the socket is full. Then the waker is registered.
