@@ -31,6 +31,8 @@ mod request_fields;
 mod rope;
 mod settings;
 mod shape;
+#[cfg(test)]
+mod shape_tests;
 mod site;
 mod sync;
 mod table;
