@@ -4,10 +4,10 @@
 //! chunk) and a form of its payload:
 //!
 //! ```text
-//!   head                                                        form
-//!   {"type":"message","cursor":"e-1","channel":"a","time":7  │ ,"data":"…"}          FormKind::Json
-//!   id: e-1                                                   │ data: …               FormKind::Lines
-//!   frame head                                                │ the payload           FormKind::Payload
+//!   head                                      │ form
+//!   {"type":"message","cursor":"e-1","time":7 │ ,"data":"…"}      FormKind::Json
+//!   id: e-1                                   │ data: …           FormKind::Lines
+//!   frame head                                │ the payload       FormKind::Payload
 //! ```
 
 use bytes::Bytes;

@@ -13,7 +13,7 @@ use crate::message::Message;
 
 /// Payloads that are shorter are text whenever they are UTF-8, however long they become. A key
 /// press in a terminal is `ESC [ A`, and a page expects a text.
-pub(crate) const MIN_DOUBLED: usize = 512;
+pub(crate) const MIN_DOUBLED: usize = 128;
 
 /// What else must be escaped where the JSON stands. The meaning stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,8 +42,8 @@ pub(crate) fn end_with_payload(message: &Message, place: Place, out: &mut Vec<u8
     out.extend_from_slice(b"\"}");
 }
 
-/// Whether what was written for a line may stand in this place too. What would become too long there
-/// has something to escape.
+/// Whether what was written for a line may stand in this place too. What would become too long
+/// there has something to escape.
 pub(crate) fn is_same_in(place: Place, json: &[u8]) -> bool {
     match place {
         Place::Line => true,

@@ -1,5 +1,4 @@
-//! What a feed writes into: own bytes, and the forms of payloads, which are not copied where they are
-//! long.
+//! What a feed writes into: own bytes, and the forms of payloads. Long ones are not copied.
 //!
 //! ```text
 //!   own     f r a m e   h e a d ,   c u r s o r ,   s h o r t   p a y l o a d s ...

@@ -76,8 +76,8 @@ impl Rope {
         }
     }
 
-    /// Copies the pieces that lie in the buffer of `len` bytes that `begin` is the begin of, so that
-    /// the rest of the buffer is not kept for them.
+    /// Copies the pieces that lie in a buffer of `len` bytes, with which `begin` begins, so that the
+    /// rest of the buffer is not kept for them.
     pub(crate) fn copy_out_of(&mut self, begin: &Self, len: usize) {
         let start = begin.first.as_ptr().addr();
         let parts = std::mem::take(self).into_parts();

@@ -39,8 +39,8 @@ impl Units {
         }
     }
 
-    /// Where a reader may leave a batch of which it was written `written` bytes: after the unit that
-    /// was cut, or after later ones as long as that is not more than `most` bytes on. Also what the
+    /// Where a reader may leave a batch of which `written` bytes are out: after the unit that was
+    /// cut, or after later ones as long as that is not more than `most` bytes on. Also what the
     /// reader has there. `end` is what it has after the whole batch; `None` if it is to take that.
     pub(crate) fn leave(&self, written: usize, most: usize, end: &Positions) -> Option<(usize, Positions)> {
         let cut = self.boundaries.partition_point(|boundary| boundary.at <= written);

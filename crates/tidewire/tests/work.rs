@@ -72,13 +72,10 @@ fn a_payload_is_brought_into_each_form_once_whatever_the_lists_of_its_readers() 
     // Text that is base64 as JSON: it would be six times as long.
     let len = 30 * 1024;
     hub.publish(channel.name(), Message::new(vec![1; len].into(), 0), None).unwrap();
-    for n in 0..LISTS {
-        if n % ways.len() >= 2 {
-            readers[n].until("AQEBAQEB\"}");
-        } else {
-            // Some bytes of a frame that is compressed.
-            readers[n].until([0xc1]);
-        }
+    for (n, raw) in readers.iter_mut().enumerate() {
+        // The begin of a frame that is compressed, or the end of an object.
+        let needle = if n % ways.len() < 2 { &[0xc1][..] } else { b"AQEBAQEB\"}" };
+        raw.until(needle);
     }
     let work = hub.work();
     assert_eq!(work.encoded - before.encoded, LISTS as u64, "{work:?}");

@@ -117,6 +117,10 @@ fn put(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out
 /// of a byte. So the head stands before it as a block that is not compressed.
 fn put_deflated(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out<'_>) {
     if message.data().len() < DEFLATED_LEN {
+        if head.is_empty() {
+            return put(kind, head, form, message, out);
+        }
+        // With its head it may be long enough.
         let mut payload = head.to_vec();
         form.write(message, &mut payload);
         if deflate::encode_message(kind, &payload, &DEFLATE, out.own()) {

@@ -206,7 +206,7 @@ pub fn said(object: &Value) -> Option<Said> {
                 (Some(text), None) => text.into_bytes(),
                 (None, Some(text)) => {
                     let bytes = STANDARD.decode(text).unwrap();
-                    let may_be = bytes.len() >= 512 || std::str::from_utf8(&bytes).is_err();
+                    let may_be = bytes.len() >= 128 || std::str::from_utf8(&bytes).is_err();
                     assert!(may_be, "a short text came as base64: {object}");
                     bytes
                 }
