@@ -57,6 +57,9 @@ pub(crate) fn is_same_in(place: Place, json: &[u8]) -> bool {
 /// written is to be thrown away.
 fn push_text(text: &str, place: Place, out: &mut Vec<u8>) -> bool {
     let (start, limit) = (out.len(), longest(text.len()));
+    if limit < usize::MAX && least_len(text) > limit {
+        return false;
+    }
     let mut rest = text;
     loop {
         let piece = first_piece(rest);
@@ -88,6 +91,14 @@ fn push_text(text: &str, place: Place, out: &mut Vec<u8>) -> bool {
 /// How long the JSON string of a payload of so many bytes may become.
 fn longest(len: usize) -> usize {
     if len < MIN_DOUBLED { usize::MAX } else { 2 * len + "\"\"".len() }
+}
+
+/// How long a JSON string is at least: a control character without a short escape has six bytes. This
+/// is quick to see, and most texts that are too long are so for that.
+fn least_len(text: &str) -> usize {
+    let is_long = |byte: u8| (byte < b' ') & (!(8..=b'\r').contains(&byte) | (byte == 11));
+    let controls = text.bytes().filter(|&byte| is_long(byte)).count();
+    text.len() + 5 * controls + "\"\"".len()
 }
 
 /// Bytes of text that are escaped at a time.
@@ -205,9 +216,19 @@ mod tests {
 
     #[test]
     fn what_is_thrown_away_was_short() {
-        let mut out = Vec::new();
-        let text = "\u{1}".repeat(1024 * 1024);
-        assert!(!push_text(&text, Place::Line, &mut out));
-        assert!(out.len() <= 2 * text.len() + 6 * PIECE + 2, "{} bytes", out.len());
+        for (text, place) in [("\u{1}", Place::Line), ("\u{85}", Place::Line), ("<", Place::Script)] {
+            let (mut out, text) = (Vec::new(), text.repeat(1024 * 1024));
+            assert!(!push_text(&text, place, &mut out));
+            assert!(out.len() <= 2 * text.len() + 6 * PIECE + 2, "{} bytes", out.len());
+        }
+    }
+
+    #[test]
+    fn the_least_length_is_that_of_characters_with_six_bytes() {
+        for byte in 0..=0x7f_u8 {
+            let text = char::from(byte).to_string();
+            let len = serde_json::to_string(&text).unwrap().len();
+            assert_eq!(least_len(&text), if len == 8 { 8 } else { 3 }, "{text:?}");
+        }
     }
 }
