@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidewire_server::LocalFuture;
 use tokio::sync::watch;
 
+use crate::forms::Forms;
 use crate::hub::Hub;
 use crate::settings::Settings;
 
@@ -13,6 +14,8 @@ use crate::settings::Settings;
 pub(crate) struct SiteContext {
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Arc<Settings>,
+    /// The forms that this worker has made.
+    pub(crate) forms: Forms,
     stop: watch::Receiver<bool>,
 }
 
@@ -20,7 +23,8 @@ impl SiteContext {
     /// The context, and what [`stopping`](Self::stopping) is resolved by.
     pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>) -> (Self, watch::Sender<bool>) {
         let (sender, stop) = watch::channel(false);
-        (SiteContext { hub, settings, stop }, sender)
+        let forms = Forms::new(hub.counters.forms.clone());
+        (SiteContext { hub, settings, forms, stop }, sender)
     }
 
     /// Resolves when the server stops.

@@ -1,7 +1,10 @@
 //! What the workers of a hub have done, in numbers: what is shared must cost once, and these say
 //! whether it did.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
 
 /// Counts since the hub was made, over all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +20,9 @@ pub struct Work {
     pub replayed: u64,
     /// Compressions, in either of the two.
     pub compressed: u64,
+    /// Forms made of long payloads (JSON text, base64, lines, compressed): once for each worker and
+    /// form, however many groups of subscribers get it.
+    pub formed: u64,
 }
 
 /// The counters behind [`Work`]. Nothing is decided by them, so their order among other things does
@@ -27,6 +33,7 @@ pub(crate) struct Counters {
     pub(crate) encoded: Counter,
     pub(crate) replayed: Counter,
     pub(crate) compressed: Counter,
+    pub(crate) forms: Arc<FormCounters>,
 }
 
 impl Counters {
@@ -36,7 +43,56 @@ impl Counters {
             encoded: self.encoded.get(),
             replayed: self.replayed.get(),
             compressed: self.compressed.get(),
+            formed: self.forms.formed(),
         }
+    }
+}
+
+/// Counts of forms, which outlive the worker that made them.
+#[derive(Debug, Default)]
+pub(crate) struct FormCounters {
+    formed: Counter,
+    held: AtomicU64,
+}
+
+impl FormCounters {
+    /// Notes that a form was made.
+    pub(crate) fn count_formed(&self) {
+        self.formed.add(1);
+    }
+
+    /// Counts bytes while anybody holds them.
+    pub(crate) fn hold(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+        self.held.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Bytes::from_owner(Held { bytes, counters: self.clone() })
+    }
+
+    /// Forms made so far.
+    pub(crate) fn formed(&self) -> u64 {
+        self.formed.get()
+    }
+
+    /// Bytes of forms that somebody holds.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
+/// The bytes of a form.
+struct Held {
+    bytes: Bytes,
+    counters: Arc<FormCounters>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.counters.held.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
     }
 }
 

@@ -42,6 +42,11 @@ impl Sum {
         Sum { crc: crc32fast::hash(bytes), len: bytes.len() as u64 }
     }
 
+    /// How many bytes there are.
+    pub(crate) fn len(self) -> u64 {
+        self.len
+    }
+
     /// The sum of these bytes and of those after them.
     pub(crate) fn then(self, next: Sum) -> Self {
         Sum { crc: shift(self.crc, next.len) ^ next.crc, len: self.len + next.len }
@@ -112,6 +117,18 @@ pub(crate) fn compress(mut plain: &[u8], out: &mut Vec<u8>) {
         }
         stream.reset();
     });
+}
+
+/// Appends a piece as it is (RFC 1951 §3.2.4). It may follow any other piece, and be followed by
+/// any other.
+pub(crate) fn store(plain: &[u8], out: &mut Vec<u8>) {
+    for block in plain.chunks(usize::from(u16::MAX)) {
+        let len = block.len() as u16;
+        out.push(0);
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(&(!len).to_le_bytes());
+        out.extend_from_slice(block);
+    }
 }
 
 /// Appends the end of the body.
@@ -190,7 +207,11 @@ mod tests {
                 1 => {
                     let own = piece(50);
                     reader.body.add(group, Sum::of(&own));
-                    compress(&own, &mut reader.wire);
+                    if turn % 2 == 0 {
+                        compress(&own, &mut reader.wire)
+                    } else {
+                        store(&own, &mut reader.wire)
+                    }
                     reader.plain.extend_from_slice(&own);
                 }
                 _ => {}

@@ -144,6 +144,12 @@ impl Hub {
         self.counters.work()
     }
 
+    /// Bytes of the forms of long payloads that are in memory: those that the workers keep, and
+    /// those that slow readers have not taken. However many hold the same bytes, they count once.
+    pub fn forms_held(&self) -> u64 {
+        self.counters.forms.held()
+    }
+
     /// How many channels there are.
     pub fn channels(&self) -> usize {
         self.channels.len()

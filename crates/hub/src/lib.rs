@@ -12,13 +12,17 @@ mod directory;
 mod driver;
 mod error;
 mod feeds;
+mod form;
+mod forms;
 mod gzip;
 mod hub;
+mod json_text;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod message;
 mod name;
 mod object;
+mod out;
 mod poll;
 mod positions;
 mod publication;
@@ -29,11 +33,15 @@ mod reader;
 mod refusal;
 mod request_fields;
 mod room;
+mod rope;
 mod settings;
 mod shape;
+#[cfg(test)]
+mod shape_tests;
 mod site;
 mod sync;
 mod table;
+mod units;
 mod upload;
 mod upload_state;
 

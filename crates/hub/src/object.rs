@@ -1,12 +1,14 @@
 //! The JSON objects that every feed which speaks JSON writes.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tidewire_server::json;
 
+use crate::feeds::{boundary, script};
+use crate::form::FormKind;
+use crate::json_text::Place;
 use crate::message::Message;
+use crate::out::Out;
 
 /// The JSON objects of the feeds, in the order and with the names of `docs/http-api.md`.
 #[derive(Clone, Debug, Serialize)]
@@ -20,7 +22,7 @@ pub(crate) enum Object<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         channel: Option<&'a str>,
     },
-    /// A message.
+    /// A message, but for its payload: see [`write_message`].
     Message {
         /// The position after this message.
         cursor: &'a str,
@@ -35,12 +37,6 @@ pub(crate) enum Object<'a> {
         /// The media type.
         #[serde(skip_serializing_if = "Option::is_none")]
         content_type: Option<&'a str>,
-        /// The payload as text.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<&'a str>,
-        /// The payload in base64, where it is not UTF-8.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data_b64: Option<String>,
     },
     /// Messages were lost to retention.
     Gap {
@@ -83,20 +79,6 @@ pub(crate) enum Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// The object of a published message.
-    pub(crate) fn message(message: &'a Message, cursor: &'a str, channel: Option<&'a str>) -> Self {
-        let data = message.text();
-        Object::Message {
-            cursor,
-            channel,
-            time: message.time_ms(),
-            event: message.event(),
-            content_type: message.content_type(),
-            data,
-            data_b64: if data.is_none() { Some(STANDARD.encode(message.data())) } else { None },
-        }
-    }
-
     /// Appends the object. No character in it is a line end to any reader.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let start = out.len();
@@ -114,11 +96,56 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Appends the object of a published message.
+pub(crate) fn write_message(
+    message: &Message,
+    cursor: &str,
+    channel: Option<&str>,
+    place: Place,
+    out: &mut Out<'_>,
+) {
+    write_message_head(message, cursor, channel, place, out.own());
+    out.form(FormKind::Json(place), message);
+}
+
+/// Appends what stands before the payload, with which the object ends.
+pub(crate) fn write_message_head(
+    message: &Message,
+    cursor: &str,
+    channel: Option<&str>,
+    place: Place,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    json::write(
+        &Object::Message {
+            cursor,
+            channel,
+            time: message.time_ms(),
+            event: message.event(),
+            content_type: message.content_type(),
+        },
+        out,
+    );
+    out.pop();
+    match place {
+        Place::Line => {}
+        Place::Script => {
+            let json = out.split_off(start);
+            script::push_json(out, &json);
+        }
+        Place::Part => boundary::escape(out, start),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
 
     use super::*;
+    use crate::forms::Forms;
 
     fn json(object: &Object<'_>) -> String {
         let mut out = Vec::new();
@@ -126,11 +153,18 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    fn message(message: &Message, cursor: &str, channel: Option<&str>) -> String {
+        let forms = Forms::new(Arc::default());
+        let mut out = Out::new(&forms, false);
+        write_message(message, cursor, channel, Place::Line, &mut out);
+        String::from_utf8(out.finish().to_vec()).unwrap()
+    }
+
     #[test]
     fn objects_have_the_documented_shape() {
         let text = Message::new("hi \"you\"\n".into(), 7);
         assert_eq!(
-            json(&Object::message(&text, "e-1", None)),
+            message(&text, "e-1", None),
             r#"{"type":"message","cursor":"e-1","time":7,"data":"hi \"you\"\n"}"#
         );
         let binary = Message::new(Bytes::from_static(&[0xff, 0]), 7)
@@ -139,7 +173,7 @@ mod tests {
             .with_content_type("a/b")
             .unwrap();
         assert_eq!(
-            json(&Object::message(&binary, "e-2", Some("c"))),
+            message(&binary, "e-2", Some("c")),
             r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"event":"x","content_type":"a/b","data_b64":"/wA="}"#
         );
         assert_eq!(

@@ -8,9 +8,11 @@ use tidewire_server::{Problem, Response};
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
+use crate::forms::Forms;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Item};
 use crate::refusal::vary;
+use crate::rope::Rope;
 
 /// What decides the bytes of a held poll's answer, beside the messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,85 +36,82 @@ impl PollShape {
         PollShape { idle: None, ..self.clone() }
     }
 
-    /// Writes a whole HTTP answer.
-    pub(crate) fn write_answer(&self, answer: Answer, cursor: &str, out: &mut Vec<u8>) {
-        self.write(held(answer, cursor, self.callback.as_deref(), self.preferred), out);
+    /// The whole HTTP answer of a poll for which there is nothing.
+    pub(crate) fn empty_answer(&self, cursor: &str, forms: &Forms) -> Rope {
+        self.answer(Answer::new(self.callback.as_deref(), forms), cursor)
     }
 
-    /// Whether a break is told in the answer and not by its status: nobody would see that.
-    pub(crate) fn tells_breaks(&self) -> bool {
-        self.callback.is_some()
+    /// A whole HTTP answer.
+    pub(crate) fn answer(&self, answer: Answer<'_>, cursor: &str) -> Rope {
+        self.response(held(answer, cursor, self.callback.is_some(), self.preferred))
     }
 
-    /// Writes any response with the CORS fields of this poll.
-    pub(crate) fn write(&self, response: Response, out: &mut Vec<u8>) {
-        for part in vary(&self.access, response).into_parts(self.idle) {
-            out.extend_from_slice(&part);
-        }
+    /// Any response with the CORS fields of this poll.
+    pub(crate) fn response(&self, response: Response) -> Rope {
+        vary(&self.access, response).into_parts(self.idle).into()
     }
 }
 
 /// What a poll has to say.
-pub(crate) struct Read {
-    pub(crate) answer: Answer,
+pub(crate) struct Read<'f> {
+    pub(crate) answer: Answer<'f>,
     pub(crate) messages: usize,
     /// Whether there is anything.
     pub(crate) any: bool,
 }
 
-/// Reads one answer's worth and moves `positions`; 410 if the log cannot continue, unless the
-/// answer `tells` that.
+/// Reads one answer's worth and moves `positions`; 410 if the log cannot continue. The answer that
+/// calls a function tells that itself: nobody would see its status.
 ///
 /// A 410 has no messages, and the client goes on behind what it says. So where messages of one
 /// channel come before the break of another, they are the answer, and the next poll is told of the
 /// break.
-pub(crate) fn read(
+pub(crate) fn read<'f>(
     channels: &Channels,
     positions: &mut Positions,
     budget: Budget,
-    tells: bool,
-) -> Result<Read, Problem> {
+    callback: Option<&'f str>,
+    forms: &'f Forms,
+) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
-    let (mut answer, mut messages, mut gone) = (Answer::new(), 0, None);
-    let progress = reader::read(channels, channels.0.len() > 1, positions, None, budget, |item| match item {
-        Item::Message(envelope) => {
-            answer.message(&envelope);
-            messages += 1;
-            Flow::Continue
-        }
-        Item::Discontinuity { what, cursor } if tells => {
-            answer.discontinuity(&what, cursor);
-            Flow::Continue
-        }
-        Item::Discontinuity { what, cursor } => {
-            gone = Some(self::gone(&what, cursor));
-            Flow::End
-        }
-    });
+    let (mut answer, mut messages, mut gone) = (Answer::new(callback, forms), 0, None);
+    let progress =
+        reader::read(channels, channels.0.len() > 1, positions, None, budget, |item, _| match item {
+            Item::Message(envelope) => {
+                answer.message(&envelope);
+                messages += 1;
+                Flow::Continue
+            }
+            Item::Discontinuity { what, cursor } if callback.is_some() => {
+                answer.discontinuity(&what, cursor);
+                Flow::Continue
+            }
+            Item::Discontinuity { what, cursor } => {
+                gone = Some(self::gone(&what, cursor));
+                Flow::End
+            }
+        });
     match gone {
         None => Ok(Read { answer, messages, any: progress.any }),
         Some(problem) if messages == 0 => Err(problem),
         Some(_) => {
             *positions = start;
-            read(channels, positions, Budget { messages, ..budget }, tells)
+            read(channels, positions, Budget { messages, ..budget }, callback, forms)
         }
     }
 }
 
 /// The answer of a held poll: it is about a moment, so nothing keeps it.
-pub(crate) fn held(answer: Answer, cursor: &str, callback: Option<&str>, preferred: bool) -> Response {
-    let json = answer.finish(cursor);
-    let response = match callback {
-        None => whole("application/json", json, cursor),
-        Some(callback) => whole(jsonp::MEDIA, jsonp::script(callback, &json), cursor),
-    };
+pub(crate) fn held(answer: Answer<'_>, cursor: &str, is_script: bool, preferred: bool) -> Response {
+    let media = if is_script { jsonp::MEDIA } else { "application/json" };
+    let response = whole(media, answer.finish(cursor), cursor);
     let response = response.with("Cache-Control", "no-store");
     // RFC 7240 §3: without a value, since the hold may be shorter than what was preferred.
     if preferred { response.with("Preference-Applied", "wait") } else { response }
 }
 
 /// The answer of a short poll: it may be kept, and is asked about by its `ETag` each time.
-pub(crate) fn short(answer: Answer, cursor: &str) -> Response {
+pub(crate) fn short(answer: Answer<'_>, cursor: &str) -> Response {
     whole("application/json", answer.finish(cursor), cursor)
         .with("Cache-Control", "no-cache")
         .with("ETag", format!("\"{cursor}\""))
@@ -126,12 +125,15 @@ pub(crate) fn not_modified(cursor: &str) -> Response {
         .with("Tidewire-Cursor", cursor)
 }
 
-fn whole(media: &str, body: Vec<u8>, cursor: &str) -> Response {
-    Response::new(200)
+fn whole(media: &str, body: Rope, cursor: &str) -> Response {
+    let response = Response::new(200)
         .with("Content-Type", media)
         .with("X-Content-Type-Options", "nosniff")
-        .with("Tidewire-Cursor", cursor)
-        .body(body)
+        .with("Tidewire-Cursor", cursor);
+    match body.into_one() {
+        Ok(bytes) => response.body(bytes),
+        Err(rope) => response.parts(rope.into_parts()),
+    }
 }
 
 /// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go

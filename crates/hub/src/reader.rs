@@ -15,6 +15,15 @@ pub(crate) enum Item<'a> {
     Discontinuity { what: Discontinuity<'a>, cursor: &'a str },
 }
 
+/// Which position an item moved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moved {
+    /// The index of its channel.
+    pub(crate) channel: usize,
+    /// The position there before the item.
+    pub(crate) before: Cursor,
+}
+
 /// How far a read went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -33,9 +42,9 @@ pub(crate) fn read(
     positions: &mut Positions,
     ceiling: Option<&Positions>,
     budget: Budget,
-    mut on_item: impl FnMut(Item<'_>) -> Flow,
+    mut on_item: impl FnMut(Item<'_>, Moved) -> Flow,
 ) -> Progress {
-    let mut left = budget;
+    let (mut left, mut any_message) = (budget, false);
     let mut progress = Progress { any: false, more: false, flow: Flow::Continue };
     for (index, channel) in channels.0.iter().enumerate() {
         let from = positions.0[index];
@@ -52,6 +61,12 @@ pub(crate) fn read(
             _ => left.messages,
         };
         let page = channel.read(Since::After(from), Budget { messages, bytes: left.bytes });
+        // A channel gives one message whatever the budget. That is for the first one of all.
+        let first = page.messages.first();
+        if any_message && first.is_some_and(|(_, message)| message.weight() > left.bytes) {
+            progress.more = true;
+            continue;
+        }
         if let Some((what, to)) = broken(page.continuity) {
             let from_text = positions.to_text();
             positions.0[index] = to;
@@ -60,18 +75,20 @@ pub(crate) fn read(
                 Err(reason) => Discontinuity::Reset { reason },
             };
             progress.any = true;
-            if on_item(Item::Discontinuity { what, cursor: &positions.to_text() }) == Flow::End {
+            let item = Item::Discontinuity { what, cursor: &positions.to_text() };
+            if on_item(item, Moved { channel: index, before: from }) == Flow::End {
                 return Progress { flow: Flow::End, ..progress };
             }
         }
         for (cursor, message) in &page.messages {
-            positions.0[index] = *cursor;
+            let before = std::mem::replace(&mut positions.0[index], *cursor);
             let cursor = positions.to_text();
             let channel = labelled.then(|| channels.0[index].name().as_str());
-            progress.any = true;
+            (progress.any, any_message) = (true, true);
             left.bytes = left.bytes.saturating_sub(message.weight());
             left.messages = left.messages.saturating_sub(1);
-            if on_item(Item::Message(Envelope { cursor: &cursor, channel, message })) == Flow::End {
+            let item = Item::Message(Envelope { cursor: &cursor, channel, message });
+            if on_item(item, Moved { channel: index, before }) == Flow::End {
                 return Progress { flow: Flow::End, ..progress };
             }
         }

@@ -1,13 +1,16 @@
 //! What decides the bytes that a subscriber gets, beside its channels; and these bytes.
 
-use bytes::Bytes;
 use tidewire_channel::Budget;
 
-use crate::feeds::{Flow, Wire, longpoll, ws};
+use crate::feeds::{Flow, Wire, longpoll};
+use crate::forms::Forms;
 use crate::gzip::Sum;
+use crate::out::Out;
 use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Item};
+use crate::rope::Rope;
+use crate::units::Units;
 
 /// What decides the bytes, beside the channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,10 +23,14 @@ pub(crate) enum Shape {
 
 /// The next bytes for a subscriber, and what to do after them.
 pub(crate) struct Batch {
-    pub(crate) bytes: Bytes,
+    pub(crate) rope: Rope,
     pub(crate) flow: Flow,
     /// Of a compressed batch.
     pub(crate) sum: Sum,
+    /// Its units, where it may be left between two of them.
+    units: Units,
+    /// Bytes that are not shared with other batches.
+    own: usize,
 }
 
 /// What was written.
@@ -52,26 +59,52 @@ impl Shape {
         positions: &mut Positions,
         ceiling: Option<&Positions>,
         bytes: usize,
+        forms: &Forms,
     ) -> (Option<Batch>, Tally) {
         match self {
             Shape::Stream { wire, labelled } => {
-                let mut out = Vec::new();
+                let mut out = wire.out(forms);
                 let budget = Budget::bytes(bytes);
-                let (flow, mut tally) =
+                let (flow, mut tally, mut units) =
                     encode_stream(channels, *wire, *labelled, positions, ceiling, budget, &mut out);
+                if wire.gzip {
+                    // They are in one compressed piece.
+                    units = Units::default();
+                }
                 let packed = wire.pack(out);
-                tally.compressed += packed.compressions();
-                let batch = Batch { bytes: packed.bytes.into(), flow, sum: packed.sum };
-                ((!batch.bytes.is_empty()).then_some(batch), tally)
+                tally.compressed += packed.compressions;
+                let batch = Batch { rope: packed.rope, flow, sum: packed.sum, units, own: packed.own };
+                ((!batch.rope.is_empty()).then_some(batch), tally)
             }
             Shape::LongPoll(shape) => {
                 let budget = Budget { messages: shape.limit, bytes: longpoll::MAX_BYTES };
-                let mut out = Vec::new();
-                let tally = encode_poll(channels, shape, positions, budget, &mut out);
-                let batch = Batch { bytes: out.into(), flow: Flow::End, sum: Sum::default() };
-                ((!batch.bytes.is_empty()).then_some(batch), tally)
+                let (rope, tally) = encode_poll(channels, shape, positions, budget, forms);
+                let batch =
+                    Batch { rope, flow: Flow::End, sum: Sum::default(), units: Units::default(), own: 0 };
+                ((!batch.rope.is_empty()).then_some(batch), tally)
             }
         }
+    }
+}
+
+impl Batch {
+    /// Keeps of `rest`, which the socket did not take, the rest of the unit that was cut, and the
+    /// units behind it as long as that is not more than `most` bytes. `end` is what a reader has
+    /// after the whole batch. Returns what it has after what is kept.
+    pub(crate) fn keep_unit(&self, rest: &mut Rope, most: usize, end: &Positions) -> Positions {
+        let written = self.rope.len() - rest.len();
+        let left = self.units.leave(written, most, end);
+        let positions = left.map_or_else(
+            || end.clone(),
+            |(at, positions)| {
+                rest.truncate(at - written);
+                positions
+            },
+        );
+        if self.own > 2 * rest.len().max(most) {
+            rest.copy_out_of(&self.rope, self.own);
+        }
+        positions
     }
 }
 
@@ -83,23 +116,24 @@ pub(crate) fn encode_stream(
     positions: &mut Positions,
     ceiling: Option<&Positions>,
     budget: Budget,
-    out: &mut Vec<u8>,
-) -> (Flow, Tally) {
+    out: &mut Out<'_>,
+) -> (Flow, Tally, Units) {
     let mut tally = Tally::default();
-    let say = |item: Item<'_>| {
+    let mut units = Units::default();
+    let say = |item: Item<'_>, moved| {
+        units.begin(out.len(), moved);
         wire.unit(out, |feed, out| match item {
             Item::Message(envelope) => {
-                let start = out.len();
                 feed.message(out, &envelope);
                 tally.messages += 1;
-                tally.compressed += u64::from(wire.format.deflates() && ws::is_compressed(&out[start..]));
                 Flow::Continue
             }
-            Item::Discontinuity { what, cursor } => feed.discontinuity(out, &what, cursor),
+            Item::Discontinuity { what, cursor } => feed.discontinuity(out.own(), &what, cursor),
         })
     };
     let flow = reader::read(channels, labelled, positions, ceiling, budget, say).flow;
-    (flow, tally)
+    tally.compressed = out.compressions();
+    (flow, tally, units)
 }
 
 /// Writes the whole HTTP answer of a held poll. Says nothing if there is no message yet.
@@ -108,17 +142,14 @@ fn encode_poll(
     shape: &PollShape,
     positions: &mut Positions,
     budget: Budget,
-    out: &mut Vec<u8>,
-) -> Tally {
-    match poll::read(channels, positions, budget, shape.tells_breaks()) {
-        Ok(poll::Read { any: false, .. }) => Tally::default(),
+    forms: &Forms,
+) -> (Rope, Tally) {
+    match poll::read(channels, positions, budget, shape.callback.as_deref(), forms) {
+        Ok(poll::Read { any: false, .. }) => (Rope::default(), Tally::default()),
         Ok(read) => {
-            shape.write_answer(read.answer, &positions.to_text(), out);
-            Tally { messages: read.messages as u64, ..Tally::default() }
+            let tally = Tally { messages: read.messages as u64, ..Tally::default() };
+            (shape.answer(read.answer, &positions.to_text()), tally)
         }
-        Err(problem) => {
-            shape.write(problem.into_response(), out);
-            Tally::default()
-        }
+        Err(problem) => (shape.response(problem.into_response()), Tally::default()),
     }
 }

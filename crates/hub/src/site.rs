@@ -42,7 +42,7 @@ impl Site {
         let worker = u16::try_from(worker).expect("a machine has fewer than 65536 cores");
         let (context, stop) = SiteContext::new(hub, settings);
         let responder = Rc::new(Responder::new(context.clone()));
-        let table = Table::new(context.hub.clone(), context.settings.clone(), worker);
+        let table = Table::new(context.hub.clone(), context.settings.clone(), context.forms.clone(), worker);
         let driver = Driver::start(table, context.hub.clone(), responder.clone(), worker);
         Site { context, driver, responder, stop }
     }

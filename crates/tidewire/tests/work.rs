@@ -52,6 +52,70 @@ fn a_publish_wakes_each_worker_once_and_is_encoded_once_for_each_feed() {
 }
 
 #[test]
+fn a_payload_is_brought_into_each_form_once_whatever_the_lists_of_its_readers() {
+    const LISTS: usize = 400;
+    let (running, hub, address) = in_process(1);
+    let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
+    let deflate = format!("{UPGRADE}Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    let v1 = format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n");
+    let v1_deflate = format!("{deflate}Sec-WebSocket-Protocol: tidewire.v1\r\n");
+    // Each with a list of its own: as it is, as JSON, and both compressed.
+    let ways = [("", &*deflate), ("", &v1_deflate), ("", &v1), ("?feed=stream", ""), ("?feed=xhr", "")];
+    let mut readers: Vec<Raw> = (0..LISTS)
+        .map(|n| {
+            let (query, fields) = ways[n % ways.len()];
+            subscribe(&address, &format!(",u{n}{query}"), fields)
+        })
+        .collect();
+    eventually("all subscribers", || channel.subscribers() == LISTS);
+    let before = hub.work();
+    // Text that is base64 as JSON: it would be six times as long.
+    let len = 30 * 1024;
+    hub.publish(channel.name(), Message::new(vec![1; len].into(), 0), None).unwrap();
+    for (n, raw) in readers.iter_mut().enumerate() {
+        // The begin of a frame that is compressed, or the end of an object.
+        let needle = if n % ways.len() < 2 { &[0xc1][..] } else { b"AQEBAQEB\"}" };
+        raw.until(needle);
+    }
+    let work = hub.work();
+    assert_eq!(work.encoded - before.encoded, LISTS as u64, "{work:?}");
+    assert_eq!(work.formed - before.formed, 3, "the payload compressed, JSON, JSON compressed: {work:?}");
+    assert_eq!(work.compressed - before.compressed, 2, "{work:?}");
+    let held = hub.forms_held();
+    assert!(held < 2 * len as u64, "{held} bytes of forms are alive");
+    eventually("forms to be forgotten", || hub.forms_held() == 0);
+    running.stop().unwrap();
+}
+
+#[test]
+fn readers_with_lists_of_their_own_that_do_not_read_hold_the_same_forms() {
+    let (running, hub, address) = in_process(1);
+    let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
+    // The kernel takes a part of each message, less than a fourth.
+    let readers: Vec<_> = (0..100)
+        .map(|n| {
+            let mut stream = common::narrow(&address);
+            let request = format!("GET /c/a,u{n}?feed=stream HTTP/1.1\r\nHost: a\r\n\r\n");
+            std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    eventually("100 subscribers", || channel.subscribers() == 100);
+    let before = hub.work();
+    for n in 0..4 {
+        let payload = vec![b'a' + n; hub.config().max_message];
+        hub.publish(channel.name(), Message::new(payload.into(), 0), None).unwrap();
+        eventually("all to be written to", || hub.work().encoded - before.encoded >= 100);
+    }
+    // Four forms at most, and not four hundred.
+    let held = hub.forms_held();
+    assert!(held <= 5 * 1024 * 1024, "{held} bytes of forms are alive");
+    drop(readers);
+    eventually("all to have left", || channel.subscribers() == 0 && hub.forms_held() == 0);
+    running.stop().unwrap();
+}
+
+#[test]
 fn what_gathers_while_a_worker_is_busy_goes_out_together() {
     let (running, hub, address) = in_process(1);
     let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();

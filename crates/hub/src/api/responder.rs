@@ -110,7 +110,7 @@ impl Responder {
         // Word for word the last one: it means what that one meant, and need not be parsed.
         if let Some(answer) = self.answers.borrow_mut().get_same(bytes, now_ms, limit) {
             return match answer {
-                Answer::Response(prepared) => Next::Answer(prepared.to_parts(self.idle()).concat().into()),
+                Answer::Response(prepared) => Next::Answer(prepared.to_parts(self.idle()).into()),
                 Answer::Held(poll) => Next::Hold(poll),
             };
         }
@@ -138,9 +138,9 @@ impl Responder {
 
     fn next(&self, reply: Reply<Ticket>) -> Next {
         match reply {
-            Reply::Shared(prepared) => Next::Answer(prepared.to_parts(self.idle()).concat().into()),
+            Reply::Shared(prepared) => Next::Answer(prepared.to_parts(self.idle()).into()),
             Reply::Ready(response) if matches!(response.status(), 200 | 304) => {
-                Next::Answer(response.into_parts(Some(self.idle())).concat().into())
+                Next::Answer(response.into_parts(Some(self.idle())).into())
             }
             Reply::Detach { head: None, ticket: Ticket(Subscription::Poll(poll)), .. } => Next::Hold(poll),
             _ => Next::Return,

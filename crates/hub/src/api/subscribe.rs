@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use tidewire_channel::Budget;
 use tidewire_http1::{FieldBlock, Method, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
@@ -54,7 +55,9 @@ pub(crate) fn handle(
     let channels = open_channels(context, names)?;
     let positions = channels.start(&params.start);
     match params.delivery {
-        Delivery::Poll => short_poll(&channels, positions, &params, access, request).map(Reply::Ready),
+        Delivery::Poll => {
+            short_poll(context, &channels, positions, &params, access, request).map(Reply::Ready)
+        }
         Delivery::LongPoll | Delivery::Jsonp => {
             long_poll(context, channels, positions, &params, access, request)
         }
@@ -80,6 +83,7 @@ fn open_channels(context: &SiteContext, names: &[ChannelName]) -> Result<Channel
 }
 
 fn short_poll(
+    context: &SiteContext,
     channels: &Channels,
     mut positions: Positions,
     params: &Params,
@@ -87,7 +91,7 @@ fn short_poll(
     request: &Request<'_>,
 ) -> Result<Response, Problem> {
     let budget = Budget { messages: params.limit, bytes: short::MAX_BYTES };
-    let answer = poll::read(channels, &mut positions, budget, false)?.answer;
+    let answer = poll::read(channels, &mut positions, budget, None, &context.forms)?.answer;
     let cursor = positions.to_text();
     let response = if matches_etag(request.head, &cursor) {
         poll::not_modified(&cursor)
@@ -107,9 +111,14 @@ fn long_poll(
 ) -> Result<Reply<Ticket>, Problem> {
     let callback = (params.delivery == Delivery::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
-    let poll::Read { any, answer, .. } = poll::read(&channels, &mut positions, budget, callback.is_some())?;
+    let poll::Read { any, answer, .. } =
+        poll::read(&channels, &mut positions, budget, callback, &context.forms)?;
     if any || params.wait.is_zero() || request.head.method() == Method::Head {
-        return Ok(vary(access, poll::held(answer, &positions.to_text(), callback, params.preferred)).into());
+        return Ok(vary(
+            access,
+            poll::held(answer, &positions.to_text(), callback.is_some(), params.preferred),
+        )
+        .into());
     }
     let keeps_alive = request.head.version() == Version::Http11 && request.head.keep_alive();
     let callback = callback.map(Into::into);
@@ -158,7 +167,7 @@ fn stream(
     let shape = Shape::Stream { wire, labelled };
     let ticket =
         Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket: None, gzip, ended }));
-    Reply::Detach { head, first: vec![first.into()], ticket }
+    Reply::Detach { head, first, ticket }
 }
 
 /// What keeps caches, buffers and guessers away from a stream.
@@ -182,18 +191,19 @@ fn first_bytes(
     wire: Wire,
     start: &StreamStart<'_>,
     positions: &mut Positions,
-) -> (Vec<u8>, Sum, bool) {
-    let mut out = Vec::with_capacity(128);
+) -> (Vec<Bytes>, Sum, bool) {
+    let mut out = wire.out(&context.forms);
+    out.own().reserve(128);
     // Also with a cursor that the log does not know: a client that is cut before the reset that
     // follows must come back with it, and get the reset then.
-    wire.unit(&mut out, |feed, out| feed.start(out, start));
+    wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
     let budget = Budget::bytes(FIRST_BYTES);
     let labelled = channels.0.len() > 1;
-    let (flow, tally) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
+    let (flow, tally, _) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
     context.hub.counters.replayed.add(tally.messages);
     let packed = wire.pack_first(out);
-    context.hub.counters.compressed.add(tally.compressed + packed.compressions());
-    (packed.bytes, packed.sum, flow == Flow::End)
+    context.hub.counters.compressed.add(tally.compressed + packed.compressions);
+    (packed.rope.into_parts(), packed.sum, flow == Flow::End)
 }
 
 /// The bytes alone. This needs a task: the head waits for the first message, and the end of the
@@ -280,11 +290,7 @@ fn websocket(
     let websocket = Some(Box::new(websocket));
     let ticket =
         Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket, gzip: None, ended }));
-    Ok(Reply::Detach {
-        head: Some(DetachHead { response, chunked: false }),
-        first: vec![first.into()],
-        ticket,
-    })
+    Ok(Reply::Detach { head: Some(DetachHead { response, chunked: false }), first, ticket })
 }
 
 #[cfg(test)]

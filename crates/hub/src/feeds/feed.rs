@@ -4,6 +4,7 @@ use tidewire_server::Response;
 
 use crate::message::Message;
 use crate::object::Object;
+use crate::out::Out;
 
 /// How a stream looks on the wire. Implementations are stateless, so what they write is the same
 /// for every subscriber of a group.
@@ -12,7 +13,7 @@ pub(crate) trait Feed: Sync {
     fn head(&self, response: Response) -> Response;
     /// First on every stream.
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>);
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>);
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>);
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow;
     fn heartbeat(&self, out: &mut Vec<u8>);
     /// Last on every stream that the server ends.

@@ -50,11 +50,6 @@ impl HttpFormat {
 }
 
 impl StreamFormat {
-    /// Whether it compresses messages, each by itself.
-    pub(crate) fn deflates(self) -> bool {
-        matches!(self, StreamFormat::WsBare { deflate: true } | StreamFormat::WsV1 { deflate: true })
-    }
-
     pub(crate) fn feed(self) -> &'static dyn Feed {
         match self {
             StreamFormat::Http(format) => format.feed(),

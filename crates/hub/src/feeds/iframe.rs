@@ -26,7 +26,9 @@ use tidewire_server::{Problem, Response};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use super::{script, xhr};
-use crate::object::Object;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
+use crate::out::Out;
 use crate::request_fields::RequestField;
 
 /// Points in the name of a callback. An object of the page and its function are enough.
@@ -71,8 +73,11 @@ impl Feed for Iframe {
         call(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        call(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
+        let Envelope { cursor, channel, message } = *envelope;
+        out.own().extend_from_slice(CALL);
+        write_message(message, cursor, channel, Place::Script, out);
+        out.own().extend_from_slice(CALLED);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -92,10 +97,13 @@ impl Feed for Iframe {
 fn call(out: &mut Vec<u8>, object: &Object<'_>) {
     let mut json = Vec::new();
     object.write(&mut json);
-    out.extend_from_slice(b"<script>t(");
+    out.extend_from_slice(CALL);
     script::push_json(out, &json);
-    out.extend_from_slice(b")</script>\n");
+    out.extend_from_slice(CALLED);
 }
+
+const CALL: &[u8] = b"<script>t(";
+const CALLED: &[u8] = b")</script>\n";
 
 /// Inline scripts and nothing else. A hash or nonce of each script would have to be in the head,
 /// before there is a message.

@@ -4,7 +4,9 @@
 use tidewire_server::Response;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::object::Object;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
+use crate::out::Out;
 
 /// `application/x-ndjson`.
 pub(crate) struct JsonLines;
@@ -18,8 +20,9 @@ impl Feed for JsonLines {
         line(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        line(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
+        write_message(envelope.message, envelope.cursor, envelope.channel, Place::Line, out);
+        out.own().push(b'\n');
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {

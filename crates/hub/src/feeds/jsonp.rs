@@ -9,34 +9,18 @@
 //! (`script.rs`), and the answer begins with a comment, so that no file of another kind (Flash
 //! once) can be made of the first bytes.
 
-use super::script;
-
 /// Points in the name of a callback: `angular.callbacks._0` has two.
 pub(crate) const MAX_POINTS: usize = 2;
 
-/// Makes a script of a poll's answer.
-pub(crate) fn script(callback: &str, json: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(json.len() + callback.len() + 16);
-    out.extend_from_slice(b"/**/");
-    out.extend_from_slice(callback.as_bytes());
-    out.push(b'(');
-    script::push_json(&mut out, json.trim_ascii_end());
-    out.extend_from_slice(b");\n");
-    out
+/// Appends what stands before the answer.
+pub(crate) fn begin(callback: &str, out: &mut Vec<u8>) {
+    for part in ["/**/", callback, "("] {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
+
+/// The end of the answer, and what stands behind it.
+pub(crate) const END: &[u8] = b"});\n";
 
 /// The media type of an answer.
 pub(crate) const MEDIA: &str = "application/javascript; charset=utf-8";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_one_call() {
-        assert_eq!(
-            script("a.b", b"{\"x\":\"</script>\"}\n"),
-            b"/**/a.b({\"x\":\"\\u003c/script\\u003e\"});\n"
-        );
-    }
-}

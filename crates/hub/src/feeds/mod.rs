@@ -18,6 +18,7 @@
 //! | `ws.rs` bare | – | the payload | close 4410 | ping | close 1012 |
 //! | `ws.rs` tidewire.v1 | a JSON object | a JSON object | a JSON object | ping | close 1012 |
 
+pub(crate) mod boundary;
 mod feed;
 mod format;
 pub(crate) mod iframe;

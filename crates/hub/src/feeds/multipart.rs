@@ -13,11 +13,14 @@
 //! the *next* part are there: who publishes seldom publishes a picture twice. The length of a part
 //! is for readers other than browsers; browsers look for the delimiter.
 
-use memchr::memmem;
 use tidewire_server::Response;
 
+use super::boundary;
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::object::Object;
+use crate::form::FormKind;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
+use crate::out::Out;
 
 /// `multipart/mixed`.
 pub(crate) struct Mixed;
@@ -32,8 +35,11 @@ impl Feed for Mixed {
         json_part(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        json_part(out, &Object::message(envelope.message, envelope.cursor, envelope.channel));
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
+        let Envelope { cursor, channel, message } = *envelope;
+        json_field(out.own());
+        write_message(message, cursor, channel, Place::Part, out);
+        out.own().extend_from_slice(DELIMITER);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -73,22 +79,24 @@ impl Feed for Replace {
 
     /// The payload. If it is empty, or holds the delimiter and would come to pieces, the JSON
     /// object, which is not shown: a page of Chromium 156 crashes on an empty part before another.
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         let media = message.content_type().unwrap_or("application/octet-stream");
-        let holds_boundary = |bytes: &[u8]| memmem::find(bytes, BOUNDARY).is_some();
-        if message.data().is_empty() || holds_boundary(message.data()) || holds_boundary(media.as_bytes()) {
-            return field_object(out, "Tidewire-Message", &Object::message(message, cursor, channel));
+        if message.data().is_empty() || boundary::is_in(message.data()) || boundary::is_in(media.as_bytes()) {
+            out.own().extend_from_slice(b"Tidewire-Message: ");
+            write_message(message, cursor, channel, Place::Part, out);
+            return out.own().extend_from_slice(b"\r\n");
         }
-        field(out, "Tidewire-Cursor", cursor);
+        let own = out.own();
+        field(own, "Tidewire-Cursor", cursor);
         if let Some(channel) = channel {
-            field(out, "Tidewire-Channel", channel);
+            field(own, "Tidewire-Channel", channel);
         }
-        field(out, "Content-Type", media);
-        field(out, "Content-Length", &message.data().len().to_string());
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(message.data());
-        out.extend_from_slice(DELIMITER);
+        field(own, "Content-Type", media);
+        field(own, "Content-Length", &message.data().len().to_string());
+        own.extend_from_slice(b"\r\n");
+        out.form(FormKind::Payload, message);
+        out.own().extend_from_slice(DELIMITER);
     }
 
     /// A part of its own would be shown in place of the picture, so a field of the next part
@@ -111,10 +119,15 @@ impl Feed for Replace {
 
 /// A part with an object.
 fn json_part(out: &mut Vec<u8>, object: &Object<'_>) {
-    field(out, "Content-Type", "application/json");
-    out.extend_from_slice(b"\r\n");
+    json_field(out);
     push_json(out, object);
     out.extend_from_slice(DELIMITER);
+}
+
+/// The head of a part with an object.
+fn json_field(out: &mut Vec<u8>) {
+    field(out, "Content-Type", "application/json");
+    out.extend_from_slice(b"\r\n");
 }
 
 /// A field with an object, of the part that comes next.
@@ -125,19 +138,10 @@ fn field_object(out: &mut Vec<u8>, name: &str, object: &Object<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// JSON has no line ends outside of its strings and escapes them within, so no delimiter can be in
-/// it; and where the boundary stands in the middle of a line, an escape keeps it from readers that
-/// do not look where a line begins.
 fn push_json(out: &mut Vec<u8>, object: &Object<'_>) {
-    let mut json = Vec::new();
-    object.write(&mut json);
-    let mut rest = &json[..];
-    while let Some(at) = memmem::find(rest, BOUNDARY) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(b"\\u002d");
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
+    let start = out.len();
+    object.write(out);
+    boundary::escape(out, start);
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -146,23 +150,24 @@ fn field(out: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// What the parts must not hold. It is the same for all, so that what is written is; chance does
-/// not keep payloads apart from it, but [`Replace::message`] does.
-const BOUNDARY: &[u8] = b"--tidewire";
 const FIRST: &[u8] = b"--tidewire\r\n";
 const DELIMITER: &[u8] = b"\r\n--tidewire\r\n";
 const CLOSE: &[u8] = b"\r\n--tidewire--\r\n";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::forms::Forms;
     use crate::message::Message;
 
     fn written(feed: &dyn Feed, data: &[u8], media: &str) -> String {
         let message = Message::new(data.to_vec().into(), 1).with_content_type(media).unwrap();
-        let mut out = Vec::new();
+        let forms = Forms::new(Arc::default());
+        let mut out = Out::new(&forms, false);
         feed.message(&mut out, &Envelope { cursor: "e-1", channel: None, message: &message });
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.finish().to_vec()).unwrap()
     }
 
     #[test]

@@ -3,75 +3,115 @@
 use tidewire_server::json;
 
 use super::feed::{Discontinuity, Envelope};
-use crate::object::Object;
+use super::jsonp;
+use crate::forms::Forms;
+use crate::json_text::Place;
+use crate::object::write_message;
+use crate::out::Out;
+use crate::rope::Rope;
 
-/// Bytes of payload in one answer; the next poll brings the rest.
-pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of messages in one answer, unless one message is longer; the next poll brings the rest. A
+/// client that asks and does not read holds one answer.
+pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
-/// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message.
+/// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message, as a script if that calls a
+/// function.
 ///
 /// Each value is written by serde, the frame around them is not: one value for serde would have to
 /// hold all messages until the end, which makes an answer of 100 short messages a tenth slower.
-pub(crate) struct Answer {
-    body: Vec<u8>,
+pub(crate) struct Answer<'f> {
+    body: Out<'f>,
+    /// The function that is called.
+    callback: Option<&'f str>,
     is_empty: bool,
     /// The last break, as JSON.
     gap: Option<Vec<u8>>,
 }
 
-impl Answer {
-    pub(crate) fn new() -> Self {
-        Answer { body: b"{\"messages\":[".to_vec(), is_empty: true, gap: None }
+impl<'f> Answer<'f> {
+    /// An answer without messages.
+    pub(crate) fn new(callback: Option<&'f str>, forms: &'f Forms) -> Self {
+        let mut body = Out::new(forms, false);
+        if let Some(callback) = callback {
+            jsonp::begin(callback, body.own());
+        }
+        body.own().extend_from_slice(b"{\"messages\":[");
+        Answer { body, callback, is_empty: true, gap: None }
     }
 
     pub(crate) fn message(&mut self, envelope: &Envelope<'_>) {
-        self.push(&Object::message(envelope.message, envelope.cursor, envelope.channel));
+        self.separate();
+        write_message(envelope.message, envelope.cursor, envelope.channel, self.place(), &mut self.body);
     }
 
     /// Tells a break at its place among the messages, where the answer cannot be a 410.
     pub(crate) fn discontinuity(&mut self, what: &Discontinuity<'_>, cursor: &str) {
-        let object = what.object(cursor);
-        self.push(&object);
-        object.write(self.gap.insert(Vec::new()));
+        self.separate();
+        let mut json = Vec::new();
+        what.object(cursor).write(&mut json);
+        // It has only cursors and words of ours: nothing that a script has to escape.
+        self.body.own().extend_from_slice(&json);
+        self.gap = Some(json);
     }
 
-    fn push(&mut self, object: &Object<'_>) {
+    fn separate(&mut self) {
         if !std::mem::take(&mut self.is_empty) {
-            self.body.push(b',');
+            self.body.own().push(b',');
         }
-        object.write(&mut self.body);
     }
 
-    pub(crate) fn finish(mut self, cursor: &str) -> Vec<u8> {
-        self.body.extend_from_slice(b"],\"cursor\":");
-        json::write(&cursor, &mut self.body);
-        self.body.extend_from_slice(b",\"gap\":");
-        self.body.extend_from_slice(self.gap.as_deref().unwrap_or(b"null"));
-        self.body.extend_from_slice(b"}\n");
-        self.body
+    fn place(&self) -> Place {
+        if self.callback.is_some() { Place::Script } else { Place::Line }
+    }
+
+    pub(crate) fn finish(mut self, cursor: &str) -> Rope {
+        let own = self.body.own();
+        own.extend_from_slice(b"],\"cursor\":");
+        json::write(&cursor, own);
+        own.extend_from_slice(b",\"gap\":");
+        own.extend_from_slice(self.gap.as_deref().unwrap_or(b"null"));
+        own.extend_from_slice(if self.callback.is_some() { jsonp::END } else { b"}\n" });
+        self.body.finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::message::Message;
 
     #[test]
     fn an_answer_always_has_a_cursor() {
-        assert_eq!(Answer::new().finish("e-0"), b"{\"messages\":[],\"cursor\":\"e-0\",\"gap\":null}\n");
-        let mut answer = Answer::new();
+        let forms = Forms::new(Arc::default());
+        let text = |answer: Answer<'_>, cursor| String::from_utf8(answer.finish(cursor).to_vec()).unwrap();
+        let empty = text(Answer::new(None, &forms), "e-0");
+        assert_eq!(empty, "{\"messages\":[],\"cursor\":\"e-0\",\"gap\":null}\n");
+        let mut answer = Answer::new(None, &forms);
         let message = Message::new("a".into(), 1);
         answer.message(&Envelope { cursor: "e-1", channel: None, message: &message });
         answer.message(&Envelope { cursor: "e-2", channel: None, message: &message });
-        let text = String::from_utf8(answer.finish("e-2")).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text(answer, "e-2")).unwrap();
         assert_eq!(json["messages"][1]["cursor"], "e-2");
         assert_eq!(json["cursor"], "e-2");
-        let mut broken = Answer::new();
+        let mut broken = Answer::new(None, &forms);
         broken.discontinuity(&Discontinuity::Gap { from: "e-1", missed: 3 }, "e-4");
-        let json: serde_json::Value = serde_json::from_slice(&broken.finish("e-4")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text(broken, "e-4")).unwrap();
         assert_eq!(json["messages"][0]["missed"], 3);
         assert_eq!(json["gap"], json["messages"][0]);
+    }
+
+    #[test]
+    fn a_script_is_one_call() {
+        let forms = Forms::new(Arc::default());
+        let mut answer = Answer::new(Some("a.b"), &forms);
+        let message = Message::new("</script>".into(), 1);
+        answer.message(&Envelope { cursor: "e-1", channel: None, message: &message });
+        let text = String::from_utf8(answer.finish("e-1").to_vec()).unwrap();
+        let call = text.strip_prefix("/**/a.b(").unwrap().strip_suffix(");\n").unwrap();
+        assert!(call.contains("\\u003c/script\\u003e"));
+        let json: serde_json::Value = serde_json::from_str(call).unwrap();
+        assert_eq!(json["messages"][0]["data"], "</script>");
     }
 }

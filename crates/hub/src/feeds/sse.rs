@@ -5,7 +5,10 @@ use tidewire_server::Response;
 use tidewire_sse::Event;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::object::Object;
+use crate::form::FormKind;
+use crate::json_text::Place;
+use crate::object::{Object, write_message};
+use crate::out::Out;
 
 /// `text/event-stream`.
 pub(crate) struct Sse;
@@ -27,17 +30,16 @@ impl Feed for Sse {
     /// be sent as lines and travel as the JSON object: a payload that is not UTF-8, as
     /// `event: envelope`; and a message of a connection with several channels, because the object
     /// says which channel it was.
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         match message.text().filter(|_| channel.is_none()) {
-            Some(text) => {
-                let event =
-                    Event { id: Some(cursor), event: message.event(), data: Some(text), ..Event::default() };
-                write(out, &event);
+            Some(_) => {
+                begin(out.own(), cursor, message.event());
+                out.form(FormKind::Lines, message);
             }
             None => {
                 let event = if channel.is_none() { Some("envelope") } else { message.event() };
-                write_object(out, cursor, event, &Object::message(message, cursor, channel));
+                write_message_event(out, event, envelope);
             }
         }
     }
@@ -76,9 +78,8 @@ impl Feed for Objects {
         write_object(out, cursor, None, &Object::Hello { cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        let Envelope { cursor, channel, message } = *envelope;
-        write_object(out, cursor, None, &Object::message(message, cursor, channel));
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
+        write_message_event(out, None, envelope);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -98,10 +99,30 @@ impl Feed for Objects {
 }
 
 fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &Object<'_>) {
-    let mut json = Vec::new();
-    object.write(&mut json);
-    let json = std::str::from_utf8(&json).expect("serde_json writes UTF-8");
-    write(out, &Event { id: Some(cursor), event, data: Some(json), ..Event::default() });
+    begin_object(out, cursor, event);
+    object.write(out);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// A message as its object.
+fn write_message_event(out: &mut Out<'_>, event: Option<&str>, envelope: &Envelope<'_>) {
+    let Envelope { cursor, channel, message } = *envelope;
+    begin_object(out.own(), cursor, event);
+    write_message(message, cursor, channel, Place::Line, out);
+    out.own().extend_from_slice(b"\n\n");
+}
+
+/// Begins an event whose data is one object: that is one line.
+fn begin_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
+    begin(out, cursor, event);
+    out.extend_from_slice(b"data: ");
+}
+
+/// Begins an event.
+fn begin(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
+    write(out, &Event { id: Some(cursor), event, ..Event::default() });
+    // The blank line that ends an event.
+    out.pop();
 }
 
 fn write(out: &mut Vec<u8>, event: &Event<'_>) {
@@ -110,16 +131,21 @@ fn write(out: &mut Vec<u8>, event: &Event<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tidewire_sse::{Decoder, Limits, Received};
     use tidewire_testkit::Rng;
 
     use super::*;
+    use crate::forms::Forms;
     use crate::message::Message;
 
     /// What a browser makes of a message, by our own decoder: event type, data and id.
     fn received(message: &Message) -> (String, String, String) {
-        let mut wire = Vec::new();
-        Sse.message(&mut wire, &Envelope { cursor: "e-1", channel: None, message });
+        let forms = Forms::new(Arc::default());
+        let mut out = Out::new(&forms, false);
+        Sse.message(&mut out, &Envelope { cursor: "e-1", channel: None, message });
+        let wire = out.finish().to_vec();
         let mut decoder = Decoder::new(Limits::DEFAULT);
         let (used, received) = decoder.decode(&wire).unwrap();
         assert_eq!(used, wire.len(), "one message is one event");

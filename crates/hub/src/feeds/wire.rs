@@ -5,7 +5,10 @@ use tidewire_chunked::ChunkHead;
 
 use super::feed::Feed;
 use super::format::StreamFormat;
+use crate::forms::Forms;
 use crate::gzip::{self, Sum};
+use crate::out::{Mark, Out};
+use crate::rope::Rope;
 
 /// How a stream goes out on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,21 +22,24 @@ pub(crate) struct Wire {
 
 /// Units as they go out.
 pub(crate) struct Packed {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) rope: Rope,
+    /// Bytes of it that are not shared.
+    pub(crate) own: usize,
     /// Of the bytes before they were compressed; nothing where they were not.
     pub(crate) sum: Sum,
-}
-
-impl Packed {
-    pub(crate) fn compressions(&self) -> u64 {
-        u64::from(self.sum != Sum::default())
-    }
+    /// How often something was compressed for this, beside the forms.
+    pub(crate) compressions: u64,
 }
 
 impl Wire {
+    /// Where the units are written.
+    pub(crate) fn out(self, forms: &Forms) -> Out<'_> {
+        Out::new(forms, self.gzip)
+    }
+
     /// Writes one unit. [`pack`](Self::pack) makes of all that was written what goes out.
-    pub(crate) fn unit<R>(self, out: &mut Vec<u8>, write: impl FnOnce(&dyn Feed, &mut Vec<u8>) -> R) -> R {
-        let start = out.len();
+    pub(crate) fn unit<R>(self, out: &mut Out<'_>, write: impl FnOnce(&dyn Feed, &mut Out<'_>) -> R) -> R {
+        let start = out.mark();
         let result = write(self.format.feed(), out);
         if !self.gzip {
             self.chunk(out, start);
@@ -42,49 +48,93 @@ impl Wire {
     }
 
     /// Units in the middle of a body. Compressed they are one chunk; else each is one already.
-    pub(crate) fn pack(self, units: Vec<u8>) -> Packed {
+    pub(crate) fn pack(self, units: Out<'_>) -> Packed {
         self.pack_after(&[], units)
     }
 
     /// The first units of a body.
-    pub(crate) fn pack_first(self, units: Vec<u8>) -> Packed {
+    pub(crate) fn pack_first(self, units: Out<'_>) -> Packed {
         self.pack_after(&gzip::HEAD, units)
     }
 
-    fn pack_after(self, head: &[u8], units: Vec<u8>) -> Packed {
-        if !self.gzip || units.is_empty() {
-            return Packed { bytes: units, sum: Sum::default() };
+    fn pack_after(self, head: &[u8], units: Out<'_>) -> Packed {
+        if !self.gzip || units.len() == 0 {
+            let own = units.own_len();
+            return Packed { rope: units.finish(), own, sum: Sum::default(), compressions: 0 };
         }
-        let mut bytes = head.to_vec();
-        gzip::compress(&units, &mut bytes);
-        self.chunk(&mut bytes, 0);
-        Packed { bytes, sum: Sum::of(&units) }
+        let mut packed = units.to_packed();
+        let start = packed.mark();
+        packed.own().extend_from_slice(head);
+        let (own, forms) = units.into_pieces();
+        let (mut at, mut sum, mut compressions) = (0, Sum::default(), 0);
+        // Beside forms, short pieces are the heads of messages, which gain nothing.
+        let compressed_from = if forms.is_empty() { 0 } else { MIN_COMPRESSED };
+        let mut pack_own = |piece: &[u8], packed: &mut Out<'_>| {
+            if piece.len() < compressed_from {
+                gzip::store(piece, packed.own());
+            } else {
+                gzip::compress(piece, packed.own());
+                compressions += 1;
+            }
+            Sum::of(piece)
+        };
+        for (before, form) in forms {
+            sum = sum.then(pack_own(&own[at..before], &mut packed)).then(form.sum);
+            packed.push(form.bytes);
+            at = before;
+        }
+        if at < own.len() {
+            sum = sum.then(pack_own(&own[at..], &mut packed));
+        }
+        self.chunk(&mut packed, start);
+        let own = packed.own_len();
+        Packed { rope: packed.finish(), own, sum, compressions }
     }
 
     /// Ends the stream in good order. `sum` is that of the body up to here.
     pub(crate) fn end(self, out: &mut Vec<u8>, retry_ms: u32, sum: Sum) {
+        let mut units = Vec::new();
+        self.format.feed().end(&mut units, retry_ms);
         if self.gzip {
-            let mut units = Vec::new();
-            self.format.feed().end(&mut units, retry_ms);
-            gzip::compress(&units, out);
-            gzip::end(sum.then(Sum::of(&units)), out);
-            self.chunk(out, 0);
-        } else {
-            self.unit(out, |feed, out| feed.end(out, retry_ms));
+            let mut bytes = Vec::new();
+            gzip::compress(&units, &mut bytes);
+            gzip::end(sum.then(Sum::of(&units)), &mut bytes);
+            units = bytes;
         }
+        self.put_chunk(&units, out);
         if self.chunked {
             out.extend_from_slice(tidewire_chunked::LAST_CHUNK);
         }
     }
 
-    /// Makes a chunk of what is in `out` from `start` on.
-    fn chunk(self, out: &mut Vec<u8>, start: usize) {
-        // A unit may be empty; an empty chunk would end the body.
-        if let Some(head) = ChunkHead::new((out.len() - start) as u64).filter(|_| self.chunked) {
-            let mut bytes = [0; ChunkHead::MAX_LEN];
-            let len = head.encode(&mut bytes).expect("the buffer has the longest length");
-            out.splice(start..start, bytes[..len].iter().copied());
-            out.extend_from_slice(b"\r\n");
+    /// Makes a chunk of what was written from `start` on.
+    fn chunk(self, out: &mut Out<'_>, start: Mark) {
+        let mut bytes = [0; ChunkHead::MAX_LEN];
+        if let Some(head) = self.chunk_head(out.len_since(start), &mut bytes) {
+            out.insert(start, head);
+            out.own().extend_from_slice(CHUNK_END);
         }
     }
+
+    /// Appends bytes as one chunk.
+    fn put_chunk(self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut buffer = [0; ChunkHead::MAX_LEN];
+        let head = self.chunk_head(bytes.len(), &mut buffer);
+        out.extend_from_slice(head.unwrap_or_default());
+        out.extend_from_slice(bytes);
+        out.extend_from_slice(if head.is_some() { CHUNK_END } else { b"" });
+    }
+
+    /// What stands before a chunk of so many bytes. A unit may be empty; an empty chunk would end
+    /// the body.
+    fn chunk_head(self, len: usize, buffer: &mut [u8; ChunkHead::MAX_LEN]) -> Option<&[u8]> {
+        let head = ChunkHead::new(len as u64).filter(|_| self.chunked)?;
+        let len = head.encode(buffer).expect("the buffer has the longest length");
+        Some(&buffer[..len])
+    }
 }
+
+/// Shorter pieces between forms are stored as they are.
+const MIN_COMPRESSED: usize = 512;
+
+const CHUNK_END: &[u8] = b"\r\n";

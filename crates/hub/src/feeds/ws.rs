@@ -2,10 +2,16 @@
 //! `tidewire.v1`.
 
 use tidewire_server::Response;
+use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
-use crate::object::Object;
+use crate::form::FormKind;
+use crate::gzip;
+use crate::json_text::Place;
+use crate::message::Message;
+use crate::object::{Object, write_message_head};
+use crate::out::{DEFLATED_LEN, Mark, Out};
 
 /// The subprotocol that speaks JSON objects both ways.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
@@ -33,9 +39,10 @@ impl Feed for Bare {
     /// A bare connection has no place to say it.
     fn start(&self, _out: &mut Vec<u8>, _start: &StreamStart<'_>) {}
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let kind = if envelope.message.text().is_some() { Kind::Text } else { Kind::Binary };
-        put(self.deflate, kind, envelope.message.data(), out);
+        let put = if self.deflate { put_deflated } else { put };
+        put(kind, b"", FormKind::Payload, envelope.message, out);
     }
 
     /// Between bare payloads there is no place to report it, so the connection ends with a code for
@@ -69,10 +76,11 @@ impl Feed for V1 {
         object(out, &Object::Hello { cursor: start.cursor, channel: None });
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
-        let mut json = Vec::new();
-        Object::message(envelope.message, envelope.cursor, envelope.channel).write(&mut json);
-        put(self.deflate, Kind::Text, &json, out);
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
+        let mut head = Vec::with_capacity(USUAL_HEAD);
+        write_message_head(envelope.message, envelope.cursor, envelope.channel, Place::Line, &mut head);
+        let put = if self.deflate { put_deflated } else { put };
+        put(Kind::Text, &head, FormKind::Json(Place::Line), envelope.message, out);
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
@@ -95,18 +103,57 @@ impl Feed for V1 {
 /// bytes fit everybody. What is short stays as it is.
 pub(crate) const DEFLATE: deflate::Config = deflate::Config::DEFAULT;
 
-/// Whether the frame was compressed: RSV1 says so (RFC 7692 §6).
-pub(crate) fn is_compressed(frame: &[u8]) -> bool {
-    frame.first().is_some_and(|first| first & 0x40 != 0)
+/// Writes a message: `head`, and the payload in this form.
+fn put(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out<'_>) {
+    let start = out.mark();
+    out.own().extend_from_slice(head);
+    out.form(form, message);
+    put_head(kind, false, start, out);
 }
 
-fn put(deflate: bool, kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
-    if deflate {
-        deflate::encode_message(kind, payload, &DEFLATE, out);
-    } else {
-        encode_message(kind, payload, out);
+/// The same, compressed if it is long enough and becomes shorter.
+///
+/// The form is compressed once for all who need it, and may follow any block that ends at the end
+/// of a byte. So the head stands before it as a block that is not compressed.
+fn put_deflated(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out<'_>) {
+    if message.data().len() < DEFLATED_LEN {
+        if head.is_empty() {
+            return put(kind, head, form, message, out);
+        }
+        // With its head it may be long enough.
+        let mut payload = head.to_vec();
+        form.write(message, &mut payload);
+        if deflate::encode_message(kind, &payload, &DEFLATE, out.own()) {
+            out.count_compression();
+        }
+        return;
     }
+    let deflated = out.deflated(form, message);
+    let (plain_len, compressed) = (deflated.sum.len(), deflated.of_message());
+    if compressed.len() as u64 + STORED_HEAD >= plain_len {
+        return put(kind, head, form, message, out);
+    }
+    let start = out.mark();
+    gzip::store(head, out.own());
+    out.push(compressed);
+    put_head(kind, true, start, out);
 }
+
+/// Puts the head of a frame before what was written from `start` on.
+fn put_head(kind: Kind, rsv1: bool, start: Mark, out: &mut Out<'_>) {
+    let opcode = if kind == Kind::Text { Opcode::Text } else { Opcode::Binary };
+    let header = Header { fin: true, rsv1, opcode, masking_key: None, len: out.len_since(start) as u64 };
+    let mut bytes = [0; Header::MAX_LEN];
+    let len =
+        header.encode(&mut bytes).expect("the buffer has the longest length, and no payload has 2^63 bytes");
+    out.insert(start, &bytes[..len]);
+}
+
+/// Bytes of an object before its payload, mostly.
+const USUAL_HEAD: usize = 128;
+
+/// What a block has beside its bytes if it is not compressed.
+const STORED_HEAD: u64 = 5;
 
 /// Writes an object as one text message.
 pub(crate) fn object(out: &mut Vec<u8>, object: &Object<'_>) {

@@ -10,6 +10,7 @@ use tidewire_server::Response;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use super::json_lines::JsonLines;
+use crate::out::Out;
 
 /// `text/plain`, which everything on the way takes for harmless.
 pub(crate) struct Xhr;
@@ -24,7 +25,7 @@ impl Feed for Xhr {
         JsonLines.start(out, start);
     }
 
-    fn message(&self, out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         JsonLines.message(out, envelope);
     }
 

@@ -17,16 +17,21 @@ use super::rows::Rows;
 use super::state::{Action, Event, State};
 use super::watches::{Registration, Watches};
 use super::websocket::WebSocket;
-use crate::feeds::poll::Answer;
 use crate::feeds::{Flow, longpoll};
+use crate::forms::Forms;
 use crate::gzip;
 use crate::hub::Hub;
 use crate::positions::{Channels, Positions};
+use crate::rope::Rope;
 use crate::settings::Settings;
 use crate::shape::{Batch, Shape};
 
 /// Slices that a slow reader gets in one turn.
 const SLICES_A_TURN: usize = 4;
+
+/// Bytes that a reader which is behind keeps of what it did not take, beside the rest of one unit.
+/// Those of one batch that several do not take count once.
+const KEPT: usize = 16 * 1024;
 
 /// How long a closed connection may take to hang up.
 const LINGER_MS: u64 = 2_000;
@@ -35,6 +40,7 @@ const LINGER_MS: u64 = 2_000;
 pub(super) struct Delivery {
     pub(super) hub: Arc<Hub>,
     pub(super) settings: Arc<Settings>,
+    pub(super) forms: Forms,
     pub(super) rows: Rows,
     pub(super) groups: Groups,
     watches: Watches,
@@ -55,7 +61,7 @@ enum Work {
 }
 
 impl Delivery {
-    pub(super) fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: Forms, worker: u16) -> Self {
         Delivery {
             rows: Rows::default(),
             groups: Groups::default(),
@@ -67,6 +73,7 @@ impl Delivery {
             draining: false,
             hub,
             settings,
+            forms,
         }
     }
 
@@ -84,7 +91,7 @@ impl Delivery {
             waker: self.ready.waker(id.key()),
             state: State::Behind,
             member: None,
-            pending: bytes::Bytes::new(),
+            pending: Rope::default(),
             deadline: Deadline::default(),
             give_up_ms: 0,
             progress_ms: self.clock.ran_ms(),
@@ -240,7 +247,7 @@ impl Delivery {
     fn send_frames(&mut self, row: RowId) -> Option<Event> {
         let row = &mut self.rows[row];
         let bytes = row.websocket.as_mut()?.take_output()?;
-        let event = row.offer(&bytes);
+        let event = row.offer(&bytes.into());
         if event == Event::Blocked {
             row.progress_ms = self.clock.ran_ms();
         }
@@ -255,7 +262,7 @@ impl Delivery {
         if *positions == group.positions {
             return Some(Event::CaughtUp);
         }
-        let Some(batch) = group.next_slice(positions, &self.hub.counters) else {
+        let Some(batch) = group.next_slice(positions, &self.hub.counters, &self.forms) else {
             if *positions == group.positions {
                 return Some(Event::CaughtUp);
             }
@@ -269,9 +276,18 @@ impl Delivery {
             body.add(group.sum, batch.sum);
         }
         match batch.flow {
-            Flow::Continue => Some(row.offer(&batch.bytes)),
+            Flow::Continue => {
+                let event = row.offer(&batch.rope);
+                if event == Event::Blocked
+                    && let Some(Member { place: Place::Behind(positions), .. }) = &mut row.member
+                {
+                    let end = positions.clone();
+                    *positions = batch.keep_unit(&mut row.pending, KEPT, &end);
+                }
+                Some(event)
+            }
             Flow::End => {
-                row.put_last(batch.bytes, self.clock.ran_ms());
+                row.put_last(batch.rope, self.clock.ran_ms());
                 Some(self.end(group_id))
             }
         }
@@ -307,17 +323,18 @@ impl Delivery {
     /// The last bytes of a subscriber of a server that stops.
     fn say_stop(&mut self, id: RowId) -> Option<Event> {
         let group = &self.groups[self.rows[id].group()?];
-        let mut out = Vec::new();
-        match &group.shape {
+        let last = match &group.shape {
             Shape::Stream { wire, .. } => {
                 let sum = self.rows[id].gzip.as_ref().map(|body| body.sum(group.sum));
+                let mut out = Vec::new();
                 wire.end(&mut out, self.settings.restart_retry_ms(), sum.unwrap_or_default());
+                out.into()
             }
             Shape::LongPoll(shape) => {
-                shape.closing().write_answer(Answer::new(), &self.positions(id).to_text(), &mut out);
+                shape.closing().empty_answer(&self.positions(id).to_text(), &self.forms)
             }
-        }
-        self.rows[id].put_last(out.into(), self.clock.ran_ms());
+        };
+        self.rows[id].put_last(last, self.clock.ran_ms());
         Some(Event::Ended)
     }
 
@@ -385,20 +402,33 @@ impl Delivery {
 
     fn next_batch(&mut self, id: GroupId) -> Option<Batch> {
         let group = self.groups.get_mut(id).filter(|group| !group.live.is_empty())?;
-        group.next_batch(&self.hub.counters)
+        group.next_batch(&self.hub.counters, &self.forms)
     }
 
     /// Writes one batch to every live member.
     fn deliver(&mut self, id: GroupId, batch: &Batch) {
         let live = std::mem::take(&mut self.groups[id].live);
-        let offer = |&row: &RowId| match self.rows[row].offer(&batch.bytes) {
+        let offer = |&row: &RowId| match self.rows[row].offer(&batch.rope) {
             Event::Sent => None,
             event => Some((row, event)),
         };
         let left: Vec<(RowId, Event)> = live.iter().filter_map(offer).collect();
         self.groups[id].live = live;
+        // What several of them keep is the same bytes.
+        let most = KEPT * left.len();
         for (row, event) in left {
+            let end = self.groups[id].positions.clone();
             self.drive(row, event);
+            self.keep_unit(row, batch, most, &end);
+        }
+    }
+
+    /// Keeps of what a member did not take so much as it may.
+    fn keep_unit(&mut self, id: RowId, batch: &Batch, most: usize, end: &Positions) {
+        let Some(row) = self.rows.get_mut(id).filter(|row| row.state == State::Sending) else { return };
+        let positions = row.keep_unit(batch, most, end);
+        if let Some(Member { place: Place::Behind(behind), .. }) = &mut row.member {
+            *behind = positions;
         }
     }
 
@@ -407,7 +437,7 @@ impl Delivery {
     fn deliver_last(&mut self, id: GroupId, batch: &Batch) {
         let end = self.end(id);
         for row in std::mem::take(&mut self.groups[id].live) {
-            self.rows[row].put_last(batch.bytes.clone(), self.clock.ran_ms());
+            self.rows[row].put_last(batch.rope.clone(), self.clock.ran_ms());
             self.drive(row, end);
         }
     }
@@ -456,8 +486,9 @@ mod tests {
     fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
         let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
+        let forms = Forms::new(hub.counters.forms.clone());
         let name = ChannelName::new("a").unwrap();
-        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), 0);
+        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), forms, 0);
         let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
         let channel = hub.channel(&name).unwrap();
         let come = |delivery: &mut Delivery| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ids::{GroupId, RowId};
 use crate::channel::Channel;
 use crate::counters::Counters;
+use crate::forms::Forms;
 use crate::gzip::Sum;
 use crate::positions::{Channels, Positions};
 use crate::shape::{Batch, Shape};
@@ -37,8 +38,8 @@ impl Group {
 
     /// What the log has after the group's positions, for all live members; moves the positions.
     /// `None` at the head.
-    pub(super) fn next_batch(&mut self, counters: &Counters) -> Option<Batch> {
-        let (batch, tally) = self.shape.encode(&self.channels, &mut self.positions, None, BATCH);
+    pub(super) fn next_batch(&mut self, counters: &Counters, forms: &Forms) -> Option<Batch> {
+        let (batch, tally) = self.shape.encode(&self.channels, &mut self.positions, None, BATCH, forms);
         counters.encoded.add(tally.messages);
         counters.compressed.add(tally.compressed);
         if let Some(batch) = &batch {
@@ -48,8 +49,14 @@ impl Group {
     }
 
     /// The same for one member that is behind, up to where the group is.
-    pub(super) fn next_slice(&self, positions: &mut Positions, counters: &Counters) -> Option<Batch> {
-        let (batch, tally) = self.shape.encode(&self.channels, positions, Some(&self.positions), SLICE);
+    pub(super) fn next_slice(
+        &self,
+        positions: &mut Positions,
+        counters: &Counters,
+        forms: &Forms,
+    ) -> Option<Batch> {
+        let (batch, tally) =
+            self.shape.encode(&self.channels, positions, Some(&self.positions), SLICE, forms);
         counters.replayed.add(tally.messages);
         counters.compressed.add(tally.compressed);
         batch

@@ -3,7 +3,6 @@
 use std::io::ErrorKind;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes};
 use tidewire_server::Parked;
 
 use super::deadlines::Deadline;
@@ -12,6 +11,8 @@ use super::state::{Event, State};
 use super::websocket::WebSocket;
 use crate::gzip;
 use crate::positions::Positions;
+use crate::rope::Rope;
+use crate::shape::Batch;
 
 pub(super) struct Row {
     pub(super) connection: Parked,
@@ -20,7 +21,7 @@ pub(super) struct Row {
     /// The group, of a subscriber.
     pub(super) member: Option<Member>,
     /// The rest of what the socket did not take whole.
-    pub(super) pending: Bytes,
+    pub(super) pending: Rope,
     /// Of a held poll: when it is answered empty.
     pub(super) deadline: Deadline,
     /// Of an idle or a closed connection: when its time is over, by the time that the table ran.
@@ -56,26 +57,32 @@ impl Row {
     }
 
     /// Writes a slice of which nothing was written yet. Nothing may be pending.
-    pub(super) fn offer(&mut self, bytes: &Bytes) -> Event {
+    pub(super) fn offer(&mut self, slice: &Rope) -> Event {
         debug_assert!(self.pending.is_empty(), "two slices would interleave");
-        match self.connection.try_write(bytes) {
-            Ok(n) if n == bytes.len() => Event::Sent,
-            Ok(n) => {
-                self.pending = bytes.slice(n..);
-                self.flush()
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.pending = bytes.clone();
-                self.flush()
-            }
-            Err(_) => Event::Failed,
-        }
+        let written = match slice.write(&self.connection) {
+            Ok(n) if n == slice.len() => return Event::Sent,
+            Ok(n) => n,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(_) => return Event::Failed,
+        };
+        self.pending = slice.clone();
+        self.pending.advance(written);
+        self.flush()
+    }
+
+    /// Keeps of a batch that was not taken whole only the rest of the unit that was cut, and units
+    /// of at most so many bytes behind it. `end` is what the group has after the batch. Returns
+    /// what the row has when that is out: there the log is read on.
+    ///
+    /// A reader that does not read holds little then, whatever else there was to write.
+    pub(super) fn keep_unit(&mut self, batch: &Batch, most: usize, end: &Positions) -> Positions {
+        batch.keep_unit(&mut self.pending, most, end)
     }
 
     /// Writes what is pending, until it is out or the socket is full. Then the waker is registered.
     pub(super) fn flush(&mut self) -> Event {
         while !self.pending.is_empty() {
-            match self.connection.try_write(&self.pending) {
+            match self.pending.write(&self.connection) {
                 Ok(n) => self.pending.advance(n),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     match self.connection.poll_write_ready(&mut Context::from_waker(&self.waker)) {
@@ -87,17 +94,15 @@ impl Row {
                 Err(_) => return Event::Failed,
             }
         }
-        self.pending = Bytes::new();
         Event::Sent
     }
 
     /// Puts bytes behind what is pending and what a WebSocket is owed, to be the last ones.
-    pub(super) fn put_last(&mut self, bytes: Bytes, now_ms: u64) {
-        let frames = self.websocket.as_mut().and_then(|websocket| websocket.take_output());
-        self.pending = match frames {
-            None if self.pending.is_empty() => bytes,
-            frames => [&self.pending[..], &frames.unwrap_or_default()[..], &bytes[..]].concat().into(),
-        };
+    pub(super) fn put_last(&mut self, last: Rope, now_ms: u64) {
+        if let Some(frames) = self.websocket.as_mut().and_then(|websocket| websocket.take_output()) {
+            self.pending.push(frames);
+        }
+        self.pending.append(last);
         self.progress_ms = now_ms;
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tidewire_channel::Cursor;
 use tidewire_server::{Inbox, Parked, Peer};
 
@@ -17,12 +16,13 @@ use super::state::{Event, State};
 use super::subscription::{HeldPoll, OpenStream, Subscription};
 use super::websocket::Incoming;
 use crate::channel::Channel;
-use crate::feeds::poll::Answer;
 use crate::feeds::{StreamFormat, Wire};
+use crate::forms::Forms;
 use crate::gzip::Sum;
 use crate::hub::Hub;
 use crate::object::Object;
 use crate::positions::Channels;
+use crate::rope::Rope;
 use crate::settings::{Settings, TOO_SLOW};
 use crate::shape::Shape;
 
@@ -60,7 +60,7 @@ pub(crate) enum Next {
     /// There is nothing for its poll yet.
     Hold(Rc<HeldPoll>),
     /// The whole answer. The connection stays.
-    Answer(Bytes),
+    Answer(Rope),
     /// The request cycle is to read the request once more.
     Return,
 }
@@ -79,8 +79,8 @@ enum Overdue {
 }
 
 impl Table {
-    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: u16) -> Self {
-        let delivery = Delivery::new(hub, settings, worker);
+    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: Forms, worker: u16) -> Self {
+        let delivery = Delivery::new(hub, settings, forms, worker);
         Table { delivery, worker, scratch: vec![0; 64 * 1024], inflating: Rc::default() }
     }
 
@@ -314,9 +314,8 @@ impl Table {
         let row = &self.delivery.rows[id];
         let Some(group) = row.group().filter(|_| row.pending.is_empty()) else { return };
         let Shape::LongPoll(shape) = &self.delivery.groups[group].shape else { return };
-        let mut out = Vec::new();
-        shape.write_answer(Answer::new(), &self.delivery.positions(id).to_text(), &mut out);
-        self.delivery.rows[id].put_last(out.into(), self.delivery.clock.ran_ms());
+        let answer = shape.empty_answer(&self.delivery.positions(id).to_text(), &self.delivery.forms);
+        self.delivery.rows[id].put_last(answer, self.delivery.clock.ran_ms());
         let end = self.delivery.end(group);
         self.delivery.drive(id, end);
     }
@@ -332,6 +331,7 @@ impl Table {
             self.delivery.hub.sweep();
         }
         self.delivery.shrink();
+        self.delivery.forms.forget_unused();
         let mut overdue = Vec::new();
         let mut heartbeats = HashMap::new();
         for id in self.delivery.rows.ids() {
@@ -349,7 +349,7 @@ impl Table {
     }
 
     /// A heartbeat for a share of the rows, so that they do not all get theirs at once.
-    fn send_heartbeat(&mut self, id: RowId, ticks: u64, made: &mut HashMap<Wire, (Bytes, Sum)>) {
+    fn send_heartbeat(&mut self, id: RowId, ticks: u64, made: &mut HashMap<Wire, (Rope, Sum)>) {
         let every = self.delivery.settings.heartbeat.as_secs().max(1);
         // Counted down, so that the first rows of a worker get their first heartbeat last, however
         // long the interval is.
@@ -361,16 +361,16 @@ impl Table {
         if u64::from(id.key()) % every != turn {
             return;
         }
-        let (bytes, sum) = made.entry(wire).or_insert_with(|| {
-            let mut out = Vec::new();
-            wire.unit(&mut out, |feed, out| feed.heartbeat(out));
+        let (heartbeat, sum) = made.entry(wire).or_insert_with(|| {
+            let mut out = wire.out(&self.delivery.forms);
+            wire.unit(&mut out, |feed, out| feed.heartbeat(out.own()));
             let packed = wire.pack(out);
-            (packed.bytes.into(), packed.sum)
+            (packed.rope, packed.sum)
         });
         if let Some(body) = &mut row.gzip {
             body.add(group.sum, *sum);
         }
-        let event = row.offer(bytes);
+        let event = row.offer(heartbeat);
         self.delivery.drive(id, event);
     }
 
@@ -383,7 +383,7 @@ impl Table {
         let event = match &mut row.websocket {
             Some(websocket) if overdue == Overdue::Late => {
                 websocket.close(1008, TOO_SLOW);
-                row.put_last(Bytes::new(), ran_ms);
+                row.put_last(Rope::default(), ran_ms);
                 // The part of the message that came is freed now.
                 row.websocket = None;
                 Event::Ended
@@ -484,7 +484,7 @@ impl Table {
         let Some(websocket) = &mut row.websocket else { return };
         websocket.end_turn(&self.inflating);
         if websocket.is_closing() {
-            row.put_last(Bytes::new(), self.delivery.clock.ran_ms());
+            row.put_last(Rope::default(), self.delivery.clock.ran_ms());
             self.delivery.drive(id, Event::Ended);
         } else if row.pending.is_empty() {
             self.delivery.drive(id, Event::Turn);

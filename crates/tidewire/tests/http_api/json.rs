@@ -1,5 +1,7 @@
 //! The JSON objects: each is one line, for whatever a reader takes for the end of a line.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -51,6 +53,41 @@ fn no_feed_has_a_line_end_within_an_object() {
     let text = ws.text();
     assert!(text.contains(ESCAPED) && !text.contains(LINE_ENDS), "{text:?}");
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["data"], TEXT, "it means the same");
+}
+
+#[test]
+fn a_long_text_that_would_more_than_double_comes_in_base64_on_every_feed() {
+    let server = Server::start(&["--comet"]);
+    let (short, long) = ("\u{1}".repeat(127), "\u{1}".repeat(1_000));
+    Post::new(short.clone()).to(&server.address, "j");
+    Post::new(long.clone()).to(&server.address, "j");
+    let expected = [
+        format!("\"data\":\"{}\"}}", "\\u0001".repeat(127)),
+        format!("\"data_b64\":\"{}\"}}", STANDARD.encode(&long)),
+    ];
+    for query in [
+        "/c/j?feed=poll",
+        "/c/j?feed=longpoll&since=earliest",
+        "/c/j?feed=stream&since=earliest",
+        "/c/j?feed=xhr&since=earliest",
+        "/c/j?feed=multipart&since=earliest",
+        "/c/j?feed=iframe&since=earliest",
+        "/c/j?feed=jsonp&callback=f&since=earliest",
+        "/c/j?feed=sse&objects=1&since=earliest",
+        "/c/j,k?feed=sse&since=earliest",
+    ] {
+        let mut raw = server.raw();
+        let got = String::from_utf8(raw.send(get(query, "")).until("==\"}")).unwrap();
+        assert!(expected.iter().all(|object| got.contains(object)), "{query}: {got}");
+    }
+    let mut ws = Ws::v1(&server, "/c/j?since=earliest");
+    ws.json();
+    expected.iter().for_each(|object| assert!(ws.text().ends_with(object)));
+    // What more than doubles in a script is text elsewhere.
+    Post::new("<".repeat(1_000)).to(&server.address, "k");
+    let mut raw = server.raw();
+    raw.send(get("/c/k?feed=jsonp&callback=f&since=earliest", "")).until("data_b64");
+    raw.send(get("/c/k", "")).until("\"data\":\"<<<");
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! The forms of a payload: what the feeds make of it, and what is the same for all who read it.
+//!
+//! A message on the wire is a head that differs from reader to reader (cursor, channel, frame,
+//! chunk) and a form of its payload:
+//!
+//! ```text
+//!   head                                      │ form
+//!   {"type":"message","cursor":"e-1","time":7 │ ,"data":"…"}      FormKind::Json
+//!   id: e-1                                   │ data: …           FormKind::Lines
+//!   frame head                                │ the payload       FormKind::Payload
+//! ```
+
+use bytes::Bytes;
+use tidewire_sse::Event;
+
+use crate::gzip::{self, Sum};
+use crate::json_text::{Place, end_with_payload};
+use crate::message::Message;
+
+/// What is made of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum FormKind {
+    /// The payload.
+    Payload,
+    /// The last member of a JSON object, and its end.
+    Json(Place),
+    /// Of a text: the data of an event stream line by line, and the end of the event.
+    Lines,
+}
+
+/// A payload in one form.
+#[derive(Clone, Debug)]
+pub(crate) struct Form {
+    pub(crate) bytes: Bytes,
+    /// Of a compressed form: the sum of what it is when inflated.
+    pub(crate) sum: Sum,
+}
+
+impl FormKind {
+    /// Appends the form of a payload.
+    pub(crate) fn write(self, message: &Message, out: &mut Vec<u8>) {
+        match self {
+            FormKind::Payload => out.extend_from_slice(message.data()),
+            FormKind::Json(place) => end_with_payload(message, place, out),
+            FormKind::Lines => {
+                let event = Event { data: message.text(), ..Event::default() };
+                event.encode_to(out).expect("an event without names has none that is bad");
+            }
+        }
+    }
+
+    /// The form of a payload.
+    pub(crate) fn make(self, message: &Message) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(message, &mut bytes);
+        bytes
+    }
+}
+
+/// Compresses what may follow any other piece, and be followed by any other (see `gzip.rs`).
+pub(crate) fn deflate(plain: &[u8]) -> (Vec<u8>, Sum) {
+    let mut bytes = Vec::new();
+    gzip::compress(plain, &mut bytes);
+    (bytes, Sum::of(plain))
+}
+
+impl Form {
+    /// A compressed form without the end of its last block, as permessage-deflate sends it (RFC
+    /// 7692 §7.2.1 (1)).
+    pub(crate) fn of_message(&self) -> Bytes {
+        debug_assert!(self.bytes.ends_with(&[0, 0, 0xff, 0xff]), "it was flushed");
+        self.bytes.slice(..self.bytes.len() - 4)
+    }
+}

@@ -1,0 +1,225 @@
+//! Bytes in several pieces, some of which others hold too: what a subscriber is written.
+//!
+//! ```text
+//!   first            rest
+//!   ┌────────────┐   ┌──────────────────────┐ ┌───────┐ ┌──────────────────────┐ ┌─────┐
+//!   │ own bytes  │   │ a long payload, once │ │ own   │ │ another long payload │ │ own │
+//!   └────────────┘   └──────────────────────┘ └───────┘ └──────────────────────┘ └─────┘
+//! ```
+//!
+//! To clone a rope copies no byte. A reader that is slow holds references to the long pieces, and
+//! so do all others.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, Bytes};
+use tidewire_server::Parked;
+
+/// Slices in one write. What is left goes out with the next.
+const SLICES: usize = 64;
+
+/// Bytes in several pieces. Most ropes are one piece, so that is the small case.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rope {
+    /// Empty only if all is.
+    first: Bytes,
+    /// None of them is empty.
+    #[expect(clippy::box_collection, reason = "each row of the table has a rope, and few have this")]
+    rest: Option<Box<VecDeque<Bytes>>>,
+}
+
+impl Rope {
+    /// Bytes in all. Linear in the pieces.
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.rest().map(Bytes::len).sum::<usize>()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Appends a piece.
+    pub(crate) fn push(&mut self, piece: Bytes) {
+        if piece.is_empty() {
+        } else if self.first.is_empty() {
+            self.first = piece;
+        } else {
+            self.rest.get_or_insert_default().push_back(piece);
+        }
+    }
+
+    /// Appends another rope.
+    pub(crate) fn append(&mut self, other: Rope) {
+        other.into_parts().into_iter().for_each(|piece| self.push(piece));
+    }
+
+    /// Takes bytes from the front.
+    pub(crate) fn advance(&mut self, mut n: usize) {
+        while n >= self.first.len() && !self.first.is_empty() {
+            n -= self.first.len();
+            self.first = self.rest.as_mut().and_then(|rest| rest.pop_front()).unwrap_or_default();
+        }
+        if self.rest.as_ref().is_some_and(|rest| rest.is_empty()) {
+            self.rest = None;
+        }
+        self.first.advance(n);
+    }
+
+    /// Leaves out what is behind the first `len` bytes.
+    pub(crate) fn truncate(&mut self, mut len: usize) {
+        let parts = std::mem::take(self).into_parts();
+        for mut piece in parts {
+            piece.truncate(len);
+            len -= piece.len();
+            self.push(piece);
+        }
+    }
+
+    /// Copies the pieces that lie in a buffer of `len` bytes, with which `begin` begins, so that the
+    /// rest of the buffer is not kept for them.
+    pub(crate) fn copy_out_of(&mut self, begin: &Self, len: usize) {
+        let start = begin.first.as_ptr().addr();
+        let parts = std::mem::take(self).into_parts();
+        for piece in parts {
+            let is_in = (start..start + len).contains(&piece.as_ptr().addr());
+            self.push(if is_in { Bytes::copy_from_slice(&piece) } else { piece });
+        }
+    }
+
+    /// Writes what the socket takes now.
+    ///
+    /// # Errors
+    /// As [`Parked::try_write`].
+    pub(crate) fn write(&self, connection: &Parked) -> io::Result<usize> {
+        if self.rest.is_none() {
+            return connection.try_write(&self.first);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(self.pieces()) {
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        connection.try_write_vectored(&slices[..count])
+    }
+
+    /// Whether its first bytes are those of this buffer, at their address.
+    pub(crate) fn begins_with(&self, buffer: &Bytes) -> bool {
+        self.first.as_ptr() == buffer.as_ptr()
+    }
+
+    /// The one piece, if it is not more.
+    ///
+    /// # Errors
+    /// The rope, if it has several pieces.
+    pub(crate) fn into_one(self) -> Result<Bytes, Self> {
+        if self.rest.is_none() { Ok(self.first) } else { Err(self) }
+    }
+
+    /// The pieces, none of which is empty.
+    pub(crate) fn into_parts(self) -> Vec<Bytes> {
+        let mut parts = Vec::with_capacity(1 + self.rest.as_ref().map_or(0, |rest| rest.len()));
+        if !self.first.is_empty() {
+            parts.push(self.first);
+        }
+        parts.extend(self.rest.into_iter().flat_map(|rest| *rest));
+        parts
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        Some(&self.first).filter(|first| !first.is_empty()).into_iter().chain(self.rest())
+    }
+
+    fn rest(&self) -> impl Iterator<Item = &Bytes> {
+        self.rest.iter().flat_map(|rest| rest.iter())
+    }
+
+    /// All bytes in one piece.
+    #[cfg(test)]
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        self.pieces().flatten().copied().collect()
+    }
+}
+
+impl From<Bytes> for Rope {
+    fn from(bytes: Bytes) -> Self {
+        Rope { first: bytes, rest: None }
+    }
+}
+
+impl From<Vec<u8>> for Rope {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<Vec<Bytes>> for Rope {
+    fn from(parts: Vec<Bytes>) -> Self {
+        let mut rope = Rope::default();
+        parts.into_iter().for_each(|piece| rope.push(piece));
+        rope
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rope() -> Rope {
+        Rope::from(
+            ["one", "", "two", "three", "four"].map(|piece| Bytes::from_static(piece.as_bytes())).to_vec(),
+        )
+    }
+
+    #[test]
+    fn what_is_taken_in_any_pieces_is_all_of_it_in_order() {
+        let all = b"onetwothreefour";
+        for step in 1..=all.len() {
+            let (mut rope, mut out) = (rope(), 0);
+            while out < all.len() {
+                assert_eq!((rope.len(), rope.is_empty()), (all.len() - out, false));
+                assert_eq!(rope.to_vec(), all[out..], "{step} bytes at a time, at {out}");
+                let n = step.min(all.len() - out);
+                rope.advance(n);
+                out += n;
+            }
+            assert!(rope.is_empty() && rope.rest.is_none() && rope.into_parts().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_rope_is_cut_anywhere() {
+        for len in 0..=20 {
+            let mut cut = rope();
+            cut.truncate(len);
+            assert_eq!(cut.to_vec(), b"onetwothreefour"[..len.min(15)]);
+            assert!(cut.pieces().all(|piece| !piece.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_rest_does_not_keep_the_buffer_that_it_is_of() {
+        let (own, shared) = (Bytes::from(vec![b'o'; 1000]), Bytes::from(vec![b's'; 1000]));
+        let all: Rope = vec![own.slice(..500), shared.clone(), own.slice(500..)].into();
+        let mut rest = all.clone();
+        rest.advance(499);
+        rest.truncate(1002);
+        rest.copy_out_of(&all, own.len());
+        drop((all, own));
+        let [first, second, third] = &rest.clone().into_parts()[..] else { panic!("{rest:?}") };
+        assert_eq!((&first[..], second.as_ptr(), &third[..]), (&b"o"[..], shared.as_ptr(), &b"o"[..]));
+    }
+
+    #[test]
+    fn a_rope_of_ropes_has_the_pieces_of_all() {
+        let mut both = rope();
+        both.append(Rope::default());
+        both.append(rope());
+        assert_eq!(both.clone().into_parts().len(), 8);
+        assert_eq!(both.to_vec(), b"onetwothreefouronetwothreefour");
+        let mut none = Rope::default();
+        none.append(both.clone());
+        assert_eq!(none.to_vec(), both.to_vec());
+    }
+}
