@@ -4,12 +4,15 @@
 //! |---|---|
 //! | this one | that take without reading, or send without end |
 //! | `crowds.rs` | that come and go in large numbers, or send garbage |
+//! | `neighbours.rs` | that make the same work many times, and hold copies of one message |
 //! | `slow.rs` | that never end a WebSocket message |
 #![allow(clippy::unwrap_used)]
 
 mod common;
 #[path = "hostile/crowds.rs"]
 mod crowds;
+#[path = "hostile/neighbours.rs"]
+mod neighbours;
 #[path = "hostile/slow.rs"]
 mod slow;
 
