@@ -6,6 +6,7 @@
 //! | `crowds.rs` | that come and go in large numbers, or send garbage |
 //! | `neighbours.rs` | that make the same work many times, and hold copies of one message |
 //! | `slow.rs` | that never end a WebSocket message |
+//! | `turns.rs` | that keep a worker at work for long |
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -15,6 +16,8 @@ mod crowds;
 mod neighbours;
 #[path = "hostile/slow.rs"]
 mod slow;
+#[path = "hostile/turns.rs"]
+mod turns;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
