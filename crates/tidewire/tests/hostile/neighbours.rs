@@ -10,7 +10,7 @@ use flate2::{Decompress, FlushDecompress};
 use serde_json::Value;
 use tidewire::{ChannelName, HubConfig, Message, Settings};
 
-use super::common::{Post, Raw, Server, eventually, narrow, seq};
+use super::common::{self, Post, Raw, Server, eventually, narrow, seq};
 use super::{UPGRADE, get, in_process};
 
 pub(super) const V1: &str = "Sec-WebSocket-Protocol: tidewire.v1\r\n";
@@ -119,4 +119,75 @@ fn silent_readers_of_distinct_channel_lists_hold_the_message_together() {
     let grown = server.memory_kib().saturating_sub(before);
     assert!(grown < 64 * 1024, "100 readers that do not read hold {grown} KiB after one message of 1 MiB");
     drop(silent);
+}
+
+#[test]
+fn a_payload_that_escaping_would_multiply_comes_as_base64() {
+    let server = Server::start(&["--threads", "1", "--comet"]);
+    // A byte takes six as JSON text: \u0001.
+    let escapes = vec![1; 100_000];
+    // And two, which is no more than twice as much.
+    let quotes = "\"".repeat(100_000);
+    for (channel, content) in [("escapes", &escapes[..]), ("quotes", quotes.as_bytes())] {
+        let start = Post::new("first").to(&server.address, channel);
+        Post::new(content).to(&server.address, channel);
+        let check = |name: &str, raw: &mut Raw| {
+            raw.until("\"data");
+            if channel == "quotes" {
+                assert_eq!(raw.exactly(3), b"\":\"", "{name}");
+                return;
+            }
+            let key = raw.exactly(7);
+            assert_eq!(
+                key,
+                b"_b64\":\"",
+                "{name}: {} stands before the payload",
+                String::from_utf8_lossy(&key)
+            );
+            let mut object = raw.until("\"");
+            object.splice(..0, *b"{\"data_b64\":\"");
+            object.push(b'}');
+            assert!(payload(&serde_json::from_slice(&object).unwrap()) == content, "{name}");
+        };
+        let feeds =
+            ["poll", "longpoll", "stream", "sse&objects=1", "xhr", "multipart", "iframe", "jsonp&callback=f"];
+        for feed in feeds {
+            let mut raw = server.raw();
+            // HTTP/1.0 has no chunks whose heads would stand in between.
+            raw.send(format!("GET /c/{channel}?feed={feed}&since={start} HTTP/1.0\r\nHost: x\r\n\r\n"));
+            check(feed, &mut raw);
+        }
+        check("v1", &mut websocket(&server.address, &format!("/c/{channel}?since={start}"), V1));
+    }
+}
+
+#[test]
+fn readers_that_lag_at_the_same_messages_share_what_they_wait_to_take() {
+    let server = Server::start(&["--threads", "1"]);
+    let start = Post::new("first").to(&server.address, "lag");
+    for _ in 0..5 {
+        Post::new(vec![1; 1 << 20]).to(&server.address, "lag");
+    }
+    server.raw().send(get(&format!("/c/lag?since={start}&limit=1"), "")).response();
+    server.calm();
+    let before = server.memory_kib();
+    // Each of them sends some hundred bytes, and takes next to nothing.
+    let lagging: Vec<TcpStream> = (0..100)
+        .map(|n| {
+            let mut stream = narrow(&server.address);
+            let since = common::after(&start, n % 5);
+            let request = match n % 4 {
+                0 => get(&format!("/c/lag?since={since}"), &format!("{UPGRADE}{V1}")),
+                1 => get(&format!("/c/lag?feed=stream&since={since}"), ""),
+                2 => get(&format!("/c/lag?wait=55&since={since}"), ""),
+                _ => get(&format!("/c/lag?limit=1&since={since}"), ""),
+            };
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    server.calm();
+    let grown = server.memory_kib().saturating_sub(before);
+    assert!(grown < 64 * 1024, "100 requests for the same five messages of 1 MiB hold {grown} KiB");
+    drop(lagging);
 }
