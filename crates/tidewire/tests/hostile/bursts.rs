@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use tidewire::{ChannelName, HubConfig};
 
-use super::common::{Raw, eventually};
+use super::common::{Raw, eventually, narrow};
 use super::neighbours::{V1, next_frame, websocket, without_heartbeats};
 use super::{frame, get, in_process};
 
@@ -88,4 +88,29 @@ fn pipelined_posts_throw_out_no_reader_that_keeps_up() {
         });
         publisher
     });
+}
+
+/// A burst is longer than a batch, and the reader takes the first batch in pieces. The others have everything already, and nobody
+/// publishes again.
+#[test]
+fn a_reader_that_takes_a_batch_in_pieces_gets_the_next_one_too() {
+    let mut config = HubConfig::default();
+    config.retention.max_messages = BURST;
+    let (hub, running) = in_process(config, without_heartbeats());
+    let address = running.addresses()[0].to_string();
+    let channel = hub.channel(&ChannelName::new("busy").unwrap()).unwrap();
+    let mut publisher = websocket(&address, "/c/busy", "");
+    eventually("the first reader", || channel.subscribers() == 1);
+    for feed in ["stream", "xhr", "multipart"] {
+        let mut slow = narrow(&address);
+        slow.write_all(get(&format!("/c/busy?feed={feed}"), "").as_bytes()).unwrap();
+        eventually("the second reader", || channel.subscribers() == 2);
+        publisher.send(frame(0x81, b"x").repeat(BURST));
+        // All of it is published, and the first reader has it, which is the publisher.
+        (0..BURST).for_each(|_| assert_eq!(next_frame(&mut publisher).1, b"x"));
+        let last = format!("{}", channel.head());
+        let got = Raw::over(slow).until(&last);
+        assert!(got.len() > 300_000, "{feed}: {} bytes are no more than one batch", got.len());
+        eventually("the end of the second reader", || channel.subscribers() == 1);
+    }
 }
