@@ -150,3 +150,69 @@ fn a_change_of_channels_costs_the_same_whatever_was_before_it() {
         "{PAIRS} changes of the last channel take {attack} hundredths of a second of CPU, and {control} where all channels change"
     );
 }
+
+/// Readers of one channel, and who publishes there.
+struct Crowd {
+    publisher: Raw,
+    readers: Vec<Onlooker>,
+}
+
+impl Crowd {
+    /// Publishes a message, and waits until the first reader has it.
+    fn publish(&mut self, attempt: usize) {
+        self.readers.iter_mut().for_each(|reader| reader.got.clear());
+        let text = Self::text(attempt);
+        let len = text.len();
+        self.publisher
+            .send(format!("POST /c/hot HTTP/1.1\r\nHost: x\r\nContent-Length: {len}\r\n\r\n{text}"));
+        at_once("the first of them", || self.readers.iter_mut().any(|reader| reader.has(&text)));
+    }
+
+    fn all_have(&mut self, attempt: usize) -> bool {
+        self.readers.iter_mut().all(|reader| reader.has(&Self::text(attempt)))
+    }
+
+    fn text(attempt: usize) -> String {
+        format!("message {attempt}.")
+    }
+}
+
+/// Whether a GET is answered when some of these readers have a message and others do not.
+fn delivery_has_pauses(request: impl Fn(usize) -> String) -> bool {
+    let server = Server::start(&["--threads", "1"]);
+    let readers = (0..600).map(|n| Onlooker::open(&server.address, &request(n), "hello")).collect();
+    let mut crowd = Crowd { publisher: server.raw(), readers };
+    is_answered_in_between(&server.address, &mut crowd, Crowd::publish, |crowd, attempt| {
+        crowd.all_have(attempt)
+    })
+}
+
+#[test]
+fn deliveries_to_many_channel_lists_let_others_in_between() {
+    let request = |n| get(&format!("/c/hot,u{n}?feed=stream"), "");
+    assert!(delivery_has_pauses(request), "no GET is answered before all lists have a message");
+}
+
+#[test]
+fn deliveries_to_many_readers_of_one_channel_let_others_in_between() {
+    let request = |_| get("/c/hot?feed=stream", "");
+    assert!(delivery_has_pauses(request), "no GET is answered before all readers have a message");
+}
+
+#[test]
+fn a_burst_of_frames_lets_others_in_between() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut socket = Onlooker::open(&server.address, &get("/c/burst", UPGRADE), "\r\n\r\n");
+    let text = |attempt: usize, n: usize| format!("message {n} of {attempt}.");
+    let answered = is_answered_in_between(
+        &server.address,
+        &mut socket,
+        |socket, attempt| {
+            let frames = (0..900).flat_map(|n| frame(0x81, text(attempt, n).as_bytes()));
+            socket.send(&frames.collect::<Vec<u8>>());
+            at_once("the first message", || socket.has(&text(attempt, 0)));
+        },
+        |socket, attempt| socket.has(&text(attempt, 899)),
+    );
+    assert!(answered, "no GET is answered before a client's messages are all delivered");
+}
