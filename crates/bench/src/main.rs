@@ -1,8 +1,10 @@
-//! The measurements of the workspace: `cargo xtask bench`, `bench-ws` and `transports` start this.
+//! The measurements of the workspace: `cargo xtask attacks`, `bench`, `bench-ws` and `transports`
+//! start this.
 
 // A command that talks to a person at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod attacks;
 mod document;
 mod engine;
 mod process;
@@ -23,6 +25,9 @@ struct Cli {
 /// Named as the commands of xtask that start them.
 #[derive(Subcommand)]
 enum Command {
+    /// What one client can cost another: attacks on a release server of one worker, beside a probe
+    /// (some minutes; Linux, two cores).
+    Attacks(attacks::Args),
     /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
     /// two cores).
     Bench(engine::Args),
@@ -36,6 +41,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Attacks(args) => attacks::run(&args),
         Command::Bench(args) => engine::run(&args),
         Command::BenchWs(args) => ws::run(&args),
         Command::Transports => transports::run(),

@@ -3,15 +3,24 @@
 //! | file | clients |
 //! |---|---|
 //! | this one | that take without reading, or send without end |
+//! | `bursts.rs` | that publish faster than readers are served |
 //! | `crowds.rs` | that come and go in large numbers, or send garbage |
+//! | `neighbours.rs` | that make the same work many times, and hold copies of one message |
 //! | `slow.rs` | that never end a WebSocket message |
+//! | `turns.rs` | that keep a worker at work for long |
 #![allow(clippy::unwrap_used)]
 
+#[path = "hostile/bursts.rs"]
+mod bursts;
 mod common;
 #[path = "hostile/crowds.rs"]
 mod crowds;
+#[path = "hostile/neighbours.rs"]
+mod neighbours;
 #[path = "hostile/slow.rs"]
 mod slow;
+#[path = "hostile/turns.rs"]
+mod turns;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

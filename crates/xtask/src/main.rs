@@ -38,6 +38,10 @@ enum Command {
     /// Build the browser's client and try it in Chromium against the server (needs node; installs
     /// Chromium from Debian).
     Browser,
+    /// What one client can cost another: attacks on a release server of one worker, beside a probe
+    /// (some minutes; Linux, two cores).
+    #[command(disable_help_flag = true)]
+    Attacks(bench::Args),
     /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
     /// two cores).
     #[command(disable_help_flag = true)]
@@ -80,6 +84,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Attacks(args) => return bench::run("attacks", &args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Browser => browser::run(),
         Command::Bench(args) => return bench::run("bench", &args),

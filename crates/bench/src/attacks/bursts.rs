@@ -1,0 +1,117 @@
+//! Publishers that send many messages at once, beside readers that take all that comes: whoever
+//! keeps up must not lose one.
+
+use std::io::{Error, Read as _, Result, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::clients::{Coding, Feed, frame, open, post, request};
+use super::marks::{Counter, mark};
+use super::ordinary::pipeline;
+use super::row::{Attack, Outcome, Row, Scene};
+use super::server::Server;
+
+/// Messages of one burst: five times what a log keeps.
+const BURST: usize = 5_000;
+
+pub(super) fn rows() -> Vec<Row> {
+    let short: &'static [&'static str] = &["--retain-messages", "100"];
+    vec![
+        Row::new("bursts frames", &[], |scene| burst(scene, frames)),
+        Row::new("bursts commands", &[], |scene| burst(scene, commands)),
+        Row::new("bursts posts", &[], |scene| burst(scene, posts)),
+        Row::new("bursts frames short", short, |scene| burst(scene, frames)),
+        Row::new("bursts commands short", short, |scene| burst(scene, commands)),
+        Row::new("bursts posts short", short, |scene| burst(scene, posts)),
+        Row::new("bursts posts publishers", &[], publishers),
+    ]
+}
+
+/// One burst, and readers of all kinds.
+fn burst(scene: &mut Scene<'_>, send: fn(&Server) -> Result<Option<TcpStream>>) -> Result<Attack> {
+    let readers = readers(scene)?;
+    Ok(Box::new(move |scene| {
+        let publisher = send(scene.server)?;
+        let outcome = count(readers, BURST)?;
+        drop(publisher);
+        Ok(outcome)
+    }))
+}
+
+/// Fast readers of the channel `busy`, one of each kind.
+fn readers(scene: &Scene<'_>) -> Result<Vec<Counter>> {
+    let feeds = [Feed::Bare, Feed::V1, Feed::Sse, Feed::Stream];
+    let open = |feed| open(&scene.server.address, &request(feed, Coding::Plain, "busy", ""));
+    feeds.into_iter().map(|feed| open(feed).and_then(Counter::start)).collect()
+}
+
+/// Waits until the readers have all, or nothing more comes.
+fn count(readers: Vec<Counter>, published: usize) -> Result<Outcome> {
+    let sum = || readers.iter().map(Counter::count).sum::<usize>();
+    let expected = published * readers.len();
+    let (mut had, mut since) = (sum(), Instant::now());
+    while had < expected && since.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(20));
+        let now = sum();
+        if now > had {
+            (had, since) = (now, Instant::now());
+        }
+    }
+    let mut got = 0;
+    for reader in readers {
+        got += reader.end()?.min(published);
+    }
+    Ok(Outcome { lost: expected - got, expected })
+}
+
+/// Bare frames in one write.
+fn frames(server: &Server) -> Result<Option<TcpStream>> {
+    let mut publisher = open(&server.address, &request(Feed::Bare, Coding::Plain, "busy", ""))?;
+    let bytes: Vec<u8> = (0..BURST).flat_map(|n| frame(mark(n).as_bytes())).collect();
+    publisher.write_all(&bytes)?;
+    // It has the messages too, and takes them.
+    drain(&publisher)?;
+    Ok(Some(publisher))
+}
+
+/// Commands of `tidewire.v1` in one write.
+fn commands(server: &Server) -> Result<Option<TcpStream>> {
+    let mut publisher = open(&server.address, &request(Feed::V1, Coding::Plain, "elsewhere", ""))?;
+    let command = |n| format!(r#"{{"type":"publish","channel":"busy","data":"{}"}}"#, mark(n));
+    let bytes: Vec<u8> = (0..BURST).flat_map(|n| frame(command(n).as_bytes())).collect();
+    drain(&publisher)?;
+    publisher.write_all(&bytes)?;
+    Ok(Some(publisher))
+}
+
+/// Reads what comes in a thread of its own, until the connection ends.
+fn drain(stream: &TcpStream) -> Result<()> {
+    let mut stream = stream.try_clone()?;
+    std::thread::spawn(move || {
+        let mut piece = vec![0; 64 * 1024];
+        while matches!(stream.read(&mut piece), Ok(1..)) {}
+    });
+    Ok(())
+}
+
+/// Requests in a row.
+fn posts(server: &Server) -> Result<Option<TcpStream>> {
+    let requests = (0..BURST).flat_map(|n| post("busy", mark(n).as_bytes())).collect();
+    match pipeline(server, requests, BURST)? {
+        BURST => Ok(None),
+        accepted => Err(Error::other(format!("{accepted} of {BURST} posts were accepted"))),
+    }
+}
+
+/// Ten publishers that send their bursts at the same time.
+fn publishers(scene: &mut Scene<'_>) -> Result<Attack> {
+    let readers = readers(scene)?;
+    Ok(Box::new(move |scene| {
+        let server = scene.server;
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..10).map(|_| scope.spawn(|| posts(server))).collect();
+            all.into_iter().try_for_each(|one| one.join().expect("publishing does not panic").map(|_| ()))
+        })?;
+        count(readers, 10 * BURST)
+    }))
+}

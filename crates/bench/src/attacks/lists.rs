@@ -1,0 +1,207 @@
+//! Readers whose channel lists are all different, or all the same: what one message costs for all
+//! of them, and what those hold that do not read.
+
+use std::io::Result;
+
+use super::clients::{Coding, Feed, open, open_narrow, post, request};
+use super::crowd::Crowd;
+use super::ordinary::{pipeline, publish};
+use super::row::{Attack, Outcome, Row, Scene};
+
+/// How many messages of which kind are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// One of a megabyte, of which each byte takes six as JSON text.
+    Escapes,
+    /// One of a megabyte, of lines.
+    Text,
+    /// A thousand of a kilobyte.
+    Many,
+}
+
+/// What the readers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readers {
+    Reading,
+    Silent,
+}
+
+/// A message and its readers.
+#[derive(Clone, Copy, Debug)]
+struct Lists {
+    feed: Feed,
+    coding: Coding,
+    content: Content,
+    readers: Readers,
+    distinct: bool,
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    use Coding::{Compressed, Plain};
+    use Content::{Escapes, Many, Text};
+    use Feed::{Bare, LongPoll, Sse, Stream, V1};
+    use Readers::{Reading, Silent};
+    let list = |feed, coding, content, readers, distinct| Lists { feed, coding, content, readers, distinct };
+    let mut all = Vec::new();
+    let kinds = [
+        (Bare, Plain),
+        (Bare, Compressed),
+        (V1, Plain),
+        (V1, Compressed),
+        (Sse, Plain),
+        (Sse, Compressed),
+        (Stream, Plain),
+        (Stream, Compressed),
+        (LongPoll, Plain),
+    ];
+    for (feed, coding) in kinds {
+        all.push(list(feed, coding, Escapes, Reading, true));
+        all.push(list(feed, coding, Escapes, Silent, true));
+        all.push(list(feed, coding, Many, Reading, true));
+    }
+    for (feed, coding) in [(V1, Compressed), (Sse, Plain), (Stream, Compressed), (LongPoll, Plain)] {
+        all.push(list(feed, coding, Text, Reading, true));
+        all.push(list(feed, coding, Text, Silent, true));
+        // What the same costs those who share a list.
+        all.push(list(feed, coding, Escapes, Reading, false));
+        all.push(list(feed, coding, Escapes, Silent, false));
+        all.push(list(feed, coding, Many, Reading, false));
+    }
+    let mut rows: Vec<Row> = all.into_iter().map(Lists::row).collect();
+    rows.push(Row::new("lists sixteen stream many reading", &[], sixteen));
+    rows.push(Row::new("lists latecomers stream escapes reading", &[], latecomers));
+    rows.push(Row::new("lists leaving v1", &[], leaving));
+    for feed in [Feed::Poll, LongPoll, Stream, Sse, V1] {
+        rows.push(Row::new(format!("copies {} escapes silent", name(feed)), &[], move |scene| {
+            copies(scene, feed)
+        }));
+    }
+    rows
+}
+
+fn name(feed: Feed) -> &'static str {
+    match feed {
+        Feed::Bare => "bare",
+        Feed::V1 => "v1",
+        Feed::Sse => "sse",
+        Feed::Stream => "stream",
+        Feed::LongPoll => "longpoll",
+        Feed::Poll => "poll",
+    }
+}
+
+impl Lists {
+    fn row(self) -> Row {
+        let coding = match (self.coding, self.feed) {
+            (Coding::Plain, _) => "plain",
+            (Coding::Compressed, Feed::Bare | Feed::V1) => "deflate",
+            (Coding::Compressed, _) => "gzip",
+        };
+        let lists = if self.distinct { "distinct" } else { "equal" };
+        let words = format!("{:?} {:?}", self.content, self.readers).to_lowercase();
+        let name = format!("lists {lists} {} {coding} {words}", name(self.feed));
+        Row::new(name, &[], move |scene| self.prepare(scene))
+    }
+
+    fn prepare(self, scene: &mut Scene<'_>) -> Result<Attack> {
+        let mut streams = Vec::new();
+        for n in 0..scene.connections {
+            let channels = if self.distinct { format!("hot,u{n}") } else { "hot,u".to_owned() };
+            let request = request(self.feed, self.coding, &channels, "");
+            let open = if self.readers == Readers::Silent { open_narrow } else { open };
+            streams.push(open(&scene.server.address, &request)?);
+        }
+        match self.readers {
+            Readers::Reading => scene.held.push(Box::new(Crowd::read(streams))),
+            Readers::Silent => scene.held.push(Box::new(streams)),
+        }
+        Ok(Box::new(move |scene| {
+            match self.content {
+                Content::Escapes => publish(scene.server, "hot", &escapes())?,
+                Content::Text => publish(scene.server, "hot", &text(1 << 20))?,
+                Content::Many => publish_many(scene, "hot")?,
+            }
+            Ok(Outcome::default())
+        }))
+    }
+}
+
+/// A megabyte of U+0001.
+fn escapes() -> Vec<u8> {
+    vec![1; 1 << 20]
+}
+
+/// Lines that are not all the same.
+fn text(len: usize) -> Vec<u8> {
+    let mut text: Vec<u8> = (0_u32..)
+        .flat_map(|n| format!("line {n}: \"{:08x}\"\n", n.wrapping_mul(0x9e37_79b9)).into_bytes())
+        .take(len)
+        .collect();
+    text.truncate(len);
+    text
+}
+
+/// A thousand messages of a kilobyte.
+fn publish_many(scene: &Scene<'_>, channel: &str) -> Result<()> {
+    let requests = post(channel, &text(1024)).repeat(1_000);
+    pipeline(scene.server, requests, 1_000).map(|_| ())
+}
+
+/// Each reader has sixteen channels, each with news at the same time.
+fn sixteen(scene: &mut Scene<'_>) -> Result<Attack> {
+    let names: Vec<String> = (0..15).map(|n| format!("c{n}")).collect();
+    let mut streams = Vec::new();
+    for n in 0..scene.connections {
+        let channels = format!("{},u{n}", names.join(","));
+        streams.push(open(&scene.server.address, &request(Feed::Stream, Coding::Plain, &channels, ""))?);
+    }
+    scene.held.push(Box::new(Crowd::read(streams)));
+    Ok(Box::new(move |scene| {
+        let round: Vec<u8> = names.iter().flat_map(|name| post(name, &text(100))).collect();
+        pipeline(scene.server, round.repeat(60), 60 * names.len())?;
+        Ok(Outcome::default())
+    }))
+}
+
+/// Readers that all come at the same time and begin with what is kept, each with a list of its own.
+fn latecomers(scene: &mut Scene<'_>) -> Result<Attack> {
+    publish(scene.server, "hot", &escapes())?;
+    Ok(Box::new(|scene| {
+        let mut streams = Vec::new();
+        for n in 0..scene.connections {
+            let request = request(Feed::Stream, Coding::Plain, &format!("hot,u{n}"), "since=earliest");
+            streams.push(open(&scene.server.address, &request)?);
+        }
+        scene.held.push(Box::new(Crowd::read(streams)));
+        Ok(Outcome::default())
+    }))
+}
+
+/// Readers with a list each, that all leave at the same time.
+fn leaving(scene: &mut Scene<'_>) -> Result<Attack> {
+    let mut streams = Vec::new();
+    for n in 0..scene.connections {
+        let request = request(Feed::V1, Coding::Plain, &format!("hot,u{n}"), "");
+        streams.push(open(&scene.server.address, &request)?);
+    }
+    Ok(Box::new(move |_| {
+        drop(streams);
+        // And the tick that tidies up.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        Ok(Outcome::default())
+    }))
+}
+
+/// A short request for a long message, whose answer is not read.
+fn copies(scene: &mut Scene<'_>, feed: Feed) -> Result<Attack> {
+    publish(scene.server, "hot", &escapes())?;
+    Ok(Box::new(move |scene| {
+        let mut streams = Vec::new();
+        for _ in 0..scene.connections.min(100) {
+            let request = request(feed, Coding::Plain, "hot", "since=earliest");
+            streams.push(open_narrow(&scene.server.address, &request)?);
+        }
+        scene.held.push(Box::new(streams));
+        Ok(Outcome::default())
+    }))
+}

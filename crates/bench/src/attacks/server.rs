@@ -1,0 +1,91 @@
+//! The server that is attacked: started here, on core 0, and ended when this is dropped.
+
+use std::io::{BufRead as _, BufReader, Error, Result};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::process::{Running, usage};
+use tidewire_testkit::run::{ask, program};
+
+/// A server of one worker on a free port of the loopback.
+pub(super) struct Server {
+    running: Running,
+    pub(super) address: String,
+}
+
+/// How long an attack may keep its server busy after its last byte.
+const LONGEST: Duration = Duration::from_secs(180);
+
+impl Server {
+    pub(super) fn start(binary: &Path, options: &[&str]) -> Result<Self> {
+        // taskset becomes the server, so its process is the server's.
+        let mut command = program("taskset", &["-c", "0"]);
+        command.arg(binary).args(["--listen", "127.0.0.1:0", "--threads", "1", "--log", "error"]);
+        command.args(["--heartbeat", "3600", "--comet", "--compress"]).args(options);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut running = Running::start("the server", &mut command).map_err(Error::other)?;
+        let mut line = String::new();
+        if let Some(stdout) = &mut running.child().stdout {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        match line.trim().rsplit_once("http://") {
+            Some((_, address)) => Ok(Server { address: address.to_owned(), running }),
+            None => Err(Error::other(format!("the server did not say where it listens, but: {line:?}"))),
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// Resident memory in bytes.
+    pub(super) fn memory(&self) -> Result<u64> {
+        Ok(usage(self.pid())?.resident)
+    }
+
+    /// Waits until it sleeps.
+    pub(super) fn calm(&self) -> Result<()> {
+        let pieces = std::cell::Cell::new(0);
+        let next = || Some(pieces.replace(pieces.get() + 1));
+        self.wait_until_idle(Duration::from_millis(2), next)
+    }
+
+    /// Waits until it does not much more than to answer the probe, which is so far with its questions.
+    pub(super) fn settle(&self, questions: impl Fn() -> Option<usize>) -> Result<()> {
+        self.wait_until_idle(Duration::from_millis(25), questions)
+    }
+
+    /// Waits for three pieces of a tenth of a second in which it uses at most so much of its core.
+    /// What is not answered makes it busy, whatever the kernel has counted so far.
+    fn wait_until_idle(&self, most: Duration, questions: impl Fn() -> Option<usize>) -> Result<()> {
+        let start = Instant::now();
+        let mut idle = 0;
+        while idle < 3 {
+            // One that was told to stop may be gone, and asks no more questions.
+            let (Ok(before), Some(asked)) = (usage(self.pid()), questions()) else { return Ok(()) };
+            std::thread::sleep(Duration::from_millis(100));
+            let (Ok(after), Some(now)) = (usage(self.pid()), questions()) else { return Ok(()) };
+            let used = Duration::from_micros(after.micros.saturating_sub(before.micros));
+            idle = if used <= most && now > asked { idle + 1 } else { 0 };
+            if start.elapsed() > LONGEST {
+                return Err(Error::other("the server does not come to rest"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks it to stop, as a supervisor does.
+    pub(super) fn terminate(&self) {
+        let _ = ask(&mut program("kill", &["-TERM", &self.pid().to_string()]));
+    }
+}
+
+/// Keeps this program, and all threads that it starts from now on, off the core of the server.
+pub(super) fn pin_to_core_1() -> std::result::Result<(), String> {
+    let pid = std::process::id().to_string();
+    match ask(&mut program("taskset", &["-p", "-c", "1", &pid])) {
+        Some(_) => Ok(()),
+        None => Err("this needs a second core: taskset cannot choose it".into()),
+    }
+}

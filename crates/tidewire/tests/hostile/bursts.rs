@@ -1,0 +1,116 @@
+//! A flood of messages slows its publisher, and not the readers: who keeps up gets all of them, however little the log keeps.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use tidewire::{ChannelName, HubConfig};
+
+use super::common::{Raw, eventually, narrow};
+use super::neighbours::{V1, next_frame, websocket, without_heartbeats};
+use super::{frame, get, in_process};
+
+/// A reader of a channel that takes what comes as fast as it comes.
+fn count_messages(name: &'static str, mut raw: Raw, expected: usize) -> (&'static str, usize, String) {
+    let mut count = 0;
+    while count < expected {
+        let text = match name {
+            "bare" => {
+                let (first, payload) = next_frame(&mut raw);
+                if first == 0x88 {
+                    return (name, count, format!("closed: {}", payload.escape_ascii()));
+                }
+                count += 1;
+                continue;
+            }
+            "v1" => next_frame(&mut raw).1,
+            "sse" => raw.until("\n\n"),
+            _ => raw.until("}\n"),
+        };
+        let has = |what: &str| text.windows(what.len()).any(|window| window == what.as_bytes());
+        if has("\"gap\"") || has("event: gap") {
+            return (name, count, format!("told: {}", text.escape_ascii()));
+        }
+        count += usize::from(has("\"message\"") || has("data: "));
+    }
+    (name, count, String::new())
+}
+
+/// Readers of all kinds keep up, while somebody publishes fifty times what the log keeps in one write: nobody loses anything. The publisher
+/// stays until they have it all.
+fn nobody_loses<T>(publish: impl FnOnce(&str) -> T) {
+    let mut config = HubConfig::default();
+    config.retention.max_messages = BURST / 50;
+    let (hub, running) = in_process(config, without_heartbeats());
+    let address = running.addresses()[0].to_string();
+    let channel = hub.channel(&ChannelName::new("busy").unwrap()).unwrap();
+    let http = |feed: &str| {
+        let mut raw = Raw::connect(address.as_str());
+        raw.send(get(&format!("/c/busy?feed={feed}"), ""));
+        raw
+    };
+    let readers = [
+        ("bare", websocket(&address, "/c/busy", "")),
+        ("v1", websocket(&address, "/c/busy", V1)),
+        ("sse", http("sse")),
+        ("stream", http("stream")),
+    ];
+    eventually("all of them", || channel.subscribers() == readers.len());
+    std::thread::scope(|scope| {
+        let readers = readers.map(|(name, raw)| scope.spawn(move || count_messages(name, raw, BURST)));
+        let publisher = publish(&address);
+        let ends = readers.map(|reader| reader.join().unwrap());
+        drop(publisher);
+        assert!(ends.iter().all(|(_, count, end)| *count == BURST && end.is_empty()), "{ends:#?}");
+    });
+}
+
+/// Messages of one byte.
+const BURST: usize = 5_000;
+
+#[test]
+fn one_write_of_many_frames_throws_out_no_reader_that_keeps_up() {
+    nobody_loses(|address| {
+        let mut publisher = websocket(address, "/c/busy", "");
+        publisher.send(frame(0x81, b"x").repeat(BURST));
+        publisher
+    });
+}
+
+#[test]
+fn pipelined_posts_throw_out_no_reader_that_keeps_up() {
+    nobody_loses(|address| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let mut publisher = Raw::over(stream.try_clone().unwrap());
+        std::thread::scope(|scope| {
+            let post = "POST /c/busy HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx";
+            scope.spawn(move || stream.write_all(post.repeat(BURST).as_bytes()).unwrap());
+            (0..BURST).for_each(|_| assert_eq!(publisher.response().status, 201));
+        });
+        publisher
+    });
+}
+
+/// A burst is longer than a batch, and the reader takes the first batch in pieces. The others have everything already, and nobody
+/// publishes again.
+#[test]
+fn a_reader_that_takes_a_batch_in_pieces_gets_the_next_one_too() {
+    let mut config = HubConfig::default();
+    config.retention.max_messages = BURST;
+    let (hub, running) = in_process(config, without_heartbeats());
+    let address = running.addresses()[0].to_string();
+    let channel = hub.channel(&ChannelName::new("busy").unwrap()).unwrap();
+    let mut publisher = websocket(&address, "/c/busy", "");
+    eventually("the first reader", || channel.subscribers() == 1);
+    for feed in ["stream", "xhr", "multipart"] {
+        let mut slow = narrow(&address);
+        slow.write_all(get(&format!("/c/busy?feed={feed}"), "").as_bytes()).unwrap();
+        eventually("the second reader", || channel.subscribers() == 2);
+        publisher.send(frame(0x81, b"x").repeat(BURST));
+        // All of it is published, and the first reader has it, which is the publisher.
+        (0..BURST).for_each(|_| assert_eq!(next_frame(&mut publisher).1, b"x"));
+        let last = format!("{}", channel.head());
+        let got = Raw::over(slow).until(&last);
+        assert!(got.len() > 300_000, "{feed}: {} bytes are no more than one batch", got.len());
+        eventually("the end of the second reader", || channel.subscribers() == 1);
+    }
+}
