@@ -1,5 +1,7 @@
 //! What WebSocket clients say: bare messages, and the commands of `tidewire.v1`.
 
+use std::task::{Context, Poll, Waker};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -8,41 +10,57 @@ use serde_json::value::RawValue;
 use tidewire_channel::Cursor;
 use tidewire_server::Problem;
 
-use crate::channel_state::Published;
 use crate::error::HubError;
-use crate::feeds::Flow;
 use crate::hub::Hub;
 use crate::message::Message;
 use crate::name::{ChannelName, MAX_CHANNELS, NameError};
 use crate::object::Object;
 use crate::positions::{Channels, Start};
+use crate::publication::Publication;
 use crate::refusal::{bad_request, hub_refusal, sentence};
-use crate::table::{Incoming, RowId, Table};
+use crate::table::{Incoming, RowId, Table, Waiting};
 
 /// Bytes of a command's id, as it is spelled: it is held for the answer.
 const MAX_ID: usize = 1024;
 
-/// Carries out what a client sent. The answers are owed to it.
-pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<Incoming>) {
+/// Carries out what a client sent. The answers are owed to it. Says whether the rest has to wait
+/// until a channel has room.
+pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<Incoming>) -> bool {
     let is_v1 = table.is_v1(row);
-    let mut client = Client { hub, table, row };
-    for incoming in messages {
-        let data = match incoming {
-            Incoming::Text(text) if is_v1 => {
-                client.command(&text);
-                continue;
-            }
+    let waker = table.row_waker(row);
+    let mut client = Client { hub, table, row, waker };
+    let mut messages = messages.into_iter();
+    while let Some(incoming) = messages.next() {
+        let outcome = match incoming {
+            Incoming::Waiting(waiting) if is_v1 => client.publish(waiting),
+            Incoming::Waiting(waiting) => client.publish_bare(waiting),
+            Incoming::Text(text) if is_v1 => client.command(&text),
             Incoming::Binary(_) if is_v1 => {
                 client.owe(&bad_command("Commands are JSON objects in text messages."));
-                continue;
+                Outcome::Done
             }
-            Incoming::Text(text) => text.into(),
-            Incoming::Binary(data) => data,
+            Incoming::Text(text) => client.bare(text.into()),
+            Incoming::Binary(data) => client.bare(data),
         };
-        if client.publish_bare(data) == Flow::End {
-            break;
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Closed => break,
+            Outcome::Waits(waiting) => {
+                let left = std::iter::once(Incoming::Waiting(waiting)).chain(messages).collect();
+                return client.wait(left);
+            }
         }
     }
+    false
+}
+
+/// What became of a message of a client.
+enum Outcome {
+    Done,
+    /// The connection ends.
+    Closed,
+    /// There is no room for it yet.
+    Waits(Waiting),
 }
 
 /// A client, and what its commands need.
@@ -50,6 +68,8 @@ struct Client<'a> {
     hub: &'a Hub,
     table: &'a mut Table,
     row: RowId,
+    /// Wakes the connection when there is room.
+    waker: Waker,
 }
 
 impl Client<'_> {
@@ -58,70 +78,111 @@ impl Client<'_> {
         self.table.owe(self.row, object);
     }
 
+    /// Keeps messages until there is room for the first. Says whether they are kept: a client that
+    /// floods with many others is sent away.
+    fn wait(&mut self, left: Vec<Incoming>) -> bool {
+        let is_kept = self.table.stall(self.row, left);
+        if !is_kept {
+            self.table.close(self.row, 1013, "too many messages wait for their channels, try again later");
+        }
+        is_kept
+    }
+
     /// A bare message is a message for the channel. Between bare payloads there is no place to say
     /// why it was refused, so the connection ends with the reason, and what came behind it is not
     /// published: a publisher whose message was refused has a hole in what it sent, and nobody
     /// would see it.
-    fn publish_bare(&mut self, data: Bytes) -> Flow {
-        let Some(channels) = self.table.channels(self.row) else { return Flow::End };
-        let outcome = match &*channels.0 {
-            [one] => {
-                let message = Message::new(data, self.hub.wall_ms());
-                self.hub.publish(one.name(), message, None).map_err(|error| {
-                    let code = match error {
-                        HubError::MessageTooLarge { .. } => 1009,
-                        HubError::Stopping => 1012,
-                        _ => 1008,
-                    };
-                    (code, error.to_string())
-                })
-            }
-            _ => Err((1008, "a bare message needs a connection with one channel".to_owned())),
+    fn bare(&mut self, data: Bytes) -> Outcome {
+        let Some(channels) = self.table.channels(self.row) else { return Outcome::Closed };
+        let [channel] = &*channels.0 else {
+            return self.close(1008, "a bare message needs a connection with one channel");
         };
-        let Err((code, reason)) = outcome else { return Flow::Continue };
-        // If the client has said its close already, the answer to that is the last frame.
-        self.table.close(self.row, code, &reason);
-        Flow::End
+        let message = Message::new(data, self.hub.wall_ms());
+        self.publish_bare(Waiting {
+            publication: Publication::new(channel.name().clone(), message, None),
+            id: None,
+        })
+    }
+
+    fn publish_bare(&mut self, mut waiting: Waiting) -> Outcome {
+        match self.hub.poll_publish(&mut Context::from_waker(&self.waker), &mut waiting.publication) {
+            Poll::Pending => Outcome::Waits(waiting),
+            Poll::Ready(Ok(_)) => Outcome::Done,
+            Poll::Ready(Err(error)) => {
+                let code = match error {
+                    HubError::MessageTooLarge { .. } => 1009,
+                    HubError::Stopping => 1012,
+                    _ => 1008,
+                };
+                self.close(code, &error.to_string())
+            }
+        }
+    }
+
+    /// If the client has said its close already, the answer to that is the last frame.
+    fn close(&mut self, code: u16, reason: &str) -> Outcome {
+        self.table.close(self.row, code, reason);
+        Outcome::Closed
     }
 
     /// A command of `tidewire.v1`.
-    fn command(&mut self, text: &str) {
+    fn command(&mut self, text: &str) -> Outcome {
         // Only what is known is kept: a message may inflate to megabytes of brackets.
         let Command { kind, id } = match serde_json::from_str(text) {
             // An array of its values would do for a struct of Rust.
             Ok(command) if text.trim_ascii_start().starts_with('{') => command,
             Ok(_) => Command::default(),
             Err(error) if error.is_data() => Command::default(),
-            Err(error) => return self.owe(&bad_command(&format!("This is not JSON: {error}."))),
+            Err(error) => return self.refuse(&bad_command(&format!("This is not JSON: {error}."))),
         };
         if id.is_some_and(|id| id.get().len() > MAX_ID) {
-            return self.owe(&bad_command("The id of a command has at most 1024 bytes."));
+            return self.refuse(&bad_command("The id of a command has at most 1024 bytes."));
         }
         let kind: Option<String> = kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
         let outcome = match kind.as_deref() {
-            Some("publish") => serde_json::from_str(text).map(|command| self.publish(id, &command)),
+            Some("publish") => serde_json::from_str(text).map(|command| self.begin_publish(id, &command)),
             Some("subscribe") => serde_json::from_str(text).map(|command| self.subscribe(id, &command)),
             Some("unsubscribe") => serde_json::from_str(text)
                 .map(|command: ChannelCommand| self.unsubscribe(id, &command.channel)),
             _ => {
                 let detail = "A command is a JSON object whose type is publish, subscribe or unsubscribe.";
-                return self.owe(&refusal(id, &Problem::new(400, detail)));
+                return self.refuse(&refusal(id, &Problem::new(400, detail)));
             }
         };
-        if let (Err(error), Some(kind)) = (outcome, kind) {
+        outcome.unwrap_or_else(|error| {
+            let kind = kind.unwrap_or_default();
             let detail = format!("This {kind} cannot be carried out: {error}.");
-            self.owe(&refusal(id, &Problem::new(400, detail)));
+            self.refuse(&refusal(id, &Problem::new(400, detail)))
+        })
+    }
+
+    /// Answers a command with a refusal.
+    fn refuse(&mut self, object: &Object<'_>) -> Outcome {
+        self.owe(object);
+        Outcome::Done
+    }
+
+    fn begin_publish(&mut self, id: Option<&RawValue>, command: &PublishCommand) -> Outcome {
+        match self.publication(command) {
+            Ok(publication) => self.publish(Waiting { publication, id: id.map(RawValue::to_owned) }),
+            Err(problem) => self.refuse(&refusal(id, &problem)),
         }
     }
 
-    fn publish(&mut self, id: Option<&RawValue>, command: &PublishCommand) {
-        match self.try_publish(command) {
-            Ok(published) => self.owe(&Object::Ack { id, cursor: &published.cursor.to_string() }),
-            Err(problem) => self.owe(&refusal(id, &problem)),
+    fn publish(&mut self, mut waiting: Waiting) -> Outcome {
+        let outcome = self.hub.poll_publish(&mut Context::from_waker(&self.waker), &mut waiting.publication);
+        let id = waiting.id.as_deref();
+        match outcome {
+            Poll::Pending => return Outcome::Waits(waiting),
+            Poll::Ready(Ok(published)) => {
+                self.owe(&Object::Ack { id, cursor: &published.cursor.to_string() });
+            }
+            Poll::Ready(Err(error)) => self.owe(&refusal(id, &hub_refusal(error))),
         }
+        Outcome::Done
     }
 
-    fn try_publish(&mut self, command: &PublishCommand) -> Result<Published, Problem> {
+    fn publication(&self, command: &PublishCommand) -> Result<Publication, Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = match (&command.channel, self.table.channels(self.row)) {
             (Some(name), _) => ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?,
@@ -142,10 +203,10 @@ impl Client<'_> {
                 .with_content_type(content_type)
                 .map_err(|error| bad(&sentence(&error.to_string())))?;
         }
-        self.hub.publish(&name, message, command.key.as_deref().map(str::as_bytes)).map_err(hub_refusal)
+        Ok(Publication::new(name, message, command.key.as_deref().map(str::as_bytes)))
     }
 
-    fn subscribe(&mut self, id: Option<&RawValue>, command: &ChannelCommand) {
+    fn subscribe(&mut self, id: Option<&RawValue>, command: &ChannelCommand) -> Outcome {
         let name = &command.channel;
         match self.try_subscribe(name, command.since.as_deref()) {
             Ok((channels, start)) => {
@@ -162,6 +223,7 @@ impl Client<'_> {
             }
             Err(problem) => self.owe(&refusal(id, &problem)),
         }
+        Outcome::Done
     }
 
     /// The channels with one more, and where that begins.
@@ -187,10 +249,11 @@ impl Client<'_> {
         Ok((Channels(all.into()), one.start(&since).0[0]))
     }
 
-    fn unsubscribe(&mut self, id: Option<&RawValue>, name: &str) {
-        let Some(channels) = self.table.channels(self.row) else { return };
+    fn unsubscribe(&mut self, id: Option<&RawValue>, name: &str) -> Outcome {
+        let Some(channels) = self.table.channels(self.row) else { return Outcome::Closed };
         let Some(index) = channels.0.iter().position(|channel| channel.name().as_str() == name) else {
-            return self.owe(&refusal(id, &Problem::new(404, "This connection does not have the channel.")));
+            return self
+                .refuse(&refusal(id, &Problem::new(404, "This connection does not have the channel.")));
         };
         let mut all = channels.0.to_vec();
         all.remove(index);
@@ -201,6 +264,7 @@ impl Client<'_> {
         let cursor = self.table.cursor(self.row);
         self.owe(&Object::Ack { id, cursor: &cursor });
         self.table.turn(self.row);
+        Outcome::Done
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -20,6 +21,13 @@ pub struct Work {
     pub replayed: u64,
     /// Compressions, in either of the two.
     pub compressed: u64,
+    /// Turns of the tables of subscribers: each a share of what is to be done, after which all other
+    /// connections of the worker have their turn.
+    pub turns: u64,
+    /// Of these, the turns that took longer than 20 ms.
+    pub long_turns: u64,
+    /// The longest turn, in microseconds.
+    pub longest_turn_us: u64,
     /// Forms made of long payloads (JSON text, base64, lines, compressed): once for each worker and
     /// form, however many groups of subscribers get it.
     pub formed: u64,
@@ -33,8 +41,14 @@ pub(crate) struct Counters {
     pub(crate) encoded: Counter,
     pub(crate) replayed: Counter,
     pub(crate) compressed: Counter,
+    turns: Counter,
+    long_turns: Counter,
+    longest_turn_us: Counter,
     pub(crate) forms: Arc<FormCounters>,
 }
+
+/// A turn that takes longer is counted as a long one.
+const LONG_TURN: Duration = Duration::from_millis(20);
 
 impl Counters {
     pub(crate) fn work(&self) -> Work {
@@ -43,8 +57,18 @@ impl Counters {
             encoded: self.encoded.get(),
             replayed: self.replayed.get(),
             compressed: self.compressed.get(),
+            turns: self.turns.get(),
+            long_turns: self.long_turns.get(),
+            longest_turn_us: self.longest_turn_us.get(),
             formed: self.forms.formed(),
         }
+    }
+
+    /// A turn took so long.
+    pub(crate) fn turn(&self, took: Duration) {
+        self.turns.add(1);
+        self.long_turns.add(u64::from(took > LONG_TURN));
+        self.longest_turn_us.raise(took.as_micros() as u64);
     }
 }
 
@@ -103,6 +127,13 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     pub(crate) fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Makes it at least this.
+    fn raise(&self, n: u64) {
+        if n > self.get() {
+            self.0.fetch_max(n, Ordering::Relaxed);
+        }
     }
 
     fn get(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! The task that drives the table of one worker, and answers what the table reports.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -64,36 +65,54 @@ impl Driver {
             news: self.hub.inbox(worker),
             ready: self.table.borrow().ready(),
             sleep: Box::pin(tokio::time::sleep(TICK)),
-            channels: Vec::new(),
-            keys: Vec::new(),
+            taken: (Vec::new(), Vec::new()),
+            channels: VecDeque::new(),
+            keys: VecDeque::new(),
         };
+        let mut is_busy = false;
         loop {
-            let expired = wake.wait().await;
-            let next = {
-                let mut table = self.table.borrow_mut();
-                table.look_at_the_clock();
-                for channel in wake.channels.drain(..) {
-                    table.on_news(&channel);
-                }
-                for key in wake.keys.drain(..) {
-                    let row = RowId::of_key(key);
-                    table.on_ready(row);
-                    self.read(&mut table, row);
-                }
-                if expired {
-                    for row in table.on_time() {
-                        // What it waited for may be in the socket.
-                        table.on_ready(row);
-                        self.read(&mut table, row);
-                        table.give_up_if_overdue(row);
-                    }
-                }
-                table.next_deadline()
-            };
-            wake.sleep_until(next);
+            wake.wait(is_busy).await;
+            let next = self.turn(&mut wake);
+            is_busy = next.is_none();
+            wake.sleep_until(next.unwrap_or_default());
             // The connections of this worker get their turn, and what they publish gathers.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// A turn of each kind of work. The time until something is due; none if work is left for the
+    /// next turns.
+    fn turn(&self, wake: &mut Wake) -> Option<Duration> {
+        let since = std::time::Instant::now();
+        let mut table = self.table.borrow_mut();
+        table.look_at_the_clock();
+        table.begin_turn();
+        while let Some(key) = wake.keys.pop_front() {
+            let row = RowId::of_key(key);
+            table.on_ready(row);
+            self.read(&mut table, row);
+            if table.is_turn_over() {
+                break;
+            }
+        }
+        table.begin_turn();
+        while let Some(channel) = wake.channels.pop_front() {
+            table.on_news(&channel);
+            if table.is_turn_over() {
+                break;
+            }
+        }
+        table.run();
+        table.begin_turn();
+        for row in table.on_time() {
+            // What it waited for may be in the socket.
+            table.on_ready(row);
+            self.read(&mut table, row);
+            table.give_up_if_overdue(row);
+        }
+        self.hub.counters.turn(since.elapsed());
+        let is_busy = table.is_busy() || !wake.keys.is_empty() || !wake.channels.is_empty();
+        (!is_busy).then(|| table.next_deadline())
     }
 
     /// Reads a connection, and sees to what comes.
@@ -107,8 +126,11 @@ impl Driver {
                     table.go_on(row, next, len);
                 }
                 Report::Messages(messages) => {
-                    commands::carry_out(&self.hub, table, row, messages);
+                    let has_to_wait = commands::carry_out(&self.hub, table, row, messages);
                     table.end_turn(row);
+                    if has_to_wait {
+                        return;
+                    }
                 }
             }
         }
@@ -120,21 +142,30 @@ struct Wake {
     news: Inbox<Arc<Channel>>,
     ready: Inbox<u32>,
     sleep: std::pin::Pin<Box<tokio::time::Sleep>>,
-    channels: Vec<Arc<Channel>>,
-    keys: Vec<u32>,
+    /// What the inboxes gave last.
+    taken: (Vec<Arc<Channel>>, Vec<u32>),
+    /// Channels that have news, for this turn and the next ones.
+    channels: VecDeque<Arc<Channel>>,
+    /// Sockets that are ready, for this turn and the next ones.
+    keys: VecDeque<u32>,
 }
 
 impl Wake {
-    /// Waits for news, a ready socket or the time; says whether it was the time.
-    async fn wait(&mut self) -> bool {
-        std::future::poll_fn(|cx| self.poll(cx)).await
+    /// Waits for news, a ready socket or the time; for nothing if there `is_work` left.
+    async fn wait(&mut self, is_work: bool) {
+        std::future::poll_fn(|cx| if self.poll(cx) || is_work { Poll::Ready(()) } else { Poll::Pending })
+            .await;
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let news = self.news.poll_take(cx, &mut self.channels).is_ready();
-        let ready = self.ready.poll_take(cx, &mut self.keys).is_ready();
+    /// Whether there is anything.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let (channels, keys) = &mut self.taken;
+        let news = self.news.poll_take(cx, channels).is_ready();
+        let ready = self.ready.poll_take(cx, keys).is_ready();
         let time = self.sleep.as_mut().poll(cx).is_ready();
-        if news || ready || time { Poll::Ready(time) } else { Poll::Pending }
+        self.channels.extend(channels.drain(..));
+        self.keys.extend(keys.drain(..));
+        news || ready || time
     }
 
     /// A timer is moved only when it has to be: most turns leave it alone.

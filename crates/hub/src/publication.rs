@@ -30,6 +30,11 @@ impl Publication {
         Publication { name, message: Arc::new(message), key, channel: None, place: None }
     }
 
+    /// What is to be published.
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
     pub(crate) fn key(&self) -> Option<IdempotencyKey<'_>> {
         self.key.as_ref().map(|(text, fingerprint)| IdempotencyKey { text, fingerprint: *fingerprint })
     }

@@ -457,6 +457,6 @@ fn changed_under_load(keeps: &str, dawdle: usize, check: impl Fn(u64)) {
         readers.into_iter().map(|reader| reader.join().unwrap()).collect()
     });
     let changes: usize = counts.iter().map(|(changes, _)| changes).sum();
-    assert!(changes > 30, "{changes} changes prove nothing");
+    assert!(changes > 10, "{changes} changes prove nothing");
     check(counts.iter().map(|(_, missed)| missed).sum());
 }

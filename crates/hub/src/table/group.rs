@@ -3,25 +3,66 @@
 use std::sync::Arc;
 
 use super::ids::{GroupId, RowId};
+use super::live::Live;
 use crate::channel::Channel;
 use crate::counters::Counters;
 use crate::forms::Forms;
 use crate::gzip::Sum;
 use crate::positions::{Channels, Positions};
+use crate::rope::Rope;
 use crate::shape::{Batch, Shape};
 
 pub(super) struct Group {
     pub(super) id: GroupId,
     pub(super) shape: Shape,
     pub(super) channels: Channels,
-    /// What every live member has.
-    pub(super) positions: Positions,
-    /// The members that have it.
-    pub(super) live: Vec<RowId>,
+    /// For each channel: where the watches have it, and its index there.
+    pub(super) places: Box<[Place]>,
+    /// What the members have that have everything.
+    pub(super) now: Stand,
+    /// What those have that wait for the batch.
+    before: Stand,
+    /// What is given to one live member after another.
+    batch: Option<Batch>,
+    /// How many of them have not taken it whole.
+    cut: usize,
+    /// The members that take part.
+    live: Live,
     /// All members: the live ones, and those that are behind.
-    pub(super) members: usize,
-    /// Of all batches so far, where they are compressed.
+    members: usize,
+    /// It is on the list of what is to be done.
+    pub(super) is_queued: bool,
+    /// It is not registered for what comes next.
+    pub(super) is_busy: bool,
+    /// One of its channels is no more. Its members are to come back.
+    pub(super) is_closed: bool,
+    /// Connections that publishers wait for: members that fell behind a moment ago, and readers of a
+    /// long poll that were answered a moment ago.
+    pub(super) holds: u32,
+    /// It is on the list of the unused ones.
+    pub(super) is_listed: bool,
+}
+
+/// How far a group is.
+#[derive(Clone, Debug)]
+pub(super) struct Stand {
+    pub(super) positions: Positions,
+    /// Of all batches up to there, where they are compressed.
     pub(super) sum: Sum,
+}
+
+/// Where the watches have a channel of a group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) watched: u32,
+    pub(super) index: u32,
+}
+
+/// What the watches have of a group that is to have no more news.
+pub(super) struct Watching {
+    pub(super) places: Box<[Place]>,
+    pub(super) is_busy: bool,
+    pub(super) holds: bool,
 }
 
 /// Bytes that one batch for a whole group may have; more follow in the next.
@@ -30,25 +71,79 @@ const BATCH: usize = 256 * 1024;
 /// Bytes that one slow reader gets at a time.
 const SLICE: usize = 64 * 1024;
 
+/// Bytes that a reader which is behind keeps of what it did not take, beside the rest of one unit.
+/// Those of one batch that several do not take count once.
+pub(super) const KEPT: usize = 16 * 1024;
+
 impl Group {
     pub(super) fn new(id: GroupId, channels: Channels, shape: Shape) -> Self {
-        let positions = channels.heads();
-        Group { id, shape, channels, positions, live: Vec::new(), members: 0, sum: Sum::default() }
+        let now = Stand { positions: channels.heads(), sum: Sum::default() };
+        Group {
+            id,
+            shape,
+            channels,
+            places: Box::default(),
+            before: now.clone(),
+            now,
+            batch: None,
+            cut: 0,
+            live: Live::default(),
+            members: 0,
+            is_queued: false,
+            is_busy: false,
+            is_closed: false,
+            holds: 0,
+            is_listed: false,
+        }
     }
 
-    /// What the log has after the group's positions, for all live members; moves the positions.
-    /// `None` at the head.
-    pub(super) fn next_batch(&mut self, counters: &Counters, forms: &Forms) -> Option<Batch> {
-        let (batch, tally) = self.shape.encode(&self.channels, &mut self.positions, None, BATCH, forms);
+    /// Makes the next batch for all live members of what the log has. Says whether there is one;
+    /// at the head there is none, nor where nobody would get it: who is behind reads the log
+    /// itself.
+    pub(super) fn next_batch(&mut self, counters: &Counters, forms: &Forms) -> bool {
+        debug_assert!(self.batch.is_none(), "the last one is on its way");
+        if self.live.is_empty() {
+            self.now.positions = self.channels.heads();
+            return false;
+        }
+        self.before.positions.0.copy_from_slice(&self.now.positions.0);
+        self.before.sum = self.now.sum;
+        let (batch, tally) = self.shape.encode(&self.channels, &mut self.now.positions, None, BATCH, forms);
         counters.encoded.add(tally.messages);
         counters.compressed.add(tally.compressed);
         if let Some(batch) = &batch {
-            self.sum = self.sum.then(batch.sum);
+            self.now.sum = self.now.sum.then(batch.sum);
+            self.live.begin();
         }
-        batch
+        (self.batch, self.cut) = (batch, 0);
+        self.batch.is_some()
     }
 
-    /// The same for one member that is behind, up to where the group is.
+    /// The batch that is on its way, and the next member to be given it. From here on that member
+    /// is one that has it. None when all have it.
+    pub(super) fn next_receiver(&mut self) -> Option<(RowId, &Batch)> {
+        let next = self.live.next();
+        if next.is_none() {
+            self.batch = None;
+        }
+        next.zip(self.batch.as_ref())
+    }
+
+    /// Keeps of the batch, which a member did not take whole, the rest of one unit and little more.
+    /// Makes of the positions after the batch those after what is kept. What several members keep
+    /// is the same bytes, so each of them may keep more.
+    pub(super) fn keep_unit(&mut self, rest: &mut Rope, positions: &mut Positions) {
+        let Some(batch) = &self.batch else { return };
+        self.cut += 1;
+        let end = positions.clone();
+        *positions = batch.keep_unit(rest, KEPT * self.cut, &end);
+    }
+
+    pub(super) fn is_delivering(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    /// The next slice for one member that is behind, up to where the group is.
     pub(super) fn next_slice(
         &self,
         positions: &mut Positions,
@@ -56,10 +151,15 @@ impl Group {
         forms: &Forms,
     ) -> Option<Batch> {
         let (batch, tally) =
-            self.shape.encode(&self.channels, positions, Some(&self.positions), SLICE, forms);
+            self.shape.encode(&self.channels, positions, Some(&self.now.positions), SLICE, forms);
         counters.replayed.add(tally.messages);
         counters.compressed.add(tally.compressed);
         batch
+    }
+
+    /// What a live member has.
+    pub(super) fn stand(&self, slot: u32) -> &Stand {
+        if self.live.waits(slot) { &self.before } else { &self.now }
     }
 
     /// One member more.
@@ -72,6 +172,36 @@ impl Group {
     pub(super) fn leave(&mut self) {
         self.members -= 1;
         self.channels.0.iter().for_each(|channel| channel.remove_subscriber());
+    }
+
+    /// Whether nobody needs it now.
+    pub(super) fn is_unused(&self) -> bool {
+        self.members == 0 && self.holds == 0
+    }
+
+    /// A member has everything. Its place among the live ones.
+    pub(super) fn join(&mut self, row: RowId) -> u32 {
+        self.live.push(row)
+    }
+
+    /// A live member falls behind or leaves. `moved` is called for those that get another place.
+    pub(super) fn vacate(&mut self, slot: u32, moved: impl FnMut(RowId, u32)) {
+        self.live.remove(slot, moved);
+    }
+
+    /// Of a group whose channel is no more: a member that was not told yet.
+    pub(super) fn next_to_disband(&mut self) -> Option<RowId> {
+        self.batch = None;
+        if !self.live.is_waiting() {
+            self.live.begin();
+        }
+        self.live.next()
+    }
+
+    /// It is to have no more news.
+    pub(super) fn stop_watching(&mut self) -> Watching {
+        let places = std::mem::take(&mut self.places);
+        Watching { places, is_busy: std::mem::take(&mut self.is_busy), holds: self.holds > 0 }
     }
 
     pub(super) fn has(&self, channel: &Arc<Channel>) -> bool {

@@ -1,6 +1,6 @@
 //! The groups of a worker, by number, and by what makes them one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -11,11 +11,17 @@ use super::ids::SPARE;
 use crate::positions::Channels;
 use crate::shape::Shape;
 
+/// Unused groups that are kept at most. The readers of a long poll come back to theirs
+/// after each message, and its registrations are still there.
+pub(super) const MAX_UNUSED: usize = 256;
+
 /// The groups of a worker.
 #[derive(Default)]
 pub(super) struct Groups {
     all: Slab<(Key, Group)>,
     by_key: HashMap<Key, GroupId>,
+    /// Those that became unused, in that order. Some may be in use again.
+    unused: VecDeque<GroupId>,
     /// How many there have been.
     serial: u32,
 }
@@ -55,18 +61,50 @@ impl Groups {
     /// Takes a group out.
     pub(super) fn remove(&mut self, id: GroupId) -> Option<Group> {
         self.get(id)?;
-        let (key, group) = self.all.remove(id.index());
-        self.by_key.remove(&key);
-        Some(group)
+        self.hide(id);
+        Some(self.all.remove(id.index()).1)
+    }
+
+    /// From here on the group is not found any more by what makes it one.
+    pub(super) fn hide(&mut self, id: GroupId) {
+        if let Some((key, group)) = self.all.get(id.index())
+            && group.id == id
+            && self.by_key.get(key) == Some(&id)
+        {
+            self.by_key.remove(key);
+        }
     }
 
     pub(super) fn ids(&self) -> Vec<GroupId> {
         self.all.iter().map(|(_, (_, group))| group.id).collect()
     }
 
-    /// Those that have no member any more.
-    pub(super) fn empty(&self) -> Vec<GroupId> {
-        self.all.iter().filter(|(_, (_, group))| group.members == 0).map(|(_, (_, group))| group.id).collect()
+    /// Nobody needs a group any more. Returns the one that has been unused for longest, to be
+    /// removed, where there are too many.
+    pub(super) fn list_unused(&mut self, id: GroupId) -> Option<GroupId> {
+        let group = self.get_mut(id)?;
+        if !std::mem::replace(&mut group.is_listed, true) {
+            self.unused.push_back(id);
+        }
+        if self.unused.len() > MAX_UNUSED { self.next_unused() } else { None }
+    }
+
+    /// The next of those that nobody needs, to be removed.
+    pub(super) fn take_unused(&mut self) -> Option<GroupId> {
+        while !self.unused.is_empty() {
+            if let Some(id) = self.next_unused() {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Takes one from the list of the unused ones; none if it is in use again.
+    fn next_unused(&mut self) -> Option<GroupId> {
+        let id = self.unused.pop_front()?;
+        let group = self.get_mut(id)?;
+        group.is_listed = false;
+        group.is_unused().then_some(id)
     }
 
     /// Gives back the memory that many subscribers needed who are gone.

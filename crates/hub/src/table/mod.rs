@@ -1,10 +1,13 @@
 //! The subscribers of one worker: a table instead of tasks.
 //!
 //! ```text
-//!   Hub inbox ── "channel has news" ──► on_news: read the log once, encode once, write the same bytes to each live member
+//!   Hub inbox ── "channel has news" ──► on_news, run: read the log once, encode once, write the same bytes to each live member
 //!   reactor ──── "socket 7 is ready" ─► on_ready: finish a partial write;  read: what the client sent
 //!   clock ────── tick, deadlines ─────► on_time: heartbeats, polls whose time is over, readers that are stuck
 //! ```
+//!
+//! Each of the three has a turn of 2 ms. What is left then is done in the next one, after all other
+//! connections of the worker have had theirs.
 //!
 //! A subscriber is *live* when it has everything its group has; then it holds nothing but its
 //! socket. When a write does not go through whole, it is *behind*: it keeps the rest of that one
@@ -14,36 +17,53 @@
 //! | file | what |
 //! |---|---|
 //! | `table.rs` | the events from outside, and what the owner of the table is told |
-//! | `delivery.rs` | the parts together: the way of a batch to the members, and of a row through its states |
+//! | `sockets.rs` | the WebSockets, for who carries out what their clients say |
+//! | `walk.rs`, `tick.rs` | what is due: polls, heartbeats, connections whose time is over |
+//! | `delivery.rs` | the parts together: the way of a row through its states |
+//! | `advance.rs` | the way of a batch to the members of a group |
+//! | `todo.rs`, `turn.rs` | what is to be done, and for how long at a time (drawn) |
 //! | `state.rs` | what a row does next (drawn) |
 //! | `rows.rs`, `row.rs` | connections, by number |
 //! | `groups.rs`, `group.rs` | subscribers that see the same bytes |
 //! | `watches.rs` | channels that are read, and the registrations there |
 //! | `deadlines.rs`, `clock.rs` | times |
 //! | `websocket.rs` | the protocol state of a WebSocket |
+//! | `incoming.rs`, `stalled.rs` | what WebSocket clients send, and what of it waits for room |
 //! | `subscription.rs` | what a request leaves behind |
 //!
 //! The table knows no requests: when a connection whose poll was answered asks again, or a
 //! WebSocket says something, it reports that to its owner ([`Report`]), who says how to go on.
 
+mod advance;
+mod audience;
 mod clock;
+mod credit;
 mod deadlines;
 mod delivery;
 mod group;
 mod groups;
 mod ids;
+mod incoming;
+mod live;
 mod row;
 mod rows;
+mod sockets;
+mod stalled;
 mod state;
 mod subscription;
 #[allow(clippy::module_inception, reason = "it is the table itself")]
 mod table;
+mod tick;
+mod todo;
+mod turn;
+mod walk;
 mod watches;
 mod websocket;
 
 pub(crate) use clock::TICK;
 pub(crate) use ids::RowId;
+pub(crate) use incoming::{Incoming, Waiting};
 pub use subscription::Ticket;
 pub(crate) use subscription::{HeldPoll, OpenStream, Subscription};
 pub(crate) use table::{Next, Report, Table};
-pub(crate) use websocket::{Incoming, WebSocket};
+pub(crate) use websocket::WebSocket;

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use tidewire_server::Parked;
 
+use super::credit::OfConnection;
 use super::deadlines::Deadline;
 use super::ids::GroupId;
 use super::state::{Event, State};
@@ -12,7 +13,6 @@ use super::websocket::WebSocket;
 use crate::gzip;
 use crate::positions::Positions;
 use crate::rope::Rope;
-use crate::shape::Batch;
 
 pub(super) struct Row {
     pub(super) connection: Parked,
@@ -22,8 +22,15 @@ pub(super) struct Row {
     pub(super) member: Option<Member>,
     /// The rest of what the socket did not take whole.
     pub(super) pending: Rope,
-    /// Of a held poll: when it is answered empty.
+    /// When it is looked at: of a held poll, when it is answered empty; of a stream, when it may not
+    /// keep publishers waiting any longer.
     pub(super) deadline: Deadline,
+    /// The group whose channels it holds: publishers wait for it.
+    pub(super) holds: Option<GroupId>,
+    /// How long it may do so.
+    pub(super) credit: OfConnection,
+    /// It is on the list of those that want a turn.
+    pub(super) is_queued: bool,
     /// Of an idle or a closed connection: when its time is over, by the time that the table ran.
     /// That is checked once a second.
     pub(super) give_up_ms: u64,
@@ -51,6 +58,11 @@ pub(super) enum Place {
     Behind(Positions),
 }
 
+impl Place {
+    /// The slot of a member that has everything and has not joined yet.
+    pub(super) const NONE: u32 = u32::MAX;
+}
+
 impl Row {
     pub(super) fn group(&self) -> Option<GroupId> {
         self.member.as_ref().map(|member| member.group)
@@ -68,15 +80,6 @@ impl Row {
         self.pending = slice.clone();
         self.pending.advance(written);
         self.flush()
-    }
-
-    /// Keeps of a batch that was not taken whole only the rest of the unit that was cut, and units
-    /// of at most so many bytes behind it. `end` is what the group has after the batch. Returns
-    /// what the row has when that is out: there the log is read on.
-    ///
-    /// A reader that does not read holds little then, whatever else there was to write.
-    pub(super) fn keep_unit(&mut self, batch: &Batch, most: usize, end: &Positions) -> Positions {
-        batch.keep_unit(&mut self.pending, most, end)
     }
 
     /// Writes what is pending, until it is out or the socket is full. Then the waker is registered.

@@ -44,8 +44,14 @@ impl Rows {
         Some(action)
     }
 
-    pub(super) fn ids(&self) -> Vec<RowId> {
-        self.0.iter().map(|(index, _)| RowId::new(index)).collect()
+    /// The row of this index, if there is one.
+    pub(super) fn id_at(&self, index: usize) -> Option<RowId> {
+        self.0.contains(index).then(|| RowId::new(index))
+    }
+
+    /// No row has this index, or a later one.
+    pub(super) fn end(&self) -> usize {
+        self.0.capacity()
     }
 
     /// Gives back the memory that many subscribers needed who are gone.

@@ -1,12 +1,26 @@
 //! The channels that the groups of a worker read, and the worker's registrations for news of them.
+//!
+//! ```text
+//!              busy: has news, or is new              the last busy one settles
+//!   group ───────────────────────────────► channel ─────────────────────────────► registered, and
+//!                                                                                  publishers know
+//!                                                                                  what was served
+//! ```
+//!
+//! A worker registers at a channel when all its groups there have what the channel had. That says
+//! to publishers how far the readers of this worker were served. While members that fell behind a
+//! moment ago *hold* the channel, it says no more than before.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use tidewire_channel::{Cursor, WaitKey};
+use slab::Slab;
+use tidewire_channel::Cursor;
 
-use super::group::Group;
+use super::credit::OfChannel;
+use super::group::{Group, Place, Watching};
+use super::groups::Groups;
 use super::ids::GroupId;
 use super::ids::SPARE;
 use crate::channel::{Channel, Watch};
@@ -15,100 +29,162 @@ use crate::channel_state::Waiter;
 /// The channels that the groups of a worker read.
 pub(super) struct Watches {
     worker: u16,
-    all: HashMap<usize, Watched, BuildHasherDefault<AddressHasher>>,
+    now_ms: u64,
+    all: Slab<Watched>,
+    by_channel: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
 }
 
 /// A channel that some group reads.
 struct Watched {
     channel: Arc<Channel>,
-    groups: Vec<GroupId>,
-    /// The registration at the channel, gone once it has woken this worker.
-    wait: Option<WaitKey>,
-    /// The position of the newest registration.
-    position: Cursor,
-    /// Up to where all groups have been served.
-    served: Cursor,
-    /// The groups that have still to be served up to `position`, in the order of their turns.
-    unserved: VecDeque<GroupId>,
+    /// The groups, each with the index that the channel has in its list.
+    groups: Vec<(GroupId, u32)>,
+    /// Of the groups, those that are not registered for what comes next.
+    busy: usize,
+    /// Of the groups, those with members that fell behind a moment ago.
+    holds: usize,
+    /// How long they may do so.
+    credit: OfChannel,
+    /// Where this worker registered last. It still waits there, or it was woken and has news.
+    registered: Option<Cursor>,
+    /// What publishers were told that its readers have.
+    served: Option<Cursor>,
+    /// It is no more.
+    is_closed: bool,
 }
 
-/// What became of a group's wish for news.
+/// What became of a channel when the last busy group settled there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Registration {
     /// The next publish wakes this worker.
     Registered,
     /// There is something already.
     News,
-    /// One of the channels is no more.
+    /// The channel is no more.
     Closed,
 }
 
 impl Watches {
     pub(super) fn new(worker: u16) -> Self {
-        Watches { worker, all: HashMap::default() }
+        Watches { worker, now_ms: 0, all: Slab::new(), by_channel: HashMap::default() }
+    }
+
+    /// Takes the time of the hub's clock.
+    pub(super) fn set_now(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
     }
 
     /// A group has come.
-    pub(super) fn add(&mut self, group: &Group) {
-        for channel in group.channels.0.iter() {
-            let new = || {
-                let (channel, served) = (channel.clone(), channel.head());
-                let (groups, unserved) = (Vec::new(), VecDeque::new());
-                Watched { channel, groups, wait: None, position: served, served, unserved }
-            };
-            self.all.entry(address(channel)).or_insert_with(new).groups.push(group.id);
-        }
+    pub(super) fn add(&mut self, group: &mut Group) {
+        let places = group.channels.0.iter().enumerate().map(|(of_group, channel)| {
+            let watched = *self.by_channel.entry(address(channel)).or_insert_with(|| {
+                let watched = Watched {
+                    channel: channel.clone(),
+                    groups: Vec::new(),
+                    busy: 0,
+                    holds: 0,
+                    credit: OfChannel::default(),
+                    registered: None,
+                    served: None,
+                    is_closed: false,
+                };
+                u32::try_from(self.all.insert(watched)).expect("there are fewer than 2^32 channels")
+            });
+            let groups = &mut self.all[watched as usize].groups;
+            groups.push((group.id, of_group as u32));
+            Place { watched, index: groups.len() as u32 - 1 }
+        });
+        group.places = places.collect();
     }
 
-    /// A group is gone.
-    pub(super) fn remove(&mut self, group: &Group) {
-        for channel in group.channels.0.iter() {
-            let Some(watched) = self.all.get_mut(&address(channel)) else { continue };
-            watched.groups.retain(|&one| one != group.id);
-            if watched.groups.is_empty() {
-                watched.channel.leave(self.worker);
-                self.all.remove(&address(channel));
-            } else {
-                watched.was_served(group.id, self.worker);
+    /// A group is gone, or is to have no more news. The places of others move, so that no list is
+    /// searched. Returns what has to be seen to, as [`settle`](Self::settle) does.
+    pub(super) fn remove(&mut self, watching: Watching, groups: &mut Groups) -> Vec<(GroupId, Registration)> {
+        let mut left = Vec::new();
+        for place in watching.places {
+            let watched = &mut self.all[place.watched as usize];
+            watched.groups.swap_remove(place.index as usize);
+            if let Some(&(moved, of_group)) = watched.groups.get(place.index as usize) {
+                groups[moved].places[of_group as usize].index = place.index;
             }
+            if watched.groups.is_empty() {
+                let watched = self.all.remove(place.watched as usize);
+                watched.channel.leave(self.worker);
+                self.by_channel.remove(&address(&watched.channel));
+                continue;
+            }
+            if watching.holds {
+                watched.release(self.worker, self.now_ms);
+            }
+            watched.busy -= usize::from(watching.is_busy);
+            watched.register_if_last(self.worker, groups, &mut left);
         }
+        left
     }
 
     /// A channel has news: the groups that read it.
     pub(super) fn on_news(&mut self, channel: &Arc<Channel>) -> Vec<GroupId> {
-        let Some(watched) = self.all.get_mut(&address(channel)) else { return Vec::new() };
-        // It is gone already where this news took it. But news may come late: the last group left
-        // while it lay in the inbox, and another came and registered anew.
-        if let Some(wait) = watched.wait.take() {
-            channel.unwatch(wait);
-        }
-        watched.unserved = watched.groups.iter().copied().collect();
-        watched.groups.clone()
+        let Some(&watched) = self.by_channel.get(&address(channel)) else { return Vec::new() };
+        let watched = &mut self.all[watched as usize];
+        // News may come late: the last group left while it lay in the inbox, and another came and
+        // registered anew. To be registered once more does no harm.
+        watched.registered = None;
+        watched.groups.iter().map(|&(group, _)| group).collect()
     }
 
-    /// Registers a group's channels for the next publish, once for the whole worker.
-    pub(super) fn register(&mut self, group: &Group) -> Registration {
-        for (channel, position) in group.channels.0.iter().zip(&group.positions.0) {
-            let watched = self.all.get_mut(&address(channel)).expect("a group's channels are watched");
-            if watched.wait.is_none() {
-                match channel.watch(*position, watched.served, Waiter::Worker(self.worker)) {
-                    Watch::Waiting(wait) => {
-                        watched.wait = Some(wait);
-                        watched.position = *position;
-                    }
-                    Watch::Ready => return Registration::News,
-                    Watch::Closed => return Registration::Closed,
-                }
-            }
-            watched.was_served(group.id, self.worker);
+    /// A group is not at the heads of its channels.
+    pub(super) fn begin(&mut self, group: &mut Group) {
+        if !std::mem::replace(&mut group.is_busy, true) {
+            group.places.iter().for_each(|place| self.all[place.watched as usize].busy += 1);
         }
-        Registration::Registered
+    }
+
+    /// A group has what its channels had. Where it was the last one, the worker registers. Returns
+    /// what has to be seen to: groups that have news already, and such whose channel is no more.
+    pub(super) fn settle(&mut self, id: GroupId, groups: &mut Groups) -> Vec<(GroupId, Registration)> {
+        let was_busy = std::mem::replace(&mut groups[id].is_busy, false);
+        let mut left = Vec::new();
+        for index in 0..groups[id].places.len() {
+            let watched = &mut self.all[groups[id].places[index].watched as usize];
+            watched.busy -= usize::from(was_busy);
+            watched.register_if_last(self.worker, groups, &mut left);
+        }
+        left
     }
 
     /// Whether the next publish to any of the group's channels will wake this worker.
     pub(super) fn is_registered(&self, group: &Group) -> bool {
-        let waits = |channel| self.all.get(&address(channel)).is_some_and(|watched| watched.wait.is_some());
-        group.channels.0.iter().all(waits)
+        !group.is_closed
+            && !group.is_busy
+            && group.places.iter().all(|place| self.all[place.watched as usize].registered.is_some())
+    }
+
+    /// Until when a member of this group may hold its channels.
+    pub(super) fn may_hold_until(&self, group: &Group) -> u64 {
+        let credits = group.places.iter().map(|place| &self.all[place.watched as usize].credit);
+        credits.map(|credit| credit.end_ms(self.now_ms)).min().unwrap_or(0)
+    }
+
+    /// A member of this group fell behind a moment ago: publishers are not told that it was served.
+    pub(super) fn hold(&mut self, group: &mut Group) {
+        group.holds += 1;
+        if group.holds == 1 {
+            for place in &group.places {
+                let watched = &mut self.all[place.watched as usize];
+                watched.holds += 1;
+                watched.credit.begin(self.now_ms);
+            }
+        }
+    }
+
+    /// It has caught up, or its time is over.
+    pub(super) fn release(&mut self, group: &mut Group) {
+        group.holds -= 1;
+        if group.holds == 0 {
+            for place in &group.places {
+                self.all[place.watched as usize].release(self.worker, self.now_ms);
+            }
+        }
     }
 
     /// Gives back the memory that many subscribers needed who are gone.
@@ -116,19 +192,63 @@ impl Watches {
         if self.all.capacity() > 4 * self.all.len().max(SPARE) {
             self.all.shrink_to_fit();
         }
+        if self.by_channel.capacity() > 4 * self.by_channel.len().max(SPARE) {
+            self.by_channel.shrink_to_fit();
+        }
+    }
+}
+
+/// The table of a worker that ended serves nobody, and no publisher must wait for it.
+impl Drop for Watches {
+    fn drop(&mut self) {
+        self.all.iter().for_each(|(_, watched)| watched.channel.leave(self.worker));
     }
 }
 
 impl Watched {
-    /// A group is at the position of the registration, or gone. When all are, publishers go on that
-    /// waited for it.
-    fn was_served(&mut self, group: GroupId, worker: u16) {
-        if let Some(place) = self.unserved.iter().position(|&one| one == group) {
-            self.unserved.remove(place);
+    /// Registers the worker, if all groups have settled and it is not registered.
+    fn register_if_last(&mut self, worker: u16, groups: &Groups, left: &mut Vec<(GroupId, Registration)>) {
+        if self.busy > 0 || self.registered.is_some() || self.is_closed {
+            return;
         }
-        if self.unserved.is_empty() && self.wait.is_some() && self.served != self.position {
-            self.served = self.position;
-            self.channel.served(worker, self.served);
+        let registration = self.register(worker, groups);
+        self.is_closed = registration == Registration::Closed;
+        if registration != Registration::Registered {
+            left.extend(self.groups.iter().map(|&(group, _)| (group, registration)));
+        }
+    }
+
+    /// Registers the worker where all its groups are; the one that is least far decides. One
+    /// without members counts: who enters it later relies on the registration.
+    fn register(&mut self, worker: u16, groups: &Groups) -> Registration {
+        let position = |&(group, of_group): &(GroupId, u32)| groups[group].now.positions.0[of_group as usize];
+        let positions = self.groups.iter().map(position);
+        let position =
+            positions.min_by_key(|position| position.seq()).expect("a watched channel has a group");
+        let served = self.served.filter(|_| self.holds > 0).unwrap_or(position);
+        match self.channel.watch(position, served, Waiter::Worker(worker)) {
+            Watch::Waiting(_) => {
+                self.registered = Some(position);
+                self.served = Some(served);
+                Registration::Registered
+            }
+            Watch::Ready => Registration::News,
+            Watch::Closed => Registration::Closed,
+        }
+    }
+
+    /// One group less holds it.
+    fn release(&mut self, worker: u16, now_ms: u64) {
+        self.holds -= 1;
+        if self.holds == 0 {
+            self.credit.end(now_ms);
+        }
+        if let Some(registered) = self.registered
+            && self.holds == 0
+            && self.served != Some(registered)
+        {
+            self.served = Some(registered);
+            self.channel.served(worker, registered);
         }
     }
 }

@@ -9,6 +9,8 @@ use tidewire_ws::deflate::Params;
 use tidewire_ws::frame::Header;
 use tidewire_ws::{Connection, Event, Limits, Role};
 
+use super::incoming::Incoming;
+use super::stalled::Stalled;
 use crate::feeds::{StreamFormat, ws};
 use crate::object::Object;
 use crate::settings::Settings;
@@ -22,9 +24,12 @@ const SILENT_BEATS: u32 = 3;
 /// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
 const MAX_INFLATING: usize = 32;
 
-/// Bytes of messages that are taken in one turn. One read may inflate to a thousand times its
-/// length; other connections must get their turn.
-const MAX_PER_TURN: usize = 1024 * 1024;
+/// Bytes of messages that are taken in one turn, or one longer message. One read may inflate to a
+/// thousand times its length; other connections must get their turn.
+const MAX_LEN_A_TURN: usize = 64 * 1024;
+
+/// Messages that are taken in one turn. Each may be a command that makes others work.
+const MAX_MESSAGES_A_TURN: usize = 64;
 
 /// The protocol state of one WebSocket.
 pub(crate) struct WebSocket {
@@ -38,6 +43,8 @@ pub(crate) struct WebSocket {
     output: Vec<u8>,
     received_ms: u64,
     closing: bool,
+    /// Messages that wait until a channel has room for the first of them.
+    stalled: Option<Box<Stalled>>,
     /// The client may compress.
     deflates: bool,
     /// A message or a frame that has begun and not ended. Most come whole, so that most connections have none.
@@ -52,12 +59,6 @@ struct Unfinished {
     lost_ms: u64,
     /// Its context among the messages that inflate; the references to it are counted.
     context: Option<Rc<()>>,
-}
-
-/// A data message from a client.
-pub(crate) enum Incoming {
-    Text(String),
-    Binary(Bytes),
 }
 
 /// What was taken out of a read.
@@ -85,6 +86,7 @@ impl WebSocket {
             output: Vec::new(),
             received_ms: 0,
             closing: false,
+            stalled: None,
             deflates: deflate.is_some(),
             unfinished: None,
         }
@@ -107,6 +109,23 @@ impl WebSocket {
         self.output.len() > MAX_OUTPUT
     }
 
+    /// Keeps messages until there is room for the first. Until then nothing is read.
+    pub(super) fn stall(&mut self, stalled: Stalled) {
+        self.stalled = Some(Box::new(stalled));
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    /// The messages that wait, to be tried once more.
+    pub(super) fn take_stalled(&mut self, now_ms: u64) -> Option<Vec<Incoming>> {
+        let stalled = self.stalled.take()?;
+        // It said nothing because it was not read from.
+        self.received_ms = now_ms;
+        Some(stalled.into_messages())
+    }
+
     /// There are messages that were read and not taken: the next turn goes on without a read.
     pub(super) fn has_more(&self) -> bool {
         self.has_more
@@ -115,6 +134,9 @@ impl WebSocket {
     /// Whether it gave no sign of life for some heartbeats, each of which was a ping. `moved_ms` is
     /// the last time that the socket took something: a client that is behind gets no pings.
     pub(super) fn is_silent(&self, now_ms: u64, moved_ms: u64, heartbeat: Duration) -> bool {
+        if self.is_stalled() {
+            return false;
+        }
         let silence = now_ms.saturating_sub(self.received_ms.max(moved_ms));
         silence > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
     }
@@ -126,10 +148,10 @@ impl WebSocket {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
             let came = self.came();
-            // A client that does not take its answers is not read from. It is not a slow sender, so it
+            // A client that does not take its answers, or publishes too fast, is not read from. It is not a slow sender, so it
             // has longer. But this time is for the whole message: with a time that stands still, a
             // client could hold a message for ever by taking a byte now and then.
-            let least = if self.is_full() { settings.stall_ms() } else { 0 };
+            let least = if self.is_full() || self.is_stalled() { settings.stall_ms() } else { 0 };
             took + one.lost_ms >= settings.message_ms(came).max(least)
                 || (one.context.is_some() && took >= settings.stall_ms())
         })
@@ -161,9 +183,10 @@ impl WebSocket {
         self.closing
     }
 
-    /// Takes no more messages.
+    /// Takes no more messages, and forgets those that wait.
     pub(super) fn stop_receiving(&mut self) {
         self.has_more = false;
+        self.stalled = None;
     }
 
     /// Adds an object to what is written next.
@@ -207,11 +230,12 @@ impl WebSocket {
     /// Takes the messages of a turn out of `bytes`.
     fn take(&mut self, bytes: &mut [u8], max: u64) -> Taken {
         let mut taken = Taken { incoming: Vec::new(), used: 0, ended: false };
-        let mut len = 0;
+        let (mut len, mut count) = (0, 0);
         self.has_more = false;
         while !self.closing {
             let rest = &bytes[taken.used..];
-            self.has_more = len >= MAX_PER_TURN && !rest.is_empty();
+            let is_enough = len >= MAX_LEN_A_TURN || count >= MAX_MESSAGES_A_TURN;
+            self.has_more = is_enough && !rest.is_empty();
             if self.has_more || self.waits_for_more(rest, max) {
                 // A call without input frees the buffer of the last message: a connection must not
                 // hold megabytes for bytes that may never come.
@@ -223,6 +247,7 @@ impl WebSocket {
                 break;
             };
             taken.used += n;
+            count += 1;
             match event {
                 None => break,
                 Some(Event::Text(text)) => {
@@ -275,7 +300,9 @@ impl WebSocket {
     /// inflates as the frames come, so only a few may do so at one time. Further ones are closed
     /// with 1013.
     pub(super) fn end_turn(&mut self, places: &Rc<()>) {
-        self.protocol.take_output(&mut self.output);
+        if !self.is_stalled() {
+            self.protocol.take_output(&mut self.output);
+        }
         let is_inflating = self.protocol.is_inflating();
         let Some(one) = &mut self.unfinished else { return };
         if !is_inflating {
@@ -379,10 +406,24 @@ mod tests {
         let mut incoming = websocket.receive(&mut read, 0, 1024 * 1024);
         let mut all = incoming.len();
         while websocket.has_more() {
-            assert_eq!(incoming.len(), 2, "the second one is over the megabyte");
+            assert_eq!(incoming.len(), 1, "one is longer than a turn may be");
             incoming = websocket.receive(&mut [], 0, 1024 * 1024);
             all += incoming.len();
         }
         assert_eq!((all, websocket.partial.len(), websocket.closing), (10, 0, false));
+    }
+
+    #[test]
+    fn a_read_full_of_tiny_messages_is_taken_a_few_at_a_time() {
+        let mut read = [0x82, 0x81, 0, 0, 0, 0, b'x'].repeat(1_000);
+        let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: false }, None, 1024);
+        let mut incoming = websocket.receive(&mut read, 0, 1024);
+        let mut all = incoming.len();
+        while websocket.has_more() {
+            assert_eq!(incoming.len(), MAX_MESSAGES_A_TURN);
+            incoming = websocket.receive(&mut [], 0, 1024);
+            all += incoming.len();
+        }
+        assert_eq!((all, websocket.partial.len(), websocket.closing), (1_000, 0, false));
     }
 }

@@ -1,0 +1,169 @@
+//! Groups: what is new is given to their live members, in as many turns as that takes.
+//!
+//! ```text
+//!   news ──► queued ──► next batch ──► one member after another ──► next batch ──► ... ──► head: registered
+//!               ▲                          │ the turn is over           │ others wait
+//!               └──────────────────────────┴────────────────────────────┘
+//! ```
+
+use super::delivery::Delivery;
+use super::ids::{GroupId, RowId};
+use super::row::{Member, Place};
+use super::state::{Event, State};
+use super::todo::Work;
+use crate::feeds::Flow;
+
+/// Members between two looks at the clock.
+const STEP: usize = 16;
+
+impl Delivery {
+    /// Does what is to be done, until the turn is over.
+    pub(super) fn run(&mut self) {
+        while !self.turn.is_over() {
+            match self.audience.todo.next() {
+                None => return,
+                Some(Work::Advance(group)) => self.advance(group),
+                Some(Work::Turn(id)) => {
+                    if let Some(row) = self.rows.get_mut(id).filter(|row| row.is_queued) {
+                        row.is_queued = false;
+                        self.drive(id, Event::Turn);
+                    }
+                }
+                Some(Work::SayStop(from)) => self.say_stop_from(from),
+            }
+        }
+    }
+
+    /// Brings a group on: to the heads of its channels, if the turn is long enough and nobody else
+    /// waits. What is left is queued again.
+    pub(super) fn advance(&mut self, id: GroupId) {
+        let Some(group) = self.audience.groups.get_mut(id) else { return };
+        group.is_queued = false;
+        if group.is_unused() {
+            return self.audience.remove(id);
+        }
+        if group.is_closed {
+            return self.disband(id);
+        }
+        while self.audience.groups[id].is_delivering()
+            || self.audience.groups[id].next_batch(&self.hub.counters, &self.forms)
+        {
+            self.deliver(id);
+            // All members may have left on the way, as those of a poll do.
+            let Some(group) = self.audience.groups.get(id) else { return };
+            if group.is_delivering() || self.turn.is_over() || !self.audience.todo.is_empty() {
+                return self.audience.advance_later(id);
+            }
+        }
+        self.audience.settle(id);
+    }
+
+    /// Gives the batch that is on its way to the members that wait for it, until the turn is over.
+    fn deliver(&mut self, id: GroupId) {
+        let mut given = 0;
+        while let Some((row, batch)) =
+            self.audience.groups.get_mut(id).and_then(|group| group.next_receiver())
+        {
+            let event = match batch.flow {
+                Flow::Continue => self.rows[row].offer(&batch.rope),
+                Flow::End => {
+                    self.rows[row].put_last(batch.rope.clone(), self.clock.ran_ms());
+                    self.end(id)
+                }
+            };
+            if event != Event::Sent {
+                self.drive(row, event);
+                self.keep_unit(row);
+            }
+            given += 1;
+            if given % STEP == 0 && self.turn.is_over() {
+                return;
+            }
+        }
+    }
+
+    /// Keeps of the batch that a member did not take whole only so much as it may; from there it
+    /// reads the log itself. A reader that does not read holds little then, whatever else there was
+    /// to write.
+    fn keep_unit(&mut self, id: RowId) {
+        let Some(row) = self.rows.get_mut(id).filter(|row| row.state == State::Sending) else { return };
+        let Some(Member { group, place: Place::Behind(positions) }) = &mut row.member else { return };
+        self.audience.groups[*group].keep_unit(&mut row.pending, positions);
+    }
+
+    /// Tells the members of a closed group that are up to date to come back.
+    fn disband(&mut self, id: GroupId) {
+        let mut told = 0;
+        while let Some(row) = self.audience.groups.get_mut(id).and_then(|group| group.next_to_disband()) {
+            self.drive(row, Event::Failed);
+            told += 1;
+            if told % STEP == 0 && self.turn.is_over() {
+                return self.audience.advance_later(id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use tidewire_channel::Retention;
+
+    use super::super::turn::Turn;
+    use super::*;
+    use crate::HubConfig;
+    use crate::feeds::{HttpFormat, StreamFormat, Wire};
+    use crate::forms::Forms;
+    use crate::hub::Hub;
+    use crate::message::Message;
+    use crate::name::ChannelName;
+    use crate::positions::Channels;
+    use crate::settings::Settings;
+    use crate::shape::Shape;
+
+    /// Does all that is to be done, in as many turns as that takes.
+    fn finish(delivery: &mut Delivery) {
+        while !delivery.audience.todo.is_empty() {
+            delivery.turn = Turn::begin();
+            delivery.run();
+        }
+    }
+
+    #[test]
+    fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
+        let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
+        let name = ChannelName::new("a").unwrap();
+        let forms = Forms::new(hub.counters.forms.clone());
+        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), forms, 0);
+        let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
+        let channel = hub.channel(&name).unwrap();
+        let come = |delivery: &mut Delivery| {
+            let channels = Channels([channel.clone()].into());
+            let id = delivery.audience.group(&channels, &Shape::Stream { wire, labelled: false });
+            delivery.audience.groups[id].enter();
+            delivery.audience.advance_later(id);
+            finish(delivery);
+            id
+        };
+        let first = come(&mut delivery);
+        hub.publish(&name, Message::new("x".into(), 0), None).unwrap();
+        delivery.audience.remove(first);
+        let second = come(&mut delivery);
+        let mut news = Vec::new();
+        assert!(hub.inbox(0).poll_take(&mut Context::from_waker(Waker::noop()), &mut news).is_ready());
+        news.iter().for_each(|channel| delivery.audience.on_news(channel));
+        finish(&mut delivery);
+        assert!(delivery.audience.is_registered(second));
+        delivery.audience.remove(second);
+        // Nobody waits, so the channel goes with its message.
+        let since = std::time::Instant::now();
+        while hub.channels() > 0 {
+            assert!(since.elapsed() < Duration::from_secs(30), "somebody is still registered");
+            hub.sweep();
+        }
+    }
+}

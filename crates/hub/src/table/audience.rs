@@ -1,0 +1,135 @@
+//! Who reads what on a worker: groups, the channels that they watch, and what is to be done for
+//! them.
+
+use std::sync::Arc;
+
+use super::groups::Groups;
+use super::ids::GroupId;
+use super::todo::{Todo, Work};
+use super::watches::{Registration, Watches};
+use crate::channel::Channel;
+use crate::positions::Channels;
+use crate::shape::Shape;
+
+pub(super) struct Audience {
+    pub(super) groups: Groups,
+    watches: Watches,
+    /// What is still to be done.
+    pub(super) todo: Todo,
+}
+
+impl Audience {
+    pub(super) fn new(worker: u16) -> Self {
+        Audience { groups: Groups::default(), watches: Watches::new(worker), todo: Todo::default() }
+    }
+
+    /// The group of these channels and this shape, made if there is none.
+    pub(super) fn group(&mut self, channels: &Channels, shape: &Shape) -> GroupId {
+        self.groups.find(channels, shape).unwrap_or_else(|| {
+            let id = self.groups.add(channels.clone(), shape.clone());
+            self.watches.add(&mut self.groups[id]);
+            id
+        })
+    }
+
+    pub(super) fn remove(&mut self, id: GroupId) {
+        if let Some(mut group) = self.groups.remove(id) {
+            let left = self.watches.remove(group.stop_watching(), &mut self.groups);
+            self.see_to(left);
+        }
+    }
+
+    /// The groups that read a channel are to be advanced.
+    pub(super) fn on_news(&mut self, channel: &Arc<Channel>) {
+        for group in self.watches.on_news(channel) {
+            if self.groups.get(group).is_some_and(|group| group.has(channel)) {
+                self.advance_later(group);
+            }
+        }
+    }
+
+    /// Whether a group's next news will come by itself.
+    pub(super) fn is_registered(&self, group: GroupId) -> bool {
+        self.groups.get(group).is_some_and(|group| !group.is_busy && self.watches.is_registered(group))
+    }
+
+    pub(super) fn advance_later(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get_mut(id) else { return };
+        self.watches.begin(group);
+        if !std::mem::replace(&mut group.is_queued, true) {
+            self.todo.push(Work::Advance(id));
+        }
+    }
+
+    /// Takes the time of the hub's clock.
+    pub(super) fn set_now(&mut self, now_ms: u64) {
+        self.watches.set_now(now_ms);
+    }
+
+    /// One member less.
+    pub(super) fn leave(&mut self, id: GroupId) {
+        self.groups[id].leave();
+        self.list_if_unused(id);
+    }
+
+    /// Until when publishers may be made to wait for a member of this group.
+    pub(super) fn may_hold_until(&self, id: GroupId) -> u64 {
+        self.watches.may_hold_until(&self.groups[id])
+    }
+
+    /// Publishers are to wait for a member of this group.
+    pub(super) fn hold(&mut self, id: GroupId) {
+        self.watches.hold(&mut self.groups[id]);
+    }
+
+    /// They need not wait for it any more.
+    pub(super) fn release(&mut self, id: GroupId) {
+        self.watches.release(&mut self.groups[id]);
+        self.list_if_unused(id);
+    }
+
+    fn list_if_unused(&mut self, id: GroupId) {
+        if self.groups[id].is_unused()
+            && let Some(unused) = self.groups.list_unused(id)
+        {
+            self.remove(unused);
+        }
+    }
+
+    /// The group has what there is. Where it was the last one of a channel, the worker registers.
+    pub(super) fn settle(&mut self, id: GroupId) {
+        let left = self.watches.settle(id, &mut self.groups);
+        self.see_to(left);
+    }
+
+    /// What came of registrations.
+    fn see_to(&mut self, mut left: Vec<(GroupId, Registration)>) {
+        while let Some((group, registration)) = left.pop() {
+            if registration == Registration::Closed {
+                left.extend(self.close(group));
+            }
+            self.advance_later(group);
+        }
+    }
+
+    /// A channel of the group is no more (it was forgotten between a request and its arrival here):
+    /// its members come back and are told so by the new one. Who is behind notices in the turn that
+    /// every one of them has before it.
+    fn close(&mut self, id: GroupId) -> Vec<(GroupId, Registration)> {
+        match self.groups.get_mut(id).filter(|group| !group.is_closed) {
+            Some(group) => {
+                group.is_closed = true;
+                let watching = group.stop_watching();
+                self.groups.hide(id);
+                self.watches.remove(watching, &mut self.groups)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.groups.shrink();
+        self.watches.shrink();
+        self.todo.shrink();
+    }
+}

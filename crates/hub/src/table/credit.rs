@@ -1,0 +1,96 @@
+//! How long publishers wait for a reader that keeps up and is behind for a moment.
+//!
+//! The socket of a reader that keeps up can be full for a moment, and a reader of a long poll has no
+//! poll for a moment when it was answered. A burst of messages must not evict what it needs in that
+//! moment, so publishers wait for it. But readers that are slow, or many that take turns, must not
+//! slow the publishers: the time is a credit, of each connection and of each channel, which comes
+//! back more slowly than it is used.
+
+/// The most that can be used at once, in milliseconds.
+const MOST_MS: u64 = 200;
+
+/// The credit of a connection: it uses at most a sixteenth of all time.
+pub(super) type OfConnection = Credit<16>;
+
+/// The credit of a channel, which all its readers on a worker share: at most a quarter of all time.
+pub(super) type OfChannel = Credit<4>;
+
+/// A credit of which a millisecond comes back in `BACK` milliseconds. Times are milliseconds of the
+/// hub's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Credit<const BACK: u64> {
+    /// When all of it is there again.
+    full_at_ms: u64,
+    /// Since when it is in use.
+    since_ms: Option<u64>,
+}
+
+impl<const BACK: u64> Credit<BACK> {
+    /// When it is used up, if it is in use since a while or from now on.
+    pub(super) fn end_ms(&self, now_ms: u64) -> u64 {
+        let since_ms = self.since_ms.unwrap_or(now_ms);
+        since_ms + self.left(since_ms)
+    }
+
+    /// Begins to use it.
+    pub(super) fn begin(&mut self, now_ms: u64) {
+        self.since_ms.get_or_insert(now_ms);
+    }
+
+    /// Is used no more.
+    pub(super) fn end(&mut self, now_ms: u64) {
+        let Some(since_ms) = self.since_ms.take() else { return };
+        // A moment counts as a millisecond, so that no number of moments is free.
+        let took = now_ms.saturating_sub(since_ms).clamp(1, self.left(since_ms).max(1));
+        self.full_at_ms = self.full_at_ms.max(since_ms) + took * BACK;
+    }
+
+    fn left(&self, now_ms: u64) -> u64 {
+        MOST_MS.saturating_sub(self.full_at_ms.saturating_sub(now_ms).div_ceil(BACK))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credit_is_used_up_and_comes_back() {
+        let mut credit = OfChannel::default();
+        assert_eq!(credit.end_ms(1_000), 1_200);
+        credit.begin(1_000);
+        credit.begin(1_010);
+        assert_eq!(credit.end_ms(1_020), 1_200, "it was in use already");
+        credit.end(1_050);
+        credit.end(1_060);
+        assert_eq!(credit.end_ms(1_050), 1_050 + 200 - 38, "37.5 of 50 ms are still owed");
+        credit.begin(1_050);
+        // The table looks late; no more than all of it was used.
+        credit.end(9_000);
+        assert_eq!(credit.end_ms(9_000), 9_200);
+        credit.begin(9_000);
+        credit.end(9_200);
+        assert_eq!(credit.end_ms(9_200), 9_250, "some of it came back meanwhile");
+        credit.begin(9_200);
+        credit.end(9_250);
+        assert_eq!(credit.end_ms(9_251), 9_251 + 12);
+    }
+
+    #[test]
+    fn nobody_keeps_publishers_waiting_for_more_than_a_quarter_of_the_time() {
+        let mut dice = fastrand::Rng::with_seed(7);
+        let (mut credit, mut now, mut used) = (OfChannel::default(), 0, 0);
+        while now < 1_000_000 {
+            let end = credit.end_ms(now);
+            if end > now {
+                credit.begin(now);
+                let took = dice.u64(1..=300).min(end - now);
+                (now, used) = (now + took, used + took);
+                credit.end(now);
+            }
+            now += dice.u64(0..3);
+        }
+        assert!(used <= 1_000_000 / 4 + MOST_MS, "{used} ms of 1,000,000");
+        assert!(used >= 100_000, "{used} ms");
+    }
+}

@@ -1,0 +1,33 @@
+//! What WebSocket clients send.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::publication::Publication;
+
+/// What came from a client.
+pub(crate) enum Incoming {
+    Text(String),
+    Binary(Bytes),
+    /// A message of before, for which there was no room yet.
+    Waiting(Waiting),
+}
+
+/// A publish that waits for room.
+pub(crate) struct Waiting {
+    pub(crate) publication: Publication,
+    /// The id of its command.
+    pub(crate) id: Option<Box<RawValue>>,
+}
+
+impl Incoming {
+    /// Bytes that it takes while it waits.
+    pub(super) fn len(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Incoming::Text(text) => text.len(),
+                Incoming::Binary(data) => data.len(),
+                Incoming::Waiting(waiting) => waiting.publication.message().data().len(),
+            }
+    }
+}

@@ -1,0 +1,112 @@
+//! The WebSockets of a table, for who carries out what their clients say.
+
+use std::task::Waker;
+
+use tidewire_channel::Cursor;
+
+use super::ids::RowId;
+use super::incoming::Incoming;
+use super::state::Event;
+use super::table::Table;
+use crate::feeds::{StreamFormat, Wire};
+use crate::object::Object;
+use crate::positions::Channels;
+use crate::rope::Rope;
+use crate::shape::Shape;
+
+impl Table {
+    /// Whether it speaks `tidewire.v1`.
+    pub(crate) fn is_v1(&self, id: RowId) -> bool {
+        let websocket = self.delivery.rows.get(id).and_then(|row| row.websocket.as_ref());
+        websocket.is_some_and(|websocket| websocket.is_v1())
+    }
+
+    /// The channels of a member; none if it is leaving.
+    pub(crate) fn channels(&self, id: RowId) -> Option<Channels> {
+        let group = self.delivery.rows.get(id)?.group()?;
+        Some(self.delivery.audience.groups[group].channels.clone())
+    }
+
+    /// The one cursor of what it has.
+    pub(crate) fn cursor(&self, id: RowId) -> String {
+        self.delivery.positions(id).to_text()
+    }
+
+    /// Adds an object to what is written next.
+    pub(crate) fn owe(&mut self, id: RowId, object: &Object<'_>) {
+        let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
+        if let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) {
+            websocket.owe(object);
+        }
+    }
+
+    /// Writes a close behind what is owed, unless one was written before.
+    pub(crate) fn close(&mut self, id: RowId, code: u16, reason: &str) {
+        if let Some(websocket) = self.delivery.rows.get_mut(id).and_then(|row| row.websocket.as_mut()) {
+            websocket.close(code, reason);
+        }
+    }
+
+    /// Moves the connection to other channels. What is owed next has to be the answer to the
+    /// command, with the positions after the move. Everything that was written before stands before
+    /// it, and nothing comes between. [`turn`](Self::turn) sends it, and then the messages that it
+    /// has not read.
+    pub(crate) fn move_to(
+        &mut self,
+        id: RowId,
+        channels: &Channels,
+        positions: impl FnOnce(Vec<Cursor>) -> Vec<Cursor>,
+    ) {
+        let Some(format) = self.format(id) else { return };
+        let wire = Wire { format, chunked: false, gzip: false };
+        let shape = Shape::Stream { wire, labelled: channels.0.len() > 1 };
+        self.delivery.move_to(id, channels, &shape, positions);
+    }
+
+    /// Sends a member what waits for it.
+    pub(crate) fn turn(&mut self, id: RowId) {
+        let Some(row) = self.delivery.rows.get(id) else { return };
+        let waits = row.pending.is_empty();
+        if let Some(group) = row.group() {
+            self.delivery.audience.advance_later(group);
+        }
+        if waits {
+            self.delivery.turn_later(id);
+        }
+    }
+
+    /// What wakes the connection, to be read again.
+    pub(crate) fn row_waker(&self, id: RowId) -> Waker {
+        self.delivery.rows.get(id).map_or_else(|| Waker::noop().clone(), |row| row.waker.clone())
+    }
+
+    /// Keeps messages until there is room for the first. They are reported again by the
+    /// [read](Self::read) after that. `false` if so much waits already that they are not kept.
+    pub(crate) fn stall(&mut self, id: RowId, messages: Vec<Incoming>) -> bool {
+        let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
+        let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) else { return true };
+        let stalled = self.stalled.keep(messages);
+        let is_kept = stalled.is_some();
+        stalled.into_iter().for_each(|stalled| websocket.stall(stalled));
+        is_kept
+    }
+
+    /// The messages of a read were seen to.
+    pub(crate) fn end_turn(&mut self, id: RowId) {
+        let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
+        // One of the commands may have ended the subscription, and written the last frame.
+        let Some(row) = row else { return };
+        let Some(websocket) = &mut row.websocket else { return };
+        websocket.end_turn(&self.inflating);
+        if websocket.is_closing() && !websocket.is_stalled() {
+            row.put_last(Rope::default(), self.delivery.clock.ran_ms());
+            self.delivery.drive(id, Event::Ended);
+        } else if row.pending.is_empty() {
+            self.delivery.drive(id, Event::Turn);
+        }
+    }
+
+    fn format(&self, id: RowId) -> Option<StreamFormat> {
+        self.delivery.rows[id].websocket.as_ref().map(|websocket| websocket.format())
+    }
+}

@@ -1,0 +1,44 @@
+//! What is still to be done: in this turn, or in the next ones.
+
+use std::collections::VecDeque;
+
+use super::ids::{GroupId, RowId};
+
+/// A piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Bring a group to the heads of its channels.
+    Advance(GroupId),
+    /// Give a row its turn.
+    Turn(RowId),
+    /// Tell the rows from this number on that the server stops.
+    SayStop(usize),
+}
+
+/// The list of it. A group and a row are on it at most once, which they know themselves.
+#[derive(Default)]
+pub(super) struct Todo(VecDeque<Work>);
+
+/// Work that an empty list keeps room for.
+const SPARE: usize = 1024;
+
+impl Todo {
+    pub(super) fn push(&mut self, work: Work) {
+        self.0.push_back(work);
+    }
+
+    pub(super) fn next(&mut self) -> Option<Work> {
+        self.0.pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gives back the memory that much work needed.
+    pub(super) fn shrink(&mut self) {
+        if self.0.capacity() > 4 * self.0.len().max(SPARE) {
+            self.0.shrink_to(SPARE.max(self.0.len()));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What is due: polls that were held long enough, and once a second a tick, for heartbeats, for
+//! connections whose time is over, and to tidy up. All of it goes on over as many turns as it
+//! takes.
+
+use super::ids::RowId;
+use super::row::{Member, Place};
+use super::state::{Event, State};
+use super::table::Table;
+use crate::rope::Rope;
+use crate::settings::TOO_SLOW;
+use crate::shape::Shape;
+
+/// Ticks between two sweeps of the hub, made by worker 0.
+const SWEEP_TICKS: u64 = 5;
+
+/// Rows that are looked at between two looks at the clock.
+const STEP: usize = 128;
+
+/// Why a connection is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overdue {
+    /// It takes nothing of what is pending.
+    Stuck,
+    /// A WebSocket that gave no sign of life.
+    Silent,
+    /// A WebSocket that takes too long over a message.
+    Late,
+    /// It was waited for long enough, for its next request or for its end.
+    Over,
+}
+
+impl Table {
+    /// Does what is due, until the turn is over. Says which connections are overdue: after one more
+    /// [ready](Self::on_ready) and read, for what they waited for may be in the socket, they have
+    /// to be [given up](Self::give_up_if_overdue).
+    pub(crate) fn on_time(&mut self) -> Vec<RowId> {
+        let now_ms = self.delivery.clock.now_ms();
+        while !self.is_turn_over()
+            && let Some(id) = self.delivery.deadlines.next(now_ms)
+        {
+            let row = &mut self.delivery.rows[id];
+            let waits = row.state.is_member() || row.holds.is_some();
+            if self.delivery.deadlines.is_due(id, &mut row.deadline, now_ms, waits) {
+                self.delivery.release(id);
+                self.answer_empty(id);
+            }
+        }
+        if !self.tick.is_busy() && self.delivery.clock.tick() {
+            self.begin_tick();
+        }
+        while let Some(from) = self.tick.row.filter(|_| !self.is_turn_over()) {
+            let overdue = self.walk_on(from);
+            if !overdue.is_empty() {
+                return overdue;
+            }
+        }
+        while let Some(from) = self.tick.sweep.filter(|_| !self.is_turn_over()) {
+            self.tick.sweep = self.delivery.hub.sweep_some(from);
+        }
+        Vec::new()
+    }
+
+    /// A poll was held for as long as it may be.
+    fn answer_empty(&mut self, id: RowId) {
+        let row = &self.delivery.rows[id];
+        let Some(group) = row.group().filter(|_| row.pending.is_empty()) else { return };
+        let Shape::LongPoll(shape) = &self.delivery.audience.groups[group].shape else { return };
+        let answer = shape.empty_answer(&self.delivery.positions(id).to_text(), &self.delivery.forms);
+        self.delivery.rows[id].put_last(answer, self.delivery.clock.ran_ms());
+        let end = self.delivery.end(group);
+        self.delivery.drive(id, end);
+    }
+
+    fn begin_tick(&mut self) {
+        while let Some(group) = self.delivery.audience.groups.take_unused() {
+            self.delivery.audience.remove(group);
+        }
+        self.delivery.shrink();
+        self.delivery.forms.forget_unused();
+        self.tick.heartbeats.clear();
+        self.tick.row = Some(0);
+        // Not before what came during a stop is read: an empty channel whose reader asks again must
+        // not be forgotten.
+        let clock = &self.delivery.clock;
+        if self.worker == 0 && clock.ticks().is_multiple_of(SWEEP_TICKS) && !clock.spares() {
+            self.tick.sweep = Some(0);
+        }
+    }
+
+    /// Looks at the next rows. Says which are overdue.
+    fn walk_on(&mut self, from: usize) -> Vec<RowId> {
+        let end = self.delivery.rows.end();
+        self.tick.row = (from + STEP < end).then_some(from + STEP);
+        let mut overdue = Vec::new();
+        for index in from..end.min(from + STEP) {
+            let Some(id) = self.delivery.rows.id_at(index) else { continue };
+            let ran_ms = self.delivery.clock.ran_ms();
+            if let Some(websocket) = &mut self.delivery.rows[id].websocket {
+                websocket.bound_time(ran_ms, &self.delivery.settings);
+                if websocket.is_stalled() {
+                    // Its message may have waited for long enough.
+                    self.delivery.ready.push(id.key());
+                }
+            }
+            if !self.delivery.clock.spares() && self.overdue(id).is_some() {
+                overdue.push(id);
+            } else {
+                self.send_heartbeat(id);
+            }
+        }
+        overdue
+    }
+
+    /// A heartbeat for a share of the rows, so that they do not all get theirs at once.
+    fn send_heartbeat(&mut self, id: RowId) {
+        let every = self.delivery.settings.heartbeat.as_secs().max(1);
+        // Counted down, so that the first rows of a worker get their first heartbeat last, however
+        // long the interval is.
+        let turn = every - 1 - self.delivery.clock.ticks() % every;
+        if u64::from(id.key()) % every != turn {
+            return;
+        }
+        let row = &mut self.delivery.rows[id];
+        let Some(Member { group, place: Place::Live(slot) }) = row.member else { return };
+        let group = &self.delivery.audience.groups[group];
+        let Shape::Stream { wire, .. } = group.shape else { return };
+        debug_assert_eq!(row.state, State::Live);
+        let (heartbeat, sum) = self.tick.heartbeats.entry(wire).or_insert_with(|| {
+            let mut out = wire.out(&self.delivery.forms);
+            wire.unit(&mut out, |feed, out| feed.heartbeat(out.own()));
+            let packed = wire.pack(out);
+            (packed.rope, packed.sum)
+        });
+        if let Some(body) = &mut row.gzip {
+            body.add(group.stand(slot).sum, *sum);
+        }
+        let event = row.offer(heartbeat);
+        self.delivery.drive(id, event);
+    }
+
+    /// Gives up a connection whose time is over.
+    pub(crate) fn give_up_if_overdue(&mut self, id: RowId) {
+        let Some(overdue) = self.overdue(id) else { return };
+        let ran_ms = self.delivery.clock.ran_ms();
+        let row = &mut self.delivery.rows[id];
+        tracing::debug!(peer = %row.connection.peer(), ?overdue, "subscriber dropped");
+        let event = match &mut row.websocket {
+            Some(websocket) if overdue == Overdue::Late => {
+                websocket.close(1008, TOO_SLOW);
+                row.put_last(Rope::default(), ran_ms);
+                // The part of the message that came is freed now.
+                row.websocket = None;
+                Event::Ended
+            }
+            _ if overdue == Overdue::Over => Event::TimeOver,
+            _ => Event::Failed,
+        };
+        self.delivery.drive(id, event);
+    }
+
+    fn overdue(&self, id: RowId) -> Option<Overdue> {
+        let row = self.delivery.rows.get(id)?;
+        let (ran_ms, settings) = (self.delivery.clock.ran_ms(), &self.delivery.settings);
+        let stalled = ran_ms.saturating_sub(row.progress_ms) >= settings.stall_ms();
+        if stalled && !row.pending.is_empty() {
+            return Some(Overdue::Stuck);
+        }
+        if !row.state.is_member() {
+            return (row.pending.is_empty() && ran_ms >= row.give_up_ms).then_some(Overdue::Over);
+        }
+        let websocket = row.websocket.as_deref()?;
+        if websocket.is_silent(ran_ms, row.progress_ms, settings.heartbeat) {
+            return Some(Overdue::Silent);
+        }
+        websocket.is_late(ran_ms, settings).then_some(Overdue::Late)
+    }
+}
