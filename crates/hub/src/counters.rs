@@ -21,6 +21,9 @@ pub struct Work {
     pub replayed: u64,
     /// Compressions, in either of the two.
     pub compressed: u64,
+    /// Subscribers that were dropped because all of them together held too much that they did not
+    /// take.
+    pub dropped: u64,
     /// Turns of the tables of subscribers: each a share of what is to be done, after which all other
     /// connections of the worker have their turn.
     pub turns: u64,
@@ -41,6 +44,7 @@ pub(crate) struct Counters {
     pub(crate) encoded: Counter,
     pub(crate) replayed: Counter,
     pub(crate) compressed: Counter,
+    pub(crate) dropped: Counter,
     turns: Counter,
     long_turns: Counter,
     longest_turn_us: Counter,
@@ -57,6 +61,7 @@ impl Counters {
             encoded: self.encoded.get(),
             replayed: self.replayed.get(),
             compressed: self.compressed.get(),
+            dropped: self.dropped.get(),
             turns: self.turns.get(),
             long_turns: self.long_turns.get(),
             longest_turn_us: self.longest_turn_us.get(),

@@ -103,6 +103,7 @@ impl Driver {
             }
         }
         table.run();
+        table.drop_laggards();
         table.begin_turn();
         for row in table.on_time() {
             // What it waited for may be in the socket.

@@ -23,7 +23,7 @@ use crate::message::Message;
 
 /// Bytes that one worker keeps, forms and their payloads. Above that the oldest go, but never the
 /// newest. A message of the longest size has about two forms in use at one time.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// What an entry costs beside its bytes.
 const ENTRY: usize = 256;

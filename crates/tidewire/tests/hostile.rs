@@ -5,6 +5,7 @@
 //! | this one | that take without reading, or send without end |
 //! | `bursts.rs` | that publish faster than readers are served |
 //! | `crowds.rs` | that come and go in large numbers, or send garbage |
+//! | `laggards.rs` | that all stop at different messages |
 //! | `neighbours.rs` | that make the same work many times, and hold copies of one message |
 //! | `slow.rs` | that never end a WebSocket message |
 //! | `turns.rs` | that keep a worker at work for long |
@@ -15,6 +16,8 @@ mod bursts;
 mod common;
 #[path = "hostile/crowds.rs"]
 mod crowds;
+#[path = "hostile/laggards.rs"]
+mod laggards;
 #[path = "hostile/neighbours.rs"]
 mod neighbours;
 #[path = "hostile/slow.rs"]

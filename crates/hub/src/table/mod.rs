@@ -27,6 +27,7 @@
 //! | `groups.rs`, `group.rs` | subscribers that see the same bytes |
 //! | `watches.rs` | channels that are read, and the registrations there |
 //! | `deadlines.rs`, `clock.rs` | times |
+//! | `laggards.rs` | readers that hold too much and are dropped |
 //! | `websocket.rs` | the protocol state of a WebSocket |
 //! | `incoming.rs`, `stalled.rs` | what WebSocket clients send, and what of it waits for room |
 //! | `subscription.rs` | what a request leaves behind |
@@ -44,6 +45,7 @@ mod group;
 mod groups;
 mod ids;
 mod incoming;
+mod laggards;
 mod live;
 mod row;
 mod rows;

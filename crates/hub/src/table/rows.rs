@@ -44,6 +44,10 @@ impl Rows {
         Some(action)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RowId, &Row)> {
+        self.0.iter().map(|(index, row)| (RowId::new(index), row))
+    }
+
     /// The row of this index, if there is one.
     pub(super) fn id_at(&self, index: usize) -> Option<RowId> {
         self.0.contains(index).then(|| RowId::new(index))

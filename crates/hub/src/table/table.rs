@@ -38,6 +38,8 @@ pub(crate) struct Table {
     /// The places of those that inflate a message, counted by its references.
     pub(super) inflating: Rc<()>,
     pub(super) stalled: StalledBytes,
+    /// When readers that hold too much are looked for again.
+    pub(super) look_for_laggards_ms: u64,
     /// What a tick has begun.
     pub(super) tick: Tick,
 }
@@ -70,6 +72,7 @@ impl Table {
             scratch: vec![0; 64 * 1024],
             inflating: Rc::default(),
             stalled: StalledBytes::default(),
+            look_for_laggards_ms: 0,
             tick: Tick::default(),
         }
     }

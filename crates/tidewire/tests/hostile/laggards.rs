@@ -1,0 +1,43 @@
+//! Readers that all stop at different messages: what they hold together is bounded.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use tidewire::{ChannelName, HubConfig, Message};
+
+use super::common::{eventually, narrow};
+use super::neighbours::without_heartbeats;
+use super::{UPGRADE, get, in_process};
+
+#[test]
+fn readers_that_hold_too_much_are_dropped_and_not_all_of_them() {
+    const LEN: usize = 4 * 1024 * 1024;
+    const MOST: u64 = 256 * 1024 * 1024 + 16 * 1024 * 1024;
+    let mut config = HubConfig::default();
+    config.max_message = LEN;
+    let (hub, running) = in_process(config, without_heartbeats());
+    let address = running.addresses()[0].to_string();
+    let name = ChannelName::new("a").unwrap();
+    let channel = hub.channel(&name).unwrap();
+    let count = MOST as usize / LEN + 10;
+    // Each comes before a message that it does not take, and those before it have stopped earlier.
+    let stuck: Vec<TcpStream> = (0..count)
+        .map(|n| {
+            let mut stream = narrow(&address);
+            stream.write_all(get("/c/a", UPGRADE).as_bytes()).unwrap();
+            eventually("the reader to be there, or another to be dropped", || {
+                channel.subscribers() + hub.work().dropped as usize > n
+            });
+            let before = hub.work().encoded + hub.work().replayed;
+            hub.publish(&name, Message::new(vec![b'x'; LEN].into(), 0), None).unwrap();
+            eventually("the message to be on its way", || hub.work().encoded + hub.work().replayed > before);
+            stream
+        })
+        .collect();
+    eventually("enough to be dropped", || hub.forms_held() <= MOST);
+    let dropped = hub.work().dropped as usize;
+    assert!((1..count / 2).contains(&dropped), "{dropped} of {count} readers were dropped");
+    assert_eq!(channel.subscribers(), count - dropped);
+    drop(stuck);
+    running.stop().unwrap();
+}
