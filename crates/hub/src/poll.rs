@@ -10,7 +10,7 @@ use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
 use crate::forms::Forms;
 use crate::positions::{Channels, Positions};
-use crate::reader::{self, Item};
+use crate::reader::{self, Bounds, Item};
 use crate::refusal::vary;
 use crate::rope::Rope;
 
@@ -75,22 +75,22 @@ pub(crate) fn read<'f>(
 ) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
     let (mut answer, mut messages, mut gone) = (Answer::new(callback, forms), 0, None);
-    let progress =
-        reader::read(channels, channels.0.len() > 1, positions, None, budget, |item, _| match item {
-            Item::Message(envelope) => {
-                answer.message(&envelope);
-                messages += 1;
-                Flow::Continue
-            }
-            Item::Discontinuity { what, cursor } if callback.is_some() => {
-                answer.discontinuity(&what, cursor);
-                Flow::Continue
-            }
-            Item::Discontinuity { what, cursor } => {
-                gone = Some(self::gone(&what, cursor));
-                Flow::End
-            }
-        });
+    let bounds = Bounds { budget, or_one: true, ceiling: None };
+    let progress = reader::read(channels, channels.0.len() > 1, positions, bounds, |item, _| match item {
+        Item::Message(envelope) => {
+            answer.message(&envelope);
+            messages += 1;
+            Flow::Continue
+        }
+        Item::Discontinuity { what, cursor } if callback.is_some() => {
+            answer.discontinuity(&what, cursor);
+            Flow::Continue
+        }
+        Item::Discontinuity { what, cursor } => {
+            gone = Some(self::gone(&what, cursor));
+            Flow::End
+        }
+    });
     match gone {
         None => Ok(Read { answer, messages, any: progress.any }),
         Some(problem) if messages == 0 => Err(problem),

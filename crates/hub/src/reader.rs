@@ -34,17 +34,25 @@ pub(crate) struct Progress {
     pub(crate) flow: Flow,
 }
 
-/// Reads on from `positions` and advances them, and calls `on_item` for each item. Nothing after
-/// `ceiling` is read.
+/// How much is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds<'a> {
+    pub(crate) budget: Budget,
+    /// Whether the first message is read if it is longer than the budget.
+    pub(crate) or_one: bool,
+    /// Nothing after these positions is read.
+    pub(crate) ceiling: Option<&'a Positions>,
+}
+
+/// Reads on from `positions` and advances them, and calls `on_item` for each item.
 pub(crate) fn read(
     channels: &Channels,
     labelled: bool,
     positions: &mut Positions,
-    ceiling: Option<&Positions>,
-    budget: Budget,
+    bounds: Bounds<'_>,
     mut on_item: impl FnMut(Item<'_>, Moved) -> Flow,
 ) -> Progress {
-    let (mut left, mut any_message) = (budget, false);
+    let Bounds { budget: mut left, mut or_one, ceiling } = bounds;
     let mut progress = Progress { any: false, more: false, flow: Flow::Continue };
     for (index, channel) in channels.0.iter().enumerate() {
         let from = positions.0[index];
@@ -61,9 +69,9 @@ pub(crate) fn read(
             _ => left.messages,
         };
         let page = channel.read(Since::After(from), Budget { messages, bytes: left.bytes });
-        // A channel gives one message whatever the budget. That is for the first one of all.
+        // A channel gives one message whatever the budget.
         let first = page.messages.first();
-        if any_message && first.is_some_and(|(_, message)| message.weight() > left.bytes) {
+        if !or_one && first.is_some_and(|(_, message)| message.weight() > left.bytes) {
             progress.more = true;
             continue;
         }
@@ -84,7 +92,7 @@ pub(crate) fn read(
             let before = std::mem::replace(&mut positions.0[index], *cursor);
             let cursor = positions.to_text();
             let channel = labelled.then(|| channels.0[index].name().as_str());
-            (progress.any, any_message) = (true, true);
+            (progress.any, or_one) = (true, false);
             left.bytes = left.bytes.saturating_sub(message.weight());
             left.messages = left.messages.saturating_sub(1);
             let item = Item::Message(Envelope { cursor: &cursor, channel, message });

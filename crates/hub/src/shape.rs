@@ -8,7 +8,7 @@ use crate::gzip::Sum;
 use crate::out::Out;
 use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions};
-use crate::reader::{self, Item};
+use crate::reader::{self, Bounds, Item};
 use crate::rope::Rope;
 use crate::units::Units;
 
@@ -64,9 +64,9 @@ impl Shape {
         match self {
             Shape::Stream { wire, labelled } => {
                 let mut out = wire.out(forms);
-                let budget = Budget::bytes(bytes);
+                let bounds = Bounds { budget: Budget::bytes(bytes), or_one: true, ceiling };
                 let (flow, mut tally, mut units) =
-                    encode_stream(channels, *wire, *labelled, positions, ceiling, budget, &mut out);
+                    encode_stream(channels, *wire, *labelled, positions, bounds, &mut out);
                 if wire.gzip {
                     // They are in one compressed piece.
                     units = Units::default();
@@ -114,8 +114,7 @@ pub(crate) fn encode_stream(
     wire: Wire,
     labelled: bool,
     positions: &mut Positions,
-    ceiling: Option<&Positions>,
-    budget: Budget,
+    bounds: Bounds<'_>,
     out: &mut Out<'_>,
 ) -> (Flow, Tally, Units) {
     let mut tally = Tally::default();
@@ -131,7 +130,7 @@ pub(crate) fn encode_stream(
             Item::Discontinuity { what, cursor } => feed.discontinuity(out.own(), &what, cursor),
         })
     };
-    let flow = reader::read(channels, labelled, positions, ceiling, budget, say).flow;
+    let flow = reader::read(channels, labelled, positions, bounds, say).flow;
     tally.compressed = out.compressions();
     (flow, tally, units)
 }

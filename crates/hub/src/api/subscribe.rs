@@ -25,13 +25,15 @@ use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions, Start};
 use crate::raw_body::RawBody;
 use crate::raw_reader::RawReader;
+use crate::reader::Bounds;
 use crate::refusal::{hub_refusal, vary};
 use crate::shape::{Shape, encode_stream};
 use crate::table::{HeldPoll, OpenStream, Subscription, Ticket, WebSocket};
 use crate::upload_state::{RawStart, RawStartError};
 
-/// Bytes of replay that leave together with the head of a stream; the rest follows at the reader's
-/// pace.
+/// Bytes of replay that leave together with the head of a stream. The rest follows at the reader's
+/// pace, and so does a longer message: many streams may begin at one moment, and each is a step that
+/// all others wait for.
 const FIRST_BYTES: usize = 64 * 1024;
 
 /// Answers a GET or HEAD.
@@ -197,9 +199,9 @@ fn first_bytes(
     // Also with a cursor that the log does not know: a client that is cut before the reset that
     // follows must come back with it, and get the reset then.
     wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
-    let budget = Budget::bytes(FIRST_BYTES);
+    let bounds = Bounds { budget: Budget::bytes(FIRST_BYTES), or_one: false, ceiling: None };
     let labelled = channels.0.len() > 1;
-    let (flow, tally, _) = encode_stream(channels, wire, labelled, positions, None, budget, &mut out);
+    let (flow, tally, _) = encode_stream(channels, wire, labelled, positions, bounds, &mut out);
     context.hub.counters.replayed.add(tally.messages);
     let packed = wire.pack_first(out);
     context.hub.counters.compressed.add(tally.compressed + packed.compressions);
