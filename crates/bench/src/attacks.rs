@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use crate::process::need_taskset;
 use probe::{Probe, Waits};
 use row::{Outcome, Row, Scene};
-use server::Server;
+use server::{Server, Turns};
 use tidewire_testkit::run::{Result, cargo, run as start, target};
 
 /// What to run, and against which server.
@@ -78,11 +78,15 @@ pub(crate) fn run(args: &Args) -> Result {
     };
     server::pin_to_core_1()?;
     println!("    {} connections, {} s, {}", args.connections, args.seconds, binary.display());
-    println!("    {:<44} {:>23}   {:>9} {:>14} {:>7}", "", "a GET waits, ms", "memory", "lost", "took");
     println!(
-        "    {:<44} {:>7} {:>7} {:>7}   {:>9} {:>14} {:>7}",
-        "attack", "worst", "p99", "median", "MiB", "messages", "s"
+        "    {:<44} {:>23}   {:>15} {:>9} {:>14} {:>7}",
+        "", "a GET waits, ms", "longest turn", "memory", "lost", "took"
     );
+    println!(
+        "    {:<44} {:>7} {:>7} {:>7}   {:>7} {:>7} {:>9} {:>14} {:>7}",
+        "attack", "worst", "p99", "median", "ms", ">20 ms", "MiB", "messages", "s"
+    );
+    let (mut longest, mut long) = (Duration::ZERO, 0.0_f64);
     for row in &chosen {
         let mut worst = Figures::default();
         for _ in 0..args.rounds {
@@ -90,7 +94,31 @@ pub(crate) fn run(args: &Args) -> Result {
             worst = worst.worse(figures);
         }
         worst.print(&row.name);
+        if let Some(turns) = worst.turns {
+            (longest, long) = (longest.max(turns.longest), long.max(turns.long));
+        }
     }
+    judge(longest, long)
+}
+
+/// No turn of the table may take longer, on a core of its own.
+const LONGEST_TURN: Duration = Duration::from_millis(100);
+
+/// The share of turns that may take longer than 20 ms.
+const LONG_TURNS: f64 = 0.01;
+
+fn judge(longest: Duration, long: f64) -> Result {
+    let verdict = format!(
+        "the longest turn took {:.1} ms, and {:.2} % of one attack's took longer than 20 ms; {} ms and {} % may be",
+        longest.as_secs_f64() * 1e3,
+        long * 100.0,
+        LONGEST_TURN.as_millis(),
+        LONG_TURNS * 100.0
+    );
+    if longest > LONGEST_TURN || long > LONG_TURNS {
+        return Err(verdict);
+    }
+    println!("    {verdict}");
     Ok(())
 }
 
@@ -116,6 +144,7 @@ struct Figures {
     grown: u64,
     outcome: Outcome,
     took: Duration,
+    turns: Option<Turns>,
 }
 
 impl Figures {
@@ -125,6 +154,7 @@ impl Figures {
             grown: self.grown.max(other.grown),
             outcome: if other.outcome.lost >= self.outcome.lost { other.outcome } else { self.outcome },
             took: self.took.max(other.took),
+            turns: [self.turns, other.turns].into_iter().flatten().max_by_key(|turns| turns.longest),
         }
     }
 
@@ -132,8 +162,11 @@ impl Figures {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let Outcome { lost, expected } = self.outcome;
         let lost = if expected == 0 { String::new() } else { format!("{lost} of {expected}") };
+        let (longest, long) = self.turns.map_or_else(Default::default, |turns| {
+            (format!("{:.1}", ms(turns.longest)), format!("{:.2} %", turns.long * 100.0))
+        });
         println!(
-            "    {name:<44} {:>7.1} {:>7.1} {:>7.2}   {:>9.1} {lost:>14} {:>7.1}",
+            "    {name:<44} {:>7.1} {:>7.1} {:>7.2}   {longest:>7} {long:>7} {:>9.1} {lost:>14} {:>7.1}",
             ms(self.waits.worst),
             ms(self.waits.p99),
             ms(self.waits.median),
@@ -163,5 +196,7 @@ fn measure(row: &Row, binary: &std::path::Path, args: &Args) -> std::io::Result<
     server.settle(|| probe.answered())?;
     let took = begun.elapsed();
     let (waits, most) = probe.end()?;
-    Ok(Figures { waits, grown: most.saturating_sub(before), outcome, took })
+    drop(scene);
+    let turns = server.turns();
+    Ok(Figures { waits, grown: most.saturating_sub(before), outcome, took, turns })
 }

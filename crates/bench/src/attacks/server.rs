@@ -1,8 +1,9 @@
 //! The server that is attacked: started here, on core 0, and ended when this is dropped.
 
-use std::io::{BufRead as _, BufReader, Error, Result};
+use std::io::{BufRead as _, BufReader, Error, Read as _, Result};
 use std::path::Path;
 use std::process::Stdio;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::process::{Running, usage};
@@ -12,6 +13,15 @@ use tidewire_testkit::run::{ask, program};
 pub(super) struct Server {
     running: Running,
     pub(super) address: String,
+    log: JoinHandle<String>,
+}
+
+/// The turns of the worker's table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turns {
+    pub(super) longest: Duration,
+    /// The share of those that took longer than 20 ms.
+    pub(super) long: f64,
 }
 
 /// How long an attack may keep its server busy after its last byte.
@@ -21,16 +31,23 @@ impl Server {
     pub(super) fn start(binary: &Path, options: &[&str]) -> Result<Self> {
         // taskset becomes the server, so its process is the server's.
         let mut command = program("taskset", &["-c", "0"]);
-        command.arg(binary).args(["--listen", "127.0.0.1:0", "--threads", "1", "--log", "error"]);
+        command.arg(binary).args(["--listen", "127.0.0.1:0", "--threads", "1", "--drain", "1s"]);
+        command.args(["--log", "error,tidewire::work=debug", "--log-format", "json"]);
         command.args(["--heartbeat", "3600", "--comet", "--compress"]).args(options);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Running::start("the server", &mut command).map_err(Error::other)?;
+        let mut stderr = running.child().stderr.take();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            let _ = stderr.as_mut().map(|stderr| stderr.read_to_string(&mut log));
+            log
+        });
         let mut line = String::new();
         if let Some(stdout) = &mut running.child().stdout {
             BufReader::new(stdout).read_line(&mut line)?;
         }
         match line.trim().rsplit_once("http://") {
-            Some((_, address)) => Ok(Server { address: address.to_owned(), running }),
+            Some((_, address)) => Ok(Server { address: address.to_owned(), running, log }),
             None => Err(Error::other(format!("the server did not say where it listens, but: {line:?}"))),
         }
     }
@@ -73,6 +90,20 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Ends it. It says what it has done, unless it is of an older version.
+    pub(super) fn turns(self) -> Option<Turns> {
+        drop(self.running);
+        let log = self.log.join().ok()?;
+        let number = |name: &str| {
+            let digits = log.rsplit_once(&format!("\"{name}\":"))?.1;
+            digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+        };
+        Some(Turns {
+            longest: Duration::from_micros(number("longest_turn_us")?),
+            long: number("long_turns")? as f64 / number("turns")?.max(1) as f64,
+        })
     }
 
     /// Asks it to stop, as a supervisor does.

@@ -32,18 +32,38 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let server = builder.bind()?;
     let hub = Hub::new(hub_config(&args), server.threads());
     let signals = Signals::catch()?;
+    let shared = hub.clone();
     let app = move |worker| {
-        App::new(hub.clone(), settings.clone(), worker)
+        App::new(shared.clone(), settings.clone(), worker)
             .with_playground(playground.clone())
             .with_files(files.clone())
     };
     let running = server.serve(app)?;
     print_addresses(running.addresses());
-    match running.join_until(signals) {
+    let outcome = running.join_until(signals);
+    log_work(&hub);
+    match outcome {
         // A second signal, which is not waited for.
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(ExitCode::from(130)),
         outcome => Ok(outcome.map(|()| ExitCode::SUCCESS)?),
     }
+}
+
+/// What the workers did, for who measures: `--log tidewire::work=debug`.
+fn log_work(hub: &Hub) {
+    let work = hub.work();
+    tracing::debug!(
+        target: "tidewire::work",
+        encoded = work.encoded,
+        replayed = work.replayed,
+        compressed = work.compressed,
+        formed = work.formed,
+        dropped = work.dropped,
+        turns = work.turns,
+        long_turns = work.long_turns,
+        longest_turn_us = work.longest_turn_us,
+        "what the workers did"
+    );
 }
 
 fn limits(args: &ServeArgs) -> Limits {
