@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::task::{Context, Waker};
 
-use tidewire::{ChannelName, HubConfig};
+use tidewire::hub::Publication;
+use tidewire::{ChannelName, HubConfig, Message};
 
 use super::common::{Raw, eventually, narrow};
 use super::neighbours::{V1, next_frame, websocket, without_heartbeats};
@@ -113,4 +115,44 @@ fn a_reader_that_takes_a_batch_in_pieces_gets_the_next_one_too() {
         assert!(got.len() > 300_000, "{feed}: {} bytes are no more than one batch", got.len());
         eventually("the end of the second reader", || channel.subscribers() == 1);
     }
+}
+
+/// A reader of a long poll that was answered has no poll for a moment. A publisher that would evict what it has not got waits for its
+/// next one. The moment is short, so it is tried on some connections: where nobody waits, it is on none.
+#[test]
+fn a_publisher_waits_for_the_next_poll_of_one_that_was_just_answered() {
+    const KEEPS: usize = 20;
+    let mut config = HubConfig::default();
+    config.retention.max_messages = KEEPS;
+    let (hub, running) = in_process(config, without_heartbeats());
+    let address = running.addresses()[0].to_string();
+    let waited = (0..20).any(|n| {
+        let name = ChannelName::new(&format!("c{n}")).unwrap();
+        let channel = hub.channel(&name).unwrap();
+        let publish = |text: &'static str| hub.publish(&name, Message::new(text.into(), 0), None).unwrap();
+        let poll = |since: &str| get(&format!("/c/{name}?wait=55&since={since}"), "");
+        let mut reader = Raw::connect(address.as_str());
+        reader.send(poll("now"));
+        eventually("a poll that is held", || channel.subscribers() == 1);
+        publish("first");
+        let answer = reader.response();
+        // With these the log is full.
+        (1..KEEPS).for_each(|_| drop(publish("more")));
+        let mut last = Publication::new(name.clone(), Message::new("last".into(), 0), None);
+        let mut no_waker = Context::from_waker(Waker::noop());
+        if hub.poll_publish(&mut no_waker, &mut last).is_ready() {
+            return false;
+        }
+        reader.send(poll(answer.field("tidewire-cursor").unwrap()));
+        let next = reader.response();
+        assert_eq!((next.status, next.text().matches("more").count()), (200, KEEPS - 1), "{next:?}");
+        reader.send(poll(next.field("tidewire-cursor").unwrap()));
+        eventually("room, since the reader has all", || {
+            hub.poll_publish(&mut no_waker, &mut last).is_ready()
+        });
+        assert_eq!(reader.response().text().matches("last").count(), 1);
+        true
+    });
+    assert!(waited, "a publisher never waits for a poll that is on its way");
+    running.stop().unwrap();
 }
