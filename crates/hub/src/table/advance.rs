@@ -121,6 +121,7 @@ mod tests {
     use crate::message::Message;
     use crate::name::ChannelName;
     use crate::positions::Channels;
+    use crate::publication::Publication;
     use crate::settings::Settings;
     use crate::shape::Shape;
 
@@ -164,6 +165,50 @@ mod tests {
         while hub.channels() > 0 {
             assert!(since.elapsed() < Duration::from_secs(30), "somebody is still registered");
             hub.sweep();
+        }
+    }
+
+    #[test]
+    fn a_group_with_much_to_do_keeps_no_news_from_the_others() {
+        let retention = Retention { max_messages: 2, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let forms = Forms::new(hub.counters.forms.clone());
+        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), forms, 0);
+        let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
+        let [hot, flooded] = ["hot", "flooded"].map(|name| ChannelName::new(name).unwrap());
+        let mut come = |names: &[&ChannelName]| {
+            let channels = names.iter().map(|&name| hub.channel(name).unwrap()).collect();
+            let shape = Shape::Stream { wire, labelled: names.len() > 1 };
+            let id = delivery.audience.group(&Channels(channels), &shape);
+            delivery.audience.groups[id].enter();
+            delivery.audience.advance_later(id);
+            id
+        };
+        let (one, busy) = (come(&[&hot]), come(&[&hot, &flooded]));
+        finish(&mut delivery);
+        let news = || {
+            let mut news = Vec::new();
+            let mut no_waker = Context::from_waker(Waker::noop());
+            hub.inbox(0).poll_take(&mut no_waker, &mut news).is_ready().then_some(news)
+        };
+        let publish = |name: &ChannelName| {
+            let mut publication = Publication::new(name.clone(), Message::new("x".into(), 0), None);
+            hub.poll_publish(&mut Context::from_waker(Waker::noop()), &mut publication).is_ready()
+        };
+        for _ in 0..3 {
+            // The second group never gets its turn.
+            for _ in 0..2 {
+                assert!(publish(&hot), "there is room for two");
+                let channels = news().expect("the worker is woken, whatever the second group has to do");
+                channels.iter().for_each(|channel| delivery.audience.on_news(channel));
+                delivery.advance(one);
+            }
+            assert!(!publish(&hot), "the second group was not served");
+            delivery.advance(busy);
+            assert!(delivery.audience.is_registered(one) && delivery.audience.is_registered(busy));
+            assert!(publish(&hot), "both were served");
+            news().into_iter().flatten().for_each(|channel| delivery.audience.on_news(&channel));
+            finish(&mut delivery);
         }
     }
 }

@@ -162,6 +162,11 @@ impl Group {
         if self.live.waits(slot) { &self.before } else { &self.now }
     }
 
+    /// What all live members have.
+    pub(super) fn all_have(&self) -> &Stand {
+        if self.is_delivering() { &self.before } else { &self.now }
+    }
+
     /// One member more.
     pub(super) fn enter(&mut self) {
         self.members += 1;

@@ -1,15 +1,18 @@
 //! The channels that the groups of a worker read, and the worker's registrations for news of them.
 //!
 //! ```text
-//!              busy: has news, or is new              the last busy one settles
-//!   group ───────────────────────────────► channel ─────────────────────────────► registered, and
-//!                                                                                  publishers know
+//!              busy: has news, or is new              the first one settles
+//!   group ───────────────────────────────► channel ─────────────────────────────► registered
+//!                                             │
+//!                                             │ the last busy one settles
+//!                                             └─────────────────────────────────► publishers know
 //!                                                                                  what was served
 //! ```
 //!
-//! A worker registers at a channel when all its groups there have what the channel had. That says
-//! to publishers how far the readers of this worker were served. While members that fell behind a
-//! moment ago *hold* the channel, it says no more than before.
+//! A worker registers at a channel when one of its groups there has what the channel had: a group
+//! that has much to do, on this channel or another of its list, must not keep news from the others.
+//! To publishers it says how far all its groups are. While members that fell behind a moment ago
+//! *hold* the channel, it says no more than before.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -117,7 +120,9 @@ impl Watches {
                 watched.release(self.worker, self.now_ms);
             }
             watched.busy -= usize::from(watching.is_busy);
-            watched.register_if_last(self.worker, groups, &mut left);
+            if watched.busy == 0 {
+                watched.settle(self.worker, groups, &mut left);
+            }
         }
         left
     }
@@ -139,15 +144,15 @@ impl Watches {
         }
     }
 
-    /// A group has what its channels had. Where it was the last one, the worker registers. Returns
-    /// what has to be seen to: groups that have news already, and such whose channel is no more.
+    /// A group has what its channels had. Where it was the first one, the worker registers; where
+    /// it was the last one, publishers are told. Returns what has to be seen to: groups that have news already, and such whose channel is no more.
     pub(super) fn settle(&mut self, id: GroupId, groups: &mut Groups) -> Vec<(GroupId, Registration)> {
         let was_busy = std::mem::replace(&mut groups[id].is_busy, false);
         let mut left = Vec::new();
         for index in 0..groups[id].places.len() {
             let watched = &mut self.all[groups[id].places[index].watched as usize];
             watched.busy -= usize::from(was_busy);
-            watched.register_if_last(self.worker, groups, &mut left);
+            watched.settle(self.worker, groups, &mut left);
         }
         left
     }
@@ -206,26 +211,41 @@ impl Drop for Watches {
 }
 
 impl Watched {
-    /// Registers the worker, if all groups have settled and it is not registered.
-    fn register_if_last(&mut self, worker: u16, groups: &Groups, left: &mut Vec<(GroupId, Registration)>) {
-        if self.busy > 0 || self.registered.is_some() || self.is_closed {
+    /// One group more has what there was, or the last one that had not is gone.
+    fn settle(&mut self, worker: u16, groups: &Groups, left: &mut Vec<(GroupId, Registration)>) {
+        if self.registered.is_some() {
+            return self.say_served(worker);
+        }
+        if self.is_closed {
             return;
         }
         let registration = self.register(worker, groups);
         self.is_closed = registration == Registration::Closed;
         if registration != Registration::Registered {
-            left.extend(self.groups.iter().map(|&(group, _)| (group, registration)));
+            // Who is busy looks anyway, but not for the end of the channel.
+            let has_to_look = |id| self.is_closed || !groups[id].is_busy;
+            let found = self.groups.iter().map(|&(group, _)| group).filter(|&id| has_to_look(id));
+            left.extend(found.map(|id| (id, registration)));
         }
     }
 
-    /// Registers the worker where all its groups are; the one that is least far decides. One
-    /// without members counts: who enters it later relies on the registration.
+    /// Registers the worker where those of its groups are that have settled; the one that is least
+    /// far decides. One without members counts: who enters it later relies on the registration.
     fn register(&mut self, worker: u16, groups: &Groups) -> Registration {
-        let position = |&(group, of_group): &(GroupId, u32)| groups[group].now.positions.0[of_group as usize];
-        let positions = self.groups.iter().map(position);
-        let position =
-            positions.min_by_key(|position| position.seq()).expect("a watched channel has a group");
-        let served = self.served.filter(|_| self.holds > 0).unwrap_or(position);
+        let (mut position, mut all_have) = (None, None);
+        for &(id, of_group) in &self.groups {
+            let group = &groups[id];
+            let least = |least: Option<Cursor>, one: Cursor| {
+                Some(least.filter(|least| least.seq() <= one.seq()).unwrap_or(one))
+            };
+            all_have = least(all_have, group.all_have().positions.0[of_group as usize]);
+            if !group.is_busy {
+                position = least(position, group.now.positions.0[of_group as usize]);
+            }
+        }
+        let position = position.expect("a group has settled");
+        let all_have = all_have.expect("a watched channel has a group");
+        let served = self.served.filter(|_| self.holds > 0).unwrap_or(all_have);
         match self.channel.watch(position, served, Waiter::Worker(worker)) {
             Watch::Waiting(_) => {
                 self.registered = Some(position);
@@ -237,19 +257,25 @@ impl Watched {
         }
     }
 
-    /// One group less holds it.
-    fn release(&mut self, worker: u16, now_ms: u64) {
-        self.holds -= 1;
-        if self.holds == 0 {
-            self.credit.end(now_ms);
-        }
+    /// Tells publishers that all groups have what there was when the worker registered, if so.
+    fn say_served(&mut self, worker: u16) {
         if let Some(registered) = self.registered
+            && self.busy == 0
             && self.holds == 0
             && self.served != Some(registered)
         {
             self.served = Some(registered);
             self.channel.served(worker, registered);
         }
+    }
+
+    /// One group less holds it.
+    fn release(&mut self, worker: u16, now_ms: u64) {
+        self.holds -= 1;
+        if self.holds == 0 {
+            self.credit.end(now_ms);
+        }
+        self.say_served(worker);
     }
 }
 
