@@ -78,17 +78,18 @@ pub(crate) fn read<'f>(
     let bounds = Bounds { budget, or_one: true, ceiling: None };
     let progress = reader::read(channels, channels.0.len() > 1, positions, bounds, |item, _| match item {
         Item::Message(envelope) => {
+            let before = answer.len();
             answer.message(&envelope);
             messages += 1;
-            Flow::Continue
+            (Flow::Continue, answer.len() - before)
         }
         Item::Discontinuity { what, cursor } if callback.is_some() => {
             answer.discontinuity(&what, cursor);
-            Flow::Continue
+            (Flow::Continue, 0)
         }
         Item::Discontinuity { what, cursor } => {
             gone = Some(self::gone(&what, cursor));
-            Flow::End
+            (Flow::End, 0)
         }
     });
     match gone {
@@ -151,4 +152,48 @@ pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
     };
     let gap = what.object(earliest);
     Problem::new(410, detail).with("earliest", earliest).with("reason", reason).with("gap", gap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Hub;
+    use crate::message::Message;
+    use crate::name::ChannelName;
+    use crate::{HubConfig, Retention};
+
+    /// So many channels with long names, each with messages that are much longer as JSON.
+    fn channels(count: usize, messages: usize, payload: &str) -> (Channels, Forms) {
+        let retention = Retention { max_messages: messages, max_bytes: usize::MAX, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let channels = (0..count).map(|number| {
+            let name = ChannelName::new(&format!("{number:x<100}")).unwrap();
+            for _ in 0..messages {
+                hub.publish(&name, Message::new(payload.to_owned().into(), 0), None).unwrap();
+            }
+            hub.channel(&name).unwrap()
+        });
+        (Channels(channels.collect()), Forms::new(hub.counters.forms.clone()))
+    }
+
+    #[test]
+    fn an_answer_is_no_longer_than_its_budget_and_one_message_and_the_next_has_the_rest() {
+        // The cursors and names of many channels, or a payload that is escaped, are most of it.
+        for (count, messages, payload) in [(16, 100, "x".to_owned()), (1, 1_000, "\u{1}".repeat(100))] {
+            let (channels, forms) = channels(count, messages, &payload);
+            let mut positions = channels.start(&crate::positions::Start::Earliest);
+            let budget = Budget { messages: 10_000, bytes: 64 * 1024 };
+            let mut got = 0;
+            loop {
+                let read = read(&channels, &mut positions, budget, None, &forms).unwrap();
+                if !read.any {
+                    break;
+                }
+                got += read.messages;
+                let len = read.answer.finish(&positions.to_text()).len();
+                assert!(len < budget.bytes + 4 * 1024, "{len} bytes for {} messages", read.messages);
+            }
+            assert_eq!((got, positions), (count * messages, channels.heads()));
+        }
+    }
 }

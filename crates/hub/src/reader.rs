@@ -44,13 +44,15 @@ pub(crate) struct Bounds<'a> {
     pub(crate) ceiling: Option<&'a Positions>,
 }
 
-/// Reads on from `positions` and advances them, and calls `on_item` for each item.
+/// Reads on from `positions` and advances them, and calls `on_item` for each item. That says how
+/// many bytes it wrote. The budget counts them where they are more than what the message weighs: in
+/// a list of channels, the cursor of a short message can be many times as long as its payload.
 pub(crate) fn read(
     channels: &Channels,
     labelled: bool,
     positions: &mut Positions,
     bounds: Bounds<'_>,
-    mut on_item: impl FnMut(Item<'_>, Moved) -> Flow,
+    mut on_item: impl FnMut(Item<'_>, Moved) -> (Flow, usize),
 ) -> Progress {
     let Bounds { budget: mut left, mut or_one, ceiling } = bounds;
     let mut progress = Progress { any: false, more: false, flow: Flow::Continue };
@@ -84,8 +86,9 @@ pub(crate) fn read(
             };
             progress.any = true;
             let item = Item::Discontinuity { what, cursor: &positions.to_text() };
-            if on_item(item, Moved { channel: index, before: from }) == Flow::End {
-                return Progress { flow: Flow::End, ..progress };
+            let (flow, _) = on_item(item, Moved { channel: index, before: from });
+            if flow == Flow::End {
+                return Progress { flow, ..progress };
             }
         }
         for (cursor, message) in &page.messages {
@@ -93,14 +96,20 @@ pub(crate) fn read(
             let cursor = positions.to_text();
             let channel = labelled.then(|| channels.0[index].name().as_str());
             (progress.any, or_one) = (true, false);
-            left.bytes = left.bytes.saturating_sub(message.weight());
-            left.messages = left.messages.saturating_sub(1);
             let item = Item::Message(Envelope { cursor: &cursor, channel, message });
-            if on_item(item, Moved { channel: index, before }) == Flow::End {
-                return Progress { flow: Flow::End, ..progress };
+            let (flow, written) = on_item(item, Moved { channel: index, before });
+            if flow == Flow::End {
+                return Progress { flow, ..progress };
+            }
+            left.bytes = left.bytes.saturating_sub(message.weight().max(written));
+            left.messages = left.messages.saturating_sub(1);
+            if left.bytes == 0 {
+                break;
             }
         }
-        progress.more |= page.more && ceiling.is_none_or(|ceiling| ceiling.0[index] != page.cursor);
+        let end = positions.0[index];
+        progress.more |=
+            (page.more || end != page.cursor) && ceiling.is_none_or(|ceiling| ceiling.0[index] != end);
     }
     progress
 }

@@ -120,15 +120,17 @@ pub(crate) fn encode_stream(
     let mut tally = Tally::default();
     let mut units = Units::default();
     let say = |item: Item<'_>, moved| {
-        units.begin(out.len(), moved);
-        wire.unit(out, |feed, out| match item {
+        let before = out.len();
+        units.begin(before, moved);
+        let flow = wire.unit(out, |feed, out| match item {
             Item::Message(envelope) => {
                 feed.message(out, &envelope);
                 tally.messages += 1;
                 Flow::Continue
             }
             Item::Discontinuity { what, cursor } => feed.discontinuity(out.own(), &what, cursor),
-        })
+        });
+        (flow, out.len() - before)
     };
     let flow = reader::read(channels, labelled, positions, bounds, say).flow;
     tally.compressed = out.compressions();

@@ -10,7 +10,7 @@ use crate::object::write_message;
 use crate::out::Out;
 use crate::rope::Rope;
 
-/// Bytes of messages in one answer, unless one message is longer; the next poll brings the rest. A
+/// Bytes of messages in one answer, and one message more; the next poll brings the rest. A
 /// client that asks and does not read holds one answer.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
@@ -37,6 +37,11 @@ impl<'f> Answer<'f> {
         }
         body.own().extend_from_slice(b"{\"messages\":[");
         Answer { body, callback, is_empty: true, gap: None }
+    }
+
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.body.len()
     }
 
     pub(crate) fn message(&mut self, envelope: &Envelope<'_>) {
