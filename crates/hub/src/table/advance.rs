@@ -211,4 +211,43 @@ mod tests {
             finish(&mut delivery);
         }
     }
+
+    #[test]
+    fn what_publishers_were_told_is_not_taken_back_when_a_member_falls_behind() {
+        let retention = Retention { max_messages: 4, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let name = ChannelName::new("a").unwrap();
+        let forms = Forms::new(hub.counters.forms.clone());
+        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), forms, 0);
+        let channel = hub.channel(&name).unwrap();
+        let groups = [false, true].map(|labelled| {
+            let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
+            let channels = Channels([channel.clone()].into());
+            let id = delivery.audience.group(&channels, &Shape::Stream { wire, labelled });
+            delivery.audience.groups[id].enter();
+            delivery.audience.advance_later(id);
+            id
+        });
+        finish(&mut delivery);
+        let publish = || hub.publish(&name, Message::new("x".into(), 0), None).unwrap();
+        for _ in 0..4 {
+            publish();
+        }
+        delivery.audience.on_news(&channel);
+        delivery.turn = Turn::begin();
+        delivery.advance(groups[0]);
+        publish();
+        delivery.advance(groups[1]);
+        assert!(!delivery.audience.is_registered(groups[0]), "there is news already");
+        delivery.audience.hold(groups[0]);
+        finish(&mut delivery);
+        assert!(delivery.audience.is_registered(groups[0]));
+        // Four messages were served. Publishers evict these, and then they wait.
+        let mut cx = Context::from_waker(Waker::noop());
+        let publishes = (0..10).take_while(|_| {
+            let mut publication = Publication::new(name.clone(), Message::new("x".into(), 0), None);
+            hub.poll_publish(&mut cx, &mut publication).is_ready()
+        });
+        assert_eq!(publishes.count(), 3);
+    }
 }

@@ -252,7 +252,11 @@ impl Watched {
                 self.served = Some(served);
                 Registration::Registered
             }
-            Watch::Ready => Registration::News,
+            Watch::Ready => {
+                // Publishers were told here too. They may have evicted what is before it.
+                self.served = Some(served);
+                Registration::News
+            }
             Watch::Closed => Registration::Closed,
         }
     }
