@@ -53,6 +53,8 @@ impl Driver {
         let mut table = self.table.borrow_mut();
         let row = table.add(connection, subscription);
         self.read(&mut table, row);
+        // What the client sent with its request may have made work.
+        table.wake_if_busy();
     }
 
     /// Ends every subscription in good order.
@@ -175,5 +177,104 @@ impl Wake {
         if self.sleep.is_elapsed() || at < self.sleep.deadline() {
             self.sleep.as_mut().reset(at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+
+    use tidewire_channel::Retention;
+    use tidewire_server::{Listen, Running, Server};
+
+    use super::*;
+    use crate::channel::Watch;
+    use crate::channel_state::Waiter;
+    use crate::config::HubConfig;
+    use crate::message::Message;
+    use crate::name::ChannelName;
+    use crate::settings::Settings;
+    use crate::site::Site;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Serves a hub with one worker, which has this number.
+    fn serve(hub: &Arc<Hub>, number: usize) -> (Running, SocketAddr) {
+        let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
+        let server = Server::builder().listen(listen).threads(1).bind().unwrap();
+        let (hub, settings) = (hub.clone(), Arc::<Settings>::default());
+        let running = server.serve(move |_| Site::new(hub.clone(), settings.clone(), number)).unwrap();
+        let address = running.addresses()[0].to_string().trim_start_matches("http://").parse().unwrap();
+        (running, address)
+    }
+
+    /// Opens a WebSocket, and sends texts with the handshake.
+    fn open(address: SocketAddr, channel: &str, protocol: &str, texts: &[&str]) -> TcpStream {
+        let mut bytes = format!(
+            "GET /c/{channel} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{protocol}\r\n"
+        )
+        .into_bytes();
+        for text in texts {
+            bytes.extend([0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0]);
+            bytes.extend(text.as_bytes());
+        }
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.write_all(&bytes).unwrap();
+        socket
+    }
+
+    fn read_until(socket: &mut TcpStream, text: &str) {
+        let mut all = Vec::new();
+        while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
+            let mut bytes = [0; 4096];
+            let n = socket.read(&mut bytes).unwrap();
+            assert!(n > 0, "{}", String::from_utf8_lossy(&all));
+            all.extend_from_slice(&bytes[..n]);
+        }
+    }
+
+    #[test]
+    fn what_comes_with_a_handshake_is_done_without_a_tick() {
+        let hub = Hub::new(HubConfig::default(), 1);
+        let (running, address) = serve(&hub, 0);
+        let (mut sockets, mut times) = (Vec::new(), Vec::new());
+        for number in 0..5 {
+            let name = format!("b{number}");
+            let subscribe = format!(r#"{{"type":"subscribe","channel":"{name}","id":7}}"#);
+            let protocol = "Sec-WebSocket-Protocol: tidewire.v1\r\n";
+            let mut socket = open(address, "a", protocol, &[&subscribe]);
+            read_until(&mut socket, r#""id":7"#);
+            let since = Instant::now();
+            hub.publish(&ChannelName::new(&name).unwrap(), Message::new("news".into(), 0), None).unwrap();
+            read_until(&mut socket, "news");
+            times.push(since.elapsed());
+            sockets.push(socket);
+        }
+        times.sort_unstable();
+        // One that waits for a tick begins right after the last one.
+        assert!(times[times.len() / 2] < TICK / 2, "{times:?}");
+        running.stop().unwrap();
+    }
+
+    #[test]
+    fn a_worker_that_hangs_stops_no_websocket() {
+        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 2);
+        let name = ChannelName::new("a").unwrap();
+        let channel = hub.channel(&name).unwrap();
+        let watch = channel.watch(channel.head(), channel.head(), Waiter::Worker(0));
+        assert!(matches!(watch, Watch::Waiting(_)));
+        // Worker 0, which also wakes those that have waited for long enough, does nothing.
+        let (running, address) = serve(&hub, 1);
+        let _socket = open(address, "a", "", &["1", "2", "3"]);
+        let since = Instant::now();
+        while channel.head().seq() < 3 {
+            assert!(since.elapsed() < PATIENCE, "{} of 3 messages", channel.head().seq());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running.stop().unwrap();
     }
 }

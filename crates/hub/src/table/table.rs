@@ -83,7 +83,8 @@ impl Table {
     }
 
     /// Takes a connection in: it is behind, at the position that its request left it at, and
-    /// catches up. It has to be [read](Self::read) next.
+    /// catches up. It has to be [read](Self::read) next, and then the task is to be
+    /// [woken](Self::wake_if_busy).
     pub(crate) fn add(&mut self, connection: Parked, subscription: Subscription) -> RowId {
         self.look_at_the_clock();
         let is_first = self.delivery.audience.todo.is_empty();
@@ -104,7 +105,6 @@ impl Table {
             self.begin_turn();
             self.run();
         }
-        self.wake_if_busy();
         row
     }
 
@@ -149,7 +149,7 @@ impl Table {
     }
 
     /// Wakes the task of the table where work was added from outside of it.
-    fn wake_if_busy(&self) {
+    pub(crate) fn wake_if_busy(&self) {
         if self.is_busy() {
             self.delivery.ready.push(RowId::NONE.key());
         }

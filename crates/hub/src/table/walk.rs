@@ -98,7 +98,7 @@ impl Table {
             if let Some(websocket) = &mut self.delivery.rows[id].websocket {
                 websocket.bound_time(ran_ms, &self.delivery.settings);
                 if websocket.is_stalled() {
-                    // Its message may have waited for long enough.
+                    // It may have waited for long enough, and who would wake it may hang.
                     self.delivery.ready.push(id.key());
                 }
             }
