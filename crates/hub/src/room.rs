@@ -108,7 +108,7 @@ impl Room {
     /// The same for several appends.
     fn has_for<T>(&self, log: &Log<T>, messages: usize, bytes: usize) -> bool {
         let earliest = log.earliest().seq();
-        // A worker that has lost messages already is told so, whatever is appended now.
+        // A worker that has lost messages since it was here is not waited for: it may hang.
         let served = self.readers.iter().map(|reader| reader.served).filter(|&seq| seq >= earliest);
         served.min().is_none_or(|least| log.earliest_after(messages, bytes).seq() <= least)
     }
@@ -177,9 +177,11 @@ impl Waiting {
     }
 }
 
-/// A reader whose position is of another log begins with the earliest message.
+/// A reader whose position is of another log, or is lost, goes on with the earliest message. It is
+/// waited for from then on: otherwise one that lost messages in a flood would lose all that follow.
 fn served_seq<T>(log: &Log<T>, served: Cursor) -> u64 {
-    if served.epoch() == log.epoch() { served.seq() } else { log.earliest().seq() }
+    let earliest = log.earliest().seq();
+    if served.epoch() == log.epoch() { served.seq().max(earliest) } else { earliest }
 }
 
 #[cfg(test)]
@@ -251,6 +253,17 @@ mod tests {
         // The position of a reader in another log: it begins with the earliest message.
         room.read_by(&log, 0, Cursor::new(Epoch::new(2), 9), None);
         assert!(!room.has(&log, 1));
+    }
+
+    #[test]
+    fn who_has_lost_messages_and_comes_again_is_waited_for() {
+        let (mut log, mut room) = full();
+        log.append(0, 1, ());
+        assert!(room.has(&log, 1), "it may hang");
+        room.read_by(&log, 0, at(0), None);
+        assert!(!room.has(&log, 1), "it is to read what is left");
+        room.served(&log, 0, at(2));
+        assert!(room.has(&log, 1));
     }
 
     #[test]
