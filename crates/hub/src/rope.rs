@@ -27,12 +27,20 @@ pub(crate) struct Rope {
     /// None of them is empty.
     #[expect(clippy::box_collection, reason = "each row of the table has a rope, and few have this")]
     rest: Option<Box<VecDeque<Bytes>>>,
+    /// Bytes that were taken from the first piece. The piece is in memory as long as its rest is.
+    taken: usize,
 }
 
 impl Rope {
     /// Bytes in all. Linear in the pieces.
     pub(crate) fn len(&self) -> usize {
         self.first.len() + self.rest().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Bytes that it keeps in memory: also those that were taken from its first piece. Linear in the
+    /// pieces.
+    pub(crate) fn held(&self) -> usize {
+        self.taken + self.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -58,18 +66,21 @@ impl Rope {
     pub(crate) fn advance(&mut self, mut n: usize) {
         while n >= self.first.len() && !self.first.is_empty() {
             n -= self.first.len();
+            self.taken = 0;
             self.first = self.rest.as_mut().and_then(|rest| rest.pop_front()).unwrap_or_default();
         }
         if self.rest.as_ref().is_some_and(|rest| rest.is_empty()) {
             self.rest = None;
         }
         self.first.advance(n);
+        self.taken += n;
     }
 
     /// Leaves out what is behind the first `len` bytes.
     pub(crate) fn truncate(&mut self, mut len: usize) {
-        let parts = std::mem::take(self).into_parts();
-        for mut piece in parts {
+        let whole = std::mem::take(self);
+        self.taken = if len > 0 { whole.taken } else { 0 };
+        for mut piece in whole.into_parts() {
             piece.truncate(len);
             len -= piece.len();
             self.push(piece);
@@ -80,10 +91,11 @@ impl Rope {
     /// rest of the buffer is not kept for them.
     pub(crate) fn copy_out_of(&mut self, begin: &Self, len: usize) {
         let start = begin.first.as_ptr().addr();
-        let parts = std::mem::take(self).into_parts();
-        for piece in parts {
-            let is_in = (start..start + len).contains(&piece.as_ptr().addr());
-            self.push(if is_in { Bytes::copy_from_slice(&piece) } else { piece });
+        let whole = std::mem::take(self);
+        let is_in = |piece: &Bytes| (start..start + len).contains(&piece.as_ptr().addr());
+        self.taken = if is_in(&whole.first) { 0 } else { whole.taken };
+        for piece in whole.into_parts() {
+            self.push(if is_in(&piece) { Bytes::copy_from_slice(&piece) } else { piece });
         }
     }
 
@@ -144,7 +156,7 @@ impl Rope {
 
 impl From<Bytes> for Rope {
     fn from(bytes: Bytes) -> Self {
-        Rope { first: bytes, rest: None }
+        Rope { first: bytes, ..Rope::default() }
     }
 }
 
@@ -209,6 +221,22 @@ mod tests {
         drop((all, own));
         let [first, second, third] = &rest.clone().into_parts()[..] else { panic!("{rest:?}") };
         assert_eq!((&first[..], second.as_ptr(), &third[..]), (&b"o"[..], shared.as_ptr(), &b"o"[..]));
+    }
+
+    #[test]
+    fn a_short_rest_holds_the_whole_piece_that_it_is_of() {
+        let mut rope =
+            Rope::from([vec![b'a'; 10], vec![b'b'; 1_000], vec![b'c'; 10]].map(Bytes::from).to_vec());
+        assert_eq!(rope.held(), 1_020);
+        rope.advance(1_009);
+        assert_eq!((rope.len(), rope.held()), (11, 1_010));
+        rope.truncate(1);
+        assert_eq!((rope.len(), rope.held()), (1, 1_000));
+        let all = rope.clone();
+        rope.copy_out_of(&all, 1);
+        assert_eq!((rope.len(), rope.held()), (1, 1));
+        rope.advance(1);
+        assert_eq!((rope.len(), rope.held()), (0, 0));
     }
 
     #[test]

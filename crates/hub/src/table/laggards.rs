@@ -16,31 +16,38 @@ const MAX_HELD_MESSAGES: u64 = 64;
 /// Readers that are dropped in one turn.
 const A_TURN: usize = 16;
 
-/// When nobody here held anything, the next look is so much later: other workers drop theirs.
+/// When nobody here was to blame, the next look is so much later: other workers drop theirs.
 const PAUSE_MS: u64 = 20;
 
 impl Table {
     /// Drops who holds most, if readers hold too much. Called once for each turn.
     pub(crate) fn drop_laggards(&mut self) {
-        let most = max_held(&self.delivery.hub);
-        if self.delivery.hub.forms_held() <= most || self.now_ms() < self.look_for_laggards_ms {
+        let hub = &self.delivery.hub;
+        let (most, workers) = (max_held(hub), hub.workers());
+        let most_with_forms = most + (workers * forms::MAX_BYTES) as u64;
+        if hub.forms_held() <= most_with_forms || self.now_ms() < self.look_for_laggards_ms {
             return;
         }
         let mut laggards: Vec<(usize, RowId)> = self
             .delivery
             .rows
             .iter()
-            .map(|(id, row)| (row.pending.len(), id))
-            .filter(|&(len, _)| len > 0)
+            .map(|(id, row)| (row.pending.held(), id))
+            .filter(|&(held, _)| held > 0)
             .collect();
-        if laggards.is_empty() {
+        // Answers to polls hold forms too, and those who do not take them are not here. The readers
+        // here are to blame only for what they can hold, and that is their share at most.
+        let mut sum: u64 = laggards.iter().map(|&(held, _)| held as u64).sum();
+        let share = most / workers as u64;
+        if sum <= share {
             self.look_for_laggards_ms = self.now_ms() + PAUSE_MS;
         }
-        laggards.sort_unstable_by_key(|&(len, _)| std::cmp::Reverse(len));
+        laggards.sort_unstable_by_key(|&(held, _)| std::cmp::Reverse(held));
         for (held, id) in laggards.into_iter().take(A_TURN) {
-            if self.delivery.hub.forms_held() <= most {
+            if sum <= share || self.delivery.hub.forms_held() <= most_with_forms {
                 break;
             }
+            sum -= held as u64;
             let peer = self.peer(id);
             tracing::debug!(%peer, held, "subscriber dropped, for readers hold too much that they do not take");
             self.delivery.hub.counters.dropped.add(1);
@@ -49,8 +56,7 @@ impl Table {
     }
 }
 
-/// Beside the readers, each worker holds what it made last.
+/// Beside what the readers hold, each worker holds what it made last.
 fn max_held(hub: &Hub) -> u64 {
-    let messages = MAX_HELD_MESSAGES.saturating_mul(hub.config().max_message as u64);
-    MAX_HELD.max(messages) + (hub.workers() * forms::MAX_BYTES) as u64
+    MAX_HELD.max(MAX_HELD_MESSAGES.saturating_mul(hub.config().max_message as u64))
 }

@@ -41,3 +41,45 @@ fn readers_that_hold_too_much_are_dropped_and_not_all_of_them() {
     drop(stuck);
     running.stop().unwrap();
 }
+
+#[test]
+fn polls_that_are_not_read_drop_no_reader_of_a_stream() {
+    const LEN: usize = 4 * 1024 * 1024;
+    const MOST: u64 = 256 * 1024 * 1024 + 16 * 1024 * 1024;
+    let mut config = HubConfig::default();
+    config.max_message = LEN;
+    let (hub, running) = in_process(config, without_heartbeats());
+    let address = running.addresses()[0].to_string();
+    let victim = ChannelName::new("victim").unwrap();
+    let channel = hub.channel(&victim).unwrap();
+    // It takes nothing for a while.
+    let mut stream = narrow(&address);
+    stream.write_all(get("/c/victim?feed=stream", "").as_bytes()).unwrap();
+    eventually("the reader to be there", || channel.subscribers() == 1);
+    hub.publish(&victim, Message::new(vec![b'x'; LEN].into(), 0), None).unwrap();
+    eventually("the message to be on its way", || hub.work().encoded + hub.work().replayed > 0);
+    let polls: Vec<TcpStream> = (0..MOST as usize / LEN + 10)
+        .map(|n| {
+            let name = ChannelName::new(&format!("a{n}")).unwrap();
+            hub.publish(&name, Message::new(vec![b'x'; LEN].into(), 0), None).unwrap();
+            let (mut poll, formed) = (narrow(&address), hub.work().formed);
+            poll.write_all(get(&format!("/c/a{n}?feed=poll"), "").as_bytes()).unwrap();
+            eventually("the poll to be answered", || hub.work().formed > formed);
+            poll
+        })
+        .collect();
+    assert!(hub.forms_held() > MOST, "{} bytes are held", hub.forms_held());
+    // Another reader comes and is served, so that there were turns.
+    let mut other = TcpStream::connect(&address).unwrap();
+    other.write_all(get("/c/other?feed=stream&since=earliest", "").as_bytes()).unwrap();
+    let other_channel = hub.channel(&ChannelName::new("other").unwrap()).unwrap();
+    eventually("it to be there", || other_channel.subscribers() == 1);
+    let turns = hub.work().turns;
+    eventually("turns to be over", || {
+        hub.publish(other_channel.name(), Message::new("x".into(), 0), None).unwrap();
+        hub.work().turns > turns + 10
+    });
+    assert_eq!((hub.work().dropped, channel.subscribers()), (0, 1));
+    drop((stream, polls, other));
+    running.stop().unwrap();
+}
