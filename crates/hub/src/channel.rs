@@ -163,6 +163,22 @@ impl Channel {
         woken.for_each(Waker::wake);
     }
 
+    /// Until when a worker may hold the channel that begins now.
+    pub(crate) fn may_hold_until(&self, now_ms: u64) -> u64 {
+        self.lock().room.may_hold_until(now_ms)
+    }
+
+    /// A worker holds the channel: readers that keep up are behind for a moment, so it does not say
+    /// how far it has served. Returns until when it may.
+    pub(crate) fn hold(&self, now_ms: u64) -> u64 {
+        self.lock().room.hold(now_ms)
+    }
+
+    /// A worker holds the channel no more.
+    pub(crate) fn release(&self, now_ms: u64) {
+        self.lock().room.release(now_ms);
+    }
+
     /// Forgets a worker and its registration: publishers no longer wait for it.
     pub(crate) fn leave(&self, worker: u16) {
         let mut guard = self.lock();

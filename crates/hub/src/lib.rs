@@ -8,6 +8,7 @@ mod config;
 mod context;
 mod cors;
 mod counters;
+mod credit;
 mod directory;
 mod driver;
 mod error;

@@ -75,7 +75,7 @@ pub(crate) fn read<'f>(
 ) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
     let (mut answer, mut messages, mut gone) = (Answer::new(callback, forms), 0, None);
-    let bounds = Bounds { budget, or_one: true, ceiling: None };
+    let bounds = Bounds { budget, or_one: true, ceiling: None, first: 0 };
     let progress = reader::read(channels, channels.0.len() > 1, positions, bounds, |item, _| match item {
         Item::Message(envelope) => {
             let before = answer.len();

@@ -42,6 +42,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) or_one: bool,
     /// Nothing after these positions is read.
     pub(crate) ceiling: Option<&'a Positions>,
+    /// The channel that is read first, by its index; the others follow, in their order.
+    pub(crate) first: usize,
 }
 
 /// Reads on from `positions` and advances them, and calls `on_item` for each item. That says how
@@ -54,9 +56,10 @@ pub(crate) fn read(
     bounds: Bounds<'_>,
     mut on_item: impl FnMut(Item<'_>, Moved) -> (Flow, usize),
 ) -> Progress {
-    let Bounds { budget: mut left, mut or_one, ceiling } = bounds;
+    let Bounds { budget: mut left, mut or_one, ceiling, first } = bounds;
     let mut progress = Progress { any: false, more: false, flow: Flow::Continue };
-    for (index, channel) in channels.0.iter().enumerate() {
+    for index in (first..channels.0.len()).chain(0..first) {
+        let channel = &channels.0[index];
         let from = positions.0[index];
         if left.messages == 0 || left.bytes == 0 {
             progress.more |= channel.head() != from;

@@ -22,6 +22,8 @@ use std::task::Waker;
 
 use tidewire_channel::{Cursor, Log, WaitKey};
 
+use crate::credit::OfChannel;
+
 /// How long a publisher waits for one message. Then it appends, and the readers are told a gap: a
 /// worker that hangs must not stop publishers. A turn of a worker takes milliseconds.
 pub(crate) const LONGEST_WAIT_MS: u64 = 5_000;
@@ -35,6 +37,10 @@ pub(crate) struct Room {
     /// The sizes of all in line.
     line_bytes: usize,
     next: PlaceInLine,
+    /// Workers that hold it, for readers that are behind for a moment.
+    holders: usize,
+    /// How long all of them together may do so.
+    credit: OfChannel,
 }
 
 #[derive(Debug)]
@@ -97,6 +103,27 @@ impl Room {
     pub(crate) fn left_by(&mut self, worker: u16) -> Option<WaitKey> {
         let index = self.readers.iter().position(|reader| reader.worker == worker)?;
         self.readers.swap_remove(index).wait
+    }
+
+    /// Until when a worker may hold it that begins now: it says no more than before how far it has
+    /// served, though it has.
+    pub(crate) fn may_hold_until(&self, now_ms: u64) -> u64 {
+        self.credit.end_ms(now_ms)
+    }
+
+    /// A worker begins to hold it. Returns until when it may.
+    pub(crate) fn hold(&mut self, now_ms: u64) -> u64 {
+        self.holders += 1;
+        self.credit.begin(now_ms);
+        self.credit.end_ms(now_ms)
+    }
+
+    /// A worker holds it no more.
+    pub(crate) fn release(&mut self, now_ms: u64) {
+        self.holders -= 1;
+        if self.holders == 0 {
+            self.credit.end(now_ms);
+        }
     }
 
     /// Whether an append of this size evicts nothing that a worker has still to serve. O(workers)

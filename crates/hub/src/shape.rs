@@ -21,6 +21,11 @@ pub(crate) enum Shape {
     LongPoll(PollShape),
 }
 
+/// Bytes of messages in one compressed batch, or one longer message. It has no place between two
+/// messages at which it may be left, so a reader that does not take it keeps all of it. That is as
+/// much as other readers keep beside the rest of one message.
+const GZIP_BATCH: usize = 16 * 1024;
+
 /// The next bytes for a subscriber, and what to do after them.
 pub(crate) struct Batch {
     pub(crate) rope: Rope,
@@ -51,20 +56,21 @@ impl Shape {
         matches!(self, Shape::LongPoll(shape) if !shape.closes())
     }
 
-    /// What the log has after `positions`, which are moved. `ceiling` bounds the read, and so do
-    /// `bytes`. `None` where there is nothing.
+    /// What the log has after `positions`, which are moved. `None` where there is nothing. An answer
+    /// to a poll has bounds of its own.
     pub(crate) fn encode(
         &self,
         channels: &Channels,
         positions: &mut Positions,
-        ceiling: Option<&Positions>,
-        bytes: usize,
+        mut bounds: Bounds<'_>,
         forms: &Forms,
     ) -> (Option<Batch>, Tally) {
         match self {
             Shape::Stream { wire, labelled } => {
                 let mut out = wire.out(forms);
-                let bounds = Bounds { budget: Budget::bytes(bytes), or_one: true, ceiling };
+                if wire.gzip {
+                    bounds.budget.bytes = bounds.budget.bytes.min(GZIP_BATCH);
+                }
                 let (flow, mut tally, mut units) =
                     encode_stream(channels, *wire, *labelled, positions, bounds, &mut out);
                 if wire.gzip {

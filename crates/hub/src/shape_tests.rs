@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
+use tidewire_channel::Budget;
 use tidewire_chunked::ChunkHead;
 use tidewire_sse::Event;
 use tidewire_testkit::Rng;
@@ -22,6 +23,7 @@ use crate::name::ChannelName;
 use crate::object::write_message_head;
 use crate::out::{DEFLATED_LEN, SHARED_LEN};
 use crate::positions::{Channels, Positions, Start};
+use crate::reader::Bounds;
 use crate::shape::Shape;
 use crate::{HubConfig, Retention};
 
@@ -69,7 +71,7 @@ impl Stock {
         let mut positions = channels.start(&Start::Earliest);
         let shape = Shape::Stream { wire, labelled: list > 0 };
         let (mut batches, mut sum) = (Vec::new(), Sum::default());
-        while let (Some(batch), _) = shape.encode(channels, &mut positions, None, 100_000, &self.forms) {
+        while let (Some(batch), _) = shape.encode(channels, &mut positions, bounds(100_000), &self.forms) {
             sum = sum.then(batch.sum);
             batches.push(batch.rope.to_vec());
         }
@@ -184,6 +186,10 @@ fn received(mut bytes: Vec<u8>) -> Vec<(bool, Vec<u8>)> {
     all
 }
 
+fn bounds(bytes: usize) -> Bounds<'static> {
+    Bounds { budget: Budget::bytes(bytes), or_one: true, ceiling: None, first: 0 }
+}
+
 #[test]
 fn every_format_does_what_the_naive_twin_does() {
     let stock = Stock::new();
@@ -236,6 +242,30 @@ fn a_gzip_body_of_forms_is_the_body_without_them() {
 }
 
 #[test]
+fn a_reader_of_a_compressed_stream_is_given_little_at_a_time() {
+    let hub = Hub::new(HubConfig::default(), 1);
+    let name = ChannelName::new("a").unwrap();
+    let mut rng = Rng::new(3);
+    for _ in 0..900 {
+        let noise: Vec<u8> = (0..300).map(|_| b' ' + rng.below(64) as u8).collect();
+        hub.publish(&name, Message::new(noise.into(), 0), None).unwrap();
+    }
+    let channels = Channels([hub.channel(&name).unwrap()].into());
+    let (forms, mut positions) = (Forms::new(hub.counters.forms.clone()), channels.start(&Start::Earliest));
+    let format = StreamFormat::Http(HttpFormat::JsonLines);
+    let shape = Shape::Stream { wire: Wire { format, chunked: true, gzip: true }, labelled: false };
+    let mut batches = 0;
+    while let (Some(batch), _) = shape.encode(&channels, &mut positions, bounds(256 * 1024), &forms) {
+        // It has no units, so that all of it is kept by a reader that does not take it.
+        let mut rest = batch.rope.clone();
+        let kept = batch.keep_unit(&mut rest, 0, &positions.clone());
+        assert!(kept == positions && rest.len() <= 20 * 1024, "{} bytes are kept", rest.len());
+        batches += 1;
+    }
+    assert!(positions == channels.heads() && batches < 40, "{batches} batches");
+}
+
+#[test]
 fn a_batch_that_is_cut_anywhere_is_gone_on_with_after_its_unit() {
     let stock = Stock::new();
     let format = StreamFormat::WsV1 { deflate: true };
@@ -246,7 +276,8 @@ fn a_batch_that_is_cut_anywhere_is_gone_on_with_after_its_unit() {
         let mut rng = Rng::new(5);
         for most in [0, 1, 2_000, usize::MAX / 4] {
             let (mut positions, mut taken) = (channels.start(&Start::Earliest), Vec::new());
-            while let (Some(batch), _) = shape.encode(channels, &mut positions, None, 20_000, &stock.forms) {
+            while let (Some(batch), _) = shape.encode(channels, &mut positions, bounds(20_000), &stock.forms)
+            {
                 let mut rest = batch.rope.clone();
                 let written = rng.below(rest.len());
                 taken.extend(&rest.to_vec()[..written]);

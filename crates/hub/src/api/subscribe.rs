@@ -199,7 +199,7 @@ fn first_bytes(
     // Also with a cursor that the log does not know: a client that is cut before the reset that
     // follows must come back with it, and get the reset then.
     wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
-    let bounds = Bounds { budget: Budget::bytes(FIRST_BYTES), or_one: false, ceiling: None };
+    let bounds = Bounds { budget: Budget::bytes(FIRST_BYTES), or_one: false, ceiling: None, first: 0 };
     let labelled = channels.0.len() > 1;
     let (flow, tally, _) = encode_stream(channels, wire, labelled, positions, bounds, &mut out);
     context.hub.counters.replayed.add(tally.messages);

@@ -45,9 +45,7 @@ impl Delivery {
         if group.is_closed {
             return self.disband(id);
         }
-        while self.audience.groups[id].is_delivering()
-            || self.audience.groups[id].next_batch(&self.hub.counters, &self.forms)
-        {
+        while self.audience.groups[id].is_delivering() || self.next_batch(id) {
             self.deliver(id);
             // All members may have left on the way, as those of a poll do.
             let Some(group) = self.audience.groups.get(id) else { return };
@@ -56,6 +54,11 @@ impl Delivery {
             }
         }
         self.audience.settle(id);
+    }
+
+    fn next_batch(&mut self, id: GroupId) -> bool {
+        let others_wait = !self.audience.todo.is_empty();
+        self.audience.groups[id].next_batch(others_wait, &self.hub.counters, &self.forms)
     }
 
     /// Gives the batch that is on its way to the members that wait for it, until the turn is over.
@@ -238,8 +241,8 @@ mod tests {
         delivery.advance(groups[0]);
         publish();
         delivery.advance(groups[1]);
-        assert!(!delivery.audience.is_registered(groups[0]), "there is news already");
         delivery.audience.hold(groups[0]);
+        delivery.audience.on_news(&channel);
         finish(&mut delivery);
         assert!(delivery.audience.is_registered(groups[0]));
         // Four messages were served. Publishers evict these, and then they wait.
@@ -249,5 +252,50 @@ mod tests {
             hub.poll_publish(&mut cx, &mut publication).is_ready()
         });
         assert_eq!(publishes.count(), 3);
+    }
+
+    #[test]
+    fn readers_that_hold_a_channel_in_turn_stop_publishers_for_a_quarter_of_the_time() {
+        let hub = Hub::new(HubConfig::default(), 2);
+        let name = ChannelName::new("a").unwrap();
+        let channel = hub.channel(&name).unwrap();
+        let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
+        // Two workers, with two groups each.
+        let mut workers = [0, 1].map(|worker| {
+            let forms = Forms::new(hub.counters.forms.clone());
+            let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), forms, worker);
+            let groups = [false, true].map(|labelled| {
+                let channels = Channels([channel.clone()].into());
+                let id = delivery.audience.group(&channels, &Shape::Stream { wire, labelled });
+                delivery.audience.groups[id].enter();
+                delivery.audience.advance_later(id);
+                id
+            });
+            finish(&mut delivery);
+            (delivery, groups)
+        });
+        let mut dice = fastrand::Rng::with_seed(5);
+        let (mut held_ms, mut held) = (0, Vec::new());
+        for now_ms in 0..100_000_u64 {
+            held_ms += u64::from(!held.is_empty());
+            for (worker, (delivery, groups)) in workers.iter_mut().enumerate() {
+                delivery.audience.set_now(now_ms);
+                for group in groups.iter().copied() {
+                    let until = delivery.audience.may_hold_until(group);
+                    if until > now_ms && dice.u8(..4) == 0 {
+                        delivery.audience.hold(group);
+                        held.push((until, worker, group));
+                    }
+                }
+            }
+            held.retain(|&(until, worker, group)| {
+                let holds_on = until > now_ms && dice.u8(..20) > 0;
+                if !holds_on {
+                    workers[worker].0.audience.release(group);
+                }
+                holds_on
+            });
+        }
+        assert!((10_000..=25_200).contains(&held_ms), "{held_ms} of 100,000 ms");
     }
 }

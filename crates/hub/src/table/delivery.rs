@@ -9,7 +9,6 @@ use tidewire_server::{Inbox, Parked};
 
 use super::audience::Audience;
 use super::clock::Clock;
-use super::credit::OfConnection;
 use super::deadlines::{Deadline, Deadlines};
 use super::group::KEPT;
 use super::ids::{GroupId, RowId};
@@ -19,6 +18,7 @@ use super::state::{Action, Event, State};
 use super::todo::Work;
 use super::turn::Turn;
 use super::websocket::WebSocket;
+use crate::credit::OfConnection;
 use crate::feeds::{Flow, longpoll};
 use crate::forms::Forms;
 use crate::gzip;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tidewire_channel::Budget;
+
 use super::ids::{GroupId, RowId};
 use super::live::Live;
 use crate::channel::Channel;
@@ -9,6 +11,7 @@ use crate::counters::Counters;
 use crate::forms::Forms;
 use crate::gzip::Sum;
 use crate::positions::{Channels, Positions};
+use crate::reader::Bounds;
 use crate::rope::Rope;
 use crate::shape::{Batch, Shape};
 
@@ -24,6 +27,8 @@ pub(super) struct Group {
     before: Stand,
     /// What is given to one live member after another.
     batch: Option<Batch>,
+    /// The channel that the last batch began with.
+    first: usize,
     /// How many of them have not taken it whole.
     cut: usize,
     /// The members that take part.
@@ -68,6 +73,9 @@ pub(super) struct Watching {
 /// Bytes that one batch for a whole group may have; more follow in the next.
 const BATCH: usize = 256 * 1024;
 
+/// The same while other groups wait for their turn.
+const BATCH_AMONG_OTHERS: usize = 64 * 1024;
+
 /// Bytes that one slow reader gets at a time.
 const SLICE: usize = 64 * 1024;
 
@@ -86,6 +94,7 @@ impl Group {
             before: now.clone(),
             now,
             batch: None,
+            first: 0,
             cut: 0,
             live: Live::default(),
             members: 0,
@@ -100,7 +109,7 @@ impl Group {
     /// Makes the next batch for all live members of what the log has. Says whether there is one;
     /// at the head there is none, nor where nobody would get it: who is behind reads the log
     /// itself.
-    pub(super) fn next_batch(&mut self, counters: &Counters, forms: &Forms) -> bool {
+    pub(super) fn next_batch(&mut self, others_wait: bool, counters: &Counters, forms: &Forms) -> bool {
         debug_assert!(self.batch.is_none(), "the last one is on its way");
         if self.live.is_empty() {
             self.now.positions = self.channels.heads();
@@ -108,7 +117,13 @@ impl Group {
         }
         self.before.positions.0.copy_from_slice(&self.now.positions.0);
         self.before.sum = self.now.sum;
-        let (batch, tally) = self.shape.encode(&self.channels, &mut self.now.positions, None, BATCH, forms);
+        let bytes = if others_wait { BATCH_AMONG_OTHERS } else { BATCH };
+        // A channel that always has more than a batch must not keep the others of the list from
+        // being read.
+        self.first = (self.first + 1) % self.channels.0.len().max(1);
+        let budget = Budget::bytes(bytes);
+        let bounds = Bounds { budget, or_one: true, ceiling: None, first: self.first };
+        let (batch, tally) = self.shape.encode(&self.channels, &mut self.now.positions, bounds, forms);
         counters.encoded.add(tally.messages);
         counters.compressed.add(tally.compressed);
         if let Some(batch) = &batch {
@@ -150,8 +165,9 @@ impl Group {
         counters: &Counters,
         forms: &Forms,
     ) -> Option<Batch> {
-        let (batch, tally) =
-            self.shape.encode(&self.channels, positions, Some(&self.now.positions), SLICE, forms);
+        let ceiling = Some(&self.now.positions);
+        let bounds = Bounds { budget: Budget::bytes(SLICE), or_one: true, ceiling, first: self.first };
+        let (batch, tally) = self.shape.encode(&self.channels, positions, bounds, forms);
         counters.replayed.add(tally.messages);
         counters.compressed.add(tally.compressed);
         batch
@@ -211,5 +227,39 @@ impl Group {
 
     pub(super) fn has(&self, channel: &Arc<Channel>) -> bool {
         self.channels.0.iter().any(|one| Arc::ptr_eq(one, channel))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feeds::{HttpFormat, StreamFormat, Wire};
+    use crate::hub::Hub;
+    use crate::message::Message;
+    use crate::name::ChannelName;
+    use crate::{HubConfig, Retention};
+
+    #[test]
+    fn a_channel_with_much_to_say_keeps_no_other_of_the_list_from_being_read() {
+        let retention = Retention { max_messages: 2_000, max_bytes: usize::MAX, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let names = ["flooded", "quiet"].map(|name| ChannelName::new(name).unwrap());
+        let channels = Channels(names.iter().map(|name| hub.channel(name).unwrap()).collect());
+        let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
+        let group_id = super::super::groups::Groups::default()
+            .add(channels.clone(), Shape::Stream { wire, labelled: true });
+        let mut group = Group::new(group_id, channels.clone(), Shape::Stream { wire, labelled: true });
+        group.join(RowId::of_key(0));
+        for _ in 0..2_000 {
+            hub.publish(&names[0], Message::new(vec![b'x'; 1_000].into(), 0), None).unwrap();
+        }
+        hub.publish(&names[1], Message::new("y".into(), 0), None).unwrap();
+        let forms = Forms::new(hub.counters.forms.clone());
+        for _ in 0..2 {
+            assert!(group.next_batch(false, &hub.counters, &forms));
+            while group.next_receiver().is_some() {}
+        }
+        assert_ne!(group.now.positions.0[0], channels.0[0].head(), "two batches are not enough for it");
+        assert_eq!(group.now.positions.0[1], channels.0[1].head());
     }
 }

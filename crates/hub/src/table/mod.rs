@@ -38,7 +38,6 @@
 mod advance;
 mod audience;
 mod clock;
-mod credit;
 mod deadlines;
 mod delivery;
 mod group;

@@ -5,11 +5,11 @@ use std::task::{Context, Poll, Waker};
 
 use tidewire_server::Parked;
 
-use super::credit::OfConnection;
 use super::deadlines::Deadline;
 use super::ids::GroupId;
 use super::state::{Event, State};
 use super::websocket::WebSocket;
+use crate::credit::OfConnection;
 use crate::gzip;
 use crate::positions::Positions;
 use crate::rope::Rope;

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use slab::Slab;
 use tidewire_channel::Cursor;
 
-use super::credit::OfChannel;
 use super::group::{Group, Place, Watching};
 use super::groups::Groups;
 use super::ids::GroupId;
@@ -46,8 +45,8 @@ struct Watched {
     busy: usize,
     /// Of the groups, those with members that fell behind a moment ago.
     holds: usize,
-    /// How long they may do so.
-    credit: OfChannel,
+    /// Until when they may do so.
+    hold_until_ms: u64,
     /// Where this worker registered last. It still waits there, or it was woken and has news.
     registered: Option<Cursor>,
     /// What publishers were told that its readers have.
@@ -86,7 +85,7 @@ impl Watches {
                     groups: Vec::new(),
                     busy: 0,
                     holds: 0,
-                    credit: OfChannel::default(),
+                    hold_until_ms: 0,
                     registered: None,
                     served: None,
                     is_closed: false,
@@ -110,14 +109,14 @@ impl Watches {
             if let Some(&(moved, of_group)) = watched.groups.get(place.index as usize) {
                 groups[moved].places[of_group as usize].index = place.index;
             }
+            if watching.holds {
+                watched.release(self.worker, self.now_ms);
+            }
             if watched.groups.is_empty() {
                 let watched = self.all.remove(place.watched as usize);
                 watched.channel.leave(self.worker);
                 self.by_channel.remove(&address(&watched.channel));
                 continue;
-            }
-            if watching.holds {
-                watched.release(self.worker, self.now_ms);
             }
             watched.busy -= usize::from(watching.is_busy);
             if watched.busy == 0 {
@@ -166,8 +165,11 @@ impl Watches {
 
     /// Until when a member of this group may hold its channels.
     pub(super) fn may_hold_until(&self, group: &Group) -> u64 {
-        let credits = group.places.iter().map(|place| &self.all[place.watched as usize].credit);
-        credits.map(|credit| credit.end_ms(self.now_ms)).min().unwrap_or(0)
+        let until = |watched: &Watched| match watched.holds {
+            0 => watched.channel.may_hold_until(self.now_ms),
+            _ => watched.hold_until_ms,
+        };
+        group.places.iter().map(|place| until(&self.all[place.watched as usize])).min().unwrap_or(0)
     }
 
     /// A member of this group fell behind a moment ago: publishers are not told that it was served.
@@ -177,7 +179,9 @@ impl Watches {
             for place in &group.places {
                 let watched = &mut self.all[place.watched as usize];
                 watched.holds += 1;
-                watched.credit.begin(self.now_ms);
+                if watched.holds == 1 {
+                    watched.hold_until_ms = watched.channel.hold(self.now_ms);
+                }
             }
         }
     }
@@ -206,7 +210,12 @@ impl Watches {
 /// The table of a worker that ended serves nobody, and no publisher must wait for it.
 impl Drop for Watches {
     fn drop(&mut self) {
-        self.all.iter().for_each(|(_, watched)| watched.channel.leave(self.worker));
+        for (_, watched) in &self.all {
+            if watched.holds > 0 {
+                watched.channel.release(self.now_ms);
+            }
+            watched.channel.leave(self.worker);
+        }
     }
 }
 
@@ -277,7 +286,7 @@ impl Watched {
     fn release(&mut self, worker: u16, now_ms: u64) {
         self.holds -= 1;
         if self.holds == 0 {
-            self.credit.end(now_ms);
+            self.channel.release(now_ms);
         }
         self.say_served(worker);
     }

@@ -10,15 +10,15 @@
 const MOST_MS: u64 = 200;
 
 /// The credit of a connection: it uses at most a sixteenth of all time.
-pub(super) type OfConnection = Credit<16>;
+pub(crate) type OfConnection = Credit<16>;
 
-/// The credit of a channel, which all its readers on a worker share: at most a quarter of all time.
-pub(super) type OfChannel = Credit<4>;
+/// The credit of a channel, which all its readers share: at most a quarter of all time.
+pub(crate) type OfChannel = Credit<4>;
 
 /// A credit of which a millisecond comes back in `BACK` milliseconds. Times are milliseconds of the
 /// hub's clock.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Credit<const BACK: u64> {
+pub(crate) struct Credit<const BACK: u64> {
     /// When all of it is there again.
     full_at_ms: u64,
     /// Since when it is in use.
@@ -27,18 +27,18 @@ pub(super) struct Credit<const BACK: u64> {
 
 impl<const BACK: u64> Credit<BACK> {
     /// When it is used up, if it is in use since a while or from now on.
-    pub(super) fn end_ms(&self, now_ms: u64) -> u64 {
+    pub(crate) fn end_ms(&self, now_ms: u64) -> u64 {
         let since_ms = self.since_ms.unwrap_or(now_ms);
         since_ms + self.left(since_ms)
     }
 
     /// Begins to use it.
-    pub(super) fn begin(&mut self, now_ms: u64) {
+    pub(crate) fn begin(&mut self, now_ms: u64) {
         self.since_ms.get_or_insert(now_ms);
     }
 
     /// Is used no more.
-    pub(super) fn end(&mut self, now_ms: u64) {
+    pub(crate) fn end(&mut self, now_ms: u64) {
         let Some(since_ms) = self.since_ms.take() else { return };
         // A moment counts as a millisecond, so that no number of moments is free.
         let took = now_ms.saturating_sub(since_ms).clamp(1, self.left(since_ms).max(1));
