@@ -227,14 +227,17 @@ impl Delivery {
         if group.is_closed {
             return Some(Event::Failed);
         }
-        if *positions == group.now.positions {
+        // A member that has caught up while the server stops is sent away. So it waits until its group
+        // has everything.
+        let has_more = self.draining && group.is_busy;
+        if *positions == group.now.positions && !has_more {
             return Some(Event::CaughtUp);
         }
         let Some(batch) = group.next_slice(positions, &self.hub.counters, &self.forms) else {
-            if *positions == group.now.positions {
+            if *positions == group.now.positions && !has_more {
                 return Some(Event::CaughtUp);
             }
-            // The member read past its group: the group follows.
+            // The member read past its group, or waits for it: the group follows.
             self.audience.advance_later(group_id);
             self.turn_later(id);
             return None;
