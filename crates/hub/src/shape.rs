@@ -43,6 +43,8 @@ pub(crate) struct Batch {
 pub(crate) struct Tally {
     pub(crate) messages: u64,
     pub(crate) compressed: u64,
+    /// Whether messages were lost before it.
+    pub(crate) is_broken: bool,
 }
 
 impl Shape {
@@ -134,7 +136,10 @@ pub(crate) fn encode_stream(
                 tally.messages += 1;
                 Flow::Continue
             }
-            Item::Discontinuity { what, cursor } => feed.discontinuity(out.own(), &what, cursor),
+            Item::Discontinuity { what, cursor } => {
+                tally.is_broken = true;
+                feed.discontinuity(out.own(), &what, cursor)
+            }
         });
         (flow, out.len() - before)
     };
@@ -157,6 +162,9 @@ fn encode_poll(
             let tally = Tally { messages: read.messages as u64, ..Tally::default() };
             (shape.answer(read.answer, &positions.to_text()), tally)
         }
-        Err(problem) => (shape.response(problem.into_response()), Tally::default()),
+        Err(problem) => {
+            let tally = Tally { is_broken: true, ..Tally::default() };
+            (shape.response(problem.into_response()), tally)
+        }
     }
 }

@@ -58,7 +58,12 @@ impl Delivery {
 
     fn next_batch(&mut self, id: GroupId) -> bool {
         let others_wait = !self.audience.todo.is_empty();
-        self.audience.groups[id].next_batch(others_wait, &self.hub.counters, &self.forms)
+        let group = &mut self.audience.groups[id];
+        let any = group.next_batch(others_wait, &self.hub.counters, &self.forms);
+        if any && group.is_broken() {
+            self.audience.come_again(id);
+        }
+        any
     }
 
     /// Gives the batch that is on its way to the members that wait for it, until the turn is over.
@@ -297,5 +302,32 @@ mod tests {
             });
         }
         assert!((10_000..=25_200).contains(&held_ms), "{held_ms} of 100,000 ms");
+    }
+
+    #[test]
+    fn a_worker_that_was_so_late_that_messages_were_lost_is_waited_for_again() {
+        let retention = Retention { max_messages: 4, ..Retention::default() };
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let name = ChannelName::new("a").unwrap();
+        let forms = Forms::new(hub.counters.forms.clone());
+        let mut delivery = Delivery::new(hub.clone(), Arc::new(Settings::default()), forms, 0);
+        let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
+        let channels = Channels([hub.channel(&name).unwrap()].into());
+        let id = delivery.audience.group(&channels, &Shape::Stream { wire, labelled: false });
+        delivery.audience.groups[id].enter();
+        delivery.audience.advance_later(id);
+        finish(&mut delivery);
+        delivery.audience.groups[id].join(RowId::of_key(0));
+        let publish = || {
+            let mut publication = Publication::new(name.clone(), Message::new("x".into(), 0), None);
+            hub.poll_publish(&mut Context::from_waker(Waker::noop()), &mut publication).is_ready()
+        };
+        for _ in 0..6 {
+            // Who does not wait throws messages out.
+            hub.publish(&name, Message::new("x".into(), 0), None).unwrap();
+        }
+        assert!((0..10).all(|_| publish()), "it may hang");
+        assert!(delivery.next_batch(id), "a gap, and what is left");
+        assert!(!publish(), "it is at work");
     }
 }

@@ -66,6 +66,11 @@ impl Audience {
         self.watches.set_now(now_ms);
     }
 
+    /// Publishers wait for this worker again, though it was so late that a group lost messages.
+    pub(super) fn come_again(&self, id: GroupId) {
+        self.watches.come_again(&self.groups[id]);
+    }
+
     /// One member less.
     pub(super) fn leave(&mut self, id: GroupId) {
         self.groups[id].leave();

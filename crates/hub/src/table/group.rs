@@ -29,6 +29,8 @@ pub(super) struct Group {
     batch: Option<Batch>,
     /// The channel that the last batch began with.
     first: usize,
+    /// Messages were lost before it.
+    is_broken: bool,
     /// How many of them have not taken it whole.
     cut: usize,
     /// The members that take part.
@@ -95,6 +97,7 @@ impl Group {
             now,
             batch: None,
             first: 0,
+            is_broken: false,
             cut: 0,
             live: Live::default(),
             members: 0,
@@ -130,7 +133,7 @@ impl Group {
             self.now.sum = self.now.sum.then(batch.sum);
             self.live.begin();
         }
-        (self.batch, self.cut) = (batch, 0);
+        (self.batch, self.cut, self.is_broken) = (batch, 0, tally.is_broken);
         self.batch.is_some()
     }
 
@@ -152,6 +155,11 @@ impl Group {
         self.cut += 1;
         let end = positions.clone();
         *positions = batch.keep_unit(rest, KEPT * self.cut, &end);
+    }
+
+    /// Whether messages were lost before the batch.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     pub(super) fn is_delivering(&self) -> bool {

@@ -42,6 +42,10 @@ impl Table {
         if sum <= share {
             self.look_for_laggards_ms = self.now_ms() + PAUSE_MS;
         }
+        if laggards.len() > A_TURN {
+            // There may be more to do in the next turn.
+            self.delivery.ready.push(RowId::NONE.key());
+        }
         laggards.sort_unstable_by_key(|&(held, _)| std::cmp::Reverse(held));
         for (held, id) in laggards.into_iter().take(A_TURN) {
             if sum <= share || self.delivery.hub.forms_held() <= most_with_forms {

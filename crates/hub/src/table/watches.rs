@@ -163,6 +163,17 @@ impl Watches {
             && group.places.iter().all(|place| self.all[place.watched as usize].registered.is_some())
     }
 
+    /// A group has lost messages. Whose position the log has lost is not waited for until it says
+    /// where it is, and in a flood this worker would never come to the end, and say so.
+    pub(super) fn come_again(&self, group: &Group) {
+        for place in &group.places {
+            let watched = &self.all[place.watched as usize];
+            if let Some(served) = watched.served {
+                watched.channel.served(self.worker, served);
+            }
+        }
+    }
+
     /// Until when a member of this group may hold its channels.
     pub(super) fn may_hold_until(&self, group: &Group) -> u64 {
         let until = |watched: &Watched| match watched.holds {
