@@ -9,6 +9,9 @@
 /// The most that can be used at once, in milliseconds.
 const MOST_MS: u64 = 200;
 
+/// A credit that is used up is noticed so much later at most. That counts as well.
+pub(crate) const LOOK_MS: u64 = 50;
+
 /// The credit of a connection: it uses at most a sixteenth of all time.
 pub(crate) type OfConnection = Credit<16>;
 
@@ -41,7 +44,7 @@ impl<const BACK: u64> Credit<BACK> {
     pub(crate) fn end(&mut self, now_ms: u64) {
         let Some(since_ms) = self.since_ms.take() else { return };
         // A moment counts as a millisecond, so that no number of moments is free.
-        let took = now_ms.saturating_sub(since_ms).clamp(1, self.left(since_ms).max(1));
+        let took = now_ms.saturating_sub(since_ms).clamp(1, self.left(since_ms) + LOOK_MS);
         self.full_at_ms = self.full_at_ms.max(since_ms) + took * BACK;
     }
 
@@ -65,7 +68,7 @@ mod tests {
         credit.end(1_060);
         assert_eq!(credit.end_ms(1_050), 1_050 + 200 - 38, "37.5 of 50 ms are still owed");
         credit.begin(1_050);
-        // The table looks late; no more than all of it was used.
+        // The process did not run. It was used up then, and a little more.
         credit.end(9_000);
         assert_eq!(credit.end_ms(9_000), 9_200);
         credit.begin(9_000);

@@ -11,6 +11,7 @@ use super::audience::Audience;
 use super::clock::Clock;
 use super::deadlines::{Deadline, Deadlines};
 use super::group::KEPT;
+use super::holds::{Hold, Holds};
 use super::ids::{GroupId, RowId};
 use super::row::{Member, Place, Row};
 use super::rows::Rows;
@@ -45,6 +46,7 @@ pub(super) struct Delivery {
     pub(super) rows: Rows,
     pub(super) audience: Audience,
     pub(super) deadlines: Deadlines,
+    pub(super) holds: Holds,
     pub(super) clock: Clock,
     /// Rows that want a turn.
     pub(super) ready: Inbox<u32>,
@@ -59,6 +61,7 @@ impl Delivery {
             rows: Rows::default(),
             audience: Audience::new(worker),
             deadlines: Deadlines::default(),
+            holds: Holds::default(),
             clock: Clock::new(hub.now_ms()),
             ready: Inbox::new(),
             turn: Turn::begin(),
@@ -298,18 +301,28 @@ impl Delivery {
         let until_ms = row.credit.end_ms(now_ms).min(self.audience.may_hold_until(group));
         if until_ms > now_ms {
             row.credit.begin(now_ms);
-            row.holds = Some(group);
+            row.holds = Some(Hold { group, until_ms });
             self.audience.hold(group);
-            self.wake_at(id, until_ms);
+            if self.holds.list(id, until_ms) {
+                self.look_again();
+            }
         }
     }
 
     /// It has caught up, is gone, or has used its credit up.
     pub(super) fn release(&mut self, id: RowId) {
         let row = &mut self.rows[id];
-        let Some(held) = row.holds.take() else { return };
+        let Some(Hold { group, .. }) = row.holds.take() else { return };
         row.credit.end(self.clock.now_ms());
-        self.audience.release(held);
+        self.audience.release(group);
+    }
+
+    /// The time has come at which a row held something.
+    pub(super) fn release_if_over(&mut self, id: RowId) {
+        let hold = self.rows.get(id).and_then(|row| row.holds);
+        if hold.is_some_and(|hold| hold.until_ms <= self.clock.now_ms()) {
+            self.release(id);
+        }
     }
 
     /// Tells rows that the server stops, when all of them have what they are owed. Who is behind
@@ -394,19 +407,19 @@ impl Delivery {
     /// Holds a poll for as long as its client wants, less a jitter.
     pub(super) fn hold(&mut self, row: RowId, wait: Duration) {
         let at_ms = self.clock.now_ms() + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
-        self.wake_at(row, at_ms);
+        if self.deadlines.set(row, &mut self.rows[row].deadline, at_ms) {
+            self.look_again();
+        }
     }
 
-    /// Sets the deadline of a row.
-    fn wake_at(&mut self, row: RowId, at_ms: u64) {
-        if self.deadlines.set(row, &mut self.rows[row].deadline, at_ms) {
-            // The task may be asleep for longer than that: it looks again.
-            self.ready.push(RowId::NONE.key());
-        }
+    /// The task may be asleep for longer than the time that is first now.
+    fn look_again(&self) {
+        self.ready.push(RowId::NONE.key());
     }
 
     pub(super) fn shrink(&mut self) {
         self.rows.shrink();
         self.audience.shrink();
+        self.holds.shrink();
     }
 }

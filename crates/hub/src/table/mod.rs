@@ -27,6 +27,7 @@
 //! | `groups.rs`, `group.rs` | subscribers that see the same bytes |
 //! | `watches.rs` | channels that are read, and the registrations there |
 //! | `deadlines.rs`, `clock.rs` | times |
+//! | `holds.rs` | which connections publishers wait for, and until when |
 //! | `laggards.rs` | readers that hold too much and are dropped |
 //! | `websocket.rs` | the protocol state of a WebSocket |
 //! | `incoming.rs`, `stalled.rs` | what WebSocket clients send, and what of it waits for room |
@@ -42,6 +43,7 @@ mod deadlines;
 mod delivery;
 mod group;
 mod groups;
+mod holds;
 mod ids;
 mod incoming;
 mod laggards;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use tidewire_server::Parked;
 
 use super::deadlines::Deadline;
+use super::holds::Hold;
 use super::ids::GroupId;
 use super::state::{Event, State};
 use super::websocket::WebSocket;
@@ -22,11 +23,10 @@ pub(super) struct Row {
     pub(super) member: Option<Member>,
     /// The rest of what the socket did not take whole.
     pub(super) pending: Rope,
-    /// When it is looked at: of a held poll, when it is answered empty; of a stream, when it may not
-    /// keep publishers waiting any longer.
+    /// Of a held poll: when it is answered empty.
     pub(super) deadline: Deadline,
-    /// The group whose channels it holds: publishers wait for it.
-    pub(super) holds: Option<GroupId>,
+    /// Which channels it holds: publishers wait for it.
+    pub(super) holds: Option<Hold>,
     /// How long it may do so.
     pub(super) credit: OfConnection,
     /// It is on the list of those that want a turn.

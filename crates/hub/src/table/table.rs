@@ -311,7 +311,8 @@ impl Table {
     /// Time until something is due.
     pub(crate) fn next_deadline(&self) -> Duration {
         let tick_ms = self.delivery.clock.next_tick_ms();
-        let next_ms = self.delivery.deadlines.first_ms().map_or(tick_ms, |first_ms| first_ms.min(tick_ms));
+        let due = [self.delivery.deadlines.first_ms(), self.delivery.holds.first_ms()];
+        let next_ms = due.into_iter().flatten().fold(tick_ms, u64::min);
         Duration::from_millis(next_ms.saturating_sub(self.delivery.hub.now_ms()).max(1))
     }
 }

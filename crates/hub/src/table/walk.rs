@@ -36,12 +36,16 @@ impl Table {
     pub(crate) fn on_time(&mut self) -> Vec<RowId> {
         let now_ms = self.delivery.clock.now_ms();
         while !self.is_turn_over()
+            && let Some(id) = self.delivery.holds.next(now_ms)
+        {
+            self.delivery.release_if_over(id);
+        }
+        while !self.is_turn_over()
             && let Some(id) = self.delivery.deadlines.next(now_ms)
         {
             let row = &mut self.delivery.rows[id];
-            let waits = row.state.is_member() || row.holds.is_some();
+            let waits = row.state.is_member();
             if self.delivery.deadlines.is_due(id, &mut row.deadline, now_ms, waits) {
-                self.delivery.release(id);
                 self.answer_empty(id);
             }
         }
