@@ -24,8 +24,8 @@ pub struct Work {
     /// Subscribers that were dropped because all of them together held too much that they did not
     /// take.
     pub dropped: u64,
-    /// Turns of the tables of subscribers: each a share of what is to be done, after which all other
-    /// connections of the worker have their turn.
+    /// Turns of the tables of subscribers: each a share of what is to be done, after which all
+    /// other connections of the worker have their turn.
     pub turns: u64,
     /// Of these, the turns that took longer than 20 ms.
     pub long_turns: u64,

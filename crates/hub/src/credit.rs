@@ -1,10 +1,10 @@
 //! How long publishers wait for a reader that keeps up and is behind for a moment.
 //!
-//! The socket of a reader that keeps up can be full for a moment, and a reader of a long poll has no
-//! poll for a moment when it was answered. A burst of messages must not evict what it needs in that
-//! moment, so publishers wait for it. But readers that are slow, or many that take turns, must not
-//! slow the publishers: the time is a credit, of each connection and of each channel, which comes
-//! back more slowly than it is used.
+//! The socket of a reader that keeps up can be full for a moment, and a reader of a long poll has
+//! no poll for a moment when it was answered. A burst of messages must not evict what it needs in
+//! that moment, so publishers wait for it. But readers that are slow, or many that take turns, must
+//! not slow the publishers: the time is a credit, of each connection and of each channel, which
+//! comes back more slowly than it is used.
 
 /// The most that can be used at once, in milliseconds.
 const MOST_MS: u64 = 200;

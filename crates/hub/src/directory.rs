@@ -82,9 +82,9 @@ impl Directory {
         Ok(channel)
     }
 
-    /// A step of a sweep: evicts what is too old, and forgets idle channels. Begins at 0; says where
-    /// to go on, `None` at the end. Looks at 256 channels, or at fewer where many messages went. No
-    /// lock is held for longer than one channel takes, or the idle ones of one shard.
+    /// A step of a sweep: evicts what is too old, and forgets idle channels. Begins at 0; says
+    /// where to go on, `None` at the end. Looks at 256 channels, or at fewer where many messages
+    /// went. No lock is held for longer than one channel takes, or the idle ones of one shard.
     pub(crate) fn sweep_some(&self, from: usize, now_ms: u64) -> Option<usize> {
         let (mut number, mut end) = (from >> SLOT_BITS, from & MAX_SLOT);
         let mut work = 0;

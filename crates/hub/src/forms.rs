@@ -5,8 +5,8 @@
 //! of a form is a reference.
 //!
 //! The key of a form is the address and the length of the payload, what is made of it, and whether
-//! it is compressed. Nothing else of a message is in a form. An entry holds its payload, so while the
-//! entry lives no other payload can have the address.
+//! it is compressed. Nothing else of a message is in a form. An entry holds its payload, so while
+//! the entry lives no other payload can have the address.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};

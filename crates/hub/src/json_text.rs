@@ -93,8 +93,8 @@ fn longest(len: usize) -> usize {
     if len < MIN_DOUBLED { usize::MAX } else { 2 * len + "\"\"".len() }
 }
 
-/// How long a JSON string is at least: a control character without a short escape has six bytes. This
-/// is quick to see, and most texts that are too long are so for that.
+/// How long a JSON string is at least: a control character without a short escape has six bytes.
+/// This is quick to see, and most texts that are too long are so for that.
 fn least_len(text: &str) -> usize {
     let is_long = |byte: u8| (byte < b' ') & (!(8..=b'\r').contains(&byte) | (byte == 11));
     let controls = text.bytes().filter(|&byte| is_long(byte)).count();

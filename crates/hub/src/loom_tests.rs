@@ -295,8 +295,8 @@ fn publishers_let_each_other_go() {
     });
 }
 
-/// The first in line gives up in the moment in which it is woken, and the worker leaves: the next one
-/// goes on.
+/// The first in line gives up in the moment in which it is woken, and the worker leaves: the next
+/// one goes on.
 #[test]
 fn a_publisher_that_gives_up_passes_its_turn_on() {
     bounded().check(|| {

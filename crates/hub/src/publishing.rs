@@ -24,8 +24,8 @@ impl Hub {
     /// not appended again; if the key belongs to another message, it is refused.
     /// A message that says an earlier time than the one before it takes that one's.
     ///
-    /// It never waits: a flood evicts messages before they are delivered, and their readers are told
-    /// a gap. Who can wait uses [`publish_when_room`](Self::publish_when_room).
+    /// It never waits: a flood evicts messages before they are delivered, and their readers are
+    /// told a gap. Who can wait uses [`publish_when_room`](Self::publish_when_room).
     ///
     /// # Errors
     /// [`HubError`]; nothing is appended then.

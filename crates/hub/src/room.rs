@@ -10,12 +10,13 @@
 //! ```
 //!
 //! A message has room when its append evicts nothing that a worker was not yet able to serve. So a
-//! flood slows its publisher, and not the readers who keep up. What counts is how far a *worker* is,
-//! and not a subscriber: a worker serves all that read fast, and goes on without those that do not.
+//! flood slows its publisher, and not the readers who keep up. What counts is how far a *worker*
+//! is, and not a subscriber: a worker serves all that read fast, and goes on without those that do
+//! not.
 //!
-//! Nobody takes the room of those who came before. Otherwise the first in line could wait for so long
-//! that it evicts what was not served. If there is room for all in line and for one message more, a
-//! publisher that comes does not wait: so one that has had its turn goes on at full speed.
+//! Nobody takes the room of those who came before. Otherwise the first in line could wait for so
+//! long that it evicts what was not served. If there is room for all in line and for one message
+//! more, a publisher that comes does not wait: so one that has had its turn goes on at full speed.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
@@ -183,7 +184,8 @@ impl Room {
         }
     }
 
-    /// The first in line, if there is room for it now or it has waited for long enough: to be woken.
+    /// The first in line, if there is room for it now or it has waited for long enough: to be
+    /// woken.
     pub(crate) fn next<T>(&mut self, log: &Log<T>, now_ms: u64) -> Option<Waker> {
         let size = self.line.first_key_value()?.1.size;
         let has_room = self.has(log, size);

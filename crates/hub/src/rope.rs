@@ -37,8 +37,8 @@ impl Rope {
         self.first.len() + self.rest().map(Bytes::len).sum::<usize>()
     }
 
-    /// Bytes that it keeps in memory: also those that were taken from its first piece. Linear in the
-    /// pieces.
+    /// Bytes that it keeps in memory: also those that were taken from its first piece. Linear in
+    /// the pieces.
     pub(crate) fn held(&self) -> usize {
         self.taken + self.len()
     }
@@ -87,8 +87,8 @@ impl Rope {
         }
     }
 
-    /// Copies the pieces that lie in a buffer of `len` bytes, with which `begin` begins, so that the
-    /// rest of the buffer is not kept for them.
+    /// Copies the pieces that lie in a buffer of `len` bytes, with which `begin` begins, so that
+    /// the rest of the buffer is not kept for them.
     pub(crate) fn copy_out_of(&mut self, begin: &Self, len: usize) {
         let start = begin.first.as_ptr().addr();
         let whole = std::mem::take(self);

@@ -58,8 +58,8 @@ impl Shape {
         matches!(self, Shape::LongPoll(shape) if !shape.closes())
     }
 
-    /// What the log has after `positions`, which are moved. `None` where there is nothing. An answer
-    /// to a poll has bounds of its own.
+    /// What the log has after `positions`, which are moved. `None` where there is nothing. An
+    /// answer to a poll has bounds of its own.
     pub(crate) fn encode(
         &self,
         channels: &Channels,

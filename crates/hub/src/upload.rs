@@ -69,9 +69,9 @@ impl Upload {
         self.append(Message::new(data, self.hub.wall_ms()));
     }
 
-    /// Ready when there is room for a piece of `len` bytes, or 0 for the mark: it evicts nothing that
-    /// a worker has still to serve, or that a raw reader has not read. For the workers it waits 5 s
-    /// at most.
+    /// Ready when there is room for a piece of `len` bytes, or 0 for the mark: it evicts nothing
+    /// that a worker has still to serve, or that a raw reader has not read. For the workers it
+    /// waits 5 s at most.
     pub(crate) fn poll_room(&self, cx: &Context<'_>, len: usize, pace: Pace) -> Poll<()> {
         self.channel.poll_room(len + MESSAGE_OVERHEAD, pace, self.hub.now_ms(), cx)
     }

@@ -84,7 +84,8 @@ impl UploadState {
     }
 
     /// Ready when there is room for a message of this size: what the workers have still to serve is
-    /// kept, and what the raw readers have not read. Else the upload is woken when that has changed.
+    /// kept, and what the raw readers have not read. Else the upload is woken when that has
+    /// changed.
     pub(crate) fn poll_room(
         &mut self,
         log: &Log<Arc<Message>>,

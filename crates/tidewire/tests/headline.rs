@@ -1,7 +1,8 @@
 //! The thesis: one log, one cursor, and every technique is a view of it.
 //!
-//! What a client got is a contiguous run of the log, or runs with told gaps: whichever feeds it used, wherever it was cut, whatever the publishers
-//! did meanwhile. Against the real command, with clients that are not ours.
+//! What a client got is a contiguous run of the log, or runs with told gaps: whichever feeds it
+//! used, wherever it was cut, whatever the publishers did meanwhile. Against the real command, with
+//! clients that are not ours.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -110,8 +111,9 @@ async fn read_all(feed: Feed, address: &str, since: &str, count: usize) -> Vec<S
     all
 }
 
-/// Every feed to every feed, in mid-stream, under load: nothing between the two is lost or comes twice. Then on to raw bytes, which carry no cursor to
-/// leave them with, but are entered with that of any other feed.
+/// Every feed to every feed, in mid-stream, under load: nothing between the two is lost or comes
+/// twice. Then on to raw bytes, which carry no cursor to leave them with, but are entered with that
+/// of any other feed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_taken_from_any_feed_works_on_any_other() {
     let seed = Seed::draw();
@@ -204,8 +206,8 @@ async fn a_reader_that_is_cut_and_resumes_elsewhere_gets_every_message_exactly_o
     }
 }
 
-/// A reader that is alone in its channel has nobody whose news would wake it too: two publishers at the same moment, then silence until it
-/// has both, five hundred times.
+/// A reader that is alone in its channel has nobody whose news would wake it too: two publishers at
+/// the same moment, then silence until it has both, five hundred times.
 #[test]
 fn no_wake_up_is_lost() {
     let server = Server::start(&["--comet", "--threads", "2", "--retain-messages", "100000"]);
@@ -247,7 +249,8 @@ fn wake_again_and_again(feed: Feed, address: &str, channel: &str) {
     });
 }
 
-/// A reader waits for messages that a publisher owes; one that failed must not leave it waiting for ever.
+/// A reader waits for messages that a publisher owes; one that failed must not leave it waiting for
+/// ever.
 async fn within<T>(reader: tokio::task::JoinHandle<T>) -> T {
     let limit = std::time::Duration::from_secs(180);
     tokio::time::timeout(limit, reader)
@@ -256,8 +259,8 @@ async fn within<T>(reader: tokio::task::JoinHandle<T>) -> T {
         .unwrap()
 }
 
-/// Reads on until it has come to message `last`, from one feed to the next, and rests after `dawdle` of a hundred messages. Says how
-/// often it was cut.
+/// Reads on until it has come to message `last`, from one feed to the next, and rests after
+/// `dawdle` of a hundred messages. Says how often it was cut.
 async fn wander(
     address: String,
     channel: &'static str,
@@ -292,7 +295,8 @@ async fn wander(
                     cuts += 1;
                     break;
                 }
-                // The proxy ends in good order what it does not reset, and a WebSocket library may call that an end.
+                // The proxy ends in good order what it does not reset, and a WebSocket library may
+                // call that an end.
                 Err(Ended::Well) => {
                     cuts += 1;
                     break;
@@ -306,7 +310,8 @@ async fn wander(
     (client, cuts)
 }
 
-/// A log of five messages, and a reader that comes back after twenty: each feed says exactly what is lost, and goes on with the rest.
+/// A log of five messages, and a reader that comes back after twenty: each feed says exactly what
+/// is lost, and goes on with the rest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fell_out_of_retention_is_told_on_every_feed() {
     let server = Server::start(&["--comet", "--retain-messages", "5"]);
@@ -339,7 +344,8 @@ async fn what_fell_out_of_retention_is_told_on_every_feed() {
     }
 }
 
-/// A cursor of another log, or one that was never given out: told on every feed, and the messages that there are follow.
+/// A cursor of another log, or one that was never given out: told on every feed, and the messages
+/// that there are follow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_of_another_log_is_told_on_every_feed() {
     let server = Server::start(&["--comet"]);
@@ -364,7 +370,8 @@ async fn a_cursor_of_another_log_is_told_on_every_feed() {
     }
 }
 
-/// Publishers that outrun a log of five messages, readers that are cut and dawdle: runs, with every gap told.
+/// Publishers that outrun a log of five messages, readers that are cut and dawdle: runs, with every
+/// gap told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_eviction_every_loss_is_told() {
     for threads in ["1", "2"] {
@@ -395,8 +402,9 @@ async fn under_eviction_every_loss_is_told() {
     }
 }
 
-/// Channels that are added and dropped while messages come, on `tidewire.v1`, seen by a client that hides nothing: what it gets of each channel
-/// is one run, over all the times that it had it, and every cursor that it is told is where it is.
+/// Channels that are added and dropped while messages come, on `tidewire.v1`, seen by a client that
+/// hides nothing: what it gets of each channel is one run, over all the times that it had it, and
+/// every cursor that it is told is where it is.
 #[test]
 fn channels_added_and_dropped_under_load_lose_and_repeat_nothing() {
     changed_under_load("100000", 0, |missed| assert_eq!(missed, 0));

@@ -79,9 +79,11 @@ fn readers_that_never_read_hold_nobody_up_and_cost_little() {
         stream.write_all(request(STREAMS[n % STREAMS.len()], "slow").as_bytes()).unwrap();
         stream
     };
-    // Half of them are there from the beginning, the others come on the way, each at a place of its own.
+    // Half of them are there from the beginning, the others come on the way, each at a place of its
+    // own.
     let mut stuck: Vec<TcpStream> = (0..50).map(subscribe).collect();
-    // A reader that does read has every message: the publisher is never so far ahead of it that the log could lose one.
+    // A reader that does read has every message: the publisher is never so far ahead of it that the
+    // log could lose one.
     let read = Arc::new(AtomicU64::new(0));
     let reader = std::thread::spawn({
         let (address, start, read) = (server.address.clone(), start, read.clone());
@@ -107,7 +109,8 @@ fn readers_that_never_read_hold_nobody_up_and_cost_little() {
     drop(stuck);
 }
 
-/// Reads `count` messages of the channel and says after each how many it has; how many were told to be missing.
+/// Reads `count` messages of the channel and says after each how many it has; how many were told to
+/// be missing.
 fn follow(address: &str, start: &str, count: u64, read: &AtomicU64) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -121,7 +124,8 @@ fn follow(address: &str, start: &str, count: u64, read: &AtomicU64) -> u64 {
     })
 }
 
-/// A reader that stops in the middle, while far more is published than a log and all buffers on the way hold, and then goes on.
+/// A reader that stops in the middle, while far more is published than a log and all buffers on the
+/// way hold, and then goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
     let server = Server::start(&["--comet", "--retain-bytes", "300000", "--threads", "2"]);
@@ -164,7 +168,8 @@ async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
     }
 }
 
-/// A server of one worker within this process, for what is a setting of the library and no option of the command.
+/// A server of one worker within this process, for what is a setting of the library and no option
+/// of the command.
 fn in_process(config: HubConfig, settings: Settings) -> (Arc<Hub>, Running) {
     let address: Listen = "127.0.0.1:0".parse().unwrap();
     let server = tidewire::server::Server::builder().listen(address).threads(1).bind().unwrap();
@@ -239,13 +244,15 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Sends this again and again until `bytes` are out or the peer takes no more; says how many were taken.
+/// Sends this again and again until `bytes` are out or the peer takes no more; says how many were
+/// taken.
 fn pour(stream: &mut TcpStream, piece: &[u8], bytes: usize) -> usize {
     stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut sent = 0;
     while sent < bytes {
         match stream.write(piece) {
-            // A frame that went out in part is completed by the beginning of the next write; garbage is welcome here.
+            // A frame that went out in part is completed by the beginning of the next write;
+            // garbage is welcome here.
             Ok(n) => sent += n,
             Err(_) => break,
         }
@@ -290,7 +297,8 @@ fn fragments_without_end_are_bounded() {
         let mut raw = server.raw();
         assert_eq!(raw.send(get("/c/fragments", UPGRADE)).response().status, 101);
         raw.send(&first);
-        // More than a message may have, and less than the server throws away while it waits for the end.
+        // More than a message may have, and less than the server throws away while it waits for the
+        // end.
         raw.offer(rest.repeat(300_000));
         let grown = server.memory_kib().saturating_sub(before);
         assert!(grown < 4_000, "{name}: {grown} KiB");
@@ -301,7 +309,8 @@ fn fragments_without_end_are_bounded() {
     assert_eq!(server.raw().send(get("/c/fragments", "")).response().status, 200);
 }
 
-/// Bytes that a closed socket has not read make the kernel send a reset, and a reset takes away what was already on its way.
+/// Bytes that a closed socket has not read make the kernel send a reset, and a reset takes away
+/// what was already on its way.
 #[test]
 fn a_reader_that_says_something_and_then_no_more_is_not_reset() {
     let server = Server::start(&["--threads", "1"]);

@@ -33,7 +33,8 @@ fn subscribe(address: &str, query: &str, fields: &str) -> Raw {
 fn a_publish_wakes_each_worker_once_and_is_encoded_once_for_each_feed() {
     let (running, hub, address) = in_process(2);
     let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
-    // Enough that both workers have some of each; which one accepts a connection is the kernel's choice.
+    // Enough that both workers have some of each; which one accepts a connection is the kernel's
+    // choice.
     let mut readers: Vec<Raw> = (0..40)
         .flat_map(|_| [("?feed=sse", ""), ("?feed=stream", ""), ("", UPGRADE)])
         .map(|(query, fields)| subscribe(&address, query, fields))

@@ -31,9 +31,13 @@ impl Server {
     pub(super) fn start(binary: &Path, options: &[&str]) -> Result<Self> {
         // taskset becomes the server, so its process is the server's.
         let mut command = program("taskset", &["-c", "0"]);
-        command.arg(binary).args(["--listen", "127.0.0.1:0", "--threads", "1", "--drain", "1s"]);
+        command.arg(binary).args(["--listen", "127.0.0.1:0", "--threads", "1"]);
         command.args(["--log", "error,tidewire::work=debug", "--log-format", "json"]);
         command.args(["--heartbeat", "3600", "--comet", "--compress"]).args(options);
+        if !options.contains(&"--drain") {
+            // Most readers of an attack never hang up.
+            command.args(["--drain", "1s"]);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Running::start("the server", &mut command).map_err(Error::other)?;
         let mut stderr = running.child().stderr.take();
@@ -68,7 +72,8 @@ impl Server {
         self.wait_until_idle(Duration::from_millis(2), next)
     }
 
-    /// Waits until it does not much more than to answer the probe, which is so far with its questions.
+    /// Waits until it does not much more than to answer the probe, which is so far with its
+    /// questions.
     pub(super) fn settle(&self, questions: impl Fn() -> Option<usize>) -> Result<()> {
         self.wait_until_idle(Duration::from_millis(25), questions)
     }

@@ -1,5 +1,5 @@
-//! `POST /c/{name}`: one message, any content type. While it would evict what the workers have still
-//! to deliver, it waits.
+//! `POST /c/{name}`: one message, any content type. While it would evict what the workers have
+//! still to deliver, it waits.
 
 use std::future::poll_fn;
 use std::ops::Not;

@@ -32,8 +32,8 @@ use crate::table::{HeldPoll, OpenStream, Subscription, Ticket, WebSocket};
 use crate::upload_state::{RawStart, RawStartError};
 
 /// Bytes of replay that leave together with the head of a stream. The rest follows at the reader's
-/// pace, and so does a longer message: many streams may begin at one moment, and each is a step that
-/// all others wait for.
+/// pace, and so does a longer message: many streams may begin at one moment, and each is a step
+/// that all others wait for.
 const FIRST_BYTES: usize = 64 * 1024;
 
 /// Answers a GET or HEAD.

@@ -3,9 +3,9 @@
 //! own media type, for an `<img>` that shows the newest.
 //!
 //! ```text
-//!   --tidewire CRLF                                  the stream begins with a delimiter, and each part ends with one:
-//!   Content-Type: image/jpeg CRLF CRLF  ···payload···
-//!   CRLF --tidewire CRLF                             so a reader that waits for the end of a part has it at once
+//!   --tidewire CRLF                                  the stream begins with a delimiter, and each
+//! part ends with one:   Content-Type: image/jpeg CRLF CRLF  ···payload···   CRLF --tidewire CRLF
+//! so a reader that waits for the end of a part has it at once
 //! ```
 //!
 //! Quirks: no browser gives the parts to scripts (Firefox did once), so a page reads

@@ -230,8 +230,8 @@ impl Delivery {
         if group.is_closed {
             return Some(Event::Failed);
         }
-        // A member that has caught up while the server stops is sent away. So it waits until its group
-        // has everything.
+        // A member that has caught up while the server stops is sent away. So it waits until its
+        // group has everything.
         let has_more = self.draining && group.is_busy;
         if *positions == group.now.positions && !has_more {
             return Some(Event::CaughtUp);
@@ -293,8 +293,8 @@ impl Delivery {
         None
     }
 
-    /// A member that fell behind a moment ago still counts as one that keeps up. So does a reader of
-    /// a long poll that was answered a moment ago: its next poll is on its way.
+    /// A member that fell behind a moment ago still counts as one that keeps up. So does a reader
+    /// of a long poll that was answered a moment ago: its next poll is on its way.
     fn hold_publishers(&mut self, id: RowId, group: GroupId) {
         let (row, now_ms) = (&mut self.rows[id], self.clock.now_ms());
         debug_assert!(row.holds.is_none(), "one that holds has not caught up");

@@ -43,8 +43,8 @@ pub(super) struct Group {
     pub(super) is_busy: bool,
     /// One of its channels is no more. Its members are to come back.
     pub(super) is_closed: bool,
-    /// Connections that publishers wait for: members that fell behind a moment ago, and readers of a
-    /// long poll that were answered a moment ago.
+    /// Connections that publishers wait for: members that fell behind a moment ago, and readers of
+    /// a long poll that were answered a moment ago.
     pub(super) holds: u32,
     /// It is on the list of the unused ones.
     pub(super) is_listed: bool,

@@ -20,8 +20,8 @@ pub(super) struct Hold {
 const SPARE: usize = 256;
 
 impl Holds {
-    /// Lists a row. Says whether it is the first of all: who sleeps has to look again. Most rows hold
-    /// nothing any more when their time comes, so it is looked at only now and then.
+    /// Lists a row. Says whether it is the first of all: who sleeps has to look again. Most rows
+    /// hold nothing any more when their time comes, so it is looked at only now and then.
     pub(super) fn list(&mut self, row: RowId, until_ms: u64) -> bool {
         let until_ms = until_ms.next_multiple_of(LOOK_MS);
         let place = match self.0.back() {

@@ -37,6 +37,8 @@
 //! WebSocket says something, it reports that to its owner ([`Report`]), who says how to go on.
 
 mod advance;
+#[cfg(test)]
+mod advance_tests;
 mod audience;
 mod clock;
 mod deadlines;

@@ -144,7 +144,8 @@ impl Watches {
     }
 
     /// A group has what its channels had. Where it was the first one, the worker registers; where
-    /// it was the last one, publishers are told. Returns what has to be seen to: groups that have news already, and such whose channel is no more.
+    /// it was the last one, publishers are told. Returns what has to be seen to: groups that have
+    /// news already, and such whose channel is no more.
     pub(super) fn settle(&mut self, id: GroupId, groups: &mut Groups) -> Vec<(GroupId, Registration)> {
         let was_busy = std::mem::replace(&mut groups[id].is_busy, false);
         let mut left = Vec::new();

@@ -21,7 +21,8 @@ const MAX_OUTPUT: usize = 64 * 1024;
 /// Heartbeats without any sign of life after which a connection is given up.
 const SILENT_BEATS: u32 = 3;
 
-/// Compressed messages that a worker inflates at one time, of those that come in several frames. Each may hold as much as the longest message.
+/// Compressed messages that a worker inflates at one time, of those that come in several frames.
+/// Each may hold as much as the longest message.
 const MAX_INFLATING: usize = 32;
 
 /// Bytes of messages that are taken in one turn, or one longer message. One read may inflate to a
@@ -47,7 +48,8 @@ pub(crate) struct WebSocket {
     stalled: Option<Box<Stalled>>,
     /// The client may compress.
     deflates: bool,
-    /// A message or a frame that has begun and not ended. Most come whole, so that most connections have none.
+    /// A message or a frame that has begun and not ended. Most come whole, so that most connections
+    /// have none.
     unfinished: Option<Box<Unfinished>>,
 }
 
@@ -148,9 +150,10 @@ impl WebSocket {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
             let came = self.came();
-            // A client that does not take its answers, or publishes too fast, is not read from. It is not a slow sender, so it
-            // has longer. But this time is for the whole message: with a time that stands still, a
-            // client could hold a message for ever by taking a byte now and then.
+            // A client that does not take its answers, or publishes too fast, is not read from. It
+            // is not a slow sender, so it has longer. But this time is for the whole message: with
+            // a time that stands still, a client could hold a message for ever by taking a byte now
+            // and then.
             let least = if self.is_full() || self.is_stalled() { settings.stall_ms() } else { 0 };
             took + one.lost_ms >= settings.message_ms(came).max(least)
                 || (one.context.is_some() && took >= settings.stall_ms())
@@ -202,7 +205,8 @@ impl WebSocket {
     /// returned. A close stays with the protocol: it goes behind the answers to these messages.
     pub(super) fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
         self.received_ms = now_ms;
-        // In the usual case, whole frames in one read, they are unmasked right where they were read.
+        // In the usual case, whole frames in one read, they are unmasked right where they were
+        // read.
         let mut gathered = std::mem::take(&mut self.partial);
         let is_gathered = !gathered.is_empty();
         let bytes = if is_gathered {
@@ -363,7 +367,8 @@ mod tests {
         let settings = Settings::default();
         let (stall, max) = (settings.stall_ms(), 8 << 20);
         let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: false }, None, max);
-        // A frame of 8 MiB, of which 5.6 come at once; by the rate alone, that is more than three hours.
+        // A frame of 8 MiB, of which 5.6 come at once; by the rate alone, that is more than three
+        // hours.
         let mut burst = vec![0; 14 + 5_600 * 1024];
         burst[..10].copy_from_slice(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x80, 0, 0]);
         websocket.receive(&mut burst, 0, max);

@@ -1,4 +1,5 @@
-//! A flood of messages slows its publisher, and not the readers: who keeps up gets all of them, however little the log keeps.
+//! A flood of messages slows its publisher, and not the readers: who keeps up gets all of them,
+//! however little the log keeps.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -37,8 +38,8 @@ fn count_messages(name: &'static str, mut raw: Raw, expected: usize) -> (&'stati
     (name, count, String::new())
 }
 
-/// Readers of all kinds keep up, while somebody publishes fifty times what the log keeps in one write: nobody loses anything. The publisher
-/// stays until they have it all.
+/// Readers of all kinds keep up, while somebody publishes fifty times what the log keeps in one
+/// write: nobody loses anything. The publisher stays until they have it all.
 fn nobody_loses<T>(publish: impl FnOnce(&str) -> T) {
     let mut config = HubConfig::default();
     config.retention.max_messages = BURST / 50;
@@ -92,8 +93,8 @@ fn pipelined_posts_throw_out_no_reader_that_keeps_up() {
     });
 }
 
-/// A burst is longer than a batch, and the reader takes the first batch in pieces. The others have everything already, and nobody
-/// publishes again.
+/// A burst is longer than a batch, and the reader takes the first batch in pieces. The others have
+/// everything already, and nobody publishes again.
 #[test]
 fn a_reader_that_takes_a_batch_in_pieces_gets_the_next_one_too() {
     let mut config = HubConfig::default();
@@ -117,8 +118,9 @@ fn a_reader_that_takes_a_batch_in_pieces_gets_the_next_one_too() {
     }
 }
 
-/// A reader of a long poll that was answered has no poll for a moment. A publisher that would evict what it has not got waits for its
-/// next one. The moment is short, so it is tried on some connections: where nobody waits, it is on none.
+/// A reader of a long poll that was answered has no poll for a moment. A publisher that would evict
+/// what it has not got waits for its next one. The moment is short, so it is tried on some
+/// connections: where nobody waits, it is on none.
 #[test]
 fn a_publisher_waits_for_the_next_poll_of_one_that_was_just_answered() {
     const KEEPS: usize = 20;

@@ -1,6 +1,8 @@
-//! What is the same for many is done once, and held once: whatever channel lists they read, and however far behind they are.
+//! What is the same for many is done once, and held once: whatever channel lists they read, and
+//! however far behind they are.
 //!
-//! A test here counts, or compares with a bound that a server which shares keeps many times over. None depends on how fast a machine is.
+//! A test here counts, or compares with a bound that a server which shares keeps many times over.
+//! None depends on how fast a machine is.
 
 use std::io::Write;
 use std::net::TcpStream;

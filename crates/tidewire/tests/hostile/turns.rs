@@ -1,5 +1,6 @@
-//! A turn of a worker ends in time, however much a client gives it to do. What is asked is the order of things and not their time: a GET is
-//! answered in the midst of the work for another client.
+//! A turn of a worker ends in time, however much a client gives it to do. What is asked is the
+//! order of things and not their time: a GET is answered in the midst of the work for another
+//! client.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -44,13 +45,15 @@ impl Onlooker {
         while let Ok(n @ 1..) = self.stream.read(&mut piece) {
             self.got.extend_from_slice(&piece[..n]);
         }
-        // A search that the standard library brings compiled: a slow one would be over when all is over.
+        // A search that the standard library brings compiled: a slow one would be over when all is
+        // over.
         String::from_utf8_lossy(&self.got).contains(text)
     }
 }
 
-/// Whether a GET is answered while something else is under way on the only worker: `begin` starts it and comes back when it has begun.
-/// Who runs this test may lose the processor in between, so it is tried some times: where a turn does not end early, it is in none.
+/// Whether a GET is answered while something else is under way on the only worker: `begin` starts
+/// it and comes back when it has begun. Who runs this test may lose the processor in between, so it
+/// is tried some times: where a turn does not end early, it is in none.
 fn is_answered_in_between<T>(
     address: &str,
     attack: &mut T,
@@ -76,7 +79,8 @@ fn at_once(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Pairs of commands, each of which makes a group of subscribers and leaves it empty. The ids begin with the number of the attempt.
+/// Pairs of commands, each of which makes a group of subscribers and leaves it empty. The ids begin
+/// with the number of the attempt.
 fn churn(attempt: usize, pairs: usize) -> Vec<u8> {
     let command = |kind: &str, n: usize| {
         let text = format!(r#"{{"type":"{kind}","id":"{attempt}-{kind}-{n}","channel":"u{n}"}}"#);
@@ -104,8 +108,8 @@ fn commands_without_end_let_others_in_between() {
     assert!(answered, "no GET is answered before all commands of a client are carried out");
 }
 
-/// Subscribes to 15 channels, then sends these pairs of channels to subscribe to and to leave. Returns the processor time of the server,
-/// in hundredths of a second.
+/// Subscribes to 15 channels, then sends these pairs of channels to subscribe to and to leave.
+/// Returns the processor time of the server, in hundredths of a second.
 fn cost_of_changes(pairs: impl Iterator<Item = (String, String)>) -> u64 {
     let server = Server::start(&["--threads", "1", "--heartbeat", "1"]);
     let mut clock = Onlooker::open(&server.address, &get("/c/clock?feed=sse", ""), "retry");
@@ -140,8 +144,9 @@ fn cost_of_changes(pairs: impl Iterator<Item = (String, String)>) -> u64 {
     server.cpu_ticks() - before
 }
 
-/// With fifteen channels that stay, all groups that this client makes read the same channels. With a window that moves on, a channel is
-/// read by few of them. The commands are the same, and so are the lengths of the lists.
+/// With fifteen channels that stay, all groups that this client makes read the same channels. With
+/// a window that moves on, a channel is read by few of them. The commands are the same, and so are
+/// the lengths of the lists.
 #[test]
 fn a_change_of_channels_costs_the_same_whatever_was_before_it() {
     const PAIRS: usize = 8_000;

@@ -64,7 +64,8 @@ fn json(response: &Response) -> Value {
     serde_json::from_slice(&response.body).unwrap_or_else(|_| panic!("not JSON: {response:?}"))
 }
 
-/// A refusal is `application/problem+json`, says the status again, and has a sentence that says what to do. Returns the sentence.
+/// A refusal is `application/problem+json`, says the status again, and has a sentence that says
+/// what to do. Returns the sentence.
 fn sentence(response: &Response) -> String {
     assert_eq!(response.field("content-type"), Some("application/problem+json"), "{response:?}");
     let problem = json(response);

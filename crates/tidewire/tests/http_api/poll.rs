@@ -191,7 +191,8 @@ fn a_hold_ends_a_little_before_its_time_and_not_for_all_at_once() {
         .collect();
     times.sort_unstable();
     assert!(times[0] >= 890, "held for nine tenths at least: {times:?}");
-    // How early is the business of `feeds/longpoll.rs`, and tested there: a busy machine hands out the answers late.
+    // How early is the business of `feeds/longpoll.rs`, and tested there: a busy machine hands out
+    // the answers late.
     assert!(times[19] - times[0] >= 20, "spread: {times:?}");
 }
 
@@ -228,7 +229,8 @@ fn prefer_is_read_as_rfc_7240_writes_it() {
     assert_eq!(answer.field("preference-applied"), None);
 }
 
-/// One connection, many polls of both kinds: the connection goes back and forth between the request cycle and those who wait.
+/// One connection, many polls of both kinds: the connection goes back and forth between the request
+/// cycle and those who wait.
 #[test]
 fn a_connection_is_kept_from_poll_to_poll() {
     let server = Server::start(&[]);
@@ -314,7 +316,8 @@ fn much_behind_a_held_poll_waits_too() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     let long = "x".repeat(200_000);
-    // It is not all read, so that nobody can tell from outside when the poll is held: it says from where.
+    // It is not all read, so that nobody can tell from outside when the poll is held: it says from
+    // where.
     let cursor = raw.send(get("/c/m", "")).response().field("tidewire-cursor").unwrap().to_owned();
     let poll = get(&format!("/c/m?wait=55&since={cursor}"), "");
     raw.send([poll, post("/c/m", "", &long), get("/c/m?limit=1", "")].concat());
@@ -409,7 +412,8 @@ fn the_next_poll_of_a_connection_is_read_as_strictly_as_the_first() {
     }
 }
 
-/// A held poll that is answered leaves its time behind: the next one of the connection has its own, be it earlier or later.
+/// A held poll that is answered leaves its time behind: the next one of the connection has its own,
+/// be it earlier or later.
 #[test]
 fn a_poll_that_is_asked_again_is_held_for_its_own_time() {
     let server = Server::start(&["--threads", "1"]);
@@ -434,7 +438,8 @@ fn a_poll_that_is_asked_again_is_held_for_its_own_time() {
     }
 }
 
-/// Those who wait in one table ask the same next question. The answer is made once, for as long as it is true.
+/// Those who wait in one table ask the same next question. The answer is made once, for as long as
+/// it is true.
 #[test]
 fn the_answer_to_many_is_the_one_that_each_would_get() {
     let server = Server::start(&["--threads", "1", "--retain-messages", "3"]);

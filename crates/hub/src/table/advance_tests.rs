@@ -1,0 +1,192 @@
+//! Groups and the registrations of their worker, without connections.
+
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use super::delivery::Delivery;
+use super::ids::{GroupId, RowId};
+use super::turn::Turn;
+use crate::channel::Channel;
+use crate::feeds::{HttpFormat, StreamFormat, Wire};
+use crate::forms::Forms;
+use crate::hub::Hub;
+use crate::message::Message;
+use crate::name::ChannelName;
+use crate::positions::Channels;
+use crate::publication::Publication;
+use crate::shape::Shape;
+use crate::{HubConfig, Retention};
+
+fn hub(keeps: usize) -> Arc<Hub> {
+    let retention = Retention { max_messages: keeps, ..Retention::default() };
+    Hub::new(HubConfig { retention, ..HubConfig::default() }, 2)
+}
+
+fn name(name: &str) -> ChannelName {
+    ChannelName::new(name).unwrap()
+}
+
+/// The parts of a worker's table.
+fn delivery(hub: &Arc<Hub>, worker: u16) -> Delivery {
+    let forms = Forms::new(hub.counters.forms.clone());
+    Delivery::new(hub.clone(), Arc::default(), forms, worker)
+}
+
+/// A group of these channels, with a member that has come and is not live. One more of the same
+/// channels is another group where it is labelled.
+fn come(delivery: &mut Delivery, names: &[&ChannelName], labelled: bool) -> GroupId {
+    let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
+    let channels = names.iter().map(|&name| delivery.hub.channel(name).unwrap()).collect();
+    let id = delivery.audience.group(&Channels(channels), &Shape::Stream { wire, labelled });
+    delivery.audience.groups[id].enter();
+    delivery.audience.advance_later(id);
+    id
+}
+
+/// Does all that is to be done, in as many turns as that takes.
+fn finish(delivery: &mut Delivery) {
+    while !delivery.audience.todo.is_empty() {
+        delivery.turn = Turn::begin();
+        delivery.run();
+    }
+}
+
+/// The channels of which a worker was told that they have news.
+fn news(hub: &Hub, worker: u16) -> Vec<Arc<Channel>> {
+    let mut news = Vec::new();
+    let _ = hub.inbox(worker).poll_take(&mut Context::from_waker(Waker::noop()), &mut news);
+    news
+}
+
+/// Publishes, whether there is room or not.
+fn publish(hub: &Hub, name: &ChannelName) {
+    hub.publish(name, Message::new("x".into(), 0), None).unwrap();
+}
+
+/// Publishes if there is room; says whether there was.
+fn publish_if_room(hub: &Hub, name: &ChannelName) -> bool {
+    let mut publication = Publication::new(name.clone(), Message::new("x".into(), 0), None);
+    hub.poll_publish(&mut Context::from_waker(Waker::noop()), &mut publication).is_ready()
+}
+
+#[test]
+fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
+    let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
+    let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
+    let (mut delivery, name) = (delivery(&hub, 0), name("a"));
+    let first = come(&mut delivery, &[&name], false);
+    finish(&mut delivery);
+    publish(&hub, &name);
+    delivery.audience.remove(first);
+    let second = come(&mut delivery, &[&name], false);
+    finish(&mut delivery);
+    let news = news(&hub, 0);
+    assert_eq!(news.len(), 1);
+    news.iter().for_each(|channel| delivery.audience.on_news(channel));
+    drop(news);
+    finish(&mut delivery);
+    assert!(delivery.audience.is_registered(second));
+    delivery.audience.remove(second);
+    // Nobody waits, so the channel goes with its message.
+    let since = std::time::Instant::now();
+    while hub.channels() > 0 {
+        assert!(since.elapsed() < Duration::from_secs(30), "somebody is still registered");
+        hub.sweep();
+    }
+}
+
+#[test]
+fn a_group_with_much_to_do_keeps_no_news_from_the_others() {
+    let hub = hub(2);
+    let (mut delivery, hot, flooded) = (delivery(&hub, 0), name("hot"), name("flooded"));
+    let one = come(&mut delivery, &[&hot], false);
+    let busy = come(&mut delivery, &[&hot, &flooded], true);
+    finish(&mut delivery);
+    for _ in 0..3 {
+        // The second group never gets its turn.
+        for _ in 0..2 {
+            assert!(publish_if_room(&hub, &hot), "there is room for two");
+            let news = news(&hub, 0);
+            assert_eq!(news.len(), 1, "the worker is woken, whatever the second group has to do");
+            news.iter().for_each(|channel| delivery.audience.on_news(channel));
+            delivery.advance(one);
+        }
+        assert!(!publish_if_room(&hub, &hot), "the second group was not served");
+        delivery.advance(busy);
+        assert!(delivery.audience.is_registered(one) && delivery.audience.is_registered(busy));
+        assert!(publish_if_room(&hub, &hot), "both were served");
+        news(&hub, 0).iter().for_each(|channel| delivery.audience.on_news(channel));
+        finish(&mut delivery);
+    }
+}
+
+#[test]
+fn what_publishers_were_told_is_not_taken_back_when_a_member_falls_behind() {
+    let hub = hub(4);
+    let (mut delivery, name) = (delivery(&hub, 0), name("a"));
+    let groups = [false, true].map(|labelled| come(&mut delivery, &[&name], labelled));
+    let channel = hub.channel(&name).unwrap();
+    finish(&mut delivery);
+    (0..4).for_each(|_| publish(&hub, &name));
+    delivery.audience.on_news(&channel);
+    delivery.turn = Turn::begin();
+    delivery.advance(groups[0]);
+    publish(&hub, &name);
+    delivery.advance(groups[1]);
+    delivery.audience.hold(groups[0]);
+    delivery.audience.on_news(&channel);
+    finish(&mut delivery);
+    assert!(delivery.audience.is_registered(groups[0]));
+    // Four messages were served. Publishers evict these, and then they wait.
+    assert_eq!((0..10).take_while(|_| publish_if_room(&hub, &name)).count(), 3);
+}
+
+#[test]
+fn readers_that_hold_a_channel_in_turn_stop_publishers_for_a_quarter_of_the_time() {
+    let (hub, name) = (hub(1_000), name("a"));
+    // Two workers, with two groups each.
+    let mut workers = [0, 1].map(|worker| {
+        let mut delivery = delivery(&hub, worker);
+        let groups = [false, true].map(|labelled| come(&mut delivery, &[&name], labelled));
+        finish(&mut delivery);
+        (delivery, groups)
+    });
+    let mut dice = fastrand::Rng::with_seed(5);
+    let (mut held_ms, mut held) = (0, Vec::new());
+    for now_ms in 0..100_000_u64 {
+        held_ms += u64::from(!held.is_empty());
+        for (worker, (delivery, groups)) in workers.iter_mut().enumerate() {
+            delivery.audience.set_now(now_ms);
+            for group in groups.iter().copied() {
+                let until = delivery.audience.may_hold_until(group);
+                if until > now_ms && dice.u8(..4) == 0 {
+                    delivery.audience.hold(group);
+                    held.push((until, worker, group));
+                }
+            }
+        }
+        held.retain(|&(until, worker, group)| {
+            let holds_on = until > now_ms && dice.u8(..20) > 0;
+            if !holds_on {
+                workers[worker].0.audience.release(group);
+            }
+            holds_on
+        });
+    }
+    assert!((10_000..=25_200).contains(&held_ms), "{held_ms} of 100,000 ms");
+}
+
+#[test]
+fn a_worker_that_was_so_late_that_messages_were_lost_is_waited_for_again() {
+    let hub = hub(4);
+    let (mut delivery, name) = (delivery(&hub, 0), name("a"));
+    let id = come(&mut delivery, &[&name], false);
+    finish(&mut delivery);
+    delivery.audience.groups[id].join(RowId::of_key(0));
+    // Who does not wait throws messages out.
+    (0..6).for_each(|_| publish(&hub, &name));
+    assert!((0..10).all(|_| publish_if_room(&hub, &name)), "it may hang");
+    assert!(delivery.next_batch(id), "a gap, and what is left");
+    assert!(!publish_if_room(&hub, &name), "it is at work");
+}
