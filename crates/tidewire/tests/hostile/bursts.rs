@@ -139,7 +139,9 @@ fn a_publisher_waits_for_the_next_poll_of_one_that_was_just_answered() {
         publish("first");
         let answer = reader.response();
         // With these the log is full.
-        (1..KEEPS).for_each(|_| drop(publish("more")));
+        for _ in 1..KEEPS {
+            publish("more");
+        }
         let mut last = Publication::new(name.clone(), Message::new("last".into(), 0), None);
         let mut no_waker = Context::from_waker(Waker::noop());
         if hub.poll_publish(&mut no_waker, &mut last).is_ready() {
