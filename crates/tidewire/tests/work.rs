@@ -90,6 +90,27 @@ fn a_payload_is_brought_into_each_form_once_whatever_the_lists_of_its_readers() 
 }
 
 #[test]
+fn a_short_message_is_not_compressed_once_for_each_list_of_channels() {
+    let (running, hub, address) = in_process(1);
+    let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
+    let fields = format!(
+        "{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    );
+    // With these cursors an object is long enough to be compressed.
+    let others: String = (0..15).map(|n| format!(",{n:-<100}")).collect();
+    let mut readers: Vec<Raw> =
+        (0..20).map(|n| subscribe(&address, &format!("{others}{n}"), &fields)).collect();
+    eventually("all subscribers", || channel.subscribers() == readers.len());
+    let before = hub.work().compressed;
+    let text = "a line of text. ".repeat(20);
+    hub.publish(channel.name(), Message::new(text.clone().into(), 0), None).unwrap();
+    readers.iter_mut().for_each(|raw| drop(raw.until(&text)));
+    assert_eq!(hub.work().compressed, before);
+    running.stop().unwrap();
+}
+
+#[test]
 fn readers_with_lists_of_their_own_that_do_not_read_hold_the_same_forms() {
     let (running, hub, address) = in_process(1);
     let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();

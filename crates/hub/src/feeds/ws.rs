@@ -79,7 +79,10 @@ impl Feed for V1 {
     fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let mut head = Vec::with_capacity(USUAL_HEAD);
         write_message_head(envelope.message, envelope.cursor, envelope.channel, Place::Line, &mut head);
-        let put = if self.deflate { put_deflated } else { put };
+        // With a short payload, head and payload are compressed together. That is once for each list
+        // of channels, so where there may be many lists they stay as they are.
+        let is_long = envelope.message.data().len() >= DEFLATED_LEN;
+        let put = if self.deflate && (is_long || envelope.channel.is_none()) { put_deflated } else { put };
         put(Kind::Text, &head, FormKind::Json(Place::Line), envelope.message, out);
     }
 
