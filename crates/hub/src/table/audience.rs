@@ -101,7 +101,8 @@ impl Audience {
         }
     }
 
-    /// The group has what there is. Where it was the last one of a channel, the worker registers.
+    /// The group has what there is. Where it is the first one of a channel, the worker registers;
+    /// where it is the last one, publishers are told.
     pub(super) fn settle(&mut self, id: GroupId) {
         let left = self.watches.settle(id, &mut self.groups);
         self.see_to(left);

@@ -55,7 +55,7 @@ struct Watched {
     is_closed: bool,
 }
 
-/// What became of a channel when the last busy group settled there.
+/// What became of a channel when a group settled there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Registration {
     /// The next publish wakes this worker.
