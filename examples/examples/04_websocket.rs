@@ -21,7 +21,7 @@ use std::error::Error;
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, remark, show_bytes};
 use tidewire_ws::frame::Header;
 use tidewire_ws::handshake::client;
-use tidewire_ws::{Connection, Event, Limits, Role};
+use tidewire_ws::{Client, Connection, Event, Limits};
 
 /// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
 /// is called when only the last one is missing and is not there yet.
@@ -43,7 +43,7 @@ fn read(
         .verify(head.status, head.fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))?;
 
     // From here on it is no HTTP any more: frames both ways.
-    let mut websocket = Connection::new(Role::Client, Limits::DEFAULT);
+    let mut websocket = Connection::<Client>::new(Limits::DEFAULT);
     let (mut input, mut output) = (Vec::new(), Vec::new());
     while !websocket.is_closed() {
         if !websocket.message_unfinished()
@@ -74,7 +74,7 @@ fn read(
             None => {}
         }
         input.drain(..used);
-        websocket.take_output_masked(random, &mut output);
+        websocket.take_output(random, &mut output);
         if websocket.is_open() && messages.len() >= count {
             websocket.send_close(Some(1000), "", random(), &mut output)?;
         }

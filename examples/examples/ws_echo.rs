@@ -14,13 +14,14 @@ use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::Header;
 use tidewire_ws::handshake::Origins;
 use tidewire_ws::handshake::server::{Options, accept};
-use tidewire_ws::{Connection, Event, Kind, Limits, PreparedMessage, Role, encode_message};
+use tidewire_ws::{Connection, Event, Kind, Limits, PreparedMessage, encode_message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Duration, timeout};
 
 const MESSAGE: u64 = 16 * 1024 * 1024;
-const LIMITS: Limits = Limits { max_frame: MESSAGE, max_message: MESSAGE, max_empty_fragments: 65_536 };
+const LIMITS: Limits =
+    Limits::DEFAULT.with_max_frame(MESSAGE).with_max_message(MESSAGE).with_max_empty_fragments(65_536);
 const DEFLATE: Config = Config::DEFAULT;
 
 /// Bytes read at once. Memory that is not read into is not used, so an idle connection costs less.
@@ -45,7 +46,7 @@ impl Handler for Echo {
         let head = request.head;
         let version = if head.version() == tidewire_server::http1::Version::Http11 { (1, 1) } else { (1, 0) };
         // Nothing here is given to a cookie or to an address, so pages of any origin may come.
-        let options = Options { origins: Origins::Any, deflate: Some(DEFLATE), ..Options::default() };
+        let options = Options::DEFAULT.with_origins(Origins::Any).with_deflate(DEFLATE);
         match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
             Ok(accepted) => {
                 let response = accepted.response_fields().fold(Response::new(101), |r, (n, v)| r.with(n, v));
@@ -78,7 +79,7 @@ async fn serve(
     deflate: Option<Params>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let mut websocket = Connection::new(Role::Server, LIMITS);
+    let mut websocket = Connection::<tidewire_ws::Server>::new(LIMITS);
     if let Some(params) = deflate {
         websocket = websocket.with_deflate(params, &DEFLATE);
     }
@@ -90,7 +91,7 @@ async fn serve(
                 return Ok(());
             },
             _ = stop.wait_for(|stop| *stop), if websocket.is_open() => {
-                websocket.send_close(Some(1001), "the server stops", [0; 4], &mut output)?;
+                websocket.send_close(Some(1001), "the server stops", &mut output)?;
             }
         }
         // After our own close messages may still arrive, but none may be sent.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tidewire_http1::{BodyLength, Event as Http, FieldBlock, Fields, Response, Server, Version};
 use tidewire_ws::handshake::server::{Options, accept};
-use tidewire_ws::{Connection, Event, Kind, Limits, Role, encode_message};
+use tidewire_ws::{Connection, Event, Kind, Limits, encode_message};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
@@ -85,7 +85,7 @@ fn handshake(stream: &mut TcpStream, input: &mut Vec<u8>) -> Result<bool, Box<dy
 
 /// Sends every message back until the connection is closed by either side.
 fn echo(stream: &mut TcpStream, mut input: Vec<u8>) -> io::Result<()> {
-    let mut websocket = Connection::new(Role::Server, Limits::DEFAULT);
+    let mut websocket = Connection::<tidewire_ws::Server>::new(Limits::DEFAULT);
     let mut output = Vec::new();
     loop {
         let mut used = 0;

@@ -4,20 +4,20 @@
 //! bytes and with what the other side makes of them: a text, a message in fragments with a ping between them, a broken frame.
 
 use tidewire_ws::frame::Header;
-use tidewire_ws::{Connection, EncodeError, Event, Limits, Role};
+use tidewire_ws::{Client, Connection, EncodeError, Event, Limits, Role, Server};
 
 /// Fresh from a cryptographic random source in a real client, for each frame. Fixed here, so that the bytes are the same each time.
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 fn main() -> Result<(), EncodeError> {
-    let mut client = Connection::new(Role::Client, Limits::DEFAULT);
-    let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
+    let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let mut wire = Vec::new();
 
     println!("A text. The client masks it, the server does not:");
     client.send_text("Hello", KEY, &mut wire)?;
     deliver('>', &mut wire, &mut server);
-    server.send_text("Hello", KEY, &mut wire)?;
+    server.send_text("Hello", &mut wire)?;
     deliver('<', &mut wire, &mut client);
 
     println!("\nA message in fragments. A ping may go between them:");
@@ -35,13 +35,13 @@ fn main() -> Result<(), EncodeError> {
     deliver('>', &mut wire, &mut server);
     server.take_output(&mut wire);
     deliver('<', &mut wire, &mut client);
-    client.take_output_masked(|| KEY, &mut wire);
+    client.take_output(|| KEY, &mut wire);
     println!("closed: client {}, server {}", client.is_closed(), server.is_closed());
     Ok(())
 }
 
 /// Shows what is on the wire and gives it to the other end.
-fn deliver(direction: char, wire: &mut Vec<u8>, to: &mut Connection) {
+fn deliver<R: Role>(direction: char, wire: &mut Vec<u8>, to: &mut Connection<R>) {
     let hex: Vec<String> = wire.iter().map(|byte| format!("{byte:02x}")).collect();
     println!("{direction} {}", hex.join(" "));
     if let Ok(Some((header, length))) = Header::parse(wire) {

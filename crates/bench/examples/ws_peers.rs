@@ -39,12 +39,12 @@ async fn main() -> Result<()> {
 
 async fn tidewire(mut stream: TcpStream) -> Result<()> {
     handshake(&mut stream).await?;
-    let limits = Limits { max_frame: LIMIT as u64, max_message: LIMIT as u64, ..Limits::DEFAULT };
+    let limits = Limits::DEFAULT.with_max_frame(LIMIT as u64).with_max_message(LIMIT as u64);
     let mut socket = tidewire_ws::tokio::WebSocket::server(stream, limits);
     while let Some(message) = socket.next().await {
         let message = message?;
         if message.is_data() {
-            socket.send(message).await?;
+            socket.queue(message).await?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
-use tidewire_ws::{Connection, Error, Event, Limits, Role, mask};
+use tidewire_ws::{Client, Connection, Error, Event, Limits, Role, Server, mask};
 
 use crate::api_object;
 use crate::close_code;
@@ -16,7 +16,7 @@ use crate::text::{byte_count, grouped, keep_start, quote};
 /// recipient, checks every byte; what the bytes are is said here.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    decoder: Connection,
+    decoder: Recipient,
     /// The offset in the direction of the first byte after the handshake.
     base: u64,
     /// The offset in the direction of the next byte.
@@ -27,6 +27,44 @@ pub(crate) struct Frames {
     /// Text messages are JSON objects of the HTTP API.
     tidewire_v1: bool,
     closed: bool,
+}
+
+/// The end that receives the frames.
+#[derive(Debug)]
+enum Recipient {
+    Server(Connection<Server>),
+    Client(Connection<Client>),
+}
+
+impl Recipient {
+    fn new(direction: Direction, deflate: Option<Params>, limits: Limits) -> Self {
+        match direction {
+            Direction::Up => Self::Server(in_pieces(Connection::new(limits), deflate)),
+            Direction::Down => Self::Client(in_pieces(Connection::new(limits), deflate)),
+        }
+    }
+
+    fn decode<'a>(&'a mut self, input: &'a mut [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+        match self {
+            Self::Server(connection) => connection.decode(input),
+            Self::Client(connection) => connection.decode(input),
+        }
+    }
+
+    fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
+        match self {
+            Self::Server(connection) => connection.finish(),
+            Self::Client(connection) => connection.finish(),
+        }
+    }
+}
+
+fn in_pieces<R: Role>(connection: Connection<R>, deflate: Option<Params>) -> Connection<R> {
+    let connection = connection.in_pieces();
+    match deflate {
+        Some(params) => connection.with_deflate(params, &Config::DEFAULT),
+        None => connection,
+    }
 }
 
 /// A frame whose payload is not complete.
@@ -64,16 +102,8 @@ pub(crate) struct Negotiated {
 impl Frames {
     /// Frames that go in this direction, from the offset `base` on.
     pub(crate) fn new(direction: Direction, negotiated: Negotiated, limits: Limits, base: u64) -> Self {
-        let role = match direction {
-            Direction::Up => Role::Server,
-            Direction::Down => Role::Client,
-        };
-        let mut decoder = Connection::new(role, limits).in_pieces();
-        if let Some(params) = negotiated.deflate {
-            decoder = decoder.with_deflate(params, &Config::DEFAULT);
-        }
         Self {
-            decoder,
+            decoder: Recipient::new(direction, negotiated.deflate, limits),
             base,
             at: base,
             frame: None,

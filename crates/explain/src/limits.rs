@@ -28,11 +28,7 @@ impl Default for Limits {
     fn default() -> Self {
         let mut http1 = tidewire_http1::Limits::new();
         http1.max_body = u64::MAX;
-        let ws = tidewire_ws::Limits {
-            max_frame: u64::MAX,
-            max_message: u64::MAX,
-            ..tidewire_ws::Limits::DEFAULT
-        };
+        let ws = tidewire_ws::Limits::DEFAULT.with_max_frame(u64::MAX).with_max_message(u64::MAX);
         Self { http1, sse: tidewire_sse::Limits::DEFAULT, ws }
     }
 }

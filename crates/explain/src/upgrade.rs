@@ -67,7 +67,7 @@ impl UpgradeOffer {
         };
         let names: Vec<&str> = subprotocols.iter().map(String::as_str).collect();
         let request = Request::new(key.unwrap_or_default(), &names)
-            .with_deflate(Config { context_takeover: true, ..Config::DEFAULT });
+            .with_deflate(Config::DEFAULT.with_context_takeover(true));
         // Without the key, the proof cannot be compared: the right one is put in its place.
         let proof = accept_key(request.key().as_bytes());
         let fields = head.fields().map(|(name, value)| {
@@ -83,7 +83,7 @@ impl UpgradeOffer {
 /// How a WebSocket server refuses this request, if it asks for a WebSocket that it cannot get.
 pub(crate) fn handshake_refusal(head: &RequestHead<'_>) -> Option<server::Refusal> {
     let asks = head.upgrade().is_some() && names_websocket(head.get_all("Upgrade"));
-    let options = server::Options { origins: Origins::Any, ..server::Options::default() };
+    let options = server::Options::DEFAULT.with_origins(Origins::Any);
     let method = head.method();
     asks.then(|| server::accept(method.as_str().as_bytes(), (1, 1), head.fields(), &options).err()).flatten()
 }

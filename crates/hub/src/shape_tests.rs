@@ -10,7 +10,7 @@ use tidewire_chunked::ChunkHead;
 use tidewire_sse::Event;
 use tidewire_testkit::Rng;
 use tidewire_ws::deflate::Params;
-use tidewire_ws::{Connection, Kind, Limits, Role, encode_message};
+use tidewire_ws::{Client, Connection, Kind, Limits, encode_message};
 
 use crate::feeds::{HttpFormat, StreamFormat, Wire, ws};
 use crate::form::FormKind;
@@ -165,14 +165,14 @@ fn naive_unit(
 
 /// The messages of a WebSocket, by the decoder of our own.
 fn received(mut bytes: Vec<u8>) -> Vec<(bool, Vec<u8>)> {
-    let limits = Limits { max_message: 1 << 20, max_frame: 1 << 20, ..Limits::DEFAULT };
+    let limits = Limits::DEFAULT.with_max_message(1 << 20).with_max_frame(1 << 20);
     let params = Params {
         server_no_context_takeover: true,
         client_no_context_takeover: true,
         server_max_window_bits: 15,
         client_max_window_bits: 15,
     };
-    let mut client = Connection::new(Role::Client, limits).with_deflate(params, &ws::DEFLATE);
+    let mut client = Connection::<Client>::new(limits).with_deflate(params, &ws::DEFLATE);
     let (mut at, mut all) = (0, Vec::new());
     while at < bytes.len() {
         let (used, event) = client.decode(&mut bytes[at..]).unwrap();

@@ -11,7 +11,7 @@ use std::io::Cursor;
 use std::time::{Duration, Instant};
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::Header;
-use tidewire_ws::{Connection, Event, Limits, PreparedMessage, Role, mask};
+use tidewire_ws::{Client, Connection, Event, Limits, PreparedMessage, Server, mask};
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 
 fn main() {
@@ -107,17 +107,15 @@ fn utf8() {
             }
             let bytes = text.as_bytes();
             let (mut one, mut two) = (Vec::new(), Vec::new());
-            let mut client = Connection::new(Role::Client, Limits::DEFAULT);
+            let mut client = Connection::<Client>::new(Limits::DEFAULT);
             client.send_text(&text, [0; 4], &mut one).unwrap();
             let half = (0..=bytes.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap();
             client.send_text_fragment(&text[..half], false, [0; 4], &mut two).unwrap();
             client.send_text_fragment(&text[half..], true, [0; 4], &mut two).unwrap();
-            let mut servers = [
-                Connection::new(Role::Server, Limits::DEFAULT),
-                Connection::new(Role::Server, Limits::DEFAULT),
-            ];
+            let mut servers =
+                [Connection::<Server>::new(Limits::DEFAULT), Connection::<Server>::new(Limits::DEFAULT)];
             let [first, second] = &mut servers;
-            let read = |server: &mut Connection, wire: &mut [u8]| match server.decode(wire) {
+            let read = |server: &mut Connection<Server>, wire: &mut [u8]| match server.decode(wire) {
                 Ok((_, Some(Event::Text(got)))) => assert_eq!(got.len(), bytes.len()),
                 other => panic!("{other:?}"),
             };
@@ -166,16 +164,17 @@ fn compression(len: usize, level: u8, takeover: bool) -> (f64, f64, f64) {
         server_max_window_bits: 15,
         client_max_window_bits: 15,
     };
-    let config = Config { context_takeover: takeover, threshold: 0, level, ..Config::DEFAULT };
-    let connection = |role| Connection::new(role, Limits::DEFAULT).with_deflate(params, &config);
+    let config = Config::DEFAULT.with_context_takeover(takeover).with_threshold(0).with_level(level);
+    let server = || Connection::<Server>::new(Limits::DEFAULT).with_deflate(params, &config);
+    let client = || Connection::<Client>::new(Limits::DEFAULT).with_deflate(params, &config);
     let messages: Vec<String> = (0..64).map(|seed| json(len, seed)).collect();
     let (mut fast, mut faster, mut sent) = (f64::MAX, f64::MAX, 0);
     for _ in 0..12 {
-        let (mut server, mut client) = (connection(Role::Server), connection(Role::Client));
+        let (mut server, mut client) = (server(), client());
         let mut wires = vec![Vec::with_capacity(2 * len); messages.len()];
         let start = Instant::now();
         for (message, wire) in messages.iter().zip(&mut wires) {
-            server.send_text(message, [0; 4], wire).unwrap();
+            server.send_text(message, wire).unwrap();
         }
         fast = fast.min(start.elapsed().as_secs_f64());
         sent = wires.iter().map(Vec::len).sum();
@@ -223,18 +222,18 @@ fn broadcast() {
         server_max_window_bits: 15,
         client_max_window_bits: 15,
     };
-    let connection = || Connection::new(Role::Server, Limits::DEFAULT).with_deflate(params, &Config::DEFAULT);
+    let connection = || Connection::<Server>::new(Limits::DEFAULT).with_deflate(params, &Config::DEFAULT);
     for (name, len) in [("1 KiB", 1 << 10), ("16 KiB", 16 << 10)] {
         let text = json(len, 1);
-        let mut connections: Vec<Connection> = (0..1000).map(|_| connection()).collect();
+        let mut connections: Vec<Connection<Server>> = (0..1000).map(|_| connection()).collect();
         let mut single = connection();
         let mut out = Vec::with_capacity(2 * len);
-        let mut by_itself: Vec<Connection> = (0..1000).map(|_| connection()).collect();
+        let mut by_itself: Vec<Connection<Server>> = (0..1000).map(|_| connection()).collect();
         let mut outs = Vec::with_capacity(2 * len);
         let best = race(&mut [
             &mut || {
                 out.clear();
-                single.send_text(black_box(&text), [0; 4], &mut out).unwrap();
+                single.send_text(black_box(&text), &mut out).unwrap();
             },
             &mut || {
                 let message = PreparedMessage::text(black_box(&text));
@@ -245,7 +244,7 @@ fn broadcast() {
             &mut || {
                 for connection in &mut by_itself {
                     outs.clear();
-                    connection.send_text(black_box(&text), [0; 4], &mut outs).unwrap();
+                    connection.send_text(black_box(&text), &mut outs).unwrap();
                 }
             },
         ]);

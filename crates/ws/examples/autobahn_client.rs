@@ -10,7 +10,7 @@ use head::Head;
 use std::time::Duration;
 use tidewire_ws::handshake::client::Request;
 use tidewire_ws::tokio::WebSocket;
-use tidewire_ws::{Connection, Limits, Message, Role, deflate};
+use tidewire_ws::{Client, Connection, Limits, Message, deflate};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -39,10 +39,10 @@ async fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn echo(socket: &mut WebSocket<TcpStream>) -> Result<(), AnyError> {
+async fn echo(socket: &mut WebSocket<TcpStream, Client>) -> Result<(), AnyError> {
     while let Some(message) = socket.next().await {
         match message {
-            Ok(message) if message.is_data() => socket.send(message).await?,
+            Ok(message) if message.is_data() => socket.queue(message).await?,
             // One more call waits for the server to close, as a client should.
             Ok(_) | Err(_) => {}
         }
@@ -50,10 +50,10 @@ async fn echo(socket: &mut WebSocket<TcpStream>) -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn connect(address: &str, target: &str) -> Result<WebSocket<TcpStream>, AnyError> {
+async fn connect(address: &str, target: &str) -> Result<WebSocket<TcpStream, Client>, AnyError> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let config = deflate::Config { threshold: 0, ..deflate::Config::DEFAULT };
+    let config = deflate::Config::DEFAULT.with_threshold(0);
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce)?;
     let handshake = Request::new(nonce, &[]).with_deflate(config);
@@ -69,8 +69,8 @@ async fn connect(address: &str, target: &str) -> Result<WebSocket<TcpStream>, An
     let mut response = httparse::Response::new(&mut headers);
     response.parse(head.bytes())?;
     let agreed = handshake.verify(response.code.unwrap_or(0), head::pairs(response.headers))?;
-    let limits = Limits { max_frame: 64 << 20, max_message: 64 << 20, ..Limits::DEFAULT };
-    let mut connection = Connection::new(Role::Client, limits);
+    let limits = Limits::DEFAULT.with_max_frame(64 << 20).with_max_message(64 << 20);
+    let mut connection = Connection::<Client>::new(limits);
     if let Some(params) = agreed.deflate() {
         connection = connection.with_deflate(params, &config);
     }

@@ -9,7 +9,7 @@ mod head;
 use head::Head;
 use tidewire_ws::handshake::server::{Options, accept};
 use tidewire_ws::tokio::WebSocket;
-use tidewire_ws::{Connection, Limits, Role, deflate};
+use tidewire_ws::{Connection, Limits, Server, deflate};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -41,22 +41,22 @@ async fn serve(mut stream: TcpStream) -> Result<(), AnyError> {
     while let Some(message) = socket.next().await {
         let message = message?;
         if message.is_data() {
-            socket.send(message).await?;
+            socket.queue(message).await?;
         }
     }
     Ok(())
 }
 
 /// Answers the handshake: the connection and the bytes behind the head, or nothing if it was refused.
-async fn handshake(stream: &mut TcpStream) -> Result<Option<(Connection, Vec<u8>)>, AnyError> {
+async fn handshake(stream: &mut TcpStream) -> Result<Option<(Connection<Server>, Vec<u8>)>, AnyError> {
     let head = Head::read(stream).await?;
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
     request.parse(head.bytes())?;
     let method = request.method.unwrap_or_default().as_bytes();
     let version = (1, request.version.unwrap_or(0));
-    let config = deflate::Config { threshold: 0, ..deflate::Config::DEFAULT };
-    let options = Options { deflate: Some(config), ..Options::default() };
+    let config = deflate::Config::DEFAULT.with_threshold(0);
+    let options = Options::DEFAULT.with_deflate(config);
     let mut answer = Vec::new();
     let accepted = accept(method, version, head::pairs(request.headers), &options);
     match &accepted {
@@ -78,8 +78,8 @@ async fn handshake(stream: &mut TcpStream) -> Result<Option<(Connection, Vec<u8>
     }
     stream.write_all(&answer).await?;
     let Ok(accept) = accepted else { return Ok(None) };
-    let limits = Limits { max_frame: 64 << 20, max_message: 64 << 20, ..Limits::DEFAULT };
-    let mut connection = Connection::new(Role::Server, limits);
+    let limits = Limits::DEFAULT.with_max_frame(64 << 20).with_max_message(64 << 20);
+    let mut connection = Connection::<Server>::new(limits);
     if let Some(params) = accept.deflate() {
         connection = connection.with_deflate(params, &config);
     }

@@ -21,8 +21,8 @@ use alloc::boxed::Box;
 /// wait cheaply.
 ///
 /// ```
-/// use tidewire_ws::{Connection, Event, Limits, Role};
-/// let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+/// use tidewire_ws::{Connection, Event, Limits, Server};
+/// let mut server = Connection::<Server>::new(Limits::DEFAULT);
 /// let mut input = *b"\x89\x82\x01\x02\x03\x04ik\x82\x80\x00\x00\x00\x00";
 ///
 /// let (n, event) = server.decode(&mut input).unwrap();
@@ -36,8 +36,8 @@ use alloc::boxed::Box;
 /// assert_eq!(server.decode(&mut input[14..]), Ok((0, None)));
 /// ```
 #[derive(Debug)]
-pub struct Connection {
-    pub(crate) frames: FrameDecoder,
+pub struct Connection<R> {
+    pub(crate) frames: FrameDecoder<R>,
     pub(crate) message: IncomingMessage,
     /// The latest ping's payload, until its pong is taken.
     pub(crate) pong: Option<Box<PongPayload>>,
@@ -55,11 +55,12 @@ pub struct Connection {
     pub(crate) delivered: bool,
 }
 
-impl Connection {
-    /// A connection in this `role`, right after its handshake.
-    pub const fn new(role: Role, limits: Limits) -> Self {
+impl<R: Role> Connection<R> {
+    /// A connection right after its handshake.
+    #[must_use] 
+    pub const fn new(limits: Limits) -> Self {
         Self {
-            frames: FrameDecoder::new(role, limits),
+            frames: FrameDecoder::new(limits),
             message: IncomingMessage::new(),
             pong: None,
             #[cfg(feature = "deflate")]
@@ -95,21 +96,16 @@ impl Connection {
         self
     }
 
-    /// Whether `input`, which begins where the last [`decode`](Self::decode) ended, holds a whole
-    /// frame: the next call will take it. Looks at the header only.
-    #[inline]
-    pub fn has_frame(&self, input: &[u8]) -> bool {
-        self.frames.has_frame(input)
-    }
-
     /// Whether something is owed to the peer.
     #[inline]
+    #[must_use] 
     pub const fn has_output(&self) -> bool {
         self.pong.is_some() || self.state.owes_close()
     }
 
     /// Whether messages may be sent: no close frame was sent or received, and nothing failed.
     #[inline]
+    #[must_use] 
     pub const fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
@@ -117,6 +113,7 @@ impl Connection {
     /// Whether our close is sent and the peer's has not come: the caller's deadline for that should
     /// run.
     #[inline]
+    #[must_use] 
     pub const fn awaiting_close(&self) -> bool {
         matches!(self.state, State::CloseSent)
     }
@@ -127,6 +124,7 @@ impl Connection {
     /// A server shuts the TCP connection now; a client waits a moment for that (RFC 6455 §7.1.1). A
     /// reset is no error any more.
     #[inline]
+    #[must_use] 
     pub const fn is_closed(&self) -> bool {
         self.state.is_over()
     }
@@ -134,12 +132,14 @@ impl Connection {
     /// Whether a message or a frame has begun and not ended: a deadline of the caller's bounds how
     /// long a peer may take.
     #[inline]
+    #[must_use] 
     pub const fn message_unfinished(&self) -> bool {
         !self.frames.is_between_messages()
     }
 
     /// Payload bytes that have come of the message that is unfinished, for a deadline that is fair
     /// to slow peers; 0 between two messages.
+    #[must_use] 
     pub const fn unfinished_len(&self) -> u64 {
         self.frames.message_received()
     }
@@ -149,20 +149,16 @@ impl Connection {
     /// server with many connections bounds how many of them may be here at one time.
     #[cfg(feature = "deflate")]
     #[inline]
+    #[must_use] 
     pub const fn is_inflating(&self) -> bool {
         self.frames.is_inside_compressed()
     }
 
     /// The error that the connection failed with.
     #[inline]
+    #[must_use] 
     pub const fn error(&self) -> Option<Error> {
         self.frames.error()
-    }
-
-    /// Which end this is.
-    #[inline]
-    pub const fn role(&self) -> Role {
-        self.frames.role()
     }
 }
 
@@ -172,6 +168,6 @@ mod tests {
 
     #[test]
     fn a_waiting_connection_is_small() {
-        assert!(size_of::<Connection>() <= 160, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection<crate::Server>>() <= 160, "{}", size_of::<Connection<crate::Server>>());
     }
 }

@@ -1,7 +1,9 @@
 //! Frames out of bytes: the lower half of a connection, usable alone.
 
 use crate::frame::{self, Header, Rules};
+use crate::role::Side;
 use crate::{Error, ErrorKind, Kind, Limits, Role};
+use core::marker::PhantomData;
 
 /// Cuts a stream of bytes into frames, unmasks them in place and checks their order.
 ///
@@ -9,8 +11,8 @@ use crate::{Error, ErrorKind, Kind, Limits, Role};
 /// proxies and tools, which want frames as they stand and not messages. It holds no buffer.
 ///
 /// ```
-/// use tidewire_ws::{FrameDecoder, FrameEvent, Limits, Role};
-/// let mut frames = FrameDecoder::new(Role::Server, Limits::DEFAULT);
+/// use tidewire_ws::{FrameDecoder, FrameEvent, Limits, Server};
+/// let mut frames = FrameDecoder::<Server>::new(Limits::DEFAULT);
 /// let mut input = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
 /// let (n, event) = frames.decode(&mut input).unwrap();
 /// assert!(matches!(event, Some(FrameEvent::Header(h)) if h.len == 5) && n == 6);
@@ -18,7 +20,7 @@ use crate::{Error, ErrorKind, Kind, Limits, Role};
 /// assert_eq!((n, event), (5, Some(FrameEvent::Payload { data: b"Hello", last: true })));
 /// ```
 #[derive(Clone, Debug)]
-pub struct FrameDecoder {
+pub struct FrameDecoder<R> {
     limits: Limits,
     /// Bytes consumed; once `error` is set, where that is.
     offset: u64,
@@ -29,7 +31,6 @@ pub struct FrameDecoder {
     error: Option<ErrorKind>,
     /// As it stands for the next payload byte.
     key: [u8; 4],
-    role: Role,
     /// An extension gives RSV1 a meaning.
     rsv1: bool,
     /// Between the first and the last frame of a message.
@@ -38,6 +39,7 @@ pub struct FrameDecoder {
     compressed: bool,
     masked: bool,
     control: bool,
+    role: PhantomData<fn() -> R>,
 }
 
 /// What [`FrameDecoder::decode`] hands out.
@@ -55,10 +57,10 @@ pub enum FrameEvent<'a> {
     },
 }
 
-impl FrameDecoder {
-    /// A decoder for what this `role` receives: a server reads masked frames, a client unmasked
-    /// ones.
-    pub const fn new(role: Role, limits: Limits) -> Self {
+impl<R: Role> FrameDecoder<R> {
+    /// A decoder for what this role receives: a server reads masked frames, a client unmasked ones.
+    #[must_use] 
+    pub const fn new(limits: Limits) -> Self {
         Self {
             limits,
             offset: 0,
@@ -66,12 +68,12 @@ impl FrameDecoder {
             message_len: 0,
             error: None,
             key: [0; 4],
-            role,
             rsv1: false,
             in_message: false,
             compressed: false,
             masked: false,
             control: false,
+            role: PhantomData,
         }
     }
 
@@ -146,7 +148,7 @@ impl FrameDecoder {
         if self.payload_left > 0
             || self.in_message
             || self.error.is_some()
-            || masked != matches!(self.role, Role::Server)
+            || masked != matches!(R::SIDE, Side::Server)
         {
             return None;
         }
@@ -173,27 +175,6 @@ impl FrameDecoder {
         Some((start + len, kind, len))
     }
 
-    /// Whether `input` ends a frame. A header that no frame can have counts as one: there is
-    /// something to be told.
-    #[inline]
-    pub(crate) fn has_frame(&self, input: &[u8]) -> bool {
-        if self.payload_left > 0 {
-            return input.len() as u64 >= self.payload_left;
-        }
-        let [_, second, ref more @ ..] = *input else { return false };
-        let (len, header) = match (second & 0x7f, more) {
-            (126, &[a, b, ..]) => (u64::from(u16::from_be_bytes([a, b])), 4),
-            (127, more) => match more.first_chunk() {
-                Some(bytes) => (u64::from_be_bytes(*bytes), 10),
-                None => return false,
-            },
-            (126, _) => return false,
-            (len, _) => (u64::from(len), 2),
-        };
-        let header = header + if second & 0x80 != 0 { 4 } else { 0 };
-        input.len() as u64 >= len.saturating_add(header)
-    }
-
     /// How much of a data frame's payload has yet to come as it is: `None` where it is compressed.
     #[cfg(feature = "tokio")]
     pub(crate) const fn payload_due(&self) -> Option<u64> {
@@ -204,10 +185,6 @@ impl FrameDecoder {
     #[cfg(feature = "tokio")]
     pub(crate) fn take_payload(&mut self, payload: &mut [u8]) -> bool {
         matches!(self.payload(payload), (_, Some(Step::Payload { last: true })))
-    }
-
-    pub(crate) const fn role(&self) -> Role {
-        self.role
     }
 
     pub(crate) const fn limits(&self) -> &Limits {
@@ -264,7 +241,7 @@ impl FrameDecoder {
     #[inline]
     const fn rules(&self) -> Rules {
         Rules {
-            masked: Some(matches!(self.role, Role::Server)),
+            masked: Some(matches!(R::SIDE, Side::Server)),
             rsv1: self.rsv1,
             in_message: Some(self.in_message),
             max_frame: self.limits.max_frame,

@@ -1,7 +1,7 @@
 //! Frames out of payloads.
 
 use crate::frame::{self, Header, Opcode};
-use crate::{EncodeError, Kind, close, mask};
+use crate::{EncodeError, EncodeErrorKind, Kind, close, mask};
 use alloc::vec::Vec;
 
 /// Appends one whole message as a server's unmasked frame.
@@ -21,31 +21,48 @@ pub fn encode_message(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
     put_frame(kind.opcode(), true, None, payload, out);
 }
 
-/// Appends a close frame. `code` and `reason` are checked, `masking_key` is `None` for a server.
+/// Appends a close frame as a server sends it, unmasked. [`Connection::send_close`] is for an open
+/// connection; this function is for bytes that many connections share.
 ///
 /// # Errors
-/// As [`Connection::send_close`](crate::Connection::send_close).
-pub fn encode_close(
+/// [`EncodeErrorKind::CloseCode`] for a code outside of [`close::is_valid`],
+/// [`EncodeErrorKind::ControlTooLong`] for a reason over 123 bytes,
+/// [`EncodeErrorKind::ReasonWithoutCode`].
+///
+/// [`Connection::send_close`]: crate::Connection#method.send_close
+/// ```
+/// let mut out = Vec::new();
+/// tidewire_ws::encode_close(Some(1000), "bye", &mut out)?;
+/// assert_eq!(out, b"\x88\x05\x03\xe8bye");
+/// # Ok::<(), tidewire_ws::EncodeError>(())
+/// ```
+pub fn encode_close(code: Option<u16>, reason: &str, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    put_close(code, reason, None, out)
+}
+
+/// Appends a close frame of either role, with its code and reason checked.
+pub(crate) fn put_close(
     code: Option<u16>,
     reason: &str,
-    masking_key: Option<[u8; 4]>,
+    key: Option<[u8; 4]>,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let mut payload = [0; MAX_CONTROL];
     let payload = match code {
         None if reason.is_empty() => &payload[..0],
-        None => return Err(EncodeError::ControlTooLong),
+        None => return Err(EncodeErrorKind::ReasonWithoutCode.into()),
         // RFC 6455 §7.4.1 (1) to (3)
-        Some(code) if !close::is_valid(code) => return Err(EncodeError::CloseCode),
+        Some(code) if !close::is_valid(code) => return Err(EncodeErrorKind::CloseCode.into()),
         Some(code) => {
             let len = 2 + reason.len();
-            let bytes = payload.get_mut(..len).ok_or(EncodeError::ControlTooLong)?;
+            let too_long = EncodeError::new(EncodeErrorKind::ControlTooLong, MAX_CONTROL - 2);
+            let bytes = payload.get_mut(..len).ok_or(too_long)?;
             bytes[..2].copy_from_slice(&code.to_be_bytes());
             bytes[2..].copy_from_slice(reason.as_bytes());
             &payload[..len]
         }
     };
-    put_frame(Opcode::Close, true, masking_key, payload, out);
+    put_frame(Opcode::Close, true, key, payload, out);
     Ok(())
 }
 

@@ -73,6 +73,7 @@ impl Error {
     }
 
     /// What was wrong.
+    #[must_use] 
     pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -82,6 +83,7 @@ impl Error {
     ///
     /// The same however the input was cut. Where the fault lies in what a compressed message
     /// inflates to, it is the first byte of that message.
+    #[must_use] 
     pub const fn offset(&self) -> u64 {
         self.offset
     }
@@ -90,6 +92,7 @@ impl Error {
     ///
     /// For [`ErrorKind::Truncated`] and [`ErrorKind::NoClose`] it is 1006, which is for the log and
     /// never for the wire.
+    #[must_use] 
     pub const fn close_code(&self) -> u16 {
         use crate::close;
         match self.kind {
@@ -104,6 +107,7 @@ impl Error {
 
 impl ErrorKind {
     /// One sentence for the developer at the other end. It goes into the close frame as its reason.
+    #[must_use] 
     pub const fn detail(self) -> &'static str {
         match self {
             Self::ReservedBits => "a reserved bit is set without an extension that defines it",
@@ -137,38 +141,79 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// Why something cannot be sent. Nothing was written, and the connection is as it was.
+/// Why something cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum EncodeError {
+pub enum EncodeErrorKind {
+    // Not now.
     /// A close frame was sent or received, or the connection failed: nothing more may be sent.
     Closing,
-    /// A control frame's payload may be 125 bytes long at most; a close reason 123, and only beside
-    /// a code.
+    /// A fragmented message is being sent. Until its last fragment, no whole message and no
+    /// fragment of the other kind may be sent.
+    MessageUnfinished,
+
+    // Never.
+    /// A control frame has at most 125 bytes of payload and is never fragmented. A close reason has
+    /// at most 123 bytes. The offset is the first byte too many.
     ControlTooLong,
     /// A close code that must not appear on the wire: see
     /// [`close::is_valid`](crate::close::is_valid).
     CloseCode,
-    /// A whole message, or a fragment of the other kind, while a fragmented message is being sent.
-    MessageUnfinished,
-    /// A client has to mask each frame with a key of its own, so it cannot send a shared one.
-    MustMask,
-    /// The header's length does not fit 63 bits.
+    /// A close reason without a close code. The frame has no place for it.
+    ReasonWithoutCode,
+    /// A payload of 2^63 bytes or more. The length in a frame header has 63 bits.
     TooLong,
-    /// The slice given to write into is too short.
+
+    // Misuse.
+    /// The buffer is too short. The offset is the number of bytes needed.
     BufferTooSmall,
+}
+
+/// Something cannot be sent. Nothing was written, and the connection is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodeError {
+    kind: EncodeErrorKind,
+    offset: usize,
+}
+
+impl EncodeError {
+    pub(crate) const fn new(kind: EncodeErrorKind, offset: usize) -> Self {
+        Self { kind, offset }
+    }
+
+    /// What was wrong.
+    #[must_use]
+    pub const fn kind(&self) -> EncodeErrorKind {
+        self.kind
+    }
+
+    /// Where; each kind says in what. 0 for a kind that has no place.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+impl From<EncodeErrorKind> for EncodeError {
+    fn from(kind: EncodeErrorKind) -> Self {
+        Self::new(kind, 0)
+    }
 }
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closing => "the connection is closing",
-            Self::ControlTooLong => "a control frame may carry 125 bytes at most",
-            Self::CloseCode => "this close code must not be sent",
-            Self::MessageUnfinished => "a fragmented message is being sent",
-            Self::MustMask => "a client cannot send a prepared message",
-            Self::TooLong => "the length does not fit 63 bits",
-            Self::BufferTooSmall => "the buffer is too short",
+        f.write_str(match self.kind {
+            EncodeErrorKind::Closing => "the connection is closing",
+            EncodeErrorKind::MessageUnfinished => "a fragmented message is being sent; finish it first",
+            EncodeErrorKind::ControlTooLong => {
+                "a control frame has at most 125 bytes, a close reason at most 123"
+            }
+            EncodeErrorKind::CloseCode => "this close code must not be sent",
+            EncodeErrorKind::ReasonWithoutCode => "a close reason needs a close code",
+            EncodeErrorKind::TooLong => "the payload has 2^63 bytes or more",
+            EncodeErrorKind::BufferTooSmall => {
+                return write!(f, "the buffer needs {} bytes", self.offset);
+            }
         })
     }
 }

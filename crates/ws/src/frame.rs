@@ -10,7 +10,7 @@
 //!      byte 0                       byte 1              0, 2 or 8 bytes     0 or 4 bytes
 //! ```
 
-use crate::{EncodeError, Error, ErrorKind};
+use crate::{EncodeError, EncodeErrorKind, Error, ErrorKind};
 use alloc::vec::Vec;
 
 /// The six opcodes of RFC 6455 §5.2. Their values are the bits on the wire.
@@ -34,6 +34,7 @@ pub enum Opcode {
 impl Opcode {
     /// The opcode of these four bits; `None` for a reserved one.
     #[inline]
+    #[must_use] 
     pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
             0x0 => Self::Continuation,
@@ -49,6 +50,7 @@ impl Opcode {
     /// Close, ping and pong: 125 bytes at most, never fragmented, allowed between the fragments of
     /// a message.
     #[inline]
+    #[must_use] 
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }
@@ -101,6 +103,7 @@ impl Header {
 
     /// The header's own length in bytes, without the payload.
     #[inline]
+    #[must_use] 
     pub const fn encoded_len(&self) -> usize {
         let len = match self.len {
             0..=125 => 2,
@@ -113,11 +116,12 @@ impl Header {
     /// Writes the header to the start of `out` and returns its length.
     ///
     /// # Errors
-    /// [`EncodeError::BufferTooSmall`], [`EncodeError::TooLong`] for a length of 2^63 or more, and
-    /// [`EncodeError::ControlTooLong`] for a control frame over 125 bytes or without `fin`.
+    /// [`EncodeErrorKind::BufferTooSmall`], [`EncodeErrorKind::TooLong`] for a length of 2^63 or more, and
+    /// [`EncodeErrorKind::ControlTooLong`] for a control frame over 125 bytes or without `fin`.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let (bytes, n) = self.to_bytes()?;
-        out.get_mut(..n).ok_or(EncodeError::BufferTooSmall)?.copy_from_slice(&bytes[..n]);
+        let out = out.get_mut(..n).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, n))?;
+        out.copy_from_slice(&bytes[..n]);
         Ok(n)
     }
 
@@ -154,10 +158,10 @@ impl Header {
 
     fn to_bytes(self) -> Result<([u8; Self::MAX_LEN], usize), EncodeError> {
         if self.opcode.is_control() && (self.len > MAX_CONTROL || !self.fin) {
-            return Err(EncodeError::ControlTooLong);
+            return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, MAX_CONTROL as usize));
         }
         if self.len >> 63 != 0 {
-            return Err(EncodeError::TooLong);
+            return Err(EncodeErrorKind::TooLong.into());
         }
         let mut bytes = [0; Self::MAX_LEN];
         bytes[0] = self.first();
@@ -337,14 +341,13 @@ mod tests {
 
     #[test]
     fn encoding_refuses_what_the_wire_cannot_hold() {
+        let refused = |header: Header| header.encode_to(&mut Vec::new()).unwrap_err().kind();
         let header = Header { fin: true, rsv1: false, opcode: Opcode::Ping, masking_key: None, len: 126 };
-        assert_eq!(header.encode_to(&mut Vec::new()), Err(EncodeError::ControlTooLong));
-        assert_eq!(
-            Header { fin: false, len: 1, ..header }.encode_to(&mut Vec::new()),
-            Err(EncodeError::ControlTooLong)
-        );
+        assert_eq!(refused(header), EncodeErrorKind::ControlTooLong);
+        assert_eq!(refused(Header { fin: false, len: 1, ..header }), EncodeErrorKind::ControlTooLong);
         let header = Header { opcode: Opcode::Text, len: 1 << 63, ..header };
-        assert_eq!(header.encode_to(&mut Vec::new()), Err(EncodeError::TooLong));
-        assert_eq!(Header { len: 0, ..header }.encode(&mut [0; 1]), Err(EncodeError::BufferTooSmall));
+        assert_eq!(refused(header), EncodeErrorKind::TooLong);
+        let error = Header { len: 0, ..header }.encode(&mut [0; 1]).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (EncodeErrorKind::BufferTooSmall, 2));
     }
 }

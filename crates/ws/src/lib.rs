@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -43,7 +44,7 @@ mod utf8;
 pub use connection::Connection;
 pub use decode::{FrameDecoder, FrameEvent};
 pub use encode::{encode_close, encode_message};
-pub use error::{EncodeError, Error, ErrorKind};
+pub use error::{EncodeError, EncodeErrorKind, Error, ErrorKind};
 pub use event::Event;
 pub use kind::Kind;
 pub use limits::Limits;
@@ -52,4 +53,4 @@ pub use message::Message;
 #[cfg(feature = "bytes")]
 pub use outbox::Outbox;
 pub use prepared::PreparedMessage;
-pub use role::Role;
+pub use role::{Client, Role, Server};

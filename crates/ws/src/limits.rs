@@ -5,10 +5,11 @@
 ///
 /// ```
 /// use tidewire_ws::Limits;
-/// let limits = Limits { max_message: 64 * 1024, ..Limits::DEFAULT };
+/// let limits = Limits::DEFAULT.with_max_message(64 * 1024);
 /// assert_eq!(limits.max_empty_fragments, 256);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The longest payload of one data frame. It is checked as soon as the length has been read. A
     /// frame of a compressed message may be longer by a thousandth, which is what data that does
@@ -33,6 +34,27 @@ pub struct Limits {
 impl Limits {
     /// The defaults, each with its reason at its field.
     pub const DEFAULT: Self = Self { max_frame: 1 << 20, max_message: 1 << 20, max_empty_fragments: 256 };
+
+    /// The same with another bound of one frame's payload, in bytes.
+    #[must_use]
+    pub const fn with_max_frame(mut self, bytes: u64) -> Self {
+        self.max_frame = bytes;
+        self
+    }
+
+    /// The same with another bound of a message, in bytes.
+    #[must_use]
+    pub const fn with_max_message(mut self, bytes: u64) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// The same with another number of empty fragments in one message.
+    #[must_use]
+    pub const fn with_max_empty_fragments(mut self, frames: u32) -> Self {
+        self.max_empty_fragments = frames;
+        self
+    }
 }
 
 impl Default for Limits {

@@ -3,10 +3,7 @@ use bytes::Bytes;
 
 /// A message or a control frame, with its own bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-// A tag of eight bytes is moved like the rest, in whole words. With one byte, moves are cut at odd
-// places, and each waits for the one before it to leave the processor's store buffer: a tenth of an
-// echo's time.
-#[repr(u64)]
+#[non_exhaustive]
 pub enum Message {
     /// A text message.
     Text(String),

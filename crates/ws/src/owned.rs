@@ -1,11 +1,13 @@
 //! A connection that takes and hands out messages with their own bytes, for the adapters.
 
 use crate::event::Found;
+use crate::frame::{Header, Opcode};
 use crate::outbox::BY_REFERENCE;
-use crate::{Connection, EncodeError, Error, Event, Kind, Message, Outbox, Role};
+use crate::role::Side;
+use crate::{Client, Connection, EncodeError, Error, Event, Kind, Message, Outbox, Role, Server};
 use bytes::Bytes;
 
-impl Connection {
+impl<R: Role> Connection<R> {
     /// As [`decode`](Self::decode), but what comes out owns its bytes. A message that gathered in
     /// the buffer is not copied.
     ///
@@ -36,7 +38,69 @@ impl Connection {
         }
     }
 
-    /// Sends a message to the end of `outbox`. A server's large payload is not copied.
+    /// Queues a message of either role.
+    #[inline]
+    pub(crate) fn put_owned(
+        &mut self,
+        message: Message,
+        key: R::Key,
+        outbox: &mut Outbox,
+    ) -> Result<(), EncodeError> {
+        let sent = match message {
+            Message::Text(text) if self.copies(text.len()) => {
+                self.put_message(Kind::Text, text.as_bytes(), key, outbox.tail_with_room())
+            }
+            Message::Text(text) => self.put_by_reference(Kind::Text, text.into(), outbox),
+            Message::Binary(data) if self.copies(data.len()) => {
+                self.put_message(Kind::Binary, &data, key, outbox.tail_with_room())
+            }
+            Message::Binary(data) => self.put_by_reference(Kind::Binary, data, outbox),
+            Message::Ping(data) => self.put_control(Opcode::Ping, &data, key, outbox.tail()),
+            Message::Pong(data) => self.put_control(Opcode::Pong, &data, key, outbox.tail()),
+            Message::Close { code, reason } => self.put_own_close(code, &reason, key, outbox.tail()),
+        };
+        if sent.is_err() {
+            outbox.release();
+        }
+        sent
+    }
+
+    /// Whether a payload of this length is copied: its bytes change on the way (masked or
+    /// compressed), or it is so short that a copy costs less than a reference.
+    fn copies(&self, len: usize) -> bool {
+        len < BY_REFERENCE || R::SIDE == Side::Client || self.compresses(len)
+    }
+
+    /// Queues a payload without a copy. Not for a client, whose payloads are masked.
+    fn put_by_reference(
+        &mut self,
+        kind: Kind,
+        payload: Bytes,
+        outbox: &mut Outbox,
+    ) -> Result<(), EncodeError> {
+        self.may_send_message()?;
+        let len = payload.len() as u64;
+        Header { fin: true, rsv1: false, opcode: kind.opcode(), masking_key: None, len }
+            .encode_to(outbox.tail())?;
+        outbox.push(payload);
+        Ok(())
+    }
+}
+
+impl Connection<Server> {
+    /// Appends a message to `outbox`. A payload of 4 KiB or more that is not compressed is not
+    /// copied.
+    ///
+    /// # Errors
+    /// Those of the `send_…` method for its kind.
+    #[inline]
+    pub fn send(&mut self, message: Message, outbox: &mut Outbox) -> Result<(), EncodeError> {
+        self.put_owned(message, (), outbox)
+    }
+}
+
+impl Connection<Client> {
+    /// Appends a message to `outbox`.
     ///
     /// # Errors
     /// Those of the `send_…` method for its kind.
@@ -47,39 +111,6 @@ impl Connection {
         masking_key: [u8; 4],
         outbox: &mut Outbox,
     ) -> Result<(), EncodeError> {
-        let sent = match message {
-            Message::Text(text) if self.copies(text.len()) => {
-                self.send_text(&text, masking_key, outbox.tail_with_room())
-            }
-            Message::Text(text) => self.send_by_reference(Kind::Text, text.into(), outbox),
-            Message::Binary(data) if self.copies(data.len()) => {
-                self.send_binary(&data, masking_key, outbox.tail_with_room())
-            }
-            Message::Binary(data) => self.send_by_reference(Kind::Binary, data, outbox),
-            Message::Ping(data) => self.send_ping(&data, masking_key, outbox.tail()),
-            Message::Pong(data) => self.send_pong(&data, masking_key, outbox.tail()),
-            Message::Close { code, reason } => self.send_close(code, &reason, masking_key, outbox.tail()),
-        };
-        if sent.is_err() {
-            outbox.release();
-        }
-        sent
-    }
-
-    /// Whether a payload of this length leaves as other bytes than it came, or is so short that a
-    /// copy costs less.
-    fn copies(&self, len: usize) -> bool {
-        len < BY_REFERENCE || self.role() == Role::Client || self.compresses(len)
-    }
-
-    fn send_by_reference(
-        &mut self,
-        kind: Kind,
-        payload: Bytes,
-        outbox: &mut Outbox,
-    ) -> Result<(), EncodeError> {
-        self.send_message_head(kind, payload.len() as u64, outbox.tail())?;
-        outbox.push(payload);
-        Ok(())
+        self.put_owned(message, masking_key, outbox)
     }
 }

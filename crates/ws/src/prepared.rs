@@ -1,6 +1,8 @@
 //! One message for many connections.
 
-use crate::{Connection, EncodeError, Kind, Role, encode_message};
+#[cfg(feature = "deflate")]
+use crate::role::Side;
+use crate::{Connection, EncodeError, Kind, Server, encode_message};
 use alloc::vec::Vec;
 #[cfg(feature = "deflate")]
 use std::sync::OnceLock;
@@ -15,11 +17,11 @@ type Shared = alloc::sync::Arc<[u8]>;
 /// gets it.
 ///
 /// ```
-/// use tidewire_ws::{Connection, Limits, PreparedMessage, Role};
+/// use tidewire_ws::{Connection, Limits, PreparedMessage, Server};
 /// let message = PreparedMessage::text("tick");
 /// let mut out = Vec::new();
 /// for _ in 0..3 {
-///     let mut connection = Connection::new(Role::Server, Limits::DEFAULT);
+///     let mut connection = Connection::<Server>::new(Limits::DEFAULT);
 ///     out.extend_from_slice(connection.send_prepared(&message).unwrap());
 /// }
 /// assert_eq!(out, b"\x81\x04tick\x81\x04tick\x81\x04tick");
@@ -36,11 +38,13 @@ pub struct PreparedMessage {
 
 impl PreparedMessage {
     /// A text message.
+    #[must_use] 
     pub fn text(text: &str) -> Self {
         Self::new(Kind::Text, text.as_bytes())
     }
 
     /// A binary message.
+    #[must_use] 
     pub fn binary(data: &[u8]) -> Self {
         Self::new(Kind::Binary, data)
     }
@@ -61,6 +65,7 @@ impl PreparedMessage {
     }
 
     /// Text or binary, as `kind` says. The caller vouches that the payload of a text is UTF-8.
+    #[must_use] 
     pub fn new(kind: Kind, payload: &[u8]) -> Self {
         let mut frame = Vec::new();
         encode_message(kind, payload, &mut frame);
@@ -74,25 +79,20 @@ impl PreparedMessage {
     }
 }
 
-impl Connection {
-    /// The bytes to write for this message: the same ones for every connection that negotiated the
-    /// same.
+impl Connection<Server> {
+    /// Returns the bytes to write for this message. They are the same for every connection that
+    /// negotiated the same compression.
     ///
     /// A connection whose compressor has context takeover forgets its context here, because the
-    /// peer's window moves on without it. Where both matter, prepared messages and a context, the
-    /// context is worth little.
+    /// peer's window moves on without it. So with prepared messages, context takeover saves little.
     ///
     /// # Errors
-    /// [`EncodeError::Closing`] and [`EncodeError::MessageUnfinished`] as for
-    /// [`send_text`](Self::send_text), and [`EncodeError::MustMask`] in the client role.
+    /// As [`send_text`](Self::send_text).
     pub fn send_prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p Shared, EncodeError> {
-        if self.role() == Role::Client {
-            return Err(EncodeError::MustMask);
-        }
         self.may_send_message()?;
         #[cfg(feature = "deflate")]
         if let Some(deflate) = &mut self.deflate
-            && deflate.can_share(Role::Server, message.payload_len)
+            && deflate.can_share(Side::Server, message.payload_len)
         {
             let deflated = message.deflated.get_or_init(|| {
                 let mut frame = Vec::new();

@@ -7,11 +7,11 @@ use crate::event::{Event, Found};
 use crate::frame::{Header, Opcode};
 use crate::pong::PongPayload;
 use crate::state::StateChange;
-use crate::{Connection, Error, ErrorKind, Kind, close, utf8};
+use crate::{Connection, Error, ErrorKind, Kind, Role, close, utf8};
 use alloc::boxed::Box;
 
 /// What a connection receives.
-impl Connection {
+impl<R: Role> Connection<R> {
     /// One event and how many bytes it took; `None` until bytes are appended to what remains.
     ///
     /// A message that lies whole in `input` is handed out as a slice of it, unmasked in place.
@@ -147,7 +147,7 @@ impl Connection {
             && let Some(deflate) = &mut self.deflate
         {
             let start = self.frames.offset() - header.encoded_len() as u64;
-            deflate.begin(self.frames.role(), start, self.frames.limits().max_message);
+            deflate.begin(R::SIDE, start, self.frames.limits().max_message);
         }
         if header.len > 0 {
             return Ok(None);
@@ -220,7 +220,7 @@ impl Connection {
         let gather = |piece: &[u8]| message.gather(piece).is_ok();
         let mut inflated = deflate.inflate(piece, gather);
         if inflated.is_ok() && ends {
-            inflated = deflate.end(self.frames.role());
+            inflated = deflate.end(R::SIDE);
         }
         let kind = match inflated {
             Ok(()) if !ends || self.message.ends_whole() => {

@@ -1,19 +1,86 @@
-/// Which end of the connection this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Reads masked frames and sends unmasked ones.
+//! The two ends of a connection: who masks, and who must be masked.
+
+/// The role of a [`Connection`](crate::Connection) that reads masked frames and sends unmasked
+/// ones.
+#[derive(Clone, Copy, Debug)]
+pub enum Server {}
+
+/// The role of a [`Connection`](crate::Connection) that reads unmasked frames and masks each frame
+/// that it sends.
+#[derive(Clone, Copy, Debug)]
+pub enum Client {}
+
+/// [`Server`] or [`Client`].
+pub trait Role: sealed::Role {}
+impl Role for Server {}
+impl Role for Client {}
+
+/// A role as a value, for code that is compiled once for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
     Server,
-    /// Reads unmasked frames and masks what it sends.
     Client,
 }
 
-impl Role {
-    /// The other end's role.
+impl Side {
+    /// The other end.
     #[cfg(feature = "deflate")]
     pub(crate) const fn peer(self) -> Self {
         match self {
             Self::Server => Self::Client,
             Self::Client => Self::Server,
+        }
+    }
+}
+
+pub(crate) mod sealed {
+    use super::{Client, Server, Side};
+    use core::fmt::Debug;
+
+    /// What differs between the roles.
+    pub trait Role: Copy + Debug {
+        /// What sending a frame needs: a client's masking key (RFC 6455 §5.3), nothing for a
+        /// server.
+        type Key: Copy + Debug;
+        #[allow(private_interfaces)]
+        const SIDE: Side;
+
+        /// The masking key as the frame header has it: RFC 6455 §5.1 (1), RFC 6455 §5.1 (3).
+        fn masking_key(key: Self::Key) -> Option<[u8; 4]>;
+
+        /// Calls `make` for a client.
+        fn key<E>(make: impl FnOnce() -> Result<[u8; 4], E>) -> Result<Self::Key, E>;
+    }
+
+    #[allow(private_interfaces)]
+    impl Role for Server {
+        type Key = ();
+        const SIDE: Side = Side::Server;
+
+        #[inline]
+        fn masking_key((): ()) -> Option<[u8; 4]> {
+            None
+        }
+
+        #[inline]
+        fn key<E>(_: impl FnOnce() -> Result<[u8; 4], E>) -> Result<(), E> {
+            Ok(())
+        }
+    }
+
+    #[allow(private_interfaces)]
+    impl Role for Client {
+        type Key = [u8; 4];
+        const SIDE: Side = Side::Client;
+
+        #[inline]
+        fn masking_key(key: [u8; 4]) -> Option<[u8; 4]> {
+            Some(key)
+        }
+
+        #[inline]
+        fn key<E>(make: impl FnOnce() -> Result<[u8; 4], E>) -> Result<[u8; 4], E> {
+            make()
         }
     }
 }

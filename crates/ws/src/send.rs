@@ -1,191 +1,136 @@
-//! What a connection sends: messages, control frames, and the replies that the protocol owes.
+//! What a connection sends, for both roles: what is allowed in which state, and the frames.
+//! `send/server.rs` and `send/client.rs` are what callers see of it.
+
+mod client;
+mod server;
 
 #[cfg(feature = "deflate")]
 use crate::encode::put_compressed_frame;
-use crate::encode::{encode_close, put_frame};
-use crate::frame::{self, Header, Opcode};
+use crate::encode::{put_close, put_frame};
+use crate::frame::{self, Opcode};
 use crate::state::{State, StateChange};
-use crate::{Connection, EncodeError, Kind, Role};
+use crate::{Connection, EncodeError, EncodeErrorKind, Kind, Role};
 use alloc::vec::Vec;
 
-/// What a connection sends. Each appends one frame to `out`. In the client role `masking_key` is
-/// the frame's key: four fresh bytes of a cryptographic random source (RFC 6455 §5.3). In the
-/// server role it is ignored.
-impl Connection {
-    /// Sends a whole text message.
-    ///
-    /// # Errors
-    /// [`EncodeError::Closing`] or [`EncodeError::MessageUnfinished`].
+impl<R: Role> Connection<R> {
+    /// Appends a whole message, compressed if that was negotiated and makes it shorter.
     #[inline]
-    pub fn send_text(
+    pub(crate) fn put_message(
         &mut self,
-        text: &str,
-        masking_key: [u8; 4],
+        kind: Kind,
+        payload: &[u8],
+        key: R::Key,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        self.send_whole(Kind::Text, text.as_bytes(), masking_key, out)
-    }
-
-    /// Sends a whole binary message.
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text).
-    #[inline]
-    pub fn send_binary(
-        &mut self,
-        data: &[u8],
-        masking_key: [u8; 4],
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        self.send_whole(Kind::Binary, data, masking_key, out)
-    }
-
-    /// Sends the header of a whole message that is not compressed; its `len` bytes of payload go to
-    /// the socket beside, without a copy. Only for a server: a client's payload has to be masked.
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text), [`EncodeError::MustMask`] in the client role,
-    /// [`EncodeError::TooLong`] for 2^63 bytes or more.
-    pub fn send_message_head(&mut self, kind: Kind, len: u64, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if self.role() == Role::Client {
-            return Err(EncodeError::MustMask);
-        }
         self.may_send_message()?;
-        Header { fin: true, rsv1: false, opcode: kind.opcode(), masking_key: None, len }.encode_to(out)
+        let key = R::masking_key(key);
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &mut self.deflate {
+            let sent = crate::deflate::with_scratch(|compressed| {
+                let shorter = deflate.compress(R::SIDE, payload, compressed);
+                if shorter {
+                    put_compressed_frame(kind.opcode(), key, compressed, out);
+                }
+                shorter
+            });
+            if sent {
+                return Ok(());
+            }
+        }
+        put_frame(kind.opcode(), true, key, payload, out);
+        Ok(())
     }
 
-    /// Sends a fragment of a text message: the first one begins it, the one with `last` ends it.
-    ///
-    /// Pings, pongs and the close may go between fragments, other messages may not.
-    ///
-    /// # Errors
-    /// [`EncodeError::Closing`], or [`EncodeError::MessageUnfinished`] inside a binary message.
-    pub fn send_text_fragment(
+    /// Appends a fragment: the first one begins the message, the `last` one ends it.
+    pub(crate) fn put_fragment(
         &mut self,
-        text: &str,
-        last: bool,
-        masking_key: [u8; 4],
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        self.send_fragment(Kind::Text, text.as_bytes(), last, masking_key, out)
-    }
-
-    /// Sends a fragment of a binary message: the first one begins it, the one with `last` ends it.
-    ///
-    /// # Errors
-    /// [`EncodeError::Closing`], or [`EncodeError::MessageUnfinished`] inside a text message.
-    pub fn send_binary_fragment(
-        &mut self,
-        data: &[u8],
-        last: bool,
-        masking_key: [u8; 4],
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        self.send_fragment(Kind::Binary, data, last, masking_key, out)
-    }
-
-    /// Sends a ping of up to 125 bytes. The peer answers with a pong that carries the same.
-    ///
-    /// # Errors
-    /// [`EncodeError::Closing`] or [`EncodeError::ControlTooLong`].
-    pub fn send_ping(
-        &mut self,
+        kind: Kind,
         payload: &[u8],
-        masking_key: [u8; 4],
+        last: bool,
+        key: R::Key,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        self.send_control(Opcode::Ping, payload, masking_key, out)
+        if !self.is_open() {
+            return Err(EncodeErrorKind::Closing.into());
+        }
+        let opcode = match self.sending {
+            None => kind.opcode(),
+            Some(begun) if begun == kind => Opcode::Continuation,
+            // RFC 6455 §5.4 (7)
+            Some(_) => return Err(EncodeErrorKind::MessageUnfinished.into()),
+        };
+        put_frame(opcode, last, R::masking_key(key), payload, out);
+        self.sending = (!last).then_some(kind);
+        Ok(())
     }
 
-    /// Sends a pong that nobody asked for: a heartbeat in one direction. Pings are answered without
-    /// it.
-    ///
-    /// # Errors
-    /// As [`send_ping`](Self::send_ping).
-    pub fn send_pong(
+    /// Appends a ping or a pong.
+    pub(crate) fn put_control(
         &mut self,
+        opcode: Opcode,
         payload: &[u8],
-        masking_key: [u8; 4],
+        key: R::Key,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        self.send_control(Opcode::Pong, payload, masking_key, out)
+        if !self.is_open() {
+            return Err(EncodeErrorKind::Closing.into());
+        }
+        if payload.len() as u64 > frame::MAX_CONTROL {
+            let longest = frame::MAX_CONTROL as usize;
+            return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, longest));
+        }
+        put_frame(opcode, true, R::masking_key(key), payload, out);
+        Ok(())
     }
 
-    /// Sends a close frame, after which nothing more may be sent.
-    ///
-    /// After a close of the peer's it takes the place of the reply that is owed. Take what is owed
-    /// first: a pong that was not taken is dropped, since nothing may follow a close.
-    ///
-    /// # Errors
-    /// [`EncodeError::Closing`] if one was sent already, [`EncodeError::CloseCode`] for a code
-    /// outside of [`close::is_valid`](crate::close::is_valid), [`EncodeError::ControlTooLong`] for
-    /// a reason over 123 bytes or one without a code.
-    pub fn send_close(
+    /// Appends the close frame, the last frame of this direction.
+    pub(crate) fn put_own_close(
         &mut self,
         code: Option<u16>,
         reason: &str,
-        masking_key: [u8; 4],
+        key: R::Key,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
         if !self.may_send_close() {
-            return Err(EncodeError::Closing);
+            return Err(EncodeErrorKind::Closing.into());
         }
-        encode_close(code, reason, self.frame_key(masking_key), out)?;
+        put_close(code, reason, R::masking_key(key), out)?;
         self.close_was_sent();
         Ok(())
     }
 
-    /// Appends what a server owes to `out`: the pong for the latest ping, and the close frame of a
-    /// reply or of a failure.
+    /// Appends the replies that are owed: the pong for the latest ping, then the close. `keys`
+    /// makes the key of each frame.
     ///
-    /// Call it after each [`decode`](Self::decode), or once after the last one of a read: a pong
-    /// replaces the one before it, so never more than two frames wait. A client has to mask them:
-    /// in that role this does nothing, and [`take_output_masked`](Self::take_output_masked) does
-    /// it.
+    /// # Errors
+    /// Those of `keys`. A reply without a key stays owed.
     #[inline]
-    pub fn take_output(&mut self, out: &mut Vec<u8>) {
-        debug_assert!(self.role() == Role::Server, "a client takes its output with `take_output_masked`");
-        if self.has_output() && self.role() == Role::Server {
-            self.put_replies(|| None, out);
-        }
-    }
-
-    /// As [`take_output`](Self::take_output), for the client role: `keys` makes the masking key of
-    /// each frame, four fresh bytes of a cryptographic random source. A server takes no key.
-    #[inline]
-    pub fn take_output_masked(&mut self, mut keys: impl FnMut() -> [u8; 4], out: &mut Vec<u8>) {
-        if self.has_output() {
-            let client = self.role() == Role::Client;
-            self.put_replies(|| client.then(&mut keys), out);
-        }
-    }
-
-    pub(crate) fn send_whole(
+    pub(crate) fn put_replies<E>(
         &mut self,
-        kind: Kind,
-        payload: &[u8],
-        masking_key: [u8; 4],
+        mut keys: impl FnMut() -> Result<R::Key, E>,
         out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        self.may_send_message()?;
-        let key = self.frame_key(masking_key);
-        #[cfg(feature = "deflate")]
-        {
-            let role = self.role();
-            if let Some(deflate) = &mut self.deflate {
-                let sent = crate::deflate::with_scratch(|compressed| {
-                    let shorter = deflate.compress(role, payload, compressed);
-                    if shorter {
-                        put_compressed_frame(kind.opcode(), key, compressed, out);
-                    }
-                    shorter
-                });
-                if sent {
-                    return Ok(());
-                }
+    ) -> Result<(), E> {
+        if self.pong.is_some() {
+            let key = R::masking_key(keys()?);
+            if let Some(pong) = self.pong.take() {
+                put_frame(Opcode::Pong, true, key, pong.as_slice(), out);
             }
         }
-        put_frame(kind.opcode(), true, key, payload, out);
+        if self.state.owes_close() {
+            let key = R::masking_key(keys()?);
+            // RFC 6455 §7.1.7 (2)
+            let (code, reason) = match self.error() {
+                Some(error) => (Some(error.close_code()), error.kind().detail()),
+                None => (self.peer_close_code, ""),
+            };
+            let written = put_close(code, reason, key, out);
+            debug_assert_eq!(
+                written,
+                Ok(()),
+                "an echoed code was checked when it came; our codes are valid and our reasons short"
+            );
+            self.close_was_sent();
+        }
         Ok(())
     }
 
@@ -202,59 +147,13 @@ impl Connection {
     }
 
     /// Whether a whole message may be sent now.
-    pub(crate) const fn may_send_message(&self) -> Result<(), EncodeError> {
+    #[inline]
+    pub(crate) fn may_send_message(&self) -> Result<(), EncodeError> {
         // RFC 6455 §5.5.1 (3)
         match (self.is_open(), self.sending) {
-            (false, _) => Err(EncodeError::Closing),
-            (true, Some(_)) => Err(EncodeError::MessageUnfinished),
+            (false, _) => Err(EncodeErrorKind::Closing.into()),
+            (true, Some(_)) => Err(EncodeErrorKind::MessageUnfinished.into()),
             (true, None) => Ok(()),
-        }
-    }
-
-    fn send_fragment(
-        &mut self,
-        kind: Kind,
-        payload: &[u8],
-        last: bool,
-        masking_key: [u8; 4],
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        if !self.is_open() {
-            return Err(EncodeError::Closing);
-        }
-        let opcode = match self.sending {
-            None => kind.opcode(),
-            Some(begun) if begun == kind => Opcode::Continuation,
-            // RFC 6455 §5.4 (7)
-            Some(_) => return Err(EncodeError::MessageUnfinished),
-        };
-        put_frame(opcode, last, self.frame_key(masking_key), payload, out);
-        self.sending = (!last).then_some(kind);
-        Ok(())
-    }
-
-    fn send_control(
-        &mut self,
-        opcode: Opcode,
-        payload: &[u8],
-        masking_key: [u8; 4],
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        if !self.is_open() {
-            return Err(EncodeError::Closing);
-        }
-        if payload.len() as u64 > frame::MAX_CONTROL {
-            return Err(EncodeError::ControlTooLong);
-        }
-        put_frame(opcode, true, self.frame_key(masking_key), payload, out);
-        Ok(())
-    }
-
-    const fn frame_key(&self, masking_key: [u8; 4]) -> Option<[u8; 4]> {
-        // RFC 6455 §5.1 (1), and RFC 6455 §5.1 (3)
-        match self.role() {
-            Role::Server => None,
-            Role::Client => Some(masking_key),
         }
     }
 
@@ -267,98 +166,92 @@ impl Connection {
     const fn may_send_close(&self) -> bool {
         self.is_open() || matches!(self.state, State::CloseReceived)
     }
-
-    /// Appends the replies that are owed: the pong for the latest ping, then the close.
-    pub(crate) fn put_replies(&mut self, mut keys: impl FnMut() -> Option<[u8; 4]>, out: &mut Vec<u8>) {
-        if let Some(pong) = self.pong.take() {
-            put_frame(Opcode::Pong, true, keys(), pong.as_slice(), out);
-        }
-        if self.state.owes_close() {
-            // RFC 6455 §7.1.7 (2)
-            let (code, reason) = match self.error() {
-                Some(error) => (Some(error.close_code()), error.kind().detail()),
-                None => (self.peer_close_code, ""),
-            };
-            // An echoed code was checked when it came, ours are valid by their table, and the
-            // reasons are short.
-            let written = encode_close(code, reason, keys(), out);
-            debug_assert_eq!(written, Ok(()));
-            self.close_was_sent();
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Limits;
-
-    const KEY: [u8; 4] = [1, 2, 3, 4];
+    use crate::frame::Header;
+    use crate::{Client, Limits, Server};
 
     /// Everything that can be sent, one frame each.
-    fn everything(connection: &mut Connection) -> Vec<Vec<u8>> {
+    fn everything<R: Role>(key: R::Key) -> Vec<Vec<u8>> {
+        let mut connection = Connection::<R>::new(Limits::DEFAULT);
         let mut frames = Vec::new();
         let mut add = |send: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>| {
             let mut out = Vec::new();
             assert_eq!(send(&mut out), Ok(()));
             frames.push(out);
         };
-        add(&mut |out| connection.send_text("a", KEY, out));
-        add(&mut |out| connection.send_binary(b"a", KEY, out));
-        add(&mut |out| connection.send_text_fragment("a", false, KEY, out));
-        add(&mut |out| connection.send_text_fragment("b", true, KEY, out));
-        add(&mut |out| connection.send_ping(b"", KEY, out));
-        add(&mut |out| connection.send_pong(b"p", KEY, out));
-        add(&mut |out| connection.send_close(Some(1000), "bye", KEY, out));
+        add(&mut |out| connection.put_message(Kind::Text, b"a", key, out));
+        add(&mut |out| connection.put_message(Kind::Binary, b"a", key, out));
+        add(&mut |out| connection.put_fragment(Kind::Text, b"a", false, key, out));
+        add(&mut |out| connection.put_fragment(Kind::Text, b"b", true, key, out));
+        add(&mut |out| connection.put_control(Opcode::Ping, b"", key, out));
+        add(&mut |out| connection.put_control(Opcode::Pong, b"p", key, out));
+        add(&mut |out| connection.put_own_close(Some(1000), "bye", key, out));
         frames
     }
 
     #[test]
-    fn a_client_masks_every_frame() {
-        for (role, masking_key) in [(Role::Client, Some(KEY)), (Role::Server, None)] {
-            for frame in everything(&mut Connection::new(role, Limits::DEFAULT)) {
+    fn a_client_masks_every_frame_and_a_server_none() {
+        let client = everything::<Client>([1, 2, 3, 4]);
+        let server = everything::<Server>(());
+        for (frames, masking_key) in [(client, Some([1, 2, 3, 4])), (server, None)] {
+            for frame in frames {
                 let (header, _) = Header::parse(&frame).unwrap().unwrap();
-                assert_eq!(
-                    (header.masking_key, header.rsv1),
-                    (masking_key, false),
-                    "{}",
-                    frame.escape_ascii()
-                );
+                let shown = frame.escape_ascii();
+                assert_eq!((header.masking_key, header.rsv1), (masking_key, false), "{shown}");
             }
         }
     }
 
     #[test]
     fn fragments_are_not_interleaved() {
-        let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+        let unfinished = Err(EncodeErrorKind::MessageUnfinished.into());
+        let mut server = Connection::<Server>::new(Limits::DEFAULT);
         let mut out = Vec::new();
-        server.send_binary_fragment(b"a", false, KEY, &mut out).unwrap();
-        server.send_ping(b"", KEY, &mut out).unwrap();
-        assert_eq!(server.send_text("b", KEY, &mut out), Err(EncodeError::MessageUnfinished));
-        assert_eq!(server.send_text_fragment("b", true, KEY, &mut out), Err(EncodeError::MessageUnfinished));
-        server.send_binary_fragment(b"c", false, KEY, &mut out).unwrap();
-        server.send_binary_fragment(b"", true, KEY, &mut out).unwrap();
-        server.send_text("d", KEY, &mut out).unwrap();
+        server.send_binary_fragment(b"a", false, &mut out).unwrap();
+        server.send_ping(b"", &mut out).unwrap();
+        assert_eq!(server.send_text("b", &mut out), unfinished);
+        assert_eq!(server.send_text_fragment("b", true, &mut out), unfinished);
+        server.send_binary_fragment(b"c", false, &mut out).unwrap();
+        server.send_binary_fragment(b"", true, &mut out).unwrap();
+        server.send_text("d", &mut out).unwrap();
         assert_eq!(out, b"\x02\x01a\x89\x00\x00\x01c\x80\x00\x81\x01d");
     }
 
+    fn nothing_follows_a_close<R: Role>(key: R::Key) {
+        let mut connection = Connection::<R>::new(Limits::DEFAULT);
+        let mut out = Vec::new();
+        connection.put_own_close(None, "", key, &mut out).unwrap();
+        out.clear();
+        let refused = [
+            connection.put_message(Kind::Text, b"a", key, &mut out),
+            connection.put_fragment(Kind::Binary, b"a", true, key, &mut out),
+            connection.put_control(Opcode::Ping, b"", key, &mut out),
+            connection.put_control(Opcode::Pong, b"", key, &mut out),
+            connection.put_own_close(None, "", key, &mut out),
+        ];
+        assert!(refused.iter().all(|sent| *sent == Err(EncodeErrorKind::Closing.into())));
+        connection.put_replies(|| Ok::<_, ()>(key), &mut out).unwrap();
+        assert!(out.is_empty());
+    }
+
     #[test]
-    fn nothing_follows_a_close() {
-        for role in [Role::Server, Role::Client] {
-            let mut connection = Connection::new(role, Limits::DEFAULT);
-            let mut out = Vec::new();
-            connection.send_close(None, "", KEY, &mut out).unwrap();
-            out.clear();
-            let refused = [
-                connection.send_text("a", KEY, &mut out),
-                connection.send_binary_fragment(b"a", true, KEY, &mut out),
-                connection.send_ping(b"", KEY, &mut out),
-                connection.send_pong(b"", KEY, &mut out),
-                connection.send_close(None, "", KEY, &mut out),
-            ];
-            assert!(refused.iter().all(|sent| *sent == Err(EncodeError::Closing)));
-            connection.take_output_masked(|| KEY, &mut out);
-            assert!(out.is_empty());
-        }
+    fn nothing_follows_a_close_in_either_role() {
+        nothing_follows_a_close::<Server>(());
+        nothing_follows_a_close::<Client>([1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_reply_without_a_masking_key_stays_owed() {
+        let mut client = Connection::<Client>::new(Limits::DEFAULT);
+        let mut out = Vec::new();
+        client.decode(&mut b"\x89\x01p\x88\x00".to_vec()).unwrap();
+        assert_eq!(client.put_replies(|| Err("no randomness"), &mut out), Err("no randomness"));
+        assert!(out.is_empty() && client.has_output());
+        client.take_output(|| [0; 4], &mut out);
+        assert_eq!(out, b"\x8a\x81\0\0\0\0p");
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tidewire_testkit::Rng;
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::tokio::WebSocket;
-use tidewire_ws::{Connection, Limits, Message, Role};
+use tidewire_ws::{Client, Connection, Limits, Message, Role, Server};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A socket that is ready every second time it is asked, and then gives or takes some bytes only.
@@ -83,16 +83,18 @@ fn a_read_that_is_dropped_at_every_await_loses_nothing() {
         server_max_window_bits: 15,
         client_max_window_bits: 15,
     };
-    let config = Config { threshold: 0, context_takeover: true, ..Config::DEFAULT };
-    let connection = |role, deflate| {
-        let connection = Connection::new(role, Limits::DEFAULT);
-        if deflate { connection.with_deflate(params, &config) } else { connection }
-    };
-    for deflate in [false, true] {
+    let config = Config::DEFAULT.with_threshold(0).with_context_takeover(true);
+    fn connection<R: Role>(deflate: Option<(Params, Config)>) -> Connection<R> {
+        let connection = Connection::new(Limits::DEFAULT);
+        match deflate {
+            Some((params, config)) => connection.with_deflate(params, &config),
+            None => connection,
+        }
+    }
+    for deflate in [None, Some((params, config))] {
         for step in [1, 2, 7, 100, 5000] {
             let mut rng = Rng::new(step as u64);
-            let (mut client, mut input, mut sent) =
-                (connection(Role::Client, deflate), Vec::new(), Vec::new());
+            let (mut client, mut input, mut sent) = (connection::<Client>(deflate), Vec::new(), Vec::new());
             for i in 0..60u8 {
                 let len = rng.below(700);
                 let text = "tide ".repeat(len / 5);
@@ -117,13 +119,13 @@ fn a_read_that_is_dropped_at_every_await_loses_nothing() {
             sent.push(Message::Close { code: Some(1000), reason: String::new() });
 
             let io = Stuttering { input, given: 0, output: Vec::new(), step, ready: true };
-            let mut server = WebSocket::new(io, connection(Role::Server, deflate));
+            let mut server = WebSocket::new(io, connection::<Server>(deflate));
             let (mut got, mut pending) = (Vec::new(), 0);
             while let Some(message) = dropped_at_every_await!(pending, server.next()) {
                 let message = message.unwrap();
                 if message.is_data() {
                     // A message is taken by one future or by none: the queue is not full, so this one takes it at once.
-                    server.feed(message.clone()).now_or_never().unwrap().unwrap();
+                    server.queue(message.clone()).now_or_never().unwrap().unwrap();
                     dropped_at_every_await!(pending, server.flush()).unwrap();
                 }
                 got.push(message);

@@ -3,19 +3,19 @@
 #![allow(clippy::unwrap_used)] // a test
 
 use futures_util::{SinkExt, StreamExt as _};
-use tidewire_ws::codec::{Codec, CodecError, Replies};
-use tidewire_ws::{Connection, ErrorKind, Limits, Message, Role};
+use tidewire_ws::codec::{Codec, Error, Replies};
+use tidewire_ws::{Client, Connection, ErrorKind, Limits, Message, Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio_util::codec::Framed;
 
-fn server() -> Codec {
-    Codec::server(Connection::new(Role::Server, Limits::DEFAULT))
+fn server() -> Codec<Server> {
+    Codec::<Server>::new(Connection::<Server>::new(Limits::DEFAULT))
 }
 
 /// Keys that can be told from each other; a program takes them from a random source.
-fn client() -> Codec {
+fn client() -> Codec<Client> {
     let mut key = 0u32;
-    Codec::client(Connection::new(Role::Client, Limits::DEFAULT), move || {
+    Codec::<Client>::new(Connection::<Client>::new(Limits::DEFAULT), move || {
         key += 1;
         key.to_be_bytes()
     })
@@ -52,7 +52,7 @@ async fn both_ends_talk_in_framed_until_both_have_closed() {
     assert!(matches!(client.next().await, Some(Ok(Message::Close { code: Some(1000), .. }))));
     assert!(client.codec().connection().is_closed());
     assert!(client.next().await.is_none(), "an end after both closes is a clean one");
-    assert!(matches!(client.send(Message::from("late")).await, Err(CodecError::Encode(_))));
+    assert!(matches!(client.send(Message::from("late")).await, Err(Error::Encode(_))));
     serving.await.unwrap();
 }
 
@@ -63,7 +63,7 @@ async fn an_error_is_told_with_the_replies_that_were_owed_before_it() {
     // A ping, and a text without a mask.
     raw.write_all(b"\x89\x80\0\0\0\0\x81\x00").await.unwrap();
     assert_eq!(server.next().await.unwrap().unwrap(), Message::Ping(Default::default()));
-    let Some(Err(CodecError::Decode(error))) = server.next().await else { panic!() };
+    let Some(Err(Error::Decode(error))) = server.next().await else { panic!() };
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Unmasked, 7));
     server.send(Replies).await.unwrap();
     drop(server);
@@ -83,7 +83,7 @@ async fn an_end_without_a_close_is_an_error() {
         let mut server = Framed::new(a, server());
         raw.write_all(bytes).await.unwrap();
         drop(raw);
-        let Some(Err(CodecError::Decode(error))) = server.next().await else { panic!() };
+        let Some(Err(Error::Decode(error))) = server.next().await else { panic!() };
         assert_eq!(error.kind(), kind);
     }
 }

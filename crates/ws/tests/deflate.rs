@@ -6,7 +6,7 @@ use tidewire_testkit::Rng;
 use tidewire_testkit::heap::{CountingAllocator, measure};
 use tidewire_ws::deflate::{self, Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
-use tidewire_ws::{Connection, ErrorKind, Event, Kind, Limits, PreparedMessage, Role};
+use tidewire_ws::{Client, Connection, ErrorKind, Event, Kind, Limits, PreparedMessage, Role, Server};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -19,14 +19,14 @@ const SHARED: Params = Params {
 };
 const CONTEXT: Params =
     Params { server_no_context_takeover: false, client_no_context_takeover: false, ..SHARED };
-const ALWAYS: Config = Config { threshold: 0, ..Config::DEFAULT };
+const ALWAYS: Config = Config::DEFAULT.with_threshold(0);
 
-fn connection(role: Role, params: Params) -> Connection {
-    Connection::new(role, Limits::DEFAULT).with_deflate(params, &ALWAYS)
+fn connection<R: Role>(params: Params) -> Connection<R> {
+    Connection::new(Limits::DEFAULT).with_deflate(params, &ALWAYS)
 }
 
 /// Decodes what must be exactly one message.
-fn receive(connection: &mut Connection, mut wire: Vec<u8>) -> Vec<u8> {
+fn receive<R: Role>(connection: &mut Connection<R>, mut wire: Vec<u8>) -> Vec<u8> {
     let len = wire.len();
     match connection.decode(&mut wire) {
         Ok((n, Some(Event::Binary(data)))) if n == len => data.to_vec(),
@@ -48,7 +48,7 @@ fn words(rng: &mut Rng, len: usize) -> Vec<u8> {
 #[test]
 fn the_examples_of_rfc_7692() {
     // §7.2.3.1, .2: the same message twice; the second time it refers to the first.
-    let mut client = connection(Role::Client, CONTEXT);
+    let mut client = connection::<Client>(CONTEXT);
     for wire in [&b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"[..], b"\xc1\x05\xf2\x00\x11\x00\x00"] {
         assert_eq!(receive(&mut client, wire.to_vec()), b"Hello");
     }
@@ -59,7 +59,7 @@ fn the_examples_of_rfc_7692() {
         b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
         b"\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00",
     ] {
-        let mut client = connection(Role::Client, SHARED);
+        let mut client = connection::<Client>(SHARED);
         assert_eq!(receive(&mut client, wire.to_vec()), b"Hello", "{}", wire.escape_ascii());
         // §7.2.3.6: an empty message is one byte.
         assert_eq!(receive(&mut client, b"\xc1\x01\x00".to_vec()), b"");
@@ -69,7 +69,7 @@ fn the_examples_of_rfc_7692() {
 #[test]
 fn a_final_block_that_ends_the_payload_harms_no_later_message() {
     for params in [SHARED, CONTEXT] {
-        let mut client = connection(Role::Client, params);
+        let mut client = connection::<Client>(params);
         for _ in 0..3 {
             assert_eq!(receive(&mut client, b"\xc1\x07\xf3\x48\xcd\xc9\xc9\x07\x00".to_vec()), b"Hello");
             assert_eq!(receive(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec()), b"Hello");
@@ -81,7 +81,7 @@ fn a_final_block_that_ends_the_payload_harms_no_later_message() {
 #[test]
 fn a_final_block_and_then_an_empty_fragment_harm_no_later_message() {
     for params in [SHARED, CONTEXT] {
-        let mut client = connection(Role::Client, params);
+        let mut client = connection::<Client>(params);
         for _ in 0..3 {
             let mut wire = b"\x41\x07\xf3\x48\xcd\xc9\xc9\x07\x00".to_vec();
             assert_eq!(client.decode(&mut wire), Ok((9, None)));
@@ -97,13 +97,12 @@ fn one_incompressible_message_does_not_corrupt_later_ones() {
     for params in [SHARED, CONTEXT] {
         for bits in 9..=15 {
             let params = Params { server_max_window_bits: bits, client_max_window_bits: bits, ..params };
-            let (mut server, mut client) =
-                (connection(Role::Server, params), connection(Role::Client, params));
+            let (mut server, mut client) = (connection::<Server>(params), connection::<Client>(params));
             for round in 0..60 {
                 let len = rng.below(6000);
                 let message = if rng.chance(50) { rng.bytes(len) } else { words(&mut rng, len) };
                 let mut wire = Vec::new();
-                server.send_binary(&message, [0; 4], &mut wire).unwrap();
+                server.send_binary(&message, &mut wire).unwrap();
                 assert!(receive(&mut client, wire) == message, "server's, {bits} bits, round {round}");
                 let mut wire = Vec::new();
                 client.send_binary(&message, [1, 2, 3, round], &mut wire).unwrap();
@@ -120,11 +119,11 @@ fn a_window_is_never_exceeded() {
     let mut rng = Rng::new(8);
     for bits in 9..=15 {
         let params = Params { server_max_window_bits: bits, ..CONTEXT };
-        let (mut server, mut client) = (connection(Role::Server, params), connection(Role::Client, params));
+        let (mut server, mut client) = (connection::<Server>(params), connection::<Client>(params));
         let period = rng.bytes((1 << bits) - 200);
         for _ in 0..4 {
             let mut wire = Vec::new();
-            server.send_binary(&period, [0; 4], &mut wire).unwrap();
+            server.send_binary(&period, &mut wire).unwrap();
             assert!(receive(&mut client, wire) == period, "{bits} bits");
         }
     }
@@ -133,7 +132,7 @@ fn a_window_is_never_exceeded() {
 #[test]
 fn a_window_of_eight_bits_inflates_and_is_not_compressed_for() {
     let params = Params { server_max_window_bits: 8, client_max_window_bits: 8, ..CONTEXT };
-    let mut client = connection(Role::Client, params);
+    let mut client = connection::<Client>(params);
     let mut wire = Vec::new();
     client.send_text(&"a".repeat(300), [0; 4], &mut wire).unwrap();
     assert!(!Header::parse(&wire).unwrap().unwrap().0.rsv1);
@@ -142,10 +141,10 @@ fn a_window_of_eight_bits_inflates_and_is_not_compressed_for() {
 
 #[test]
 fn the_threshold_and_what_does_not_shrink() {
-    let mut server = Connection::new(Role::Server, Limits::DEFAULT).with_deflate(SHARED, &Config::DEFAULT);
+    let mut server = Connection::<Server>::new(Limits::DEFAULT).with_deflate(SHARED, &Config::DEFAULT);
     let mut is_compressed = |data: &[u8]| {
         let mut wire = Vec::new();
-        server.send_binary(data, [0; 4], &mut wire).unwrap();
+        server.send_binary(data, &mut wire).unwrap();
         Header::parse(&wire).unwrap().unwrap().0.rsv1
     };
     assert!(!is_compressed(&[b'a'; 511]));
@@ -163,8 +162,8 @@ fn a_bomb_is_defused_at_the_limit() {
         .unwrap();
     let bomb = mebibyte.repeat(1024);
     assert!(bomb.len() < 1_200_000, "{}", bomb.len());
-    let limits = Limits { max_frame: 2 << 20, ..Limits::DEFAULT };
-    let mut client = Connection::new(Role::Client, limits).with_deflate(SHARED, &ALWAYS);
+    let limits = Limits::DEFAULT.with_max_frame(2 << 20);
+    let mut client = Connection::<Client>::new(limits).with_deflate(SHARED, &ALWAYS);
     let mut wire = Vec::new();
     let header = Header { fin: true, rsv1: true, opcode: Opcode::Binary, masking_key: None, len: 1 << 20 };
     header.encode_to(&mut wire).unwrap();
@@ -184,11 +183,11 @@ fn a_bomb_is_defused_at_the_limit() {
 #[test]
 fn compressed_text_has_to_be_utf8_to_its_end() {
     for (text, good) in [(&b"\xce\xba"[..], true), (b"\xce", false), (b"a\xff", false)] {
-        let mut sender = connection(Role::Server, SHARED);
+        let mut sender = connection::<Server>(SHARED);
         let mut wire = Vec::new();
-        sender.send_binary(&[text, &[b' '; 600]].concat(), [0; 4], &mut wire).unwrap();
+        sender.send_binary(&[text, &[b' '; 600]].concat(), &mut wire).unwrap();
         wire[0] = wire[0] & 0xf0 | 1;
-        let mut client = connection(Role::Client, SHARED);
+        let mut client = connection::<Client>(SHARED);
         match client.decode(&mut wire) {
             Ok((_, Some(Event::Text(_)))) => assert!(good),
             Err(error) => {
@@ -203,10 +202,10 @@ fn compressed_text_has_to_be_utf8_to_its_end() {
 fn a_message_is_compressed_once_for_every_connection() {
     let text = "all the same ".repeat(100);
     let message = PreparedMessage::text(&text);
-    let mut servers: Vec<Connection> = (0..1000).map(|_| connection(Role::Server, SHARED)).collect();
+    let mut servers: Vec<Connection<Server>> = (0..1000).map(|_| connection::<Server>(SHARED)).collect();
     // The first one compresses, and makes a frame of what comes out.
     let first = servers[0].send_prepared(&message).unwrap();
-    assert_eq!(receive(&mut connection(Role::Client, SHARED), first.to_vec()), text.as_bytes());
+    assert_eq!(receive(&mut connection::<Client>(SHARED), first.to_vec()), text.as_bytes());
     // The others get the same bytes and ask for no memory: nothing can have been compressed.
     let (used, same) = measure(|| {
         let mut frames = servers.iter_mut().map(|server| server.send_prepared(&message).unwrap());
@@ -215,15 +214,15 @@ fn a_message_is_compressed_once_for_every_connection() {
     assert!(same && used.allocations == 0, "{used:?}");
     // Who cannot take it gets the plain form.
     let small = Params { server_max_window_bits: 14, ..SHARED };
-    assert_eq!(*connection(Role::Server, small).send_prepared(&message).unwrap(), *message.frame());
-    let mut plain = Connection::new(Role::Server, Limits::DEFAULT);
+    assert_eq!(*connection::<Server>(small).send_prepared(&message).unwrap(), *message.frame());
+    let mut plain = Connection::<Server>::new(Limits::DEFAULT);
     assert_eq!(*plain.send_prepared(&message).unwrap(), *message.frame());
 }
 
 #[test]
 fn prepared_messages_and_a_context_do_not_disturb_each_other() {
     let mut rng = Rng::new(11);
-    let (mut server, mut client) = (connection(Role::Server, CONTEXT), connection(Role::Client, CONTEXT));
+    let (mut server, mut client) = (connection::<Server>(CONTEXT), connection::<Client>(CONTEXT));
     for round in 0..100 {
         let len = 1 + rng.below(3000);
         let data = words(&mut rng, len);
@@ -231,7 +230,7 @@ fn prepared_messages_and_a_context_do_not_disturb_each_other() {
         if rng.chance(50) {
             wire.extend_from_slice(server.send_prepared(&PreparedMessage::binary(&data)).unwrap());
         } else {
-            server.send_binary(&data, [0; 4], &mut wire).unwrap();
+            server.send_binary(&data, &mut wire).unwrap();
         }
         assert!(receive(&mut client, wire) == data, "round {round}");
     }
@@ -242,8 +241,8 @@ fn pieces_of_a_compressed_message_come_as_they_inflate() {
     let mut rng = Rng::new(12);
     let data = words(&mut rng, 200_000);
     let mut wire = Vec::new();
-    connection(Role::Server, SHARED).send_binary(&data, [0; 4], &mut wire).unwrap();
-    let mut client = connection(Role::Client, SHARED).in_pieces();
+    connection::<Server>(SHARED).send_binary(&data, &mut wire).unwrap();
+    let mut client = connection::<Client>(SHARED).in_pieces();
     let (mut got, mut pieces, mut ended, mut fed) = (Vec::new(), 0, false, 0);
     while fed < wire.len() {
         let end = wire.len().min(fed + 1000);
@@ -267,13 +266,13 @@ fn a_message_compressed_for_everybody_is_understood_by_everybody() {
         assert!(wire.len() < text.len() / 2);
         // A client that keeps its context across messages understands one that refers to nothing before it, among others that do.
         for params in [SHARED, CONTEXT] {
-            let mut server = connection(Role::Server, params);
-            let mut client = connection(Role::Client, params);
+            let mut server = connection::<Server>(params);
+            let mut client = connection::<Client>(params);
             for _ in 0..2 {
                 assert_eq!(receive(&mut client, wire.clone()), text);
                 let mut own = Vec::new();
-                server.send_binary(&text, [0; 4], &mut own).unwrap();
-                server = connection(Role::Server, params);
+                server.send_binary(&text, &mut own).unwrap();
+                server = connection::<Server>(params);
                 assert_eq!(receive(&mut client, own), text);
             }
         }
@@ -292,13 +291,13 @@ fn a_message_compressed_for_everybody_is_understood_by_everybody() {
 #[test]
 fn who_inflates_is_known_at_every_byte() {
     let text = words(&mut Rng::new(9), 2_000);
-    let mut client = connection(Role::Client, SHARED);
+    let mut client = connection::<Client>(SHARED);
     let (mut wire, mut plain) = (Vec::new(), Vec::new());
     client.send_binary(&text, [1, 2, 3, 4], &mut wire).unwrap();
     client.send_ping(b"ping", [0; 4], &mut wire).unwrap();
     client.send_binary_fragment(b"not compressed", false, [0; 4], &mut plain).unwrap();
     let ping = wire.len() - 10;
-    let mut server = connection(Role::Server, SHARED);
+    let mut server = connection::<Server>(SHARED);
     assert!(!server.is_inflating());
     let mut head = wire[..4].to_vec();
     for (at, &byte) in wire.iter().enumerate().skip(4) {
@@ -308,7 +307,7 @@ fn who_inflates_is_known_at_every_byte() {
         head.drain(..used);
         assert_eq!(server.is_inflating(), (7..ping - 1).contains(&at), "{at}");
     }
-    let mut server = connection(Role::Server, SHARED);
+    let mut server = connection::<Server>(SHARED);
     server.decode(&mut plain).unwrap();
     assert!(server.message_unfinished() && !server.is_inflating());
 }

@@ -22,7 +22,7 @@ async fn upgrade<B>(mut request: Request<B>) -> Response<Body> {
         _ => (1, 0),
     };
     let fields = request.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-    let options = Options { subprotocols: &["echo"], ..Options::default() };
+    let options = Options::DEFAULT.with_subprotocols(&["echo"]);
     let mut response = Response::new(Body::empty());
     match accept(request.method().as_str().as_bytes(), version, fields, &options) {
         Ok(accept) => {

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use tidewire_testkit::heap::{CountingAllocator, held, measure};
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::tokio::WebSocket;
-use tidewire_ws::{Connection, Event, Limits, Message, Role};
+use tidewire_ws::{Client, Connection, Event, Limits, Message, Role, Server};
 use tokio::net::{TcpListener, TcpStream};
 
 #[global_allocator]
@@ -19,22 +19,24 @@ const PARAMS: Params = Params {
     client_max_window_bits: 15,
 };
 
+fn with_deflate<R: Role>() -> Connection<R> {
+    Connection::new(Limits::DEFAULT).with_deflate(PARAMS, &Config::DEFAULT)
+}
+
 /// With the task that serves it, with what tokio keeps of its socket, and with the whole client at the other end: after messages small
 /// and large, compressed ones, and pings.
 #[tokio::test]
 async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
     const CONNECTIONS: isize = 50;
-    let with_deflate = |role| Connection::new(role, Limits::DEFAULT).with_deflate(PARAMS, &Config::DEFAULT);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut clients = Vec::with_capacity(CONNECTIONS.unsigned_abs());
     let mut before = 0;
     // One more, first, to fill what all connections of a thread share.
     for i in 0..=CONNECTIONS {
-        let mut client =
-            WebSocket::new(TcpStream::connect(address).await.unwrap(), with_deflate(Role::Client));
+        let mut client = WebSocket::new(TcpStream::connect(address).await.unwrap(), with_deflate::<Client>());
         let (server, _) = listener.accept().await.unwrap();
-        let mut server = WebSocket::new(server, with_deflate(Role::Server));
+        let mut server = WebSocket::new(server, with_deflate::<Server>());
         tokio::spawn(async move {
             while let Some(Ok(message)) = server.next().await {
                 if message.is_data() {
@@ -66,15 +68,15 @@ async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
 #[test]
 fn a_large_message_that_stalls_holds_twice_what_has_come() {
     const COME: usize = 70_000;
-    let limits = Limits { max_frame: 1 << 20, ..Limits::DEFAULT };
+    let limits = Limits::DEFAULT.with_max_frame(1 << 20);
     let head = |opcode: u8| [&[0x80 | opcode, 0xff][..], &(1u64 << 20).to_be_bytes(), &[0; 4]].concat();
     let letters = vec![b'a'; 1 << 20];
     let large = |opcode| [head(opcode), letters.clone()].concat();
     let mut inflates = Vec::new();
-    let mut sender = Connection::new(Role::Client, limits).with_deflate(PARAMS, &Config::DEFAULT);
+    let mut sender = Connection::<Client>::new(limits).with_deflate(PARAMS, &Config::DEFAULT);
     sender.send_binary(&letters, [0; 4], &mut inflates).unwrap();
     assert!(inflates.len() < 16 << 10);
-    let mut neighbour = Connection::new(Role::Server, limits).with_deflate(PARAMS, &Config::DEFAULT);
+    let mut neighbour = Connection::<Server>::new(limits).with_deflate(PARAMS, &Config::DEFAULT);
     let mut receive = |mut wire: Vec<u8>| {
         // In pieces, so that it gathers.
         let mut whole = false;
@@ -87,7 +89,7 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
         let mut begun = letters[..COME].to_vec();
         for wire in [large(2), large(1), inflates.clone()] {
             receive(wire);
-            let mut server = Connection::new(Role::Server, limits);
+            let mut server = Connection::<Server>::new(limits);
             assert!(matches!(server.decode(&mut head(opcode)), Ok((14, None))));
             for piece in begun.chunks_mut(1024) {
                 assert!(matches!(server.decode(piece), Ok((_, None))));
@@ -98,7 +100,7 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
         }
     }
     // Nor is what the connection itself has received before, in the same read.
-    let mut server = Connection::new(Role::Server, limits).with_deflate(PARAMS, &Config::DEFAULT);
+    let mut server = Connection::<Server>::new(limits).with_deflate(PARAMS, &Config::DEFAULT);
     let mut wire = [&inflates[..], &head(2), b"a"].concat();
     let (stalled, ()) = measure(|| {
         let (n, event) = server.decode(&mut wire).unwrap();
@@ -127,7 +129,7 @@ async fn a_slow_reader_holds_little_more_than_what_waits_for_it() {
     let busy = async || {
         let mut server = WebSocket::server(tokio::io::join(&[][..], tokio::io::sink()), Limits::DEFAULT);
         for _ in 0..7000 {
-            server.feed(Message::Text("0123456789abcdef".into())).await.unwrap();
+            server.queue(Message::Text("0123456789abcdef".into())).await.unwrap();
         }
         server.flush().await.unwrap();
     };
@@ -136,7 +138,7 @@ async fn a_slow_reader_holds_little_more_than_what_waits_for_it() {
         busy().await;
         let (io, _slow) = tokio::io::duplex(1);
         let mut server = WebSocket::server(io, Limits::DEFAULT);
-        server.feed("first".into()).await.unwrap();
+        server.queue("first".into()).await.unwrap();
         assert!(server.send(message).now_or_never().is_none());
         let unwritten = server.unwritten();
         let (freed, ()) = measure(|| drop(server));
@@ -151,7 +153,7 @@ fn a_large_message_under_way_holds_twice_what_has_come() {
     let mut wire = [&[0x82, 0xff][..], &(16u64 << 20).to_be_bytes(), &[0; 4]].concat();
     for come in [100, 70_000, 300_000] {
         wire.resize(14 + come, 0);
-        let limits = Limits { max_frame: 1 << 30, max_message: 1 << 30, ..Limits::DEFAULT };
+        let limits = Limits::DEFAULT.with_max_frame(1 << 30).with_max_message(1 << 30);
         let io = tokio::io::join(&wire[..], tokio::io::sink());
         let (used, ended) = measure(|| WebSocket::server(io, limits).next().now_or_never());
         assert!(matches!(ended, Some(Some(Err(_)))), "the stream has ended: {ended:?}");

@@ -8,26 +8,26 @@ use tidewire_testkit::Rng;
 use tidewire_testkit::inflate::{Inflated, Inflater};
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
-use tidewire_ws::{Connection, ErrorKind, Event, Limits, Role};
+use tidewire_ws::{Client, Connection, ErrorKind, Event, Limits, Role, Server};
 
 const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
 /// Refers to the message before it, and says "Hello" as well.
 const AGAIN: &[u8] = b"\xf2\x00\x11\x00\x00";
 const LIMIT: usize = 1000;
 
-fn connection(role: Role, takeover: bool, bits: u8) -> Connection {
+fn connection<R: Role>(takeover: bool, bits: u8) -> Connection<R> {
     let params = Params {
         server_no_context_takeover: !takeover,
         client_no_context_takeover: !takeover,
         server_max_window_bits: bits,
         client_max_window_bits: bits,
     };
-    let limits = Limits { max_message: LIMIT as u64, ..Limits::DEFAULT };
-    Connection::new(role, limits).with_deflate(params, &Config::DEFAULT)
+    let limits = Limits::DEFAULT.with_max_message(LIMIT as u64);
+    Connection::new(limits).with_deflate(params, &Config::DEFAULT)
 }
 
 /// A compressed binary message whose payload is cut into fragments at `cuts`.
-fn message(role: Role, payload: &[u8], cuts: &[usize]) -> Vec<u8> {
+fn message(masked: bool, payload: &[u8], cuts: &[usize]) -> Vec<u8> {
     let mut wire = Vec::new();
     let ends = cuts.iter().copied().chain([payload.len()]);
     let mut from = 0;
@@ -36,7 +36,7 @@ fn message(role: Role, payload: &[u8], cuts: &[usize]) -> Vec<u8> {
             fin: i == cuts.len(),
             rsv1: i == 0,
             opcode: if i == 0 { Opcode::Binary } else { Opcode::Continuation },
-            masking_key: (role == Role::Server).then_some([0; 4]),
+            masking_key: masked.then_some([0; 4]),
             len: (to - from) as u64,
         };
         header.encode_to(&mut wire).unwrap();
@@ -47,7 +47,7 @@ fn message(role: Role, payload: &[u8], cuts: &[usize]) -> Vec<u8> {
 }
 
 /// Feeds `wire` in pieces of `step` bytes until one message has come.
-fn feed(connection: &mut Connection, wire: &mut [u8], step: usize) -> Result<Vec<u8>, ErrorKind> {
+fn feed<R: Role>(connection: &mut Connection<R>, wire: &mut [u8], step: usize) -> Result<Vec<u8>, ErrorKind> {
     let (mut from, mut to) = (0, 0);
     while to < wire.len() {
         to = wire.len().min(to + step);
@@ -75,20 +75,31 @@ fn verdict(payload: &[u8]) -> Result<Vec<u8>, ErrorKind> {
     let some = 1 + payload.len() / 16;
     let cuts = (0..=payload.len()).step_by(some).map(|at| vec![at]).chain([vec![], vec![0, payload.len()]]);
     for cuts in cuts {
-        for role in [Role::Client, Role::Server] {
-            for (takeover, step) in [(true, 1), (true, 4096), (false, 1), (false, 4096)] {
-                let mut peer = connection(role, takeover, 15);
-                let got = feed(&mut peer, &mut message(role, payload, &cuts), step);
-                if got.is_ok() {
-                    assert_eq!(feed(&mut peer, &mut message(role, HELLO, &[]), step).unwrap(), b"Hello");
-                    let again = if takeover { AGAIN } else { HELLO };
-                    assert_eq!(feed(&mut peer, &mut message(role, again, &[]), step).unwrap(), b"Hello");
-                }
-                assert_eq!(*verdict.get_or_insert_with(|| got.clone()), got, "{role:?} {takeover} {cuts:?}");
-            }
+        for (takeover, step) in [(true, 1), (true, 4096), (false, 1), (false, 4096)] {
+            let client = verdict_as::<Client>(false, takeover, step, payload, &cuts);
+            let server = verdict_as::<Server>(true, takeover, step, payload, &cuts);
+            assert_eq!(*verdict.get_or_insert_with(|| client.clone()), client, "{takeover} {cuts:?}");
+            assert_eq!(client, server, "{takeover} {cuts:?}");
         }
     }
     verdict.unwrap()
+}
+
+fn verdict_as<R: Role>(
+    masked: bool,
+    takeover: bool,
+    step: usize,
+    payload: &[u8],
+    cuts: &[usize],
+) -> Result<Vec<u8>, ErrorKind> {
+    let mut peer = connection::<R>(takeover, 15);
+    let got = feed(&mut peer, &mut message(masked, payload, cuts), step);
+    if got.is_ok() {
+        assert_eq!(feed(&mut peer, &mut message(masked, HELLO, &[]), step).unwrap(), b"Hello");
+        let again = if takeover { AGAIN } else { HELLO };
+        assert_eq!(feed(&mut peer, &mut message(masked, again, &[]), step).unwrap(), b"Hello");
+    }
+    got
 }
 
 fn oracle(payload: &[u8]) -> Result<Vec<u8>, ErrorKind> {
@@ -177,12 +188,12 @@ fn every_short_payload_is_judged_as_the_oracle_judges_it() {
     for (i, payload) in short.enumerate() {
         // A context of its own costs an allocation, so not every payload gets one.
         let takeover = i < 256 || i % 7 == 0;
-        let mut peer = connection(Role::Client, takeover, 15);
-        let got = feed(&mut peer, &mut message(Role::Client, &payload, &[]), 4096);
+        let mut peer = connection::<Client>(takeover, 15);
+        let got = feed(&mut peer, &mut message(false, &payload, &[]), 4096);
         assert_eq!(got, oracle(&payload), "{}, takeover {takeover}", payload.escape_ascii());
         if got.is_ok() {
             taken += 1;
-            let next = feed(&mut peer, &mut message(Role::Client, HELLO, &[]), 4096);
+            let next = feed(&mut peer, &mut message(false, HELLO, &[]), 4096);
             assert_eq!(next.unwrap(), b"Hello", "behind {}", payload.escape_ascii());
         }
     }
@@ -228,9 +239,10 @@ fn damaged_messages_in_a_row_are_judged_as_the_oracle_judges_them() {
     let (mut whole, mut refused) = (0, 0);
     for seed in 0..2000 {
         let mut rng = Rng::new(seed);
-        let takeover = rng.chance(50);
-        let role = if rng.chance(50) { Role::Server } else { Role::Client };
-        let (mut peer, mut twin) = (connection(role, takeover, 15), Inflater::new());
+        let (takeover, masked) = (rng.chance(50), rng.chance(50));
+        let (mut server, mut client) =
+            (connection::<Server>(takeover, 15), connection::<Client>(takeover, 15));
+        let mut twin = Inflater::new();
         let level = Compression::new(rng.below(10) as u32);
         let mut compressor = Compress::new(level, false);
         for _ in 0..6 {
@@ -249,7 +261,9 @@ fn damaged_messages_in_a_row_are_judged_as_the_oracle_judges_them() {
             let expected = expected(twin.message(&payload, LIMIT, takeover));
             let cuts = [rng.below(payload.len() + 1)];
             let step = 1 + rng.below(300);
-            let got = feed(&mut peer, &mut message(role, &payload, &cuts), step);
+            let mut wire = message(masked, &payload, &cuts);
+            let got =
+                if masked { feed(&mut server, &mut wire, step) } else { feed(&mut client, &mut wire, step) };
             assert_eq!(got, expected, "seed {seed}: {}", payload.escape_ascii());
             if got.is_err() {
                 refused += 1;
@@ -282,10 +296,10 @@ fn what_the_tail_would_inflate_to_is_no_part_of_a_message() {
     // 1008 octets are declared and 1000 are there: the limit itself, and the tail would pass it.
     assert_eq!(verdict_of(&stored), Err(ErrorKind::InvalidDeflate));
     let text = b"\xc1\x06\x00\x05\x00\xfa\xffa";
-    let mut client = connection(Role::Client, false, 15);
+    let mut client = connection::<Client>(false, 15);
     assert_eq!(client.decode(&mut text.to_vec()).unwrap_err().kind(), ErrorKind::InvalidDeflate);
 }
 
 fn verdict_of(payload: &[u8]) -> Result<Vec<u8>, ErrorKind> {
-    feed(&mut connection(Role::Client, true, 15), &mut message(Role::Client, payload, &[]), 4096)
+    feed(&mut connection::<Client>(true, 15), &mut message(false, payload, &[]), 4096)
 }

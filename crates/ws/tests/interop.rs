@@ -12,19 +12,19 @@ use tidewire_ws::deflate::Config;
 use tidewire_ws::handshake::client::Request;
 use tidewire_ws::handshake::server::{Options, accept};
 use tidewire_ws::tokio::WebSocket;
-use tidewire_ws::{Connection, Limits, Message, Role};
+use tidewire_ws::{Client, Connection, Limits, Message, Server};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-const LIMITS: Limits = Limits { max_frame: 1 << 26, max_message: 1 << 26, ..Limits::DEFAULT };
+const LIMITS: Limits = Limits::DEFAULT.with_max_frame(1 << 26).with_max_message(1 << 26);
 
 /// Small messages too, and in both ways of using contexts.
 fn configs() -> [Config; 3] {
-    let always = Config { threshold: 0, ..Config::DEFAULT };
+    let always = Config::DEFAULT.with_threshold(0);
     [
         always,
-        Config { context_takeover: true, ..always },
-        Config { context_takeover: true, max_window_bits: 10, level: 9, ..always },
+        always.with_context_takeover(true),
+        always.with_context_takeover(true).with_max_window_bits(10).with_level(9),
     ]
 }
 
@@ -92,14 +92,14 @@ async fn serve(config: Config) -> String {
                 let mut request = httparse::Request::new(&mut headers);
                 request.parse(&head).unwrap();
                 let fields = request.headers.iter().map(|field| (field.name.as_bytes(), field.value));
-                let options = Options { deflate: Some(config), ..Options::default() };
+                let options = Options::DEFAULT.with_deflate(config);
                 let accept = accept(b"GET", (1, 1), fields, &options).unwrap();
                 let mut answer = String::from("HTTP/1.1 101 Switching Protocols\r\n");
                 for (name, value) in accept.response_fields() {
                     answer.push_str(&format!("{name}: {value}\r\n"));
                 }
                 stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
-                let mut connection = Connection::new(Role::Server, LIMITS);
+                let mut connection = Connection::<Server>::new(LIMITS);
                 if let Some(params) = accept.deflate() {
                     connection = connection.with_deflate(params, &config);
                 }
@@ -132,7 +132,7 @@ async fn visit(port: u16, config: Config) {
     let fields = response.headers.iter().map(|field| (field.name.as_bytes(), field.value));
     let agreed = request.verify(response.code.unwrap(), fields).unwrap();
     let params = agreed.deflate().expect("deflate was negotiated");
-    let connection = Connection::new(Role::Client, LIMITS).with_deflate(params, &config);
+    let connection = Connection::<Client>::new(LIMITS).with_deflate(params, &config);
     let mut socket = WebSocket::new(stream, connection);
     for len in [0, 1, 20, 125, 126, 1000, 1025, 20_000, 65_535, 65_536, 300_000] {
         let noise: Vec<u8> =

@@ -1,4 +1,4 @@
-//! The tokio adapter: batching, backpressure, cancelling, closing.
+//! The tokio adapter: flushing and queueing, backpressure, cancelling, closing.
 //!
 //! The clock stands still: it jumps when every task waits, so no time-out here depends on how busy the machine is.
 #![cfg(feature = "tokio")]
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidewire_ws::tokio::{Error, WebSocket, WhenFull};
-use tidewire_ws::{Connection, ErrorKind, Kind, Limits, Message, Role, close};
+use tidewire_ws::{Client, Connection, ErrorKind, Kind, Limits, Message, Server, close};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
 };
@@ -44,12 +44,12 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Counted<IO> {
     }
 }
 
-/// The simplest loop that a user writes.
-async fn echo<IO: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocket<IO>) -> Result<(), Error> {
+/// The loop of the documentation: it queues an answer to each message.
+async fn echo<IO: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocket<IO, Server>) -> Result<(), Error> {
     while let Some(message) = socket.next().await {
         let message = message?;
         if message.is_data() {
-            socket.send(message).await?;
+            socket.queue(message).await?;
         }
     }
     Ok(())
@@ -65,7 +65,7 @@ fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Over real sockets, where sixteen messages that leave in one write arrive in one read.
 #[tokio::test(start_paused = true)]
-async fn a_naive_echo_loop_needs_one_write_for_sixteen_pipelined_messages() {
+async fn a_loop_that_queues_needs_one_write_for_sixteen_pipelined_messages() {
     let writes = Arc::new(AtomicUsize::new(0));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -83,69 +83,107 @@ async fn a_naive_echo_loop_needs_one_write_for_sixteen_pipelined_messages() {
     assert!(matches!(server.await.unwrap(), Err(Error::Protocol(e)) if e.kind() == ErrorKind::NoClose));
 }
 
+/// Two messages in one read: the server answers the first one, and then waits for something that
+/// the peer does only after it has read the answer.
 #[tokio::test(start_paused = true)]
-async fn a_slow_handler_is_not_made_slower() {
+async fn a_message_that_was_sent_is_with_the_stream_while_another_waits_to_be_read() {
     let (server, mut client) = duplex(64 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT);
     client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
-    let first = server.next().await.unwrap().unwrap();
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    server.send(first).await.unwrap();
-    // The second message has not been taken, and the answer to the first is here all the same.
-    let mut back = [0; 3];
-    client.read_exact(&mut back).await.unwrap();
-    assert_eq!(&back, b"\x81\x01a");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_waits_for_four_slow_ones_at_most() {
-    let (server, mut client) = duplex(64 * 1024);
-    let mut server = WebSocket::server(server, Limits::DEFAULT);
-    client.write_all(&client_frame(1, b"a").repeat(16)).await.unwrap();
-    for i in 0..6 {
-        let message = server.next().await.unwrap().unwrap();
-        if i > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        server.send(message).await.unwrap();
-        // The clock is asked at the first answer, at the fifth, and not again: from there on each leaves at once.
-        assert_eq!(server.unwritten(), if i < 4 { 3 * (i + 1) } else { 0 });
+    for _ in 0..2 {
+        server.next().await.unwrap().unwrap();
+        server.send("question".into()).await.unwrap();
+        assert_eq!(server.unwritten(), 0);
+        let mut question = [0; 10];
+        client.read_exact(&mut question).await.unwrap();
+        assert_eq!(&question, b"\x81\x08question");
     }
 }
 
-/// A handler that tells how it goes on, while another message waits to be taken.
 #[tokio::test(start_paused = true)]
-async fn what_is_sent_without_taking_a_message_leaves_when_it_is_late() {
+async fn a_flush_writes_all_that_is_queued() {
+    let (server, mut client) = duplex(64 * 1024);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
+    server.next().await.unwrap().unwrap();
+    server.queue("one".into()).await.unwrap();
+    server.queue("two".into()).await.unwrap();
+    assert_eq!(server.unwritten(), 10, "queueing does not write");
+    server.flush().await.unwrap();
+    assert_eq!(server.unwritten(), 0);
+    let mut back = [0; 10];
+    client.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"\x81\x03one\x81\x03two");
+}
+
+/// The same through the trait, as `SinkExt` and `forward` call it.
+#[tokio::test(start_paused = true)]
+async fn a_flush_of_the_sink_writes_all_that_is_queued() {
     let (server, mut client) = duplex(64 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT);
     client.write_all(&client_frame(1, b"a").repeat(3)).await.unwrap();
-    for taken in 0..2 {
-        server.next().await.unwrap().unwrap();
-        for i in 0..6 {
-            server.send("p".into()).await.unwrap();
-            let waits = if (taken, i) == (0, 0) { 3 } else { 0 };
-            assert_eq!(server.unwritten(), waits, "the {i}th behind the {taken}th message");
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-        }
-    }
+    server.next().await.unwrap().unwrap();
+    futures_util::SinkExt::feed(&mut server, "one".into()).await.unwrap();
+    assert_eq!(server.unwritten(), 5);
+    futures_util::SinkExt::<Message>::flush(&mut server).await.unwrap();
+    assert_eq!(server.unwritten(), 0);
+    futures_util::SinkExt::send(&mut server, "two".into()).await.unwrap();
+    assert_eq!(server.unwritten(), 0);
+    let mut back = [0; 10];
+    client.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"\x81\x03one\x81\x03two");
 }
 
-/// The clock may be passed over for a message that was taken, and for that one only once.
+/// A flush is not done before the stream has taken every byte, however small its pipe is.
 #[tokio::test(start_paused = true)]
-async fn one_flush_for_each_message_taken_goes_without_the_clock() {
+async fn a_flush_waits_until_the_stream_has_taken_every_byte() {
+    let (server, mut client) = duplex(100);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    server.queue(Message::Binary(vec![7; 1000].into())).await.unwrap();
+    let pause = Duration::from_secs(1);
+    assert!(tokio::time::timeout(pause, server.flush()).await.is_err());
+    assert_eq!(server.unwritten(), 1004 - 100);
+    let mut back = vec![0; 1004];
+    let (flushed, read) = tokio::join!(server.flush(), client.read_exact(&mut back));
+    assert!(flushed.is_ok() && read.is_ok());
+    assert_eq!(server.unwritten(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_leaves_when_the_next_message_is_waited_for() {
     let (server, mut client) = duplex(64 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT);
-    client.write_all(&client_frame(1, b"a").repeat(9)).await.unwrap();
-    server.next().await.unwrap().unwrap();
-    server.send("p".into()).await.unwrap();
-    for _ in 0..3 {
-        server.next().await.unwrap().unwrap();
+    client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
+    for queued in [3, 6] {
+        let message = server.next().await.unwrap().unwrap();
+        server.queue(message).await.unwrap();
+        assert_eq!(server.unwritten(), queued, "another message has come, and goes first");
     }
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    server.flush().await.unwrap();
-    assert_eq!(server.unwritten(), 3);
-    server.flush().await.unwrap();
+    let pause = Duration::from_secs(1);
+    assert!(tokio::time::timeout(pause, server.next()).await.is_err());
     assert_eq!(server.unwritten(), 0);
+    let mut back = [0; 6];
+    client.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"\x81\x01a\x81\x01a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_queue_is_written_before_anybody_waits() {
+    let (server, mut client) = duplex(1 << 20);
+    let mut server = WebSocket::server(server, Limits::DEFAULT);
+    for i in 1..=100 {
+        server.queue(Message::Binary(vec![0; 1000].into())).await.unwrap();
+        assert!(server.unwritten() < 64 * 1024, "{} bytes after {i} messages", server.unwritten());
+    }
+    // A peer that does not read stops nobody, below the limit of the queue.
+    let (slow, _peer) = duplex(1);
+    let mut server = WebSocket::server(slow, Limits::DEFAULT);
+    for _ in 0..100 {
+        server.queue(Message::Binary(vec![0; 1000].into())).await.unwrap();
+    }
+    assert_eq!(server.unwritten(), 100 * 1004 - 1);
+    let mut some = vec![0; 64 * 1024];
+    client.read_exact(&mut some).await.unwrap();
 }
 
 /// A batch of a few bytes is copied for the connection, one of many is decoded in the buffer that it was read to; both end inside a frame.
@@ -156,7 +194,7 @@ async fn batches_of_all_sizes_come_back_whole() {
         let serving = tokio::spawn(echo(WebSocket::server(server, Limits::DEFAULT)));
         let payloads: Vec<Vec<u8>> = (0..count).map(|i| vec![i as u8; size]).collect();
         let mut wire = Vec::new();
-        let mut sender = Connection::new(Role::Client, Limits::DEFAULT);
+        let mut sender = Connection::<Client>::new(Limits::DEFAULT);
         for payload in &payloads {
             sender.send_binary(payload, [1, 2, 3, 4], &mut wire).unwrap();
         }
@@ -176,29 +214,19 @@ async fn batches_of_all_sizes_come_back_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn batched_answers_are_not_lost_with_the_socket() {
+async fn queued_answers_are_not_lost_with_the_socket() {
     let (server, mut client) = duplex(64 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT);
     client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
     let first = server.next().await.unwrap().unwrap();
-    server.send(first).await.unwrap();
+    server.queue(first).await.unwrap();
     drop(server);
     let mut back = Vec::new();
     client.read_to_end(&mut back).await.unwrap();
     assert_eq!(back, b"\x81\x01a");
 }
 
-#[tokio::test(start_paused = true)]
-async fn without_batching_a_flush_writes() {
-    let (server, mut client) = duplex(64 * 1024);
-    let mut server = WebSocket::server(server, Limits::DEFAULT).without_batching();
-    client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
-    let first = server.next().await.unwrap().unwrap();
-    server.send(first).await.unwrap();
-    assert_eq!(server.unwritten(), 0);
-}
-
-fn pair() -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
+fn pair() -> (WebSocket<DuplexStream, Server>, WebSocket<DuplexStream, Client>) {
     let (server, client) = duplex(8 * 1024);
     (WebSocket::server(server, Limits::DEFAULT), WebSocket::client(client, Limits::DEFAULT))
 }
@@ -237,7 +265,7 @@ async fn a_large_message_ends_where_it_ends() {
     const KEY: [u8; 4] = [1, 2, 3, 4];
     let data: Vec<u8> = (0..700_001u32).map(|i| (i ^ (i >> 9)) as u8).collect();
     let (first, second) = data.split_at(300_000);
-    let mut connection = Connection::new(Role::Client, Limits::DEFAULT);
+    let mut connection = Connection::<Client>::new(Limits::DEFAULT);
     let mut wire = Vec::new();
     connection.send_binary_fragment(first, false, KEY, &mut wire).unwrap();
     connection.send_ping(b"between", KEY, &mut wire).unwrap();
@@ -318,20 +346,20 @@ async fn a_full_queue_waits_refuses_or_closes() {
     // Refuse: what waits is kept, the message is not taken, and later ones may pass.
     let (server, mut client) = duplex(1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(5000, WhenFull::Refuse);
-    server.feed(big()).await.unwrap();
-    assert!(matches!(server.feed(big()).await, Err(Error::Full)));
-    assert!(server.feed(Message::Ping("still".into())).await.is_ok(), "control frames pass the bound");
+    server.queue(big()).await.unwrap();
+    assert!(matches!(server.queue(big()).await, Err(Error::Full)));
+    assert!(server.queue(Message::Ping("still".into())).await.is_ok(), "control frames pass the bound");
     let mut first = vec![0; 4 + 6000 + 2 + 5];
     let (flushed, read) = tokio::join!(server.flush(), client.read_exact(&mut first));
     assert!(flushed.is_ok() && read.is_ok());
-    assert!(server.feed(big()).await.is_ok());
+    assert!(server.queue(big()).await.is_ok());
 
     // Close: a close frame follows what waits, and nothing follows it.
     let (server, mut client) = duplex(1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(5000, WhenFull::Close);
-    server.feed(big()).await.unwrap();
-    assert!(matches!(server.feed(big()).await, Err(Error::Full)));
-    assert!(matches!(server.feed(Message::Ping("late".into())).await, Err(Error::Encode(_))));
+    server.queue(big()).await.unwrap();
+    assert!(matches!(server.queue(big()).await, Err(Error::Full)));
+    assert!(matches!(server.queue(Message::Ping("late".into())).await, Err(Error::Encode(_))));
     assert!(server.connection().awaiting_close());
     let mut all = vec![0; 6004 + 4];
     let (flushed, _) = tokio::join!(server.flush(), client.read_exact(&mut all));
@@ -341,10 +369,10 @@ async fn a_full_queue_waits_refuses_or_closes() {
     // Wait: the sender goes on when the reader does.
     let (server, mut client) = duplex(1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(1000, WhenFull::Wait);
-    server.feed(big()).await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(20), server.feed(big())).await.is_err());
+    server.queue(big()).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(20), server.queue(big())).await.is_err());
     let mut some = vec![0; 5000];
-    let (fed, _) = tokio::join!(server.feed(big()), client.read_exact(&mut some));
+    let (fed, _) = tokio::join!(server.queue(big()), client.read_exact(&mut some));
     fed.unwrap();
 }
 
@@ -449,14 +477,16 @@ async fn prepared_messages_are_written_as_they_are() {
     let (server, mut client) = pair();
     let mut server = server;
     let message = tidewire_ws::PreparedMessage::text("all the same");
-    server.feed_prepared(&message).await.unwrap();
-    server.flush().await.unwrap();
-    assert_eq!(client.next().await.unwrap().unwrap(), Message::Text("all the same".into()));
-    assert!(matches!(client.feed_prepared(&message).await, Err(Error::Encode(_))));
+    server.queue_prepared(&message).await.unwrap();
+    server.send_prepared(&message).await.unwrap();
+    assert_eq!(server.unwritten(), 0);
+    for _ in 0..2 {
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::Text("all the same".into()));
+    }
 }
 
 #[test]
 fn a_waiting_socket_is_small() {
-    assert!(size_of::<WebSocket<tokio::net::TcpStream>>() < 1024);
-    let _ = (Kind::Text, Connection::new(Role::Server, Limits::DEFAULT));
+    assert!(size_of::<WebSocket<tokio::net::TcpStream, Server>>() < 1024);
+    let _ = (Kind::Text, Connection::<Server>::new(Limits::DEFAULT));
 }

@@ -1,6 +1,6 @@
 //! What a connection tells of a message that has begun: what a deadline of the caller needs.
 
-use tidewire_ws::{Connection, Limits, Role};
+use tidewire_ws::{Client, Connection, Limits};
 
 /// Fragments with control frames between them, and a second message: each byte with how much of its message has come with it.
 const INPUT: [(&[u8], &[u64]); 7] = [
@@ -15,7 +15,7 @@ const INPUT: [(&[u8], &[u64]); 7] = [
 
 #[test]
 fn a_connection_tells_how_much_of_a_message_has_come() {
-    let mut client = Connection::new(Role::Client, Limits::DEFAULT);
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let mut input = Vec::new();
     for (frame, came) in INPUT {
         for (byte, came) in frame.iter().zip(came) {
@@ -36,8 +36,8 @@ fn a_connection_tells_how_much_of_a_message_has_come() {
 /// The sum of a message that has ended is not counted against the next.
 #[test]
 fn the_limit_of_a_message_is_that_of_each_message() {
-    let limits = Limits { max_message: 4, max_frame: 4, ..Limits::DEFAULT };
-    let mut client = Connection::new(Role::Client, limits);
+    let limits = Limits::DEFAULT.with_max_message(4).with_max_frame(4);
+    let mut client = Connection::<Client>::new(limits);
     for frame in [&b"\x01\x02ab"[..], b"\x80\x02cd", b"\x81\x04abcd", b"\x01\x04abcd"] {
         client.decode(&mut frame.to_vec()).unwrap();
     }

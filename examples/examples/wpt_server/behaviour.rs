@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use tidewire_server::Upgraded;
-use tidewire_ws::Connection;
+use tidewire_ws::{Connection, Server};
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
@@ -33,7 +33,7 @@ pub enum Behaviour {
 /// Runs a handler to its end. An error means that the client is gone.
 pub async fn run(
     io: Upgraded,
-    connection: Connection,
+    connection: Connection<Server>,
     behaviour: Behaviour,
     queues: &Queues,
 ) -> io::Result<()> {

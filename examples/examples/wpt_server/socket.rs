@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use tidewire_server::Upgraded;
-use tidewire_ws::{Connection, Event, close};
+use tidewire_ws::{Connection, Event, Server, close};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -21,7 +21,7 @@ pub enum Message {
 
 pub struct Socket {
     pub io: Upgraded,
-    connection: Connection,
+    connection: Connection<Server>,
     /// Bytes that were read; `used` of them are decoded.
     input: Vec<u8>,
     used: usize,
@@ -31,7 +31,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub fn new(io: Upgraded, connection: Connection) -> Self {
+    pub fn new(io: Upgraded, connection: Connection<Server>) -> Self {
         Socket { io, connection, input: Vec::new(), used: 0, output: Vec::new(), closed: None }
     }
 
@@ -80,20 +80,20 @@ impl Socket {
 
     pub async fn send(&mut self, message: &Message) -> io::Result<()> {
         let sent = match message {
-            Message::Text(text) => self.connection.send_text(text, [0; 4], &mut self.output),
-            Message::Binary(data) => self.connection.send_binary(data, [0; 4], &mut self.output),
+            Message::Text(text) => self.connection.send_text(text, &mut self.output),
+            Message::Binary(data) => self.connection.send_binary(data, &mut self.output),
         };
         sent.map_err(io::Error::other)?;
         self.flush().await
     }
 
     pub async fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.connection.send_ping(payload, [0; 4], &mut self.output).map_err(io::Error::other)?;
+        self.connection.send_ping(payload, &mut self.output).map_err(io::Error::other)?;
         self.flush().await
     }
 
     pub async fn close(&mut self, code: Option<u16>, reason: &str) -> io::Result<()> {
-        self.connection.send_close(code, reason, [0; 4], &mut self.output).map_err(io::Error::other)?;
+        self.connection.send_close(code, reason, &mut self.output).map_err(io::Error::other)?;
         self.flush().await
     }
 

@@ -1,4 +1,4 @@
-use tidewire_ws::Connection;
+use tidewire_ws::{Connection, Server};
 
 use crate::behaviour::Behaviour;
 
@@ -7,5 +7,5 @@ pub enum Ticket {
     /// The stream of `message2.py`.
     Endless,
     /// A WebSocket, and what the server does on it.
-    WebSocket(Box<Connection>, Behaviour),
+    WebSocket(Box<Connection<Server>>, Behaviour),
 }

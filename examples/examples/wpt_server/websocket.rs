@@ -10,7 +10,7 @@ use tidewire_server::{DetachHead, Problem, Reply, Response};
 use tidewire_ws::deflate::Config;
 use tidewire_ws::handshake::Origins;
 use tidewire_ws::handshake::server::{Accept, Options, accept};
-use tidewire_ws::{Connection, Limits, Role, close};
+use tidewire_ws::{Connection, Limits, Server, close};
 use tokio::time::sleep;
 
 use crate::behaviour::Behaviour;
@@ -20,7 +20,8 @@ use crate::ticket::Ticket;
 
 /// Text and binary messages up to this many bytes.
 const MESSAGE: u64 = 16 * 1024 * 1024;
-const LIMITS: Limits = Limits { max_frame: MESSAGE, max_message: MESSAGE, max_empty_fragments: 65_536 };
+const LIMITS: Limits =
+    Limits::DEFAULT.with_max_frame(MESSAGE).with_max_message(MESSAGE).with_max_empty_fragments(65_536);
 
 /// How a handler answers the handshake, and what it does then.
 struct HandshakePlan {
@@ -65,12 +66,12 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
     let plan = plan(path, head)?.ok_or_else(|| Problem::new(404, "There is no such handler."))?;
     let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
     let subprotocols = plan.subprotocol.as_deref().map(|one| [one]);
-    let options = Options {
-        subprotocols: subprotocols.as_ref().map_or(&[], |one| one),
-        // The tests come from pages of several origins.
-        origins: Origins::Any,
-        deflate: plan.compress.then_some(Config::DEFAULT),
-    };
+    let subprotocols: &[&str] = subprotocols.as_ref().map_or(&[], |one| one);
+    // The tests come from pages of several origins.
+    let mut options = Options::DEFAULT.with_subprotocols(subprotocols).with_origins(Origins::Any);
+    if plan.compress {
+        options = options.with_deflate(Config::DEFAULT);
+    }
     let accepted = match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
         Ok(accepted) => accepted,
         Err(refusal) => {
@@ -78,7 +79,7 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
             return Ok(refusal.fields().iter().fold(problem, |r, (n, v)| r.with(n, v)).into());
         }
     };
-    let mut connection = Box::new(Connection::new(Role::Server, LIMITS));
+    let mut connection = Box::new(Connection::<Server>::new(LIMITS));
     if let Some(params) = accepted.deflate() {
         *connection = connection.with_deflate(params, &Config::DEFAULT);
     }
@@ -94,7 +95,7 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
             None
         }
         HandshakeAnswer::WithClose => {
-            let close = connection.send_close(Some(close::GOING_AWAY), "PASS", [0; 4], &mut first);
+            let close = connection.send_close(Some(close::GOING_AWAY), "PASS", &mut first);
             close.map_err(|error| Problem::new(500, error.to_string()))?;
             Some(response(&accepted, accepted.accept_key(), &plan.fields)?)
         }

@@ -7,7 +7,7 @@ use tidewire_testkit::inflate::{Inflated, Inflater};
 use tidewire_testkit::split;
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
-use tidewire_ws::{Connection, ErrorKind, Event, Limits, PreparedMessage, Role};
+use tidewire_ws::{Client, Connection, ErrorKind, Event, Limits, PreparedMessage, Server};
 
 /// The first byte chooses what was negotiated.
 pub fn run(data: &[u8]) {
@@ -19,14 +19,15 @@ pub fn run(data: &[u8]) {
         server_max_window_bits: bits,
         client_max_window_bits: bits,
     };
-    let config = Config { threshold: 0, level: 1 + choice / 7 % 9, ..Config::DEFAULT };
-    let limits = Limits { max_message: LIMIT as u64, ..Limits::DEFAULT };
-    let connection = |role| Connection::new(role, limits).with_deflate(params, &config);
+    let config = Config::DEFAULT.with_threshold(0).with_level(1 + choice / 7 % 9);
+    let limits = Limits::DEFAULT.with_max_message(LIMIT as u64);
+    let client = || Connection::<Client>::new(limits).with_deflate(params, &config);
+    let server = || Connection::<Server>::new(limits).with_deflate(params, &config);
 
-    split::quick(|| Messages::new(connection(Role::Client)), data);
-    split::quick(|| Messages::joining(connection(Role::Client).in_pieces()), data);
-    let (mut client, mut input, mut at) = (connection(Role::Client), data.to_vec(), 0);
-    while let Ok((n, Some(event))) = client.decode(&mut input[at..]) {
+    split::quick(|| Messages::new(client()), data);
+    split::quick(|| Messages::joining(client().in_pieces()), data);
+    let (mut reader, mut input, mut at) = (client(), data.to_vec(), 0);
+    while let Ok((n, Some(event))) = reader.decode(&mut input[at..]) {
         at += n;
         match event {
             Event::Text(text) => assert!(text.len() <= LIMIT),
@@ -34,9 +35,9 @@ pub fn run(data: &[u8]) {
             _ => {}
         }
     }
-    payloads(connection(Role::Client), data, choice & 0x80 != 0);
+    payloads(client(), data, choice & 0x80 != 0);
 
-    let (mut server, mut client) = (connection(Role::Server), connection(Role::Client));
+    let (mut server, mut client) = (server(), client());
     for (i, message) in data.split(|byte| *byte == b'|').enumerate() {
         let message = &message[..message.len().min(LIMIT)];
         let mut wire = Vec::new();
@@ -44,7 +45,7 @@ pub fn run(data: &[u8]) {
             let prepared = PreparedMessage::binary(message);
             wire.extend_from_slice(server.send_prepared(&prepared).expect("open"));
         } else {
-            server.send_binary(message, [0; 4], &mut wire).expect("open");
+            server.send_binary(message, &mut wire).expect("open");
         }
         let len = wire.len();
         assert_eq!(client.decode(&mut wire), Ok((len, Some(Event::Binary(message)))));
@@ -52,7 +53,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// Each part of `data` is the payload of a compressed message. The oracle knows what becomes of it.
-fn payloads(mut client: Connection, data: &[u8], takeover: bool) {
+fn payloads(mut client: Connection<Client>, data: &[u8], takeover: bool) {
     let mut twin = Inflater::new();
     for payload in data.split(|byte| *byte == b'|') {
         let payload = &payload[..payload.len().min(LIMIT)];

@@ -11,11 +11,10 @@ pub fn run(data: &[u8]) {
         .map(|line| line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(line.len())))
         .map(|(name, value)| (name, value.strip_prefix(b":").unwrap_or(value).trim_ascii()))
         .collect();
-    let options = server::Options {
-        subprotocols: &["chat", "tidewire.v1"],
-        origins: Origins::Any,
-        deflate: Some(Config::DEFAULT),
-    };
+    let options = server::Options::DEFAULT
+        .with_subprotocols(&["chat", "tidewire.v1"])
+        .with_origins(Origins::Any)
+        .with_deflate(Config::DEFAULT);
     if let Ok(accept) = server::accept(b"GET", (1, 1), fields.iter().copied(), &options)
         && let Some(theirs) = tungstenite_key(&fields)
     {

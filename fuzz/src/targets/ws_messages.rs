@@ -1,21 +1,28 @@
 //! Any bytes as messages, for both roles, whole and in pieces: the same however they are cut, in pieces the same bytes as whole, and
 //! small limits hold.
 
-use super::ws_subject::Messages;
+use super::ws_subject::{Messages, Replies};
 use tidewire_testkit::{Outcome, split};
-use tidewire_ws::{Connection, Limits, Role};
+use tidewire_ws::{Client, Connection, Limits, Role, Server};
 
 pub fn run(data: &[u8]) {
-    for role in [Role::Server, Role::Client] {
-        let whole = split::quick(|| Messages::new(Connection::new(role, Limits::DEFAULT)), data);
-        let pieces = split::quick(|| Messages::new(Connection::new(role, Limits::DEFAULT).in_pieces()), data);
-        assert_eq!(whole.failure, pieces.failure);
-        assert_eq!(control(&whole), control(&pieces));
+    run_as::<Server>(data);
+    run_as::<Client>(data);
+}
 
-        let small = Limits { max_frame: 20, max_message: 30, max_empty_fragments: 2 };
-        let bounded = split::quick(|| Messages::new(Connection::new(role, small)), data);
-        assert_eq!(bounded.events[..], whole.events[..bounded.events.len()]);
-    }
+fn run_as<R: Role>(data: &[u8])
+where
+    Connection<R>: Replies,
+{
+    let connection = |limits| Connection::<R>::new(limits);
+    let whole = split::quick(|| Messages::new(connection(Limits::DEFAULT)), data);
+    let pieces = split::quick(|| Messages::new(connection(Limits::DEFAULT).in_pieces()), data);
+    assert_eq!(whole.failure, pieces.failure);
+    assert_eq!(control(&whole), control(&pieces));
+
+    let small = Limits::DEFAULT.with_max_frame(20).with_max_message(30).with_max_empty_fragments(2);
+    let bounded = split::quick(|| Messages::new(connection(small)), data);
+    assert_eq!(bounded.events[..], whole.events[..bounded.events.len()]);
 }
 
 /// The events that are no data.

@@ -7,13 +7,13 @@
 //! - 1014 is registered with IANA, and unknown to it.
 
 use std::io::{self, Cursor, Read, Write};
-use tidewire_ws::{Connection, Event, Limits, Role};
+use tidewire_ws::{Client, Connection, Event, Limits, Role, Server};
 use tungstenite::Message;
 use tungstenite::protocol::{Role as TheirRole, WebSocket, WebSocketConfig};
 
 pub fn run(data: &[u8]) {
-    for (role, theirs) in [(Role::Server, TheirRole::Server), (Role::Client, TheirRole::Client)] {
-        let (ours, failed) = ours(role, data);
+    let both = [(ours::<Server>(data), TheirRole::Server), (ours::<Client>(data), TheirRole::Client)];
+    for ((ours, failed), theirs) in both {
         let theirs = tungstenite(theirs, data, ours.len());
         if failed {
             assert!(theirs.starts_with(&ours), "before our error\nours {ours:?}\ntheirs {theirs:?}");
@@ -23,8 +23,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn ours(role: Role, data: &[u8]) -> (Vec<String>, bool) {
-    let (mut connection, mut input, mut at) = (Connection::new(role, Limits::DEFAULT), data.to_vec(), 0);
+fn ours<R: Role>(data: &[u8]) -> (Vec<String>, bool) {
+    let (mut connection, mut input, mut at) = (Connection::<R>::new(Limits::DEFAULT), data.to_vec(), 0);
     let mut log = Vec::new();
     loop {
         match connection.decode(&mut input[at..]) {

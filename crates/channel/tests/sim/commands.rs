@@ -8,7 +8,7 @@
 //! ```
 
 use tidewire_channel::Cursor;
-use tidewire_ws::Connection;
+use tidewire_ws::{Client, Connection};
 
 use super::connection::{ConnectionState, Framing, Wait};
 use super::fault::Fault;
@@ -94,7 +94,7 @@ fn parse(command: &str) -> Option<(usize, Option<Cursor>)> {
 
 impl Feed {
     /// The WebSocket, if commands can be sent on it.
-    fn socket(&mut self) -> Option<&mut Connection> {
+    fn socket(&mut self) -> Option<&mut Connection<Client>> {
         self.ws.as_mut().filter(|socket| socket.is_open())
     }
 }

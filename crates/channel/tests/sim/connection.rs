@@ -43,7 +43,7 @@ pub(super) enum ConnectionState {
 pub(super) enum Framing {
     Lines,
     Sse,
-    Ws(Box<ws::Connection>),
+    Ws(Box<ws::Connection<ws::Server>>),
 }
 
 /// Where a feed is in one channel: all that a reader costs.
@@ -127,9 +127,9 @@ impl Connection {
         let item = if early { &Item::Hello(position()) } else { item };
         match framing {
             Framing::Ws(socket) if !socket.is_open() => Ok(()),
-            Framing::Ws(socket) => socket
-                .send_text(&item.line(), [0; 4], &mut self.output)
-                .map_err(|error| format!("server: {error}")),
+            Framing::Ws(socket) => {
+                socket.send_text(&item.line(), &mut self.output).map_err(|error| format!("server: {error}"))
+            }
             Framing::Lines => self
                 .http
                 .send_data((item.line() + "\n").as_bytes(), &mut self.output)

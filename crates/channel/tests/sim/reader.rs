@@ -86,7 +86,7 @@ pub(crate) struct Feed {
     input: Vec<u8>,
     text: Vec<u8>,
     sse: sse::Decoder,
-    pub(super) ws: Option<ws::Connection>,
+    pub(super) ws: Option<ws::Connection<ws::Client>>,
     handshake: Option<ws::handshake::client::Request<'static>>,
 }
 
@@ -363,7 +363,7 @@ impl Feed {
                         handshake
                             .verify(head.status(), head.fields())
                             .map_err(|error| format!("handshake: {error}"))?;
-                        self.ws = Some(ws::Connection::new(ws::Role::Client, ws::Limits::DEFAULT));
+                        self.ws = Some(ws::Connection::new(ws::Limits::DEFAULT));
                     }
                 }
                 Some(http1::Event::Data(data)) if self.name == "sse" => {

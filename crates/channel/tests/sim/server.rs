@@ -173,7 +173,7 @@ impl Server {
                     &mut connection.output,
                 );
                 sent.map_err(|error| format!("101: {error}"))?;
-                Framing::Ws(Box::new(ws::Connection::new(ws::Role::Server, ws::Limits::DEFAULT)))
+                Framing::Ws(Box::new(ws::Connection::new(ws::Limits::DEFAULT)))
             }
             feed => {
                 let sent = connection.http.send_head(
@@ -464,7 +464,7 @@ impl Server {
             if !socket.is_open() {
                 return Ok(());
             }
-            let sent = socket.send_close(Some(1012), "", [0; 4], &mut connection.output);
+            let sent = socket.send_close(Some(1012), "", &mut connection.output);
             return sent.map_err(|error| format!("server: {error}"));
         }
         connection.http.send_end(&mut connection.output).map_err(|error| format!("server: {error}"))?;

@@ -4,7 +4,7 @@ use std::io;
 
 use tidewire_http1::{FieldBlock, Request, ResponseHead};
 use tidewire_ws::handshake::client;
-use tidewire_ws::{Connection, ErrorKind, Event, Limits, Role, close};
+use tidewire_ws::{Client, Connection, ErrorKind, Event, Limits, close};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ const SUBPROTOCOL: &str = "tidewire.v1";
 /// An open WebSocket.
 pub(crate) struct Socket {
     io: Box<dyn Io>,
-    machine: Connection,
+    machine: Connection<Client>,
     input: Vec<u8>,
     /// Frames owed: pongs and the close.
     output: Vec<u8>,
@@ -52,8 +52,8 @@ impl Socket {
             (_, Ok(true)) => {
                 let (io, input) = http.into_io();
                 let max = settings.max_message;
-                let limits = Limits { max_frame: max as u64, max_message: max as u64, ..Limits::DEFAULT };
-                let machine = Connection::new(Role::Client, limits);
+                let limits = Limits::DEFAULT.with_max_frame(max as u64).with_max_message(max as u64);
+                let machine = Connection::new(limits);
                 let has_early = !input.is_empty();
                 Ok(Self { io, machine, input, output: Vec::new(), has_early, max })
             }
@@ -76,7 +76,7 @@ impl Socket {
                 [0; 4]
             })
         };
-        self.machine.take_output_masked(key, &mut self.output);
+        self.machine.take_output(key, &mut self.output);
         keys?;
         if !self.output.is_empty() {
             let sent = self.io.write_all(&self.output).await;

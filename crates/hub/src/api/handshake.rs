@@ -15,11 +15,8 @@ use crate::refusal::sentence;
 ///
 /// # Errors
 /// The response that refuses the handshake, such as 400 or 426, with the fields that it needs.
-pub fn switch<'a>(
-    head: &RequestHead<'_>,
-    mut options: Options<'a>,
-) -> Result<(Response, Accept<'a>), Response> {
-    options.origins = Origins::Any;
+pub fn switch<'a>(head: &RequestHead<'_>, options: Options<'a>) -> Result<(Response, Accept<'a>), Response> {
+    let options = options.with_origins(Origins::Any);
     let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
     match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
         Ok(accepted) => {

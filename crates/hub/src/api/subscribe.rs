@@ -270,8 +270,10 @@ fn websocket(
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
-    let mut options = Options { subprotocols: &[ws::SUBPROTOCOL], ..Options::default() };
-    options.deflate = context.settings.deflate.then_some(ws::DEFLATE);
+    let mut options = Options::DEFAULT.with_subprotocols(&[ws::SUBPROTOCOL]);
+    if context.settings.deflate {
+        options = options.with_deflate(ws::DEFLATE);
+    }
     let (response, accepted) = match handshake::switch(request.head, options) {
         Ok(switched) => switched,
         Err(refusal) => return Ok(refusal.into()),

@@ -171,7 +171,7 @@ pub(crate) fn close(out: &mut Vec<u8>, code: u16, reason: &str) {
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    encode_close(Some(code), &reason[..end], None, out).expect("the code is one of ours and the reason fits");
+    encode_close(Some(code), &reason[..end], out).expect("the code is one of ours and the reason fits");
 }
 
 fn restart(out: &mut Vec<u8>) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidewire_ws::deflate::Params;
 use tidewire_ws::frame::Header;
-use tidewire_ws::{Connection, Event, Limits, Role};
+use tidewire_ws::{Connection, Event, Limits, Server};
 
 use super::incoming::Incoming;
 use super::stalled::Stalled;
@@ -34,7 +34,7 @@ const MAX_MESSAGES_A_TURN: usize = 64;
 
 /// The protocol state of one WebSocket.
 pub(crate) struct WebSocket {
-    protocol: Connection,
+    protocol: Connection<Server>,
     format: StreamFormat,
     /// Bytes that wait for the rest of their frame, or for their turn, as read.
     partial: Vec<u8>,
@@ -75,8 +75,8 @@ struct Taken {
 impl WebSocket {
     pub(crate) fn new(format: StreamFormat, deflate: Option<Params>, max_message: usize) -> Self {
         let max = longest(format, max_message);
-        let limits = Limits { max_message: max, max_frame: max, ..Limits::DEFAULT };
-        let mut protocol = Connection::new(Role::Server, limits);
+        let limits = Limits::DEFAULT.with_max_message(max).with_max_frame(max);
+        let mut protocol = Connection::new(limits);
         if let Some(params) = deflate {
             protocol = protocol.with_deflate(params, &ws::DEFLATE);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidewire_hub::Settings;
 use tidewire_server::Upgraded;
+use tidewire_ws::Server;
 use tidewire_ws::tokio::WebSocket;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
@@ -59,7 +60,11 @@ impl Deadlines {
 
     /// Whether the wire may go on. A late check means that the process did not run; that time does
     /// not count.
-    pub(super) fn check(&mut self, page: &WebSocket<Upgraded>, settings: &Settings) -> Result<(), Expired> {
+    pub(super) fn check(
+        &mut self,
+        page: &WebSocket<Upgraded, Server>,
+        settings: &Settings,
+    ) -> Result<(), Expired> {
         let now = Instant::now();
         let late = now.saturating_duration_since(self.next_check);
         self.last_activity += late;

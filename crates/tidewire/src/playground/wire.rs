@@ -25,7 +25,7 @@ use tidewire_explain::{Annotator, Direction, Note};
 use tidewire_hub::{Hub, Settings, Site, TOO_SLOW, json};
 use tidewire_server::{LocalFuture, LogLimit, Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
-use tidewire_ws::{Limits, Message};
+use tidewire_ws::{Limits, Message, Server};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep_until;
 
@@ -40,7 +40,7 @@ pub(crate) const MAX_READ: usize = 16 * 1024;
 pub(crate) const MAX_UNSENT: usize = 256 * 1024;
 
 /// Limits of the WebSocket to the page.
-const LIMITS: Limits = Limits { max_frame: 64 * 1024, max_message: 64 * 1024, ..Limits::DEFAULT };
+const LIMITS: Limits = Limits::DEFAULT.with_max_frame(64 * 1024).with_max_message(64 * 1024);
 
 /// The receive buffer of the connection in the kernel. Small, so that the server notices a slow
 /// reader after some messages and not after megabytes.
@@ -102,7 +102,7 @@ pub(super) async fn run(
 ) {
     // A connection over a Unix socket was refused at the handshake.
     let Some(address) = connection.local_addr() else { return };
-    let page = WebSocket::server(connection.into_io(), LIMITS).without_batching();
+    let page = WebSocket::server(connection.into_io(), LIMITS);
     let mut wire = match connect(address).await {
         Ok((connection, own_address)) => {
             permit.set_address(own_address);
@@ -160,7 +160,7 @@ async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
 }
 
 struct Wire {
-    page: WebSocket<Upgraded>,
+    page: WebSocket<Upgraded, Server>,
     connection: TcpStream,
     /// Bytes that the next read may bring; 0 if none is granted.
     credit: usize,
@@ -223,8 +223,9 @@ impl Wire {
                 Ok(PageMessage::Cut) => Err(End::Connection(EndReason::Cut)),
                 Err(_) => Err(End::Close(1008, "not an order: read with max, or cut")),
             },
-            Message::Ping(_) | Message::Pong(_) => Ok(()),
             Message::Close { .. } => Err(End::PageGone),
+            // Pings and pongs.
+            _ => Ok(()),
         }
     }
 
@@ -264,7 +265,7 @@ fn limit_notes(notes: &[Note]) -> &[Note] {
 }
 
 /// Sends a message to the page. A page that does not take it in time counts as gone.
-async fn send(page: &mut WebSocket<Upgraded>, message: &WireMessage<'_>) -> Result<(), End> {
+async fn send(page: &mut WebSocket<Upgraded, Server>, message: &WireMessage<'_>) -> Result<(), End> {
     let mut json = Vec::new();
     json::write(message, &mut json);
     let text = String::from_utf8(json).expect("JSON is UTF-8");
@@ -275,7 +276,7 @@ async fn send(page: &mut WebSocket<Upgraded>, message: &WireMessage<'_>) -> Resu
 }
 
 /// Closes the WebSocket, and waits for the page's close.
-async fn close(mut page: WebSocket<Upgraded>, code: u16, reason: &str) {
+async fn close(mut page: WebSocket<Upgraded, Server>, code: u16, reason: &str) {
     let handshake = async {
         if page.close(Some(code), reason).await.is_ok() {
             for _ in 0..MAX_MESSAGES_BEFORE_CLOSE {

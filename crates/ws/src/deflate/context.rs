@@ -4,7 +4,7 @@ use super::compress::compress;
 use super::inflate::{Inflate, InflateError};
 use super::negotiate::{Config, MAX_BITS, MIN_OWN_BITS, Params, is_long_enough};
 use super::pool;
-use crate::Role;
+use crate::role::Side;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -33,8 +33,8 @@ impl Deflate {
 
     /// A compressed message begins at the byte `start` of the stream and may inflate to `budget`
     /// bytes.
-    pub(crate) fn begin(&mut self, role: Role, start: u64, budget: u64) {
-        let (takeover, bits) = self.params.of_compressor(role.peer());
+    pub(crate) fn begin(&mut self, side: Side, start: u64, budget: u64) {
+        let (takeover, bits) = self.params.of_compressor(side.peer());
         let contexts = self.contexts.get_or_insert_default();
         let stream = match contexts.inflate.take() {
             Some(kept) => kept.into_stream(),
@@ -58,11 +58,11 @@ impl Deflate {
     }
 
     /// Puts back what the sender left out at the end of a message, and gives the context back.
-    pub(crate) fn end(&mut self, role: Role) -> Result<(), InflateError> {
+    pub(crate) fn end(&mut self, side: Side) -> Result<(), InflateError> {
         if let Some(inflate) = self.current() {
             inflate.end()?;
         }
-        if !self.params.of_compressor(role.peer()).0
+        if !self.params.of_compressor(side.peer()).0
             && let Some(contexts) = &mut self.contexts
         {
             if let Some(inflate) = contexts.inflate.take() {
@@ -87,8 +87,8 @@ impl Deflate {
 
     /// Appends the compressed payload to `out`. False if it is better sent as it is; nothing is
     /// appended then.
-    pub(crate) fn compress(&mut self, role: Role, payload: &[u8], out: &mut Vec<u8>) -> bool {
-        let (takeover, bits) = self.params.of_compressor(role);
+    pub(crate) fn compress(&mut self, side: Side, payload: &[u8], out: &mut Vec<u8>) -> bool {
+        let (takeover, bits) = self.params.of_compressor(side);
         // A window of 256 bytes cannot be compressed for, and need not be.
         if !self.compresses(payload.len()) || bits < MIN_OWN_BITS {
             return false;
@@ -118,8 +118,8 @@ impl Deflate {
 
     /// Whether a message of `len` bytes that was compressed with the full window and no context may
     /// be sent here.
-    pub(crate) fn can_share(&self, role: Role, len: usize) -> bool {
-        self.params.of_compressor(role).1 == MAX_BITS && self.compresses(len)
+    pub(crate) fn can_share(&self, side: Side, len: usize) -> bool {
+        self.params.of_compressor(side).1 == MAX_BITS && self.compresses(len)
     }
 
     /// Whether a message of `len` bytes is to be compressed.

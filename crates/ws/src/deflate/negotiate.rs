@@ -1,12 +1,13 @@
 //! Which of its parameters permessage-deflate is used with (RFC 7692 §7.1).
 
-use crate::Role;
+use crate::role::Side;
 use alloc::string::String;
 use core::fmt::Write as _;
 use tidewire_grammar::{eq_ignore_case, list, value_and_params};
 
 /// What an endpoint wants of permessage-deflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// Whether each direction may refer to earlier messages. Default: no, for the memory that it
     /// costs.
@@ -28,6 +29,34 @@ impl Config {
     /// The defaults, each with its reason at its field.
     pub const DEFAULT: Self =
         Self { context_takeover: false, threshold: 512, level: 1, max_window_bits: MAX_BITS };
+
+    /// The same, with or without context takeover.
+    #[must_use]
+    pub const fn with_context_takeover(mut self, takeover: bool) -> Self {
+        self.context_takeover = takeover;
+        self
+    }
+
+    /// The same with another length, in bytes, from which on messages are compressed.
+    #[must_use]
+    pub const fn with_threshold(mut self, bytes: u16) -> Self {
+        self.threshold = bytes;
+        self
+    }
+
+    /// The same with another compression level, 1 to 9.
+    #[must_use]
+    pub const fn with_level(mut self, level: u8) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// The same with another largest window, 9 to 15 bits.
+    #[must_use]
+    pub const fn with_max_window_bits(mut self, bits: u8) -> Self {
+        self.max_window_bits = bits;
+        self
+    }
 
     fn max_bits(&self) -> u8 {
         self.max_window_bits.clamp(MIN_OWN_BITS, MAX_BITS)
@@ -57,15 +86,16 @@ impl Params {
     /// Whether a server may send messages that were compressed for everybody: see
     /// [`encode_message`](super::encode_message). Not if the client asked for a smaller window than
     /// the full one.
+    #[must_use] 
     pub const fn takes_shared(&self) -> bool {
         self.server_max_window_bits == MAX_BITS
     }
 
-    /// Whether the compressor of this role keeps its context, and its window.
-    pub(crate) const fn of_compressor(&self, role: Role) -> (bool, u8) {
-        match role {
-            Role::Server => (!self.server_no_context_takeover, self.server_max_window_bits),
-            Role::Client => (!self.client_no_context_takeover, self.client_max_window_bits),
+    /// Whether the compressor of this side keeps its context, and its window.
+    pub(crate) const fn of_compressor(&self, side: Side) -> (bool, u8) {
+        match side {
+            Side::Server => (!self.server_no_context_takeover, self.server_max_window_bits),
+            Side::Client => (!self.client_no_context_takeover, self.client_max_window_bits),
         }
     }
 }

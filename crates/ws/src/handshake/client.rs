@@ -65,6 +65,7 @@ impl<'a> Request<'a> {
     /// subprotocols, best first.
     ///
     /// A name that is no token is left out: there is no way to send it.
+    #[must_use] 
     pub fn new(nonce: [u8; 16], subprotocols: &'a [&'a str]) -> Self {
         let mut subprotocol_list = String::new();
         for name in subprotocols.iter().filter(|name| is_subprotocol(name.as_bytes())) {
@@ -91,6 +92,7 @@ impl<'a> Request<'a> {
     }
 
     /// The value of `Sec-WebSocket-Key`.
+    #[must_use] 
     pub fn key(&self) -> &str {
         // Base64 is ASCII.
         core::str::from_utf8(&self.key).unwrap_or_default()
@@ -168,6 +170,7 @@ impl<'a> Request<'a> {
 
 impl<'a> Agreed<'a> {
     /// The subprotocol that the server chose.
+    #[must_use] 
     pub const fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
     }
@@ -175,6 +178,7 @@ impl<'a> Agreed<'a> {
     /// How the messages of the connection may be compressed: for
     /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
+    #[must_use] 
     pub const fn deflate(&self) -> Option<deflate::Params> {
         self.deflate
     }
@@ -308,7 +312,7 @@ mod tests {
             ]
         );
         // Ours takes it, and what it answers opens the connection.
-        let options = server::Options { subprotocols: &["superchat"], ..Default::default() };
+        let options = server::Options::DEFAULT.with_subprotocols(&["superchat"]);
         let pairs = [("Host", "h")].into_iter().chain(fields);
         let accept =
             server::accept(b"GET", (1, 1), pairs.map(|(n, v)| (n.as_bytes(), v.as_bytes())), &options)

@@ -11,16 +11,61 @@ use core::fmt;
 use tidewire_grammar::list;
 
 /// What a server offers and allows.
-#[derive(Clone, Copy, Debug, Default)]
+///
+/// ```
+/// use tidewire_ws::handshake::{Origins, server::Options};
+/// let options = Options::DEFAULT
+///     .with_subprotocols(&["chat.v2", "chat.v1"])
+///     .with_origins(Origins::Listed(&["https://example.com"]));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Options<'a> {
-    /// The subprotocols that the server speaks, best first. The first one that the client offers is
-    /// chosen; none is no refusal.
-    pub subprotocols: &'a [&'a str],
-    /// From which web pages browsers may connect. Only from the server's own, by default.
-    pub origins: Origins<'a>,
-    /// How to use permessage-deflate with clients that offer it. Not at all, by default.
+    subprotocols: &'a [&'a str],
+    origins: Origins<'a>,
     #[cfg(feature = "deflate")]
-    pub deflate: Option<deflate::Config>,
+    deflate: Option<deflate::Config>,
+}
+
+impl<'a> Options<'a> {
+    /// No subprotocol, pages of the server's own origin only, no compression.
+    pub const DEFAULT: Self = Self {
+        subprotocols: &[],
+        origins: Origins::Same,
+        #[cfg(feature = "deflate")]
+        deflate: None,
+    };
+
+    /// The same with these subprotocols, the best first. The server selects the first one that the
+    /// client offers. A client that offers none of them is accepted without a subprotocol.
+    #[must_use]
+    pub const fn with_subprotocols(mut self, names: &'a [&'a str]) -> Self {
+        self.subprotocols = names;
+        self
+    }
+
+    /// The same with other web pages from which browsers may connect. Default: pages of the
+    /// server's own origin.
+    #[must_use]
+    pub const fn with_origins(mut self, origins: Origins<'a>) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// The same with permessage-deflate for clients that offer it. Default: none.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn with_deflate(mut self, config: deflate::Config) -> Self {
+        self.deflate = Some(config);
+        self
+    }
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 /// A handshake to answer with `101 Switching Protocols`.
@@ -113,12 +158,14 @@ pub fn accept<'h, 'o>(
 
 impl<'a> Accept<'a> {
     /// The value of `Sec-WebSocket-Accept`.
+    #[must_use] 
     pub fn accept_key(&self) -> &str {
         // Base64 is ASCII.
         core::str::from_utf8(&self.key).unwrap_or_default()
     }
 
     /// The subprotocol that was chosen.
+    #[must_use] 
     pub const fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
     }
@@ -126,6 +173,7 @@ impl<'a> Accept<'a> {
     /// How the messages of the connection may be compressed: for
     /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
+    #[must_use] 
     pub fn deflate(&self) -> Option<deflate::Params> {
         self.deflate.as_ref().map(|(params, _)| *params)
     }
@@ -142,11 +190,13 @@ impl<'a> Accept<'a> {
 
 impl Refusal {
     /// What was wrong.
+    #[must_use] 
     pub const fn kind(&self) -> RefusalKind {
         self.kind
     }
 
     /// The status to answer with: 400, 403, 405 or 426.
+    #[must_use] 
     pub const fn status(&self) -> u16 {
         match self.kind {
             RefusalKind::Method => 405,
@@ -158,6 +208,7 @@ impl Refusal {
 
     /// The fields that belong to the status. `Connection: close` is among them where the connection
     /// cannot go on.
+    #[must_use] 
     pub const fn fields(&self) -> &'static [(&'static str, &'static str)] {
         match self.kind {
             RefusalKind::Method => &[("Allow", "GET")],
@@ -173,6 +224,7 @@ impl Refusal {
     }
 
     /// One sentence that says what to do.
+    #[must_use] 
     pub const fn detail(&self) -> &'static str {
         match self.kind {
             RefusalKind::Method => "a WebSocket handshake is a GET request",
@@ -331,7 +383,7 @@ mod tests {
 
     #[test]
     fn the_request_of_the_rfc_is_accepted() {
-        let options = Options { subprotocols: &["superchat", "chat"], ..Options::default() };
+        let options = Options::DEFAULT.with_subprotocols(&["superchat", "chat"]);
         let accept = run(GOOD, &options).unwrap();
         assert_eq!(accept.subprotocol(), Some("superchat"), "the server's preference counts");
         let fields: Vec<_> = accept.response_fields().collect();

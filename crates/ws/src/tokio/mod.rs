@@ -9,20 +9,32 @@
 //! A large binary message is read to its place, once its head and what came with it went that way,
 //! and written from there.
 //!
-//! # Batching
+//! # Flushing, and batching
 //!
-//! What one read leads to leaves in one write: while a whole message that has arrived waits to be
-//! taken, `flush` (and so `send`) leaves the bytes in the queue; they leave when `next` has nothing
-//! more to hand out. A loop that answers each message, written the simplest way, so needs one write
-//! per read, which is six to nine times less work under pipelining. A handler that is slow is not
-//! made slower: a millisecond after the read, flushing means writing.
-//! [`WebSocket::without_batching`] turns it off.
+//! [`send`](WebSocket::send), [`flush`](WebSocket::flush) and the `Sink`'s `poll_flush` write: when
+//! they return, the stream has taken every byte.
 //!
-//! The clock is asked with the first flush after a read. A later one passes it over if `next`
-//! handed out a message since the flush before, but never more than three do so in a row. So while
-//! one message is handled, the second flush and all that follow go by the clock; and with slow
-//! messages between, what waits leaves with the fourth flush behind its own at the latest, or when
-//! nothing is left to be taken.
+//! [`queue`](WebSocket::queue) does not write yet. What is queued leaves when
+//! [`next`](WebSocket::next) has no message left to hand out and would wait, with the next `send`
+//! or `flush`, or as soon as 64 KiB are queued. So a loop that queues an answer to each message
+//! needs one write for each read, instead of one for each message:
+//!
+//! ```
+//! # use tokio::io::{AsyncRead, AsyncWrite};
+//! # use tidewire_ws::{Server, tokio::{Error, WebSocket}};
+//! async fn echo<IO: AsyncRead + AsyncWrite + Unpin>(
+//!     mut socket: WebSocket<IO, Server>,
+//! ) -> Result<(), Error> {
+//!     while let Some(message) = socket.next().await {
+//!         let message = message?;
+//!         if message.is_data() {
+//!             socket.queue(message).await?;
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//! Use `send` where the loop waits for anything but `next`: a timer, a database, another socket.
 //!
 //! # Deadlines
 //!

@@ -1,11 +1,11 @@
 //! A large payload read to its place, without a buffer between.
 
-use crate::{Connection, Message};
+use crate::{Connection, Message, Role};
 use alloc::vec::Vec;
 use bytes::BufMut as _;
 use bytes::buf::Limit;
 
-impl Connection {
+impl<R: Role> Connection<R> {
     /// Room behind a large binary message that gathers, for more of the present frame: what is read
     /// to there is not copied. Tell of it with [`took_payload`](Self::took_payload). A text is
     /// checked before it becomes one, and goes the other way.

@@ -1,12 +1,11 @@
 //! The reading half: messages out of the stream.
 
 use super::error::Error;
-use super::wakers::Side;
+use super::wakers::Half;
 use super::websocket::{Phase, WebSocket};
-use super::write::BATCH_TIME;
+use crate::role::Side;
 use crate::{Message, Role, thread_buffer};
 use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use ::tokio::time::Instant;
 use alloc::vec::Vec;
 use bytes::BufMut as _;
 use core::cell::Cell;
@@ -15,7 +14,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use futures_core::Stream;
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// The next message. `None` at the end, after a close handshake.
     ///
     /// After an error the stream ends: one more call waits until the peer has closed, which lets it
@@ -47,7 +46,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         let decoded = self.connection.decode_owned(&mut self.input[self.decoded..]);
         let (n, message) = self.on_decoded(decoded, self.input.len() - self.decoded);
         self.decoded += n;
-        self.handed_out = true;
         if self.decoded == self.input.len() {
             // Whoever handles the last message may be long about it.
             self.keep_input();
@@ -62,7 +60,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
                 Phase::Failing(error) => {
                     // RFC 6455 §7.1.7 (2): the close, behind the replies that were owed before. If
                     // that fails, there is nobody to tell.
-                    if let Ok(()) = ready!(self.poll_write_out(cx, Side::Stream)) {
+                    if let Ok(()) = ready!(self.poll_write_out(cx, Half::Reader)) {
                         let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
                     }
                     self.phase = Phase::Draining(MAX_DRAIN);
@@ -79,7 +77,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             self.keep_input();
 
             // Nothing left to decode: the time to write.
-            match self.poll_write_out(cx, Side::Stream) {
+            match self.poll_write_out(cx, Half::Reader) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(self.stopped(error)),
                 // A peer that does not read is not read from either: its pings and requests would
@@ -130,8 +128,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         let decoded = self.connection.decode_owned(&mut buffer);
         let (n, message) = self.on_decoded(decoded, buffer.len());
         let rest = buffer.len() - n;
-        self.batch_until = (message.is_some() && rest > 0).then(|| Instant::now() + BATCH_TIME);
-        (self.handed_out, self.clock_skips) = (false, 0);
         if message.is_some() && rest >= WORTH_KEEPING {
             (self.input, self.decoded) = (buffer, n);
         } else {
@@ -186,7 +182,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// After the close handshake the server closes first, the client waits for that:
     /// RFC 6455 §5.5.1 (7), RFC 6455 §5.5.1 (8).
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.connection.role() == Role::Client {
+        if R::SIDE == Side::Client {
             self.phase = Phase::Draining(MAX_DRAIN);
         } else {
             let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
@@ -226,7 +222,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Stream for WebSocket<IO, R> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -5,9 +5,9 @@ use core::task::{Context, Waker};
 /// Who polls. Split halves live in two tasks, but a stream remembers one writer only: the other one
 /// is woken from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    Stream,
-    Sink,
+pub(super) enum Half {
+    Reader,
+    Writer,
 }
 
 /// The tasks that wait until something was written.
@@ -19,10 +19,10 @@ pub(super) struct Wakers {
 
 impl Wakers {
     /// Remembers who waits; wakes the other one when the writing went through.
-    pub(super) fn note(&mut self, cx: &Context<'_>, side: Side, pending: bool) {
-        let (own, other) = match side {
-            Side::Stream => (&mut self.stream, &mut self.sink),
-            Side::Sink => (&mut self.sink, &mut self.stream),
+    pub(super) fn note(&mut self, cx: &Context<'_>, half: Half, pending: bool) {
+        let (own, other) = match half {
+            Half::Reader => (&mut self.stream, &mut self.sink),
+            Half::Writer => (&mut self.sink, &mut self.stream),
         };
         if pending {
             match own {

@@ -2,9 +2,8 @@
 
 use super::keys::MaskingKeys;
 use super::wakers::Wakers;
-use crate::{Connection, Limits, Outbox, Role};
+use crate::{Client, Connection, Limits, Outbox, Role, Server};
 use ::tokio::io::{AsyncRead, AsyncWrite};
-use ::tokio::time::Instant;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -35,25 +34,18 @@ use core::fmt;
 /// assert_eq!(client.next().await.unwrap()?, Message::Text("Hello".into()));
 /// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
 /// ```
-pub struct WebSocket<IO: AsyncWrite + Unpin> {
+pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
     pub(super) io: IO,
-    pub(super) connection: Connection,
+    pub(super) connection: Connection<R>,
     /// Bytes that were read behind a message that was handed out; `decoded` of them are.
     pub(super) input: Vec<u8>,
     pub(super) decoded: usize,
     pub(super) outbox: Outbox,
-    /// A client's source of masking keys.
+    /// A client's source of masking keys, once a frame was sent.
     pub(super) keys: Option<Box<MaskingKeys>>,
     pub(super) write_limit: usize,
     pub(super) when_full: WhenFull,
-    pub(super) batching: bool,
     pub(super) phase: Phase,
-    /// Until when answers may wait for others: not long after a read, and while it is not over.
-    pub(super) batch_until: Option<Instant>,
-    /// A message of that read was handed out, behind its first, since that was asked.
-    pub(super) handed_out: bool,
-    /// How many times in a row it was answered without the clock.
-    pub(super) clock_skips: u8,
     pub(super) wakers: Wakers,
 }
 
@@ -83,34 +75,33 @@ pub(super) enum Phase {
     Over,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
     /// The server's end.
     pub fn server(io: IO, limits: Limits) -> Self {
-        Self::new(io, Connection::new(Role::Server, limits))
+        Self::new(io, Connection::new(limits))
     }
+}
 
+impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Client> {
     /// The client's end. Masking keys come from the operating system.
     pub fn client(io: IO, limits: Limits) -> Self {
-        Self::new(io, Connection::new(Role::Client, limits))
+        Self::new(io, Connection::new(limits))
     }
+}
 
+impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Over a connection made before, such as one with permessage-deflate.
-    pub fn new(io: IO, connection: Connection) -> Self {
-        let keys = (connection.role() == Role::Client).then(Box::default);
+    pub fn new(io: IO, connection: Connection<R>) -> Self {
         Self {
             io,
             connection,
             input: Vec::new(),
             decoded: 0,
             outbox: Outbox::new(),
-            keys,
+            keys: None,
             write_limit: WRITE_LIMIT,
             when_full: WhenFull::Wait,
-            batching: true,
             phase: Phase::Reading,
-            batch_until: None,
-            handed_out: false,
-            clock_skips: 0,
             wakers: Wakers::default(),
         }
     }
@@ -132,18 +123,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         (self.write_limit, self.when_full) = (bytes.max(1), when_full);
         self
     }
-
-    /// Makes `flush` always write.
-    #[must_use]
-    pub fn without_batching(mut self) -> Self {
-        self.batching = false;
-        self
-    }
 }
 
-impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
+impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// The protocol's state: what to watch with deadlines.
-    pub const fn connection(&self) -> &Connection {
+    pub const fn connection(&self) -> &Connection<R> {
         &self.connection
     }
 
@@ -158,7 +142,7 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> fmt::Debug for WebSocket<IO> {
+impl<IO: AsyncWrite + Unpin, R: Role> fmt::Debug for WebSocket<IO, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
             .field("connection", &self.connection)

@@ -1,51 +1,100 @@
 //! The writing half: messages into the queue, and the queue into the stream.
 
 use super::error::Error;
-use super::wakers::Side;
+use super::wakers::Half;
 use super::websocket::{Phase, WebSocket, WhenFull};
-use crate::{Message, PreparedMessage, Role, close};
+use crate::{Message, PreparedMessage, Role, Server, close};
 use ::tokio::io::{AsyncRead, AsyncWrite};
-use ::tokio::time::Instant;
 use bytes::Buf as _;
 use core::future::poll_fn;
-use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
-use core::time::Duration;
 use futures_sink::Sink;
 use std::io::{self, IoSlice};
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
-    /// Sends a message and [flushes](Self::flush).
+impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
+    /// Sends a message: when it returns, the stream has taken all bytes of it.
     ///
-    /// When cancelled, the message was either not taken at all or it is queued.
+    /// If the future is dropped before it is ready, the message is either not taken at all, or it
+    /// is in the queue.
     ///
     /// # Errors
-    /// As [`feed`](Self::feed) and [`flush`](Self::flush).
+    /// As [`queue`](Self::queue) and [`flush`](Self::flush).
     pub async fn send(&mut self, message: Message) -> Result<(), Error> {
         if !self.has_room() {
             poll_fn(|cx| self.poll_room(cx)).await?;
         }
-        self.queue(message)?;
-        // Most of a batch ends here, without an await.
-        if self.may_batch() { Ok(()) } else { self.flush().await }
+        self.enqueue(message)?;
+        self.flush().await
     }
 
-    /// Queues a message without flushing.
+    /// Queues a message. What is queued leaves together: with the next [`send`](Self::send) or
+    /// [`flush`](Self::flush), when [`next`](Self::next) would wait, or as soon as 64 KiB are
+    /// queued.
+    ///
+    /// For a loop that answers the messages it reads: all answers to one read leave in one write.
+    /// Do not wait for anything but [`next`](Self::next) while messages are queued, or flush first.
     ///
     /// # Errors
-    /// [`Error::Encode`], [`Error::Full`], or [`Error::Io`] while waiting for room.
-    pub async fn feed(&mut self, message: Message) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
-        self.queue(message)
+    /// [`Error::Encode`], [`Error::Full`], and [`Error::Io`] of a write.
+    pub async fn queue(&mut self, message: Message) -> Result<(), Error> {
+        if !self.has_room() {
+            poll_fn(|cx| self.poll_room(cx)).await?;
+        }
+        self.enqueue(message)?;
+        // Most messages end here, without an await.
+        if self.outbox.len() < MAX_BATCH { Ok(()) } else { self.write_some().await }
     }
 
-    /// Queues a prepared message without flushing: its bytes are shared, not copied, where they are
-    /// many. For a server.
+    /// Writes all that is queued: when it returns, the stream has taken all bytes.
     ///
     /// # Errors
-    /// As [`feed`](Self::feed).
-    pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+    /// [`Error::Io`].
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_write_out(cx, Half::Writer)).await
+    }
+
+    /// Sends a close frame, unless one was sent, and writes all that is queued. The peer's reply
+    /// comes out of [`next`](Self::next).
+    ///
+    /// # Errors
+    /// [`Error::Encode`] for a code or reason that cannot be sent, [`Error::Io`].
+    pub async fn close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
+        self.queue_close(code, reason)?;
+        self.flush().await
+    }
+
+    /// Writes what the stream takes at once.
+    async fn write_some(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| match self.poll_write_out(cx, Half::Writer) {
+            Poll::Ready(written) => Poll::Ready(written),
+            Poll::Pending => Poll::Ready(Ok(())),
+        })
+        .await
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
+    /// Sends a prepared message, as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.enqueue_prepared(message).await?;
+        self.flush().await
+    }
+
+    /// Queues a prepared message, as [`queue`](Self::queue) does. 4 KiB and more are shared, not
+    /// copied.
+    ///
+    /// # Errors
+    /// As [`queue`](Self::queue).
+    pub async fn queue_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.enqueue_prepared(message).await?;
+        if self.outbox.len() < MAX_BATCH { Ok(()) } else { self.write_some().await }
+    }
+
+    async fn enqueue_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
         poll_fn(|cx| self.poll_room(cx)).await?;
         self.make_room()?;
         self.queue_replies()?;
@@ -53,28 +102,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         self.outbox.push(frame);
         Ok(())
     }
-
-    /// Writes what waits, now or, while more messages wait to be taken, when they are: see
-    /// [batching](crate::tokio#batching).
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_flush_lazily(cx)).await
-    }
-
-    /// Sends a close frame, unless one was sent, and writes all that waits. The peer's reply comes
-    /// out of [`next`](Self::next).
-    ///
-    /// # Errors
-    /// [`Error::Encode`] for a code or reason that cannot be sent, [`Error::Io`].
-    pub async fn close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
-        self.queue_close(code, reason)?;
-        poll_fn(|cx| self.poll_write_out(cx, Side::Sink)).await
-    }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<IO> {
+/// `poll_flush` writes all that is queued. `start_send`, and so `SinkExt::feed`, is
+/// [`queue`](WebSocket::queue).
+impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Sink<Message> for WebSocket<IO, R> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -82,34 +114,34 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<IO> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.queue(message)
+        self.enqueue(message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_flush_lazily(cx)
+        self.poll_write_out(cx, Half::Writer)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.queue_close(Some(close::NORMAL), "")?;
-        self.poll_write_out(cx, Side::Sink)
+        self.poll_write_out(cx, Half::Writer)
     }
 }
 
 /// Batched bytes that nobody flushed are given to the stream, as far as it takes them at once.
-impl<IO: AsyncWrite + Unpin> Drop for WebSocket<IO> {
+impl<IO: AsyncWrite + Unpin, R: Role> Drop for WebSocket<IO, R> {
     fn drop(&mut self) {
         if !self.outbox.is_empty() && self.phase == Phase::Reading {
             let mut cx = Context::from_waker(Waker::noop());
-            let _ = self.poll_write_out(&mut cx, Side::Sink);
+            let _ = self.poll_write_out(&mut cx, Half::Writer);
         }
     }
 }
 
-impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
+impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Writes all that waits, then the replies that are owed. While the queue is long, a pong waits
     /// in the connection, where the next one replaces it: pings from a peer that never reads gather
     /// nothing.
-    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, side: Side) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, half: Half) -> Poll<Result<(), Error>> {
         loop {
             if self.outbox.is_empty() {
                 self.outbox.release();
@@ -122,7 +154,7 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
             if written.is_pending() {
                 self.outbox.shrink();
             }
-            self.wakers.note(cx, side, written.is_pending());
+            self.wakers.note(cx, half, written.is_pending());
             ready!(written)?;
         }
     }
@@ -145,37 +177,6 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
-    /// Writes, unless messages are still to be taken whose answers can go along.
-    fn poll_flush_lazily(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.may_batch() { Poll::Ready(Ok(())) } else { self.poll_write_out(cx, Side::Sink) }
-    }
-
-    /// Whether what waits may wait for more, because messages are still to be taken.
-    #[inline]
-    fn may_batch(&mut self) -> bool {
-        let Some(until) = self.batch_until else { return false };
-        let handed_out = mem::take(&mut self.handed_out);
-        let may = self.batching
-            && self.outbox.len() < MAX_BATCH
-            && self.connection.is_open()
-            && self.connection.has_frame(&self.input[self.decoded..]);
-        if !may {
-            return false;
-        }
-        // The clock costs as much as decoding. A message that was taken since shows that the
-        // handler goes on; but it is asked with the first, so that a slow handler is found at once,
-        // and with every fourth.
-        if handed_out && self.clock_skips < MAX_CLOCK_SKIPS {
-            self.clock_skips += 1;
-            return true;
-        }
-        self.clock_skips = 0;
-        if Instant::now() >= until {
-            self.batch_until = None;
-        }
-        self.batch_until.is_some()
-    }
-
     fn has_room(&self) -> bool {
         self.outbox.len() < self.write_limit || self.when_full != WhenFull::Wait
     }
@@ -185,14 +186,14 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         if self.has_room() {
             return Poll::Ready(Ok(()));
         }
-        match self.poll_write_out(cx, Side::Sink) {
+        match self.poll_write_out(cx, Half::Writer) {
             Poll::Pending if self.outbox.len() < self.write_limit => Poll::Ready(Ok(())),
             written => written,
         }
     }
 
     #[inline]
-    fn queue(&mut self, message: Message) -> Result<(), Error> {
+    fn enqueue(&mut self, message: Message) -> Result<(), Error> {
         if message.is_data() {
             self.make_room()?;
         }
@@ -200,8 +201,8 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
         if self.connection.has_output() {
             self.queue_replies()?;
         }
-        let masking_key = self.key()?;
-        Ok(self.connection.send(message, masking_key, &mut self.outbox)?)
+        let key = self.key()?;
+        Ok(self.connection.put_owned(message, key, &mut self.outbox)?)
     }
 
     /// What happens to a data message when too much waits.
@@ -220,35 +221,23 @@ impl<IO: AsyncWrite + Unpin> WebSocket<IO> {
             return Ok(());
         }
         self.queue_replies()?;
-        let masking_key = self.key()?;
-        Ok(self.connection.send_close(code, reason, masking_key, self.outbox.tail())?)
+        let key = self.key()?;
+        Ok(self.connection.put_own_close(code, reason, key, self.outbox.tail())?)
     }
 
     /// Queues the pong or the close that the protocol owes.
     pub(super) fn queue_replies(&mut self) -> Result<(), Error> {
-        if !self.connection.has_output() {
-            return Ok(());
-        }
-        // A pong and a close at most.
-        let mut keys = [self.key()?, self.key()?].into_iter();
-        self.connection.take_output_masked(|| keys.next().unwrap_or_default(), self.outbox.tail());
-        Ok(())
+        let keys = &mut self.keys;
+        let mut key = || R::key(|| keys.get_or_insert_default().next());
+        Ok(self.connection.put_replies(&mut key, self.outbox.tail())?)
     }
 
     #[inline]
-    fn key(&mut self) -> Result<[u8; 4], Error> {
-        debug_assert_eq!(self.keys.is_some(), self.connection.role() == Role::Client);
-        Ok(match &mut self.keys {
-            Some(keys) => keys.next()?,
-            None => [0; 4],
-        })
+    fn key(&mut self) -> Result<R::Key, Error> {
+        Ok(R::key(|| self.keys.get_or_insert_default().next())?)
     }
 }
 
-/// More waits for no further messages.
+/// From here on one more message in a write saves nothing that can be measured.
 const MAX_BATCH: usize = 64 * 1024;
-/// How many times in a row the clock is not asked.
-const MAX_CLOCK_SKIPS: u8 = 3;
-/// How long after a read answers may wait for others.
-pub(super) const BATCH_TIME: Duration = Duration::from_millis(1);
 const MAX_SLICES: usize = 16;

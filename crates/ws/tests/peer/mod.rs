@@ -6,7 +6,7 @@ use tidewire_testkit::linear::busy_time;
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::Opcode;
 use tidewire_ws::handshake::server::{self, Accept, Options, Refusal};
-use tidewire_ws::{Connection, Error, ErrorKind, Event, Limits, Role};
+use tidewire_ws::{Connection, Error, ErrorKind, Event, Limits, Role, Server};
 
 pub(crate) const SHARED: Params = Params {
     server_no_context_takeover: true,
@@ -14,15 +14,15 @@ pub(crate) const SHARED: Params = Params {
     server_max_window_bits: 15,
     client_max_window_bits: 15,
 };
-pub(crate) const ALWAYS: Config = Config { threshold: 0, ..Config::DEFAULT };
+pub(crate) const ALWAYS: Config = Config::DEFAULT.with_threshold(0);
 
-pub(crate) fn deflating(role: Role) -> Connection {
-    Connection::new(role, Limits::DEFAULT).with_deflate(SHARED, &ALWAYS)
+pub(crate) fn deflating<R: Role>() -> Connection<R> {
+    Connection::new(Limits::DEFAULT).with_deflate(SHARED, &ALWAYS)
 }
 
 /// A server that reads this closes the connection with this code.
 pub(crate) fn refused(wire: &[u8], kind: ErrorKind, code: u16) {
-    let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+    let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let error = feed(&mut server, wire).unwrap_err();
     assert_eq!(
         (error.kind(), error.close_code()),
@@ -36,7 +36,7 @@ pub(crate) fn refused(wire: &[u8], kind: ErrorKind, code: u16) {
 }
 
 /// All events of these bytes, by name and text.
-pub(crate) fn feed(connection: &mut Connection, wire: &[u8]) -> Result<Vec<String>, Error> {
+pub(crate) fn feed<R: Role>(connection: &mut Connection<R>, wire: &[u8]) -> Result<Vec<String>, Error> {
     let mut wire = wire.to_vec();
     let mut events = Vec::new();
     let mut at = 0;
@@ -52,7 +52,7 @@ pub(crate) fn feed(connection: &mut Connection, wire: &[u8]) -> Result<Vec<Strin
     }
 }
 
-pub(crate) fn feed_in_place(connection: &mut Connection, wire: &mut [u8]) -> Result<(), Error> {
+pub(crate) fn feed_in_place<R: Role>(connection: &mut Connection<R>, wire: &mut [u8]) -> Result<(), Error> {
     let mut at = 0;
     while at < wire.len() {
         let (n, _) = connection.decode(&mut wire[at..])?;
@@ -63,7 +63,7 @@ pub(crate) fn feed_in_place(connection: &mut Connection, wire: &mut [u8]) -> Res
 
 /// The one message of these bytes, of a client, as reads of a kilobyte bring it.
 pub(crate) fn feed_slowly(wire: &mut [u8]) -> Vec<u8> {
-    let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+    let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let mut at = 0;
     loop {
         let end = wire.len().min(at + 1000);
@@ -80,7 +80,7 @@ pub(crate) fn feed_slowly(wire: &mut [u8]) -> Vec<u8> {
 /// The one message of these bytes, of a client.
 pub(crate) fn receive(wire: &[u8]) -> Vec<u8> {
     let mut wire = wire.to_vec();
-    let mut server = Connection::new(Role::Server, Limits::DEFAULT);
+    let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let len = wire.len();
     match server.decode(&mut wire) {
         Ok((n, Some(Event::Binary(data)))) if n == len => data.to_vec(),
@@ -89,7 +89,7 @@ pub(crate) fn receive(wire: &[u8]) -> Vec<u8> {
     }
 }
 
-pub(crate) fn output(server: &mut Connection) -> Vec<u8> {
+pub(crate) fn output(server: &mut Connection<Server>) -> Vec<u8> {
     let mut out = Vec::new();
     server.take_output(&mut out);
     out

@@ -3,25 +3,42 @@
 use std::collections::VecDeque;
 use tidewire_testkit as kit;
 use tidewire_ws::frame::Header;
-use tidewire_ws::{Connection, Error, Event, FrameDecoder, FrameEvent, Kind, Limits, Role};
+use tidewire_ws::{Client, Connection, Error, Event, FrameDecoder, FrameEvent, Kind, Limits, Role, Server};
+
+/// What an end owes, for code that is written once for both roles. A client masks with zeros.
+pub trait Replies {
+    fn replies(&mut self, out: &mut Vec<u8>);
+}
+
+impl Replies for Connection<Server> {
+    fn replies(&mut self, out: &mut Vec<u8>) {
+        self.take_output(out);
+    }
+}
+
+impl Replies for Connection<Client> {
+    fn replies(&mut self, out: &mut Vec<u8>) {
+        self.take_output(|| [0; 4], out);
+    }
+}
 
 /// A connection, its events written as `docs/wire/websocket.md` writes them. What it owes to the peer is taken after each
 /// event, and written as `send`.
-pub struct Messages {
-    connection: Connection,
+pub struct Messages<R> {
+    connection: Connection<R>,
     waiting: VecDeque<kit::Event>,
     /// Pieces that were inflated: bytes of their own, to be joined until the message ends.
     inflated: Option<Vec<u8>>,
 }
 
-impl Messages {
-    pub fn new(connection: Connection) -> Self {
+impl<R: Role> Messages<R> {
+    pub fn new(connection: Connection<R>) -> Self {
         Self { connection, waiting: VecDeque::new(), inflated: None }
     }
 
     /// For compressed pieces.
     #[allow(dead_code)] // needed with compression and by the fuzz targets
-    pub fn joining(connection: Connection) -> Self {
+    pub fn joining(connection: Connection<R>) -> Self {
         Self { inflated: Some(Vec::new()), ..Self::new(connection) }
     }
 
@@ -30,7 +47,10 @@ impl Messages {
     }
 }
 
-impl kit::Subject for Messages {
+impl<R: Role> kit::Subject for Messages<R>
+where
+    Connection<R>: Replies,
+{
     fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<kit::Event>), kit::Failure> {
         if let Some(event) = self.waiting.pop_front() {
             return Ok((0, Some(event)));
@@ -75,8 +95,7 @@ impl kit::Subject for Messages {
         };
         ended.into_iter().for_each(|ended| self.note(ended));
         let mut output = Vec::new();
-        let key = || [0; 4];
-        self.connection.take_output_masked(key, &mut output);
+        self.connection.replies(&mut output);
         if !output.is_empty() {
             self.note(line("send", &output));
         }
@@ -91,7 +110,10 @@ impl kit::Subject for Messages {
     }
 }
 
-impl Messages {
+impl<R: Role> Messages<R>
+where
+    Connection<R>: Replies,
+{
     fn after(&mut self, n: usize, input: &mut [u8]) -> Result<(usize, Option<kit::Event>), kit::Failure> {
         let (more, event) = kit::Subject::decode(self, &mut input[n..])?;
         Ok((n + more, event))
@@ -99,15 +121,15 @@ impl Messages {
 }
 
 /// A frame decoder.
-pub struct Frames(FrameDecoder);
+pub struct Frames<R>(FrameDecoder<R>);
 
-impl Frames {
-    pub fn new(role: Role, limits: Limits) -> Self {
-        Self(FrameDecoder::new(role, limits))
+impl<R: Role> Frames<R> {
+    pub fn new(limits: Limits) -> Self {
+        Self(FrameDecoder::new(limits))
     }
 }
 
-impl kit::Subject for Frames {
+impl<R: Role> kit::Subject for Frames<R> {
     fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<kit::Event>), kit::Failure> {
         let (n, event) = self.0.decode(input).map_err(failure)?;
         let event = event.map(|event| match event {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidewire_http1::{BodyLength, Client, Connection, Event, FieldBlock, Fields, Limits, Request};
 use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::handshake::client;
-use tidewire_ws::{self as ws, Role, close};
+use tidewire_ws::{self as ws, close};
 
 use super::args::LiveArgs;
 use super::endpoint::Endpoint;
@@ -23,8 +23,8 @@ pub(super) async fn run(
         Ok(deflate) => deflate,
         Err(end) => return Ok(end),
     };
-    let limits = ws::Limits { max_frame: u64::MAX, max_message: u64::MAX, ..ws::Limits::DEFAULT };
-    let mut socket = ws::Connection::new(Role::Client, limits).in_pieces();
+    let limits = ws::Limits::DEFAULT.with_max_frame(u64::MAX).with_max_message(u64::MAX);
+    let mut socket = ws::Connection::<ws::Client>::new(limits).in_pieces();
     if let Some(params) = deflate {
         socket = socket.with_deflate(params, &DEFLATE);
     }
@@ -90,7 +90,7 @@ async fn open(
 /// Frames until one side closes, which is this one after `wanted` messages.
 async fn frames(
     session: &mut Session,
-    mut socket: ws::Connection,
+    mut socket: ws::Connection<ws::Client>,
     mut input: Vec<u8>,
     mut wanted: u64,
 ) -> Result<End, Box<dyn Error>> {
@@ -128,7 +128,7 @@ async fn frames(
 }
 
 /// What the connection has to send by itself: pongs, and the answer to a close.
-fn output(socket: &mut ws::Connection) -> Result<Vec<u8>, Box<dyn Error>> {
+fn output(socket: &mut ws::Connection<ws::Client>) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut out = Vec::new();
     let mut keys = Ok(());
     let key = || {
@@ -137,7 +137,7 @@ fn output(socket: &mut ws::Connection) -> Result<Vec<u8>, Box<dyn Error>> {
             [0; 4]
         })
     };
-    socket.take_output_masked(key, &mut out);
+    socket.take_output(key, &mut out);
     keys.map(|()| out)
 }
 
@@ -149,6 +149,6 @@ fn random<const N: usize>() -> Result<[u8; N], Box<dyn Error>> {
 }
 
 /// Everything is compressed, so that there is something to see.
-const DEFLATE: Config = Config { context_takeover: true, threshold: 0, ..Config::DEFAULT };
+const DEFLATE: Config = Config::DEFAULT.with_context_takeover(true).with_threshold(0);
 /// How long a server may take to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
