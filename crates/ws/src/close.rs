@@ -63,7 +63,7 @@ pub const TLS_HANDSHAKE: u16 = 1015;
 /// assert!(close::is_valid(close::NORMAL) && close::is_valid(4711));
 /// assert!(!close::is_valid(close::NO_STATUS) && !close::is_valid(2999) && !close::is_valid(5000));
 /// ```
-#[must_use] 
+#[must_use]
 pub const fn is_valid(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }

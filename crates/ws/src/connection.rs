@@ -57,7 +57,7 @@ pub struct Connection<R> {
 
 impl<R: Role> Connection<R> {
     /// A connection right after its handshake.
-    #[must_use] 
+    #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
             frames: FrameDecoder::new(limits),
@@ -98,14 +98,14 @@ impl<R: Role> Connection<R> {
 
     /// Whether something is owed to the peer.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn has_output(&self) -> bool {
         self.pong.is_some() || self.state.owes_close()
     }
 
     /// Whether messages may be sent: no close frame was sent or received, and nothing failed.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
@@ -113,7 +113,7 @@ impl<R: Role> Connection<R> {
     /// Whether our close is sent and the peer's has not come: the caller's deadline for that should
     /// run.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn awaiting_close(&self) -> bool {
         matches!(self.state, State::CloseSent)
     }
@@ -124,7 +124,7 @@ impl<R: Role> Connection<R> {
     /// A server shuts the TCP connection now; a client waits a moment for that (RFC 6455 §7.1.1). A
     /// reset is no error any more.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.state.is_over()
     }
@@ -132,14 +132,14 @@ impl<R: Role> Connection<R> {
     /// Whether a message or a frame has begun and not ended: a deadline of the caller's bounds how
     /// long a peer may take.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn message_unfinished(&self) -> bool {
         !self.frames.is_between_messages()
     }
 
     /// Payload bytes that have come of the message that is unfinished, for a deadline that is fair
     /// to slow peers; 0 between two messages.
-    #[must_use] 
+    #[must_use]
     pub const fn unfinished_len(&self) -> u64 {
         self.frames.message_received()
     }
@@ -149,14 +149,14 @@ impl<R: Role> Connection<R> {
     /// server with many connections bounds how many of them may be here at one time.
     #[cfg(feature = "deflate")]
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn is_inflating(&self) -> bool {
         self.frames.is_inside_compressed()
     }
 
     /// The error that the connection failed with.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn error(&self) -> Option<Error> {
         self.frames.error()
     }

@@ -59,7 +59,7 @@ pub enum FrameEvent<'a> {
 
 impl<R: Role> FrameDecoder<R> {
     /// A decoder for what this role receives: a server reads masked frames, a client unmasked ones.
-    #[must_use] 
+    #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
             limits,

@@ -73,7 +73,7 @@ impl Error {
     }
 
     /// What was wrong.
-    #[must_use] 
+    #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -83,7 +83,7 @@ impl Error {
     ///
     /// The same however the input was cut. Where the fault lies in what a compressed message
     /// inflates to, it is the first byte of that message.
-    #[must_use] 
+    #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
     }
@@ -92,7 +92,7 @@ impl Error {
     ///
     /// For [`ErrorKind::Truncated`] and [`ErrorKind::NoClose`] it is 1006, which is for the log and
     /// never for the wire.
-    #[must_use] 
+    #[must_use]
     pub const fn close_code(&self) -> u16 {
         use crate::close;
         match self.kind {
@@ -107,7 +107,7 @@ impl Error {
 
 impl ErrorKind {
     /// One sentence for the developer at the other end. It goes into the close frame as its reason.
-    #[must_use] 
+    #[must_use]
     pub const fn detail(self) -> &'static str {
         match self {
             Self::ReservedBits => "a reserved bit is set without an extension that defines it",

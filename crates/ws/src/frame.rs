@@ -34,7 +34,7 @@ pub enum Opcode {
 impl Opcode {
     /// The opcode of these four bits; `None` for a reserved one.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
             0x0 => Self::Continuation,
@@ -50,7 +50,7 @@ impl Opcode {
     /// Close, ping and pong: 125 bytes at most, never fragmented, allowed between the fragments of
     /// a message.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }
@@ -103,7 +103,7 @@ impl Header {
 
     /// The header's own length in bytes, without the payload.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn encoded_len(&self) -> usize {
         let len = match self.len {
             0..=125 => 2,

@@ -12,7 +12,7 @@ pub enum Kind {
 impl Kind {
     /// The opcode of the first frame of such a message.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub const fn opcode(self) -> Opcode {
         match self {
             Self::Text => Opcode::Text,

@@ -44,21 +44,21 @@ pub struct Outbox {
 
 impl Outbox {
     /// An empty queue.
-    #[must_use] 
+    #[must_use]
     pub const fn new() -> Self {
         Self { sealed: VecDeque::new(), sealed_len: 0, tail: Vec::new(), written: 0 }
     }
 
     /// How many bytes wait.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub fn len(&self) -> usize {
         self.sealed_len + self.tail.len() - self.written
     }
 
     /// Whether none do.
     #[inline]
-    #[must_use] 
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

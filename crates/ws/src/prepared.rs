@@ -38,13 +38,13 @@ pub struct PreparedMessage {
 
 impl PreparedMessage {
     /// A text message.
-    #[must_use] 
+    #[must_use]
     pub fn text(text: &str) -> Self {
         Self::new(Kind::Text, text.as_bytes())
     }
 
     /// A binary message.
-    #[must_use] 
+    #[must_use]
     pub fn binary(data: &[u8]) -> Self {
         Self::new(Kind::Binary, data)
     }
@@ -65,7 +65,7 @@ impl PreparedMessage {
     }
 
     /// Text or binary, as `kind` says. The caller vouches that the payload of a text is UTF-8.
-    #[must_use] 
+    #[must_use]
     pub fn new(kind: Kind, payload: &[u8]) -> Self {
         let mut frame = Vec::new();
         encode_message(kind, payload, &mut frame);

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_masks_every_frame_and_a_server_none() {
+    fn a_client_masks_every_frame() {
         let client = everything::<Client>([1, 2, 3, 4]);
         let server = everything::<Server>(());
         for (frames, masking_key) in [(client, Some([1, 2, 3, 4])), (server, None)] {

@@ -86,7 +86,7 @@ impl Params {
     /// Whether a server may send messages that were compressed for everybody: see
     /// [`encode_message`](super::encode_message). Not if the client asked for a smaller window than
     /// the full one.
-    #[must_use] 
+    #[must_use]
     pub const fn takes_shared(&self) -> bool {
         self.server_max_window_bits == MAX_BITS
     }

@@ -65,7 +65,7 @@ impl<'a> Request<'a> {
     /// subprotocols, best first.
     ///
     /// A name that is no token is left out: there is no way to send it.
-    #[must_use] 
+    #[must_use]
     pub fn new(nonce: [u8; 16], subprotocols: &'a [&'a str]) -> Self {
         let mut subprotocol_list = String::new();
         for name in subprotocols.iter().filter(|name| is_subprotocol(name.as_bytes())) {
@@ -92,7 +92,7 @@ impl<'a> Request<'a> {
     }
 
     /// The value of `Sec-WebSocket-Key`.
-    #[must_use] 
+    #[must_use]
     pub fn key(&self) -> &str {
         // Base64 is ASCII.
         core::str::from_utf8(&self.key).unwrap_or_default()
@@ -170,7 +170,7 @@ impl<'a> Request<'a> {
 
 impl<'a> Agreed<'a> {
     /// The subprotocol that the server chose.
-    #[must_use] 
+    #[must_use]
     pub const fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
     }
@@ -178,7 +178,7 @@ impl<'a> Agreed<'a> {
     /// How the messages of the connection may be compressed: for
     /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
-    #[must_use] 
+    #[must_use]
     pub const fn deflate(&self) -> Option<deflate::Params> {
         self.deflate
     }

@@ -10,7 +10,7 @@ use sha1::{Digest as _, Sha1};
 /// use tidewire_ws::handshake::accept_key;
 /// assert_eq!(&accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
-#[must_use] 
+#[must_use]
 pub fn accept_key(key: &[u8]) -> [u8; 28] {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
     let mut out = [0; 28];

@@ -27,7 +27,7 @@ pub enum Origins<'a> {
 
 impl Origins<'_> {
     /// Whether a handshake with these values of `Origin` and `Host` may go on.
-    #[must_use] 
+    #[must_use]
     pub fn allow(&self, origin: Option<&[u8]>, host: &[u8]) -> bool {
         let Some(origin) = origin else { return true };
         match self {

@@ -158,14 +158,14 @@ pub fn accept<'h, 'o>(
 
 impl<'a> Accept<'a> {
     /// The value of `Sec-WebSocket-Accept`.
-    #[must_use] 
+    #[must_use]
     pub fn accept_key(&self) -> &str {
         // Base64 is ASCII.
         core::str::from_utf8(&self.key).unwrap_or_default()
     }
 
     /// The subprotocol that was chosen.
-    #[must_use] 
+    #[must_use]
     pub const fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
     }
@@ -173,7 +173,7 @@ impl<'a> Accept<'a> {
     /// How the messages of the connection may be compressed: for
     /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
-    #[must_use] 
+    #[must_use]
     pub fn deflate(&self) -> Option<deflate::Params> {
         self.deflate.as_ref().map(|(params, _)| *params)
     }
@@ -190,13 +190,13 @@ impl<'a> Accept<'a> {
 
 impl Refusal {
     /// What was wrong.
-    #[must_use] 
+    #[must_use]
     pub const fn kind(&self) -> RefusalKind {
         self.kind
     }
 
     /// The status to answer with: 400, 403, 405 or 426.
-    #[must_use] 
+    #[must_use]
     pub const fn status(&self) -> u16 {
         match self.kind {
             RefusalKind::Method => 405,
@@ -208,7 +208,7 @@ impl Refusal {
 
     /// The fields that belong to the status. `Connection: close` is among them where the connection
     /// cannot go on.
-    #[must_use] 
+    #[must_use]
     pub const fn fields(&self) -> &'static [(&'static str, &'static str)] {
         match self.kind {
             RefusalKind::Method => &[("Allow", "GET")],
@@ -224,7 +224,7 @@ impl Refusal {
     }
 
     /// One sentence that says what to do.
-    #[must_use] 
+    #[must_use]
     pub const fn detail(&self) -> &'static str {
         match self.kind {
             RefusalKind::Method => "a WebSocket handshake is a GET request",
