@@ -1,5 +1,4 @@
-//! What a connection holds, and what it can be asked. What it does is in `receive.rs` and
-//! `send.rs`.
+//! The fields of a connection and its getters. `receive.rs` and `send.rs` have what it does.
 
 #[cfg(feature = "deflate")]
 use crate::deflate::{self, Deflate};
@@ -10,15 +9,14 @@ use crate::state::State;
 use crate::{Error, FrameDecoder, Kind, Limits, Role};
 use alloc::boxed::Box;
 
-/// One end of an open connection, from the first byte after the handshake: frames, messages,
-/// control frames and the closing.
+/// One end of an open connection, from the first byte after the handshake until it is closed.
 ///
-/// Bytes in, [`Event`](crate::Event)s out; what has to be answered gathers until
-/// [`take_output`](Self::take_output). No socket and no clock: deadlines of the caller watch
-/// [`awaiting_close`](Self::awaiting_close) and [`message_unfinished`](Self::message_unfinished).
+/// [`decode`](Self::decode) takes bytes and returns [`Event`](crate::Event)s. Replies that the
+/// protocol owes are kept until [`take_output`](Self::take_output). There is no socket and no
+/// clock: the caller sets deadlines, and watches [`awaiting_close`](Self::awaiting_close) and
+/// [`message_unfinished`](Self::message_unfinished).
 ///
-/// A connection without an unfinished message holds no heap and is 160 bytes or less, so 10,000 can
-/// wait cheaply.
+/// A connection without an unfinished message takes 160 bytes or less, and nothing on the heap.
 ///
 /// ```
 /// use tidewire_ws::{Connection, Event, Limits, Server};
@@ -39,7 +37,7 @@ use alloc::boxed::Box;
 pub struct Connection<R> {
     pub(crate) frames: FrameDecoder<R>,
     pub(crate) message: IncomingMessage,
-    /// The latest ping's payload, until its pong is taken.
+    /// The payload of the latest ping, until `take_output` takes its pong.
     pub(crate) pong: Option<Box<PongPayload>>,
     #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<Deflate>,
@@ -48,15 +46,15 @@ pub struct Connection<R> {
     /// The peer's close code, for our reply.
     pub(crate) peer_close_code: Option<u16>,
     pub(crate) state: State,
-    /// The control frame whose payload has yet to come.
+    /// The control frame whose payload is not complete.
     pub(crate) control: Option<Opcode>,
     pub(crate) in_pieces: bool,
-    /// The buffer holds a message that was handed out.
+    /// The buffer holds a message that was returned already.
     pub(crate) delivered: bool,
 }
 
 impl<R: Role> Connection<R> {
-    /// A connection right after its handshake.
+    /// Returns a connection right after its handshake.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
@@ -74,20 +72,20 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// Hands messages out in pieces as they arrive, as [`Event::Piece`](crate::Event::Piece),
-    /// instead of gathering them.
+    /// Returns messages in pieces as they arrive, as [`Event::Piece`](crate::Event::Piece), instead
+    /// of collecting them.
     ///
-    /// For messages that need not be held whole, such as an upload. The limits stay as they are:
-    /// raise them. A compressed message is handed out as it inflates; if it turns out to be
-    /// damaged, how much of it has come by then depends on the reads.
+    /// For messages that need not be in memory as a whole, such as an upload. The limits still
+    /// apply: raise them. A compressed message is returned as it inflates. If its data is damaged,
+    /// the size of the reads decides how much of it was returned before the error.
     #[must_use]
     pub const fn in_pieces(mut self) -> Self {
         self.in_pieces = true;
         self
     }
 
-    /// Compresses and inflates as the handshake agreed on. `config` says how hard to compress, and
-    /// from which length on.
+    /// Compresses and inflates as the handshake negotiated. `config` has the compression level, and
+    /// the length from which on messages are compressed.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, params: deflate::Params, config: &deflate::Config) -> Self {
@@ -96,57 +94,59 @@ impl<R: Role> Connection<R> {
         self
     }
 
-    /// Whether something is owed to the peer.
+    /// Whether [`take_output`](Self::take_output) has something to write.
     #[inline]
     #[must_use]
     pub const fn has_output(&self) -> bool {
         self.pong.is_some() || self.state.owes_close()
     }
 
-    /// Whether messages may be sent: no close frame was sent or received, and nothing failed.
+    /// Whether messages may be sent. True until a close frame is sent or received, or an error
+    /// occurs.
     #[inline]
     #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
 
-    /// Whether our close is sent and the peer's has not come: the caller's deadline for that should
-    /// run.
+    /// Whether our close frame was sent and the peer's has not arrived. The caller should set a
+    /// deadline for it.
     #[inline]
     #[must_use]
     pub const fn awaiting_close(&self) -> bool {
         matches!(self.state, State::CloseSent)
     }
 
-    /// Whether all is over: both close frames were exchanged, or the connection failed and the
-    /// close for it was taken.
+    /// Whether the connection is over: both close frames were exchanged, or it failed and its close
+    /// frame was taken.
     ///
-    /// A server shuts the TCP connection now; a client waits a moment for that (RFC 6455 §7.1.1). A
-    /// reset is no error any more.
+    /// A server now closes the TCP connection. A client waits a moment until the server has done so
+    /// (RFC 6455 §7.1.1). A reset of the TCP connection is not an error from here on.
     #[inline]
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.state.is_over()
     }
 
-    /// Whether a message or a frame has begun and not ended: a deadline of the caller's bounds how
-    /// long a peer may take.
+    /// Whether a message or a frame has begun and not ended. The caller should set a deadline for
+    /// it.
     #[inline]
     #[must_use]
     pub const fn message_unfinished(&self) -> bool {
         !self.frames.is_between_messages()
     }
 
-    /// Payload bytes that have come of the message that is unfinished, for a deadline that is fair
-    /// to slow peers; 0 between two messages.
+    /// Returns the number of payload bytes that have arrived of the unfinished message, 0 between
+    /// two messages. A deadline can compare it with the time: a peer on a slow network makes
+    /// progress.
     #[must_use]
     pub const fn unfinished_len(&self) -> u64 {
         self.frames.message_received()
     }
 
-    /// Whether a compressed message has begun and not ended: until it does, the connection holds an
-    /// inflater and what came out of it, which may be a thousand times what the peer has sent. A
-    /// server with many connections bounds how many of them may be here at one time.
+    /// Whether a compressed message has begun and not ended. Until it ends, the connection holds an
+    /// inflater and its output, which can be a thousand times the bytes that the peer sent. A
+    /// server with many connections should limit how many of them inflate at one time.
     #[cfg(feature = "deflate")]
     #[inline]
     #[must_use]
@@ -154,7 +154,7 @@ impl<R: Role> Connection<R> {
         self.frames.is_inside_compressed()
     }
 
-    /// The error that the connection failed with.
+    /// Returns the error with which the connection failed.
     #[inline]
     #[must_use]
     pub const fn error(&self) -> Option<Error> {

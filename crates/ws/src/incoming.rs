@@ -1,4 +1,4 @@
-//! The message that is being received, out of its frames.
+//! The message that is being received, put together from its frames.
 
 #[cfg(feature = "bytes")]
 use crate::Message;
@@ -7,23 +7,22 @@ use crate::{Kind, Limits};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The message that is being received. Its fragments gather in one buffer, whose growth follows the
-/// bytes that really came: how many fragments there are does not matter, and what a header declares
-/// reserves nothing.
+/// The message that is being received. All its fragments go into one buffer. The buffer grows with
+/// the bytes that arrive: neither the number of fragments nor a declared length matters.
 #[derive(Debug)]
 pub(crate) struct IncomingMessage {
     gathered: Gathered,
     utf8: PartialCharacter,
     empty_fragments: u32,
     pub(crate) kind: Kind,
-    /// The present data frame is the last one of its message.
+    /// The current data frame is the last one of its message.
     pub(crate) fin: bool,
-    /// A byte of this message was put into the buffer, so the rest has to go there as well.
+    /// The buffer holds bytes of this message, so the rest must go there as well.
     pub(crate) gathering: bool,
 }
 
-/// A text gathers as a `String`: each piece is checked once, when it arrives, and the whole needs
-/// no second look.
+/// A text is collected as a `String`: each piece is checked once, when it arrives, and the whole is
+/// not checked again.
 #[derive(Debug)]
 enum Gathered {
     Nothing,
@@ -50,13 +49,13 @@ impl IncomingMessage {
         self.gathering = false;
     }
 
-    /// Counts a frame without payload; false when there were too many.
+    /// Counts a frame without payload. Returns false when there are too many.
     pub(crate) const fn count_empty(&mut self, limits: &Limits) -> bool {
         self.empty_fragments = self.empty_fragments.saturating_add(1);
         self.empty_fragments <= limits.max_empty_fragments
     }
 
-    /// Adds a piece. An error is the index of its first impossible byte.
+    /// Adds a piece. The error is the index of the first byte that is not UTF-8.
     pub(crate) fn gather(&mut self, piece: &[u8]) -> Result<(), usize> {
         self.gathering = true;
         match self.kind {
@@ -78,7 +77,7 @@ impl IncomingMessage {
         }
     }
 
-    /// Checks a piece that is handed out by itself.
+    /// Checks a piece that is returned by itself.
     pub(crate) fn check(&mut self, piece: &[u8]) -> Result<(), usize> {
         match self.kind {
             Kind::Text => self.utf8.push(piece, |_| ()),
@@ -99,7 +98,7 @@ impl IncomingMessage {
         if let Gathered::Binary(bytes) = &self.gathered { bytes } else { &[] }
     }
 
-    /// The buffer of a binary message that gathers.
+    /// The buffer of a binary message, if it is in use.
     #[cfg(feature = "tokio")]
     pub(crate) fn binary_mut(&mut self) -> Option<&mut Vec<u8>> {
         match &mut self.gathered {
@@ -108,7 +107,7 @@ impl IncomingMessage {
         }
     }
 
-    /// What has gathered, of either kind.
+    /// The collected bytes, of text or binary.
     #[cfg(feature = "deflate")]
     pub(crate) fn bytes(&self) -> &[u8] {
         match self.kind {
@@ -117,7 +116,7 @@ impl IncomingMessage {
         }
     }
 
-    /// The message that has gathered, with its buffer.
+    /// Takes the collected message, together with its buffer.
     #[cfg(feature = "bytes")]
     pub(crate) fn take(&mut self) -> Message {
         self.gathering = false;
@@ -129,8 +128,8 @@ impl IncomingMessage {
         }
     }
 
-    /// Forgets a message that was handed out, but keeps a buffer that is not large for the next one
-    /// of the same read.
+    /// Forgets a message that was returned. A small buffer is kept for the next message of the same
+    /// read.
     pub(crate) fn clear(&mut self) {
         self.gathering = false;
         match &mut self.gathered {
@@ -140,13 +139,13 @@ impl IncomingMessage {
         }
     }
 
-    /// Frees what has gathered: a connection that waits holds no buffer, nor does one that failed.
+    /// Frees the buffer. A connection that waits or failed holds none.
     #[inline]
     pub(crate) fn free(&mut self) {
         self.gathered = Gathered::Nothing;
     }
 }
 
-/// A larger buffer is not kept for the next message, which may never be as large: a peer would have
-/// memory for what it has not sent.
+/// A larger buffer is freed. The next message may be short, and a peer must not occupy memory for
+/// bytes that it has not sent.
 const MAX_KEPT: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! What waits to be written.
+//! The queue of bytes that wait to be written to a socket.
 
 #[cfg(feature = "std")]
 use crate::thread_buffer;
@@ -14,13 +14,13 @@ use core::mem;
 /// ```text
 /// sealed: [head + small frames] [1 MiB payload, by reference] [small frames]   tail: small frames, still growing
 ///         └── written from here ──────────────────────────────────────────────────────────── to here, in one writev
-/// ```
-/// Frames are appended to [`tail`](Self::tail), as [`Connection`](crate::Connection)'s methods do
-/// it; a large payload is queued as it is, by [`push`](Self::push). Written bytes are told with
-/// [`Buf::advance`]. An empty queue holds nothing.
+/// ``` Append frames to [`tail`](Self::tail), for example with the methods of
+/// [`Connection`](crate::Connection). Queue a large payload without a copy with
+/// [`push`](Self::push). After a write, call [`Buf::advance`] with the number of bytes written. An
+/// empty queue holds no memory.
 ///
-/// Whoever owns it bounds it: [`len`](Self::len) against a limit, before anything but a pong or a
-/// close is added, and [`shrink`](Self::shrink) when a write has to wait.
+/// The queue has no limit of its own. Compare [`len`](Self::len) with a limit before you add a
+/// message, and call [`shrink`](Self::shrink) when a write must wait.
 ///
 /// ```
 /// use bytes::{Buf, Bytes};
@@ -43,20 +43,20 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty queue.
+    /// Returns an empty queue.
     #[must_use]
     pub const fn new() -> Self {
         Self { sealed: VecDeque::new(), sealed_len: 0, tail: Vec::new(), written: 0 }
     }
 
-    /// How many bytes wait.
+    /// The number of bytes that wait.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.sealed_len + self.tail.len() - self.written
     }
 
-    /// Whether none do.
+    /// Whether no bytes wait.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -69,8 +69,9 @@ impl Outbox {
         &mut self.tail
     }
 
-    /// As [`tail`](Self::tail), with the room that the thread has to spare. Whoever appends nothing
-    /// then [releases](Self::release) it, and whoever has to wait [shrinks](Self::shrink) it.
+    /// As [`tail`](Self::tail), with the buffer of the thread as its memory. Call
+    /// [`release`](Self::release) if nothing is appended, and [`shrink`](Self::shrink) if a write
+    /// must wait.
     #[inline]
     pub(crate) fn tail_with_room(&mut self) -> &mut Vec<u8> {
         #[cfg(feature = "std")]
@@ -80,17 +81,17 @@ impl Outbox {
         &mut self.tail
     }
 
-    /// Gives an empty tail back: a connection that waits holds nothing, and one that is busy need
-    /// not allocate for each batch.
+    /// Gives the memory of an empty tail back to the thread. So a connection that waits holds no
+    /// memory, and a busy one does not allocate for each batch.
     pub(crate) fn release(&mut self) {
         if self.tail.capacity() > 0 && self.tail.len() == self.written {
             self.replace_tail(Vec::new());
         }
     }
 
-    /// Gives back room that is more than twice what waits in it. To be called when a write has to
-    /// wait: for how long is up to the reader, and what a limit for [`len`](Self::len) bounds is
-    /// the memory only then.
+    /// Frees memory if the tail's buffer is more than twice as large as the bytes in it. Call it
+    /// when a write must wait, because a slow reader decides for how long. Without it, a limit on
+    /// [`len`](Self::len) does not limit the memory.
     pub fn shrink(&mut self) {
         let waits = &self.tail[self.written..];
         if self.tail.capacity() > 2 * waits.len() + WORTH_SHRINKING {
@@ -108,7 +109,7 @@ impl Outbox {
         drop(tail);
     }
 
-    /// Appends bytes that exist already: short ones by copying, from 4 KiB on by reference.
+    /// Appends bytes. Fewer than 4 KiB are copied, more are queued by reference.
     pub fn push(&mut self, bytes: Bytes) {
         if bytes.len() < BY_REFERENCE {
             self.tail.extend_from_slice(&bytes);
@@ -119,10 +120,10 @@ impl Outbox {
         self.sealed.push_back(bytes);
     }
 
-    /// Forgets all that waits, but for what is behind the last byte given to [`tail`](Self::tail)
-    /// from now on.
+    /// Drops all bytes that wait.
     ///
-    /// The receiver may be left inside a frame: only for a connection that is given up.
+    /// The peer may have received a part of a frame, so this is only for a connection that is given
+    /// up.
     pub fn clear(&mut self) {
         *self = Self::new();
     }
@@ -140,7 +141,7 @@ impl Outbox {
     }
 }
 
-/// Reads what waits, in order. `chunks_vectored` fills slices for one vectored write.
+/// Reads the bytes that wait, in order. `chunks_vectored` fills the slices of one vectored write.
 impl Buf for Outbox {
     fn remaining(&self) -> usize {
         self.len()
@@ -182,16 +183,17 @@ impl Buf for Outbox {
     }
 }
 
-/// From here on a copy costs more than one more slice in the write.
+/// From this length on, a copy costs more than one more slice in the write.
 pub(crate) const BY_REFERENCE: usize = 4096;
-/// Below this the copy costs more than the room.
+/// Below this, the copy costs more than the memory that it would free.
 const WORTH_SHRINKING: usize = 256;
 
 #[cfg(feature = "std")]
 std::thread_local! {
     static TAIL: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
-/// A larger tail is freed, or one large batch would be paid for as long as the thread lives.
+/// A larger tail is freed. Otherwise one large batch would occupy memory as long as the thread
+/// lives.
 #[cfg(feature = "std")]
 const MAX_KEPT: usize = 256 * 1024;
 

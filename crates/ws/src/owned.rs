@@ -1,4 +1,4 @@
-//! A connection that takes and hands out messages with their own bytes, for the adapters.
+//! Messages that own their bytes, for the codec and the tokio adapter.
 
 use crate::event::Found;
 use crate::frame::{Header, Opcode};
@@ -8,10 +8,11 @@ use crate::{Client, Connection, EncodeError, Error, Event, Kind, Message, Outbox
 use bytes::Bytes;
 
 impl<R: Role> Connection<R> {
-    /// As [`decode`](Self::decode), but what comes out owns its bytes. A message that gathered in
-    /// the buffer is not copied.
+    /// As [`decode`](Self::decode), but the message owns its bytes. A message that was collected in
+    /// the connection's buffer is not copied.
     ///
-    /// Not for a connection that hands out [pieces](Self::in_pieces): it skips them.
+    /// Not for a connection that returns messages [in pieces](Self::in_pieces): this method skips
+    /// the pieces.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).

@@ -1,6 +1,7 @@
 use crate::frame;
 
-/// A ping's payload. Behind a pointer, since most connections owe no pong.
+/// The payload of a ping. The connection holds it behind a pointer, since most connections owe no
+/// pong.
 #[derive(Debug)]
 pub(crate) struct PongPayload {
     len: u8,
@@ -11,7 +12,7 @@ impl PongPayload {
     pub(crate) const EMPTY: Self = Self { len: 0, bytes: [0; frame::MAX_CONTROL as usize] };
 
     pub(crate) fn set(&mut self, payload: &[u8]) {
-        // The decoder lets no control frame through that is longer.
+        // The decoder refuses a longer control frame.
         self.len = payload.len() as u8;
         self.bytes[..payload.len()].copy_from_slice(payload);
     }

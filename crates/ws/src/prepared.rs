@@ -1,4 +1,4 @@
-//! One message for many connections.
+//! A message that is encoded once and sent to many connections.
 
 #[cfg(feature = "deflate")]
 use crate::role::Side;
@@ -7,14 +7,13 @@ use alloc::vec::Vec;
 #[cfg(feature = "deflate")]
 use std::sync::OnceLock;
 
-/// Shared bytes: with the feature `bytes` its `Bytes`, else an `Arc<[u8]>`.
+/// Shared bytes: `Bytes` with the feature `bytes`, otherwise `Arc<[u8]>`.
 #[cfg(feature = "bytes")]
 type Shared = bytes::Bytes;
 #[cfg(not(feature = "bytes"))]
 type Shared = alloc::sync::Arc<[u8]>;
 
-/// A server's message that is encoded once, and compressed at most once, for every connection that
-/// gets it.
+/// A server's message that is encoded once, and compressed at most once, for all its connections.
 ///
 /// ```
 /// use tidewire_ws::{Connection, Limits, PreparedMessage, Server};
@@ -31,7 +30,7 @@ pub struct PreparedMessage {
     plain: Shared,
     kind: Kind,
     payload_len: usize,
-    /// With the full window and no context; `None` inside if that is no shorter.
+    /// Compressed with the full window and no context. `None` inside if that is not shorter.
     #[cfg(feature = "deflate")]
     deflated: OnceLock<Option<Shared>>,
 }
@@ -54,17 +53,17 @@ impl PreparedMessage {
         self.kind
     }
 
-    /// The payload, not compressed.
+    /// The uncompressed payload.
     pub fn payload(&self) -> &[u8] {
         &self.plain[self.plain.len() - self.payload_len..]
     }
 
-    /// The whole frame, not compressed: what connections without permessage-deflate get.
+    /// The uncompressed frame, for connections without permessage-deflate.
     pub const fn frame(&self) -> &Shared {
         &self.plain
     }
 
-    /// Text or binary, as `kind` says. The caller vouches that the payload of a text is UTF-8.
+    /// A message of this kind. The caller guarantees that the payload of a text is UTF-8.
     #[must_use]
     pub fn new(kind: Kind, payload: &[u8]) -> Self {
         let mut frame = Vec::new();

@@ -12,15 +12,16 @@ use alloc::boxed::Box;
 
 /// What a connection receives.
 impl<R: Role> Connection<R> {
-    /// One event and how many bytes it took; `None` until bytes are appended to what remains.
+    /// Returns one event and the number of bytes it consumed. `None`: append more bytes to the rest
+    /// and call again.
     ///
-    /// A message that lies whole in `input` is handed out as a slice of it, unmasked in place.
-    /// Others are copied to a buffer of the connection, which is freed by the first call that
-    /// returns `None` after the message was handed out.
+    /// A message that is complete in `input` is returned as a slice of it, unmasked in place. Other
+    /// messages are collected in a buffer of the connection. The first call that returns `None`
+    /// after such a message frees the buffer.
     ///
-    /// # Errors
-    /// The first byte that RFC 6455 or a limit forbids. Final. The replies owed so far and a close
-    /// frame with [`Error::close_code`] are in the output then.
+    /// # Errors The first byte that RFC 6455 or a limit forbids. The error is final.
+    /// [`take_output`](Connection#method.take_output) then gives the replies owed so far, and a
+    /// close frame with [`Error::close_code`].
     #[inline]
     pub fn decode<'a>(&'a mut self, input: &'a mut [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         let (n, found) = self.find(input)?;
@@ -28,7 +29,7 @@ impl<R: Role> Connection<R> {
         Ok((n, Some(self.event(found, &input[..n])?)))
     }
 
-    /// Reads on until there is something to hand out.
+    /// Reads until there is an event.
     #[inline]
     pub(crate) fn find(&mut self, input: &mut [u8]) -> Result<(usize, Option<Found>), Error> {
         if self.delivered {
@@ -64,7 +65,7 @@ impl<R: Role> Connection<R> {
                 Some(Step::Header(header)) => self.on_header(&header)?,
                 Some(Step::Payload { last }) => {
                     let found = self.on_payload(&input[start..end], last)?;
-                    // What is good of a piece comes before the error that cuts it short.
+                    // The valid part of a piece is returned before the error.
                     if let Some(Found::Piece { len, .. }) = found {
                         end = start + len;
                     }
@@ -77,7 +78,7 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// What was found, with its bytes: the last ones of `consumed`, or the buffer.
+    /// The event for what was found. Its bytes are the last ones of `consumed`, or in the buffer.
     #[inline]
     pub(crate) fn event<'a>(&'a mut self, found: Found, consumed: &'a [u8]) -> Result<Event<'a>, Error> {
         let tail = |len| &consumed[consumed.len() - len..];
@@ -109,9 +110,9 @@ impl<R: Role> Connection<R> {
         })
     }
 
-    /// The end of the input: whether it came at a legal place, which is after a close frame.
+    /// Tells the connection that the input has ended. This is legal after a close frame only.
     ///
-    /// A connection reset after both close frames is a clean end as well: ask
+    /// A connection reset after both close frames is a clean end as well: see
     /// [`is_closed`](Self::is_closed).
     ///
     /// # Errors
@@ -153,7 +154,7 @@ impl<R: Role> Connection<R> {
             return Ok(None);
         }
         if !header.fin && !self.message.count_empty(self.frames.limits()) {
-            // At the length, which is the second byte.
+            // The offset is that of the length, the second byte.
             return Err(self.fail(ErrorKind::TooManyEmptyFragments, header.encoded_len() - 1));
         }
         #[cfg(feature = "deflate")]
@@ -190,7 +191,7 @@ impl<R: Role> Connection<R> {
         self.on_piece(piece.len(), last)
     }
 
-    /// After a piece of `len` bytes that was checked, and gathered where that is needed.
+    /// Continues after a piece of `len` bytes that was checked, and collected where necessary.
     #[inline]
     fn on_piece(&mut self, len: usize, last: bool) -> Result<Option<Found>, Error> {
         let ends = last && self.message.fin;
@@ -210,7 +211,7 @@ impl<R: Role> Connection<R> {
         })
     }
 
-    /// A piece of a compressed message. What it inflates to gathers in the buffer.
+    /// Inflates a piece of a compressed message into the buffer.
     #[cfg(feature = "deflate")]
     fn on_compressed(&mut self, piece: &[u8], last: bool) -> Result<Option<Found>, Error> {
         let Some(deflate) = &mut self.deflate else { return Ok(None) };
@@ -236,7 +237,8 @@ impl<R: Role> Connection<R> {
             Err(InflateError::TooLong) => ErrorKind::MessageTooLong,
             Err(InflateError::Invalid) => ErrorKind::InvalidDeflate,
         };
-        // Where in the compressed bytes it went wrong depends on how far the inflater looked ahead.
+        // The offset is that of the message: which compressed byte is at fault depends on how far
+        // the inflater looked ahead.
         let error = self.frames.fail(kind, deflate.start());
         Err(self.failed(error))
     }
@@ -263,8 +265,8 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// RFC 6455 §5.5.1 (1): nothing, or a code and a reason in UTF-8. One byte was refused at the
-    /// header.
+    /// RFC 6455 §5.5.1 (1): nothing, or a code and a reason in UTF-8. A payload of one byte was
+    /// refused at its header.
     fn close_payload<'a>(&mut self, payload: &'a [u8]) -> Result<(Option<u16>, &'a str), Error> {
         let Some((code, reason)) = payload.split_first_chunk() else { return Ok((None, "")) };
         let code = u16::from_be_bytes(*code);
@@ -280,7 +282,7 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// Fails at the byte that lies `back` bytes before the end of what was consumed.
+    /// Fails at the byte that is `back` bytes before the end of the consumed bytes.
     #[cold]
     fn fail(&mut self, kind: ErrorKind, back: usize) -> Error {
         let error = self.frames.fail(kind, self.frames.offset() - back as u64);

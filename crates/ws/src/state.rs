@@ -9,11 +9,10 @@
 //!            │                        Failing ── close sent ────┘         │
 //!            └────────────────────────► CloseReceived ────────────────────┘
 //!                   close received                       close sent
-//! ```
-//! The end of the input makes Open and CloseSent Failed at once: nobody is left to send a close to.
+//! ``` At the end of the input, Open and CloseSent become Failed at once: nobody would receive a
+//! close.
 //!
-//! "Sent" means: handed to the caller, either by `send_close` or as the reply that `take_output`
-//! takes.
+//! "Sent" means: given to the caller, by `send_close` or by `take_output`.
 //!
 //! | state | we may send | what arrives is | then the TCP connection |
 //! |---|---|---|---|
