@@ -53,10 +53,10 @@ pub const BAD_GATEWAY: u16 = 1014;
 /// For APIs only, never on the wire: the TLS handshake failed.
 pub const TLS_HANDSHAKE: u16 = 1015;
 
-/// Whether `code` may stand in a close frame.
+/// Whether `code` may be sent in a close frame.
 ///
-/// 1016 to 2999 are reserved for the protocol's own future, codes below 1000 and above 4999 mean
-/// nothing (RFC 6455 §7.4.2).
+/// 1016 to 2999 are reserved for future versions of the protocol. Codes below 1000 and above 4999
+/// are not defined (RFC 6455 §7.4.2).
 ///
 /// ```
 /// use tidewire_ws::close;

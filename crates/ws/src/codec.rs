@@ -33,7 +33,7 @@ pub type Item = Message;
 /// ```
 pub struct Codec<R> {
     connection: Connection<R>,
-    /// A client's.
+    /// The source of masking keys of a client.
     keys: Option<KeySource>,
     outbox: Outbox,
 }

@@ -1,14 +1,14 @@
-//! Frames out of bytes: the lower half of a connection, usable alone.
+//! The frame decoder: the lower half of a connection, which can be used alone.
 
 use crate::frame::{self, Header, Rules};
 use crate::role::Side;
 use crate::{Error, ErrorKind, Kind, Limits, Role};
 use core::marker::PhantomData;
 
-/// Cuts a stream of bytes into frames, unmasks them in place and checks their order.
+/// Decodes a stream of bytes into frames, unmasks them in place and checks their order.
 ///
-/// [`Connection`](crate::Connection) is built on it, and is what most callers want. This one is for
-/// proxies and tools, which want frames as they stand and not messages. It holds no buffer.
+/// Most callers want [`Connection`](crate::Connection), which is built on it and yields messages.
+/// This decoder is for proxies and tools that need single frames. It has no buffer.
 ///
 /// ```
 /// use tidewire_ws::{FrameDecoder, FrameEvent, Limits, Server};
@@ -22,35 +22,35 @@ use core::marker::PhantomData;
 #[derive(Clone, Debug)]
 pub struct FrameDecoder<R> {
     limits: Limits,
-    /// Bytes consumed; once `error` is set, where that is.
+    /// The number of bytes consumed. After an error, the offset of that error.
     offset: u64,
-    /// Payload bytes of the present frame that have yet to come.
+    /// Payload bytes of the current frame that have not arrived.
     payload_left: u64,
-    /// Payload bytes that the frames of the present message have declared, or of the last one.
+    /// The sum of the payload lengths that the frames of the current or last message have declared.
     message_len: u64,
     error: Option<ErrorKind>,
-    /// As it stands for the next payload byte.
+    /// The masking key, rotated for the next payload byte.
     key: [u8; 4],
-    /// An extension gives RSV1 a meaning.
+    /// An extension uses RSV1.
     rsv1: bool,
     /// Between the first and the last frame of a message.
     in_message: bool,
-    /// The present message began with RSV1.
+    /// The current message began with RSV1.
     compressed: bool,
     masked: bool,
     control: bool,
     role: PhantomData<fn() -> R>,
 }
 
-/// What [`FrameDecoder::decode`] hands out.
+/// What [`FrameDecoder::decode`] yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameEvent<'a> {
     /// A header. Without a payload (`len == 0`) it is the whole frame.
     Header(Header),
-    /// Payload of the last header, unmasked. A control frame's comes in one piece, a data frame's
-    /// as it arrives.
+    /// Payload of the last header, unmasked. The payload of a control frame is one event. The
+    /// payload of a data frame is returned as it arrives.
     Payload {
-        /// At least one byte; the last bytes of what was consumed.
+        /// At least one byte: the last bytes of the consumed region.
         data: &'a [u8],
         /// Whether the frame ends here.
         last: bool,
@@ -58,7 +58,8 @@ pub enum FrameEvent<'a> {
 }
 
 impl<R: Role> FrameDecoder<R> {
-    /// A decoder for what this role receives: a server reads masked frames, a client unmasked ones.
+    /// Returns a decoder for the frames that this role receives: a server reads masked frames, a
+    /// client unmasked ones.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
@@ -82,11 +83,12 @@ impl<R: Role> FrameDecoder<R> {
         self.rsv1 = true;
     }
 
-    /// One event and how many bytes it took; `None` until more bytes are appended to what remains.
+    /// Returns one event and the number of bytes it consumed. `None`: append more bytes to the rest
+    /// and call again.
     ///
-    /// The payload is unmasked in `input`, which is why it is `&mut`. A header, or a control
-    /// frame's payload, stays in the input until it is complete (14 and 125 bytes at most); a data
-    /// frame's payload is always taken.
+    /// `input` is `&mut` because the payload is unmasked in place. A frame header and the payload
+    /// of a control frame stay in the input until they are complete (at most 14 and 125 bytes). The
+    /// payload of a data frame is always consumed.
     ///
     /// # Errors
     /// The first byte that breaks RFC 6455 §5 or a limit. Final.
@@ -100,7 +102,7 @@ impl<R: Role> FrameDecoder<R> {
         Ok((n, event))
     }
 
-    /// Whether the input may end here: between two messages.
+    /// Tells the decoder that the input has ended. This is legal between two messages.
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`] inside a frame's payload or an unfinished message, or the error
@@ -113,7 +115,7 @@ impl<R: Role> FrameDecoder<R> {
         }
     }
 
-    /// As [`decode`](Self::decode), without the slice: a payload is always `input[..n]`.
+    /// As [`decode`](Self::decode), without the slice. A payload is always `input[..n]`.
     #[inline]
     pub(crate) fn step(&mut self, input: &mut [u8]) -> Result<(usize, Option<Step>), Error> {
         if let Some(error) = self.error() {
@@ -133,9 +135,9 @@ impl<R: Role> FrameDecoder<R> {
         }
     }
 
-    /// Takes a message that is one frame, lies whole at the start of `input` and breaks no rule, at
-    /// once: how many bytes, its kind and the length of its payload, which are the last bytes of
-    /// what was taken. Most messages are so. `None` says nothing: [`step`](Self::step) tells.
+    /// A fast path for most messages: one frame that is complete at the start of `input` and breaks
+    /// no rule. Returns the number of bytes consumed, the kind of the message and the length of its
+    /// payload, which are the last bytes consumed. `None`: use [`step`](Self::step).
     #[inline]
     pub(crate) fn whole_message(&mut self, input: &mut [u8]) -> Option<(usize, Kind, usize)> {
         let [first, second, ref more @ ..] = *input else { return None };
@@ -175,13 +177,15 @@ impl<R: Role> FrameDecoder<R> {
         Some((start + len, kind, len))
     }
 
-    /// How much of a data frame's payload has yet to come as it is: `None` where it is compressed.
+    /// The number of payload bytes of a data frame that have not arrived. `None` if the frame is
+    /// compressed.
     #[cfg(feature = "tokio")]
     pub(crate) const fn payload_due(&self) -> Option<u64> {
         if self.control || self.compressed || self.error.is_some() { None } else { Some(self.payload_left) }
     }
 
-    /// Payload that is no longer than what is due. Whether the frame ends with it.
+    /// Consumes payload that is not longer than the rest of the frame. Returns whether the frame
+    /// ends with it.
     #[cfg(feature = "tokio")]
     pub(crate) fn take_payload(&mut self, payload: &mut [u8]) -> bool {
         matches!(self.payload(payload), (_, Some(Step::Payload { last: true })))
@@ -196,20 +200,20 @@ impl<R: Role> FrameDecoder<R> {
         self.offset
     }
 
-    /// Whether the present message is a compressed one.
+    /// Whether the current message is compressed.
     #[cfg(feature = "deflate")]
     pub(crate) const fn is_compressed(&self) -> bool {
         self.compressed
     }
 
-    /// Whether a compressed message has begun and not ended. A control frame on its way is no part
-    /// of it.
+    /// Whether a compressed message has begun and not ended. A control frame between its fragments
+    /// is not a part of it.
     #[cfg(feature = "deflate")]
     pub(crate) const fn is_inside_compressed(&self) -> bool {
         self.compressed && (self.in_message || (self.payload_left > 0 && !self.control))
     }
 
-    /// Payload bytes of the unfinished message that have come.
+    /// Payload bytes of the unfinished message that have arrived.
     pub(crate) const fn message_received(&self) -> u64 {
         match (self.in_message, self.control) {
             (true, true) => self.message_len,
@@ -230,7 +234,7 @@ impl<R: Role> FrameDecoder<R> {
         }
     }
 
-    /// Makes an error final that was found in what the frames carry.
+    /// Makes an error in the content of the frames final.
     #[cold]
     pub(crate) const fn fail(&mut self, kind: ErrorKind, offset: u64) -> Error {
         self.error = Some(kind);
@@ -261,7 +265,7 @@ impl<R: Role> FrameDecoder<R> {
         self.key = header.masking_key.unwrap_or_default();
         self.control = header.opcode.is_control();
         if !self.control {
-            // The rules bound the length, so it cannot overflow.
+            // The rules limit the length, so the sum cannot overflow.
             self.message_len = if self.in_message { self.message_len + header.len } else { header.len };
             self.compressed = if self.in_message { self.compressed } else { header.rsv1 };
             self.in_message = !header.fin;

@@ -1,4 +1,4 @@
-//! Frames out of payloads.
+//! Encodes frames.
 
 use crate::frame::{self, Header, Opcode};
 use crate::{EncodeError, EncodeErrorKind, Kind, close, mask};
@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 /// Appends one whole message as a server's unmasked frame.
 ///
-/// It is the same for every client, so a hub encodes a message once and shares the bytes. The
-/// caller vouches that the payload of a [`Kind::Text`] is UTF-8; clients close the connection with
-/// 1007 if it is not.
+/// The bytes are the same for every client, so a server can encode a message once and share them.
+/// The caller guarantees that the payload of a [`Kind::Text`] is UTF-8. Otherwise clients close the
+/// connection with 1007.
 ///
 /// ```
 /// use tidewire_ws::{Kind, encode_message};
@@ -79,7 +79,7 @@ pub(crate) fn put_compressed_frame(opcode: Opcode, key: Option<[u8; 4]>, payload
     put(Header { fin: true, rsv1: true, opcode, masking_key: key, len: payload.len() as u64 }, payload, out);
 }
 
-/// Appends one frame: header, and the payload, masked where it lands.
+/// Appends one frame: the header and the payload, which is masked in `out`.
 #[inline]
 fn put(header: Header, payload: &[u8], out: &mut Vec<u8>) {
     out.reserve(header.encoded_len() + payload.len());
@@ -92,5 +92,5 @@ fn put(header: Header, payload: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The same as an index.
+/// The longest payload of a control frame, as an index.
 const MAX_CONTROL: usize = frame::MAX_CONTROL as usize;

@@ -2,9 +2,9 @@ use core::fmt;
 
 /// Why the peer's bytes cannot be accepted, and where.
 ///
-/// Final: the connection that returned it returns it again for every later call.
-/// [`close_code`](Self::close_code) is the status to close with; a
-/// [`Connection`](crate::Connection) has put that close frame into its output already.
+/// The error is final: later calls return it again. [`close_code`](Self::close_code) is the close
+/// code to send. A [`Connection`](crate::Connection) sends that close frame with its next
+/// `take_output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -13,17 +13,17 @@ pub struct Error {
 
 /// What was wrong with the peer's bytes.
 ///
-/// Grouped by who has to act: a broken grammar or rule is a fault of the peer, a limit may be one
-/// of ours, and an end of input is the network's doing as often as the peer's.
+/// The kinds are in groups. A broken grammar or rule is a fault of the peer. A limit may be too low
+/// at this end. An early end of the input may come from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     // Broke the grammar of a frame (RFC 6455 §5.2).
-    /// RSV2 or RSV3 is set, or RSV1 where no negotiated extension gives it a meaning.
+    /// RSV2 or RSV3 is set, or RSV1 without an extension that uses it.
     ReservedBits,
     /// An opcode that RFC 6455 reserves: 3 to 7 or 11 to 15.
     ReservedOpcode,
-    /// A payload length written in more bytes than it needs.
+    /// A payload length in more bytes than necessary.
     LengthNotMinimal,
     /// A 64-bit payload length with its top bit set.
     LengthTopBit,
@@ -47,8 +47,8 @@ pub enum ErrorKind {
     CloseLength,
     /// A close code that must not appear on the wire (§7.4).
     CloseCode,
-    /// A compressed payload that is no DEFLATE data (RFC 1951), that was cut, or that goes on
-    /// behind its end.
+    /// A compressed payload that is not DEFLATE data (RFC 1951), is cut off, or has bytes after its
+    /// end.
     InvalidDeflate,
 
     // Over a limit of ours.
@@ -81,8 +81,8 @@ impl Error {
     /// The position of the first byte that cannot be accepted, counted from the first byte after
     /// the handshake.
     ///
-    /// The same however the input was cut. Where the fault lies in what a compressed message
-    /// inflates to, it is the first byte of that message.
+    /// It does not depend on how the input was cut. For an error in the content of a compressed
+    /// message, it is the position of the first byte of that message.
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
@@ -90,8 +90,8 @@ impl Error {
 
     /// The status code to close with (RFC 6455 §7.4.1): 1002, 1007, 1008 or 1009.
     ///
-    /// For [`ErrorKind::Truncated`] and [`ErrorKind::NoClose`] it is 1006, which is for the log and
-    /// never for the wire.
+    /// For [`ErrorKind::Truncated`] and [`ErrorKind::NoClose`] it is 1006, which is for logs and
+    /// never sent.
     #[must_use]
     pub const fn close_code(&self) -> u16 {
         use crate::close;
@@ -106,7 +106,7 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// One sentence for the developer at the other end. It goes into the close frame as its reason.
+    /// One sentence for the developer of the peer. It is the reason in the close frame.
     #[must_use]
     pub const fn detail(self) -> &'static str {
         match self {

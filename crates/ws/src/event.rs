@@ -1,9 +1,9 @@
-//! What a connection finds in the bytes.
+//! The events that a connection decodes.
 
 use crate::Kind;
 use crate::frame::Opcode;
 
-/// What [`Connection::decode`](crate::Connection::decode) hands out.
+/// What [`Connection::decode`](crate::Connection::decode) yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -11,31 +11,31 @@ pub enum Event<'a> {
     Text(&'a str),
     /// A binary message.
     Binary(&'a [u8]),
-    /// A part of a message: instead of the two above, after
+    /// A part of a message. It replaces `Text` and `Binary` after
     /// [`Connection::in_pieces`](crate::Connection::in_pieces).
     Piece {
-        /// What the message is. The pieces of a text are UTF-8 when put together; one alone may end
-        /// inside a character.
+        /// Whether the message is text or binary. A piece of a text may end inside a character; all
+        /// pieces together are UTF-8.
         kind: Kind,
-        /// Empty only where the message ends with an empty frame.
+        /// Empty only if the message ends with an empty frame.
         data: &'a [u8],
         /// Whether the message ends here.
         last: bool,
     },
-    /// A ping. Its pong is in the output already.
+    /// A ping. `take_output` writes its pong.
     Ping(&'a [u8]),
-    /// A pong: the answer to a ping of ours, or a heartbeat that nobody asked for.
+    /// A pong: the answer to a ping of this end, or a heartbeat of the peer.
     Pong(&'a [u8]),
-    /// The peer's close. The reply is in the output already; nothing that follows is read.
+    /// The peer's close. `take_output` writes the reply. Bytes after it are dropped.
     Close {
-        /// `None` if the frame was empty (an API would report 1005).
+        /// `None` if the frame had no payload (an API reports 1005).
         code: Option<u16>,
         /// Up to 123 bytes, for people to read.
         reason: &'a str,
     },
 }
 
-/// What the bytes up to here complete. Lengths are of the last bytes consumed.
+/// What the consumed bytes complete. `len` counts from the end of the consumed bytes.
 pub(crate) enum Found {
     Whole {
         len: usize,

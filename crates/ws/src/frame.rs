@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {
-    /// More of the message that an earlier text or binary frame began.
+    /// The next fragment of a message that a text or binary frame began.
     Continuation = 0x0,
     /// A text message, or its first fragment.
     Text = 0x1,
@@ -27,12 +27,12 @@ pub enum Opcode {
     Close = 0x8,
     /// Asks for a pong with the same payload.
     Ping = 0x9,
-    /// Answers a ping, or is a heartbeat in one direction.
+    /// The answer to a ping, or a heartbeat in one direction.
     Pong = 0xa,
 }
 
 impl Opcode {
-    /// The opcode of these four bits; `None` for a reserved one.
+    /// Returns the opcode of these four bits, or `None` for a reserved one.
     #[inline]
     #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
@@ -47,8 +47,8 @@ impl Opcode {
         })
     }
 
-    /// Close, ping and pong: 125 bytes at most, never fragmented, allowed between the fragments of
-    /// a message.
+    /// Whether this is close, ping or pong. A control frame has at most 125 bytes, is never
+    /// fragmented, and may be sent between the fragments of a message.
     #[inline]
     #[must_use]
     pub const fn is_control(self) -> bool {
@@ -75,8 +75,7 @@ pub struct Header {
     pub rsv1: bool,
     /// What the frame is.
     pub opcode: Opcode,
-    /// The key that the payload is masked with. Frames of a client have one, frames of a server
-    /// have none.
+    /// The masking key of the payload. Frames of a client have one, frames of a server have none.
     pub masking_key: Option<[u8; 4]>,
     /// The payload's length in bytes, below 2^63.
     pub len: u64,
@@ -86,22 +85,21 @@ impl Header {
     /// The longest header: two bytes, eight of length, four of key.
     pub const MAX_LEN: usize = 14;
 
-    /// Reads a header at the start of `input`: itself and its length, or `None` while it is
-    /// incomplete.
+    /// Decodes a header at the start of `input`. Returns the header and its length, or `None` if it
+    /// is incomplete.
     ///
-    /// Checks what a frame alone can tell: RSV2 and RSV3, the opcode, the shortest form of the
-    /// length, and the two rules for control frames and the one for the length of a close. Who
-    /// masks, what RSV1 means and in which order frames may come is left to
-    /// [`FrameDecoder`](crate::FrameDecoder).
+    /// Checks the rules for a single frame: RSV2 and RSV3, the opcode, the shortest form of the
+    /// length, the two rules for control frames, and the length of a close.
+    /// [`FrameDecoder`](crate::FrameDecoder) checks the masking, RSV1 and the order of frames.
     ///
-    /// # Errors
-    /// At the first byte that no header can have; the offset counts from the start of `input`.
+    /// # Errors The first byte that is not valid in a header. The offset counts from the start of
+    /// `input`.
     #[inline]
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         parse(input, &Rules::NONE)
     }
 
-    /// The header's own length in bytes, without the payload.
+    /// The length of the header in bytes, without the payload.
     #[inline]
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
@@ -115,9 +113,9 @@ impl Header {
 
     /// Writes the header to the start of `out` and returns its length.
     ///
-    /// # Errors
-    /// [`EncodeErrorKind::BufferTooSmall`], [`EncodeErrorKind::TooLong`] for a length of 2^63 or more, and
-    /// [`EncodeErrorKind::ControlTooLong`] for a control frame over 125 bytes or without `fin`.
+    /// # Errors [`EncodeErrorKind::BufferTooSmall`], [`EncodeErrorKind::TooLong`] for a length of
+    /// 2^63 or more, and [`EncodeErrorKind::ControlTooLong`] for a control frame over 125 bytes or
+    /// without `fin`.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let (bytes, n) = self.to_bytes()?;
         let out = out.get_mut(..n).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, n))?;
@@ -127,12 +125,11 @@ impl Header {
 
     /// Appends the header to `out`.
     ///
-    /// # Errors
-    /// As [`encode`](Self::encode), without the one about the buffer.
+    /// # Errors As [`encode`](Self::encode), without `BufferTooSmall`.
     #[inline]
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if self.masking_key.is_none() && !self.opcode.is_control() {
-            // What a server sends most, at once.
+            // A fast path for the frames that a server sends most.
             match self.len {
                 len @ 0..=125 => {
                     out.extend_from_slice(&[self.first(), len as u8]);
@@ -188,7 +185,7 @@ impl Header {
     }
 }
 
-/// What the place of a frame in its stream demands of its header, beside the grammar.
+/// The rules for a header that depend on the frames before it and on the connection.
 pub(crate) struct Rules {
     /// `Some(true)`: the peer is a client and must mask.
     pub(crate) masked: Option<bool>,
@@ -198,7 +195,7 @@ pub(crate) struct Rules {
     pub(crate) in_message: Option<bool>,
     /// The longest data frame.
     pub(crate) max_frame: u64,
-    /// How many bytes the message may still grow by.
+    /// The number of bytes by which the message may still grow.
     pub(crate) max_rest: u64,
     /// The frame continues a compressed message.
     pub(crate) compressed: bool,
@@ -215,8 +212,8 @@ impl Rules {
     };
 }
 
-/// Every rule is judged at the byte that breaks it, as soon as that byte is there, and never by a
-/// byte behind it. So the verdict does not depend on how much of the header has arrived.
+/// Each rule is checked at the byte that breaks it, as soon as this byte has arrived, and never at
+/// a later byte. So the result does not depend on how much of the header has arrived.
 // Always inlined: `Header::parse` then knows at compile time that no rule applies, and
 // `FrameDecoder` keeps its rules in registers.
 #[inline(always)]
@@ -291,8 +288,8 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
         return err(ErrorKind::CloseLength, 1);
     }
     if !opcode.is_control() {
-        // RFC 6455 §10.4 (1). Data that does not compress grows by five bytes a block, at most one
-        // in 16 KiB: the limits are meant for the plain message.
+        // RFC 6455 §10.4 (1). The limits are for the uncompressed message. Data that does not
+        // compress grows by five bytes for each block of 16 KiB.
         let grown = |limit: u64| {
             if rsv1 || rules.compressed { limit.saturating_add(limit / 1024 + 64) } else { limit }
         };

@@ -1,11 +1,11 @@
 use crate::frame::Opcode;
 
-/// What a message is.
+/// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// UTF-8.
+    /// A text message, which is UTF-8.
     Text,
-    /// Any bytes.
+    /// A binary message, which may have any bytes.
     Binary,
 }
 

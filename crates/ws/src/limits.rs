@@ -1,7 +1,7 @@
 /// What a [`Connection`](crate::Connection) accepts before it answers with a close code.
 ///
-/// Lengths are bytes. Every limit holds for whole and for partial input alike, and none of them is
-/// ever allocated in advance.
+/// Lengths are in bytes. Each limit is checked on complete and on partial input. No limit is memory
+/// that is allocated in advance.
 ///
 /// ```
 /// use tidewire_ws::Limits;
@@ -11,28 +11,28 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest payload of one data frame. It is checked as soon as the length has been read. A
-    /// frame of a compressed message may be longer by a thousandth, which is what data that does
-    /// not compress grows by.
+    /// The longest payload of one data frame. It is checked when the frame header has been read. A
+    /// frame of a compressed message may be longer by a thousandth, since data that does not
+    /// compress grows by that much.
     ///
-    /// Default 1 MiB, equal to `max_message`: a lower one refuses peers that do not fragment, which
-    /// is most of them.
+    /// Default 1 MiB, equal to `max_message`. Most peers do not fragment, so a lower limit would
+    /// refuse their long messages.
     pub max_frame: u64,
-    /// The longest message: the sum of its fragments, and after inflating where it was compressed.
+    /// The longest message: the sum of its fragments, after inflating if it was compressed.
     ///
     /// Default 1 MiB, as in Python's `websockets`. Other libraries allow 64 MiB (tungstenite) or
     /// 100 MiB (npm `ws`), which is more than a server can give to each of 10,000 connections.
     pub max_message: u64,
     /// How many frames without payload one message may hold.
     ///
-    /// They add nothing to the sum above, so only a count stops a peer that sends them for ever.
-    /// Default 256. Fragments that do carry bytes are not counted: they gather in one buffer, and
-    /// 65,536 of one byte cost what one of 65,536 bytes costs.
+    /// Empty frames add nothing to the length, so only a count stops a peer that sends them without
+    /// end. Default 256. Fragments with payload are not counted, since all go into one buffer:
+    /// 65,536 fragments of one byte take the memory of one fragment of 65,536 bytes.
     pub max_empty_fragments: u32,
 }
 
 impl Limits {
-    /// The defaults, each with its reason at its field.
+    /// The defaults. Each field has the reason.
     pub const DEFAULT: Self = Self { max_frame: 1 << 20, max_message: 1 << 20, max_empty_fragments: 256 };
 
     /// The same with another bound of one frame's payload, in bytes.

@@ -1,9 +1,9 @@
 //! The masking of RFC 6455 §5.3: byte `i` of a payload is XORed with byte `i mod 4` of the key.
 //! Masking twice is unmasking.
 
-/// Masks or unmasks `data`, and returns the key as it has to stand for the byte that follows.
+/// Masks or unmasks `data`. Returns the key, rotated for the byte that follows.
 ///
-/// So a payload that arrives in pieces is unmasked piece by piece:
+/// A payload that arrives in pieces is unmasked piece by piece:
 ///
 /// ```
 /// let key = [0x37, 0xfa, 0x21, 0x3d];
@@ -16,8 +16,8 @@
 /// ```
 #[inline]
 pub fn apply(key: [u8; 4], data: &mut [u8]) -> [u8; 4] {
-    // Words of eight bytes are enough for the compiler to use its widest vectors: this safe loop
-    // runs at memory speed.
+    // The compiler turns this loop over words of eight bytes into its widest vectors, so it runs at
+    // memory speed without `unsafe`.
     let k = u32::from_le_bytes(key);
     let wide = u64::from(k) << 32 | u64::from(k);
     let (words, rest) = data.as_chunks_mut::<8>();
@@ -40,7 +40,7 @@ mod tests {
     use super::apply;
     use alloc::vec::Vec;
 
-    /// RFC 6455 §5.3 word for word: the oracle.
+    /// The algorithm of RFC 6455 §5.3, as the oracle.
     fn naive(key: [u8; 4], data: &mut [u8]) {
         for (i, byte) in data.iter_mut().enumerate() {
             *byte ^= key[i % 4];

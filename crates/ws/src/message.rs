@@ -1,7 +1,7 @@
 use alloc::string::String;
 use bytes::Bytes;
 
-/// A message or a control frame, with its own bytes.
+/// A message or a control frame that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {
@@ -9,11 +9,11 @@ pub enum Message {
     Text(String),
     /// A binary message.
     Binary(Bytes),
-    /// A ping. One that was received is answered already.
+    /// A ping. A received ping has been answered.
     Ping(Bytes),
     /// A pong.
     Pong(Bytes),
-    /// A close. One that was received is answered already.
+    /// A close. A received close has been answered.
     Close {
         /// See [`close`](crate::close).
         code: Option<u16>,

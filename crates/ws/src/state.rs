@@ -1,4 +1,4 @@
-//! The life of a connection after its handshake (RFC 6455 §7).
+//! The states of a connection after its handshake (RFC 6455 §7).
 //!
 //! ```text
 //!                     close sent                       close received
@@ -9,21 +9,21 @@
 //!            │                        Failing ── close sent ────┘         │
 //!            └────────────────────────► CloseReceived ────────────────────┘
 //!                   close received                       close sent
-//! ``` At the end of the input, Open and CloseSent become Failed at once: nobody would receive a
-//! close.
+//! ```
+//! At the end of the input, Open and CloseSent become Failed at once: nobody would receive a close.
 //!
 //! "Sent" means: given to the caller, by `send_close` or by `take_output`.
 //!
 //! | state | we may send | what arrives is | then the TCP connection |
 //! |---|---|---|---|
 //! | Open | all | read | stays |
-//! | CloseSent | nothing | read: messages under way still count | stays, until a deadline of the caller's |
+//! | CloseSent | nothing | read: messages still arrive | stays until a deadline of the caller |
 //! | CloseReceived | only the close | dropped | stays until the close is sent |
-//! | Closed | nothing | dropped | is shut by the server; a client waits a moment for that |
+//! | Closed | nothing | dropped | is closed by the server; a client waits a moment for that |
 //! | Failing | only the close | refused with the same error | stays until the close is sent |
-//! | Failed | nothing | refused with the same error | is shut by either |
+//! | Failed | nothing | refused with the same error | is closed by either |
 
-/// Where a connection stands. Nothing outside of this file changes it.
+/// The state of a connection. Only this file computes the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Open,
@@ -46,7 +46,7 @@ pub(crate) enum StateChange {
 }
 
 impl State {
-    /// The one table of transitions. What a state does not expect leaves it as it is.
+    /// The table of transitions. A change that a state does not expect leaves it unchanged.
     pub(crate) const fn on(self, change: StateChange) -> Self {
         match (self, change) {
             (Self::Open, StateChange::CloseSent) => Self::CloseSent,
@@ -61,17 +61,17 @@ impl State {
         }
     }
 
-    /// A close frame of ours is due.
+    /// This end must still send a close frame.
     pub(crate) const fn owes_close(self) -> bool {
         matches!(self, Self::CloseReceived | Self::Failing)
     }
 
-    /// What still arrives means nothing (RFC 6455 §5.5.1).
+    /// Bytes that still arrive are dropped (RFC 6455 §5.5.1).
     pub(crate) const fn drops_input(self) -> bool {
         matches!(self, Self::CloseReceived | Self::Closed)
     }
 
-    /// Nothing more is to be sent or read.
+    /// Nothing more is sent or read.
     pub(crate) const fn is_over(self) -> bool {
         matches!(self, Self::Closed | Self::Failed)
     }

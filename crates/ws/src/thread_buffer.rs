@@ -1,14 +1,14 @@
-//! Buffers that the connections of a thread lend each other: one of each kind, so that a connection
-//! that waits holds none and one that is busy need not allocate.
+//! Buffers that the connections of a thread share. There is one of each kind. So a connection that
+//! waits has no buffer, and a busy one does not allocate.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
 use std::thread::LocalKey;
 
-/// One buffer of the thread, empty, while nobody uses it.
+/// A buffer of the thread. Empty while a connection uses it.
 pub(crate) type ThreadBuffer = LocalKey<Cell<Vec<u8>>>;
 
-/// The thread's buffer, if it is there. A thread that ends has none.
+/// Takes the thread's buffer. Returns an empty one if it is in use, or if the thread ends.
 #[inline]
 pub(crate) fn take(kept: &'static ThreadBuffer) -> Vec<u8> {
     kept.try_with(Cell::take).unwrap_or_default()
@@ -22,7 +22,7 @@ pub(crate) fn put(kept: &'static ThreadBuffer, mut buffer: Vec<u8>, max: usize) 
         return;
     }
     buffer.clear();
-    // At the end of the thread it is simply dropped.
+    // If the thread ends, the buffer is dropped.
     let _ = kept.try_with(|kept| {
         let other = kept.take();
         kept.set(if other.capacity() > buffer.capacity() { other } else { buffer });

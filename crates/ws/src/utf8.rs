@@ -1,10 +1,10 @@
-//! UTF-8 that arrives in pieces.
+//! Checks UTF-8 that arrives in pieces.
 //!
-//! A piece may end inside a character. The one to three bytes of it are kept until the rest comes,
-//! so that every byte is judged when it arrives and a text fails at its first impossible byte, not
-//! at the end of its frame (RFC 6455 §8.1).
+//! A piece may end inside a character. The one to three bytes of this character are kept until the
+//! rest arrives. So each byte is checked when it arrives, and a text fails at its first invalid
+//! byte, not at the end of its frame (RFC 6455 §8.1).
 
-/// The character between two pieces of a text: its first bytes, while the others are to come.
+/// The first bytes of a character that is cut between two pieces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PartialCharacter {
     bytes: [u8; 3],
@@ -16,8 +16,8 @@ impl PartialCharacter {
         Self { bytes: [0; 3], len: 0 }
     }
 
-    /// Hands every whole character of what has arrived to `text`, in order. An error is the index
-    /// in `piece` of the first byte that no UTF-8 text could have there.
+    /// Gives all complete characters to `text`, in order. The error is the index in `piece` of the
+    /// first byte that is not valid UTF-8.
     pub(crate) fn push(&mut self, mut piece: &[u8], mut text: impl FnMut(&str)) -> Result<(), usize> {
         let mut done = 0;
         while self.len > 0 {
@@ -31,8 +31,8 @@ impl PartialCharacter {
                     text(character);
                     self.len = 0;
                 }
-                // Still possible, still cut. A fourth byte either completes the character or is
-                // impossible.
+                // Still valid and still incomplete. A fourth byte either completes the character or
+                // is invalid.
                 Err(e) if e.error_len().is_none() => {
                     self.bytes[held] = byte;
                     self.len += 1;
@@ -52,8 +52,8 @@ impl PartialCharacter {
                 if e.error_len().is_some() {
                     return Err(done + first_impossible(piece, &e));
                 }
-                // `from_utf8` found these bytes valid a moment ago; the second look costs one scan,
-                // once a cut.
+                // `from_utf8` has checked these bytes already. Checking again costs one scan for
+                // each cut.
                 text(core::str::from_utf8(valid).map_err(|_| done)?);
                 self.bytes[..rest.len()].copy_from_slice(rest);
                 self.len = rest.len() as u8;
@@ -62,22 +62,21 @@ impl PartialCharacter {
         }
     }
 
-    /// Whether the text may end here: no character is cut.
+    /// Whether the text may end here, with no incomplete character.
     pub(crate) fn is_whole(&self) -> bool {
         self.len == 0
     }
 }
 
-/// Where in `text` the first impossible byte is, for text that `from_utf8` refused with `e`. A text
-/// that ends inside a character is impossible one byte after its end.
+/// The index of the first invalid byte in a text that `from_utf8` refused with `e`. In a text that
+/// ends inside a character, it is the length of the text.
 pub(crate) fn first_impossible(text: &[u8], e: &core::str::Utf8Error) -> usize {
     let start = e.valid_up_to();
     match e.error_len() {
         None => text.len(),
-        // The bytes of `error_len` could have begun a character; it is the next one that cannot
-        // follow.
+        // These bytes are a valid start of a character. The byte after them is invalid.
         Some(n) if matches!(text.get(start), Some(0xc2..=0xf4)) => start + n,
-        // This byte begins no character at all.
+        // No character begins with this byte.
         Some(_) => start,
     }
 }

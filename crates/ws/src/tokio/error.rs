@@ -2,13 +2,13 @@ use crate::EncodeError;
 use core::fmt;
 use std::io;
 
-/// Why a WebSocket cannot go on, or a message not be sent.
+/// Why a WebSocket cannot continue, or why a message cannot be sent.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The stream failed.
     Io(io::Error),
-    /// The peer broke the protocol or a limit. The close frame for it is sent.
+    /// The peer broke the protocol or a limit. A close frame was sent.
     Protocol(crate::Error),
     /// The message cannot be sent.
     Encode(EncodeError),

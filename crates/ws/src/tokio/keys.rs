@@ -1,9 +1,9 @@
-//! Masking keys (RFC 6455 §5.3 (2), RFC 6455 §10.3 (1)): fresh, and not to be guessed from earlier
-//! ones.
+//! Masking keys (RFC 6455 §5.3 (2), RFC 6455 §10.3 (1)): a new one for each frame, which nobody can
+//! guess from earlier ones.
 
 use std::io;
 
-/// Random bytes of the operating system, asked for 256 bytes at a time.
+/// Random bytes of the operating system, read 256 at a time.
 #[derive(Debug)]
 pub(super) struct MaskingKeys {
     bytes: [u8; 256],
@@ -25,7 +25,7 @@ impl MaskingKeys {
         let mut key = [0; 4];
         let bytes = &mut self.bytes[self.used..self.used + 4];
         key.copy_from_slice(bytes);
-        // A used key is on the wire; keep none of them readable in memory by mistake.
+        // A used key is on the wire. Do not keep it in memory.
         bytes.fill(0);
         self.used += 4;
         Ok(key)

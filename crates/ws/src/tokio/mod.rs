@@ -6,8 +6,8 @@
 //!            shared by all, 64 KiB         pong, close ─────────────────────►  one write, when
 //!                                                                              nothing is left to decode
 //! ```
-//! A large binary message is read to its place, once its head and what came with it went that way,
-//! and written from there.
+//! The rest of a large binary message is read straight into the memory of that message, and a large
+//! message is written from its own memory.
 //!
 //! # Flushing, and batching
 //!
@@ -38,11 +38,11 @@
 //!
 //! # Deadlines
 //!
-//! There is no clock in here, and so no deadline: a peer may take any time over one message. Set a
-//! bound of your own. `tokio::time::timeout` around [`WebSocket::next`] bounds the silence between
-//! two messages. For a message that has begun, [`WebSocket::connection`] says whether one is
-//! unfinished and how much of it has come. Check it once a second, and give up a peer that is
-//! slower than you allow. It also says whether a close is awaited.
+//! The adapter has no clock, so it sets no deadline: a peer may take any time over one message. Set
+//! your own. `tokio::time::timeout` around [`WebSocket::next`] limits the silence between two
+//! messages. For a message that has begun, look at [`WebSocket::connection`] once a second: it says
+//! whether a message is unfinished, how many of its bytes have arrived, and whether the peer's close
+//! is awaited. Give up a peer that is slower than you allow.
 
 mod error;
 mod keys;

@@ -1,4 +1,4 @@
-//! The reading half: messages out of the stream.
+//! The reading half: from the stream to messages.
 
 use super::error::Error;
 use super::wakers::Half;
@@ -15,20 +15,19 @@ use core::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
-    /// The next message. `None` at the end, after a close handshake.
+    /// Returns the next message, or `None` at the end, after a close handshake.
     ///
-    /// After an error the stream ends: one more call waits until the peer has closed, which lets it
-    /// read why. Cancel-safe.
+    /// After an error the stream of messages ends. One more call waits until the peer has closed
+    /// the connection, so that it can read the close frame. Cancel-safe.
     ///
-    /// # Errors
-    /// [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a close
-    /// frame is a [`NoClose`](crate::ErrorKind::NoClose); a reset after both close frames is no
-    /// error.
+    /// # Errors [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a
+    /// close frame is a [`NoClose`](crate::ErrorKind::NoClose). A reset after both close frames is
+    /// not an error.
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.poll_message(cx)).await
     }
 
-    /// Most messages of a batch are taken right here, from what was read.
+    /// Most messages of a batch are in bytes that were read already.
     #[inline]
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         if let Some(message) = self.take_message() {
@@ -37,7 +36,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         self.poll_next_read(cx)
     }
 
-    /// The next message of what was read already.
+    /// Returns the next message of the bytes that were read already.
     #[inline]
     fn take_message(&mut self) -> Option<Message> {
         if self.decoded == self.input.len() || !matches!(self.phase, Phase::Reading) {
@@ -47,7 +46,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         let (n, message) = self.on_decoded(decoded, self.input.len() - self.decoded);
         self.decoded += n;
         if self.decoded == self.input.len() {
-            // Whoever handles the last message may be long about it.
+            // The caller may take long to handle the last message.
             self.keep_input();
         }
         message
@@ -58,8 +57,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
             match self.phase {
                 Phase::Reading => {}
                 Phase::Failing(error) => {
-                    // RFC 6455 §7.1.7 (2): the close, behind the replies that were owed before. If
-                    // that fails, there is nobody to tell.
+                    // RFC 6455 §7.1.7 (2): the close, after the replies that are owed. If the write
+                    // fails, there is no peer left to tell.
                     if let Ok(()) = ready!(self.poll_write_out(cx, Half::Reader)) {
                         let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
                     }
@@ -76,15 +75,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
 
             self.keep_input();
 
-            // Nothing left to decode: the time to write.
+            // Nothing is left to decode, so it is time to write.
             match self.poll_write_out(cx, Half::Reader) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(self.stopped(error)),
-                // A peer that does not read is not read from either: its pings and requests would
-                // only add to the queue.
+                // If the peer does not read, do not read from it: its pings and requests would add
+                // to the queue.
                 Poll::Pending if self.outbox.len() >= self.write_limit => return Poll::Pending,
-                // Behind its close nothing is read, not even the end of the stream: what it is owed
-                // comes first.
+                // After the peer's close, the replies come first. Nothing is read, not even the end
+                // of the stream.
                 Poll::Pending if self.connection.state.drops_input() => return Poll::Pending,
                 Poll::Pending => {}
             }
@@ -103,21 +102,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// Reads once, into the thread's buffer, and decodes the first message where it lies. What is
-    /// behind it is copied to a buffer of this connection, which mostly is nothing; where it is
-    /// much, the connection borrows the thread's.
+    /// Reads once into the thread's buffer and decodes the first message there. Bytes after this
+    /// message, usually none, are copied to a buffer of the connection. If they are many, the
+    /// connection borrows the thread's buffer instead.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         if self.input.is_empty()
             && let Some(mut room) = self.connection.payload_room()
         {
-            // A large message's payload has its place already.
+            // The payload of a large message is read straight into the message.
             let n = ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?;
             return Poll::Ready(if n == 0 { self.ended() } else { Ok(self.connection.took_payload(n)) });
         }
         let mut buffer = thread_buffer::take(&BUFFER);
         buffer.reserve_exact(READ);
-        // What is left is a part of a header or of a control frame: of a message's payload all is
-        // taken.
+        // The rest is a part of a header or of a control frame. The payload of a message is always
+        // consumed.
         buffer.extend_from_slice(&self.input);
         let mut room = (&mut buffer).limit(READ - self.input.len());
         let read = pin!(self.io.read_buf(&mut room)).poll(cx);
@@ -137,7 +136,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         Poll::Ready(Ok(message))
     }
 
-    /// Keeps no more of what was read than what is yet to be decoded.
+    /// Frees the part of the input that was decoded.
     fn keep_input(&mut self) {
         if self.decoded > 0 {
             let rest = self.input[self.decoded..].into();
@@ -146,7 +145,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// How many bytes of `len` were decoded, and to what.
+    /// Returns how many of `len` bytes were decoded, and the message. Starts to fail after an
+    /// error.
     #[inline]
     fn on_decoded(
         &mut self,
@@ -155,10 +155,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     ) -> (usize, Option<Message>) {
         match decoded {
             Ok(decoded) => {
-                // Each ping its own pong, as long as they leave; the latest one's only, once they
-                // do not (RFC 6455 §5.5.3 (2)).
+                // Each ping gets its pong while the peer reads them. If it does not, only the
+                // latest ping is answered (RFC 6455 §5.5.3 (2)).
                 if self.connection.has_output() && self.outbox.len() < MAX_PONGS {
-                    // Without randomness for a mask the next write fails, and tells.
+                    // If there is no randomness for a masking key, the next write reports it.
                     let _ = self.queue_replies();
                 }
                 decoded
@@ -170,7 +170,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// The stream ended.
+    /// Handles the end of the stream.
     fn ended(&mut self) -> Result<Option<Message>, Error> {
         self.phase = Phase::Over;
         match self.connection.finish() {
@@ -179,7 +179,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// After the close handshake the server closes first, the client waits for that:
+    /// After the close handshake the server closes the TCP connection, and the client waits for it:
     /// RFC 6455 §5.5.1 (7), RFC 6455 §5.5.1 (8).
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if R::SIDE == Side::Client {
@@ -211,7 +211,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// An error of the stream ends everything; after both close frames it is not even one.
+    /// An I/O error ends the stream. After both close frames it is not reported.
     fn stopped(&mut self, error: Error) -> Option<Result<Message, Error>> {
         self.phase = Phase::Over;
         self.outbox.clear();
@@ -230,23 +230,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Stream for WebSocket<IO, R> {
     }
 }
 
-/// How much is read at a time.
+/// The most bytes of one read.
 const READ: usize = 64 * 1024;
-/// With so much of it yet to be decoded, a connection keeps the buffer it was read to, in place of
-/// a copy.
+/// If this many bytes are not decoded yet, the connection keeps the read buffer instead of a copy.
 const WORTH_KEEPING: usize = READ / 8;
-/// With so many bytes waiting, pongs do not join them.
+/// If this many bytes wait to be written, pongs are not added.
 const MAX_PONGS: usize = 4 * 1024;
-/// How much of what a peer sends behind its own close, or behind its fault, is read and dropped.
+/// How many bytes after a peer's close, or after its error, are read and dropped.
 const MAX_DRAIN: usize = 1 << 20;
 
 std::thread_local! {
-    /// Shared by the connections of the thread, which read one after the other. Taken while in use,
-    /// so that a stream that is itself made of WebSockets finds none and makes its own.
+    /// Shared by the connections of the thread, which read one after the other. A stream that is
+    /// itself made of WebSockets finds it in use and allocates its own.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Smaller ones are a connection's own.
+/// Gives a read buffer back to the thread. Smaller ones belong to a connection.
 fn give_back(buffer: Vec<u8>) {
     if buffer.capacity() >= READ {
         thread_buffer::put(&BUFFER, buffer, READ);

@@ -1,16 +1,16 @@
-//! Whom to wake when something was written.
+//! The tasks to wake after a write.
 
 use core::task::{Context, Waker};
 
-/// Who polls. Split halves live in two tasks, but a stream remembers one writer only: the other one
-/// is woken from here.
+/// The half that polls. Two halves can be in two tasks, but a stream remembers only one writer. The
+/// other task is woken from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Half {
     Reader,
     Writer,
 }
 
-/// The tasks that wait until something was written.
+/// The tasks that wait for a write.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
     stream: Option<Waker>,
@@ -18,7 +18,7 @@ pub(super) struct Wakers {
 }
 
 impl Wakers {
-    /// Remembers who waits; wakes the other one when the writing went through.
+    /// Remembers the task of a half that waits. Wakes the other half after a complete write.
     pub(super) fn note(&mut self, cx: &Context<'_>, half: Half, pending: bool) {
         let (own, other) = match half {
             Half::Reader => (&mut self.stream, &mut self.sink),

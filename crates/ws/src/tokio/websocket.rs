@@ -1,4 +1,5 @@
-//! What a WebSocket over a tokio stream holds. What it does is in `read.rs` and `write.rs`.
+//! The fields and options of a WebSocket over a tokio stream. `read.rs` and `write.rs` have what it
+//! does.
 
 use super::keys::MaskingKeys;
 use super::wakers::Wakers;
@@ -8,13 +9,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// A WebSocket over an `AsyncRead + AsyncWrite` on which the handshake is done: a
-/// [`Stream`](futures_core::Stream) of and a [`Sink`](futures_sink::Sink) for
+/// A WebSocket over an `AsyncRead + AsyncWrite`, after the handshake. It is a
+/// [`Stream`](futures_core::Stream) and a [`Sink`](futures_sink::Sink) of
 /// [`Message`](crate::Message)s.
 ///
-/// Pings are answered and closes replied to while it is polled. Reading is cancel-safe: what was
-/// read stays. `futures_util`'s `split` makes two halves of it. While it waits it holds less than 1
-/// KiB: reads go to a buffer of the thread's.
+/// It answers pings and closes while [`next`](Self::next) is polled. Reading is cancel-safe: no
+/// bytes are lost. `futures_util`'s `split` divides it into two halves. While it waits it takes
+/// less than 1 KiB, since it reads into a buffer of the thread.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -37,11 +38,11 @@ use core::fmt;
 pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
     pub(super) io: IO,
     pub(super) connection: Connection<R>,
-    /// Bytes that were read behind a message that was handed out; `decoded` of them are.
+    /// Bytes that were read after a returned message. The first `decoded` of them are decoded.
     pub(super) input: Vec<u8>,
     pub(super) decoded: usize,
     pub(super) outbox: Outbox,
-    /// A client's source of masking keys, once a frame was sent.
+    /// A client's source of masking keys. It is created with the first frame.
     pub(super) keys: Option<Box<MaskingKeys>>,
     pub(super) write_limit: usize,
     pub(super) when_full: WhenFull,
@@ -49,48 +50,48 @@ pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
     pub(super) wakers: Wakers,
 }
 
-/// What happens to a message that is sent while more bytes than the limit wait to be written.
+/// What happens to a message if more bytes than the limit wait to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// The sender waits, so that the slowest reader sets the pace.
+    /// The sender waits, so the reader sets the pace.
     #[default]
     Wait,
-    /// The message is refused with [`Error::Full`](super::Error::Full); what waits is kept, and
-    /// later messages may pass.
+    /// The message is refused with [`Error::Full`](super::Error::Full). The queue stays, and later
+    /// messages may be accepted.
     Refuse,
-    /// The connection is closed with 1013 (try again later). What waits is still sent, nothing is
-    /// added.
+    /// The connection is closed with 1013 (try again later). The queue is still sent, and nothing
+    /// is added to it.
     Close,
 }
 
-/// Where the reading stands.
+/// The state of the reading half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Reading,
-    /// The peer was wrong: what waits and a close are written, then this is told.
+    /// The peer broke a rule. The queue and a close are written, then this error is returned.
     Failing(crate::Error),
-    /// All is said; what still arrives is dropped, up to this many bytes, so that the peer can read
-    /// the close before a reset.
+    /// The close is sent. Up to this many bytes that still arrive are dropped, so that a reset does
+    /// not destroy the close before the peer reads it.
     Draining(usize),
     Over,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
-    /// The server's end.
+    /// Returns the server's end.
     pub fn server(io: IO, limits: Limits) -> Self {
         Self::new(io, Connection::new(limits))
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Client> {
-    /// The client's end. Masking keys come from the operating system.
+    /// Returns the client's end. Masking keys come from the operating system.
     pub fn client(io: IO, limits: Limits) -> Self {
         Self::new(io, Connection::new(limits))
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
-    /// Over a connection made before, such as one with permessage-deflate.
+    /// Returns a WebSocket over an existing connection, such as one with permessage-deflate.
     pub fn new(io: IO, connection: Connection<R>) -> Self {
         Self {
             io,
@@ -106,18 +107,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// Bytes that came behind the handshake's head and were read with it.
+    /// Passes bytes that were read together with the handshake, after its head.
     #[must_use]
     pub fn with_read_ahead(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();
         self
     }
 
-    /// How many bytes may wait to be written before data messages are treated as [`WhenFull`] says.
-    /// Default 1 MiB, wait.
+    /// Sets how many bytes may wait to be written, and what then happens to data messages. Default
+    /// 1 MiB and [`WhenFull::Wait`].
     ///
-    /// One message may pass the limit, since it is not cut. Pongs and closes are not held back by
-    /// it; at most one pong waits.
+    /// One message may exceed the limit, since messages are not cut. Pongs and closes are always
+    /// accepted. At most one pong waits.
     #[must_use]
     pub fn with_write_limit(mut self, bytes: usize, when_full: WhenFull) -> Self {
         (self.write_limit, self.when_full) = (bytes.max(1), when_full);
@@ -126,17 +127,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
 }
 
 impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
-    /// The protocol's state: what to watch with deadlines.
+    /// Returns the state of the protocol, for deadlines.
     pub const fn connection(&self) -> &Connection<R> {
         &self.connection
     }
 
-    /// How many bytes wait to be written.
+    /// The number of bytes that wait to be written.
     pub fn unwritten(&self) -> usize {
         self.outbox.len()
     }
 
-    /// The stream below.
+    /// Returns the underlying stream.
     pub const fn get_ref(&self) -> &IO {
         &self.io
     }

@@ -1,4 +1,4 @@
-//! The writing half: messages into the queue, and the queue into the stream.
+//! The writing half: from messages to the queue, and from the queue to the stream.
 
 use super::error::Error;
 use super::wakers::Half;
@@ -13,10 +13,10 @@ use futures_sink::Sink;
 use std::io::{self, IoSlice};
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
-    /// Sends a message: when it returns, the stream has taken all bytes of it.
+    /// Sends a message. When this returns, the stream has taken every byte of it.
     ///
-    /// If the future is dropped before it is ready, the message is either not taken at all, or it
-    /// is in the queue.
+    /// If the future is dropped before it is ready, the message is either dropped as a whole or in
+    /// the queue as a whole.
     ///
     /// # Errors
     /// As [`queue`](Self::queue) and [`flush`](Self::flush).
@@ -28,12 +28,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         self.flush().await
     }
 
-    /// Queues a message. What is queued leaves together: with the next [`send`](Self::send) or
-    /// [`flush`](Self::flush), when [`next`](Self::next) would wait, or as soon as 64 KiB are
-    /// queued.
+    /// Queues a message. The queue is written by the next [`send`](Self::send) or
+    /// [`flush`](Self::flush), when [`next`](Self::next) would wait, or as soon as it has 64 KiB.
     ///
-    /// For a loop that answers the messages it reads: all answers to one read leave in one write.
-    /// Do not wait for anything but [`next`](Self::next) while messages are queued, or flush first.
+    /// For a loop that answers the messages that it reads: all answers to one read leave in one
+    /// write. Before you wait for anything but [`next`](Self::next), call [`flush`](Self::flush).
     ///
     /// # Errors
     /// [`Error::Encode`], [`Error::Full`], and [`Error::Io`] of a write.
@@ -46,7 +45,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         if self.outbox.len() < MAX_BATCH { Ok(()) } else { self.write_some().await }
     }
 
-    /// Writes all that is queued: when it returns, the stream has taken all bytes.
+    /// Writes the queue. When this returns, the stream has taken every byte.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -54,8 +53,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         poll_fn(|cx| self.poll_write_out(cx, Half::Writer)).await
     }
 
-    /// Sends a close frame, unless one was sent, and writes all that is queued. The peer's reply
-    /// comes out of [`next`](Self::next).
+    /// Sends a close frame, unless one was sent, and writes the queue. [`next`](Self::next) returns
+    /// the peer's reply.
     ///
     /// # Errors
     /// [`Error::Encode`] for a code or reason that cannot be sent, [`Error::Io`].
@@ -64,7 +63,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         self.flush().await
     }
 
-    /// Writes what the stream takes at once.
+    /// Writes as much as the stream takes without waiting.
     async fn write_some(&mut self) -> Result<(), Error> {
         poll_fn(|cx| match self.poll_write_out(cx, Half::Writer) {
             Poll::Ready(written) => Poll::Ready(written),
@@ -84,8 +83,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
         self.flush().await
     }
 
-    /// Queues a prepared message, as [`queue`](Self::queue) does. 4 KiB and more are shared, not
-    /// copied.
+    /// Queues a prepared message, as [`queue`](Self::queue) does. A frame of 4 KiB or more is
+    /// shared, not copied.
     ///
     /// # Errors
     /// As [`queue`](Self::queue).
@@ -104,8 +103,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
     }
 }
 
-/// `poll_flush` writes all that is queued. `start_send`, and so `SinkExt::feed`, is
-/// [`queue`](WebSocket::queue).
+/// `poll_flush` writes the queue. `start_send`, and so `SinkExt::feed`, only queues.
 impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Sink<Message> for WebSocket<IO, R> {
     type Error = Error;
 
@@ -127,7 +125,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Sink<Message> for WebSocket<IO
     }
 }
 
-/// Batched bytes that nobody flushed are given to the stream, as far as it takes them at once.
+/// Bytes that are still queued are written, as far as the stream takes them without waiting.
 impl<IO: AsyncWrite + Unpin, R: Role> Drop for WebSocket<IO, R> {
     fn drop(&mut self) {
         if !self.outbox.is_empty() && self.phase == Phase::Reading {
@@ -138,9 +136,9 @@ impl<IO: AsyncWrite + Unpin, R: Role> Drop for WebSocket<IO, R> {
 }
 
 impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
-    /// Writes all that waits, then the replies that are owed. While the queue is long, a pong waits
-    /// in the connection, where the next one replaces it: pings from a peer that never reads gather
-    /// nothing.
+    /// Writes the queue, then the replies that are owed. While the queue is long, a pong stays in
+    /// the connection, where the next one replaces it. So a peer that sends pings and never reads
+    /// takes no memory.
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, half: Half) -> Poll<Result<(), Error>> {
         loop {
             if self.outbox.is_empty() {
@@ -163,7 +161,8 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         while self.outbox.has_remaining() {
             let io = Pin::new(&mut self.io);
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            // One slice is the ordinary case, and the kernel takes it for less outside of a vector.
+            // One slice is the usual case, and a plain write costs the kernel less than a vectored
+            // one.
             let written =
                 match if io.is_write_vectored() { self.outbox.chunks_vectored(&mut slices) } else { 1 } {
                     1 => io.poll_write(cx, self.outbox.chunk()),
@@ -181,7 +180,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         self.outbox.len() < self.write_limit || self.when_full != WhenFull::Wait
     }
 
-    /// Waits for room, where that is what to do without it.
+    /// Waits until there is room in the queue, if [`WhenFull::Wait`] says so.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.has_room() {
             return Poll::Ready(Ok(()));
@@ -197,7 +196,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         if message.is_data() {
             self.make_room()?;
         }
-        // Replies to what came before leave before.
+        // Replies to earlier frames are sent first.
         if self.connection.has_output() {
             self.queue_replies()?;
         }
@@ -205,7 +204,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         Ok(self.connection.put_owned(message, key, &mut self.outbox)?)
     }
 
-    /// What happens to a data message when too much waits.
+    /// Applies [`WhenFull`] before a data message, if the queue is full.
     fn make_room(&mut self) -> Result<(), Error> {
         if self.outbox.len() < self.write_limit {
             return Ok(());
@@ -238,6 +237,6 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     }
 }
 
-/// From here on one more message in a write saves nothing that can be measured.
+/// Above this, more messages in one write save no time that can be measured.
 const MAX_BATCH: usize = 64 * 1024;
 const MAX_SLICES: usize = 16;
