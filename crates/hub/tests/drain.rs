@@ -1,4 +1,5 @@
-//! A server that stops while its workers are behind: whoever reads gets all that was acknowledged.
+//! A server stops while its workers are behind. Readers still get every message that was
+//! acknowledged.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
@@ -18,7 +19,7 @@ const MESSAGES: usize = 400;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stream of these channels, to its end.
+/// Reads a stream of these channels to its end.
 fn read_all(address: SocketAddr, names: &[&str]) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -28,7 +29,7 @@ fn read_all(address: SocketAddr, names: &[&str]) -> String {
     text
 }
 
-/// The numbers of the messages of a channel, in the order in which they came.
+/// The numbers of the messages of a channel, in the order of their arrival.
 fn numbers(text: &str, name: &str) -> Vec<usize> {
     let start = format!("<{name}:");
     text.split(&start).skip(1).map(|part| part.split_once('>').unwrap().0.parse().unwrap()).collect()

@@ -1,4 +1,4 @@
-//! The HTTP API: what a request asks for, and what it is answered.
+//! The HTTP API: parses requests and makes responses.
 
 mod answers;
 pub mod conditions;

@@ -1,5 +1,5 @@
-//! What readers that do not read hold: long payloads in their forms, which they share. All together
-//! may hold so much; above that, those who hold most are dropped. They can resume.
+//! Limits the bytes that slow readers hold: encoded long payloads, which they share. If all readers
+//! together hold too much, those that hold most are dropped. They can resume.
 
 use super::ids::RowId;
 use super::state::Event;
@@ -7,20 +7,21 @@ use super::table::Table;
 use crate::forms;
 use crate::hub::Hub;
 
-/// Bytes that the readers of a hub may hold. With longer messages than the usual ones it is more.
+/// Most bytes that the readers of a hub may hold. More if messages may be very long.
 const MAX_HELD: u64 = 256 * 1024 * 1024;
 
-/// As many messages of the longest size may be held, if that is more.
+/// If messages may be very long: the number of messages of the longest size that may be held.
 const MAX_HELD_MESSAGES: u64 = 64;
 
 /// Readers that are dropped in one turn.
 const A_TURN: usize = 16;
 
-/// When nobody here was to blame, the next look is so much later: other workers drop theirs.
+/// If no reader of this worker holds too much, the time until the next check. Other workers drop
+/// theirs.
 const PAUSE_MS: u64 = 20;
 
 impl Table {
-    /// Drops who holds most, if readers hold too much. Called once for each turn.
+    /// Drops the readers that hold most, if readers hold too much. Called once in each turn.
     pub(crate) fn drop_laggards(&mut self) {
         let hub = &self.delivery.hub;
         let (most, workers) = (max_held(hub), hub.workers());
@@ -35,15 +36,15 @@ impl Table {
             .map(|(id, row)| (row.pending.held(), id))
             .filter(|&(held, _)| held > 0)
             .collect();
-        // Answers to polls hold forms too, and those who do not take them are not here. The readers
-        // here are to blame only for what they can hold, and that is their share at most.
+        // Answers to polls hold bytes too, and their readers are not in this table. So the readers
+        // of this worker are dropped only if they hold more than the share of this worker.
         let mut sum: u64 = laggards.iter().map(|&(held, _)| held as u64).sum();
         let share = most / workers as u64;
         if sum <= share {
             self.look_for_laggards_ms = self.now_ms() + PAUSE_MS;
         }
         if laggards.len() > A_TURN {
-            // There may be more to do in the next turn.
+            // There may be more readers to drop in the next turn.
             self.delivery.ready.push(RowId::NONE.key());
         }
         laggards.sort_unstable_by_key(|&(held, _)| std::cmp::Reverse(held));
@@ -60,7 +61,7 @@ impl Table {
     }
 }
 
-/// Beside what the readers hold, each worker holds what it made last.
+/// The most bytes that readers may hold. Each worker holds its cache of encoded payloads besides.
 fn max_held(hub: &Hub) -> u64 {
     MAX_HELD.max(MAX_HELD_MESSAGES.saturating_mul(hub.config().max_message as u64))
 }

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use super::incoming::Incoming;
 
-/// Bytes of such messages that a worker keeps at most.
+/// Most bytes of such messages that a worker stores.
 const MAX_STALLED: usize = 16 * 1024 * 1024;
 
-/// Bytes of such messages that a worker keeps.
+/// The bytes of such messages that a worker stores.
 #[derive(Clone, Default)]
 pub(super) struct StalledBytes(Rc<Cell<usize>>);
 
@@ -20,7 +20,7 @@ pub(super) struct Stalled {
 }
 
 impl StalledBytes {
-    /// Keeps messages, unless too much is kept already.
+    /// Stores messages, unless too much is stored already.
     pub(super) fn keep(&self, messages: Vec<Incoming>) -> Option<Stalled> {
         let len = messages.iter().map(Incoming::len).sum::<usize>();
         let sum = self.0.get() + len;
