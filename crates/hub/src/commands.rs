@@ -36,7 +36,7 @@ pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<
             Incoming::Waiting(waiting) => client.publish_bare(waiting),
             Incoming::Text(text) if is_v1 => client.command(&text),
             Incoming::Binary(_) if is_v1 => {
-                client.owe(&bad_command("Commands are JSON objects in text messages."));
+                client.enqueue(&bad_command("Commands are JSON objects in text messages."));
                 Outcome::Done
             }
             Incoming::Text(text) => client.bare(text.into()),
@@ -74,8 +74,8 @@ struct Client<'a> {
 
 impl Client<'_> {
     /// Queues an object to be sent to the client.
-    fn owe(&mut self, object: &Object<'_>) {
-        self.table.owe(self.row, object);
+    fn enqueue(&mut self, object: &Object<'_>) {
+        self.table.enqueue(self.row, object);
     }
 
     /// Stores messages until there is room for the first. If too many wait already, closes the
@@ -160,7 +160,7 @@ impl Client<'_> {
 
     /// Answers a command with a refusal.
     fn refuse(&mut self, object: &Object<'_>) -> Outcome {
-        self.owe(object);
+        self.enqueue(object);
         Outcome::Done
     }
 
@@ -177,9 +177,9 @@ impl Client<'_> {
         match outcome {
             Poll::Pending => return Outcome::Waits(waiting),
             Poll::Ready(Ok(published)) => {
-                self.owe(&Object::Ack { id, cursor: &published.cursor.to_string() });
+                self.enqueue(&Object::Ack { id, cursor: &published.cursor.to_string() });
             }
-            Poll::Ready(Err(error)) => self.owe(&refusal(id, &hub_refusal(error))),
+            Poll::Ready(Err(error)) => self.enqueue(&refusal(id, &hub_refusal(error))),
         }
         Outcome::Done
     }
@@ -217,13 +217,13 @@ impl Client<'_> {
                     positions
                 });
                 let cursor = self.table.cursor(self.row);
-                self.owe(&Object::Hello { cursor: &cursor, channel: Some(name) });
+                self.enqueue(&Object::Hello { cursor: &cursor, channel: Some(name) });
                 if id.is_some() {
-                    self.owe(&Object::Ack { id, cursor: &cursor });
+                    self.enqueue(&Object::Ack { id, cursor: &cursor });
                 }
                 self.table.turn(self.row);
             }
-            Err(problem) => self.owe(&refusal(id, &problem)),
+            Err(problem) => self.enqueue(&refusal(id, &problem)),
         }
         Outcome::Done
     }
@@ -264,7 +264,7 @@ impl Client<'_> {
             positions
         });
         let cursor = self.table.cursor(self.row);
-        self.owe(&Object::Ack { id, cursor: &cursor });
+        self.enqueue(&Object::Ack { id, cursor: &cursor });
         self.table.turn(self.row);
         Outcome::Done
     }

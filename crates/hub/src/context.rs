@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidewire_server::LocalFuture;
 use tokio::sync::watch;
 
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::hub::Hub;
 use crate::settings::Settings;
 
@@ -15,7 +15,7 @@ pub(crate) struct SiteContext {
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Arc<Settings>,
     /// The encoded payloads that this worker keeps.
-    pub(crate) forms: Forms,
+    pub(crate) forms: FormCache,
     stop: watch::Receiver<bool>,
 }
 
@@ -23,7 +23,7 @@ impl SiteContext {
     /// The context, and the sender that resolves [`stopping`](Self::stopping).
     pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>) -> (Self, watch::Sender<bool>) {
         let (sender, stop) = watch::channel(false);
-        let forms = Forms::new(hub.counters.forms.clone());
+        let forms = FormCache::new(hub.counters.forms.clone());
         (SiteContext { hub, settings, forms, stop }, sender)
     }
 

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_not_local_because_it_points_here() {
+    fn a_domain_name_is_not_local() {
         let is_local = |origin: &str| is_local(Origin::parse(origin.as_bytes()).unwrap().host());
         for local in [
             "http://localhost:8080",

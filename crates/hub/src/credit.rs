@@ -10,13 +10,13 @@
 const MOST_MS: u64 = 200;
 
 /// How much later, at most, the end of a credit is noticed. This time counts too.
-pub(crate) const LOOK_MS: u64 = 50;
+pub(crate) const CHECK_MS: u64 = 50;
 
 /// The credit of a connection. It is in use at most 1/16 of the time.
-pub(crate) type OfConnection = Credit<16>;
+pub(crate) type ConnectionCredit = Credit<16>;
 
 /// The credit of a channel, which all its readers share. It is in use at most 1/4 of the time.
-pub(crate) type OfChannel = Credit<4>;
+pub(crate) type ChannelCredit = Credit<4>;
 
 /// A credit of which a used millisecond comes back within `BACK` milliseconds. Times are
 /// milliseconds of the hub's clock.
@@ -44,7 +44,7 @@ impl<const BACK: u64> Credit<BACK> {
     pub(crate) fn end(&mut self, now_ms: u64) {
         let Some(since_ms) = self.since_ms.take() else { return };
         // Count at least one millisecond, so that many short uses are not free.
-        let took = now_ms.saturating_sub(since_ms).clamp(1, self.left(since_ms) + LOOK_MS);
+        let took = now_ms.saturating_sub(since_ms).clamp(1, self.left(since_ms) + CHECK_MS);
         self.full_at_ms = self.full_at_ms.max(since_ms) + took * BACK;
     }
 
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_credit_is_used_up_and_comes_back() {
-        let mut credit = OfChannel::default();
+        let mut credit = ChannelCredit::default();
         assert_eq!(credit.end_ms(1_000), 1_200);
         credit.begin(1_000);
         credit.begin(1_010);
@@ -80,9 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_keeps_publishers_waiting_for_more_than_a_quarter_of_the_time() {
+    fn a_credit_is_in_use_for_at_most_a_quarter_of_the_time() {
         let mut dice = fastrand::Rng::with_seed(7);
-        let (mut credit, mut now, mut used) = (OfChannel::default(), 0, 0);
+        let (mut credit, mut now, mut used) = (ChannelCredit::default(), 0, 0);
         while now < 1_000_000 {
             let end = credit.end_ms(now);
             if end > now {

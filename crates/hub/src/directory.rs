@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_no_more_is_no_harm() {
+    fn a_place_past_the_end_is_harmless() {
         let directory = filled(10, 10);
         assert_eq!(directory.sweep_some(MAX_SLOT, 1), None);
         assert_eq!(directory.len(), 0);

@@ -44,7 +44,7 @@ impl Driver {
                 Some(task) => drop(task.await),
                 None => std::future::pending().await,
             }
-            "the task of its subscribers ended; the log says why".to_owned()
+            "the task that serves its subscribers ended; the log says why".to_owned()
         })
     }
 
@@ -88,7 +88,7 @@ impl Driver {
     fn turn(&self, wake: &mut Wake) -> Option<Duration> {
         let since = std::time::Instant::now();
         let mut table = self.table.borrow_mut();
-        table.look_at_the_clock();
+        table.read_clock();
         table.begin_turn();
         while let Some(key) = wake.keys.pop_front() {
             let row = RowId::of_key(key);
@@ -106,7 +106,7 @@ impl Driver {
             }
         }
         table.run();
-        table.drop_laggards();
+        table.drop_slow_readers();
         table.begin_turn();
         for row in table.on_time() {
             // Input that the row waited for may be in the socket by now.
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_with_a_handshake_is_done_without_a_tick() {
+    fn input_sent_with_a_handshake_is_handled_at_once() {
         let hub = Hub::new(HubConfig::default(), 1);
         let (running, address) = serve(&hub, 0);
         let (mut sockets, mut times) = (Vec::new(), Vec::new());
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_hangs_stops_no_websocket() {
+    fn a_hanging_worker_does_not_block_websocket_publishers() {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 2);
         let name = ChannelName::new("a").unwrap();

@@ -13,14 +13,14 @@ pub enum HubError {
         limit: usize,
     },
     /// There are [`HubConfig::max_channels`](crate::HubConfig::max_channels) channels already.
-    #[error("the server has as many channels as it allows ({0}); use one that exists or try again later")]
+    #[error("the server already has its maximum of {0} channels; use an existing one or try again later")]
     TooManyChannels(usize),
     /// [`HubConfig::max_subscribers`](crate::HubConfig::max_subscribers) connections wait on the
     /// channel.
-    #[error("the channel has as many subscribers as it allows ({0}); try again later")]
+    #[error("the channel already has its maximum of {0} subscribers; try again later")]
     TooManySubscribers(usize),
     /// The server is stopping.
-    #[error("the server stops; publish to it again when it is back")]
+    #[error("the server is stopping; publish again when it is back")]
     Stopping,
     /// An upload to the channel is under way.
     #[error("an upload to this channel is under way; wait for its end, or use another channel")]

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_that_join_and_leave_at_any_time_get_a_good_body_each() {
+    fn readers_that_join_and_leave_at_any_time_get_valid_bodies() {
         struct Reader {
             body: Body,
             plain: Vec<u8>,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_and_an_empty_piece() {
+    fn an_empty_body_is_valid() {
         let mut wire = HEAD.to_vec();
         compress(b"", &mut wire);
         end(Sum::default(), &mut wire);

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_appends_once() {
+    fn a_publish_with_a_known_key_appends_nothing() {
         let hub = Hub::new(HubConfig::default(), 1);
         let publish = |key| hub.publish(&name("a"), Message::new("x".into(), 0), Some(key)).unwrap();
         let first = publish(b"k1");
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_told() {
+    fn an_exceeded_limit_is_an_error() {
         let config = HubConfig { max_message: 3, max_channels: 1, ..HubConfig::default() };
         let hub = Hub::new(config, 1);
         let publish =

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_what_the_naive_twin_does() {
+    fn payloads_are_encoded_as_by_the_simple_encoder() {
         let pieces = [
             "a",
             "plain text ",
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_would_more_than_double_is_base64_from_a_length_on() {
+    fn a_long_text_that_would_more_than_double_is_base64() {
         let is_base64 = |text: &str, place| {
             let object: Value = serde_json::from_str(&object(text.as_bytes(), place)).unwrap();
             assert_ne!(object["data"].is_string(), object["data_b64"].is_string(), "one of the two");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_thrown_away_was_short() {
+    fn a_text_that_becomes_too_long_is_given_up_early() {
         for (text, place) in [("\u{1}", Place::Line), ("\u{85}", Place::Line), ("<", Place::Script)] {
             let (mut out, text) = (Vec::new(), text.repeat(1024 * 1024));
             assert!(!push_text(&text, place, &mut out));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_length_is_that_of_characters_with_six_bytes() {
+    fn the_lower_bound_counts_characters_of_six_bytes() {
         for byte in 0..=0x7f_u8 {
             let text = char::from(byte).to_string();
             let len = serde_json::to_string(&text).unwrap().len();

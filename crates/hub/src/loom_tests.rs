@@ -123,7 +123,7 @@ fn a_worker_gets_every_message_of_two_publishers() {
 }
 
 #[test]
-fn a_key_appends_once_whoever_is_first() {
+fn concurrent_publishes_with_one_key_append_once() {
     bounded().check(|| {
         let hub = Hub::new(config(), 1);
         let other = {
@@ -156,7 +156,7 @@ fn a_task_that_waits_for_a_change_wakes() {
 
 /// The sweep forgets the channel while somebody publishes to it or begins to wait on it.
 #[test]
-fn the_sweep_takes_nothing_with_it() {
+fn a_sweep_loses_no_message() {
     bounded().check(|| {
         let hub = Hub::new(HubConfig { idle: Duration::ZERO, ..config() }, 1);
         let seen = hub.channel(&name()).expect("there is room");
@@ -187,7 +187,7 @@ fn the_sweep_takes_nothing_with_it() {
 /// If a message is acknowledged while the server stops, a worker sees it when it reads the channel
 /// before it disconnects its readers.
 #[test]
-fn what_is_acknowledged_at_a_stop_is_there() {
+fn a_message_acknowledged_during_a_stop_is_in_the_log() {
     bounded().check(|| {
         let hub = Hub::new(config(), 1);
         let channel = hub.channel(&name()).expect("there is room");
@@ -237,7 +237,7 @@ fn an_upload_and_its_reader_wait_for_each_other() {
 
 /// An upload that waits for a reader goes on when the reader leaves.
 #[test]
-fn a_reader_that_leaves_is_waited_for_no_more() {
+fn an_upload_goes_on_when_its_reader_leaves() {
     bounded().check(|| {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..config() }, 0);
@@ -279,7 +279,7 @@ fn publishers_wait_for_a_worker_that_keeps_up() {
 /// The last worker leaves. That makes room for all publishers that wait. It wakes the first of
 /// them, and each wakes the next.
 #[test]
-fn publishers_let_each_other_go() {
+fn waiting_publishers_wake_each_other() {
     bounded().check(|| {
         let (hub, channel) = full();
         let publishers = ["two", "three"].map(|text| {

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_messages_have_one_fingerprint() {
+    fn different_messages_have_different_fingerprints() {
         let message = |event: Option<&str>, media: Option<&str>, data: &'static [u8]| {
             let mut message = Message::new(Bytes::from_static(data), 7);
             message.event = event.map(Into::into);

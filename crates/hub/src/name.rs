@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_has_one_verdict() {
+    fn names_are_decoded_once_and_then_checked() {
         assert_eq!(list("demo").unwrap(), ["demo"]);
         assert_eq!(list("%64emo").unwrap(), ["demo"], "decoded once");
         assert_eq!(list("a,b,C").unwrap(), ["a", "b", "C"]);

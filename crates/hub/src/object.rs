@@ -145,7 +145,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::forms::Forms;
+    use crate::form_cache::FormCache;
 
     fn json(object: &Object<'_>) -> String {
         let mut out = Vec::new();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn message(message: &Message, cursor: &str, channel: Option<&str>) -> String {
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut out = Out::new(&forms, false);
         write_message(message, cursor, channel, Place::Line, &mut out);
         String::from_utf8(out.finish().to_vec()).unwrap()
@@ -174,7 +174,10 @@ mod tests {
             .unwrap();
         assert_eq!(
             message(&binary, "e-2", Some("c")),
-            r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"event":"x","content_type":"a/b","data_b64":"/wA="}"#
+            concat!(
+                r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"event":"x","#,
+                r#""content_type":"a/b","data_b64":"/wA="}"#
+            )
         );
         assert_eq!(
             json(&Object::Gap { from: "e-1", cursor: "e-9", missed: 8 }),

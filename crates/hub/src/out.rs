@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use crate::form::{Form, FormKind};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::Sum;
 use crate::message::Message;
 use crate::rope::Rope;
@@ -25,11 +25,11 @@ pub(crate) const DEFLATED_LEN: usize = 512;
 /// An output, empty at first.
 #[derive(Debug)]
 pub(crate) struct Out<'f> {
-    forms: &'f Forms,
+    forms: &'f FormCache,
     /// Whether the whole output will be compressed, so that it takes compressed forms.
     deflates: bool,
     own: Vec<u8>,
-    /// Forms, each with the number of own bytes before it.
+    /// FormCache, each with the number of own bytes before it.
     shared: Vec<(usize, Form)>,
     /// The bytes of all forms.
     shared_len: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Mark {
 impl<'f> Out<'f> {
     /// An empty output that takes its forms from this cache. `deflates`: the whole output will be
     /// compressed.
-    pub(crate) fn new(forms: &'f Forms, deflates: bool) -> Self {
+    pub(crate) fn new(forms: &'f FormCache, deflates: bool) -> Self {
         Out { forms, deflates, own: Vec::new(), shared: Vec::new(), shared_len: 0, compressions: 0 }
     }
 
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_long_part_is_shared_and_a_short_one_is_copied() {
         for (len, is_shared) in [(SHARED_LEN - 1, false), (SHARED_LEN, true)] {
-            let forms = Forms::new(Arc::default());
+            let forms = FormCache::new(Arc::default());
             let (mut out, part) = (Out::new(&forms, false), Bytes::from(vec![b'x'; len]));
             out.own().push(b'h');
             out.push(part.clone());
@@ -178,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_before_a_part_stands_before_it() {
+    fn inserted_bytes_stand_before_a_shared_part() {
         let part = Bytes::from(vec![b'x'; SHARED_LEN]);
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut out = Out::new(&forms, false);
         out.own().extend_from_slice(b"one");
         out.push(part.clone());

@@ -9,7 +9,7 @@ use tidewire_server::{Problem, Response};
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Bounds, Item};
 use crate::refusal::vary;
@@ -38,7 +38,7 @@ impl PollShape {
     }
 
     /// The whole HTTP response to a poll for which there is no message.
-    pub(crate) fn empty_answer(&self, cursor: &str, forms: &Forms) -> Rope {
+    pub(crate) fn empty_answer(&self, cursor: &str, forms: &FormCache) -> Rope {
         self.answer(Answer::new(self.callback.as_deref(), forms), cursor)
     }
 
@@ -72,7 +72,7 @@ pub(crate) fn read<'f>(
     positions: &mut Positions,
     budget: Budget,
     callback: Option<&'f str>,
-    forms: &'f Forms,
+    forms: &'f FormCache,
 ) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
     let (mut answer, mut messages, mut gone) = (Answer::new(callback, forms), 0, None);
@@ -148,7 +148,7 @@ pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
         ),
         Discontinuity::Reset { reason } => (
             reason,
-            format!("This cursor is not one of the channel as it is now; go on with since={earliest}."),
+            format!("This cursor is not in the current log of the channel; go on with since={earliest}."),
         ),
     };
     let gap = what.object(earliest);
@@ -164,7 +164,7 @@ mod tests {
     use crate::{HubConfig, Retention};
 
     /// `count` channels with long names. As JSON, their messages are much longer than the payloads.
-    fn channels(count: usize, messages: usize, payload: &str) -> (Channels, Forms) {
+    fn channels(count: usize, messages: usize, payload: &str) -> (Channels, FormCache) {
         let retention = Retention { max_messages: messages, max_bytes: usize::MAX, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let channels = (0..count).map(|number| {
@@ -174,11 +174,11 @@ mod tests {
             }
             hub.channel(&name).unwrap()
         });
-        (Channels(channels.collect()), Forms::new(hub.counters.forms.clone()))
+        (Channels(channels.collect()), FormCache::new(hub.counters.forms.clone()))
     }
 
     #[test]
-    fn an_answer_is_no_longer_than_its_budget_and_one_message_and_the_next_has_the_rest() {
+    fn an_answer_is_bounded_and_the_next_poll_gets_the_rest() {
         // Most of an answer is cursors and names of channels, or escaped payload.
         for (count, messages, payload) in [(16, 100, "x".to_owned()), (1, 1_000, "\u{1}".repeat(100))] {
             let (channels, forms) = channels(count, messages, &payload);

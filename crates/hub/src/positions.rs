@@ -30,7 +30,7 @@ pub(crate) enum Start {
 /// The text is not a valid start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StartError {
-    #[error("the cursor is not one of this server's; use one as it came, or since=earliest, or since=now")]
+    #[error("the cursor is not from this server; use a cursor unchanged, or since=earliest, or since=now")]
     NoCursor,
     #[error("the cursor is for another number of channels; use it with the channels that it came from")]
     OtherChannels,

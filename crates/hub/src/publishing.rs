@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publication_that_is_dropped_keeps_nobody_back() {
+    fn a_dropped_publication_does_not_block_others() {
         let (hub, channel) = full();
         let (mut first, mut second) = (publication(None), publication(None));
         assert!(poll(&hub, &mut first).is_pending() && poll(&hub, &mut second).is_pending());
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_refused_when_the_server_stops_or_an_upload_begins() {
+    fn a_waiting_publisher_is_refused_when_the_server_stops_or_an_upload_begins() {
         let (hub, channel) = full();
         let mut waits = publication(None);
         assert!(poll(&hub, &mut waits).is_pending());

@@ -28,7 +28,7 @@ pub(crate) fn sentence(clause: &str) -> String {
 /// 405, the response to a method that a resource does not have (RFC 9110 §15.5.6). `allow` is the
 /// value of `Allow`: the methods of the resource, as in `GET, HEAD`.
 pub fn not_allowed(allow: &'static str) -> Response {
-    Problem::new(405, format!("This resource knows {allow}.")).into_response().with("Allow", allow)
+    Problem::new(405, format!("This resource allows only {allow}.")).into_response().with("Allow", allow)
 }
 
 /// A refusal as a response. A 503 is temporary, so it gets `Retry-After`.

@@ -101,7 +101,7 @@ mod tests {
 
     /// A test in `api/subscribe.rs` checks with real answers that the list is right.
     #[test]
-    fn the_fields_that_decide_are_found() {
+    fn fields_that_decide_a_poll_are_found() {
         for &field in RequestField::ALL {
             let deciding = field.decides_poll().then_some(field);
             assert_eq!(RequestField::deciding(field.name().as_bytes()), deciding, "{field:?}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_read_by_the_names_of_the_list_only() {
+    fn fields_are_read_only_by_the_names_of_the_list() {
         /// Files that may read fields by name: the list itself, and the one that passes all fields
         /// on.
         const MAY: [&str; 2] = ["request_fields.rs", "api/handshake.rs"];

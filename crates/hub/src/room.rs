@@ -23,7 +23,7 @@ use std::task::Waker;
 
 use tidewire_channel::{Cursor, Log, WaitKey};
 
-use crate::credit::OfChannel;
+use crate::credit::ChannelCredit;
 
 /// Longest wait of a publisher for one message. Then it appends without room, and slow readers are
 /// told a gap. A worker that hangs must not stop publishers; a normal turn of a worker takes
@@ -42,7 +42,7 @@ pub(crate) struct Room {
     /// The number of workers that hold the channel, for readers that are behind for a moment.
     holders: usize,
     /// How long all of these workers together may do so.
-    credit: OfChannel,
+    credit: ChannelCredit,
 }
 
 #[derive(Debug)]
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_lost_messages_already_is_not_waited_for() {
+    fn a_reader_that_has_lost_messages_is_not_waited_for() {
         let (mut log, mut room) = full();
         log.append(0, 1, ());
         assert!(room.has(&log, 1));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_lost_messages_and_comes_again_is_waited_for() {
+    fn a_reader_that_reports_again_after_a_loss_is_waited_for() {
         let (mut log, mut room) = full();
         log.append(0, 1, ());
         assert!(room.has(&log, 1), "it may hang");
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_comes_leaves_the_room_of_those_in_line() {
+    fn a_new_publisher_leaves_room_for_the_line() {
         let (mut log, mut room) = full();
         let mut place = None;
         assert!(!comes(&mut room, &log, &mut place, 0));
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_leaves_the_line_lets_the_next_one_go() {
+    fn leaving_the_line_lets_the_next_publisher_go() {
         let (log, mut room) = full();
         let mut places = [None; 2];
         assert!(places.iter_mut().all(|place| !comes(&mut room, &log, place, 0)));

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_in_any_pieces_is_all_of_it_in_order() {
+    fn a_rope_yields_its_bytes_in_order() {
         let all = b"onetwothreefour";
         for step in 1..=all.len() {
             let (mut rope, mut out) = (rope(), 0);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rope_is_cut_anywhere() {
+    fn a_rope_can_be_cut_at_any_byte() {
         for len in 0..=20 {
             let mut cut = rope();
             cut.truncate(len);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_does_not_keep_the_buffer_that_it_is_of() {
+    fn a_rest_does_not_keep_its_buffer_in_memory() {
         let (own, shared) = (Bytes::from(vec![b'o'; 1000]), Bytes::from(vec![b's'; 1000]));
         let all: Rope = vec![own.slice(..500), shared.clone(), own.slice(500..)].into();
         let mut rest = all.clone();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_rest_holds_the_whole_piece_that_it_is_of() {
+    fn a_rest_counts_the_whole_piece_that_it_keeps_in_memory() {
         let mut rope =
             Rope::from([vec![b'a'; 10], vec![b'b'; 1_000], vec![b'c'; 10]].map(Bytes::from).to_vec());
         assert_eq!(rope.held(), 1_020);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rope_of_ropes_has_the_pieces_of_all() {
+    fn an_appended_rope_adds_its_pieces() {
         let mut both = rope();
         both.append(Rope::default());
         both.append(rope());

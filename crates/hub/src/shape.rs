@@ -4,7 +4,7 @@
 use tidewire_channel::Budget;
 
 use crate::feeds::{Flow, Wire, longpoll};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::Sum;
 use crate::out::Out;
 use crate::poll::{self, PollShape};
@@ -66,7 +66,7 @@ impl Shape {
         channels: &Channels,
         positions: &mut Positions,
         mut bounds: Bounds<'_>,
-        forms: &Forms,
+        forms: &FormCache,
     ) -> (Option<Batch>, Tally) {
         match self {
             Shape::Stream { wire, labelled } => {
@@ -156,7 +156,7 @@ fn encode_poll(
     shape: &PollShape,
     positions: &mut Positions,
     budget: Budget,
-    forms: &Forms,
+    forms: &FormCache,
 ) -> (Rope, Tally) {
     match poll::read(channels, positions, budget, shape.callback.as_deref(), forms) {
         Ok(poll::Read { any: false, .. }) => (Rope::default(), Tally::default()),

@@ -14,7 +14,7 @@ use tidewire_ws::{Connection, Kind, Limits, Role, encode_message};
 
 use crate::feeds::{HttpFormat, StreamFormat, Wire, ws};
 use crate::form::FormKind;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::{self, Sum};
 use crate::hub::Hub;
 use crate::json_text::Place;
@@ -46,7 +46,7 @@ const PLAIN: [StreamFormat; 8] = [
 /// Both lists get the same messages, with different heads.
 struct Stock {
     hub: Arc<Hub>,
-    forms: Forms,
+    forms: FormCache,
     lists: [Channels; 2],
     messages: Vec<Message>,
 }
@@ -62,7 +62,7 @@ impl Stock {
         }
         let [full, other] = [full, other].map(|name| hub.channel(&name).unwrap());
         let lists = [Channels([full.clone()].into()), Channels([other, full].into())];
-        Stock { forms: Forms::new(hub.counters.forms.clone()), hub, lists, messages }
+        Stock { forms: FormCache::new(hub.counters.forms.clone()), hub, lists, messages }
     }
 
     /// All batches for a list, and the checksum of all of them.
@@ -192,7 +192,7 @@ fn bounds(bytes: usize) -> Bounds<'static> {
 }
 
 #[test]
-fn every_format_does_what_the_naive_twin_does() {
+fn every_format_matches_a_simple_encoder() {
     let stock = Stock::new();
     for format in PLAIN {
         for (list, chunked) in [(0, false), (1, true)] {
@@ -208,7 +208,7 @@ fn every_format_does_what_the_naive_twin_does() {
 }
 
 #[test]
-fn what_is_deflated_inflates_to_what_is_not() {
+fn a_deflated_message_inflates_to_the_plain_one() {
     let stock = Stock::new();
     let pairs =
         [(WS_BARE, StreamFormat::WsBare { deflate: true }), (WS_V1, StreamFormat::WsV1 { deflate: true })];
@@ -226,7 +226,7 @@ fn what_is_deflated_inflates_to_what_is_not() {
 }
 
 #[test]
-fn a_gzip_body_of_forms_is_the_body_without_them() {
+fn a_gzip_body_decodes_to_the_plain_body() {
     let stock = Stock::new();
     for format in [HttpFormat::Sse, HttpFormat::SseObjects, HttpFormat::JsonLines].map(StreamFormat::Http) {
         for list in 0..2 {
@@ -243,7 +243,7 @@ fn a_gzip_body_of_forms_is_the_body_without_them() {
 }
 
 #[test]
-fn a_reader_of_a_compressed_stream_is_given_little_at_a_time() {
+fn a_compressed_batch_is_small() {
     let hub = Hub::new(HubConfig::default(), 1);
     let name = ChannelName::new("a").unwrap();
     let mut rng = Rng::new(3);
@@ -252,7 +252,8 @@ fn a_reader_of_a_compressed_stream_is_given_little_at_a_time() {
         hub.publish(&name, Message::new(noise.into(), 0), None).unwrap();
     }
     let channels = Channels([hub.channel(&name).unwrap()].into());
-    let (forms, mut positions) = (Forms::new(hub.counters.forms.clone()), channels.start(&Start::Earliest));
+    let (forms, mut positions) =
+        (FormCache::new(hub.counters.forms.clone()), channels.start(&Start::Earliest));
     let format = StreamFormat::Http(HttpFormat::JsonLines);
     let shape = Shape::Stream { wire: Wire { format, chunked: true, gzip: true }, labelled: false };
     let mut batches = 0;
@@ -267,7 +268,7 @@ fn a_reader_of_a_compressed_stream_is_given_little_at_a_time() {
 }
 
 #[test]
-fn a_batch_that_is_cut_anywhere_is_gone_on_with_after_its_unit() {
+fn after_a_cut_batch_the_log_is_read_on_after_the_cut_unit() {
     let stock = Stock::new();
     let format = StreamFormat::WsV1 { deflate: true };
     for list in 0..2 {

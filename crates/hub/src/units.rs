@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_that_was_cut_is_kept_and_no_other() {
+    fn only_the_cut_unit_is_kept() {
         let end = at([5, 5]);
         for written in 0..100_usize {
             let has = written / 10 + 1;
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_units_are_kept_as_may_be() {
+    fn later_units_are_kept_up_to_the_limit() {
         let end = at([5, 5]);
         assert_eq!(units().leave(15, 5, &end), Some((20, at([2, 0]))));
         assert_eq!(units().leave(15, 24, &end), Some((30, at([3, 0]))));

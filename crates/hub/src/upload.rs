@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_has_one_upload_at_a_time_and_nothing_else_meanwhile() {
+    fn a_channel_accepts_nothing_else_during_an_upload() {
         let hub = hub(1 << 20);
         let upload = begin(&hub);
         assert_eq!(Upload::begin(&hub, &name(), None).unwrap_err(), HubError::Uploading);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_waits_for_workers_at_either_pace_and_for_the_end_too() {
+    fn an_upload_waits_for_workers_at_either_pace_and_before_its_mark() {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let upload = begin(&hub);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_waits_for_its_raw_readers_and_for_nobody_else() {
+    fn an_upload_waits_for_raw_readers_until_they_leave_or_are_lost() {
         let hub = hub(100_000);
         let upload = begin(&hub);
         assert_eq!(upload.piece_size(), 25_000);

@@ -36,7 +36,7 @@ fn numbers(text: &str, name: &str) -> Vec<usize> {
 }
 
 #[test]
-fn a_server_that_stops_while_it_is_behind_gives_everybody_all_that_it_took() {
+fn a_stopping_server_delivers_every_acknowledged_message() {
     let mut rng = Rng::new(1);
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
     let server = Server::builder().listen(listen).threads(2).bind().unwrap();

@@ -417,7 +417,7 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn every_reader_gets_one_run_of_each_channel_and_leaves_nothing_behind() {
+fn every_reader_gets_each_channel_in_order_and_is_removed() {
     let given = std::env::var("TIDEWIRE_TEST_SEED").ok();
     let seeds = given.map_or(vec![1, 2, 3], |seed| vec![seed.parse().unwrap()]);
     seeds.into_iter().for_each(run);

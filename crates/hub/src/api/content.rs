@@ -24,7 +24,7 @@ pub(crate) fn refuse_coding(head: &RequestHead<'_>, access: &Access) -> Option<R
     codings.find(|coding| !eq_ignore_case(coding, b"identity"))?;
     let problem = Problem::new(
         415,
-        "A message is stored as it comes, for readers who know its Content-Type only; \
+        "A message is stored unchanged, and its readers see only its Content-Type; \
          send it without a Content-Encoding.",
     );
     // §15.5.16, §12.5.3: in a response, this field says which codings a request may use.
@@ -54,7 +54,7 @@ pub(crate) fn single<'a>(head: &RequestHead<'a>, field: RequestField) -> Result<
         None => Ok(first),
         Some(_) => {
             let name = field.name();
-            Err(bad_request(format!("the request names {name} twice; name it once")))
+            Err(bad_request(format!("the request has the field {name} twice; send it once")))
         }
     }
 }

@@ -50,7 +50,7 @@ impl Params {
         let named = match query.wait.as_deref() {
             Some(text) => Some(seconds(text).ok_or_else(|| {
                 bad_request(
-                    "the parameter wait is a number of seconds, such as wait=25 or wait=0.5; it is cut to 55",
+                    "the parameter wait is a number of seconds, such as wait=25 or wait=0.5; more than 55 counts as 55",
                 )
             })?),
             None => None,
@@ -100,12 +100,12 @@ fn callback(named: Option<String>, delivery: Delivery) -> Result<String, Problem
     match named {
         Some(name) if script::is_callback(&name, max_points) => Ok(name),
         Some(_) => Err(bad_request(
-            "callback is the name of a function that the page has made, or OBJECT.FUNCTION: \
-             at most 64 letters, digits, _ and $, and nothing that every window has",
+            "callback is the name of a function that the page has defined, or OBJECT.FUNCTION: \
+             at most 64 letters, digits, _ and $, and no name that every window has",
         )),
-        None if delivery == Delivery::Jsonp => Err(bad_request(
-            "to read with feed=jsonp, name callback=NAME: the function that the answer calls",
-        )),
+        None if delivery == Delivery::Jsonp => {
+            Err(bad_request("feed=jsonp needs callback=NAME: the function that the answer calls"))
+        }
         None => Ok(script::DEFAULT_CALLBACK.to_owned()),
     }
 }
@@ -217,9 +217,9 @@ fn limit(text: Option<&str>) -> Result<usize, Problem> {
     match text.map(count) {
         None => Ok(DEFAULT_LIMIT),
         Some(Some(n @ 1..)) => Ok(n.min(MAX_LIMIT)),
-        Some(_) => {
-            Err(bad_request("the parameter limit is a number of messages, 1 or more; it is cut to 10000"))
-        }
+        Some(_) => Err(bad_request(
+            "the parameter limit is a number of messages, 1 or more; above 10000 it is 10000",
+        )),
     }
 }
 

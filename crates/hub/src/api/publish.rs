@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_hangs_stops_no_publisher() {
+    fn a_hanging_worker_does_not_block_a_publisher() {
         let (hub, _, publication) = waiting();
         let (context, _stop) = SiteContext::new(hub, Arc::default());
         let start = Instant::now();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_serves_lets_a_publisher_go() {
+    fn a_publisher_goes_on_when_a_worker_has_served() {
         let (hub, channel, publication) = waiting();
         let (context, _stop) = SiteContext::new(hub, Arc::default());
         let start = channel.head();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_refuses_who_waits() {
+    fn a_stop_refuses_a_waiting_publisher() {
         let (hub, _, publication) = waiting();
         let (context, stop) = SiteContext::new(hub.clone(), Arc::default());
         let stops = std::thread::spawn(move || {

@@ -10,7 +10,7 @@ use tidewire_http1::{
 };
 use tidewire_server::{Body, Peer, Reply, Request};
 
-use super::answers::{Answer, Answers, Snapshot};
+use super::answer_cache::{Answer, AnswerCache, Snapshot};
 use super::{publish, subscribe, upload};
 use crate::context::SiteContext;
 use crate::name::ChannelName;
@@ -21,7 +21,7 @@ use crate::table::{Next, Subscription, Ticket};
 /// Answers the requests for channels of one worker.
 pub(crate) struct Responder {
     context: SiteContext,
-    answers: RefCell<Answers>,
+    answers: RefCell<AnswerCache>,
     /// Reused to parse the heads of requests that the table has read.
     fields: RefCell<Fields>,
 }

@@ -255,8 +255,8 @@ fn gone(error: RawStartError, start: RawStart) -> Problem {
         }
     };
     if start == RawStart::Upload {
-        problem.detail = "The beginning of the upload is no longer kept; join it where it is with since=earliest, or keep \
-                          more with --retain-bytes and --retain-messages."
+        problem.detail = "The start of the upload is no longer kept; begin at the oldest kept bytes with \
+                          since=earliest, or keep more with --retain-bytes and --retain-messages."
             .to_owned();
     }
     problem
@@ -311,7 +311,7 @@ mod tests {
     use crate::settings::Settings;
 
     /// A value with which the field has an effect, if it has one.
-    fn telling_value(field: RequestField) -> &'static str {
+    fn effective_value(field: RequestField) -> &'static str {
         match field {
             RequestField::Accept => "text/event-stream",
             RequestField::AcceptEncoding | RequestField::ContentEncoding => "gzip",
@@ -358,7 +358,7 @@ mod tests {
         let targets =
             ["/c/full", "/c/empty", "/c/full?wait=5", "/c/full?feed=jsonp&callback=f&since=earliest"];
         for &field in RequestField::ALL {
-            let line = format!("{}: {}\r\n", field.name(), telling_value(field));
+            let line = format!("{}: {}\r\n", field.name(), effective_value(field));
             let changed = targets
                 .iter()
                 .any(|target| outcome(&context, target, "") != outcome(&context, target, &line));

@@ -52,7 +52,7 @@ pub(crate) fn handle(
     }
     // RFC 9110 §14.5: a part of a resource must not be taken for the whole.
     if RequestField::ContentRange.get(request.head).is_some() {
-        return Err(bad("An upload is of a whole; leave Content-Range out."));
+        return Err(bad("An upload is a whole body; send it without Content-Range."));
     }
     // A body with a known length is a file, which can wait. A live source cannot.
     let pace = match query.pace.as_deref() {
@@ -60,7 +60,9 @@ pub(crate) fn handle(
         None => Pace::Source,
         Some("readers") => Pace::Readers,
         Some("source") => Pace::Source,
-        Some(_) => return Err(bad("pace is readers (the upload waits for them) or source (it does not).")),
+        Some(_) => {
+            return Err(bad("pace is readers (the upload waits for its readers) or source (it does not)."));
+        }
     };
     let media = content::media_type(request.head)?;
     if let Some(media) = &media {
@@ -79,7 +81,7 @@ pub(crate) fn handle(
             Some(Ok(uploaded)) => published(201, &uploaded.cursor, &uploaded, &access).into(),
             Some(Err(problem)) => refusal(&access, problem).into(),
             None => {
-                let problem = Problem::new(503, "The server stops; upload to it again when it is back.");
+                let problem = Problem::new(503, "The server is stopping; upload again when it is back.");
                 refusal(&access, problem).closing().into()
             }
         }

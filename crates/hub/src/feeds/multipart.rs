@@ -161,12 +161,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::forms::Forms;
+    use crate::form_cache::FormCache;
     use crate::message::Message;
 
     fn written(feed: &dyn Feed, data: &[u8], media: &str) -> String {
         let message = Message::new(data.to_vec().into(), 1).with_content_type(media).unwrap();
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut out = Out::new(&forms, false);
         feed.message(&mut out, &Envelope { cursor: "e-1", channel: None, message: &message });
         String::from_utf8(out.finish().to_vec()).unwrap()
@@ -176,17 +176,19 @@ mod tests {
     fn a_part_ends_with_the_delimiter() {
         assert_eq!(
             written(&Replace, b"jpeg", "image/jpeg"),
-            "Tidewire-Cursor: e-1\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\njpeg\r\n--tidewire\r\n"
+            "Tidewire-Cursor: e-1\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\n\
+             jpeg\r\n--tidewire\r\n"
         );
         assert_eq!(
             written(&Mixed, b"x", "a/b"),
             "Content-Type: application/json\r\n\r\n\
-             {\"type\":\"message\",\"cursor\":\"e-1\",\"time\":1,\"content_type\":\"a/b\",\"data\":\"x\"}\r\n--tidewire\r\n"
+             {\"type\":\"message\",\"cursor\":\"e-1\",\"time\":1,\"content_type\":\"a/b\",\"data\":\"x\"}\r\n\
+             --tidewire\r\n"
         );
     }
 
     #[test]
-    fn no_payload_can_end_its_part_or_be_none() {
+    fn no_payload_can_end_its_part_or_vanish() {
         for payload in
             ["", "--tidewire", "a\r\n--tidewire\r\nContent-Type: text/html\r\n\r\n<script>", "x--tidewire--"]
         {

@@ -5,7 +5,7 @@ use tidewire_server::json;
 
 use super::feed::{Discontinuity, Envelope};
 use super::jsonp;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::json_text::Place;
 use crate::object::write_message;
 use crate::out::Out;
@@ -31,7 +31,7 @@ pub(crate) struct Answer<'f> {
 
 impl<'f> Answer<'f> {
     /// An answer without messages.
-    pub(crate) fn new(callback: Option<&'f str>, forms: &'f Forms) -> Self {
+    pub(crate) fn new(callback: Option<&'f str>, forms: &'f FormCache) -> Self {
         let mut body = Out::new(forms, false);
         if let Some(callback) = callback {
             jsonp::begin(callback, body.own());
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_answer_always_has_a_cursor() {
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let text = |answer: Answer<'_>, cursor| String::from_utf8(answer.finish(cursor).to_vec()).unwrap();
         let empty = text(Answer::new(None, &forms), "e-0");
         assert_eq!(empty, "{\"messages\":[],\"cursor\":\"e-0\",\"gap\":null}\n");
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_script_is_one_call() {
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut answer = Answer::new(Some("a.b"), &forms);
         let message = Message::new("</script>".into(), 1);
         answer.message(&Envelope { cursor: "e-1", channel: None, message: &message });

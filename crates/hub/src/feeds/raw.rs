@@ -50,4 +50,4 @@ pub(crate) fn join(bytes: Bytes, payload: &Bytes) -> Bytes {
 // reader of a channel.
 pub(crate) const ABORTED: BodyCut = BodyCut("the upload was aborted");
 pub(crate) const LOST: BodyCut = BodyCut("the reader was too slow: its next bytes are no longer kept");
-pub(crate) const STOPPING: BodyCut = BodyCut("the server stops");
+pub(crate) const STOPPING: BodyCut = BodyCut("the server is stopping");

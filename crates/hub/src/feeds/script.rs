@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_are_called() {
+    fn only_function_names_are_callbacks() {
         for good in ["f", "_", "$", "a.b", "a.b.c", "jQuery_123.$cb", "tidewire", &"a".repeat(64)] {
             assert!(is_callback(good, 2), "{good}");
         }

@@ -137,12 +137,12 @@ mod tests {
     use tidewire_testkit::Rng;
 
     use super::*;
-    use crate::forms::Forms;
+    use crate::form_cache::FormCache;
     use crate::message::Message;
 
     /// What a browser gets from a message, decoded with our own decoder: event type, data and id.
     fn received(message: &Message) -> (String, String, String) {
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut out = Out::new(&forms, false);
         Sse.message(&mut out, &Envelope { cursor: "e-1", channel: None, message });
         let wire = out.finish().to_vec();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_received_as_an_object() {
+    fn a_binary_payload_is_received_as_an_object() {
         let message = Message::new(b"\xff\r\n".as_slice().into(), 7).with_event("tide").unwrap();
         let object = r#"{"type":"message","cursor":"e-1","time":7,"event":"tide","data_b64":"/w0K"}"#;
         assert_eq!(received(&message), ("envelope".into(), object.into(), "e-1".into()));

@@ -5,7 +5,7 @@ use tidewire_chunked::ChunkHead;
 
 use super::feed::Feed;
 use super::format::StreamFormat;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::{self, Sum};
 use crate::out::{Mark, Out};
 use crate::rope::Rope;
@@ -33,7 +33,7 @@ pub(crate) struct Packed {
 
 impl Wire {
     /// An output for units of this stream.
-    pub(crate) fn out(self, forms: &Forms) -> Out<'_> {
+    pub(crate) fn out(self, forms: &FormCache) -> Out<'_> {
         Out::new(forms, self.gzip)
     }
 

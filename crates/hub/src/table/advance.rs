@@ -29,7 +29,7 @@ impl Delivery {
                         self.drive(id, Event::Turn);
                     }
                 }
-                Some(Work::SayStop(from)) => self.say_stop_from(from),
+                Some(Work::SendStop(from)) => self.send_stop_from(from),
             }
         }
     }
@@ -62,7 +62,7 @@ impl Delivery {
         let group = &mut self.audience.groups[id];
         let any = group.next_batch(others_wait, &self.hub.counters, &self.forms);
         if any && group.is_broken() {
-            self.audience.come_again(id);
+            self.audience.report_again(id);
         }
         any
     }
@@ -76,7 +76,7 @@ impl Delivery {
             let event = match batch.flow {
                 Flow::Continue => self.rows[row].offer(&batch.rope),
                 Flow::End => {
-                    self.rows[row].put_last(batch.rope.clone(), self.clock.ran_ms());
+                    self.rows[row].append_last(batch.rope.clone(), self.clock.ran_ms());
                     self.end(id)
                 }
             };

@@ -9,7 +9,7 @@ use super::ids::{GroupId, RowId};
 use super::turn::Turn;
 use crate::channel::Channel;
 use crate::feeds::{HttpFormat, StreamFormat, Wire};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::hub::Hub;
 use crate::message::Message;
 use crate::name::ChannelName;
@@ -29,7 +29,7 @@ fn name(name: &str) -> ChannelName {
 
 /// The parts of a worker's table.
 fn delivery(hub: &Arc<Hub>, worker: u16) -> Delivery {
-    let forms = Forms::new(hub.counters.forms.clone());
+    let forms = FormCache::new(hub.counters.forms.clone());
     Delivery::new(hub.clone(), Arc::default(), forms, worker)
 }
 
@@ -71,7 +71,7 @@ fn publish_if_room(hub: &Hub, name: &ChannelName) -> bool {
 }
 
 #[test]
-fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
+fn late_news_of_a_removed_group_does_not_keep_a_channel() {
     let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
     let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
     let (mut delivery, name) = (delivery(&hub, 0), name("a"));
@@ -97,7 +97,7 @@ fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
 }
 
 #[test]
-fn a_group_with_much_to_do_keeps_no_news_from_the_others() {
+fn a_busy_group_does_not_delay_others() {
     let hub = hub(2);
     let (mut delivery, hot, flooded) = (delivery(&hub, 0), name("hot"), name("flooded"));
     let one = come(&mut delivery, &[&hot], false);
@@ -122,7 +122,7 @@ fn a_group_with_much_to_do_keeps_no_news_from_the_others() {
 }
 
 #[test]
-fn what_publishers_were_told_is_not_taken_back_when_a_member_falls_behind() {
+fn reported_progress_is_kept_when_a_member_falls_behind() {
     let hub = hub(4);
     let (mut delivery, name) = (delivery(&hub, 0), name("a"));
     let groups = [false, true].map(|labelled| come(&mut delivery, &[&name], labelled));
@@ -143,7 +143,7 @@ fn what_publishers_were_told_is_not_taken_back_when_a_member_falls_behind() {
 }
 
 #[test]
-fn readers_that_hold_a_channel_in_turn_stop_publishers_for_a_quarter_of_the_time() {
+fn holds_in_turn_stop_publishers_for_a_quarter_of_the_time() {
     let (hub, name) = (hub(1_000), name("a"));
     // Two workers, with two groups each.
     let mut workers = [0, 1].map(|worker| {
@@ -178,7 +178,7 @@ fn readers_that_hold_a_channel_in_turn_stop_publishers_for_a_quarter_of_the_time
 }
 
 #[test]
-fn a_worker_that_was_so_late_that_messages_were_lost_is_waited_for_again() {
+fn a_late_worker_that_lost_messages_is_waited_for_again() {
     let hub = hub(4);
     let (mut delivery, name) = (delivery(&hub, 0), name("a"));
     let id = come(&mut delivery, &[&name], false);

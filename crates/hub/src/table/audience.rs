@@ -34,7 +34,7 @@ impl Audience {
     pub(super) fn remove(&mut self, id: GroupId) {
         if let Some(mut group) = self.groups.remove(id) {
             let left = self.watches.remove(group.stop_watching(), &mut self.groups);
-            self.see_to(left);
+            self.handle_registrations(left);
         }
     }
 
@@ -67,8 +67,8 @@ impl Audience {
 
     /// Makes publishers wait for this worker again, after it was so late that a group lost
     /// messages.
-    pub(super) fn come_again(&self, id: GroupId) {
-        self.watches.come_again(&self.groups[id]);
+    pub(super) fn report_again(&self, id: GroupId) {
+        self.watches.report_again(&self.groups[id]);
     }
 
     /// Removes a member from the count.
@@ -105,11 +105,11 @@ impl Audience {
     /// is the last one, publishers are told.
     pub(super) fn settle(&mut self, id: GroupId) {
         let left = self.watches.settle(id, &mut self.groups);
-        self.see_to(left);
+        self.handle_registrations(left);
     }
 
     /// Handles the results of registrations.
-    fn see_to(&mut self, mut left: Vec<(GroupId, Registration)>) {
+    fn handle_registrations(&mut self, mut left: Vec<(GroupId, Registration)>) {
         while let Some((group, registration)) = left.pop() {
             if registration == Registration::Closed {
                 left.extend(self.close(group));

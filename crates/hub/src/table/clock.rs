@@ -24,7 +24,7 @@ pub(super) struct Clock {
     /// The lateness of the current tick.
     late_ms: u64,
     /// Whether this tick ends no connection, because it was late.
-    spares: bool,
+    spares_connections: bool,
     next_tick_ms: u64,
     ticks: u64,
 }
@@ -32,7 +32,7 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new(now_ms: u64) -> Self {
         let next_tick_ms = now_ms + TICK.as_millis() as u64;
-        Clock { now_ms, ran_ms: now_ms, late_ms: 0, spares: false, next_tick_ms, ticks: 0 }
+        Clock { now_ms, ran_ms: now_ms, late_ms: 0, spares_connections: false, next_tick_ms, ticks: 0 }
     }
 
     /// Takes the time of the hub. Once in each turn, and not for each of a thousand ready sockets.
@@ -52,7 +52,7 @@ impl Clock {
         self.next_tick_ms = self.now_ms + TICK.as_millis() as u64;
         let is_late = std::mem::take(&mut self.late_ms) >= LATE_MS;
         // Not twice in a row: otherwise an overloaded worker would never end a connection.
-        self.spares = is_late && !self.spares;
+        self.spares_connections = is_late && !self.spares_connections;
         self.ticks += 1;
         true
     }
@@ -73,8 +73,8 @@ impl Clock {
     }
 
     /// Whether no connection may be ended in this tick.
-    pub(super) fn spares(&self) -> bool {
-        self.spares
+    pub(super) fn spares_connections(&self) -> bool {
+        self.spares_connections
     }
 
     pub(super) fn next_tick_ms(&self) -> u64 {
@@ -87,15 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_does_not_count_and_spares_one_tick() {
+    fn a_stop_of_the_process_does_not_count_and_one_tick_drops_nobody() {
         let mut clock = Clock::new(0);
         clock.set(1_000);
-        assert!(clock.tick() && !clock.spares());
+        assert!(clock.tick() && !clock.spares_connections());
         clock.set(61_000);
         assert_eq!((clock.now_ms(), clock.ran_ms()), (61_000, 2_000));
-        assert!(clock.tick() && clock.spares());
+        assert!(clock.tick() && clock.spares_connections());
         clock.set(121_000);
-        assert!(clock.tick() && !clock.spares(), "not twice in a row");
+        assert!(clock.tick() && !clock.spares_connections(), "not twice in a row");
         clock.set(121_500);
         assert!(!clock.tick());
         assert_eq!((clock.ticks(), clock.ran_ms()), (3, 3_500));

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_that_moved_on_is_looked_at_once_and_listed_again() {
+    fn a_postponed_deadline_is_checked_once_and_listed_again() {
         let mut all = Deadlines::default();
         let (row, other) = (RowId::new(1), RowId::new(2));
         let (mut one, mut two) = (Deadline::default(), Deadline::default());

@@ -19,9 +19,9 @@ use super::state::{Action, Event, State};
 use super::todo::Work;
 use super::turn::Turn;
 use super::websocket::WebSocket;
-use crate::credit::OfConnection;
+use crate::credit::ConnectionCredit;
 use crate::feeds::{Flow, longpoll};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip;
 use crate::hub::Hub;
 use crate::positions::{Channels, Positions};
@@ -42,7 +42,7 @@ const LINGER_MS: u64 = 2_000;
 pub(super) struct Delivery {
     pub(super) hub: Arc<Hub>,
     pub(super) settings: Arc<Settings>,
-    pub(super) forms: Forms,
+    pub(super) forms: FormCache,
     pub(super) rows: Rows,
     pub(super) audience: Audience,
     pub(super) deadlines: Deadlines,
@@ -56,7 +56,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: Forms, worker: u16) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: FormCache, worker: u16) -> Self {
         Delivery {
             rows: Rows::default(),
             audience: Audience::new(worker),
@@ -89,7 +89,7 @@ impl Delivery {
             pending: Rope::default(),
             deadline: Deadline::default(),
             holds: None,
-            credit: OfConnection::default(),
+            credit: ConnectionCredit::default(),
             is_queued: false,
             give_up_ms: 0,
             progress_ms: self.clock.ran_ms(),
@@ -139,7 +139,7 @@ impl Delivery {
         match &self.rows[row].member {
             Some(Member { place: Place::Behind(positions), .. }) => positions.clone(),
             Some(Member { group, place: Place::Live(slot) }) => {
-                self.audience.groups[*group].stand(*slot).positions.clone()
+                self.audience.groups[*group].reached_by(*slot).positions.clone()
             }
             None => Positions(Box::new([])),
         }
@@ -192,7 +192,7 @@ impl Delivery {
                 row.give_up_ms = self.clock.ran_ms() + self.settings.idle_timeout.as_millis() as u64;
                 (row.connection.unread_len() > 0 || self.draining).then_some(Event::Returned)
             }
-            Action::SayStop => self.say_stop(row),
+            Action::SendStop => self.send_stop(row),
             Action::ShutDown => {
                 let row = &mut self.rows[row];
                 let _ = row.connection.poll_shutdown(&mut Context::from_waker(&row.waker));
@@ -261,7 +261,7 @@ impl Delivery {
                 Some(event)
             }
             Flow::End => {
-                row.put_last(batch.rope, self.clock.ran_ms());
+                row.append_last(batch.rope, self.clock.ran_ms());
                 Some(self.end(group_id))
             }
         }
@@ -282,13 +282,13 @@ impl Delivery {
     fn fall_behind(&mut self, id: RowId) -> Option<Event> {
         let row = &mut self.rows[id];
         let Some(Member { group, place: Place::Live(slot) }) = row.member else { return None };
-        let stand = self.audience.groups[group].stand(slot).clone();
+        let reached = self.audience.groups[group].reached_by(slot).clone();
         row.progress_ms = self.clock.ran_ms();
         if let Some(body) = &mut row.gzip {
-            body.leave(stand.sum);
+            body.leave(reached.sum);
         }
         self.vacate(group, slot);
-        self.rows[id].member = Some(Member { group, place: Place::Behind(stand.positions) });
+        self.rows[id].member = Some(Member { group, place: Place::Behind(reached.positions) });
         self.hold_publishers(id, group);
         None
     }
@@ -305,7 +305,7 @@ impl Delivery {
             row.holds = Some(Hold { group, until_ms });
             self.audience.hold(group);
             if self.holds.list(id, until_ms) {
-                self.look_again();
+                self.wake_task();
             }
         }
     }
@@ -328,9 +328,9 @@ impl Delivery {
 
     /// Tells rows that the server stops, after the work list is empty, so that they have all
     /// messages. A row that is behind is told when it has caught up.
-    pub(super) fn say_stop_from(&mut self, from: usize) {
+    pub(super) fn send_stop_from(&mut self, from: usize) {
         if !self.audience.todo.is_empty() {
-            return self.audience.todo.push(Work::SayStop(from));
+            return self.audience.todo.push(Work::SendStop(from));
         }
         let end = self.rows.end();
         for index in from..end.min(from + STEP) {
@@ -342,16 +342,16 @@ impl Delivery {
             self.drive(id, if is_behind { Event::Turn } else { Event::Stop });
         }
         if from + STEP < end {
-            self.audience.todo.push(Work::SayStop(from + STEP));
+            self.audience.todo.push(Work::SendStop(from + STEP));
         }
     }
 
     /// Writes the last bytes for a server that stops.
-    fn say_stop(&mut self, id: RowId) -> Option<Event> {
+    fn send_stop(&mut self, id: RowId) -> Option<Event> {
         let member = self.rows[id].member.as_ref()?;
         let group = &self.audience.groups[member.group];
         let sum = match member.place {
-            Place::Live(slot) => group.stand(slot).sum,
+            Place::Live(slot) => group.reached_by(slot).sum,
             Place::Behind(_) => group.now.sum,
         };
         let last = match &group.shape {
@@ -365,7 +365,7 @@ impl Delivery {
                 shape.closing().empty_answer(&self.positions(id).to_text(), &self.forms)
             }
         };
-        self.rows[id].put_last(last, self.clock.ran_ms());
+        self.rows[id].append_last(last, self.clock.ran_ms());
         Some(Event::Ended)
     }
 
@@ -409,12 +409,12 @@ impl Delivery {
     pub(super) fn hold(&mut self, row: RowId, wait: Duration) {
         let at_ms = self.clock.now_ms() + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
         if self.deadlines.set(row, &mut self.rows[row].deadline, at_ms) {
-            self.look_again();
+            self.wake_task();
         }
     }
 
     /// Wakes the task, which may sleep past the new first deadline.
-    fn look_again(&self) {
+    fn wake_task(&self) {
         self.ready.push(RowId::NONE.key());
     }
 

@@ -8,7 +8,7 @@ use super::ids::{GroupId, RowId};
 use super::live::Live;
 use crate::channel::Channel;
 use crate::counters::Counters;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::Sum;
 use crate::positions::{Channels, Positions};
 use crate::reader::Bounds;
@@ -22,9 +22,9 @@ pub(super) struct Group {
     /// For each channel: its entry in the watches, and the index of the group in that entry.
     pub(super) places: Box<[Place]>,
     /// What members have that have everything.
-    pub(super) now: Stand,
+    pub(super) now: Reached,
     /// What members have that wait for the current batch.
-    before: Stand,
+    before: Reached,
     /// The current batch, which the live members get one after another.
     batch: Option<Batch>,
     /// The index of the channel that the last batch began with.
@@ -53,7 +53,7 @@ pub(super) struct Group {
 
 /// How far a group or a member is.
 #[derive(Clone, Debug)]
-pub(super) struct Stand {
+pub(super) struct Reached {
     pub(super) positions: Positions,
     /// The checksum of all batches up to there, if they are compressed.
     pub(super) sum: Sum,
@@ -88,7 +88,7 @@ pub(super) const KEPT: usize = 16 * 1024;
 
 impl Group {
     pub(super) fn new(id: GroupId, channels: Channels, shape: Shape) -> Self {
-        let now = Stand { positions: channels.heads(), sum: Sum::default() };
+        let now = Reached { positions: channels.heads(), sum: Sum::default() };
         Group {
             id,
             shape,
@@ -113,7 +113,7 @@ impl Group {
     /// Encodes the next batch for all live members. Returns whether there is one. There is none at
     /// the head of the log, or if there are no live members: members that are behind read the log
     /// by themselves.
-    pub(super) fn next_batch(&mut self, others_wait: bool, counters: &Counters, forms: &Forms) -> bool {
+    pub(super) fn next_batch(&mut self, others_wait: bool, counters: &Counters, forms: &FormCache) -> bool {
         debug_assert!(self.batch.is_none(), "the last one is on its way");
         if self.live.is_empty() {
             self.now.positions = self.channels.heads();
@@ -172,7 +172,7 @@ impl Group {
         &self,
         positions: &mut Positions,
         counters: &Counters,
-        forms: &Forms,
+        forms: &FormCache,
     ) -> Option<Batch> {
         let ceiling = Some(&self.now.positions);
         let bounds = Bounds { budget: Budget::bytes(SLICE), or_one: true, ceiling, first: self.first };
@@ -183,12 +183,12 @@ impl Group {
     }
 
     /// How far a live member is.
-    pub(super) fn stand(&self, slot: u32) -> &Stand {
+    pub(super) fn reached_by(&self, slot: u32) -> &Reached {
         if self.live.waits(slot) { &self.before } else { &self.now }
     }
 
     /// How far all live members are.
-    pub(super) fn all_have(&self) -> &Stand {
+    pub(super) fn all_have(&self) -> &Reached {
         if self.is_delivering() { &self.before } else { &self.now }
     }
 
@@ -250,7 +250,7 @@ mod tests {
     use crate::{HubConfig, Retention};
 
     #[test]
-    fn a_channel_with_much_to_say_keeps_no_other_of_the_list_from_being_read() {
+    fn a_flooded_channel_does_not_starve_others_of_its_list() {
         let retention = Retention { max_messages: 2_000, max_bytes: usize::MAX, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let names = ["flooded", "quiet"].map(|name| ChannelName::new(name).unwrap());
@@ -264,7 +264,7 @@ mod tests {
             hub.publish(&names[0], Message::new(vec![b'x'; 1_000].into(), 0), None).unwrap();
         }
         hub.publish(&names[1], Message::new("y".into(), 0), None).unwrap();
-        let forms = Forms::new(hub.counters.forms.clone());
+        let forms = FormCache::new(hub.counters.forms.clone());
         for _ in 0..2 {
             assert!(group.next_batch(false, &hub.counters, &forms));
             while group.next_receiver().is_some() {}

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::ids::{GroupId, RowId};
-use crate::credit::LOOK_MS;
+use crate::credit::CHECK_MS;
 
 /// The end times of holds. They arrive nearly in order, because all holds are short.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl Holds {
     /// are rounded up, so that the list is checked rarely: most rows hold nothing any more at the
     /// end of their time.
     pub(super) fn list(&mut self, row: RowId, until_ms: u64) -> bool {
-        let until_ms = until_ms.next_multiple_of(LOOK_MS);
+        let until_ms = until_ms.next_multiple_of(CHECK_MS);
         let place = match self.0.back() {
             Some(&(last_ms, _)) if last_ms > until_ms => self.0.partition_point(|&(at, _)| at <= until_ms),
             _ => self.0.len(),
@@ -61,7 +61,7 @@ mod tests {
         let (mut holds, mut times) = (Holds::default(), Vec::new());
         for number in 0..500 {
             let at = 1_000 + number + dice.u64(0..200);
-            let looked_at = at.next_multiple_of(LOOK_MS);
+            let looked_at = at.next_multiple_of(CHECK_MS);
             let is_first = times.iter().all(|&one| looked_at < one);
             assert_eq!(holds.list(RowId::of_key(number as u32), at), is_first);
             times.push(looked_at);

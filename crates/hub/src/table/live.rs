@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_and_who_has_it_is_known_whoever_comes_and_goes() {
+    fn waiting_and_served_members_match_a_simple_version() {
         for seed in 0..200 {
             let mut dice = fastrand::Rng::with_seed(seed);
             let (mut live, mut twin) = (Live::default(), Twin::default());

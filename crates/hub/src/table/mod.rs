@@ -43,7 +43,7 @@
 //! | `watches.rs` | channels that are read, and the registrations there |
 //! | `deadlines.rs`, `clock.rs` | times |
 //! | `holds.rs` | which connections publishers wait for, and until when |
-//! | `laggards.rs` | readers that hold too much and are dropped |
+//! | `slow_readers.rs` | readers that hold too much and are dropped |
 //! | `websocket.rs` | the protocol state of a WebSocket |
 //! | `incoming.rs`, `stalled.rs` | what WebSocket clients send, and what of it waits for room |
 //! | `subscription.rs` | how a request hands its connection over to the table |
@@ -59,15 +59,16 @@ mod audience;
 mod clock;
 mod deadlines;
 mod delivery;
+mod due;
 mod group;
 mod groups;
 mod holds;
 mod ids;
 mod incoming;
-mod laggards;
 mod live;
 mod row;
 mod rows;
+mod slow_readers;
 mod sockets;
 mod stalled;
 mod state;
@@ -77,7 +78,6 @@ mod table;
 mod tick;
 mod todo;
 mod turn;
-mod walk;
 mod watches;
 mod websocket;
 

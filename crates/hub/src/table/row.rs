@@ -10,7 +10,7 @@ use super::holds::Hold;
 use super::ids::GroupId;
 use super::state::{Event, State};
 use super::websocket::WebSocket;
-use crate::credit::OfConnection;
+use crate::credit::ConnectionCredit;
 use crate::gzip;
 use crate::positions::Positions;
 use crate::rope::Rope;
@@ -28,7 +28,7 @@ pub(super) struct Row {
     /// The channels that it holds, so that publishers wait for it.
     pub(super) holds: Option<Hold>,
     /// Limits how long it may do so.
-    pub(super) credit: OfConnection,
+    pub(super) credit: ConnectionCredit,
     /// Whether it is on the work list.
     pub(super) is_queued: bool,
     /// For an idle or closed connection: the time at which it is dropped, on the clock of running
@@ -102,7 +102,7 @@ impl Row {
     }
 
     /// Appends the last bytes: after what is pending and the queued frames of a WebSocket.
-    pub(super) fn put_last(&mut self, last: Rope, now_ms: u64) {
+    pub(super) fn append_last(&mut self, last: Rope, now_ms: u64) {
         if let Some(frames) = self.websocket.as_mut().and_then(|websocket| websocket.take_output()) {
             self.pending.push(frames);
         }

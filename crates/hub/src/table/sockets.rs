@@ -33,10 +33,10 @@ impl Table {
     }
 
     /// Queues an object to be written.
-    pub(crate) fn owe(&mut self, id: RowId, object: &Object<'_>) {
+    pub(crate) fn enqueue(&mut self, id: RowId, object: &Object<'_>) {
         let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
         if let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) {
-            websocket.owe(object);
+            websocket.enqueue(object);
         }
     }
 
@@ -99,7 +99,7 @@ impl Table {
         let Some(websocket) = &mut row.websocket else { return };
         websocket.end_turn(&self.inflating);
         if websocket.is_closing() && !websocket.is_stalled() {
-            row.put_last(Rope::default(), self.delivery.clock.ran_ms());
+            row.append_last(Rope::default(), self.delivery.clock.ran_ms());
             self.delivery.drive(id, Event::Ended);
         } else if row.pending.is_empty() {
             self.delivery.drive(id, Event::Turn);

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_bounded_and_counts_until_it_goes() {
+    fn stalled_messages_are_bounded_and_counted() {
         let all = StalledBytes::default();
         let long = || vec![Incoming::Binary(vec![0; MAX_STALLED / 2 - size_of::<Incoming>()].into())];
         let (one, two) = (all.keep(long()), all.keep(long()));

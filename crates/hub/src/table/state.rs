@@ -102,7 +102,7 @@ pub(super) enum Action {
     /// Start to wait for its next request.
     AwaitRequest,
     /// Write the last bytes for a server that stops.
-    SayStop,
+    SendStop,
     /// Shut down the output.
     ShutDown,
     /// Give the connection back to the request cycle.
@@ -133,7 +133,7 @@ impl State {
             (Live, Event::Blocked) => (Sending, Action::FallBehind),
             (Live, Event::Moved) => (Behind, Action::Wait),
 
-            (Live | Behind | Sending, Event::Stop) => (self, Action::SayStop),
+            (Live | Behind | Sending, Event::Stop) => (self, Action::SendStop),
             (Live | Behind | Sending | Idle, Event::Answered) => (Answering, Action::Finish),
             (Live | Behind | Sending, Event::Ended) => (Ending, Action::Finish),
 
@@ -206,13 +206,13 @@ mod tests {
             }
             Action::Join => &[Event::Stop],
             Action::AwaitRequest => &[Event::Returned],
-            Action::SayStop => &[Event::Ended],
+            Action::SendStop => &[Event::Ended],
             Action::Wait | Action::FallBehind | Action::ShutDown | Action::GiveBack | Action::Drop => &[],
         }
     }
 
     #[test]
-    fn every_state_is_reachable_and_can_be_left_for_good() {
+    fn every_state_is_reachable_and_a_failure_ends_it() {
         let found = reachable();
         assert_eq!(found.len(), 8, "{found:?}");
         for state in found {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_action_brings_about_may_happen_in_the_state_after_it() {
+    fn events_of_an_action_are_allowed_in_the_next_state() {
         for state in reachable() {
             for (after, action) in EVENTS.into_iter().filter_map(|event| state.after(event)) {
                 for &result in results(action) {
@@ -259,7 +259,7 @@ mod tests {
 
     /// A row leaves its group exactly once: by an end, by an answer, or when it is dropped.
     #[test]
-    fn who_is_no_member_any_more_has_left_its_group() {
+    fn a_row_that_stops_being_a_member_leaves_its_group() {
         for state in reachable() {
             for (after, action) in EVENTS.into_iter().filter_map(|event| state.after(event)) {
                 let leaves = state.is_member() && !after.is_member();

@@ -17,7 +17,7 @@ use super::tick::Tick;
 use super::todo::Work;
 use super::turn::Turn;
 use crate::channel::Channel;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::hub::Hub;
 use crate::rope::Rope;
 use crate::settings::Settings;
@@ -39,7 +39,7 @@ pub(crate) struct Table {
     pub(super) inflating: Rc<()>,
     pub(super) stalled: StalledBytes,
     /// The time of the next check for readers that hold too much.
-    pub(super) look_for_laggards_ms: u64,
+    pub(super) next_slow_check_ms: u64,
     /// The progress of the current tick.
     pub(super) tick: Tick,
 }
@@ -64,7 +64,7 @@ pub(crate) enum Next {
 }
 
 impl Table {
-    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: Forms, worker: u16) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: FormCache, worker: u16) -> Self {
         let delivery = Delivery::new(hub, settings, forms, worker);
         Table {
             delivery,
@@ -72,7 +72,7 @@ impl Table {
             scratch: vec![0; 64 * 1024],
             inflating: Rc::default(),
             stalled: StalledBytes::default(),
-            look_for_laggards_ms: 0,
+            next_slow_check_ms: 0,
             tick: Tick::default(),
         }
     }
@@ -85,7 +85,7 @@ impl Table {
     /// Adds a connection. It is behind, at the position of its request, and catches up.
     /// [Read](Self::read) it next, and then [wake](Self::wake_if_busy) the task.
     pub(crate) fn add(&mut self, connection: Parked, subscription: Subscription) -> RowId {
-        self.look_at_the_clock();
+        self.read_clock();
         let is_first = self.delivery.audience.todo.is_empty();
         let row = match subscription {
             Subscription::Stream(stream) => self.add_stream(connection, stream),
@@ -212,14 +212,14 @@ impl Table {
                     }
                 }
             };
-            if let Some(report) = self.take_in(id, len) {
+            if let Some(report) = self.take_input(id, len) {
                 return Some(report);
             }
         }
     }
 
     /// Handles input: the first `len` bytes of `scratch`.
-    fn take_in(&mut self, id: RowId, len: usize) -> Option<Report> {
+    fn take_input(&mut self, id: RowId, len: usize) -> Option<Report> {
         let row = &mut self.delivery.rows[id];
         let Some(websocket) = &mut row.websocket else {
             match row.state {
@@ -255,7 +255,7 @@ impl Table {
         match next {
             Next::Hold(poll) => self.hold(id, &poll),
             Next::Answer(answer) => {
-                self.delivery.rows[id].put_last(answer, self.delivery.clock.ran_ms());
+                self.delivery.rows[id].append_last(answer, self.delivery.clock.ran_ms());
                 self.delivery.drive(id, Event::Answered);
             }
             Next::Return => {
@@ -293,12 +293,12 @@ impl Table {
         // acknowledged, even if the inbox does not have its channel yet.
         let groups = self.delivery.audience.groups.ids();
         groups.into_iter().for_each(|group| self.delivery.audience.advance_later(group));
-        self.delivery.audience.todo.push(Work::SayStop(0));
+        self.delivery.audience.todo.push(Work::SendStop(0));
         self.wake_if_busy();
     }
 
     /// Reads the clock. Call it once in each turn.
-    pub(crate) fn look_at_the_clock(&mut self) {
+    pub(crate) fn read_clock(&mut self) {
         let now_ms = self.delivery.hub.now_ms();
         self.delivery.clock.set(now_ms);
         self.delivery.audience.set_now(now_ms);

@@ -12,7 +12,7 @@ pub(super) enum Work {
     /// Give a row its turn.
     Turn(RowId),
     /// Tell the rows from this number on that the server stops.
-    SayStop(usize),
+    SendStop(usize),
 }
 
 /// The work list. A group or row knows whether it is on the list, and is on it at most once.

@@ -168,7 +168,7 @@ impl Watches {
     /// A group has lost messages, and reports its progress again. Publishers do not wait for a
     /// reader whose position is lost, until it reports. In a flood, this worker would never reach
     /// the head and report there.
-    pub(super) fn come_again(&self, group: &Group) {
+    pub(super) fn report_again(&self, group: &Group) {
         for place in &group.places {
             let watched = &self.all[place.watched as usize];
             if let Some(served) = watched.served {
@@ -237,7 +237,7 @@ impl Watched {
     /// One more group has settled, or the last busy one was removed.
     fn settle(&mut self, worker: u16, groups: &Groups, left: &mut Vec<(GroupId, Registration)>) {
         if self.registered.is_some() {
-            return self.say_served(worker);
+            return self.report_served(worker);
         }
         if self.is_closed {
             return;
@@ -285,7 +285,7 @@ impl Watched {
     }
 
     /// Tells publishers that all groups have everything before the registration, if that is so.
-    fn say_served(&mut self, worker: u16) {
+    fn report_served(&mut self, worker: u16) {
         if let Some(registered) = self.registered
             && self.busy == 0
             && self.holds == 0
@@ -302,7 +302,7 @@ impl Watched {
         if self.holds == 0 {
             self.channel.release(now_ms);
         }
-        self.say_served(worker);
+        self.report_served(worker);
     }
 }
 

@@ -149,28 +149,28 @@ impl WebSocket {
     pub(super) fn is_late(&self, now_ms: u64, settings: &Settings) -> bool {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
-            let came = self.came();
+            let received = self.received_len();
             // The server does not read from a client that accepts no answers or publishes too fast.
             // Such a client is not slow, so it has more time. But this time is for the whole
             // message. If the clock stood still instead, a client could hold a message for ever by
             // accepting a byte now and then.
             let least = if self.is_full() || self.is_stalled() { settings.stall_ms() } else { 0 };
-            took + one.lost_ms >= settings.message_ms(came).max(least)
+            took + one.lost_ms >= settings.message_ms(received).max(least)
                 || (one.context.is_some() && took >= settings.stall_ms())
         })
     }
 
     /// Limits the time that is left for a message. Called in every tick.
     pub(super) fn bound_time(&mut self, now_ms: u64, settings: &Settings) {
-        let came = self.came();
+        let received = self.received_len();
         if let Some(one) = &mut self.unfinished {
             let took = now_ms.saturating_sub(one.since_ms) + one.lost_ms;
-            one.lost_ms += settings.excess_message_ms(came, took);
+            one.lost_ms += settings.excess_message_ms(received, took);
         }
     }
 
     /// Bytes received of the incomplete message.
-    fn came(&self) -> u64 {
+    fn received_len(&self) -> u64 {
         self.protocol.unfinished_len() + self.partial.len() as u64
     }
 
@@ -193,7 +193,7 @@ impl WebSocket {
     }
 
     /// Queues an object to be written.
-    pub(super) fn owe(&mut self, object: &Object<'_>) {
+    pub(super) fn enqueue(&mut self, object: &Object<'_>) {
         ws::object(&mut self.output, object);
     }
 
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_read_from_has_longer_for_its_message_and_not_for_ever() {
+    fn a_client_that_is_not_read_from_has_more_time_but_not_for_ever() {
         let settings = Settings::default();
         let (grace, stall) = (settings.message_ms(1), settings.stall_ms());
         let mut websocket = WebSocket::new(StreamFormat::WsV1 { deflate: false }, None, 1024);
@@ -353,7 +353,7 @@ mod tests {
         let is_late = |websocket: &WebSocket, now_ms| websocket.is_late(now_ms, &settings);
         assert!(!is_late(&websocket, grace - 1) && is_late(&websocket, grace));
         let detail = "x".repeat(MAX_OUTPUT);
-        websocket.owe(&Object::Error { id: None, status: 400, title: "", detail: &detail });
+        websocket.enqueue(&Object::Error { id: None, status: 400, title: "", detail: &detail });
         assert!(websocket.is_full());
         assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
         websocket.take_output();
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_full_of_bombs_is_taken_a_few_at_a_time() {
+    fn messages_that_inflate_a_lot_are_handled_one_a_turn() {
         let payload = vec![0; 600 * 1024];
         let mut read = masked(10, &payload);
         assert!(read.len() < 64 * 1024, "one read: {}", read.len());
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_full_of_tiny_messages_is_taken_a_few_at_a_time() {
+    fn tiny_messages_are_handled_a_few_at_a_time() {
         let mut read = [0x82, 0x81, 0, 0, 0, 0, b'x'].repeat(1_000);
         let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: false }, None, 1024);
         let mut incoming = websocket.receive(&mut read, 0, 1024);

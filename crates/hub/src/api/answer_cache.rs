@@ -23,7 +23,7 @@ const MAX_BODIES: usize = 4 * 1024 * 1024;
 
 /// The cached answers of one worker, by request target.
 #[derive(Default)]
-pub(crate) struct Answers {
+pub(crate) struct AnswerCache {
     all: HashMap<Box<[u8]>, Kept>,
     bodies: usize,
     /// The answer that was used last. It is the most likely to be needed next, and is found without
@@ -64,7 +64,7 @@ pub(crate) enum Answer {
     Held(Rc<HeldPoll>),
 }
 
-impl Answers {
+impl AnswerCache {
     /// The outcome for a request with this target, if it is cached.
     pub(crate) fn get(&mut self, target: &[u8], now_ms: u64, max_subscribers: usize) -> Option<Answer> {
         let last = self.last.as_ref().filter(|last| *last.target == *target).map(|last| &last.kept);

@@ -4,7 +4,7 @@
 use super::ids::RowId;
 use super::state::Event;
 use super::table::Table;
-use crate::forms;
+use crate::form_cache;
 use crate::hub::Hub;
 
 /// Most bytes that the readers of a hub may hold. More if messages may be very long.
@@ -22,14 +22,14 @@ const PAUSE_MS: u64 = 20;
 
 impl Table {
     /// Drops the readers that hold most, if readers hold too much. Called once in each turn.
-    pub(crate) fn drop_laggards(&mut self) {
+    pub(crate) fn drop_slow_readers(&mut self) {
         let hub = &self.delivery.hub;
         let (most, workers) = (max_held(hub), hub.workers());
-        let most_with_forms = most + (workers * forms::MAX_BYTES) as u64;
-        if hub.forms_held() <= most_with_forms || self.now_ms() < self.look_for_laggards_ms {
+        let most_with_forms = most + (workers * form_cache::MAX_BYTES) as u64;
+        if hub.forms_held() <= most_with_forms || self.now_ms() < self.next_slow_check_ms {
             return;
         }
-        let mut laggards: Vec<(usize, RowId)> = self
+        let mut slow_readers: Vec<(usize, RowId)> = self
             .delivery
             .rows
             .iter()
@@ -38,23 +38,23 @@ impl Table {
             .collect();
         // Answers to polls hold bytes too, and their readers are not in this table. So the readers
         // of this worker are dropped only if they hold more than the share of this worker.
-        let mut sum: u64 = laggards.iter().map(|&(held, _)| held as u64).sum();
+        let mut sum: u64 = slow_readers.iter().map(|&(held, _)| held as u64).sum();
         let share = most / workers as u64;
         if sum <= share {
-            self.look_for_laggards_ms = self.now_ms() + PAUSE_MS;
+            self.next_slow_check_ms = self.now_ms() + PAUSE_MS;
         }
-        if laggards.len() > A_TURN {
+        if slow_readers.len() > A_TURN {
             // There may be more readers to drop in the next turn.
             self.delivery.ready.push(RowId::NONE.key());
         }
-        laggards.sort_unstable_by_key(|&(held, _)| std::cmp::Reverse(held));
-        for (held, id) in laggards.into_iter().take(A_TURN) {
+        slow_readers.sort_unstable_by_key(|&(held, _)| std::cmp::Reverse(held));
+        for (held, id) in slow_readers.into_iter().take(A_TURN) {
             if sum <= share || self.delivery.hub.forms_held() <= most_with_forms {
                 break;
             }
             sum -= held as u64;
             let peer = self.peer(id);
-            tracing::debug!(%peer, held, "subscriber dropped, for readers hold too much that they do not take");
+            tracing::debug!(%peer, held, "subscriber dropped: all readers together hold too many bytes");
             self.delivery.hub.counters.dropped.add(1);
             self.delivery.drive(id, Event::Failed);
         }

@@ -52,7 +52,7 @@ impl Table {
             self.begin_tick();
         }
         while let Some(from) = self.tick.row.filter(|_| !self.is_turn_over()) {
-            let overdue = self.walk_on(from);
+            let overdue = self.check_rows(from);
             if !overdue.is_empty() {
                 return overdue;
             }
@@ -69,7 +69,7 @@ impl Table {
         let Some(group) = row.group().filter(|_| row.pending.is_empty()) else { return };
         let Shape::LongPoll(shape) = &self.delivery.audience.groups[group].shape else { return };
         let answer = shape.empty_answer(&self.delivery.positions(id).to_text(), &self.delivery.forms);
-        self.delivery.rows[id].put_last(answer, self.delivery.clock.ran_ms());
+        self.delivery.rows[id].append_last(answer, self.delivery.clock.ran_ms());
         let end = self.delivery.end(group);
         self.delivery.drive(id, end);
     }
@@ -85,13 +85,13 @@ impl Table {
         // Not in a tick after a stop of the process: input that came meanwhile is not read yet. An
         // empty channel whose reader asks again must not be forgotten.
         let clock = &self.delivery.clock;
-        if self.worker == 0 && clock.ticks().is_multiple_of(SWEEP_TICKS) && !clock.spares() {
+        if self.worker == 0 && clock.ticks().is_multiple_of(SWEEP_TICKS) && !clock.spares_connections() {
             self.tick.sweep = Some(0);
         }
     }
 
     /// Checks the next rows. Returns those that are overdue.
-    fn walk_on(&mut self, from: usize) -> Vec<RowId> {
+    fn check_rows(&mut self, from: usize) -> Vec<RowId> {
         let end = self.delivery.rows.end();
         self.tick.row = (from + STEP < end).then_some(from + STEP);
         let mut overdue = Vec::new();
@@ -106,7 +106,7 @@ impl Table {
                     self.delivery.ready.push(id.key());
                 }
             }
-            if !self.delivery.clock.spares() && self.overdue(id).is_some() {
+            if !self.delivery.clock.spares_connections() && self.overdue(id).is_some() {
                 overdue.push(id);
             } else {
                 self.send_heartbeat(id);
@@ -136,7 +136,7 @@ impl Table {
             (packed.rope, packed.sum)
         });
         if let Some(body) = &mut row.gzip {
-            body.add(group.stand(slot).sum, *sum);
+            body.add(group.reached_by(slot).sum, *sum);
         }
         let event = row.offer(heartbeat);
         self.delivery.drive(id, event);
@@ -151,7 +151,7 @@ impl Table {
         let event = match &mut row.websocket {
             Some(websocket) if overdue == Overdue::Late => {
                 websocket.close(1008, TOO_SLOW);
-                row.put_last(Rope::default(), ran_ms);
+                row.append_last(Rope::default(), ran_ms);
                 // Free the received part of the message now.
                 row.websocket = None;
                 Event::Ended

@@ -31,7 +31,7 @@ const ENTRY: usize = 256;
 
 /// The cache of one worker. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Forms(Rc<RefCell<Ring>>);
+pub(crate) struct FormCache(Rc<RefCell<Ring>>);
 
 #[derive(Debug)]
 struct Ring {
@@ -61,10 +61,10 @@ struct Kept {
     used: u32,
 }
 
-impl Forms {
+impl FormCache {
     pub(crate) fn new(counters: Arc<FormCounters>) -> Self {
         let (kept, order) = (HashMap::new(), VecDeque::new());
-        Forms(Rc::new(RefCell::new(Ring { counters, kept, order, bytes: 0, round: 0 })))
+        FormCache(Rc::new(RefCell::new(Ring { counters, kept, order, bytes: 0, round: 0 })))
     }
 
     /// Returns the payload in this form.
@@ -165,9 +165,9 @@ mod tests {
 
     const JSON: FormKind = FormKind::Json(Place::Line);
 
-    fn forms() -> (Forms, Arc<FormCounters>) {
+    fn forms() -> (FormCache, Arc<FormCounters>) {
         let counters = Arc::<FormCounters>::default();
-        (Forms::new(counters.clone()), counters)
+        (FormCache::new(counters.clone()), counters)
     }
 
     fn message(byte: u8, len: usize) -> Message {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_what_is_held_is_counted() {
+    fn the_cache_is_bounded_and_held_bytes_are_counted() {
         let (forms, counters) = forms();
         let held: Vec<_> = (0..4).map(|byte| forms.plain(JSON, &message(byte, 1024 * 1024))).collect();
         for byte in 0..30 {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_is_not_forgotten() {
+    fn a_used_form_stays_in_the_cache() {
         let (forms, counters) = forms();
         let (used, unused) = (message(b'a', 10_000), message(b'b', 10_000));
         forms.plain(JSON, &unused);
