@@ -177,7 +177,7 @@ fn a_sweep_loses_no_message() {
         let page = channel.read(Since::Earliest, Budget::UNLIMITED);
         assert_eq!((texts(&page), page.cursor), (vec!["one".to_owned()], published.cursor));
         if waits {
-            assert_eq!(seen.head(), published.cursor, "who waits is in the channel that is published to");
+            assert_eq!(seen.head(), published.cursor, "a waiter is in the channel that is published to");
             let mut news = Vec::new();
             block_on(std::future::poll_fn(|cx| hub.inbox(0).poll_take(cx, &mut news)));
         }

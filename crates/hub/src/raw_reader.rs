@@ -156,7 +156,7 @@ mod tests {
         ["1", "2", "3", "4", "5"].into_iter().for_each(|piece| upload.piece(piece.into()));
         let lost = RawReader::new(&channel, RawStart::Upload).unwrap_err();
         assert!(matches!(lost, RawStartError::Gap { missed: 2, .. }), "{lost:?}");
-        assert_eq!(earliest(), ["3", "4", "5"], "who wants to may join in the middle");
+        assert_eq!(earliest(), ["3", "4", "5"], "a reader may start in the middle");
         upload.end();
         assert_eq!(earliest(), ["4", "5", "[upload-end]"]);
         let publish = |text: &'static str| hub.publish(&name(), Message::new(text.into(), 0), None).unwrap();

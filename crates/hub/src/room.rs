@@ -323,7 +323,7 @@ mod tests {
         room.served(&log, 0, at(2));
         assert!(!comes(&mut room, &log, &mut places[1], 0), "another is the first");
         let mut last = None;
-        assert!(!comes(&mut room, &log, &mut last, 0), "who comes now is the last");
+        assert!(!comes(&mut room, &log, &mut last, 0), "a new publisher is the last");
         room.leave_line(last.unwrap());
         assert!(room.next(&log, 0).is_some());
         assert!(room.next(&log, 0).is_none(), "it is woken once");

@@ -202,7 +202,7 @@ mod tests {
         assert!(room());
         let mut slow = RawReader::new(&upload.channel, RawStart::Now).unwrap();
         (0..5).for_each(|_| upload.piece(piece()));
-        assert!(room(), "who is lost already is not waited for");
+        assert!(room(), "the reader has lost messages, so it is not waited for");
         assert!(matches!(next(&mut slow), Poll::Ready(Err(PositionLost))));
     }
 }

@@ -50,7 +50,8 @@ impl Params {
         let named = match query.wait.as_deref() {
             Some(text) => Some(seconds(text).ok_or_else(|| {
                 bad_request(
-                    "the parameter wait is a number of seconds, such as wait=25 or wait=0.5; more than 55 counts as 55",
+                    "the parameter wait is a number of seconds, such as wait=25 or wait=0.5; \
+                     above 55 it is 55",
                 )
             })?),
             None => None,

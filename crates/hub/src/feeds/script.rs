@@ -136,7 +136,7 @@ mod tests {
         ] {
             assert!(!is_callback(bad, 2), "{bad:?}");
         }
-        assert!(!is_callback("a.b.c", 1) && !is_callback("a.b", 0), "so many points and no more");
+        assert!(!is_callback("a.b.c", 1) && !is_callback("a.b", 0), "too many points");
     }
 
     #[test]

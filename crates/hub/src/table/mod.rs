@@ -29,21 +29,6 @@
 //! | `deadlines.rs`, `clock.rs` | times |
 //! | `holds.rs` | the connections that publishers wait for, and until when |
 //! | `slow_readers.rs` | drops readers that hold too many bytes |
-//! | file | what |
-//! |---|---|
-//! | `table.rs` | the events from outside, and what the owner of the table is told |
-//! | `sockets.rs` | the WebSockets, for who carries out what their clients say |
-//! | `walk.rs`, `tick.rs` | what is due: polls, heartbeats, connections whose time is over |
-//! | `delivery.rs` | the parts together: the way of a row through its states |
-//! | `advance.rs` | the way of a batch to the members of a group |
-//! | `todo.rs`, `turn.rs` | what is to be done, and for how long at a time (drawn) |
-//! | `state.rs` | what a row does next (drawn) |
-//! | `rows.rs`, `row.rs` | connections, by number |
-//! | `groups.rs`, `group.rs` | subscribers that see the same bytes |
-//! | `watches.rs` | channels that are read, and the registrations there |
-//! | `deadlines.rs`, `clock.rs` | times |
-//! | `holds.rs` | which connections publishers wait for, and until when |
-//! | `slow_readers.rs` | readers that hold too much and are dropped |
 //! | `websocket.rs` | the protocol state of a WebSocket |
 //! | `incoming.rs`, `stalled.rs` | what WebSocket clients send, and what of it waits for room |
 //! | `subscription.rs` | how a request hands its connection over to the table |
