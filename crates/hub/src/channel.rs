@@ -1,5 +1,5 @@
-//! A channel: a log and those who wait for it, under one lock that is never held while anything is
-//! encoded or written.
+//! A channel: a log and its waiters, under one lock. Nothing is encoded or written while the lock
+//! is held.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,49 +18,49 @@ use crate::room::PlaceInLine;
 use crate::sync::{Mutex, MutexGuard};
 use crate::upload_state::{Pace, RawReaderId, RawStart, RawStartError};
 
-/// One channel: a log and those who wait, under one lock that is never held while anything is
-/// encoded or written.
+/// One channel: a log of messages, and the readers that wait for new ones.
 pub struct Channel {
     name: ChannelName,
     state: Mutex<State>,
     subscribers: AtomicUsize,
 }
 
-/// What a read copied out of the log: messages by reference.
+/// What [`Channel::read`] returns. Messages are shared, not copied.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Page {
-    /// How the messages continue what the reader has.
+    /// How the messages continue the position that was asked for.
     pub continuity: Continuity,
     /// The messages, each with the position after it.
     pub messages: Vec<(Cursor, Arc<Message>)>,
-    /// The position after the last one.
+    /// The position after the last message: read on from here.
     pub cursor: Cursor,
-    /// Whether the budget ended the read.
+    /// Whether the budget ended the read, so that more messages follow.
     pub more: bool,
 }
 
-/// What [`Channel::watch`] did.
+/// The outcome of [`Channel::watch`].
 #[derive(Debug)]
 pub(crate) enum Watch {
-    /// The next publish wakes.
+    /// The next publish wakes the waiter.
     Waiting(WaitKey),
-    /// There is something after that position already.
+    /// There is a message after that position already.
     Ready,
-    /// The channel is no more.
+    /// The hub has forgotten the channel.
     Closed,
 }
 
-/// What a sweep found.
+/// The result of a sweep of one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Swept {
-    /// Messages that went.
+    /// Messages that were evicted.
     pub(crate) evicted: usize,
     pub(crate) is_idle: bool,
 }
 
 impl Channel {
     pub(crate) fn new(name: ChannelName, config: &HubConfig) -> Self {
-        // 0 is the epoch of the cursor that is of no log.
+        // Epoch 0 belongs to the cursor that is in no log.
         let epoch = Epoch::new(random_u64().max(1));
         Channel { name, state: Mutex::new(State::new(epoch, config)), subscribers: AtomicUsize::new(0) }
     }
@@ -87,16 +87,16 @@ impl Channel {
         self.lock().log.log().earliest()
     }
 
-    /// The positions before the oldest message and after the newest one; `None` if the channel was
-    /// forgotten. Notes that the channel is in use.
+    /// The positions before the oldest and after the newest message; `None` if the hub has
+    /// forgotten the channel. Marks the channel as used.
     pub(crate) fn bounds(&self, now_ms: u64) -> Option<(Cursor, Cursor)> {
         let mut state = self.lock();
         state.log.touch(now_ms);
         (!state.closed).then(|| (state.log.log().earliest(), state.log.log().head()))
     }
 
-    /// Reads on from a position, as far as the budget allows. Whoever has no position starts with
-    /// [`Since::Earliest`].
+    /// Reads the messages after a position, as far as the budget allows. Start with
+    /// [`Since::Earliest`] if you have no position.
     pub fn read(&self, since: Since, budget: Budget) -> Page {
         let state = self.lock();
         let read = state.log.read(since, budget);
@@ -108,20 +108,20 @@ impl Channel {
         }
     }
 
-    /// Waits until there is something after `position`: for code that serves a channel on a server
-    /// of its own. Read again when it resolves, and look the channel up by its name before: an idle
-    /// channel is forgotten, and from then on this resolves at once.
+    /// Resolves when there is a message after `position`. For code that serves a channel on its own
+    /// server. Then look the channel up again by its name, and read it: the hub forgets idle
+    /// channels, and for a forgotten channel this resolves at once.
     pub fn changed(self: &Arc<Self>, position: Cursor) -> Changed {
         Changed { channel: self.clone(), position, wait: None }
     }
 
     /// Asks to be woken by the next publish after `position`.
     ///
-    /// From then on, publishers wait for a worker: they evict nothing after `served`, the position
-    /// up to which it has served all its subscribers that keep up (at most `position`). It moves it
-    /// on with each watch, or with [`served`](Self::served), and has to [leave](Self::leave) in the
-    /// end. A worker has one registration at a time. Nobody waits for a task; its `served` says
-    /// nothing.
+    /// Publishers wait for a worker that watches: they evict nothing after `served`. That is the
+    /// position up to which the worker has served all its subscribers that keep up; it is at most
+    /// `position`. The worker moves `served` forward with each watch, or with
+    /// [`served`](Self::served), and must [leave](Self::leave) in the end. A worker has one
+    /// registration at a time. Publishers do not wait for a task, and its `served` has no effect.
     pub(crate) fn watch(&self, position: Cursor, served: Cursor, waiter: Waiter) -> Watch {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -152,7 +152,7 @@ impl Channel {
         self.lock().log.cancel(key);
     }
 
-    /// Notes up to where a worker that watches has served its subscribers: publishers that wait for
+    /// Notes how far a worker that watches has served its subscribers. Publishers that wait for
     /// that go on.
     pub(crate) fn served(&self, worker: u16, served: Cursor) {
         let mut guard = self.lock();
@@ -163,23 +163,23 @@ impl Channel {
         woken.for_each(Waker::wake);
     }
 
-    /// Until when a worker may hold the channel that begins now.
+    /// The time until which a worker may hold the channel, if it begins now.
     pub(crate) fn may_hold_until(&self, now_ms: u64) -> u64 {
         self.lock().room.may_hold_until(now_ms)
     }
 
-    /// A worker holds the channel: readers that keep up are behind for a moment, so it does not say
-    /// how far it has served. Returns until when it may.
+    /// A worker holds the channel: some readers that keep up are behind for a moment, so the worker
+    /// does not report how far it has served. Returns the time until which it may do so.
     pub(crate) fn hold(&self, now_ms: u64) -> u64 {
         self.lock().room.hold(now_ms)
     }
 
-    /// A worker holds the channel no more.
+    /// A worker no longer holds the channel.
     pub(crate) fn release(&self, now_ms: u64) {
         self.lock().room.release(now_ms);
     }
 
-    /// Forgets a worker and its registration: publishers no longer wait for it.
+    /// Forgets a worker and its registration. Publishers no longer wait for it.
     pub(crate) fn leave(&self, worker: u16) {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -191,7 +191,7 @@ impl Channel {
         woken.for_each(Waker::wake);
     }
 
-    /// How many connections wait here.
+    /// The number of connections that wait on this channel.
     pub fn subscribers(&self) -> usize {
         self.subscribers.load(Ordering::Relaxed)
     }
@@ -204,17 +204,18 @@ impl Channel {
         self.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Notes that the channel is in use; `false` if it is closed.
+    /// Marks the channel as used. Returns `false` if it is closed.
     pub(crate) fn touch(&self, now: u64) -> bool {
         let mut state = self.lock();
         state.log.touch(now);
         !state.closed
     }
 
-    /// Appends a message without waiting for room; `None` if the channel was forgotten by the hub.
+    /// Appends a message without waiting for room. Returns `None` if the hub has forgotten the
+    /// channel.
     ///
     /// # Errors
-    /// [`HubError`]; nothing is appended then.
+    /// [`HubError`]; nothing is appended.
     pub(crate) fn append(&self, append: Append<'_>) -> Result<Option<AppendOutcome>, HubError> {
         let mut guard = self.lock();
         let outcome = guard.append(append);
@@ -224,8 +225,8 @@ impl Channel {
         outcome
     }
 
-    /// The same where there is room for the message. Otherwise the publisher has a place in line,
-    /// with which it comes again when it is woken, or [leaves](Self::leave_line).
+    /// The same, but only if there is room for the message. Otherwise the publisher gets a place in
+    /// the line. It polls again with that place when it is woken, or [leaves](Self::leave_line).
     pub(crate) fn poll_append(
         &self,
         append: Append<'_>,
@@ -246,7 +247,7 @@ impl Channel {
         Poll::Ready(outcome)
     }
 
-    /// Gives up a publisher's place in line.
+    /// Gives up the place of a publisher in the line.
     pub(crate) fn leave_line(&self, place: PlaceInLine) {
         let mut guard = self.lock();
         guard.room.leave_line(place);
@@ -255,7 +256,7 @@ impl Channel {
         woken.for_each(Waker::wake);
     }
 
-    /// Evicts what is too old. Wakes a publisher that has waited for long enough.
+    /// Evicts expired messages. Wakes a publisher that has waited for too long.
     pub(crate) fn expire(&self, now: u64) -> Swept {
         let mut guard = self.lock();
         let evicted = guard.log.expire(now);
@@ -272,7 +273,7 @@ impl Channel {
         state.closed
     }
 
-    /// Takes the channel for an upload; `false` if it was forgotten by the hub.
+    /// Reserves the channel for an upload. Returns `false` if the hub has forgotten the channel.
     ///
     /// # Errors
     /// [`HubError::Uploading`] if another upload has it.
@@ -286,7 +287,7 @@ impl Channel {
         }
         let head = state.log.log().head();
         state.upload.begin(head);
-        // They are refused now.
+        // From now on their messages are refused.
         let waiting = state.room.wake_all();
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
@@ -303,16 +304,16 @@ impl Channel {
         upload.poll_room(log.log(), room, (size, pace), now_ms, cx)
     }
 
-    /// Adds a raw reader, and says at which position it starts.
+    /// Adds a raw reader. Returns the position at which it starts.
     ///
     /// # Errors
-    /// [`RawStartError`]: the log cannot be continued from that position.
+    /// [`RawStartError`]: the log cannot continue from that position.
     pub(crate) fn add_raw_reader(&self, start: RawStart) -> Result<(RawReaderId, Cursor), RawStartError> {
         let State { log, upload, .. } = &mut *self.lock();
         upload.add_reader(log.log(), start)
     }
 
-    /// Notes how far a raw reader has read: an upload that waits for it goes on.
+    /// Notes how far a raw reader has read. An upload that waits for it goes on.
     pub(crate) fn advance_raw_reader(&self, reader: RawReaderId, position: Cursor) {
         let waiting = self.lock().upload.advance_reader(reader, position);
         waiting.into_iter().for_each(Waker::wake);
@@ -323,14 +324,15 @@ impl Channel {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// No code panics while it holds the lock, so a poisoned one holds good data.
+    /// No code panics while it holds the lock, so the data behind a poisoned lock is good.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-/// The future of [`Channel::changed`]. Dropped, it no longer waits.
+/// The future of [`Channel::changed`]. Dropping it ends the wait.
 #[derive(Debug)]
+#[must_use = "a future does nothing unless it is awaited"]
 pub struct Changed {
     channel: Arc<Channel>,
     position: Cursor,
@@ -368,8 +370,7 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// Epochs come from the system's generator: two logs of one name must not share one, across
-/// restarts too.
+/// Epochs are random: two logs of one name must not share one, not even across restarts.
 fn random_u64() -> u64 {
     getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }

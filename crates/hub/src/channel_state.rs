@@ -1,4 +1,5 @@
-//! What a channel is, under its lock: a log, those who wait for it, and what is appended.
+//! The state of a channel, which its lock protects: the log, its waiters, and how a message is
+//! appended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,25 +14,25 @@ use crate::message::Message;
 use crate::room::{PlaceInLine, Room};
 use crate::upload_state::UploadState;
 
-/// What a channel is, under its lock.
+/// The state of a channel, which its lock protects.
 pub(crate) struct State {
     pub(crate) log: log::Channel<Arc<Message>, Waiter>,
     pub(crate) upload: UploadState,
-    /// Which workers a publisher waits for, and the publishers that wait.
+    /// The workers that publishers wait for, and the publishers that wait.
     pub(crate) room: Room,
-    /// The time of the newest message. The wall clock may have stepped back since, and of two
-    /// publishers that looked at it the second may be the first here.
+    /// The time of the newest message. Later messages may carry an earlier time: the wall clock may
+    /// step back, and two publishers may read it in one order and append in the other.
     last_ms: u64,
-    /// Forgotten by the hub. Nothing may be appended or waited for any more.
+    /// The hub has forgotten the channel. Nothing may be appended or waited for.
     pub(crate) closed: bool,
 }
 
 /// Who is woken by a publish.
 #[derive(Debug)]
 pub(crate) enum Waiter {
-    /// A worker, through its inbox: it serves all its subscribers of the channel in one turn.
+    /// A worker, through its inbox. It serves all its subscribers of the channel in one turn.
     Worker(u16),
-    /// A task of somebody else's server.
+    /// A task of a server that is not ours.
     Task(Waker),
 }
 
@@ -43,7 +44,7 @@ pub(crate) enum AppendedBy {
     Upload,
 }
 
-/// An idempotency key, and what it is bound to.
+/// An idempotency key, and the hash of the message that it is bound to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IdempotencyKey<'a> {
     pub(crate) text: &'a [u8],
@@ -57,21 +58,22 @@ pub(crate) struct Append<'a> {
     pub(crate) message: &'a Arc<Message>,
     pub(crate) key: Option<IdempotencyKey<'a>>,
     pub(crate) by: AppendedBy,
-    /// Whether the server stops, which the lock of the channel orders with what is appended.
+    /// Whether the server is stopping. The lock of the channel orders it with appends.
     pub(crate) stopped: &'a AtomicBool,
 }
 
-/// A published message's place.
+/// The place of a published message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Published {
     /// The position after the message.
     pub cursor: Cursor,
-    /// The idempotency key was known: this is the place of the first message with it, and nothing
-    /// was appended.
+    /// `true` if the idempotency key was known. Then nothing was appended, and `cursor` is the
+    /// place of the first message with this key.
     pub duplicate: bool,
 }
 
-/// An append, and who waited for it.
+/// The result of an append, and the waiters to wake.
 pub(crate) struct AppendOutcome {
     pub(crate) published: Published,
     pub(crate) woken: log::Woken<Waiter>,
@@ -80,9 +82,9 @@ pub(crate) struct AppendOutcome {
 impl State {
     /// An empty channel.
     pub(crate) fn new(epoch: Epoch, config: &HubConfig) -> Self {
-        // The hub limits the payload itself, with its own error. Waiters are workers, of which
-        // there are few, and tasks of the program, which bounds them where it starts them. If one
-        // were refused, it would not sleep: it would look for news again and again.
+        // The hub limits the payload with an error of its own. The number of waiters is not limited
+        // here: workers are few, and the program bounds its own tasks. A refused waiter would not
+        // sleep but poll again and again.
         let mut limits = log::Limits::default();
         limits.max_message = usize::MAX;
         limits.max_waiters = usize::MAX;
@@ -96,15 +98,15 @@ impl State {
         }
     }
 
-    /// Whether nothing is lost if the channel is forgotten.
+    /// Whether nothing is lost if the hub forgets the channel.
     pub(crate) fn is_idle(&self, now: u64) -> bool {
         self.log.is_idle(now) && !self.upload.is_active() && self.room.is_unused()
     }
 
-    /// Appends a message; `None` if the channel was forgotten by the hub.
+    /// Appends a message. Returns `None` if the hub has forgotten the channel.
     ///
     /// # Errors
-    /// [`HubError`]; nothing is appended then.
+    /// [`HubError`]; nothing is appended.
     pub(crate) fn append(&mut self, append: Append<'_>) -> Result<Option<AppendOutcome>, HubError> {
         if self.closed {
             return Ok(None);
@@ -121,7 +123,7 @@ impl State {
                 .append(now_ms, size, message)
                 .map(|(cursor, woken)| (log::Appended::New(cursor), woken)),
         };
-        // The size is not limited here, so only the key can be refused.
+        // The log limits no size here, so only the key can be refused.
         let (appended, woken) = appended.map_err(|refused| match refused.kind() {
             log::RefusedKind::KeyTaken => HubError::KeyTaken,
             _ => HubError::KeyTooLong { len: key.map_or(0, |key| key.text.len()), limit: refused.limit() },
@@ -133,7 +135,8 @@ impl State {
         Ok(Some(AppendOutcome { published: Published { cursor: appended.cursor(), duplicate }, woken }))
     }
 
-    /// Whether [`append`](Self::append) has to wait for room. If so, the publisher is in line.
+    /// Whether [`append`](Self::append) must wait for room. If so, the publisher is in the line
+    /// now.
     pub(crate) fn has_to_wait(
         &mut self,
         append: &Append<'_>,
@@ -149,7 +152,7 @@ impl State {
         !self.room.admit(self.log.log(), place, append.message.weight(), append.now_ms, waker)
     }
 
-    /// Who is to be woken after room was made: the first publisher in line, and the upload.
+    /// Who must be woken after room was made: the first publisher in the line, and the upload.
     pub(crate) fn room_made(&mut self, now_ms: u64) -> impl Iterator<Item = Waker> + use<> {
         let next = self.room.next(self.log.log(), now_ms);
         next.into_iter().chain(self.upload.take_waiting())
@@ -165,7 +168,7 @@ impl State {
         if self.upload.is_active() { Err(HubError::Uploading) } else { Ok(()) }
     }
 
-    /// The message as the log takes it: never older than the one before it.
+    /// The message as the log takes it: its time is not before that of the previous message.
     fn not_before_last(&self, message: &Arc<Message>) -> Arc<Message> {
         if message.time_ms() < self.last_ms {
             Arc::new(message.with_time(self.last_ms))

@@ -1,4 +1,4 @@
-//! What WebSocket clients say: bare messages, and the commands of `tidewire.v1`.
+//! Handles what WebSocket clients send: bare messages, and the commands of `tidewire.v1`.
 
 use std::task::{Context, Poll, Waker};
 
@@ -20,11 +20,11 @@ use crate::publication::Publication;
 use crate::refusal::{bad_request, hub_refusal, sentence};
 use crate::table::{Incoming, RowId, Table, Waiting};
 
-/// Bytes of a command's id, as it is spelled: it is held for the answer.
+/// Longest `id` of a command in bytes, as the client spelled it. It is stored for the answer.
 const MAX_ID: usize = 1024;
 
-/// Carries out what a client sent. The answers are owed to it. Says whether the rest has to wait
-/// until a channel has room.
+/// Handles the messages of a client, and queues the answers to it. Returns whether the remaining
+/// messages must wait until a channel has room.
 pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<Incoming>) -> bool {
     let is_v1 = table.is_v1(row);
     let waker = table.row_waker(row);
@@ -36,7 +36,7 @@ pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<
             Incoming::Waiting(waiting) => client.publish_bare(waiting),
             Incoming::Text(text) if is_v1 => client.command(&text),
             Incoming::Binary(_) if is_v1 => {
-                client.owe(&bad_command("Commands are JSON objects in text messages."));
+                client.enqueue(&bad_command("Commands are JSON objects in text messages."));
                 Outcome::Done
             }
             Incoming::Text(text) => client.bare(text.into()),
@@ -54,12 +54,12 @@ pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<
     false
 }
 
-/// What became of a message of a client.
+/// The outcome of one message of a client.
 enum Outcome {
     Done,
-    /// The connection ends.
+    /// The connection is closing.
     Closed,
-    /// There is no room for it yet.
+    /// The channel has no room yet.
     Waits(Waiting),
 }
 
@@ -73,13 +73,13 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// Adds an object to what is written next.
-    fn owe(&mut self, object: &Object<'_>) {
-        self.table.owe(self.row, object);
+    /// Queues an object to be sent to the client.
+    fn enqueue(&mut self, object: &Object<'_>) {
+        self.table.enqueue(self.row, object);
     }
 
-    /// Keeps messages until there is room for the first. Says whether they are kept: a client that
-    /// floods with many others is sent away.
+    /// Stores messages until there is room for the first. If too many wait already, closes the
+    /// connection instead and returns `false`.
     fn wait(&mut self, left: Vec<Incoming>) -> bool {
         let is_kept = self.table.stall(self.row, left);
         if !is_kept {
@@ -88,10 +88,11 @@ impl Client<'_> {
         is_kept
     }
 
-    /// A bare message is a message for the channel. Between bare payloads there is no place to say
-    /// why it was refused, so the connection ends with the reason, and what came behind it is not
-    /// published: a publisher whose message was refused has a hole in what it sent, and nobody
-    /// would see it.
+    /// Publishes a bare message to the only channel of the connection.
+    ///
+    /// A refusal closes the connection with the reason, because the stream of bare payloads has no
+    /// place for an error. Later messages of this client are not published: the channel would have
+    /// a gap that nobody could see.
     fn bare(&mut self, data: Bytes) -> Outcome {
         let Some(channels) = self.table.channels(self.row) else { return Outcome::Closed };
         let [channel] = &*channels.0 else {
@@ -119,17 +120,18 @@ impl Client<'_> {
         }
     }
 
-    /// If the client has said its close already, the answer to that is the last frame.
+    /// Closes the connection. If the client has sent its close frame already, the answer to that
+    /// frame is the last one.
     fn close(&mut self, code: u16, reason: &str) -> Outcome {
         self.table.close(self.row, code, reason);
         Outcome::Closed
     }
 
-    /// A command of `tidewire.v1`.
+    /// Handles a command of `tidewire.v1`.
     fn command(&mut self, text: &str) -> Outcome {
-        // Only what is known is kept: a message may inflate to megabytes of brackets.
+        // Parses only the known members: a compressed message may inflate to megabytes of brackets.
         let Command { kind, id } = match serde_json::from_str(text) {
-            // An array of its values would do for a struct of Rust.
+            // serde also accepts an array for a struct, so check for an object.
             Ok(command) if text.trim_ascii_start().starts_with('{') => command,
             Ok(_) => Command::default(),
             Err(error) if error.is_data() => Command::default(),
@@ -158,7 +160,7 @@ impl Client<'_> {
 
     /// Answers a command with a refusal.
     fn refuse(&mut self, object: &Object<'_>) -> Outcome {
-        self.owe(object);
+        self.enqueue(object);
         Outcome::Done
     }
 
@@ -175,9 +177,9 @@ impl Client<'_> {
         match outcome {
             Poll::Pending => return Outcome::Waits(waiting),
             Poll::Ready(Ok(published)) => {
-                self.owe(&Object::Ack { id, cursor: &published.cursor.to_string() });
+                self.enqueue(&Object::Ack { id, cursor: &published.cursor.to_string() });
             }
-            Poll::Ready(Err(error)) => self.owe(&refusal(id, &hub_refusal(error))),
+            Poll::Ready(Err(error)) => self.enqueue(&refusal(id, &hub_refusal(error))),
         }
         Outcome::Done
     }
@@ -215,18 +217,18 @@ impl Client<'_> {
                     positions
                 });
                 let cursor = self.table.cursor(self.row);
-                self.owe(&Object::Hello { cursor: &cursor, channel: Some(name) });
+                self.enqueue(&Object::Hello { cursor: &cursor, channel: Some(name) });
                 if id.is_some() {
-                    self.owe(&Object::Ack { id, cursor: &cursor });
+                    self.enqueue(&Object::Ack { id, cursor: &cursor });
                 }
                 self.table.turn(self.row);
             }
-            Err(problem) => self.owe(&refusal(id, &problem)),
+            Err(problem) => self.enqueue(&refusal(id, &problem)),
         }
         Outcome::Done
     }
 
-    /// The channels with one more, and where that begins.
+    /// The channels including the new one, and the position at which the new one starts.
     fn try_subscribe(&self, name: &str, since: Option<&str>) -> Result<(Channels, Cursor), Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
@@ -262,13 +264,13 @@ impl Client<'_> {
             positions
         });
         let cursor = self.table.cursor(self.row);
-        self.owe(&Object::Ack { id, cursor: &cursor });
+        self.enqueue(&Object::Ack { id, cursor: &cursor });
         self.table.turn(self.row);
         Outcome::Done
     }
 }
 
-/// What a client may send on `tidewire.v1`: what every command has.
+/// The members that every command of `tidewire.v1` has.
 #[derive(Default, Deserialize)]
 struct Command<'a> {
     #[serde(rename = "type", borrow)]
@@ -287,7 +289,7 @@ struct PublishCommand {
     key: Option<String>,
 }
 
-/// To subscribe or to unsubscribe.
+/// A subscribe or unsubscribe command.
 #[derive(Deserialize)]
 struct ChannelCommand {
     channel: String,

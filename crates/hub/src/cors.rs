@@ -1,7 +1,7 @@
 //! Origins: one allow-list for CORS and for the WebSocket handshake.
 //!
-//! A browser names the page's origin in `Origin`. Who sends none is no browser, and this check is
-//! not made for it.
+//! A browser sends the origin of the page in the field `Origin`. Other clients send no such field,
+//! and nothing is checked for them.
 
 use tidewire_grammar::{Host, Origin, OriginError as Fault, eq_ignore_case};
 use tidewire_http1::RequestHead;
@@ -9,16 +9,17 @@ use tidewire_server::{Problem, Response};
 
 use crate::request_fields::RequestField;
 
-/// The origins whose pages may read and publish, beside the server's own.
+/// The origins whose pages may read and publish, besides the origin of the server itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     any: bool,
-    /// Each one is a good origin; it was parsed when it was put in.
+    /// Each was parsed successfully when it was added.
     list: Vec<Box<str>>,
     local: bool,
 }
 
-/// The text is no origin that a page could have. Displays as a clause that says what to write.
+/// The text is not an origin that a page can have. Displays as a clause that says what to write
+/// instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{origin}' is not an origin that a page can have: {advice}")]
 pub struct OriginError {
@@ -27,12 +28,12 @@ pub struct OriginError {
 }
 
 impl Origins {
-    /// Only the server's own origin.
-    pub fn same() -> Self {
-        Self::default()
+    /// Only the origin of the server itself.
+    pub const fn same() -> Self {
+        Origins { any: false, list: Vec::new(), local: false }
     }
 
-    /// Allows one more origin, or every one with `*`.
+    /// Allows one more origin. `*` allows every origin.
     ///
     /// # Errors
     /// [`OriginError`].
@@ -50,26 +51,26 @@ impl Origins {
         }
     }
 
-    /// For a server that only this machine reaches: its own pages are those of `localhost`, of
-    /// names without a dot and of IP addresses. A name that its owner points at 127.0.0.1 (DNS
-    /// rebinding) makes a foreign page look like one of the server's.
+    /// For a server that only this machine can reach. Its own origin must then have `localhost`, a
+    /// name without a dot, or an IP address as host. Without this, an attacker can point a domain
+    /// at 127.0.0.1 (DNS rebinding), and a page of that domain looks like a page of this server.
     #[must_use]
     pub fn local(mut self) -> Self {
         self.local = true;
         self
     }
 
-    /// What the origin of a request allows. A request with several `Origin` lines, or with none
-    /// that is an origin (`null`), is of a foreign one.
+    /// Returns what the origin of a request allows. A request counts as foreign if it has several
+    /// `Origin` lines, or one that is not an origin, such as `null`.
     pub fn check(&self, head: &RequestHead<'_>) -> Access {
         let mut lines = RequestField::Origin.get_all(head);
         let Some(text) = lines.next() else { return Access::SameOrigin };
         let (Ok(origin), None) = (Origin::parse(text), lines.next()) else {
-            // `null`, or nothing that a browser sends.
+            // `null`, or something that no browser sends.
             return if self.any { Access::AnyOrigin } else { Access::Denied };
         };
         if self.list.iter().any(|listed| Origin::parse(listed.as_bytes()) == Ok(origin)) {
-            // The browser compares the answer with what it sent, byte by byte.
+            // The browser compares the response with what it sent, byte by byte.
             return Access::Listed(String::from_utf8_lossy(text).into());
         }
         let is_own = head.host().is_some_and(|host| origin.is_of_host(host));
@@ -80,13 +81,13 @@ impl Origins {
     }
 }
 
-/// Whether it is the origin of a WebSocket. No page has one: the origin is that of the page, and
-/// not of the address that the page connects to.
+/// Whether the scheme is that of a WebSocket URL. No page has such an origin: `Origin` names the
+/// page, not the address that the page connects to.
 fn is_websocket_scheme(origin: &Origin<'_>) -> bool {
     [&b"ws"[..], b"wss"].iter().any(|scheme| eq_ignore_case(origin.scheme(), scheme))
 }
 
-/// What to write in place of a text that could never match.
+/// Says what to write instead of a text that could never match.
 fn advice(text: &str, fault: Option<Fault>) -> String {
     if let Some(origin) = probable_origin(text) {
         return format!("write {origin}");
@@ -106,7 +107,7 @@ fn advice(text: &str, fault: Option<Fault>) -> String {
     }
 }
 
-/// The origin that was probably meant by a URL, a host, or the address of a WebSocket.
+/// The origin that was probably meant by a URL, a host, or a WebSocket address.
 fn probable_origin(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -117,14 +118,14 @@ fn probable_origin(text: &str) -> Option<String> {
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     let origin = format!("{scheme}://{host}");
-    // A single word is no name that lacks its scheme.
+    // A single word is probably not a host name that lacks its scheme.
     let is_word = !text.contains("://") && !host.contains(['.', ':']) && host != "localhost";
     (!is_word && Origin::parse(origin.as_bytes()).is_ok()).then_some(origin)
 }
 
-/// Whether no stranger can make the host of an origin point here: a name without a dot
-/// (`localhost`, a machine of the local network), one below `localhost`, or an IP address. A dot
-/// behind a name makes it absolute: `ai.` belongs to the public DNS.
+/// Whether nobody else can make this host point to this machine: a name without a dot (`localhost`,
+/// a machine of the local network), a name below `localhost`, or an IP address. A trailing dot
+/// makes a name absolute: `ai.` belongs to the public DNS.
 fn is_local(host: Host<'_>) -> bool {
     match host {
         Host::V4(_) | Host::V6(_) => true,
@@ -137,8 +138,7 @@ fn is_local(host: Host<'_>) -> bool {
     }
 }
 
-/// What the origin of a request allows. A browser names the page that makes the request in the
-/// field `Origin`; [`Origins::check`] compares it.
+/// What the origin of a request allows. [`Origins::check`] returns it.
 ///
 /// | | read | publish, WebSocket |
 /// |---|---|---|
@@ -148,21 +148,21 @@ fn is_local(host: Host<'_>) -> bool {
 /// | `Denied` | the browser keeps the answer from the page | 403 |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
-    /// There is no `Origin`, so this is no browser or no request that CORS is about; or it is the
-    /// server's own.
+    /// The request has no `Origin`, so CORS does not apply to it; or the origin is that of the
+    /// server.
     SameOrigin,
     /// An origin of the list, as the browser spelled it.
     Listed(Box<str>),
-    /// An origin that is not in the list, where all are allowed.
+    /// An origin that is not in the list, while all origins are allowed.
     AnyOrigin,
     /// An origin that is not in the list.
     Denied,
 }
 
 impl Access {
-    /// For a request that changes something or opens a WebSocket. A request that only reads needs
-    /// no refusal: without the fields of [`apply`](Self::apply) the browser keeps the answer from
-    /// the page.
+    /// Checks a request that changes something or opens a WebSocket. A request that only reads
+    /// needs no check: without the fields of [`apply`](Self::apply) the browser hides the response
+    /// from the page.
     ///
     /// # Errors
     /// 403 for a page of a foreign origin.
@@ -176,8 +176,8 @@ impl Access {
         }
     }
 
-    /// Adds the fields of CORS (WHATWG Fetch, §3.3) that let the page read the answer; none for
-    /// `SameOrigin` and `Denied`. `Vary: Origin` is the caller's.
+    /// Adds the CORS fields (WHATWG Fetch, §3.3) that let the page read the response. Adds none for
+    /// `SameOrigin` and `Denied`. The caller adds `Vary: Origin`.
     pub fn apply(&self, response: Response) -> Response {
         match self {
             Access::SameOrigin | Access::Denied => response,
@@ -191,8 +191,8 @@ impl Access {
         }
     }
 
-    /// The answer to a preflight, or to a plain OPTIONS: 204, for a resource that has these
-    /// methods, spelled as in `Allow` (`GET, HEAD`). A browser may keep it for 600 s.
+    /// The response to a preflight or to a plain OPTIONS: 204. `methods` are the methods of the
+    /// resource, spelled as in `Allow` (`GET, HEAD`). A browser may cache it for 600 s.
     pub fn preflight(&self, methods: &str) -> Response {
         let response = Response::new(204).with("Allow", methods).with("Vary", "Origin");
         match self {
@@ -206,10 +206,10 @@ impl Access {
     }
 }
 
-/// What a page may read beside the body.
+/// Response fields that a page may read.
 const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
 
-/// What a page may send.
+/// Request fields that a page may send.
 const ALLOWED: &str =
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range";
 
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_not_local_because_it_points_here() {
+    fn a_domain_name_is_not_local() {
         let is_local = |origin: &str| is_local(Origin::parse(origin.as_bytes()).unwrap().host());
         for local in [
             "http://localhost:8080",

@@ -1,5 +1,5 @@
-//! What the workers of a hub have done, in numbers: what is shared must cost once, and these say
-//! whether it did.
+//! Counters of the work that the workers of a hub have done. Tests use them to show that shared
+//! work is done once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,33 +11,31 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Work {
-    /// Times that a publish put a channel on the list of a worker: once for each worker that reads
-    /// the channel, until it has looked.
+    /// Times that a publish woke a worker. A worker is woken once until it has read the channel.
     pub wakes: u64,
-    /// Messages written by a feed for all subscribers of a worker that see the same bytes.
+    /// Messages encoded once for all subscribers of a worker that get the same bytes.
     pub encoded: u64,
-    /// Messages written by a feed for one subscriber: the replay that a stream begins with, and
-    /// what a slow reader missed.
+    /// Messages encoded for one subscriber: the replay at the start of a stream, and what a slow
+    /// reader has missed.
     pub replayed: u64,
-    /// Compressions, in either of the two.
+    /// Compressions, in `encoded` and `replayed` together.
     pub compressed: u64,
-    /// Subscribers that were dropped because all of them together held too much that they did not
-    /// take.
+    /// Subscribers that were disconnected because all subscribers together held too many bytes that
+    /// they had not accepted.
     pub dropped: u64,
-    /// Turns of the tables of subscribers: each a share of what is to be done, after which all
-    /// other connections of the worker have their turn.
+    /// Turns of the subscriber tables. A turn does a limited amount of work; then the other
+    /// connections of the worker run.
     pub turns: u64,
-    /// Of these, the turns that took longer than 20 ms.
+    /// Turns that took longer than 20 ms.
     pub long_turns: u64,
     /// The longest turn, in microseconds.
     pub longest_turn_us: u64,
-    /// Forms made of long payloads (JSON text, base64, lines, compressed): once for each worker and
-    /// form, however many groups of subscribers get it.
+    /// Long payloads that were encoded (JSON text, base64, lines, compressed): once for each worker
+    /// and encoding, however many groups of subscribers get them.
     pub formed: u64,
 }
 
-/// The counters behind [`Work`]. Nothing is decided by them, so their order among other things does
-/// not matter.
+/// The counters behind [`Work`]. Nothing is decided by them, so relaxed order is enough.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) wakes: Counter,
@@ -51,7 +49,7 @@ pub(crate) struct Counters {
     pub(crate) forms: Arc<FormCounters>,
 }
 
-/// A turn that takes longer is counted as a long one.
+/// A longer turn counts as a long turn.
 const LONG_TURN: Duration = Duration::from_millis(20);
 
 impl Counters {
@@ -69,7 +67,7 @@ impl Counters {
         }
     }
 
-    /// A turn took so long.
+    /// Notes a turn and its duration.
     pub(crate) fn turn(&self, took: Duration) {
         self.turns.add(1);
         self.long_turns.add(u64::from(took > LONG_TURN));
@@ -77,7 +75,7 @@ impl Counters {
     }
 }
 
-/// Counts of forms, which outlive the worker that made them.
+/// Counts of encoded payloads. They outlive the worker that encoded them.
 #[derive(Debug, Default)]
 pub(crate) struct FormCounters {
     formed: Counter,
@@ -85,29 +83,29 @@ pub(crate) struct FormCounters {
 }
 
 impl FormCounters {
-    /// Notes that a form was made.
+    /// Notes that a payload was encoded.
     pub(crate) fn count_formed(&self) {
         self.formed.add(1);
     }
 
-    /// Counts bytes while anybody holds them.
+    /// Returns the bytes so that they count as held while anybody has them.
     pub(crate) fn hold(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         self.held.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Bytes::from_owner(Held { bytes, counters: self.clone() })
     }
 
-    /// Forms made so far.
+    /// The number of payloads encoded so far.
     pub(crate) fn formed(&self) -> u64 {
         self.formed.get()
     }
 
-    /// Bytes of forms that somebody holds.
+    /// Bytes of encoded payloads that somebody holds.
     pub(crate) fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 }
 
-/// The bytes of a form.
+/// Encoded bytes that are counted while they exist.
 struct Held {
     bytes: Bytes,
     counters: Arc<FormCounters>,
@@ -125,7 +123,7 @@ impl Drop for Held {
     }
 }
 
-/// One number that only grows.
+/// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -134,7 +132,7 @@ impl Counter {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Makes it at least this.
+    /// Raises it to at least `n`.
     fn raise(&self, n: u64) {
         if n > self.get() {
             self.0.fetch_max(n, Ordering::Relaxed);

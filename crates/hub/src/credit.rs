@@ -1,50 +1,50 @@
-//! How long publishers wait for a reader that keeps up and is behind for a moment.
+//! Limits how long publishers wait for readers that are behind for a moment.
 //!
-//! The socket of a reader that keeps up can be full for a moment, and a reader of a long poll has
-//! no poll for a moment when it was answered. A burst of messages must not evict what it needs in
-//! that moment, so publishers wait for it. But readers that are slow, or many that take turns, must
-//! not slow the publishers: the time is a credit, of each connection and of each channel, which
-//! comes back more slowly than it is used.
+//! The socket of a fast reader may be full for a moment. After an answer, a long poll reader has no
+//! request open for a moment. A burst of messages must not evict what such a reader needs next, so
+//! publishers wait for it. But slow readers, or many readers in turn, must not slow the publishers.
+//! So the waiting time is a credit, for each connection and for each channel. The credit comes back
+//! more slowly than it is used.
 
 /// The most that can be used at once, in milliseconds.
 const MOST_MS: u64 = 200;
 
-/// A credit that is used up is noticed so much later at most. That counts as well.
-pub(crate) const LOOK_MS: u64 = 50;
+/// How much later, at most, the end of a credit is noticed. This time counts too.
+pub(crate) const CHECK_MS: u64 = 50;
 
-/// The credit of a connection: it uses at most a sixteenth of all time.
-pub(crate) type OfConnection = Credit<16>;
+/// The credit of a connection. It is in use at most 1/16 of the time.
+pub(crate) type ConnectionCredit = Credit<16>;
 
-/// The credit of a channel, which all its readers share: at most a quarter of all time.
-pub(crate) type OfChannel = Credit<4>;
+/// The credit of a channel, which all its readers share. It is in use at most 1/4 of the time.
+pub(crate) type ChannelCredit = Credit<4>;
 
-/// A credit of which a millisecond comes back in `BACK` milliseconds. Times are milliseconds of the
-/// hub's clock.
+/// A credit of which a used millisecond comes back within `BACK` milliseconds. Times are
+/// milliseconds of the hub's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Credit<const BACK: u64> {
-    /// When all of it is there again.
+    /// The time at which the full credit is back.
     full_at_ms: u64,
-    /// Since when it is in use.
+    /// The time since which it is in use.
     since_ms: Option<u64>,
 }
 
 impl<const BACK: u64> Credit<BACK> {
-    /// When it is used up, if it is in use since a while or from now on.
+    /// The time at which the credit ends, if it is in use already or from now on.
     pub(crate) fn end_ms(&self, now_ms: u64) -> u64 {
         let since_ms = self.since_ms.unwrap_or(now_ms);
         since_ms + self.left(since_ms)
     }
 
-    /// Begins to use it.
+    /// Starts to use the credit.
     pub(crate) fn begin(&mut self, now_ms: u64) {
         self.since_ms.get_or_insert(now_ms);
     }
 
-    /// Is used no more.
+    /// Stops using the credit.
     pub(crate) fn end(&mut self, now_ms: u64) {
         let Some(since_ms) = self.since_ms.take() else { return };
-        // A moment counts as a millisecond, so that no number of moments is free.
-        let took = now_ms.saturating_sub(since_ms).clamp(1, self.left(since_ms) + LOOK_MS);
+        // Count at least one millisecond, so that many short uses are not free.
+        let took = now_ms.saturating_sub(since_ms).clamp(1, self.left(since_ms) + CHECK_MS);
         self.full_at_ms = self.full_at_ms.max(since_ms) + took * BACK;
     }
 
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_credit_is_used_up_and_comes_back() {
-        let mut credit = OfChannel::default();
+        let mut credit = ChannelCredit::default();
         assert_eq!(credit.end_ms(1_000), 1_200);
         credit.begin(1_000);
         credit.begin(1_010);
@@ -68,7 +68,7 @@ mod tests {
         credit.end(1_060);
         assert_eq!(credit.end_ms(1_050), 1_050 + 200 - 38, "37.5 of 50 ms are still owed");
         credit.begin(1_050);
-        // The process did not run. It was used up then, and a little more.
+        // The process did not run meanwhile. The credit was used up, and a little more.
         credit.end(9_000);
         assert_eq!(credit.end_ms(9_000), 9_200);
         credit.begin(9_000);
@@ -80,9 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_keeps_publishers_waiting_for_more_than_a_quarter_of_the_time() {
+    fn a_credit_is_in_use_for_at_most_a_quarter_of_the_time() {
         let mut dice = fastrand::Rng::with_seed(7);
-        let (mut credit, mut now, mut used) = (OfChannel::default(), 0, 0);
+        let (mut credit, mut now, mut used) = (ChannelCredit::default(), 0, 0);
         while now < 1_000_000 {
             let end = credit.end_ms(now);
             if end > now {

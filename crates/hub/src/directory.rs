@@ -1,14 +1,14 @@
 //! The channels of a hub, by name.
 //!
 //! ```text
-//!   name ── hash ──► shard: by name ──► slot       each shard has a lock of its own
+//!   name ── hash ──► shard: by name ──► slot       each shard has its own lock
 //!                           slots: [channel, channel, …]
-//!                                             ◄── a sweep goes backwards: a channel that is removed
-//!                                                 is replaced by the last one, which was looked at
+//!                                             ◄── a sweep runs backwards: the last slot fills the place
+//!                                                 of a removed channel, and was visited already
 //! ```
 //!
-//! Shards, since a map that grows or shrinks moves all its entries under its lock: with 100,000
-//! channels, all workers would wait for some milliseconds.
+//! There are many shards because a hash map moves all its entries under the lock when it grows or
+//! shrinks. With 100,000 channels in one map, all workers would wait for some milliseconds.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -23,7 +23,7 @@ use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// The channels of a hub, by name.
 pub(crate) struct Directory {
     hasher: RandomState,
-    /// A power of two.
+    /// Their number is a power of two.
     shards: Box<[RwLock<Shard>]>,
     len: AtomicUsize,
     max: usize,
@@ -44,18 +44,18 @@ impl Directory {
         Directory { hasher, shards, len: AtomicUsize::new(0), max }
     }
 
-    /// How many channels there are.
+    /// The number of channels.
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// The channel of this name, if there is one.
+    /// The channel with this name, if there is one.
     pub(crate) fn find(&self, name: &ChannelName, now_ms: u64) -> Option<Arc<Channel>> {
         let shard = read_lock(self.shard(name));
         shard.get(name).filter(|channel| channel.touch(now_ms)).cloned()
     }
 
-    /// The channel of this name, made if there is none.
+    /// The channel with this name. Creates it if there is none.
     ///
     /// # Errors
     /// [`HubError::TooManyChannels`].
@@ -82,9 +82,10 @@ impl Directory {
         Ok(channel)
     }
 
-    /// A step of a sweep: evicts what is too old, and forgets idle channels. Begins at 0; says
-    /// where to go on, `None` at the end. Looks at 256 channels, or at fewer where many messages
-    /// went. No lock is held for longer than one channel takes, or the idle ones of one shard.
+    /// One step of a sweep: evicts expired messages and forgets idle channels. Pass 0 to begin.
+    /// Returns the argument for the next step, or `None` at the end. Visits 256 channels, or fewer
+    /// if many messages expired. Holds no lock for longer than one channel takes, or the idle
+    /// channels of one shard.
     pub(crate) fn sweep_some(&self, from: usize, now_ms: u64) -> Option<usize> {
         let (mut number, mut end) = (from >> SLOT_BITS, from & MAX_SLOT);
         let mut work = 0;
@@ -113,7 +114,7 @@ impl Directory {
         None
     }
 
-    /// Removes those of these channels that are still idle.
+    /// Removes those of the given channels that are still idle.
     fn forget(&self, shard: &RwLock<Shard>, idle: &[&ChannelName], now_ms: u64) {
         if idle.is_empty() {
             return;
@@ -129,7 +130,7 @@ impl Directory {
     }
 
     fn shard(&self, name: &ChannelName) -> &RwLock<Shard> {
-        // The map of the shard takes its bits from both ends of the same hash.
+        // Bits from the middle: the map of the shard uses both ends of the same hash.
         let number = self.hasher.hash_one(name) >> 24;
         &self.shards[number as usize & (self.shards.len() - 1)]
     }
@@ -153,15 +154,15 @@ impl Shard {
         }
     }
 
-    /// Up to so many channels, the last ones before slot `end` (0 is the end of all), and the slot
-    /// of the first of them.
+    /// Up to `count` channels before slot `end` (0 means the end of all), and the slot of the
+    /// first.
     fn before(&self, end: usize, count: usize) -> (usize, Vec<Arc<Channel>>) {
         let end = if end == 0 { self.slots.len() } else { end.min(self.slots.len()) };
         let first = end.saturating_sub(count);
         (first, self.slots[first..end].to_vec())
     }
 
-    /// Gives back the memory that many channels needed which are gone.
+    /// Frees the memory of removed channels.
     fn shrink(&mut self) {
         if self.by_name.capacity() > 4 * self.slots.len().max(SPARE) {
             self.by_name.shrink_to_fit();
@@ -170,23 +171,23 @@ impl Shard {
     }
 }
 
-/// Channels of a full shard, on average: few enough that a map of so many moves in microseconds.
+/// Average number of channels in a full shard. A map of this size moves in microseconds.
 const SHARD: usize = 256;
 
-/// So many empty shards take 300 kB.
+/// This many empty shards take 300 kB.
 const MAX_SHARDS: usize = 4_096;
 
-/// Bits of a place in a sweep that say the slot; those above say the shard.
+/// A place in a sweep: the low bits are the slot, the bits above are the shard.
 const SLOT_BITS: u32 = 20;
 const MAX_SLOT: usize = (1 << SLOT_BITS) - 1;
 
-/// What a step of a sweep does, in messages that go: a fraction of a millisecond.
+/// Work of one step of a sweep, counted in expired messages. It takes a fraction of a millisecond.
 const WORK_A_STEP: usize = 2_048;
 
-/// A look at a channel, compared with a message that goes.
+/// The cost of visiting a channel, counted in expired messages.
 const WORK_OF_A_CHANNEL: usize = 8;
 
-/// Channels that an empty shard keeps room for.
+/// Channels for which an empty shard keeps memory.
 const SPARE: usize = 8;
 
 fn read_lock(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
@@ -209,7 +210,7 @@ mod tests {
         ChannelName::new(&format!("c{number}")).unwrap()
     }
 
-    /// A directory of so many channels, all of them idle.
+    /// A directory of `count` idle channels.
     fn filled(max: usize, count: usize) -> Directory {
         let config = HubConfig { idle: Duration::ZERO, ..HubConfig::default() };
         let directory = Directory::new(max);
@@ -226,7 +227,7 @@ mod tests {
             let count = max.min(3_000);
             let directory = filled(max, count);
             assert_eq!(directory.len(), count);
-            // Some are in use, wherever they are.
+            // Every third channel is in use.
             let used: HashSet<usize> = (0..count).filter(|number| number % 3 == 0).collect();
             let in_use: Vec<_> =
                 used.iter().map(|&number| directory.find(&name(number), 0).unwrap()).collect();
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_no_more_is_no_harm() {
+    fn a_place_past_the_end_is_harmless() {
         let directory = filled(10, 10);
         assert_eq!(directory.sweep_some(MAX_SLOT, 1), None);
         assert_eq!(directory.len(), 0);

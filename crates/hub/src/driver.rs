@@ -1,4 +1,4 @@
-//! The task that drives the table of one worker, and answers what the table reports.
+//! The task that drives the subscriber table of one worker, and handles what the table reports.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use crate::commands;
 use crate::hub::Hub;
 use crate::table::{Report, RowId, Subscription, TICK, Table};
 
-/// The table of one worker and the task that drives it.
+/// The subscriber table of one worker, and the task that drives it.
 #[derive(Clone)]
 pub(crate) struct Driver {
     table: Rc<RefCell<Table>>,
@@ -27,7 +27,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Starts the task of a table; must be called on the worker's runtime.
+    /// Starts the task of a table. Must be called on the runtime of the worker.
     pub(crate) fn start(table: Table, hub: Arc<Hub>, responder: Rc<Responder>, worker: u16) -> Self {
         let table = Rc::new(RefCell::new(table));
         let driver = Driver { table, hub, responder, task: Rc::default() };
@@ -35,8 +35,8 @@ impl Driver {
         driver
     }
 
-    /// Resolves when the task has ended, which it never does unless it panics. Subscribers without
-    /// the task that serves them would hang in silence.
+    /// Resolves when the task has ended, which happens only if it panics. Without the task, nobody
+    /// would serve the subscribers.
     pub(crate) fn failed(&self) -> LocalFuture<String> {
         let task = self.task.take();
         Box::pin(async move {
@@ -44,20 +44,20 @@ impl Driver {
                 Some(task) => drop(task.await),
                 None => std::future::pending().await,
             }
-            "the task of its subscribers ended; the log says why".to_owned()
+            "the task that serves its subscribers ended; the log says why".to_owned()
         })
     }
 
-    /// Takes a connection into the table.
+    /// Adds a connection to the table.
     pub(crate) fn add(&self, connection: Parked, subscription: Subscription) {
         let mut table = self.table.borrow_mut();
         let row = table.add(connection, subscription);
         self.read(&mut table, row);
-        // What the client sent with its request may have made work.
+        // The client may have sent more bytes with its request.
         table.wake_if_busy();
     }
 
-    /// Ends every subscription in good order.
+    /// Ends all subscriptions cleanly.
     pub(crate) fn drain(&self) {
         self.table.borrow_mut().drain();
     }
@@ -77,17 +77,18 @@ impl Driver {
             let next = self.turn(&mut wake);
             is_busy = next.is_none();
             wake.sleep_until(next.unwrap_or_default());
-            // The connections of this worker get their turn, and what they publish gathers.
+            // Let the connections of this worker run. Messages that they publish meanwhile are
+            // served together.
             tokio::task::yield_now().await;
         }
     }
 
-    /// A turn of each kind of work. The time until something is due; none if work is left for the
-    /// next turns.
+    /// Does a limited amount of each kind of work. Returns the time until the next deadline, or
+    /// `None` if work is left for the next turn.
     fn turn(&self, wake: &mut Wake) -> Option<Duration> {
         let since = std::time::Instant::now();
         let mut table = self.table.borrow_mut();
-        table.look_at_the_clock();
+        table.read_clock();
         table.begin_turn();
         while let Some(key) = wake.keys.pop_front() {
             let row = RowId::of_key(key);
@@ -105,10 +106,10 @@ impl Driver {
             }
         }
         table.run();
-        table.drop_laggards();
+        table.drop_slow_readers();
         table.begin_turn();
         for row in table.on_time() {
-            // What it waited for may be in the socket.
+            // Input that the row waited for may be in the socket by now.
             table.on_ready(row);
             self.read(&mut table, row);
             table.give_up_if_overdue(row);
@@ -118,7 +119,7 @@ impl Driver {
         (!is_busy).then(|| table.next_deadline())
     }
 
-    /// Reads a connection, and sees to what comes.
+    /// Reads from a connection and handles what the table reports.
     fn read(&self, table: &mut Table, row: RowId) {
         let mut reads = 0;
         while let Some(report) = table.read(row, &mut reads) {
@@ -140,27 +141,28 @@ impl Driver {
     }
 }
 
-/// Everything that the task of a table waits for.
+/// Everything that can wake the task of a table.
 struct Wake {
     news: Inbox<Arc<Channel>>,
     ready: Inbox<u32>,
     sleep: std::pin::Pin<Box<tokio::time::Sleep>>,
-    /// What the inboxes gave last.
+    /// What the inboxes returned last.
     taken: (Vec<Arc<Channel>>, Vec<u32>),
-    /// Channels that have news, for this turn and the next ones.
+    /// Channels with new messages, for this turn and the next ones.
     channels: VecDeque<Arc<Channel>>,
-    /// Sockets that are ready, for this turn and the next ones.
+    /// Keys of ready sockets, for this turn and the next ones.
     keys: VecDeque<u32>,
 }
 
 impl Wake {
-    /// Waits for news, a ready socket or the time; for nothing if there `is_work` left.
+    /// Waits for new messages, a ready socket or the timer. Returns at once if there `is_work`
+    /// left.
     async fn wait(&mut self, is_work: bool) {
         std::future::poll_fn(|cx| if self.poll(cx) || is_work { Poll::Ready(()) } else { Poll::Pending })
             .await;
     }
 
-    /// Whether there is anything.
+    /// Collects from all sources. Returns whether there was anything.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let (channels, keys) = &mut self.taken;
         let news = self.news.poll_take(cx, channels).is_ready();
@@ -171,7 +173,7 @@ impl Wake {
         news || ready || time
     }
 
-    /// A timer is moved only when it has to be: most turns leave it alone.
+    /// Sets the timer, if it would fire too late or has fired. Most turns leave it alone.
     fn sleep_until(&mut self, after: Duration) {
         let at = Instant::now() + after.min(TICK);
         if self.sleep.is_elapsed() || at < self.sleep.deadline() {
@@ -209,7 +211,7 @@ mod tests {
         (running, address)
     }
 
-    /// Opens a WebSocket, and sends texts with the handshake.
+    /// Opens a WebSocket, and sends texts together with the handshake.
     fn open(address: SocketAddr, channel: &str, protocol: &str, texts: &[&str]) -> TcpStream {
         let mut bytes = format!(
             "GET /c/{channel} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_with_a_handshake_is_done_without_a_tick() {
+    fn input_sent_with_a_handshake_is_handled_at_once() {
         let hub = Hub::new(HubConfig::default(), 1);
         let (running, address) = serve(&hub, 0);
         let (mut sockets, mut times) = (Vec::new(), Vec::new());
@@ -254,20 +256,20 @@ mod tests {
             sockets.push(socket);
         }
         times.sort_unstable();
-        // One that waits for a tick begins right after the last one.
+        // A subscription that waited for the next tick would take about one TICK.
         assert!(times[times.len() / 2] < TICK / 2, "{times:?}");
         running.stop().unwrap();
     }
 
     #[test]
-    fn a_worker_that_hangs_stops_no_websocket() {
+    fn a_hanging_worker_does_not_block_websocket_publishers() {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 2);
         let name = ChannelName::new("a").unwrap();
         let channel = hub.channel(&name).unwrap();
         let watch = channel.watch(channel.head(), channel.head(), Waiter::Worker(0));
         assert!(matches!(watch, Watch::Waiting(_)));
-        // Worker 0, which also wakes those that have waited for long enough, does nothing.
+        // Nobody runs worker 0. It would also wake publishers that have waited for too long.
         let (running, address) = serve(&hub, 1);
         let _socket = open(address, "a", "", &["1", "2", "3"]);
         let since = Instant::now();

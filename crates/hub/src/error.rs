@@ -1,10 +1,10 @@
-//! Why the hub refuses.
+//! The reasons for which a hub refuses.
 
-/// Why the hub refuses. Displays as a sentence that says what to do.
+/// The reason for which a hub refuses. Displays as a sentence that says what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
-    /// The payload is over [`HubConfig::max_message`](crate::HubConfig::max_message).
+    /// The payload is longer than [`HubConfig::max_message`](crate::HubConfig::max_message).
     #[error("the message has {len} bytes, the limit is {limit}; send less, or raise --max-message")]
     MessageTooLarge {
         /// Bytes of the payload.
@@ -12,16 +12,17 @@ pub enum HubError {
         /// The limit.
         limit: usize,
     },
-    /// [`HubConfig::max_channels`](crate::HubConfig::max_channels) are in use.
-    #[error("the server has as many channels as it allows ({0}); use one that exists or try again later")]
+    /// There are [`HubConfig::max_channels`](crate::HubConfig::max_channels) channels already.
+    #[error("the server already has its maximum of {0} channels; use an existing one or try again later")]
     TooManyChannels(usize),
-    /// [`HubConfig::max_subscribers`](crate::HubConfig::max_subscribers) wait on the channel.
-    #[error("the channel has as many subscribers as it allows ({0}); try again later")]
+    /// [`HubConfig::max_subscribers`](crate::HubConfig::max_subscribers) connections wait on the
+    /// channel.
+    #[error("the channel already has its maximum of {0} subscribers; try again later")]
     TooManySubscribers(usize),
-    /// The server stops.
-    #[error("the server stops; publish to it again when it is back")]
+    /// The server is stopping.
+    #[error("the server is stopping; publish again when it is back")]
     Stopping,
-    /// The channel belongs to an upload.
+    /// An upload to the channel is under way.
     #[error("an upload to this channel is under way; wait for its end, or use another channel")]
     Uploading,
     /// The idempotency key is too long.
@@ -32,7 +33,7 @@ pub enum HubError {
         /// The limit.
         limit: usize,
     },
-    /// Another message has the idempotency key.
+    /// Another message has this idempotency key.
     #[error(
         "this Idempotency-Key belongs to another message of the channel; give each message a key of its own, \
          and send the same message again only with the same event, Content-Type and payload"
@@ -41,7 +42,7 @@ pub enum HubError {
 }
 
 impl HubError {
-    /// The HTTP status that says it.
+    /// The HTTP status for this error.
     pub fn status(&self) -> u16 {
         match self {
             HubError::MessageTooLarge { .. } => 413,

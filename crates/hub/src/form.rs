@@ -1,7 +1,7 @@
-//! The forms of a payload: what the feeds make of it, and what is the same for all who read it.
+//! The forms of a payload: the ways in which the feeds encode it.
 //!
-//! A message on the wire is a head that differs from reader to reader (cursor, channel, frame,
-//! chunk) and a form of its payload:
+//! A message on the wire is a head and a form of its payload. The head differs between readers
+//! (cursor, channel, frame, chunk). The form is the same for all of them:
 //!
 //! ```text
 //!   head                                      │ form
@@ -17,14 +17,14 @@ use crate::gzip::{self, Sum};
 use crate::json_text::{Place, end_with_payload};
 use crate::message::Message;
 
-/// What is made of a payload.
+/// How a payload is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum FormKind {
-    /// The payload.
+    /// The payload as it is.
     Payload,
-    /// The last member of a JSON object, and its end.
+    /// The last member of a JSON object, and the end of the object.
     Json(Place),
-    /// Of a text: the data of an event stream line by line, and the end of the event.
+    /// A text as `data` lines of an event stream, and the end of the event.
     Lines,
 }
 
@@ -32,12 +32,12 @@ pub(crate) enum FormKind {
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
     pub(crate) bytes: Bytes,
-    /// Of a compressed form: the sum of what it is when inflated.
+    /// Of a compressed form: the checksum of its uncompressed bytes.
     pub(crate) sum: Sum,
 }
 
 impl FormKind {
-    /// Appends the form of a payload.
+    /// Appends a payload in this form.
     pub(crate) fn write(self, message: &Message, out: &mut Vec<u8>) {
         match self {
             FormKind::Payload => out.extend_from_slice(message.data()),
@@ -49,7 +49,7 @@ impl FormKind {
         }
     }
 
-    /// The form of a payload.
+    /// Returns a payload in this form.
     pub(crate) fn make(self, message: &Message) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.write(message, &mut bytes);
@@ -57,7 +57,8 @@ impl FormKind {
     }
 }
 
-/// Compresses what may follow any other piece, and be followed by any other (see `gzip.rs`).
+/// Compresses bytes so that they may follow any other piece, and any other may follow them (see
+/// `gzip.rs`).
 pub(crate) fn deflate(plain: &[u8]) -> (Vec<u8>, Sum) {
     let mut bytes = Vec::new();
     gzip::compress(plain, &mut bytes);

@@ -1,5 +1,5 @@
-//! A gzip body (RFC 1952) that many readers share: each batch is compressed once, whoever reads it
-//! and since when.
+//! A gzip body (RFC 1952) that many readers share. Each batch is compressed once for all readers,
+//! whenever they joined.
 //!
 //! ```text
 //!   reader A   │ head │ start │ batch 1 │ batch 2 │ batch 3 │ end │ CRC-32 and length of all that A got
@@ -7,14 +7,14 @@
 //!                                       └── the same bytes ─┘
 //! ```
 //!
-//! A piece is compressed without reference to what came before, and ends on a byte (DEFLATE,
-//! RFC 1951 §3.2.4: an empty stored block): so it may follow any other. Only the trailer is a
-//! reader's own. A CRC of two pieces can be computed from those of the pieces, so it needs no look
-//! at the bytes: the group keeps the sum of its batches, a reader keeps its own sum and that of the
-//! group at the moment it joined.
+//! A piece is compressed without reference to earlier pieces, and ends on a byte boundary (RFC 1951
+//! §3.2.4: an empty stored block). So it may follow any other piece. Only the trailer differs
+//! between readers. The CRC of two pieces can be computed from their CRCs, without their bytes. The
+//! group keeps the checksum of its batches. A reader keeps its own checksum, and that of the group
+//! at the moment it joined.
 //!
-//! Browsers and curl read the first member of a gzip body and no second one, which is why each
-//! batch cannot simply be a member.
+//! A batch cannot be a gzip member of its own: browsers and curl read only the first member of a
+//! body.
 
 use std::cell::RefCell;
 
@@ -27,10 +27,10 @@ pub(crate) const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// An empty last block.
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
-/// As for WebSocket messages: most of the gain for the least time.
+/// Level 1, as for WebSocket messages: most of the gain for the least time.
 const LEVEL: u32 = 1;
 
-/// What the trailer says of bytes: their CRC-32 and how many there are.
+/// The checksum of bytes as in the trailer: their CRC-32 and their number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sum {
     crc: u32,
@@ -42,23 +42,23 @@ impl Sum {
         Sum { crc: crc32fast::hash(bytes), len: bytes.len() as u64 }
     }
 
-    /// How many bytes there are.
+    /// The number of bytes.
     pub(crate) fn len(self) -> u64 {
         self.len
     }
 
-    /// The sum of these bytes and of those after them.
+    /// The checksum of these bytes followed by the next ones.
     pub(crate) fn then(self, next: Sum) -> Self {
         Sum { crc: shift(self.crc, next.len) ^ next.crc, len: self.len + next.len }
     }
 }
 
-/// Where one reader is, as far as its trailer goes.
+/// The state of the body of one reader, as its trailer needs it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body {
-    /// What it got, up to where it joined if it has.
+    /// The checksum of what the reader got before it joined the group.
     own: Sum,
-    /// What its group had then, while it gets what the group gets.
+    /// The checksum of the group when the reader joined, while it is a member.
     joined: Option<Sum>,
 }
 
@@ -67,17 +67,17 @@ impl Body {
         Body { own: first, joined: None }
     }
 
-    /// From here on it gets what the group gets.
+    /// The reader joins the group: from now on it gets what the group gets.
     pub(crate) fn join(&mut self, group: Sum) {
         self.joined = Some(group);
     }
 
-    /// It is on its own again, with all that the group has.
+    /// The reader leaves the group, and has everything that the group has.
     pub(crate) fn leave(&mut self, group: Sum) {
         *self = Body::new(self.sum(group));
     }
 
-    /// It alone got something, and goes on as it was.
+    /// The reader alone got a piece. It stays in the group if it was there.
     pub(crate) fn add(&mut self, group: Sum, piece: Sum) {
         let is_member = self.joined.is_some();
         self.leave(group);
@@ -85,8 +85,9 @@ impl Body {
         self.joined = is_member.then_some(group);
     }
 
-    /// All that it got. With `C` for the group's bytes since it joined, CRC-32 is linear:
-    /// crc(joined C) = shift(crc(joined)) ^ crc(C), and crc(own C) = shift(crc(own)) ^ crc(C).
+    /// The checksum of everything the reader got. CRC-32 is linear. With `C` for the bytes of the
+    /// group since the reader joined: crc(joined C) = shift(crc(joined)) ^ crc(C), and crc(own C) =
+    /// shift(crc(own)) ^ crc(C).
     pub(crate) fn sum(&self, group: Sum) -> Sum {
         let Some(joined) = self.joined else { return self.own };
         let len = group.len - joined.len;
@@ -94,19 +95,19 @@ impl Body {
     }
 }
 
-/// What becomes of a CRC when bytes are added whose own CRC is 0.
+/// The CRC after `len` more bytes whose own CRC is 0.
 fn shift(crc: u32, len: u64) -> u32 {
     let mut hasher = Hasher::new_with_initial(crc);
     hasher.combine(&Hasher::new_with_initial_len(0, len));
     hasher.finalize()
 }
 
-/// Appends a piece, compressed by itself.
+/// Appends a piece, compressed on its own.
 pub(crate) fn compress(mut plain: &[u8], out: &mut Vec<u8>) {
     COMPRESSOR.with_borrow_mut(|kept| {
         let stream = kept.get_or_insert_with(|| Compress::new(Compression::new(LEVEL), false));
         loop {
-            // Room to spare after a call means that the flush is complete.
+            // Spare room after a call means that the flush is complete.
             out.reserve(plain.len() / 2 + 64);
             let before = stream.total_in();
             stream.compress_vec(plain, out, FlushCompress::Sync).expect("a raw compressor takes any bytes");
@@ -119,8 +120,8 @@ pub(crate) fn compress(mut plain: &[u8], out: &mut Vec<u8>) {
     });
 }
 
-/// Appends a piece as it is (RFC 1951 §3.2.4). It may follow any other piece, and be followed by
-/// any other.
+/// Appends a piece uncompressed (RFC 1951 §3.2.4). It may follow any other piece, and any other may
+/// follow it.
 pub(crate) fn store(plain: &[u8], out: &mut Vec<u8>) {
     for block in plain.chunks(usize::from(u16::MAX)) {
         let len = block.len() as u16;
@@ -140,7 +141,7 @@ pub(crate) fn end(sum: Sum, out: &mut Vec<u8>) {
 }
 
 std::thread_local! {
-    /// One for each worker that has needed one, 270 KiB.
+    /// 270 KiB for each worker that has used it.
     static COMPRESSOR: RefCell<Option<Compress>> = const { RefCell::new(None) };
 }
 
@@ -152,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads a body to its end, where the trailer is checked.
+    /// Decodes a body to its end, which checks the trailer.
     fn decode(body: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
         let mut decoder = GzDecoder::new(body);
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_that_join_and_leave_at_any_time_get_a_good_body_each() {
+    fn readers_that_join_and_leave_at_any_time_get_valid_bodies() {
         struct Reader {
             body: Body,
             plain: Vec<u8>,
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_and_an_empty_piece() {
+    fn an_empty_body_is_valid() {
         let mut wire = HEAD.to_vec();
         compress(b"", &mut wire);
         end(Sum::default(), &mut wire);

@@ -1,5 +1,4 @@
-//! The hub: channels by name, shared by all workers. What publishers ask of it is in
-//! `publishing.rs`.
+//! The hub: channels by name, shared by all workers. Publishing is in `publishing.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,15 +14,15 @@ use crate::directory::Directory;
 use crate::error::HubError;
 use crate::name::ChannelName;
 
-/// Channels by name. Shared by all workers; cheap to clone behind its [`Arc`].
+/// All channels, by name. Workers and publishers share one hub through an [`Arc`].
 pub struct Hub {
     config: HubConfig,
     clock: Clock,
-    /// Read for the times of messages, and for nothing else: it may step back.
+    /// Used only for the times of messages, because it may step back.
     wall: Box<dyn Fn() -> u64 + Send + Sync>,
     channels: Directory,
     inboxes: Vec<Inbox<Arc<Channel>>>,
-    /// Read under the lock of a channel, which orders it with what is appended there.
+    /// Read under the lock of a channel. The lock orders it with appends to that channel.
     pub(crate) stopped: AtomicBool,
     pub(crate) counters: Counters,
 }
@@ -35,14 +34,16 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// An empty hub for so many workers, each with a [`Site`](crate::Site): as many as the
-    /// [threads](tidewire_server::Server::threads) of the server; 0 where no site is served.
+    /// An empty hub for `workers` workers. Each of them has a [`Site`](crate::Site), so pass the
+    /// number of [threads](tidewire_server::Server::threads) of the server. Pass 0 if no site is
+    /// served.
     pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
         Self::with_wall_clock(config, workers, system_ms)
     }
 
-    /// The same with another wall clock: milliseconds since 1970, as [`wall_ms`](Self::wall_ms)
-    /// says. It may step back.
+    /// The same with another wall clock, which returns milliseconds since 1970. It may step back.
+    // Hidden: for our tests.
+    #[doc(hidden)]
     pub fn with_wall_clock(
         config: HubConfig,
         workers: usize,
@@ -59,28 +60,27 @@ impl Hub {
         })
     }
 
-    /// What it keeps and allows.
+    /// The limits of this hub.
     pub fn config(&self) -> &HubConfig {
         &self.config
     }
 
-    /// Milliseconds since the hub was made; never steps back.
+    /// Milliseconds since the hub was made. Never steps back.
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
 
-    /// The same for a moment that was taken before.
+    /// The same for an earlier moment.
     pub(crate) fn ms_at(&self, at: Instant) -> u64 {
         self.clock.ms_at(at)
     }
 
-    /// The wall clock, for the time that a message carries. A message that comes after a later one
-    /// takes the time of that one.
+    /// The wall clock in milliseconds since 1970, for [`Message::new`](crate::Message::new).
     pub fn wall_ms(&self) -> u64 {
         (self.wall)()
     }
 
-    /// The channel of this name, made if there is none.
+    /// The channel with this name. Creates it if there is none.
     ///
     /// # Errors
     /// [`HubError::TooManyChannels`].
@@ -88,43 +88,43 @@ impl Hub {
         self.channels.find_or_add(name, self.now_ms(), || Channel::new(name.clone(), &self.config))
     }
 
-    /// The channel of this name, if there is one.
+    /// The channel with this name, if there is one.
     pub(crate) fn find_channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {
         self.channels.find(name, self.now_ms())
     }
 
-    /// Refuses messages from now on, since their readers are about to be sent away: an
-    /// acknowledgement would promise what nobody reads. Who looks at a channel after this has seen
-    /// all that was acknowledged. Uploads under way go on, so that they can be marked as aborted.
+    /// Refuses messages from now on, because their readers are about to be disconnected. Code that
+    /// reads a channel after this call sees every message that was acknowledged. Uploads may still
+    /// append, so that they can be marked as aborted.
     pub(crate) fn stop(&self) {
-        // The lock of the channel orders this with what is appended there.
+        // Relaxed is enough: the lock of each channel orders this with appends.
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the server stops, noted by whichever worker was first: then messages are refused.
+    /// Whether the server is stopping. Messages are refused then.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Puts a channel on the list of a worker that waits for its news.
+    /// Tells a waiting worker that a channel has a new message.
     pub(crate) fn send_news(&self, worker: u16, channel: &Arc<Channel>) {
         self.counters.wakes.add(1);
         self.inboxes[usize::from(worker)].push(channel.clone());
     }
 
-    /// For how many workers it was made.
+    /// The number of workers that the hub was made for.
     pub(crate) fn workers(&self) -> usize {
         self.inboxes.len()
     }
 
-    /// Where the news of a worker arrive.
+    /// The inbox of a worker, which receives channels with new messages.
     pub(crate) fn inbox(&self, worker: u16) -> Inbox<Arc<Channel>> {
         self.inboxes[usize::from(worker)].clone()
     }
 
-    /// Evicts what is too old and forgets idle channels: a look at each channel. Wakes publishers
-    /// that have waited for long enough. The site of worker 0 does it every few seconds; where no
-    /// site is served, somebody else must.
+    /// Evicts expired messages, forgets idle channels, and wakes publishers that have waited for
+    /// too long. Visits every channel. The site of worker 0 calls this every few seconds. Without a
+    /// site, call it yourself.
     pub fn sweep(&self) {
         let mut next = Some(0);
         while let Some(from) = next {
@@ -132,25 +132,27 @@ impl Hub {
         }
     }
 
-    /// A step of a [`sweep`](Self::sweep), which takes a fraction of a millisecond: a look at 256
-    /// channels, or at fewer if many messages went. Begin at 0. Returns where to go on, `None` at
-    /// the end.
+    /// One step of a [`sweep`](Self::sweep), which takes a fraction of a millisecond. It visits 256
+    /// channels, or fewer if many messages expired. Pass 0 to begin. Returns the argument for the
+    /// next step, or `None` at the end.
     pub fn sweep_some(&self, from: usize) -> Option<usize> {
         self.channels.sweep_some(from, self.now_ms())
     }
 
-    /// What was done so far.
+    /// Counters of the work done so far.
     pub fn work(&self) -> Work {
         self.counters.work()
     }
 
-    /// Bytes of the forms of long payloads that are in memory: those that the workers keep, and
-    /// those that slow readers have not taken. However many hold the same bytes, they count once.
+    /// Bytes in memory of the encoded forms of long payloads: those that the workers keep, and
+    /// those that slow readers have not taken. Bytes that several readers share count once.
+    // Hidden: for our tests.
+    #[doc(hidden)]
     pub fn forms_held(&self) -> u64 {
         self.counters.forms.held()
     }
 
-    /// How many channels there are.
+    /// The number of channels.
     pub fn channels(&self) -> usize {
         self.channels.len()
     }
@@ -161,7 +163,7 @@ fn system_ms() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }
 
-/// A clock that no adjustment of the wall clock can move.
+/// A clock that never steps back, whatever happens to the wall clock.
 #[derive(Debug)]
 struct Clock(Instant);
 
@@ -218,7 +220,7 @@ mod tests {
         let hub = Hub::new(HubConfig::default(), 1);
         let channel = hub.channel(&name("a")).unwrap();
         let mut cx = Context::from_waker(Waker::noop());
-        // More than a log allows by default.
+        // More than the default limit of a log.
         let mut waiting: Vec<_> = (0..100_001).map(|_| channel.changed(channel.head())).collect();
         assert!(waiting.iter_mut().all(|changed| Pin::new(changed).poll(&mut cx).is_pending()));
         assert!(matches!(
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_appends_once() {
+    fn a_publish_with_a_known_key_appends_nothing() {
         let hub = Hub::new(HubConfig::default(), 1);
         let publish = |key| hub.publish(&name("a"), Message::new("x".into(), 0), Some(key)).unwrap();
         let first = publish(b"k1");
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_told() {
+    fn an_exceeded_limit_is_an_error() {
         let config = HubConfig { max_message: 3, max_channels: 1, ..HubConfig::default() };
         let hub = Hub::new(config, 1);
         let publish =

@@ -1,8 +1,8 @@
-//! The payload of a message as JSON: the last member of the object that has it.
+//! The payload of a message as JSON: the last member of its object.
 //!
-//! A payload is text in `data`, or base64 in `data_b64`. Base64 has four bytes for three. A text of
-//! control characters has six for one as JSON. So a text that would more than double is sent in
-//! base64 too. Otherwise a publisher of 1 MiB could make each reader hold 6 MiB.
+//! A payload is text in `data`, or base64 in `data_b64`. Base64 has four bytes for three. As JSON
+//! text, a control character has six bytes. So a text that would more than double is sent as base64
+//! too. Otherwise a publisher of 1 MiB could make each reader hold 6 MiB.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,11 +11,11 @@ use tidewire_server::json;
 use crate::feeds::{boundary, script};
 use crate::message::Message;
 
-/// Payloads that are shorter are text whenever they are UTF-8, however long they become. A key
-/// press in a terminal is `ESC [ A`, and a page expects a text.
+/// A shorter payload is sent as text whenever it is UTF-8, even if it more than doubles. For
+/// example, a key press in a terminal is `ESC [ A`, and a page expects text.
 pub(crate) const MIN_DOUBLED: usize = 128;
 
-/// What else must be escaped where the JSON stands. The meaning stays the same.
+/// Where the JSON stands, which decides what else must be escaped. The meaning stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     /// Anywhere else.
@@ -42,8 +42,8 @@ pub(crate) fn end_with_payload(message: &Message, place: Place, out: &mut Vec<u8
     out.extend_from_slice(b"\"}");
 }
 
-/// Whether what was written for a line may stand in this place too. What would become too long
-/// there has something to escape.
+/// Whether JSON written for a line may also stand in this place. This is enough: JSON that becomes
+/// too long in this place has something to escape.
 pub(crate) fn is_same_in(place: Place, json: &[u8]) -> bool {
     match place {
         Place::Line => true,
@@ -53,8 +53,8 @@ pub(crate) fn is_same_in(place: Place, json: &[u8]) -> bool {
     }
 }
 
-/// Appends a text as a JSON string, piece by piece. False as soon as it is too long: then what was
-/// written is to be thrown away.
+/// Appends a text as a JSON string, piece by piece. Returns `false` as soon as the string is too
+/// long; the caller then removes what was written.
 fn push_text(text: &str, place: Place, out: &mut Vec<u8>) -> bool {
     let (start, limit) = (out.len(), longest(text.len()));
     if limit < usize::MAX && least_len(text) > limit {
@@ -67,7 +67,7 @@ fn push_text(text: &str, place: Place, out: &mut Vec<u8>) -> bool {
         let at = out.len();
         json::write(&piece, out);
         if at > start {
-            // One string is made of all pieces.
+            // Remove the quote: all pieces make one string.
             out.remove(at);
         }
         if place == Place::Script {
@@ -88,13 +88,13 @@ fn push_text(text: &str, place: Place, out: &mut Vec<u8>) -> bool {
     out.len() - start <= limit
 }
 
-/// How long the JSON string of a payload of so many bytes may become.
+/// The longest JSON string for a payload of this length.
 fn longest(len: usize) -> usize {
     if len < MIN_DOUBLED { usize::MAX } else { 2 * len + "\"\"".len() }
 }
 
-/// How long a JSON string is at least: a control character without a short escape has six bytes.
-/// This is quick to see, and most texts that are too long are so for that.
+/// A lower bound for the length of a JSON string: a control character without a short escape has
+/// six bytes. It is fast to compute, and rules out most texts that are too long.
 fn least_len(text: &str) -> usize {
     let is_long = |byte: u8| (byte < b' ') & (!(8..=b'\r').contains(&byte) | (byte == 11));
     let controls = text.bytes().filter(|&byte| is_long(byte)).count();
@@ -132,7 +132,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// What [`end_with_payload`] does with a text that is to stay one, slowly.
+    /// A slow, simple version of [`end_with_payload`] for a text that stays text.
     fn naive(text: &str, place: Place) -> String {
         let mut json = serde_json::to_string(text).unwrap();
         for end in ["\u{85}", "\u{2028}", "\u{2029}"] {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_what_the_naive_twin_does() {
+    fn payloads_are_encoded_as_by_the_simple_encoder() {
         let pieces = [
             "a",
             "plain text ",
@@ -167,7 +167,7 @@ mod tests {
         ];
         let mut rng = Rng::new(12);
         for n in 0..600 {
-            // Also so long that there are several pieces, cut at any byte of a character.
+            // Some texts have several pieces, cut at any byte of a character.
             let len = if n % 20 == 0 { PIECE + rng.below(40) } else { rng.below(1_500) };
             let mut text = String::new();
             let weights = 1 + rng.below(pieces.len());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_would_more_than_double_is_base64_from_a_length_on() {
+    fn a_long_text_that_would_more_than_double_is_base64() {
         let is_base64 = |text: &str, place| {
             let object: Value = serde_json::from_str(&object(text.as_bytes(), place)).unwrap();
             assert_ne!(object["data"].is_string(), object["data_b64"].is_string(), "one of the two");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_thrown_away_was_short() {
+    fn a_text_that_becomes_too_long_is_given_up_early() {
         for (text, place) in [("\u{1}", Place::Line), ("\u{85}", Place::Line), ("<", Place::Script)] {
             let (mut out, text) = (Vec::new(), text.repeat(1024 * 1024));
             assert!(!push_text(&text, place, &mut out));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_length_is_that_of_characters_with_six_bytes() {
+    fn the_lower_bound_counts_characters_of_six_bytes() {
         for byte in 0..=0x7f_u8 {
             let text = char::from(byte).to_string();
             let len = serde_json::to_string(&text).unwrap().len();

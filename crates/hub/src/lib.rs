@@ -14,7 +14,7 @@ mod driver;
 mod error;
 mod feeds;
 mod form;
-mod forms;
+mod form_cache;
 mod gzip;
 mod hub;
 mod json_text;

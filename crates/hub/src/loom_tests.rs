@@ -1,7 +1,7 @@
-//! The hub, its channels and uploads, with workers, publishers, tasks and the sweep in every order
-//! that they can take. No message is lost, and nobody sleeps while there is one; loom reports a
-//! thread that sleeps for ever as a deadlock. (The inbox has models of its own, in
-//! `tidewire-server`.)
+//! Models of the hub, its channels and uploads. Workers, publishers, tasks and the sweep run in
+//! every possible order. No message is lost, and no thread sleeps while there is a message for it;
+//! loom reports a thread that sleeps for ever as a deadlock. (`tidewire-server` has the models of
+//! the inbox.)
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -55,12 +55,12 @@ fn publish(hub: &Hub, text: &'static str, key: Option<&[u8]>) -> Published {
     hub.publish(&name(), Message::new(text.into(), 0), key).expect("nothing refuses it")
 }
 
-/// With few channels there are few locks.
+/// Few channels need few locks, so there are fewer orders to try.
 fn config() -> HubConfig {
     HubConfig { max_channels: 1, ..HubConfig::default() }
 }
 
-/// A channel that is full of what worker 0 has still to serve.
+/// A hub whose channel is full, with a message that worker 0 has still to serve.
 fn full() -> (Arc<Hub>, Arc<Channel>) {
     let retention = Retention { max_messages: 1, ..Retention::default() };
     let hub = Hub::new(HubConfig { retention, ..config() }, 1);
@@ -79,8 +79,9 @@ fn texts(page: &Page) -> Vec<String> {
     page.messages.iter().map(|(_, message)| message.text().expect("text").to_owned()).collect()
 }
 
-/// What a worker does for its subscribers of a channel: it reads to the head and delivers,
-/// registers there, and sleeps until its inbox has news. The table does the same for many.
+/// Does what a worker does for its subscribers of a channel. It reads to the head and delivers,
+/// registers there, and sleeps until its inbox has the channel. The table does the same for many
+/// channels.
 fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
     let channel = hub.channel(&name()).expect("there is room");
     let inbox = hub.inbox(0);
@@ -122,7 +123,7 @@ fn a_worker_gets_every_message_of_two_publishers() {
 }
 
 #[test]
-fn a_key_appends_once_whoever_is_first() {
+fn concurrent_publishes_with_one_key_append_once() {
     bounded().check(|| {
         let hub = Hub::new(config(), 1);
         let other = {
@@ -136,7 +137,7 @@ fn a_key_appends_once_whoever_is_first() {
     });
 }
 
-/// The future for other people's servers.
+/// The future for servers that are not ours.
 #[test]
 fn a_task_that_waits_for_a_change_wakes() {
     bounded().check(|| {
@@ -153,10 +154,9 @@ fn a_task_that_waits_for_a_change_wakes() {
     });
 }
 
-/// A channel that is forgotten in the very moment in which somebody publishes to it or begins to
-/// wait on it.
+/// The sweep forgets the channel while somebody publishes to it or begins to wait on it.
 #[test]
-fn the_sweep_takes_nothing_with_it() {
+fn a_sweep_loses_no_message() {
     bounded().check(|| {
         let hub = Hub::new(HubConfig { idle: Duration::ZERO, ..config() }, 1);
         let seen = hub.channel(&name()).expect("there is room");
@@ -169,7 +169,7 @@ fn the_sweep_takes_nothing_with_it() {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, "one", None))
         };
-        // Whoever found the channel before it was forgotten is told so, and does not wait on it.
+        // A watch on a forgotten channel says so, and does not wait.
         let waits = matches!(seen.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_));
         let published = publisher.join().expect("it ends");
         sweep.join().expect("it ends");
@@ -177,17 +177,17 @@ fn the_sweep_takes_nothing_with_it() {
         let page = channel.read(Since::Earliest, Budget::UNLIMITED);
         assert_eq!((texts(&page), page.cursor), (vec!["one".to_owned()], published.cursor));
         if waits {
-            assert_eq!(seen.head(), published.cursor, "who waits is in the channel that is published to");
+            assert_eq!(seen.head(), published.cursor, "a waiter is in the channel that is published to");
             let mut news = Vec::new();
             block_on(std::future::poll_fn(|cx| hub.inbox(0).poll_take(cx, &mut news)));
         }
     });
 }
 
-/// A message that is acknowledged while the server stops is seen by whoever looks at the channel
-/// before it sends its readers away.
+/// If a message is acknowledged while the server stops, a worker sees it when it reads the channel
+/// before it disconnects its readers.
 #[test]
-fn what_is_acknowledged_at_a_stop_is_there() {
+fn a_message_acknowledged_during_a_stop_is_in_the_log() {
     bounded().check(|| {
         let hub = Hub::new(config(), 1);
         let channel = hub.channel(&name()).expect("there is room");
@@ -204,8 +204,8 @@ fn what_is_acknowledged_at_a_stop_is_there() {
     });
 }
 
-/// An upload that waits for its reader, a reader that waits for the upload: in a log of two pieces
-/// neither sleeps for ever, and no byte is lost.
+/// The upload waits for its reader, and the reader for the upload. The log has two pieces. Neither
+/// sleeps for ever, and no byte is lost.
 #[test]
 fn an_upload_and_its_reader_wait_for_each_other() {
     bounded().check(|| {
@@ -235,9 +235,9 @@ fn an_upload_and_its_reader_wait_for_each_other() {
     });
 }
 
-/// A reader that leaves lets an upload go on that waits for it.
+/// An upload that waits for a reader goes on when the reader leaves.
 #[test]
-fn a_reader_that_leaves_is_waited_for_no_more() {
+fn an_upload_goes_on_when_its_reader_leaves() {
     bounded().check(|| {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..config() }, 0);
@@ -252,7 +252,7 @@ fn a_reader_that_leaves_is_waited_for_no_more() {
     });
 }
 
-/// Two publishers in a log of one message, and a worker that reads it: nobody sleeps for ever, and
+/// Two publishers use a log of one message, and a worker reads it. Nobody sleeps for ever, and
 /// nothing is evicted before it is delivered.
 #[test]
 fn publishers_wait_for_a_worker_that_keeps_up() {
@@ -276,10 +276,10 @@ fn publishers_wait_for_a_worker_that_keeps_up() {
     });
 }
 
-/// The last worker leaves, which makes room for all that wait, and wakes the first: each wakes the
-/// next one.
+/// The last worker leaves. That makes room for all publishers that wait. It wakes the first of
+/// them, and each wakes the next.
 #[test]
-fn publishers_let_each_other_go() {
+fn waiting_publishers_wake_each_other() {
     bounded().check(|| {
         let (hub, channel) = full();
         let publishers = ["two", "three"].map(|text| {
@@ -295,8 +295,8 @@ fn publishers_let_each_other_go() {
     });
 }
 
-/// The first in line gives up in the moment in which it is woken, and the worker leaves: the next
-/// one goes on.
+/// The first publisher in line gives up at the moment it is woken, while the worker leaves. The
+/// next publisher goes on.
 #[test]
 fn a_publisher_that_gives_up_passes_its_turn_on() {
     bounded().check(|| {
@@ -318,8 +318,9 @@ fn a_publisher_that_gives_up_passes_its_turn_on() {
     });
 }
 
-/// The same worker with the usual mistake: it registers for what comes after the head, whatever it
-/// has read. loom finds the order in which it would sleep for ever, so the models above can fail.
+/// A worker with the usual mistake: it registers at the head of the log and not at the position
+/// that it has read. loom finds the order in which it sleeps for ever, so the models above can
+/// fail.
 #[test]
 fn a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever() {
     let found = Arc::new(AtomicBool::new(false));
@@ -342,8 +343,8 @@ fn a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever() {
     assert!(found.load(Ordering::Relaxed), "a lost wake-up goes unnoticed");
 }
 
-/// With the locks of the map and of the channel there are too many orders to go through all of
-/// them. By loom's documentation two or three preemptions find most bugs.
+/// With the locks of the map and of the channel there are too many orders to try all. According to
+/// loom's documentation, two or three preemptions find most bugs.
 fn bounded() -> loom::model::Builder {
     let mut some = loom::model::Builder::new();
     some.preemption_bound = Some(2);

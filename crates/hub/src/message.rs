@@ -1,10 +1,10 @@
-//! What is published.
+//! A message: a payload with its event name, media type and time.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tidewire_channel::Fingerprint;
 
-/// A published message: a payload and what the publisher said about it.
+/// A message: a payload with its event name, media type and time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     event: Option<Box<str>>,
@@ -14,14 +14,13 @@ pub struct Message {
     is_text: bool,
 }
 
-/// Event names with a meaning of their own. A publisher may not use them.
+/// Event names that a publisher may not use.
 ///
-/// - `gap`, `reset`, `hello`, `envelope`: the SSE feed sends them itself
-/// - `open`, `error`: an `EventSource` fires them itself. An event of that name calls `onopen` or
-///   `onerror` of a page, which believes that the connection opened or broke. (`message` is the
-///   name of an event without a name, and is allowed.)
-/// - `upload-end`, `upload-aborted`: how an upload ended, in the log
-/// - `end`, `deleted`, `expired`: kept for a later version
+/// - `gap`, `reset`, `hello`, `envelope`: the SSE feed sends them.
+/// - `open`, `error`: an `EventSource` fires them. An event with such a name would call `onopen` or
+///   `onerror` of a page. (`message` is allowed: it is the name of an event without a name.)
+/// - `upload-end`, `upload-aborted`: they say in the log how an upload ended.
+/// - `end`, `deleted`, `expired`: reserved for a later version.
 pub const RESERVED_EVENTS: [&str; 11] = [
     "gap",
     "reset",
@@ -43,9 +42,9 @@ pub const MAX_EVENT: usize = 128;
 pub const MAX_CONTENT_TYPE: usize = 256;
 
 impl Message {
-    /// A message with this payload, published at `time_ms` (milliseconds since 1970, for people;
-    /// nothing is ordered by it). A log moves the time forward to that of the message before, if
-    /// that is later.
+    /// A message with this payload, published at `time_ms`: milliseconds since 1970, as
+    /// [`Hub::wall_ms`](crate::Hub::wall_ms) returns. The time is for people; nothing is ordered by
+    /// it. If the previous message of the log has a later time, the log takes that time instead.
     pub fn new(data: Bytes, time_ms: u64) -> Self {
         let is_text = std::str::from_utf8(&data).is_ok();
         Message { event: None, content_type: None, time_ms, data, is_text }
@@ -54,8 +53,8 @@ impl Message {
     /// Sets the event name.
     ///
     /// # Errors
-    /// [`EventNameError`] for an empty, long, reserved or multi-line name: an event stream could
-    /// not carry it.
+    /// [`EventNameError`] if the name is empty, too long or reserved, or has control characters: an
+    /// event stream could not carry it.
     pub fn with_event(mut self, event: &str) -> Result<Self, EventNameError> {
         let is_bad = event.is_empty()
             || event.len() > MAX_EVENT
@@ -71,7 +70,7 @@ impl Message {
     /// Sets the media type.
     ///
     /// # Errors
-    /// [`ContentTypeError`]: it could not stand in the head of an answer.
+    /// [`ContentTypeError`] if a response could not carry it in its head.
     pub fn with_content_type(mut self, content_type: &str) -> Result<Self, ContentTypeError> {
         let is_bad = content_type.is_empty()
             || content_type.len() > MAX_CONTENT_TYPE
@@ -88,12 +87,13 @@ impl Message {
         Message { event: Some(mark.event().into()), ..Message::new(Bytes::new(), time_ms) }
     }
 
-    /// How an upload ended, if this message says it: no publisher can take these names.
+    /// How an upload ended, if this message says that. Its event names are reserved, so no
+    /// publisher can forge them.
     pub(crate) fn as_mark(&self) -> Option<Mark> {
         [Mark::End, Mark::Aborted].into_iter().find(|mark| self.event() == Some(mark.event()))
     }
 
-    /// The same message at another time.
+    /// The same message with another time.
     pub(crate) fn with_time(&self, time_ms: u64) -> Self {
         Message { time_ms, ..self.clone() }
     }
@@ -103,13 +103,12 @@ impl Message {
         self.event.as_deref()
     }
 
-    /// The media type that the publisher named.
+    /// The media type that the publisher set.
     pub fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
     }
 
-    /// When it was published: milliseconds since 1970 by the server's clock. It never decreases
-    /// along a log.
+    /// The time of publishing in milliseconds since 1970. Within a log it never decreases.
     pub fn time_ms(&self) -> u64 {
         self.time_ms
     }
@@ -124,10 +123,9 @@ impl Message {
         if self.is_text { std::str::from_utf8(&self.data).ok() } else { None }
     }
 
-    /// What an idempotency key is bound to: a hash of the event name, the media type and the
-    /// payload. The length stands before each name, and an absent name differs from an empty one,
-    /// so no two messages give the same bytes. The time is not part of it: a second try comes
-    /// later.
+    /// A hash of event name, media type and payload, which an idempotency key is bound to. The
+    /// length stands before each name, and no name differs from an empty one, so different messages
+    /// hash different bytes. The time is left out, because a retry comes later.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         for name in [self.event(), self.content_type()] {
@@ -141,7 +139,7 @@ impl Message {
         Fingerprint(fingerprint)
     }
 
-    /// Bytes that it counts in a log: the payload, the names and the bookkeeping.
+    /// Bytes that the message counts in a log: the payload, the names and the bookkeeping.
     pub(crate) fn weight(&self) -> usize {
         self.data.len()
             + self.event().map_or(0, str::len)
@@ -153,9 +151,9 @@ impl Message {
 /// How an upload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// It is complete.
+    /// Complete.
     End,
-    /// It is not: the publisher left, or the server stopped.
+    /// Incomplete: the publisher left, or the server stopped.
     Aborted,
 }
 
@@ -187,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_messages_have_one_fingerprint() {
+    fn different_messages_have_different_fingerprints() {
         let message = |event: Option<&str>, media: Option<&str>, data: &'static [u8]| {
             let mut message = Message::new(Bytes::from_static(data), 7);
             message.event = event.map(Into::into);

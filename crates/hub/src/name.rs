@@ -1,4 +1,4 @@
-//! Channel names: one spelling, computed once, before anything is decided by it.
+//! Channel names. A name is decoded and checked once, before anything depends on it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ pub const MAX_NAME: usize = 128;
 /// Most channels that one request may name.
 pub const MAX_CHANNELS: usize = 16;
 
-/// A channel name in its only spelling: 1 to 128 of `A-Z a-z 0-9 . _ ~ : @ -`, not `.` or `..`.
+/// A checked channel name: 1 to 128 of the characters `A-Z a-z 0-9 . _ ~ : @ -`, but not `.` or
+/// `..`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Arc<str>);
 
-/// The text is not a channel name, or names too many.
+/// The text is not a channel name, or not a list of channel names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// A name that breaks the rule of [`ChannelName`].
@@ -21,10 +22,10 @@ pub enum NameError {
         "a channel name is neither . nor .. and has 1 to {MAX_NAME} of the characters A-Z a-z 0-9 . _ ~ : @ -"
     )]
     BadName,
-    /// The same channel twice in a list.
+    /// A list that names a channel twice.
     #[error("the list names a channel twice; name each once")]
     Twice,
-    /// More than [`MAX_CHANNELS`] in a list.
+    /// A list of more than [`MAX_CHANNELS`] names.
     #[error("the list names more than {MAX_CHANNELS} channels; use several connections")]
     TooMany,
 }
@@ -47,8 +48,8 @@ impl ChannelName {
         Ok(ChannelName(name.into()))
     }
 
-    /// Reads a comma-separated list from a path segment. Percent-encoding is undone once, after the
-    /// list is split, so an encoded comma can neither split a name nor hide in one.
+    /// Reads a comma-separated list from a path segment. The list is split first, then each name is
+    /// percent-decoded once. So an encoded comma cannot split a name.
     ///
     /// # Errors
     /// [`NameError`].
@@ -68,7 +69,7 @@ impl ChannelName {
         Ok(names)
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_has_one_verdict() {
+    fn names_are_decoded_once_and_then_checked() {
         assert_eq!(list("demo").unwrap(), ["demo"]);
         assert_eq!(list("%64emo").unwrap(), ["demo"], "decoded once");
         assert_eq!(list("a,b,C").unwrap(), ["a", "b", "C"]);

@@ -1,4 +1,4 @@
-//! The JSON objects that every feed which speaks JSON writes.
+//! The JSON objects that the feeds write.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,23 +10,23 @@ use crate::json_text::Place;
 use crate::message::Message;
 use crate::out::Out;
 
-/// The JSON objects of the feeds, in the order and with the names of `docs/http-api.md`.
+/// The JSON objects of the feeds. `docs/http-api.md` documents their members, in this order.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Object<'a> {
-    /// First on every stream: where it begins.
+    /// The first object of every stream.
     Hello {
-        /// Where the stream begins: what follows comes after this.
+        /// The position at which the stream starts.
         cursor: &'a str,
-        /// Which channel, where a connection has several.
+        /// The channel, if the connection has several.
         #[serde(skip_serializing_if = "Option::is_none")]
         channel: Option<&'a str>,
     },
-    /// A message, but for its payload: see [`write_message`].
+    /// A message without its payload, which [`write_message`] adds.
     Message {
         /// The position after this message.
         cursor: &'a str,
-        /// Which channel, where a connection has several.
+        /// The channel, if the connection has several.
         #[serde(skip_serializing_if = "Option::is_none")]
         channel: Option<&'a str>,
         /// Milliseconds since 1970.
@@ -38,56 +38,56 @@ pub(crate) enum Object<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         content_type: Option<&'a str>,
     },
-    /// Messages were lost to retention.
+    /// Messages were lost because the log no longer keeps them.
     Gap {
         /// The position that was asked for.
         from: &'a str,
-        /// What follows starts after this.
+        /// The stream goes on after this position.
         cursor: &'a str,
-        /// How many messages are lost.
+        /// The number of lost messages.
         missed: u64,
     },
-    /// The position is not one of this log.
+    /// The position is not in this log.
     Reset {
-        /// Why, in a word.
+        /// The reason, one word.
         reason: &'a str,
-        /// What follows starts after this.
+        /// The stream goes on after this position.
         cursor: &'a str,
     },
-    /// The connection lives.
+    /// Shows that the connection is alive.
     Heartbeat,
     /// A publish or a subscription was carried out.
     Ack {
-        /// The client's id, as it came.
+        /// The id of the client's command, as it was spelled.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
-        /// The cursor of the published message, or of the subscription.
+        /// The cursor of the published message, or of the connection.
         cursor: &'a str,
     },
     /// A publish or a subscription was refused.
     Error {
-        /// The client's id, as it came.
+        /// The id of the client's command, as it was spelled.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
-        /// As an HTTP status.
+        /// An HTTP status.
         status: u16,
         /// The reason phrase.
         title: &'a str,
-        /// What to do.
+        /// What is wrong, and what to do.
         detail: &'a str,
     },
 }
 
 impl<'a> Object<'a> {
-    /// Appends the object. No character in it is a line end to any reader.
+    /// Appends the object. It contains no line end.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let start = out.len();
         json::write(self, out);
         if let Object::Ack { id: Some(id), .. } | Object::Error { id: Some(id), .. } = self
             && id.get().contains(['\n', '\r'])
         {
-            // Only between the parts of an id, which comes back as it was written: a string cannot
-            // hold a raw line end. All white space means the same.
+            // Line ends can stand only between the parts of an id, which is copied as the client
+            // wrote it. A JSON string has no raw line end, and all white space means the same.
             out[start..]
                 .iter_mut()
                 .filter(|byte| matches!(byte, b'\n' | b'\r'))
@@ -108,7 +108,7 @@ pub(crate) fn write_message(
     out.form(FormKind::Json(place), message);
 }
 
-/// Appends what stands before the payload, with which the object ends.
+/// Appends the object up to the payload, which is its last member.
 pub(crate) fn write_message_head(
     message: &Message,
     cursor: &str,
@@ -145,7 +145,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::forms::Forms;
+    use crate::form_cache::FormCache;
 
     fn json(object: &Object<'_>) -> String {
         let mut out = Vec::new();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn message(message: &Message, cursor: &str, channel: Option<&str>) -> String {
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut out = Out::new(&forms, false);
         write_message(message, cursor, channel, Place::Line, &mut out);
         String::from_utf8(out.finish().to_vec()).unwrap()
@@ -174,7 +174,10 @@ mod tests {
             .unwrap();
         assert_eq!(
             message(&binary, "e-2", Some("c")),
-            r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"event":"x","content_type":"a/b","data_b64":"/wA="}"#
+            concat!(
+                r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"event":"x","#,
+                r#""content_type":"a/b","data_b64":"/wA="}"#
+            )
         );
         assert_eq!(
             json(&Object::Gap { from: "e-1", cursor: "e-9", missed: 8 }),

@@ -1,4 +1,4 @@
-//! What a feed writes into: own bytes, and the forms of payloads. Long ones are not copied.
+//! The output of a feed: its own bytes, and shared forms of payloads. Long forms are not copied.
 //!
 //! ```text
 //!   own     f r a m e   h e a d ,   c u r s o r ,   s h o r t   p a y l o a d s ...
@@ -9,31 +9,31 @@
 use bytes::Bytes;
 
 use crate::form::{Form, FormKind};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::Sum;
 use crate::message::Message;
 use crate::rope::Rope;
 
-/// A part of so many bytes is shared, and a payload of so many has forms. To copy a shorter one
-/// costs less than another slice in each write, and another piece of memory to look at.
+/// Length from which bytes are shared, and from which a payload has cached forms. Copying fewer
+/// bytes costs less than one more slice in each write.
 pub(crate) const SHARED_LEN: usize = 4 * 1024;
 
-/// A payload of so many bytes has compressed forms: to compress one takes longer than to find it.
-/// It is the length from which on messages are compressed.
+/// Length from which messages are compressed, and from which compressed forms are cached:
+/// compressing takes longer than a look-up.
 pub(crate) const DEFLATED_LEN: usize = 512;
 
 /// An output, empty at first.
 #[derive(Debug)]
 pub(crate) struct Out<'f> {
-    forms: &'f Forms,
-    /// All of it will be compressed, so it has compressed forms.
+    forms: &'f FormCache,
+    /// Whether the whole output will be compressed, so that it takes compressed forms.
     deflates: bool,
     own: Vec<u8>,
-    /// Forms, each with the number of own bytes that stand before it.
+    /// FormCache, each with the number of own bytes before it.
     shared: Vec<(usize, Form)>,
-    /// Their bytes.
+    /// The bytes of all forms.
     shared_len: usize,
-    /// How often something was compressed for this.
+    /// The number of compressions made for this output.
     compressions: u64,
 }
 
@@ -46,18 +46,19 @@ pub(crate) struct Mark {
 }
 
 impl<'f> Out<'f> {
-    /// Takes forms from these, compressed ones if all of it will be compressed.
-    pub(crate) fn new(forms: &'f Forms, deflates: bool) -> Self {
+    /// An empty output that takes its forms from this cache. `deflates`: the whole output will be
+    /// compressed.
+    pub(crate) fn new(forms: &'f FormCache, deflates: bool) -> Self {
         Out { forms, deflates, own: Vec::new(), shared: Vec::new(), shared_len: 0, compressions: 0 }
     }
 
-    /// Where own bytes are appended, behind all that is there.
+    /// The buffer to append own bytes to, after everything written so far.
     #[inline]
     pub(crate) fn own(&mut self) -> &mut Vec<u8> {
         &mut self.own
     }
 
-    /// Bytes, own and shared ones.
+    /// Length in bytes: own and shared.
     pub(crate) fn len(&self) -> usize {
         self.own.len() + self.shared_len
     }
@@ -75,14 +76,15 @@ impl<'f> Out<'f> {
         }
     }
 
-    /// The compressed form of a payload, which is counted if it had to be made.
+    /// The compressed form of a payload. Counts a compression if the form was not cached.
     pub(crate) fn deflated(&mut self, kind: FormKind, message: &Message) -> Form {
         let (form, made) = self.forms.deflated(kind, message);
         self.compressions += u64::from(made);
         form
     }
 
-    /// Appends a part: shared if it is long, else copied. Not where all will be compressed.
+    /// Appends bytes: shared if they are long, otherwise copied. Not allowed if the output will be
+    /// compressed.
     pub(crate) fn push(&mut self, part: Bytes) {
         debug_assert!(!self.deflates, "it would be taken for a compressed one");
         if part.len() < SHARED_LEN {
@@ -97,48 +99,49 @@ impl<'f> Out<'f> {
         self.shared.push((self.own.len(), form));
     }
 
-    /// The place behind all that is there.
+    /// The place after everything written so far.
     pub(crate) fn mark(&self) -> Mark {
         Mark { own: self.own.len(), shared: self.shared.len(), len: self.len() }
     }
 
-    /// Bytes behind this place.
+    /// The number of bytes after this place.
     pub(crate) fn len_since(&self, mark: Mark) -> usize {
         self.len() - mark.len
     }
 
-    /// Puts own bytes at an earlier place.
+    /// Inserts own bytes at an earlier place.
     pub(crate) fn insert(&mut self, mark: Mark, bytes: &[u8]) {
         self.own.splice(mark.own..mark.own, bytes.iter().copied());
         self.shared[mark.shared..].iter_mut().for_each(|(before, _)| *before += bytes.len());
     }
 
-    /// Notes that something was compressed for this.
+    /// Counts a compression made for this output.
     pub(crate) fn count_compression(&mut self) {
         self.compressions += 1;
     }
 
-    /// How often something was compressed for this.
+    /// The number of compressions made for this output.
     pub(crate) fn compressions(&self) -> u64 {
         self.compressions
     }
 
-    /// An empty output that takes its forms from the same place, and is not compressed any more.
+    /// An empty output with the same cache, for compressed bytes. It compresses nothing itself.
     pub(crate) fn to_packed(&self) -> Self {
         Out::new(self.forms, false)
     }
 
-    /// Own bytes so far.
+    /// The number of own bytes.
     pub(crate) fn own_len(&self) -> usize {
         self.own.len()
     }
 
-    /// Own bytes, and the forms with the number of own bytes before each.
+    /// The own bytes, and the forms with the number of own bytes before each.
     pub(crate) fn into_pieces(self) -> (Vec<u8>, Vec<(usize, Form)>) {
         (self.own, self.shared)
     }
 
-    /// All that was written. Own bytes are parts of one buffer, which begins where the rope does.
+    /// Everything written. Own bytes are slices of one buffer, and the rope begins with that
+    /// buffer.
     pub(crate) fn finish(self) -> Rope {
         if self.shared.is_empty() {
             return self.own.into();
@@ -164,7 +167,7 @@ mod tests {
     #[test]
     fn a_long_part_is_shared_and_a_short_one_is_copied() {
         for (len, is_shared) in [(SHARED_LEN - 1, false), (SHARED_LEN, true)] {
-            let forms = Forms::new(Arc::default());
+            let forms = FormCache::new(Arc::default());
             let (mut out, part) = (Out::new(&forms, false), Bytes::from(vec![b'x'; len]));
             out.own().push(b'h');
             out.push(part.clone());
@@ -175,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_before_a_part_stands_before_it() {
+    fn inserted_bytes_stand_before_a_shared_part() {
         let part = Bytes::from(vec![b'x'; SHARED_LEN]);
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut out = Out::new(&forms, false);
         out.own().extend_from_slice(b"one");
         out.push(part.clone());

@@ -1,4 +1,5 @@
-//! The answers of polls: short ones at once, long ones from the request or from the table.
+//! Answers to polls: a short poll is answered at once, a long poll at once or later from the
+//! subscriber table.
 
 use std::time::Duration;
 
@@ -8,22 +9,22 @@ use tidewire_server::{Problem, Response};
 use crate::cors::Access;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Bounds, Item};
 use crate::refusal::vary;
 use crate::rope::Rope;
 
-/// What decides the bytes of a held poll's answer, beside the messages.
+/// Everything but the messages that decides the bytes of an answer to a long poll.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PollShape {
     pub(crate) limit: usize,
     pub(crate) access: Access,
-    /// The function that the answer calls, if it is a script.
+    /// The JavaScript function to call, if the answer is a script (JSONP).
     pub(crate) callback: Option<Box<str>>,
-    /// The hold was a preference of the client's, which the answer says was heeded.
+    /// The client asked for the wait with `Prefer`, and the answer says that this was applied.
     pub(crate) preferred: bool,
-    /// How long the connection may be idle after the answer; none where it closes.
+    /// How long the connection may be idle after the answer; `None` if it closes.
     pub(crate) idle: Option<Duration>,
 }
 
@@ -36,42 +37,42 @@ impl PollShape {
         PollShape { idle: None, ..self.clone() }
     }
 
-    /// The whole HTTP answer of a poll for which there is nothing.
-    pub(crate) fn empty_answer(&self, cursor: &str, forms: &Forms) -> Rope {
+    /// The whole HTTP response to a poll for which there is no message.
+    pub(crate) fn empty_answer(&self, cursor: &str, forms: &FormCache) -> Rope {
         self.answer(Answer::new(self.callback.as_deref(), forms), cursor)
     }
 
-    /// A whole HTTP answer.
+    /// A whole HTTP response.
     pub(crate) fn answer(&self, answer: Answer<'_>, cursor: &str) -> Rope {
         self.response(held(answer, cursor, self.callback.is_some(), self.preferred))
     }
 
-    /// Any response with the CORS fields of this poll.
+    /// Any response, with the CORS fields for this poll.
     pub(crate) fn response(&self, response: Response) -> Rope {
         vary(&self.access, response).into_parts(self.idle).into()
     }
 }
 
-/// What a poll has to say.
+/// What a poll has read.
 pub(crate) struct Read<'f> {
     pub(crate) answer: Answer<'f>,
     pub(crate) messages: usize,
-    /// Whether there is anything.
+    /// Whether there is anything to answer.
     pub(crate) any: bool,
 }
 
-/// Reads one answer's worth and moves `positions`; 410 if the log cannot continue. The answer that
-/// calls a function tells that itself: nobody would see its status.
+/// Reads as much as one answer holds, and advances `positions`. Returns a 410 problem if the log
+/// cannot continue from there. A JSONP answer reports that in its body instead, because the page
+/// cannot see the status.
 ///
-/// A 410 has no messages, and the client goes on behind what it says. So where messages of one
-/// channel come before the break of another, they are the answer, and the next poll is told of the
-/// break.
+/// A 410 has no messages, and the client continues at the position that it names. If messages of
+/// one channel come before the gap of another, they are the answer, and the next poll gets the 410.
 pub(crate) fn read<'f>(
     channels: &Channels,
     positions: &mut Positions,
     budget: Budget,
     callback: Option<&'f str>,
-    forms: &'f Forms,
+    forms: &'f FormCache,
 ) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
     let (mut answer, mut messages, mut gone) = (Answer::new(callback, forms), 0, None);
@@ -102,23 +103,23 @@ pub(crate) fn read<'f>(
     }
 }
 
-/// The answer of a held poll: it is about a moment, so nothing keeps it.
+/// The response to a long poll. It describes one moment, so no cache keeps it.
 pub(crate) fn held(answer: Answer<'_>, cursor: &str, is_script: bool, preferred: bool) -> Response {
     let media = if is_script { jsonp::MEDIA } else { "application/json" };
     let response = whole(media, answer.finish(cursor), cursor);
     let response = response.with("Cache-Control", "no-store");
-    // RFC 7240 §3: without a value, since the hold may be shorter than what was preferred.
+    // RFC 7240 §3: without a value, since the wait may be shorter than the client preferred.
     if preferred { response.with("Preference-Applied", "wait") } else { response }
 }
 
-/// The answer of a short poll: it may be kept, and is asked about by its `ETag` each time.
+/// The response to a short poll. A cache may keep it, but must revalidate it with its `ETag`.
 pub(crate) fn short(answer: Answer<'_>, cursor: &str) -> Response {
     whole("application/json", answer.finish(cursor), cursor)
         .with("Cache-Control", "no-cache")
         .with("ETag", format!("\"{cursor}\""))
 }
 
-/// Nothing new since the cursor that the client named in `If-None-Match`.
+/// 304: nothing is new since the cursor in `If-None-Match`.
 pub(crate) fn not_modified(cursor: &str) -> Response {
     Response::new(304)
         .with("Cache-Control", "no-cache")
@@ -137,8 +138,8 @@ fn whole(media: &str, body: Rope, cursor: &str) -> Response {
     }
 }
 
-/// The refusal of a poll whose cursor the log cannot continue. The client is told where it can go
-/// on and what it lost.
+/// The refusal of a poll whose cursor the log cannot continue. It says where the client can go on,
+/// and what it lost.
 pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
     let (reason, detail) = match *what {
         Discontinuity::Gap { missed, .. } => (
@@ -147,7 +148,7 @@ pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
         ),
         Discontinuity::Reset { reason } => (
             reason,
-            format!("This cursor is not one of the channel as it is now; go on with since={earliest}."),
+            format!("This cursor is not in the current log of the channel; go on with since={earliest}."),
         ),
     };
     let gap = what.object(earliest);
@@ -162,8 +163,8 @@ mod tests {
     use crate::name::ChannelName;
     use crate::{HubConfig, Retention};
 
-    /// So many channels with long names, each with messages that are much longer as JSON.
-    fn channels(count: usize, messages: usize, payload: &str) -> (Channels, Forms) {
+    /// `count` channels with long names. As JSON, their messages are much longer than the payloads.
+    fn channels(count: usize, messages: usize, payload: &str) -> (Channels, FormCache) {
         let retention = Retention { max_messages: messages, max_bytes: usize::MAX, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let channels = (0..count).map(|number| {
@@ -173,12 +174,12 @@ mod tests {
             }
             hub.channel(&name).unwrap()
         });
-        (Channels(channels.collect()), Forms::new(hub.counters.forms.clone()))
+        (Channels(channels.collect()), FormCache::new(hub.counters.forms.clone()))
     }
 
     #[test]
-    fn an_answer_is_no_longer_than_its_budget_and_one_message_and_the_next_has_the_rest() {
-        // The cursors and names of many channels, or a payload that is escaped, are most of it.
+    fn an_answer_is_bounded_and_the_next_poll_gets_the_rest() {
+        // Most of an answer is cursors and names of channels, or escaped payload.
         for (count, messages, payload) in [(16, 100, "x".to_owned()), (1, 1_000, "\u{1}".repeat(100))] {
             let (channels, forms) = channels(count, messages, &payload);
             let mut positions = channels.start(&crate::positions::Start::Earliest);

@@ -1,4 +1,4 @@
-//! The channels of a connection, and a position in each.
+//! The channels of a connection, and a position in each of them.
 
 use std::sync::Arc;
 
@@ -14,35 +14,35 @@ pub(crate) struct Channels(pub(crate) Arc<[Arc<Channel>]>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Positions(pub(crate) Box<[Cursor]>);
 
-/// Where a client wants to start.
+/// The position at which a client wants to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     /// Before the oldest message kept.
     Earliest,
     /// After the newest message.
     Now,
-    /// Before the newest message, or, for raw bytes, before the newest upload.
+    /// Before the newest message. For raw bytes: before the newest upload.
     Newest,
     /// After these positions, one for each channel.
     After(Vec<Cursor>),
 }
 
-/// The text does not say where to start.
+/// The text is not a valid start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StartError {
-    #[error("the cursor is not one of this server's; use one as it came, or since=earliest, or since=now")]
+    #[error("the cursor is not from this server; use a cursor unchanged, or since=earliest, or since=now")]
     NoCursor,
     #[error("the cursor is for another number of channels; use it with the channels that it came from")]
     OtherChannels,
 }
 
 impl Channels {
-    /// The positions after the newest messages.
+    /// The position after the newest message of each channel.
     pub(crate) fn heads(&self) -> Positions {
         Positions(self.0.iter().map(|channel| channel.head()).collect())
     }
 
-    /// The positions of a client that starts here.
+    /// The positions for a client with this start.
     pub(crate) fn start(&self, start: &Start) -> Positions {
         match start {
             Start::Earliest => Positions(self.0.iter().map(|channel| channel.earliest()).collect()),
@@ -54,7 +54,7 @@ impl Channels {
 }
 
 impl Positions {
-    /// The one cursor that the client sees.
+    /// The one cursor text that the client sees.
     pub(crate) fn to_text(&self) -> String {
         if let [one] = *self.0 {
             return one.to_string();
@@ -68,7 +68,7 @@ impl Positions {
 }
 
 impl Start {
-    /// Reads the cursor of a client (or `earliest`, or `now`) for so many channels.
+    /// Reads the cursor of a client, or `earliest`, or `now`, for this number of channels.
     ///
     /// # Errors
     /// [`StartError`].
@@ -85,10 +85,10 @@ impl Start {
         Ok(Start::After(cursors.as_slice().to_vec()))
     }
 
-    /// Reads the id of the last event that a client remembers. A text that is no cursor for these
-    /// channels is the id of another server, or of a page that stored something else. A refusal
-    /// would stop an `EventSource` for good, so it becomes a position in no log, which is answered
-    /// with a reset.
+    /// Reads the last event id that a client sends. A text that is not a cursor for these channels
+    /// comes from another server, or from a page that stored something else. A refusal would stop
+    /// an `EventSource` for good. So the text becomes a position in no log, and the client gets a
+    /// reset.
     pub(crate) fn after_event(id: &[u8], channels: usize) -> Self {
         Start::parse(id, channels).unwrap_or_else(|_| Start::After(vec![Cursor::FOREIGN; channels]))
     }

@@ -1,4 +1,4 @@
-//! One publish under way.
+//! One publish in progress.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use crate::message::Message;
 use crate::name::ChannelName;
 use crate::room::PlaceInLine;
 
-/// One publish under way, for [`Hub::poll_publish`](crate::Hub::poll_publish). Dropped, it gives up
-/// its place among those that wait.
+/// One publish in progress, for [`Hub::poll_publish`](crate::Hub::poll_publish). Dropping it gives
+/// up its place in the line.
 #[derive(Debug)]
 pub struct Publication {
     pub(crate) name: ChannelName,
     pub(crate) message: Arc<Message>,
     key: Option<(Box<[u8]>, Fingerprint)>,
-    /// The channel that it waits at.
+    /// The channel whose line it is in.
     channel: Option<Arc<Channel>>,
     pub(crate) place: Option<PlaceInLine>,
 }
 
 impl Publication {
-    /// A message for a channel. What `key` means: [`Hub::publish`](crate::Hub::publish).
+    /// A message for a channel. [`Hub::publish`](crate::Hub::publish) says what `key` does.
     pub fn new(name: ChannelName, message: Message, key: Option<&[u8]>) -> Self {
-        // Hashed here, where no lock is held.
+        // Hash here, where no lock is held.
         let key = key.map(|text| (text.into(), message.fingerprint()));
         Publication { name, message: Arc::new(message), key, channel: None, place: None }
     }
 
-    /// What is to be published.
+    /// The message to publish.
     pub(crate) fn message(&self) -> &Message {
         &self.message
     }
@@ -39,7 +39,7 @@ impl Publication {
         self.key.as_ref().map(|(text, fingerprint)| IdempotencyKey { text, fingerprint: *fingerprint })
     }
 
-    /// The channel that it waits at.
+    /// The channel whose line it is in.
     pub(crate) fn channel(&self) -> Option<&Arc<Channel>> {
         self.channel.as_ref()
     }
@@ -49,7 +49,7 @@ impl Publication {
         self.place = place;
     }
 
-    /// Its place was given up with the outcome.
+    /// Notes that it has left the line: the channel removed it with the outcome.
     pub(crate) fn waits_no_more(&mut self) {
         self.channel = None;
         self.place = None;

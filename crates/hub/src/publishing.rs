@@ -1,5 +1,5 @@
-//! Publishing: what a publisher, or an upload, asks of the hub. Nothing but the append and the
-//! wake-ups happens on the publisher's time.
+//! Publishing. A publisher only appends and wakes the waiters; the workers encode and deliver
+//! later.
 //!
 //! ```text
 //!   publish ───────────► append ──► waiters of the channel: Inbox of worker 0, 1, …  (once until they read)
@@ -20,15 +20,17 @@ use crate::name::ChannelName;
 use crate::publication::Publication;
 
 impl Hub {
-    /// Appends a message and wakes who waits for it. With a `key`, a message whose key is known is
-    /// not appended again; if the key belongs to another message, it is refused.
-    /// A message that says an earlier time than the one before it takes that one's.
+    /// Appends a message and wakes its readers, without waiting.
     ///
-    /// It never waits: a flood evicts messages before they are delivered, and their readers are
-    /// told a gap. Who can wait uses [`publish_when_room`](Self::publish_when_room).
+    /// With an idempotency `key`, a message whose key is known is not appended again. If the key
+    /// belongs to a different message, it is refused. If the time of the message is earlier than
+    /// that of the previous message, it takes that time.
+    ///
+    /// A flood of messages evicts earlier ones before they are delivered, and their readers are
+    /// told a gap. To avoid that, use [`publish_when_room`](Self::publish_when_room).
     ///
     /// # Errors
-    /// [`HubError`]; nothing is appended then.
+    /// [`HubError`]; nothing is appended.
     pub fn publish(
         &self,
         name: &ChannelName,
@@ -40,19 +42,19 @@ impl Hub {
         loop {
             let channel = self.channel(name)?;
             let append = self.publisher_appends(&publication);
-            // A channel that was forgotten since the look-up is looked up again.
+            // The hub forgot the channel after the look-up: look it up again.
             if let Some(outcome) = channel.append(append)? {
                 return Ok(self.wake(&channel, outcome));
             }
         }
     }
 
-    /// [Publishes](Self::publish) when there is room: when the message evicts nothing that a worker
-    /// has still to deliver to readers who keep up. So a flood slows its publisher. Nobody takes
-    /// the room of a publisher that came before. A key that is known is answered at once.
+    /// [Publishes](Self::publish) as soon as there is room: when the message evicts nothing that a
+    /// worker has still to deliver to readers that keep up. So a flood slows its publisher.
+    /// Publishers get room in the order in which they came. If the key is known, returns at once.
     ///
-    /// It waits no longer than 5 s and until the next [`sweep`](Self::sweep), which wakes it; then
-    /// it appends without room. Needs no runtime.
+    /// Waits for at most 5 s and until the next [`sweep`](Self::sweep), which wakes the publisher;
+    /// then appends without room. Needs no particular runtime.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -66,9 +68,9 @@ impl Hub {
         poll_fn(|cx| self.poll_publish(cx, &mut publication)).await
     }
 
-    /// The step of [`publish_when_room`](Self::publish_when_room). A publication that waits has to
-    /// be polled when it is woken, or dropped: those that came later wait for it. After `Ready` it
-    /// is done; a further poll would publish once more.
+    /// Polls a publish as [`publish_when_room`](Self::publish_when_room) does. A publication that
+    /// waits must be polled when it is woken, or dropped, because later publishers wait for it. Do
+    /// not poll it after `Ready`: that would publish again.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -90,7 +92,7 @@ impl Hub {
                 return Poll::Pending;
             };
             publication.waits_no_more();
-            // A channel that was forgotten is looked up again.
+            // The hub forgot the channel: look it up again.
             if let Some(outcome) = outcome? {
                 return Poll::Ready(Ok(self.wake(&channel, outcome)));
             }
@@ -112,7 +114,7 @@ impl Hub {
         if len > limit { Err(HubError::MessageTooLarge { len, limit }) } else { Ok(()) }
     }
 
-    /// Appends what an upload brings to the channel that it has.
+    /// Appends a message of an upload to its channel.
     pub(crate) fn append_upload(&self, channel: &Arc<Channel>, message: Message) -> Published {
         let append = Append {
             now_ms: self.now_ms(),
@@ -126,7 +128,7 @@ impl Hub {
         self.wake(channel, outcome.expect("a channel with an upload is not forgotten"))
     }
 
-    /// Wakes who waited for a message.
+    /// Wakes those that waited for a message.
     fn wake(&self, channel: &Arc<Channel>, outcome: AppendOutcome) -> Published {
         for waiter in outcome.woken {
             match waiter {
@@ -152,7 +154,7 @@ mod tests {
         ChannelName::new(text).unwrap()
     }
 
-    /// A hub whose channel `a` is full of what worker 0 has still to serve.
+    /// A hub whose channel `a` is full, with a message that worker 0 has still to serve.
     fn full() -> (Arc<Hub>, Arc<Channel>) {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publication_that_is_dropped_keeps_nobody_back() {
+    fn a_dropped_publication_does_not_block_others() {
         let (hub, channel) = full();
         let (mut first, mut second) = (publication(None), publication(None));
         assert!(poll(&hub, &mut first).is_pending() && poll(&hub, &mut second).is_pending());
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_refused_when_the_server_stops_or_an_upload_begins() {
+    fn a_waiting_publisher_is_refused_when_the_server_stops_or_an_upload_begins() {
         let (hub, channel) = full();
         let mut waits = publication(None);
         assert!(poll(&hub, &mut waits).is_pending());

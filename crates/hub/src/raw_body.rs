@@ -1,4 +1,4 @@
-//! The body of a response that is read raw. How it looks is in `feeds/raw.rs`.
+//! The response body for a raw reader. `feeds/raw.rs` says how it looks.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,15 +14,15 @@ use crate::feeds::raw::{self, MAX_JOINED};
 use crate::message::{Mark, Message};
 use crate::raw_reader::{PositionLost, RawReader};
 
-/// The body of a raw reader. It holds at most [`MAX_JOINED`] bytes and a message: what was not
-/// asked for stays in the log.
+/// The response body for a raw reader. It holds at most [`MAX_JOINED`] bytes and one message.
+/// Everything else stays in the log until the connection asks for it.
 pub(crate) struct RawBody {
     reader: RawReader,
     stopping: LocalFuture<()>,
     next: Next,
 }
 
-/// What follows the bytes that were given last.
+/// What follows the bytes that were returned last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Messages,
@@ -35,7 +35,7 @@ impl RawBody {
         RawBody { reader, stopping, next: Next::Messages }
     }
 
-    /// Waits for the first message, without taking it. `None`: there will be none.
+    /// Waits for the first message, without taking it. `None` if there will be none.
     pub(crate) async fn first(&mut self) -> Option<Arc<Message>> {
         poll_fn(|cx| {
             if self.stopping.as_mut().poll(cx).is_ready() {
@@ -54,7 +54,7 @@ impl RawBody {
         }
     }
 
-    /// Takes what is there, up to [`MAX_JOINED`] bytes; sets what comes next.
+    /// Takes the bytes that are there, up to [`MAX_JOINED`], and sets what comes next.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut bytes = Bytes::new();
         while self.next == Next::Messages && bytes.len() < MAX_JOINED {

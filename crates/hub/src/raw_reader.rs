@@ -1,5 +1,5 @@
-//! A reader of the bytes of a channel, one message after another. Between bytes there is no place
-//! to report a gap, so its position is either continued exactly or lost.
+//! Reads the bytes of a channel, one message after another. A gap cannot be reported between bytes.
+//! So a raw reader either continues exactly at its position, or its position is lost.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use crate::channel_state::Waiter;
 use crate::message::Message;
 use crate::upload_state::{RawReaderId, RawStart, RawStartError};
 
-/// A reader of bytes, for which the upload of the channel may wait.
+/// A raw reader. The upload of the channel may wait for it.
 #[derive(Debug)]
 pub(crate) struct RawReader {
     channel: Arc<Channel>,
@@ -20,8 +20,8 @@ pub(crate) struct RawReader {
     wait: Option<WaitKey>,
 }
 
-/// The next message is no longer kept, because the reader was too slow; or the channel was
-/// forgotten.
+/// The next message is no longer kept because the reader was too slow, or the hub has forgotten the
+/// channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PositionLost;
 
@@ -29,19 +29,19 @@ impl RawReader {
     /// Adds a reader to a channel.
     ///
     /// # Errors
-    /// [`RawStartError`]: the log cannot be continued from this start.
+    /// [`RawStartError`]: the log cannot continue from this start.
     pub(crate) fn new(channel: &Arc<Channel>, start: RawStart) -> Result<Self, RawStartError> {
         let (id, position) = channel.add_raw_reader(start)?;
         channel.add_subscriber();
         Ok(RawReader { channel: channel.clone(), id, position, wait: None })
     }
 
-    /// The position after what it has read.
+    /// The position after the last message that was taken.
     pub(crate) fn position(&self) -> Cursor {
         self.position
     }
 
-    /// The next message, without taking it.
+    /// Returns the next message without taking it.
     pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, PositionLost>> {
         loop {
             self.unwatch();
@@ -63,7 +63,7 @@ impl RawReader {
         }
     }
 
-    /// The next message.
+    /// Takes the next message.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, PositionLost>> {
         let next = self.poll_peek(cx);
         if let Poll::Ready(Ok(_)) = next {
@@ -108,7 +108,7 @@ mod tests {
         Upload::begin(hub, &name(), Some("video/webm")).unwrap()
     }
 
-    /// Everything that a reader gets now: payloads, and marks in brackets.
+    /// Everything that a reader can take now: payloads, and marks in brackets.
     fn all(reader: &mut RawReader) -> Vec<String> {
         let mut all = Vec::new();
         while let Poll::Ready(next) = reader.poll_next(&mut Context::from_waker(Waker::noop())) {
@@ -156,7 +156,7 @@ mod tests {
         ["1", "2", "3", "4", "5"].into_iter().for_each(|piece| upload.piece(piece.into()));
         let lost = RawReader::new(&channel, RawStart::Upload).unwrap_err();
         assert!(matches!(lost, RawStartError::Gap { missed: 2, .. }), "{lost:?}");
-        assert_eq!(earliest(), ["3", "4", "5"], "who wants to may join in the middle");
+        assert_eq!(earliest(), ["3", "4", "5"], "a reader may start in the middle");
         upload.end();
         assert_eq!(earliest(), ["4", "5", "[upload-end]"]);
         let publish = |text: &'static str| hub.publish(&name(), Message::new(text.into(), 0), None).unwrap();

@@ -1,30 +1,30 @@
 //! Reads one or several channels from a set of positions.
 //!
-//! Every feed but raw bytes reads through here: a short poll once, a stream at its start, a group
-//! for all its live members, a slow reader on its own. So a client gets the same, whichever way it
-//! reads.
+//! All feeds except raw bytes read through this file: a short poll once, a stream at its start, a
+//! group for all its live members, a slow reader alone. So all clients get the same messages,
+//! whatever feed they use.
 
 use tidewire_channel::{Budget, Continuity, Cursor, Since};
 
 use crate::feeds::{Discontinuity, Envelope, Flow};
 use crate::positions::{Channels, Positions};
 
-/// What a read yields.
+/// One thing that a read returns.
 pub(crate) enum Item<'a> {
     Message(Envelope<'a>),
     Discontinuity { what: Discontinuity<'a>, cursor: &'a str },
 }
 
-/// Which position an item moved.
+/// The position that an item has moved.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moved {
-    /// The index of its channel.
+    /// The index of the channel.
     pub(crate) channel: usize,
-    /// The position there before the item.
+    /// The position in that channel before the item.
     pub(crate) before: Cursor,
 }
 
-/// How far a read went.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Whether there was any item.
@@ -34,21 +34,22 @@ pub(crate) struct Progress {
     pub(crate) flow: Flow,
 }
 
-/// How much is read.
+/// The limits of a read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds<'a> {
     pub(crate) budget: Budget,
-    /// Whether the first message is read if it is longer than the budget.
+    /// Whether to read the first message even if it is longer than the budget.
     pub(crate) or_one: bool,
-    /// Nothing after these positions is read.
+    /// The positions at which the read stops.
     pub(crate) ceiling: Option<&'a Positions>,
-    /// The channel that is read first, by its index; the others follow, in their order.
+    /// The index of the channel to read first. The others follow in their order, and wrap around.
     pub(crate) first: usize,
 }
 
-/// Reads on from `positions` and advances them, and calls `on_item` for each item. That says how
-/// many bytes it wrote. The budget counts them where they are more than what the message weighs: in
-/// a list of channels, the cursor of a short message can be many times as long as its payload.
+/// Reads the messages after `positions`, advances them, and calls `on_item` for each item.
+/// `on_item` returns the number of bytes that it wrote. The budget counts the larger of that number
+/// and the weight of the message. In a list of channels, the cursor of a short message may be many
+/// times as long as its payload.
 pub(crate) fn read(
     channels: &Channels,
     labelled: bool,
@@ -74,7 +75,7 @@ pub(crate) fn read(
             _ => left.messages,
         };
         let page = channel.read(Since::After(from), Budget { messages, bytes: left.bytes });
-        // A channel gives one message whatever the budget.
+        // A channel returns one message whatever the budget.
         let first = page.messages.first();
         if !or_one && first.is_some_and(|(_, message)| message.weight() > left.bytes) {
             progress.more = true;
@@ -117,8 +118,8 @@ pub(crate) fn read(
     progress
 }
 
-/// The discontinuity that the client must know of, and where the log goes on: `Ok(missed)` for a
-/// gap, `Err(reason)` for a reset.
+/// The discontinuity to report, if any, and the position after it: `Ok(missed)` for a gap,
+/// `Err(reason)` for a reset.
 fn broken(continuity: Continuity) -> Option<(Result<u64, &'static str>, Cursor)> {
     match continuity {
         Continuity::Fresh | Continuity::Resumed => None,

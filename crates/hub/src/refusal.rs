@@ -1,4 +1,4 @@
-//! Refusals: sentences that say what to do, with the fields that a page needs in order to read
+//! Refusals: sentences that say what to do, with the response fields that a page needs to read
 //! them.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use tidewire_server::{Problem, Response};
 use crate::cors::Access;
 use crate::error::HubError;
 
-/// The refusal of what the hub refused.
+/// The refusal for an error of the hub.
 pub(crate) fn hub_refusal(error: HubError) -> Problem {
     Problem::new(error.status(), sentence(&error.to_string()))
 }
@@ -18,26 +18,26 @@ pub(crate) fn bad_request(error: impl fmt::Display) -> Problem {
     Problem::new(400, sentence(&error.to_string()))
 }
 
-/// Makes a sentence of a clause: errors display as clauses, and a refusal is a sentence.
+/// Makes a sentence from a clause: errors display as clauses, but a refusal is a sentence.
 pub(crate) fn sentence(clause: &str) -> String {
     let mut chars = clause.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())
 }
 
-/// The answer to a method that a resource does not have (RFC 9110 §15.5.6): 405. `allow` is the
-/// value of `Allow`: the methods that it has, as in `GET, HEAD`.
+/// 405, the response to a method that a resource does not have (RFC 9110 §15.5.6). `allow` is the
+/// value of `Allow`: the methods of the resource, as in `GET, HEAD`.
 pub fn not_allowed(allow: &'static str) -> Response {
-    Problem::new(405, format!("This resource knows {allow}.")).into_response().with("Allow", allow)
+    Problem::new(405, format!("This resource allows only {allow}.")).into_response().with("Allow", allow)
 }
 
-/// A refusal. What is full or stopping now is not for ever.
+/// A refusal as a response. A 503 is temporary, so it gets `Retry-After`.
 pub(crate) fn refusal(access: &Access, problem: Problem) -> Response {
     let response = vary(access, problem.into_response());
     if response.status() == 503 { response.with("Retry-After", "5") } else { response }
 }
 
-/// Adds the fields of CORS, and those that the answer to a GET depends on.
+/// Adds the CORS fields, and `Vary` with the fields that decide the response to a GET.
 pub(crate) fn vary(access: &Access, response: Response) -> Response {
     access.apply(response.with("Vary", "Accept, Origin, Last-Event-ID, Prefer"))
 }

@@ -1,16 +1,16 @@
-//! The fields of a request that are read here. Each one is read by its name in this list, so that
-//! no field can be read without a decision: can it change the answer to a poll, which is kept for
-//! all that send the same target?
+//! The request fields that this crate reads. Every field is read by its name in this list. So for
+//! each field somebody must decide: can it change the answer to a poll? Such answers are cached for
+//! all requests with the same target.
 
 use tidewire_http1::{Method, RequestHead};
 
 macro_rules! request_fields {
     ($($field:ident $name:literal)*) => {
-        /// A field of a request that is read somewhere in this crate.
+        /// A request field that this crate reads.
         ///
-        /// Not listed: what the engine reads (`Connection`, `Content-Length` and so on), what the
-        /// handshake reads of a request with `Upgrade`, and `Host`, which matters only beside an
-        /// `Origin`.
+        /// Not listed: fields that the HTTP engine reads (`Connection`, `Content-Length` and so
+        /// on), fields of the WebSocket handshake, which need `Upgrade`, and `Host`, which matters
+        /// only together with `Origin`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum RequestField {
             $($field,)*
@@ -26,8 +26,8 @@ macro_rules! request_fields {
                 }
             }
 
-            /// The field of this name, if it can change the answer to a poll. The compiler makes of
-            /// this a few comparisons of lengths, which tell most fields of a request apart.
+            /// The field of this name, if it can change the answer to a poll. The compiler turns
+            /// this into a few comparisons of lengths, which rule out most fields of a request.
             fn deciding(name: &[u8]) -> Option<Self> {
                 $(
                     if Self::$field.decides_poll() && name.eq_ignore_ascii_case($name.as_bytes()) {
@@ -62,9 +62,9 @@ impl RequestField {
         use RequestField as F;
         match self {
             F::Accept | F::IfNoneMatch | F::LastEventId | F::Origin | F::Prefer | F::Upgrade => true,
-            // Of streams and of the frame: their answers are not kept.
+            // They matter for streams and iframes, whose answers are not cached.
             F::AcceptEncoding | F::SecFetchDest | F::SecFetchSite => false,
-            // Of what is published.
+            // They describe what is published.
             F::ContentEncoding | F::ContentRange | F::ContentType | F::IdempotencyKey => false,
         }
     }
@@ -80,8 +80,8 @@ impl RequestField {
     }
 }
 
-/// Whether the target alone decides the answer: a GET without a field that could change it, if it
-/// is a poll. This is the key of every kept answer.
+/// Whether the target alone decides the answer of a poll: a GET without any field that could change
+/// it. The target is the key of the cached answers.
 pub(crate) fn depends_on_target_only(head: &RequestHead<'_>) -> bool {
     head.method() == Method::Get && !head.fields().any(|(name, value)| decides(name, value))
 }
@@ -99,9 +99,9 @@ mod tests {
 
     use super::*;
 
-    /// That the list is right is tried on answers, in `api/subscribe.rs`.
+    /// A test in `api/subscribe.rs` checks with real answers that the list is right.
     #[test]
-    fn the_fields_that_decide_are_found() {
+    fn fields_that_decide_a_poll_are_found() {
         for &field in RequestField::ALL {
             let deciding = field.decides_poll().then_some(field);
             assert_eq!(RequestField::deciding(field.name().as_bytes()), deciding, "{field:?}");
@@ -119,8 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_read_by_the_names_of_the_list_only() {
-        /// These give all fields of a head to somebody, or are the list.
+    fn fields_are_read_only_by_the_names_of_the_list() {
+        /// Files that may read fields by name: the list itself, and the one that passes all fields
+        /// on.
         const MAY: [&str; 2] = ["request_fields.rs", "api/handshake.rs"];
         fn check(root: &Path, folder: &Path, files: &mut usize) {
             for entry in fs::read_dir(folder).unwrap() {

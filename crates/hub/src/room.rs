@@ -1,4 +1,4 @@
-//! Room in a log: which readers a publisher waits for, and the publishers that wait.
+//! Room in a log: which readers a publisher waits for, and the line of publishers that wait.
 //!
 //! ```text
 //!   publisher ──► is there room? ── yes ──► append ──► the next in line, if there is room for it
@@ -6,50 +6,51 @@
 //!                    ▼                         │ woken
 //!                  line: first ─ second ─ …  ──┘
 //!                    ▲
-//!   worker ── served more, or left; messages expired; the first has waited for long enough
+//!   worker ── served more, or left; messages expired; the first has waited for too long
 //! ```
 //!
-//! A message has room when its append evicts nothing that a worker was not yet able to serve. So a
-//! flood slows its publisher, and not the readers who keep up. What counts is how far a *worker*
-//! is, and not a subscriber: a worker serves all that read fast, and goes on without those that do
-//! not.
+//! A message has room when its append evicts nothing that a worker had no chance to serve. So a
+//! flood slows its publisher, and readers that keep up lose nothing. Only the progress of *workers*
+//! counts, not of subscribers: a worker serves all fast readers, and goes on without the slow ones.
 //!
-//! Nobody takes the room of those who came before. Otherwise the first in line could wait for so
-//! long that it evicts what was not served. If there is room for all in line and for one message
-//! more, a publisher that comes does not wait: so one that has had its turn goes on at full speed.
+//! A new publisher does not take the room of those in the line. Otherwise the first in line could
+//! wait so long that it appends without room. If there is room for all in the line and for one
+//! message more, a new publisher does not wait. So a publisher that was just served continues at
+//! full speed.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
 
 use tidewire_channel::{Cursor, Log, WaitKey};
 
-use crate::credit::OfChannel;
+use crate::credit::ChannelCredit;
 
-/// How long a publisher waits for one message. Then it appends, and the readers are told a gap: a
-/// worker that hangs must not stop publishers. A turn of a worker takes milliseconds.
+/// Longest wait of a publisher for one message. Then it appends without room, and slow readers are
+/// told a gap. A worker that hangs must not stop publishers; a normal turn of a worker takes
+/// milliseconds.
 pub(crate) const LONGEST_WAIT_MS: u64 = 5_000;
 
-/// Which readers a publisher waits for, and the publishers that wait.
+/// The workers that publishers wait for, and the line of publishers.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    /// The workers that read the channel: a few.
+    /// The workers that read the channel. There are few.
     readers: Vec<Reader>,
     line: BTreeMap<PlaceInLine, Waiting>,
-    /// The sizes of all in line.
+    /// The sum of the sizes of all messages in the line.
     line_bytes: usize,
     next: PlaceInLine,
-    /// Workers that hold it, for readers that are behind for a moment.
+    /// The number of workers that hold the channel, for readers that are behind for a moment.
     holders: usize,
-    /// How long all of them together may do so.
-    credit: OfChannel,
+    /// How long all of these workers together may do so.
+    credit: ChannelCredit,
 }
 
 #[derive(Debug)]
 struct Reader {
     worker: u16,
-    /// The last sequence number that it has served.
+    /// The sequence number of the last message that the worker has served.
     served: u64,
-    /// Its registration for news, which may have woken it since.
+    /// Its registration for new messages. A publish may have used it since.
     wait: Option<WaitKey>,
 }
 
@@ -57,11 +58,11 @@ struct Reader {
 struct Waiting {
     size: usize,
     since_ms: u64,
-    /// Taken when it is woken.
+    /// Empty after the publisher was woken.
     waker: Option<Waker>,
 }
 
-/// The place of a publisher that waits.
+/// The place of a publisher in the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PlaceInLine(u64);
 
@@ -71,8 +72,8 @@ impl Room {
         self.readers.is_empty() && self.line.is_empty()
     }
 
-    /// Notes that a worker reads, how far it has served, and its registration for news. Returns the
-    /// registration that it had before.
+    /// Notes that a worker reads, how far it has served, and its registration for new messages.
+    /// Returns its previous registration.
     pub(crate) fn read_by<T>(
         &mut self,
         log: &Log<T>,
@@ -100,26 +101,26 @@ impl Room {
         }
     }
 
-    /// Notes that a worker reads no more. Returns its registration for news.
+    /// Notes that a worker no longer reads. Returns its registration.
     pub(crate) fn left_by(&mut self, worker: u16) -> Option<WaitKey> {
         let index = self.readers.iter().position(|reader| reader.worker == worker)?;
         self.readers.swap_remove(index).wait
     }
 
-    /// Until when a worker may hold it that begins now: it says no more than before how far it has
-    /// served, though it has.
+    /// The time until which a worker may hold the channel, if it begins now. A worker that holds
+    /// does not report how far it has served.
     pub(crate) fn may_hold_until(&self, now_ms: u64) -> u64 {
         self.credit.end_ms(now_ms)
     }
 
-    /// A worker begins to hold it. Returns until when it may.
+    /// A worker begins to hold the channel. Returns the time until which it may do so.
     pub(crate) fn hold(&mut self, now_ms: u64) -> u64 {
         self.holders += 1;
         self.credit.begin(now_ms);
         self.credit.end_ms(now_ms)
     }
 
-    /// A worker holds it no more.
+    /// A worker no longer holds the channel.
     pub(crate) fn release(&mut self, now_ms: u64) {
         self.holders -= 1;
         if self.holders == 0 {
@@ -136,13 +137,14 @@ impl Room {
     /// The same for several appends.
     fn has_for<T>(&self, log: &Log<T>, messages: usize, bytes: usize) -> bool {
         let earliest = log.earliest().seq();
-        // A worker that has lost messages since it was here is not waited for: it may hang.
+        // Do not wait for a worker that has lost messages since its last report: it may hang.
         let served = self.readers.iter().map(|reader| reader.served).filter(|&seq| seq >= earliest);
         served.min().is_none_or(|least| log.earliest_after(messages, bytes).seq() <= least)
     }
 
-    /// Whether a publisher may append: it is the first in line, or has no place there, and there is
-    /// room; or it has waited for long enough. Otherwise it is in line afterwards.
+    /// Whether a publisher may append. It may if there is room, and it is the first in line or
+    /// there is room for the whole line too. It also may if it has waited for too long. Otherwise
+    /// it is in the line afterwards.
     pub(crate) fn admit<T>(
         &mut self,
         log: &Log<T>,
@@ -177,15 +179,15 @@ impl Room {
         false
     }
 
-    /// Takes a publisher out of the line.
+    /// Removes a publisher from the line.
     pub(crate) fn leave_line(&mut self, place: PlaceInLine) {
         if let Some(waiting) = self.line.remove(&place) {
             self.line_bytes -= waiting.size;
         }
     }
 
-    /// The first in line, if there is room for it now or it has waited for long enough: to be
-    /// woken.
+    /// Returns the waker of the first in line, if there is room for it now or it has waited for too
+    /// long.
     pub(crate) fn next<T>(&mut self, log: &Log<T>, now_ms: u64) -> Option<Waker> {
         let size = self.line.first_key_value()?.1.size;
         let has_room = self.has(log, size);
@@ -194,7 +196,7 @@ impl Room {
         if has_room || first.is_late(now_ms) { first.waker.take() } else { None }
     }
 
-    /// Everybody in line: to be told that there is nothing to wait for.
+    /// Returns the wakers of all in the line: there is nothing to wait for any more.
     pub(crate) fn wake_all(&mut self) -> Vec<Waker> {
         self.line.values_mut().filter_map(|waiting| waiting.waker.take()).collect()
     }
@@ -206,8 +208,9 @@ impl Waiting {
     }
 }
 
-/// A reader whose position is of another log, or is lost, goes on with the earliest message. It is
-/// waited for from then on: otherwise one that lost messages in a flood would lose all that follow.
+/// If the position of a reader is lost or of another log, the reader continues at the earliest
+/// message. From then on publishers wait for it. Otherwise a reader that lost messages in a flood
+/// would lose all later ones too.
 fn served_seq<T>(log: &Log<T>, served: Cursor) -> u64 {
     let earliest = log.earliest().seq();
     if served.epoch() == log.epoch() { served.seq().max(earliest) } else { earliest }
@@ -225,7 +228,7 @@ mod tests {
         Cursor::new(EPOCH, seq)
     }
 
-    /// A full log of two messages, neither of which worker 0 has served.
+    /// A full log of two messages. Worker 0 has served none of them.
     fn full() -> (Log<()>, Room) {
         let mut log = Log::new(EPOCH, Retention { max_messages: 2, ..Retention::DEFAULT });
         let mut room = Room::default();
@@ -238,7 +241,7 @@ mod tests {
         (log, room)
     }
 
-    /// A publisher that comes, or comes again.
+    /// A publisher that tries to append, for the first time or again.
     fn comes(room: &mut Room, log: &Log<()>, place: &mut Option<PlaceInLine>, now_ms: u64) -> bool {
         room.admit(log, place, 1, now_ms, Waker::noop())
     }
@@ -275,17 +278,17 @@ mod tests {
     }
 
     #[test]
-    fn who_has_lost_messages_already_is_not_waited_for() {
+    fn a_reader_that_has_lost_messages_is_not_waited_for() {
         let (mut log, mut room) = full();
         log.append(0, 1, ());
         assert!(room.has(&log, 1));
-        // The position of a reader in another log: it begins with the earliest message.
+        // The position is of another log, so the reader begins at the earliest message.
         room.read_by(&log, 0, Cursor::new(Epoch::new(2), 9), None);
         assert!(!room.has(&log, 1));
     }
 
     #[test]
-    fn who_has_lost_messages_and_comes_again_is_waited_for() {
+    fn a_reader_that_reports_again_after_a_loss_is_waited_for() {
         let (mut log, mut room) = full();
         log.append(0, 1, ());
         assert!(room.has(&log, 1), "it may hang");
@@ -296,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_comes_leaves_the_room_of_those_in_line() {
+    fn a_new_publisher_leaves_room_for_the_line() {
         let (mut log, mut room) = full();
         let mut place = None;
         assert!(!comes(&mut room, &log, &mut place, 0));
@@ -320,7 +323,7 @@ mod tests {
         room.served(&log, 0, at(2));
         assert!(!comes(&mut room, &log, &mut places[1], 0), "another is the first");
         let mut last = None;
-        assert!(!comes(&mut room, &log, &mut last, 0), "who comes now is the last");
+        assert!(!comes(&mut room, &log, &mut last, 0), "a new publisher is the last");
         room.leave_line(last.unwrap());
         assert!(room.next(&log, 0).is_some());
         assert!(room.next(&log, 0).is_none(), "it is woken once");
@@ -334,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_leaves_the_line_lets_the_next_one_go() {
+    fn leaving_the_line_lets_the_next_publisher_go() {
         let (log, mut room) = full();
         let mut places = [None; 2];
         assert!(places.iter_mut().all(|place| !comes(&mut room, &log, place, 0)));
@@ -353,7 +356,7 @@ mod tests {
         assert!(room.next(&log, 99 + LONGEST_WAIT_MS).is_none());
         assert!(room.next(&log, 100 + LONGEST_WAIT_MS).is_some());
         assert!(!comes(&mut room, &log, &mut places[0], 99 + LONGEST_WAIT_MS));
-        // One that does not come although it was woken keeps nobody back for longer.
+        // The first was woken but does not come. It does not delay the others for longer.
         assert!(comes(&mut room, &log, &mut places[1], 200 + LONGEST_WAIT_MS));
     }
 }

@@ -1,4 +1,5 @@
-//! Bytes in several pieces, some of which others hold too: what a subscriber is written.
+//! A rope: bytes in several pieces, some of them shared with others. It holds what is written to a
+//! subscriber.
 //!
 //! ```text
 //!   first            rest
@@ -7,8 +8,7 @@
 //!   └────────────┘   └──────────────────────┘ └───────┘ └──────────────────────┘ └─────┘
 //! ```
 //!
-//! To clone a rope copies no byte. A reader that is slow holds references to the long pieces, and
-//! so do all others.
+//! Cloning a rope copies no bytes. All readers, slow ones too, hold references to the long pieces.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -16,29 +16,28 @@ use std::io::{self, IoSlice};
 use bytes::{Buf, Bytes};
 use tidewire_server::Parked;
 
-/// Slices in one write. What is left goes out with the next.
+/// Most slices in one write. The rest goes out with the next write.
 const SLICES: usize = 64;
 
-/// Bytes in several pieces. Most ropes are one piece, so that is the small case.
+/// Bytes in several pieces. Most ropes have one piece, which needs no allocation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rope {
-    /// Empty only if all is.
+    /// Empty only if the rope is empty.
     first: Bytes,
-    /// None of them is empty.
+    /// No piece is empty.
     #[expect(clippy::box_collection, reason = "each row of the table has a rope, and few have this")]
     rest: Option<Box<VecDeque<Bytes>>>,
-    /// Bytes that were taken from the first piece. The piece is in memory as long as its rest is.
+    /// Bytes taken from the first piece. The whole piece stays in memory until its rest is taken.
     taken: usize,
 }
 
 impl Rope {
-    /// Bytes in all. Linear in the pieces.
+    /// Length in bytes. O(pieces).
     pub(crate) fn len(&self) -> usize {
         self.first.len() + self.rest().map(Bytes::len).sum::<usize>()
     }
 
-    /// Bytes that it keeps in memory: also those that were taken from its first piece. Linear in
-    /// the pieces.
+    /// Bytes that the rope keeps in memory, including those taken from its first piece. O(pieces).
     pub(crate) fn held(&self) -> usize {
         self.taken + self.len()
     }
@@ -62,7 +61,7 @@ impl Rope {
         other.into_parts().into_iter().for_each(|piece| self.push(piece));
     }
 
-    /// Takes bytes from the front.
+    /// Removes bytes from the front.
     pub(crate) fn advance(&mut self, mut n: usize) {
         while n >= self.first.len() && !self.first.is_empty() {
             n -= self.first.len();
@@ -76,7 +75,7 @@ impl Rope {
         self.taken += n;
     }
 
-    /// Leaves out what is behind the first `len` bytes.
+    /// Removes everything after the first `len` bytes.
     pub(crate) fn truncate(&mut self, mut len: usize) {
         let whole = std::mem::take(self);
         self.taken = if len > 0 { whole.taken } else { 0 };
@@ -87,8 +86,8 @@ impl Rope {
         }
     }
 
-    /// Copies the pieces that lie in a buffer of `len` bytes, with which `begin` begins, so that
-    /// the rest of the buffer is not kept for them.
+    /// Copies the pieces that lie in the buffer that `begin` begins with, which has `len` bytes.
+    /// Afterwards the rope does not keep that buffer in memory.
     pub(crate) fn copy_out_of(&mut self, begin: &Self, len: usize) {
         let start = begin.first.as_ptr().addr();
         let whole = std::mem::take(self);
@@ -99,7 +98,7 @@ impl Rope {
         }
     }
 
-    /// Writes what the socket takes now.
+    /// Writes as much as the socket takes now.
     ///
     /// # Errors
     /// As [`Parked::try_write`].
@@ -116,12 +115,12 @@ impl Rope {
         connection.try_write_vectored(&slices[..count])
     }
 
-    /// Whether its first bytes are those of this buffer, at their address.
+    /// Whether the rope begins with this buffer, at the same address.
     pub(crate) fn begins_with(&self, buffer: &Bytes) -> bool {
         self.first.as_ptr() == buffer.as_ptr()
     }
 
-    /// The one piece, if it is not more.
+    /// The only piece.
     ///
     /// # Errors
     /// The rope, if it has several pieces.
@@ -129,7 +128,7 @@ impl Rope {
         if self.rest.is_none() { Ok(self.first) } else { Err(self) }
     }
 
-    /// The pieces, none of which is empty.
+    /// The pieces. None is empty.
     pub(crate) fn into_parts(self) -> Vec<Bytes> {
         let mut parts = Vec::with_capacity(1 + self.rest.as_ref().map_or(0, |rest| rest.len()));
         if !self.first.is_empty() {
@@ -147,7 +146,7 @@ impl Rope {
         self.rest.iter().flat_map(|rest| rest.iter())
     }
 
-    /// All bytes in one piece.
+    /// All bytes in one vector.
     #[cfg(test)]
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         self.pieces().flatten().copied().collect()
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_in_any_pieces_is_all_of_it_in_order() {
+    fn a_rope_yields_its_bytes_in_order() {
         let all = b"onetwothreefour";
         for step in 1..=all.len() {
             let (mut rope, mut out) = (rope(), 0);
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rope_is_cut_anywhere() {
+    fn a_rope_can_be_cut_at_any_byte() {
         for len in 0..=20 {
             let mut cut = rope();
             cut.truncate(len);
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_does_not_keep_the_buffer_that_it_is_of() {
+    fn a_rest_does_not_keep_its_buffer_in_memory() {
         let (own, shared) = (Bytes::from(vec![b'o'; 1000]), Bytes::from(vec![b's'; 1000]));
         let all: Rope = vec![own.slice(..500), shared.clone(), own.slice(500..)].into();
         let mut rest = all.clone();
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_rest_holds_the_whole_piece_that_it_is_of() {
+    fn a_rest_counts_the_whole_piece_that_it_keeps_in_memory() {
         let mut rope =
             Rope::from([vec![b'a'; 10], vec![b'b'; 1_000], vec![b'c'; 10]].map(Bytes::from).to_vec());
         assert_eq!(rope.held(), 1_020);
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rope_of_ropes_has_the_pieces_of_all() {
+    fn an_appended_rope_adds_its_pieces() {
         let mut both = rope();
         both.append(Rope::default());
         both.append(rope());

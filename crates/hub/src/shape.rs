@@ -1,9 +1,10 @@
-//! What decides the bytes that a subscriber gets, beside its channels; and these bytes.
+//! The shape of a subscription: everything but its channels that decides the bytes it gets.
+//! Subscribers with the same channels and shape get the same bytes, which are encoded once.
 
 use tidewire_channel::Budget;
 
 use crate::feeds::{Flow, Wire, longpoll};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::Sum;
 use crate::out::Out;
 use crate::poll::{self, PollShape};
@@ -12,33 +13,33 @@ use crate::reader::{self, Bounds, Item};
 use crate::rope::Rope;
 use crate::units::Units;
 
-/// What decides the bytes, beside the channels.
+/// Everything but the channels that decides the bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
-    /// A stream; `labelled` messages say which channel they are of.
+    /// A stream. If `labelled`, each message names its channel.
     Stream { wire: Wire, labelled: bool },
-    /// One answer to a held poll.
+    /// One answer to a long poll.
     LongPoll(PollShape),
 }
 
-/// Bytes of messages in one compressed batch, or one longer message. It has no place between two
-/// messages at which it may be left, so a reader that does not take it keeps all of it. That is as
-/// much as other readers keep beside the rest of one message.
+/// Bytes of messages in one compressed batch, or one longer message. A compressed batch cannot be
+/// left between two messages, so a reader that does not accept it keeps all of it. That is about as
+/// much as other slow readers keep besides the rest of one message.
 const GZIP_BATCH: usize = 16 * 1024;
 
 /// The next bytes for a subscriber, and what to do after them.
 pub(crate) struct Batch {
     pub(crate) rope: Rope,
     pub(crate) flow: Flow,
-    /// Of a compressed batch.
+    /// The checksum of a compressed batch.
     pub(crate) sum: Sum,
-    /// Its units, where it may be left between two of them.
+    /// The units, if a reader may leave the batch between two of them.
     units: Units,
     /// Bytes that are not shared with other batches.
     own: usize,
 }
 
-/// What was written.
+/// Counts of what was encoded.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) messages: u64,
@@ -48,24 +49,24 @@ pub(crate) struct Tally {
 }
 
 impl Shape {
-    /// Whether it is a stream, and not one answer.
+    /// Whether this is a stream, and not one answer.
     pub(crate) fn is_stream(&self) -> bool {
         matches!(self, Shape::Stream { .. })
     }
 
-    /// Whether the connection stays when its subscriber is done.
+    /// Whether the connection stays open when its subscriber is done.
     pub(crate) fn keeps_connection(&self) -> bool {
         matches!(self, Shape::LongPoll(shape) if !shape.closes())
     }
 
-    /// What the log has after `positions`, which are moved. `None` where there is nothing. An
-    /// answer to a poll has bounds of its own.
+    /// Encodes the messages after `positions`, and advances them. Returns `None` if there are none.
+    /// An answer to a poll uses its own bounds.
     pub(crate) fn encode(
         &self,
         channels: &Channels,
         positions: &mut Positions,
         mut bounds: Bounds<'_>,
-        forms: &Forms,
+        forms: &FormCache,
     ) -> (Option<Batch>, Tally) {
         match self {
             Shape::Stream { wire, labelled } => {
@@ -76,7 +77,7 @@ impl Shape {
                 let (flow, mut tally, mut units) =
                     encode_stream(channels, *wire, *labelled, positions, bounds, &mut out);
                 if wire.gzip {
-                    // They are in one compressed piece.
+                    // All units are in one compressed piece.
                     units = Units::default();
                 }
                 let packed = wire.pack(out);
@@ -96,9 +97,9 @@ impl Shape {
 }
 
 impl Batch {
-    /// Keeps of `rest`, which the socket did not take, the rest of the unit that was cut, and the
-    /// units behind it as long as that is not more than `most` bytes. `end` is what a reader has
-    /// after the whole batch. Returns what it has after what is kept.
+    /// Shortens `rest`, which the socket did not accept. Keeps the rest of the unit that was cut,
+    /// and later units as long as they end within `most` bytes. `end` are the positions of a reader
+    /// after the whole batch. Returns the positions after what is kept.
     pub(crate) fn keep_unit(&self, rest: &mut Rope, most: usize, end: &Positions) -> Positions {
         let written = self.rope.len() - rest.len();
         let left = self.units.leave(written, most, end);
@@ -116,7 +117,7 @@ impl Batch {
     }
 }
 
-/// Writes what a stream has to say after `positions`.
+/// Encodes the messages after `positions` for a stream.
 pub(crate) fn encode_stream(
     channels: &Channels,
     wire: Wire,
@@ -148,13 +149,14 @@ pub(crate) fn encode_stream(
     (flow, tally, units)
 }
 
-/// Writes the whole HTTP answer of a held poll. Says nothing if there is no message yet.
+/// Encodes the whole HTTP response to a long poll. Returns an empty rope if there is no message
+/// yet.
 fn encode_poll(
     channels: &Channels,
     shape: &PollShape,
     positions: &mut Positions,
     budget: Budget,
-    forms: &Forms,
+    forms: &FormCache,
 ) -> (Rope, Tally) {
     match poll::read(channels, positions, budget, shape.callback.as_deref(), forms) {
         Ok(poll::Read { any: false, .. }) => (Rope::default(), Tally::default()),

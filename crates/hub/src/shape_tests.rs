@@ -1,5 +1,5 @@
-//! What readers get is the same with forms and without: every format against a naive twin, and what
-//! is compressed against what it inflates to.
+//! Cached forms do not change what readers get. Every format is compared with a simple encoder, and
+//! compressed output with what it inflates to.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tidewire_ws::{Client, Connection, Kind, Limits, encode_message};
 
 use crate::feeds::{HttpFormat, StreamFormat, Wire, ws};
 use crate::form::FormKind;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::{self, Sum};
 use crate::hub::Hub;
 use crate::json_text::Place;
@@ -30,7 +30,7 @@ use crate::{HubConfig, Retention};
 const WS_BARE: StreamFormat = StreamFormat::WsBare { deflate: false };
 const WS_V1: StreamFormat = StreamFormat::WsV1 { deflate: false };
 
-/// Formats that compress nothing.
+/// Formats without compression.
 const PLAIN: [StreamFormat; 8] = [
     StreamFormat::Http(HttpFormat::Sse),
     StreamFormat::Http(HttpFormat::SseObjects),
@@ -42,11 +42,11 @@ const PLAIN: [StreamFormat; 8] = [
     WS_V1,
 ];
 
-/// A channel with payloads of many kinds and lengths, and those that two connections read: the same
-/// messages, under other heads.
+/// A channel with payloads of many kinds and lengths, and two lists of channels that contain it.
+/// Both lists get the same messages, with different heads.
 struct Stock {
     hub: Arc<Hub>,
-    forms: Forms,
+    forms: FormCache,
     lists: [Channels; 2],
     messages: Vec<Message>,
 }
@@ -62,10 +62,10 @@ impl Stock {
         }
         let [full, other] = [full, other].map(|name| hub.channel(&name).unwrap());
         let lists = [Channels([full.clone()].into()), Channels([other, full].into())];
-        Stock { forms: Forms::new(hub.counters.forms.clone()), hub, lists, messages }
+        Stock { forms: FormCache::new(hub.counters.forms.clone()), hub, lists, messages }
     }
 
-    /// All that the log has for a list, batch by batch; and the sum of it.
+    /// All batches for a list, and the checksum of all of them.
     fn batches(&self, wire: Wire, list: usize) -> (Vec<Vec<u8>>, Sum) {
         let channels = &self.lists[list];
         let mut positions = channels.start(&Start::Earliest);
@@ -78,7 +78,7 @@ impl Stock {
         (batches, sum)
     }
 
-    /// The same, made message by message without forms.
+    /// The same bytes, made message by message without cached forms.
     fn naive(&self, format: StreamFormat, chunked: bool, list: usize) -> Vec<u8> {
         let mut positions = self.lists[list].start(&Start::Earliest);
         let mut all = Vec::new();
@@ -104,7 +104,8 @@ fn messages() -> Vec<Message> {
     for len in
         [0, 1, DEFLATED_LEN - 1, DEFLATED_LEN, SHARED_LEN - 1, SHARED_LEN, SHARED_LEN + 1, 16_384, 70_000]
     {
-        // What is text, what doubles and more, what a place escapes, and what does not compress.
+        // Plain text, text that doubles or more as JSON, text that a place escapes, and bytes that
+        // do not compress.
         for text in ["a", "\u{1}", "\"", "é€🌊\u{2028}\u{85}", "<script>", "--tidewire", "\r\n", "1\n"] {
             let mut text = text.repeat(len / text.len() + 1);
             text.truncate((0..=len).rev().find(|&at| text.is_char_boundary(at)).unwrap());
@@ -163,7 +164,7 @@ fn naive_unit(
     }
 }
 
-/// The messages of a WebSocket, by the decoder of our own.
+/// Decodes the messages of a WebSocket with our own decoder.
 fn received(mut bytes: Vec<u8>) -> Vec<(bool, Vec<u8>)> {
     let limits = Limits::DEFAULT.with_max_message(1 << 20).with_max_frame(1 << 20);
     let params = Params {
@@ -191,7 +192,7 @@ fn bounds(bytes: usize) -> Bounds<'static> {
 }
 
 #[test]
-fn every_format_does_what_the_naive_twin_does() {
+fn every_format_matches_a_simple_encoder() {
     let stock = Stock::new();
     for format in PLAIN {
         for (list, chunked) in [(0, false), (1, true)] {
@@ -200,14 +201,14 @@ fn every_format_does_what_the_naive_twin_does() {
             assert_eq!(sum, Sum::default());
         }
     }
-    // The heads of both lists stand around the same forms, of payloads with SHARED_LEN and more.
+    // Both lists share the forms of payloads of SHARED_LEN bytes and more.
     let long = stock.messages.iter().filter(|message| message.data().len() >= SHARED_LEN).count() as u64;
     let formed = stock.hub.work().formed;
     assert!(formed <= 4 * long, "{formed} forms of {long} payloads: a line, a script, a part, a text");
 }
 
 #[test]
-fn what_is_deflated_inflates_to_what_is_not() {
+fn a_deflated_message_inflates_to_the_plain_one() {
     let stock = Stock::new();
     let pairs =
         [(WS_BARE, StreamFormat::WsBare { deflate: true }), (WS_V1, StreamFormat::WsV1 { deflate: true })];
@@ -225,7 +226,7 @@ fn what_is_deflated_inflates_to_what_is_not() {
 }
 
 #[test]
-fn a_gzip_body_of_forms_is_the_body_without_them() {
+fn a_gzip_body_decodes_to_the_plain_body() {
     let stock = Stock::new();
     for format in [HttpFormat::Sse, HttpFormat::SseObjects, HttpFormat::JsonLines].map(StreamFormat::Http) {
         for list in 0..2 {
@@ -233,7 +234,7 @@ fn a_gzip_body_of_forms_is_the_body_without_them() {
             let mut body = [&gzip::HEAD[..], &batches.concat()].concat();
             gzip::end(sum, &mut body);
             let mut plain = Vec::new();
-            // The trailer is checked there.
+            // The decoder checks the trailer.
             GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
             assert!(plain == stock.naive(format, false, list), "{format:?}, list {list}");
             assert!(body.len() < plain.len() / 2, "{} of {} bytes", body.len(), plain.len());
@@ -242,7 +243,7 @@ fn a_gzip_body_of_forms_is_the_body_without_them() {
 }
 
 #[test]
-fn a_reader_of_a_compressed_stream_is_given_little_at_a_time() {
+fn a_compressed_batch_is_small() {
     let hub = Hub::new(HubConfig::default(), 1);
     let name = ChannelName::new("a").unwrap();
     let mut rng = Rng::new(3);
@@ -251,12 +252,13 @@ fn a_reader_of_a_compressed_stream_is_given_little_at_a_time() {
         hub.publish(&name, Message::new(noise.into(), 0), None).unwrap();
     }
     let channels = Channels([hub.channel(&name).unwrap()].into());
-    let (forms, mut positions) = (Forms::new(hub.counters.forms.clone()), channels.start(&Start::Earliest));
+    let (forms, mut positions) =
+        (FormCache::new(hub.counters.forms.clone()), channels.start(&Start::Earliest));
     let format = StreamFormat::Http(HttpFormat::JsonLines);
     let shape = Shape::Stream { wire: Wire { format, chunked: true, gzip: true }, labelled: false };
     let mut batches = 0;
     while let (Some(batch), _) = shape.encode(&channels, &mut positions, bounds(256 * 1024), &forms) {
-        // It has no units, so that all of it is kept by a reader that does not take it.
+        // The batch has no units, so a reader that accepts nothing keeps all of it.
         let mut rest = batch.rope.clone();
         let kept = batch.keep_unit(&mut rest, 0, &positions.clone());
         assert!(kept == positions && rest.len() <= 20 * 1024, "{} bytes are kept", rest.len());
@@ -266,7 +268,7 @@ fn a_reader_of_a_compressed_stream_is_given_little_at_a_time() {
 }
 
 #[test]
-fn a_batch_that_is_cut_anywhere_is_gone_on_with_after_its_unit() {
+fn after_a_cut_batch_the_log_is_read_on_after_the_cut_unit() {
     let stock = Stock::new();
     let format = StreamFormat::WsV1 { deflate: true };
     for list in 0..2 {

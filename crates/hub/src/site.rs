@@ -1,5 +1,5 @@
-//! The site of one worker: answers requests for channels, and hands detached connections to the
-//! table.
+//! The site of one worker. It answers requests for channels, and gives connections that wait to the
+//! subscriber table.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::table::{Table, Ticket};
 
 /// What one worker serves: the channels of a hub, under `/c/`.
 ///
-/// A handler that serves more than that gives these requests to it, and forwards the other methods
-/// of [`Handler`].
+/// A handler that serves other pages too passes the requests for channels to the site, and forwards
+/// the other methods of [`Handler`].
 pub struct Site {
     context: SiteContext,
     driver: Driver,
@@ -27,11 +27,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// The site of worker `worker`, counted from 0; must be made on that worker's runtime, as
-    /// [`Server::serve`](tidewire_server::Server::serve) does.
+    /// The site of worker number `worker`, counted from 0. Call it on the runtime of that worker,
+    /// as [`Server::serve`](tidewire_server::Server::serve) does.
     ///
     /// # Panics
-    /// Where there is no such runtime, and if the hub was made for fewer workers.
+    /// Without such a runtime, and if the hub was made for fewer workers.
     pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: usize) -> Self {
         let workers = hub.workers();
         assert!(
@@ -47,12 +47,12 @@ impl Site {
         Site { context, driver, responder, stop }
     }
 
-    /// Its hub.
+    /// The hub that this site serves.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.context.hub
     }
 
-    /// How it behaves.
+    /// The settings of this site.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.context.settings
     }
@@ -69,7 +69,7 @@ impl Handler for Site {
     fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
         let path = request.head.path();
         if path == b"*" {
-            // A server-wide OPTIONS (RFC 9110 §9.3.7); no other method has this target.
+            // A server-wide OPTIONS (RFC 9110 §9.3.7). No other method has this target.
             return self.context.settings.origins.check(request.head).preflight(METHODS).into();
         }
         let Some(segment) = path.strip_prefix(b"/c/") else {
@@ -85,8 +85,7 @@ impl Handler for Site {
         self.driver.add(connection, ticket.0);
     }
 
-    /// An upload has no end that could be known beforehand, and speaks when its source has
-    /// something to say.
+    /// An upload has no size limit, and may pause while its source has nothing to send.
     fn body_limits(&self, head: &RequestHead<'_>, usual: BodyLimits) -> BodyLimits {
         let mut limits = usual;
         if head.method() == Method::Put && head.path().starts_with(b"/c/") {

@@ -1,5 +1,5 @@
-//! The locks of what workers share. With `cfg(loom)` they are loom's, which takes the threads of
-//! `loom_tests.rs` through every order.
+//! The locks that workers share. With `cfg(loom)` they are loom's locks, which run the threads of
+//! `loom_tests.rs` in every order.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,4 +1,5 @@
-//! The units of a batch: where each begins, and what a reader has when the one before it is out.
+//! The units of a batch: where each begins, and the position of a reader before it. A unit is one
+//! message or notice. A slow reader keeps only the rest of the unit that the socket cut:
 //!
 //! ```text
 //!   batch      │ message 5 │ message 6 │ message 7 │ message 8 │
@@ -6,8 +7,9 @@
 //!   kept                           └───┘  then the log is read on, from after message 6
 //! ```
 //!
-//! Every unit moves the position in one channel, so a boundary notes where that channel was before.
-//! Then the positions at a boundary are those at the end of the batch, with the later units undone.
+//! Every unit moves the position in one channel, so a boundary stores the position in that channel
+//! before the unit. The positions at a boundary are those at the end of the batch, with the later
+//! units undone.
 
 use tidewire_channel::Cursor;
 
@@ -21,27 +23,29 @@ pub(crate) struct Units {
     boundaries: Vec<Boundary>,
 }
 
-/// The begin of a unit that is not the first.
+/// The start of a unit that is not the first.
 #[derive(Debug)]
 struct Boundary {
-    /// Bytes of the batch before it.
+    /// The number of bytes before it in the batch.
     at: usize,
-    /// The channel that the unit is of, and the position there before it.
+    /// The channel of the unit, and the position in it before the unit.
     channel: usize,
     before: Cursor,
 }
 
 impl Units {
-    /// A unit begins behind so many bytes. Most batches are one unit, for which nothing is noted.
+    /// Notes that a unit begins at byte `at`. Nothing is stored for the first: most batches are one
+    /// unit.
     pub(crate) fn begin(&mut self, at: usize, moved: Moved) {
         if std::mem::replace(&mut self.any, true) {
             self.boundaries.push(Boundary { at, channel: moved.channel, before: moved.before });
         }
     }
 
-    /// Where a reader may leave a batch of which `written` bytes are out: after the unit that was
-    /// cut, or after later ones as long as that is not more than `most` bytes on. Also what the
-    /// reader has there. `end` is what it has after the whole batch; `None` if it is to take that.
+    /// Where a reader may leave a batch after `written` bytes: at the end of the unit that was cut,
+    /// or of a later one at most `most` bytes further. Returns that place, and the positions there.
+    /// `end` are the positions after the whole batch. `None` means that the reader takes the whole
+    /// batch.
     pub(crate) fn leave(&self, written: usize, most: usize, end: &Positions) -> Option<(usize, Positions)> {
         let cut = self.boundaries.partition_point(|boundary| boundary.at <= written);
         let within = self.boundaries.partition_point(|boundary| boundary.at <= written.saturating_add(most));
@@ -77,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_that_was_cut_is_kept_and_no_other() {
+    fn only_the_cut_unit_is_kept() {
         let end = at([5, 5]);
         for written in 0..100_usize {
             let has = written / 10 + 1;
@@ -88,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_units_are_kept_as_may_be() {
+    fn later_units_are_kept_up_to_the_limit() {
         let end = at([5, 5]);
         assert_eq!(units().leave(15, 5, &end), Some((20, at([2, 0]))));
         assert_eq!(units().leave(15, 24, &end), Some((30, at([3, 0]))));

@@ -1,5 +1,5 @@
-//! Uploads: a body without end becomes messages of a channel as it arrives, and raw readers read it
-//! byte for byte meanwhile.
+//! Uploads. The body of a PUT becomes messages of a channel while it arrives. Raw readers get the
+//! same bytes meanwhile.
 //!
 //! ```text
 //!   PUT ──► Upload::begin ──► piece piece piece … ──► end()    the log: [piece][piece][piece][upload-end]
@@ -10,8 +10,8 @@
 //!   GET feed=raw ──► RawReader: a position that the upload sees ──► pieces … ──► the mark ends it
 //! ```
 //!
-//! A message says how an upload ended: a *mark*. Whoever reads the log finds it, whenever and
-//! however: a reader that comes an hour later ends where the upload did.
+//! The last message of an upload is a *mark*, which says how the upload ended. It is in the log, so
+//! a reader that comes an hour later ends at the same place.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,7 +27,7 @@ use crate::message::{Mark, Message};
 use crate::name::ChannelName;
 use crate::upload_state::Pace;
 
-/// An upload under way. Dropping it before its [`end`](Self::end) marks it as aborted.
+/// An upload in progress. Dropping it before [`end`](Self::end) marks it as aborted.
 #[derive(Debug)]
 pub(crate) struct Upload {
     hub: Arc<Hub>,
@@ -37,10 +37,10 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Takes a channel for an upload.
+    /// Reserves a channel for an upload.
     ///
     /// # Errors
-    /// [`HubError::Uploading`] if another one has it; [`HubError::TooManyChannels`].
+    /// [`HubError::Uploading`] if another upload has it; [`HubError::TooManyChannels`].
     pub(crate) fn begin(
         hub: &Arc<Hub>,
         name: &ChannelName,
@@ -48,7 +48,7 @@ impl Upload {
     ) -> Result<Self, HubError> {
         loop {
             let channel = hub.channel(name)?;
-            // A channel that was forgotten since the look-up is looked up again.
+            // The hub forgot the channel after the look-up: look it up again.
             if !channel.begin_upload()? {
                 continue;
             }
@@ -57,8 +57,8 @@ impl Upload {
         }
     }
 
-    /// Bytes of one piece: few enough that a reader never waits for long, that a log holds several,
-    /// and that the limit of messages is kept.
+    /// Largest size of a piece in bytes. It keeps the limit of messages, is read in a short time,
+    /// and lets a log hold several pieces.
     pub(crate) fn piece_size(&self) -> usize {
         let config = self.hub.config();
         PIECE.min(config.max_message).min(config.retention.max_bytes / PIECES_KEPT).max(1)
@@ -69,14 +69,14 @@ impl Upload {
         self.append(Message::new(data, self.hub.wall_ms()));
     }
 
-    /// Ready when there is room for a piece of `len` bytes, or 0 for the mark: it evicts nothing
-    /// that a worker has still to serve, or that a raw reader has not read. For the workers it
-    /// waits 5 s at most.
+    /// Ready when there is room for a piece of `len` bytes, or for the mark (0): the append evicts
+    /// nothing that a worker has still to serve, or that a raw reader has not read. Waits for
+    /// workers at most 5 s.
     pub(crate) fn poll_room(&self, cx: &Context<'_>, len: usize, pace: Pace) -> Poll<()> {
         self.channel.poll_room(len + MESSAGE_OVERHEAD, pace, self.hub.now_ms(), cx)
     }
 
-    /// Marks the end. The position after the mark is the end of the upload.
+    /// Appends the mark of a complete upload. Returns the position after it.
     pub(crate) fn end(mut self) -> Cursor {
         self.finish(Mark::End)
     }
@@ -107,13 +107,13 @@ impl Drop for Upload {
     }
 }
 
-/// Bytes of a piece: what one read of the connection brings at most.
+/// Bytes of a piece: one read of the connection returns no more.
 const PIECE: usize = 64 * 1024;
 
-/// How many pieces a log holds at least.
+/// The least number of pieces that a log holds.
 const PIECES_KEPT: usize = 4;
 
-/// What a piece weighs beside its bytes, at most: the media type and the bookkeeping.
+/// Weight of a piece besides its bytes, at most: the media type and the bookkeeping.
 const MESSAGE_OVERHEAD: usize = 1024;
 
 #[cfg(test)]
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_has_one_upload_at_a_time_and_nothing_else_meanwhile() {
+    fn a_channel_accepts_nothing_else_during_an_upload() {
         let hub = hub(1 << 20);
         let upload = begin(&hub);
         assert_eq!(Upload::begin(&hub, &name(), None).unwrap_err(), HubError::Uploading);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_waits_for_workers_at_either_pace_and_for_the_end_too() {
+    fn an_upload_waits_for_workers_at_either_pace_and_before_its_mark() {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let upload = begin(&hub);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_waits_for_its_raw_readers_and_for_nobody_else() {
+    fn an_upload_waits_for_raw_readers_until_they_leave_or_are_lost() {
         let hub = hub(100_000);
         let upload = begin(&hub);
         assert_eq!(upload.piece_size(), 25_000);
@@ -202,7 +202,7 @@ mod tests {
         assert!(room());
         let mut slow = RawReader::new(&upload.channel, RawStart::Now).unwrap();
         (0..5).for_each(|_| upload.piece(piece()));
-        assert!(room(), "who is lost already is not waited for");
+        assert!(room(), "the reader has lost messages, so it is not waited for");
         assert!(matches!(next(&mut slow), Poll::Ready(Err(PositionLost))));
     }
 }

@@ -1,5 +1,5 @@
-//! What a channel knows of its upload, and of the raw readers that the upload waits for. It is part
-//! of the state of the channel, under the lock of that.
+//! The upload of a channel, and the raw readers that it waits for. This is part of the state of a
+//! channel, under the lock of the channel.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,27 +10,27 @@ use tidewire_channel::{Budget, Continuity, Cursor, Log, ResetReason, Since};
 use crate::message::Message;
 use crate::room::{LONGEST_WAIT_MS, Room};
 
-/// What a channel knows of its upload, and of the raw readers that the upload waits for.
+/// The upload of a channel, and the raw readers that it waits for.
 #[derive(Debug, Default)]
 pub(crate) struct UploadState {
-    /// The channel belongs to an upload.
+    /// Whether an upload is under way.
     active: bool,
     /// The position before the first piece of the newest upload.
     start: Option<Cursor>,
     /// The last sequence number that each raw reader has read.
     readers: Slab<u64>,
-    /// The upload, where it waits for room.
+    /// Wakes the upload, if it waits for room.
     waiting: Option<Waker>,
-    /// Since when it waits for room for its next piece.
+    /// The time since which it waits for room for its next piece.
     waits_since_ms: Option<u64>,
 }
 
-/// Whom an upload waits for.
+/// The readers that an upload waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// For its raw readers, however slow they are.
+    /// Its raw readers, however slow they are, and the workers.
     Readers,
-    /// For the workers alone, as every publisher does: its source is live.
+    /// Only the workers, as every publisher does: the source is live.
     Source,
 }
 
@@ -41,20 +41,19 @@ pub(crate) struct RawReaderId(usize);
 /// Where a raw reader starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RawStart {
-    /// With the first piece of the newest upload; where there was none, with the oldest message
-    /// kept.
+    /// At the first piece of the newest upload. Without an upload, at the oldest message kept.
     Upload,
-    /// With the oldest message kept, in the middle of whatever that is.
+    /// At the oldest message kept, which may be in the middle of an upload.
     Earliest,
-    /// With the next message.
+    /// At the next message.
     Now,
     After(Cursor),
 }
 
-/// The start is not, or no longer, in the log.
+/// The start is not in the log, or no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RawStartError {
-    /// So many messages after the start are no longer kept.
+    /// `missed` messages after the start are no longer kept.
     Gap {
         from: Cursor,
         missed: u64,
@@ -83,9 +82,9 @@ impl UploadState {
         self.waits_since_ms = None;
     }
 
-    /// Ready when there is room for a message of this size: what the workers have still to serve is
-    /// kept, and what the raw readers have not read. Else the upload is woken when that has
-    /// changed.
+    /// Ready when there is room for a message of this size: the append evicts nothing that a worker
+    /// has still to serve or that a raw reader has not read. Otherwise the upload is woken when
+    /// that changes.
     pub(crate) fn poll_room(
         &mut self,
         log: &Log<Arc<Message>>,
@@ -104,15 +103,15 @@ impl UploadState {
         Poll::Pending
     }
 
-    /// The upload, if it waits: to be woken.
+    /// Returns the waker of the upload, if it waits.
     pub(crate) fn take_waiting(&mut self) -> Option<Waker> {
         self.waiting.take()
     }
 
-    /// Adds a raw reader, and says at which position it starts.
+    /// Adds a raw reader. Returns the position at which it starts.
     ///
     /// # Errors
-    /// [`RawStartError`]: the log cannot be continued from that position.
+    /// [`RawStartError`]: the log cannot continue from that position.
     pub(crate) fn add_reader(
         &mut self,
         log: &Log<Arc<Message>>,
@@ -134,19 +133,19 @@ impl UploadState {
         Ok((RawReaderId(self.readers.insert(position.seq())), position))
     }
 
-    /// Notes how far a raw reader has read. Returns the upload, if it waited for that.
+    /// Notes how far a raw reader has read. Returns the waker of the upload, if it waits.
     pub(crate) fn advance_reader(&mut self, reader: RawReaderId, position: Cursor) -> Option<Waker> {
         self.readers[reader.0] = position.seq();
         self.waiting.take()
     }
 
-    /// Removes a raw reader. Returns the upload, if it waited for that.
+    /// Removes a raw reader. Returns the waker of the upload, if it waits.
     pub(crate) fn remove_reader(&mut self, reader: RawReaderId) -> Option<Waker> {
         self.readers.remove(reader.0);
         self.waiting.take()
     }
 
-    /// Raw readers that have lost messages already do not count.
+    /// Whether the raw readers leave room. Readers that have lost messages already do not count.
     fn has_room(&self, log: &Log<Arc<Message>>, size: usize) -> bool {
         let (earliest, head, retention) = (log.earliest(), log.head(), log.retention());
         let positions = self.readers.iter().map(|(_, &seq)| seq);
@@ -160,8 +159,8 @@ impl UploadState {
     }
 }
 
-/// The position before the oldest message; or after it, if it is nothing but the end of an upload
-/// whose pieces are gone, and another message came after it.
+/// The position before the oldest message. If that message is the mark of an upload whose pieces
+/// are gone, and other messages follow, the position after it.
 fn after_stale_mark(log: &Log<Arc<Message>>) -> Cursor {
     let (earliest, head) = (log.earliest(), log.head());
     let first = log.read(Since::Earliest, Budget::messages(1));

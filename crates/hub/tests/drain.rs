@@ -1,4 +1,5 @@
-//! A server that stops while its workers are behind: whoever reads gets all that was acknowledged.
+//! A server stops while its workers are behind. Readers still get every message that was
+//! acknowledged.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
@@ -18,7 +19,7 @@ const MESSAGES: usize = 400;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stream of these channels, to its end.
+/// Reads a stream of these channels to its end.
 fn read_all(address: SocketAddr, names: &[&str]) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -28,14 +29,14 @@ fn read_all(address: SocketAddr, names: &[&str]) -> String {
     text
 }
 
-/// The numbers of the messages of a channel, in the order in which they came.
+/// The numbers of the messages of a channel, in the order of their arrival.
 fn numbers(text: &str, name: &str) -> Vec<usize> {
     let start = format!("<{name}:");
     text.split(&start).skip(1).map(|part| part.split_once('>').unwrap().0.parse().unwrap()).collect()
 }
 
 #[test]
-fn a_server_that_stops_while_it_is_behind_gives_everybody_all_that_it_took() {
+fn a_stopping_server_delivers_every_acknowledged_message() {
     let mut rng = Rng::new(1);
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
     let server = Server::builder().listen(listen).threads(2).bind().unwrap();

@@ -1,6 +1,6 @@
-//! Readers that do what they like, all on one worker: they wait, stall, hang up, pipeline, and
-//! change their channels, while messages come. What each of them gets is one run of each of its
-//! channels: nothing is skipped in silence, and nothing comes twice.
+//! Random readers, all on one worker. They wait, stall, hang up, pipeline, and change their
+//! channels while messages arrive. Each of them gets every message of its channels once and in
+//! order, or is told a gap.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
@@ -29,19 +29,19 @@ struct Reader {
     feed: Feed,
     socket: TcpStream,
     input: Vec<u8>,
-    /// Nothing is complete before the input has so many bytes.
+    /// The input must have more bytes than this before anything is complete.
     needs: usize,
     output: Vec<u8>,
     head_is_read: bool,
     channels: Vec<String>,
-    /// The position in each channel, as it was told; `None` before that.
+    /// The position in each channel, as the server reported it; `None` before that.
     positions: Option<Vec<u64>>,
     cursor: String,
-    /// What was asked, and not answered yet.
+    /// Requests without an answer so far.
     asked: VecDeque<Asked>,
-    /// The channels after everything that was asked.
+    /// The channels after all requests are carried out.
     planned: Vec<String>,
-    /// Steps in which it does nothing.
+    /// The number of steps in which it does nothing.
     stalls: usize,
     messages: usize,
     gaps: usize,
@@ -63,12 +63,12 @@ enum Asked {
 }
 
 impl Reader {
-    /// Connects, and goes on after `cursor`.
+    /// Connects, and continues after `cursor`.
     fn new(address: SocketAddr, feed: Feed, channels: Vec<String>, cursor: String) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         if feed != Feed::Poll {
-            // It takes little before it is read. With less than a segment of the loopback, the
-            // kernels may wait for each other, longer each time.
+            // A small buffer, so that the socket is full soon. With less than a segment of the
+            // loopback, the kernels may wait for each other, longer each time.
             socket.set_recv_buffer_size(64 * 1024).unwrap();
         }
         Self::over(socket, address, feed, channels, cursor)
@@ -127,7 +127,7 @@ impl Reader {
         self.send(payload);
     }
 
-    /// Does something, or nothing.
+    /// Does something at random, or nothing.
     fn act(&mut self, rng: &mut Rng) {
         if rng.chance(2) {
             self.stalls = rng.below(STEPS / READERS / 2);
@@ -178,7 +178,7 @@ impl Reader {
         }
     }
 
-    /// Reads so many bytes at most, and takes what is complete. Says whether anything came.
+    /// Reads `most` bytes at most, and handles what is complete. Returns whether anything arrived.
     fn read(&mut self, most: usize) -> bool {
         let before = self.input.len();
         self.input.resize(before + most, 0);
@@ -195,7 +195,7 @@ impl Reader {
         n > 0
     }
 
-    /// Takes one complete thing of the input.
+    /// Handles one complete unit of the input.
     fn take(&mut self) -> bool {
         if self.feed == Feed::Poll || !self.head_is_read {
             let Some(end) = self.input.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
@@ -241,7 +241,7 @@ impl Reader {
         true
     }
 
-    /// The answer to a poll.
+    /// Handles the answer to a poll.
     fn answer(&mut self, head: &str, body: &Value) {
         let Some(Asked::Poll(since)) = self.asked.pop_front() else { panic!("nothing was asked: {head}") };
         self.positions = numbers(&since);
@@ -258,7 +258,7 @@ impl Reader {
         self.positions = told;
     }
 
-    /// What a feed says.
+    /// Handles an object of a feed.
     fn object(&mut self, object: &Value) {
         let cursor = object["cursor"].as_str().unwrap_or_else(|| panic!("{object}"));
         let (before, now) = (self.positions.take(), numbers(cursor).unwrap());
@@ -284,7 +284,7 @@ impl Reader {
                 let (name, number) = (data.next().unwrap(), data.next().unwrap());
                 let index = self.channels.iter().position(|one| one == name).unwrap();
                 assert_eq!(number, now[index].to_string(), "the message of this position");
-                // A poll from the earliest message is not told where that is.
+                // A poll from the earliest message does not report where that is.
                 if let Some(mut next) = before {
                     next[index] += 1;
                     assert_eq!(now, next, "{:?} skipped or repeated {name}", self.feed);
@@ -349,7 +349,7 @@ fn run(seed: u64) {
         .collect();
     for step in 0..STEPS {
         if step == STEPS / 2 {
-            // More than a reader gets in one turn, for two whose sockets take all of it.
+            // More than a reader gets in one turn, for two readers whose sockets accept all of it.
             (0..40).for_each(|_| publish(0, 50_000));
             for (reader, feed) in readers.iter_mut().zip([Feed::Stream, Feed::WebSocket]) {
                 let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -360,10 +360,10 @@ fn run(seed: u64) {
                 reader.write();
             }
         }
-        // Now and then nothing comes for a while, so that most of them have everything and wait.
+        // Sometimes few messages come for a while, so that most readers have everything and wait.
         let is_quiet = step / 250 % 2 == 1;
         if is_quiet {
-            // The readers are faster than the worker, which is to catch up.
+            // The readers are faster than the worker, so let it catch up.
             std::thread::sleep(Duration::from_micros(200));
         }
         let percent = if is_quiet { 2 } else { 70 };
@@ -373,7 +373,7 @@ fn run(seed: u64) {
         }
         let index = rng.below(READERS);
         if rng.chance(1) {
-            // It hangs up. Another comes in its place, most often where it was, on any feed.
+            // It hangs up. Another takes its place, most often at the same cursor, on any feed.
             let old = &readers[index];
             let (channels, cursor) = match rng.below(3) {
                 0 => (some_names(&mut rng), (*rng.pick(&["now", "earliest"])).to_owned()),
@@ -384,9 +384,9 @@ fn run(seed: u64) {
         readers[index].act(&mut rng);
     }
     (0..NAMES.len()).for_each(|index| publish(index, 0));
-    // What comes after this cursor is gone, however fast the others were.
+    // The messages after this cursor are lost, however fast the others were.
     readers.push(Reader::new(address, Feed::Poll, vec![NAMES[0].to_owned()], first));
-    // Whoever has stalled goes on, and gets all that there is.
+    // Stalled readers continue, and get everything.
     let start = Instant::now();
     for reader in &mut readers {
         loop {
@@ -417,7 +417,7 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn every_reader_gets_one_run_of_each_channel_and_leaves_nothing_behind() {
+fn every_reader_gets_each_channel_in_order_and_is_removed() {
     let given = std::env::var("TIDEWIRE_TEST_SEED").ok();
     let seeds = given.map_or(vec![1, 2, 3], |seed| vec![seed.parse().unwrap()]);
     seeds.into_iter().for_each(run);

@@ -1,4 +1,4 @@
-//! The WebSocket handshake as a response of the engine.
+//! The WebSocket handshake as a response of the HTTP engine.
 
 use tidewire_http1::{RequestHead, Version};
 use tidewire_server::{Problem, Response};
@@ -7,11 +7,11 @@ use tidewire_ws::handshake::server::{Accept, Options, accept};
 
 use crate::refusal::sentence;
 
-/// The 101 that answers a WebSocket handshake (RFC 6455 §4.2), and what was agreed on: subprotocol
-/// and compression, as the options of `tidewire-ws` allow.
+/// The 101 response to a WebSocket handshake (RFC 6455 §4.2), and what was agreed on: subprotocol
+/// and compression, as `options` allow.
 ///
-/// Origins are not checked here, whatever the options say: call
-/// [`Access::require`](crate::Access::require) before the 101 goes out.
+/// This does not check the origin, whatever `options` say. Call
+/// [`Access::require`](crate::Access::require) before you send the response.
 ///
 /// # Errors
 /// The response that refuses the handshake, such as 400 or 426, with the fields that it needs.

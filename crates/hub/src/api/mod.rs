@@ -1,6 +1,6 @@
-//! The HTTP API: what a request asks for, and what it is answered.
+//! The HTTP API: parses requests and makes responses.
 
-mod answers;
+mod answer_cache;
 pub mod conditions;
 mod content;
 pub mod handshake;

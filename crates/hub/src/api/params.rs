@@ -1,4 +1,5 @@
-//! What a GET asks for: the query, the fields that say the same, and the choice of a feed.
+//! What a GET asks for: its query, the request fields with the same meaning, and the choice of a
+//! feed.
 
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use crate::positions::Start;
 use crate::refusal::bad_request;
 use crate::request_fields::RequestField;
 
-/// Most messages of one poll answer.
+/// Most messages in one answer to a poll.
 const MAX_LIMIT: usize = 10_000;
 
-/// Messages of one poll answer where the client does not say.
+/// Messages in one answer to a poll, if the client sets no limit.
 const DEFAULT_LIMIT: usize = 1_000;
 
 /// How a client wants its messages delivered.
@@ -36,9 +37,9 @@ pub(crate) struct Params {
     pub(crate) start: Start,
     pub(crate) limit: usize,
     pub(crate) wait: Duration,
-    /// The wait was named by a `Prefer` field.
+    /// Whether the wait comes from a `Prefer` field.
     pub(crate) preferred: bool,
-    /// The function that a script is to call, a checked name.
+    /// The function that a script is to call. The name was checked.
     pub(crate) callback: String,
 }
 
@@ -49,7 +50,8 @@ impl Params {
         let named = match query.wait.as_deref() {
             Some(text) => Some(seconds(text).ok_or_else(|| {
                 bad_request(
-                    "the parameter wait is a number of seconds, such as wait=25 or wait=0.5; it is cut to 55",
+                    "the parameter wait is a number of seconds, such as wait=25 or wait=0.5; \
+                     above 55 it is 55",
                 )
             })?),
             None => None,
@@ -66,8 +68,8 @@ impl Params {
             delivery => delivery,
         };
         let limit = limit(query.limit.as_deref())?;
-        // The URL of an EventSource that reconnects still has the first `since`; its id is newer.
-        // An empty id is none.
+        // When an EventSource reconnects, its URL still has the first `since`, and its id is newer.
+        // An empty id counts as none.
         let ids = [RequestField::LastEventId.get(head), query.last_event_id.as_deref()];
         let last_event_id = ids.into_iter().flatten().find(|id| !id.is_empty());
         let start = match (last_event_id, query.since.as_deref()) {
@@ -81,8 +83,9 @@ impl Params {
     }
 }
 
-/// Where a client starts that does not say it: one that waits wants what comes, one that asks once
-/// wants what is there. A picture is wanted at once, and a film from its beginning.
+/// The start for a client that sends none. Short polls start at the oldest kept message. Long polls
+/// and streams start now. Pictures start at the newest, and raw bytes at the start of the newest
+/// upload.
 fn default_start(delivery: Delivery) -> Start {
     match delivery {
         Delivery::Poll => Start::Earliest,
@@ -91,25 +94,25 @@ fn default_start(delivery: Delivery) -> Start {
     }
 }
 
-/// The function that a script is to call.
+/// The name of the function that a script is to call.
 fn callback(named: Option<String>, delivery: Delivery) -> Result<String, Problem> {
     let is_iframe = delivery == Delivery::Stream(HttpFormat::Iframe);
     let max_points = if is_iframe { iframe::MAX_POINTS } else { jsonp::MAX_POINTS };
     match named {
         Some(name) if script::is_callback(&name, max_points) => Ok(name),
         Some(_) => Err(bad_request(
-            "callback is the name of a function that the page has made, or OBJECT.FUNCTION: \
-             at most 64 letters, digits, _ and $, and nothing that every window has",
+            "callback is the name of a function that the page has defined, or OBJECT.FUNCTION: \
+             at most 64 letters, digits, _ and $, and no name that every window has",
         )),
-        None if delivery == Delivery::Jsonp => Err(bad_request(
-            "to read with feed=jsonp, name callback=NAME: the function that the answer calls",
-        )),
+        None if delivery == Delivery::Jsonp => {
+            Err(bad_request("feed=jsonp needs callback=NAME: the function that the answer calls"))
+        }
         None => Ok(script::DEFAULT_CALLBACK.to_owned()),
     }
 }
 
-/// The delivery that the query names, else an upgrade, else `Accept`, else a poll, long if there is
-/// a wait.
+/// Chooses the delivery: first by the query, then by `Upgrade`, then by `Accept`. Otherwise a poll,
+/// which is long if it has a wait.
 fn delivery(
     head: &RequestHead<'_>,
     named: Option<&str>,
@@ -141,7 +144,8 @@ fn delivery(
     })
 }
 
-/// Whether the request asks for a WebSocket, well or badly; the handshake says which.
+/// Whether the request asks for a WebSocket. The handshake checks later whether it does so
+/// correctly.
 pub(crate) fn wants_websocket(head: &RequestHead<'_>) -> bool {
     RequestField::Upgrade
         .get_all(head)
@@ -172,7 +176,7 @@ fn accepted(head: &RequestHead<'_>) -> Option<Delivery> {
     best.map(|(_, delivery)| delivery).filter(|&delivery| delivery != Delivery::Poll)
 }
 
-/// Whether the client takes gzip (RFC 9110 §12.5.3), and not rather the bytes as they are.
+/// Whether the client accepts gzip (RFC 9110 §12.5.3) and does not prefer the plain bytes.
 pub(crate) fn accepts_gzip(head: &RequestHead<'_>) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     for coding in RequestField::AcceptEncoding.get_all(head).flat_map(list) {
@@ -189,8 +193,8 @@ pub(crate) fn accepts_gzip(head: &RequestHead<'_>) -> bool {
     gzip > 0 && gzip >= identity.unwrap_or(0)
 }
 
-/// `Prefer: wait=N` (RFC 7240 §4.3): a name in any case, blanks around the `=`, the value as it is
-/// or quoted.
+/// The time of `Prefer: wait=N` (RFC 7240 §4.3). The name may be in any case, there may be blanks
+/// around the `=`, and the value may be quoted.
 fn prefer_wait(head: &RequestHead<'_>) -> Option<Duration> {
     RequestField::Prefer.get_all(head).flat_map(list).find_map(|preference| {
         let first = preference.split(|&b| b == b';').next()?;
@@ -202,8 +206,8 @@ fn prefer_wait(head: &RequestHead<'_>) -> Option<Duration> {
     })
 }
 
-/// `25`, `0.5`: digits with at most one point, no sign, no exponent. Cut to the longest hold,
-/// however many digits there are.
+/// Parses `25` or `0.5`: digits with at most one point, no sign and no exponent. A longer time is
+/// cut to the longest wait, however many digits it has.
 fn seconds(text: &str) -> Option<Duration> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let seconds = if is_digits(whole) && is_digits(part) { text.parse::<f64>().ok()? } else { return None };
@@ -214,13 +218,13 @@ fn limit(text: Option<&str>) -> Result<usize, Problem> {
     match text.map(count) {
         None => Ok(DEFAULT_LIMIT),
         Some(Some(n @ 1..)) => Ok(n.min(MAX_LIMIT)),
-        Some(_) => {
-            Err(bad_request("the parameter limit is a number of messages, 1 or more; it is cut to 10000"))
-        }
+        Some(_) => Err(bad_request(
+            "the parameter limit is a number of messages, 1 or more; above 10000 it is 10000",
+        )),
     }
 }
 
-/// Digits and nothing else. More of them than a number can hold are the largest one.
+/// Parses digits only. A number that is too large becomes the largest one.
 fn count(text: &str) -> Option<usize> {
     if is_digits(text) { Some(text.parse().unwrap_or(usize::MAX)) } else { None }
 }

@@ -1,5 +1,5 @@
-//! `POST /c/{name}`: one message, any content type. While it would evict what the workers have
-//! still to deliver, it waits.
+//! `POST /c/{name}`: publishes one message of any media type. It waits while it would evict
+//! messages that the workers have still to deliver.
 
 use std::future::poll_fn;
 use std::ops::Not;
@@ -27,7 +27,7 @@ use crate::request_fields::RequestField;
 use crate::room::LONGEST_WAIT_MS;
 use crate::table::Ticket;
 
-/// Answers a POST: at once if the body came with the head.
+/// Answers a POST. If the body came with the head, answers at once.
 pub(crate) fn handle(
     context: &SiteContext,
     names: &[ChannelName],
@@ -83,15 +83,15 @@ pub(crate) fn handle(
     })))
 }
 
-/// Publishes if there is room. Otherwise the publication is in line, and has to be polled once more
-/// with a waker.
+/// Publishes if there is room. Otherwise the publication is in the line, and must be polled again
+/// with a real waker.
 fn at_once(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, Problem>> {
     let mut nobody = Context::from_waker(Waker::noop());
     hub.poll_publish(&mut nobody, publication).map_err(hub_refusal)
 }
 
-/// Publishes when there is room, when the longest wait is over, or when the server stops, which
-/// refuses it.
+/// Publishes when there is room or the longest wait is over. If the server stops meanwhile, the hub
+/// refuses the message.
 async fn when_room(context: &SiteContext, mut publication: Publication) -> Result<Published, Problem> {
     let hub = &context.hub;
     let mut stopping = pin!(context.stopping());
@@ -115,7 +115,7 @@ fn answer(outcome: Result<Published, Problem>, access: &Access) -> Response {
     }
 }
 
-/// A publish request without its payload: what the head of a POST says.
+/// The publish request as its head describes it, without the payload.
 struct PublishRequest {
     hub: Arc<Hub>,
     name: ChannelName,
@@ -137,7 +137,7 @@ impl PublishRequest {
     }
 }
 
-/// 201 with the cursor after the message; 200 for a message that was there already.
+/// 201 with the cursor after the message. 200 if the idempotency key was known already.
 fn created(published: Published, access: &Access) -> Response {
     let Published { cursor, duplicate } = published;
     let cursor = cursor.to_string();
@@ -163,7 +163,8 @@ mod tests {
     use crate::channel_state::Waiter;
     use crate::config::HubConfig;
 
-    /// A channel that is full of what worker 0 does not serve, and a publication that waits there.
+    /// A channel that is full, with a message that worker 0 never serves; and a publication that
+    /// waits there.
     fn waiting() -> (Arc<Hub>, Arc<Channel>, Publication) {
         let retention = Retention { max_messages: 1, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_hangs_stops_no_publisher() {
+    fn a_hanging_worker_does_not_block_a_publisher() {
         let (hub, _, publication) = waiting();
         let (context, _stop) = SiteContext::new(hub, Arc::default());
         let start = Instant::now();
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_serves_lets_a_publisher_go() {
+    fn a_publisher_goes_on_when_a_worker_has_served() {
         let (hub, channel, publication) = waiting();
         let (context, _stop) = SiteContext::new(hub, Arc::default());
         let start = channel.head();
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_refuses_who_waits() {
+    fn a_stop_refuses_a_waiting_publisher() {
         let (hub, _, publication) = waiting();
         let (context, stop) = SiteContext::new(hub.clone(), Arc::default());
         let stops = std::thread::spawn(move || {

@@ -1,11 +1,11 @@
-//! The answer to what was published: a message, or an upload.
+//! The response to a publish or an upload.
 
 use serde::Serialize;
 use tidewire_server::{Response, json};
 
 use crate::cors::Access;
 
-/// An answer with the cursor after what was published, as a field and in a line of JSON.
+/// The response. It has the cursor after what was published, as a field and in one line of JSON.
 pub(crate) fn published(status: u16, cursor: &str, object: &impl Serialize, access: &Access) -> Response {
     let mut body = Vec::with_capacity(USUAL_LEN);
     json::write(object, &mut body);
@@ -18,5 +18,5 @@ pub(crate) fn published(status: u16, cursor: &str, object: &impl Serialize, acce
     access.apply(response.with("Vary", "Origin"))
 }
 
-/// Bytes that nearly every such body has room in.
+/// Capacity that is enough for nearly every such body.
 const USUAL_LEN: usize = 96;

@@ -5,13 +5,13 @@ use tidewire_server::Problem;
 
 use crate::refusal::bad_request;
 
-/// The parameters of a query. Unknown ones are left alone; a known one twice is refused, since two
-/// parties could take different ones for the truth.
+/// The parameters of a query. Unknown ones are ignored. A known parameter that occurs twice is
+/// refused, because two programs could use different values.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     pub(crate) since: Option<String>,
-    /// What a polyfill sends in place of the field: any bytes, because another server may have made
-    /// the id.
+    /// Polyfills send this instead of the field. It may be any bytes, because the id may come from
+    /// another server.
     pub(crate) last_event_id: Option<Vec<u8>>,
     pub(crate) limit: Option<String>,
     pub(crate) wait: Option<String>,
@@ -52,15 +52,15 @@ impl Query {
 }
 
 /// Parameters in which polyfills send the last event id, because they cannot send the field
-/// `Last-Event-ID` to another origin. In upper or lower case:
+/// `Last-Event-ID` to another origin. Upper and lower case are equal.
 ///
-/// - `lastEventId`: event-source-polyfill (Yaffle), and in upper case the Mercure protocol
-/// - `Last-Event-ID`: the same polyfill as it was configured for Mercure
+/// - `lastEventId`: event-source-polyfill (Yaffle); with this spelling also the Mercure protocol
+/// - `Last-Event-ID`: the same polyfill, configured for Mercure
 /// - `evs_last_event_id`: eventsource-polyfill (amvtek)
-/// - `last_event_id`: clients that were written for Nchan
+/// - `last_event_id`: clients written for Nchan
 const LAST_EVENT_ID: [&[u8]; 4] = [b"lasteventid", b"last-event-id", b"last_event_id", b"evs_last_event_id"];
 
-/// The value of a parameter, as forms write it.
+/// The value of a parameter, decoded as HTML forms encode it.
 fn decoded(value: &[u8]) -> Vec<u8> {
     let value: Vec<u8> = value.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
     percent_encoding::percent_decode(&value).collect()

@@ -1,4 +1,5 @@
-//! The answers of one worker to requests for channels, from the request cycle and from the table.
+//! Answers the requests for channels of one worker. Requests come from the request cycle of the
+//! server and from the subscriber table.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use tidewire_http1::{
 };
 use tidewire_server::{Body, Peer, Reply, Request};
 
-use super::answers::{Answer, Answers, Snapshot};
+use super::answer_cache::{Answer, AnswerCache, Snapshot};
 use super::{publish, subscribe, upload};
 use crate::context::SiteContext;
 use crate::name::ChannelName;
@@ -17,15 +18,15 @@ use crate::refusal::{bad_request, not_allowed, refusal};
 use crate::request_fields::depends_on_target_only;
 use crate::table::{Next, Subscription, Ticket};
 
-/// Answers requests for channels.
+/// Answers the requests for channels of one worker.
 pub(crate) struct Responder {
     context: SiteContext,
-    answers: RefCell<Answers>,
-    /// For the heads of requests that the table has read.
+    answers: RefCell<AnswerCache>,
+    /// Reused to parse the heads of requests that the table has read.
     fields: RefCell<Fields>,
 }
 
-/// What a channel knows.
+/// The methods of a channel.
 pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
 impl Responder {
@@ -33,7 +34,7 @@ impl Responder {
         Responder { context, answers: RefCell::default(), fields: RefCell::default() }
     }
 
-    /// Answers a request for `/c/` and this segment.
+    /// Answers a request for `/c/` and this path segment.
     pub(crate) fn respond(&self, segment: &[u8], request: Request<'_>, now_ms: u64) -> Reply<Ticket> {
         if !depends_on_target_only(request.head) {
             return self.make(segment, request);
@@ -50,13 +51,13 @@ impl Responder {
         self.make_for_many(segment, request, now_ms)
     }
 
-    /// Makes the answer to a request that others may repeat word for word, and keeps it for them.
+    /// Makes the answer to a request that other clients may repeat, and caches it.
     fn make_for_many(&self, segment: &[u8], request: Request<'_>, now_ms: u64) -> Reply<Ticket> {
         let target = request.head.target();
         let (snapshot, stays) = (self.snapshot(segment, now_ms), stays(request.head));
         let reply = self.make(segment, request);
         let Some(snapshot) = snapshot else { return reply };
-        // A message that came meanwhile may be in the answer or not: it is not for others to have.
+        // A publish raced with this read, so do not cache the answer.
         if !snapshot.holds(now_ms) {
             return reply;
         }
@@ -74,8 +75,9 @@ impl Responder {
         answer.into()
     }
 
-    /// What the channels of a list hold. `None` if one of them does not exist yet: a request that
-    /// may be refused makes no channel, and the first answer of a new one is not kept.
+    /// The state of the channels of a list. `None` if one of them does not exist yet: a request
+    /// that may be refused must not create a channel, so the first answer of a new channel is not
+    /// cached.
     fn snapshot(&self, segment: &[u8], now_ms: u64) -> Option<Snapshot> {
         let names = ChannelName::list(segment).ok()?;
         let channels = names.iter().map(|name| self.context.hub.find_channel(name));
@@ -98,16 +100,17 @@ impl Responder {
         outcome.unwrap_or_else(|problem| refusal(&access, problem).into())
     }
 
-    /// How to go on with a connection whose poll was answered, and that asks again.
+    /// Says how to continue with a connection whose poll was answered and that has sent a new
+    /// request.
     ///
-    /// A long-polling client asks again at once, and what it asks is a GET like the last one.
-    /// Giving the connection back to the request cycle for it would cost a task, its buffers and a
-    /// new row for each message. So that one kind of request is answered here, with the same parser
-    /// and the same code. Every other kind goes back to the cycle, and is read once more there: a
-    /// GET changes nothing, so an answer to it may be thrown away.
+    /// After an answer, a long-polling client sends the same GET again at once. If the connection
+    /// went back to the request cycle, each message would cost a task, its buffers and a new row.
+    /// So this kind of request is answered here, with the same parser and the same code. All other
+    /// requests go back to the request cycle and are read again there. A GET changes nothing, so an
+    /// answer to it may be discarded.
     pub(crate) fn respond_again(&self, bytes: &[u8], peer: Peer, now_ms: u64) -> Next {
         let limit = self.context.hub.config().max_subscribers;
-        // Word for word the last one: it means what that one meant, and need not be parsed.
+        // The bytes are the same as those of the last request, so no parsing is needed.
         if let Some(answer) = self.answers.borrow_mut().get_same(bytes, now_ms, limit) {
             return match answer {
                 Answer::Response(prepared) => Next::Answer(prepared.to_parts(self.idle()).into()),
@@ -131,7 +134,7 @@ impl Responder {
         next
     }
 
-    /// How long a connection that was answered may be idle.
+    /// How long a connection may be idle after an answer.
     fn idle(&self) -> Duration {
         self.context.settings.idle_timeout
     }
@@ -159,19 +162,19 @@ impl From<Answer> for Reply<Ticket> {
     }
 }
 
-/// Whether the query names a feed that no kept answer is for.
+/// Whether the query asks for a feed whose answers are not cached.
 fn is_stream(head: &RequestHead<'_>) -> bool {
     let feed = head.query().and_then(|query| Some(&query[memchr::memmem::find(query, b"feed=")? + 5..]));
     feed.is_some_and(|feed| ![&b"poll"[..], b"longpoll", b"jsonp"].iter().any(|poll| feed.starts_with(poll)))
 }
 
-/// Whether the connection stays after the answer. The answer of a poll that is held says so, and it
-/// is written without another look at the request.
+/// Whether the connection stays open after the answer. The answer to a long poll is written later,
+/// without the request, so this is decided now.
 fn stays(head: &RequestHead<'_>) -> bool {
     head.version() == Version::Http11 && head.keep_alive()
 }
 
-/// A lone GET after which the connection stays.
+/// Whether this is a GET without a body, after which the connection stays open.
 fn is_simple(head: &RequestHead<'_>) -> bool {
     head.method() == Method::Get
         && head.target_form() == TargetForm::Origin

@@ -1,4 +1,4 @@
-//! `GET /c/{names}`: one resource, every way to read it.
+//! `GET /c/{names}`: one resource, and all ways to read it.
 
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -31,9 +31,9 @@ use crate::shape::{Shape, encode_stream};
 use crate::table::{HeldPoll, OpenStream, Subscription, Ticket, WebSocket};
 use crate::upload_state::{RawStart, RawStartError};
 
-/// Bytes of replay that leave together with the head of a stream. The rest follows at the reader's
-/// pace, and so does a longer message: many streams may begin at one moment, and each is a step
-/// that all others wait for.
+/// Bytes of replay that are sent together with the head of a stream. The rest, or a longer message,
+/// follows at the pace of the reader. Many streams may start at the same moment, and all other
+/// connections wait for each start.
 const FIRST_BYTES: usize = 64 * 1024;
 
 /// Answers a GET or HEAD.
@@ -172,7 +172,7 @@ fn stream(
     Reply::Detach { head, first, ticket }
 }
 
-/// What keeps caches, buffers and guessers away from a stream.
+/// Adds the fields that prevent caching, buffering and content sniffing of a stream.
 fn uncached(response: Response) -> Response {
     static FIELDS: LazyLock<FieldBlock> = LazyLock::new(|| {
         FieldBlock::from_pairs([
@@ -185,8 +185,8 @@ fn uncached(response: Response) -> Response {
     response.with_block(&FIELDS)
 }
 
-/// The first bytes of a stream: its start, and what the log has after the client's position. Also
-/// the checksum of them, and whether the stream has ended with them.
+/// The first bytes of a stream: its start, and the messages after the client's position. Also their
+/// checksum, and whether the stream ends with them.
 fn first_bytes(
     context: &SiteContext,
     channels: &Channels,
@@ -196,8 +196,8 @@ fn first_bytes(
 ) -> (Vec<Bytes>, Sum, bool) {
     let mut out = wire.out(&context.forms);
     out.own().reserve(128);
-    // Also with a cursor that the log does not know: a client that is cut before the reset that
-    // follows must come back with it, and get the reset then.
+    // Send the start even if the log does not know the cursor. A client that is cut before the
+    // reset arrives must come back with this cursor and get the reset then.
     wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
     let bounds = Bounds { budget: Budget::bytes(FIRST_BYTES), or_one: false, ceiling: None, first: 0 };
     let labelled = channels.0.len() > 1;
@@ -208,8 +208,8 @@ fn first_bytes(
     (packed.rope.into_parts(), packed.sum, flow == Flow::End)
 }
 
-/// The bytes alone. This needs a task: the head waits for the first message, and the end of the
-/// upload is the end of the body.
+/// Answers with raw bytes. This needs a task: the head waits for the first message, and the body
+/// ends with the upload.
 fn raw_bytes(
     context: &SiteContext,
     channels: &Channels,
@@ -243,8 +243,8 @@ fn raw_bytes(
     })))
 }
 
-/// Between bytes there is no place to report a gap, so a start from which the log cannot be
-/// continued is refused.
+/// The problem for a start that the log cannot continue from. A gap cannot be reported between raw
+/// bytes, so such a start is refused.
 fn gone(error: RawStartError, start: RawStart) -> Problem {
     let mut problem = match error {
         RawStartError::Gap { from, missed, earliest } => {
@@ -255,8 +255,8 @@ fn gone(error: RawStartError, start: RawStart) -> Problem {
         }
     };
     if start == RawStart::Upload {
-        problem.detail = "The beginning of the upload is no longer kept; join it where it is with since=earliest, or keep \
-                          more with --retain-bytes and --retain-messages."
+        problem.detail = "The start of the upload is no longer kept; begin at the oldest kept bytes with \
+                          since=earliest, or keep more with --retain-bytes and --retain-messages."
             .to_owned();
     }
     problem
@@ -312,8 +312,8 @@ mod tests {
     use crate::request_fields::RequestField;
     use crate::settings::Settings;
 
-    /// A value with which the field does what it can.
-    fn telling_value(field: RequestField) -> &'static str {
+    /// A value with which the field has an effect, if it has one.
+    fn effective_value(field: RequestField) -> &'static str {
         match field {
             RequestField::Accept => "text/event-stream",
             RequestField::AcceptEncoding | RequestField::ContentEncoding => "gzip",
@@ -330,7 +330,7 @@ mod tests {
         }
     }
 
-    /// All that becomes of a request: an answer without its date, or what is held.
+    /// The whole outcome of a request: a response without its date, or the poll that waits.
     fn outcome(context: &SiteContext, target: &str, field: &str) -> String {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n");
         let (mut fields, limits) = (Fields::with_capacity(16), Limits::default());
@@ -360,7 +360,7 @@ mod tests {
         let targets =
             ["/c/full", "/c/empty", "/c/full?wait=5", "/c/full?feed=jsonp&callback=f&since=earliest"];
         for &field in RequestField::ALL {
-            let line = format!("{}: {}\r\n", field.name(), telling_value(field));
+            let line = format!("{}: {}\r\n", field.name(), effective_value(field));
             let changed = targets
                 .iter()
                 .any(|target| outcome(&context, target, "") != outcome(&context, target, &line));

@@ -1,4 +1,4 @@
-//! `PUT /c/{name}`: a body of any length, published piece by piece as it arrives.
+//! `PUT /c/{name}`: a body of any length. Its bytes are published in pieces while they arrive.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -24,7 +24,7 @@ use crate::table::Ticket;
 use crate::upload::Upload;
 use crate::upload_state::Pace;
 
-/// Answers a PUT when its body has come to its end.
+/// Answers a PUT at the end of its body.
 pub(crate) fn handle(
     context: &SiteContext,
     names: &[ChannelName],
@@ -50,17 +50,19 @@ pub(crate) fn handle(
             "An upload has no Idempotency-Key: it is published as it arrives, and cannot be taken back.",
         ));
     }
-    // RFC 9110 §14.5: a part of a resource must not be taken for all of it.
+    // RFC 9110 §14.5: a part of a resource must not be taken for the whole.
     if RequestField::ContentRange.get(request.head).is_some() {
-        return Err(bad("An upload is of a whole; leave Content-Range out."));
+        return Err(bad("An upload is a whole body; send it without Content-Range."));
     }
-    // A length that is known beforehand is a file's, which can wait. A source that is live cannot.
+    // A body with a known length is a file, which can wait. A live source cannot.
     let pace = match query.pace.as_deref() {
         None if request.body.length().is_some() => Pace::Readers,
         None => Pace::Source,
         Some("readers") => Pace::Readers,
         Some("source") => Pace::Source,
-        Some(_) => return Err(bad("pace is readers (the upload waits for them) or source (it does not).")),
+        Some(_) => {
+            return Err(bad("pace is readers (the upload waits for its readers) or source (it does not)."));
+        }
     };
     let media = content::media_type(request.head)?;
     if let Some(media) = &media {
@@ -79,15 +81,15 @@ pub(crate) fn handle(
             Some(Ok(uploaded)) => published(201, &uploaded.cursor, &uploaded, &access).into(),
             Some(Err(problem)) => refusal(&access, problem).into(),
             None => {
-                let problem = Problem::new(503, "The server stops; upload to it again when it is back.");
+                let problem = Problem::new(503, "The server is stopping; upload again when it is back.");
                 refusal(&access, problem).closing().into()
             }
         }
     })))
 }
 
-/// Publishes a body to its end. If it does not come to its end, the upload is dropped, and marked
-/// as aborted by that.
+/// Publishes a body to its end. If the body ends too early, the upload is dropped, which marks it
+/// as aborted.
 async fn publish_body(upload: Upload, mut body: Body, pace: Pace) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
@@ -106,8 +108,7 @@ async fn publish_body(upload: Upload, mut body: Body, pace: Pace) -> Result<Uplo
     Ok(Uploaded { cursor: upload.end().to_string(), bytes, messages })
 }
 
-/// Waits for room for so many bytes, and looks once more when the longest wait for the workers is
-/// over.
+/// Waits for room for `len` bytes. Checks again when the longest wait for the workers is over.
 async fn room(upload: &Upload, len: usize, pace: Pace) {
     let mut longest = None;
     poll_fn(|cx| {
@@ -115,7 +116,7 @@ async fn room(upload: &Upload, len: usize, pace: Pace) {
         if room.is_pending() {
             let longest = longest
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(LONGEST_WAIT_MS))));
-            // It wakes this task once.
+            // The timer wakes this task once.
             let _ = longest.as_mut().poll(cx);
         }
         room
@@ -123,8 +124,8 @@ async fn room(upload: &Upload, len: usize, pace: Pace) {
     .await;
 }
 
-/// What has arrived, at least a byte, about `enough` at most. Small chunks that came together
-/// become one message.
+/// Returns the bytes that have arrived: at least one, and about `enough` at most. So small chunks
+/// that arrive together become one message.
 async fn read_some(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyError>> {
     let first = match body.next().await? {
         Ok(first) if first.len() < enough => first,
@@ -158,7 +159,7 @@ async fn read_some(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyE
 /// A complete upload.
 #[derive(Serialize)]
 struct Uploaded {
-    /// After the mark of its end.
+    /// The position after the mark.
     cursor: String,
     bytes: u64,
     messages: u64,

@@ -1,21 +1,21 @@
-//! The boundary of the multipart feeds, and JSON that does not hold it.
+//! The boundary of the multipart feeds, and how JSON is kept free of it.
 
 use memchr::memmem;
 
-/// What the parts must not hold. It is the same for all, so that what is written is; chance does
-/// not keep payloads apart from it, but escapes do.
+/// The delimiter, which no part may contain. It is the same for all streams, so their bytes can be
+/// shared. So it is not random, and payloads that contain it are escaped.
 pub(crate) const BOUNDARY: &[u8] = b"--tidewire";
 
-/// Whether bytes hold the boundary.
+/// Whether the bytes contain the delimiter.
 pub(crate) fn is_in(bytes: &[u8]) -> bool {
     memmem::find(bytes, BOUNDARY).is_some()
 }
 
-/// Escapes the boundary in the JSON that was written from `start` on.
+/// Escapes the delimiter in the JSON that was written from `start` on.
 ///
-/// JSON has no line ends outside of its strings and escapes them within, so no delimiter can be in
-/// it; and where the boundary stands in the middle of a line, an escape keeps it from readers that
-/// do not look where a line begins.
+/// JSON escapes line ends in strings, and this JSON has no others. So no delimiter line can occur
+/// in it. But some readers do not check for the start of a line, so the text of the delimiter is
+/// escaped everywhere.
 pub(crate) fn escape(out: &mut Vec<u8>, start: usize) {
     if !is_in(&out[start..]) {
         return;

@@ -1,4 +1,4 @@
-//! What every feed of a stream has to write.
+//! The interface of all feeds of streams.
 
 use tidewire_server::Response;
 
@@ -6,27 +6,27 @@ use crate::message::Message;
 use crate::object::Object;
 use crate::out::Out;
 
-/// How a stream looks on the wire. Implementations are stateless, so what they write is the same
-/// for every subscriber of a group.
+/// The format of a stream. Feeds have no state, so a feed writes the same bytes for all subscribers
+/// of a group.
 pub(crate) trait Feed: Sync {
-    /// Adds the media type, and what else the readers of this feed must know from the head.
+    /// Adds the media type, and other fields that readers of this feed need.
     fn head(&self, response: Response) -> Response;
-    /// First on every stream.
+    /// Writes the first unit of a stream.
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>);
     fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>);
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow;
     fn heartbeat(&self, out: &mut Vec<u8>);
-    /// Last on every stream that the server ends.
+    /// Writes the last unit of a stream that the server ends.
     fn end(&self, out: &mut Vec<u8>, retry_ms: u32);
 }
 
-/// What a stream begins with.
+/// The data of the first unit of a stream.
 pub(crate) struct StreamStart<'a> {
-    /// The position at which it begins: what follows comes after this.
+    /// The position at which the stream starts.
     pub(crate) cursor: &'a str,
-    /// When to come back after a cut.
+    /// The time after which to reconnect.
     pub(crate) retry_ms: u32,
-    /// The function that a page wants to be called, a checked name.
+    /// The function that a page wants to be called. The name was checked.
     pub(crate) callback: &'a str,
 }
 
@@ -34,19 +34,19 @@ pub(crate) struct StreamStart<'a> {
 pub(crate) struct Envelope<'a> {
     /// The position after this message.
     pub(crate) cursor: &'a str,
-    /// Which channel, where the connection has several.
+    /// The channel, if the connection has several.
     pub(crate) channel: Option<&'a str>,
     pub(crate) message: &'a Message,
 }
 
-/// Why what follows does not continue what came before.
+/// The reason why the next message does not continue the last one.
 pub(crate) enum Discontinuity<'a> {
     Gap { from: &'a str, missed: u64 },
     Reset { reason: &'static str },
 }
 
 impl<'a> Discontinuity<'a> {
-    /// The JSON object; what follows starts after `cursor`.
+    /// The JSON object. The stream goes on after `cursor`.
     pub(crate) fn object<'b>(&self, cursor: &'b str) -> Object<'b>
     where
         'a: 'b,
@@ -63,6 +63,6 @@ impl<'a> Discontinuity<'a> {
 #[must_use]
 pub(crate) enum Flow {
     Continue,
-    /// The unit was the last one: close after it is written.
+    /// The unit is the last one: close the connection when it is written.
     End,
 }

@@ -1,4 +1,4 @@
-//! The formats of streams, and the feed that writes each.
+//! The formats of streams, and the feed that writes each of them.
 
 use super::feed::Feed;
 use super::{iframe, json_lines, multipart, sse, ws, xhr};
@@ -30,8 +30,8 @@ pub(crate) enum StreamFormat {
 }
 
 impl HttpFormat {
-    /// Whether its body may be compressed as a whole: text that is read as it comes, by clients
-    /// that decode it as it comes.
+    /// Whether the body may be compressed with gzip. Only text formats may, whose clients
+    /// decompress while they read.
     pub(crate) fn may_be_gzip(self) -> bool {
         matches!(self, HttpFormat::Sse | HttpFormat::SseObjects | HttpFormat::JsonLines)
     }

@@ -1,25 +1,25 @@
-//! The forever frame: a page in an invisible `<iframe>` that never finishes loading, made of script
-//! elements that call a function of the page around it.
+//! The forever frame: a page in an invisible `<iframe>` that never finishes loading. It consists of
+//! script elements that call a function of the parent page.
 //!
-//! Quirks: browsers show nothing of a page before its first kilobyte, so padding goes first. Each
-//! script would stay in the document for ever, so it is removed by the next. The frame counts as
-//! loading all the time (some browsers spin); when it has loaded, that is, when the server has
-//! ended it, its `load` event is the sign to come back with the cursor.
+//! Quirks: browsers show nothing of a page before its first kilobyte, so padding is sent first.
+//! Each script would stay in the document for ever, so the next script removes it. The frame counts
+//! as loading all the time, and some browsers show that. When the server ends the page, the frame
+//! fires `load`. Then the parent page comes back with its cursor.
 //!
-//! Safety: what is published becomes part of a page of this origin. It is data in a script, escaped
-//! for both (`script.rs`); the policy in the head allows the page no other resource and no
-//! connection; and only pages of this origin may frame it.
+//! Safety: published data becomes part of a page of this origin. It is data in a script, and is
+//! escaped for that (`script.rs`). The policy in the head allows the page no other resource and no
+//! connection. Only pages of this origin may frame it.
 //!
-//! The URL names the function. Whoever can send a window to a URL can choose it. So the frame calls
-//! only functions that the page around it has defined:
+//! The URL names the function, and an attacker may choose the URL. So the frame calls only
+//! functions that its parent page has defined:
 //!
-//! - It is a frame. Opened as a page or a popup it calls nothing, is refused where the browser says
-//!   so (`Sec-Fetch-Dest`), and has no opener (`Cross-Origin-Opener-Policy`).
-//! - A page of this origin has opened it. A stranger's frame within such a page that goes to this
-//!   URL is refused (`Sec-Fetch-Site`).
-//! - Each name is an own property of the object before it, and the first name is not one of a new
-//!   window. That leaves out methods of elements, elements by their ids, and whatever browsers add
-//!   to windows later.
+//! - It must be a frame. As a page or popup it calls nothing. The server refuses it there if the
+//!   browser sends `Sec-Fetch-Dest`, and it has no opener (`Cross-Origin-Opener-Policy`).
+//! - A page of this origin must have opened it. If a foreign frame within such a page navigates to
+//!   this URL, the server refuses it (`Sec-Fetch-Site`).
+//! - Each name must be an own property of the object before it, and the first name must not exist
+//!   in a new window. This excludes methods of elements, elements by their ids, and names that
+//!   browsers add to windows later.
 
 use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
@@ -31,15 +31,16 @@ use crate::object::{Object, write_message};
 use crate::out::Out;
 use crate::request_fields::RequestField;
 
-/// Points in the name of a callback. An object of the page and its function are enough.
+/// Most points in the name of a callback: an object of the page and its function.
 pub(crate) const MAX_POINTS: usize = 1;
 
-/// Refuses a request that is not for a frame in a page of this origin. Browsers say what it is for
-/// to servers that they trust (HTTPS and the local machine). Elsewhere the page checks by itself.
+/// Refuses a request that is not for a frame in a page of this origin. Browsers send the purpose of
+/// a request only to servers that they trust (HTTPS and localhost). For other servers the page
+/// checks by itself.
 pub(crate) fn require_frame(head: &RequestHead<'_>) -> Result<(), Problem> {
     let refuse = |detail| Err(Problem::new(403, detail));
     match RequestField::SecFetchDest.get(head) {
-        // A script that reads the text runs nothing of it.
+        // A script may read the text: that executes nothing.
         None | Some(b"empty") => Ok(()),
         Some(b"iframe" | b"frame") => match RequestField::SecFetchSite.get(head) {
             None | Some(b"same-origin" | b"none") => Ok(()),
@@ -64,7 +65,7 @@ impl Feed for Iframe {
     }
 
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
-        // The names were checked: they hold nothing that ends a string.
+        // The names were checked: they contain nothing that ends a string.
         let names: Vec<_> = start.callback.split('.').map(|name| format!("'{name}'")).collect();
         for part in [PAGE_TO_NAMES, &names.join(","), PAGE_FROM_NAMES] {
             out.extend_from_slice(part.as_bytes());
@@ -85,12 +86,12 @@ impl Feed for Iframe {
         Flow::Continue
     }
 
-    /// White space, which a page ignores.
+    /// Writes white space, which a page ignores.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.push(b'\n');
     }
 
-    /// The end of the page: the frame has loaded.
+    /// Writes nothing: the end of the page fires `load`.
     fn end(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
 }
 
@@ -105,12 +106,12 @@ fn call(out: &mut Vec<u8>, object: &Object<'_>) {
 const CALL: &[u8] = b"<script>t(";
 const CALLED: &[u8] = b")</script>\n";
 
-/// Inline scripts and nothing else. A hash or nonce of each script would have to be in the head,
-/// before there is a message.
+/// Allows inline scripts and nothing else. Hashes or nonces of the scripts would have to be in the
+/// head, before there is a message.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'";
 
-/// `t` removes the scripts that have run, except itself and the one that runs, and calls the page
-/// around the frame. Whether a new window has the first name is checked before `t` defines a name.
+/// `t` removes the scripts that have run, except itself and the running one, and calls the parent
+/// page. It checks whether a new window has the first name before it defines `t`.
 const PAGE_TO_NAMES: &str = "<!DOCTYPE html><meta charset=utf-8><title>tidewire</title><script>\
 (function(names){\
 var may=parent!==window&&!(names[0] in window),own=Object.prototype.hasOwnProperty;\

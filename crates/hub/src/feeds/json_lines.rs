@@ -1,4 +1,4 @@
-//! HTTP streaming: newline-delimited JSON over the chunked coding, one message a line, one line a
+//! HTTP streaming: newline-delimited JSON over the chunked coding. Each message is one line and one
 //! chunk.
 
 use tidewire_server::Response;
@@ -30,12 +30,12 @@ impl Feed for JsonLines {
         Flow::Continue
     }
 
-    /// An empty line, which a reader of lines skips.
+    /// Writes an empty line, which readers of lines skip.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.push(b'\n');
     }
 
-    /// Nothing to say: the end of the body in good order is the sign.
+    /// Writes nothing: a complete body is the sign of the end.
     fn end(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
 }
 

@@ -1,25 +1,25 @@
 //! JSONP: a long poll whose answer is a script, for a `<script>` element of any page on the web.
 //!
-//! Quirks: a script sees neither status nor fields, only that it did not load. So a gap is not a
-//! 410 here but a part of the answer, which then goes on after it. An old cache would keep a script
-//! for ever: the cursor in the URL makes each one new, and `no-store` says so too.
+//! Quirks: a page sees neither the status nor the fields of a script, only that it did not load. So
+//! a gap is not a 410 here but part of the answer, and messages follow it. An old cache could keep
+//! a script for ever. The cursor in the URL makes each URL new, and `no-store` forbids caching.
 //!
-//! Safety: a script element loads from everywhere and sends cookies, so a channel that may be read
-//! this way may be read by every page on the web. The name of the callback is checked
-//! (`script.rs`), and the answer begins with a comment, so that no file of another kind (Flash
-//! once) can be made of the first bytes.
+//! Safety: a script element loads from any origin and sends cookies. So every page on the web can
+//! read a channel that allows JSONP. The name of the callback is checked (`script.rs`). The answer
+//! begins with a comment, so that its first bytes cannot be taken for another file type, as Flash
+//! did.
 
-/// Points in the name of a callback: `angular.callbacks._0` has two.
+/// Most points in the name of a callback: `angular.callbacks._0` has two.
 pub(crate) const MAX_POINTS: usize = 2;
 
-/// Appends what stands before the answer.
+/// Appends the text before the answer.
 pub(crate) fn begin(callback: &str, out: &mut Vec<u8>) {
     for part in ["/**/", callback, "("] {
         out.extend_from_slice(part.as_bytes());
     }
 }
 
-/// The end of the answer, and what stands behind it.
+/// The end of the answer, and the text after it.
 pub(crate) const END: &[u8] = b"});\n";
 
 /// The media type of an answer.

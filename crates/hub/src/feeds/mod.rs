@@ -1,7 +1,7 @@
-//! The feeds: sibling files of one shape. Each says how *one* thing of a channel looks on its wire;
-//! none knows of sockets, logs or positions. A feed writes units; [`Wire`] wraps a unit in a chunk
-//! where the transfer coding asks for it. What is common to the feeds of streams is in `feed.rs`,
-//! below them; the choice of one is in `format.rs`, above them.
+//! The feeds: files of the same shape, one for each technique. A feed defines how messages look on
+//! the wire. It knows nothing of sockets, logs or positions. A feed writes units; [`Wire`] wraps a
+//! unit in a chunk if the transfer coding is chunked. `feed.rs` has what the feeds of streams
+//! share, and `format.rs` chooses a feed.
 //!
 //! | file | start | message | gap, reset | heartbeat | end |
 //! |---|---|---|---|---|---|

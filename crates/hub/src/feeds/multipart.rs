@@ -1,17 +1,19 @@
-//! Multipart streams (RFC 2046 §5.1): one body made of parts, in two spellings. `multipart/mixed`
-//! has the JSON objects, for programs; `multipart/x-mixed-replace` has the payloads, each with its
-//! own media type, for an `<img>` that shows the newest.
+//! Multipart streams (RFC 2046 §5.1): one body that consists of parts. There are two forms.
+//! `multipart/mixed` has the JSON objects, for programs. `multipart/x-mixed-replace` has the
+//! payloads, each with its own media type, for an `<img>` that shows the newest.
 //!
 //! ```text
-//!   --tidewire CRLF                                  the stream begins with a delimiter, and each
-//! part ends with one:   Content-Type: image/jpeg CRLF CRLF  ···payload···   CRLF --tidewire CRLF
-//! so a reader that waits for the end of a part has it at once
+//!   --tidewire CRLF                                                              the stream begins
+//!   Content-Type: image/jpeg CRLF CRLF  ···payload···   CRLF --tidewire CRLF     each part
 //! ```
 //!
-//! Quirks: no browser gives the parts to scripts (Firefox did once), so a page reads
-//! `multipart/mixed` with `fetch` and cuts it itself. Chromium shows a picture when the fields of
-//! the *next* part are there: who publishes seldom publishes a picture twice. The length of a part
-//! is for readers other than browsers; browsers look for the delimiter.
+//! The stream begins with a delimiter, and each part ends with one. So a reader that waits for the
+//! end of a part sees it at once.
+//!
+//! Quirks: no browser gives the parts to scripts (Firefox once did), so a page reads
+//! `multipart/mixed` with `fetch` and splits it itself. Chromium shows a picture only when the
+//! fields of the *next* part arrive, and publishers rarely send a picture twice. Browsers look for
+//! the delimiter; the length of a part is for other readers.
 
 use tidewire_server::Response;
 
@@ -47,7 +49,7 @@ impl Feed for Mixed {
         Flow::Continue
     }
 
-    /// A part without fields and without content.
+    /// Writes a part without fields and without content.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(DELIMITER);
@@ -64,21 +66,22 @@ impl Feed for Mixed {
 pub(crate) struct Replace;
 
 impl Feed for Replace {
-    /// The payloads have the types that their publishers gave them: as a document, none of them may
-    /// act for this origin.
+    /// Publishers choose the media types of the payloads. With `sandbox`, no payload can act for
+    /// this origin if it is opened as a document.
     fn head(&self, response: Response) -> Response {
         response
             .with("Content-Type", "multipart/x-mixed-replace; boundary=tidewire")
             .with("Content-Security-Policy", "sandbox")
     }
 
-    /// Nothing to show yet. The head's `Tidewire-Cursor` says where it begins.
+    /// Writes no part: there is nothing to show yet. `Tidewire-Cursor` in the head is the start.
     fn start(&self, out: &mut Vec<u8>, _start: &StreamStart<'_>) {
         out.extend_from_slice(FIRST);
     }
 
-    /// The payload. If it is empty, or holds the delimiter and would come to pieces, the JSON
-    /// object, which is not shown: a page of Chromium 156 crashes on an empty part before another.
+    /// Writes the payload. An empty payload, or one that contains the delimiter, is sent as a JSON
+    /// object in a field, which is not shown. (A page of Chromium 156 crashes on an empty part
+    /// before another.)
     fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         let media = message.content_type().unwrap_or("application/octet-stream");
@@ -99,15 +102,14 @@ impl Feed for Replace {
         out.own().extend_from_slice(DELIMITER);
     }
 
-    /// A part of its own would be shown in place of the picture, so a field of the next part
-    /// reports it.
+    /// A part would replace the picture, so a field of the next part reports the discontinuity.
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         field_object(out, "Tidewire-Gap", &what.object(cursor));
         Flow::Continue
     }
 
-    /// A field of the part that comes next: of no meaning, by RFC 2046 §5.1, since its name does
-    /// not begin with `Content-`.
+    /// Writes a field of the next part. RFC 2046 §5.1 gives it no meaning, since its name does not
+    /// begin with `Content-`.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         field(out, "Tidewire-Beat", "1");
     }
@@ -117,20 +119,20 @@ impl Feed for Replace {
     }
 }
 
-/// A part with an object.
+/// Writes a part with an object.
 fn json_part(out: &mut Vec<u8>, object: &Object<'_>) {
     json_field(out);
     push_json(out, object);
     out.extend_from_slice(DELIMITER);
 }
 
-/// The head of a part with an object.
+/// Writes the head of a part with an object.
 fn json_field(out: &mut Vec<u8>) {
     field(out, "Content-Type", "application/json");
     out.extend_from_slice(b"\r\n");
 }
 
-/// A field with an object, of the part that comes next.
+/// Writes an object as a field of the next part.
 fn field_object(out: &mut Vec<u8>, name: &str, object: &Object<'_>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
@@ -159,12 +161,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::forms::Forms;
+    use crate::form_cache::FormCache;
     use crate::message::Message;
 
     fn written(feed: &dyn Feed, data: &[u8], media: &str) -> String {
         let message = Message::new(data.to_vec().into(), 1).with_content_type(media).unwrap();
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut out = Out::new(&forms, false);
         feed.message(&mut out, &Envelope { cursor: "e-1", channel: None, message: &message });
         String::from_utf8(out.finish().to_vec()).unwrap()
@@ -174,17 +176,19 @@ mod tests {
     fn a_part_ends_with_the_delimiter() {
         assert_eq!(
             written(&Replace, b"jpeg", "image/jpeg"),
-            "Tidewire-Cursor: e-1\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\njpeg\r\n--tidewire\r\n"
+            "Tidewire-Cursor: e-1\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\n\
+             jpeg\r\n--tidewire\r\n"
         );
         assert_eq!(
             written(&Mixed, b"x", "a/b"),
             "Content-Type: application/json\r\n\r\n\
-             {\"type\":\"message\",\"cursor\":\"e-1\",\"time\":1,\"content_type\":\"a/b\",\"data\":\"x\"}\r\n--tidewire\r\n"
+             {\"type\":\"message\",\"cursor\":\"e-1\",\"time\":1,\"content_type\":\"a/b\",\"data\":\"x\"}\r\n\
+             --tidewire\r\n"
         );
     }
 
     #[test]
-    fn no_payload_can_end_its_part_or_be_none() {
+    fn no_payload_can_end_its_part_or_vanish() {
         for payload in
             ["", "--tidewire", "a\r\n--tidewire\r\nContent-Type: text/html\r\n\r\n<script>", "x--tidewire--"]
         {

@@ -1,36 +1,37 @@
-//! Short polling: one JSON answer, at once, whatever there is. The `ETag` is the cursor.
+//! Short polling: one JSON answer at once, with the messages that are there. Its `ETag` is the
+//! cursor.
 
 use tidewire_server::json;
 
 use super::feed::{Discontinuity, Envelope};
 use super::jsonp;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::json_text::Place;
 use crate::object::write_message;
 use crate::out::Out;
 use crate::rope::Rope;
 
-/// Bytes of messages in one answer, and one message more; the next poll brings the rest. A
-/// client that asks and does not read holds one answer.
+/// Bytes of messages in one answer, not counting the last message. The next poll gets the rest. So
+/// a client that sends requests and does not read holds only one answer.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
-/// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message, as a script if that calls a
-/// function.
+/// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message. With a callback, the answer
+/// is a script.
 ///
-/// Each value is written by serde, the frame around them is not: one value for serde would have to
-/// hold all messages until the end, which makes an answer of 100 short messages a tenth slower.
+/// serde writes each value, but not the object around them. As one value, all messages would have
+/// to stay in memory until the end; that makes an answer of 100 short messages 10 % slower.
 pub(crate) struct Answer<'f> {
     body: Out<'f>,
-    /// The function that is called.
+    /// The function to call, if the answer is a script.
     callback: Option<&'f str>,
     is_empty: bool,
-    /// The last break, as JSON.
+    /// The last discontinuity, as JSON.
     gap: Option<Vec<u8>>,
 }
 
 impl<'f> Answer<'f> {
     /// An answer without messages.
-    pub(crate) fn new(callback: Option<&'f str>, forms: &'f Forms) -> Self {
+    pub(crate) fn new(callback: Option<&'f str>, forms: &'f FormCache) -> Self {
         let mut body = Out::new(forms, false);
         if let Some(callback) = callback {
             jsonp::begin(callback, body.own());
@@ -39,7 +40,7 @@ impl<'f> Answer<'f> {
         Answer { body, callback, is_empty: true, gap: None }
     }
 
-    /// Bytes so far.
+    /// Length in bytes so far.
     pub(crate) fn len(&self) -> usize {
         self.body.len()
     }
@@ -49,12 +50,12 @@ impl<'f> Answer<'f> {
         write_message(envelope.message, envelope.cursor, envelope.channel, self.place(), &mut self.body);
     }
 
-    /// Tells a break at its place among the messages, where the answer cannot be a 410.
+    /// Reports a discontinuity at its place among the messages. For answers that cannot be a 410.
     pub(crate) fn discontinuity(&mut self, what: &Discontinuity<'_>, cursor: &str) {
         self.separate();
         let mut json = Vec::new();
         what.object(cursor).write(&mut json);
-        // It has only cursors and words of ours: nothing that a script has to escape.
+        // It has only cursors and our own words, so a script need not escape anything.
         self.body.own().extend_from_slice(&json);
         self.gap = Some(json);
     }
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_answer_always_has_a_cursor() {
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let text = |answer: Answer<'_>, cursor| String::from_utf8(answer.finish(cursor).to_vec()).unwrap();
         let empty = text(Answer::new(None, &forms), "e-0");
         assert_eq!(empty, "{\"messages\":[],\"cursor\":\"e-0\",\"gap\":null}\n");
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_script_is_one_call() {
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut answer = Answer::new(Some("a.b"), &forms);
         let message = Message::new("</script>".into(), 1);
         answer.message(&Envelope { cursor: "e-1", channel: None, message: &message });

@@ -1,22 +1,21 @@
-//! Raw bytes: the payloads alone, one after another, as one body with the publisher's media type.
-//! What is uploaded with PUT comes out as it went in, while it is still going in: a player plays
-//! what is not complete yet.
+//! Raw bytes: only the payloads, one after another, as one body with the publisher's media type.
+//! Readers get the bytes of a PUT unchanged, while the upload is still running. A player can play a
+//! file that is not complete yet.
 //!
-//! Between bytes there is no place to report anything, so the end of the body does it. It ends in
-//! good order where the upload did (the last chunk comes, the connection goes on), and in no other
-//! case. An upload that was aborted, a gap, a server that stops: the body is cut, without its last
-//! chunk, and every HTTP/1.1 client sees that it is not complete.
+//! Nothing can be reported between bytes, so the end of the body must report it. The body ends
+//! normally (with its last chunk, on a connection that stays open) only if the upload was complete.
+//! After an aborted upload, a gap, or a stop of the server, the body is cut without its last chunk.
+//! Then every HTTP/1.1 client sees that it is not complete.
 //!
-//! Quirk: a player takes the media type for the truth, so the head waits for the first piece, which
-//! has it.
+//! Quirk: a player trusts the media type, so the head waits for the first piece, which has it.
 
 use bytes::{Bytes, BytesMut};
 use tidewire_server::{BodyCut, Response};
 
 use crate::message::Message;
 
-/// Adds the media type of a message, if a head can hold it. Payloads have the types that their
-/// publishers gave them: as a document, none of them may act for this origin.
+/// Adds the media type of a message, if a head can carry it. Publishers choose media types. With
+/// `sandbox`, no payload can act for this origin if it is opened as a document.
 pub(crate) fn head(response: Response, first: Option<&Message>) -> Response {
     let media = first.and_then(Message::content_type).unwrap_or(UNKNOWN);
     let is_good = Response::new(200).try_with("Content-Type", media).is_ok();
@@ -26,14 +25,14 @@ pub(crate) fn head(response: Response, first: Option<&Message>) -> Response {
         .with("Accept-Ranges", "none")
 }
 
-/// For bytes without a media type.
+/// The media type of bytes that have none.
 const UNKNOWN: &str = "application/octet-stream";
 
 /// Bytes of small messages that are joined for one write.
 pub(crate) const MAX_JOINED: usize = 64 * 1024;
 
-/// Appends a payload. A large one passes as it is; small ones are joined, so that each is not a
-/// chunk and a write of its own.
+/// Appends a payload. A large one is passed on uncopied. Small ones are joined, so that not each of
+/// them is a chunk and a write.
 pub(crate) fn join(bytes: Bytes, payload: &Bytes) -> Bytes {
     if bytes.is_empty() {
         return payload.clone();
@@ -47,8 +46,8 @@ pub(crate) fn join(bytes: Bytes, payload: &Bytes) -> Bytes {
     joined.freeze()
 }
 
-// Why a body is not complete. None of it is a fault of the server, and each may happen to every
+// Reasons for an incomplete body. None of them is an error of the server, and each may affect every
 // reader of a channel.
 pub(crate) const ABORTED: BodyCut = BodyCut("the upload was aborted");
 pub(crate) const LOST: BodyCut = BodyCut("the reader was too slow: its next bytes are no longer kept");
-pub(crate) const STOPPING: BodyCut = BodyCut("the server stops");
+pub(crate) const STOPPING: BodyCut = BodyCut("the server is stopping");

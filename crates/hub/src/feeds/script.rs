@@ -1,16 +1,16 @@
-//! JSON within JavaScript, for the techniques that are made of scripts.
+//! JSON within JavaScript, for the techniques that use scripts.
 
-/// The name that is called where the client names none.
+/// The function that is called if the client names none.
 pub(crate) const DEFAULT_CALLBACK: &str = "tidewire";
 
 /// Longest name of a function to call, in bytes.
 pub(crate) const MAX_CALLBACK: usize = 64;
 
-/// Whether a script may call this function: names with points between, at most so many points, and
-/// no name that leads outside what the page itself has defined.
+/// Whether a script may call this function. The name consists of identifiers with at most
+/// `max_points` points between them, and does not lead outside of what the page itself has defined.
 ///
-/// Without that, the URL of a feed could name any method that some page of this origin can reach,
-/// and the feed would call it (*same origin method execution*).
+/// Without this check, the URL of a feed could name any method that a page of this origin can
+/// reach, and the feed would call it (*same origin method execution*). For example,
 /// `opener.document.body.firstElementChild.click` presses a button of another window.
 pub(crate) fn is_callback(name: &str, max_points: usize) -> bool {
     let parts = || name.split('.');
@@ -21,7 +21,7 @@ pub(crate) fn is_callback(name: &str, max_points: usize) -> bool {
         && !OF_EVERY_WINDOW.contains(&first)
 }
 
-/// `[A-Za-z_$][A-Za-z0-9_$]*`: it cannot become any other expression.
+/// Whether this is `[A-Za-z_$][A-Za-z0-9_$]*`, which can form no other expression.
 fn is_identifier(name: &str) -> bool {
     let is_letter = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b'$';
     name.bytes().next().is_some_and(is_letter) && name.bytes().all(|b| is_letter(b) || b.is_ascii_digit())
@@ -32,7 +32,7 @@ const OF_EVERY_OBJECT: [&str; 5] =
     ["__proto__", "__defineGetter__", "__defineSetter__", "constructor", "prototype"];
 
 /// Names that every page has: ways to other windows and to its elements, and functions that act on
-/// their arguments. The frame checks for the rest by itself (`iframe.rs`).
+/// their arguments. The frame checks all other names by itself (`iframe.rs`).
 const OF_EVERY_WINDOW: [&str; 38] = [
     "Function",
     "Object",
@@ -74,11 +74,11 @@ const OF_EVERY_WINDOW: [&str; 38] = [
     "window",
 ];
 
-/// Appends JSON text as a JavaScript expression that may stand within a `<script>` of a page.
+/// Appends JSON as a JavaScript expression that may stand in a `<script>` of a page.
 ///
-/// JSON is JavaScript but for U+2028 and U+2029, which ended a line before ES2019; and `</script>`
-/// or `<!--` would end the script or hide its end. All of these occur within strings only, where an
-/// escape means the same.
+/// JSON is JavaScript, with two exceptions. U+2028 and U+2029 were line ends before ES2019. And
+/// `</script>` or `<!--` would end the script or hide its end. All of these occur only within
+/// strings, where an escape has the same meaning.
 pub(crate) fn push_json(out: &mut Vec<u8>, json: &[u8]) {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|b| matches!(b, b'<' | b'>' | b'&' | 0xe2)) {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_are_called() {
+    fn only_function_names_are_callbacks() {
         for good in ["f", "_", "$", "a.b", "a.b.c", "jQuery_123.$cb", "tidewire", &"a".repeat(64)] {
             assert!(is_callback(good, 2), "{good}");
         }
@@ -136,7 +136,7 @@ mod tests {
         ] {
             assert!(!is_callback(bad, 2), "{bad:?}");
         }
-        assert!(!is_callback("a.b.c", 1) && !is_callback("a.b", 0), "so many points and no more");
+        assert!(!is_callback("a.b.c", 1) && !is_callback("a.b", 0), "too many points");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Server-Sent Events (WHATWG HTML §9.2): `id:` is the cursor, so a browser's `EventSource` resumes
-//! by itself.
+//! Server-Sent Events (WHATWG HTML §9.2). `id:` is the cursor, so the `EventSource` of a browser
+//! resumes by itself.
 
 use tidewire_server::Response;
 use tidewire_sse::Event;
@@ -18,18 +18,18 @@ impl Feed for Sse {
         response.with("Content-Type", "text/event-stream")
     }
 
-    /// `retry:` and `id:` without data: no event is dispatched, but the browser holds a cursor
-    /// before the first message, and a cut in that window loses nothing.
+    /// Writes `retry:` and `id:` without data, which dispatches no event. From then on the browser
+    /// has a cursor, so it loses nothing if it is cut before the first message.
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         let retry = Some(start.retry_ms.into());
         write(out, &Event { retry, id: Some(start.cursor), ..Event::default() });
     }
 
-    /// The payload as `data:`, line by line. A line ends at CR, LF or CRLF. The format cannot tell
-    /// these three apart, so a reader who wants the exact bytes asks for objects. Two things cannot
-    /// be sent as lines and travel as the JSON object: a payload that is not UTF-8, as
-    /// `event: envelope`; and a message of a connection with several channels, because the object
-    /// says which channel it was.
+    /// Writes the payload as `data:` lines. A line ends at CR, LF or CRLF, and the format cannot
+    /// tell these apart. A reader that needs the exact bytes asks for objects. Two kinds of
+    /// messages are sent as a JSON object instead: a payload that is not UTF-8, as `event:
+    /// envelope`; and all messages of a connection with several channels, because the object names
+    /// the channel.
     fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let Envelope { cursor, channel, message } = *envelope;
         match message.text().filter(|_| channel.is_none()) {
@@ -53,7 +53,7 @@ impl Feed for Sse {
         Flow::Continue
     }
 
-    /// An empty comment: no event, but bytes for every proxy on the way.
+    /// Writes an empty comment. It is no event, but proxies on the way see bytes.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b":\n\n");
     }
@@ -63,8 +63,8 @@ impl Feed for Sse {
     }
 }
 
-/// The same with everything as JSON objects in unnamed events, for a client that cannot know the
-/// event names beforehand: an `EventSource` must name each one that it listens to.
+/// The same, with JSON objects in unnamed events. For clients that do not know the event names in
+/// advance: an `EventSource` must name each event that it listens to.
 pub(crate) struct Objects;
 
 impl Feed for Objects {
@@ -87,8 +87,8 @@ impl Feed for Objects {
         Flow::Continue
     }
 
-    /// An event with empty data: a page does not see comments, and wants to know that the server
-    /// lives.
+    /// Writes an event with empty data. A page does not see comments, but needs to know that the
+    /// server is alive.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data:\n\n");
     }
@@ -104,7 +104,7 @@ fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &O
     out.extend_from_slice(b"\n\n");
 }
 
-/// A message as its object.
+/// Writes a message as a JSON object.
 fn write_message_event(out: &mut Out<'_>, event: Option<&str>, envelope: &Envelope<'_>) {
     let Envelope { cursor, channel, message } = *envelope;
     begin_object(out.own(), cursor, event);
@@ -112,7 +112,7 @@ fn write_message_event(out: &mut Out<'_>, event: Option<&str>, envelope: &Envelo
     out.own().extend_from_slice(b"\n\n");
 }
 
-/// Begins an event whose data is one object: that is one line.
+/// Begins an event whose data is one object, which is one line.
 fn begin_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
     begin(out, cursor, event);
     out.extend_from_slice(b"data: ");
@@ -121,7 +121,7 @@ fn begin_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
 /// Begins an event.
 fn begin(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
     write(out, &Event { id: Some(cursor), event, ..Event::default() });
-    // The blank line that ends an event.
+    // Remove the blank line that would end the event.
     out.pop();
 }
 
@@ -137,12 +137,12 @@ mod tests {
     use tidewire_testkit::Rng;
 
     use super::*;
-    use crate::forms::Forms;
+    use crate::form_cache::FormCache;
     use crate::message::Message;
 
-    /// What a browser makes of a message, by our own decoder: event type, data and id.
+    /// What a browser gets from a message, decoded with our own decoder: event type, data and id.
     fn received(message: &Message) -> (String, String, String) {
-        let forms = Forms::new(Arc::default());
+        let forms = FormCache::new(Arc::default());
         let mut out = Out::new(&forms, false);
         Sse.message(&mut out, &Envelope { cursor: "e-1", channel: None, message });
         let wire = out.finish().to_vec();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_received_as_an_object() {
+    fn a_binary_payload_is_received_as_an_object() {
         let message = Message::new(b"\xff\r\n".as_slice().into(), 7).with_event("tide").unwrap();
         let object = r#"{"type":"message","cursor":"e-1","time":7,"event":"tide","data_b64":"/w0K"}"#;
         assert_eq!(received(&message), ("envelope".into(), object.into(), "e-1".into()));

@@ -1,43 +1,43 @@
-//! A stream as it goes out on a connection: a format, chunked where HTTP/1.1 asks for it,
-//! compressed where the client wants that.
+//! The wire format of a stream: its feed, the chunked coding of HTTP/1.1, and gzip if the client
+//! accepts it.
 
 use tidewire_chunked::ChunkHead;
 
 use super::feed::Feed;
 use super::format::StreamFormat;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::{self, Sum};
 use crate::out::{Mark, Out};
 use crate::rope::Rope;
 
-/// How a stream goes out on a connection.
+/// The wire format of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Wire {
     pub(crate) format: StreamFormat,
-    /// HTTP/1.1 streams are chunked; HTTP/1.0 streams and WebSocket are not.
+    /// Whether the body is chunked. HTTP/1.1 streams are, HTTP/1.0 streams and WebSockets are not.
     pub(crate) chunked: bool,
-    /// The body is compressed, batch by batch.
+    /// Whether the body is compressed, batch by batch.
     pub(crate) gzip: bool,
 }
 
-/// Units as they go out.
+/// Units in their wire format.
 pub(crate) struct Packed {
     pub(crate) rope: Rope,
-    /// Bytes of it that are not shared.
+    /// Bytes that are not shared.
     pub(crate) own: usize,
-    /// Of the bytes before they were compressed; nothing where they were not.
+    /// The checksum of the uncompressed bytes; 0 if nothing was compressed.
     pub(crate) sum: Sum,
-    /// How often something was compressed for this, beside the forms.
+    /// The number of compressions made for this, not counting cached forms.
     pub(crate) compressions: u64,
 }
 
 impl Wire {
-    /// Where the units are written.
-    pub(crate) fn out(self, forms: &Forms) -> Out<'_> {
+    /// An output for units of this stream.
+    pub(crate) fn out(self, forms: &FormCache) -> Out<'_> {
         Out::new(forms, self.gzip)
     }
 
-    /// Writes one unit. [`pack`](Self::pack) makes of all that was written what goes out.
+    /// Writes one unit. Call [`pack`](Self::pack) after all units.
     pub(crate) fn unit<R>(self, out: &mut Out<'_>, write: impl FnOnce(&dyn Feed, &mut Out<'_>) -> R) -> R {
         let start = out.mark();
         let result = write(self.format.feed(), out);
@@ -47,12 +47,13 @@ impl Wire {
         result
     }
 
-    /// Units in the middle of a body. Compressed they are one chunk; else each is one already.
+    /// Packs units in the middle of a body. With gzip they become one chunk; otherwise each is a
+    /// chunk already.
     pub(crate) fn pack(self, units: Out<'_>) -> Packed {
         self.pack_after(&[], units)
     }
 
-    /// The first units of a body.
+    /// Packs the first units of a body.
     pub(crate) fn pack_first(self, units: Out<'_>) -> Packed {
         self.pack_after(&gzip::HEAD, units)
     }
@@ -67,7 +68,7 @@ impl Wire {
         packed.own().extend_from_slice(head);
         let (own, forms) = units.into_pieces();
         let (mut at, mut sum, mut compressions) = (0, Sum::default(), 0);
-        // Beside forms, short pieces are the heads of messages, which gain nothing.
+        // Between forms, short pieces are the heads of messages, which do not compress well.
         let compressed_from = if forms.is_empty() { 0 } else { MIN_COMPRESSED };
         let mut pack_own = |piece: &[u8], packed: &mut Out<'_>| {
             if piece.len() < compressed_from {
@@ -91,7 +92,7 @@ impl Wire {
         Packed { rope: packed.finish(), own, sum, compressions }
     }
 
-    /// Ends the stream in good order. `sum` is that of the body up to here.
+    /// Writes the end of the stream. `sum` is the checksum of the body so far.
     pub(crate) fn end(self, out: &mut Vec<u8>, retry_ms: u32, sum: Sum) {
         let mut units = Vec::new();
         self.format.feed().end(&mut units, retry_ms);
@@ -107,7 +108,7 @@ impl Wire {
         }
     }
 
-    /// Makes a chunk of what was written from `start` on.
+    /// Makes a chunk of everything after `start`.
     fn chunk(self, out: &mut Out<'_>, start: Mark) {
         let mut bytes = [0; ChunkHead::MAX_LEN];
         if let Some(head) = self.chunk_head(out.len_since(start), &mut bytes) {
@@ -125,8 +126,8 @@ impl Wire {
         out.extend_from_slice(if head.is_some() { CHUNK_END } else { b"" });
     }
 
-    /// What stands before a chunk of so many bytes. A unit may be empty; an empty chunk would end
-    /// the body.
+    /// The head of a chunk of this length. `None` if the body is not chunked, or for an empty unit:
+    /// an empty chunk would end the body.
     fn chunk_head(self, len: usize, buffer: &mut [u8; ChunkHead::MAX_LEN]) -> Option<&[u8]> {
         let head = ChunkHead::new(len as u64).filter(|_| self.chunked)?;
         let len = head.encode(buffer).expect("the buffer has the longest length");
@@ -134,7 +135,7 @@ impl Wire {
     }
 }
 
-/// Shorter pieces between forms are stored as they are.
+/// A shorter piece between forms is stored uncompressed.
 const MIN_COMPRESSED: usize = 512;
 
 const CHUNK_END: &[u8] = b"\r\n";

@@ -1,5 +1,5 @@
-//! WebSocket (RFC 6455), in two spellings: bare payloads, and the JSON objects of subprotocol
-//! `tidewire.v1`.
+//! WebSocket (RFC 6455). There are two forms: bare payloads, and the JSON objects of the
+//! subprotocol `tidewire.v1`.
 
 use tidewire_server::Response;
 use tidewire_ws::frame::{Header, Opcode};
@@ -13,30 +13,30 @@ use crate::message::Message;
 use crate::object::{Object, write_message_head};
 use crate::out::{DEFLATED_LEN, Mark, Out};
 
-/// The subprotocol that speaks JSON objects both ways.
+/// The subprotocol with JSON objects in both directions.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
 
-/// Close code of a bare connection that would otherwise lose messages in silence: the reason is the
-/// cursor to go on from. From the range for applications (RFC 6455 §7.4.2), after HTTP's 410.
+/// Close code of a bare connection that cannot continue at its cursor; the reason is the cursor to
+/// go on from. It is in the range for applications (RFC 6455 §7.4.2), and named after HTTP's 410.
 pub(crate) const CLOSE_GONE: u16 = 4410;
 
 /// A ping without payload (RFC 6455 §5.5.2): FIN and opcode 9, no mask, length 0.
 const PING: [u8; 2] = [0x89, 0];
 
-/// Payloads alone.
+/// Only payloads.
 pub(crate) struct Bare {
-    /// Messages are compressed where that is worth it: the connections have agreed on
+    /// Whether messages are compressed if that saves bytes: the connection has agreed on
     /// permessage-deflate.
     pub(crate) deflate: bool,
 }
 
 impl Feed for Bare {
-    /// The handshake says all.
+    /// Adds nothing: the handshake has everything.
     fn head(&self, response: Response) -> Response {
         response
     }
 
-    /// A bare connection has no place to say it.
+    /// Writes nothing: a bare connection has no place for a cursor.
     fn start(&self, _out: &mut Vec<u8>, _start: &StreamStart<'_>) {}
 
     fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
@@ -45,8 +45,7 @@ impl Feed for Bare {
         put(kind, b"", FormKind::Payload, envelope.message, out);
     }
 
-    /// Between bare payloads there is no place to report it, so the connection ends with a code for
-    /// it.
+    /// Closes the connection with a code, because a gap cannot be reported between bare payloads.
     fn discontinuity(&self, out: &mut Vec<u8>, _what: &Discontinuity<'_>, cursor: &str) -> Flow {
         close(out, CLOSE_GONE, cursor);
         Flow::End
@@ -79,8 +78,8 @@ impl Feed for V1 {
     fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
         let mut head = Vec::with_capacity(USUAL_HEAD);
         write_message_head(envelope.message, envelope.cursor, envelope.channel, Place::Line, &mut head);
-        // With a short payload, head and payload are compressed together. That is once for each list
-        // of channels, so where there may be many lists they stay as they are.
+        // For a short payload, head and payload are compressed together, once for each list of
+        // channels. There may be many lists, so for a list a short message is not compressed.
         let is_long = envelope.message.data().len() >= DEFLATED_LEN;
         let put = if self.deflate && (is_long || envelope.channel.is_none()) { put_deflated } else { put };
         put(Kind::Text, &head, FormKind::Json(Place::Line), envelope.message, out);
@@ -93,7 +92,7 @@ impl Feed for V1 {
 
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&PING);
-        // A browser answers pings behind the page's back: this one the page sees.
+        // A browser answers pings itself and hides them from the page. The page sees this object.
         object(out, &Object::Heartbeat);
     }
 
@@ -102,11 +101,11 @@ impl Feed for V1 {
     }
 }
 
-/// How messages are compressed (RFC 7692): each alone and with the full window, so that the same
-/// bytes fit everybody. What is short stays as it is.
+/// Each message is compressed alone and with the full window (RFC 7692), so that the same bytes fit
+/// all clients. Short messages are not compressed.
 pub(crate) const DEFLATE: deflate::Config = deflate::Config::DEFAULT;
 
-/// Writes a message: `head`, and the payload in this form.
+/// Writes a message: `head`, then the payload in this form.
 fn put(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out<'_>) {
     let start = out.mark();
     out.own().extend_from_slice(head);
@@ -114,16 +113,16 @@ fn put(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out
     put_head(kind, false, start, out);
 }
 
-/// The same, compressed if it is long enough and becomes shorter.
+/// The same, compressed if the message is long enough and becomes shorter.
 ///
-/// The form is compressed once for all who need it, and may follow any block that ends at the end
-/// of a byte. So the head stands before it as a block that is not compressed.
+/// A form is compressed once for all that need it, and may follow any block that ends on a byte
+/// boundary. So the head is sent before it as an uncompressed block.
 fn put_deflated(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out<'_>) {
     if message.data().len() < DEFLATED_LEN {
         if head.is_empty() {
             return put(kind, head, form, message, out);
         }
-        // With its head it may be long enough.
+        // Together with its head it may be long enough.
         let mut payload = head.to_vec();
         form.write(message, &mut payload);
         if deflate::encode_message(kind, &payload, &DEFLATE, out.own()) {
@@ -142,7 +141,7 @@ fn put_deflated(kind: Kind, head: &[u8], form: FormKind, message: &Message, out:
     put_head(kind, true, start, out);
 }
 
-/// Puts the head of a frame before what was written from `start` on.
+/// Inserts the head of a frame before everything after `start`.
 fn put_head(kind: Kind, rsv1: bool, start: Mark, out: &mut Out<'_>) {
     let opcode = if kind == Kind::Text { Opcode::Text } else { Opcode::Binary };
     let header = Header { fin: true, rsv1, opcode, masking_key: None, len: out.len_since(start) as u64 };
@@ -152,10 +151,10 @@ fn put_head(kind: Kind, rsv1: bool, start: Mark, out: &mut Out<'_>) {
     out.insert(start, &bytes[..len]);
 }
 
-/// Bytes of an object before its payload, mostly.
+/// Usual number of bytes of an object before its payload.
 const USUAL_HEAD: usize = 128;
 
-/// What a block has beside its bytes if it is not compressed.
+/// Bytes of the head of an uncompressed block.
 const STORED_HEAD: u64 = 5;
 
 /// Writes an object as one text message.
@@ -165,7 +164,7 @@ pub(crate) fn object(out: &mut Vec<u8>, object: &Object<'_>) {
     encode_message(Kind::Text, &json, out);
 }
 
-/// Writes a close frame; the reason is cut to what one can hold.
+/// Writes a close frame. The reason is cut to the length that fits.
 pub(crate) fn close(out: &mut Vec<u8>, code: u16, reason: &str) {
     let mut end = reason.len().min(MAX_REASON);
     while !reason.is_char_boundary(end) {

@@ -1,10 +1,10 @@
-//! XHR streaming: the lines of the HTTP stream for an `XMLHttpRequest`, whose `responseText` grows
-//! while the answer comes.
+//! XHR streaming: JSON lines for an `XMLHttpRequest`, whose `responseText` grows while the response
+//! arrives.
 //!
-//! Quirks: a browser that may guess the type of a text holds back its first bytes, until a kilobyte
-//! or all of it has come; so does many a filter on the way. `nosniff` ends the guessing, and two
-//! kilobytes of blanks go first for those that do not know it. `responseText` keeps everything that
-//! ever came, so a page aborts and comes back with its cursor now and then.
+//! Quirks: a browser that guesses the type of a text holds back its first kilobyte, and so do some
+//! filters on the way. `nosniff` stops the guessing; for others, two kilobytes of blanks are sent
+//! first. `responseText` keeps everything that was received, so a page should sometimes abort and
+//! come back with its cursor.
 
 use tidewire_server::Response;
 
@@ -12,7 +12,7 @@ use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use super::json_lines::JsonLines;
 use crate::out::Out;
 
-/// `text/plain`, which everything on the way takes for harmless.
+/// `text/plain`, which no filter on the way treats specially.
 pub(crate) struct Xhr;
 
 impl Feed for Xhr {
@@ -42,12 +42,11 @@ impl Feed for Xhr {
     }
 }
 
-/// A line of blanks, which a reader of JSON lines skips like an empty one.
+/// Writes a line of blanks, which a reader of JSON lines skips like an empty line.
 pub(crate) fn pad(out: &mut Vec<u8>) {
     out.resize(out.len() + PADDING - 1, b' ');
     out.push(b'\n');
 }
 
-/// What the most patient of the old browsers wanted to see before they showed anything: Internet
-/// Explorer, 2 KiB.
+/// The most that an old browser wanted before it showed anything: 2 KiB, Internet Explorer.
 pub(crate) const PADDING: usize = 2048;

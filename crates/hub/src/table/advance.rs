@@ -1,4 +1,4 @@
-//! Groups: what is new is given to their live members, in as many turns as that takes.
+//! Gives new messages to the live members of groups, in as many turns as needed.
 //!
 //! ```text
 //!   news ──► queued ──► next batch ──► one member after another ──► next batch ──► ... ──► head: registered
@@ -13,11 +13,11 @@ use super::state::{Event, State};
 use super::todo::Work;
 use crate::feeds::Flow;
 
-/// Members between two looks at the clock.
+/// Members served between two checks of the time.
 const STEP: usize = 16;
 
 impl Delivery {
-    /// Does what is to be done, until the turn is over.
+    /// Works on the list until the turn is over.
     pub(super) fn run(&mut self) {
         while !self.turn.is_over() {
             match self.audience.todo.next() {
@@ -29,13 +29,13 @@ impl Delivery {
                         self.drive(id, Event::Turn);
                     }
                 }
-                Some(Work::SayStop(from)) => self.say_stop_from(from),
+                Some(Work::SendStop(from)) => self.send_stop_from(from),
             }
         }
     }
 
-    /// Brings a group on: to the heads of its channels, if the turn is long enough and nobody else
-    /// waits. What is left is queued again.
+    /// Brings a group to the heads of its channels, unless the turn ends or other work waits. Then
+    /// the group is queued again.
     pub(super) fn advance(&mut self, id: GroupId) {
         let Some(group) = self.audience.groups.get_mut(id) else { return };
         group.is_queued = false;
@@ -47,7 +47,7 @@ impl Delivery {
         }
         while self.audience.groups[id].is_delivering() || self.next_batch(id) {
             self.deliver(id);
-            // All members may have left on the way, as those of a poll do.
+            // All members may have left meanwhile, as after an answer to a poll.
             let Some(group) = self.audience.groups.get(id) else { return };
             if group.is_delivering() || self.turn.is_over() || !self.audience.todo.is_empty() {
                 return self.audience.advance_later(id);
@@ -56,18 +56,18 @@ impl Delivery {
         self.audience.settle(id);
     }
 
-    /// The next batch of a group, if there is one.
+    /// Encodes the next batch of a group. Returns whether there is one.
     pub(super) fn next_batch(&mut self, id: GroupId) -> bool {
         let others_wait = !self.audience.todo.is_empty();
         let group = &mut self.audience.groups[id];
         let any = group.next_batch(others_wait, &self.hub.counters, &self.forms);
         if any && group.is_broken() {
-            self.audience.come_again(id);
+            self.audience.report_again(id);
         }
         any
     }
 
-    /// Gives the batch that is on its way to the members that wait for it, until the turn is over.
+    /// Gives the current batch to the members that wait for it, until the turn is over.
     fn deliver(&mut self, id: GroupId) {
         let mut given = 0;
         while let Some((row, batch)) =
@@ -76,7 +76,7 @@ impl Delivery {
             let event = match batch.flow {
                 Flow::Continue => self.rows[row].offer(&batch.rope),
                 Flow::End => {
-                    self.rows[row].put_last(batch.rope.clone(), self.clock.ran_ms());
+                    self.rows[row].append_last(batch.rope.clone(), self.clock.ran_ms());
                     self.end(id)
                 }
             };
@@ -91,16 +91,15 @@ impl Delivery {
         }
     }
 
-    /// Keeps of the batch that a member did not take whole only so much as it may; from there it
-    /// reads the log itself. A reader that does not read holds little then, whatever else there was
-    /// to write.
+    /// Limits what a member keeps of a batch that it did not accept whole. After that it reads the
+    /// log by itself. So a reader that reads nothing holds only little.
     fn keep_unit(&mut self, id: RowId) {
         let Some(row) = self.rows.get_mut(id).filter(|row| row.state == State::Sending) else { return };
         let Some(Member { group, place: Place::Behind(positions) }) = &mut row.member else { return };
         self.audience.groups[*group].keep_unit(&mut row.pending, positions);
     }
 
-    /// Tells the members of a closed group that are up to date to come back.
+    /// Disconnects the live members of a closed group, so that they come back.
     fn disband(&mut self, id: GroupId) {
         let mut told = 0;
         while let Some(row) = self.audience.groups.get_mut(id).and_then(|group| group.next_to_disband()) {

@@ -1,4 +1,4 @@
-//! Groups and the registrations of their worker, without connections.
+//! Tests of groups and the registrations of their worker, without connections.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -9,7 +9,7 @@ use super::ids::{GroupId, RowId};
 use super::turn::Turn;
 use crate::channel::Channel;
 use crate::feeds::{HttpFormat, StreamFormat, Wire};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::hub::Hub;
 use crate::message::Message;
 use crate::name::ChannelName;
@@ -29,12 +29,12 @@ fn name(name: &str) -> ChannelName {
 
 /// The parts of a worker's table.
 fn delivery(hub: &Arc<Hub>, worker: u16) -> Delivery {
-    let forms = Forms::new(hub.counters.forms.clone());
+    let forms = FormCache::new(hub.counters.forms.clone());
     Delivery::new(hub.clone(), Arc::default(), forms, worker)
 }
 
-/// A group of these channels, with a member that has come and is not live. One more of the same
-/// channels is another group where it is labelled.
+/// A group of these channels with one member, which is not live. A second group with the same
+/// channels must be `labelled`, otherwise it would be the same group.
 fn come(delivery: &mut Delivery, names: &[&ChannelName], labelled: bool) -> GroupId {
     let wire = Wire { format: StreamFormat::Http(HttpFormat::JsonLines), chunked: true, gzip: false };
     let channels = names.iter().map(|&name| delivery.hub.channel(name).unwrap()).collect();
@@ -44,7 +44,7 @@ fn come(delivery: &mut Delivery, names: &[&ChannelName], labelled: bool) -> Grou
     id
 }
 
-/// Does all that is to be done, in as many turns as that takes.
+/// Does all work, in as many turns as needed.
 fn finish(delivery: &mut Delivery) {
     while !delivery.audience.todo.is_empty() {
         delivery.turn = Turn::begin();
@@ -52,7 +52,7 @@ fn finish(delivery: &mut Delivery) {
     }
 }
 
-/// The channels of which a worker was told that they have news.
+/// The channels in the inbox of a worker.
 fn news(hub: &Hub, worker: u16) -> Vec<Arc<Channel>> {
     let mut news = Vec::new();
     let _ = hub.inbox(worker).poll_take(&mut Context::from_waker(Waker::noop()), &mut news);
@@ -64,14 +64,14 @@ fn publish(hub: &Hub, name: &ChannelName) {
     hub.publish(name, Message::new("x".into(), 0), None).unwrap();
 }
 
-/// Publishes if there is room; says whether there was.
+/// Publishes if there is room. Returns whether there was.
 fn publish_if_room(hub: &Hub, name: &ChannelName) -> bool {
     let mut publication = Publication::new(name.clone(), Message::new("x".into(), 0), None);
     hub.poll_publish(&mut Context::from_waker(Waker::noop()), &mut publication).is_ready()
 }
 
 #[test]
-fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
+fn late_news_of_a_removed_group_does_not_keep_a_channel() {
     let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
     let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
     let (mut delivery, name) = (delivery(&hub, 0), name("a"));
@@ -88,7 +88,7 @@ fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
     finish(&mut delivery);
     assert!(delivery.audience.is_registered(second));
     delivery.audience.remove(second);
-    // Nobody waits, so the channel goes with its message.
+    // Nobody waits, so the channel is forgotten when its message has expired.
     let since = std::time::Instant::now();
     while hub.channels() > 0 {
         assert!(since.elapsed() < Duration::from_secs(30), "somebody is still registered");
@@ -97,14 +97,14 @@ fn news_of_a_group_that_left_does_not_keep_the_channel_of_the_one_that_came() {
 }
 
 #[test]
-fn a_group_with_much_to_do_keeps_no_news_from_the_others() {
+fn a_busy_group_does_not_delay_others() {
     let hub = hub(2);
     let (mut delivery, hot, flooded) = (delivery(&hub, 0), name("hot"), name("flooded"));
     let one = come(&mut delivery, &[&hot], false);
     let busy = come(&mut delivery, &[&hot, &flooded], true);
     finish(&mut delivery);
     for _ in 0..3 {
-        // The second group never gets its turn.
+        // The second group gets no turn here.
         for _ in 0..2 {
             assert!(publish_if_room(&hub, &hot), "there is room for two");
             let news = news(&hub, 0);
@@ -122,7 +122,7 @@ fn a_group_with_much_to_do_keeps_no_news_from_the_others() {
 }
 
 #[test]
-fn what_publishers_were_told_is_not_taken_back_when_a_member_falls_behind() {
+fn reported_progress_is_kept_when_a_member_falls_behind() {
     let hub = hub(4);
     let (mut delivery, name) = (delivery(&hub, 0), name("a"));
     let groups = [false, true].map(|labelled| come(&mut delivery, &[&name], labelled));
@@ -138,12 +138,12 @@ fn what_publishers_were_told_is_not_taken_back_when_a_member_falls_behind() {
     delivery.audience.on_news(&channel);
     finish(&mut delivery);
     assert!(delivery.audience.is_registered(groups[0]));
-    // Four messages were served. Publishers evict these, and then they wait.
+    // Four messages were served. Publishers evict three more, and then they wait.
     assert_eq!((0..10).take_while(|_| publish_if_room(&hub, &name)).count(), 3);
 }
 
 #[test]
-fn readers_that_hold_a_channel_in_turn_stop_publishers_for_a_quarter_of_the_time() {
+fn holds_in_turn_stop_publishers_for_a_quarter_of_the_time() {
     let (hub, name) = (hub(1_000), name("a"));
     // Two workers, with two groups each.
     let mut workers = [0, 1].map(|worker| {
@@ -178,13 +178,13 @@ fn readers_that_hold_a_channel_in_turn_stop_publishers_for_a_quarter_of_the_time
 }
 
 #[test]
-fn a_worker_that_was_so_late_that_messages_were_lost_is_waited_for_again() {
+fn a_late_worker_that_lost_messages_is_waited_for_again() {
     let hub = hub(4);
     let (mut delivery, name) = (delivery(&hub, 0), name("a"));
     let id = come(&mut delivery, &[&name], false);
     finish(&mut delivery);
     delivery.audience.groups[id].join(RowId::of_key(0));
-    // Who does not wait throws messages out.
+    // A publisher that does not wait evicts messages.
     (0..6).for_each(|_| publish(&hub, &name));
     assert!((0..10).all(|_| publish_if_room(&hub, &name)), "it may hang");
     assert!(delivery.next_batch(id), "a gap, and what is left");

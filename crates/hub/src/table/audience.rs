@@ -1,5 +1,4 @@
-//! Who reads what on a worker: groups, the channels that they watch, and what is to be done for
-//! them.
+//! Who reads what on a worker: the groups, the channels that they watch, and the work list.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use crate::shape::Shape;
 pub(super) struct Audience {
     pub(super) groups: Groups,
     watches: Watches,
-    /// What is still to be done.
+    /// The work list.
     pub(super) todo: Todo,
 }
 
@@ -23,7 +22,7 @@ impl Audience {
         Audience { groups: Groups::default(), watches: Watches::new(worker), todo: Todo::default() }
     }
 
-    /// The group of these channels and this shape, made if there is none.
+    /// The group with these channels and this shape. Makes it if there is none.
     pub(super) fn group(&mut self, channels: &Channels, shape: &Shape) -> GroupId {
         self.groups.find(channels, shape).unwrap_or_else(|| {
             let id = self.groups.add(channels.clone(), shape.clone());
@@ -35,11 +34,11 @@ impl Audience {
     pub(super) fn remove(&mut self, id: GroupId) {
         if let Some(mut group) = self.groups.remove(id) {
             let left = self.watches.remove(group.stop_watching(), &mut self.groups);
-            self.see_to(left);
+            self.handle_registrations(left);
         }
     }
 
-    /// The groups that read a channel are to be advanced.
+    /// Queues the groups that read a channel.
     pub(super) fn on_news(&mut self, channel: &Arc<Channel>) {
         for group in self.watches.on_news(channel) {
             if self.groups.get(group).is_some_and(|group| group.has(channel)) {
@@ -48,7 +47,7 @@ impl Audience {
         }
     }
 
-    /// Whether a group's next news will come by itself.
+    /// Whether the worker will be woken for the next messages of a group.
     pub(super) fn is_registered(&self, group: GroupId) -> bool {
         self.groups.get(group).is_some_and(|group| !group.is_busy && self.watches.is_registered(group))
     }
@@ -61,33 +60,34 @@ impl Audience {
         }
     }
 
-    /// Takes the time of the hub's clock.
+    /// Sets the time of the hub's clock.
     pub(super) fn set_now(&mut self, now_ms: u64) {
         self.watches.set_now(now_ms);
     }
 
-    /// Publishers wait for this worker again, though it was so late that a group lost messages.
-    pub(super) fn come_again(&self, id: GroupId) {
-        self.watches.come_again(&self.groups[id]);
+    /// Makes publishers wait for this worker again, after it was so late that a group lost
+    /// messages.
+    pub(super) fn report_again(&self, id: GroupId) {
+        self.watches.report_again(&self.groups[id]);
     }
 
-    /// One member less.
+    /// Removes a member from the count.
     pub(super) fn leave(&mut self, id: GroupId) {
         self.groups[id].leave();
         self.list_if_unused(id);
     }
 
-    /// Until when publishers may be made to wait for a member of this group.
+    /// The time until which publishers may be made to wait for a member of this group.
     pub(super) fn may_hold_until(&self, id: GroupId) -> u64 {
         self.watches.may_hold_until(&self.groups[id])
     }
 
-    /// Publishers are to wait for a member of this group.
+    /// Makes publishers wait for a member of this group.
     pub(super) fn hold(&mut self, id: GroupId) {
         self.watches.hold(&mut self.groups[id]);
     }
 
-    /// They need not wait for it any more.
+    /// Publishers need not wait for that member any more.
     pub(super) fn release(&mut self, id: GroupId) {
         self.watches.release(&mut self.groups[id]);
         self.list_if_unused(id);
@@ -101,15 +101,15 @@ impl Audience {
         }
     }
 
-    /// The group has what there is. Where it is the first one of a channel, the worker registers;
-    /// where it is the last one, publishers are told.
+    /// The group has everything. If it is the first one of a channel, the worker registers; if it
+    /// is the last one, publishers are told.
     pub(super) fn settle(&mut self, id: GroupId) {
         let left = self.watches.settle(id, &mut self.groups);
-        self.see_to(left);
+        self.handle_registrations(left);
     }
 
-    /// What came of registrations.
-    fn see_to(&mut self, mut left: Vec<(GroupId, Registration)>) {
+    /// Handles the results of registrations.
+    fn handle_registrations(&mut self, mut left: Vec<(GroupId, Registration)>) {
         while let Some((group, registration)) = left.pop() {
             if registration == Registration::Closed {
                 left.extend(self.close(group));
@@ -118,9 +118,9 @@ impl Audience {
         }
     }
 
-    /// A channel of the group is no more (it was forgotten between a request and its arrival here):
-    /// its members come back and are told so by the new one. Who is behind notices in the turn that
-    /// every one of them has before it.
+    /// Closes a group whose channel the hub has forgotten, between a request and its arrival here.
+    /// Its live members are disconnected; they come back and get the new channel. A member that is
+    /// behind notices in its own turn.
     fn close(&mut self, id: GroupId) -> Vec<(GroupId, Registration)> {
         match self.groups.get_mut(id).filter(|group| !group.is_closed) {
             Some(group) => {

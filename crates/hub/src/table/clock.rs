@@ -1,30 +1,30 @@
 //! The clock of a table.
 //!
 //! A process can be stopped for any time (SIGSTOP, a debugger, `docker pause`, a laptop that
-//! sleeps), and a busy machine can keep it from running. Its clients do not know that, and their
-//! answers wait in the sockets. So time in which the table did not run does not count. A tick that
-//! comes late moves all deadlines of clients by its lateness, and ends no connection: what clients
-//! sent is not known until the runtime has asked the kernel.
+//! sleeps), or a busy machine may not run it. Meanwhile the input of its clients waits in the
+//! sockets. So time in which the table did not run does not count for time-outs. A late tick moves
+//! all time-outs of clients by its lateness. It also ends no connection, because the runtime has
+//! not yet asked the kernel what the clients have sent.
 
 use std::time::Duration;
 
-/// The coarse clock: heartbeats and time-outs are looked at this often.
+/// Interval of the tick, which checks heartbeats and time-outs.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 
 /// A tick that is later than this means that the process did not run.
 const LATE_MS: u64 = TICK.as_millis() as u64 / 2;
 
-/// The clock of a table. Times are milliseconds.
+/// The clock of a table. Times are in milliseconds.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// The clock of the hub, which is that of the logs.
+    /// The clock of the hub, which the logs use too.
     now_ms: u64,
-    /// The same without the time in which this worker did not run. Deadlines of clients use it.
+    /// The same without the time in which this worker did not run. Time-outs of clients use it.
     ran_ms: u64,
-    /// How late the present tick is.
+    /// The lateness of the current tick.
     late_ms: u64,
-    /// The last tick was late.
-    spares: bool,
+    /// Whether this tick ends no connection, because it was late.
+    spares_connections: bool,
     next_tick_ms: u64,
     ticks: u64,
 }
@@ -32,11 +32,10 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new(now_ms: u64) -> Self {
         let next_tick_ms = now_ms + TICK.as_millis() as u64;
-        Clock { now_ms, ran_ms: now_ms, late_ms: 0, spares: false, next_tick_ms, ticks: 0 }
+        Clock { now_ms, ran_ms: now_ms, late_ms: 0, spares_connections: false, next_tick_ms, ticks: 0 }
     }
 
-    /// Takes the time of the hub. Once for each turn: a thousand sockets that are ready do not need
-    /// it a thousand times.
+    /// Takes the time of the hub. Once in each turn, and not for each of a thousand ready sockets.
     pub(super) fn set(&mut self, now_ms: u64) {
         let late = now_ms.saturating_sub(self.next_tick_ms);
         self.next_tick_ms += late;
@@ -45,15 +44,15 @@ impl Clock {
         self.now_ms = now_ms;
     }
 
-    /// Begins a tick, if one is due.
+    /// Begins a tick if one is due. Returns whether it did.
     pub(super) fn tick(&mut self) -> bool {
         if self.now_ms < self.next_tick_ms {
             return false;
         }
         self.next_tick_ms = self.now_ms + TICK.as_millis() as u64;
         let is_late = std::mem::take(&mut self.late_ms) >= LATE_MS;
-        // Not twice in a row: an overloaded worker would never end a connection.
-        self.spares = is_late && !self.spares;
+        // Not twice in a row: otherwise an overloaded worker would never end a connection.
+        self.spares_connections = is_late && !self.spares_connections;
         self.ticks += 1;
         true
     }
@@ -68,14 +67,14 @@ impl Clock {
         self.ran_ms
     }
 
-    /// Ticks so far.
+    /// The number of ticks so far.
     pub(super) fn ticks(&self) -> u64 {
         self.ticks
     }
 
     /// Whether no connection may be ended in this tick.
-    pub(super) fn spares(&self) -> bool {
-        self.spares
+    pub(super) fn spares_connections(&self) -> bool {
+        self.spares_connections
     }
 
     pub(super) fn next_tick_ms(&self) -> u64 {
@@ -88,15 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_does_not_count_and_spares_one_tick() {
+    fn a_stop_of_the_process_does_not_count_and_one_tick_drops_nobody() {
         let mut clock = Clock::new(0);
         clock.set(1_000);
-        assert!(clock.tick() && !clock.spares());
+        assert!(clock.tick() && !clock.spares_connections());
         clock.set(61_000);
         assert_eq!((clock.now_ms(), clock.ran_ms()), (61_000, 2_000));
-        assert!(clock.tick() && clock.spares());
+        assert!(clock.tick() && clock.spares_connections());
         clock.set(121_000);
-        assert!(clock.tick() && !clock.spares(), "not twice in a row");
+        assert!(clock.tick() && !clock.spares_connections(), "not twice in a row");
         clock.set(121_500);
         assert!(!clock.tick());
         assert_eq!((clock.ticks(), clock.ran_ms()), (3, 3_500));

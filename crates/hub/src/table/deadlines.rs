@@ -1,13 +1,13 @@
-//! When held polls are to be answered.
+//! The deadlines of long polls.
 //!
-//! Polls are held by the clock itself: their clients have clocks of their own, and an empty answer
-//! costs nothing.
+//! They use the clock of the hub, which does not stop while the worker does not run. Clients have
+//! clocks of their own, and an empty answer costs nothing.
 
 use std::collections::BTreeSet;
 
 use super::ids::RowId;
 
-/// When to look at which row: not later than its deadline.
+/// The time at which to check each row, not later than its deadline.
 #[derive(Default)]
 pub(super) struct Deadlines {
     listed: BTreeSet<(u64, RowId)>,
@@ -17,15 +17,15 @@ pub(super) struct Deadlines {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Deadline {
     at_ms: u64,
-    /// When the table looks whether it is due; 0 if it is not on the list.
+    /// The time for which the row is listed; 0 if it is not on the list.
     listed_ms: u64,
 }
 
 impl Deadlines {
-    /// Sets a deadline. Says whether it is the first of all: who sleeps has to look again.
+    /// Sets a deadline. Returns whether it is the first of all, so that the task must be woken.
     ///
-    /// Most polls are answered long before it, and asked again with a later deadline. So what is on
-    /// the list stays there, and is looked at when its time comes: a row is listed once in a hold,
+    /// Most polls are answered long before their deadline, and the next poll has a later one. So a
+    /// listed time stays, and the row is checked at that time. A row is listed once per hold,
     /// however many polls it makes.
     pub(super) fn set(&mut self, row: RowId, deadline: &mut Deadline, at_ms: u64) -> bool {
         deadline.at_ms = at_ms;
@@ -37,7 +37,7 @@ impl Deadlines {
         self.listed.first() == Some(&(at_ms, row))
     }
 
-    /// Before a row goes.
+    /// Removes a row from the list. Call it before the row is removed.
     pub(super) fn forget(&mut self, row: RowId, deadline: &mut Deadline) {
         let at_ms = std::mem::take(&mut deadline.listed_ms);
         if at_ms != 0 {
@@ -45,15 +45,15 @@ impl Deadlines {
         }
     }
 
-    /// The next row to look at; [`is_due`](Self::is_due) says whether its deadline has come.
+    /// The next row to check. [`is_due`](Self::is_due) says whether its deadline has come.
     pub(super) fn next(&mut self, now_ms: u64) -> Option<RowId> {
         let &(at_ms, row) = self.listed.first().filter(|&&(at_ms, _)| at_ms <= now_ms)?;
         self.listed.remove(&(at_ms, row));
         Some(row)
     }
 
-    /// Whether the deadline of a row that was looked at has come. If not, it is put on the list
-    /// again, if it `waits` still.
+    /// Whether the deadline of a checked row has come. If not, the row is listed again if it still
+    /// `waits`.
     pub(super) fn is_due(&mut self, row: RowId, deadline: &mut Deadline, now_ms: u64, waits: bool) -> bool {
         deadline.listed_ms = 0;
         let is_due = deadline.at_ms <= now_ms;
@@ -63,7 +63,7 @@ impl Deadlines {
         is_due
     }
 
-    /// When the next row is to be looked at.
+    /// The time of the next check.
     pub(super) fn first_ms(&self) -> Option<u64> {
         self.listed.first().map(|&(at_ms, _)| at_ms)
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_that_moved_on_is_looked_at_once_and_listed_again() {
+    fn a_postponed_deadline_is_checked_once_and_listed_again() {
         let mut all = Deadlines::default();
         let (row, other) = (RowId::new(1), RowId::new(2));
         let (mut one, mut two) = (Deadline::default(), Deadline::default());

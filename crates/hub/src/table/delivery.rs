@@ -1,4 +1,4 @@
-//! Delivery: the way of a batch to the members of a group, and what each row does next.
+//! All parts of a table, and how a row moves through its states.
 
 use std::sync::Arc;
 use std::task::Context;
@@ -19,9 +19,9 @@ use super::state::{Action, Event, State};
 use super::todo::Work;
 use super::turn::Turn;
 use super::websocket::WebSocket;
-use crate::credit::OfConnection;
+use crate::credit::ConnectionCredit;
 use crate::feeds::{Flow, longpoll};
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip;
 use crate::hub::Hub;
 use crate::positions::{Channels, Positions};
@@ -32,31 +32,31 @@ use crate::shape::Shape;
 /// Slices that a slow reader gets in one turn.
 const SLICES_A_TURN: usize = 4;
 
-/// Rows between two looks at the clock.
+/// Rows handled between two checks of the time.
 const STEP: usize = 16;
 
-/// How long a closed connection may take to hang up.
+/// How long a closed connection may take until the peer closes it too.
 const LINGER_MS: u64 = 2_000;
 
 /// The parts of a table, and what moves a row from one state to the next.
 pub(super) struct Delivery {
     pub(super) hub: Arc<Hub>,
     pub(super) settings: Arc<Settings>,
-    pub(super) forms: Forms,
+    pub(super) forms: FormCache,
     pub(super) rows: Rows,
     pub(super) audience: Audience,
     pub(super) deadlines: Deadlines,
     pub(super) holds: Holds,
     pub(super) clock: Clock,
-    /// Rows that want a turn.
+    /// Rows whose sockets are ready.
     pub(super) ready: Inbox<u32>,
-    /// The present turn.
+    /// The current turn.
     pub(super) turn: Turn,
     pub(super) draining: bool,
 }
 
 impl Delivery {
-    pub(super) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: Forms, worker: u16) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: FormCache, worker: u16) -> Self {
         Delivery {
             rows: Rows::default(),
             audience: Audience::new(worker),
@@ -72,7 +72,7 @@ impl Delivery {
         }
     }
 
-    /// Adds a row, as a member of a group that has what is before these positions.
+    /// Adds a row, as a member of a group that has everything before these positions.
     pub(super) fn add(
         &mut self,
         connection: Parked,
@@ -89,7 +89,7 @@ impl Delivery {
             pending: Rope::default(),
             deadline: Deadline::default(),
             holds: None,
-            credit: OfConnection::default(),
+            credit: ConnectionCredit::default(),
             is_queued: false,
             give_up_ms: 0,
             progress_ms: self.clock.ran_ms(),
@@ -100,26 +100,26 @@ impl Delivery {
         row
     }
 
-    /// Makes a row a member of a group. It is behind; a turn follows.
+    /// Makes a row a member of a group. It is behind; its turn follows.
     pub(super) fn enter(&mut self, row: RowId, group: GroupId, positions: Positions) {
         self.audience.groups[group].enter();
         self.rows[row].member = Some(Member { group, place: Place::Behind(positions) });
     }
 
-    /// The same for a row that has all that the group has.
+    /// The same for a row that has everything that the group has.
     pub(super) fn enter_live(&mut self, row: RowId, group: GroupId) {
         self.audience.groups[group].enter();
-        // Where among the live ones is said when it joins.
+        // It gets its place among the live members when it joins.
         self.rows[row].member = Some(Member { group, place: Place::Live(Place::NONE) });
         self.drive(row, Event::CaughtUp);
     }
 
-    /// Moves a member to other channels. It is behind from then on, and gets nothing before its
+    /// Moves a member to other channels. From then on it is behind, and gets nothing before its
     /// next turn.
     ///
-    /// `positions` makes the new positions from the present ones, which are read here, in the same
-    /// step as the move. Messages that are delivered between reading the positions and the move
-    /// would come twice.
+    /// `positions` makes the new positions from the current ones. They are read here, in the same
+    /// step as the move. Otherwise messages that are delivered between reading the positions and
+    /// the move would be sent twice.
     pub(super) fn move_to(
         &mut self,
         row: RowId,
@@ -134,12 +134,12 @@ impl Delivery {
         self.drive(row, Event::Moved);
     }
 
-    /// What a member has.
+    /// The positions of a member.
     pub(super) fn positions(&self, row: RowId) -> Positions {
         match &self.rows[row].member {
             Some(Member { place: Place::Behind(positions), .. }) => positions.clone(),
             Some(Member { group, place: Place::Live(slot) }) => {
-                self.audience.groups[*group].stand(*slot).positions.clone()
+                self.audience.groups[*group].reached_by(*slot).positions.clone()
             }
             None => Positions(Box::new([])),
         }
@@ -152,7 +152,7 @@ impl Delivery {
         }
     }
 
-    /// Moves a row on by an event, and by what follows from it, until the row waits.
+    /// Handles an event of a row, and the events that follow from it, until the row waits.
     pub(super) fn drive(&mut self, row: RowId, event: Event) {
         let mut slices = 0;
         let mut next = Some(event);
@@ -161,7 +161,7 @@ impl Delivery {
             if action == Action::Read {
                 slices += 1;
                 if slices > SLICES_A_TURN || slices > 1 && self.turn.is_over() {
-                    // The others want their turn.
+                    // Other rows must have their turn.
                     return self.ready.push(row.key());
                 }
             }
@@ -169,7 +169,7 @@ impl Delivery {
         }
     }
 
-    /// Does what a transition asks for; says what came of it.
+    /// Performs an action. Returns the event that follows from it.
     fn perform(&mut self, row: RowId, action: Action) -> Option<Event> {
         match action {
             Action::Wait => None,
@@ -192,7 +192,7 @@ impl Delivery {
                 row.give_up_ms = self.clock.ran_ms() + self.settings.idle_timeout.as_millis() as u64;
                 (row.connection.unread_len() > 0 || self.draining).then_some(Event::Returned)
             }
-            Action::SayStop => self.say_stop(row),
+            Action::SendStop => self.send_stop(row),
             Action::ShutDown => {
                 let row = &mut self.rows[row];
                 let _ = row.connection.poll_shutdown(&mut Context::from_waker(&row.waker));
@@ -211,7 +211,7 @@ impl Delivery {
         }
     }
 
-    /// Pongs, a close, answers to commands.
+    /// Sends queued frames: pongs, a close, answers to commands.
     fn send_frames(&mut self, row: RowId) -> Option<Event> {
         let row = &mut self.rows[row];
         let bytes = row.websocket.as_mut()?.take_output()?;
@@ -222,7 +222,7 @@ impl Delivery {
         Some(event)
     }
 
-    /// The next slice for a row that is behind.
+    /// Sends the next slice to a row that is behind.
     fn read_on(&mut self, id: RowId) -> Option<Event> {
         let row = &mut self.rows[id];
         let Some(Member { group, place: Place::Behind(positions) }) = &mut row.member else { return None };
@@ -230,8 +230,8 @@ impl Delivery {
         if group.is_closed {
             return Some(Event::Failed);
         }
-        // A member that has caught up while the server stops is sent away. So it waits until its
-        // group has everything.
+        // When the server stops, a member that has caught up is disconnected. So it must not count
+        // as caught up before its group has everything.
         let has_more = self.draining && group.is_busy;
         if *positions == group.now.positions && !has_more {
             return Some(Event::CaughtUp);
@@ -240,7 +240,7 @@ impl Delivery {
             if *positions == group.now.positions && !has_more {
                 return Some(Event::CaughtUp);
             }
-            // The member read past its group, or waits for it: the group follows.
+            // The member has read further than its group. It waits until the group follows.
             self.audience.advance_later(group_id);
             self.turn_later(id);
             return None;
@@ -261,7 +261,7 @@ impl Delivery {
                 Some(event)
             }
             Flow::End => {
-                row.put_last(batch.rope, self.clock.ran_ms());
+                row.append_last(batch.rope, self.clock.ran_ms());
                 Some(self.end(group_id))
             }
         }
@@ -282,19 +282,20 @@ impl Delivery {
     fn fall_behind(&mut self, id: RowId) -> Option<Event> {
         let row = &mut self.rows[id];
         let Some(Member { group, place: Place::Live(slot) }) = row.member else { return None };
-        let stand = self.audience.groups[group].stand(slot).clone();
+        let reached = self.audience.groups[group].reached_by(slot).clone();
         row.progress_ms = self.clock.ran_ms();
         if let Some(body) = &mut row.gzip {
-            body.leave(stand.sum);
+            body.leave(reached.sum);
         }
         self.vacate(group, slot);
-        self.rows[id].member = Some(Member { group, place: Place::Behind(stand.positions) });
+        self.rows[id].member = Some(Member { group, place: Place::Behind(reached.positions) });
         self.hold_publishers(id, group);
         None
     }
 
-    /// A member that fell behind a moment ago still counts as one that keeps up. So does a reader
-    /// of a long poll that was answered a moment ago: its next poll is on its way.
+    /// Makes publishers wait for a member that fell behind a moment ago, since it still counts as
+    /// fast. The same for the reader of a long poll that was answered a moment ago: its next poll
+    /// is on its way.
     fn hold_publishers(&mut self, id: RowId, group: GroupId) {
         let (row, now_ms) = (&mut self.rows[id], self.clock.now_ms());
         debug_assert!(row.holds.is_none(), "one that holds has not caught up");
@@ -304,12 +305,12 @@ impl Delivery {
             row.holds = Some(Hold { group, until_ms });
             self.audience.hold(group);
             if self.holds.list(id, until_ms) {
-                self.look_again();
+                self.wake_task();
             }
         }
     }
 
-    /// It has caught up, is gone, or has used its credit up.
+    /// Ends a hold: the row has caught up, was removed, or has used up its credit.
     pub(super) fn release(&mut self, id: RowId) {
         let row = &mut self.rows[id];
         let Some(Hold { group, .. }) = row.holds.take() else { return };
@@ -317,7 +318,7 @@ impl Delivery {
         self.audience.release(group);
     }
 
-    /// The time has come at which a row held something.
+    /// Ends a hold whose time is over.
     pub(super) fn release_if_over(&mut self, id: RowId) {
         let hold = self.rows.get(id).and_then(|row| row.holds);
         if hold.is_some_and(|hold| hold.until_ms <= self.clock.now_ms()) {
@@ -325,11 +326,11 @@ impl Delivery {
         }
     }
 
-    /// Tells rows that the server stops, when all of them have what they are owed. Who is behind
-    /// is told when it has the rest.
-    pub(super) fn say_stop_from(&mut self, from: usize) {
+    /// Tells rows that the server stops, after the work list is empty, so that they have all
+    /// messages. A row that is behind is told when it has caught up.
+    pub(super) fn send_stop_from(&mut self, from: usize) {
         if !self.audience.todo.is_empty() {
-            return self.audience.todo.push(Work::SayStop(from));
+            return self.audience.todo.push(Work::SendStop(from));
         }
         let end = self.rows.end();
         for index in from..end.min(from + STEP) {
@@ -341,16 +342,16 @@ impl Delivery {
             self.drive(id, if is_behind { Event::Turn } else { Event::Stop });
         }
         if from + STEP < end {
-            self.audience.todo.push(Work::SayStop(from + STEP));
+            self.audience.todo.push(Work::SendStop(from + STEP));
         }
     }
 
-    /// The last bytes of a subscriber of a server that stops.
-    fn say_stop(&mut self, id: RowId) -> Option<Event> {
+    /// Writes the last bytes for a server that stops.
+    fn send_stop(&mut self, id: RowId) -> Option<Event> {
         let member = self.rows[id].member.as_ref()?;
         let group = &self.audience.groups[member.group];
         let sum = match member.place {
-            Place::Live(slot) => group.stand(slot).sum,
+            Place::Live(slot) => group.reached_by(slot).sum,
             Place::Behind(_) => group.now.sum,
         };
         let last = match &group.shape {
@@ -364,17 +365,17 @@ impl Delivery {
                 shape.closing().empty_answer(&self.positions(id).to_text(), &self.forms)
             }
         };
-        self.rows[id].put_last(last, self.clock.ran_ms());
+        self.rows[id].append_last(last, self.clock.ran_ms());
         Some(Event::Ended)
     }
 
-    /// How a subscription of this group ends when its last bytes are written.
+    /// The event with which a subscription of this group ends after its last bytes.
     pub(super) fn end(&self, group: GroupId) -> Event {
         let keeps = self.audience.groups[group].shape.keeps_connection() && !self.draining;
         if keeps { Event::Answered } else { Event::Ended }
     }
 
-    /// Takes a member out of its group, which is returned.
+    /// Removes a member from its group. Returns the group.
     fn leave(&mut self, row: RowId) -> Option<GroupId> {
         let member = self.rows[row].member.take()?;
         self.release(row);
@@ -385,9 +386,9 @@ impl Delivery {
         Some(member.group)
     }
 
-    /// Takes a member out of the live ones.
+    /// Removes a member from the live members.
     fn vacate(&mut self, group: GroupId, slot: u32) {
-        // One that has just come in has no place yet.
+        // A member that has just entered has no place yet.
         if slot == Place::NONE {
             return;
         }
@@ -396,7 +397,7 @@ impl Delivery {
         });
     }
 
-    /// Takes a row out of the table.
+    /// Removes a row from the table.
     fn take_out(&mut self, id: RowId) -> Row {
         self.release(id);
         let mut row = self.rows.remove(id);
@@ -404,16 +405,16 @@ impl Delivery {
         row
     }
 
-    /// Holds a poll for as long as its client wants, less a jitter.
+    /// Sets the deadline of a long poll: the wait of its client, minus a random part.
     pub(super) fn hold(&mut self, row: RowId, wait: Duration) {
         let at_ms = self.clock.now_ms() + longpoll::hold(wait, fastrand::f64()).as_millis() as u64;
         if self.deadlines.set(row, &mut self.rows[row].deadline, at_ms) {
-            self.look_again();
+            self.wake_task();
         }
     }
 
-    /// The task may be asleep for longer than the time that is first now.
-    fn look_again(&self) {
+    /// Wakes the task, which may sleep past the new first deadline.
+    fn wake_task(&self) {
         self.ready.push(RowId::NONE.key());
     }
 

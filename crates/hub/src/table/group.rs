@@ -1,4 +1,4 @@
-//! A group: the subscribers of a worker that see the same bytes.
+//! A group: the subscribers of a worker that get the same bytes.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::ids::{GroupId, RowId};
 use super::live::Live;
 use crate::channel::Channel;
 use crate::counters::Counters;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::gzip::Sum;
 use crate::positions::{Channels, Positions};
 use crate::reader::Bounds;
@@ -19,75 +19,76 @@ pub(super) struct Group {
     pub(super) id: GroupId,
     pub(super) shape: Shape,
     pub(super) channels: Channels,
-    /// For each channel: where the watches have it, and its index there.
+    /// For each channel: its entry in the watches, and the index of the group in that entry.
     pub(super) places: Box<[Place]>,
-    /// What the members have that have everything.
-    pub(super) now: Stand,
-    /// What those have that wait for the batch.
-    before: Stand,
-    /// What is given to one live member after another.
+    /// What members have that have everything.
+    pub(super) now: Reached,
+    /// What members have that wait for the current batch.
+    before: Reached,
+    /// The current batch, which the live members get one after another.
     batch: Option<Batch>,
-    /// The channel that the last batch began with.
+    /// The index of the channel that the last batch began with.
     first: usize,
-    /// Messages were lost before it.
+    /// Whether messages were lost before the batch.
     is_broken: bool,
-    /// How many of them have not taken it whole.
+    /// The number of members that did not accept the batch whole.
     cut: usize,
-    /// The members that take part.
+    /// The live members.
     live: Live,
-    /// All members: the live ones, and those that are behind.
+    /// The number of members, live and behind.
     members: usize,
-    /// It is on the list of what is to be done.
+    /// Whether it is on the work list.
     pub(super) is_queued: bool,
-    /// It is not registered for what comes next.
+    /// Whether it is not registered for new messages.
     pub(super) is_busy: bool,
-    /// One of its channels is no more. Its members are to come back.
+    /// The hub has forgotten one of its channels. Its members are disconnected so that they come
+    /// back.
     pub(super) is_closed: bool,
-    /// Connections that publishers wait for: members that fell behind a moment ago, and readers of
-    /// a long poll that were answered a moment ago.
+    /// The number of connections that publishers wait for: members that fell behind a moment ago,
+    /// and readers of a long poll that was answered a moment ago.
     pub(super) holds: u32,
-    /// It is on the list of the unused ones.
+    /// Whether it is on the list of unused groups.
     pub(super) is_listed: bool,
 }
 
-/// How far a group is.
+/// How far a group or a member is.
 #[derive(Clone, Debug)]
-pub(super) struct Stand {
+pub(super) struct Reached {
     pub(super) positions: Positions,
-    /// Of all batches up to there, where they are compressed.
+    /// The checksum of all batches up to there, if they are compressed.
     pub(super) sum: Sum,
 }
 
-/// Where the watches have a channel of a group.
+/// The place of a group in the watches of one channel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) watched: u32,
     pub(super) index: u32,
 }
 
-/// What the watches have of a group that is to have no more news.
+/// What the watches need to remove a group.
 pub(super) struct Watching {
     pub(super) places: Box<[Place]>,
     pub(super) is_busy: bool,
     pub(super) holds: bool,
 }
 
-/// Bytes that one batch for a whole group may have; more follow in the next.
+/// Bytes of one batch for a whole group. The rest follows in the next batch.
 const BATCH: usize = 256 * 1024;
 
-/// The same while other groups wait for their turn.
+/// Bytes of one batch while other groups wait for their turn.
 const BATCH_AMONG_OTHERS: usize = 64 * 1024;
 
-/// Bytes that one slow reader gets at a time.
+/// Bytes of one slice for a slow reader.
 const SLICE: usize = 64 * 1024;
 
-/// Bytes that a reader which is behind keeps of what it did not take, beside the rest of one unit.
-/// Those of one batch that several do not take count once.
+/// Bytes that a slow reader keeps of a write that its socket did not accept, besides the rest of
+/// one unit. If several readers keep the same batch, its bytes count once.
 pub(super) const KEPT: usize = 16 * 1024;
 
 impl Group {
     pub(super) fn new(id: GroupId, channels: Channels, shape: Shape) -> Self {
-        let now = Stand { positions: channels.heads(), sum: Sum::default() };
+        let now = Reached { positions: channels.heads(), sum: Sum::default() };
         Group {
             id,
             shape,
@@ -109,10 +110,10 @@ impl Group {
         }
     }
 
-    /// Makes the next batch for all live members of what the log has. Says whether there is one;
-    /// at the head there is none, nor where nobody would get it: who is behind reads the log
-    /// itself.
-    pub(super) fn next_batch(&mut self, others_wait: bool, counters: &Counters, forms: &Forms) -> bool {
+    /// Encodes the next batch for all live members. Returns whether there is one. There is none at
+    /// the head of the log, or if there are no live members: members that are behind read the log
+    /// by themselves.
+    pub(super) fn next_batch(&mut self, others_wait: bool, counters: &Counters, forms: &FormCache) -> bool {
         debug_assert!(self.batch.is_none(), "the last one is on its way");
         if self.live.is_empty() {
             self.now.positions = self.channels.heads();
@@ -121,8 +122,8 @@ impl Group {
         self.before.positions.0.copy_from_slice(&self.now.positions.0);
         self.before.sum = self.now.sum;
         let bytes = if others_wait { BATCH_AMONG_OTHERS } else { BATCH };
-        // A channel that always has more than a batch must not keep the others of the list from
-        // being read.
+        // Start with another channel each time. Otherwise a channel that always fills a batch would
+        // starve the others of the list.
         self.first = (self.first + 1) % self.channels.0.len().max(1);
         let budget = Budget::bytes(bytes);
         let bounds = Bounds { budget, or_one: true, ceiling: None, first: self.first };
@@ -137,8 +138,8 @@ impl Group {
         self.batch.is_some()
     }
 
-    /// The batch that is on its way, and the next member to be given it. From here on that member
-    /// is one that has it. None when all have it.
+    /// The current batch, and the next member for it. From now on that member counts as having it.
+    /// `None` when all have it.
     pub(super) fn next_receiver(&mut self) -> Option<(RowId, &Batch)> {
         let next = self.live.next();
         if next.is_none() {
@@ -147,9 +148,9 @@ impl Group {
         next.zip(self.batch.as_ref())
     }
 
-    /// Keeps of the batch, which a member did not take whole, the rest of one unit and little more.
-    /// Makes of the positions after the batch those after what is kept. What several members keep
-    /// is the same bytes, so each of them may keep more.
+    /// Shortens `rest`, which a member did not accept, to the rest of one unit and a little more.
+    /// Changes `positions` from those after the batch to those after what is kept. Members that
+    /// keep bytes of the same batch share them, so each of them may keep more.
     pub(super) fn keep_unit(&mut self, rest: &mut Rope, positions: &mut Positions) {
         let Some(batch) = &self.batch else { return };
         self.cut += 1;
@@ -166,12 +167,12 @@ impl Group {
         self.batch.is_some()
     }
 
-    /// The next slice for one member that is behind, up to where the group is.
+    /// The next slice for one member that is behind, up to the position of the group.
     pub(super) fn next_slice(
         &self,
         positions: &mut Positions,
         counters: &Counters,
-        forms: &Forms,
+        forms: &FormCache,
     ) -> Option<Batch> {
         let ceiling = Some(&self.now.positions);
         let bounds = Bounds { budget: Budget::bytes(SLICE), or_one: true, ceiling, first: self.first };
@@ -181,23 +182,23 @@ impl Group {
         batch
     }
 
-    /// What a live member has.
-    pub(super) fn stand(&self, slot: u32) -> &Stand {
+    /// How far a live member is.
+    pub(super) fn reached_by(&self, slot: u32) -> &Reached {
         if self.live.waits(slot) { &self.before } else { &self.now }
     }
 
-    /// What all live members have.
-    pub(super) fn all_have(&self) -> &Stand {
+    /// How far all live members are.
+    pub(super) fn all_have(&self) -> &Reached {
         if self.is_delivering() { &self.before } else { &self.now }
     }
 
-    /// One member more.
+    /// Counts one more member.
     pub(super) fn enter(&mut self) {
         self.members += 1;
         self.channels.0.iter().for_each(|channel| channel.add_subscriber());
     }
 
-    /// One member less.
+    /// Counts one member less.
     pub(super) fn leave(&mut self) {
         self.members -= 1;
         self.channels.0.iter().for_each(|channel| channel.remove_subscriber());
@@ -208,17 +209,18 @@ impl Group {
         self.members == 0 && self.holds == 0
     }
 
-    /// A member has everything. Its place among the live ones.
+    /// Adds a member that has everything to the live members. Returns its place.
     pub(super) fn join(&mut self, row: RowId) -> u32 {
         self.live.push(row)
     }
 
-    /// A live member falls behind or leaves. `moved` is called for those that get another place.
+    /// Removes a member from the live members. Calls `moved` for each member that got another
+    /// place.
     pub(super) fn vacate(&mut self, slot: u32, moved: impl FnMut(RowId, u32)) {
         self.live.remove(slot, moved);
     }
 
-    /// Of a group whose channel is no more: a member that was not told yet.
+    /// For a group that has lost its channel: the next live member that was not told yet.
     pub(super) fn next_to_disband(&mut self) -> Option<RowId> {
         self.batch = None;
         if !self.live.is_waiting() {
@@ -227,7 +229,7 @@ impl Group {
         self.live.next()
     }
 
-    /// It is to have no more news.
+    /// Takes what the watches need to remove the group.
     pub(super) fn stop_watching(&mut self) -> Watching {
         let places = std::mem::take(&mut self.places);
         Watching { places, is_busy: std::mem::take(&mut self.is_busy), holds: self.holds > 0 }
@@ -248,7 +250,7 @@ mod tests {
     use crate::{HubConfig, Retention};
 
     #[test]
-    fn a_channel_with_much_to_say_keeps_no_other_of_the_list_from_being_read() {
+    fn a_flooded_channel_does_not_starve_others_of_its_list() {
         let retention = Retention { max_messages: 2_000, max_bytes: usize::MAX, ..Retention::default() };
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let names = ["flooded", "quiet"].map(|name| ChannelName::new(name).unwrap());
@@ -262,7 +264,7 @@ mod tests {
             hub.publish(&names[0], Message::new(vec![b'x'; 1_000].into(), 0), None).unwrap();
         }
         hub.publish(&names[1], Message::new("y".into(), 0), None).unwrap();
-        let forms = Forms::new(hub.counters.forms.clone());
+        let forms = FormCache::new(hub.counters.forms.clone());
         for _ in 0..2 {
             assert!(group.next_batch(false, &hub.counters, &forms));
             while group.next_receiver().is_some() {}

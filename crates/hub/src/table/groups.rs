@@ -1,4 +1,4 @@
-//! The groups of a worker, by number, and by what makes them one.
+//! The groups of a worker, by number, and by their channels and shape.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use super::ids::SPARE;
 use crate::positions::Channels;
 use crate::shape::Shape;
 
-/// Unused groups that are kept at most. The readers of a long poll come back to theirs
-/// after each message, and its registrations are still there.
+/// Most unused groups that are kept. After each message, the readers of a long poll come back to
+/// their group, and its registrations are still there.
 pub(super) const MAX_UNUSED: usize = 256;
 
 /// The groups of a worker.
@@ -20,13 +20,13 @@ pub(super) const MAX_UNUSED: usize = 256;
 pub(super) struct Groups {
     all: Slab<(Key, Group)>,
     by_key: HashMap<Key, GroupId>,
-    /// Those that became unused, in that order. Some may be in use again.
+    /// Groups that became unused, in that order. Some may be in use again.
     unused: VecDeque<GroupId>,
-    /// How many there have been.
+    /// The number of groups made so far.
     serial: u32,
 }
 
-/// Groups are found by the identity of their channels and their shape.
+/// Groups are found by the identity of their channels and by their shape.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     channels: Box<[usize]>,
@@ -34,7 +34,7 @@ struct Key {
 }
 
 impl Groups {
-    /// The group of this number, unless it is gone.
+    /// The group with this number, unless it was removed.
     pub(super) fn get(&self, id: GroupId) -> Option<&Group> {
         self.all.get(id.index()).map(|(_, group)| group).filter(|group| group.id == id)
     }
@@ -43,12 +43,12 @@ impl Groups {
         self.all.get_mut(id.index()).map(|(_, group)| group).filter(|group| group.id == id)
     }
 
-    /// The group of these channels and this shape.
+    /// The group with these channels and this shape.
     pub(super) fn find(&self, channels: &Channels, shape: &Shape) -> Option<GroupId> {
         self.by_key.get(&Key::new(channels, shape)).copied()
     }
 
-    /// Adds a group of which there is none yet.
+    /// Adds a group. There must be none with this key.
     pub(super) fn add(&mut self, channels: Channels, shape: Shape) -> GroupId {
         self.serial = self.serial.wrapping_add(1);
         let key = Key::new(&channels, &shape);
@@ -58,14 +58,14 @@ impl Groups {
         id
     }
 
-    /// Takes a group out.
+    /// Removes a group.
     pub(super) fn remove(&mut self, id: GroupId) -> Option<Group> {
         self.get(id)?;
         self.hide(id);
         Some(self.all.remove(id.index()).1)
     }
 
-    /// From here on the group is not found any more by what makes it one.
+    /// Removes a group from the look-up by channels and shape.
     pub(super) fn hide(&mut self, id: GroupId) {
         if let Some((key, group)) = self.all.get(id.index())
             && group.id == id
@@ -79,8 +79,8 @@ impl Groups {
         self.all.iter().map(|(_, (_, group))| group.id).collect()
     }
 
-    /// Nobody needs a group any more. Returns the one that has been unused for longest, to be
-    /// removed, where there are too many.
+    /// Notes that nobody needs a group. If there are too many unused groups, returns the oldest
+    /// one, to be removed.
     pub(super) fn list_unused(&mut self, id: GroupId) -> Option<GroupId> {
         let group = self.get_mut(id)?;
         if !std::mem::replace(&mut group.is_listed, true) {
@@ -89,7 +89,7 @@ impl Groups {
         if self.unused.len() > MAX_UNUSED { self.next_unused() } else { None }
     }
 
-    /// The next of those that nobody needs, to be removed.
+    /// The next unused group, to be removed.
     pub(super) fn take_unused(&mut self) -> Option<GroupId> {
         while !self.unused.is_empty() {
             if let Some(id) = self.next_unused() {
@@ -99,7 +99,7 @@ impl Groups {
         None
     }
 
-    /// Takes one from the list of the unused ones; none if it is in use again.
+    /// Takes a group from the list of unused ones. `None` if it is in use again.
     fn next_unused(&mut self) -> Option<GroupId> {
         let id = self.unused.pop_front()?;
         let group = self.get_mut(id)?;
@@ -107,7 +107,7 @@ impl Groups {
         group.is_unused().then_some(id)
     }
 
-    /// Gives back the memory that many subscribers needed who are gone.
+    /// Frees memory that is no longer needed.
     pub(super) fn shrink(&mut self) {
         if self.all.capacity() > 4 * self.all.len().max(SPARE) {
             self.all.shrink_to_fit();

@@ -1,11 +1,11 @@
-//! Which connections publishers wait for, and until when.
+//! The connections that publishers wait for, and until when.
 
 use std::collections::VecDeque;
 
 use super::ids::{GroupId, RowId};
-use crate::credit::LOOK_MS;
+use crate::credit::CHECK_MS;
 
-/// The times at which holds end. They come nearly in order, for all of them are short.
+/// The end times of holds. They arrive nearly in order, because all holds are short.
 #[derive(Default)]
 pub(super) struct Holds(VecDeque<(u64, RowId)>);
 
@@ -16,14 +16,15 @@ pub(super) struct Hold {
     pub(super) until_ms: u64,
 }
 
-/// Times that an empty list keeps room for.
+/// Capacity that an empty list keeps.
 const SPARE: usize = 256;
 
 impl Holds {
-    /// Lists a row. Says whether it is the first of all: who sleeps has to look again. Most rows
-    /// hold nothing any more when their time comes, so it is looked at only now and then.
+    /// Lists a row. Returns whether it is the first of all, so that the task must be woken. Times
+    /// are rounded up, so that the list is checked rarely: most rows hold nothing any more at the
+    /// end of their time.
     pub(super) fn list(&mut self, row: RowId, until_ms: u64) -> bool {
-        let until_ms = until_ms.next_multiple_of(LOOK_MS);
+        let until_ms = until_ms.next_multiple_of(CHECK_MS);
         let place = match self.0.back() {
             Some(&(last_ms, _)) if last_ms > until_ms => self.0.partition_point(|&(at, _)| at <= until_ms),
             _ => self.0.len(),
@@ -32,7 +33,7 @@ impl Holds {
         place == 0
     }
 
-    /// The next row whose time has come. It may hold nothing any more, or hold anew.
+    /// The next row whose time has come. It may hold nothing any more, or may hold again.
     pub(super) fn next(&mut self, now_ms: u64) -> Option<RowId> {
         self.first_ms().filter(|&first_ms| first_ms <= now_ms)?;
         self.0.pop_front().map(|(_, row)| row)
@@ -42,7 +43,7 @@ impl Holds {
         self.0.front().map(|&(until_ms, _)| until_ms)
     }
 
-    /// Gives back the memory that many holds needed.
+    /// Frees memory that is no longer needed.
     pub(super) fn shrink(&mut self) {
         if self.0.capacity() > 4 * self.0.len().max(SPARE) {
             self.0.shrink_to(SPARE.max(self.0.len()));
@@ -60,7 +61,7 @@ mod tests {
         let (mut holds, mut times) = (Holds::default(), Vec::new());
         for number in 0..500 {
             let at = 1_000 + number + dice.u64(0..200);
-            let looked_at = at.next_multiple_of(LOOK_MS);
+            let looked_at = at.next_multiple_of(CHECK_MS);
             let is_first = times.iter().all(|&one| looked_at < one);
             assert_eq!(holds.list(RowId::of_key(number as u32), at), is_first);
             times.push(looked_at);

@@ -1,11 +1,11 @@
 //! The numbers of rows and groups.
 
-/// A row of the table. A row that comes later may get the number of one that is gone.
+/// A row of the table. The number of a removed row is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RowId(u32);
 
 impl RowId {
-    /// It wakes the task of the table, and no row has it.
+    /// The number of no row. It only wakes the task of the table.
     pub(super) const NONE: RowId = RowId(u32::MAX);
 
     pub(super) fn new(index: usize) -> Self {
@@ -16,7 +16,7 @@ impl RowId {
         self.0 as usize
     }
 
-    /// As the inbox of ready sockets has it.
+    /// The key of the row in the inbox of ready sockets.
     pub(super) fn key(self) -> u32 {
         self.0
     }
@@ -27,7 +27,7 @@ impl RowId {
     }
 }
 
-/// A group. The number says which one is meant, also when another has taken its place.
+/// A group. `serial` distinguishes it from later groups at the same index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GroupId {
     index: u32,
@@ -44,5 +44,5 @@ impl GroupId {
     }
 }
 
-/// Rows, groups and channels that an empty table keeps room for.
+/// Rows, groups and channels for which an empty table keeps memory.
 pub(super) const SPARE: usize = 256;

@@ -1,15 +1,15 @@
-//! What WebSocket clients send.
+//! The messages that WebSocket clients send.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::publication::Publication;
 
-/// What came from a client.
+/// A message of a client.
 pub(crate) enum Incoming {
     Text(String),
     Binary(Bytes),
-    /// A message of before, for which there was no room yet.
+    /// An earlier message that waited for room.
     Waiting(Waiting),
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Waiting {
 }
 
 impl Incoming {
-    /// Bytes that it takes while it waits.
+    /// Bytes that it occupies while it waits.
     pub(super) fn len(&self) -> usize {
         size_of::<Self>()
             + match self {

@@ -6,15 +6,15 @@
 //!                   ◄─┘ next()       ◄─┘ push()
 //! ```
 //!
-//! A batch is given to one member after another, and the turn may end on the way. Those that wait
-//! for it stand before those that have it.
+//! A batch is given to one member after another, and the turn may end in between. The members that
+//! still wait for it stand before those that have it.
 
 use super::ids::RowId;
 
 #[derive(Debug, Default)]
 pub(super) struct Live {
     all: Vec<RowId>,
-    /// The first ones, which wait for the batch that is on its way.
+    /// The number of members that wait for the current batch. They are the first ones.
     waiting: usize,
 }
 
@@ -23,34 +23,34 @@ impl Live {
         self.all.is_empty()
     }
 
-    /// Whether somebody waits for the batch that is on its way.
+    /// Whether any member waits for the current batch.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting > 0
     }
 
-    /// Whether the member in this place waits for it.
+    /// Whether the member at this place waits for the current batch.
     pub(super) fn waits(&self, slot: u32) -> bool {
         (slot as usize) < self.waiting
     }
 
-    /// A batch is on its way, to all.
+    /// Starts a batch for all members.
     pub(super) fn begin(&mut self) {
         self.waiting = self.all.len();
     }
 
-    /// The next one to be given the batch. From here on it is one that has it.
+    /// The next member for the batch. From now on it counts as served.
     pub(super) fn next(&mut self) -> Option<RowId> {
         self.waiting = self.waiting.checked_sub(1)?;
         Some(self.all[self.waiting])
     }
 
-    /// Adds a member that has everything. Its place.
+    /// Adds a member that has everything. Returns its place.
     pub(super) fn push(&mut self, row: RowId) -> u32 {
         self.all.push(row);
         self.all.len() as u32 - 1
     }
 
-    /// Takes a member out. `moved` is called for each that got another place.
+    /// Removes a member. Calls `moved` for each member that got another place.
     pub(super) fn remove(&mut self, slot: u32, mut moved: impl FnMut(RowId, u32)) {
         let mut hole = slot as usize;
         if hole < self.waiting {
@@ -61,7 +61,7 @@ impl Live {
         self.fill(hole, self.all.len() - 1, &mut moved);
         self.all.pop();
         if self.all.capacity() > 64 && self.all.len() < self.all.capacity() / 4 {
-            // Many have left: it takes as many more before this is done again.
+            // Many have left. Keep some capacity, so that this does not happen again soon.
             self.all.shrink_to(self.all.len() * 2);
         }
     }
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    /// Its naive twin: who waits and who has it, as two lists.
+    /// A simple version with two lists: members that wait, and members that have the batch.
     #[derive(Default)]
     struct Twin {
         slots: BTreeMap<RowId, u32>,
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_and_who_has_it_is_known_whoever_comes_and_goes() {
+    fn waiting_and_served_members_match_a_simple_version() {
         for seed in 0..200 {
             let mut dice = fastrand::Rng::with_seed(seed);
             let (mut live, mut twin) = (Live::default(), Twin::default());

@@ -1,4 +1,4 @@
-//! The subscribers of one worker: a table instead of tasks.
+//! The subscribers of one worker. They are rows of a table, not tasks.
 //!
 //! ```text
 //!   Hub inbox ── "channel has news" ──► on_news, run: read the log once, encode once, write the same bytes to each live member
@@ -6,35 +6,36 @@
 //!   clock ────── tick, deadlines ─────► on_time: heartbeats, polls whose time is over, readers that are stuck
 //! ```
 //!
-//! Each of the three has a turn of 2 ms. What is left then is done in the next one, after all other
-//! connections of the worker have had theirs.
+//! Each of the three has a turn of 2 ms. Work that is left is done in the next turn. In between,
+//! all other connections of the worker run.
 //!
-//! A subscriber is *live* when it has everything its group has; then it holds nothing but its
-//! socket. When a write does not go through whole, it is *behind*: it keeps the rest of that one
-//! slice and a position, and catches up from the log at its own pace. When it has caught up it is
-//! live again. No subscriber has a queue. `state.rs` draws what a row does next.
+//! A subscriber is *live* when it has everything that its group has. Then it holds nothing but its
+//! socket. When the socket accepts only a part of a write, the subscriber is *behind*: it keeps the
+//! rest of that one slice and a position, and reads the log at its own pace. When it has caught up,
+//! it is live again. No subscriber has a queue. `state.rs` draws the states of a row.
 //!
-//! | file | what |
+//! | file | contains |
 //! |---|---|
-//! | `table.rs` | the events from outside, and what the owner of the table is told |
-//! | `sockets.rs` | the WebSockets, for who carries out what their clients say |
-//! | `walk.rs`, `tick.rs` | what is due: polls, heartbeats, connections whose time is over |
-//! | `delivery.rs` | the parts together: the way of a row through its states |
-//! | `advance.rs` | the way of a batch to the members of a group |
-//! | `todo.rs`, `turn.rs` | what is to be done, and for how long at a time (drawn) |
-//! | `state.rs` | what a row does next (drawn) |
+//! | `table.rs` | the events from outside, and what is reported to the owner of the table |
+//! | `sockets.rs` | the WebSockets, for the code that handles their commands |
+//! | `due.rs`, `tick.rs` | timed work: polls, heartbeats, time-outs |
+//! | `delivery.rs` | all parts of the table, and how a row moves through its states |
+//! | `advance.rs` | how a batch reaches the members of a group |
+//! | `todo.rs`, `turn.rs` | the work list, and the time limit of a turn (drawn) |
+//! | `state.rs` | the states of a row (drawn) |
 //! | `rows.rs`, `row.rs` | connections, by number |
-//! | `groups.rs`, `group.rs` | subscribers that see the same bytes |
-//! | `watches.rs` | channels that are read, and the registrations there |
+//! | `groups.rs`, `group.rs`, `live.rs` | groups of subscribers that get the same bytes |
+//! | `audience.rs`, `watches.rs` | which groups read which channels, and the registrations there |
 //! | `deadlines.rs`, `clock.rs` | times |
-//! | `holds.rs` | which connections publishers wait for, and until when |
-//! | `laggards.rs` | readers that hold too much and are dropped |
+//! | `holds.rs` | the connections that publishers wait for, and until when |
+//! | `slow_readers.rs` | drops readers that hold too many bytes |
 //! | `websocket.rs` | the protocol state of a WebSocket |
 //! | `incoming.rs`, `stalled.rs` | what WebSocket clients send, and what of it waits for room |
-//! | `subscription.rs` | what a request leaves behind |
+//! | `subscription.rs` | how a request hands its connection over to the table |
 //!
-//! The table knows no requests: when a connection whose poll was answered asks again, or a
-//! WebSocket says something, it reports that to its owner ([`Report`]), who says how to go on.
+//! The table does not know HTTP requests. When a connection sends a new request after its poll was
+//! answered, or a WebSocket sends messages, the table reports that to its owner ([`Report`]). The
+//! owner says how to continue.
 
 mod advance;
 #[cfg(test)]
@@ -43,15 +44,16 @@ mod audience;
 mod clock;
 mod deadlines;
 mod delivery;
+mod due;
 mod group;
 mod groups;
 mod holds;
 mod ids;
 mod incoming;
-mod laggards;
 mod live;
 mod row;
 mod rows;
+mod slow_readers;
 mod sockets;
 mod stalled;
 mod state;
@@ -61,7 +63,6 @@ mod table;
 mod tick;
 mod todo;
 mod turn;
-mod walk;
 mod watches;
 mod websocket;
 

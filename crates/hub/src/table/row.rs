@@ -1,4 +1,4 @@
-//! One row of the table: a connection that waits, and what it waits for.
+//! A row of the table: a connection, and what it waits for.
 
 use std::io::ErrorKind;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +10,7 @@ use super::holds::Hold;
 use super::ids::GroupId;
 use super::state::{Event, State};
 use super::websocket::WebSocket;
-use crate::credit::OfConnection;
+use crate::credit::ConnectionCredit;
 use crate::gzip;
 use crate::positions::Positions;
 use crate::rope::Rope;
@@ -19,26 +19,26 @@ pub(super) struct Row {
     pub(super) connection: Parked,
     pub(super) waker: Waker,
     pub(super) state: State,
-    /// The group, of a subscriber.
+    /// The group of a subscriber.
     pub(super) member: Option<Member>,
-    /// The rest of what the socket did not take whole.
+    /// The bytes that the socket has not accepted yet.
     pub(super) pending: Rope,
-    /// Of a held poll: when it is answered empty.
+    /// For a long poll: the time at which it gets an empty answer.
     pub(super) deadline: Deadline,
-    /// Which channels it holds: publishers wait for it.
+    /// The channels that it holds, so that publishers wait for it.
     pub(super) holds: Option<Hold>,
-    /// How long it may do so.
-    pub(super) credit: OfConnection,
-    /// It is on the list of those that want a turn.
+    /// Limits how long it may do so.
+    pub(super) credit: ConnectionCredit,
+    /// Whether it is on the work list.
     pub(super) is_queued: bool,
-    /// Of an idle or a closed connection: when its time is over, by the time that the table ran.
-    /// That is checked once a second.
+    /// For an idle or closed connection: the time at which it is dropped, on the clock of running
+    /// time. Checked once a second.
     pub(super) give_up_ms: u64,
-    /// The last time that the socket took something of what was pending, or that something began to
-    /// be pending; by the time that the table ran.
+    /// The last time at which the socket accepted pending bytes, or at which bytes became pending;
+    /// on the clock of running time.
     pub(super) progress_ms: u64,
     pub(super) websocket: Option<Box<WebSocket>>,
-    /// For a compressed body: what its trailer must say.
+    /// For a compressed body: the state of its trailer.
     pub(super) gzip: Option<Box<gzip::Body>>,
 }
 
@@ -49,17 +49,17 @@ pub(super) struct Member {
     pub(super) place: Place,
 }
 
-/// Where a member is.
+/// The place of a member in its group.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    /// It has what the group has; this is its index among the live ones.
+    /// It has what the group has. Its index in the list of live members.
     Live(u32),
-    /// It has what is before these positions.
+    /// It has everything before these positions.
     Behind(Positions),
 }
 
 impl Place {
-    /// The slot of a member that has everything and has not joined yet.
+    /// The index of a member that has everything and is not in the list yet.
     pub(super) const NONE: u32 = u32::MAX;
 }
 
@@ -68,7 +68,7 @@ impl Row {
         self.member.as_ref().map(|member| member.group)
     }
 
-    /// Writes a slice of which nothing was written yet. Nothing may be pending.
+    /// Writes a slice. Nothing may be pending.
     pub(super) fn offer(&mut self, slice: &Rope) -> Event {
         debug_assert!(self.pending.is_empty(), "two slices would interleave");
         let written = match slice.write(&self.connection) {
@@ -82,7 +82,8 @@ impl Row {
         self.flush()
     }
 
-    /// Writes what is pending, until it is out or the socket is full. Then the waker is registered.
+    /// Writes what is pending, until everything is written or the socket is full. In that case the
+    /// waker is registered.
     pub(super) fn flush(&mut self) -> Event {
         while !self.pending.is_empty() {
             match self.pending.write(&self.connection) {
@@ -100,8 +101,8 @@ impl Row {
         Event::Sent
     }
 
-    /// Puts bytes behind what is pending and what a WebSocket is owed, to be the last ones.
-    pub(super) fn put_last(&mut self, last: Rope, now_ms: u64) {
+    /// Appends the last bytes: after what is pending and the queued frames of a WebSocket.
+    pub(super) fn append_last(&mut self, last: Rope, now_ms: u64) {
         if let Some(frames) = self.websocket.as_mut().and_then(|websocket| websocket.take_output()) {
             self.pending.push(frames);
         }

@@ -14,7 +14,7 @@ use super::state::{Action, Event};
 pub(super) struct Rows(Slab<Row>);
 
 impl Rows {
-    /// Adds a row, which is made for its number.
+    /// Adds a row. `make` gets its number.
     pub(super) fn add(&mut self, make: impl FnOnce(RowId) -> Row) -> RowId {
         let entry = self.0.vacant_entry();
         let id = RowId::new(entry.key());
@@ -34,7 +34,7 @@ impl Rows {
         self.0.remove(id.index())
     }
 
-    /// Moves a row on; says what is to be done. `None` if it is gone.
+    /// Moves a row to its next state. Returns the action; `None` if the row was removed.
     pub(super) fn step(&mut self, id: RowId, event: Event) -> Option<Action> {
         let row = self.get_mut(id)?;
         let after = row.state.after(event);
@@ -48,17 +48,17 @@ impl Rows {
         self.0.iter().map(|(index, row)| (RowId::new(index), row))
     }
 
-    /// The row of this index, if there is one.
+    /// The row with this index, if there is one.
     pub(super) fn id_at(&self, index: usize) -> Option<RowId> {
         self.0.contains(index).then(|| RowId::new(index))
     }
 
-    /// No row has this index, or a later one.
+    /// All rows have a smaller index.
     pub(super) fn end(&self) -> usize {
         self.0.capacity()
     }
 
-    /// Gives back the memory that many subscribers needed who are gone.
+    /// Frees memory that is no longer needed.
     pub(super) fn shrink(&mut self) {
         if self.0.capacity() > 4 * self.0.len().max(SPARE) {
             self.0.shrink_to_fit();

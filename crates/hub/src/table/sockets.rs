@@ -1,4 +1,4 @@
-//! The WebSockets of a table, for who carries out what their clients say.
+//! Access to the WebSockets of a table, for the code that handles their commands.
 
 use std::task::Waker;
 
@@ -15,42 +15,41 @@ use crate::rope::Rope;
 use crate::shape::Shape;
 
 impl Table {
-    /// Whether it speaks `tidewire.v1`.
+    /// Whether the connection speaks `tidewire.v1`.
     pub(crate) fn is_v1(&self, id: RowId) -> bool {
         let websocket = self.delivery.rows.get(id).and_then(|row| row.websocket.as_ref());
         websocket.is_some_and(|websocket| websocket.is_v1())
     }
 
-    /// The channels of a member; none if it is leaving.
+    /// The channels of a member; `None` if it is leaving.
     pub(crate) fn channels(&self, id: RowId) -> Option<Channels> {
         let group = self.delivery.rows.get(id)?.group()?;
         Some(self.delivery.audience.groups[group].channels.clone())
     }
 
-    /// The one cursor of what it has.
+    /// The cursor text for the positions of a member.
     pub(crate) fn cursor(&self, id: RowId) -> String {
         self.delivery.positions(id).to_text()
     }
 
-    /// Adds an object to what is written next.
-    pub(crate) fn owe(&mut self, id: RowId, object: &Object<'_>) {
+    /// Queues an object to be written.
+    pub(crate) fn enqueue(&mut self, id: RowId, object: &Object<'_>) {
         let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
         if let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) {
-            websocket.owe(object);
+            websocket.enqueue(object);
         }
     }
 
-    /// Writes a close behind what is owed, unless one was written before.
+    /// Queues a close frame after other queued frames, unless one was queued before.
     pub(crate) fn close(&mut self, id: RowId, code: u16, reason: &str) {
         if let Some(websocket) = self.delivery.rows.get_mut(id).and_then(|row| row.websocket.as_mut()) {
             websocket.close(code, reason);
         }
     }
 
-    /// Moves the connection to other channels. What is owed next has to be the answer to the
-    /// command, with the positions after the move. Everything that was written before stands before
-    /// it, and nothing comes between. [`turn`](Self::turn) sends it, and then the messages that it
-    /// has not read.
+    /// Moves the connection to other channels. Queue the answer to the command next, with the
+    /// positions after the move. Everything written before comes before that answer. Then call
+    /// [`turn`](Self::turn), which sends the answer and the messages after the positions.
     pub(crate) fn move_to(
         &mut self,
         id: RowId,
@@ -63,7 +62,7 @@ impl Table {
         self.delivery.move_to(id, channels, &shape, positions);
     }
 
-    /// Sends a member what waits for it.
+    /// Sends a member what is queued for it.
     pub(crate) fn turn(&mut self, id: RowId) {
         let Some(row) = self.delivery.rows.get(id) else { return };
         let waits = row.pending.is_empty();
@@ -75,13 +74,14 @@ impl Table {
         }
     }
 
-    /// What wakes the connection, to be read again.
+    /// Wakes the connection, so that it is read again.
     pub(crate) fn row_waker(&self, id: RowId) -> Waker {
         self.delivery.rows.get(id).map_or_else(|| Waker::noop().clone(), |row| row.waker.clone())
     }
 
-    /// Keeps messages until there is room for the first. They are reported again by the
-    /// [read](Self::read) after that. `false` if so much waits already that they are not kept.
+    /// Stores messages until there is room for the first. The next [read](Self::read) after that
+    /// reports them again. Returns `false` if too many messages wait already, so that these were
+    /// not stored.
     pub(crate) fn stall(&mut self, id: RowId, messages: Vec<Incoming>) -> bool {
         let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
         let Some(websocket) = row.and_then(|row| row.websocket.as_mut()) else { return true };
@@ -91,15 +91,15 @@ impl Table {
         is_kept
     }
 
-    /// The messages of a read were seen to.
+    /// Ends the handling of messages that were reported.
     pub(crate) fn end_turn(&mut self, id: RowId) {
         let row = self.delivery.rows.get_mut(id).filter(|row| row.state.is_member());
-        // One of the commands may have ended the subscription, and written the last frame.
+        // A command may have ended the subscription and written the last frame.
         let Some(row) = row else { return };
         let Some(websocket) = &mut row.websocket else { return };
         websocket.end_turn(&self.inflating);
         if websocket.is_closing() && !websocket.is_stalled() {
-            row.put_last(Rope::default(), self.delivery.clock.ran_ms());
+            row.append_last(Rope::default(), self.delivery.clock.ran_ms());
             self.delivery.drive(id, Event::Ended);
         } else if row.pending.is_empty() {
             self.delivery.drive(id, Event::Turn);

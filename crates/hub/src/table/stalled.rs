@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use super::incoming::Incoming;
 
-/// Bytes of such messages that a worker keeps at most.
+/// Most bytes of such messages that a worker stores.
 const MAX_STALLED: usize = 16 * 1024 * 1024;
 
-/// Bytes of such messages that a worker keeps.
+/// The bytes of such messages that a worker stores.
 #[derive(Clone, Default)]
 pub(super) struct StalledBytes(Rc<Cell<usize>>);
 
@@ -20,7 +20,7 @@ pub(super) struct Stalled {
 }
 
 impl StalledBytes {
-    /// Keeps messages, unless too much is kept already.
+    /// Stores messages, unless too much is stored already.
     pub(super) fn keep(&self, messages: Vec<Incoming>) -> Option<Stalled> {
         let len = messages.iter().map(Incoming::len).sum::<usize>();
         let sum = self.0.get() + len;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_bounded_and_counts_until_it_goes() {
+    fn stalled_messages_are_bounded_and_counted() {
         let all = StalledBytes::default();
         let long = || vec![Incoming::Binary(vec![0; MAX_STALLED / 2 - size_of::<Incoming>()].into())];
         let (one, two) = (all.keep(long()), all.keep(long()));

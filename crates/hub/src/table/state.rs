@@ -1,4 +1,4 @@
-//! What a row does next.
+//! The states of a row, and what it does next.
 //!
 //! ```text
 //!             Turn, Sent: read on
@@ -23,86 +23,87 @@
 //!                   Idle ──Stop──► Gone: given back
 //! ```
 //!
-//! Not drawn are events after which a row stays where it is, but for the two that make it read on.
+//! The drawing omits events after which a row stays in its state, except the two that make it read
+//! on.
 //!
-//! A poll that was answered is Idle: its connection stays in the table, because the next request is
-//! most likely the same poll. A row that was sent its last bytes is Closed: it waits until the peer
-//! hangs up.
+//! After an answer to a poll, a row is Idle: its connection stays in the table, because the next
+//! request is most likely the same poll. After its last bytes, a row is Closed: it waits until the
+//! peer closes the connection.
 //!
-//! The action that a transition asks for may bring about the next event, and so on until the row
-//! waits. [`Delivery`](super::delivery::Delivery) runs that as a loop.
+//! The action of a transition may cause the next event, and so on until the row waits.
+//! [`Delivery`](super::delivery::Delivery) runs this loop.
 
-/// Where a row is.
+/// The state of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It has all that its group has. It holds nothing but its socket.
+    /// It has everything that its group has. It holds nothing but its socket.
     Live,
     /// It reads the log from its own position; nothing is pending.
     Behind,
-    /// A part of a slice is pending.
+    /// A part of a slice is still to be written.
     Sending,
-    /// A part of an answer is pending, after which the connection stays.
+    /// A part of an answer is still to be written. Then the connection stays.
     Answering,
-    /// It was answered, and its next request is awaited.
+    /// It was answered. The table waits for its next request.
     Idle,
-    /// A part of the last bytes is pending.
+    /// A part of the last bytes is still to be written.
     Ending,
-    /// The last bytes are out. What the peer still sends is thrown away, until it hangs up.
+    /// The last bytes are written. Input is discarded until the peer closes the connection.
     Closed,
-    /// It is not in the table any more.
+    /// It is no longer in the table.
     Gone,
 }
 
-/// What happens to a row.
+/// An event of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// It has its turn: it is new, or its socket is ready.
+    /// The row has its turn: it is new, or its socket is ready.
     Turn,
-    /// All that was to be written is out.
+    /// Everything that was pending is written.
     Sent,
-    /// The socket takes no more; the rest is pending.
+    /// The socket accepts no more. The rest is pending.
     Blocked,
-    /// The connection is dead, or is given up.
+    /// The connection is dead or is given up.
     Failed,
-    /// It has all that its group has.
+    /// It has everything that its group has.
     CaughtUp,
-    /// It has gone over to other channels.
+    /// It was moved to other channels.
     Moved,
-    /// The whole answer of its poll is pending, or as much of it as was not written.
+    /// The answer to its poll, or a part of it, is pending.
     Answered,
     /// The last bytes are pending.
     Ended,
-    /// Its next request is a poll that waits. If it has all that its group has, it is
-    /// [`CaughtUp`](Self::CaughtUp) at once.
+    /// Its next request is a poll that waits. If the row has everything that its group has, the
+    /// event is [`CaughtUp`](Self::CaughtUp) instead.
     Held,
     /// Its next request is not for the table.
     Returned,
-    /// It was waited for long enough.
+    /// The row has waited for too long.
     TimeOver,
     /// The server stops.
     Stop,
 }
 
-/// What is to be done now.
+/// The next action for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Nothing, until something happens.
+    /// Wait for the next event.
     Wait,
-    /// Send the frames that a WebSocket is owed.
+    /// Send the frames that are queued for a WebSocket.
     SendFrames,
-    /// Send these frames, and then what the log has after the row's position.
+    /// Send these frames, then the messages after the row's position.
     Read,
-    /// Put it among the live ones of its group.
+    /// Add it to the live members of its group.
     Join,
-    /// Take it out of the live ones; its position is that of the group.
+    /// Remove it from the live members. Its position is that of the group.
     FallBehind,
-    /// Take it out of its group, and write what is pending.
+    /// Remove it from its group, and write what is pending.
     Finish,
-    /// Begin to wait for its next request.
+    /// Start to wait for its next request.
     AwaitRequest,
-    /// Make the last bytes of a subscriber of a server that stops.
-    SayStop,
-    /// End the output.
+    /// Write the last bytes for a server that stops.
+    SendStop,
+    /// Shut down the output.
     ShutDown,
     /// Give the connection back to the request cycle.
     GiveBack,
@@ -111,7 +112,7 @@ pub(super) enum Action {
 }
 
 impl State {
-    /// The transition table. `None`: this cannot happen in this state.
+    /// The transition table. `None`: the event cannot happen in this state.
     #[inline]
     pub(super) const fn after(self, event: Event) -> Option<(State, Action)> {
         use State::{Answering, Behind, Closed, Ending, Gone, Idle, Live, Sending};
@@ -132,7 +133,7 @@ impl State {
             (Live, Event::Blocked) => (Sending, Action::FallBehind),
             (Live, Event::Moved) => (Behind, Action::Wait),
 
-            (Live | Behind | Sending, Event::Stop) => (self, Action::SayStop),
+            (Live | Behind | Sending, Event::Stop) => (self, Action::SendStop),
             (Live | Behind | Sending | Idle, Event::Answered) => (Answering, Action::Finish),
             (Live | Behind | Sending, Event::Ended) => (Ending, Action::Finish),
 
@@ -151,7 +152,7 @@ impl State {
         })
     }
 
-    /// Whether it is a subscriber, and so a member of a group.
+    /// Whether it is a subscriber, which is a member of a group.
     pub(super) const fn is_member(self) -> bool {
         matches!(self, State::Live | State::Behind | State::Sending)
     }
@@ -176,12 +177,12 @@ mod tests {
         Event::Stop,
     ];
 
-    /// Whether something may be pending. In every other state nothing is.
+    /// Whether something may be pending. Nothing is in all other states.
     fn is_writing(state: State) -> bool {
         matches!(state, State::Sending | State::Answering | State::Ending)
     }
 
-    /// All states that a new row can come to.
+    /// All states that a new row can reach.
     fn reachable() -> Vec<State> {
         let (mut found, mut next) = (vec![State::Behind], 0);
         while let Some(&state) = found.get(next) {
@@ -195,7 +196,7 @@ mod tests {
         found
     }
 
-    /// What the table raises by itself after an action, whatever the row is.
+    /// The events that the table may raise after an action.
     fn results(action: Action) -> &'static [Event] {
         const WRITTEN: &[Event] = &[Event::Sent, Event::Blocked, Event::Failed];
         match action {
@@ -205,13 +206,13 @@ mod tests {
             }
             Action::Join => &[Event::Stop],
             Action::AwaitRequest => &[Event::Returned],
-            Action::SayStop => &[Event::Ended],
+            Action::SendStop => &[Event::Ended],
             Action::Wait | Action::FallBehind | Action::ShutDown | Action::GiveBack | Action::Drop => &[],
         }
     }
 
     #[test]
-    fn every_state_is_reachable_and_can_be_left_for_good() {
+    fn every_state_is_reachable_and_a_failure_ends_it() {
         let found = reachable();
         assert_eq!(found.len(), 8, "{found:?}");
         for state in found {
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_action_brings_about_may_happen_in_the_state_after_it() {
+    fn events_of_an_action_are_allowed_in_the_next_state() {
         for state in reachable() {
             for (after, action) in EVENTS.into_iter().filter_map(|event| state.after(event)) {
                 for &result in results(action) {
@@ -241,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Else two slices would interleave, or bytes that are pending would be forgotten.
+    /// Otherwise two slices would interleave, or pending bytes would be forgotten.
     #[test]
     fn the_log_is_read_and_a_row_joins_only_when_nothing_is_pending() {
         for state in reachable() {
@@ -256,9 +257,9 @@ mod tests {
         }
     }
 
-    /// A row leaves its group exactly once: by an end, an answer, or when it is dropped.
+    /// A row leaves its group exactly once: by an end, by an answer, or when it is dropped.
     #[test]
-    fn who_is_no_member_any_more_has_left_its_group() {
+    fn a_row_that_stops_being_a_member_leaves_its_group() {
         for state in reachable() {
             for (after, action) in EVENTS.into_iter().filter_map(|event| state.after(event)) {
                 let leaves = state.is_member() && !after.is_member();
@@ -269,7 +270,7 @@ mod tests {
         }
     }
 
-    /// No chain of actions goes on for ever without the socket or the log having something.
+    /// No chain of actions runs for ever without something from the socket or the log.
     #[test]
     fn a_row_that_has_everything_waits() {
         for state in reachable().into_iter().filter(|&state| state != State::Gone) {

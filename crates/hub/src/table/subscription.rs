@@ -1,4 +1,4 @@
-//! What a request leaves behind for its connection, once that is detached.
+//! How a request hands its connection over to the table.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use crate::gzip;
 use crate::positions::{Channels, Positions};
 use crate::shape::Shape;
 
-/// What a request leaves behind for its connection, once that is detached; opaque to everyone else.
+/// What a request hands over to the table together with its connection. Its content is private.
 pub struct Ticket(pub(crate) Subscription);
 
 impl std::fmt::Debug for Ticket {
@@ -21,35 +21,35 @@ impl std::fmt::Debug for Ticket {
 
 /// A new subscriber.
 pub(crate) enum Subscription {
-    /// Of a stream.
+    /// A subscriber of a stream.
     Stream(OpenStream),
-    /// Of the next message, or of the end of its wait. Many may ask the same.
+    /// A long poll. Several subscribers may share it.
     Poll(Rc<HeldPoll>),
 }
 
-/// A stream, as its request leaves it.
+/// A stream whose first bytes are sent.
 pub(crate) struct OpenStream {
     pub(crate) shape: Shape,
     pub(crate) channels: Channels,
-    /// What the client has, or was just sent.
+    /// The position after what the client has, or was just sent.
     pub(crate) positions: Positions,
-    /// For a WebSocket: the state of the protocol.
+    /// The protocol state of a WebSocket.
     pub(crate) websocket: Option<Box<WebSocket>>,
-    /// For a compressed body: what was sent of it.
+    /// For a compressed body: the state of its trailer.
     pub(crate) gzip: Option<Box<gzip::Body>>,
-    /// Nothing more is sent: what was written already ended the stream.
+    /// Whether the first bytes ended the stream already.
     pub(crate) ended: bool,
 }
 
-/// A poll for which there is nothing yet.
+/// A long poll that must wait for a message.
 pub(crate) struct HeldPoll {
     pub(super) shape: Shape,
     pub(super) channels: Channels,
-    /// What the client has.
+    /// The position of the client.
     pub(super) positions: Positions,
-    /// How long the client wants to wait at most.
+    /// The longest wait that the client asked for.
     pub(super) wait: Duration,
-    /// Where the last one that asked the same was put.
+    /// The group of the last poll that asked the same.
     pub(super) group: Cell<Option<GroupId>>,
 }
 

@@ -1,4 +1,4 @@
-//! The table itself: what happens on its connections, and what its owner is told of it.
+//! The table: handles events of its connections, and reports to its owner.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use super::tick::Tick;
 use super::todo::Work;
 use super::turn::Turn;
 use crate::channel::Channel;
-use crate::forms::Forms;
+use crate::form_cache::FormCache;
 use crate::hub::Hub;
 use crate::rope::Rope;
 use crate::settings::Settings;
 
-/// Reads of one socket in one turn; the others want theirs.
+/// Reads of one socket in one turn. After that, other sockets have their turn.
 const READS_A_TURN: usize = 8;
 
-/// What is read of a client that sends while it waits for an answer or reads a stream: one
-/// pipelined head, not more. Behind a poll the rest waits in the socket until the answer is out.
-/// Behind a stream nothing is ever answered, and who floods is dropped.
+/// Most unread bytes of a client that sends while it waits for an answer or reads a stream: one
+/// pipelined request head. During a poll, further input stays in the socket until the answer is
+/// written. A stream never answers, so a client that sends more is dropped.
 const MAX_UNREAD: usize = 16 * 1024;
 
 /// The subscribers of one worker.
@@ -35,36 +35,36 @@ pub(crate) struct Table {
     pub(super) delivery: Delivery,
     pub(super) worker: u16,
     scratch: Vec<u8>,
-    /// The places of those that inflate a message, counted by its references.
+    /// Counts, by its references, the connections that inflate a message.
     pub(super) inflating: Rc<()>,
     pub(super) stalled: StalledBytes,
-    /// When readers that hold too much are looked for again.
-    pub(super) look_for_laggards_ms: u64,
-    /// What a tick has begun.
+    /// The time of the next check for readers that hold too much.
+    pub(super) next_slow_check_ms: u64,
+    /// The progress of the current tick.
     pub(super) tick: Tick,
 }
 
-/// What its owner has to see to, before the connection is read on.
+/// What the owner must handle before the connection is read further.
 pub(crate) enum Report {
-    /// A connection whose poll was answered asks again: so many bytes, see [`Table::received`].
-    /// [`Table::go_on`] has to follow.
+    /// A connection whose poll was answered has sent a new request with this number of bytes, see
+    /// [`Table::received`]. Call [`Table::go_on`] next.
     Request(usize),
-    /// Messages of a WebSocket. [`Table::end_turn`] has to follow.
+    /// Messages of a WebSocket. Call [`Table::end_turn`] afterwards.
     Messages(Vec<Incoming>),
 }
 
-/// How to go on with a connection that asked again.
+/// How to continue with a connection that has sent a new request.
 pub(crate) enum Next {
-    /// There is nothing for its poll yet.
+    /// Its poll must wait for a message.
     Hold(Rc<HeldPoll>),
-    /// The whole answer. The connection stays.
+    /// The whole answer to it. The connection stays.
     Answer(Rope),
-    /// The request cycle is to read the request once more.
+    /// The request cycle must read the request again.
     Return,
 }
 
 impl Table {
-    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: Forms, worker: u16) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, settings: Arc<Settings>, forms: FormCache, worker: u16) -> Self {
         let delivery = Delivery::new(hub, settings, forms, worker);
         Table {
             delivery,
@@ -72,21 +72,20 @@ impl Table {
             scratch: vec![0; 64 * 1024],
             inflating: Rc::default(),
             stalled: StalledBytes::default(),
-            look_for_laggards_ms: 0,
+            next_slow_check_ms: 0,
             tick: Tick::default(),
         }
     }
 
-    /// Where ready sockets are listed.
+    /// The inbox of ready sockets.
     pub(crate) fn ready(&self) -> Inbox<u32> {
         self.delivery.ready.clone()
     }
 
-    /// Takes a connection in: it is behind, at the position that its request left it at, and
-    /// catches up. It has to be [read](Self::read) next, and then the task is to be
-    /// [woken](Self::wake_if_busy).
+    /// Adds a connection. It is behind, at the position of its request, and catches up.
+    /// [Read](Self::read) it next, and then [wake](Self::wake_if_busy) the task.
     pub(crate) fn add(&mut self, connection: Parked, subscription: Subscription) -> RowId {
-        self.look_at_the_clock();
+        self.read_clock();
         let is_first = self.delivery.audience.todo.is_empty();
         let row = match subscription {
             Subscription::Stream(stream) => self.add_stream(connection, stream),
@@ -100,7 +99,7 @@ impl Table {
                 row
             }
         };
-        // In the usual case it is served at once; else it waits until those before it are.
+        // If no work waits, serve it at once. Otherwise it waits for its turn.
         if is_first {
             self.begin_turn();
             self.run();
@@ -124,7 +123,7 @@ impl Table {
         row
     }
 
-    /// A channel has news: its groups are to move to its head, with all their live members.
+    /// A channel has new messages: queues the groups that read it.
     pub(crate) fn on_news(&mut self, channel: &Arc<Channel>) {
         self.delivery.audience.on_news(channel);
     }
@@ -138,28 +137,28 @@ impl Table {
         self.delivery.turn.is_over()
     }
 
-    /// Does what is to be done, until the turn is over.
+    /// Works on the list until the turn is over.
     pub(crate) fn run(&mut self) {
         self.delivery.run();
     }
 
-    /// Whether there is work left for the next turns.
+    /// Whether work is left for the next turns.
     pub(crate) fn is_busy(&self) -> bool {
         !self.delivery.audience.todo.is_empty() || self.tick.is_busy()
     }
 
-    /// Wakes the task of the table where work was added from outside of it.
+    /// Wakes the task of the table if there is work. Needed if work was added outside of its turns.
     pub(crate) fn wake_if_busy(&self) {
         if self.is_busy() {
             self.delivery.ready.push(RowId::NONE.key());
         }
     }
 
-    /// A socket is ready to take or to give. It has to be [read](Self::read) next.
+    /// A socket is ready to read or write. [Read](Self::read) it next.
     pub(crate) fn on_ready(&mut self, id: RowId) {
         let Some(row) = self.delivery.rows.get_mut(id) else { return };
         if row.state == State::Idle {
-            // What it waits for is read next.
+            // Its next request is read next.
             return;
         }
         let before = row.pending.len();
@@ -170,19 +169,20 @@ impl Table {
         self.delivery.drive(id, event);
     }
 
-    /// Reads what the client sent, and notices when it left. `reads` counts the reads of this turn.
+    /// Reads the input of a client, and notices when it has left. `reads` counts the reads of this
+    /// turn.
     pub(crate) fn read(&mut self, id: RowId, reads: &mut usize) -> Option<Report> {
         loop {
             let row = self.delivery.rows.get_mut(id)?;
             if let Some(websocket) = &mut row.websocket
                 && websocket.is_stalled()
             {
-                // Others may wait in line behind it, so it is tried whatever its client does.
+                // Try it again whatever its client does: others may wait in the line behind it.
                 return websocket.take_stalled(self.delivery.clock.ran_ms()).map(Report::Messages);
             }
             let has_more = match &row.websocket {
-                // The client does not take what it is owed, so nothing more is taken from it.
-                // Writing goes on first.
+                // The client does not accept its answers, so read nothing more from it. Write
+                // first.
                 Some(websocket) if websocket.is_full() => return None,
                 Some(websocket) => websocket.has_more() || row.connection.unread_len() > 0,
                 None if row.connection.unread_len() > MAX_UNREAD => {
@@ -212,25 +212,25 @@ impl Table {
                     }
                 }
             };
-            if let Some(report) = self.take_in(id, len) {
+            if let Some(report) = self.take_input(id, len) {
                 return Some(report);
             }
         }
     }
 
-    /// Bytes from the client, the first of `scratch`.
-    fn take_in(&mut self, id: RowId, len: usize) -> Option<Report> {
+    /// Handles input: the first `len` bytes of `scratch`.
+    fn take_input(&mut self, id: RowId, len: usize) -> Option<Report> {
         let row = &mut self.delivery.rows[id];
         let Some(websocket) = &mut row.websocket else {
             match row.state {
                 State::Idle => return Some(Report::Request(len)),
                 State::Ending | State::Closed | State::Gone => {}
-                // The next request while this answer is not complete.
+                // The next request, while this answer is not complete.
                 _ => row.connection.unread(&self.scratch[..len]),
             }
             return None;
         };
-        // What came with the handshake is first.
+        // Input that came with the handshake is first.
         let mut rest = row.connection.take_rest();
         if !row.state.is_member() {
             websocket.stop_receiving();
@@ -250,12 +250,12 @@ impl Table {
         self.delivery.rows[id].connection.peer()
     }
 
-    /// Goes on with a connection that asked again with so many bytes.
+    /// Continues with a connection that has sent a new request of `len` bytes.
     pub(crate) fn go_on(&mut self, id: RowId, next: Next, len: usize) {
         match next {
             Next::Hold(poll) => self.hold(id, &poll),
             Next::Answer(answer) => {
-                self.delivery.rows[id].put_last(answer, self.delivery.clock.ran_ms());
+                self.delivery.rows[id].append_last(answer, self.delivery.clock.ran_ms());
                 self.delivery.drive(id, Event::Answered);
             }
             Next::Return => {
@@ -266,13 +266,14 @@ impl Table {
     }
 
     fn hold(&mut self, id: RowId, poll: &HeldPoll) {
-        // Where the last one that asked the same is, if that group is still there.
+        // Use the group of the last poll that asked the same, if it still exists.
         let is_there = |&id: &_| self.delivery.audience.groups.get(id).is_some_and(|group| !group.is_closed);
         let known = poll.group.get().filter(is_there);
         let group = known.unwrap_or_else(|| self.delivery.audience.group(&poll.channels, &poll.shape));
         poll.group.set(Some(group));
         self.delivery.hold(id, poll.wait);
-        // After a message all its readers ask the same next question, and nothing happened since.
+        // After a message, all its readers send the same next poll. In the usual case nothing has
+        // happened since.
         if self.delivery.audience.is_registered(group)
             && self.delivery.audience.groups[group].now.positions == poll.positions
         {
@@ -283,21 +284,21 @@ impl Table {
         self.delivery.drive(id, Event::Held);
     }
 
-    /// Says to everybody that the server stops, in the next turns.
+    /// Tells all subscribers, in the next turns, that the server stops.
     pub(crate) fn drain(&mut self) {
         if std::mem::replace(&mut self.delivery.draining, true) {
             return;
         }
-        // The hub takes no more. What it has acknowledged goes to everybody, whether its news has
-        // come or not.
+        // The hub accepts no more messages. All subscribers get every message that it has
+        // acknowledged, even if the inbox does not have its channel yet.
         let groups = self.delivery.audience.groups.ids();
         groups.into_iter().for_each(|group| self.delivery.audience.advance_later(group));
-        self.delivery.audience.todo.push(Work::SayStop(0));
+        self.delivery.audience.todo.push(Work::SendStop(0));
         self.wake_if_busy();
     }
 
-    /// Once for each turn.
-    pub(crate) fn look_at_the_clock(&mut self) {
+    /// Reads the clock. Call it once in each turn.
+    pub(crate) fn read_clock(&mut self) {
         let now_ms = self.delivery.hub.now_ms();
         self.delivery.clock.set(now_ms);
         self.delivery.audience.set_now(now_ms);
@@ -308,7 +309,7 @@ impl Table {
         self.delivery.clock.now_ms()
     }
 
-    /// Time until something is due.
+    /// The time until the next deadline.
     pub(crate) fn next_deadline(&self) -> Duration {
         let tick_ms = self.delivery.clock.next_tick_ms();
         let due = [self.delivery.deadlines.first_ms(), self.delivery.holds.first_ms()];

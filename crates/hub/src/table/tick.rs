@@ -1,5 +1,5 @@
-//! A tick: once a second all rows are looked at, and now and then all channels, in as many turns as
-//! that takes.
+//! A tick. Once a second all rows are checked, and every few seconds all channels, in as many turns
+//! as needed.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use crate::feeds::Wire;
 use crate::gzip::Sum;
 use crate::rope::Rope;
 
-/// What a tick has begun.
+/// The progress of the current tick.
 #[derive(Default)]
 pub(super) struct Tick {
-    /// The next row to look at.
+    /// The next row to check.
     pub(super) row: Option<usize>,
-    /// The next channel that the hub is to look at.
+    /// The next place of the sweep of the hub.
     pub(super) sweep: Option<usize>,
-    /// Of each feed, the heartbeat.
+    /// The heartbeat of each wire format.
     pub(super) heartbeats: HashMap<Wire, (Rope, Sum)>,
 }
 

@@ -1,4 +1,4 @@
-//! What is still to be done: in this turn, or in the next ones.
+//! The work list: what is still to be done, in this turn or the next ones.
 
 use std::collections::VecDeque;
 
@@ -12,14 +12,14 @@ pub(super) enum Work {
     /// Give a row its turn.
     Turn(RowId),
     /// Tell the rows from this number on that the server stops.
-    SayStop(usize),
+    SendStop(usize),
 }
 
-/// The list of it. A group and a row are on it at most once, which they know themselves.
+/// The work list. A group or row knows whether it is on the list, and is on it at most once.
 #[derive(Default)]
 pub(super) struct Todo(VecDeque<Work>);
 
-/// Work that an empty list keeps room for.
+/// Capacity that an empty list keeps.
 const SPARE: usize = 1024;
 
 impl Todo {
@@ -35,7 +35,7 @@ impl Todo {
         self.0.is_empty()
     }
 
-    /// Gives back the memory that much work needed.
+    /// Frees memory that is no longer needed.
     pub(super) fn shrink(&mut self) {
         if self.0.capacity() > 4 * self.0.len().max(SPARE) {
             self.0.shrink_to(SPARE.max(self.0.len()));

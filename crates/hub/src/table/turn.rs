@@ -1,5 +1,4 @@
-//! Turns: no work of the table keeps its worker from the rest for long, however much of it clients
-//! have made.
+//! Turns limit how long the table keeps its worker busy, however much work its clients cause.
 //!
 //! ```text
 //!   wake ──► turn of deliveries ──► turn of ready sockets ──► turn of times ──► all connections ──► wake
@@ -9,10 +8,10 @@
 
 use std::time::{Duration, Instant};
 
-/// How long each kind of work may go on. A step that has begun is finished.
+/// The time for each kind of work. A step that has begun is finished.
 const TURN: Duration = Duration::from_millis(2);
 
-/// The present turn of one kind of work.
+/// The current turn of one kind of work.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
     end: Instant,

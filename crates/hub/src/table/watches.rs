@@ -1,4 +1,4 @@
-//! The channels that the groups of a worker read, and the worker's registrations for news of them.
+//! The channels that the groups of a worker read, and the registrations of the worker there.
 //!
 //! ```text
 //!              busy: has news, or is new              the first one settles
@@ -9,10 +9,11 @@
 //!                                                                                  what was served
 //! ```
 //!
-//! A worker registers at a channel when one of its groups there has what the channel had: a group
-//! that has much to do, on this channel or another of its list, must not keep news from the others.
-//! To publishers it says how far all its groups are. While members that fell behind a moment ago
-//! *hold* the channel, it says no more than before.
+//! A group *settles* when it has everything that its channels had. When the first group of a
+//! channel settles, the worker registers there for new messages. It does not wait for groups that
+//! have much to do, on this channel or another: they must not delay the others. When the last group
+//! settles, the worker reports to publishers how far all groups are. While members that fell behind
+//! a moment ago *hold* the channel, the worker does not report further progress.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -36,33 +37,33 @@ pub(super) struct Watches {
     by_channel: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
 }
 
-/// A channel that some group reads.
+/// A channel that at least one group reads.
 struct Watched {
     channel: Arc<Channel>,
-    /// The groups, each with the index that the channel has in its list.
+    /// The groups, each with the index of this channel in its list.
     groups: Vec<(GroupId, u32)>,
-    /// Of the groups, those that are not registered for what comes next.
+    /// The number of groups that are not registered for new messages.
     busy: usize,
-    /// Of the groups, those with members that fell behind a moment ago.
+    /// The number of groups with members that fell behind a moment ago.
     holds: usize,
-    /// Until when they may do so.
+    /// The time until which they may hold the channel.
     hold_until_ms: u64,
-    /// Where this worker registered last. It still waits there, or it was woken and has news.
+    /// The position at which this worker has registered. It still waits there, or it was woken.
     registered: Option<Cursor>,
-    /// What publishers were told that its readers have.
+    /// The position up to which publishers were told that all readers are served.
     served: Option<Cursor>,
-    /// It is no more.
+    /// The hub has forgotten the channel.
     is_closed: bool,
 }
 
-/// What became of a channel when a group settled there.
+/// The result for a channel when a group settles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Registration {
     /// The next publish wakes this worker.
     Registered,
-    /// There is something already.
+    /// There are new messages already.
     News,
-    /// The channel is no more.
+    /// The hub has forgotten the channel.
     Closed,
 }
 
@@ -71,12 +72,12 @@ impl Watches {
         Watches { worker, now_ms: 0, all: Slab::new(), by_channel: HashMap::default() }
     }
 
-    /// Takes the time of the hub's clock.
+    /// Sets the time of the hub's clock.
     pub(super) fn set_now(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
     }
 
-    /// A group has come.
+    /// Adds a group.
     pub(super) fn add(&mut self, group: &mut Group) {
         let places = group.channels.0.iter().enumerate().map(|(of_group, channel)| {
             let watched = *self.by_channel.entry(address(channel)).or_insert_with(|| {
@@ -99,8 +100,8 @@ impl Watches {
         group.places = places.collect();
     }
 
-    /// A group is gone, or is to have no more news. The places of others move, so that no list is
-    /// searched. Returns what has to be seen to, as [`settle`](Self::settle) does.
+    /// Removes a group, so that it gets no more news. Other groups move in the lists, so that no
+    /// list is searched. Returns groups to handle, as [`settle`](Self::settle) does.
     pub(super) fn remove(&mut self, watching: Watching, groups: &mut Groups) -> Vec<(GroupId, Registration)> {
         let mut left = Vec::new();
         for place in watching.places {
@@ -126,26 +127,26 @@ impl Watches {
         left
     }
 
-    /// A channel has news: the groups that read it.
+    /// A channel has new messages. Returns the groups that read it.
     pub(super) fn on_news(&mut self, channel: &Arc<Channel>) -> Vec<GroupId> {
         let Some(&watched) = self.by_channel.get(&address(channel)) else { return Vec::new() };
         let watched = &mut self.all[watched as usize];
-        // News may come late: the last group left while it lay in the inbox, and another came and
-        // registered anew. To be registered once more does no harm.
+        // News may be late: the last group left while the channel was in the inbox, and a new group
+        // has registered since. Registering again does no harm.
         watched.registered = None;
         watched.groups.iter().map(|&(group, _)| group).collect()
     }
 
-    /// A group is not at the heads of its channels.
+    /// A group has new messages to read.
     pub(super) fn begin(&mut self, group: &mut Group) {
         if !std::mem::replace(&mut group.is_busy, true) {
             group.places.iter().for_each(|place| self.all[place.watched as usize].busy += 1);
         }
     }
 
-    /// A group has what its channels had. Where it was the first one, the worker registers; where
-    /// it was the last one, publishers are told. Returns what has to be seen to: groups that have
-    /// news already, and such whose channel is no more.
+    /// A group has everything that its channels had. If it is the first one, the worker registers;
+    /// if it is the last one, publishers are told. Returns groups to handle: those with new
+    /// messages already, and those whose channel is forgotten.
     pub(super) fn settle(&mut self, id: GroupId, groups: &mut Groups) -> Vec<(GroupId, Registration)> {
         let was_busy = std::mem::replace(&mut groups[id].is_busy, false);
         let mut left = Vec::new();
@@ -157,16 +158,17 @@ impl Watches {
         left
     }
 
-    /// Whether the next publish to any of the group's channels will wake this worker.
+    /// Whether the next publish to any channel of the group will wake this worker.
     pub(super) fn is_registered(&self, group: &Group) -> bool {
         !group.is_closed
             && !group.is_busy
             && group.places.iter().all(|place| self.all[place.watched as usize].registered.is_some())
     }
 
-    /// A group has lost messages. Whose position the log has lost is not waited for until it says
-    /// where it is, and in a flood this worker would never come to the end, and say so.
-    pub(super) fn come_again(&self, group: &Group) {
+    /// A group has lost messages, and reports its progress again. Publishers do not wait for a
+    /// reader whose position is lost, until it reports. In a flood, this worker would never reach
+    /// the head and report there.
+    pub(super) fn report_again(&self, group: &Group) {
         for place in &group.places {
             let watched = &self.all[place.watched as usize];
             if let Some(served) = watched.served {
@@ -175,7 +177,7 @@ impl Watches {
         }
     }
 
-    /// Until when a member of this group may hold its channels.
+    /// The time until which a member of this group may hold its channels.
     pub(super) fn may_hold_until(&self, group: &Group) -> u64 {
         let until = |watched: &Watched| match watched.holds {
             0 => watched.channel.may_hold_until(self.now_ms),
@@ -184,7 +186,7 @@ impl Watches {
         group.places.iter().map(|place| until(&self.all[place.watched as usize])).min().unwrap_or(0)
     }
 
-    /// A member of this group fell behind a moment ago: publishers are not told that it was served.
+    /// A member of this group fell behind a moment ago. Publishers are not told that it was served.
     pub(super) fn hold(&mut self, group: &mut Group) {
         group.holds += 1;
         if group.holds == 1 {
@@ -198,7 +200,7 @@ impl Watches {
         }
     }
 
-    /// It has caught up, or its time is over.
+    /// The member has caught up, or its time is over.
     pub(super) fn release(&mut self, group: &mut Group) {
         group.holds -= 1;
         if group.holds == 0 {
@@ -208,7 +210,7 @@ impl Watches {
         }
     }
 
-    /// Gives back the memory that many subscribers needed who are gone.
+    /// Frees memory that is no longer needed.
     pub(super) fn shrink(&mut self) {
         if self.all.capacity() > 4 * self.all.len().max(SPARE) {
             self.all.shrink_to_fit();
@@ -219,7 +221,7 @@ impl Watches {
     }
 }
 
-/// The table of a worker that ended serves nobody, and no publisher must wait for it.
+/// When a worker ends, its table serves nobody, and publishers must not wait for it.
 impl Drop for Watches {
     fn drop(&mut self) {
         for (_, watched) in &self.all {
@@ -232,10 +234,10 @@ impl Drop for Watches {
 }
 
 impl Watched {
-    /// One group more has what there was, or the last one that had not is gone.
+    /// One more group has settled, or the last busy one was removed.
     fn settle(&mut self, worker: u16, groups: &Groups, left: &mut Vec<(GroupId, Registration)>) {
         if self.registered.is_some() {
-            return self.say_served(worker);
+            return self.report_served(worker);
         }
         if self.is_closed {
             return;
@@ -243,15 +245,15 @@ impl Watched {
         let registration = self.register(worker, groups);
         self.is_closed = registration == Registration::Closed;
         if registration != Registration::Registered {
-            // Who is busy looks anyway, but not for the end of the channel.
+            // A busy group checks for new messages anyway, but not for the end of the channel.
             let has_to_look = |id| self.is_closed || !groups[id].is_busy;
             let found = self.groups.iter().map(|&(group, _)| group).filter(|&id| has_to_look(id));
             left.extend(found.map(|id| (id, registration)));
         }
     }
 
-    /// Registers the worker where those of its groups are that have settled; the one that is least
-    /// far decides. One without members counts: who enters it later relies on the registration.
+    /// Registers the worker at the least position of its settled groups. Groups without members
+    /// count: a member that enters later relies on the registration.
     fn register(&mut self, worker: u16, groups: &Groups) -> Registration {
         let (mut position, mut all_have) = (None, None);
         for &(id, of_group) in &self.groups {
@@ -274,7 +276,7 @@ impl Watched {
                 Registration::Registered
             }
             Watch::Ready => {
-                // Publishers were told here too. They may have evicted what is before it.
+                // Publishers were told in this case too. They may have evicted messages before it.
                 self.served = Some(served);
                 Registration::News
             }
@@ -282,8 +284,8 @@ impl Watched {
         }
     }
 
-    /// Tells publishers that all groups have what there was when the worker registered, if so.
-    fn say_served(&mut self, worker: u16) {
+    /// Tells publishers that all groups have everything before the registration, if that is so.
+    fn report_served(&mut self, worker: u16) {
         if let Some(registered) = self.registered
             && self.busy == 0
             && self.holds == 0
@@ -294,13 +296,13 @@ impl Watched {
         }
     }
 
-    /// One group less holds it.
+    /// One group less holds the channel.
     fn release(&mut self, worker: u16, now_ms: u64) {
         self.holds -= 1;
         if self.holds == 0 {
             self.channel.release(now_ms);
         }
-        self.say_served(worker);
+        self.report_served(worker);
     }
 }
 
@@ -308,8 +310,8 @@ fn address(channel: &Arc<Channel>) -> usize {
     Arc::as_ptr(channel) as usize
 }
 
-/// Hashes addresses, which nobody outside chooses, so that no secret is needed: the bits that
-/// differ between two allocations are spread by a multiplication (Fibonacci hashing).
+/// Hashes addresses. Nobody outside can choose them, so no secret is needed. A multiplication
+/// spreads the bits in which two allocations differ (Fibonacci hashing).
 #[derive(Default)]
 struct AddressHasher(u64);
 

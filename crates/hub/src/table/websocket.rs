@@ -1,5 +1,5 @@
-//! The protocol state of one WebSocket: bytes of the client in, messages out, and a limit on the
-//! time of one message.
+//! The protocol state of one WebSocket. It takes the bytes of the client and returns messages, and
+//! limits the time for one message.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,60 +15,59 @@ use crate::feeds::{StreamFormat, ws};
 use crate::object::Object;
 use crate::settings::Settings;
 
-/// Bytes that wait to be written to a client. Above that, nothing more is read from it.
+/// Bytes waiting to be written to a client. Above this, nothing more is read from it.
 const MAX_OUTPUT: usize = 64 * 1024;
 
-/// Heartbeats without any sign of life after which a connection is given up.
+/// Number of heartbeat intervals without any input after which a connection is dropped.
 const SILENT_BEATS: u32 = 3;
 
-/// Compressed messages that a worker inflates at one time, of those that come in several frames.
-/// Each may hold as much as the longest message.
+/// Compressed messages in several frames that a worker inflates at one time. Each may occupy as
+/// much memory as the longest message.
 const MAX_INFLATING: usize = 32;
 
-/// Bytes of messages that are taken in one turn, or one longer message. One read may inflate to a
-/// thousand times its length; other connections must get their turn.
+/// Bytes of messages that are handled in one turn, or one longer message. One read may inflate to a
+/// thousand times its length, and other connections must have their turn.
 const MAX_LEN_A_TURN: usize = 64 * 1024;
 
-/// Messages that are taken in one turn. Each may be a command that makes others work.
+/// Messages that are handled in one turn. Each may be a command that causes work for others.
 const MAX_MESSAGES_A_TURN: usize = 64;
 
 /// The protocol state of one WebSocket.
 pub(crate) struct WebSocket {
     protocol: Connection<Server>,
     format: StreamFormat,
-    /// Bytes that wait for the rest of their frame, or for their turn, as read.
+    /// Input that waits for the rest of its frame, or for the next turn.
     partial: Vec<u8>,
-    /// They are whole frames, and only wait for their turn.
+    /// Whether `partial` has whole frames, which only wait for the next turn.
     has_more: bool,
-    /// Frames to be written: pongs, the close, answers to commands.
+    /// Frames to be written: pongs, a close, answers to commands.
     output: Vec<u8>,
     received_ms: u64,
     closing: bool,
     /// Messages that wait until a channel has room for the first of them.
     stalled: Option<Box<Stalled>>,
-    /// The client may compress.
+    /// Whether the client may compress.
     deflates: bool,
-    /// A message or a frame that has begun and not ended. Most come whole, so that most connections
-    /// have none.
+    /// A message or frame that is incomplete. Most arrive whole, so most connections have none.
     unfinished: Option<Box<Unfinished>>,
 }
 
-/// A message that has begun and not ended.
+/// An incomplete message.
 struct Unfinished {
-    /// When it began, by the time that the table ran.
+    /// The time at which it began, on the clock of running time.
     since_ms: u64,
     /// Time that was taken away, because a burst of bytes had earned too much.
     lost_ms: u64,
-    /// Its context among the messages that inflate; the references to it are counted.
+    /// Its place among the messages that inflate. The references to it are counted.
     context: Option<Rc<()>>,
 }
 
-/// What was taken out of a read.
+/// The result of decoding input.
 struct Taken {
     incoming: Vec<Incoming>,
-    /// Bytes of the read.
+    /// Bytes of the input that were decoded.
     used: usize,
-    /// The last message or frame came to its end, so what is left belongs to another.
+    /// Whether a message or frame ended, so that the remaining bytes belong to the next one.
     ended: bool,
 }
 
@@ -94,7 +93,7 @@ impl WebSocket {
         }
     }
 
-    /// Notes that the connection enters the table at this time.
+    /// Notes the time at which the connection enters the table.
     pub(super) fn enter(&mut self, now_ms: u64) {
         self.received_ms = now_ms;
     }
@@ -111,7 +110,7 @@ impl WebSocket {
         self.output.len() > MAX_OUTPUT
     }
 
-    /// Keeps messages until there is room for the first. Until then nothing is read.
+    /// Stores messages until there is room for the first. Until then nothing is read.
     pub(super) fn stall(&mut self, stalled: Stalled) {
         self.stalled = Some(Box::new(stalled));
     }
@@ -120,21 +119,22 @@ impl WebSocket {
         self.stalled.is_some()
     }
 
-    /// The messages that wait, to be tried once more.
+    /// The messages that wait, to be tried again.
     pub(super) fn take_stalled(&mut self, now_ms: u64) -> Option<Vec<Incoming>> {
         let stalled = self.stalled.take()?;
-        // It said nothing because it was not read from.
+        // It was silent because nothing was read from it.
         self.received_ms = now_ms;
         Some(stalled.into_messages())
     }
 
-    /// There are messages that were read and not taken: the next turn goes on without a read.
+    /// Whether there is input left that can be handled without a read.
     pub(super) fn has_more(&self) -> bool {
         self.has_more
     }
 
-    /// Whether it gave no sign of life for some heartbeats, each of which was a ping. `moved_ms` is
-    /// the last time that the socket took something: a client that is behind gets no pings.
+    /// Whether it has sent nothing for several heartbeat intervals, although each heartbeat was a
+    /// ping. `moved_ms` is the last time at which the socket accepted bytes: a client that is
+    /// behind gets no pings.
     pub(super) fn is_silent(&self, now_ms: u64, moved_ms: u64, heartbeat: Duration) -> bool {
         if self.is_stalled() {
             return false;
@@ -143,38 +143,38 @@ impl WebSocket {
         silence > heartbeat.as_millis() as u64 * u64::from(SILENT_BEATS)
     }
 
-    /// Whether the client takes longer over a message than it may: slower than the lowest rate plus
-    /// a time of grace, as for the body of a request. A compressed message of several frames has a
-    /// fixed time, because it keeps a context from others.
+    /// Whether the client takes too long over a message: slower than the lowest rate plus a time of
+    /// grace, as for the body of a request. A compressed message in several frames has a fixed
+    /// time, because it keeps a place from others.
     pub(super) fn is_late(&self, now_ms: u64, settings: &Settings) -> bool {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
-            let came = self.came();
-            // A client that does not take its answers, or publishes too fast, is not read from. It
-            // is not a slow sender, so it has longer. But this time is for the whole message: with
-            // a time that stands still, a client could hold a message for ever by taking a byte now
-            // and then.
+            let received = self.received_len();
+            // The server does not read from a client that accepts no answers or publishes too fast.
+            // Such a client is not slow, so it has more time. But this time is for the whole
+            // message. If the clock stood still instead, a client could hold a message for ever by
+            // accepting a byte now and then.
             let least = if self.is_full() || self.is_stalled() { settings.stall_ms() } else { 0 };
-            took + one.lost_ms >= settings.message_ms(came).max(least)
+            took + one.lost_ms >= settings.message_ms(received).max(least)
                 || (one.context.is_some() && took >= settings.stall_ms())
         })
     }
 
-    /// Cuts the time that a message has left to the most that it may have. Called in every tick.
+    /// Limits the time that is left for a message. Called in every tick.
     pub(super) fn bound_time(&mut self, now_ms: u64, settings: &Settings) {
-        let came = self.came();
+        let received = self.received_len();
         if let Some(one) = &mut self.unfinished {
             let took = now_ms.saturating_sub(one.since_ms) + one.lost_ms;
-            one.lost_ms += settings.excess_message_ms(came, took);
+            one.lost_ms += settings.excess_message_ms(received, took);
         }
     }
 
-    /// Bytes that have come of the message that is not complete.
-    fn came(&self) -> u64 {
+    /// Bytes received of the incomplete message.
+    fn received_len(&self) -> u64 {
         self.protocol.unfinished_len() + self.partial.len() as u64
     }
 
-    /// Writes a close, unless one was written before.
+    /// Queues a close frame, unless one was queued before.
     pub(super) fn close(&mut self, code: u16, reason: &str) {
         if !self.closing {
             ws::close(&mut self.output, code, reason);
@@ -186,14 +186,14 @@ impl WebSocket {
         self.closing
     }
 
-    /// Takes no more messages, and forgets those that wait.
+    /// Accepts no more messages, and discards those that wait.
     pub(super) fn stop_receiving(&mut self) {
         self.has_more = false;
         self.stalled = None;
     }
 
-    /// Adds an object to what is written next.
-    pub(super) fn owe(&mut self, object: &Object<'_>) {
+    /// Queues an object to be written.
+    pub(super) fn enqueue(&mut self, object: &Object<'_>) {
         ws::object(&mut self.output, object);
     }
 
@@ -201,12 +201,11 @@ impl WebSocket {
         if self.output.is_empty() { None } else { Some(std::mem::take(&mut self.output).into()) }
     }
 
-    /// Takes bytes in. What the protocol has to send is added to the output; data messages are
-    /// returned. A close stays with the protocol: it goes behind the answers to these messages.
+    /// Handles input. Returns data messages, and adds control frames to the output. The reply to a
+    /// close stays in the protocol until the answers to these messages are queued.
     pub(super) fn receive(&mut self, read: &mut [u8], now_ms: u64, max_message: usize) -> Vec<Incoming> {
         self.received_ms = now_ms;
-        // In the usual case, whole frames in one read, they are unmasked right where they were
-        // read.
+        // In the usual case a read has whole frames, which are unmasked in place.
         let mut gathered = std::mem::take(&mut self.partial);
         let is_gathered = !gathered.is_empty();
         let bytes = if is_gathered {
@@ -231,7 +230,7 @@ impl WebSocket {
         incoming
     }
 
-    /// Takes the messages of a turn out of `bytes`.
+    /// Decodes the messages of one turn from `bytes`.
     fn take(&mut self, bytes: &mut [u8], max: u64) -> Taken {
         let mut taken = Taken { incoming: Vec::new(), used: 0, ended: false };
         let (mut len, mut count) = (0, 0);
@@ -241,8 +240,8 @@ impl WebSocket {
             let is_enough = len >= MAX_LEN_A_TURN || count >= MAX_MESSAGES_A_TURN;
             self.has_more = is_enough && !rest.is_empty();
             if self.has_more || self.waits_for_more(rest, max) {
-                // A call without input frees the buffer of the last message: a connection must not
-                // hold megabytes for bytes that may never come.
+                // A call without input frees the buffer of the last message. A connection must not
+                // hold megabytes for bytes that may never arrive.
                 let _ = self.protocol.decode(&mut []);
                 break;
             }
@@ -273,7 +272,7 @@ impl WebSocket {
         taken
     }
 
-    /// Starts the time of a message that is not complete, and ends that of one that is.
+    /// Starts the time of an incomplete message, or ends it.
     fn note_unfinished(&mut self, ended: bool, now_ms: u64) {
         if ended || self.closing {
             self.unfinished = None;
@@ -286,8 +285,8 @@ impl WebSocket {
         }
     }
 
-    /// Whether to wait until the first frame of a compressed message is whole. Until then it is
-    /// held as it came; inflated it could be a thousand times as long.
+    /// Whether to wait until the first frame of a compressed message is complete. Until then it is
+    /// stored compressed; inflated it could be a thousand times as long.
     fn waits_for_more(&self, bytes: &[u8], max: u64) -> bool {
         if !self.deflates || self.protocol.message_unfinished() {
             return false;
@@ -300,9 +299,9 @@ impl WebSocket {
         }
     }
 
-    /// Ends a turn: the close of the protocol goes behind all else. A message in several frames
-    /// inflates as the frames come, so only a few may do so at one time. Further ones are closed
-    /// with 1013.
+    /// Ends a turn: queues the reply to a close after everything else. A message in several frames
+    /// is inflated frame by frame, so only some of them are allowed at one time. A client with one
+    /// more is closed with 1013.
     pub(super) fn end_turn(&mut self, places: &Rc<()>) {
         if !self.is_stalled() {
             self.protocol.take_output(&mut self.output);
@@ -321,9 +320,8 @@ impl WebSocket {
     }
 }
 
-/// The longest message that is read at all. Within JSON a control character takes six bytes. A
-/// message a little over the limit is read and refused with a sentence; a much longer one is not
-/// read.
+/// The longest message that is read at all. In JSON a control character takes six bytes. A message
+/// slightly over the limit is read and refused with an explanation. A much longer one is not read.
 fn longest(format: StreamFormat, max_message: usize) -> u64 {
     let spelled = if matches!(format, StreamFormat::WsV1 { .. }) { 6 } else { 1 };
     (max_message as u64).saturating_mul(spelled).saturating_add(4096)
@@ -347,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_read_from_has_longer_for_its_message_and_not_for_ever() {
+    fn a_client_that_is_not_read_from_has_more_time_but_not_for_ever() {
         let settings = Settings::default();
         let (grace, stall) = (settings.message_ms(1), settings.stall_ms());
         let mut websocket = WebSocket::new(StreamFormat::WsV1 { deflate: false }, None, 1024);
@@ -355,7 +353,7 @@ mod tests {
         let is_late = |websocket: &WebSocket, now_ms| websocket.is_late(now_ms, &settings);
         assert!(!is_late(&websocket, grace - 1) && is_late(&websocket, grace));
         let detail = "x".repeat(MAX_OUTPUT);
-        websocket.owe(&Object::Error { id: None, status: 400, title: "", detail: &detail });
+        websocket.enqueue(&Object::Error { id: None, status: 400, title: "", detail: &detail });
         assert!(websocket.is_full());
         assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
         websocket.take_output();
@@ -367,8 +365,8 @@ mod tests {
         let settings = Settings::default();
         let (stall, max) = (settings.stall_ms(), 8 << 20);
         let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: false }, None, max);
-        // A frame of 8 MiB, of which 5.6 come at once; by the rate alone, that is more than three
-        // hours.
+        // A frame of 8 MiB, of which 5.6 MiB arrive at once. By the rate alone, that allows more
+        // than three hours.
         let mut burst = vec![0; 14 + 5_600 * 1024];
         burst[..10].copy_from_slice(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x80, 0, 0]);
         websocket.receive(&mut burst, 0, max);
@@ -397,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_full_of_bombs_is_taken_a_few_at_a_time() {
+    fn messages_that_inflate_a_lot_are_handled_one_a_turn() {
         let payload = vec![0; 600 * 1024];
         let mut read = masked(10, &payload);
         assert!(read.len() < 64 * 1024, "one read: {}", read.len());
@@ -419,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_full_of_tiny_messages_is_taken_a_few_at_a_time() {
+    fn tiny_messages_are_handled_a_few_at_a_time() {
         let mut read = [0x82, 0x81, 0, 0, 0, 0, b'x'].repeat(1_000);
         let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: false }, None, 1024);
         let mut incoming = websocket.receive(&mut read, 0, 1024);

@@ -1,6 +1,6 @@
-//! What became of a request that others repeat, kept while nothing happens. A thousand clients that
-//! poll one URL cost one encoding for each message, and for each of them a look-up. So it is with a
-//! thousand that wait: after a message all of them ask the same next question.
+//! Caches the outcome of requests while their channels do not change. If a thousand clients poll
+//! one URL, a message is encoded once, and each request costs one look-up. The same holds for a
+//! thousand long polls: after a message all clients send the same next request.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -12,41 +12,40 @@ use tidewire_server::Prepared;
 use crate::channel::Channel;
 use crate::table::HeldPoll;
 
-/// Requests that one worker remembers.
+/// Most cached requests of one worker.
 const MAX_ANSWERS: usize = 256;
 
-/// Longest body that is kept.
+/// Longest body that is cached, in bytes.
 const MAX_BODY: usize = 256 * 1024;
 
-/// Bytes of all bodies that are kept.
+/// Most bytes of all cached bodies.
 const MAX_BODIES: usize = 4 * 1024 * 1024;
 
-/// The answers of one worker, by request target.
+/// The cached answers of one worker, by request target.
 #[derive(Default)]
-pub(crate) struct Answers {
+pub(crate) struct AnswerCache {
     all: HashMap<Box<[u8]>, Kept>,
     bodies: usize,
-    /// The one that was given last: it is most likely to be asked for again, and found without
+    /// The answer that was used last. It is the most likely to be needed next, and is found without
     /// hashing.
     last: Option<Last>,
 }
 
 struct Last {
     target: Box<[u8]>,
-    /// All bytes of the request, where they are known: the same bytes mean the same, and need not
-    /// be parsed.
+    /// All bytes of the request, if they are known. A request with the same bytes needs no parsing.
     request: Box<[u8]>,
     kept: Kept,
 }
 
-/// What is kept, and what it holds for.
+/// A cached answer, and the state of the channels for which it is valid.
 #[derive(Clone)]
 struct Kept {
     snapshot: Snapshot,
     answer: Answer,
 }
 
-/// What some channels held: each the messages between two positions.
+/// The state of some channels: in each, the messages between two positions.
 #[derive(Clone)]
 pub(crate) struct Snapshot(Rc<[ChannelBounds]>);
 
@@ -56,17 +55,17 @@ struct ChannelBounds {
     bounds: (Cursor, Cursor),
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone)]
 pub(crate) enum Answer {
-    /// It was answered.
+    /// The request was answered.
     Response(Arc<Prepared>),
-    /// It is a poll for which there was nothing.
+    /// The request is a long poll that must wait for a message.
     Held(Rc<HeldPoll>),
 }
 
-impl Answers {
-    /// What becomes of a request for this target, if it is known.
+impl AnswerCache {
+    /// The outcome for a request with this target, if it is cached.
     pub(crate) fn get(&mut self, target: &[u8], now_ms: u64, max_subscribers: usize) -> Option<Answer> {
         let last = self.last.as_ref().filter(|last| *last.target == *target).map(|last| &last.kept);
         let is_last = last.is_some();
@@ -83,20 +82,21 @@ impl Answers {
         answer
     }
 
-    /// The same for a request of which only the bytes are known.
+    /// The same for a request that is not parsed yet: the outcome if its bytes equal the last
+    /// request.
     pub(crate) fn get_same(&mut self, request: &[u8], now_ms: u64, max_subscribers: usize) -> Option<Answer> {
         let last = self.last.as_ref().filter(|last| *last.request == *request)?;
         if last.kept.snapshot.holds(now_ms) { last.kept.answer(max_subscribers) } else { None }
     }
 
-    /// Notes the bytes of the request that was answered last.
+    /// Stores the bytes of the request that was answered last.
     pub(crate) fn note_request(&mut self, target: &[u8], request: &[u8]) {
         if let Some(last) = self.last.as_mut().filter(|last| *last.target == *target) {
             last.request = request.into();
         }
     }
 
-    /// Keeps what became of a request while the channels held this.
+    /// Caches the outcome of a request for as long as the channels match `snapshot`.
     pub(crate) fn keep(&mut self, target: &[u8], snapshot: Snapshot, answer: Answer) {
         let len = answer.body_len();
         if len > MAX_BODY {
@@ -122,7 +122,7 @@ impl Answers {
 }
 
 impl Snapshot {
-    /// What these channels hold. `None` if one of them was forgotten.
+    /// The state of these channels. `None` if the hub has forgotten one of them.
     pub(crate) fn take(channels: Vec<Arc<Channel>>, now_ms: u64) -> Option<Self> {
         let held = channels.into_iter().map(|channel| {
             let bounds = channel.bounds(now_ms)?;
@@ -131,14 +131,14 @@ impl Snapshot {
         held.collect::<Option<_>>().map(Snapshot)
     }
 
-    /// Whether they hold the same now.
+    /// Whether the channels are still in this state.
     pub(crate) fn holds(&self, now_ms: u64) -> bool {
         self.0.iter().all(|held| held.channel.bounds(now_ms) == Some(held.bounds))
     }
 }
 
 impl Kept {
-    /// The answer; none to a poll where no more may wait.
+    /// The answer. `None` for a poll that must wait while a channel has too many subscribers.
     fn answer(&self, max_subscribers: usize) -> Option<Answer> {
         let is_full = || self.snapshot.0.iter().any(|held| held.channel.subscribers() >= max_subscribers);
         match &self.answer {

@@ -1,6 +1,5 @@
-//! What is due: polls that were held long enough, and once a second a tick, for heartbeats, for
-//! connections whose time is over, and to tidy up. All of it goes on over as many turns as it
-//! takes.
+//! Timed work: answers polls whose time is over, and once a second runs a tick, which sends
+//! heartbeats, drops overdue connections and tidies up. It takes as many turns as needed.
 
 use super::ids::RowId;
 use super::row::{Member, Place};
@@ -10,29 +9,29 @@ use crate::rope::Rope;
 use crate::settings::TOO_SLOW;
 use crate::shape::Shape;
 
-/// Ticks between two sweeps of the hub, made by worker 0.
+/// Ticks between two sweeps of the hub. Worker 0 makes them.
 const SWEEP_TICKS: u64 = 5;
 
-/// Rows that are looked at between two looks at the clock.
+/// Rows checked between two checks of the time.
 const STEP: usize = 128;
 
-/// Why a connection is given up.
+/// The reason for dropping a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Overdue {
-    /// It takes nothing of what is pending.
+    /// The socket accepts none of the pending bytes.
     Stuck,
-    /// A WebSocket that gave no sign of life.
+    /// A WebSocket that has sent nothing for too long.
     Silent,
     /// A WebSocket that takes too long over a message.
     Late,
-    /// It was waited for long enough, for its next request or for its end.
+    /// Its time for the next request, or for closing, is over.
     Over,
 }
 
 impl Table {
-    /// Does what is due, until the turn is over. Says which connections are overdue: after one more
-    /// [ready](Self::on_ready) and read, for what they waited for may be in the socket, they have
-    /// to be [given up](Self::give_up_if_overdue).
+    /// Does timed work until the turn is over. Returns connections that are overdue. What they
+    /// waited for may be in their sockets, so call [`on_ready`](Self::on_ready) and
+    /// [`read`](Self::read) first, and then [`give_up_if_overdue`](Self::give_up_if_overdue).
     pub(crate) fn on_time(&mut self) -> Vec<RowId> {
         let now_ms = self.delivery.clock.now_ms();
         while !self.is_turn_over()
@@ -53,7 +52,7 @@ impl Table {
             self.begin_tick();
         }
         while let Some(from) = self.tick.row.filter(|_| !self.is_turn_over()) {
-            let overdue = self.walk_on(from);
+            let overdue = self.check_rows(from);
             if !overdue.is_empty() {
                 return overdue;
             }
@@ -64,13 +63,13 @@ impl Table {
         Vec::new()
     }
 
-    /// A poll was held for as long as it may be.
+    /// Answers a long poll whose time is over.
     fn answer_empty(&mut self, id: RowId) {
         let row = &self.delivery.rows[id];
         let Some(group) = row.group().filter(|_| row.pending.is_empty()) else { return };
         let Shape::LongPoll(shape) = &self.delivery.audience.groups[group].shape else { return };
         let answer = shape.empty_answer(&self.delivery.positions(id).to_text(), &self.delivery.forms);
-        self.delivery.rows[id].put_last(answer, self.delivery.clock.ran_ms());
+        self.delivery.rows[id].append_last(answer, self.delivery.clock.ran_ms());
         let end = self.delivery.end(group);
         self.delivery.drive(id, end);
     }
@@ -83,16 +82,16 @@ impl Table {
         self.delivery.forms.forget_unused();
         self.tick.heartbeats.clear();
         self.tick.row = Some(0);
-        // Not before what came during a stop is read: an empty channel whose reader asks again must
-        // not be forgotten.
+        // Not in a tick after a stop of the process: input that came meanwhile is not read yet. An
+        // empty channel whose reader asks again must not be forgotten.
         let clock = &self.delivery.clock;
-        if self.worker == 0 && clock.ticks().is_multiple_of(SWEEP_TICKS) && !clock.spares() {
+        if self.worker == 0 && clock.ticks().is_multiple_of(SWEEP_TICKS) && !clock.spares_connections() {
             self.tick.sweep = Some(0);
         }
     }
 
-    /// Looks at the next rows. Says which are overdue.
-    fn walk_on(&mut self, from: usize) -> Vec<RowId> {
+    /// Checks the next rows. Returns those that are overdue.
+    fn check_rows(&mut self, from: usize) -> Vec<RowId> {
         let end = self.delivery.rows.end();
         self.tick.row = (from + STEP < end).then_some(from + STEP);
         let mut overdue = Vec::new();
@@ -102,11 +101,12 @@ impl Table {
             if let Some(websocket) = &mut self.delivery.rows[id].websocket {
                 websocket.bound_time(ran_ms, &self.delivery.settings);
                 if websocket.is_stalled() {
-                    // It may have waited for long enough, and who would wake it may hang.
+                    // It may have waited for long enough, and the worker that would wake it may
+                    // hang.
                     self.delivery.ready.push(id.key());
                 }
             }
-            if !self.delivery.clock.spares() && self.overdue(id).is_some() {
+            if !self.delivery.clock.spares_connections() && self.overdue(id).is_some() {
                 overdue.push(id);
             } else {
                 self.send_heartbeat(id);
@@ -115,10 +115,10 @@ impl Table {
         overdue
     }
 
-    /// A heartbeat for a share of the rows, so that they do not all get theirs at once.
+    /// Sends a heartbeat to a share of the rows, so that not all rows get theirs at once.
     fn send_heartbeat(&mut self, id: RowId) {
         let every = self.delivery.settings.heartbeat.as_secs().max(1);
-        // Counted down, so that the first rows of a worker get their first heartbeat last, however
+        // Counts down, so that the first rows of a worker get their first heartbeat last, however
         // long the interval is.
         let turn = every - 1 - self.delivery.clock.ticks() % every;
         if u64::from(id.key()) % every != turn {
@@ -136,13 +136,13 @@ impl Table {
             (packed.rope, packed.sum)
         });
         if let Some(body) = &mut row.gzip {
-            body.add(group.stand(slot).sum, *sum);
+            body.add(group.reached_by(slot).sum, *sum);
         }
         let event = row.offer(heartbeat);
         self.delivery.drive(id, event);
     }
 
-    /// Gives up a connection whose time is over.
+    /// Drops a connection that is overdue.
     pub(crate) fn give_up_if_overdue(&mut self, id: RowId) {
         let Some(overdue) = self.overdue(id) else { return };
         let ran_ms = self.delivery.clock.ran_ms();
@@ -151,8 +151,8 @@ impl Table {
         let event = match &mut row.websocket {
             Some(websocket) if overdue == Overdue::Late => {
                 websocket.close(1008, TOO_SLOW);
-                row.put_last(Rope::default(), ran_ms);
-                // The part of the message that came is freed now.
+                row.append_last(Rope::default(), ran_ms);
+                // Free the received part of the message now.
                 row.websocket = None;
                 Event::Ended
             }

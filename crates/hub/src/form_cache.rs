@@ -1,12 +1,12 @@
-//! The forms of payloads that one worker has made, kept for the next who needs them.
+//! The cache of encoded payloads of one worker.
 //!
-//! Many groups read one message: each list of channels and each feed is a group. The payload is
-//! escaped and compressed once for each form, and not once for each group. What a slow reader holds
-//! of a form is a reference.
+//! Many groups of subscribers read the same message: each list of channels and each feed is a
+//! group. A payload is escaped and compressed once for each form, not once for each group. A slow
+//! reader holds a reference to the encoded bytes, not a copy.
 //!
-//! The key of a form is the address and the length of the payload, what is made of it, and whether
-//! it is compressed. Nothing else of a message is in a form. An entry holds its payload, so while
-//! the entry lives no other payload can have the address.
+//! The key of an entry is the address and length of the payload, the kind of the form, and whether
+//! it is compressed. A form depends on nothing else. An entry holds its payload, so while the entry
+//! lives no other payload can have that address.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -21,16 +21,17 @@ use crate::gzip::Sum;
 use crate::json_text::{Place, is_same_in};
 use crate::message::Message;
 
-/// Bytes that one worker keeps, forms and their payloads. Above that the oldest go, but never the
-/// newest. A message of the longest size has about two forms in use at one time.
+/// Most bytes that one worker keeps: forms and their payloads. Above that the oldest entries are
+/// removed, but never the newest. For messages of the longest size, about two forms are in use at
+/// once.
 pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// What an entry costs beside its bytes.
+/// The cost of an entry besides its bytes.
 const ENTRY: usize = 256;
 
-/// The forms of one worker. Clones share them.
+/// The cache of one worker. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Forms(Rc<RefCell<Ring>>);
+pub(crate) struct FormCache(Rc<RefCell<Ring>>);
 
 #[derive(Debug)]
 struct Ring {
@@ -38,9 +39,9 @@ struct Ring {
     kept: HashMap<Key, Kept>,
     /// The keys, oldest first.
     order: VecDeque<Key>,
-    /// What all that is kept counts.
+    /// The weight of all entries.
     bytes: usize,
-    /// Counted up by [`Forms::forget_unused`].
+    /// Counts the calls of [`FormCache::forget_unused`].
     round: u32,
 }
 
@@ -56,22 +57,22 @@ struct Key {
 struct Kept {
     form: Form,
     payload: Bytes,
-    /// The round in which it was used last.
+    /// The round of the last use.
     used: u32,
 }
 
-impl Forms {
+impl FormCache {
     pub(crate) fn new(counters: Arc<FormCounters>) -> Self {
         let (kept, order) = (HashMap::new(), VecDeque::new());
-        Forms(Rc::new(RefCell::new(Ring { counters, kept, order, bytes: 0, round: 0 })))
+        FormCache(Rc::new(RefCell::new(Ring { counters, kept, order, bytes: 0, round: 0 })))
     }
 
-    /// The payload in this form.
+    /// Returns the payload in this form.
     pub(crate) fn plain(&self, kind: FormKind, message: &Message) -> Bytes {
         self.0.borrow_mut().plain(kind, message)
     }
 
-    /// The payload in this form, compressed; and whether it was compressed just now.
+    /// Returns the payload in this form, compressed; and whether it was compressed in this call.
     pub(crate) fn deflated(&self, kind: FormKind, message: &Message) -> (Form, bool) {
         let mut ring = self.0.borrow_mut();
         let key = Key::new(kind, message, true);
@@ -89,7 +90,7 @@ impl Forms {
         (form, true)
     }
 
-    /// Forgets what was not used since the last call. Called in every tick.
+    /// Removes the entries that were not used since the last call. Called at every tick.
     pub(crate) fn forget_unused(&self) {
         let ring = &mut *self.0.borrow_mut();
         let round = ring.round;
@@ -109,7 +110,7 @@ impl Ring {
             return form.bytes;
         }
         let bytes = match kind {
-            // Nothing is made of it, but who holds it is counted.
+            // The payload itself. It is stored so that its holders are counted.
             FormKind::Payload => self.counters.hold(message.data().clone()),
             FormKind::Json(Place::Line) | FormKind::Lines => self.made(kind.make(message)),
             FormKind::Json(place) => {
@@ -127,7 +128,7 @@ impl Ring {
         Some(kept.form.clone())
     }
 
-    /// A new form, without the room that it did not need.
+    /// Counts a new form, and frees its spare capacity.
     fn made(&self, bytes: Vec<u8>) -> Bytes {
         self.counters.count_formed();
         self.counters.hold(bytes.into_boxed_slice().into())
@@ -164,9 +165,9 @@ mod tests {
 
     const JSON: FormKind = FormKind::Json(Place::Line);
 
-    fn forms() -> (Forms, Arc<FormCounters>) {
+    fn forms() -> (FormCache, Arc<FormCounters>) {
         let counters = Arc::<FormCounters>::default();
-        (Forms::new(counters.clone()), counters)
+        (FormCache::new(counters.clone()), counters)
     }
 
     fn message(byte: u8, len: usize) -> Message {
@@ -180,17 +181,17 @@ mod tests {
         let plain = forms.plain(JSON, &message);
         assert_eq!(plain, JSON.make(&message));
         assert_eq!(forms.plain(JSON, &message).as_ptr(), plain.as_ptr());
-        // At another time, or of another name, it is the same payload.
+        // A message with another time or name has the same payload.
         assert_eq!(forms.plain(JSON, &message.with_time(7)).as_ptr(), plain.as_ptr());
         let (deflated, made) = forms.deflated(JSON, &message);
         assert_eq!((made, deflated.sum), (true, Sum::of(&plain)));
         assert!(!forms.deflated(JSON, &message).1);
         assert_eq!(counters.formed(), 2);
-        // Where nothing else is to be escaped, it is the same bytes.
+        // If nothing more must be escaped, the bytes are shared.
         for place in [Place::Script, Place::Part] {
             assert_eq!(forms.plain(FormKind::Json(place), &message).as_ptr(), plain.as_ptr());
         }
-        // An equal payload elsewhere is another.
+        // An equal payload at another address has its own entry.
         let other = Message::new(message.data().to_vec().into(), 0);
         assert_ne!(forms.plain(JSON, &other).as_ptr(), plain.as_ptr());
         assert_eq!(forms.plain(FormKind::Payload, &other).as_ptr(), other.data().as_ptr());
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_what_is_held_is_counted() {
+    fn the_cache_is_bounded_and_held_bytes_are_counted() {
         let (forms, counters) = forms();
         let held: Vec<_> = (0..4).map(|byte| forms.plain(JSON, &message(byte, 1024 * 1024))).collect();
         for byte in 0..30 {
@@ -209,7 +210,7 @@ mod tests {
             let own = counters.held() - held.iter().map(Bytes::len).sum::<usize>() as u64;
             assert!(own <= MAX_BYTES as u64, "{own} bytes are kept");
         }
-        // A payload that is longer than all that may be kept is kept alone.
+        // A payload longer than the whole limit is kept alone.
         let long = message(b'a', MAX_BYTES);
         forms.plain(JSON, &long);
         assert!(!forms.deflated(JSON, &long).0.bytes.is_empty());
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_is_not_forgotten() {
+    fn a_used_form_stays_in_the_cache() {
         let (forms, counters) = forms();
         let (used, unused) = (message(b'a', 10_000), message(b'b', 10_000));
         forms.plain(JSON, &unused);
