@@ -7,7 +7,6 @@ mod files;
 mod methods;
 mod references;
 mod scope;
-mod source;
 
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 use files::Graph;

@@ -16,6 +16,8 @@ mod layers;
 mod loom;
 mod no_std;
 mod programs;
+mod prose;
+mod source;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -64,6 +66,8 @@ enum Command {
     /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every
     /// tag in it is known.
     Compliance,
+    /// Check that no line is too long: 100 characters of prose, 110 of code.
+    Prose(prose::Args),
     /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported
     /// seeds are current.
     Corpus,
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
         Command::NoStd => no_std::run(),
         Command::Embed => embed::run(),
         Command::Compliance => compliance::run(),
+        Command::Prose(args) => prose::run(&args),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),
         Command::Seeds => corpus::seeds(),

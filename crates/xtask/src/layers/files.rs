@@ -25,7 +25,7 @@
 
 use super::cycles::{components, shortest};
 use super::references::{self, Reference};
-use super::source::{Read, Tree};
+use crate::source::{Read, Tree};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -110,8 +110,8 @@ impl Graph {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::source::tests::load;
     use super::*;
+    use crate::source::tests::load;
 
     fn graph(files: &[(&str, &str)]) -> Graph {
         load(files, Graph::load).unwrap()

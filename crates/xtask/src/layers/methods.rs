@@ -2,7 +2,7 @@
 //! shows.
 
 use super::scope::Scope;
-use super::source::{Tree, only_in_tests};
+use crate::source::{Tree, only_in_tests};
 use std::collections::{HashMap, HashSet};
 use syn::{ImplItem, Item, ItemStruct, TraitItem, Type};
 

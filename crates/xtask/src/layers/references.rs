@@ -2,7 +2,7 @@
 
 use super::methods::{Methods, type_of};
 use super::scope::{Found, Scope, leaves};
-use super::source::{Tree, attributes, only_in_tests};
+use crate::source::{Tree, attributes, only_in_tests};
 use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 use std::collections::{HashMap, HashSet};
 use syn::visit::{self, Visit};

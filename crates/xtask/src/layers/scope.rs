@@ -1,6 +1,6 @@
 //! What a name means: the definitions of a crate, and the paths that lead to them.
 
-use super::source::{Tree, attributes, only_in_tests};
+use crate::source::{Tree, attributes, only_in_tests};
 use std::collections::HashMap;
 use syn::{ForeignItem, Item, UseTree, Visibility};
 
@@ -367,8 +367,8 @@ pub(super) fn leaves(tree: &UseTree, before: &mut Vec<String>, take: &mut dyn Fn
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::source::tests::load;
     use super::*;
+    use crate::source::tests::load;
 
     /// What a path means in the root: names of definitions, each with its file.
     fn means(path: &str, files: &[(&str, &str)]) -> String {

@@ -7,34 +7,34 @@ use syn::{Attribute, Item, ItemMod, Meta, Token};
 use tidewire_testkit::run::Result;
 
 /// The modules of one target; the first one is its root.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     /// The paths of the files, relative to the folder of the root.
-    pub(super) files: Vec<PathBuf>,
-    pub(super) modules: Vec<Module>,
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) modules: Vec<Module>,
 }
 
-pub(super) struct Module {
+pub(crate) struct Module {
     /// `None` for the root.
-    pub(super) parent: Option<usize>,
-    pub(super) file: usize,
+    pub(crate) parent: Option<usize>,
+    pub(crate) file: usize,
     /// The modules declared in it, by name.
-    pub(super) children: Vec<Child>,
+    pub(crate) children: Vec<Child>,
     /// All that it defines, apart from modules.
-    pub(super) items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
 }
 
-pub(super) struct Child {
-    pub(super) name: String,
-    pub(super) private: bool,
-    pub(super) module: usize,
+pub(crate) struct Child {
+    pub(crate) name: String,
+    pub(crate) private: bool,
+    pub(crate) module: usize,
 }
 
 /// Reads a file; `None` if there is none.
-pub(super) type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
+pub(crate) type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
 impl Tree {
     /// Parses the file and all that it declares with `mod`.
-    pub(super) fn load(root: &Path, read: Read<'_>) -> Result<Self> {
+    pub(crate) fn load(root: &Path, read: Read<'_>) -> Result<Self> {
         let folder = root.parent().unwrap_or(root).to_owned();
         let mut loader = Loader { read, tree: Tree { files: Vec::new(), modules: Vec::new() }, folder };
         let children = loader.folder.clone();
@@ -151,7 +151,7 @@ fn given_path(attribute: &Attribute) -> Option<String> {
 }
 
 /// Whether these are attributes of code that is compiled for tests only, loom's among them.
-pub(super) fn only_in_tests(attributes: &[Attribute]) -> bool {
+pub(crate) fn only_in_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
         Meta::List(list) if list.path.is_ident("cfg") => {
@@ -177,7 +177,7 @@ fn needs_a_test(predicate: &Meta) -> bool {
 }
 
 /// The attributes of an item of any kind.
-pub(super) fn attributes(item: &Item) -> &[Attribute] {
+pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -200,11 +200,11 @@ pub(super) fn attributes(item: &Item) -> &[Attribute] {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Files by path, below `src/`, as a crate whose root is the first one.
-    pub(in crate::layers) fn load<T>(
+    pub(crate) fn load<T>(
         files: &[(&str, &str)],
         with: impl FnOnce(&Path, Read<'_>) -> Result<T>,
     ) -> Result<T> {
