@@ -21,7 +21,7 @@ mod times;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{autobahn, browser, compliance, corpus, embed, layers, loom, no_std, programs, prose};
+use crate::{api, autobahn, browser, compliance, corpus, embed, layers, loom, no_std, programs, prose};
 use lanes::{Lane, Step};
 use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 use times::Times;
@@ -46,6 +46,7 @@ const STEPS: &[Step] = &[
     step("formatting", Lane::Beside, &["toolchain"], 2, formatting),
     step("layers", Lane::Beside, &[], 1, layers::all),
     step("prose", Lane::Beside, &[], 1, prose::all),
+    step("api", Lane::Beside, &[], 1, api::run),
     step("compliance", Lane::Beside, &[], 1, compliance::run),
     step("packages", Lane::Beside, &[], 1, packages),
     step("client", Lane::Beside, &["packages"], 10, browser::client),

@@ -3,6 +3,7 @@
 // A command that talks to a person at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod api;
 mod autobahn;
 mod bench;
 mod browser;
@@ -66,6 +67,8 @@ enum Command {
     /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every
     /// tag in it is known.
     Compliance,
+    /// Check the rules of docs/api.md in the published crates.
+    Api,
     /// Check that no line is too long: 100 characters of prose, 110 of code.
     Prose(prose::Args),
     /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::NoStd => no_std::run(),
         Command::Embed => embed::run(),
         Command::Compliance => compliance::run(),
+        Command::Api => api::run(),
         Command::Prose(args) => prose::run(&args),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),

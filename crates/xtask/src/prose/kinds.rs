@@ -12,7 +12,7 @@ pub(super) enum Language {
     /// With scripts and styles in it.
     Html,
     Python,
-    /// Only a line that begins with `#` is a comment.
+    /// TOML and YAML. Only comments count: a string or an inline table of TOML takes one line.
     Hash,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Kind {
     /// A comment, and nothing before it.
     Prose,
     Code,
-    /// It begins within a string that a line break would change.
+    /// A line break would change it, such as the inside of a raw string.
     Data,
 }
 
@@ -80,13 +80,9 @@ impl Scanner {
             Mode::Comment(_) => Kind::Prose,
             Mode::Lines { .. } => Kind::Data,
             Mode::Text(..) => Kind::Code,
-            Mode::Code(language, _) => {
-                if begins_comment(line.trim_start(), language) {
-                    Kind::Prose
-                } else {
-                    Kind::Code
-                }
-            }
+            Mode::Code(language, _) if begins_comment(line.trim_start(), language) => Kind::Prose,
+            Mode::Code(Language::Hash, _) => Kind::Data,
+            Mode::Code(..) => Kind::Code,
         };
         self.first = true;
         let mut rest = line;
@@ -308,6 +304,6 @@ mod tests {
         assert_eq!(letters(Language::Css, "/* a\nb */\na::before { content: '/*' }\n// c"), "ppcc");
         let python = "\"\"\"A\nb\"\"\"\n# c\na = '''d\n# e'''\nf('#') # g\n# h";
         assert_eq!(letters(Language::Python, python), "pppcdcp");
-        assert_eq!(letters(Language::Hash, "# a\nb = 'c' # d\n  # e"), "pcp");
+        assert_eq!(letters(Language::Hash, "# a\nb = 'c' # d\n  # e"), "pdp");
     }
 }

@@ -7,6 +7,7 @@
 //! | a table, a code block (also in a comment), a link alone on its line | none |
 //! | a Markdown heading with a link | none |
 //! | a word that cannot be broken, such as a URL, with at most 40 characters beside it | none |
+//! | TOML and YAML other than comments, as they cannot break such lines | none |
 //! | a line within a raw or multi-line string, where a line break would change the value | none |
 //! | Markdown that a command generates, between `<!-- cargo xtask NAME: begin -->` and `end` | none |
 
@@ -161,8 +162,9 @@ mod tests {
 
     #[test]
     fn prose_has_a_hundred_characters_and_code_ten_more() {
+        assert_eq!(lines("a.toml", &format!("{}\n{}", line("# ", 101), line("code ", 111))), [1]);
         for (name, comment) in
-            [("a.rs", "/// "), ("a.ts", "// "), ("a.css", "/* "), ("a.html", "<!-- "), ("a.toml", "# ")]
+            [("a.rs", "/// "), ("a.ts", "// "), ("a.css", "/* "), ("a.html", "<!-- "), ("a.py", "# ")]
         {
             assert_eq!(check(name, &line(comment, 100)), [], "{name}");
             assert_eq!(lines(name, &line(comment, 101)), [1], "{name}");
