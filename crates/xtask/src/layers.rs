@@ -1,5 +1,5 @@
-//! `cargo xtask layers`: nothing points up, neither between the crates nor between the files of
-//! one.
+//! `cargo xtask layers`: checks that crates use only crates of lower layers, and that the imports
+//! of files have no cycles.
 
 mod crates;
 mod cycles;
@@ -15,16 +15,17 @@ use tidewire_testkit::run::{Result, root};
 
 pub(crate) use crates::pure;
 
-/// What to look at.
+/// Which crates to check.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only the files of these crates. Left out: of all, and the arrows between the crates.
+    /// Only the files of these crates. Without names: the files of all crates, and the dependencies
+    /// between crates.
     #[arg(value_name = "CRATE")]
     packages: Vec<String>,
-    /// Print every arrow between the files of these crates.
+    /// Print every import between the files of these crates.
     #[arg(long, requires = "packages")]
     arrows: bool,
-    /// Another workspace than this one.
+    /// The folder of another workspace, to check that one.
     #[arg(long)]
     root: Option<PathBuf>,
 }
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result {
     no_cycles(&targets)
 }
 
-/// The step of `cargo xtask check`: all crates, and all their files.
+/// The step of `cargo xtask check`: all crates and all their files.
 pub(crate) fn all() -> Result {
     run(&Args { packages: Vec::new(), arrows: false, root: None })
 }
@@ -108,6 +109,7 @@ fn no_cycles(targets: &[Target]) -> Result {
         return Ok(());
     }
     Err(format!(
-        "{text}Files use each other in a circle. Move what they share into a file below both; see docs/ARCHITECTURE.md."
+        "{text}The imports of these files form cycles. Move the shared items into a file that both \
+         can use; see docs/ARCHITECTURE.md."
     ))
 }

@@ -1,5 +1,5 @@
-//! The source files of one target of a crate, parsed, as the tree of its modules. Code that only
-//! tests have is left out.
+//! The parsed source files of one target of a crate, as the tree of its modules. Code for tests is
+//! left out.
 
 use std::path::{Path, PathBuf};
 use syn::punctuated::Punctuated;
@@ -19,7 +19,7 @@ pub(crate) struct Module {
     pub(crate) file: usize,
     /// The modules declared in it, by name.
     pub(crate) children: Vec<Child>,
-    /// All that it defines, apart from modules.
+    /// All its items, apart from modules.
     pub(crate) items: Vec<Item>,
 }
 
@@ -49,20 +49,20 @@ struct Loader<'a> {
     folder: PathBuf,
 }
 
-/// Where a module stands in the tree of files.
+/// The place of a module in the tree of files.
 struct Place<'a> {
     file: usize,
-    /// The file that holds the text of the module.
+    /// The file with the text of the module.
     path: &'a Path,
     /// Where the files of its children are.
     children: PathBuf,
-    /// Whether it is written within the file of another module.
+    /// Whether it is inside the file of another module.
     inline: bool,
     parent: Option<usize>,
 }
 
 impl Loader<'_> {
-    /// Adds the module of a whole file. Returns `None` if only tests have it.
+    /// Adds the module of a whole file. Returns `None` if only tests have the file.
     fn file(&mut self, path: &Path, children: PathBuf, parent: Option<usize>) -> Result<Option<usize>> {
         let text = (self.read)(path).ok_or_else(|| format!("{} cannot be read", path.display()))?;
         let syntax = syn::parse_file(&text)
@@ -150,7 +150,7 @@ fn given_path(attribute: &Attribute) -> Option<String> {
     }
 }
 
-/// Whether these are attributes of code that is compiled for tests only, loom's among them.
+/// Whether these are attributes of code that is compiled only for tests, also those of loom.
 pub(crate) fn only_in_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
@@ -161,7 +161,7 @@ pub(crate) fn only_in_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a predicate of `cfg` holds in tests only. Of all others, both branches count.
+/// Whether a predicate of `cfg` holds only in tests. Of other predicates, both branches count.
 fn needs_a_test(predicate: &Meta) -> bool {
     match predicate {
         Meta::Path(path) => path.is_ident("test") || path.is_ident("loom"),
@@ -225,7 +225,8 @@ pub(crate) mod tests {
         let found = names(&[
             (
                 "lib.rs",
-                "mod a; mod b; mod inline { mod deep; #[path = \"odd.rs\"] mod x; } #[path = \"c/own.rs\"] mod y;",
+                "mod a; mod b; mod inline { mod deep; #[path = \"odd.rs\"] mod x; }
+                 #[path = \"c/own.rs\"] mod y;",
             ),
             ("a.rs", "mod child;"),
             ("a/child.rs", ""),
@@ -258,7 +259,8 @@ pub(crate) mod tests {
             (
                 "lib.rs",
                 "#[cfg(test)] mod a; #[cfg(all(loom, unix))] mod b; #[cfg(any(test, loom))] mod c;
-                 #[cfg(not(test))] mod d; #[cfg(any(test, unix))] mod e; #[cfg(feature = \"x\")] mod f; mod g;",
+                 #[cfg(not(test))] mod d; #[cfg(any(test, unix))] mod e; #[cfg(feature = \"x\")] mod f;
+                 mod g;",
             ),
             ("d.rs", ""),
             ("e.rs", ""),

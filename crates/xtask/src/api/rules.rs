@@ -4,7 +4,8 @@ use crate::source::{Module, Tree};
 use proc_macro2::TokenStream;
 use std::fmt::Display;
 use syn::{
-    Attribute, Field, Fields, Ident, ImplItem, Item, ItemImpl, ItemStruct, Meta, Type, UseTree, Visibility,
+    Attribute, Field, Fields, Ident, ImplItem, ImplItemFn, Item, ItemImpl, ItemStruct, Meta, Type, UseTree,
+    Visibility,
 };
 
 /// A struct whose name ends like this holds settings that a caller chooses.
@@ -94,10 +95,9 @@ fn settings(tree: &Tree, item: &ItemStruct) -> Vec<Problem> {
             Some(_) => {}
         }
     }
-    let new = inherent.iter().any(|item| {
-        matches!(item, ImplItem::Fn(item) if item.sig.ident == "new" && item.sig.inputs.is_empty() && is_public(&item.vis))
-    });
-    if new {
+    let is_new =
+        |item: &ImplItemFn| item.sig.ident == "new" && item.sig.inputs.is_empty() && is_public(&item.vis);
+    if inherent.iter().any(|item| matches!(item, ImplItem::Fn(item) if is_new(item))) {
         add(format!("`{name}::new()` is a second name of `{name}::DEFAULT`"));
     }
     problems
