@@ -123,7 +123,7 @@ impl Case {
         text.split('.').map(|n| n.parse().ok()).collect::<Option<_>>().map(Self)
     }
 
-    /// Whether the short subset has this case: none with the megabytes of 9, and only a few with the
+    /// Whether the short subset has this case: none with the megabytes of 9, and few with the
     /// thousands of messages of 12 and 13.
     fn is_short(&self) -> bool {
         match self.0.first() {

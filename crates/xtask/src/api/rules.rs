@@ -4,12 +4,15 @@ use crate::source::{Module, Tree};
 use proc_macro2::TokenStream;
 use std::fmt::Display;
 use syn::{
-    Attribute, Field, Fields, Ident, ImplItem, ImplItemFn, Item, ItemImpl, ItemStruct, Meta, Type, UseTree,
-    Visibility,
+    Attribute, Field, Fields, Ident, ImplItem, ImplItemFn, Item, ItemEnum, ItemImpl, ItemStruct, Meta, Type,
+    UseTree, Visibility,
 };
 
 /// A struct whose name ends like this holds settings that a caller chooses.
 const SETTINGS: [&str; 6] = ["Limits", "Options", "Config", "Settings", "Retention", "Backoff"];
+
+/// Enums that get new variants.
+const KINDS: [&str; 2] = ["ErrorKind", "EncodeErrorKind"];
 
 /// What a module `codec` defines.
 const CODEC: [&str; 3] = ["Codec", "Item", "Error"];
@@ -32,10 +35,11 @@ pub(super) fn check(tree: &Tree, folder: &str, has_codec: bool) -> Vec<String> {
                     }
                 }
                 Item::Enum(item) if is_public(&item.vis) && item.ident == "EncodeError" => {
-                    add(problem(
-                        &item.ident,
-                        "`EncodeError` is an enum; it must be a struct with a kind and an offset",
-                    ));
+                    let text = "`EncodeError` is an enum; it must be a struct with a kind and an offset";
+                    add(problem(&item.ident, text));
+                }
+                Item::Enum(item) if is_public(&item.vis) && is_closed_kind(item) => {
+                    add(problem(&item.ident, format!("`{}` is not `#[non_exhaustive]`", item.ident)));
                 }
                 _ => {}
             }
@@ -101,6 +105,10 @@ fn settings(tree: &Tree, item: &ItemStruct) -> Vec<Problem> {
         add(format!("`{name}::new()` is a second name of `{name}::DEFAULT`"));
     }
     problems
+}
+
+fn is_closed_kind(item: &ItemEnum) -> bool {
+    KINDS.iter().any(|kind| item.ident == kind) && !has(&item.attrs, "non_exhaustive")
 }
 
 fn encode_error(tree: &Tree, item: &ItemStruct) -> Vec<Problem> {
@@ -247,6 +255,8 @@ mod tests {
         let found = of("pub struct EncodeError {} impl EncodeError { pub fn kind(&self) {} }");
         assert_eq!(found, ["src/lib.rs:1: `EncodeError` has no method `offset`"]);
         assert!(of("pub enum EncodeError { A }")[0].contains("must be a struct"));
+        assert_eq!(of("pub enum ErrorKind {}"), ["src/lib.rs:1: `ErrorKind` is not `#[non_exhaustive]`"]);
+        assert_eq!(of("#[non_exhaustive] pub enum EncodeErrorKind {}"), [""; 0]);
     }
 
     #[test]
