@@ -1,9 +1,9 @@
 //! `cargo xtask autobahn`: the Autobahn test suite against `tidewire-ws`, as a server and as a
 //! client.
 //!
-//! The suite comes from PyPI into `target/autobahn/venv` and is ported to Python 3 there. Its
-//! verdict on every case is compared with `autobahn/expected.txt`, line by line: a case that gets
-//! better is a difference as well.
+//! The suite is installed from PyPI into `target/autobahn/venv`, and ported to Python 3 there. Its
+//! verdict on every case is compared with `autobahn/expected.txt`. A better verdict is a difference
+//! too.
 
 use crate::programs;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tidewire_testkit::run::{Result, ask, cargo, program, read, root, run as start, target, write};
 
-/// Which end, and how much.
+/// Which end and which cases to test.
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// Only the server.
@@ -24,17 +24,17 @@ pub(crate) struct Args {
     /// Only the client.
     #[arg(long)]
     client: bool,
-    /// A subset that takes seconds: no large messages, and few of the compression cases with their
-    /// thousands of messages. It runs the debug build.
+    /// Run a subset that takes seconds: no large messages, and only a few of the compression cases,
+    /// which have thousands of messages. It uses the debug build.
     #[arg(long)]
     short: bool,
     /// Only these cases: `6.4.*,12.1.1`.
     #[arg(long, value_delimiter = ',', conflicts_with = "short")]
     cases: Vec<String>,
-    /// How many processes of the suite share the cases.
+    /// How many processes of the suite divide the cases.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Write the verdicts down as what is expected.
+    /// Write the verdicts to expected.txt.
     #[arg(long)]
     bless: bool,
 }
@@ -45,8 +45,7 @@ pub(crate) fn run(args: &Args) -> Result {
     compare(args)
 }
 
-/// Examines both ends with the programs that were built, and compares the verdicts with those that
-/// are expected.
+/// Tests both ends with the built programs, and compares the verdicts with the expected ones.
 fn compare(args: &Args) -> Result {
     let mut expected = load()?;
     let mut problems = Vec::new();
@@ -73,18 +72,18 @@ fn compare(args: &Args) -> Result {
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
-/// The short subset, for `cargo xtask check`, with the suite and the programs that are there.
+/// Runs the short subset for `cargo xtask check`, with the installed suite and the built programs.
 pub(crate) fn short() -> Result {
     compare(&Args { short: true, jobs: 3, ..Args::default() })
 }
 
-/// Installs the suite, once.
+/// Installs the suite if it is not installed.
 pub(crate) fn suite() -> Result {
     let python = python().ok_or("the suite needs python3 with its venv module (Debian: python3-venv)")?;
     install(&python)
 }
 
-/// The short subset runs the debug build, which the check has anyway.
+/// Builds the programs. The short subset uses the debug build, which the check needs anyway.
 fn build(args: &Args) -> Result {
     if args.short {
         return programs::build();
@@ -94,21 +93,21 @@ fn build(args: &Args) -> Result {
     start(&mut cargo(&release))
 }
 
-/// Which end of ours is examined.
+/// Which of our ends is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Server,
     Client,
 }
 
-/// What is expected of a case: how the messages went, and how the closing.
+/// The expected verdicts of a case for each end: a word for the messages, and one for the closing.
 #[derive(Default)]
 struct Expected {
     server: String,
     client: String,
 }
 
-/// Case numbers, ordered as numbers.
+/// The number of a case, such as 6.4.1.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Case(Vec<u32>);
 
@@ -124,7 +123,8 @@ impl Case {
         text.split('.').map(|n| n.parse().ok()).collect::<Option<_>>().map(Self)
     }
 
-    /// Neither the megabytes of 9 nor the thousands of messages of 12 and 13, but for a few.
+    /// Whether the short subset has this case: none with the megabytes of 9, and few with the
+    /// thousands of messages of 12 and 13.
     fn is_short(&self) -> bool {
         match self.0.first() {
             Some(9) => false,
@@ -144,7 +144,7 @@ fn choose(args: &Args, expected: &BTreeMap<Case, Expected>) -> Vec<String> {
     }
 }
 
-/// Runs the cases, dealt over some processes of the suite, and gathers the verdicts.
+/// Runs the cases in several processes of the suite, and collects the verdicts.
 fn examine(end: End, cases: &[String], args: &Args) -> Result<BTreeMap<Case, String>> {
     let jobs = args.jobs.max(1);
     let folder = folder().join(format!("{end:?}").to_lowercase());
@@ -169,15 +169,15 @@ fn examine(end: End, cases: &[String], args: &Args) -> Result<BTreeMap<Case, Str
     let mut verdicts = BTreeMap::new();
     for (part, mut process, suite) in running {
         process.wait()?;
-        // The suite in the role of a server writes its report when it is asked to, and runs until
-        // it is stopped.
+        // As a server, the suite writes its report when the client asks for it, and runs until it
+        // is stopped.
         drop(suite);
         verdicts.extend(report(&part.join("index.json"))?);
     }
     Ok(verdicts)
 }
 
-/// One line for each kind of verdict, and the cases that are not plainly good.
+/// Prints one line for each verdict, with the names of its cases if they are few.
 fn tell(end: End, verdicts: &BTreeMap<Case, String>) {
     let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (case, verdict) in verdicts {
@@ -189,7 +189,7 @@ fn tell(end: End, verdicts: &BTreeMap<Case, String>) {
     }
 }
 
-/// A process that ends with this value.
+/// A process that is killed when this value is dropped.
 struct Running(Child, String);
 
 impl Running {
@@ -205,8 +205,8 @@ impl Running {
         }
     }
 
-    /// Waits until somebody listens at this address. False if the process has ended before, or
-    /// takes too long.
+    /// Waits until the address accepts connections. Returns false if the process ends first, or if
+    /// it takes too long.
     fn listens(&mut self, address: SocketAddr) -> bool {
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(30) && matches!(self.0.try_wait(), Ok(None)) {
@@ -237,8 +237,7 @@ fn start_server(built: &Path) -> Result<Server> {
     let stdout = process.0.stdout.take().ok_or("the server has no output")?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).map_err(|error| format!("the server: {error}"))?;
-    let address =
-        line.trim().strip_prefix("listening on ").ok_or("the server did not say where it listens")?;
+    let address = line.trim().strip_prefix("listening on ").ok_or("the server did not print its address")?;
     Ok(Server { address: address.into(), _process: process })
 }
 
@@ -251,7 +250,7 @@ fn fuzzing_client(part: &Path, address: &str, cases: &[String]) -> Result<Runnin
     wstest("fuzzingclient", part, &spec)
 }
 
-/// The suite as a server, and our client that visits it.
+/// Starts the suite as a server, and our client.
 fn fuzzing_server(built: &Path, part: &Path, cases: &[String]) -> Result<(Running, Running)> {
     for _ in 0..ATTEMPTS {
         let address = free_address()?;
@@ -272,12 +271,12 @@ fn fuzzing_server(built: &Path, part: &Path, cases: &[String]) -> Result<(Runnin
             return Ok((suite, client));
         }
     }
-    Err(format!("the suite does not listen; see {}", part.display()))
+    Err(format!("the suite does not accept connections; see {}", part.display()))
 }
 
-/// The suite takes no port 0. One that is free now may be taken before the suite has started:
-/// rarely so by another server, but soon by a client where many come and go. Clients get theirs
-/// from 32768 on, so this one lies below.
+/// Returns a free address, because the suite does not support port 0. Another program may use the
+/// port before the suite starts. Most likely this is a client, and clients get ports from 32768 on.
+/// So this port is below 32768.
 fn free_address() -> Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() as u16 % 10_000;
@@ -302,23 +301,23 @@ fn wstest(mode: &str, part: &Path, spec: &str) -> Result<Running> {
     Running::spawn(command.arg("--spec").arg(file).stdout(log).stderr(errors))
 }
 
-/// The verdicts in the suite's own report. It is JSON, of which two texts a case are wanted.
+/// Reads the verdicts from the report of the suite: two texts for each case, in JSON.
 fn report(path: &Path) -> Result<BTreeMap<Case, String>> {
     let text = read(path)?;
     let json: serde_json::Value =
         serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
-    let agents = json.as_object().ok_or_else(|| format!("{} is no report", path.display()))?;
+    let agents = json.as_object().ok_or_else(|| format!("{} is not a report", path.display()))?;
     let mut verdicts = BTreeMap::new();
     for (name, verdict) in agents.values().filter_map(|agent| agent.as_object()).flatten() {
         let part =
             |key: &str| verdict.get(key).and_then(|value| value.as_str()).unwrap_or("MISSING").to_owned();
-        let case = Case::parse(name).ok_or_else(|| format!("{name} is no case"))?;
+        let case = Case::parse(name).ok_or_else(|| format!("{name} is not the number of a case"))?;
         verdicts.insert(case, format!("{} {}", part("behavior"), part("behaviorClose")));
     }
     Ok(verdicts)
 }
 
-/// `case: server; client`, a line each.
+/// Reads the expected verdicts. Each line is `case: server; client`.
 fn load() -> Result<BTreeMap<Case, Expected>> {
     let path = expected_path();
     if !path.exists() {
@@ -331,7 +330,7 @@ fn load() -> Result<BTreeMap<Case, Expected>> {
             Some((Case::parse(case)?, Expected { server: server.into(), client: client.into() }))
         });
         let (case, expected) =
-            entry.ok_or_else(|| format!("{}: {line:?} is no line of it", path.display()))?;
+            entry.ok_or_else(|| format!("{}: cannot read the line {line:?}", path.display()))?;
         all.insert(case, expected);
     }
     Ok(all)
@@ -339,7 +338,8 @@ fn load() -> Result<BTreeMap<Case, Expected>> {
 
 fn save(expected: &BTreeMap<Case, Expected>) -> Result {
     let mut text = String::from(
-        "# What the Autobahn test suite says of tidewire-ws: each case, as a server; as a client. The second word is for the closing.\n",
+        "# The verdicts of the Autobahn test suite on tidewire-ws: each case, as a server; as a client.\n\
+         # The first word is for the messages, the second for the closing.\n",
     );
     for (case, Expected { server, client }) in expected {
         text.push_str(&format!("{case}: {server}; {client}\n"));
@@ -355,7 +355,7 @@ fn python() -> Option<String> {
         .find(|name| ask(&mut program(name, &["-c", "import venv, ensurepip"])).is_some())
 }
 
-/// The suite, the versions of its libraries that it was written for, and the port. Once.
+/// Installs the suite with the versions of the libraries that it needs, and ports it to Python 3.
 fn install(python: &str) -> Result {
     let venv = venv();
     let done = venv.join("ported");

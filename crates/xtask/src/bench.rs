@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use tidewire_testkit::run::cargo;
 
-/// What the measurement itself reads.
+/// The options of the measurement.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// See `--help`.
@@ -13,8 +13,7 @@ pub(crate) struct Args {
     options: Vec<OsString>,
 }
 
-/// Builds the measurements and starts one of them. Its output is the user's to see, and its exit
-/// status is ours.
+/// Builds the measurements and runs one of them. Returns its exit status.
 pub(crate) fn run(command: &str, args: &Args) -> ExitCode {
     let mut run = cargo(&["run", "--quiet", "--release", "--package", "tidewire-bench", "--", command]);
     match run.args(&args.options).status() {

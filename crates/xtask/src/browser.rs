@@ -1,5 +1,4 @@
-//! `cargo xtask browser`: the browser's client built afresh, and tried in real Chromium against the
-//! real server.
+//! `cargo xtask browser`: builds the browser's client, and tests it in Chromium against the server.
 
 use std::process::Command;
 
@@ -8,31 +7,33 @@ use tidewire_testkit::run::{Result, ask, need, program, root, run as start, targ
 
 const WEB: &str = "crates/tidewire/web";
 
-/// The client and its tests, with all that they need.
+/// Builds the client and the programs, and runs the tests.
 pub(crate) fn run() -> Result {
     client()?;
     programs::build()?;
     tests()
 }
 
-/// Installs what the tests need, builds the client, and compares it with what is committed (and
-/// embedded in the server).
+/// Installs what the tests need, builds the client, and compares it with the committed one, which
+/// the server contains.
 pub(crate) fn client() -> Result {
     need("npm", &["--version"], &["nodejs", "npm"])?;
     chromium()?;
-    // The versions are exact, so what is there is right; without a network it can be used again.
+    // The versions are exact. So installed packages are correct, and need no network.
     if ask(&mut npm(&["ls", "--silent"])).is_none() {
         start(&mut npm(&["ci", "--no-audit", "--no-fund"])).map_err(|problem| {
-            format!("{problem}; the client's tools (esbuild, playwright-core) come from the npm registry")
+            format!(
+                "{problem}; the tools of the client (esbuild, playwright-core) come from the npm registry"
+            )
         })?;
     }
     start(&mut npm(&["run", "--silent", "build", "--", "--check"]))
 }
 
-/// Runs the tests of `web/test` with the programs that were built.
+/// Runs the tests of `web/test` with the built programs.
 pub(crate) fn tests() -> Result {
     let screenshots = target().join("screenshots");
-    // Those of an earlier run would be taken for this one's; there may be none.
+    // Pictures of an earlier run would look like new ones. There may be none.
     drop(std::fs::remove_dir_all(&screenshots));
     let tests = start(
         npm(&["test", "--silent"])
@@ -41,11 +42,11 @@ pub(crate) fn tests() -> Result {
             .env("TIDEWIRE_EXAMPLES", target().join("debug/examples"))
             .env("TIDEWIRE_SCREENSHOTS", &screenshots),
     );
-    println!("    what the pages looked like: {}", screenshots.display());
+    println!("    pictures of the pages: {}", screenshots.display());
     tests
 }
 
-/// Where Chromium is, under any of its names; Debian's is installed where there is none.
+/// Returns the path of Chromium, under any of its names. Installs that of Debian if there is none.
 fn chromium() -> Result<String> {
     let named = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".into());
     let find = format!("command -v '{named}' || command -v chromium-browser || command -v google-chrome");
@@ -55,7 +56,7 @@ fn chromium() -> Result<String> {
     }
     found()
         .map(|path| path.trim().to_owned())
-        .ok_or_else(|| "no Chromium is to be found; CHROMIUM may name one".into())
+        .ok_or_else(|| "Chromium was not found; set CHROMIUM to its path".into())
 }
 
 fn npm(args: &[&str]) -> Command {

@@ -1,27 +1,30 @@
-//! `cargo xtask check`: everything that must hold before a push.
+//! `cargo xtask check`: all checks that must pass before a push.
 //!
-//! The steps run in two lanes, and a step begins when its lane is free and what it needs is done:
+//! The steps run in two lanes. A step begins when its lane is free and the steps that it needs are
+//! done:
 //!
 //! ```text
 //! cargo    programs ──► lints ──► documentation ──► corpora ──► loom ──► embed ──► build-tests ─┐
 //! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ───────────────────────┴─► tests, alone
 //! ```
 //!
-//! Two cargo commands would wait for each other at the target folder, so one lane holds all that
-//! use it. What mostly waits (downloads, browsers, the conformance suite) runs beside it. The tests
-//! are last and alone: their summary ends the output.
+//! Cargo locks the target folder, so two cargo commands would wait for each other. One lane runs
+//! all steps that use the folder. Steps that mostly wait (downloads, browsers, the conformance
+//! suite) run in the other lane. The tests run last and alone, so that their summary ends the
+//! output.
 //!
 //! Nothing is built twice: there is one target folder and one set of features (`--workspace
-//! --all-features`). Lints and documentation are builds of their own, but they share one pass over
-//! the dependencies, which generates no code.
+//! --all-features`). Lints and documentation are separate builds, but they share one check of the
+//! dependencies, which generates no code.
 
 mod lanes;
 mod times;
 
+use clap::builder::PossibleValuesParser;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{autobahn, browser, compliance, corpus, embed, layers, loom, no_std, programs};
+use crate::{api, autobahn, browser, compliance, corpus, embed, layers, loom, no_std, programs, prose};
 use lanes::{Lane, Step};
 use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 use times::Times;
@@ -29,22 +32,23 @@ use times::Times;
 /// Which steps.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only these steps, and those that they need. Left out: all.
-    #[arg(value_name = "STEP", value_parser = clap::builder::PossibleValuesParser::new(STEPS.iter().map(|step| step.name)))]
+    /// Only these steps, and the steps that they need. Without names: all steps.
+    #[arg(value_name = "STEP", value_parser = PossibleValuesParser::new(STEPS.iter().map(|step| step.name)))]
     steps: Vec<String>,
-    /// Run these steps in this process, which ends with its standard input. The whole check starts
-    /// each step so.
+    /// Run these steps in this process, which ends when its standard input ends. The whole check
+    /// starts each step like this.
     #[arg(long, hide = true)]
     here: bool,
 }
 
-/// In each lane the first one that can begin is next: short steps stand before long ones. The
-/// seconds are those on two free cores, with an empty target folder; the runs on a machine replace
-/// them.
+/// Each lane runs the first step that can begin, so short steps stand before long ones. The seconds
+/// are for two free cores and an empty target folder. Measured times of this machine replace them.
 const STEPS: &[Step] = &[
     step("toolchain", Lane::Beside, &[], 1, toolchain),
     step("formatting", Lane::Beside, &["toolchain"], 2, formatting),
     step("layers", Lane::Beside, &[], 1, layers::all),
+    step("prose", Lane::Beside, &[], 1, prose::all),
+    step("api", Lane::Beside, &[], 1, api::run),
     step("compliance", Lane::Beside, &[], 1, compliance::run),
     step("packages", Lane::Beside, &[], 1, packages),
     step("client", Lane::Beside, &["packages"], 10, browser::client),
@@ -79,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result {
         return steps.iter().try_for_each(|step| (step.run)());
     }
     let folder = target().join("check");
-    // The build of the workspace replaces this program while it runs.
+    // The build of the workspace replaces this program while it runs, so the steps use a copy.
     let itself = folder.join("xtask");
     let copied = std::fs::create_dir_all(&folder).and_then(|()| replace(&std::env::current_exe()?, &itself));
     copied.map_err(|error| format!("{}: {error}", itself.display()))?;
@@ -91,13 +95,13 @@ pub(crate) fn run(args: &Args) -> Result {
     lanes::run(&steps, &folder, command, &mut Times::load(folder.join("times")), &mut std::io::stdout())
 }
 
-/// Copies a program over one that may run: another check, in another terminal, that goes on.
+/// Copies a program over one that may still run, for a check in another terminal.
 fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
     let new = to.with_extension(std::process::id().to_string());
     std::fs::copy(from, &new).and_then(|_| std::fs::rename(&new, to))
 }
 
-/// The steps that were named, all if none was; and those that they need.
+/// The named steps, or all steps without names. With `needs`, also the steps that they need.
 fn chosen(names: &[String], needs: bool) -> Vec<&'static Step> {
     let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut seen = 0;
@@ -109,7 +113,7 @@ fn chosen(names: &[String], needs: bool) -> Vec<&'static Step> {
     STEPS.iter().filter(|step| wanted.is_empty() || wanted.contains(&step.name)).collect()
 }
 
-/// rustfmt and clippy are components that a minimal toolchain lacks.
+/// Installs rustfmt and clippy, which a minimal toolchain lacks.
 fn toolchain() -> Result {
     for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         let present = || ask(&mut cargo(&[subcommand, "--version"])).is_some();
@@ -128,12 +132,12 @@ fn toolchain() -> Result {
     Ok(())
 }
 
-/// Programs of others, with which the server is tried.
+/// Installs the programs that tests run with the server.
 fn packages() -> Result {
-    // For the conformance suite and for WebSocket with implementations of others.
+    // For the conformance suite, and to test WebSocket with other implementations.
     need("python3", &["-c", "import venv, ensurepip"], &["python3", "python3-venv"])?;
     need("npm", &["--version"], &["nodejs", "npm"])?;
-    // It counts the system calls of an example.
+    // A test counts the system calls of an example.
     need("strace", &["-V"], &["strace"])
 }
 
@@ -147,8 +151,8 @@ fn formatting() -> Result {
 fn lints() -> Result {
     let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--quiet", "--", "-D", "warnings"];
     start(&mut cargo(&all))?;
-    // The bodies of the fuzz targets, without libFuzzer. The same target folder: what both need is
-    // built once.
+    // The bodies of the fuzz targets, without libFuzzer. With the same target folder, shared
+    // dependencies are built once.
     let fuzz = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features", "--all-targets"];
     start(cargo(&fuzz).arg("--target-dir").arg(target()).args(["--quiet", "--", "-D", "warnings"]))
 }
@@ -164,13 +168,12 @@ fn build_tests() -> Result {
     start(cargo(&TESTS).args(["--no-run", "--quiet"]))
 }
 
-/// Unit, integration and documentation tests. All of them, even if one fails: the list of failures
-/// is at the end.
+/// Runs unit, integration and documentation tests. After a failure the others still run, and the
+/// list of failures is at the end.
 fn tests() -> Result {
     let mut tests = cargo(&TESTS);
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
-        // Many of them wait for a time-out, so there are more at a time than the two for each core
-        // that would be busy.
+        // Many tests wait for a time-out, so more tests than cores can run at a time.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         tests.env("RUST_TEST_THREADS", (4 * cores).to_string());
     }
@@ -178,11 +181,11 @@ fn tests() -> Result {
 }
 
 #[cfg(test)]
-mod tests_of_the_table {
+mod tests_of_steps {
     use super::{STEPS, chosen};
 
     #[test]
-    fn every_need_is_a_step_that_stands_before() {
+    fn every_needed_step_stands_earlier_in_the_list() {
         for (at, step) in STEPS.iter().enumerate() {
             for need in step.needs {
                 assert!(STEPS[..at].iter().any(|before| before.name == *need), "{} needs {need}", step.name);
@@ -191,7 +194,7 @@ mod tests_of_the_table {
     }
 
     #[test]
-    fn a_chosen_step_brings_what_it_needs() {
+    fn a_chosen_step_adds_the_steps_that_it_needs() {
         let names = |wanted: &[&str], needs| -> Vec<_> {
             let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
             chosen(&wanted, needs).iter().map(|step| step.name).collect()
@@ -202,10 +205,10 @@ mod tests_of_the_table {
         assert_eq!(names(&[], true).len(), STEPS.len());
     }
 
-    /// The program that runs is the one of this test.
+    /// The running program is the one of this test.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_program_that_runs_can_be_replaced() -> std::io::Result<()> {
+    fn a_running_program_can_be_replaced() -> std::io::Result<()> {
         let folder = std::env::temp_dir().join(format!("xtask-replace-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let (from, to) = (folder.join("new"), folder.join("program"));

@@ -1,8 +1,7 @@
-//! `cargo xtask compliance`: docs/compliance.md says where each requirement is met, and this checks
-//! that it is true.
+//! `cargo xtask compliance`: checks docs/compliance.md, which says where each requirement is met.
 //!
-//! A row: `| RFC 9112 §7.1 (1) | MUST | in our words | file | test or reason |`. Its id is also the
-//! tag: a comment that names `RFC 9112 §7.1 (1)`, with the number, must name a row.
+//! A row is `| RFC 9112 §7.1 (1) | MUST | in our words | file | test or reason |`. Its id is also a
+//! tag: a comment with `RFC 9112 §7.1 (1)`, including the number, must have a row.
 //! docs/CONTRIBUTING.md explains the form.
 
 use std::collections::BTreeMap;
@@ -12,7 +11,7 @@ use tidewire_testkit::run::{Result, files, read, root};
 const DOCUMENT: &str = "docs/compliance.md";
 const LEVELS: [&str; 5] = ["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"];
 const REASON: &str = "Reason:";
-/// The WHATWG's standard has sections and no number of its own.
+/// The standard of the WHATWG has sections, but no number.
 const HTML: &str = "HTML §";
 
 pub(crate) fn run() -> Result {
@@ -26,12 +25,12 @@ pub(crate) fn run() -> Result {
     for file in files(&root.join("crates"), ".rs") {
         let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
         if name.starts_with("crates/xtask/") {
-            continue; // its tests hold wrong tags
+            continue; // Its tests contain wrong tags.
         }
         for (line, tag) in self::tags(&read(&file)?) {
             tags += 1;
             if !known.contains_key(tag.as_str()) {
-                problems.push(format!("{name}:{line}: `{tag}` names no row of {DOCUMENT}."));
+                problems.push(format!("{name}:{line}: `{tag}` has no row in {DOCUMENT}."));
             }
         }
     }
@@ -56,16 +55,16 @@ impl Row {
         let mut problems = Vec::new();
         let mut add = |what: String| problems.push(format!("{DOCUMENT}:{}: {} {what}", self.line, self.id));
         if !LEVELS.contains(&self.level.as_str()) {
-            add(format!("has the level `{}`; known are {}.", self.level, LEVELS.join(", ")));
+            add(format!("has the level `{}`; known levels are {}.", self.level, LEVELS.join(", ")));
         }
         for place in quoted(&self.place) {
             if !root.join(place).is_file() {
-                add(format!("is said to be met in {place}, which does not exist."));
+                add(format!("names the file {place}, which does not exist."));
             }
         }
         if let Some(reason) = self.proof.strip_prefix(REASON) {
             if reason.trim().len() < 10 {
-                add("gives no reason after `Reason:`.".into());
+                add("has no reason after `Reason:`.".into());
             }
             return problems;
         }
@@ -74,7 +73,7 @@ impl Row {
             add("is a MUST without a test and without a reason.".into());
         }
         if !proofs.is_empty() && quoted(&self.place).is_empty() {
-            add("has a test, but does not say where it is met.".into());
+            add("has a test, but names no file that meets it.".into());
         }
         for proof in proofs {
             if let Err(problem) = exists(root, proof) {
@@ -85,8 +84,8 @@ impl Row {
     }
 }
 
-/// The rows of all tables of the document: five cells, the first of which is an id. And what is
-/// wrong with their form.
+/// Returns the rows of all tables of the document, and the errors in their form. A row has five
+/// cells, and the first cell is an id.
 fn rows(text: &str) -> (Vec<Row>, Vec<String>) {
     let mut rows: Vec<Row> = Vec::new();
     let mut problems = Vec::new();
@@ -106,13 +105,13 @@ fn rows(text: &str) -> (Vec<Row>, Vec<String>) {
             continue;
         };
         if tags(id) != [(1, String::from(id))] {
-            add("is no id of the form `RFC 9112 §7.1 (1)`.");
+            add("is not an id of the form `RFC 9112 §7.1 (1)`.");
         }
         if requirement.is_empty() {
             add("does not say what is required.");
         }
         if rows.iter().any(|row| row.id == id) {
-            add("stands here for the second time.");
+            add("has a second row.");
         }
         let text = |cell: &str| String::from(cell);
         rows.push(Row {
@@ -126,12 +125,12 @@ fn rows(text: &str) -> (Vec<Row>, Vec<String>) {
     (rows, problems)
 }
 
-/// What stands between backticks, piece by piece.
+/// The texts between backticks.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// A proof is `path/to/file.rs::test_name` or `docs/wire/name.md#Heading`.
+/// Checks that a proof exists: `path/to/file.rs::test_name` or `docs/wire/name.md#Heading`.
 fn exists(root: &Path, proof: &str) -> Result {
     let (path, needle, what) = if let Some((path, test)) = proof.split_once("::") {
         (path, format!("fn {}", test.rsplit("::").next().unwrap_or(test)), "test")
@@ -149,11 +148,11 @@ fn exists(root: &Path, proof: &str) -> Result {
         }
         _ => text.match_indices(&needle).any(|(at, _)| text[at + needle.len()..].starts_with(['(', '<'])),
     };
-    if found { Ok(()) } else { Err(format!("names a {what} that {path} does not have: `{proof}`.")) }
+    if found { Ok(()) } else { Err(format!("names a {what} that does not exist in {path}: `{proof}`.")) }
 }
 
-/// Every `RFC 9112 §7.1 (1)` and `HTML §9.2.5 (1)` of a text with its line. Without the number it
-/// is an ordinary citation.
+/// Returns every tag of a text, such as `RFC 9112 §7.1 (1)` or `HTML §9.2.5 (1)`, with its line. An
+/// id without the number is an ordinary citation.
 fn tags(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -176,7 +175,7 @@ fn tag(text: &str) -> Option<&str> {
     Some(&text[..text.len() - rest.len()])
 }
 
-/// What follows at least one digit.
+/// The text after one or more digits.
 fn digits(text: &str) -> Option<&str> {
     let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
     (rest.len() < text.len()).then_some(rest)
@@ -201,8 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn a_true_row_passes() {
-        let row = "| RFC 1 §2 (3) | MUST | x | `crates/xtask/src/compliance.rs` | `crates/xtask/src/compliance.rs::a_true_row_passes` |";
+    fn a_correct_row_passes() {
+        let row = "| RFC 1 §2 (3) | MUST | x | `crates/xtask/src/compliance.rs` | \
+            `crates/xtask/src/compliance.rs::a_correct_row_passes` |";
         assert_eq!(complaints(row), "");
         assert_eq!(complaints("| RFC 1 §2 (3) | MUST | x | | Reason: nobody sends these any more |"), "");
         assert_eq!(complaints("| RFC 1 §2 (3) | MAY | x | |  |"), "");
@@ -210,25 +210,25 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_row_is_named() {
+    fn a_wrong_row_is_reported() {
         let said = |row: &str, what: &str| {
             let got = complaints(row);
             assert!(got.contains(what), "{row}\n{got}");
         };
         said("| RFC 1 §2 (3) | MUST | x | |  |", "without a test and without a reason");
-        said("| RFC 1 §2 (3) | MUST NOT | x | | Reason: |", "gives no reason");
+        said("| RFC 1 §2 (3) | MUST NOT | x | | Reason: |", "has no reason");
         said("| RFC 1 §2 (3) | OUGHT | x | |  |", "has the level");
-        said("| RFC 1 §2 | MAY | x | |  |", "is no id");
+        said("| RFC 1 §2 | MAY | x | |  |", "is not an id");
         said("| RFC 1 §2 (3) | MAY | x |  |", "five cells");
         said("| RFC 1 §2 (3) | MAY | x | `no/such.rs` |  |", "does not exist");
         let proof =
             |proof: &str| format!("| RFC 1 §2 (3) | MUST | x | `crates/xtask/src/main.rs` | `{proof}` |");
         said(
             &proof("crates/xtask/src/main.rs::no_such_test"),
-            "a test that crates/xtask/src/main.rs does not have",
+            "a test that does not exist in crates/xtask/src/main.rs",
         );
         said(&proof("docs/wire/chunked.md#No such heading"), "a heading that");
         said(&proof("crates/xtask/src/main.rs"), "neither");
-        said(&format!("{0}\n{0}", "| RFC 1 §2 (3) | MAY | x | |  |"), "second time");
+        said(&format!("{0}\n{0}", "| RFC 1 §2 (3) | MAY | x | |  |"), "second row");
     }
 }

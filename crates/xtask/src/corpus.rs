@@ -1,16 +1,15 @@
-//! `cargo xtask corpus` and `cargo xtask seeds`: what the fuzzers start from, and the same as
-//! ordinary tests.
+//! `cargo xtask corpus` and `cargo xtask seeds`: the inputs that fuzzers start from, which also run
+//! as ordinary tests.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tidewire_testkit::run::{Result, cargo, files, root, run as start, target, write};
 use tidewire_testkit::vectors;
 
-/// Exported seeds begin so; other files of a corpus were put there by hand, and stay.
+/// How the names of exported seeds begin. Other files of a corpus are not changed.
 const EXPORTED: &str = "wire-";
 
-/// Replays every committed corpus with the ordinary toolchain: the targets' bodies are plain
-/// functions.
+/// Runs the bodies of the fuzz targets, which are plain functions, on the committed corpora.
 pub(crate) fn run() -> Result {
     let stale: Vec<_> = stale(&wanted()?).into_iter().map(|path| path.display().to_string()).collect();
     if !stale.is_empty() {
@@ -23,8 +22,8 @@ pub(crate) fn run() -> Result {
     start(cargo(&quiet).arg("--target-dir").arg(target()))
 }
 
-/// Writes the cases of the wire documents to the corpora that they name, and removes exported ones
-/// that are gone.
+/// Writes the cases of the wire documents to the corpora that they name, and removes exported seeds
+/// without a case.
 pub(crate) fn seeds() -> Result {
     let wanted = wanted()?;
     for path in stale(&wanted) {
@@ -37,7 +36,7 @@ pub(crate) fn seeds() -> Result {
     Ok(())
 }
 
-/// Every seed that there should be.
+/// The seeds that should exist.
 fn wanted() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut seeds = BTreeMap::new();
     for document in files(&root().join("docs/wire"), ".md") {
@@ -64,7 +63,7 @@ fn wanted() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(seeds)
 }
 
-/// Exported files that are missing, different, or no longer wanted.
+/// The exported files that are missing, different, or no longer needed.
 fn stale(wanted: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<PathBuf> {
     let exported =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(EXPORTED));

@@ -1,10 +1,10 @@
-//! `cargo xtask coverage`: how much of the protocol crates the committed corpora reach.
+//! `cargo xtask coverage`: measures how much of the protocol crates the committed corpora reach.
 
 use crate::layers::pure;
 use std::path::PathBuf;
 use tidewire_testkit::run::{Result, ask, cargo, files, program, root, run as start};
 
-/// Instrumented builds share nothing with others.
+/// Instrumented builds share nothing with other builds.
 const TARGET: &str = "target/coverage";
 
 pub(crate) fn run() -> Result {
@@ -40,7 +40,8 @@ pub(crate) fn run() -> Result {
     start(&mut report)
 }
 
-/// The folder of llvm-cov and llvm-profdata, which are a component of the toolchain.
+/// Returns the folder of llvm-cov and llvm-profdata. Installs this component of the toolchain if it
+/// is missing.
 fn tools() -> Result<PathBuf> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let libdir = ask(&mut program(&rustc, &["--print", "target-libdir"])).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! `cargo xtask embed`: a program outside of the workspace embeds `tidewire-hub`, and gets nothing
-//! of the command with it.
+//! `cargo xtask embed`: builds and runs a program outside the workspace that embeds `tidewire-hub`,
+//! and checks that it links no crate that only the command needs.
 //!
-//! The source of the program is `embed/main.rs`. Here it becomes a package with a workspace of its
-//! own, as in a project of somebody else. No crate of the workspace can then add a dependency or a
-//! feature to what it links.
+//! The source of the program is `embed/main.rs`. This command makes it a package with a separate
+//! workspace, as in the project of a user. So no other crate of our workspace can add a dependency
+//! or a feature to it.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result {
     let manifest = folder.join("Cargo.toml");
     write(&manifest, package(&read(&root().join("Cargo.toml"))?).as_bytes())?;
     write(&folder.join("main.rs"), include_bytes!("../embed/main.rs"))?;
-    // The versions of the workspace, which are on this machine.
+    // The versions of the workspace, which cargo has downloaded already.
     write(&folder.join("Cargo.lock"), read(&root().join("Cargo.lock"))?.as_bytes())?;
     let manifest = manifest.display().to_string();
     let tree = ["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
@@ -38,8 +38,8 @@ pub(crate) fn run() -> Result {
     Ok(())
 }
 
-/// The manifest of the package. It has the profile of the workspace, so that crates with the same
-/// features are not built again.
+/// The manifest of the package. It has the same profile as the workspace, so that crates with the
+/// same features are not built again.
 fn package(workspace: &str) -> String {
     let profile = workspace.find("[profile.dev]").map_or("", |at| &workspace[at..]);
     let hub = root().join("crates/hub").display().to_string();
@@ -50,21 +50,23 @@ fn package(workspace: &str) -> String {
     )
 }
 
-/// What cargo answers. What it complains of is shown, for it says more than we know.
+/// Returns the output of cargo. Its error messages are shown as they are.
 fn answer(command: &mut Command) -> Result<String> {
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("cargo cannot be started: {error}"))?;
     if !output.status.success() {
-        return Err("`cargo tree` failed for a program that embeds tidewire-hub. It works offline: \
-                    `cargo fetch` in the workspace gets what is missing"
+        return Err("`cargo tree` failed for a program that embeds tidewire-hub. It runs offline: \
+                    run `cargo fetch` in the workspace to download missing crates"
             .to_owned());
     }
-    String::from_utf8(output.stdout).map_err(|error| format!("`cargo tree` says no text: {error}"))
+    String::from_utf8(output.stdout)
+        .map_err(|error| format!("the output of `cargo tree` is not UTF-8: {error}"))
 }
 
 fn refusal(names: &[&str], manifest: &str) -> String {
     format!(
-        "a program that embeds tidewire-hub links {}, which only the command may. Who brings it is told by\n    \
+        "a program that embeds tidewire-hub links {}, which only the command may link. \
+         This command shows the dependency that adds it:\n    \
          cargo tree --offline --edges normal --invert {} --manifest-path {manifest}",
         names.join(", "),
         names[0],
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_says_how_to_find_the_crate_that_is_to_blame() {
+    fn a_refusal_names_the_command_that_finds_the_dependency() {
         let text = refusal(&["clap", "toml"], "/t/Cargo.toml");
         assert!(text.contains("links clap, toml,"), "{text}");
         assert!(text.ends_with("--invert clap --manifest-path /t/Cargo.toml"), "{text}");

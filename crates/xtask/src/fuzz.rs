@@ -1,10 +1,9 @@
-//! `cargo xtask fuzz NAME… --seconds N`, `cargo xtask fuzz --all`: cargo-fuzz with the house's
+//! `cargo xtask fuzz NAME… --seconds N` and `cargo xtask fuzz --all`: run cargo-fuzz with our
 //! folders.
 //!
-//! Inputs that reach new code go to `fuzz/target/corpus/NAME`, so that the committed corpus holds
-//! only files that were named by a person. A crash is put into `fuzz/artifacts/NAME`. With several
-//! targets, one that fails does not keep the others from their time: all failures are told at the
-//! end.
+//! New inputs that reach new code go to `fuzz/target/corpus/NAME`, so that the committed corpus has
+//! only files with a meaningful name. A failing input goes to `fuzz/artifacts/NAME`. When a target
+//! fails, the others still run for their full time. The failures are listed at the end.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,13 +13,13 @@ use tidewire_testkit::run::{Result, ask, cargo, files, program, root, run as sta
 /// Which targets, and for how long.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The targets: files of fuzz/fuzz_targets/ without `.rs`. Left out: the list of them.
+    /// The targets: files of fuzz/fuzz_targets/ without `.rs`. Without names: prints the list.
     #[arg(value_name = "TARGET", conflicts_with = "all")]
     names: Vec<String>,
     /// Every target, one after the other.
     #[arg(long)]
     all: bool,
-    /// How long each target runs. Building is not counted.
+    /// How long each target runs, without the time to build it.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// The longest input in bytes.
@@ -32,10 +31,10 @@ pub(crate) fn run(args: &Args) -> Result {
     let targets = targets();
     let chosen = if args.all { &targets } else { &args.names };
     if let Some(name) = chosen.iter().find(|name| !targets.contains(name)) {
-        return Err(format!("there is no fuzz target {name}; there are: {}", targets.join(", ")));
+        return Err(format!("there is no fuzz target {name}; the targets are: {}", targets.join(", ")));
     }
     if chosen.is_empty() {
-        return Err(format!("name a fuzz target, or --all of them: {}", targets.join(", ")));
+        return Err(format!("name some of these fuzz targets, or pass --all: {}", targets.join(", ")));
     }
     install()?;
     println!("==> building; the first time this takes about two minutes of processor time");
@@ -56,13 +55,13 @@ pub(crate) fn run(args: &Args) -> Result {
         finds.extend(run_one(name, args).err());
     }
     if finds.is_empty() {
-        println!("==> {} of {} targets found nothing", chosen.len(), chosen.len());
+        println!("==> no failing input in {} targets", chosen.len());
         return Ok(());
     }
     Err(format!("{} of {} targets failed:\n{}", finds.len(), chosen.len(), finds.join("\n")))
 }
 
-/// Runs one target. The error says which inputs made it fail, and how to see that again.
+/// Runs one target. The error names the failing inputs, and the commands that run them again.
 fn run_one(name: &str, args: &Args) -> Result {
     let grown = format!("fuzz/target/corpus/{name}");
     std::fs::create_dir_all(root().join(&grown)).map_err(|error| format!("{grown}: {error}"))?;
@@ -81,12 +80,13 @@ fn run_one(name: &str, args: &Args) -> Result {
     }
     start(&mut command).map_err(|problem| {
         let found: Vec<_> = files(&artifacts, "").into_iter().filter(|path| !before.contains(path)).collect();
-        tell(name, &found)
-            .unwrap_or_else(|| format!("{name}: {problem}; it left no input, the reason is above"))
+        tell(name, &found).unwrap_or_else(|| {
+            format!("{name}: {problem}; there is no failing input, and the reason is above")
+        })
     })
 }
 
-/// The inputs that were found, with the command that runs each again; `None` without any.
+/// The failing inputs, each with the command that runs it again; `None` if there is none.
 fn tell(name: &str, found: &[impl AsRef<Path>]) -> Option<String> {
     let again = |path: &Path| {
         let path = path.strip_prefix(root()).unwrap_or(path).display().to_string();
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_find_is_told_with_its_path_and_the_command() {
+    fn a_failing_input_is_reported_with_its_path_and_the_command() {
         let found = root().join("fuzz/artifacts/chunked/crash-1");
         let told = tell("chunked", &[found]).unwrap();
         assert_eq!(

@@ -1,5 +1,5 @@
-//! `cargo xtask layers`: nothing points up, neither between the crates nor between the files of
-//! one.
+//! `cargo xtask layers`: checks that crates use only crates of lower layers, and that the imports
+//! of files have no cycles.
 
 mod crates;
 mod cycles;
@@ -7,25 +7,28 @@ mod files;
 mod methods;
 mod references;
 mod scope;
-mod source;
 
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 use files::Graph;
 use std::path::{Path, PathBuf};
-use tidewire_testkit::run::{Result, root};
+use tidewire_testkit::run::{Result, files, read, root};
 
 pub(crate) use crates::pure;
 
-/// What to look at.
+/// Names the file of each concept.
+const DOCUMENT: &str = "docs/ARCHITECTURE.md";
+
+/// Which crates to check.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only the files of these crates. Left out: of all, and the arrows between the crates.
+    /// Only the files of these crates. Without names: the files of all crates, and the dependencies
+    /// between crates.
     #[arg(value_name = "CRATE")]
     packages: Vec<String>,
-    /// Print every arrow between the files of these crates.
+    /// Print every import between the files of these crates.
     #[arg(long, requires = "packages")]
     arrows: bool,
-    /// Another workspace than this one.
+    /// The folder of another workspace, to check that one.
     #[arg(long)]
     root: Option<PathBuf>,
 }
@@ -54,18 +57,40 @@ pub(crate) fn run(args: &Args) -> Result {
     no_cycles(&targets)
 }
 
-/// The step of `cargo xtask check`: all crates, and all their files.
+/// The step of `cargo xtask check`: all crates and all their files.
 pub(crate) fn all() -> Result {
     run(&Args { packages: Vec::new(), arrows: false, root: None })
 }
 
 fn check(metadata: &Metadata) -> Result {
-    let crates = crates::check(metadata);
-    let files = no_cycles(&targets(metadata, |_| true));
-    match (crates, files) {
-        (Err(crates), Err(files)) => Err(format!("{crates}\n\n{files}")),
-        (crates, files) => crates.and(files),
+    let checks = [crates::check(metadata), no_cycles(&targets(metadata, |_| true)), document(metadata)];
+    let problems: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n\n")) }
+}
+
+/// Checks that the files exist which docs/ARCHITECTURE.md names.
+fn document(metadata: &Metadata) -> Result {
+    let root = metadata.workspace_root.as_std_path();
+    let path = root.join(DOCUMENT);
+    if !path.is_file() {
+        return Ok(()); // Another workspace.
     }
+    let exist: Vec<_> = files(&root.join("crates"), ".rs");
+    let text = read(&path)?;
+    let missing: Vec<_> =
+        named(&text).filter(|name| !exist.iter().any(|file| file.ends_with(name))).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{DOCUMENT} names files that do not exist: {}", missing.join(", ")))
+}
+
+/// The Rust files that a document names in backticks, as `folder/file.rs` or `file.rs: function`.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    let codes = text.split('`').skip(1).step_by(2);
+    codes
+        .filter_map(|code| code.split(':').next())
+        .filter(|name| name.ends_with(".rs") && !name.contains('*'))
 }
 
 /// A library, a program or an example.
@@ -109,6 +134,18 @@ fn no_cycles(targets: &[Target]) -> Result {
         return Ok(());
     }
     Err(format!(
-        "{text}Files use each other in a circle. Move what they share into a file below both; see docs/ARCHITECTURE.md."
+        "{text}The imports of these files form cycles. Move the shared items into a file that both \
+         can use; see docs/ARCHITECTURE.md."
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn a_document_names_files_in_backticks() {
+        let text = "`a/b.rs` and c.rs, `d.rs: function`, `e/*.rs`, `f()`\n```\ng.rs\n```\n`h.rs`";
+        assert_eq!(named(text).collect::<Vec<_>>(), ["a/b.rs", "d.rs", "h.rs"]);
+    }
 }

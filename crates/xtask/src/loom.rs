@@ -1,9 +1,8 @@
-//! `cargo xtask loom`: runs the loom models, which take threads through every order that they can
-//! take.
+//! `cargo xtask loom`: runs the loom models, which run threads in every possible order.
 //!
-//! A crate with models has them in modules named `loom_tests`, and a module that puts loom's locks
-//! in the place of the standard ones under `cfg(loom)`. The flag goes to this crate alone: tokio
-//! has a `cfg(loom)` of its own, and no dependency is built for the models.
+//! A crate has its models in modules named `loom_tests`. Another module replaces the standard locks
+//! by those of loom under `cfg(loom)`. Only this crate gets the flag, because tokio has a
+//! `cfg(loom)` too. No dependency is built for the models.
 
 use cargo_metadata::Message;
 
@@ -12,7 +11,7 @@ use tidewire_testkit::run::{Result, ask, cargo, program, run as start};
 /// The crates that have models.
 const CRATES: [&str; 2] = ["tidewire-server", "tidewire-hub"];
 
-/// The other unit tests of a crate cannot run with loom's locks, which work within a model only.
+/// Other unit tests cannot run here, because the locks of loom work only within a model.
 const MODELS: &str = "loom_tests::";
 
 pub(crate) fn run() -> Result {
@@ -20,18 +19,18 @@ pub(crate) fn run() -> Result {
         let tests = build(name)?;
         let list = ask(&mut program(&tests, &["--list", MODELS])).unwrap_or_default();
         if !list.contains(MODELS) {
-            return Err(format!("{name} has no module named loom_tests; take it out of the list here"));
+            return Err(format!("{name} has no module loom_tests; remove it from the list in loom.rs"));
         }
         start(&mut program(&tests, &[MODELS]))
     })
 }
 
-/// Builds the unit tests of a crate with loom's locks; returns the path of the program.
+/// Builds the unit tests of a crate with the locks of loom. Returns the path of the program.
 fn build(name: &str) -> Result<String> {
     let mut command =
         cargo(&["rustc", "--quiet", "--package", name, "--lib", "--profile", "test", "--all-features"]);
     command.args(["--message-format", "json-render-diagnostics"]);
-    // The step of the lints does not see what stands under this flag.
+    // The lints of the check do not see the code under this flag.
     command.args(["--", "--cfg", "loom", "-D", "warnings"]);
     let output = command.stderr(std::process::Stdio::inherit()).output();
     let output = output.map_err(|error| format!("cargo cannot be started: {error}"))?;

@@ -1,8 +1,9 @@
 //! Developer commands: `cargo xtask help`.
 
-// A command that talks to a person at a terminal.
+// The commands print for a person at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod api;
 mod autobahn;
 mod bench;
 mod browser;
@@ -16,6 +17,8 @@ mod layers;
 mod loom;
 mod no_std;
 mod programs;
+mod prose;
+mod source;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,53 +33,57 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that must hold before a push, or some of its steps. Shows what runs, how far it
-    /// is and what it usually takes.
+    /// Run all checks that must pass before a push, or some of them. Shows progress and the usual
+    /// time of each step.
     Check(check::Args),
     /// Run the Autobahn WebSocket suite against tidewire-ws (installs it from PyPI; needs python3).
     Autobahn(autobahn::Args),
-    /// Build the browser's client and try it in Chromium against the server (needs node; installs
+    /// Build the browser's client and test it in Chromium against the server (needs node; installs
     /// Chromium from Debian).
     Browser,
-    /// What one client can cost another: attacks on a release server of one worker, beside a probe
+    /// Measure how much a hostile client costs other clients of a release server with one worker
     /// (some minutes; Linux, two cores).
     #[command(disable_help_flag = true)]
     Attacks(bench::Args),
-    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
+    /// Compare the engine with Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
     /// two cores).
     #[command(disable_help_flag = true)]
     Bench(bench::Args),
-    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write
+    /// Compare WebSocket echo servers on tidewire-ws with those on other libraries, and write
     /// docs/benchmarks.md (Linux, two cores, g++).
     #[command(disable_help_flag = true)]
     BenchWs(bench::Args),
-    /// Compare the dependencies of every crate with the layers that docs/ARCHITECTURE.md draws, and
-    /// find import cycles between files.
+    /// Compare the dependencies of every crate with the layers of docs/ARCHITECTURE.md, and find
+    /// import cycles between files.
     Layers(layers::Args),
-    /// Run the loom models: threads that share locks, in every order that they can take.
+    /// Run the loom models: threads that share locks, in every possible order.
     Loom,
-    /// Prove that the crates of layers 0 to 2, but for tidewire-explain, link no std without their
-    /// default features.
+    /// Prove that the crates of layers 0 to 2 do not link std without their default features
+    /// (tidewire-explain may).
     NoStd,
-    /// Build and run a program outside of the workspace that embeds tidewire-hub, and see that it
-    /// links nothing of the command.
+    /// Build and run a program outside the workspace that embeds tidewire-hub, and check that it
+    /// links no crate that only the command needs.
     Embed,
-    /// Check docs/compliance.md: every MUST has a test or a reason, every name in it exists, every
-    /// tag in it is known.
+    /// Check docs/compliance.md: every MUST has a test or a reason, every named file and test
+    /// exists, and every tag in the code has a row.
     Compliance,
-    /// Replay the committed fuzz corpora with the ordinary toolchain, and check that the exported
+    /// Check the rules of docs/api.md in the published crates.
+    Api,
+    /// Check that no line is too long: 100 characters of prose, 110 of code.
+    Prose(prose::Args),
+    /// Run the fuzz targets on the committed corpora with stable Rust, and check that the exported
     /// seeds are current.
     Corpus,
-    /// How much of the protocol crates the committed corpora reach, file by file (needs the
+    /// Measure how much of the protocol crates the committed corpora reach, file by file (needs the
     /// llvm-tools component).
     Coverage,
-    /// Export the cases of docs/wire/*.md to the corpora of the fuzz targets they name.
+    /// Export the cases of docs/wire/*.md to the corpora of the fuzz targets that they name.
     Seeds,
-    /// Measure every technique on the same publishes against the release binary, and write the
-    /// tables of docs/transports.md (about a minute; Linux).
+    /// Measure every technique with the same messages on the release server, and write the tables
+    /// of docs/transports.md (about a minute; Linux).
     #[command(disable_help_flag = true)]
     Transports(bench::Args),
-    /// Run fuzz targets, some or all (installs cargo-fuzz if it is missing; needs a nightly
+    /// Run some or all fuzz targets (installs cargo-fuzz if it is missing; needs a nightly
     /// toolchain).
     Fuzz(fuzz::Args),
 }
@@ -94,6 +101,8 @@ fn main() -> ExitCode {
         Command::NoStd => no_std::run(),
         Command::Embed => embed::run(),
         Command::Compliance => compliance::run(),
+        Command::Api => api::run(),
+        Command::Prose(args) => prose::run(&args),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),
         Command::Seeds => corpus::seeds(),

@@ -1,19 +1,19 @@
-//! `cargo xtask no-std`: the crates of layers 0 to 2, but for tidewire-explain, link no std without
-//! their default features.
+//! `cargo xtask no-std`: proves that the crates of layers 0 to 2 do not link std without their
+//! default features. tidewire-explain is the exception.
 //!
-//! Two proofs. Where the toolchain has a target without std, the crates are built for it.
-//! Everywhere, a tiny `#![no_std]` crate links all of them and defines the panic handler itself:
-//! std defines it too, so if one of them, or anything they use, links std, rustc refuses the second
-//! definition (E0152). A control first shows that it does.
+//! There are two proofs. If the toolchain has a target without std, the crates are built for it. In
+//! any case, a small `#![no_std]` crate links all of them and defines a panic handler. std defines
+//! one too. So if a crate or a dependency links std, rustc refuses the second definition (E0152). A
+//! control crate first shows that rustc does so.
 
 use crate::layers::pure;
 use std::path::Path;
 use tidewire_testkit::run::{Result, ask, cargo, program, read, root, run as start, write};
 
-/// Targets without std, with the flags that outside crates need there: a kernel's, and a small
-/// 32-bit machine's, where `usize` is not 64 bits wide.
+/// Targets without std, with the flags that other crates need there: a kernel, and a small 32-bit
+/// machine, where `usize` does not have 64 bits.
 const BARE_TARGETS: [(&str, &str); 2] = [
-    // No vector registers, which the SHA instructions of the `sha1` crate need.
+    // It has no vector registers, which the SHA instructions of the `sha1` crate need.
     ("x86_64-unknown-none", "--cfg sha1_backend=\"soft\""),
     ("thumbv7em-none-eabi", ""),
 ];
@@ -25,8 +25,9 @@ pub(crate) fn run() -> Result {
     control(&folder)?;
     let manifest = probe(&folder)?;
     let build = ["build", "--quiet", "--manifest-path", &manifest, "--target-dir", "target/no-std/target"];
-    let hint =
-        |problem| format!("{problem}: a crate of layers 0 to 2 links std without its default features");
+    let hint = |problem| {
+        format!("{problem}: a crate of layers 0 to 2 links std, although its default features are off")
+    };
     start(&mut cargo(&build)).map_err(hint)?;
     let installed: Vec<_> = BARE_TARGETS.into_iter().filter(|(target, _)| is_installed(target)).collect();
     for (target, flags) in &installed {
@@ -38,7 +39,8 @@ pub(crate) fn run() -> Result {
     Ok(())
 }
 
-/// A crate that links std and has a panic handler must be refused, or the proof proves nothing.
+/// Checks that rustc refuses a crate that links std and defines a panic handler. Otherwise the
+/// proof is not valid.
 fn control(folder: &Path) -> Result {
     let source = folder.join("control.rs");
     write(&source, format!("#![no_std]\nextern crate std;\n{PANIC_HANDLER}").as_bytes())?;
@@ -48,15 +50,13 @@ fn control(folder: &Path) -> Result {
     let output =
         program(&rustc, &args).output().map_err(|error| format!("rustc cannot be started: {error}"))?;
     if output.status.success() || !String::from_utf8_lossy(&output.stderr).contains("E0152") {
-        return Err(
-            "rustc takes a second panic handler beside std's: this check proves nothing with it".into()
-        );
+        return Err("rustc accepts a second panic handler, so this check is not valid with this rustc".into());
     }
     Ok(())
 }
 
-/// Writes the crate that links all of layers 0 to 2. Versions are those of the workspace's lock
-/// file.
+/// Writes the crate that links all crates of layers 0 to 2, with the versions of the workspace's
+/// lock file.
 fn probe(folder: &Path) -> Result<String> {
     let mut manifest = String::from(
         "[package]\nname = \"no-std-probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\

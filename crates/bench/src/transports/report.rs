@@ -8,10 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidewire_testkit::run::Result;
 
-const MARKS: [&str; 2] = [
-    "<!-- measured: `cargo xtask transports` writes what follows -->\n",
-    "<!-- end of what was measured -->\n",
-];
+const MARKS: [&str; 2] =
+    ["<!-- cargo xtask transports: begin -->\n", "<!-- cargo xtask transports: end -->\n"];
 
 /// Puts the tables between the marks of the document; returns its path.
 pub(super) fn write(rows: &[((&Technique, Traffic), f64)]) -> Result<PathBuf> {

@@ -1,7 +1,7 @@
-//! Runs steps beside each other, each as a process with its own group and log.
+//! Runs steps at the same time. Each step is a process with its own process group and log.
 //!
-//! A step that fails ends the others. Its output is shown whole, and so stands together. The logs
-//! of all steps stay.
+//! When a step fails, the other steps are ended, and the whole output of the failed step is shown.
+//! The logs of all steps are kept.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,9 +16,9 @@ use tidewire_testkit::run::Result;
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) lane: Lane,
-    /// Steps that must be done before, where they are part of the run.
+    /// Steps that must be done before, if they are part of the run.
     pub(super) needs: &'static [&'static str],
-    /// Seconds that it takes, where no run on this machine has shown it.
+    /// Seconds that it takes, for the first run on a machine.
     pub(super) usual: u64,
     pub(super) run: fn() -> Result,
 }
@@ -28,19 +28,19 @@ pub(super) struct Step {
 pub(super) enum Lane {
     /// Uses the target folder, which cargo locks.
     Cargo,
-    /// Does not use it.
+    /// Does not use the target folder.
     Beside,
-    /// Begins when all others are done, and shows its output while it runs.
+    /// Begins when all other steps are done, and shows its output while it runs.
     Alone,
 }
 
-/// How often the steps are looked at, and how often a line says how far they are.
+/// How often the steps are checked, and how often a line shows their progress.
 const LOOK: Duration = Duration::from_millis(50);
 const TELL: Duration = Duration::from_secs(20);
-/// How long a step that was asked to end may take for it.
+/// How long a step may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Runs all steps. `command` makes the process of a step; the logs go into `folder`.
+/// Runs all steps. `command` returns the command of a step. The logs go into `folder`.
 pub(super) fn run(
     steps: &[&Step],
     folder: &Path,
@@ -74,8 +74,8 @@ pub(super) fn run(
     }
 }
 
-/// Ends this process, and all that it has started, when standard input ends: the process that
-/// started it is gone.
+/// Ends this process, and all processes that it has started, when standard input ends. Then the
+/// process that started it is gone.
 pub(super) fn end_with_parent() {
     std::thread::spawn(|| {
         drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
@@ -139,7 +139,7 @@ impl<'a, W: Write> Run<'a, W> {
         Ok(())
     }
 
-    /// Takes the steps that have ended.
+    /// Removes the steps that have ended.
     fn reap(&mut self) -> Result {
         let mut at = 0;
         while at < self.running.len() {
@@ -160,9 +160,9 @@ impl<'a, W: Write> Run<'a, W> {
         Ok(())
     }
 
-    /// Ends the others, and then shows what the step said: it is the end of the output.
+    /// Ends the other steps, and then shows the output of the failed step.
     fn fail(&mut self, mut failed: Running<'_>, status: ExitStatus) -> Result {
-        // Of one that was killed, for want of memory perhaps, what it started goes on.
+        // A step may have been killed, perhaps without memory. Then its children still run.
         failed.process.end();
         let others: Vec<_> = self.running.iter().map(|running| running.step.name).collect();
         for mut running in self.running.drain(..) {
@@ -171,15 +171,15 @@ impl<'a, W: Write> Run<'a, W> {
         let name = failed.step.name;
         if failed.step.lane != Lane::Alone {
             let said = std::fs::read(&failed.log).unwrap_or_default();
-            self.say(&format!("==> {name} failed; all that it said:"));
+            self.say(&format!("==> {name} failed; its output:"));
             drop(self.out.write_all(&said));
         }
         let ended =
-            if others.is_empty() { String::new() } else { format!("; ended with it: {}", others.join(", ")) };
-        Err(format!("check failed at `{name}` ({status}){ended}. Again: cargo xtask check {name}"))
+            if others.is_empty() { String::new() } else { format!("; also ended: {}", others.join(", ")) };
+        Err(format!("check failed at `{name}` ({status}){ended}. To repeat it: cargo xtask check {name}"))
     }
 
-    /// One line: what runs, for how long, and how long all of it may take.
+    /// Prints one line: the running steps, their times, and the time that is left.
     fn tell(&mut self) {
         let mut parts = Vec::new();
         for Running { step, begin, .. } in &self.running {
@@ -195,7 +195,7 @@ impl<'a, W: Write> Run<'a, W> {
         self.say(&line);
     }
 
-    /// What the longer lane still has to do, and then the steps that run alone.
+    /// The time that the longer lane still needs, and then the steps that run alone.
     fn left(&self) -> Duration {
         let of = |lane| {
             let usual = |step: &Step| self.times.usual(step.name, step.usual);
@@ -207,17 +207,17 @@ impl<'a, W: Write> Run<'a, W> {
         of(Lane::Cargo).max(of(Lane::Beside)) + of(Lane::Alone)
     }
 
-    /// A line at once, also through a pipe.
+    /// Prints a line at once, also into a pipe.
     fn say(&mut self, line: &str) {
         drop(writeln!(self.out, "{line}").and_then(|()| self.out.flush()));
     }
 }
 
-/// A process and all that it starts: a group, where the system has such. Dropping it ends them.
+/// A process and all its children: a process group, if the system has them. Dropping it ends them.
 struct Process(Child);
 
 impl Process {
-    /// Its standard input stays open while we live: see [`end_with_parent`].
+    /// Starts it. Its standard input stays open as long as this process: see [`end_with_parent`].
     fn spawn(mut command: Command) -> std::io::Result<Self> {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -228,8 +228,8 @@ impl Process {
         self.0.try_wait().ok().flatten()
     }
 
-    /// Asks the group to end, and ends it by force if it does not. Its first process ends at once;
-    /// others have work to do before, such as ending what is in groups of its own.
+    /// Asks the group to end, and kills it if it does not end in time. Some processes must clean up
+    /// first, for example end other process groups.
     fn end(&mut self) {
         self.signal(false);
         let begin = Instant::now();
@@ -240,7 +240,7 @@ impl Process {
         drop(self.0.wait());
     }
 
-    /// Whether a process of the group is left.
+    /// Whether a process of the group still exists.
     #[cfg(unix)]
     fn is_there(&mut self) -> bool {
         use rustix::process::{Pid, test_kill_process_group};
@@ -288,7 +288,7 @@ mod tests {
         Step { name, lane, needs, usual: 1, run: || Ok(()) }
     }
 
-    /// Runs these steps, each a script for the shell, in a folder of their own.
+    /// Runs these steps, each a shell script, in a new folder.
     fn run_scripts(test: &str, steps: &[(Step, &str)]) -> (Result, String, PathBuf) {
         let folder = std::env::temp_dir().join(format!("xtask-{test}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&folder));
@@ -306,19 +306,19 @@ mod tests {
         (result, String::from_utf8(out).unwrap(), folder)
     }
 
-    /// The process whose number is in that file has ended.
+    /// Asserts that the process whose number is in this file has ended.
     fn assert_gone(file: &Path) {
         let id = std::fs::read_to_string(file).unwrap();
-        // Whoever adopted it may take a moment to bury it.
+        // It is a zombie until its new parent waits for it.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
         assert!(stat.is_empty() || stat.contains(") Z "), "{} still runs: {stat}", file.display());
     }
 
-    /// Waits for a file that another step makes.
+    /// Waits for a file that another step creates.
     const BOTH: &str = "touch here-$0; until test -e here-$1; do sleep 0.01; done";
 
     #[test]
-    fn the_lanes_overlap_and_the_steps_of_one_do_not() {
+    fn lanes_overlap_and_steps_of_one_lane_do_not() {
         let meet = |me: &str, other: &str| BOTH.replace("$0", me).replace("$1", other);
         let (a, b) = (meet("a", "b"), meet("b", "a"));
         let lock = "mkdir lock; sleep 0.1; rmdir lock";
@@ -340,8 +340,8 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
-    /// The others are gone with all that they started, also what has left its parent, and the last
-    /// words are those of the failure.
+    /// The other steps and all their children have ended, also a child without its parent. The
+    /// output of the failed step is last.
     #[test]
     fn a_failure_is_shown_whole_and_ends_the_others() {
         let slow = "(sleep 1000 & echo $! > child); echo $$ > parent; touch here; echo not shown; sleep 1000";
@@ -359,10 +359,10 @@ mod tests {
         );
         let problem = result.unwrap_err();
         assert!(
-            problem.starts_with("check failed at `bad` (exit status: 3); ended with it: slow."),
+            problem.starts_with("check failed at `bad` (exit status: 3); also ended: slow."),
             "{problem}"
         );
-        assert!(said.ends_with("==> bad failed; all that it said:\none\ntwo\n"), "{said}");
+        assert!(said.ends_with("==> bad failed; its output:\none\ntwo\n"), "{said}");
         assert!(!folder.join("never-was-here").exists());
         for name in ["parent", "child"] {
             assert_gone(&folder.join(name));
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_step_leaves_when_it_is_killed_is_ended() {
+    fn children_of_a_killed_step_are_ended() {
         let killed = "sleep 1000 & echo $! > child; kill -KILL $$";
         let (result, said, folder) = run_scripts("killed", &[(step("killed", Lane::Beside, &[]), killed)]);
         assert!(result.is_err(), "{said}");
@@ -379,11 +379,10 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
-    /// The first process of the group dies of the signal at once. Another one has something to end
-    /// before it goes, as the runner of the browser tests has, whose browsers are in groups of
-    /// their own.
+    /// The first process of the group ends at once. Another process must clean up first: the runner
+    /// of the browser tests ends its browsers, which are in other process groups.
     #[test]
-    fn who_has_something_to_end_has_the_time_for_it() {
+    fn a_process_has_time_to_clean_up() {
         let tidy =
             "(trap 'sleep 1; touch tidied; exit' TERM; touch here; while :; do sleep 0.1; done) & wait";
         let bad = "until test -e here; do sleep 0.01; done; exit 1";

@@ -1,4 +1,4 @@
-//! What each step of the check took on this machine, in `target/check/times`.
+//! The times of each step of the check on this machine, in `target/check/times`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ pub(super) struct Times {
     runs: BTreeMap<String, Vec<f32>>,
 }
 
-/// Runs that count. A build from nothing is soon forgotten among those that had little to build.
+/// How many runs count. So one build from an empty folder has little effect.
 const KEPT: usize = 5;
 
 impl Times {
-    /// Reads the file: a line for each step, its name and the seconds. What cannot be read is as if
-    /// it were not there.
+    /// Reads the file, which has a line for each step: its name and the seconds. Ignores what it
+    /// cannot read.
     pub(super) fn load(file: PathBuf) -> Self {
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         let line = |line: &str| {
@@ -26,7 +26,7 @@ impl Times {
         Self { file, runs: text.lines().filter_map(line).collect() }
     }
 
-    /// The median of the latest runs; `otherwise` if there was none.
+    /// Returns the median of the latest runs, or `otherwise` if there was no run.
     pub(super) fn usual(&self, step: &str, otherwise: u64) -> Duration {
         let mut runs = self.runs.get(step).cloned().unwrap_or_default();
         runs.retain(|seconds| seconds.is_finite() && *seconds >= 0.0);
@@ -35,7 +35,7 @@ impl Times {
         median.map_or(Duration::from_secs(otherwise), |seconds| Duration::from_secs_f32(*seconds))
     }
 
-    /// Notes a run. A file that cannot be written costs no more than a good guess.
+    /// Records a run. Ignores a file that cannot be written: only the estimates get worse.
     pub(super) fn took(&mut self, step: &str, time: Duration) {
         let runs = self.runs.entry(step.to_owned()).or_default();
         runs.push(time.as_secs_f32());

@@ -1,8 +1,11 @@
-//! The dependencies of every crate against the layers of docs/ARCHITECTURE.md.
+//! Compares the dependencies of every crate with the layers of docs/ARCHITECTURE.md.
 //!
-//! [`TABLE`] is the drawing as data. A crate that is not in it, an arrow that is not in it, an
-//! outside dependency that its layer may not have, and a default feature that pulls in an adapter:
-//! each is a failure that names the arrow.
+//! [`TABLE`] lists the crates and their dependencies. Each of these is a failure, which names the
+//! dependency as `from -> to`:
+//!
+//! - a crate or a dependency that is not in the table
+//! - an outside dependency that the layer may not have
+//! - a default feature that adds an adapter
 
 use cargo_metadata::{DependencyKind, Metadata, Package};
 use std::collections::BTreeSet;
@@ -10,9 +13,9 @@ use tidewire_testkit::run::Result;
 
 /// Which outside crates may be normal dependencies.
 enum Outside {
-    /// These always, those behind a feature that is off by default.
+    /// `always` without a condition, `optional` only behind a feature that is off by default.
     Only { always: &'static [&'static str], optional: &'static [&'static str] },
-    /// All but the ready-made protocol implementations.
+    /// All crates, except implementations of our protocols.
     Free,
 }
 
@@ -37,9 +40,9 @@ const HUB: &str = "tidewire-hub";
 const TIDEWIRE: &str = "tidewire";
 const TESTKIT: &str = "tidewire-testkit";
 
-/// Layers 0 to 2 do no IO: what they may use is listed to the last name.
+/// The highest layer without IO. Layers up to this one list every dependency.
 const PURE: u8 = 2;
-/// Beside the layers: test tools, commands, examples.
+/// Test tools, commands and examples, which are in no layer.
 const DEV: u8 = 9;
 
 const NONE: Outside = Outside::Only { always: &[], optional: &[] };
@@ -53,26 +56,31 @@ const TABLE: &[Row] = &[
         always: &["memchr"], optional: &["bytes", "http", "tokio-util"] } },
     Row { layer: 1, name: WS,       uses: &[GRAMMAR], outside: Outside::Only {
         always: &["base64", "sha1"],
-        optional: &["bytes", "flate2", "futures-core", "futures-sink", "getrandom", "tokio", "tokio-util", "zlib-rs"] } },
+        optional: &["bytes", "flate2", "futures-core", "futures-sink", "getrandom", "tokio", "tokio-util",
+                    "zlib-rs"] } },
     Row { layer: 1, name: SSE,      uses: &[], outside: ADAPTERS },
     Row { layer: 2, name: CHANNEL,  uses: &[], outside: NONE },
-    // Its notes are text, which it writes as JSON too.
+    // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
         always: &["base64", "serde", "serde_json"], optional: &[] } },
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1], outside: Outside::Free },
     Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
-    Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER], outside: Outside::Free },
-    Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, SERVER, CLIENT, HUB], outside: Outside::Free },
-    // The clock of a thread, which time on a busy machine is measured by.
-    Row { layer: DEV, name: TESTKIT, uses: &[], outside: Outside::Only { always: &["rustix"], optional: &[] } },
+    Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER],
+          outside: Outside::Free },
+    Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, SERVER, CLIENT, HUB],
+          outside: Outside::Free },
+    // rustix reads the CPU time of a thread, to measure work on a busy machine.
+    Row { layer: DEV, name: TESTKIT, uses: &[],
+          outside: Outside::Only { always: &["rustix"], optional: &[] } },
     Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-bench", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-examples",
-          uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, HUB, TIDEWIRE], outside: Outside::Free },
+          uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, HUB, TIDEWIRE],
+          outside: Outside::Free },
 ];
 
-/// What nobody may build on: these are what the workspace is. As test peers and oracles they are
-/// welcome.
+/// Implementations of our protocols. No crate may build on them. Tests may use them as peers and to
+/// compare results.
 const READY_MADE: &[&str] = &[
     "actix-web",
     "axum",
@@ -91,17 +99,17 @@ const READY_MADE: &[&str] = &[
 pub(super) fn check(metadata: &Metadata) -> Result {
     let problems = problems(metadata);
     if problems.is_empty() {
-        println!("    {} crates, every arrow points down", metadata.packages.len());
+        println!("    {} crates use only lower layers", metadata.packages.len());
         return Ok(());
     }
     Err(format!(
-        "{}\nThe layers are drawn in docs/ARCHITECTURE.md and listed in crates/xtask/src/layers/crates.rs.",
+        "{}\nThe layers are in docs/ARCHITECTURE.md. crates/xtask/src/layers/crates.rs lists them.",
         problems.join("\n")
     ))
 }
 
-/// The crates of layers 0 to 2 that need no std, lowest first. The notes of the annotator are text
-/// for people and pages, so it may have std.
+/// The crates of layers 0 to 2 that need no std, lowest first. tidewire-explain may use std,
+/// because its notes are text for people.
 pub(crate) fn pure() -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|row| row.layer <= PURE && row.name != EXPLAIN).map(|row| row.name)
 }
@@ -114,7 +122,7 @@ fn problems(metadata: &Metadata) -> Vec<String> {
 fn of_package(package: &Package, ours: &BTreeSet<&str>) -> Vec<String> {
     let from = package.name.as_str();
     let Some(row) = row(from) else {
-        return vec![format!("{from} is in no layer.")];
+        return vec![format!("{from} is in no layer; add it to the table.")];
     };
     let mut problems = Vec::new();
     for dependency in &package.dependencies {
@@ -122,16 +130,15 @@ fn of_package(package: &Package, ours: &BTreeSet<&str>) -> Vec<String> {
         let inside = ours.contains(to) || row_exists(to);
         match (dependency.kind, inside) {
             (DependencyKind::Normal, true) if !row.uses.contains(&to) => {
-                problems.push(format!("{from} -> {to}: this arrow is not drawn."));
+                problems.push(format!("{from} -> {to}: the table does not list this dependency."));
             }
             (DependencyKind::Normal, false) => problems.extend(outside(row, to, dependency.optional)),
-            // Tests may look sideways and down, and use the test kit.
+            // Tests may use the same and lower layers, and the test kit.
             (DependencyKind::Development, true) if to != TESTKIT && row_layer(to) > row.layer => {
-                problems
-                    .push(format!("{from} -> {to}: this arrow points up (even a test of a layer may not)."));
+                problems.push(format!("{from} -> {to}: a test may not use a higher layer."));
             }
             (DependencyKind::Build, _) => {
-                problems.push(format!("{from} -> {to}: no crate has a build script."))
+                problems.push(format!("{from} -> {to}: a crate may not have a build script."))
             }
             _ => {}
         }
@@ -142,12 +149,12 @@ fn of_package(package: &Package, ours: &BTreeSet<&str>) -> Vec<String> {
     problems
 }
 
-/// An outside crate as a normal dependency.
+/// What is wrong with an outside crate as a normal dependency.
 fn outside(row: &Row, to: &str, optional: bool) -> Option<String> {
     let from = row.name;
     match &row.outside {
         Outside::Free if READY_MADE.contains(&to) => {
-            Some(format!("{from} -> {to}: a ready-made protocol implementation; only tests may use it."))
+            Some(format!("{from} -> {to}: only tests may use an implementation of our protocols."))
         }
         Outside::Free => None,
         Outside::Only { always, .. } if always.contains(&to) => None,
@@ -159,7 +166,8 @@ fn outside(row: &Row, to: &str, optional: bool) -> Option<String> {
     }
 }
 
-/// The adapters must be off by default, or every user of a protocol crate would carry tokio.
+/// The adapters that default features add. Otherwise every user of a protocol crate would build
+/// tokio.
 fn pulled_in_by_default(package: &Package) -> Vec<String> {
     let mut features = vec!["default"];
     let mut seen = BTreeSet::new();
@@ -170,9 +178,7 @@ fn pulled_in_by_default(package: &Package) -> Vec<String> {
         }
         for enabled in package.features.get(feature).into_iter().flatten() {
             match enabled.strip_prefix("dep:") {
-                Some(to) => {
-                    problems.push(format!("{} -> {to}: a default feature pulls it in.", package.name))
-                }
+                Some(to) => problems.push(format!("{} -> {to}: a default feature adds it.", package.name)),
                 None => features.push(enabled),
             }
         }
@@ -197,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_itself_points_down() {
+    fn the_table_is_sorted_by_layer() {
         for (index, row) in TABLE.iter().enumerate() {
             for to in row.uses {
                 let target = TABLE.iter().position(|other| other.name == *to).unwrap();
@@ -230,25 +236,28 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_wrong_arrow_is_named() {
+    fn each_kind_of_wrong_dependency_is_reported() {
         let one = |from: &str, to: &str, kind: &str, optional: bool| {
             found(from, &dependency(to, kind, optional), "").join("|")
         };
         assert_eq!(
             one(SSE, GRAMMAR, "null", false),
-            "tidewire-sse -> tidewire-grammar: this arrow is not drawn."
+            "tidewire-sse -> tidewire-grammar: the table does not list this dependency."
         );
         assert_eq!(one(HTTP1, CHUNKED, "null", false), "");
         assert_eq!(one(CHUNKED, "tokio-util", "null", true), "");
         assert!(one(CHUNKED, "tokio-util", "null", false).contains("only behind a feature"));
         assert!(one(HTTP1, "tokio", "null", true).contains("layer 1 may not use this crate"));
-        assert!(one(SERVER, "hyper", "null", false).contains("ready-made"));
+        assert!(one(SERVER, "hyper", "null", false).contains("only tests"));
         assert_eq!(one(SERVER, "hyper", "\"dev\"", false), "");
-        assert!(one(GRAMMAR, HTTP1, "\"dev\"", false).contains("points up"));
+        assert!(one(GRAMMAR, HTTP1, "\"dev\"", false).contains("a higher layer"));
         assert_eq!(one(GRAMMAR, TESTKIT, "\"dev\"", false), "");
         assert!(one(GRAMMAR, "cc", "\"build\"", false).contains("build script"));
-        assert_eq!(one("tidewire-new", "cc", "null", false), "tidewire-new is in no layer.");
+        assert_eq!(
+            one("tidewire-new", "cc", "null", false),
+            "tidewire-new is in no layer; add it to the table."
+        );
         let by_default = r#""default":["codec"],"codec":["dep:tokio-util"]"#;
-        assert!(found(CHUNKED, "", by_default).join("|").contains("a default feature pulls it in"));
+        assert!(found(CHUNKED, "", by_default).join("|").contains("a default feature adds it"));
     }
 }

@@ -1,5 +1,4 @@
-//! Cycles of a directed graph: its strongly connected components, and a few short cycles that show
-//! each of them.
+//! Cycles of a directed graph: its strongly connected components, and a few short cycles of each.
 
 use std::collections::VecDeque;
 
@@ -8,7 +7,7 @@ pub(super) type Arrows = [Vec<usize>];
 
 /// The strongly connected components of more than one node, each sorted.
 ///
-/// Tarjan's algorithm: a node whose subtree reaches nothing older than itself closes a component.
+/// Tarjan's algorithm: a node whose subtree reaches no older node completes a component.
 pub(super) fn components(arrows: &Arrows) -> Vec<Vec<usize>> {
     let count = arrows.len();
     let mut search = Search {
@@ -30,7 +29,7 @@ pub(super) fn components(arrows: &Arrows) -> Vec<Vec<usize>> {
 
 struct Search<'a> {
     arrows: &'a Arrows,
-    /// In which order the nodes were met.
+    /// The order in which the nodes were visited.
     number: Vec<Option<usize>>,
     /// The oldest node on the stack that is reached from this one.
     low: Vec<usize>,
@@ -41,7 +40,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// As deep as the longest chain of files, which is short.
+    /// The recursion is as deep as the longest chain of files, which is short.
     fn visit(&mut self, node: usize) {
         let number = self.next;
         self.next += 1;

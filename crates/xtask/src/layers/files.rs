@@ -1,40 +1,40 @@
 //! Import cycles between the files of a crate.
 //!
-//! A file points at another one when its code names an item that is *defined* there. A re-export is
-//! looked through: it leads to the file of the item. A mere `mod child;` or `pub use child::Item`
-//! is no arrow. An inherent `impl` in another file than its type's counts too: it points at the
-//! file of the type, and who calls its methods points at it.
+//! A file *uses* another file when its code names an item that is defined there. A re-export counts
+//! as the file of the item. `mod child;` and `pub use child::Item` alone are no use. An inherent
+//! `impl` can be in another file than its type. Then its file uses the file of the type, and a
+//! caller of its methods uses the file of the `impl`.
 //!
-//! Names are resolved as the compiler does, but types are not inferred. So this may miss:
+//! Names are resolved as the compiler does it, but types are not inferred. So these uses may be
+//! missed:
 //!
-//! - a call of such a foreign method on a value whose type is not plain to see, if its name is not
-//!   unique in the crate;
-//! - what a macro of another crate makes of its arguments (`include!` too), and a path that a macro
-//!   puts together;
-//! - an item that only a glob brings, where a macro defines it, or where the function has a
-//!   variable of the same name, before or after;
-//! - the crate by its own name (`extern crate self as name`);
-//! - modules that are declared within a function.
+//! - a call of a method whose `impl` is in another file than its type, if the type of the value is
+//!   not written nearby and the name of the method is not unique in the crate
+//! - the output of macros of other crates (also `include!`), and a path that a macro composes
+//! - an item that only a glob imports, if a macro defines it, or if the function has a variable of
+//!   the same name
+//! - the crate by its own name (`extern crate self as name`)
+//! - modules inside a function
 //!
-//! It may also report too much: the method of a value of another crate is taken for one that stands
-//! in another file than its type, if that one has the same name and no other in the crate has. Add
-//! such a name to `COMMON` (`methods.rs`).
+//! A use may also be reported by mistake: a method of another crate has the same name as a method
+//! whose `impl` is in another file than its type. Add such a name to `COMMON` (`methods.rs`).
 //!
-//! A name that a macro call between the items of a module may define counts as defined in that
-//! module's file.
+//! If a macro call between the items of a module may define a name, the name counts as defined in
+//! the file of that module.
 
 use super::cycles::{components, shortest};
 use super::references::{self, Reference};
-use super::source::{Read, Tree};
+use crate::source::{Read, Tree};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tidewire_testkit::run::Result;
 
-/// The files of one target and what each names of the others.
+/// The files of one target, and the names that each uses from other files.
 pub(super) struct Graph {
     files: Vec<PathBuf>,
-    /// By the file that names and the file that defines: the names, each with the first line.
+    /// The names, each with its first line, by the file that uses them and the file that defines
+    /// them.
     arrows: BTreeMap<(usize, usize), Vec<(String, usize)>>,
 }
 
@@ -60,13 +60,13 @@ impl Graph {
         self.files.len()
     }
 
-    /// Every arrow, a line each.
+    /// Every use, one on each line.
     pub(super) fn all(&self) -> String {
         self.arrows.keys().map(|&(from, to)| self.arrow(from, to)).collect()
     }
 
-    /// Each group of files that use each other, with short cycles that show it; empty if there is
-    /// none.
+    /// Each group of files that use each other, with short cycles as examples. Empty if there is no
+    /// group.
     pub(super) fn cycles(&self) -> Vec<String> {
         let mut arrows = vec![Vec::new(); self.files.len()];
         for &(from, to) in self.arrows.keys() {
@@ -110,8 +110,8 @@ impl Graph {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::source::tests::load;
     use super::*;
+    use crate::source::tests::load;
 
     fn graph(files: &[(&str, &str)]) -> Graph {
         load(files, Graph::load).unwrap()
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_that_points_down_is_clean() {
+    fn a_crate_without_cycles_passes() {
         let clean: &[(&str, &str)] = &[
             ("lib.rs", "mod high; mod low; pub use high::High; pub use low::Low;"),
             ("high.rs", "mod child; use crate::Low; pub struct High(Low, child::Child);"),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_of_two_is_told_arrow_by_arrow() {
+    fn a_cycle_of_two_is_reported_use_by_use() {
         let two: &[(&str, &str)] = &[
             ("lib.rs", "mod a; mod b;"),
             ("a.rs", "use crate::b::B;\npub struct A(B);\nfn f() { crate::b::g() }"),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_and_what_is_hidden_by_a_local_name_do_not_count() {
+    fn tests_and_shadowed_names_do_not_count() {
         let files: &[(&str, &str)] = &[
             ("lib.rs", "mod a; mod b;"),
             ("a.rs", "pub struct A; pub fn f() {} pub struct T; fn g() { crate::b::B; }"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_in_another_file_than_their_type_are_arrows() {
+    fn methods_in_another_file_than_their_type_count() {
         let files = |call: &'static str| {
             [
                 ("lib.rs", "mod a; mod b;"),
@@ -224,12 +224,12 @@ mod tests {
             assert!(told.contains("a.rs:1 -> b.rs (names A::"), "{call}: {told}");
         }
         for call in [
-            // A method of std has this name.
+            // A method of std has this name too.
             "pub struct A; fn f(x: u8) { g(x).get() }",
             // Another type of the crate, or a trait, has it too.
             "pub struct A; pub struct C; impl C { fn foreign(&self) { self.foreign() } }",
             "pub struct A; trait T { fn foreign(&self); } fn f(x: u8) { g(x).foreign() }",
-            // A field is no call.
+            // A field is not a call.
             "pub struct A; fn f(x: C) { x.foreign; }",
         ] {
             assert_eq!(cycles(&files(call)), "", "{call}");

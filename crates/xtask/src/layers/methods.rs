@@ -1,15 +1,15 @@
-//! Methods that stand in another file than their type: a call of one is an arrow that no path
-//! shows.
+//! Methods that are in another file than their type. A call of such a method uses that file, but no
+//! path shows it.
 
 use super::scope::Scope;
-use super::source::{Tree, only_in_tests};
+use crate::source::{Tree, only_in_tests};
 use std::collections::{HashMap, HashSet};
 use syn::{ImplItem, Item, ItemStruct, TraitItem, Type};
 
 /// The inherent functions and constants of a crate's types, by name.
 pub(super) struct Methods {
     inherent: HashMap<String, Vec<Method>>,
-    /// Names that a trait of the crate has, or that the crate gives to a trait of others.
+    /// Names of methods in traits of the crate, or in its implementations of other traits.
     of_traits: HashSet<String>,
     /// The types of the fields of a type, by the names of the fields.
     fields: HashMap<(usize, String), usize>,
@@ -57,16 +57,16 @@ impl Methods {
         self.inherent(of, name).find_map(|method| method.foreign(scope, name))
     }
 
-    /// The method that a call on a value means; `of` is the type of the value, if that is known.
+    /// The method that a call on a value means. `of` is the type of the value, if it is known.
     pub(super) fn called(&self, scope: &Scope, of: Option<usize>, name: &str) -> Option<Foreign> {
         match of {
             Some(of) if self.inherent(of, name).next().is_some() => self.of(scope, of, name),
-            // Of a trait, or of what the value dereferences to.
+            // A method of a trait, or of the type to which the value dereferences.
             _ => self.only(scope, name),
         }
     }
 
-    /// The only method of the crate that has this name, if nobody else's can be meant.
+    /// The only method of the crate with this name, if the call cannot mean another one.
     fn only(&self, scope: &Scope, name: &str) -> Option<Foreign> {
         let [method] = self.inherent.get(name)?.as_slice() else { return None };
         if self.of_traits.contains(name) || COMMON.contains(&name) {
@@ -139,7 +139,7 @@ fn in_trait(item: &TraitItem) -> Option<String> {
     }
 }
 
-/// Methods that values of std have too, or of the crates that everybody uses.
+/// Names that are also methods of std, or of widely used crates.
 const COMMON: &[&str] = &[
     "abort",
     "accept",

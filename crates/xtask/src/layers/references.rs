@@ -1,9 +1,9 @@
-//! Which items of other files the code of a crate names, and in which line.
+//! The items of other files that the code of a crate names, with the line.
 
 use super::methods::{Methods, type_of};
 use super::scope::{Found, Scope, leaves};
-use super::source::{Tree, attributes, only_in_tests};
-use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
+use crate::source::{Tree, attributes, only_in_tests};
+use proc_macro2::{Delimiter, Group, Ident, Spacing, TokenStream, TokenTree};
 use std::collections::{HashMap, HashSet};
 use syn::visit::{self, Visit};
 use syn::{Expr, ImplItem, Item, Member, Stmt, TraitItem, Type};
@@ -40,19 +40,19 @@ pub(super) fn of(tree: &Tree) -> Vec<Reference> {
 struct Reader<'a> {
     scope: &'a mut Scope,
     methods: &'a Methods,
-    /// The module, or the block with items of its own, that is being read.
+    /// The module, or the block with items, that is being read.
     module: usize,
     /// What `Self` is.
     myself: Option<usize>,
-    /// Names that hide those of the module: variables and generic parameters, of each function
-    /// around.
+    /// Names that shadow those of the module: variables and generic parameters of each enclosing
+    /// function.
     locals: Vec<Locals<'a>>,
     found: &'a mut Vec<Reference>,
 }
 
 #[derive(Default)]
 struct Locals<'a> {
-    /// Each with its type, if there is one variable of this name and its type is written.
+    /// Each with its type, if only one variable has this name and its type is written.
     variables: HashMap<String, Option<&'a Type>>,
     types: HashSet<String>,
 }
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A call on a value; `of` is its type, if that is known.
+    /// A call on a value. `of` is its type, if it is known.
     fn method(&mut self, of: Option<usize>, name: &str, line: usize) {
         if let Some(foreign) = self.methods.called(self.scope, of, name) {
             self.arrow(foreign.file, foreign.name, line);
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Paths and calls in what no parser knows: the arguments of a macro.
+    /// Paths and calls in the arguments of a macro, which are only tokens.
     fn tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<_> = tokens.into_iter().collect();
         let mut at = 0;
@@ -137,7 +137,8 @@ impl<'a> Reader<'a> {
                         at += 3;
                     }
                     let next = tokens.get(at);
-                    let call = matches!(next, Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
+                    let parentheses = |group: &Group| group.delimiter() == Delimiter::Parenthesis;
+                    let call = matches!(next, Some(TokenTree::Group(group)) if parentheses(group));
                     let line = ident.span().start().line;
                     match before {
                         '.' if call => {
@@ -163,14 +164,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads what is inside a function or an item with parameters.
+    /// Reads the inside of a function, or of an item with parameters.
     fn within(&mut self, locals: Locals<'a>, read: impl FnOnce(&mut Self)) {
         self.locals.push(locals);
         read(self);
         self.locals.pop();
     }
 
-    /// The type of an expression, where it is plain to see.
+    /// The type of an expression, if it is written nearby.
     fn type_of(&self, value: &Expr) -> Option<usize> {
         match value {
             Expr::Paren(paren) => self.type_of(&paren.expr),
@@ -220,14 +221,14 @@ impl<'ast> Visit<'ast> for Reader<'ast> {
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        // To export again what others define is no use of it.
+        // A re-export does not use the item.
         if item.leading_colon.is_some() || !matches!(item.vis, syn::Visibility::Inherited) {
             return;
         }
         leaves(&item.tree, &mut Vec::new(), &mut |leaf| self.path(&leaf.path, leaf.line));
     }
 
-    /// A module within a function: not looked into.
+    /// Modules inside a function are not read.
     fn visit_item_mod(&mut self, _: &'ast syn::ItemMod) {}
 
     fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
@@ -367,7 +368,7 @@ impl<'ast> Visit<'ast> for Reader<'ast> {
         }
     }
 
-    /// A name in a pattern is a variable, unless it is written as a constant or a variant is.
+    /// A name in a pattern is a variable, unless it is spelled like a constant or a variant.
     fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
         let name = pattern.ident.to_string();
         if pattern.subpat.is_none() && is_capital(&name) {
@@ -382,7 +383,7 @@ impl<'ast> Visit<'ast> for Reader<'ast> {
         visit::visit_expr_method_call(self, call);
     }
 
-    /// Attributes hold paths too: of a parser of arguments, for example.
+    /// Attributes have paths too, for example that of a parser for arguments.
     fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
         let of_rustc = ["cfg", "cfg_attr", "allow", "expect", "deny", "warn", "doc", "derive", "repr"];
         if let syn::Meta::List(list) = &attribute.meta
@@ -392,7 +393,7 @@ impl<'ast> Visit<'ast> for Reader<'ast> {
         }
     }
 
-    /// `pub(in path)` uses nothing.
+    /// `pub(in path)` is not a use.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 }
 

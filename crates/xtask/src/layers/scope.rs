@@ -1,6 +1,6 @@
-//! What a name means: the definitions of a crate, and the paths that lead to them.
+//! The meaning of a name: the definitions of a crate, and the paths to them.
 
-use super::source::{Tree, attributes, only_in_tests};
+use crate::source::{Tree, attributes, only_in_tests};
 use std::collections::HashMap;
 use syn::{ForeignItem, Item, UseTree, Visibility};
 
@@ -8,19 +8,19 @@ use syn::{ForeignItem, Item, UseTree, Visibility};
 pub(super) struct Scope {
     modules: Vec<Names>,
     pub(super) definitions: Vec<Definition>,
-    /// `macro_rules!` by name: what is called without a path is found by its place in the text,
-    /// whichever module that is.
+    /// `macro_rules!` by name. A call without a path finds a macro of any module by its place in
+    /// the text.
     macros: HashMap<String, Vec<usize>>,
 }
 
-/// What one module, or one block with items of its own, knows.
+/// The names of one module, or of one block with items.
 struct Names {
     parent: Option<usize>,
     file: usize,
     block: bool,
     bindings: HashMap<String, Vec<Binding>>,
     globs: Vec<Glob>,
-    /// It has a macro call between its items, which may define anything.
+    /// There is a macro call between its items, which may define any name.
     generated: bool,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Definition {
 
 #[derive(PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A type or a trait: a path may go on behind it.
+    /// A type or a trait, after which a path may continue.
     Type {
         variants: Vec<String>,
     },
@@ -74,7 +74,7 @@ pub(super) struct Found {
     pub(super) definition: Option<usize>,
 }
 
-/// Names that are being looked up: a `use` may lead back to itself.
+/// Names that are being looked up, because a `use` may lead back to itself.
 type Busy = Vec<(usize, String)>;
 
 impl Scope {
@@ -94,7 +94,7 @@ impl Scope {
         scope
     }
 
-    /// The scope of a block that has items of its own.
+    /// The scope of a block with items.
     pub(super) fn block<'a>(&mut self, parent: usize, items: impl Iterator<Item = &'a Item>) -> usize {
         let id = self.modules.len();
         self.modules.push(Names::new(Some(parent), self.modules[parent].file, true));
@@ -108,8 +108,7 @@ impl Scope {
         self.modules[module].file
     }
 
-    /// The definitions that a path may name, seen from this module: one in each namespace, and for
-    /// each `cfg`.
+    /// The definitions that a path in this module may name: one for each namespace and each `cfg`.
     pub(super) fn resolve(&self, from: usize, path: &[String]) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
         for place in self.walk(from, path, &mut Busy::new()) {
@@ -125,7 +124,7 @@ impl Scope {
         found
     }
 
-    /// The macros of this name, whichever module they are in.
+    /// The macros of this name in all modules.
     pub(super) fn textual(&self, name: &str) -> &[usize] {
         self.macros.get(name).map_or(&[], Vec::as_slice)
     }
@@ -152,7 +151,7 @@ impl Scope {
             for place in places {
                 match place {
                     Place::Module(module) => next.extend(self.member(module, name, from, false, busy)),
-                    // What follows a type is its own: a variant, a function, a constant.
+                    // A variant, a function or a constant of the type follows.
                     Place::Definition(id) if matches!(self.definitions[id].kind, Kind::Type { .. }) => {
                         next.push(place);
                     }
@@ -165,7 +164,7 @@ impl Scope {
         places
     }
 
-    /// A name without a path: of a block around, or of the module.
+    /// A name without a path, of an enclosing block or of the module.
     fn lexical(&self, mut from: usize, name: &str, busy: &mut Busy) -> Vec<Place> {
         loop {
             let found = self.known(from, name, from, false, busy);
@@ -176,7 +175,7 @@ impl Scope {
         }
     }
 
-    /// A name in a module that a path has named.
+    /// A name in a module to which a path leads.
     fn member(&self, module: usize, name: &str, from: usize, glob: bool, busy: &mut Busy) -> Vec<Place> {
         let found = self.known(module, name, from, glob, busy);
         if found.is_empty() && !glob && self.modules[module].generated {
@@ -185,7 +184,7 @@ impl Scope {
         found
     }
 
-    /// What the module itself knows by this name. Through a glob only what is visible counts.
+    /// The meanings of a name in the module itself. Through a glob, only visible items count.
     fn known(&self, module: usize, name: &str, from: usize, glob: bool, busy: &mut Busy) -> Vec<Place> {
         if busy.iter().any(|(other, known)| *other == module && known == name) {
             return Vec::new();
@@ -322,10 +321,10 @@ fn is_private(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Inherited)
 }
 
-/// One name that a `use` brings.
+/// One name that a `use` imports.
 pub(super) struct Leaf {
     pub(super) path: Vec<String>,
-    /// What it is called here; `None` for a glob.
+    /// Its name here; `None` for a glob.
     pub(super) name: Option<String>,
     pub(super) line: usize,
 }
@@ -367,10 +366,10 @@ pub(super) fn leaves(tree: &UseTree, before: &mut Vec<String>, take: &mut dyn Fn
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::source::tests::load;
     use super::*;
+    use crate::source::tests::load;
 
-    /// What a path means in the root: names of definitions, each with its file.
+    /// The meanings of a path in the root: names of definitions, each with its file.
     fn means(path: &str, files: &[(&str, &str)]) -> String {
         let tree = load(files, Tree::load).unwrap();
         let scope = Scope::new(&tree);
@@ -395,7 +394,8 @@ mod tests {
         ),
         (
             "b.rs",
-            "pub struct B; pub enum Kind { One, Two(u8) } pub mod inner { pub fn f() {} pub use super::super::a::A; }
+            "pub struct B; pub enum Kind { One, Two(u8) }
+             pub mod inner { pub fn f() {} pub use super::super::a::A; }
              pub fn both() {} pub mod both { pub const C: u8 = 0; }",
         ),
     ];
@@ -423,7 +423,7 @@ mod tests {
         {
             assert_eq!(means(path), "", "{path}");
         }
-        // A macro may have made it, and an `impl` of its own besides.
+        // A macro may define it, also with an `impl`.
         assert_eq!(means("a::Made"), "? in a.rs");
     }
 }

@@ -1,5 +1,5 @@
-//! The source files of one target of a crate, parsed, as the tree of its modules. Code that only
-//! tests have is left out.
+//! The parsed source files of one target of a crate, as the tree of its modules. Code for tests is
+//! left out.
 
 use std::path::{Path, PathBuf};
 use syn::punctuated::Punctuated;
@@ -7,34 +7,34 @@ use syn::{Attribute, Item, ItemMod, Meta, Token};
 use tidewire_testkit::run::Result;
 
 /// The modules of one target; the first one is its root.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     /// The paths of the files, relative to the folder of the root.
-    pub(super) files: Vec<PathBuf>,
-    pub(super) modules: Vec<Module>,
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) modules: Vec<Module>,
 }
 
-pub(super) struct Module {
+pub(crate) struct Module {
     /// `None` for the root.
-    pub(super) parent: Option<usize>,
-    pub(super) file: usize,
+    pub(crate) parent: Option<usize>,
+    pub(crate) file: usize,
     /// The modules declared in it, by name.
-    pub(super) children: Vec<Child>,
-    /// All that it defines, apart from modules.
-    pub(super) items: Vec<Item>,
+    pub(crate) children: Vec<Child>,
+    /// All its items, apart from modules.
+    pub(crate) items: Vec<Item>,
 }
 
-pub(super) struct Child {
-    pub(super) name: String,
-    pub(super) private: bool,
-    pub(super) module: usize,
+pub(crate) struct Child {
+    pub(crate) name: String,
+    pub(crate) private: bool,
+    pub(crate) module: usize,
 }
 
 /// Reads a file; `None` if there is none.
-pub(super) type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
+pub(crate) type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
 impl Tree {
     /// Parses the file and all that it declares with `mod`.
-    pub(super) fn load(root: &Path, read: Read<'_>) -> Result<Self> {
+    pub(crate) fn load(root: &Path, read: Read<'_>) -> Result<Self> {
         let folder = root.parent().unwrap_or(root).to_owned();
         let mut loader = Loader { read, tree: Tree { files: Vec::new(), modules: Vec::new() }, folder };
         let children = loader.folder.clone();
@@ -49,20 +49,20 @@ struct Loader<'a> {
     folder: PathBuf,
 }
 
-/// Where a module stands in the tree of files.
+/// The place of a module in the tree of files.
 struct Place<'a> {
     file: usize,
-    /// The file that holds the text of the module.
+    /// The file with the text of the module.
     path: &'a Path,
     /// Where the files of its children are.
     children: PathBuf,
-    /// Whether it is written within the file of another module.
+    /// Whether it is inside the file of another module.
     inline: bool,
     parent: Option<usize>,
 }
 
 impl Loader<'_> {
-    /// Adds the module of a whole file. Returns `None` if only tests have it.
+    /// Adds the module of a whole file. Returns `None` if only tests have the file.
     fn file(&mut self, path: &Path, children: PathBuf, parent: Option<usize>) -> Result<Option<usize>> {
         let text = (self.read)(path).ok_or_else(|| format!("{} cannot be read", path.display()))?;
         let syntax = syn::parse_file(&text)
@@ -150,8 +150,8 @@ fn given_path(attribute: &Attribute) -> Option<String> {
     }
 }
 
-/// Whether these are attributes of code that is compiled for tests only, loom's among them.
-pub(super) fn only_in_tests(attributes: &[Attribute]) -> bool {
+/// Whether these are attributes of code that is compiled only for tests, also those of loom.
+pub(crate) fn only_in_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
         Meta::List(list) if list.path.is_ident("cfg") => {
@@ -161,7 +161,7 @@ pub(super) fn only_in_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a predicate of `cfg` holds in tests only. Of all others, both branches count.
+/// Whether a predicate of `cfg` holds only in tests. Of other predicates, both branches count.
 fn needs_a_test(predicate: &Meta) -> bool {
     match predicate {
         Meta::Path(path) => path.is_ident("test") || path.is_ident("loom"),
@@ -177,7 +177,7 @@ fn needs_a_test(predicate: &Meta) -> bool {
 }
 
 /// The attributes of an item of any kind.
-pub(super) fn attributes(item: &Item) -> &[Attribute] {
+pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -200,11 +200,11 @@ pub(super) fn attributes(item: &Item) -> &[Attribute] {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Files by path, below `src/`, as a crate whose root is the first one.
-    pub(in crate::layers) fn load<T>(
+    pub(crate) fn load<T>(
         files: &[(&str, &str)],
         with: impl FnOnce(&Path, Read<'_>) -> Result<T>,
     ) -> Result<T> {
@@ -225,7 +225,8 @@ pub(super) mod tests {
         let found = names(&[
             (
                 "lib.rs",
-                "mod a; mod b; mod inline { mod deep; #[path = \"odd.rs\"] mod x; } #[path = \"c/own.rs\"] mod y;",
+                "mod a; mod b; mod inline { mod deep; #[path = \"odd.rs\"] mod x; }
+                 #[path = \"c/own.rs\"] mod y;",
             ),
             ("a.rs", "mod child;"),
             ("a/child.rs", ""),
@@ -258,7 +259,8 @@ pub(super) mod tests {
             (
                 "lib.rs",
                 "#[cfg(test)] mod a; #[cfg(all(loom, unix))] mod b; #[cfg(any(test, loom))] mod c;
-                 #[cfg(not(test))] mod d; #[cfg(any(test, unix))] mod e; #[cfg(feature = \"x\")] mod f; mod g;",
+                 #[cfg(not(test))] mod d; #[cfg(any(test, unix))] mod e; #[cfg(feature = \"x\")] mod f;
+                 mod g;",
             ),
             ("d.rs", ""),
             ("e.rs", ""),
