@@ -3,9 +3,9 @@
 //!
 //! `cargo bench -p tidewire-sse --bench events [-- FILTER]`
 //!
-//! Rounds are interleaved: each round takes one sample of every contestant, so that a busy machine slows
-//! all of them alike. The figure is the best sample, since noise only adds time. Compare ratios within
-//! one run, never times of two runs.
+//! Rounds are interleaved: each round takes one sample of every contestant, so that a busy machine
+//! slows all of them alike. The figure is the best sample, since noise only adds time. Compare
+//! ratios within one run, never times of two runs.
 #![allow(clippy::print_stdout)]
 
 use eventsource_stream::Eventsource;

@@ -22,11 +22,11 @@ pub enum Event<'a> {
         /// The last id that the stream has set, in this block or before. Empty if there is none.
         last_event_id: &'a str,
     },
-    /// A block without data has set the id. It comes at the blank line that ends the block. A browser
-    /// dispatches no event, but reconnects with this id.
+    /// A block without data has set the id. It comes at the blank line that ends the block. A
+    /// browser dispatches no event, but reconnects with this id.
     Id(&'a str),
-    /// The time to wait before reconnecting, in milliseconds. It comes at the end of its line, since
-    /// it holds without a blank line.
+    /// The time to wait before reconnecting, in milliseconds. It comes at the end of its line,
+    /// since it holds without a blank line.
     Retry(u64),
 }
 
@@ -100,7 +100,8 @@ impl Decoder {
         }
     }
 
-    /// Sets the last id of an earlier connection. Events that set no id have this id, as in a browser.
+    /// Sets the last id of an earlier connection. Events that set no id have this id, as in a
+    /// browser.
     #[must_use]
     pub fn with_last_event_id(mut self, id: &str) -> Self {
         self.last_event_id.clear();
@@ -114,8 +115,8 @@ impl Decoder {
     /// bytes are consumed, and no event is complete.
     ///
     /// # Errors
-    /// Only if a limit is passed: every sequence of bytes is a valid stream. Each later call returns
-    /// the same error.
+    /// Only if a limit is passed: every sequence of bytes is a valid stream. Each later call
+    /// returns the same error.
     pub fn decode<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -137,8 +138,8 @@ impl Decoder {
         }
     }
 
-    /// The end of the stream, which may come anywhere. An unfinished event is discarded, also its id
-    /// (HTML §9.2.6).
+    /// The end of the stream, which may come anywhere. An unfinished event is discarded, also its
+    /// id (HTML §9.2.6).
     ///
     /// # Errors
     /// The error that [`decode`](Self::decode) returned before, if it did.
@@ -247,8 +248,8 @@ impl Decoder {
     /// Begins the value of a field. `here` is the offset of the byte after the name.
     fn open(&mut self, field: Field, here: u64) -> Result<(), Error> {
         match field {
-            // HTML §9.2.6 (13): LF before each line but the first, so that none at the end has to be
-            // removed.
+            // HTML §9.2.6 (13): LF before each line but the first, so that none at the end has to
+            // be removed.
             Field::Data if self.has_data => self.fill(Field::Data, b"\n", here)?,
             Field::Data => self.has_data = true,
             Field::Event => self.event.clear(),
@@ -331,8 +332,8 @@ enum Signal {
     Retry(u64),
 }
 
-/// The bytes as text. If they are not UTF-8, `replaced` holds the text, with U+FFFD for each maximal
-/// subpart, as in the standard's decoder.
+/// The bytes as text. If they are not UTF-8, `replaced` holds the text, with U+FFFD for each
+/// maximal subpart, as in the standard's decoder.
 fn utf8<'a>(bytes: &'a [u8], replaced: &'a mut String) -> &'a str {
     match core::str::from_utf8(bytes) {
         Ok(text) => text,

@@ -2,8 +2,8 @@
 
 /// The index of the first CR or LF, or the length if there is none.
 ///
-/// The fold compares every byte of a block and branches once a block. The compiler turns it into vector
-/// instructions on every target, without `unsafe` and without a dependency.
+/// The fold compares every byte of a block and branches once a block. The compiler turns it into
+/// vector instructions on every target, without `unsafe` and without a dependency.
 pub(crate) fn line_end(bytes: &[u8]) -> usize {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
@@ -24,8 +24,9 @@ pub(crate) fn line_end(bytes: &[u8]) -> usize {
 
 /// A word whose lowest set bit is the top bit of the first CR or LF. 0 if there is none.
 ///
-/// XOR makes each CR (or LF) a zero byte. Subtracting 1 from a zero byte sets its top bit: the usual test
-/// for zero bytes. The borrow can change higher bytes, but none below the first zero byte.
+/// XOR makes each CR (or LF) a zero byte. Subtracting 1 from a zero byte sets its top bit: the
+/// usual test for zero bytes. The borrow can change higher bytes, but none below the first zero
+/// byte.
 const fn has_line_end(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     const TOPS: u64 = ONES << 7;

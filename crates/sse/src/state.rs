@@ -15,11 +15,11 @@
 //!                        └───── CR, LF ─┴──────────────────────────┘
 //! ```
 //!
-//! CR, LF and CRLF end a line. A CR ends the line *at once*: waiting for an LF would hold an event back
-//! until the next one comes. If LF follows, it is dropped at the start of the next line.
+//! CR, LF and CRLF end a line. A CR ends the line *at once*: waiting for an LF would hold an event
+//! back until the next one comes. If LF follows, it is dropped at the start of the next line.
 //!
-//! The decoder splits lines before it decodes UTF-8. The standard decodes first. The result is the same:
-//! CR, LF, colon and space are ASCII, and an ASCII byte is never part of a longer sequence.
+//! The decoder splits lines before it decodes UTF-8. The standard decodes first. The result is the
+//! same: CR, LF, colon and space are ASCII, and an ASCII byte is never part of a longer sequence.
 
 /// The state between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +99,8 @@ pub(crate) enum Retry {
 }
 
 impl Retry {
-    /// Appends bytes. A number over 2^64 - 1 becomes 2^64 - 1: the standard has no upper bound, and that
-    /// is half a billion years.
+    /// Appends bytes. A number over 2^64 - 1 becomes 2^64 - 1: the standard has no upper bound, and
+    /// that is half a billion years.
     pub(crate) fn push(self, bytes: &[u8]) -> Self {
         // HTML §9.2.6 (9)
         bytes.iter().fold(self, |retry, &byte| match (retry, byte) {

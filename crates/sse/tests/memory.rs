@@ -1,5 +1,5 @@
-//! The encoder allocates only when the buffer grows. The decoder allocates nothing once it has read its
-//! largest event.
+//! The encoder allocates only when the buffer grows. The decoder allocates nothing once it has read
+//! its largest event.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,6 +1,6 @@
-//! Reads the cases of the wire document with `eventsource-stream`, the parser that most people use. The
-//! number of differences is asserted, so that README.md stays true, and so that we notice if our
-//! decoder differs from it in other cases.
+//! Reads the cases of the wire document with `eventsource-stream`, the parser that most people use.
+//! The number of differences is asserted, so that README.md stays true, and so that we notice if
+//! our decoder differs from it in other cases.
 
 use eventsource_stream::Eventsource;
 use futures_util::{FutureExt, StreamExt, stream};

@@ -15,11 +15,14 @@ use tidewire_testkit::{linear, split};
 /// Streams of pieces of fields, line ends of all kinds, and bytes that are not UTF-8.
 fn streams() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        4 => prop::sample::select(vec!["data", "event", "id", "retry", "Data", "dat", "datax"]).prop_map(Vec::from),
+        4 => prop::sample::select(vec!["data", "event", "id", "retry", "Data", "dat", "datax"])
+            .prop_map(Vec::from),
         4 => prop::sample::select(vec![":", ": ", ":  "]).prop_map(Vec::from),
         6 => prop::sample::select(vec!["\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n"]).prop_map(Vec::from),
-        2 => prop::sample::select(vec![&b"\xef\xbb\xbf"[..], b"\xef\xbb", b"\xe2\x82", b"\xe2\x82\xac", b"\xff", b"\0"])
-            .prop_map(Vec::from),
+        2 => prop::sample::select(vec![
+            &b"\xef\xbb\xbf"[..], b"\xef\xbb", b"\xe2\x82", b"\xe2\x82\xac", b"\xff", b"\0",
+        ])
+        .prop_map(Vec::from),
         3 => "[0-9]{1,21}".prop_map(Vec::from),
         2 => "[a-z :]{0,40}".prop_map(Vec::from),
         1 => any::<Vec<u8>>(),
@@ -43,7 +46,8 @@ proptest! {
         // Before the error, the limits change nothing.
         let all = split::quick(|| Sse::new(Limits::default()), &stream).events;
         prop_assert_eq!(&outcome.events[..], &all[..outcome.events.len()]);
-        prop_assert_eq!(outcome.failure.is_none(), outcome.events.len() == all.len() && fits(&stream, data, name));
+        let complete = outcome.events.len() == all.len() && fits(&stream, data, name);
+        prop_assert_eq!(outcome.failure.is_none(), complete);
     }
 }
 
