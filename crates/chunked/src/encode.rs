@@ -25,7 +25,10 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// | [`Event::Trailer`] | a trailer field, after the last chunk if that was not written |
 /// | [`Event::End`] | the empty line, after the last chunk if that was not written |
 ///
-/// Where an event cannot be written, nothing is written, and the encoder can go on.
+/// Extensions are written as they are, with the whitespace that they have. Do not write whitespace
+/// in extensions of your own: RFC 9110 §5.6.3 (1) forbids it.
+///
+/// If an event cannot be written, nothing is written, and the encoder can go on.
 ///
 /// ```
 /// use tidewire_chunked::{EncodeErrorKind, Encoder, Event};

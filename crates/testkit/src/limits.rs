@@ -1,23 +1,25 @@
-//! `docs/limits.md` says what the defaults are, and a test of each crate that they are so.
+//! Compares the defaults in `docs/limits.md` with the code. Each crate has a test that calls this.
 
-/// Asserts that the table under the heading `## name` of `docs/limits.md` lists exactly these fields, in this order,
-/// with these values. Durations are milliseconds.
+/// Asserts that the table under the heading `## name` of `docs/limits.md` has exactly these fields,
+/// in this order, with these values. Durations are in milliseconds.
 ///
-/// Get the fields by a pattern without `..`, so that a new field does not compile until it is listed:
+/// Get the fields with a pattern without `..`, so that the test does not compile if a new field is
+/// missing:
 ///
 /// ```text
 /// let Limits { max_body, max_overhead } = Limits::DEFAULT;
 /// limits::check("tidewire-chunked", &[("max_body", max_body), ("max_overhead", max_overhead.into())]);
 /// ```
 ///
-/// A row is `| max_overhead | 16 KiB | what it bounds |`. Values: a number, with `,` between thousands if you like, and
-/// a unit (`KiB MiB GiB ms s min h`) or none; `none` is the largest number, `off` is 0.
+/// A row is `| max_overhead | 16 KiB | what it bounds |`. A value is a number, which may have `,`
+/// between thousands, and may have a unit (`bytes KiB MiB GiB ms s min h`). `none` is the largest
+/// number, `off` is 0.
 pub fn check(name: &str, fields: &[(&str, u64)]) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md");
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("docs/limits.md: {error}"));
-    let told = table(&text, name);
-    let told: Vec<(&str, u64)> = told.iter().map(|(field, value)| (field.as_str(), *value)).collect();
-    assert_eq!(told, fields, "docs/limits.md (left) and the defaults of {name} (right) differ");
+    let listed = table(&text, name);
+    let listed: Vec<(&str, u64)> = listed.iter().map(|(field, value)| (field.as_str(), *value)).collect();
+    assert_eq!(listed, fields, "docs/limits.md (left) and the defaults of {name} (right) differ");
 }
 
 /// The fields and values under a heading.
@@ -32,7 +34,7 @@ fn table(text: &str, name: &str) -> Vec<(String, u64)> {
     });
     rows.map(|(field, default)| {
         let value =
-            value(default).unwrap_or_else(|| panic!("docs/limits.md: `{default}` of {field} is no value"));
+            value(default).unwrap_or_else(|| panic!("docs/limits.md: `{default}` of {field} is not a value"));
         (field.into(), value)
     })
     .collect()
