@@ -1,8 +1,8 @@
 //! *IP-literal* (RFC 3986 §3.2.2): an address in brackets, as a host.
 //!
 //! ```text
-//! [2001:db8::192.0.2.1]    IPv6address: eight groups of 16 bits; "::" stands for one zero group or more; the last two
-//!                          may be written as an IPv4 address
+//! [2001:db8::192.0.2.1]    IPv6address: eight groups of 16 bits. "::" is one zero group or more.
+//!                          The last two groups may be written as an IPv4 address.
 //! [v1.anything:else]       IPvFuture
 //! ```
 //! A zone (`[fe80::1%25eth0]`, RFC 6874) is refused: it has a meaning only on the sender's machine.

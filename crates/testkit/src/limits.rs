@@ -8,7 +8,8 @@
 ///
 /// ```text
 /// let Limits { max_body, max_overhead } = Limits::DEFAULT;
-/// limits::check("tidewire-chunked", &[("max_body", max_body), ("max_overhead", max_overhead.into())]);
+/// let fields = [("max_body", max_body), ("max_overhead", max_overhead.into())];
+/// limits::check("tidewire-chunked", &fields);
 /// ```
 ///
 /// A row is `| max_overhead | 16 KiB | what it bounds |`. A value is a number, which may have `,`
@@ -67,7 +68,8 @@ mod tests {
     #[test]
     fn a_table_is_read() {
         let text = "# Limits\n\n## other\n\n| field | default |\n|---|---|\n| a | 1 |\n\n## this\n\nText.\n\n\
-                    | field | default | why |\n|---|---|---|\n| `a` | 16 KiB | x |\n| b | 1,000 | y |\n| c | none | |\n| d | 2 min | |\n";
+                    | field | default | why |\n|---|---|---|\n| `a` | 16 KiB | x |\n\
+                    | b | 1,000 | y |\n| c | none | |\n| d | 2 min | |\n";
         let want = [("a", 16384), ("b", 1000), ("c", u64::MAX), ("d", 120_000)];
         assert_eq!(table(text, "this"), want.map(|(name, value)| (String::from(name), value)));
         assert_eq!(table(text, "other"), [("a".into(), 1)]);
