@@ -76,7 +76,7 @@ impl ChunkHead {
 }
 
 /// The hexadecimal digits of `u64::MAX`.
-pub(crate) const MAX_DIGITS: usize = 16;
+const MAX_DIGITS: usize = 16;
 
 /// The number of hexadecimal digits of a value; 0 has one.
 pub(crate) const fn hex_len(value: u64) -> usize {

@@ -1,6 +1,6 @@
 //! Events to bytes.
 
-use crate::chunk_head::{MAX_DIGITS, hex_len, write_hex};
+use crate::chunk_head::{ChunkHead, hex_len, write_hex};
 use crate::decode::Event;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::extension::check_extensions;
@@ -81,7 +81,8 @@ impl Encoder {
     /// # Errors
     /// As [`encode_to`](Self::encode_to).
     pub fn encoded_len(&self, event: Event<'_>) -> Result<usize, EncodeError> {
-        self.parts(event).map(|parts| parts.len())
+        let next = self.state.after(event)?;
+        Ok(len(self.state, event, next))
     }
 
     /// Writes the event to the start of `out`. Returns its length.
@@ -90,15 +91,15 @@ impl Encoder {
     /// As [`encode_to`](Self::encode_to), and [`EncodeErrorKind::BufferTooSmall`]. Then nothing is
     /// written.
     pub fn encode(&mut self, event: Event<'_>, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let parts = self.parts(event)?;
-        let len = parts.len();
+        let next = self.state.after(event)?;
+        let len = len(self.state, event, next);
         let mut rest = out.get_mut(..len).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, len))?;
-        parts.write(|part| {
+        write(self.state, event, next, |part| {
             let (front, back) = core::mem::take(&mut rest).split_at_mut(part.len());
             front.copy_from_slice(part);
             rest = back;
         });
-        self.state = parts.next;
+        self.state = next;
         Ok(len)
     }
 
@@ -108,10 +109,10 @@ impl Encoder {
     /// An event that is not allowed here, extensions that break the grammar, a trailer field that a
     /// decoder would refuse or change. Then nothing is written.
     pub fn encode_to(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let parts = self.parts(event)?;
-        out.reserve(parts.len());
-        parts.write(|part| out.extend_from_slice(part));
-        self.state = parts.next;
+        let next = self.state.after(event)?;
+        out.reserve(max_len(event));
+        write(self.state, event, next, |part| out.extend_from_slice(part));
+        self.state = next;
         Ok(())
     }
 
@@ -122,53 +123,11 @@ impl Encoder {
     #[cfg(feature = "bytes")]
     #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
     pub fn encode_bytes(&mut self, event: Event<'_>, out: &mut bytes::BytesMut) -> Result<(), EncodeError> {
-        let parts = self.parts(event)?;
-        out.reserve(parts.len());
-        parts.write(|part| out.extend_from_slice(part));
-        self.state = parts.next;
+        let next = self.state.after(event)?;
+        out.reserve(max_len(event));
+        write(self.state, event, next, |part| out.extend_from_slice(part));
+        self.state = next;
         Ok(())
-    }
-
-    /// What an event writes in this state, and the next state.
-    fn parts<'a>(&self, event: Event<'a>) -> Result<Parts<'a>, EncodeError> {
-        use EncodeErrorKind::{AfterEnd, AfterLastChunk, ChunkOverflow, ChunkUnfinished};
-        match (self.state, event) {
-            (State::Done, _) => Err(EncodeError::new(AfterEnd, 0)),
-
-            (state, Event::Data(b"")) => Ok(Parts::new(None, [], state)),
-            (State::Chunk, Event::Data(data)) => {
-                Ok(Parts::new(Some(data.len() as u64), [CRLF, data, CRLF], State::Chunk))
-            }
-            (State::Data(left), Event::Data(data)) => match left.checked_sub(data.len() as u64) {
-                Some(0) => Ok(Parts::new(None, [data, CRLF], State::Chunk)),
-                Some(left) => Ok(Parts::new(None, [data], State::Data(left))),
-                None => Err(EncodeError::new(
-                    ChunkOverflow,
-                    usize::try_from(left).expect("it is less than the length of a slice"),
-                )),
-            },
-            (State::Data(_), _) => Err(EncodeError::new(ChunkUnfinished, 0)),
-
-            (State::Chunk, Event::Chunk { size, extensions }) => {
-                check_extensions(extensions)?;
-                let next = if size == 0 { State::Trailers } else { State::Data(size) };
-                Ok(Parts::new(Some(size), [extensions, CRLF], next))
-            }
-            (State::Trailers, Event::Chunk { .. } | Event::Data(_)) => {
-                Err(EncodeError::new(AfterLastChunk, 0))
-            }
-
-            (state, Event::Trailer { name, value }) => {
-                check_trailer(name, value)?;
-                let line = [name, b": ", value, CRLF];
-                Ok(match state {
-                    State::Trailers => Parts::new(None, line, State::Trailers),
-                    _ => Parts::new(Some(0), [CRLF, line[0], line[1], line[2], line[3]], State::Trailers),
-                })
-            }
-            (State::Trailers, Event::End) => Ok(Parts::new(None, [CRLF], State::Done)),
-            (State::Chunk, Event::End) => Ok(Parts::new(None, [LAST_CHUNK], State::Done)),
-        }
     }
 }
 
@@ -178,32 +137,97 @@ impl Default for Encoder {
     }
 }
 
-/// What an event writes: the digits of a chunk size, if there is one, and then other bytes.
-struct Parts<'a> {
-    digits: [u8; MAX_DIGITS],
-    digit_count: usize,
-    rest: [&'a [u8]; 5],
-    next: State,
+impl State {
+    /// The next state, or why the event cannot be written.
+    fn after(self, event: Event<'_>) -> Result<Self, EncodeError> {
+        use EncodeErrorKind::{AfterEnd, AfterLastChunk, ChunkOverflow, ChunkUnfinished};
+        match (self, event) {
+            (Self::Done, _) => Err(EncodeError::new(AfterEnd, 0)),
+
+            (state, Event::Data(b"")) => Ok(state),
+            (Self::Chunk, Event::Data(_)) => Ok(Self::Chunk),
+            (Self::Data(left), Event::Data(data)) => match left.checked_sub(data.len() as u64) {
+                Some(0) => Ok(Self::Chunk),
+                Some(left) => Ok(Self::Data(left)),
+                None => Err(EncodeError::new(
+                    ChunkOverflow,
+                    usize::try_from(left).expect("it is less than the length of a slice"),
+                )),
+            },
+            (Self::Data(_), _) => Err(EncodeError::new(ChunkUnfinished, 0)),
+
+            (Self::Chunk, Event::Chunk { size, extensions }) => {
+                check_extensions(extensions)?;
+                Ok(if size == 0 { Self::Trailers } else { Self::Data(size) })
+            }
+            (Self::Trailers, Event::Chunk { .. } | Event::Data(_)) => {
+                Err(EncodeError::new(AfterLastChunk, 0))
+            }
+
+            (Self::Chunk | Self::Trailers, Event::Trailer { name, value }) => {
+                check_trailer(name, value)?;
+                Ok(Self::Trailers)
+            }
+            (Self::Chunk | Self::Trailers, Event::End) => Ok(Self::Done),
+        }
+    }
 }
 
-impl<'a> Parts<'a> {
-    fn new<const N: usize>(size: Option<u64>, rest: [&'a [u8]; N], next: State) -> Self {
-        let mut parts = Self { digits: [0; MAX_DIGITS], digit_count: 0, rest: [&[]; 5], next };
-        if let Some(size) = size {
-            parts.digit_count = hex_len(size);
-            write_hex(&mut parts.digits[..parts.digit_count], size);
+/// Writes an event that leads from the state `before` to `next`.
+#[inline]
+fn write(before: State, event: Event<'_>, next: State, mut put: impl FnMut(&[u8])) {
+    match (before, event) {
+        (_, Event::Data(b"")) => {}
+        (State::Chunk, Event::Data(data)) => {
+            chunk_line(data.len() as u64, &[], &mut put);
+            put(data);
+            put(CRLF);
         }
-        parts.rest[..N].copy_from_slice(&rest);
-        parts
+        (_, Event::Data(data)) => {
+            put(data);
+            if next == State::Chunk {
+                put(CRLF);
+            }
+        }
+        (_, Event::Chunk { size, extensions }) => chunk_line(size, extensions, put),
+        (before, Event::Trailer { name, value }) => {
+            if before == State::Chunk {
+                chunk_line(0, &[], &mut put);
+            }
+            for part in [name, b": ", value, CRLF] {
+                put(part);
+            }
+        }
+        (State::Trailers, Event::End) => put(CRLF),
+        (_, Event::End) => put(LAST_CHUNK),
     }
+}
 
-    fn len(&self) -> usize {
-        self.digit_count + self.rest.iter().map(|part| part.len()).sum::<usize>()
+fn len(before: State, event: Event<'_>, next: State) -> usize {
+    let mut len = 0;
+    write(before, event, next, |part| len += part.len());
+    len
+}
+
+/// The most bytes that an event writes. It is faster than [`len`], to grow a buffer once.
+fn max_len(event: Event<'_>) -> usize {
+    match event {
+        Event::Data(data) => ChunkHead::MAX_LEN + data.len() + CRLF.len(),
+        Event::Chunk { extensions, .. } => ChunkHead::MAX_LEN + extensions.len(),
+        Event::Trailer { name, value } => "0\r\n: \r\n".len() + name.len() + value.len(),
+        Event::End => LAST_CHUNK.len(),
     }
+}
 
-    fn write(&self, mut put: impl FnMut(&[u8])) {
-        put(&self.digits[..self.digit_count]);
-        for part in self.rest {
+fn chunk_line(size: u64, extensions: &[u8], mut put: impl FnMut(&[u8])) {
+    let mut line = [0; ChunkHead::MAX_LEN];
+    let digits = hex_len(size);
+    write_hex(&mut line[..digits], size);
+    if extensions.is_empty() {
+        line[digits..digits + 2].copy_from_slice(CRLF);
+        put(&line[..digits + 2]);
+    } else {
+        for part in [&line[..digits], extensions, CRLF] {
             put(part);
         }
     }
