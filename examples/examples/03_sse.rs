@@ -20,7 +20,7 @@
 use std::error::Error;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume};
-use tidewire_sse::{Decoder, Limits, Received};
+use tidewire_sse::{Decoder, Event, Limits};
 
 /// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
 /// is called when only the last one is missing and is not there yet.
@@ -48,7 +48,7 @@ fn read(
         let mut rest = &chunk[..];
         while let (used, Some(received)) = events.decode(rest)? {
             rest = &rest[used..];
-            if let Received::Message { data, .. } = received {
+            if let Event::Message { data, .. } = received {
                 messages.push(data.to_owned());
             }
         }

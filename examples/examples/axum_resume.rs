@@ -22,7 +22,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use futures_util::stream;
 use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Log, Read, Retention, Since};
-use tidewire_sse::{Event, HEARTBEAT};
+use tidewire_sse::{EventFields, HEARTBEAT};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -45,7 +45,7 @@ async fn next(log: &mut watch::Receiver<Log<String>>, since: Since) -> Option<(V
 fn write(read: &Read<'_, String>) -> (Vec<u8>, Since) {
     let mut wire = Vec::new();
     let mut put = |cursor: Cursor, event: Option<&str>, data: Option<&str>| {
-        let event = Event { id: Some(&cursor.to_string()), event, data, ..Event::default() };
+        let event = EventFields { id: Some(&cursor.to_string()), event, data, ..EventFields::default() };
         event.encode_to(&mut wire).expect("a cursor has no line end");
     };
     match read.continuity() {

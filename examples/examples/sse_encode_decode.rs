@@ -5,17 +5,22 @@
 
 use std::error::Error;
 
-use tidewire_sse::{Decoder, Event, HEARTBEAT, Limits, Received, comment_to};
+use tidewire_sse::{Decoder, Event, EventFields, HEARTBEAT, Limits, comment_to};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut wire = Vec::new();
     comment_to("lines that begin with a colon are comments", &mut wire);
     // An id without data: no event, but a reader that is cut now comes back with it.
-    Event { id: Some("tide-41"), retry: Some(2_000), ..Event::default() }.encode_to(&mut wire)?;
-    Event { id: Some("tide-42"), event: Some("high"), data: Some("3.2 m\n14:05"), ..Event::default() }
-        .encode_to(&mut wire)?;
+    EventFields { id: Some("tide-41"), retry: Some(2_000), ..EventFields::default() }.encode_to(&mut wire)?;
+    EventFields {
+        id: Some("tide-42"),
+        event: Some("high"),
+        data: Some("3.2 m\n14:05"),
+        ..EventFields::default()
+    }
+    .encode_to(&mut wire)?;
     wire.extend_from_slice(HEARTBEAT);
-    Event { data: Some("no id: the last one stays"), ..Event::default() }.encode_to(&mut wire)?;
+    EventFields { data: Some("no id: the last one stays"), ..EventFields::default() }.encode_to(&mut wire)?;
     println!("{}", String::from_utf8_lossy(&wire));
 
     println!("read back:");
@@ -25,11 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         while let (used, Some(received)) = decoder.decode(piece)? {
             piece = &piece[used..];
             match received {
-                Received::Message { event_type, data, last_event_id } => {
+                Event::Message { event_type, data, last_event_id } => {
                     println!("  {event_type} {data:?}, id {last_event_id:?}");
                 }
-                Received::Id(id) => println!("  id {id:?}, no event"),
-                Received::Retry(ms) => println!("  come back after {ms} ms"),
+                Event::Id(id) => println!("  id {id:?}, no event"),
+                Event::Retry(ms) => println!("  come back after {ms} ms"),
                 _ => {}
             }
         }
@@ -37,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cut here, a reader comes back with Last-Event-ID: {}", decoder.last_event_id());
 
     let evil = "43\ndata: forged\n\n";
-    match (Event { id: Some(evil), ..Event::default() }).encode_to(&mut wire) {
+    match (EventFields { id: Some(evil), ..EventFields::default() }).encode_to(&mut wire) {
         Ok(()) => println!("\nthe id {evil:?} was written"),
         Err(error) => println!("\nthe id {evil:?} is refused: {error}"),
     }

@@ -1,13 +1,13 @@
-//! Chunked bodies per second, beside a copy that trusts what it reads.
+//! Chunked bodies per second, compared with a copy that checks nothing.
 //!
 //! `cargo bench -p tidewire-chunked --bench bodies`
 //!
 //! | column | what is timed |
 //! |---|---|
-//! | copy | per chunk: memchr to the LF of its line, its digits, and the content copied. Nothing is checked: no decoder can be faster |
-//! | httparse | `parse_chunk_size`, the CR LF behind the content not looked at, and the content copied |
-//! | decoder, copy | `Decoder`, and the content copied |
-//! | decoder | `Decoder`, the content left where it is: what a server does that hands it on |
+//! | copy | per chunk: memchr to the LF of its line, its digits, and a copy of the content. It checks nothing, so no decoder can be faster |
+//! | httparse | `parse_chunk_size`, without a check of the CRLF after the content, and a copy of the content |
+//! | decoder, copy | `Decoder`, and a copy of the content |
+//! | decoder | `Decoder` without a copy, as in a server that passes the content on |
 //!
 //! Rounds are interleaved and the best sample is taken, so compare ratios within one run.
 #![allow(clippy::print_stdout)]
@@ -16,7 +16,8 @@ use std::hint::black_box;
 use std::time::Instant;
 use tidewire_chunked::{ChunkHead, Decoder, Event, Limits};
 
-/// Bytes of content in a body: they stay in the second cache, where a copy is fast, so that the framing shows.
+/// Bytes of content in a body. They fit into the L2 cache, where a copy is fast, so that the cost
+/// of the framing is visible.
 const CONTENT: usize = 256 * 1024;
 
 fn main() {

@@ -1,17 +1,18 @@
-//! The coding as a [`tokio_util::codec`]: `FramedRead` yields [`Item`]s, `FramedWrite` takes [`Piece`]s.
+//! The coding as a [`tokio_util::codec`]: `FramedRead` yields [`Item`]s, and `FramedWrite` takes
+//! them. So a proxy can forward a body with its chunks, extensions and trailers as they are.
 //!
-//! One codec reads and writes one body. When [`Item::End`] has come the stream should not be polled on: what the
-//! buffer still holds belongs to the next message, and is found in `FramedParts::read_buf`.
+//! One codec reads and writes one body. After [`Item::End`] do not poll the stream again: the bytes
+//! that the buffer still holds belong to the next message, and are in `FramedParts::read_buf`.
 //!
 //! ```
 //! use bytes::{Bytes, BytesMut};
-//! use tidewire_chunked::codec::{Codec, Item, Piece};
+//! use tidewire_chunked::codec::{Codec, Item};
 //! use tokio_util::codec::{Decoder, Encoder};
 //!
 //! let mut wire = BytesMut::new();
 //! let mut writer = Codec::default();
-//! writer.encode(Piece::Data(Bytes::from_static(b"hello")), &mut wire)?;
-//! writer.encode(Piece::End { trailers: Vec::new() }, &mut wire)?;
+//! writer.encode(Item::Data(Bytes::from_static(b"hello")), &mut wire)?;
+//! writer.encode(Item::End, &mut wire)?;
 //! assert_eq!(wire, "5\r\nhello\r\n0\r\n\r\n");
 //!
 //! let mut reader = Codec::default();
@@ -21,10 +22,9 @@
 //! ```
 
 use crate::decode::{Decoder, Event};
-use crate::encode::{ChunkHead, encode_trailers};
+use crate::encode::Encoder;
 use crate::error;
 use crate::limits::Limits;
-use alloc::vec::Vec;
 use bytes::{Buf, Bytes, BytesMut};
 use core::fmt;
 use std::io;
@@ -34,18 +34,19 @@ use tidewire_grammar::range_of;
 #[derive(Clone, Debug)]
 pub struct Codec {
     decoder: Decoder,
-    /// The end was written.
-    ended: bool,
+    encoder: Encoder,
 }
 
-/// What is read: an [`Event`] that owns its bytes, which are parts of the read buffer and not copies.
+/// An [`Event`] that owns its bytes. It is what is read and what is written; [`Encoder`] says where
+/// each item may be written. The bytes of an item that was read are parts of the read buffer, not
+/// copies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// See [`Event::Chunk`].
     Chunk {
-        /// Bytes of content that follow.
+        /// The number of bytes of content that follow.
         size: u64,
-        /// Raw; read it with [`extensions`](crate::extensions).
+        /// The bytes between the size and the CRLF. [`extensions`](crate::extensions) reads them.
         extensions: Bytes,
     },
     /// See [`Event::Data`].
@@ -54,47 +55,33 @@ pub enum Item {
     Trailer {
         /// A token.
         name: Bytes,
-        /// Without the whitespace around it.
+        /// The value, without the whitespace around it.
         value: Bytes,
     },
-    /// The body is over.
+    /// The end of the body.
     End,
-}
-
-/// What is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Content, as one chunk. Nothing is written for an empty piece: an empty chunk would end the body.
-    Data(Bytes),
-    /// The end, with names and values of trailer fields.
-    End {
-        /// In the order of the wire; usually none.
-        trailers: Vec<(Bytes, Bytes)>,
-    },
 }
 
 /// Why reading or writing failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The transport.
+    /// The transport failed.
     Io(io::Error),
-    /// The peer: close the connection.
+    /// The peer's body was refused. Close the connection.
     Decode(error::Error),
-    /// A trailer that cannot be sent.
+    /// An item cannot be written.
     Encode(error::EncodeError),
-    /// A [`Piece`] after [`Piece::End`].
-    AfterEnd,
 }
 
 impl Codec {
-    /// For one body.
+    /// A codec for one body.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { decoder: Decoder::new(limits), ended: false }
+        Self { decoder: Decoder::new(limits), encoder: Encoder::new() }
     }
 
-    /// Whether [`Item::End`] was yielded: what the read buffer holds now belongs to the next message.
+    /// Whether [`Item::End`] was yielded. The read buffer then begins with the next message.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.decoder.is_done()
@@ -107,14 +94,27 @@ impl Default for Codec {
     }
 }
 
+impl Item {
+    /// The event, borrowed.
+    #[must_use]
+    pub fn as_event(&self) -> Event<'_> {
+        match self {
+            Self::Chunk { size, extensions } => Event::Chunk { size: *size, extensions },
+            Self::Data(data) => Event::Data(data),
+            Self::Trailer { name, value } => Event::Trailer { name, value },
+            Self::End => Event::End,
+        }
+    }
+}
+
 impl tokio_util::codec::Decoder for Codec {
     type Item = Item;
     type Error = Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Item>, Error> {
         let (n, event) = self.decoder.decode(src).map_err(Error::Decode)?;
-        // The event borrows the buffer that is cut next: keep places instead of slices.
-        let place = |part: &[u8]| range_of(part, src);
+        // The event borrows the buffer, which is split next. So keep ranges instead of slices.
+        let range = |part: &[u8]| range_of(part, src);
         match event {
             None => {
                 src.advance(n);
@@ -125,22 +125,22 @@ impl tokio_util::codec::Decoder for Codec {
                 Ok(Some(Item::End))
             }
             Some(Event::Data(data)) => {
-                let data = place(data);
+                let data = range(data);
                 Ok(Some(Item::Data(src.split_to(n).freeze().slice(data))))
             }
             Some(Event::Chunk { size, extensions }) => {
-                let extensions = place(extensions);
+                let extensions = range(extensions);
                 Ok(Some(Item::Chunk { size, extensions: src.split_to(n).freeze().slice(extensions) }))
             }
             Some(Event::Trailer { name, value }) => {
-                let (name, value) = (place(name), place(value));
+                let (name, value) = (range(name), range(value));
                 let line = src.split_to(n).freeze();
                 Ok(Some(Item::Trailer { name: line.slice(name), value: line.slice(value) }))
             }
         }
     }
 
-    /// A body that stops before its end is an error, whatever the buffer holds; one that is complete ends the stream.
+    /// The stream ends after a complete body. An unfinished body is an error.
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Item>, Error> {
         let item = self.decode(src)?;
         if item.is_none() {
@@ -150,31 +150,19 @@ impl tokio_util::codec::Decoder for Codec {
     }
 }
 
-impl tokio_util::codec::Encoder<Piece> for Codec {
+impl tokio_util::codec::Encoder<Item> for Codec {
     type Error = Error;
 
-    fn encode(&mut self, piece: Piece, dst: &mut BytesMut) -> Result<(), Error> {
-        if self.ended {
-            return Err(Error::AfterEnd);
-        }
-        match piece {
-            Piece::Data(data) => {
-                if let Some(head) = ChunkHead::new(data.len() as u64) {
-                    dst.reserve(ChunkHead::MAX_LEN + data.len() + 2);
-                    head.encode_to_buf(dst);
-                    dst.extend_from_slice(&data);
-                    dst.extend_from_slice(b"\r\n");
-                }
-            }
-            Piece::End { trailers } => {
-                let mut end = Vec::new();
-                let fields = trailers.iter().map(|(name, value)| (&name[..], &value[..]));
-                encode_trailers(fields, &mut end).map_err(Error::Encode)?;
-                dst.extend_from_slice(&end);
-                self.ended = true;
-            }
-        }
-        Ok(())
+    fn encode(&mut self, item: Item, out: &mut BytesMut) -> Result<(), Error> {
+        self.encoder.encode_bytes(item.as_event(), out).map_err(Error::Encode)
+    }
+}
+
+impl tokio_util::codec::Encoder<Event<'_>> for Codec {
+    type Error = Error;
+
+    fn encode(&mut self, event: Event<'_>, out: &mut BytesMut) -> Result<(), Error> {
+        self.encoder.encode_bytes(event, out).map_err(Error::Encode)
     }
 }
 
@@ -190,19 +178,17 @@ impl fmt::Display for Error {
             Self::Io(error) => error.fmt(f),
             Self::Decode(error) => error.fmt(f),
             Self::Encode(error) => error.fmt(f),
-            Self::AfterEnd => f.write_str("a piece after the end of the body"),
         }
     }
 }
 
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::Decode(error) => Some(error),
-            Self::Encode(error) => Some(error),
-            Self::AfterEnd => None,
-        }
+        Some(match self {
+            Self::Io(error) => error,
+            Self::Decode(error) => error,
+            Self::Encode(error) => error,
+        })
     }
 }
 
@@ -210,6 +196,7 @@ impl core::error::Error for Error {
 mod tests {
     use super::*;
     use alloc::vec;
+    use alloc::vec::Vec;
     use bytes::BufMut;
     use futures_util::{FutureExt, SinkExt, StreamExt};
     use tokio_util::codec::{Decoder as _, Encoder as _, FramedRead, FramedWrite};
@@ -250,7 +237,7 @@ mod tests {
                 got.push(item);
             }
         }
-        // The content came in five pieces; all else is whole.
+        // The content came in five pieces. All other items are whole.
         let data: Vec<u8> = got
             .iter()
             .flat_map(|item| if let Item::Data(data) = item { &data[..] } else { &[] })
@@ -264,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_end_is_an_error_at_its_place() {
+    fn an_early_end_is_an_error_with_its_offset() {
         let mut framed = FramedRead::new(&b"5\r\nhel"[..], Codec::default());
         let mut last = None;
         while let Some(Some(item)) = framed.next().now_or_never() {
@@ -280,28 +267,36 @@ mod tests {
     }
 
     #[test]
-    fn framed_write_writes_what_is_read() {
-        let mut framed = FramedWrite::new(Vec::new(), Codec::default());
-        let pieces = [
-            Piece::Data(text("hello")),
-            Piece::Data(Bytes::new()),
-            Piece::End { trailers: vec![(text("Digest"), text("abc"))] },
-        ];
-        for piece in pieces {
-            framed.send(piece).now_or_never().unwrap().unwrap();
+    fn a_forwarded_body_has_the_same_bytes() {
+        let body = &WIRE[..WIRE.len() - 4];
+        let mut reader = FramedRead::new(body, Codec::default());
+        let mut writer = FramedWrite::new(Vec::new(), Codec::default());
+        while let Some(item) = reader.next().now_or_never().unwrap() {
+            writer.send(item.unwrap()).now_or_never().unwrap().unwrap();
         }
-        assert_eq!(framed.get_ref(), b"5\r\nhello\r\n0\r\nDigest: abc\r\n\r\n");
-        let after = framed.send(Piece::Data(text("x"))).now_or_never().unwrap();
-        assert!(matches!(after, Err(Error::AfterEnd)));
+        assert_eq!(writer.get_ref(), body);
+        let after = writer.send(Item::Data(text("x"))).now_or_never().unwrap();
+        let Err(Error::Encode(error)) = after else { panic!("{after:?}") };
+        assert_eq!(error.kind(), error::EncodeErrorKind::AfterEnd);
+    }
+
+    #[test]
+    fn data_without_an_open_chunk_is_a_chunk() {
+        let mut writer = FramedWrite::new(Vec::new(), Codec::default());
+        for item in [Item::Data(text("hello")), Item::Data(Bytes::new()), Item::End] {
+            writer.send(item).now_or_never().unwrap().unwrap();
+        }
+        assert_eq!(writer.get_ref(), b"5\r\nhello\r\n0\r\n\r\n");
     }
 
     #[test]
     fn a_bad_trailer_writes_nothing() {
         let (mut codec, mut out) = (Codec::default(), BytesMut::new());
-        let trailers = vec![(text("a"), text("b\r\nc: d"))];
-        assert!(matches!(codec.encode(Piece::End { trailers }, &mut out), Err(Error::Encode(_))));
+        let trailer = Item::Trailer { name: text("a"), value: text("b\r\nc: d") };
+        let refused = codec.encode(trailer, &mut out).unwrap_err();
+        assert!(core::error::Error::source(&refused).is_some_and(|source| source.is::<error::EncodeError>()));
         assert_eq!(out, "");
-        codec.encode(Piece::End { trailers: Vec::new() }, &mut out).unwrap();
+        codec.encode(Event::End, &mut out).unwrap();
         assert_eq!(out, "0\r\n\r\n");
     }
 }

@@ -7,67 +7,70 @@ use crate::trailer::is_forbidden_trailer;
 use tidewire_grammar::class::is_hexdig;
 use tidewire_grammar::{token_len, trim_ows};
 
-/// Digits of a chunk size: as many as 64 bits have.
+/// The most digits of a chunk size: 64 bits.
 const MAX_DIGITS: usize = 16;
 
 /// The most that `max_overhead` can be.
 const MAX_OVERHEAD: u32 = u32::MAX - 18;
 
-/// What a chunked body is made of, in the order of the wire. The slices are parts of the input.
+/// What a decoder yields, in the order of the wire. The slices are parts of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A chunk line, the last chunk's (size 0) included.
+    /// A chunk line. Size 0 is the last chunk.
     Chunk {
-        /// Bytes of content that follow.
+        /// The number of bytes of content that follow.
         size: u64,
-        /// What stands between the size and the CRLF: checked against the grammar, otherwise as it came.
-        /// [`extensions`](crate::extensions) reads it; most recipients ignore it, as RFC 9112 §7.1.1 (1) demands for all
-        /// that they do not know.
+        /// The bytes between the size and the CRLF, unchanged. The decoder has checked their
+        /// grammar. [`extensions`](crate::extensions) reads them. RFC 9112 §7.1.1 (1) demands to
+        /// ignore unknown extensions, and most recipients know none.
         extensions: &'a [u8],
     },
-    /// Content: the next piece of a chunk, never empty. Where pieces end has no meaning.
+    /// Content: the next piece of a chunk, never empty. The places where pieces end have no
+    /// meaning.
     Data(&'a [u8]),
     /// A trailer field. Never merge it into the header fields: RFC 9112 §7.1.2 (2).
     Trailer {
         /// A token.
         name: &'a [u8],
-        /// Without the whitespace around it; may be empty.
+        /// The value, without the whitespace around it. It may be empty.
         value: &'a [u8],
     },
-    /// The body is over. What follows in the input belongs to the next message.
+    /// The end of the body. Bytes that follow in the input belong to the next message.
     End,
 }
 
 /// Decodes one chunked body (RFC 9112 §7.1).
 ///
-/// 40 bytes, no heap. The caller keeps what was not consumed and appends to it: a chunk line or trailer line is consumed
-/// when it is complete, so a buffer of `max_overhead` + 18 bytes is always enough.
+/// 40 bytes, no heap. The caller keeps the bytes that were not consumed, and appends to them. A
+/// chunk line or trailer line is consumed when it is complete, so a buffer of `max_overhead` + 18
+/// bytes is always enough.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    /// Bytes consumed; where the error is, once `Failed`.
+    /// Bytes consumed. In the state `Failed`: the offset of the error.
     at: u64,
-    /// The size of this chunk as far as it was read; of `Data`, the bytes still to come.
+    /// The digits of the chunk size read so far, as a number. In the state `Data`: the bytes still
+    /// to come.
     size: u64,
-    /// What is left of `max_body`.
+    /// The rest of `max_body`.
     body_left: u64,
-    /// What is left of `max_overhead`.
+    /// The rest of `max_overhead`.
     overhead_left: u32,
-    /// Bytes of the unfinished line that were looked at already: none is looked at twice.
+    /// Bytes of the unfinished line that were read before. No byte is read twice.
     scanned: u32,
-    /// What is left of `max_trailers`.
+    /// The rest of `max_trailers`.
     trailers_left: u16,
     state: State,
 }
 
 impl Decoder {
-    /// At the start of a body, right after the head.
+    /// A decoder at the start of a body, right after the head.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
             at: 0,
             size: 0,
             body_left: limits.max_body,
-            // A line is this and 18 bytes more, which `scanned` has to hold.
+            // A line has up to 18 bytes more, and `scanned` must count all of it.
             overhead_left: if limits.max_overhead > MAX_OVERHEAD {
                 MAX_OVERHEAD
             } else {
@@ -79,13 +82,15 @@ impl Decoder {
         }
     }
 
-    /// The next event of `input`, which starts where the last call left off.
+    /// Returns the next event of `input` and the number of bytes consumed. `input` starts with the
+    /// first byte that was not consumed.
     ///
-    /// `Ok((n, Some(event)))`: `n` bytes are consumed; call again with the rest. `Ok((n, None))`: nothing more can be
-    /// said until bytes are appended to the rest, or the body is over ([`is_done`](Self::is_done)).
+    /// `Ok((n, Some(event)))`: call again with the rest. `Ok((n, None))`: append bytes to the rest
+    /// and call again; or the body is complete ([`is_done`](Self::is_done)).
     ///
     /// # Errors
-    /// At the first byte that cannot be accepted, or that passes a limit. Each later call returns the same error.
+    /// At the first byte that cannot be accepted or that passes a limit. Each later call returns
+    /// the same error.
     #[inline]
     pub fn decode<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         match self.state {
@@ -102,8 +107,8 @@ impl Decoder {
     /// The end of the input.
     ///
     /// # Errors
-    /// [`ErrorKind::UnexpectedEnd`] unless the body is over: a body without its last chunk is not complete
-    /// (RFC 9112 §8 (1)). Or the error that there was before.
+    /// [`ErrorKind::UnexpectedEnd`] if the body is not complete: the last chunk is missing
+    /// (RFC 9112 §8 (1)). Or the error that [`decode`](Self::decode) returned before.
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         match self.state {
             State::Done => Ok(None),
@@ -118,7 +123,7 @@ impl Decoder {
         matches!(self.state, State::Done)
     }
 
-    /// A piece of content, as much as there is.
+    /// Content: all of the chunk that `input` has.
     fn data<'a>(&mut self, input: &'a [u8]) -> (usize, Option<Event<'a>>) {
         let n = usize::try_from(self.size).map_or(input.len(), |size| size.min(input.len()));
         if n == 0 {
@@ -132,9 +137,9 @@ impl Decoder {
         (n, Some(Event::Data(&input[..n])))
     }
 
-    /// A shortcut through the machine for the line that nearly all chunks have, when it is here as a whole: the CRLF
-    /// after content, digits, CRLF. All else is `None`, and left to [`line`](Self::line), which is the oracle of this
-    /// one: every test of split invariance compares the two, for a cut line never comes this way.
+    /// A shortcut for nearly all chunks: `input` has the CRLF after content, digits and CRLF. In
+    /// all other cases `None`, and [`line`](Self::line) reads the line. The tests of split
+    /// invariance compare the two, since `line` reads every line that is cut.
     #[inline]
     fn plain_line<'a>(&mut self, input: &'a [u8]) -> Option<(usize, Event<'a>)> {
         let line = match self.state {
@@ -144,7 +149,7 @@ impl Decoder {
         };
         let mut size = 0;
         let mut digits = 0;
-        // Eight digits are 4 GiB, more than any chunk has.
+        // Eight digits are enough for 4 GiB, more than usual chunks have.
         while let Some(byte) = line.get(digits)
             && is_hexdig(*byte)
             && digits < 8
@@ -164,9 +169,9 @@ impl Decoder {
         Some((n, Event::Chunk { size, extensions: &[] }))
     }
 
-    /// Framing: the CRLF after content, chunk lines, trailer lines.
+    /// Reads framing: the CRLF after content, chunk lines, trailer lines.
     fn line<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
-        // Where the line starts: behind the CRLF of the chunk before, if that is still here.
+        // The start of the line: after the CRLF of the chunk before, if `input` has that CRLF.
         let mut start = 0;
         let mut i = self.scanned as usize;
         while let Some(&byte) = input.get(i) {
@@ -199,12 +204,13 @@ impl Decoder {
         Ok((start, None))
     }
 
-    /// Numbers that a byte changes, and their limits. `line` is what stands before the byte.
+    /// Updates the numbers that a byte changes, and checks the limits. `line` is the part of the
+    /// line before the byte.
     #[inline]
     fn account(&mut self, next: State, byte: u8, line: &[u8]) -> Result<(), ErrorKind> {
         if next == State::Size {
-            // RFC 9112 §7.1 (2): sizes may be huge and must not overflow. 16 digits fill 64 bits, so that
-            // nothing can wrap below.
+            // RFC 9112 §7.1 (2): sizes may be huge and must not overflow. 16 digits fit into 64
+            // bits, so the shift below loses nothing.
             if line.len() >= MAX_DIGITS {
                 return Err(ErrorKind::SizeOverflow);
             }
@@ -225,7 +231,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// A complete chunk line.
+    /// The event of a complete chunk line.
     fn chunk<'a>(&mut self, line: &'a [u8]) -> Event<'a> {
         let digits = line.iter().take_while(|byte| is_hexdig(**byte)).count();
         self.body_left -= self.size;
@@ -235,7 +241,7 @@ impl Decoder {
         Event::Chunk { size: self.size, extensions: part(line, digits) }
     }
 
-    /// Refuses the byte at `i` of the input, and all that comes.
+    /// Refuses the byte at `i` of the input, and all bytes after it.
     #[cold]
     fn fail(&mut self, kind: ErrorKind, i: usize) -> Error {
         self.at += i as u64;
@@ -244,18 +250,19 @@ impl Decoder {
     }
 }
 
-/// A complete trailer line.
+/// The event of a complete trailer line.
 fn trailer(line: &[u8]) -> Event<'_> {
     let name = token_len(line);
     Event::Trailer { name: &line[..name], value: trim_ows(part(line, name + 1)) }
 }
 
-/// A line from `from` to its CRLF. Empty, and not a panic, where a caller did not keep the bytes of the line.
+/// A line from `from` to its CRLF. Empty, instead of a panic, if the caller did not keep the bytes
+/// of the line.
 fn part(line: &[u8], from: usize) -> &[u8] {
     line.get(from..line.len().saturating_sub(2)).unwrap_or_default()
 }
 
-/// The value of a hexadecimal digit, which `byte` is.
+/// The value of a byte that is a hexadecimal digit.
 const fn hex_value(byte: u8) -> u8 {
     // Letters have bit 6 and count from 9: `A` is 0x41, `a` is 0x61.
     (byte & 0xf) + 9 * (byte >> 6)
@@ -284,7 +291,7 @@ mod tests {
         assert!(decoder.is_done());
     }
 
-    /// A line of four gigabytes could not be counted.
+    /// `scanned` is 32 bits wide.
     #[test]
     fn a_line_can_always_be_counted() {
         let limits = Limits::DEFAULT.with_max_overhead(u32::MAX);

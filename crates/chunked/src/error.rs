@@ -7,18 +7,18 @@ use core::fmt;
 #[non_exhaustive]
 pub enum ErrorKind {
     // Broke the grammar.
-    /// No hexadecimal digit where the size of a chunk begins, or a byte after it that starts neither an extension nor
-    /// the end of the line.
+    /// No hexadecimal digit where a chunk size begins; or, after the size, a byte that begins
+    /// neither an extension nor the end of the line.
     Size,
-    /// A byte that has no place in a chunk extension.
+    /// A byte that is not allowed in a chunk extension.
     Extension,
-    /// A quoted-string of an extension is still open at CR or LF.
+    /// CR or LF in a quoted-string of an extension.
     OpenQuote,
     /// CR without LF or LF without CR, in a chunk line or in the trailer section.
     LineEnd,
     /// The content of a chunk is not followed by CR LF.
     DataEnd,
-    /// A byte that has no place in the name of a trailer field, or a line that has no name.
+    /// A byte that is not allowed in the name of a trailer field, or a line without a name.
     TrailerName,
     /// A control byte in the value of a trailer field.
     TrailerValue,
@@ -26,13 +26,13 @@ pub enum ErrorKind {
     UnexpectedEnd,
 
     // Broke a rule.
-    /// A trailer field that frames, routes or would re-frame a message ([`is_forbidden_trailer`]).
+    /// A trailer field that frames or routes a message ([`is_forbidden_trailer`]).
     ///
     /// [`is_forbidden_trailer`]: crate::is_forbidden_trailer
     ForbiddenTrailer,
 
     // Over a limit.
-    /// A chunk size of more than 16 digits, leading zeros included: it may not fit into 64 bits.
+    /// A chunk size of more than 16 digits, also if they are zeros: it may not fit into 64 bits.
     SizeOverflow,
     /// More content than [`Limits::max_body`](crate::Limits::max_body).
     BodyTooLarge,
@@ -42,8 +42,8 @@ pub enum ErrorKind {
     TooManyTrailers,
 }
 
-/// A body that was refused. Final: where one chunk ends wrongly, nobody knows where the next message starts, so the
-/// connection must be closed after the answer.
+/// Why and where a body was refused. The error is final: the start of the next message is unknown,
+/// so close the connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -61,14 +61,14 @@ impl Error {
         self.kind
     }
 
-    /// The first byte that cannot be accepted, counted from the start of the body; the length of the input if it
-    /// ended too early.
+    /// The first byte that cannot be accepted, counted from the start of the body. If the input
+    /// ended too early, its length.
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The status a server answers with: 413 for [`ErrorKind::BodyTooLarge`], else 400.
+    /// The status that a server answers: 413 for [`ErrorKind::BodyTooLarge`], else 400.
     #[must_use]
     pub const fn status_hint(&self) -> u16 {
         match self.kind {
@@ -81,15 +81,15 @@ impl Error {
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Size => "no valid chunk size",
-            Self::Extension => "a byte that no chunk extension can hold",
-            Self::OpenQuote => "a line end in a quoted-string of a chunk extension",
+            Self::Size => "an invalid chunk size",
+            Self::Extension => "a byte that is not allowed in a chunk extension",
+            Self::OpenQuote => "CR or LF in a quoted-string of a chunk extension",
             Self::LineEnd => "a line that does not end in CR LF",
             Self::DataEnd => "chunk data not followed by CR LF",
-            Self::TrailerName => "a byte that no trailer field name can hold",
-            Self::TrailerValue => "a byte that no trailer field value can hold",
-            Self::UnexpectedEnd => "an end within a chunked body",
-            Self::ForbiddenTrailer => "a field that may not stand in trailers",
+            Self::TrailerName => "a byte that is not allowed in the name of a trailer field",
+            Self::TrailerValue => "a byte that is not allowed in the value of a trailer field",
+            Self::UnexpectedEnd => "the end of the input within a chunked body",
+            Self::ForbiddenTrailer => "a field that is not allowed in trailers",
             Self::SizeOverflow => "a chunk size of more than 16 digits",
             Self::BodyTooLarge => "more content than allowed",
             Self::Overhead => "more chunk extension and trailer bytes than allowed",
@@ -110,18 +110,35 @@ impl core::error::Error for Error {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeErrorKind {
-    /// The name of an extension or trailer field is no token; the offset is in the name.
+    // Broke the grammar.
+    /// The name of a trailer field is not a token. The offset is in the name.
     Name,
-    /// The value holds a byte that the wire cannot carry there (CR, LF, NUL, another control byte) or has whitespace
-    /// at an end, which would not arrive; the offset is in the value.
+    /// The value of a trailer field has a control byte (CR, LF and NUL among them), or whitespace
+    /// at an end, which a decoder would remove. The offset is in the value.
     Value,
-    /// A trailer field that a recipient must not see in trailers ([`is_forbidden_trailer`](crate::is_forbidden_trailer)).
+    /// The extensions of a chunk break the grammar. The offset is in the extensions; it is their
+    /// length if they end too early.
+    Extension,
+
+    // Broke a rule.
+    /// A trailer field that is not allowed in trailers
+    /// ([`is_forbidden_trailer`](crate::is_forbidden_trailer)).
     ForbiddenTrailer,
-    /// The buffer is too small; the offset is the number of bytes needed.
+
+    // You misused us.
+    /// More data than the open chunk has room for. The offset is the number of bytes that fit.
+    ChunkOverflow,
+    /// A chunk, a trailer field or the end, but the open chunk needs more data.
+    ChunkUnfinished,
+    /// A chunk or data after the last chunk.
+    AfterLastChunk,
+    /// An event after the end of the body.
+    AfterEnd,
+    /// The buffer is too small. The offset is the number of bytes needed.
     BufferTooSmall,
 }
 
-/// Something cannot be written. Nothing was.
+/// Why something was not written. The output is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeError {
     kind: EncodeErrorKind,
@@ -139,7 +156,8 @@ impl EncodeError {
         self.kind
     }
 
-    /// Where; each kind says in what.
+    /// The place of the error; 0 if it has none. Each [`kind`](EncodeErrorKind) says what the
+    /// offset counts.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -148,11 +166,17 @@ impl EncodeError {
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.offset;
         match self.kind {
-            EncodeErrorKind::Name => write!(f, "byte {} of a name is no token character", self.offset),
-            EncodeErrorKind::Value => write!(f, "byte {} of a value cannot be sent", self.offset),
-            EncodeErrorKind::ForbiddenTrailer => f.write_str("a field that may not stand in trailers"),
-            EncodeErrorKind::BufferTooSmall => write!(f, "the buffer needs {} bytes", self.offset),
+            EncodeErrorKind::Name => write!(f, "byte {at} of a name is not a token character"),
+            EncodeErrorKind::Value => write!(f, "byte {at} of a value cannot be sent"),
+            EncodeErrorKind::Extension => write!(f, "chunk extensions break the grammar at byte {at}"),
+            EncodeErrorKind::ForbiddenTrailer => f.write_str("a field that is not allowed in trailers"),
+            EncodeErrorKind::ChunkOverflow => write!(f, "only {at} bytes fit into the open chunk"),
+            EncodeErrorKind::ChunkUnfinished => f.write_str("the open chunk needs more data"),
+            EncodeErrorKind::AfterLastChunk => f.write_str("a chunk or data after the last chunk"),
+            EncodeErrorKind::AfterEnd => f.write_str("an event after the end of the body"),
+            EncodeErrorKind::BufferTooSmall => write!(f, "the buffer needs {at} bytes"),
         }
     }
 }
@@ -164,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_much_content_is_413_and_all_else_400() {
+    fn too_much_content_is_413_and_every_other_error_400() {
         let hint = |kind| Error::new(kind, 0).status_hint();
         assert_eq!(hint(ErrorKind::BodyTooLarge), 413);
         for kind in [ErrorKind::Size, ErrorKind::SizeOverflow, ErrorKind::Overhead, ErrorKind::UnexpectedEnd]

@@ -1,10 +1,12 @@
-//! Chunk extensions, for who wants to read them.
+//! Chunk extensions.
 
+use crate::error::{EncodeError, EncodeErrorKind};
+use crate::state::State;
 use tidewire_grammar::{quoted, token_len};
 
-/// The extensions of a [chunk](crate::Event::Chunk), one after the other.
+/// Iterates over the extensions of a [chunk](crate::Event::Chunk).
 ///
-/// The bytes were checked by the decoder. Others end the iterator where they break the grammar.
+/// The decoder has checked the bytes. Other bytes end the iterator where they break the grammar.
 #[must_use]
 pub const fn extensions(raw: &[u8]) -> Extensions<'_> {
     Extensions { rest: raw }
@@ -32,7 +34,7 @@ impl<'a> Extensions<'a> {
         }
     }
 
-    /// Whitespace, the byte, whitespace.
+    /// Skips the byte and the whitespace around it. `None` if there is another byte.
     fn skip(&mut self, byte: u8) -> Option<()> {
         self.skip_bws();
         self.rest = self.rest.strip_prefix(&[byte])?;
@@ -65,6 +67,24 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
+/// Checks that a decoder would read all of `raw` as the extensions of a chunk.
+pub(crate) fn check_extensions(raw: &[u8]) -> Result<(), EncodeError> {
+    let mut state = State::Size;
+    for (at, &byte) in raw.iter().enumerate() {
+        state = match state.after(byte) {
+            // A digit would change the size, and CR would end the line.
+            Ok(State::Size | State::LineLf) | Err(_) => {
+                return Err(EncodeError::new(EncodeErrorKind::Extension, at));
+            }
+            Ok(next) => next,
+        };
+    }
+    match state.after(b'\r') {
+        Ok(_) => Ok(()),
+        Err(_) => Err(EncodeError::new(EncodeErrorKind::Extension, raw.len())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +104,29 @@ mod tests {
         );
         assert_eq!(extensions(b"").next(), None);
         assert_eq!(extensions(b";=").next(), None);
+    }
+    #[test]
+    fn extensions_that_a_decoder_would_not_read_are_refused() {
+        for good in ["", ";a", " ;\ta = b", ";a=\"x;\\\"y\"", ";f=1;0"] {
+            assert_eq!(check_extensions(good.as_bytes()), Ok(()), "{good}");
+        }
+        for (bad, at) in [
+            ("0", 0),
+            ("f;a", 0),
+            ("x", 0),
+            (" ", 1),
+            (";", 1),
+            (";a ", 3),
+            (";a=", 3),
+            (";a=\"b", 5),
+            (";a=\"b\r\"", 5),
+            (";a\n", 2),
+            (";a\r\n", 2),
+            (";a\0", 2),
+            ("\r\n0\r\n\r\n", 0),
+        ] {
+            let refused = EncodeError::new(EncodeErrorKind::Extension, at);
+            assert_eq!(check_extensions(bad.as_bytes()), Err(refused), "{bad:?}");
+        }
     }
 }

@@ -1,14 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(feature = "bytes")]
-mod buf;
+mod chunk_head;
 #[cfg(feature = "codec")]
+#[cfg_attr(docsrs, doc(cfg(feature = "codec")))]
 pub mod codec;
 mod decode;
 mod encode;
@@ -18,10 +19,12 @@ mod limits;
 mod state;
 mod trailer;
 
+pub use chunk_head::ChunkHead;
 #[cfg(feature = "bytes")]
-pub use buf::{Chunk, HeadBuf};
+#[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
+pub use chunk_head::{Chunk, HeadBuf};
 pub use decode::{Decoder, Event};
-pub use encode::{ChunkHead, LAST_CHUNK, encode_trailers};
+pub use encode::{Encoder, LAST_CHUNK, encode_trailers};
 pub use error::{EncodeError, EncodeErrorKind, Error, ErrorKind};
 pub use extension::{Extension, Extensions, extensions};
 pub use limits::Limits;

@@ -1,4 +1,4 @@
-//! The machine: every byte of the framing takes one step of [`State::after`].
+//! The state machine. Every byte of the framing is one step of [`State::after`].
 //!
 //! ```text
 //!            ┌──────────────── a chunk line ────────────────┐
@@ -15,19 +15,19 @@
 //!               from Name, Value and ValueEnd: BWS→ Semicolon (NameBws from Name), ";"→ NameStart, CR→ LineLf
 //! ```
 //!
-//! There is no loop without a byte, no state that skips bytes, and no way to LF but over CR: that is the whole defence
-//! against request smuggling by chunk lines. Only [`State::after`] changes the state, but for the end of the data,
-//! which is a count and not a byte, and for the size 0.
+//! Every step takes a byte, no state skips bytes, and LF is accepted only after CR. That is the
+//! whole defence against request smuggling by chunk lines. Only [`State::after`] changes the state,
+//! with two exceptions in the decoder: the end of the data, which is a count, and the size 0.
 
 use crate::error::ErrorKind;
 use tidewire_grammar::class::{is_field_vchar, is_hexdig, is_qdtext, is_tchar};
 
-/// What is due next. RFC 9112 §7.1.
+/// What may come next. RFC 9112 §7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// The first digit of a chunk size.
     SizeStart,
-    /// More digits, or what follows the size.
+    /// More digits, or the bytes that may follow the size.
     Size,
     /// `;` after whitespace that follows the size or an extension's value.
     Semicolon,
@@ -42,7 +42,7 @@ pub(crate) enum State {
     Quoted,
     /// The byte after a backslash in a quoted-string.
     Escaped,
-    /// What follows the closing quote.
+    /// The bytes that may follow a closing quote.
     ValueEnd,
     /// LF of a chunk line.
     LineLf,
@@ -60,24 +60,27 @@ pub(crate) enum State {
     TrailerLf,
     /// LF of the empty line.
     EndLf,
-    /// The body is over.
+    /// Nothing: the body is complete.
     Done,
-    /// It was refused.
+    /// Nothing: the body was refused.
     Failed(ErrorKind),
 }
 
 impl State {
-    /// The next state, or why `byte` cannot stand here.
+    /// The next state, or why `byte` is not allowed here.
     ///
-    /// `Data` is left by count, `Done` and `Failed` not at all: the decoder never asks for them.
+    /// The decoder leaves `Data` by a count, and never leaves `Done` and `Failed`: it does not call
+    /// this in these states.
     #[inline]
     pub(crate) const fn after(self, byte: u8) -> Result<Self, ErrorKind> {
         use State::*;
         Ok(match (self, byte) {
-            // RFC 9112 §7.1 (1): chunk-size = 1*HEXDIG. No sign, no prefix, no whitespace before it.
+            // RFC 9112 §7.1 (1): chunk-size = 1*HEXDIG. No sign, no prefix, no whitespace before
+            // it.
             (SizeStart | Size, b) if is_hexdig(b) => Size,
 
-            // RFC 9110 §5.6.3 (2): chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
+            // RFC 9110 §5.6.3 (2): chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS
+            // chunk-ext-val ] )
             (Size | Semicolon | ValueEnd | Value, b' ' | b'\t') => Semicolon,
             (Name | NameBws, b' ' | b'\t') => NameBws,
             (Size | Semicolon | Name | NameBws | Value | ValueEnd, b';') => NameStart,
@@ -92,7 +95,7 @@ impl State {
             (Quoted, b) if is_qdtext(b) => Quoted,
             (Escaped, b) if is_field_vchar(b) || b == b' ' || b == b'\t' => Quoted,
 
-            // The line ends where an extension may end, and nowhere else.
+            // The line may end only where the size or an extension may end.
             (Size | Name | Value | ValueEnd, b'\r') => LineLf,
             (LineLf, b'\n') => Data,
 
@@ -100,8 +103,8 @@ impl State {
             (DataCr, b'\r') => DataLf,
             (DataLf, b'\n') => SizeStart,
 
-            // trailer-section = *( field-line CRLF ), and the CRLF that ends the body. No obs-fold: a line that starts
-            // with whitespace has no name.
+            // trailer-section = *( field-line CRLF ), and the CRLF that ends the body. No obs-fold:
+            // a line that starts with whitespace has no name.
             (TrailerStart | TrailerName, b) if is_tchar(b) => TrailerName,
             (TrailerName, b':') => TrailerValue,
             (TrailerValue, b) if is_field_vchar(b) || b == b' ' || b == b'\t' => TrailerValue,
@@ -114,7 +117,7 @@ impl State {
         })
     }
 
-    /// Why a byte that leads nowhere is wrong.
+    /// Why a byte is not allowed here.
     const fn refuse(self, byte: u8) -> ErrorKind {
         use State::*;
         match (self, byte) {
@@ -134,8 +137,9 @@ impl State {
         }
     }
 
-    /// Whether a byte that leads to this state is paid from [`Limits::max_overhead`](crate::Limits::max_overhead): all
-    /// of an extension, and all of a trailer line with its CR. (Its LF is paid too: it leaves `TrailerLf`.)
+    /// Whether a byte that leads to this state counts towards
+    /// [`Limits::max_overhead`](crate::Limits::max_overhead): all of an extension, and all of a
+    /// trailer line with its CR. (The decoder counts the LF, which leaves `TrailerLf`.)
     #[inline]
     pub(crate) const fn is_overhead(self) -> bool {
         use State::*;
@@ -161,9 +165,10 @@ impl State {
 mod tests {
     use super::*;
 
-    /// RFC 9112 §7.1.1: CR and LF occur in a chunk line and in trailers only as the CRLF at the end of a line.
+    /// RFC 9112 §7.1.1: chunk lines and trailers have CR and LF only as the CRLF at the end of the
+    /// line.
     #[test]
-    fn line_feed_comes_after_carriage_return_only() {
+    fn line_feed_is_accepted_only_after_carriage_return() {
         use State::*;
         let line = [
             SizeStart, Size, Semicolon, NameStart, Name, NameBws, ValueStart, Value, Quoted, Escaped,

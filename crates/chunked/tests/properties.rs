@@ -1,19 +1,19 @@
-//! What holds for every input.
+//! Properties that hold for every input.
 
-#[allow(unreachable_pub)] // `subject` is a library of its own to the fuzz targets
+#[allow(unreachable_pub)] // the fuzz targets include this file
 mod subject;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use subject::Chunked;
-use tidewire_chunked::{ChunkHead, Limits, encode_trailers, is_forbidden_trailer};
+use tidewire_chunked::{ChunkHead, Decoder, Encoder, Limits, encode_trailers, is_forbidden_trailer};
 use tidewire_testkit::{Event, Outcome, Rng, linear, mutate, split};
 
 fn subject() -> Chunked {
     Chunked::new(Limits::default())
 }
 
-/// A body and, beside it, which of its bytes are framing, and where in it a space changes nothing.
+/// A body, the places of its framing bytes, and which of these may have a space beside them.
 #[derive(Clone, Debug, Default)]
 struct Body {
     wire: Vec<u8>,
@@ -29,12 +29,17 @@ impl Body {
     }
 }
 
-/// Bodies in all the shapes that the grammar has.
+/// Bodies with all forms of the grammar.
 fn body() -> impl Strategy<Value = Body> {
-    let chunk = ("0{0,3}", vec(any::<u8>(), 1..40), extension());
+    body_with_zeros("0{0,3}")
+}
+
+/// Bodies whose chunk sizes have these leading zeros.
+fn body_with_zeros(zeros: &'static str) -> impl Strategy<Value = Body> {
+    let chunk = (zeros, vec(any::<u8>(), 1..40), extension());
     let trailer = ("[a-z!#$%&'*+.^_`|~-]{1,8}", "[!-~\u{e9}]{0,8}")
         .prop_filter("framing", |(name, _)| !is_forbidden_trailer(name.as_bytes()));
-    (vec(chunk, 0..4), "0{1,4}", extension(), vec(trailer, 0..3)).prop_map(
+    (vec(chunk, 0..4), zeros, extension(), vec(trailer, 0..3)).prop_map(
         |(chunks, zeros, extension, trailers)| {
             let mut body = Body::default();
             for (zeros, content, extension) in chunks {
@@ -44,12 +49,12 @@ fn body() -> impl Strategy<Value = Body> {
                 body.wire.extend_from_slice(&content);
                 body.framing(b"\r\n", false);
             }
-            body.framing(zeros.as_bytes(), false);
+            body.framing(format!("{zeros}0").as_bytes(), false);
             body.framing(extension.as_bytes(), true);
             body.framing(b"\r\n", false);
             for (name, value) in trailers {
                 body.framing(format!("{name}:").as_bytes(), false);
-                // A space before the CR is as good as one before the value: it belongs to neither.
+                // A space before the value or before the CR changes nothing.
                 body.framing(format!(" {value}\r").as_bytes(), true);
                 body.framing(b"\n", false);
             }
@@ -59,12 +64,48 @@ fn body() -> impl Strategy<Value = Body> {
     )
 }
 
-/// None, a flag, a token, a quoted-string. The CR after it counts to the line, so no space at its end is tried.
+/// No extension, a flag, a token, a quoted-string.
 fn extension() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), Just(";a".into()), Just(";a=b;c".into()), Just(";a=\"b;\\\"\"".into())]
 }
 
+/// Decodes a body that comes with these cuts, and writes each event again.
+fn forward(wire: &[u8], cuts: &[usize]) -> Vec<u8> {
+    let (mut decoder, mut encoder) = (Decoder::new(Limits::default()), Encoder::new());
+    let (mut out, mut at) = (Vec::new(), 0);
+    for end in cuts.iter().copied().chain([wire.len()]) {
+        loop {
+            let (n, event) = decoder.decode(&wire[at..end]).expect("a good body");
+            at += n;
+            let Some(event) = event else { break };
+            let len = encoder.encoded_len(event).expect("a decoded event can be written");
+            let before = out.len();
+            assert_eq!(encoder.clone().encode(event, &mut vec![0; len]), Ok(len));
+            assert_eq!(encoder.encode_to(event, &mut out), Ok(()));
+            assert_eq!(out.len() - before, len);
+        }
+    }
+    assert!(decoder.is_done() && encoder.is_done());
+    out
+}
+
 proptest! {
+    #[test]
+    fn a_forwarded_body_has_the_same_bytes(body in body_with_zeros(""), seed: u64) {
+        let cuts = Rng::new(seed).cuts(body.wire.len(), 5);
+        let forwarded = forward(&body.wire, &cuts);
+        prop_assert!(forwarded == body.wire, "{}\n{}", forwarded.escape_ascii(), body.wire.escape_ascii());
+    }
+
+    #[test]
+    fn a_forwarded_body_has_the_same_events(body in body()) {
+        let forwarded = forward(&body.wire, &[]);
+        let events = |wire| -> Vec<Event> {
+            split::drive(subject(), wire, &[]).events.into_iter().map(|(_, event)| event).collect()
+        };
+        prop_assert_eq!(events(&forwarded), events(&body.wire));
+    }
+
     #[test]
     fn what_is_encoded_decodes_to_itself(
         pieces in vec(vec(any::<u8>(), 0..300), 0..8),
@@ -94,40 +135,46 @@ proptest! {
         prop_assert!(got.ends_with(&want), "{got:?}");
     }
 
-    /// A body that is accepted, with CR, LF, NUL or a space put into its framing, is refused.
+    /// CR, LF, NUL or a space is inserted into the framing of a good body.
     #[test]
-    fn a_byte_too_many_in_the_framing_is_refused(body in body()) {
+    fn an_extra_byte_in_the_framing_is_refused(body in body()) {
         let whole = split::drive(subject(), &body.wire, &[]);
         prop_assert_eq!(&whole.failure, &None, "{}", body.wire.escape_ascii());
         for (place, byte, changed) in mutate::insertions(&body.wire, &body.framing, b"\r\n\0 ") {
             let at = body.framing.iter().position(|framing| *framing == place);
-            if byte == b' ' && at.is_some_and(|at| body.space_is_fine[at] || (at > 0 && body.space_is_fine[at - 1])) {
+            let fine = |at: usize| body.space_is_fine[at] || (at > 0 && body.space_is_fine[at - 1]);
+            if byte == b' ' && at.is_some_and(fine) {
                 continue;
             }
             if byte == b'\n' && place == body.wire.len() - 1 {
-                continue; // two LF at the end: the second one lies behind the body
+                continue; // the second LF comes after the body
             }
             let outcome = split::drive(subject(), &changed, &[]);
-            prop_assert!(outcome.failure.is_some(), "{:?} at {place}: {}", char::from(byte), changed.escape_ascii());
+            let (byte, changed) = (char::from(byte), changed.escape_ascii());
+            prop_assert!(outcome.failure.is_some(), "{byte:?} at {place}: {changed}");
         }
     }
 
-    /// And with a CR or LF taken out of it.
+    /// CR or LF is removed from the framing of a good body.
     #[test]
     fn a_missing_line_end_is_refused(body in body()) {
-        let ends: Vec<usize> = body.framing.iter().copied().filter(|at| matches!(body.wire[*at], b'\r' | b'\n')).collect();
+        let is_end = |at: &usize| matches!(body.wire[*at], b'\r' | b'\n');
+        let ends: Vec<usize> = body.framing.iter().copied().filter(is_end).collect();
         for (place, changed) in mutate::deletions(&body.wire, &ends) {
             let outcome = split::drive(subject(), &changed, &[]);
             prop_assert!(outcome.failure.is_some(), "without {place}: {}", changed.escape_ascii());
         }
     }
 
-    /// Bytes that are often nearly a body: the decoder and the naive one agree, at every split.
+    /// The inputs are often nearly a body.
     #[test]
-    fn the_naive_decoder_agrees(input in "([0-3]\r\n|[a-c]|\r\n|0\r\n\r\n|;[ab]=?|\"|[ :\t\r\n]|2\r\nab\r\n){0,12}") {
+    fn the_naive_decoder_agrees(
+        input in "([0-3]\r\n|[a-c]|\r\n|0\r\n\r\n|;[ab]=?|\"|[ :\t\r\n]|2\r\nab\r\n){0,12}",
+    ) {
         let outcome = split::quick(subject, input.as_bytes());
         let naive = naive(input.as_bytes());
-        prop_assert_eq!(naive.is_some(), outcome.failure.is_none(), "{}\n{:?}", input.escape_debug(), outcome);
+        let accepted = outcome.failure.is_none();
+        prop_assert_eq!(naive.is_some(), accepted, "{}\n{:?}", input.escape_debug(), outcome);
         if let Some((content, trailers, left)) = naive {
             prop_assert_eq!(content, outcome.data());
             prop_assert_eq!(trailers, trailer_count(&outcome));
@@ -141,7 +188,8 @@ fn trailer_count(outcome: &Outcome) -> usize {
     outcome.events.iter().filter(|(_, event)| trailer(event)).count()
 }
 
-/// RFC 9112 §7.1.3, read line by line from a whole input: content, number of trailers, bytes left.
+/// Decodes a whole input line by line, as in RFC 9112 §7.1.3. Returns the content, the number of
+/// trailers, and the bytes left.
 fn naive(mut rest: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
     let mut content = Vec::new();
     loop {
@@ -170,7 +218,7 @@ fn naive(mut rest: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
     None
 }
 
-/// Up to the first CRLF; no other CR or LF stands in a line.
+/// Takes a line up to the first CRLF. `None` if it has another CR or LF.
 fn line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
     let line = &rest[..end];
@@ -178,8 +226,9 @@ fn line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     (!line.iter().any(|byte| matches!(byte, b'\r' | b'\n'))).then_some(line)
 }
 
-/// The rule of RFC 9112 §7.1.1, without escapes (the strategy makes none): quotes come in pairs, so every second part
-/// is quoted text; the rest, quotes replaced by a word, is names and values between `;` and `=`.
+/// The rule of RFC 9112 §7.1.1, without escapes, which the strategy does not make. Quotes come in
+/// pairs, so every second part is quoted text. It is replaced by a word. The rest is names and
+/// values between `;` and `=`.
 fn naive_extensions(raw: &[u8]) -> bool {
     if raw.is_empty() {
         return true;
@@ -195,7 +244,7 @@ fn naive_extensions(raw: &[u8]) -> bool {
     }
     let blank = |c| c == ' ' || c == '\t';
     let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
-    // No whitespace at the end of the line: nothing follows that it could belong to.
+    // Whitespace is allowed only before or after `;` and `=`, so not at the end of the line.
     if plain.ends_with(blank) || !plain.trim_start_matches(blank).starts_with(';') {
         return false;
     }

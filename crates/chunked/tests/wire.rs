@@ -1,6 +1,6 @@
 //! `docs/wire/chunked.md`, every case at every split.
 
-#[allow(unreachable_pub)] // `subject` is a library of its own to the fuzz targets
+#[allow(unreachable_pub)] // the fuzz targets include this file
 mod subject;
 
 use subject::Chunked;
@@ -27,7 +27,7 @@ fn limits(case: &Vector) -> Limits {
     limits
 }
 
-/// What is good is shown beside what is nearly good: three broken relatives at least.
+/// Each section that has accepted inputs has three or more that are nearly the same and refused.
 #[test]
 fn every_good_case_has_its_broken_relatives() {
     vectors::check_relatives("chunked", 3);

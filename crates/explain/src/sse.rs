@@ -1,6 +1,6 @@
 //! An event stream, line by line.
 
-use tidewire_sse::{Decoder, Limits, Received};
+use tidewire_sse::{Decoder, Event, Limits};
 
 use crate::line::{Line, MAX_LABEL};
 use crate::note::{NoteKind, Notes};
@@ -24,7 +24,7 @@ pub(crate) struct EventStream {
     result: Option<LineResult>,
 }
 
-/// [`Received`], in words.
+/// [`Event`], in words.
 #[derive(Debug)]
 enum LineResult {
     Message(String),
@@ -163,9 +163,9 @@ impl EventStream {
 }
 
 impl LineResult {
-    fn new(received: Received<'_>) -> Self {
+    fn new(received: Event<'_>) -> Self {
         match received {
-            Received::Message { event_type, data, last_event_id } => Self::Message(format!(
+            Event::Message { event_type, data, last_event_id } => Self::Message(format!(
                 "dispatches \"{}\" with {} of data{}",
                 brief(event_type.as_bytes(), 30),
                 byte_count(data.len() as u64),
@@ -174,8 +174,8 @@ impl LineResult {
                     id => format!("; lastEventId is {}", brief(id.as_bytes(), 60)),
                 }
             )),
-            Received::Id(id) => Self::Id(brief(id.as_bytes(), 60)),
-            Received::Retry(ms) => Self::Retry(ms),
+            Event::Id(id) => Self::Id(brief(id.as_bytes(), 60)),
+            Event::Retry(ms) => Self::Retry(ms),
             _ => Self::Message("something new".into()),
         }
     }

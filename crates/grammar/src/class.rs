@@ -1,9 +1,9 @@
-//! Classes of one byte, by the name that the RFC gives them.
+//! Classes of bytes, with the names of the RFCs.
 //!
-//! All are `const fn(u8) -> bool`. The two irregular ones read a table that is computed at compile time from the
-//! rule as the RFC spells it; the others are ranges, and a compiler does those better than a table.
+//! All are `const fn(u8) -> bool`. The two irregular classes read a table, which is computed at
+//! compile time from the rule of the RFC. The others are ranges, which are faster than a table.
 
-/// *tchar* (RFC 9110 §5.6.2): what a token is made of. Letters, digits and ``!#$%&'*+-.^_`|~``.
+/// *tchar* (RFC 9110 §5.6.2): a byte of a token. Letters, digits and ``!#$%&'*+-.^_`|~``.
 #[must_use]
 pub const fn is_tchar(b: u8) -> bool {
     TCHAR[b as usize]
@@ -15,26 +15,28 @@ pub const fn is_vchar(b: u8) -> bool {
     matches!(b, 0x21..=0x7E)
 }
 
-/// *obs-text* (RFC 9110 §5.5): `0x80..=0xFF`. Allowed in values, opaque, never in names.
+/// *obs-text* (RFC 9110 §5.5): `0x80..=0xFF`. Opaque bytes, allowed in values, not in names.
 #[must_use]
 pub const fn is_obs_text(b: u8) -> bool {
     b >= 0x80
 }
 
-/// *field-vchar* (RFC 9110 §5.5): *VCHAR* or *obs-text*. The first and last byte of a field value is one of these.
+/// *field-vchar* (RFC 9110 §5.5): *VCHAR* or *obs-text*. The first and the last byte of a field
+/// value are of this class.
 #[must_use]
 pub const fn is_field_vchar(b: u8) -> bool {
     is_vchar(b) || is_obs_text(b)
 }
 
-/// What may stand inside a field value: *field-vchar*, SP or HTAB (RFC 9110 §5.5, *field-content*).
-/// So no NUL, no CR, no LF, no other control byte and no DEL.
+/// A byte within a field value: *field-vchar*, SP or HTAB (RFC 9110 §5.5, *field-content*). Not
+/// NUL, CR, LF, another control byte or DEL.
 #[must_use]
 pub const fn is_field_content(b: u8) -> bool {
     is_field_vchar(b) || is_ows(b)
 }
 
-/// One byte of *OWS*, *RWS* or *BWS* (RFC 9110 §5.6.3): SP or HTAB. Not the vertical tab, not the form feed.
+/// One byte of *OWS*, *RWS* or *BWS* (RFC 9110 §5.6.3): SP or HTAB. Not the vertical tab, not the
+/// form feed.
 #[must_use]
 pub const fn is_ows(b: u8) -> bool {
     matches!(b, b' ' | b'\t')
@@ -46,26 +48,26 @@ pub const fn is_digit(b: u8) -> bool {
     b.is_ascii_digit()
 }
 
-/// *HEXDIG* (RFC 5234 §B.1), in either case: ABNF strings ignore it (RFC 5234 §2.3).
+/// *HEXDIG* (RFC 5234 §B.1), in upper or lower case: ABNF strings ignore case (RFC 5234 §2.3).
 #[must_use]
 pub const fn is_hexdig(b: u8) -> bool {
     b.is_ascii_hexdigit()
 }
 
-/// *qdtext* (RFC 9110 §5.6.4): what stands in a quoted-string without a backslash.
+/// *qdtext* (RFC 9110 §5.6.4): a byte of a quoted-string that needs no backslash.
 #[must_use]
 pub const fn is_qdtext(b: u8) -> bool {
     is_field_content(b) && b != b'"' && b != b'\\'
 }
 
-/// *unreserved* and *sub-delims* (RFC 3986 §2.3, §2.2): the bytes of a *reg-name* that are no
-/// percent-encoding.
+/// *unreserved* and *sub-delims* (RFC 3986 §2.3, §2.2): the bytes of a *reg-name* that are not part
+/// of a percent-encoding.
 #[must_use]
 pub const fn is_reg_name(b: u8) -> bool {
     REG_NAME[b as usize]
 }
 
-/// The tchar rule as a table of 256 answers.
+/// Whether each byte is a *tchar*.
 const TCHAR: [bool; 256] = {
     let mut table = [false; 256];
     let mut b = 0;
@@ -97,9 +99,9 @@ const REG_NAME: [bool; 256] = {
 mod tests {
     use super::*;
 
-    /// RFC 9110 §5.6.2 says it a second way: VCHAR except delimiters.
+    /// RFC 9110 §5.6.2 also defines tchar as VCHAR except delimiters.
     #[test]
-    fn a_tchar_is_a_vchar_that_is_no_delimiter() {
+    fn a_tchar_is_a_vchar_that_is_not_a_delimiter() {
         for b in 0..=255u8 {
             let delimiter = br#""(),/:;<=>?@[\]{}"#.contains(&b);
             assert_eq!(is_tchar(b), is_vchar(b) && !delimiter, "{b:#04x}");
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn field_content_is_everything_but_controls_and_del() {
+    fn field_content_is_every_byte_except_controls_and_del() {
         for b in 0..=255u8 {
             let control = (b < 0x20 && b != b'\t') || b == 0x7F;
             assert_eq!(is_field_content(b), !control, "{b:#04x}");
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn digits() {
+    fn digits_and_hexadecimal_digits() {
         for b in 0..=255u8 {
             assert_eq!(is_digit(b), b"0123456789".contains(&b), "{b:#04x}");
             assert_eq!(is_hexdig(b), b"0123456789abcdefABCDEF".contains(&b), "{b:#04x}");
@@ -137,9 +139,9 @@ mod tests {
         }
     }
 
-    /// RFC 3986 §2: a visible byte is unreserved, reserved, a `%`, or has no place in a URI.
+    /// RFC 3986 §2: a visible byte is unreserved, reserved, a `%`, or not allowed in a URI.
     #[test]
-    fn a_reg_name_has_what_delimits_nothing() {
+    fn a_reg_name_has_no_delimiters_of_a_uri() {
         for b in 0..=255u8 {
             let elsewhere = br##"%:/?#[]@"<>\^`{|}"##.contains(&b);
             assert_eq!(is_reg_name(b), is_vchar(b) && !elsewhere, "{b:#04x}");

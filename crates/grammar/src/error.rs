@@ -1,20 +1,20 @@
-//! What was wrong, and at which byte of the slice that was handed in.
+//! What was wrong, and at which byte of the input.
 
 use core::fmt;
 
-/// Why bytes are no number.
+/// Why the input is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NumberErrorKind {
-    /// There is no digit at all.
+    /// The input is empty.
     Empty,
-    /// The byte at the offset is no digit of the base.
+    /// The byte at the offset is not a digit of the base.
     NotADigit,
-    /// The digits up to and with the one at the offset say more than `u64::MAX`.
+    /// With the digit at the offset, the number is larger than `u64::MAX`.
     Overflow,
 }
 
-/// The bytes are not `1*DIGIT` (or `1*HEXDIG`), or the number does not fit into 64 bits.
+/// The input is not `1*DIGIT` (or `1*HEXDIG`), or the number does not fit into 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NumberError {
     kind: NumberErrorKind,
@@ -32,7 +32,7 @@ impl NumberError {
         self.kind
     }
 
-    /// Index of the first byte that cannot be accepted.
+    /// The index of the first byte that cannot be accepted.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -52,19 +52,19 @@ impl fmt::Display for NumberError {
 
 impl core::error::Error for NumberError {}
 
-/// Why bytes are no parameter or no quoted-string.
+/// Why the input breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyntaxErrorKind {
-    /// Another byte was due at the offset: a token, `;`, `=`, or an opening quote.
+    /// The rule needs another byte at the offset, such as a token, `;`, `=` or an opening quote.
     UnexpectedByte,
-    /// A byte that may not stand in a quoted-string, nor be escaped in one: a control byte.
+    /// A byte that a quoted-string cannot have, also not after a backslash: a control byte.
     BadQuotedByte,
-    /// The input ends where a token, a value or a closing quote is still due.
+    /// The input ends where the rule needs more bytes, such as a token, a value or a closing quote.
     UnexpectedEnd,
 }
 
-/// The bytes do not follow the rule.
+/// The input breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
     kind: SyntaxErrorKind,
@@ -76,7 +76,7 @@ impl SyntaxError {
         Self { kind, offset }
     }
 
-    /// The same error in the coordinates of a slice that starts `by` bytes earlier.
+    /// The same error, with its offset in a slice that starts `by` bytes earlier.
     pub(crate) const fn shifted(self, by: usize) -> Self {
         Self { kind: self.kind, offset: self.offset + by }
     }
@@ -87,7 +87,8 @@ impl SyntaxError {
         self.kind
     }
 
-    /// Index of the first byte that cannot be accepted; the length of the input if it ended too early.
+    /// The index of the first byte that cannot be accepted. If the input ended too early, its
+    /// length.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -98,8 +99,8 @@ impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             SyntaxErrorKind::UnexpectedByte => "an unexpected byte",
-            SyntaxErrorKind::BadQuotedByte => "a byte that no quoted-string can hold",
-            SyntaxErrorKind::UnexpectedEnd => "an early end",
+            SyntaxErrorKind::BadQuotedByte => "a byte that is not allowed in a quoted-string",
+            SyntaxErrorKind::UnexpectedEnd => "the input ends too early",
         };
         write!(f, "{what} at byte {}", self.offset)
     }

@@ -1,11 +1,11 @@
-//! *IP-literal* (RFC 3986 §3.2.2): an address in brackets, where a host may stand.
+//! *IP-literal* (RFC 3986 §3.2.2): an address in brackets, as a host.
 //!
 //! ```text
-//! [2001:db8::192.0.2.1]    IPv6address: eight groups of 16 bits; "::" stands for one zero group or more; the last two
-//!                          may be written as an IPv4 address
+//! [2001:db8::192.0.2.1]    IPv6address: eight groups of 16 bits. "::" is one zero group or more.
+//!                          The last two groups may be written as an IPv4 address.
 //! [v1.anything:else]       IPvFuture
 //! ```
-//! A zone (`[fe80::1%25eth0]`, RFC 6874) is no part of it: it has a meaning on the sender's machine only.
+//! A zone (`[fe80::1%25eth0]`, RFC 6874) is refused: it has a meaning only on the sender's machine.
 
 use crate::class::{is_hexdig, is_reg_name};
 use crate::{SyntaxError, SyntaxErrorKind};
@@ -13,15 +13,16 @@ use crate::{SyntaxError, SyntaxErrorKind};
 /// An address in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IpLiteral<'a> {
-    /// The eight groups of an IPv6 address, however it was spelled.
+    /// The eight groups of an IPv6 address.
     V6([u16; 8]),
-    /// *IPvFuture*, from its `v` on, without the brackets. Nobody has defined one yet.
+    /// *IPvFuture*, without the brackets. No such address is defined yet.
     Future(&'a [u8]),
 }
 
-/// The *IP-literal* at the start of `input`, and its length with both brackets. What stands behind it is the caller's.
+/// The *IP-literal* at the start of `input`, and its length with both brackets. The caller checks
+/// the bytes after it.
 ///
-/// A host that begins with `[` is one of these or invalid.
+/// A host that begins with `[` must be an *IP-literal*.
 ///
 /// ```
 /// use tidewire_grammar::{IpLiteral, ip_literal};
@@ -31,7 +32,7 @@ pub enum IpLiteral<'a> {
 /// ```
 ///
 /// # Errors
-/// The first byte that no IP literal has there.
+/// The first byte that breaks the grammar.
 pub fn ip_literal(input: &[u8]) -> Result<(IpLiteral<'_>, usize), SyntaxError> {
     if input.first() != Some(&b'[') {
         return Err(wrong(input, 0));
@@ -42,18 +43,18 @@ pub fn ip_literal(input: &[u8]) -> Result<(IpLiteral<'_>, usize), SyntaxError> {
         Some(b'v' | b'V') => ip_future(inner).map(|()| IpLiteral::Future(inner)),
         _ => ipv6_address(inner).map(IpLiteral::V6),
     };
-    // What ends too early ends at the bracket, or with the input.
+    // If the address ends too early, the error is at the bracket, or at the end of the input.
     let literal = literal.map_err(|e| wrong(input, 1 + e.offset()))?;
     if close == input.len() { Err(wrong(input, close)) } else { Ok((literal, close + 1)) }
 }
 
-/// The groups of an *IPv6address*, which has to be all of `input`.
+/// Reads all of `input` as an *IPv6address*. Returns its groups.
 ///
 /// # Errors
-/// The first byte that does not belong to it.
+/// The first byte that breaks the grammar.
 pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
     let mut groups = [0; 8];
-    // How many groups were read, and how many of them stand before a "::".
+    // The number of groups read, and the number of groups before a "::".
     let (mut count, mut gap, mut at) = (0, None, 0);
     if input.first() == Some(&b':') {
         if input.get(1) != Some(&b':') {
@@ -62,7 +63,7 @@ pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
         (gap, at) = (Some(0), 2);
     }
     while at < input.len() || gap != Some(count) {
-        // A "::" stands for one group at least.
+        // A "::" is one group or more.
         let room = groups.len() - usize::from(gap.is_some()) - count;
         let digits = input[at..].iter().take(4).take_while(|&&b| is_hexdig(b)).count();
         if digits == 0 || room == 0 {
@@ -70,7 +71,7 @@ pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
         }
         if input.get(at + digits) == Some(&b'.') {
             let end = at + digits;
-            // It stands for the last two groups.
+            // The IPv4 address is the last two groups.
             if room < 2 || (gap.is_none() && room > 2) {
                 return Err(wrong(input, end));
             }
@@ -100,10 +101,10 @@ pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
     Ok(groups)
 }
 
-/// The four octets of an *IPv4address*, which has to be all of `input`: decimal, without leading zeros.
+/// Reads all of `input` as an *IPv4address*: four decimal octets without leading zeros.
 ///
 /// # Errors
-/// The first byte that does not belong to it.
+/// The first byte that breaks the grammar.
 pub fn ipv4_address(input: &[u8]) -> Result<[u8; 4], SyntaxError> {
     let (mut octets, mut at) = ([0_u8; 4], 0);
     for (i, octet) in octets.iter_mut().enumerate() {
@@ -115,7 +116,7 @@ pub fn ipv4_address(input: &[u8]) -> Result<[u8; 4], SyntaxError> {
         }
         let start = at;
         while let Some(digit @ b'0'..=b'9') = input.get(at) {
-            // After a 0 there is no other digit.
+            // No digit may follow a leading 0.
             let next = octet.checked_mul(10).and_then(|value| value.checked_add(digit - b'0'));
             *octet = next.filter(|_| at == start || *octet > 0).ok_or_else(|| wrong(input, at))?;
             at += 1;
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_told_at_their_byte() {
+    fn an_error_has_the_offset_of_its_byte() {
         for (bad, at) in [
             ("", 0),
             ("::1", 0),
@@ -230,7 +231,7 @@ mod tests {
         }
     }
 
-    /// Every text of up to six of these pieces, against the standard library, which reads the same grammar.
+    /// Tests every text of up to six of these pieces. The standard library reads the same grammar.
     #[test]
     fn the_standard_library_agrees_on_short_texts() {
         const PIECES: [&str; 8] = [":", "::", "0", "1", "ffff", "12345", "1.2.3.4", "g"];
@@ -256,19 +257,23 @@ mod tests {
         }
 
         #[test]
-        fn what_it_writes_is_read(segments: [u16; 8], zeros in 0_usize..9, from in 0_usize..8) {
+        fn an_address_of_the_standard_library_is_read(
+            segments: [u16; 8],
+            zeros in 0_usize..9,
+            from in 0_usize..8,
+        ) {
             let mut segments = segments;
             segments[from..(from + zeros).min(8)].fill(0);
             let text = format!("[{}]", Ipv6Addr::from(segments));
             prop_assert_eq!(ip_literal(text.as_bytes()), Ok((IpLiteral::V6(segments), text.len())));
-            // One byte more is refused or means something else.
+            // One more byte is refused or gives another address.
             let longer = text.replacen(']', "0]", 1);
             let expected = longer.trim_matches(['[', ']']).parse::<Ipv6Addr>().ok().map(|ip| ip.segments());
             prop_assert_eq!(ipv6_address(longer.trim_matches(['[', ']']).as_bytes()).ok(), expected);
         }
 
         #[test]
-        fn octets_too(text in "[0-9]{0,4}(\\.[0-9]{0,4}){2,4}") {
+        fn the_standard_library_agrees_on_ipv4(text in "[0-9]{0,4}(\\.[0-9]{0,4}){2,4}") {
             prop_assert_eq!(
                 ipv4_address(text.as_bytes()).ok(),
                 text.parse::<Ipv4Addr>().ok().map(|ip| ip.octets())
@@ -276,7 +281,7 @@ mod tests {
         }
 
         #[test]
-        fn errors_stay_within(text: Vec<u8>) {
+        fn the_offset_of_an_error_is_within_the_input(text: Vec<u8>) {
             let literal = [b"[", &text[..]].concat();
             if let Err(e) = ip_literal(&literal) {
                 prop_assert!(e.offset() <= literal.len());

@@ -1,15 +1,18 @@
-//! *#rule* (RFC 9110 §5.6.1): comma-separated lists, as in `Connection`, `Accept` and `Sec-WebSocket-Extensions`.
+//! *#rule* (RFC 9110 §5.6.1): comma-separated lists, as in `Connection`, `Accept` and
+//! `Sec-WebSocket-Extensions`.
 //!
 //! ```text
 //! a, "b,c" ,, d      →   a   "b,c"   d
 //! ```
-//! Recipients must skip empty elements (RFC 9110 §5.6.1.2): senders that join field lines make them. A comma within a
-//! quoted-string separates nothing. How many elements to stand is the caller's limit: `list(v).take(n)`.
+//! Recipients must skip empty elements (RFC 9110 §5.6.1.2): senders that join field lines may write
+//! them. A comma within a quoted-string separates no elements. The caller limits the number of
+//! elements: `list(v).take(n)`.
 
 use crate::token::trim_ows;
 
-/// The elements of `value`, without the whitespace around them and without the empty ones. Never fails: an element is any
-/// bytes, and one that opens a quote and does not close it reaches to the end.
+/// Iterates over the elements of `value`, without the whitespace around them and without empty
+/// elements. Never fails: an element may have any bytes. An element with an open quote ends at the
+/// end of `value`.
 ///
 /// ```
 /// let elements: Vec<_> = tidewire_grammar::list(b"close, , Upgrade").collect();
@@ -44,7 +47,7 @@ impl<'a> Iterator for List<'a> {
 
 impl core::iter::FusedIterator for List<'_> {}
 
-/// Index of the first `needle` that is not within a quoted-string.
+/// The index of the first `needle` that is not within a quoted-string.
 pub(crate) fn find_unquoted(input: &[u8], needle: u8) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     input.iter().position(|&b| {
@@ -77,16 +80,19 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_in_quotes_separates_nothing() {
+    fn a_comma_in_quotes_does_not_separate_elements() {
         assert_eq!(elements(r#"a="x,y", b"#), [r#"a="x,y""#, "b"]);
         assert_eq!(elements(r#""a\",b", c"#), [r#""a\",b""#, "c"]);
         assert_eq!(elements(r#"a\,b"#), [r"a\", "b"]); // a backslash escapes within quotes only
-        assert_eq!(elements(r#"a, "b, c"#), ["a", r#""b, c"#]); // never closed: to the end
+        assert_eq!(elements(r#"a, "b, c"#), ["a", r#""b, c"#]); // an open quote: to the end
     }
 
     proptest! {
         #[test]
-        fn what_is_joined_is_split(tokens in prop::collection::vec("[a-z]{1,5}", 0..6), gap in "[ \t]{0,2}(, ?){0,2}") {
+        fn joined_elements_are_split_again(
+            tokens in prop::collection::vec("[a-z]{1,5}", 0..6),
+            gap in "[ \t]{0,2}(, ?){0,2}",
+        ) {
             let joined = tokens.join(&alloc::format!(",{gap}"));
             prop_assert_eq!(elements(&joined), tokens);
         }

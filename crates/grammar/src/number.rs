@@ -1,12 +1,14 @@
-//! Numbers: digits and nothing but digits, checked against overflow at each step.
+//! Numbers: only digits, checked for overflow at each digit.
 
 use crate::class::is_digit;
 use crate::error::{NumberError, NumberErrorKind};
 
-/// Reads `1*DIGIT` that fills all of `input`, as in *Content-Length* (RFC 9110 §8.6). Leading zeros are in the grammar.
+/// Reads all of `input` as `1*DIGIT`, as in *Content-Length* (RFC 9110 §8.6). The grammar allows
+/// leading zeros.
 ///
 /// # Errors
-/// Empty input, any byte that is no digit (so no sign, no space, no comma), a value over `u64::MAX`.
+/// Empty input, a byte that is not a digit (such as a sign, a space or a comma), a value over
+/// `u64::MAX`.
 ///
 /// ```
 /// assert_eq!(tidewire_grammar::dec_u64(b"42"), Ok(42));
@@ -16,8 +18,8 @@ pub const fn dec_u64(input: &[u8]) -> Result<u64, NumberError> {
     digits(input, 10)
 }
 
-/// Reads `1*HEXDIG` that fills all of `input`, as in *chunk-size* (RFC 9112 §7.1). Leading zeros are in the grammar; how
-/// many of them to stand is the caller's limit.
+/// Reads all of `input` as `1*HEXDIG`, as in *chunk-size* (RFC 9112 §7.1). The grammar allows
+/// leading zeros. The caller limits their number.
 ///
 /// # Errors
 /// As [`dec_u64`]; `0x5` is refused at the `x`.
@@ -25,8 +27,8 @@ pub const fn hex_u64(input: &[u8]) -> Result<u64, NumberError> {
     digits(input, 16)
 }
 
-/// Reads a *qvalue* (RFC 9110 §12.4.2) in thousandths, 0 to 1000: `1`, `0.5` and `0.333` are 1000, 500 and 333.
-/// `None` for anything else: `1.1`, `0.1234`, `.5`, `-0`.
+/// Reads a *qvalue* (RFC 9110 §12.4.2) in thousandths, 0 to 1000: `1`, `0.5` and `0.333` are 1000,
+/// 500 and 333. `None` for anything else: `1.1`, `0.1234`, `.5`, `-0`.
 #[must_use]
 pub const fn qvalue(input: &[u8]) -> Option<u16> {
     let (whole, fraction) = match input {
@@ -55,7 +57,7 @@ const fn digits(input: &[u8], base: u32) -> Result<u64, NumberError> {
     }
     let (mut value, mut i) = (0u64, 0);
     while i < input.len() {
-        // `to_digit` is ASCII-only and takes no sign, unlike `from_str_radix`.
+        // `to_digit` accepts only ASCII and no sign, unlike `from_str_radix`.
         let Some(digit) = (input[i] as char).to_digit(base) else {
             return Err(NumberError::new(NumberErrorKind::NotADigit, i));
         };
@@ -135,21 +137,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(value: u64) {
+        fn a_formatted_number_is_read(value: u64) {
             prop_assert_eq!(dec(&format!("{value}")), Ok(value));
             prop_assert_eq!(hex(&format!("{value:x}")), Ok(value));
             prop_assert_eq!(hex(&format!("{value:X}")), Ok(value));
         }
 
-        /// The oracle is the standard library, kept to the strings that the grammar allows.
+        /// The oracle is the standard library, with strings that the grammar allows.
         #[test]
-        fn digits_mean_what_the_standard_library_says(text in "[0-9]{1,25}") {
+        fn the_standard_library_reads_the_same_number(text in "[0-9]{1,25}") {
             prop_assert_eq!(dec(&text).ok(), text.parse::<u64>().ok());
             prop_assert_eq!(hex(&text).ok(), u64::from_str_radix(&text, 16).ok());
         }
 
         #[test]
-        fn whatever_is_not_all_digits_is_refused(input: Vec<u8>) {
+        fn a_number_with_another_byte_is_refused(input: Vec<u8>) {
             prop_assume!(!input.iter().all(u8::is_ascii_digit));
             prop_assert!(dec_u64(&input).is_err());
         }

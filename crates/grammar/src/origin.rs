@@ -1,4 +1,4 @@
-//! Web origins (RFC 6454): the scheme, host and port of a page, as its browser sends them.
+//! Web origins (RFC 6454): the scheme, host and port of a page, as a browser sends them.
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -6,9 +6,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use crate::class::is_reg_name;
 use crate::{IpLiteral, dec_u64, eq_ignore_case, ip_literal, ipv4_address};
 
-/// An origin: scheme, host and port. Two origins are equal if these are, however they are spelled:
-/// the case of letters, a default port, a dot behind the name and the form of an IPv6 address do
-/// not matter.
+/// An origin: scheme, host and port. Two origins are equal if these three are equal. The case of
+/// letters, a default port, a dot after the name and the spelling of an IPv6 address do not matter.
 ///
 /// ```
 /// use tidewire_grammar::Origin;
@@ -32,7 +31,7 @@ pub struct Origin<'a> {
 pub enum Host<'a> {
     /// None, as in `file://`.
     None,
-    /// A name as it is spelled, with the dot that may stand behind it.
+    /// A name as it is spelled. It may end in a dot.
     Name(&'a [u8]),
     /// An IPv4 address.
     V4(Ipv4Addr),
@@ -40,31 +39,31 @@ pub enum Host<'a> {
     V6(Ipv6Addr),
 }
 
-/// Why a text is no origin.
+/// Why a text is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OriginError {
-    /// It does not begin with a scheme and `://`.
+    /// The text does not begin with a scheme and `://`.
     Scheme,
-    /// Something follows the host and port: a path, a query or a fragment.
+    /// A path, a query or a fragment follows the host and port.
     Path,
-    /// A user name stands before the host.
+    /// There is a user name before the host.
     User,
-    /// The host is missing, or has a character that no host has.
+    /// The host is missing, or has a character that is not allowed in a host.
     Host,
     /// The host is an IPv4 address in a form that no browser sends.
     Ipv4,
-    /// The host is a malformed IPv6 address, or one without brackets.
+    /// The host is a malformed IPv6 address, or an IPv6 address without brackets.
     Ipv6,
     /// The port is not a number up to 65535.
     Port,
 }
 
 impl<'a> Origin<'a> {
-    /// Reads the value of an `Origin` field, or of a list of origins.
+    /// Reads an origin, such as the value of an `Origin` field.
     ///
     /// # Errors
-    /// [`OriginError`]; for `null` too, which stands for every page that has no origin.
+    /// [`OriginError`]. `null` is an error too: every page without an origin sends it.
     pub fn parse(text: &'a [u8]) -> Result<Self, OriginError> {
         let at = text.windows(3).position(|three| three == b"://").ok_or(OriginError::Scheme)?;
         let (scheme, rest) = (&text[..at], &text[at + 3..]);
@@ -78,38 +77,43 @@ impl<'a> Origin<'a> {
         if rest.contains(&b'@') {
             return Err(OriginError::User);
         }
-        let usual = default_port(scheme);
+        let default = default_port(scheme);
         if rest.is_empty() {
-            // A scheme of the web has a host; `file` and those of applications need none.
-            return if usual.is_some() {
+            // A web scheme needs a host. `file` and the schemes of applications do not.
+            return if default.is_some() {
                 Err(OriginError::Host)
             } else {
                 Ok(Self { scheme, host: Host::None, port: None })
             };
         }
         let (host, port) = authority(rest)?;
-        Ok(Self { scheme, host, port: port.or(usual) })
+        Ok(Self { scheme, host, port: port.or(default) })
     }
 
     /// The scheme, as it is spelled.
+    #[must_use]
     pub const fn scheme(&self) -> &'a [u8] {
         self.scheme
     }
 
     /// The host.
+    #[must_use]
     pub const fn host(&self) -> Host<'a> {
         self.host
     }
 
-    /// The port, or the usual one of the scheme.
+    /// The port, or the default port of the scheme. `None` if there is neither.
+    #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// Whether this is the origin of the pages of a server that got this value of `Host`.
+    /// Whether a server that got this value of `Host` is at this origin.
     ///
-    /// The scheme may be `http` or `https`: behind a proxy that ends TLS a server cannot know which
-    /// one the browser used. A `Host` without a port has the usual one of the origin's scheme.
+    /// The scheme may be `http` or `https`: behind a proxy that terminates TLS, a server does not
+    /// know which of the two the browser used. A `Host` without a port has the default port of the
+    /// origin's scheme.
+    #[must_use]
     pub fn is_of_host(&self, host: &[u8]) -> bool {
         let is_web = eq_ignore_case(self.scheme, b"http") || eq_ignore_case(self.scheme, b"https");
         is_web
@@ -141,7 +145,7 @@ impl PartialEq for Host<'_> {
 
 impl Eq for Host<'_> {}
 
-/// A host, and a port if there is one.
+/// Reads a host, and a port if there is one.
 fn authority(text: &[u8]) -> Result<(Host<'_>, Option<u16>), OriginError> {
     if text.starts_with(b"[") {
         let Ok((IpLiteral::V6(groups), len)) = ip_literal(text) else { return Err(OriginError::Ipv6) };
@@ -161,13 +165,13 @@ fn authority(text: &[u8]) -> Result<(Host<'_>, Option<u16>), OriginError> {
     Ok((name(host)?, port(digits)?))
 }
 
-/// A name or an IPv4 address.
+/// Reads a name or an IPv4 address.
 fn name(text: &[u8]) -> Result<Host<'_>, OriginError> {
     let mut labels = relative(text).split(|&b| b == b'.');
     if labels.clone().any(|label| label.is_empty() || !label.iter().all(is_host)) {
         return Err(OriginError::Host);
     }
-    // A host whose last label is a number is an address to every browser (WHATWG URL, §3.5).
+    // Browsers take a host whose last label is a number for an IPv4 address (WHATWG URL, §3.5).
     let last = labels.next_back().unwrap_or_default();
     let hex = last.strip_prefix(b"0x").or_else(|| last.strip_prefix(b"0X"));
     let is_number = last.iter().all(u8::is_ascii_digit)
@@ -179,13 +183,13 @@ fn name(text: &[u8]) -> Result<Host<'_>, OriginError> {
     Ok(Host::Name(text))
 }
 
-/// What may stand in a name, without the star and the comma: people write these for patterns and
-/// lists.
+/// Whether a byte is allowed in a name. The star and the comma are not: people write them for
+/// patterns and lists.
 fn is_host(b: &u8) -> bool {
     is_reg_name(*b) && !b"*,".contains(b)
 }
 
-/// Digits, or nothing, which means the usual port (RFC 3986 §3.2.3).
+/// Reads a port. No digits mean the default port (RFC 3986 §3.2.3).
 fn port(digits: &[u8]) -> Result<Option<u16>, OriginError> {
     if digits.is_empty() {
         return Ok(None);
@@ -194,15 +198,15 @@ fn port(digits: &[u8]) -> Result<Option<u16>, OriginError> {
     u16::try_from(number).map(Some).map_err(|_| OriginError::Port)
 }
 
-/// The name without the dot that makes it absolute.
+/// The name without a dot at its end.
 fn relative(name: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
 
 fn default_port(scheme: &[u8]) -> Option<u16> {
-    const USUAL: [(&[u8], u16); 5] =
+    const DEFAULT: [(&[u8], u16); 5] =
         [(b"http", 80), (b"https", 443), (b"ws", 80), (b"wss", 443), (b"ftp", 21)];
-    USUAL.iter().find(|(known, _)| eq_ignore_case(scheme, known)).map(|&(_, port)| port)
+    DEFAULT.iter().find(|(known, _)| eq_ignore_case(scheme, known)).map(|&(_, port)| port)
 }
 
 impl fmt::Display for OriginError {
@@ -211,9 +215,11 @@ impl fmt::Display for OriginError {
             Self::Scheme => "an origin begins with a scheme and ://",
             Self::Path => "an origin has no path",
             Self::User => "an origin has no user name",
-            Self::Host => "the host of the origin is missing, or has a character that no host has",
+            Self::Host => {
+                "the host of the origin is missing, or has a character that is not allowed in a host"
+            }
             Self::Ipv4 => "an IPv4 address has four decimal numbers",
-            Self::Ipv6 => "an IPv6 address stands in brackets, without a zone",
+            Self::Ipv6 => "an IPv6 address needs brackets, and has no zone",
             Self::Port => "a port is a number up to 65535",
         })
     }
@@ -255,7 +261,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_spelling_against_every_other() {
+    fn two_spellings_are_equal_if_they_are_the_same_origin() {
         let all: Vec<_> = TABLE
             .iter()
             .enumerate()
@@ -270,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_says_why() {
+    fn a_text_that_is_not_an_origin_has_an_error() {
         use OriginError::{Host, Ipv4, Ipv6, Path, Port, Scheme, User};
         for (text, why) in [
             ("", Scheme),
@@ -327,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_a_host() {
+    fn an_origin_is_compared_with_a_host() {
         let is_own =
             |origin: &str, host: &str| Origin::parse(origin.as_bytes()).unwrap().is_of_host(host.as_bytes());
         for (origin, host) in [

@@ -4,8 +4,9 @@
 //! text/html ; level=1 ; q="0.5"
 //! └ value ┘└──── parameters ──┘
 //! ```
-//! The value is a token or a quoted-string. It may be absent altogether: WebSocket extensions (`client_max_window_bits`)
-//! and chunk extensions have such, and a user who wants none checks `value`.
+//! The value is a token or a quoted-string. A parameter may have no value, as in WebSocket
+//! extensions (`client_max_window_bits`) and chunk extensions. A caller that needs a value checks
+//! [`Param::value`].
 
 use crate::error::{SyntaxError, SyntaxErrorKind};
 use crate::list::find_unquoted;
@@ -13,9 +14,11 @@ use crate::quoted;
 use crate::token::{is_token, token_len, trim_ows};
 use alloc::vec::Vec;
 
-/// The parameters in `input`, which starts at the first `;` or with whitespace before it. Empty ones (`;;`) are skipped.
+/// Iterates over the parameters in `input`, which starts at the first `;` or with whitespace before
+/// it. Empty parameters (`;;`) are skipped.
 ///
-/// The iterator yields `Err` at the first byte that breaks the rule, with its index in `input`, and then ends.
+/// At the first byte that breaks the rule, the iterator yields `Err` with the index of the byte in
+/// `input`, and then ends.
 ///
 /// ```
 /// let p: Result<Vec<_>, _> = tidewire_grammar::params(b"; q=0.5;x").collect();
@@ -26,7 +29,8 @@ pub const fn params(input: &[u8]) -> Params<'_> {
     Params { input, at: 0 }
 }
 
-/// Splits one list element at its first `;`: the value without whitespace around it, and its parameters.
+/// Splits a list element at its first `;`. Returns the value, without whitespace around it, and the
+/// parameters.
 #[must_use]
 pub fn value_and_params(element: &[u8]) -> (&[u8], Params<'_>) {
     let (value, rest) = element.split_at(find_unquoted(element, b';').unwrap_or(element.len()));
@@ -38,37 +42,37 @@ pub fn value_and_params(element: &[u8]) -> (&[u8], Params<'_>) {
 pub struct Param<'a> {
     /// A token; compare it with [`eq_ignore_case`](crate::eq_ignore_case).
     pub name: &'a [u8],
-    /// What follows the `=`, if there is one.
+    /// The value after the `=`, if there is one.
     pub value: Option<Value<'a>>,
 }
 
-/// A parameter's value: a token, or a quoted-string that was checked already.
+/// The value of a parameter: a token, or a well-formed quoted-string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value<'a>(&'a [u8]);
 
 impl<'a> Value<'a> {
-    /// The bytes as they came, quotes included.
+    /// The bytes of the input, with quotes.
     #[must_use]
     pub const fn raw(self) -> &'a [u8] {
         self.0
     }
 
-    /// What the value means, byte by byte: quotes gone, escapes undone.
+    /// Iterates over the bytes of the value, without quotes and escapes.
     pub fn bytes(self) -> impl Iterator<Item = u8> + 'a {
         let inner = match self.0 {
             [b'"', inner @ .., b'"'] => inner,
-            token => token, // holds no backslash: a tchar is none
+            token => token, // a backslash is not a tchar
         };
         quoted::unescape(inner)
     }
 
-    /// Does it mean exactly `text`? `"chat"` in quotes and `chat` without are the same value.
+    /// Whether the value is `text`. `"chat"` with quotes and `chat` without are the same value.
     #[must_use]
     pub fn is(self, text: &[u8]) -> bool {
         self.bytes().eq(text.iter().copied())
     }
 
-    /// Appends what the value means to `out`.
+    /// Appends the value to `out`, without quotes and escapes.
     pub fn decode_to(self, out: &mut Vec<u8>) {
         out.extend(self.bytes());
     }
@@ -95,7 +99,7 @@ impl<'a> Params<'a> {
         )
     }
 
-    /// The token at the cursor.
+    /// The token at `at`.
     fn token(&mut self) -> Result<&'a [u8], SyntaxError> {
         let rest = &self.input[self.at..];
         let token = &rest[..token_len(rest)];
@@ -193,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_ones_are_refused_where_they_break() {
+    fn a_broken_parameter_is_refused_with_its_offset() {
         assert_eq!(pairs("a=1"), Err((UnexpectedByte, 0)));
         assert_eq!(pairs(";=1"), Err((UnexpectedByte, 1)));
         assert_eq!(pairs(";a="), Err((UnexpectedEnd, 3)));
@@ -224,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_and_bare_values_mean_the_same() {
+    fn a_quoted_value_equals_a_token() {
         let value = |input: &'static [u8]| params(input).next().unwrap().unwrap().value.unwrap();
         assert!(value(b";a=chat").is(b"chat"));
         assert!(value(b";a=\"ch\\at\"").is(b"chat"));
@@ -233,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(list in prop::collection::vec(("[a-z]{1,4}", "[ -~]{0,8}"), 0..5)) {
+        fn written_parameters_are_read(list in prop::collection::vec(("[a-z]{1,4}", "[ -~]{0,8}"), 0..5)) {
             let mut text = Vec::new();
             for (name, value) in &list {
                 text.extend_from_slice(b" ; ");
@@ -246,7 +250,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_end_the_iterator(input: Vec<u8>) {
+        fn the_iterator_ends_for_any_input(input: Vec<u8>) {
             prop_assert!(params(&input).count() <= input.len());
         }
     }

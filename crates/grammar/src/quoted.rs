@@ -9,10 +9,11 @@ use crate::class::{is_field_content, is_qdtext};
 use crate::error::{SyntaxError, SyntaxErrorKind};
 use alloc::vec::Vec;
 
-/// Length of the quoted-string at the start of `input`, both quotes counted.
+/// The length of the quoted-string at the start of `input`, with both quotes.
 ///
 /// # Errors
-/// `input` does not start with a quote, holds a control byte before the closing one, or ends before it.
+/// `input` does not start with a quote, has a control byte before the closing quote, or has no
+/// closing quote.
 ///
 /// ```
 /// use tidewire_grammar::quoted;
@@ -44,10 +45,10 @@ pub fn len(input: &[u8]) -> Result<usize, SyntaxError> {
     Err(SyntaxError::new(SyntaxErrorKind::UnexpectedEnd, input.len()))
 }
 
-/// Appends what the quoted-string `input` means to `out`: quotes gone, escapes undone.
+/// Appends the value of the quoted-string `input` to `out`, without quotes and escapes.
 ///
 /// # Errors
-/// `input` is not exactly one quoted-string. `out` is then as it was.
+/// `input` is not exactly one quoted-string. Then `out` is unchanged.
 pub fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
     let end = len(input)?;
     if end != input.len() {
@@ -60,7 +61,8 @@ pub fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
 /// Appends `value` to `out` as a quoted-string, with a backslash only where one is needed.
 ///
 /// # Errors
-/// `value` holds a control byte (CR, LF and NUL among them), which no quoted-string can hold. `out` is then as it was.
+/// `value` has a control byte (CR, LF and NUL among them), which a quoted-string cannot have. Then
+/// `out` is unchanged.
 pub fn encode(value: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
     if let Some(at) = value.iter().position(|&b| !is_field_content(b)) {
         return Err(SyntaxError::new(SyntaxErrorKind::BadQuotedByte, at));
@@ -76,7 +78,7 @@ pub fn encode(value: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
     Ok(())
 }
 
-/// The bytes between two quotes, known to be well-formed, with their escapes undone.
+/// The value of the bytes between two quotes, which must be well-formed, without escapes.
 pub(crate) fn unescape(inner: &[u8]) -> impl Iterator<Item = u8> + '_ {
     let mut bytes = inner.iter().copied();
     core::iter::from_fn(move || match bytes.next()? {
@@ -97,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_undone() {
+    fn escapes_are_removed() {
         assert_eq!(decoded(br#""""#), Ok(b"".to_vec()));
         assert_eq!(decoded(br#""a\"b\\c""#), Ok(br#"a"b\c"#.to_vec()));
         assert_eq!(decoded(b"\"\\a\t\xFF\""), Ok(b"a\t\xFF".to_vec()));
     }
 
     #[test]
-    fn broken_strings_are_refused_where_they_break() {
+    fn a_broken_string_is_refused_with_its_offset() {
         assert_eq!(decoded(b""), Err((UnexpectedEnd, 0)));
         assert_eq!(decoded(b"a"), Err((UnexpectedByte, 0)));
         assert_eq!(decoded(b"\""), Err((UnexpectedEnd, 1)));
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_and_backslashes_are_escaped_and_nothing_else() {
+    fn only_quotes_and_backslashes_are_escaped() {
         let mut out = Vec::new();
         encode(b"a\tb \"c\\d\" (e), \xFF", &mut out).unwrap();
         assert_eq!(out, b"\"a\tb \\\"c\\\\d\\\" (e), \xFF\"");
@@ -134,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(value: Vec<u8>) {
+        fn an_encoded_value_decodes_to_itself(value: Vec<u8>) {
             let mut text = Vec::new();
             match encode(&value, &mut text) {
                 Ok(()) => prop_assert_eq!(decoded(&text), Ok(value)),

@@ -1,9 +1,9 @@
-//! From a slice back to its place.
+//! The place of a slice within another slice.
 
 use core::ops::Range;
 
-/// Where `part` lies in `whole`, of which it is a slice: for a caller that is about to cut the
-/// buffer that both borrow. An empty part may come from anywhere, and lies at the start.
+/// The range of `part` in `whole`. `part` must be a slice of `whole`. Use it before you split the
+/// buffer that both borrow. An empty part, from whatever slice, gives `0..0`.
 ///
 /// ```
 /// use tidewire_grammar::{range_of, trim_ows};
@@ -13,7 +13,7 @@ use core::ops::Range;
 /// ```
 ///
 /// # Panics
-/// If `part` is not empty and no slice of `whole`.
+/// If `part` is neither empty nor a slice of `whole`.
 #[must_use]
 pub fn range_of(part: &[u8], whole: &[u8]) -> Range<usize> {
     if part.is_empty() {
@@ -32,7 +32,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_part_is_found_where_it_was_taken(whole in "[ab]{1,20}", start in 0usize..20, len in 1usize..20) {
+        fn the_range_of_a_slice_is_found(
+            whole in "[ab]{1,20}",
+            start in 0usize..20,
+            len in 1usize..20,
+        ) {
             let whole = whole.as_bytes();
             let start = start.min(whole.len() - 1);
             let end = (start + len).min(whole.len());
@@ -41,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_part_may_come_from_anywhere() {
+    fn an_empty_part_may_be_of_any_slice() {
         let whole = b"abc";
         assert_eq!(range_of(&whole[2..2], whole), 0..0);
         assert_eq!(range_of(b"", whole), 0..0);
@@ -49,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_part_is_refused() {
+    fn a_slice_of_other_memory_panics() {
         let bytes = b"abcdef";
         for (part, whole) in [(0..3, 1..6), (3..6, 0..5), (0..1, 1..2), (2..4, 0..1), (0..6, 1..5)] {
             let found = catch_unwind(|| range_of(&bytes[part.clone()], &bytes[whole.clone()]));

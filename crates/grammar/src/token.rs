@@ -2,7 +2,8 @@
 
 use crate::class::{is_ows, is_tchar};
 
-/// Length of the *token* at the start of `input`: the number of leading *tchar* bytes, 0 if there is none.
+/// The length of the *token* at the start of `input`: the number of leading *tchar* bytes. 0 if
+/// there is no token.
 ///
 /// ```
 /// assert_eq!(tidewire_grammar::token_len(b"chunked, gzip"), 7);
@@ -12,13 +13,15 @@ pub fn token_len(input: &[u8]) -> usize {
     input.iter().position(|&b| !is_tchar(b)).unwrap_or(input.len())
 }
 
-/// Is all of `input` one *token* (RFC 9110 §5.6.2: `1*tchar`)? The empty string is none.
+/// Whether all of `input` is one *token* (RFC 9110 §5.6.2: `1*tchar`). The empty string is not a
+/// token.
 #[must_use]
 pub fn is_token(input: &[u8]) -> bool {
     !input.is_empty() && token_len(input) == input.len()
 }
 
-/// `input` without the *OWS* (SP and HTAB) at both ends. A field value is read through this (RFC 9110 §5.5).
+/// `input` without the *OWS* (SP and HTAB) at both ends, which is not part of a field value
+/// (RFC 9110 §5.5).
 #[must_use]
 pub const fn trim_ows(mut input: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = input
@@ -34,8 +37,8 @@ pub const fn trim_ows(mut input: &[u8]) -> &[u8] {
     input
 }
 
-/// Are the two equal when ASCII letters are compared without case? Field names, transfer codings and connection
-/// options compare like this; bytes over 0x7F compare exactly.
+/// Whether the two are equal if the case of ASCII letters is ignored. Field names, transfer codings
+/// and connection options are compared like this. Bytes over 0x7F must be the same.
 #[must_use]
 pub fn eq_ignore_case(a: &[u8], b: &[u8]) -> bool {
     a.eq_ignore_ascii_case(b)
@@ -85,7 +88,11 @@ mod tests {
         }
 
         #[test]
-        fn trimming_takes_whitespace_and_nothing_else(before in "[ \t]{0,3}", core in "([!-~]([ -~]*[!-~])?)?", after in "[ \t]{0,3}") {
+        fn trimming_removes_whitespace_only(
+            before in "[ \t]{0,3}",
+            core in "([!-~]([ -~]*[!-~])?)?",
+            after in "[ \t]{0,3}",
+        ) {
             let padded = [before.as_bytes(), core.as_bytes(), after.as_bytes()].concat();
             prop_assert_eq!(trim_ows(&padded), core.as_bytes());
         }

@@ -1,10 +1,10 @@
-//! The weight of an item in a list of preferences.
+//! *weight* (RFC 9110 §12.4.2): `q=0.5` in a list of preferences.
 
 use crate::number::qvalue;
 use crate::token::{eq_ignore_case, trim_ows};
 
-/// Reads a parameter as a *weight* (RFC 9110 §12.4.2) in thousandths: `q=0.5` is 500. A weight that
-/// is malformed counts as 0. `None` for any other parameter.
+/// Reads a parameter as a *weight* (RFC 9110 §12.4.2) in thousandths: `q=0.5` is 500. A malformed
+/// weight is 0. `None` for any other parameter.
 #[must_use]
 pub fn weight(parameter: &[u8]) -> Option<u16> {
     let (name, value) = parameter.split_at_checked(parameter.iter().position(|&b| b == b'=')?)?;

@@ -11,7 +11,7 @@
 //! ```
 
 use bytes::Bytes;
-use tidewire_sse::Event;
+use tidewire_sse::EventFields;
 
 use crate::gzip::{self, Sum};
 use crate::json_text::{Place, end_with_payload};
@@ -43,7 +43,7 @@ impl FormKind {
             FormKind::Payload => out.extend_from_slice(message.data()),
             FormKind::Json(place) => end_with_payload(message, place, out),
             FormKind::Lines => {
-                let event = Event { data: message.text(), ..Event::default() };
+                let event = EventFields { data: message.text(), ..EventFields::default() };
                 event.encode_to(out).expect("an event without names has none that is bad");
             }
         }

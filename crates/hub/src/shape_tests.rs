@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flate2::read::GzDecoder;
 use tidewire_channel::Budget;
 use tidewire_chunked::ChunkHead;
-use tidewire_sse::Event;
+use tidewire_sse::EventFields;
 use tidewire_testkit::Rng;
 use tidewire_ws::deflate::Params;
 use tidewire_ws::{Client, Connection, Kind, Limits, encode_message};
@@ -134,7 +134,9 @@ fn naive_unit(
     };
     let event = |event, data: &[u8]| {
         let (mut out, data) = (Vec::new(), std::str::from_utf8(data).unwrap());
-        Event { id: Some(&cursor), event, data: Some(data), ..Event::default() }.encode_to(&mut out).unwrap();
+        EventFields { id: Some(&cursor), event, data: Some(data), ..EventFields::default() }
+            .encode_to(&mut out)
+            .unwrap();
         out
     };
     match format {

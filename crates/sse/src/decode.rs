@@ -8,40 +8,43 @@ use crate::limits::Limits;
 use crate::scan::{is_line_end, line_end};
 use crate::state::{Field, Name, Retry, State};
 
-/// What a stream says. It borrows the decoder until the next call.
+/// What a decoder yields. It borrows the decoder until the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Received<'a> {
-    /// An event, at the blank line that ends it.
+pub enum Event<'a> {
+    /// A block with data: what a browser dispatches to a page. It comes at the blank line that ends
+    /// the block.
     Message {
-        /// The name from the `event` field; `message` if there was none or an empty one.
+        /// The value of the `event` field; `message` if there was none or an empty one.
         event_type: &'a str,
         /// The `data` lines, joined by line feeds.
         data: &'a str,
-        /// The last id that the stream has set, in this event or before; empty if none or unset.
+        /// The last id that the stream has set, in this block or before. Empty if there is none.
         last_event_id: &'a str,
     },
-    /// A block without data has set the id, at its blank line: no event, but a client has to come back with this id.
+    /// A block without data has set the id. It comes at the blank line that ends the block. A
+    /// browser dispatches no event, but reconnects with this id.
     Id(&'a str),
-    /// The time to wait before a reconnection, in milliseconds, at the end of its line: it holds without a blank line.
+    /// The time to wait before reconnecting, in milliseconds. It comes at the end of its line,
+    /// since it holds without a blank line.
     Retry(u64),
 }
 
-/// Decodes an event stream. It takes all the bytes it is given, and holds one event at most.
+/// Decodes an event stream. It consumes all bytes that it gets, and holds one event at most.
 ///
 /// ```
-/// use tidewire_sse::{Decoder, Limits, Received};
+/// use tidewire_sse::{Decoder, Event, Limits};
 ///
 /// let mut decoder = Decoder::new(Limits::default());
 /// let stream = b"id: 7\ndata: tide\ndata: wire\n\ndata: cut of";
 ///
-/// let (n, received) = decoder.decode(stream)?;
-/// assert_eq!(n, 29); // up to and with the blank line
-/// let message = Received::Message { event_type: "message", data: "tide\nwire", last_event_id: "7" };
-/// assert_eq!(received, Some(message));
+/// let (n, event) = decoder.decode(stream)?;
+/// assert_eq!(n, 29); // up to the blank line, which is included
+/// let message = Event::Message { event_type: "message", data: "tide\nwire", last_event_id: "7" };
+/// assert_eq!(event, Some(message));
 ///
 /// assert_eq!(decoder.decode(&stream[n..])?, (12, None));
-/// assert_eq!(decoder.finish()?, None); // an unfinished event is thrown away
+/// assert_eq!(decoder.finish()?, None); // an unfinished event is discarded
 /// assert_eq!(decoder.last_event_id(), "7");
 /// # Ok::<(), tidewire_sse::Error>(())
 /// ```
@@ -49,32 +52,33 @@ pub enum Received<'a> {
 pub struct Decoder {
     limits: Limits,
     state: State,
-    /// A CR has ended the line: an LF that comes next belongs to it.
+    /// A CR has ended the line. If LF comes next, it is the second half of a CRLF.
     after_cr: bool,
-    /// What is in `data` and `event` has been handed out.
+    /// The last call yielded `data` and `event`; the next call clears them.
     delivered: bool,
     has_data: bool,
     has_id: bool,
     retry: Retry,
-    /// Bytes taken so far.
+    /// Bytes consumed so far.
     position: u64,
     failed: Option<Error>,
-    /// The data of this event, as it came.
+    /// The data of this block, not yet checked for UTF-8.
     data: Vec<u8>,
-    /// The event type of this event, as it came.
+    /// The event type of this block, not yet checked for UTF-8.
     event: Vec<u8>,
-    /// The value of the `id` field whose line is not at its end; it may yet turn out to hold NUL.
+    /// The value of an `id` field whose line has not ended. It is ignored if it has a NUL.
     id_line: Vec<u8>,
-    /// The id of this block; it counts when the block ends.
+    /// The id of this block. It becomes `last_event_id` when the block ends.
     id: Vec<u8>,
     last_event_id: String,
-    /// Holds `event` and `data` where they were not UTF-8, made so.
+    /// `event` and `data` with U+FFFD, where they were not UTF-8.
     event_text: String,
     data_text: String,
 }
 
 impl Decoder {
     /// A decoder at the start of a stream.
+    #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -96,7 +100,8 @@ impl Decoder {
         }
     }
 
-    /// The same with the id that an earlier connection ended with: events that set none carry it on, as in a browser.
+    /// Sets the last id of an earlier connection. Events that set no id have this id, as in a
+    /// browser.
     #[must_use]
     pub fn with_last_event_id(mut self, id: &str) -> Self {
         self.last_event_id.clear();
@@ -104,11 +109,15 @@ impl Decoder {
         self
     }
 
-    /// Takes bytes up to the end of the first thing that they say, or all of them.
+    /// Returns the next event and the number of bytes consumed.
+    ///
+    /// `Ok((n, Some(event)))`: call again with the bytes after the first `n`. `Ok((n, None))`: all
+    /// bytes are consumed, and no event is complete.
     ///
     /// # Errors
-    /// Only where a limit is broken; every other input is a valid stream.
-    pub fn decode<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<Received<'a>>), Error> {
+    /// Only if a limit is passed: every sequence of bytes is a valid stream. Each later call
+    /// returns the same error.
+    pub fn decode<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -120,7 +129,7 @@ impl Decoder {
         match self.advance(input) {
             Ok((n, signal)) => {
                 self.position += n as u64;
-                Ok((n, signal.map(|signal| self.received(signal))))
+                Ok((n, signal.map(|signal| self.event(signal))))
             }
             Err(error) => {
                 self.failed = Some(error);
@@ -129,20 +138,23 @@ impl Decoder {
         }
     }
 
-    /// The end of the stream, which may come anywhere: an unfinished event, its id included, is thrown away (HTML §9.2.6).
+    /// The end of the stream, which may come anywhere. An unfinished event is discarded, also its
+    /// id (HTML §9.2.6).
     ///
     /// # Errors
-    /// Only one that was returned before.
-    pub fn finish(&mut self) -> Result<Option<Received<'static>>, Error> {
+    /// The error that [`decode`](Self::decode) returned before, if it did.
+    pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         self.failed.map_or(Ok(None), Err)
     }
 
-    /// The id to come back with, in the field `Last-Event-ID`; no field is sent if it is empty.
+    /// The last event ID, to send in the header field `Last-Event-ID` when reconnecting. If it is
+    /// empty, the client sends no such field.
+    #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
 
-    /// Runs the state machine up to the first signal.
+    /// Runs the state machine until an event is complete.
     fn advance(&mut self, input: &[u8]) -> Result<(usize, Option<Signal>), Error> {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
@@ -155,7 +167,7 @@ impl Decoder {
                         self.state = State::Bom(seen + 1);
                         at += 1;
                     }
-                    // A part of the mark is the start of a name that no field has.
+                    // These bytes begin a name that no field has.
                     Some(_) if seen > 0 => self.state = State::Skip,
                     _ => self.state = State::LineStart,
                 },
@@ -174,7 +186,8 @@ impl Decoder {
                 State::LineStart => {
                     self.after_cr = false;
                     self.state = State::Name(Name::default());
-                    // A whole name at once, where all of it is there; byte by byte otherwise, with the same result.
+                    // A shortcut if the name and the colon have arrived. Otherwise the name is
+                    // read byte by byte, with the same result.
                     if let Some((field, colon)) = Field::starts(&input[at..]) {
                         self.open(field, here + colon as u64)?;
                         self.state = State::Space(field);
@@ -185,14 +198,15 @@ impl Decoder {
                     Some(field) => {
                         self.open(field, here)?;
                         if line_ends {
-                            // HTML §9.2.6 (4): a name alone is a field with an empty value; `Value` sees to the end of its line.
+                            // HTML §9.2.6 (4): a name alone is a field with an empty value. The
+                            // state `Value` ends its line.
                             self.state = State::Value(field);
                         } else {
                             self.state = State::Space(field);
                             at += 1;
                         }
                     }
-                    // HTML §9.2.6 (2), HTML §9.2.6 (10): a comment is a field whose name is empty.
+                    // HTML §9.2.6 (2), HTML §9.2.6 (10): a comment is a field with an empty name.
                     None => self.state = State::Skip,
                 },
                 State::Name(name) => {
@@ -231,10 +245,11 @@ impl Decoder {
         self.state = State::LineStart;
     }
 
-    /// The name of a field is known; its value begins. `here` is the offset of the byte after the name.
+    /// Begins the value of a field. `here` is the offset of the byte after the name.
     fn open(&mut self, field: Field, here: u64) -> Result<(), Error> {
         match field {
-            // HTML §9.2.6 (13): joined by LF before each line but the first, there is none at the end to be removed.
+            // HTML §9.2.6 (13): LF before each line but the first, so that none at the end has to
+            // be removed.
             Field::Data if self.has_data => self.fill(Field::Data, b"\n", here)?,
             Field::Data => self.has_data = true,
             Field::Event => self.event.clear(),
@@ -244,7 +259,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// More bytes of a value, the first of them at the offset `here`.
+    /// Appends bytes to a value. `here` is the offset of the first byte.
     fn fill(&mut self, field: Field, bytes: &[u8], here: u64) -> Result<(), Error> {
         let (buffer, max, kind) = match field {
             Field::Data => (&mut self.data, self.limits.max_data, ErrorKind::DataTooLong),
@@ -263,7 +278,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The line of a field has ended.
+    /// Ends the line of a field.
     fn close(&mut self, field: Field) -> Option<Signal> {
         match (field, self.retry) {
             (Field::Retry, Retry::Millis(ms)) => return Some(Signal::Retry(ms)),
@@ -277,7 +292,7 @@ impl Decoder {
         None
     }
 
-    /// A blank line: the event is dispatched if it has data; the id counts in any case.
+    /// Ends the block at a blank line. The id is set, also if the block has no data.
     fn end_block(&mut self) -> Option<Signal> {
         let set_id = core::mem::take(&mut self.has_id);
         // HTML §9.2.6 (11)
@@ -294,39 +309,43 @@ impl Decoder {
         set_id.then_some(Signal::Id)
     }
 
-    fn received(&mut self, signal: Signal) -> Received<'_> {
+    fn event(&mut self, signal: Signal) -> Event<'_> {
         match signal {
-            Signal::Message => Received::Message {
+            Signal::Message => Event::Message {
                 event_type: match &self.event[..] {
-                    b"" => "message",
+                    b"" => DEFAULT_EVENT_TYPE,
                     event => utf8(event, &mut self.event_text),
                 },
                 data: utf8(&self.data, &mut self.data_text),
                 last_event_id: &self.last_event_id,
             },
-            Signal::Id => Received::Id(&self.last_event_id),
-            Signal::Retry(ms) => Received::Retry(ms),
+            Signal::Id => Event::Id(&self.last_event_id),
+            Signal::Retry(ms) => Event::Retry(ms),
         }
     }
 }
 
-/// What [`Received`] becomes of, without the borrow.
+/// The kind of an [`Event`], which borrows nothing.
 enum Signal {
     Message,
     Id,
     Retry(u64),
 }
 
-/// The bytes as text. Where they are no UTF-8, each maximal subpart becomes U+FFFD, as the standard's decoder does, in `made`.
-fn utf8<'a>(bytes: &'a [u8], made: &'a mut String) -> &'a str {
+/// The bytes as text. If they are not UTF-8, `replaced` holds the text, with U+FFFD for each
+/// maximal subpart, as in the standard's decoder.
+fn utf8<'a>(bytes: &'a [u8], replaced: &'a mut String) -> &'a str {
     match core::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(_) => {
-            *made = String::from_utf8_lossy(bytes).into_owned();
-            made
+            *replaced = String::from_utf8_lossy(bytes).into_owned();
+            replaced
         }
     }
 }
 
-/// The byte order mark; one is dropped at the start of a stream.
+/// The event type of a block that sets none.
+pub(crate) const DEFAULT_EVENT_TYPE: &str = "message";
+
+/// The byte order mark. One is dropped at the start of a stream.
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];

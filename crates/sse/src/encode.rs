@@ -2,39 +2,44 @@
 
 use alloc::vec::Vec;
 
+use crate::decode::{DEFAULT_EVENT_TYPE, Event};
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::scan::{is_line_end, line_end};
 
-/// A heartbeat: an empty comment. It keeps proxies from closing a silent stream, and a browser does not see it.
+/// A heartbeat: an empty comment. It keeps proxies from closing a silent stream. A browser's page
+/// does not see it.
 pub const HEARTBEAT: &[u8] = b":\n";
 
-/// An event to be written. Each part is left out where it is `None`.
+/// The fields of one event, to be written as one block. A field that is `None` is left out.
 ///
 /// ```
-/// use tidewire_sse::Event;
+/// use tidewire_sse::EventFields;
 ///
 /// let mut wire = Vec::new();
-/// let event = Event { id: Some("7"), event: Some("tide"), data: Some("high\nlow"), ..Event::default() };
+/// let event =
+///     EventFields { id: Some("7"), event: Some("tide"), data: Some("high\nlow"), retry: None };
 /// event.encode_to(&mut wire)?;
 /// assert_eq!(wire, b"id: 7\nevent: tide\ndata: high\ndata: low\n\n");
 /// # Ok::<(), tidewire_sse::EncodeError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Event<'a> {
-    /// The id with which a client comes back: it counts from the blank line on, also in an event without data. `Some("")` unsets it.
-    /// Neither CR, LF nor NUL.
+pub struct EventFields<'a> {
+    /// The last event ID, which a client sends when it reconnects. It is set at the end of the
+    /// block, also if the block has no data. `Some("")` unsets it. No CR, LF or NUL.
     pub id: Option<&'a str>,
-    /// The event type. The empty one and `message` are what a client gets without any. Neither CR, LF nor NUL.
+    /// The event type. Without one, or with an empty one, a client takes `message`. No CR, LF or
+    /// NUL.
     pub event: Option<&'a str>,
-    /// The time to wait before a reconnection, in milliseconds.
+    /// The time that a client waits before it reconnects, in milliseconds.
     pub retry: Option<u64>,
-    /// The data; each of its lines goes on a line of its own. The format knows only LF as an end within data: CRLF and CR arrive as
-    /// LF. `Some("")` is an event with empty data; with `None`, a browser sees no event.
+    /// The data. Each of its lines becomes a `data` line. CR and CRLF arrive as LF: within data the
+    /// format has no other line end. `Some("")` is an event with empty data. With `None` a client
+    /// dispatches no event.
     pub data: Option<&'a str>,
 }
 
-impl Event<'_> {
-    /// The bytes that [`encode_to`](Event::encode_to) writes, if it writes.
+impl EventFields<'_> {
+    /// The number of bytes that [`encode_to`](Self::encode_to) appends if it does not fail.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         let mut count = Count(0);
@@ -42,10 +47,12 @@ impl Event<'_> {
         count.0
     }
 
-    /// Writes the event, with the blank line that ends it, to the start of `out` and returns its length.
+    /// Writes the block, with the blank line that ends it, to the start of `out`. Returns its
+    /// length.
     ///
     /// # Errors
-    /// As [`encode_to`](Event::encode_to), and [`EncodeErrorKind::BufferTooSmall`]. Nothing is written then.
+    /// As [`encode_to`](Self::encode_to), and [`EncodeErrorKind::BufferTooSmall`]. Then nothing is
+    /// written.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         self.check()?;
         let len = self.encoded_len();
@@ -54,11 +61,11 @@ impl Event<'_> {
         Ok(len)
     }
 
-    /// Appends the event, with the blank line that ends it.
+    /// Appends the block, with the blank line that ends it.
     ///
     /// # Errors
-    /// CR, LF or NUL in the id or the event type: they would be read as the start of another field, or drop the id.
-    /// Nothing is written then.
+    /// CR, LF or NUL in the id or the event type. A client would read what follows CR or LF as
+    /// another field, and ignores an id with NUL. Then nothing is written.
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.check()?;
         out.reserve(self.likely_len());
@@ -66,10 +73,10 @@ impl Event<'_> {
         Ok(())
     }
 
-    /// Appends the event, with the blank line that ends it.
+    /// Appends the block, with the blank line that ends it.
     ///
     /// # Errors
-    /// As [`encode_to`](Event::encode_to).
+    /// As [`encode_to`](Self::encode_to).
     #[cfg(feature = "bytes")]
     #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
     pub fn encode_bytes(&self, out: &mut bytes::BytesMut) -> Result<(), EncodeError> {
@@ -80,7 +87,7 @@ impl Event<'_> {
     }
 
     fn check(&self) -> Result<(), EncodeError> {
-        for (value, kind) in [(self.id, EncodeErrorKind::Id), (self.event, EncodeErrorKind::Event)] {
+        for (value, kind) in [(self.id, EncodeErrorKind::Id), (self.event, EncodeErrorKind::EventType)] {
             let bad = |byte| is_line_end(byte) || byte == 0;
             if let Some(at) = value.and_then(|value| value.bytes().position(bad)) {
                 return Err(EncodeError::new(kind, at));
@@ -89,7 +96,7 @@ impl Event<'_> {
         Ok(())
     }
 
-    /// The length for data of one line: to grow the buffer once in the usual case.
+    /// The most bytes that an event with one line of data has: the buffer then grows once.
     fn likely_len(&self) -> usize {
         let value = |value: Option<&str>| value.map_or(0, |value| "event: \n".len() + value.len());
         "retry: \n\n".len() + MAX_DIGITS + value(self.id) + value(self.event) + value(self.data)
@@ -113,7 +120,86 @@ impl Event<'_> {
     }
 }
 
-/// Appends a comment: a client ignores it. Each of its lines becomes a line of comment.
+/// Writes an event so that a decoder yields the same event: a proxy can forward what it reads.
+///
+/// Each event is a block of its own. A [`Message`](Event::Message) always has its id, also an empty
+/// one, which unsets the last id. It has its type unless that is `message`.
+///
+/// ```
+/// use tidewire_sse::{EncodeErrorKind, Event};
+///
+/// let mut wire = Vec::new();
+/// Event::Message { event_type: "tide", data: "high", last_event_id: "7" }.encode_to(&mut wire)?;
+/// Event::Retry(2000).encode_to(&mut wire)?;
+/// assert_eq!(wire, b"id: 7\nevent: tide\ndata: high\n\nretry: 2000\n\n");
+///
+/// let message = Event::Message { event_type: "message", data: "a\rb", last_event_id: "" };
+/// assert_eq!(message.encode_to(&mut wire).unwrap_err().kind(), EncodeErrorKind::Data);
+/// # Ok::<(), tidewire_sse::EncodeError>(())
+/// ```
+impl<'a> Event<'a> {
+    /// The number of bytes that [`encode_to`](Self::encode_to) appends if it does not fail.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.fields().encoded_len()
+    }
+
+    /// Writes the event to the start of `out`. Returns its length.
+    ///
+    /// # Errors
+    /// As [`encode_to`](Self::encode_to), and [`EncodeErrorKind::BufferTooSmall`]. Then nothing is
+    /// written.
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        self.checked_fields()?.encode(out)
+    }
+
+    /// Appends the event.
+    ///
+    /// # Errors
+    /// CR, LF or NUL in the id or the event type, an empty event type, CR in the data: a client
+    /// would not read the same. Then nothing is written.
+    pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.checked_fields()?.encode_to(out)
+    }
+
+    /// Appends the event.
+    ///
+    /// # Errors
+    /// As [`encode_to`](Self::encode_to).
+    #[cfg(feature = "bytes")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
+    pub fn encode_bytes(&self, out: &mut bytes::BytesMut) -> Result<(), EncodeError> {
+        self.checked_fields()?.encode_bytes(out)
+    }
+
+    /// The fields, if [`EventFields`] would change none of them without an error.
+    fn checked_fields(&self) -> Result<EventFields<'a>, EncodeError> {
+        if let Self::Message { event_type, data, .. } = self {
+            if event_type.is_empty() {
+                return Err(EncodeError::new(EncodeErrorKind::EventType, 0));
+            }
+            if let Some(at) = data.find('\r') {
+                return Err(EncodeError::new(EncodeErrorKind::Data, at));
+            }
+        }
+        Ok(self.fields())
+    }
+
+    fn fields(&self) -> EventFields<'a> {
+        match *self {
+            Self::Message { event_type, data, last_event_id } => EventFields {
+                id: Some(last_event_id),
+                event: (event_type != DEFAULT_EVENT_TYPE).then_some(event_type),
+                retry: None,
+                data: Some(data),
+            },
+            Self::Id(id) => EventFields { id: Some(id), ..EventFields::default() },
+            Self::Retry(ms) => EventFields { retry: Some(ms), ..EventFields::default() },
+        }
+    }
+}
+
+/// Appends a comment, which a client ignores. Each line of the text becomes a line of comment.
 pub fn comment_to(text: &str, out: &mut Vec<u8>) {
     lines(out, b": ", text.as_bytes());
 }
@@ -124,10 +210,11 @@ fn field(out: &mut impl Sink, name: &[u8], value: &[u8]) {
     out.put(b"\n");
 }
 
-/// One field a line. The name has its one space always: without it, data that begins with a space would lose it.
+/// Writes a field for each line of the text. A space always follows the colon: a client removes one
+/// space, and without ours it would remove the first space of the data.
 ///
-/// Split at CR and CRLF as well as at LF. A client ends lines at all three, so an encoder that looks for LF alone lets whoever chooses
-/// the data write fields of their own behind a CR.
+/// A line ends at CR, LF or CRLF, as a client reads it. An encoder that looks for LF alone lets the
+/// author of the data write other fields after a CR.
 fn lines(out: &mut impl Sink, name: &[u8], mut text: &[u8]) {
     loop {
         let end = line_end(text);
@@ -154,7 +241,7 @@ fn decimal(digits: &mut [u8; MAX_DIGITS], mut value: u64) -> &[u8] {
 /// The decimal digits of 2^64 - 1.
 const MAX_DIGITS: usize = 20;
 
-/// Where bytes go: one writer serves all buffers and the count.
+/// A buffer, or a count: one function writes to all of them.
 trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }
@@ -180,7 +267,7 @@ impl Sink for Count {
     }
 }
 
-/// The rest of a slice that is known to be long enough.
+/// The unwritten part of a slice that is long enough.
 struct Front<'a>(&'a mut [u8]);
 
 impl Sink for Front<'_> {

@@ -4,21 +4,22 @@ use core::fmt;
 
 /// Why a stream was refused.
 ///
-/// Every sequence of bytes is an event stream: what is not understood is ignored, what is no UTF-8 is replaced. So only limits can be
-/// broken.
+/// Every sequence of bytes is an event stream: unknown fields are ignored, and bytes that are not
+/// UTF-8 are replaced. So the only errors are limits that were passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     // Over a limit.
     /// More data in one event than [`Limits::max_data`](crate::Limits::max_data).
     DataTooLong,
-    /// A longer event type than [`Limits::max_name`](crate::Limits::max_name).
+    /// An event type longer than [`Limits::max_name`](crate::Limits::max_name).
     EventTooLong,
-    /// A longer id than [`Limits::max_name`](crate::Limits::max_name).
+    /// An id longer than [`Limits::max_name`](crate::Limits::max_name).
     IdTooLong,
 }
 
-/// A stream that was refused. Final: to leave the event out and go on would be a silent loss.
+/// Why and where a stream was refused. The error is final: a decoder that skipped the event would
+/// lose a message silently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -47,8 +48,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             ErrorKind::DataTooLong => "more data in one event than allowed",
-            ErrorKind::EventTooLong => "a longer event type than allowed",
-            ErrorKind::IdTooLong => "a longer id than allowed",
+            ErrorKind::EventTooLong => "an event type longer than allowed",
+            ErrorKind::IdTooLong => "an id longer than allowed",
         };
         write!(f, "{what} at byte {}", self.offset)
     }
@@ -60,17 +61,21 @@ impl core::error::Error for Error {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EncodeErrorKind {
-    // Broke the grammar: what follows would be read as another field.
-    /// CR, LF or NUL in the id; the offset is in the id.
+    // Broke the grammar: a client would read another field, or other text.
+    /// CR, LF or NUL in the id. The offset is in the id.
     Id,
-    /// CR, LF or NUL in the event type; the offset is in the event type.
-    Event,
+    /// CR, LF or NUL in the event type, or an empty type in an [`Event`](crate::Event). The offset
+    /// is in the event type.
+    EventType,
+    /// CR in the data of an [`Event`](crate::Event): a client would read LF instead. The offset is
+    /// in the data. ([`EventFields`](crate::EventFields) takes CR as the end of a line.)
+    Data,
     // You misused us.
-    /// The buffer is too small; the offset is the number of bytes needed.
+    /// The buffer is too small. The offset is the number of bytes needed.
     BufferTooSmall,
 }
 
-/// An event cannot be written. Nothing was.
+/// Why an event was not written. The output is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeError {
     kind: EncodeErrorKind,
@@ -88,7 +93,7 @@ impl EncodeError {
         self.kind
     }
 
-    /// Where; each kind says in what.
+    /// The place of the error. Each [`kind`](EncodeErrorKind) says what the offset counts.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -97,10 +102,14 @@ impl EncodeError {
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.offset;
         match self.kind {
-            EncodeErrorKind::Id => write!(f, "CR, LF or NUL in an id, at byte {}", self.offset),
-            EncodeErrorKind::Event => write!(f, "CR, LF or NUL in an event type, at byte {}", self.offset),
-            EncodeErrorKind::BufferTooSmall => write!(f, "the buffer needs {} bytes", self.offset),
+            EncodeErrorKind::Id => write!(f, "CR, LF or NUL in an id, at byte {at}"),
+            EncodeErrorKind::EventType => {
+                write!(f, "CR, LF or NUL in an event type, or an empty event type, at byte {at}")
+            }
+            EncodeErrorKind::Data => write!(f, "CR in the data of an event, at byte {at}"),
+            EncodeErrorKind::BufferTooSmall => write!(f, "the buffer needs {at} bytes"),
         }
     }
 }
@@ -116,14 +125,15 @@ mod tests {
     fn an_error_says_what_and_where() {
         for (kind, text) in [
             (ErrorKind::DataTooLong, "more data in one event than allowed at byte 7"),
-            (ErrorKind::EventTooLong, "a longer event type than allowed at byte 7"),
-            (ErrorKind::IdTooLong, "a longer id than allowed at byte 7"),
+            (ErrorKind::EventTooLong, "an event type longer than allowed at byte 7"),
+            (ErrorKind::IdTooLong, "an id longer than allowed at byte 7"),
         ] {
             assert_eq!(Error::new(kind, 7).to_string(), text);
         }
         for (kind, text) in [
             (EncodeErrorKind::Id, "CR, LF or NUL in an id, at byte 7"),
-            (EncodeErrorKind::Event, "CR, LF or NUL in an event type, at byte 7"),
+            (EncodeErrorKind::EventType, "CR, LF or NUL in an event type, or an empty event type, at byte 7"),
+            (EncodeErrorKind::Data, "CR in the data of an event, at byte 7"),
             (EncodeErrorKind::BufferTooSmall, "the buffer needs 7 bytes"),
         ] {
             assert_eq!(EncodeError::new(kind, 7).to_string(), text);

@@ -1,13 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
 #[cfg(feature = "codec")]
-mod codec;
+#[cfg_attr(docsrs, doc(cfg(feature = "codec")))]
+pub mod codec;
 mod decode;
 mod encode;
 mod error;
@@ -15,10 +17,7 @@ mod limits;
 mod scan;
 mod state;
 
-#[cfg(feature = "codec")]
-#[cfg_attr(docsrs, doc(cfg(feature = "codec")))]
-pub use codec::{Codec, CodecError, OwnedReceived};
-pub use decode::{Decoder, Received};
-pub use encode::{Event, HEARTBEAT, comment_to};
+pub use decode::{Decoder, Event};
+pub use encode::{EventFields, HEARTBEAT, comment_to};
 pub use error::{EncodeError, EncodeErrorKind, Error, ErrorKind};
 pub use limits::Limits;

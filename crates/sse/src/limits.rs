@@ -1,16 +1,19 @@
 //! What a peer may cost.
 
-/// Bounds for what a decoder holds of one event. Each is checked on every byte, so it does not matter how the input is cut.
+/// Bounds of what a decoder holds of one event. Each bound is checked at every byte, so it does not
+/// matter how the input is cut.
 ///
-/// Comments and fields with unknown names are skipped as they come and may have any length: nothing of them is held.
+/// Comments and fields with unknown names may have any length: the decoder skips them and holds
+/// nothing of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of data in one event, the line feeds that join its lines included. Default 2 MiB: a message of 1 MiB in
-    /// base64 and a JSON object around it.
+    /// Bytes of data in one event, with the line feeds between its lines. Default 2 MiB: enough for
+    /// a JSON object that holds a message of 1 MiB in base64.
     pub max_data: usize,
-    /// Bytes of one `event` or `id` field. Default 4 KiB: the cursors of 64 channels in one id take 2,239, and a client has to send the id
-    /// back in a header field, of which few servers take more than 8 KiB.
+    /// Bytes of one `event` or `id` field. Default 4 KiB. An id with the cursors of 64 channels has
+    /// 2,239 bytes. The client sends the id back in a header field, and few servers take header
+    /// fields of more than 8 KiB.
     pub max_name: usize,
 }
 
@@ -18,14 +21,14 @@ impl Limits {
     /// The defaults.
     pub const DEFAULT: Self = Self { max_data: 2 << 20, max_name: 4 << 10 };
 
-    /// The same with another bound of data.
+    /// Sets the bound of data.
     #[must_use]
     pub const fn with_max_data(mut self, bytes: usize) -> Self {
         self.max_data = bytes;
         self
     }
 
-    /// The same with another bound of `event` and `id`.
+    /// Sets the bound of `event` and `id`.
     #[must_use]
     pub const fn with_max_name(mut self, bytes: usize) -> Self {
         self.max_name = bytes;
@@ -44,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_document_says_the_same() {
+    fn the_documented_limits_are_the_defaults() {
         let Limits { max_data, max_name } = Limits::DEFAULT;
         tidewire_testkit::limits::check(
             "tidewire-sse",

@@ -1,9 +1,9 @@
-//! Finding the end of a line: where both directions spend their time.
+//! Finds the end of a line. The decoder and the encoder spend most of their time here.
 
-/// The index of the first CR or LF, or the length.
+/// The index of the first CR or LF, or the length if there is none.
 ///
-/// Blocks without either are skipped by a fold that compares every byte and branches once a block: the compiler makes vector
-/// instructions of it on every target, without `unsafe` and without a dependency.
+/// The fold compares every byte of a block and branches once a block. The compiler turns it into
+/// vector instructions on every target, without `unsafe` and without a dependency.
 pub(crate) fn line_end(bytes: &[u8]) -> usize {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
@@ -22,10 +22,11 @@ pub(crate) fn line_end(bytes: &[u8]) -> usize {
     start + naive(rest)
 }
 
-/// The lowest bit that is set is the top bit of the first byte that is CR or LF; 0 if there is none.
+/// A word whose lowest set bit is the top bit of the first CR or LF. 0 if there is none.
 ///
-/// A byte less 1 borrows into its top bit if it is 0: the classic test for a zero byte, on the difference to each of the two.
-/// A borrow can reach on into higher bytes, but never below the first hit.
+/// XOR makes each CR (or LF) a zero byte. Subtracting 1 from a zero byte sets its top bit: the
+/// usual test for zero bytes. The borrow can change higher bytes, but none below the first zero
+/// byte.
 const fn has_line_end(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     const TOPS: u64 = ONES << 7;
@@ -38,12 +39,12 @@ pub(crate) const fn is_line_end(byte: u8) -> bool {
     byte == b'\r' || byte == b'\n'
 }
 
-/// The twin: what [`line_end`] means.
+/// [`line_end`] byte by byte, and its oracle in the tests.
 fn naive(bytes: &[u8]) -> usize {
     bytes.iter().position(|&byte| is_line_end(byte)).unwrap_or(bytes.len())
 }
 
-/// Two vectors of 16 bytes: short lines are not slowed by a long last part that is looked at byte by byte.
+/// Two vectors of 16 bytes. Larger blocks would slow short lines.
 const BLOCK: usize = 32;
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ mod tests {
     use alloc::vec;
     use proptest::prelude::*;
 
-    /// The two line ends are rare among bytes that differ from them in one bit or by one.
+    /// Mostly bytes that differ from CR or LF in one bit or by one, and a few CR and LF.
     fn near() -> impl Strategy<Value = u8> {
         prop_oneof![
             1 => prop::sample::select(b"\r\n".to_vec()),
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_in_a_few_blocks() {
+    fn a_line_end_is_found_at_every_place() {
         for len in 0..100 {
             let mut bytes = vec![b'x'; len];
             assert_eq!(line_end(&bytes), len);
@@ -77,7 +78,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_the_naive_twin(bytes in prop::collection::vec(near(), 0..200)) {
+        fn the_naive_search_agrees(bytes in prop::collection::vec(near(), 0..200)) {
             prop_assert_eq!(line_end(&bytes), naive(&bytes));
         }
     }

@@ -1,4 +1,4 @@
-//! Where in a line the decoder is.
+//! The state of the decoder within a line.
 //!
 //! ```text
 //!           no BOM
@@ -15,16 +15,16 @@
 //!                        └───── CR, LF ─┴──────────────────────────┘
 //! ```
 //!
-//! CR, LF and CRLF end a line. A CR ends it *at once*: to wait for an LF would hold an event back until the next one. The LF that may follow
-//! is dropped at the start of the next line.
+//! CR, LF and CRLF end a line. A CR ends the line *at once*: waiting for an LF would hold an event
+//! back until the next one comes. If LF follows, it is dropped at the start of the next line.
 //!
-//! Lines are cut before the UTF-8 is looked at. The standard decodes first, and the result is the same: CR, LF, colon and space are ASCII, which is
-//! never a part of a longer sequence, valid or not.
+//! The decoder splits lines before it decodes UTF-8. The standard decodes first. The result is the
+//! same: CR, LF, colon and space are ASCII, and an ASCII byte is never part of a longer sequence.
 
 /// The state between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// At the start of the stream; so many bytes of the byte order mark have come.
+    /// At the start of the stream, after this many bytes of the byte order mark.
     Bom(u8),
     /// At the start of a line.
     LineStart,
@@ -38,7 +38,7 @@ pub(crate) enum State {
     Skip,
 }
 
-/// The fields that the standard knows. Names are compared byte by byte: `Data` and `data ` are unknown.
+/// The fields of the standard. Names must match exactly: `Data` and `data ` are unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     Data,
@@ -48,7 +48,7 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// The field that a line starts with, if its name and the colon are all there, and where the colon is.
+    /// The field whose name and colon `line` starts with, and the index of the colon.
     pub(crate) const fn starts(line: &[u8]) -> Option<(Self, usize)> {
         match line {
             [b'd', b'a', b't', b'a', b':', ..] => Some((Self::Data, 4)),
@@ -60,7 +60,7 @@ impl Field {
     }
 }
 
-/// The name of a field as far as it has come.
+/// The bytes of a field's name that have come so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Name {
     bytes: [u8; LONGEST],
@@ -68,7 +68,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// With one more byte; `None` if no known name is that long.
+    /// Appends a byte. `None` if no known name is that long.
     pub(crate) fn push(mut self, byte: u8) -> Option<Self> {
         *self.bytes.get_mut(usize::from(self.len))? = byte;
         self.len += 1;
@@ -86,20 +86,21 @@ impl Name {
     }
 }
 
-/// The length of `event` and `retry`.
+/// The length of the longest names, `event` and `retry`.
 const LONGEST: usize = 5;
 
-/// The value of a `retry` field as far as it has come.
+/// The value of a `retry` field that has come so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     Empty,
     Millis(u64),
-    /// There was something else than ASCII digits.
+    /// The value has a byte that is not an ASCII digit.
     Bad,
 }
 
 impl Retry {
-    /// With more bytes. A number over 2^64 - 1 stays there: the standard has no upper bound, and half a billion years are enough.
+    /// Appends bytes. A number over 2^64 - 1 becomes 2^64 - 1: the standard has no upper bound, and
+    /// that is half a billion years.
     pub(crate) fn push(self, bytes: &[u8]) -> Self {
         // HTML §9.2.6 (9)
         bytes.iter().fold(self, |retry, &byte| match (retry, byte) {

@@ -1,8 +1,9 @@
-//! Writing allocates nothing but the buffer's growth; reading nothing once the largest event has come.
+//! The encoder allocates only when the buffer grows. The decoder allocates nothing once it has read
+//! its largest event.
 
 #![allow(clippy::unwrap_used)]
 
-use tidewire_sse::{Decoder, Event, Limits, Received, comment_to};
+use tidewire_sse::{Decoder, Event, EventFields, Limits, comment_to};
 use tidewire_testkit::heap::{CountingAllocator, allocations};
 
 #[global_allocator]
@@ -11,7 +12,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 #[test]
 fn writing_allocates_nothing_in_a_buffer_that_is_large_enough() {
     let data = "a line\r\nanother\rand one more\n".repeat(50);
-    let event = Event { id: Some("a-1"), event: Some("tide"), retry: Some(5), data: Some(&data) };
+    let event = EventFields { id: Some("a-1"), event: Some("tide"), retry: Some(5), data: Some(&data) };
     let mut wire = Vec::with_capacity(16 << 10);
     let mut slice = [0; 16 << 10];
     let count = allocations(|| {
@@ -27,7 +28,7 @@ fn writing_allocates_nothing_in_a_buffer_that_is_large_enough() {
 #[test]
 fn one_line_of_data_grows_the_buffer_once() {
     let data = "x".repeat(10_000);
-    let event = Event { id: Some("a-1"), event: Some("tide"), retry: Some(5), data: Some(&data) };
+    let event = EventFields { id: Some("a-1"), event: Some("tide"), retry: Some(5), data: Some(&data) };
     let mut wire = Vec::new();
     assert_eq!(allocations(|| event.encode_to(&mut wire).unwrap()), 1);
 }
@@ -35,7 +36,8 @@ fn one_line_of_data_grows_the_buffer_once() {
 #[test]
 fn reading_allocates_nothing_after_the_first_event() {
     let mut wire = Vec::new();
-    let event = Event { id: Some("a-1"), event: Some("tide"), retry: Some(5), data: Some("high\nwater") };
+    let event =
+        EventFields { id: Some("a-1"), event: Some("tide"), retry: Some(5), data: Some("high\nwater") };
     event.encode_to(&mut wire).unwrap();
     comment_to("a comment, which is longer than anything that is held", &mut wire);
     let mut decoder = Decoder::new(Limits::default());
@@ -43,18 +45,18 @@ fn reading_allocates_nothing_after_the_first_event() {
         let mut messages = 0;
         for mut piece in wire.chunks(step) {
             loop {
-                let (n, received) = decoder.decode(piece).unwrap();
+                let (n, event) = decoder.decode(piece).unwrap();
                 piece = &piece[n..];
-                match received {
+                match event {
                     None => break,
-                    Some(Received::Message { .. }) => messages += 1,
+                    Some(Event::Message { .. }) => messages += 1,
                     Some(_) => {}
                 }
             }
         }
         assert_eq!(messages, 1);
     };
-    // Two: the buffers of the id change places.
+    // Two runs, since the id has two buffers that are swapped.
     read(7);
     read(7);
     for step in [1, 7, 1_000] {

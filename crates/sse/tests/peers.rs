@@ -1,21 +1,22 @@
-//! The wire document through the parser that most people use. Each case in which it differs from the standard is listed here, so
-//! that what README.md says of it stays true, and that a difference of ours from everybody else would be noticed.
+//! Reads the cases of the wire document with `eventsource-stream`, the parser that most people use.
+//! The number of differences is asserted, so that README.md stays true, and so that we notice if
+//! our decoder differs from it in other cases.
 
 use eventsource_stream::Eventsource;
 use futures_util::{FutureExt, StreamExt, stream};
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tidewire_sse::{Decoder, Limits, Received};
+use tidewire_sse::{Decoder, Event, Limits};
 use tidewire_testkit::vectors;
 
-/// Type and data: the id it reports is another one, as far as an event has none of its own.
+/// Type and data. The id is not compared: for an event without an id, the two report different ids.
 type Message = (String, String);
 
 fn ours(mut stream: &[u8]) -> Vec<Message> {
     let mut decoder = Decoder::new(Limits::default());
     let mut messages = Vec::new();
-    while let (n, Some(received)) = decoder.decode(stream).expect("no limit is near") {
-        if let Received::Message { event_type, data, .. } = received {
+    while let (n, Some(event)) = decoder.decode(stream).expect("no limit is near") {
+        if let Event::Message { event_type, data, .. } = event {
             messages.push((event_type.into(), data.into()));
         }
         stream = &stream[n..];
@@ -23,8 +24,9 @@ fn ours(mut stream: &[u8]) -> Vec<Message> {
     messages
 }
 
-/// What it has said when all bytes have come one by one and the connection is still open; `None` if it panics.
-fn theirs(stream: &[u8]) -> Option<Vec<Message>> {
+/// The events after all bytes have come one by one, with the connection still open. `None` if the
+/// parser panics.
+fn peer(stream: &[u8]) -> Option<Vec<Message>> {
     let bytes = stream::iter(stream.chunks(1)).map(Ok::<_, Infallible>);
     let mut events = bytes.chain(stream::pending()).eventsource();
     catch_unwind(AssertUnwindSafe(|| {
@@ -42,7 +44,7 @@ fn eventsource_stream_differs_where_the_readme_says_so() {
     let (mut same, mut panics) = (0, 0);
     let mut differs: Vec<String> = Vec::new();
     for case in vectors::of("sse").iter().filter(|case| case.options.is_empty()) {
-        match theirs(&case.input) {
+        match peer(&case.input) {
             Some(messages) if messages == ours(&case.input) => same += 1,
             Some(_) => differs.push(case.slug()),
             None => panics += 1,

@@ -1,6 +1,6 @@
-//! The decoder against the standard read word by word.
+//! The decoder agrees with the text of the standard.
 
-// Libraries of their own to the fuzz targets.
+// The fuzz targets include these two files.
 #[allow(unreachable_pub)]
 mod oracle;
 #[allow(unreachable_pub)]
@@ -9,17 +9,20 @@ mod subject;
 use oracle::decode_by_the_standard;
 use proptest::prelude::*;
 use subject::Sse;
-use tidewire_sse::{Decoder, Limits, Received};
+use tidewire_sse::{Decoder, Event, Limits};
 use tidewire_testkit::{linear, split};
 
-/// Streams in which something happens: pieces of fields, line ends of all kinds, bytes that break UTF-8.
+/// Streams of pieces of fields, line ends of all kinds, and bytes that are not UTF-8.
 fn streams() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        4 => prop::sample::select(vec!["data", "event", "id", "retry", "Data", "dat", "datax"]).prop_map(Vec::from),
+        4 => prop::sample::select(vec!["data", "event", "id", "retry", "Data", "dat", "datax"])
+            .prop_map(Vec::from),
         4 => prop::sample::select(vec![":", ": ", ":  "]).prop_map(Vec::from),
         6 => prop::sample::select(vec!["\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n"]).prop_map(Vec::from),
-        2 => prop::sample::select(vec![&b"\xef\xbb\xbf"[..], b"\xef\xbb", b"\xe2\x82", b"\xe2\x82\xac", b"\xff", b"\0"])
-            .prop_map(Vec::from),
+        2 => prop::sample::select(vec![
+            &b"\xef\xbb\xbf"[..], b"\xef\xbb", b"\xe2\x82", b"\xe2\x82\xac", b"\xff", b"\0",
+        ])
+        .prop_map(Vec::from),
         3 => "[0-9]{1,21}".prop_map(Vec::from),
         2 => "[a-z :]{0,40}".prop_map(Vec::from),
         1 => any::<Vec<u8>>(),
@@ -29,7 +32,7 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn the_decoder_says_what_the_standard_says(stream in streams()) {
+    fn the_decoder_yields_what_the_standard_says(stream in streams()) {
         let outcome = split::quick(|| Sse::new(Limits::default()), &stream);
         let log: Vec<String> = outcome.events.iter().map(|(_, event)| event.to_string()).collect();
         prop_assert_eq!(log, decode_by_the_standard(&stream));
@@ -37,17 +40,18 @@ proptest! {
     }
 
     #[test]
-    fn small_limits_hold_and_say_the_same_at_every_cut(stream in streams(), data in 0_usize..12, name in 0_usize..6) {
+    fn small_limits_hold_at_every_cut(stream in streams(), data in 0_usize..12, name in 0_usize..6) {
         let limits = Limits::default().with_max_data(data).with_max_name(name);
         let outcome = split::check(|| Sse::new(limits), &stream);
-        // Up to the error, the limits change nothing.
+        // Before the error, the limits change nothing.
         let all = split::quick(|| Sse::new(Limits::default()), &stream).events;
         prop_assert_eq!(&outcome.events[..], &all[..outcome.events.len()]);
-        prop_assert_eq!(outcome.failure.is_none(), outcome.events.len() == all.len() && fits(&stream, data, name));
+        let complete = outcome.events.len() == all.len() && fits(&stream, data, name);
+        prop_assert_eq!(outcome.failure.is_none(), complete);
     }
 }
 
-/// Whether no value is over the limits, found without the decoder's state machine.
+/// Whether all values are within the limits. It does not use the decoder's state machine.
 fn fits(stream: &[u8], max_data: usize, max_name: usize) -> bool {
     let stream = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
     let mut data = None::<usize>;
@@ -94,18 +98,18 @@ fn one_byte_reads_take_linear_time() {
 }
 
 #[test]
-fn an_id_of_an_earlier_connection_is_carried_on() {
+fn the_id_of_an_earlier_connection_is_kept() {
     let mut decoder = Decoder::new(Limits::default()).with_last_event_id("7");
     assert_eq!(decoder.last_event_id(), "7");
     let stream = b"data: a\n\nid\n\n";
-    let (n, received) = decoder.decode(stream).unwrap();
-    assert_eq!(received, Some(Received::Message { event_type: "message", data: "a", last_event_id: "7" }));
-    assert_eq!(decoder.decode(&stream[n..]), Ok((4, Some(Received::Id("")))));
+    let (n, event) = decoder.decode(stream).unwrap();
+    assert_eq!(event, Some(Event::Message { event_type: "message", data: "a", last_event_id: "7" }));
+    assert_eq!(decoder.decode(&stream[n..]), Ok((4, Some(Event::Id("")))));
     assert_eq!(decoder.last_event_id(), "");
 }
 
 #[test]
-fn what_is_skipped_is_not_held() {
+fn skipped_lines_are_not_held() {
     let mut decoder = Decoder::new(Limits::default().with_max_data(1).with_max_name(1));
     for start in [":", "x", "data\0:", "retry:"] {
         assert_eq!(decoder.decode(start.as_bytes()), Ok((start.len(), None)));
@@ -117,11 +121,11 @@ fn what_is_skipped_is_not_held() {
 }
 
 #[test]
-fn the_twin_agrees_with_the_wire_document() {
+fn the_oracle_agrees_with_the_wire_document() {
     let mut compared = 0;
     for case in tidewire_testkit::vectors::of("sse").iter().filter(|case| case.options.is_empty()) {
-        let said: Vec<_> = case.events.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
-        assert_eq!(decode_by_the_standard(&case.input), said, "line {}", case.line);
+        let logged: Vec<_> = case.events.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+        assert_eq!(decode_by_the_standard(&case.input), logged, "line {}", case.line);
         compared += 1;
     }
     assert!(compared >= 80);

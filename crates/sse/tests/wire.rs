@@ -1,6 +1,6 @@
 //! `docs/wire/sse.md`, every case at every split.
 
-#[allow(unreachable_pub)] // `subject` is a library of its own to the fuzz targets
+#[allow(unreachable_pub)] // the fuzz targets include this file
 mod subject;
 
 use subject::Sse;

@@ -1,6 +1,6 @@
-//! What a piece of code asks of the heap: how many times, how much at most, and what it keeps.
+//! Counts the allocations of a piece of code, their peak, and the bytes that it keeps.
 //!
-//! A test installs the allocator, and then measures:
+//! A test installs the allocator and then measures:
 //!
 //! ```
 //! use tidewire_testkit::heap::{self, CountingAllocator};
@@ -13,28 +13,29 @@
 //! assert_eq!((used.allocations, used.peak, used.kept), (1, 4, 4));
 //! drop(text);
 //! ```
-//! Each thread counts for itself, so tests that run at the same time do not disturb each other.
+//!
+//! Each thread has its own counts, so tests that run at the same time do not disturb each other.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-/// The system's allocator, counting what each thread asks of it.
+/// The system's allocator. It counts the allocations of each thread.
 #[derive(Debug)]
 pub struct CountingAllocator;
 
-/// What happened on the heap of this thread meanwhile.
+/// The use of the heap by one thread, during a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeapUse {
-    /// How many times memory was asked for. A buffer that grows counts each time.
+    /// The number of allocations. A buffer that grows is counted each time.
     pub allocations: usize,
-    /// The most bytes that were held at one time, beside those that were held before.
+    /// The most bytes that were held at one time, without the bytes held before.
     pub peak: usize,
-    /// The bytes that are still held, less those that were held before.
+    /// The bytes that are still held, less the bytes held before.
     pub kept: isize,
 }
 
-/// Runs `run` and says what it asked of the heap.
+/// Runs `run`. Returns its use of the heap, and its result.
 pub fn measure<T>(run: impl FnOnce() -> T) -> (HeapUse, T) {
     assert_installed();
     let (held, allocations) = (held(), ALLOCATIONS.get());
@@ -48,7 +49,7 @@ pub fn measure<T>(run: impl FnOnce() -> T) -> (HeapUse, T) {
     (used, result)
 }
 
-/// Runs `run` and says how many times it asked for memory.
+/// Runs `run` and returns the number of its allocations.
 pub fn allocations<T>(run: impl FnOnce() -> T) -> usize {
     measure(run).0.allocations
 }
@@ -58,7 +59,8 @@ pub fn held() -> isize {
     HELD.get()
 }
 
-/// Without the allocator every count is 0, and a test that expects 0 could not fail.
+/// Panics if the allocator is not installed: every count would be 0, and a test that expects 0
+/// could not fail.
 fn assert_installed() {
     let before = ALLOCATIONS.get();
     drop(black_box(Box::new(1_u8)));
@@ -72,27 +74,27 @@ thread_local! {
 }
 
 fn count(bytes: isize) {
-    // A thread that ends frees what it held after its counters are gone.
+    // A thread that ends frees memory after its counters were dropped.
     let _ = HELD.try_with(|held| {
         held.set(held.get() + bytes);
         let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
     });
 }
 
-// An allocator cannot be written without `unsafe`. This is the only place: the tests install it.
+// An allocator needs `unsafe`. Only tests install this allocator.
 #[allow(unsafe_code)]
-// SAFETY: every call is handed on as it is.
+// SAFETY: each call is passed on unchanged.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller keeps the contract of `System` too.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller keeps the contract of `System` too.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -101,7 +103,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
 mod tests {
     #[test]
     #[should_panic(expected = "of type CountingAllocator")]
-    fn without_the_allocator_nothing_is_measured() {
+    fn a_measurement_without_the_allocator_panics() {
         super::allocations(|| vec![1_u8; 100]);
     }
 }

@@ -1,40 +1,42 @@
-//! A second inflater, for tests: short, slow and bit by bit, so that one can see that it is right. It shares no code with
-//! the inflater under test, and it says no to everything that is not DEFLATE data from the first bit to the last.
+//! A second inflater, as an oracle for tests: short, slow and bit by bit, so that it is easy to
+//! check. It shares no code with the inflater under test. It refuses data that is not DEFLATE data
+//! from the first bit to the last.
 //!
 //! ```text
 //! payload ─┐
-//!          ├─► block, block, …, block      every block is whole, and the last one ends at the last bit
+//!          ├─► block, block, …, block      every block is complete; the last one ends at the last bit
 //! 00 00 ff ff ─┘
 //! ```
 
 use std::sync::LazyLock;
 
-/// What a compressed message inflates to.
+/// The result of inflating a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inflated {
-    /// All of it.
+    /// The whole message.
     Whole(Vec<u8>),
-    /// More than the limit. What follows was not looked at.
+    /// The message is longer than the limit. The data after the limit was not read.
     TooLong,
-    /// The payload is not what RFC 7692 §7.2.1 produces: damaged, cut, or with something left over.
+    /// The payload is not a result of RFC 7692 §7.2.1: it is damaged or cut, or has extra bytes.
     Damaged,
 }
 
 /// Inflates the messages of one direction of a connection (RFC 7692 §7.2.2).
 #[derive(Debug, Default)]
 pub struct Inflater {
-    /// What the next message may refer to.
+    /// The data that the next message may refer to.
     window: Vec<u8>,
 }
 
 impl Inflater {
-    /// An inflater whose window is empty.
+    /// An inflater with an empty window.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Inflates one message to at most `limit` bytes. With `takeover` the next message may refer to this one.
+    /// Inflates one message to at most `limit` bytes. With `takeover` the next message may refer to
+    /// this message.
     pub fn message(&mut self, payload: &[u8], limit: usize, takeover: bool) -> Inflated {
         let bytes = [payload, &TAIL].concat();
         let mut reader = Reader { bytes: &bytes, at: 0, payload: payload.len() * 8, limit };
@@ -57,7 +59,7 @@ enum Stop {
 }
 
 struct Output {
-    /// All that may be referred to: at most the last 32 KiB of it.
+    /// The data that a block may refer to. A distance is at most 32 KiB.
     window: Vec<u8>,
     message: Vec<u8>,
 }
@@ -66,7 +68,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     /// The next bit.
     at: usize,
-    /// How many bits the payload has; behind them stands what the sender left out.
+    /// The number of bits in the payload. The bytes that the sender left out follow them.
     payload: usize,
     limit: usize,
 }
@@ -155,7 +157,8 @@ impl Reader<'_> {
             };
             lengths.extend(std::iter::repeat_n(length, times));
         }
-        // A run may pass from one table into the other, but not out of both. Without an end of the block there is none.
+        // A run may reach from the first table into the second, but not beyond it. The code needs a
+        // word for the end of the block.
         if lengths.len() > literals + distances || lengths[256] == 0 {
             return Err(Stop::Damaged);
         }
@@ -163,9 +166,9 @@ impl Reader<'_> {
         Ok((Code::new(literals, true)?, Code::new(distances, true)?))
     }
 
-    /// The next symbol of a code: its bits come with the highest one first (RFC 1951 §3.1.1).
+    /// Reads a symbol. The bits of a code word come with the highest first (RFC 1951 §3.1.1).
     fn symbol(&mut self, code: &Code) -> Result<usize, Stop> {
-        // `first` is the first word of this length, and `index` says where its symbol is.
+        // `first` is the first word of this length, and `index` the index of its symbol.
         let (mut word, mut first, mut index) = (0, 0, 0);
         for count in code.counts {
             word = word << 1 | self.bits(1)?;
@@ -190,7 +193,7 @@ impl Reader<'_> {
     }
 
     fn put(&self, out: &mut Output, byte: u8) -> Result<(), Stop> {
-        // What comes out of the four bytes that the sender left out is no part of the message.
+        // The four bytes that the sender left out must not produce a byte of the message.
         if self.at > self.payload {
             return Err(Stop::Damaged);
         }
@@ -203,22 +206,23 @@ impl Reader<'_> {
     }
 }
 
-/// A Huffman code: how many words there are of each length from 1 on, and the symbols in the order of their words.
+/// A Huffman code: the number of code words of each length from 1 on, and the symbols in the order
+/// of their words.
 struct Code {
     counts: [usize; 15],
     symbols: Vec<usize>,
 }
 
 impl Code {
-    /// RFC 1951 §3.2.2. A code has to use all words, except that literals and distances may have a single word of one bit,
-    /// or none.
+    /// RFC 1951 §3.2.2. A code must use all words. With `may_be_single`, it may also have a single
+    /// word of one bit, or no word.
     fn new(lengths: &[usize], may_be_single: bool) -> Result<Self, Stop> {
         let (mut counts, mut symbols) = ([0; 15], Vec::new());
         for (i, count) in counts.iter_mut().enumerate() {
             symbols.extend((0..lengths.len()).filter(|symbol| lengths[*symbol] == i + 1));
             *count = lengths.iter().filter(|length| **length == i + 1).count();
         }
-        // The share of all words that is taken, in words of 15 bits.
+        // How many of the 2^15 words of 15 bits the code uses.
         let taken: usize = counts.iter().zip((0..15).rev()).map(|(count, shift)| count << shift).sum();
         let single = may_be_single && counts[1..].iter().all(|count| *count == 0) && counts[0] <= 1;
         if taken == 1 << 15 || single { Ok(Self { counts, symbols }) } else { Err(Stop::Damaged) }
@@ -233,23 +237,24 @@ static FIXED: LazyLock<(Code, Code)> = LazyLock::new(|| {
     (code(&lengths), code(&[5; 32]))
 });
 
-/// What each sender leaves out at the end of a message.
+/// The bytes that a sender leaves out at the end of a message.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-/// The order of the lengths of the code for code lengths.
+/// The order of the lengths in the code for code lengths.
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-/// Base and extra bits of each length (RFC 1951 §3.2.5).
+/// The base and the extra bits of each length (RFC 1951 §3.2.5).
 #[rustfmt::skip]
 const LENGTHS: [(usize, usize); 29] = [
-    (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0), (11, 1), (13, 1), (15, 1), (17, 1), (19, 2), (23, 2),
-    (27, 2), (31, 2), (35, 3), (43, 3), (51, 3), (59, 3), (67, 4), (83, 4), (99, 4), (115, 4), (131, 5), (163, 5),
-    (195, 5), (227, 5), (258, 0),
+    (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0), (11, 1), (13, 1), (15, 1),
+    (17, 1), (19, 2), (23, 2), (27, 2), (31, 2), (35, 3), (43, 3), (51, 3), (59, 3), (67, 4),
+    (83, 4), (99, 4), (115, 4), (131, 5), (163, 5), (195, 5), (227, 5), (258, 0),
 ];
-/// The same of each distance.
+/// The base and the extra bits of each distance.
 #[rustfmt::skip]
 const DISTANCES: [(usize, usize); 30] = [
-    (1, 0), (2, 0), (3, 0), (4, 0), (5, 1), (7, 1), (9, 2), (13, 2), (17, 3), (25, 3), (33, 4), (49, 4), (65, 5), (97, 5),
-    (129, 6), (193, 6), (257, 7), (385, 7), (513, 8), (769, 8), (1025, 9), (1537, 9), (2049, 10), (3073, 10), (4097, 11),
-    (6145, 11), (8193, 12), (12289, 12), (16385, 13), (24577, 13),
+    (1, 0), (2, 0), (3, 0), (4, 0), (5, 1), (7, 1), (9, 2), (13, 2), (17, 3), (25, 3), (33, 4),
+    (49, 4), (65, 5), (97, 5), (129, 6), (193, 6), (257, 7), (385, 7), (513, 8), (769, 8),
+    (1025, 9), (1537, 9), (2049, 10), (3073, 10), (4097, 11), (6145, 11), (8193, 12), (12289, 12),
+    (16385, 13), (24577, 13),
 ];
 
 #[cfg(test)]
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_rfc_7692_and_what_is_left_of_them() {
+    fn the_examples_of_rfc_7692_are_inflated_and_cut_ones_are_refused() {
         let hello = Inflated::Whole(b"Hello".to_vec());
         for payload in [
             &b"\xf2\x48\xcd\xc9\xc9\x07\x00"[..],
@@ -280,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_kept_where_it_is_agreed() {
+    fn a_window_is_kept_only_with_takeover() {
         let (first, second) = (&b"\xf2\x48\xcd\xc9\xc9\x07\x00"[..], &b"\xf2\x00\x11\x00\x00"[..]);
         let mut inflater = Inflater::new();
         for payload in [first, second] {

@@ -1,23 +1,26 @@
-//! `docs/limits.md` says what the defaults are, and a test of each crate that they are so.
+//! Compares the defaults in `docs/limits.md` with the code. Each crate has a test that calls this.
 
-/// Asserts that the table under the heading `## name` of `docs/limits.md` lists exactly these fields, in this order,
-/// with these values. Durations are milliseconds.
+/// Asserts that the table under the heading `## name` of `docs/limits.md` has exactly these fields,
+/// in this order, with these values. Durations are in milliseconds.
 ///
-/// Get the fields by a pattern without `..`, so that a new field does not compile until it is listed:
+/// Get the fields with a pattern without `..`, so that the test does not compile if a new field is
+/// missing:
 ///
 /// ```text
 /// let Limits { max_body, max_overhead } = Limits::DEFAULT;
-/// limits::check("tidewire-chunked", &[("max_body", max_body), ("max_overhead", max_overhead.into())]);
+/// let fields = [("max_body", max_body), ("max_overhead", max_overhead.into())];
+/// limits::check("tidewire-chunked", &fields);
 /// ```
 ///
-/// A row is `| max_overhead | 16 KiB | what it bounds |`. Values: a number, with `,` between thousands if you like, and
-/// a unit (`KiB MiB GiB ms s min h`) or none; `none` is the largest number, `off` is 0.
+/// A row is `| max_overhead | 16 KiB | what it bounds |`. A value is a number, which may have `,`
+/// between thousands, and may have a unit (`bytes KiB MiB GiB ms s min h`). `none` is the largest
+/// number, `off` is 0.
 pub fn check(name: &str, fields: &[(&str, u64)]) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md");
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("docs/limits.md: {error}"));
-    let told = table(&text, name);
-    let told: Vec<(&str, u64)> = told.iter().map(|(field, value)| (field.as_str(), *value)).collect();
-    assert_eq!(told, fields, "docs/limits.md (left) and the defaults of {name} (right) differ");
+    let listed = table(&text, name);
+    let listed: Vec<(&str, u64)> = listed.iter().map(|(field, value)| (field.as_str(), *value)).collect();
+    assert_eq!(listed, fields, "docs/limits.md (left) and the defaults of {name} (right) differ");
 }
 
 /// The fields and values under a heading.
@@ -32,7 +35,7 @@ fn table(text: &str, name: &str) -> Vec<(String, u64)> {
     });
     rows.map(|(field, default)| {
         let value =
-            value(default).unwrap_or_else(|| panic!("docs/limits.md: `{default}` of {field} is no value"));
+            value(default).unwrap_or_else(|| panic!("docs/limits.md: `{default}` of {field} is not a value"));
         (field.into(), value)
     })
     .collect()
@@ -65,7 +68,8 @@ mod tests {
     #[test]
     fn a_table_is_read() {
         let text = "# Limits\n\n## other\n\n| field | default |\n|---|---|\n| a | 1 |\n\n## this\n\nText.\n\n\
-                    | field | default | why |\n|---|---|---|\n| `a` | 16 KiB | x |\n| b | 1,000 | y |\n| c | none | |\n| d | 2 min | |\n";
+                    | field | default | why |\n|---|---|---|\n| `a` | 16 KiB | x |\n\
+                    | b | 1,000 | y |\n| c | none | |\n| d | 2 min | |\n";
         let want = [("a", 16384), ("b", 1000), ("c", u64::MAX), ("d", 120_000)];
         assert_eq!(table(text, "this"), want.map(|(name, value)| (String::from(name), value)));
         assert_eq!(table(text, "other"), [("a".into(), 1)]);

@@ -1,12 +1,15 @@
-//! Linear time under one-byte reads: a decoder must not look at the same bytes again for every byte that arrives.
+//! Linear time under one-byte reads: a decoder must not read earlier bytes again when a byte
+//! arrives.
 
 use crate::{Subject, split};
 use std::time::Duration;
 
-/// Feeds both inputs byte by byte and compares the time per byte. `large` must be at least eight times as long as
-/// `small` (and both long enough to matter: some hundred bytes): a decoder that starts again at each byte then takes
-/// eight times as long per byte. More than three times is a failure, in the best of several rounds and by the time that this thread
-/// had a processor, so that a busy machine does not fail the test.
+/// Decodes both inputs byte by byte and compares the time per byte.
+///
+/// `large` must be at least eight times as long as `small`, and `small` should have some hundred
+/// bytes. A decoder that starts again at each byte takes eight times as long per byte of `large`.
+/// Panics if it takes more than three times as long in each of eight rounds. Only the processor
+/// time of this thread counts, so that a busy machine does not fail the test.
 pub fn check<S: Subject>(mut make: impl FnMut() -> S, small: &[u8], large: &[u8]) {
     assert!(large.len() >= 8 * small.len(), "the large input must be eight times the small one");
     let mut ratio = f64::INFINITY;
@@ -23,7 +26,7 @@ pub fn check<S: Subject>(mut make: impl FnMut() -> S, small: &[u8], large: &[u8]
     );
 }
 
-/// Nanoseconds a byte: the best of three runs, each repeated until it lasts long enough to be measured.
+/// Nanoseconds per byte: the best of three measurements of 2 ms.
 fn per_byte<S: Subject>(make: &mut impl FnMut() -> S, input: &[u8]) -> f64 {
     let cuts: Vec<usize> = (1..input.len()).collect();
     let once = |make: &mut dyn FnMut() -> S| {
@@ -38,14 +41,14 @@ fn per_byte<S: Subject>(make: &mut impl FnMut() -> S, input: &[u8]) -> f64 {
     (0..3).map(|_| once(make)).fold(f64::INFINITY, f64::min)
 }
 
-/// How long this thread has had a processor. The time in which it waited for one does not count.
+/// The processor time of this thread, without the time in which it waited for a processor.
 #[cfg(unix)]
 pub fn busy_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// The time since the first call, where a thread's own time is not known.
+/// The time since the first call. The processor time of a thread is not known on this system.
 #[cfg(not(unix))]
 pub fn busy_time() -> Duration {
     use std::sync::LazyLock;
@@ -59,7 +62,7 @@ mod tests {
     use super::*;
     use crate::{Event, Failure};
 
-    /// Waits for a line feed; looks at everything again each time, unless told to remember.
+    /// Waits for a line feed. Each call reads the input from the start, unless `remembers`.
     struct Line {
         remembers: bool,
         seen: usize,

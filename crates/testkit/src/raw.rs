@@ -1,16 +1,17 @@
-//! A client without opinions, for tests of servers: it sends the bytes that it is told to send, and shows the bytes that came.
+//! A client for tests of servers. It sends any bytes, and returns the bytes that came.
 //!
-//! Everything is bounded in time: a server that does not answer fails the test with what had come until then.
+//! Every wait is bounded: if a server does not answer, the test fails and shows the bytes that came
+//! before.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// How long a server may stay silent before a test fails.
+/// A test fails if the server sends nothing for this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A connection, and what was read from it and not yet looked at.
+/// A connection, and the bytes that were read from it but not yet returned.
 pub struct Raw {
     stream: Stream,
     input: Vec<u8>,
@@ -22,7 +23,7 @@ enum Stream {
     Unix(std::os::unix::net::UnixStream),
 }
 
-/// A response, as it stood on the wire.
+/// A response, as it came.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The three digits of the status line.
@@ -41,7 +42,7 @@ impl Raw {
         Self::over(stream)
     }
 
-    /// Takes a connected socket.
+    /// Uses a connected socket.
     pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
@@ -58,13 +59,14 @@ impl Raw {
         Self { stream: Stream::Unix(stream), input: Vec::new() }
     }
 
-    /// Sends bytes.
+    /// Sends bytes. Panics if the server has closed the connection.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         assert!(self.offer(bytes), "the server closed before it had read the request; it said: {:?}", self);
         self
     }
 
-    /// Sends bytes to a server that may close before it has read them all; says whether they went out.
+    /// Sends bytes to a server that may close the connection before it has read them all. Returns
+    /// whether they were sent.
     pub fn offer(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         match &mut self.stream {
             Stream::Tcp(s) => s.write_all(bytes.as_ref()),
@@ -74,13 +76,14 @@ impl Raw {
         .is_ok()
     }
 
-    /// Ends the output; what the server says can still be read.
+    /// Ends the output. The answer can still be read.
     pub fn half_close(&mut self) -> &mut Self {
         assert!(self.try_half_close(), "the connection is closed; it said: {self:?}");
         self
     }
 
-    /// The same where the server may have closed before; says whether it had not.
+    /// As [`half_close`](Self::half_close), if the server may have closed the connection before.
+    /// Returns whether the connection was open.
     pub fn try_half_close(&mut self) -> bool {
         match &self.stream {
             Stream::Tcp(s) => s.shutdown(Shutdown::Write),
@@ -90,7 +93,7 @@ impl Raw {
         .is_ok()
     }
 
-    /// Reads one response. Interim ones are responses too.
+    /// Reads one response. An interim response is a response too.
     pub fn response(&mut self) -> Response {
         self.read_response(false)
     }
@@ -100,12 +103,12 @@ impl Raw {
         if self.input.is_empty() && self.read() == 0 { None } else { Some(self.response()) }
     }
 
-    /// Reads the response to a HEAD: a head alone, whatever it says about a body.
+    /// Reads the response to a HEAD request: only a head, also if it has fields of a body.
     pub fn head_response(&mut self) -> Response {
         self.read_response(true)
     }
 
-    /// Reads up to and including `needle`, and leaves what follows for later.
+    /// Reads up to and including `needle`. The bytes after it remain for the next call.
     pub fn until(&mut self, needle: impl AsRef<[u8]>) -> Vec<u8> {
         let needle = needle.as_ref();
         loop {
@@ -120,7 +123,7 @@ impl Raw {
         }
     }
 
-    /// Reads exactly that many bytes.
+    /// Reads exactly `len` bytes.
     pub fn exactly(&mut self, len: usize) -> Vec<u8> {
         while self.input.len() < len {
             assert!(self.read() > 0, "the connection ended before {len} bytes; it said: {self:?}");
@@ -128,13 +131,13 @@ impl Raw {
         self.input.drain(..len).collect()
     }
 
-    /// Reads to the end of the connection, in good order or by a reset.
+    /// Reads to the end of the connection, which may be a reset.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.read() > 0 {}
         std::mem::take(&mut self.input)
     }
 
-    /// Waits that long; says whether nothing came and the connection stayed open.
+    /// Waits for `time`. Returns whether nothing came and the connection stayed open.
     pub fn is_silent_for(&mut self, time: Duration) -> bool {
         if !self.input.is_empty() {
             return false;
@@ -152,7 +155,7 @@ impl Raw {
         silent
     }
 
-    /// Reads what is there, at least a byte, and appends it to what is shown; 0 at the end.
+    /// Reads at least a byte into `input`. Returns the number of bytes; 0 at the end.
     fn read(&mut self) -> usize {
         let mut piece = [0; 16 * 1024];
         match self.read_some(&mut piece) {
@@ -221,7 +224,7 @@ impl Raw {
         body
     }
 
-    /// Reads one chunk of a chunked body that is under way; `None` is the last one.
+    /// Reads the next chunk of a chunked body. `None` is the last chunk.
     pub fn chunk(&mut self) -> Option<Vec<u8>> {
         let line = String::from_utf8(self.until("\r\n")).expect("a chunk size is ASCII");
         let size = usize::from_str_radix(line.trim_end(), 16)
@@ -233,7 +236,7 @@ impl Raw {
 }
 
 impl Response {
-    /// The value of a field, if it is there; a field that is there twice fails the test.
+    /// The value of a field, if there is one. Panics if the field is there twice.
     pub fn field(&self, name: &str) -> Option<&str> {
         let mut values =
             self.head.lines().filter_map(|line| line.split_once(':')).filter_map(|(n, value)| {
@@ -256,7 +259,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// What came and was not looked at yet.
+/// Shows the bytes that were read but not yet returned.
 impl fmt::Debug for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.input[..self.input.len().min(2_000)];

@@ -1,12 +1,12 @@
-//! Running other programs from the root of the workspace: for its commands.
+//! Runs other programs from the root of the workspace, for the developer commands.
 
-// What is missing is installed before the eyes of the user.
+// The user sees which programs are installed.
 #![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What went wrong, in a sentence that says what to do.
+/// The error is a sentence that says what went wrong and what to do.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
 /// The folder of the workspace manifest.
@@ -15,7 +15,7 @@ pub fn root() -> PathBuf {
     root.canonicalize().unwrap_or(root)
 }
 
-/// `cargo` with these arguments, in the root; the toolchain is the one that runs this program.
+/// `cargo` with these arguments, in the root, of the toolchain that runs this program.
 pub fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());
@@ -29,13 +29,13 @@ pub fn program(name: &str, args: &[&str]) -> Command {
     command
 }
 
-/// The folder that cargo builds into.
+/// The folder of cargo's build output.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
-/// Runs a command whose output the user sees. It has no standard input: that of a step of the check
-/// is a pipe which never ends, and who asks a question there would wait for ever.
+/// Runs a command whose output the user sees. It has no standard input: in a step of the check that
+/// is a pipe that never ends, and a command that asks a question would wait for ever.
 pub fn run(command: &mut Command) -> Result {
     let line = line(command);
     match command.stdin(Stdio::null()).status() {
@@ -45,14 +45,14 @@ pub fn run(command: &mut Command) -> Result {
     }
 }
 
-/// Runs a command that answers a question; `None` if it fails.
+/// Runs a command and returns its output. `None` if it fails.
 pub fn ask(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
 }
 
-/// Makes sure of a program that answers `probe`: installs Debian packages where it is missing, or
-/// says which ones are needed.
+/// Makes sure that a program is there: it must succeed with the arguments `probe`. If it is
+/// missing, installs Debian packages, or returns an error that names them.
 pub fn need(name: &str, probe: &[&str], packages: &[&str]) -> Result {
     let present = || ask(&mut program(name, probe)).is_some();
     if present() {
@@ -72,7 +72,7 @@ pub fn need(name: &str, probe: &[&str], packages: &[&str]) -> Result {
     Ok(())
 }
 
-/// Every file below a folder whose name ends so, sorted.
+/// All files below a folder whose names have this ending, sorted.
 pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -103,7 +103,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result {
         .map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
-/// A command as one would type it.
+/// A command as a user would type it.
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());

@@ -1,22 +1,25 @@
-//! Split invariance: however an input is cut, a decoder says the same.
+//! Split invariance: a decoder yields the same for every cut of an input.
 //!
-//! [`check`] runs a decoder over an input whole, byte by byte, at every single cut and, for short inputs, at every
-//! pair of cuts. All runs must give the same [`Outcome`]: events, error kind, error offset and bytes left. Each run
-//! also checks the rest of the decoder contract: `consumed <= input.len()`, `None` is stable, errors are sticky, data
-//! is the end of the consumed region, and no endless events out of nothing.
+//! [`check`] runs a decoder over an input whole, byte by byte, at every single cut and, for short
+//! inputs, at every pair of cuts. All runs must give the same [`Outcome`]: events, error kind,
+//! error offset and bytes left. Each run also checks the rest of the decoder contract: `consumed <=
+//! input.len()`, `None` is stable, errors are sticky, data is the end of the consumed region, and
+//! there is no endless loop of events without bytes.
 
 use crate::{Event, Outcome, Rng, Subject};
 
 /// Inputs up to this length are run at every pair of cuts.
 const PAIRS: usize = 40;
-/// Inputs up to this length are run at every cut; longer ones near both ends and at random places between.
+/// Inputs up to this length are run at every cut; longer inputs at cuts near both ends and at
+/// random places.
 const EVERY: usize = 2048;
 /// Inputs up to this length are run byte by byte in a fuzz target.
 const QUICK: usize = 256;
-/// Zero-byte events in a row that are taken for an endless loop.
+/// This many events in a row that consume no bytes are an endless loop.
 const IDLE: usize = 64;
 
-/// Runs the decoder at every cut and returns what all runs agree on; panics with the cut if one does not.
+/// Runs the decoder at every cut and returns the outcome. Panics with the cut if a run has another
+/// outcome.
 pub fn check<S: Subject>(mut make: impl FnMut() -> S, input: &[u8]) -> Outcome {
     let whole = drive(make(), input, &[]);
     let mut compare = |cuts: &[usize]| {
@@ -42,8 +45,8 @@ pub fn check<S: Subject>(mut make: impl FnMut() -> S, input: &[u8]) -> Outcome {
     whole
 }
 
-/// The same for a fuzz target, where time is short: whole, at a few cuts that the input chooses, and byte by byte (inputs
-/// over 256 bytes: at 64 cuts instead).
+/// As [`check`], with fewer runs, for fuzz targets: whole, at a few cuts that depend on the input,
+/// and byte by byte (at 64 cuts if the input is over 256 bytes).
 pub fn quick<S: Subject>(mut make: impl FnMut() -> S, input: &[u8]) -> Outcome {
     let whole = drive(make(), input, &[]);
     let mut rng = Rng::of(input);
@@ -57,14 +60,14 @@ pub fn quick<S: Subject>(mut make: impl FnMut() -> S, input: &[u8]) -> Outcome {
     whole
 }
 
-/// One run with the given cuts (ascending offsets; none = whole).
+/// Runs the decoder once, with these cuts: ascending offsets. Without cuts the input is whole.
 pub fn drive<S: Subject>(mut subject: S, input: &[u8], cuts: &[usize]) -> Outcome {
     let mut outcome = Outcome::default();
     let mut buffer: Vec<u8> = Vec::new();
     let (mut start, mut consumed) = (0, 0_u64);
     let mut from = 0;
     for to in cuts.iter().copied().chain([input.len()]) {
-        // As a real caller does: what was consumed goes away, new bytes are put behind what remains.
+        // As a real caller does: remove the consumed bytes, and append new bytes to the rest.
         buffer.drain(..start);
         start = 0;
         buffer.extend_from_slice(&input[from..to]);
@@ -74,7 +77,7 @@ pub fn drive<S: Subject>(mut subject: S, input: &[u8], cuts: &[usize]) -> Outcom
             let (n, event) = match subject.decode(&mut buffer[start..]) {
                 Ok(step) => step,
                 Err(failure) => {
-                    assert!(failure.offset <= to as u64, "{failure:?} lies behind the {to} bytes fed");
+                    assert!(failure.offset <= to as u64, "{failure:?} is after the {to} bytes given");
                     for rest in [&mut buffer[start..], &mut []] {
                         assert_eq!(subject.decode(rest), Err(failure.clone()), "errors are sticky");
                     }
@@ -101,7 +104,11 @@ pub fn drive<S: Subject>(mut subject: S, input: &[u8], cuts: &[usize]) -> Outcom
                 break;
             };
             idle = if n == 0 { idle + 1 } else { 0 };
-            assert!(idle < IDLE, "{IDLE} events out of no bytes, the last {event} ({})", name(cuts, input));
+            assert!(
+                idle < IDLE,
+                "{IDLE} events without a byte consumed, the last {event} ({})",
+                name(cuts, input)
+            );
             outcome.push(consumed, event);
         }
     }
@@ -113,21 +120,21 @@ pub fn drive<S: Subject>(mut subject: S, input: &[u8], cuts: &[usize]) -> Outcom
                 return outcome;
             }
             Err(failure) => {
-                assert!(failure.offset <= input.len() as u64, "{failure:?} lies behind the input");
+                assert!(failure.offset <= input.len() as u64, "{failure:?} is after the input");
                 assert_eq!(subject.finish(), Err(failure.clone()), "errors are sticky, also in finish");
                 outcome.failure = Some(failure);
                 return outcome;
             }
         }
     }
-    panic!("finish yields events without end ({})", name(cuts, input));
+    panic!("finish yields events for ever ({})", name(cuts, input));
 }
 
 fn every_byte(input: &[u8]) -> Vec<usize> {
     (1..input.len()).collect()
 }
 
-/// Where to cut an input once: everywhere, or near both ends and at 256 places between.
+/// The places of single cuts: all places, or those near both ends and 256 places between.
 fn places(input: &[u8]) -> Vec<usize> {
     let len = input.len();
     if len <= EVERY {
@@ -151,7 +158,7 @@ mod tests {
     use super::*;
     use crate::Failure;
 
-    /// Lines that end in LF; `!` is an error. The flags break one clause of the contract each.
+    /// Lines that end in LF; `!` is an error. Each flag breaks one rule of the contract.
     #[derive(Default)]
     struct Lines {
         at: u64,
@@ -196,7 +203,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "errors are sticky")]
     fn a_forgotten_error_is_found() {
-        // Decoding an empty input after the error is fine here: the rest is what it forgot.
+        // The second call, after the error, returns no error.
         check(|| Lines { forgets_errors: true, ..Lines::default() }, b"!");
     }
 

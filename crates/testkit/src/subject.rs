@@ -1,28 +1,30 @@
-//! What the harness needs of a decoder, and the log that it compares.
+//! The trait that a decoder implements for the tests, and the log that they compare.
 
 use std::fmt;
 
-/// A decoder under test: the house shape (`decode`, `finish`) with owned events.
+/// A decoder under test: `decode` and `finish`, with events that own their data.
 ///
-/// Implement it for a wrapper in the test of the crate; the harness then drives it through every cut of an input.
-/// `input` is mutable because WebSocket unmasks in place; everyone else reborrows it as `&[u8]`.
+/// Implement it for a wrapper in the tests of the crate. [`split`](crate::split) then runs it with
+/// every cut of an input. `input` is mutable because the WebSocket decoder unmasks in place.
 pub trait Subject {
-    /// One step: bytes consumed and at most one event, as `docs/decoder-contract.md` says.
+    /// Returns the number of bytes consumed and at most one event, as in
+    /// `docs/decoder-contract.md`.
     fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<Event>), Failure>;
 
-    /// The end of the input.
+    /// Handles the end of the input.
     fn finish(&mut self) -> Result<Option<Event>, Failure>;
 }
 
-/// One entry of the log.
+/// An entry of the log.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A piece of a body. Adjacent pieces are merged: where a body is cut is not part of its meaning.
+    /// A piece of a body. Adjacent pieces are merged: the places where a body is cut have no
+    /// meaning.
     ///
-    /// The harness checks that the bytes are the last ones of the consumed region, and not empty. Payload that was
-    /// decoded into other memory (inflated, reassembled) is an [`Event::Other`].
+    /// [`split`](crate::split) checks that the bytes are not empty and are the last bytes consumed.
+    /// Payload in other memory (inflated, reassembled) is an [`Event::Other`].
     Data(Vec<u8>),
-    /// Anything else, as the one line that a wire document shows: `chunk size=5`.
+    /// Another event, as the line that a wire document shows: `chunk size=5`.
     Other(String),
 }
 
@@ -32,7 +34,7 @@ impl Event {
         Self::Data(bytes.to_vec())
     }
 
-    /// Any other event, by the line that names it.
+    /// Another event, by its line in a wire document.
     pub fn other(line: impl fmt::Display) -> Self {
         Self::Other(line.to_string())
     }
@@ -53,17 +55,17 @@ impl fmt::Debug for Event {
     }
 }
 
-/// An error of a decoder: where, and which kind.
+/// An error of a decoder.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Absolute offset of the first byte that cannot be accepted.
+    /// The offset of the first byte that cannot be accepted, from the start of the input.
     pub offset: u64,
     /// The `Debug` text of the error's kind.
     pub kind: String,
 }
 
 impl Failure {
-    /// From the two getters that every error of the workspace has.
+    /// A failure from the two getters that every error of the workspace has.
     pub fn new(offset: u64, kind: impl fmt::Debug) -> Self {
         Self { offset, kind: format!("{kind:?}") }
     }
@@ -75,19 +77,20 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// All that one run of a decoder over one input yields. Equal for every cut of the same input.
+/// The result of one run of a decoder over an input. It is equal for every cut of the input.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Each event after the count of bytes that were consumed when it came.
+    /// Each event, with the number of bytes consumed when it came.
     pub events: Vec<(u64, Event)>,
-    /// How it ended, if badly.
+    /// The error, if there was one.
     pub failure: Option<Failure>,
-    /// Bytes at the end that the decoder did not want (what follows a finished message); 0 after a failure.
+    /// The number of bytes that the decoder did not consume at the end, such as bytes after a
+    /// complete message. 0 after a failure.
     pub left: u64,
 }
 
 impl Outcome {
-    /// Appends an event; merges data with the data before it.
+    /// Appends an event. Data is merged with data before it.
     pub(crate) fn push(&mut self, at: u64, event: Event) {
         if let (Event::Data(new), Some((end, Event::Data(old)))) = (&event, self.events.last_mut()) {
             old.extend_from_slice(new);
@@ -97,7 +100,8 @@ impl Outcome {
         }
     }
 
-    /// The log as a wire document shows it, a line an event: `15 end`, `3 error EmptySize`, `20 left 5`.
+    /// The log as in a wire document, a line for each event: `15 end`, `3 error EmptySize`, `left
+    /// 5`.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.events.iter().map(|(at, event)| format!("{at} {event}")).collect();
         lines.extend(self.failure.iter().map(|failure| format!("{failure:?}")));
@@ -107,7 +111,7 @@ impl Outcome {
         lines
     }
 
-    /// The body: all data events joined.
+    /// The body: the bytes of all data events.
     pub fn data(&self) -> Vec<u8> {
         let mut all = Vec::new();
         for (_, event) in &self.events {
@@ -125,8 +129,8 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// Bytes as a quoted text: printable ASCII as it is, the rest escaped. Over 96 bytes: the length and a hash, so that
-/// a log of a large body stays readable and still tells every byte apart.
+/// Bytes as a quoted text: printable ASCII as it is, other bytes escaped. Over 96 bytes: the length
+/// and a hash, so that the log of a large body is readable and still depends on every byte.
 pub fn show(bytes: &[u8]) -> String {
     if bytes.len() <= 96 {
         return format!("\"{}\"", bytes.escape_ascii());

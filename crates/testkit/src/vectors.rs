@@ -1,6 +1,6 @@
-//! Wire documents: `docs/wire/*.md` are both the documentation and the test vectors.
+//! Wire documents: `docs/wire/*.md` are documentation and test vectors.
 //!
-//! A case is a sentence, the bytes, and the event log:
+//! A case has a sentence, the bytes, and the event log:
 //!
 //! ````text
 //! <!-- seeds: chunked -->
@@ -23,16 +23,20 @@
 //! ```
 //! ````
 //!
-//! - `wire`: line ends of the document mean nothing; each byte of a line end is written out. Escapes: `\r \n \t \0 \\
-//!   \xNN` and `\{N*TEXT}` for N times TEXT (`\}` is a brace in it). Everything else stands for its UTF-8 bytes.
-//! - Words behind `wire` are options of the case, which the test of the crate reads: `client`, `max_head=64`.
-//! - `events`: a line an event, after the number of bytes that were consumed when it came. An error stands after the
-//!   offset of the byte that cannot be accepted. `left N`: bytes at the end that belong to somebody else.
-//! - A heading may hold several cases (the good one, then the broken ones), each with its sentence.
-//! - `seeds` names the fuzz targets whose corpora get the inputs; the option `seeds=a,b` says so for one case.
+//! - `wire`: line ends of the document are ignored; the line ends of the input are escapes. The
+//!   escapes are `\r \n \t \0 \\ \xNN`, and `\{N*TEXT}` for N times TEXT (write `\}` for a brace in
+//!   TEXT). All other characters are their UTF-8 bytes.
+//! - Words after `wire` are options of the case, which the test of the crate reads: `client`,
+//!   `max_head=64`.
+//! - `events`: a line for each event, with the number of bytes consumed when it came. An error has
+//!   the offset of the byte that cannot be accepted. `left N`: N bytes at the end were not
+//!   consumed.
+//! - A heading may have several cases (a good case, then broken ones), each with its sentence.
+//! - `seeds` names the fuzz targets whose corpora get the inputs. The option `seeds=a,b` does so
+//!   for one case.
 //!
-//! With `TIDEWIRE_BLESS=1` a run writes the logs it got into the document instead of comparing. Review that diff like
-//! code: it is a claim about the protocol.
+//! With `TIDEWIRE_BLESS=1` a run does not compare the logs, but writes them into the document.
+//! Review that diff like code, since a log is a statement about the protocol.
 
 use crate::{Subject, split};
 use std::path::PathBuf;
@@ -40,7 +44,7 @@ use std::path::PathBuf;
 /// One case of a wire document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vector {
-    /// The heading it stands under.
+    /// The heading above the case.
     pub heading: String,
     /// The paragraph before the bytes.
     pub sentence: String,
@@ -48,20 +52,20 @@ pub struct Vector {
     pub number: usize,
     /// The line of the `wire` fence in the document, from 1.
     pub line: usize,
-    /// The words behind `wire`.
+    /// The words after `wire`.
     pub options: Vec<String>,
     /// The bytes.
     pub input: Vec<u8>,
-    /// The expected log, a line an event, with single spaces.
+    /// The expected log, a line for each event, with single spaces.
     pub events: Vec<String>,
     /// The fuzz targets whose corpora get the input.
     pub seeds: Vec<String>,
-    /// Lines of the document (from 0) between the fences of the `events` block, for blessing.
+    /// The lines of the document (from 0) between the fences of the `events` block.
     expected_at: (usize, usize),
 }
 
 impl Vector {
-    /// Whether an option stands behind `wire`: `client`.
+    /// Whether the case has an option, such as `client`.
     pub fn has(&self, option: &str) -> bool {
         self.options.iter().any(|word| word == option)
     }
@@ -71,27 +75,27 @@ impl Vector {
         self.options.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// The value of an option that is a number. Panics if it is none: the document is wrong.
+    /// The value of an option that is a number. Panics if the value is not a number.
     pub fn number_option(&self, name: &str) -> Option<u64> {
         let value = self.option(name)?;
-        Some(value.parse().unwrap_or_else(|_| panic!("line {}: {name}={value} is no number", self.line)))
+        Some(value.parse().unwrap_or_else(|_| panic!("line {}: {name}={value} is not a number", self.line)))
     }
 
-    /// A file name that says what the case holds: the heading, the number under it, the start of the sentence
-    /// (`one-chunk-1-five-bytes-then`).
+    /// A file name for the case: the heading, the number, and the start of the sentence, as in
+    /// `one-chunk-1-five-bytes-then`.
     pub fn slug(&self) -> String {
         let start: Vec<&str> = self.sentence.split_whitespace().take(6).collect();
         slug(&format!("{} {} {}", self.heading, self.number, start.join(" ")))
     }
 }
 
-/// Runs every case of `docs/wire/{name}.md` at every split; `make` builds the decoder that a case asks for.
-/// Panics with all differences. Returns the number of cases, so that a test can say how many there must be.
+/// Runs every case of `docs/wire/{name}.md` at every split. `make` builds the decoder for a case.
+/// Panics with all differences. Returns the number of cases, so that a test can assert a minimum.
 pub fn run<S: Subject>(name: &str, make: impl Fn(&Vector) -> S) -> usize {
     run_where(name, |_| true, make)
 }
 
-/// The same for the cases that `wanted` picks, where one document needs several kinds of decoder.
+/// As [`run`], for the cases that `wanted` selects, if a document has cases for several decoders.
 pub fn run_where<S: Subject>(
     name: &str,
     wanted: impl Fn(&Vector) -> bool,
@@ -99,7 +103,7 @@ pub fn run_where<S: Subject>(
 ) -> usize {
     let (path, text) = open(name);
     let cases: Vec<_> = load(&text).into_iter().filter(wanted).collect();
-    assert!(!cases.is_empty(), "{name}.md holds no such case");
+    assert!(!cases.is_empty(), "{name}.md has no such case");
     let got: Vec<_> = cases.iter().map(|case| split::check(|| make(case), &case.input).lines()).collect();
     if std::env::var_os("TIDEWIRE_BLESS").is_some() {
         std::fs::write(&path, bless(&text, &cases, &got)).expect("the document can be written");
@@ -115,8 +119,9 @@ pub fn run_where<S: Subject>(
     cases.len()
 }
 
-/// Checks that `docs/wire/{name}.md` shows, beside its good cases, at least `least` that are refused: under the same heading, or under those
-/// that follow it and have broken cases alone. Panics with the headings that have fewer.
+/// Checks that `docs/wire/{name}.md` has at least `least` refused cases for each heading with good
+/// cases: under the same heading, or under the next headings that have only refused cases. Panics
+/// with the headings that have fewer.
 pub fn check_relatives(name: &str, least: usize) {
     let mut groups: Vec<(String, bool, usize)> = Vec::new();
     for case in of(name) {
@@ -151,7 +156,7 @@ fn open(name: &str) -> (PathBuf, String) {
     (path, text)
 }
 
-/// The cases of a document. Panics, with the line, on a document that breaks the form.
+/// Reads the cases of a document. Panics with the line if the document is malformed.
 pub fn load(markdown: &str) -> Vec<Vector> {
     let mut cases: Vec<Vector> = Vec::new();
     let (mut heading, mut sentence) = (String::new(), String::new());
@@ -164,7 +169,8 @@ pub fn load(markdown: &str) -> Vec<Vector> {
         if let Some(info) = line.strip_prefix("```") {
             let mut body = Vec::new();
             let end = loop {
-                let (index, line) = lines.next().unwrap_or_else(|| panic!("line {at}: a fence without end"));
+                let (index, line) =
+                    lines.next().unwrap_or_else(|| panic!("line {at}: the fence is not closed"));
                 if line == "```" {
                     break index;
                 }
@@ -173,7 +179,7 @@ pub fn load(markdown: &str) -> Vec<Vector> {
             let mut words = info.split_whitespace().map(String::from);
             match words.next().as_deref() {
                 Some("wire") => {
-                    assert!(open.is_none(), "line {at}: two `wire` blocks and no `events` between");
+                    assert!(open.is_none(), "line {at}: no `events` block between two `wire` blocks");
                     assert!(!sentence.is_empty(), "line {at}: a case needs a sentence");
                     number += 1;
                     let input = unescape(&body.concat()).unwrap_or_else(|error| panic!("line {at}: {error}"));
@@ -225,13 +231,13 @@ pub fn load(markdown: &str) -> Vec<Vector> {
     cases
 }
 
-/// Lower-case words with hyphens between.
+/// The words in lower case, joined with hyphens.
 fn slug(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
-/// The bytes of a `wire` block whose line ends are gone.
+/// The bytes of a `wire` block, without the line ends of the document.
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
@@ -260,17 +266,17 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
                 let end = closing(rest).ok_or("\\{ has no }")?;
                 let inner = str::from_utf8(&rest[..end]).map_err(|_| "a cut character in \\{}")?;
                 let (count, what) = inner.split_once('*').ok_or("\\{N*TEXT} has no *")?;
-                let count: usize = count.parse().map_err(|_| format!("{count} is no count"))?;
+                let count: usize = count.parse().map_err(|_| format!("{count} is not a count"))?;
                 out.extend_from_slice(&unescape(what)?.repeat(count));
                 rest = &rest[end + 1..];
             }
-            other => return Err(format!("\\{} is no escape", char::from(other))),
+            other => return Err(format!("\\{} is not an escape", char::from(other))),
         }
     }
     Ok(out)
 }
 
-/// The place of the first brace that no backslash precedes.
+/// The index of the first closing brace that is not escaped.
 fn closing(text: &[u8]) -> Option<usize> {
     let mut escaped = false;
     text.iter().position(|byte| {
@@ -280,7 +286,7 @@ fn closing(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// Columns may be aligned with spaces; inside of quotes every space counts.
+/// Joins spaces outside of quotes, so that columns may be aligned with spaces.
 fn single_spaces(line: &str) -> String {
     let (plain, quoted) = line.split_at(line.find('"').unwrap_or(line.len()));
     let mut out = plain.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -291,7 +297,7 @@ fn single_spaces(line: &str) -> String {
     out
 }
 
-/// The document with the logs replaced.
+/// The document with these logs.
 fn bless(text: &str, cases: &[Vector], got: &[Vec<String>]) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let (mut out, mut from) = (Vec::new(), 0);
@@ -367,8 +373,8 @@ The same, broken.
     }
 
     #[test]
-    fn a_wrong_escape_is_told() {
-        assert_eq!(unescape(r"\q"), Err("\\q is no escape".into()));
+    fn a_wrong_escape_is_an_error() {
+        assert_eq!(unescape(r"\q"), Err("\\q is not an escape".into()));
         assert_eq!(unescape(r"\x+1"), Err("two digits follow \\x".into()));
     }
 }

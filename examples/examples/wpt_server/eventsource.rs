@@ -1,7 +1,7 @@
 //! The handlers under `/eventsource/resources/`.
 //!
 //! Where a test is about how an event stream is read, what it asks for is written as it stands: ids
-//! with a NUL, a stream that ends within an event, other line ends. `tidewire_sse::Event` refuses
+//! with a NUL, a stream that ends within an event, other line ends. `tidewire_sse::EventFields` refuses
 //! to write such things, and writes all the others.
 
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tidewire_server::http1::{Method, RequestHead};
 use tidewire_server::{DetachHead, Problem, Reply, Response, Upgraded};
-use tidewire_sse::Event;
+use tidewire_sse::EventFields;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{interval, sleep};
 
@@ -103,7 +103,7 @@ fn reconnect_fail(head: &RequestHead<'_>, query: &Query) -> Result<Response, Pro
         }
         Some(b"reconnected") => unset_cookie(stream(204), &name),
         _ => {
-            let body = Event { retry: Some(2), data: Some("opened"), ..Event::default() };
+            let body = EventFields { retry: Some(2), data: Some("opened"), ..EventFields::default() };
             Ok(set_cookie(stream(200), &name, "opened")?.body(encoded(body)))
         }
     }
@@ -132,7 +132,8 @@ fn cors_cookie(head: &RequestHead<'_>, query: &Query) -> Result<Response, Proble
     let mut response = match head.get("last-event-id").unwrap_or_default() {
         b"" => {
             let data = format!("first {came}");
-            let body = Event { id: Some("1"), retry: Some(200), data: Some(&data), ..Event::default() };
+            let body =
+                EventFields { id: Some("1"), retry: Some(200), data: Some(&data), ..EventFields::default() };
             set_cookie(stream(200), &name, "COOKIE")?.body(encoded(body))
         }
         b"1" => unset_cookie(stream(200), &name)?.body(event(Some("2"), &format!("second {came}"))),
@@ -205,10 +206,10 @@ fn stream(status: u16) -> Response {
 }
 
 fn event(id: Option<&str>, data: &str) -> Vec<u8> {
-    encoded(Event { id, data: Some(data), ..Event::default() })
+    encoded(EventFields { id, data: Some(data), ..EventFields::default() })
 }
 
-fn encoded(event: Event<'_>) -> Vec<u8> {
+fn encoded(event: EventFields<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     event.encode_to(&mut body).expect("the ids are ours");
     body

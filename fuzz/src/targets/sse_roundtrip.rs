@@ -1,13 +1,13 @@
 //! Any text as an event: it comes back, or is refused; no value breaks out of its field.
 
-use tidewire_sse::{Decoder, Event, Limits, Received, comment_to};
+use tidewire_sse::{Decoder, EventFields, Limits, Event, comment_to};
 
 /// The input is a comment, an event type, an id and data, each up to a byte 0xff.
 pub fn run(data: &[u8]) {
     let texts: Vec<String> =
         data.splitn(4, |byte| *byte == 0xff).map(|text| String::from_utf8_lossy(text).into()).collect();
     let part = |index: usize| texts.get(index).map(String::as_str);
-    let event = Event { event: part(1), id: part(2), data: part(3), retry: Some(data.len() as u64) };
+    let event = EventFields { event: part(1), id: part(2), data: part(3), retry: Some(data.len() as u64) };
 
     let mut wire = Vec::new();
     comment_to(part(0).unwrap_or_default(), &mut wire);
@@ -21,11 +21,13 @@ pub fn run(data: &[u8]) {
     }
 
     let mut decoder = Decoder::new(Limits::default().with_max_name(usize::MAX));
-    let mut received = Vec::new();
+    let (mut received, mut forwarded, mut log) = (Vec::new(), Vec::new(), Vec::new());
     let mut rest = &wire[..];
     while let (n, Some(one)) = decoder.decode(rest).expect("no limit is near") {
+        one.encode_to(&mut forwarded).expect("what was written as fields can be written as an event");
+        log.push(format!("{one:?}"));
         received.push(match one {
-            Received::Message { event_type, data, last_event_id } => {
+            Event::Message { event_type, data, last_event_id } => {
                 assert_eq!(event_type, event.event.filter(|name| !name.is_empty()).unwrap_or("message"));
                 assert_eq!(
                     Some(data),
@@ -34,16 +36,23 @@ pub fn run(data: &[u8]) {
                 assert_eq!(last_event_id, event.id.unwrap_or_default());
                 "message"
             }
-            Received::Id(id) => {
+            Event::Id(id) => {
                 assert_eq!((Some(id), None), (event.id, event.data));
                 "id"
             }
-            Received::Retry(ms) => {
+            Event::Retry(ms) => {
                 assert_eq!(Some(ms), event.retry);
                 "retry"
             }
             other => panic!("{other:?}"),
         });
+        rest = &rest[n..];
+    }
+    let mut decoder = Decoder::new(Limits::default().with_max_name(usize::MAX));
+    let mut rest = &forwarded[..];
+    for one in log {
+        let (n, again) = decoder.decode(rest).expect("no limit is near");
+        assert_eq!(again.map(|event| format!("{event:?}")), Some(one));
         rest = &rest[n..];
     }
     let last = event.data.map(|_| "message").or(event.id.map(|_| "id"));

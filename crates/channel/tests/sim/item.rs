@@ -4,7 +4,7 @@
 //! feed has the same five kinds of items, and a WebSocket two more.
 
 use tidewire_channel::{Cursor, Cursors};
-use tidewire_sse::Event;
+use tidewire_sse::EventFields;
 
 /// One thing that a feed says. A channel is named by its place in the list that the reader asked
 /// for.
@@ -76,13 +76,23 @@ impl Item {
         let id = position.to_string();
         let line = self.line();
         let event = match self {
-            Self::Hello(_) => Event { id: Some(&id), retry: Some(1_000), ..Event::default() },
+            Self::Hello(_) => EventFields { id: Some(&id), retry: Some(1_000), ..EventFields::default() },
             Self::Message { channel, text, .. } => {
                 let name = format!("message-{channel}");
-                let event = Event { id: Some(&id), event: Some(&name), data: Some(text), ..Event::default() };
+                let event = EventFields {
+                    id: Some(&id),
+                    event: Some(&name),
+                    data: Some(text),
+                    ..EventFields::default()
+                };
                 return event.encode_to(out).expect("a cursor and a name of ours can be written");
             }
-            _ => Event { id: Some(&id), event: Some("notice"), data: Some(&line), ..Event::default() },
+            _ => EventFields {
+                id: Some(&id),
+                event: Some("notice"),
+                data: Some(&line),
+                ..EventFields::default()
+            },
         };
         event.encode_to(out).expect("a cursor and a name of ours can be written");
     }

@@ -412,12 +412,12 @@ fn decode_sse(
         data = &data[n..];
         match received {
             None => return Ok(()),
-            Some(sse::Received::Message { event_type, data, last_event_id }) => {
+            Some(sse::Event::Message { event_type, data, last_event_id }) => {
                 let item = Item::from_sse(event_type, data, last_event_id);
                 decoded.push(Decoded::Item(item.ok_or_else(|| format!("an event {event_type}: {data}"))?));
                 decoded.push(Decoded::Id(last_event_id.into()));
             }
-            Some(sse::Received::Id(id)) => {
+            Some(sse::Event::Id(id)) => {
                 decoded.push(Decoded::Item(Item::Hello(id.parse().map_err(|_| format!("an id {id}"))?)));
                 decoded.push(Decoded::Id(id.into()));
             }

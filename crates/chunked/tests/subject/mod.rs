@@ -3,7 +3,7 @@
 use tidewire_chunked::{Decoder, Error, Event, Limits};
 use tidewire_testkit as kit;
 
-/// A decoder, its events written as `docs/wire/chunked.md` writes them.
+/// A decoder. Its events are logged as in `docs/wire/chunked.md`.
 pub struct Chunked(Decoder);
 
 impl Chunked {

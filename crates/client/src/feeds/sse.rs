@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tidewire_sse::{Decoder, Limits, Received};
+use tidewire_sse::{Decoder, Event, Limits};
 
 use super::decoder::ItemDecoder;
 use crate::error::Protocol;
@@ -37,10 +37,10 @@ impl ItemDecoder for Sse {
             at += used;
             items.extend(match received {
                 // A sign of life.
-                Some(Received::Message { data: "", .. }) => None,
-                Some(Received::Message { data, .. }) => object::parse(data.as_bytes())?,
-                Some(Received::Id(id)) => Some(Item::Hello(id.parse().map_err(|_| Protocol::Cursor)?)),
-                Some(Received::Retry(ms)) => Some(Item::Retry(Duration::from_millis(ms))),
+                Some(Event::Message { data: "", .. }) => None,
+                Some(Event::Message { data, .. }) => object::parse(data.as_bytes())?,
+                Some(Event::Id(id)) => Some(Item::Hello(id.parse().map_err(|_| Protocol::Cursor)?)),
+                Some(Event::Retry(ms)) => Some(Item::Retry(Duration::from_millis(ms))),
                 Some(_) => None,
                 None => return Ok(()),
             });

@@ -2,7 +2,7 @@
 //! resumes by itself.
 
 use tidewire_server::Response;
-use tidewire_sse::Event;
+use tidewire_sse::EventFields;
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
 use crate::form::FormKind;
@@ -22,7 +22,7 @@ impl Feed for Sse {
     /// has a cursor, so it loses nothing if it is cut before the first message.
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         let retry = Some(start.retry_ms.into());
-        write(out, &Event { retry, id: Some(start.cursor), ..Event::default() });
+        write(out, &EventFields { retry, id: Some(start.cursor), ..EventFields::default() });
     }
 
     /// Writes the payload as `data:` lines. A line ends at CR, LF or CRLF, and the format cannot
@@ -59,7 +59,7 @@ impl Feed for Sse {
     }
 
     fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        write(out, &Event { retry: Some(retry_ms.into()), ..Event::default() });
+        write(out, &EventFields { retry: Some(retry_ms.into()), ..EventFields::default() });
     }
 }
 
@@ -74,7 +74,7 @@ impl Feed for Objects {
 
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         let cursor = start.cursor;
-        write(out, &Event { retry: Some(start.retry_ms.into()), ..Event::default() });
+        write(out, &EventFields { retry: Some(start.retry_ms.into()), ..EventFields::default() });
         write_object(out, cursor, None, &Object::Hello { cursor, channel: None });
     }
 
@@ -120,12 +120,12 @@ fn begin_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
 
 /// Begins an event.
 fn begin(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
-    write(out, &Event { id: Some(cursor), event, ..Event::default() });
+    write(out, &EventFields { id: Some(cursor), event, ..EventFields::default() });
     // Remove the blank line that would end the event.
     out.pop();
 }
 
-fn write(out: &mut Vec<u8>, event: &Event<'_>) {
+fn write(out: &mut Vec<u8>, event: &EventFields<'_>) {
     event.encode_to(out).expect("cursors and checked event names hold no line ends");
 }
 
@@ -133,7 +133,7 @@ fn write(out: &mut Vec<u8>, event: &Event<'_>) {
 mod tests {
     use std::sync::Arc;
 
-    use tidewire_sse::{Decoder, Limits, Received};
+    use tidewire_sse::{Decoder, Event, Limits};
     use tidewire_testkit::Rng;
 
     use super::*;
@@ -149,9 +149,7 @@ mod tests {
         let mut decoder = Decoder::new(Limits::DEFAULT);
         let (used, received) = decoder.decode(&wire).unwrap();
         assert_eq!(used, wire.len(), "one message is one event");
-        let Some(Received::Message { event_type, data, last_event_id }) = received else {
-            panic!("{wire:?}")
-        };
+        let Some(Event::Message { event_type, data, last_event_id }) = received else { panic!("{wire:?}") };
         (event_type.to_owned(), data.to_owned(), last_event_id.to_owned())
     }
 

@@ -1,12 +1,14 @@
-//! The standard read word by word: an oracle that has the whole stream before it, and does one step of the text after the
-//! other without a thought for speed. The fuzz targets use this file too.
+//! A naive decoder, as an oracle: it has the whole stream, and follows the text of the standard
+//! step by step. The fuzz targets use this file too.
 
-/// HTML §9.2.6, with its sentences as comments. Yields the lines that `docs/wire/sse.md` shows, without offsets.
+/// HTML §9.2.6, with its sentences as comments. Returns the lines that `docs/wire/sse.md` shows,
+/// without offsets.
 pub fn decode_by_the_standard(stream: &[u8]) -> Vec<String> {
     // "Streams must be decoded using the UTF-8 decode algorithm", which strips one byte order mark.
     let text = String::from_utf8_lossy(stream);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    // "Lines must be separated by either CRLF, LF or CR"; what comes after the last of them is no line yet.
+    // "Lines must be separated by either CRLF, LF or CR". Text after the last of them is not a line
+    // yet.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut lines: Vec<&str> = text.split('\n').collect();
     lines.pop();
@@ -18,9 +20,11 @@ pub fn decode_by_the_standard(stream: &[u8]) -> Vec<String> {
     for line in lines {
         // "If the line is empty (a blank line): dispatch the event."
         if line.is_empty() {
-            // "Set the last event ID string of the event source to the value of the last event ID buffer."
+            // "Set the last event ID string of the event source to the value of the last event ID
+            // buffer."
             last_event_id.clone_from(&last_id);
-            // "If the data buffer is an empty string, set the data buffer and the event type buffer to the empty string and return."
+            // "If the data buffer is an empty string, set the data buffer and the event type buffer
+            // to the empty string and return."
             if data.is_empty() {
                 if saw_id {
                     log.push(format!("id {}", show(&last_event_id)));
@@ -37,8 +41,9 @@ pub fn decode_by_the_standard(stream: &[u8]) -> Vec<String> {
             saw_id = false;
             continue;
         }
-        // "If the line starts with a colon: ignore the line." "If the line contains a colon: the field is what is before it; the value what
-        // is after it, without one space." "Otherwise: the whole line is the name, the empty string the value."
+        // In short: a line that starts with a colon is ignored. The name is before the first colon,
+        // the value after it, without one space. Without a colon the line is a name, and the value
+        // is empty.
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
@@ -51,7 +56,8 @@ pub fn decode_by_the_standard(stream: &[u8]) -> Vec<String> {
                 last_id = value.into();
                 saw_id = true;
             }
-            // "If the field value consists of only ASCII digits, then interpret it as an integer in base ten."
+            // "If the field value consists of only ASCII digits, then interpret the field value as
+            // an integer in base ten."
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 log.push(format!("retry {}", value.parse::<u64>().unwrap_or(u64::MAX)));
             }

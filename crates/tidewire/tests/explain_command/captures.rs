@@ -127,7 +127,7 @@ fn a_stream_and_a_chunked_body_without_their_heads() {
             "taken for a chunked body",
             "a=b → a chunk extension",
             "refused at byte 14: 2b '+'",
-            "no valid chunk size",
+            "an invalid chunk size",
         ],
     );
 }
