@@ -82,7 +82,7 @@ async fn publish(State(app): State<Arc<App>>, message: String) -> String {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let epoch = Epoch::new(getrandom::u64()?.max(1));
-    let retention = Retention { max_messages: 100, ..Retention::default() };
+    let retention = Retention::DEFAULT.with_max_messages(100);
     let unix_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64;
     let app = App { log: watch::Sender::new(Log::new(epoch, retention)), started: (Instant::now(), unix_ms) };
     let router = Router::new().route("/events", get(events)).route("/publish", post(publish));

@@ -6,7 +6,7 @@
 use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Log, Retention, Since};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let retention = Retention { max_messages: 3, ..Retention::DEFAULT };
+    let retention = Retention::DEFAULT.with_max_messages(3);
     // Drawn at random in a server: a cursor of a log that is no more must not fit the next one.
     let mut log = Log::new(Epoch::new(2026), retention);
     let (mut quick, mut slow) = (Since::Earliest, Since::Earliest);

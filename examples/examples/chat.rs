@@ -16,6 +16,7 @@ use tidewire::{HubConfig, Retention};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = HubConfig::default();
     // Who comes in reads the last 500 lines.
-    config.retention = Retention { max_messages: 500, max_bytes: 1 << 20, max_age_ms: None };
+    config.retention =
+        Retention::DEFAULT.with_max_messages(500).with_max_bytes(1 << 20).with_max_age_ms(None);
     tidewire_examples::serve("chat", include_str!("../pages/chat.html"), config, |_| {})
 }

@@ -15,6 +15,7 @@ use tidewire::{HubConfig, Retention};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = HubConfig::default();
     // A second of a hundred people who all move.
-    config.retention = Retention { max_messages: 2_500, max_bytes: 1 << 20, max_age_ms: Some(2_000) };
+    config.retention =
+        Retention::DEFAULT.with_max_messages(2_500).with_max_bytes(1 << 20).with_max_age_ms(Some(2_000));
     tidewire_examples::serve("cursors", include_str!("../pages/cursors.html"), config, |_| {})
 }

@@ -20,7 +20,8 @@ use tidewire::{ChannelName, Hub, HubConfig, Message, Retention};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = HubConfig::default();
-    config.retention = Retention { max_messages: 10_000, max_bytes: 16 << 20, max_age_ms: None };
+    config.retention =
+        Retention::DEFAULT.with_max_messages(10_000).with_max_bytes(16 << 20).with_max_age_ms(None);
     let channel = ChannelName::new("log")?;
     // A thread, so that ctrl-c is heard while no line comes.
     let start = |hub: Arc<Hub>| drop(thread::spawn(move || publish(&hub, &channel)));

@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = HubConfig::default();
     // What a page that was closed for long can catch up with.
     let day_ms = 24 * 60 * 60 * 1000;
-    config.retention = Retention { max_messages: 100, max_bytes: 1 << 20, max_age_ms: Some(day_ms) };
+    config.retention =
+        Retention::DEFAULT.with_max_messages(100).with_max_bytes(1 << 20).with_max_age_ms(Some(day_ms));
     let builds = ChannelName::new("builds")?;
     let start = |hub: Arc<Hub>| drop(thread::spawn(move || build(&hub, &builds)));
     tidewire_examples::serve("notifications", include_str!("../pages/notifications.html"), config, start)

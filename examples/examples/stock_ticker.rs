@@ -23,7 +23,7 @@ const SYMBOLS: [(&str, i64); 6] =
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = HubConfig::default();
-    config.retention = Retention { max_messages: 1, max_bytes: 1 << 10, max_age_ms: None };
+    config.retention = Retention::DEFAULT.with_max_messages(1).with_max_bytes(1 << 10).with_max_age_ms(None);
     let mut market = Vec::new();
     for (symbol, cents) in SYMBOLS {
         market.push((ChannelName::new(symbol)?, cents));

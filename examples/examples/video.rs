@@ -17,6 +17,7 @@ use tidewire::{HubConfig, Retention};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = HubConfig::default();
     // Who comes late can begin at the beginning as long as it is among the last 64 MiB.
-    config.retention = Retention { max_messages: 100_000, max_bytes: 64 << 20, max_age_ms: None };
+    config.retention =
+        Retention::DEFAULT.with_max_messages(100_000).with_max_bytes(64 << 20).with_max_age_ms(None);
     tidewire_examples::serve("video", include_str!("../pages/video.html"), config, |_| {})
 }

@@ -36,7 +36,8 @@ fn row(name: &str, ns: [f64; 3]) {
 
 /// A log that keeps so many messages and has evicted some.
 fn full(kept: usize) -> Log<u64> {
-    let retention = Retention { max_messages: kept, max_bytes: usize::MAX, max_age_ms: Some(u64::MAX) };
+    let retention =
+        Retention::DEFAULT.with_max_messages(kept).with_max_bytes(usize::MAX).with_max_age_ms(Some(u64::MAX));
     let mut log = Log::new(EPOCH, retention);
     for number in 0..kept as u64 + 100 {
         log.append(number, 1, number);

@@ -49,6 +49,7 @@ pub enum Appended {
 
 impl Appended {
     /// The position after the message that the key stands for.
+    #[must_use]
     pub const fn cursor(self) -> Cursor {
         match self {
             Self::New(cursor) | Self::Duplicate(cursor) => cursor,
@@ -58,11 +59,13 @@ impl Appended {
 
 impl<T, W> Channel<T, W> {
     /// An empty channel. It allocates nothing until it is used.
+    #[must_use]
     pub const fn new(epoch: Epoch, retention: Retention, limits: Limits) -> Self {
         Self::from_log(Log::new(epoch, retention), limits)
     }
 
     /// A channel over a log that exists already.
+    #[must_use]
     pub const fn from_log(log: Log<T>, limits: Limits) -> Self {
         Self { log, waiters: Waiters::new(), keys: Keys::new(), limits, last_activity_ms: 0 }
     }
@@ -123,6 +126,7 @@ impl<T, W> Channel<T, W> {
     }
 
     /// Reads on from `since`: [`Log::read`].
+    #[must_use]
     pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
         self.log.read(since, budget)
     }
@@ -175,6 +179,7 @@ impl<T, W> Channel<T, W> {
     ///
     /// Call [`expire`](Channel::expire) first. A reader that comes back later finds a channel of
     /// another epoch, and is told so.
+    #[must_use]
     pub fn is_idle(&self, now_ms: u64) -> bool {
         self.waiters.len() == 0
             && self.log.is_empty()
@@ -183,16 +188,19 @@ impl<T, W> Channel<T, W> {
     }
 
     /// The number of waiters.
+    #[must_use]
     pub fn waiters(&self) -> usize {
         self.waiters.len()
     }
 
     /// The number of idempotency keys remembered.
+    #[must_use]
     pub fn keys(&self) -> usize {
         self.keys.len()
     }
 
     /// The log.
+    #[must_use]
     pub const fn log(&self) -> &Log<T> {
         &self.log
     }
@@ -204,6 +212,7 @@ impl<T, W> Channel<T, W> {
     }
 
     /// What is allowed.
+    #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
     }
@@ -317,7 +326,7 @@ mod tests {
     #[test]
     fn idle_is_when_nothing_would_be_lost() {
         let limits = Limits::DEFAULT.with_idle_ms(10).with_key_age_ms(200);
-        let retention = Retention { max_age_ms: Some(100), ..Retention::DEFAULT };
+        let retention = Retention::DEFAULT.with_max_age_ms(Some(100));
         let mut channel: Channel<u32, &str> = Channel::new(Epoch::new(1), retention, limits);
         channel.touch(1_000);
         assert!(!channel.is_idle(1_009));

@@ -26,11 +26,13 @@ pub struct Epoch(u64);
 
 impl Epoch {
     /// The epoch with this number.
+    #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
     /// The number.
+    #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -78,16 +80,19 @@ impl Cursor {
     pub const FOREIGN: Self = Self { epoch: Epoch(0), seq: 0 };
 
     /// The position after message `seq` of the log `epoch`.
+    #[must_use]
     pub const fn new(epoch: Epoch, seq: u64) -> Self {
         Self { epoch, seq }
     }
 
     /// Which log.
+    #[must_use]
     pub const fn epoch(self) -> Epoch {
         self.epoch
     }
 
     /// The number of the last message read; 0 before the first.
+    #[must_use]
     pub const fn seq(self) -> u64 {
         self.seq
     }

@@ -31,6 +31,7 @@ impl Cursors {
     pub const MAX: usize = 64;
 
     /// No cursors yet.
+    #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
@@ -41,6 +42,7 @@ impl Cursors {
     }
 
     /// The cursors in their order.
+    #[must_use]
     pub fn as_slice(&self) -> &[Cursor] {
         &self.0
     }

@@ -15,12 +15,14 @@ pub struct CursorError {
 
 impl CursorError {
     /// What was wrong.
+    #[must_use]
     pub const fn kind(&self) -> CursorErrorKind {
         self.kind
     }
 
     /// Where: the index of the first byte that cannot be part of a cursor, or the length of the
     /// text where it stops short.
+    #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
@@ -76,17 +78,20 @@ pub struct Refused {
 
 impl Refused {
     /// Why.
+    #[must_use]
     pub const fn kind(&self) -> RefusedKind {
         self.kind
     }
 
     /// The limit, in its own unit (bytes or a count); for a key that is taken, how many are
     /// remembered.
+    #[must_use]
     pub const fn limit(&self) -> usize {
         self.limit
     }
 
     /// The HTTP status that says the same: 413, 400 or 422.
+    #[must_use]
     pub const fn status_hint(&self) -> u16 {
         match self.kind {
             RefusedKind::MessageTooLarge => 413,

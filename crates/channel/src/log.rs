@@ -55,6 +55,7 @@ pub struct Stats {
 
 impl<T> Log<T> {
     /// An empty log. It allocates nothing until a message comes.
+    #[must_use]
     pub const fn new(epoch: Epoch, retention: Retention) -> Self {
         Self { epoch, retention, first: 1, entries: VecDeque::new(), bytes: 0, clock_ms: 0 }
     }
@@ -68,6 +69,7 @@ impl<T> Log<T> {
     /// would take the new ones for read.
     ///
     /// `None` if `head` is over 2^63: no log has counted that far, so its source is damaged.
+    #[must_use]
     pub fn continuing(head: Cursor, retention: Retention) -> Option<Self> {
         if head.seq() > u64::MAX / 2 {
             return None;
@@ -107,6 +109,7 @@ impl<T> Log<T> {
 
     /// The time at which the next message expires: when to call [`expire`](Log::expire). `None` if
     /// there is none to expire.
+    #[must_use]
     pub fn next_expiry_ms(&self) -> Option<u64> {
         Some(self.entries.front()?.time_ms.saturating_add(self.retention.max_age_ms?))
     }
@@ -128,11 +131,13 @@ impl<T> Log<T> {
     }
 
     /// The position after the newest message: that of a reader that has everything.
+    #[must_use]
     pub fn head(&self) -> Cursor {
         Cursor::new(self.epoch, self.first - 1 + self.entries.len() as u64)
     }
 
     /// The position before the earliest message kept: reading after it returns all there is.
+    #[must_use]
     pub const fn earliest(&self) -> Cursor {
         Cursor::new(self.epoch, self.first - 1)
     }
@@ -142,6 +147,7 @@ impl<T> Log<T> {
     /// evict each other, it is the position after the first of them. Age is not looked at;
     /// [expire](Self::expire) first. O(1) while the log is not full, then linear in what would be
     /// evicted.
+    #[must_use]
     pub fn earliest_after(&self, messages: usize, bytes: usize) -> Cursor {
         let (mut len, mut sum) =
             (self.entries.len().saturating_add(messages), self.bytes.saturating_add(bytes));
@@ -161,6 +167,7 @@ impl<T> Log<T> {
     ///
     /// A cursor that cannot be continued from is no error: the answer says what is missing and goes
     /// on from the earliest message kept.
+    #[must_use]
     pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
         let earliest = self.earliest();
         let (start, continuity) = match since {
@@ -195,6 +202,7 @@ impl<T> Log<T> {
     }
 
     /// The message after which `cursor` is the position, if it is still kept. O(1).
+    #[must_use]
     pub fn get(&self, cursor: Cursor) -> Option<Entry<'_, T>> {
         if cursor.epoch() != self.epoch || cursor.seq() < self.first {
             return None;
@@ -204,11 +212,13 @@ impl<T> Log<T> {
     }
 
     /// Which log this is.
+    #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
     }
 
     /// What is kept.
+    #[must_use]
     pub const fn retention(&self) -> Retention {
         self.retention
     }
@@ -221,21 +231,25 @@ impl<T> Log<T> {
     }
 
     /// The number of messages kept.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether no message is kept.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// The bytes kept: the sum of the sizes given.
+    #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// All of it in numbers.
+    #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
             messages: self.entries.len(),

@@ -23,11 +23,13 @@ impl Budget {
     pub const UNLIMITED: Self = Self { messages: usize::MAX, bytes: usize::MAX };
 
     /// At most so many messages of any size.
+    #[must_use]
     pub const fn messages(messages: usize) -> Self {
         Self { messages, bytes: usize::MAX }
     }
 
     /// At most so many bytes, but one message at least.
+    #[must_use]
     pub const fn bytes(bytes: usize) -> Self {
         Self { messages: usize::MAX, bytes }
     }
@@ -62,6 +64,7 @@ pub enum Continuity {
 
 impl Continuity {
     /// Whether messages are, or may be, missing: the reader must be told.
+    #[must_use]
     pub const fn is_broken(&self) -> bool {
         matches!(self, Self::Gap { .. } | Self::Reset { .. })
     }
@@ -80,6 +83,7 @@ pub enum ResetReason {
 
 impl ResetReason {
     /// The name on the wire: `unknown-epoch` or `ahead-of-log`.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownEpoch => "unknown-epoch",
@@ -107,48 +111,57 @@ pub struct Read<'a, T> {
 
 impl<'a, T> Read<'a, T> {
     /// How the messages continue what the reader has.
+    #[must_use]
     pub const fn continuity(&self) -> Continuity {
         self.continuity
     }
 
     /// The position before the first message returned. It is the reader's own cursor if it
     /// [`Resumed`](Continuity::Resumed).
+    #[must_use]
     pub const fn start(&self) -> Cursor {
         self.start
     }
 
     /// The position after the last message returned: what the reader reads since next time.
+    #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor::new(self.start.epoch(), self.start.seq() + self.entries.len() as u64)
     }
 
     /// Whether the budget ended the read: there is more after [`cursor`](Read::cursor) already.
+    #[must_use]
     pub const fn more(&self) -> bool {
         self.more
     }
 
     /// The number of messages returned.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether no message is returned.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.len() == 0
     }
 
     /// Whether there is anything to say to the reader: a message, a gap or reset, or, to one that
     /// came without a cursor, where it is. If not, it waits.
+    #[must_use]
     pub fn is_news(&self) -> bool {
         !self.is_empty() || self.continuity != Continuity::Resumed
     }
 
     /// The sum of the sizes of the messages returned.
+    #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The messages, oldest first.
+    #[must_use]
     pub fn iter(&self) -> Entries<'a, T> {
         self.entries.clone()
     }

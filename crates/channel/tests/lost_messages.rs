@@ -106,7 +106,8 @@ fn the_message_sent_during_a_transport_upgrade() {
 /// behind, is never found. Mercure #1382.
 #[test]
 fn the_replay_cap_that_scans_from_the_wrong_end() {
-    let retention = Retention { max_messages: 50_000, max_bytes: usize::MAX, max_age_ms: None };
+    let retention =
+        Retention::DEFAULT.with_max_messages(50_000).with_max_bytes(usize::MAX).with_max_age_ms(None);
     let mut log = Log::new(Epoch::new(7), retention);
     for number in 0..50_000 {
         log.append(0, 1, number);
@@ -160,7 +161,7 @@ fn overlapping_polls_take_nothing_from_each_other() {
 /// nothing to the client. Nchan #689.
 #[test]
 fn the_eviction_during_a_replay() {
-    let retention = Retention { max_messages: 4, ..Retention::DEFAULT };
+    let retention = Retention::DEFAULT.with_max_messages(4);
     let mut log = Log::new(Epoch::new(7), retention);
     for number in 1..=4 {
         log.append(0, 1, number);
@@ -179,7 +180,7 @@ fn the_eviction_during_a_replay() {
 /// #469.
 #[test]
 fn the_clock_that_is_set_back() {
-    let retention = Retention { max_age_ms: Some(1_000), ..Retention::DEFAULT };
+    let retention = Retention::DEFAULT.with_max_age_ms(Some(1_000));
     let mut log = Log::new(Epoch::new(7), retention);
     log.append(10_000, 1, "before");
     log.append(4_000, 1, "after");

@@ -21,7 +21,7 @@ fn nothing_is_allocated_before_the_first_message() {
 
 #[test]
 fn a_full_log_takes_messages_and_readers_without_memory() {
-    let mut log = Log::new(EPOCH, Retention { max_messages: 1_000, ..Retention::DEFAULT });
+    let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_messages(1_000));
     for number in 0..2_000_u64 {
         log.append(number, 1, number);
     }
@@ -58,7 +58,7 @@ fn a_cursor_is_parsed_and_written_on_the_stack() {
 #[test]
 fn a_key_costs_its_length_and_at_most_150_bytes() {
     let limits = Limits::DEFAULT;
-    let retention = Retention { max_messages: 1, ..Retention::DEFAULT };
+    let retention = Retention::DEFAULT.with_max_messages(1);
     let mut channel = Channel::<(), ()>::new(EPOCH, retention, limits);
     let mut most = 0;
     let before = held();

@@ -56,8 +56,14 @@ enum Op {
 }
 
 fn retention() -> impl Strategy<Value = Retention> {
-    (0_usize..8, 0_usize..60, prop::option::of(0_u64..50))
-        .prop_map(|(max_messages, max_bytes, max_age_ms)| Retention { max_messages, max_bytes, max_age_ms })
+    (0_usize..8, 0_usize..60, prop::option::of(0_u64..50)).prop_map(
+        |(max_messages, max_bytes, max_age_ms)| {
+            Retention::DEFAULT
+                .with_max_messages(max_messages)
+                .with_max_bytes(max_bytes)
+                .with_max_age_ms(max_age_ms)
+        },
+    )
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -225,7 +231,7 @@ proptest! {
         before in prop::collection::vec(0_usize..20, 0..12),
         sizes in prop::collection::vec(0_usize..20, 0..6),
     ) {
-        let mut log = Log::new(EPOCH, Retention { max_age_ms: None, ..retention });
+        let mut log = Log::new(EPOCH, retention.with_max_age_ms(None));
         for size in before {
             log.append(0, size, ());
         }
@@ -240,7 +246,7 @@ proptest! {
 
 #[test]
 fn the_words_start_at_the_ends() {
-    let mut log = Log::new(EPOCH, Retention { max_messages: 2, ..Retention::DEFAULT });
+    let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_messages(2));
     for number in 1..=3 {
         log.append(0, 1, number);
     }
@@ -285,7 +291,7 @@ fn a_copy_that_missed_messages_skips_them_and_gives_no_number_twice() {
 
 #[test]
 fn sizes_that_cannot_be_summed_do_not_wrap() {
-    let mut log = Log::new(EPOCH, Retention { max_bytes: usize::MAX, ..Retention::DEFAULT });
+    let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_bytes(usize::MAX));
     log.append(0, usize::MAX, "all");
     assert_eq!(log.earliest_after(1, usize::MAX).seq(), 0);
     log.append(0, usize::MAX, "all again");
@@ -295,7 +301,7 @@ fn sizes_that_cannot_be_summed_do_not_wrap() {
 
 #[test]
 fn a_clock_at_its_end_does_not_wrap() {
-    let mut log = Log::new(EPOCH, Retention { max_age_ms: Some(10), ..Retention::DEFAULT });
+    let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_age_ms(Some(10)));
     log.append(u64::MAX, 1, "late");
     assert_eq!(log.next_expiry_ms(), Some(u64::MAX));
     assert_eq!(log.expire(u64::MAX), 0);

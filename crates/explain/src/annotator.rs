@@ -28,10 +28,10 @@ impl Default for Annotator {
 }
 
 impl Annotator {
-    /// A connection at its first byte, under [`Limits::default`].
+    /// A connection at its first byte, under [`Limits::DEFAULT`].
     #[must_use]
     pub fn new() -> Self {
-        Self::starting_with(Start::Http, Limits::default())
+        Self::starting_with(Start::Http, Limits::DEFAULT)
     }
 
     /// A connection at its first byte ([`Start::Http`]) or a piece of one, under these limits.

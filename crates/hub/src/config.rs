@@ -24,7 +24,7 @@ pub struct HubConfig {
 impl Default for HubConfig {
     fn default() -> Self {
         HubConfig {
-            retention: Retention { max_bytes: 8 * 1024 * 1024, ..Retention::default() },
+            retention: Retention::DEFAULT.with_max_bytes(8 * 1024 * 1024),
             max_message: 1024 * 1024,
             max_channels: 100_000,
             max_subscribers: 1_000_000,

@@ -114,11 +114,10 @@ impl World {
     fn new(seed: u64, fault: Option<Fault>, trace: Option<Vec<String>>) -> Self {
         let mut rng = Rng::new(seed);
         let mut pick = |from: &[usize]| from[rng.below(from.len())];
-        let retention = Retention {
-            max_messages: pick(&[1, 3, 8, 20, 1_000]),
-            max_bytes: pick(&[1, 40, 300, 100_000]),
-            max_age_ms: [None, Some(50), Some(2_000)][pick(&[0, 1, 2])],
-        };
+        let retention = Retention::DEFAULT
+            .with_max_messages(pick(&[1, 3, 8, 20, 1_000]))
+            .with_max_bytes(pick(&[1, 40, 300, 100_000]))
+            .with_max_age_ms([None, Some(50), Some(2_000)][pick(&[0, 1, 2])]);
         let limits = Limits::DEFAULT.with_idle_ms(pick(&[10, 1_000]) as u64);
         let budget = Budget { messages: pick(&[1, 2, 5, 100]), bytes: pick(&[1, 64, 100_000]) };
         let server = Server::new(retention, limits, budget, fault);
@@ -291,7 +290,7 @@ impl World {
             }
             Action::Shrink => {
                 let name = self.channel();
-                let fewer = Retention { max_messages: self.rng.below(4), ..Retention::DEFAULT };
+                let fewer = Retention::DEFAULT.with_max_messages(self.rng.below(4));
                 let retention = (self.rng.below(2) == 0).then_some(fewer);
                 self.note(|| format!("{name} keeps {retention:?}"));
                 self.server.shrink(&name, retention);

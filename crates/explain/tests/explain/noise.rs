@@ -52,7 +52,7 @@ fn documents_with_changed_bytes_keep_the_promises() {
 
 fn annotate(start: Start, input: &[u8]) {
     for direction in [Direction::Up, Direction::Down] {
-        let make = || Annotator::starting_with(start, Limits::default());
+        let make = || Annotator::starting_with(start, Limits::DEFAULT);
         let (up, down) = match direction {
             Direction::Up => (input, &[][..]),
             Direction::Down => (&[][..], input),

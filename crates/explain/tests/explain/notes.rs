@@ -163,7 +163,7 @@ fn an_event_stream_through_chunks() {
 #[test]
 fn every_line_of_an_event_stream() {
     let stream = b"\xef\xbb\xbfid: 7\nevent: tide\ndata: high\ndata\nretry: 10\nretry: x\nwhat: x\n\n\nid: 8\n\ndata: cut";
-    let annotator = Annotator::starting_with(Start::EventStream, Limits::default());
+    let annotator = Annotator::starting_with(Start::EventStream, Limits::DEFAULT);
     let notes = notes_of(annotator, b"", stream, Direction::Down).0;
     assert_eq!(
         brief(&notes),

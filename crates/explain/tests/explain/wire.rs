@@ -85,7 +85,7 @@ impl Fed {
 fn every_case_of_http1() {
     let cases = vectors::of("http1");
     for case in &cases {
-        let mut limits = Limits { http1: tidewire_http1::Limits::new(), ..Limits::default() };
+        let mut limits = Limits::DEFAULT.with_http1(tidewire_http1::Limits::new());
         let number = |name| case.number_option(name);
         let http1 = &mut limits.http1;
         if let Some(n) = number("max_head") {
@@ -147,7 +147,7 @@ fn every_case_of_http1() {
 fn every_case_of_chunked() {
     let cases = vectors::of("chunked");
     for case in &cases {
-        let mut limits = Limits::default();
+        let mut limits = Limits::DEFAULT;
         if let Some(bytes) = case.number_option("max_body") {
             limits.http1.max_body = bytes;
         }
@@ -166,7 +166,7 @@ fn every_case_of_chunked() {
 fn every_case_of_event_streams() {
     let cases = vectors::of("sse");
     for case in &cases {
-        let mut limits = Limits::default();
+        let mut limits = Limits::DEFAULT;
         if let Some(bytes) = case.number_option("max_data") {
             limits.sse = limits.sse.with_max_data(bytes.try_into().unwrap());
         }
@@ -218,7 +218,7 @@ fn limits(case: &Vector) -> Limits {
     if let Some(frames) = case.number_option("max_empty") {
         ws.max_empty_fragments = frames.try_into().unwrap();
     }
-    Limits { ws, ..Limits::default() }
+    Limits::DEFAULT.with_ws(ws)
 }
 
 /// An opening handshake that agrees on what the case asks for.
