@@ -94,8 +94,8 @@ impl<T> Log<T> {
     ///
     /// Time only moves forward in a log. If the caller's clock steps back, the log stays at the
     /// latest time that it has seen until the clock has caught up. So times are in the order of
-    /// messages. If the clock leaps forward, messages expire early, and readers are told of a gap. To
-    /// avoid both, read the wall clock once at the start and add a monotonic clock to it.
+    /// messages. If the clock leaps forward, messages expire early, and readers are told of a gap.
+    /// To avoid both, read the wall clock once at the start and add a monotonic clock to it.
     pub fn expire(&mut self, now_ms: u64) -> usize {
         self.clock_ms = self.clock_ms.max(now_ms);
         let Some(max_age_ms) = self.retention.max_age_ms else { return 0 };
