@@ -2,7 +2,7 @@
 //! All must obey one law:
 //!
 //! > A reader gets a contiguous run of the log. Where messages are missing between two runs, the
-//! reader is told.
+//! > reader is told.
 //!
 //! The log is that of this crate. The protocol crates make the bytes: `tidewire-http1` with
 //! `tidewire-chunked` the requests and answers, `tidewire-sse` the events, `tidewire-ws` the
