@@ -1,14 +1,14 @@
-//! A script of calls to a client and a server that talk to each other: messages arrive whole and in order, what is refused writes nothing, and
-//! after both closes both are closed.
+//! A script of calls to a connected client and server: messages arrive whole and in order, a
+//! refused call writes nothing, and after both closes both ends are closed.
 
 use std::collections::VecDeque;
 use tidewire_ws::{Connection, EncodeError, Event, Limits, Role};
 
 struct End {
     connection: Connection,
-    /// On its way to the other end.
+    /// Bytes on the way to the other end.
     wire: Vec<u8>,
-    /// Sent and not yet received: the messages, and the fragments of the unfinished one.
+    /// Sent and not yet received: the messages, and the fragments of the unfinished message.
     sent: VecDeque<Vec<u8>>,
     unfinished: Option<Vec<u8>>,
 }
@@ -78,7 +78,7 @@ impl End {
     }
 }
 
-/// Some bytes go from one end to the other.
+/// Passes bytes from one end to the other.
 fn pass(ends: &mut [End; 2], from: usize, to: usize, most: usize) {
     let n = ends[from].wire.len().min(most);
     let mut input: Vec<u8> = ends[from].wire[..n].to_vec();

@@ -79,7 +79,7 @@ fn a_file_of_a_chunked_event_stream() {
             "taken for HTTP from a server",
             "11 → a chunk of 17 bytes follows",
             "id: e-4 → a client that reconnects sends it",
-            "the beginning of a line → the chunk ends and the line does not",
+            "the beginning of a line → the chunk ends within the line",
             "the rest of: data: hello → a line of data: \"hello\"",
             "blank line → dispatches \"message\" with 5 bytes of data; lastEventId is e-4",
             ": → a comment: ignored",
