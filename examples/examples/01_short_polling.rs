@@ -1,4 +1,4 @@
-//! Short polling: ask, be answered at once, ask again.
+//! Short polling: the client asks, the server answers at once, and the client asks again later.
 //!
 //! ```text
 //!   client                    server
@@ -9,12 +9,13 @@
 //!     │ ◄── 304 ──────────────── │   nothing new
 //! ```
 //!
-//! Works everywhere, and a cache in the middle may help. News are late by up to one pause, and most
-//! answers are empty.
+//! It works everywhere, and a cache may answer for the server. Messages are late by up to one
+//! pause, and most answers are empty.
 //!
-//! Run `cargo run -p tidewire-examples --example 01_short_polling`. Two messages are read, the
-//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
-//! cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 01_short_polling`. The reader gets two messages
+//! and closes the connection. A third message is published meanwhile and a fourth later. The reader
+//! resumes at its cursor and gets both. The five technique examples differ only in the function
+//! `read`.
 
 use std::error::Error;
 use std::thread;
@@ -22,8 +23,8 @@ use std::time::Duration;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, remark};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
-/// is called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`. Returns them, and the cursor to continue at.
+/// Calls `on_waiting` when it waits for the last message.
 fn read(
     address: &str,
     since: &str,
@@ -39,7 +40,7 @@ fn read(
         let head = wire.head()?;
         if head.status == 304 {
             remark(
-                "nothing new: the cursor is the ETag, and an answer without body says that it still holds",
+                "nothing new: the cursor is the ETag, and a 304 without a body says that it is still current",
             );
             on_waiting()?;
             thread::sleep(PAUSE);
@@ -54,10 +55,10 @@ fn read(
     Ok((messages, cursor))
 }
 
-/// Shorter, and the server has more to do; longer, and the news are later.
+/// A shorter pause means more work for the server. A longer pause means later messages.
 const PAUSE: Duration = Duration::from_millis(100);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Starts a server, publishes to /c/demo, and has `read` read twice.
+    // Starts a server, publishes to /c/demo, and calls `read` twice.
     read_cut_and_resume(read)
 }

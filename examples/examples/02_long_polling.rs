@@ -1,27 +1,28 @@
-//! Long polling: ask, and be answered when there is something to say.
+//! Long polling: the client asks, and the server answers when there is a message.
 //!
 //! ```text
 //!   client                    server
 //!     │ ── GET since=A&wait ───► │
-//!     │ ◄── 200 messages, B ──── │   there was something already
+//!     │ ◄── 200 messages, B ──── │   there were messages already
 //!     │ ── GET since=B&wait ───► │
 //!     │                          │   held, up to 25 s
-//!     │ ◄── 200 messages, C ──── │   the moment that one is published
+//!     │ ◄── 200 messages, C ──── │   as soon as one is published
 //! ```
 //!
-//! Works everywhere, news come at once, and an idle reader costs one request in 25 seconds. Each
-//! message costs a request.
+//! It works everywhere, and messages come at once. An idle reader costs one request in 25 seconds.
+//! Each message costs a request.
 //!
-//! Run `cargo run -p tidewire-examples --example 02_long_polling`. Two messages are read, the
-//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
-//! cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 02_long_polling`. The reader gets two messages and
+//! closes the connection. A third message is published meanwhile and a fourth later. The reader
+//! resumes at its cursor and gets both. The five technique examples differ only in the function
+//! `read`.
 
 use std::error::Error;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, remark};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
-/// is called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`. Returns them, and the cursor to continue at.
+/// Calls `on_waiting` when it waits for the last message.
 fn read(
     address: &str,
     since: &str,
@@ -41,13 +42,13 @@ fn read(
         for message in answer["messages"].as_array().ok_or("no messages")? {
             messages.push(message["data"].as_str().ok_or("not text")?.to_owned());
         }
-        // A poll whose time is over has no messages, but a cursor.
+        // The answer to a poll that timed out has no messages, but it has a cursor.
         cursor = answer["cursor"].as_str().ok_or("no cursor")?.to_owned();
     }
     Ok((messages, cursor))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Starts a server, publishes to /c/demo, and has `read` read twice.
+    // Starts a server, publishes to /c/demo, and calls `read` twice.
     read_cut_and_resume(read)
 }

@@ -1,4 +1,4 @@
-//! Server-Sent Events: ask once, and the answer never ends.
+//! Server-Sent Events: the client asks once, and the answer never ends.
 //!
 //! ```text
 //!   client                    server
@@ -6,24 +6,24 @@
 //!     │ ◄── 200 ──────────────── │
 //!     │ ◄── id: B  data: one ─── │
 //!     │ ◄── id: C  data: two ─── │   … as they are published
-//!     ✕                          │   cut
+//!     ✕                          │   the connection is cut
 //!     │ ── Last-Event-ID: C ───► │   a browser does this by itself
 //! ```
 //!
-//! What a browser's `EventSource` speaks: text, one way, resumes by itself. The id of each event is
-//! the cursor.
+//! A browser's `EventSource` uses it: text, one way, and it resumes by itself. The id of each event
+//! is the cursor.
 //!
-//! Run `cargo run -p tidewire-examples --example 03_sse`. Two messages are read, the connection is
-//! cut, a third is published meanwhile and a fourth later; the reader resumes at its cursor and
-//! gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 03_sse`. The reader gets two messages and closes
+//! the connection. A third message is published meanwhile and a fourth later. The reader resumes at
+//! its cursor and gets both. The five technique examples differ only in the function `read`.
 
 use std::error::Error;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume};
 use tidewire_sse::{Decoder, Event, Limits};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
-/// is called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`. Returns them, and the cursor to continue at.
+/// Calls `on_waiting` when it waits for the last message.
 fn read(
     address: &str,
     since: &str,
@@ -32,7 +32,8 @@ fn read(
 ) -> Result<(Vec<String>, String), Box<dyn Error>> {
     let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
     let mut wire = Wire::connect(address)?;
-    // An EventSource keeps its URL when it comes back; the field says more than the query then.
+    // An EventSource that reconnects uses its old URL. The server then prefers the field to the
+    // query.
     let resume = if since == "earliest" { String::new() } else { format!("Last-Event-ID: {since}\r\n") };
     wire.send(&format!(
         "GET /c/demo?since=earliest HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{resume}\r\n"
@@ -43,7 +44,8 @@ fn read(
         if messages.len() + 1 == count {
             on_waiting()?;
         }
-        // Where chunks begin and end means nothing: an event may lie across two, and two in one.
+        // The limits of chunks have no meaning: an event may be in two chunks, or two events in
+        // one.
         let chunk = wire.chunk()?;
         let mut rest = &chunk[..];
         while let (used, Some(received)) = events.decode(rest)? {
@@ -58,6 +60,6 @@ fn read(
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Starts a server, publishes to /c/demo, and has `read` read twice.
+    // Starts a server, publishes to /c/demo, and calls `read` twice.
     read_cut_and_resume(read)
 }

@@ -1,4 +1,5 @@
-//! WebSocket: ask once to change the protocol; then both sides send messages whenever they like.
+//! WebSocket: the client asks once to change the protocol. Then both sides send messages at any
+//! time.
 //!
 //! ```text
 //!   client                    server
@@ -9,12 +10,13 @@
 //!     │ ── 88 82 ………… ─────────► │   a client's frames are masked
 //! ```
 //!
-//! For traffic both ways with the least bytes a message. Resuming is the application's part: here
-//! the subprotocol `tidewire.v1`, whose messages are JSON objects with a cursor.
+//! It is for traffic both ways, with the fewest bytes per message. The application must resume by
+//! itself: here with the subprotocol `tidewire.v1`, whose messages are JSON objects with a cursor.
 //!
-//! Run `cargo run -p tidewire-examples --example 04_websocket`. Two messages are read, the
-//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
-//! cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 04_websocket`. The reader gets two messages and
+//! closes the connection. A third message is published meanwhile and a fourth later. The reader
+//! resumes at its cursor and gets both. The five technique examples differ only in the function
+//! `read`.
 
 use std::error::Error;
 
@@ -23,8 +25,8 @@ use tidewire_ws::frame::Header;
 use tidewire_ws::handshake::client;
 use tidewire_ws::{Client, Connection, Event, Limits};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
-/// is called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`. Returns them, and the cursor to continue at.
+/// Calls `on_waiting` when it waits for the last message.
 fn read(
     address: &str,
     since: &str,
@@ -33,8 +35,8 @@ fn read(
 ) -> Result<(Vec<String>, String), Box<dyn Error>> {
     let (mut messages, mut cursor) = (Vec::new(), since.to_owned());
     let mut wire = Wire::connect(address)?;
-    // The nonce comes back hashed: the proof that the other side speaks WebSocket and that no cache
-    // answers.
+    // The server answers with a hash of the nonce. This proves that it speaks WebSocket and that
+    // the answer does not come from a cache.
     let handshake = client::Request::new(random(), &["tidewire.v1"]);
     let fields: String = handshake.fields().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     wire.send(&format!("GET /c/demo?since={since} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n"))?;
@@ -42,7 +44,7 @@ fn read(
     handshake
         .verify(head.status, head.fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))?;
 
-    // From here on it is no HTTP any more: frames both ways.
+    // From here on, the connection carries frames both ways, not HTTP.
     let mut websocket = Connection::<Client>::new(Limits::DEFAULT);
     let (mut input, mut output) = (Vec::new(), Vec::new());
     while !websocket.is_closed() {
@@ -59,12 +61,12 @@ fn read(
                 if object["type"] == "message" {
                     messages.push(object["data"].as_str().ok_or("not text")?.to_owned());
                 }
-                // All but a heartbeat have one.
+                // Every object has a cursor, except a heartbeat.
                 if let Some(position) = object["cursor"].as_str() {
                     cursor = position.to_owned();
                 }
             }
-            Some(_) => {} // a ping, or the server's close; what answers it is in the output
+            Some(_) => {} // a ping or the server's close: the reply is in the output
             None if used == 0 => {
                 if messages.len() + 1 == count {
                     on_waiting()?;
@@ -86,8 +88,8 @@ fn read(
     Ok((messages, cursor))
 }
 
-/// Nonces and masking keys have to be unpredictable: a page must not choose the bytes that a proxy
-/// sees.
+/// Nonces and masking keys must be unpredictable. Otherwise a page could choose the bytes that a
+/// proxy sees.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has random numbers");
@@ -95,6 +97,6 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Starts a server, publishes to /c/demo, and has `read` read twice.
+    // Starts a server, publishes to /c/demo, and calls `read` twice.
     read_cut_and_resume(read)
 }

@@ -1,26 +1,27 @@
-//! HTTP streaming: ask once, and read the answer line by line.
+//! HTTP streaming: the client asks once, and reads the answer line by line.
 //!
 //! ```text
 //!   client                    server
 //!     │ ── GET feed=stream ────► │
 //!     │ ◄── 200 ──────────────── │
-//!     │ ◄── {"cursor":B,…} ───── │   newline-delimited JSON, one message a line,
-//!     │ ◄── {"cursor":C,…} ───── │   one line or more a chunk
+//!     │ ◄── {"cursor":B,…} ───── │   newline-delimited JSON, one message per line,
+//!     │ ◄── {"cursor":C,…} ───── │   one or more lines per chunk
 //! ```
 //!
-//! What programs like best: any HTTP client can read lines. In a browser `fetch` gives the bytes as
-//! they arrive.
+//! It is the easiest for programs: any HTTP client can read lines. In a browser, `fetch` gives the
+//! bytes as they arrive.
 //!
-//! Run `cargo run -p tidewire-examples --example 05_streaming`. Two messages are read, the
-//! connection is cut, a third is published meanwhile and a fourth later; the reader resumes at its
-//! cursor and gets both. The other four examples differ in `read` alone.
+//! Run `cargo run -p tidewire-examples --example 05_streaming`. The reader gets two messages and
+//! closes the connection. A third message is published meanwhile and a fourth later. The reader
+//! resumes at its cursor and gets both. The five technique examples differ only in the function
+//! `read`.
 
 use std::error::Error;
 
 use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume};
 
-/// Reads `count` messages after the cursor `since`, and says at which cursor to go on. `on_waiting`
-/// is called when only the last one is missing and is not there yet.
+/// Reads `count` messages after the cursor `since`. Returns them, and the cursor to continue at.
+/// Calls `on_waiting` when it waits for the last message.
 fn read(
     address: &str,
     since: &str,
@@ -36,7 +37,7 @@ fn read(
         if messages.len() + 1 == count {
             on_waiting()?;
         }
-        // Where chunks begin and end means nothing: a line may lie across two, and two in one.
+        // The limits of chunks have no meaning: a line may be in two chunks, or two lines in one.
         unread.extend(wire.chunk()?);
         while let Some(end) = unread.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = unread.drain(..=end).collect();
@@ -54,6 +55,6 @@ fn read(
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Starts a server, publishes to /c/demo, and has `read` read twice.
+    // Starts a server, publishes to /c/demo, and calls `read` twice.
     read_cut_and_resume(read)
 }

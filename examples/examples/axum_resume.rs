@@ -1,14 +1,15 @@
-//! Resumable Server-Sent Events in somebody else's server: an axum application with `tidewire-channel` and `tidewire-sse`.
+//! Resumable Server-Sent Events in an axum application, with `tidewire-channel` and `tidewire-sse`.
 //!
 //! ```text
-//! cargo run -p tidewire-examples --example axum_resume          # then, elsewhere:
+//! cargo run -p tidewire-examples --example axum_resume          # then, in other terminals:
 //! curl -N http://127.0.0.1:8080/events
 //! curl -d 'high water' http://127.0.0.1:8080/publish
 //! ```
 //!
-//! Stop the first `curl`, publish, and come back with `-H 'Last-Event-ID: …'`: what was missed is there. A browser's `EventSource` does
-//! that by itself. The glue is the twenty lines of [`next`] and [`write`]. The log lies in a `tokio::sync::watch`: one lock for readers and
-//! publishers, which wakes the readers and lets none of them sleep past a message.
+//! Stop the first `curl`, publish, and run it again with `-H 'Last-Event-ID: …'`: it gets the
+//! messages that it missed. A browser's `EventSource` does this by itself. The glue is the twenty
+//! lines of [`next`] and [`write`]. The log is in a `tokio::sync::watch`: one lock for readers and
+//! publishers. It wakes the readers, and no reader sleeps while there is a message.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -28,11 +29,11 @@ use tokio::time::timeout;
 
 struct App {
     log: watch::Sender<Log<String>>,
-    /// A clock that never steps back, which still tells the time of day.
+    /// The start on a clock that never steps back, and the time of day at that moment.
     started: (Instant, u64),
 }
 
-/// What there is to say to a reader, and where it is afterwards.
+/// Waits for something to send to a reader. Returns it, and the reader's position afterwards.
 async fn next(log: &mut watch::Receiver<Log<String>>, since: Since) -> Option<(Vec<u8>, Since)> {
     let news = log.wait_for(|log| log.read(since, Budget::UNLIMITED).is_news());
     match timeout(Duration::from_secs(15), news).await {
@@ -41,7 +42,7 @@ async fn next(log: &mut watch::Receiver<Log<String>>, since: Since) -> Option<(V
     }
 }
 
-/// A read as events, each with the cursor to come back with as its id.
+/// Encodes a read as events. The id of each event is the cursor after it.
 fn write(read: &Read<'_, String>) -> (Vec<u8>, Since) {
     let mut wire = Vec::new();
     let mut put = |cursor: Cursor, event: Option<&str>, data: Option<&str>| {
@@ -50,7 +51,7 @@ fn write(read: &Read<'_, String>) -> (Vec<u8>, Since) {
     };
     match read.continuity() {
         Continuity::Resumed => {}
-        // An id without data: the reader has a place to come back to before the first message.
+        // An id without data: the reader gets its cursor before the first message.
         Continuity::Fresh => put(read.start(), None, None),
         Continuity::Gap { missed, to, .. } => put(to, Some("gap"), Some(&missed.to_string())),
         Continuity::Reset { reason, to } => put(to, Some("reset"), Some(reason.as_str())),
@@ -60,7 +61,8 @@ fn write(read: &Read<'_, String>) -> (Vec<u8>, Since) {
 }
 
 async fn events(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
-    // The id of another server is told as a reset: a refusal would stop an `EventSource` for good.
+    // An id of another server is answered with a reset. A refusal would stop an `EventSource` for
+    // ever.
     let last = headers.get("last-event-id");
     let last = last.map(|id| Since::parse(id.as_bytes()).unwrap_or(Cursor::FOREIGN.into()));
     let reader = (app.log.subscribe(), last.unwrap_or(Since::Earliest));
@@ -82,7 +84,7 @@ async fn publish(State(app): State<Arc<App>>, message: String) -> String {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let epoch = Epoch::new(getrandom::u64()?.max(1));
-    let retention = Retention { max_messages: 100, ..Retention::default() };
+    let retention = Retention::DEFAULT.with_max_messages(100);
     let unix_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64;
     let app = App { log: watch::Sender::new(Log::new(epoch, retention)), started: (Instant::now(), unix_ms) };
     let router = Router::new().route("/events", get(events)).route("/publish", post(publish));

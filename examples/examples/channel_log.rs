@@ -1,17 +1,18 @@
 //! `tidewire-channel` alone: one log, two readers, and a gap.
 //!
-//! Run `cargo run -p tidewire-examples --example channel_log`. A log of three messages is read by a reader that keeps up and by one that
-//! does not. Neither has a queue: a reader is a cursor that it keeps itself, and what it has lost is told, with a number.
+//! Run `cargo run -p tidewire-examples --example channel_log`. A quick and a slow reader read a log
+//! that keeps three messages. The server has no queue for a reader: each reader keeps its own
+//! cursor. The slow reader is told how many messages it lost.
 
 use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Log, Retention, Since};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let retention = Retention { max_messages: 3, ..Retention::DEFAULT };
-    // Drawn at random in a server: a cursor of a log that is no more must not fit the next one.
+    let retention = Retention::DEFAULT.with_max_messages(3);
+    // A server draws the epoch at random, so that a cursor of an old log does not fit a new one.
     let mut log = Log::new(Epoch::new(2026), retention);
     let (mut quick, mut slow) = (Since::Earliest, Since::Earliest);
 
-    // Time is an argument, and so is the size. There is no clock in a log.
+    // The time and the size are arguments. A log has no clock.
     for (number, tide) in ["ebb", "slack", "flood", "high", "ebb again"].into_iter().enumerate() {
         let cursor = log.append(number as u64 * 1_000, tide.len(), tide);
         println!("append {tide:?}: the position after it is {cursor}");
@@ -23,27 +24,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("\nThe slow reader comes back. Only three messages are kept:");
     let cursor = read("slow", &log, slow, Budget::messages(2));
-    println!("It asked for two at most. The text of its cursor can go anywhere and come back: {cursor}");
+    println!("It asked for two at most. Its cursor as text, to be sent and parsed again: {cursor}");
     read("slow", &log, Since::After(cursor.to_string().parse()?), Budget::UNLIMITED);
 
-    println!("\nThe server restarts, and a new log begins. The old cursor is not taken for one of it:");
+    println!("\nThe server restarts with a new log. It recognises that the old cursor is from another log:");
     let mut log = Log::new(Epoch::new(2027), retention);
     log.append(0, 4, "calm");
     read("slow", &log, Since::After(cursor), Budget::UNLIMITED);
     Ok(())
 }
 
-/// Reads, says how it continues what the reader has, and returns where to go on.
+/// Reads, prints how the messages continue what the reader has, and returns where to continue.
 fn read(reader: &str, log: &Log<&str>, since: Since, budget: Budget) -> Cursor {
     let read = log.read(since, budget);
     match read.continuity() {
-        Continuity::Fresh => println!("  {reader}: from the beginning"),
-        Continuity::Resumed => println!("  {reader}: goes on"),
+        Continuity::Fresh => println!("  {reader}: starts at the beginning"),
+        Continuity::Resumed => println!("  {reader}: continues"),
         Continuity::Gap { from, to, missed } => {
-            println!("  {reader}: lost between {from} and {to}: {missed}");
+            println!("  {reader}: {missed} lost between {from} and {to}");
         }
         Continuity::Reset { reason, to } => {
-            println!("  {reader}: starts anew after {to} ({})", reason.as_str());
+            println!("  {reader}: starts again after {to} ({})", reason.as_str());
         }
     }
     for entry in &read {

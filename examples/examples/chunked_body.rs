@@ -1,7 +1,8 @@
-//! `tidewire-chunked` alone: a body whose length nobody knows beforehand, out and in.
+//! `tidewire-chunked` alone: writes and reads a body whose length is not known in advance.
 //!
-//! Run `cargo run -p tidewire-examples --example chunked_body`. It writes a body of two chunks and a trailer, reads it back in pieces of
-//! seven bytes as a socket might give them, and shows where bodies that were used to smuggle requests are refused.
+//! Run `cargo run -p tidewire-examples --example chunked_body`. It writes a body of two chunks and
+//! a trailer, and reads it back in pieces of seven bytes, as from a socket. Then it shows where the
+//! decoder refuses bodies that were used to smuggle requests.
 
 use std::error::Error;
 
@@ -10,7 +11,8 @@ use tidewire_chunked::{ChunkHead, Decoder, Event, Limits, encode_trailers};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut wire = Vec::new();
     for content in ["tide", "wire, and on it goes"] {
-        // Only framing is written here, so content can pass beside: a head, your bytes, CR LF, in one vectored write.
+        // The crate writes only the framing. So a vectored write can send the head, your bytes and
+        // CR LF without copying the content.
         if let Some(head) = ChunkHead::new(content.len() as u64) {
             head.encode_to(&mut wire);
             wire.extend_from_slice(content.as_bytes());
@@ -49,11 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\nrefused:");
     for body in [
-        "+5\r\nhello\r\n",            // a sign is no digit
-        "5;a\nhello\r\n",             // a line feed alone ends no line
-        "5\r\nhelloX0\r\n\r\n",       // content longer than its size
+        "+5\r\nhello\r\n",            // a sign is not a digit
+        "5;a\nhello\r\n",             // a line feed alone does not end a line
+        "5\r\nhelloX0\r\n\r\n",       // content longer than the declared size
         "fffffffffffffffff\r\n",      // more than 64 bits
-        "0\r\nContent-Length: 5\r\n", // a trailer that would frame the message again
+        "0\r\nContent-Length: 5\r\n", // a trailer that would change the framing
     ] {
         let verdict =
             check(body.as_bytes()).map_or_else(|error| error.to_string(), |()| "accepted".to_owned());
@@ -62,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Decodes a body that is there as a whole, and throws it away.
+/// Decodes a complete body and discards it.
 fn check(mut body: &[u8]) -> Result<(), tidewire_chunked::Error> {
     let mut decoder = Decoder::new(Limits::default());
     while let (n, Some(_)) = decoder.decode(body)? {

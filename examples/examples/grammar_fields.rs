@@ -1,7 +1,7 @@
-//! `tidewire-grammar` alone: what a header field says, by the grammar of RFC 9110 and by no other.
+//! `tidewire-grammar` alone: parses header fields by the exact grammar of RFC 9110.
 //!
-//! Run `cargo run -p tidewire-examples --example grammar_fields`. It takes a list with parameters apart, decodes a quoted string, and
-//! shows numbers that Rust would parse and HTTP must not.
+//! Run `cargo run -p tidewire-examples --example grammar_fields`. It splits a list with parameters,
+//! decodes a quoted string, and shows numbers that Rust accepts and HTTP must refuse.
 
 use std::error::Error;
 
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  {}", media.escape_ascii());
         let mut weight = 1000;
         for param in params {
-            // A parameter that breaks the grammar is an error with its place, and never skipped.
+            // A parameter that breaks the grammar is an error with an offset. It is never skipped.
             let param = param?;
             let value = param.value.ok_or("a parameter without a value")?;
             if eq_ignore_case(param.name, b"q") {
@@ -31,14 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("    weight {weight} of 1000{}", if weight == 0 { ": not wanted" } else { "" });
     }
 
-    println!("\nThe other way: a text that is no token goes in quotes");
+    println!("\nEncoding: a text that is not a token is quoted");
     let mut wire = Vec::new();
     quoted::encode(b"say \"hi\", twice", &mut wire)?;
     println!("  {}", String::from_utf8_lossy(&wire));
 
-    println!(
-        "\nContent-Length is 1*DIGIT. Each of these has been read as a number by one server and as none by the next:"
-    );
+    println!("\nContent-Length is 1*DIGIT. Servers have disagreed on whether these are numbers:");
     for text in ["5", "+5", "5 ", "0x5", "", "18446744073709551616"] {
         println!("  {:<24}{}", format!("{text:?}"), verdict(dec_u64(text.as_bytes())));
     }

@@ -1,7 +1,8 @@
 //! `tidewire-http1` alone: a blocking HTTP/1.1 client over `std::net`.
 //!
-//! Run `cargo run -p tidewire-examples --example http1_client -- 127.0.0.1:8080 /path` while a server runs there (`http1_server`, or any
-//! other). It sends a GET, and then a POST in two chunks on the same connection, and prints what goes out and what comes back.
+//! Run `cargo run -p tidewire-examples --example http1_client -- 127.0.0.1:8080 /path` while a
+//! server listens there (`http1_server`, or any other). It sends a GET, then a POST in two chunks
+//! on the same connection, and prints what it sends and receives.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     http.send_end(&mut output)?;
     exchange(&mut stream, &mut http, &mut input, &output)?;
 
-    // What came behind the answer would be taken for the next one.
+    // Bytes after the answer would be taken for the next answer.
     if !input.is_empty() || !http.next_message() {
         println!("\nthe connection cannot be used again: no second request");
         return Ok(());
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     exchange(&mut stream, &mut http, &mut input, &output)
 }
 
-/// Sends a request and prints the answer. What was read beyond it stays in `input`.
+/// Sends a request and prints the answer. Bytes after the answer stay in `input`.
 fn exchange(
     stream: &mut TcpStream,
     http: &mut Connection<Client>,
@@ -71,7 +72,7 @@ fn exchange(
         if needs_more {
             let n = stream.read(&mut buffer)?;
             if n == 0 {
-                // The end of a body that lasts until the connection closes, or an error.
+                // Either the body lasts until the connection closes, or this is an error.
                 http.finish()?;
                 return Ok(());
             }

@@ -1,8 +1,10 @@
-//! `tidewire-http1` under `tokio_util::codec::Framed`: an asynchronous HTTP/1.1 server that sends each body back as it comes.
+//! `tidewire-http1` with `tokio_util::codec::Framed`: an asynchronous HTTP/1.1 server that sends
+//! each body back as it comes.
 //!
-//! Run `cargo run -p tidewire-examples --example http1_framed -- 127.0.0.1:8080`, then `curl -d hello http://127.0.0.1:8080/`. A request is a stream of
-//! items and an answer a sink of them. How an answer is framed follows from its request, which the codec remembers: chunks, a length, or
-//! until close for HTTP/1.0.
+//! Run `cargo run -p tidewire-examples --example http1_framed -- 127.0.0.1:8080`, then `curl -d
+//! hello http://127.0.0.1:8080/`. A request is a stream of items, and an answer is a sink of items.
+//! The codec remembers the request and frames the answer to match: chunks, a length, or until close
+//! for HTTP/1.0.
 
 use futures_util::{SinkExt, StreamExt};
 use std::error::Error;
@@ -41,7 +43,8 @@ async fn serve(stream: TcpStream) -> Result<(), codec::Error> {
             Ok(Item::Data(data)) => http.send(Answer::Data(data)).await?,
             Ok(Item::Trailer { .. }) => {}
             Ok(Item::End) => http.send(Answer::End { trailers: FieldBlock::new() }).await?,
-            // A head that cannot be read is answered. In the middle of a body the answer has begun: the closing says it all.
+            // A bad head gets an answer. In the middle of a body, an answer has already begun: the
+            // server just closes.
             Err(codec::Error::Decode(error)) => {
                 let fields = FieldBlock::new();
                 let refusal = Answer::Head { status: error.status_hint(), fields, body: BodyLength::Empty };

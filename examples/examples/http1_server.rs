@@ -1,8 +1,9 @@
-//! `tidewire-http1` alone: a blocking HTTP/1.1 server over `std::net`, one thread a connection.
+//! `tidewire-http1` alone: a blocking HTTP/1.1 server over `std::net`, one thread per connection.
 //!
-//! Run `cargo run -p tidewire-examples --example http1_server -- 127.0.0.1:8080`, then `curl -d hello http://127.0.0.1:8080/any/path`: the
-//! answer says what was understood. Keep-alive, pipelining, chunked bodies, `Expect: 100-continue`, HEAD and HTTP/1.0 work, and what is
-//! ambiguous is refused: all of that is in the state machine. What is left for a server is to read, to write and to know the time.
+//! Run `cargo run -p tidewire-examples --example http1_server -- 127.0.0.1:8080`, then `curl -d
+//! hello http://127.0.0.1:8080/any/path`. The answer shows the decoded request. The state machine
+//! handles keep-alive, pipelining, chunked bodies, `Expect: 100-continue`, HEAD and HTTP/1.0, and
+//! refuses ambiguous input. The server only reads, writes and sets time-outs.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -55,14 +56,15 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
             Some(Event::Trailer { name, .. }) => writeln!(understood, "trailer {}", name.escape_ascii())?,
             Some(Event::End) => {
                 respond(&mut http, 200, &understood, &mut output)?;
-                // False if this was the last request of the connection.
+                // `next_message` is false after the last request of the connection.
                 if !http.next_message() {
                     break;
                 }
             }
             Some(_) => {}
             None => {
-                // Nothing more to say about these bytes. Answers to pipelined requests have gathered until here.
+                // No more events in these bytes. The output has the answers to all pipelined
+                // requests.
                 input.drain(..used);
                 stream.write_all(&output)?;
                 output.clear();
@@ -76,14 +78,14 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
         input.drain(..used);
     }
     stream.write_all(&output)?;
-    // To close over bytes that were not read would reset the connection, and the answer might be lost.
+    // Closing with unread bytes would reset the connection, and the answer might be lost.
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     let _ = io::copy(&mut stream.take(64 * 1024), &mut io::sink());
     Ok(())
 }
 
-/// Writes a whole answer.
+/// Writes a complete answer.
 fn respond(
     http: &mut Connection<Server>,
     status: u16,
@@ -97,7 +99,7 @@ fn respond(
     http.send_end(output)
 }
 
-/// Appends what has arrived and says how much that is.
+/// Appends what has arrived. Returns the number of bytes.
 fn receive(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<usize> {
     let mut buffer = [0; 16 * 1024];
     let n = stream.read(&mut buffer)?;

@@ -1,13 +1,14 @@
-//! An echo server for other people's test suites: `cargo run --release -p tidewire-examples --example http_echo -- 127.0.0.1:8080`.
+//! An HTTP echo server for other projects' test suites. Run `cargo run --release -p
+//! tidewire-examples --example http_echo -- 127.0.0.1:8080`.
 //!
-//! `GET /` answers 200, `POST /echo` answers with the body that it read, up to 64 MiB; everything else is 404 or 405. Try it:
-//! `curl -d hello http://127.0.0.1:8080/echo`.
+//! `GET /` answers 200. `POST /echo` answers with the request body, up to 64 MiB. Everything else
+//! is 404 or 405. Try `curl -d hello http://127.0.0.1:8080/echo`.
 
 use tidewire_server::{
     BodyError, Handler, Listen, Never, Parked, Problem, Reply, Request, Response, Server, Signals,
 };
 
-/// Bodies up to this many bytes are echoed.
+/// The size of the largest body that is echoed.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
 struct Echo;
@@ -32,7 +33,8 @@ impl Handler for Echo {
     }
 }
 
-/// The body as it came, with its media type. A body that arrived with its head is answered at once.
+/// Answers with the body and its media type. If the body arrived with its head, the answer is
+/// immediate.
 fn echo(request: Request<'_>) -> Reply<Never> {
     let media = request.head.get("content-type").unwrap_or(b"application/octet-stream").to_vec();
     let respond = move |body| Response::new(200).with("Content-Type", media).body(body);
@@ -55,7 +57,7 @@ fn echo(request: Request<'_>) -> Reply<Never> {
     }))
 }
 
-/// RFC 9110 §15.5.6: a 405 says what is allowed.
+/// RFC 9110 §15.5.6: a 405 lists the allowed methods.
 fn wrong_method(allow: &str) -> Response {
     Problem::new(405, format!("Allowed here: {allow}.")).into_response().with("Allow", allow)
 }

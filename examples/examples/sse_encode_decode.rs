@@ -1,7 +1,8 @@
-//! `tidewire-sse` alone: events to text, and text to events as a browser reads it.
+//! `tidewire-sse` alone: encodes events as text, and decodes the text as a browser does.
 //!
-//! Run `cargo run -p tidewire-examples --example sse_encode_decode`. It writes a few events, reads them back in pieces of ten bytes, and
-//! shows what the encoder refuses: an id with a line end in it, which would let whoever chose the id write the next field.
+//! Run `cargo run -p tidewire-examples --example sse_encode_decode`. It writes a few events and
+//! reads them back in pieces of ten bytes. Then it shows what the encoder refuses: an id with a
+//! line end in it. With such an id, an attacker could write the next field.
 
 use std::error::Error;
 
@@ -10,7 +11,7 @@ use tidewire_sse::{Decoder, Event, EventFields, HEARTBEAT, Limits, comment_to};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut wire = Vec::new();
     comment_to("lines that begin with a colon are comments", &mut wire);
-    // An id without data: no event, but a reader that is cut now comes back with it.
+    // An id without data is not an event, but a reader that reconnects sends it.
     EventFields { id: Some("tide-41"), retry: Some(2_000), ..EventFields::default() }.encode_to(&mut wire)?;
     EventFields {
         id: Some("tide-42"),
@@ -26,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("read back:");
     let mut decoder = Decoder::new(Limits::default());
     for mut piece in wire.chunks(10) {
-        // It takes all the bytes it is given, one event at a time.
+        // The decoder takes all bytes of the piece, one event at a time.
         while let (used, Some(received)) = decoder.decode(piece)? {
             piece = &piece[used..];
             match received {
@@ -34,12 +35,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                     println!("  {event_type} {data:?}, id {last_event_id:?}");
                 }
                 Event::Id(id) => println!("  id {id:?}, no event"),
-                Event::Retry(ms) => println!("  come back after {ms} ms"),
+                Event::Retry(ms) => println!("  reconnect after {ms} ms"),
                 _ => {}
             }
         }
     }
-    println!("cut here, a reader comes back with Last-Event-ID: {}", decoder.last_event_id());
+    println!("a reader that reconnects now sends Last-Event-ID: {}", decoder.last_event_id());
 
     let evil = "43\ndata: forged\n\n";
     match (EventFields { id: Some(evil), ..EventFields::default() }).encode_to(&mut wire) {

@@ -1,11 +1,14 @@
-//! A WebSocket echo server for other people's test suites: `cargo run --release -p tidewire-examples --example ws_echo -- 127.0.0.1:9001`.
+//! A WebSocket echo server for other projects' test suites. Run `cargo run --release -p
+//! tidewire-examples --example ws_echo -- 127.0.0.1:9001`.
 //!
-//! Text comes back as text, binary as binary, whatever the path, up to 16 MiB a message and in any number of fragments; pings are
-//! answered, a close is echoed, permessage-deflate is used where it is offered. A request without an upgrade gets a 426. Try it with
-//! any client: `websocat ws://127.0.0.1:9001/`.
+//! It echoes text as text and binary as binary on any path. A message may have up to 16 MiB and any
+//! number of fragments. It answers pings, echoes a close, and uses permessage-deflate where it is
+//! offered. A request without an upgrade gets a 426. Try it with any client: `websocat
+//! ws://127.0.0.1:9001/`.
 //!
-//! All that one read leads to leaves in one write: sixteen messages that come together cost as many system calls as one. The loop
-//! works on borrowed messages, which costs less than `tidewire_ws::tokio::WebSocket`, where the same loop is five lines.
+//! The answers to one read are sent in one write, so sixteen messages that arrive together cost as
+//! many system calls as one. The loop works on borrowed messages. This costs less than
+//! `tidewire_ws::tokio::WebSocket`, with which the same loop has five lines.
 
 use tidewire_server::{
     DetachHead, Handler, Listen, Parked, Problem, Reply, Request, Response, Server, Signals, Upgraded,
@@ -24,28 +27,30 @@ const LIMITS: Limits =
     Limits::DEFAULT.with_max_frame(MESSAGE).with_max_message(MESSAGE).with_max_empty_fragments(65_536);
 const DEFLATE: Config = Config::DEFAULT;
 
-/// Bytes read at once. Memory that is not read into is not used, so an idle connection costs less.
+/// Bytes per read. The system does not allocate pages that were never written, so an idle
+/// connection costs less.
 const READ: usize = 64 * 1024;
 
-/// Payloads from here on are not copied into the output.
+/// Payloads of at least this size are not copied into the output.
 const LARGE: usize = 64 * 1024;
 
-/// An output above this is given back after it is written, or one large message would be paid for until the connection ends.
+/// The output buffer shrinks to this size after a write. Otherwise one large message would hold its
+/// memory until the connection ends.
 const KEEP: usize = 256 * 1024;
 
 struct Echo {
-    /// Turns true when the server stops.
+    /// Becomes true when the server stops.
     stop: watch::Sender<bool>,
 }
 
 impl Handler for Echo {
-    /// What was agreed on about compression.
+    /// The agreed compression.
     type Ticket = Option<Params>;
 
     fn handle(&self, request: Request<'_>) -> Reply<Self::Ticket> {
         let head = request.head;
         let version = if head.version() == tidewire_server::http1::Version::Http11 { (1, 1) } else { (1, 0) };
-        // Nothing here is given to a cookie or to an address, so pages of any origin may come.
+        // The server trusts no cookie and no address, so it accepts pages of any origin.
         let options = Options::DEFAULT.with_origins(Origins::Any).with_deflate(DEFLATE);
         match accept(head.method().as_str().as_bytes(), version, head.fields(), &options) {
             Ok(accepted) => {
@@ -60,11 +65,11 @@ impl Handler for Echo {
         }
     }
 
-    /// A task for each connection, on the worker that accepted it.
+    /// Starts a task for each connection, on the worker that accepted it.
     fn detached(&self, connection: Parked, ticket: Self::Ticket) {
         let stop = self.stop.subscribe();
         tokio::task::spawn_local(async move {
-            // An error means that the client is gone, and there is nobody to tell.
+            // An error means that the client is gone.
             let _ = serve(connection.into_io(), ticket, stop).await;
         });
     }
@@ -94,24 +99,24 @@ async fn serve(
                 websocket.send_close(Some(1001), "the server stops", &mut output)?;
             }
         }
-        // After our own close messages may still arrive, but none may be sent.
+        // After our own close, messages may still arrive, but none may be sent.
         let is_open = websocket.is_open();
         let mut used = 0;
-        // At an error, the close frame that says what was wrong is in the output.
+        // After an error, the output has a close frame with the reason.
         while let Ok((n, event)) = websocket.decode(&mut input[used..]) {
             used += n;
             let (kind, payload) = match event {
                 Some(Event::Text(text)) if is_open => (Kind::Text, text.as_bytes()),
                 Some(Event::Binary(data)) if is_open => (Kind::Binary, data),
                 Some(_) => {
-                    // The pong of a ping, in its place among the messages.
+                    // The pong is sent in its place among the messages.
                     websocket.take_output(&mut output);
                     continue;
                 }
                 None => break,
             };
             if payload.len() >= LARGE && deflate.is_none() {
-                // Written from where it lies: to copy it would cost as much as to write it.
+                // Written without a copy: a copy would cost as much as the write.
                 let len = payload.len() as u64;
                 Header { fin: true, rsv1: false, opcode: kind.opcode(), masking_key: None, len }
                     .encode_to(&mut output)?;
@@ -131,8 +136,8 @@ async fn serve(
         output.clear();
         output.shrink_to(KEEP);
     }
-    // Both close frames are sent, or the close that says what was wrong. To close over bytes that nobody has read would reset
-    // the connection and might destroy that frame on its way, so the client gets a moment to leave first.
+    // The close frame is sent. Closing with unread bytes would reset the connection, and the frame
+    // might be lost. So the server first gives the client a second to close.
     io.shutdown().await?;
     let leave = async {
         while matches!(io.read_buf(&mut input).await, Ok(1..)) {

@@ -1,7 +1,9 @@
-//! `tidewire-ws` alone, with `tidewire-http1` for the handshake: a blocking WebSocket echo over `std::net`, one thread a connection.
+//! `tidewire-ws`, with `tidewire-http1` for the handshake: a blocking WebSocket echo server over
+//! `std::net`, one thread per connection.
 //!
-//! Run `cargo run -p tidewire-examples --example ws_echo_std -- 127.0.0.1:9001` and connect any client: `websocat ws://127.0.0.1:9001/`.
-//! The two loops below are all that a socket needs to speak each protocol. For many connections see `ws_echo`.
+//! Run `cargo run -p tidewire-examples --example ws_echo_std -- 127.0.0.1:9001` and connect any
+//! client: `websocat ws://127.0.0.1:9001/`. The two loops below are all that a socket needs for
+//! each protocol. For many connections see `ws_echo`.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -34,14 +36,15 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     if handshake(&mut stream, &mut input)? {
         echo(&mut stream, input)?;
     }
-    // To close over bytes that were not read would reset the connection, and the last frame might be lost.
+    // Closing with unread bytes would reset the connection, and the last frame might be lost.
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     let _ = io::copy(&mut stream.take(64 * 1024), &mut io::sink());
     Ok(())
 }
 
-/// Answers one request: with a 101 if it is a WebSocket handshake. What the client sent behind it stays in `input`.
+/// Answers one request, with a 101 if it is a WebSocket handshake. Later bytes of the client stay
+/// in `input`.
 fn handshake(stream: &mut TcpStream, input: &mut Vec<u8>) -> Result<bool, Box<dyn Error>> {
     let mut http = tidewire_http1::Connection::<Server>::new(tidewire_http1::Limits::new());
     let mut fields = Fields::new();
@@ -83,13 +86,13 @@ fn handshake(stream: &mut TcpStream, input: &mut Vec<u8>) -> Result<bool, Box<dy
     Ok(http.is_switched())
 }
 
-/// Sends every message back until the connection is closed by either side.
+/// Echoes every message until either side closes the connection.
 fn echo(stream: &mut TcpStream, mut input: Vec<u8>) -> io::Result<()> {
     let mut websocket = Connection::<tidewire_ws::Server>::new(Limits::DEFAULT);
     let mut output = Vec::new();
     loop {
         let mut used = 0;
-        // At an error, the close frame that says what was wrong is in the output.
+        // After an error, the output has a close frame with the reason.
         while let Ok((n, event)) = websocket.decode(&mut input[used..]) {
             used += n;
             match event {
@@ -109,7 +112,7 @@ fn echo(stream: &mut TcpStream, mut input: Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// Appends what has arrived and says how much that is.
+/// Appends what has arrived. Returns the number of bytes.
 fn receive(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<usize> {
     let mut buffer = [0; 16 * 1024];
     let n = stream.read(&mut buffer)?;

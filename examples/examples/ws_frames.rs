@@ -1,12 +1,14 @@
-//! `tidewire-ws` alone: a conversation of a client and a server, frame by frame, without a socket.
+//! `tidewire-ws` alone: a client and a server exchange frames, without a socket.
 //!
-//! Run `cargo run -p tidewire-examples --example ws_frames`. `>` is what the client writes, `<` what the server writes, each with its
-//! bytes and with what the other side makes of them: a text, a message in fragments with a ping between them, a broken frame.
+//! Run `cargo run -p tidewire-examples --example ws_frames`. `>` marks the client's bytes and `<`
+//! the server's. The next lines show what the other side decodes from them: a text, a message in
+//! fragments with a ping in between, and a broken frame.
 
 use tidewire_ws::frame::Header;
 use tidewire_ws::{Client, Connection, EncodeError, Event, Limits, Role, Server};
 
-/// Fresh from a cryptographic random source in a real client, for each frame. Fixed here, so that the bytes are the same each time.
+/// A real client takes a new key from a cryptographic random source for each frame. This key is
+/// fixed, so that the bytes are the same each time.
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 fn main() -> Result<(), EncodeError> {
@@ -20,7 +22,7 @@ fn main() -> Result<(), EncodeError> {
     server.send_text("Hello", &mut wire)?;
     deliver('<', &mut wire, &mut client);
 
-    println!("\nA message in fragments. A ping may go between them:");
+    println!("\nA message in fragments. A ping may come between them:");
     client.send_text_fragment("tide", false, KEY, &mut wire)?;
     deliver('>', &mut wire, &mut server);
     client.send_ping(b"?", KEY, &mut wire)?;
@@ -30,7 +32,7 @@ fn main() -> Result<(), EncodeError> {
     client.send_text_fragment("wire", true, KEY, &mut wire)?;
     deliver('>', &mut wire, &mut server);
 
-    println!("\nA frame that is not masked. The server says why it hangs up:");
+    println!("\nA frame that is not masked. The server closes and says why:");
     wire.extend_from_slice(b"\x81\x02no");
     deliver('>', &mut wire, &mut server);
     server.take_output(&mut wire);
@@ -40,7 +42,7 @@ fn main() -> Result<(), EncodeError> {
     Ok(())
 }
 
-/// Shows what is on the wire and gives it to the other end.
+/// Prints the bytes on the wire and passes them to the other end.
 fn deliver<R: Role>(direction: char, wire: &mut Vec<u8>, to: &mut Connection<R>) {
     let hex: Vec<String> = wire.iter().map(|byte| format!("{byte:02x}")).collect();
     println!("{direction} {}", hex.join(" "));

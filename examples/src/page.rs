@@ -1,4 +1,4 @@
-//! What the uses share: a page in front of a Tidewire server that runs within the program.
+//! A page and a Tidewire server in one program, for the use cases.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use tidewire::server::{
 };
 use tidewire::{App, AppTicket, Hub, HubConfig, Origins, Settings};
 
-/// The look of all of them.
+/// The style of all pages.
 const STYLE: &str = include_str!("../pages/style.css");
 
-/// The page at `/`; all else (channels, and the browser's client at `/tidewire.js`) is the app's.
+/// Serves the page at `/`. The app serves everything else: channels, and the browser client at
+/// `/tidewire.js`.
 struct Page {
     html: &'static str,
     app: App,
@@ -53,14 +54,14 @@ impl Handler for Page {
     }
 }
 
-/// Nothing from elsewhere; the pages have their script and icon within.
+/// Pages may load nothing from other sites. Their script and icon are inline.
 const POLICY: &str = "default-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self' blob:";
 
-/// Serves `html` and the channels of a new hub at the address that the command line names, until
-/// ctrl-c. `start` gets the hub when the address is known: for a program that publishes by itself.
+/// Serves `html` and the channels of a new hub at the address on the command line, until ctrl-c.
+/// Calls `start` with the hub once the server listens, for a program that publishes by itself.
 ///
 /// # Errors
-/// The address is none, or cannot be had.
+/// The address is invalid, or cannot be used.
 pub fn serve(
     name: &str,
     html: &'static str,
@@ -73,8 +74,8 @@ pub fn serve(
     println!("{name} on http://{}", server.addresses()[0]);
     let hub = Hub::new(config, server.threads());
     let mut settings = Settings::default();
-    // Only this machine is meant to reach it, so a name that somebody points at this machine is not
-    // a page of ours.
+    // Only this machine should reach the server. So a page whose host name an attacker points at
+    // this machine is refused.
     settings.origins = Origins::same().local();
     let (shared, settings) = (hub.clone(), Arc::new(settings));
     let make = move |worker| Page { html, app: App::new(shared.clone(), settings.clone(), worker) };

@@ -1,4 +1,4 @@
-//! What the five techniques share: all of them but how to read.
+//! What the five techniques share: everything except how to read.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -8,18 +8,19 @@ use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
 use crate::wire::remark;
 
-/// What a reader calls when only the last message is missing and is not there yet.
+/// What a reader calls when it waits for the last message.
 pub type OnWaiting<'a> = &'a mut dyn FnMut() -> Result<(), Box<dyn Error>>;
 
-/// Starts a server, publishes two messages to its channel `demo` and has `read` read them.
-/// Publishes a third while nobody is connected, has `read` go on at its cursor, and publishes the
-/// fourth when that reader waits. Prints what was received.
+/// Starts a server, publishes two messages to its channel `demo` and calls `read`. Then publishes a
+/// third message while no reader is connected, calls `read` again with the last cursor, and
+/// publishes the fourth message while that reader waits. Prints what was received.
 ///
-/// `read` gets the server's address, the cursor to start after, how many messages to read, and what
-/// to call when it waits for the last one. It returns the messages and the cursor to go on after.
+/// `read` gets the server's address, the cursor to start after, the number of messages to read, and
+/// the function to call when it waits for the last one. It returns the messages and the cursor to
+/// continue after.
 ///
 /// # Errors
-/// Those of `read`, or the server cannot be started.
+/// The errors of `read`, or the server cannot be started.
 pub fn read_cut_and_resume(
     read: impl Fn(&str, &str, usize, OnWaiting<'_>) -> Result<(Vec<String>, String), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
@@ -30,7 +31,7 @@ pub fn read_cut_and_resume(
     let server = server.serve(move |worker| Site::new(site_hub.clone(), settings.clone(), worker))?;
     let address = server.addresses()[0].to_string();
 
-    // A publisher in the same process. Any other would POST to /c/demo.
+    // A publisher in the same process. Other publishers POST to /c/demo.
     let channel = ChannelName::new("demo")?;
     let publish = move |text: &'static str| {
         remark(&format!("published: {text}"));
@@ -40,7 +41,7 @@ pub fn read_cut_and_resume(
     publish("one")?;
     publish("two")?;
     let (mut received, cursor) = read(&address, "earliest", 2, &mut || Ok(()))?;
-    remark(&format!("the next reader goes on after {cursor}"));
+    remark(&format!("the next reader continues after {cursor}"));
     publish("three")?;
     let mut later = Some("four");
     let (rest, _) = read(&address, &cursor, 2, &mut || {

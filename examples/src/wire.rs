@@ -1,10 +1,10 @@
-//! A plain TCP client that shows its bytes.
+//! A plain TCP client that prints its bytes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A TCP connection that prints what passes.
+/// A TCP connection that prints what it sends and receives.
 #[derive(Debug)]
 pub struct Wire {
     stream: BufReader<TcpStream>,
@@ -15,12 +15,12 @@ pub struct Wire {
 pub struct Head {
     /// The status code of the first line.
     pub status: u16,
-    /// Names and values, in their order.
+    /// Names and values, in order.
     pub fields: Vec<(String, String)>,
 }
 
 impl Head {
-    /// The value of `Content-Length`; 0 if there is none.
+    /// Returns the value of `Content-Length`; 0 if there is none.
     pub fn length(&self) -> usize {
         let field = self.fields.iter().find(|(name, _)| name == "Content-Length");
         field.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
@@ -28,8 +28,8 @@ impl Head {
 }
 
 impl Wire {
-    /// Connects. A server that says nothing for a minute is an error, so that no example waits for
-    /// ever.
+    /// Connects. A read fails if the server sends nothing for a minute, so that no example waits
+    /// for ever.
     ///
     /// # Errors
     /// The connection is refused.
@@ -41,7 +41,7 @@ impl Wire {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// Sends text, as it stands.
+    /// Sends text unchanged.
     ///
     /// # Errors
     /// The connection is broken.
@@ -50,7 +50,7 @@ impl Wire {
         self.stream.get_mut().write_all(text.as_bytes())
     }
 
-    /// Receives one line and takes its CR LF off.
+    /// Receives one line and removes its CR LF.
     ///
     /// # Errors
     /// The connection ended, or nothing came in time.
@@ -115,8 +115,8 @@ impl Wire {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// Appends whatever has arrived to `input`, at least one byte. Prints nothing: what it means is
-    /// not known here.
+    /// Appends what has arrived to `input`, at least one byte. Prints nothing, because it does not
+    /// know what the bytes mean.
     ///
     /// # Errors
     /// As [`line`](Self::line).
@@ -144,12 +144,12 @@ impl Drop for Wire {
     }
 }
 
-/// Prints what happens beside the wire.
+/// Prints a remark about something that is not on the wire.
 pub fn remark(text: &str) {
     println!("· {text}");
 }
 
-/// Prints bytes in hexadecimal, and what they are.
+/// Prints bytes in hexadecimal, and what they mean.
 pub fn show_bytes(direction: char, bytes: &[u8], meaning: &str) {
     let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     println!("{direction} {:<24} {meaning}", hex.join(" "));

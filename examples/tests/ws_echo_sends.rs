@@ -1,4 +1,4 @@
-//! How often `ws_echo` calls the kernel to send: the system calls of the real process, as strace counts them.
+//! Counts the system calls with which `ws_echo` sends, with strace.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const ROUNDS: usize = 50;
 const DEPTH: usize = 16;
 
-/// Sixteen messages leave the client in one write, and the server does not answer before it has read: so what counts here is how it
-/// answers, and not how fast anybody is.
+/// The client sends sixteen messages in one write, and the server reads them before it answers. So
+/// the count does not depend on the speed of either side.
 #[test]
 fn sixteen_messages_that_come_together_are_answered_in_one_send() {
     let traced = Traced::start();
@@ -44,21 +44,22 @@ fn sixteen_messages_that_come_together_are_answered_in_one_send() {
         assert_eq!(back, answer);
     }
 
-    // The last answer can be here before the call that sent it has returned; not so the end of the connection.
+    // The last answer can arrive before the call that sent it has returned. The end of the
+    // connection cannot.
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
 
-    // Every call that put bytes into the socket, and how many.
+    // The number of bytes of every call that sent to the socket.
     let sends = traced.end();
     let sent: usize = sends.iter().sum();
-    assert_eq!(sent, head.len() + ROUNDS * answer.len(), "strace has not seen all that came: {sends:?}");
-    // One of them is the answer to the handshake.
+    assert_eq!(sent, head.len() + ROUNDS * answer.len(), "strace has missed bytes: {sends:?}");
+    // One call sent the answer to the handshake.
     let per_message = (sends.len() - 1) as f64 / (ROUNDS * DEPTH) as f64;
     assert!(per_message <= 0.07, "{per_message} sends a message: {sends:?}");
 }
 
 struct Traced {
-    /// The server: strace watches it from a process beside it.
+    /// The server. strace watches it from another process.
     server: Child,
     address: String,
     log: PathBuf,
@@ -95,11 +96,11 @@ impl Traced {
         Self { server, address, log }
     }
 
-    /// Ends the server; the results of all its sends to sockets.
+    /// Ends the server. Returns the results of all its sends to sockets.
     fn end(mut self) -> Vec<usize> {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
-        // The log is complete when the end of the process is in it.
+        // The log is complete when it contains the end of the process.
         let start = Instant::now();
         let log = loop {
             let log = fs::read_to_string(&self.log).unwrap();
@@ -110,7 +111,8 @@ impl Traced {
             sleep(Duration::from_millis(20));
         };
         let _ = fs::remove_file(&self.log);
-        // `PID sendto(12<TCP:[…]>, "…", 352, MSG_NOSIGNAL, NULL, 0) = 352`; one that another thread cuts in two ends in `resumed>) = 352`.
+        // `PID sendto(12<TCP:[…]>, "…", 352, MSG_NOSIGNAL, NULL, 0) = 352`. If another thread
+        // interrupts the line, its second part ends in `resumed>) = 352`.
         let mut unfinished = Vec::new();
         let mut sends = Vec::new();
         for line in log.lines() {
@@ -127,7 +129,8 @@ impl Traced {
                 unfinished.retain(|other| *other != thread);
             }
             if resumed || (to_socket && !line.contains(" resumed>")) {
-                // What was refused because the socket is full sent nothing, but was a call all the same.
+                // A call that failed because the socket was full sent nothing, but it counts as a
+                // call.
                 sends
                     .push(line.rsplit(" = ").next().unwrap().split(' ').next().unwrap().parse().unwrap_or(0));
             }
@@ -143,7 +146,7 @@ impl Drop for Traced {
     }
 }
 
-/// The examples lie beside the folder of this test's executable.
+/// Returns the path of an example. The examples are next to the folder of this test.
 fn executable(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent().and_then(std::path::Path::parent).unwrap().join("examples").join(name)

@@ -1,9 +1,10 @@
-//! The bodies of the fuzz targets: plain functions that take bytes and panic if a promise is broken. `fuzz_targets/`
-//! hands them to libFuzzer, `tests/corpus.rs` to the committed corpora. README.md says how to add one.
+//! The bodies of the fuzz targets: functions that take bytes and panic if a guarantee is broken.
+//! `fuzz_targets/` runs them with libFuzzer, `tests/corpus.rs` with the committed corpora.
+//! README.md says how to add a target.
 
 pub mod targets;
 
-/// A target's name, which is also that of its corpus, and its body.
+/// The name of a target, which is also the name of its corpus, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.

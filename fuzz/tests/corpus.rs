@@ -1,4 +1,5 @@
-//! Every committed corpus through its target, by an ordinary toolchain: a find of the fuzzer stays found.
+//! Runs every target on its committed corpus with an ordinary toolchain, so that a bug found by the
+//! fuzzer does not come back.
 
 use std::path::{Path, PathBuf};
 use tidewire_fuzz::TARGETS;
@@ -10,11 +11,11 @@ fn every_file_of_every_corpus() {
         files.sort();
         assert!(
             !files.is_empty(),
-            "fuzz/corpus/{name} is empty: name some seeds in docs/wire, or write them"
+            "fuzz/corpus/{name} is empty: add seeds in docs/wire, or write some files"
         );
         for file in files {
             let data = std::fs::read(&file).expect("a file of the corpus can be read");
-            // The name of the file comes first, so that a panic in the target is found again.
+            // The file name is printed first, so that a panic shows which file caused it.
             println!("{}", file.display());
             run(&data);
         }
@@ -34,9 +35,21 @@ fn every_target_is_complete() {
     };
     let mut table: Vec<String> = TARGETS.iter().map(|(name, _)| String::from(*name)).collect();
     table.sort();
-    assert_eq!(names("src/targets"), table, "a body in src/targets/ and a row of TARGETS belong together");
-    assert_eq!(names("fuzz_targets"), table, "a file in fuzz_targets/ and a row of TARGETS belong together");
-    assert_eq!(names("corpus"), table, "a folder in corpus/ and a row of TARGETS belong together");
+    assert_eq!(
+        names("src/targets"),
+        table,
+        "each file in src/targets/ needs a row in TARGETS, and each row a file"
+    );
+    assert_eq!(
+        names("fuzz_targets"),
+        table,
+        "each file in fuzz_targets/ needs a row in TARGETS, and each row a file"
+    );
+    assert_eq!(
+        names("corpus"),
+        table,
+        "each folder in corpus/ needs a row in TARGETS, and each row a folder"
+    );
 }
 
 fn root() -> &'static Path {

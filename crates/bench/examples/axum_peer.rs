@@ -1,5 +1,5 @@
-//! The fan-out server that one would write by hand with axum: a tokio broadcast channel for each
-//! name, a task for each subscriber. `cargo xtask bench` measures it beside Tidewire.
+//! A fan-out server as people write it with axum: a tokio broadcast channel for each name, and a
+//! task for each subscriber. `cargo xtask bench` compares it with Tidewire.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-/// Messages that a channel keeps, and that a subscriber may be behind.
+/// The number of messages that a channel keeps, and that a subscriber may be behind.
 const KEPT: usize = 1024;
 
 #[tokio::main(flavor = "current_thread")]
@@ -75,7 +75,7 @@ impl Channel {
         kept.0
     }
 
-    /// What is kept after this one, and a receiver of all that follows.
+    /// Returns the kept messages after this one, and a receiver of all later messages.
     fn join(&self, after: Option<u64>) -> (Vec<Post>, broadcast::Receiver<Post>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let old = after.map(|after| kept.1.iter().filter(|post| post.id > after).cloned().collect());

@@ -1,8 +1,8 @@
-//! WebSocket echo servers, each the loop that the library's own documentation shows: `ws_peers NAME
-//! PORT`.
+//! WebSocket echo servers: `ws_peers NAME PORT`. Each uses the loop from the library's own
+//! documentation.
 //!
-//! `cargo xtask bench-ws` measures them beside each other. The handshake is the same for all, and
-//! all get the bare socket, a current-thread runtime, `TCP_NODELAY` and a limit of 64 MiB.
+//! `cargo xtask bench-ws` compares them. All use the same handshake, a bare socket, a
+//! current-thread runtime, `TCP_NODELAY` and a limit of 64 MiB.
 
 use fastwebsockets::{FragmentCollector, OpCode};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
@@ -25,7 +25,7 @@ async fn main() -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        // A client that goes away is no event here.
+        // A client that disconnects is not reported.
         match name.as_str() {
             "tidewire" => drop(tokio::spawn(tidewire(stream))),
             "tungstenite" => drop(tokio::spawn(tungstenite(stream))),
@@ -61,7 +61,7 @@ async fn tungstenite(stream: TcpStream) -> Result<()> {
     Ok(())
 }
 
-/// Written with care: all messages that have come are fed, then flushed once.
+/// An optimised loop: feeds all messages that have come, then flushes once.
 async fn tungstenite_batch(stream: TcpStream) -> Result<()> {
     let mut socket = over_tungstenite(stream).await?;
     while let Some(message) = socket.next().await {
@@ -112,8 +112,8 @@ async fn yawc(mut stream: TcpStream) -> Result<()> {
     Ok(())
 }
 
-/// Reads up to the empty line of the request, one read mostly, and answers. The load sends nothing
-/// before it has the answer.
+/// Reads the request up to its empty line, usually with one read, and answers. The load sends
+/// nothing before it has the answer.
 async fn handshake(stream: &mut TcpStream) -> Result<()> {
     let mut head = Vec::with_capacity(1024);
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,5 @@
-// An echo server on uWebSockets, for `cargo xtask bench-ws`: `uws_echo PORT`. It answers from the library's cork buffer, once a read.
+// An echo server on uWebSockets, for `cargo xtask bench-ws`: `uws_echo PORT`.
+// It answers from the library's cork buffer, once per read.
 
 #include "App.h"
 #include <cstdlib>

@@ -1,11 +1,11 @@
-//! `cargo xtask attacks`: what one client can cost another. Each attack runs against a release
-//! server of one worker, while a probe asks the same worker for something small, again and again.
-//! What the probe waits is what everybody waits.
+//! `cargo xtask attacks`: measures what one client can cost another. Each attack runs against a
+//! release server with one worker. Meanwhile a probe sends small requests to the same worker. All
+//! other clients wait as long as the probe.
 //!
 //! ```text
 //!   probe ──── GET, GET, GET … ────────► ┌──────────────┐
-//!   attack ─── connections, then bytes ─►│ one worker   │──► readers: that take everything, or nothing,
-//!                                        └──────────────┘    or count what they have lost
+//!   attack ─── connections, then bytes ─►│ one worker   │──► readers that take everything,
+//!                                        └──────────────┘    or nothing, or count losses
 //! ```
 //!
 //! `--server PATH` attacks another binary, to compare before and after. The server is on core 0 and
@@ -37,19 +37,19 @@ pub(crate) struct Args {
     /// The server to attack [default: target/release/tidewire, which is built first].
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
-    /// Only the attacks whose names have all of these words; several times for more attacks.
+    /// Run only the attacks whose names have all of these words. Repeat it for more attacks.
     #[arg(long, value_name = "WORDS")]
     only: Vec<String>,
-    /// Name the attacks and run none.
+    /// List the attacks and run none.
     #[arg(long)]
     list: bool,
-    /// How often each attack is run; the worst figures are shown.
+    /// How often to run each attack. The worst figures are shown.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// How long attacks go on that have no end of their own.
+    /// The duration of attacks that have no end of their own.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
     seconds: u64,
-    /// Connections of an attack that needs many.
+    /// The number of connections of attacks that need many.
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     connections: u32,
 }
@@ -68,7 +68,8 @@ pub(crate) fn run(args: &Args) -> Result {
         return Err("memory and CPU are read from /proc; run this on Linux".into());
     }
     need_taskset()?;
-    rlimit::increase_nofile_limit(u64::MAX).map_err(|error| format!("the limit of descriptors: {error}"))?;
+    rlimit::increase_nofile_limit(u64::MAX)
+        .map_err(|error| format!("the limit of file descriptors cannot be raised: {error}"))?;
     let binary = match &args.server {
         Some(path) => path.clone(),
         None => {
@@ -101,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result {
     judge(longest, long)
 }
 
-/// No turn of the table may take longer, on a core of its own.
+/// The longest turn of the worker that is allowed, on a core of its own.
 const LONGEST_TURN: Duration = Duration::from_millis(100);
 
 /// The share of turns that may take longer than 20 ms.
@@ -109,10 +110,11 @@ const LONG_TURNS: f64 = 0.01;
 
 fn judge(longest: Duration, long: f64) -> Result {
     let verdict = format!(
-        "the longest turn took {:.1} ms, and {:.2} % of one attack's took longer than 20 ms; {} ms and {} % may be",
+        "the longest turn took {:.1} ms (allowed: {} ms), \
+         and up to {:.2} % of an attack's turns took over 20 ms (allowed: {} %)",
         longest.as_secs_f64() * 1e3,
-        long * 100.0,
         LONGEST_TURN.as_millis(),
+        long * 100.0,
         LONG_TURNS * 100.0
     );
     if longest > LONGEST_TURN || long > LONG_TURNS {
@@ -136,11 +138,11 @@ fn is_chosen(args: &Args, name: &str) -> bool {
     args.only.is_empty() || args.only.iter().any(has_all)
 }
 
-/// What one attack cost.
+/// The cost of one attack.
 #[derive(Default)]
 struct Figures {
     waits: Waits,
-    /// Bytes of memory at the most, less what there was when all had come and nothing had begun.
+    /// The largest growth of memory in bytes since all clients had connected.
     grown: u64,
     outcome: Outcome,
     took: Duration,
@@ -176,7 +178,7 @@ impl Figures {
     }
 }
 
-/// One attack on a server of its own.
+/// Runs one attack on a server of its own.
 fn measure(row: &Row, binary: &std::path::Path, args: &Args) -> std::io::Result<Figures> {
     let server = Server::start(binary, row.options)?;
     let mut scene = Scene {
@@ -185,7 +187,7 @@ fn measure(row: &Row, binary: &std::path::Path, args: &Args) -> std::io::Result<
         time: Duration::from_secs(args.seconds),
         held: Vec::new(),
     };
-    // The first of everything makes the allocator's pools.
+    // The first message and the first answer allocate the allocator's pools.
     ordinary::warm_up(&server)?;
     let attack = (row.prepare)(&mut scene)?;
     server.calm()?;

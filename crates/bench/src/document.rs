@@ -1,20 +1,19 @@
-//! What the measurements write into the documents: tables between two marks, and what they were
-//! measured on.
+//! Writes the results of measurements into documents: tables between two marks, and the machine.
 
 use std::path::PathBuf;
 use tidewire_testkit::run::{Result, ask, program, read, root, write};
 
-/// Puts `tables` between the marks of a document, and returns its path. The prose around them is
-/// written by hand.
+/// Puts `tables` between the marks of a document. Returns the path of the document. The prose
+/// around the marks is written by hand.
 pub(crate) fn replace(document: &str, [begin, end]: [&str; 2], tables: &str) -> Result<PathBuf> {
     let path = root().join(document);
     let text = between(&read(&path)?, [begin, end], tables)
-        .ok_or_else(|| format!("{document} has lost the marks `{}` and `{}`", begin.trim(), end.trim()))?;
+        .ok_or_else(|| format!("{document} lacks the marks `{}` and `{}`", begin.trim(), end.trim()))?;
     write(&path, text.as_bytes())?;
     Ok(path)
 }
 
-/// The marks of a command in docs/benchmarks.md.
+/// Puts `tables` between the marks of a command in docs/benchmarks.md.
 pub(crate) fn replace_benchmarks(command: &str, tables: &str) -> Result {
     let [begin, end] = ["begin", "end"].map(|place| format!("<!-- cargo xtask {command}: {place} -->"));
     replace("docs/benchmarks.md", [&begin, &end], &format!("\n\n{tables}\n")).map(drop)
@@ -26,7 +25,7 @@ fn between(text: &str, [begin, end]: [&str; 2], tables: &str) -> Option<String> 
     Some(format!("{before}{begin}{tables}{end}{after}"))
 }
 
-/// What was run, when and on what.
+/// Returns a line on what was run, when, and on which machine.
 pub(crate) fn machine(command: &str, rounds: usize) -> String {
     let say =
         |name: &str, words: &[&str]| ask(&mut program(name, words)).unwrap_or_default().trim().to_owned();
@@ -36,14 +35,16 @@ pub(crate) fn machine(command: &str, rounds: usize) -> String {
     let busy = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let busy = busy.split(' ').next().unwrap_or_default().to_owned();
     format!(
-        "`cargo xtask {command}`, {}. {model}, {} cores, Linux {}, load average {busy} at the end. {rounds} interleaved rounds: median (least - most).\n",
+        "`cargo xtask {command}`, {}. {model}, {} cores, Linux {}, load average {busy} at the end. \
+         {rounds} interleaved rounds: median (least - most).\n",
         say("date", &["+%Y-%m-%d %H:%M"]),
         say("nproc", &[]),
         say("uname", &["-r"]),
     )
 }
 
-/// `median (least - most)`, or only the median where there is one figure; `-` where there is none.
+/// Returns `median (least - most)`, or only the median if there is one figure, or `-` if there is
+/// none.
 pub(crate) fn spread(sorted: &[f64], digits: usize) -> String {
     let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else { return "-".into() };
     let middle = median(sorted);

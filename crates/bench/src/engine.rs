@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: the engine beside Nchan, an axum server and a bare loop.
+//! `cargo xtask bench`: compares the engine with Nchan, an axum server and a bare loop.
 //!
-//! Every server runs on core 0, the load on core 1; runs are short and interleaved, so that
-//! whatever else the machine does hits all of them. What is compared is the CPU time of the server,
-//! which depends less on the neighbours than rates do.
+//! Every server runs on core 0, the load on core 1. Runs are short and interleaved, so that other
+//! load on the machine affects all servers alike. The comparison uses the CPU time of the server,
+//! because other load changes it less than rates.
 
 mod floor;
 mod load;
@@ -20,23 +20,24 @@ use std::time::{Duration, Instant};
 use tidewire_testkit::run::Result;
 use wire::{Feed, Server};
 
-/// What to measure, and how long.
+/// What to measure, and for how long.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: Option<What>,
-    /// One short round, printed and not written down: to see that all works.
+    /// Run one short round to check that everything works. Print the result and do not write the
+    /// document.
     #[arg(long, global = true)]
     quick: bool,
-    /// Rounds of the interleaved runs.
+    /// The number of rounds of interleaved runs.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only these parts, printed and not written down.
+    /// Measure only these parts. Print the result and do not write the document.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
 }
 
-/// A table of the measurement.
+/// A table of the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
     Delivery,
@@ -51,10 +52,10 @@ enum Part {
 enum What {
     /// Delivery, plain requests, memory (the default).
     Engine,
-    /// The load, in a process of its own.
+    /// Run the load, in its own process.
     #[command(hide = true)]
     Load(load::Args),
-    /// The bare loop, in a process of its own.
+    /// Run the bare loop, in its own process.
     #[command(hide = true)]
     Floor { port: u16 },
 }
@@ -100,7 +101,7 @@ fn engine(args: &Args) -> Result {
     report::write(&lab.results, lab.round, args.quick || !args.only.is_empty())
 }
 
-/// The servers that run, and what was measured so far.
+/// The running servers, and the results so far.
 struct Lab {
     running: Vec<Started>,
     results: Results,
@@ -169,7 +170,7 @@ impl Lab {
         }
     }
 
-    /// Each feed against a server that was just started.
+    /// Measures each feed with a fresh server.
     fn memory(&mut self) -> Result {
         let count = if self.quick { "2000" } else { "10000" };
         for feed in Feed::ALL {
@@ -187,7 +188,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Runs the load once. A run that fails is told, and leaves no figure.
+    /// Runs the load once. A failed run is reported and adds no figure.
     fn measure(&mut self, cell: &str, server: Server, workload: &str, more: &[&str]) {
         let process = if server == Server::Return { Server::Nchan } else { server };
         let Some(running) = self.running.iter().find(|running| running.server == process) else { return };
@@ -205,14 +206,14 @@ impl Lab {
     }
 }
 
-/// Whom a feed is measured with: the bare loop only streams.
+/// The servers that a feed is measured with. The bare loop has only streams.
 fn peers(feed: Feed) -> Vec<Server> {
     let all = [Server::Tidewire, Server::Floor, Server::Nchan, Server::Axum];
     all.into_iter().filter(|&server| feed != Feed::Longpoll || server != Server::Floor).collect()
 }
 
-/// No round begins after this time: a whole measurement stays under twelve minutes.
+/// No round begins after this time, so that a whole measurement takes less than twelve minutes.
 const BUDGET: Duration = Duration::from_secs(480);
 
-/// Rounds that measure the scale: to open fifteen thousand connections takes long.
+/// The number of rounds that measure the scale. Opening fifteen thousand connections takes long.
 const SCALE_ROUNDS: usize = 3;

@@ -1,5 +1,5 @@
-//! The measurements of the workspace: `cargo xtask attacks`, `bench`, `bench-ws` and `transports`
-//! start this.
+//! The measurements of the workspace. `cargo xtask attacks`, `bench`, `bench-ws` and `transports`
+//! start this program.
 
 // A command that talks to a person at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -22,20 +22,20 @@ struct Cli {
     command: Command,
 }
 
-/// Named as the commands of xtask that start them.
+/// Each has the name of the xtask command that starts it.
 #[derive(Subcommand)]
 enum Command {
-    /// What one client can cost another: attacks on a release server of one worker, beside a probe
-    /// (some minutes; Linux, two cores).
+    /// Measure what one client can cost another: attacks on a release server with one worker (some
+    /// minutes; Linux, two cores).
     Attacks(attacks::Args),
-    /// Measure the engine beside Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
+    /// Compare the engine with Nchan, axum and a bare loop, and write docs/benchmarks.md (Linux,
     /// two cores).
     Bench(engine::Args),
-    /// Measure WebSocket echo servers on tidewire-ws beside other libraries, and write
+    /// Compare WebSocket echo servers on tidewire-ws with other libraries, and write
     /// docs/benchmarks.md (Linux, two cores, g++).
     BenchWs(ws::Args),
-    /// Measure every technique on the same publishes against the release binary, and write the
-    /// tables of docs/transports.md (about a minute; Linux).
+    /// Measure every technique with the same messages and the release binary, and write the tables
+    /// of docs/transports.md (about a minute; Linux).
     Transports,
 }
 

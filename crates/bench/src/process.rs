@@ -1,4 +1,4 @@
-//! Processes: how they are started and ended, and what they use. Linux only (`/proc`).
+//! Starts and ends processes, and measures what they use. Linux only (`/proc`).
 
 use serde_json::Value;
 use std::io::{Error, Result as IoResult};
@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use tidewire_testkit::run::{Result, ask, program};
 
-/// Makes sure that processes can be pinned to a core.
+/// Checks that processes can be pinned to a core.
 pub(crate) fn need_taskset() -> Result {
     match ask(&mut program("taskset", &["-V"])) {
         Some(_) => Ok(()),
@@ -15,7 +15,7 @@ pub(crate) fn need_taskset() -> Result {
     }
 }
 
-/// Runs the load, which is this program with these arguments, on core 1. Returns what it prints.
+/// Runs the load on core 1: this program with these arguments. Returns what it prints.
 pub(crate) fn load(args: &[&str]) -> Result<Value> {
     let cannot = |error| format!("the load cannot be started: {error}");
     let myself = std::env::current_exe().map_err(cannot)?;
@@ -27,7 +27,7 @@ pub(crate) fn load(args: &[&str]) -> Result<Value> {
     serde_json::from_slice(&output.stdout).map_err(|error| format!("the load printed no figures: {error}"))
 }
 
-/// A server that runs, until this is dropped.
+/// A running server. It is ended when dropped.
 pub(crate) struct Running(Child);
 
 impl Running {
@@ -60,13 +60,13 @@ impl Drop for Running {
 /// How long a server may take to end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A port of this machine that nobody listened on a moment ago.
+/// Returns a free port of this machine.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
 }
 
-/// Waits until somebody listens on the port; `false` if nobody does for ten seconds.
+/// Waits until a server listens on the port. Returns `false` after ten seconds without one.
 pub(crate) fn listens(port: u16) -> bool {
     let start = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -78,7 +78,7 @@ pub(crate) fn listens(port: u16) -> bool {
     true
 }
 
-/// What a process has used so far.
+/// The CPU time and the memory of a process.
 pub(crate) struct Usage {
     /// CPU time, user and system, in microseconds.
     pub(crate) micros: u64,
@@ -86,8 +86,8 @@ pub(crate) struct Usage {
     pub(crate) resident: u64,
 }
 
-/// The sum that `/proc/PID/stat` tells in steps of 10 milliseconds is kept in nanoseconds in
-/// `schedstat`, by thread.
+/// `/proc/PID/stat` has the CPU time in steps of 10 milliseconds. `schedstat` has it in
+/// nanoseconds, for each thread.
 pub(crate) fn usage(pid: u32) -> IoResult<Usage> {
     let mut nanos = 0;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -101,7 +101,7 @@ pub(crate) fn usage(pid: u32) -> IoResult<Usage> {
     Ok(Usage { micros: nanos / 1000, resident: resident.unwrap_or(0) * 1024 })
 }
 
-/// The process that another one started: nginx's only worker.
+/// Returns the child of a process: nginx's only worker.
 pub(crate) fn child_of(parent: u32) -> Option<u32> {
     let all = std::fs::read_dir("/proc").ok()?;
     let mut pids = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -111,14 +111,14 @@ pub(crate) fn child_of(parent: u32) -> Option<u32> {
     })
 }
 
-/// Asks a process to end, and returns whether that was possible. (A killed nginx would leave its
-/// worker behind.)
+/// Asks a process to end. Returns whether that was possible. (A killed nginx would leave its worker
+/// behind.)
 fn end(pid: u32) -> bool {
     ask(&mut program("kill", &["-TERM", &pid.to_string()])).is_some()
 }
 
-/// A field of `/proc/PID/stat`, counted from 1 as in proc(5). The second, the name, may hold blanks
-/// and parentheses.
+/// Returns a field of `/proc/PID/stat`, counted from 1 as in proc(5). The second field, the name,
+/// may contain spaces and parentheses.
 fn field(stat: &str, index: usize) -> Option<&str> {
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.split(' ').nth(index.checked_sub(3)?)

@@ -1,14 +1,15 @@
-//! `cargo xtask transports`: every technique on the same publishes, against the release binary on
-//! loopback. Writes the tables of `docs/transports.md`; the prose around them is written by hand.
+//! `cargo xtask transports`: measures every technique with the same messages, against the release
+//! binary on loopback. Writes the tables of `docs/transports.md`. The prose around them is written
+//! by hand.
 //!
 //! ```text
-//!   publisher ── POST ──► server ──┬── short polls ──► readers, a few of each technique, all at once
-//!     ~000007~ + filler            ├── long polls       each counts what its socket carried, and finds the marks
-//!                                  └── streams          of the messages in the bytes, whatever is around them
+//!   publisher ── POST ──► server ──┬── short polls ──► readers, a few of each technique, all at once.
+//!     ~000007~ + filler            ├── long polls      Each counts the bytes of its socket,
+//!                                  └── streams         and finds messages by their marks.
 //! ```
 //!
-//! The readers are sockets and threads of the standard library: a client library would hide what is
-//! on the wire.
+//! The readers use sockets and threads of the standard library, because a client library would hide
+//! what is on the wire.
 
 mod idle;
 mod reader;

@@ -1,7 +1,8 @@
-//! `cargo xtask bench-ws`: echo servers on tidewire-ws beside those on other WebSocket libraries.
+//! `cargo xtask bench-ws`: compares echo servers on tidewire-ws with those on other WebSocket
+//! libraries.
 //!
-//! As for the engine: the servers on core 0, the load on core 1, runs short and interleaved, and
-//! what is compared is the CPU time of the server for each message.
+//! As for the engine, the servers run on core 0 and the load on core 1, and runs are short and
+//! interleaved. The comparison uses the server's CPU time per message.
 
 mod cell;
 mod load;
@@ -21,21 +22,22 @@ use tidewire_testkit::run::Result;
 pub(crate) struct Args {
     #[command(subcommand)]
     what: Option<What>,
-    /// One short round, printed and not written down: to see that all works.
+    /// Run one short round to check that everything works. Print the result and do not write the
+    /// document.
     #[arg(long)]
     quick: bool,
-    /// Rounds of the interleaved runs, of about two minutes each.
+    /// The number of rounds of interleaved runs. A round takes about two minutes.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only cells whose name holds this, such as ` 16` for the pipelined ones; printed and not
-    /// written down.
+    /// Measure only cells whose name contains this, such as ` 16` for the pipelined ones. Print the
+    /// result and do not write the document.
     #[arg(long)]
     only: Option<String>,
 }
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// The load, in a process of its own.
+    /// Run the load, in its own process.
     #[command(hide = true)]
     Load(load::Args),
 }
@@ -75,7 +77,7 @@ fn wanted(args: &Args, cell: &Cell) -> bool {
     args.only.as_ref().is_none_or(|part| cell.name().contains(part))
 }
 
-/// A server of its own for each run: what one left behind in memory does not burden the next.
+/// Each run has a fresh server, so that the memory of one run does not affect the next.
 fn measure(cell: Cell, peer: Peer, seconds: &str) -> Result<f64> {
     let started = Started::start(peer)?;
     let (port, pid) = (started.port.to_string(), started.pid().to_string());
@@ -84,5 +86,5 @@ fn measure(cell: Cell, peer: Peer, seconds: &str) -> Result<f64> {
     load.extend(["--connections", &connections, "--size", &size, "--depth", &depth, "--seconds", seconds]);
     let figures = process::load(&load);
     let figures = figures.map_err(|problem| format!("{}, {}: {problem}", peer.name(), cell.name()))?;
-    figures["cost"].as_f64().ok_or_else(|| "the load told no cost".into())
+    figures["cost"].as_f64().ok_or_else(|| "the load printed no cost".into())
 }

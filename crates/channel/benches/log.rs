@@ -1,8 +1,8 @@
-//! What an append, a read and a wake-up cost, by the size of the log and the number of waiters.
+//! The cost of an append, a read and a wake-up, by the size of the log and the number of waiters.
 //!
 //! `cargo bench -p tidewire-channel --bench log`
 //!
-//! The figure is the best sample: noise only ever adds.
+//! Each figure is the best sample, because noise only adds time.
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
@@ -34,9 +34,10 @@ fn row(name: &str, ns: [f64; 3]) {
     println!("{name:<44} {:>9.1} ns {:>9.1} ns {:>9.1} ns", ns[0], ns[1], ns[2]);
 }
 
-/// A log that keeps so many messages and has evicted some.
+/// A log that keeps this number of messages and has evicted some.
 fn full(kept: usize) -> Log<u64> {
-    let retention = Retention { max_messages: kept, max_bytes: usize::MAX, max_age_ms: Some(u64::MAX) };
+    let retention =
+        Retention::DEFAULT.with_max_messages(kept).with_max_bytes(usize::MAX).with_max_age_ms(Some(u64::MAX));
     let mut log = Log::new(EPOCH, retention);
     for number in 0..kept as u64 + 100 {
         log.append(number, 1, number);
@@ -93,7 +94,7 @@ fn wake(waiters: usize) -> f64 {
     best
 }
 
-/// Nanoseconds a call, the best of many samples.
+/// Nanoseconds per call, the best of many samples.
 fn best(mut call: impl FnMut() -> bool) -> f64 {
     const CALLS: u32 = 1_000;
     let sample = |call: &mut dyn FnMut() -> bool| {

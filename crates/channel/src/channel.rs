@@ -1,4 +1,4 @@
-//! A channel: a log, and those who wait for its next message.
+//! A channel: a log, and the waiters for its next message.
 //!
 //! ```text
 //!                    ┌──────────── read(since) ◄─────────────┐
@@ -12,8 +12,8 @@
 //! ```
 //!
 //! A reader waits *at a cursor*. If a message came between its read and its wait, the wait is
-//! refused and the reader reads again: the message that falls between replay and going live, which
-//! other servers lose, has no place to fall into.
+//! refused and the reader reads again. Other servers lose a message that comes between replay and
+//! waiting.
 
 use crate::cursor::{Cursor, Epoch, Since};
 use crate::error::{Refused, RefusedKind, WaitError};
@@ -23,11 +23,12 @@ use crate::log::Log;
 use crate::read::{Budget, Read};
 use crate::waiters::{WaitKey, Waiters, Woken};
 
-/// A [`Log`] of messages `T` with waiters `W` (a `Waker`, a channel's sender, the index of a
-/// worker: whatever the owner wakes with), idempotency keys and limits.
+/// A [`Log`] of messages `T` with waiters `W`, idempotency keys and limits. `W` is what the owner
+/// needs to wake a reader: a `Waker`, a channel's sender, the index of a worker.
 ///
-/// It is made to be put under a lock of the owner's, and never calls out while it is held:
-/// [`append`](Channel::append) hands the waiters back, to be woken when the lock is gone.
+/// The owner puts it under a lock. A channel runs no code of the owner while that lock is held:
+/// [`append`](Channel::append) returns the waiters, and the owner wakes them after it has released
+/// the lock.
 #[derive(Debug)]
 pub struct Channel<T, W> {
     log: Log<T>,
@@ -37,18 +38,19 @@ pub struct Channel<T, W> {
     last_activity_ms: u64,
 }
 
-/// What became of a publish with an idempotency key.
+/// The result of a publish with an idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// The message was appended; the position after it.
+    /// The message was appended. Holds the position after it.
     New(Cursor),
-    /// A message with this key had been appended before; the position after that one, which may
-    /// have been evicted since.
+    /// A message with this key was appended before. Holds the position after that message, which
+    /// may have been evicted since.
     Duplicate(Cursor),
 }
 
 impl Appended {
-    /// The position after the message that the key stands for.
+    /// Returns the position after the message with this key.
+    #[must_use]
     pub const fn cursor(self) -> Cursor {
         match self {
             Self::New(cursor) | Self::Duplicate(cursor) => cursor,
@@ -57,17 +59,19 @@ impl Appended {
 }
 
 impl<T, W> Channel<T, W> {
-    /// An empty channel. It allocates nothing until it is used.
+    /// Creates an empty channel. It allocates nothing until it is used.
+    #[must_use]
     pub const fn new(epoch: Epoch, retention: Retention, limits: Limits) -> Self {
         Self::from_log(Log::new(epoch, retention), limits)
     }
 
-    /// A channel over a log that exists already.
+    /// Creates a channel from a log.
+    #[must_use]
     pub const fn from_log(log: Log<T>, limits: Limits) -> Self {
         Self { log, waiters: Waiters::new(), keys: Keys::new(), limits, last_activity_ms: 0 }
     }
 
-    /// Appends a message: the position after it, and who waited for it.
+    /// Appends a message. Returns the position after it, and the waiters.
     ///
     /// # Errors
     /// [`RefusedKind::MessageTooLarge`] if `size` is over [`Limits::max_message`].
@@ -80,12 +84,12 @@ impl<T, W> Channel<T, W> {
     }
 
     /// Appends a message unless one with the same key was appended within the window of
-    /// [`Limits::max_keys`] and [`Limits::key_age_ms`]. A publisher that has no answer sends the
-    /// same again.
+    /// [`Limits::max_keys`] and [`Limits::key_age_ms`]. A publisher that got no answer sends the
+    /// same message again.
     ///
-    /// A key is bound to its message; `fingerprint` identifies the message. Without that, a
-    /// stranger who guesses a key could use it first, and its owner would be told that the message
-    /// is there already.
+    /// A key is bound to its message, which `fingerprint` identifies. Without this binding, an
+    /// attacker who guesses a key could publish with it first. Then the key's owner would be told
+    /// that its message is already there.
     ///
     /// # Errors
     /// As [`append`](Channel::append), [`RefusedKind::KeyTooLong`] if the key is over
@@ -114,25 +118,25 @@ impl<T, W> Channel<T, W> {
         Ok((Appended::New(cursor), woken))
     }
 
-    /// Whether [`append_once`](Self::append_once) with this key would append: no message with it is
-    /// remembered, and the key is not refused for its length. For an owner that makes publishers
-    /// wait: with a key that is known there is nothing to wait for.
+    /// Returns whether [`append_once`](Self::append_once) with this key would append: the key is
+    /// not remembered, and not too long. For an owner that delays publishers: a publish with a
+    /// known key need not wait.
     pub fn is_new_key(&mut self, now_ms: u64, key: &[u8]) -> bool {
         self.keys.expire(now_ms, &self.limits);
         key.len() <= self.limits.max_key && self.keys.get(key).is_none()
     }
 
-    /// Reads on from `since`: [`Log::read`].
+    /// Reads from `since` on, as [`Log::read`].
+    #[must_use]
     pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
         self.log.read(since, budget)
     }
 
-    /// Registers a waiter that has read everything up to `after`; the next append hands it back,
-    /// once.
+    /// Registers a waiter that has read everything up to `after`. The next append returns it, once.
     ///
     /// # Errors
-    /// [`WaitError::Ready`] if `after` is not the head: there is something to read, or to tell,
-    /// already. [`WaitError::Full`] at [`Limits::max_waiters`]. Both return the waiter.
+    /// [`WaitError::Ready`] if `after` is not the head: there is a message to read, or a gap or
+    /// reset to tell. [`WaitError::Full`] at [`Limits::max_waiters`]. Both return the waiter.
     pub fn wait(&mut self, after: Cursor, waiter: W) -> Result<WaitKey, WaitError<W>> {
         if after != self.log.head() {
             return Err(WaitError::Ready(waiter));
@@ -143,38 +147,40 @@ impl<T, W> Channel<T, W> {
         Ok(self.waiters.add(self.log.epoch(), waiter))
     }
 
-    /// Takes a waiter back: its reader left, or its time is up. `None` if a message has woken it
-    /// already.
+    /// Removes a waiter and returns it: its reader left, or its time is up. Returns `None` if a
+    /// message has woken it already.
     ///
-    /// A poll whose time is up calls this first and looks at the answer: `None` means that there
-    /// *is* a message, so it reads instead of answering that there was none.
+    /// A poll whose time is up calls this first. `None` means that there *is* a message, so the
+    /// poll reads it. Otherwise it answers that there was none.
     pub fn cancel(&mut self, key: WaitKey) -> Option<W> {
         self.waiters.remove(self.log.epoch(), key)
     }
 
-    /// Takes all waiters, as an append does, without a message: to tell them that the channel
+    /// Removes and returns all waiters without appending a message: to tell them that the channel
     /// closes.
     pub fn wake_all(&mut self) -> Woken<W> {
         self.waiters.wake()
     }
 
-    /// Evicts what is too old, messages and keys; returns how many messages went. [`Log::expire`]
-    /// says how time is taken.
+    /// Evicts messages and keys that are too old. Returns the number of evicted messages.
+    /// [`Log::expire`] describes how clocks are treated.
     pub fn expire(&mut self, now_ms: u64) -> usize {
         self.keys.expire(now_ms, &self.limits);
         self.log.expire(now_ms)
     }
 
-    /// Notes that the channel is in use. Appends do so themselves; readers are the owner's to note.
+    /// Notes that the channel is in use. An append does this itself. The owner calls it for
+    /// readers.
     pub fn touch(&mut self, now_ms: u64) {
         self.last_activity_ms = self.last_activity_ms.max(now_ms);
     }
 
-    /// Whether nothing is lost if the channel is freed: no waiters, no messages, no keys, and
-    /// [`Limits::idle_ms`] of silence.
+    /// Returns whether the channel can be freed without loss: it has no waiters, messages or keys,
+    /// and had no activity for [`Limits::idle_ms`].
     ///
     /// Call [`expire`](Channel::expire) first. A reader that comes back later finds a channel of
-    /// another epoch, and is told so.
+    /// another epoch and is told of a reset.
+    #[must_use]
     pub fn is_idle(&self, now_ms: u64) -> bool {
         self.waiters.len() == 0
             && self.log.is_empty()
@@ -182,28 +188,32 @@ impl<T, W> Channel<T, W> {
             && now_ms.saturating_sub(self.last_activity_ms) >= self.limits.idle_ms
     }
 
-    /// The number of waiters.
+    /// Returns the number of waiters.
+    #[must_use]
     pub fn waiters(&self) -> usize {
         self.waiters.len()
     }
 
-    /// The number of idempotency keys remembered.
+    /// Returns the number of idempotency keys remembered.
+    #[must_use]
     pub fn keys(&self) -> usize {
         self.keys.len()
     }
 
-    /// The log.
+    /// Returns the log.
+    #[must_use]
     pub const fn log(&self) -> &Log<T> {
         &self.log
     }
 
-    /// The log, to clear it, skip in it or change what it keeps. Wake the waiters afterwards if its
-    /// head has moved.
+    /// Returns the log, to clear it, to skip numbers or to change its retention. Wake the waiters
+    /// afterwards if the head has moved.
     pub const fn log_mut(&mut self) -> &mut Log<T> {
         &mut self.log
     }
 
-    /// What is allowed.
+    /// Returns the limits.
+    #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
     }
@@ -224,14 +234,14 @@ mod tests {
 
     const SAME: Fingerprint = Fingerprint([7; 16]);
 
-    /// Publishes with a key; the number of the message that it stands for, and whether it is new.
+    /// Publishes with a key. Returns the number of the key's message, and whether it is new.
     fn once(channel: &mut Channel<u32, &'static str>, now_ms: u64, key: &[u8]) -> (u64, bool) {
         let (appended, _) = channel.append_once(now_ms, key, SAME, 1, 0).unwrap();
         (appended.cursor().seq(), matches!(appended, Appended::New(_)))
     }
 
     #[test]
-    fn first_come_is_first_woken_and_only_once() {
+    fn waiters_are_woken_in_order_and_only_once() {
         let mut channel = channel(Limits::DEFAULT);
         let keys = ["a", "b", "c"].map(|waiter| channel.wait(at(0), waiter).unwrap());
         assert_eq!(channel.cancel(keys[1]), Some("b"));
@@ -246,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn waiters_are_bounded_and_handed_back() {
+    fn a_waiter_over_the_limit_is_handed_back() {
         let mut channel = channel(Limits::DEFAULT.with_max_waiters(1));
         let key = channel.wait(at(0), "a").unwrap();
         let full = channel.wait(at(0), "b").unwrap_err();
@@ -270,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_holds_for_its_window() {
+    fn a_key_is_remembered_for_its_window() {
         let mut channel = channel(Limits::DEFAULT.with_max_keys(2).with_key_age_ms(100).with_max_key(3));
         assert_eq!(once(&mut channel, 0, b"one"), (1, true));
         assert_eq!(once(&mut channel, 50, b"two"), (2, true));
@@ -301,10 +311,10 @@ mod tests {
             (at(1), 1, 1),
             "nothing changed"
         );
-        assert_eq!(once(&mut channel, 99, b"key"), (1, false), "the first one stands");
+        assert_eq!(once(&mut channel, 99, b"key"), (1, false), "the first message keeps the key");
         assert!(channel.append_once(100, b"key", other, 1, 0).is_ok(), "the key is forgotten");
         let refused = channel.append_once(101, b"key", SAME, 1, 0).unwrap_err();
-        assert_eq!(refused.kind(), RefusedKind::KeyTaken, "it belongs to the other one now");
+        assert_eq!(refused.kind(), RefusedKind::KeyTaken, "the key belongs to the other message now");
     }
 
     #[test]
@@ -315,9 +325,9 @@ mod tests {
     }
 
     #[test]
-    fn idle_is_when_nothing_would_be_lost() {
+    fn a_channel_is_idle_when_nothing_would_be_lost() {
         let limits = Limits::DEFAULT.with_idle_ms(10).with_key_age_ms(200);
-        let retention = Retention { max_age_ms: Some(100), ..Retention::DEFAULT };
+        let retention = Retention::DEFAULT.with_max_age_ms(Some(100));
         let mut channel: Channel<u32, &str> = Channel::new(Epoch::new(1), retention, limits);
         channel.touch(1_000);
         assert!(!channel.is_idle(1_009));

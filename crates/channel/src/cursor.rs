@@ -6,31 +6,33 @@
 //!    base 36
 //! ```
 //!
-//! There is no clock in it: clocks step back, and two messages share a millisecond. The epoch says
-//! *which* log is meant, since a log that is created anew counts from 1 again and `4711` would
-//! point at a stranger. One cursor has one spelling: no leading zeros, lower case only. So texts
-//! can be compared, used as `ETag` and as SSE `id`.
+//! A cursor holds no time: clocks step back, and two messages may share a millisecond. The epoch
+//! says *which* log is meant. A log that is created anew counts from 1 again, so without the epoch
+//! `4711` would mean another message. A cursor has one spelling: no leading zeros, lower case only.
+//! So its text can be compared, and serves as `ETag` and SSE `id`.
 
 use core::fmt;
 use core::str::FromStr;
 
 use crate::error::{CursorError, CursorErrorKind};
 
-/// Which log: a number drawn by the owner whenever a log is created, so that cursors of an earlier
-/// log are recognised.
+/// Identifies a log. The owner draws a new number whenever it creates a log, so that cursors of an
+/// earlier log are recognised.
 ///
-/// Draw it at random, or count it in durable storage. The library has no source of either. Leave
-/// out 0: it is the epoch of [`Cursor::FOREIGN`].
+/// Draw it at random, or count it in durable storage. This crate has neither. Do not use 0: it is
+/// the epoch of [`Cursor::FOREIGN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(u64);
 
 impl Epoch {
-    /// The epoch with this number.
+    /// Creates the epoch with this number.
+    #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The number.
+    /// Returns the number.
+    #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -42,14 +44,14 @@ impl From<u64> for Epoch {
     }
 }
 
-/// A position in one log: everything up to and including message `seq` has been read.
+/// A position in one log: the reader has everything up to and including message `seq`.
 ///
 /// Reading "since" a cursor is exclusive: the next message is `seq + 1`. A log counts from 1, so
-/// `seq` 0 is the position before the first message. Cursors have no order: those of two epochs
-/// cannot be compared.
+/// `seq` 0 is the position before the first message. Cursors have no order, because cursors of two
+/// epochs cannot be compared.
 ///
-/// Its text ([`Display`](fmt::Display), [`FromStr`]) has the bytes `[0-9a-z-]` only and is at most
-/// [`Cursor::MAX_LEN`] long: it needs no escaping in a URL, a header field, an SSE `id` or JSON.
+/// Its text ([`Display`](fmt::Display), [`FromStr`]) has only the bytes `[0-9a-z-]` and at most
+/// [`Cursor::MAX_LEN`] of them. It needs no escaping in a URL, a header field, an SSE `id` or JSON.
 ///
 /// ```
 /// use tidewire_channel::{Cursor, Epoch};
@@ -69,25 +71,28 @@ impl Cursor {
     /// The length of the longest text: 13 digits of base 36, the hyphen, 20 decimal digits.
     pub const MAX_LEN: usize = 34;
 
-    /// A position in no log. Every log answers it with a reset, as long as no owner gives a log the
-    /// epoch 0.
+    /// A position in no log. Every log answers it with a reset, if no owner gives a log the epoch
+    /// 0.
     ///
-    /// It replaces a position that is no cursor, such as the event id of another server. The reader
-    /// is told a reset. If it is cut before the reset arrives, it comes back with this cursor and
-    /// is told again; for that the position needs a text.
+    /// Use it in place of a position that is no cursor, such as the event id of another server. The
+    /// reader is told of a reset. If its connection is cut before the reset arrives, it comes back
+    /// with the text of this cursor and is told again.
     pub const FOREIGN: Self = Self { epoch: Epoch(0), seq: 0 };
 
-    /// The position after message `seq` of the log `epoch`.
+    /// Creates the position after message `seq` of the log `epoch`.
+    #[must_use]
     pub const fn new(epoch: Epoch, seq: u64) -> Self {
         Self { epoch, seq }
     }
 
-    /// Which log.
+    /// Returns the epoch of the log.
+    #[must_use]
     pub const fn epoch(self) -> Epoch {
         self.epoch
     }
 
-    /// The number of the last message read; 0 before the first.
+    /// Returns the number of the last message read; 0 before the first.
+    #[must_use]
     pub const fn seq(self) -> u64 {
         self.seq
     }
@@ -95,8 +100,8 @@ impl Cursor {
     /// Parses the text of a cursor.
     ///
     /// # Errors
-    /// Anything but the one spelling that [`Display`](fmt::Display) writes; the offset is that of
-    /// the first byte that is wrong.
+    /// The text is not exactly as [`Display`](fmt::Display) writes it. The offset is that of the
+    /// first wrong byte.
     pub const fn parse(text: &[u8]) -> Result<Self, CursorError> {
         let (epoch, at) = match number(text, 0, 36) {
             Ok(parsed) => parsed,
@@ -119,7 +124,8 @@ impl Cursor {
     }
 }
 
-/// One number of `base` from `start` on: its value, and the index of the first byte after it.
+/// Reads one number of `base` from `start` on. Returns its value, and the index of the first byte
+/// after it.
 const fn number(text: &[u8], start: usize, base: u64) -> Result<(u64, usize), CursorError> {
     let mut value: u64 = 0;
     let mut at = start;
@@ -170,7 +176,7 @@ impl Cursor {
     }
 }
 
-/// Writes `value` so that it ends before `end`; returns where it starts.
+/// Writes `value` so that it ends before `end`. Returns where it starts.
 fn digits(buffer: &mut [u8; Cursor::MAX_LEN], end: usize, mut value: u64, base: u64) -> usize {
     let mut at = end;
     loop {
@@ -193,13 +199,13 @@ impl FromStr for Cursor {
 
 /// Where a reader wants to start.
 ///
-/// Its text is `earliest`, `now` or a cursor. No cursor can be mistaken for one of the words: a
-/// cursor has a hyphen.
+/// Its text is `earliest`, `now` or a cursor. The words have no hyphen and a cursor has one, so
+/// they cannot be confused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Since {
-    /// From the earliest message that is still kept.
+    /// At the earliest message that is still kept.
     Earliest,
-    /// From now on: only messages that are yet to come.
+    /// Now: only messages that are yet to come.
     Now,
     /// After the last message that the reader has.
     After(Cursor),
@@ -266,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_be_wrong_has_its_kind_and_place() {
+    fn each_mistake_has_its_kind_and_offset() {
         use CursorErrorKind::*;
         for (text, kind, offset) in [
             ("", Truncated, 0),
@@ -300,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn since_has_two_words_and_the_cursors() {
+    fn since_is_a_word_or_a_cursor() {
         assert_eq!("earliest".parse(), Ok(Since::Earliest));
         assert_eq!("now".parse(), Ok(Since::Now));
         assert_eq!("0-0".parse(), Ok(Since::After(Cursor::new(Epoch::new(0), 0))));
@@ -312,13 +318,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cursor_survives_its_text(epoch: u64, seq: u64) {
+        fn every_cursor_parses_from_its_text(epoch: u64, seq: u64) {
             let cursor = Cursor::new(Epoch::new(epoch), seq);
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
 
         #[test]
-        fn what_parses_is_spelled_that_way(text in "[0-9a-zA-Z.-]{0,24}") {
+        fn a_text_that_parses_is_written_the_same(text in "[0-9a-zA-Z.-]{0,24}") {
             if let Ok(cursor) = Cursor::parse(text.as_bytes()) {
                 prop_assert_eq!(cursor.to_string(), text);
             }

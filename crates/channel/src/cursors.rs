@@ -1,4 +1,4 @@
-//! Several channels on one connection: one text for all their cursors.
+//! The cursors of several channels on one connection, as one text.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,15 +10,16 @@ use crate::error::{CursorError, CursorErrorKind};
 /// The cursors of several channels, in the order in which the reader named the channels, joined
 /// with `.` in one text.
 ///
-/// A connection that follows `a,b,c` has one position in each of them. The text goes wherever the
-/// text of one [`Cursor`] goes, and the text of one cursor is also that of a list of one. The order
-/// is the key: the reader names its channels in the same order when it comes back. Should it not,
-/// each log recognises that the epoch is not its own and says so.
+/// A connection that follows the channels `a,b,c` has one position in each of them. The text can be
+/// used wherever the text of one [`Cursor`] can. The text of one cursor is also the text of a list
+/// of one. The reader must name its channels in the same order when it comes back. If it does not,
+/// each log sees that the epoch is not its own, and the reader is told of a reset.
 ///
 /// ```
 /// use tidewire_channel::{Cursor, Cursors, Epoch};
 ///
-/// let both: Cursors = [Cursor::new(Epoch::new(10), 7), Cursor::new(Epoch::new(11), 0)].into_iter().collect();
+/// let both = [Cursor::new(Epoch::new(10), 7), Cursor::new(Epoch::new(11), 0)];
+/// let both: Cursors = both.into_iter().collect();
 /// assert_eq!(both.to_string(), "a-7.b-0");
 /// assert_eq!("a-7.b-0".parse(), Ok(both));
 /// ```
@@ -26,11 +27,12 @@ use crate::error::{CursorError, CursorErrorKind};
 pub struct Cursors(Vec<Cursor>);
 
 impl Cursors {
-    /// The most cursors that a text may hold: 64, so that the longest text, 2,239 bytes, passes any
-    /// limit on header fields.
+    /// The largest number of cursors in a text: 64. The longest text has 2,239 bytes, which is
+    /// below the usual limits on header fields.
     pub const MAX: usize = 64;
 
-    /// No cursors yet.
+    /// Creates an empty list.
+    #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
@@ -40,7 +42,8 @@ impl Cursors {
         self.0.push(cursor);
     }
 
-    /// The cursors in their order.
+    /// Returns the cursors in their order.
+    #[must_use]
     pub fn as_slice(&self) -> &[Cursor] {
         &self.0
     }
@@ -48,8 +51,8 @@ impl Cursors {
     /// Parses one or more cursors joined with `.`.
     ///
     /// # Errors
-    /// As [`Cursor::parse`] for each, and [`CursorErrorKind::TooMany`] at the dot after the last
-    /// that is allowed.
+    /// As [`Cursor::parse`] for each cursor, and [`CursorErrorKind::TooMany`] at the dot after the
+    /// last allowed cursor.
     pub fn parse(text: &[u8]) -> Result<Self, CursorError> {
         let mut cursors = Vec::new();
         let mut at = 0;
@@ -106,7 +109,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn an_error_is_placed_in_the_whole_text() {
+    fn the_offset_of_an_error_counts_from_the_start_of_the_text() {
         let error = |text: &str| {
             let error = Cursors::parse(text.as_bytes()).unwrap_err();
             (error.kind(), error.offset())
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_list_passes_and_one_more_does_not() {
+    fn the_longest_list_is_accepted_and_a_longer_one_is_not() {
         let longest: Cursors =
             core::iter::repeat_n(Cursor::new(Epoch::new(u64::MAX), u64::MAX), Cursors::MAX).collect();
         let text = longest.to_string();

@@ -1,11 +1,11 @@
-//! What can be refused, and where: small values without strings.
+//! Errors: what was refused, and where. Small values without strings.
 
 use core::fmt;
 
 /// A text that is not a cursor.
 ///
-/// It comes from a client, so the answer to it is a plain refusal (400 in HTTP): a cursor that this
-/// library wrote always parses. A cursor that parses but belongs to another log is no error; see
+/// A cursor that this library wrote always parses, so the text is the client's mistake: answer 400
+/// in HTTP. A cursor that parses but belongs to another log is no error; see
 /// [`Continuity::Reset`](crate::Continuity::Reset).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CursorError {
@@ -14,13 +14,15 @@ pub struct CursorError {
 }
 
 impl CursorError {
-    /// What was wrong.
+    /// Returns what is wrong.
+    #[must_use]
     pub const fn kind(&self) -> CursorErrorKind {
         self.kind
     }
 
-    /// Where: the index of the first byte that cannot be part of a cursor, or the length of the
-    /// text where it stops short.
+    /// Returns where: the index of the first byte that cannot be part of a cursor, or the length of
+    /// the text if it is too short.
+    #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
@@ -34,16 +36,16 @@ impl CursorError {
     }
 }
 
-/// The ways in which a text fails to be a cursor.
+/// The reasons why a text is not a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CursorErrorKind {
     // Broke the grammar.
-    /// The text stops where a digit is still due.
+    /// The text ends where a digit is missing.
     Truncated,
-    /// A byte that has no place there.
+    /// A byte is not allowed at this place.
     UnexpectedByte,
-    /// A number is spelled with a leading zero: each cursor has one spelling.
+    /// A number has a leading zero. Each cursor has one spelling.
     LeadingZero,
     /// A number is over 2^64 - 1.
     Overflow,
@@ -55,8 +57,8 @@ pub enum CursorErrorKind {
 impl fmt::Display for CursorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            CursorErrorKind::Truncated => "the cursor stops short",
-            CursorErrorKind::UnexpectedByte => "a byte that no cursor has",
+            CursorErrorKind::Truncated => "the cursor is incomplete",
+            CursorErrorKind::UnexpectedByte => "a byte that is not allowed in a cursor",
             CursorErrorKind::LeadingZero => "a leading zero in a cursor",
             CursorErrorKind::Overflow => "a number over 2^64 - 1 in a cursor",
             CursorErrorKind::TooMany => "too many cursors in one text",
@@ -67,7 +69,7 @@ impl fmt::Display for CursorError {
 
 impl core::error::Error for CursorError {}
 
-/// A message was refused, for a limit that the owner has set or for a key that is taken.
+/// A message was refused: it is over a limit of the owner, or its key is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub(crate) kind: RefusedKind,
@@ -75,18 +77,21 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Why.
+    /// Returns why.
+    #[must_use]
     pub const fn kind(&self) -> RefusedKind {
         self.kind
     }
 
-    /// The limit, in its own unit (bytes or a count); for a key that is taken, how many are
-    /// remembered.
+    /// Returns the limit in its own unit, bytes or a count. For a key that is taken, it is the
+    /// number of keys that are remembered.
+    #[must_use]
     pub const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The HTTP status that says the same: 413, 400 or 422.
+    /// Returns the HTTP status for this refusal: 413, 400 or 422.
+    #[must_use]
     pub const fn status_hint(&self) -> u16 {
         match self.kind {
             RefusedKind::MessageTooLarge => 413,
@@ -104,9 +109,9 @@ impl Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusedKind {
-    /// A message is larger than [`Limits::max_message`](crate::Limits::max_message).
+    /// The message is larger than [`Limits::max_message`](crate::Limits::max_message).
     MessageTooLarge,
-    /// An idempotency key is longer than [`Limits::max_key`](crate::Limits::max_key).
+    /// The idempotency key is longer than [`Limits::max_key`](crate::Limits::max_key).
     KeyTooLong,
     /// Another message was published with this idempotency key, and the key is still remembered.
     KeyTaken,
@@ -125,18 +130,17 @@ impl fmt::Display for Refused {
 
 impl core::error::Error for Refused {}
 
-/// Why [`Channel::wait`](crate::Channel::wait) did not register a waiter; the waiter is handed
-/// back.
+/// Why [`Channel::wait`](crate::Channel::wait) did not register a waiter. It returns the waiter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum WaitError<W> {
-    /// There is something to say already: read again instead of waiting.
+    /// There is something to read already: read again instead of waiting.
     Ready(W),
     /// The channel has [`Limits::max_waiters`](crate::Limits::max_waiters) waiters.
     Full(W),
 }
 
 impl<W> WaitError<W> {
-    /// The waiter that was not registered.
+    /// Returns the waiter that was not registered.
     pub fn into_waiter(self) -> W {
         match self {
             Self::Ready(waiter) | Self::Full(waiter) => waiter,
@@ -147,13 +151,13 @@ impl<W> WaitError<W> {
 impl<W> fmt::Display for WaitError<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ready(_) => "there are messages to read already",
-            Self::Full(_) => "the channel has as many waiters as it may have",
+            Self::Ready(_) => "there is something to read already",
+            Self::Full(_) => "the channel has as many waiters as its limit allows",
         })
     }
 }
 
-/// Without the waiter: wakers and senders of others need not be `Debug`.
+/// Leaves the waiter out, so that `W` need not be `Debug`.
 impl<W> fmt::Debug for WaitError<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -175,8 +179,8 @@ mod tests {
     fn an_error_says_what_and_where_and_what_to_answer() {
         use CursorErrorKind::{LeadingZero, Overflow, TooMany, Truncated, UnexpectedByte};
         for (kind, text) in [
-            (Truncated, "the cursor stops short, at byte 7"),
-            (UnexpectedByte, "a byte that no cursor has, at byte 7"),
+            (Truncated, "the cursor is incomplete, at byte 7"),
+            (UnexpectedByte, "a byte that is not allowed in a cursor, at byte 7"),
             (LeadingZero, "a leading zero in a cursor, at byte 7"),
             (Overflow, "a number over 2^64 - 1 in a cursor, at byte 7"),
             (TooMany, "too many cursors in one text, at byte 7"),
@@ -193,8 +197,8 @@ mod tests {
             assert_eq!((refused.status_hint(), refused.to_string()), (status, text.into()));
         }
         for (error, name, text) in [
-            (WaitError::Ready(()), "Ready(_)", "there are messages to read already"),
-            (WaitError::Full(()), "Full(_)", "the channel has as many waiters as it may have"),
+            (WaitError::Ready(()), "Ready(_)", "there is something to read already"),
+            (WaitError::Full(()), "Full(_)", "the channel has as many waiters as its limit allows"),
         ] {
             assert_eq!((format!("{error:?}"), error.to_string()), (name.into(), text.into()));
         }

@@ -1,24 +1,23 @@
-//! Idempotency keys: the same publish, sent twice, is one message.
+//! Idempotency keys: a publish that is sent twice appends one message.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
 use crate::limits::Limits;
 
-/// What a message says, in 16 bytes: a hash of everything that a publisher sends of it.
+/// Identifies a message in 16 bytes: a hash of everything that its publisher sends.
 ///
-/// The owner of a [`Channel`](crate::Channel) makes it, because only the owner knows what a message
-/// is. Take a hash for which nobody finds a second message (SHA-256, cut to 16 bytes). Put the
-/// length of each part before it, or mark that it is absent. Otherwise the end of an event name
-/// could be taken for the start of a payload.
+/// The owner of a [`Channel`](crate::Channel) computes it, because only the owner knows what a
+/// message is. Use a cryptographic hash, such as SHA-256 cut to 16 bytes. Hash the length of each
+/// part before the part, and mark absent parts. Otherwise the end of an event name and the start of
+/// a payload could be confused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
 
-/// The keys of the last publishes, each with the number of its message and the message's
-/// fingerprint.
+/// The keys of the last publishes, each with the number and the fingerprint of its message.
 ///
 /// Keys are kept whole, not hashed: they are short, and a collision would refuse a message. The
-/// queue keeps them by age, the map finds them.
+/// queue orders them by age. The map finds them.
 #[derive(Debug)]
 pub(crate) struct Keys {
     by_age: VecDeque<(u64, Arc<[u8]>)>,
@@ -35,12 +34,12 @@ impl Keys {
         self.by_age.len()
     }
 
-    /// The number of the message that was published with this key, and what it said.
+    /// Returns the number and the fingerprint of the message that was published with this key.
     pub(crate) fn get(&self, key: &[u8]) -> Option<(u64, Fingerprint)> {
         self.first.get(key).copied()
     }
 
-    /// Remembers a key that is not there yet.
+    /// Remembers a new key.
     pub(crate) fn insert(
         &mut self,
         now_ms: u64,
@@ -61,7 +60,7 @@ impl Keys {
         self.first.insert(key, (seq, fingerprint));
     }
 
-    /// Forgets what is too old. Time only moves forward, as in the log.
+    /// Forgets keys that are too old. Time only moves forward, as in the log.
     pub(crate) fn expire(&mut self, now_ms: u64, limits: &Limits) {
         self.clock_ms = self.clock_ms.max(now_ms);
         while self.by_age.front().is_some_and(|&(time_ms, _)| self.clock_ms - time_ms >= limits.key_age_ms) {

@@ -1,26 +1,49 @@
-//! What a log keeps and what a channel allows, each number with its reason.
+//! What a log keeps and what a channel allows. Each default has its reason.
 
-/// How long a message is kept: until *one* of these says that it has to go.
+/// How long a log keeps a message. A message is evicted as soon as *one* of these limits requires
+/// it.
 ///
-/// The newest message stays whatever its size, so that those who wait for it can read it; only age
+/// The newest message is kept whatever its size, so that waiting readers can read it. Only its age
 /// removes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Retention {
-    /// The number of messages kept; 0 counts as 1. Default 1,000: minutes of a busy channel, hours
+    /// The number of messages kept. 0 counts as 1. Default 1,000: minutes of a busy channel, hours
     /// of a quiet one.
     pub max_messages: usize,
-    /// The bytes kept, summed over the `size` given with each message. Default 1 MiB: with 1,000
-    /// channels a GiB at worst.
+    /// The bytes kept: the sum of the `size` given with each message. Default 1 MiB, so 1,000
+    /// channels keep 1 GiB at most.
     pub max_bytes: usize,
-    /// The age in milliseconds at which a message goes; `None` keeps it for ever. Default one hour,
-    /// as Nchan does: a laptop that slept through a meeting catches up.
+    /// The age in milliseconds at which a message is evicted. `None` keeps messages for ever.
+    /// Default one hour, as in Nchan: a laptop that slept during a meeting catches up.
     pub max_age_ms: Option<u64>,
 }
 
 impl Retention {
-    /// The default values, as a constant.
+    /// The defaults.
     pub const DEFAULT: Self =
         Self { max_messages: 1_000, max_bytes: 1 << 20, max_age_ms: Some(60 * 60 * 1_000) };
+
+    /// Sets [`max_messages`](Self::max_messages).
+    #[must_use]
+    pub const fn with_max_messages(mut self, messages: usize) -> Self {
+        self.max_messages = messages;
+        self
+    }
+
+    /// Sets [`max_bytes`](Self::max_bytes).
+    #[must_use]
+    pub const fn with_max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Sets [`max_age_ms`](Self::max_age_ms).
+    #[must_use]
+    pub const fn with_max_age_ms(mut self, ms: Option<u64>) -> Self {
+        self.max_age_ms = ms;
+        self
+    }
 }
 
 impl Default for Retention {
@@ -33,27 +56,27 @@ impl Default for Retention {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The size of one message in bytes. Default 1 MiB, as much as the default retention keeps: a
-    /// larger one would evict the whole log.
+    /// The largest size of a message in bytes. Default 1 MiB, as much as the default retention
+    /// keeps: a larger message would evict the whole log.
     pub max_message: usize,
-    /// Waiters registered at one time. Default 100,000: above the descriptors that one process
-    /// usually has.
+    /// The number of waiters at one time. Default 100,000: more than the file descriptors that one
+    /// process usually has.
     pub max_waiters: usize,
-    /// The length of an idempotency key in bytes. Default 128: a UUID takes 36, a SHA-256 in
-    /// hexadecimal 64.
+    /// The longest idempotency key in bytes. Default 128: a UUID takes 36, a SHA-256 in hexadecimal
+    /// 64.
     pub max_key: usize,
-    /// Idempotency keys remembered; the oldest goes first. Default 1,000, as many as messages: a
-    /// publisher that tries again does so within seconds.
+    /// The number of idempotency keys remembered. The oldest is forgotten first. Default 1,000, the
+    /// number of messages kept by default: a publisher retries within seconds.
     pub max_keys: usize,
     /// How long an idempotency key is remembered, in milliseconds. Default 10 minutes.
     pub key_age_ms: u64,
-    /// Silence after which a channel without waiters, messages and keys counts as idle, in
-    /// milliseconds. Default one minute: a reader that reconnects finds its channel.
+    /// The time without activity after which a channel without waiters, messages and keys counts as
+    /// idle, in milliseconds. Default one minute: a reader that reconnects finds its channel.
     pub idle_ms: u64,
 }
 
 impl Limits {
-    /// The default values, as a constant.
+    /// The defaults.
     pub const DEFAULT: Self = Self {
         max_message: 1 << 20,
         max_waiters: 100_000,
@@ -63,42 +86,42 @@ impl Limits {
         idle_ms: 60 * 1_000,
     };
 
-    /// The same with another bound of a message's size.
+    /// Sets [`max_message`](Self::max_message).
     #[must_use]
     pub const fn with_max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
         self
     }
 
-    /// The same with another bound of waiters.
+    /// Sets [`max_waiters`](Self::max_waiters).
     #[must_use]
     pub const fn with_max_waiters(mut self, waiters: usize) -> Self {
         self.max_waiters = waiters;
         self
     }
 
-    /// The same with another bound of a key's length.
+    /// Sets [`max_key`](Self::max_key).
     #[must_use]
     pub const fn with_max_key(mut self, bytes: usize) -> Self {
         self.max_key = bytes;
         self
     }
 
-    /// The same with another bound of keys remembered.
+    /// Sets [`max_keys`](Self::max_keys).
     #[must_use]
     pub const fn with_max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;
         self
     }
 
-    /// The same with another age at which a key is forgotten.
+    /// Sets [`key_age_ms`](Self::key_age_ms).
     #[must_use]
     pub const fn with_key_age_ms(mut self, ms: u64) -> Self {
         self.key_age_ms = ms;
         self
     }
 
-    /// The same with another time of silence.
+    /// Sets [`idle_ms`](Self::idle_ms).
     #[must_use]
     pub const fn with_idle_ms(mut self, ms: u64) -> Self {
         self.idle_ms = ms;

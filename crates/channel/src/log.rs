@@ -7,13 +7,13 @@
 //!        earliest() = 40                head() = 45
 //! ```
 //!
-//! The number of a message is its place: `entries[seq - first]`. So a cursor is found by one
-//! subtraction, whether it is one message behind or a million, and there is no index to keep in
-//! step. It is the search of a log for an id, from the wrong end or up to a cap, that makes other
-//! servers replay everything, or nothing.
+//! The number of a message gives its place: `entries[seq - first]`. So one subtraction finds a
+//! cursor, whether it is one message behind or a million, and there is no index to maintain. Other
+//! servers search the log for an id, from the wrong end or up to a limit, and then replay
+//! everything or nothing.
 //!
-//! Messages leave at the front only: appended in order, clocked in order (see [`Log::expire`]),
-//! evicted in order. What is kept is one contiguous run.
+//! Messages are appended, timed (see [`Log::expire`]) and evicted in order, and evicted at the
+//! front only. So the kept messages are one contiguous run.
 
 use alloc::collections::VecDeque;
 
@@ -23,22 +23,22 @@ use crate::read::{Budget, Continuity, Entries, Entry, Kept, Read, ResetReason};
 
 /// An ordered log of messages of type `T`, numbered 1, 2, 3, … without holes.
 ///
-/// It has no clock: whoever appends says what time it is. It holds no readers: a reader is a
-/// [`Cursor`] that it keeps itself, so a thousand slow readers cost what one costs, nothing.
+/// It has no clock: the caller of an append passes the time. It holds no readers: each reader keeps
+/// its own [`Cursor`], so slow readers take no memory here.
 #[derive(Debug)]
 pub struct Log<T> {
     epoch: Epoch,
     retention: Retention,
-    /// The number of the message at the front; `head + 1` when none is kept.
+    /// The number of the oldest kept message; `head + 1` if none is kept.
     first: u64,
     entries: VecDeque<Kept<T>>,
-    /// The sum of the sizes of `entries`, kept so that evicting by bytes needs no sum.
+    /// The sum of the sizes of `entries`, so that eviction need not add them up.
     bytes: usize,
-    /// The latest time seen: time only moves forward here, whatever the caller's clock does.
+    /// The latest time seen. It never moves back, even if the caller's clock does.
     clock_ms: u64,
 }
 
-/// A log in numbers, for metrics and for the state that a publish answers with.
+/// The numbers of a log, for metrics and for the answer to a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Messages kept.
@@ -54,20 +54,22 @@ pub struct Stats {
 }
 
 impl<T> Log<T> {
-    /// An empty log. It allocates nothing until a message comes.
+    /// Creates an empty log. It allocates nothing until a message comes.
+    #[must_use]
     pub const fn new(epoch: Epoch, retention: Retention) -> Self {
         Self { epoch, retention, first: 1, entries: VecDeque::new(), bytes: 0, clock_ms: 0 }
     }
 
-    /// An empty log that continues after `head`: restored from storage, or mirrored from another
-    /// machine, that has counted so far.
+    /// Creates an empty log that continues after `head`, the last position of a log in storage or
+    /// on another machine.
     ///
-    /// A reader behind `head` is told a gap. Only continue an epoch if `head` is surely the last
-    /// position that was given out. If the storage may have lost its end, take a new epoch: the
-    /// numbers that were lost would be given to other messages, and a reader that has the old ones
-    /// would take the new ones for read.
+    /// A reader behind `head` is told of a gap. Continue an epoch only if `head` is surely the last
+    /// position that was given out. If the storage may have lost its end, take a new epoch.
+    /// Otherwise other messages would get the lost numbers, and a reader that has the old messages
+    /// would skip the new ones.
     ///
-    /// `None` if `head` is over 2^63: no log has counted that far, so its source is damaged.
+    /// Returns `None` if `head` is over 2^63. No log counts that far, so the source is damaged.
+    #[must_use]
     pub fn continuing(head: Cursor, retention: Retention) -> Option<Self> {
         if head.seq() > u64::MAX / 2 {
             return None;
@@ -77,9 +79,9 @@ impl<T> Log<T> {
 
     /// Appends a message and returns the position after it. Amortised O(1).
     ///
-    /// `size` is what the message counts against [`Retention::max_bytes`]: its payload, and
-    /// whatever else the owner wants to be bounded. What `retention` no longer allows is evicted;
-    /// the message itself is kept at least until the next append or [`expire`](Log::expire).
+    /// `size` counts against [`Retention::max_bytes`]: the payload, and anything else that the
+    /// owner wants to bound. The append evicts what the retention no longer allows. The new message
+    /// is kept at least until the next append or [`expire`](Log::expire).
     pub fn append(&mut self, now_ms: u64, size: usize, value: T) -> Cursor {
         self.expire(now_ms);
         self.bytes = self.bytes.saturating_add(size);
@@ -88,13 +90,12 @@ impl<T> Log<T> {
         self.head()
     }
 
-    /// Evicts what is older than [`Retention::max_age_ms`]; returns how many messages went.
+    /// Evicts messages older than [`Retention::max_age_ms`]. Returns their number.
     ///
     /// Time only moves forward in a log. If the caller's clock steps back, the log stays at the
-    /// latest time that it has seen until the clock has caught up: nothing that has gone comes
-    /// back, and the order of times stays the order of messages. If it leaps forward, messages age
-    /// early, and their readers are told a gap. A clock that does neither: the wall clock read once
-    /// at the start, and a monotonic one added to it.
+    /// latest time that it has seen until the clock has caught up. So times are in the order of
+    /// messages. If the clock leaps forward, messages expire early, and readers are told of a gap.
+    /// To avoid both, read the wall clock once at the start and add a monotonic clock to it.
     pub fn expire(&mut self, now_ms: u64) -> usize {
         self.clock_ms = self.clock_ms.max(now_ms);
         let Some(max_age_ms) = self.retention.max_age_ms else { return 0 };
@@ -105,43 +106,49 @@ impl<T> Log<T> {
         kept - self.entries.len()
     }
 
-    /// The time at which the next message expires: when to call [`expire`](Log::expire). `None` if
-    /// there is none to expire.
+    /// Returns the time at which the next message expires, and so when to call
+    /// [`expire`](Log::expire). Returns `None` if no message expires.
+    #[must_use]
     pub fn next_expiry_ms(&self) -> Option<u64> {
         Some(self.entries.front()?.time_ms.saturating_add(self.retention.max_age_ms?))
     }
 
-    /// Evicts everything. The count goes on: a reader that had not read it all is told a gap.
+    /// Evicts everything. The numbers continue, so a reader that had not read everything is told a
+    /// gap.
     pub fn clear(&mut self) {
         self.skip_to(self.head().seq());
     }
 
-    /// Evicts everything and continues counting after `seq`: messages up to there were missed by
-    /// this copy of the log.
+    /// Evicts everything and continues counting after `seq`. For a copy of a log that missed the
+    /// messages up to `seq`.
     ///
-    /// A reader behind `seq` is told a gap. A `seq` that is not ahead of the head only clears:
-    /// numbers are never given twice.
+    /// A reader behind `seq` is told of a gap. If `seq` is not ahead of the head, this only clears,
+    /// because no number is given twice.
     pub fn skip_to(&mut self, seq: u64) {
         self.first = self.head().seq().max(seq.min(u64::MAX / 2)) + 1;
         self.entries.clear();
         self.bytes = 0;
     }
 
-    /// The position after the newest message: that of a reader that has everything.
+    /// Returns the position after the newest message: the position of a reader that has everything.
+    #[must_use]
     pub fn head(&self) -> Cursor {
         Cursor::new(self.epoch, self.first - 1 + self.entries.len() as u64)
     }
 
-    /// The position before the earliest message kept: reading after it returns all there is.
+    /// Returns the position before the earliest message kept. A read after it returns all kept
+    /// messages.
+    #[must_use]
     pub const fn earliest(&self) -> Cursor {
         Cursor::new(self.epoch, self.first - 1)
     }
 
-    /// What [`earliest`](Self::earliest) would be after appends of so many messages, of so many
-    /// bytes in all: a reader at an earlier position would be told a gap. If these messages would
-    /// evict each other, it is the position after the first of them. Age is not looked at;
-    /// [expire](Self::expire) first. O(1) while the log is not full, then linear in what would be
-    /// evicted.
+    /// Returns what [`earliest`](Self::earliest) would be after appending this number of messages
+    /// with this sum of sizes. A reader at an earlier position would be told of a gap. If these
+    /// messages would evict each other, returns the position after the first of them. Age is
+    /// ignored: call [`expire`](Self::expire) first. O(1) while the log is not full, then linear in
+    /// the number of messages that would be evicted.
+    #[must_use]
     pub fn earliest_after(&self, messages: usize, bytes: usize) -> Cursor {
         let (mut len, mut sum) =
             (self.entries.len().saturating_add(messages), self.bytes.saturating_add(bytes));
@@ -156,11 +163,12 @@ impl<T> Log<T> {
         Cursor::new(self.epoch, self.first - 1 + evicted as u64)
     }
 
-    /// Reads on from `since`, within `budget`. O(1) to find the place, then linear in what is
+    /// Reads from `since` on, within `budget`. O(1) to find the place, then linear in the messages
     /// returned.
     ///
-    /// A cursor that cannot be continued from is no error: the answer says what is missing and goes
-    /// on from the earliest message kept.
+    /// A cursor that cannot be continued is no error. The read then says what is missing and
+    /// continues from the earliest message kept.
+    #[must_use]
     pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
         let earliest = self.earliest();
         let (start, continuity) = match since {
@@ -194,7 +202,8 @@ impl<T> Log<T> {
         }
     }
 
-    /// The message after which `cursor` is the position, if it is still kept. O(1).
+    /// Returns the message just before `cursor`, if it is still kept. O(1).
+    #[must_use]
     pub fn get(&self, cursor: Cursor) -> Option<Entry<'_, T>> {
         if cursor.epoch() != self.epoch || cursor.seq() < self.first {
             return None;
@@ -203,39 +212,45 @@ impl<T> Log<T> {
         Some(Entry { cursor, time_ms: kept.time_ms, size: kept.size, value: &kept.value })
     }
 
-    /// Which log this is.
+    /// Returns the epoch of this log.
+    #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// What is kept.
+    /// Returns what is kept.
+    #[must_use]
     pub const fn retention(&self) -> Retention {
         self.retention
     }
 
-    /// Changes what is kept, and evicts what is over it now. What has gone does not come back.
+    /// Changes what is kept, and evicts what is over the new retention.
     pub fn set_retention(&mut self, retention: Retention) {
         self.retention = retention;
         self.expire(self.clock_ms);
         self.fit();
     }
 
-    /// The number of messages kept.
+    /// Returns the number of messages kept.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no message is kept.
+    /// Returns whether no message is kept.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The bytes kept: the sum of the sizes given.
+    /// Returns the bytes kept: the sum of the sizes given.
+    #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// All of it in numbers.
+    /// Returns the numbers of this log.
+    #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
             messages: self.entries.len(),
@@ -246,7 +261,7 @@ impl<T> Log<T> {
         }
     }
 
-    /// Evicts by count and bytes, but never the last message.
+    /// Evicts by count and bytes, but never the newest message.
     fn fit(&mut self) {
         while self.entries.len() > 1
             && (self.entries.len() > self.retention.max_messages || self.bytes > self.retention.max_bytes)
@@ -262,12 +277,13 @@ impl<T> Log<T> {
         }
     }
 
-    /// The index of message `seq`, which is not before the first; past the end for one yet to come.
+    /// The index of message `seq`, which is not before the first. Past the end for a message yet to
+    /// come.
     fn place(&self, seq: u64) -> usize {
         usize::try_from(seq - self.first).unwrap_or(usize::MAX)
     }
 
-    /// How many messages from index `from` on are within the budget, and their bytes.
+    /// The number of messages from index `from` on that are within the budget, and their bytes.
     fn within(&self, from: usize, budget: Budget) -> (usize, usize) {
         let mut bytes: usize = 0;
         let mut count = 0;

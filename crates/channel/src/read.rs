@@ -1,4 +1,4 @@
-//! What a read says: the messages, how they continue what the reader has, and where it stands
+//! The result of a read: the messages, how they continue what the reader has, and its position
 //! afterwards.
 
 use alloc::collections::vec_deque;
@@ -8,8 +8,8 @@ use crate::cursor::{Cursor, Epoch};
 
 /// How much one read may return.
 ///
-/// One message is returned even if it alone is over `bytes`, so that a reader always moves on.
-/// `messages: 0` returns none.
+/// The first message is returned even if it alone is over `bytes`, so that a reader always makes
+/// progress. `messages: 0` returns none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// The most messages.
@@ -19,39 +19,41 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Everything there is.
+    /// Everything that is kept.
     pub const UNLIMITED: Self = Self { messages: usize::MAX, bytes: usize::MAX };
 
-    /// At most so many messages of any size.
+    /// At most this number of messages, of any size.
+    #[must_use]
     pub const fn messages(messages: usize) -> Self {
         Self { messages, bytes: usize::MAX }
     }
 
-    /// At most so many bytes, but one message at least.
+    /// At most this number of bytes, but at least one message.
+    #[must_use]
     pub const fn bytes(bytes: usize) -> Self {
         Self { messages: usize::MAX, bytes }
     }
 }
 
-/// How what is returned continues what the reader has. All but the first two have to be told to the
-/// reader.
+/// How the returned messages continue what the reader has. Tell the reader a gap or a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {
-    /// The reader had no cursor: nothing came before.
+    /// The reader had no cursor.
     Fresh,
-    /// The next message is exactly the one after the reader's cursor.
+    /// The first message returned is the one after the reader's cursor.
     Resumed,
-    /// The reader's next message is no longer kept. What follows starts after `to`.
+    /// The reader's next message is no longer kept. The read continues after `to`.
     Gap {
         /// The cursor that the reader came with.
         from: Cursor,
-        /// The position up to which messages are missing: the one before the earliest message kept.
+        /// The position up to which messages are missing: the position before the earliest message
+        /// kept.
         to: Cursor,
-        /// How many messages are missing; at least 1.
+        /// The number of missing messages; at least 1.
         missed: u64,
     },
-    /// The reader's cursor is not one of this log. What follows starts after `to`; what was missed
-    /// cannot be known.
+    /// The reader's cursor is not from this log. The read continues after `to`. Nobody knows how
+    /// many messages are missing.
     Reset {
         /// Why.
         reason: ResetReason,
@@ -61,7 +63,8 @@ pub enum Continuity {
 }
 
 impl Continuity {
-    /// Whether messages are, or may be, missing: the reader must be told.
+    /// Returns whether messages are missing or may be missing. Then the reader must be told.
+    #[must_use]
     pub const fn is_broken(&self) -> bool {
         matches!(self, Self::Gap { .. } | Self::Reset { .. })
     }
@@ -71,15 +74,16 @@ impl Continuity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResetReason {
-    /// The cursor is of another epoch: the log was created anew since.
+    /// The cursor has another epoch: the log was created anew since.
     UnknownEpoch,
-    /// The cursor is of this epoch but lies ahead of the newest message: it was never given out, or
-    /// the log lost its end.
+    /// The cursor has this epoch but is ahead of the newest message: it was never given out, or the
+    /// log lost its end.
     AheadOfLog,
 }
 
 impl ResetReason {
-    /// The name on the wire: `unknown-epoch` or `ahead-of-log`.
+    /// Returns the name on the wire: `unknown-epoch` or `ahead-of-log`.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownEpoch => "unknown-epoch",
@@ -88,7 +92,7 @@ impl ResetReason {
     }
 }
 
-/// The answer to [`Log::read`](crate::Log::read). It borrows the log.
+/// The result of [`Log::read`](crate::Log::read). It borrows the log.
 ///
 /// ```text
 ///   log      …  41   42   43   44   45 ◄ head
@@ -106,49 +110,59 @@ pub struct Read<'a, T> {
 }
 
 impl<'a, T> Read<'a, T> {
-    /// How the messages continue what the reader has.
+    /// Returns how the messages continue what the reader has.
+    #[must_use]
     pub const fn continuity(&self) -> Continuity {
         self.continuity
     }
 
-    /// The position before the first message returned. It is the reader's own cursor if it
-    /// [`Resumed`](Continuity::Resumed).
+    /// Returns the position before the first message returned. For [`Continuity::Resumed`] it is
+    /// the reader's own cursor.
+    #[must_use]
     pub const fn start(&self) -> Cursor {
         self.start
     }
 
-    /// The position after the last message returned: what the reader reads since next time.
+    /// Returns the position after the last message returned. The next read starts here.
+    #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor::new(self.start.epoch(), self.start.seq() + self.entries.len() as u64)
     }
 
-    /// Whether the budget ended the read: there is more after [`cursor`](Read::cursor) already.
+    /// Returns whether the budget ended the read, so that more messages follow
+    /// [`cursor`](Read::cursor).
+    #[must_use]
     pub const fn more(&self) -> bool {
         self.more
     }
 
-    /// The number of messages returned.
+    /// Returns the number of messages.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no message is returned.
+    /// Returns whether there is no message.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.len() == 0
     }
 
-    /// Whether there is anything to say to the reader: a message, a gap or reset, or, to one that
-    /// came without a cursor, where it is. If not, it waits.
+    /// Returns whether there is something to tell the reader: a message, a gap, a reset, or its
+    /// first cursor. If not, the reader waits.
+    #[must_use]
     pub fn is_news(&self) -> bool {
         !self.is_empty() || self.continuity != Continuity::Resumed
     }
 
-    /// The sum of the sizes of the messages returned.
+    /// Returns the sum of the sizes of the messages.
+    #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The messages, oldest first.
+    /// Returns the messages, oldest first.
+    #[must_use]
     pub fn iter(&self) -> Entries<'a, T> {
         self.entries.clone()
     }
@@ -175,7 +189,7 @@ impl<'a, T> IntoIterator for &Read<'a, T> {
 /// One message of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry<'a, T> {
-    /// The position after this message: what a reader that has it reads since.
+    /// The position after this message. A reader that has this message reads since here.
     pub cursor: Cursor,
     /// When it was appended, in milliseconds of the caller's clock. It never decreases along the
     /// log.
@@ -186,7 +200,7 @@ pub struct Entry<'a, T> {
     pub value: &'a T,
 }
 
-// By hand: a derive would ask for `T: Clone`.
+// Written by hand: a derive would require `T: Clone`.
 impl<T> Clone for Entry<'_, T> {
     fn clone(&self) -> Self {
         *self
@@ -203,7 +217,7 @@ pub struct Entries<'a, T> {
     pub(crate) kept: vec_deque::Iter<'a, Kept<T>>,
 }
 
-/// A message as the ring holds it; its sequence number is its place.
+/// A message in the ring. Its place gives its sequence number.
 #[derive(Debug)]
 pub(crate) struct Kept<T> {
     pub(crate) time_ms: u64,

@@ -1,4 +1,4 @@
-//! Those who have read everything and wait for the next message.
+//! The readers that have read everything and wait for the next message.
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map;
@@ -6,18 +6,19 @@ use core::iter::FusedIterator;
 
 use crate::cursor::Epoch;
 
-/// Names a waiter, to take it back. A key is never given twice, not even by a channel that was
-/// created anew under the same name, so a late cancellation hits nobody else.
+/// Identifies a waiter, to cancel it. No key is given twice, not even by a channel that was created
+/// anew under the same name. So a late cancellation never removes another waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WaitKey {
     epoch: Epoch,
     number: u64,
 }
 
-/// The waiters of one channel, in the order of their coming.
+/// The waiters of one channel, in the order in which they came.
 ///
-/// A map by a rising key: first come is first woken, and a cancellation in the midst of a hundred
-/// thousand (polls time out all the time) costs a search, not a shift of all that stand behind.
+/// A map by increasing key: the first to come is the first woken. Polls time out all the time, and
+/// cancelling one of a hundred thousand waiters costs a search. In a queue it would move all
+/// waiters behind it.
 #[derive(Debug)]
 pub(crate) struct Waiters<W> {
     next: u64,
@@ -52,12 +53,13 @@ impl<W> Waiters<W> {
     }
 }
 
-/// The waiters that a message has woken, first come first. They are no longer registered.
+/// The waiters that a message wakes, in the order in which they came. They are no longer
+/// registered.
 ///
-/// The channel does not wake them itself: that is done outside of the lock under which the channel
-/// is, since a waker runs the caller's code.
+/// The channel does not wake them itself. Wake them after you have released the channel's lock,
+/// because a waker runs the caller's code.
 #[derive(Debug)]
-#[must_use = "whoever is in here waits for ever if not woken"]
+#[must_use = "the readers in here wait for ever if they are not woken"]
 pub struct Woken<W>(btree_map::IntoValues<u64, W>);
 
 impl<W> Woken<W> {

@@ -1,5 +1,5 @@
-//! How others lost messages, each as a test that is named for it. The simulation makes the same
-//! mistakes on purpose and finds them (`sim/fault.rs`); here each is shown by itself, in a few
+//! How other systems lost messages: one test for each way, named for it. The simulation makes the
+//! same mistakes on purpose and finds them (`sim/fault.rs`). Here each is shown by itself, in a few
 //! lines.
 //!
 //! References are to public reports of the systems, read in November 2026.
@@ -23,13 +23,13 @@ fn texts<'a>(channel: &Channel<&'a str, &str>, since: impl Into<Since>) -> Vec<&
     channel.read(since.into(), ALL).iter().map(|entry| *entry.value).collect()
 }
 
-/// Appends and returns who was woken.
+/// Appends a message and returns the waiters that it wakes.
 fn publish(channel: &mut Channel<&'static str, &'static str>, text: &'static str) -> Vec<&'static str> {
     channel.append(0, text.len(), text).expect("the message is small").1.collect()
 }
 
-/// A hub replays the history, then registers the subscriber; an update between the two reaches
-/// neither. Mercure #178, #354.
+/// A hub replays the history, then registers the subscriber. An update between the two steps is
+/// never delivered. Mercure #178, #354.
 #[test]
 fn the_update_that_falls_between_replay_and_going_live() {
     let mut channel = channel();
@@ -45,8 +45,8 @@ fn the_update_that_falls_between_replay_and_going_live() {
     assert_eq!(texts(&channel, at(2)), ["three"]);
 }
 
-/// An id that the server does not know makes it replay everything (ntfy), or nothing for ever
-/// (Mercure #704), without a word.
+/// A server that does not know an id replays everything (ntfy), or nothing for ever (Mercure #704),
+/// and does not tell the reader.
 #[test]
 fn the_unknown_id_that_replays_everything_or_nothing() {
     let mut channel = channel();
@@ -61,19 +61,18 @@ fn the_unknown_id_that_replays_everything_or_nothing() {
     }
 }
 
-/// A poll's time is up in the same instant in which its event arrives: the event is taken for
-/// delivered, or the answer says "nothing until now" and the next poll starts behind it. CometD
-/// #1142.
+/// A poll's time is up at the moment when its event arrives. The event counts as delivered, or the
+/// answer says "nothing until now" and the next poll starts after the event. CometD #1142.
 #[test]
 fn the_poll_that_ends_as_the_event_arrives() {
-    // The event is first: the poll cannot be cancelled any more, and so knows.
+    // The event comes first: the poll cannot be cancelled any more, so it knows of the event.
     let mut channel = channel();
     let key = channel.wait(at(0), "poll").expect("nothing is there");
     assert_eq!(publish(&mut channel, "one"), ["poll"]);
     assert_eq!(channel.cancel(key), None);
     assert_eq!(texts(&channel, at(0)), ["one"]);
 
-    // The time is first: the answer is empty, with the cursor that the poll came with, and the next
+    // The time-out comes first: the answer is empty and has the cursor of the request. The next
     // poll begins there.
     let key = channel.wait(at(1), "poll").expect("all is read");
     assert_eq!(channel.cancel(key), Some("poll"));
@@ -81,8 +80,8 @@ fn the_poll_that_ends_as_the_event_arrives() {
     assert_eq!(texts(&channel, at(1)), ["two"]);
 }
 
-/// While one transport is left and the other is not there yet, messages go to neither. Engine.IO
-/// and its ports; Atmosphere #2444.
+/// A client leaves one transport before the other is open. Messages go to neither. Engine.IO and
+/// its ports; Atmosphere #2444.
 #[test]
 fn the_message_sent_during_a_transport_upgrade() {
     let mut channel = channel();
@@ -90,23 +89,24 @@ fn the_message_sent_during_a_transport_upgrade() {
     let [old_feed, new_feed] = [at(1); 2];
     publish(&mut channel, "two"); // during the upgrade
     assert_eq!(texts(&channel, new_feed), ["two"]);
-    // The old transport has it as well, with the same cursor: so the reader knows that it is the
+    // The old transport delivers it too, with the same cursor, so the reader knows that it is the
     // same message.
     let cursors = |since: Cursor| channel.read(since.into(), ALL).iter().map(|entry| entry.cursor).collect();
     let (by_old, by_new): (Vec<Cursor>, Vec<Cursor>) = (cursors(old_feed), cursors(new_feed));
     assert_eq!((&by_old[..], by_old == by_new), (&[at(2)][..], true));
 
-    // The old one is cut before: the new one has it, since it was opened at the cursor and not
-    // "now".
+    // The old transport is cut first. The new one delivers the message, because it was opened at
+    // the cursor and not "now".
     publish(&mut channel, "three");
     assert_eq!(texts(&channel, new_feed), ["two", "three"]);
 }
 
-/// A cap on the search for an id, counted from the oldest message: the usual reconnect, one message
-/// behind, is never found. Mercure #1382.
+/// The search for an id has a limit and starts at the oldest message. It never finds the id of the
+/// usual reconnect, one message behind. Mercure #1382.
 #[test]
 fn the_replay_cap_that_scans_from_the_wrong_end() {
-    let retention = Retention { max_messages: 50_000, max_bytes: usize::MAX, max_age_ms: None };
+    let retention =
+        Retention::DEFAULT.with_max_messages(50_000).with_max_bytes(usize::MAX).with_max_age_ms(None);
     let mut log = Log::new(Epoch::new(7), retention);
     for number in 0..50_000 {
         log.append(0, 1, number);
@@ -117,8 +117,8 @@ fn the_replay_cap_that_scans_from_the_wrong_end() {
     assert_eq!((read.continuity(), read.cursor(), read.more()), (Continuity::Resumed, at(2), true));
 }
 
-/// A new epoch is stored beside the offset of the old one: "a position that never existed", which
-/// the server then finds current. centrifuge-go #160.
+/// A client stores a new epoch with the offset of the old one: "a position that never existed". The
+/// server then takes it for the current one. centrifuge-go #160.
 #[test]
 fn the_epoch_paired_with_an_old_offset() {
     let mut old = channel();
@@ -126,7 +126,7 @@ fn the_epoch_paired_with_an_old_offset() {
     publish(&mut old, "two");
     let mut reader = old.log().head();
 
-    // The log is lost and has counted past the reader's number since.
+    // The log is lost. The new log has counted past the reader's number since.
     let mut new: Channel<_, &str> = Channel::new(Epoch::new(8), Retention::DEFAULT, Limits::DEFAULT);
     for text in ["uno", "due", "tre"] {
         let (_, woken) = new.append(0, 1, text).expect("the message is small");
@@ -134,8 +134,7 @@ fn the_epoch_paired_with_an_old_offset() {
     }
     let read = new.read(reader.into(), ALL);
     let Continuity::Reset { to, .. } = read.continuity() else { panic!("{:?}", read.continuity()) };
-    // Epoch and number are one value, here and in the reader: there is no way to take only one of
-    // them.
+    // Epoch and number are one value here and in the reader, so nobody can take only one of them.
     reader = to;
     for entry in &read {
         assert_eq!(entry.cursor, Cursor::new(reader.epoch(), reader.seq() + 1));
@@ -144,8 +143,8 @@ fn the_epoch_paired_with_an_old_offset() {
     assert_eq!(reader, new.log().head());
 }
 
-/// A second poll comes while the first is not over: the answer to the first, which nobody reads any
-/// more, takes the messages. CometD #511.
+/// A second poll comes before the first has ended. The answer to the first takes the messages, but
+/// nobody reads it any more. CometD #511.
 #[test]
 fn overlapping_polls_take_nothing_from_each_other() {
     let mut channel = channel();
@@ -156,11 +155,11 @@ fn overlapping_polls_take_nothing_from_each_other() {
     assert_eq!(texts(&channel, at(0)), ["one"]); // reading moves nothing in the log
 }
 
-/// A reader's messages are evicted while it reads, and it is moved on: a line in the server's log,
-/// nothing to the client. Nchan #689.
+/// A reader's messages are evicted while it reads. The server skips them, writes a line to its own
+/// log and tells the client nothing. Nchan #689.
 #[test]
 fn the_eviction_during_a_replay() {
-    let retention = Retention { max_messages: 4, ..Retention::DEFAULT };
+    let retention = Retention::DEFAULT.with_max_messages(4);
     let mut log = Log::new(Epoch::new(7), retention);
     for number in 1..=4 {
         log.append(0, 1, number);
@@ -175,23 +174,23 @@ fn the_eviction_during_a_replay() {
     assert_eq!(read.iter().map(|entry| *entry.value).collect::<Vec<_>>(), [6, 7, 8, 9]);
 }
 
-/// Cursors made of the time of day: when the clock is set back, messages are not delivered. Nchan
-/// #469.
+/// Cursors are made of the time of day. When the clock is set back, messages are not delivered.
+/// Nchan #469.
 #[test]
 fn the_clock_that_is_set_back() {
-    let retention = Retention { max_age_ms: Some(1_000), ..Retention::DEFAULT };
+    let retention = Retention::DEFAULT.with_max_age_ms(Some(1_000));
     let mut log = Log::new(Epoch::new(7), retention);
     log.append(10_000, 1, "before");
     log.append(4_000, 1, "after");
     let times: Vec<_> = log.read(Since::Earliest, ALL).iter().map(|entry| entry.time_ms).collect();
     assert_eq!(times, [10_000, 10_000]);
-    assert_eq!(log.expire(5_500), 0); // nothing ages while the clock catches up
+    assert_eq!(log.expire(5_500), 0); // no message expires while the clock catches up
     assert_eq!(log.expire(11_000), 2);
-    assert_eq!(log.expire(4_000), 0); // and nothing comes back
+    assert_eq!(log.expire(4_000), 0); // and no message comes back
     assert!(log.is_empty());
 }
 
-/// A connection that was cut before its first message has nothing to come back with. Socket.IO
+/// A connection that was cut before its first message has no cursor to come back with. Socket.IO
 /// #5538.
 #[test]
 fn the_cut_before_the_first_message() {
@@ -203,8 +202,8 @@ fn the_cut_before_the_first_message() {
     assert_eq!(channel.read(hello.into(), ALL).continuity(), Continuity::Resumed);
 }
 
-/// A publisher whose answer was lost publishes again. The same key within its window is the same
-/// message.
+/// A publisher that lost the answer publishes again. Within its window, the same key stands for the
+/// same message.
 #[test]
 fn the_publish_that_is_tried_again() {
     let mut channel = channel();
@@ -216,20 +215,20 @@ fn the_publish_that_is_tried_again() {
     assert_eq!(texts(&channel, Since::Earliest), ["one"]);
 }
 
-/// A stranger who guesses a key takes it first. The owner of the key must not be told that its
+/// An attacker guesses a key and uses it first. The owner of the key must not be told that its
 /// message is there.
 #[test]
 fn the_message_whose_key_was_guessed() {
     let mut channel = channel();
     let mut once = |text, says| channel.append_once(0, b"key", Fingerprint([says; 16]), 1, text);
-    assert!(once("the stranger's", 1).is_ok());
+    assert!(once("the attacker's", 1).is_ok());
     let refused = once("the owner's", 2).expect_err("it is another message");
     assert_eq!(refused.kind(), RefusedKind::KeyTaken);
-    assert_eq!(texts(&channel, Since::Earliest), ["the stranger's"]);
+    assert_eq!(texts(&channel, Since::Earliest), ["the attacker's"]);
 }
 
-/// A late cancellation for a channel that was lost takes a waiter from the channel that has its
-/// name now, who then waits for ever. Found by the simulation in an early version of this crate.
+/// A late cancellation for a lost channel removes a waiter from the new channel of the same name.
+/// That waiter then waits for ever. The simulation found this in an early version of this crate.
 #[test]
 fn the_cancellation_that_hits_a_successor() {
     let mut old = channel();

@@ -1,4 +1,4 @@
-//! A reader costs nothing, and neither does an append to a log that is full.
+//! Reads, and appends to a full log, allocate no memory.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,8 +20,8 @@ fn nothing_is_allocated_before_the_first_message() {
 }
 
 #[test]
-fn a_full_log_takes_messages_and_readers_without_memory() {
-    let mut log = Log::new(EPOCH, Retention { max_messages: 1_000, ..Retention::DEFAULT });
+fn a_full_log_appends_and_reads_without_allocating() {
+    let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_messages(1_000));
     for number in 0..2_000_u64 {
         log.append(number, 1, number);
     }
@@ -30,7 +30,7 @@ fn a_full_log_takes_messages_and_readers_without_memory() {
         for number in 2_000..3_000 {
             log.append(number, 1, number);
             for (index, reader) in readers.iter_mut().enumerate() {
-                // Some read each time, some hardly ever: a slow one is told a gap.
+                // Some read each time, some rarely. A slow reader is told of a gap.
                 if number % (index as u64 + 1) == 0 {
                     let read = log.read((*reader).into(), Budget::messages(1 + index));
                     assert_eq!(read.iter().next_back().map(|entry| entry.cursor), Some(read.cursor()));
@@ -43,7 +43,7 @@ fn a_full_log_takes_messages_and_readers_without_memory() {
 }
 
 #[test]
-fn a_cursor_is_parsed_and_written_on_the_stack() {
+fn a_cursor_is_parsed_and_written_without_allocating() {
     let mut text = String::with_capacity(Cursor::MAX_LEN);
     let count = allocations(|| {
         use std::fmt::Write;
@@ -54,11 +54,11 @@ fn a_cursor_is_parsed_and_written_on_the_stack() {
     assert_eq!(count, 0);
 }
 
-/// What docs/limits.md says of `max_keys`.
+/// Checks what docs/limits.md says of `max_keys`.
 #[test]
 fn a_key_costs_its_length_and_at_most_150_bytes() {
     let limits = Limits::DEFAULT;
-    let retention = Retention { max_messages: 1, ..Retention::DEFAULT };
+    let retention = Retention::DEFAULT.with_max_messages(1);
     let mut channel = Channel::<(), ()>::new(EPOCH, retention, limits);
     let mut most = 0;
     let before = held();

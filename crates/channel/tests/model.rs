@@ -1,5 +1,5 @@
-//! The log against a naive twin, which keeps everything for ever and works out from the rules what
-//! must be there.
+//! Compares the log with a naive model, the twin. The twin keeps everything and computes from the
+//! rules what must be there.
 
 use proptest::prelude::*;
 use tidewire_channel::{
@@ -9,7 +9,7 @@ use tidewire_channel::{
 
 const EPOCH: Epoch = Epoch::new(5);
 
-/// Every message ever appended, and the number of the last one that is gone.
+/// Every message ever appended, and the number of the last evicted one.
 #[derive(Default)]
 struct Twin {
     all: Vec<(u64, usize)>,
@@ -56,8 +56,14 @@ enum Op {
 }
 
 fn retention() -> impl Strategy<Value = Retention> {
-    (0_usize..8, 0_usize..60, prop::option::of(0_u64..50))
-        .prop_map(|(max_messages, max_bytes, max_age_ms)| Retention { max_messages, max_bytes, max_age_ms })
+    (0_usize..8, 0_usize..60, prop::option::of(0_u64..50)).prop_map(
+        |(max_messages, max_bytes, max_age_ms)| {
+            Retention::DEFAULT
+                .with_max_messages(max_messages)
+                .with_max_bytes(max_bytes)
+                .with_max_age_ms(max_age_ms)
+        },
+    )
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -72,7 +78,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 proptest! {
     #[test]
-    fn the_log_is_what_its_twin_says(
+    fn the_log_equals_its_twin(
         mut retention in retention(),
         ops in ops(),
         reads in prop::collection::vec((0_u64..45, 0_usize..6, 0_usize..50), 1..20),
@@ -119,7 +125,7 @@ proptest! {
     }
 }
 
-/// One read after `seq`, by the twin's own reckoning.
+/// Compares one read after `seq` with what the twin computes.
 fn read(log: &Log<usize>, twin: &Twin, seq: u64, budget: Budget) -> Result<(), TestCaseError> {
     let (gone, head) = (twin.gone as u64, twin.all.len() as u64);
     let cursor = Cursor::new(EPOCH, seq);
@@ -160,7 +166,8 @@ fn read(log: &Log<usize>, twin: &Twin, seq: u64, budget: Budget) -> Result<(), T
     Ok(())
 }
 
-/// The keys that a twin remembers: when, which, what was said, and its number. The oldest is first.
+/// The keys that a twin remembers: time, key, content and number of the message. The oldest is
+/// first.
 #[derive(Default)]
 struct KeyTwin {
     keys: Vec<(u64, u8, u8, u64)>,
@@ -169,7 +176,8 @@ struct KeyTwin {
 }
 
 impl KeyTwin {
-    /// What must become of a publish: a new number, the number of the first, or a refusal.
+    /// Computes the result of a publish: a new number, the number of the first message, or a
+    /// refusal.
     fn publish(&mut self, now_ms: u64, key: u8, says: u8, limits: &Limits) -> Result<(bool, u64), ()> {
         self.clock_ms = self.clock_ms.max(now_ms);
         let clock_ms = self.clock_ms;
@@ -207,7 +215,7 @@ proptest! {
                     prop_assert_eq!((cursor, woken.count()), (Cursor::new(EPOCH, seq), 0));
                     prop_assert!(!is_new);
                     let first = channel.log().get(cursor).map(|entry| *entry.value);
-                    prop_assert_eq!(first, Some((key, says)), "who is told of a duplicate said that");
+                    prop_assert_eq!(first, Some((key, says)), "a duplicate has the same content");
                 }
                 (Err(()), Err(refused)) => prop_assert_eq!(refused.kind(), RefusedKind::KeyTaken),
                 (expected, got) => prop_assert!(false, "{:?} was expected: {:?}", expected, got),
@@ -220,12 +228,12 @@ proptest! {
 
 proptest! {
     #[test]
-    fn what_several_appends_evict_is_known_before(
+    fn earliest_after_predicts_what_several_appends_evict(
         retention in retention(),
         before in prop::collection::vec(0_usize..20, 0..12),
         sizes in prop::collection::vec(0_usize..20, 0..6),
     ) {
-        let mut log = Log::new(EPOCH, Retention { max_age_ms: None, ..retention });
+        let mut log = Log::new(EPOCH, retention.with_max_age_ms(None));
         for size in before {
             log.append(0, size, ());
         }
@@ -239,8 +247,8 @@ proptest! {
 }
 
 #[test]
-fn the_words_start_at_the_ends() {
-    let mut log = Log::new(EPOCH, Retention { max_messages: 2, ..Retention::DEFAULT });
+fn earliest_and_now_start_at_the_ends_of_the_log() {
+    let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_messages(2));
     for number in 1..=3 {
         log.append(0, 1, number);
     }
@@ -248,7 +256,7 @@ fn the_words_start_at_the_ends() {
     assert_eq!((read.continuity(), read.start().seq(), read.len()), (Continuity::Fresh, 1, 2));
     let read = log.read(Since::Now, Budget::UNLIMITED);
     assert_eq!((read.continuity(), read.cursor().seq(), read.len()), (Continuity::Fresh, 3, 0));
-    assert!(read.is_news(), "to one without a cursor, where it is");
+    assert!(read.is_news(), "a reader without a cursor is told where it is");
     assert!(!log.read(log.head().into(), Budget::UNLIMITED).is_news());
     assert!(log.read(Since::After(Cursor::new(EPOCH, 2)), Budget::UNLIMITED).is_news());
     let read = log.read(Since::After(Cursor::new(Epoch::new(6), 3)), Budget::UNLIMITED);
@@ -259,7 +267,7 @@ fn the_words_start_at_the_ends() {
 }
 
 #[test]
-fn a_log_that_is_restored_counts_on() {
+fn a_restored_log_continues_its_numbers() {
     let head = Cursor::new(EPOCH, 41);
     let mut log = Log::continuing(head, Retention::DEFAULT).unwrap();
     assert_eq!((log.head(), log.earliest(), log.len()), (head, head, 0));
@@ -270,7 +278,7 @@ fn a_log_that_is_restored_counts_on() {
 }
 
 #[test]
-fn a_copy_that_missed_messages_skips_them_and_gives_no_number_twice() {
+fn a_copy_skips_missed_messages_and_gives_no_number_twice() {
     let mut log = Log::new(EPOCH, Retention::DEFAULT);
     log.append(0, 1, "one");
     log.skip_to(9);
@@ -278,14 +286,14 @@ fn a_copy_that_missed_messages_skips_them_and_gives_no_number_twice() {
     log.skip_to(3);
     assert_eq!(log.head().seq(), 9);
     assert_eq!(log.append(0, 1, "ten").seq(), 10);
-    log.skip_to(u64::MAX); // a damaged source does not make the count overflow
+    log.skip_to(u64::MAX); // a damaged source does not overflow the number
     log.append(0, 1, "far");
     assert!(log.head().seq() > u64::MAX / 2);
 }
 
 #[test]
 fn sizes_that_cannot_be_summed_do_not_wrap() {
-    let mut log = Log::new(EPOCH, Retention { max_bytes: usize::MAX, ..Retention::DEFAULT });
+    let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_bytes(usize::MAX));
     log.append(0, usize::MAX, "all");
     assert_eq!(log.earliest_after(1, usize::MAX).seq(), 0);
     log.append(0, usize::MAX, "all again");
@@ -295,7 +303,7 @@ fn sizes_that_cannot_be_summed_do_not_wrap() {
 
 #[test]
 fn a_clock_at_its_end_does_not_wrap() {
-    let mut log = Log::new(EPOCH, Retention { max_age_ms: Some(10), ..Retention::DEFAULT });
+    let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_age_ms(Some(10)));
     log.append(u64::MAX, 1, "late");
     assert_eq!(log.next_expiry_ms(), Some(u64::MAX));
     assert_eq!(log.expire(u64::MAX), 0);

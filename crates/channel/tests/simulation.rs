@@ -1,15 +1,18 @@
-//! Ten thousand short simulations of a server, its readers and publishers, each from a seed, and
-//! one law:
+//! Ten thousand short simulations of a server, its readers and its publishers, each from a seed.
+//! All must obey one law:
 //!
-//! > What a client got is a contiguous run of the log, or runs with told gaps between them.
+//! > A reader gets a contiguous run of the log. Where messages are missing between two runs, the
+//! > reader is told.
 //!
-//! The log is this crate's; the bytes are those of the protocol crates: requests and answers by
-//! `tidewire-http1` with `tidewire-chunked`, events by `tidewire-sse`, frames by `tidewire-ws`.
-//! `sim/world.rs` says what can happen.
+//! The log is that of this crate. The protocol crates make the bytes: `tidewire-http1` with
+//! `tidewire-chunked` the requests and answers, `tidewire-sse` the events, `tidewire-ws` the
+//! frames. `sim/world.rs` lists what can happen.
 //!
 //! ```text
-//! TIDEWIRE_SEED=4711 cargo test -p tidewire-channel --test simulation    # one seed again, with its trace
-//! TIDEWIRE_SEEDS=1000000 cargo test --release …                          # more seeds
+//! # one seed again, with its trace
+//! TIDEWIRE_SEED=4711 cargo test -p tidewire-channel --test simulation
+//! # more seeds
+//! TIDEWIRE_SEEDS=1000000 cargo test --release -p tidewire-channel --test simulation
 //! ```
 
 #![allow(clippy::print_stdout)] // the trace of a seed that fails
@@ -21,7 +24,7 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Simulations in an ordinary run of the tests.
+/// The number of simulations in an ordinary test run.
 const SEEDS: u64 = 10_000;
 
 #[test]
@@ -36,8 +39,7 @@ fn the_law_holds() {
         unreachable!("seed {seed} fails only together with others")
     });
     println!("{seeds} seeds: {counts:?}");
-    // A simulation in which nothing goes wrong proves nothing: each of these has to happen, and not
-    // only now and then.
+    // A simulation in which nothing goes wrong proves nothing. Each of these must happen often.
     let often = seeds / 100;
     for (what, count) in [
         ("messages", counts.readers.messages / 10),
@@ -54,7 +56,7 @@ fn the_law_holds() {
     ] {
         assert!(count >= often, "{what}: {count} in {seeds} seeds");
     }
-    // A cursor from any feed goes on by any other.
+    // A reader continues from any feed on any other feed.
     for (from, row) in counts.readers.feed_changes.iter().enumerate() {
         for (to, count) in row.iter().enumerate() {
             assert!(*count >= often / 4, "from {} to {}: {count} in {seeds} seeds", FEEDS[from], FEEDS[to]);
@@ -70,10 +72,9 @@ fn the_same_seed_gives_the_same_events() {
     }
 }
 
-/// A seed that fails can be repeated: it fails at the same place, after the same steps, and the
-/// last of them is there.
+/// A seed that fails can be repeated: it fails at the same place, after the same steps.
 #[test]
-fn a_seed_that_fails_is_repeated_step_by_step() {
+fn a_seed_that_fails_can_be_repeated_step_by_step() {
     let fault = Some(Fault::WaitsTooLate);
     let (seed, violation) = all(SEEDS, fault).expect_err("the fault is found");
     let run = |seed| {
@@ -86,8 +87,8 @@ fn a_seed_that_fails_is_repeated_step_by_step() {
     assert_eq!(run(seed), (trace, result));
 }
 
-/// The law is only worth something if it can be broken: each of the ways in which others lost
-/// messages must be found.
+/// The law must be able to fail: the simulation must find each way in which other systems lost
+/// messages.
 #[test]
 fn every_known_way_to_lose_messages_is_found() {
     for fault in Fault::ALL {
@@ -97,7 +98,7 @@ fn every_known_way_to_lose_messages_is_found() {
     }
 }
 
-/// One simulation again, printed step by step. Panics where it fails.
+/// Repeats one simulation and prints it step by step. Panics where it fails.
 fn replay(seed: u64) {
     let (world, result) = simulate(seed, None, Some(Vec::new()));
     for line in world.into_trace() {
@@ -108,7 +109,7 @@ fn replay(seed: u64) {
     }
 }
 
-/// Many simulations on all processors. The lowest seed that fails, and why.
+/// Runs many simulations on all processors. An error has the lowest seed that fails, and why.
 fn all(seeds: u64, fault: Option<Fault>) -> Result<Counts, (u64, String)> {
     let next = AtomicU64::new(0);
     let worst = AtomicU64::new(u64::MAX);

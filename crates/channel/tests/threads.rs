@@ -1,10 +1,9 @@
-//! A channel under an owner's lock, with threads in every order that they can take (loom explores
-//! them all).
+//! A channel under an owner's lock, with threads in every possible order. loom tries them all.
 //!
-//! The crate itself has no threads; what is shown here is that its contract is enough. A reader
-//! reads and waits under one lock, or under two with anything in between; the publisher appends
-//! under the lock and wakes outside of it. No message is lost, and nobody sleeps while there is
-//! one. loom reports a thread that sleeps for ever as a deadlock.
+//! The crate itself has no threads. These tests show that its contract is enough: a reader takes
+//! the lock for the read and again for the wait, and anything may happen in between. A publisher
+//! appends under the lock and wakes readers after it. No message is lost, and no reader sleeps
+//! while there is a message. loom reports a thread that sleeps for ever as a deadlock.
 
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
@@ -25,11 +24,11 @@ fn start() -> Cursor {
 fn publish(channel: &Shared, message: u32) {
     let (_, woken) = channel.lock().expect("no thread panics").append(0, 1, message).expect("it is small");
     for bell in woken {
-        bell.notify(); // the lock is gone
+        bell.notify(); // the lock is released
     }
 }
 
-/// One read: the messages after the cursor, which moves on.
+/// Reads the messages after the cursor, and moves the cursor.
 fn read(channel: &Shared, cursor: &mut Cursor) -> Vec<u32> {
     let channel = channel.lock().expect("no thread panics");
     let read = channel.read(Since::After(*cursor), Budget::UNLIMITED);
@@ -37,8 +36,8 @@ fn read(channel: &Shared, cursor: &mut Cursor) -> Vec<u32> {
     read.iter().map(|entry| *entry.value).collect()
 }
 
-/// Reads until `count` messages have come. Between a read and the wait after it the lock is given
-/// up.
+/// Reads until `count` messages have come. It releases the lock between a read and the wait after
+/// it.
 fn follow(channel: &Shared, count: usize) -> Vec<u32> {
     let (mut cursor, mut got) = (start(), Vec::new());
     while got.len() < count {
@@ -73,8 +72,8 @@ fn a_reader_never_sleeps_while_there_is_a_message() {
 
 #[test]
 fn two_publishers_wake_a_reader_and_give_each_number_once() {
-    // Three threads have too many orders to go through all of them. By its documentation two or
-    // three preemptions find most bugs.
+    // Three threads have too many orders to try all. loom's documentation says that two or three
+    // preemptions find most bugs.
     let mut some = loom::model::Builder::new();
     some.preemption_bound = Some(2);
     some.check(|| {
@@ -96,8 +95,8 @@ fn two_publishers_wake_a_reader_and_give_each_number_once() {
     });
 }
 
-/// A poll's timer and a publish race for its waiter. Exactly one of them has it, and either way the
-/// message is read.
+/// A poll's timer and a publish race for its waiter. Exactly one of them gets it, and in both cases
+/// the message is read.
 #[test]
 fn a_poll_that_ends_as_its_message_comes_loses_nothing() {
     loom::model(|| {
@@ -113,9 +112,9 @@ fn a_poll_that_ends_as_its_message_comes_loses_nothing() {
         let cancelled = channel.lock().expect("no thread panics").cancel(key).is_some();
         let mut cursor = start();
         let first = if cancelled {
-            Vec::new() // an empty answer, with the cursor that it came with
+            Vec::new() // an empty answer, with the cursor of the request
         } else {
-            bell.wait(); // whoever took the waiter rings
+            bell.wait(); // the publisher took the waiter and wakes it
             read(&channel, &mut cursor)
         };
         publisher.join().expect("it ends");
@@ -124,11 +123,11 @@ fn a_poll_that_ends_as_its_message_comes_loses_nothing() {
     });
 }
 
-/// The same reader with the usual mistake: after its read it waits for "the next message" rather
-/// than for the one after its cursor. loom finds the order in which it would sleep for ever, so the
-/// tests above can fail.
+/// The same reader with the usual mistake: after its read it waits for "the next message", not for
+/// the one after its cursor. loom finds the order in which it sleeps for ever, so the tests above
+/// can fail.
 #[test]
-fn a_wait_without_a_cursor_is_found_to_sleep_for_ever() {
+fn a_reader_that_waits_without_its_cursor_sleeps_for_ever() {
     let found = std::sync::Arc::new(AtomicBool::new(false));
     let note = std::sync::Arc::clone(&found);
     loom::model(move || {
@@ -144,11 +143,11 @@ fn a_wait_without_a_cursor_is_found_to_sleep_for_ever() {
             let head = channel.log().head();
             assert!(
                 channel.wait(head, Arc::new(Notify::new())).is_ok(),
-                "it is at the head, whatever the reader has"
+                "a wait at the head is accepted, whatever the reader has"
             );
         }
         publisher.join().expect("it ends");
-        // The publisher is done. Who still waits now waits for ever.
+        // The publisher is done. A reader that still waits now waits for ever.
         let waits = channel.lock().expect("no thread panics").waiters() > 0;
         note.fetch_or(missed && waits, Ordering::Relaxed);
     });

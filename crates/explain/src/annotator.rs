@@ -1,4 +1,4 @@
-//! A connection: its two byte streams, and what they need to know of each other.
+//! A connection: its two byte streams, and the state that they share.
 
 use crate::byte_stream::ByteStream;
 use crate::connection_state::ConnectionState;
@@ -8,12 +8,11 @@ use crate::note::Note;
 use crate::refusal::Refusal;
 use crate::start::Start;
 
-/// Says of each byte of a connection what it is.
+/// Says what each byte of a connection is.
 ///
-/// Push the bytes of both directions, in the order in which they went: a request before its answer.
-/// The notes that a call returns are mostly about the direction that was pushed. But the answer to
-/// an upgrade decides what the client's bytes behind the request are, so look at
-/// [`Note::direction`].
+/// Push the bytes of both directions in the order in which they were sent: a request before its
+/// answer. The returned notes are usually about the pushed direction. But the answer to an upgrade
+/// decides what the client's bytes after the request are, so check [`Note::direction`].
 #[derive(Debug)]
 pub struct Annotator {
     up: ByteStream,
@@ -28,13 +27,14 @@ impl Default for Annotator {
 }
 
 impl Annotator {
-    /// A connection at its first byte, under [`Limits::default`].
+    /// Creates an annotator for a whole connection, with [`Limits::DEFAULT`].
     #[must_use]
     pub fn new() -> Self {
-        Self::starting_with(Start::Http, Limits::default())
+        Self::starting_with(Start::Http, Limits::DEFAULT)
     }
 
-    /// A connection at its first byte ([`Start::Http`]) or a piece of one, under these limits.
+    /// Creates an annotator for a whole connection ([`Start::Http`]) or a part of one, with these
+    /// limits.
     #[must_use]
     pub fn starting_with(start: Start, limits: Limits) -> Self {
         Self {
@@ -44,25 +44,25 @@ impl Annotator {
         }
     }
 
-    /// Takes the next bytes of a direction, in pieces of any length; returns the notes that are
-    /// complete with them.
+    /// Takes the next bytes of a direction, in pieces of any length. Returns the notes that these
+    /// bytes complete.
     ///
-    /// Bytes after a refusal or after [`finish`](Self::finish) are not looked at.
+    /// Ignores bytes after a refusal or after [`finish`](Self::finish).
     pub fn push(&mut self, direction: Direction, bytes: &[u8]) -> Vec<Note> {
         self.state.sent(direction, bytes);
         match direction {
             Direction::Up => self.up.push(bytes, &mut self.state),
             Direction::Down => {
                 self.down.push(bytes, &mut self.state);
-                // An answer may decide what the client's bytes behind its request are.
+                // An answer may decide what the client's bytes after its request are.
                 self.up.read_on(&mut self.state);
             }
         }
         self.take_notes()
     }
 
-    /// Takes the end of a direction: its sender has sent the last byte. Returns the notes on what
-    /// is incomplete.
+    /// Takes the end of a direction: its sender has sent the last byte. Returns the notes about
+    /// incomplete parts.
     pub fn finish(&mut self, direction: Direction) -> Vec<Note> {
         match direction {
             Direction::Up => self.up.finish(&mut self.state),
@@ -71,7 +71,7 @@ impl Annotator {
         self.take_notes()
     }
 
-    /// Why a direction is not read any further, if a decoder refused it.
+    /// Returns the refusal that stopped a direction, if there is one.
     #[must_use]
     pub const fn refusal(&self, direction: Direction) -> Option<&Refusal> {
         match direction {

@@ -1,10 +1,10 @@
-//! The JSON objects of the HTTP API, in words.
+//! Explains the JSON objects of the HTTP API.
 
 use serde::Deserialize;
 
 use crate::text::{brief, byte_count, grouped};
 
-/// The fields that the objects have (docs/http-api.md), each of them in some.
+/// All fields of the objects (docs/http-api.md). Each object has some of them.
 #[derive(Deserialize)]
 struct Object {
     #[serde(rename = "type")]
@@ -21,10 +21,10 @@ struct Object {
     data_b64: Option<String>,
 }
 
-/// What an object says. `is_whole`: all of it is here.
+/// Returns what an object says. `is_whole`: `json` is the complete object.
 pub(crate) fn meaning(json: &[u8], is_whole: bool) -> String {
     if !is_whole {
-        return "a JSON object, too long to be looked at here".into();
+        return "a JSON object, too long to be decoded here".into();
     }
     let object: Object = match serde_json::from_slice(json) {
         Ok(object) => object,
@@ -48,12 +48,13 @@ pub(crate) fn meaning(json: &[u8], is_whole: bool) -> String {
             format!("a message{event}{channel}: {data}; the cursor after it is {cursor}")
         }
         Some("gap") => format!(
-            "{} messages after {} are no longer kept; it goes on after {cursor}",
+            "{} messages after {} are no longer kept; the stream continues after {cursor}",
             object.missed.map_or("some".into(), grouped),
             value(object.from.as_deref())
         ),
         Some("reset") => {
-            format!("the log is another one ({}); it goes on after {cursor}", value(object.reason.as_deref()))
+            let reason = value(object.reason.as_deref());
+            format!("the log is another one ({reason}); the stream continues after {cursor}")
         }
         Some("ack") => format!("published; its cursor is {cursor}"),
         Some("error") => format!("refused: {}", value(object.title.as_deref())),
@@ -64,7 +65,7 @@ pub(crate) fn meaning(json: &[u8], is_whole: bool) -> String {
                 .map_or(String::new(), |since| format!(", after {}", brief(since.as_bytes(), 60)));
             format!("asks for channel {}{since}", value(object.channel.as_deref()))
         }
-        Some("unsubscribe") => format!("is done with channel {}", value(object.channel.as_deref())),
+        Some("unsubscribe") => format!("leaves channel {}", value(object.channel.as_deref())),
         Some(_) | None => UNKNOWN.into(),
     }
 }
@@ -80,7 +81,7 @@ mod tests {
     use super::meaning;
 
     #[test]
-    fn each_object_has_its_sentence() {
+    fn each_object_has_its_meaning() {
         for (json, sentence) in [
             (r#"{"type":"hello","cursor":"e-4"}"#, "the stream begins after cursor e-4"),
             (
@@ -89,7 +90,7 @@ mod tests {
             ),
             (
                 r#"{"type":"gap","from":"e-5","cursor":"e-9","missed":3}"#,
-                "3 messages after e-5 are no longer kept; it goes on after e-9",
+                "3 messages after e-5 are no longer kept; the stream continues after e-9",
             ),
             (r#"{"type":"ack","id":1,"cursor":"e-9"}"#, "published; its cursor is e-9"),
             (r#"{"tide":1}"#, "JSON, but not one of the objects of the HTTP API"),

@@ -8,24 +8,24 @@ use crate::limits::Limits;
 use crate::note::Notes;
 use crate::refusal::Refusal;
 
-/// The body of a message, of which the HTTP decoder reads every byte first.
+/// The body of a message. The HTTP decoder reads every byte first.
 #[derive(Debug)]
 pub(crate) struct Body {
-    /// `None` for a body that is nothing but its content.
+    /// `None` for a body without chunks.
     chunks: Option<Chunks>,
     content: Content,
 }
 
 impl Body {
-    /// The body that starts at the offset `at`.
+    /// Creates the body that starts at the offset `at`.
     pub(crate) fn new(at: u64, length: BodyLength, media_type: Option<&[u8]>, limits: &Limits) -> Self {
         let chunks = (length == BodyLength::Chunked).then(|| Chunks::new(limits.chunked(), 1, at));
         let depth = if chunks.is_some() { 2 } else { 1 };
         Self { chunks, content: Content::new(media_type.unwrap_or_default(), limits.sse, depth) }
     }
 
-    /// Bytes that the HTTP decoder has accepted, from the offset `at` on, and the content that it
-    /// found in them.
+    /// Takes bytes that the HTTP decoder has accepted, from the offset `at` on, and the content
+    /// that it found in them.
     pub(crate) fn push(
         &mut self,
         at: u64,
@@ -45,8 +45,7 @@ impl Body {
         outcome.inspect_err(|_| self.content.refused(notes))
     }
 
-    /// The HTTP decoder refuses a byte of `rest`. What stands before it may hold content that is
-    /// refused earlier.
+    /// The HTTP decoder refuses a byte of `rest`. Content before that byte may be refused earlier.
     pub(crate) fn refused(&mut self, rest: &[u8], notes: &mut Notes) -> Option<Refusal> {
         let earlier = match &mut self.chunks {
             Some(chunks) => match chunks.decode(rest, &mut self.content, notes) {
@@ -64,11 +63,11 @@ impl Body {
         self.content.end(notes);
     }
 
-    /// The input ends within the body, behind bytes that are still incomplete.
+    /// The input ends within the body. `rest` is what is still incomplete.
     pub(crate) fn truncated(&mut self, rest: &[u8], notes: &mut Notes) {
         match &mut self.chunks {
             Some(chunks) => {
-                // The HTTP decoder says the same.
+                // The HTTP decoder reports the same error.
                 let _ = chunks.finish(rest, &mut self.content, notes);
             }
             None => self.content.end(notes),
@@ -93,7 +92,8 @@ impl HeadlessBody {
         Self::EventStream(Content::event_stream(limits.sse, 0))
     }
 
-    /// Takes what it can of `input`, which starts at the offset `at`; returns how much that was.
+    /// Decodes as much as possible of `input`, which starts at the offset `at`. Returns how much
+    /// that was.
     pub(crate) fn decode(&mut self, input: &[u8], at: u64, notes: &mut Notes) -> Result<usize, Refusal> {
         match self {
             Self::Chunked { chunks, content } => {

@@ -2,10 +2,10 @@
 
 use std::ops::Deref;
 
-/// The bytes of a direction that no decoder has taken, and where they start.
+/// The bytes of a direction that no decoder has taken, and their offset.
 ///
-/// Bytes that were taken are dropped once a call of the annotator and not at each step: a call may
-/// hold thousands of chunks.
+/// Taken bytes are dropped once per call of the annotator, not at each step: a call may have
+/// thousands of chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
@@ -18,31 +18,31 @@ impl Buffer {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The offset in the direction of the first byte.
+    /// Returns the offset of the first byte in the direction.
     pub(crate) const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The first `n` bytes are done with.
+    /// Takes the first `n` bytes.
     pub(crate) fn take(&mut self, n: usize) {
         self.taken += n;
         self.offset += n as u64;
     }
 
-    /// Frees what was taken.
+    /// Drops the bytes that were taken.
     pub(crate) fn compact(&mut self) {
         self.bytes.drain(..self.taken);
         self.taken = 0;
     }
 
-    /// Drops everything, for good: offsets are wrong from here on.
+    /// Drops everything. The offset is wrong from here on.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.taken = 0;
     }
 }
 
-/// What was not taken.
+/// The bytes that were not taken.
 impl Deref for Buffer {
     type Target = [u8];
 

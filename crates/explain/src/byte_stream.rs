@@ -1,4 +1,4 @@
-//! One direction of a connection: which layer its bytes belong to, and what each of them is.
+//! One direction of a connection: which layer each byte belongs to, and what it is.
 //!
 //! ```text
 //!    ┌───── another message follows ─────┐
@@ -56,15 +56,15 @@ enum Stage {
     Head,
     Body {
         body: Box<Body>,
-        /// It is the body of a request whose answer decides what follows it.
+        /// Whether the answer to this request decides what follows the body.
         decides_protocol: bool,
     },
     /// A chunked body or an event stream with no head before it.
     HeadlessBody(Box<HeadlessBody>),
-    /// What the bytes are depends on an answer that has not come.
+    /// The meaning of the bytes depends on an answer that has not come.
     AwaitingAnswer,
     Frames(Box<Frames>),
-    /// A protocol that is not followed.
+    /// A protocol that is not decoded.
     Opaque(Unstructured),
     /// Bytes that nobody reads.
     Unread(Unstructured),
@@ -105,7 +105,7 @@ impl ByteStream {
         self.notes.take()
     }
 
-    /// More bytes. What is refused or not followed is not kept.
+    /// Takes more bytes. Bytes after a refusal or after the end are dropped.
     pub(crate) fn push(&mut self, bytes: &[u8], state: &mut ConnectionState) {
         if matches!(self.stage, Stage::Refused) || self.ended {
             return;
@@ -114,21 +114,21 @@ impl ByteStream {
         self.read_on(state);
     }
 
-    /// Reads on, as far as the buffer goes.
+    /// Decodes as much of the buffer as possible.
     pub(crate) fn read_on(&mut self, state: &mut ConnectionState) {
         while self.step(state) {}
         self.buffer.compact();
     }
 
-    /// The end of the input.
+    /// Takes the end of the input.
     pub(crate) fn finish(&mut self, state: &mut ConnectionState) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         if matches!(self.stage, Stage::AwaitingAnswer) && !self.buffer.is_empty() && !state.server_has_sent()
         {
-            // Only the client's bytes are there: what follows its offer was meant for a server that
-            // took it.
+            // Only the client's bytes are there. They were sent to a server that accepted the
+            // offer.
             let protocol = match state.last_unanswered() {
                 Some(RequestContext { upgrade: Some(UpgradeOffer::WebSocket { .. }), .. }) => {
                     NewProtocol::WebSocket(Negotiated::default())
@@ -147,7 +147,7 @@ impl ByteStream {
             }
             Stage::HeadlessBody(body) => body.finish(&self.buffer, &mut self.notes),
             Stage::AwaitingAnswer => {
-                let what = "bytes behind an offer that has no answer";
+                let what = "data after an offer that has no answer";
                 let mut bytes = Unstructured::new(NoteKind::Unread, 0, "RFC 9110 §7.8", what);
                 bytes.push(self.buffer.offset(), &self.buffer, &mut self.notes);
                 bytes.flush(&mut self.notes);
@@ -164,7 +164,7 @@ impl ByteStream {
         }
     }
 
-    /// One step; `false` if there is nothing to do until something changes.
+    /// Takes one step. Returns `false` if nothing more can be done for now.
     fn step(&mut self, state: &mut ConnectionState) -> bool {
         let outcome = match &mut self.stage {
             Stage::Refused => {
@@ -175,12 +175,12 @@ impl ByteStream {
             Stage::Body { .. } => return self.body(state),
             Stage::AwaitingAnswer => return self.await_answer(state),
             Stage::HeadlessBody(body) if body.is_done() => {
-                self.stage = Stage::unread("RFC 9112 §7.1", "bytes behind the body");
+                self.stage = Stage::unread("RFC 9112 §7.1", "data after the body");
                 return true;
             }
             Stage::HeadlessBody(body) => body.decode(&self.buffer, self.buffer.offset(), &mut self.notes),
             Stage::Frames(frames) if frames.is_closed() => {
-                let what = "bytes after the close frame: nobody reads them";
+                let what = "data after the close frame: nobody reads it";
                 self.stage = Stage::unread("RFC 6455 §5.5.1", what);
                 return true;
             }
@@ -200,7 +200,7 @@ impl ByteStream {
         }
     }
 
-    /// A head, or what is before one.
+    /// Decodes a head, or empty lines before it.
     fn head(&mut self, state: &mut ConnectionState) -> bool {
         if self.buffer.is_empty() {
             return false;
@@ -208,10 +208,10 @@ impl ByteStream {
         let request = match self.notes.direction() {
             Direction::Up => None,
             Direction::Down => {
-                // An interim response leaves its request where it is.
+                // After an interim response, the request is still unanswered.
                 let request = state.next_unanswered();
                 if request.is_none() && state.client_has_sent() && !self.decoder.expects_response() {
-                    let what = "bytes that no request asked for: a client does not read them";
+                    let what = "data without a request: a client does not read it";
                     self.stage = Stage::unread("RFC 9112 §9.2", what);
                     return true;
                 }
@@ -272,7 +272,7 @@ impl ByteStream {
     }
 
     /// Adds the notes of the start of a head: the first `len` bytes of the buffer. Returns how many
-    /// of them are empty lines.
+    /// bytes of them are empty lines.
     fn partial_head(&mut self, len: usize) -> usize {
         let (at, start) = (self.buffer.offset(), &self.buffer[..len]);
         let empty = head::empty_lines(at, start, &mut self.notes);
@@ -280,14 +280,14 @@ impl ByteStream {
         empty
     }
 
-    /// A piece of a body, or its end.
+    /// Decodes a piece of a body, or its end.
     fn body(&mut self, state: &mut ConnectionState) -> bool {
         let Stage::Body { body, decides_protocol } = &mut self.stage else { return false };
         let (n, event) = match self.decoder.decode(&self.buffer, &mut self.fields) {
             Ok((0, None)) => return false,
             Ok(decoded) => decoded,
             Err(error) => {
-                // What the decoder took before the fault has no notes yet.
+                // The bytes before the fault have no notes yet.
                 let earlier = body.refused(&self.buffer, &mut self.notes);
                 let refusal = earlier.unwrap_or_else(|| Refusal::http(self.notes.direction(), error));
                 return self.refuse(refusal);
@@ -318,21 +318,21 @@ impl ByteStream {
             (true, _) => Stage::Head,
             (false, Direction::Up) => Stage::unread(
                 "RFC 9112 §9.6",
-                "bytes after a request with \"Connection: close\": a server does not read them",
+                "data after a request with \"Connection: close\": a server does not read it",
             ),
             (false, Direction::Down) => Stage::unread(
                 "RFC 9112 §9.6",
-                "bytes after the last answer of a connection that closes: a client does not read them",
+                "data after the last answer of a connection that closes: a client does not read it",
             ),
         };
         true
     }
 
-    /// Bytes behind an offer to change the protocol.
+    /// Decodes the bytes after an offer to change the protocol, once the answer has come.
     fn await_answer(&mut self, state: &mut ConnectionState) -> bool {
         match state.take_outcome() {
             None if self.buffer.len() > MAX_BEFORE_ANSWER => {
-                let what = "bytes behind an offer that has no answer: not followed";
+                let what = "data after an offer that has no answer: not decoded";
                 self.stage = Stage::unread("RFC 9110 §7.8", what);
                 true
             }
@@ -345,7 +345,7 @@ impl ByteStream {
         }
     }
 
-    /// The stage of another protocol, which begins at the offset `at`.
+    /// Returns the stage of another protocol, which begins at the offset `at`.
     fn stage_of(&self, protocol: NewProtocol, at: u64) -> Stage {
         match protocol {
             NewProtocol::WebSocket(negotiated) => {
@@ -367,7 +367,7 @@ impl ByteStream {
         false
     }
 
-    /// The end of the input where a head may begin, or within one.
+    /// Takes the end of the input before or within a head.
     fn finish_head(&mut self, state: &ConnectionState) -> Result<(), Refusal> {
         if let Some(request) = state.next_unanswered() {
             self.decoder.expect_response(request);
@@ -388,6 +388,6 @@ impl Stage {
     }
 }
 
-/// Bytes that are kept of what a client sends before its offer is answered. None of it may come
-/// then.
+/// The number of bytes kept of what a client sends before its offer is answered. A correct client
+/// sends nothing then.
 const MAX_BEFORE_ANSWER: usize = 1 << 20;

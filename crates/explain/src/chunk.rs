@@ -1,4 +1,4 @@
-//! The chunked coding: what its bytes are, around the content.
+//! The chunked coding: the bytes around the content.
 
 use tidewire_chunked::{Decoder, Error, Event, Extension, Limits, extensions};
 
@@ -11,12 +11,12 @@ use crate::text::{brief, byte_count};
 #[derive(Debug)]
 pub(crate) struct Chunks {
     decoder: Decoder,
-    /// Bytes of the present chunk that are still to come.
+    /// Bytes of the current chunk that are still to come.
     remaining: u64,
-    /// Of the CRLF after the content of a chunk, so many bytes are still to come.
+    /// The bytes of the CRLF after a chunk's content that are still to come.
     crlf_remaining: u8,
     depth: u8,
-    /// Where the body starts: decoders count from there, notes from the start of the direction.
+    /// Where the body starts. Decoders count from there, notes from the start of the direction.
     base: u64,
     /// The offset in the direction of the next byte.
     at: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Chunks {
 pub(crate) enum ChunkError {
     /// The framing is broken.
     Framing(Error),
-    /// What is inside is refused.
+    /// The content is refused.
     Content(Refusal),
 }
 
@@ -36,7 +36,7 @@ impl Chunks {
         Self { decoder: Decoder::new(limits), remaining: 0, crlf_remaining: 0, depth, base: at, at }
     }
 
-    /// Takes what it can of `input`; returns how much that was.
+    /// Decodes as much of `input` as possible. Returns how much that was.
     pub(crate) fn decode(
         &mut self,
         input: &[u8],
@@ -74,7 +74,7 @@ impl Chunks {
                 }
                 Some(Event::Trailer { name, value }) => {
                     let label = format!("{}: {}", brief(name, 40), brief(value, 60));
-                    let meaning = "a trailer field: kept apart from the head's";
+                    let meaning = "a trailer field: kept apart from the fields of the head";
                     self.note_next(n, NoteKind::Trailer, TRAILERS, &label, meaning, notes);
                 }
                 Some(Event::End) => {
@@ -89,7 +89,7 @@ impl Chunks {
         self.decoder.is_done()
     }
 
-    /// The end of the input, behind bytes that are still incomplete.
+    /// Takes the end of the input. `rest` is what is still incomplete.
     pub(crate) fn finish(
         &mut self,
         rest: &[u8],
@@ -104,8 +104,8 @@ impl Chunks {
         outcome
     }
 
-    /// Takes the CRLF that ends a chunk off framing bytes, if it is due. The decoder may take its
-    /// CR before the LF is there.
+    /// Removes the CRLF that ends a chunk from the start of `raw`, if it is due. The decoder may
+    /// take the CR before the LF has come.
     fn end_of_chunk<'a>(&mut self, mut raw: &'a [u8], notes: &mut Notes) -> &'a [u8] {
         while self.crlf_remaining > 0
             && let Some((byte, rest)) = raw.split_first()
@@ -120,7 +120,7 @@ impl Chunks {
         raw
     }
 
-    /// A chunk line and what it is made of.
+    /// Adds the notes of a chunk line and its parts.
     fn chunk_line(&mut self, line: &[u8], size: u64, raw_extensions: &[u8], notes: &mut Notes) {
         let start = self.at;
         let digits = line.len().saturating_sub(2 + raw_extensions.len());
@@ -149,14 +149,14 @@ impl Chunks {
                 None => brief(raw, 30),
             };
             let span = (at, at + raw.len() as u64);
-            let meaning = "a chunk extension: who does not know it ignores it";
+            let meaning = "a chunk extension: a recipient that does not know it ignores it";
             notes.add(span, self.depth + 1, NoteKind::ChunkExtension, "RFC 9112 §7.1.1", label, meaning);
             at = span.1;
         }
     }
 
-    /// What stands before a refused byte, `offset` bytes after the start of the body. Had it come
-    /// in pieces, a CRLF would be taken already.
+    /// Adds the note of the bytes before a refused byte, which is `offset` bytes after the start of
+    /// the body. If the input comes in pieces, the CRLF was taken already.
     fn partial(&mut self, input: &[u8], offset: u64, notes: &mut Notes) {
         let mut input = self.end_of_chunk(input, notes).to_vec();
         if self.crlf_remaining == 1 {
@@ -186,8 +186,8 @@ impl Chunks {
     }
 }
 
-/// The extensions of a chunk line, each with the semicolon and the whitespace before it. The bytes
-/// were checked by the decoder.
+/// Splits the extensions of a chunk line, each with the semicolon and the whitespace before it. The
+/// decoder has checked the bytes.
 fn split_extensions(mut raw: &[u8]) -> Vec<&[u8]> {
     let mut all = Vec::new();
     while !raw.is_empty() {
@@ -214,7 +214,7 @@ mod tests {
     use super::split_extensions;
 
     #[test]
-    fn extensions_are_cut_at_the_semicolons_outside_of_quotes() {
+    fn extensions_are_split_at_semicolons_outside_quotes() {
         assert_eq!(split_extensions(b" ;a;b=\"x;\\\";\" ;c"), [&b" ;a"[..], b";b=\"x;\\\";\" ", b";c"]);
         assert!(split_extensions(b"").is_empty());
     }

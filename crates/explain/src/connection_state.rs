@@ -1,4 +1,4 @@
-//! What the two directions of a connection need to know of each other.
+//! The state that the two directions of a connection share.
 
 use std::collections::VecDeque;
 
@@ -9,16 +9,16 @@ use crate::upgrade::UpgradeOutcome;
 /// Written by one direction and read by the other.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionState {
-    /// Requests without an answer, in their order.
+    /// Requests without an answer, in order.
     unanswered: VecDeque<RequestContext>,
     client_has_sent: bool,
     server_has_sent: bool,
-    /// The answer to the request that the client's direction waits for.
+    /// The result of the offer that the client's direction waits for.
     outcome: Option<UpgradeOutcome>,
 }
 
 impl ConnectionState {
-    /// These bytes went in this direction.
+    /// Notes that these bytes were sent in this direction.
     pub(crate) fn sent(&mut self, direction: Direction, bytes: &[u8]) {
         match direction {
             Direction::Up => self.client_has_sent |= !bytes.is_empty(),
@@ -34,7 +34,8 @@ impl ConnectionState {
         self.server_has_sent
     }
 
-    /// The client has sent a request. Of very many without an answer, the oldest is forgotten.
+    /// Adds a request of the client. If there are too many without an answer, the oldest is
+    /// forgotten.
     pub(crate) fn requested(&mut self, request: RequestContext) {
         if self.unanswered.len() == MAX_UNANSWERED {
             self.unanswered.pop_front();
@@ -42,17 +43,17 @@ impl ConnectionState {
         self.unanswered.push_back(request);
     }
 
-    /// The request that the next response answers.
+    /// Returns the request that the next response answers.
     pub(crate) fn next_unanswered(&self) -> Option<&RequestContext> {
         self.unanswered.front()
     }
 
-    /// The request that the client sent last, if it has no answer.
+    /// Returns the client's last request, if it has no answer.
     pub(crate) fn last_unanswered(&self) -> Option<&RequestContext> {
         self.unanswered.back()
     }
 
-    /// The server has answered this request, the next one.
+    /// Notes that the server has answered this request, the oldest one.
     pub(crate) fn answered(&mut self, request: &RequestContext, outcome: UpgradeOutcome) {
         self.unanswered.pop_front();
         if request.decides_protocol() && request.was_seen() {
@@ -60,17 +61,17 @@ impl ConnectionState {
         }
     }
 
-    /// Without a server, the client's offer is taken for accepted.
+    /// Sets the result of an offer when no server was seen.
     pub(crate) fn assume(&mut self, outcome: UpgradeOutcome) {
         self.outcome = Some(outcome);
     }
 
-    /// What became of the offer that the client's direction waits for; `None` while there is no
-    /// answer.
+    /// Returns the result of the offer that the client's direction waits for, once. `None` while
+    /// there is no answer.
     pub(crate) fn take_outcome(&mut self) -> Option<UpgradeOutcome> {
         self.outcome.take()
     }
 }
 
-/// Requests without an answer that are remembered.
+/// The number of requests without an answer that are remembered.
 const MAX_UNANSWERED: usize = 4096;

@@ -1,4 +1,4 @@
-//! What is in a body, by its media type.
+//! The content of a body, by its media type.
 
 use crate::json_lines::JsonLines;
 use crate::media_type::{EVENT_STREAM, JSON_LINES, essence};
@@ -7,8 +7,8 @@ use crate::refusal::Refusal;
 use crate::sse::EventStream;
 use crate::unstructured::Unstructured;
 
-/// Content without its framing. It comes in pieces that need not lie side by side: between them may
-/// be chunk lines.
+/// Content without its framing. It comes in pieces, and there may be chunk lines between the
+/// pieces.
 #[derive(Debug)]
 pub(crate) enum Content {
     Unstructured(Unstructured),
@@ -17,7 +17,7 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Content of this media type.
+    /// Creates content of this media type.
     pub(crate) fn new(media_type: &[u8], sse: tidewire_sse::Limits, depth: u8) -> Self {
         let essence = essence(media_type);
         if essence.eq_ignore_ascii_case(EVENT_STREAM) {
@@ -33,7 +33,7 @@ impl Content {
         Self::EventStream(Box::new(EventStream::new(limits, depth)))
     }
 
-    /// More of it, from the offset `at` of the direction on.
+    /// Takes more content, from the offset `at` of the direction on.
     pub(crate) fn push(&mut self, at: u64, data: &[u8], notes: &mut Notes) -> Result<(), Refusal> {
         match self {
             Self::Unstructured(bytes) => bytes.push(at, data, notes),
@@ -43,7 +43,7 @@ impl Content {
         Ok(())
     }
 
-    /// A chunk ends here: what follows of the content lies behind other bytes.
+    /// A chunk ends here: other bytes come before the next piece of content.
     pub(crate) fn interrupt(&mut self, notes: &mut Notes) {
         match self {
             Self::Unstructured(bytes) => bytes.flush(notes),
@@ -52,7 +52,7 @@ impl Content {
         }
     }
 
-    /// Nothing follows.
+    /// The content ends here.
     pub(crate) fn end(&mut self, notes: &mut Notes) {
         match self {
             Self::Unstructured(bytes) => bytes.flush(notes),

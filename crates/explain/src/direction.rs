@@ -1,8 +1,8 @@
-//! Which way bytes go.
+//! The direction of bytes.
 
 use serde::Serialize;
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {

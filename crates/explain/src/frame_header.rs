@@ -5,7 +5,8 @@ use tidewire_ws::frame::{Header, Opcode};
 use crate::note::{NoteKind, Notes};
 use crate::text::{byte_count, grouped, hex};
 
-/// Adds the notes of a header that starts at the offset `at`. `compressed`: its message is.
+/// Adds the notes of a header that starts at the offset `at`. `compressed`: its message is
+/// compressed.
 pub(crate) fn whole(at: u64, raw: &[u8], header: &Header, compressed: bool, notes: &mut Notes) {
     let name = name(header.opcode);
     let end = at + raw.len() as u64;
@@ -21,7 +22,7 @@ pub(crate) fn whole(at: u64, raw: &[u8], header: &Header, compressed: bool, note
     notes.add(first, 1, NoteKind::Opcode, BASE, label, format!("{name}, {group}"));
 
     let (label, meaning) = match header.masking_key {
-        Some(_) => ("MASK = 1", "a client masks all it sends"),
+        Some(_) => ("MASK = 1", "a client masks every frame"),
         None => ("MASK = 0", "a server never masks"),
     };
     notes.add(second, 1, NoteKind::Mask, "RFC 6455 §5.1", label, meaning);
@@ -31,12 +32,12 @@ pub(crate) fn whole(at: u64, raw: &[u8], header: &Header, compressed: bool, note
     notes.add((at + 1, length_end), 1, NoteKind::Length, BASE, label, length(raw[1] & 0x7f, header.len));
     if let Some(key) = header.masking_key {
         let label = format!("masking key {}", hex(&key));
-        let meaning = "byte i of the payload is XORed with byte i mod 4 of it";
+        let meaning = "byte i of the payload is XORed with byte i mod 4 of the key";
         notes.add((length_end, end), 1, NoteKind::MaskingKey, "RFC 6455 §5.3", label, meaning);
     }
 }
 
-/// Adds the note of a header that is not whole, or not good behind `raw`.
+/// Adds the note of a header that is incomplete, or wrong after `raw`.
 pub(crate) fn partial(at: u64, raw: &[u8], notes: &mut Notes) {
     if !raw.is_empty() {
         let span = (at, at + raw.len() as u64);
@@ -72,7 +73,7 @@ fn summary(header: &Header) -> String {
 
 fn fin(header: &Header) -> &'static str {
     match (header.fin, header.opcode) {
-        (false, Opcode::Continuation) => "the message goes on in another continuation frame",
+        (false, Opcode::Continuation) => "the message continues in another continuation frame",
         (false, _) => "the first of several frames: continuations follow",
         (true, Opcode::Continuation) => "the last frame of its message",
         (true, opcode) if opcode.is_control() => "a control frame is never fragmented",
@@ -80,7 +81,7 @@ fn fin(header: &Header) -> &'static str {
     }
 }
 
-/// The label, the meaning and the section of RSV1 to RSV3.
+/// Returns the label, the meaning and the section of RSV1 to RSV3.
 fn reserved_bits(header: &Header, compressed: bool) -> (&'static str, &'static str, &'static str) {
     match (header.rsv1, compressed && !header.opcode.is_control()) {
         (true, _) => ("RSV1-3 = 100", "RSV1: the message is compressed (permessage-deflate)", "RFC 7692 §6"),
@@ -91,7 +92,7 @@ fn reserved_bits(header: &Header, compressed: bool) -> (&'static str, &'static s
     }
 }
 
-/// What the 7 bits of the length say.
+/// Returns what the 7 bits of the length say.
 fn length(seven_bits: u8, len: u64) -> String {
     match seven_bits {
         126 => format!("126: the length is in the next 16 bits, {}", grouped(len)),

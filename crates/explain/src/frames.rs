@@ -12,8 +12,8 @@ use crate::note::{NoteKind, Notes};
 use crate::refusal::Refusal;
 use crate::text::{byte_count, grouped, keep_start, quote};
 
-/// Notes of the frames of one direction. A connection of the ws crate, in the role of their
-/// recipient, checks every byte; what the bytes are is said here.
+/// Notes of the frames of one direction. A connection of the ws crate, in the role of the
+/// recipient, checks every byte. This type says what the bytes are.
 #[derive(Debug)]
 pub(crate) struct Frames {
     decoder: Recipient,
@@ -24,7 +24,7 @@ pub(crate) struct Frames {
     /// The frame whose payload comes next.
     frame: Option<Frame>,
     message: Message,
-    /// Text messages are JSON objects of the HTTP API.
+    /// Whether text messages are JSON objects of the HTTP API.
     tidewire_v1: bool,
     closed: bool,
 }
@@ -73,25 +73,24 @@ struct Frame {
     header: Header,
     /// Bytes of the payload that are still to come.
     remaining: u64,
-    /// The masking key, turned to the next byte of the payload.
+    /// The masking key, rotated to the next byte of the payload.
     key: [u8; 4],
     /// The first bytes of the payload, unmasked.
     kept: Vec<u8>,
 }
 
-/// The message under way.
+/// The current message.
 #[derive(Debug, Default)]
 struct Message {
     compressed: bool,
     is_text: bool,
     frames: u32,
-    /// The message as the decoder gives it, unmasked and inflated: its first bytes, and its length
-    /// so far.
+    /// The first bytes of the message, unmasked and inflated, and its length so far.
     kept: Vec<u8>,
     len: u64,
 }
 
-/// What the opening handshake agreed on, as far as it matters here.
+/// What the opening handshake agreed on, as far as notes need it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Negotiated {
     pub(crate) deflate: Option<Params>,
@@ -100,7 +99,7 @@ pub(crate) struct Negotiated {
 }
 
 impl Frames {
-    /// Frames that go in this direction, from the offset `base` on.
+    /// Creates the state for frames in this direction, from the offset `base` on.
     pub(crate) fn new(direction: Direction, negotiated: Negotiated, limits: Limits, base: u64) -> Self {
         Self {
             decoder: Recipient::new(direction, negotiated.deflate, limits),
@@ -113,12 +112,12 @@ impl Frames {
         }
     }
 
-    /// A close frame has come: nothing behind it is read.
+    /// Returns whether a close frame has come. Nothing after it is read.
     pub(crate) const fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Takes what it can of `input`; returns how much that was.
+    /// Decodes as much of `input` as possible. Returns how much that was.
     pub(crate) fn decode(&mut self, input: &[u8], notes: &mut Notes) -> Result<usize, Refusal> {
         let mut taken = 0;
         while !self.closed {
@@ -134,7 +133,7 @@ impl Frames {
         Ok(taken)
     }
 
-    /// The end of the input, behind bytes that are still incomplete.
+    /// Takes the end of the input. `rest` is what is still incomplete.
     pub(crate) fn finish(&mut self, rest: &[u8], notes: &mut Notes) -> Result<(), Refusal> {
         let Err(error) = self.decoder.finish().map(|_| ()) else { return Ok(()) };
         match self.frame.take() {
@@ -152,7 +151,7 @@ impl Frames {
         Err(Refusal::ws(notes.direction(), self.base, error))
     }
 
-    /// One header, if it is whole.
+    /// Decodes one header, if it is complete.
     fn header(&mut self, input: &[u8], notes: &mut Notes) -> Result<usize, Refusal> {
         let parsed = Header::parse(input).ok().flatten();
         let n = parsed.map_or(input.len().min(Header::MAX_LEN), |(_, n)| n);
@@ -165,7 +164,7 @@ impl Frames {
                 frame_header::partial(self.at, &input[..good], notes);
                 return Err(refusal);
             }
-            // The header is good; that the message ends with it is not.
+            // The header is correct, but the message must not end with it.
             if let Some((header, _)) = parsed {
                 frame_header::whole(self.at, &input[..n], &header, compressed, notes);
             }
@@ -192,7 +191,7 @@ impl Frames {
         Ok(n)
     }
 
-    /// A piece of the payload; of a control frame, all of it at once.
+    /// Decodes a piece of the payload. The payload of a control frame is decoded whole.
     fn payload(&mut self, input: &[u8], notes: &mut Notes) -> Result<usize, Refusal> {
         let Some(mut frame) = self.frame.take() else { return Ok(0) };
         let n = usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(input.len());
@@ -214,7 +213,7 @@ impl Frames {
                 keep_start(&mut frame.kept, &plain[..good], MAX_KEPT);
                 frame.note_part((start, self.at + good as u64), notes);
             }
-            // A text that ends within a character is wrong behind its last byte.
+            // A text that ends within a character is wrong after its last byte.
             let len = u64::from(fault != end);
             return Err(Refusal { len, ..Refusal::ws(notes.direction(), self.base, error) });
         }
@@ -230,7 +229,7 @@ impl Frames {
         Ok(n)
     }
 
-    /// Hands bytes to the decoder, as they were received.
+    /// Passes bytes to the decoder as they were received.
     fn check(&mut self, raw: &[u8]) -> Result<(), Error> {
         let mut copy = raw.to_vec();
         let mut at = 0;
@@ -249,8 +248,8 @@ impl Frames {
         }
     }
 
-    /// If the message is complete with this frame, adds what is to be said of all of it. `span` is
-    /// the payload of the frame.
+    /// Adds the notes of the whole message if this frame completes it. `span` is the payload of the
+    /// frame.
     fn frame_is_complete(&mut self, header: &Header, span: (u64, u64), notes: &mut Notes) {
         if header.opcode.is_control() || !header.fin {
             return;
@@ -275,7 +274,7 @@ impl Frames {
 }
 
 impl Frame {
-    /// Adds the notes of a payload that is whole.
+    /// Adds the notes of a complete payload.
     fn note_payload(&self, compressed: bool, span: (u64, u64), notes: &mut Notes) {
         let Self { header, kept, .. } = self;
         let unmasked = if header.masking_key.is_some() { "unmasked: " } else { "" };
@@ -293,8 +292,8 @@ impl Frame {
             return;
         }
         let remark = match header.opcode {
-            Opcode::Ping => "; the pong must hold the same",
-            Opcode::Pong => "; as in the ping, or a heartbeat",
+            Opcode::Ping => "; the pong must have the same payload",
+            Opcode::Pong => "; the payload of the ping, or a heartbeat",
             _ if compressed => ", compressed",
             _ => "",
         };
@@ -304,7 +303,7 @@ impl Frame {
         notes.add(span, 1, NoteKind::Payload, section, label, meaning);
     }
 
-    /// Adds the note of a payload that is not whole, or not good from the end of `span` on.
+    /// Adds the note of a payload that is incomplete, or wrong after `span`.
     fn note_part(&self, span: (u64, u64), notes: &mut Notes) {
         if span.0 < span.1 {
             let len = span.1 - span.0;
@@ -315,5 +314,5 @@ impl Frame {
     }
 }
 
-/// Bytes of a message that are kept: a message of 64 KiB and what is around it.
+/// The number of bytes of a message that are kept: enough for a message of 64 KiB in a JSON object.
 const MAX_KEPT: usize = 128 * 1024;

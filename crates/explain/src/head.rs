@@ -7,8 +7,8 @@ use crate::fields;
 use crate::note::{NoteKind, Notes};
 use crate::text::brief;
 
-/// Adds the notes of a head that was accepted, and starts at the offset `at`. `first` is what its
-/// first line means, `next` what follows it, and `section` says so.
+/// Adds the notes of an accepted head that starts at the offset `at`. `first` is the meaning of its
+/// first line. `next` is what follows the head, and `section` defines that.
 pub(crate) fn whole(at: u64, head: &[u8], first: &str, next: &str, section: &'static str, notes: &mut Notes) {
     let mut offset = at;
     for (index, line) in head.split_inclusive(|&byte| byte == b'\n').enumerate() {
@@ -25,7 +25,7 @@ pub(crate) fn whole(at: u64, head: &[u8], first: &str, next: &str, section: &'st
     }
 }
 
-/// Adds the notes of the start of a head: what stands before a refused byte.
+/// Adds the notes of the start of a head: the bytes before a refused byte.
 pub(crate) fn partial(at: u64, head: &[u8], notes: &mut Notes) {
     let mut offset = at;
     for (index, line) in head.split_inclusive(|&byte| byte == b'\n').enumerate() {
@@ -62,8 +62,8 @@ pub(crate) fn empty_lines(at: u64, bytes: &[u8], notes: &mut Notes) -> usize {
 fn first_line(at: u64, line: &[u8], meaning: &str, notes: &mut Notes) {
     let text = line.strip_suffix(b"\r\n").unwrap_or(line);
     let span = (at, at + line.len() as u64);
-    // Both lines were checked. Two single spaces divide them; a status line may lack the second,
-    // and then has no reason.
+    // The line was checked. Two single spaces divide it. A status line without a reason may lack
+    // the second space.
     let mut words = text.splitn(3, |&byte| byte == b' ');
     let (a, b, c) = (
         words.next().unwrap_or_default(),
@@ -122,14 +122,14 @@ fn method(method: &[u8]) -> &'static str {
     match method {
         b"GET" => "asks for what is at the target",
         b"HEAD" => "asks for the head alone of what GET would get",
-        b"POST" => "gives content to the target, to do with it what it does",
-        b"PUT" => "puts content at the target",
+        b"POST" => "sends content for the target to process",
+        b"PUT" => "stores content at the target",
         b"DELETE" => "removes what is at the target",
         b"CONNECT" => "asks a proxy for a tunnel",
-        b"OPTIONS" => "asks what the target can do; a browser's CORS preflight is one",
-        b"TRACE" => "asks for the request to be sent back",
+        b"OPTIONS" => "asks what the target supports; browsers send it as a CORS preflight",
+        b"TRACE" => "asks the server to send the request back",
         b"PATCH" => "changes what is at the target",
-        _ => "a method that HTTP itself does not know",
+        _ => "a method that HTTP itself does not define",
     }
 }
 
@@ -150,7 +150,7 @@ fn method_section(method: &[u8]) -> &'static str {
 
 fn target(method: &[u8], target: &[u8]) -> (&'static str, &'static str) {
     match (method, target.first()) {
-        (b"CONNECT", _) => ("authority form: where the tunnel leads", "RFC 9112 §3.2.3"),
+        (b"CONNECT", _) => ("authority form: the host and port of the tunnel", "RFC 9112 §3.2.3"),
         (_, Some(b'*')) => ("asterisk form: the server as a whole", "RFC 9112 §3.2.4"),
         (_, Some(b'/')) if target.contains(&b'?') => {
             ("origin form: a path and, after the ?, a query", "RFC 9112 §3.2.1")
@@ -162,53 +162,51 @@ fn target(method: &[u8], target: &[u8]) -> (&'static str, &'static str) {
 
 fn status(code: &[u8]) -> (&'static str, &'static str) {
     match code {
-        b"100" => ("go on and send the body; another head follows", "RFC 9110 §15.2.1"),
-        b"101" => ("from the next byte on the connection speaks another protocol", "RFC 9110 §15.2.2"),
-        b"103" => ("hints what the answer will need; another head follows", "RFC 8297 §2"),
-        b"200" => ("here it is", "RFC 9110 §15.3.1"),
-        b"201" => ("something was created", "RFC 9110 §15.3.2"),
-        b"202" => ("accepted, and not yet done", "RFC 9110 §15.3.3"),
-        b"204" => ("done, and nothing to say: no body", "RFC 9110 §15.3.5"),
-        b"206" => ("the part that was asked for", "RFC 9110 §15.3.7"),
-        b"301" => ("moved for good: see Location", "RFC 9110 §15.4.2"),
-        b"302" => ("elsewhere for now: see Location", "RFC 9110 §15.4.3"),
-        b"303" => ("see Location, with GET", "RFC 9110 §15.4.4"),
-        b"304" => ("what the client has is still right: no body", "RFC 9110 §15.4.5"),
-        b"307" => ("elsewhere for now, with the same method", "RFC 9110 §15.4.8"),
-        b"308" => ("moved for good, with the same method", "RFC 9110 §15.4.9"),
-        b"400" => ("the server could not make sense of the request", "RFC 9110 §15.5.1"),
-        b"401" => ("who are you? see WWW-Authenticate", "RFC 9110 §15.5.2"),
+        b"100" => ("continue: send the body; another head follows", "RFC 9110 §15.2.1"),
+        b"101" => ("after this head, the connection uses another protocol", "RFC 9110 §15.2.2"),
+        b"103" => ("early hints for the final answer; another head follows", "RFC 8297 §2"),
+        b"200" => ("success", "RFC 9110 §15.3.1"),
+        b"201" => ("a resource was created", "RFC 9110 §15.3.2"),
+        b"202" => ("accepted, but not done yet", "RFC 9110 §15.3.3"),
+        b"204" => ("success, and no body", "RFC 9110 §15.3.5"),
+        b"206" => ("the requested part", "RFC 9110 §15.3.7"),
+        b"301" => ("moved permanently: see Location", "RFC 9110 §15.4.2"),
+        b"302" => ("at another place for now: see Location", "RFC 9110 §15.4.3"),
+        b"303" => ("the answer is at Location: use GET", "RFC 9110 §15.4.4"),
+        b"304" => ("the client's copy is still valid: no body", "RFC 9110 §15.4.5"),
+        b"307" => ("at another place for now: use the same method", "RFC 9110 §15.4.8"),
+        b"308" => ("moved permanently: use the same method", "RFC 9110 §15.4.9"),
+        b"400" => ("the server could not understand the request", "RFC 9110 §15.5.1"),
+        b"401" => ("authentication is needed: see WWW-Authenticate", "RFC 9110 §15.5.2"),
         b"403" => ("understood and refused", "RFC 9110 §15.5.4"),
         b"404" => ("there is nothing at that target", "RFC 9110 §15.5.5"),
-        b"405" => ("the target does not do that: see Allow", "RFC 9110 §15.5.6"),
-        b"406" => ("nothing that the client accepts", "RFC 9110 §15.5.7"),
-        b"408" => ("the request did not come in time", "RFC 9110 §15.5.9"),
-        b"409" => ("not as things stand", "RFC 9110 §15.5.10"),
-        b"410" => {
-            ("it was there and is gone; from Tidewire: the cursor can not be continued", "RFC 9110 §15.5.11")
-        }
+        b"405" => ("the target does not support the method: see Allow", "RFC 9110 §15.5.6"),
+        b"406" => ("the target has nothing that the client accepts", "RFC 9110 §15.5.7"),
+        b"408" => ("the request did not arrive in time", "RFC 9110 §15.5.9"),
+        b"409" => ("conflicts with the current state of the target", "RFC 9110 §15.5.10"),
+        b"410" => ("gone for good; from Tidewire: the cursor cannot be continued", "RFC 9110 §15.5.11"),
         b"411" => ("a Content-Length is needed", "RFC 9110 §15.5.12"),
         b"412" => ("a condition of the request does not hold", "RFC 9110 §15.5.13"),
         b"413" => ("the content is too large", "RFC 9110 §15.5.14"),
         b"414" => ("the target is too long", "RFC 9110 §15.5.15"),
-        b"415" => ("a media type that the target does not take", "RFC 9110 §15.5.16"),
-        b"416" => ("there is no such range", "RFC 9110 §15.5.17"),
-        b"417" => ("an expectation that nobody can meet", "RFC 9110 §15.5.18"),
+        b"415" => ("the target does not support this media type", "RFC 9110 §15.5.16"),
+        b"416" => ("the requested range does not exist", "RFC 9110 §15.5.17"),
+        b"417" => ("the server cannot meet the expectation", "RFC 9110 §15.5.18"),
         b"426" => ("another protocol is needed: see Upgrade", "RFC 9110 §15.5.22"),
         b"429" => ("too many requests: see Retry-After", "RFC 6585 §4"),
         b"431" => ("the head is too large", "RFC 6585 §5"),
         b"500" => ("the server failed", "RFC 9110 §15.6.1"),
-        b"501" => ("the server cannot do that at all", "RFC 9110 §15.6.2"),
-        b"502" => ("the server behind this one gave no good answer", "RFC 9110 §15.6.3"),
-        b"503" => ("not now: see Retry-After", "RFC 9110 §15.6.4"),
+        b"501" => ("the server does not support this request", "RFC 9110 §15.6.2"),
+        b"502" => ("the server behind this one gave an invalid answer", "RFC 9110 §15.6.3"),
+        b"503" => ("unavailable for now: see Retry-After", "RFC 9110 §15.6.4"),
         b"504" => ("the server behind this one gave no answer in time", "RFC 9110 §15.6.5"),
-        b"505" => ("an HTTP version that the server does not speak", "RFC 9110 §15.6.6"),
+        b"505" => ("the server does not support this HTTP version", "RFC 9110 §15.6.6"),
         _ => match code.first() {
             Some(b'1') => ("an interim answer; another head follows", "RFC 9110 §15.2"),
             Some(b'2') => ("success", "RFC 9110 §15.3"),
-            Some(b'3') => ("look elsewhere", "RFC 9110 §15.4"),
-            Some(b'4') => ("the client's fault", "RFC 9110 §15.5"),
-            _ => ("the server's fault", "RFC 9110 §15.6"),
+            Some(b'3') => ("redirection", "RFC 9110 §15.4"),
+            Some(b'4') => ("an error of the client", "RFC 9110 §15.5"),
+            _ => ("an error of the server", "RFC 9110 §15.6"),
         },
     }
 }

@@ -1,9 +1,9 @@
-//! The decoder of the HTTP messages of one direction: the connection of http1, in the role of their
+//! The decoder of the HTTP messages of one direction: a connection of http1 in the role of the
 //! recipient.
 //!
-//! Such a connection reads in turns: a server reads the next request when it has answered the last
-//! one, and a client reads a response when it has asked for one. Here nobody sends, so each turn of
-//! the other side is taken with a message that goes nowhere.
+//! Such a connection takes turns: a server reads the next request after it has answered the last
+//! one, and a client reads a response after it has sent a request. Here nobody sends, so the
+//! decoder writes a message to a buffer that is thrown away.
 
 use tidewire_http1::{
     BodyLength, Client, Connection, Error, Event, FieldBlock, Fields, Limits, Request, Response, Server,
@@ -38,13 +38,12 @@ impl HttpDecoder {
         }
     }
 
-    /// Whether the next message is a response to a request that was given already.
+    /// Returns whether the next message is a response to a request that was already set.
     pub(crate) fn expects_response(&self) -> bool {
         matches!(self, Self::Responses(client) if client.is_sent())
     }
 
-    /// The next message is the response to this request, unless one to an earlier request is
-    /// expected.
+    /// Sets the request of the next response, unless one is already set.
     pub(crate) fn expect_response(&mut self, request: &RequestContext) {
         match self {
             Self::Responses(client) if !client.is_sent() => send_request(client, request),
@@ -52,7 +51,7 @@ impl HttpDecoder {
         }
     }
 
-    /// The message is complete; whether another one can follow.
+    /// Ends a complete message. Returns whether another message can follow.
     pub(crate) fn next_message(&mut self) -> bool {
         match self {
             Self::Requests(server) => {
@@ -63,7 +62,7 @@ impl HttpDecoder {
         }
     }
 
-    /// The input has ended.
+    /// Takes the end of the input.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
         match self {
             Self::Requests(server) => server.finish().map(|_| ()),
@@ -95,7 +94,7 @@ fn send_request(client: &mut Connection<Client>, request: &RequestContext) {
 
 fn send_response(server: &mut Connection<Server>) {
     let mut out = Vec::new();
-    // A 2xx would make a tunnel of a CONNECT.
+    // Not a 2xx: that would turn a CONNECT into a tunnel.
     let response = Response::new(404);
     let sent =
         server.send_head(&response, BodyLength::Empty, &mut out).and_then(|()| server.send_end(&mut out));

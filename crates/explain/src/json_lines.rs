@@ -1,4 +1,4 @@
-//! A stream of JSON objects, one a line: what Tidewire sends as `application/x-ndjson`.
+//! A stream of JSON objects, one per line: what Tidewire sends as `application/x-ndjson`.
 
 use crate::api_object;
 use crate::line::{Line, MAX_LABEL};
@@ -17,7 +17,7 @@ impl JsonLines {
         Self { depth, line: Line::default() }
     }
 
-    /// More of it, from the offset `at` of the direction on.
+    /// Takes more of the stream, from the offset `at` of the direction on.
     pub(crate) fn push(&mut self, mut at: u64, mut data: &[u8], notes: &mut Notes) {
         while !data.is_empty() {
             let end = data.iter().position(|&byte| byte == b'\n').map_or(data.len(), |end| end + 1);
@@ -35,7 +35,7 @@ impl JsonLines {
         self.line.interrupt(self.depth, SECTION, notes);
     }
 
-    /// Nothing follows. A last line may lack its LF; it counts if it is a whole object.
+    /// The stream ends here. The last line may lack its LF.
     pub(crate) fn end(&mut self, notes: &mut Notes) {
         if !self.line.piece_is_empty() {
             self.line_is_complete(notes);
@@ -60,6 +60,6 @@ impl JsonLines {
     }
 }
 
-/// Bytes of a line that are kept: a message of 64 KiB and what is around it.
+/// The number of bytes kept of a line: enough for a message of 64 KiB in a JSON object.
 const MAX_KEPT: usize = 128 * 1024;
 const SECTION: &str = "HTTP API, HTTP stream";

@@ -2,20 +2,52 @@
 
 /// What the decoders accept.
 ///
-/// [`Limits::default`] has the limits that a Tidewire server has, except for the length of bodies,
-/// frames and messages. These are not held in memory here, so they may have any length.
+/// [`Limits::DEFAULT`] has the limits of a Tidewire server, except for the length of bodies, frames
+/// and messages. This crate does not hold these in memory, so they may have any length.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Limits {
-    /// Of heads and bodies, and of chunked bodies.
+    /// The limits of heads and bodies, chunked bodies included.
     pub http1: tidewire_http1::Limits,
-    /// Of event streams.
+    /// The limits of event streams.
     pub sse: tidewire_sse::Limits,
-    /// Of WebSocket frames and messages.
+    /// The limits of WebSocket frames and messages.
     pub ws: tidewire_ws::Limits,
 }
 
 impl Limits {
-    /// The limits of a chunked body, which are a part of those of HTTP.
+    /// The defaults.
+    pub const DEFAULT: Self = {
+        let mut http1 = tidewire_http1::Limits::new();
+        http1.max_body = u64::MAX;
+        let mut ws = tidewire_ws::Limits::DEFAULT;
+        ws.max_frame = u64::MAX;
+        ws.max_message = u64::MAX;
+        Self { http1, sse: tidewire_sse::Limits::DEFAULT, ws }
+    };
+
+    /// Sets [`http1`](Self::http1).
+    #[must_use]
+    pub const fn with_http1(mut self, limits: tidewire_http1::Limits) -> Self {
+        self.http1 = limits;
+        self
+    }
+
+    /// Sets [`sse`](Self::sse).
+    #[must_use]
+    pub const fn with_sse(mut self, limits: tidewire_sse::Limits) -> Self {
+        self.sse = limits;
+        self
+    }
+
+    /// Sets [`ws`](Self::ws).
+    #[must_use]
+    pub const fn with_ws(mut self, limits: tidewire_ws::Limits) -> Self {
+        self.ws = limits;
+        self
+    }
+
+    /// The limits of a chunked body, taken from those of HTTP/1.1.
     pub(crate) fn chunked(&self) -> tidewire_chunked::Limits {
         tidewire_chunked::Limits::DEFAULT
             .with_max_body(self.http1.max_body)
@@ -26,9 +58,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let mut http1 = tidewire_http1::Limits::new();
-        http1.max_body = u64::MAX;
-        let ws = tidewire_ws::Limits::DEFAULT.with_max_frame(u64::MAX).with_max_message(u64::MAX);
-        Self { http1, sse: tidewire_sse::Limits::DEFAULT, ws }
+        Self::DEFAULT
     }
 }

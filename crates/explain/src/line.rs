@@ -1,24 +1,24 @@
-//! A line that may lie in several pieces, with other bytes between them.
+//! A line that may come in several pieces, with other bytes between them.
 
 use crate::note::{NoteKind, Notes};
 use crate::text::{brief, keep_start};
 
-/// The line under way. A piece of it ends where a chunk ends; each piece has a note of its own.
+/// The current line. A piece of it ends where a chunk ends. Each piece has its own note.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
-    /// The first bytes of the line, as many as are worth looking at.
+    /// The first bytes of the line.
     pub(crate) kept: Vec<u8>,
-    /// The length of the line so far, in all pieces, with its end.
+    /// The length of the line so far, in all pieces, with the line end.
     pub(crate) len: u64,
-    /// Where the present piece starts, and its length so far.
+    /// Where the current piece starts, and its length so far.
     piece_start: u64,
     piece_len: u64,
-    /// There are earlier pieces, which have their notes already.
+    /// Whether earlier pieces of this line already have notes.
     pub(crate) continued: bool,
 }
 
 impl Line {
-    /// More of the line, from `at` on. At most `max` bytes of a line are kept.
+    /// Takes more of the line, from `at` on. Keeps at most `max` bytes of a line.
     pub(crate) fn push(&mut self, at: u64, bytes: &[u8], max: usize) {
         if self.piece_len == 0 {
             self.piece_start = at;
@@ -28,29 +28,29 @@ impl Line {
         self.len += bytes.len() as u64;
     }
 
-    /// Whether the present piece has no bytes, so that there is nothing to make a note of.
+    /// Returns whether the current piece has no bytes, and so needs no note.
     pub(crate) const fn piece_is_empty(&self) -> bool {
         self.piece_len == 0
     }
 
-    /// Where the present piece starts and ends.
+    /// Returns where the current piece starts and ends.
     pub(crate) const fn piece(&self) -> (u64, u64) {
         (self.piece_start, self.piece_start + self.piece_len)
     }
 
-    /// A chunk ends here and the line does not.
+    /// A chunk ends within the line.
     pub(crate) fn interrupt(&mut self, depth: u8, section: &'static str, notes: &mut Notes) {
         if self.piece_is_empty() {
             return;
         }
         let label = if self.continued { "more of a line" } else { "the beginning of a line" };
-        let meaning = "the chunk ends and the line does not: it goes on in the next one";
+        let meaning = "the chunk ends within the line, which continues in the next chunk";
         notes.add(self.piece(), depth, NoteKind::Part, section, label, meaning);
         self.continued = true;
         self.piece_len = 0;
     }
 
-    /// The line stays without its end, for the reason that `meaning` gives.
+    /// The line has no end. `meaning` says why.
     pub(crate) fn break_off(&mut self, depth: u8, section: &'static str, meaning: &str, notes: &mut Notes) {
         if !self.piece_is_empty() {
             notes.add(self.piece(), depth, NoteKind::Part, section, brief(&self.kept, MAX_LABEL), meaning);
@@ -58,12 +58,12 @@ impl Line {
         self.clear();
     }
 
-    /// Another line begins.
+    /// Starts another line.
     pub(crate) fn clear(&mut self) {
         self.kept.clear();
         (self.len, self.piece_len, self.continued) = (0, 0, false);
     }
 }
 
-/// Characters of a line that its label has.
+/// The number of characters of a line in its label.
 pub(crate) const MAX_LABEL: usize = 70;

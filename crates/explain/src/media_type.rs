@@ -1,6 +1,6 @@
-//! Media types, as far as content is read by them.
+//! Media types that decide how content is decoded.
 
-/// The media type without its parameters: `text/plain` of `text/plain; charset=utf-8`.
+/// Returns the media type without its parameters: `text/plain` from `text/plain; charset=utf-8`.
 pub(crate) fn essence(media_type: &[u8]) -> &[u8] {
     media_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
 }

@@ -23,8 +23,8 @@ pub(crate) enum AfterResponse {
     Protocol(NewProtocol),
 }
 
-/// Adds the notes of a request's head, which starts at the offset `at`. Returns its body, and what
-/// its response depends on.
+/// Adds the notes of a request's head, which starts at the offset `at`. Returns the body, and what
+/// the response depends on.
 pub(crate) fn request(
     at: u64,
     head: &RequestHead<'_>,
@@ -64,19 +64,21 @@ pub(crate) fn response(
 ) -> Result<AfterResponse, Refusal> {
     let answered = match &request.line {
         Some(line) => format!("answers {line}"),
-        None => "the request was not seen: taken for the answer to a GET".into(),
+        None => "the request was not seen: treated as the answer to a GET".into(),
     };
     let status = head.status();
     let is_tunnel = request.is_connect && matches!(status, 200..=299);
     let (next, section) = match head.body() {
         _ if status == 101 || is_tunnel => ("another protocol begins".to_owned(), "RFC 9110 §15.2.2"),
         _ if head.is_interim() => ("another head follows, for the same request".to_owned(), "RFC 9110 §15.2"),
-        _ if request.is_head => ("no body follows, for it answers a HEAD".to_owned(), "RFC 9112 §6.3 (1)"),
+        _ if request.is_head => {
+            ("no body follows, because it answers a HEAD".to_owned(), "RFC 9112 §6.3 (1)")
+        }
         BodyLength::Empty => (format!("a {status} has no body"), "RFC 9112 §6.3 (1)"),
         BodyLength::Length(length) => body_of_length(length),
         BodyLength::Chunked => chunked_body(),
         BodyLength::UntilClose => {
-            ("the body is all that comes until the connection closes".to_owned(), "RFC 9112 §6.3 (8)")
+            ("the body lasts until the connection closes".to_owned(), "RFC 9112 §6.3 (8)")
         }
     };
     head::whole(at, head.as_bytes(), &answered, &next, section, notes);
@@ -101,8 +103,8 @@ fn chunked_body() -> (String, &'static str) {
     ("chunks follow".to_owned(), "RFC 9112 §6.3 (4)")
 }
 
-/// What a 101 agrees on. Says more about its fields, which are right if the connection is a
-/// WebSocket now.
+/// Returns what a 101 agrees on. If the connection is a WebSocket now, the notes on its fields say
+/// more.
 fn switching_protocols(
     at: u64,
     head: &ResponseHead<'_>,
@@ -111,13 +113,14 @@ fn switching_protocols(
 ) -> Result<NewProtocol, Refusal> {
     let Some(offer) = &request.upgrade else { return Ok(NewProtocol::Other) };
     let protocol = offer.accepted(head).map_err(|error| {
-        // Blamed is the field that is wrong, or the end of the head if it is missing.
+        // The offset is that of the wrong field, or of the end of the head if the field is missing.
         Refusal::handshake(at + line_of(head.as_bytes(), wrong_field(error)), error)
     })?;
     if let (NewProtocol::WebSocket(negotiated), UpgradeOffer::WebSocket { key: Some(_), .. }) =
         (protocol, offer)
     {
-        let proof = "base64 of the SHA-1 of the client's key and a fixed text; it is right, so the server speaks WebSocket";
+        let proof = "base64 of the SHA-1 of the client's key and a fixed text; \
+                     it is right, so the server speaks WebSocket";
         notes.amend(at + line_of(head.as_bytes(), "sec-websocket-accept"), proof.into());
         if let Some(params) = negotiated.deflate {
             let extensions = line_of(head.as_bytes(), "sec-websocket-extensions");
@@ -138,7 +141,7 @@ const fn wrong_field(error: VerifyError) -> &'static str {
     }
 }
 
-/// Where in a head the first field of a name begins, or its empty line.
+/// Returns where the first field of this name begins in a head, or where the empty line begins.
 fn line_of(head: &[u8], name: &str) -> u64 {
     let mut at = 0;
     for line in head.split_inclusive(|&byte| byte == b'\n') {
@@ -152,9 +155,10 @@ fn line_of(head: &[u8], name: &str) -> u64 {
     at
 }
 
-/// What compression was agreed on.
+/// Returns the agreed compression, in words.
 fn compression(params: &Params) -> String {
-    let side = |alone: bool| if alone { "each message by itself" } else { "with what went before in mind" };
+    let side =
+        |alone: bool| if alone { "each message by itself" } else { "with earlier messages as context" };
     format!(
         "messages may be compressed: by the server {}, by the client {}",
         side(params.server_no_context_takeover),

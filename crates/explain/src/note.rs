@@ -5,32 +5,33 @@ use serde::Serialize;
 use crate::direction::Direction;
 use crate::refusal::Refusal;
 
-/// What one field of the protocol is: the smallest thing that has a name.
+/// Describes one part of a protocol, such as a field or a bit.
 ///
-/// Notes of one direction come in the order of their offsets, and every byte has one. A note lies
-/// within the last one of lesser depth before it, or behind it: a request line, and in it the
-/// method. Notes of the same depth overlap only where one byte holds several fields, as the first
-/// two of a WebSocket frame do. [`NoteKind::Refused`] is the last note of its direction: it points
-/// at the byte that the decoder blames, which may lie further back.
+/// Notes of one direction come in the order of their offsets, and every byte has a note. A note is
+/// within the last note of lesser depth before it, or after it: the method is within the request
+/// line. Notes of the same depth overlap only where one byte has several fields, as in the first
+/// two bytes of a WebSocket frame. [`NoteKind::Refused`] is the last note of its direction. It
+/// points at the byte that the decoder refused, which may be further back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// Whose bytes: a response can decide what the client's bytes behind it are.
+    /// The direction of the bytes. A response can decide what the client's bytes after its request
+    /// are.
     pub direction: Direction,
-    /// The first byte, counted from the first byte of the connection in this direction. Framing in
-    /// between is counted too.
+    /// The offset of the first byte, counted from the first byte of the connection in this
+    /// direction, framing included.
     pub offset: u64,
-    /// How many bytes; 0 where the end of the input is meant.
+    /// The number of bytes; 0 for the end of the input.
     pub len: u64,
-    /// How deep in the layers: 0 for the head of a message, more for its body, more for what is in
-    /// that.
+    /// The depth in the layers: 0 for the head of a message, higher for its body, still higher for
+    /// what is in the body.
     pub depth: u8,
-    /// What it is, for a program.
+    /// What the bytes are, for a program.
     pub kind: NoteKind,
-    /// What it is, with its value: `Content-Length: 5`.
+    /// What the bytes are, with their value: `Content-Length: 5`.
     pub label: String,
-    /// What follows from it: `the body is 5 bytes`. May be empty.
+    /// What follows from the bytes: `the body is 5 bytes`. May be empty.
     pub meaning: String,
-    /// Where that is written: `RFC 9112 §6.2`.
+    /// The section that defines it: `RFC 9112 §6.2`.
     pub section: &'static str,
 }
 
@@ -38,7 +39,7 @@ pub struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-#[allow(missing_docs)] // Each name is the protocol's word for it.
+#[allow(missing_docs)] // Each name is the protocol's term.
 pub enum NoteKind {
     // The head of a message.
     EmptyLine,
@@ -68,7 +69,7 @@ pub enum NoteKind {
     EventData,
     EventRetry,
     EventComment,
-    /// A field that the standard does not know.
+    /// A field that the standard does not define.
     EventUnknown,
     /// The blank line at which an event is dispatched.
     Dispatch,
@@ -88,16 +89,16 @@ pub enum NoteKind {
     Payload,
     CloseCode,
     CloseReason,
-    /// What a compressed message was before.
+    /// A compressed message, inflated.
     Inflated,
     // At the edges.
-    /// A piece of a line or a field, whose rest is in the next chunk or did not come.
+    /// A piece of a line or a field. The rest is in the next chunk or did not come.
     Part,
-    /// Bytes of a protocol that is not followed.
+    /// Bytes of a protocol that is not decoded.
     Opaque,
     /// Bytes that nobody reads.
     Unread,
-    /// Bytes that a recipient may take, and that do not mean what their sender thought.
+    /// Bytes that a recipient may accept, but that do not have the effect that the sender wants.
     Warning,
     /// The first byte that cannot be accepted. Nothing after it is read.
     Refused,

@@ -1,4 +1,4 @@
-//! What a decoder refuses: where, why, which section says so, and what the recipient does about it.
+//! A refusal: where, why, which section says so, and what the recipient does.
 
 use serde::Serialize;
 use tidewire_chunked as chunked;
@@ -10,19 +10,20 @@ use tidewire_ws::handshake::client::VerifyError;
 use crate::close_code;
 use crate::direction::Direction;
 
-/// Why bytes cannot be accepted: what a decoder says.
+/// Why a decoder refused bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusal {
-    /// Whose bytes.
+    /// The direction of the bytes.
     pub direction: Direction,
-    /// The first byte that cannot be accepted; the length of the input if it ended too early.
+    /// The offset of the first byte that cannot be accepted, or the length of the input if it ended
+    /// too early.
     pub offset: u64,
-    /// 1; or 0 where nothing is wrong with a byte but with the end of something. A limit may be
-    /// passed by the byte that comes next, so that it is not there yet.
+    /// 1 for a wrong byte; 0 where something ends too early or too late. If a limit is exceeded,
+    /// the byte may be one that has not arrived yet.
     pub len: u64,
-    /// The decoder's name for it, such as `Rule(LengthRepeated)`.
+    /// The decoder's error kind, such as `Rule(LengthRepeated)`.
     pub kind: String,
-    /// The decoder's sentence.
+    /// The decoder's description of the error.
     pub sentence: String,
     /// What the recipient does: `a server answers 400 Bad Request and closes`.
     pub answer: String,
@@ -30,7 +31,7 @@ pub struct Refusal {
     pub status: Option<u16>,
     /// The code that a WebSocket endpoint closes with.
     pub close_code: Option<u16>,
-    /// Which rule was broken.
+    /// The section with the rule that was broken.
     pub section: &'static str,
 }
 
@@ -43,7 +44,7 @@ impl Refusal {
                 (format!("a server answers {status} {} and closes", reason(status)), Some(status))
             }
             Direction::Down => {
-                ("a client takes nothing more and closes; a gateway answers 502 Bad Gateway".into(), None)
+                ("a client stops reading and closes; a gateway answers 502 Bad Gateway".into(), None)
             }
         };
         Self {
@@ -59,7 +60,7 @@ impl Refusal {
         }
     }
 
-    /// A chunked body that is the first thing in its direction.
+    /// A chunked body without a head that breaks the chunked coding.
     pub(crate) fn chunked(direction: Direction, error: chunked::Error) -> Self {
         let status = error.status_hint();
         Self {
@@ -75,7 +76,7 @@ impl Refusal {
         }
     }
 
-    /// An event stream over a limit. Here `offset` is that of the byte in its direction.
+    /// An event stream over a limit. `offset` is that of the byte in its direction.
     pub(crate) fn sse(direction: Direction, offset: u64, error: tidewire_sse::Error) -> Self {
         let text = error.to_string();
         let sentence = text.rsplit_once(" at byte").map_or(text.as_str(), |(sentence, _)| sentence);
@@ -85,14 +86,14 @@ impl Refusal {
             len: 1,
             kind: format!("{:?}", error.kind()),
             sentence: sentence.to_owned(),
-            answer: "a client closes; it would come back with the last id that it has".into(),
+            answer: "a client closes; it would reconnect with the last id that it has".into(),
             status: None,
             close_code: None,
             section: "a limit of the recipient",
         }
     }
 
-    /// A frame or a message that breaks WebSocket, the offset counted from `base`.
+    /// A frame or a message that breaks WebSocket. The error's offset counts from `base`.
     pub(crate) fn ws(direction: Direction, base: u64, error: ws::Error) -> Self {
         let code = error.close_code();
         let on_wire = ws::close::is_valid(code);
@@ -114,8 +115,7 @@ impl Refusal {
         }
     }
 
-    /// A 101 that does not open the WebSocket that was asked for; `offset` is that of the field
-    /// that is wrong.
+    /// A 101 that does not open the requested WebSocket. `offset` is that of the wrong field.
     pub(crate) fn handshake(offset: u64, error: VerifyError) -> Self {
         Self {
             direction: Direction::Down,

@@ -1,20 +1,20 @@
-//! What the response to a request depends on.
+//! The parts of a request that its response depends on.
 
 use tidewire_http1::{Method, RequestHead};
 
 use crate::text::brief;
 use crate::upgrade::UpgradeOffer;
 
-/// One request, as far as its response depends on it.
+/// The parts of one request that its response depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {
     /// `GET /c/demo`, for people; `None` for a request that was not seen.
     pub(crate) line: Option<String>,
     pub(crate) is_head: bool,
     pub(crate) is_connect: bool,
-    /// It is the last one on its connection.
+    /// Whether it is the last request on its connection.
     pub(crate) closes: bool,
-    /// The protocol that it offers to change to.
+    /// The protocol that the request offers to change to.
     pub(crate) upgrade: Option<UpgradeOffer>,
 }
 
@@ -29,13 +29,13 @@ impl RequestContext {
         }
     }
 
-    /// A request that was not seen. Any response fits it.
+    /// Creates a request that was not seen. Any response fits it.
     pub(crate) const fn unseen() -> Self {
         let upgrade = Some(UpgradeOffer::Unseen);
         Self { line: None, is_head: false, is_connect: false, closes: false, upgrade }
     }
 
-    /// A request that was refused, with the start of it.
+    /// Creates a refused request from its first bytes.
     pub(crate) fn refused(start: &[u8]) -> Self {
         let is_head = start.starts_with(b"HEAD ");
         let line = Some("a refused request".into());
@@ -46,7 +46,7 @@ impl RequestContext {
         self.line.is_some()
     }
 
-    /// Whether the protocol of what the client sends next depends on the response.
+    /// Returns whether the response decides the protocol of the client's next bytes.
     pub(crate) const fn decides_protocol(&self) -> bool {
         self.is_connect || self.upgrade.is_some()
     }

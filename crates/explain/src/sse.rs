@@ -7,24 +7,24 @@ use crate::note::{NoteKind, Notes};
 use crate::refusal::Refusal;
 use crate::text::{brief, byte_count, quote};
 
-/// Notes of an event stream. The lines are found here; what they mean is said by the decoder.
+/// Notes of an event stream. This type finds the lines. The decoder says what they mean.
 #[derive(Debug)]
 pub(crate) struct EventStream {
     decoder: Decoder,
-    /// Bytes that the decoder has taken.
+    /// The number of bytes that the decoder has taken.
     decoded: u64,
     depth: u8,
     line: Line,
     is_first_line: bool,
-    /// The line has ended with a CR. An LF that comes next belongs to it.
+    /// Whether the line has ended with a CR. If an LF comes next, it belongs to the line.
     after_cr: bool,
-    /// Such a line has its note already, because its chunk ended with the CR.
+    /// Whether such a line already has its note, because its chunk ended with the CR.
     noted_at_cr: bool,
     /// What the decoder returned at the end of this line.
     result: Option<LineResult>,
 }
 
-/// [`Event`], in words.
+/// The text of an [`Event`].
 #[derive(Debug)]
 enum LineResult {
     Message(String),
@@ -46,7 +46,7 @@ impl EventStream {
         }
     }
 
-    /// More of it, from the offset `at` of the direction on.
+    /// Takes more of the stream, from the offset `at` of the direction on.
     pub(crate) fn push(&mut self, mut at: u64, mut data: &[u8], notes: &mut Notes) -> Result<(), Refusal> {
         while let Some(&byte) = data.first() {
             if self.after_cr {
@@ -71,7 +71,7 @@ impl EventStream {
         Ok(())
     }
 
-    /// A chunk ends here. A line that is complete but for a possible LF gets its note now.
+    /// A chunk ends here. A line that ended with a CR gets its note now.
     pub(crate) fn interrupt(&mut self, notes: &mut Notes) {
         if !self.after_cr {
             return self.line.interrupt(self.depth, PARSING, notes);
@@ -85,12 +85,12 @@ impl EventStream {
         self.is_first_line = false;
     }
 
-    /// Nothing follows.
+    /// The stream ends here.
     pub(crate) fn end(&mut self, notes: &mut Notes) {
         if self.after_cr {
             self.line_is_complete(notes);
         }
-        let meaning = "the stream ends within a line: it is thrown away, with the event that it belongs to";
+        let meaning = "the stream ends within a line: the line and its event are discarded";
         self.line.break_off(self.depth, PARSING, meaning, notes);
     }
 
@@ -99,7 +99,7 @@ impl EventStream {
         self.line.break_off(self.depth, PARSING, "as far as it was accepted", notes);
     }
 
-    /// Hands bytes of one line to the decoder, and keeps what it returns.
+    /// Passes bytes of one line to the decoder, and keeps the result.
     fn decode(&mut self, at: u64, bytes: &[u8], notes: &Notes) -> Result<(), Refusal> {
         let mut rest = bytes;
         let start = self.decoded;
@@ -147,7 +147,7 @@ impl EventStream {
             line = rest;
             if !self.line.continued {
                 let mark = (span.0, span.0 + BOM.len() as u64);
-                notes.add(mark, self.depth, NoteKind::ByteOrderMark, PARSING, "byte order mark", "dropped");
+                notes.add(mark, self.depth, NoteKind::ByteOrderMark, PARSING, "byte order mark", "ignored");
                 span.0 = mark.1;
             }
         }
@@ -181,15 +181,15 @@ impl LineResult {
     }
 }
 
-/// What a line means. `line` is its start, without the line end; `len` is the length of all of it,
-/// with the line end.
+/// Returns the kind and the meaning of a line. `line` is its start, without the line end. `len` is
+/// the length of the whole line, with the line end.
 fn meaning(line: &[u8], len: u64, result: Option<LineResult>) -> (NoteKind, String) {
     if line.is_empty() {
         return match result {
             Some(LineResult::Message(text)) => (NoteKind::Dispatch, text),
             Some(LineResult::Id(id)) => (
                 NoteKind::EventEnd,
-                format!("no data, so no event; but a client comes back with Last-Event-ID: {id}"),
+                format!("no data, so no event; a client that reconnects sends Last-Event-ID: {id}"),
             ),
             _ => (NoteKind::EventEnd, "no data since the last blank line, so no event".into()),
         };
@@ -202,9 +202,9 @@ fn meaning(line: &[u8], len: u64, result: Option<LineResult>) -> (NoteKind, Stri
     let value = value.strip_prefix(b" ").unwrap_or(value);
     match name {
         b"" => (NoteKind::EventComment, "a comment: ignored, but it keeps the connection alive".into()),
-        b"id" if value.contains(&0) => (NoteKind::EventId, "ignored: an id must not hold NUL".into()),
-        b"id" => (NoteKind::EventId, "what a client comes back with after a cut, as Last-Event-ID".into()),
-        b"event" => (NoteKind::EventName, "the type of the event: who listens for it hears it".into()),
+        b"id" if value.contains(&0) => (NoteKind::EventId, "ignored: an id must not contain NUL".into()),
+        b"id" => (NoteKind::EventId, "a client that reconnects sends it as Last-Event-ID".into()),
+        b"event" => (NoteKind::EventName, "the type of the event: its listeners receive it".into()),
         b"data" => {
             let not_kept = len.saturating_sub(line.len() as u64 + 2);
             let quoted = quote(value, value.len() as u64 + not_kept);
@@ -212,15 +212,15 @@ fn meaning(line: &[u8], len: u64, result: Option<LineResult>) -> (NoteKind, Stri
         }
         b"retry" => match result {
             Some(LineResult::Retry(ms)) => {
-                (NoteKind::EventRetry, format!("after a cut, wait {ms} ms before coming back"))
+                (NoteKind::EventRetry, format!("wait {ms} ms before reconnecting"))
             }
             _ => (NoteKind::EventRetry, "ignored: not a number".into()),
         },
-        _ => (NoteKind::EventUnknown, "a field that the standard does not know: ignored".into()),
+        _ => (NoteKind::EventUnknown, "a field that the standard does not define: ignored".into()),
     }
 }
 
-/// Bytes of a line that are kept.
+/// The number of bytes kept of a line.
 const MAX_KEPT: usize = 256;
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// "Interpreting an event stream".

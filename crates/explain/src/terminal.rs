@@ -1,15 +1,15 @@
-//! Text of others, made safe for a terminal.
+//! Makes a peer's text safe for a terminal.
 //!
-//! A terminal carries out what it is sent: it can move the cursor over other text, change its
-//! title, and with some terminals set the clipboard (OSC 52). So a peer could control the terminal
-//! of a reader. The labels and meanings of notes are safe already; print all other text of a peer
-//! through one of these functions.
+//! A terminal executes control characters: they can move the cursor over other text, change the
+//! title, and in some terminals set the clipboard (OSC 52). So a peer could control the terminal of
+//! the person who reads its text. The labels and meanings of notes are already safe. Print all
+//! other text of a peer through one of these functions.
 
 use std::fmt::Write;
 
-/// Whether a terminal or an editor carries out this character instead of showing it: controls
-/// (C0, DEL and C1), ends of lines, and those that change the direction of text, with which a peer
-/// could make one text look like another.
+/// Returns whether a terminal or an editor executes this character instead of showing it: controls
+/// (C0, DEL and C1), line ends, and characters that change the direction of text. A peer could use
+/// the latter to make one text look like another.
 #[must_use]
 pub fn acts_on_terminal(c: char) -> bool {
     let changes_direction =
@@ -17,14 +17,14 @@ pub fn acts_on_terminal(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || changes_direction
 }
 
-/// One line: each character that acts on a terminal becomes a `·`.
+/// Returns one line. Each character that acts on a terminal becomes a `·`.
 #[must_use]
 pub fn line(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
-/// Text of several lines. Line ends (LF, CR LF) and tabs stay; other characters that
-/// act on a terminal become a `·`, and what is not UTF-8 becomes U+FFFD.
+/// Returns text of several lines. Line ends (LF, CR LF) and tabs stay. Other characters that act on
+/// a terminal become a `·`. Bytes that are not UTF-8 become U+FFFD.
 #[must_use]
 pub fn lines(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -33,7 +33,7 @@ pub fn lines(bytes: &[u8]) -> String {
     while let Some(c) = chars.next() {
         let stays = match c {
             '\n' | '\t' => true,
-            // Alone, it would let the rest of a line overwrite its start.
+            // A CR alone would let the rest of a line overwrite its start.
             '\r' => chars.peek() == Some(&'\n'),
             _ => false,
         };
@@ -42,10 +42,11 @@ pub fn lines(bytes: &[u8]) -> String {
     out
 }
 
-/// JSON text with an escape for each character that acts on a terminal. It means the same.
+/// Returns JSON text with an escape for each character that acts on a terminal. Its value stays the
+/// same.
 ///
-/// JSON escapes C0 by itself. Of the rest, U+0085, U+2028 and U+2029 are also where line readers of
-/// several languages would cut.
+/// JSON itself escapes only C0. Line readers of several languages would also split at U+0085,
+/// U+2028 and U+2029.
 #[must_use]
 pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_does_not_act_on_a_terminal() {
+    fn the_output_does_not_act_on_a_terminal() {
         for c in (0..=char::MAX.into()).filter_map(char::from_u32) {
             let text = format!("a{c}b");
             assert!(!line(&text).contains(acts_on_terminal), "{c:?}");
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn json_means_the_same() {
+    fn json_keeps_its_value() {
         let text = "\u{1b}[2J \u{7f} \u{85} \u{9b} \u{2028} \u{202e} é 🌊 \\ \"";
         let plain = serde_json::to_string(text).unwrap();
         let escaped = json(&plain);

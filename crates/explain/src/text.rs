@@ -2,14 +2,14 @@
 
 use crate::terminal::{self, acts_on_terminal};
 
-/// Bytes as text in quotes if they are text, else in hexadecimal, shortened to some 60 characters.
-/// `whole` is their number, of which `bytes` may be the start.
+/// Returns bytes as quoted text if they are text, else in hexadecimal, shortened to about 60
+/// characters. `whole` is the full length; `bytes` may be only the start.
 pub(crate) fn quote(bytes: &[u8], whole: u64) -> String {
     let cut = if whole > bytes.len() as u64 || bytes.len() > MAX_QUOTED { "…" } else { "" };
     let shown = &bytes[..bytes.len().min(MAX_QUOTED)];
     let text = match std::str::from_utf8(shown) {
         Ok(text) => Some(text),
-        // A character that the cut goes through is no reason to show hexadecimal.
+        // The cut went through a character. The rest is still text.
         Err(error) if error.error_len().is_none() && !cut.is_empty() => {
             std::str::from_utf8(&shown[..error.valid_up_to()]).ok()
         }
@@ -36,13 +36,13 @@ pub(crate) fn quote(bytes: &[u8], whole: u64) -> String {
     }
 }
 
-/// The first bytes, in hexadecimal: `81 05 48`.
+/// Returns the first bytes in hexadecimal: `81 05 48`.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digits: Vec<_> = bytes.iter().take(MAX_HEX).map(|byte| format!("{byte:02x}")).collect();
     digits.join(" ")
 }
 
-/// Text of the peer for a label: safe for a terminal, and no longer than `max` characters.
+/// Returns the peer's text for a label: safe for a terminal, and at most `max` characters.
 pub(crate) fn brief(bytes: &[u8], max: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let end = text.char_indices().nth(max).map(|(at, _)| at);
@@ -53,7 +53,7 @@ pub(crate) fn brief(bytes: &[u8], max: usize) -> String {
     brief
 }
 
-/// Appends the start of `bytes`, so that at most `max` bytes are kept, to be shown.
+/// Appends the start of `bytes`, so that at most `max` bytes are kept.
 pub(crate) fn keep_start(kept: &mut Vec<u8>, bytes: &[u8], max: usize) {
     let room = max.saturating_sub(kept.len());
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -77,9 +77,9 @@ pub(crate) fn grouped(number: u64) -> String {
     out
 }
 
-/// Bytes of content that are quoted as text.
+/// The number of bytes of content that are quoted as text.
 pub(crate) const MAX_QUOTED: usize = 60;
-/// Bytes that are shown in hexadecimal, in which each takes three columns.
+/// The number of bytes shown in hexadecimal, where each takes three columns.
 const MAX_HEX: usize = 15;
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_shown_as_what_they_are() {
+    fn bytes_are_quoted_as_text_or_shown_in_hexadecimal() {
         assert_eq!(quote(b"a\r\nb", 4), "\"a\\r\\nb\"");
         assert_eq!(quote("höhe".as_bytes(), 5), "\"höhe\"");
         assert_eq!(quote(&[0xff, 0, 7], 3), "ff 00 07");
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_acts_on_a_terminal_does_not_reach_it() {
+    fn characters_that_act_on_a_terminal_are_replaced() {
         let text = "a\u{1b}[31m\u{9b}2J\r\n\u{7f}\u{202e}\u{2066}\u{2028}b";
         assert_eq!(brief(text.as_bytes(), 30), "a·[31m·2J······b");
         assert_eq!(

@@ -1,17 +1,17 @@
-//! Bytes without a structure that we know.
+//! Bytes without a known structure.
 
 use crate::note::{NoteKind, Notes};
 use crate::text::{MAX_QUOTED, byte_count, keep_start, quote};
 
-/// A run of bytes. It has one note for each [`BLOCK`] of them, so that a body of any size costs a
-/// few bytes here.
+/// A run of bytes. It has one note for each [`BLOCK`] of bytes, so a body of any size takes little
+/// memory here.
 #[derive(Debug)]
 pub(crate) struct Unstructured {
     kind: NoteKind,
     depth: u8,
     section: &'static str,
     what: &'static str,
-    /// The block under way: where it starts, its length so far, and its first bytes.
+    /// The current block: where it starts, its length so far, and its first bytes.
     start: u64,
     len: u64,
     first: Vec<u8>,
@@ -23,7 +23,7 @@ impl Unstructured {
         Self { kind, depth, section, what, start: 0, len: 0, first: Vec::new() }
     }
 
-    /// More of it, from the offset `at` of the direction on.
+    /// Takes more bytes, from the offset `at` of the direction on.
     pub(crate) fn push(&mut self, mut at: u64, mut data: &[u8], notes: &mut Notes) {
         while !data.is_empty() {
             if self.len == 0 {
@@ -31,7 +31,7 @@ impl Unstructured {
             }
             let room = usize::try_from(BLOCK - self.len).unwrap_or(usize::MAX);
             let (now, later) = data.split_at(data.len().min(room));
-            // One byte more than is quoted shows that there are more.
+            // One byte more than the quoted ones shows that there are more.
             keep_start(&mut self.first, now, MAX_QUOTED + 1);
             self.len += now.len() as u64;
             (at, data) = (at + now.len() as u64, later);
@@ -41,7 +41,7 @@ impl Unstructured {
         }
     }
 
-    /// It ends here, or is interrupted.
+    /// The run ends here, or is interrupted.
     pub(crate) fn flush(&mut self, notes: &mut Notes) {
         if self.len > 0 {
             let span = (self.start, self.start + self.len);
@@ -53,6 +53,6 @@ impl Unstructured {
     }
 }
 
-/// Bytes that one note may stand for. It is large enough that a film has few notes, and small
-/// enough that a live stream without structure shows something.
+/// The number of bytes per note. Large enough that a video has few notes, and small enough that a
+/// live stream without structure shows notes soon.
 const BLOCK: u64 = 64 * 1024;

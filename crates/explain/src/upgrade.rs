@@ -1,5 +1,4 @@
-//! The change to another protocol: what a request offers, and what its response makes of the
-//! connection.
+//! The change to another protocol: what a request offers, and what its response decides.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,24 +14,24 @@ use crate::text::brief;
 /// The protocol that a request offers to change to.
 #[derive(Clone, Debug)]
 pub(crate) enum UpgradeOffer {
-    /// `key` is missing if it cannot be read.
+    /// `key` is `None` if it cannot be decoded.
     WebSocket {
         key: Option<[u8; 16]>,
         subprotocols: Vec<String>,
     },
     Other,
-    /// The request was not seen: it offered what the response chooses.
+    /// The request was not seen. It is assumed to have offered what the response chooses.
     Unseen,
 }
 
-/// What became of an offer.
+/// The result of an offer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum UpgradeOutcome {
     Accepted(NewProtocol),
     Declined,
 }
 
-/// What the connection speaks after a 101, or after a 2xx to CONNECT.
+/// The protocol of the connection after a 101, or after a 2xx to CONNECT.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NewProtocol {
     WebSocket(Negotiated),
@@ -40,8 +39,8 @@ pub(crate) enum NewProtocol {
 }
 
 impl UpgradeOffer {
-    /// What this request offers, if anything. A request with a body offers nothing, whatever it
-    /// says: a client sends the body before the answer, and so before the change.
+    /// Returns what this request offers, if anything. The offer of a request with a body is
+    /// ignored: the client sends the body before the answer, and so before the change.
     pub(crate) fn new(head: &RequestHead<'_>) -> Option<Self> {
         let has_no_body = matches!(head.body(), BodyLength::Empty | BodyLength::Length(0));
         head.upgrade().filter(|_| has_no_body).map(|_| {
@@ -55,20 +54,20 @@ impl UpgradeOffer {
         })
     }
 
-    /// What a 101 with this head agrees on.
+    /// Returns what a 101 with this head agrees on.
     pub(crate) fn accepted(&self, head: &ResponseHead<'_>) -> Result<NewProtocol, VerifyError> {
         let chosen = head.get("Sec-WebSocket-Protocol").map(|name| brief(name, 128));
         let (key, subprotocols) = match self {
             Self::Other => return Ok(NewProtocol::Other),
             Self::Unseen if !names_websocket(head.get_all("Upgrade")) => return Ok(NewProtocol::Other),
             Self::WebSocket { key: Some(key), subprotocols } => (Some(*key), subprotocols.as_slice()),
-            // What cannot be read may have been right.
+            // What was not seen or not decoded may have been right.
             Self::WebSocket { key: None, .. } | Self::Unseen => (None, chosen.as_slice()),
         };
         let names: Vec<&str> = subprotocols.iter().map(String::as_str).collect();
         let request = Request::new(key.unwrap_or_default(), &names)
             .with_deflate(Config::DEFAULT.with_context_takeover(true));
-        // Without the key, the proof cannot be compared: the right one is put in its place.
+        // Without the key, the proof cannot be checked: the right one is put in its place.
         let proof = accept_key(request.key().as_bytes());
         let fields = head.fields().map(|(name, value)| {
             let is_proof = key.is_none() && eq_ignore_case(name, b"sec-websocket-accept");
@@ -80,7 +79,8 @@ impl UpgradeOffer {
     }
 }
 
-/// How a WebSocket server refuses this request, if it asks for a WebSocket that it cannot get.
+/// Returns how a WebSocket server refuses this request, if it asks for a WebSocket and is not a
+/// valid handshake.
 pub(crate) fn handshake_refusal(head: &RequestHead<'_>) -> Option<server::Refusal> {
     let asks = head.upgrade().is_some() && names_websocket(head.get_all("Upgrade"));
     let options = server::Options::DEFAULT.with_origins(Origins::Any);
@@ -88,10 +88,10 @@ pub(crate) fn handshake_refusal(head: &RequestHead<'_>) -> Option<server::Refusa
     asks.then(|| server::accept(method.as_str().as_bytes(), (1, 1), head.fields(), &options).err()).flatten()
 }
 
-/// Several lines are one list.
+/// Several field lines form one list.
 fn names_websocket<'a>(lines: impl Iterator<Item = &'a [u8]>) -> bool {
     lines.flat_map(list).any(|protocol| eq_ignore_case(protocol, b"websocket"))
 }
 
-/// Subprotocols of an offer that are kept. Clients send one or two.
+/// The number of subprotocols of an offer that are kept. Clients send one or two.
 const MAX_SUBPROTOCOLS: usize = 16;

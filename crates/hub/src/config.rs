@@ -33,7 +33,7 @@ pub struct HubConfig {
 impl HubConfig {
     /// The default of each limit, as the fields document them.
     pub const DEFAULT: Self = HubConfig {
-        retention: RETENTION,
+        retention: Retention::DEFAULT.with_max_bytes(8 * 1024 * 1024),
         max_message: 1024 * 1024,
         max_channels: 100_000,
         max_subscribers: 1_000_000,
@@ -81,9 +81,3 @@ impl Default for HubConfig {
         Self::DEFAULT
     }
 }
-
-const RETENTION: Retention = {
-    let mut retention = Retention::DEFAULT;
-    retention.max_bytes = 8 * 1024 * 1024;
-    retention
-};

@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_hanging_worker_does_not_block_websocket_publishers() {
-        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 2);
         let name = ChannelName::new("a").unwrap();
         let channel = hub.channel(&name).unwrap();

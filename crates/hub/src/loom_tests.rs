@@ -62,7 +62,7 @@ fn config() -> HubConfig {
 
 /// A hub whose channel is full, with a message that worker 0 has still to serve.
 fn full() -> (Arc<Hub>, Arc<Channel>) {
-    let retention = Retention { max_messages: 1, ..Retention::default() };
+    let retention = Retention::DEFAULT.with_max_messages(1);
     let hub = Hub::new(HubConfig { retention, ..config() }, 1);
     let channel = hub.channel(&name()).expect("there is room");
     let start = channel.head();
@@ -209,7 +209,7 @@ fn a_message_acknowledged_during_a_stop_is_in_the_log() {
 #[test]
 fn an_upload_and_its_reader_wait_for_each_other() {
     bounded().check(|| {
-        let retention = Retention { max_messages: 2, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(2);
         let hub = Hub::new(HubConfig { retention, ..config() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
         let channel = hub.channel(&name()).expect("it is there");
@@ -239,7 +239,7 @@ fn an_upload_and_its_reader_wait_for_each_other() {
 #[test]
 fn an_upload_goes_on_when_its_reader_leaves() {
     bounded().check(|| {
-        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..config() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
         let channel = hub.channel(&name()).expect("it is there");
@@ -257,7 +257,7 @@ fn an_upload_goes_on_when_its_reader_leaves() {
 #[test]
 fn publishers_wait_for_a_worker_that_keeps_up() {
     bounded().check(|| {
-        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..config() }, 1);
         let channel = hub.channel(&name()).expect("there is room");
         let start = channel.head();

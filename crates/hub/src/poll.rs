@@ -165,7 +165,7 @@ mod tests {
 
     /// `count` channels with long names. As JSON, their messages are much longer than the payloads.
     fn channels(count: usize, messages: usize, payload: &str) -> (Channels, FormCache) {
-        let retention = Retention { max_messages: messages, max_bytes: usize::MAX, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(messages).with_max_bytes(usize::MAX);
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let channels = (0..count).map(|number| {
             let name = ChannelName::new(&format!("{number:x<100}")).unwrap();

@@ -156,7 +156,7 @@ mod tests {
 
     /// A hub whose channel `a` is full, with a message that worker 0 has still to serve.
     fn full() -> (Arc<Hub>, Arc<Channel>) {
-        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let channel = hub.channel(&name("a")).unwrap();
         watch(&channel);

@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_start_that_is_gone_is_refused() {
-        let retention = Retention { max_messages: 3, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(3);
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let channel = hub.channel(&name()).unwrap();
         let upload = begin(&hub);

@@ -230,7 +230,7 @@ mod tests {
 
     /// A full log of two messages. Worker 0 has served none of them.
     fn full() -> (Log<()>, Room) {
-        let mut log = Log::new(EPOCH, Retention { max_messages: 2, ..Retention::DEFAULT });
+        let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_messages(2));
         let mut room = Room::default();
         room.read_by(&log, 0, at(0), None);
         for _ in 0..2 {
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_long_message_needs_the_room_of_all_that_it_evicts() {
-        let mut log = Log::new(EPOCH, Retention { max_bytes: 100, ..Retention::DEFAULT });
+        let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_bytes(100));
         let mut room = Room::default();
         for _ in 0..4 {
             log.append(0, 25, ());

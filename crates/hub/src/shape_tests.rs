@@ -53,7 +53,7 @@ struct Stock {
 
 impl Stock {
     fn new() -> Self {
-        let retention = Retention { max_messages: usize::MAX, max_bytes: usize::MAX, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(usize::MAX).with_max_bytes(usize::MAX);
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let [full, other] = ["full", "other"].map(|name| ChannelName::new(name).unwrap());
         let messages = messages();

@@ -132,7 +132,7 @@ mod tests {
     const NOOP: &Waker = Waker::noop();
 
     fn hub(max_bytes: usize) -> Arc<Hub> {
-        let retention = Retention { max_bytes, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_bytes(max_bytes);
         Hub::new(HubConfig { retention, ..HubConfig::default() }, 1)
     }
 
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn an_upload_waits_for_workers_at_either_pace_and_before_its_mark() {
-        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let upload = begin(&hub);
         let watch = || {

@@ -1,4 +1,4 @@
-//! What each WebSocket handler does once the handshake is done.
+//! What each WebSocket handler does after the handshake.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use tokio::time::sleep;
 use crate::msg_channel::{self, Direction, Queues};
 use crate::socket::{Message, Socket};
 
-/// One for each way of behaving; some handlers share theirs.
+/// The behaviour of a handler. Some handlers share one.
 pub enum Behaviour {
     /// Closes at once.
     Nothing,
-    /// Waits for one message, or a close.
+    /// Waits for one message or a close.
     Listen,
     Say(String),
     Echo,
@@ -50,7 +50,7 @@ pub async fn run(
         }
         Behaviour::Close(code, reason) => socket.close(code, &reason).await?,
         Behaviour::HangUp => {
-            // A frame first, or a browser takes it for a failed handshake.
+            // Sends a frame first. Otherwise a browser takes it for a failed handshake.
             return socket.ping(b"ping").await;
         }
         Behaviour::DelayedClose => {
@@ -80,8 +80,8 @@ async fn echo(socket: &mut Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// What messages hold goes to the socket as it stands: a test writes the frames that it wants to
-/// see.
+/// Writes the content of messages to the socket unchanged: a test sends the frames that it wants to
+/// receive.
 async fn echo_raw(socket: &mut Socket) -> io::Result<()> {
     while let Some(message) = socket.receive().await? {
         let bytes = match message {
@@ -98,7 +98,7 @@ async fn echo_raw(socket: &mut Socket) -> io::Result<()> {
 
 async fn receive_slowly(socket: &mut Socket) -> io::Result<()> {
     loop {
-        // Nothing is read meanwhile, so what the client sends dams up to where it comes from.
+        // Nothing is read meanwhile, so the client's data fills all buffers back to the client.
         sleep(Duration::from_millis(100)).await;
         let length = match socket.receive().await? {
             Some(Message::Text(text)) => text.len(),
@@ -109,7 +109,8 @@ async fn receive_slowly(socket: &mut Socket) -> io::Result<()> {
     }
 }
 
-/// More than the buffers on the way hold: how long it takes is how long the page does not read.
+/// Sends more than the buffers on the way can hold. The time that it takes is the time for which
+/// the page does not read.
 async fn send_much(socket: &mut Socket) -> io::Result<()> {
     socket.send(&Message::Binary(Vec::new())).await?;
     let large = Message::Binary(vec![b' '; 1024 * 1024]);

@@ -1,8 +1,8 @@
 //! The handlers under `/eventsource/resources/`.
 //!
-//! Where a test is about how an event stream is read, what it asks for is written as it stands: ids
-//! with a NUL, a stream that ends within an event, other line ends. `tidewire_sse::EventFields` refuses
-//! to write such things, and writes all the others.
+//! Some tests check how a browser reads an event stream. Their streams are written as literal
+//! bytes: ids with a NUL, a stream that ends within an event, other line ends.
+//! `tidewire_sse::Event` refuses to write these. It writes all other streams.
 
 use std::io;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::ticket::Ticket;
 
 pub fn answer(name: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Problem> {
     if !matches!(head.method(), Method::Get | Method::Head) {
-        return Err(Problem::new(405, "These handlers know GET."));
+        return Err(Problem::new(405, "These handlers support only GET."));
     }
     let query = Query::of(head);
     let response = match name {
@@ -34,7 +34,7 @@ pub fn answer(name: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
         "cache-control.event_stream" => field_of(head, "cache-control"),
         name => named(name, head, &query)?.ok_or_else(|| Problem::new(404, "There is no such handler."))?,
     };
-    // `message.py` is the only one that is given a time.
+    // The tests pass a time only to `message.py`.
     let wait = Duration::from_millis(query.number("sleep")?.unwrap_or(0).into());
     if wait.is_zero() {
         return Ok(response.into());
@@ -45,7 +45,7 @@ pub fn answer(name: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
     })))
 }
 
-/// What has a name of its own and runs within `cors.py` as well.
+/// The handlers that have their own name and also run within `cors.py`.
 fn named(name: &str, head: &RequestHead<'_>, query: &Query) -> Result<Option<Response>, Problem> {
     Ok(Some(match name {
         "message.py" => message(query)?,
@@ -95,7 +95,7 @@ fn status_reconnect(head: &RequestHead<'_>, query: &Query) -> Result<Response, P
 }
 
 fn reconnect_fail(head: &RequestHead<'_>, query: &Query) -> Result<Response, Problem> {
-    let id = query.text("id").ok_or_else(|| bad("Say which test it is: ?id=NAME."))?;
+    let id = query.text("id").ok_or_else(|| bad("Give the name of the test: ?id=NAME."))?;
     let name = format!("recon_fail_{id}");
     match cookie(head, name.as_bytes()) {
         Some(b"opened") => {
@@ -113,7 +113,7 @@ fn cors(head: &RequestHead<'_>, query: &Query) -> Result<Response, Problem> {
     let response = match query.get("run").unwrap_or_default() {
         b"cache-control" => field_of(head, "cache-control"),
         b"redirect" => {
-            let location = query.get("location").ok_or_else(|| bad("Say where to: ?location=URL."))?;
+            let location = query.get("location").ok_or_else(|| bad("Give the target: ?location=URL."))?;
             field(Response::new(status(query, 302)?), "Location", location)?
         }
         name => {
@@ -166,7 +166,7 @@ fn begin_endless() -> Reply<Ticket> {
     Reply::Detach { head, first: Vec::new(), ticket: Ticket::Endless }
 }
 
-/// Each line leaves by itself, so that a client gets events in pieces. Ends when the client does.
+/// Sends each line by itself, so that a client gets events in pieces. Ends when the client closes.
 pub async fn endless(mut io: Upgraded) -> io::Result<()> {
     let mut every = interval(Duration::from_secs(2));
     let mut ignored = [0; 64];
@@ -185,7 +185,7 @@ pub async fn endless(mut io: Upgraded) -> io::Result<()> {
     }
 }
 
-/// An event of two lines, a comment, two unknown fields, a field name in the wrong case, an event
+/// An event of two lines, a comment, two unknown fields, a field name in the wrong case, a field
 /// without a colon, and the end.
 const PIECES: [&str; 11] = [
     "data:msg\n",
@@ -215,10 +215,10 @@ fn encoded(event: EventFields<'_>) -> Vec<u8> {
     body
 }
 
-/// A final status: an interim one would not be an answer.
+/// Returns a final status. An interim status would not be an answer.
 fn status(query: &Query, usual: u16) -> Result<u16, Problem> {
     let status = query.number("status")?.unwrap_or(usual);
-    (200..=599).contains(&status).then_some(status).ok_or_else(|| bad("status is 200 to 599."))
+    (200..=599).contains(&status).then_some(status).ok_or_else(|| bad("status must be 200 to 599."))
 }
 
 fn set_cookie(response: Response, name: &str, value: &str) -> Result<Response, Problem> {
@@ -229,7 +229,9 @@ fn unset_cookie(response: Response, name: &str) -> Result<Response, Problem> {
     field(response, "Set-Cookie", format!("{name}=; Path=/; Max-Age=0").as_bytes())
 }
 
-/// Adds a field whose value a test chose.
+/// Adds a field whose value a test has chosen.
 fn field(response: Response, name: &str, value: &[u8]) -> Result<Response, Problem> {
-    response.try_with(name, value).map_err(|error| bad(format!("This cannot stand in {name}: {error}.")))
+    response
+        .try_with(name, value)
+        .map_err(|error| bad(format!("This value is not allowed in {name}: {error}.")))
 }

@@ -1,51 +1,51 @@
-//! The handlers that the public web-platform-tests expect of a server, so that its suites
-//! `eventsource/` and `websockets/` can be aimed at Tidewire:
-//! `cargo run -p tidewire-examples --example wpt_server -- 127.0.0.1:8666`.
+//! The handlers that the public web-platform-tests expect of a server. With them, the suites
+//! `eventsource/` and `websockets/` can test Tidewire. Run `cargo run -p tidewire-examples
+//! --example wpt_server -- 127.0.0.1:8666`.
 //!
-//! `eventsource/` asks for them below the origin of the page: serve the suite's files yourself, and
-//! pass `/eventsource/resources/` on to here. `websockets/` wants an address: substitute this one's
-//! port for the `ports[ws][0]` of its templates.
+//! `eventsource/` requests the handlers from the origin of its page: serve the files of the suite
+//! yourself, and pass `/eventsource/resources/` on to this server. `websockets/` needs a port:
+//! replace `ports[ws][0]` in its templates by the port of this server.
 //!
 //! EventSource, under `/eventsource/resources/`:
 //!
 //! | handler | answers |
 //! |---|---|
-//! | `message.py?mime&message&newline&sleep` | `message` as it stands and a blank line (none with `newline=none`), as `mime`, after `sleep` ms |
-//! | `message2.py` | events, comments and unknown fields, piece by piece every two seconds, without end |
-//! | `last-event-id.py?idvalue` | an event with that id; to who comes back, an event with the `Last-Event-ID` that was sent |
-//! | `last-event-id2.py?type` | ids that persist (1), are reset by an empty `id:` (2), by an `id` without a colon (3) |
+//! | `message.py?mime&message&newline&sleep` | `message` unchanged and a blank line (none with `newline=none`), as `mime`, after `sleep` ms |
+//! | `message2.py` | events, comments and unknown fields in pieces, every two seconds, without end |
+//! | `last-event-id.py?idvalue` | an event with that id; after a reconnect, an event with the `Last-Event-ID` of the request |
+//! | `last-event-id2.py?type` | ids that persist (1), are reset by an empty `id:` (2) or by an `id` without a colon (3) |
 //! | `status-error.py?status` | that status, with an event |
-//! | `status-reconnect.py?status&id&ok_first` | that status and a `retry:`, and once more 200 with an event; a cookie tells which |
-//! | `reconnect-fail.py?id` | `opened`, then `reconnected`, then 204; a cookie tells which |
-//! | `cors.py?run&origin&credentials` | `message`, `status-reconnect`, `redirect` or `cache-control`, with the fields of CORS |
-//! | `cors-cookie.py?ident&origin&credentials` | whether the cookie came: set by the first answer, unset by the second; no stream the third time |
+//! | `status-reconnect.py?status&id&ok_first` | first that status and a `retry:`, then 200 with an event; a cookie keeps the state |
+//! | `reconnect-fail.py?id` | `opened`, then `reconnected`, then 204; a cookie keeps the state |
+//! | `cors.py?run&origin&credentials` | `message`, `status-reconnect`, `redirect` or `cache-control`, with CORS fields |
+//! | `cors-cookie.py?ident&origin&credentials` | whether the cookie came; the first answer sets it, the second removes it, the third is no stream |
 //! | `accept.event_stream`, `cache-control.event_stream` | an event with that field of the request |
 //!
-//! WebSocket; unless it says otherwise, the server then closes with 1000, and a close of the
-//! client's is echoed with its code and reason:
+//! WebSocket. Unless the table says otherwise, the server closes with 1000 at the end, and echoes a
+//! close of the client with its code and reason:
 //!
 //! | handler | does |
 //! |---|---|
-//! | `/echo` | echoes; speaks `echo`; closes after the echo of `Goodbye` |
-//! | `/echo_raw` | writes what messages hold to the socket, as it stands; ends after `exit` |
-//! | `/empty-message` | says `pass` if the first message is an empty text, else `fail` |
-//! | `/protocol`, `/protocol_array` | chooses the first subprotocol offered, and says it |
-//! | `/origin`, `/echo-query`, `/echo-cookie` | says the `Origin`, what stands after `?`, the `Cookie` or `(none)` |
-//! | `/remote-close?code&reason&abrupt` | closes so; with `abrupt`, pings and hangs up without a close |
-//! | `/delayed-passive-close` | answers a close a second later |
-//! | `/passive-close-abort` | answers a close by hanging up |
-//! | `/receive-many-with-backpressure` | waits 100 ms before each message, and says its length |
-//! | `/send-backpressure` | sends 16 MiB in 16 messages, and says how many seconds it took |
+//! | `/echo` | echoes; has the subprotocol `echo`; closes after the echo of `Goodbye` |
+//! | `/echo_raw` | writes the content of messages to the socket, unchanged; ends after `exit` |
+//! | `/empty-message` | sends `pass` if the first message is an empty text, else `fail` |
+//! | `/protocol`, `/protocol_array` | chooses the first offered subprotocol, and sends its name |
+//! | `/origin`, `/echo-query`, `/echo-cookie` | sends the `Origin`, the query, the `Cookie` or `(none)` |
+//! | `/remote-close?code&reason&abrupt` | closes with that code and reason; with `abrupt`, sends a ping and disconnects without a close |
+//! | `/delayed-passive-close` | answers a close one second later |
+//! | `/passive-close-abort` | answers a close by disconnecting |
+//! | `/receive-many-with-backpressure` | waits 100 ms before it reads each message, and sends the length |
+//! | `/send-backpressure` | sends 16 MiB in 16 messages, and then how many seconds it took |
 //! | `/set-cookie?name`, `/set-cookie-secure?name`, `/set-cookie_http?name` | sets the cookie `ws_test_name`; waits for a message |
 //! | `/set-cookies-samesite?value&clear` | sets a cookie of each kind of `SameSite`; waits for a message |
-//! | `/msg_channel?uuid&direction` | a queue from those who `write` to the one who may `read` |
-//! | `/basic_auth` | 401 without `foo` and `bar` |
+//! | `/msg_channel?uuid&direction` | a queue from many clients that `write` to one client that may `read` |
+//! | `/basic_auth` | 401 unless the user is `foo` with the password `bar` |
 //! | `/handshake_no_extensions`, `/handshake_sleep_2` | agrees on no extension; answers after two seconds |
 //! | `/simple_handshake` | 101 and a close (1001, `PASS`) in one packet |
 //! | `/wrong_accept_key` | 101 with a wrong `Sec-WebSocket-Accept` |
-//! | `/invalid` | something that is no HTTP, before the 101 |
+//! | `/invalid` | something that is not HTTP, before the 101 |
 //!
-//! All else is 404. There is no protection here: for tests, on loopback.
+//! Everything else is 404. The server has no protection: use it for tests on loopback only.
 
 mod behaviour;
 mod eventsource;
@@ -65,7 +65,7 @@ use ticket::Ticket;
 
 struct WptServer {
     queues: Arc<Queues>,
-    /// Turns true when the server stops.
+    /// Becomes true when the server stops.
     stop: watch::Sender<bool>,
 }
 
@@ -81,14 +81,14 @@ impl Handler for WptServer {
         reply.unwrap_or_else(|problem: Problem| problem.into_response().into())
     }
 
-    /// A task for each connection, on the worker that accepted it. It ends when the client is gone
-    /// or the server stops.
+    /// Starts a task for each connection, on the worker that accepted it. The task ends when the
+    /// client is gone or the server stops.
     fn detached(&self, connection: Parked, ticket: Ticket) {
         let (mut stop, queues) = (self.stop.subscribe(), self.queues.clone());
         tokio::task::spawn_local(async move {
             let io = connection.into_io();
             let serve = async {
-                // An error means that the client is gone, and there is nobody to tell.
+                // An error means that the client is gone.
                 let _ = match ticket {
                     Ticket::Endless => eventsource::endless(io).await,
                     Ticket::WebSocket(connection, behaviour) => {

@@ -1,9 +1,9 @@
-//! `/msg_channel`: queues between pages that cannot reach each other otherwise.
+//! `/msg_channel`: queues between pages that have no other way to reach each other.
 //!
-//! A queue has any number of writers and one reader. Messages are JSON: a writer sends
-//! `["message", BODY]`, and the reader gets `BODY`; `["disconnectReader", null]` closes the reader,
-//! `["delete", null]` forgets the queue; a reader may send `["close", null]`. What nobody has read
-//! is kept for the next reader.
+//! A queue has any number of writers and one reader. Messages are JSON. A writer sends `["message",
+//! BODY]`, and the reader gets `BODY`. `["disconnectReader", null]` closes the reader, and
+//! `["delete", null]` deletes the queue. A reader may send `["close", null]`. Unread messages are
+//! kept for the next reader.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::socket::{Message, Socket};
 
-/// Messages that may wait in one queue.
+/// The largest number of messages in one queue.
 const MAX_WAITING: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ enum Item {
     Close,
 }
 
-/// Serves one end until it is closed.
+/// Serves one end of a queue until it is closed.
 pub async fn run(socket: &mut Socket, uuid: &str, direction: Direction, queues: &Queues) -> io::Result<()> {
     let Some(end) = queues.open(uuid, direction) else {
         return socket.close(Some(1008), "this channel has a reader").await;
@@ -63,8 +63,8 @@ async fn read(socket: &mut Socket, queue: &Queue) -> io::Result<()> {
             Some(Item::Message(body)) => socket.send(&Message::Text(body.to_string())).await?,
             Some(Item::Close) => return Ok(()),
             None => tokio::select! {
-                // One reader at most waits here, and a permit is kept if none does: no news is
-                // lost.
+                // At most one reader waits here. If none waits, `Notify` keeps a permit, so no
+                // message is missed.
                 () = queue.news.notified() => {}
                 message = socket.receive() => match message? {
                     Some(Message::Text(text)) if command(&text).is_some_and(|(name, _)| name == "close") => {
@@ -108,7 +108,7 @@ fn command(text: &str) -> Option<(String, Value)> {
     serde_json::from_str(text).ok()
 }
 
-/// One end of a queue. The last one to go takes the queue along, unless something is left to read.
+/// One end of a queue. The last end that closes removes the queue, unless it has unread messages.
 struct End<'a> {
     queues: &'a Queues,
     queue: Arc<Queue>,
@@ -118,7 +118,8 @@ struct End<'a> {
 
 impl Queues {
     fn open(&self, uuid: &str, direction: Direction) -> Option<End<'_>> {
-        // Held to the end: the last one to go must not take the queue away meanwhile.
+        // The lock is held until the end is registered, so that another end does not remove the
+        // queue meanwhile.
         let mut queues = lock(&self.0);
         let queue = queues.entry(uuid.to_owned()).or_default().clone();
         let mut state = lock(&queue.state);
@@ -141,14 +142,14 @@ impl Drop for End<'_> {
             Direction::Write => state.writers -= 1,
         }
         let idle = !state.has_reader && state.writers == 0 && state.items.is_empty();
-        // It may have been deleted, and made anew by somebody else.
+        // The queue may have been deleted and created anew by another client.
         if idle && queues.get(&self.uuid).is_some_and(|known| Arc::ptr_eq(known, &self.queue)) {
             queues.remove(&self.uuid);
         }
     }
 }
 
-/// No code panics while it holds a lock, so a poisoned one holds good data.
+/// No code panics while it holds a lock, so the data of a poisoned lock is valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

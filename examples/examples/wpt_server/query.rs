@@ -1,10 +1,10 @@
-//! Parameters and cookies, as the suites spell them.
+//! Query parameters and cookies, as the test suites write them.
 
 use percent_encoding::percent_decode;
 use tidewire_server::Problem;
 use tidewire_server::http1::RequestHead;
 
-/// The parameters of a query, decoded. Bytes: some tests send what is not UTF-8.
+/// The decoded parameters of a query. They are bytes, because some tests do not send UTF-8.
 pub struct Query(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Query {
@@ -26,14 +26,15 @@ impl Query {
         self.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// A number of milliseconds, a status or a code.
+    /// Returns a number: of milliseconds, a status or a code.
     pub fn number(&self, name: &str) -> Result<Option<u16>, Problem> {
-        let parse = |text: String| text.parse().map_err(|_| bad(format!("{name} is a number up to 65535.")));
+        let parse =
+            |text: String| text.parse().map_err(|_| bad(format!("{name} must be a number up to 65535.")));
         self.text(name).map(parse).transpose()
     }
 }
 
-/// The value of a cookie of the request.
+/// Returns the value of a cookie of the request.
 pub fn cookie<'a>(head: &RequestHead<'a>, name: &[u8]) -> Option<&'a [u8]> {
     let cookies = head.get_all("cookie").flat_map(|field| field.split(|byte| *byte == b';'));
     cookies.map(<[u8]>::trim_ascii).find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix(b"="))

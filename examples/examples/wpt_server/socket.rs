@@ -1,7 +1,7 @@
-//! A WebSocket whose close, and whose silence, are the handler's to choose.
+//! A WebSocket whose handler decides when to read and when to close.
 //!
-//! `tidewire_ws::tokio::WebSocket` answers a close by itself, which is right nearly everywhere.
-//! Some of the tests want it late, or never.
+//! `tidewire_ws::tokio::WebSocket` answers a close by itself. Some of the tests need a late answer,
+//! or none.
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tidewire_ws::{Connection, Event, Server, close};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// For the peer's close, once ours is sent.
+/// How long to wait for the peer's close after ours.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub enum Message {
@@ -22,7 +22,7 @@ pub enum Message {
 pub struct Socket {
     pub io: Upgraded,
     connection: Connection<Server>,
-    /// Bytes that were read; `used` of them are decoded.
+    /// Bytes that were read. The first `used` bytes are decoded.
     input: Vec<u8>,
     used: usize,
     output: Vec<u8>,
@@ -35,8 +35,8 @@ impl Socket {
         Socket { io, connection, input: Vec::new(), used: 0, output: Vec::new(), closed: None }
     }
 
-    /// The next message; pings are answered meanwhile. `None` after a close, which
-    /// [`finish`](Self::finish) will answer, and after a breach of the protocol. Cancel-safe.
+    /// Returns the next message, and answers pings meanwhile. Returns `None` after a close, which
+    /// [`finish`](Self::finish) answers, and after a protocol error. Cancel-safe.
     pub async fn receive(&mut self) -> io::Result<Option<Message>> {
         loop {
             self.flush().await?;
@@ -69,7 +69,7 @@ impl Socket {
                     }
                 }
                 Err(_) => {
-                    // The close that says what was wrong.
+                    // The close with the reason of the error.
                     self.connection.take_output(&mut self.output);
                     self.flush().await?;
                     return Ok(None);
@@ -97,10 +97,10 @@ impl Socket {
         self.flush().await
     }
 
-    /// The end of a handler: echoes the peer's close, or closes with 1000 and waits for the echo.
+    /// Ends a handler: echoes the peer's close, or closes with 1000 and waits for the echo.
     pub async fn finish(mut self) -> io::Result<()> {
         match self.closed.take() {
-            // After a close of ours, nothing is owed.
+            // We closed first, so there is nothing to send.
             Some(_) if self.connection.is_closed() => {}
             Some((code, reason)) => self.close(code, &reason).await?,
             None => {
@@ -115,14 +115,14 @@ impl Socket {
             }
         }
         self.io.shutdown().await?;
-        // To close over bytes that nobody has read would reset the connection, and might destroy
-        // the close frame on its way: the client gets a moment to leave first.
+        // Closing with unread bytes would reset the connection, and the close frame might be lost.
+        // So the client gets a second to close first.
         let leave = async { while matches!(self.io.read_buf(&mut self.input).await, Ok(1..)) {} };
         let _ = timeout(Duration::from_secs(1), leave).await;
         Ok(())
     }
 
-    /// Cancel-safe: what is written is forgotten at once.
+    /// Cancel-safe: written bytes are removed at once.
     async fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             let written = self.io.write(&self.output).await?;

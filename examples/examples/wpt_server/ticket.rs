@@ -2,7 +2,7 @@ use tidewire_ws::{Connection, Server};
 
 use crate::behaviour::Behaviour;
 
-/// What becomes of a connection whose head is written.
+/// What happens on a connection after its head is written.
 pub enum Ticket {
     /// The stream of `message2.py`.
     Endless,

@@ -1,5 +1,4 @@
-//! The handshakes of the WebSocket handlers: which there are, how each answers, and what it will do
-//! then.
+//! The handshakes of the WebSocket handlers: how each handler answers, and what it does then.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::msg_channel::Direction;
 use crate::query::{Query, bad};
 use crate::ticket::Ticket;
 
-/// Text and binary messages up to this many bytes.
+/// The size of the largest message in bytes.
 const MESSAGE: u64 = 16 * 1024 * 1024;
 const LIMITS: Limits =
     Limits::DEFAULT.with_max_frame(MESSAGE).with_max_message(MESSAGE).with_max_empty_fragments(65_536);
@@ -26,11 +25,11 @@ const LIMITS: Limits =
 /// How a handler answers the handshake, and what it does then.
 struct HandshakePlan {
     behaviour: Behaviour,
-    /// The one subprotocol that it speaks.
+    /// The only subprotocol of the handler.
     subprotocol: Option<String>,
-    /// Whether messages may be compressed. Where the size on the wire matters, they may not.
+    /// Whether messages may be compressed. Not where the size on the wire matters.
     compress: bool,
-    /// More fields of the 101.
+    /// Additional fields of the 101.
     fields: Vec<(&'static str, String)>,
     wait: Duration,
     answer: HandshakeAnswer,
@@ -41,7 +40,7 @@ enum HandshakeAnswer {
     /// With a close frame in the same packet.
     WithClose,
     WrongKey,
-    /// After something that is no HTTP.
+    /// After something that is not HTTP.
     AfterInvalidBytes,
 }
 
@@ -67,7 +66,7 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
     let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
     let subprotocols = plan.subprotocol.as_deref().map(|one| [one]);
     let subprotocols: &[&str] = subprotocols.as_ref().map_or(&[], |one| one);
-    // The tests come from pages of several origins.
+        // The tests run in pages of several origins.
     let mut options = Options::DEFAULT.with_subprotocols(subprotocols).with_origins(Origins::Any);
     if plan.compress {
         options = options.with_deflate(Config::DEFAULT);
@@ -86,7 +85,8 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
     let mut first = Vec::new();
     let head = match plan.answer {
         HandshakeAnswer::AfterInvalidBytes => {
-            // The engine has nothing to do with this: the bytes are ours, the 101 behind them too.
+            // These bytes do not go through the server's encoder, and neither does the 101 after
+            // them.
             first.extend_from_slice(b"FOO BAR BAZ\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n");
             for (name, value) in accepted.response_fields() {
                 first.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -114,7 +114,7 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
     })))
 }
 
-/// `foo` and `bar`.
+/// The user `foo` with the password `bar`.
 const FOO_BAR: &[u8] = b"Basic Zm9vOmJhcg==";
 
 fn plan(path: &str, head: &RequestHead<'_>) -> Result<Option<HandshakePlan>, Problem> {
@@ -172,7 +172,7 @@ fn remote_close(query: &Query) -> Result<Behaviour, Problem> {
     }
     let code = query.number("code")?;
     if code.is_some_and(|code| !close::is_valid(code)) {
-        return Err(bad("This code stands in no close frame (RFC 6455 §7.4)."));
+        return Err(bad("A close frame must not have this code (RFC 6455 §7.4)."));
     }
     // A reason without a code cannot be sent.
     let reason = code.and(query.text("reason")).unwrap_or_default();
@@ -180,11 +180,11 @@ fn remote_close(query: &Query) -> Result<Behaviour, Problem> {
 }
 
 fn msg_channel(query: &Query) -> Result<Behaviour, Problem> {
-    let uuid = query.text("uuid").ok_or_else(|| bad("Say which channel: ?uuid=NAME."))?;
+    let uuid = query.text("uuid").ok_or_else(|| bad("Give the name of the channel: ?uuid=NAME."))?;
     let direction = match query.get("direction") {
         Some(b"read") => Direction::Read,
         Some(b"write") => Direction::Write,
-        _ => return Err(bad("Say which end: ?direction=read or write.")),
+        _ => return Err(bad("Give the end of the channel: ?direction=read or write.")),
     };
     Ok(Behaviour::Channel(uuid, direction))
 }
@@ -211,7 +211,7 @@ fn cookies(
                 ("unspecified", ""),
                 ("lax", "; SameSite=Lax"),
                 ("strict", "; SameSite=Strict"),
-                // A browser wants this one to be secure.
+                // A browser accepts this cookie only if it is secure.
                 ("none", "; SameSite=None; Secure"),
             ];
             kinds.map(|(kind, rest)| set(format!("samesite-{kind}={value}; Path=/{rest}{age}"))).into()

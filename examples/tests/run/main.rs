@@ -1,4 +1,5 @@
-//! Runs every example for real: finite ones to their end, servers on a free port with clients that are not ours.
+//! Runs every example: finite ones to their end, servers on a free port with clients from other
+//! projects.
 
 #![allow(clippy::unwrap_used)]
 
@@ -107,18 +108,18 @@ mod crates_alone {
     fn sse_encode_decode() {
         let printed = run("sse_encode_decode");
         has(&printed, &["id: tide-42\nevent: high\ndata: 3.2 m\ndata: 14:05\n\n", "read back:"]);
-        has(&printed, &["come back after 2000 ms", "high \"3.2 m\\n14:05\", id \"tide-42\"", "is refused"]);
+        has(&printed, &["reconnect after 2000 ms", "high \"3.2 m\\n14:05\", id \"tide-42\"", "is refused"]);
     }
 
     #[test]
     fn channel_log() {
         let printed = run("channel_log");
-        has(&printed, &["slow: lost between 1ka-1 and 1ka-2: 1", "slow: 1ka-4", "slow: goes on"]);
-        has(&printed, &["slow: starts anew after 1kb-0 (unknown-epoch)", "slow: 1kb-1 \"calm\""]);
+        has(&printed, &["slow: 1 lost between 1ka-1 and 1ka-2", "slow: 1ka-4", "slow: continues"]);
+        has(&printed, &["slow: starts again after 1kb-0 (unknown-epoch)", "slow: 1kb-1 \"calm\""]);
     }
 }
 
-mod elsewhere {
+mod other_servers {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpStream;
 
@@ -129,14 +130,18 @@ mod elsewhere {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let length = message.len();
-        write!(stream, "POST /publish HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{message}")
-            .unwrap();
+        write!(
+            stream,
+            "POST /publish HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+            Content-Length: {length}\r\n\r\n{message}"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer.lines().last().unwrap().to_owned()
     }
 
-    /// Subscribes, reads the lines of events up to one that is `last`, and hangs up.
+    /// Subscribes, reads the lines of events up to the line `last`, and closes.
     fn events(address: &str, last_event_id: Option<&str>, last: &str) -> Vec<String> {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -172,7 +177,7 @@ mod elsewhere {
             ]
         );
 
-        // While nobody is there; then on, live.
+        // One message while no reader is connected, and one after the reader has come back.
         let three = publish(&address, "three");
         let publisher = {
             let address = address.clone();
@@ -185,13 +190,14 @@ mod elsewhere {
             [format!("id: {three}"), "data: three".into(), format!("id: {four}"), "data: four".into()]
         );
 
-        // Out of what is kept, and of another log: both are told.
+        // A cursor before the kept messages is answered with a gap, a cursor of another log with a
+        // reset.
         for number in 0..100 {
             publish(&address, &format!("more {number}"));
         }
         let late = events(&address, Some(&one), "data: more 0");
         assert_eq!(late[..3], [format!("id: {epoch}-4"), "event: gap".into(), "data: 3".into()]);
-        // The place of another log, and the ids of servers that are none of ours.
+        // A cursor of another log, and ids of other servers.
         for id in ["0-1", "42", "undefined"] {
             let stranger = events(&address, Some(id), "data: more 0");
             assert_eq!(
@@ -229,7 +235,8 @@ mod servers {
         });
         let answers = raw(
             &address,
-            b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n\
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\n\
+                de\r\n0\r\n\r\n\
               GET /echo HTTP/1.1\r\nHost: a\r\n\r\n\
               GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         );
@@ -249,7 +256,8 @@ mod servers {
         });
         let answers = raw(
             &address,
-            b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /b HTTP/1.1\r\nHost: a\r\n\r\nGET /c HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /b HTTP/1.1\r\nHost: a\r\n\r\n\
+                GET /c HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         );
         has(&answers, &["HTTP/1.1 200", "GET /a", "HTTP/1.1 200", "HTTP/1.1 400", "Connection: close"]);
         assert!(!answers.contains("HEAD /b"), "the answer to HEAD has no body: {answers}");
@@ -263,7 +271,8 @@ mod servers {
                 reqwest::Client::new().post(format!("http://{address}/")).body("hello").send().await.unwrap();
             assert_eq!((answer.status().as_u16(), answer.text().await.unwrap()), (200, "hello".to_owned()));
         });
-        let pipelined = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiPOST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nbye";
+        let pipelined = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n\
+            hiPOST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nbye";
         has(
             &raw(&address, pipelined),
             &["HTTP/1.1 200", "2\r\nhi\r\n0\r\n\r\nHTTP/1.1 200", "Connection: close\r\n\r\nbye"],
@@ -305,13 +314,13 @@ mod servers {
             assert_eq!(socket.next().await.unwrap().unwrap(), Message::Pong("are you there".into()));
             socket.close(None).await.unwrap();
             assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))));
-            assert!(socket.next().await.is_none(), "the server shuts the connection");
+            assert!(socket.next().await.is_none(), "the server closes the connection");
         });
         let refused = raw(&address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         has(&refused, &["HTTP/1.1 426", "Sec-WebSocket-Version: 13"]);
     }
 
-    /// The client does not let a frame of its own through that is wrong, so these are bytes.
+    /// The client library sends no wrong frames, so this test sends bytes.
     #[test]
     fn ws_echo_is_strict_and_keeps_the_order() {
         let (_server, address) = Running::serve("ws_echo");
@@ -323,7 +332,8 @@ mod servers {
             assert!(head.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
             rest.to_owned()
         };
-        // Two fragments with a ping between them; then a text that is not UTF-8: pong, echo, close 1007, in this order.
+        // Two fragments with a ping between them, then a text that is not UTF-8. The answers are
+        // pong, echo and close 1007, in this order.
         let rest = after_head(
             b"\x01\x82\0\0\0\0ab\x89\x81\0\0\0\0p\x80\x81\0\0\0\0c\x81\x81\0\0\0\0\xff\x81\x81\0\0\0\0x",
         );
@@ -331,7 +341,8 @@ mod servers {
         has(&rest, &["\u{1}p", "\u{3}abc", "UTF-8"]);
         // A frame without a mask: close 1002.
         has(&after_head(b"\x81\x01a"), &["mask"]);
-        // The "Hello" of RFC 7692 §7.2.3.1, compressed; the answer is too short to be.
+        // The compressed "Hello" of RFC 7692 §7.2.3.1. The answer is not compressed, because it is
+        // too short.
         let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
         let shake = shake.replace("\r\n\r\n", offer);
         let frames = b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\0\x88\x80\0\0\0\0";
@@ -341,7 +352,7 @@ mod servers {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn ws_echo_says_goodbye_when_it_is_stopped() {
+    fn ws_echo_sends_a_close_when_it_is_stopped() {
         let (mut server, address) = Running::serve("ws_echo");
         client(async {
             let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/")).await.unwrap();

@@ -1,6 +1,7 @@
-//! Starts examples for real, and stops them.
+//! Starts and stops examples.
 //!
-//! `cargo test -p tidewire-examples` builds the examples first; with `--test NAME` they stay as they were built last.
+//! `cargo test -p tidewire-examples` builds the examples first. With `--test NAME`, cargo does not
+//! build them again.
 
 use std::env::consts::EXE_SUFFIX;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,10 +12,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// None takes a second; a loaded machine may need more.
+/// Every example takes less than a second. A busy machine may need more.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An example that runs. Killed when dropped, so that a failed test leaves nothing behind.
+/// A running example. It is killed when dropped, so that a failed test leaves no process behind.
 pub struct Running {
     pub child: Child,
     name: &'static str,
@@ -39,7 +40,7 @@ impl Running {
         Running { child, name }
     }
 
-    /// Starts a server on a free port; it prints its address at the end of its first line.
+    /// Starts a server on a free port. The server prints its address at the end of its first line.
     pub fn serve(name: &'static str) -> (Self, String) {
         let mut running = Running::start(name, &["127.0.0.1:0"]);
         let mut out = BufReader::new(running.child.stdout.take().unwrap());
@@ -47,7 +48,7 @@ impl Running {
         thread::spawn(move || {
             let mut line = String::new();
             let _ = send.send(out.read_line(&mut line).map(|_| line));
-            // Reads on, so that the server can print.
+            // Keeps reading, so that the server can print.
             let _ = std::io::copy(&mut out, &mut std::io::sink());
         });
         let line =
@@ -56,7 +57,8 @@ impl Running {
         (running, address)
     }
 
-    /// What it prints until it ends by itself, which must be in good order and in time.
+    /// Waits for the end of the example, which must come in time and without an error. Returns the
+    /// output.
     pub fn end(mut self) -> String {
         drop(self.child.stdin.take());
         let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
@@ -76,7 +78,8 @@ impl Running {
     }
 }
 
-/// The examples lie beside the folder of this test's executable: `target/debug/{deps/run-…,examples/NAME}`.
+/// Returns the path of an example. The examples are next to the folder of this test:
+/// `target/debug/{deps/run-…,examples/NAME}`.
 fn executable(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let path = this.parent().unwrap().parent().unwrap().join("examples").join(format!("{name}{EXE_SUFFIX}"));
@@ -110,7 +113,7 @@ pub fn raw(address: &str, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Runs a client, in bounded time.
+/// Runs a client, with a time limit.
 pub fn client<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.unwrap() })

@@ -1,5 +1,5 @@
-//! The uses: each shows its page, and what the page does by itself is done here once, with clients that are not ours. That the pages work is
-//! tested in a browser.
+//! The uses. Each must serve its page. These tests then do what the page does, with clients from
+//! other projects. Tests in a browser check the pages themselves.
 
 use std::io::Write;
 
@@ -10,7 +10,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::running::{Running, client};
 
-/// The page is there, with its style and the client, and may not load anything from elsewhere.
+/// Checks that the page, its style and the client are served, and that the page may not load
+/// anything from other sites.
 async fn shows_its_page(address: &str, part: &str) {
     let client = reqwest::Client::new();
     let page = client.get(format!("http://{address}/")).send().await.unwrap();
@@ -25,7 +26,7 @@ async fn shows_its_page(address: &str, part: &str) {
     }
 }
 
-/// A stream, and what of it came so far.
+/// A stream, and the text received so far.
 struct Heard {
     stream: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     text: String,
@@ -38,7 +39,7 @@ impl Heard {
         Heard { stream: answer.bytes_stream().boxed(), text: String::new() }
     }
 
-    /// Reads on until all of these came.
+    /// Reads until all of these parts have come.
     async fn until(&mut self, parts: &[&str]) -> &str {
         while !parts.iter().all(|part| self.text.contains(part)) {
             self.text.push_str(std::str::from_utf8(&self.stream.next().await.unwrap().unwrap()).unwrap());
@@ -77,7 +78,7 @@ fn notifications() {
         let id = text.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap().to_owned();
         drop(heard);
         post(&address, "mail", "while away").await;
-        // What the page does when it is opened again.
+        // The page does this when it is opened again.
         let answer = reqwest::get(format!("{all}?since={id}")).await.unwrap();
         let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         let came: Vec<_> = answer["messages"].as_array().unwrap().iter().collect();
@@ -91,7 +92,7 @@ fn stock_ticker() {
     let (_server, address) = Running::serve("stock_ticker");
     client(async {
         shows_its_page(&address, "parse: JSON.parse").await;
-        // Whoever comes has a price at once, and only the latest is kept.
+        // A new reader gets a price at once, and only the latest price is kept.
         let symbols = ["TIDE", "WIRE", "SURF", "REEF", "KELP", "MOON"];
         let all = format!("http://{address}/c/{}?feed=stream&since=earliest", symbols.join(","));
         let channels = symbols.map(|symbol| format!("\"channel\":\"{symbol}\""));
@@ -107,7 +108,7 @@ fn stock_ticker() {
             serde_json::from_str::<Value>(data).unwrap()["cents"].as_i64().unwrap()
         };
         assert!(cents(&first) >= 100);
-        // A reader who was away is told how many prices he was spared.
+        // A reader that was away is told how many prices it missed.
         let cursor = first["cursor"].as_str().unwrap();
         let gap = loop {
             let answer = reqwest::get(format!("http://{address}/c/TIDE?since={cursor}")).await.unwrap();
@@ -173,7 +174,7 @@ fn video() {
     let (_server, address) = Running::serve("video");
     client(async {
         shows_its_page(&address, "feed=raw").await;
-        // A film of which the viewer has the first piece before the last one is sent.
+        // The viewer gets the first piece of the film before the last piece is sent.
         let film = format!("http://{address}/c/film");
         let (pieces, body) = tokio::sync::mpsc::unbounded_channel::<Result<&'static [u8], std::io::Error>>();
         let body = futures_util::stream::unfold(body, async |mut body| Some((body.recv().await?, body)));

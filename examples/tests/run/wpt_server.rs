@@ -1,5 +1,5 @@
-//! `wpt_server`: what the web-platform-tests rely on, asked for by clients that are not ours. What only a wrong peer would send or bear is
-//! bytes.
+//! `wpt_server`: what the web-platform-tests rely on, tested with clients from other projects.
+//! Where such a client would refuse to send or to accept something, the test uses bytes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -13,11 +13,11 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::running::{PATIENCE, Running, client, has, raw};
 
-/// More fields of a request.
+/// Additional fields of a request.
 type Fields<'a> = &'a [(&'static str, &'a str)];
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-/// The whole answer to a GET, its head too.
+/// Returns the whole answer to a GET, head included.
 fn get(address: &str, target: &str, fields: &str) -> String {
     let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n{fields}Connection: close\r\n\r\n");
     raw(address, request.as_bytes())
@@ -28,7 +28,7 @@ fn resource(address: &str, rest: &str, fields: &str) -> String {
 }
 
 #[test]
-fn messages_stand_as_they_are_asked_for() {
+fn a_message_is_sent_as_requested() {
     let (_server, address) = Running::serve("wpt_server");
     let plain = resource(&address, "message.py", "");
     has(&plain, &["HTTP/1.1 200", "Content-Type: text/event-stream", "\r\n\r\ndata: data\n\n\n"]);
@@ -37,7 +37,7 @@ fn messages_stand_as_they_are_asked_for() {
     let started = Instant::now();
     has(&resource(&address, "message.py?sleep=300&message=data%3Alate", ""), &["data:late"]);
     assert!(started.elapsed() >= Duration::from_millis(300));
-    // What a test chooses cannot become a field of its own.
+    // A value that a test chooses cannot add a field.
     has(&resource(&address, "message.py?mime=a%0D%0AX-Injected:%20b", ""), &["HTTP/1.1 400"]);
     has(&resource(&address, "nothing.py", ""), &["HTTP/1.1 404"]);
     has(&get(&address, "/elsewhere", ""), &["HTTP/1.1 404"]);
@@ -55,7 +55,7 @@ fn an_endless_stream_comes_in_pieces() {
     {
         assert!(head.iter().any(|line| line == field), "{field} is not in {head:?}");
     }
-    // Two rounds, so it goes on.
+    // Two rounds show that it continues.
     let ends = lines.filter(|line| line == "end").take(2).count();
     assert_eq!(ends, 2);
 }
@@ -106,7 +106,7 @@ fn statuses_and_cookies() {
 }
 
 #[test]
-fn other_origins_and_what_the_browser_sent() {
+fn other_origins_and_fields_of_the_request() {
     let (_server, address) = Running::serve("wpt_server");
     let origin = "Origin: http://a.test\r\n";
     let allowed = resource(&address, "cors.py?run=message", origin);
@@ -150,7 +150,7 @@ fn other_origins_and_what_the_browser_sent() {
     );
 }
 
-/// Connects with more fields in the request; gives the response's too.
+/// Connects with additional fields in the request. Also returns the fields of the response.
 async fn connect(address: &str, target: &str, fields: Fields<'_>) -> (Socket, Vec<(String, String)>) {
     let mut request = format!("ws://{address}{target}").into_client_request().unwrap();
     for (name, value) in fields {
@@ -168,7 +168,7 @@ async fn next_text(socket: &mut Socket) -> String {
     }
 }
 
-/// The close that comes next: code (0 for none) and reason. Then the connection ends.
+/// Returns the code (0 for none) and the reason of the next close. Then the connection must end.
 async fn close_of(socket: &mut Socket) -> (u16, String) {
     let close = match socket.next().await.unwrap().unwrap() {
         Message::Close(close) => close,
@@ -179,7 +179,7 @@ async fn close_of(socket: &mut Socket) -> (u16, String) {
 }
 
 #[test]
-fn echo_speaks_echo_and_goes_after_goodbye() {
+fn echo_has_the_subprotocol_echo_and_closes_after_goodbye() {
     let (_server, address) = Running::serve("wpt_server");
     client(async {
         let (mut socket, fields) =
@@ -213,7 +213,7 @@ fn echo_speaks_echo_and_goes_after_goodbye() {
 }
 
 #[test]
-fn handlers_that_say_what_they_were_told() {
+fn handlers_that_send_a_part_of_the_request() {
     let (_server, address) = Running::serve("wpt_server");
     let cases: [(&str, Fields<'_>, &str); 8] = [
         ("/protocol", &[("Sec-WebSocket-Protocol", "foobar")], "foobar"),
@@ -252,10 +252,10 @@ fn handlers_that_say_what_they_were_told() {
 }
 
 #[test]
-fn compression_is_agreed_on_where_it_may_be() {
+fn compression_is_agreed_on_except_where_the_tests_forbid_it() {
     let (_server, address) = Running::serve("wpt_server");
     let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-    // An empty close ends each of them.
+    // An empty close ends each connection.
     has(
         &handshake(&address, "/echo", offer),
         &["HTTP/1.1 101", "Sec-WebSocket-Extensions: permessage-deflate"],
@@ -323,14 +323,15 @@ fn closes_of_every_kind() {
         assert!(asked.elapsed() >= Duration::from_secs(1));
     });
     has(&handshake(&address, "/remote-close?code=1005", ""), &["HTTP/1.1 400"]);
-    // One packet with the head: nothing lies between them, and nothing follows the client's reply.
+    // The close is in one packet with the head. Nothing comes between them, and nothing after the
+    // client's reply.
     let simple = handshake(&address, "/simple_handshake", "Origin: http://a.test\r\n");
     has(&simple, &["Set-Cookie: ws_test=test\r\n", "Sec-WebSocket-Origin: http://a.test\r\n"]);
     assert!(simple.ends_with("\r\n\r\n\u{fffd}\u{6}\u{3}\u{fffd}PASS"), "{simple:?}");
 }
 
 #[test]
-fn handshakes_that_no_browser_may_accept() {
+fn handshakes_that_a_browser_must_refuse() {
     let (_server, address) = Running::serve("wpt_server");
     let wrong = handshake(&address, "/wrong_accept_key", "");
     has(&wrong, &["HTTP/1.1 101", "Sec-WebSocket-Accept: thisisawrongacceptkey\r\n"]);
@@ -348,13 +349,13 @@ fn handshakes_that_no_browser_may_accept() {
 }
 
 #[test]
-fn bytes_as_they_stand() {
+fn echo_raw_writes_bytes_unchanged() {
     let (_server, address) = Running::serve("wpt_server");
     client(async {
         let (mut socket, _) = connect(&address, "/echo_raw", &[]).await;
         socket.send(Message::binary(b"\x81\x04test".to_vec())).await.unwrap();
         assert_eq!(next_text(&mut socket).await, "test");
-        // A frame of a kind that does not exist.
+        // A frame with an unknown opcode.
         socket.send(Message::binary(b"\x83\x03LOL".to_vec())).await.unwrap();
         assert!(matches!(socket.next().await, Some(Err(Error::Protocol(_)))));
         let (mut socket, _) = connect(&address, "/echo_raw", &[]).await;
@@ -364,7 +365,7 @@ fn bytes_as_they_stand() {
 }
 
 #[test]
-fn pressure_both_ways() {
+fn backpressure_both_ways() {
     let (_server, address) = Running::serve("wpt_server");
     client(async {
         let (mut socket, _) = connect(&address, "/receive-many-with-backpressure", &[]).await;
@@ -379,8 +380,8 @@ fn pressure_both_ways() {
 
         let (mut socket, _) = connect(&address, "/send-backpressure", &[]).await;
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::binary(Vec::new()));
-        // The server's sending stands still for as long as nobody reads: the time is what is tested here. It begins to count a
-        // moment after us, which is longer on a busy machine.
+        // The server cannot send while nobody reads, and this test measures that time. The server
+        // starts its clock a moment after the test does, and later on a busy machine.
         tokio::time::sleep(Duration::from_secs(3)).await;
         for _ in 0..16 {
             assert_eq!(socket.next().await.unwrap().unwrap().len(), 1024 * 1024);
@@ -417,7 +418,8 @@ fn a_channel_has_one_reader_and_keeps_what_is_unread() {
     has(&handshake(&address, "/msg_channel?uuid=u1&direction=up", ""), &["HTTP/1.1 400"]);
 }
 
-/// The bytes that come after a handshake and an empty close of the client's, until the server closes.
+/// Returns the bytes that come after a handshake and an empty close of the client, until the server
+/// closes.
 fn handshake(address: &str, target: &str, fields: &str) -> String {
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -427,7 +429,7 @@ fn handshake(address: &str, target: &str, fields: &str) -> String {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     stream.write_all(b"\x88\x80\0\0\0\0").unwrap();
-    // After a refusal the connection would wait for the next request.
+    // After a refusal, the connection would wait for the next request.
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();

@@ -1,4 +1,5 @@
-//! Any bytes as a chunked body: no panic, the same however they are cut, and small limits hold.
+//! Any bytes as a chunked body: no panic, the result does not depend on how the bytes are cut, and
+//! small limits hold.
 
 use super::chunked_subject::Chunked;
 use tidewire_chunked::Limits;

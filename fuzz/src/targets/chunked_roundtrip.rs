@@ -1,4 +1,5 @@
-//! Any bytes as the pieces of a body: what is encoded decodes to the same content and leaves what follows alone.
+//! Any bytes as the pieces of a body: the encoded body decodes to the same content, and the bytes
+//! after it are left unread.
 
 use super::chunked_subject::Chunked;
 use tidewire_chunked::{ChunkHead, Limits, encode_trailers};
@@ -19,11 +20,11 @@ pub fn run(data: &[u8]) {
             content.extend_from_slice(piece);
         }
     }
-    // The whole input once more, as the name and value of a trailer, if they are fit for one.
+    // Also encodes the input as the name and value of a trailer, if they are allowed there.
     let (name, value) = data.split_at(data.len() / 3);
     let trailers = encode_trailers([(name, value)], &mut wire).is_ok();
     if !trailers {
-        encode_trailers([], &mut wire).expect("no trailers are always fit");
+        encode_trailers([], &mut wire).expect("an empty list of trailers can be encoded");
     }
     wire.extend_from_slice(b"next");
 

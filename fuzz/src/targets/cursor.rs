@@ -1,4 +1,5 @@
-//! Any bytes as a cursor, a list of cursors and a start: what parses is spelled exactly that way, and errors point into the text.
+//! Any bytes as a cursor, a list of cursors and a start: a parsed value is written as the same
+//! text, and error offsets are within the text.
 
 use tidewire_channel::{Cursor, Cursors, Since};
 

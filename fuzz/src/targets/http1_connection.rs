@@ -1,4 +1,5 @@
-//! Any bytes as a connection, seen from the server and from the client: no panic, the same however they are cut.
+//! Any bytes as the input of a server and of a client: no panic, and the result does not depend on
+//! how the bytes are cut.
 
 use super::http1_subject::{ClientSubject, ServerSubject};
 use tidewire_http1::Limits;

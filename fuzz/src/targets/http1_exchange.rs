@@ -1,11 +1,11 @@
-//! A script of calls to a client and a server that talk to each other: what one can send the other can read, in order, and what cannot
-//! be sent leaves no bytes behind.
+//! A script of calls to a connected client and server: each end can read what the other sends, in
+//! order, and a refused call writes no bytes.
 
 use tidewire_http1::{
     BodyLength, Client, Connection, Event, FieldBlock, Fields, Limits, Request, Response, Server,
 };
 
-/// Both ends, and what is on its way.
+/// Both ends, and the bytes on the way.
 struct Wire {
     client: Connection<Client>,
     server: Connection<Server>,
@@ -18,7 +18,7 @@ struct Wire {
 }
 
 pub fn run(data: &[u8]) {
-    // A script may ask for more interim responses than a client usually stands.
+    // A script may send more interim responses than a client accepts by default.
     let mut patient = Limits::new();
     patient.max_informational = u8::MAX;
     let mut wire = Wire {

@@ -1,4 +1,5 @@
-//! Any bytes as a request head: what we accept httparse accepts, with the same meaning; each difference is a listed one.
+//! Any bytes as a request head: httparse accepts what this crate accepts, with the same meaning.
+//! All differences are listed.
 
 use super::http1_oracle::check;
 

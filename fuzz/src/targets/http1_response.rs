@@ -1,4 +1,5 @@
-//! Any bytes as a response head: what we accept httparse accepts, with the same meaning; and only a body depends on the request.
+//! Any bytes as a response head: httparse accepts what this crate accepts, with the same meaning.
+//! Only the body depends on the request.
 
 use tidewire_http1::{BodyLength, Fields, Limits, Method, ResponseHead};
 
@@ -12,7 +13,7 @@ pub fn run(data: &[u8]) {
     let mut theirs = httparse::Response::new(&mut headers);
     assert_eq!(theirs.parse(data), Ok(httparse::Status::Complete(length)));
     assert_eq!(theirs.code, Some(head.status()));
-    // It takes no reason phrase with bytes over 0x7F for one.
+    // httparse returns an empty reason phrase if it has bytes over 0x7F.
     let reason = if head.reason().is_ascii() { head.reason() } else { b"" };
     assert_eq!(theirs.reason.map(str::as_bytes), Some(reason));
     let fields = theirs.headers.iter().map(|h| (h.name.as_bytes(), h.value.trim_ascii()));

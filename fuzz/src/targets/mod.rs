@@ -1,4 +1,4 @@
-//! One file a target, each with `pub fn run(data: &[u8])`.
+//! One file per target, each with `pub fn run(data: &[u8])`.
 
 pub mod chunked;
 pub mod chunked_roundtrip;
@@ -16,7 +16,7 @@ pub mod ws_messages;
 pub mod ws_session;
 pub mod ws_tungstenite;
 
-// The decoders as the tests of their crates drive them.
+// The test subjects and oracles of the protocol crates.
 #[path = "../../../crates/chunked/tests/subject/mod.rs"]
 mod chunked_subject;
 #[path = "../../../crates/http1/tests/oracle/mod.rs"]

@@ -1,4 +1,5 @@
-//! Any bytes as an event stream: what the standard says, the same however they are cut, and small limits hold.
+//! Any bytes as an event stream: the events are those of the standard, they do not depend on how
+//! the bytes are cut, and small limits hold.
 
 use super::sse_oracle::decode_by_the_standard;
 use super::sse_subject::Sse;

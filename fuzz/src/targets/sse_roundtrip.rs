@@ -1,8 +1,8 @@
-//! Any text as an event: it comes back, or is refused; no value breaks out of its field.
+//! Any text as an event: it decodes to itself or is refused, and no value can add a field.
 
 use tidewire_sse::{Decoder, EventFields, Limits, Event, comment_to};
 
-/// The input is a comment, an event type, an id and data, each up to a byte 0xff.
+/// The input is a comment, an event type, an id and data, separated by bytes 0xff.
 pub fn run(data: &[u8]) {
     let texts: Vec<String> =
         data.splitn(4, |byte| *byte == 0xff).map(|text| String::from_utf8_lossy(text).into()).collect();

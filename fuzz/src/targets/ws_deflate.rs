@@ -1,6 +1,7 @@
-//! Any bytes as compressed frames: the same however they are cut, no message over its limit. Any bytes as the payloads of
-//! compressed messages: taken or refused as a second inflater does, with the same text. And any bytes as messages to
-//! compress: they come back, whatever was negotiated and in whatever order.
+//! Any bytes as compressed frames: the result does not depend on how they are cut, and no message
+//! is over its limit. Any bytes as the payloads of compressed messages: a second inflater accepts
+//! and refuses the same, with the same text. Any bytes as messages to compress: they decode to
+//! themselves with all negotiated parameters, in any order.
 
 use super::ws_subject::Messages;
 use tidewire_testkit::inflate::{Inflated, Inflater};
@@ -9,7 +10,7 @@ use tidewire_ws::deflate::{Config, Params};
 use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Client, Connection, ErrorKind, Event, Limits, PreparedMessage, Server};
 
-/// The first byte chooses what was negotiated.
+/// The first byte chooses the negotiated parameters.
 pub fn run(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
     let bits = 9 + choice % 7;
@@ -52,7 +53,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Each part of `data` is the payload of a compressed message. The oracle knows what becomes of it.
+/// Each part of `data` is the payload of a compressed message. The oracle knows the result.
 fn payloads(mut client: Connection<Client>, data: &[u8], takeover: bool) {
     let mut twin = Inflater::new();
     for payload in data.split(|byte| *byte == b'|') {
@@ -80,5 +81,5 @@ fn payloads(mut client: Connection<Client>, data: &[u8], takeover: bool) {
     }
 }
 
-/// What a message may inflate to.
+/// The largest size of an inflated message.
 const LIMIT: usize = 5000;

@@ -1,4 +1,5 @@
-//! Any bytes as frames, for both roles: the same however they are cut, and each header encodes to the bytes that it came from.
+//! Any bytes as frames, for both roles: the result does not depend on how they are cut, and each
+//! header encodes to the bytes that it was read from.
 
 use super::ws_subject::Frames;
 use tidewire_testkit::split;

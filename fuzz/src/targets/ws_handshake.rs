@@ -1,5 +1,5 @@
-//! Any lines as the fields of a handshake, for both ends: what is accepted, tungstenite accepts and answers with the same key; and the two
-//! ends of this crate understand each other.
+//! Any lines as the fields of a handshake, for both ends: tungstenite accepts what this crate
+//! accepts and answers with the same key, and the two ends of this crate agree.
 
 use tidewire_ws::deflate::Config;
 use tidewire_ws::handshake::{Origins, client, server};
@@ -21,7 +21,8 @@ pub fn run(data: &[u8]) {
         assert_eq!(accept.accept_key(), theirs);
     }
 
-    // A client's own request with these fields beside it: if it is accepted, the client agrees with the answer.
+    // A client's own request with these fields added: if the server accepts it, the client accepts
+    // the answer.
     let request = client::Request::new([7; 16], &["tidewire.v1"]).with_deflate(Config::DEFAULT);
     let own = request.fields().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let both = own.chain([(&b"host"[..], &b"h"[..])]).chain(fields.iter().copied());
@@ -31,20 +32,21 @@ pub fn run(data: &[u8]) {
         if let Ok(agreed) = request.verify(101, answer) {
             assert_eq!(agreed.deflate().is_some(), accept.deflate().is_some());
         } else {
-            // The server may have chosen what only the fuzzer offered.
+            // The server may have chosen something that only the fuzzer offered.
             assert!(accept.subprotocol() == Some("chat") || accept.deflate().is_some());
         }
     }
     let _ = request.verify(101, fields.iter().copied());
 }
 
-/// The answer of tungstenite to the same fields, if the `http` crate can hold them. Panics if it refuses them.
+/// Returns tungstenite's answer to the same fields, if the `http` crate can represent them. Panics
+/// if tungstenite refuses them.
 fn tungstenite_key(fields: &[(&[u8], &[u8])]) -> Option<String> {
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
         headers.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
     }
-    // It looks at the first field of a name only, and takes the value of `Upgrade` as a whole.
+    // tungstenite reads only the first field of a name, and does not split the value of `Upgrade`.
     let upgrade = headers.get("upgrade")?;
     if headers.get_all("connection").iter().count() > 1
         || !upgrade.as_bytes().eq_ignore_ascii_case(b"websocket")
@@ -54,6 +56,6 @@ fn tungstenite_key(fields: &[(&[u8], &[u8])]) -> Option<String> {
     let mut request = Request::new(());
     *request.headers_mut() = headers;
     let response = tungstenite::handshake::server::create_response(&request);
-    let response = response.expect("we are the stricter one");
+    let response = response.expect("tungstenite accepts what this crate accepts");
     Some(response.headers()["sec-websocket-accept"].to_str().expect("base64").into())
 }

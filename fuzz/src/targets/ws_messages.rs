@@ -1,5 +1,5 @@
-//! Any bytes as messages, for both roles, whole and in pieces: the same however they are cut, in pieces the same bytes as whole, and
-//! small limits hold.
+//! Any bytes as messages, for both roles, whole and in pieces: the result does not depend on how
+//! the bytes are cut, pieces have the same bytes as whole messages, and small limits hold.
 
 use super::ws_subject::{Messages, Replies};
 use tidewire_testkit::{Outcome, split};
@@ -25,7 +25,7 @@ where
     assert_eq!(bounded.events[..], whole.events[..bounded.events.len()]);
 }
 
-/// The events that are no data.
+/// Returns the events that are not data.
 fn control(outcome: &Outcome) -> Vec<String> {
     let lines = outcome.events.iter().map(|(_, event)| event.to_string());
     lines

@@ -1,14 +1,14 @@
-//! A script of calls to a client and a server that talk to each other: messages arrive whole and in order, what is refused writes nothing, and
-//! after both closes both are closed.
+//! A script of calls to a connected client and server: messages arrive whole and in order, a
+//! refused call writes nothing, and after both closes both ends are closed.
 
 use std::collections::VecDeque;
 use tidewire_ws::{Client, Connection, EncodeError, EncodeErrorKind, Event, Limits, Role, Server};
 
 struct End<R> {
     connection: Connection<R>,
-    /// On its way to the other end.
+    /// Bytes on the way to the other end.
     wire: Vec<u8>,
-    /// Sent and not yet received: the messages, and the fragments of the unfinished one.
+    /// Sent and not yet received: the messages, and the fragments of the unfinished message.
     sent: VecDeque<Vec<u8>>,
     unfinished: Option<Vec<u8>>,
 }
@@ -141,7 +141,7 @@ where
     }
 }
 
-/// Some bytes go from one end to the other.
+/// Passes bytes from one end to the other.
 fn pass<F, T: Role>(from: &mut End<F>, to: &mut End<T>, most: usize)
 where
     Connection<T>: Send,

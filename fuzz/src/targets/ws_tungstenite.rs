@@ -1,10 +1,13 @@
-//! Any bytes to this crate and to tungstenite: what we accept it accepts, and understands the same.
+//! Any bytes to this crate and to tungstenite: tungstenite accepts what this crate accepts, with
+//! the same meaning.
 //!
-//! The known differences, in all but the last of which we are the stricter one:
-//! - we demand the shortest form of a length, and count empty fragments;
-//! - we judge text as it arrives, it judges a fragment at its end; a text that never ends is our error and not yet its;
-//! - a close code that must not be sent is an error to us; it hands out some of them and answers with another code;
-//! - 1014 is registered with IANA, and unknown to it.
+//! The known differences. In all but the last, this crate is stricter:
+//! - This crate requires the shortest form of a length, and limits empty fragments.
+//! - This crate checks text as it arrives, tungstenite at the end of a fragment. So in a text that
+//!   never ends, only this crate reports an error.
+//! - A close code that must not be sent is an error in this crate. tungstenite returns some of them
+//!   and answers with another code.
+//! - 1014 is registered with IANA, and tungstenite does not know it.
 
 use std::io::{self, Cursor, Read, Write};
 use tidewire_ws::{Client, Connection, Event, Limits, Role, Server};
@@ -46,7 +49,7 @@ fn ours<R: Role>(data: &[u8]) -> (Vec<String>, bool) {
     }
 }
 
-/// At most one message more than we have.
+/// Returns at most one message more than this crate has.
 fn tungstenite(role: TheirRole, data: &[u8], most: usize) -> Vec<String> {
     let config = WebSocketConfig::default().max_message_size(Some(1 << 20)).max_frame_size(Some(1 << 20));
     let mut socket = WebSocket::from_raw_socket(Peer(Cursor::new(data)), role, Some(config));
@@ -68,7 +71,7 @@ fn tungstenite(role: TheirRole, data: &[u8], most: usize) -> Vec<String> {
     log
 }
 
-/// Reads from the input; what is written is lost.
+/// Reads from the input and discards what is written.
 struct Peer<'a>(Cursor<&'a [u8]>);
 
 impl Read for Peer<'_> {

@@ -1,5 +1,5 @@
-//! Publishers that send many messages at once, beside readers that take all that comes: whoever
-//! keeps up must not lose one.
+//! Publishers that send many messages at once, and readers that take everything. A reader that
+//! keeps up must not lose a message.
 
 use std::io::{Error, Read as _, Result, Write as _};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use super::ordinary::pipeline;
 use super::row::{Attack, Outcome, Row, Scene};
 use super::server::Server;
 
-/// Messages of one burst: five times what a log keeps.
+/// The messages of one burst: five times what a log keeps.
 const BURST: usize = 5_000;
 
 pub(super) fn rows() -> Vec<Row> {
@@ -27,7 +27,7 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-/// One burst, and readers of all kinds.
+/// One burst, with readers of all kinds.
 fn burst(scene: &mut Scene<'_>, send: fn(&Server) -> Result<Option<TcpStream>>) -> Result<Attack> {
     let readers = readers(scene)?;
     Ok(Box::new(move |scene| {
@@ -45,7 +45,7 @@ fn readers(scene: &Scene<'_>) -> Result<Vec<Counter>> {
     feeds.into_iter().map(|feed| open(feed).and_then(Counter::start)).collect()
 }
 
-/// Waits until the readers have all, or nothing more comes.
+/// Waits until the readers have everything, or nothing more comes.
 fn count(readers: Vec<Counter>, published: usize) -> Result<Outcome> {
     let sum = || readers.iter().map(Counter::count).sum::<usize>();
     let expected = published * readers.len();
@@ -69,7 +69,7 @@ fn frames(server: &Server) -> Result<Option<TcpStream>> {
     let mut publisher = open(&server.address, &request(Feed::Bare, Coding::Plain, "busy", ""))?;
     let bytes: Vec<u8> = (0..BURST).flat_map(|n| frame(mark(n).as_bytes())).collect();
     publisher.write_all(&bytes)?;
-    // It has the messages too, and takes them.
+    // The publisher also receives the messages, and reads them.
     drain(&publisher)?;
     Ok(Some(publisher))
 }
@@ -84,7 +84,7 @@ fn commands(server: &Server) -> Result<Option<TcpStream>> {
     Ok(Some(publisher))
 }
 
-/// Reads what comes in a thread of its own, until the connection ends.
+/// Reads in its own thread until the connection ends.
 fn drain(stream: &TcpStream) -> Result<()> {
     let mut stream = stream.try_clone()?;
     std::thread::spawn(move || {
@@ -94,7 +94,7 @@ fn drain(stream: &TcpStream) -> Result<()> {
     Ok(())
 }
 
-/// Requests in a row.
+/// Pipelined requests.
 fn posts(server: &Server) -> Result<Option<TcpStream>> {
     let requests = (0..BURST).flat_map(|n| post("busy", mark(n).as_bytes())).collect();
     match pipeline(server, requests, BURST)? {

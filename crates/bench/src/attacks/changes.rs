@@ -1,4 +1,5 @@
-//! What changes for many at once: subscriptions, the age of channels, and the end of the server.
+//! Changes that affect many clients at once: subscriptions, expiring channels, and the end of the
+//! server.
 
 use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::time::{Duration, Instant};
@@ -17,9 +18,9 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("waiters longpoll", &[], |scene| waiters(scene, false)),
         Row::new("waiters longpoll sixteen", &[], |scene| waiters(scene, true)),
         Row::new("channels kept", &[], |scene| channels(scene, 12)),
-        // All expire at nearly the same time. A sweep comes every five seconds.
+        // All channels expire at nearly the same time. The server sweeps every five seconds.
         Row::new("channels expiring", &["--retain-age", "8s"], |scene| channels(scene, 16)),
-        // Empty ones are forgotten after a minute.
+        // Empty channels are forgotten after a minute.
         Row::new("channels forgotten", &["--retain-age", "1s"], |scene| channels(scene, 70)),
         Row::new("drain stream", &["--drain", "5"], |scene| drain(scene, Feed::Stream)),
         Row::new("drain v1", &["--drain", "5"], |scene| drain(scene, Feed::V1)),
@@ -33,9 +34,9 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-/// One client that subscribes and unsubscribes as fast as it is let.
+/// One client that subscribes and unsubscribes as fast as the server allows.
 fn churn(scene: &mut Scene<'_>, channels: &str) -> Result<Attack> {
-    // Channels are few enough to be allowed, and many enough for their lists to be many.
+    // Few enough channels to be allowed, but enough for many different lists.
     let pair = |n: usize| {
         let command = |kind: &str| frame(format!(r#"{{"type":"{kind}","channel":"u{n}"}}"#).as_bytes());
         [command("subscribe"), command("unsubscribe")].concat()
@@ -44,13 +45,13 @@ fn churn(scene: &mut Scene<'_>, channels: &str) -> Result<Attack> {
     pour(scene, channels, commands)
 }
 
-/// One client that sends the same again and again.
+/// One client that sends the same message again and again.
 fn commands(scene: &mut Scene<'_>, text: &str) -> Result<Attack> {
     pour(scene, "a", frame(text.as_bytes()).repeat(100_000))
 }
 
-/// Sends these bytes on one `tidewire.v1` socket, whose answers are read, for as long as an attack
-/// may take.
+/// Sends these bytes on one `tidewire.v1` socket and reads the answers, for the duration of an
+/// attack.
 fn pour(scene: &mut Scene<'_>, channels: &str, bytes: Vec<u8>) -> Result<Attack> {
     let mut socket = open(&scene.server.address, &request(Feed::V1, Coding::Plain, channels, ""))?;
     let mut reader = socket.try_clone()?;
@@ -74,7 +75,7 @@ fn pour(scene: &mut Scene<'_>, channels: &str, bytes: Vec<u8>) -> Result<Attack>
     }))
 }
 
-/// Many held polls, which one message answers.
+/// Many held polls that one message answers.
 fn waiters(scene: &mut Scene<'_>, sixteen: bool) -> Result<Attack> {
     let names: Vec<String> = (0..15).map(|n| format!("c{n}")).collect();
     let mut streams = Vec::new();
@@ -87,7 +88,7 @@ fn waiters(scene: &mut Scene<'_>, sixteen: bool) -> Result<Attack> {
     Ok(Box::new(|scene| publish(scene.server, "hot", b"for all of them").map(|()| Outcome::default())))
 }
 
-/// As many channels as there may be, each with a message, for so many seconds.
+/// As many channels as allowed, each with a message, for this number of seconds.
 fn channels(scene: &mut Scene<'_>, seconds: u64) -> Result<Attack> {
     let _ = scene;
     Ok(Box::new(move |scene| {
@@ -102,7 +103,7 @@ fn channels(scene: &mut Scene<'_>, seconds: u64) -> Result<Attack> {
     }))
 }
 
-/// The server is told to stop while many read.
+/// The server is told to stop while many clients read.
 fn drain(scene: &mut Scene<'_>, feed: Feed) -> Result<Attack> {
     let mut streams = Vec::new();
     for n in 0..scene.connections * 4 {

@@ -1,11 +1,11 @@
-//! What the clients of an attack say: requests, frames, and how they connect.
+//! The clients of an attack: their requests, frames, and connections.
 
 use std::io::{Result, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
-/// A feed, as an attack asks for it.
+/// A feed that an attack requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feed {
     Bare,
@@ -16,7 +16,7 @@ pub(super) enum Feed {
     Poll,
 }
 
-/// Whether, and how, a client wants what it reads compressed.
+/// Whether a client requests compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Plain,
@@ -27,7 +27,7 @@ pub(super) enum Coding {
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// The request for a feed; `query` has the parameters beside `feed`: `since=earliest`.
+/// Returns the request for a feed. `query` has the other parameters: `since=earliest`.
 pub(super) fn request(feed: Feed, coding: Coding, channels: &str, query: &str) -> String {
     let (name, mut fields) = match feed {
         Feed::Bare => ("", UPGRADE.to_owned()),
@@ -46,13 +46,13 @@ pub(super) fn request(feed: Feed, coding: Coding, channels: &str, query: &str) -
     format!("GET /c/{channels}?{name}{query} HTTP/1.1\r\nHost: h\r\n{fields}\r\n")
 }
 
-/// A request that publishes.
+/// Returns a request that publishes.
 pub(super) fn post(channel: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!("POST /c/{channel} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", payload.len());
     [head.as_bytes(), payload].concat()
 }
 
-/// A text frame under a mask of zeros.
+/// Returns a text frame with a mask of zeros.
 pub(super) fn frame(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x81];
     match payload.len() {
@@ -65,7 +65,7 @@ pub(super) fn frame(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Connects and asks.
+/// Connects and sends the request.
 pub(super) fn open(address: &str, request: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
@@ -73,7 +73,7 @@ pub(super) fn open(address: &str, request: &str) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// The same for a client that will take next to nothing: the kernel holds little for it.
+/// The same for a client that reads almost nothing: the kernel buffers little for it.
 pub(super) fn open_narrow(address: &str, request: &str) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_recv_buffer_size(4 * 1024)?;

@@ -1,4 +1,4 @@
-//! Many readers in one thread, that take everything and look at nothing.
+//! Many readers in one thread. They take everything and ignore it.
 
 use std::io::{ErrorKind, Read as _, Result};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 
-/// Readers; dropping this ends them.
+/// Readers. They end when dropped.
 pub(super) struct Crowd {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,

@@ -1,5 +1,5 @@
-//! Readers whose channel lists are all different, or all the same: what one message costs for all
-//! of them, and what those hold that do not read.
+//! Readers whose channel lists are all different, or all the same: the cost of one message for all
+//! of them, and the memory for readers that do not read.
 
 use std::io::Result;
 
@@ -8,14 +8,14 @@ use super::crowd::Crowd;
 use super::ordinary::{pipeline, publish};
 use super::row::{Attack, Outcome, Row, Scene};
 
-/// How many messages of which kind are published.
+/// The messages that are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    /// One of a megabyte, of which each byte takes six as JSON text.
+    /// One megabyte. Each byte takes six bytes as JSON text.
     Escapes,
-    /// One of a megabyte, of lines.
+    /// One megabyte of lines.
     Text,
-    /// A thousand of a kilobyte.
+    /// A thousand messages of one kilobyte.
     Many,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn rows() -> Vec<Row> {
     for (feed, coding) in [(V1, Compressed), (Sse, Plain), (Stream, Compressed), (LongPoll, Plain)] {
         all.push(list(feed, coding, Text, Reading, true));
         all.push(list(feed, coding, Text, Silent, true));
-        // What the same costs those who share a list.
+        // The cost for readers that share a list.
         all.push(list(feed, coding, Escapes, Reading, false));
         all.push(list(feed, coding, Escapes, Silent, false));
         all.push(list(feed, coding, Many, Reading, false));
@@ -126,12 +126,12 @@ impl Lists {
     }
 }
 
-/// A megabyte of U+0001.
+/// One megabyte of U+0001.
 fn escapes() -> Vec<u8> {
     vec![1; 1 << 20]
 }
 
-/// Lines that are not all the same.
+/// Lines that differ from each other.
 fn text(len: usize) -> Vec<u8> {
     let mut text: Vec<u8> = (0_u32..)
         .flat_map(|n| format!("line {n}: \"{:08x}\"\n", n.wrapping_mul(0x9e37_79b9)).into_bytes())
@@ -141,13 +141,13 @@ fn text(len: usize) -> Vec<u8> {
     text
 }
 
-/// A thousand messages of a kilobyte.
+/// A thousand messages of one kilobyte.
 fn publish_many(scene: &Scene<'_>, channel: &str) -> Result<()> {
     let requests = post(channel, &text(1024)).repeat(1_000);
     pipeline(scene.server, requests, 1_000).map(|_| ())
 }
 
-/// Each reader has sixteen channels, each with news at the same time.
+/// Each reader has sixteen channels, and all get a message at the same time.
 fn sixteen(scene: &mut Scene<'_>) -> Result<Attack> {
     let names: Vec<String> = (0..15).map(|n| format!("c{n}")).collect();
     let mut streams = Vec::new();
@@ -163,7 +163,8 @@ fn sixteen(scene: &mut Scene<'_>) -> Result<Attack> {
     }))
 }
 
-/// Readers that all come at the same time and begin with what is kept, each with a list of its own.
+/// Readers that all connect at the same time and start at the oldest message, each with its own
+/// list.
 fn latecomers(scene: &mut Scene<'_>) -> Result<Attack> {
     publish(scene.server, "hot", &escapes())?;
     Ok(Box::new(|scene| {
@@ -177,7 +178,7 @@ fn latecomers(scene: &mut Scene<'_>) -> Result<Attack> {
     }))
 }
 
-/// Readers with a list each, that all leave at the same time.
+/// Readers with their own lists that all leave at the same time.
 fn leaving(scene: &mut Scene<'_>) -> Result<Attack> {
     let mut streams = Vec::new();
     for n in 0..scene.connections {
@@ -186,13 +187,13 @@ fn leaving(scene: &mut Scene<'_>) -> Result<Attack> {
     }
     Ok(Box::new(move |_| {
         drop(streams);
-        // And the tick that tidies up.
+        // Also waits for the tick that cleans up.
         std::thread::sleep(std::time::Duration::from_millis(1500));
         Ok(Outcome::default())
     }))
 }
 
-/// A short request for a long message, whose answer is not read.
+/// Short requests for a long message. The answers are not read.
 fn copies(scene: &mut Scene<'_>, feed: Feed) -> Result<Attack> {
     publish(scene.server, "hot", &escapes())?;
     Ok(Box::new(move |scene| {

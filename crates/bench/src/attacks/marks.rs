@@ -1,5 +1,5 @@
-//! Messages that are found again in whatever is around them, and readers that count them: what is
-//! missing was lost.
+//! Messages that can be found in any encoding, and readers that count them. A missing message was
+//! lost.
 
 use std::io::{ErrorKind, Read as _, Result};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// `~0000042~`: no feed changes these characters.
+/// Returns `~0000042~`. No feed changes these characters.
 pub(super) fn mark(n: usize) -> String {
     format!("~{n:07}~")
 }
@@ -31,12 +31,12 @@ impl Counter {
         Ok(Counter { over, count, thread })
     }
 
-    /// How many it has.
+    /// Returns how many messages it has.
     pub(super) fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Ends it. Returns how many it had.
+    /// Ends the reader. Returns how many messages it had.
     pub(super) fn end(self) -> Result<usize> {
         self.over.store(true, Ordering::Release);
         self.thread.join().expect("a reader does not panic")?;
@@ -51,7 +51,7 @@ fn read(mut stream: TcpStream, over: &AtomicBool, count: &AtomicUsize) -> Result
             Ok(0) => return Ok(()),
             Ok(n) => text.extend_from_slice(&piece[..n]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                // Nothing comes any more: it may end.
+                // Nothing more comes: the reader may end.
                 if over.load(Ordering::Acquire) {
                     return Ok(());
                 }

@@ -1,4 +1,4 @@
-//! What a client does that means no harm.
+//! What an ordinary client does.
 
 use std::io::{Error, Read as _, Result, Write as _};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::clients::post;
 use super::server::Server;
 
-/// Publishes on a connection of its own and waits for the acknowledgement.
+/// Publishes on a new connection and waits for the acknowledgement.
 pub(super) fn publish(server: &Server, channel: &str, payload: &[u8]) -> Result<()> {
     let mut stream = TcpStream::connect(&server.address)?;
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
@@ -20,8 +20,8 @@ pub(super) fn publish(server: &Server, channel: &str, payload: &[u8]) -> Result<
     }
 }
 
-/// Publishes many messages on one connection, all requests in a row, and reads all answers. Returns
-/// how many were accepted.
+/// Publishes many messages on one connection with pipelined requests, and reads all answers.
+/// Returns how many were accepted.
 pub(super) fn pipeline(server: &Server, requests: Vec<u8>, count: usize) -> Result<usize> {
     let mut stream = TcpStream::connect(&server.address)?;
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
@@ -45,7 +45,8 @@ pub(super) fn pipeline(server: &Server, requests: Vec<u8>, count: usize) -> Resu
     Ok(accepted)
 }
 
-/// A message and an answer, so that memory which is there once is there before it is measured.
+/// Sends a message and reads an answer, so that memory which the server allocates only once is
+/// allocated before the measurement.
 pub(super) fn warm_up(server: &Server) -> Result<()> {
     publish(server, "warm-up", &vec![b'x'; 1 << 20])?;
     let mut stream = TcpStream::connect(&server.address)?;

@@ -1,5 +1,5 @@
-//! The probe: a client of the worker under attack that asks for something small, all the time. What
-//! it waits is the length of the worker's turns.
+//! The probe: a client that always sends small requests to the worker under attack. Its waiting
+//! time is the length of the worker's turns.
 
 use std::io::{Read as _, Result, Write as _};
 use std::net::TcpStream;
@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 use super::server::Server;
 use crate::process::usage;
 
-/// Time between an answer and the next question: often enough to fall into each turn of a
-/// millisecond, and seldom enough to leave the worker to the attack.
+/// The time between an answer and the next request: short enough to measure each turn of a
+/// millisecond, and long enough to leave the worker to the attack.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A probe that is under way.
+/// A running probe.
 pub(super) struct Probe {
     over: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
     thread: JoinHandle<Result<(Vec<Duration>, u64)>>,
 }
 
-/// What a GET waited.
+/// The waiting times of GETs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Waits {
     pub(super) worst: Duration,
@@ -65,12 +65,12 @@ impl Probe {
                 let answered = ask(&mut stream)?;
                 waits.push(asked.elapsed());
                 count.store(waits.len(), Ordering::Release);
-                // After an answer the memory is that of an attack which waits for its next turn. To
-                // read it costs more than a question, so it is read now and then.
+                // After an answer, the memory is that of an attack that waits for its next turn.
+                // Reading it costs more than a request, so it is read only now and then.
                 if waits.len() % 16 == 1 {
                     most = most.max(usage(pid).map_or(0, |usage| usage.resident));
                 }
-                // A server that stops closes in the end.
+                // A server that stops closes the connection.
                 if !answered {
                     break;
                 }
@@ -82,12 +82,13 @@ impl Probe {
         Ok(Probe { over, asked, thread })
     }
 
-    /// How many questions were answered; `None` if the server has closed.
+    /// Returns how many requests were answered, or `None` if the server has closed.
     pub(super) fn answered(&self) -> Option<usize> {
         (!self.thread.is_finished()).then(|| self.asked.load(Ordering::Acquire))
     }
 
-    /// Ends it. Returns what its questions waited, and the most memory that it has seen.
+    /// Ends the probe. Returns the waiting times of its requests, and the largest memory that it
+    /// has seen.
     pub(super) fn end(self) -> Result<(Waits, u64)> {
         self.over.store(true, Ordering::Release);
         let (waits, most) = self.thread.join().expect("the probe does not panic")?;
@@ -95,7 +96,7 @@ impl Probe {
     }
 }
 
-/// Asks and waits for the answer; `false` if the server closed instead.
+/// Sends a request and waits for the answer. Returns `false` if the server closed instead.
 fn ask(stream: &mut TcpStream) -> Result<bool> {
     let sent = stream.write_all(b"GET /c/probe?feed=poll HTTP/1.1\r\nHost: h\r\n\r\n");
     let mut answer = [0; 4096];
@@ -108,7 +109,7 @@ fn ask(stream: &mut TcpStream) -> Result<bool> {
             Err(_) => break,
         };
         len += n;
-        // The answer is an object, which ends with the only closing brace that ends a line or all.
+        // The answer is an object. Only its last brace is at the end of a line or of the answer.
         if answer[..len].trim_ascii_end().ends_with(b"}") {
             return Ok(true);
         }

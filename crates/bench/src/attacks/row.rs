@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::server::Server;
 
-/// An attack: how it is prepared, which the probe does not see, and what it then does.
+/// An attack: its preparation, before the probe starts, and what it does then.
 pub(super) struct Row {
-    /// Words, of which some choose it.
+    /// The name: words that can select the attack.
     pub(super) name: String,
     /// Options of the server.
     pub(super) options: &'static [&'static str],
@@ -18,20 +18,20 @@ pub(super) struct Row {
 /// Opens connections and publishes what the attack needs.
 pub(super) type Prepare = Box<dyn Fn(&mut Scene<'_>) -> Result<Attack>>;
 
-/// What an attack does when everything is prepared. It may come back when its bytes are out: the
-/// probe goes on until the server has come to rest.
+/// What an attack does after the preparation. It may return when its bytes are sent. The probe
+/// continues until the server is idle.
 pub(super) type Attack = Box<dyn FnOnce(&mut Scene<'_>) -> Result<Outcome>>;
 
-/// Where an attack takes place.
+/// The server and the clients of an attack.
 pub(super) struct Scene<'a> {
     pub(super) server: &'a Server,
     pub(super) connections: usize,
     pub(super) time: Duration,
-    /// Connections, and those that read them, until the figures are taken.
+    /// Connections and their readers, kept until the figures are taken.
     pub(super) held: Vec<Box<dyn Any>>,
 }
 
-/// What became of the readers that count.
+/// The results of the readers that count.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outcome {
     pub(super) lost: usize,

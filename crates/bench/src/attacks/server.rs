@@ -1,4 +1,4 @@
-//! The server that is attacked: started here, on core 0, and ended when this is dropped.
+//! The attacked server. It is started here, on core 0, and ended when dropped.
 
 use std::io::{BufRead as _, BufReader, Error, Read as _, Result};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::process::{Running, usage};
 use tidewire_testkit::run::{ask, program};
 
-/// A server of one worker on a free port of the loopback.
+/// A server with one worker on a free loopback port.
 pub(super) struct Server {
     running: Running,
     pub(super) address: String,
@@ -20,7 +20,7 @@ pub(super) struct Server {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Turns {
     pub(super) longest: Duration,
-    /// The share of those that took longer than 20 ms.
+    /// The share of turns that took longer than 20 ms.
     pub(super) long: f64,
 }
 
@@ -35,7 +35,7 @@ impl Server {
         command.args(["--log", "error,tidewire::work=debug", "--log-format", "json"]);
         command.args(["--heartbeat", "3600", "--comet", "--compress"]).args(options);
         if !options.contains(&"--drain") {
-            // Most readers of an attack never hang up.
+            // Most readers of an attack never close.
             command.args(["--drain", "1s"]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -52,7 +52,7 @@ impl Server {
         }
         match line.trim().rsplit_once("http://") {
             Some((_, address)) => Ok(Server { address: address.to_owned(), running, log }),
-            None => Err(Error::other(format!("the server did not say where it listens, but: {line:?}"))),
+            None => Err(Error::other(format!("the server did not print its address, but: {line:?}"))),
         }
     }
 
@@ -65,39 +65,40 @@ impl Server {
         Ok(usage(self.pid())?.resident)
     }
 
-    /// Waits until it sleeps.
+    /// Waits until the server sleeps.
     pub(super) fn calm(&self) -> Result<()> {
         let pieces = std::cell::Cell::new(0);
         let next = || Some(pieces.replace(pieces.get() + 1));
         self.wait_until_idle(Duration::from_millis(2), next)
     }
 
-    /// Waits until it does not much more than to answer the probe, which is so far with its
-    /// questions.
-    pub(super) fn settle(&self, questions: impl Fn() -> Option<usize>) -> Result<()> {
-        self.wait_until_idle(Duration::from_millis(25), questions)
+    /// Waits until the server does little more than answer the probe. `answered` returns the number
+    /// of the probe's answers.
+    pub(super) fn settle(&self, answered: impl Fn() -> Option<usize>) -> Result<()> {
+        self.wait_until_idle(Duration::from_millis(25), answered)
     }
 
-    /// Waits for three pieces of a tenth of a second in which it uses at most so much of its core.
-    /// What is not answered makes it busy, whatever the kernel has counted so far.
-    fn wait_until_idle(&self, most: Duration, questions: impl Fn() -> Option<usize>) -> Result<()> {
+    /// Waits for three intervals of a tenth of a second in which the server uses at most this share
+    /// of its core. A server that has not answered the probe is busy, even if the kernel has not
+    /// counted the time yet.
+    fn wait_until_idle(&self, most: Duration, answered: impl Fn() -> Option<usize>) -> Result<()> {
         let start = Instant::now();
         let mut idle = 0;
         while idle < 3 {
-            // One that was told to stop may be gone, and asks no more questions.
-            let (Ok(before), Some(asked)) = (usage(self.pid()), questions()) else { return Ok(()) };
+            // A server that was told to stop may be gone.
+            let (Ok(before), Some(count)) = (usage(self.pid()), answered()) else { return Ok(()) };
             std::thread::sleep(Duration::from_millis(100));
-            let (Ok(after), Some(now)) = (usage(self.pid()), questions()) else { return Ok(()) };
+            let (Ok(after), Some(now)) = (usage(self.pid()), answered()) else { return Ok(()) };
             let used = Duration::from_micros(after.micros.saturating_sub(before.micros));
-            idle = if used <= most && now > asked { idle + 1 } else { 0 };
+            idle = if used <= most && now > count { idle + 1 } else { 0 };
             if start.elapsed() > LONGEST {
-                return Err(Error::other("the server does not come to rest"));
+                return Err(Error::other("the server does not become idle"));
             }
         }
         Ok(())
     }
 
-    /// Ends it. It says what it has done, unless it is of an older version.
+    /// Ends the server. Returns the turns that it logged. An older version logs none.
     pub(super) fn turns(self) -> Option<Turns> {
         drop(self.running);
         let log = self.log.join().ok()?;
@@ -111,17 +112,17 @@ impl Server {
         })
     }
 
-    /// Asks it to stop, as a supervisor does.
+    /// Asks the server to stop, as a supervisor does.
     pub(super) fn terminate(&self) {
         let _ = ask(&mut program("kill", &["-TERM", &self.pid().to_string()]));
     }
 }
 
-/// Keeps this program, and all threads that it starts from now on, off the core of the server.
+/// Keeps this program, and all threads that it starts later, off the server's core.
 pub(super) fn pin_to_core_1() -> std::result::Result<(), String> {
     let pid = std::process::id().to_string();
     match ask(&mut program("taskset", &["-p", "-c", "1", &pid])) {
         Some(_) => Ok(()),
-        None => Err("this needs a second core: taskset cannot choose it".into()),
+        None => Err("taskset cannot choose core 1; the attacks need two cores".into()),
     }
 }

@@ -1,8 +1,9 @@
-//! The bare loop: what fan-out costs when nothing is done but what the kernel must do.
+//! The bare loop: the cost of fan-out with only the necessary system calls.
 //!
-//! One thread, one channel, and for each feed one log of bytes that are encoded when they are
-//! published. A subscriber is a socket and a position; a turn takes all publications that have come
-//! and writes once to each. No limits, no checks, no timeouts: this is a yardstick, not a server.
+//! It has one thread, one channel, and one log for each feed. Messages are encoded when they are
+//! published. A subscriber is a socket and a position. A turn takes all publications that have come
+//! and writes once to each subscriber. It has no limits, no checks and no time-outs, so it is no
+//! real server.
 
 use super::wire::{Feed, length_of, listen};
 use mio::net::{TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use tidewire_testkit::run::Result;
 
-/// Serves until it is killed.
+/// Serves until the process is killed.
 pub(crate) fn run(port: u16) -> Result {
     serve(port).map_err(|error| format!("the bare loop: {error}"))
 }
@@ -50,7 +51,7 @@ const LISTENER: Token = Token(0);
 #[derive(Default)]
 struct Floor {
     next: usize,
-    /// Sockets that have not subscribed, with what they sent so far: publishers, too.
+    /// Sockets that have not subscribed, with their input so far. Publishers are among them.
     strangers: HashMap<Token, (TcpStream, Vec<u8>)>,
     subscribers: Vec<Subscriber>,
     place: HashMap<Token, usize>,
@@ -91,7 +92,7 @@ impl Floor {
         Ok(())
     }
 
-    /// Whether something was published.
+    /// Returns whether something was published.
     fn read(&mut self, token: Token) -> bool {
         let mut buffer = [0; 16 << 10];
         let mut published = 0;
@@ -123,7 +124,7 @@ impl Floor {
             published += 1;
             input.drain(..end);
         }
-        // One answer to each, all in one write.
+        // One answer for each request, all in one write.
         let _ = stream.write(&b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n".repeat(published));
         self.strangers.insert(token, (stream, input));
         published > 0
@@ -135,7 +136,7 @@ impl Floor {
             .position(|feed| head[5..].starts_with(feed.name().as_bytes()))
             .unwrap_or(0);
         let answer: &[u8] = match log {
-            // Of the one key that the load sends.
+            // The answer to the only key that the load sends.
             0 => {
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
@@ -178,7 +179,7 @@ impl Floor {
         }
     }
 
-    /// One write to each, of all that is new to it.
+    /// Writes everything new to each subscriber, with one write.
     fn deliver(&mut self) {
         for subscriber in &mut self.subscribers {
             subscriber.write(&self.logs);
@@ -186,7 +187,7 @@ impl Floor {
         for (place, log) in self.logs.iter_mut().enumerate() {
             let readers = self.subscribers.iter().filter(|subscriber| subscriber.log == place);
             let low = readers.map(|subscriber| subscriber.at).min().unwrap_or_else(|| log.end());
-            // Moved only when little is left to move.
+            // Removes the old bytes only when few bytes must be moved.
             if low == log.end() || low - log.base > 1 << 19 {
                 log.bytes.drain(..(low - log.base) as usize);
                 log.base = low;
@@ -194,7 +195,7 @@ impl Floor {
         }
     }
 
-    /// A socket takes more again.
+    /// A socket can be written again.
     fn write(&mut self, token: Token) {
         if let Some(&place) = self.place.get(&token) {
             let subscriber = &mut self.subscribers[place];

@@ -1,5 +1,5 @@
-//! The load: a process of its own, pinned to a core of its own, that measures one server with one
-//! workload and prints one line of JSON.
+//! The load: a process on its own core. It measures one server with one workload and prints one
+//! line of JSON.
 
 mod args;
 mod churn;

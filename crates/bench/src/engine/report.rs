@@ -1,4 +1,4 @@
-//! The tables, and their place in docs/benchmarks.md.
+//! Writes the tables into docs/benchmarks.md.
 
 use super::results::Results;
 use super::wire::Feed;
@@ -6,7 +6,7 @@ use crate::document::{machine, replace_benchmarks};
 use std::fmt::Write as _;
 use tidewire_testkit::run::Result;
 
-/// Writes the tables into the document. A quick run is only printed.
+/// Prints the tables, and writes them into the document unless the run is quick.
 pub(crate) fn write(results: &Results, rounds: usize, quick: bool) -> Result {
     let tables = tables(results, rounds, quick);
     println!("\r\x1b[K\n{tables}");
@@ -26,8 +26,10 @@ fn tables(results: &Results, rounds: usize, quick: bool) -> String {
 
 fn fanout(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Delivery.** 1,000 subscribers, 100-byte messages: microseconds of server CPU for each delivery, with 1 and with 32 publishes in flight.\n\n\
-         | feed | in flight | tidewire | bare loop | Nchan | axum | tidewire / bare loop | tidewire / Nchan | tidewire / axum |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        "\n**Delivery.** 1,000 subscribers, 100-byte messages: microseconds of server CPU for each \
+         delivery, with 1 and with 32 publishes in flight.\n\n\
+         | feed | in flight | tidewire | bare loop | Nchan | axum | tidewire / bare loop \
+         | tidewire / Nchan | tidewire / axum |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for feed in Feed::ALL {
         for window in ["1", "32"] {
@@ -45,7 +47,8 @@ fn fanout(out: &mut String, results: &Results) {
     let sum = |server, name| results.sum(&["fanout", "latency", "scale"], server, name);
     let _ = write!(
         out,
-        "\nOf {:.1} million deliveries by tidewire (this table and the ones on latency and scale), {} were lost and {} came twice or out of order.\n",
+        "\nOf {:.1} million deliveries by tidewire (this table and the ones on latency and scale), \
+         {} were lost and {} came twice or out of order.\n",
         sum("tidewire", "delivered") / 1e6,
         sum("tidewire", "lost"),
         sum("tidewire", "disorder"),
@@ -60,7 +63,8 @@ fn fanout(out: &mut String, results: &Results) {
 
 fn latency(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Latency** at 50,000 deliveries a second (50 messages to 1,000 subscribers): milliseconds from publishing to receiving, p50 / p99.\n\n\
+        "\n**Latency** at 50,000 deliveries a second (50 messages to 1,000 subscribers): \
+         milliseconds from publishing to receiving, p50 / p99.\n\n\
          | feed | tidewire | bare loop | Nchan | axum |\n|---|---:|---:|---:|---:|\n",
     );
     for feed in Feed::ALL {
@@ -76,8 +80,11 @@ fn latency(out: &mut String, results: &Results) {
 
 fn get(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Plain `GET`** of the newest message on 50 connections: microseconds of server CPU for each request. Nginx's `return 200` answers with a constant.\n\n\
-         | requests in flight on a connection | tidewire | nginx `return 200` | Nchan | axum (hyper) | `return 200` / tidewire | axum / tidewire |\n|---:|---:|---:|---:|---:|---:|---:|\n",
+        "\n**Plain `GET`** of the newest message on 50 connections: microseconds of server CPU for \
+         each request. Nginx's `return 200` answers with a constant.\n\n\
+         | requests in flight on a connection | tidewire | nginx `return 200` | Nchan \
+         | axum (hyper) | `return 200` / tidewire | axum / tidewire |\n\
+         |---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for depth in ["1", "16"] {
         let cell = format!("get {depth}");
@@ -92,7 +99,8 @@ fn get(out: &mut String, results: &Results) {
 fn churn(out: &mut String, results: &Results) {
     out.push_str(
         "\n**Connect, subscribe, leave**, 32 at a time: microseconds of server CPU for each cycle.\n\n\
-         | feed | tidewire | Nchan | axum | Nchan / tidewire | axum / tidewire |\n|---|---:|---:|---:|---:|---:|\n",
+         | feed | tidewire | Nchan | axum | Nchan / tidewire | axum / tidewire |\n\
+         |---|---:|---:|---:|---:|---:|\n",
     );
     for feed in Feed::STREAMS {
         let cell = format!("churn {}", feed.name());
@@ -106,7 +114,8 @@ fn churn(out: &mut String, results: &Results) {
 
 fn memory(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Memory.** 10,000 connections (2,000 in a quick run) to a server just started: bytes of resident memory for each when all wait / after three messages to all, and the whole\n\
+        "\n**Memory.** 10,000 connections (2,000 in a quick run) to a server just started: bytes of \
+         resident memory for each when all wait / after three messages to all, and the whole\n\
          process in MB before they came -> after they left.\n\n\
          | feed | tidewire | | Nchan | | axum | |\n|---|---:|---:|---:|---:|---:|---:|\n",
     );
@@ -124,7 +133,9 @@ fn memory(out: &mut String, results: &Results) {
 
 fn scale(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Scale.** SSE, one publish in flight: microseconds of server CPU for each delivery. A publish is shared by all deliveries: with ten subscribers it is most of the cost, of the bare loop as well.\n\n\
+        "\n**Scale.** SSE, one publish in flight: microseconds of server CPU for each delivery. A \
+         publish is shared by all deliveries: with ten subscribers it is most of the cost, of the \
+         bare loop as well.\n\n\
          | subscribers | tidewire | bare loop | tidewire / bare loop |\n|---:|---:|---:|---:|\n",
     );
     for count in ["10", "100", "1000", "10000", "15000"] {
@@ -138,7 +149,10 @@ fn scale(out: &mut String, results: &Results) {
             results.ratio(&cell, "floor")
         );
     }
-    out.push_str("\n| channels, of which one has 1,000 subscribers and the messages, each other one subscriber | tidewire |\n|---:|---:|\n");
+    out.push_str(
+        "\n| channels, of which one has 1,000 subscribers and the messages, each other one subscriber \
+         | tidewire |\n|---:|---:|\n",
+    );
     for (channels, quiet) in [("1", "0"), ("100", "99"), ("10,000", "9999")] {
         let cost = results.spread(&format!("channels {quiet}"), "tidewire", "cost", 1.0, 2);
         let _ = writeln!(out, "| {channels} | {cost} |");

@@ -4,7 +4,7 @@ use crate::document::{median, spread};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// For each cell of a table and each server, what every run printed.
+/// What every run printed, by table cell and server.
 #[derive(Default)]
 pub(super) struct Results(BTreeMap<(String, &'static str), Vec<Value>>);
 
@@ -13,7 +13,7 @@ impl Results {
         self.0.entry((cell.to_owned(), server)).or_default().push(value);
     }
 
-    /// `median (least - most)` of a figure, in this unit.
+    /// Returns `median (least - most)` of a figure, in this unit.
     pub(super) fn spread(
         &self,
         cell: &str,
@@ -26,17 +26,17 @@ impl Results {
         spread(&values, digits)
     }
 
-    /// The median cost of tidewire over that of another server.
+    /// Returns the median cost of tidewire divided by that of another server.
     pub(super) fn ratio(&self, cell: &str, server: &'static str) -> String {
         self.quotient(cell, "tidewire", server)
     }
 
-    /// The median cost of another server over that of tidewire.
+    /// Returns the median cost of another server divided by that of tidewire.
     pub(super) fn inverse(&self, cell: &str, server: &'static str) -> String {
         self.quotient(cell, server, "tidewire")
     }
 
-    /// The sum of a figure of one server over all cells whose names begin so.
+    /// Returns the sum of a figure of one server over all cells whose names have these prefixes.
     pub(super) fn sum(&self, kinds: &[&str], server: &str, name: &str) -> f64 {
         let cells = self
             .0

@@ -1,4 +1,4 @@
-//! The servers of the comparison: building, configuring, starting on core 0, ending.
+//! Builds, configures, starts (on core 0) and ends the servers of the comparison.
 
 use super::wire::Server;
 use crate::process::{Running, child_of, free_port, listens, need_taskset};
@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tidewire_testkit::run::{Result, cargo, program, root, run, target, write};
 
-/// Builds everything in release, and installs what is missing.
+/// Builds everything in release mode, and installs what is missing.
 pub(crate) fn prepare() -> Result {
     need_taskset()?;
-    // One at a time: together they would share features, and be built anew.
+    // One at a time: in one build they would share features and be built again.
     run(&mut cargo(&["build", "--release", "-p", "tidewire"]))?;
     run(&mut cargo(&["build", "--release", "-p", "tidewire-bench", "--example", "axum_peer"]))?;
     if !std::path::Path::new(MODULE).exists() {
@@ -22,11 +22,11 @@ pub(crate) fn prepare() -> Result {
     Ok(())
 }
 
-/// A server that runs, until this is dropped.
+/// A running server. It is ended when dropped.
 pub(crate) struct Started {
     pub(crate) server: Server,
     pub(crate) port: u16,
-    /// The process that does the work.
+    /// The process that serves.
     pub(crate) pid: u32,
     _running: Running,
 }
@@ -53,7 +53,7 @@ impl Started {
     }
 }
 
-/// Pinned to core 0. `taskset` becomes the server, so its process id is the server's.
+/// Starts a server on core 0. `taskset` becomes the server, so the server has its process id.
 fn command(server: Server, port: u16) -> Result<Command> {
     let address = format!("127.0.0.1:{port}");
     let release = target().join("release");
@@ -82,7 +82,8 @@ fn command(server: Server, port: u16) -> Result<Command> {
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
-/// One worker, as fast as it can be configured: no logs, no timeouts, memory for all messages.
+/// One worker, configured to be as fast as possible: no logs, no time-outs, memory for all
+/// messages.
 const CONFIGURATION: &str = r#"load_module MODULE;
 daemon off;
 worker_processes 1;
@@ -96,7 +97,8 @@ http {
     keepalive_timeout 600s;
     keepalive_requests 1000000000;
     client_body_buffer_size 64k;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     nchan_shared_memory_size 256M;
     nchan_message_buffer_length 4096;
     nchan_message_timeout 10m;
@@ -110,7 +112,9 @@ http {
         location ~ ^/sse/(.+)$      { nchan_subscriber eventsource; nchan_channel_id $1; }
         location ~ ^/stream/(.+)$   { nchan_subscriber http-chunked; nchan_channel_id $1; }
         location ~ ^/longpoll/(.+)$ { nchan_subscriber longpoll; nchan_channel_id $1; }
-        location ~ ^/poll/(.+)$     { nchan_subscriber intervalpoll; nchan_channel_id $1; nchan_subscriber_first_message -1; }
+        location ~ ^/poll/(.+)$     {
+            nchan_subscriber intervalpoll; nchan_channel_id $1; nchan_subscriber_first_message -1;
+        }
         location = /plain           { return 200 "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"; }
     }
 }

@@ -1,4 +1,4 @@
-//! How the load speaks to each of the servers: paths, requests, answers.
+//! The paths, requests and answers of each server.
 
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -27,7 +27,7 @@ impl Feed {
     }
 }
 
-/// A server of the comparison. `Return` is a location of Nchan's nginx that answers with a
+/// A server of the comparison. `Return` is a location in Nchan's nginx that answers with a
 /// constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Server {
@@ -49,7 +49,7 @@ impl Server {
         }
     }
 
-    /// The request that subscribes, or polls from where the last answer ended.
+    /// Returns the request that subscribes, or polls after the last answer.
     pub(crate) fn subscribe(self, feed: Feed, channel: &str, place: &Place) -> String {
         let name = feed.name();
         let path = match (self, feed) {
@@ -71,7 +71,7 @@ impl Server {
                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
             ),
             Feed::Sse => fields.push_str("Accept: text/event-stream\r\n"),
-            // Nchan streams in chunks only to those who ask for it.
+            // Nchan streams in chunks only to clients that ask for it.
             Feed::Stream => fields.push_str("TE: chunked\r\n"),
             Feed::Longpoll => {
                 if let (Self::Nchan, Some(tag), Some(time)) = (self, &place.cursor, &place.time) {
@@ -86,12 +86,13 @@ impl Server {
         let folder = if self == Self::Tidewire { "c" } else { "pub" };
         let length = message.len();
         format!(
-            "POST /{folder}/{channel} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{message}"
+            "POST /{folder}/{channel} HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Length: {length}\r\n\r\n{message}"
         )
     }
 
-    /// A plain request, answered with the newest message of the channel (or a constant of the same
-    /// length).
+    /// Returns a plain request. The answer is the newest message of the channel, or a constant of
+    /// the same length.
     pub(crate) fn get(self, channel: &str) -> String {
         let path = match self {
             Self::Tidewire => format!("/c/{channel}?limit=1"),
@@ -102,7 +103,7 @@ impl Server {
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
     }
 
-    /// Where the next poll goes on.
+    /// Returns where the next poll continues.
     pub(crate) fn place(self, head: &[u8]) -> Place {
         let name = match self {
             Self::Tidewire => "tidewire-cursor",
@@ -113,15 +114,15 @@ impl Server {
     }
 }
 
-/// A place in the log, as the server named it.
+/// A position in the log, as the server named it.
 #[derive(Default)]
 pub(crate) struct Place {
     cursor: Option<String>,
     time: Option<String>,
 }
 
-/// The first whole answer with a known length in these bytes: its status, its head, its length with
-/// the body.
+/// Returns the first complete answer in these bytes: its status, its head, and its length with the
+/// body.
 pub(crate) fn answer(bytes: &[u8]) -> Option<(u16, &[u8], usize)> {
     let head = &bytes[..bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4];
     let status = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
@@ -129,7 +130,7 @@ pub(crate) fn answer(bytes: &[u8]) -> Option<(u16, &[u8], usize)> {
     (bytes.len() >= end).then_some((status, head, end))
 }
 
-/// The `Content-Length` of a head; 0 if there is none.
+/// Returns the `Content-Length` of a head; 0 if there is none.
 pub(crate) fn length_of(head: &[u8]) -> usize {
     field(head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0)
 }
@@ -143,8 +144,8 @@ fn field(head: &[u8], wanted: &str) -> Option<String> {
     })
 }
 
-/// A connection under way to a port of this machine. They come from many addresses, so that none
-/// runs out of ports or into a limit.
+/// Starts a connection to a port of this machine. Connections come from many addresses, so that no
+/// address runs out of ports or reaches a limit.
 pub(crate) fn connect(port: u16, number: usize) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;

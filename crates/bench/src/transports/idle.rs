@@ -1,17 +1,17 @@
-//! What a connection that waits costs the server.
+//! The server's cost of a waiting connection.
 
 use super::server::Server;
 use super::technique::Technique;
 use std::time::Duration;
 
-/// Connections of each technique.
+/// The number of connections of each technique.
 pub(super) const CONNECTIONS: usize = 2_000;
 
-/// Bytes of the server's memory for each of many connections that wait. The kernel's buffers are
-/// not among them.
+/// Returns the bytes of the server's memory for each waiting connection, without the kernel's
+/// buffers.
 pub(super) fn cost(technique: &Technique) -> std::io::Result<f64> {
     let server = Server::start()?;
-    // A raw reader has its head when there is a message; the workers have begun when they have
+    // A raw reader gets its head with the first message. Workers have started once they have
     // answered.
     let since = server.publish("x")?;
     let warm: Vec<_> =

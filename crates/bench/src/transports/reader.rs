@@ -1,4 +1,4 @@
-//! A reader of one technique: sends requests, counts bytes, and finds messages by their marks.
+//! A reader of one technique. It sends requests, counts bytes, and finds messages by their marks.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 use super::response::response;
 use super::technique::{How, Technique};
 
-/// `~000042~`: no technique changes these characters, so a message is found without knowing what is
-/// around it.
+/// Returns `~000042~`. No technique changes these characters, so a message is found in any
+/// encoding.
 pub(super) fn mark(n: usize) -> String {
     format!("~{n:06}~")
 }
 
 pub(super) const MARK_LEN: usize = 8;
 
-/// How long a read waits before it looks whether the test is over.
+/// How long a read waits before it checks whether the test is over.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the publisher and the readers know of each other: when each message was published, and
-/// whether it is over.
+/// The state that the publisher and the readers share: when each message was published, and whether
+/// the test is over.
 pub(super) struct Shared {
     start: Instant,
     published: Vec<AtomicU64>,
@@ -34,7 +34,7 @@ impl Shared {
         Shared { start: Instant::now(), published, over: AtomicBool::new(false) }
     }
 
-    /// Notes that a message is about to be published.
+    /// Records that a message is about to be published.
     pub(super) fn published(&self, n: usize) {
         self.published[n].store(self.start.elapsed().as_nanos() as u64, Ordering::Release);
     }
@@ -48,7 +48,7 @@ impl Shared {
     }
 }
 
-/// What one reader did and got.
+/// What one reader sent and received.
 #[derive(Default)]
 pub(super) struct Read {
     pub(super) requests: usize,
@@ -62,14 +62,14 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Finds the marks in `bytes` and notes when they came; says whether there was one.
+    /// Finds the marks in `bytes` and records when they came. Returns whether there was one.
     fn note(&mut self, bytes: &[u8], shared: &Shared) -> bool {
         let now = shared.start.elapsed();
         let before = self.got;
         for window in bytes.windows(MARK_LEN) {
             let [b'~', digits @ .., b'~'] = window else { continue };
             let n = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<usize>().ok());
-            // Messages come in their order; one that came before is not news.
+            // Messages come in order, so an earlier one is a duplicate.
             if n == Some(self.got) {
                 let sent = Duration::from_nanos(shared.published[self.got].load(Ordering::Acquire));
                 self.latencies.push(now.saturating_sub(sent));
@@ -120,7 +120,7 @@ fn stream(
                 read.down += n;
                 text.extend_from_slice(&piece[..n]);
                 read.note(&text, shared);
-                // A mark may be cut by the end of a read.
+                // The end of a read may cut a mark.
                 text.drain(..text.len().saturating_sub(MARK_LEN - 1));
             }
             Err(error) if is_pause(&error) => {}
@@ -147,7 +147,7 @@ fn poll(
         let answer = loop {
             match response(&mut stream, &mut bytes) {
                 Ok(answer) => break answer,
-                // A poll that is held when all is over counts for nothing.
+                // A poll that is still held at the end does not count.
                 Err(error) if is_pause(&error) && shared.is_over() => {
                     read.up -= request.len();
                     return Ok(read);

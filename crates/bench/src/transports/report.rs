@@ -11,16 +11,19 @@ use tidewire_testkit::run::Result;
 const MARKS: [&str; 2] =
     ["<!-- cargo xtask transports: begin -->\n", "<!-- cargo xtask transports: end -->\n"];
 
-/// Puts the tables between the marks of the document; returns its path.
+/// Puts the tables between the marks of the document. Returns its path.
 pub(super) fn write(rows: &[((&Technique, Traffic), f64)]) -> Result<PathBuf> {
     replace("docs/transports.md", MARKS, &tables(rows))
 }
 
 fn tables(rows: &[((&Technique, Traffic), f64)]) -> String {
     let mut text = format!(
-        "\n{MESSAGES} messages of {PAYLOAD} bytes, at random moments {} ms apart on average, read by {READERS} readers of each technique at the same time, over loopback on \
-         {} cores, with the fields that a browser sends. Bytes are what each reader's socket carried for all of it, heads included.\n\n\
-         | technique | requests | empty answers | bytes up | bytes down | overhead a message | latency p50 | p99 | idle memory |\n\
+        "\n{MESSAGES} messages of {PAYLOAD} bytes, at random moments {} ms apart on average, read \
+         by {READERS} readers of each technique at the same time, over loopback on \
+         {} cores, with the fields that a browser sends. Bytes are what each reader's socket \
+         carried for all of it, heads included.\n\n\
+         | technique | requests | empty answers | bytes up | bytes down | overhead a message \
+         | latency p50 | p99 | idle memory |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         PAUSE.as_millis(),
         std::thread::available_parallelism().map_or(1, usize::from),
@@ -43,8 +46,9 @@ fn tables(rows: &[((&Technique, Traffic), f64)]) -> String {
         ));
     }
     text.push_str(&format!(
-        "\nIdle memory is what the server's process grows by for each of {} connections that wait: streams at rest, polls that are held, connections between two short \
-         polls. The kernel's part of a connection comes on top, and is the same for all.\n\n",
+        "\nIdle memory is what the server's process grows by for each of {} connections that wait: \
+         streams at rest, polls that are held, connections between two short polls. \
+         The kernel's part of a connection comes on top, and is the same for all.\n\n",
         grouped(CONNECTIONS as f64)
     ));
     text

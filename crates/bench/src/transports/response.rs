@@ -1,15 +1,15 @@
-//! A response of the server, as far as a poll and a publisher look at it.
+//! The parts of a response that a poll and a publisher need.
 
 use std::io::Read as _;
 use std::net::TcpStream;
 
-/// What a poll wants to know of an answer.
+/// What a poll needs from an answer.
 pub(super) struct Answer {
     pub(super) cursor: Option<String>,
 }
 
-/// Reads on in `bytes` until they are a whole response with a length. After an error that is a
-/// pause, call again with the same bytes.
+/// Reads into `bytes` until they are a complete response with a length. After a time-out, call
+/// again with the same bytes.
 pub(super) fn response(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<Answer> {
     let mut piece = [0; 16 * 1024];
     loop {

@@ -1,4 +1,4 @@
-//! The server that is measured, and how one publishes to it.
+//! The measured server, and how to publish to it.
 
 use super::response::response;
 use crate::process::Running;
@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use tidewire_testkit::run::target;
 
-/// The release binary on a free port; dropping it ends it.
+/// The release binary on a free port. It is ended when dropped.
 pub(super) struct Server {
     running: Running,
     pub(super) address: String,
@@ -25,11 +25,11 @@ impl Server {
         }
         match line.trim().rsplit_once("http://") {
             Some((_, address)) => Ok(Server { address: address.to_owned(), running }),
-            None => Err(Error::other(format!("the server did not say where it listens, but: {line:?}"))),
+            None => Err(Error::other(format!("the server did not print its address, but: {line:?}"))),
         }
     }
 
-    /// Publishes on a connection of its own; returns the cursor.
+    /// Publishes on a new connection. Returns the cursor.
     pub(super) fn publish(&self, text: &str) -> Result<String> {
         post(&mut TcpStream::connect(&self.address)?, text)
     }
@@ -43,7 +43,7 @@ impl Server {
     }
 }
 
-/// Publishes and waits for the acknowledgement; returns the cursor.
+/// Publishes and waits for the acknowledgement. Returns the cursor.
 pub(super) fn post(stream: &mut TcpStream, text: &str) -> Result<String> {
     let request = format!(
         "POST /c/same HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}",

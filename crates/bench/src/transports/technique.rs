@@ -1,25 +1,25 @@
-//! The techniques: how a client of each asks for a channel.
+//! The techniques: how a client of each technique requests a channel.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A way to read a channel, as a client asks for it.
+/// A way to read a channel.
 pub(super) struct Technique {
     pub(super) name: &'static str,
     pub(super) how: How,
-    /// The query, but for `since`.
+    /// The query without `since`.
     query: &'static str,
-    /// Further field lines of the request.
+    /// Additional field lines of the request.
     fields: &'static str,
 }
 
-/// How often a client asks.
+/// How often a client sends a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
     /// Again after a pause.
     Every(Duration),
-    /// Again at once: the answer is held until there is something.
+    /// Again at once: the server holds the answer until there is a message.
     Held,
     /// Once.
     Once,
@@ -41,16 +41,19 @@ pub(super) const TECHNIQUES: [Technique; 13] = [
     Technique::new("multipart/x-mixed-replace", How::Once, "feed=replace", ""),
 ];
 
-/// What a WebSocket handshake has beside the rest.
+/// The fields of a WebSocket handshake.
 const UPGRADE: &str =
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-const UPGRADE_V1: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tidewire.v1\r\n";
+const UPGRADE_V1: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tidewire.v1\r\n";
 
-/// Roughly what a browser of today sends with a request of a page to its own server, without
-/// cookies.
-const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36\r\n\
-    sec-ch-ua: \"Chromium\";v=\"156\", \"Not?A_Brand\";v=\"24\"\r\nsec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Linux\"\r\nAccept: */*\r\n\
-    Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nReferer: http://127.0.0.1:8080/\r\n\
+/// Roughly the fields that a current browser sends from a page to its own server, without cookies.
+const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, \
+    like Gecko) Chrome/156.0.0.0 Safari/537.36\r\n\
+    sec-ch-ua: \"Chromium\";v=\"156\", \"Not?A_Brand\";v=\"24\"\r\n\
+    sec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Linux\"\r\nAccept: */*\r\n\
+    Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n\
+    Referer: http://127.0.0.1:8080/\r\n\
     Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\n";
 
 impl Technique {
@@ -58,22 +61,23 @@ impl Technique {
         Technique { name, how, query, fields }
     }
 
-    /// The request for what comes after `since`.
+    /// Returns the request for the messages after `since`.
     pub(super) fn request(&self, since: &str) -> String {
         let connection = if self.fields.is_empty() { "keep-alive" } else { "Upgrade" };
         format!(
-            "GET /c/same?{}&since={since} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: {connection}\r\n{BROWSER}{}\r\n",
+            "GET /c/same?{}&since={since} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\
+             Connection: {connection}\r\n{BROWSER}{}\r\n",
             self.query, self.fields
         )
         .replacen("?&", "?", 1)
     }
 
-    /// A connection that waits: a stream that was greeted, a poll that is held, or one between two
-    /// polls.
+    /// Opens a waiting connection: a stream after its greeting, a held poll, or a connection
+    /// between two polls.
     pub(super) fn open(&self, address: &str, since: &str) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        // Raw bytes need a first message, which all others have read.
+        // Raw bytes need a first message. All other readers have read it.
         let since = if self.query == "feed=raw" { "earliest" } else { since };
         stream.write_all(self.request(since).as_bytes())?;
         if self.how != How::Held {

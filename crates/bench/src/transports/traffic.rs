@@ -1,4 +1,4 @@
-//! What the techniques carry for the same messages.
+//! The traffic of the techniques for the same messages.
 
 use super::reader::{MARK_LEN, Read, Shared, mark, read};
 use super::server::{Server, post};
@@ -8,15 +8,15 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use tidewire_testkit::Rng;
 
-/// How many messages, how long, and how far apart on average.
+/// The number of messages, their length, and the average time between them.
 pub(super) const MESSAGES: usize = 40;
 pub(super) const PAYLOAD: usize = 100;
 pub(super) const PAUSE: Duration = Duration::from_millis(600);
 
-/// Readers of each technique: their latencies are pooled, their bytes averaged.
+/// The number of readers of each technique. Their latencies are pooled, their bytes averaged.
 pub(super) const READERS: usize = 4;
 
-/// What one technique cost for all messages.
+/// The cost of one technique for all messages.
 #[derive(Default)]
 pub(super) struct Traffic {
     pub(super) requests: f64,
@@ -47,7 +47,7 @@ pub(super) fn measure() -> std::io::Result<Vec<Traffic>> {
     std::thread::sleep(Duration::from_millis(200));
     let mut publisher = TcpStream::connect(&server.address)?;
     publisher.set_nodelay(true)?;
-    // The same pauses each time: those of people who write to each other.
+    // The same random pauses in each run, as between people who write to each other.
     let mut rng = Rng::new(1);
     for n in 0..MESSAGES {
         let even = (rng.below(1_000_000) as f64 + 0.5) / 1_000_000.0;

@@ -1,12 +1,12 @@
-//! What is measured: one load after the other, against each peer.
+//! The cells: each is one load that is measured with each peer.
 
 use super::peer::Peer;
 use std::collections::BTreeMap;
 
-/// Server CPU for a message, in microseconds, of every run of a cell and a peer.
+/// The server's CPU time per message in microseconds, for every run of a cell and a peer.
 pub(super) type Results = BTreeMap<(Cell, Peer), Vec<f64>>;
 
-/// One load: connections, bytes of a message, messages under way on each connection.
+/// One load: connections, bytes per message, and messages in flight on each connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cell {
     pub(super) depth: usize,

@@ -1,4 +1,5 @@
-//! The load: every connection keeps so many messages under way, and checks the length of each echo.
+//! The load. Every connection keeps a number of messages in flight and checks the length of each
+//! echo.
 
 use crate::process::usage;
 use mio::net::TcpStream;
@@ -8,20 +9,20 @@ use std::io::{Error, ErrorKind, Read as _, Result as IoResult, Write as _};
 use std::time::{Duration, Instant};
 use tidewire_testkit::run::Result;
 
-/// What to send, and to whom.
+/// What to send, and to which server.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[arg(long)]
     port: u16,
-    /// The process whose CPU time is read.
+    /// The process whose CPU time is measured.
     #[arg(long)]
     pid: u32,
     #[arg(long)]
     connections: usize,
-    /// Bytes of a message.
+    /// The bytes of a message.
     #[arg(long)]
     size: usize,
-    /// Messages under way on one connection.
+    /// The number of messages in flight on one connection.
     #[arg(long)]
     depth: usize,
     #[arg(long)]
@@ -34,10 +35,10 @@ pub(crate) fn run(args: &Args) -> Result {
     Ok(())
 }
 
-/// Microseconds of server CPU for each message.
+/// Returns the microseconds of server CPU for each message.
 fn measure(args: &Args) -> IoResult<f64> {
     let frame = frame(args.size);
-    // Written from a buffer that holds some frames in a row, so that a pipeline is one write.
+    // The buffer holds several frames, so that a pipeline is one write.
     let frames = frame.repeat(args.depth.min((256 << 10) / frame.len() + 1));
     let mut poll = Poll::new()?;
     let mut connections = Vec::new();
@@ -51,7 +52,7 @@ fn measure(args: &Args) -> IoResult<f64> {
     let start = Instant::now();
     let mut progress = start;
     let (mut answers, mut measured) = (0u64, None);
-    // Whole echoes are counted: there must be some hundred of them, also where they are large and
+    // Only complete echoes count. There must be some hundred of them, even if they are large and
     // slow.
     while measured.is_none_or(|(since, _): (Instant, u64)| {
         since.elapsed().as_secs_f64() < args.seconds || answers < 100
@@ -81,10 +82,11 @@ fn measure(args: &Args) -> IoResult<f64> {
 
 struct Connection {
     stream: TcpStream,
-    /// Bytes of frames that are due, and the place in the frame that is being written.
+    /// The bytes of frames still to be written, and the position in the current frame.
     unsent: usize,
     at: usize,
-    /// The header of the frame that is being read, as far as it came, and what its payload lacks.
+    /// The header of the frame being read, as far as it has come, and the missing bytes of its
+    /// payload.
     header: [u8; 10],
     header_len: usize,
     rest: u64,
@@ -107,7 +109,7 @@ impl Connection {
         Ok(())
     }
 
-    /// How many messages came whole.
+    /// Returns how many complete messages came.
     fn read(&mut self, buffer: &mut [u8], size: usize) -> IoResult<u64> {
         let mut done = 0;
         loop {
@@ -125,7 +127,7 @@ impl Connection {
         }
     }
 
-    /// Over the headers. Each message is expected in one frame, as it was sent.
+    /// Skips the headers. Each message must come in one frame, as it was sent.
     fn walk(&mut self, mut data: &[u8], size: usize) -> IoResult<u64> {
         let mut done = 0;
         while let Some(&byte) = data.first() {
@@ -159,7 +161,7 @@ impl Connection {
     }
 }
 
-/// A binary message, masked.
+/// Returns a masked binary message.
 fn frame(size: usize) -> Vec<u8> {
     let mut frame = vec![0x82];
     match size {
@@ -178,7 +180,7 @@ fn frame(size: usize) -> Vec<u8> {
     frame
 }
 
-/// Connects and shakes hands, blocking.
+/// Connects and does the handshake, blocking.
 fn open(port: u16) -> IoResult<TcpStream> {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;

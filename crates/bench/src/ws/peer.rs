@@ -1,11 +1,11 @@
-//! The echo servers of the comparison: building, starting on core 0, ending.
+//! Builds, starts (on core 0) and ends the echo servers of the comparison.
 
 use crate::process::{Running, free_port, listens, need_taskset};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tidewire_testkit::run::{Result, ask, cargo, files, need, program, root, run, target, write};
 
-/// Who is compared.
+/// The compared servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Peer {
     /// The five-line loop over `tidewire_ws::tokio::WebSocket`.
@@ -15,7 +15,7 @@ pub(crate) enum Peer {
     /// uWebSockets in C++.
     Uws,
     Tungstenite,
-    /// tokio-tungstenite, written as feed all, then flush.
+    /// tokio-tungstenite with a loop that feeds all messages, then flushes.
     TungsteniteBatch,
     Fastwebsockets,
     Yawc,
@@ -31,7 +31,7 @@ impl Peer {
         Self::Fastwebsockets,
         Self::Yawc,
     ];
-    /// Those that answer each message with a write of its own.
+    /// The peers that answer each message with its own write.
     pub(crate) const NAIVE: [Self; 3] = [Self::Tungstenite, Self::Fastwebsockets, Self::Yawc];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -47,7 +47,7 @@ impl Peer {
     }
 }
 
-/// Builds everything in release.
+/// Builds everything in release mode.
 pub(crate) fn prepare() -> Result {
     need_taskset()?;
     for words in [
@@ -59,8 +59,8 @@ pub(crate) fn prepare() -> Result {
     uws()
 }
 
-/// uWebSockets has no package of its own, but a crate of bindings brings its whole source: fetched
-/// by cargo, compiled here.
+/// uWebSockets has no package of its own. A crate of bindings contains its whole source: cargo
+/// fetches it, and this function compiles it.
 fn uws() -> Result {
     need("g++", &["--version"], &["g++"])?;
     let folder = target().join("bench/uws");
@@ -90,7 +90,7 @@ fn uws() -> Result {
     run(gxx.arg("-o").arg(folder.join("uws_echo")))
 }
 
-/// A server that runs, until this is dropped.
+/// A running server. It is ended when dropped.
 pub(crate) struct Started {
     pub(crate) port: u16,
     running: Running,
@@ -111,7 +111,7 @@ impl Started {
     }
 }
 
-/// Pinned to core 0. `taskset` becomes the server, so its process id is the server's.
+/// Starts a server on core 0. `taskset` becomes the server, so the server has its process id.
 fn command(peer: Peer, port: u16) -> Command {
     let release = target().join("release/examples");
     let mut command = program("taskset", &["-c", "0"]);

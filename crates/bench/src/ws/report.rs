@@ -1,4 +1,4 @@
-//! The table, and its place in docs/benchmarks.md.
+//! Writes the table into docs/benchmarks.md.
 
 use super::cell::{Cell, Results};
 use super::peer::Peer;
@@ -6,7 +6,7 @@ use crate::document::{median, replace_benchmarks, spread};
 use std::fmt::Write as _;
 use tidewire_testkit::run::Result;
 
-/// Prints the table; a whole run is written down as well.
+/// Prints the table. Writes it into the document if the run is complete.
 pub(super) fn write(results: &Results, cells: &[Cell], machine: &str, whole: bool) -> Result {
     let table = format!("{machine}{}", table(results, cells));
     println!("\r\x1b[K\n{table}");
@@ -16,7 +16,10 @@ pub(super) fn write(results: &Results, cells: &[Cell], machine: &str, whole: boo
 fn table(results: &Results, cells: &[Cell]) -> String {
     let mut out = String::from("\n| depth | connections | bytes |");
     Peer::ALL.iter().for_each(|peer| out.push_str(&format!(" {} |", peer.name())));
-    out.push_str(" tidewire / best peer | ws_echo / best peer | best naive / tidewire | best naive / ws_echo |\n|---:|---:|---:|");
+    out.push_str(
+        " tidewire / best peer | ws_echo / best peer | best naive / tidewire | best naive / ws_echo |\n\
+         |---:|---:|---:|",
+    );
     out.push_str(&"---:|".repeat(Peer::ALL.len() + 4));
     out.push('\n');
     for cell in cells {

@@ -1,4 +1,4 @@
-//! What must be true of the server, whatever the readers say.
+//! What must be true of the server, whatever the readers report.
 
 use tidewire_channel::Cursor;
 
@@ -22,25 +22,25 @@ impl Server {
         Ok(())
     }
 
-    /// When nobody is connected, nobody may be left waiting.
+    /// When no client is connected, no waiter may be left.
     pub(crate) fn check_empty(&self) -> Result<(), Violation> {
         match self.channels.iter().find(|(_, channel)| channel.waiters() > 0) {
-            Some((name, channel)) => Err(format!("{name} has {} waiters of nobody", channel.waiters())),
+            Some((name, channel)) => Err(format!("{name} has {} waiters left", channel.waiters())),
             None => Ok(()),
         }
     }
 
-    /// A gap was told: it must be true.
+    /// The server told of a gap: messages must really be missing.
     pub(crate) fn check_gap(&self, name: &str, to: Cursor) -> Result<(), Violation> {
         match self.channels.get(name).map(|channel| channel.log().earliest()) {
             Some(earliest) if earliest.epoch() == to.epoch() && earliest.seq() < to.seq() => {
-                Err(format!("{name}: a gap to {to} was told, but all since {earliest} is kept"))
+                Err(format!("{name}: a gap to {to} was told, but everything after {earliest} is kept"))
             }
             _ => Ok(()),
         }
     }
 
-    /// A reset was told to a reader at `from`: that log must be gone.
+    /// A reader at `from` was told of a reset: that log must be gone.
     pub(crate) fn check_reset(&self, name: &str, from: Cursor) -> Result<(), Violation> {
         match self.channels.get(name).map(|channel| channel.log().head()) {
             Some(head) if head.epoch() == from.epoch() && head.seq() >= from.seq() => {

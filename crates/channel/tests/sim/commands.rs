@@ -1,7 +1,7 @@
-//! Channels that a WebSocket reader drops and takes up again, while messages are on their way.
+//! A WebSocket reader leaves channels and joins them again while messages are on their way.
 //!
 //! ```text
-//!   reader ── "leave 0" ──────────────────────────────► server: takes its wait back
+//!   reader ── "leave 0" ──────────────────────────────► server: cancels its wait
 //!          ◄─ … messages of 0 … "left 0 E-5" ──────────         E-5 is the last that it sent
 //!          ── "join 0 E-7" (another feed got two) ────►         goes on from there
 //!          ◄─ "joined 0 E-7" … messages of 0 from 8 on ─
@@ -18,19 +18,19 @@ use super::reader::{Feed, Reader};
 use super::server::Server;
 use super::world::World;
 
-/// Whether a feed has a channel.
+/// Whether a feed reads a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Membership {
     Joined,
-    /// It was dropped, and the server has not said where.
+    /// The reader has left it, and the server has not answered with the last position.
     Leaving,
     Left,
-    /// It was taken up at this cursor, and the server has not said so.
+    /// The reader has joined it at this cursor, and the server has not confirmed it.
     Joining(Cursor),
 }
 
 impl Server {
-    /// Carries out what a WebSocket client said.
+    /// Carries out the commands of a WebSocket client.
     pub(super) fn carry_out_commands(&mut self, id: u32) -> Result<(), Violation> {
         while let Some(command) =
             self.connections.get_mut(&id).and_then(|connection| connection.commands.pop_front())
@@ -41,8 +41,8 @@ impl Server {
         Ok(())
     }
 
-    /// Drops a channel of a connection, or takes it up at a cursor. What the connection gets next
-    /// follows what is written here.
+    /// Leaves a channel of a connection, or joins it at a cursor. The answer is written before any
+    /// further messages.
     fn carry_out(&mut self, id: u32, index: usize, since: Option<Cursor>) -> Result<(), Violation> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let ConnectionState::Stream(Framing::Ws(socket), positions) = &mut connection.state else {
@@ -100,7 +100,7 @@ impl Feed {
 }
 
 impl Reader {
-    /// Drops a channel of a feed, or takes it up where the reader is; says which, if either is
+    /// Leaves a channel of a feed, or joins it where the reader is. Returns the command, if one is
     /// possible.
     pub(super) fn send_command(
         &mut self,
@@ -123,7 +123,7 @@ impl Reader {
         Ok(Some(command))
     }
 
-    /// The server says where it stopped: after the last message that it gave.
+    /// The server says where it stopped: after the last message that it sent.
     pub(super) fn left(&mut self, feed: usize, channel: usize, cursor: Cursor) -> Result<(), Violation> {
         let at = self.at(feed, channel)?;
         if self.feeds[feed].membership[channel] != Membership::Leaving || at != cursor {
@@ -138,7 +138,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The server says where it begins: where it was asked to.
+    /// The server says where it begins. This must be the requested place.
     pub(super) fn joined(&mut self, feed: usize, channel: usize, cursor: Cursor) -> Result<(), Violation> {
         if self.feeds[feed].membership[channel] != Membership::Joining(cursor) {
             return Err(format!("{}: the feed says that it joined at {cursor}", self.name(feed, channel)));
@@ -151,7 +151,7 @@ impl Reader {
 }
 
 impl World {
-    /// Some reader drops a channel or takes one up.
+    /// A reader leaves or joins a channel.
     pub(super) fn change_channels(&mut self) -> Result<(), Violation> {
         let index = self.rng.below(self.readers.len());
         let feeds = self.readers[index].feeds.len();
@@ -163,7 +163,7 @@ impl World {
         self.change_channel(index, feed, channel)
     }
 
-    /// Everybody takes up what was dropped.
+    /// All readers join the channels that they have left.
     pub(super) fn rejoin_all(&mut self) -> Result<(), Violation> {
         for index in 0..self.readers.len() {
             for feed in 0..self.readers[index].feeds.len() {

@@ -14,12 +14,12 @@ pub(super) struct Connection {
     pub(super) input: Vec<u8>,
     pub(super) output: Vec<u8>,
     pub(super) request: Option<Request>,
-    /// What a WebSocket client said and the server has not carried out.
+    /// Commands of a WebSocket client that the server has not carried out.
     pub(super) commands: VecDeque<String>,
     pub(super) state: ConnectionState,
 }
 
-/// A request as far as it matters here.
+/// The parts of a request that matter here.
 pub(super) struct Request {
     pub(super) publish: bool,
     pub(super) channels: Vec<String>,
@@ -33,8 +33,8 @@ pub(super) struct Request {
 pub(super) enum ConnectionState {
     /// Between requests.
     Idle,
-    /// A poll that waits for its message, and the greeting that it has yet to give to a reader
-    /// without a cursor.
+    /// A poll that waits for its message. If its reader came without a cursor, the greeting is
+    /// still to be sent.
     Held(Position, Option<Item>),
     /// A stream.
     Stream(Framing, Vec<Position>),
@@ -46,7 +46,7 @@ pub(super) enum Framing {
     Ws(Box<ws::Connection<ws::Server>>),
 }
 
-/// Where a feed is in one channel: all that a reader costs.
+/// Where a feed is in one channel. This is all the state of a reader.
 pub(super) struct Position {
     pub(super) channel: String,
     pub(super) cursor: Cursor,
@@ -57,10 +57,10 @@ pub(super) struct Position {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Wait {
     No,
-    /// Nothing was there; the wait is registered in a later step.
+    /// There was nothing to read. The wait is registered in a later step.
     Due,
     On(WaitKey, u64),
-    /// The reader has dropped the channel.
+    /// The reader has left the channel.
     Off,
 }
 
@@ -76,8 +76,8 @@ impl Connection {
         }
     }
 
-    /// The next whole request, if all of it is there. On a WebSocket there are none; pings are
-    /// answered, and commands are noted.
+    /// Returns the next request if it is complete. A WebSocket has no requests: pings are answered,
+    /// and commands are queued.
     pub(super) fn next_request(&mut self) -> Result<Option<Request>, Violation> {
         if let ConnectionState::Stream(Framing::Ws(socket), _) = &mut self.state {
             loop {
@@ -119,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Writes one thing to a stream.
+    /// Writes one item to a stream.
     pub(super) fn write(&mut self, item: &Item) -> Result<(), Violation> {
         let ConnectionState::Stream(framing, positions) = &mut self.state else { return Ok(()) };
         let position = || positions.iter().map(|position| position.cursor).collect();

@@ -2,7 +2,8 @@
 
 use super::reader::ReaderCounts;
 
-/// What happened in a simulation, so that a test can ask whether everything happens often enough.
+/// Counts what happened in a simulation, so that a test can check that everything happens often
+/// enough.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) readers: ReaderCounts,

@@ -1,42 +1,42 @@
-//! Ways to lose messages that other servers and their clients were found to have. The simulation
-//! must find each of them: a law that nothing can break shows nothing.
+//! Ways to lose messages that were found in other servers and their clients. The simulation must
+//! find each of them. A check that never fails proves nothing.
 
-/// One deliberate mistake. Everything else is done right.
+/// One deliberate mistake. Everything else works correctly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// A stream goes live at the head as soon as it has replayed what it first found: what came
-    /// meanwhile falls between.
+    /// A stream replays what it found first and then continues at the head. It loses messages that
+    /// came during the replay.
     LiveFromHead,
-    /// An unknown cursor is taken for "from now on", and nobody is told.
+    /// An unknown cursor counts as "from now on". The reader is not told.
     UnknownMeansNow,
-    /// An unknown cursor replays everything that is kept, and nobody is told.
+    /// An unknown cursor replays everything that is kept. The reader is not told.
     UnknownMeansEverything,
-    /// A cursor is looked for among the oldest few messages only; when it is not there, everything
-    /// is replayed.
+    /// A cursor is searched among the oldest few messages only. If it is not there, everything is
+    /// replayed.
     LooksFromTheWrongEnd,
-    /// A poll whose time is up answers with the newest cursor, although a message has come in the
-    /// same instant.
+    /// A poll whose time is up answers with the newest cursor, although a message came at the same
+    /// moment.
     PollEndsAtHead,
-    /// Who switches transports starts the new one "now", not where the old one was.
+    /// A reader that changes transports starts the new one "now", not where the old one was.
     SwitchStartsNow,
-    /// After a restart the new epoch is paired with the old number.
+    /// After a restart, the new epoch is combined with the old number.
     NewEpochOldNumber,
-    /// A reader whose messages were evicted is moved on without a word.
+    /// A reader whose messages were evicted is moved forward and not told.
     SilentEviction,
     /// A slow reader's messages are dropped when its socket is full.
     DropsForSlowReaders,
-    /// A stream's greeting carries the position after a gap that has not been told yet; a cut right
-    /// there loses it.
+    /// A stream's greeting has the position after a gap that has not been told yet. If the
+    /// connection is cut there, the reader never learns of the gap.
     HelloSkipsGap,
-    /// The id goes out before the message that it stands for; a cut between the two loses the
-    /// message.
+    /// The id is sent before its message. If the connection is cut between the two, the message is
+    /// lost.
     IdBeforeMessage,
-    /// A waiter is registered without looking whether something came since the read.
+    /// A waiter is registered without a check whether a message came since the read.
     WaitsTooLate,
-    /// The idempotency key of a publish that is tried again is not looked at.
+    /// The idempotency key of a retried publish is ignored.
     IgnoresKeys,
-    /// Who drops or takes up a channel is put back to the positions from before: what was delivered
-    /// meanwhile comes again.
+    /// A reader that leaves or joins a channel is put back to its earlier positions. Messages that
+    /// were delivered meanwhile come again.
     PutsPositionsBack,
 }
 

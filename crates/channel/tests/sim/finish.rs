@@ -1,11 +1,12 @@
-//! The end of a simulation: the faults stop, and everyone has to get to the head.
+//! The end of a simulation: the faults stop, and every reader must reach the head.
 
 use super::history::Violation;
 use super::publisher::Publisher;
 use super::world::World;
 
 impl World {
-    /// No more faults: everything in flight arrives, everyone comes back, and must get to the head.
+    /// No more faults: everything in flight arrives, and all readers come back. They must reach the
+    /// head.
     pub(super) fn finish(&mut self) -> Result<(), Violation> {
         self.note(|| "the faults stop".into());
         for _ in 0..FINISH_ROUNDS {
@@ -66,5 +67,5 @@ impl World {
     }
 }
 
-/// Enough for the longest log, a message an answer, a byte a read.
+/// Enough for the longest log with one message per answer and one byte per read.
 const FINISH_ROUNDS: usize = 3_000;

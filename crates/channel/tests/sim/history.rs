@@ -1,4 +1,5 @@
-//! The truth: every message that was published, by channel, epoch and number. And the law.
+//! The truth: every message that was published, by channel, epoch and number. And the check of the
+//! law.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tidewire_channel::{Cursor, Epoch};
@@ -6,7 +7,7 @@ use tidewire_channel::{Cursor, Epoch};
 /// What went wrong, in a sentence.
 pub(crate) type Violation = String;
 
-/// All that was ever published.
+/// Everything that was ever published.
 #[derive(Default)]
 pub(crate) struct History {
     logs: BTreeMap<(String, Epoch), Vec<String>>,
@@ -14,8 +15,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Notes a message that the server has appended; each must have the number after the one
-    /// before, and each key only one message.
+    /// Records a message that the server has appended. Numbers must have no holes, and each key
+    /// must have only one message.
     pub(crate) fn append(
         &mut self,
         channel: &str,
@@ -36,8 +37,8 @@ impl History {
         Ok(())
     }
 
-    /// A publish was told that its key is known: it must be told where the first one is, and that
-    /// must say the same.
+    /// A publisher was told that its key is known. The answer must have the position of the first
+    /// message, and that message must have the same text.
     pub(crate) fn duplicate(
         &self,
         channel: &str,
@@ -56,12 +57,12 @@ impl History {
         Some(log.get(usize::try_from(cursor.seq().checked_sub(1)?).ok()?)?)
     }
 
-    /// **The law**: what a reader got of a channel is a contiguous run of the log, or runs with
-    /// told gaps between them.
+    /// Checks **the law**: a reader got a contiguous run of the channel's log, or runs with told
+    /// gaps between them.
     ///
-    /// It looks at nothing but what was handed to the reader's owner, in order. No cleverness of
-    /// the feeds or of the merger has any part in it. `so_far` is how far it has read `record`
-    /// already, so that it can be asked at each step.
+    /// It looks only at what the reader's owner received, in order. It uses no state of the feeds
+    /// or of the merger. `so_far` says how much of `record` was checked already, so that it can be
+    /// called at each step.
     pub(crate) fn check(
         &self,
         channel: &str,
@@ -103,7 +104,7 @@ impl History {
     }
 }
 
-/// How far the law has been read over one record.
+/// How much of one record was checked.
 #[derive(Default)]
 pub(crate) struct Checked {
     entries: usize,
@@ -118,8 +119,8 @@ pub(crate) enum Record {
     Start(Cursor),
     /// A message.
     Message(Cursor, String),
-    /// It was told that what follows starts after this.
+    /// The reader was told that messages are missing up to this position.
     Gap(Cursor),
-    /// It was told that the log is another one, which it has from here.
+    /// The reader was told that the log is another one. It reads that log from here.
     Reset(Cursor),
 }

@@ -1,16 +1,15 @@
-//! The items that a feed consists of, and their two spellings: a line of text, and an SSE event.
+//! The items of a feed, and their two encodings: a line of text, and an SSE event.
 //!
-//! The server that people run writes JSON, where this writes words. What matters here is that every
-//! feed has the same five kinds of items, and a WebSocket two more.
+//! The real server writes JSON, this one writes words. What matters is that every feed has the same
+//! five kinds of items, and a WebSocket two more.
 
 use tidewire_channel::{Cursor, Cursors};
 use tidewire_sse::EventFields;
 
-/// One thing that a feed says. A channel is named by its place in the list that the reader asked
-/// for.
+/// One item of a feed. A channel is named by its place in the reader's list of channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
-    /// The first on every stream: where it starts.
+    /// The first item of every stream: where it starts.
     Hello(Cursors),
     /// A message.
     Message { channel: usize, cursor: Cursor, text: String },
@@ -18,16 +17,16 @@ pub(crate) enum Item {
     Gap { channel: usize, from: Cursor, to: Cursor, missed: u64 },
     /// The cursor is of another log.
     Reset { channel: usize, to: Cursor, reason: String },
-    /// The last of every answer to a poll: where the reader is.
+    /// The last item of every answer to a poll: where the reader is.
     At(Cursor),
-    /// A WebSocket reader has dropped a channel: where it was in it.
+    /// A WebSocket reader has left a channel at this position.
     Left { channel: usize, cursor: Cursor },
-    /// A WebSocket reader has a channel again: from where on.
+    /// A WebSocket reader has joined a channel at this position.
     Joined { channel: usize, cursor: Cursor },
 }
 
 impl Item {
-    /// As a line without its end.
+    /// Encodes the item as a line without its end.
     pub(crate) fn line(&self) -> String {
         match self {
             Self::Hello(cursors) => format!("hello {cursors}"),
@@ -70,8 +69,8 @@ impl Item {
         })
     }
 
-    /// As an SSE event. Its id is the position in all channels *after* it: a browser comes back
-    /// with that.
+    /// Encodes the item as an SSE event. Its id is the position in all channels *after* the item: a
+    /// browser comes back with it.
     pub(crate) fn sse(&self, position: &Cursors, out: &mut Vec<u8>) {
         let id = position.to_string();
         let line = self.line();
@@ -97,7 +96,7 @@ impl Item {
         event.encode_to(out).expect("a cursor and a name of ours can be written");
     }
 
-    /// From an SSE event with data.
+    /// Decodes an SSE event with data.
     pub(crate) fn from_sse(event_type: &str, data: &str, id: &str) -> Option<Self> {
         if event_type == "notice" {
             return Self::parse(data);

@@ -1,50 +1,49 @@
-//! What the feeds of a reader say of one channel, merged: what is new, what came twice, what is
-//! missing.
+//! Merges what several feeds of a reader say about one channel: what is new, what came twice, what
+//! is missing.
 
 use tidewire_channel::Cursor;
 
-/// Merges the messages, gaps and resets of one channel that come by any number of feeds.
+/// Merges the messages, gaps and resets of one channel from any number of feeds.
 ///
-/// Sequence numbers have no holes, so a reader can *prove* that it has everything, and needs no
-/// memory of what it has: one cursor tells the next message from one that it has seen. That is all
-/// a switch of transports takes: open the new one at [`cursor`](Merger::cursor), let both run
-/// through one merger, drop the old one.
+/// Sequence numbers have no holes. So a reader can *prove* that it has everything, and one cursor
+/// is enough to tell a new message from a seen one. To change transports, a reader opens the new
+/// feed at [`cursor`](Merger::cursor), reads both through one merger, and closes the old feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Merger {
     cursor: Cursor,
 }
 
-/// What a message is to the reader that it reaches.
+/// What a message means to its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
-    /// The next one: deliver it. The cursor has moved on.
+    /// The next message: deliver it. The cursor has moved.
     Next,
     /// It was delivered before: drop it. The cursor stays.
     Duplicate,
-    /// Messages between the cursor and this one never came and no gap was told: the feed is broken.
-    /// The cursor stays; come back with it.
+    /// Messages between the cursor and this one never came, and the reader was not told of a gap:
+    /// the feed is broken. The cursor stays. Come back with it.
     Hole {
-        /// How many.
+        /// The number of missing messages.
         missed: u64,
     },
-    /// It is of another log than the cursor: drop it, and close its feed, which has not heard of a
-    /// reset that another feed has told, or has told none. The cursor stays; if no feed is left,
+    /// The message is from another log than the cursor. Drop it and close its feed: the feed did
+    /// not tell of a reset, or is behind a feed that did. The cursor stays. If no feed is left,
     /// come back with it.
     OtherEpoch,
 }
 
 impl Merger {
-    /// Goes on from a cursor: the one of a feed's hello, or the last that was stored.
+    /// Starts at a cursor: that of a feed's greeting, or the last stored one.
     pub(super) const fn new(cursor: Cursor) -> Self {
         Self { cursor }
     }
 
-    /// The position after the last message delivered: what to come back with.
+    /// Returns the position after the last message delivered. The reader comes back with it.
     pub(super) const fn cursor(&self) -> Cursor {
         self.cursor
     }
 
-    /// A message arrived; `cursor` is the position after it.
+    /// Takes a message; `cursor` is the position after it.
     pub(super) fn message(&mut self, cursor: Cursor) -> Step {
         if cursor.epoch() != self.cursor.epoch() {
             return Step::OtherEpoch;
@@ -61,7 +60,7 @@ impl Merger {
         }
     }
 
-    /// A gap was told: what follows starts after `to`. Says whether that is news: if the other
+    /// Takes a gap: messages are missing up to `to`. Returns whether that is new. If the other
     /// transport has delivered past `to`, nothing is missing and the cursor stays.
     pub(super) fn gap(&mut self, to: Cursor) -> bool {
         let news = to.epoch() == self.cursor.epoch() && to.seq() > self.cursor.seq();
@@ -71,14 +70,14 @@ impl Merger {
         news
     }
 
-    /// A reset was told: what follows starts after `to`. `from` is where the feed that told it was:
-    /// the cursor that it was opened at, or the last one that it delivered. Says whether it is
-    /// news.
+    /// Takes a reset: messages continue after `to`. `from` is the position of the feed that told
+    /// it: the cursor that it was opened at, or the last one that it delivered. Returns whether
+    /// that is new.
     ///
-    /// Two feeds tell the same reset one after the other, and one that lags may tell of a log that
-    /// was left long ago. So it counts only from a feed that was in the reader's own log, and
-    /// within one log only if the reader has not moved on since. If the cursor is not in the log of
-    /// `to` afterwards, the feed is outdated: close it, and if no feed is left, come back with the
+    /// Two feeds tell the same reset one after the other. A feed that lags may tell of a log that
+    /// the reader left long ago. So a reset counts only from a feed in the reader's own log, and
+    /// within one log only if the reader has not moved since. If the cursor is not in the log of
+    /// `to` afterwards, the feed is outdated: close it. If no feed is left, come back with the
     /// cursor.
     pub(super) fn reset(&mut self, from: Cursor, to: Cursor) -> bool {
         let together = from.epoch() == self.cursor.epoch();
@@ -104,7 +103,7 @@ mod tests {
         let mut merger = Merger::new(at(1, 9));
         assert!(merger.reset(at(1, 9), at(2, 0)));
         assert_eq!(merger.message(at(2, 1)), Step::Next);
-        // The other feed was a message behind in the old log, and tells the same.
+        // The other feed was one message behind in the old log, and tells the same reset.
         assert_eq!(merger.message(at(1, 9)), Step::OtherEpoch);
         assert!(!merger.reset(at(1, 9), at(2, 0)));
         assert_eq!(merger.message(at(2, 1)), Step::Duplicate);
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_to_a_log_that_was_left_is_no_news() {
+    fn a_reset_to_a_log_that_the_reader_left_is_ignored() {
         let mut merger = Merger::new(at(3, 5));
         assert!(!merger.reset(at(1, 9), at(2, 0)));
         assert_eq!(merger.cursor(), at(3, 5));
@@ -123,7 +122,7 @@ mod tests {
         let mut merger = Merger::new(at(1, 9));
         assert!(merger.reset(at(1, 9), at(1, 4)));
         assert_eq!(merger.message(at(1, 5)), Step::Next);
-        // Told once more, by a feed that was opened at the same cursor.
+        // A feed that was opened at the same cursor tells the same reset again.
         assert!(!merger.reset(at(1, 9), at(1, 4)));
         assert_eq!(merger.cursor(), at(1, 5));
     }
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_that_the_other_feed_has_bridged_is_no_news() {
+    fn a_gap_that_the_other_feed_has_filled_is_ignored() {
         let mut merger = Merger::new(at(1, 9));
         assert!(!merger.gap(at(1, 9)));
         assert!(!merger.gap(at(2, 20)));

@@ -1,7 +1,7 @@
-//! The parts of the simulation: what is true (`history`), what a feed consists of (`item`), who
-//! writes it (`server`, `connection`), who reads it (`reader`, and `merger` for several feeds at a
-//! time), and the network between them (`world`). A WebSocket's commands go through all of these
-//! and have a file of their own (`commands`).
+//! The parts of the simulation: all published messages (`history`), the items of a feed (`item`),
+//! the server that writes them (`server`, `connection`), the readers (`reader`, and `merger` for
+//! several feeds at a time), and the network between them (`world`). The commands of a WebSocket
+//! involve all of these and are in `commands`.
 
 mod checks;
 mod commands;

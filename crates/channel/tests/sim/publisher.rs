@@ -1,5 +1,5 @@
-//! A publisher: one message at a time, over HTTP, with an idempotency key; tried again until the
-//! answer has come.
+//! A publisher. It sends one message at a time over HTTP with an idempotency key, and retries until
+//! the answer has come.
 
 use tidewire_channel::Cursor;
 use tidewire_http1 as http1;
@@ -68,7 +68,7 @@ impl Publisher {
             .map_err(|error| format!("publisher: {error}"))
     }
 
-    /// Bytes from the server. A whole answer is an acknowledgement.
+    /// Takes bytes from the server. A complete answer is an acknowledgement.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         self.input.extend_from_slice(bytes);
         let mut fields = http1::Fields::new();

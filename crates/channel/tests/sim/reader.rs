@@ -1,8 +1,8 @@
-//! A reader: it follows its channels over any feed, comes back after cuts, and may run several
+//! A reader. It follows its channels over any feed, comes back after cuts, and may have several
 //! feeds at once.
 //!
-//! Each feed is held to its own word (it continues where it was, or says so), and all of them
-//! together to the law.
+//! Each feed must continue where it was, or say that it does not. All feeds together must obey the
+//! law.
 
 use tidewire_channel::{Cursor, Cursors};
 use tidewire_http1 as http1;
@@ -15,28 +15,28 @@ use super::item::Item;
 use super::merger::{Merger, Step};
 use super::server::Server;
 
-/// The feeds of the simulation, by the names that a request has.
+/// The feeds of the simulation, by their names in a request.
 pub(crate) const FEEDS: [&str; 5] = ["poll", "longpoll", "sse", "lines", "ws"];
 
 pub(crate) struct Reader {
     pub(crate) channels: Vec<String>,
-    /// Where it starts, as long as it has no cursors: `earliest`, `now`, or old cursors.
+    /// Where the reader starts while it has no cursors: `earliest`, `now`, or old cursors.
     pub(crate) start: String,
     pub(crate) mergers: Vec<Option<Merger>>,
     pub(crate) records: Vec<Vec<Record>>,
     pub(crate) checked: Vec<Checked>,
     pub(crate) feeds: Vec<Feed>,
-    /// Comes back as a browser's EventSource does: with the URL that it was made for, and the last
-    /// event id.
+    /// The reader comes back as a browser's EventSource does: with its first URL and the last event
+    /// id.
     is_event_source: bool,
     url_since: Option<String>,
     last_event_id: String,
-    /// The feed that has delivered last, by its place in [`FEEDS`].
+    /// The feed that delivered last, by its place in [`FEEDS`].
     last_feed: Option<usize>,
     pub(crate) counts: ReaderCounts,
 }
 
-/// What has happened to readers: a simulation in which nothing happens shows nothing.
+/// Counts what happened to readers: a simulation in which nothing happens proves nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReaderCounts {
     pub(crate) messages: u64,
@@ -44,9 +44,9 @@ pub(crate) struct ReaderCounts {
     pub(crate) gaps: u64,
     pub(crate) resets: u64,
     pub(crate) outdated_messages: u64,
-    /// Channels that were dropped or taken up again on a WebSocket.
+    /// Channels that were left or joined on a WebSocket.
     pub(crate) channel_changes: u64,
-    /// From which feed to which one a reader went on, by their places in [`FEEDS`].
+    /// From which feed to which feed a reader changed, by their places in [`FEEDS`].
     pub(crate) feed_changes: [[u64; FEEDS.len()]; FEEDS.len()],
 }
 
@@ -70,17 +70,16 @@ impl std::ops::AddAssign for ReaderCounts {
 pub(crate) struct Feed {
     pub(crate) link: u32,
     pub(crate) name: &'static str,
-    /// A request is out and its answer has not ended.
+    /// A request was sent and its answer has not ended.
     pub(crate) is_waiting: bool,
-    /// It is in another log than the reader: it lags behind a reset that another feed has told, and
-    /// has to be closed.
+    /// The feed is in another log than the reader, because another feed told of a reset first. It
+    /// must be closed.
     pub(crate) is_outdated: bool,
     /// The server has closed the WebSocket.
     pub(crate) is_closed: bool,
-    /// Where this feed is in each channel, by its own word; none in a channel that it does not
-    /// have.
+    /// Where this feed says that it is in each channel. `None` in a channel that it does not read.
     pub(super) positions: Vec<Option<Cursor>>,
-    /// Whether it has each channel.
+    /// Whether the feed reads each channel.
     pub(super) membership: Vec<Membership>,
     http: http1::Connection<http1::Client>,
     input: Vec<u8>,
@@ -107,7 +106,7 @@ impl Reader {
         }
     }
 
-    /// Its cursors, once it has them all.
+    /// Returns the reader's cursors, once it has all of them.
     pub(crate) fn cursors(&self) -> Option<Cursors> {
         self.mergers
             .iter()
@@ -116,7 +115,7 @@ impl Reader {
             .map(|cursors| cursors.into_iter().collect())
     }
 
-    /// Opens a feed; the request goes to `out`.
+    /// Opens a feed. Writes the request to `out`.
     pub(crate) fn open(
         &mut self,
         name: &'static str,
@@ -160,7 +159,8 @@ impl Reader {
         let mut url_since = since.clone();
         if feed.name == "sse" && self.is_event_source {
             if self.last_event_id.is_empty() && self.mergers.iter().all(Option::is_some) {
-                // Another feed has found a start since: to begin anew would begin elsewhere.
+                // Another feed has found a start meanwhile. The first URL would begin at another
+                // place.
                 self.url_since = Some(since.clone());
             }
             url_since.clone_from(self.url_since.get_or_insert(since));
@@ -200,15 +200,15 @@ impl Reader {
         Ok(())
     }
 
-    /// Closes a feed for good: what its EventSource knew is forgotten with it.
+    /// Closes a feed for good, and forgets the state of its EventSource.
     pub(crate) fn close_feed(&mut self, feed: usize) {
         if self.feeds.remove(feed).name == "sse" {
             (self.url_since, self.last_event_id) = (None, String::new());
         }
     }
 
-    /// Bytes from the server. Whatever they complete is heeded at once; what they leave open waits
-    /// for more.
+    /// Takes bytes from the server. Complete items are processed at once. Incomplete items wait for
+    /// more bytes.
     pub(crate) fn receive(&mut self, feed: usize, bytes: &[u8], server: &Server) -> Result<(), Violation> {
         self.feeds[feed].input.extend_from_slice(bytes);
         for decoded in self.feeds[feed].decode()? {
@@ -274,7 +274,8 @@ impl Reader {
         Ok(())
     }
 
-    /// A feed says where it is: where it was, or where a reader without cursors starts.
+    /// A feed says where it is. This must be its earlier position, or the start of a reader without
+    /// cursors.
     fn receive_position(&mut self, feed: usize, channel: usize, cursor: Cursor) -> Result<(), Violation> {
         match self.feeds[feed].positions[channel] {
             Some(at) if at != cursor => {
@@ -338,10 +339,10 @@ impl Reader {
     }
 }
 
-/// What came out of the decoders.
+/// The output of the decoders.
 enum Decoded {
     Item(Item),
-    /// What a browser's EventSource would come back with.
+    /// The id that a browser's EventSource would come back with.
     Id(String),
 }
 
@@ -377,7 +378,7 @@ impl Feed {
                 self.is_waiting = false;
                 self.http.next_message();
             }
-            // An answer to a poll counts whole or not at all; of a stream each line does.
+            // An answer to a poll counts only when it is complete. In a stream each line counts.
             if ended || self.name == "lines" {
                 while let Some(end) = self.text.iter().position(|byte| *byte == b'\n') {
                     let line: Vec<u8> = self.text.drain(..=end).collect();

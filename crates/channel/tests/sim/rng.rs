@@ -1,7 +1,7 @@
-//! Chance, by a seed.
+//! Random numbers from a seed.
 
-/// A small seeded generator (splitmix64). It is the simulation's own, so that whoever has this
-/// crate from a registry can run the simulation: the test kit of the repository is not published.
+/// A small seeded generator (splitmix64). The repository's test kit is not published, so the
+/// simulation has its own generator and also runs from the published crate.
 pub(super) struct Rng(u64);
 
 impl Rng {

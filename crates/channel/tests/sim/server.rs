@@ -1,8 +1,9 @@
-//! The server: channels by name, and every feed as a view of them. Bytes in, bytes out; no sockets.
+//! The server: channels by name, and every feed as a view of them. It takes and returns bytes and
+//! has no sockets.
 //!
-//! It is written as a server has to be written: a read and the wait that follows are two steps, a
-//! waiter that was woken runs later, a socket takes what it has room for. What happens in between
-//! is up to the simulation.
+//! It works as a real server must: a read and the wait after it are two steps, a woken waiter runs
+//! later, and a socket takes only what it has room for. The simulation decides what happens in
+//! between.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,7 +19,7 @@ use super::fault::Fault;
 use super::history::{History, Violation};
 use super::item::Item;
 
-/// Whom a message wakes: a connection, one of its channels, and which of its waits.
+/// What a message wakes: a connection, one of its channels, and which of its waits.
 pub(super) type Waiter = (u32, usize, u64);
 
 pub(crate) struct Server {
@@ -33,11 +34,11 @@ pub(crate) struct Server {
     epochs: u64,
     tickets: u64,
     pub(super) fault: Option<Fault>,
-    /// A poll's time was up when its message was there already.
+    /// How often a poll's time was up when its message was already there.
     pub(crate) poll_races: u64,
 }
 
-/// What a socket takes before it is full.
+/// The bytes that a socket takes before it is full.
 const SOCKET_ROOM: usize = 160;
 
 impl Server {
@@ -58,7 +59,7 @@ impl Server {
         }
     }
 
-    /// The epoch of the log that was created as the `number`th, from 1 on.
+    /// Returns the epoch of the `number`th log created, from 1 on.
     pub(super) fn epoch(number: u64) -> Epoch {
         Epoch::new(number * 0x9e37_79b9)
     }
@@ -74,7 +75,7 @@ impl Server {
         channel
     }
 
-    /// Appends a message, once for each key, and notes whom to wake.
+    /// Appends a message, once for each key, and queues the waiters to wake.
     pub(crate) fn publish(
         &mut self,
         channel: &str,
@@ -107,7 +108,7 @@ impl Server {
         self.connections.insert(id, Connection::new());
     }
 
-    /// The connection is gone: its waits are taken back.
+    /// The connection is gone: cancels its waits.
     pub(crate) fn disconnect(&mut self, id: u32) {
         let Some(connection) = self.connections.remove(&id) else { return };
         match connection.state {
@@ -117,7 +118,7 @@ impl Server {
         }
     }
 
-    /// Bytes from a client.
+    /// Takes bytes from a client.
     pub(crate) fn receive(&mut self, id: u32, bytes: &[u8]) -> Result<(), Violation> {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.input.extend_from_slice(bytes);
@@ -148,8 +149,8 @@ impl Server {
         let mut hello = Cursors::new();
         for (name, since) in request.channels.iter().zip(sinces) {
             let start = self.open(name).read(since, Budget::messages(0)).start();
-            // A stream greets a reader with its own cursor, not with where the log begins: what is
-            // missing between the two has yet to be told, and a cut may come first.
+            // A stream greets a reader with the reader's own cursor, not with the start of the log.
+            // The gap between the two has not been told yet, and the connection may be cut first.
             let cursor = match since {
                 Since::After(cursor) => cursor,
                 Since::Earliest | Since::Now => start,
@@ -190,7 +191,7 @@ impl Server {
         self.write_stream(id)
     }
 
-    /// Answers a poll, or leaves it held if there is nothing to say.
+    /// Answers a poll, or holds it if there is nothing to send.
     fn poll(&mut self, id: u32, hold: bool) -> Result<(), Violation> {
         let Some(Connection { state: ConnectionState::Held(position, _), .. }) =
             self.connections.get_mut(&id)
@@ -228,7 +229,7 @@ impl Server {
         Ok(())
     }
 
-    /// What there is to say after `cursor`, and the position after that.
+    /// Returns the items after `cursor`, and the position after them.
     fn read(&mut self, name: &str, index: usize, cursor: Cursor) -> (Vec<Item>, Cursor) {
         let (budget, fault) = (self.budget, self.fault);
         let log = self.open(name).log();
@@ -257,7 +258,7 @@ impl Server {
             }
             _ => {}
         }
-        // A gap or a reset is returned alone: the messages come with the next read.
+        // A gap or a reset is returned alone. The messages come with the next read.
         if let [broken] = &items[..] {
             let to = read.start();
             return (vec![broken.clone()], to);
@@ -270,7 +271,7 @@ impl Server {
         (items, read.cursor())
     }
 
-    /// Writes what a stream has to say, as far as its socket has room.
+    /// Writes a stream's items while its socket has room.
     pub(super) fn write_stream(&mut self, id: u32) -> Result<(), Violation> {
         let mut again = true;
         while again {
@@ -332,7 +333,8 @@ impl Server {
             positions.iter_mut().enumerate().filter(|(_, position)| position.wait == Wait::Due)
         {
             let Some(channel) = self.channels.get_mut(&position.channel) else {
-                // It was freed since the read: the next one opens it, and tells the reset.
+                // The channel was freed since the read. The next read opens it again and tells of
+                // the reset.
                 position.wait = Wait::No;
                 ready = true;
                 continue;
@@ -360,7 +362,7 @@ impl Server {
         self.write_stream(id)
     }
 
-    /// Lets the first of those that a message has woken run.
+    /// Runs the first waiter that a message has woken.
     pub(crate) fn wake(&mut self) -> Result<(), Violation> {
         let Some((id, index, ticket)) = self.wakes.pop_front() else { return Ok(()) };
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
@@ -388,7 +390,7 @@ impl Server {
         let head = channel.log().head();
         if let Wait::On(key, _) = wait {
             if channel.cancel(key).is_some() {
-                // It was still registered, so nothing has come: the answer is empty.
+                // The waiter was still registered, so no message has come: the answer is empty.
                 return self.respond(id, 200, &(Item::At(cursor).line() + "\n"));
             }
             self.poll_races += 1;
@@ -399,7 +401,7 @@ impl Server {
         self.poll(id, false)
     }
 
-    /// The socket takes up to `max` bytes; what that makes room for is written.
+    /// The socket takes up to `max` bytes. Then the stream is written while there is room.
     pub(crate) fn take_output(&mut self, id: u32, max: usize) -> Result<Vec<u8>, Violation> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(Vec::new()) };
         let taken: Vec<u8> = connection.output.drain(..max.min(connection.output.len())).collect();
@@ -415,7 +417,7 @@ impl Server {
         });
     }
 
-    /// A channel is lost and created anew, as by a restart without durable storage.
+    /// A channel is lost and created anew, as after a restart without durable storage.
     pub(crate) fn restart(&mut self, name: &str) {
         if let Some(mut channel) = self.channels.remove(name) {
             self.wakes.extend(channel.wake_all());
@@ -456,7 +458,7 @@ impl Server {
         self.connections.get(&id).is_some_and(|connection| !connection.output.is_empty())
     }
 
-    /// Ends a stream in good order, as a server that shuts down does: the readers come back.
+    /// Ends a stream properly, as a server that shuts down does. The readers come back.
     pub(crate) fn end(&mut self, id: u32) -> Result<(), Violation> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let ConnectionState::Stream(framing, _) = &mut connection.state else { return Ok(()) };
@@ -493,7 +495,7 @@ impl Server {
     }
 }
 
-/// A hash that is good enough where nobody attacks it (FNV-1a).
+/// FNV-1a: a hash that is good enough for a test.
 fn fingerprint(text: &str) -> Fingerprint {
     let hash = text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)

@@ -6,11 +6,12 @@
 //!                ├── links: bytes up, bytes down ───────┤
 //!                │   any number at a time, cut anywhere │
 //!                └──────────────► server ◄──────────────┘
-//!                 wake-ups and waits take place later; clocks jump; messages are evicted; channels are lost
+//!                        wake-ups and waits take place later; clocks jump;
+//!                        messages are evicted; channels are lost
 //! ```
 //!
-//! Every choice is the seed's. After each step the law is read over what each reader got. After
-//! some hundred steps the faults stop: whoever is left must get to the head of its channels.
+//! The seed makes every choice. After each step the law is checked for each reader. After some
+//! hundred steps the faults stop, and all readers must reach the head of their channels.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +49,7 @@ pub(super) struct Link {
     pub(super) client_gone: bool,
 }
 
-/// What can happen next, and how often it does where a seed does not change that.
+/// What can happen next, and its weight. A seed may change the weight.
 const ACTIONS: [(Action, usize); 19] = [
     (Action::Publish, 60),
     (Action::PublishOverHttp, 20),
@@ -114,11 +115,10 @@ impl World {
     fn new(seed: u64, fault: Option<Fault>, trace: Option<Vec<String>>) -> Self {
         let mut rng = Rng::new(seed);
         let mut pick = |from: &[usize]| from[rng.below(from.len())];
-        let retention = Retention {
-            max_messages: pick(&[1, 3, 8, 20, 1_000]),
-            max_bytes: pick(&[1, 40, 300, 100_000]),
-            max_age_ms: [None, Some(50), Some(2_000)][pick(&[0, 1, 2])],
-        };
+        let retention = Retention::DEFAULT
+            .with_max_messages(pick(&[1, 3, 8, 20, 1_000]))
+            .with_max_bytes(pick(&[1, 40, 300, 100_000]))
+            .with_max_age_ms([None, Some(50), Some(2_000)][pick(&[0, 1, 2])]);
         let limits = Limits::DEFAULT.with_idle_ms(pick(&[10, 1_000]) as u64);
         let budget = Budget { messages: pick(&[1, 2, 5, 100]), bytes: pick(&[1, 64, 100_000]) };
         let server = Server::new(retention, limits, budget, fault);
@@ -166,7 +166,7 @@ impl World {
         let start = match self.rng.below(9) {
             0..4 => "earliest".into(),
             4..7 => "now".into(),
-            // Of a log that nobody has, or of one that has not come so far.
+            // A cursor of an unknown log, or one ahead of the log.
             7 => vec!["forgotten-7"; channels.len()].join("."),
             _ => vec![Cursor::new(Server::epoch(1), 999).to_string(); channels.len()].join("."),
         };
@@ -188,7 +188,8 @@ impl World {
         self.server.check_empty()
     }
 
-    /// What must be true after each step: of the server, and of all that the readers have got.
+    /// Checks what must be true after each step: of the server, and of everything that the readers
+    /// received.
     pub(super) fn check(&mut self) -> Result<(), Violation> {
         self.server.check()?;
         for Reader { channels, records, checked, .. } in &mut self.readers {
@@ -291,7 +292,7 @@ impl World {
             }
             Action::Shrink => {
                 let name = self.channel();
-                let fewer = Retention { max_messages: self.rng.below(4), ..Retention::DEFAULT };
+                let fewer = Retention::DEFAULT.with_max_messages(self.rng.below(4));
                 let retention = (self.rng.below(2) == 0).then_some(fewer);
                 self.note(|| format!("{name} keeps {retention:?}"));
                 self.server.shrink(&name, retention);
@@ -313,7 +314,7 @@ impl World {
             return Ok(());
         }
         let index = self.rng.below(self.publishers.len());
-        // A publisher that still waits may lose patience.
+        // A publisher that still waits may give up.
         if let Some(link) = self.publishers[index].link {
             if self.rng.below(4) > 0 {
                 return Ok(());
@@ -379,7 +380,7 @@ impl World {
         Ok(())
     }
 
-    /// A connection breaks, and both ends notice. What is under way is lost.
+    /// A connection breaks, and both ends notice. Bytes on the way are lost.
     fn cut(&mut self, id: u32) {
         self.note(|| format!("{id} is cut"));
         self.counts.cuts += 1;
@@ -413,7 +414,7 @@ impl World {
         }
     }
 
-    /// A reader does something: comes back, polls again, switches, or drops a feed.
+    /// A reader comes back, polls again, changes transports, or drops a feed.
     fn read(&mut self, index: usize) -> Result<(), Violation> {
         let known = self.readers[index].cursors().is_some();
         let feeds = self.readers[index].feeds.len();
@@ -427,8 +428,8 @@ impl World {
                 let up = &mut self.links.entry(id).or_default().up;
                 self.readers[index].send_request(feed, None, up)
             }
-            // Readers without a cursor open one feed only: two that start "now" start at two
-            // places.
+            // A reader without a cursor opens only one feed: two feeds that start "now" may start
+            // at two places.
             (1..3, 4..6) if known => {
                 self.counts.switches += 1;
                 let now = (self.fault == Some(Fault::SwitchStartsNow)).then_some("now");
@@ -468,7 +469,8 @@ impl World {
         self.some_link_where(|_, _| true)
     }
 
-    /// One of the links that fit; the second argument is whether the server has output for it.
+    /// Returns one of the links that fit. The second argument is whether the server has output for
+    /// it.
     fn some_link_where(&mut self, fits: impl Fn(&Link, bool) -> bool) -> Option<u32> {
         let fits = |(id, link): &(&u32, &Link)| fits(link, self.server.has_output(**id));
         let ids: Vec<u32> = self.links.iter().filter(fits).map(|(id, _)| *id).collect();
@@ -479,7 +481,7 @@ impl World {
         ids.get(self.rng.below(ids.len())).copied()
     }
 
-    /// A number of bytes: often one, sometimes a few, sometimes all.
+    /// Returns a number of bytes: often one, sometimes a few, sometimes all.
     fn some_of(&mut self, most: usize) -> usize {
         match self.rng.below(6) {
             0 | 1 => 1,

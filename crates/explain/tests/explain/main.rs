@@ -1,4 +1,4 @@
-//! The annotator against the wire documents, at every cut, and against noise.
+//! Tests the annotator with the wire documents, cut at every place, and with random bytes.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod noise;

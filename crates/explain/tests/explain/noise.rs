@@ -1,5 +1,5 @@
-//! Random bytes, and documents with a few bytes changed: no panic, and notes that keep their
-//! promises.
+//! Random bytes, and documents with a few changed bytes: no panic, and the notes keep their
+//! guarantees.
 
 use tidewire_explain::{Annotator, Direction, Limits, Start};
 use tidewire_testkit::{Rng, split, vectors};
@@ -9,11 +9,11 @@ use crate::subject::{OneDirection, check, notes_of};
 const STARTS: [Start; 4] = [Start::Http, Start::Chunked, Start::EventStream, Start::Frames];
 
 #[test]
-fn random_bytes_never_panic_and_notes_are_in_order_and_within() {
+fn random_bytes_never_panic_and_their_notes_are_in_order() {
     let mut rng = Rng::new(6455);
     for round in 0..150_u64 {
         let len = rng.below(200);
-        // A few bytes of all that there are, so that some of them mean something.
+        // Only a few different bytes, so that some inputs have a meaning.
         let alphabet: &[u8] = match round % 4 {
             0 => b"GET /HTP1.:\r\n \t0ab",
             1 => b"0123af;=\"\r\n x",
@@ -28,7 +28,7 @@ fn random_bytes_never_panic_and_notes_are_in_order_and_within() {
 }
 
 #[test]
-fn documents_with_changed_bytes_keep_the_promises() {
+fn notes_of_changed_documents_keep_their_guarantees() {
     let mut rng = Rng::new(9112);
     for (name, start) in [
         ("http1", Start::Http),
@@ -52,7 +52,7 @@ fn documents_with_changed_bytes_keep_the_promises() {
 
 fn annotate(start: Start, input: &[u8]) {
     for direction in [Direction::Up, Direction::Down] {
-        let make = || Annotator::starting_with(start, Limits::default());
+        let make = || Annotator::starting_with(start, Limits::DEFAULT);
         let (up, down) = match direction {
             Direction::Up => (input, &[][..]),
             Direction::Down => (&[][..], input),

@@ -1,10 +1,10 @@
-//! What is said about literal bytes, protocol by protocol.
+//! The notes on literal bytes, protocol by protocol.
 
 use tidewire_explain::{Annotator, Direction, Limits, Note, NoteKind, Start};
 
 use crate::subject::notes_of;
 
-/// `offset+len depth kind label`, a note a line.
+/// `offset+len depth kind label`, one note per line.
 fn brief(notes: &[Note]) -> Vec<String> {
     notes
         .iter()
@@ -73,7 +73,7 @@ fn a_chunked_response_with_extensions_and_trailers() {
 }
 
 #[test]
-fn what_has_no_body_has_none() {
+fn a_response_without_a_body_has_no_body_notes() {
     for (request, response, end) in [
         (
             &b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
@@ -91,8 +91,10 @@ fn what_has_no_body_has_none() {
 
 #[test]
 fn pipelined_requests_and_their_answers_on_one_connection() {
-    let requests = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /b HTTP/1.1\r\nHost: a\r\n\r\nGET /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /d";
-    let answers = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\
+    let requests = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /b HTTP/1.1\r\nHost: a\r\n\r\n\
+        GET /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /d";
+    let answers = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n\
+        xHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\
         HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\nmore";
     let mut annotator = Annotator::new();
     let up = [annotator.push(Direction::Up, requests), annotator.finish(Direction::Up)].concat();
@@ -109,24 +111,25 @@ fn pipelined_requests_and_their_answers_on_one_connection() {
 }
 
 #[test]
-fn an_answer_that_nobody_asked_for_is_not_read() {
+fn an_answer_without_a_request_is_not_read() {
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let notes = down(GET, &answer.repeat(2));
     assert_eq!(
         (notes.last().unwrap().kind, notes.last().unwrap().section),
         (NoteKind::Unread, "RFC 9112 §9.2")
     );
-    // Without any request at all it is a capture of one direction.
+    // Without any request, the input is a capture of one direction.
     let notes = down(b"", &answer.repeat(2));
     assert_eq!(notes.iter().filter(|note| note.kind == NoteKind::StatusLine).count(), 2);
-    assert_eq!(notes[0].meaning, "the request was not seen: taken for the answer to a GET");
+    assert_eq!(notes[0].meaning, "the request was not seen: treated as the answer to a GET");
 }
 
 #[test]
 fn an_event_stream_through_chunks() {
     let notes = down(
         GET,
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n\
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\
+          Transfer-Encoding: chunked\r\n\r\n\
           6\r\nid: 7\n\r\n8\r\ndata: a\r\r\n2\r\n\n\n\r\n3\r\n:x\n\r\n7\r\nretry:9\r\n0\r\n\r\n",
     );
     let stream: Vec<_> =
@@ -162,8 +165,9 @@ fn an_event_stream_through_chunks() {
 
 #[test]
 fn every_line_of_an_event_stream() {
-    let stream = b"\xef\xbb\xbfid: 7\nevent: tide\ndata: high\ndata\nretry: 10\nretry: x\nwhat: x\n\n\nid: 8\n\ndata: cut";
-    let annotator = Annotator::starting_with(Start::EventStream, Limits::default());
+    let stream = b"\xef\xbb\xbfid: 7\nevent: tide\ndata: high\ndata\nretry: 10\nretry: x\n\
+        what: x\n\n\nid: 8\n\ndata: cut";
+    let annotator = Annotator::starting_with(Start::EventStream, Limits::DEFAULT);
     let notes = notes_of(annotator, b"", stream, Direction::Down).0;
     assert_eq!(
         brief(&notes),
@@ -183,17 +187,19 @@ fn every_line_of_an_event_stream() {
             "73+9 0 Part data: cut",
         ]
     );
-    assert_eq!(notes[5].meaning, "after a cut, wait 10 ms before coming back");
+    assert_eq!(notes[5].meaning, "wait 10 ms before reconnecting");
     assert_eq!(notes[6].meaning, "ignored: not a number");
     assert_eq!(notes[8].meaning, "dispatches \"tide\" with 5 bytes of data; lastEventId is 7");
-    assert!(notes[11].meaning.ends_with("comes back with Last-Event-ID: 8"), "{:?}", notes[11]);
+    assert!(notes[11].meaning.ends_with("reconnects sends Last-Event-ID: 8"), "{:?}", notes[11]);
 }
 
 #[test]
 fn json_lines_until_the_connection_closes() {
     let notes = down(
         GET,
-        b"HTTP/1.0 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n{\"type\":\"hello\",\"cursor\":\"e-1\"}\n\n{\"type\":\"message\",\"cursor\":\"e-2\",\"data\":\"x\"}\n",
+        b"HTTP/1.0 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n\
+          {\"type\":\"hello\",\"cursor\":\"e-1\"}\n\n\
+          {\"type\":\"message\",\"cursor\":\"e-2\",\"data\":\"x\"}\n",
     );
     let lines: Vec<_> = notes.iter().skip_while(|note| note.kind != NoteKind::EndOfHead).skip(1).collect();
     assert_eq!(lines.len(), 3);
@@ -202,13 +208,15 @@ fn json_lines_until_the_connection_closes() {
     assert_eq!(lines[2].meaning, "a message: 1 byte of text; the cursor after it is e-2");
 }
 
-const UPGRADE: &[u8] = b"GET /c/demo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+const UPGRADE: &[u8] = b"GET /c/demo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tidewire.v1\r\n\
     Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
 
 fn switching(accept: &str, more: &str) -> Vec<u8> {
     format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{more}\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
     )
     .into_bytes()
 }
@@ -220,7 +228,7 @@ fn a_websocket_both_ways() {
     assert_eq!(asked.last().unwrap().meaning, "the head ends; what follows depends on the answer");
     let key = asked.iter().find(|note| note.label.starts_with("Sec-WebSocket-Key")).unwrap();
     assert!(key.meaning.ends_with("the right answer to them is s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{key:?}");
-    // A frame before the answer is not judged before the answer.
+    // A frame before the answer gets no notes until the answer comes.
     assert_eq!(annotator.push(Direction::Up, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), []);
     let answer = switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Sec-WebSocket-Protocol: tidewire.v1\r\n");
     let notes = annotator.push(Direction::Down, &answer);
@@ -249,9 +257,12 @@ fn a_websocket_both_ways() {
     let notes =
         annotator.push(Direction::Down, &[&frame[..], b"\x89\x02hi\x88\x05\x03\xe8bye", b"x"].concat());
     assert_eq!(meaning(&notes, NoteKind::Length), "126: the length is in the next 16 bits, 256");
-    assert_eq!(meaning(&notes, NoteKind::CloseCode), "the purpose is fulfilled");
+    assert_eq!(meaning(&notes, NoteKind::CloseCode), "normal: the purpose is fulfilled");
     assert_eq!(meaning(&notes, NoteKind::CloseReason), "\"bye\"");
-    assert!(notes.iter().any(|note| note.meaning == "\"hi\"; the pong must hold the same"), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.meaning == "\"hi\"; the pong must have the same payload"),
+        "{notes:?}"
+    );
     let end = annotator.finish(Direction::Down);
     assert_eq!((end[0].kind, end[0].len), (NoteKind::Unread, 1));
 }
@@ -265,7 +276,7 @@ fn a_compressed_message_in_two_frames() {
     let notes = annotator.push(Direction::Down, &answer);
     let agreed = notes.iter().find(|note| note.label.starts_with("Sec-WebSocket-Extensions")).unwrap();
     assert!(agreed.meaning.starts_with("messages may be compressed"), "{agreed:?}");
-    // RFC 7692 §7.2.3.1, with a ping between.
+    // RFC 7692 §7.2.3.1, with a ping in between.
     let notes = annotator.push(Direction::Down, b"\x41\x03\xf2\x48\xcd\x89\x00\x80\x04\xc9\xc9\x07\x00");
     let frames: Vec<_> = notes
         .iter()
@@ -292,14 +303,15 @@ fn a_handshake_that_is_wrong_is_refused_at_its_field() {
 }
 
 #[test]
-fn an_upgrade_that_a_server_cannot_take_is_told() {
-    let notes = up(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+fn an_upgrade_that_a_server_refuses_has_a_warning() {
+    let notes = up(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
     assert_eq!(meaning(&notes, NoteKind::Warning), "a WebSocket server answers 426 Upgrade Required");
 }
 
-/// A body of no bytes is none: what follows the request is frames, once the server has agreed.
+/// A request with an empty body may offer an upgrade. Frames follow it once the server has agreed.
 #[test]
-fn an_upgrade_with_a_length_of_nothing_is_held_as_any_other() {
+fn an_upgrade_with_content_length_zero_waits_for_the_answer() {
     let text = String::from_utf8(UPGRADE.to_vec()).unwrap();
     let with = |fields: &str| text.replace("\r\n\r\n", &format!("\r\n{fields}\r\n")).into_bytes();
     let mut annotator = Annotator::new();
@@ -319,7 +331,7 @@ fn an_upgrade_with_a_length_of_nothing_is_held_as_any_other() {
 }
 
 #[test]
-fn an_offer_that_was_declined_leaves_the_client_with_http() {
+fn after_a_declined_offer_the_client_sends_http() {
     let mut annotator = Annotator::new();
     annotator.push(Direction::Up, UPGRADE);
     assert_eq!(annotator.push(Direction::Up, GET), []);

@@ -3,12 +3,12 @@
 use tidewire_explain::{Annotator, Direction, Note, NoteKind, Refusal};
 use tidewire_testkit::{Event, Failure, Subject};
 
-/// One direction of a connection. Its notes come out in one piece at the end, so that a run shows
-/// what was said and not when.
+/// One direction of a connection. It returns all notes together at the end, so that a run does not
+/// depend on when a note came.
 pub struct OneDirection<F> {
     pub annotator: Annotator,
     pub direction: Direction,
-    /// What happens in the other direction when the input is over.
+    /// What happens in the other direction after the input.
     after: Option<F>,
     notes: Vec<Note>,
     returned: bool,
@@ -51,7 +51,7 @@ pub fn line(note: &Note) -> String {
     format!("{offset}+{len} {depth} {kind:?} {label:?} {meaning:?} {section}")
 }
 
-/// Feeds both directions whole and ends them; gives the notes of `direction`.
+/// Feeds both directions whole and ends `direction`. Returns its notes.
 pub fn notes_of(
     mut annotator: Annotator,
     up: &[u8],
@@ -65,21 +65,21 @@ pub fn notes_of(
     (notes, annotator)
 }
 
-/// What the notes of one direction must be, whatever the input: in order, nested, within the input;
-/// and up to the refusal, or the end, no byte without a note.
+/// Checks the notes of one direction for any input: they are in order, nested, and within the
+/// input, and every byte up to the refusal or the end has a note.
 pub fn check(notes: &[Note], refusal: Option<&Refusal>, len: u64) {
     let mut outer: Vec<&Note> = Vec::new();
     let (mut covered, mut last) = (0, 0);
     for (index, note) in notes.iter().enumerate() {
         let end = note.offset + note.len;
-        // A limit may be passed by a byte that has not come.
+        // A limit may be exceeded by a byte that has not come.
         let over = u64::from(
             note.kind == NoteKind::Refused
                 && refusal.is_some_and(|refusal| refusal.kind.starts_with("Limit")),
         );
-        assert!(end <= len + over, "{} lies behind the {len} bytes of the input", line(note));
+        assert!(end <= len + over, "{} is after the {len} bytes of the input", line(note));
         if note.kind == NoteKind::Refused {
-            assert_eq!(index + 1, notes.len(), "a note behind the refusal: {:?}", notes.last().map(line));
+            assert_eq!(index + 1, notes.len(), "a note after the refusal: {:?}", notes.last().map(line));
             assert_eq!(refusal.map(|refusal| refusal.offset), Some(note.offset));
             break;
         }
@@ -89,7 +89,7 @@ pub fn check(notes: &[Note], refusal: Option<&Refusal>, len: u64) {
             .last()
             .is_some_and(|outer| outer.depth >= note.depth || outer.offset + outer.len <= note.offset)
         {
-            // Except for a message that came out of an empty payload.
+            // Except for a message that was inflated from an empty payload.
             if outer.last().is_some_and(|outer| outer.depth < note.depth && outer.len == 0) {
                 break;
             }
@@ -98,7 +98,7 @@ pub fn check(notes: &[Note], refusal: Option<&Refusal>, len: u64) {
         if let Some(outer) = outer.last() {
             assert!(
                 end <= outer.offset + outer.len,
-                "{} is neither within nor behind {}",
+                "{} is neither within nor after {}",
                 line(note),
                 line(outer)
             );
@@ -109,6 +109,6 @@ pub fn check(notes: &[Note], refusal: Option<&Refusal>, len: u64) {
     }
     match refusal {
         Some(refusal) => assert!(covered >= refusal.offset, "no note between {covered} and {refusal:?}"),
-        None => assert_eq!(covered, len, "no note behind {covered}, of {len} bytes"),
+        None => assert_eq!(covered, len, "no note after {covered}, of {len} bytes"),
     }
 }

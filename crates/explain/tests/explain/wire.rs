@@ -1,5 +1,5 @@
-//! Every case of `docs/wire/*.md` goes through the annotator, at every cut: the same notes, and the
-//! verdict of the document.
+//! Feeds every case of `docs/wire/*.md` to the annotator, cut at every place. The notes are the
+//! same, and the result is that of the document.
 
 use tidewire_explain::{Annotator, Direction, Limits, Note, Start};
 use tidewire_testkit::split;
@@ -7,14 +7,14 @@ use tidewire_testkit::vectors::{self, Vector};
 
 use crate::subject::{OneDirection, check, notes_of};
 
-/// One case: how it is fed.
+/// How one case is fed.
 struct Fed {
     start: Start,
     limits: Limits,
     direction: Direction,
-    /// What comes first, up and down.
+    /// What is sent first, up and down.
     before: (Vec<u8>, Vec<u8>),
-    /// What the server says when the client's bytes are all there.
+    /// What the server sends after all of the client's bytes.
     after: Vec<u8>,
 }
 
@@ -38,7 +38,7 @@ impl Fed {
         before.len() as u64
     }
 
-    /// Runs the case at every cut, checks its notes, and compares the verdict.
+    /// Runs the case with every cut, checks its notes, and compares the result.
     fn run(&self, name: &str, case: &Vector) {
         let place = format!("{name}.md:{} {}", case.line, case.heading);
         let after = |annotator: &mut Annotator| annotator.push(Direction::Down, &self.after);
@@ -85,7 +85,7 @@ impl Fed {
 fn every_case_of_http1() {
     let cases = vectors::of("http1");
     for case in &cases {
-        let mut limits = Limits { http1: tidewire_http1::Limits::new(), ..Limits::default() };
+        let mut limits = Limits::DEFAULT.with_http1(tidewire_http1::Limits::new());
         let number = |name| case.number_option(name);
         let http1 = &mut limits.http1;
         if let Some(n) = number("max_head") {
@@ -118,7 +118,7 @@ fn every_case_of_http1() {
             };
             fed.before.0 = request.repeat(if case.has("again") { 20 } else { 1 }).into_bytes();
         } else {
-            // The subject of the document answers each request as soon as it has it.
+            // The server of the document answers each request at once.
             let answer = if case.has("switches") {
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n"
             } else {
@@ -147,7 +147,7 @@ fn every_case_of_http1() {
 fn every_case_of_chunked() {
     let cases = vectors::of("chunked");
     for case in &cases {
-        let mut limits = Limits::default();
+        let mut limits = Limits::DEFAULT;
         if let Some(bytes) = case.number_option("max_body") {
             limits.http1.max_body = bytes;
         }
@@ -166,7 +166,7 @@ fn every_case_of_chunked() {
 fn every_case_of_event_streams() {
     let cases = vectors::of("sse");
     for case in &cases {
-        let mut limits = Limits::default();
+        let mut limits = Limits::DEFAULT;
         if let Some(bytes) = case.number_option("max_data") {
             limits.sse = limits.sse.with_max_data(bytes.try_into().unwrap());
         }
@@ -178,8 +178,8 @@ fn every_case_of_event_streams() {
     assert!(cases.len() >= 90, "{} cases", cases.len());
 }
 
-/// Through the handshake, which is where compression is agreed on. The cases for the frame decoder
-/// alone leave out what only a connection judges, so they are compared in [`frames_alone`].
+/// Each case starts with the handshake, which agrees on compression. Cases for the frame decoder
+/// alone do not obey the rules of a connection, so [`frames_alone`] compares them.
 #[test]
 fn every_case_of_websocket() {
     let cases = vectors::of("websocket");
@@ -218,7 +218,7 @@ fn limits(case: &Vector) -> Limits {
     if let Some(frames) = case.number_option("max_empty") {
         ws.max_empty_fragments = frames.try_into().unwrap();
     }
-    Limits { ws, ..Limits::default() }
+    Limits::DEFAULT.with_ws(ws)
 }
 
 /// An opening handshake that agrees on what the case asks for.
@@ -236,7 +236,8 @@ fn handshake(case: &Vector) -> (Vec<u8>, Vec<u8>) {
         value => format!("Sec-WebSocket-Extensions: {value}\r\n"),
     };
     let up = format!(
-        "GET /c/demo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        "GET /c/demo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n",
         extensions(offer)
     );

@@ -166,7 +166,7 @@ mod tests {
     /// A channel that is full, with a message that worker 0 never serves; and a publication that
     /// waits there.
     fn waiting() -> (Arc<Hub>, Arc<Channel>, Publication) {
-        let retention = Retention { max_messages: 1, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let name = ChannelName::new("a").unwrap();
         let channel = hub.channel(&name).unwrap();

@@ -19,7 +19,7 @@ use crate::shape::Shape;
 use crate::{HubConfig, Retention};
 
 fn hub(keeps: usize) -> Arc<Hub> {
-    let retention = Retention { max_messages: keeps, ..Retention::default() };
+    let retention = Retention::DEFAULT.with_max_messages(keeps);
     Hub::new(HubConfig { retention, ..HubConfig::default() }, 2)
 }
 
@@ -72,7 +72,7 @@ fn publish_if_room(hub: &Hub, name: &ChannelName) -> bool {
 
 #[test]
 fn late_news_of_a_removed_group_does_not_keep_a_channel() {
-    let retention = Retention { max_age_ms: Some(0), ..Retention::default() };
+    let retention = Retention::DEFAULT.with_max_age_ms(Some(0));
     let hub = Hub::new(HubConfig { retention, idle: Duration::ZERO, ..HubConfig::default() }, 1);
     let (mut delivery, name) = (delivery(&hub, 0), name("a"));
     let first = come(&mut delivery, &[&name], false);

@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_flooded_channel_does_not_starve_others_of_its_list() {
-        let retention = Retention { max_messages: 2_000, max_bytes: usize::MAX, ..Retention::default() };
+        let retention = Retention::DEFAULT.with_max_messages(2_000).with_max_bytes(usize::MAX);
         let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
         let names = ["flooded", "quiet"].map(|name| ChannelName::new(name).unwrap());
         let channels = Channels(names.iter().map(|name| hub.channel(name).unwrap()).collect());

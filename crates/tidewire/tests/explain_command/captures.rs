@@ -14,13 +14,13 @@ fn a_request_on_standard_input() {
         "\
 # taken for HTTP from a client, since it begins with a method; --as says otherwise
      0  50 4f 53 54 20 2f 63 2f  POST /c/  request line [RFC 9112 §3]
-     8  64 65 6d 6f 20 48 54 54  demo HTT    POST → gives content to the target, to do with it what
-    16  50 2f 31 2e 31 0d 0a     P/1.1␍␊     it does [RFC 9110 §9.3.3]
+     8  64 65 6d 6f 20 48 54 54  demo HTT    POST → sends content for the target to process
+    16  50 2f 31 2e 31 0d 0a     P/1.1␍␊     [RFC 9110 §9.3.3]
                                              /c/demo → origin form: a path [RFC 9112 §3.2.1]
                                              HTTP/1.1 → the connection stays open for the next
                                              request, unless one side says close [RFC 9112 §2.3]
-    23  48 6f 73 74 3a 20 61 0d  Host: a␍  Host: a → whom the request is for: one address serves
-    31  0a                       ␊         many names [RFC 9112 §3.2]
+    23  48 6f 73 74 3a 20 61 0d  Host: a␍  Host: a → which site the request is for: one address can
+    31  0a                       ␊         serve many names [RFC 9112 §3.2]
     32  43 6f 6e 74 65 6e 74 2d  Content-  Content-Length: 5 → the body is 5 bytes [RFC 9110 §8.6]
     40  4c 65 6e 67 74 68 3a 20  Length:
     48  35 0d 0a                 5␍␊
@@ -78,8 +78,8 @@ fn a_file_of_a_chunked_event_stream() {
         &[
             "taken for HTTP from a server",
             "11 → a chunk of 17 bytes follows",
-            "id: e-4 → what a client comes back with",
-            "the beginning of a line → the chunk ends and the line does not",
+            "id: e-4 → a client that reconnects sends it",
+            "the beginning of a line → the chunk ends within the line",
             "the rest of: data: hello → a line of data: \"hello\"",
             "blank line → dispatches \"message\" with 5 bytes of data; lastEventId is e-4",
             ": → a comment: ignored",
@@ -118,7 +118,7 @@ fn frames_in_hexadecimal() {
 fn a_stream_and_a_chunked_body_without_their_heads() {
     let outcome = explain(&[], b"retry: 2000\ndata: x\n\n");
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    holds(&outcome, &["taken for an event stream", "retry: 2000 → after a cut, wait 2000 ms"]);
+    holds(&outcome, &["taken for an event stream", "retry: 2000 → wait 2000 ms"]);
     let outcome = explain(&[], b"5;a=b\r\nhello\r\n+1\r\n");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     holds(

@@ -64,10 +64,10 @@ fn a_live_publish() {
     holds(
         &outcome,
         &[
-            "POST → gives content",
+            "POST → sends content",
             "Content-Type: text/plain",
             "5 bytes of content → \"hello\"",
-            "201 → something was created",
+            "201 → a resource was created",
         ],
     );
 }
@@ -131,12 +131,12 @@ fn a_live_websocket() {
     holds(
         &outcome,
         &[
-            "101 → from the next byte on the connection speaks another protocol",
+            "101 → after this head, the connection uses another protocol",
             "text frame",
             "0··· ···· MASK = 0 → a server never masks",
             "tidewire.v1 object → the stream begins after cursor",
             "tidewire.v1 object → a message: 5 bytes of text",
-            "1··· ···· MASK = 1 → a client masks all it sends",
+            "1··· ···· MASK = 1 → a client masks every frame",
             "close code 1000",
         ],
     );

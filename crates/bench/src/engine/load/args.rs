@@ -12,23 +12,23 @@ pub(crate) struct Args {
     pub(super) server: Server,
     #[arg(long)]
     pub(super) port: u16,
-    /// The process whose CPU time and memory are read.
+    /// The process whose CPU time and memory are measured.
     #[arg(long)]
     pub(super) pid: u32,
     #[arg(long, default_value = "sse")]
     pub(super) feed: Feed,
     #[arg(long, default_value_t = 1000)]
     pub(super) subscribers: usize,
-    /// Channels that have a subscriber each and no messages.
+    /// The number of channels with one subscriber and no messages.
     #[arg(long, default_value_t = 0)]
     pub(super) quiet_channels: usize,
-    /// Publishes under way at one time.
+    /// The number of publishes in flight.
     #[arg(long, default_value_t = 1)]
     pub(super) window: u64,
-    /// Messages a second, instead of as many as get through.
+    /// Messages per second, instead of as many as possible.
     #[arg(long)]
     pub(super) rate: Option<f64>,
-    /// Requests under way on one connection.
+    /// The number of requests in flight on one connection.
     #[arg(long, default_value_t = 1)]
     pub(super) depth: usize,
     #[arg(long, default_value_t = 1.0)]
@@ -44,7 +44,7 @@ pub(super) enum Workload {
 }
 
 impl Args {
-    /// A channel that no other run uses.
+    /// Returns a channel that no other run uses.
     pub(super) fn channel(&self) -> String {
         format!("b{}", std::process::id())
     }

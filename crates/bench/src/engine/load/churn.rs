@@ -1,4 +1,4 @@
-//! Connect, subscribe, leave, and again: CPU for each cycle.
+//! Connects, subscribes and leaves, again and again: the CPU time of each cycle.
 
 use super::args::Args;
 use super::fleet::read;
@@ -47,5 +47,5 @@ pub(super) fn run(args: &Args) -> Result<Value> {
     Ok(json!({ "cost": used as f64 / cycles.max(1) as f64, "rate": cycles as f64 / time.as_secs_f64() }))
 }
 
-/// Connections at one time.
+/// The number of connections at one time.
 const SLOTS: usize = 32;

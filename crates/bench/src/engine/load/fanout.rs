@@ -1,5 +1,5 @@
-//! One publisher, many subscribers: CPU for each delivery, latency, and whether all arrived once
-//! and in order.
+//! One publisher, many subscribers: the CPU time of each delivery, the latency, and whether every
+//! message arrived once and in order.
 
 use super::args::Args;
 use super::fleet::{Fleet, Pace};
@@ -36,5 +36,5 @@ pub(super) fn run(args: &Args) -> Result<Value> {
     }))
 }
 
-/// Until the server has nothing left to do with the subscribing.
+/// How long the server may work on the subscriptions.
 const SETTLE: Duration = Duration::from_millis(250);

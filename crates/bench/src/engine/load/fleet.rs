@@ -1,4 +1,4 @@
-//! Many subscribers and one publisher on one event loop.
+//! Many subscribers and one publisher in one event loop.
 
 use super::args::Args;
 use super::message::message;
@@ -18,7 +18,7 @@ pub(super) struct Fleet {
     port: u16,
     channel: String,
     subscribers: Vec<Subscriber>,
-    /// Subscriptions under way.
+    /// Subscriptions that are not answered yet.
     opening: usize,
     publisher: Publisher,
     start: Instant,
@@ -30,9 +30,9 @@ pub(super) struct Fleet {
 /// When the next message is due.
 #[derive(Clone, Copy)]
 pub(super) enum Pace {
-    /// So many are not yet delivered to all of the `loud` subscribers.
+    /// This number of messages is not yet delivered to all `loud` subscribers.
     Window { loud: u64, messages: u64 },
-    /// So many a second.
+    /// This number of messages per second.
     Rate { start: Instant, rate: f64 },
 }
 
@@ -40,7 +40,7 @@ struct Subscriber {
     stream: TcpStream,
     channel: String,
     state: State,
-    /// What came of a head, or of a poll's answer, that is not whole yet.
+    /// The start of a head or of a poll's answer that is not complete yet.
     input: Vec<u8>,
     scan: Scan,
 }
@@ -82,7 +82,7 @@ impl Fleet {
         })
     }
 
-    /// Subscribes so many to the channel, and one to each of so many quiet channels.
+    /// Opens this number of subscribers of the channel, and one subscriber of each quiet channel.
     pub(super) fn open(&mut self, loud: usize, quiet: usize) -> Result<()> {
         let mut progress = Instant::now();
         while self.subscribers.len() < loud + quiet || self.opening > 0 || !self.publisher.connected {
@@ -111,7 +111,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Only reads for a while.
+    /// Only reads, for this time.
     pub(super) fn rest(&mut self, time: Duration) -> Result<()> {
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
@@ -120,7 +120,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Reads until so many messages have arrived in all; `false` if nothing comes any more.
+    /// Reads until this number of messages has arrived in total. Returns `false` if nothing more
+    /// comes.
     pub(super) fn wait(&mut self, delivered: u64) -> Result<bool> {
         let mut progress = (self.tally.delivered, Instant::now());
         while self.tally.delivered < delivered || self.publisher.unanswered > 0 {
@@ -134,7 +135,7 @@ impl Fleet {
         Ok(true)
     }
 
-    /// Publishes what is due, if few of the publisher's requests are unanswered.
+    /// Publishes what is due, unless too many requests of the publisher are unanswered.
     pub(super) fn publish_due(&mut self) -> Result<()> {
         let due = match self.pace {
             Some(Pace::Window { loud, messages }) => self.tally.delivered / loud + messages,
@@ -155,7 +156,7 @@ impl Fleet {
         self.publisher.stream.write_all(request.as_bytes())
     }
 
-    /// Handles what is ready, or waits for something.
+    /// Handles what is ready, or waits for it.
     pub(super) fn turn(&mut self, wait: Duration) -> Result<()> {
         match self.poll.poll(&mut self.events, Some(wait)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
@@ -200,23 +201,23 @@ impl Fleet {
         Ok(())
     }
 
-    /// Messages that are missing at the end of what the first `loud` subscribers got.
+    /// Returns how many messages at the end are missing at the first `loud` subscribers.
     pub(super) fn missing(&self, loud: usize) -> u64 {
         self.subscribers[..loud].iter().map(|subscriber| self.sent - subscriber.scan.last).sum()
     }
 }
 
 impl Subscriber {
-    /// Connected: subscribes. `true` if that is all there is to wait for.
+    /// Subscribes on a new connection. Returns `true` if there is nothing else to wait for.
     fn ask(&mut self, server: Server, feed: Feed) -> Result<bool> {
         let request = server.subscribe(feed, &self.channel, &Place::default());
         self.stream.write_all(request.as_bytes())?;
-        // Nothing tells that a poll is held.
+        // A held poll gives no sign.
         self.state = if feed == Feed::Longpoll { State::Ready } else { State::Asked };
         Ok(self.state == State::Ready)
     }
 
-    /// Reads the head of a stream; `true` if it is whole now.
+    /// Reads the head of a stream. Returns `true` if it is complete.
     fn begin(&mut self, feed: Feed, bytes: &[u8], now: u128, tally: &mut Tally) -> Result<bool> {
         self.input.extend_from_slice(bytes);
         let Some(at) = self.input.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(false) };
@@ -263,7 +264,7 @@ impl Publisher {
     }
 }
 
-/// `None` if there is nothing to read now.
+/// Returns `None` if there is nothing to read now.
 pub(super) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<usize>> {
     match stream.read(buffer) {
         Ok(0) => Err(Error::other("the server closed a connection")),
@@ -273,18 +274,18 @@ pub(super) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<u
     }
 }
 
-/// Subscribers after which the publisher has its turn. It must not be held up by a thousand that
-/// are answered at once: then fewer messages would be in flight for a fast server than for one that
-/// dawdles.
+/// The number of subscribers after which the publisher has its turn. A thousand subscribers that
+/// are served at once must not delay it. Otherwise a fast server would have fewer messages in
+/// flight than a slow one.
 const SHARE: usize = 64;
 
 const PUBLISHER: Token = Token(usize::MAX >> 1);
 
-/// Connections opened at one time.
+/// The number of connections opened at one time.
 const BURST: usize = 64;
 
-/// Requests of the publisher that are not answered yet.
+/// The largest number of unanswered requests of the publisher.
 const PIPELINED: usize = 8;
 
-/// Nothing comes any more.
+/// After this time, nothing more is expected.
 const STALL: Duration = Duration::from_secs(3);

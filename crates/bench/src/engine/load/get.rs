@@ -1,4 +1,4 @@
-//! Plain requests on fifty connections: CPU for each.
+//! Plain requests on fifty connections: the CPU time of each.
 
 use super::args::Args;
 use super::fleet::{Fleet, read};
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> Result<Value> {
             if event.is_readable() {
                 answers += connection.read(&mut buffer)?;
             }
-            // All answers of the last round have come, or it is the first one.
+            // All answers of the last round have come, or this is the first round.
             if connection.left == 0 {
                 let taken = connection.sent.elapsed().as_micros();
                 times.push(u32::try_from(taken).unwrap_or(u32::MAX));
@@ -57,13 +57,13 @@ pub(super) fn run(args: &Args) -> Result<Value> {
 struct Connection {
     stream: TcpStream,
     input: Vec<u8>,
-    /// Answers that are still to come in this round.
+    /// The answers still to come in this round.
     left: usize,
     sent: Instant,
 }
 
 impl Connection {
-    /// How many answers came.
+    /// Returns how many answers came.
     fn read(&mut self, buffer: &mut [u8]) -> Result<u64> {
         let mut answers = 0;
         while let Some(n) = read(&mut self.stream, buffer)? {

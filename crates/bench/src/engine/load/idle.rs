@@ -1,4 +1,4 @@
-//! Subscribers that wait: the server's memory for each of them.
+//! Waiting subscribers: the server's memory for each.
 
 use super::args::Args;
 use super::fleet::Fleet;
@@ -15,7 +15,7 @@ pub(super) fn run(args: &Args) -> Result<Value> {
     for number in 1..=MESSAGES {
         fleet.publish()?;
         if !fleet.wait(number * args.subscribers as u64)? {
-            return Err(Error::other("a message did not reach all"));
+            return Err(Error::other("a message did not reach all subscribers"));
         }
     }
     fleet.rest(SETTLE)?;
@@ -27,11 +27,12 @@ pub(super) fn run(args: &Args) -> Result<Value> {
     Ok(json!({ "before": before, "left": left, "open": each(open), "touched": each(touched) }))
 }
 
-/// What everybody gets between the two measurements.
+/// The messages that all subscribers get between the two measurements.
 const MESSAGES: u64 = 3;
 
-/// Until the server has noticed that all have left, and tidied up: some do that once a second.
+/// How long a server may take to notice that all have left, and to clean up. Some do that once a
+/// second.
 const LEAVE: Duration = Duration::from_millis(2500);
 
-/// Until the server has come to rest.
+/// How long a server may take to become idle.
 const SETTLE: Duration = Duration::from_millis(700);

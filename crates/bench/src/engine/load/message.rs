@@ -1,4 +1,4 @@
-//! The messages that the load publishes, and the figures about many of them.
+//! The messages that the load publishes, and percentiles.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(super) fn message(number: u64, sent: Duration) -> String {
 /// The length of `message`.
 pub(super) const MESSAGE: usize = 100;
 
-/// The value below which this share of the sorted values lies.
+/// Returns the value below which this share of the sorted values is.
 pub(super) fn percentile(sorted: &[u32], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share) as usize).map_or(0.0, |&value| f64::from(value))

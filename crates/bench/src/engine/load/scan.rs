@@ -1,11 +1,10 @@
-//! Finds the messages in what a subscriber received, whatever frames, chunks or JSON are around
-//! them.
+//! Finds the messages in what a subscriber received, with any frames, chunks or JSON around them.
 //!
-//! A message is never cut by framing (each server writes it whole), but reads cut it anywhere.
+//! Framing never cuts a message (each server writes it whole), but a read may cut it anywhere.
 
 use super::message::MESSAGE;
 
-/// What one subscriber has seen, and the beginning of a message that a read cut.
+/// What one subscriber has received, and the start of a message that a read cut.
 #[derive(Default)]
 pub(super) struct Scan {
     head: Vec<u8>,
@@ -13,14 +12,14 @@ pub(super) struct Scan {
     pub(super) last: u64,
 }
 
-/// What all subscribers have seen.
+/// What all subscribers have received.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) delivered: u64,
     pub(super) lost: u64,
-    /// Doubled, or out of order.
+    /// Duplicate, or out of order.
     pub(super) disorder: u64,
-    /// Microseconds from publishing to receiving, when they are wanted.
+    /// Microseconds from publishing to receiving, if they are measured.
     pub(super) latency: Option<Vec<u32>>,
 }
 
