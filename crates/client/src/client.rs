@@ -18,8 +18,8 @@ use crate::{Error, Options, Publish, Published, Subscription, publish};
 /// use tidewire_client::Client;
 ///
 /// let client = Client::new("http://127.0.0.1:8080/c/demo")?
-///     .header("Authorization", "Bearer 0815")?
-///     .connect_timeout(Duration::from_secs(2));
+///     .with_header("Authorization", "Bearer 0815")?
+///     .with_connect_timeout(Duration::from_secs(2));
 /// # Ok::<(), tidewire_client::Error>(())
 /// ```
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Client {
     /// [`Error::Field`] for what is no field, and for `Host`, `Content-Length`,
     /// `Transfer-Encoding`, `Connection`, `Upgrade`, `Accept` and `Accept-Encoding`, which are not
     /// the caller's.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, Error> {
         self.change().add_field(name, value)?;
         Ok(self)
     }
@@ -54,21 +54,21 @@ impl Client {
     /// How long a connection may take to be made, and then a feed to bring its first bytes. Default
     /// 5 s.
     #[must_use]
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.change().connect_timeout = timeout;
         self
     }
 
     /// How long one attempt to publish may take, from the connection to the answer. Default 30 s.
     #[must_use]
-    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.change().request_timeout = timeout;
         self
     }
 
     /// How many times a publish is tried in all, at least once. Default 5.
     #[must_use]
-    pub fn attempts(mut self, attempts: u32) -> Self {
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.change().attempts = attempts.max(1);
         self
     }
@@ -76,7 +76,7 @@ impl Client {
     /// The most bytes of one message as a feed encodes it, or of one answer to a poll: what a
     /// server can make this program hold. Default 16 MiB.
     #[must_use]
-    pub fn max_message(mut self, bytes: usize) -> Self {
+    pub fn with_max_message(mut self, bytes: usize) -> Self {
         self.change().max_message = bytes;
         self
     }
@@ -92,7 +92,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's words for anything else; [`Error::GaveUp`] after
-    /// [`Client::attempts`]: whether the message is in the log is then unknown, and a publish with
+    /// [`Client::with_attempts`]: whether the message is in the log is then unknown, and a publish with
     /// the same key of your own settles it.
     pub async fn publish(&self, message: Publish) -> Result<Published, Error> {
         publish::publish(&self.settings, &self.kept, &message).await

@@ -21,7 +21,7 @@ use crate::{Backoff, Cursor, Error, object};
 /// ```
 /// use tidewire_client::Publish;
 ///
-/// let message = Publish::new(r#"{"level":3.2}"#).event("tide").content_type("application/json");
+/// let message = Publish::new(r#"{"level":3.2}"#).with_event("tide").with_content_type("application/json");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Publish {
@@ -50,14 +50,14 @@ impl Publish {
 
     /// The event name: what a browser's `EventSource` dispatches it as.
     #[must_use]
-    pub fn event(mut self, name: impl Into<String>) -> Self {
+    pub fn with_event(mut self, name: impl Into<String>) -> Self {
         self.event = Some(name.into());
         self
     }
 
     /// The media type of the payload.
     #[must_use]
-    pub fn content_type(mut self, media_type: impl Into<String>) -> Self {
+    pub fn with_content_type(mut self, media_type: impl Into<String>) -> Self {
         self.content_type = Some(media_type.into());
         self
     }
@@ -69,7 +69,7 @@ impl Publish {
     /// Take a key that nobody guesses, and another one for each message: a key that another message
     /// of the channel has is refused with 422 ([`Error::Refused`]).
     #[must_use]
-    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
@@ -150,7 +150,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// How long to wait before the next attempt; `None` if there should be none.
 fn wait(error: &Error, attempt: u32) -> Option<Duration> {
-    let backoff = Backoff::new().wait(attempt);
+    let backoff = Backoff::DEFAULT.wait(attempt);
     match error {
         Error::Connect { .. } | Error::Cut(_) | Error::Timeout(_) => Some(backoff),
         Error::Refused(problem) if matches!(problem.status, 408 | 429 | 500 | 502..=504) => {

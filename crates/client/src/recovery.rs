@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_refused_upgrade_falls_back_at_once() {
-        let mut recovery = new(Options::new());
+        let mut recovery = new(Options::DEFAULT);
         assert_eq!(fail(&mut recovery, &refused(426, true)), Some(Duration::ZERO));
         assert_eq!(recovery.feed(), Feed::Sse);
         assert_eq!(fail(&mut recovery, &Error::Timeout(Awaited::FirstBytes)), Some(Duration::ZERO));
@@ -291,18 +291,18 @@ mod tests {
 
     #[test]
     fn refusals_end_when_nothing_is_left_to_try() {
-        let mut recovery = new(Options::new().feeds([Feed::WebSocket, Feed::Poll]));
+        let mut recovery = new(Options::DEFAULT.with_feeds([Feed::WebSocket, Feed::Poll]));
         assert!(fail(&mut recovery, &refused(404, false)).is_some());
         assert!(fail(&mut recovery, &refused(404, false)).is_none());
-        let mut recovery = new(Options::new());
+        let mut recovery = new(Options::DEFAULT);
         assert!(fail(&mut recovery, &refused(401, true)).is_some(), "to the upgrade, it could be a proxy's");
         assert!(fail(&mut recovery, &refused(401, true)).is_none(), "the server's word");
-        assert!(fail(&mut new(Options::new()), &Error::TooLarge { limit: 1 }).is_none());
+        assert!(fail(&mut new(Options::DEFAULT), &Error::TooLarge { limit: 1 }).is_none());
     }
 
     #[test]
     fn a_server_that_is_away_says_nothing_about_the_feed() {
-        let mut recovery = new(Options::new());
+        let mut recovery = new(Options::DEFAULT);
         for _ in 0..10 {
             assert!(fail(&mut recovery, &unreachable()).unwrap() <= Duration::from_secs(30));
             assert_eq!(recovery.feed(), Feed::WebSocket);
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_feed_that_breaks_again_and_again_is_given_up() {
-        let mut recovery = new(Options::new());
+        let mut recovery = new(Options::DEFAULT);
         for _ in 0..MAX_FAILURES {
             assert_eq!(recovery.feed(), Feed::WebSocket);
             recovery.opening(Instant::now());
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_server_says_when_to_come_back() {
-        let mut recovery = new(Options::new());
+        let mut recovery = new(Options::DEFAULT);
         assert!(fail(&mut recovery, &refused(503, true)).unwrap() >= Duration::from_secs(7));
         assert_eq!(recovery.feed(), Feed::WebSocket);
         recovery.opening(Instant::now());
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn the_best_feed_is_tried_again_after_a_while() {
-        let mut recovery = new(Options::new().prefer_again(Duration::from_secs(300)));
+        let mut recovery = new(Options::DEFAULT.with_prefer_again(Duration::from_secs(300)));
         let start = Instant::now();
         fail(&mut recovery, &refused(426, true));
         recovery.opening(start);
@@ -354,11 +354,11 @@ mod tests {
 
     #[test]
     fn attempts_can_be_limited() {
-        let mut recovery = new(Options::new().retry_limit(2));
+        let mut recovery = new(Options::DEFAULT.with_retry_limit(2));
         assert!(fail(&mut recovery, &unreachable()).is_some());
         assert!(fail(&mut recovery, &unreachable()).is_some());
         assert!(fail(&mut recovery, &unreachable()).is_none());
-        let mut recovery = new(Options::new().retry_limit(0));
+        let mut recovery = new(Options::DEFAULT.with_retry_limit(0));
         assert!(fail(&mut recovery, &cut()).is_none());
     }
 }

@@ -16,12 +16,15 @@ const PROBLEM: &str = "Content-Type: application/problem+json\r\n";
 
 /// Short waits, so that the tests are short.
 fn options(feeds: &[Feed]) -> Options {
-    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_millis(5) };
-    Options::new().feeds(feeds.iter().copied()).backoff(backoff).poll_interval(Duration::from_millis(20))
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(5));
+    Options::DEFAULT
+        .with_feeds(feeds.iter().copied())
+        .with_backoff(backoff)
+        .with_poll_interval(Duration::from_millis(20))
 }
 
 fn subscribe(url: &str, options: Options) -> Subscription {
-    Client::new(url).unwrap().connect_timeout(Duration::from_secs(5)).subscribe(options)
+    Client::new(url).unwrap().with_connect_timeout(Duration::from_secs(5)).subscribe(options)
 }
 
 fn media_type(feed: Feed) -> &'static str {
@@ -61,7 +64,7 @@ async fn another_feed_may_come_through_uncompressed() {
             answer("200 OK", coded, "")
         })
     });
-    let mut events = subscribe(&server.url, options(&[Feed::Sse, Feed::Poll]).since(at("e-0")));
+    let mut events = subscribe(&server.url, options(&[Feed::Sse, Feed::Poll]).with_since(at("e-0")));
     let texts = take(&mut events, 3).await;
     assert!(
         texts[0].starts_with("sse failed: the answer cannot be understood: it is compressed"),
@@ -223,7 +226,7 @@ const REPEATED: &str = "failed: the answer cannot be understood: it says nothing
 async fn an_old_answer_that_is_repeated_is_a_failure_of_the_feed() {
     for feed in [Feed::LongPoll, Feed::Poll] {
         let server = always(|_, _| bytes(poll(&[1, 2], "e-2")));
-        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-0")));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at("e-0")));
         let texts = take(&mut events, 20).await;
         assert_eq!(texts[..3], [&format!("{feed} at e-0"), "e-1 m1", "e-2 m2"]);
         for text in &texts[3..] {
@@ -245,7 +248,7 @@ async fn behind_a_cache_another_feed_is_tried() {
             poll(&[1, 2], "e-2")
         })
     });
-    let mut events = subscribe(&server.url, options(&[Feed::LongPoll, Feed::Stream]).since(at("e-0")));
+    let mut events = subscribe(&server.url, options(&[Feed::LongPoll, Feed::Stream]).with_since(at("e-0")));
     let mut texts = Vec::new();
     while texts.last().is_none_or(|text| text != "e-3 m3") {
         texts.extend(take(&mut events, 1).await);
@@ -262,7 +265,7 @@ async fn an_answer_that_ends_where_the_reader_stands_is_old_whatever_cursors_loo
     let body =
         format!("{{\"messages\":[{},{}],\"cursor\":\"two\",\"gap\":null}}", message("one"), message("two"));
     let server = always(move |_, _| bytes(answer("200 OK", "Content-Type: application/json\r\n", &body)));
-    let mut events = subscribe(&server.url, options(&[Feed::Poll]).since(at("zero")));
+    let mut events = subscribe(&server.url, options(&[Feed::Poll]).with_since(at("zero")));
     let texts = take(&mut events, 6).await;
     assert_eq!(texts[..3], ["poll at zero", "one x", "two x"]);
     assert!(texts[3..].iter().all(|text| text.starts_with(&format!("poll {REPEATED}"))), "{texts:?}");
@@ -284,7 +287,7 @@ async fn a_message_of_a_log_that_was_left_does_not_come_again() {
         5 => bytes(gone("e-0")),
         _ => bytes(poll(&[1], "e-1")),
     });
-    let mut events = subscribe(&server.url, options(&[Feed::Poll]).since(at("e-0")));
+    let mut events = subscribe(&server.url, options(&[Feed::Poll]).with_since(at("e-0")));
     let mut texts = Vec::new();
     while texts.last().is_none_or(|text| text != "reset unknown-epoch e-0") {
         texts.extend(take(&mut events, 1).await);
@@ -304,7 +307,7 @@ async fn a_gap_or_a_reset_that_was_told_is_not_told_again() {
     let lines =
         [hello, gap, gap, &object(6), gap, reset, reset, gap, &new, reset, ahead, &new, ""].join("\n");
     let server = serve(vec![vec![Request, stream("application/x-ndjson", &[&lines]), Hold]]);
-    let mut events = subscribe(&server.url, options(&[Feed::Stream]).since(at("e-1")));
+    let mut events = subscribe(&server.url, options(&[Feed::Stream]).with_since(at("e-1")));
     assert_eq!(
         take(&mut events, 7).await,
         [
@@ -326,7 +329,7 @@ async fn resets_in_turn_are_failures() {
     let server = always(|n, _| bytes(gone(["f-0", "g-0"][n % 2])));
     for feed in [Feed::LongPoll, Feed::Poll] {
         server.count();
-        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-1")));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at("e-1")));
         let texts = take(&mut events, 30).await;
         let failures = texts.iter().filter(|text| text.contains(REPEATED)).count();
         assert!(server.count() <= failures + 2, "{texts:?}");
@@ -341,7 +344,7 @@ async fn gaps_without_a_message_between_them_are_failures() {
             let gap = format!(r#"{{"type":"gap","from":"e-0","cursor":"e-{}","missed":8}}"#, 8 * (n + 1));
             bytes(answer("410 Gone", PROBLEM, &format!("{{\"gap\":{gap}}}")))
         });
-        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-0")));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at("e-0")));
         let texts = take(&mut events, 30).await;
         let failures = texts.iter().filter(|text| text.contains(REPEATED)).count();
         assert!(server.count() <= failures + 2, "{texts:?}");
@@ -360,7 +363,7 @@ async fn a_reset_for_each_of_several_channels_is_no_failure() {
                 _ => poll(&[], CURSORS[3]),
             })
         });
-        let mut events = subscribe(&server.url, options(&[feed]).since(at(CURSORS[0])));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at(CURSORS[0])));
         let resets = CURSORS[1..].iter().map(|cursor| format!("reset unknown-epoch {cursor}"));
         let mut expected = vec![format!("{feed} at {}", CURSORS[0])];
         expected.extend(resets);
@@ -382,7 +385,7 @@ async fn a_reset_long_after_another_is_no_failure() {
                 _ => poll(&[], "g-0"),
             })
         });
-        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-0")));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at("e-0")));
         assert_eq!(
             take(&mut events, 3).await,
             [&format!("{feed} at e-0"), "reset unknown-epoch f-0", "reset unknown-epoch g-0"]
@@ -413,7 +416,8 @@ async fn polls_that_are_not_held_are_spaced() {
     let interval = Duration::from_millis(60);
     for wait in [Duration::ZERO, Duration::from_secs(25), Duration::MAX] {
         let server = always(|_, _| bytes(poll(&[], "e-0")));
-        let options = options(&[Feed::LongPoll]).since(at("e-0")).wait(wait).poll_interval(interval);
+        let options =
+            options(&[Feed::LongPoll]).with_since(at("e-0")).with_wait(wait).with_poll_interval(interval);
         let mut events = subscribe(&server.url, options);
         let reading = tokio::spawn(async move {
             events.next().await.map(|_| ())?;
@@ -442,7 +446,8 @@ async fn a_better_feed_is_not_tried_in_a_loop() {
                 poll(&[], "e-0")
             })
         });
-        let options = options(&[Feed::Sse, feed]).prefer_again(Duration::ZERO).poll_interval(interval);
+        let options =
+            options(&[Feed::Sse, feed]).with_prefer_again(Duration::ZERO).with_poll_interval(interval);
         let mut events = subscribe(&server.url, options);
         let reading = tokio::spawn(async move { while events.next().await.is_ok() {} });
         let times = tokio::task::spawn_blocking(move || {

@@ -15,17 +15,20 @@ const NDJSON: &str = "application/x-ndjson";
 
 /// Short waits, so that the tests are short.
 fn options(feeds: &[Feed]) -> Options {
-    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_millis(5) };
-    Options::new().feeds(feeds.iter().copied()).backoff(backoff).poll_interval(Duration::from_millis(20))
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(5));
+    Options::DEFAULT
+        .with_feeds(feeds.iter().copied())
+        .with_backoff(backoff)
+        .with_poll_interval(Duration::from_millis(20))
 }
 
 fn subscribe(server: &Server, options: Options) -> Subscription {
-    Client::new(&server.url).unwrap().connect_timeout(PATIENCE).subscribe(options)
+    Client::new(&server.url).unwrap().with_connect_timeout(PATIENCE).subscribe(options)
 }
 
 /// For the tests in which an answer does not come. The others come in this time, also where the script must wait for a processor.
 fn subscribe_briefly(server: &Server, options: Options) -> Subscription {
-    Client::new(&server.url).unwrap().connect_timeout(Duration::from_secs(3)).subscribe(options)
+    Client::new(&server.url).unwrap().with_connect_timeout(Duration::from_secs(3)).subscribe(options)
 }
 
 #[tokio::test]
@@ -80,7 +83,7 @@ async fn transports_are_tried_in_order_and_share_the_cursor() {
         vec![Request, poll(&[7], "e-7"), Request, Hold],
     ]);
     let since = Since::After("e-4".parse().unwrap());
-    let mut events = subscribe_briefly(&server, options(&Feed::ALL).since(since));
+    let mut events = subscribe_briefly(&server, options(&Feed::ALL).with_since(since));
     assert_eq!(
         take(&mut events, 7).await,
         [
@@ -112,8 +115,8 @@ async fn after_a_fallback_the_best_feed_is_tried_again() {
         polls,
         vec![Request, stream(SSE, &["id: e-1\n\n", &event(2)]), Hold],
     ]);
-    let options = options(&[Feed::Sse, Feed::Poll]).since(Since::After("e-0".parse().unwrap()));
-    let mut events = subscribe(&server, options.prefer_again(Duration::from_millis(100)));
+    let options = options(&[Feed::Sse, Feed::Poll]).with_since(Since::After("e-0".parse().unwrap()));
+    let mut events = subscribe(&server, options.with_prefer_again(Duration::from_millis(100)));
     assert_eq!(
         take(&mut events, 5).await,
         [
@@ -212,7 +215,7 @@ async fn gaps_and_resets_are_told_on_every_feed() {
     ] {
         let server = serve(vec![steps]);
         let since = Since::After("e-1".parse().unwrap());
-        let mut events = subscribe(&server, options(&[feed]).since(since));
+        let mut events = subscribe(&server, options(&[feed]).with_since(since));
         assert_eq!(
             take(&mut events, 3).await,
             [&format!("{feed} at e-1"), "gap e-1 e-5 4", "reset unknown-epoch f-0"]
@@ -227,7 +230,8 @@ async fn a_hole_is_asked_for_again_and_told_if_it_stays() {
         vec![Request, stream(SSE, &["id: e-1\n\n", &event(4)])],
         vec![Request, stream(SSE, &["id: e-1\n\n", &event(4), &event(5)]), Hold],
     ]);
-    let mut events = subscribe(&server, options(&[Feed::Sse]).since(Since::After("e-1".parse().unwrap())));
+    let mut events =
+        subscribe(&server, options(&[Feed::Sse]).with_since(Since::After("e-1".parse().unwrap())));
     assert_eq!(
         take(&mut events, 6).await,
         [
@@ -248,8 +252,8 @@ async fn the_server_says_when_to_come_back() {
         vec![Request, stream(SSE, &["retry: 400\nid: e-0\n\n"]), send("0\r\n\r\n")],
         vec![Request, stream(SSE, &["id: e-0\n\n"]), Hold],
     ]);
-    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_secs(1) };
-    let mut events = subscribe(&server, options(&[Feed::Sse, Feed::Poll]).backoff(backoff));
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_secs(1));
+    let mut events = subscribe(&server, options(&[Feed::Sse, Feed::Poll]).with_backoff(backoff));
     let start = Instant::now();
     let Ok(Event::Disconnected { retry_in, .. }) = events.next().await else { panic!() };
     assert!(retry_in >= Duration::from_secs(1));
@@ -269,7 +273,7 @@ async fn a_silent_stream_is_cut() {
     let script = script.chain([send(chunk(&event(1))), Hold]).collect();
     let server = serve(vec![script, vec![Request, stream(SSE, &["id: e-1\n\n"]), Hold]]);
     // The comments come for longer than this, and each comes long before.
-    let options = options(&[Feed::Sse]).heartbeat_timeout(Duration::from_secs(3));
+    let options = options(&[Feed::Sse]).with_heartbeat_timeout(Duration::from_secs(3));
     let mut events = subscribe(&server, options);
     assert_eq!(
         take(&mut events, 4).await,
@@ -287,7 +291,7 @@ async fn what_comes_between_two_polls_is_no_answer() {
         vec![Request, poll(&[1], "e-1"), Wait(go), late, ReadBytes(0), Hold],
         vec![Request, poll(&[2], "e-2"), Hold],
     ]);
-    let options = options(&[Feed::Poll]).since(Since::After("e-0".parse().unwrap()));
+    let options = options(&[Feed::Poll]).with_since(Since::After("e-0".parse().unwrap()));
     let mut events = subscribe(&server, options);
     assert_eq!(take(&mut events, 2).await, ["poll at e-0", "e-1 m1"]);
     assert_eq!(server.received(), "GET /c/demo?feed=poll&since=e-0");
@@ -301,8 +305,8 @@ async fn what_comes_between_two_polls_is_no_answer() {
 #[tokio::test]
 async fn the_servers_own_refusal_is_final() {
     let server = serve(vec![vec![Request, problem("403 Forbidden", "", "You may not read this channel.")]]);
-    let client = Client::new(&server.url).unwrap().header("Authorization", "Bearer x").unwrap();
-    let client = client.header("user-agent", "mine/1").unwrap();
+    let client = Client::new(&server.url).unwrap().with_header("Authorization", "Bearer x").unwrap();
+    let client = client.with_header("user-agent", "mine/1").unwrap();
     let mut events = client.subscribe(options(&[Feed::Sse, Feed::Poll]));
     for _ in 0..2 {
         let Err(Error::Refused(problem)) = events.next().await else { panic!() };
@@ -324,7 +328,7 @@ async fn what_is_no_tidewire_server_is_walked_around() {
         vec![Request, send("SSH-2.0-OpenSSH_9.9\r\n"), Hold],
         vec![Request, answer("302 Found", "Location: /login\r\n", "")],
     ]);
-    let options = options(&[Feed::Sse, Feed::Stream, Feed::Poll]).retry_limit(0);
+    let options = options(&[Feed::Sse, Feed::Stream, Feed::Poll]).with_retry_limit(0);
     let mut events = subscribe(&server, options);
     assert_eq!(
         take(&mut events, 3).await,
@@ -346,7 +350,7 @@ async fn a_server_cannot_make_the_client_hold_more_than_allowed() {
         (Feed::Poll, vec![Request, answer("200 OK", "Content-Type: application/json\r\n", &long), Hold]),
     ] {
         let server = serve(vec![steps]);
-        let client = Client::new(&server.url).unwrap().max_message(4000);
+        let client = Client::new(&server.url).unwrap().with_max_message(4000);
         let mut events = client.subscribe(options(&[feed]));
         let end = events.next().await;
         assert!(matches!(end, Err(Error::TooLarge { limit: 4000 })), "{feed}: {end:?}");
@@ -387,7 +391,7 @@ async fn dropping_next_halfway_loses_nothing() {
 async fn a_server_that_is_away_is_waited_for() {
     // A port that nobody listens at, and that no other test is given.
     let mut events =
-        Client::new("http://127.0.0.1:1/c/demo").unwrap().subscribe(options(&Feed::ALL).retry_limit(2));
+        Client::new("http://127.0.0.1:1/c/demo").unwrap().subscribe(options(&Feed::ALL).with_retry_limit(2));
     for _ in 0..2 {
         let Ok(Event::Disconnected { feed: Feed::WebSocket, reason: Error::Connect { .. }, .. }) =
             events.next().await
@@ -404,7 +408,8 @@ async fn an_answer_that_does_not_come_is_a_failure_of_the_poll() {
         vec![Request, poll(&[], "e-0"), Request, Hold],
         vec![Request, poll(&[1], "e-1"), Request, Hold],
     ]);
-    let mut events = subscribe_briefly(&server, options(&[Feed::LongPoll]).wait(Duration::from_millis(50)));
+    let mut events =
+        subscribe_briefly(&server, options(&[Feed::LongPoll]).with_wait(Duration::from_millis(50)));
     assert_eq!(take(&mut events, 1).await, ["longpoll at e-0"]);
     let Ok(Event::Disconnected { reason: Error::Timeout(Awaited::Answer), .. }) = events.next().await else {
         panic!()
@@ -450,7 +455,8 @@ async fn a_server_that_does_not_know_its_own_cursor_is_not_asked_in_a_loop() {
     let fields = "Content-Type: application/problem+json\r\n";
     let gone = || answer("410 Gone", fields, r#"{"earliest":"f-0","reason":"unknown-epoch"}"#);
     let server = serve(vec![(0..50).flat_map(|_| [Request, gone()]).chain([Hold]).collect()]);
-    let mut events = subscribe(&server, options(&[Feed::Poll]).poll_interval(Duration::from_millis(100)));
+    let mut events =
+        subscribe(&server, options(&[Feed::Poll]).with_poll_interval(Duration::from_millis(100)));
     assert_eq!(
         take(&mut events, 3).await,
         [

@@ -58,6 +58,7 @@ pub enum BodyError {
 
 impl Body {
     /// A body without bytes.
+    #[must_use]
     pub fn empty() -> Self {
         Body(Inner::Whole(Bytes::new()))
     }

@@ -47,7 +47,7 @@ use crate::reply::{DetachHead, LocalFuture, Reply};
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
 use crate::turns::InTurns;
-use crate::{Handler, Prepared, Problem, Request, Response, StreamBody};
+use crate::{Handler, PreparedResponse, Problem, Request, Response, StreamBody};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
 use transport::{Failure, MAX_OUTPUT, Transport};
@@ -339,7 +339,7 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    fn respond_shared(&mut self, prepared: &Prepared) -> Step<H::Ticket> {
+    fn respond_shared(&mut self, prepared: &PreparedResponse) -> Step<H::Ticket> {
         match self.writer().respond_shared(prepared) {
             Ok(()) => self.finish_exchange(),
             Err(Unsendable) => self.respond_unsendable(),

@@ -27,6 +27,7 @@ struct State<T> {
 
 impl<T> Inbox<T> {
     /// An empty list.
+    #[must_use]
     pub fn new() -> Self {
         Inbox(Arc::new(Mutex::new(State { items: Vec::new(), task: None })))
     }
@@ -78,6 +79,7 @@ impl<T> Default for Inbox<T> {
 impl Inbox<u32> {
     /// A waker that puts `key` on the list. Give it to a socket's `poll_*_ready`. A key may appear
     /// twice, and after its socket is gone.
+    #[must_use]
     pub fn waker(&self, key: u32) -> Waker {
         Waker::from(Arc::new(KeyWaker { key, inbox: self.clone() }))
     }

@@ -30,6 +30,7 @@ pub enum Listen {
 
 impl Listen {
     /// Whether only this machine can reach it.
+    #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
             Listen::Tcp(address) => address.ip().is_loopback(),

@@ -34,6 +34,7 @@ struct State {
 
 impl LogLimit {
     /// A limit that has let nothing through yet.
+    #[must_use]
     pub const fn new() -> Self {
         LogLimit(Mutex::new(State { last: None, kept_back: 0 }))
     }

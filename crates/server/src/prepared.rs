@@ -14,7 +14,7 @@ use crate::response::{Content, ResponseBody, with_date};
 /// connection's output; a long body is shared by all of them. See
 /// [`Reply::Shared`](crate::Reply::Shared).
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedResponse {
     pub(crate) status: u16,
     pub(crate) fields: FieldBlock,
     pub(crate) body: Content,
@@ -34,20 +34,26 @@ impl Response {
     ///
     /// # Errors
     /// The response, unchanged.
-    pub fn prepare(self) -> Result<Prepared, Self> {
+    pub fn prepare(self) -> Result<PreparedResponse, Self> {
         match self {
             Response { status, fields, body: ResponseBody::Whole(body), close: false, broken: false }
                 if !matches!(status, 204 | 205 | 304) =>
             {
                 let body = if body.len() < MIN_SHARED { body.joined() } else { body };
-                Ok(Prepared { status, fields, body, whole: Mutex::new(None), parts: Mutex::new(None) })
+                Ok(PreparedResponse {
+                    status,
+                    fields,
+                    body,
+                    whole: Mutex::new(None),
+                    parts: Mutex::new(None),
+                })
             }
             other => Err(other),
         }
     }
 }
 
-impl Prepared {
+impl PreparedResponse {
     /// Sends it in one piece, if it is small and the exchange is one of the usual kind.
     pub(crate) fn send(
         &self,

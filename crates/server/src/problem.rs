@@ -36,11 +36,13 @@ impl Problem {
     }
 
     /// The title: the reason phrase of the status.
+    #[must_use]
     pub fn title(&self) -> &'static str {
         reason_phrase(self.status)
     }
 
     /// The object, on one line, with the line end.
+    #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         json::write(self, &mut out);
@@ -49,6 +51,7 @@ impl Problem {
     }
 
     /// The response. Caches do not store it.
+    #[must_use]
     pub fn into_response(self) -> Response {
         Response::new(self.status)
             .with("Content-Type", "application/problem+json")

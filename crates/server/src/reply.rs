@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidewire_http1::BodyLength;
 
-use crate::{Prepared, Response};
+use crate::{PreparedResponse, Response};
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -19,7 +19,7 @@ pub enum Reply<T> {
     /// The answer is known at once. Answers to pipelined requests gather and leave in one write.
     Ready(Response),
     /// An answer that was made before, for a request that asked the same.
-    Shared(Arc<Prepared>),
+    Shared(Arc<PreparedResponse>),
     /// The answer needs waiting.
     Later(LocalFuture<Reply<T>>),
     /// The connection leaves the request cycle: for WebSocket, for a stream without end, or to wait

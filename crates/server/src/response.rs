@@ -60,6 +60,7 @@ pub(crate) enum Content {
 
 impl Response {
     /// A response with this status and no body.
+    #[must_use]
     pub fn new(status: u16) -> Self {
         let body = ResponseBody::Whole(Content::One(Bytes::new()));
         Response { status, fields: FieldBlock::with_capacity(FIELDS), body, close: false, broken: false }

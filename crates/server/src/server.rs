@@ -22,18 +22,21 @@ pub struct Builder {
 
 impl Builder {
     /// Adds an address. Without any, the server listens on `127.0.0.1:8080`.
+    #[must_use]
     pub fn listen(mut self, listen: impl Into<Listen>) -> Self {
         self.listen.push(listen.into());
         self
     }
 
     /// Worker threads; 0 (the default) means one for each core.
+    #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
     /// Replaces the default [`Limits`].
+    #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -73,16 +76,19 @@ pub struct Server {
 
 impl Server {
     /// Starts to describe a server.
+    #[must_use]
     pub fn builder() -> Builder {
-        Builder { listen: Vec::new(), threads: 0, limits: Limits::default() }
+        Builder { listen: Vec::new(), threads: 0, limits: Limits::DEFAULT }
     }
 
     /// The addresses as bound: port 0 has become a real port.
+    #[must_use]
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
     }
 
     /// How many workers there will be.
+    #[must_use]
     pub fn threads(&self) -> usize {
         self.by_worker.len()
     }
@@ -143,11 +149,13 @@ pub struct Running {
 
 impl Running {
     /// The addresses as bound.
+    #[must_use]
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
     }
 
     /// A handle that stops the server from anywhere.
+    #[must_use]
     pub fn stopper(&self) -> Stopper {
         Stopper(self.stop.clone())
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tidewire_channel::Cursor;
-use tidewire_server::Prepared;
+use tidewire_server::PreparedResponse;
 
 use crate::channel::Channel;
 use crate::table::HeldPoll;
@@ -60,7 +60,7 @@ struct ChannelBounds {
 #[derive(Clone)]
 pub(crate) enum Answer {
     /// It was answered.
-    Response(Arc<Prepared>),
+    Response(Arc<PreparedResponse>),
     /// It is a poll for which there was nothing.
     Held(Rc<HeldPoll>),
 }

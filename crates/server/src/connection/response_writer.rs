@@ -9,7 +9,7 @@ use super::request_body::RequestBody;
 use crate::output::Output;
 use crate::response::ResponseBody;
 use crate::shared::Shared;
-use crate::{Prepared, Problem, Response, StreamBody};
+use crate::{PreparedResponse, Problem, Response, StreamBody};
 
 /// What an answer is made with.
 pub(super) struct ResponseWriter<'a> {
@@ -56,7 +56,7 @@ impl ResponseWriter<'_> {
 
     /// The answer that another request had before: its checks were made then.
     #[inline]
-    pub(super) fn respond_shared(&mut self, prepared: &Prepared) -> Result<(), Unsendable> {
+    pub(super) fn respond_shared(&mut self, prepared: &PreparedResponse) -> Result<(), Unsendable> {
         if self.leaves_too_much() {
             self.http.close();
         }

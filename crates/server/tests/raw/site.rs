@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tidewire_server::http1::Method;
 use tidewire_server::{
-    Body, BodyError, DetachHead, Handler, Limits, Listen, Parked, Prepared, Reply, Request, Response,
+    Body, BodyError, DetachHead, Handler, Limits, Listen, Parked, PreparedResponse, Reply, Request, Response,
     Running, Server,
 };
 use tidewire_testkit::raw::{Raw, Response as Answer};
@@ -120,8 +120,8 @@ pub(crate) fn post(path: &str, body: &str) -> String {
 
 struct Everything {
     seen: Seen,
-    shared: Arc<Prepared>,
-    parts: Arc<Prepared>,
+    shared: Arc<PreparedResponse>,
+    parts: Arc<PreparedResponse>,
 }
 
 /// What a detached connection is for.
