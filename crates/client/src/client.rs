@@ -92,8 +92,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's words for anything else; [`Error::GaveUp`] after
-    /// [`Client::with_attempts`]: whether the message is in the log is then unknown, and a publish with
-    /// the same key of your own settles it.
+    /// [`Client::with_attempts`]: whether the message is in the log is then unknown, and a publish
+    /// with the same key of your own settles it.
     pub async fn publish(&self, message: Publish) -> Result<Published, Error> {
         publish::publish(&self.settings, &self.kept, &message).await
     }

@@ -1,4 +1,5 @@
-//! Times that are too long for a clock, above all `Duration::MAX`, mean "never": no option panics, and none is over at once.
+//! Times that are too long for a clock, above all `Duration::MAX`, mean "never": no option panics,
+//! and none is over at once.
 
 #![allow(clippy::unwrap_used)]
 

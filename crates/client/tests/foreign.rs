@@ -1,5 +1,5 @@
-//! Answers of proxies, caches and other servers. None of them may make the client ask without end, or
-//! deliver a message twice.
+//! Answers of proxies, caches and other servers. None of them may make the client ask without end,
+//! or deliver a message twice.
 
 #![allow(clippy::unwrap_used)]
 
@@ -83,7 +83,8 @@ async fn the_identity_coding_is_none() {
     }
 }
 
-/// Through a proxy that compresses everything and does not know of upgrades, all five feeds are given up, once.
+/// Through a proxy that compresses everything and does not know of upgrades, all five feeds are
+/// given up, once.
 #[tokio::test]
 async fn a_proxy_that_compresses_every_feed_ends_the_reading() {
     let server = always(|_, request| {
@@ -257,7 +258,8 @@ async fn behind_a_cache_another_feed_is_tried() {
     assert_eq!(messages, ["e-1 m1", "e-2 m2", "e-3 m3"]);
 }
 
-/// The spelling of these cursors is not ours, so nothing can be counted. That the answer ends where the reader stands is known.
+/// The spelling of these cursors is not ours, so nothing can be counted. That the answer ends where
+/// the reader stands is known.
 #[tokio::test]
 async fn an_answer_that_ends_where_the_reader_stands_is_old_whatever_cursors_look_like() {
     let message =
@@ -323,7 +325,8 @@ async fn a_gap_or_a_reset_that_was_told_is_not_told_again() {
     );
 }
 
-/// Two servers behind one address, each with a log of its own: every answer says that the cursor is the other's.
+/// Two servers behind one address, each with a log of its own: every answer says that the cursor is
+/// the other's.
 #[tokio::test]
 async fn resets_in_turn_are_failures() {
     let server = always(|n, _| bytes(gone(["f-0", "g-0"][n % 2])));
@@ -351,7 +354,8 @@ async fn gaps_without_a_message_between_them_are_failures() {
     }
 }
 
-/// After a restart of the server each of several channels has a new log, and a 410 tells of one at a time.
+/// After a restart of the server each of several channels has a new log, and a 410 tells of one at
+/// a time.
 #[tokio::test]
 async fn a_reset_for_each_of_several_channels_is_no_failure() {
     const CURSORS: [&str; 4] = ["e-1.x-1.y-1", "f-0.x-1.y-1", "f-0.g-0.y-1", "f-0.g-0.h-0"];

@@ -49,7 +49,8 @@ async fn a_lost_answer_is_asked_for_with_the_same_key() {
     }
 }
 
-/// What comes while nothing was asked for is no answer: not what came with the answer before, and not what came later.
+/// What comes while nothing was asked for is no answer: not what came with the answer before, and
+/// not what came later.
 #[tokio::test]
 async fn what_comes_on_an_idle_connection_is_no_answer() {
     let (mut both, late) = match (created(1), created(8)) {

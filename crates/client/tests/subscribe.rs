@@ -26,7 +26,8 @@ fn subscribe(server: &Server, options: Options) -> Subscription {
     Client::new(&server.url).unwrap().with_connect_timeout(PATIENCE).subscribe(options)
 }
 
-/// For the tests in which an answer does not come. The others come in this time, also where the script must wait for a processor.
+/// For the tests in which an answer does not come. The others come in this time, also where the
+/// script must wait for a processor.
 fn subscribe_briefly(server: &Server, options: Options) -> Subscription {
     Client::new(&server.url).unwrap().with_connect_timeout(Duration::from_secs(3)).subscribe(options)
 }

@@ -142,7 +142,8 @@ impl Limits {
         self
     }
 
-    /// Sets the number of connections from one address: [`max_connections_per_address`](Self::max_connections_per_address).
+    /// Sets the number of connections from one address:
+    /// [`max_connections_per_address`](Self::max_connections_per_address).
     #[must_use]
     pub const fn with_max_connections_per_address(mut self, connections: usize) -> Self {
         self.max_connections_per_address = connections;
@@ -168,7 +169,8 @@ impl Limits {
         http
     }
 
-    /// The seconds of [`idle_timeout`](Self::idle_timeout) that answers name. Answers do not name 0.
+    /// The seconds of [`idle_timeout`](Self::idle_timeout) that answers name. Answers do not name
+    /// 0.
     pub(crate) fn idle_seconds(&self) -> u32 {
         whole_seconds(self.idle_timeout)
     }

@@ -1,4 +1,5 @@
-//! A server that plays a script: for each connection in turn, what to read and which bytes to write.
+//! A server that plays a script: for each connection in turn, what to read and which bytes to
+//! write.
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used)] // each test file uses its part
 
@@ -111,7 +112,8 @@ pub(crate) fn serve(scripts: Vec<Vec<Step>>) -> Server {
     thread::spawn(move || {
         for script in scripts {
             let (socket, _) = listener.accept().unwrap();
-            // One after the other: a script that does not hold its connection is over before the next begins.
+            // One after the other: a script that does not hold its connection is over before the
+            // next begins.
             let sender = sender.clone();
             let play = move || play(socket, script, |line| drop(sender.send(line)));
             thread::spawn(play);
@@ -120,8 +122,9 @@ pub(crate) fn serve(scripts: Vec<Vec<Step>>) -> Server {
     Server { url, log }
 }
 
-/// Answers every request on every connection, until a bound that no test reaches unless it spins. The answer depends on the
-/// number of the request, from 0, and its text. The log has when each request came.
+/// Answers every request on every connection, until a bound that no test reaches unless it spins.
+/// The answer depends on the number of the request, from 0, and its text. The log has when each
+/// request came.
 pub(crate) struct Always {
     pub(crate) url: String,
     log: Receiver<(String, Instant)>,
@@ -221,7 +224,8 @@ fn play(socket: TcpStream, script: Vec<Step>, log: impl Fn(String)) {
     }
 }
 
-/// The request line, and of the fields those that a test may ask for, and the body; and the WebSocket key.
+/// The request line, and of the fields those that a test may ask for, and the body; and the
+/// WebSocket key.
 fn request(input: &mut impl BufRead) -> Option<(String, String)> {
     let (mut text, mut length, mut key) = (String::new(), 0, String::new());
     loop {

@@ -1,4 +1,5 @@
-//! Requests that are served: one after another on one connection, with bodies that are read and bodies that are not.
+//! Requests that are served: one after another on one connection, with bodies that are read and
+//! bodies that are not.
 
 use std::time::{Duration, Instant};
 
@@ -202,7 +203,8 @@ fn continue_is_said_to_who_asks_for_it_when_the_body_is_wanted() {
     assert_eq!(raw.response().status, 100);
     raw.send("hello");
     assert_eq!(raw.response().text(), "hello");
-    // A handler that does not want the body answers at once. Does the body come nevertheless? Nobody can tell, so that nothing is read.
+    // A handler that does not want the body answers at once. Does the body come nevertheless?
+    // Nobody can tell, so that nothing is read.
     for next in ["hello", "", "chunked"] {
         let mut raw = site.raw();
         raw.send(if next == "chunked" {
@@ -272,7 +274,8 @@ fn who_ends_its_output_still_gets_its_answers() {
         assert_eq!(raw.response().status, 400, "{request:?}");
         assert!(raw.rest().is_empty());
     }
-    // In the middle of a body too, or nothing is said: but the half of it is never taken for the whole.
+    // In the middle of a body too, or nothing is said: but the half of it is never taken for the
+    // whole.
     for request in [
         "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
         "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",

@@ -1,4 +1,5 @@
-//! Connections that leave the request cycle: upgrades, streams that the handler frames, and those that come back.
+//! Connections that leave the request cycle: upgrades, streams that the handler frames, and those
+//! that come back.
 
 use std::time::Duration;
 
@@ -71,7 +72,8 @@ fn a_parked_connection_can_come_back() {
     }
 }
 
-/// The content of a detached answer is written by its handler, which cannot know that there must be none.
+/// The content of a detached answer is written by its handler, which cannot know that there must be
+/// none.
 #[test]
 fn the_answer_to_a_head_is_not_detached() {
     let site = Site::start();

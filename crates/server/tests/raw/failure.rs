@@ -1,7 +1,8 @@
 //! An essential part of the server fails: the server drains and ends with an error.
 //!
-//! No code is in the server for these tests. What panics is what a user of the crate brings: a handler, or a subscriber of `tracing`
-//! that panics when a certain line is logged, as one did whose standard error was full.
+//! No code is in the server for these tests. What panics is what a user of the crate brings: a
+//! handler, or a subscriber of `tracing` that panics when a certain line is logged, as one did
+//! whose standard error was full.
 
 use std::cell::RefCell;
 use std::io;
@@ -125,7 +126,8 @@ fn one_for_each(address: &str, workers: usize) -> Vec<Raw> {
     all.into_iter().flatten().collect()
 }
 
-/// The line about a connection too many is logged by the task that accepts. It panics there: once, on one of two workers.
+/// The line about a connection too many is logged by the task that accepts. It panics there: once,
+/// on one of two workers.
 #[test]
 fn a_task_that_accepts_and_panics_ends_the_server() {
     let mut limits = Limits::default();
@@ -145,7 +147,8 @@ fn a_task_that_accepts_and_panics_ends_the_server() {
         assert_eq!(raw.send(get("/")).response().status, 200);
     }
     let _one_too_many = Raw::connect(&address);
-    // Both workers drain: connections that wait end in good order, whichever of the two they are on.
+    // Both workers drain: connections that wait end in good order, whichever of the two they are
+    // on.
     for raw in &mut held {
         assert_eq!(raw.rest(), b"");
     }
@@ -153,7 +156,8 @@ fn a_task_that_accepts_and_panics_ends_the_server() {
     assert!(error.contains("cannot go on") && error.contains("accepts connections"), "{error}");
 }
 
-/// Two workers of which the second one fails when it is told to: the first one drains, and the error says what it was.
+/// Two workers of which the second one fails when it is told to: the first one drains, and the
+/// error says what it was.
 fn second_worker_fails(how: fn(oneshot::Receiver<()>) -> Fails) -> String {
     let server = Server::builder().listen(any_port()).threads(2).bind().unwrap();
     let (fail, fails) = oneshot::channel();

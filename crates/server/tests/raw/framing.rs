@@ -1,5 +1,6 @@
-//! What must be refused. Each request has a second one behind it in the same write, which must never be answered and never reach the
-//! handler: where a server and a proxy in front of it could disagree about the end of a request, the second is the smuggled one.
+//! What must be refused. Each request has a second one behind it in the same write, which must
+//! never be answered and never reach the handler: where a server and a proxy in front of it could
+//! disagree about the end of a request, the second is the smuggled one.
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ fn head(fields: &str) -> Vec<u8> {
     format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n").into_bytes()
 }
 
-/// Sends `request` and a second one behind it, whole and in pieces; the one answer must have this status and be the last.
+/// Sends `request` and a second one behind it, whole and in pieces; the one answer must have this
+/// status and be the last.
 pub(crate) fn refused(site: &Site, name: &str, status: u16, request: &[u8]) {
     let smuggled = get("/smuggled");
     let all = [request, smuggled.as_bytes()].concat();
@@ -283,7 +285,8 @@ fn an_upgrade_with_a_body_is_no_upgrade() {
     }
 }
 
-/// A length of nothing leaves no doubt about what follows: it is the other protocol, and never a request.
+/// A length of nothing leaves no doubt about what follows: it is the other protocol, and never a
+/// request.
 #[test]
 fn an_upgrade_with_a_length_of_nothing_is_one() {
     let site = Site::start();

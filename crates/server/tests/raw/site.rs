@@ -51,7 +51,8 @@ impl Seen {
     }
 }
 
-/// Short, so that tests of time are short, and long enough for a test that waits for a processor between two of its steps.
+/// Short, so that tests of time are short, and long enough for a test that waits for a processor
+/// between two of its steps.
 pub(crate) fn quick() -> Limits {
     let mut limits = Limits::default();
     limits.head_timeout = Duration::from_millis(1_500);

@@ -25,8 +25,8 @@ fn idle_connections_end_soon() {
     assert_eq!(seen.drains(), 1);
 }
 
-/// A client that sends one request after the other, as a publisher does: each has its answer, the last one says that it is the last, and no
-/// request meets a closed socket.
+/// A client that sends one request after the other, as a publisher does: each has its answer, the
+/// last one says that it is the last, and no request meets a closed socket.
 #[test]
 fn a_request_that_is_under_way_is_answered() {
     // A busy machine may leave a client alone for longer than the usual second.
@@ -69,7 +69,8 @@ fn what_was_begun_is_finished() {
     let mut limits = Limits::default();
     limits.drain_time = Duration::from_secs(10);
     let site = Site::with(limits);
-    // One worker takes connections and reads them in the order in which they came: when it has the last request, it has this half.
+    // One worker takes connections and reads them in the order in which they came: when it has the
+    // last request, it has this half.
     let mut half = site.raw();
     half.send("GET /a HTTP/1.1\r\nHo");
     let mut body = site.raw();

@@ -1,4 +1,5 @@
-//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`): what its clients send meanwhile waits in their sockets.
+//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`): what its clients
+//! send meanwhile waits in their sockets.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +22,8 @@ fn limits() -> Limits {
     limits
 }
 
-/// Not a test of its own: the server of the test below, until the standard input ends. A thread of the test cannot be stopped alone.
+/// Not a test of its own: the server of the test below, until the standard input ends. A thread of
+/// the test cannot be stopped alone.
 #[test]
 #[allow(clippy::print_stdout, reason = "the test reads the address there")]
 fn serve_until_the_input_ends() {
@@ -102,7 +104,8 @@ const CASES: [(&str, &str, &str, &str); 5] = [
     ),
 ];
 
-/// Sends the beginnings and stops the process. `None` if that took so long that somebody's time may have been up before.
+/// Sends the beginnings and stops the process. `None` if that took so long that somebody's time may
+/// have been up before.
 fn stopped_in_the_middle(process: &Process) -> Option<Vec<Raw>> {
     let start = Instant::now();
     let mut raws = Vec::new();

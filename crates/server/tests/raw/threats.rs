@@ -1,7 +1,9 @@
-//! The ways in which other servers were tricked about where a message ends, each by its name: published, with the ids under which they fell.
+//! The ways in which other servers were tricked about where a message ends, each by its name:
+//! published, with the ids under which they fell.
 //!
-//! Each attack is a case of a wire document, found by its bytes, or a request of its own where it takes a server to fall for it. Each has a
-//! second request behind it, or in it, which must never be answered. And all other refusals of the wire documents hold here too.
+//! Each attack is a case of a wire document, found by its bytes, or a request of its own where it
+//! takes a server to fall for it. Each has a second request behind it, or in it, which must never
+//! be answered. And all other refusals of the wire documents hold here too.
 
 use tidewire_testkit::vectors::{self, Vector};
 
@@ -115,7 +117,8 @@ const THREATS: &[Threat] = &[
     Threat {
         name: "a body that nobody reads (RUSTSEC-2020-0093, RUSTSEC-2020-0008, CVE-2025-4366)",
         attacks: &[
-            // A GET with a body, a POST to what is not there, one whose handler does not look at it, and a refusal before the body.
+            // A GET with a body, a POST to what is not there, one whose handler does not look at
+            // it, and a refusal before the body.
             Unread("GET / HTTP/1.1\r\nHost: h\r\n", 200),
             Unread("POST /nowhere HTTP/1.1\r\nHost: h\r\n", 404),
             Unread("POST /ignore HTTP/1.1\r\nHost: h\r\n", 200),
@@ -163,7 +166,8 @@ fn nobody_falls_for_what_others_fell_for() {
     }
 }
 
-/// The cases of a document for a server with the usual limits that hold these bytes and are refused; there is one at least.
+/// The cases of a document for a server with the usual limits that hold these bytes and are
+/// refused; there is one at least.
 fn holding<'a>(cases: &'a [Vector], name: &str, bytes: &str) -> Vec<&'a Vector> {
     let found: Vec<_> = cases
         .iter()
@@ -182,7 +186,8 @@ fn as_body(case: &Vector) -> Vec<u8> {
     request
 }
 
-/// A request whose body is a request, in both framings and in one or two writes: it is not executed.
+/// A request whose body is a request, in both framings and in one or two writes: it is not
+/// executed.
 fn unread(site: &Site, name: &str, status: u16, head: &str) {
     let smuggled = get("/smuggled");
     let length = format!("{head}Content-Length: {}\r\n\r\n{smuggled}", smuggled.len());
@@ -208,7 +213,8 @@ fn unread(site: &Site, name: &str, status: u16, head: &str) {
     }
 }
 
-/// What the documents refuse, the server refuses, with the status that they say, and reads nothing behind it.
+/// What the documents refuse, the server refuses, with the status that they say, and reads nothing
+/// behind it.
 #[test]
 fn the_refusals_of_the_wire_documents_hold_on_the_server() {
     let site = Site::start();
@@ -218,7 +224,8 @@ fn the_refusals_of_the_wire_documents_hold_on_the_server() {
             continue;
         };
         let event = case.events.last().unwrap();
-        // A cut needs an end of input, which is another test; and chunks have their own document, where the handler reads them.
+        // A cut needs an end of input, which is another test; and chunks have their own document,
+        // where the handler reads them.
         if event.contains("Truncated") || event.contains("Chunked") || case.events.len() > 1 {
             continue;
         }

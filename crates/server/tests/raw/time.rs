@@ -7,7 +7,8 @@ use tidewire_testkit::raw::{Raw, Response as Answer};
 
 use crate::site::{Site, eventually, get, post, quick};
 
-/// Runs `what`, connecting included, which must take at least so many milliseconds; the patience of the client bounds it from above.
+/// Runs `what`, connecting included, which must take at least so many milliseconds; the patience of
+/// the client bounds it from above.
 fn after<T>(at_least: u64, what: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let value = what();
