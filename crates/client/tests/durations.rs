@@ -1,5 +1,5 @@
-//! Times that are too long for a clock, above all `Duration::MAX`, mean "never": no option panics,
-//! and none is over at once.
+//! Times that are too long for a clock, for example `Duration::MAX`, mean "never". No option panics
+//! with them, and none expires at once.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ const NEVER: [Duration; 4] = [
     Duration::from_secs(1 << 40),
 ];
 
-/// Every time that a caller can set.
+/// A client with every time that a caller can set.
 fn client(url: &str, never: Duration) -> Client {
     Client::new(url)
         .unwrap()
@@ -43,7 +43,7 @@ async fn every_feed_works_with_times_that_never_end() {
     let hello = r#"{"type":"hello","cursor":"e-0"}"#;
     for never in NEVER {
         for feed in Feed::ALL {
-            // A timer that is over at once would be seen in the pause.
+            // If a timer expired at once, it would expire in the pause.
             let steps = match feed {
                 Feed::WebSocket => {
                     vec![Request, Upgrade(frame(hello)), Pause(30), send(frame(&object(1))), Hold]
@@ -81,7 +81,7 @@ async fn every_feed_works_with_times_that_never_end() {
 }
 
 #[tokio::test]
-async fn a_wait_that_never_ends_is_waited_and_a_better_feed_never_tried() {
+async fn with_endless_waits_there_is_no_reconnect_and_no_return_to_the_first_feed() {
     for never in NEVER {
         let server = serve(vec![
             vec![Request, answer("502 Bad Gateway", "", "")],
@@ -126,7 +126,7 @@ async fn a_publish_works_with_times_that_never_end() {
     }
 }
 
-/// More seconds than any clock has, and more digits than any number.
+/// More than an hour, more seconds than a clock can hold, and more digits than an integer can hold.
 const LONG: [&str; 4] =
     ["3601", "18446744073709551615", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"];
 

@@ -41,7 +41,7 @@ fn at(cursor: &str) -> Since {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_not_read_and_ends_the_reading_where_no_feed_is_left() {
+async fn a_compressed_answer_is_not_read_and_ends_a_subscription_without_another_feed() {
     for coding in ["gzip", "identity, br", "GZIP"] {
         for feed in HTTP_FEEDS {
             let fields = format!("Content-Type: {}\r\nContent-Encoding: {coding}\r\n", media_type(feed));
@@ -55,7 +55,7 @@ async fn a_compressed_answer_is_not_read_and_ends_the_reading_where_no_feed_is_l
 }
 
 #[tokio::test]
-async fn another_feed_may_come_through_uncompressed() {
+async fn after_a_compressed_answer_another_feed_is_tried() {
     let server = always(|_, request| {
         bytes(if request.contains("feed=poll") {
             poll(&[1], "e-1")
@@ -74,7 +74,7 @@ async fn another_feed_may_come_through_uncompressed() {
 }
 
 #[tokio::test]
-async fn the_identity_coding_is_none() {
+async fn the_identity_coding_is_no_compression() {
     for coding in ["identity", "Identity", "", ", identity ,"] {
         let fields = format!("Content-Type: application/json\r\nContent-Encoding: {coding}\r\n");
         let body = r#"{"messages":[],"cursor":"e-0","gap":null}"#;
@@ -83,10 +83,9 @@ async fn the_identity_coding_is_none() {
     }
 }
 
-/// Through a proxy that compresses everything and does not know of upgrades, all five feeds are
-/// given up, once.
+/// The proxy compresses everything and does not know upgrades. All five feeds are given up, once.
 #[tokio::test]
-async fn a_proxy_that_compresses_every_feed_ends_the_reading() {
+async fn a_proxy_that_compresses_every_feed_ends_the_subscription() {
     let server = always(|_, request| {
         let feed = HTTP_FEEDS.into_iter().find(|feed| request.contains(&format!("feed={feed}&")));
         let media_type = media_type(feed.unwrap_or(Feed::Poll));
@@ -100,7 +99,7 @@ async fn a_proxy_that_compresses_every_feed_ends_the_reading() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_is_compressed_is_no_word_of_the_server() {
+async fn a_compressed_refusal_does_not_count_as_the_servers_own() {
     let fields = format!("{PROBLEM}Content-Encoding: gzip\r\n");
     let refusal = fields.clone();
     let server = always(move |_, _| bytes(answer("403 Forbidden", &refusal, "{}")));
@@ -150,7 +149,7 @@ async fn an_acknowledgement_is_json_and_not_compressed() {
 }
 
 #[tokio::test]
-async fn a_204_on_a_stream_ends_the_reading_in_good_order() {
+async fn a_204_on_a_stream_ends_the_subscription_normally() {
     for feed in [Feed::Sse, Feed::Stream] {
         let server = always(|_, _| b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
         let mut events = subscribe(&server.url, options(&[feed, Feed::Poll]));
@@ -159,7 +158,7 @@ async fn a_204_on_a_stream_ends_the_reading_in_good_order() {
         }
         assert_eq!(server.count(), 1);
         let mut events = subscribe(&server.url, options(&[feed, Feed::Poll]));
-        assert!(StreamExt::next(&mut events).await.is_none(), "no error: a stream of events just ends");
+        assert!(StreamExt::next(&mut events).await.is_none(), "the stream ends without an error");
     }
 }
 
@@ -174,9 +173,9 @@ async fn a_status_line_without_its_last_space_is_understood() {
     assert_eq!(take(&mut subscribe(&server.url, options(&[Feed::Poll])), 1).await, ["poll at e-0"]);
 }
 
-/// Each request is told of, and followed by a wait: so nothing spins.
+/// Each failed request is an event, and a wait follows it. So the client does not spin.
 #[tokio::test]
-async fn no_answer_is_asked_for_again_without_a_word() {
+async fn each_failed_request_is_reported() {
     let html = "Content-Type: text/html\r\n";
     let flood = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000);
     let whole = |status: &str, fields: &str| bytes(answer(status, fields, "<p>Log in"));
@@ -221,7 +220,7 @@ async fn no_answer_is_asked_for_again_without_a_word() {
     }
 }
 
-const REPEATED: &str = "failed: the answer cannot be understood: it says nothing new";
+const REPEATED: &str = "failed: the answer cannot be understood: it has nothing new";
 
 #[tokio::test]
 async fn an_old_answer_that_is_repeated_is_a_failure_of_the_feed() {
@@ -233,12 +232,12 @@ async fn an_old_answer_that_is_repeated_is_a_failure_of_the_feed() {
         for text in &texts[3..] {
             assert!(text.starts_with(&format!("{feed} {REPEATED}")), "{text}");
         }
-        // Each request but the first is told of.
+        // Each request except the first is reported.
         assert!(server.count() <= 1 + 17);
     }
 }
 
-/// A stream is not what a cache repeats. The waits in between grow like those of every failure.
+/// A cache does not repeat a stream. The waits between failures grow as always.
 #[tokio::test]
 async fn behind_a_cache_another_feed_is_tried() {
     let server = always(|_, request| {
@@ -258,10 +257,10 @@ async fn behind_a_cache_another_feed_is_tried() {
     assert_eq!(messages, ["e-1 m1", "e-2 m2", "e-3 m3"]);
 }
 
-/// The spelling of these cursors is not ours, so nothing can be counted. That the answer ends where
-/// the reader stands is known.
+/// These cursors have another form, so messages cannot be counted. But the client can see that the
+/// answer ends at the reader's position.
 #[tokio::test]
-async fn an_answer_that_ends_where_the_reader_stands_is_old_whatever_cursors_look_like() {
+async fn an_answer_that_ends_at_the_readers_position_is_old_for_any_form_of_cursor() {
     let message =
         |cursor: &str| format!("{{\"type\":\"message\",\"cursor\":\"{cursor}\",\"time\":7,\"data\":\"x\"}}");
     let body =
@@ -274,7 +273,7 @@ async fn an_answer_that_ends_where_the_reader_stands_is_old_whatever_cursors_loo
 }
 
 #[tokio::test]
-async fn a_message_of_a_log_that_was_left_does_not_come_again() {
+async fn messages_of_a_log_before_a_reset_are_not_delivered_again() {
     let fresh = |n: u32| {
         let body = poll(&[n], &format!("e-{n}"));
         String::from_utf8(bytes(body)).unwrap().replace("e-", "f-").into_bytes()
@@ -282,10 +281,10 @@ async fn a_message_of_a_log_that_was_left_does_not_come_again() {
     let server = always(move |n, _| match n {
         0 => bytes(poll(&[1], "e-1")),
         1 => bytes(gone("f-0")),
-        // An old answer out of a cache, then the server again.
+        // An old answer from a cache, then an answer of the server.
         2 | 4 => bytes(poll(&[1], "e-1")),
         3 => fresh(1),
-        // The old log is back, in so many words: its messages are news again.
+        // A reset says that the old log is back, so its messages are new again.
         5 => bytes(gone("e-0")),
         _ => bytes(poll(&[1], "e-1")),
     });
@@ -300,7 +299,7 @@ async fn a_message_of_a_log_that_was_left_does_not_come_again() {
 }
 
 #[tokio::test]
-async fn a_gap_or_a_reset_that_was_told_is_not_told_again() {
+async fn a_gap_or_a_reset_is_reported_once() {
     let hello = r#"{"type":"hello","cursor":"e-1"}"#;
     let gap = r#"{"type":"gap","from":"e-1","cursor":"e-5","missed":4}"#;
     let reset = r#"{"type":"reset","reason":"unknown-epoch","cursor":"f-0"}"#;
@@ -321,14 +320,14 @@ async fn a_gap_or_a_reset_that_was_told_is_not_told_again() {
             "reset ahead-of-log f-0",
             "f-1 m1"
         ],
-        "a log that lost its newest messages goes back, and its new ones have old numbers"
+        "a log that lost its newest messages goes back, and its new messages have old numbers"
     );
 }
 
-/// Two servers behind one address, each with a log of its own: every answer says that the cursor is
-/// the other's.
+/// Two servers behind one address have different logs. Every answer says that the cursor belongs to
+/// the other log.
 #[tokio::test]
-async fn resets_in_turn_are_failures() {
+async fn alternating_resets_are_failures() {
     let server = always(|n, _| bytes(gone(["f-0", "g-0"][n % 2])));
     for feed in [Feed::LongPoll, Feed::Poll] {
         server.count();
@@ -339,7 +338,7 @@ async fn resets_in_turn_are_failures() {
     }
 }
 
-/// What is told of moves on, but nothing is delivered.
+/// The cursor moves with each gap, but no message is delivered.
 #[tokio::test]
 async fn gaps_without_a_message_between_them_are_failures() {
     for feed in [Feed::LongPoll, Feed::Poll] {
@@ -354,8 +353,7 @@ async fn gaps_without_a_message_between_them_are_failures() {
     }
 }
 
-/// After a restart of the server each of several channels has a new log, and a 410 tells of one at
-/// a time.
+/// After a restart of the server, each of several channels has a new log, and each 410 reports one.
 #[tokio::test]
 async fn a_reset_for_each_of_several_channels_is_no_failure() {
     const CURSORS: [&str; 4] = ["e-1.x-1.y-1", "f-0.x-1.y-1", "f-0.g-0.y-1", "f-0.g-0.h-0"];
@@ -376,7 +374,7 @@ async fn a_reset_for_each_of_several_channels_is_no_failure() {
     }
 }
 
-/// Nobody publishes, and the server is restarted now and then.
+/// Nobody publishes, and the server restarts now and then.
 #[tokio::test]
 async fn a_reset_long_after_another_is_no_failure() {
     for feed in [Feed::LongPoll, Feed::Poll] {
@@ -398,13 +396,13 @@ async fn a_reset_long_after_another_is_no_failure() {
     }
 }
 
-/// A 410 that goes on at this cursor.
+/// A 410 that continues at this cursor.
 fn gone(cursor: &str) -> Step {
     let body = format!("{{\"earliest\":\"{cursor}\",\"reason\":\"unknown-epoch\"}}");
     answer("410 Gone", PROBLEM, &body)
 }
 
-/// Some polls more, of which nothing is told.
+/// Checks that some more polls yield no event.
 async fn is_quiet(server: &Always, events: &mut Subscription) {
     server.count();
     let mut polls = 0;
@@ -430,7 +428,7 @@ async fn polls_that_are_not_held_are_spaced() {
         let times =
             tokio::task::spawn_blocking(move || (0..5).map(|_| server.received().1).collect::<Vec<_>>());
         let times = times.await.unwrap();
-        // The first one asks for no wait, so its answer says nothing about that.
+        // The first poll asks for no wait, so its pause is not checked.
         for pair in times[1..].windows(2) {
             assert!(pair[1] - pair[0] >= interval, "{wait:?}: {:?}", pair[1] - pair[0]);
         }
@@ -438,9 +436,9 @@ async fn polls_that_are_not_held_are_spaced() {
     }
 }
 
-/// "As soon as possible" is not without a pause.
+/// With `prefer_again` zero there is still a pause between two attempts.
 #[tokio::test]
-async fn a_better_feed_is_not_tried_in_a_loop() {
+async fn the_first_feed_is_not_tried_in_a_loop() {
     let interval = Duration::from_millis(60);
     for feed in [Feed::LongPoll, Feed::Poll] {
         let server = always(|_, request| {

@@ -34,7 +34,7 @@ async fn a_message_becomes_a_post() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_with_the_same_key() {
+async fn after_a_lost_answer_the_message_is_sent_again_with_the_same_key() {
     let server = serve(vec![
         vec![Request],
         vec![Request, send("HTTP/1.1 201 Cre")],
@@ -49,10 +49,10 @@ async fn a_lost_answer_is_asked_for_with_the_same_key() {
     }
 }
 
-/// What comes while nothing was asked for is no answer: not what came with the answer before, and
-/// not what came later.
+/// Bytes that come without a request are not an answer, whether they come with the answer before or
+/// later.
 #[tokio::test]
-async fn what_comes_on_an_idle_connection_is_no_answer() {
+async fn bytes_on_an_idle_connection_are_not_an_answer() {
     let (mut both, late) = match (created(1), created(8)) {
         (Step::Send(first), Step::Send(late)) => (first, late),
         _ => unreachable!("answers are sent"),
@@ -66,7 +66,7 @@ async fn what_comes_on_an_idle_connection_is_no_answer() {
         let client = Client::new(&server.url).unwrap().with_attempts(1);
         client.publish(Publish::new("a")).await.unwrap();
         assert!(server.received().ends_with(" a"));
-        // All is sent, and the runtime looks at its sockets.
+        // The server has sent everything, and the runtime checks its sockets.
         assert_eq!(server.received(), "[]");
         tokio::task::yield_now().await;
         assert_eq!(client.publish(Publish::new("b")).await.unwrap().cursor.as_str(), "e-2");
@@ -80,7 +80,7 @@ async fn a_kept_connection_that_was_closed_is_no_failure() {
     client.publish(Publish::new("a")).await.unwrap();
     assert!(server.received().ends_with(" a"));
     assert_eq!(server.received(), "closed");
-    // The runtime looks at its sockets.
+    // The runtime checks its sockets.
     tokio::task::yield_now().await;
     assert_eq!(client.publish(Publish::new("b")).await.unwrap().cursor.as_str(), "e-2");
 }
@@ -97,7 +97,7 @@ async fn retry_after_is_honoured_and_attempts_are_counted() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_in_the_servers_words() {
+async fn a_refusal_shows_the_detail_of_the_server() {
     let server =
         serve(vec![vec![Request, problem("400 Bad Request", "", "An event name has no line ends.")]]);
     let error = Client::new(&server.url).unwrap().publish(Publish::new("x")).await.unwrap_err();
@@ -105,9 +105,9 @@ async fn a_refusal_is_told_in_the_servers_words() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_before_the_body_was_read_is_heard() {
+async fn an_answer_that_comes_before_the_body_was_read_is_used() {
     let refusal = problem("413 Content Too Large", "Connection: close\r\n", "Send less.");
-    // Closing with bytes unread resets the connection behind the answer.
+    // The server closes with unread bytes, so a reset follows the answer.
     let server = serve(vec![vec![ReadBytes(100), refusal, Close]]);
     let client = Client::new(&server.url).unwrap().with_attempts(1).with_request_timeout(PATIENCE);
     let error = client.publish(Publish::new(vec![b'x'; 8 << 20])).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn an_answer_that_comes_before_the_body_was_read_is_heard() {
 }
 
 #[tokio::test]
-async fn what_would_split_a_head_is_refused() {
+async fn a_field_that_would_split_a_head_is_refused() {
     let client = Client::new("http://127.0.0.1:1/c/demo").unwrap();
     let split = Publish::new("x").with_content_type("text/plain\r\nX: y");
     assert!(matches!(client.publish(split).await, Err(Error::Field { name, .. }) if name == "Content-Type"));

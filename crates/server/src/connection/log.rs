@@ -10,7 +10,8 @@ pub(super) fn unsendable_response() {
     if let Some(more) = LIMIT.admit() {
         tracing::error!(
             more,
-            "a response could not be encoded: a field is invalid, or its status cannot have a body"
+            "a response could not be encoded: a field is invalid, or the status does not fit the \
+             request or the body"
         );
     }
 }
