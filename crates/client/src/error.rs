@@ -127,8 +127,8 @@ pub enum Protocol {
     /// The server opened a WebSocket without the subprotocol `tidewire.v1`.
     #[error("the server does not speak tidewire.v1")]
     Subprotocol,
-    /// The answer has another media type than the feed.
-    #[error("it has the media type {0:?}, which is not that of the feed")]
+    /// The answer has another media type than expected.
+    #[error("it has the wrong media type {0:?}")]
     MediaType(String),
     /// The answer is compressed, although `identity` was asked for. It is not read.
     #[error(

@@ -116,7 +116,7 @@ async fn a_compressed_refusal_does_not_count_as_the_servers_own() {
 #[tokio::test]
 async fn an_acknowledgement_is_json_and_not_compressed() {
     for (status, fields, expected) in [
-        ("200 OK", "Content-Type: text/html\r\n", "it is of type \"text/html\""),
+        ("200 OK", "Content-Type: text/html\r\n", "it has the wrong media type \"text/html\""),
         (
             "201 Created",
             "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",

@@ -335,8 +335,7 @@ async fn answers_of_other_servers_lead_to_the_next_feed() {
     assert_eq!(
         take(&mut events, 3).await,
         [
-            "sse failed: the answer cannot be understood: it has the media type \"text/html\", which is not \
-             that of the feed",
+            "sse failed: the answer cannot be understood: it has the wrong media type \"text/html\"",
             "stream failed: the answer cannot be understood: HTTP: malformed HTTP version at byte 0",
             "end: gave up after 1 attempts: the server answered 302 Found"
         ]
