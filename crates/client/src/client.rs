@@ -8,10 +8,10 @@ use crate::kept::SharedConnection;
 use crate::settings::Settings;
 use crate::{Error, Options, Publish, Published, Subscription, publish};
 
-/// One channel of a server, to [`publish`](Self::publish) to and to [`subscribe`](Self::subscribe)
-/// to. For reading it may be several channels.
+/// One channel of a server: [`publish`](Self::publish) to it or [`subscribe`](Self::subscribe) to
+/// it. A subscription may have several channels.
 ///
-/// To make a client does not connect. Clones share the connection that is kept between two
+/// A new client does not connect yet. Clones share the connection that is kept between two
 /// publishes.
 ///
 /// ```
@@ -92,9 +92,9 @@ impl Client {
     /// [`Problem::retry_after`](crate::Problem::retry_after).
     ///
     /// # Errors
-    /// [`Error::Refused`] with the server's words for anything else; [`Error::GaveUp`] after
-    /// [`Client::with_attempts`]: whether the message is in the log is then unknown, and a publish
-    /// with the same key of your own settles it.
+    /// [`Error::Refused`] with the server's problem for any other refusal. [`Error::GaveUp`] after
+    /// [`Client::with_attempts`]: then it is unknown whether the log has the message. If you set a
+    /// key, publish again with the same key.
     pub async fn publish(&self, message: Publish) -> Result<Published, Error> {
         publish::publish(&self.settings, &self.kept, &message).await
     }

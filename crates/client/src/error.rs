@@ -69,7 +69,7 @@ pub enum Error {
 
     // A limit of this client is exceeded.
     /// A line, an event, a message or a poll's answer is over
-    /// [`Client::max_message`](crate::Client::max_message).
+    /// [`Client::with_max_message`](crate::Client::with_max_message).
     #[error("an answer is over the limit of {limit} bytes")]
     TooLarge {
         /// The limit in bytes.

@@ -123,8 +123,8 @@ impl Http {
     }
 
     /// After a whole exchange: whether another exchange may follow on this connection. It may not
-    /// if bytes came after the answer, because they would be read as the next answer (RFC 9112 §9.2
-    /// (2)).
+    /// if bytes came after the answer, because they would be read as the next answer
+    /// (RFC 9112 §9.2 (2)).
     pub(crate) fn next(&mut self) -> bool {
         self.at == self.input.len() && self.machine.next_message()
     }

@@ -72,8 +72,9 @@ impl Options {
         self
     }
 
-    /// Sets how long the server may hold a long poll. Default 25 s: proxies commonly give up at 60
-    /// s, and the server holds a poll for 55 s at most. With zero, long polls become short polls.
+    /// Sets how long the server may hold a long poll. Default 25 s: proxies commonly give up at
+    /// 60 s, and the server holds a poll for 55 s at most. With zero, long polls become short
+    /// polls.
     #[must_use]
     pub const fn with_wait(mut self, wait: Duration) -> Self {
         self.wait = wait;

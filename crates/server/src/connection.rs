@@ -102,8 +102,8 @@ struct Cycle<H> {
     head_begun: bool,
 }
 
-/// Whether the target is a URI of a scheme that this server does not serve, such as https (RFC 9110
-/// §7.4).
+/// Whether the target is a URI of a scheme that this server does not serve, such as https
+/// (RFC 9110 §7.4).
 fn is_misdirected(head: &RequestHead<'_>) -> bool {
     let scheme = head.target().get(..7);
     head.target_form() == TargetForm::Absolute && !scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"http://"))

@@ -22,7 +22,7 @@ impl StopReceiver {
         StopReceiver { asked, failed }
     }
 
-    /// Waits until the server is asked to stop, or another worker cannot go on.
+    /// Waits until the server is asked to stop, or another worker fails.
     pub(crate) async fn wait(&mut self) {
         tokio::select! {
             // An error means that the server's handle was dropped, which is a stop too.
@@ -48,7 +48,7 @@ impl FailureReporter {
     /// Reports the failure, and returns the error that the worker ends with.
     pub(crate) fn report(&self, what: &str) -> io::Error {
         self.failed.send_replace(true);
-        let error = io::Error::other(format!("worker {} cannot go on: {what}", self.worker));
+        let error = io::Error::other(format!("worker {} failed: {what}", self.worker));
         tracing::error!(%error, "stopping the server");
         error
     }

@@ -10,7 +10,7 @@ mod deadline;
 mod failure;
 mod handler;
 mod inbox;
-// Public for the hub and the program, which write the same JSON. It is no part of the engine.
+// Public because the hub and the program write the same JSON. It is not a part of the engine's API.
 #[doc(hidden)]
 pub mod json;
 mod limits;

@@ -93,7 +93,8 @@ impl Limits {
         self
     }
 
-    /// Sets the time for a body beside what its rate allows: [`body_grace`](Self::body_grace).
+    /// Sets the time for a body in addition to what its rate allows:
+    /// [`body_grace`](Self::body_grace).
     #[must_use]
     pub const fn with_body_grace(mut self, grace: Duration) -> Self {
         self.body_grace = grace;

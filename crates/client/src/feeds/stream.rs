@@ -9,7 +9,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// The body of the feed.
 pub(crate) struct Lines {
-    /// The begin of a line that is not complete.
+    /// The first part of a line that is not complete.
     partial: Vec<u8>,
     max: usize,
 }

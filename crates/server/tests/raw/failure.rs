@@ -152,7 +152,7 @@ fn a_task_that_accepts_and_panics_ends_the_server() {
         assert_eq!(raw.rest(), b"");
     }
     let error = ended(running).to_string();
-    assert!(error.contains("cannot go on") && error.contains("accepts connections"), "{error}");
+    assert!(error.contains("failed") && error.contains("accepts connections"), "{error}");
 }
 
 /// Runs two workers and lets the second one fail. The first worker drains. Returns the error of the
