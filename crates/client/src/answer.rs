@@ -1,4 +1,4 @@
-//! The head of an answer, and why an answer is not a good one.
+//! The head of an answer, and why an answer is refused.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,15 +19,15 @@ pub(crate) struct AnswerHead {
     reason: String,
     /// In lower case, without parameters.
     media_type: String,
-    /// How the content is compressed, if it is.
+    /// The codings of the content, if it is compressed.
     coding: Option<String>,
     retry_after: Option<Duration>,
 }
 
-/// Why there is no good answer.
+/// Why an answer cannot be used.
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// The gap or reset that a 410 tells.
+    /// The gap or reset that a 410 reports.
     pub(crate) gone: Option<Item>,
 }
 
@@ -44,8 +44,8 @@ impl AnswerHead {
         }
     }
 
-    /// Whether the answer is of this media type, and not compressed. A captive portal answers 200
-    /// too, with a page.
+    /// Checks that the answer has this media type and is not compressed. A captive portal answers
+    /// 200 too, with a page.
     pub(crate) fn require(&self, media_type: &str) -> Result<(), Error> {
         if !eq_ignore_case(self.media_type.as_bytes(), media_type.as_bytes()) {
             return Err(Protocol::MediaType(self.media_type.clone()).into());
@@ -59,7 +59,7 @@ impl AnswerHead {
     /// Reads the body of a refusal. If it cannot be read, the status still says enough.
     pub(crate) async fn failure(self, http: &mut Http) -> Failure {
         if let (200 | 410, Some(coding)) = (self.status, &self.coding) {
-            // The only fault of such an answer is that it is compressed.
+            // The answer would be good if it were not compressed.
             return Error::from(Protocol::ContentCoding(coding.clone())).into();
         }
         let mut body = Vec::new();
@@ -93,7 +93,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// RFC 9457, with the members of a 410.
+/// A problem document (RFC 9457) with the members of a 410.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Document {
@@ -104,11 +104,11 @@ struct Document {
     gap: Option<Object>,
 }
 
-/// Bytes of a refusal that are read: a problem document is a few hundred.
+/// The most bytes of a refusal that are read. A problem document has a few hundred.
 const MAX_PROBLEM: usize = 64 * 1024;
 
-/// The codings of the content (RFC 9110 §8.4), if there is one other than `identity`. Empty
-/// elements of the list are none.
+/// The codings of the content (RFC 9110 §8.4), if there is a coding other than `identity`. Empty
+/// elements of the list do not count.
 fn coding(head: &ResponseHead<'_>) -> Option<String> {
     let lines: Vec<_> = head.get_all("content-encoding").map(String::from_utf8_lossy).collect();
     let codings = lines.join(", ");
@@ -116,10 +116,10 @@ fn coding(head: &ResponseHead<'_>) -> Option<String> {
     (!codings.split(',').map(str::trim).all(is_plain)).then_some(codings)
 }
 
-/// RFC 9110 §10.2.3: seconds, or a date.
+/// The wait of a `Retry-After`, which is a number of seconds or a date (RFC 9110 §10.2.3).
 fn retry_after(value: &[u8], now: SystemTime) -> Option<Duration> {
     if !value.is_empty() && value.iter().all(u8::is_ascii_digit) {
-        // However many digits it has, a long wait is not none.
+        // A number with too many digits is a long wait, not a missing one.
         return Some(Duration::from_secs(dec_u64(value).unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;

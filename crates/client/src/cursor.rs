@@ -4,29 +4,29 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A position in a channel, or in all the channels of one subscription: "everything up to here has
-/// been delivered".
+/// A position in a channel, or in all channels of one subscription: "everything up to here has been
+/// delivered".
 ///
-/// It is the server's text and works with every feed, on every connection, after any pause. Store
-/// it where your program keeps its state, and subscribe with [`Since::After`](crate::Since::After).
-/// Treat it as opaque.
+/// It is a text of the server. It works with every feed, on every connection, after any pause.
+/// Store it with the state of your program, and subscribe with
+/// [`Since::After`](crate::Since::After). Treat it as opaque.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor(Arc<str>);
 
-/// The text is no cursor: it is empty, over 4096 bytes long, or has bytes other than
+/// The text is not a cursor: it is empty, over 4096 bytes long, or has bytes other than
 /// `0-9 A-Z a-z . _ -`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor: one has 1 to {MAX_LEN} of the characters 0-9 A-Z a-z . _ -")]
+#[error("not a cursor: a cursor has 1 to {MAX_LEN} of the characters 0-9 A-Z a-z . _ -")]
 pub struct CursorError;
 
-/// What a message is to a reader that holds a cursor.
+/// Whether a message is new to a reader with a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// New: deliver it.
     New,
     /// Delivered before: drop it.
     Duplicate,
-    /// New, and so many messages before it never came.
+    /// New, and so many messages before it are missing.
     Hole(u64),
 }
 
@@ -37,11 +37,10 @@ impl Cursor {
         &self.0
     }
 
-    /// What the message at `next` is to a reader at `self`.
+    /// Whether the message at `next` is new to a reader at `self`.
     ///
-    /// The text is taken apart for this one question: positions joined by `.`, each an epoch, `-`,
-    /// and a dense sequence number. Of another spelling only equality is known, and then nothing is
-    /// called a hole.
+    /// Only this method parses the text: positions joined by `.`, each an epoch, `-`, and a dense
+    /// sequence number. If the text has another form, only equality is known, and no hole is found.
     pub(crate) fn step_to(&self, next: &Self) -> Step {
         if self == next {
             return Step::Duplicate;
@@ -55,7 +54,7 @@ impl Cursor {
                     (Some((epoch, from)), Some((other, to))) if epoch == other => {
                         ahead = ahead.saturating_add(to.saturating_sub(from));
                     }
-                    // Another log, or another spelling: it cannot be compared, so it is news.
+                    // Another log, or another form: it cannot be compared, so it counts as new.
                     _ if mine == theirs => {}
                     _ => return Step::New,
                 },
@@ -69,13 +68,13 @@ impl Cursor {
         }
     }
 
-    /// The epochs of the logs that it is a position in. Of another spelling, none.
+    /// The epochs of the logs in this position. There are none if the text has another form.
     pub(crate) fn epochs(&self) -> impl Iterator<Item = &str> {
         self.0.split('.').filter_map(|text| epoch_and_number(text).map(|(epoch, _)| epoch))
     }
 }
 
-/// Longest text that is taken: the cursors of 64 channels need 2,239 bytes.
+/// The longest text of a cursor. The cursors of 64 channels need 2,239 bytes.
 const MAX_LEN: usize = 4096;
 
 fn epoch_and_number(text: &str) -> Option<(&str, u64)> {
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn one_channel_counts() {
+    fn the_cursor_of_one_channel_is_compared_by_its_number() {
         assert_eq!(step("e-41", "e-42"), Step::New);
         assert_eq!(step("e-42", "e-42"), Step::Duplicate);
         assert_eq!(step("e-43", "e-42"), Step::Duplicate);
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_are_only_equal_or_not() {
+    fn cursors_of_another_form_are_only_compared_for_equality() {
         assert_eq!(step("abc", "abc"), Step::Duplicate);
         assert_eq!(step("abc", "abd"), Step::New);
         assert_eq!(step("e-x", "e-9"), Step::New);

@@ -1,4 +1,4 @@
-//! What goes wrong, and whose turn it is.
+//! The errors of this crate, grouped by their cause.
 
 use std::io;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use tidewire_http1 as http1;
 
 use crate::{Cursor, UrlError};
 
-/// Why a call failed, or why a feed was cut. Displays as a clause that says what happened.
+/// Why a call failed, or why a feed was cut. Displays as a short text that says what happened.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    // You misused us.
+    // The caller made a mistake.
     /// The URL cannot be used.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -25,28 +25,28 @@ pub enum Error {
         source: http1::EncodeError,
     },
 
-    // The server's word.
-    /// The server refused, and coming back does not help.
+    // The server refused.
+    /// The server refused, and another attempt does not help.
     #[error("the server answered {0}")]
     Refused(Problem),
 
-    // The network's doing. A subscription comes back by itself.
+    // The network failed. A subscription reconnects by itself.
     /// No connection.
     #[error("no connection to {address}: {source}")]
     Connect {
         /// The address or the socket's path.
         address: String,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Cut(Arc<io::Error>),
-    /// The server ended the connection in good order.
+    /// The server ended the connection normally.
     #[error("the server ended the feed")]
     Ended,
     /// The server answered a stream with 204: it asks its readers to stop and not to come back, as
-    /// it would ask an `EventSource`. This is a normal end: a subscription that is used as a
+    /// a server asks an `EventSource`. This is a normal end: a subscription that is used as a
     /// `Stream` ends without this error.
     #[error("the server says that there is nothing more to read (204)")]
     Stopped,
@@ -55,7 +55,7 @@ pub enum Error {
     Closed {
         /// RFC 6455 §7.4; 1005 for a close without a code.
         code: u16,
-        /// The server's words.
+        /// The reason that the server gave.
         reason: String,
     },
     /// Something did not come in time.
@@ -63,13 +63,13 @@ pub enum Error {
     Timeout(Awaited),
 
     // The peer broke the protocol, or is not a Tidewire server.
-    /// The answer is not what the API promises.
+    /// The answer does not follow the API.
     #[error("the answer cannot be understood: {0}")]
     Protocol(Protocol),
 
-    // Over a limit of ours.
+    // A limit of this client is exceeded.
     /// A line, an event, a message or a poll's answer is over
-    /// [`Client::max_message`](crate::Client::max_message).
+    /// [`Client::with_max_message`](crate::Client::with_max_message).
     #[error("an answer is over the limit of {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
@@ -84,8 +84,8 @@ pub enum Error {
         last: Box<Self>,
     },
 
-    // The machine.
-    /// The system gives no random bytes, without which no key may be made.
+    // The system failed.
+    /// The system gives no random bytes, so no key can be made.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
 }
@@ -97,7 +97,7 @@ pub enum Awaited {
     /// The TCP connection.
     #[error("the connection")]
     Connection,
-    /// The first bytes of a feed: something on the way may hold them back.
+    /// The first bytes of a feed. A proxy on the way may hold them back.
     #[error("the first bytes of the feed")]
     FirstBytes,
     /// The next bytes of an open feed: the server sends a heartbeat every 15 seconds.
@@ -108,55 +108,56 @@ pub enum Awaited {
     Answer,
 }
 
-/// How an answer failed to make sense.
+/// Why an answer cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Protocol {
     /// The bytes are not HTTP.
     #[error("HTTP: {0}")]
     Http(http1::Error),
-    /// An event stream over a limit.
+    /// The event stream exceeds a limit.
     #[error("event stream: {0}")]
     Sse(tidewire_sse::Error),
     /// The bytes are not WebSocket frames.
     #[error("WebSocket: {0}")]
     WebSocket(tidewire_ws::Error),
-    /// The answer to the WebSocket handshake is not one.
+    /// The answer to the WebSocket handshake is wrong.
     #[error("WebSocket handshake: {0}")]
     Handshake(tidewire_ws::handshake::client::VerifyError),
     /// The server opened a WebSocket without the subprotocol `tidewire.v1`.
     #[error("the server does not speak tidewire.v1")]
     Subprotocol,
-    /// The answer has another media type than the feed.
-    #[error("it is of type {0:?}")]
+    /// The answer has another media type than expected.
+    #[error("it has the wrong media type {0:?}")]
     MediaType(String),
     /// The answer is compressed, although `identity` was asked for. It is not read.
     #[error(
-        "it is compressed ({0}) although that was not asked for: let the server or the proxy on the way not \
-         compress this URL"
+        "it is compressed ({0}) although the client asked for no compression: configure the server or the \
+         proxy on the way not to compress this URL"
     )]
     ContentCoding(String),
-    /// The answer to a poll brings only what was delivered or told before, or again says that the
-    /// cursor is of another log.
+    /// The answer to a poll has only what was delivered or reported before, or says again that the
+    /// cursor belongs to another log.
     #[error(
-        "it says nothing new: a cache on the way may keep old answers, or several servers may answer for one channel"
+        "it has nothing new: a cache on the way may repeat old answers, or several servers may answer for \
+         one channel"
     )]
     Repeated,
-    /// Not the JSON object that belongs there.
+    /// The JSON is wrong, or is not the expected object.
     #[error("JSON: {0}")]
     Json(String),
-    /// A message without a cursor, or with something that is none.
+    /// A message has no cursor, or an invalid one.
     #[error("a message without a valid cursor")]
     Cursor,
-    /// Messages are missing before this one, and no gap was told.
-    #[error("{missed} messages are missing and no gap was told")]
+    /// Messages are missing before this one, and the server reported no gap.
+    #[error("{missed} messages are missing and the server reported no gap")]
     Hole {
-        /// How many.
+        /// The number of missing messages.
         missed: u64,
     },
 }
 
-/// A refusal: `application/problem+json` (RFC 9457), or as much of it as there was.
+/// A refusal: the members of an `application/problem+json` (RFC 9457) that the answer had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {title}{}{detail}", if detail.is_empty() { "" } else { ": " })]
 #[non_exhaustive]
@@ -165,14 +166,14 @@ pub struct Problem {
     pub status: u16,
     /// The kind of problem: the server's title, or else the reason phrase.
     pub title: String,
-    /// What to do about it, in a sentence; empty if the server gave none.
+    /// A sentence that says what to do. Empty if the server gave none.
     pub detail: String,
-    /// When to come back, where the server said so.
+    /// How long to wait before the next attempt, if the server said so.
     pub retry_after: Option<Duration>,
-    /// The oldest position that the channel can be read from, where the cursor was the problem.
+    /// The oldest position that the channel can be read from, if the cursor was the problem.
     pub earliest: Option<Cursor>,
-    /// Whether the refusal was a problem document: then it is the server that speaks, and no proxy
-    /// on the way.
+    /// Whether the refusal was a problem document. Then it comes from the server and not from a
+    /// proxy on the way.
     pub(crate) is_document: bool,
 }
 
@@ -185,7 +186,7 @@ impl Error {
         Self::Protocol(Protocol::Json(error.to_string()))
     }
 
-    /// Adds which field it was.
+    /// Makes an [`Error::Field`] for the field `name`.
     pub(crate) fn field(name: &str) -> impl FnOnce(http1::EncodeError) -> Self {
         let name = name.to_owned();
         move |source| Self::Field { name, source }

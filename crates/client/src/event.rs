@@ -1,4 +1,4 @@
-//! What a subscription says.
+//! What a subscription yields, and where it begins.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{Cursor, CursorError, Error};
 
-/// A way to read a channel. All of them give the same messages, in the same order, with the same
+/// A way to read a channel. All feeds give the same messages, in the same order, with the same
 /// cursors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feed {
@@ -16,15 +16,15 @@ pub enum Feed {
     WebSocket,
     /// Server-Sent Events.
     Sse,
-    /// A response without end, one JSON object a line.
+    /// An endless response with one JSON object per line.
     Stream,
     /// A request that the server holds until there is a message.
     LongPoll,
-    /// A request every so often.
+    /// A request at each interval.
     Poll,
 }
 
-/// Where to begin.
+/// Where a subscription begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Since {
     /// With the oldest message that the server keeps.
@@ -42,44 +42,44 @@ pub enum Since {
 pub enum Event {
     /// A message, delivered once and in order.
     Message(Message),
-    /// Messages were lost to retention: the reader was away for too long. What follows starts after
-    /// `cursor`.
+    /// Messages are lost: the reader was away for too long, and the server no longer keeps them.
+    /// The next message is the one after `cursor`.
     Gap {
         /// The position before the loss.
         from: Cursor,
-        /// The position after it.
+        /// The position after the loss.
         cursor: Cursor,
-        /// How many messages were lost.
+        /// How many messages are lost.
         missed: u64,
     },
-    /// The cursor is not one of this log: the log was created anew, or the server lost its newest
-    /// messages. What is between the last message and `cursor` is unknown.
+    /// The cursor does not belong to this log: the log was created anew, or the server lost its
+    /// newest messages. It is unknown what was published between the last message and `cursor`.
     Reset {
-        /// Why, in the server's word: `unknown-epoch`, `ahead-of-log`.
+        /// The reason that the server names: `unknown-epoch`, `ahead-of-log`.
         reason: String,
-        /// What follows starts after this.
+        /// The position that the subscription continues from.
         cursor: Cursor,
     },
-    /// A feed is open: from here on nothing is missed.
+    /// A feed is open. From here on nothing is missed.
     Connected {
-        /// Which one.
+        /// The feed that is open.
         feed: Feed,
-        /// Where it goes on.
+        /// The position that the feed continues from.
         cursor: Option<Cursor>,
     },
-    /// A feed was cut or could not be opened. The subscription sees to it by itself.
+    /// A feed was cut or could not be opened. The subscription reconnects by itself.
     Disconnected {
-        /// Which one.
+        /// The feed that failed.
         feed: Feed,
-        /// Why.
+        /// Why the feed failed.
         reason: Error,
-        /// When the next attempt is made: this feed again, or another one.
+        /// The wait before the next attempt, with this feed or another one.
         retry_in: Duration,
     },
 }
 
 impl Event {
-    /// The position that this event moves the reader to, if it moves it.
+    /// The position of the reader after this event, if the event has one.
     #[must_use]
     pub const fn cursor(&self) -> Option<&Cursor> {
         match self {
@@ -95,11 +95,11 @@ impl Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
-    /// The position after this message. Store it once the message is dealt with.
+    /// The position after this message. Store it when the message is processed.
     pub cursor: Cursor,
-    /// Which channel, where the subscription has several.
+    /// The name of the channel, if the subscription has several.
     pub channel: Option<String>,
-    /// When it was published, in milliseconds since 1970 by the server's clock.
+    /// When the message was published, in milliseconds since 1970 by the server's clock.
     pub time: Option<u64>,
     /// The event name that the publisher gave it.
     pub event: Option<String>,
@@ -140,7 +140,7 @@ impl fmt::Display for Feed {
     }
 }
 
-/// Not the name of a feed.
+/// The text is not the name of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a feed is one of ws, sse, stream, longpoll, poll")]
 pub struct FeedError;
@@ -166,7 +166,7 @@ impl fmt::Display for Since {
 impl FromStr for Since {
     type Err = CursorError;
 
-    /// `earliest`, `now`, or a cursor.
+    /// Parses `earliest`, `now`, or a cursor.
     fn from_str(text: &str) -> Result<Self, CursorError> {
         Ok(match text {
             "earliest" => Self::Earliest,

@@ -1,4 +1,4 @@
-//! One HTTP connection in the client role: `tidewire-http1` with a socket and a buffer.
+//! One HTTP connection of a client: `tidewire-http1` with a socket and a buffer.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,20 +15,20 @@ use crate::Error;
 use crate::net::{self, Io};
 use crate::url::Url;
 
-/// A connection, with at most one exchange on it at a time.
+/// A connection with at most one exchange at a time.
 pub(crate) struct Http {
     io: Box<dyn Io>,
     machine: Connection<Client>,
     fields: Fields,
     input: Vec<u8>,
-    /// Where the bytes start that `machine` has not consumed.
+    /// The index in `input` of the first byte that `machine` has not consumed.
     at: usize,
     max_body: usize,
-    /// Whether any byte of an answer to the last request came.
+    /// Whether a byte of the answer to the last request came.
     answered: bool,
 }
 
-/// What a read of a body gave.
+/// Whether a body continues after a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Body {
@@ -52,10 +52,10 @@ impl Http {
         })
     }
 
-    /// Sends a request; a body goes with its length.
+    /// Sends a request. A body is sent with its length.
     ///
-    /// A server may answer and close before it has read the whole body. So a failed write is no
-    /// failure until there is no answer either, which [`head`](Self::head) tells.
+    /// A server may answer and close before it has read the whole body. So if a write of a body
+    /// fails, this does not fail. [`head`](Self::head) fails if there is no answer either.
     pub(crate) async fn send(&mut self, request: &Request<'_>, body: Option<&[u8]>) -> Result<(), Error> {
         let length = body.map_or(BodyLength::Empty, |body| BodyLength::Length(body.len() as u64));
         let mut out = Vec::with_capacity(1024);
@@ -69,7 +69,7 @@ impl Http {
         }
     }
 
-    /// Reads the final response head and returns what `view` makes of it.
+    /// Reads the final response head and returns the result of `view`.
     pub(crate) async fn head<T>(&mut self, view: impl Fn(&ResponseHead<'_>) -> T) -> Result<T, Error> {
         loop {
             let decoded = self.machine.decode(&self.input[self.at..], &mut self.fields);
@@ -93,7 +93,7 @@ impl Http {
         }
     }
 
-    /// Appends to `out` what there is of the body, and waits until there is some.
+    /// Waits for bytes of the body and appends those that have come to `out`.
     pub(crate) async fn body(&mut self, out: &mut Vec<u8>) -> Result<Body, Error> {
         let start = out.len();
         loop {
@@ -122,27 +122,28 @@ impl Http {
         Ok(body)
     }
 
-    /// After a whole exchange: whether another one may follow on this connection. Not if anything
-    /// came behind the answer: it would be taken for the next answer (RFC 9112 §9.2 (2)).
+    /// After a whole exchange: whether another exchange may follow on this connection. It may not
+    /// if bytes came after the answer, because they would be read as the next answer
+    /// (RFC 9112 §9.2 (2)).
     pub(crate) fn next(&mut self) -> bool {
         self.at == self.input.len() && self.machine.next_message()
     }
 
-    /// Whether the server has neither closed nor sent anything since [`next`](Self::next), such as
-    /// a 408 to a connection that was idle for too long.
+    /// Whether the server has neither closed nor sent anything since [`next`](Self::next). A server
+    /// may send a 408 to a connection that was idle for too long.
     pub(crate) async fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let mut byte = ReadBuf::new(&mut byte);
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.io).poll_read(cx, &mut byte).is_pending())).await
     }
 
-    /// Whether no byte of an answer to the last request came. The server may have closed a kept
+    /// Whether no byte of the answer to the last request came. The server may have closed a kept
     /// connection before it saw the request.
     pub(crate) const fn is_unanswered(&self) -> bool {
         !self.answered
     }
 
-    /// After a 101: the connection, and the bytes of the other protocol that came already.
+    /// After a 101: the connection, and the bytes of the new protocol that have come already.
     pub(crate) fn into_io(mut self) -> (Box<dyn Io>, Vec<u8>) {
         self.input.drain(..self.at);
         (self.io, self.input)
@@ -165,5 +166,5 @@ fn http_error(error: tidewire_http1::Error, max_body: usize) -> Error {
     }
 }
 
-/// Bytes of one read: as much as a batch of messages has under load.
+/// The most bytes of one read: the size of a batch of messages under load.
 pub(crate) const READ_SIZE: usize = 16 * 1024;

@@ -1,13 +1,13 @@
-//! What a feed says, whichever feed it is.
+//! What a feed yields. It is the same type for every feed.
 
 use std::time::Duration;
 
 use crate::{Cursor, Message};
 
-/// One thing that a feed says.
+/// One item of a feed.
 #[derive(Debug)]
 pub(crate) enum Item {
-    /// Where the feed begins.
+    /// The position where the feed begins.
     Hello(Cursor),
     Message(Message),
     Gap {
@@ -27,7 +27,7 @@ pub(crate) enum Item {
 pub(crate) mod tests {
     use super::*;
 
-    /// Each item in a few words.
+    /// A short text for each item.
     pub(crate) fn texts(items: &[Item]) -> Vec<String> {
         items
             .iter()

@@ -1,4 +1,4 @@
-//! The connection that is kept from one request to the next.
+//! A connection that is kept from one request to the next.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,10 +30,10 @@ impl KeptConnection {
     /// Sends a request and returns the JSON of its answer, if the answer has one of the statuses of
     /// `success`.
     ///
-    /// It goes over the connection that was kept, unless the server has closed that or written to
-    /// it in the meantime. The server may also close it in the moment in which it is used again. If
-    /// no byte of an answer came, the request is sent once more on a new connection. So it must be
-    /// one that may be repeated: a GET (RFC 9112 §9.5), or a POST with an idempotency key.
+    /// The request goes over the kept connection, unless the server has closed it or written to it
+    /// in the meantime. The server may also close it at the moment of its reuse. If no byte of an
+    /// answer came, the request is sent once more on a new connection. So the request must be
+    /// repeatable: a GET (RFC 9112 §9.5), or a POST with an idempotency key.
     pub(crate) async fn json(
         &mut self,
         settings: &Settings,
@@ -66,7 +66,7 @@ impl KeptConnection {
 }
 
 impl SharedConnection {
-    /// Takes the connection out, if there is one and nobody else has it.
+    /// Takes the connection, if there is one and no other call uses it.
     pub(crate) fn take(&self, max_body: usize) -> KeptConnection {
         let http = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         KeptConnection { http, max_body }
@@ -95,5 +95,5 @@ async fn json(
     Ok(http.whole_body().await?)
 }
 
-/// What an answer must be.
+/// The media type of an answer.
 pub(crate) const JSON: &str = "application/json";

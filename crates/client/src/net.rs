@@ -1,5 +1,5 @@
-//! Sockets: the only file that knows of them. Everything above reads and writes an [`Io`], so that
-//! TLS would be one more arm here.
+//! Sockets. Only this file opens them. All other files read and write an [`Io`], so TLS would be
+//! one more match arm here.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::Error;
 use crate::error::Awaited;
 use crate::url::Address;
 
-/// A connection's bytes.
+/// The bytes of a connection.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
@@ -30,7 +30,7 @@ async fn open(address: &Address) -> io::Result<Box<dyn Io>> {
     match address {
         Address::Tcp { host, port } => {
             let socket = TcpStream::connect((host.as_str(), *port)).await?;
-            // A frame or a request is written whole: to wait for more would only delay it.
+            // Each write is a whole frame or request, so Nagle's algorithm would only delay it.
             socket.set_nodelay(true)?;
             Ok(Box::new(socket))
         }

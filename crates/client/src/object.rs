@@ -9,8 +9,8 @@ use crate::error::Protocol;
 use crate::item::Item;
 use crate::{Cursor, Error, Message};
 
-/// Any of the objects: one flat record, so that a payload is not copied on the way to its variant.
-/// Unknown members are left alone.
+/// Any of the objects. It is one flat struct, so that serde does not copy a payload on the way to
+/// its variant. Unknown members are ignored.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Object {
     #[serde(default, rename = "type")]
@@ -27,13 +27,13 @@ pub(crate) struct Object {
     reason: Option<String>,
 }
 
-/// Parses one object and says what it is; `None` for a type that this version does not know.
+/// Parses one object. Returns `None` for a type that this version does not know.
 pub(crate) fn parse(json: &[u8]) -> Result<Option<Item>, Error> {
     serde_json::from_slice::<Object>(json).map_err(|error| Error::json(&error))?.into_item()
 }
 
 impl Object {
-    /// What it says; `None` for a type that this version does not know.
+    /// The item of the object, or `None` for a type that this version does not know.
     pub(crate) fn into_item(self) -> Result<Option<Item>, Error> {
         Ok(Some(match self.type_name.as_str() {
             "hello" => Item::Hello(cursor(self.cursor)?),
@@ -66,7 +66,7 @@ impl Object {
     }
 }
 
-/// A cursor that must be there.
+/// Parses a required cursor.
 pub(crate) fn cursor(text: Option<String>) -> Result<Cursor, Error> {
     text.and_then(|text| text.parse().ok()).ok_or(Error::Protocol(Protocol::Cursor))
 }
@@ -91,7 +91,8 @@ mod tests {
             (message.text(), message.time, message.event.as_deref()),
             (Some("hi"), Some(7), Some("x"))
         );
-        let binary = r#"{"type":"message","cursor":"e-2","channel":"c","time":7,"content_type":"a/b","data_b64":"/wA="}"#;
+        let binary = r#"{"type":"message","cursor":"e-2","channel":"c","time":7,
+            "content_type":"a/b","data_b64":"/wA="}"#;
         let Ok(Some(Item::Message(message))) = item(binary) else { panic!("no message") };
         assert_eq!((&message.data[..], message.channel.as_deref()), (&[0xff, 0][..], Some("c")));
         for bad in [
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_alone() {
+    fn unknown_types_and_members_are_ignored() {
         assert!(item(r#"{"type":"weather","cursor":7}"#).is_err(), "a cursor is a string");
         assert!(matches!(item(r#"{"type":"weather","sun":true}"#), Ok(None)));
         assert!(matches!(item(r#"{"type":"hello","cursor":"e-0","new":[1]}"#), Ok(Some(Item::Hello(_)))));

@@ -1,8 +1,8 @@
-//! Where a reader is, and which of the items of a feed are new to it.
+//! The position of a reader, and which items of a feed are new to it.
 //!
-//! The same items may come again: a stream that is opened again begins a little before the cut, and
-//! a cache on the way repeats an old answer. What was delivered or told before must not be told
-//! again, and is no progress.
+//! The same items may come again: a stream that is opened again begins a little before the cut, or
+//! a cache on the way repeats an old answer. Such items must not be delivered again, and are not
+//! progress.
 
 use std::collections::VecDeque;
 
@@ -15,12 +15,13 @@ use crate::item::Item;
 pub(crate) struct Position {
     /// After the last message delivered.
     cursor: Option<Cursor>,
-    /// Epochs of logs that the reader has left. It leaves a log with a reset and returns only with
-    /// another one, so any other item from such a log is old.
+    /// Epochs of logs that the reader has left. It leaves a log with a reset, and returns only with
+    /// another reset, so any other item from such a log is old.
     left_epochs: VecDeque<String>,
     /// How many times the position has moved.
     move_count: u64,
-    /// Gaps and resets since the last message, or since an answer last went on from this position.
+    /// Gaps and resets since the last message, or since an answer last continued from this
+    /// position.
     losses: usize,
 }
 
@@ -33,33 +34,33 @@ impl Position {
         self.cursor.as_ref()
     }
 
-    /// Changes whenever the position moves. Progress is a position that has moved.
+    /// How many times the position has moved. If the number has changed, there was progress.
     pub(crate) const fn move_count(&self) -> u64 {
         self.move_count
     }
 
-    /// Whether more gaps and resets have come in a row than one for each channel, which is what a
-    /// restart of the server brings. Then the server does not know the cursor that it has just
-    /// named, or several servers answer in turn.
+    /// Whether more gaps and resets have come in a row than there are channels. A restart of the
+    /// server causes one for each channel. If there are more, the server does not know the cursor
+    /// that it has just given, or several servers answer in turn.
     pub(crate) fn has_too_many_losses(&self) -> bool {
         let channels = self.cursor.as_ref().map_or(1, |cursor| cursor.as_str().split('.').count());
         self.losses > channels
     }
 
-    /// An answer that brought nothing ends at `end`.
+    /// Notes that an answer without items ended at `end`.
     pub(crate) fn confirm(&mut self, end: Option<&Cursor>) {
         if end == self.cursor() {
             self.losses = 0;
         }
     }
 
-    /// Takes a position from outside, if the reader has none yet. If it has one, another position
-    /// could skip messages without telling.
+    /// Sets the first position. If the reader has a position already, it stays: another position
+    /// could skip messages without a report.
     pub(crate) fn start(&mut self, cursor: &Cursor) {
         self.cursor.get_or_insert_with(|| cursor.clone());
     }
 
-    /// What `item` is to this reader.
+    /// Whether `item` is new to this reader.
     pub(crate) fn step(&self, item: &Item) -> Step {
         let Some(held) = &self.cursor else { return Step::New };
         match item {
@@ -67,18 +68,17 @@ impl Position {
             Item::Message(message) => held.step_to(&message.cursor),
             Item::Gap { cursor, .. } if self.has_left(cursor) => Step::Duplicate,
             Item::Gap { cursor, .. } => new_unless_duplicate(held.step_to(cursor)),
-            // A log that lost its newest messages goes back, and only such a one does.
+            // Only a log that lost its newest messages goes back.
             Item::Reset { reason, cursor } if reason == AHEAD_OF_LOG => new_if(held != cursor),
             Item::Reset { cursor, .. } => new_unless_duplicate(held.step_to(cursor)),
             Item::Hello(_) | Item::Retry(_) => Step::New,
         }
     }
 
-    /// Whether the answer to a poll with these items and this end brings something, and nothing of
-    /// it is new.
+    /// Whether the answer to a poll with these items and this end has items, none of them new.
     ///
-    /// An answer that ends at the reader's position has nothing new, even if nothing can be read
-    /// from the text of its cursors.
+    /// An answer that ends at the reader's position has nothing new, even if its cursors have an
+    /// unknown form.
     pub(crate) fn is_repeated(&self, items: &[Item], end: Option<&Cursor>) -> bool {
         let mut contents = items.iter().filter(|item| !matches!(item, Item::Hello(_))).peekable();
         contents.peek().is_some()
@@ -86,19 +86,19 @@ impl Position {
                 || contents.all(|item| self.step(item) == Step::Duplicate))
     }
 
-    /// The message at `cursor` was delivered.
+    /// Notes that the message at `cursor` was delivered.
     pub(crate) fn advance(&mut self, cursor: Cursor) {
         self.losses = 0;
         self.move_to(cursor);
     }
 
-    /// A gap up to `cursor` was told.
+    /// Notes that a gap up to `cursor` was reported.
     pub(crate) fn skip(&mut self, cursor: Cursor) {
         self.losses = self.losses.saturating_add(1);
         self.move_to(cursor);
     }
 
-    /// A reset to `cursor` was told.
+    /// Notes that a reset to `cursor` was reported.
     pub(crate) fn reset(&mut self, cursor: Cursor) {
         let entered: Vec<&str> = cursor.epochs().collect();
         self.left_epochs.retain(|epoch| !entered.contains(&&**epoch));
@@ -129,11 +129,11 @@ const fn new_if(is_new: bool) -> Step {
     if is_new { Step::New } else { Step::Duplicate }
 }
 
-/// The reason of a reset that may lead back in the same log.
+/// The reason of a reset that may go back in the same log.
 const AHEAD_OF_LOG: &str = "ahead-of-log";
 
-/// Epochs that are remembered: eight restarts of a server with the 16 channels that one connection
-/// can have.
+/// The most epochs that are remembered: those of eight restarts of a server, with the 16 channels
+/// that one connection can have.
 const MAX_LEFT_EPOCHS: usize = 128;
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_is_old() {
+    fn items_before_the_position_are_duplicates() {
         let mut position = Position::new(Some(cursor("e-5.x-1")));
         for old in [
             gap("e-4.x-1"),
@@ -178,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_word_is_not_a_repeated_one() {
+    fn an_answer_without_items_is_not_a_repeated_answer() {
         let position = Position::new(Some(cursor("e-5")));
         let hello = || Item::Hello(cursor("e-5"));
         assert!(!position.is_repeated(&[hello()], Some(&cursor("e-5"))));
         assert!(position.is_repeated(&[gap("e-5"), hello()], Some(&cursor("e-5"))));
         assert!(
             position.is_repeated(&[gap("z"), hello()], Some(&cursor("e-5"))),
-            "it ends where the reader stands"
+            "it ends at the reader's position"
         );
         assert!(
             !position.is_repeated(&[gap("e-5"), gap("e-6")], Some(&cursor("e-6"))),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_logs_is_bounded() {
+    fn the_number_of_remembered_epochs_is_bounded() {
         let mut position = Position::new(Some(cursor("e-0")));
         for n in 0..1000 {
             position.reset(cursor(&format!("e{n}-0")));

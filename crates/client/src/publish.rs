@@ -1,4 +1,4 @@
-//! Publishing: one POST, repeated until there is an answer, carried out once.
+//! Publishing: one POST, repeated until there is an answer. The server executes it once.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::{Backoff, Cursor, Error, object};
 /// ```
 /// use tidewire_client::Publish;
 ///
-/// let message = Publish::new(r#"{"level":3.2}"#).event("tide").content_type("application/json");
+/// let message = Publish::new(r#"{"level":3.2}"#).with_event("tide").with_content_type("application/json");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Publish {
@@ -31,13 +31,14 @@ pub struct Publish {
     key: Option<String>,
 }
 
-/// A message that is in the log.
+/// The result of a publish: the message is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
     /// The position after the message.
     pub cursor: Cursor,
-    /// The server had it already: a publish with the same idempotency key came before.
+    /// Whether the message was in the log already: a publish with the same idempotency key came
+    /// before.
     pub duplicate: bool,
 }
 
@@ -48,28 +49,28 @@ impl Publish {
         Self { data: data.into(), event: None, content_type: None, key: None }
     }
 
-    /// The event name: what a browser's `EventSource` dispatches it as.
+    /// Sets the event name. A browser's `EventSource` dispatches the message with it.
     #[must_use]
-    pub fn event(mut self, name: impl Into<String>) -> Self {
+    pub fn with_event(mut self, name: impl Into<String>) -> Self {
         self.event = Some(name.into());
         self
     }
 
-    /// The media type of the payload.
+    /// Sets the media type of the payload.
     #[must_use]
-    pub fn content_type(mut self, media_type: impl Into<String>) -> Self {
+    pub fn with_content_type(mut self, media_type: impl Into<String>) -> Self {
         self.content_type = Some(media_type.into());
         self
     }
 
-    /// The idempotency key: the same message with the same key is in the log once. Set one if your
-    /// program may publish the same message again after a restart. Without one,
-    /// [`Client::publish`](crate::Client::publish) draws a key for its own attempts.
+    /// Sets the idempotency key: the log has the same message with the same key once. Set a key if
+    /// your program may publish the same message again after a restart. Without one,
+    /// [`Client::publish`](crate::Client::publish) uses a random key for its own attempts.
     ///
-    /// Take a key that nobody guesses, and another one for each message: a key that another message
-    /// of the channel has is refused with 422 ([`Error::Refused`]).
+    /// Use a key that nobody can guess, and a different key for each message. If another message of
+    /// the channel has the key, the server refuses with 422 ([`Error::Refused`]).
     #[must_use]
-    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
@@ -85,7 +86,7 @@ impl Publish {
     }
 }
 
-/// [`Client::publish`](crate::Client::publish).
+/// Implements [`Client::publish`](crate::Client::publish).
 pub(crate) async fn publish(
     settings: &Settings,
     shared: &SharedConnection,
@@ -141,16 +142,16 @@ struct Acknowledgement {
     duplicate: bool,
 }
 
-/// Bytes of an answer: it is one cursor.
+/// The most bytes of an answer, which holds one cursor.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The longest `Retry-After` that is waited out: somebody waits for the outcome. Of a longer one
-/// the caller is told at once.
+/// The longest `Retry-After` that the client waits for. If it is longer, the caller gets the
+/// refusal at once, because it waits for the result.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// How long to wait before the next attempt; `None` if there should be none.
+/// How long to wait before the next attempt, or `None` if there should be no other attempt.
 fn wait(error: &Error, attempt: u32) -> Option<Duration> {
-    let backoff = Backoff::new().wait(attempt);
+    let backoff = Backoff::DEFAULT.wait(attempt);
     match error {
         Error::Connect { .. } | Error::Cut(_) | Error::Timeout(_) => Some(backoff),
         Error::Refused(problem) if matches!(problem.status, 408 | 429 | 500 | 502..=504) => {

@@ -1,5 +1,5 @@
-//! What to do after a failure: the same feed again, another one, or the end. No sockets here, and
-//! no clock: time is an argument.
+//! Decides after a failure: the same feed again, another feed, or the end. There are no sockets
+//! here and no clock: time is an argument.
 //!
 //! ```text
 //!                ┌───────── cut: wait, then again ─────────┐
@@ -7,7 +7,7 @@
 //!  ┌──────►  opening feed i ───── first bytes ─────►  open, feed i
 //!  │             │  │
 //!  │             │  ├─ no connection, 429, 503: wait, then again
-//!  │             │  └─ the server refuses in its own words: the end
+//!  │             │  └─ the server itself refuses: the end
 //!  │             │
 //!  │             └─ refused or silent, or MAX_FAILURES failures in a row without a message
 //!  │                    │
@@ -15,8 +15,9 @@
 //!  │                    └─ it is the last, and each was refused or compressed: the end
 //!  └──── else: wait, then the first ◄─┘
 //! ```
-//! After a fallback, the first feed is tried again when the lesser one is cut, or between two
-//! polls, and [`Options::prefer_again`](crate::Options::prefer_again) has passed.
+//! After a fallback, the first feed is tried again when
+//! [`Options::with_prefer_again`](crate::Options::with_prefer_again) has passed, and either the
+//! feed in use is cut or a poll has ended.
 
 use std::time::Duration;
 
@@ -25,21 +26,21 @@ use tokio::time::Instant;
 use crate::error::{Awaited, Protocol};
 use crate::{Error, Feed, Options};
 
-/// Which feed is read, and what has gone wrong lately.
+/// The feed in use, and the recent failures.
 #[derive(Debug)]
 pub(crate) struct Recovery {
     options: Options,
-    /// The place of the feed in the list.
+    /// The index of the feed in the list.
     index: usize,
     /// When the feed in use was opened.
     opened_at: Option<Instant>,
-    /// Waits in a row since something worked.
+    /// Waits in a row since the last progress.
     failures: u32,
-    /// Failures in a row of this feed, on connections that could be made, without a message.
+    /// Failures in a row of this feed without a message. A failure to connect does not count.
     failures_of_feed: u32,
     /// Feeds in a row that were given up.
     given_up: usize,
-    /// Whether one of these was given up for a reason that may pass.
+    /// Whether one of these feeds was given up for a temporary reason.
     is_any_temporary: bool,
     /// How long the server asked its readers to wait before they come back.
     retry: Duration,
@@ -47,7 +48,7 @@ pub(crate) struct Recovery {
     first_tried_at: Instant,
 }
 
-/// What comes next.
+/// What to do next.
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// Open [`Recovery::feed`] after this wait.
@@ -80,7 +81,7 @@ impl Recovery {
         self.options.feeds[self.index]
     }
 
-    /// The feed is about to be opened.
+    /// Notes that the feed is about to be opened.
     pub(crate) fn opening(&mut self, now: Instant) {
         self.opened_at = None;
         if self.index == 0 {
@@ -88,21 +89,22 @@ impl Recovery {
         }
     }
 
-    /// The first bytes came.
+    /// Notes that the first bytes came.
     pub(crate) fn opened(&mut self, now: Instant) {
         self.opened_at = Some(now);
         self.given_up = 0;
         self.is_any_temporary = false;
     }
 
-    /// A message came.
+    /// Notes that a message came.
     pub(crate) fn progressed(&mut self) {
         self.failures = 0;
         self.failures_of_feed = 0;
     }
 
-    /// The server says how long to wait after a cut (`retry:` of SSE). It holds until it says
-    /// something else, as in a browser, and within the longest wait that the caller allows.
+    /// Sets how long the server asks to wait after a cut (`retry:` of SSE). As in a browser, the
+    /// wait holds until the server names another one. It is at most the longest wait that the
+    /// caller allows.
     pub(crate) fn set_retry(&mut self, wait: Duration) {
         self.retry = wait.min(self.options.backoff.max);
     }
@@ -118,7 +120,7 @@ impl Recovery {
         self.failures_of_feed = 0;
     }
 
-    /// The feed failed.
+    /// Decides what to do after a failure of the feed.
     pub(crate) fn failed(&mut self, error: &Error, now: Instant) -> Decision {
         if self.opened_at.is_some_and(|opened| now.duration_since(opened) >= STABLE_AFTER) {
             self.progressed();
@@ -142,7 +144,7 @@ impl Recovery {
         if self.given_up < self.options.feeds.len() {
             return Decision::Wait(retry_after(error));
         }
-        // All were.
+        // All feeds were given up.
         if !self.is_any_temporary {
             return Decision::End(error.clone());
         }
@@ -158,7 +160,7 @@ impl Recovery {
             return Decision::End(Error::GaveUp { attempts: self.failures, last: Box::new(error.clone()) });
         }
         let spread = match error {
-            // All readers of the server get these at once.
+            // All readers of the server get these close codes at once.
             Error::Closed { code: 1012 | 1013, .. } => self.failures.max(RESTART_FAILURES),
             _ => self.failures,
         };
@@ -176,8 +178,8 @@ impl Recovery {
             Error::Protocol(_) => FailureClass::Blocked,
             Error::Refused(problem) => match problem.status {
                 408 | 429 | 503 => FailureClass::Temporary,
-                // A proxy refuses what it does not understand, an upgrade first of all. But what
-                // the server itself says to a plain GET, it would say to the others too.
+                // A proxy refuses requests that it does not understand, above all an upgrade. But
+                // if the server itself refuses a plain GET, it would refuse the other feeds too.
                 400..=499 if problem.is_document && self.feed() != Feed::WebSocket => FailureClass::Final,
                 _ => FailureClass::Blocked,
             },
@@ -189,18 +191,17 @@ impl Recovery {
 /// What a failure says about the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FailureClass {
-    /// Nothing: there is no connection.
+    /// Nothing, because there is no connection.
     Unreachable,
     /// It may work the next time.
     Temporary,
-    /// The feed does not get through here.
+    /// This feed does not get through.
     Blocked,
-    /// No feed will work: coming back does not help.
+    /// No feed will work, so another attempt does not help.
     Final,
 }
 
-/// A refusal that stays. A proxy that compresses goes on with it until somebody changes its
-/// configuration.
+/// Whether the error will come again. A proxy compresses until somebody changes its configuration.
 fn is_permanent(error: &Error) -> bool {
     match error {
         Error::Refused(problem) => matches!(problem.status, 300..=407 | 409..=428 | 430..=499),
@@ -216,15 +217,15 @@ fn retry_after(error: &Error) -> Duration {
     }
 }
 
-/// A feed that was open for so long works: its next failure is the first again.
+/// A feed that was open for so long works. Its next failure counts as the first.
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Failures in a row without a message after which a feed is given up. One alone may be a restart
-/// of the server.
+/// The number of failures in a row without a message after which a feed is given up. One failure
+/// may be a restart of the server.
 const MAX_FAILURES: u32 = 3;
 
-/// The number of failures that a restart counts as: the first wait is then drawn from 2 s instead
-/// of 250 ms.
+/// The number of failures that a restart counts as. Then the bound of the first random wait is 2 s
+/// instead of 250 ms.
 const RESTART_FAILURES: u32 = 4;
 
 /// The longest wait that a server can ask for with `Retry-After`. After that time a reader asks
@@ -261,7 +262,7 @@ mod tests {
         }
     }
 
-    /// Fails once; the wait, or `None` at the end.
+    /// Fails once. Returns the wait, or `None` at the end.
     fn fail(recovery: &mut Recovery, error: &Error) -> Option<Duration> {
         recovery.opening(Instant::now());
         match recovery.failed(error, Instant::now()) {
@@ -276,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_refused_upgrade_falls_back_at_once() {
-        let mut recovery = new(Options::new());
+        let mut recovery = new(Options::DEFAULT);
         assert_eq!(fail(&mut recovery, &refused(426, true)), Some(Duration::ZERO));
         assert_eq!(recovery.feed(), Feed::Sse);
         assert_eq!(fail(&mut recovery, &Error::Timeout(Awaited::FirstBytes)), Some(Duration::ZERO));
@@ -285,24 +286,24 @@ mod tests {
         assert_eq!(recovery.feed(), Feed::LongPoll);
         assert_eq!(fail(&mut recovery, &refused(404, false)), Some(Duration::ZERO));
         assert_eq!(recovery.feed(), Feed::Poll);
-        assert!(fail(&mut recovery, &refused(404, false)).is_some(), "502 may pass, so it begins anew");
+        assert!(fail(&mut recovery, &refused(404, false)).is_some(), "the 502 may be temporary");
         assert_eq!(recovery.feed(), Feed::WebSocket);
     }
 
     #[test]
-    fn refusals_end_when_nothing_is_left_to_try() {
-        let mut recovery = new(Options::new().feeds([Feed::WebSocket, Feed::Poll]));
+    fn a_refusal_of_every_feed_is_the_end() {
+        let mut recovery = new(Options::DEFAULT.with_feeds([Feed::WebSocket, Feed::Poll]));
         assert!(fail(&mut recovery, &refused(404, false)).is_some());
         assert!(fail(&mut recovery, &refused(404, false)).is_none());
-        let mut recovery = new(Options::new());
-        assert!(fail(&mut recovery, &refused(401, true)).is_some(), "to the upgrade, it could be a proxy's");
-        assert!(fail(&mut recovery, &refused(401, true)).is_none(), "the server's word");
-        assert!(fail(&mut new(Options::new()), &Error::TooLarge { limit: 1 }).is_none());
+        let mut recovery = new(Options::DEFAULT);
+        assert!(fail(&mut recovery, &refused(401, true)).is_some(), "a proxy may refuse the upgrade");
+        assert!(fail(&mut recovery, &refused(401, true)).is_none(), "the server itself refuses a GET");
+        assert!(fail(&mut new(Options::DEFAULT), &Error::TooLarge { limit: 1 }).is_none());
     }
 
     #[test]
-    fn a_server_that_is_away_says_nothing_about_the_feed() {
-        let mut recovery = new(Options::new());
+    fn an_unreachable_server_does_not_change_the_feed() {
+        let mut recovery = new(Options::DEFAULT);
         for _ in 0..10 {
             assert!(fail(&mut recovery, &unreachable()).unwrap() <= Duration::from_secs(30));
             assert_eq!(recovery.feed(), Feed::WebSocket);
@@ -311,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_feed_that_breaks_again_and_again_is_given_up() {
-        let mut recovery = new(Options::new());
+        let mut recovery = new(Options::DEFAULT);
         for _ in 0..MAX_FAILURES {
             assert_eq!(recovery.feed(), Feed::WebSocket);
             recovery.opening(Instant::now());
@@ -330,7 +331,7 @@ mod tests {
 
     #[test]
     fn the_server_says_when_to_come_back() {
-        let mut recovery = new(Options::new());
+        let mut recovery = new(Options::DEFAULT);
         assert!(fail(&mut recovery, &refused(503, true)).unwrap() >= Duration::from_secs(7));
         assert_eq!(recovery.feed(), Feed::WebSocket);
         recovery.opening(Instant::now());
@@ -340,8 +341,8 @@ mod tests {
     }
 
     #[test]
-    fn the_best_feed_is_tried_again_after_a_while() {
-        let mut recovery = new(Options::new().prefer_again(Duration::from_secs(300)));
+    fn the_first_feed_is_tried_again_after_a_while() {
+        let mut recovery = new(Options::DEFAULT.with_prefer_again(Duration::from_secs(300)));
         let start = Instant::now();
         fail(&mut recovery, &refused(426, true));
         recovery.opening(start);
@@ -354,11 +355,11 @@ mod tests {
 
     #[test]
     fn attempts_can_be_limited() {
-        let mut recovery = new(Options::new().retry_limit(2));
+        let mut recovery = new(Options::DEFAULT.with_retry_limit(2));
         assert!(fail(&mut recovery, &unreachable()).is_some());
         assert!(fail(&mut recovery, &unreachable()).is_some());
         assert!(fail(&mut recovery, &unreachable()).is_none());
-        let mut recovery = new(Options::new().retry_limit(0));
+        let mut recovery = new(Options::DEFAULT.with_retry_limit(0));
         assert!(fail(&mut recovery, &cut()).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What all requests of a client share.
+//! Settings that all requests of a client share.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tidewire_http1::{EncodeError, FieldBlock};
 use crate::Error;
 use crate::url::Url;
 
-/// The server, and how it is asked.
+/// The address of the server, and the settings of requests.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) url: Url,
     /// The fields of every request.
     pub(crate) fields: FieldBlock,
-    /// Those of them that the caller has added.
+    /// The fields that the caller has added.
     caller_fields: Vec<(String, String)>,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
@@ -45,13 +45,13 @@ impl Settings {
     }
 }
 
-/// Fields that the requests set themselves.
+/// Fields that the client sets itself.
 const RESERVED_FIELDS: [&str; 4] = ["connection", "upgrade", "accept", "accept-encoding"];
 
 fn request_fields(caller_fields: &[(String, String)]) -> Result<FieldBlock, Error> {
     let agent = ("User-Agent", concat!("tidewire-client/", env!("CARGO_PKG_VERSION")));
     let has_agent = caller_fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(agent.0));
-    // A proxy that compresses holds bytes back, and nothing is decompressed here.
+    // A proxy that compresses holds bytes back, and this client does not decompress.
     let mut all = vec![("Accept-Encoding", "identity")];
     all.extend((!has_agent).then_some(agent));
     all.extend(caller_fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));

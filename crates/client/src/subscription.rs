@@ -1,9 +1,9 @@
-//! A subscription: one cursor, carried from connection to connection and from feed to feed.
+//! A subscription: one cursor that all connections and feeds share.
 //!
-//! Everything runs inside the caller's poll: one future that reads, delivers and recovers, in that
-//! order. It hands an event over through a slot and goes on when the caller comes for the next one.
-//! So nothing is read while nobody listens, there is no task to stop and no queue to bound, and
-//! dropping `next()` halfway loses nothing.
+//! Everything runs inside the caller's poll: one future that reads, delivers and recovers. It puts
+//! an event into a slot, and continues when the caller asks for the next event. So the client reads
+//! only while the caller asks, there is no task to stop and no queue to bound, and a caller can
+//! drop `next()` halfway without a loss.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -27,10 +27,10 @@ use crate::{Cursor, Error, Event, Feed, Options};
 
 /// The messages of a channel, in order, each once.
 ///
-/// Ask for [`next`](Self::next) in a loop, or use it as a `Stream`. Connections are made, watched
-/// and replaced while it is being asked; between two calls nothing is read, so call it again soon:
-/// a server drops a reader that takes nothing for a minute (which costs no message, only a new
-/// connection).
+/// Call [`next`](Self::next) in a loop, or use the subscription as a `Stream`. It makes, checks and
+/// replaces connections during these calls, and reads nothing between them. So call again soon: a
+/// server drops a reader that reads nothing for a minute. This costs a new connection, but no
+/// message.
 pub struct Subscription {
     run: Pin<Box<dyn Future<Output = Error> + Send>>,
     slot: EventSlot,
@@ -50,22 +50,22 @@ impl Subscription {
         Self { run: Box::pin(driver.run(options)), slot, cursor, ended: None }
     }
 
-    /// The next event. Dropping the future loses nothing, so it can stand in a `select!` or under a
-    /// timeout.
+    /// The next event. If you drop the future, nothing is lost, so you can use it in a `select!` or
+    /// with a timeout.
     ///
     /// # Errors
-    /// What coming back does not help against: the server refuses in its own words
-    /// ([`Error::Refused`]), an answer is over the limit ([`Error::TooLarge`]), every feed is
-    /// compressed on the way ([`Protocol::ContentCoding`]), the retry limit is reached
-    /// ([`Error::GaveUp`]), or the server asks its readers to stop ([`Error::Stopped`]). Each later
-    /// call returns the same error. What may pass is told as [`Event::Disconnected`] and seen to.
+    /// Errors that another attempt cannot help: the server itself refuses ([`Error::Refused`]), an
+    /// answer is over the limit ([`Error::TooLarge`]), every feed is compressed on the way
+    /// ([`Protocol::ContentCoding`]), the retry limit is reached ([`Error::GaveUp`]), or the server
+    /// asks its readers to stop ([`Error::Stopped`]). Each later call returns the same error. A
+    /// temporary error is an [`Event::Disconnected`], and the subscription reconnects.
     pub async fn next(&mut self) -> Result<Event, Error> {
         poll_fn(|context| self.poll(context)).await
     }
 
-    /// The position after the last event that was handed out: what to store, and to subscribe with
-    /// again. `None` as long as no connection was made and [`Since::After`](crate::Since::After)
-    /// was not given.
+    /// The position after the last event that was returned. Store it to subscribe again later. It
+    /// is `None` until the first connection, unless [`Since::After`](crate::Since::After) was
+    /// given.
     #[must_use]
     pub const fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
@@ -90,7 +90,8 @@ impl Subscription {
 impl futures_core::Stream for Subscription {
     type Item = Result<Event, Error>;
 
-    /// As [`next`](Subscription::next); ends after an error, and instead of [`Error::Stopped`].
+    /// The same as [`next`](Subscription::next). The stream ends after an error, and without an
+    /// error at [`Error::Stopped`].
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.ended.is_some() {
@@ -100,7 +101,7 @@ impl futures_core::Stream for Subscription {
     }
 }
 
-/// Where an event lies between the future that made it and the caller who takes it.
+/// Holds an event between the future that made it and the caller that takes it.
 #[derive(Clone, Default)]
 struct EventSlot(Arc<Mutex<Option<Event>>>);
 
@@ -109,26 +110,26 @@ impl EventSlot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Hands an event over. Returns when the caller has it and asks for more.
+    /// Passes an event to the caller. Returns when the caller has taken it and asks for more.
     async fn put(&self, event: Event) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
         let mut is_first = true;
-        // No waker: whoever takes the event polls again for the next one.
+        // No waker is needed: the caller takes the event and polls again for the next one.
         poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 }
 
-/// What the future of a subscription owns.
+/// The state of the future of a subscription.
 struct Driver {
     settings: Arc<Settings>,
     slot: EventSlot,
     position: Position,
-    /// Where a hole was met before.
+    /// The position before the last hole.
     last_hole: Option<Cursor>,
 }
 
 impl Driver {
-    /// Runs until nothing can be done any more.
+    /// Runs until an error that another attempt cannot help.
     async fn run(mut self, options: Options) -> Error {
         let mut recovery = Recovery::new(options, Instant::now());
         loop {
@@ -220,7 +221,7 @@ impl Driver {
         }
     }
 
-    /// Tells the caller what a feed said, and moves the cursor once that is done.
+    /// Passes an item to the caller as an event, then moves the cursor.
     async fn deliver(
         &mut self,
         item: Item,
@@ -263,9 +264,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Numbers are dense, so a hole is a loss that nobody told. The first time, the feed is cut: it
-    /// may have lost what the log still has. When it comes again at the same place, the caller is
-    /// told.
+    /// Handles a hole. Numbers are dense, so a hole is a loss that the server did not report. The
+    /// first time, the feed is cut, because the log may still have the messages. If the hole comes
+    /// again at the same place, it is reported to the caller.
     async fn report_hole(&mut self, missed: u64) -> Result<(), Error> {
         let Some(from) = self.position.cursor().cloned() else { return Ok(()) };
         if self.last_hole.as_ref() != Some(&from) {

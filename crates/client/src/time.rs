@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The moment `wait` after `start`. A wait that is too long for the clock becomes 30 years;
+/// The moment `wait` after `start`. A wait that is too long for the clock becomes 30 years, because
 /// `start + wait` would panic.
 ///
-/// tokio's `sleep` and `timeout` do the same with the waits that they get.
+/// tokio's `sleep` and `timeout` do the same.
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     start + wait.min(NEVER)
 }
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_wait_is_too_long() {
+    fn a_wait_too_long_for_the_clock_is_30_years() {
         let now = Instant::now();
         assert_eq!(after(now, Duration::from_secs(5)), now + Duration::from_secs(5));
         for wait in [Duration::MAX, Duration::from_secs(i64::MAX as u64), Duration::from_millis(u64::MAX)] {

@@ -1,11 +1,11 @@
-//! Where the server is and which channels are meant.
+//! The address of the server and the channels to use.
 
 use std::fmt;
 use std::str::FromStr;
 
 use tidewire_grammar::{dec_u64, ip_literal};
 
-/// A channel's URL, taken apart as far as a client needs it.
+/// A channel's URL, split into the parts that a client needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) address: Address,
@@ -15,7 +15,7 @@ pub(crate) struct Url {
     query: String,
 }
 
-/// What to connect to.
+/// The address to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Tcp {
@@ -30,41 +30,40 @@ pub(crate) enum Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// No scheme, or another one.
+    /// No scheme, or an unknown scheme.
     #[error("a URL starts with http://, ws:// or http+unix://")]
     Scheme,
     /// `https://` or `wss://`.
-    #[error("TLS is not supported: let a proxy on this machine speak it, and use its http:// address")]
+    #[error("TLS is not supported: run a proxy on this machine that speaks TLS, and use its http:// address")]
     Tls,
-    /// No host, or one with bytes that no host has.
+    /// No host, or an invalid host.
     #[error("the URL has no valid host")]
     Host,
     /// A name or a password before the host.
-    #[error(
-        "a URL with a user name is refused: credentials go into a header field, where they are not logged"
-    )]
+    #[error("a URL with a user name is refused: send credentials in a header field, which is not logged")]
     UserInfo,
     /// Not a port number from 1 to 65535.
     #[error("the URL has no valid port")]
     Port,
     /// The path is not `/…/NAME`.
     #[error(
-        "the URL does not name a channel: it ends like http://host:8080/c/NAME, or /c/NAME,NAME for several"
+        "the URL does not name a channel: write http://host:8080/c/NAME, or /c/NAME,NAME for several channels"
     )]
     Channel,
-    /// A byte that stands in no URL, such as a space. It has to be percent-encoded.
-    #[error("the URL has a byte that has to be percent-encoded")]
+    /// A byte that no URL may have, for example a space. It must be percent-encoded.
+    #[error("the URL has a byte that must be percent-encoded")]
     Byte,
     /// The query has a parameter that the client sets itself.
     #[error(
-        "the URL sets since, feed, limit, wait, event, objects or a last event id: these are options of the call"
+        "the URL sets since, feed, limit, wait, event, objects or a last event id: remove it, because the \
+         client sets these parameters itself"
     )]
     Parameter,
 }
 
 impl Url {
-    /// The request target with more parameters. The values must be free of `&` and of bytes that a
-    /// target cannot hold.
+    /// The request target with more parameters. The values must not have `&` or bytes that are
+    /// invalid in a target.
     pub(crate) fn target(&self, parameters: &[(&str, &str)]) -> String {
         let mut target = self.path.clone();
         let mut separator = '?';
@@ -113,8 +112,8 @@ impl FromStr for Url {
     }
 }
 
-/// The parameters that are options of the call. The server refuses a parameter that comes twice,
-/// and a last event id in the URL would override the cursor of each attempt.
+/// The parameters that the client sets itself. The server refuses a parameter that comes twice, and
+/// a last event id in the URL would override the cursor of each attempt.
 const RESERVED_PARAMETERS: [&str; 10] = [
     "since",
     "feed",
@@ -157,7 +156,7 @@ fn tcp(authority: &str) -> Result<(Address, String), UrlError> {
     Ok((Address::Tcp { host: name.to_owned(), port }, authority.to_owned()))
 }
 
-/// A socket's path, percent-encoded, in the place of the host.
+/// The percent-encoded path of a socket, in the place of the host.
 fn unix(authority: &str) -> Result<(Address, String), UrlError> {
     let path: Vec<u8> = percent_encoding::percent_decode_str(authority).collect();
     let path = String::from_utf8(path).ok().filter(|path| !path.is_empty()).ok_or(UrlError::Host)?;
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn a_url_is_split_into_address_and_target() {
         let url: Url = "http://example.org:8080/c/demo?token=x".parse().unwrap();
         assert_eq!(url.address, Address::Tcp { host: "example.org".into(), port: 8080 });
         assert_eq!(url.host, "example.org:8080");
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_has_its_sentence() {
+    fn each_mistake_in_a_url_has_its_own_error() {
         for (text, error) in [
             ("demo", UrlError::Scheme),
             ("ftp://h/c/demo", UrlError::Scheme),

@@ -1,4 +1,5 @@
-//! Times that are too long for a clock, above all `Duration::MAX`, mean "never": no option panics, and none is over at once.
+//! Times that are too long for a clock, for example `Duration::MAX`, mean "never". No option panics
+//! with them, and none expires at once.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,21 +17,25 @@ const NEVER: [Duration; 4] = [
     Duration::from_secs(1 << 40),
 ];
 
-/// Every time that a caller can set.
+/// A client with every time that a caller can set.
 fn client(url: &str, never: Duration) -> Client {
-    Client::new(url).unwrap().connect_timeout(never).request_timeout(never).max_message(usize::MAX)
+    Client::new(url)
+        .unwrap()
+        .with_connect_timeout(never)
+        .with_request_timeout(never)
+        .with_max_message(usize::MAX)
 }
 
 fn options(never: Duration) -> Options {
-    Options::new()
-        .since(Since::After("e-0".parse().unwrap()))
-        .wait(never)
-        .poll_interval(never)
-        .heartbeat_timeout(never)
-        .prefer_again(never)
-        .backoff(Backoff { min: never, max: never })
-        .retry_limit(u32::MAX)
-        .limit(u32::MAX)
+    Options::DEFAULT
+        .with_since(Since::After("e-0".parse().unwrap()))
+        .with_wait(never)
+        .with_poll_interval(never)
+        .with_heartbeat_timeout(never)
+        .with_prefer_again(never)
+        .with_backoff(Backoff::DEFAULT.with_min(never).with_max(never))
+        .with_retry_limit(u32::MAX)
+        .with_limit(u32::MAX)
 }
 
 #[tokio::test]
@@ -38,7 +43,7 @@ async fn every_feed_works_with_times_that_never_end() {
     let hello = r#"{"type":"hello","cursor":"e-0"}"#;
     for never in NEVER {
         for feed in Feed::ALL {
-            // A timer that is over at once would be seen in the pause.
+            // If a timer expired at once, it would expire in the pause.
             let steps = match feed {
                 Feed::WebSocket => {
                     vec![Request, Upgrade(frame(hello)), Pause(30), send(frame(&object(1))), Hold]
@@ -63,7 +68,7 @@ async fn every_feed_works_with_times_that_never_end() {
                 Feed::Poll => vec![Request, Pause(30), poll(&[1], "e-1"), Request, Hold],
             };
             let server = serve(vec![steps]);
-            let mut events = client(&server.url, never).subscribe(options(never).feeds([feed]));
+            let mut events = client(&server.url, never).subscribe(options(never).with_feeds([feed]));
             assert_eq!(take(&mut events, 2).await, [&format!("{feed} at e-0"), "e-1 m1"], "{never:?}");
             let later = tokio::time::timeout(Duration::from_millis(30), events.next()).await;
             assert!(later.is_err(), "{feed}, {never:?}: {later:?}");
@@ -76,7 +81,7 @@ async fn every_feed_works_with_times_that_never_end() {
 }
 
 #[tokio::test]
-async fn a_wait_that_never_ends_is_waited_and_a_better_feed_never_tried() {
+async fn with_endless_waits_there_is_no_reconnect_and_no_return_to_the_first_feed() {
     for never in NEVER {
         let server = serve(vec![
             vec![Request, answer("502 Bad Gateway", "", "")],
@@ -89,7 +94,8 @@ async fn a_wait_that_never_ends_is_waited_and_a_better_feed_never_tried() {
                 answer("503 Service Unavailable", "", ""),
             ],
         ]);
-        let mut events = client(&server.url, never).subscribe(options(never).feeds([Feed::Sse, Feed::Poll]));
+        let mut events =
+            client(&server.url, never).subscribe(options(never).with_feeds([Feed::Sse, Feed::Poll]));
         assert_eq!(
             take(&mut events, 5).await,
             [
@@ -120,7 +126,7 @@ async fn a_publish_works_with_times_that_never_end() {
     }
 }
 
-/// More seconds than any clock has, and more digits than any number.
+/// More than an hour, more seconds than a clock can hold, and more digits than an integer can hold.
 const LONG: [&str; 4] =
     ["3601", "18446744073709551615", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"];
 
@@ -129,8 +135,8 @@ async fn a_subscription_waits_for_an_hour_at_most() {
     for asked in LONG {
         let fields = format!("Retry-After: {asked}\r\n");
         let server = serve(vec![vec![Request, problem("503 Service Unavailable", &fields, "")]]);
-        let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_millis(1) };
-        let options = Options::new().feeds([Feed::Sse]).backoff(backoff);
+        let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(1));
+        let options = Options::DEFAULT.with_feeds([Feed::Sse]).with_backoff(backoff);
         let mut events = Client::new(&server.url).unwrap().subscribe(options);
         let Ok(Event::Disconnected { retry_in, .. }) = events.next().await else { panic!() };
         assert_eq!(retry_in, Duration::from_secs(3600), "{asked}");

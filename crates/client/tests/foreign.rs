@@ -1,5 +1,5 @@
-//! Answers of proxies, caches and other servers. None of them may make the client ask without end, or
-//! deliver a message twice.
+//! Answers of proxies, caches and other servers. None of them may make the client ask without end,
+//! or deliver a message twice.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,12 +16,15 @@ const PROBLEM: &str = "Content-Type: application/problem+json\r\n";
 
 /// Short waits, so that the tests are short.
 fn options(feeds: &[Feed]) -> Options {
-    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_millis(5) };
-    Options::new().feeds(feeds.iter().copied()).backoff(backoff).poll_interval(Duration::from_millis(20))
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(5));
+    Options::DEFAULT
+        .with_feeds(feeds.iter().copied())
+        .with_backoff(backoff)
+        .with_poll_interval(Duration::from_millis(20))
 }
 
 fn subscribe(url: &str, options: Options) -> Subscription {
-    Client::new(url).unwrap().connect_timeout(Duration::from_secs(5)).subscribe(options)
+    Client::new(url).unwrap().with_connect_timeout(Duration::from_secs(5)).subscribe(options)
 }
 
 fn media_type(feed: Feed) -> &'static str {
@@ -38,7 +41,7 @@ fn at(cursor: &str) -> Since {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_not_read_and_ends_the_reading_where_no_feed_is_left() {
+async fn a_compressed_answer_is_not_read_and_ends_a_subscription_without_another_feed() {
     for coding in ["gzip", "identity, br", "GZIP"] {
         for feed in HTTP_FEEDS {
             let fields = format!("Content-Type: {}\r\nContent-Encoding: {coding}\r\n", media_type(feed));
@@ -52,7 +55,7 @@ async fn a_compressed_answer_is_not_read_and_ends_the_reading_where_no_feed_is_l
 }
 
 #[tokio::test]
-async fn another_feed_may_come_through_uncompressed() {
+async fn after_a_compressed_answer_another_feed_is_tried() {
     let server = always(|_, request| {
         bytes(if request.contains("feed=poll") {
             poll(&[1], "e-1")
@@ -61,7 +64,7 @@ async fn another_feed_may_come_through_uncompressed() {
             answer("200 OK", coded, "")
         })
     });
-    let mut events = subscribe(&server.url, options(&[Feed::Sse, Feed::Poll]).since(at("e-0")));
+    let mut events = subscribe(&server.url, options(&[Feed::Sse, Feed::Poll]).with_since(at("e-0")));
     let texts = take(&mut events, 3).await;
     assert!(
         texts[0].starts_with("sse failed: the answer cannot be understood: it is compressed"),
@@ -71,7 +74,7 @@ async fn another_feed_may_come_through_uncompressed() {
 }
 
 #[tokio::test]
-async fn the_identity_coding_is_none() {
+async fn the_identity_coding_is_no_compression() {
     for coding in ["identity", "Identity", "", ", identity ,"] {
         let fields = format!("Content-Type: application/json\r\nContent-Encoding: {coding}\r\n");
         let body = r#"{"messages":[],"cursor":"e-0","gap":null}"#;
@@ -80,9 +83,9 @@ async fn the_identity_coding_is_none() {
     }
 }
 
-/// Through a proxy that compresses everything and does not know of upgrades, all five feeds are given up, once.
+/// The proxy compresses everything and does not know upgrades. All five feeds are given up, once.
 #[tokio::test]
-async fn a_proxy_that_compresses_every_feed_ends_the_reading() {
+async fn a_proxy_that_compresses_every_feed_ends_the_subscription() {
     let server = always(|_, request| {
         let feed = HTTP_FEEDS.into_iter().find(|feed| request.contains(&format!("feed={feed}&")));
         let media_type = media_type(feed.unwrap_or(Feed::Poll));
@@ -96,7 +99,7 @@ async fn a_proxy_that_compresses_every_feed_ends_the_reading() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_is_compressed_is_no_word_of_the_server() {
+async fn a_compressed_refusal_does_not_count_as_the_servers_own() {
     let fields = format!("{PROBLEM}Content-Encoding: gzip\r\n");
     let refusal = fields.clone();
     let server = always(move |_, _| bytes(answer("403 Forbidden", &refusal, "{}")));
@@ -113,7 +116,7 @@ async fn a_refusal_that_is_compressed_is_no_word_of_the_server() {
 #[tokio::test]
 async fn an_acknowledgement_is_json_and_not_compressed() {
     for (status, fields, expected) in [
-        ("200 OK", "Content-Type: text/html\r\n", "it is of type \"text/html\""),
+        ("200 OK", "Content-Type: text/html\r\n", "it has the wrong media type \"text/html\""),
         (
             "201 Created",
             "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",
@@ -146,7 +149,7 @@ async fn an_acknowledgement_is_json_and_not_compressed() {
 }
 
 #[tokio::test]
-async fn a_204_on_a_stream_ends_the_reading_in_good_order() {
+async fn a_204_on_a_stream_ends_the_subscription_normally() {
     for feed in [Feed::Sse, Feed::Stream] {
         let server = always(|_, _| b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
         let mut events = subscribe(&server.url, options(&[feed, Feed::Poll]));
@@ -155,7 +158,7 @@ async fn a_204_on_a_stream_ends_the_reading_in_good_order() {
         }
         assert_eq!(server.count(), 1);
         let mut events = subscribe(&server.url, options(&[feed, Feed::Poll]));
-        assert!(StreamExt::next(&mut events).await.is_none(), "no error: a stream of events just ends");
+        assert!(StreamExt::next(&mut events).await.is_none(), "the stream ends without an error");
     }
 }
 
@@ -170,9 +173,9 @@ async fn a_status_line_without_its_last_space_is_understood() {
     assert_eq!(take(&mut subscribe(&server.url, options(&[Feed::Poll])), 1).await, ["poll at e-0"]);
 }
 
-/// Each request is told of, and followed by a wait: so nothing spins.
+/// Each failed request is an event, and a wait follows it. So the client does not spin.
 #[tokio::test]
-async fn no_answer_is_asked_for_again_without_a_word() {
+async fn each_failed_request_is_reported() {
     let html = "Content-Type: text/html\r\n";
     let flood = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000);
     let whole = |status: &str, fields: &str| bytes(answer(status, fields, "<p>Log in"));
@@ -217,24 +220,24 @@ async fn no_answer_is_asked_for_again_without_a_word() {
     }
 }
 
-const REPEATED: &str = "failed: the answer cannot be understood: it says nothing new";
+const REPEATED: &str = "failed: the answer cannot be understood: it has nothing new";
 
 #[tokio::test]
 async fn an_old_answer_that_is_repeated_is_a_failure_of_the_feed() {
     for feed in [Feed::LongPoll, Feed::Poll] {
         let server = always(|_, _| bytes(poll(&[1, 2], "e-2")));
-        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-0")));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at("e-0")));
         let texts = take(&mut events, 20).await;
         assert_eq!(texts[..3], [&format!("{feed} at e-0"), "e-1 m1", "e-2 m2"]);
         for text in &texts[3..] {
             assert!(text.starts_with(&format!("{feed} {REPEATED}")), "{text}");
         }
-        // Each request but the first is told of.
+        // Each request except the first is reported.
         assert!(server.count() <= 1 + 17);
     }
 }
 
-/// A stream is not what a cache repeats. The waits in between grow like those of every failure.
+/// A cache does not repeat a stream. The waits between failures grow as always.
 #[tokio::test]
 async fn behind_a_cache_another_feed_is_tried() {
     let server = always(|_, request| {
@@ -245,7 +248,7 @@ async fn behind_a_cache_another_feed_is_tried() {
             poll(&[1, 2], "e-2")
         })
     });
-    let mut events = subscribe(&server.url, options(&[Feed::LongPoll, Feed::Stream]).since(at("e-0")));
+    let mut events = subscribe(&server.url, options(&[Feed::LongPoll, Feed::Stream]).with_since(at("e-0")));
     let mut texts = Vec::new();
     while texts.last().is_none_or(|text| text != "e-3 m3") {
         texts.extend(take(&mut events, 1).await);
@@ -254,22 +257,23 @@ async fn behind_a_cache_another_feed_is_tried() {
     assert_eq!(messages, ["e-1 m1", "e-2 m2", "e-3 m3"]);
 }
 
-/// The spelling of these cursors is not ours, so nothing can be counted. That the answer ends where the reader stands is known.
+/// These cursors have another form, so messages cannot be counted. But the client can see that the
+/// answer ends at the reader's position.
 #[tokio::test]
-async fn an_answer_that_ends_where_the_reader_stands_is_old_whatever_cursors_look_like() {
+async fn an_answer_that_ends_at_the_readers_position_is_old_for_any_form_of_cursor() {
     let message =
         |cursor: &str| format!("{{\"type\":\"message\",\"cursor\":\"{cursor}\",\"time\":7,\"data\":\"x\"}}");
     let body =
         format!("{{\"messages\":[{},{}],\"cursor\":\"two\",\"gap\":null}}", message("one"), message("two"));
     let server = always(move |_, _| bytes(answer("200 OK", "Content-Type: application/json\r\n", &body)));
-    let mut events = subscribe(&server.url, options(&[Feed::Poll]).since(at("zero")));
+    let mut events = subscribe(&server.url, options(&[Feed::Poll]).with_since(at("zero")));
     let texts = take(&mut events, 6).await;
     assert_eq!(texts[..3], ["poll at zero", "one x", "two x"]);
     assert!(texts[3..].iter().all(|text| text.starts_with(&format!("poll {REPEATED}"))), "{texts:?}");
 }
 
 #[tokio::test]
-async fn a_message_of_a_log_that_was_left_does_not_come_again() {
+async fn messages_of_a_log_before_a_reset_are_not_delivered_again() {
     let fresh = |n: u32| {
         let body = poll(&[n], &format!("e-{n}"));
         String::from_utf8(bytes(body)).unwrap().replace("e-", "f-").into_bytes()
@@ -277,14 +281,14 @@ async fn a_message_of_a_log_that_was_left_does_not_come_again() {
     let server = always(move |n, _| match n {
         0 => bytes(poll(&[1], "e-1")),
         1 => bytes(gone("f-0")),
-        // An old answer out of a cache, then the server again.
+        // An old answer from a cache, then an answer of the server.
         2 | 4 => bytes(poll(&[1], "e-1")),
         3 => fresh(1),
-        // The old log is back, in so many words: its messages are news again.
+        // A reset says that the old log is back, so its messages are new again.
         5 => bytes(gone("e-0")),
         _ => bytes(poll(&[1], "e-1")),
     });
-    let mut events = subscribe(&server.url, options(&[Feed::Poll]).since(at("e-0")));
+    let mut events = subscribe(&server.url, options(&[Feed::Poll]).with_since(at("e-0")));
     let mut texts = Vec::new();
     while texts.last().is_none_or(|text| text != "reset unknown-epoch e-0") {
         texts.extend(take(&mut events, 1).await);
@@ -295,7 +299,7 @@ async fn a_message_of_a_log_that_was_left_does_not_come_again() {
 }
 
 #[tokio::test]
-async fn a_gap_or_a_reset_that_was_told_is_not_told_again() {
+async fn a_gap_or_a_reset_is_reported_once() {
     let hello = r#"{"type":"hello","cursor":"e-1"}"#;
     let gap = r#"{"type":"gap","from":"e-1","cursor":"e-5","missed":4}"#;
     let reset = r#"{"type":"reset","reason":"unknown-epoch","cursor":"f-0"}"#;
@@ -304,7 +308,7 @@ async fn a_gap_or_a_reset_that_was_told_is_not_told_again() {
     let lines =
         [hello, gap, gap, &object(6), gap, reset, reset, gap, &new, reset, ahead, &new, ""].join("\n");
     let server = serve(vec![vec![Request, stream("application/x-ndjson", &[&lines]), Hold]]);
-    let mut events = subscribe(&server.url, options(&[Feed::Stream]).since(at("e-1")));
+    let mut events = subscribe(&server.url, options(&[Feed::Stream]).with_since(at("e-1")));
     assert_eq!(
         take(&mut events, 7).await,
         [
@@ -316,24 +320,25 @@ async fn a_gap_or_a_reset_that_was_told_is_not_told_again() {
             "reset ahead-of-log f-0",
             "f-1 m1"
         ],
-        "a log that lost its newest messages goes back, and its new ones have old numbers"
+        "a log that lost its newest messages goes back, and its new messages have old numbers"
     );
 }
 
-/// Two servers behind one address, each with a log of its own: every answer says that the cursor is the other's.
+/// Two servers behind one address have different logs. Every answer says that the cursor belongs to
+/// the other log.
 #[tokio::test]
-async fn resets_in_turn_are_failures() {
+async fn alternating_resets_are_failures() {
     let server = always(|n, _| bytes(gone(["f-0", "g-0"][n % 2])));
     for feed in [Feed::LongPoll, Feed::Poll] {
         server.count();
-        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-1")));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at("e-1")));
         let texts = take(&mut events, 30).await;
         let failures = texts.iter().filter(|text| text.contains(REPEATED)).count();
         assert!(server.count() <= failures + 2, "{texts:?}");
     }
 }
 
-/// What is told of moves on, but nothing is delivered.
+/// The cursor moves with each gap, but no message is delivered.
 #[tokio::test]
 async fn gaps_without_a_message_between_them_are_failures() {
     for feed in [Feed::LongPoll, Feed::Poll] {
@@ -341,14 +346,14 @@ async fn gaps_without_a_message_between_them_are_failures() {
             let gap = format!(r#"{{"type":"gap","from":"e-0","cursor":"e-{}","missed":8}}"#, 8 * (n + 1));
             bytes(answer("410 Gone", PROBLEM, &format!("{{\"gap\":{gap}}}")))
         });
-        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-0")));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at("e-0")));
         let texts = take(&mut events, 30).await;
         let failures = texts.iter().filter(|text| text.contains(REPEATED)).count();
         assert!(server.count() <= failures + 2, "{texts:?}");
     }
 }
 
-/// After a restart of the server each of several channels has a new log, and a 410 tells of one at a time.
+/// After a restart of the server, each of several channels has a new log, and each 410 reports one.
 #[tokio::test]
 async fn a_reset_for_each_of_several_channels_is_no_failure() {
     const CURSORS: [&str; 4] = ["e-1.x-1.y-1", "f-0.x-1.y-1", "f-0.g-0.y-1", "f-0.g-0.h-0"];
@@ -360,7 +365,7 @@ async fn a_reset_for_each_of_several_channels_is_no_failure() {
                 _ => poll(&[], CURSORS[3]),
             })
         });
-        let mut events = subscribe(&server.url, options(&[feed]).since(at(CURSORS[0])));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at(CURSORS[0])));
         let resets = CURSORS[1..].iter().map(|cursor| format!("reset unknown-epoch {cursor}"));
         let mut expected = vec![format!("{feed} at {}", CURSORS[0])];
         expected.extend(resets);
@@ -369,7 +374,7 @@ async fn a_reset_for_each_of_several_channels_is_no_failure() {
     }
 }
 
-/// Nobody publishes, and the server is restarted now and then.
+/// Nobody publishes, and the server restarts now and then.
 #[tokio::test]
 async fn a_reset_long_after_another_is_no_failure() {
     for feed in [Feed::LongPoll, Feed::Poll] {
@@ -382,7 +387,7 @@ async fn a_reset_long_after_another_is_no_failure() {
                 _ => poll(&[], "g-0"),
             })
         });
-        let mut events = subscribe(&server.url, options(&[feed]).since(at("e-0")));
+        let mut events = subscribe(&server.url, options(&[feed]).with_since(at("e-0")));
         assert_eq!(
             take(&mut events, 3).await,
             [&format!("{feed} at e-0"), "reset unknown-epoch f-0", "reset unknown-epoch g-0"]
@@ -391,13 +396,13 @@ async fn a_reset_long_after_another_is_no_failure() {
     }
 }
 
-/// A 410 that goes on at this cursor.
+/// A 410 that continues at this cursor.
 fn gone(cursor: &str) -> Step {
     let body = format!("{{\"earliest\":\"{cursor}\",\"reason\":\"unknown-epoch\"}}");
     answer("410 Gone", PROBLEM, &body)
 }
 
-/// Some polls more, of which nothing is told.
+/// Checks that some more polls yield no event.
 async fn is_quiet(server: &Always, events: &mut Subscription) {
     server.count();
     let mut polls = 0;
@@ -413,7 +418,8 @@ async fn polls_that_are_not_held_are_spaced() {
     let interval = Duration::from_millis(60);
     for wait in [Duration::ZERO, Duration::from_secs(25), Duration::MAX] {
         let server = always(|_, _| bytes(poll(&[], "e-0")));
-        let options = options(&[Feed::LongPoll]).since(at("e-0")).wait(wait).poll_interval(interval);
+        let options =
+            options(&[Feed::LongPoll]).with_since(at("e-0")).with_wait(wait).with_poll_interval(interval);
         let mut events = subscribe(&server.url, options);
         let reading = tokio::spawn(async move {
             events.next().await.map(|_| ())?;
@@ -422,7 +428,7 @@ async fn polls_that_are_not_held_are_spaced() {
         let times =
             tokio::task::spawn_blocking(move || (0..5).map(|_| server.received().1).collect::<Vec<_>>());
         let times = times.await.unwrap();
-        // The first one asks for no wait, so its answer says nothing about that.
+        // The first poll asks for no wait, so its pause is not checked.
         for pair in times[1..].windows(2) {
             assert!(pair[1] - pair[0] >= interval, "{wait:?}: {:?}", pair[1] - pair[0]);
         }
@@ -430,9 +436,9 @@ async fn polls_that_are_not_held_are_spaced() {
     }
 }
 
-/// "As soon as possible" is not without a pause.
+/// With `prefer_again` zero there is still a pause between two attempts.
 #[tokio::test]
-async fn a_better_feed_is_not_tried_in_a_loop() {
+async fn the_first_feed_is_not_tried_in_a_loop() {
     let interval = Duration::from_millis(60);
     for feed in [Feed::LongPoll, Feed::Poll] {
         let server = always(|_, request| {
@@ -442,7 +448,8 @@ async fn a_better_feed_is_not_tried_in_a_loop() {
                 poll(&[], "e-0")
             })
         });
-        let options = options(&[Feed::Sse, feed]).prefer_again(Duration::ZERO).poll_interval(interval);
+        let options =
+            options(&[Feed::Sse, feed]).with_prefer_again(Duration::ZERO).with_poll_interval(interval);
         let mut events = subscribe(&server.url, options);
         let reading = tokio::spawn(async move { while events.next().await.is_ok() {} });
         let times = tokio::task::spawn_blocking(move || {

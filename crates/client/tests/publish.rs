@@ -19,7 +19,8 @@ fn created(n: u32) -> Step {
 async fn a_message_becomes_a_post() {
     let server = serve(vec![vec![Request, created(1), Request, created(2), Hold]]);
     let client = Client::new(&server.url).unwrap();
-    let message = Publish::new("hi").event("é &").content_type("text/plain").idempotency_key("k1");
+    let message =
+        Publish::new("hi").with_event("é &").with_content_type("text/plain").with_idempotency_key("k1");
     let published = client.publish(message).await.unwrap();
     assert_eq!((published.cursor.as_str(), published.duplicate), ("e-1", false));
     assert_eq!(
@@ -33,7 +34,7 @@ async fn a_message_becomes_a_post() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_with_the_same_key() {
+async fn after_a_lost_answer_the_message_is_sent_again_with_the_same_key() {
     let server = serve(vec![
         vec![Request],
         vec![Request, send("HTTP/1.1 201 Cre")],
@@ -48,9 +49,10 @@ async fn a_lost_answer_is_asked_for_with_the_same_key() {
     }
 }
 
-/// What comes while nothing was asked for is no answer: not what came with the answer before, and not what came later.
+/// Bytes that come without a request are not an answer, whether they come with the answer before or
+/// later.
 #[tokio::test]
-async fn what_comes_on_an_idle_connection_is_no_answer() {
+async fn bytes_on_an_idle_connection_are_not_an_answer() {
     let (mut both, late) = match (created(1), created(8)) {
         (Step::Send(first), Step::Send(late)) => (first, late),
         _ => unreachable!("answers are sent"),
@@ -61,10 +63,10 @@ async fn what_comes_on_an_idle_connection_is_no_answer() {
         vec![Request, created(1), Pause(50), Step::Send(late), ReadBytes(0), Hold],
     ] {
         let server = serve(vec![first, vec![Request, created(2)]]);
-        let client = Client::new(&server.url).unwrap().attempts(1);
+        let client = Client::new(&server.url).unwrap().with_attempts(1);
         client.publish(Publish::new("a")).await.unwrap();
         assert!(server.received().ends_with(" a"));
-        // All is sent, and the runtime looks at its sockets.
+        // The server has sent everything, and the runtime checks its sockets.
         assert_eq!(server.received(), "[]");
         tokio::task::yield_now().await;
         assert_eq!(client.publish(Publish::new("b")).await.unwrap().cursor.as_str(), "e-2");
@@ -74,11 +76,11 @@ async fn what_comes_on_an_idle_connection_is_no_answer() {
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_is_no_failure() {
     let server = serve(vec![vec![Request, created(1), Close], vec![Request, created(2)]]);
-    let client = Client::new(&server.url).unwrap().attempts(1);
+    let client = Client::new(&server.url).unwrap().with_attempts(1);
     client.publish(Publish::new("a")).await.unwrap();
     assert!(server.received().ends_with(" a"));
     assert_eq!(server.received(), "closed");
-    // The runtime looks at its sockets.
+    // The runtime checks its sockets.
     tokio::task::yield_now().await;
     assert_eq!(client.publish(Publish::new("b")).await.unwrap().cursor.as_str(), "e-2");
 }
@@ -87,7 +89,7 @@ async fn a_kept_connection_that_was_closed_is_no_failure() {
 async fn retry_after_is_honoured_and_attempts_are_counted() {
     let full = || problem("429 Too Many Requests", "Retry-After: 1\r\n", "Slower.");
     let server = serve(vec![vec![Request, full(), Request, full(), Hold]]);
-    let client = Client::new(&server.url).unwrap().attempts(2);
+    let client = Client::new(&server.url).unwrap().with_attempts(2);
     let start = Instant::now();
     let Err(Error::GaveUp { attempts: 2, last }) = client.publish(Publish::new("x")).await else { panic!() };
     assert!(start.elapsed() >= Duration::from_secs(1));
@@ -95,7 +97,7 @@ async fn retry_after_is_honoured_and_attempts_are_counted() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_in_the_servers_words() {
+async fn a_refusal_shows_the_detail_of_the_server() {
     let server =
         serve(vec![vec![Request, problem("400 Bad Request", "", "An event name has no line ends.")]]);
     let error = Client::new(&server.url).unwrap().publish(Publish::new("x")).await.unwrap_err();
@@ -103,23 +105,23 @@ async fn a_refusal_is_told_in_the_servers_words() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_before_the_body_was_read_is_heard() {
+async fn an_answer_that_comes_before_the_body_was_read_is_used() {
     let refusal = problem("413 Content Too Large", "Connection: close\r\n", "Send less.");
-    // Closing with bytes unread resets the connection behind the answer.
+    // The server closes with unread bytes, so a reset follows the answer.
     let server = serve(vec![vec![ReadBytes(100), refusal, Close]]);
-    let client = Client::new(&server.url).unwrap().attempts(1).request_timeout(PATIENCE);
+    let client = Client::new(&server.url).unwrap().with_attempts(1).with_request_timeout(PATIENCE);
     let error = client.publish(Publish::new(vec![b'x'; 8 << 20])).await.unwrap_err();
     assert_eq!(error.to_string(), "the server answered 413 Content Too Large: Send less.");
 }
 
 #[tokio::test]
-async fn what_would_split_a_head_is_refused() {
+async fn a_field_that_would_split_a_head_is_refused() {
     let client = Client::new("http://127.0.0.1:1/c/demo").unwrap();
-    let split = Publish::new("x").content_type("text/plain\r\nX: y");
+    let split = Publish::new("x").with_content_type("text/plain\r\nX: y");
     assert!(matches!(client.publish(split).await, Err(Error::Field { name, .. }) if name == "Content-Type"));
-    let split = Publish::new("x").idempotency_key("a\nb");
+    let split = Publish::new("x").with_idempotency_key("a\nb");
     assert!(matches!(client.publish(split).await, Err(Error::Field { .. })));
     for (name, value) in [("X", "a\r\nY: b"), ("X: y", "z"), ("Host", "other"), ("upgrade", "x")] {
-        assert!(matches!(client.clone().header(name, value), Err(Error::Field { .. })), "{name}");
+        assert!(matches!(client.clone().with_header(name, value), Err(Error::Field { .. })), "{name}");
     }
 }

@@ -15,21 +15,25 @@ const NDJSON: &str = "application/x-ndjson";
 
 /// Short waits, so that the tests are short.
 fn options(feeds: &[Feed]) -> Options {
-    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_millis(5) };
-    Options::new().feeds(feeds.iter().copied()).backoff(backoff).poll_interval(Duration::from_millis(20))
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(5));
+    Options::DEFAULT
+        .with_feeds(feeds.iter().copied())
+        .with_backoff(backoff)
+        .with_poll_interval(Duration::from_millis(20))
 }
 
 fn subscribe(server: &Server, options: Options) -> Subscription {
-    Client::new(&server.url).unwrap().connect_timeout(PATIENCE).subscribe(options)
+    Client::new(&server.url).unwrap().with_connect_timeout(PATIENCE).subscribe(options)
 }
 
-/// For the tests in which an answer does not come. The others come in this time, also where the script must wait for a processor.
+/// For tests in which an answer does not come. Three seconds are enough for the other answers, also
+/// on a busy machine.
 fn subscribe_briefly(server: &Server, options: Options) -> Subscription {
-    Client::new(&server.url).unwrap().connect_timeout(Duration::from_secs(3)).subscribe(options)
+    Client::new(&server.url).unwrap().with_connect_timeout(Duration::from_secs(3)).subscribe(options)
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_within_a_message_goes_on_at_its_cursor() {
+async fn a_stream_that_is_cut_within_a_message_continues_at_its_cursor() {
     let server = serve(vec![
         vec![Request, stream(SSE, &["retry: 10\nid: e-0\n\n", &event(1), "id: e-2\ndata: m"])],
         vec![Request, stream(SSE, &["id: e-1\n\n", &event(1), &event(2), &event(3)]), Hold],
@@ -45,7 +49,7 @@ async fn a_stream_that_is_cut_within_a_message_goes_on_at_its_cursor() {
             "e-2 m2",
             "e-3 m3"
         ],
-        "e-1 came twice and is told once"
+        "e-1 came twice and is delivered once"
     );
     assert_eq!(server.received(), "GET /c/demo?feed=sse&objects=1&since=now");
     assert_eq!(server.received(), "GET /c/demo?feed=sse&objects=1&since=e-1");
@@ -80,7 +84,7 @@ async fn transports_are_tried_in_order_and_share_the_cursor() {
         vec![Request, poll(&[7], "e-7"), Request, Hold],
     ]);
     let since = Since::After("e-4".parse().unwrap());
-    let mut events = subscribe_briefly(&server, options(&Feed::ALL).since(since));
+    let mut events = subscribe_briefly(&server, options(&Feed::ALL).with_since(since));
     assert_eq!(
         take(&mut events, 7).await,
         [
@@ -103,8 +107,8 @@ async fn transports_are_tried_in_order_and_share_the_cursor() {
 }
 
 #[tokio::test]
-async fn after_a_fallback_the_best_feed_is_tried_again() {
-    // How many polls there are until then is the clock's business.
+async fn after_a_fallback_the_first_feed_is_tried_again() {
+    // The number of polls until then depends on the clock.
     let polls = [Request, poll(&[1], "e-1")].into_iter();
     let polls = polls.chain((0..1000).flat_map(|_| [Request, poll(&[], "e-1")])).collect();
     let server = serve(vec![
@@ -112,8 +116,8 @@ async fn after_a_fallback_the_best_feed_is_tried_again() {
         polls,
         vec![Request, stream(SSE, &["id: e-1\n\n", &event(2)]), Hold],
     ]);
-    let options = options(&[Feed::Sse, Feed::Poll]).since(Since::After("e-0".parse().unwrap()));
-    let mut events = subscribe(&server, options.prefer_again(Duration::from_millis(100)));
+    let options = options(&[Feed::Sse, Feed::Poll]).with_since(Since::After("e-0".parse().unwrap()));
+    let mut events = subscribe(&server, options.with_prefer_again(Duration::from_millis(100)));
     assert_eq!(
         take(&mut events, 5).await,
         [
@@ -161,7 +165,7 @@ async fn a_websocket_answers_pings_and_comes_back_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_websocket_without_the_subprotocol_is_not_ours() {
+async fn a_websocket_with_a_wrong_handshake_is_refused() {
     let handshake = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n";
     let server = serve(vec![vec![Request, send(handshake)], vec![Request, poll(&[], "e-0"), Request, Hold]]);
@@ -175,7 +179,7 @@ async fn a_websocket_without_the_subprotocol_is_not_ours() {
 }
 
 #[tokio::test]
-async fn gaps_and_resets_are_told_on_every_feed() {
+async fn gaps_and_resets_are_reported_on_every_feed() {
     let gap = r#"{"type":"gap","from":"e-1","cursor":"e-5","missed":4}"#;
     let reset = r#"{"type":"reset","reason":"unknown-epoch","cursor":"f-0"}"#;
     let gone = |member: &str| {
@@ -212,7 +216,7 @@ async fn gaps_and_resets_are_told_on_every_feed() {
     ] {
         let server = serve(vec![steps]);
         let since = Since::After("e-1".parse().unwrap());
-        let mut events = subscribe(&server, options(&[feed]).since(since));
+        let mut events = subscribe(&server, options(&[feed]).with_since(since));
         assert_eq!(
             take(&mut events, 3).await,
             [&format!("{feed} at e-1"), "gap e-1 e-5 4", "reset unknown-epoch f-0"]
@@ -222,17 +226,19 @@ async fn gaps_and_resets_are_told_on_every_feed() {
 }
 
 #[tokio::test]
-async fn a_hole_is_asked_for_again_and_told_if_it_stays() {
+async fn after_a_hole_the_client_asks_again_and_reports_a_gap_if_it_stays() {
     let server = serve(vec![
         vec![Request, stream(SSE, &["id: e-1\n\n", &event(4)])],
         vec![Request, stream(SSE, &["id: e-1\n\n", &event(4), &event(5)]), Hold],
     ]);
-    let mut events = subscribe(&server, options(&[Feed::Sse]).since(Since::After("e-1".parse().unwrap())));
+    let mut events =
+        subscribe(&server, options(&[Feed::Sse]).with_since(Since::After("e-1".parse().unwrap())));
     assert_eq!(
         take(&mut events, 6).await,
         [
             "sse at e-1",
-            "sse failed: the answer cannot be understood: 2 messages are missing and no gap was told",
+            "sse failed: the answer cannot be understood: 2 messages are missing and the server reported \
+             no gap",
             "sse at e-1",
             "gap e-1 e-1 2",
             "e-4 m4",
@@ -248,8 +254,8 @@ async fn the_server_says_when_to_come_back() {
         vec![Request, stream(SSE, &["retry: 400\nid: e-0\n\n"]), send("0\r\n\r\n")],
         vec![Request, stream(SSE, &["id: e-0\n\n"]), Hold],
     ]);
-    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_secs(1) };
-    let mut events = subscribe(&server, options(&[Feed::Sse, Feed::Poll]).backoff(backoff));
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_secs(1));
+    let mut events = subscribe(&server, options(&[Feed::Sse, Feed::Poll]).with_backoff(backoff));
     let start = Instant::now();
     let Ok(Event::Disconnected { retry_in, .. }) = events.next().await else { panic!() };
     assert!(retry_in >= Duration::from_secs(1));
@@ -268,32 +274,32 @@ async fn a_silent_stream_is_cut() {
     let script = [Request, stream(SSE, &["id: e-0\n\n"])].into_iter().chain(beats);
     let script = script.chain([send(chunk(&event(1))), Hold]).collect();
     let server = serve(vec![script, vec![Request, stream(SSE, &["id: e-1\n\n"]), Hold]]);
-    // The comments come for longer than this, and each comes long before.
-    let options = options(&[Feed::Sse]).heartbeat_timeout(Duration::from_secs(3));
+    // The comments take longer than this in all, and each comes long before the timeout.
+    let options = options(&[Feed::Sse]).with_heartbeat_timeout(Duration::from_secs(3));
     let mut events = subscribe(&server, options);
     assert_eq!(
         take(&mut events, 4).await,
         ["sse at e-0", "e-1 m1", "sse failed: a heartbeat did not come in time", "sse at e-1"],
-        "the comments kept it"
+        "the comments kept the stream open"
     );
 }
 
-/// A server that says 408 to an idle connection does not answer the next poll with it.
+/// A server may send a 408 on an idle connection. It is not the answer to the next poll.
 #[tokio::test]
-async fn what_comes_between_two_polls_is_no_answer() {
+async fn bytes_between_two_polls_are_not_an_answer() {
     let (say, go) = channel::<()>();
     let late = answer("408 Request Timeout", "", "");
     let server = serve(vec![
         vec![Request, poll(&[1], "e-1"), Wait(go), late, ReadBytes(0), Hold],
         vec![Request, poll(&[2], "e-2"), Hold],
     ]);
-    let options = options(&[Feed::Poll]).since(Since::After("e-0".parse().unwrap()));
+    let options = options(&[Feed::Poll]).with_since(Since::After("e-0".parse().unwrap()));
     let mut events = subscribe(&server, options);
     assert_eq!(take(&mut events, 2).await, ["poll at e-0", "e-1 m1"]);
     assert_eq!(server.received(), "GET /c/demo?feed=poll&since=e-0");
     drop(say);
     assert_eq!(server.received(), "[]", "the 408 is sent");
-    // The runtime looks at its sockets.
+    // The runtime checks its sockets.
     tokio::task::yield_now().await;
     assert_eq!(take(&mut events, 1).await, ["e-2 m2"]);
 }
@@ -301,8 +307,8 @@ async fn what_comes_between_two_polls_is_no_answer() {
 #[tokio::test]
 async fn the_servers_own_refusal_is_final() {
     let server = serve(vec![vec![Request, problem("403 Forbidden", "", "You may not read this channel.")]]);
-    let client = Client::new(&server.url).unwrap().header("Authorization", "Bearer x").unwrap();
-    let client = client.header("user-agent", "mine/1").unwrap();
+    let client = Client::new(&server.url).unwrap().with_header("Authorization", "Bearer x").unwrap();
+    let client = client.with_header("user-agent", "mine/1").unwrap();
     let mut events = client.subscribe(options(&[Feed::Sse, Feed::Poll]));
     for _ in 0..2 {
         let Err(Error::Refused(problem)) = events.next().await else { panic!() };
@@ -318,18 +324,18 @@ async fn the_servers_own_refusal_is_final() {
 }
 
 #[tokio::test]
-async fn what_is_no_tidewire_server_is_walked_around() {
+async fn answers_of_other_servers_lead_to_the_next_feed() {
     let server = serve(vec![
         vec![Request, answer("200 OK", "Content-Type: text/html; charset=utf-8\r\n", "<p>Log in")],
         vec![Request, send("SSH-2.0-OpenSSH_9.9\r\n"), Hold],
         vec![Request, answer("302 Found", "Location: /login\r\n", "")],
     ]);
-    let options = options(&[Feed::Sse, Feed::Stream, Feed::Poll]).retry_limit(0);
+    let options = options(&[Feed::Sse, Feed::Stream, Feed::Poll]).with_retry_limit(0);
     let mut events = subscribe(&server, options);
     assert_eq!(
         take(&mut events, 3).await,
         [
-            "sse failed: the answer cannot be understood: it is of type \"text/html\"",
+            "sse failed: the answer cannot be understood: it has the wrong media type \"text/html\"",
             "stream failed: the answer cannot be understood: HTTP: malformed HTTP version at byte 0",
             "end: gave up after 1 attempts: the server answered 302 Found"
         ]
@@ -337,7 +343,7 @@ async fn what_is_no_tidewire_server_is_walked_around() {
 }
 
 #[tokio::test]
-async fn a_server_cannot_make_the_client_hold_more_than_allowed() {
+async fn a_server_cannot_make_the_client_exceed_its_limit() {
     let long = "x".repeat(5000);
     for (feed, steps) in [
         (Feed::WebSocket, vec![Request, Upgrade(frame(&long)), Hold]),
@@ -346,7 +352,7 @@ async fn a_server_cannot_make_the_client_hold_more_than_allowed() {
         (Feed::Poll, vec![Request, answer("200 OK", "Content-Type: application/json\r\n", &long), Hold]),
     ] {
         let server = serve(vec![steps]);
-        let client = Client::new(&server.url).unwrap().max_message(4000);
+        let client = Client::new(&server.url).unwrap().with_max_message(4000);
         let mut events = client.subscribe(options(&[feed]));
         let end = events.next().await;
         assert!(matches!(end, Err(Error::TooLarge { limit: 4000 })), "{feed}: {end:?}");
@@ -354,13 +360,13 @@ async fn a_server_cannot_make_the_client_hold_more_than_allowed() {
 }
 
 #[tokio::test]
-async fn dropping_next_halfway_loses_nothing() {
+async fn a_caller_can_drop_next_halfway_without_a_loss() {
     let (go_on, waits): (Vec<_>, Vec<_>) = (0..40).map(|_| std::sync::mpsc::channel::<()>()).unzip();
     let (mut go_on, mut waits) = (go_on.into_iter(), waits.into_iter());
     let slow = (1..=20).flat_map(|n| {
         let event = chunk(&event(n));
         let (a, b) = event.split_at(event.len() / 2);
-        // Each half is sent when a `next` was dropped that waited for it.
+        // Each half is sent after a `next` that waited for it was dropped.
         let mut wait = || Wait(waits.next().unwrap());
         [wait(), send(a), wait(), send(b)]
     });
@@ -384,10 +390,10 @@ async fn dropping_next_halfway_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_waited_for() {
-    // A port that nobody listens at, and that no other test is given.
+async fn an_unreachable_server_is_tried_again() {
+    // Nobody listens at this port, and no other test gets it.
     let mut events =
-        Client::new("http://127.0.0.1:1/c/demo").unwrap().subscribe(options(&Feed::ALL).retry_limit(2));
+        Client::new("http://127.0.0.1:1/c/demo").unwrap().subscribe(options(&Feed::ALL).with_retry_limit(2));
     for _ in 0..2 {
         let Ok(Event::Disconnected { feed: Feed::WebSocket, reason: Error::Connect { .. }, .. }) =
             events.next().await
@@ -399,12 +405,13 @@ async fn a_server_that_is_away_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_is_a_failure_of_the_poll() {
+async fn a_missing_answer_is_a_failure_of_the_poll() {
     let server = serve(vec![
         vec![Request, poll(&[], "e-0"), Request, Hold],
         vec![Request, poll(&[1], "e-1"), Request, Hold],
     ]);
-    let mut events = subscribe_briefly(&server, options(&[Feed::LongPoll]).wait(Duration::from_millis(50)));
+    let mut events =
+        subscribe_briefly(&server, options(&[Feed::LongPoll]).with_wait(Duration::from_millis(50)));
     assert_eq!(take(&mut events, 1).await, ["longpoll at e-0"]);
     let Ok(Event::Disconnected { reason: Error::Timeout(Awaited::Answer), .. }) = events.next().await else {
         panic!()
@@ -437,12 +444,12 @@ async fn a_unix_socket_is_an_address() {
 }
 
 #[tokio::test]
-async fn it_is_a_stream_too() {
+async fn a_subscription_is_a_stream() {
     use futures_util::StreamExt;
     let server = serve(vec![vec![Request, problem("400 Bad Request", "", "Bad cursor.")]]);
     let texts: Vec<String> =
         subscribe(&server, options(&[Feed::Sse])).map(|event| text(&event)).collect().await;
-    assert_eq!(texts, ["end: the server answered 400 Bad Request: Bad cursor."], "and ends after an error");
+    assert_eq!(texts, ["end: the server answered 400 Bad Request: Bad cursor."], "it ends after an error");
 }
 
 #[tokio::test]
@@ -450,14 +457,15 @@ async fn a_server_that_does_not_know_its_own_cursor_is_not_asked_in_a_loop() {
     let fields = "Content-Type: application/problem+json\r\n";
     let gone = || answer("410 Gone", fields, r#"{"earliest":"f-0","reason":"unknown-epoch"}"#);
     let server = serve(vec![(0..50).flat_map(|_| [Request, gone()]).chain([Hold]).collect()]);
-    let mut events = subscribe(&server, options(&[Feed::Poll]).poll_interval(Duration::from_millis(100)));
+    let mut events =
+        subscribe(&server, options(&[Feed::Poll]).with_poll_interval(Duration::from_millis(100)));
     assert_eq!(
         take(&mut events, 3).await,
         [
             "poll at -",
             "reset unknown-epoch f-0",
-            "poll failed: the answer cannot be understood: it says nothing new: a cache on the way may keep old \
-             answers, or several servers may answer for one channel"
+            "poll failed: the answer cannot be understood: it has nothing new: a cache on the way may repeat \
+             old answers, or several servers may answer for one channel"
         ]
     );
 }

@@ -19,10 +19,11 @@ use crate::stream::{Peer, Stream};
 use crate::turns::InTurns;
 use crate::{Handler, LogLimit, Problem, Response};
 
-/// After an error of `accept` (EMFILE, ENFILE, ENOMEM) the listener waits instead of spinning.
+/// The pause after an error of `accept` (EMFILE, ENFILE, ENOMEM). Without it the listener would
+/// spin.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Starts the tasks. They run until they are aborted; one that ends has panicked.
+/// Starts the tasks. They run until they are aborted. A task that ends has panicked.
 pub(crate) fn accept_all<H: Handler>(
     worker: &Rc<Worker<H>>,
     listeners: Vec<BoundSocket>,
@@ -72,8 +73,8 @@ impl Listener {
         match self {
             Listener::Tcp(l) => {
                 let (socket, address) = l.accept().await?;
-                // Small answers must not wait for the ACK of the one before. On Linux the listener
-                // has passed it on.
+                // A small answer must not wait for the ACK of the one before. On Linux, accepted
+                // sockets inherit this option from the listener.
                 #[cfg(not(target_os = "linux"))]
                 let _ = socket.set_nodelay(true);
                 Ok((Stream::Tcp(socket), Peer::Tcp(address)))
@@ -99,11 +100,11 @@ fn admit<H: Handler>(
     }
 }
 
-/// The answer to one connection too many: best effort, without a task, a buffer or a wait.
+/// Answers a connection over the limit: best effort, without a task, a buffer or a wait.
 fn refuse(stream: &Stream, peer: Peer) {
     tracing::debug!(%peer, "too many connections, refused with 503");
     let body =
-        Problem::new(503, "The server has as many connections as it allows; try again in a few seconds.")
+        Problem::new(503, "The server has reached its limit of connections; try again in a few seconds.")
             .to_json();
     let bytes = Response::new(503)
         .with("Content-Type", "application/problem+json")
@@ -114,9 +115,9 @@ fn refuse(stream: &Stream, peer: Peer) {
     let _ = stream.send(&bytes);
 }
 
-/// `accept` fails from time to time, as when descriptors run out. It waits a moment, and the
-/// listener stays. Clients that come and go at the descriptor limit cause that all the time, so the
-/// log line is limited.
+/// Errors of `accept`, for example when no descriptor is left. The listener waits a moment and goes
+/// on. Clients at the descriptor limit cause such errors again and again, so the log line is
+/// limited.
 #[derive(Default)]
 struct AcceptErrors {
     logged: bool,
@@ -124,7 +125,7 @@ struct AcceptErrors {
 
 impl AcceptErrors {
     async fn wait_after(&mut self, error: &io::Error) {
-        // A peer that left before it was accepted is no reason to wait.
+        // The peer left before it was accepted. This is no reason to wait.
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             return;
         }

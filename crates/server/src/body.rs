@@ -1,9 +1,9 @@
 //! The body of a request, as a handler sees it.
 //!
-//! A body that arrived together with its head is handed over whole. Any other is *pulled*: the
-//! connection reads from the socket only while somebody waits for a piece, so a handler that
-//! does not read exerts back-pressure, and `100 Continue` is sent at the first pull and not before
-//! (RFC 9110 §10.1.1).
+//! If a body arrived together with its head, the handler gets it whole. Any other body is *pulled*:
+//! the connection reads from the socket only while the handler waits for a piece. So a handler that
+//! does not read exerts back-pressure, and the connection sends `100 Continue` at the first pull
+//! and not before (RFC 9110 §10.1.1).
 //!
 //! ```text
 //!  connection task                 shared                    handler (any thread)
@@ -20,14 +20,14 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
-/// Bytes that may lie between the connection and a slow handler.
-const QUEUE: usize = 64 * 1024;
+/// The most bytes that wait between the connection and a slow handler.
+const MAX_QUEUE: usize = 64 * 1024;
 
 /// A request body.
 ///
-/// Read it with [`next`](Body::next), [`collect`](Body::collect) or as an [`http_body::Body`]. Not
-/// reading it is allowed: the engine drains a small rest and closes the connection over a large
-/// one.
+/// Read it with [`next`](Body::next), [`collect`](Body::collect) or as an [`http_body::Body`]. A
+/// handler need not read it: the engine drains a small rest, and closes the connection if the rest
+/// is large.
 #[derive(Debug)]
 pub struct Body(Inner);
 
@@ -58,6 +58,7 @@ pub enum BodyError {
 
 impl Body {
     /// A body without bytes.
+    #[must_use]
     pub fn empty() -> Self {
         Body(Inner::Whole(Bytes::new()))
     }
@@ -66,13 +67,13 @@ impl Body {
         Body(Inner::Whole(bytes))
     }
 
-    /// A body that the connection sends through the returned end.
+    /// A body that the connection fills through the returned sender.
     pub(crate) fn pulled(length: Option<u64>) -> (Self, BodySender) {
         let state = Arc::new(Mutex::new(State::default()));
         (Body(Inner::Pulled { state: state.clone(), length }), BodySender { state })
     }
 
-    /// The bytes, if the whole body is here already; needs no waiting.
+    /// The bytes, if the whole body has arrived. Does not wait.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.0 {
             Inner::Whole(bytes) => Some(bytes),
@@ -80,7 +81,7 @@ impl Body {
         }
     }
 
-    /// The declared length in bytes; `None` for a chunked body that has not arrived whole.
+    /// The declared length in bytes, or `None` for a chunked body that has not arrived whole.
     pub fn length(&self) -> Option<u64> {
         match &self.0 {
             Inner::Whole(bytes) => Some(bytes.len() as u64),
@@ -88,13 +89,13 @@ impl Body {
         }
     }
 
-    /// The next piece, `None` at the end. After an error the body yields nothing more.
+    /// The next piece, or `None` at the end. After an error the body yields nothing more.
     pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// All of it, or [`BodyError::TooLarge`] as soon as it is known to exceed `limit` bytes. Memory
-    /// grows with what arrived, not with the declared length.
+    /// The whole body, or [`BodyError::TooLarge`] as soon as it is known to exceed `limit` bytes.
+    /// Memory grows with the bytes that arrived, not with the declared length.
     pub async fn collect(mut self, limit: usize) -> Result<Bytes, BodyError> {
         if self.length().is_some_and(|n| n > limit as u64) {
             return Err(BodyError::TooLarge);
@@ -154,10 +155,10 @@ impl Drop for Body {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What came and was not read yet: one buffer, so that a body of many small pieces costs no more
-    /// than its bytes.
+    /// Bytes that came and were not read yet. They are in one buffer, so that many small pieces
+    /// cost no more than their bytes.
     queue: Vec<u8>,
-    /// Set by the first pull; the connection reads nothing before.
+    /// The first pull sets this. The connection reads nothing before.
     wanted: bool,
     dropped: bool,
     end: Option<Result<(), BodyError>>,
@@ -170,7 +171,7 @@ impl State {
         self.wanted = true;
         if !self.queue.is_empty() {
             wake(&mut self.sender);
-            // Without the room that it has grown by: the reader may keep it for long.
+            // Without the spare capacity: the reader may keep the piece for a long time.
             let piece = std::mem::take(&mut self.queue).into_boxed_slice();
             return Poll::Ready(Some(Ok(piece.into())));
         }
@@ -198,11 +199,11 @@ pub(crate) struct BodySender {
 /// What the handler wants of the body now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Demand {
-    /// Room in the queue and somebody who reads.
+    /// More bytes: the handler reads, and the queue has room.
     More,
-    /// Nothing now; the connection will be woken.
+    /// Nothing now. The connection will be woken.
     Wait,
-    /// The handler threw the body away.
+    /// Nothing more: the handler dropped the body.
     Dropped,
 }
 
@@ -212,14 +213,14 @@ impl BodySender {
         if state.dropped {
             return Demand::Dropped;
         }
-        if state.wanted && state.queue.len() < QUEUE {
+        if state.wanted && state.queue.len() < MAX_QUEUE {
             return Demand::More;
         }
         state.sender = Some(cx.waker().clone());
         Demand::Wait
     }
 
-    /// The handler threw the body away.
+    /// Whether the handler dropped the body.
     pub(crate) fn is_dropped(&self) -> bool {
         lock(&self.state).dropped
     }
@@ -240,7 +241,7 @@ impl BodySender {
 }
 
 impl Drop for BodySender {
-    /// A connection that dies must not leave its handler waiting.
+    /// When a connection ends, its handler must not wait for ever.
     fn drop(&mut self) {
         self.end(Err(BodyError::Incomplete));
     }
@@ -252,7 +253,7 @@ fn wake(slot: &mut Option<Waker>) {
     }
 }
 
-/// No code panics while it holds the lock, so a poisoned one holds good data.
+/// No code panics while it holds the lock, so a poisoned lock holds good data.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
@@ -286,7 +287,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert_eq!(sender.demand(&mut cx), Demand::Wait, "nobody reads yet");
         assert!(body.poll_next(&mut cx).is_pending());
-        sender.push(&[0; QUEUE - 1]);
+        sender.push(&[0; MAX_QUEUE - 1]);
         assert_eq!(sender.demand(&mut cx), Demand::More);
         sender.push(&[0]);
         assert_eq!(sender.demand(&mut cx), Demand::Wait);

@@ -3,20 +3,20 @@
 //! ```text
 //!            ┌────────────────────────────────────────────────────────────────┐
 //!            ▼                                                                │
-//!   READ ─► advance: head ─► handle ─┬─ Ready ──► append the answer ──────────┤ more requests in the same read:
-//!            ▲                       ├─ Later ──► wait, forward the body ─────┤ their answers gather, one write
-//!            │ (nothing complete)    ├─ stream ─► frame by frame ─────────────┤
+//!   READ ─► advance: head ─► handle ─┬─ Ready ──► append the answer ──────────┤ more requests in the
+//!            ▲                       ├─ Later ──► wait, forward the body ─────┤ same read: one write
+//!            │ (nothing complete)    ├─ stream ─► frame by frame ─────────────┤ has all their answers
 //!            │                       └─ Detach ─► write the head, give the    │
 //!            │                                    socket away: END            │
 //!            └──── flush, wait ◄──────────────────────────────────────────────┘
 //!
-//!   any of it, for longer than a turn: flush, let others through, go on with what is at hand
+//!   if the turn is over: flush, let other connections run, continue with the input that is here
 //!
 //!   after an answer: an unread body is drained within a budget or the connection closes
-//!   a framing error: the answers owed, then the refusal, then FIN, a short drain, close
+//!   a framing error: the earlier answers, then the refusal, then FIN, a short drain, close
 //! ```
 //!
-//! The cycle is made of three parts, each of which knows those below it and no handler:
+//! The cycle uses three parts. Each part knows only the parts below it, and none knows a handler:
 //!
 //! ```text
 //!   response_writer   answers, as far as they need no waiting
@@ -24,8 +24,8 @@
 //!   transport         the socket, its buffers and deadlines
 //! ```
 //!
-//! The cycle is compiled in the crate of its handler. What every request needs of the three parts
-//! is marked `#[inline]`, so that it is compiled there too.
+//! The cycle is generic, so it is compiled in the crate of its handler. Functions of the three
+//! parts that every request calls are `#[inline]`, so that they are compiled there too.
 
 mod log;
 mod request_body;
@@ -47,12 +47,12 @@ use crate::reply::{DetachHead, LocalFuture, Reply};
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
 use crate::turns::InTurns;
-use crate::{Handler, Prepared, Problem, Request, Response, StreamBody};
+use crate::{Handler, PreparedResponse, Problem, Request, Response, StreamBody};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
 use transport::{Failure, MAX_OUTPUT, Transport};
 
-/// Serves a connection until it ends or is detached, in a task of its own. `rest` was read from it
+/// Serves a connection in its own task until it ends or is detached. `rest` was read from it
 /// before.
 pub(crate) fn spawn<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit, rest: Vec<u8>) {
     let turns = worker.shared.turns.clone();
@@ -66,7 +66,7 @@ async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit
         transport: Transport::new(worker.shared.clone(), stream, rest),
         request_body: RequestBody::NONE,
         now: Instant::now(),
-        first: true,
+        is_first: true,
         head_begun: false,
         worker,
     };
@@ -91,18 +91,19 @@ struct Cycle<H> {
     worker: Rc<Worker<H>>,
     transport: Transport,
     http: Connection<Server>,
-    /// That of the request that is being answered.
+    /// The body of the request that is being answered.
     request_body: RequestBody,
     peer: Peer,
-    /// When bytes were last read, or a handler that waited was done.
+    /// When bytes were last read, or when a handler that waited has finished.
     now: Instant,
-    /// No request came yet.
-    first: bool,
-    /// A part of a head is here, and its deadline runs.
+    /// No request has come yet.
+    is_first: bool,
+    /// A part of a head has come, and its deadline runs.
     head_begun: bool,
 }
 
-/// RFC 9110 §7.4: is the target a URI of a scheme that this socket cannot speak for, such as https?
+/// Whether the target is a URI of a scheme that this server does not serve, such as https
+/// (RFC 9110 §7.4).
 fn is_misdirected(head: &RequestHead<'_>) -> bool {
     let scheme = head.target().get(..7);
     head.target_form() == TargetForm::Absolute && !scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"http://"))
@@ -110,26 +111,28 @@ fn is_misdirected(head: &RequestHead<'_>) -> bool {
 
 /// How a connection ends.
 enum End<T> {
-    /// Nobody is there any more.
+    /// The peer has left, or the socket failed.
     Disconnected,
-    /// In good order.
+    /// With the last answer and a FIN.
     Close,
     Detach(T),
 }
 
-/// What stands between a connection and its next request.
+/// What a connection must do before its next request.
 enum Step<T> {
-    /// Nothing: it may be at hand already.
+    /// Nothing: the next request may be in the input already.
     Next,
-    /// More bytes.
+    /// Read more bytes.
     Read,
-    /// A full output buffer.
+    /// Write the output, because the buffer is full.
     Flush,
-    /// The turn is over.
+    /// Let other connections run, because the turn is over.
     Pause,
+    /// Wait for the handler.
     Later(LocalFuture<Reply<T>>),
+    /// Send a streamed body.
     Stream(StreamBody),
-    /// The rest of a body that nobody read.
+    /// Read the rest of a body that the handler did not read.
     Drain,
     Detach(T),
     Close,
@@ -178,14 +181,14 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    /// Writes what is owed, and lets others through.
+    /// Writes the output, and lets other connections run.
     async fn pause(&mut self) -> Result<(), Failure> {
         self.transport.flush().await?;
         self.transport.shared.turns.pause().await;
         Ok(())
     }
 
-    /// Writes what is owed, then waits for bytes and consumes them.
+    /// Writes the output, then waits for bytes and consumes them.
     async fn read(&mut self) -> Result<Step<H::Ticket>, End<H::Ticket>> {
         self.transport.flush().await.map_err(|_| End::Disconnected)?;
         let shared = self.transport.shared.clone();
@@ -193,10 +196,9 @@ impl<H: Handler> Cycle<H> {
         let within = !self.transport.input.is_empty();
         let mut idle_since = None;
         if !self.head_begun {
-            // The deadline of a head is set once, at its first byte: bytes that dribble in do not
-            // move it.
-            let head = within || self.first;
-            let time = if head { limits.head_timeout } else { limits.idle_timeout };
+            // The deadline of a head is set once, at its first byte. Later bytes do not move it.
+            let is_head = within || self.is_first;
+            let time = if is_head { limits.head_timeout } else { limits.idle_timeout };
             idle_since = Some(self.transport.deadline.set(time));
             self.head_begun = within;
         }
@@ -206,11 +208,12 @@ impl<H: Handler> Cycle<H> {
             match self.transport.stream.poll_read(cx, &mut scratch) {
                 Poll::Ready(Ok(n)) if n > 0 => Poll::Ready(Ok(self.consume(&scratch[..n]))),
                 Poll::Ready(_) => Poll::Ready(Err(Failure::Disconnected)),
-                // The socket was read first. Single bytes of a head do not move its deadline.
+                // The socket was read before the deadline is checked.
                 Poll::Pending if self.transport.deadline.expired(cx) => Poll::Ready(Err(Failure::TimedOut)),
-                // A request that has come is answered, though the server stops. One may be under
-                // way: a client that got an answer a moment ago and goes on has no way to know
-                // whether a request that met a FIN was carried out. So it gets its time.
+                // The server stops. A request that has come is still answered, and one may be on
+                // its way: a client that just got an answer sends the next request. If that request
+                // meets a FIN, the client cannot know whether it was executed. So the connection
+                // waits for `drain_time`.
                 Poll::Pending if shared.draining.get() && !within && !closing => {
                     let deadline = &self.transport.deadline;
                     let idle = idle_since
@@ -237,7 +240,7 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    /// Consumes what was read. In the usual case, a whole request in one read, nothing is copied.
+    /// Consumes bytes that were read. If one read brings a whole request, nothing is copied.
     fn consume(&mut self, bytes: &[u8]) -> Step<H::Ticket> {
         if self.transport.input.is_empty() {
             let (used, step) = self.advance(bytes);
@@ -249,12 +252,12 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    /// Consumes requests from `bytes`, keeps the rest.
+    /// Consumes requests from `bytes`, and keeps the rest as input.
     fn advance_over(&mut self, mut bytes: Vec<u8>) -> Step<H::Ticket> {
         let (used, step) = self.advance(&bytes);
         bytes.drain(..used);
         if !bytes.is_empty() {
-            // What a handler kept for later came after what is kept here.
+            // `input` holds bytes that came later than `bytes`.
             bytes.append(&mut self.transport.input);
             self.transport.input = bytes;
         }
@@ -266,7 +269,7 @@ impl<H: Handler> Cycle<H> {
         self.advance_over(input)
     }
 
-    /// Answers as many requests as are complete in `input` and need no waiting, within one turn.
+    /// Answers requests that are complete in `input` and need no waiting, within one turn.
     fn advance(&mut self, input: &[u8]) -> (usize, Step<H::Ticket>) {
         let shared = self.transport.shared.clone();
         let mut fields = shared.fields.borrow_mut();
@@ -284,11 +287,11 @@ impl<H: Handler> Cycle<H> {
                     used += n;
                     head
                 }
-                // A head cannot begin with anything else; what is not complete waits for more.
+                // No other event can come before a head. An incomplete head waits for more bytes.
                 Ok((n, _)) => return (used + n, Step::Read),
                 Err(error) => return (used, self.refuse(Failure::Refused(error))),
             };
-            (self.first, self.head_begun) = (false, false);
+            (self.is_first, self.head_begun) = (false, false);
             self.request_body.length = head.body();
             if head.body() != BodyLength::Empty {
                 let limits = self.worker.handler.body_limits(&head, shared.limits.body());
@@ -306,7 +309,8 @@ impl<H: Handler> Cycle<H> {
                 Err(error) => return (used, self.refuse(Failure::Refused(error))),
             };
             let reply = if is_misdirected(&head) {
-                let detail = "This server speaks plain http; send the request to the one that speaks the scheme of its target.";
+                let detail = "This server serves only http:// targets. Send the request to a server of the \
+                              target's scheme.";
                 Reply::Ready(Problem::new(421, detail).into_response())
             } else {
                 self.worker.handler.handle(Request { head: &head, body, peer: self.peer, at: self.now })
@@ -319,7 +323,7 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    /// Carries a reply out as far as that needs no waiting. `Step::Next` means that the exchange is
+    /// Executes a reply as far as possible without waiting. `Step::Next` means that the exchange is
     /// over.
     fn reply(&mut self, reply: Reply<H::Ticket>) -> Step<H::Ticket> {
         match reply {
@@ -339,7 +343,7 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    fn respond_shared(&mut self, prepared: &Prepared) -> Step<H::Ticket> {
+    fn respond_shared(&mut self, prepared: &PreparedResponse) -> Step<H::Ticket> {
         match self.writer().respond_shared(prepared) {
             Ok(()) => self.finish_exchange(),
             Err(Unsendable) => self.respond_unsendable(),
@@ -351,17 +355,16 @@ impl<H: Handler> Cycle<H> {
         log::unsendable_response();
         let problem = Problem::new(
             500,
-            "The server made an answer that cannot be sent; this is a fault of the server.",
+            "The server made an answer that cannot be sent. This is a fault of the server.",
         );
         self.answer_and_close(problem)
     }
 
     fn detach(&mut self, head: Option<DetachHead>, first: Vec<Bytes>, ticket: H::Ticket) -> Step<H::Ticket> {
-        // A body of no bytes cannot be read in two ways. Several WebSocket clients and proxies send
-        // `Content-Length: 0`.
+        // `Content-Length: 0` is unambiguous, and several WebSocket clients and proxies send it.
         if !matches!(self.request_body.length, BodyLength::Empty | BodyLength::Length(0)) {
-            // What still comes of the body would be taken for the other protocol; and whether it
-            // has come yet must not decide.
+            // The rest of a body would be read as bytes of the other protocol. The request is
+            // refused also if the body has come already, so that timing does not matter.
             return self.answer_and_close(Problem::new(
                 400,
                 "A request for a stream or another protocol must have no body.",
@@ -372,8 +375,8 @@ impl<H: Handler> Cycle<H> {
                 return self.respond_unsendable();
             }
             if self.http.sending() == Some(BodyLength::Empty) {
-                // The answer to a HEAD, or a status without content: there is nothing that the
-                // handler could go on with.
+                // The answer to a HEAD, or a status without content: the handler has nothing to
+                // send.
                 let ended = self.http.send_end(self.transport.output.own());
                 return ended.map_or(Step::Close, |()| self.finish_exchange());
             }
@@ -382,7 +385,7 @@ impl<H: Handler> Cycle<H> {
         Step::Detach(ticket)
     }
 
-    /// The answer is complete: what about the request?
+    /// Continues after a complete answer: the request's body may be unread.
     fn finish_exchange(&mut self) -> Step<H::Ticket> {
         if self.request_body.stop_forwarding(&self.http) { Step::Drain } else { self.next_exchange() }
     }
@@ -392,14 +395,14 @@ impl<H: Handler> Cycle<H> {
         if self.http.next_message() { Step::Next } else { Step::Close }
     }
 
-    /// Why a request gets no answer of its handler's.
+    /// Answers a request whose handler cannot answer it, and closes.
     fn refuse(&mut self, failure: Failure) -> Step<H::Ticket> {
         let problem = match failure {
             Failure::Disconnected => return Step::Close,
             Failure::TimedOut => {
-                // The message ends here for the parser too, which then lets it be answered.
+                // Ends the message for the parser too, which then allows an answer.
                 let _ = self.http.finish();
-                Problem::new(408, "The request came too slowly; send it again, faster.")
+                Problem::new(408, "The request came too slowly. Send it again, faster.")
             }
             Failure::Refused(error) => {
                 Problem::new(error.status_hint(), format!("The request was not accepted: {error}."))
@@ -424,7 +427,7 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    /// Waits for a handler, and forwards the body to it as it asks.
+    /// Waits for a handler, and forwards the body to it on demand.
     async fn later(
         &mut self,
         mut future: LocalFuture<Reply<H::Ticket>>,
@@ -434,7 +437,7 @@ impl<H: Handler> Cycle<H> {
             if let Poll::Ready(reply) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(reply));
             }
-            // Answers to earlier requests do not wait for this one.
+            // Answers to earlier requests do not wait for this answer.
             if let Poll::Ready(Err(failure)) = self.transport.poll_flush(cx) {
                 return Poll::Ready(Err(failure));
             }
@@ -443,7 +446,7 @@ impl<H: Handler> Cycle<H> {
         .await
     }
 
-    /// Streams an answer, frame by frame; the next one is asked for when the last one is out.
+    /// Streams an answer frame by frame. It asks for a frame when the one before is written.
     async fn stream(&mut self, mut body: StreamBody) -> Result<(), Failure> {
         let endless = body.size_hint().exact().is_none();
         loop {
@@ -469,7 +472,7 @@ impl<H: Handler> Cycle<H> {
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        // A body longer than it said cannot be sent; nothing is left but to cut it.
+                        // A body that is longer than its declared length is cut.
                         let sent = self.transport.output.send_data(&mut self.http, data);
                         sent.map_err(|_| Failure::Disconnected)?;
                     }
@@ -477,7 +480,7 @@ impl<H: Handler> Cycle<H> {
                         self.pause().await?;
                     }
                 }
-                // An error cannot be sent any more; the missing end shows it.
+                // The head is sent, so the missing end must show the error.
                 Some(Err(error)) => {
                     log::failed_body(error.as_ref());
                     let _ = self.transport.flush().await;

@@ -1,4 +1,5 @@
-//! Limits on open connections: in total and for each address. Counts those of each worker too.
+//! Limits on open connections: in total and for each address. Counts the connections of each worker
+//! too.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::{Limits, Peer};
 
-/// How many connections the server may have, and how many it has, over all workers.
+/// The limits on connections, and the number of open connections, over all workers.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimits {
     max: usize,
@@ -21,11 +22,11 @@ pub(crate) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// Raises the soft descriptor limit to the hard one, so that `accept` does not run into EMFILE.
+    /// Raises the soft descriptor limit to the hard limit, so that `accept` does not fail with
+    /// EMFILE.
     ///
     /// # Errors
-    /// `limits` ask for more connections than the hard limit allows. The error is a
-    /// sentence that says what to do.
+    /// `limits` allow more connections than the hard limit does. The error says what to do.
     pub(crate) fn new(limits: &Limits, workers: usize, listeners: usize) -> io::Result<Arc<Self>> {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
         let reserve = RESERVE + workers as u64 * (RESERVE_OF_WORKER + listeners as u64);
@@ -37,12 +38,12 @@ impl ConnectionLimits {
         ConnectionLimits { max, open: AtomicUsize::new(0), max_per_address, by_address: Mutex::default() }
     }
 
-    /// The connections of one more worker.
+    /// A counter for one more worker.
     pub(crate) fn worker(self: &Arc<Self>) -> Arc<WorkerConnections> {
         Arc::new(WorkerConnections { all: self.clone(), open: AtomicUsize::new(0), emptied: Notify::new() })
     }
 
-    /// Counts a connection, unless that would exceed a limit.
+    /// Counts a connection, unless a limit is reached. Returns whether it did.
     fn try_add(&self, peer: Peer) -> bool {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
             self.open.fetch_sub(1, Ordering::Relaxed);
@@ -73,7 +74,8 @@ impl ConnectionLimits {
         }
     }
 
-    /// Loopback is exempt from the limit per address: a proxy in front comes from there.
+    /// The address that a limit applies to. Loopback is exempt, because a proxy in front connects
+    /// from there.
     fn limited_address(&self, peer: Peer) -> Option<IpAddr> {
         match peer {
             Peer::Tcp(address) if self.max_per_address > 0 && !address.ip().is_loopback() => {
@@ -83,7 +85,7 @@ impl ConnectionLimits {
         }
     }
 
-    /// No code panics while it holds the lock, so a poisoned one holds good data.
+    /// No code panics while it holds the lock, so a poisoned lock holds good data.
     fn by_address(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.by_address.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -98,7 +100,7 @@ pub(crate) struct WorkerConnections {
 }
 
 impl WorkerConnections {
-    /// Admits a connection; `None` if a limit is reached.
+    /// Admits a connection, or returns `None` if a limit is reached.
     pub(crate) fn admit(self: &Arc<Self>, peer: Peer) -> Option<Permit> {
         if !self.all.try_add(peer) {
             return None;
@@ -118,7 +120,7 @@ impl WorkerConnections {
         }
     }
 
-    /// How many there are.
+    /// The number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
@@ -146,13 +148,14 @@ impl Drop for Permit {
     }
 }
 
-/// Descriptors that are kept free: for files, logs and the process, and for each worker its reactor
-/// and two files. Listeners are counted apart.
+/// Descriptors that are kept free for files, logs and the process. Listeners are counted
+/// separately.
 const RESERVE: u64 = 48;
+/// Descriptors that are kept free for each worker: its reactor and two files.
 const RESERVE_OF_WORKER: u64 = 8;
 
-/// How many connections there may be: `asked`, or, where that is 0, what the descriptor limit of
-/// the process allows.
+/// The most connections: `asked`, or as many as the descriptor limit of the process allows if
+/// `asked` is 0.
 fn max_connections(asked: usize, descriptors: u64, reserve: u64) -> io::Result<usize> {
     if asked == 0 {
         let left = descriptors.saturating_sub(reserve).max(descriptors / 2).max(1);
@@ -195,7 +198,7 @@ mod tests {
     #[test]
     fn the_descriptor_limit_decides_unless_a_number_is_asked_for() {
         assert_eq!(max_connections(0, 1024, 64).unwrap(), 1024 - 64);
-        assert_eq!(max_connections(0, 64, 64).unwrap(), 32, "a low limit is shared with all else");
+        assert_eq!(max_connections(0, 64, 64).unwrap(), 32, "half of a low limit");
         assert_eq!(max_connections(0, 1, 64).unwrap(), 1);
         assert_eq!(max_connections(960, 1024, 64).unwrap(), 960);
         let error = max_connections(961, 1024, 64).unwrap_err().to_string();

@@ -18,7 +18,7 @@ impl DateCache {
         cache
     }
 
-    /// The field, as of `now`, and which one it is.
+    /// The field at the time `now`, and its edition.
     pub(crate) fn get(&mut self, now: Instant) -> (&FieldBlock, u64) {
         if now >= self.until {
             self.refresh(now, SystemTime::now());
@@ -31,7 +31,7 @@ impl DateCache {
         self.field.push("Date", httpdate::fmt_http_date(wall)).expect("a date is visible ASCII");
         let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.edition = since_1970.as_secs();
-        // Until the wall clock's next second, so that two workers never differ by one.
+        // Until the next second of the wall clock, so that two workers never differ by a second.
         self.until = now + Duration::from_nanos(u64::from(1_000_000_000 - since_1970.subsec_nanos()));
     }
 }
@@ -40,7 +40,8 @@ impl DateCache {
 mod tests {
     use super::*;
 
-    /// An answer that workers share is kept with its edition, and each of them has a cache.
+    /// Workers share encoded answers, which are kept with their edition. Each worker has its own
+    /// cache of the date.
     #[test]
     fn an_edition_is_one_field_in_every_cache() {
         let cache = |seconds: &[u64]| {

@@ -1,11 +1,11 @@
-//! Deadlines of connection tasks. Setting one is a store into a cell; one sweep for each worker
-//! looks at all of them a few times in the shortest time-out. A timer of the runtime for each read
-//! would cost more than the read.
+//! Deadlines of connection tasks. To set a deadline is a store into a cell. Each worker has a sweep
+//! that checks all deadlines, a few times in the shortest time-out. A timer of the runtime for each
+//! read would cost more than the read.
 //!
-//! They count the time in which the worker *ran*. A process can be stopped (SIGSTOP, a debugger,
-//! `docker pause`, a machine that sleeps), and a busy machine can keep a worker from running. Its
-//! clients do not know that, and what they sent waits in the sockets. A sweep that comes late shows
-//! it:
+//! Deadlines count only the time in which the worker *ran*. A process can be stopped (SIGSTOP, a
+//! debugger, `docker pause`, a machine that sleeps), and a busy machine can keep a worker from
+//! running. The clients do not know that, and the bytes that they sent wait in the sockets. A sweep
+//! that comes late shows that the worker did not run:
 //!
 //! ```text
 //!   clock     ──┬───────┬───────┬──────────────────────┬───────┬──
@@ -13,10 +13,10 @@
 //!   ran time  ──┬───────┬───────┬──stands still────────┬───────┬──
 //! ```
 //!
-//! So a stop moves every deadline by its length, to within one interval of the sweep. The socket is
-//! always read before a deadline is judged: only a client whose bytes are missing can be late.
-//! After SIGCONT the runtime runs its timers before it asks the kernel about sockets. So a late
-//! sweep ends no connection; the next one does.
+//! So a stop moves every deadline by the length of the stop, to within one interval of the sweep. A
+//! connection always reads its socket before it checks a deadline: a client is late only if its
+//! bytes are missing. After SIGCONT the runtime runs its timers before it asks the kernel about
+//! sockets. So a late sweep ends no connection. The next sweep does.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -29,20 +29,20 @@ use slab::Slab;
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     slots: RefCell<Slab<Rc<Slot>>>,
-    /// Between two sweeps.
+    /// The time between two sweeps.
     every: Duration,
-    /// When the next sweep is to come.
+    /// When the next sweep should run.
     due: Cell<Instant>,
     /// Time in which the worker did not run.
     not_run: Cell<Duration>,
-    /// The last sweep was late and ended no connection. Never two in a row: an overloaded
-    /// worker would never end one.
+    /// The last sweep was late and ended no connection. No two sweeps in a row are skipped: an
+    /// overloaded worker would never end a connection.
     skipped: Cell<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
-    /// In the time that the worker ran.
+    /// The deadline, in the time in which the worker ran.
     at: Cell<Option<Instant>>,
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -71,20 +71,20 @@ impl Deadlines {
         self.due.get()
     }
 
-    /// Marks and wakes what is overdue, some at a time: those that are woken, and all others, go on
-    /// in between.
+    /// Marks and wakes the connections that are late, some at a time. Between two steps other tasks
+    /// run.
     pub(crate) async fn sweep(&self) {
         let Some(now) = self.begin_sweep(Instant::now()) else { return };
         let mut next = Some(0);
         while let Some(first) = next {
-            next = self.walk(first, |slot| slot.judge(now));
+            next = self.walk(first, |slot| slot.expire_if_late(now));
             if next.is_some() {
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    /// The time to judge deadlines by. `None`: this sweep ends no connection.
+    /// The time to compare deadlines with. `None`: this sweep ends no connection.
     fn begin_sweep(&self, clock: Instant) -> Option<Instant> {
         let late = clock.saturating_duration_since(self.due.get());
         self.not_run.set(self.not_run.get() + late);
@@ -93,15 +93,15 @@ impl Deadlines {
         (!self.skipped.get()).then(|| self.ran_at(clock))
     }
 
-    /// Looks at the slots from this one on, until it has looked at [`LOOKS`] of them or `look` has
-    /// woken [`WAKES`]. Says where to go on.
-    fn walk(&self, first: usize, look: impl Fn(&Slot) -> bool) -> Option<usize> {
+    /// Calls `visit` for the slots from `first` on, until it has visited [`MAX_VISITS`] of them or
+    /// `visit` has woken [`MAX_WAKES`]. Returns the slot to continue with.
+    fn walk(&self, first: usize, visit: impl Fn(&Slot) -> bool) -> Option<usize> {
         let slots = self.slots.borrow();
-        let end = slots.capacity().min(first + LOOKS);
+        let end = slots.capacity().min(first + MAX_VISITS);
         let mut woken = 0;
         for key in first..end {
-            woken += usize::from(slots.get(key).is_some_and(|slot| look(slot)));
-            if woken == WAKES {
+            woken += usize::from(slots.get(key).is_some_and(|slot| visit(slot)));
+            if woken == MAX_WAKES {
                 return Some(key + 1);
             }
         }
@@ -118,8 +118,7 @@ impl Deadlines {
         clock.checked_sub(self.not_run.get()).unwrap_or(clock)
     }
 
-    /// Wakes every connection that waits, some at a time, so that it sees that the worker is
-    /// draining.
+    /// Wakes every connection that waits, some at a time, so that each sees that the worker drains.
     pub(crate) async fn wake_all(&self) {
         let mut next = Some(0);
         while let Some(first) = next {
@@ -131,26 +130,25 @@ impl Deadlines {
     }
 }
 
-/// Slots that are looked at before others go on: some hundred microseconds where none is in the
-/// cache.
-const LOOKS: usize = 4096;
+/// The most slots in one step of a sweep: some hundred microseconds if none is in the CPU's cache.
+const MAX_VISITS: usize = 4096;
 
-/// Connections that are woken before others go on. Clients can make thousands late at one moment,
-/// and each makes system calls when it is woken: 64 take about a millisecond.
-const WAKES: usize = 64;
+/// The most connections that one step wakes. Clients can make thousands of connections late at one
+/// moment, and each makes system calls when it is woken: 64 take about a millisecond.
+const MAX_WAKES: usize = 64;
 
 impl Slot {
-    /// Marks and wakes it if it is overdue; says whether it did.
-    fn judge(&self, now: Instant) -> bool {
-        let overdue = self.at.get().is_some_and(|at| at <= now);
-        if overdue {
+    /// Marks and wakes the connection if it is late. Returns whether it did.
+    fn expire_if_late(&self, now: Instant) -> bool {
+        let is_late = self.at.get().is_some_and(|at| at <= now);
+        if is_late {
             self.expired.set(true);
             self.wake();
         }
-        overdue
+        is_late
     }
 
-    /// Wakes the task that waits, if there is one; says whether there was.
+    /// Wakes the task that waits, if there is one. Returns whether there was.
     fn wake(&self) -> bool {
         let waker = self.waker.borrow_mut().take();
         let waits = waker.is_some();
@@ -170,12 +168,12 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// The time in which the worker ran: for what is compared with a deadline.
+    /// The time in which the worker ran. Use it for everything that is compared with a deadline.
     pub(crate) fn now(&self) -> Instant {
         self.all.now()
     }
 
-    /// Sets it, and says what time it is.
+    /// Sets the deadline `after` from now. Returns the present time.
     pub(crate) fn set(&self, after: Duration) -> Instant {
         let now = self.now();
         self.slot.at.set(now.checked_add(after));
@@ -183,7 +181,7 @@ impl Deadline {
         now
     }
 
-    /// It has passed.
+    /// Lets the deadline pass now.
     pub(crate) fn expire(&self) {
         self.slot.expired.set(true);
     }
@@ -193,7 +191,7 @@ impl Deadline {
         self.slot.expired.set(false);
     }
 
-    /// Whether the deadline has passed; if not, the task is woken when it does.
+    /// Whether the deadline has passed. If it has not, the task is woken when it does.
     pub(crate) fn expired(&self, cx: &mut Context<'_>) -> bool {
         if self.slot.expired.get() {
             return true;
@@ -230,7 +228,7 @@ mod tests {
             let Some(now) = self.begin_sweep(clock) else { return };
             let mut next = Some(0);
             while let Some(first) = next {
-                next = self.walk(first, |slot| slot.judge(now));
+                next = self.walk(first, |slot| slot.expire_if_late(now));
             }
         }
     }
@@ -242,7 +240,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         deadline.set(MINUTE * 5 / 2);
         let continued = deadlines.due() + MINUTE * 1000;
-        // It ran for one minute before the stop; two more, and a half of one is too much.
+        // The worker ran for one minute before the stop. The deadline is 2.5 minutes.
         for (minute, expired) in [(0, false), (1, false), (2, true)] {
             deadlines.sweep_at(continued + MINUTE * minute);
             assert_eq!(deadline.expired(&mut cx), expired, "minute {minute} after the stop");
@@ -256,13 +254,13 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         deadline.set(MINUTE / 2);
         deadlines.sweep_at(deadlines.due() + MINUTE);
-        assert!(!deadline.expired(&mut cx), "what has come may not be known yet");
-        // However late all sweeps are, a client gains no more than one of them.
+        assert!(!deadline.expired(&mut cx), "the runtime may not know yet what the sockets hold");
+        // However late all sweeps are, a client gains no more than one sweep.
         deadlines.sweep_at(deadlines.due() + MINUTE);
         assert!(deadline.expired(&mut cx));
     }
 
-    /// Counts those that are woken.
+    /// Counts the tasks that are woken.
     #[derive(Default)]
     struct Woken(AtomicUsize);
 
@@ -282,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn however_many_are_late_at_one_moment_few_are_woken_in_one_step() {
+    fn one_step_wakes_few_connections_however_many_are_late() {
         let deadlines = Deadlines::new(Duration::from_secs(3600));
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
-        let all: Vec<Deadline> = (0..10 * WAKES).map(|_| deadlines.register()).collect();
+        let all: Vec<Deadline> = (0..10 * MAX_WAKES).map(|_| deadlines.register()).collect();
         let wait = || {
             for deadline in &all {
                 deadline.set(Duration::ZERO);
@@ -299,7 +297,7 @@ mod tests {
             let woken = woken.clone();
             move || {
                 let now = woken.0.load(Ordering::Relaxed);
-                assert!(now - before <= WAKES, "{} in one step", now - before);
+                assert!(now - before <= MAX_WAKES, "{} in one step", now - before);
                 before = now;
             }
         };
@@ -315,7 +313,8 @@ mod tests {
     #[test]
     fn a_sweep_goes_on_while_connections_come_and_go() {
         let deadlines = Deadlines::new(Duration::from_secs(3600));
-        let mut all: Vec<Option<Deadline>> = (0..3 * LOOKS).map(|_| Some(deadlines.register())).collect();
+        let mut all: Vec<Option<Deadline>> =
+            (0..3 * MAX_VISITS).map(|_| Some(deadlines.register())).collect();
         let mut between = 0;
         for deadline in all.iter().flatten() {
             deadline.set(Duration::ZERO);
@@ -323,13 +322,13 @@ mod tests {
         let late = all.len();
         steps(deadlines.sweep(), || {
             between += 1;
-            // The one with the highest number of all, and one that is not late.
+            // The connection with the highest number ends, and one comes that is not late.
             all[late - between] = None;
             all.push(Some(deadlines.register()));
         });
-        assert!(between * (WAKES + 1) >= late, "{between} steps");
-        let (judged, new) = all.split_at(late);
-        assert!(judged.iter().flatten().all(|deadline| deadline.slot.expired.get()));
+        assert!(between * (MAX_WAKES + 1) >= late, "{between} steps");
+        let (old, new) = all.split_at(late);
+        assert!(old.iter().flatten().all(|deadline| deadline.slot.expired.get()));
         assert!(new.iter().flatten().all(|deadline| !deadline.slot.expired.get()));
     }
 
@@ -339,6 +338,6 @@ mod tests {
         let deadline = deadlines.register();
         deadlines.due.set(Instant::now());
         let (first, second) = (deadline.now(), deadline.now());
-        assert_eq!(first, second, "what is set now is not set too late");
+        assert_eq!(first, second, "a deadline that is set now is not set too late");
     }
 }

@@ -1,16 +1,16 @@
-//! How a worker that fails ends the whole server. A server that serves nothing on one of its
-//! threads is worse than one that a supervisor restarts.
+//! How a worker that fails ends the whole server. A server with a dead thread is worse than one
+//! that a supervisor restarts.
 //!
 //! ```text
-//!   worker 0: a task that it cannot live without ends ──► report ──► workers 1, 2, …: drain, as after a stop
-//!             or its thread panics                            └────► Running::join: an error
+//!   worker 0: an essential task ends,  ──► report ──► workers 1, 2, …: drain, as after a stop
+//!             or its thread panics           └──────► Running::join: an error
 //! ```
 
 use std::io;
 
 use tokio::sync::watch;
 
-/// What ends a worker from outside.
+/// Receives what ends a worker from outside.
 #[derive(Clone, Debug)]
 pub(crate) struct StopReceiver {
     asked: watch::Receiver<bool>,
@@ -22,17 +22,18 @@ impl StopReceiver {
         StopReceiver { asked, failed }
     }
 
-    /// Waits until the server is asked to stop, or another worker cannot go on.
+    /// Waits until the server is asked to stop, or another worker fails.
     pub(crate) async fn wait(&mut self) {
         tokio::select! {
-            // An error means that the server's handle is gone, which is a stop as well.
+            // An error means that the server's handle was dropped, which is a stop too.
             _ = self.asked.wait_for(|asked| *asked) => {}
             Ok(_) = self.failed.wait_for(|failed| *failed) => {}
         }
     }
 }
 
-/// Reports to the other workers that this one has failed; also by itself, when its thread panics.
+/// Reports to the other workers that this worker has failed. It also reports when it is dropped in
+/// a panic of its thread.
 #[derive(Debug)]
 pub(crate) struct FailureReporter {
     worker: usize,
@@ -44,10 +45,10 @@ impl FailureReporter {
         FailureReporter { worker, failed }
     }
 
-    /// Reports it, and returns the error that the worker ends with.
+    /// Reports the failure, and returns the error that the worker ends with.
     pub(crate) fn report(&self, what: &str) -> io::Error {
         self.failed.send_replace(true);
-        let error = io::Error::other(format!("worker {} cannot go on: {what}", self.worker));
+        let error = io::Error::other(format!("worker {} failed: {what}", self.worker));
         tracing::error!(%error, "stopping the server");
         error
     }

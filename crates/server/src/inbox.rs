@@ -1,5 +1,5 @@
-//! A list that many fill and one task empties: readiness of thousands of sockets, or news from
-//! other threads, without a task for each.
+//! A list that many threads fill and one task empties. It carries the readiness of thousands of
+//! sockets, or news from other threads, without a task for each.
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::sync::{Mutex, MutexGuard};
 
-/// A list drained by one task, which is woken once for a whole list.
+/// A list that many threads fill and one task empties. The task is woken once for a whole list.
 ///
 /// ```text
 ///   reactor ── wake(7) ──┐
@@ -27,11 +27,12 @@ struct State<T> {
 
 impl<T> Inbox<T> {
     /// An empty list.
+    #[must_use]
     pub fn new() -> Self {
         Inbox(Arc::new(Mutex::new(State { items: Vec::new(), task: None })))
     }
 
-    /// Appends an item; wakes the task if the list was empty.
+    /// Appends an item. Wakes the task if the list was empty.
     pub fn push(&self, item: T) {
         let task = {
             let mut state = self.lock();
@@ -43,7 +44,8 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Exchanges the list for `items`, which must be empty, or registers the task and waits.
+    /// Swaps the list with `items`, which must be empty. If the list is empty, registers the task
+    /// and returns `Pending`.
     pub fn poll_take(&self, cx: &mut Context<'_>, items: &mut Vec<T>) -> Poll<()> {
         let mut state = self.lock();
         if state.items.is_empty() {
@@ -57,7 +59,7 @@ impl<T> Inbox<T> {
         Poll::Ready(())
     }
 
-    /// No code panics while it holds the lock, so a poisoned one holds good data.
+    /// No code panics while it holds the lock, so a poisoned lock holds good data.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -78,6 +80,7 @@ impl<T> Default for Inbox<T> {
 impl Inbox<u32> {
     /// A waker that puts `key` on the list. Give it to a socket's `poll_*_ready`. A key may appear
     /// twice, and after its socket is gone.
+    #[must_use]
     pub fn waker(&self, key: u32) -> Waker {
         Waker::from(Arc::new(KeyWaker { key, inbox: self.clone() }))
     }

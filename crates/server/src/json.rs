@@ -1,13 +1,13 @@
-//! JSON for output: each value is one line, whichever characters a reader takes for a line end.
+//! JSON for output. Each value is one line, also for readers that know the line ends of Unicode.
 //!
-//! JSON escapes the line ends of ASCII. Three more characters end a line in Unicode and may stand
-//! in a string as they are: U+0085, U+2028 and U+2029. Readers of lines in several languages cut
-//! there (`splitlines` of Python, `Scanner` of Java, `newlines` of Swift), and get two halves that
-//! are no JSON. An escape means the same, so they are always escaped.
+//! JSON escapes the line ends of ASCII. Unicode has three more line ends, which JSON allows in a
+//! string without an escape: U+0085, U+2028 and U+2029. Line readers of several languages cut there
+//! (`splitlines` of Python, `Scanner` of Java, `newlines` of Swift) and get two halves that are not
+//! JSON. An escape means the same, so these three are always escaped.
 
 use serde::Serialize;
 
-/// Appends a value as one line of JSON, without the line end.
+/// Appends `value` as one line of JSON, without the line end.
 ///
 /// ```
 /// let mut out = Vec::new();
@@ -16,15 +16,15 @@ use serde::Serialize;
 /// ```
 ///
 /// # Panics
-/// If JSON has no such value, such as a map whose keys are not strings.
+/// If JSON cannot hold the value, for example a map whose keys are not strings.
 pub fn write(value: &impl Serialize, out: &mut Vec<u8>) {
     let start = out.len();
     serde_json::to_writer(&mut *out, value).expect("the value is one of JSON's, and a Vec takes every byte");
     escape(out, start);
 }
 
-/// Escapes the three characters in what was written from `start` on. Nearly always there is none;
-/// then only the search costs time.
+/// Escapes the three characters in `out` from `start` on. There is nearly never one, and then only
+/// the search costs time.
 fn escape(out: &mut Vec<u8>, start: usize) {
     let Some(at) = line_end(&out[start..]) else { return };
     let tail = out.split_off(start + at);
@@ -42,12 +42,12 @@ fn escape(out: &mut Vec<u8>, start: usize) {
     out.extend_from_slice(rest);
 }
 
-/// The index of the first of the three.
+/// The index of the first of the three characters.
 ///
-/// Few texts have a byte with which one of them begins; those cost one search. A text of quotation
-/// marks, arrows or boxes has such a byte at every third place. From the first one on, a fold
-/// compares every place of a block and branches once a block, so that the compiler makes vector
-/// instructions of it.
+/// Most texts have no byte that begins one of the three characters, and cost one search. A text of
+/// quotation marks, arrows or boxes has such a byte at every third place. From the first such byte
+/// on, a fold compares every place of a block and branches once per block, so that the compiler can
+/// use vector instructions.
 fn line_end(json: &[u8]) -> Option<usize> {
     let mut at = memchr::memchr2(0xc2, 0xe2, json)?;
     while let Some(block) = json[at..].first_chunk::<{ BLOCK + 2 }>() {
@@ -64,7 +64,7 @@ fn line_end(json: &[u8]) -> Option<usize> {
     naive(&json[at..]).map(|n| at + n)
 }
 
-/// What [`line_end`] says, slowly.
+/// Finds the same index as [`line_end`], slowly.
 fn naive(json: &[u8]) -> Option<usize> {
     (0..json.len()).find(|&at| matches!(json[at..], [0xc2, 0x85, ..] | [0xe2, 0x80, 0xa8 | 0xa9, ..]))
 }
@@ -79,9 +79,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_one_is_found_wherever_it_stands() {
+    fn the_first_line_end_is_found_at_every_place() {
         for end in ["\u{85}", "\u{2028}", "\u{2029}"] {
-            // Behind bytes of which some begin like it, at each place of a block and across two.
+            // After bytes of which some begin like it, at each place of a block and across two
+            // blocks.
             for before in 0..200 {
                 for filler in ["x", "€", "\u{80}", "\u{202a}"] {
                     let text = filler.repeat(before) + end + "x" + end;
@@ -93,22 +94,24 @@ mod tests {
         }
     }
 
-    /// What [`write`] does, slowly.
+    /// Escapes as [`write`] does, slowly.
     fn escaped(text: &str) -> String {
         let json = serde_json::to_string(text).unwrap();
         json.replace('\u{85}', "\\u0085").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
     }
 
     #[test]
-    fn it_does_what_the_naive_twin_does() {
-        // Those that are meant, and those that share a byte or two with them.
-        let letters: Vec<char> =
-            "\u{85}\u{2028}\u{2029}\u{84}\u{86}\u{a0}\u{2027}\u{202a}\u{2068}\u{20ac}\u{e285}\u{10a8}a\"\\\n\r\0".chars().collect();
+    fn write_gives_the_same_as_its_naive_twin() {
+        // The three characters, characters that share one or two bytes with them, and others.
+        let letters: Vec<char> = "\u{85}\u{2028}\u{2029}\u{84}\u{86}\u{a0}\u{2027}\u{202a}\u{2068}\u{20ac}\
+             \u{e285}\u{10a8}a\"\\\n\r\0"
+            .chars()
+            .collect();
         let mut rng = Rng::new(10);
         for _ in 0..10_000 {
             let len = rng.below(200);
             let text: String = (0..len).map(|_| letters[rng.below(letters.len())]).collect();
-            // Behind what stands there already, of which nothing is touched.
+            // The buffer has a text already, which stays as it is.
             let mut out = "\u{2028}".as_bytes().to_vec();
             write(&text, &mut out);
             let json = std::str::from_utf8(&out).unwrap().strip_prefix('\u{2028}').unwrap();

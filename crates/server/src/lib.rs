@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
 
 mod accept;
 mod body;
@@ -9,6 +10,8 @@ mod deadline;
 mod failure;
 mod handler;
 mod inbox;
+// Public because the hub and the program write the same JSON. It is not a part of the engine's API.
+#[doc(hidden)]
 pub mod json;
 mod limits;
 mod listen;
@@ -35,7 +38,7 @@ pub use limits::{BodyLimits, Limits};
 pub use listen::{BindError, Listen, ListenError};
 pub use log_limit::LogLimit;
 pub use parked::{Parked, Upgraded};
-pub use prepared::Prepared;
+pub use prepared::PreparedResponse;
 pub use problem::Problem;
 pub use reply::{DetachHead, LocalFuture, Reply};
 pub use response::{BodyCut, Response, StreamBody};

@@ -1,5 +1,5 @@
-//! Addresses to listen on, and the sockets made from them: one per worker (`SO_REUSEPORT`) for TCP,
-//! one shared by all workers for a Unix socket.
+//! Addresses to listen on, and their sockets. A TCP address has one socket per worker
+//! (`SO_REUSEPORT`). A Unix socket is shared by all workers.
 
 use std::fmt;
 use std::io;
@@ -9,12 +9,13 @@ use std::str::FromStr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that the kernel may hold before `accept`; Linux cuts it to `net.core.somaxconn`.
+/// Connections that the kernel may hold before `accept`. Linux reduces the number to
+/// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Bytes that wait in the kernel beyond what the peer has room for. By default it takes megabytes
-/// for a slow reader, out of the engine's sight: a write makes no progress for minutes, which looks
-/// like a reader that is gone, and a gap is reported megabytes late.
+/// Bytes that the kernel may hold beyond what the peer has room for. By default it holds megabytes
+/// for a slow reader, which the engine cannot see. Then a write makes no progress for minutes,
+/// which looks as if the reader had left, and the engine reports a gap megabytes late.
 #[cfg(target_os = "linux")]
 const MAX_UNSENT: u32 = 128 * 1024;
 
@@ -22,14 +23,15 @@ const MAX_UNSENT: u32 = 128 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Listen {
-    /// A TCP address; port 0 lets the system choose.
+    /// A TCP address. With port 0 the system chooses a port.
     Tcp(SocketAddr),
     /// The path of a Unix stream socket.
     Unix(PathBuf),
 }
 
 impl Listen {
-    /// Whether only this machine can reach it.
+    /// Whether only this machine can reach the address.
+    #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
             Listen::Tcp(address) => address.ip().is_loopback(),
@@ -47,10 +49,12 @@ impl fmt::Display for Listen {
     }
 }
 
-/// The text is not an address to listen on; displays as a sentence that says what one looks like.
+/// The text is not an address to listen on. Displays as a sentence that shows the form of an
+/// address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is not an address to listen on: write HOST:PORT (127.0.0.1:8080, [::1]:8080; port 0 picks a free one) or unix:PATH"
+    "'{0}' is not an address to listen on: write HOST:PORT (127.0.0.1:8080, [::1]:8080; port 0 picks a free \
+     port) or unix:PATH"
 )]
 pub struct ListenError(String);
 
@@ -79,20 +83,23 @@ impl From<SocketAddr> for Listen {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {}", advice(.address, .source))]
 pub struct BindError {
-    /// The address that was asked for.
+    /// The address that cannot be bound.
     pub address: Listen,
-    /// What the system said.
+    /// The error of the system.
     pub source: io::Error,
 }
 
 fn advice(address: &Listen, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "the address is taken, probably by another server; stop that one or choose another with --listen{}",
+            "the address is in use, probably by another server; stop that server, or choose another address \
+             with --listen{}",
             if matches!(address, Listen::Tcp(_)) { " (port 0 picks a free port)" } else { "" }
         ),
         io::ErrorKind::PermissionDenied => {
-            "permission denied; ports below 1024 need a privilege, and a Unix socket a folder that you may write to".to_owned()
+            "permission denied; a port below 1024 needs a privilege, and a Unix socket needs a folder that \
+             you may write to"
+                .to_owned()
         }
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
         _ => error.to_string(),
@@ -121,8 +128,9 @@ pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<Bound
 
 fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<(Listen, Vec<BoundSocket>)> {
     if workers > 1 && address.port() != 0 {
-        // With SO_REUSEPORT a second server of the same user would share the port in silence and
-        // take half of the connections. A socket without it says whether the port is taken.
+        // With SO_REUSEPORT a second server of the same user would share the port without an error,
+        // and take half of the connections. A socket without this option fails if the port is in
+        // use.
         drop(tcp_socket(address, false)?);
     }
     let first = tcp_socket(address, workers > 1)?;
@@ -144,7 +152,7 @@ fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListe
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Accepted sockets inherit these. A kernel that does not know the first does without.
+    // Accepted sockets inherit these options. The first is ignored if the kernel does not know it.
     #[cfg(target_os = "linux")]
     {
         let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
@@ -160,7 +168,7 @@ fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListe
 fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<BoundSocket>> {
     use std::os::unix::net::{UnixListener, UnixStream};
     let listener = match UnixListener::bind(path) {
-        // A socket file outlives its server. Only a socket that nobody answers is taken over.
+        // A socket file stays when its server has ended. It is replaced only if no server answers.
         Err(e)
             if e.kind() == io::ErrorKind::AddrInUse
                 && is_socket(path)
@@ -170,7 +178,7 @@ fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<BoundSock
             UnixListener::bind(path)?
         }
         Err(e) if e.kind() == io::ErrorKind::AddrInUse && !is_socket(path) => {
-            let what = "there is a file that is not a socket; choose another path, or remove it";
+            let what = "the path is a file that is not a socket; choose another path, or remove the file";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
         }
         other => other?,
@@ -184,9 +192,8 @@ fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<BoundSock
     Ok(all)
 }
 
-/// Removes the socket file of an address that is no longer listened on: one that stays looks as if
-/// it were. While this server drained, another may have taken the path over; then the file is the
-/// other's, and stays.
+/// Removes the socket file of an address after the server has ended. While this server drained,
+/// another server may have bound the path. Then the file belongs to that server and stays.
 pub(crate) fn remove_socket_file(listen: &Listen) {
     #[cfg(unix)]
     if let Listen::Unix(path) = listen
@@ -221,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_taken_by_another_server_is_an_error_though_both_share_ports() {
+    fn a_port_of_another_server_is_an_error_although_both_use_reuseport() {
         let any = "127.0.0.1:0".parse().unwrap();
         let (real, held) = bind(&any, 2).unwrap();
         assert_eq!(held.len(), 2);

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The time between two lines of one kind. Default one minute: an operator sees that it goes on,
+/// The time between two lines of one kind. With one minute an operator sees that the event goes on,
 /// and no client can fill a disk.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -34,12 +34,13 @@ struct State {
 
 impl LogLimit {
     /// A limit that has let nothing through yet.
+    #[must_use]
     pub const fn new() -> Self {
         LogLimit(Mutex::new(State { last: None, kept_back: 0 }))
     }
 
-    /// Whether the line may be written now: the number of lines that were kept back since the last
-    /// one that was written. `None` keeps this one back.
+    /// Returns `Some` if the line may be written now, with the number of lines that were kept back
+    /// since the last written line. `None` means: do not write this line.
     pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }
@@ -75,6 +76,6 @@ mod tests {
         assert_eq!(at(60), Some(3));
         assert_eq!(at(119), None);
         assert_eq!(at(500), Some(1));
-        assert_eq!(at(400), None, "a moment from before opens nothing");
+        assert_eq!(at(400), None, "an earlier time admits no line");
     }
 }

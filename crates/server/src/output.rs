@@ -1,5 +1,5 @@
-//! What waits to be written to one connection: a sequence of own bytes and of parts that others
-//! hold too.
+//! The output of one connection: a sequence of its own bytes, and of parts that it shares with
+//! other connections.
 //!
 //! ```text
 //!   own     H e a d s ,   c h u n k   h e a d s ,   s m a l l   p a r t s ...
@@ -7,9 +7,9 @@
 //!   shared                     (at, part)             (at, part)
 //! ```
 //!
-//! A long part is queued as it is. A client that does not read holds a reference to it then, and no
-//! copy of its own. Small parts are copied behind the own bytes: answers to pipelined requests
-//! leave in one write of one buffer.
+//! A long part is queued without a copy. So a client that does not read holds a reference to it,
+//! not a copy. A small part is copied and appended to the own bytes, so answers to pipelined
+//! requests leave in one write of one buffer.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -20,34 +20,34 @@ use tidewire_http1::{Connection, EncodeError, Payload, Server};
 
 use crate::stream::Stream;
 
-/// A part of so many bytes is queued as it is. To copy a shorter one costs less than another slice
-/// in the write, and another piece of memory to look at.
+/// A part of at least so many bytes is queued without a copy. To copy a shorter part costs less
+/// than one more slice in the write.
 pub(crate) const MIN_SHARED: usize = 16 * 1024;
 
-/// Own bytes above which parts of [`MIN_SHARED_LATER`] are queued too. Otherwise an answer of many
-/// parts, none of them long, would become a copy of all of them.
+/// If the output has so many own bytes, parts of [`MIN_SHARED_LATER`] are queued too. Otherwise an
+/// answer of many short parts would be copied whole.
 const MAX_COPIED: usize = 64 * 1024;
 
-/// A part that is shorter is always copied: to queue it takes about as much memory.
+/// A shorter part is always copied: a queue entry needs about as much memory.
 const MIN_SHARED_LATER: usize = 1024;
 
-/// Slices in one write. What is left goes out with the next.
+/// The most slices in one write. The rest goes out with the next write.
 const SLICES: usize = 64;
 
 /// An output, empty at first.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     own: Vec<u8>,
-    /// Own bytes that are out.
+    /// Own bytes that are written.
     written: usize,
-    /// Parts that are not out, each with the number of own bytes that stand before it.
+    /// Parts that are not written, each with the number of own bytes before it.
     shared: VecDeque<(usize, Bytes)>,
-    /// Their bytes.
+    /// The bytes of these parts.
     shared_len: usize,
 }
 
 impl Output {
-    /// Where own bytes are appended, behind all that waits.
+    /// The own bytes, to append to at the end of the output.
     #[inline]
     pub(crate) fn own(&mut self) -> &mut Vec<u8> {
         &mut self.own
@@ -86,7 +86,7 @@ impl Output {
         Ok(())
     }
 
-    /// Bytes that wait, own and shared ones.
+    /// Bytes that wait, own and shared.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.own.len() - self.written + self.shared_len
@@ -98,7 +98,7 @@ impl Output {
         self.len() == 0
     }
 
-    /// Writes what the socket takes: in one plain write where all of it is own.
+    /// Writes as much as the socket takes. If all bytes are own, this is one plain write.
     pub(crate) fn poll_write(
         &mut self,
         stream: &mut Stream,
@@ -117,10 +117,10 @@ impl Output {
         written
     }
 
-    /// Forgets what is out. An own buffer of up to `keep` bytes stays, for what comes next.
+    /// Forgets the written bytes. A buffer of up to `keep` bytes stays for the next output.
     #[inline]
     pub(crate) fn reset(&mut self, keep: usize) {
-        debug_assert!(self.is_empty(), "what waits would be lost");
+        debug_assert!(self.is_empty(), "bytes that wait would be lost");
         self.written = 0;
         if self.own.capacity() > keep {
             self.own = Vec::new();
@@ -129,7 +129,7 @@ impl Output {
         }
     }
 
-    /// All that waits, own bytes in as few parts as can be.
+    /// All bytes that wait, with the own bytes in as few parts as possible.
     pub(crate) fn into_parts(self) -> Vec<Bytes> {
         let mut parts = Vec::with_capacity(2 * self.shared.len() + 1);
         let (own, mut at) = (Bytes::from(self.own), self.written);
@@ -146,7 +146,7 @@ impl Output {
         parts
     }
 
-    /// The first slices of what waits; how many there are.
+    /// Fills `slices` with the first bytes that wait. Returns the number of slices.
     fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let (mut at, mut count) = (self.written, 0);
         let last = (self.own.len(), &[][..]);
@@ -166,7 +166,7 @@ impl Output {
         count
     }
 
-    /// Takes bytes that are out from the front.
+    /// Removes `n` written bytes from the front.
     fn advance(&mut self, mut n: usize) {
         while let Some((before, part)) = self.shared.front_mut() {
             let own = n.min(*before - self.written);
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     /// Own bytes, a shared part, own bytes, two shared parts, own bytes.
-    fn rope() -> (Output, &'static [u8]) {
+    fn mixed_output() -> (Output, &'static [u8]) {
         let mut output = Output::default();
         output.own().extend_from_slice(b"head");
         output.share(Bytes::from_static(b"one"));
@@ -233,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_in_any_pieces_is_all_of_it_in_order() {
-        let (_, all) = rope();
+    fn writes_of_any_length_give_all_bytes_in_order() {
+        let (_, all) = mixed_output();
         for step in 1..=all.len() {
-            let (mut output, mut out) = (rope().0, 0);
+            let (mut output, mut out) = (mixed_output().0, 0);
             while out < all.len() {
                 assert_eq!(output.len(), all.len() - out);
                 assert_eq!(waiting(&output), all[out..], "{step} bytes in one write, at {out}");
@@ -251,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_what_waits() {
-        let (_, all) = rope();
+    fn into_parts_gives_the_bytes_that_are_not_written() {
+        let (_, all) = mixed_output();
         for out in 0..=all.len() {
-            let mut output = rope().0;
+            let mut output = mixed_output().0;
             output.advance(out);
-            assert_eq!(output.into_parts().concat(), all[out..], "{out} bytes are out");
+            assert_eq!(output.into_parts().concat(), all[out..], "{out} bytes are written");
         }
-        assert_eq!(rope().0.into_parts(), ["head", "one", "small own", "two", "three", "end"]);
+        assert_eq!(mixed_output().0.into_parts(), ["head", "one", "small own", "two", "three", "end"]);
     }
 
     #[test]

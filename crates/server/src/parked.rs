@@ -1,14 +1,20 @@
 //! A connection outside the request cycle: a socket and nothing else.
 //!
 //! ```text
-//!   request ──► Handler::handle ──► Reply::Detach ──► head and first bytes written ──► Handler::detached(Parked, ticket)
-//!                                                                                            │
-//!        request cycle ◄── resume() ◄────────────── Parked ──────────────► into_io() ──► Upgraded: AsyncRead + AsyncWrite
+//!   request ──► Handler::handle ──► Reply::Detach ──► head and first bytes are written
+//!                                                          │
+//!                                                          ▼
+//!                                          Handler::detached(Parked, ticket)
+//!                                                          │
+//!   request cycle ◄── resume() ◄───────── Parked ──────────┴──► into_io()
+//!                                                                  │
+//!                                                                  ▼
+//!                                              Upgraded: AsyncRead + AsyncWrite
 //! ```
 //!
-//! The buffers and the task of the connection are gone by then. What is left costs no memory but
-//! the socket's own: a handler holds thousands of these in a table, watches them through one
-//! [`Inbox`](crate::Inbox) and writes one shared slice to all of them.
+//! By then the buffers and the task of the connection are freed, and it costs no memory except that
+//! of its socket. A handler holds thousands of parked connections in a table, watches them through
+//! one [`Inbox`](crate::Inbox) and writes one shared slice to all of them.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -31,67 +37,66 @@ pub struct Parked {
     pub(crate) worker: Rc<dyn Resume>,
 }
 
-/// A worker, which a parked connection goes back to.
+/// A worker that a parked connection can return to.
 pub(crate) trait Resume {
     fn resume(self: Rc<Self>, stream: Stream, permit: Permit, rest: Vec<u8>);
 }
 
 impl Parked {
-    /// Who is at the other end.
+    /// The other end of the connection.
     pub fn peer(&self) -> Peer {
         self.permit.peer()
     }
 
-    /// The address of this server that the peer connected to; none for a Unix socket.
+    /// The address of this server that the peer connected to, or `None` for a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.stream.local_addr()
     }
 
-    /// Bytes that the peer sent after the request and that were read already. Process them before
-    /// reading.
+    /// Takes the bytes that the peer sent after the request and that were read already. Process
+    /// them before you read.
     pub fn take_rest(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.rest)
     }
 
-    /// Keeps bytes for later, after those that are kept already: for
-    /// [`take_rest`](Self::take_rest), or for the request cycle. Put a bound to
-    /// [`unread_len`](Self::unread_len).
+    /// Keeps bytes for later, after the bytes that are kept already. [`take_rest`](Self::take_rest)
+    /// or the request cycle gets them. The caller should bound [`unread_len`](Self::unread_len).
     pub fn unread(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
     }
 
-    /// How many bytes are kept for later. Who has enough of them stops reading, and the peer has to
-    /// wait.
+    /// How many bytes are kept for later. If there are enough, stop reading; then the peer waits.
     pub fn unread_len(&self) -> usize {
         self.rest.len()
     }
 
-    /// Reads what is there; 0 is the end of input. Registers the waker of `cx` when nothing is
-    /// there, in place of the waker of an earlier read.
+    /// Reads the bytes that have arrived. 0 is the end of input. If nothing has arrived, registers
+    /// the waker of `cx` in place of the waker of an earlier read.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.stream.poll_read(cx, buf)
     }
 
-    /// Waits for something to read without a buffer.
+    /// Waits, without a buffer, until there is something to read.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_read_ready(cx)
     }
 
-    /// Waits for room to write. Register after [`try_write`](Self::try_write) said `WouldBlock` or
-    /// took less than all.
+    /// Waits for room to write. Call it after [`try_write`](Self::try_write) returned `WouldBlock`
+    /// or wrote only a part.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_write_ready(cx)
     }
 
-    /// Writes what the socket takes now.
+    /// Writes as much as the socket takes now.
     ///
     /// # Errors
-    /// `WouldBlock` if that is nothing; any other error means that the connection is dead.
+    /// `WouldBlock` if the socket takes nothing now. Any other error means that the connection is
+    /// broken.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.stream.try_write(buf)
     }
 
-    /// The same for bytes in several places. The kernel takes 1,024 slices at most.
+    /// Writes bytes from several slices. The kernel takes 1,024 slices at most.
     ///
     /// # Errors
     /// As [`try_write`](Self::try_write).
@@ -99,21 +104,21 @@ impl Parked {
         self.stream.try_write_vectored(bufs)
     }
 
-    /// Ends the output (FIN), after which the peer may still send.
+    /// Ends the output (FIN). The peer may still send.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_shutdown(cx)
     }
 
-    /// Gives the connection back to the request cycle. `rest` are bytes that were read since and
-    /// are part of the next request. Only right where the last answer was framed by a length or by
-    /// chunks, and is complete.
+    /// Gives the connection back to the request cycle. `rest` are bytes that the handler has read
+    /// and that belong to the next request. This is correct only if the last answer is complete and
+    /// was framed by a length or by chunks.
     pub fn resume(mut self, rest: &[u8]) {
         self.rest.extend_from_slice(rest);
         let Parked { stream, permit, rest, worker } = self;
         worker.resume(stream, permit, rest);
     }
 
-    /// Makes an async stream of it, which may move to another thread of the same process.
+    /// Converts the connection to an async stream, which may move to another thread of the process.
     pub fn into_io(self) -> Upgraded {
         Upgraded { stream: self.stream, rest: self.rest, at: 0, _permit: self.permit }
     }
@@ -125,8 +130,8 @@ impl fmt::Debug for Parked {
     }
 }
 
-/// An upgraded connection as an async stream: what the peer sent right after its request is read
-/// first.
+/// An upgraded connection as an async stream. It first yields the bytes that the peer sent right
+/// after its request.
 #[derive(Debug)]
 pub struct Upgraded {
     stream: Stream,

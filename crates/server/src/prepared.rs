@@ -1,4 +1,4 @@
-//! A response that is given to many requests.
+//! A response for many requests.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,45 +10,52 @@ use crate::Response;
 use crate::output::MIN_SHARED;
 use crate::response::{Content, ResponseBody, with_date};
 
-/// A whole response to give to many requests: encoded once. A small one is copied into each
-/// connection's output; a long body is shared by all of them. See
+/// A whole response for many requests, encoded once. A small response is copied into the output of
+/// each connection. A long body is shared by all connections. See
 /// [`Reply::Shared`](crate::Reply::Shared).
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedResponse {
     pub(crate) status: u16,
     pub(crate) fields: FieldBlock,
     pub(crate) body: Content,
-    /// All of a small one as it goes out.
+    /// The bytes of a small response.
     whole: Mutex<Made<u32, WholeResponse>>,
     /// The same for parked connections.
     parts: Mutex<Made<Duration, Vec<Bytes>>>,
 }
 
-/// What was made last, with the date of this edition and this idle time: what else is in it never
-/// changes.
+/// The value that was made last, with the edition of its date and its idle time. Nothing else in it
+/// ever changes.
 type Made<I, T> = Option<((u64, I), T)>;
 
 impl Response {
-    /// Makes a response that can be shared: one with a whole body, that does not close its
-    /// connection. Any other is given back.
+    /// Prepares the response for many requests. It must have a whole body and must not close its
+    /// connection.
     ///
     /// # Errors
-    /// The response, unchanged.
-    pub fn prepare(self) -> Result<Prepared, Self> {
+    /// Returns any other response unchanged.
+    pub fn prepare(self) -> Result<PreparedResponse, Self> {
         match self {
             Response { status, fields, body: ResponseBody::Whole(body), close: false, broken: false }
                 if !matches!(status, 204 | 205 | 304) =>
             {
                 let body = if body.len() < MIN_SHARED { body.joined() } else { body };
-                Ok(Prepared { status, fields, body, whole: Mutex::new(None), parts: Mutex::new(None) })
+                Ok(PreparedResponse {
+                    status,
+                    fields,
+                    body,
+                    whole: Mutex::new(None),
+                    parts: Mutex::new(None),
+                })
             }
             other => Err(other),
         }
     }
 }
 
-impl Prepared {
-    /// Sends it in one piece, if it is small and the exchange is one of the usual kind.
+impl PreparedResponse {
+    /// Sends the response in one piece, if it is small and the exchange is an ordinary one. Returns
+    /// whether it did.
     pub(crate) fn send(
         &self,
         http: &mut Connection<Server>,
@@ -56,12 +63,12 @@ impl Prepared {
         idle: u32,
         out: &mut Vec<u8>,
     ) -> bool {
-        // A long body is not copied, and beside it the head costs nothing.
+        // A long body is not copied. Compared with it, a new head costs little.
         let Content::One(body) = &self.body else { return false };
         if body.len() >= MIN_SHARED {
             return false;
         }
-        // No code panics while it holds the lock, so a poisoned one holds good data.
+        // No code panics while it holds the lock, so a poisoned lock holds good data.
         let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         if whole.as_ref().is_none_or(|(made, _)| *made != (edition, idle)) {
             let blocks = [date, &self.fields];
@@ -71,8 +78,8 @@ impl Prepared {
         whole.as_ref().is_some_and(|(_, whole)| http.send_whole(whole, out))
     }
 
-    /// All of it, for a handler that answers on [`Parked`](crate::Parked) connections: as
-    /// [`Response::into_parts`] makes it, and not made anew for each of them.
+    /// The whole response, for a handler that answers on [`Parked`](crate::Parked) connections: the
+    /// same as [`Response::into_parts`], but encoded once for many connections.
     pub fn to_parts(&self, idle: Duration) -> Vec<Bytes> {
         with_date(|date, edition| {
             let mut kept = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +99,7 @@ impl Prepared {
         })
     }
 
-    /// Bytes of its body.
+    /// The number of bytes of the body.
     pub fn body_len(&self) -> usize {
         self.body.len()
     }

@@ -1,4 +1,4 @@
-//! Refusals: `application/problem+json` (RFC 9457) with a sentence that says what to do.
+//! Refusals as `application/problem+json` (RFC 9457), with a sentence that says what to do.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -6,8 +6,7 @@ use tidewire_http1::reason_phrase;
 
 use crate::{Response, json};
 
-/// A refusal. Displays as status, title and detail; serializes as the object that RFC 9457
-/// describes.
+/// A refusal. Displays as status, title and detail. Serializes as the object of RFC 9457.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The status code.
@@ -27,7 +26,7 @@ impl Problem {
     /// Adds an extension member (RFC 9457 §3.2).
     ///
     /// # Panics
-    /// If JSON has no such value, such as a map whose keys are not strings.
+    /// If JSON cannot hold the value, for example a map whose keys are not strings.
     #[must_use]
     pub fn with(mut self, member: impl Into<String>, value: impl Serialize) -> Self {
         let value = to_raw_value(&value).expect("the value is one of JSON's");
@@ -36,11 +35,13 @@ impl Problem {
     }
 
     /// The title: the reason phrase of the status.
+    #[must_use]
     pub fn title(&self) -> &'static str {
         reason_phrase(self.status)
     }
 
-    /// The object, on one line, with the line end.
+    /// The JSON object on one line, with the line end.
+    #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         json::write(self, &mut out);
@@ -49,6 +50,7 @@ impl Problem {
     }
 
     /// The response. Caches do not store it.
+    #[must_use]
     pub fn into_response(self) -> Response {
         Response::new(self.status)
             .with("Content-Type", "application/problem+json")
@@ -80,7 +82,7 @@ impl std::fmt::Display for Problem {
 mod tests {
     use super::*;
 
-    /// A status has one name: in the title, and in the status line that `tidewire-http1` writes.
+    /// The title of a status is its reason phrase in the status line that `tidewire-http1` writes.
     #[test]
     fn titles_are_the_phrases_of_status_lines() {
         use tidewire_http1::{BodyLength, Connection, Fields, Limits, Response, Server};
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_line_end_within() {
+    fn the_json_of_a_problem_is_one_line() {
         let json =
             text(Problem::new(400, "\u{85}\u{2028}\u{2029} \u{e9}\u{20ac}").with("\u{2028}", "\u{2029}"));
         assert!(json.contains("\"\\u0085\\u2028\\u2029 \u{e9}\u{20ac}\",\"\\u2028\":\"\\u2029\""), "{json}");
@@ -115,8 +117,8 @@ mod tests {
             text(Problem::new(410, "a \"quoted\"\nline").with("earliest", "e-1").with("about", &value));
         assert_eq!(
             json,
-            r#"{"status":410,"title":"Gone","detail":"a \"quoted\"\nline","earliest":"e-1","about":{"missed":3}}"#
-                .to_owned()
+            r#"{"status":410,"title":"Gone","detail":"a \"quoted\"\nline","earliest":"e-1","#.to_owned()
+                + r#""about":{"missed":3}}"#
                 + "\n"
         );
     }

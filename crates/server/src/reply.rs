@@ -8,30 +8,30 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidewire_http1::BodyLength;
 
-use crate::{Prepared, Response};
+use crate::{PreparedResponse, Response};
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// The outcome of [`Handler::handle`](crate::Handler::handle); `T` is the handler's ticket for a
+/// What [`Handler::handle`](crate::Handler::handle) returns. `T` is the handler's ticket for a
 /// detached connection.
 pub enum Reply<T> {
-    /// The answer is known at once. Answers to pipelined requests gather and leave in one write.
+    /// The answer is known at once. Answers to pipelined requests leave in one write.
     Ready(Response),
-    /// An answer that was made before, for a request that asked the same.
-    Shared(Arc<Prepared>),
-    /// The answer needs waiting.
+    /// An answer that was made for many requests.
+    Shared(Arc<PreparedResponse>),
+    /// The answer must be waited for.
     Later(LocalFuture<Reply<T>>),
-    /// The connection leaves the request cycle: for WebSocket, for a stream without end, or to wait
-    /// without a task. The head (if any) and `first` are written, then
-    /// [`Handler::detached`](crate::Handler::detached) receives the socket. Where the head is the answer to a HEAD it is all that is sent,
-    /// and the connection stays.
+    /// The connection leaves the request cycle: for WebSocket, for an endless stream, or to wait
+    /// without a task. The engine writes the head (if any) and `first`. Then
+    /// [`Handler::detached`](crate::Handler::detached) receives the socket. If the head answers a
+    /// HEAD request, the engine sends only the head, and the connection is not detached.
     Detach {
-        /// The head to send: a 101, or a 200 whose body the handler frames. `None`: nothing is sent
-        /// yet.
+        /// The head to send: a 101, or a 200 whose body the handler frames. With `None` nothing is
+        /// sent yet.
         head: Option<DetachHead>,
-        /// Bytes that follow the head in the same write, as they shall stand on the wire. Long parts
-        /// are not copied.
+        /// Bytes that follow the head in the same write. They go on the wire as they are. Long
+        /// parts are not copied.
         first: Vec<Bytes>,
         /// Handed back with the connection.
         ticket: T,
@@ -41,15 +41,15 @@ pub enum Reply<T> {
 /// The head of a detached answer.
 #[derive(Debug)]
 pub struct DetachHead {
-    /// Status and fields; the body of this response is ignored.
+    /// Status and fields. The body of this response is ignored.
     pub response: Response,
-    /// Whether the handler will write chunks. Otherwise the answer ends with the connection (or,
-    /// for 101, never began).
+    /// Whether the handler will write chunks. If not, the answer ends with the connection (a 101
+    /// has no body at all).
     pub chunked: bool,
 }
 
 impl DetachHead {
-    /// How what follows it is framed.
+    /// The framing of the bytes that follow the head.
     pub(crate) fn body(&self) -> BodyLength {
         match self.response.status() {
             101 => BodyLength::Empty,
@@ -66,7 +66,7 @@ impl<T> From<Response> for Reply<T> {
 }
 
 impl<T: 'static> Reply<T> {
-    /// The same answer with another ticket: for a handler that gives requests to another handler.
+    /// The same answer with another ticket, for a handler that passes requests to another handler.
     pub fn map_ticket<U: 'static>(self, map: impl FnOnce(T) -> U + 'static) -> Reply<U> {
         match self {
             Reply::Ready(response) => Reply::Ready(response),

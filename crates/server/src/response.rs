@@ -22,27 +22,27 @@ use crate::output::{MIN_SHARED, Output};
 /// A streamed answer: any [`http_body::Body`] of [`Bytes`].
 pub type StreamBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn StdError + Send + Sync>>>>;
 
-/// The error of a streamed answer that is cut on purpose. The text says why it is not complete; the
-/// missing end tells the client. That is part of the service and no fault, so it is logged at the
-/// level *debug*. Every other error of a body is a warning.
+/// The error of a streamed answer that the handler cuts on purpose. The text says why the answer is
+/// not complete. The client sees that its end is missing. This is not a fault, so it is logged at
+/// the level *debug*. Every other error of a body is a warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BodyCut(pub &'static str);
 
-/// A response: status, fields and body. Framing fields (`Content-Length`, `Transfer-Encoding`,
-/// `Connection`) and `Date` are the engine's; a handler does not set them.
+/// A response: status, fields and body. The engine sets the framing fields (`Content-Length`,
+/// `Transfer-Encoding`, `Connection`) and `Date`; a handler does not.
 #[derive(Debug)]
 pub struct Response {
     pub(crate) status: u16,
     pub(crate) fields: FieldBlock,
     pub(crate) body: ResponseBody,
     pub(crate) close: bool,
-    /// A field that cannot stand in a head was added: the peer gets a 500 instead.
+    /// The handler added an invalid field, so the peer gets a 500.
     pub(crate) broken: bool,
 }
 
-/// Bytes that the fields of most answers need: room for them at once is cheaper than room for each.
-const FIELDS: usize = 320;
+/// Capacity for the fields of most answers: one allocation instead of one for each field.
+const FIELDS_CAPACITY: usize = 320;
 
 /// The body of a [`Response`].
 pub(crate) enum ResponseBody {
@@ -60,32 +60,32 @@ pub(crate) enum Content {
 
 impl Response {
     /// A response with this status and no body.
+    #[must_use]
     pub fn new(status: u16) -> Self {
         let body = ResponseBody::Whole(Content::One(Bytes::new()));
-        Response { status, fields: FieldBlock::with_capacity(FIELDS), body, close: false, broken: false }
+        let fields = FieldBlock::with_capacity(FIELDS_CAPACITY);
+        Response { status, fields, body, close: false, broken: false }
     }
 
-    /// Adds a field that is known to be good: part of the program, or checked before. One that
-    /// cannot stand in a head after all never gets there: the peer gets a 500, and the log an
-    /// error.
+    /// Adds a field that is known to be valid: it is a part of the program, or was checked before.
+    /// If the field is invalid nevertheless, the peer gets a 500 without it, and the log an error.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.broken |= self.fields.push(name, value).is_err();
         self
     }
 
-    /// Adds fields that were checked before: those that many answers share are encoded once.
+    /// Adds fields that were checked and encoded before, so many answers can share them.
     #[must_use]
     pub fn with_block(mut self, block: &FieldBlock) -> Self {
         self.fields.append(block);
         self
     }
 
-    /// Adds a field whose value came from outside.
+    /// Adds a field whose value comes from outside.
     ///
     /// # Errors
-    /// The value (or name) would break the head, or is the engine's to set; nothing is replaced in
-    /// silence.
+    /// The name or the value is invalid, or the engine sets this field. No byte is replaced.
     pub fn try_with(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, EncodeError> {
         self.fields.push(name, value)?;
         Ok(self)
@@ -98,9 +98,8 @@ impl Response {
         self
     }
 
-    /// Sets a body that is made of several parts. It has a length as any other whole body has. Long
-    /// parts are sent as they are, so many answers can share one: a client that is slow to read
-    /// costs no copy of it.
+    /// Sets a body of several parts. The answer has a length, as with any other whole body. Long
+    /// parts are not copied, so many answers can share one part, and a slow client costs no copy.
     #[must_use]
     pub fn parts(mut self, mut parts: Vec<Bytes>) -> Self {
         let one = if parts.len() == 1 { parts.pop() } else { None };
@@ -108,8 +107,8 @@ impl Response {
         self
     }
 
-    /// Streams the body: with a length if its size hint is exact, else chunked (until close for
-    /// HTTP/1.0).
+    /// Streams the body. If its size hint is exact, the answer has a length. If not, it is chunked
+    /// (for HTTP/1.0, it ends with the connection).
     #[must_use]
     pub fn stream<B>(mut self, body: B) -> Self
     where
@@ -120,9 +119,8 @@ impl Response {
         self
     }
 
-    /// Describes a body and does not send it: for the answer to a HEAD whose body is not worth
-    /// making. `length` is that of the body in the answer to a GET, `None` where that would be
-    /// chunked.
+    /// Describes a body without making it, for the answer to a HEAD. `length` is the length of the
+    /// body that the answer to a GET has, or `None` if that would be chunked.
     #[must_use]
     pub fn without_body(self, length: Option<u64>) -> Self {
         self.stream(Unsent(length))
@@ -140,16 +138,16 @@ impl Response {
         self.status
     }
 
-    /// The whole response as it goes out, for a handler that answers on a
-    /// [`Parked`](crate::Parked) connection: head and body, framed by its length. Small parts are
-    /// joined with the head, long ones are as they were given. `idle` is how long an HTTP/1.1
-    /// connection may be idle afterwards, `None` where it closes; one of HTTP/1.0 must be closed
-    /// on. A streamed body cannot be written so and is left out.
+    /// The bytes of the whole response, for a handler that answers on a [`Parked`](crate::Parked)
+    /// connection: head and body, framed by a length. Small parts are joined with the head. Long
+    /// parts are not copied. `idle` is how long an HTTP/1.1 connection may be idle afterwards, or
+    /// `None` if the handler closes it. A connection with HTTP/1.0 must be closed. A streamed body
+    /// is left out.
     pub fn into_parts(self, idle: Option<Duration>) -> Vec<Bytes> {
         with_date(|date, _| self.into_parts_dated(date, idle))
     }
 
-    /// The same with this `Date`, or none if the block is empty.
+    /// [`into_parts`](Self::into_parts) with this `Date`, or without one if the block is empty.
     pub(crate) fn into_parts_dated(self, date: &FieldBlock, idle: Option<Duration>) -> Vec<Bytes> {
         let content = match self.body {
             ResponseBody::Whole(content) => content,
@@ -157,7 +155,7 @@ impl Response {
         };
         let idle = idle.filter(|_| !self.close);
         let mut output = Output::default();
-        // Room at once for a whole answer.
+        // Reserve once for a whole answer.
         output.own().reserve(512 + if content.len() < MIN_SHARED { content.len() } else { 0 });
         let blocks = [&self.fields];
         let head = Head::new(self.status).with_fields(&blocks);
@@ -170,8 +168,8 @@ impl Response {
     }
 }
 
-/// Writes the head of an answer apart from its request. `None`, and nothing was written, if it
-/// cannot be sent.
+/// Writes the head of an answer outside the request cycle. If the head cannot be sent, returns
+/// `None` and writes nothing.
 fn begin(
     head: Head<'_>,
     date: &FieldBlock,
@@ -199,7 +197,7 @@ impl Content {
         }
     }
 
-    /// The same in one part.
+    /// The same content in one part.
     pub(crate) fn joined(self) -> Self {
         match self {
             Content::Parts(parts) => Content::One(parts.concat().into()),
@@ -207,18 +205,18 @@ impl Content {
         }
     }
 
-    /// How long a head with this status says that it is.
+    /// The body length in a head with this status.
     #[inline]
     pub(crate) fn length(&self, status: u16) -> BodyLength {
         match status {
-            // These have no content, and a length of nothing would be a lie about it (RFC 9110
-            // §8.6).
+            // These have no content. `Content-Length: 0` is forbidden in a 204, and in a 304 it
+            // would describe the content of a 200 (RFC 9110 §8.6).
             204 | 304 => BodyLength::Empty,
             _ => BodyLength::Length(self.len() as u64),
         }
     }
 
-    /// Sends it behind its head, and ends the message.
+    /// Sends the content after its head, and ends the message.
     #[inline]
     pub(crate) fn send(self, http: &mut Connection<Server>, output: &mut Output) -> Result<(), EncodeError> {
         match self {
@@ -231,7 +229,7 @@ impl Content {
     }
 }
 
-/// Calls `f` with the date, and which one it is.
+/// Calls `f` with the date and its edition.
 pub(crate) fn with_date<T>(f: impl FnOnce(&FieldBlock, u64) -> T) -> T {
     DATE.with_borrow_mut(|date| {
         let (date, edition) = date.get(Instant::now());
@@ -240,7 +238,7 @@ pub(crate) fn with_date<T>(f: impl FnOnce(&FieldBlock, u64) -> T) -> T {
 }
 
 thread_local! {
-    /// For answers that are written apart from the request cycle, whose worker has a date of its
+    /// The date of answers that are written outside the request cycle. Inside, the worker has its
     /// own.
     static DATE: RefCell<DateCache> = RefCell::new(DateCache::new());
 }
@@ -278,17 +276,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_time_of_less_than_a_second_is_not_told() {
+    fn an_idle_time_of_less_than_a_second_is_not_named() {
         let head = |idle| String::from_utf8(Response::new(200).into_parts(idle).concat()).unwrap();
-        let told = head(Some(Duration::from_millis(1_999)));
-        assert!(told.contains("\r\nConnection: keep-alive\r\nKeep-Alive: timeout=1\r\n"), "{told}");
-        let not_told = head(Some(Duration::from_millis(999)));
-        assert!(!not_told.contains("Connection") && !not_told.contains("Keep-Alive"), "{not_told}");
+        let named = head(Some(Duration::from_millis(1_999)));
+        assert!(named.contains("\r\nConnection: keep-alive\r\nKeep-Alive: timeout=1\r\n"), "{named}");
+        let unnamed = head(Some(Duration::from_millis(999)));
+        assert!(!unnamed.contains("Connection") && !unnamed.contains("Keep-Alive"), "{unnamed}");
         assert!(head(None).contains("\r\nConnection: close\r\n"));
     }
 
     #[test]
-    fn a_response_apart_from_its_request_has_these_bytes() {
+    fn a_response_outside_the_request_cycle_has_these_bytes() {
         let date = FieldBlock::from_pairs([("Date", "now")]).unwrap();
         let bytes = |response: Response, idle| {
             String::from_utf8(response.into_parts_dated(&date, idle).concat()).unwrap()
@@ -299,12 +297,14 @@ mod tests {
         assert_eq!(
             bytes(text(200), minute),
             format!(
-                "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\n{kept}Content-Type: text/plain\r\n\r\nhello"
+                "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\n{kept}\
+                 Content-Type: text/plain\r\n\r\nhello"
             )
         );
         assert_eq!(
             bytes(text(410), None),
-            "HTTP/1.1 410 Gone\r\nDate: now\r\nContent-Length: 5\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nhello"
+            "HTTP/1.1 410 Gone\r\nDate: now\r\nContent-Length: 5\r\nConnection: close\r\n\
+             Content-Type: text/plain\r\n\r\nhello"
         );
         assert_eq!(bytes(text(200).closing(), minute), bytes(text(200), None));
         for (status, phrase) in [(204, "No Content"), (304, "Not Modified")] {
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_a_500() {
+    fn a_response_that_cannot_be_sent_becomes_a_500() {
         for response in [Response::new(200).with("X", "a\r\nb"), Response::new(205).with("A", "b")] {
             let sent = response.body("hello").into_parts_dated(&FieldBlock::new(), None);
             let plain = Response::new(500).body("hello").into_parts_dated(&FieldBlock::new(), None);

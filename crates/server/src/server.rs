@@ -1,4 +1,4 @@
-//! Binding, starting and stopping: the only file that knows of threads.
+//! Binding, starting and stopping. Only this file starts threads.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::failure::{FailureReporter, StopReceiver};
 use crate::listen::{self, BoundSocket};
 use crate::{BindError, Handler, Limits, Listen, Signals, worker};
 
-/// Makes a [`Server`]: where to listen, how many workers, which limits.
+/// Builds a [`Server`] from addresses, a number of workers, and limits.
 #[derive(Clone, Debug)]
 pub struct Builder {
     listen: Vec<Listen>,
@@ -21,28 +21,32 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds an address. Without any, the server listens on `127.0.0.1:8080`.
+    /// Adds an address. Without an address, the server listens on `127.0.0.1:8080`.
+    #[must_use]
     pub fn listen(mut self, listen: impl Into<Listen>) -> Self {
         self.listen.push(listen.into());
         self
     }
 
-    /// Worker threads; 0 (the default) means one for each core.
+    /// Sets the number of worker threads. 0 (the default) means one for each core.
+    #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
     /// Replaces the default [`Limits`].
+    #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Binds all addresses; nothing is accepted yet, so the real ports can be announced first.
+    /// Binds all addresses. The server does not accept yet, so the program can first announce the
+    /// real ports.
     ///
     /// # Errors
-    /// [`BindError`] names the address; none stays bound.
+    /// [`BindError`] names the address. No address stays bound.
     pub fn bind(mut self) -> Result<Server, BindError> {
         if self.listen.is_empty() {
             self.listen.push(Listen::Tcp(([127, 0, 0, 1], 8080).into()));
@@ -72,29 +76,32 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to describe a server.
+    /// A builder with the defaults.
+    #[must_use]
     pub fn builder() -> Builder {
-        Builder { listen: Vec::new(), threads: 0, limits: Limits::default() }
+        Builder { listen: Vec::new(), threads: 0, limits: Limits::DEFAULT }
     }
 
-    /// The addresses as bound: port 0 has become a real port.
+    /// The bound addresses: port 0 has become a real port.
+    #[must_use]
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
     }
 
-    /// How many workers there will be.
+    /// The number of workers.
+    #[must_use]
     pub fn threads(&self) -> usize {
         self.by_worker.len()
     }
 
-    /// Starts the workers. `make` is called once on each worker's thread with the worker's number,
-    /// from 0. On return all of them accept.
+    /// Starts the workers. Each worker calls `make` once on its thread, with its number, counted
+    /// from 0. When this returns, all workers accept.
     ///
-    /// A worker that fails ends the server: see [`Running::join`].
+    /// If a worker fails, the server ends: see [`Running::join`].
     ///
     /// # Errors
-    /// The system refuses a thread, a reactor, or to watch a listener; or
-    /// [`Limits::max_connections`] is more than the process may have descriptors.
+    /// The system refuses a thread, a reactor, or to watch a listener. Or
+    /// [`Limits::max_connections`] needs more descriptors than the process may open.
     pub fn serve<H, F>(self, make: F) -> io::Result<Running>
     where
         H: Handler,
@@ -142,12 +149,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// The addresses as bound.
+    /// The bound addresses.
+    #[must_use]
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
     }
 
     /// A handle that stops the server from anywhere.
+    #[must_use]
     pub fn stopper(&self) -> Stopper {
         Stopper(self.stop.clone())
     }
@@ -161,9 +170,9 @@ impl Running {
         self.join()
     }
 
-    /// Waits until the server has been stopped by a [`Stopper`] and has drained. A worker that
-    /// fails stops the server too: a server that serves nothing on one of its threads is worse than
-    /// one that a supervisor restarts.
+    /// Waits until a [`Stopper`] has stopped the server and it has drained. A worker that fails
+    /// stops the server too: a server with a dead thread is worse than one that a supervisor
+    /// restarts.
     ///
     /// # Errors
     /// A worker that failed or panicked.
@@ -182,9 +191,9 @@ impl Running {
     /// Serves until a signal comes, then drains. Also returns when the server ends by itself.
     ///
     /// # Errors
-    /// A worker that failed or panicked; [`Interrupted`](io::ErrorKind::Interrupted) when
-    /// a second signal came, which does not wait for the drain. Connections may be open then: end
-    /// the process.
+    /// A worker that failed or panicked. [`Interrupted`](io::ErrorKind::Interrupted) if a second
+    /// signal came: then this does not wait for the drain, and connections may be open. End the
+    /// process.
     pub fn join_until(self, signals: Signals) -> io::Result<()> {
         let stopper = self.stopper();
         let (runtime, mut signals) = signals.into_parts();
@@ -203,7 +212,7 @@ impl Running {
                 () = signals.next() => {}
             }
             tracing::info!(
-                "stopping: no new connections, finishing the ones there are; once more to stop at once"
+                "stopping: no new connections, the open ones finish; send the signal again to stop at once"
             );
             stopper.stop();
             tokio::select! {

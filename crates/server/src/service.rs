@@ -1,4 +1,4 @@
-//! Any `tower_service::Service` as a handler: an axum `Router`, a hyper service, a tower stack.
+//! A handler for any `tower_service::Service`: an axum `Router`, a hyper service, a tower stack.
 
 use std::cell::RefCell;
 use std::error::Error as StdError;
@@ -16,8 +16,8 @@ use crate::{Body, DetachHead, Handler, LogLimit, Parked, Problem, Reply, Request
 
 /// Serves every request with a clone of a [`Service`].
 ///
-/// The request carries the [`Peer`](crate::Peer) and, if it asks for an upgrade, an [`OnUpgrade`]
-/// in its extensions.
+/// The extensions of a request hold the [`Peer`](crate::Peer). If the request asks for an upgrade,
+/// they hold an [`OnUpgrade`] too.
 #[derive(Debug)]
 pub struct ServiceHandler<S>(RefCell<S>);
 
@@ -28,12 +28,12 @@ impl<S> ServiceHandler<S> {
     }
 }
 
-/// The upgraded connection, once the service's 101 has been sent. Take it from the request's
-/// extensions before answering.
+/// Yields the upgraded connection when the service's 101 has been sent. Take it from the request's
+/// extensions before you answer.
 #[derive(Clone, Debug)]
 pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
 
-/// The connection was not upgraded: another answer than 101 was given, it ended first, or it was
+/// The connection was not upgraded: the answer was not a 101, the connection ended first, or it was
 /// taken before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection was not upgraded")]
@@ -45,7 +45,7 @@ impl OnUpgrade {
         (OnUpgrade(Arc::new(Mutex::new(Some(receive)))), send)
     }
 
-    /// Waits for the connection.
+    /// Waits for the upgraded connection.
     ///
     /// # Errors
     /// [`NotUpgraded`].
@@ -95,7 +95,7 @@ where
                     if let Some(more) = FAILED.admit() {
                         tracing::error!(error = %error.into(), more, "the service failed");
                     }
-                    Problem::new(500, "The service failed; this is a fault of the server.")
+                    Problem::new(500, "The service failed. This is a fault of the server.")
                         .into_response()
                         .into()
                 }
@@ -104,12 +104,12 @@ where
     }
 
     fn detached(&self, connection: Parked, ticket: Self::Ticket) {
-        // If nobody waits for it, the connection closes here.
+        // If nobody waits for the connection, it closes here.
         let _ = ticket.send(connection.into_io());
     }
 }
 
-/// The head as the `http` crate has it.
+/// Converts the head to the type of the `http` crate.
 fn parts(head: &RequestHead<'_>) -> Result<http::request::Parts, http::Error> {
     let mut builder = HttpRequest::builder().method(head.method().as_str()).uri(head.target()).version(
         match head.version() {
@@ -118,8 +118,8 @@ fn parts(head: &RequestHead<'_>) -> Result<http::request::Parts, http::Error> {
         },
     );
     for (name, value) in head.fields() {
-        // RFC 9112 §3.2.2: what an absolute target says counts, and a service may look at the field
-        // alone.
+        // RFC 9112 §3.2.2: the host of an absolute target replaces the Host field. A service may
+        // read only the field.
         let value = head.host().filter(|_| name.eq_ignore_ascii_case(b"host")).unwrap_or(value);
         builder = builder.header(name, value);
     }
@@ -138,7 +138,7 @@ where
     let (parts, body) = response.into_parts();
     let mut answer = Response::new(parts.status.as_u16());
     for (name, value) in &parts.headers {
-        // Framing is the engine's: what a service says about it is left out, not contradicted.
+        // The engine sets the framing fields, so those of the service are left out.
         if *name != http::header::CONTENT_LENGTH
             && *name != http::header::TRANSFER_ENCODING
             && *name != http::header::DATE
@@ -157,9 +157,9 @@ where
     }
 }
 
-/// The length of the body that a service left out of its answer to a HEAD: what it says in
-/// `Content-Length`, else what its body would have had. A service that leaves the body out and
-/// names no length does not know it.
+/// The length of the body that a service left out of its answer to a HEAD: its `Content-Length`, or
+/// else the exact length of its body. If the body is empty and no length is named, the length is
+/// unknown.
 fn declared(headers: &http::HeaderMap, body: &impl http_body::Body) -> Option<u64> {
     let named = headers.get(http::header::CONTENT_LENGTH).and_then(|value| dec_u64(value.as_bytes()).ok());
     named.or(body.size_hint().exact().filter(|&len| len > 0))

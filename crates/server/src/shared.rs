@@ -1,4 +1,4 @@
-//! What the connections of one worker share.
+//! State that the connections of one worker share.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,17 +10,17 @@ use crate::date::DateCache;
 use crate::deadline::Deadlines;
 use crate::turns::Turns;
 
-/// Bytes that one read may bring. Shared by all connections of a worker, so its size costs nothing
-/// for each.
+/// The most bytes of one read. All connections of a worker share this buffer, so a connection costs
+/// no memory for it.
 const SCRATCH: usize = 64 * 1024;
 
-/// A worker, as its connections see it.
+/// A worker as its connections see it.
 pub(crate) struct Worker<H> {
     pub(crate) handler: H,
     pub(crate) shared: Rc<Shared>,
 }
 
-/// What needs no handler: limits, clocks and buffers.
+/// The part of a worker without the handler: limits, clocks and buffers.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) deadlines: Rc<Deadlines>,

@@ -1,15 +1,16 @@
-//! Signals: which of them stop the server, and which are ignored.
+//! The signals that stop the server, and the signals that it ignores.
 
 use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// SIGTERM and SIGINT (ctrl-c), caught as soon as this exists. Make it before the address is
-/// announced: whoever reads it might answer with a signal.
+/// Catches SIGTERM and SIGINT (ctrl-c) from the moment it is made. Make it before the program
+/// announces its address: a reader of the address might send a signal at once.
 ///
 /// SIGHUP, SIGUSR1 and SIGUSR2 are caught too, and ignored with a line in the log. By default each
 /// of them ends a process without a drain. SIGHUP comes when a terminal is closed, and from tools
-/// that want a daemon to read its configuration again. The others come from tools that rotate logs.
+/// that want a daemon to read its configuration again. SIGUSR1 and SIGUSR2 come from tools that
+/// rotate logs.
 #[derive(Debug)]
 pub struct Signals {
     runtime: Runtime,
@@ -20,7 +21,7 @@ impl Signals {
     /// Catches the signals of this process.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system refuses to catch a signal.
     pub fn catch() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let signals = {
@@ -30,7 +31,7 @@ impl Signals {
         Ok(Signals { runtime, signals })
     }
 
-    /// The runtime to wait on, and what to wait for.
+    /// The runtime to wait on, and the signals to wait for.
     pub(crate) fn into_parts(self) -> (Runtime, ProcessSignals) {
         (self.runtime, self.signals)
     }
@@ -61,7 +62,7 @@ impl ProcessSignals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal that stops the server.
     pub(crate) async fn next(&mut self) {
         loop {
             let [user1, user2] = &mut self.user;
@@ -73,7 +74,7 @@ impl ProcessSignals {
                 _ = user2.recv() => "SIGUSR2",
             };
             tracing::warn!(
-                "{name} is ignored: options are read at the start; restart the server to change them"
+                "{name} is ignored: the server reads its options only at the start; restart it to change them"
             );
         }
     }

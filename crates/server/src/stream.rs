@@ -1,4 +1,4 @@
-//! The sockets that a worker serves: TCP and Unix, behind one type without a vtable.
+//! The sockets of a worker: TCP and Unix, behind one type without a vtable.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-/// Who is at the other end.
+/// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
@@ -47,7 +47,7 @@ macro_rules! either {
 }
 
 impl Stream {
-    /// Reads what is there. Registers the waker when nothing is.
+    /// Reads the bytes that have arrived. If there are none, registers the waker.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
         let read = self.poll_read_buf(cx, &mut buf);
@@ -62,7 +62,7 @@ impl Stream {
         either!(self, s => Pin::new(s).poll_read(cx, buf))
     }
 
-    /// The address that the peer connected to; none for a Unix socket.
+    /// The address that the peer connected to, or `None` for a Unix socket.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Stream::Tcp(s) => s.local_addr().ok(),
@@ -99,8 +99,8 @@ impl Stream {
         either!(self, s => s.try_write_vectored(bufs))
     }
 
-    /// Writes to a socket fresh from `accept`. It is writable, but the runtime does not know that
-    /// yet, so [`try_write`](Self::try_write) would not ask the kernel.
+    /// Writes to a socket that was just accepted. The runtime does not know yet that it is
+    /// writable, so [`try_write`](Self::try_write) would not ask the kernel.
     pub(crate) fn send(&self, buf: &[u8]) -> io::Result<usize> {
         either!(self, s => socket2::SockRef::from(s).send(buf))
     }

@@ -1,5 +1,4 @@
-//! The locks of what threads share. In loom's models they are loom's, which takes the threads
-//! through every order.
+//! Locks. In models they are those of loom, which runs the threads in every possible order.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard};

@@ -1,14 +1,14 @@
-//! Turns: no connection keeps its worker from the others for long, whatever it sends.
+//! Turns: whatever a connection sends, it does not occupy its worker for long.
 //!
 //! ```text
-//!   poll of a task ──► first look at the clock: the turn begins ──► work ──► look ──► work ──► look: over
-//!                                                                                               │
-//!   poll of it: the next turn ◄── all others, and what the sockets say ◄── pause ◄──────────────┘
+//!   poll of a task ──► first check of the clock: the turn begins ──► work ──► check ──► work ──► check: over
+//!                                                                                                  │
+//!   next poll: the next turn ◄── other tasks and the sockets ◄── pause ◄───────────────────────────┘
 //! ```
 //!
-//! Each loop of a connection whose length the peer decides looks at the clock after each of its
-//! steps. Beside what a step costs (a request, a system call) that is little. A connection with
-//! one request in a read looks no more often than it did for the time of the request.
+//! If the peer decides how many steps a loop of a connection has, the loop checks the clock after
+//! each step. The check costs little compared with a step (a request, a system call). If a read has
+//! one request, the connection checks the clock once, which gives the time of the request too.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -17,25 +17,25 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// All turns of those that are not done with their work, together. Another connection waits for so
-/// long, and for the last steps of each turn.
+/// The length of all turns together, of the tasks that have more work. Another connection waits for
+/// this time, and for the last step of each turn.
 const ROUND: Duration = Duration::from_millis(2);
 
-/// The shortest turn, however many wait for the next one: much longer than it takes to get there.
+/// The shortest turn, however many tasks wait. It is much longer than a switch of tasks takes.
 const MIN_TURN: Duration = Duration::from_micros(50);
 
-/// The turns of one worker. It polls one task at a time, so there is one present turn.
+/// The turns of one worker. A worker polls one task at a time, so there is one present turn.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    /// When the present one is over; nobody has looked at the clock before. Kept in place of its
-    /// begin: to compare two times is cheaper than to subtract them.
+    /// When the present turn ends. `None` until the first check of the clock. The end is kept, and
+    /// not the begin, because to compare two times is cheaper than to subtract them.
     end: Cell<Option<Instant>>,
     /// Tasks that wait for their next turn.
     waiting: Cell<u32>,
 }
 
 impl Turns {
-    /// Whether the turn of the task that is polled is over. The first look begins it.
+    /// Whether the turn of the present task is over at `now`. The first check begins the turn.
     #[inline]
     pub(crate) fn is_over_at(&self, now: Instant) -> bool {
         match self.end.get() {
@@ -47,7 +47,7 @@ impl Turns {
         }
     }
 
-    /// The same now.
+    /// Whether the turn of the present task is over now.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         self.is_over_at(Instant::now())
@@ -59,15 +59,15 @@ impl Turns {
         tokio::task::yield_now().await;
     }
 
-    /// The same where a task is polled and returns `Pending` next: it is woken for its next turn.
+    /// Ends the turn of a task that returns `Pending` next, and wakes it for its next turn.
     pub(crate) fn end(cx: &mut Context<'_>) {
-        // The first poll leaves the waker with the runtime. It is woken when all others had a turn
-        // and the sockets were asked; to wake it here could leave the sockets unasked for many
-        // turns.
+        // The first poll leaves the waker with the runtime. The runtime wakes it after all other
+        // tasks have had a turn and the sockets were checked. A wake-up here could leave the
+        // sockets unchecked for many turns.
         let _ = pin!(tokio::task::yield_now()).poll(cx);
     }
 
-    /// How long a turn is that begins now.
+    /// The length of a turn that begins now.
     #[inline]
     fn length(&self) -> Duration {
         match self.waiting.get() {
@@ -77,7 +77,7 @@ impl Turns {
     }
 }
 
-/// One more that waits, until it is dropped.
+/// Counts as one waiting task until it is dropped.
 struct Waiting<'a>(&'a Cell<u32>);
 
 impl<'a> Waiting<'a> {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_begins_at_the_first_look_of_a_poll() {
+    fn a_turn_begins_at_the_first_check_of_a_poll() {
         let turns = Rc::new(Turns::default());
         let start = Instant::now();
         let mut task = InTurns::new(turns.clone(), std::future::pending::<()>());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_wait_share_a_round() {
+    fn waiting_tasks_share_a_round() {
         let turns = Turns::default();
         let waiting: Vec<Waiting<'_>> = (0..9).map(|_| Waiting::new(&turns.waiting)).collect();
         assert_eq!(turns.length(), ROUND / 10);

@@ -1,5 +1,5 @@
-//! One worker: a thread, a current-thread runtime, its own listeners, its own handler. A connection
-//! never leaves it.
+//! One worker: a thread with a current-thread runtime, its own listeners and its own handler. A
+//! connection stays on its worker.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -19,9 +19,9 @@ use crate::listen::BoundSocket;
 use crate::shared::{Shared, Worker};
 use crate::{Handler, Limits};
 
-/// Runs a worker to its end: until `stop` comes and the last connection has ended. `started`
-/// gets `Ok` when it accepts, or why it cannot. If an essential task ends, it reports the
-/// failure, drains, and ends with an error.
+/// Runs a worker until `stop` comes and the last connection has ended. `started` gets `Ok` when the
+/// worker accepts, or the error if it cannot. If an essential task ends, the worker reports the
+/// failure, drains, and returns an error.
 pub(crate) async fn run<H: Handler>(
     make: impl FnOnce() -> H,
     limits: Limits,
@@ -44,9 +44,13 @@ pub(crate) async fn run<H: Handler>(
     sweeping.spawn_local(sweep(worker.shared.deadlines.clone()));
     let outcome = tokio::select! {
         () = stop.wait() => Ok(()),
-        _ = accepting.join_next() => Err(reporter.report("the task that accepts connections ended; the log says why")),
-        _ = sweeping.join_next() => Err(reporter.report("the task that watches deadlines ended; the log says why")),
-        // The state of its connections is unknown. Its clients reconnect elsewhere.
+        _ = accepting.join_next() => {
+            Err(reporter.report("the task that accepts connections ended; the log says why"))
+        }
+        _ = sweeping.join_next() => {
+            Err(reporter.report("the task that checks deadlines ended; the log says why"))
+        }
+        // The state of the connections is unknown, so they are closed. The clients reconnect.
         what = worker.handler.failed() => return Err(reporter.report(&what)),
     };
     accepting.abort_all();
@@ -61,7 +65,7 @@ async fn sweep(deadlines: Rc<Deadlines>) {
     }
 }
 
-/// Lets the connections end, for as long as [`Limits::drain_timeout`] allows.
+/// Lets the connections end, for at most [`Limits::drain_timeout`].
 async fn drain<H: Handler>(worker: &Worker<H>, connections: &WorkerConnections) {
     let Shared { limits, deadlines, draining, .. } = &*worker.shared;
     draining.set(true);
@@ -80,7 +84,7 @@ async fn drain<H: Handler>(worker: &Worker<H>, connections: &WorkerConnections) 
     if !is_empty.await {
         tracing::warn!(
             connections = connections.open(),
-            "drain time is over, closing the connections that are left"
+            "the drain timeout is over; closing the remaining connections"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! What clients cost that ask for a long answer and do not read it: a reference to it each, and no
-//! copy.
+//! The memory of clients that ask for a long answer and do not read it: each holds a reference to
+//! the answer, not a copy.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
@@ -17,14 +17,14 @@ use tidewire_testkit::raw::Raw;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// The answer. A Unix socket takes a part of it, whatever the settings of the machine.
+/// Bytes of the answer. With any settings of the machine, a Unix socket takes only a part of it.
 const LEN: usize = 1024 * 1024;
 
 /// Clients that do not read.
 const CLIENTS: usize = 50;
 
-/// What all of them may cost: 20 KiB each, of which most is the task of a connection.
-const ALL: i64 = 1024 * 1024;
+/// The most memory of all clients: 20 KiB each, most of it for the task of a connection.
+const MAX_COST: i64 = 1024 * 1024;
 
 #[test]
 fn a_body_is_shared() {
@@ -56,7 +56,7 @@ fn the_first_bytes_of_a_stream_are_shared() {
     check("/first");
 }
 
-/// What the clients of this resource cost until they read, and that they get all of it then.
+/// Checks the memory of clients that do not read this resource, and that they get all of it later.
 fn check(path: &str) {
     let site = Site::start(path);
     let mut clients: Vec<Raw> = (0..CLIENTS).map(|_| Raw::unix(&site.path)).collect();
@@ -68,11 +68,11 @@ fn check(path: &str) {
     let before = held();
     for raw in &mut clients {
         raw.send(get(path));
-        // The first bytes are here, so the worker has taken all that it will.
+        // The first bytes have come, so the worker holds the whole answer.
         raw.until("\r\n\r\n");
     }
     let cost = held() - before;
-    assert!(cost < ALL, "{CLIENTS} clients cost {cost} bytes");
+    assert!(cost < MAX_COST, "{CLIENTS} clients cost {cost} bytes");
     let long = long();
     for raw in &mut clients {
         if path == "/chunk" {
@@ -139,7 +139,7 @@ impl Handler for Long {
     fn detached(&self, _: Parked, (): ()) {}
 }
 
-/// A body of one frame that does not say how long it is.
+/// A body of one frame without a length.
 struct Chunk(Option<Bytes>);
 
 impl http_body::Body for Chunk {

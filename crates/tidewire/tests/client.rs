@@ -35,11 +35,12 @@ fn difficult() -> Vec<Publish> {
         Publish::new("plain text"),
         Publish::new(""),
         Publish::new("\n\ntwo\nlines\n"),
-        Publish::new("CR LF\r\nhere, CR\rthere\r").event("tide"),
+        Publish::new("CR LF\r\nhere, CR\rthere\r").with_event("tide"),
         Publish::new("id: 7\n\nevent: gap\n\n:comment"),
-        Publish::new("{\"type\":\"gap\",\"cursor\":\"x-1\",\"missed\":9}").content_type("application/json"),
-        Publish::new("named").event("two words, é & more"),
-        Publish::new(vec![0xff, 0xfe, 0, b'\n', 0x80]).content_type("a/b"),
+        Publish::new("{\"type\":\"gap\",\"cursor\":\"x-1\",\"missed\":9}")
+            .with_content_type("application/json"),
+        Publish::new("named").with_event("two words, é & more"),
+        Publish::new(vec![0xff, 0xfe, 0, b'\n', 0x80]).with_content_type("a/b"),
         Publish::new("0123456789abcde\n".repeat(6_400)),
     ]
 }
@@ -51,7 +52,7 @@ async fn what_is_published_comes_back_through_every_feed() {
     let mut live = Vec::new();
     for feed in Feed::ALL {
         let interval = Duration::from_millis(50);
-        let mut events = client.subscribe(Options::new().feeds([feed]).poll_interval(interval));
+        let mut events = client.subscribe(Options::DEFAULT.with_feeds([feed]).with_poll_interval(interval));
         let opened = soon("a feed", events.next()).await.unwrap();
         assert!(matches!(opened, Event::Connected { cursor: Some(_), .. }), "{opened:?}");
         live.push(events);
@@ -79,10 +80,10 @@ async fn what_is_published_comes_back_through_every_feed() {
 async fn several_channels_are_one_subscription() {
     let server = Server::start(&[]);
     for (channel, text) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
-        client(&server.address, channel).publish(Publish::new(text).event("x")).await.unwrap();
+        client(&server.address, channel).publish(Publish::new(text).with_event("x")).await.unwrap();
     }
     for feed in Feed::ALL {
-        let options = Options::new().feeds([feed]).since(Since::Earliest);
+        let options = Options::DEFAULT.with_feeds([feed]).with_since(Since::Earliest);
         let mut events = client(&server.address, "a,b").subscribe(options);
         let mut all = messages(&mut events, 3).await;
         all.sort_by(|one, other| (&one.channel, &one.data).cmp(&(&other.channel, &other.data)));
@@ -98,25 +99,25 @@ async fn cut_anywhere_each_message_is_published_once_and_delivered_once() {
     const COUNT: usize = 150;
     let seed = Seed::draw();
     let server = Server::start(&["--retain-messages", "100000"]);
-    let backoff = Backoff { min: Duration::from_millis(1), max: Duration::from_millis(20) };
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(20));
     let orders = Feed::ALL.map(|feed| vec![feed]).into_iter().chain([Feed::ALL.to_vec()]);
     let mut readers = Vec::new();
     for (part, feeds) in orders.enumerate() {
         let proxy = Scissors::start(&server.address, seed.rng(part as u64)).await;
-        let options = Options::new()
-            .feeds(feeds.iter().copied())
-            .since(Since::Earliest)
-            .backoff(backoff)
-            .poll_interval(Duration::from_millis(10))
-            .wait(Duration::from_millis(100))
-            .prefer_again(Duration::from_millis(200));
+        let options = Options::DEFAULT
+            .with_feeds(feeds.iter().copied())
+            .with_since(Since::Earliest)
+            .with_backoff(backoff)
+            .with_poll_interval(Duration::from_millis(10))
+            .with_wait(Duration::from_millis(100))
+            .with_prefer_again(Duration::from_millis(200));
         // A connection that is cut before its first bytes says so at once; the time is for those that are not.
         let mut events =
-            client(&proxy.address, "cut").connect_timeout(Duration::from_secs(2)).subscribe(options);
+            client(&proxy.address, "cut").with_connect_timeout(Duration::from_secs(2)).subscribe(options);
         readers.push(tokio::spawn(async move { (feeds, messages(&mut events, COUNT).await) }));
     }
     let proxy = Scissors::start(&server.address, seed.rng(99)).await;
-    let publisher = client(&proxy.address, "cut").attempts(1000);
+    let publisher = client(&proxy.address, "cut").with_attempts(1000);
     let mut cursors: Vec<Cursor> = Vec::new();
     for n in 0..COUNT {
         cursors.push(publisher.publish(Publish::new(format!("message {n}"))).await.unwrap().cursor);
@@ -143,7 +144,7 @@ async fn a_reader_that_was_away_too_long_is_told_on_every_feed() {
     let other: Cursor = "zzz-7".parse().unwrap();
     for feed in Feed::ALL {
         for since in [&first, &other] {
-            let options = Options::new().feeds([feed]).since(Since::After(since.clone()));
+            let options = Options::DEFAULT.with_feeds([feed]).with_since(Since::After(since.clone()));
             let mut events = client.subscribe(options);
             assert!(matches!(soon("a feed", events.next()).await, Ok(Event::Connected { .. })));
             let told = soon("what is lost", events.next()).await.unwrap();
@@ -166,8 +167,12 @@ async fn a_server_that_restarts_is_found_again() {
     let address = server.address.clone();
     let mut readers = Vec::new();
     for feed in Feed::ALL {
-        let backoff = Backoff { min: Duration::from_millis(10), max: Duration::from_millis(200) };
-        let options = Options::new().feeds([feed]).backoff(backoff).poll_interval(Duration::from_millis(50));
+        let backoff =
+            Backoff::DEFAULT.with_min(Duration::from_millis(10)).with_max(Duration::from_millis(200));
+        let options = Options::DEFAULT
+            .with_feeds([feed])
+            .with_backoff(backoff)
+            .with_poll_interval(Duration::from_millis(50));
         let mut events = client(&address, "again").subscribe(options);
         soon("a feed", events.next()).await.unwrap();
         readers.push(tokio::spawn(async move {
@@ -208,9 +213,9 @@ fn publish(url: &str, args: &[&str], input: &[u8]) -> Outcome {
 async fn a_key_that_another_message_has_is_a_refusal_for_good() {
     let server = Server::start(&[]);
     let client = client(&server.address, "keys");
-    let first = Publish::new("one").idempotency_key("k");
+    let first = Publish::new("one").with_idempotency_key("k");
     let cursor = client.publish(first.clone()).await.unwrap().cursor;
-    let error = client.publish(Publish::new("two").idempotency_key("k")).await.unwrap_err();
+    let error = client.publish(Publish::new("two").with_idempotency_key("k")).await.unwrap_err();
     let tidewire_client::Error::Refused(problem) = error else { panic!("{error:?}") };
     assert_eq!(problem.status, 422);
     assert!(problem.detail.contains("another message"), "the server's sentence: {problem}");

@@ -62,7 +62,7 @@ async fn channel(server: &Server) -> String {
     let url = server.url("/c/escapes");
     let client = Client::new(&url).unwrap();
     for (payload, _) in PAYLOADS {
-        client.publish(Publish::new(payload).content_type("text/plain")).await.unwrap();
+        client.publish(Publish::new(payload).with_content_type("text/plain")).await.unwrap();
     }
     url
 }

@@ -1,11 +1,11 @@
-//! What the feeds over a streamed response have in common.
+//! The trait of the feeds over a streamed response.
 
 use crate::Error;
 use crate::item::Item;
 
 /// Decodes the body of a streamed response, in any number of pieces.
 pub(crate) trait ItemDecoder: Send {
-    /// Appends what `bytes` complete.
+    /// Appends the items that `bytes` complete.
     fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Error>;
 }
 

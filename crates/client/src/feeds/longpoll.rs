@@ -5,17 +5,17 @@ use std::time::Duration;
 
 /// How long to let the server hold a poll.
 ///
-/// The first one on a connection is not held. Its answer shows at once whether the feed works, and
-/// brings a cursor to a reader that has none: a reader that waits with `since=now` and is cut would
-/// come back at a later "now".
+/// The server does not hold the first poll on a connection. Its answer shows at once whether the
+/// feed works, and gives a cursor to a reader that has none. If such a reader waited with
+/// `since=now` and were cut, it would come back at a later "now" and miss messages.
 pub(crate) const fn wait(first: bool, wanted: Duration) -> Duration {
     if first { Duration::ZERO } else { wanted }
 }
 
-/// How long to wait before the next poll, after one that brought nothing. The wait is zero if the
-/// server held the poll. It did not hold it if something on the way answers instead, if it cannot
-/// hold any more, or if no hold was asked for (a short poll). A server may hold for less than was
-/// asked: any time longer than `interval` counts as held.
+/// How long to wait before the next poll, after a poll that brought nothing. The wait is zero if
+/// the server held the poll. The server does not hold it if a proxy on the way answers instead, if
+/// it holds too many polls already, or if no hold was asked for (a short poll). A server may hold a
+/// poll for less than was asked: any time longer than `interval` counts as held.
 pub(crate) fn pause(asked: Duration, took: Duration, interval: Duration) -> Duration {
     let was_held = !asked.is_zero() && (took * 2 >= asked || took >= interval);
     if was_held { Duration::ZERO } else { interval }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn polls_that_are_not_held_become_short_ones() {
+    fn polls_that_are_not_held_become_short_polls() {
         let s = Duration::from_secs;
         assert_eq!(pause(s(25), s(24), s(2)), s(0));
         assert_eq!(pause(s(25), s(1), s(2)), s(2));

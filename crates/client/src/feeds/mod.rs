@@ -1,12 +1,11 @@
-//! The feeds: sibling files of one shape. Each knows how *one* way of reading a channel is asked
-//! for and what its bytes say. None knows of the reader's cursor, of reconnecting or of the other
-//! feeds.
+//! The feeds: sibling files of the same shape. Each knows how to ask for *one* feed, and what the
+//! bytes of the feed mean. None knows the reader's cursor, reconnects, or knows the other feeds.
 //!
-//! | file | asked for with | says [`Item`]s by |
+//! | file | asked for with | carries [`Item`]s as |
 //! |---|---|---|
-//! | `ws.rs` | an upgrade, subprotocol `tidewire.v1` | a JSON object a text message |
-//! | `sse.rs` | `feed=sse&objects=1` | a JSON object an event; `retry:` |
-//! | `stream.rs` | `feed=stream` | a JSON object a line |
+//! | `ws.rs` | an upgrade, subprotocol `tidewire.v1` | a JSON object per text message |
+//! | `sse.rs` | `feed=sse&objects=1` | a JSON object per event; `retry:` |
+//! | `stream.rs` | `feed=stream` | a JSON object per line |
 //! | `longpoll.rs` | `feed=longpoll&wait=` | a JSON answer, or 410 |
 //! | `poll.rs` | `feed=poll` | a JSON answer, or 410 |
 
@@ -27,23 +26,23 @@ use crate::settings::Settings;
 use crate::{Error, Feed};
 use decoder::ItemDecoder;
 
-/// An open feed that streams.
+/// An open streaming feed.
 pub(crate) enum StreamingFeed {
     Response(Box<StreamedResponse>),
     WebSocket(Box<ws::Socket>),
 }
 
-/// A response whose body does not end.
+/// A response with an endless body.
 pub(crate) struct StreamedResponse {
     http: Http,
     decoder: Box<dyn ItemDecoder>,
-    /// What the last read of the body gave.
+    /// The bytes of the last read of the body.
     piece: Vec<u8>,
 }
 
 impl StreamingFeed {
-    /// Opens a streaming feed at `since`. Returns when the server has accepted; whether bytes get
-    /// through is seen later.
+    /// Opens a streaming feed at `since`. Returns when the server has accepted. It is not known
+    /// then whether bytes get through.
     pub(crate) async fn open(
         feed: Feed,
         settings: &Settings,
@@ -76,8 +75,8 @@ impl StreamingFeed {
         Ok(Self::Response(Box::new(StreamedResponse { http, decoder, piece: Vec::new() })))
     }
 
-    /// Waits for bytes and appends what they complete, which may be nothing. What was appended
-    /// before an error counts.
+    /// Waits for bytes and appends the items that they complete, if any. Items that were appended
+    /// before an error are valid.
     pub(crate) async fn read(&mut self, items: &mut Vec<Item>) -> Result<(), Error> {
         match self {
             Self::WebSocket(socket) => socket.read(items).await,

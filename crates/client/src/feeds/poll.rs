@@ -1,4 +1,4 @@
-//! Short polling: a JSON answer at once, whatever there is.
+//! Short polling: the server answers at once, with or without messages.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::object::{self, Object};
 use crate::settings::Settings;
 use crate::{Cursor, Error, Feed};
 
-/// What one poll brought.
+/// The answer to one poll.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) items: Vec<Item>,
-    /// Where it ends; `None` for a 410, whose item says where to go on.
+    /// The position after the answer. `None` for a 410, whose item says where to continue.
     pub(crate) end: Option<Cursor>,
 }
 
-/// What a poll asks for.
+/// The parameters of a poll.
 pub(crate) struct PollParameters<'a> {
     pub(crate) feed: Feed,
     pub(crate) since: &'a str,
@@ -61,7 +61,8 @@ impl PollParameters<'_> {
     }
 }
 
-/// The longest wait that is asked for. A server cuts it to its own bound, usually a minute at most.
+/// The longest wait that a poll asks for. A server reduces it to its own limit, usually a minute at
+/// most.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 #[derive(Deserialize)]
@@ -78,8 +79,8 @@ fn parse(json: &[u8]) -> Result<Answer, Error> {
     for object in body.gap.into_iter().chain(body.messages) {
         items.extend(object.into_item()?);
     }
-    // Last: to a reader without a cursor, the messages of its first answer are news, and an empty
-    // answer still gives it a cursor.
+    // The hello comes last. So the messages of the first answer are new to a reader without a
+    // cursor, and an empty answer still gives it one.
     items.push(Item::Hello(end.clone()));
     Ok(Answer { items, end: Some(end) })
 }
@@ -93,7 +94,8 @@ mod tests {
     fn an_answer_is_its_messages_and_its_cursor() {
         let answer = parse(
             br#"{"messages":[{"type":"message","cursor":"e-1","time":7,"data":"a"},
-                {"type":"message","cursor":"e-2","time":7,"event":"x","data":"b"}],"cursor":"e-2","gap":null}"#,
+                {"type":"message","cursor":"e-2","time":7,"event":"x","data":"b"}],
+                "cursor":"e-2","gap":null}"#,
         )
         .unwrap();
         assert_eq!(texts(&answer.items), ["e-1 - \"a\"", "e-2 x \"b\"", "hello e-2"]);

@@ -1,5 +1,5 @@
-//! Server-Sent Events (WHATWG HTML §9.2), each with a JSON object as its data. Payloads as they are
-//! would lose something: the format does not tell CR, LF and CRLF apart, and says neither time nor
+//! Server-Sent Events (WHATWG HTML §9.2), each with a JSON object as its data. Plain payloads would
+//! lose information: the format does not distinguish CR, LF and CRLF, and has neither time nor
 //! media type.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::error::Protocol;
 use crate::item::Item;
 use crate::{Error, object};
 
-/// What the answer must be.
+/// The media type of the answer.
 pub(crate) const MEDIA_TYPE: &str = "text/event-stream";
 
 /// The body of the feed.
@@ -36,7 +36,7 @@ impl ItemDecoder for Sse {
             })?;
             at += used;
             items.extend(match received {
-                // A sign of life.
+                // A heartbeat.
                 Some(Event::Message { data: "", .. }) => None,
                 Some(Event::Message { data, .. }) => object::parse(data.as_bytes())?,
                 Some(Event::Id(id)) => Some(Item::Hello(id.parse().map_err(|_| Protocol::Cursor)?)),
@@ -56,13 +56,16 @@ mod tests {
     use crate::item::tests::texts;
 
     #[test]
-    fn what_the_server_writes_is_understood_at_every_cut() {
+    fn the_stream_of_the_server_is_decoded_at_every_cut() {
         let wire = "retry: 1500\n\nid: e-4\ndata: {\"type\":\"hello\",\"cursor\":\"e-4\"}\n\n\
-            id: e-5\ndata: {\"type\":\"message\",\"cursor\":\"e-5\",\"time\":7,\"event\":\"tide\",\"data\":\"a\\r\\nb\\r\"}\n\n\
+            id: e-5\ndata: {\"type\":\"message\",\"cursor\":\"e-5\",\"time\":7,\"event\":\"tide\",\
+            \"data\":\"a\\r\\nb\\r\"}\n\n\
             data:\n\n:\n\n\
-            id: e-6.f-1\ndata: {\"type\":\"message\",\"cursor\":\"e-6.f-1\",\"channel\":\"b\",\"time\":7,\"data\":\"{}\"}\n\n\
+            id: e-6.f-1\ndata: {\"type\":\"message\",\"cursor\":\"e-6.f-1\",\"channel\":\"b\",\"time\":7,\
+            \"data\":\"{}\"}\n\n\
             id: e-9\ndata: {\"type\":\"gap\",\"from\":\"e-7\",\"cursor\":\"e-9\",\"missed\":2}\n\n\
-            id: f-0\ndata: {\"type\":\"reset\",\"reason\":\"unknown-epoch\",\"cursor\":\"f-0\"}\n\nid: f-1\n\n";
+            id: f-0\ndata: {\"type\":\"reset\",\"reason\":\"unknown-epoch\",\"cursor\":\"f-0\"}\n\n\
+            id: f-1\n\n";
         let items = at_every_cut(wire.as_bytes(), || Sse::new(1000));
         assert_eq!(
             texts(&items),

@@ -1,15 +1,15 @@
-//! HTTP streaming: newline-delimited JSON, one object a line; an empty line is a heartbeat.
+//! HTTP streaming: newline-delimited JSON, one object per line. An empty line is a heartbeat.
 
 use super::decoder::ItemDecoder;
 use crate::item::Item;
 use crate::{Error, object};
 
-/// What the answer must be.
+/// The media type of the answer.
 pub(crate) const MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// The body of the feed.
 pub(crate) struct Lines {
-    /// The line that is not complete.
+    /// The first part of a line that is not complete.
     partial: Vec<u8>,
     max: usize,
 }
@@ -49,25 +49,23 @@ mod tests {
     use crate::item::tests::texts;
 
     #[test]
-    fn what_the_server_writes_is_understood_at_every_cut() {
+    fn the_lines_of_the_server_are_decoded_at_every_cut() {
         let wire = "{\"type\":\"hello\",\"cursor\":\"e-4\"}\n\n\
-            {\"type\":\"message\",\"cursor\":\"e-5\",\"time\":7,\"event\":\"tide\",\"data\":\"high\\nlow\"}\n\r\n\
-            {\"type\":\"news\"}\n{\"type\":\"reset\",\"reason\":\"unknown-epoch\",\"cursor\":\"f-0\"}\n{\"type\"";
+            {\"type\":\"message\",\"cursor\":\"e-5\",\"time\":7,\"event\":\"tide\",\
+            \"data\":\"high\\nlow\"}\n\r\n{\"type\":\"news\"}\n\
+            {\"type\":\"reset\",\"reason\":\"unknown-epoch\",\"cursor\":\"f-0\"}\n{\"type\"";
         let items = at_every_cut(wire.as_bytes(), || Lines::new(1000));
         assert_eq!(texts(&items), ["hello e-4", "e-5 tide \"high\\nlow\"", "reset unknown-epoch f-0"]);
     }
 
     #[test]
-    fn a_line_over_the_limit_is_refused_however_it_comes() {
+    fn a_line_over_the_limit_is_refused_whole_and_in_pieces() {
         let refused = |pieces: &[&[u8]]| {
             let mut lines = Lines::new(5);
             pieces.iter().try_for_each(|piece| lines.decode(piece, &mut Vec::new())).unwrap_err()
         };
         assert!(matches!(refused(&[b"123456"]), Error::TooLarge { limit: 5 }));
         assert!(matches!(refused(&[b"123", b"456\n"]), Error::TooLarge { limit: 5 }));
-        assert!(
-            matches!(refused(&[b"12", b"34\n"]), Error::Protocol(_)),
-            "no object, but no longer than allowed"
-        );
+        assert!(matches!(refused(&[b"12", b"34\n"]), Error::Protocol(_)), "not an object, but not too long");
     }
 }

@@ -17,7 +17,7 @@ use crate::random::random;
 use crate::settings::Settings;
 use crate::{Error, object};
 
-/// What is asked for.
+/// The subprotocol that the client asks for.
 const SUBPROTOCOL: &str = "tidewire.v1";
 
 /// An open WebSocket.
@@ -25,9 +25,9 @@ pub(crate) struct Socket {
     io: Box<dyn Io>,
     machine: Connection<Client>,
     input: Vec<u8>,
-    /// Frames owed: pongs and the close.
+    /// Frames to send: pongs and the close.
     output: Vec<u8>,
-    /// Bytes that came with the answer to the handshake are in `input`.
+    /// `input` has bytes that came with the answer to the handshake.
     has_early: bool,
     max: usize,
 }
@@ -60,7 +60,8 @@ impl Socket {
         }
     }
 
-    /// Waits for bytes, appends what they complete, and sends what is owed for them.
+    /// Waits for bytes, appends the items that they complete, and sends the frames that answer
+    /// them.
     pub(crate) async fn read(&mut self, items: &mut Vec<Item>) -> Result<(), Error> {
         if !std::mem::take(&mut self.has_early) {
             self.input.reserve(READ_SIZE);
@@ -81,7 +82,7 @@ impl Socket {
         if !self.output.is_empty() {
             let sent = self.io.write_all(&self.output).await;
             self.output.clear();
-            // A close that cannot be answered is a close.
+            // If the answer to a close cannot be sent, the close is still the reason.
             outcome?;
             return sent.map_err(Error::cut);
         }
@@ -107,7 +108,7 @@ impl Socket {
                         reason: reason.to_owned(),
                     });
                 }
-                // The subprotocol has no use for binary messages yet.
+                // The subprotocol does not use binary messages.
                 Some(_) => {}
                 None => break Ok(()),
             }

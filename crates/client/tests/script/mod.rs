@@ -1,4 +1,5 @@
-//! A server that plays a script: for each connection in turn, what to read and which bytes to write.
+//! A server that plays a script: for each connection in turn, what to read and which bytes to
+//! write.
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used)] // each test file uses its part
 
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tidewire_client::{Error, Event, Subscription};
 
-/// How long a test waits for what comes at once, unless others have the processor.
+/// How long a test waits for something that comes at once on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a connection does next.
@@ -21,15 +22,15 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Answers a WebSocket handshake, with these bytes right behind it.
     Upgrade(Vec<u8>),
-    /// Reads until so many bytes have come and logs them in hexadecimal.
+    /// Reads so many bytes and logs them in hexadecimal.
     Read(usize),
     /// Waits so many milliseconds.
     Pause(u64),
-    /// Waits until the test says so, or has gone on without it.
+    /// Waits until the test sends a message or drops the sender.
     Wait(Receiver<()>),
-    /// Closes the connection, and logs that this is done.
+    /// Closes the connection and logs `closed`.
     Close,
-    /// Keeps the connection until the client leaves.
+    /// Keeps the connection until the client closes it.
     Hold,
 }
 
@@ -40,11 +41,11 @@ pub(crate) fn send(text: impl AsRef<[u8]>) -> Step {
     Step::Send(text.as_ref().to_vec())
 }
 
-/// A step's bytes, for [`always`].
+/// The bytes of a step, for [`always`].
 pub(crate) fn bytes(step: Step) -> Vec<u8> {
     match step {
         Step::Send(bytes) => bytes,
-        _ => panic!("only what is sent has bytes"),
+        _ => panic!("only Step::Send has bytes"),
     }
 }
 
@@ -91,14 +92,15 @@ pub(crate) fn event(n: u32) -> String {
     format!("id: e-{n}\ndata: {}\n\n", object(n))
 }
 
-/// A server's text frame.
+/// A text frame of a server.
 pub(crate) fn frame(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     tidewire_ws::encode_message(tidewire_ws::Kind::Text, text.as_bytes(), &mut out);
     out
 }
 
-/// Plays one script for each connection, in the order in which they come; later ones are refused.
+/// Plays one script for each connection, in the order in which they come. Later connections are
+/// refused.
 pub(crate) struct Server {
     pub(crate) url: String,
     log: Receiver<String>,
@@ -111,7 +113,7 @@ pub(crate) fn serve(scripts: Vec<Vec<Step>>) -> Server {
     thread::spawn(move || {
         for script in scripts {
             let (socket, _) = listener.accept().unwrap();
-            // One after the other: a script that does not hold its connection is over before the next begins.
+            // A script that does not hold its connection ends before the next one begins.
             let sender = sender.clone();
             let play = move || play(socket, script, |line| drop(sender.send(line)));
             thread::spawn(play);
@@ -120,8 +122,9 @@ pub(crate) fn serve(scripts: Vec<Vec<Step>>) -> Server {
     Server { url, log }
 }
 
-/// Answers every request on every connection, until a bound that no test reaches unless it spins. The answer depends on the
-/// number of the request, from 0, and its text. The log has when each request came.
+/// Answers every request on every connection, up to a limit that only a client that spins reaches.
+/// The answer depends on the number of the request, from 0, and on its text. The log has the time
+/// of each request.
 pub(crate) struct Always {
     pub(crate) url: String,
     log: Receiver<(String, Instant)>,
@@ -131,12 +134,12 @@ pub(crate) fn always(answer: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/c/demo", listener.local_addr().unwrap());
     let (sender, log) = channel();
-    // One connection at a time: so does a subscription.
+    // One connection at a time, as in a subscription.
     thread::spawn(move || {
         let mut count = 0;
         while let Ok((mut socket, _)) = listener.accept() {
             let mut input = BufReader::new(socket.try_clone().unwrap());
-            while count < SPIN
+            while count < MAX_REQUESTS
                 && let Some((text, _)) = request(&mut input)
             {
                 let bytes = answer(count, &text);
@@ -154,10 +157,10 @@ pub(crate) fn always(answer: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -
 }
 
 /// More requests than any test needs.
-const SPIN: usize = 200;
+const MAX_REQUESTS: usize = 200;
 
 impl Always {
-    /// The request that was received next, and when.
+    /// The next request, and when it came.
     pub(crate) fn received(&self) -> (String, Instant) {
         self.log.recv_timeout(Duration::from_secs(20)).expect("nothing was received")
     }
@@ -169,7 +172,7 @@ impl Always {
 }
 
 impl Server {
-    /// What was received next: the request line of a request with its interesting fields, or bytes.
+    /// The next entry of the log: a request line with the fields that a test may check, or bytes.
     pub(crate) fn received(&self) -> String {
         self.log.recv_timeout(PATIENCE).expect("nothing was received")
     }
@@ -221,7 +224,8 @@ fn play(socket: TcpStream, script: Vec<Step>, log: impl Fn(String)) {
     }
 }
 
-/// The request line, and of the fields those that a test may ask for, and the body; and the WebSocket key.
+/// Returns the request line with the fields that a test may check and the body, and the WebSocket
+/// key.
 fn request(input: &mut impl BufRead) -> Option<(String, String)> {
     let (mut text, mut length, mut key) = (String::new(), 0, String::new());
     loop {
@@ -252,7 +256,7 @@ fn request(input: &mut impl BufRead) -> Option<(String, String)> {
     Some((text, key))
 }
 
-/// The next events, each in a few words.
+/// The next events, each as a short text.
 pub(crate) async fn take(subscription: &mut Subscription, n: usize) -> Vec<String> {
     let mut texts = Vec::new();
     for _ in 0..n {

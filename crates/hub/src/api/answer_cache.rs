@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tidewire_channel::Cursor;
-use tidewire_server::Prepared;
+use tidewire_server::PreparedResponse;
 
 use crate::channel::Channel;
 use crate::table::HeldPoll;
@@ -59,7 +59,7 @@ struct ChannelBounds {
 #[derive(Clone)]
 pub(crate) enum Answer {
     /// The request was answered.
-    Response(Arc<Prepared>),
+    Response(Arc<PreparedResponse>),
     /// The request is a long poll that must wait for a message.
     Held(Rc<HeldPoll>),
 }

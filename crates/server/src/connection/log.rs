@@ -1,21 +1,22 @@
-//! Log lines of a connection. A client can cause each of them again and again, so they are limited.
+//! Log lines of a connection. They are limited, because a client can cause them again and again.
 
 use std::error::Error;
 
 use crate::{BodyCut, LogLimit};
 
-/// A handler made a response that cannot be sent.
+/// Logs that a handler made a response that cannot be sent.
 pub(super) fn unsendable_response() {
     static LIMIT: LogLimit = LogLimit::new();
     if let Some(more) = LIMIT.admit() {
         tracing::error!(
             more,
-            "a response could not be encoded: a field or a body that its status cannot have"
+            "a response could not be encoded: a field is invalid, or the status does not fit the \
+             request or the body"
         );
     }
 }
 
-/// The body of an answer ended with an error.
+/// Logs that the body of an answer ended with an error.
 pub(super) fn failed_body(error: &(dyn Error + Send + Sync + 'static)) {
     static LIMIT: LogLimit = LogLimit::new();
     if error.is::<BodyCut>() {

@@ -1,4 +1,5 @@
-//! The body of the request that is being answered: at hand, pulled by the handler, or thrown away.
+//! The body of the request that is being answered. It has arrived whole, or the handler pulls it,
+//! or it is thrown away.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -9,17 +10,17 @@ use tidewire_http1::{BodyLength, Connection, Error, Event, Fields, Server};
 use super::transport::{Failure, Transport};
 use crate::body::{Body, BodyError, BodySender, Demand};
 
-/// What is known of the body, and how much of it came.
+/// What the head says about the body, and how much of it has come.
 pub(super) struct RequestBody {
-    /// What the head announced.
+    /// The length in the head.
     pub(super) length: BodyLength,
-    /// The longest pause of a body that may come at any pace.
+    /// The longest pause of a body that may come at any rate.
     pub(super) max_pause: Option<Duration>,
-    /// Where to send the body; none where it was at hand.
+    /// Where to send the body. `None` if it has arrived whole.
     sender: Option<BodySender>,
-    /// The client sends the body after a 100, which it has not got.
+    /// The client waits for a 100 before it sends the body, and has not got it.
     awaits_continue: bool,
-    /// Bytes of body that came, and time spent waiting for them.
+    /// Bytes of the body that came, and the time spent waiting for them.
     received: u64,
     waited: Duration,
     waiting_since: Option<Instant>,
@@ -36,8 +37,8 @@ impl RequestBody {
         waiting_since: None,
     };
 
-    /// Makes the body of the request whose head was just consumed: whole, if it is at hand in
-    /// `input`, else pulled later. Says how much of `input` was consumed.
+    /// Makes the body of the request whose head was just consumed: whole if `input` has all of it,
+    /// pulled otherwise. Returns how many bytes of `input` were consumed.
     #[inline]
     pub(super) fn begin(
         &mut self,
@@ -51,8 +52,8 @@ impl RequestBody {
             _ => None,
         };
         let awaits_continue = expects_continue && input.is_empty();
-        let at_hand = declared.is_none_or(|n| n <= input.len() as u64) && !awaits_continue;
-        if !at_hand {
+        let may_be_here = declared.is_none_or(|n| n <= input.len() as u64) && !awaits_continue;
+        if !may_be_here {
             let (body, sender) = Body::pulled(declared);
             self.sender = Some(sender);
             self.awaits_continue = awaits_continue;
@@ -70,7 +71,7 @@ impl RequestBody {
                 (n, Some(Event::End)) => return Ok((used + n, Body::whole(whole.into()))),
                 (n, Some(_)) => used += n,
                 (n, None) => {
-                    // Chunks, and not all of them: what is here goes first.
+                    // Not all chunks have come. The handler gets those that have.
                     used += n;
                     let (body, sender) = Body::pulled(declared);
                     sender.push(&whole);
@@ -81,17 +82,17 @@ impl RequestBody {
         }
     }
 
-    /// Whether it was at hand.
+    /// Whether the body had arrived whole with its head.
     pub(super) fn is_whole(&self) -> bool {
         self.sender.is_none()
     }
 
-    /// Whether the answer says that the connection closes, because nobody wants the body and what
-    /// is left of it will not be drained: it is too much, or it may never come. A client that
-    /// waited for a 100 and got another answer sends its body or does not, and if we took what
-    /// comes next for it that could be a request.
+    /// Whether the answer must say that the connection closes, because the handler has dropped the
+    /// body and the rest cannot be drained. The rest may be too much. Or it may never come: a
+    /// client that waited for a 100 and got another answer may send its body or not, so the next
+    /// bytes could be the body or a request.
     #[inline]
-    pub(super) fn leaves_too_much(&self, drain_bytes: u64) -> bool {
+    pub(super) fn cannot_be_drained(&self, drain_bytes: u64) -> bool {
         let left = match self.length {
             BodyLength::Length(announced) => announced.saturating_sub(self.received),
             _ => 0,
@@ -100,8 +101,8 @@ impl RequestBody {
         undrained && self.sender.as_ref().is_some_and(BodySender::is_dropped)
     }
 
-    /// Moves body bytes from the socket to the handler while it wants them. Ready only with a
-    /// failure.
+    /// Moves body bytes from the socket to the handler while the handler wants them. Ready only
+    /// with a failure.
     pub(super) fn poll_forward(
         &mut self,
         http: &mut Connection<Server>,
@@ -149,7 +150,7 @@ impl RequestBody {
         }
     }
 
-    /// Decodes what was read, for the handler; returns how many bytes were consumed.
+    /// Decodes the input for the handler. Returns how many bytes were consumed.
     fn consume(&mut self, http: &mut Connection<Server>, transport: &mut Transport) -> Result<usize, Error> {
         let mut used = 0;
         let mut none = Fields::new();
@@ -180,7 +181,7 @@ impl RequestBody {
         failure
     }
 
-    /// The clock of a body runs only while the engine waits for its bytes.
+    /// Starts the clock of the body, which runs only while the engine waits for bytes.
     fn start_waiting(&mut self, transport: &Transport) {
         if self.waiting_since.is_none() {
             let (limits, deadline) = (&transport.shared.limits, &transport.deadline);
@@ -189,14 +190,14 @@ impl RequestBody {
                 Duration::from_millis(self.received.saturating_mul(1000) / limits.body_min_rate.max(1));
             let budget = limits.body_grace.saturating_add(earned);
             let mut left = budget.saturating_sub(self.waited);
-            // A burst must not earn an hour, in which a byte now and then holds the connection.
+            // A burst must not earn an hour in which single bytes hold the connection.
             let most = limits.body_stall.max(limits.body_grace);
             self.waited += left.saturating_sub(most);
             left = left.min(most);
             deadline.set(self.max_pause.unwrap_or(left));
             if self.max_pause.is_none() && left.is_zero() {
-                // Its time is over. Otherwise a byte now and then would be read each time before
-                // the next sweep could end it.
+                // The time of the body is over. If the deadline waited for a sweep, single bytes
+                // could come before each sweep and hold the connection.
                 deadline.expire();
             }
         }
@@ -209,13 +210,13 @@ impl RequestBody {
         }
     }
 
-    /// The handler gets no more of it. Says whether some of it is still to come.
+    /// Stops forwarding the body. Returns whether a part of it is still to come.
     pub(super) fn stop_forwarding(&mut self, http: &Connection<Server>) -> bool {
         self.sender.take().is_some() && !http.is_paused()
     }
 
-    /// Reads and throws away what is left, within the budget; says whether the connection can go
-    /// on.
+    /// Reads the rest of the body and throws it away, within the budget. Returns whether the
+    /// connection can continue.
     pub(super) async fn drain(&mut self, http: &mut Connection<Server>, transport: &mut Transport) -> bool {
         if http.must_close() || transport.flush().await.is_err() {
             return false;

@@ -1,4 +1,4 @@
-//! Writes answers to the output of a connection, as far as that needs no waiting.
+//! Writes answers to the output of a connection, as far as possible without waiting.
 
 use std::time::Instant;
 
@@ -9,9 +9,9 @@ use super::request_body::RequestBody;
 use crate::output::Output;
 use crate::response::ResponseBody;
 use crate::shared::Shared;
-use crate::{Prepared, Problem, Response, StreamBody};
+use crate::{PreparedResponse, Problem, Response, StreamBody};
 
-/// What an answer is made with.
+/// Everything that an answer is written with.
 pub(super) struct ResponseWriter<'a> {
     pub(super) http: &'a mut Connection<Server>,
     pub(super) output: &'a mut Output,
@@ -23,14 +23,13 @@ pub(super) struct ResponseWriter<'a> {
 /// How far an answer was written.
 pub(super) enum Written {
     All,
-    /// The head; this body comes next.
+    /// Only the head. This body comes next.
     Head(StreamBody),
-    /// The head of a status that has no body, though the handler made one. The head is out, and it
-    /// is complete without.
+    /// Only the head, because its status has no body. The handler gave a body nevertheless.
     Cut,
 }
 
-/// The response cannot be sent; nothing was written.
+/// The response cannot be sent. Nothing was written.
 pub(super) struct Unsendable;
 
 impl ResponseWriter<'_> {
@@ -45,7 +44,7 @@ impl ResponseWriter<'_> {
         self.send_head(&response, length, self.shared.limits.idle_seconds())?;
         let sent = match response.body {
             ResponseBody::Whole(content) => content.send(self.http, self.output),
-            // The answer to a HEAD: nothing of the body is asked for.
+            // The answer to a HEAD has no body.
             ResponseBody::Stream(_) if self.http.sending() == Some(BodyLength::Empty) => {
                 self.http.send_end(self.output.own())
             }
@@ -54,10 +53,10 @@ impl ResponseWriter<'_> {
         Ok(if sent.is_ok() { Written::All } else { Written::Cut })
     }
 
-    /// The answer that another request had before: its checks were made then.
+    /// Writes a prepared answer. It was checked when it was prepared.
     #[inline]
-    pub(super) fn respond_shared(&mut self, prepared: &Prepared) -> Result<(), Unsendable> {
-        if self.leaves_too_much() {
+    pub(super) fn respond_shared(&mut self, prepared: &PreparedResponse) -> Result<(), Unsendable> {
+        if self.must_close() {
             self.http.close();
         }
         let idle = self.shared.limits.idle_seconds();
@@ -71,7 +70,7 @@ impl ResponseWriter<'_> {
         prepared.body.clone().send(self.http, self.output).map_err(|_| Unsendable)
     }
 
-    /// The last answer of the connection.
+    /// Writes the last answer of the connection.
     pub(super) fn refuse(&mut self, problem: Problem) {
         self.http.close();
         let response = problem.into_response();
@@ -82,8 +81,8 @@ impl ResponseWriter<'_> {
         }
     }
 
-    /// Sends the head of an answer. After it the connection may be idle for so many seconds; 0
-    /// where no further request comes on it.
+    /// Writes the head of an answer. `idle` is how many seconds the connection may be idle
+    /// afterwards, or 0 if no further request comes on it.
     #[inline]
     pub(super) fn send_head(
         &mut self,
@@ -94,15 +93,15 @@ impl ResponseWriter<'_> {
         if response.broken {
             return Err(Unsendable);
         }
-        if response.close || self.leaves_too_much() {
+        if response.close || self.must_close() {
             self.http.close();
         }
         self.send_fields(response.status, &response.fields, length, idle)
     }
 
     #[inline]
-    fn leaves_too_much(&self) -> bool {
-        self.request_body.leaves_too_much(self.shared.limits.drain_bytes)
+    fn must_close(&self) -> bool {
+        self.request_body.cannot_be_drained(self.shared.limits.drain_bytes)
     }
 
     fn send_fields(
@@ -115,7 +114,7 @@ impl ResponseWriter<'_> {
         if self.shared.draining.get() {
             self.http.close();
         }
-        // Room at once for a whole head.
+        // Reserve once for a whole head.
         self.output.own().reserve(512);
         let mut date = self.shared.date.borrow_mut();
         let blocks = [date.get(self.now).0, fields];

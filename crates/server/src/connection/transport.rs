@@ -1,5 +1,4 @@
-//! The socket of a connection, with what was read and what is to be written. It always waits with a
-//! deadline.
+//! The socket of a connection with its input and output. Every wait has a deadline.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -13,36 +12,35 @@ use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::turns::Turns;
 
-/// Output that gathers before it is written though more requests are at hand. What is shared
-/// counts too: it waits as well.
+/// The most bytes of output that wait while the input has more requests. Shared bytes count too.
 pub(super) const MAX_OUTPUT: usize = 64 * 1024;
 
 pub(super) struct Transport {
     pub(super) shared: Rc<Shared>,
     pub(super) stream: Stream,
-    /// For what is read.
+    /// The deadline of reads.
     pub(super) deadline: Deadline,
-    /// Made when a write has to wait, which most never do.
+    /// Made when a write must wait. Most connections never need it.
     write_deadline: Option<Deadline>,
-    /// Bytes that were read and not yet consumed. Empty, and without memory, between requests.
+    /// Bytes that were read and not yet consumed. Between requests it is empty, without memory.
     pub(super) input: Vec<u8>,
-    /// What is to be written.
+    /// Bytes to be written.
     pub(super) output: Output,
-    /// The socket took nothing at the last try, and the write deadline runs.
+    /// The last write could not write anything, and the write deadline runs.
     stalled: bool,
 }
 
-/// Why a wait for the peer ended without what it was for.
+/// Why a wait for the peer failed.
 pub(super) enum Failure {
     /// The socket failed, or the peer left.
     Disconnected,
     TimedOut,
-    /// What the peer sent breaks a rule, or is over a limit.
+    /// The bytes of the peer break a rule, or are over a limit.
     Refused(Error),
 }
 
 impl Transport {
-    /// `input` was read before.
+    /// `input` are bytes that were read before.
     pub(super) fn new(shared: Rc<Shared>, stream: Stream, input: Vec<u8>) -> Self {
         Transport {
             stream,
@@ -55,8 +53,8 @@ impl Transport {
         }
     }
 
-    /// Adds to `input` what one read brings. The socket is read before the deadline is judged: only
-    /// what is still missing can be late.
+    /// Reads once and appends to `input`. It reads before it checks the deadline: only bytes that
+    /// are missing can be late.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let mut scratch = self.shared.scratch.borrow_mut();
         match self.stream.poll_read(cx, &mut scratch) {
@@ -70,7 +68,7 @@ impl Transport {
         }
     }
 
-    /// Whether the turn is over; then the task is woken for the next one.
+    /// Whether the turn is over. If it is, the task is woken for its next turn.
     pub(super) fn turn_is_over(&self, cx: &mut Context<'_>) -> bool {
         let over = self.shared.turns.is_over();
         if over {
@@ -79,8 +77,8 @@ impl Transport {
         over
     }
 
-    /// While an endless stream is silent: has the peer hung up? Bytes of a next request are kept,
-    /// within bounds.
+    /// Whether the peer has closed, checked while an endless stream has nothing to send. Bytes of a
+    /// next request are kept up to a limit.
     pub(super) fn peer_left(&mut self, cx: &mut Context<'_>) -> bool {
         let mut scratch = self.shared.scratch.borrow_mut();
         while self.input.len() < usize::from(self.shared.limits.http.max_head) {
@@ -106,7 +104,7 @@ impl Transport {
             match self.output.poll_write(&mut self.stream, cx) {
                 Poll::Ready(Ok(n)) if n > 0 => {
                     self.stalled = false;
-                    // A peer that reads as fast as this writes gets a long answer in turns.
+                    // If the peer reads as fast as this writes, a long answer takes several turns.
                     if !self.output.is_empty() && self.turn_is_over(cx) {
                         return Poll::Pending;
                     }
@@ -126,14 +124,14 @@ impl Transport {
                 }
             }
         }
-        // The buffer stays for the next answer, unless it has grown.
+        // The buffer is kept for the next answer, unless it has grown.
         self.output.reset(MAX_OUTPUT);
         Poll::Ready(Ok(()))
     }
 
-    /// The end in good order: the last answer, FIN, and a short time in which what still comes is
-    /// thrown away, however much: a peer in the middle of a large upload sends on until it sees the
-    /// answer. Closing with unread input would make the kernel send a reset, which can destroy the
+    /// Closes: writes the last answer, sends a FIN, and throws away what comes in a short time, any
+    /// number of bytes. A peer in the middle of a large upload sends on until it sees the answer.
+    /// If the socket closed with unread input, the kernel would send a reset, which can destroy the
     /// answer on its way.
     pub(super) async fn close(&mut self) {
         if self.flush().await.is_err() {

@@ -1,5 +1,5 @@
-//! The inbox with pushers and its task in every order that they can take. Nothing is lost or comes
-//! twice, and the task never sleeps while there is something in the list; loom reports one that
+//! Models of the inbox: pushing threads and the task run in every possible order. Nothing is lost
+//! or comes twice, and the task never sleeps while the list has an item. loom reports a task that
 //! sleeps for ever as a deadlock. `cargo xtask loom` runs these models.
 
 use std::sync::Arc;
@@ -63,9 +63,9 @@ fn a_waker_pushes_its_key() {
     });
 }
 
-/// A task may be polled with another waker than before: the last one counts.
+/// A task may be polled with another waker than before. The last waker counts.
 #[test]
-fn a_task_that_moves_is_woken_where_it_is() {
+fn the_last_waker_of_a_task_is_woken() {
     loom::model(|| {
         let inbox = Inbox::new();
         let pusher = {
@@ -82,10 +82,10 @@ fn a_task_that_moves_is_woken_where_it_is() {
     });
 }
 
-/// The same task with the usual mistake: it looks at the list, and registers its waker in a second
-/// step. loom finds the order in which it would sleep for ever, so the models above can fail.
+/// The same task with the usual mistake: it checks the list, and registers its waker in a second
+/// step. loom finds the order in which the task would sleep for ever, so the models above can fail.
 #[test]
-fn a_task_that_registers_too_late_is_found_to_sleep_for_ever() {
+fn loom_finds_the_lost_wake_up_of_a_task_that_registers_too_late() {
     let found = Arc::new(AtomicBool::new(false));
     let note = found.clone();
     loom::model(move || {
@@ -103,7 +103,7 @@ fn a_task_that_registers_too_late_is_found_to_sleep_for_ever() {
             list.lock().expect("no thread panics").1 = Some(Waker::noop().clone());
         }
         pusher.join().expect("it ends");
-        // The pusher is done. A waker that is still registered wakes nobody.
+        // The pusher is done. If a waker is still registered, nobody wakes it.
         let asleep = looked && list.lock().expect("no thread panics").1.is_some();
         note.fetch_or(asleep, Ordering::Relaxed);
     });

@@ -1,10 +1,11 @@
-//! Requests that are served: one after another on one connection, with bodies that are read and bodies that are not.
+//! Requests that are served, one after another on one connection, with bodies that the handler
+//! reads and bodies that it does not read.
 
 use std::time::{Duration, Instant};
 
 use crate::site::{Site, get, post, quick};
 
-/// A moment in which an answer that does not wait for something would have come.
+/// Enough time for an answer that need not wait for anything.
 const MOMENT: Duration = Duration::from_millis(80);
 
 #[test]
@@ -19,10 +20,11 @@ fn pipelined_requests_are_answered_in_their_order() {
 }
 
 #[test]
-fn answers_of_every_kind_stand_in_order_behind_each_other() {
+fn answers_of_every_kind_come_in_the_order_of_their_requests() {
     let site = Site::start();
     let mut raw = site.raw();
-    // All in one write: what waits, streams, drains or is empty must not swallow what is behind it.
+    // All requests are in one write. An answer that waits, streams, drains or is empty must not
+    // swallow the next request.
     raw.send(
         [
             get("/a"),
@@ -57,7 +59,7 @@ fn answers_of_every_kind_stand_in_order_behind_each_other() {
 }
 
 #[test]
-fn an_answer_that_is_ready_does_not_wait_for_one_that_is_not() {
+fn an_answer_does_not_wait_for_the_answer_to_a_later_request() {
     let site = Site::start();
     let mut raw = site.raw();
     raw.send([get("/a"), get("/never")].concat());
@@ -66,7 +68,7 @@ fn an_answer_that_is_ready_does_not_wait_for_one_that_is_not() {
 }
 
 #[test]
-fn who_sends_requests_and_reads_no_answers_is_not_read_from() {
+fn the_server_does_not_read_from_a_client_that_reads_no_answers() {
     let site = Site::with(quick());
     let mut raw = site.raw();
     // Each answer has 8 MiB: no socket buffer takes a second one.
@@ -76,10 +78,11 @@ fn who_sends_requests_and_reads_no_answers_is_not_read_from() {
 }
 
 #[test]
-fn a_byte_at_a_time_is_a_request_too() {
+fn requests_that_come_byte_by_byte_are_answered() {
     let site = Site::start();
     let mut raw = site.raw();
-    let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nA: b\r\n\r\n";
+    let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   5;x=y\r\nhello\r\n0\r\nA: b\r\n\r\n";
     for byte in [post("/echo", "hello"), chunked.to_owned(), get("/end")].concat().as_bytes() {
         raw.send([*byte]);
         std::thread::sleep(Duration::from_micros(20));
@@ -147,7 +150,7 @@ fn a_large_body_that_nobody_reads_closes_the_connection() {
 }
 
 #[test]
-fn who_sends_a_large_body_whole_before_it_reads_still_gets_its_answer() {
+fn a_client_that_sends_a_large_body_before_it_reads_gets_its_answer() {
     let site = Site::start();
     let request = post("/ignore", &"x".repeat(16 * 1024 * 1024));
     for _ in 0..5 {
@@ -157,7 +160,7 @@ fn who_sends_a_large_body_whole_before_it_reads_still_gets_its_answer() {
 }
 
 #[test]
-fn a_body_that_nobody_reads_and_that_does_not_come_closes_the_connection() {
+fn an_unread_body_that_does_not_come_closes_the_connection() {
     let site = Site::with(quick());
     let mut raw = site.raw();
     let start = Instant::now();
@@ -184,7 +187,7 @@ fn a_body_over_the_limit_of_its_reader_is_refused() {
 }
 
 #[test]
-fn continue_is_said_to_who_asks_for_it_when_the_body_is_wanted() {
+fn a_100_continue_is_sent_when_the_client_expects_it_and_the_handler_reads() {
     let site = Site::start();
     let expects = |path: &str| {
         format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
@@ -194,15 +197,16 @@ fn continue_is_said_to_who_asks_for_it_when_the_body_is_wanted() {
     assert_eq!(raw.response().status, 100);
     raw.send("hello");
     assert_eq!(raw.response().text(), "hello");
-    // Who did not wait for it gets the answer alone.
+    // A client that did not wait for it gets only the answer.
     raw.send(expects("/echo") + "hello");
     assert_eq!(raw.response().text(), "hello");
-    // In any case.
+    // The value is case-insensitive.
     raw.send(expects("/echo").replace("100-continue", "100-Continue"));
     assert_eq!(raw.response().status, 100);
     raw.send("hello");
     assert_eq!(raw.response().text(), "hello");
-    // A handler that does not want the body answers at once. Does the body come nevertheless? Nobody can tell, so that nothing is read.
+    // The handler does not read the body and answers at once. It is unknown whether the body comes
+    // nevertheless, so the server reads no more requests.
     for next in ["hello", "", "chunked"] {
         let mut raw = site.raw();
         raw.send(if next == "chunked" {
@@ -236,7 +240,7 @@ fn any_other_expectation_fails() {
 }
 
 #[test]
-fn close_is_kept_by_both_sides() {
+fn close_of_either_side_closes_the_connection() {
     let site = Site::start();
     let mut raw = site.raw();
     raw.send("GET /a HTTP/1.1\r\nHost: x\r\nConnection: foo, Close\r\n\r\n".to_owned() + &get("/smuggled"));
@@ -252,7 +256,7 @@ fn close_is_kept_by_both_sides() {
 }
 
 #[test]
-fn who_ends_its_output_still_gets_its_answers() {
+fn a_client_that_ends_its_output_gets_its_answers() {
     let site = Site::start();
     for request in [get("/a"), get("/later"), post("/echo", "hello"), get("/a") + &get("/later")] {
         let answers = request.matches("HTTP/1.1").count();
@@ -272,7 +276,8 @@ fn who_ends_its_output_still_gets_its_answers() {
         assert_eq!(raw.response().status, 400, "{request:?}");
         assert!(raw.rest().is_empty());
     }
-    // In the middle of a body too, or nothing is said: but the half of it is never taken for the whole.
+    // In the middle of a body the answer is an error, or there is none. Half of a body is never
+    // handled as a whole one.
     for request in [
         "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
         "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
@@ -283,9 +288,9 @@ fn who_ends_its_output_still_gets_its_answers() {
     }
 }
 
-/// Wherever the input ends: what is complete is answered, and what is not is never carried out.
+/// Complete requests are answered, and an incomplete one is never executed.
 #[test]
-fn the_input_may_end_anywhere() {
+fn the_input_may_end_at_every_byte() {
     let site = Site::start();
     let chunks =
         "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\nA: b\r\n\r\n";
@@ -307,7 +312,7 @@ fn the_input_may_end_anywhere() {
 }
 
 #[test]
-fn http_1_0_is_served_as_it_was() {
+fn http_1_0_is_served() {
     let site = Site::start();
     let mut raw = site.raw();
     // Without a Host, closed after the answer.
@@ -323,7 +328,7 @@ fn http_1_0_is_served_as_it_was() {
         assert_eq!(answer.text(), format!("you asked for {path}"));
         assert_eq!(answer.field("connection").map(str::to_ascii_lowercase).as_deref(), Some("keep-alive"));
     }
-    // A body without a length ends with the connection: it knows no chunks.
+    // HTTP/1.0 has no chunks, so a body without a length ends with the connection.
     let mut raw = site.raw();
     raw.send("GET /two HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let answer = raw.response();
@@ -346,7 +351,7 @@ fn the_answer_to_a_head_is_the_head_of_the_answer() {
         let head = raw.send(get(path).replace("GET", "HEAD")).head_response();
         assert_eq!(without_date(&head.head), without_date(&get_answer.head), "{path}");
     }
-    // Of an endless one too, and the connection goes on.
+    // The answer may be endless. The connection stays open.
     let head = raw.send(get("/endless").replace("GET", "HEAD")).head_response();
     assert_eq!((head.status, head.field("content-length")), (200, None));
     assert_eq!(raw.send(get("/next")).response().text(), "you asked for /next");
@@ -367,13 +372,13 @@ fn statuses_without_content_have_none() {
     assert_eq!(
         raw.response().text(),
         "you asked for /next",
-        "what a handler gave as the content of a 204 is not sent"
+        "the content that a handler gave with a 204 is not sent"
     );
 }
 
 /// RFC 9110 §7.4.
 #[test]
-fn a_target_of_another_scheme_is_for_somebody_else() {
+fn a_target_of_another_scheme_is_misdirected() {
     let site = Site::start();
     let mut raw = site.raw();
     for (target, status) in [("HTTP://x/a", 200), ("https://x/b", 421), ("ftp://x/c", 421), ("http://x", 200)]
@@ -394,7 +399,7 @@ fn every_answer_has_a_date() {
 }
 
 #[test]
-fn a_handler_that_panics_takes_its_connection_and_no_other() {
+fn a_handler_that_panics_closes_only_its_connection() {
     let site = Site::start();
     let mut other = site.raw();
     assert_eq!(other.send(get("/a")).response().status, 200);

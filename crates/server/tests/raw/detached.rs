@@ -1,4 +1,5 @@
-//! Connections that leave the request cycle: upgrades, streams that the handler frames, and those that come back.
+//! Connections that leave the request cycle: upgrades, streams that the handler frames, and
+//! connections that come back.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ fn an_upgraded_connection_belongs_to_the_handler() {
 }
 
 #[test]
-fn bytes_sent_with_the_upgrade_are_the_other_protocols() {
+fn bytes_sent_with_the_upgrade_belong_to_the_new_protocol() {
     let site = Site::start();
     let mut raw = site.raw();
     let early = get("/smuggled");
@@ -34,11 +35,11 @@ fn bytes_sent_with_the_upgrade_are_the_other_protocols() {
 }
 
 #[test]
-fn a_switch_that_nobody_asked_for_is_a_fault_of_the_handler() {
+fn a_101_to_a_request_without_an_upgrade_becomes_a_500() {
     let site = Site::start();
     for request in [
         get("/upgrade"),
-        // Without Connection: Upgrade a proxy has passed it on that does not know it.
+        // Without `Connection: Upgrade`: a proxy that does not know the field forwarded it.
         "GET /upgrade HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\n\r\n".to_owned(),
         UPGRADE.replace("HTTP/1.1", "HTTP/1.0"),
     ] {
@@ -57,7 +58,7 @@ fn a_parked_connection_can_come_back() {
         raw.send(get("/resume"));
         assert_eq!(raw.response().text(), "parked", "{n}");
     }
-    // With requests that came in the meantime, in part or whole.
+    // Further requests come in the meantime, in part or whole.
     let requests = [get("/resume"), get("/a"), get("/resume"), get("/b")].concat();
     for cut in 0..requests.len() {
         let (first, second) = requests.split_at(cut);
@@ -71,7 +72,7 @@ fn a_parked_connection_can_come_back() {
     }
 }
 
-/// The content of a detached answer is written by its handler, which cannot know that there must be none.
+/// The handler writes the content of a detached answer, and cannot know that a HEAD has none.
 #[test]
 fn the_answer_to_a_head_is_not_detached() {
     let site = Site::start();

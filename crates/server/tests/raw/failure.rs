@@ -1,7 +1,8 @@
 //! An essential part of the server fails: the server drains and ends with an error.
 //!
-//! No code is in the server for these tests. What panics is what a user of the crate brings: a handler, or a subscriber of `tracing`
-//! that panics when a certain line is logged, as one did whose standard error was full.
+//! The server has no code for these tests. The parts that panic are those that a user of the crate
+//! brings: a handler, or a subscriber of `tracing` that panics at a certain log line (this happened
+//! with a full standard error).
 
 use std::cell::RefCell;
 use std::io;
@@ -57,16 +58,16 @@ impl Visit for Message {
     }
 }
 
-/// Says who answers; fails where the test says so.
+/// Answers with the number of the worker, and fails as the test wants.
 struct Worker {
     number: usize,
     fails: RefCell<Option<Fails>>,
 }
 
 enum Fails {
-    /// The handler says that it cannot go on, when this is sent.
+    /// The handler reports that it cannot continue, when this is sent.
     Reports(oneshot::Receiver<()>),
-    /// The thread panics, when this is sent.
+    /// The thread panics when this is sent.
     Panics(oneshot::Receiver<()>),
 }
 
@@ -105,14 +106,14 @@ fn any_port() -> SocketAddr {
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// Waits for the end of a server that nobody asked to stop.
+/// Waits until a server ends by itself, and returns its error.
 fn ended(running: Running) -> io::Error {
     let (send, outcome) = mpsc::channel();
     std::thread::spawn(move || send.send(running.join()));
     outcome.recv_timeout(SOON).expect("the server ends by itself").unwrap_err()
 }
 
-/// A connection to each worker, in which that one answers.
+/// A connection to each worker, in the order of their numbers.
 fn one_for_each(address: &str, workers: usize) -> Vec<Raw> {
     let mut all: Vec<Option<Raw>> = (0..workers).map(|_| None).collect();
     let start = Instant::now();
@@ -125,11 +126,11 @@ fn one_for_each(address: &str, workers: usize) -> Vec<Raw> {
     all.into_iter().flatten().collect()
 }
 
-/// The line about a connection too many is logged by the task that accepts. It panics there: once, on one of two workers.
+/// The task that accepts logs the line about a connection over the limit. The subscriber panics
+/// there, once, on one of two workers.
 #[test]
 fn a_task_that_accepts_and_panics_ends_the_server() {
-    let mut limits = Limits::default();
-    limits.max_connections = 2;
+    let limits = Limits::DEFAULT.with_max_connections(2);
     let server = Server::builder().listen(any_port()).threads(2).limits(limits).bind().unwrap();
     let subscriber = Arc::new(PanicOnLine { text: "too many connections", panicked: AtomicBool::new(false) });
     let running = server
@@ -145,15 +146,17 @@ fn a_task_that_accepts_and_panics_ends_the_server() {
         assert_eq!(raw.send(get("/")).response().status, 200);
     }
     let _one_too_many = Raw::connect(&address);
-    // Both workers drain: connections that wait end in good order, whichever of the two they are on.
+    // Both workers drain: connections that wait end in good order, whichever of the two they are
+    // on.
     for raw in &mut held {
         assert_eq!(raw.rest(), b"");
     }
     let error = ended(running).to_string();
-    assert!(error.contains("cannot go on") && error.contains("accepts connections"), "{error}");
+    assert!(error.contains("failed") && error.contains("accepts connections"), "{error}");
 }
 
-/// Two workers of which the second one fails when it is told to: the first one drains, and the error says what it was.
+/// Runs two workers and lets the second one fail. The first worker drains. Returns the error of the
+/// server.
 fn second_worker_fails(how: fn(oneshot::Receiver<()>) -> Fails) -> String {
     let server = Server::builder().listen(any_port()).threads(2).bind().unwrap();
     let (fail, fails) = oneshot::channel();
@@ -166,12 +169,12 @@ fn second_worker_fails(how: fn(oneshot::Receiver<()>) -> Fails) -> String {
         .unwrap();
     let mut all = one_for_each(&running.addresses()[0].to_string(), 2);
     fail.send(()).unwrap();
-    assert_eq!(all[0].rest(), b"", "what is idle ends in good order");
+    assert_eq!(all[0].rest(), b"", "an idle connection ends normally");
     ended(running).to_string()
 }
 
 #[test]
-fn a_handler_that_cannot_go_on_ends_the_server() {
+fn a_handler_that_reports_a_failure_ends_the_server() {
     let error = second_worker_fails(Fails::Reports);
     assert!(error.contains("worker 1") && error.contains("its table is broken"), "{error}");
 }
@@ -184,8 +187,7 @@ fn a_worker_that_panics_ends_the_server() {
 
 #[test]
 fn more_connections_than_descriptors_are_refused_at_the_start() {
-    let mut limits = Limits::default();
-    limits.max_connections = usize::MAX;
+    let limits = Limits::DEFAULT.with_max_connections(usize::MAX);
     let server = Server::builder().listen(any_port()).threads(1).limits(limits).bind().unwrap();
     let error = server.serve(|number| Worker { number, fails: None.into() }).unwrap_err().to_string();
     assert!(error.contains("raise the hard limit"), "{error}");

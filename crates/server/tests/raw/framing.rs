@@ -1,11 +1,12 @@
-//! What must be refused. Each request has a second one behind it in the same write, which must never be answered and never reach the
-//! handler: where a server and a proxy in front of it could disagree about the end of a request, the second is the smuggled one.
+//! Requests that must be refused. A second request follows each of them in the same write. It must
+//! never be answered and never reach the handler: if a server and a proxy in front of it disagree
+//! about the end of a request, an attacker can smuggle the second one.
 
 use std::time::Duration;
 
 use crate::site::{Site, get};
 
-/// A POST to `/echo` with these fields, and what follows the head.
+/// A POST to `/echo` with these fields, and the bytes after the head.
 fn post(fields: &str, body: &str) -> Vec<u8> {
     format!("POST /echo HTTP/1.1\r\nHost: x\r\n{fields}\r\n{body}").into_bytes()
 }
@@ -31,7 +32,8 @@ fn head(fields: &str) -> Vec<u8> {
     format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n").into_bytes()
 }
 
-/// Sends `request` and a second one behind it, whole and in pieces; the one answer must have this status and be the last.
+/// Sends `request` and a second one after it, whole and in pieces. There must be one answer, with
+/// this status, and nothing after it.
 pub(crate) fn refused(site: &Site, name: &str, status: u16, request: &[u8]) {
     let smuggled = get("/smuggled");
     let all = [request, smuggled.as_bytes()].concat();
@@ -69,7 +71,7 @@ fn all_refused(rows: &[(&str, u16, Vec<u8>)]) {
 }
 
 #[test]
-fn content_lengths_that_two_parties_could_read_differently() {
+fn ambiguous_content_lengths_are_refused() {
     all_refused(&[
         ("plus", 400, length("+5")),
         ("minus", 400, length("-1")),
@@ -90,7 +92,7 @@ fn content_lengths_that_two_parties_could_read_differently() {
 }
 
 #[test]
-fn transfer_codings_other_than_chunked_alone() {
+fn transfer_codings_other_than_chunked_alone_are_refused() {
     all_refused(&[
         ("xchunked", 501, coding("xchunked")),
         ("identity", 501, coding("identity")),
@@ -130,7 +132,7 @@ fn transfer_codings_other_than_chunked_alone() {
 }
 
 #[test]
-fn chunks_with_any_doubt_about_their_ends() {
+fn chunks_with_an_ambiguous_end_are_refused() {
     let rest = "\r\nhello\r\n0\r\n\r\n";
     all_refused(&[
         ("size is empty", 400, chunked("\r\nhello\r\n0\r\n\r\n")),
@@ -163,7 +165,7 @@ fn chunks_with_any_doubt_about_their_ends() {
 }
 
 #[test]
-fn heads_with_any_doubt_about_their_lines() {
+fn heads_with_ambiguous_lines_are_refused() {
     all_refused(&[
         ("LF alone ends the head", 400, b"GET / HTTP/1.1\nHost: x\n\n".to_vec()),
         ("LF alone ends a field", 400, head("A: b\nC: d")),
@@ -193,7 +195,7 @@ fn heads_with_any_doubt_about_their_lines() {
 }
 
 #[test]
-fn request_lines_that_are_not_ours() {
+fn invalid_request_lines_are_refused() {
     all_refused(&[
         ("HTTP/2.0", 505, line("GET / HTTP/2.0")),
         ("HTTP/1.2", 505, line("GET / HTTP/1.2")),
@@ -217,7 +219,7 @@ fn request_lines_that_are_not_ours() {
 }
 
 #[test]
-fn heads_over_a_limit() {
+fn heads_over_a_limit_are_refused() {
     let long = "a".repeat(9_000);
     let many = "A: b\r\n".repeat(101);
     all_refused(&[
@@ -229,9 +231,9 @@ fn heads_over_a_limit() {
     ]);
 }
 
-/// The answers owed go out, then the refusal, then nothing.
+/// The earlier answers come first, then the refusal, then nothing.
 #[test]
-fn what_was_asked_before_a_refusal_is_answered_before_it() {
+fn requests_before_a_refused_one_are_answered_before_the_refusal() {
     let site = Site::start();
     for (status, bad) in [
         (400, head("Name : value")),
@@ -257,14 +259,14 @@ fn what_was_asked_before_a_refusal_is_answered_before_it() {
             }
             let refusal = raw.response();
             assert_eq!((refusal.status, refusal.field("connection")), (status, Some("close")));
-            assert!(raw.rest().is_empty(), "{status}: something behind the refusal");
+            assert!(raw.rest().is_empty(), "{status}: bytes after the refusal");
         }
     }
     assert!(!site.seen.requests().iter().any(|request| request.contains("smuggled")));
 }
 
 #[test]
-fn an_upgrade_with_a_body_is_no_upgrade() {
+fn an_upgrade_with_a_body_is_refused() {
     let site = Site::start();
     for (name, request) in [
         ("at hand", "Content-Length: 5\r\n\r\nhello"),
@@ -283,12 +285,13 @@ fn an_upgrade_with_a_body_is_no_upgrade() {
     }
 }
 
-/// A length of nothing leaves no doubt about what follows: it is the other protocol, and never a request.
+/// After a body of length 0, the next bytes belong to the new protocol. They are never a request.
 #[test]
-fn an_upgrade_with_a_length_of_nothing_is_one() {
+fn an_upgrade_with_a_content_length_of_zero_is_accepted() {
     let site = Site::start();
     let smuggled = get("/smuggled");
-    let head = "GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\nContent-Length: 0\r\n\r\n";
+    let head = "GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\
+                Content-Length: 0\r\n\r\n";
     let mut raw = site.raw();
     raw.send(format!("{head}{smuggled}"));
     assert_eq!(raw.response().status, 101);
@@ -305,7 +308,7 @@ fn an_injected_field_never_gets_into_a_head() {
 }
 
 #[test]
-fn what_is_unusual_and_right_is_served() {
+fn unusual_but_valid_requests_are_served() {
     let site = Site::start();
     for (name, request) in [
         ("one empty line before", "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
@@ -336,7 +339,8 @@ fn what_is_unusual_and_right_is_served() {
         ("sizes in both cases", {
             let ten = "0123456789";
             format!(
-                "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{ten}\r\nA\r\n{ten}\r\n0\r\n\r\n"
+                "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 a\r\n{ten}\r\nA\r\n{ten}\r\n0\r\n\r\n"
             )
         }),
     ] {

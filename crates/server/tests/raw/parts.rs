@@ -1,4 +1,4 @@
-//! Bodies of several parts, long and short: on the wire they are as any other body.
+//! Bodies of several parts, long and short. On the wire they look like any other body.
 
 use tidewire_testkit::raw::Raw;
 
@@ -25,7 +25,7 @@ fn parts_arrive_as_one_body_between_small_answers() {
 }
 
 #[test]
-fn a_client_of_http_1_0_gets_them_and_the_end() {
+fn a_client_of_http_1_0_gets_all_parts() {
     let site = Site::start();
     for path in ["/parts", "/parts/kept", "/parts/frames"] {
         let mut raw = site.raw();
@@ -41,7 +41,7 @@ fn a_client_of_http_1_0_gets_them_and_the_end() {
 }
 
 #[test]
-fn the_answer_to_a_head_names_their_length_and_has_none_of_them() {
+fn the_answer_to_a_head_has_the_length_of_all_parts_and_no_body() {
     let site = Site::start();
     for path in ["/parts", "/parts/kept"] {
         let mut raw = site.raw();
@@ -53,7 +53,7 @@ fn the_answer_to_a_head_names_their_length_and_has_none_of_them() {
 }
 
 #[test]
-fn a_status_without_content_has_none_of_them() {
+fn a_status_without_content_has_no_parts() {
     let site = Site::start();
     let mut raw = site.raw();
     raw.send(get("/parts/304") + &get("/b"));
@@ -84,7 +84,7 @@ fn the_first_bytes_of_a_detached_answer_come_in_parts() {
     assert!(raw.rest() == body());
 }
 
-/// More parts than one write has slices, and more bytes than the socket takes.
+/// There are more parts than the slices of one write, and more bytes than the socket takes.
 #[test]
 fn a_slow_reader_gets_all_parts_in_pieces() {
     let site = Site::start();
@@ -99,7 +99,7 @@ fn a_slow_reader_gets_all_parts_in_pieces() {
     assert_eq!(raw.response().text(), "you asked for /b");
 }
 
-/// A connection that takes little at a time.
+/// A connection with a small receive buffer.
 fn narrow(site: &Site) -> Raw {
     let stream = std::net::TcpStream::connect(&site.address).unwrap();
     socket2::SockRef::from(&stream).set_recv_buffer_size(16 * 1024).unwrap();

@@ -1,4 +1,4 @@
-//! An axum `Router` as the handler: what it can do on its own server it can do on this one.
+//! An axum `Router` as the handler: it works as on axum's own server.
 
 use axum::Router;
 use axum::body::{Body as AxumBody, Bytes};
@@ -10,7 +10,7 @@ use tidewire_server::{Limits, Listen, OnUpgrade, Peer, Running, Server, ServiceH
 use tidewire_testkit::raw::Raw;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A running server; dropping it stops it.
+/// A running server. Dropping it stops the server.
 struct Axum(Running);
 
 fn start() -> Axum {
@@ -28,8 +28,7 @@ fn start() -> Axum {
         .route("/known", get(|| async { StatusCode::NOT_MODIFIED }))
         .route("/upgrade", get(upgrade))
         .with_state("shared");
-    let mut limits = Limits::default();
-    limits.drain_timeout = std::time::Duration::from_millis(100);
+    let limits = Limits::DEFAULT.with_drain_timeout(std::time::Duration::from_millis(100));
     let server = Server::builder()
         .listen("127.0.0.1:0".parse::<Listen>().unwrap())
         .threads(2)
@@ -56,7 +55,7 @@ async fn peer(request: Request) -> String {
     }
 }
 
-/// Switches to a protocol that sends back what comes, in upper case.
+/// Switches to a protocol that sends all bytes back in upper case.
 async fn upgrade(mut request: Request) -> Response {
     let Some(on_upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
         return StatusCode::UPGRADE_REQUIRED.into_response();
@@ -81,7 +80,7 @@ fn tell(path: &str, body: &str) -> String {
 }
 
 #[test]
-fn a_router_is_served_as_it_is() {
+fn a_router_is_served_without_changes() {
     let axum = start();
     let mut raw = axum.raw();
     for (request, status, text) in [

@@ -1,4 +1,4 @@
-//! The server under test, and a handler with a resource for each thing that an answer can be.
+//! The server under test, and a handler with a resource for each kind of answer.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tidewire_server::http1::Method;
 use tidewire_server::{
-    Body, BodyError, DetachHead, Handler, Limits, Listen, Parked, Prepared, Reply, Request, Response,
+    Body, BodyError, DetachHead, Handler, Limits, Listen, Parked, PreparedResponse, Reply, Request, Response,
     Running, Server,
 };
 use tidewire_testkit::raw::{Raw, Response as Answer};
@@ -51,22 +51,22 @@ impl Seen {
     }
 }
 
-/// Short, so that tests of time are short, and long enough for a test that waits for a processor between two of its steps.
+/// Short timeouts for short tests. They are long enough for a test that must wait for a processor
+/// between two steps.
 pub(crate) fn quick() -> Limits {
-    let mut limits = Limits::default();
-    limits.head_timeout = Duration::from_millis(1_500);
-    limits.idle_timeout = Duration::from_millis(2_000);
-    limits.body_grace = Duration::from_millis(1_500);
-    limits.body_min_rate = 1_000;
-    limits.write_timeout = Duration::from_millis(1_500);
-    limits.drain_time = Duration::from_millis(300);
-    limits.drain_timeout = Duration::from_secs(2);
-    limits
+    Limits::DEFAULT
+        .with_head_timeout(Duration::from_millis(1_500))
+        .with_idle_timeout(Duration::from_millis(2_000))
+        .with_body_grace(Duration::from_millis(1_500))
+        .with_body_min_rate(1_000)
+        .with_write_timeout(Duration::from_millis(1_500))
+        .with_drain_time(Duration::from_millis(300))
+        .with_drain_timeout(Duration::from_secs(2))
 }
 
 impl Site {
     pub(crate) fn start() -> Self {
-        Self::with(Limits::default())
+        Self::with(Limits::DEFAULT)
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
@@ -93,7 +93,7 @@ impl Site {
         Raw::connect(self.address.as_str())
     }
 
-    /// Sends a request on a connection of its own and reads one answer.
+    /// Sends a request on a new connection and reads one answer.
     pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         self.raw().send(request).response()
     }
@@ -108,31 +108,31 @@ impl Site {
     }
 }
 
-/// A good request without a body.
+/// A valid request without a body.
 pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
 }
 
-/// A good request with a body of known length.
+/// A valid request with a body of known length.
 pub(crate) fn post(path: &str, body: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 struct Everything {
     seen: Seen,
-    shared: Arc<Prepared>,
-    parts: Arc<Prepared>,
+    shared: Arc<PreparedResponse>,
+    parts: Arc<PreparedResponse>,
 }
 
 /// What a detached connection is for.
 pub(crate) enum Ticket {
-    /// Sends back what comes, without a framing.
+    /// Sends back the bytes that come, without framing.
     Echo,
     /// Writes a whole answer, then gives the connection back.
     Resume,
     /// Closes.
     Close,
-    /// Says two pieces and closes.
+    /// Writes two pieces and closes.
     Two { chunked: bool },
 }
 
@@ -146,7 +146,7 @@ impl Handler for Everything {
         let seen = self.seen.clone();
         match &*path {
             "/echo" => collect(request.body),
-            // The body is left alone.
+            // The handler does not read the body.
             "/ignore" => Response::new(200).body("ignored").into(),
             "/shared" => Reply::Shared(self.shared.clone()),
             "/parts" => Response::new(200).parts(parts()).into(),
@@ -283,7 +283,7 @@ pub(crate) fn parts() -> Vec<Bytes> {
     vec!["begin".into(), long(b'1'), Bytes::new(), "small".into(), long(b'2'), long(b'3'), "end".into()]
 }
 
-/// Megabytes in hundreds of parts, no two neighbours alike.
+/// Megabytes in hundreds of parts. Two neighbours always differ.
 pub(crate) fn many_parts() -> Vec<Bytes> {
     (0..800).map(|n: usize| Bytes::from(vec![n as u8; [5, 20_000, 16_384, 16_383][n % 4]])).collect()
 }
@@ -322,7 +322,7 @@ impl http_body::Body for Fails {
     }
 }
 
-/// Waits for what happens a moment later.
+/// Waits until `done` holds.
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !done() {

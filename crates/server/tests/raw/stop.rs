@@ -1,4 +1,4 @@
-//! The end in good order.
+//! The server stops and drains.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -25,13 +25,12 @@ fn idle_connections_end_soon() {
     assert_eq!(seen.drains(), 1);
 }
 
-/// A client that sends one request after the other, as a publisher does: each has its answer, the last one says that it is the last, and no
-/// request meets a closed socket.
+/// Clients send one request after the other, as a publisher does. Each request gets its answer, the
+/// last answer says that the connection closes, and no request meets a closed socket.
 #[test]
 fn a_request_that_is_under_way_is_answered() {
-    // A busy machine may leave a client alone for longer than the usual second.
-    let mut limits = Limits::default();
-    limits.drain_time = Duration::from_secs(10);
+    // On a busy machine a client may need longer than the default second.
+    let limits = Limits::DEFAULT.with_drain_time(Duration::from_secs(10));
     let site = Site::with(limits);
     let (told, stopping) = std::sync::mpsc::channel();
     let clients: Vec<_> = (0..8)
@@ -65,11 +64,11 @@ fn a_request_that_is_under_way_is_answered() {
 }
 
 #[test]
-fn what_was_begun_is_finished() {
-    let mut limits = Limits::default();
-    limits.drain_time = Duration::from_secs(10);
+fn exchanges_that_have_begun_are_finished() {
+    let limits = Limits::DEFAULT.with_drain_time(Duration::from_secs(10));
     let site = Site::with(limits);
-    // One worker takes connections and reads them in the order in which they came: when it has the last request, it has this half.
+    // The worker accepts and reads connections in the order in which they came. So when it has the
+    // last request, it has this half.
     let mut half = site.raw();
     half.send("GET /a HTTP/1.1\r\nHo");
     let mut body = site.raw();
@@ -90,7 +89,7 @@ fn what_was_begun_is_finished() {
 }
 
 #[test]
-fn nobody_new_is_let_in() {
+fn a_stopped_server_accepts_no_connections() {
     let site = Site::start();
     let address = site.address.clone();
     site.running().stopper().stop();
@@ -102,7 +101,7 @@ fn nobody_new_is_let_in() {
 }
 
 #[test]
-fn what_does_not_end_is_ended_when_the_time_is_over() {
+fn connections_that_do_not_end_are_closed_after_the_drain_timeout() {
     let site = Site::with(quick()); // two seconds
     let mut endless = site.raw();
     endless.send(get("/endless"));

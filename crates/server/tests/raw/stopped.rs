@@ -1,4 +1,5 @@
-//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`): what its clients send meanwhile waits in their sockets.
+//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`). The bytes that
+//! its clients send in that time wait in their sockets.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -9,19 +10,18 @@ use tidewire_testkit::raw::Raw;
 
 use crate::site::{Site, eventually, get, quick};
 
-/// Says to the test binary that it is a server.
+/// Set where the test binary runs as a server.
 const CHILD: &str = "TIDEWIRE_TEST_STOPPED";
 
 /// Time for a head, for a body, and between two requests.
 const TIME: Duration = Duration::from_secs(1);
 
 fn limits() -> Limits {
-    let mut limits = quick();
-    (limits.head_timeout, limits.body_grace, limits.idle_timeout) = (TIME, TIME, TIME);
-    limits
+    quick().with_head_timeout(TIME).with_body_grace(TIME).with_idle_timeout(TIME)
 }
 
-/// Not a test of its own: the server of the test below, until the standard input ends. A thread of the test cannot be stopped alone.
+/// Not a test, but the server of the test below. It runs until its standard input ends. It is a
+/// process, because a thread cannot be stopped alone.
 #[test]
 #[allow(clippy::print_stdout, reason = "the test reads the address there")]
 fn serve_until_the_input_ends() {
@@ -78,7 +78,8 @@ impl Drop for Process {
     }
 }
 
-/// What is sent before the stop and during it, and the body of the answer behind it.
+/// A name, the bytes sent before the stop, the bytes sent during it, and the body of the last
+/// answer.
 const CASES: [(&str, &str, &str, &str); 5] = [
     ("a first request", "", "GET /new HTTP/1.1\r\nHost: x\r\n\r\n", "you asked for /new"),
     ("the rest of a head", "GET /half HTTP/1.1\r\nHos", "t: x\r\n\r\n", "you asked for /half"),
@@ -102,7 +103,8 @@ const CASES: [(&str, &str, &str, &str); 5] = [
     ),
 ];
 
-/// Sends the beginnings and stops the process. `None` if that took so long that somebody's time may have been up before.
+/// Sends the beginnings and stops the process. Returns `None` if that took so long that a deadline
+/// may have passed before the stop.
 fn stopped_in_the_middle(process: &Process) -> Option<Vec<Raw>> {
     let start = Instant::now();
     let mut raws = Vec::new();
@@ -114,14 +116,14 @@ fn stopped_in_the_middle(process: &Process) -> Option<Vec<Raw>> {
         }
         raws.push(raw);
     }
-    // An answer on another connection: the beginnings have been read by now.
+    // The server has answered on another connection, so it has read the beginnings.
     assert_eq!(process.raw().send(get("/")).response().status, 200);
     process.stop();
     (start.elapsed() < TIME / 2).then_some(raws)
 }
 
 #[test]
-fn who_spoke_while_the_process_did_not_run_was_not_too_slow() {
+fn bytes_sent_while_the_process_was_stopped_are_not_late() {
     let process = Process::start();
     let mut attempts = 0;
     let mut raws = loop {
@@ -136,7 +138,7 @@ fn who_spoke_while_the_process_did_not_run_was_not_too_slow() {
     for (raw, (_, _, rest, _)) in raws.iter_mut().zip(CASES) {
         raw.send(rest);
     }
-    // What has to be over is time itself: all their deadlines pass during the stop.
+    // A fixed time is right here: all deadlines must pass during the stop.
     while stopped.elapsed() < TIME + Duration::from_millis(100) {
         std::thread::sleep(Duration::from_millis(20));
     }

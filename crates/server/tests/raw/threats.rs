@@ -1,25 +1,28 @@
-//! The ways in which other servers were tricked about where a message ends, each by its name: published, with the ids under which they fell.
+//! Published attacks on the end of a message that worked on other servers, with the identifiers of
+//! the reports.
 //!
-//! Each attack is a case of a wire document, found by its bytes, or a request of its own where it takes a server to fall for it. Each has a
-//! second request behind it, or in it, which must never be answered. And all other refusals of the wire documents hold here too.
+//! Each attack is a case of a wire document, which the test finds by its bytes. If an attack needs
+//! a server, it is a request of its own. A second request follows each attack or is in its body,
+//! and must never be answered. The server refuses all other refused cases of the wire documents
+//! too.
 
 use tidewire_testkit::vectors::{self, Vector};
 
 use crate::framing::{chunked, refused};
 use crate::site::{Site, get};
 
-/// A way to fall: what it is, who fell, and the attacks.
+/// A class of attacks with the identifiers of published cases.
 struct Threat {
     name: &'static str,
     attacks: &'static [Attack],
 }
 
 enum Attack {
-    /// A case of `docs/wire/http1.md` whose bytes hold these, and what we answer.
+    /// The cases of `docs/wire/http1.md` that contain these bytes, and the status of our answer.
     Head(&'static str, u16),
-    /// A case of `docs/wire/chunked.md`, as the body of a POST.
+    /// The cases of `docs/wire/chunked.md` that contain these bytes, as the body of a POST.
     Chunks(&'static str, u16),
-    /// A request that is answered with this, whose body looks like a request.
+    /// A head whose body looks like a request, and the status of our answer.
     Unread(&'static str, u16),
 }
 use Attack::{Chunks, Head, Unread};
@@ -50,7 +53,8 @@ const THREATS: &[Threat] = &[
         ],
     },
     Threat {
-        name: "a transfer coding that is nearly chunked (RUSTSEC-2021-0020, RUSTSEC-2020-0031, CVE-2022-32213, CVE-2022-32215)",
+        name: "a transfer coding that is nearly chunked (RUSTSEC-2021-0020, RUSTSEC-2020-0031, \
+               CVE-2022-32213, CVE-2022-32215)",
         attacks: &[
             Head("Transfer-Encoding: xchunked\r\n", 501),
             Head("Transfer-Encoding: chunked, identity\r\n", 400),
@@ -115,7 +119,8 @@ const THREATS: &[Threat] = &[
     Threat {
         name: "a body that nobody reads (RUSTSEC-2020-0093, RUSTSEC-2020-0008, CVE-2025-4366)",
         attacks: &[
-            // A GET with a body, a POST to what is not there, one whose handler does not look at it, and a refusal before the body.
+            // A GET with a body, a POST to what is not there, one whose handler does not look at
+            // it, and a refusal before the body.
             Unread("GET / HTTP/1.1\r\nHost: h\r\n", 200),
             Unread("POST /nowhere HTTP/1.1\r\nHost: h\r\n", 404),
             Unread("POST /ignore HTTP/1.1\r\nHost: h\r\n", 200),
@@ -141,7 +146,7 @@ const THREATS: &[Threat] = &[
 ];
 
 #[test]
-fn nobody_falls_for_what_others_fell_for() {
+fn published_attacks_are_refused() {
     let site = Site::start();
     let (heads, chunks) = (vectors::of("http1"), vectors::of("chunked"));
     for Threat { name, attacks } in THREATS {
@@ -163,7 +168,8 @@ fn nobody_falls_for_what_others_fell_for() {
     }
 }
 
-/// The cases of a document for a server with the usual limits that hold these bytes and are refused; there is one at least.
+/// The cases of a document with default limits that contain these bytes and are refused. There must
+/// be at least one.
 fn holding<'a>(cases: &'a [Vector], name: &str, bytes: &str) -> Vec<&'a Vector> {
     let found: Vec<_> = cases
         .iter()
@@ -182,7 +188,8 @@ fn as_body(case: &Vector) -> Vec<u8> {
     request
 }
 
-/// A request whose body is a request, in both framings and in one or two writes: it is not executed.
+/// Checks that a request in the body of another one is not executed, in both framings and in one or
+/// two writes.
 fn unread(site: &Site, name: &str, status: u16, head: &str) {
     let smuggled = get("/smuggled");
     let length = format!("{head}Content-Length: {}\r\n\r\n{smuggled}", smuggled.len());
@@ -208,7 +215,8 @@ fn unread(site: &Site, name: &str, status: u16, head: &str) {
     }
 }
 
-/// What the documents refuse, the server refuses, with the status that they say, and reads nothing behind it.
+/// The server refuses every case that the documents refuse, with the status of the document, and
+/// reads nothing after it.
 #[test]
 fn the_refusals_of_the_wire_documents_hold_on_the_server() {
     let site = Site::start();
@@ -218,7 +226,8 @@ fn the_refusals_of_the_wire_documents_hold_on_the_server() {
             continue;
         };
         let event = case.events.last().unwrap();
-        // A cut needs an end of input, which is another test; and chunks have their own document, where the handler reads them.
+        // A cut needs an end of input, which is another test; and chunks have their own document,
+        // where the handler reads them.
         if event.contains("Truncated") || event.contains("Chunked") || case.events.len() > 1 {
             continue;
         }
@@ -231,7 +240,7 @@ fn the_refusals_of_the_wire_documents_hold_on_the_server() {
             case.events.last().filter(|event| event.contains("error") && !event.contains("UnexpectedEnd"));
         if refusal.is_some() {
             let name = format!("chunked.md:{} {}", case.line, case.heading);
-            // A size that is over the limit of the server is told before what follows it.
+            // A size over the limit of the server is refused before the bytes that follow it.
             let large = case.input.windows(8).any(|w| w == b"FFFFFFFF");
             refused(&site, &name, if large { 413 } else { 400 }, &as_body(case));
             bodies += 1;

@@ -1,4 +1,4 @@
-//! Deadlines, peers that are slow or gone, limits on connections.
+//! Deadlines, slow and absent peers, limits on connections.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,8 @@ use tidewire_testkit::raw::{Raw, Response as Answer};
 
 use crate::site::{Site, eventually, get, post, quick};
 
-/// Runs `what`, connecting included, which must take at least so many milliseconds; the patience of the client bounds it from above.
+/// Runs `what`, which must take at least so many milliseconds, with the time to connect. The upper
+/// bound is the patience of the client.
 fn after<T>(at_least: u64, what: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let value = what();
@@ -31,14 +32,14 @@ fn a_head_that_is_not_finished_is_answered_with_408() {
 }
 
 #[test]
-fn a_head_that_dribbles_gains_no_time() {
+fn single_bytes_of_a_head_do_not_move_its_deadline() {
     let site = Site::with(quick());
     after(1_500, || {
         let mut raw = site.raw();
         // All of it would take four seconds.
         let head = [&b"GET / HTTP/1.1\r\nHost: x\r\nA: "[..], &[b'b'; 70]].concat();
-        let goes_on = |byte: &u8| raw.offer([*byte]) && raw.is_silent_for(Duration::from_millis(40));
-        assert!(!head.iter().all(goes_on), "each byte gained time");
+        let is_open = |byte: &u8| raw.offer([*byte]) && raw.is_silent_for(Duration::from_millis(40));
+        assert!(!head.iter().all(is_open), "each byte gained time");
         assert_eq!(raw.response().status, 408);
     });
     // The same for the second request of a connection.
@@ -50,7 +51,7 @@ fn a_head_that_dribbles_gains_no_time() {
 }
 
 #[test]
-fn who_says_nothing_is_hung_up_on_without_a_word() {
+fn a_silent_connection_is_closed_without_an_answer() {
     let site = Site::with(quick());
     assert_eq!(after(1_500, || site.raw().rest()), b"");
     let mut raw = site.raw();
@@ -62,12 +63,11 @@ fn who_says_nothing_is_hung_up_on_without_a_word() {
 }
 
 #[test]
-fn an_idle_connection_that_speaks_in_time_is_kept() {
-    let mut limits = quick();
-    limits.idle_timeout = Duration::from_secs(4);
+fn a_connection_with_a_request_in_time_is_kept() {
+    let limits = quick().with_idle_timeout(Duration::from_secs(4));
     let site = Site::with(limits);
     let mut raw = site.raw();
-    // In all longer than the time, and each far shorter.
+    // All pauses together are longer than the timeout. Each is far shorter.
     for _ in 0..20 {
         assert_eq!(raw.send(get("/a")).response().status, 200);
         std::thread::sleep(Duration::from_millis(250));
@@ -89,9 +89,9 @@ fn a_body_that_does_not_come_is_answered_with_408() {
 }
 
 #[test]
-fn a_body_that_dribbles_gains_no_more_than_its_bytes_are_worth() {
+fn a_slow_body_gets_only_the_time_that_its_bytes_earn() {
     let site = Site::with(quick());
-    // 25 bytes a second, where 1,000 are asked for.
+    // 25 bytes a second, where 1,000 are required.
     after(1_500, || {
         let mut raw = site.raw();
         raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
@@ -109,11 +109,10 @@ fn a_body_that_dribbles_gains_no_more_than_its_bytes_are_worth() {
     assert_eq!(raw.response().body.len(), 10_000);
 }
 
-/// 50,000 bytes are worth 50 seconds. They must not be spent on a byte now and then.
+/// 50,000 bytes earn 50 seconds. Single bytes must not hold the connection for that time.
 #[test]
-fn a_burst_does_not_pay_for_a_dribble() {
-    let mut limits = quick();
-    limits.body_stall = Duration::from_millis(1_500);
+fn a_burst_does_not_earn_time_for_single_bytes() {
+    let limits = quick().with_body_stall(Duration::from_millis(1_500));
     let site = Site::with(limits);
     after(1_500, || {
         let mut raw = site.raw();
@@ -126,27 +125,26 @@ fn a_burst_does_not_pay_for_a_dribble() {
 }
 
 #[test]
-fn who_does_not_take_its_answer_is_dropped() {
+fn a_client_that_does_not_read_its_answer_is_dropped() {
     let site = Site::with(quick());
     let mut raw = site.raw();
     raw.send(get("/flood"));
     raw.until("\r\n\r\n");
     assert_eq!(site.seen.streams(), 1);
     eventually("the stream of a reader that reads nothing", || site.seen.streams() == 0);
-    // It got what the sockets held, and no end in good order.
+    // It got the bytes in the sockets, and no last chunk.
     let got = raw.rest();
     assert!(!got.ends_with(b"0\r\n\r\n"));
 }
 
 #[test]
-fn who_takes_its_answer_slowly_gets_it() {
-    let mut limits = quick();
-    limits.idle_timeout = Duration::from_secs(10);
+fn a_client_that_reads_slowly_gets_its_answer() {
+    let limits = quick().with_idle_timeout(Duration::from_secs(10));
     let site = Site::with(limits);
     let mut raw = site.raw();
     raw.send(get("/big"));
     raw.until("\r\n\r\n");
-    // In all longer than the time-out of a write, which is about progress.
+    // This takes longer than the write timeout, which counts only time without progress.
     let mut got = 0;
     for _ in 0..32 {
         got += raw.exactly(256 * 1024).len();
@@ -175,14 +173,12 @@ fn a_streamed_answer_that_fails_has_no_end() {
     let mut raw = site.raw();
     raw.send([get("/fails"), get("/smuggled")].concat());
     raw.until("\r\n\r\n");
-    assert_eq!(raw.rest(), b"5\r\nbegun\r\n", "the missing last chunk tells that it failed");
+    assert_eq!(raw.rest(), b"5\r\nbegun\r\n", "the missing last chunk shows the failure");
 }
 
 #[test]
-fn one_connection_too_many_is_told_so() {
-    let mut limits = quick();
-    limits.max_connections = 2;
-    limits.idle_timeout = Duration::from_secs(5);
+fn a_connection_over_the_limit_gets_a_503() {
+    let limits = quick().with_max_connections(2).with_idle_timeout(Duration::from_secs(5));
     let site = Site::with(limits);
     let mut kept: Vec<Raw> = (0..2).map(|_| site.raw()).collect();
     for raw in &mut kept {
@@ -194,7 +190,7 @@ fn one_connection_too_many_is_told_so() {
         assert_eq!(answer.field("content-type"), Some("application/problem+json"));
         assert!(answer.field("retry-after").is_some());
     }
-    // Those that were there first are none the worse, and a place that was given back is a place.
+    // The first connections still work, and a connection that closes frees a place.
     assert_eq!(kept[0].send(get("/b")).response().text(), "you asked for /b");
     kept.pop();
     eventually("a free place", || {
@@ -205,7 +201,7 @@ fn one_connection_too_many_is_told_so() {
 }
 
 #[test]
-fn garbage_is_refused_and_forgotten() {
+fn random_bytes_are_refused() {
     let site = Site::with(quick());
     let mut rng = tidewire_testkit::Rng::new(7);
     for _ in 0..200 {
@@ -225,9 +221,8 @@ fn garbage_is_refused_and_forgotten() {
 
 /// RFC 9110 §7.6.1: the field is about this connection, so `Connection` names it.
 #[test]
-fn an_answer_that_stays_open_says_for_how_long() {
-    let mut limits = Limits::default();
-    limits.idle_timeout = Duration::from_millis(90_900);
+fn a_kept_connection_says_how_long_it_may_be_idle() {
+    let limits = Limits::DEFAULT.with_idle_timeout(Duration::from_millis(90_900));
     let site = Site::with(limits);
     let said = |answer: &Answer| {
         (answer.field("connection").map(str::to_owned), answer.field("keep-alive").map(str::to_owned))
@@ -245,13 +240,13 @@ fn an_answer_that_stays_open_says_for_how_long() {
     assert_eq!(said(&raw.send(post("/nothing", "x")).response()), stays);
     raw.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
     let head = String::from_utf8(raw.until("\r\n\r\n")).unwrap();
-    assert!(head.contains("\r\nKeep-Alive: timeout=90\r\n"), "chunks may end, and then it stays: {head}");
+    assert!(head.contains("\r\nKeep-Alive: timeout=90\r\n"), "a chunked answer may end: {head}");
     let mut old = site.raw();
     for path in ["/a", "/shared"] {
         old.send(format!("GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
         assert_eq!(said(&old.response()), stays, "{path}");
     }
-    // Not where the connection closes, or becomes another.
+    // Not if the connection closes or changes its protocol.
     for (request, status, connection) in [
         ("GET /a HTTP/1.0\r\n\r\n", 200, Some("close")),
         ("GET /shared HTTP/1.0\r\n\r\n", 200, Some("close")),

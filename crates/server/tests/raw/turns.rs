@@ -1,5 +1,6 @@
-//! One client does not keep a worker from the others. What is counted is who was served before
-//! whom: a client has sent much work at once, and another asks for one thing meanwhile.
+//! One client does not block the other clients of its worker. One client sends much work at once,
+//! and another sends one request. The tests count how much of the work is done before that request
+//! is answered.
 
 use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,33 +15,33 @@ use tidewire_testkit::raw::Raw;
 
 use crate::site::get;
 
-/// Pieces of work that a client causes with what it sends at once.
+/// Pieces of work that a client sends at once.
 const MUCH: usize = 200;
 
-/// How long one of them takes.
+/// How long one piece of work takes.
 const WORK: Duration = Duration::from_millis(1);
 
 #[test]
-fn pipelined_requests_let_others_through() {
+fn pipelined_requests_do_not_block_other_clients() {
     let order = Order::start();
     order.check("/busy", &get("/busy").repeat(MUCH), MUCH);
 }
 
 #[test]
-fn requests_that_wait_for_nothing_let_others_through() {
+fn later_replies_that_are_ready_at_once_do_not_block_other_clients() {
     let order = Order::start();
     order.check("/later", &get("/later").repeat(MUCH), MUCH);
 }
 
 #[test]
-fn the_frames_of_a_stream_let_others_through() {
+fn the_frames_of_a_stream_do_not_block_other_clients() {
     let order = Order::start();
-    // Fewer than the reads and writes after which the runtime itself goes on to another task.
+    // Fewer than the reads and writes after which the runtime itself switches to another task.
     order.check("frame", &get("/stream"), FRAMES);
 }
 
 #[test]
-fn many_clients_that_keep_a_worker_busy_let_others_through() {
+fn many_busy_clients_do_not_block_other_clients() {
     let order = Order::start();
     let busy: Vec<Raw> = (0..10)
         .map(|_| {
@@ -53,7 +54,7 @@ fn many_clients_that_keep_a_worker_busy_let_others_through() {
 }
 
 #[test]
-fn what_waits_for_its_turn_is_answered_in_order_and_completely() {
+fn requests_of_several_turns_are_all_answered_in_order() {
     let order = Order::start();
     let mut raw = order.raw();
     let paths: Vec<String> = (0..MUCH).map(|n| format!("/busy/{n}")).collect();
@@ -71,11 +72,11 @@ fn what_waits_for_its_turn_is_answered_in_order_and_completely() {
 /// Frames of `/stream`.
 const FRAMES: usize = 100;
 
-/// A server of one worker, and what was done in which order.
+/// A server of one worker, and the work that it has done, in order.
 struct Order {
     running: Running,
     done: Done,
-    /// The worker stands still in `/gate`.
+    /// Reports that the worker waits in `/gate`.
     entered: Receiver<()>,
     go_on: Sender<()>,
 }
@@ -91,7 +92,7 @@ impl Order {
         let server = Server::builder()
             .listen("127.0.0.1:0".parse::<Listen>().unwrap())
             .threads(1)
-            .limits(Limits::default())
+            .limits(Limits::DEFAULT)
             .bind()
             .unwrap();
         let handler = (done.clone(), gate);
@@ -116,7 +117,7 @@ impl Order {
         let mut gate = self.raw();
         gate.send(get("/gate"));
         self.entered.recv_timeout(Duration::from_secs(60)).unwrap();
-        // The worker stands still until all of this is in its sockets, the one question last.
+        // The worker waits until all of this is in its sockets, with the probe last.
         for raw in &mut busy {
             raw.send(get("/gate") + much);
         }
@@ -129,10 +130,10 @@ impl Order {
         let before = self.done.lock().unwrap().iter().filter(|done| *done == what).count();
         // A turn has room for a few; a busy machine needs some more.
         assert!(before < count / 2, "{before} of {count} were done before another client was served");
-        // All of it is done in the end.
+        // All work is done in the end.
         let start = Instant::now();
         while self.done.lock().unwrap().iter().filter(|done| *done == what).count() < count {
-            assert!(start.elapsed() < Duration::from_secs(60), "the rest was forgotten");
+            assert!(start.elapsed() < Duration::from_secs(60), "a part of the work was not done");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -182,7 +183,7 @@ fn work(done: &Done, what: &str) {
     done.lock().unwrap().push(what.to_owned());
 }
 
-/// A body whose next frame is always ready, and takes its time to make.
+/// A body whose next frame is always ready, and takes some time to make.
 struct Frames {
     left: usize,
     done: Done,

@@ -34,16 +34,16 @@ pub(crate) struct PubArgs {
 const ATTEMPTS: u32 = 3;
 
 pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
-    let client = Client::new(&channel_url(&args.url))?.attempts(ATTEMPTS);
+    let client = Client::new(&channel_url(&args.url))?.with_attempts(ATTEMPTS);
     let mut message = Publish::new(payload(args.message)?);
     if let Some(event) = args.event {
-        message = message.event(event);
+        message = message.with_event(event);
     }
     if let Some(content_type) = args.content_type {
-        message = message.content_type(content_type);
+        message = message.with_content_type(content_type);
     }
     if let Some(key) = args.idempotency_key {
-        message = message.idempotency_key(key);
+        message = message.with_idempotency_key(key);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let published = runtime.block_on(client.publish(message))?;

@@ -82,7 +82,7 @@ pub(super) fn run(args: SubArgs) -> Result<ExitCode, Box<dyn Error>> {
         FeedChoice::Longpoll => &[Feed::LongPoll],
         FeedChoice::Poll => &[Feed::Poll],
     };
-    let options = Options::new().feeds(feeds.iter().copied()).since(args.since.clone());
+    let options = Options::DEFAULT.with_feeds(feeds.iter().copied()).with_since(args.since.clone());
     let mut events = Client::new(&channel_url(&args.url))?.subscribe(options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let printer = Printer::new(args.json);
