@@ -26,7 +26,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let mut http1 = tidewire_http1::Limits::new();
+        let mut http1 = tidewire_http1::Limits::DEFAULT;
         http1.max_body = u64::MAX;
         let ws = tidewire_ws::Limits {
             max_frame: u64::MAX,

@@ -44,7 +44,7 @@ type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 /// One request, all contestants.
 fn request(name: &str, request: &[u8]) {
-    let limits = Limits::new();
+    let limits = Limits::DEFAULT;
     let (mut fields_a, mut fields_b, mut fields_c) = (Fields::new(), Fields::new(), Fields::new());
     let (mut connection, mut out) = (Connection::<Server>::new(limits), Vec::new());
     #[cfg(feature = "bytes")]
@@ -89,7 +89,7 @@ fn request(name: &str, request: &[u8]) {
                 out.clear();
                 let sent = connection.send_head(&Response::new(200), BodyLength::Empty, &mut out);
                 assert!(sent.and_then(|()| connection.send_end(&mut out)).is_ok());
-                assert!(connection.next_message());
+                assert!(connection.next_exchange());
                 black_box(&out);
             }),
         ),
@@ -136,7 +136,7 @@ fn httparse_request(request: &[u8], then: impl FnOnce(&httparse::Request<'_, '_>
 
 /// One response, to a GET.
 fn response(bytes: &[u8]) {
-    let (limits, mut fields) = (Limits::new(), Fields::new());
+    let (limits, mut fields) = (Limits::DEFAULT, Fields::new());
     let mut thhp_fields = Vec::with_capacity(64);
     let contestants: Vec<Contestant<'_>> = vec![
         (

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, ErrorKind, Limit, Syntax};
 use crate::head::{RequestHead, ResponseHead};
+use crate::head_info::{Body, HeadInfo};
 use crate::limits::Limits;
 use crate::message::BodyLength;
-use crate::meta::{Body, Meta};
-use crate::parse::Scan;
+use crate::parse::HeadParser;
 use crate::role::{Role, Server};
 use crate::state::{Exchange, Half, State, Step};
 use core::fmt;
@@ -43,7 +43,7 @@ pub struct Connection<R: Role> {
     state: State,
     pub(crate) exchange: Exchange,
     pub(crate) input: Input,
-    pub(crate) writing: Writing,
+    pub(crate) outgoing: OutgoingBody,
     /// Bytes consumed since the connection began: what error offsets are counted from.
     pub(crate) consumed: u64,
     /// Empty lines skipped before this request.
@@ -54,14 +54,14 @@ pub struct Connection<R: Role> {
 /// What is being read: one thing at a time, so one place for all.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
-    Head(Scan),
-    Body(Reading),
+    Head(HeadParser),
+    Body(IncomingBody),
     Failed(Error),
 }
 
 /// How the body that is being received is delimited.
 #[derive(Clone, Debug)]
-pub(crate) enum Reading {
+pub(crate) enum IncomingBody {
     /// So many bytes are still to come.
     Length(u64),
     /// `start`: where in the connection the body starts.
@@ -72,7 +72,7 @@ pub(crate) enum Reading {
 
 /// How the body that is being sent is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writing {
+pub(crate) enum OutgoingBody {
     /// It is not sent at all: the answer to a HEAD, a 204 or a 304. Content is swallowed.
     Nothing,
     /// So many bytes are still due.
@@ -81,12 +81,13 @@ pub(crate) enum Writing {
     UntilClose,
 }
 
-/// What to do with a payload whose framing was written apart from it.
+/// What the caller does with content, after [`send_data_head`](Connection::send_data_head) has
+/// written the framing before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// Send the payload, and then these bytes (a chunk's CR LF, or nothing).
-    Then(&'static [u8]),
-    /// Do not send the payload: this message has no body.
+pub enum ContentAction {
+    /// Send the content, and then these bytes: the CR LF of a chunk, or nothing.
+    SendThen(&'static [u8]),
+    /// Do not send the content: this message has no body.
     Omit,
 }
 
@@ -98,8 +99,8 @@ impl<R: Role> Connection<R> {
             limits,
             state: State::START,
             exchange: Exchange::NEW,
-            input: Input::Head(Scan::new()),
-            writing: Writing::Nothing,
+            input: Input::Head(HeadParser::new()),
+            outgoing: OutgoingBody::Nothing,
             consumed: 0,
             skipped: 0,
             role: PhantomData,
@@ -136,7 +137,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Was the received message complete, so that `decode` says nothing until
-    /// [`next_message`](Self::next_message)?
+    /// [`next_exchange`](Self::next_exchange)?
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.error().is_none() && !matches!(R::reads(self.state), Half::Head | Half::Body)
@@ -153,28 +154,28 @@ impl<R: Role> Connection<R> {
     /// `None` when no body is being sent.
     #[must_use]
     pub fn sending(&self) -> Option<BodyLength> {
-        (R::writes(self.state) == Half::Body).then_some(match self.writing {
-            Writing::Nothing => BodyLength::Empty,
-            Writing::Length(left) => BodyLength::Length(left),
-            Writing::Chunked => BodyLength::Chunked,
-            Writing::UntilClose => BodyLength::UntilClose,
+        (R::writes(self.state) == Half::Body).then_some(match self.outgoing {
+            OutgoingBody::Nothing => BodyLength::Empty,
+            OutgoingBody::Length(left) => BodyLength::Length(left),
+            OutgoingBody::Chunked => BodyLength::Chunked,
+            OutgoingBody::UntilClose => BodyLength::UntilClose,
         })
     }
 
     /// Starts the next exchange. `false`, and nothing happens, while one of the two messages is not
     /// complete, or if the connection must close. All that was known of the last exchange is
     /// forgotten.
-    pub fn next_message(&mut self) -> bool {
-        self.next_exchange(Step::Next)
+    pub fn next_exchange(&mut self) -> bool {
+        self.begin_next(Step::Next)
     }
 
     /// Starts the next exchange by a step that ends this one, if the connection stays.
-    fn next_exchange(&mut self, step: Step) -> bool {
+    fn begin_next(&mut self, step: Step) -> bool {
         match self.state.after(step) {
             Some(state) if !self.must_close() => {
                 self.state = state;
                 self.exchange = Exchange::NEW;
-                self.input = Input::Head(Scan::new());
+                self.input = Input::Head(HeadParser::new());
                 self.skipped = 0;
                 true
             }
@@ -189,18 +190,18 @@ impl<R: Role> Connection<R> {
     /// `Some(Event::End)`.
     ///
     /// # Errors
-    /// The input ended within a message ([`Syntax::Truncated`], at the end of what was received),
+    /// The input ended within a message ([`Syntax::UnexpectedEnd`], at the end of what was received),
     /// or the connection had failed before.
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         let reads = R::reads(self.state);
         let awaited = self.awaits_head();
         let cut = match (&self.input, reads) {
             (Input::Failed(error), _) => return Err(*error),
-            (Input::Body(Reading::UntilClose(_) | Reading::Length(0)), Half::Body) => None,
+            (Input::Body(IncomingBody::UntilClose(_) | IncomingBody::Length(0)), Half::Body) => None,
             (Input::Body(_), Half::Body) => Some(0),
             (Input::Head(scan), Half::Head) if scan.started() || awaited => {
                 if !awaited {
-                    self.exchange.failed(scan.meta());
+                    self.exchange.failed(scan.info());
                 }
                 Some(scan.seen())
             }
@@ -214,7 +215,7 @@ impl<R: Role> Connection<R> {
         };
         self.exchange.close();
         if let Some(seen) = cut {
-            return Err(self.fail(ErrorKind::Syntax(Syntax::Truncated), seen));
+            return Err(self.fail(ErrorKind::Syntax(Syntax::UnexpectedEnd), seen));
         }
         self.step(R::READ_END);
         Ok(Some(Event::End))
@@ -262,15 +263,15 @@ impl<R: Role> Connection<R> {
 
     /// Prepares for the body that a head announced.
     #[inline]
-    pub(crate) fn expect_body(&mut self, meta: &Meta) {
-        let reading = match meta.body {
-            Body::Empty => Reading::Length(0),
-            Body::Length => Reading::Length(meta.facts.declared()),
-            Body::Chunked => Reading::Chunked {
+    pub(crate) fn expect_body(&mut self, info: &HeadInfo) {
+        let reading = match info.body {
+            Body::Empty => IncomingBody::Length(0),
+            Body::Length => IncomingBody::Length(info.known.declared()),
+            Body::Chunked => IncomingBody::Chunked {
                 decoder: chunked::Decoder::new(self.limits.chunked()),
                 start: self.consumed,
             },
-            Body::UntilClose => Reading::UntilClose(self.limits.max_body),
+            Body::UntilClose => IncomingBody::UntilClose(self.limits.max_body),
         };
         self.input = Input::Body(reading);
     }
@@ -286,19 +287,19 @@ impl<R: Role> Connection<R> {
             Input::Head(_) => return Ok((0, None)),
         };
         let (used, event) = match reading {
-            Reading::Length(0) => (0, Some(Event::End)),
-            Reading::Length(left) => {
+            IncomingBody::Length(0) => (0, Some(Event::End)),
+            IncomingBody::Length(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
                 *left -= data.len() as u64;
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
-            Reading::UntilClose(0) if !input.is_empty() => return Err(self.fail(over, 0)),
-            Reading::UntilClose(left) => {
+            IncomingBody::UntilClose(0) if !input.is_empty() => return Err(self.fail(over, 0)),
+            IncomingBody::UntilClose(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
                 *left -= data.len() as u64;
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
-            Reading::Chunked { decoder, start } => {
+            IncomingBody::Chunked { decoder, start } => {
                 let mut used = 0;
                 loop {
                     let (n, event) = match decoder.decode(&input[used..]) {
@@ -338,7 +339,7 @@ impl Connection<Server> {
     /// ```
     /// use tidewire_http1::{BodyLength, Connection, Limits, Response, Server};
     ///
-    /// let (mut connection, mut out) = (Connection::<Server>::answering_get(Limits::new()), Vec::new());
+    /// let (mut connection, mut out) = (Connection::<Server>::answering_get(Limits::DEFAULT), Vec::new());
     /// connection.send_head(&Response::new(200), BodyLength::Length(5), &mut out)?;
     /// connection.send_data(b"hello", &mut out)?;
     /// connection.send_end(&mut out)?;
@@ -363,7 +364,7 @@ impl Connection<Server> {
     /// happens, if this is the last request of the connection.
     #[cfg_attr(not(feature = "codec"), expect(dead_code))]
     pub(crate) fn answered_elsewhere(&mut self) -> bool {
-        self.next_exchange(Step::ResponseElsewhere)
+        self.begin_next(Step::ResponseElsewhere)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Receiving: the heads of each role. What follows a head is the same for both, and is in `connection.rs`.
 
-use crate::connection::{Connection, Event, Input, Reading, Writing};
+use crate::connection::{Connection, Event, IncomingBody, Input, OutgoingBody};
 use crate::error::{Error, ErrorKind, Fault, Limit, Rule, Syntax};
 use crate::fields::Fields;
-use crate::first_line::FirstLine;
 use crate::framing::{Message, frame};
 use crate::head::{RequestHead, ResponseHead};
-use crate::parse::{self, Scan};
+use crate::parse::{self, HeadParser};
 use crate::role::{Client, Server};
+use crate::start_line::StartLine;
 use crate::state::{Exchange, Half, Step};
 use tidewire_chunked as chunked;
 
@@ -15,7 +15,7 @@ impl Connection<Server> {
     /// Reads one event from the start of `input`.
     ///
     /// `Ok((n, Some(event)))`: `n` bytes are consumed; call again with the rest. `Ok((n, None))`: nothing more can be said until bytes are
-    /// appended to what remains, or, after [`Event::End`], until [`next_message`](Self::next_message). A head is
+    /// appended to what remains, or, after [`Event::End`], until [`next_exchange`](Self::next_exchange). A head is
     /// consumed whole, so the caller's buffer must hold [`max_head`](crate::Limits::max_head) bytes. `fields` is overwritten by
     /// each head.
     ///
@@ -29,7 +29,7 @@ impl Connection<Server> {
         match &self.input {
             Input::Head(scan) if self.state().request() == Half::Head => {
                 let whole = !scan.started() && input.first() != Some(&b'\r');
-                match whole.then(|| parse::at_once(FirstLine::Request, input, &self.limits, fields)).flatten()
+                match whole.then(|| parse::at_once(StartLine::Request, input, &self.limits, fields)).flatten()
                 {
                     Some(Ok(length)) => Ok((length, Some(self.request(&input[..length], fields)))),
                     read => self.request_in_pieces(input, fields, read),
@@ -62,14 +62,14 @@ impl Connection<Server> {
         let Input::Head(scan) = &mut self.input else { return Ok((skipped, None)) };
         let read = match read {
             Some(read) => read.map(Some),
-            None if skipped > 0 => scan.read(FirstLine::Request, input, &self.limits, fields),
-            None => scan.read_on(FirstLine::Request, input, &self.limits, fields),
+            None if skipped > 0 => scan.read(StartLine::Request, input, &self.limits, fields),
+            None => scan.read_on(StartLine::Request, input, &self.limits, fields),
         };
         match read {
             Ok(Some(length)) => Ok((skipped + length, Some(self.request(&input[..length], fields)))),
             Ok(None) => Ok((skipped, None)),
             Err((kind, at)) => {
-                self.exchange.failed(&fields.meta);
+                self.exchange.failed(&fields.info);
                 Err(self.fail(kind, at))
             }
         }
@@ -78,10 +78,10 @@ impl Connection<Server> {
     /// Begins the exchange of a request whose head was read.
     #[inline(always)]
     fn request<'a>(&mut self, head: &'a [u8], fields: &'a Fields) -> Event<'a> {
-        let meta = &fields.meta;
-        self.exchange = Exchange::received(meta, self.exchange.keep_alive());
+        let info = &fields.info;
+        self.exchange = Exchange::received(info, self.exchange.keep_alive());
         self.consumed += head.len() as u64;
-        self.expect_body(meta);
+        self.expect_body(info);
         self.step(Step::RequestHead);
         Event::Request(RequestHead::new(head, fields))
     }
@@ -95,10 +95,10 @@ impl Connection<Server> {
     /// later, at the chunk that would pass it.
     pub fn limit_body(&mut self, max: u64) -> Result<(), Error> {
         match &mut self.input {
-            Input::Body(Reading::Length(declared)) if *declared > max => {
+            Input::Body(IncomingBody::Length(declared)) if *declared > max => {
                 Err(self.fail(ErrorKind::Limit(Limit::Body), 0))
             }
-            Input::Body(Reading::Chunked { decoder, start }) if *start == self.consumed => {
+            Input::Body(IncomingBody::Chunked { decoder, start }) if *start == self.consumed => {
                 *decoder = chunked::Decoder::new(self.limits.chunked().with_max_body(max));
                 Ok(())
             }
@@ -148,7 +148,7 @@ impl Connection<Client> {
             (Input::Head(_), Half::Head) => self.response(input, fields),
             (Input::Body(_), Half::Body) => self.body(input),
             (Input::Head(_), Half::Idle) if !input.is_empty() => {
-                Err(self.fail(ErrorKind::Rule(Rule::UnaskedResponse), 0))
+                Err(self.fail(ErrorKind::Rule(Rule::UnexpectedResponse), 0))
             }
             (_, Half::Done) if !input.is_empty() => {
                 self.exchange.close();
@@ -164,13 +164,13 @@ impl Connection<Client> {
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
         let Input::Head(scan) = &mut self.input else { return Ok((0, None)) };
-        let read = scan.read(FirstLine::Status, input, &self.limits, fields).and_then(|length| {
-            let status = fields.meta.status;
+        let read = scan.read(StartLine::Status, input, &self.limits, fields).and_then(|length| {
+            let status = fields.info.status;
             let tunnel = self.exchange.is_connect() && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: self.exchange.is_head() || tunnel };
             length
                 .map(|length| {
-                    frame(&mut fields.meta, message, &self.limits).map(|()| (length, status, tunnel))
+                    frame(&mut fields.info, message, &self.limits).map(|()| (length, status, tunnel))
                 })
                 .transpose()
         });
@@ -181,31 +181,31 @@ impl Connection<Client> {
         };
         // A switch also waits for the end of the request: what is still sent would be taken for the other protocol.
         let switches = status == 101 || tunnel;
-        if switches && self.writing == Writing::Length(0) {
+        if switches && self.outgoing == OutgoingBody::Length(0) {
             // Nothing of it is due any more, though the caller has not said so yet.
             self.step(Step::RequestEnd);
         }
         let early = switches && self.state().after(Step::Switch).is_none();
         if early || status == 101 && !self.exchange.offers_upgrade() {
-            return Err(self.fail(ErrorKind::Rule(Rule::UnaskedUpgrade), STATUS_AT));
+            return Err(self.fail(ErrorKind::Rule(Rule::UnexpectedUpgrade), STATUS_AT));
         }
         let interim = matches!(status, 100 | 102..=199);
-        if interim && self.exchange.interim() >= self.limits.max_informational {
-            return Err(self.fail(ErrorKind::Limit(Limit::Informational), STATUS_AT));
+        if interim && self.exchange.interim() >= self.limits.max_interim_responses {
+            return Err(self.fail(ErrorKind::Limit(Limit::InterimResponses), STATUS_AT));
         }
         self.consumed += length as u64;
-        if !switches && !fields.meta.keep_alive() {
+        if !switches && !fields.info.keep_alive() {
             // RFC 9112 §9.6: `close` counts wherever it is said, in an interim response too.
             self.exchange.close();
         }
         if interim {
             self.exchange.interim_received();
-            self.input = Input::Head(Scan::new());
+            self.input = Input::Head(HeadParser::new());
             self.step(Step::Interim);
         } else if switches {
             self.step(Step::Switch);
         } else {
-            self.expect_body(&fields.meta);
+            self.expect_body(&fields.info);
             self.step(Step::ResponseHead);
         }
         let head = ResponseHead::new(&input[..length], fields);

@@ -1,6 +1,6 @@
 //! The span table: the field lines of a head, and what else it says.
 
-use crate::meta::Meta;
+use crate::head_info::HeadInfo;
 use crate::span::Span;
 use alloc::vec::Vec;
 use core::fmt;
@@ -19,7 +19,7 @@ pub struct Fields {
     many: Vec<Span>,
     /// What the head says beside its fields. Here, so that it is written once and heads borrow it: a copy of it in each view would be
     /// a load of bytes that were just stored one by one, which a processor has to wait for.
-    pub(crate) meta: Meta,
+    pub(crate) info: HeadInfo,
 }
 
 /// A browser sends 10 to 15 fields. At eight bytes each, these are less than an allocation costs.
@@ -29,7 +29,7 @@ impl Fields {
     /// An empty table. Allocates nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { few: [Span::NONE; FEW], length: 0, many: Vec::new(), meta: Meta::NEW }
+        Self { few: [Span::NONE; FEW], length: 0, many: Vec::new(), info: HeadInfo::NEW }
     }
 
     /// A table that takes `fields` fields before it allocates again.
@@ -85,14 +85,14 @@ impl Clone for Fields {
     #[inline]
     fn clone(&self) -> Self {
         let many = if self.length > FEW { self.many.clone() } else { Vec::new() };
-        Self { few: self.few, length: self.length, many, meta: self.meta }
+        Self { few: self.few, length: self.length, many, info: self.info }
     }
 }
 
 #[cfg(test)]
 impl PartialEq for Fields {
     fn eq(&self, other: &Self) -> bool {
-        self.spans() == other.spans() && self.meta == other.meta
+        self.spans() == other.spans() && self.info == other.info
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where a message ends: RFC 9112 §6.3 as one `match`.
 
 use crate::error::{ErrorKind, Fault, Limit, Rule};
-use crate::facts::Facts;
+use crate::head_info::{Body, HeadInfo};
+use crate::known_fields::KnownFields;
 use crate::limits::Limits;
 use crate::message::{BodyLength, Version};
-use crate::meta::{Body, Meta};
 
 /// A message, as far as RFC 9112 §6.3 asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +19,14 @@ pub(crate) enum Message {
 
 /// Decides the length of the body, once the head is complete.
 #[inline]
-pub(crate) fn frame(meta: &mut Meta, message: Message, limits: &Limits) -> Result<(), Fault> {
-    let facts = &meta.facts;
-    let body = body_length(message, meta.version, facts)
-        .map_err(|rule| (ErrorKind::Rule(rule), usize::from(facts.coding_at.max(facts.length_at))))?;
+pub(crate) fn frame(info: &mut HeadInfo, message: Message, limits: &Limits) -> Result<(), Fault> {
+    let known = &info.known;
+    let body = body_length(message, info.version, known)
+        .map_err(|rule| (ErrorKind::Rule(rule), usize::from(known.coding_at.max(known.length_at))))?;
     if matches!(body, BodyLength::Length(n) if n > limits.max_body) {
-        return Err((ErrorKind::Limit(Limit::Body), facts.length_at.into()));
+        return Err((ErrorKind::Limit(Limit::Body), known.length_at.into()));
     }
-    meta.body = match body {
+    info.body = match body {
         BodyLength::Empty => Body::Empty,
         BodyLength::Length(_) => Body::Length,
         BodyLength::Chunked => Body::Chunked,
@@ -39,8 +39,8 @@ pub(crate) fn frame(meta: &mut Meta, message: Message, limits: &Limits) -> Resul
 ///
 /// Where the RFC leaves a recipient the choice to repair, we refuse. What two recipients repair differently is how a request is
 /// smuggled past one of them.
-fn body_length(message: Message, version: Version, facts: &Facts) -> Result<BodyLength, Rule> {
-    match (message, facts.chunked(), facts.length()) {
+fn body_length(message: Message, version: Version, known: &KnownFields) -> Result<BodyLength, Rule> {
+    match (message, known.chunked(), known.length()) {
         // (1) no body follows, whatever the fields say; (2) the connection becomes a tunnel
         (Message::Response { status: 100..=199 | 204 | 304, .. }, _, _) => Ok(BodyLength::Empty),
         (Message::Response { bodiless: true, .. }, _, _) => Ok(BodyLength::Empty),

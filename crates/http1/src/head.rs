@@ -2,11 +2,11 @@
 
 use crate::error::Error;
 use crate::fields::{FieldIter, Fields};
-use crate::first_line::FirstLine;
 use crate::framing::{Message, frame};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
-use crate::parse::{self, Scan};
+use crate::parse::{self, HeadParser};
+use crate::start_line::StartLine;
 use crate::target;
 use core::fmt;
 
@@ -41,7 +41,7 @@ macro_rules! common {
             /// The version in the first line.
             #[must_use]
             pub const fn version(&self) -> Version {
-                self.table.meta.version
+                self.table.info.version
             }
 
             /// All fields in their order: names as they came, values without the whitespace around them.
@@ -68,13 +68,13 @@ macro_rules! common {
             /// How the body that follows is delimited: RFC 9112 §6.3 was applied already.
             #[must_use]
             pub const fn body(&self) -> BodyLength {
-                self.table.meta.body()
+                self.table.info.body()
             }
 
             /// Does the sender mean the connection to outlive this message (RFC 9112 §9.3)?
             #[must_use]
             pub fn keep_alive(&self) -> bool {
-                self.table.meta.keep_alive()
+                self.table.info.keep_alive()
             }
 
             /// The first `Upgrade` value that names a protocol, if `Connection: Upgrade` vouches for it and the version is 1.1 (RFC 9110 §7.8).
@@ -85,9 +85,9 @@ macro_rules! common {
             #[must_use]
             pub fn upgrade(&self) -> Option<&'a [u8]> {
                 self.table
-                    .meta
-                    .facts
-                    .upgrade(self.table.meta.version)
+                    .info
+                    .known
+                    .upgrade(self.table.info.version)
                     .map(|(start, end)| self.slice(start, end))
             }
 
@@ -119,9 +119,9 @@ impl<'a> RequestHead<'a> {
         limits: &Limits,
         fields: &'a mut Fields,
     ) -> Result<Option<(usize, Self)>, Error> {
-        let read = match parse::at_once(FirstLine::Request, input, limits, fields) {
+        let read = match parse::at_once(StartLine::Request, input, limits, fields) {
             Some(read) => read.map(Some),
-            None => Scan::new().read_on(FirstLine::Request, input, limits, fields),
+            None => HeadParser::new().read_on(StartLine::Request, input, limits, fields),
         };
         match read {
             Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),
@@ -133,43 +133,43 @@ impl<'a> RequestHead<'a> {
     /// The method.
     #[must_use]
     pub fn method(&self) -> Method<'a> {
-        self.table.meta.method(self.bytes)
+        self.table.info.method(self.bytes)
     }
 
     /// The request target as it came: visible ASCII, at least one byte.
     #[must_use]
     pub fn target(&self) -> &'a [u8] {
-        self.slice(self.table.meta.start, self.table.meta.end)
+        self.slice(self.table.info.start, self.table.info.end)
     }
 
     /// Which of the four forms the target has. It goes with the method, which was checked.
     #[must_use]
     pub const fn target_form(&self) -> TargetForm {
-        self.table.meta.form
+        self.table.info.form
     }
 
     /// The path: of an origin-form target, or of one in absolute form (then at least `/`). `*` for the asterisk form, empty for the
     /// authority form. Percent-encoding is left as it is: decode once, and after splitting.
     #[must_use]
     pub fn path(&self) -> &'a [u8] {
-        target::path_and_query(self.table.meta.form, self.target()).0
+        target::path_and_query(self.table.info.form, self.target()).0
     }
 
     /// What follows the first `?`, if there is one.
     #[must_use]
     pub fn query(&self) -> Option<&'a [u8]> {
-        target::path_and_query(self.table.meta.form, self.target()).1
+        target::path_and_query(self.table.info.form, self.target()).1
     }
 
     /// Whom the request is for, `host[:port]`: the authority of a target in absolute or authority form, else the `Host` field (RFC 9112
     /// §3.2.2: a target's authority wins). `None` only for an HTTP/1.0 request without `Host`.
     #[must_use]
     pub fn host(&self) -> Option<&'a [u8]> {
-        match self.table.meta.form {
+        match self.table.info.form {
             TargetForm::Absolute => target::authority(self.target()),
             TargetForm::Authority => Some(self.target()),
             TargetForm::Origin | TargetForm::Asterisk => {
-                self.table.meta.facts.host().map(|(start, end)| self.slice(start, end))
+                self.table.info.known.host().map(|(start, end)| self.slice(start, end))
             }
         }
     }
@@ -177,7 +177,7 @@ impl<'a> RequestHead<'a> {
     /// Does the client wait for a 100 before it sends the body? Never true without a body, nor for HTTP/1.0 (RFC 9110 §10.1.1).
     #[must_use]
     pub fn expects_continue(&self) -> bool {
-        self.table.meta.expects_continue()
+        self.table.info.expects_continue()
     }
 }
 
@@ -193,12 +193,12 @@ impl<'a> ResponseHead<'a> {
         limits: &Limits,
         fields: &'a mut Fields,
     ) -> Result<Option<(usize, Self)>, Error> {
-        let mut scan = Scan::new();
-        let read = scan.read(FirstLine::Status, input, limits, fields).and_then(|length| {
-            let status = fields.meta.status;
+        let mut scan = HeadParser::new();
+        let read = scan.read(StartLine::Status, input, limits, fields).and_then(|length| {
+            let status = fields.info.status;
             let tunnel = request == Method::Connect && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: request == Method::Head || tunnel };
-            length.map(|length| frame(&mut fields.meta, message, limits).map(|()| length)).transpose()
+            length.map(|length| frame(&mut fields.info, message, limits).map(|()| length)).transpose()
         });
         match read {
             Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),
@@ -210,19 +210,19 @@ impl<'a> ResponseHead<'a> {
     /// The status code, 100 to 999. Treat one over 599 as a 5xx (RFC 9110 §15).
     #[must_use]
     pub const fn status(&self) -> u16 {
-        self.table.meta.status
+        self.table.info.status
     }
 
     /// The reason phrase: for people to read, and often empty. Not trimmed.
     #[must_use]
     pub fn reason(&self) -> &'a [u8] {
-        self.slice(self.table.meta.start, self.table.meta.end)
+        self.slice(self.table.info.start, self.table.info.end)
     }
 
     /// Is this an interim response (1xx), after which another head comes? A 101 is none: after it comes another protocol.
     #[must_use]
     pub const fn is_interim(&self) -> bool {
-        matches!(self.table.meta.status, 100 | 102..=199)
+        matches!(self.table.info.status, 100 | 102..=199)
     }
 }
 

@@ -49,7 +49,7 @@ impl<'a> Method<'a> {
     /// The method that `token` names.
     #[must_use]
     pub const fn new(token: &'a str) -> Self {
-        match Known::new(token.as_bytes()) {
+        match KnownMethod::new(token.as_bytes()) {
             Some(known) => known.method(),
             None => Self::Other(token),
         }
@@ -81,7 +81,7 @@ impl fmt::Display for Method<'_> {
 
 /// The methods with a name of their own, as one byte: what a span table remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum KnownMethod {
     Get,
     Head,
     Post,
@@ -93,7 +93,7 @@ pub(crate) enum Known {
     Patch,
 }
 
-impl Known {
+impl KnownMethod {
     pub(crate) const fn new(token: &[u8]) -> Option<Self> {
         Some(match token {
             b"GET" => Self::Get,

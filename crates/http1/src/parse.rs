@@ -10,28 +10,28 @@
 //! The first line is refused at its first wrong byte. A field line is judged when its CR LF is there, or when a byte
 //! comes that no field can hold. Both make the same verdict at the same byte however the input was cut.
 //!
-//! A head that arrives whole is read by [`fast`], which is nearly every head. One that arrives in pieces is read here from `at` on with
+//! A head that arrives whole is read by [`fast_path`], which is nearly every head. One that arrives in pieces is read here from `at` on with
 //! each piece, and once more when it is complete, because the span table belongs to the caller and may have served other
 //! connections in between. So no byte is looked at more than three times.
 
 use crate::error::{ErrorKind, Fault, Limit, Rule, Syntax};
-use crate::fast;
+use crate::fast_path;
 use crate::fields::Fields;
-use crate::first_line::{FirstLine, method_end};
 use crate::framing::{Message, frame};
+use crate::head_info::HeadInfo;
 use crate::limits::Limits;
-use crate::message::{Known, Version};
-use crate::meta::Meta;
+use crate::message::{KnownMethod, Version};
 #[cfg(target_arch = "x86_64")]
 use crate::simd;
 use crate::span::{Span, offset};
+use crate::start_line::{StartLine, method_end};
 use crate::target;
 use tidewire_grammar::class::{is_digit, is_field_content};
 use tidewire_grammar::{token_len, trim_ows};
 
 /// How far a head has been read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scan {
+pub(crate) struct HeadParser {
     stage: Stage,
     /// Did this head need more than one call?
     resumed: bool,
@@ -40,7 +40,7 @@ pub(crate) struct Scan {
     fields: u16,
     /// Bytes in hand at the last call.
     seen: u16,
-    meta: Meta,
+    info: HeadInfo,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +54,9 @@ enum Stage {
     Fields,
 }
 
-impl Scan {
+impl HeadParser {
     pub(crate) const fn new() -> Self {
-        Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, seen: 0, meta: Meta::NEW }
+        Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, seen: 0, info: HeadInfo::NEW }
     }
 
     /// Was any byte of a head seen?
@@ -70,8 +70,8 @@ impl Scan {
     }
 
     /// What is known of the message so far.
-    pub(crate) const fn meta(&self) -> &Meta {
-        &self.meta
+    pub(crate) const fn info(&self) -> &HeadInfo {
+        &self.info
     }
 
     /// Reads a head at the start of `input`. `Ok(Some)` holds its length, and its fields and what they say are in `fields`. The body of a
@@ -79,7 +79,7 @@ impl Scan {
     #[inline(always)]
     pub(crate) fn read(
         &mut self,
-        first: FirstLine,
+        first: StartLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
@@ -97,7 +97,7 @@ impl Scan {
     #[inline(never)]
     pub(crate) fn read_on(
         &mut self,
-        first: FirstLine,
+        first: StartLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
@@ -110,7 +110,7 @@ impl Scan {
         fields.clear();
         let read = self.head(first, input, limits, fields);
         // What is known so far, also of a head that is refused.
-        fields.meta = self.meta;
+        fields.info = self.info;
         let Some(mut end) = read? else {
             self.resumed = self.resumed || !input.is_empty();
             self.seen = offset(input.len());
@@ -128,24 +128,24 @@ impl Scan {
                 return read.map(Some);
             }
             let read = self.head(first, input, limits, fields);
-            fields.meta = self.meta;
+            fields.info = self.info;
             end = read?.unwrap_or(end);
         }
-        judge(first, &mut fields.meta, end, limits).map(|()| Some(end))
+        judge(first, &mut fields.info, end, limits).map(|()| Some(end))
     }
 
     /// As far as the head goes, one byte after the other.
     pub(crate) fn head(
         &mut self,
-        first: FirstLine,
+        first: StartLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, Fault> {
         let begun = match first {
             _ if self.stage == Stage::Fields => true,
-            FirstLine::Request => self.request_line(input, limits)?,
-            FirstLine::Status => self.status_line(input)?,
+            StartLine::Request => self.request_line(input, limits)?,
+            StartLine::Status => self.status_line(input)?,
         };
         if begun { self.field_lines(input, limits, fields) } else { Ok(None) }
     }
@@ -154,13 +154,13 @@ impl Scan {
     fn request_line(&mut self, input: &[u8], limits: &Limits) -> Result<bool, Fault> {
         if self.stage == Stage::Start {
             let Some(end) = method_end(input, limits)? else { return Ok(false) };
-            self.meta.method = Known::new(&input[..end]);
-            self.meta.start = offset(end + 1);
-            self.at = self.meta.start;
+            self.info.method = KnownMethod::new(&input[..end]);
+            self.info.start = offset(end + 1);
+            self.at = self.info.start;
             self.stage = Stage::Target;
         }
         if self.stage == Stage::Target {
-            let start = usize::from(self.meta.start);
+            let start = usize::from(self.info.start);
             let max = start + usize::from(limits.max_target);
             // One byte more than the limit is looked at: the space that ends the longest target.
             let window = &input[..input.len().min(max + 1)];
@@ -174,7 +174,7 @@ impl Scan {
                 Some(_) if end < max => return Err((ErrorKind::Syntax(Syntax::Target), end)),
                 _ => return Err((ErrorKind::Limit(Limit::Target), max)),
             }
-            self.meta.end = offset(end);
+            self.info.end = offset(end);
             self.at = offset(end + 1);
             self.stage = Stage::Version;
         }
@@ -187,10 +187,10 @@ impl Scan {
         if !line_end(input, start + 8)? {
             return Ok(false);
         }
-        self.meta.version = version;
+        self.info.version = version;
         // Not before the version is known: the preface of HTTP/2 has a target that HTTP/1 does not.
-        let target = usize::from(self.meta.start);
-        self.meta.form = target::form(self.meta.method(input), &input[target..usize::from(self.meta.end)])
+        let target = usize::from(self.info.start);
+        self.info.form = target::form(self.info.method(input), &input[target..usize::from(self.info.end)])
             .map_err(|at| (ErrorKind::Rule(Rule::TargetForm), target + at))?;
         self.fields_from(start + 10);
         Ok(true)
@@ -200,7 +200,7 @@ impl Scan {
     fn status_line(&mut self, input: &[u8]) -> Result<bool, Fault> {
         if self.stage == Stage::Start {
             let Some(version) = version(input, 0)? else { return Ok(false) };
-            self.meta.version = version;
+            self.info.version = version;
             let mut status = 0;
             for at in 8..13 {
                 let Some(&b) = input.get(at) else { return Ok(false) };
@@ -219,9 +219,9 @@ impl Scan {
                     status = status * 10 + u16::from(b - b'0');
                 }
             }
-            self.meta.status = status;
-            self.meta.start = if input[12] == b' ' { 13 } else { 12 };
-            self.at = self.meta.start;
+            self.info.status = status;
+            self.info.start = if input[12] == b' ' { 13 } else { 12 };
+            self.at = self.info.start;
             self.stage = Stage::Reason;
         }
         let end = find(input, self.at.into(), |b| !is_field_content(b));
@@ -229,7 +229,7 @@ impl Scan {
         if end == input.len() || !line_end(input, end)? {
             return Ok(false);
         }
-        self.meta.end = offset(end);
+        self.info.end = offset(end);
         self.fields_from(end + 2);
         Ok(true)
     }
@@ -276,7 +276,7 @@ impl Scan {
             }
             ended?;
             let span = Span::new(line, colon, end);
-            self.meta.facts.note(input, span)?;
+            self.info.known.note(input, span)?;
             fields.push(span);
             self.fields += 1;
             self.fields_from(end + 2);
@@ -287,23 +287,23 @@ impl Scan {
 /// Reads a head that is here as a whole and has nothing unusual about it: `Some` holds its length, or what is wrong with the whole.
 #[inline(always)]
 pub(crate) fn at_once(
-    first: FirstLine,
+    first: StartLine,
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
 ) -> Option<Result<usize, Fault>> {
     let end = read_fast(first, within(input, limits), limits, fields)?;
-    Some(judge(first, &mut fields.meta, end, limits).map(|()| end))
+    Some(judge(first, &mut fields.info, end, limits).map(|()| end))
 }
 
 /// With the widest instructions that the machine has.
 #[inline(always)]
-fn read_fast(first: FirstLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+fn read_fast(first: StartLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
     if let Some(read) = simd::read(first, input, limits, fields) {
         return read;
     }
-    fast::read(first, input, limits, fields)
+    fast_path::read(first, input, limits, fields)
 }
 
 /// Nothing beyond the limit is looked at, so what lies there cannot change the verdict.
@@ -314,19 +314,19 @@ fn within<'a>(input: &'a [u8], limits: &Limits) -> &'a [u8] {
 
 /// What only a whole head shows. A response is judged by who knows its request: see [`frame`].
 #[inline(always)]
-fn judge(first: FirstLine, meta: &mut Meta, end: usize, limits: &Limits) -> Result<(), Fault> {
-    if first == FirstLine::Status {
+fn judge(first: StartLine, info: &mut HeadInfo, end: usize, limits: &Limits) -> Result<(), Fault> {
+    if first == StartLine::Status {
         return Ok(());
     }
-    let Meta { version, facts, .. } = meta;
+    let HeadInfo { version, known, .. } = info;
     // RFC 9112 §3.2: a 1.1 request has a Host. It was due before the empty line.
-    if *version == Version::Http11 && facts.host().is_none() {
+    if *version == Version::Http11 && known.host().is_none() {
         return Err((ErrorKind::Rule(Rule::HostMissing), end - 2));
     }
-    if facts.expects_the_impossible(*version) {
-        return Err((ErrorKind::Rule(Rule::Expectation), facts.expect_at.into()));
+    if known.expects_the_impossible(*version) {
+        return Err((ErrorKind::Rule(Rule::Expectation), known.expect_at.into()));
     }
-    frame(meta, Message::Request, limits)
+    frame(info, Message::Request, limits)
 }
 
 /// What is wrong with the name of the field line that starts at `line`.

@@ -4,17 +4,17 @@
 //! `docs/benchmarks.md`; the oracle is [`Portable`](crate::scan::Portable), under proptest and in a fuzz target.
 #![allow(unsafe_code)]
 
-use crate::fast;
+use crate::fast_path;
 use crate::fields::Fields;
-use crate::first_line::FirstLine;
 use crate::limits::Limits;
 use crate::scan::{AsciiSet, Lanes, halves};
+use crate::start_line::StartLine;
 use core::arch::x86_64::*;
 
-/// Reads a head as [`fast::read_with`] does, if the machine has AVX2.
+/// Reads a head as [`fast_path::read_with`] does, if the machine has AVX2.
 #[inline(always)]
 pub(crate) fn read(
-    first: FirstLine,
+    first: StartLine,
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
@@ -25,8 +25,8 @@ pub(crate) fn read(
     // SAFETY: the machine has the features that these functions are compiled for; that was just asked.
     Some(unsafe {
         match first {
-            FirstLine::Request => read_request(input, limits, fields),
-            FirstLine::Status => read_response(input, limits, fields),
+            StartLine::Request => read_request(input, limits, fields),
+            StartLine::Status => read_response(input, limits, fields),
         }
     })
 }
@@ -50,12 +50,12 @@ pub(crate) fn available() -> bool {
 
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn read_request(input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
-    fast::read_with(Avx2(()), FirstLine::Request, input, limits, fields)
+    fast_path::read_with(Avx2(()), StartLine::Request, input, limits, fields)
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn read_response(input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
-    fast::read_with(Avx2(()), FirstLine::Status, input, limits, fields)
+    fast_path::read_with(Avx2(()), StartLine::Status, input, limits, fields)
 }
 
 /// Proof that the machine has AVX2, BMI1 and BMI2: nobody outside of this module can make one.

@@ -31,8 +31,8 @@
 //! The fields of [`State`] and [`Exchange`] are private: whoever holds one moves it on by a
 //! [`Step`], or by a method that says what happened.
 
-use crate::message::{Known, Method, Version};
-use crate::meta::{Body, Meta};
+use crate::head_info::{Body, HeadInfo};
+use crate::message::{KnownMethod, Method, Version};
 
 /// Where one half of the exchange is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,15 +145,15 @@ impl Exchange {
     /// Begins with a request that was received. `keep_alive` is false if the connection is to be
     /// closed after it in any case.
     #[inline(always)]
-    pub(crate) fn received(meta: &Meta, keep_alive: bool) -> Self {
+    pub(crate) fn received(info: &HeadInfo, keep_alive: bool) -> Self {
         Self {
-            version: meta.version,
-            head: meta.method == Some(Known::Head),
-            connect: meta.method == Some(Known::Connect),
-            upgrade: meta.facts.upgrade(meta.version).is_some(),
-            has_body: meta.body == Body::Chunked || meta.facts.declared() > 0,
-            wants_continue: meta.expects_continue(),
-            keep_alive: keep_alive && meta.keep_alive(),
+            version: info.version,
+            head: info.method == Some(KnownMethod::Head),
+            connect: info.method == Some(KnownMethod::Connect),
+            upgrade: info.known.upgrade(info.version).is_some(),
+            has_body: info.body == Body::Chunked || info.known.declared() > 0,
+            wants_continue: info.expects_continue(),
+            keep_alive: keep_alive && info.keep_alive(),
             interim: 0,
         }
     }
@@ -172,9 +172,9 @@ impl Exchange {
 
     /// Begins with a request whose head could not be read: what is known is as much as its answer
     /// depends on.
-    pub(crate) fn failed(&mut self, meta: &Meta) {
-        self.version = meta.version;
-        self.head = meta.method == Some(Known::Head);
+    pub(crate) fn failed(&mut self, info: &HeadInfo) {
+        self.version = info.version;
+        self.head = info.method == Some(KnownMethod::Head);
     }
 
     /// Makes this exchange the last of its connection.

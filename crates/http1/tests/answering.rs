@@ -6,7 +6,7 @@ use tidewire_http1::*;
 
 /// A connection that has read a GET.
 fn reader() -> Connection<Server> {
-    let mut connection = Connection::<Server>::new(Limits::new());
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let mut fields = Fields::new();
     let request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     assert!(matches!(connection.decode(request, &mut fields), Ok((27, Some(Event::Request(_))))));
@@ -27,7 +27,7 @@ fn answer(
     }
     connection.send_end(&mut out)?;
     let closes = connection.must_close();
-    Ok((String::from_utf8(out).unwrap(), closes, connection.next_message()))
+    Ok((String::from_utf8(out).unwrap(), closes, connection.next_exchange()))
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn an_answer_is_the_same_whoever_read_the_request() {
                 let response = Response::new(status).with_fields(blocks).with_idle_timeout(idle);
                 for closed in [false, true] {
                     let (mut read, mut unread) =
-                        (reader(), Connection::<Server>::answering_get(Limits::new()));
+                        (reader(), Connection::<Server>::answering_get(Limits::DEFAULT));
                     if closed {
                         read.close();
                         unread.close();
@@ -63,13 +63,13 @@ fn an_answer_is_the_same_whoever_read_the_request() {
 
 #[test]
 fn after_the_answer_it_reads_the_next_request() {
-    let mut connection = Connection::<Server>::answering_get(Limits::new());
+    let mut connection = Connection::<Server>::answering_get(Limits::DEFAULT);
     let (mut fields, mut out) = (Fields::new(), Vec::new());
     let request = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
     assert!(matches!(connection.decode(request, &mut fields), Ok((0, None))), "not before it");
     connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
     connection.send_end(&mut out).unwrap();
-    assert!(connection.next_message());
+    assert!(connection.next_exchange());
     assert!(matches!(connection.decode(request, &mut fields), Ok((31, Some(Event::Request(_))))));
 }
 

@@ -41,19 +41,19 @@ fn pipelined_requests_are_answered_one_by_one() {
     let mut input =
         b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhiX"
             .to_vec();
-    let mut server = Connection::<Server>::new(Limits::new());
+    let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let mut out = Vec::new();
     assert_eq!(events(&mut server, &mut input), ["HEAD /a", "end"]);
-    assert!(!server.next_message());
+    assert!(!server.next_exchange());
     server.send_head(&Response::new(200), BodyLength::Length(5), &mut out).unwrap();
     server.send_data(b"hello", &mut out).unwrap();
     server.send_end(&mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-    assert!(server.next_message());
+    assert!(server.next_exchange());
     assert_eq!(events(&mut server, &mut input), ["POST /b", "data hi", "end"]);
     server.send_head(&Response::new(204), BodyLength::Empty, &mut out).unwrap();
     server.send_end(&mut out).unwrap();
-    assert!(server.next_message());
+    assert!(server.next_exchange());
     assert_eq!(events(&mut server, &mut input), [] as [&str; 0]);
     assert!(server.finish().is_err());
     out.clear();
@@ -65,8 +65,8 @@ fn pipelined_requests_are_answered_one_by_one() {
 
 #[test]
 fn a_client_reads_what_a_server_writes() {
-    let mut client = Connection::<Client>::new(Limits::new());
-    let mut server = Connection::<Server>::new(Limits::new());
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
+    let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let (mut up, mut down, mut fields) = (Vec::new(), Vec::new(), Fields::new());
     client.send_request(&Request::new("POST", "/", "h"), BodyLength::Length(2), &mut up).unwrap();
     client.send_data(b"hi", &mut up).unwrap();
@@ -84,14 +84,14 @@ fn a_client_reads_what_a_server_writes() {
     assert!(matches!(event, Some(Event::Data(b"yes"))));
     down.drain(..used);
     assert!(matches!(client.decode(&down, &mut fields), Ok((0, Some(Event::End)))));
-    assert!(client.next_message() && server.next_message());
+    assert!(client.next_exchange() && server.next_exchange());
 }
 
 #[test]
 fn a_body_can_be_bounded_when_its_head_is_known() {
     let head = |framing: &str| format!("PUT /a HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n");
     let limited = |framing: &str, max: u64, body: &str| {
-        let mut server = Connection::<Server>::new(Limits::new());
+        let mut server = Connection::<Server>::new(Limits::DEFAULT);
         let (mut fields, head) = (Fields::new(), head(framing));
         let (used, _) = server.decode(head.as_bytes(), &mut fields).unwrap();
         assert_eq!(used, head.len());
@@ -115,7 +115,7 @@ fn a_body_can_be_bounded_when_its_head_is_known() {
 #[test]
 fn the_authority_of_an_absolute_target_outweighs_the_host_field() {
     for (target, host) in [("http://a.example:80/b?c", "a.example:80"), ("/b?c", "other")] {
-        let (mut server, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
+        let (mut server, mut fields) = (Connection::<Server>::new(Limits::DEFAULT), Fields::new());
         let request = format!("GET {target} HTTP/1.1\r\nHost: other\r\n\r\n");
         let (_, Some(Event::Request(head))) = server.decode(request.as_bytes(), &mut fields).unwrap() else {
             panic!("no request")
@@ -128,7 +128,7 @@ fn the_authority_of_an_absolute_target_outweighs_the_host_field() {
 /// RFC 9112 §4.
 #[test]
 fn an_unknown_status_has_an_empty_reason_and_its_space() {
-    let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+    let (mut server, mut out) = (Connection::<Server>::new(Limits::DEFAULT), Vec::new());
     assert_eq!(events(&mut server, &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()), ["GET /", "end"]);
     server.send_head(&Response::new(299), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n");
@@ -137,7 +137,7 @@ fn an_unknown_status_has_an_empty_reason_and_its_space() {
 /// The client that has begun a request, and what it makes of an answer that comes before its end.
 fn early_answer(request: &Request<'_>, body: BodyLength, answer: &[u8]) -> Result<(usize, bool), ErrorKind> {
     let (mut client, mut out, mut fields) =
-        (Connection::<Client>::new(Limits::new()), Vec::new(), Fields::new());
+        (Connection::<Client>::new(Limits::DEFAULT), Vec::new(), Fields::new());
     client.send_request(request, body, &mut out).unwrap();
     let used = client.decode(answer, &mut fields).map_err(|error| error.kind())?.0;
     Ok((used, client.is_switched()))
@@ -146,7 +146,7 @@ fn early_answer(request: &Request<'_>, body: BodyLength, answer: &[u8]) -> Resul
 /// What the client still sends of its request would be taken for the other protocol.
 #[test]
 fn nothing_switches_before_the_end_of_the_request() {
-    let early = Err(ErrorKind::Rule(Rule::UnaskedUpgrade));
+    let early = Err(ErrorKind::Rule(Rule::UnexpectedUpgrade));
     let upgrade = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
     let blocks = [&upgrade];
     let request = Request::new("GET", "/", "h").with_fields(&blocks);
@@ -168,22 +168,22 @@ fn nothing_switches_before_the_end_of_the_request() {
 #[test]
 fn a_request_may_go_on_behind_its_answer() {
     let (mut client, mut out, mut fields) =
-        (Connection::<Client>::new(Limits::new()), Vec::new(), Fields::new());
+        (Connection::<Client>::new(Limits::DEFAULT), Vec::new(), Fields::new());
     let request = Request::new("PUT", "/", "h");
     client.send_request(&request, BodyLength::Length(4), &mut out).unwrap();
     client.send_data(b"on", &mut out).unwrap();
     client.decode(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", &mut fields).unwrap();
     assert!(matches!(client.decode(b"", &mut fields), Ok((0, Some(Event::End)))));
-    assert!(!client.next_message() && !client.must_close());
+    assert!(!client.next_exchange() && !client.must_close());
     client.send_data(b"ly", &mut out).unwrap();
     client.send_end(&mut out).unwrap();
-    assert!(out.ends_with(b"\r\n\r\nonly") && client.next_message());
+    assert!(out.ends_with(b"\r\n\r\nonly") && client.next_exchange());
 }
 
 /// RFC 9112 §9.2: a response belongs to the first request that has none, and the interim ones before it too.
 #[test]
 fn responses_belong_to_the_requests_in_their_order() {
-    let mut client = Connection::<Client>::new(Limits::new());
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let (mut out, mut fields) = (Vec::new(), Fields::new());
     let wire = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     let (mut at, mut got) = (0, Vec::new());
@@ -200,7 +200,7 @@ fn responses_belong_to_the_requests_in_their_order() {
                 _ => panic!("cut at {at}"),
             }
         }
-        assert!(client.next_message());
+        assert!(client.next_exchange());
     }
     assert_eq!(got, ["HEAD 103", "HEAD 200", "GET 200", "GET hello"]);
 }
@@ -223,7 +223,7 @@ fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {
     ] {
         for cut in [0, 3, request.len()] {
             let (mut server, mut fields, mut out) =
-                (Connection::<Server>::new(Limits::new()), Fields::new(), Vec::new());
+                (Connection::<Server>::new(Limits::DEFAULT), Fields::new(), Vec::new());
             let cut = cut.min(request.len());
             let first = server.decode(&request.as_bytes()[..cut], &mut fields).map(|_| ());
             let failed =
@@ -235,7 +235,7 @@ fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {
             assert!(sent.contains("Connection: close"), "{sent}");
         }
         let head = request.replacen("GET", "HEAD", 1);
-        let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+        let (mut server, mut out) = (Connection::<Server>::new(Limits::DEFAULT), Vec::new());
         if server.decode(head.as_bytes(), &mut Fields::new()).is_err() || server.finish().is_err() {
             server.send_head(&Response::new(400), BodyLength::Length(2), &mut out).unwrap();
             server.send_data(b"no", &mut out).unwrap();
@@ -248,7 +248,7 @@ fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {
 #[test]
 fn trailers_that_frame_are_not_sent() {
     for (name, value) in [("Trailer", "a"), ("TE", "trailers"), ("Connection", "x-mine"), ("Upgrade", "x")] {
-        let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+        let (mut server, mut out) = (Connection::<Server>::new(Limits::DEFAULT), Vec::new());
         assert_eq!(events(&mut server, &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()), ["GET /", "end"]);
         server.send_head(&Response::new(200), BodyLength::Chunked, &mut out).unwrap();
         out.clear();
@@ -265,7 +265,7 @@ fn bytes_that_were_taken_back_do_no_harm() {
     let head = b"GET /a HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
     for shown in 0..head.len() {
         for left in 0..shown {
-            let (mut server, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
+            let (mut server, mut fields) = (Connection::<Server>::new(Limits::DEFAULT), Fields::new());
             assert!(matches!(server.decode(&head[..shown], &mut fields), Ok((0, None))));
             assert!(matches!(server.decode(&head[..left], &mut fields), Ok((0, None))));
             assert!(matches!(server.decode(head, &mut fields), Ok((_, Some(Event::Request(_))))));

@@ -14,14 +14,14 @@ fn limits() -> impl Strategy<Value = Limits> {
     let sizes = (1u16..90, 0u16..12, 0u8..6, 0u16..4);
     (sizes, 0u64..6, 0u32..12, 0u16..3, 0u8..3).prop_map(
         |((head, target, method, fields), body, overhead, trailers, interim)| {
-            let mut limits = Limits::new();
+            let mut limits = Limits::DEFAULT;
             limits.max_head = if head > 80 { u16::MAX } else { head };
             limits.max_target = if target > 10 { u16::MAX } else { target };
             limits.max_method = if method == 0 { u8::MAX } else { method };
             limits.max_fields = fields.checked_sub(1).unwrap_or(u16::MAX);
             limits.max_body = if body == 5 { u64::MAX } else { body };
             limits.max_overhead = if overhead == 11 { u32::MAX } else { overhead };
-            (limits.max_trailers, limits.max_informational) = (trailers, interim);
+            (limits.max_trailers, limits.max_interim_responses) = (trailers, interim);
             limits
         },
     )
@@ -57,7 +57,7 @@ proptest! {
     /// A table that has served any heads, of requests and of responses, good ones and others, says what a new one says.
     #[test]
     fn a_table_may_have_served_anything(before in input(), input in input(), cut in 0usize..60) {
-        let limits = Limits::new();
+        let limits = Limits::DEFAULT;
         let (mut used, mut new) = (Fields::new(), Fields::new());
         let mut server = Connection::<Server>::new(limits);
         for shown in [cut.min(before.len()), before.len()] {
@@ -80,7 +80,7 @@ proptest! {
 /// The longest head that there can be is taken, one byte more is not, and it is told at the same byte.
 #[test]
 fn the_largest_limits_hold_to_the_byte() {
-    let mut limits = Limits::new();
+    let mut limits = Limits::DEFAULT;
     (limits.max_head, limits.max_target) = (u16::MAX, u16::MAX);
     (limits.max_method, limits.max_fields) = (u8::MAX, u16::MAX);
     for len in 65_533..=65_537 {

@@ -12,7 +12,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Decodes one message, `step` bytes at a time, and returns its bytes of content.
 fn decode(input: &[u8], step: usize, fields: &mut Fields) -> usize {
-    let mut connection = Connection::<Server>::new(Limits::new());
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let (mut start, mut end, mut content) = (0, 0, 0);
     loop {
         match connection.decode(&input[start..end], fields).unwrap() {
@@ -53,7 +53,7 @@ fn decoding_allocates_nothing() {
 #[test]
 fn reading_a_response_allocates_nothing() {
     let input = b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\nETag: \"x\"\r\n\r\n";
-    let (limits, mut fields) = (Limits::new(), Fields::with_capacity(8));
+    let (limits, mut fields) = (Limits::DEFAULT, Fields::with_capacity(8));
     let count = allocations(|| {
         let parsed = ResponseHead::parse(input, Method::Get, &limits, &mut fields);
         assert!(matches!(parsed, Ok(Some((length, _))) if length == input.len()));
@@ -69,7 +69,7 @@ fn an_owned_head_allocates_nothing_for_few_fields() {
     for (more, expected) in [(0, 0), (15, 0), (16, 1), (90, 1)] {
         let bytes = bytes::Bytes::from(head(more));
         let shared = bytes.clone();
-        let (limits, mut fields) = (Limits::new(), Fields::with_capacity(100));
+        let (limits, mut fields) = (Limits::DEFAULT, Fields::with_capacity(100));
         let (_, head) = RequestHead::parse(&bytes, &limits, &mut fields).unwrap().unwrap();
         let count = allocations(|| assert_eq!(head.to_owned_head(shared).fields().len(), more + 1));
         assert_eq!(count, expected, "{more}");
@@ -99,7 +99,7 @@ fn a_table_is_reused() {
 
 #[test]
 fn an_error_allocates_nothing_and_a_length_reserves_nothing() {
-    let mut limits = Limits::new();
+    let mut limits = Limits::DEFAULT;
     limits.max_body = u64::MAX;
     let mut fields = Fields::with_capacity(8);
     let count = allocations(|| {

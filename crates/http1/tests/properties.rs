@@ -46,7 +46,7 @@ proptest! {
         (pieces, chunked) in body(), trailers in fields(),
     ) {
         prop_assume!(method != "CONNECT");
-        let mut client = Connection::<Client>::new(Limits::new());
+        let mut client = Connection::<Client>::new(Limits::DEFAULT);
         let (block, trailer) = (block_of(&sent), block_of(&trailers));
         let mut wire = Vec::new();
         let blocks = [&block];
@@ -58,7 +58,7 @@ proptest! {
         client.send_trailers(&trailer, &mut wire).unwrap();
 
         let mut fields = Fields::new();
-        let (_, head) = RequestHead::parse(&wire, &Limits::new(), &mut fields).unwrap().unwrap();
+        let (_, head) = RequestHead::parse(&wire, &Limits::DEFAULT, &mut fields).unwrap().unwrap();
         prop_assert_eq!(head.method().as_str(), &method);
         prop_assert_eq!(head.target(), path.as_bytes());
         prop_assert_eq!(head.host(), Some(host.as_bytes()));
@@ -67,7 +67,7 @@ proptest! {
         let expected: Vec<_> = sent.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
         prop_assert_eq!(received, expected);
 
-        let outcome = split::quick(|| ServerSubject::new(Limits::new()), &wire);
+        let outcome = split::quick(|| ServerSubject::new(Limits::DEFAULT), &wire);
         prop_assert_eq!(outcome.data(), pieces.concat());
         let lines = outcome.lines();
         prop_assert_eq!(lines.last().map(|l| l.ends_with("end")), Some(true), "{:?}", lines);
@@ -81,7 +81,7 @@ proptest! {
         status in prop_oneof![200u16..204, 206u16..304, 305u16..=999], reason in "[!-~]([ -~\t]{0,20}[!-~])?", sent in fields(),
         (pieces, chunked) in body(), head in any::<bool>(),
     ) {
-        let (mut server, mut client) = (Connection::<Server>::new(Limits::new()), Connection::<Client>::new(Limits::new()));
+        let (mut server, mut client) = (Connection::<Server>::new(Limits::DEFAULT), Connection::<Client>::new(Limits::DEFAULT));
         let (mut up, mut wire, mut fields) = (Vec::new(), Vec::new(), Fields::new());
         client.send_request(&Request::new(if head { "HEAD" } else { "GET" }, "/", "h"), BodyLength::Empty, &mut up).unwrap();
         client.send_end(&mut up).unwrap();
@@ -114,14 +114,14 @@ proptest! {
         prop_assert!(ended);
         prop_assert_eq!(at, wire.len());
         prop_assert_eq!(data, if head { Vec::new() } else { pieces.concat() });
-        prop_assert!(server.next_message() && client.next_message());
+        prop_assert!(server.next_exchange() && client.next_exchange());
     }
 
     /// Any bytes: no panic, the same at every cut, in both roles.
     #[test]
     fn any_bytes_are_cut_invariant(input: Vec<u8>) {
-        split::quick(|| ServerSubject::switching(Limits::new()), &input);
-        split::quick(|| ClientSubject::new(Limits::new(), "GET", true, true), &input);
+        split::quick(|| ServerSubject::switching(Limits::DEFAULT), &input);
+        split::quick(|| ClientSubject::new(Limits::DEFAULT, "GET", true, true), &input);
     }
 
     /// A head that is accepted and changed by one byte is refused, or says something else: no two heads mean the same by accident.
@@ -130,7 +130,7 @@ proptest! {
         let text = format!("GET /a HTTP/1.1\r\nHost: h\r\nX-{name}: {value}\r\n\r\n").into_bytes();
         let line = |bytes: &[u8]| {
             let mut fields = Fields::new();
-            match RequestHead::parse(bytes, &Limits::new(), &mut fields) {
+            match RequestHead::parse(bytes, &Limits::DEFAULT, &mut fields) {
                 Ok(Some((used, head))) if used == bytes.len() => Some(request_line(&head)),
                 _ => None,
             }
@@ -158,11 +158,11 @@ fn a_byte_put_into_the_framing_is_refused() {
         b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
     ];
     for input in good {
-        let whole = split::drive(ServerSubject::new(Limits::new()), input, &[]);
+        let whole = split::drive(ServerSubject::new(Limits::DEFAULT), input, &[]);
         let head = input.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
         let places: Vec<usize> = (1..head).collect();
         for (at, byte, changed) in mutate::insertions(input, &places, b"\r\n\0 ") {
-            let outcome = split::drive(ServerSubject::new(Limits::new()), &changed, &[]);
+            let outcome = split::drive(ServerSubject::new(Limits::DEFAULT), &changed, &[]);
             // A space around a value is whitespace; every other byte must show.
             let around =
                 byte == b' ' && (matches!(input[at - 1], b':' | b' ') || matches!(input[at], b'\r' | b' '));
@@ -178,7 +178,7 @@ fn a_byte_put_into_the_framing_is_refused() {
             }
         }
         for (at, changed) in mutate::deletions(input, &places) {
-            let outcome = split::drive(ServerSubject::new(Limits::new()), &changed, &[]);
+            let outcome = split::drive(ServerSubject::new(Limits::DEFAULT), &changed, &[]);
             let same = outcome
                 .events
                 .iter()
@@ -198,7 +198,7 @@ fn a_byte_put_into_the_framing_of_a_response_is_refused() {
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
         b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n",
     ];
-    let subject = || ClientSubject::new(Limits::new(), "GET", false, false);
+    let subject = || ClientSubject::new(Limits::DEFAULT, "GET", false, false);
     for input in good {
         let whole = split::drive(subject(), input, &[]);
         assert!(whole.failure.is_none(), "{whole:?}");
@@ -228,7 +228,7 @@ fn a_byte_put_into_the_framing_of_a_response_is_refused() {
 /// One-byte reads: a long field, many fields, a long target.
 #[test]
 fn time_is_linear() {
-    let server = || ServerSubject::new(Limits::new());
+    let server = || ServerSubject::new(Limits::DEFAULT);
     let value = |n: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "v".repeat(n)).into_bytes();
     linear::check(server, &value(900), &value(9000));
     let name = |n: usize| format!("GET / HTTP/1.1\r\nHost: h\r\n{}: v\r\n\r\n", "n".repeat(n)).into_bytes();
@@ -239,5 +239,5 @@ fn time_is_linear() {
     linear::check(server, &target(700), &target(7000));
     let reason =
         |n: usize| format!("HTTP/1.1 200 {}\r\nContent-Length: 0\r\n\r\n", "r".repeat(n)).into_bytes();
-    linear::check(|| ClientSubject::new(Limits::new(), "GET", false, false), &reason(900), &reason(9000));
+    linear::check(|| ClientSubject::new(Limits::DEFAULT, "GET", false, false), &reason(900), &reason(9000));
 }

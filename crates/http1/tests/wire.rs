@@ -46,7 +46,7 @@ fn behind_a_refusal_nothing_is_read() {
     let mut refused = 0;
     for case in vectors::of("http1").iter().filter(|case| !case.has("client")) {
         let Some(error) =
-            case.events.last().filter(|line| line.contains("error") && !line.contains("Truncated"))
+            case.events.last().filter(|line| line.contains("error") && !line.contains("UnexpectedEnd"))
         else {
             continue;
         };
@@ -60,7 +60,7 @@ fn behind_a_refusal_nothing_is_read() {
 }
 
 fn limits(case: &Vector) -> Limits {
-    let mut limits = Limits::new();
+    let mut limits = Limits::DEFAULT;
     let number = |name| case.number_option(name);
     if let Some(n) = number("max_head") {
         limits.max_head = n.try_into().unwrap();
@@ -77,8 +77,8 @@ fn limits(case: &Vector) -> Limits {
     if let Some(n) = number("max_body") {
         limits.max_body = n;
     }
-    if let Some(n) = number("max_informational") {
-        limits.max_informational = n.try_into().unwrap();
+    if let Some(n) = number("max_interim_responses") {
+        limits.max_interim_responses = n.try_into().unwrap();
     }
     limits
 }

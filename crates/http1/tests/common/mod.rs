@@ -60,7 +60,7 @@ impl ServerSubject {
         let status = if self.connect { 405 } else { 200 };
         self.connection.send_head(&Response::new(status), BodyLength::Empty, &mut out).unwrap();
         self.connection.send_end(&mut out).unwrap();
-        self.connection.next_message();
+        self.connection.next_exchange();
     }
 }
 
@@ -112,7 +112,7 @@ impl ClientSubject {
             Entry::Head { line, .. } | Entry::Other(line) => Log::other(line),
             Entry::Data(data) => Log::Data(data),
             Entry::End => {
-                if self.again && self.connection.next_message() {
+                if self.again && self.connection.next_exchange() {
                     self.request();
                 }
                 Log::other("end")

@@ -22,7 +22,7 @@ enum Verdict {
 
 fn ours(input: &[u8]) -> Verdict {
     let mut fields = Fields::new();
-    match RequestHead::parse(input, &Limits::new(), &mut fields) {
+    match RequestHead::parse(input, &Limits::DEFAULT, &mut fields) {
         Ok(None) => Verdict::Incomplete,
         Err(error) => Verdict::Refused(format!("{:?}", error.kind())),
         Ok(Some((length, head))) => Verdict::Accepted(Head {

@@ -6,7 +6,7 @@ use tidewire_grammar::token_len;
 
 /// Which kind of first line, and so of head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FirstLine {
+pub(crate) enum StartLine {
     Request,
     Status,
 }

@@ -1,6 +1,6 @@
 //! Whole heads, fast: 64 bytes at once, and no fault is told.
 //!
-//! What this reader accepts, `parse.rs` would accept, with the same spans and the same facts; what it does not accept says nothing: the head
+//! What this reader accepts, `parse.rs` would accept, with the same spans and the same known; what it does not accept says nothing: the head
 //! is incomplete, or wrong, or only unusual, and `parse.rs` reads it. So there is one place that judges, and this one may be quick. That the
 //! two agree is a property test and a fuzz target.
 //!
@@ -12,20 +12,20 @@
 //! The next line's start follows from the mask alone, not from what is found within the line. So the processor looks for colons in
 //! several lines at once.
 
-use crate::facts::{Facts, is, may_frame};
 use crate::fields::Fields;
-use crate::first_line::{FirstLine, method_end};
+use crate::head_info::HeadInfo;
+use crate::known_fields::{KnownFields, is, may_frame};
 use crate::limits::Limits;
-use crate::message::{Known, TargetForm, Version};
-use crate::meta::Meta;
+use crate::message::{KnownMethod, TargetForm, Version};
 use crate::scan::{Find, Lanes, Long, Portable, Short};
 use crate::span::{Span, offset};
+use crate::start_line::{StartLine, method_end};
 use tidewire_grammar::class::is_field_content;
 
 /// Reads a whole head at the start of `input`, which is cut at the limit of heads. `Some` holds its length; `fields` then says the rest. After
 /// `None` it holds nothing of use.
 #[inline(never)]
-pub(crate) fn read(first: FirstLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+pub(crate) fn read(first: StartLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
     read_with(Portable, first, input, limits, fields)
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn read(first: FirstLine, input: &[u8], limits: &Limits, fields: &mut
 #[inline(always)]
 pub(crate) fn read_with<L: Lanes>(
     lanes: L,
-    first: FirstLine,
+    first: StartLine,
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
@@ -47,29 +47,29 @@ pub(crate) fn read_with<L: Lanes>(
 #[inline(always)]
 fn read_from<F: Find>(
     find: &F,
-    first: FirstLine,
+    first: StartLine,
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
 ) -> Option<usize> {
     let start = match first {
-        FirstLine::Request => request_line(find, input, limits, &mut fields.meta)?,
-        FirstLine::Status => status_line(input, &mut fields.meta)?,
+        StartLine::Request => request_line(find, input, limits, &mut fields.info)?,
+        StartLine::Status => status_line(input, &mut fields.info)?,
     };
     fields.clear();
-    fields.meta.facts = Facts::NONE;
+    fields.info.known = KnownFields::NONE;
     field_lines(find, input, start, limits, fields)
 }
 
 /// A request line in origin form. Returns where it ends.
 #[inline(always)]
-fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, meta: &mut Meta) -> Option<usize> {
+fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, info: &mut HeadInfo) -> Option<usize> {
     let (method, start) = match input.first_chunk().map(|m| u32::from_le_bytes(*m)) {
-        Some(GET) if limits.max_method >= 3 => (Some(Known::Get), 4),
+        Some(GET) if limits.max_method >= 3 => (Some(KnownMethod::Get), 4),
         _ => {
             let end = method_end(input, limits).ok()??;
-            match Known::new(input.get(..end)?) {
-                Some(Known::Connect) => return None,
+            match KnownMethod::new(input.get(..end)?) {
+                Some(KnownMethod::Connect) => return None,
                 method => (method, end + 1),
             }
         }
@@ -86,16 +86,16 @@ fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, meta: &mut Met
     if !framed || long || input.get(start) != Some(&b'/') {
         return None;
     }
-    (meta.method, meta.form, meta.version) = (method, TargetForm::Origin, version);
-    (meta.start, meta.end) = (offset(start), offset(end));
+    (info.method, info.form, info.version) = (method, TargetForm::Origin, version);
+    (info.start, info.end) = (offset(start), offset(end));
     Some(end.wrapping_add(11))
 }
 
 /// A status line. Returns where it ends.
 #[inline(always)]
-fn status_line(input: &[u8], meta: &mut Meta) -> Option<usize> {
+fn status_line(input: &[u8], info: &mut HeadInfo) -> Option<usize> {
     let (version, rest) = input.split_first_chunk()?;
-    meta.version = match u64::from_le_bytes(*version) {
+    info.version = match u64::from_le_bytes(*version) {
         HTTP_1_1 => Version::Http11,
         HTTP_1_0 => Version::Http10,
         _ => return None,
@@ -104,12 +104,12 @@ fn status_line(input: &[u8], meta: &mut Meta) -> Option<usize> {
         return None;
     };
     let digit = |b: &u8| u16::from(b - b'0');
-    meta.status = 100 * digit(a) + 10 * digit(b) + digit(c);
+    info.status = 100 * digit(a) + 10 * digit(b) + digit(c);
     let len = reason.iter().position(|&b| !is_field_content(b))?;
     if !reason.get(len..)?.starts_with(b"\r\n") {
         return None;
     }
-    (meta.start, meta.end) = (13, offset(13 + len));
+    (info.start, info.end) = (13, offset(13 + len));
     Some(13 + len + 2)
 }
 
@@ -180,22 +180,22 @@ fn field_line<F: Find>(
     }
     let span = Span::new(line, colon, end);
     if may_frame(colon.wrapping_sub(line), input.get(line))
-        && !frames(find, input, input.get(line..colon)?, (colon, end), &mut fields.meta.facts)
+        && !frames(find, input, input.get(line..colon)?, (colon, end), &mut fields.info.known)
     {
-        fields.meta.facts.note(input, span).ok()?;
+        fields.info.known.note(input, span).ok()?;
     }
     fields.push(span);
     Some(())
 }
 
-/// The framing fields that nearly every head has, if they are as they nearly always are. Any other is left to [`Facts::note`].
+/// The framing fields that nearly every head has, if they are as they nearly always are. Any other is left to [`KnownFields::note`].
 #[inline(always)]
 fn frames<F: Find>(
     find: &F,
     input: &[u8],
     name: &[u8],
     (colon, end): (usize, usize),
-    facts: &mut Facts,
+    known: &mut KnownFields,
 ) -> bool {
     // One space before the value. Others, and one behind it, are no part of a host or an option, and so are not taken here.
     let start = colon.wrapping_add(2);
@@ -210,9 +210,9 @@ fn frames<F: Find>(
                 Some([b':', port @ ..]) => port.iter().all(u8::is_ascii_digit),
                 _ => false,
             };
-            plain && facts.set_host(start, end)
+            plain && known.set_host(start, end)
         }
-        10 if is(name, b"connection") => input.get(start..end).is_some_and(|value| facts.set_option(value)),
+        10 if is(name, b"connection") => input.get(start..end).is_some_and(|value| known.set_option(value)),
         _ => false,
     }
 }
@@ -233,20 +233,20 @@ const HTTP_1_0: u64 = u64::from_le_bytes(*b"HTTP/1.0");
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::Scan;
+    use crate::parse::HeadParser;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    /// What one reader says: the length, the spans, the facts.
+    /// What one reader says: the length, the spans, the known.
     type Read = Option<(usize, Fields)>;
 
-    fn portable(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
+    fn portable(first: StartLine, input: &[u8], limits: &Limits) -> Read {
         let mut fields = Fields::new();
         read(first, input, limits, &mut fields).map(|end| (end, fields))
     }
 
     /// In AVX2, if the machine has it.
-    fn vector(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
+    fn vector(first: StartLine, input: &[u8], limits: &Limits) -> Read {
         #[cfg(target_arch = "x86_64")]
         {
             let mut fields = Fields::new();
@@ -257,15 +257,15 @@ mod tests {
         portable(first, input, limits)
     }
 
-    fn exact(first: FirstLine, input: &[u8], limits: &Limits) -> Read {
-        let (mut fields, mut scan) = (Fields::new(), Scan::new());
+    fn exact(first: StartLine, input: &[u8], limits: &Limits) -> Read {
+        let (mut fields, mut scan) = (Fields::new(), HeadParser::new());
         let end = scan.head(first, input, limits, &mut fields).ok()??;
-        fields.meta = *scan.meta();
+        fields.info = *scan.info();
         Some((end, fields))
     }
 
     /// The fast readers agree with each other, and with the exact one where they say anything. Returns whether they do.
-    fn agree(first: FirstLine, input: &[u8], limits: &Limits) -> bool {
+    fn agree(first: StartLine, input: &[u8], limits: &Limits) -> bool {
         let (fast, exact) = (portable(first, input, limits), exact(first, input, limits));
         assert_eq!(fast, vector(first, input, limits), "{}", input.escape_ascii());
         if fast.is_some() {
@@ -290,27 +290,27 @@ mod tests {
 
     #[test]
     fn common_heads_are_read_fast() {
-        let limits = Limits::new();
+        let limits = Limits::DEFAULT;
         for head in [
             "GET /a HTTP/1.1\r\nHost: example.org:8080\r\nConnection: keep-alive\r\n\r\n",
             "GET / HTTP/1.0\r\nX-Y: caf\u{e9}\tau lait\r\n\r\n",
             "POST /a?b HTTP/1.1\r\nContent-Length: 5\r\nHost: [::1]\r\n\r\nhello",
             "DELETE /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost:a\r\n\r\n0\r\n\r\n",
         ] {
-            assert!(agree(FirstLine::Request, head.as_bytes(), &limits), "{head}");
+            assert!(agree(StartLine::Request, head.as_bytes(), &limits), "{head}");
         }
         let head = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nServer: x\r\n\r\n";
-        assert!(agree(FirstLine::Status, head.as_bytes(), &limits));
+        assert!(agree(StartLine::Status, head.as_bytes(), &limits));
     }
 
     /// The limits hold here as they do there, whatever is smallest.
     #[test]
     fn limits_hold_for_what_is_read_fast() {
         let head = b"GET /a HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n";
-        let mut limits = Limits::new();
+        let mut limits = Limits::DEFAULT;
         (limits.max_head, limits.max_target, limits.max_method, limits.max_fields) =
             (head.len() as u16, 2, 3, 2);
-        assert!(agree(FirstLine::Request, head, &limits));
+        assert!(agree(StartLine::Request, head, &limits));
         for less in 0..4 {
             let mut limits = limits;
             match less {
@@ -320,19 +320,19 @@ mod tests {
                 _ => limits.max_fields -= 1,
             }
             let head = &head[..head.len().min(limits.max_head.into())];
-            assert!(!agree(FirstLine::Request, head, &limits), "{less}");
+            assert!(!agree(StartLine::Request, head, &limits), "{less}");
         }
     }
 
     /// A line end at each place of a block, and the head's end too.
     #[test]
     fn lines_may_end_anywhere() {
-        let limits = Limits::new();
+        let limits = Limits::DEFAULT;
         for first in 0..130 {
             for second in 0..70 {
                 let (a, b) = ("a".repeat(first), "b".repeat(second));
                 let head = alloc::format!("GET / HTTP/1.1\r\nHost: h\r\nA: {a}\r\nB: {b}\r\n\r\nGET /");
-                assert!(agree(FirstLine::Request, head.as_bytes(), &limits), "{head}");
+                assert!(agree(StartLine::Request, head.as_bytes(), &limits), "{head}");
             }
         }
     }
@@ -340,13 +340,13 @@ mod tests {
     /// Heads of every length over some blocks, cut at every byte, at every alignment.
     #[test]
     fn a_head_may_be_cut_and_lie_anywhere() {
-        let limits = Limits::new();
+        let limits = Limits::DEFAULT;
         for length in 0..140 {
             let (value, at) = ("v".repeat(length), length % 64);
             let head = alloc::format!("GET / HTTP/1.1\r\nHost: h\r\nA: {value}\r\n\r\n");
             let bytes = ["\r".repeat(at).as_bytes(), head.as_bytes(), b"\r\n\r\n"].concat();
             for cut in 0..=head.len() {
-                let whole = agree(FirstLine::Request, &bytes[at..at + cut], &limits);
+                let whole = agree(StartLine::Request, &bytes[at..at + cut], &limits);
                 assert!(!whole || cut == head.len(), "{length} cut at {cut}");
             }
         }
@@ -355,15 +355,15 @@ mod tests {
     /// A byte of each value at each place.
     #[test]
     fn one_byte_anywhere() {
-        let limits = Limits::new();
+        let limits = Limits::DEFAULT;
         let head = b"PUT /there HTTP/1.1\r\nHost: example.org\r\nAccept: text/html, */*\r\nConnection: close\r\nX: a\r\n\r\n";
         for at in 0..head.len() {
             for b in 0..=255 {
                 let mut changed = head.to_vec();
                 changed[at] = b;
-                agree(FirstLine::Request, &changed, &limits);
+                agree(StartLine::Request, &changed, &limits);
                 changed.insert(at, head[at]);
-                agree(FirstLine::Request, &changed, &limits);
+                agree(StartLine::Request, &changed, &limits);
             }
         }
     }
@@ -387,20 +387,20 @@ mod tests {
         fn the_readers_agree_on_requests(
             line in "(GET|POST|CONNECT|X) (/|/[!-~]{1,50}|\\*|http://a/) HTTP/1.[01]\r\n", rest in pieces(), max_fields in 0u16..6,
         ) {
-            let mut limits = Limits::new();
+            let mut limits = Limits::DEFAULT;
             limits.max_fields = max_fields;
-            agree(FirstLine::Request, &[line.as_bytes(), &rest].concat(), &limits);
+            agree(StartLine::Request, &[line.as_bytes(), &rest].concat(), &limits);
         }
 
         #[test]
         fn the_readers_agree_on_responses(line in "HTTP/1.[01] [0-9]{3} [ -~\t]{0,20}\r\n", rest in pieces()) {
-            agree(FirstLine::Status, &[line.as_bytes(), &rest].concat(), &Limits::new());
+            agree(StartLine::Status, &[line.as_bytes(), &rest].concat(), &Limits::DEFAULT);
         }
 
         #[test]
         fn the_readers_agree_on_anything(input: Vec<u8>) {
-            agree(FirstLine::Request, &input, &Limits::new());
-            agree(FirstLine::Status, &input, &Limits::new());
+            agree(StartLine::Request, &input, &Limits::DEFAULT);
+            agree(StartLine::Status, &input, &Limits::DEFAULT);
         }
     }
 }

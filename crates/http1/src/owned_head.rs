@@ -13,7 +13,7 @@ use core::fmt;
 /// use tidewire_http1::{Connection, Event, Fields, Limits, OwnedRequestHead, Server};
 ///
 /// let mut buffer = BytesMut::from("GET /a HTTP/1.1\r\nHost: b\r\n\r\nmore");
-/// let (mut connection, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
+/// let (mut connection, mut fields) = (Connection::<Server>::new(Limits::DEFAULT), Fields::new());
 /// let (used, event) = connection.decode(&buffer, &mut fields)?;
 /// let Some(Event::Request(head)) = event else { panic!("no request") };
 /// let parts = head.detach();                                  // the borrow of `buffer` ends here
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn an_owned_head_says_what_the_borrowed_one_says() {
         let mut fields = Fields::new();
-        let (_, head) = RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+        let (_, head) = RequestHead::parse(HEAD, &Limits::DEFAULT, &mut fields).unwrap().unwrap();
         let owned = head.to_owned_head(Bytes::from_static(HEAD));
         assert_eq!(
             (owned.method(), owned.target(), owned.version()),
@@ -186,9 +186,9 @@ mod tests {
             let lines: alloc::string::String = (0..n).map(|i| format!("X-{i}: {i}\r\n")).collect();
             let head = format!("GET /{n} HTTP/1.0\r\n{lines}\r\n");
             let (_, borrowed) =
-                RequestHead::parse(head.as_bytes(), &Limits::new(), &mut fields).unwrap().unwrap();
+                RequestHead::parse(head.as_bytes(), &Limits::DEFAULT, &mut fields).unwrap().unwrap();
             let owned = borrowed.to_owned_head(Bytes::from(head.clone()));
-            RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+            RequestHead::parse(HEAD, &Limits::DEFAULT, &mut fields).unwrap().unwrap();
             let copy = owned.clone();
             drop(owned);
             assert_eq!((copy.fields().len(), copy.target()), (n, format!("/{n}").as_bytes()));
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn no_byte_is_copied_but_where_it_must() {
         let (mut fields, bytes) = (Fields::new(), Bytes::copy_from_slice(&[b"\r\n", HEAD].concat()));
-        let (_, head) = RequestHead::parse(&bytes[2..], &Limits::new(), &mut fields).unwrap().unwrap();
+        let (_, head) = RequestHead::parse(&bytes[2..], &Limits::DEFAULT, &mut fields).unwrap().unwrap();
         let owned = head.to_owned_head(bytes.clone());
         assert_eq!(owned.as_bytes().as_ptr(), bytes[2..].as_ptr());
         let copied = head.to_owned_head(Bytes::from_static(b"something else"));
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn the_wrong_bytes_do_no_harm() {
         let mut fields = Fields::new();
-        let (_, head) = RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+        let (_, head) = RequestHead::parse(HEAD, &Limits::DEFAULT, &mut fields).unwrap().unwrap();
         let wrong = OwnedRequestHead::new(head.detach(), Bytes::from_static(b"\xFF\xFE"));
         assert_eq!(
             (wrong.method(), wrong.target(), wrong.host()),

@@ -13,7 +13,7 @@ use tidewire_grammar::{dec_u64, eq_ignore_case, is_token, list, trim_ows, value_
 /// What the framing fields of one head have said so far. It belongs to the message, and is replaced
 /// with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Facts {
+pub(crate) struct KnownFields {
     length: u64,
     flags: u16,
     /// Where the values of `Content-Length` and `Expect` and the line of `Transfer-Encoding` start,
@@ -27,7 +27,7 @@ pub(crate) struct Facts {
     upgrade: (u16, u16),
 }
 
-impl Facts {
+impl KnownFields {
     const LENGTH: u16 = 1;
     const CHUNKED: u16 = 1 << 1;
     const HOST: u16 = 1 << 2;
@@ -83,7 +83,7 @@ impl Facts {
     /// Learns from one field line, if its name is one that frames; `Err` holds the offset from the
     /// start of the head.
     ///
-    /// The fields that nearly every head has are read in place by `fast.rs`. Cold, so that the
+    /// The fields that nearly every head has are read in place by `fast_path.rs`. Cold, so that the
     /// registers for this call are saved where it is made, and not for each line.
     #[cold]
     pub(crate) fn note(&mut self, head: &[u8], span: Span) -> Result<(), Fault> {
