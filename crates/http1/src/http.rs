@@ -1,6 +1,7 @@
 //! Conversions to and from the types of the `http` crate.
 //!
-//! Each copies: `http` owns every name and value. Where that shows in a profile, stay with spans.
+//! Each conversion copies all names and values, because `http` owns them. Where this costs too much,
+//! use the head itself.
 
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::field_block::FieldBlock;
@@ -23,7 +24,7 @@ impl TryFrom<Method<'_>> for hyperium::Method {
     type Error = hyperium::method::InvalidMethod;
 
     /// # Errors
-    /// None for a method that was decoded; `Method::Other` may hold anything if you made it.
+    /// None for a received method. A `Method::Other` that you made yourself may be invalid.
     fn try_from(method: Method<'_>) -> Result<Self, Self::Error> {
         Self::from_bytes(method.as_str().as_bytes())
     }
@@ -44,10 +45,10 @@ impl TryFrom<&RequestHead<'_>> for hyperium::Request<()> {
     type Error = hyperium::Error;
 
     /// # Errors
-    /// `http::Uri` refuses some targets that browsers send, and takes no more than 65534 bytes.
+    /// `http::Uri` refuses some targets that browsers send, and targets over 65534 bytes.
     ///
-    /// The fields are as they came. Where the target is absolute, its authority counts and `Host` does not (RFC 9112 §3.2.2): see
-    /// [`RequestHead::host`].
+    /// The fields are copied as received. If the target is absolute, its authority has priority over
+    /// `Host` (RFC 9112 §3.2.2): see [`RequestHead::host`].
     fn try_from(head: &RequestHead<'_>) -> Result<Self, Self::Error> {
         let mut request = Self::new(());
         *request.method_mut() = head.method().try_into()?;
@@ -61,10 +62,10 @@ impl TryFrom<&RequestHead<'_>> for hyperium::Request<()> {
 impl TryFrom<&ResponseHead<'_>> for hyperium::Response<()> {
     type Error = hyperium::Error;
 
-    /// The reason phrase is lost: `http` has no place for it.
+    /// Drops the reason phrase: `http` has no place for it.
     ///
     /// # Errors
-    /// None for a head that was decoded.
+    /// None for a received head.
     fn try_from(head: &ResponseHead<'_>) -> Result<Self, Self::Error> {
         let mut response = Self::new(());
         *response.status_mut() = head.status().try_into()?;
@@ -77,11 +78,11 @@ impl TryFrom<&ResponseHead<'_>> for hyperium::Response<()> {
 impl TryFrom<&HeaderMap> for FieldBlock {
     type Error = EncodeError;
 
-    /// The fields of the map but for those that the connection writes itself: `Content-Length`, `Transfer-Encoding` and `Host` are left
-    /// out.
+    /// Leaves out the fields that the connection writes itself: `Content-Length`,
+    /// `Transfer-Encoding` and `Host`.
     ///
     /// # Errors
-    /// [`EncodeError::FieldValue`]: a value with whitespace at its ends, which would not arrive.
+    /// [`EncodeErrorKind::FieldValue`] for a value with whitespace at its ends: it would not arrive.
     fn try_from(map: &HeaderMap) -> Result<Self, EncodeError> {
         let mut block = Self::new();
         for (name, value) in map {
@@ -138,9 +139,9 @@ mod tests {
     }
 
     proptest! {
-        /// What we accept, `http` accepts, and it means the same.
+        /// `http` accepts what we accept, with the same meaning.
         #[test]
-        fn nothing_decoded_is_refused(path in "/[A-Za-z0-9_.~!$&'()*+,;=:@%-]{0,20}", name in "[a-z-]{1,9}", value in "[!-~]{0,9}") {
+        fn no_decoded_request_is_refused(path in "/[A-Za-z0-9_.~!$&'()*+,;=:@%-]{0,20}", name in "[a-z-]{1,9}", value in "[!-~]{0,9}") {
             prop_assume!(!["host", "expect"].contains(&name.as_str()) && !name.starts_with("content-l"));
             let text = alloc::format!("GET {path} HTTP/1.1\r\nHost: h\r\n{name}: {value}\r\n\r\n");
             let mut server = Connection::<Server>::new(Limits::DEFAULT);
