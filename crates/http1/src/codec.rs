@@ -49,8 +49,8 @@ use tidewire_grammar::range_of;
 
 /// A part of a message. `H` is the type of the head.
 ///
-/// A server reads `Item<`[`OwnedRequestHead`]`>` and writes `Item<`[`OutgoingResponse`]`>`. A client
-/// writes `Item<`[`OutgoingRequest`]`>` and reads `Item<`[`OwnedResponseHead`]`>`.
+/// A server reads `Item<`[`OwnedRequestHead`]`>` and writes `Item<`[`OutgoingResponse`]`>`. A
+/// client writes `Item<`[`OutgoingRequest`]`>` and reads `Item<`[`OwnedResponseHead`]`>`.
 #[derive(Clone, Debug)]
 pub enum Item<H> {
     /// A head, also of an interim response.
@@ -354,8 +354,9 @@ impl tokio_util::codec::Decoder for Codec<Server> {
                 };
                 // No request can follow, so the last response says `close`.
                 self.responses.close_after_last();
-                // The rest is no request: skipped empty lines, or bytes after the last request of the
-                // connection. But after a request for another protocol it may belong to that protocol.
+                // The rest is no request: skipped empty lines, or bytes after the last request of
+                // the connection. But after a request for another protocol it may belong to that
+                // protocol.
                 if !self.offers_switch() {
                     src.clear();
                 }
@@ -380,8 +381,8 @@ impl tokio_util::codec::Decoder for Codec<Client> {
         };
         let item = place.cut_from(src, used);
         if self.connection.is_paused() && !self.connection.is_switched() && !src.is_empty() {
-            // RFC 9112 §9.2 (2): these bytes answer no request. They must not stay in the buffer, where
-            // they would be read as the response to the next request.
+            // RFC 9112 §9.2 (2): these bytes answer no request. They must not stay in the buffer,
+            // where they would be read as the response to the next request.
             self.connection.close();
             src.clear();
         }

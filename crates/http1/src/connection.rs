@@ -315,7 +315,8 @@ impl<R: Role> Connection<R> {
                     };
                     used += n;
                     break match event {
-                        // How the sender divided its content into chunks has no meaning (RFC 9112 §7.1).
+                        // How the sender divided its content into chunks has no meaning (RFC 9112
+                        // §7.1).
                         Some(chunked::Event::Chunk { .. }) => continue,
                         Some(chunked::Event::Data(data)) => (used, Some(Event::Data(data))),
                         Some(chunked::Event::Trailer { name, value }) => {
@@ -336,9 +337,10 @@ impl<R: Role> Connection<R> {
 }
 
 impl Connection<Server> {
-    /// Returns a connection as if it had received an HTTP/1.1 GET and not answered it. A server uses
-    /// it when it has dropped the state of the connection while a request waits (long polling), and
-    /// now answers. Call [`close`](Self::close) first if the response is the last one.
+    /// Returns a connection as if it had received an HTTP/1.1 GET and not answered it. A server
+    /// uses it when it has dropped the state of the connection while a request waits (long
+    /// polling), and now answers. Call [`close`](Self::close) first if the response is the last
+    /// one.
     ///
     /// ```
     /// use tidewire_http1::{BodyLength, Connection, Limits, Response, Server};

@@ -3,7 +3,7 @@
 use crate::connection::{Connection, Event, IncomingBody, Input, OutgoingBody};
 use crate::error::{Error, ErrorKind, Fault, Limit, Rule, Syntax};
 use crate::fields::Fields;
-use crate::framing::{Message, frame};
+use crate::framing::{Message, decide_body};
 use crate::head::{RequestHead, ResponseHead};
 use crate::parse::{self, HeadParser};
 use crate::role::{Client, Server};
@@ -32,7 +32,9 @@ impl Connection<Server> {
         match &self.input {
             Input::Head(parser) if self.state().request() == Half::Head => {
                 let whole = !parser.started() && input.first() != Some(&b'\r');
-                match whole.then(|| parse::at_once(StartLine::Request, input, &self.limits, fields)).flatten()
+                match whole
+                    .then(|| parse::parse_whole(StartLine::Request, input, &self.limits, fields))
+                    .flatten()
                 {
                     Some(Ok(length)) => Ok((length, Some(self.request(&input[..length], fields)))),
                     read => self.request_in_pieces(input, fields, read),
@@ -65,8 +67,8 @@ impl Connection<Server> {
         let Input::Head(parser) = &mut self.input else { return Ok((skipped, None)) };
         let read = match read {
             Some(read) => read.map(Some),
-            None if skipped > 0 => parser.read(StartLine::Request, input, &self.limits, fields),
-            None => parser.read_on(StartLine::Request, input, &self.limits, fields),
+            None if skipped > 0 => parser.parse(StartLine::Request, input, &self.limits, fields),
+            None => parser.parse_pieces(StartLine::Request, input, &self.limits, fields),
         };
         match read {
             Ok(Some(length)) => Ok((skipped + length, Some(self.request(&input[..length], fields)))),
@@ -91,8 +93,8 @@ impl Connection<Server> {
 
     /// Limits the body of the request whose head was just received. Call it before any of the body
     /// is decoded. A server uses it where some resources allow larger bodies than others.
-    /// [`Limits::max_body`](crate::Limits::max_body) was already checked with the head, so `max` can
-    /// only lower the limit.
+    /// [`Limits::max_body`](crate::Limits::max_body) was already checked with the head, so `max`
+    /// can only lower the limit.
     ///
     /// # Errors
     /// Final: the declared length is over `max`. The offset is that of the body. A chunked body is
@@ -110,8 +112,8 @@ impl Connection<Server> {
         }
     }
 
-    /// RFC 9112 §2.2: a server should skip an empty line before a request line. We skip at most two,
-    /// and only CR LF.
+    /// RFC 9112 §2.2: a server should skip an empty line before a request line. We skip at most
+    /// two, and only CR LF.
     #[cold]
     #[inline(never)]
     fn skip_empty_lines(&mut self, input: &[u8]) -> Result<usize, Error> {
@@ -138,10 +140,10 @@ impl Connection<Client> {
     /// Reads one event from the start of `input`, as for a [`Server`], but responses instead of
     /// requests.
     ///
-    /// Bytes that arrive while no request is outstanding are not a response (RFC 9112 §9.2 (2)), and
-    /// are not consumed. Before the first request they are an error. After a response the connection
-    /// [`must_close`](Self::must_close). The connection sees only the bytes that you pass. So look
-    /// for bytes after a response before you send the next request.
+    /// Bytes that arrive while no request is outstanding are not a response (RFC 9112 §9.2 (2)),
+    /// and are not consumed. Before the first request they are an error. After a response the
+    /// connection [`must_close`](Self::must_close). The connection sees only the bytes that you
+    /// pass. So look for bytes after a response before you send the next request.
     ///
     /// # Errors
     /// Final.
@@ -171,13 +173,13 @@ impl Connection<Client> {
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
         let Input::Head(parser) = &mut self.input else { return Ok((0, None)) };
-        let read = parser.read(StartLine::Status, input, &self.limits, fields).and_then(|length| {
+        let read = parser.parse(StartLine::Status, input, &self.limits, fields).and_then(|length| {
             let status = fields.info.status;
             let tunnel = self.exchange.is_connect() && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: self.exchange.is_head() || tunnel };
             length
                 .map(|length| {
-                    frame(&mut fields.info, message, &self.limits).map(|()| (length, status, tunnel))
+                    decide_body(&mut fields.info, message, &self.limits).map(|()| (length, status, tunnel))
                 })
                 .transpose()
         });
@@ -186,8 +188,8 @@ impl Connection<Client> {
             Ok(None) => return Ok((0, None)),
             Err((kind, at)) => return Err(self.fail(kind, at)),
         };
-        // No switch before the end of the request: the server would take the rest of the request for the
-        // other protocol.
+        // No switch before the end of the request: the server would take the rest of the request
+        // for the other protocol.
         let switches = status == 101 || tunnel;
         if switches && self.outgoing == OutgoingBody::Length(0) {
             // The body is complete, although the caller has not called `send_end` yet.

@@ -1,51 +1,52 @@
-//! Whole heads, fast: 64 bytes at once, and no fault is told.
+//! The fast parser: complete heads, 64 bytes at once, without errors.
 //!
-//! What this reader accepts, `parse.rs` would accept, with the same spans and the same known; what it does not accept says nothing: the head
-//! is incomplete, or wrong, or only unusual, and `parse.rs` reads it. So there is one place that judges, and this one may be quick. That the
-//! two agree is a property test and a fuzz target.
+//! It returns a result only for a complete head without anything unusual. Then `parse.rs` would
+//! return the same spans and the same information. In all other cases (an incomplete, malformed or
+//! unusual head) it returns nothing, and `parse.rs` parses the head. So all errors come from one
+//! place. A property test and a fuzz target check that both parsers agree.
 //!
 //! ```text
 //! odd bytes of a block    . . . . . 1 1 . . . . . . . . 1 1 . .       (see scan.rs)
-//!                                   │ └ and this one LF, which is passed over
-//!                                   └ must be CR: the line ends here; its name starts behind the LF before
+//!                                   │ └ must be LF, and is skipped
+//!                                   └ must be CR: the line ends here, and the next one starts behind the LF
 //! ```
-//! The next line's start follows from the mask alone, not from what is found within the line. So the processor looks for colons in
-//! several lines at once.
+//! The start of the next line follows from the mask alone, and not from what is found in the line.
+//! So the processor can search for colons in several lines at once.
 
 use crate::fields::Fields;
 use crate::head_info::HeadInfo;
-use crate::known_fields::{KnownFields, is, may_frame};
+use crate::known_fields::{KnownFields, is, may_be_known};
 use crate::limits::Limits;
 use crate::message::{KnownMethod, TargetForm, Version};
-use crate::scan::{Find, Lanes, Long, Portable, Short};
+use crate::scan::{Find, Lanes, LongInput, Portable, ShortInput};
 use crate::span::{Span, offset};
 use crate::start_line::{StartLine, method_end};
 use tidewire_grammar::class::is_field_content;
 
-/// Reads a whole head at the start of `input`, which is cut at the limit of heads. `Some` holds its length; `fields` then says the rest. After
-/// `None` it holds nothing of use.
+/// Parses a complete head at the start of `input`, which is cut at the limit of heads. `Some` holds
+/// its length; the rest is in `fields`. After `None`, `fields` holds nothing of use.
 #[inline(never)]
-pub(crate) fn read(first: StartLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
-    read_with(Portable, first, input, limits, fields)
+pub(crate) fn parse(first: StartLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+    parse_with(Portable, first, input, limits, fields)
 }
 
-/// The same, in the instructions of `lanes`.
+/// Parses with the instructions of `lanes`.
 #[inline(always)]
-pub(crate) fn read_with<L: Lanes>(
+pub(crate) fn parse_with<L: Lanes>(
     lanes: L,
     first: StartLine,
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
 ) -> Option<usize> {
-    if let Some(short) = Short::new(lanes, input) {
-        return read_from(&short, first, input, limits, fields);
+    if let Some(short) = ShortInput::new(lanes, input) {
+        return parse_from(&short, first, input, limits, fields);
     }
-    read_from(&Long { lanes, input }, first, input, limits, fields)
+    parse_from(&LongInput { lanes, input }, first, input, limits, fields)
 }
 
 #[inline(always)]
-fn read_from<F: Find>(
+fn parse_from<F: Find>(
     find: &F,
     first: StartLine,
     input: &[u8],
@@ -61,7 +62,7 @@ fn read_from<F: Find>(
     field_lines(find, input, start, limits, fields)
 }
 
-/// A request line in origin form. Returns where it ends.
+/// Parses a request line in origin form. Returns its end.
 #[inline(always)]
 fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, info: &mut HeadInfo) -> Option<usize> {
     let (method, start) = match input.first_chunk().map(|m| u32::from_le_bytes(*m)) {
@@ -91,7 +92,7 @@ fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, info: &mut Hea
     Some(end.wrapping_add(11))
 }
 
-/// A status line. Returns where it ends.
+/// Parses a status line. Returns its end.
 #[inline(always)]
 fn status_line(input: &[u8], info: &mut HeadInfo) -> Option<usize> {
     let (version, rest) = input.split_first_chunk()?;
@@ -113,7 +114,7 @@ fn status_line(input: &[u8], info: &mut HeadInfo) -> Option<usize> {
     Some(13 + len + 2)
 }
 
-/// The field lines from `line` on. Returns where the head ends.
+/// Parses the field lines from `line` on. Returns the end of the head.
 #[inline(always)]
 fn field_lines<F: Find>(
     find: &F,
@@ -122,12 +123,12 @@ fn field_lines<F: Find>(
     limits: &Limits,
     fields: &mut Fields,
 ) -> Option<usize> {
-    // Nothing here can wrap: all of these are offsets in a head, or at most a block behind it.
-    // Blocks lie at fixed places, so that the first can be loaded before it is known where the first line ends: a branch says which it is, for
-    // that is guessed, and a sum is waited for.
+    // Nothing here can wrap: these are offsets in a head, or at most one block behind it. Blocks
+    // have fixed offsets, so the first one can be loaded before the end of the start line is known.
+    // A branch chooses the block, because the processor predicts a branch but waits for a sum.
     let mut at = if line < 64 { 0 } else { block_of(line) };
-    // The bytes of a block that belong to lines before: of the first block the first line, and then at most the LF of a CR that was
-    // the last byte of its block.
+    // The bytes of the block that belong to earlier lines: in the first block those of the start
+    // line, in later blocks at most the LF after a CR at the end of the block before.
     let mut passed = (1_u64 << (line - at)).wrapping_sub(1);
     while at < input.len() {
         let mut odd = find.odd64(at) & !passed;
@@ -136,7 +137,7 @@ fn field_lines<F: Find>(
             let end = at.wrapping_add(odd.trailing_zeros() as usize);
             odd &= odd.wrapping_sub(1);
             if input.get(end..)?.first_chunk().map(|crlf| u16::from_le_bytes(*crlf)) != Some(CRLF) {
-                // HTAB and bytes over 0x7F are odd, and allowed.
+                // HTAB and bytes over 0x7F are odd, but allowed.
                 if is_field_content(*input.get(end)?) {
                     continue;
                 }
@@ -158,14 +159,14 @@ fn field_lines<F: Find>(
     None
 }
 
-/// Where the block begins that `line` is in.
+/// The start of the block that holds `line`.
 #[cold]
 #[inline(never)]
 fn block_of(line: usize) -> usize {
     line & !63
 }
 
-/// One line, which ends at `end` and holds no control byte.
+/// Parses one line, which ends at `end` and has no control byte.
 #[inline(always)]
 fn field_line<F: Find>(
     find: &F,
@@ -179,25 +180,27 @@ fn field_line<F: Find>(
         return None;
     }
     let span = Span::new(line, colon, end);
-    if may_frame(colon.wrapping_sub(line), input.get(line))
-        && !frames(find, input, input.get(line..colon)?, (colon, end), &mut fields.info.known)
+    if may_be_known(colon.wrapping_sub(line), input.get(line))
+        && !read_common(find, input, input.get(line..colon)?, (colon, end), &mut fields.info.known)
     {
-        fields.info.known.note(input, span).ok()?;
+        fields.info.known.read_line(input, span).ok()?;
     }
     fields.push(span);
     Some(())
 }
 
-/// The framing fields that nearly every head has, if they are as they nearly always are. Any other is left to [`KnownFields::note`].
+/// Reads `Host` and `Connection` in their usual form. All else is left to
+/// [`KnownFields::read_line`].
 #[inline(always)]
-fn frames<F: Find>(
+fn read_common<F: Find>(
     find: &F,
     input: &[u8],
     name: &[u8],
     (colon, end): (usize, usize),
     known: &mut KnownFields,
 ) -> bool {
-    // One space before the value. Others, and one behind it, are no part of a host or an option, and so are not taken here.
+    // Exactly one space before the value. With more whitespace, the value is not a plain host or
+    // option here, and this function returns `false`.
     let start = colon.wrapping_add(2);
     if input.get(start.wrapping_sub(1)) != Some(&b' ') {
         return false;
@@ -217,8 +220,8 @@ fn frames<F: Find>(
     }
 }
 
-/// Are these `0` to `9`? All have the high half 3, and still have it with 6 added. (A sum that carries into the next byte is of a byte that has
-/// not.)
+/// Whether all bytes are `0` to `9`: the high half of such a byte is 3, and stays 3 if 6 is added.
+/// (If a sum carries into the next byte, its own byte is no digit already.)
 #[inline(always)]
 fn four_digits(bytes: [u8; 4]) -> bool {
     let word = u32::from_le_bytes(bytes);
@@ -237,20 +240,20 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    /// What one reader says: the length, the spans, the known.
+    /// The result of one parser: the length and the table of fields.
     type Read = Option<(usize, Fields)>;
 
     fn portable(first: StartLine, input: &[u8], limits: &Limits) -> Read {
         let mut fields = Fields::new();
-        read(first, input, limits, &mut fields).map(|end| (end, fields))
+        parse(first, input, limits, &mut fields).map(|end| (end, fields))
     }
 
-    /// In AVX2, if the machine has it.
+    /// The parser in AVX2, if the machine has it.
     fn vector(first: StartLine, input: &[u8], limits: &Limits) -> Read {
         #[cfg(target_arch = "x86_64")]
         {
             let mut fields = Fields::new();
-            if let Some(read) = crate::simd::read(first, input, limits, &mut fields) {
+            if let Some(read) = crate::simd::parse(first, input, limits, &mut fields) {
                 return read.map(|end| (end, fields));
             }
         }
@@ -258,13 +261,14 @@ mod tests {
     }
 
     fn exact(first: StartLine, input: &[u8], limits: &Limits) -> Read {
-        let (mut fields, mut scan) = (Fields::new(), HeadParser::new());
-        let end = scan.head(first, input, limits, &mut fields).ok()??;
-        fields.info = *scan.info();
+        let (mut fields, mut parser) = (Fields::new(), HeadParser::new());
+        let end = parser.parse_head(first, input, limits, &mut fields).ok()??;
+        fields.info = *parser.info();
         Some((end, fields))
     }
 
-    /// The fast readers agree with each other, and with the exact one where they say anything. Returns whether they do.
+    /// Checks that the fast parsers agree, and that a result of theirs equals that of the exact
+    /// parser. Returns whether there is a result.
     fn agree(first: StartLine, input: &[u8], limits: &Limits) -> bool {
         let (fast, exact) = (portable(first, input, limits), exact(first, input, limits));
         assert_eq!(fast, vector(first, input, limits), "{}", input.escape_ascii());
@@ -274,7 +278,7 @@ mod tests {
         fast.is_some()
     }
 
-    /// Every byte at every place, beside digits and beside the bytes that could carry.
+    /// Every byte at every place, next to digits and next to bytes whose sum could carry.
     #[test]
     fn four_digits_are_four_digits() {
         for at in 0..4 {
@@ -289,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn common_heads_are_read_fast() {
+    fn common_heads_take_the_fast_path() {
         let limits = Limits::DEFAULT;
         for head in [
             "GET /a HTTP/1.1\r\nHost: example.org:8080\r\nConnection: keep-alive\r\n\r\n",
@@ -303,9 +307,9 @@ mod tests {
         assert!(agree(StartLine::Status, head.as_bytes(), &limits));
     }
 
-    /// The limits hold here as they do there, whatever is smallest.
+    /// Each limit that is exceeded by one leaves the head to the exact parser.
     #[test]
-    fn limits_hold_for_what_is_read_fast() {
+    fn the_fast_parser_respects_all_limits() {
         let head = b"GET /a HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n";
         let mut limits = Limits::DEFAULT;
         (limits.max_head, limits.max_target, limits.max_method, limits.max_fields) =
@@ -324,7 +328,7 @@ mod tests {
         }
     }
 
-    /// A line end at each place of a block, and the head's end too.
+    /// A line end at each place of a block, and also the end of the head.
     #[test]
     fn lines_may_end_anywhere() {
         let limits = Limits::DEFAULT;
@@ -337,9 +341,9 @@ mod tests {
         }
     }
 
-    /// Heads of every length over some blocks, cut at every byte, at every alignment.
+    /// Heads of many lengths, at every alignment, cut at every byte.
     #[test]
-    fn a_head_may_be_cut_and_lie_anywhere() {
+    fn heads_of_every_alignment_may_be_cut_anywhere() {
         let limits = Limits::DEFAULT;
         for length in 0..140 {
             let (value, at) = ("v".repeat(length), length % 64);
@@ -352,9 +356,9 @@ mod tests {
         }
     }
 
-    /// A byte of each value at each place.
+    /// A byte of each value, replaced and inserted at each place.
     #[test]
-    fn one_byte_anywhere() {
+    fn the_parsers_agree_on_each_byte_at_each_place() {
         let limits = Limits::DEFAULT;
         let head = b"PUT /there HTTP/1.1\r\nHost: example.org\r\nAccept: text/html, */*\r\nConnection: close\r\nX: a\r\n\r\n";
         for at in 0..head.len() {
@@ -368,7 +372,7 @@ mod tests {
         }
     }
 
-    /// Pieces that heads are made of, good and bad.
+    /// Valid and invalid pieces of heads.
     fn pieces() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             8 => prop::sample::select(&[
@@ -384,7 +388,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_readers_agree_on_requests(
+        fn the_parsers_agree_on_requests(
             line in "(GET|POST|CONNECT|X) (/|/[!-~]{1,50}|\\*|http://a/) HTTP/1.[01]\r\n", rest in pieces(), max_fields in 0u16..6,
         ) {
             let mut limits = Limits::DEFAULT;
@@ -393,12 +397,12 @@ mod tests {
         }
 
         #[test]
-        fn the_readers_agree_on_responses(line in "HTTP/1.[01] [0-9]{3} [ -~\t]{0,20}\r\n", rest in pieces()) {
+        fn the_parsers_agree_on_responses(line in "HTTP/1.[01] [0-9]{3} [ -~\t]{0,20}\r\n", rest in pieces()) {
             agree(StartLine::Status, &[line.as_bytes(), &rest].concat(), &Limits::DEFAULT);
         }
 
         #[test]
-        fn the_readers_agree_on_anything(input: Vec<u8>) {
+        fn the_parsers_agree_on_any_bytes(input: Vec<u8>) {
             agree(StartLine::Request, &input, &Limits::DEFAULT);
             agree(StartLine::Status, &input, &Limits::DEFAULT);
         }

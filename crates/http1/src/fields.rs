@@ -8,7 +8,8 @@ use core::fmt;
 /// The table that a connection fills with the fields of a head. The caller owns it, because an idle
 /// connection needs none: one table for each thread can serve all its connections.
 ///
-/// Reuse it. It allocates only when a head has more than 16 fields and more than any head before it.
+/// Reuse it. It allocates only when a head has more than 16 fields and more than any head before
+/// it.
 #[derive(Debug)]
 pub struct Fields {
     /// Stored in place, so that an owned head can copy the table without an allocation.
@@ -17,9 +18,9 @@ pub struct Fields {
     length: usize,
     /// All spans, if there are more than `few` can hold.
     many: Vec<Span>,
-    /// What is known about the head besides its fields. It is stored here once, and views of the head
-    /// borrow it. A view with a copy would load bytes right after single stores to them, and the
-    /// processor would have to wait.
+    /// What is known about the head besides its fields. It is stored here once, and views of the
+    /// head borrow it. A view with a copy would load bytes right after single stores to them, and
+    /// the processor would have to wait.
     pub(crate) info: HeadInfo,
 }
 
@@ -82,8 +83,8 @@ impl Default for Fields {
 }
 
 impl Clone for Fields {
-    /// Copies all of `few`, used or not: a fixed number of bytes takes a few instructions, a variable
-    /// number of spans takes a loop.
+    /// Copies all of `few`, used or not: a fixed number of bytes takes a few instructions, a
+    /// variable number of spans takes a loop.
     #[inline]
     fn clone(&self) -> Self {
         let many = if self.length > FEW { self.many.clone() } else { Vec::new() };

@@ -6,20 +6,20 @@ use crate::known_fields::KnownFields;
 use crate::limits::Limits;
 use crate::message::{BodyLength, Version};
 
-/// A message, as far as RFC 9112 §6.3 asks.
+/// The properties of a message that RFC 9112 §6.3 asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Request,
-    /// `bodiless`: it answers a HEAD, or is a 2xx to a CONNECT.
+    /// `bodiless`: the response answers a HEAD, or is a 2xx to CONNECT.
     Response {
         status: u16,
         bodiless: bool,
     },
 }
 
-/// Decides the length of the body, once the head is complete.
+/// Decides how the body of a complete head is delimited.
 #[inline]
-pub(crate) fn frame(info: &mut HeadInfo, message: Message, limits: &Limits) -> Result<(), Fault> {
+pub(crate) fn decide_body(info: &mut HeadInfo, message: Message, limits: &Limits) -> Result<(), Fault> {
     let known = &info.known;
     let body = body_length(message, info.version, known)
         .map_err(|rule| (ErrorKind::Rule(rule), usize::from(known.coding_at.max(known.length_at))))?;
@@ -37,8 +37,8 @@ pub(crate) fn frame(info: &mut HeadInfo, message: Message, limits: &Limits) -> R
 
 /// The length of a message's body: RFC 9112 §6.3, in the RFC's order, for both roles.
 ///
-/// Where the RFC leaves a recipient the choice to repair, we refuse. What two recipients repair differently is how a request is
-/// smuggled past one of them.
+/// Where the RFC allows a recipient to repair a message, we refuse it. Attackers smuggle requests
+/// where two recipients repair a message differently.
 fn body_length(message: Message, version: Version, known: &KnownFields) -> Result<BodyLength, Rule> {
     match (message, known.chunked(), known.length()) {
         // (1) no body follows, whatever the fields say; (2) the connection becomes a tunnel
@@ -48,9 +48,10 @@ fn body_length(message: Message, version: Version, known: &KnownFields) -> Resul
         (_, true, _) if version == Version::Http10 => Err(Rule::CodingInHttp10),
         // (3) "ought to be handled as an error"
         (_, true, Some(_)) => Err(Rule::LengthAndCoding),
-        // (4) chunked is the last coding, and here the only one: others were refused with their field line
+        // (4) chunked is the last coding. Here it is the only one: other codings were refused
+        // before
         (_, true, None) => Ok(BodyLength::Chunked),
-        // (5) an invalid Content-Length was refused with its field line; (6) a valid one
+        // (5) an invalid Content-Length was refused before; (6) a valid one
         (_, false, Some(length)) => Ok(BodyLength::Length(length)),
         // (7) and (8)
         (Message::Request, false, None) => Ok(BodyLength::Empty),

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::fields::{FieldIter, Fields};
-use crate::framing::{Message, frame};
+use crate::framing::{Message, decide_body};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
 use crate::parse::{self, HeadParser};
@@ -63,7 +63,6 @@ macro_rules! common {
             }
 
             /// Returns the values of all fields of this name, in their order.
-            #[must_use]
             pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
                 self.fields().filter_map(move |(n, v)| n.eq_ignore_ascii_case(name.as_bytes()).then_some(v))
             }
@@ -80,8 +79,8 @@ macro_rules! common {
                 self.table.info.keep_alive()
             }
 
-            /// Returns the first `Upgrade` value that names a protocol, if the message is HTTP/1.1 and
-            /// has `Connection: Upgrade` (RFC 9110 §7.8).
+            /// Returns the first `Upgrade` value that names a protocol, if the message is HTTP/1.1
+            /// and has `Connection: Upgrade` (RFC 9110 §7.8).
             ///
             /// A request with a body, even an empty chunked one, cannot switch protocols: check
             /// [`body`](Self::body). A length of 0 is not a body. Serve such a request without the
@@ -114,8 +113,8 @@ impl<'a> RequestHead<'a> {
     /// Parses one head at the start of `input`, without a [`Connection`](crate::Connection).
     /// `Ok(Some((length, head)))`, or `Ok(None)` if the head is not complete.
     ///
-    /// It does not skip an empty line before the head. After `Ok(None)` the next call scans the head
-    /// from its start again. Where a head may come in many pieces, use a connection.
+    /// It does not skip an empty line before the head. After `Ok(None)` the next call scans the
+    /// head from its start again. Where a head may come in many pieces, use a connection.
     ///
     /// # Errors
     /// The same as those of a connection. Offsets count from the start of `input`.
@@ -125,9 +124,9 @@ impl<'a> RequestHead<'a> {
         limits: &Limits,
         fields: &'a mut Fields,
     ) -> Result<Option<(usize, Self)>, Error> {
-        let read = match parse::at_once(StartLine::Request, input, limits, fields) {
+        let read = match parse::parse_whole(StartLine::Request, input, limits, fields) {
             Some(read) => read.map(Some),
-            None => HeadParser::new().read_on(StartLine::Request, input, limits, fields),
+            None => HeadParser::new().parse_pieces(StartLine::Request, input, limits, fields),
         };
         match read {
             Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),
@@ -169,8 +168,8 @@ impl<'a> RequestHead<'a> {
     }
 
     /// Returns the host of the request, `host[:port]`: the authority of a target in absolute or
-    /// authority form, else the `Host` field. The target's authority has priority (RFC 9112 §3.2.2).
-    /// `None` only for an HTTP/1.0 request without `Host`.
+    /// authority form, else the `Host` field. The target's authority has priority (RFC 9112
+    /// §3.2.2). `None` only for an HTTP/1.0 request without `Host`.
     #[must_use]
     pub fn host(&self) -> Option<&'a [u8]> {
         match self.table.info.form {
@@ -203,11 +202,11 @@ impl<'a> ResponseHead<'a> {
         fields: &'a mut Fields,
     ) -> Result<Option<(usize, Self)>, Error> {
         let mut parser = HeadParser::new();
-        let read = parser.read(StartLine::Status, input, limits, fields).and_then(|length| {
+        let read = parser.parse(StartLine::Status, input, limits, fields).and_then(|length| {
             let status = fields.info.status;
             let tunnel = request == Method::Connect && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: request == Method::Head || tunnel };
-            length.map(|length| frame(&mut fields.info, message, limits).map(|()| length)).transpose()
+            length.map(|length| decide_body(&mut fields.info, message, limits).map(|()| length)).transpose()
         });
         match read {
             Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),

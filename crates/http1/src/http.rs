@@ -1,7 +1,7 @@
 //! Conversions to and from the types of the `http` crate.
 //!
-//! Each conversion copies all names and values, because `http` owns them. Where this costs too much,
-//! use the head itself.
+//! Each conversion copies all names and values, because `http` owns them. Where this costs too
+//! much, use the head itself.
 
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::field_block::FieldBlock;
@@ -47,8 +47,8 @@ impl TryFrom<&RequestHead<'_>> for hyperium::Request<()> {
     /// # Errors
     /// `http::Uri` refuses some targets that browsers send, and targets over 65534 bytes.
     ///
-    /// The fields are copied as received. If the target is absolute, its authority has priority over
-    /// `Host` (RFC 9112 §3.2.2): see [`RequestHead::host`].
+    /// The fields are copied as received. If the target is absolute, its authority has priority
+    /// over `Host` (RFC 9112 §3.2.2): see [`RequestHead::host`].
     fn try_from(head: &RequestHead<'_>) -> Result<Self, Self::Error> {
         let mut request = Self::new(());
         *request.method_mut() = head.method().try_into()?;
@@ -82,7 +82,8 @@ impl TryFrom<&HeaderMap> for FieldBlock {
     /// `Transfer-Encoding` and `Host`.
     ///
     /// # Errors
-    /// [`EncodeErrorKind::FieldValue`] for a value with whitespace at its ends: it would not arrive.
+    /// [`EncodeErrorKind::FieldValue`] for a value with whitespace at its ends: it would not
+    /// arrive.
     fn try_from(map: &HeaderMap) -> Result<Self, EncodeError> {
         let mut block = Self::new();
         for (name, value) in map {

@@ -5,7 +5,8 @@ use core::fmt;
 /// The versions of HTTP that this crate supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
-    /// HTTP/1.0: without chunked coding. The connection closes unless both sides ask to keep it open.
+    /// HTTP/1.0: without chunked coding. The connection closes unless both sides ask to keep it
+    /// open.
     Http10,
     /// HTTP/1.1.
     Http11,

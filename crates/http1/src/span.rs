@@ -5,14 +5,15 @@
 //! ^       ^           ^            value  from the colon to the CR, without the whitespace at its ends
 //! name  colon        end           three 16-bit offsets from the start of the head, in 8 bytes
 //! ```
-//! Offsets have three advantages over slices. A table of them has no lifetime, so it can be reused for
-//! the next head. It can be kept with a refcounted buffer as an owned head. And it has a quarter of the
-//! size of two slices. Whitespace is trimmed when a value is read: most values never are.
+//! Offsets have three advantages over slices. A table of them has no lifetime, so it can be reused
+//! for the next head. It can be kept with a refcounted buffer as an owned head. And it has a
+//! quarter of the size of two slices. Whitespace is trimmed when a value is read: most values never
+//! are.
 
 use tidewire_grammar::class::is_ows;
 
-/// One field line: the offsets of its name, colon and end, 16 bits each, from the low bits. One word,
-/// so that it takes one store.
+/// One field line: the offsets of its name, colon and end, 16 bits each, from the low bits. One
+/// word, so that it takes one store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(u64);
 

@@ -1,8 +1,8 @@
 //! Reason phrases.
 
-/// Returns the reason phrase of a status, from RFC 9110 §15 or the RFC that defines the status. Empty
-/// for a status that no RFC defines. [`Response::new`](crate::Response::new) puts it into the status
-/// line.
+/// Returns the reason phrase of a status, from RFC 9110 §15 or the RFC that defines the status.
+/// Empty for a status that no RFC defines. [`Response::new`](crate::Response::new) puts it into the
+/// status line.
 ///
 /// ```
 /// use tidewire_http1::reason_phrase;
