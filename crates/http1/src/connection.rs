@@ -345,7 +345,8 @@ impl Connection<Server> {
     /// ```
     /// use tidewire_http1::{BodyLength, Connection, Limits, Response, Server};
     ///
-    /// let (mut connection, mut out) = (Connection::<Server>::answering_get(Limits::DEFAULT), Vec::new());
+    /// let mut connection = Connection::<Server>::answering_get(Limits::DEFAULT);
+    /// let mut out = Vec::new();
     /// connection.send_head(&Response::new(200), BodyLength::Length(5), &mut out)?;
     /// connection.send_data(b"hello", &mut out)?;
     /// connection.send_end(&mut out)?;

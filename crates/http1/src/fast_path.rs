@@ -360,7 +360,8 @@ mod tests {
     #[test]
     fn the_parsers_agree_on_each_byte_at_each_place() {
         let limits = Limits::DEFAULT;
-        let head = b"PUT /there HTTP/1.1\r\nHost: example.org\r\nAccept: text/html, */*\r\nConnection: close\r\nX: a\r\n\r\n";
+        let head = b"PUT /there HTTP/1.1\r\nHost: example.org\r\nAccept: text/html, */*\r\n\
+            Connection: close\r\nX: a\r\n\r\n";
         for at in 0..head.len() {
             for b in 0..=255 {
                 let mut changed = head.to_vec();
@@ -376,10 +377,12 @@ mod tests {
     fn pieces() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             8 => prop::sample::select(&[
-                "Host: a.example\r\n", "Connection: keep-alive\r\n", "Connection: close, x\r\n", "Content-Length: 3\r\n",
-                "Transfer-Encoding: chunked\r\n", "Upgrade: x\r\n", "Expect: 100-continue\r\n", "Accept: */*\r\n", "X:\r\n",
+                "Host: a.example\r\n", "Connection: keep-alive\r\n", "Connection: close, x\r\n",
+                "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Upgrade: x\r\n",
+                "Expect: 100-continue\r\n", "Accept: */*\r\n", "X:\r\n",
             ][..]).prop_map(|s| s.as_bytes().to_vec()),
-            4 => ("[A-Za-z0-9-]{1,40}", "[ -~\t]{0,90}").prop_map(|(n, v)| alloc::format!("{n}: {v}\r\n").into_bytes()),
+            4 => ("[A-Za-z0-9-]{1,40}", "[ -~\t]{0,90}")
+                .prop_map(|(n, v)| alloc::format!("{n}: {v}\r\n").into_bytes()),
             2 => Just(b"\r\n".to_vec()),
             1 => prop::collection::vec(prop::sample::select(&b"\r\n\t :aZ\0\x7F\x80\xFF,5/"[..]), 1..4),
         ];
@@ -389,7 +392,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_parsers_agree_on_requests(
-            line in "(GET|POST|CONNECT|X) (/|/[!-~]{1,50}|\\*|http://a/) HTTP/1.[01]\r\n", rest in pieces(), max_fields in 0u16..6,
+            line in "(GET|POST|CONNECT|X) (/|/[!-~]{1,50}|\\*|http://a/) HTTP/1.[01]\r\n",
+            rest in pieces(), max_fields in 0u16..6,
         ) {
             let mut limits = Limits::DEFAULT;
             limits.max_fields = max_fields;
@@ -397,7 +401,9 @@ mod tests {
         }
 
         #[test]
-        fn the_parsers_agree_on_responses(line in "HTTP/1.[01] [0-9]{3} [ -~\t]{0,20}\r\n", rest in pieces()) {
+        fn the_parsers_agree_on_responses(
+            line in "HTTP/1.[01] [0-9]{3} [ -~\t]{0,20}\r\n", rest in pieces(),
+        ) {
             agree(StartLine::Status, &[line.as_bytes(), &rest].concat(), &Limits::DEFAULT);
         }
 

@@ -144,7 +144,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn avx2_gives_the_masks_of_plain_rust(low: [u8; 32], high: [u8; 32], ascii in prop::array::uniform32(0x1Fu8..0x80)) {
+        fn avx2_gives_the_masks_of_plain_rust(
+            low: [u8; 32], high: [u8; 32], ascii in prop::array::uniform32(0x1Fu8..0x80),
+        ) {
             prop_assume!(available());
             let lanes = Avx2(());
             for bytes in [low, high, ascii] {

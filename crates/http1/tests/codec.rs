@@ -178,7 +178,8 @@ async fn a_refusal_is_sent_after_the_responses_before_it() {
     pipe.read_to_string(&mut answers).await.unwrap();
     assert_eq!(
         answers,
-        "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "HTTP/1.1 204 No Content\r\n\r\n\
+         HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
 }
 
@@ -210,7 +211,8 @@ async fn a_malformed_body_gets_one_response() {
 #[tokio::test]
 async fn bytes_after_an_upgrade_are_not_read() {
     let (mut server, mut pipe) = server();
-    let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\nGET /smuggled HTTP/1.1\r\n";
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n\
+        GET /smuggled HTTP/1.1\r\n";
     pipe.write_all(request).await.unwrap();
     assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
     assert!(matches!(server.next().await, Some(Ok(Item::End))));

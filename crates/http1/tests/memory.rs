@@ -1,4 +1,4 @@
-//! Reading heads and bodies allocates nothing, and a declared length reserves nothing.
+//! Decoding allocates nothing, and a declared length reserves no memory.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ use tidewire_testkit::heap::{CountingAllocator, allocations};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Decodes one message, `step` bytes at a time, and returns its bytes of content.
+/// Decodes one message, `step` bytes at a time. Returns the number of bytes of content.
 fn decode(input: &[u8], step: usize, fields: &mut Fields) -> usize {
     let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let (mut start, mut end, mut content) = (0, 0, 0);
@@ -39,7 +39,8 @@ fn decode(input: &[u8], step: usize, fields: &mut Fields) -> usize {
 
 #[test]
 fn decoding_allocates_nothing() {
-    let head = "POST /a?b HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nConnection: keep-alive, x\r\nExpect: 100-continue\r\n";
+    let head = "POST /a?b HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nConnection: keep-alive, x\r\n\
+        Expect: 100-continue\r\n";
     let length = format!("{head}Content-Length: 5\r\n\r\nhello");
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n");
     for input in [length.as_bytes(), chunked.as_bytes()] {
@@ -61,7 +62,7 @@ fn reading_a_response_allocates_nothing() {
     assert_eq!(count, 0);
 }
 
-/// An owned head keeps the spans of as many fields as most heads have in itself.
+/// An owned head has room for as many fields as most heads have.
 #[cfg(feature = "bytes")]
 #[test]
 fn an_owned_head_allocates_nothing_for_few_fields() {

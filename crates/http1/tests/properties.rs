@@ -1,4 +1,4 @@
-//! Promises about all inputs: round trips, strictness, memory, time.
+//! Properties of all inputs: round trips, strictness, linear time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ fn fields() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     prop::collection::vec(field(), 0..6)
 }
 
-/// A body in pieces, and how it is delimited.
+/// A body in pieces, and whether it is chunked.
 fn body() -> impl Strategy<Value = (Vec<Vec<u8>>, bool)> {
     (prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..4), any::<bool>())
 }
@@ -39,11 +39,11 @@ fn length(pieces: &[Vec<u8>], chunked: bool) -> BodyLength {
 }
 
 proptest! {
-    /// What a client sends, a server receives, however it is cut.
+    /// A server receives what a client sends, however it is split.
     #[test]
     fn requests_round_trip(
-        method in "[A-Z]{1,12}", path in "/[!$-;=?-~]{0,30}", host in "[a-z0-9.-]{1,20}(:[0-9]{1,5})?", sent in fields(),
-        (pieces, chunked) in body(), trailers in fields(),
+        method in "[A-Z]{1,12}", path in "/[!$-;=?-~]{0,30}",
+        host in "[a-z0-9.-]{1,20}(:[0-9]{1,5})?", sent in fields(), (pieces, chunked) in body(), trailers in fields(),
     ) {
         prop_assume!(method != "CONNECT");
         let mut client = Connection::<Client>::new(Limits::DEFAULT);
@@ -75,15 +75,18 @@ proptest! {
         prop_assert_eq!(got, if chunked { trailers.len() } else { 0 });
     }
 
-    /// What a server sends, a client receives.
+    /// A client receives what a server sends.
     #[test]
     fn responses_round_trip(
-        status in prop_oneof![200u16..204, 206u16..304, 305u16..=999], reason in "[!-~]([ -~\t]{0,20}[!-~])?", sent in fields(),
+        status in prop_oneof![200u16..204, 206u16..304, 305u16..=999],
+        reason in "[!-~]([ -~\t]{0,20}[!-~])?", sent in fields(),
         (pieces, chunked) in body(), head in any::<bool>(),
     ) {
-        let (mut server, mut client) = (Connection::<Server>::new(Limits::DEFAULT), Connection::<Client>::new(Limits::DEFAULT));
+        let mut server = Connection::<Server>::new(Limits::DEFAULT);
+        let mut client = Connection::<Client>::new(Limits::DEFAULT);
         let (mut up, mut wire, mut fields) = (Vec::new(), Vec::new(), Fields::new());
-        client.send_request(&Request::new(if head { "HEAD" } else { "GET" }, "/", "h"), BodyLength::Empty, &mut up).unwrap();
+        let request = Request::new(if head { "HEAD" } else { "GET" }, "/", "h");
+        client.send_request(&request, BodyLength::Empty, &mut up).unwrap();
         client.send_end(&mut up).unwrap();
         let (used, _) = server.decode(&up, &mut fields).unwrap();
         server.decode(&up[used..], &mut fields).unwrap();
@@ -117,16 +120,18 @@ proptest! {
         prop_assert!(server.next_exchange() && client.next_exchange());
     }
 
-    /// Any bytes: no panic, the same at every cut, in both roles.
+    /// Any bytes: no panic, and the same result however they are split, in both roles.
     #[test]
-    fn any_bytes_are_cut_invariant(input: Vec<u8>) {
+    fn any_bytes_give_the_same_events_at_every_split(input: Vec<u8>) {
         split::quick(|| ServerSubject::switching(Limits::DEFAULT), &input);
         split::quick(|| ClientSubject::new(Limits::DEFAULT, "GET", true, true), &input);
     }
 
-    /// A head that is accepted and changed by one byte is refused, or says something else: no two heads mean the same by accident.
+    /// If one byte of a valid head changes, the head is refused or means something else.
     #[test]
-    fn no_byte_of_a_head_is_without_meaning(name in "[A-Z][a-z-]{0,8}", value in "[!-~]{1,12}", at in any::<prop::sample::Index>(), b: u8) {
+    fn each_byte_of_a_head_has_a_meaning(
+        name in "[A-Z][a-z-]{0,8}", value in "[!-~]{1,12}", at in any::<prop::sample::Index>(), b: u8,
+    ) {
         let text = format!("GET /a HTTP/1.1\r\nHost: h\r\nX-{name}: {value}\r\n\r\n").into_bytes();
         let line = |bytes: &[u8]| {
             let mut fields = Fields::new();
@@ -149,9 +154,10 @@ fn block_of(fields: &[(String, Vec<u8>)]) -> FieldBlock {
     FieldBlock::from_pairs(fields.iter().map(|(name, value)| (name, value))).unwrap()
 }
 
-/// CR, LF, NUL or SP at any place of the framing of a good message: refused, or incomplete, and never the same message.
+/// CR, LF, NUL or SP, inserted at any place of the framing of a valid message: the result is
+/// refused or incomplete, and never the same message.
 #[test]
-fn a_byte_put_into_the_framing_is_refused() {
+fn a_byte_inserted_into_the_framing_is_refused() {
     let good: &[&[u8]] = &[
         b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n",
         b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\nhello, world",
@@ -163,7 +169,7 @@ fn a_byte_put_into_the_framing_is_refused() {
         let places: Vec<usize> = (1..head).collect();
         for (at, byte, changed) in mutate::insertions(input, &places, b"\r\n\0 ") {
             let outcome = split::drive(ServerSubject::new(Limits::DEFAULT), &changed, &[]);
-            // A space around a value is whitespace; every other byte must show.
+            // A space around a value is whitespace. Every other byte must change the result.
             let around =
                 byte == b' ' && (matches!(input[at - 1], b':' | b' ') || matches!(input[at], b'\r' | b' '));
             let value = around && input[..at].windows(2).any(|w| w == b"\r\n");
@@ -189,9 +195,9 @@ fn a_byte_put_into_the_framing_is_refused() {
     }
 }
 
-/// The same for responses. A space in the reason phrase is one more space in the reason phrase, and no framing.
+/// The same for responses. A space in the reason phrase is a part of it, and not framing.
 #[test]
-fn a_byte_put_into_the_framing_of_a_response_is_refused() {
+fn a_byte_inserted_into_the_framing_of_a_response_is_refused() {
     let good: &[&[u8]] = &[
         b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",

@@ -1,4 +1,4 @@
-//! What a client sends, byte by byte.
+//! The exact bytes that a client sends.
 
 #![allow(clippy::unwrap_used)]
 
@@ -32,7 +32,7 @@ fn a_request_has_a_host_and_the_length_that_its_method_needs() {
 }
 
 #[test]
-fn a_request_line_cannot_be_split() {
+fn a_request_line_with_an_invalid_part_is_refused() {
     for method in ["", "G T", "GET\r\n", "G\0"] {
         assert_eq!(request(method, "/", "h", BodyLength::Empty), Err(EncodeErrorKind::Method), "{method:?}");
     }
@@ -49,7 +49,7 @@ fn a_request_line_cannot_be_split() {
 }
 
 #[test]
-fn the_forms_of_a_target_go_with_the_method() {
+fn each_method_allows_its_forms_of_target() {
     assert!(request("OPTIONS", "*", "h", BodyLength::Empty).is_ok());
     assert!(request("CONNECT", "h:443", "h:443", BodyLength::Empty).is_ok());
     assert!(request("GET", "http://h/a", "h", BodyLength::Empty).is_ok());
@@ -59,7 +59,7 @@ fn the_forms_of_a_target_go_with_the_method() {
 
 /// RFC 9112 §3.2, RFC 9110 §9.3.8.
 #[test]
-fn a_request_names_one_host_and_a_trace_has_no_content() {
+fn target_and_host_must_agree_and_a_trace_has_no_content() {
     assert!(request("GET", "http://A.example:80/b", "a.example:80", BodyLength::Empty).is_ok());
     for host in ["b.example:80", "a.example", ""] {
         let sent = request("GET", "http://a.example:80/b", host, BodyLength::Empty);
@@ -72,7 +72,7 @@ fn a_request_names_one_host_and_a_trace_has_no_content() {
 }
 
 #[test]
-fn a_client_that_said_close_sends_no_more() {
+fn after_close_a_client_sends_no_request() {
     let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let mut out = Vec::new();
     client.close();
@@ -88,26 +88,26 @@ fn a_client_that_said_close_sends_no_more() {
 }
 
 #[test]
-fn one_request_at_a_time_and_what_nobody_asked_for_is_not_read() {
+fn a_client_sends_one_request_at_a_time_and_reads_no_unexpected_response() {
     let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let (mut out, mut fields) = (Vec::new(), Fields::new());
-    let unasked = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    let unexpected = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
     assert!(client.is_paused() && matches!(client.decode(b"", &mut fields), Ok((0, None))));
     let request = Request::new("GET", "/", "h");
     client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
     let second = client.send_request(&request, BodyLength::Empty, &mut out);
     assert_eq!(second.unwrap_err().kind(), EncodeErrorKind::State);
     client.send_end(&mut out).unwrap();
-    assert!(matches!(client.decode(unasked, &mut fields), Ok((_, Some(Event::Response(_))))));
-    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, Some(Event::End)))));
-    // Behind a response: it is left alone, and nothing else is asked on this connection.
+    assert!(matches!(client.decode(unexpected, &mut fields), Ok((_, Some(Event::Response(_))))));
+    assert!(matches!(client.decode(unexpected, &mut fields), Ok((0, Some(Event::End)))));
+    // After a response: the bytes are not read, and the connection takes no more requests.
     assert!(!client.must_close());
-    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, None))));
+    assert!(matches!(client.decode(unexpected, &mut fields), Ok((0, None))));
     assert!(client.must_close() && !client.next_exchange());
 
     // Before any request.
     let mut client = Connection::<Client>::new(Limits::DEFAULT);
-    let error = client.decode(unasked, &mut fields).map(|_| ()).unwrap_err();
+    let error = client.decode(unexpected, &mut fields).map(|_| ()).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Rule(Rule::UnexpectedResponse), 0));
     let refused = client.send_request(&request, BodyLength::Empty, &mut out);
     assert_eq!(refused.unwrap_err().kind(), EncodeErrorKind::State);

@@ -1,10 +1,10 @@
-//! What a server sends, byte by byte.
+//! The exact bytes that a server sends.
 
 #![allow(clippy::unwrap_used)]
 
 use tidewire_http1::*;
 
-/// A server that has read `request`, which is a whole message.
+/// A server that has read `request`, which is a complete message.
 fn server(request: &str) -> Connection<Server> {
     let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let (mut fields, mut at) = (Fields::new(), 0);
@@ -33,7 +33,7 @@ fn block(pairs: &[(&str, &str)]) -> FieldBlock {
     FieldBlock::from_pairs(pairs.iter().copied()).unwrap()
 }
 
-/// The whole answer with these two pieces of content.
+/// The complete response with these pieces of content.
 fn answer(
     connection: &mut Connection<Server>,
     status: u16,
@@ -55,7 +55,7 @@ fn kind<T>(result: Result<T, EncodeError>) -> Result<T, EncodeErrorKind> {
 }
 
 #[test]
-fn a_length_is_sent_and_kept() {
+fn a_declared_length_is_sent_and_enforced() {
     assert_eq!(
         answer(&mut get(), 200, BodyLength::Length(5), &["he", "", "llo"]).unwrap(),
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -73,7 +73,7 @@ fn a_length_is_sent_and_kept() {
 }
 
 #[test]
-fn chunks_are_framed_and_an_empty_piece_ends_nothing() {
+fn an_empty_piece_of_content_does_not_end_a_chunked_body() {
     assert_eq!(
         answer(&mut get(), 200, BodyLength::Chunked, &["hello, world", "", "!"]).unwrap(),
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n1\r\n!\r\n0\r\n\r\n"
@@ -89,7 +89,7 @@ fn an_http_10_client_gets_no_chunks() {
     );
     assert!(connection.must_close() && !connection.next_exchange());
 
-    // Even one that asked to stay.
+    // Not even a client that asked to keep the connection open.
     let mut connection = server("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_eq!(
         answer(&mut connection, 200, BodyLength::Chunked, &[]).unwrap(),
@@ -98,7 +98,7 @@ fn an_http_10_client_gets_no_chunks() {
 }
 
 #[test]
-fn an_http_10_client_that_asks_to_stay_is_told_that_it_may() {
+fn an_http_10_client_may_keep_the_connection_open() {
     let mut connection = server("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_eq!(
         answer(&mut connection, 200, BodyLength::Length(1), &["x"]).unwrap(),
@@ -108,7 +108,7 @@ fn an_http_10_client_that_asks_to_stay_is_told_that_it_may() {
 }
 
 #[test]
-fn close_is_said_by_who_closes() {
+fn a_server_that_closes_sends_close() {
     for request in ["GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
         let mut connection = server(request);
         assert_eq!(
@@ -132,7 +132,7 @@ fn close_is_said_by_who_closes() {
 }
 
 #[test]
-fn until_close_closes() {
+fn a_body_until_close_closes_the_connection() {
     let mut connection = get();
     assert_eq!(
         answer(&mut connection, 200, BodyLength::UntilClose, &["a"]).unwrap(),
@@ -142,7 +142,7 @@ fn until_close_closes() {
 }
 
 #[test]
-fn the_answer_to_a_head_has_the_fields_and_no_content() {
+fn a_response_to_head_has_the_fields_and_no_content() {
     let head = || server("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
     for (body, field) in [
         (BodyLength::Length(5), "Content-Length: 5\r\n"),
@@ -171,7 +171,7 @@ fn a_204_has_no_framing_field() {
 }
 
 #[test]
-fn a_205_says_that_it_is_empty() {
+fn a_205_has_a_content_length_of_0() {
     assert_eq!(
         answer(&mut get(), 205, BodyLength::Empty, &[]).unwrap(),
         "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
@@ -179,7 +179,7 @@ fn a_205_says_that_it_is_empty() {
 }
 
 #[test]
-fn a_304_has_no_content_whatever_its_length() {
+fn a_304_has_no_content() {
     assert_eq!(answer(&mut get(), 304, BodyLength::Empty, &[]).unwrap(), "HTTP/1.1 304 Not Modified\r\n\r\n");
     assert_eq!(
         answer(&mut get(), 304, BodyLength::Length(7), &["content"]).unwrap(),
@@ -192,7 +192,7 @@ fn a_304_has_no_content_whatever_its_length() {
 }
 
 #[test]
-fn a_100_goes_to_who_waits_for_it_and_once() {
+fn a_100_is_sent_once_to_a_client_that_waits_for_it() {
     let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let (mut fields, mut out) = (Fields::new(), Vec::new());
     let head = b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
@@ -210,7 +210,7 @@ fn a_100_goes_to_who_waits_for_it_and_once() {
 }
 
 #[test]
-fn interim_responses_come_before_the_answer_and_not_to_http_10() {
+fn interim_responses_come_before_the_final_one_and_not_for_http_10() {
     let (mut connection, mut out) = (get(), Vec::new());
     let hints = block(&[("Link", "</a.css>")]);
     connection.send_interim(&Response::new(103).with_fields(&[&hints]), &mut out).unwrap();
@@ -230,7 +230,7 @@ fn interim_responses_come_before_the_answer_and_not_to_http_10() {
 }
 
 #[test]
-fn a_101_needs_an_offer_and_names_what_it_switches_to() {
+fn a_101_needs_an_offer_and_names_the_protocol() {
     let offer = || server("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a, b\r\n\r\n");
     let (mut connection, mut out) = (offer(), Vec::new());
     let upgrade = block(&[("Upgrade", "a"), ("Connection", "Upgrade")]);
@@ -258,7 +258,8 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
         "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: ,\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: 1\r\n\r\nx",
-        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\n\
+         Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ] {
         let mut out = Vec::new();
         assert_eq!(
@@ -270,16 +271,17 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
     }
 }
 
-/// Older Envoy, Mojo and others send `Content-Length: 0` with their offer. No octets can be taken for one protocol here and
-/// for another elsewhere.
+/// Older Envoy, Mojo and others send `Content-Length: 0` with their offer. Without a byte of body,
+/// recipients cannot disagree about where the other protocol starts.
 #[test]
-fn a_body_of_no_bytes_hinders_no_switch() {
+fn a_content_length_of_0_allows_a_switch() {
     let upgrade = block(&[("Upgrade", "a")]);
     let blocks = [&upgrade];
     let switching = Response::new(101).with_fields(&blocks);
     for length in ["0", "00"] {
         let offer = format!(
-            "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: {length}\r\n\r\n"
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\n\
+             Content-Length: {length}\r\n\r\n"
         );
         let (mut connection, mut out) = (server(&offer), Vec::new());
         connection.send_head(&switching, BodyLength::Empty, &mut out).unwrap();
@@ -301,7 +303,7 @@ fn a_body_of_no_bytes_hinders_no_switch() {
     assert!(client.is_switched());
 }
 
-/// RFC 9110 §7.8: who sends `Upgrade` also sends the option.
+/// RFC 9110 §7.8: a sender of `Upgrade` also sends the option.
 #[test]
 fn an_upgrade_field_brings_its_connection_option() {
     let (mut connection, mut out) = (get(), Vec::new());
@@ -309,14 +311,15 @@ fn an_upgrade_field_brings_its_connection_option() {
     connection.send_head(&Response::new(426).with_fields(&[&upgrade]), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(
         out,
-        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\
+          Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     );
 }
 
-/// Peers that compare text exist. They look for the word as RFC 6455 §1.3 writes it, in both roles and beside any other
-/// option.
+/// Some peers compare the option with case. They expect it as RFC 6455 §1.3 writes it, in both
+/// roles and next to other options.
 #[test]
-fn the_option_is_written_as_the_examples_have_it() {
+fn the_upgrade_option_is_written_as_in_rfc_6455() {
     let upgrade = block(&[("Upgrade", "websocket")]);
     let closing = block(&[("Upgrade", "websocket"), ("Connection", "close, upgrade")]);
     let answer = |mut connection: Connection<Server>, fields: &FieldBlock| {
@@ -344,7 +347,7 @@ fn the_option_is_written_as_the_examples_have_it() {
     }
 }
 
-/// In an interim response too; and a `close` there is said with the answer, which is where it counts.
+/// Also in an interim response. A `close` in an interim response is sent with the final one.
 #[test]
 fn an_interim_response_has_the_option_of_its_upgrade_field() {
     let (mut connection, mut out) = (get(), Vec::new());
@@ -365,7 +368,7 @@ fn an_interim_response_has_the_option_of_its_upgrade_field() {
 }
 
 #[test]
-fn a_tunnel_has_no_framing_field_and_a_refusal_of_one_has() {
+fn a_tunnel_has_no_framing_field_but_its_refusal_has_one() {
     let connect = || server("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
     let (mut connection, mut out) = (connect(), Vec::new());
     assert_eq!(
@@ -400,7 +403,7 @@ fn an_answer_may_begin_before_the_request_is_complete() {
 }
 
 #[test]
-fn a_request_that_was_cut_can_be_answered_and_then_it_is_over() {
+fn a_request_that_was_cut_off_is_answered_and_the_connection_closes() {
     let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     connection
         .decode(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n", &mut Fields::new())
@@ -411,9 +414,9 @@ fn a_request_that_was_cut_can_be_answered_and_then_it_is_over() {
     assert!(connection.must_close());
 }
 
-/// RFC 9112 §9.6: the client has closed its side, and is owed the answer.
+/// RFC 9112 §9.6: a client that has closed its side still gets the response.
 #[test]
-fn half_close() {
+fn a_half_closed_connection_gets_its_response() {
     let mut connection = get();
     assert!(matches!(connection.finish(), Ok(None)));
     let sent = answer(&mut connection, 200, BodyLength::Length(2), &["hi"]).unwrap();
@@ -422,7 +425,7 @@ fn half_close() {
 }
 
 #[test]
-fn calls_out_of_turn_write_nothing() {
+fn calls_in_the_wrong_state_write_nothing() {
     let mut out = Vec::new();
     let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     assert_eq!(
@@ -446,7 +449,7 @@ fn calls_out_of_turn_write_nothing() {
 }
 
 #[test]
-fn payload_may_pass_beside_its_framing() {
+fn content_may_be_sent_apart_from_its_framing() {
     let (mut connection, mut out) = (get(), Vec::new());
     connection.send_head(&Response::new(200), BodyLength::Chunked, &mut out).unwrap();
     out.clear();
@@ -460,7 +463,7 @@ fn payload_may_pass_beside_its_framing() {
 }
 
 #[test]
-fn trailers_follow_chunks_and_nothing_else() {
+fn only_a_chunked_body_gets_trailers() {
     let trailers = block(&[("Digest", "x")]);
     for (body, end) in [(BodyLength::Chunked, "0\r\nDigest: x\r\n\r\n"), (BodyLength::Length(0), "")] {
         let (mut connection, mut out) = (get(), Vec::new());
@@ -477,7 +480,7 @@ fn trailers_follow_chunks_and_nothing_else() {
 
 /// RFC 9110 §7.6.1 (4): `Connection` names the field.
 #[test]
-fn an_idle_time_is_told_where_the_connection_stays() {
+fn an_idle_timeout_is_sent_if_the_connection_stays_open() {
     let upgrade = FieldBlock::from_pairs([("Upgrade", "x")]).unwrap();
     let close = FieldBlock::from_pairs([("Connection", "close")]).unwrap();
     let told = "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n";
