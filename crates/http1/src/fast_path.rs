@@ -8,7 +8,7 @@
 //! ```text
 //! odd bytes of a block    . . . . . 1 1 . . . . . . . . 1 1 . .       (see scan.rs)
 //!                                   │ └ must be LF, and is skipped
-//!                                   └ must be CR: the line ends here, and the next one starts behind the LF
+//!                                   └ must be CR: the end of the line
 //! ```
 //! The start of the next line follows from the mask alone, and not from what is found in the line.
 //! So the processor can search for colons in several lines at once.
@@ -123,9 +123,10 @@ fn field_lines<F: Find>(
     limits: &Limits,
     fields: &mut Fields,
 ) -> Option<usize> {
-    // Nothing here can wrap: these are offsets in a head, or at most one block behind it. Blocks
-    // have fixed offsets, so the first one can be loaded before the end of the start line is known.
-    // A branch chooses the block, because the processor predicts a branch but waits for a sum.
+    // Nothing here can wrap: these are offsets in a head, or at most one block behind it.
+    //
+    // Blocks have fixed offsets, so the first one can be loaded before the end of the start line is
+    // known. A branch chooses the block: the processor predicts a branch, but waits for a sum.
     let mut at = if line < 64 { 0 } else { block_of(line) };
     // The bytes of the block that belong to earlier lines: in the first block those of the start
     // line, in later blocks at most the LF after a CR at the end of the block before.

@@ -63,8 +63,8 @@ impl Lanes for Portable {
     const WIDE: bool = false;
 
     /// Works on eight bytes in one word. A byte `x` sets its high bit in three cases: it is over
-    /// 0x7F; its low seven bits are 0x7F (`+ 1` carries into the high bit); they are under 0x20 (`+
-    /// 0x60` does not carry into the high bit).
+    /// 0x7F; its low seven bits are 0x7F (to add 1 carries into the high bit); they are under 0x20
+    /// (to add 0x60 does not carry into the high bit).
     #[inline(always)]
     fn odd(self, bytes: &[u8; 32]) -> u32 {
         const ONES: u64 = 0x0101_0101_0101_0101;

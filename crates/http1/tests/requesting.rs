@@ -112,3 +112,21 @@ fn a_client_sends_one_request_at_a_time_and_reads_no_unexpected_response() {
     let refused = client.send_request(&request, BodyLength::Empty, &mut out);
     assert_eq!(refused.unwrap_err().kind(), EncodeErrorKind::State);
 }
+
+#[test]
+fn the_offset_of_a_refusal_is_the_first_refused_byte() {
+    for (method, target, host, kind, at) in [
+        ("G T", "/", "h", EncodeErrorKind::Method, 1),
+        ("", "/", "h", EncodeErrorKind::Method, 0),
+        ("GET", "/a b", "h", EncodeErrorKind::Target, 2),
+        ("GET", "", "h", EncodeErrorKind::Target, 0),
+        ("GET", "http:/a", "h", EncodeErrorKind::Target, 6),
+        ("GET", "/", "h:x", EncodeErrorKind::Host, 2),
+        ("GET", "http://a/", "b", EncodeErrorKind::Host, 0),
+    ] {
+        let request = Request::new(method, target, host);
+        let mut client = Connection::<Client>::new(Limits::DEFAULT);
+        let error = client.send_request(&request, BodyLength::Empty, &mut Vec::new()).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (kind, at), "{method:?} {target:?} {host:?}");
+    }
+}

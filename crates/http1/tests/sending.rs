@@ -66,6 +66,9 @@ fn a_declared_length_is_sent_and_enforced() {
         Err(EncodeErrorKind::BodyTooLong)
     );
     assert_eq!(answer(&mut get(), 200, BodyLength::Empty, &["!"]), Err(EncodeErrorKind::BodyTooLong));
+    let (mut connection, mut out) = (get(), Vec::new());
+    connection.send_head(&Response::new(200), BodyLength::Length(3), &mut out).unwrap();
+    assert_eq!(connection.send_data(b"hello", &mut out).unwrap_err().offset(), 3);
     assert_eq!(
         answer(&mut get(), 404, BodyLength::Empty, &[]).unwrap(),
         "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
@@ -444,7 +447,8 @@ fn calls_in_the_wrong_state_write_nothing() {
     );
     assert_eq!(kind(connection.send_end(&mut out)), Err(EncodeErrorKind::State));
     let bad = Response::new(200).with_reason("a\r\nb");
-    assert_eq!(kind(get().send_head(&bad, BodyLength::Empty, &mut out)), Err(EncodeErrorKind::ReasonPhrase));
+    let error = get().send_head(&bad, BodyLength::Empty, &mut out).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (EncodeErrorKind::ReasonPhrase, 1));
     assert_eq!(out, b"");
 }
 
