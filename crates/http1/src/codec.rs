@@ -83,7 +83,8 @@ pub struct OutgoingResponse {
     pub status: u16,
     /// The fields, without those that the connection writes.
     pub fields: FieldBlock,
-    /// The body that the caller has. What is sent of it depends on the request.
+    /// The body that the caller has. What is sent of it depends on the request. An interim response
+    /// has none.
     pub body: BodyLength,
 }
 
@@ -253,8 +254,8 @@ impl Codec<Server> {
         if matches!(writer.state().response(), Half::Done | Half::Switched) {
             unanswered.pop_front();
             // The request asked for another protocol and did not get it: more HTTP follows.
-            let waited = self.connection.state().request() == Half::Done && unanswered.is_empty();
-            if waited && writer.exchange.keep_alive() && !writer.is_switched() {
+            let paused = self.connection.state().request() == Half::Done && unanswered.is_empty();
+            if paused && writer.exchange.keep_alive() && !writer.is_switched() {
                 self.connection.exchange.switch_declined();
                 self.read_ahead();
             }
@@ -413,6 +414,9 @@ impl tokio_util::codec::Encoder<Item<OutgoingResponse>> for Codec<Server> {
                 let response = Response::new(head.status).with_fields(&blocks);
                 let writer = self.responses.writer()?;
                 match head.status {
+                    100 | 102..=199 if head.body != BodyLength::Empty => {
+                        return Err(Error::Encode(EncodeError::from_kind(EncodeErrorKind::Body)));
+                    }
                     100 => writer.send_continue(&mut out),
                     102..=199 => writer.send_interim(&response, &mut out).map_err(Error::Encode)?,
                     _ => {

@@ -122,6 +122,10 @@ async fn interim_responses_are_heads_as_well() {
         let request = format!("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n{expect}\r\n");
         pipe.write_all(request.as_bytes()).await.unwrap();
         assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
+        for status in [100, 103] {
+            let refused = server.send(head(status, BodyLength::Chunked)).await;
+            assert_eq!(kind(refused), EncodeErrorKind::Body, "{status}");
+        }
         for status in [100, 103, 204] {
             server.send(head(status, BodyLength::Empty)).await.unwrap();
         }
