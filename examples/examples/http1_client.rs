@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(2).unwrap_or_else(|| "/".to_owned());
     let mut stream = TcpStream::connect(&host)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut http = Connection::<Client>::new(Limits::new());
+    let mut http = Connection::<Client>::new(Limits::DEFAULT);
     let mut input = Vec::new();
 
     let mut output = Vec::new();
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     exchange(&mut stream, &mut http, &mut input, &output)?;
 
     // Bytes after the answer would be taken for the next answer.
-    if !input.is_empty() || !http.next_message() {
+    if !input.is_empty() || !http.next_exchange() {
         println!("\nthe connection cannot be used again: no second request");
         return Ok(());
     }

@@ -8,8 +8,8 @@
 
 use futures_util::{SinkExt, StreamExt};
 use std::error::Error;
-use tidewire_http1::codec::{self, Answer, Item, ServerCodec};
-use tidewire_http1::{BodyLength, FieldBlock, Limits};
+use tidewire_http1::codec::{self, Codec, Item, OutgoingResponse};
+use tidewire_http1::{BodyLength, FieldBlock, Limits, Server};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Framed;
 
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn serve(stream: TcpStream) -> Result<(), codec::Error> {
-    let mut http = Framed::new(stream, ServerCodec::new(Limits::new()));
+    let mut http = Framed::new(stream, Codec::<Server>::new(Limits::DEFAULT));
     while let Some(item) = http.next().await {
         match item {
             Ok(Item::Head(head)) => {
@@ -37,19 +37,19 @@ async fn serve(stream: TcpStream) -> Result<(), codec::Error> {
                 if let Some(kind) = head.get("content-type") {
                     fields.push("Content-Type", kind).map_err(codec::Error::Encode)?;
                 }
-                http.send(Answer::Continue).await?;
-                http.send(Answer::Head { status: 200, fields, body: BodyLength::Chunked }).await?;
+                http.send(Item::Head(OutgoingResponse::new(100))).await?;
+                let response = OutgoingResponse::new(200).with_fields(fields).with_body(BodyLength::Chunked);
+                http.send(Item::Head(response)).await?;
             }
-            Ok(Item::Data(data)) => http.send(Answer::Data(data)).await?,
+            Ok(Item::Data(data)) => http.send(Item::Data(data)).await?,
             Ok(Item::Trailer { .. }) => {}
-            Ok(Item::End) => http.send(Answer::End { trailers: FieldBlock::new() }).await?,
+            Ok(Item::End) => http.send(Item::End).await?,
             // A bad head gets an answer. In the middle of a body, an answer has already begun: the
             // server just closes.
             Err(codec::Error::Decode(error)) => {
-                let fields = FieldBlock::new();
-                let refusal = Answer::Head { status: error.status_hint(), fields, body: BodyLength::Empty };
+                let refusal = Item::Head(OutgoingResponse::new(error.status_hint()));
                 if http.send(refusal).await.is_ok() {
-                    http.send(Answer::End { trailers: FieldBlock::new() }).await?;
+                    http.send(Item::End).await?;
                 }
                 return Err(codec::Error::Decode(error));
             }

@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let mut http = Connection::<Server>::new(Limits::new());
+    let mut http = Connection::<Server>::new(Limits::DEFAULT);
     let mut fields = Fields::new();
     let (mut input, mut output) = (Vec::new(), Vec::new());
     let mut understood = String::new();
@@ -56,8 +56,8 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
             Some(Event::Trailer { name, .. }) => writeln!(understood, "trailer {}", name.escape_ascii())?,
             Some(Event::End) => {
                 respond(&mut http, 200, &understood, &mut output)?;
-                // `next_message` is false after the last request of the connection.
-                if !http.next_message() {
+                // `next_exchange` is false after the last request of the connection.
+                if !http.next_exchange() {
                     break;
                 }
             }

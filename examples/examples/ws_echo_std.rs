@@ -46,7 +46,7 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
 /// Answers one request, with a 101 if it is a WebSocket handshake. Later bytes of the client stay
 /// in `input`.
 fn handshake(stream: &mut TcpStream, input: &mut Vec<u8>) -> Result<bool, Box<dyn Error>> {
-    let mut http = tidewire_http1::Connection::<Server>::new(tidewire_http1::Limits::new());
+    let mut http = tidewire_http1::Connection::<Server>::new(tidewire_http1::Limits::DEFAULT);
     let mut fields = Fields::new();
     let mut verdict = None;
     loop {

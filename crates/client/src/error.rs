@@ -196,7 +196,7 @@ impl Error {
 impl From<http1::Error> for Error {
     fn from(error: http1::Error) -> Self {
         match error.kind() {
-            http1::ErrorKind::Syntax(http1::Syntax::Truncated) => {
+            http1::ErrorKind::Syntax(http1::Syntax::UnexpectedEnd) => {
                 Self::cut(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended within an answer"))
             }
             _ => Self::Protocol(Protocol::Http(error)),

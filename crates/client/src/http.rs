@@ -39,7 +39,7 @@ pub(crate) enum Body {
 impl Http {
     /// Connects before `deadline`. Answers with a body over `max_body` bytes are refused.
     pub(crate) async fn connect(url: &Url, max_body: usize, deadline: Instant) -> Result<Self, Error> {
-        let mut limits = Limits::new();
+        let mut limits = Limits::DEFAULT;
         limits.max_body = if max_body == usize::MAX { u64::MAX } else { max_body as u64 };
         Ok(Self {
             io: net::connect(&url.address, deadline).await?,
@@ -126,7 +126,7 @@ impl Http {
     /// if bytes came after the answer, because they would be read as the next answer
     /// (RFC 9112 §9.2 (2)).
     pub(crate) fn next(&mut self) -> bool {
-        self.at == self.input.len() && self.machine.next_message()
+        self.at == self.input.len() && self.machine.next_exchange()
     }
 
     /// Whether the server has neither closed nor sent anything since [`next`](Self::next). A server

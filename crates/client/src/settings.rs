@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidewire_http1::{EncodeError, FieldBlock};
+use tidewire_http1::{EncodeError, EncodeErrorKind, FieldBlock};
 
 use crate::Error;
 use crate::url::Url;
@@ -37,7 +37,7 @@ impl Settings {
     /// Adds a field of the caller to every request.
     pub(crate) fn add_field(&mut self, name: &str, value: &str) -> Result<(), Error> {
         if RESERVED_FIELDS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
-            return Err(Error::field(name)(EncodeError::FieldReserved));
+            return Err(Error::field(name)(EncodeError::new(EncodeErrorKind::ReservedField, 0)));
         }
         self.caller_fields.push((name.to_owned(), value.to_owned()));
         self.fields = request_fields(&self.caller_fields)?;

@@ -56,9 +56,9 @@ impl HttpDecoder {
         match self {
             Self::Requests(server) => {
                 send_response(server);
-                server.next_message()
+                server.next_exchange()
             }
-            Self::Responses(client) => client.next_message(),
+            Self::Responses(client) => client.next_exchange(),
         }
     }
 

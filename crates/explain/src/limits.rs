@@ -18,11 +18,8 @@ pub struct Limits {
 impl Limits {
     /// The defaults.
     pub const DEFAULT: Self = {
-        let mut http1 = tidewire_http1::Limits::new();
-        http1.max_body = u64::MAX;
-        let mut ws = tidewire_ws::Limits::DEFAULT;
-        ws.max_frame = u64::MAX;
-        ws.max_message = u64::MAX;
+        let http1 = tidewire_http1::Limits::DEFAULT.with_max_body(u64::MAX);
+        let ws = tidewire_ws::Limits::DEFAULT.with_max_frame(u64::MAX).with_max_message(u64::MAX);
         Self { http1, sse: tidewire_sse::Limits::DEFAULT, ws }
     };
 

@@ -144,7 +144,7 @@ const fn http_section(kind: ErrorKind) -> &'static str {
             Syntax::FoldedLine => "RFC 9112 §5.2",
             Syntax::ControlByte => "RFC 9110 §5.5",
             Syntax::Chunked(kind) => chunked_section(kind),
-            Syntax::Truncated => "RFC 9112 §8",
+            Syntax::UnexpectedEnd => "RFC 9112 §8",
             _ => "RFC 9112",
         },
         ErrorKind::Rule(rule) => match rule {
@@ -155,8 +155,8 @@ const fn http_section(kind: ErrorKind) -> &'static str {
             }
             Rule::CodingRepeated | Rule::CodingUnknown | Rule::CodingInHttp10 => "RFC 9112 §6.1",
             Rule::Expectation => "RFC 9110 §10.1.1",
-            Rule::UnaskedUpgrade => "RFC 9110 §15.2.2",
-            Rule::UnaskedResponse => "RFC 9112 §9.2",
+            Rule::UnexpectedUpgrade => "RFC 9110 §15.2.2",
+            Rule::UnexpectedResponse => "RFC 9112 §9.2",
             _ => "RFC 9112",
         },
         ErrorKind::Limit(limit) => match limit {

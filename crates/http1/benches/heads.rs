@@ -1,21 +1,22 @@
-//! Heads per second, beside other parsers in the same run.
+//! The time to parse a head, compared with other parsers in the same run.
 //!
 //! `cargo bench -p tidewire-http1 --all-features --bench heads [-- FILTER]`
 //!
 //! | column | what is timed |
 //! |---|---|
 //! | httparse | its parser, into uninitialised headers |
-//! | thhp | a parser after picohttpparser: the same SSE4.2 range compare, 16 bytes a step |
+//! | thhp | a parser that works like picohttpparser: SSE4.2 range compare, 16 bytes a step |
 //! | head | `RequestHead::parse` |
 //! | connection | a new connection, and its `decode` |
-//! | exchange | on one connection: the head, its `End`, an empty 200, the next message |
-//! | httparse, kept | httparse, the offsets of what it found, and a reference to the bytes: what a server does to keep a head |
-//! | owned | `RequestHead::parse`, and an `OwnedRequestHead` of it with a reference to the bytes |
+//! | exchange | on one connection: the head, its `End`, an empty 200, the next exchange |
+//! | httparse, kept | httparse, and what a server does to keep a head: store offsets, and a reference to the bytes |
+//! | owned | `RequestHead::parse`, and an `OwnedRequestHead` with a reference to the bytes |
 //!
-//! Each column says nanoseconds and how many times httparse's throughput that is.
+//! Each row shows the nanoseconds, and the throughput as a multiple of httparse's.
 //!
-//! Rounds are interleaved: each takes one sample of every contestant in turn, so that a busy machine slows all of them
-//! alike. The figure is the best sample: noise only ever adds. Compare ratios within one run, never times of two runs.
+//! Each round takes one sample of every contestant, so that a busy machine slows all of them alike.
+//! The result is the best sample, because noise only adds time. Compare ratios within one run, and
+//! never the times of two runs.
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
@@ -39,12 +40,12 @@ fn main() {
     }
 }
 
-/// A name, and what is done once.
+/// A name, and the code to measure.
 type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 /// One request, all contestants.
 fn request(name: &str, request: &[u8]) {
-    let limits = Limits::new();
+    let limits = Limits::DEFAULT;
     let (mut fields_a, mut fields_b, mut fields_c) = (Fields::new(), Fields::new(), Fields::new());
     let (mut connection, mut out) = (Connection::<Server>::new(limits), Vec::new());
     #[cfg(feature = "bytes")]
@@ -89,7 +90,7 @@ fn request(name: &str, request: &[u8]) {
                 out.clear();
                 let sent = connection.send_head(&Response::new(200), BodyLength::Empty, &mut out);
                 assert!(sent.and_then(|()| connection.send_end(&mut out)).is_ok());
-                assert!(connection.next_message());
+                assert!(connection.next_exchange());
                 black_box(&out);
             }),
         ),
@@ -136,7 +137,7 @@ fn httparse_request(request: &[u8], then: impl FnOnce(&httparse::Request<'_, '_>
 
 /// One response, to a GET.
 fn response(bytes: &[u8]) {
-    let (limits, mut fields) = (Limits::new(), Fields::new());
+    let (limits, mut fields) = (Limits::DEFAULT, Fields::new());
     let mut thhp_fields = Vec::with_capacity(64);
     let contestants: Vec<Contestant<'_>> = vec![
         (

@@ -1,37 +1,41 @@
-//! Both roles as a [`tokio_util::codec`]: [`ServerCodec`] and [`ClientCodec`] under `Framed`.
+//! Both roles as a [`tokio_util::codec`], for `Framed`: `Codec<Server>` and `Codec<Client>`.
+//!
+//! A codec reads and writes [`Item`]s. What is read and what is written differ only in the type of
+//! the head.
 //!
 //! ```
 //! use bytes::{Bytes, BytesMut};
-//! use tidewire_http1::codec::{Answer, Item, ServerCodec};
-//! use tidewire_http1::{BodyLength, FieldBlock, Limits};
+//! use tidewire_http1::codec::{Codec, Item, OutgoingResponse};
+//! use tidewire_http1::{BodyLength, Limits, Server};
 //! use tokio_util::codec::{Decoder, Encoder};
 //!
-//! let mut codec = ServerCodec::new(Limits::new());
+//! let mut codec = Codec::<Server>::new(Limits::DEFAULT);
 //! let mut wire = BytesMut::from("GET /a HTTP/1.1\r\nHost: b\r\n\r\n");
 //! let Some(Item::Head(head)) = codec.decode(&mut wire)? else { panic!("no request") };
 //! assert_eq!(head.path(), b"/a");
 //! assert!(matches!(codec.decode(&mut wire)?, Some(Item::End)));
 //!
-//! let body = Bytes::from_static(b"hello");
-//! let length = BodyLength::Length(body.len() as u64);
-//! codec.encode(Answer::Head { status: 200, fields: FieldBlock::new(), body: length }, &mut wire)?;
-//! codec.encode(Answer::Data(body), &mut wire)?;
-//! codec.encode(Answer::End { trailers: FieldBlock::new() }, &mut wire)?;
+//! let response = OutgoingResponse::new(200).with_body(BodyLength::Length(5));
+//! codec.encode(Item::Head(response), &mut wire)?;
+//! codec.encode(Item::Data(Bytes::from_static(b"hello")), &mut wire)?;
+//! codec.encode(Item::End, &mut wire)?;
 //! assert_eq!(wire, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
 //! # Ok::<(), tidewire_http1::codec::Error>(())
 //! ```
 //!
-//! A [`Connection`] reads nothing behind a request until that is answered. `Framed` would wait for more input there and never look at
-//! what it holds, so a [`ServerCodec`] reads on, up to 32 requests, and keeps what each answer has to know of its request.
+//! A [`Connection`] does not read a pipelined request before it has answered the one before. Under
+//! `Framed` this would not work: `Framed` waits for more input and does not look at its buffer
+//! again. So a `Codec<Server>` reads up to 32 requests ahead, and remembers for each of them what
+//! its response depends on.
 
-use crate::block::FieldBlock;
-use crate::connection::{Connection, Event, Payload};
+use crate::connection::{Connection, ContentAction, Event};
 use crate::encode::{Request, Response};
-use crate::error;
+use crate::error::{self, EncodeError, EncodeErrorKind};
+use crate::field_block::FieldBlock;
 use crate::fields::Fields;
 use crate::limits::Limits;
 use crate::message::BodyLength;
-use crate::owned::{OwnedRequestHead, OwnedResponseHead};
+use crate::owned_head::{OwnedRequestHead, OwnedResponseHead};
 use crate::role::{Client, Role, Server};
 use crate::state::{Exchange, Half};
 use alloc::collections::VecDeque;
@@ -43,157 +47,235 @@ use core::ops::Range;
 use std::io;
 use tidewire_grammar::range_of;
 
-/// What is received; `H` is the head.
+/// A part of a message. `H` is the type of the head.
+///
+/// A server reads `Item<`[`OwnedRequestHead`]`>` and writes `Item<`[`OutgoingResponse`]`>`. A
+/// client writes `Item<`[`OutgoingRequest`]`>` and reads `Item<`[`OwnedResponseHead`]`>`.
 #[derive(Clone, Debug)]
 pub enum Item<H> {
-    /// A head: [`OwnedRequestHead`] or [`OwnedResponseHead`], interim ones too.
+    /// A head, also of an interim response.
     Head(H),
-    /// Content, without its framing. A part of the read buffer, not a copy.
+    /// Content, without its framing. Received content shares the memory of the read buffer.
     Data(Bytes),
-    /// A trailer field.
+    /// A trailer field. A codec that writes keeps it until [`Item::End`]; it leaves it out if the
+    /// body is not chunked.
     Trailer {
-        /// A token.
+        /// The name: a token.
         name: Bytes,
-        /// Without the whitespace around it.
+        /// The value without the whitespace around it.
         value: Bytes,
     },
-    /// The message is complete.
+    /// The end of the message. No end follows an interim response, or a head that switches
+    /// protocols.
     End,
 }
 
-/// What a server sends, answer after answer in the order of the requests.
+/// A response head that a `Codec<Server>` writes. Responses are written in the order of the
+/// requests.
+///
+/// With status 100 it is sent if the client waits for it (see [`Connection::send_continue`]), and
+/// with 102 to 199 as an interim response (see [`Connection::send_interim`]). With any other status
+/// it begins the final response (see [`Connection::send_head`]).
 #[derive(Clone, Debug)]
-pub enum Answer {
-    /// `100 Continue`, if the client waits for it.
-    Continue,
-    /// See [`Connection::send_head`].
-    Head {
-        /// The status, 200 to 999, or 101.
-        status: u16,
-        /// The fields but for those that frame.
-        fields: FieldBlock,
-        /// What the caller has; what goes out follows from the request.
-        body: BodyLength,
-    },
-    /// Content.
-    Data(Bytes),
-    /// The end of the answer.
-    End {
-        /// Usually none.
-        trailers: FieldBlock,
-    },
+#[non_exhaustive]
+pub struct OutgoingResponse {
+    /// The status.
+    pub status: u16,
+    /// The fields, without those that the connection writes.
+    pub fields: FieldBlock,
+    /// The body that the caller has. What is sent of it depends on the request. An interim response
+    /// has none.
+    pub body: BodyLength,
 }
 
-/// What a client sends.
+/// A request head that a `Codec<Client>` writes: see [`Connection::send_request`].
 #[derive(Clone, Debug)]
-pub enum Call {
-    /// See [`Connection::send_request`].
-    Head {
-        /// A token: `GET`.
-        method: String,
-        /// The request target: `/path?query`.
-        target: String,
-        /// The value of the `Host` field.
-        host: String,
-        /// The fields but for those that frame.
-        fields: FieldBlock,
-        /// How the body is delimited.
-        body: BodyLength,
-    },
-    /// Content.
-    Data(Bytes),
-    /// The end of the request.
-    End {
-        /// Usually none.
-        trailers: FieldBlock,
-    },
+#[non_exhaustive]
+pub struct OutgoingRequest {
+    /// The method: a token, such as `GET`.
+    pub method: String,
+    /// The request target, such as `/path?query`.
+    pub target: String,
+    /// The value of the `Host` field.
+    pub host: String,
+    /// The fields, without those that the connection writes.
+    pub fields: FieldBlock,
+    /// How the body is delimited.
+    pub body: BodyLength,
 }
 
-/// Why receiving or sending failed.
+impl OutgoingResponse {
+    /// Returns a response head with this status, no fields and no body.
+    #[must_use]
+    pub const fn new(status: u16) -> Self {
+        Self { status, fields: FieldBlock::new(), body: BodyLength::Empty }
+    }
+
+    /// Returns the head with these fields.
+    #[must_use]
+    pub fn with_fields(self, fields: FieldBlock) -> Self {
+        Self { fields, ..self }
+    }
+
+    /// Returns the head with this body.
+    #[must_use]
+    pub fn with_body(self, body: BodyLength) -> Self {
+        Self { body, ..self }
+    }
+}
+
+impl OutgoingRequest {
+    /// Returns a request head without fields and body.
+    #[must_use]
+    pub fn new(method: impl Into<String>, target: impl Into<String>, host: impl Into<String>) -> Self {
+        Self {
+            method: method.into(),
+            target: target.into(),
+            host: host.into(),
+            fields: FieldBlock::new(),
+            body: BodyLength::Empty,
+        }
+    }
+
+    /// Returns the head with these fields.
+    #[must_use]
+    pub fn with_fields(self, fields: FieldBlock) -> Self {
+        Self { fields, ..self }
+    }
+
+    /// Returns the head with this body.
+    #[must_use]
+    pub fn with_body(self, body: BodyLength) -> Self {
+        Self { body, ..self }
+    }
+}
+
+/// Why reading or writing failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The transport.
+    /// The transport failed.
     Io(io::Error),
-    /// The peer. A server answers with [`status_hint`](error::Error::status_hint), which can still be sent, and closes.
+    /// The peer's bytes are refused. A server can still send an answer with the status of
+    /// [`status_hint`](error::Error::status_hint); then it closes.
     Decode(error::Error),
-    /// The caller. Nothing was written.
-    Encode(error::EncodeError),
-    /// A client sent more than 32 requests without waiting for an answer.
-    TooFarAhead,
+    /// The caller's item is refused. Nothing was written.
+    Encode(EncodeError),
+    /// A client sent more than 32 requests without waiting for a response.
+    TooManyPipelined,
 }
 
-/// The server role: items of requests in, answers out.
+/// One end of an HTTP/1.1 connection, for `Framed`.
+///
+/// A `Codec<Client>` sends one request at a time. If bytes follow a response, it drops them, and
+/// the connection takes no more requests: the client could take them for the next response.
 #[derive(Debug)]
-pub struct ServerCodec {
-    reader: Connection<Server>,
+pub struct Codec<R: Role> {
+    /// Reads. In the client role it also writes.
+    connection: Connection<R>,
     fields: Fields,
-    /// Knows the request that is being answered, and nothing of what is read meanwhile.
+    /// The trailers to send with the next [`Item::End`].
+    trailers: FieldBlock,
+    /// Writes, in the server role. A client does not use it.
+    responses: Responses,
+}
+
+/// The responses that a server owes.
+#[derive(Debug)]
+struct Responses {
+    /// Knows the request that is being answered. It does not see the requests that are read in the
+    /// meantime.
     writer: Connection<Server>,
     /// The requests that were read and not answered, in their order.
     unanswered: VecDeque<Exchange>,
 }
 
-/// The client role: requests out, items of responses in. One request at a time. What a server sends behind a response is thrown away, and the
-/// connection takes no more requests: it could be taken for the answer to the next one.
-#[derive(Debug)]
-pub struct ClientCodec {
-    connection: Connection<Client>,
-    fields: Fields,
-}
-
-impl ServerCodec {
-    /// For a new connection.
+impl<R: Role> Codec<R> {
+    /// Returns a codec for a new connection.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
-            reader: Connection::new(limits),
+            connection: Connection::new(limits),
             fields: Fields::new(),
-            writer: Connection::new(limits),
-            unanswered: VecDeque::new(),
+            trailers: FieldBlock::new(),
+            responses: Responses { writer: Connection::new(limits), unanswered: VecDeque::new() },
         }
     }
+}
 
-    /// Must the connection be closed, now that the last answer was sent?
+impl Codec<Server> {
+    /// Whether the connection must be closed, now that the last response is sent.
     #[must_use]
     pub fn must_close(&self) -> bool {
         if self.is_switched() {
             return false;
         }
-        let answered = matches!(self.writer.state().response(), Half::Done | Half::Closed);
-        (answered && self.writer.must_close()) || (self.unanswered.is_empty() && self.reader.must_close())
+        let Responses { writer, unanswered } = &self.responses;
+        let answered = matches!(writer.state().response(), Half::Done | Half::Closed);
+        (answered && writer.must_close()) || (unanswered.is_empty() && self.connection.must_close())
     }
 
-    /// Did the last answer switch protocols? What the read buffer holds then belongs to the other one: `Framed::into_parts`.
+    /// Whether the last response switched protocols. The read buffer then belongs to the other
+    /// protocol: take it with `Framed::into_parts`.
     #[must_use]
     pub fn is_switched(&self) -> bool {
-        self.writer.is_switched()
+        self.responses.writer.is_switched()
     }
 
-    /// Notes what the answer to a request has to know.
-    fn owe(&mut self) -> Result<(), Error> {
-        if self.unanswered.len() >= MAX_AHEAD {
-            return Err(Error::TooFarAhead);
-        }
-        self.unanswered.push_back(self.reader.exchange);
-        Ok(())
-    }
-
-    /// After the reader failed in that half of a request: an answer is owed to a head that could not be read, and after the answer to a
-    /// body that broke off the connection closes.
+    /// Handles a reader that failed in this half of a request. A head that could not be read still
+    /// gets a response. After the response to a body that could not be read, the connection closes.
     fn failed(&mut self, before: Half) -> Result<(), Error> {
         match before {
-            Half::Head => self.owe(),
+            Half::Head => self.responses.expect(self.connection.exchange),
             Half::Body => {
-                self.closes_after_last();
+                self.responses.close_after_last();
                 Ok(())
             }
             Half::Idle | Half::Done | Half::Switched | Half::Closed => Ok(()),
         }
     }
 
-    /// The answer to the last request that was read is the last of the connection, and says so if it has not begun.
-    fn closes_after_last(&mut self) {
+    /// Whether the last request that was read asked for another protocol.
+    const fn offers_switch(&self) -> bool {
+        self.connection.exchange.offers_upgrade() || self.connection.exchange.is_connect()
+    }
+
+    /// Reads the request behind a complete one, unless the meaning of what follows depends on the
+    /// response.
+    fn read_ahead(&mut self) {
+        if !self.offers_switch() {
+            self.connection.answered_elsewhere();
+        }
+    }
+
+    /// Updates the requests after a response was begun, was completed, or switched protocols.
+    fn after_write(&mut self) {
+        let Responses { writer, unanswered } = &mut self.responses;
+        if matches!(writer.state().response(), Half::Done | Half::Switched) {
+            unanswered.pop_front();
+            // The request asked for another protocol and did not get it: more HTTP follows.
+            let paused = self.connection.state().request() == Half::Done && unanswered.is_empty();
+            if paused && writer.exchange.keep_alive() && !writer.is_switched() {
+                self.connection.exchange.switch_declined();
+                self.read_ahead();
+            }
+        }
+    }
+}
+
+impl Responses {
+    /// Remembers a request that needs a response.
+    fn expect(&mut self, exchange: Exchange) -> Result<(), Error> {
+        if self.unanswered.len() >= MAX_PIPELINED {
+            return Err(Error::TooManyPipelined);
+        }
+        self.unanswered.push_back(exchange);
+        Ok(())
+    }
+
+    /// Makes the response to the last request the last one of the connection. If it has not begun,
+    /// its head says so.
+    fn close_after_last(&mut self) {
         if self.unanswered.len() == 1 && matches!(self.writer.state().response(), Half::Head | Half::Body) {
             self.writer.close();
         }
@@ -202,54 +284,23 @@ impl ServerCodec {
         }
     }
 
-    /// Did the request that was read last ask for another protocol?
-    const fn asks(&self) -> bool {
-        self.reader.exchange.offers_upgrade() || self.reader.exchange.is_connect()
-    }
-
-    /// Reads on behind a complete request, unless what follows depends on the answer.
-    fn read_on(&mut self) {
-        if !self.asks() {
-            self.reader.answered_elsewhere();
-        }
-    }
-
-    /// The answer that was begun, or the next one.
-    fn answering(&mut self) -> Result<&mut Connection<Server>, Error> {
+    /// Returns the connection that writes the response that has begun, or the next response.
+    fn writer(&mut self) -> Result<&mut Connection<Server>, Error> {
         let idle = match self.writer.state().response() {
             Half::Idle => true,
-            // It stays as it is if the connection must close.
-            Half::Done => self.writer.next_message(),
+            // `false` if the connection must close.
+            Half::Done => self.writer.next_exchange(),
             Half::Head | Half::Body | Half::Switched | Half::Closed => false,
         };
         if idle {
-            let exchange = self.unanswered.front().ok_or(Error::Encode(error::EncodeError::State))?;
+            let exchange = self.unanswered.front().ok_or(Error::Encode(not_now()))?;
             self.writer.answer_for(*exchange);
         }
         Ok(&mut self.writer)
     }
-
-    /// After an answer was begun, completed, or switched protocols.
-    fn answered(&mut self) {
-        if matches!(self.writer.state().response(), Half::Done | Half::Switched) {
-            self.unanswered.pop_front();
-            // A request that asked for another protocol and did not get it: what follows is HTTP after all.
-            let held = self.reader.state().request() == Half::Done && self.unanswered.is_empty();
-            if held && self.writer.exchange.keep_alive() && !self.writer.is_switched() {
-                self.reader.exchange.switch_declined();
-                self.read_on();
-            }
-        }
-    }
 }
 
-impl ClientCodec {
-    /// For a new connection.
-    #[must_use]
-    pub const fn new(limits: Limits) -> Self {
-        Self { connection: Connection::new(limits), fields: Fields::new() }
-    }
-
+impl Codec<Client> {
     /// See [`Connection::must_close`].
     #[must_use]
     pub fn must_close(&self) -> bool {
@@ -263,50 +314,51 @@ impl ClientCodec {
     }
 }
 
-impl tokio_util::codec::Decoder for ServerCodec {
+impl tokio_util::codec::Decoder for Codec<Server> {
     type Item = Item<OwnedRequestHead>;
     type Error = Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Self::Item>, Error> {
-        let before = self.reader.state().request();
-        let (used, event) = match self.reader.decode(src, &mut self.fields) {
+        let before = self.connection.state().request();
+        let (used, event) = match self.connection.decode(src, &mut self.fields) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.failed(before)?;
                 return Err(Error::Decode(error));
             }
         };
-        let item = match event {
+        let place = match event {
             Some(Event::Request(head)) => {
                 let parts = head.detach();
-                self.owe()?;
+                self.responses.expect(self.connection.exchange)?;
                 return Ok(Some(Item::Head(OwnedRequestHead::new(parts, src.split_to(used).freeze()))));
             }
-            other => Taken::of(other, src),
+            other => Place::of(other, src),
         };
-        if matches!(item, Taken::End) {
-            self.read_on();
+        if matches!(place, Place::End) {
+            self.read_ahead();
         }
-        Ok(item.from(src, used))
+        Ok(place.cut_from(src, used))
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Self::Item>, Error> {
         match self.decode(src)? {
             Some(item) => Ok(Some(item)),
             None => {
-                let before = self.reader.state().request();
-                let end = match self.reader.finish() {
+                let before = self.connection.state().request();
+                let end = match self.connection.finish() {
                     Ok(end) => end,
                     Err(error) => {
                         self.failed(before)?;
                         return Err(Error::Decode(error));
                     }
                 };
-                // Nothing can follow, so the last answer says `close`.
-                self.closes_after_last();
-                // What is left is no message of ours: skipped lines, or behind a request after which the connection closes. But behind one that
-                // asks for another protocol it may be that protocol's.
-                if !self.asks() {
+                // No request can follow, so the last response says `close`.
+                self.responses.close_after_last();
+                // The rest is no request: skipped empty lines, or bytes after the last request of
+                // the connection. But after a request for another protocol it may belong to that
+                // protocol.
+                if !self.offers_switch() {
                     src.clear();
                 }
                 Ok(end.map(|_| Item::End))
@@ -315,22 +367,23 @@ impl tokio_util::codec::Decoder for ServerCodec {
     }
 }
 
-impl tokio_util::codec::Decoder for ClientCodec {
+impl tokio_util::codec::Decoder for Codec<Client> {
     type Item = Item<OwnedResponseHead>;
     type Error = Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Self::Item>, Error> {
         let (used, event) = self.connection.decode(src, &mut self.fields).map_err(Error::Decode)?;
-        let item = match event {
+        let place = match event {
             Some(Event::Response(head)) => {
                 let parts = head.detach();
                 return Ok(Some(Item::Head(OwnedResponseHead::new(parts, src.split_to(used).freeze()))));
             }
-            other => Taken::of(other, src),
+            other => Place::of(other, src),
         };
-        let item = item.from(src, used);
+        let item = place.cut_from(src, used);
         if self.connection.is_paused() && !self.connection.is_switched() && !src.is_empty() {
-            // RFC 9112 §9.2 (2): what is behind a response nobody asked for, and it must not wait here for the next request.
+            // RFC 9112 §9.2 (2): these bytes answer no request. They must not stay in the buffer,
+            // where they would be read as the response to the next request.
             self.connection.close();
             src.clear();
         }
@@ -351,72 +404,83 @@ impl tokio_util::codec::Decoder for ClientCodec {
     }
 }
 
-impl tokio_util::codec::Encoder<Answer> for ServerCodec {
+impl tokio_util::codec::Encoder<Item<OutgoingResponse>> for Codec<Server> {
     type Error = Error;
 
-    fn encode(&mut self, answer: Answer, dst: &mut BytesMut) -> Result<(), Error> {
-        let mut out = Vec::new();
-        match answer {
-            Answer::Continue => self.answering()?.send_continue(&mut out),
-            Answer::Head { status, fields, body } => {
-                let blocks = [&fields];
-                let response = Response::new(status).with_fields(&blocks);
-                self.answering()?.send_head(&response, body, &mut out).map_err(Error::Encode)?;
+    fn encode(&mut self, item: Item<OutgoingResponse>, dst: &mut BytesMut) -> Result<(), Error> {
+        match item {
+            Item::Head(head) => {
+                let (mut out, blocks) = (Vec::new(), [&head.fields]);
+                let response = Response::new(head.status).with_fields(&blocks);
+                let writer = self.responses.writer()?;
+                match head.status {
+                    100 | 102..=199 if head.body != BodyLength::Empty => {
+                        return Err(Error::Encode(EncodeError::from_kind(EncodeErrorKind::Body)));
+                    }
+                    100 => writer.send_continue(&mut out),
+                    102..=199 => writer.send_interim(&response, &mut out).map_err(Error::Encode)?,
+                    _ => {
+                        writer.send_head(&response, head.body, &mut out).map_err(Error::Encode)?;
+                        self.trailers.clear();
+                    }
+                }
+                dst.extend_from_slice(&out);
             }
-            Answer::Data(data) => return send_data(&mut self.writer, &data, dst),
-            Answer::End { trailers } => {
-                self.writer.send_trailers(&trailers, &mut out).map_err(Error::Encode)?
+            Item::Data(data) => return send_data(&mut self.responses.writer, &data, dst),
+            Item::Trailer { name, value } => {
+                return push_trailer(&self.responses.writer, &mut self.trailers, &name, &value);
             }
+            Item::End => send_end(&mut self.responses.writer, &mut self.trailers, dst)?,
         }
-        self.answered();
-        dst.extend_from_slice(&out);
+        self.after_write();
         Ok(())
     }
 }
 
-impl tokio_util::codec::Encoder<Call> for ClientCodec {
+impl tokio_util::codec::Encoder<Item<OutgoingRequest>> for Codec<Client> {
     type Error = Error;
 
-    fn encode(&mut self, call: Call, dst: &mut BytesMut) -> Result<(), Error> {
-        let mut out = Vec::new();
-        match call {
-            Call::Head { method, target, host, fields, body } => {
-                self.connection.next_message();
-                let blocks = [&fields];
-                let request = Request::new(&method, &target, &host).with_fields(&blocks);
-                self.connection.send_request(&request, body, &mut out).map_err(Error::Encode)?;
+    fn encode(&mut self, item: Item<OutgoingRequest>, dst: &mut BytesMut) -> Result<(), Error> {
+        match item {
+            Item::Head(head) => {
+                self.connection.next_exchange();
+                let (mut out, blocks) = (Vec::new(), [&head.fields]);
+                let request = Request::new(&head.method, &head.target, &head.host).with_fields(&blocks);
+                self.connection.send_request(&request, head.body, &mut out).map_err(Error::Encode)?;
+                self.trailers.clear();
+                dst.extend_from_slice(&out);
+                Ok(())
             }
-            Call::Data(data) => return send_data(&mut self.connection, &data, dst),
-            Call::End { trailers } => {
-                self.connection.send_trailers(&trailers, &mut out).map_err(Error::Encode)?
+            Item::Data(data) => send_data(&mut self.connection, &data, dst),
+            Item::Trailer { name, value } => {
+                push_trailer(&self.connection, &mut self.trailers, &name, &value)
             }
+            Item::End => send_end(&mut self.connection, &mut self.trailers, dst),
         }
-        dst.extend_from_slice(&out);
-        Ok(())
     }
 }
 
-/// An event's place in the buffer, which is to be cut.
-enum Taken {
+/// The place of an event in the buffer, which is cut next.
+enum Place {
     None,
     Data(usize),
     Trailer { name: Range<usize>, value: Range<usize> },
     End,
 }
 
-impl Taken {
+impl Place {
     fn of(event: Option<Event<'_>>, src: &[u8]) -> Self {
-        let place = |part: &[u8]| range_of(part, src);
+        let range = |part: &[u8]| range_of(part, src);
         match event {
             Some(Event::Data(data)) => Self::Data(data.len()),
-            Some(Event::Trailer { name, value }) => Self::Trailer { name: place(name), value: place(value) },
+            Some(Event::Trailer { name, value }) => Self::Trailer { name: range(name), value: range(value) },
             Some(Event::End) => Self::End,
             Some(Event::Request(_) | Event::Response(_)) | None => Self::None,
         }
     }
 
-    /// Cuts what was consumed from the buffer.
-    fn from<H>(self, src: &mut BytesMut, used: usize) -> Option<Item<H>> {
+    /// Cuts the consumed bytes from the buffer and returns the item at this place.
+    fn cut_from<H>(self, src: &mut BytesMut, used: usize) -> Option<Item<H>> {
         Some(match self {
             Self::None => {
                 src.advance(used);
@@ -438,10 +502,10 @@ impl Taken {
     }
 }
 
-/// Content with its framing, copied once.
+/// Writes content with its framing. The content is copied once.
 fn send_data<R: Role>(connection: &mut Connection<R>, data: &[u8], dst: &mut BytesMut) -> Result<(), Error> {
     let mut framing = Vec::new();
-    if let Payload::Then(tail) =
+    if let ContentAction::SendThen(tail) =
         connection.send_data_head(data.len() as u64, &mut framing).map_err(Error::Encode)?
     {
         for part in [&framing, data, tail] {
@@ -451,8 +515,38 @@ fn send_data<R: Role>(connection: &mut Connection<R>, data: &[u8], dst: &mut Byt
     Ok(())
 }
 
-/// Requests that may be read before the first of them is answered.
-const MAX_AHEAD: usize = 32;
+/// Adds a trailer field to those that are sent at the end of the body.
+fn push_trailer<R: Role>(
+    connection: &Connection<R>,
+    trailers: &mut FieldBlock,
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), Error> {
+    if R::writes(connection.state()) != Half::Body {
+        return Err(Error::Encode(not_now()));
+    }
+    trailers.push_trailer(name, value).map_err(Error::Encode)
+}
+
+/// Ends the message with the trailers that were gathered.
+fn send_end<R: Role>(
+    connection: &mut Connection<R>,
+    trailers: &mut FieldBlock,
+    dst: &mut BytesMut,
+) -> Result<(), Error> {
+    let mut out = Vec::new();
+    connection.send_trailers(trailers, &mut out).map_err(Error::Encode)?;
+    trailers.clear();
+    dst.extend_from_slice(&out);
+    Ok(())
+}
+
+const fn not_now() -> EncodeError {
+    EncodeError::from_kind(EncodeErrorKind::State)
+}
+
+/// Requests that a server reads before it answers the first of them.
+const MAX_PIPELINED: usize = 32;
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
@@ -466,7 +560,7 @@ impl fmt::Display for Error {
             Self::Io(error) => error.fmt(f),
             Self::Decode(error) => error.fmt(f),
             Self::Encode(error) => error.fmt(f),
-            Self::TooFarAhead => f.write_str("too many requests without waiting for an answer"),
+            Self::TooManyPipelined => write!(f, "more than {MAX_PIPELINED} requests without a response"),
         }
     }
 }
@@ -477,7 +571,7 @@ impl std::error::Error for Error {
             Self::Io(error) => Some(error),
             Self::Decode(error) => Some(error),
             Self::Encode(error) => Some(error),
-            Self::TooFarAhead => None,
+            Self::TooManyPipelined => None,
         }
     }
 }

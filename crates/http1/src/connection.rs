@@ -1,119 +1,123 @@
-//! A connection, seen from one end: what both roles share.
+//! The connection: what both roles share.
 
 use crate::error::{Error, ErrorKind, Limit, Syntax};
 use crate::head::{RequestHead, ResponseHead};
+use crate::head_info::{Body, HeadInfo};
 use crate::limits::Limits;
 use crate::message::BodyLength;
-use crate::meta::{Body, Meta};
-use crate::parse::Scan;
+use crate::parse::HeadParser;
 use crate::role::{Role, Server};
 use crate::state::{Exchange, Half, State, Step};
 use core::fmt;
 use core::marker::PhantomData;
 use tidewire_chunked as chunked;
 
-/// What a connection received.
+/// A part of a received message.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A request's head. To a [`Server`] only.
+    /// The head of a request. Only a [`Server`] gets it.
     Request(RequestHead<'a>),
-    /// A response's head, interim ones too. To a [`Client`](crate::Client) only.
+    /// The head of a response, also of an interim response. Only a [`Client`](crate::Client) gets
+    /// it.
     Response(ResponseHead<'a>),
-    /// Content, without its framing: at least one byte, and the last bytes of what was consumed.
+    /// Content without its framing: at least one byte. It is the last part of the consumed bytes.
     Data(&'a [u8]),
-    /// A trailer field, after the content. Do not treat it as a field of the head (RFC 9110
-    /// §6.5.1).
+    /// A trailer field, after the content. Do not merge it into the fields of the head
+    /// (RFC 9110 §6.5.1).
     Trailer {
-        /// The name as it came: a token.
+        /// The name as received: a token.
         name: &'a [u8],
         /// The value without the whitespace around it.
         value: &'a [u8],
     },
-    /// The message is complete. Comes after every head but an interim one and one that switches
+    /// The message is complete. No end follows an interim response, or a head that switches
     /// protocols.
     End,
 }
 
-/// One HTTP/1 connection as a state machine: bytes and sending calls in, events and bytes out.
+/// One HTTP/1 connection as a state machine: received bytes in, events out; calls in, bytes to send
+/// out.
 ///
-/// It holds no buffer and allocates nothing: the head and its span table are the caller's, and
-/// content passes beside. The life of an exchange is drawn in `state.rs`, and told in the README.
+/// It holds no buffer and allocates nothing. The caller owns the bytes of a head and its table of
+/// fields, and content is not copied. `state.rs` draws the states of an exchange; the README walks
+/// through one.
 pub struct Connection<R: Role> {
     pub(crate) limits: Limits,
     state: State,
     pub(crate) exchange: Exchange,
     pub(crate) input: Input,
-    pub(crate) writing: Writing,
-    /// Bytes consumed since the connection began: what error offsets are counted from.
+    pub(crate) outgoing: OutgoingBody,
+    /// Bytes consumed since the connection began. Error offsets are counted from there.
     pub(crate) consumed: u64,
     /// Empty lines skipped before this request.
     pub(crate) skipped: u8,
     role: PhantomData<fn() -> R>,
 }
 
-/// What is being read: one thing at a time, so one place for all.
+/// What the connection reads at the moment.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
-    Head(Scan),
-    Body(Reading),
+    Head(HeadParser),
+    Body(IncomingBody),
     Failed(Error),
 }
 
 /// How the body that is being received is delimited.
 #[derive(Clone, Debug)]
-pub(crate) enum Reading {
-    /// So many bytes are still to come.
+pub(crate) enum IncomingBody {
+    /// The number of bytes that are still expected.
     Length(u64),
-    /// `start`: where in the connection the body starts.
+    /// `start`: the position of the body in the connection.
     Chunked { decoder: chunked::Decoder, start: u64 },
-    /// Everything until the end of input; so many bytes may still come.
+    /// All bytes until the end of the input. Holds the number of bytes that are still allowed.
     UntilClose(u64),
 }
 
 /// How the body that is being sent is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writing {
-    /// It is not sent at all: the answer to a HEAD, a 204 or a 304. Content is swallowed.
+pub(crate) enum OutgoingBody {
+    /// The response has no body: it answers a HEAD, or is a 204 or 304. Content is dropped.
     Nothing,
-    /// So many bytes are still due.
+    /// The number of bytes that are still due.
     Length(u64),
     Chunked,
     UntilClose,
 }
 
-/// What to do with a payload whose framing was written apart from it.
+/// What the caller does with content, after [`send_data_head`](Connection::send_data_head) has
+/// written the framing before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// Send the payload, and then these bytes (a chunk's CR LF, or nothing).
-    Then(&'static [u8]),
-    /// Do not send the payload: this message has no body.
+pub enum ContentAction {
+    /// Send the content, and then these bytes: the CR LF of a chunk, or nothing.
+    SendThen(&'static [u8]),
+    /// Do not send the content: this message has no body.
     Omit,
 }
 
 impl<R: Role> Connection<R> {
-    /// A new connection: nothing received, nothing sent.
+    /// Returns a new connection: nothing received, nothing sent.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
         Self {
             limits,
             state: State::START,
             exchange: Exchange::NEW,
-            input: Input::Head(Scan::new()),
-            writing: Writing::Nothing,
+            input: Input::Head(HeadParser::new()),
+            outgoing: OutgoingBody::Nothing,
             consumed: 0,
             skipped: 0,
             role: PhantomData,
         }
     }
 
-    /// Bytes consumed since the connection began.
+    /// Returns the number of bytes consumed since the connection began.
     #[must_use]
     pub const fn consumed(&self) -> u64 {
         self.consumed
     }
 
-    /// Must the connection be closed once this exchange is over? Known at the latest when the
-    /// response's head is; until then `false` may become `true`.
+    /// Whether the connection must be closed after this exchange. `false` may become `true` until
+    /// the head of the final response is sent or received.
     #[must_use]
     pub fn must_close(&self) -> bool {
         !self.exchange.keep_alive()
@@ -121,60 +125,60 @@ impl<R: Role> Connection<R> {
             || self.state.response() == Half::Closed
     }
 
-    /// Asks for the connection to be closed after this exchange: the next head that is sent says
-    /// so.
+    /// Closes the connection after this exchange: the next head that is sent contains
+    /// `Connection: close`.
     pub fn close(&mut self) {
         self.exchange.close();
     }
 
-    /// Has the connection changed to another protocol (a 101, or a 2xx to CONNECT)? `decode` then
-    /// consumes nothing more; the rest of the caller's buffer, and all that follows, belongs to the
-    /// other protocol.
+    /// Whether the connection switched to another protocol, by a 101 or a 2xx to CONNECT. Then
+    /// `decode` consumes nothing more. The rest of the caller's buffer, and all bytes that follow,
+    /// belong to the other protocol.
     #[must_use]
     pub fn is_switched(&self) -> bool {
         self.state.request() == Half::Switched
     }
 
-    /// Was the received message complete, so that `decode` says nothing until
-    /// [`next_message`](Self::next_message)?
+    /// Whether `decode` returns no event before the caller acts: the received message is complete
+    /// and [`next_exchange`](Self::next_exchange) is due, or a client has sent no request.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.error().is_none() && !matches!(R::reads(self.state), Half::Head | Half::Body)
     }
 
-    /// Was the message that is being sent completed?
+    /// Whether the message to send is complete.
     #[must_use]
     pub fn is_sent(&self) -> bool {
         R::writes(self.state) == Half::Done
     }
 
-    /// How the body being sent is delimited on the wire, which need not be what was asked for:
-    /// chunked becomes until-close for an HTTP/1.0 client, and a body that is not sent is `Empty`.
-    /// `None` when no body is being sent.
+    /// Returns how the body that is being sent is delimited on the wire. This may differ from what
+    /// the caller asked for: `Chunked` becomes `UntilClose` for an HTTP/1.0 client, and a body that
+    /// is not sent is `Empty`. For a length, it is the number of bytes that are still due. `None`
+    /// when no body is due.
     #[must_use]
     pub fn sending(&self) -> Option<BodyLength> {
-        (R::writes(self.state) == Half::Body).then_some(match self.writing {
-            Writing::Nothing => BodyLength::Empty,
-            Writing::Length(left) => BodyLength::Length(left),
-            Writing::Chunked => BodyLength::Chunked,
-            Writing::UntilClose => BodyLength::UntilClose,
+        (R::writes(self.state) == Half::Body).then_some(match self.outgoing {
+            OutgoingBody::Nothing => BodyLength::Empty,
+            OutgoingBody::Length(left) => BodyLength::Length(left),
+            OutgoingBody::Chunked => BodyLength::Chunked,
+            OutgoingBody::UntilClose => BodyLength::UntilClose,
         })
     }
 
-    /// Starts the next exchange. `false`, and nothing happens, while one of the two messages is not
-    /// complete, or if the connection must close. All that was known of the last exchange is
-    /// forgotten.
-    pub fn next_message(&mut self) -> bool {
-        self.next_exchange(Step::Next)
+    /// Starts the next exchange, and forgets everything about the last one. Returns `false`, and
+    /// changes nothing, if one of the two messages is not complete, or the connection must close.
+    pub fn next_exchange(&mut self) -> bool {
+        self.begin_next(Step::Next)
     }
 
-    /// Starts the next exchange by a step that ends this one, if the connection stays.
-    fn next_exchange(&mut self, step: Step) -> bool {
+    /// Starts the next exchange by a step that ends this one, if the connection stays open.
+    fn begin_next(&mut self, step: Step) -> bool {
         match self.state.after(step) {
             Some(state) if !self.must_close() => {
                 self.state = state;
                 self.exchange = Exchange::NEW;
-                self.input = Input::Head(Scan::new());
+                self.input = Input::Head(HeadParser::new());
                 self.skipped = 0;
                 true
             }
@@ -182,30 +186,31 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// The end of input is an input: is this a legal place for the peer to stop?
+    /// Handles the end of the input.
     ///
-    /// Between messages it is, and after the message that is being answered: a server then sends
-    /// its answer and closes (half-close). A response that lasts until close ends here:
-    /// `Some(Event::End)`.
+    /// The input may end between messages. It may also end after a request that is not answered
+    /// yet: the server then sends its response and closes (half-close). A response that lasts until
+    /// close ends here: `Some(Event::End)`.
     ///
     /// # Errors
-    /// The input ended within a message ([`Syntax::Truncated`], at the end of what was received),
-    /// or the connection had failed before.
+    /// [`Syntax::UnexpectedEnd`] if the input ended within a message; the offset is the end of the
+    /// received bytes. An earlier error of the connection is returned again.
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         let reads = R::reads(self.state);
         let awaited = self.awaits_head();
-        let cut = match (&self.input, reads) {
+        // Bytes of the unfinished part behind those that were consumed.
+        let unfinished = match (&self.input, reads) {
             (Input::Failed(error), _) => return Err(*error),
-            (Input::Body(Reading::UntilClose(_) | Reading::Length(0)), Half::Body) => None,
+            (Input::Body(IncomingBody::UntilClose(_) | IncomingBody::Length(0)), Half::Body) => None,
             (Input::Body(_), Half::Body) => Some(0),
-            (Input::Head(scan), Half::Head) if scan.started() || awaited => {
+            (Input::Head(parser), Half::Head) if parser.started() || awaited => {
                 if !awaited {
-                    self.exchange.failed(scan.meta());
+                    self.exchange.failed(parser.info());
                 }
-                Some(scan.seen())
+                Some(parser.seen())
             }
             _ => {
-                // A switched connection ends as its new protocol says.
+                // The other protocol decides how a switched connection ends.
                 if reads != Half::Switched {
                     self.exchange.close();
                 }
@@ -213,14 +218,14 @@ impl<R: Role> Connection<R> {
             }
         };
         self.exchange.close();
-        if let Some(seen) = cut {
-            return Err(self.fail(ErrorKind::Syntax(Syntax::Truncated), seen));
+        if let Some(seen) = unfinished {
+            return Err(self.fail(ErrorKind::Syntax(Syntax::UnexpectedEnd), seen));
         }
         self.step(R::READ_END);
         Ok(Some(Event::End))
     }
 
-    /// The error that this connection failed with.
+    /// Returns the error with which this connection failed.
     #[must_use]
     pub const fn error(&self) -> Option<Error> {
         match self.input {
@@ -229,29 +234,29 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// Is a head owed to us? A client that has sent a request is owed one; a server never is.
+    /// Whether the peer must send a head: after a request, the server must send a response.
     fn awaits_head(&self) -> bool {
         self.state.request() != Half::Head
     }
 
-    /// Where both halves of the exchange are.
+    /// The state of both halves of the exchange.
     pub(crate) const fn state(&self) -> State {
         self.state
     }
 
-    /// Makes a step that the caller has checked to be in the table.
+    /// Makes a step. The caller has checked that the transition table has it.
     pub(crate) fn step(&mut self, step: Step) {
         if let Some(state) = self.state.after(step) {
             self.state = state;
         }
     }
 
-    /// Fails for good, at `at` bytes after what was consumed.
+    /// Stores and returns an error, `at` bytes after the consumed bytes.
     pub(crate) fn fail(&mut self, kind: ErrorKind, at: usize) -> Error {
         self.fail_at(kind, self.consumed + at as u64)
     }
 
-    /// Fails for good, at an offset from the start of the connection.
+    /// Stores and returns an error at an offset from the start of the connection.
     fn fail_at(&mut self, kind: ErrorKind, offset: u64) -> Error {
         let error = Error::new(kind, offset);
         self.input = Input::Failed(error);
@@ -260,23 +265,23 @@ impl<R: Role> Connection<R> {
         error
     }
 
-    /// Prepares for the body that a head announced.
+    /// Prepares to read the body of the head that was just received.
     #[inline]
-    pub(crate) fn expect_body(&mut self, meta: &Meta) {
-        let reading = match meta.body {
-            Body::Empty => Reading::Length(0),
-            Body::Length => Reading::Length(meta.facts.declared()),
-            Body::Chunked => Reading::Chunked {
+    pub(crate) fn expect_body(&mut self, info: &HeadInfo) {
+        let reading = match info.body {
+            Body::Empty => IncomingBody::Length(0),
+            Body::Length => IncomingBody::Length(info.known.declared()),
+            Body::Chunked => IncomingBody::Chunked {
                 decoder: chunked::Decoder::new(self.limits.chunked()),
                 start: self.consumed,
             },
-            Body::UntilClose => Reading::UntilClose(self.limits.max_body),
+            Body::UntilClose => IncomingBody::UntilClose(self.limits.max_body),
         };
         self.input = Input::Body(reading);
     }
 
-    /// One event of the body at the start of `input`. Apart, so that a head does not pay for the
-    /// registers of a body.
+    /// Reads one event of the body from the start of `input`. Not inlined, so that reading a head
+    /// does not save the registers for a body.
     #[inline(never)]
     pub(crate) fn body<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         let over = ErrorKind::Limit(Limit::Body);
@@ -286,19 +291,19 @@ impl<R: Role> Connection<R> {
             Input::Head(_) => return Ok((0, None)),
         };
         let (used, event) = match reading {
-            Reading::Length(0) => (0, Some(Event::End)),
-            Reading::Length(left) => {
+            IncomingBody::Length(0) => (0, Some(Event::End)),
+            IncomingBody::Length(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
                 *left -= data.len() as u64;
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
-            Reading::UntilClose(0) if !input.is_empty() => return Err(self.fail(over, 0)),
-            Reading::UntilClose(left) => {
+            IncomingBody::UntilClose(0) if !input.is_empty() => return Err(self.fail(over, 0)),
+            IncomingBody::UntilClose(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
                 *left -= data.len() as u64;
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
-            Reading::Chunked { decoder, start } => {
+            IncomingBody::Chunked { decoder, start } => {
                 let mut used = 0;
                 loop {
                     let (n, event) = match decoder.decode(&input[used..]) {
@@ -310,7 +315,8 @@ impl<R: Role> Connection<R> {
                     };
                     used += n;
                     break match event {
-                        // How the sender cut its content has no meaning (RFC 9112 §7.1).
+                        // How the sender divided its content into chunks has no meaning (RFC 9112
+                        // §7.1).
                         Some(chunked::Event::Chunk { .. }) => continue,
                         Some(chunked::Event::Data(data)) => (used, Some(Event::Data(data))),
                         Some(chunked::Event::Trailer { name, value }) => {
@@ -331,14 +337,16 @@ impl<R: Role> Connection<R> {
 }
 
 impl Connection<Server> {
-    /// A connection that has received a GET of HTTP/1.1, and is to send its answer: for a server
-    /// that gave the connection which read the request back, as while a poll waits, and knows what
-    /// was asked. [`close`](Self::close) it first where the answer is the last one.
+    /// Returns a connection as if it had received an HTTP/1.1 GET and not answered it. A server
+    /// uses it when it has dropped the state of the connection while a request waits (long
+    /// polling), and now answers. Call [`close`](Self::close) first if the response is the last
+    /// one.
     ///
     /// ```
     /// use tidewire_http1::{BodyLength, Connection, Limits, Response, Server};
     ///
-    /// let (mut connection, mut out) = (Connection::<Server>::answering_get(Limits::new()), Vec::new());
+    /// let mut connection = Connection::<Server>::answering_get(Limits::DEFAULT);
+    /// let mut out = Vec::new();
     /// connection.send_head(&Response::new(200), BodyLength::Length(5), &mut out)?;
     /// connection.send_data(b"hello", &mut out)?;
     /// connection.send_end(&mut out)?;
@@ -352,22 +360,22 @@ impl Connection<Server> {
         connection
     }
 
-    /// Begins the answer to a request that another connection reads. `exchange` is what that one
-    /// knows of it.
+    /// Begins the response to a request that another connection reads. `exchange` holds what that
+    /// connection knows about the request.
     pub(crate) fn answer_for(&mut self, exchange: Exchange) {
         self.exchange = exchange;
         self.step(Step::RequestElsewhere);
     }
 
-    /// Reads on behind a complete request, which another connection answers. `false`, and nothing
-    /// happens, if this is the last request of the connection.
+    /// Goes on to the next request; another connection answers the complete one. Returns `false`,
+    /// and changes nothing, if this is the last request of the connection.
     #[cfg_attr(not(feature = "codec"), expect(dead_code))]
     pub(crate) fn answered_elsewhere(&mut self) -> bool {
-        self.next_exchange(Step::ResponseElsewhere)
+        self.begin_next(Step::ResponseElsewhere)
     }
 }
 
-/// An error of the chunked coding as one of the connection.
+/// Converts an error of the chunked coding to one of the connection.
 fn chunked_kind(kind: chunked::ErrorKind) -> ErrorKind {
     match kind {
         chunked::ErrorKind::BodyTooLarge => ErrorKind::Limit(Limit::Body),

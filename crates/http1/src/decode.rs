@@ -1,35 +1,40 @@
-//! Receiving: the heads of each role. What follows a head is the same for both, and is in `connection.rs`.
+//! Receiving: the heads of each role. `connection.rs` reads bodies, which are the same for both.
 
-use crate::connection::{Connection, Event, Input, Reading, Writing};
+use crate::connection::{Connection, Event, IncomingBody, Input, OutgoingBody};
 use crate::error::{Error, ErrorKind, Fault, Limit, Rule, Syntax};
 use crate::fields::Fields;
-use crate::first_line::FirstLine;
-use crate::framing::{Message, frame};
+use crate::framing::{Message, decide_body};
 use crate::head::{RequestHead, ResponseHead};
-use crate::parse::{self, Scan};
+use crate::parse::{self, HeadParser};
 use crate::role::{Client, Server};
+use crate::start_line::StartLine;
 use crate::state::{Exchange, Half, Step};
 use tidewire_chunked as chunked;
 
 impl Connection<Server> {
     /// Reads one event from the start of `input`.
     ///
-    /// `Ok((n, Some(event)))`: `n` bytes are consumed; call again with the rest. `Ok((n, None))`: nothing more can be said until bytes are
-    /// appended to what remains, or, after [`Event::End`], until [`next_message`](Self::next_message). A head is
-    /// consumed whole, so the caller's buffer must hold [`max_head`](crate::Limits::max_head) bytes. `fields` is overwritten by
-    /// each head.
+    /// - `Ok((n, Some(event)))`: `n` bytes are consumed. Call again with the rest.
+    /// - `Ok((n, None))`: `n` bytes are consumed. No event comes before more bytes are appended to
+    ///   the rest, or, after [`Event::End`], before [`next_exchange`](Self::next_exchange).
+    ///
+    /// A head is consumed as a whole, so the caller's buffer must hold
+    /// [`max_head`](crate::Limits::max_head) bytes. Each head overwrites `fields`.
     ///
     /// # Errors
-    /// Final. The answer, if it has not begun, is still to be sent, with [`Error::status_hint`].
+    /// Final. If the response has not begun, the server still sends one, with the status of
+    /// [`Error::status_hint`].
     pub fn decode<'a>(
         &mut self,
         input: &'a [u8],
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
         match &self.input {
-            Input::Head(scan) if self.state().request() == Half::Head => {
-                let whole = !scan.started() && input.first() != Some(&b'\r');
-                match whole.then(|| parse::at_once(FirstLine::Request, input, &self.limits, fields)).flatten()
+            Input::Head(parser) if self.state().request() == Half::Head => {
+                let whole = !parser.started() && input.first() != Some(&b'\r');
+                match whole
+                    .then(|| parse::parse_whole(StartLine::Request, input, &self.limits, fields))
+                    .flatten()
                 {
                     Some(Ok(length)) => Ok((length, Some(self.request(&input[..length], fields)))),
                     read => self.request_in_pieces(input, fields, read),
@@ -41,8 +46,8 @@ impl Connection<Server> {
         }
     }
 
-    /// The same for a head that is not here as a whole, or has something unusual about it, or something wrong, or a line before it. `read`: what
-    /// was found wrong already.
+    /// Reads a head that is incomplete, unusual or malformed, or that follows an empty line. `read`
+    /// is the error that the fast path already found.
     #[cold]
     #[inline(never)]
     fn request_in_pieces<'a>(
@@ -52,53 +57,54 @@ impl Connection<Server> {
         read: Option<Result<usize, Fault>>,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
         let mut skipped = 0;
-        if input.first() == Some(&b'\r') && matches!(&self.input, Input::Head(scan) if !scan.started()) {
+        if input.first() == Some(&b'\r') && matches!(&self.input, Input::Head(parser) if !parser.started()) {
             skipped = self.skip_empty_lines(input)?;
             if input[skipped..] == *b"\r" {
                 return Ok((skipped, None));
             }
         }
         let input = &input[skipped..];
-        let Input::Head(scan) = &mut self.input else { return Ok((skipped, None)) };
+        let Input::Head(parser) = &mut self.input else { return Ok((skipped, None)) };
         let read = match read {
             Some(read) => read.map(Some),
-            None if skipped > 0 => scan.read(FirstLine::Request, input, &self.limits, fields),
-            None => scan.read_on(FirstLine::Request, input, &self.limits, fields),
+            None if skipped > 0 => parser.parse(StartLine::Request, input, &self.limits, fields),
+            None => parser.parse_pieces(StartLine::Request, input, &self.limits, fields),
         };
         match read {
             Ok(Some(length)) => Ok((skipped + length, Some(self.request(&input[..length], fields)))),
             Ok(None) => Ok((skipped, None)),
             Err((kind, at)) => {
-                self.exchange.failed(&fields.meta);
+                self.exchange.failed(&fields.info);
                 Err(self.fail(kind, at))
             }
         }
     }
 
-    /// Begins the exchange of a request whose head was read.
+    /// Begins the exchange with a complete request head.
     #[inline(always)]
     fn request<'a>(&mut self, head: &'a [u8], fields: &'a Fields) -> Event<'a> {
-        let meta = &fields.meta;
-        self.exchange = Exchange::received(meta, self.exchange.keep_alive());
+        let info = &fields.info;
+        self.exchange = Exchange::received(info, self.exchange.keep_alive());
         self.consumed += head.len() as u64;
-        self.expect_body(meta);
+        self.expect_body(info);
         self.step(Step::RequestHead);
         Event::Request(RequestHead::new(head, fields))
     }
 
-    /// Bounds the body of the request whose head was just received, before any of it is decoded: for a server where some
-    /// resources take more than others. [`Limits::max_body`](crate::Limits::max_body) was checked with the head, so it is the most
-    /// that any request may have.
+    /// Limits the body of the request whose head was just received. Call it before any of the body
+    /// is decoded. A server uses it where some resources allow larger bodies than others.
+    /// [`Limits::max_body`](crate::Limits::max_body) was already checked with the head, so `max`
+    /// can only lower the limit.
     ///
     /// # Errors
-    /// Final: the length that the head declared is over `max`. The offset is that of the body. A chunked body is refused
-    /// later, at the chunk that would pass it.
+    /// Final: the declared length is over `max`. The offset is that of the body. A chunked body is
+    /// refused later, at the chunk that would exceed the limit.
     pub fn limit_body(&mut self, max: u64) -> Result<(), Error> {
         match &mut self.input {
-            Input::Body(Reading::Length(declared)) if *declared > max => {
+            Input::Body(IncomingBody::Length(declared)) if *declared > max => {
                 Err(self.fail(ErrorKind::Limit(Limit::Body), 0))
             }
-            Input::Body(Reading::Chunked { decoder, start }) if *start == self.consumed => {
+            Input::Body(IncomingBody::Chunked { decoder, start }) if *start == self.consumed => {
                 *decoder = chunked::Decoder::new(self.limits.chunked().with_max_body(max));
                 Ok(())
             }
@@ -106,7 +112,8 @@ impl Connection<Server> {
         }
     }
 
-    /// RFC 9112 §2.2: a server should skip an empty line before a request line. Two, no more, and CR LF only.
+    /// RFC 9112 §2.2: a server should skip an empty line before a request line. We skip at most
+    /// two, and only CR LF.
     #[cold]
     #[inline(never)]
     fn skip_empty_lines(&mut self, input: &[u8]) -> Result<usize, Error> {
@@ -130,11 +137,13 @@ impl Connection<Server> {
 }
 
 impl Connection<Client> {
-    /// Reads one event from the start of `input`; as for a [`Server`], with responses for requests.
+    /// Reads one event from the start of `input`, as for a [`Server`], but responses instead of
+    /// requests.
     ///
-    /// Bytes that come while no request is outstanding are no response (RFC 9112 §9.2 (2)) and are not consumed. Before a request they are an
-    /// error, and behind a response the connection [`must_close`](Self::must_close). So look at what is left behind a response before you send the
-    /// next request: this connection sees only what it is shown.
+    /// Bytes that arrive while no request is outstanding are not a response (RFC 9112 §9.2 (2)),
+    /// and are not consumed. Before the first request they are an error. After a response the
+    /// connection [`must_close`](Self::must_close). The connection sees only the bytes that you
+    /// pass. So look for bytes after a response before you send the next request.
     ///
     /// # Errors
     /// Final.
@@ -148,7 +157,7 @@ impl Connection<Client> {
             (Input::Head(_), Half::Head) => self.response(input, fields),
             (Input::Body(_), Half::Body) => self.body(input),
             (Input::Head(_), Half::Idle) if !input.is_empty() => {
-                Err(self.fail(ErrorKind::Rule(Rule::UnaskedResponse), 0))
+                Err(self.fail(ErrorKind::Rule(Rule::UnexpectedResponse), 0))
             }
             (_, Half::Done) if !input.is_empty() => {
                 self.exchange.close();
@@ -163,14 +172,14 @@ impl Connection<Client> {
         input: &'a [u8],
         fields: &'a mut Fields,
     ) -> Result<(usize, Option<Event<'a>>), Error> {
-        let Input::Head(scan) = &mut self.input else { return Ok((0, None)) };
-        let read = scan.read(FirstLine::Status, input, &self.limits, fields).and_then(|length| {
-            let status = fields.meta.status;
+        let Input::Head(parser) = &mut self.input else { return Ok((0, None)) };
+        let read = parser.parse(StartLine::Status, input, &self.limits, fields).and_then(|length| {
+            let status = fields.info.status;
             let tunnel = self.exchange.is_connect() && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: self.exchange.is_head() || tunnel };
             length
                 .map(|length| {
-                    frame(&mut fields.meta, message, &self.limits).map(|()| (length, status, tunnel))
+                    decide_body(&mut fields.info, message, &self.limits).map(|()| (length, status, tunnel))
                 })
                 .transpose()
         });
@@ -179,33 +188,34 @@ impl Connection<Client> {
             Ok(None) => return Ok((0, None)),
             Err((kind, at)) => return Err(self.fail(kind, at)),
         };
-        // A switch also waits for the end of the request: what is still sent would be taken for the other protocol.
+        // No switch before the end of the request: the server would take the rest of the request
+        // for the other protocol.
         let switches = status == 101 || tunnel;
-        if switches && self.writing == Writing::Length(0) {
-            // Nothing of it is due any more, though the caller has not said so yet.
+        if switches && self.outgoing == OutgoingBody::Length(0) {
+            // The body is complete, although the caller has not called `send_end` yet.
             self.step(Step::RequestEnd);
         }
         let early = switches && self.state().after(Step::Switch).is_none();
         if early || status == 101 && !self.exchange.offers_upgrade() {
-            return Err(self.fail(ErrorKind::Rule(Rule::UnaskedUpgrade), STATUS_AT));
+            return Err(self.fail(ErrorKind::Rule(Rule::UnexpectedUpgrade), STATUS_AT));
         }
         let interim = matches!(status, 100 | 102..=199);
-        if interim && self.exchange.interim() >= self.limits.max_informational {
-            return Err(self.fail(ErrorKind::Limit(Limit::Informational), STATUS_AT));
+        if interim && self.exchange.interim() >= self.limits.max_interim_responses {
+            return Err(self.fail(ErrorKind::Limit(Limit::InterimResponses), STATUS_AT));
         }
         self.consumed += length as u64;
-        if !switches && !fields.meta.keep_alive() {
-            // RFC 9112 §9.6: `close` counts wherever it is said, in an interim response too.
+        if !switches && !fields.info.keep_alive() {
+            // RFC 9112 §9.6: `close` counts in every response, also in an interim one.
             self.exchange.close();
         }
         if interim {
             self.exchange.interim_received();
-            self.input = Input::Head(Scan::new());
+            self.input = Input::Head(HeadParser::new());
             self.step(Step::Interim);
         } else if switches {
             self.step(Step::Switch);
         } else {
-            self.expect_body(&fields.meta);
+            self.expect_body(&fields.info);
             self.step(Step::ResponseHead);
         }
         let head = ResponseHead::new(&input[..length], fields);
@@ -213,8 +223,8 @@ impl Connection<Client> {
     }
 }
 
-/// Empty lines skipped before a request line.
+/// Empty lines that are skipped before a request line.
 const MAX_EMPTY_LINES: u8 = 2;
 
-/// Where the status code stands in a status line.
+/// Offset of the status code in a status line.
 const STATUS_AT: usize = 9;

@@ -1,11 +1,11 @@
-//! What went wrong, at which byte, and what to answer.
+//! Errors: what is wrong, at which byte, and which status answers it.
 
 use core::fmt;
 
-/// The peer's bytes cannot be accepted. Final: the connection returns this same error from then on.
+/// A refusal of what the peer sent. It is final: every later call returns the same error.
 ///
-/// A server still answers: [`status_hint`](Error::status_hint) says with what, and it then closes, because where the next
-/// message would start is not known.
+/// A server still sends an answer, with the status of [`status_hint`](Error::status_hint). Then it
+/// closes the connection, because it cannot know where the next message starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -17,19 +17,21 @@ impl Error {
         Self { kind, offset }
     }
 
-    /// What was wrong.
+    /// Returns what is wrong.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The first byte that cannot be accepted, counted from the first byte of the *connection*.
+    /// Returns the position of the first byte that cannot be accepted. It is counted from the
+    /// first byte of the *connection*.
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The status that a server answers with. A client that acts as a gateway answers 502 instead.
+    /// Returns the status that a server answers with. A client that acts as a gateway answers 502
+    /// instead.
     #[must_use]
     pub const fn status_hint(&self) -> u16 {
         match self.kind {
@@ -45,99 +47,97 @@ impl Error {
                 Limit::Target => 414,
                 Limit::Head | Limit::Fields => 431,
                 Limit::Body => 413,
-                Limit::Informational => 400,
+                Limit::InterimResponses => 400,
             },
         }
     }
-
-    /// Must the connection close after the answer? Always true in this version: every error leaves the place where the
-    /// next message would begin in doubt, or the peer in doubt about us. Ask, rather than know.
-    #[must_use]
-    pub const fn must_close(&self) -> bool {
-        true
-    }
 }
 
-/// What is wrong with a head, and at which byte of it.
+/// What is wrong with a head, and at which byte of the head.
 pub(crate) type Fault = (ErrorKind, usize);
 
-/// Kinds of [`Error`], in three groups.
+/// The kinds of [`Error`], in three groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The bytes do not follow the grammar.
     Syntax(Syntax),
-    /// The grammar was kept and a rule about its meaning broken.
+    /// The bytes follow the grammar but break a rule about their meaning.
     Rule(Rule),
-    /// A limit of [`Limits`](crate::Limits) was passed.
+    /// A limit of [`Limits`](crate::Limits) is exceeded.
     Limit(Limit),
 }
 
-/// Broke the grammar.
+/// How the bytes broke the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Syntax {
-    /// The method is no token, or no single space follows it.
+    /// The method is not a token, or is not followed by a single space.
     Method,
-    /// The request target is empty, holds a byte that none can hold, or no single space follows it.
+    /// The request target is empty, contains a byte that is not allowed in a target, or is not
+    /// followed by a single space.
     Target,
-    /// The version is not `HTTP/`, a digit, a dot, a digit, or something follows it.
+    /// The version is not `HTTP/`, a digit, a dot and a digit, or more bytes follow it.
     Version,
     /// The status code is not three digits of at least 100 between single spaces.
     StatusCode,
     /// CR without LF, or LF without CR (RFC 9112 §2.2).
     LineEnd,
-    /// A field line has no name, or its name is no token, or no colon follows.
+    /// A field line has no name, its name is not a token, or no colon follows the name.
     FieldName,
-    /// Whitespace between a field's name and its colon (RFC 9112 §5.1).
+    /// Whitespace between a field name and its colon (RFC 9112 §5.1).
     SpaceBeforeColon,
-    /// A line starts with whitespace: obsolete line folding (RFC 9112 §5.2), or space before the first field (§2.2).
+    /// A line starts with whitespace: obsolete line folding (RFC 9112 §5.2), or whitespace before
+    /// the first field line (§2.2).
     FoldedLine,
     /// A control byte in a field value or a reason phrase (RFC 9110 §5.5).
     ControlByte,
-    /// The chunked coding is broken.
+    /// The chunked coding is malformed.
     Chunked(tidewire_chunked::ErrorKind),
     /// The input ended within a message.
-    Truncated,
+    UnexpectedEnd,
 }
 
-/// Broke a rule.
+/// Which rule the message broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
-    /// Not HTTP/1.1 or HTTP/1.0.
+    /// The version is neither HTTP/1.1 nor HTTP/1.0.
     VersionNotSupported,
-    /// The form of the target does not go with the method, or its authority is invalid (RFC 9112 §3.2).
+    /// The method does not allow this form of request target, or the authority of the target is
+    /// invalid (RFC 9112 §3.2).
     TargetForm,
     /// An HTTP/1.1 request without `Host` (RFC 9112 §3.2).
     HostMissing,
-    /// A second `Host`.
+    /// A second `Host` field line.
     HostRepeated,
-    /// `Host` is no `uri-host [ ":" port ]`.
+    /// The value of `Host` is not `uri-host [ ":" port ]`.
     HostInvalid,
-    /// `Content-Length` is not `1*DIGIT`, or over 64 bits.
+    /// `Content-Length` is not `1*DIGIT`, or does not fit into 64 bits.
     LengthInvalid,
-    /// A second `Content-Length`, even with the same value.
+    /// A second `Content-Length` field line, even one with the same value.
     LengthRepeated,
-    /// A second `Transfer-Encoding` line.
+    /// A second `Transfer-Encoding` field line.
     CodingRepeated,
     /// A transfer coding other than `chunked` (RFC 9112 §6.1).
     CodingUnknown,
-    /// `Transfer-Encoding` is no list of codings, or `chunked` is in it and not once and last (RFC 9112 §6.3).
+    /// `Transfer-Encoding` is not a list of transfer codings, or it contains `chunked` more than
+    /// once or not as the last coding (RFC 9112 §6.3).
     CodingInvalid,
     /// `Transfer-Encoding` in an HTTP/1.0 message (RFC 9112 §6.1).
     CodingInHttp10,
-    /// `Content-Length` and `Transfer-Encoding` in one message (RFC 9112 §6.3).
+    /// Both `Content-Length` and `Transfer-Encoding` in one message (RFC 9112 §6.3).
     LengthAndCoding,
     /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
     Expectation,
-    /// A 101 to a request that did not ask for it (RFC 9110 §15.2.2), or a switch before the end of the request.
-    UnaskedUpgrade,
+    /// A 101 to a request that did not offer an upgrade (RFC 9110 §15.2.2), or a switch of
+    /// protocols before the end of the request.
+    UnexpectedUpgrade,
     /// Bytes from a server before any request was sent (RFC 9112 §9.2).
-    UnaskedResponse,
+    UnexpectedResponse,
 }
 
-/// Over a limit.
+/// Which limit is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
@@ -151,8 +151,8 @@ pub enum Limit {
     Fields,
     /// [`Limits::max_body`](crate::Limits::max_body).
     Body,
-    /// [`Limits::max_informational`](crate::Limits::max_informational).
-    Informational,
+    /// [`Limits::max_interim_responses`](crate::Limits::max_interim_responses).
+    InterimResponses,
 }
 
 impl fmt::Display for Error {
@@ -175,7 +175,7 @@ impl fmt::Display for ErrorKind {
                 Syntax::FoldedLine => "a field line that starts with whitespace",
                 Syntax::ControlByte => "a control byte in a field value",
                 Syntax::Chunked(kind) => return write!(f, "chunked coding: {kind}"),
-                Syntax::Truncated => "the input ended within a message",
+                Syntax::UnexpectedEnd => "the input ended within a message",
             },
             Self::Rule(kind) => match kind {
                 Rule::VersionNotSupported => "an HTTP version other than 1.0 and 1.1",
@@ -191,8 +191,8 @@ impl fmt::Display for ErrorKind {
                 Rule::CodingInHttp10 => "Transfer-Encoding in an HTTP/1.0 message",
                 Rule::LengthAndCoding => "Content-Length and Transfer-Encoding in one message",
                 Rule::Expectation => "an expectation other than 100-continue",
-                Rule::UnaskedUpgrade => "a 101 that was not asked for",
-                Rule::UnaskedResponse => "a response that was not asked for",
+                Rule::UnexpectedUpgrade => "a switch of protocols that the request does not allow",
+                Rule::UnexpectedResponse => "a response before any request was sent",
             },
             Self::Limit(kind) => match kind {
                 Limit::Method => "method too long",
@@ -200,7 +200,7 @@ impl fmt::Display for ErrorKind {
                 Limit::Head => "head too large",
                 Limit::Fields => "too many fields",
                 Limit::Body => "body too large",
-                Limit::Informational => "too many interim responses",
+                Limit::InterimResponses => "too many interim responses",
             },
         })
     }
@@ -208,54 +208,112 @@ impl fmt::Display for ErrorKind {
 
 impl core::error::Error for Error {}
 
-/// The caller asked for something that cannot be sent. Nothing was written, and the connection is as it was.
+/// Why a message, or a part of one, cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum EncodeError {
-    /// Not now: no head is due, or no body, or the connection was switched or is closed.
+pub enum EncodeErrorKind {
+    /// The connection cannot send this now: no head or no body is due, or the connection switched
+    /// protocols or is closed.
     State,
-    /// The status is not within 100..=999, or an interim one was given as final, or the other way round.
+    /// The status is not in 100..=999, an interim status was given for a final response, or a
+    /// final status for an interim response.
     Status,
-    /// The reason phrase holds a control byte.
-    Reason,
-    /// The method is no token.
+    /// The reason phrase contains a control byte. The offset is the byte's index in the phrase.
+    ReasonPhrase,
+    /// The method is not a token. The offset is an index in the method.
     Method,
-    /// The target is empty, holds a byte that none can hold, or has the wrong form for the method.
+    /// The target is empty, contains a byte that is not allowed in a target, or has a form that
+    /// the method does not allow. The offset is an index in the target.
     Target,
-    /// The host is no `uri-host [ ":" port ]`.
+    /// The host is not `uri-host [ ":" port ]`, or it differs from the authority of the target
+    /// (offset 0). The offset is an index in the host.
     Host,
-    /// A field name is no token.
+    /// A field name is not a token. The offset is an index in the name.
     FieldName,
-    /// A field value holds CR, LF, NUL or another control byte, or starts or ends with whitespace.
+    /// A field value contains CR, LF, NUL or another control byte, or starts or ends with
+    /// whitespace, or an option of `Connection` is not a token. The offset is an index in the
+    /// value.
     FieldValue,
-    /// `Content-Length`, `Transfer-Encoding` and, in requests, `Host` are written by the connection, or may not stand in a trailer.
-    FieldReserved,
-    /// This message cannot have this body: a 204 with content, a request until close, an upgrade with content.
+    /// The connection itself writes `Content-Length`, `Transfer-Encoding` and `Host`.
+    ReservedField,
+    /// The field is not allowed in trailers (RFC 9110 §6.5.1).
+    ForbiddenTrailer,
+    /// This message cannot have this body: a 204 with content, a request until close, or an
+    /// upgrade with content.
     Body,
-    /// More content than the length that was announced.
+    /// More content than the declared length. The offset is the index of the first byte beyond it
+    /// in the content given.
     BodyTooLong,
-    /// The body was ended before the length that was announced.
+    /// The body ended before the declared length.
     BodyTooShort,
-    /// A 101 or a 2xx to CONNECT, and the request did not ask for it or came with a body (RFC 9110 §7.8).
+    /// A 101, or a 2xx to CONNECT, but the request did not ask for it or had a body
+    /// (RFC 9110 §7.8).
     Upgrade,
+    /// A [`PreparedResponse`](crate::PreparedResponse) with `Connection: close`.
+    Close,
+}
+
+/// The caller asked to send something that cannot be sent. Nothing was written, and the state of
+/// the connection is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodeError {
+    kind: EncodeErrorKind,
+    offset: usize,
+}
+
+impl EncodeError {
+    // Hidden: only `tidewire-client` uses it, to refuse the fields that it writes itself with the
+    // same error.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(kind: EncodeErrorKind, offset: usize) -> Self {
+        Self { kind, offset }
+    }
+
+    /// An error of a kind that names no position.
+    pub(crate) const fn from_kind(kind: EncodeErrorKind) -> Self {
+        Self::new(kind, 0)
+    }
+
+    /// Returns what is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> EncodeErrorKind {
+        self.kind
+    }
+
+    /// Returns the index of the first refused byte in the value that was given. The kind says in
+    /// which value; 0 if the kind names no position.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
 }
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::State => "this cannot be sent in this state of the connection",
-            Self::Status => "a status that cannot be sent here",
-            Self::Reason => "a control byte in the reason phrase",
-            Self::Method => "a method that is no token",
-            Self::Target => "an invalid request target",
-            Self::Host => "an invalid host",
-            Self::FieldName => "a field name that is no token",
-            Self::FieldValue => "a field value that cannot be sent",
-            Self::FieldReserved => "a field that the connection writes itself",
-            Self::Body => "a body that this message cannot have",
-            Self::BodyTooLong => "more content than announced",
-            Self::BodyTooShort => "less content than announced",
-            Self::Upgrade => "a switch of protocols that the request does not allow",
+        let at = self.offset;
+        f.write_str(match self.kind {
+            EncodeErrorKind::State => "the connection cannot send this in its present state",
+            EncodeErrorKind::Status => "this status cannot be sent here",
+            EncodeErrorKind::ReasonPhrase => {
+                return write!(f, "a control byte in the reason phrase at byte {at}");
+            }
+            EncodeErrorKind::Method => return write!(f, "the method is not a token: see its byte {at}"),
+            EncodeErrorKind::Target => return write!(f, "the request target is invalid at byte {at}"),
+            EncodeErrorKind::Host => return write!(f, "the host is invalid at byte {at}"),
+            EncodeErrorKind::FieldName => {
+                return write!(f, "the field name is not a token: see its byte {at}");
+            }
+            EncodeErrorKind::FieldValue => {
+                return write!(f, "the field value cannot be sent: see its byte {at}");
+            }
+            EncodeErrorKind::ReservedField => "the connection writes this field itself",
+            EncodeErrorKind::ForbiddenTrailer => "this field is not allowed in trailers",
+            EncodeErrorKind::Body => "this message cannot have this body",
+            EncodeErrorKind::BodyTooLong => "more content than the declared length",
+            EncodeErrorKind::BodyTooShort => "less content than the declared length",
+            EncodeErrorKind::Upgrade => "the request does not allow this switch of protocols",
+            EncodeErrorKind::Close => "a prepared response cannot close the connection",
         })
     }
 }

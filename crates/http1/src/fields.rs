@@ -1,38 +1,40 @@
-//! The span table: the field lines of a head, and what else it says.
+//! The table of fields: the field lines of one head, as offsets.
 
-use crate::meta::Meta;
+use crate::head_info::HeadInfo;
 use crate::span::Span;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// The span table that a connection fills with the fields of a head, and with what they say. It belongs to the caller, because
-/// an idle connection needs none: one table per thread serves any number of connections.
+/// The table that a connection fills with the fields of a head. The caller owns it, because an idle
+/// connection needs none: one table for each thread can serve all its connections.
 ///
-/// Reuse it: it allocates when a head has more than 16 fields, and more than any before it, and never again.
+/// Reuse it. It allocates only when a head has more than 16 fields and more than any head before
+/// it.
 #[derive(Debug)]
 pub struct Fields {
-    /// In place, so that an owned head is a copy of the table and allocates nothing.
+    /// Stored in place, so that an owned head can copy the table without an allocation.
     few: [Span; FEW],
-    /// How many spans there are.
+    /// The number of spans.
     length: usize,
-    /// All of them instead, where they are more than `few` holds.
+    /// All spans, if there are more than `few` can hold.
     many: Vec<Span>,
-    /// What the head says beside its fields. Here, so that it is written once and heads borrow it: a copy of it in each view would be
-    /// a load of bytes that were just stored one by one, which a processor has to wait for.
-    pub(crate) meta: Meta,
+    /// What is known about the head besides its fields. It is stored here once, and views of the
+    /// head borrow it. A view with a copy would load bytes right after single stores to them, and
+    /// the processor would have to wait.
+    pub(crate) info: HeadInfo,
 }
 
-/// A browser sends 10 to 15 fields. At eight bytes each, these are less than an allocation costs.
+/// Browsers send 10 to 15 fields. To copy 16 spans of eight bytes costs less than an allocation.
 const FEW: usize = 16;
 
 impl Fields {
-    /// An empty table. Allocates nothing yet.
+    /// Returns an empty table. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { few: [Span::NONE; FEW], length: 0, many: Vec::new(), meta: Meta::NEW }
+        Self { few: [Span::NONE; FEW], length: 0, many: Vec::new(), info: HeadInfo::NEW }
     }
 
-    /// A table that takes `fields` fields before it allocates again.
+    /// Returns a table with room for this many fields.
     #[must_use]
     pub fn with_capacity(fields: usize) -> Self {
         Self { many: Vec::with_capacity(if fields > FEW { fields } else { 0 }), ..Self::new() }
@@ -54,7 +56,7 @@ impl Fields {
             Some(place) => *place = span,
             None => self.push_many(span),
         }
-        // Cannot wrap: a head has fewer lines than bytes.
+        // This cannot wrap: a head has fewer lines than bytes.
         self.length = self.length.wrapping_add(1);
     }
 
@@ -81,22 +83,24 @@ impl Default for Fields {
 }
 
 impl Clone for Fields {
-    /// All places are copied, taken or not: that many bytes are a few instructions, so many spans a loop.
+    /// Copies all of `few`, used or not: a fixed number of bytes takes a few instructions, a
+    /// variable number of spans takes a loop.
     #[inline]
     fn clone(&self) -> Self {
         let many = if self.length > FEW { self.many.clone() } else { Vec::new() };
-        Self { few: self.few, length: self.length, many, meta: self.meta }
+        Self { few: self.few, length: self.length, many, info: self.info }
     }
 }
 
 #[cfg(test)]
 impl PartialEq for Fields {
     fn eq(&self, other: &Self) -> bool {
-        self.spans() == other.spans() && self.meta == other.meta
+        self.spans() == other.spans() && self.info == other.info
     }
 }
 
-/// The fields of a head in their order: `(name, value)`, names as they came, values without the whitespace around them.
+/// An iterator over the fields of a head in their order: `(name, value)`, names as received, values
+/// without the whitespace around them.
 #[derive(Clone)]
 pub struct FieldIter<'a> {
     head: &'a [u8],

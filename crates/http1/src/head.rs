@@ -1,16 +1,16 @@
-//! Views of a head: its bytes, its spans and what they say, borrowed.
+//! Borrowed views of a parsed head.
 
 use crate::error::Error;
 use crate::fields::{FieldIter, Fields};
-use crate::first_line::FirstLine;
-use crate::framing::{Message, frame};
+use crate::framing::{Message, decide_body};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
-use crate::parse::{self, Scan};
+use crate::parse::{self, HeadParser};
+use crate::start_line::StartLine;
 use crate::target;
 use core::fmt;
 
-/// The head of a request: the request line and its fields. `Copy`: a view, of three words.
+/// The head of a request: the request line and its fields. A view of two pointers and a length.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     bytes: &'a [u8],
@@ -32,25 +32,27 @@ macro_rules! common {
                 Self { bytes, table }
             }
 
-            /// The head as it came, from the first byte of its first line to the end of its empty line.
+            /// Returns the head as received, from its start line to the end of its empty line.
             #[must_use]
             pub const fn as_bytes(&self) -> &'a [u8] {
                 self.bytes
             }
 
-            /// The version in the first line.
+            /// Returns the version in the start line.
             #[must_use]
             pub const fn version(&self) -> Version {
-                self.table.meta.version
+                self.table.info.version
             }
 
-            /// All fields in their order: names as they came, values without the whitespace around them.
+            /// Returns all fields in their order: names as received, values without the whitespace
+            /// around them.
             #[must_use]
             pub fn fields(&self) -> FieldIter<'a> {
                 FieldIter::new(self.bytes, self.table.spans())
             }
 
-            /// The value of the first field of that name; names have no case.
+            /// Returns the value of the first field of this name. Case does not matter. The time is
+            /// linear in the number of fields.
             #[must_use]
             pub fn get(&self, name: &str) -> Option<&'a [u8]> {
                 self.table
@@ -60,34 +62,35 @@ macro_rules! common {
                     .map(|span| span.value(self.bytes))
             }
 
-            /// The values of all fields of that name, in their order.
+            /// Returns the values of all fields of this name, in their order.
             pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
                 self.fields().filter_map(move |(n, v)| n.eq_ignore_ascii_case(name.as_bytes()).then_some(v))
             }
 
-            /// How the body that follows is delimited: RFC 9112 §6.3 was applied already.
+            /// Returns how the body that follows is delimited, by the rules of RFC 9112 §6.3.
             #[must_use]
             pub const fn body(&self) -> BodyLength {
-                self.table.meta.body()
+                self.table.info.body()
             }
 
-            /// Does the sender mean the connection to outlive this message (RFC 9112 §9.3)?
+            /// Whether the sender keeps the connection open after this message (RFC 9112 §9.3).
             #[must_use]
             pub fn keep_alive(&self) -> bool {
-                self.table.meta.keep_alive()
+                self.table.info.keep_alive()
             }
 
-            /// The first `Upgrade` value that names a protocol, if `Connection: Upgrade` vouches for it and the version is 1.1 (RFC 9110 §7.8).
+            /// Returns the first `Upgrade` value that names a protocol, if the message is HTTP/1.1
+            /// and has `Connection: Upgrade` (RFC 9110 §7.8).
             ///
-            /// A request that has a body as well, or chunks, is no candidate for switching: [`body`](Self::body) tells. A length of 0 is no
-            /// body. Serve it as if nothing
-            /// had been offered, or refuse it with 400; the connection will not let a 101 out.
+            /// A request with a body, even an empty chunked one, cannot switch protocols: check
+            /// [`body`](Self::body). A length of 0 is not a body. Serve such a request without the
+            /// upgrade, or answer 400. The connection refuses to send a 101.
             #[must_use]
             pub fn upgrade(&self) -> Option<&'a [u8]> {
                 self.table
-                    .meta
-                    .facts
-                    .upgrade(self.table.meta.version)
+                    .info
+                    .known
+                    .upgrade(self.table.info.version)
                     .map(|(start, end)| self.slice(start, end))
             }
 
@@ -107,21 +110,23 @@ common!(RequestHead);
 common!(ResponseHead);
 
 impl<'a> RequestHead<'a> {
-    /// Parses one head at the start of `input`, without a [`Connection`](crate::Connection): `Ok(Some((length, head)))`, or
-    /// `Ok(None)` if it is not complete. No empty line is skipped before it, and it does not remember how far it looked: where a
-    /// head may come in many pieces, use a connection.
+    /// Parses one head at the start of `input`, without a [`Connection`](crate::Connection).
+    /// `Ok(Some((length, head)))`, or `Ok(None)` if the head is not complete.
+    ///
+    /// It does not skip an empty line before the head. After `Ok(None)` the next call scans the
+    /// head from its start again. Where a head may come in many pieces, use a connection.
     ///
     /// # Errors
-    /// As a connection's; offsets count from the start of `input`.
+    /// The same as those of a connection. Offsets count from the start of `input`.
     #[inline]
     pub fn parse(
         input: &'a [u8],
         limits: &Limits,
         fields: &'a mut Fields,
     ) -> Result<Option<(usize, Self)>, Error> {
-        let read = match parse::at_once(FirstLine::Request, input, limits, fields) {
+        let read = match parse::parse_whole(StartLine::Request, input, limits, fields) {
             Some(read) => read.map(Some),
-            None => Scan::new().read_on(FirstLine::Request, input, limits, fields),
+            None => HeadParser::new().parse_pieces(StartLine::Request, input, limits, fields),
         };
         match read {
             Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),
@@ -130,75 +135,78 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub fn method(&self) -> Method<'a> {
-        self.table.meta.method(self.bytes)
+        self.table.info.method(self.bytes)
     }
 
-    /// The request target as it came: visible ASCII, at least one byte.
+    /// Returns the request target as received: visible ASCII, at least one byte.
     #[must_use]
     pub fn target(&self) -> &'a [u8] {
-        self.slice(self.table.meta.start, self.table.meta.end)
+        self.slice(self.table.info.start, self.table.info.end)
     }
 
-    /// Which of the four forms the target has. It goes with the method, which was checked.
+    /// Returns the form of the target. The method allows this form; that was checked.
     #[must_use]
     pub const fn target_form(&self) -> TargetForm {
-        self.table.meta.form
+        self.table.info.form
     }
 
-    /// The path: of an origin-form target, or of one in absolute form (then at least `/`). `*` for the asterisk form, empty for the
-    /// authority form. Percent-encoding is left as it is: decode once, and after splitting.
+    /// Returns the path of a target in origin or absolute form; at least `/` in absolute form. `*`
+    /// for the asterisk form, empty for the authority form. Percent-encoding is not decoded: decode
+    /// once, after splitting.
     #[must_use]
     pub fn path(&self) -> &'a [u8] {
-        target::path_and_query(self.table.meta.form, self.target()).0
+        target::path_and_query(self.table.info.form, self.target()).0
     }
 
-    /// What follows the first `?`, if there is one.
+    /// Returns the part of the target after the first `?`, if there is one.
     #[must_use]
     pub fn query(&self) -> Option<&'a [u8]> {
-        target::path_and_query(self.table.meta.form, self.target()).1
+        target::path_and_query(self.table.info.form, self.target()).1
     }
 
-    /// Whom the request is for, `host[:port]`: the authority of a target in absolute or authority form, else the `Host` field (RFC 9112
-    /// §3.2.2: a target's authority wins). `None` only for an HTTP/1.0 request without `Host`.
+    /// Returns the host of the request, `host[:port]`: the authority of a target in absolute or
+    /// authority form, else the `Host` field. The target's authority has priority (RFC 9112
+    /// §3.2.2). `None` only for an HTTP/1.0 request without `Host`.
     #[must_use]
     pub fn host(&self) -> Option<&'a [u8]> {
-        match self.table.meta.form {
+        match self.table.info.form {
             TargetForm::Absolute => target::authority(self.target()),
             TargetForm::Authority => Some(self.target()),
             TargetForm::Origin | TargetForm::Asterisk => {
-                self.table.meta.facts.host().map(|(start, end)| self.slice(start, end))
+                self.table.info.known.host().map(|(start, end)| self.slice(start, end))
             }
         }
     }
 
-    /// Does the client wait for a 100 before it sends the body? Never true without a body, nor for HTTP/1.0 (RFC 9110 §10.1.1).
+    /// Whether the client waits for a 100 before it sends the body. Always `false` without a body
+    /// and for HTTP/1.0 (RFC 9110 §10.1.1).
     #[must_use]
     pub fn expects_continue(&self) -> bool {
-        self.table.meta.expects_continue()
+        self.table.info.expects_continue()
     }
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Parses one head at the start of `input`, without a [`Connection`](crate::Connection), as [`RequestHead::parse`] does. `request` is the method that it
-    /// answers: whether a body follows depends on that (RFC 9112 §6.3).
+    /// Parses one head at the start of `input`, as [`RequestHead::parse`] does. `request` is the
+    /// method of the request: whether a body follows depends on it (RFC 9112 §6.3).
     ///
     /// # Errors
-    /// As a connection's; offsets count from the start of `input`.
+    /// The same as those of a connection. Offsets count from the start of `input`.
     pub fn parse(
         input: &'a [u8],
         request: Method<'_>,
         limits: &Limits,
         fields: &'a mut Fields,
     ) -> Result<Option<(usize, Self)>, Error> {
-        let mut scan = Scan::new();
-        let read = scan.read(FirstLine::Status, input, limits, fields).and_then(|length| {
-            let status = fields.meta.status;
+        let mut parser = HeadParser::new();
+        let read = parser.parse(StartLine::Status, input, limits, fields).and_then(|length| {
+            let status = fields.info.status;
             let tunnel = request == Method::Connect && matches!(status, 200..=299);
             let message = Message::Response { status, bodiless: request == Method::Head || tunnel };
-            length.map(|length| frame(&mut fields.meta, message, limits).map(|()| length)).transpose()
+            length.map(|length| decide_body(&mut fields.info, message, limits).map(|()| length)).transpose()
         });
         match read {
             Ok(Some(length)) => Ok(Some((length, Self::new(&input[..length], fields)))),
@@ -207,22 +215,23 @@ impl<'a> ResponseHead<'a> {
         }
     }
 
-    /// The status code, 100 to 999. Treat one over 599 as a 5xx (RFC 9110 §15).
+    /// Returns the status code, 100 to 999. Treat a code over 599 as a 5xx (RFC 9110 §15).
     #[must_use]
     pub const fn status(&self) -> u16 {
-        self.table.meta.status
+        self.table.info.status
     }
 
-    /// The reason phrase: for people to read, and often empty. Not trimmed.
+    /// Returns the reason phrase as received. It is for people, and often empty.
     #[must_use]
     pub fn reason(&self) -> &'a [u8] {
-        self.slice(self.table.meta.start, self.table.meta.end)
+        self.slice(self.table.info.start, self.table.info.end)
     }
 
-    /// Is this an interim response (1xx), after which another head comes? A 101 is none: after it comes another protocol.
+    /// Whether this is an interim response: a 1xx other than 101. Another head follows it. After a
+    /// 101, another protocol follows.
     #[must_use]
     pub const fn is_interim(&self) -> bool {
-        matches!(self.table.meta.status, 100 | 102..=199)
+        matches!(self.table.info.status, 100 | 102..=199)
     }
 }
 

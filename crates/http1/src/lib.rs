@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-mod block;
 #[cfg(feature = "codec")]
 #[cfg_attr(docsrs, doc(cfg(feature = "codec")))]
 pub mod codec;
@@ -14,41 +14,43 @@ mod connection;
 mod decode;
 mod encode;
 mod error;
-mod facts;
-mod fast;
+mod fast_path;
+mod field_block;
 mod fields;
-mod first_line;
 mod framing;
 mod head;
+mod head_info;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 mod http;
+mod known_fields;
 mod limits;
 mod message;
-mod meta;
 #[cfg(feature = "bytes")]
-mod owned;
+mod owned_head;
 mod parse;
+mod prepared;
 mod role;
 mod scan;
 #[cfg(target_arch = "x86_64")]
 mod simd;
 mod span;
+mod start_line;
 mod state;
 mod status;
 mod target;
-mod whole;
 
-pub use block::FieldBlock;
-pub use connection::{Connection, Event, Payload};
+pub use connection::{Connection, ContentAction, Event};
 pub use encode::{Request, Response};
-pub use error::{EncodeError, Error, ErrorKind, Limit, Rule, Syntax};
+pub use error::{EncodeError, EncodeErrorKind, Error, ErrorKind, Limit, Rule, Syntax};
+pub use field_block::FieldBlock;
 pub use fields::{FieldIter, Fields};
 pub use head::{RequestHead, ResponseHead};
 pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
 #[cfg(feature = "bytes")]
-pub use owned::{HeadParts, OwnedRequestHead, OwnedResponseHead};
+#[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
+pub use owned_head::{HeadParts, OwnedRequestHead, OwnedResponseHead};
+pub use prepared::PreparedResponse;
 pub use role::{Client, Role, Server};
 pub use status::reason_phrase;
-pub use whole::WholeResponse;

@@ -1,56 +1,116 @@
-//! How much of everything a peer may send.
+//! Limits on what a peer may send.
 
 use tidewire_chunked as chunked;
 
-/// What a peer may make us hold or do. `Copy`; the defaults are [`Limits::new`].
+/// Bounds on the memory and work that a peer can cause.
 ///
-/// Each is checked as soon as the bytes in hand prove that it is passed, so a message over a limit is refused before
-/// a buffer is full, and at the same byte however it was cut.
+/// Each limit is checked as soon as the received bytes prove that it is exceeded. A message over a
+/// limit is therefore refused before a buffer is full, and at the same byte however it was split.
 ///
 /// ```
-/// let mut limits = tidewire_http1::Limits::new();
-/// limits.max_body = 1024 * 1024;
+/// let limits = tidewire_http1::Limits::DEFAULT.with_max_body(16 * 1024 * 1024);
+/// assert_eq!((limits.max_body, limits.max_fields), (16 << 20, 100));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a head, from the first byte of its first line to the end of the empty line: 16 KiB, as in Node. Passing it is 431. A head is indexed by 16-bit offsets, so 65535 is the most that there can be.
+    /// Bytes of a head, from the first byte of its start line to the end of its empty line.
+    /// Default 16 KiB, as in Node. A longer head is answered with 431. The type is `u16` because
+    /// a head is indexed by 16-bit offsets.
     pub max_head: u16,
-    /// Bytes of a request target: 8 KiB; RFC 9112 §3 asks for 8000 octets of request line at least. Passing it is 414.
+    /// Bytes of a request target. Default 8 KiB: RFC 9112 §3 recommends support for request lines
+    /// of at least 8000 octets. A longer target is answered with 414.
     pub max_target: u16,
-    /// Bytes of a method: 32. The longest one registered has 17. Passing it is 501 (RFC 9112 §3).
+    /// Bytes of a method. Default 32: the longest registered method has 17. A longer method is
+    /// answered with 501 (RFC 9112 §3).
     pub max_method: u8,
-    /// Field lines of a head: 100, as in Apache and hyper. Bytes alone do not bound the work per field. Passing it is 431.
+    /// Field lines of a head. Default 100, as in Apache and hyper. A limit on bytes alone does not
+    /// bound the work for each field. More fields are answered with 431.
     pub max_fields: u16,
-    /// Bytes of content after decoding: 1 MiB. Passing it is 413, at the head when a length was declared, else at the chunk that
-    /// would pass it.
+    /// Bytes of decoded content. Default 1 MiB. More content is answered with 413: at the head if
+    /// a length was declared, else at the chunk that would exceed the limit.
     pub max_body: u64,
-    /// Interim (1xx) responses before the final one, for the client role: 16. A server could send them without end.
-    pub max_informational: u8,
-    /// Bytes of chunk extensions and trailers of one body: 16 KiB, as Node and Go have it since one-byte chunks with long
-    /// extensions made servers read a thousand bytes for each one of content. Passing it is 400.
+    /// Interim (1xx) responses before the final response, in the client role. Default 16. Without
+    /// a limit a server could send them forever.
+    pub max_interim_responses: u8,
+    /// Bytes of chunk extensions and trailers of one body. Default 16 KiB, as in Node and Go.
+    /// Without this limit, one-byte chunks with long extensions make a server read a thousand
+    /// bytes for each byte of content. More is answered with 400.
     pub max_overhead: u32,
-    /// Trailer fields of one body: 100, as for the head. Passing it is 400.
+    /// Trailer fields of one body. Default 100, as for the head. More are answered with 400.
     pub max_trailers: u16,
 }
 
 impl Limits {
-    /// The defaults, each with its reason at the field.
+    /// The defaults. Each field documents the reason for its value.
+    pub const DEFAULT: Self = Self {
+        max_head: 16 * 1024,
+        max_target: 8 * 1024,
+        max_method: 32,
+        max_fields: 100,
+        max_body: 1024 * 1024,
+        max_interim_responses: 16,
+        max_overhead: 16 * 1024,
+        max_trailers: 100,
+    };
+
+    /// Returns the limits with another [`max_head`](Self::max_head).
     #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            max_head: 16 * 1024,
-            max_target: 8 * 1024,
-            max_method: 32,
-            max_fields: 100,
-            max_body: 1024 * 1024,
-            max_informational: 16,
-            max_overhead: 16 * 1024,
-            max_trailers: 100,
-        }
+    pub const fn with_max_head(mut self, bytes: u16) -> Self {
+        self.max_head = bytes;
+        self
     }
 
-    /// The part that bounds a chunked body.
+    /// Returns the limits with another [`max_target`](Self::max_target).
+    #[must_use]
+    pub const fn with_max_target(mut self, bytes: u16) -> Self {
+        self.max_target = bytes;
+        self
+    }
+
+    /// Returns the limits with another [`max_method`](Self::max_method).
+    #[must_use]
+    pub const fn with_max_method(mut self, bytes: u8) -> Self {
+        self.max_method = bytes;
+        self
+    }
+
+    /// Returns the limits with another [`max_fields`](Self::max_fields).
+    #[must_use]
+    pub const fn with_max_fields(mut self, fields: u16) -> Self {
+        self.max_fields = fields;
+        self
+    }
+
+    /// Returns the limits with another [`max_body`](Self::max_body).
+    #[must_use]
+    pub const fn with_max_body(mut self, bytes: u64) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Returns the limits with another [`max_interim_responses`](Self::max_interim_responses).
+    #[must_use]
+    pub const fn with_max_interim_responses(mut self, responses: u8) -> Self {
+        self.max_interim_responses = responses;
+        self
+    }
+
+    /// Returns the limits with another [`max_overhead`](Self::max_overhead).
+    #[must_use]
+    pub const fn with_max_overhead(mut self, bytes: u32) -> Self {
+        self.max_overhead = bytes;
+        self
+    }
+
+    /// Returns the limits with another [`max_trailers`](Self::max_trailers).
+    #[must_use]
+    pub const fn with_max_trailers(mut self, fields: u16) -> Self {
+        self.max_trailers = fields;
+        self
+    }
+
+    /// Returns the limits of a chunked body.
     pub(crate) const fn chunked(&self) -> chunked::Limits {
         chunked::Limits::DEFAULT
             .with_max_body(self.max_body)
@@ -61,7 +121,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self::new()
+        Self::DEFAULT
     }
 }
 
@@ -77,10 +137,10 @@ mod tests {
             max_method,
             max_fields,
             max_body,
-            max_informational,
+            max_interim_responses,
             max_overhead,
             max_trailers,
-        } = Limits::new();
+        } = Limits::DEFAULT;
         tidewire_testkit::limits::check(
             "tidewire-http1",
             &[
@@ -89,7 +149,7 @@ mod tests {
                 ("max_method", max_method.into()),
                 ("max_fields", max_fields.into()),
                 ("max_body", max_body),
-                ("max_informational", max_informational.into()),
+                ("max_interim_responses", max_interim_responses.into()),
                 ("max_overhead", max_overhead.into()),
                 ("max_trailers", max_trailers.into()),
             ],

@@ -1,18 +1,19 @@
-//! The words that heads are made of: version, method, target form, body length.
+//! Parts of a message: version, method, target form, body length.
 
 use core::fmt;
 
-/// The protocol versions that this crate speaks.
+/// The versions of HTTP that this crate supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
-    /// HTTP/1.0: no chunked coding, and the connection closes unless both sides ask to keep it.
+    /// HTTP/1.0: without chunked coding. The connection closes unless both sides ask to keep it
+    /// open.
     Http10,
     /// HTTP/1.1.
     Http11,
 }
 
 impl Version {
-    /// `"HTTP/1.0"` or `"HTTP/1.1"`.
+    /// Returns `"HTTP/1.0"` or `"HTTP/1.1"`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,16 +47,16 @@ pub enum Method<'a> {
 }
 
 impl<'a> Method<'a> {
-    /// The method that `token` names.
+    /// Returns the method of this name.
     #[must_use]
     pub const fn new(token: &'a str) -> Self {
-        match Known::new(token.as_bytes()) {
+        match KnownMethod::new(token.as_bytes()) {
             Some(known) => known.method(),
             None => Self::Other(token),
         }
     }
 
-    /// The method as it stands in the request line.
+    /// Returns the method as written in the request line.
     #[must_use]
     pub const fn as_str(self) -> &'a str {
         match self {
@@ -79,9 +80,9 @@ impl fmt::Display for Method<'_> {
     }
 }
 
-/// The methods with a name of their own, as one byte: what a span table remembers.
+/// The methods with a variant of their own, as one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum KnownMethod {
     Get,
     Head,
     Post,
@@ -93,7 +94,7 @@ pub(crate) enum Known {
     Patch,
 }
 
-impl Known {
+impl KnownMethod {
     pub(crate) const fn new(token: &[u8]) -> Option<Self> {
         Some(match token {
             b"GET" => Self::Get,
@@ -127,25 +128,25 @@ impl Known {
 /// The four forms of a request target (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetForm {
-    /// `/where?q=now`: what an origin server gets.
+    /// `/where?q=now`: the form that an origin server gets.
     Origin,
-    /// `http://www.example.org/where`: what a proxy gets, and what a server must take too.
+    /// `http://www.example.org/where`: the form that a proxy gets. A server must accept it too.
     Absolute,
-    /// `www.example.com:80`: with CONNECT, and only there.
+    /// `www.example.com:80`: only with CONNECT.
     Authority,
-    /// `*`: with OPTIONS, and only there.
+    /// `*`: only with OPTIONS.
     Asterisk,
 }
 
 /// How a message's body is delimited (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BodyLength {
-    /// There is none, and no field says anything about one.
+    /// No body, and no field that delimits one.
     Empty,
-    /// `Content-Length`: that many bytes, which may be 0.
+    /// `Content-Length`: this many bytes; may be 0.
     Length(u64),
     /// `Transfer-Encoding: chunked`.
     Chunked,
-    /// What comes until the connection closes. Responses only.
+    /// All bytes until the connection closes. Only for responses.
     UntilClose,
 }

@@ -1,116 +1,120 @@
-//! Parsing a head into spans, in any number of pieces.
+//! The exact parser: a head in any number of pieces, into the table of fields.
 //!
 //! ```text
 //!            ┌────────────────────────── one line after another ───────────────┐
-//! Start ──► first line ──► [ name ':' OWS value OWS CR LF ] ──► … ──► CR LF     │ the end of the head
+//! Start ──► start line ──► [ name ':' OWS value OWS CR LF ] ──► … ──► CR LF     │ the end of the head
 //!             │                        ▲
-//!             └ method SP target SP version CR LF      `at`: every byte before it was looked at
-//!               version SP status SP reason CR LF      `line`: start of the line that `at` is in
+//!             └ method SP target SP version CR LF      `at`: all bytes before it were checked
+//!               version SP status SP reason CR LF      `line`: start of the line that holds `at`
 //! ```
-//! The first line is refused at its first wrong byte. A field line is judged when its CR LF is there, or when a byte
-//! comes that no field can hold. Both make the same verdict at the same byte however the input was cut.
+//! The start line is refused at its first invalid byte. A field line is checked when its CR LF has
+//! arrived, or when a byte arrives that no field may contain. So the error and its offset do not
+//! depend on how the input was split.
 //!
-//! A head that arrives whole is read by [`fast`], which is nearly every head. One that arrives in pieces is read here from `at` on with
-//! each piece, and once more when it is complete, because the span table belongs to the caller and may have served other
-//! connections in between. So no byte is looked at more than three times.
+//! [`fast_path`] parses a head that arrives complete, which is nearly every head. A head that
+//! arrives in pieces is parsed here, from `at` on with each piece. When it is complete it is parsed
+//! once more: the table of fields belongs to the caller, and may have served other connections in
+//! the meantime. So no byte is read more than three times.
 
 use crate::error::{ErrorKind, Fault, Limit, Rule, Syntax};
-use crate::fast;
+use crate::fast_path;
 use crate::fields::Fields;
-use crate::first_line::{FirstLine, method_end};
-use crate::framing::{Message, frame};
+use crate::framing::{Message, decide_body};
+use crate::head_info::HeadInfo;
 use crate::limits::Limits;
-use crate::message::{Known, Version};
-use crate::meta::Meta;
+use crate::message::{KnownMethod, Version};
 #[cfg(target_arch = "x86_64")]
 use crate::simd;
 use crate::span::{Span, offset};
+use crate::start_line::{StartLine, method_end};
 use crate::target;
 use tidewire_grammar::class::{is_digit, is_field_content};
 use tidewire_grammar::{token_len, trim_ows};
 
-/// How far a head has been read.
+/// The state of parsing one head.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scan {
+pub(crate) struct HeadParser {
     stage: Stage,
-    /// Did this head need more than one call?
+    /// Whether this head needed more than one call.
     resumed: bool,
     at: u16,
     line: u16,
     fields: u16,
-    /// Bytes in hand at the last call.
+    /// The number of bytes at the last call.
     seen: u16,
-    meta: Meta,
+    info: HeadInfo,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Within the method, or within the version of a status line.
+    /// In the method, or in the version of a status line.
     Start,
     Target,
-    /// Within the version, which ends a request line.
+    /// In the version at the end of a request line.
     Version,
     Reason,
     Fields,
 }
 
-impl Scan {
+impl HeadParser {
     pub(crate) const fn new() -> Self {
-        Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, seen: 0, meta: Meta::NEW }
+        Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, seen: 0, info: HeadInfo::NEW }
     }
 
-    /// Was any byte of a head seen?
+    /// Whether any byte of a head was seen.
     pub(crate) const fn started(&self) -> bool {
         self.resumed
     }
 
-    /// How many bytes of the head have come.
+    /// The number of bytes of the head so far.
     pub(crate) fn seen(&self) -> usize {
         self.seen.into()
     }
 
-    /// What is known of the message so far.
-    pub(crate) const fn meta(&self) -> &Meta {
-        &self.meta
+    /// What is known about the message so far.
+    pub(crate) const fn info(&self) -> &HeadInfo {
+        &self.info
     }
 
-    /// Reads a head at the start of `input`. `Ok(Some)` holds its length, and its fields and what they say are in `fields`. The body of a
-    /// response is still to be decided, with [`frame`]: it depends on the request.
+    /// Parses a head at the start of `input`. `Ok(Some)` holds its length; the rest is in `fields`.
+    /// The caller decides about the body of a response with [`decide_body`]: it depends on the
+    /// request.
     #[inline(always)]
-    pub(crate) fn read(
+    pub(crate) fn parse(
         &mut self,
-        first: FirstLine,
+        first: StartLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, Fault> {
         if !self.resumed
-            && let Some(read) = at_once(first, input, limits, fields)
+            && let Some(read) = parse_whole(first, input, limits, fields)
         {
             return read.map(Some);
         }
-        self.read_on(first, input, limits, fields)
+        self.parse_pieces(first, input, limits, fields)
     }
 
-    /// The same for a head that is not complete, or is complete at last, or has something unusual about it.
+    /// Parses a head that is incomplete, that was incomplete before, or that is unusual.
     #[cold]
     #[inline(never)]
-    pub(crate) fn read_on(
+    pub(crate) fn parse_pieces(
         &mut self,
-        first: FirstLine,
+        first: StartLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, Fault> {
-        let input = within(input, limits);
+        let input = within_limit(input, limits);
         if input.len() < self.seen.into() {
-            // Bytes that were here are gone. The caller broke the contract; it gets no answer, and no panic.
+            // Bytes of the last call are missing: the caller broke the contract. Return no event,
+            // and do not panic.
             return Ok(None);
         }
         fields.clear();
-        let read = self.head(first, input, limits, fields);
-        // What is known so far, also of a head that is refused.
-        fields.meta = self.meta;
+        let read = self.parse_head(first, input, limits, fields);
+        // Also for a refused head: the response depends on it.
+        fields.info = self.info;
         let Some(mut end) = read? else {
             self.resumed = self.resumed || !input.is_empty();
             self.seen = offset(input.len());
@@ -121,31 +125,31 @@ impl Scan {
             return Err((ErrorKind::Limit(limit), input.len()));
         };
         if self.resumed {
-            // The spans of the pieces before are not in this table. Once more, from the start.
+            // The spans of the earlier pieces are not in this table. Parse again from the start.
             *self = Self::new();
             fields.clear();
-            if let Some(read) = at_once(first, input, limits, fields) {
+            if let Some(read) = parse_whole(first, input, limits, fields) {
                 return read.map(Some);
             }
-            let read = self.head(first, input, limits, fields);
-            fields.meta = self.meta;
+            let read = self.parse_head(first, input, limits, fields);
+            fields.info = self.info;
             end = read?.unwrap_or(end);
         }
-        judge(first, &mut fields.meta, end, limits).map(|()| Some(end))
+        check_complete(first, &mut fields.info, end, limits).map(|()| Some(end))
     }
 
-    /// As far as the head goes, one byte after the other.
-    pub(crate) fn head(
+    /// Parses as much of the head as there is, byte by byte.
+    pub(crate) fn parse_head(
         &mut self,
-        first: FirstLine,
+        first: StartLine,
         input: &[u8],
         limits: &Limits,
         fields: &mut Fields,
     ) -> Result<Option<usize>, Fault> {
         let begun = match first {
             _ if self.stage == Stage::Fields => true,
-            FirstLine::Request => self.request_line(input, limits)?,
-            FirstLine::Status => self.status_line(input)?,
+            StartLine::Request => self.request_line(input, limits)?,
+            StartLine::Status => self.status_line(input)?,
         };
         if begun { self.field_lines(input, limits, fields) } else { Ok(None) }
     }
@@ -154,15 +158,15 @@ impl Scan {
     fn request_line(&mut self, input: &[u8], limits: &Limits) -> Result<bool, Fault> {
         if self.stage == Stage::Start {
             let Some(end) = method_end(input, limits)? else { return Ok(false) };
-            self.meta.method = Known::new(&input[..end]);
-            self.meta.start = offset(end + 1);
-            self.at = self.meta.start;
+            self.info.method = KnownMethod::new(&input[..end]);
+            self.info.start = offset(end + 1);
+            self.at = self.info.start;
             self.stage = Stage::Target;
         }
         if self.stage == Stage::Target {
-            let start = usize::from(self.meta.start);
+            let start = usize::from(self.info.start);
             let max = start + usize::from(limits.max_target);
-            // One byte more than the limit is looked at: the space that ends the longest target.
+            // One byte more than the limit is read: the space after the longest target.
             let window = &input[..input.len().min(max + 1)];
             let end = find(window, self.at.into(), |b| !target::is_target_byte(b));
             match window.get(end) {
@@ -174,7 +178,7 @@ impl Scan {
                 Some(_) if end < max => return Err((ErrorKind::Syntax(Syntax::Target), end)),
                 _ => return Err((ErrorKind::Limit(Limit::Target), max)),
             }
-            self.meta.end = offset(end);
+            self.info.end = offset(end);
             self.at = offset(end + 1);
             self.stage = Stage::Version;
         }
@@ -187,10 +191,11 @@ impl Scan {
         if !line_end(input, start + 8)? {
             return Ok(false);
         }
-        self.meta.version = version;
-        // Not before the version is known: the preface of HTTP/2 has a target that HTTP/1 does not.
-        let target = usize::from(self.meta.start);
-        self.meta.form = target::form(self.meta.method(input), &input[target..usize::from(self.meta.end)])
+        self.info.version = version;
+        // After the version: the target `*` of the HTTP/2 preface must give an error about the
+        // version.
+        let target = usize::from(self.info.start);
+        self.info.form = target::form(self.info.method(input), &input[target..usize::from(self.info.end)])
             .map_err(|at| (ErrorKind::Rule(Rule::TargetForm), target + at))?;
         self.fields_from(start + 10);
         Ok(true)
@@ -200,13 +205,13 @@ impl Scan {
     fn status_line(&mut self, input: &[u8]) -> Result<bool, Fault> {
         if self.stage == Stage::Start {
             let Some(version) = version(input, 0)? else { return Ok(false) };
-            self.meta.version = version;
+            self.info.version = version;
             let mut status = 0;
             for at in 8..13 {
                 let Some(&b) = input.get(at) else { return Ok(false) };
                 let fits = match at {
                     8 => b == b' ',
-                    // RFC 9112 §4 (3): some servers leave out the space where there is no reason phrase.
+                    // RFC 9112 §4 (3): without a reason phrase, some servers leave out this space.
                     12 => matches!(b, b' ' | b'\r' | b'\n'),
                     9 => matches!(b, b'1'..=b'9'),
                     _ => is_digit(b),
@@ -219,9 +224,9 @@ impl Scan {
                     status = status * 10 + u16::from(b - b'0');
                 }
             }
-            self.meta.status = status;
-            self.meta.start = if input[12] == b' ' { 13 } else { 12 };
-            self.at = self.meta.start;
+            self.info.status = status;
+            self.info.start = if input[12] == b' ' { 13 } else { 12 };
+            self.at = self.info.start;
             self.stage = Stage::Reason;
         }
         let end = find(input, self.at.into(), |b| !is_field_content(b));
@@ -229,7 +234,7 @@ impl Scan {
         if end == input.len() || !line_end(input, end)? {
             return Ok(false);
         }
-        self.meta.end = offset(end);
+        self.info.end = offset(end);
         self.fields_from(end + 2);
         Ok(true)
     }
@@ -240,7 +245,8 @@ impl Scan {
         self.stage = Stage::Fields;
     }
 
-    /// `*( field-name ":" OWS field-value OWS CRLF ) CRLF` (RFC 9112 §5). Returns where the head ends.
+    /// `*( field-name ":" OWS field-value OWS CRLF ) CRLF` (RFC 9112 §5). Returns where the head
+    /// ends.
     fn field_lines(
         &mut self,
         input: &[u8],
@@ -256,13 +262,14 @@ impl Scan {
             }
             let ended = line_end(input, end);
             if end == line {
-                // The empty line, or one that should be: no field, whatever the limit of fields says.
+                // The empty line, or a malformed one. It is not a field, so the limit does not
+                // apply.
                 return ended.map(|whole| whole.then_some(end + 2));
             }
             if ended == Ok(false) {
                 return Ok(None);
             }
-            // The line is complete, or will never be. Its faults are told from left to right.
+            // The line is complete, or malformed. Report its leftmost error.
             if self.fields >= limits.max_fields {
                 return Err((ErrorKind::Limit(Limit::Fields), line));
             }
@@ -276,7 +283,7 @@ impl Scan {
             }
             ended?;
             let span = Span::new(line, colon, end);
-            self.meta.facts.note(input, span)?;
+            self.info.known.read_line(input, span)?;
             fields.push(span);
             self.fields += 1;
             self.fields_from(end + 2);
@@ -284,52 +291,54 @@ impl Scan {
     }
 }
 
-/// Reads a head that is here as a whole and has nothing unusual about it: `Some` holds its length, or what is wrong with the whole.
+/// Parses a complete head without anything unusual. `Some` holds its length, or an error that only
+/// a complete head shows.
 #[inline(always)]
-pub(crate) fn at_once(
-    first: FirstLine,
+pub(crate) fn parse_whole(
+    first: StartLine,
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
 ) -> Option<Result<usize, Fault>> {
-    let end = read_fast(first, within(input, limits), limits, fields)?;
-    Some(judge(first, &mut fields.meta, end, limits).map(|()| end))
+    let end = parse_fast(first, within_limit(input, limits), limits, fields)?;
+    Some(check_complete(first, &mut fields.info, end, limits).map(|()| end))
 }
 
-/// With the widest instructions that the machine has.
+/// Calls the fast parser, with the widest vector instructions of the machine.
 #[inline(always)]
-fn read_fast(first: FirstLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+fn parse_fast(first: StartLine, input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
-    if let Some(read) = simd::read(first, input, limits, fields) {
+    if let Some(read) = simd::parse(first, input, limits, fields) {
         return read;
     }
-    fast::read(first, input, limits, fields)
+    fast_path::parse(first, input, limits, fields)
 }
 
-/// Nothing beyond the limit is looked at, so what lies there cannot change the verdict.
+/// Cuts the input at the limit. So bytes beyond it cannot change the result.
 #[inline(always)]
-fn within<'a>(input: &'a [u8], limits: &Limits) -> &'a [u8] {
+fn within_limit<'a>(input: &'a [u8], limits: &Limits) -> &'a [u8] {
     &input[..input.len().min(limits.max_head.into())]
 }
 
-/// What only a whole head shows. A response is judged by who knows its request: see [`frame`].
+/// Checks what only a complete head shows. The caller checks a response, because it knows the
+/// request: see [`decide_body`].
 #[inline(always)]
-fn judge(first: FirstLine, meta: &mut Meta, end: usize, limits: &Limits) -> Result<(), Fault> {
-    if first == FirstLine::Status {
+fn check_complete(first: StartLine, info: &mut HeadInfo, end: usize, limits: &Limits) -> Result<(), Fault> {
+    if first == StartLine::Status {
         return Ok(());
     }
-    let Meta { version, facts, .. } = meta;
-    // RFC 9112 §3.2: a 1.1 request has a Host. It was due before the empty line.
-    if *version == Version::Http11 && facts.host().is_none() {
+    let HeadInfo { version, known, .. } = info;
+    // RFC 9112 §3.2: an HTTP/1.1 request has a Host. The error is at the empty line.
+    if *version == Version::Http11 && known.host().is_none() {
         return Err((ErrorKind::Rule(Rule::HostMissing), end - 2));
     }
-    if facts.expects_the_impossible(*version) {
-        return Err((ErrorKind::Rule(Rule::Expectation), facts.expect_at.into()));
+    if known.has_unknown_expectation(*version) {
+        return Err((ErrorKind::Rule(Rule::Expectation), known.expect_at.into()));
     }
-    frame(meta, Message::Request, limits)
+    decide_body(info, Message::Request, limits)
 }
 
-/// What is wrong with the name of the field line that starts at `line`.
+/// Returns the error in the name of the field line that starts at `line`.
 #[cold]
 fn name_fault(input: &[u8], line: usize) -> Fault {
     let end = line + token_len(&input[line..]);
@@ -342,7 +351,7 @@ fn name_fault(input: &[u8], line: usize) -> Fault {
     (ErrorKind::Syntax(kind), end)
 }
 
-/// `HTTP/1.0` or `HTTP/1.1` at `start`; `None` if the input ends within.
+/// Parses `HTTP/1.0` or `HTTP/1.1` at `start`. `None` if the input ends within.
 fn version(input: &[u8], start: usize) -> Result<Option<Version>, Fault> {
     let text = &input[start..];
     for (i, &b) in text.iter().take(8).enumerate() {
@@ -353,7 +362,8 @@ fn version(input: &[u8], start: usize) -> Result<Option<Version>, Fault> {
         if !fits {
             return Err((ErrorKind::Syntax(Syntax::Version), start + i));
         }
-        // RFC 9110 §6.2 would let us read a minor version over 1 as 1.1. There is none, and there will be none.
+        // RFC 9110 §6.2 allows a recipient to treat a minor version above 1 as 1.1. No such version
+        // exists.
         if i == 5 && b != b'1' || i == 7 && b > b'1' {
             return Err((ErrorKind::Rule(Rule::VersionNotSupported), start + i));
         }
@@ -365,8 +375,8 @@ fn version(input: &[u8], start: usize) -> Result<Option<Version>, Fault> {
     })
 }
 
-/// CR LF at `at`: `Ok(false)` if the input ends before the LF. A CR without LF is refused at the byte that is not LF, anything else
-/// where it stands.
+/// Checks for CR LF at `at`. `Ok(false)` if the input ends before the LF. The error for a CR
+/// without LF is at the byte after the CR.
 fn line_end(input: &[u8], at: usize) -> Result<bool, Fault> {
     match (input.get(at), input.get(at + 1)) {
         (None, _) | (Some(b'\r'), None) => Ok(false),
@@ -377,7 +387,8 @@ fn line_end(input: &[u8], at: usize) -> Result<bool, Fault> {
     }
 }
 
-/// Index of the first byte at or after `from` at which to stop; the length of the input if there is none.
+/// Returns the index of the first byte at or after `from` for which `stop` is true, or the length
+/// of the input.
 fn find(input: &[u8], from: usize, stop: impl Fn(u8) -> bool) -> usize {
     let rest = input.get(from..).unwrap_or_default();
     rest.iter().position(|&b| stop(b)).map_or(input.len(), |i| from + i)

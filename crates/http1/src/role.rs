@@ -1,4 +1,4 @@
-//! The two ends of a connection: which half of an exchange each reads, and which it writes.
+//! The two roles: which half of an exchange each of them reads and writes.
 
 /// The role of a [`Connection`](crate::Connection) that receives requests.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) mod sealed {
     use super::{Client, Server};
     use crate::state::{Half, State, Step};
 
-    /// Which half of the exchange a role reads, and which it writes.
+    /// The half of the exchange that a role reads, and the half that it writes.
     pub trait Role {
         #[allow(private_interfaces)]
         fn reads(state: State) -> Half;

@@ -1,39 +1,41 @@
-//! Looking at many bytes at once: what all the parsing time goes into.
+//! Search over many bytes at once. Nearly all time of the parser is spent here.
 //!
-//! A head is scanned for its line ends in blocks, at fixed distances, so that no load waits for the result of the one before:
+//! Line ends of a head are searched in blocks at fixed offsets, so that no load waits for the
+//! result of the load before:
 //!
 //! ```text
 //! bytes     … g z i p \r \n A c c e p t : …
-//! odd       . . . . . 1  1  . . . . . . .        neither SP nor visible ASCII, a bit a byte
+//! odd       . . . . . 1  1  . . . . . . .        one bit a byte: 1 if neither SP nor visible ASCII
 //! ```
-//! [`Lanes`] says how 32 bytes become such masks. [`Portable`] says it in plain Rust, and is the oracle for the others.
+//! [`Lanes`] makes such masks of 32 bytes. [`Portable`] does it in plain Rust, and is the oracle
+//! for the other implementations.
 
 use crate::target::is_target_byte;
 use tidewire_grammar::class::{is_reg_name, is_tchar};
 
-/// A set of ASCII bytes, as a table of answers and as sixteen bytes for a shuffle: byte `lo` has bit `hi` set if `0xhilo` is
-/// in the set.
+/// A set of ASCII bytes, in two forms: a table, and sixteen bytes for a shuffle. Bit `hi` of byte
+/// `lo` of the shuffle is set if `0xhilo` is in the set.
 pub(crate) struct AsciiSet {
     pub(crate) table: [bool; 256],
     pub(crate) shuffle: [u8; 16],
 }
 
-/// How bytes become masks: one bit a byte, bit 0 for the first.
+/// Makes masks of bytes: one bit a byte, bit 0 for the first.
 pub(crate) trait Lanes: Copy {
-    /// Does a mask cost less than a look at some ten single bytes?
+    /// Whether a mask costs less than to check about ten single bytes.
     const WIDE: bool;
 
-    /// Which bytes are neither SP nor visible ASCII.
+    /// The mask of the bytes that are neither SP nor visible ASCII.
     fn odd(self, bytes: &[u8; 32]) -> u32;
 
-    /// Which bytes are not in the set.
+    /// The mask of the bytes that are not in the set.
     fn outside(self, set: &AsciiSet, bytes: &[u8; 32]) -> u32;
 
-    /// Is no byte odd, as in the middle of a long value? A cheap question to skip by.
+    /// Whether no byte is odd, as in the middle of a long value. A cheap check to skip blocks.
     fn plain(self, bytes: &[u8; 64]) -> bool;
 }
 
-/// An [`AsciiSet`] of the bytes that a `const fn(u8) -> bool` holds.
+/// The [`AsciiSet`] of the bytes for which a `const fn(u8) -> bool` is true.
 macro_rules! ascii_set {
     ($is:path) => {{
         let (mut table, mut shuffle, mut b) = ([false; 256], [0; 16], 0);
@@ -50,18 +52,19 @@ macro_rules! ascii_set {
 
 pub(crate) static TCHAR: AsciiSet = ascii_set!(is_tchar);
 pub(crate) static TARGET: AsciiSet = ascii_set!(is_target_byte);
-/// Nearly every host is made of these and a port.
+/// Nearly every host consists of these bytes and a port.
 pub(crate) static HOST: AsciiSet = ascii_set!(is_reg_name);
 
-/// Plain Rust: what the others must equal.
+/// Plain Rust. The other implementations must give the same masks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portable;
 
 impl Lanes for Portable {
     const WIDE: bool = false;
 
-    /// Eight bytes in a word. Per byte, of which the high bit is kept: `x` is over 0x7F, or its low seven bits are 0x7F (one more carries into
-    /// the high bit), or they are under 0x20 (0x60 more does not).
+    /// Works on eight bytes in one word. A byte `x` sets its high bit in three cases: it is over
+    /// 0x7F; its low seven bits are 0x7F (to add 1 carries into the high bit); they are under 0x20
+    /// (to add 0x60 does not carry into the high bit).
     #[inline(always)]
     fn odd(self, bytes: &[u8; 32]) -> u32 {
         const ONES: u64 = 0x0101_0101_0101_0101;
@@ -69,7 +72,7 @@ impl Lanes for Portable {
         words.rev().fold(0, |mask, x| {
             let low = x & (0x7F * ONES);
             let odd = (x | (low + ONES) | !(low + 0x60 * ONES)) & (0x80 * ONES);
-            // The eight bits, which are 8 apart, side by side.
+            // Gathers the eight bits, which are 8 apart, in one byte.
             mask << 8 | ((odd >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
         })
     }
@@ -85,27 +88,28 @@ impl Lanes for Portable {
     }
 }
 
-/// Where the next byte of a kind is, in one input. Each `*_end` is the index of the first byte at or after `from` that is not of the
-/// kind; the length of the input, or more, if there is none.
+/// Search in one input. Each `*_end` returns the index of the first byte at or after `from` that is
+/// not in the set; the length of the input, or more, if all are.
 pub(crate) trait Find {
     fn target_end(&self, from: usize) -> usize;
     fn name_end(&self, from: usize) -> usize;
     fn host_end(&self, from: usize) -> usize;
 
-    /// The odd bytes of the block at `at`, up to 64 bytes of it, with no bits behind the input's end.
+    /// The mask of the odd bytes of the block at `at`, at most 64 bytes. Bits behind the end of the
+    /// input are 0.
     fn odd64(&self, at: usize) -> u64;
 
-    /// How many bytes from `at` on are surely not odd: whole blocks only.
+    /// The number of bytes from `at` on, in whole blocks, without an odd byte.
     fn plain_len(&self, at: usize) -> usize;
 }
 
-/// An input of any length. Each question loads the bytes that it is about.
-pub(crate) struct Long<'a, L> {
+/// An input of any length. Each search loads the bytes that it needs.
+pub(crate) struct LongInput<'a, L> {
     pub(crate) lanes: L,
     pub(crate) input: &'a [u8],
 }
 
-impl<L: Lanes> Find for Long<'_, L> {
+impl<L: Lanes> Find for LongInput<'_, L> {
     #[inline(always)]
     fn target_end(&self, from: usize) -> usize {
         find_outside(self.lanes, &TARGET, self.input, from)
@@ -128,7 +132,8 @@ impl<L: Lanes> Find for Long<'_, L> {
             let [low, high] = halves(block);
             return u64::from(self.lanes.odd(low)) | u64::from(self.lanes.odd(high)) << 32;
         }
-        // The end of the input. Windows that reach back to bytes seen before, rather than that single bytes are looked at.
+        // The end of the input. A window that reaches back to earlier bytes is faster than single
+        // bytes.
         let Some(last) = self.input.last_chunk() else { return 0 };
         let last = u64::from(self.lanes.odd(last));
         match rest.first_chunk() {
@@ -146,24 +151,25 @@ impl<L: Lanes> Find for Long<'_, L> {
     }
 }
 
-/// An input of 32 to 63 bytes: everything is asked at once, with loads that wait for nothing, and answered by shifting. In a long input lines
-/// are looked at side by side; in a short one each answer would wait for the one before.
-pub(crate) struct Short {
+/// An input of 32 to 63 bytes. All masks are made at once, by loads that do not wait for each
+/// other. Each search then only shifts a mask. (In a long input, the processor works on several
+/// lines at once. In a short one, each search would wait for the search before.)
+pub(crate) struct ShortInput {
     target: u64,
     name: u64,
     host: u64,
     odd: u64,
 }
 
-impl Short {
-    /// `None` if the input is shorter or longer, or if asking everything costs more than it saves.
+impl ShortInput {
+    /// `None` if the input is shorter or longer, or if the masks cost more than they save.
     #[inline(always)]
     pub(crate) fn new<L: Lanes>(lanes: L, input: &[u8]) -> Option<Self> {
         if input.len() > 63 || !L::WIDE {
             return None;
         }
         let (low, high) = (input.first_chunk()?, input.last_chunk()?);
-        // The two overlap; where they do they say the same.
+        // The two windows overlap. Where they do, their bits are equal.
         let join = |low: u32, high: u32| {
             u64::from(low) | u64::from(high).wrapping_shl(input.len().wrapping_sub(32) as u32)
         };
@@ -182,7 +188,7 @@ impl Short {
     }
 }
 
-impl Find for Short {
+impl Find for ShortInput {
     #[inline(always)]
     fn target_end(&self, from: usize) -> usize {
         Self::end(self.target, from)
@@ -209,7 +215,8 @@ impl Find for Short {
     }
 }
 
-/// Index of the first byte at or after `from` that is not in the set; the length of the input if there is none.
+/// Returns the index of the first byte at or after `from` that is not in the set, or the length of
+/// the input.
 #[inline(always)]
 fn find_outside<L: Lanes>(lanes: L, set: &AsciiSet, input: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -220,7 +227,7 @@ fn find_outside<L: Lanes>(lanes: L, set: &AsciiSet, input: &[u8], from: usize) -
             .position(|&b| !set.table[usize::from(b)])
             .map_or(input.len(), |i| from.wrapping_add(i));
     }
-    // Whole windows, of which the first nearly always answers.
+    // Whole windows. Nearly always the first one has the result.
     while let Some(window) = input.get(at..).and_then(<[u8]>::first_chunk) {
         let outside = lanes.outside(set, window);
         if outside != 0 {
@@ -228,7 +235,7 @@ fn find_outside<L: Lanes>(lanes: L, set: &AsciiSet, input: &[u8], from: usize) -
         }
         at = at.wrapping_add(32);
     }
-    // The end of the input: a window that reaches back behind `at`.
+    // The end of the input: a window that starts before `at`.
     let (Some(window), Some(rest)) = (input.last_chunk(), input.len().checked_sub(at)) else {
         return input.len();
     };

@@ -1,20 +1,22 @@
 //! [`Lanes`](crate::scan::Lanes) in AVX2: 32 bytes in one register.
 //!
-//! Chosen once a head, when the machine has it, and BMI1 and BMI2 with it, as all but a few have; with the feature `std` off, when the crate is compiled for them. The gain is in
-//! `docs/benchmarks.md`; the oracle is [`Portable`](crate::scan::Portable), under proptest and in a fuzz target.
+//! Each head is parsed with it if the machine has AVX2, BMI1 and BMI2, as nearly all x86-64
+//! machines do. Without the feature `std`, the crate must be compiled for these instructions.
+//! `docs/benchmarks.md` shows the gain. [`Portable`](crate::scan::Portable) is the oracle, in
+//! property tests and in a fuzz target.
 #![allow(unsafe_code)]
 
-use crate::fast;
+use crate::fast_path;
 use crate::fields::Fields;
-use crate::first_line::FirstLine;
 use crate::limits::Limits;
 use crate::scan::{AsciiSet, Lanes, halves};
+use crate::start_line::StartLine;
 use core::arch::x86_64::*;
 
-/// Reads a head as [`fast::read_with`] does, if the machine has AVX2.
+/// Parses a head with [`fast_path::parse_with`] in AVX2. `None` if the machine does not have it.
 #[inline(always)]
-pub(crate) fn read(
-    first: FirstLine,
+pub(crate) fn parse(
+    first: StartLine,
     input: &[u8],
     limits: &Limits,
     fields: &mut Fields,
@@ -22,16 +24,17 @@ pub(crate) fn read(
     if !available() {
         return None;
     }
-    // SAFETY: the machine has the features that these functions are compiled for; that was just asked.
+    // SAFETY: `available` is true, so the machine has the features of these functions.
     Some(unsafe {
         match first {
-            FirstLine::Request => read_request(input, limits, fields),
-            FirstLine::Status => read_response(input, limits, fields),
+            StartLine::Request => parse_request(input, limits, fields),
+            StartLine::Status => parse_response(input, limits, fields),
         }
     })
 }
 
-/// Has this machine AVX2, and what it takes to work with masks? Asked once, for three questions a head are a noticeable part of a short one.
+/// Whether the machine has AVX2, BMI1 and BMI2. The result is cached: three checks for each head
+/// take a noticeable part of the time for a short head.
 #[inline(always)]
 pub(crate) fn available() -> bool {
     #[cfg(feature = "std")]
@@ -49,16 +52,16 @@ pub(crate) fn available() -> bool {
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-fn read_request(input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
-    fast::read_with(Avx2(()), FirstLine::Request, input, limits, fields)
+fn parse_request(input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+    fast_path::parse_with(Avx2(()), StartLine::Request, input, limits, fields)
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-fn read_response(input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
-    fast::read_with(Avx2(()), FirstLine::Status, input, limits, fields)
+fn parse_response(input: &[u8], limits: &Limits, fields: &mut Fields) -> Option<usize> {
+    fast_path::parse_with(Avx2(()), StartLine::Status, input, limits, fields)
 }
 
-/// Proof that the machine has AVX2, BMI1 and BMI2: nobody outside of this module can make one.
+/// Proof that the machine has AVX2, BMI1 and BMI2. Only this module can make one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx2(());
 
@@ -87,7 +90,7 @@ impl Lanes for Avx2 {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load(bytes: &[u8; 32]) -> __m256i {
-    // SAFETY: 32 bytes can be read there, and this load needs no alignment.
+    // SAFETY: the pointer is valid for 32 bytes, and this load needs no alignment.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
@@ -103,7 +106,8 @@ fn odd(bytes: &[u8; 32]) -> u32 {
     !bits(visible(load(bytes)))
 }
 
-/// One more than 0x20..=0x7E is 0x21..=0x7F, and of all bytes only those are then over 0x20 as signed numbers.
+/// Adds 1, so that 0x20..=0x7E becomes 0x21..=0x7F. As signed numbers, only these are then over
+/// 0x20.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn visible(bytes: __m256i) -> __m256i {
@@ -114,9 +118,10 @@ fn visible(bytes: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn outside(shuffle: &[u8; 16], bytes: &[u8; 32]) -> u32 {
     let bytes = load(bytes);
-    // SAFETY: 16 bytes can be read there, and this load needs no alignment.
+    // SAFETY: the pointer is valid for 16 bytes, and this load needs no alignment.
     let rows = _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(shuffle.as_ptr().cast()) });
-    // A shuffle looks up by the low four bits of a byte, and gives 0 for a byte over 0x7F: those are in no set.
+    // A shuffle looks up the low four bits of each byte. It gives 0 for bytes over 0x7F: no set has
+    // them.
     let row = _mm256_shuffle_epi8(rows, bytes);
     let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(0x0F));
     let bit =
@@ -139,7 +144,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_the_portable_lanes_say(low: [u8; 32], high: [u8; 32], ascii in prop::array::uniform32(0x1Fu8..0x80)) {
+        fn avx2_gives_the_masks_of_plain_rust(
+            low: [u8; 32], high: [u8; 32], ascii in prop::array::uniform32(0x1Fu8..0x80),
+        ) {
             prop_assume!(available());
             let lanes = Avx2(());
             for bytes in [low, high, ascii] {

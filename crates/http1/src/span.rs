@@ -1,18 +1,19 @@
-//! One field line of a head, as offsets.
+//! One field line of a head, as three offsets.
 //!
 //! ```text
 //! H o s t :   a . b   CR LF        name   from the start of the line to the colon
-//! ^       ^           ^            value  from the colon to the CR, less the whitespace at its ends
-//! name  colon        end           three 16-bit offsets from the start of the head: 8 bytes a field
+//! ^       ^           ^            value  from the colon to the CR, without the whitespace at its ends
+//! name  colon        end           three 16-bit offsets from the start of the head, in 8 bytes
 //! ```
-//! Offsets rather than slices: a table of them has no lifetime, so it can be reused for the next
-//! head, or be kept beside a refcounted buffer as an owned head, and it is a quarter of the size of
-//! two slices. Whitespace is taken away when a value is asked for: most never are.
+//! Offsets have three advantages over slices. A table of them has no lifetime, so it can be reused
+//! for the next head. It can be kept with a refcounted buffer as an owned head. And it has a
+//! quarter of the size of two slices. Whitespace is trimmed when a value is read: most values never
+//! are.
 
 use tidewire_grammar::class::is_ows;
 
-/// One field line: where its name, its colon and its end are, 16 bits each, from the low ones. One
-/// word, so that it is one store.
+/// One field line: the offsets of its name, colon and end, 16 bits each, from the low bits. One
+/// word, so that it takes one store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(u64);
 
@@ -25,7 +26,7 @@ impl Span {
         Self(line as u64 | (colon as u64) << 16 | (end as u64) << 32)
     }
 
-    /// Where the line starts, and the name with it.
+    /// The offset of the line, and of the name.
     pub(crate) const fn line(&self) -> u16 {
         self.0 as u16
     }
@@ -47,7 +48,7 @@ impl Span {
         head.get(start..end).unwrap_or_default()
     }
 
-    /// Where the value starts and ends. An empty one is at the end of its line.
+    /// The start and the end of the value. An empty value is at the end of its line.
     #[inline(always)]
     pub(crate) fn value_at(&self, head: &[u8]) -> (usize, usize) {
         let (mut start, mut end) = (self.colon() + 1, self.end());
@@ -61,9 +62,9 @@ impl Span {
     }
 }
 
-/// An offset in a head: what is looked at is at most `max_head` long, which is a `u16`.
+/// An offset in a head. A head has at most `max_head` bytes, which is a `u16`.
 #[inline(always)]
 pub(crate) fn offset(at: usize) -> u16 {
-    debug_assert!(at <= usize::from(u16::MAX), "{at} lies behind the longest head");
+    debug_assert!(at <= usize::from(u16::MAX), "{at} is beyond the longest head");
     at as u16
 }

@@ -1,7 +1,7 @@
 //! The life of one exchange: a request and its response.
 //!
-//! Both roles see the same exchange, and so there is one table for both. A server receives the
-//! request half and sends the response half; a client the other way round.
+//! Both roles see the same exchange, so one transition table serves both. A server receives the
+//! request half and sends the response half. A client does the opposite.
 //!
 //! ```text
 //!            request half                                  response half
@@ -13,45 +13,45 @@
 //!    │          ▼                                                    │  │            │
 //!    │        Body ──RequestEnd──► Done                              │  └──ResponseHead──► Body ──ResponseEnd──► Done
 //!    │          │                   │                                │
-//!    │          │ Fail              └────────────── Switch ──────────┴──► Switched  (both; the bytes that follow are
-//!    │          ▼                                                                     another protocol's: not read here)
-//!    └──Fail─► Closed   nothing more is read or sent in this direction; a server still owes the answer
+//!    │          │ Fail              └────────────── Switch ──────────┴──► Switched  (both; the bytes that follow belong
+//!    │          ▼                                                                     to another protocol)
+//!    └──Fail─► Closed   nothing more is read or sent in this direction; a server still sends a response
 //! ```
-//! What the framing fields of *this* request said (version, HEAD, close, …) lives in [`Exchange`]
-//! and dies with `Next`. The connection has no such memory, so a pipelined request, which is not
-//! even looked at before `Next`, cannot change the answer to the one before it.
+//! [`Exchange`] holds what the response depends on: the version, HEAD, close and so on. `Next`
+//! resets it, and the connection keeps nothing else of a request. A pipelined request is not read
+//! before `Next`. So it cannot change the response to the request before it.
 //!
-//! Two connections may share the work of a server: one reads requests, also those behind a request
-//! that is not answered yet, and the other sends the answers.
+//! In a server, two connections may share the work. One reads requests, also pipelined ones, and
+//! the other sends the responses.
 //!
 //! ```text
 //!  reads:   Head, Idle ──RequestHead──► … ──RequestEnd──► Done, Head ──ResponseElsewhere──► Head, Idle
 //!  answers: Head, Idle ──RequestElsewhere──► Done, Head ──ResponseHead──► … ──Next──► Head, Idle
 //! ```
-//! The fields of [`State`] and [`Exchange`] are private: whoever holds one moves it on by a
-//! [`Step`], or by a method that says what happened.
+//! The fields of [`State`] and [`Exchange`] are private. Other files change them only by a
+//! [`Step`], or by a method that names what happened.
 
-use crate::message::{Known, Method, Version};
-use crate::meta::{Body, Meta};
+use crate::head_info::{Body, HeadInfo};
+use crate::message::{KnownMethod, Method, Version};
 
-/// Where one half of the exchange is.
+/// The state of one half of the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
-    /// Not due yet: no request, so no response.
+    /// Not due: without a request there is no response.
     Idle,
-    /// The head is due, or in part here.
+    /// The head is due, or incomplete.
     Head,
-    /// The head is over, the body is not.
+    /// The head is complete, the body is not.
     Body,
     /// The message is complete.
     Done,
-    /// The connection speaks another protocol now.
+    /// The connection uses another protocol now.
     Switched,
-    /// This direction is over for good.
+    /// This direction is closed for good.
     Closed,
 }
 
-/// What happens to an exchange.
+/// An event that changes the state of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     RequestHead,
@@ -61,15 +61,15 @@ pub(crate) enum Step {
     ResponseEnd,
     /// A 101, or a 2xx to CONNECT.
     Switch,
-    /// Both messages are complete and the connection stays: the next exchange.
+    /// Both messages are complete and the connection stays open: the next exchange begins.
     Next,
     /// Another connection reads the request; this one sends the answer.
     RequestElsewhere,
     /// Another connection sends the answer; this one reads the next request.
     ResponseElsewhere,
-    /// The request cannot be read on: it broke a rule, or the client closed within it.
+    /// The request cannot be read further: it is malformed, or the input ended within it.
     FailRequest,
-    /// The response cannot be read on.
+    /// The response cannot be read further.
     FailResponse,
 }
 
@@ -91,7 +91,7 @@ impl State {
         self.response
     }
 
-    /// The transition table. `None`: not in this state.
+    /// The transition table. `None` if the step is not allowed in this state.
     pub(crate) const fn after(self, step: Step) -> Option<Self> {
         use Half::{Body, Closed, Done, Head, Idle, Switched};
         let (request, response) = match (step, self.request, self.response) {
@@ -113,7 +113,7 @@ impl State {
     }
 }
 
-/// What one exchange is about. Replaced whole when the next begins.
+/// What is known about one exchange. The next exchange replaces all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exchange {
     version: Version,
@@ -139,21 +139,21 @@ impl Exchange {
         interim: 0,
     };
 
-    /// A GET of HTTP/1.1 that asks for nothing else: no body, no upgrade, a connection that stays.
+    /// An HTTP/1.1 GET without a body or an upgrade, on a connection that stays open.
     pub(crate) const GET: Self = Self::NEW;
 
-    /// Begins with a request that was received. `keep_alive` is false if the connection is to be
-    /// closed after it in any case.
+    /// Begins with a request that was received. `keep_alive` is `false` if the connection must
+    /// close after it in any case.
     #[inline(always)]
-    pub(crate) fn received(meta: &Meta, keep_alive: bool) -> Self {
+    pub(crate) fn received(info: &HeadInfo, keep_alive: bool) -> Self {
         Self {
-            version: meta.version,
-            head: meta.method == Some(Known::Head),
-            connect: meta.method == Some(Known::Connect),
-            upgrade: meta.facts.upgrade(meta.version).is_some(),
-            has_body: meta.body == Body::Chunked || meta.facts.declared() > 0,
-            wants_continue: meta.expects_continue(),
-            keep_alive: keep_alive && meta.keep_alive(),
+            version: info.version,
+            head: info.method == Some(KnownMethod::Head),
+            connect: info.method == Some(KnownMethod::Connect),
+            upgrade: info.known.upgrade(info.version).is_some(),
+            has_body: info.body == Body::Chunked || info.known.declared() > 0,
+            wants_continue: info.expects_continue(),
+            keep_alive: keep_alive && info.keep_alive(),
             interim: 0,
         }
     }
@@ -170,11 +170,11 @@ impl Exchange {
         }
     }
 
-    /// Begins with a request whose head could not be read: what is known is as much as its answer
-    /// depends on.
-    pub(crate) fn failed(&mut self, meta: &Meta) {
-        self.version = meta.version;
-        self.head = meta.method == Some(Known::Head);
+    /// Notes what is known of a request whose head could not be read, as far as its response
+    /// depends on it.
+    pub(crate) fn failed(&mut self, info: &HeadInfo) {
+        self.version = info.version;
+        self.head = info.method == Some(KnownMethod::Head);
     }
 
     /// Makes this exchange the last of its connection.
@@ -182,17 +182,17 @@ impl Exchange {
         self.keep_alive = false;
     }
 
-    /// The client need not wait for a 100 any more.
+    /// A 100 was sent, so the client does not wait for one any more.
     pub(crate) fn continue_sent(&mut self) {
         self.wants_continue = false;
     }
 
-    /// An interim response came.
+    /// Counts an interim response.
     pub(crate) fn interim_received(&mut self) {
         self.interim += 1;
     }
 
-    /// The request could have switched protocols, and its answer did not.
+    /// The request asked for another protocol, and its response did not switch.
     #[cfg_attr(not(feature = "codec"), expect(dead_code))]
     pub(crate) fn switch_declined(&mut self) {
         (self.upgrade, self.connect) = (false, false);
@@ -203,37 +203,38 @@ impl Exchange {
         self.version
     }
 
-    /// The method was HEAD: the response has no body.
+    /// Whether the method is HEAD: the response has no body.
     pub(crate) const fn is_head(&self) -> bool {
         self.head
     }
 
-    /// The method was CONNECT: a 2xx makes a tunnel.
+    /// Whether the method is CONNECT: a 2xx makes the connection a tunnel.
     pub(crate) const fn is_connect(&self) -> bool {
         self.connect
     }
 
-    /// An upgrade was offered.
+    /// Whether the request offers an upgrade.
     pub(crate) const fn offers_upgrade(&self) -> bool {
         self.upgrade
     }
 
-    /// The request has a body of at least one byte, or chunks, so that nothing may switch.
+    /// Whether the request has at least one byte of body, or a chunked body. Then no switch is
+    /// allowed.
     pub(crate) const fn has_body(&self) -> bool {
         self.has_body
     }
 
-    /// The client waits for a 100.
+    /// Whether the client waits for a 100.
     pub(crate) const fn wants_continue(&self) -> bool {
         self.wants_continue
     }
 
-    /// Neither side has said that it closes.
+    /// Whether no side has said that it closes the connection.
     pub(crate) const fn keep_alive(&self) -> bool {
         self.keep_alive
     }
 
-    /// Interim responses so far.
+    /// The number of interim responses so far.
     pub(crate) const fn interim(&self) -> u8 {
         self.interim
     }
@@ -291,18 +292,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_new_connection_answers_what_another_reads_and_only_an_answer_that_has_not_begun_is_left_to_it()
-    {
+    fn two_connections_share_an_exchange_only_before_its_response() {
         for state in reachable() {
             let new = state == State::START;
             assert_eq!(state.after(Step::RequestElsewhere).is_some(), new, "{state:?}");
-            let owed = state.request == Half::Done && state.response == Half::Head;
-            assert_eq!(state.after(Step::ResponseElsewhere).is_some(), owed, "{state:?}");
+            let due = state.request == Half::Done && state.response == Half::Head;
+            assert_eq!(state.after(Step::ResponseElsewhere).is_some(), due, "{state:?}");
         }
     }
 
     #[test]
-    fn both_halves_switch_or_none_and_nothing_comes_after() {
+    fn both_halves_switch_together_and_for_good() {
         for state in reachable() {
             assert_eq!(state.request == Half::Switched, state.response == Half::Switched, "{state:?}");
             if state.request == Half::Switched {

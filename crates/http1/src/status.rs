@@ -1,7 +1,7 @@
 //! Reason phrases.
 
-/// The reason phrase of a status, as RFC 9110 §15 or the RFC that defines the status has it; empty
-/// for a status that none defines. It is what [`Response::new`](crate::Response::new) puts into the
+/// Returns the reason phrase of a status, from RFC 9110 §15 or the RFC that defines the status.
+/// Empty for a status that no RFC defines. [`Response::new`](crate::Response::new) puts it into the
 /// status line.
 ///
 /// ```

@@ -4,22 +4,23 @@ use crate::message::{Method, TargetForm};
 use tidewire_grammar::class::{is_digit, is_hexdig, is_reg_name};
 use tidewire_grammar::ip_literal;
 
-/// May `b` stand in a request target? Visible ASCII without `"`, `#`, `<` and `>`.
+/// Whether `b` is allowed in a request target: visible ASCII without `"`, `#`, `<` and `>`.
 ///
-/// RFC 3986 would also leave out ``\ ^ ` { | }``, but the WHATWG URL standard lets browsers send them raw in a query, and a server
-/// that refuses them breaks pages. A fragment is never sent, so `#` is an error and not data.
+/// RFC 3986 also excludes ``\ ^ ` { | }``. But the WHATWG URL standard lets browsers send them
+/// unencoded in a query, and a server that refuses them breaks pages. A fragment is never sent, so
+/// `#` is an error.
 pub(crate) const fn is_target_byte(b: u8) -> bool {
     matches!(b, 0x21..=0x7E) && !matches!(b, b'"' | b'#' | b'<' | b'>')
 }
 
-/// The form of `target`, which is known to be made of target bytes; `Err` holds the index of the byte that fits no form
-/// which the method allows.
+/// Returns the form of `target`, which has only target bytes. `Err` holds the index of the first
+/// byte that fits none of the forms that the method allows.
 pub(crate) fn form(method: Method<'_>, target: &[u8]) -> Result<TargetForm, usize> {
     match (method, target) {
-        // RFC 9112 §3.2.3: only CONNECT, and CONNECT nothing else.
+        // RFC 9112 §3.2.3: CONNECT requires this form, and only CONNECT allows it.
         (Method::Connect, _) => authority_form(target).map(|()| TargetForm::Authority),
         (_, [b'/', ..]) => Ok(TargetForm::Origin),
-        // RFC 9112 §3.2.4: only for a server-wide OPTIONS.
+        // RFC 9112 §3.2.4: only for an OPTIONS about the whole server.
         (Method::Options, [b'*']) => Ok(TargetForm::Asterisk),
         _ => {
             let (start, end) = authority_span(target)?;
@@ -30,13 +31,13 @@ pub(crate) fn form(method: Method<'_>, target: &[u8]) -> Result<TargetForm, usiz
     }
 }
 
-/// The authority of a target in absolute form.
+/// Returns the authority of a target in absolute form.
 pub(crate) fn authority(target: &[u8]) -> Option<&[u8]> {
     let (start, end) = authority_span(target).ok()?;
     Some(&target[start..end])
 }
 
-/// Path and query of a target.
+/// Returns path and query of a target.
 pub(crate) fn path_and_query(form: TargetForm, target: &[u8]) -> (&[u8], Option<&[u8]>) {
     let local = match form {
         TargetForm::Origin | TargetForm::Asterisk => target,
@@ -51,8 +52,8 @@ pub(crate) fn path_and_query(form: TargetForm, target: &[u8]) -> (&[u8], Option<
     (if path.is_empty() && form == TargetForm::Absolute { b"/" } else { path }, query)
 }
 
-/// Is `value` a `uri-host [ ":" port ]` (RFC 9110 §7.2)? `Err` holds the index of the first byte that breaks it. An empty host is
-/// in the grammar.
+/// Checks that `value` is `uri-host [ ":" port ]` (RFC 9110 §7.2). `Err` holds the index of the
+/// first byte that is not allowed. The grammar allows an empty host.
 pub(crate) fn check_host(value: &[u8]) -> Result<(), usize> {
     let end = if value.first() == Some(&b'[') {
         ip_literal(value).map_err(|e| e.offset())?.1
@@ -66,7 +67,7 @@ pub(crate) fn check_host(value: &[u8]) -> Result<(), usize> {
     }
 }
 
-/// `uri-host ":" port`, where neither may be empty (RFC 9110 §9.3.6).
+/// Checks for `uri-host ":" port`. Neither may be empty (RFC 9110 §9.3.6).
 fn authority_form(target: &[u8]) -> Result<(), usize> {
     check_host(target)?;
     let port = target.iter().rev().take_while(|&&b| is_digit(b)).count();
@@ -74,7 +75,7 @@ fn authority_form(target: &[u8]) -> Result<(), usize> {
     if port == 0 || colon < 2 || target[colon - 1] != b':' { Err(target.len()) } else { Ok(()) }
 }
 
-/// Start and end of the authority in `scheme "://" authority [ path ] [ "?" query ]`.
+/// Returns start and end of the authority in `scheme "://" authority [ path ] [ "?" query ]`.
 fn authority_span(target: &[u8]) -> Result<(usize, usize), usize> {
     let scheme = target
         .iter()
@@ -93,7 +94,8 @@ fn authority_span(target: &[u8]) -> Result<(usize, usize), usize> {
     Ok((start, start + len))
 }
 
-/// Length of the *reg-name* at the start (RFC 3986 §3.2.2), which covers IPv4 addresses too.
+/// Returns the length of the *reg-name* at the start (RFC 3986 §3.2.2). IPv4 addresses are
+/// included.
 fn reg_name_len(value: &[u8]) -> Result<usize, usize> {
     let mut i = 0;
     while let Some(&b) = value.get(i) {
@@ -118,14 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms_go_with_methods() {
-        let origin = |m, t: &str| form(m, t.as_bytes());
-        assert_eq!(origin(Method::Get, "/a?b"), Ok(TargetForm::Origin));
-        assert_eq!(origin(Method::Get, "http://a.b:80/c"), Ok(TargetForm::Absolute));
-        assert_eq!(origin(Method::Get, "http://[::1]?q"), Ok(TargetForm::Absolute));
-        assert_eq!(origin(Method::Options, "*"), Ok(TargetForm::Asterisk));
-        assert_eq!(origin(Method::Connect, "a.b:80"), Ok(TargetForm::Authority));
-        assert_eq!(origin(Method::Connect, "[::1]:80"), Ok(TargetForm::Authority));
+    fn each_method_allows_its_forms_of_target() {
+        let form = |m, t: &str| form(m, t.as_bytes());
+        assert_eq!(form(Method::Get, "/a?b"), Ok(TargetForm::Origin));
+        assert_eq!(form(Method::Get, "http://a.b:80/c"), Ok(TargetForm::Absolute));
+        assert_eq!(form(Method::Get, "http://[::1]?q"), Ok(TargetForm::Absolute));
+        assert_eq!(form(Method::Options, "*"), Ok(TargetForm::Asterisk));
+        assert_eq!(form(Method::Connect, "a.b:80"), Ok(TargetForm::Authority));
+        assert_eq!(form(Method::Connect, "[::1]:80"), Ok(TargetForm::Authority));
         for (method, target, at) in [
             (Method::Get, "*", 0),
             (Method::Options, "**", 0),
@@ -145,12 +147,12 @@ mod tests {
             (Method::Connect, ":80", 3),
             (Method::Connect, "http://a:80", 5),
         ] {
-            assert_eq!(origin(method, target), Err(at), "{method} {target}");
+            assert_eq!(form(method, target), Err(at), "{method} {target}");
         }
     }
 
     #[test]
-    fn hosts() {
+    fn valid_and_invalid_hosts() {
         for good in
             ["", "a", "a.b:80", "a:", "127.0.0.1", "[::1]", "[::1]:8080", "[v1.x]", "a%20b", "a_b", ":80"]
         {

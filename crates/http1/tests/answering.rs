@@ -1,4 +1,4 @@
-//! Answers of a connection that has not read the request itself.
+//! Responses of a connection that has not read the request itself.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use tidewire_http1::*;
 
 /// A connection that has read a GET.
 fn reader() -> Connection<Server> {
-    let mut connection = Connection::<Server>::new(Limits::new());
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let mut fields = Fields::new();
     let request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     assert!(matches!(connection.decode(request, &mut fields), Ok((27, Some(Event::Request(_))))));
@@ -14,7 +14,7 @@ fn reader() -> Connection<Server> {
     connection
 }
 
-/// What it writes, whether it closes, and whether it goes on.
+/// What the connection writes, whether it closes, and whether it starts the next exchange.
 fn answer(
     mut connection: Connection<Server>,
     response: &Response<'_>,
@@ -27,11 +27,11 @@ fn answer(
     }
     connection.send_end(&mut out)?;
     let closes = connection.must_close();
-    Ok((String::from_utf8(out).unwrap(), closes, connection.next_message()))
+    Ok((String::from_utf8(out).unwrap(), closes, connection.next_exchange()))
 }
 
 #[test]
-fn an_answer_is_the_same_whoever_read_the_request() {
+fn a_response_does_not_depend_on_which_connection_read_the_request() {
     let close = FieldBlock::from_pairs([("Connection", "close"), ("A", "b")]).unwrap();
     let upgrade = FieldBlock::from_pairs([("Upgrade", "websocket")]).unwrap();
     let bodies = [
@@ -48,7 +48,7 @@ fn an_answer_is_the_same_whoever_read_the_request() {
                 let response = Response::new(status).with_fields(blocks).with_idle_timeout(idle);
                 for closed in [false, true] {
                     let (mut read, mut unread) =
-                        (reader(), Connection::<Server>::answering_get(Limits::new()));
+                        (reader(), Connection::<Server>::answering_get(Limits::DEFAULT));
                     if closed {
                         read.close();
                         unread.close();
@@ -62,19 +62,19 @@ fn an_answer_is_the_same_whoever_read_the_request() {
 }
 
 #[test]
-fn after_the_answer_it_reads_the_next_request() {
-    let mut connection = Connection::<Server>::answering_get(Limits::new());
+fn after_the_response_the_next_request_is_read() {
+    let mut connection = Connection::<Server>::answering_get(Limits::DEFAULT);
     let (mut fields, mut out) = (Fields::new(), Vec::new());
     let request = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
-    assert!(matches!(connection.decode(request, &mut fields), Ok((0, None))), "not before it");
+    assert!(matches!(connection.decode(request, &mut fields), Ok((0, None))), "not before the response");
     connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
     connection.send_end(&mut out).unwrap();
-    assert!(connection.next_message());
+    assert!(connection.next_exchange());
     assert!(matches!(connection.decode(request, &mut fields), Ok((31, Some(Event::Request(_))))));
 }
 
 #[test]
-fn first_fields_come_before_the_framing_and_count_as_the_others_do() {
+fn first_fields_come_before_the_framing_fields() {
     let date = FieldBlock::from_pairs([("Date", "now")]).unwrap();
     let other = FieldBlock::from_pairs([("A", "b")]).unwrap();
     let blocks = [&other];

@@ -4,53 +4,61 @@
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use tidewire_http1::codec::{Answer, Call, ClientCodec, Error, Item, ServerCodec};
-use tidewire_http1::{BodyLength, EncodeError, FieldBlock, Limits};
+use tidewire_http1::codec::{Codec, Error, Item, OutgoingRequest, OutgoingResponse};
+use tidewire_http1::{BodyLength, Client, EncodeErrorKind, FieldBlock, Limits, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::codec::Framed;
 
-fn none() -> FieldBlock {
-    FieldBlock::new()
+fn get(target: &str) -> Item<OutgoingRequest> {
+    Item::Head(OutgoingRequest::new("GET", target, "h"))
 }
 
-fn get(target: &str) -> Call {
-    let (method, host) = ("GET".into(), "h".into());
-    Call::Head { method, target: target.into(), host, fields: none(), body: BodyLength::Empty }
+fn head(status: u16, body: BodyLength) -> Item<OutgoingResponse> {
+    Item::Head(OutgoingResponse::new(status).with_body(body))
 }
 
-fn head(status: u16, body: BodyLength) -> Answer {
-    Answer::Head { status, fields: none(), body }
+/// A 101 to the protocol `other`.
+fn switching() -> Item<OutgoingResponse> {
+    Item::Head(OutgoingResponse::new(101).with_fields(upgrade()))
 }
 
-const fn end() -> Answer {
-    Answer::End { trailers: FieldBlock::new() }
+fn upgrade() -> FieldBlock {
+    FieldBlock::from_pairs([("Upgrade", "other")]).unwrap()
+}
+
+fn trailer(name: &'static str, value: &'static str) -> Item<OutgoingResponse> {
+    Item::Trailer { name: Bytes::from(name), value: Bytes::from(value) }
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T, Error>) -> EncodeErrorKind {
+    match result.unwrap_err() {
+        Error::Encode(error) => error.kind(),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A server on one end of a pipe, the bare pipe on the other.
-fn server() -> (Framed<DuplexStream, ServerCodec>, DuplexStream) {
+fn server() -> (Framed<DuplexStream, Codec<Server>>, DuplexStream) {
     let (near, far) = duplex(4096);
-    (Framed::new(near, ServerCodec::new(Limits::new())), far)
+    (Framed::new(near, Codec::<Server>::new(Limits::DEFAULT)), far)
 }
 
 #[tokio::test]
-async fn two_exchanges_between_the_codecs() {
+async fn two_exchanges_between_client_and_server() {
     let (near, far) = duplex(64);
-    let mut server = Framed::new(near, ServerCodec::new(Limits::new()));
-    let mut client = Framed::new(far, ClientCodec::new(Limits::new()));
+    let mut server = Framed::new(near, Codec::<Server>::new(Limits::DEFAULT));
+    let mut client = Framed::new(far, Codec::<Client>::new(Limits::DEFAULT));
     let serve = async {
         while let Some(item) = server.next().await {
             match item.unwrap() {
                 Item::Head(head) => {
                     let status = if head.path() == b"/1" { 200 } else { 404 };
-                    server
-                        .send(Answer::Head { status, fields: none(), body: BodyLength::Chunked })
-                        .await
-                        .unwrap();
+                    server.send(self::head(status, BodyLength::Chunked)).await.unwrap();
                 }
-                Item::Data(data) => server.send(Answer::Data(data)).await.unwrap(),
+                Item::Data(data) => server.send(Item::Data(data)).await.unwrap(),
                 Item::End => {
-                    let trailers = FieldBlock::from_pairs([("Digest", "x")]).unwrap();
-                    server.send(Answer::End { trailers }).await.unwrap();
+                    server.send(trailer("Digest", "x")).await.unwrap();
+                    server.send(Item::End).await.unwrap();
                 }
                 Item::Trailer { .. } => panic!("no trailers were sent"),
             }
@@ -58,14 +66,10 @@ async fn two_exchanges_between_the_codecs() {
     };
     let call = async {
         for (target, expected) in [("/1", 200), ("/2", 404)] {
-            let (method, host) = ("POST".into(), "h".into());
-            let body = BodyLength::Chunked;
-            client
-                .send(Call::Head { method, target: target.into(), host, fields: none(), body })
-                .await
-                .unwrap();
-            client.send(Call::Data(Bytes::from_static(b"echo this"))).await.unwrap();
-            client.send(Call::End { trailers: none() }).await.unwrap();
+            let request = OutgoingRequest::new("POST", target, "h").with_body(BodyLength::Chunked);
+            client.send(Item::Head(request)).await.unwrap();
+            client.send(Item::Data(Bytes::from_static(b"echo this"))).await.unwrap();
+            client.send(Item::End).await.unwrap();
             let (mut status, mut data, mut trailer) = (0, Vec::new(), None);
             loop {
                 match client.next().await.unwrap().unwrap() {
@@ -84,6 +88,56 @@ async fn two_exchanges_between_the_codecs() {
     tokio::join!(serve, call);
 }
 
+/// A trailer is checked when it is given, and sent with the end.
+#[tokio::test]
+async fn trailers_are_gathered_until_the_end() {
+    let (mut server, mut pipe) = server();
+    pipe.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    while !matches!(server.next().await, Some(Ok(Item::End))) {}
+    assert_eq!(kind(server.send(trailer("A", "b")).await), EncodeErrorKind::State, "before the head");
+    server.send(head(200, BodyLength::Chunked)).await.unwrap();
+    for (name, value, refused) in [
+        ("Content-Length", "1", EncodeErrorKind::ForbiddenTrailer),
+        ("A B", "c", EncodeErrorKind::FieldName),
+        ("A", "b\r\nC: d", EncodeErrorKind::FieldValue),
+    ] {
+        assert_eq!(kind(server.send(trailer(name, value)).await), refused, "{name}");
+    }
+    for (name, value) in [("A", "b"), ("C", "d")] {
+        server.send(trailer(name, value)).await.unwrap();
+    }
+    server.send(Item::End).await.unwrap();
+    drop(server);
+    let mut sent = String::new();
+    pipe.read_to_string(&mut sent).await.unwrap();
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(sent, format!("{head}0\r\nA: b\r\nC: d\r\n\r\n"));
+}
+
+/// A head with status 100 is sent only to a client that waits for it.
+#[tokio::test]
+async fn interim_responses_are_heads_as_well() {
+    for (expect, answer) in [("", ""), ("Expect: 100-continue\r\n", "HTTP/1.1 100 Continue\r\n\r\n")] {
+        let (mut server, mut pipe) = server();
+        let request = format!("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n{expect}\r\n");
+        pipe.write_all(request.as_bytes()).await.unwrap();
+        assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
+        for status in [100, 103] {
+            let refused = server.send(head(status, BodyLength::Chunked)).await;
+            assert_eq!(kind(refused), EncodeErrorKind::Body, "{status}");
+        }
+        for status in [100, 103, 204] {
+            server.send(head(status, BodyLength::Empty)).await.unwrap();
+        }
+        server.send(Item::End).await.unwrap();
+        drop(server);
+        let mut sent = String::new();
+        pipe.read_to_string(&mut sent).await.unwrap();
+        let rest = "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
+        assert_eq!(sent, format!("{answer}{rest}"));
+    }
+}
+
 #[tokio::test]
 async fn pipelined_requests_are_read_and_answered_in_order() {
     let (mut server, mut pipe) = server();
@@ -93,11 +147,11 @@ async fn pipelined_requests_are_read_and_answered_in_order() {
         assert_eq!(head.target(), target.as_bytes());
         assert!(matches!(server.next().await, Some(Ok(Item::End))));
     }
-    // The first is answered as a HEAD of HTTP/1.1, though the other one was read meanwhile.
+    // The first response answers a HEAD of HTTP/1.1, although the second request was read before.
     for _ in 0..2 {
         server.send(head(200, BodyLength::Chunked)).await.unwrap();
-        server.send(Answer::Data(Bytes::from_static(b"hi"))).await.unwrap();
-        server.send(end()).await.unwrap();
+        server.send(Item::Data(Bytes::from_static(b"hi"))).await.unwrap();
+        server.send(Item::End).await.unwrap();
     }
     assert!(server.codec().must_close());
     drop(server);
@@ -110,7 +164,7 @@ async fn pipelined_requests_are_read_and_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_refusal_waits_for_the_answers_before_it() {
+async fn a_refusal_is_sent_after_the_responses_before_it() {
     let (mut server, mut pipe) = server();
     pipe.write_all(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost : h\r\n\r\n").await.unwrap();
     assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
@@ -118,23 +172,23 @@ async fn a_refusal_waits_for_the_answers_before_it() {
     let Some(Err(Error::Decode(error))) = server.next().await else { panic!("no refusal") };
     for status in [204, error.status_hint()] {
         server.send(head(status, BodyLength::Empty)).await.unwrap();
-        server.send(end()).await.unwrap();
+        server.send(Item::End).await.unwrap();
     }
     assert!(server.codec().must_close());
-    // And there is nothing more to answer.
-    let more = server.send(head(200, BodyLength::Empty)).await;
-    assert!(matches!(more, Err(Error::Encode(EncodeError::State))));
+    // No more responses are due.
+    assert_eq!(kind(server.send(head(200, BodyLength::Empty)).await), EncodeErrorKind::State);
     drop(server);
     let mut answers = String::new();
     pipe.read_to_string(&mut answers).await.unwrap();
     assert_eq!(
         answers,
-        "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "HTTP/1.1 204 No Content\r\n\r\n\
+         HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
 }
 
 #[tokio::test]
-async fn a_broken_body_gets_its_answer_and_no_other() {
+async fn a_malformed_body_gets_one_response() {
     for begun in [false, true] {
         let (mut server, mut pipe) = server();
         let request =
@@ -142,12 +196,12 @@ async fn a_broken_body_gets_its_answer_and_no_other() {
         pipe.write_all(request).await.unwrap();
         assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
         if begun {
-            server.send(Answer::Continue).await.unwrap();
+            server.send(head(100, BodyLength::Empty)).await.unwrap();
         }
         assert!(matches!(server.next().await, Some(Err(Error::Decode(_)))));
         assert!(!server.codec().must_close());
         server.send(head(400, BodyLength::Empty)).await.unwrap();
-        server.send(end()).await.unwrap();
+        server.send(Item::End).await.unwrap();
         assert!(server.codec().must_close());
         assert!(server.send(head(200, BodyLength::Empty)).await.is_err());
         drop(server);
@@ -159,21 +213,21 @@ async fn a_broken_body_gets_its_answer_and_no_other() {
 }
 
 #[tokio::test]
-async fn behind_an_upgrade_nothing_is_read() {
+async fn bytes_after_an_upgrade_are_not_read() {
     let (mut server, mut pipe) = server();
-    let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\nGET /smuggled HTTP/1.1\r\n";
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n\
+        GET /smuggled HTTP/1.1\r\n";
     pipe.write_all(request).await.unwrap();
     assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
     assert!(matches!(server.next().await, Some(Ok(Item::End))));
-    let fields = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
-    server.send(Answer::Head { status: 101, fields, body: BodyLength::Empty }).await.unwrap();
+    server.send(switching()).await.unwrap();
     assert!(server.codec().is_switched());
     assert_eq!(server.into_parts().read_buf, "GET /smuggled HTTP/1.1\r\n");
 }
 
-/// Bytes of the other protocol are not thrown away because the input ends behind them.
+/// The end of the input does not drop bytes of the other protocol.
 #[tokio::test]
-async fn what_the_other_protocol_has_said_outlives_the_end_of_the_input() {
+async fn bytes_of_the_other_protocol_survive_the_end_of_the_input() {
     let (mut server, mut pipe) = server();
     pipe.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\nabc")
         .await
@@ -182,17 +236,15 @@ async fn what_the_other_protocol_has_said_outlives_the_end_of_the_input() {
     assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
     assert!(matches!(server.next().await, Some(Ok(Item::End))));
     assert!(server.next().await.is_none());
-    let fields = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
-    server.send(Answer::Head { status: 101, fields, body: BodyLength::Empty }).await.unwrap();
+    server.send(switching()).await.unwrap();
     assert!(server.codec().is_switched() && !server.codec().must_close());
     assert_eq!(server.into_parts().read_buf, "abc");
 
     let (near, mut pipe) = duplex(4096);
-    let mut client = Framed::new(near, ClientCodec::new(Limits::new()));
-    let fields = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
-    let (method, target, host) = ("GET".into(), "/".into(), "h".into());
-    client.send(Call::Head { method, target, host, fields, body: BodyLength::Empty }).await.unwrap();
-    client.send(Call::End { trailers: none() }).await.unwrap();
+    let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
+    let request = OutgoingRequest::new("GET", "/", "h").with_fields(upgrade());
+    client.send(Item::Head(request)).await.unwrap();
+    client.send(Item::End).await.unwrap();
     pipe.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\nabc")
         .await
         .unwrap();
@@ -203,7 +255,7 @@ async fn what_the_other_protocol_has_said_outlives_the_end_of_the_input() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_declined_is_an_ordinary_exchange() {
+async fn after_a_declined_upgrade_the_next_request_is_read() {
     let (mut server, mut pipe) = server();
     pipe.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n")
         .await
@@ -211,14 +263,14 @@ async fn an_upgrade_that_is_declined_is_an_ordinary_exchange() {
     assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
     assert!(matches!(server.next().await, Some(Ok(Item::End))));
     server.send(head(200, BodyLength::Empty)).await.unwrap();
-    server.send(end()).await.unwrap();
+    server.send(Item::End).await.unwrap();
     pipe.write_all(b"GET /2 HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     let Some(Ok(Item::Head(head))) = server.next().await else { panic!("no request") };
     assert_eq!(head.target(), b"/2");
 }
 
 #[tokio::test]
-async fn who_never_waits_is_stopped() {
+async fn too_many_pipelined_requests_are_an_error() {
     let (mut server, mut pipe) = server();
     tokio::spawn(async move { while pipe.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.is_ok() {} });
     let mut requests = 0;
@@ -227,7 +279,7 @@ async fn who_never_waits_is_stopped() {
             Ok(Item::Head(_)) => requests += 1,
             Ok(_) => {}
             Err(error) => {
-                assert!(matches!(error, Error::TooFarAhead));
+                assert!(matches!(error, Error::TooManyPipelined));
                 break;
             }
         }
@@ -235,26 +287,26 @@ async fn who_never_waits_is_stopped() {
     assert_eq!(requests, 32);
 }
 
-/// RFC 9112 §9.2: the second response would be taken for the answer to the second request.
+/// RFC 9112 §9.2: otherwise the client would take it for the response to the next request.
 #[tokio::test]
-async fn what_is_behind_a_response_is_not_the_next_one() {
+async fn bytes_after_a_response_are_not_the_next_response() {
     let (near, mut pipe) = duplex(4096);
-    let mut client = Framed::new(near, ClientCodec::new(Limits::new()));
+    let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
     client.send(get("/1")).await.unwrap();
-    client.send(Call::End { trailers: none() }).await.unwrap();
+    client.send(Item::End).await.unwrap();
     pipe.write_all(&b"HTTP/1.1 204 No Content\r\n\r\n".repeat(2)).await.unwrap();
     assert!(matches!(client.next().await, Some(Ok(Item::Head(_)))));
     assert!(matches!(client.next().await, Some(Ok(Item::End))));
     assert!(client.codec().must_close());
-    assert!(matches!(client.send(get("/2")).await, Err(Error::Encode(EncodeError::State))));
+    assert_eq!(kind(client.send(get("/2")).await), EncodeErrorKind::State);
 }
 
 #[tokio::test]
 async fn a_response_until_close_ends_with_the_input() {
     let (near, mut pipe) = duplex(4096);
-    let mut client = Framed::new(near, ClientCodec::new(Limits::new()));
+    let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
     client.send(get("/")).await.unwrap();
-    client.send(Call::End { trailers: none() }).await.unwrap();
+    client.send(Item::End).await.unwrap();
     pipe.write_all(b"HTTP/1.1 200 OK\r\n\r\nall there is").await.unwrap();
     drop(pipe);
     assert!(matches!(client.next().await, Some(Ok(Item::Head(_)))));
@@ -263,9 +315,10 @@ async fn a_response_until_close_ends_with_the_input() {
     assert!(client.next().await.is_none());
 }
 
-/// Who closes its side is owed its answers, and the last one says that it is. What was cut gets a refusal, and no other.
+/// A client that closes its side still gets its responses, and the last one says `close`. A request
+/// that was cut off is refused.
 #[tokio::test]
-async fn the_end_of_the_input_is_told_with_the_last_answer() {
+async fn the_last_response_after_the_end_of_the_input_says_close() {
     let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     let (open, closing) = (
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -291,7 +344,7 @@ async fn the_end_of_the_input_is_told_with_the_last_answer() {
         }
         for status in due {
             server.send(head(status, BodyLength::Empty)).await.unwrap();
-            server.send(end()).await.unwrap();
+            server.send(Item::End).await.unwrap();
         }
         assert!(server.codec().must_close(), "{input:?}");
         assert!(server.send(head(200, BodyLength::Empty)).await.is_err(), "{input:?}");
@@ -303,7 +356,7 @@ async fn the_end_of_the_input_is_told_with_the_last_answer() {
 }
 
 #[tokio::test]
-async fn a_cut_message_is_an_error() {
+async fn a_message_that_is_cut_off_is_an_error() {
     let (mut server, mut pipe) = server();
     pipe.write_all(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhel").await.unwrap();
     drop(pipe);

@@ -1,4 +1,5 @@
-//! Against httparse: what we accept it accepts, with the same meaning; what it accepts and we do not is in `differences.md`.
+//! Comparison with httparse. It accepts all heads that we accept, with the same meaning.
+//! `differences.md` lists the heads that only httparse accepts.
 
 mod oracle;
 
@@ -6,7 +7,7 @@ use oracle::{check, compare, differences};
 use proptest::prelude::*;
 
 #[test]
-fn every_row_is_exact() {
+fn each_row_of_the_list_is_correct() {
     let rows = differences();
     assert!(rows.len() >= 16, "{}", rows.len());
     for (input, error) in rows {
@@ -15,7 +16,7 @@ fn every_row_is_exact() {
 }
 
 #[test]
-fn the_wire_document_holds_no_other_difference() {
+fn the_wire_document_has_no_other_difference() {
     for case in tidewire_testkit::vectors::of("http1") {
         check(&case.input);
     }

@@ -1,10 +1,10 @@
-//! Whole exchanges, in both roles.
+//! Complete exchanges, in both roles.
 
 #![allow(clippy::unwrap_used)]
 
 use tidewire_http1::*;
 
-/// Everything a server says about `input`, one line an event, until it is paused or fails.
+/// The events of a server for `input`, one line an event, until it is paused or fails.
 fn events(connection: &mut Connection<Server>, input: &mut Vec<u8>) -> Vec<String> {
     let (mut fields, mut log) = (Fields::new(), Vec::new());
     loop {
@@ -41,19 +41,19 @@ fn pipelined_requests_are_answered_one_by_one() {
     let mut input =
         b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhiX"
             .to_vec();
-    let mut server = Connection::<Server>::new(Limits::new());
+    let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let mut out = Vec::new();
     assert_eq!(events(&mut server, &mut input), ["HEAD /a", "end"]);
-    assert!(!server.next_message());
+    assert!(!server.next_exchange());
     server.send_head(&Response::new(200), BodyLength::Length(5), &mut out).unwrap();
     server.send_data(b"hello", &mut out).unwrap();
     server.send_end(&mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-    assert!(server.next_message());
+    assert!(server.next_exchange());
     assert_eq!(events(&mut server, &mut input), ["POST /b", "data hi", "end"]);
     server.send_head(&Response::new(204), BodyLength::Empty, &mut out).unwrap();
     server.send_end(&mut out).unwrap();
-    assert!(server.next_message());
+    assert!(server.next_exchange());
     assert_eq!(events(&mut server, &mut input), [] as [&str; 0]);
     assert!(server.finish().is_err());
     out.clear();
@@ -65,8 +65,8 @@ fn pipelined_requests_are_answered_one_by_one() {
 
 #[test]
 fn a_client_reads_what_a_server_writes() {
-    let mut client = Connection::<Client>::new(Limits::new());
-    let mut server = Connection::<Server>::new(Limits::new());
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
+    let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let (mut up, mut down, mut fields) = (Vec::new(), Vec::new(), Fields::new());
     client.send_request(&Request::new("POST", "/", "h"), BodyLength::Length(2), &mut up).unwrap();
     client.send_data(b"hi", &mut up).unwrap();
@@ -84,14 +84,14 @@ fn a_client_reads_what_a_server_writes() {
     assert!(matches!(event, Some(Event::Data(b"yes"))));
     down.drain(..used);
     assert!(matches!(client.decode(&down, &mut fields), Ok((0, Some(Event::End)))));
-    assert!(client.next_message() && server.next_message());
+    assert!(client.next_exchange() && server.next_exchange());
 }
 
 #[test]
 fn a_body_can_be_bounded_when_its_head_is_known() {
     let head = |framing: &str| format!("PUT /a HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n");
     let limited = |framing: &str, max: u64, body: &str| {
-        let mut server = Connection::<Server>::new(Limits::new());
+        let mut server = Connection::<Server>::new(Limits::DEFAULT);
         let (mut fields, head) = (Fields::new(), head(framing));
         let (used, _) = server.decode(head.as_bytes(), &mut fields).unwrap();
         assert_eq!(used, head.len());
@@ -115,7 +115,7 @@ fn a_body_can_be_bounded_when_its_head_is_known() {
 #[test]
 fn the_authority_of_an_absolute_target_outweighs_the_host_field() {
     for (target, host) in [("http://a.example:80/b?c", "a.example:80"), ("/b?c", "other")] {
-        let (mut server, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
+        let (mut server, mut fields) = (Connection::<Server>::new(Limits::DEFAULT), Fields::new());
         let request = format!("GET {target} HTTP/1.1\r\nHost: other\r\n\r\n");
         let (_, Some(Event::Request(head))) = server.decode(request.as_bytes(), &mut fields).unwrap() else {
             panic!("no request")
@@ -128,64 +128,70 @@ fn the_authority_of_an_absolute_target_outweighs_the_host_field() {
 /// RFC 9112 §4.
 #[test]
 fn an_unknown_status_has_an_empty_reason_and_its_space() {
-    let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+    let (mut server, mut out) = (Connection::<Server>::new(Limits::DEFAULT), Vec::new());
     assert_eq!(events(&mut server, &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()), ["GET /", "end"]);
     server.send_head(&Response::new(299), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n");
 }
 
-/// The client that has begun a request, and what it makes of an answer that comes before its end.
-fn early_answer(request: &Request<'_>, body: BodyLength, answer: &[u8]) -> Result<(usize, bool), ErrorKind> {
+/// The result of a client that gets a response before the end of its request: the consumed bytes,
+/// and whether the client switched.
+fn early_response(
+    request: &Request<'_>,
+    body: BodyLength,
+    answer: &[u8],
+) -> Result<(usize, bool), ErrorKind> {
     let (mut client, mut out, mut fields) =
-        (Connection::<Client>::new(Limits::new()), Vec::new(), Fields::new());
+        (Connection::<Client>::new(Limits::DEFAULT), Vec::new(), Fields::new());
     client.send_request(request, body, &mut out).unwrap();
     let used = client.decode(answer, &mut fields).map_err(|error| error.kind())?.0;
     Ok((used, client.is_switched()))
 }
 
-/// What the client still sends of its request would be taken for the other protocol.
+/// Otherwise the server would take the rest of the request for the other protocol.
 #[test]
-fn nothing_switches_before_the_end_of_the_request() {
-    let early = Err(ErrorKind::Rule(Rule::UnaskedUpgrade));
+fn no_switch_happens_before_the_end_of_the_request() {
+    let early = Err(ErrorKind::Rule(Rule::UnexpectedUpgrade));
     let upgrade = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
     let blocks = [&upgrade];
     let request = Request::new("GET", "/", "h").with_fields(&blocks);
     let answer =
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n\x81\x05hello";
-    // A request without content is complete when its head is out.
-    assert_eq!(early_answer(&request, BodyLength::Empty, answer), Ok((answer.len() - 7, true)));
+    // A request without content is complete when its head is sent.
+    assert_eq!(early_response(&request, BodyLength::Empty, answer), Ok((answer.len() - 7, true)));
     let tunnel = b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x01";
-    assert_eq!(early_answer(&Request::new("CONNECT", "a:1", "a"), BodyLength::Length(2), tunnel), early);
-    // Any other answer may come early.
+    assert_eq!(early_response(&Request::new("CONNECT", "a:1", "a"), BodyLength::Length(2), tunnel), early);
+    // Any other response may come early.
     let refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(
-        early_answer(&Request::new("PUT", "/", "h"), BodyLength::Length(9), refusal),
+        early_response(&Request::new("PUT", "/", "h"), BodyLength::Length(9), refusal),
         Ok((refusal.len(), false))
     );
 }
 
-/// RFC 9110 §7.5: the request is sent to its end, and the connection goes on.
+/// RFC 9110 §7.5: the client sends the rest of the request, and the connection stays open.
 #[test]
-fn a_request_may_go_on_behind_its_answer() {
+fn a_request_may_continue_after_its_response() {
     let (mut client, mut out, mut fields) =
-        (Connection::<Client>::new(Limits::new()), Vec::new(), Fields::new());
+        (Connection::<Client>::new(Limits::DEFAULT), Vec::new(), Fields::new());
     let request = Request::new("PUT", "/", "h");
     client.send_request(&request, BodyLength::Length(4), &mut out).unwrap();
     client.send_data(b"on", &mut out).unwrap();
     client.decode(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", &mut fields).unwrap();
     assert!(matches!(client.decode(b"", &mut fields), Ok((0, Some(Event::End)))));
-    assert!(!client.next_message() && !client.must_close());
+    assert!(!client.next_exchange() && !client.must_close());
     client.send_data(b"ly", &mut out).unwrap();
     client.send_end(&mut out).unwrap();
-    assert!(out.ends_with(b"\r\n\r\nonly") && client.next_message());
+    assert!(out.ends_with(b"\r\n\r\nonly") && client.next_exchange());
 }
 
-/// RFC 9112 §9.2: a response belongs to the first request that has none, and the interim ones before it too.
+/// RFC 9112 §9.2: a response, with its interim responses, belongs to the first unanswered request.
 #[test]
 fn responses_belong_to_the_requests_in_their_order() {
-    let mut client = Connection::<Client>::new(Limits::new());
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let (mut out, mut fields) = (Vec::new(), Fields::new());
-    let wire = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let wire = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\
+        HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     let (mut at, mut got) = (0, Vec::new());
     for method in ["HEAD", "GET"] {
         client.send_request(&Request::new(method, "/", "h"), BodyLength::Empty, &mut out).unwrap();
@@ -200,14 +206,15 @@ fn responses_belong_to_the_requests_in_their_order() {
                 _ => panic!("cut at {at}"),
             }
         }
-        assert!(client.next_message());
+        assert!(client.next_exchange());
     }
     assert_eq!(got, ["HEAD 103", "HEAD 200", "GET 200", "GET hello"]);
 }
 
-/// RFC 9112 §6.1: no chunks for who has not said HTTP/1.1, also when what it said is refused.
+/// RFC 9112 §6.1: a client that has not declared HTTP/1.1 gets no chunks, also if its request is
+/// refused.
 #[test]
-fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {
+fn the_response_to_a_malformed_request_fits_what_is_known_of_it() {
     for (request, chunked) in [
         ("GET / HTTP/1.1\r\nHost : h\r\n", true),
         ("GET / HTTP/1.0\r\nHost : h\r\n", false),
@@ -216,14 +223,14 @@ fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {
         ("GET / HTTP/1.0\r\nContent-Length: 9999999\r\n\r\n", false),
         ("GE(T", false),
         ("GET / HTTP/3.0\r\n", false),
-        // Cut off.
+        // Requests that are cut off.
         ("GET / HTTP/1.1\r\nHost: h", true),
         ("GET / HTTP/1.0\r\nHost: h", false),
         ("GET / HT", false),
     ] {
         for cut in [0, 3, request.len()] {
             let (mut server, mut fields, mut out) =
-                (Connection::<Server>::new(Limits::new()), Fields::new(), Vec::new());
+                (Connection::<Server>::new(Limits::DEFAULT), Fields::new(), Vec::new());
             let cut = cut.min(request.len());
             let first = server.decode(&request.as_bytes()[..cut], &mut fields).map(|_| ());
             let failed =
@@ -235,7 +242,7 @@ fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {
             assert!(sent.contains("Connection: close"), "{sent}");
         }
         let head = request.replacen("GET", "HEAD", 1);
-        let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+        let (mut server, mut out) = (Connection::<Server>::new(Limits::DEFAULT), Vec::new());
         if server.decode(head.as_bytes(), &mut Fields::new()).is_err() || server.finish().is_err() {
             server.send_head(&Response::new(400), BodyLength::Length(2), &mut out).unwrap();
             server.send_data(b"no", &mut out).unwrap();
@@ -244,11 +251,11 @@ fn the_answer_to_a_broken_request_fits_what_is_known_of_it() {
     }
 }
 
-/// What the other side would refuse is not sent.
+/// The recipient would refuse them.
 #[test]
-fn trailers_that_frame_are_not_sent() {
+fn forbidden_trailers_are_not_sent() {
     for (name, value) in [("Trailer", "a"), ("TE", "trailers"), ("Connection", "x-mine"), ("Upgrade", "x")] {
-        let (mut server, mut out) = (Connection::<Server>::new(Limits::new()), Vec::new());
+        let (mut server, mut out) = (Connection::<Server>::new(Limits::DEFAULT), Vec::new());
         assert_eq!(events(&mut server, &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()), ["GET /", "end"]);
         server.send_head(&Response::new(200), BodyLength::Chunked, &mut out).unwrap();
         out.clear();
@@ -259,13 +266,13 @@ fn trailers_that_frame_are_not_sent() {
     }
 }
 
-/// Who takes bytes away that were shown before gets no answer, and no panic.
+/// A caller that passes fewer bytes than before gets no event, and no panic.
 #[test]
-fn bytes_that_were_taken_back_do_no_harm() {
+fn missing_bytes_of_an_earlier_call_cause_no_panic() {
     let head = b"GET /a HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
     for shown in 0..head.len() {
         for left in 0..shown {
-            let (mut server, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
+            let (mut server, mut fields) = (Connection::<Server>::new(Limits::DEFAULT), Fields::new());
             assert!(matches!(server.decode(&head[..shown], &mut fields), Ok((0, None))));
             assert!(matches!(server.decode(&head[..left], &mut fields), Ok((0, None))));
             assert!(matches!(server.decode(head, &mut fields), Ok((_, Some(Event::Request(_))))));

@@ -1,4 +1,4 @@
-//! Limits of every size: the same verdict however the input is cut, and at the very byte.
+//! Limits of every size: the error and its offset do not depend on how the input is split.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,36 +9,39 @@ use proptest::prelude::*;
 use tidewire_http1::*;
 use tidewire_testkit::split;
 
-/// Small ones, so that short inputs reach them, and the largest that there can be.
+/// Small limits, so that short inputs exceed them, and the largest possible limits.
 fn limits() -> impl Strategy<Value = Limits> {
     let sizes = (1u16..90, 0u16..12, 0u8..6, 0u16..4);
     (sizes, 0u64..6, 0u32..12, 0u16..3, 0u8..3).prop_map(
         |((head, target, method, fields), body, overhead, trailers, interim)| {
-            let mut limits = Limits::new();
+            let mut limits = Limits::DEFAULT;
             limits.max_head = if head > 80 { u16::MAX } else { head };
             limits.max_target = if target > 10 { u16::MAX } else { target };
             limits.max_method = if method == 0 { u8::MAX } else { method };
             limits.max_fields = fields.checked_sub(1).unwrap_or(u16::MAX);
             limits.max_body = if body == 5 { u64::MAX } else { body };
             limits.max_overhead = if overhead == 11 { u32::MAX } else { overhead };
-            (limits.max_trailers, limits.max_informational) = (trailers, interim);
+            (limits.max_trailers, limits.max_interim_responses) = (trailers, interim);
             limits
         },
     )
 }
 
-/// What messages are made of, in any order, and a little of what they are not.
+/// Parts of messages in any order, and some invalid bytes.
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         8 => prop::sample::select(&[
-            "GET / HTTP/1.1\r\n", "HEAD /a HTTP/1.1\r\n", "GET /b HTTP/1.0\r\n", "POST / HTTP/1.1\r\n", "CONNECT a:1 HTTP/1.1\r\n",
-            "OPTIONS * HTTP/1.1\r\n", "GET http://a/ HTTP/1.1\r\n", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 103 \r\n", "HTTP/1.1 304 x\r\n",
-            "HTTP/1.0 200 OK\r\n", "HTTP/1.1 101 S\r\n", "HTTP/1.1 204 \r\n", "Host: a\r\n", "Host: h\r\n",
-            "Connection: keep-alive\r\n", "Connection: close\r\n", "Content-Length: 3\r\n", "Content-Length: 0\r\n",
-            "Transfer-Encoding: chunked\r\n", "Upgrade: x\r\n", "Connection: upgrade\r\n", "Expect: 100-continue\r\n", "X:\r\n",
+            "GET / HTTP/1.1\r\n", "HEAD /a HTTP/1.1\r\n", "GET /b HTTP/1.0\r\n", "POST / HTTP/1.1\r\n",
+            "CONNECT a:1 HTTP/1.1\r\n", "OPTIONS * HTTP/1.1\r\n", "GET http://a/ HTTP/1.1\r\n",
+            "HTTP/1.1 200 OK\r\n", "HTTP/1.1 103 \r\n", "HTTP/1.1 304 x\r\n", "HTTP/1.0 200 OK\r\n",
+            "HTTP/1.1 101 S\r\n", "HTTP/1.1 204 \r\n", "Host: a\r\n", "Host: h\r\n",
+            "Connection: keep-alive\r\n", "Connection: close\r\n", "Content-Length: 3\r\n",
+            "Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\n", "Upgrade: x\r\n",
+            "Connection: upgrade\r\n", "Expect: 100-continue\r\n", "X:\r\n",
         ][..]).prop_map(|text| text.as_bytes().to_vec()),
         3 => Just(b"\r\n".to_vec()),
-        2 => prop::sample::select(&["3\r\nabc\r\n", "0\r\n", "1;a=b\r\nx\r\n", "abc"][..]).prop_map(|text| text.as_bytes().to_vec()),
+        2 => prop::sample::select(&["3\r\nabc\r\n", "0\r\n", "1;a=b\r\nx\r\n", "abc"][..])
+            .prop_map(|text| text.as_bytes().to_vec()),
         1 => prop::collection::vec(prop::sample::select(&b"\r\n\t :aZ\0\x7F\x80\xFF,5/"[..]), 1..3),
     ];
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
@@ -46,7 +49,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn a_limit_does_not_depend_on_the_cuts(limits in limits(), input in input()) {
+    fn a_limit_does_not_depend_on_the_split(limits in limits(), input in input()) {
         split::quick(|| ServerSubject::switching(limits), &input);
         split::quick(|| ServerSubject::new(limits), &input);
         for method in ["GET", "HEAD", "CONNECT"] {
@@ -54,10 +57,10 @@ proptest! {
         }
     }
 
-    /// A table that has served any heads, of requests and of responses, good ones and others, says what a new one says.
+    /// A used table of fields gives the same results as a new one, whatever heads it held before.
     #[test]
-    fn a_table_may_have_served_anything(before in input(), input in input(), cut in 0usize..60) {
-        let limits = Limits::new();
+    fn a_used_table_of_fields_acts_like_a_new_one(before in input(), input in input(), cut in 0usize..60) {
+        let limits = Limits::DEFAULT;
         let (mut used, mut new) = (Fields::new(), Fields::new());
         let mut server = Connection::<Server>::new(limits);
         for shown in [cut.min(before.len()), before.len()] {
@@ -65,7 +68,8 @@ proptest! {
         }
         let _ = ResponseHead::parse(&before, Method::Get, &limits, &mut used).map(|_| ());
         let mut requests = [&mut used, &mut new].map(|fields| {
-            RequestHead::parse(&input, &limits, fields).map(|head| head.map(|(len, head)| (len, request_line(&head))))
+            RequestHead::parse(&input, &limits, fields)
+                .map(|head| head.map(|(len, head)| (len, request_line(&head))))
         });
         let [one, other] = &mut requests;
         prop_assert_eq!(one, other);
@@ -77,10 +81,11 @@ proptest! {
     }
 }
 
-/// The longest head that there can be is taken, one byte more is not, and it is told at the same byte.
+/// The longest possible head is accepted. One byte more is refused, at the same offset in all
+/// cases.
 #[test]
 fn the_largest_limits_hold_to_the_byte() {
-    let mut limits = Limits::new();
+    let mut limits = Limits::DEFAULT;
     (limits.max_head, limits.max_target) = (u16::MAX, u16::MAX);
     (limits.max_method, limits.max_fields) = (u8::MAX, u16::MAX);
     for len in 65_533..=65_537 {
@@ -100,7 +105,8 @@ fn the_largest_limits_hold_to_the_byte() {
     assert_eq!(read(limits, &[b'M'; 300]), [Err((501, 255)); 3]);
 }
 
-/// What a server says of a head that comes as a whole, or in two pieces: its length, or the status and the offset.
+/// The result of a server for a head in one piece and in two: the length, or the status and the
+/// offset.
 fn read(limits: Limits, head: &[u8]) -> [Result<usize, (u16, u64)>; 3] {
     [head.len(), 65_535.min(head.len()), head.len() / 2].map(|first| {
         let (mut server, mut fields) = (Connection::<Server>::new(limits), Fields::new());

@@ -1,4 +1,4 @@
-//! Reading heads and bodies allocates nothing, and a declared length reserves nothing.
+//! Decoding allocates nothing, and a declared length reserves no memory.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,9 +10,9 @@ use tidewire_testkit::heap::{CountingAllocator, allocations};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Decodes one message, `step` bytes at a time, and returns its bytes of content.
+/// Decodes one message, `step` bytes at a time. Returns the number of bytes of content.
 fn decode(input: &[u8], step: usize, fields: &mut Fields) -> usize {
-    let mut connection = Connection::<Server>::new(Limits::new());
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let (mut start, mut end, mut content) = (0, 0, 0);
     loop {
         match connection.decode(&input[start..end], fields).unwrap() {
@@ -39,7 +39,8 @@ fn decode(input: &[u8], step: usize, fields: &mut Fields) -> usize {
 
 #[test]
 fn decoding_allocates_nothing() {
-    let head = "POST /a?b HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nConnection: keep-alive, x\r\nExpect: 100-continue\r\n";
+    let head = "POST /a?b HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nConnection: keep-alive, x\r\n\
+        Expect: 100-continue\r\n";
     let length = format!("{head}Content-Length: 5\r\n\r\nhello");
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n");
     for input in [length.as_bytes(), chunked.as_bytes()] {
@@ -53,7 +54,7 @@ fn decoding_allocates_nothing() {
 #[test]
 fn reading_a_response_allocates_nothing() {
     let input = b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\nETag: \"x\"\r\n\r\n";
-    let (limits, mut fields) = (Limits::new(), Fields::with_capacity(8));
+    let (limits, mut fields) = (Limits::DEFAULT, Fields::with_capacity(8));
     let count = allocations(|| {
         let parsed = ResponseHead::parse(input, Method::Get, &limits, &mut fields);
         assert!(matches!(parsed, Ok(Some((length, _))) if length == input.len()));
@@ -61,7 +62,7 @@ fn reading_a_response_allocates_nothing() {
     assert_eq!(count, 0);
 }
 
-/// An owned head keeps the spans of as many fields as most heads have in itself.
+/// An owned head has room for as many fields as most heads have.
 #[cfg(feature = "bytes")]
 #[test]
 fn an_owned_head_allocates_nothing_for_few_fields() {
@@ -69,7 +70,7 @@ fn an_owned_head_allocates_nothing_for_few_fields() {
     for (more, expected) in [(0, 0), (15, 0), (16, 1), (90, 1)] {
         let bytes = bytes::Bytes::from(head(more));
         let shared = bytes.clone();
-        let (limits, mut fields) = (Limits::new(), Fields::with_capacity(100));
+        let (limits, mut fields) = (Limits::DEFAULT, Fields::with_capacity(100));
         let (_, head) = RequestHead::parse(&bytes, &limits, &mut fields).unwrap().unwrap();
         let count = allocations(|| assert_eq!(head.to_owned_head(shared).fields().len(), more + 1));
         assert_eq!(count, expected, "{more}");
@@ -99,7 +100,7 @@ fn a_table_is_reused() {
 
 #[test]
 fn an_error_allocates_nothing_and_a_length_reserves_nothing() {
-    let mut limits = Limits::new();
+    let mut limits = Limits::DEFAULT;
     limits.max_body = u64::MAX;
     let mut fields = Fields::with_capacity(8);
     let count = allocations(|| {

@@ -1,4 +1,4 @@
-//! Promises about all inputs: round trips, strictness, memory, time.
+//! Properties of all inputs: round trips, strictness, linear time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ fn fields() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     prop::collection::vec(field(), 0..6)
 }
 
-/// A body in pieces, and how it is delimited.
+/// A body in pieces, and whether it is chunked.
 fn body() -> impl Strategy<Value = (Vec<Vec<u8>>, bool)> {
     (prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..4), any::<bool>())
 }
@@ -39,14 +39,15 @@ fn length(pieces: &[Vec<u8>], chunked: bool) -> BodyLength {
 }
 
 proptest! {
-    /// What a client sends, a server receives, however it is cut.
+    /// A server receives what a client sends, however it is split.
     #[test]
     fn requests_round_trip(
-        method in "[A-Z]{1,12}", path in "/[!$-;=?-~]{0,30}", host in "[a-z0-9.-]{1,20}(:[0-9]{1,5})?", sent in fields(),
-        (pieces, chunked) in body(), trailers in fields(),
+        method in "[A-Z]{1,12}", path in "/[!$-;=?-~]{0,30}",
+        host in "[a-z0-9.-]{1,20}(:[0-9]{1,5})?", sent in fields(), (pieces, chunked) in body(),
+        trailers in fields(),
     ) {
         prop_assume!(method != "CONNECT");
-        let mut client = Connection::<Client>::new(Limits::new());
+        let mut client = Connection::<Client>::new(Limits::DEFAULT);
         let (block, trailer) = (block_of(&sent), block_of(&trailers));
         let mut wire = Vec::new();
         let blocks = [&block];
@@ -58,7 +59,7 @@ proptest! {
         client.send_trailers(&trailer, &mut wire).unwrap();
 
         let mut fields = Fields::new();
-        let (_, head) = RequestHead::parse(&wire, &Limits::new(), &mut fields).unwrap().unwrap();
+        let (_, head) = RequestHead::parse(&wire, &Limits::DEFAULT, &mut fields).unwrap().unwrap();
         prop_assert_eq!(head.method().as_str(), &method);
         prop_assert_eq!(head.target(), path.as_bytes());
         prop_assert_eq!(head.host(), Some(host.as_bytes()));
@@ -67,7 +68,7 @@ proptest! {
         let expected: Vec<_> = sent.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())).collect();
         prop_assert_eq!(received, expected);
 
-        let outcome = split::quick(|| ServerSubject::new(Limits::new()), &wire);
+        let outcome = split::quick(|| ServerSubject::new(Limits::DEFAULT), &wire);
         prop_assert_eq!(outcome.data(), pieces.concat());
         let lines = outcome.lines();
         prop_assert_eq!(lines.last().map(|l| l.ends_with("end")), Some(true), "{:?}", lines);
@@ -75,15 +76,18 @@ proptest! {
         prop_assert_eq!(got, if chunked { trailers.len() } else { 0 });
     }
 
-    /// What a server sends, a client receives.
+    /// A client receives what a server sends.
     #[test]
     fn responses_round_trip(
-        status in prop_oneof![200u16..204, 206u16..304, 305u16..=999], reason in "[!-~]([ -~\t]{0,20}[!-~])?", sent in fields(),
+        status in prop_oneof![200u16..204, 206u16..304, 305u16..=999],
+        reason in "[!-~]([ -~\t]{0,20}[!-~])?", sent in fields(),
         (pieces, chunked) in body(), head in any::<bool>(),
     ) {
-        let (mut server, mut client) = (Connection::<Server>::new(Limits::new()), Connection::<Client>::new(Limits::new()));
+        let mut server = Connection::<Server>::new(Limits::DEFAULT);
+        let mut client = Connection::<Client>::new(Limits::DEFAULT);
         let (mut up, mut wire, mut fields) = (Vec::new(), Vec::new(), Fields::new());
-        client.send_request(&Request::new(if head { "HEAD" } else { "GET" }, "/", "h"), BodyLength::Empty, &mut up).unwrap();
+        let request = Request::new(if head { "HEAD" } else { "GET" }, "/", "h");
+        client.send_request(&request, BodyLength::Empty, &mut up).unwrap();
         client.send_end(&mut up).unwrap();
         let (used, _) = server.decode(&up, &mut fields).unwrap();
         server.decode(&up[used..], &mut fields).unwrap();
@@ -114,23 +118,25 @@ proptest! {
         prop_assert!(ended);
         prop_assert_eq!(at, wire.len());
         prop_assert_eq!(data, if head { Vec::new() } else { pieces.concat() });
-        prop_assert!(server.next_message() && client.next_message());
+        prop_assert!(server.next_exchange() && client.next_exchange());
     }
 
-    /// Any bytes: no panic, the same at every cut, in both roles.
+    /// Any bytes: no panic, and the same result however they are split, in both roles.
     #[test]
-    fn any_bytes_are_cut_invariant(input: Vec<u8>) {
-        split::quick(|| ServerSubject::switching(Limits::new()), &input);
-        split::quick(|| ClientSubject::new(Limits::new(), "GET", true, true), &input);
+    fn any_bytes_give_the_same_events_at_every_split(input: Vec<u8>) {
+        split::quick(|| ServerSubject::switching(Limits::DEFAULT), &input);
+        split::quick(|| ClientSubject::new(Limits::DEFAULT, "GET", true, true), &input);
     }
 
-    /// A head that is accepted and changed by one byte is refused, or says something else: no two heads mean the same by accident.
+    /// If one byte of a valid head changes, the head is refused or means something else.
     #[test]
-    fn no_byte_of_a_head_is_without_meaning(name in "[A-Z][a-z-]{0,8}", value in "[!-~]{1,12}", at in any::<prop::sample::Index>(), b: u8) {
+    fn each_byte_of_a_head_has_a_meaning(
+        name in "[A-Z][a-z-]{0,8}", value in "[!-~]{1,12}", at in any::<prop::sample::Index>(), b: u8,
+    ) {
         let text = format!("GET /a HTTP/1.1\r\nHost: h\r\nX-{name}: {value}\r\n\r\n").into_bytes();
         let line = |bytes: &[u8]| {
             let mut fields = Fields::new();
-            match RequestHead::parse(bytes, &Limits::new(), &mut fields) {
+            match RequestHead::parse(bytes, &Limits::DEFAULT, &mut fields) {
                 Ok(Some((used, head))) if used == bytes.len() => Some(request_line(&head)),
                 _ => None,
             }
@@ -149,21 +155,22 @@ fn block_of(fields: &[(String, Vec<u8>)]) -> FieldBlock {
     FieldBlock::from_pairs(fields.iter().map(|(name, value)| (name, value))).unwrap()
 }
 
-/// CR, LF, NUL or SP at any place of the framing of a good message: refused, or incomplete, and never the same message.
+/// CR, LF, NUL or SP, inserted at any place of the framing of a valid message: the result is
+/// refused or incomplete, and never the same message.
 #[test]
-fn a_byte_put_into_the_framing_is_refused() {
+fn a_byte_inserted_into_the_framing_is_refused() {
     let good: &[&[u8]] = &[
         b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n",
         b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\nhello, world",
         b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
     ];
     for input in good {
-        let whole = split::drive(ServerSubject::new(Limits::new()), input, &[]);
+        let whole = split::drive(ServerSubject::new(Limits::DEFAULT), input, &[]);
         let head = input.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
         let places: Vec<usize> = (1..head).collect();
         for (at, byte, changed) in mutate::insertions(input, &places, b"\r\n\0 ") {
-            let outcome = split::drive(ServerSubject::new(Limits::new()), &changed, &[]);
-            // A space around a value is whitespace; every other byte must show.
+            let outcome = split::drive(ServerSubject::new(Limits::DEFAULT), &changed, &[]);
+            // A space around a value is whitespace. Every other byte must change the result.
             let around =
                 byte == b' ' && (matches!(input[at - 1], b':' | b' ') || matches!(input[at], b'\r' | b' '));
             let value = around && input[..at].windows(2).any(|w| w == b"\r\n");
@@ -178,7 +185,7 @@ fn a_byte_put_into_the_framing_is_refused() {
             }
         }
         for (at, changed) in mutate::deletions(input, &places) {
-            let outcome = split::drive(ServerSubject::new(Limits::new()), &changed, &[]);
+            let outcome = split::drive(ServerSubject::new(Limits::DEFAULT), &changed, &[]);
             let same = outcome
                 .events
                 .iter()
@@ -189,16 +196,16 @@ fn a_byte_put_into_the_framing_is_refused() {
     }
 }
 
-/// The same for responses. A space in the reason phrase is one more space in the reason phrase, and no framing.
+/// The same for responses. A space in the reason phrase is a part of it, and not framing.
 #[test]
-fn a_byte_put_into_the_framing_of_a_response_is_refused() {
+fn a_byte_inserted_into_the_framing_of_a_response_is_refused() {
     let good: &[&[u8]] = &[
         b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
         b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n",
     ];
-    let subject = || ClientSubject::new(Limits::new(), "GET", false, false);
+    let subject = || ClientSubject::new(Limits::DEFAULT, "GET", false, false);
     for input in good {
         let whole = split::drive(subject(), input, &[]);
         assert!(whole.failure.is_none(), "{whole:?}");
@@ -228,7 +235,7 @@ fn a_byte_put_into_the_framing_of_a_response_is_refused() {
 /// One-byte reads: a long field, many fields, a long target.
 #[test]
 fn time_is_linear() {
-    let server = || ServerSubject::new(Limits::new());
+    let server = || ServerSubject::new(Limits::DEFAULT);
     let value = |n: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "v".repeat(n)).into_bytes();
     linear::check(server, &value(900), &value(9000));
     let name = |n: usize| format!("GET / HTTP/1.1\r\nHost: h\r\n{}: v\r\n\r\n", "n".repeat(n)).into_bytes();
@@ -239,5 +246,5 @@ fn time_is_linear() {
     linear::check(server, &target(700), &target(7000));
     let reason =
         |n: usize| format!("HTTP/1.1 200 {}\r\nContent-Length: 0\r\n\r\n", "r".repeat(n)).into_bytes();
-    linear::check(|| ClientSubject::new(Limits::new(), "GET", false, false), &reason(900), &reason(9000));
+    linear::check(|| ClientSubject::new(Limits::DEFAULT, "GET", false, false), &reason(900), &reason(9000));
 }

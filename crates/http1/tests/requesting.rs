@@ -1,18 +1,18 @@
-//! What a client sends, byte by byte.
+//! The exact bytes that a client sends.
 
 #![allow(clippy::unwrap_used)]
 
 use tidewire_http1::*;
 
-fn request(method: &str, target: &str, host: &str, body: BodyLength) -> Result<String, EncodeError> {
+fn request(method: &str, target: &str, host: &str, body: BodyLength) -> Result<String, EncodeErrorKind> {
     let mut out = Vec::new();
-    let result = Connection::<Client>::new(Limits::new()).send_request(
+    let result = Connection::<Client>::new(Limits::DEFAULT).send_request(
         &Request::new(method, target, host),
         body,
         &mut out,
     );
     assert_eq!(result.is_err(), out.is_empty());
-    result.map(|()| String::from_utf8(out).unwrap())
+    result.map(|()| String::from_utf8(out).unwrap()).map_err(|error| error.kind())
 }
 
 #[test]
@@ -28,48 +28,52 @@ fn a_request_has_a_host_and_the_length_that_its_method_needs() {
         request("PUT", "/a", "h:80", BodyLength::Chunked).unwrap(),
         "PUT /a HTTP/1.1\r\nHost: h:80\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
-    assert_eq!(request("PUT", "/a", "h", BodyLength::UntilClose), Err(EncodeError::Body));
+    assert_eq!(request("PUT", "/a", "h", BodyLength::UntilClose), Err(EncodeErrorKind::Body));
 }
 
 #[test]
-fn a_request_line_cannot_be_split() {
+fn a_request_line_with_an_invalid_part_is_refused() {
     for method in ["", "G T", "GET\r\n", "G\0"] {
-        assert_eq!(request(method, "/", "h", BodyLength::Empty), Err(EncodeError::Method), "{method:?}");
+        assert_eq!(request(method, "/", "h", BodyLength::Empty), Err(EncodeErrorKind::Method), "{method:?}");
     }
     for target in ["", " /", "/a b", "/a\r\nX: y", "/a#b", "a", "*", "/caf\u{e9}"] {
-        assert_eq!(request("GET", target, "h", BodyLength::Empty), Err(EncodeError::Target), "{target:?}");
+        assert_eq!(
+            request("GET", target, "h", BodyLength::Empty),
+            Err(EncodeErrorKind::Target),
+            "{target:?}"
+        );
     }
     for host in ["h h", "h\r\nX: y", "u@h", "h/"] {
-        assert_eq!(request("GET", "/", host, BodyLength::Empty), Err(EncodeError::Host), "{host:?}");
+        assert_eq!(request("GET", "/", host, BodyLength::Empty), Err(EncodeErrorKind::Host), "{host:?}");
     }
 }
 
 #[test]
-fn the_forms_of_a_target_go_with_the_method() {
+fn each_method_allows_its_forms_of_target() {
     assert!(request("OPTIONS", "*", "h", BodyLength::Empty).is_ok());
     assert!(request("CONNECT", "h:443", "h:443", BodyLength::Empty).is_ok());
     assert!(request("GET", "http://h/a", "h", BodyLength::Empty).is_ok());
-    assert_eq!(request("CONNECT", "/", "h", BodyLength::Empty), Err(EncodeError::Target));
-    assert_eq!(request("CONNECT", "h", "h", BodyLength::Empty), Err(EncodeError::Target));
+    assert_eq!(request("CONNECT", "/", "h", BodyLength::Empty), Err(EncodeErrorKind::Target));
+    assert_eq!(request("CONNECT", "h", "h", BodyLength::Empty), Err(EncodeErrorKind::Target));
 }
 
 /// RFC 9112 §3.2, RFC 9110 §9.3.8.
 #[test]
-fn a_request_names_one_host_and_a_trace_has_no_content() {
+fn target_and_host_must_agree_and_a_trace_has_no_content() {
     assert!(request("GET", "http://A.example:80/b", "a.example:80", BodyLength::Empty).is_ok());
     for host in ["b.example:80", "a.example", ""] {
         let sent = request("GET", "http://a.example:80/b", host, BodyLength::Empty);
-        assert_eq!(sent, Err(EncodeError::Host), "{host:?}");
+        assert_eq!(sent, Err(EncodeErrorKind::Host), "{host:?}");
     }
     assert!(request("TRACE", "/", "h", BodyLength::Empty).is_ok());
     for body in [BodyLength::Length(0), BodyLength::Length(2), BodyLength::Chunked] {
-        assert_eq!(request("TRACE", "/", "h", body), Err(EncodeError::Body), "{body:?}");
+        assert_eq!(request("TRACE", "/", "h", body), Err(EncodeErrorKind::Body), "{body:?}");
     }
 }
 
 #[test]
-fn a_client_that_said_close_sends_no_more() {
-    let mut client = Connection::<Client>::new(Limits::new());
+fn after_close_a_client_sends_no_request() {
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let mut out = Vec::new();
     client.close();
     client.send_request(&Request::new("GET", "/", "h"), BodyLength::Empty, &mut out).unwrap();
@@ -78,32 +82,51 @@ fn a_client_that_said_close_sends_no_more() {
     let response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     client.decode(response, &mut Fields::new()).unwrap();
     client.decode(b"", &mut Fields::new()).unwrap();
-    assert!(client.must_close() && !client.next_message());
+    assert!(client.must_close() && !client.next_exchange());
     let again = client.send_request(&Request::new("GET", "/", "h"), BodyLength::Empty, &mut out);
-    assert_eq!(again, Err(EncodeError::State));
+    assert_eq!(again.unwrap_err().kind(), EncodeErrorKind::State);
 }
 
 #[test]
-fn one_request_at_a_time_and_what_nobody_asked_for_is_not_read() {
-    let mut client = Connection::<Client>::new(Limits::new());
+fn a_client_sends_one_request_at_a_time_and_reads_no_unexpected_response() {
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let (mut out, mut fields) = (Vec::new(), Fields::new());
-    let unasked = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    let unexpected = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
     assert!(client.is_paused() && matches!(client.decode(b"", &mut fields), Ok((0, None))));
     let request = Request::new("GET", "/", "h");
     client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
-    assert_eq!(client.send_request(&request, BodyLength::Empty, &mut out), Err(EncodeError::State));
+    let second = client.send_request(&request, BodyLength::Empty, &mut out);
+    assert_eq!(second.unwrap_err().kind(), EncodeErrorKind::State);
     client.send_end(&mut out).unwrap();
-    assert!(matches!(client.decode(unasked, &mut fields), Ok((_, Some(Event::Response(_))))));
-    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, Some(Event::End)))));
-    // Behind a response: it is left alone, and nothing else is asked on this connection.
+    assert!(matches!(client.decode(unexpected, &mut fields), Ok((_, Some(Event::Response(_))))));
+    assert!(matches!(client.decode(unexpected, &mut fields), Ok((0, Some(Event::End)))));
+    // After a response: the bytes are not read, and the connection takes no more requests.
     assert!(!client.must_close());
-    assert!(matches!(client.decode(unasked, &mut fields), Ok((0, None))));
-    assert!(client.must_close() && !client.next_message());
+    assert!(matches!(client.decode(unexpected, &mut fields), Ok((0, None))));
+    assert!(client.must_close() && !client.next_exchange());
 
     // Before any request.
-    let mut client = Connection::<Client>::new(Limits::new());
-    let error = client.decode(unasked, &mut fields).map(|_| ()).unwrap_err();
-    assert_eq!((error.kind(), error.offset()), (ErrorKind::Rule(Rule::UnaskedResponse), 0));
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
+    let error = client.decode(unexpected, &mut fields).map(|_| ()).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Rule(Rule::UnexpectedResponse), 0));
     let refused = client.send_request(&request, BodyLength::Empty, &mut out);
-    assert_eq!(refused, Err(EncodeError::State));
+    assert_eq!(refused.unwrap_err().kind(), EncodeErrorKind::State);
+}
+
+#[test]
+fn the_offset_of_a_refusal_is_the_first_refused_byte() {
+    for (method, target, host, kind, at) in [
+        ("G T", "/", "h", EncodeErrorKind::Method, 1),
+        ("", "/", "h", EncodeErrorKind::Method, 0),
+        ("GET", "/a b", "h", EncodeErrorKind::Target, 2),
+        ("GET", "", "h", EncodeErrorKind::Target, 0),
+        ("GET", "http:/a", "h", EncodeErrorKind::Target, 6),
+        ("GET", "/", "h:x", EncodeErrorKind::Host, 2),
+        ("GET", "http://a/", "b", EncodeErrorKind::Host, 0),
+    ] {
+        let request = Request::new(method, target, host);
+        let mut client = Connection::<Client>::new(Limits::DEFAULT);
+        let error = client.send_request(&request, BodyLength::Empty, &mut Vec::new()).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (kind, at), "{method:?} {target:?} {host:?}");
+    }
 }

@@ -1,12 +1,12 @@
-//! What a server sends, byte by byte.
+//! The exact bytes that a server sends.
 
 #![allow(clippy::unwrap_used)]
 
 use tidewire_http1::*;
 
-/// A server that has read `request`, which is a whole message.
+/// A server that has read `request`, which is a complete message.
 fn server(request: &str) -> Connection<Server> {
-    let mut connection = Connection::<Server>::new(Limits::new());
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let (mut fields, mut at) = (Fields::new(), 0);
     loop {
         let (used, event) = connection.decode(&request.as_bytes()[at..], &mut fields).unwrap();
@@ -33,34 +33,42 @@ fn block(pairs: &[(&str, &str)]) -> FieldBlock {
     FieldBlock::from_pairs(pairs.iter().copied()).unwrap()
 }
 
-/// The whole answer with these two pieces of content.
+/// The complete response with these pieces of content.
 fn answer(
     connection: &mut Connection<Server>,
     status: u16,
     body: BodyLength,
     pieces: &[&str],
-) -> Result<String, EncodeError> {
+) -> Result<String, EncodeErrorKind> {
     let mut out = Vec::new();
-    connection.send_head(&Response::new(status), body, &mut out)?;
+    kind(connection.send_head(&Response::new(status), body, &mut out))?;
     for piece in pieces {
-        connection.send_data(piece.as_bytes(), &mut out)?;
+        kind(connection.send_data(piece.as_bytes(), &mut out))?;
     }
-    connection.send_end(&mut out)?;
+    kind(connection.send_end(&mut out))?;
     Ok(String::from_utf8(out).unwrap())
 }
 
+/// The kind of an error, where its offset does not matter.
+fn kind<T>(result: Result<T, EncodeError>) -> Result<T, EncodeErrorKind> {
+    result.map_err(|error| error.kind())
+}
+
 #[test]
-fn a_length_is_sent_and_kept() {
+fn a_declared_length_is_sent_and_enforced() {
     assert_eq!(
         answer(&mut get(), 200, BodyLength::Length(5), &["he", "", "llo"]).unwrap(),
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
     );
-    assert_eq!(answer(&mut get(), 200, BodyLength::Length(5), &["hell"]), Err(EncodeError::BodyTooShort));
+    assert_eq!(answer(&mut get(), 200, BodyLength::Length(5), &["hell"]), Err(EncodeErrorKind::BodyTooShort));
     assert_eq!(
         answer(&mut get(), 200, BodyLength::Length(5), &["hello", "!"]),
-        Err(EncodeError::BodyTooLong)
+        Err(EncodeErrorKind::BodyTooLong)
     );
-    assert_eq!(answer(&mut get(), 200, BodyLength::Empty, &["!"]), Err(EncodeError::BodyTooLong));
+    assert_eq!(answer(&mut get(), 200, BodyLength::Empty, &["!"]), Err(EncodeErrorKind::BodyTooLong));
+    let (mut connection, mut out) = (get(), Vec::new());
+    connection.send_head(&Response::new(200), BodyLength::Length(3), &mut out).unwrap();
+    assert_eq!(connection.send_data(b"hello", &mut out).unwrap_err().offset(), 3);
     assert_eq!(
         answer(&mut get(), 404, BodyLength::Empty, &[]).unwrap(),
         "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
@@ -68,7 +76,7 @@ fn a_length_is_sent_and_kept() {
 }
 
 #[test]
-fn chunks_are_framed_and_an_empty_piece_ends_nothing() {
+fn an_empty_piece_of_content_does_not_end_a_chunked_body() {
     assert_eq!(
         answer(&mut get(), 200, BodyLength::Chunked, &["hello, world", "", "!"]).unwrap(),
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n1\r\n!\r\n0\r\n\r\n"
@@ -82,9 +90,9 @@ fn an_http_10_client_gets_no_chunks() {
         answer(&mut connection, 200, BodyLength::Chunked, &["a", "b"]).unwrap(),
         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
     );
-    assert!(connection.must_close() && !connection.next_message());
+    assert!(connection.must_close() && !connection.next_exchange());
 
-    // Even one that asked to stay.
+    // Not even a client that asked to keep the connection open.
     let mut connection = server("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_eq!(
         answer(&mut connection, 200, BodyLength::Chunked, &[]).unwrap(),
@@ -93,31 +101,31 @@ fn an_http_10_client_gets_no_chunks() {
 }
 
 #[test]
-fn an_http_10_client_that_asks_to_stay_is_told_that_it_may() {
+fn an_http_10_client_may_keep_the_connection_open() {
     let mut connection = server("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_eq!(
         answer(&mut connection, 200, BodyLength::Length(1), &["x"]).unwrap(),
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"
     );
-    assert!(connection.next_message());
+    assert!(connection.next_exchange());
 }
 
 #[test]
-fn close_is_said_by_who_closes() {
+fn a_server_that_closes_sends_close() {
     for request in ["GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
         let mut connection = server(request);
         assert_eq!(
             answer(&mut connection, 200, BodyLength::Length(0), &[]).unwrap(),
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
-        assert!(connection.must_close() && !connection.next_message());
+        assert!(connection.must_close() && !connection.next_exchange());
     }
     let mut connection = get();
     connection.close();
     assert!(
         answer(&mut connection, 200, BodyLength::Length(0), &[]).unwrap().contains("Connection: close\r\n")
     );
-    assert!(!connection.next_message());
+    assert!(!connection.next_exchange());
 
     let (mut connection, mut out) = (get(), Vec::new());
     let fields = block(&[("Connection", "close")]);
@@ -127,7 +135,7 @@ fn close_is_said_by_who_closes() {
 }
 
 #[test]
-fn until_close_closes() {
+fn a_body_until_close_closes_the_connection() {
     let mut connection = get();
     assert_eq!(
         answer(&mut connection, 200, BodyLength::UntilClose, &["a"]).unwrap(),
@@ -137,7 +145,7 @@ fn until_close_closes() {
 }
 
 #[test]
-fn the_answer_to_a_head_has_the_fields_and_no_content() {
+fn a_response_to_head_has_the_fields_and_no_content() {
     let head = || server("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
     for (body, field) in [
         (BodyLength::Length(5), "Content-Length: 5\r\n"),
@@ -146,11 +154,11 @@ fn the_answer_to_a_head_has_the_fields_and_no_content() {
         let mut connection = head();
         let sent = answer(&mut connection, 200, body, &["hello"]).unwrap();
         assert_eq!(sent, format!("HTTP/1.1 200 OK\r\n{field}\r\n"));
-        assert!(connection.next_message());
+        assert!(connection.next_exchange());
     }
     let (mut connection, mut out) = (head(), Vec::new());
     connection.send_head(&Response::new(200), BodyLength::Length(5), &mut out).unwrap();
-    assert_eq!(connection.send_data_head(5, &mut out), Ok(Payload::Omit));
+    assert_eq!(connection.send_data_head(5, &mut out), Ok(ContentAction::Omit));
     assert_eq!(connection.sending(), Some(BodyLength::Empty));
 }
 
@@ -160,13 +168,13 @@ fn a_204_has_no_framing_field() {
         assert_eq!(answer(&mut get(), 204, body, &[]).unwrap(), "HTTP/1.1 204 No Content\r\n\r\n");
     }
     for body in [BodyLength::Length(1), BodyLength::Chunked, BodyLength::UntilClose] {
-        assert_eq!(answer(&mut get(), 204, body, &[]), Err(EncodeError::Body));
-        assert_eq!(answer(&mut get(), 205, body, &[]), Err(EncodeError::Body));
+        assert_eq!(answer(&mut get(), 204, body, &[]), Err(EncodeErrorKind::Body));
+        assert_eq!(answer(&mut get(), 205, body, &[]), Err(EncodeErrorKind::Body));
     }
 }
 
 #[test]
-fn a_205_says_that_it_is_empty() {
+fn a_205_has_a_content_length_of_0() {
     assert_eq!(
         answer(&mut get(), 205, BodyLength::Empty, &[]).unwrap(),
         "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
@@ -174,7 +182,7 @@ fn a_205_says_that_it_is_empty() {
 }
 
 #[test]
-fn a_304_has_no_content_whatever_its_length() {
+fn a_304_has_no_content() {
     assert_eq!(answer(&mut get(), 304, BodyLength::Empty, &[]).unwrap(), "HTTP/1.1 304 Not Modified\r\n\r\n");
     assert_eq!(
         answer(&mut get(), 304, BodyLength::Length(7), &["content"]).unwrap(),
@@ -187,8 +195,8 @@ fn a_304_has_no_content_whatever_its_length() {
 }
 
 #[test]
-fn a_100_goes_to_who_waits_for_it_and_once() {
-    let mut connection = Connection::<Server>::new(Limits::new());
+fn a_100_is_sent_once_to_a_client_that_waits_for_it() {
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let (mut fields, mut out) = (Fields::new(), Vec::new());
     let head = b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
     connection.send_continue(&mut out);
@@ -205,38 +213,47 @@ fn a_100_goes_to_who_waits_for_it_and_once() {
 }
 
 #[test]
-fn interim_responses_come_before_the_answer_and_not_to_http_10() {
+fn interim_responses_come_before_the_final_one_and_not_for_http_10() {
     let (mut connection, mut out) = (get(), Vec::new());
     let hints = block(&[("Link", "</a.css>")]);
     connection.send_interim(&Response::new(103).with_fields(&[&hints]), &mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
     for status in [99, 100, 101, 200] {
-        assert_eq!(connection.send_interim(&Response::new(status), &mut out), Err(EncodeError::Status));
+        assert_eq!(
+            kind(connection.send_interim(&Response::new(status), &mut out)),
+            Err(EncodeErrorKind::Status)
+        );
     }
     connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
-    assert_eq!(connection.send_interim(&Response::new(103), &mut out), Err(EncodeError::State));
-    assert_eq!(get_10().send_interim(&Response::new(103), &mut out), Err(EncodeError::State));
+    assert_eq!(kind(connection.send_interim(&Response::new(103), &mut out)), Err(EncodeErrorKind::State));
+    assert_eq!(kind(get_10().send_interim(&Response::new(103), &mut out)), Err(EncodeErrorKind::State));
     for status in [0, 99, 100, 102, 199, 1000] {
-        assert_eq!(answer(&mut get(), status, BodyLength::Empty, &[]), Err(EncodeError::Status));
+        assert_eq!(answer(&mut get(), status, BodyLength::Empty, &[]), Err(EncodeErrorKind::Status));
     }
 }
 
 #[test]
-fn a_101_needs_an_offer_and_names_what_it_switches_to() {
+fn a_101_needs_an_offer_and_names_the_protocol() {
     let offer = || server("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a, b\r\n\r\n");
     let (mut connection, mut out) = (offer(), Vec::new());
     let upgrade = block(&[("Upgrade", "a"), ("Connection", "Upgrade")]);
     let switching = Response::new(101);
-    assert_eq!(connection.send_head(&switching, BodyLength::Empty, &mut out), Err(EncodeError::Upgrade));
+    assert_eq!(
+        kind(connection.send_head(&switching, BodyLength::Empty, &mut out)),
+        Err(EncodeErrorKind::Upgrade)
+    );
     let blocks = [&upgrade];
     let switching = switching.with_fields(&blocks);
-    assert_eq!(connection.send_head(&switching, BodyLength::Length(1), &mut out), Err(EncodeError::Body));
+    assert_eq!(
+        kind(connection.send_head(&switching, BodyLength::Length(1), &mut out)),
+        Err(EncodeErrorKind::Body)
+    );
     assert_eq!(out, b"");
     connection.send_head(&switching, BodyLength::Empty, &mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n");
     assert!(connection.is_switched() && !connection.must_close());
     assert!(matches!(connection.decode(b"\x81\x00", &mut Fields::new()), Ok((0, None))));
-    assert_eq!(connection.send_data(b"x", &mut out), Err(EncodeError::State));
+    assert_eq!(kind(connection.send_data(b"x", &mut out)), Err(EncodeErrorKind::State));
 
     for request in [
         "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -244,28 +261,30 @@ fn a_101_needs_an_offer_and_names_what_it_switches_to() {
         "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: ,\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: 1\r\n\r\nx",
-        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\n\
+         Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ] {
         let mut out = Vec::new();
         assert_eq!(
-            server(request).send_head(&switching, BodyLength::Empty, &mut out),
-            Err(EncodeError::Upgrade),
+            kind(server(request).send_head(&switching, BodyLength::Empty, &mut out)),
+            Err(EncodeErrorKind::Upgrade),
             "{request}"
         );
         assert_eq!(out, b"");
     }
 }
 
-/// Older Envoy, Mojo and others send `Content-Length: 0` with their offer. No octets can be taken for one protocol here and
-/// for another elsewhere.
+/// Older Envoy, Mojo and others send `Content-Length: 0` with their offer. Without a byte of body,
+/// recipients cannot disagree about where the other protocol starts.
 #[test]
-fn a_body_of_no_bytes_hinders_no_switch() {
+fn a_content_length_of_0_allows_a_switch() {
     let upgrade = block(&[("Upgrade", "a")]);
     let blocks = [&upgrade];
     let switching = Response::new(101).with_fields(&blocks);
     for length in ["0", "00"] {
         let offer = format!(
-            "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: {length}\r\n\r\n"
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: a\r\n\
+             Content-Length: {length}\r\n\r\n"
         );
         let (mut connection, mut out) = (server(&offer), Vec::new());
         connection.send_head(&switching, BodyLength::Empty, &mut out).unwrap();
@@ -277,7 +296,7 @@ fn a_body_of_no_bytes_hinders_no_switch() {
     assert!(connection.is_switched());
 
     // The client role understands the answer to such a request.
-    let (mut client, mut out) = (Connection::<Client>::new(Limits::new()), Vec::new());
+    let (mut client, mut out) = (Connection::<Client>::new(Limits::DEFAULT), Vec::new());
     let request = Request::new("GET", "/", "h").with_fields(&blocks);
     client.send_request(&request, BodyLength::Length(0), &mut out).unwrap();
     client.send_end(&mut out).unwrap();
@@ -287,7 +306,7 @@ fn a_body_of_no_bytes_hinders_no_switch() {
     assert!(client.is_switched());
 }
 
-/// RFC 9110 §7.8: who sends `Upgrade` also sends the option.
+/// RFC 9110 §7.8: a sender of `Upgrade` also sends the option.
 #[test]
 fn an_upgrade_field_brings_its_connection_option() {
     let (mut connection, mut out) = (get(), Vec::new());
@@ -295,14 +314,15 @@ fn an_upgrade_field_brings_its_connection_option() {
     connection.send_head(&Response::new(426).with_fields(&[&upgrade]), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(
         out,
-        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\
+          Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     );
 }
 
-/// Peers that compare text exist. They look for the word as RFC 6455 §1.3 writes it, in both roles and beside any other
-/// option.
+/// Some peers compare the option with case. They expect it as RFC 6455 §1.3 writes it, in both
+/// roles and next to other options.
 #[test]
-fn the_option_is_written_as_the_examples_have_it() {
+fn the_upgrade_option_is_written_as_in_rfc_6455() {
     let upgrade = block(&[("Upgrade", "websocket")]);
     let closing = block(&[("Upgrade", "websocket"), ("Connection", "close, upgrade")]);
     let answer = |mut connection: Connection<Server>, fields: &FieldBlock| {
@@ -321,7 +341,7 @@ fn the_option_is_written_as_the_examples_have_it() {
         assert!(head.contains(&format!("\r\nConnection: {option}\r\nUpgrade: websocket\r\n")), "{head}");
     }
     for (fields, option) in [(&upgrade, "Upgrade"), (&closing, "close, Upgrade")] {
-        let (mut client, mut out) = (Connection::<Client>::new(Limits::new()), Vec::new());
+        let (mut client, mut out) = (Connection::<Client>::new(Limits::DEFAULT), Vec::new());
         let blocks = [fields];
         let request = Request::new("GET", "/", "h").with_fields(&blocks);
         client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
@@ -330,7 +350,7 @@ fn the_option_is_written_as_the_examples_have_it() {
     }
 }
 
-/// In an interim response too; and a `close` there is said with the answer, which is where it counts.
+/// Also in an interim response. A `close` in an interim response is sent with the final one.
 #[test]
 fn an_interim_response_has_the_option_of_its_upgrade_field() {
     let (mut connection, mut out) = (get(), Vec::new());
@@ -351,12 +371,12 @@ fn an_interim_response_has_the_option_of_its_upgrade_field() {
 }
 
 #[test]
-fn a_tunnel_has_no_framing_field_and_a_refusal_of_one_has() {
+fn a_tunnel_has_no_framing_field_but_its_refusal_has_one() {
     let connect = || server("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
     let (mut connection, mut out) = (connect(), Vec::new());
     assert_eq!(
-        connection.send_head(&Response::new(200), BodyLength::Length(0), &mut out),
-        Err(EncodeError::Body)
+        kind(connection.send_head(&Response::new(200), BodyLength::Length(0), &mut out)),
+        Err(EncodeErrorKind::Body)
     );
     connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 200 OK\r\n\r\n");
@@ -366,28 +386,28 @@ fn a_tunnel_has_no_framing_field_and_a_refusal_of_one_has() {
         answer(&mut connection, 405, BodyLength::Empty, &[]).unwrap(),
         "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"
     );
-    assert!(connection.next_message());
+    assert!(connection.next_exchange());
 }
 
 #[test]
 fn an_answer_may_begin_before_the_request_is_complete() {
-    let mut connection = Connection::<Server>::new(Limits::new());
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     let (mut fields, mut out) = (Fields::new(), Vec::new());
     let (used, _) =
         connection.decode(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi", &mut fields).unwrap();
     connection.send_head(&Response::new(403), BodyLength::Empty, &mut out).unwrap();
     connection.send_end(&mut out).unwrap();
     // The body is still to be read, or the connection to be closed (RFC 9112 §9.3).
-    assert!(connection.is_sent() && !connection.is_paused() && !connection.next_message());
+    assert!(connection.is_sent() && !connection.is_paused() && !connection.next_exchange());
     let (more, _) = connection.decode(&b"hi"[..], &mut fields).unwrap();
     assert_eq!((used, more), (46, 2));
     connection.decode(b"", &mut fields).unwrap();
-    assert!(connection.next_message());
+    assert!(connection.next_exchange());
 }
 
 #[test]
-fn a_request_that_was_cut_can_be_answered_and_then_it_is_over() {
-    let mut connection = Connection::<Server>::new(Limits::new());
+fn a_request_that_was_cut_off_is_answered_and_the_connection_closes() {
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     connection
         .decode(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n", &mut Fields::new())
         .unwrap();
@@ -397,9 +417,9 @@ fn a_request_that_was_cut_can_be_answered_and_then_it_is_over() {
     assert!(connection.must_close());
 }
 
-/// RFC 9112 §9.6: the client has closed its side, and is owed the answer.
+/// RFC 9112 §9.6: a client that has closed its side still gets the response.
 #[test]
-fn half_close() {
+fn a_half_closed_connection_gets_its_response() {
     let mut connection = get();
     assert!(matches!(connection.finish(), Ok(None)));
     let sent = answer(&mut connection, 200, BodyLength::Length(2), &["hi"]).unwrap();
@@ -408,53 +428,54 @@ fn half_close() {
 }
 
 #[test]
-fn calls_out_of_turn_write_nothing() {
+fn calls_in_the_wrong_state_write_nothing() {
     let mut out = Vec::new();
-    let mut connection = Connection::<Server>::new(Limits::new());
+    let mut connection = Connection::<Server>::new(Limits::DEFAULT);
     assert_eq!(
-        connection.send_head(&Response::new(200), BodyLength::Empty, &mut out),
-        Err(EncodeError::State)
+        kind(connection.send_head(&Response::new(200), BodyLength::Empty, &mut out)),
+        Err(EncodeErrorKind::State)
     );
-    assert_eq!(connection.send_data(b"x", &mut out), Err(EncodeError::State));
-    assert_eq!(connection.send_end(&mut out), Err(EncodeError::State));
+    assert_eq!(kind(connection.send_data(b"x", &mut out)), Err(EncodeErrorKind::State));
+    assert_eq!(kind(connection.send_end(&mut out)), Err(EncodeErrorKind::State));
     let mut connection = get();
-    assert_eq!(connection.send_data(b"x", &mut out), Err(EncodeError::State));
-    assert_eq!(connection.send_end(&mut out), Err(EncodeError::State));
+    assert_eq!(kind(connection.send_data(b"x", &mut out)), Err(EncodeErrorKind::State));
+    assert_eq!(kind(connection.send_end(&mut out)), Err(EncodeErrorKind::State));
     answer(&mut connection, 200, BodyLength::Empty, &[]).unwrap();
     assert_eq!(
-        connection.send_head(&Response::new(200), BodyLength::Empty, &mut out),
-        Err(EncodeError::State)
+        kind(connection.send_head(&Response::new(200), BodyLength::Empty, &mut out)),
+        Err(EncodeErrorKind::State)
     );
-    assert_eq!(connection.send_end(&mut out), Err(EncodeError::State));
+    assert_eq!(kind(connection.send_end(&mut out)), Err(EncodeErrorKind::State));
     let bad = Response::new(200).with_reason("a\r\nb");
-    assert_eq!(get().send_head(&bad, BodyLength::Empty, &mut out), Err(EncodeError::Reason));
+    let error = get().send_head(&bad, BodyLength::Empty, &mut out).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (EncodeErrorKind::ReasonPhrase, 1));
     assert_eq!(out, b"");
 }
 
 #[test]
-fn payload_may_pass_beside_its_framing() {
+fn content_may_be_sent_apart_from_its_framing() {
     let (mut connection, mut out) = (get(), Vec::new());
     connection.send_head(&Response::new(200), BodyLength::Chunked, &mut out).unwrap();
     out.clear();
-    assert_eq!(connection.send_data_head(300, &mut out), Ok(Payload::Then(b"\r\n")));
+    assert_eq!(connection.send_data_head(300, &mut out), Ok(ContentAction::SendThen(b"\r\n")));
     assert_eq!(out, b"12c\r\n");
     let (mut connection, mut out) = (get(), Vec::new());
     connection.send_head(&Response::new(200), BodyLength::Length(300), &mut out).unwrap();
     out.clear();
-    assert_eq!(connection.send_data_head(299, &mut out), Ok(Payload::Then(b"")));
+    assert_eq!(connection.send_data_head(299, &mut out), Ok(ContentAction::SendThen(b"")));
     assert_eq!((out.as_slice(), connection.sending()), (b"".as_slice(), Some(BodyLength::Length(1))));
 }
 
 #[test]
-fn trailers_follow_chunks_and_nothing_else() {
+fn only_a_chunked_body_gets_trailers() {
     let trailers = block(&[("Digest", "x")]);
     for (body, end) in [(BodyLength::Chunked, "0\r\nDigest: x\r\n\r\n"), (BodyLength::Length(0), "")] {
         let (mut connection, mut out) = (get(), Vec::new());
         connection.send_head(&Response::new(200), body, &mut out).unwrap();
         out.clear();
         assert_eq!(
-            connection.send_trailers(&block(&[("Upgrade", "x")]), &mut out),
-            Err(EncodeError::FieldReserved)
+            kind(connection.send_trailers(&block(&[("Upgrade", "x")]), &mut out)),
+            Err(EncodeErrorKind::ForbiddenTrailer)
         );
         connection.send_trailers(&trailers, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), end);
@@ -463,7 +484,7 @@ fn trailers_follow_chunks_and_nothing_else() {
 
 /// RFC 9110 §7.6.1 (4): `Connection` names the field.
 #[test]
-fn an_idle_time_is_told_where_the_connection_stays() {
+fn an_idle_timeout_is_sent_if_the_connection_stays_open() {
     let upgrade = FieldBlock::from_pairs([("Upgrade", "x")]).unwrap();
     let close = FieldBlock::from_pairs([("Connection", "close")]).unwrap();
     let told = "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n";

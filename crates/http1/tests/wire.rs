@@ -1,4 +1,4 @@
-//! `docs/wire/http1.md`, at every split.
+//! The cases of `docs/wire/http1.md`, at every split.
 
 #![allow(clippy::unwrap_used)]
 
@@ -40,13 +40,14 @@ fn the_document_holds_for_the_client_role() {
     assert!(count >= 20, "{count} cases");
 }
 
-/// Every refusal of the document, with a request behind it: the same refusal, and nobody answers the second request.
+/// Each refusal of the document with a second request behind it: the same refusal, and no event of
+/// the second request.
 #[test]
-fn behind_a_refusal_nothing_is_read() {
+fn bytes_after_a_refused_request_are_not_read() {
     let mut refused = 0;
     for case in vectors::of("http1").iter().filter(|case| !case.has("client")) {
         let Some(error) =
-            case.events.last().filter(|line| line.contains("error") && !line.contains("Truncated"))
+            case.events.last().filter(|line| line.contains("error") && !line.contains("UnexpectedEnd"))
         else {
             continue;
         };
@@ -60,7 +61,7 @@ fn behind_a_refusal_nothing_is_read() {
 }
 
 fn limits(case: &Vector) -> Limits {
-    let mut limits = Limits::new();
+    let mut limits = Limits::DEFAULT;
     let number = |name| case.number_option(name);
     if let Some(n) = number("max_head") {
         limits.max_head = n.try_into().unwrap();
@@ -77,14 +78,14 @@ fn limits(case: &Vector) -> Limits {
     if let Some(n) = number("max_body") {
         limits.max_body = n;
     }
-    if let Some(n) = number("max_informational") {
-        limits.max_informational = n.try_into().unwrap();
+    if let Some(n) = number("max_interim_responses") {
+        limits.max_interim_responses = n.try_into().unwrap();
     }
     limits
 }
 
-/// What is good is shown beside what is nearly good: three broken relatives at least.
+/// At least three malformed variants follow each valid case.
 #[test]
-fn every_good_case_has_its_broken_relatives() {
+fn each_valid_case_has_malformed_variants() {
     vectors::check_relatives("http1", 3);
 }

@@ -392,7 +392,7 @@ impl<H: Handler> Cycle<H> {
 
     fn next_exchange(&mut self) -> Step<H::Ticket> {
         self.request_body = RequestBody::NONE;
-        if self.http.next_message() { Step::Next } else { Step::Close }
+        if self.http.next_exchange() { Step::Next } else { Step::Close }
     }
 
     /// Answers a request whose handler cannot answer it, and closes.

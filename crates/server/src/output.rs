@@ -16,7 +16,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use tidewire_http1::{Connection, EncodeError, Payload, Server};
+use tidewire_http1::{Connection, ContentAction, EncodeError, Server};
 
 use crate::stream::Stream;
 
@@ -79,7 +79,7 @@ impl Output {
         http: &mut Connection<Server>,
         data: Bytes,
     ) -> Result<(), EncodeError> {
-        if let Payload::Then(tail) = http.send_data_head(data.len() as u64, &mut self.own)? {
+        if let ContentAction::SendThen(tail) = http.send_data_head(data.len() as u64, &mut self.own)? {
             self.push(data);
             self.own.extend_from_slice(tail);
         }

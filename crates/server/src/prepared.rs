@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidewire_http1::{Connection, FieldBlock, Response as Head, Server, WholeResponse};
+use tidewire_http1::{self as http1, Connection, FieldBlock, Response as Head, Server};
 
 use crate::Response;
 use crate::output::MIN_SHARED;
@@ -19,7 +19,7 @@ pub struct PreparedResponse {
     pub(crate) fields: FieldBlock,
     pub(crate) body: Content,
     /// The bytes of a small response.
-    whole: Mutex<Made<u32, WholeResponse>>,
+    whole: Mutex<Made<u32, http1::PreparedResponse>>,
     /// The same for parked connections.
     parts: Mutex<Made<Duration, Vec<Bytes>>>,
 }
@@ -73,9 +73,9 @@ impl PreparedResponse {
         if whole.as_ref().is_none_or(|(made, _)| *made != (edition, idle)) {
             let blocks = [date, &self.fields];
             let head = Head::new(self.status).with_fields(&blocks).with_idle_timeout(idle);
-            *whole = WholeResponse::new(&head, body).ok().map(|whole| ((edition, idle), whole));
+            *whole = http1::PreparedResponse::new(&head, body).ok().map(|whole| ((edition, idle), whole));
         }
-        whole.as_ref().is_some_and(|(_, whole)| http.send_whole(whole, out))
+        whole.as_ref().is_some_and(|(_, whole)| http.send_prepared(whole, out))
     }
 
     /// The whole response, for a handler that answers on [`Parked`](crate::Parked) connections: the

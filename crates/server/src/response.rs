@@ -177,7 +177,7 @@ fn begin(
     idle: Option<Duration>,
     output: &mut Output,
 ) -> Option<Connection<Server>> {
-    let mut http = Connection::<Server>::answering_get(http1::Limits::new());
+    let mut http = Connection::<Server>::answering_get(http1::Limits::DEFAULT);
     if idle.is_none() {
         http.close();
     }

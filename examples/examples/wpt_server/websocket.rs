@@ -66,7 +66,7 @@ pub fn answer(path: &str, head: &RequestHead<'_>) -> Result<Reply<Ticket>, Probl
     let version = if head.version() == Version::Http11 { (1, 1) } else { (1, 0) };
     let subprotocols = plan.subprotocol.as_deref().map(|one| [one]);
     let subprotocols: &[&str] = subprotocols.as_ref().map_or(&[], |one| one);
-        // The tests run in pages of several origins.
+    // The tests run in pages of several origins.
     let mut options = Options::DEFAULT.with_subprotocols(subprotocols).with_origins(Origins::Any);
     if plan.compress {
         options = options.with_deflate(Config::DEFAULT);

@@ -19,11 +19,11 @@ struct Wire {
 
 pub fn run(data: &[u8]) {
     // A script may send more interim responses than a client accepts by default.
-    let mut patient = Limits::new();
-    patient.max_informational = u8::MAX;
+    let mut patient = Limits::DEFAULT;
+    patient.max_interim_responses = u8::MAX;
     let mut wire = Wire {
         client: Connection::new(patient),
-        server: Connection::new(Limits::new()),
+        server: Connection::new(Limits::DEFAULT),
         up: Vec::new(),
         down: Vec::new(),
         fields: Fields::new(),
@@ -63,11 +63,11 @@ impl Wire {
             8 => return self.pump(usize::from(arg)),
             9 => return self.pump(usize::MAX),
             10 => {
-                self.client.next_message();
+                self.client.next_exchange();
                 return;
             }
             _ => {
-                self.server.next_message();
+                self.server.next_exchange();
                 return;
             }
         };

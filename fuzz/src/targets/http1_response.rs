@@ -4,7 +4,7 @@
 use tidewire_http1::{BodyLength, Fields, Limits, Method, ResponseHead};
 
 pub fn run(data: &[u8]) {
-    let (limits, mut fields, mut other) = (Limits::new(), Fields::new(), Fields::new());
+    let (limits, mut fields, mut other) = (Limits::DEFAULT, Fields::new(), Fields::new());
     let Ok(Some((length, head))) = ResponseHead::parse(data, Method::Get, &limits, &mut fields) else {
         return;
     };

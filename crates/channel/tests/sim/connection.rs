@@ -67,7 +67,7 @@ pub(super) enum Wait {
 impl Connection {
     pub(super) fn new() -> Self {
         Self {
-            http: http1::Connection::new(http1::Limits::new()),
+            http: http1::Connection::new(http1::Limits::DEFAULT),
             input: Vec::new(),
             output: Vec::new(),
             request: None,

@@ -25,7 +25,7 @@ impl Publisher {
             sent: 0,
             pending: None,
             link: None,
-            http: http1::Connection::new(http1::Limits::new()),
+            http: http1::Connection::new(http1::Limits::DEFAULT),
             input: Vec::new(),
             body: Vec::new(),
             retries: 0,
@@ -55,7 +55,7 @@ impl Publisher {
         });
         self.link = Some(link);
         (self.input, self.body) = (Vec::new(), Vec::new());
-        self.http = http1::Connection::new(http1::Limits::new());
+        self.http = http1::Connection::new(http1::Limits::DEFAULT);
         let target = format!("/{channel}");
         let length = http1::BodyLength::Length(text.len() as u64);
         http1::FieldBlock::from_pairs([("Idempotency-Key", key.as_str())])

@@ -131,7 +131,7 @@ impl Reader {
             is_closed: false,
             positions: vec![None; self.channels.len()],
             membership: vec![Membership::Joined; self.channels.len()],
-            http: http1::Connection::new(http1::Limits::new()),
+            http: http1::Connection::new(http1::Limits::DEFAULT),
             input: Vec::new(),
             text: Vec::new(),
             sse: sse::Decoder::new(sse::Limits::default()),
@@ -376,7 +376,7 @@ impl Feed {
             self.input.drain(..n);
             if ended {
                 self.is_waiting = false;
-                self.http.next_message();
+                self.http.next_exchange();
             }
             // An answer to a poll counts only when it is complete. In a stream each line counts.
             if ended || self.name == "lines" {

@@ -85,7 +85,7 @@ impl Fed {
 fn every_case_of_http1() {
     let cases = vectors::of("http1");
     for case in &cases {
-        let mut limits = Limits::DEFAULT.with_http1(tidewire_http1::Limits::new());
+        let mut limits = Limits::DEFAULT.with_http1(tidewire_http1::Limits::DEFAULT);
         let number = |name| case.number_option(name);
         let http1 = &mut limits.http1;
         if let Some(n) = number("max_head") {
@@ -103,8 +103,8 @@ fn every_case_of_http1() {
         if let Some(n) = number("max_body") {
             http1.max_body = n;
         }
-        if let Some(n) = number("max_informational") {
-            http1.max_informational = n.try_into().unwrap();
+        if let Some(n) = number("max_interim_responses") {
+            http1.max_interim_responses = n.try_into().unwrap();
         }
         let direction = if case.has("client") { Direction::Down } else { Direction::Up };
         let mut fed = Fed::new(Start::Http, limits, direction);

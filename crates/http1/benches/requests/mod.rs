@@ -1,4 +1,4 @@
-//! The requests that are measured: each a whole head without a body.
+//! The requests that are measured. Each is a complete head without a body.
 
 /// Name and bytes.
 pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
@@ -15,19 +15,19 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// An answer of an API, as a client gets it.
+/// A response of an API.
 pub(crate) fn response() -> Vec<u8> {
     head(RESPONSE)
 }
 
-/// Lines to a head.
+/// Makes a head of lines.
 fn head(lines: &str) -> Vec<u8> {
     let mut bytes = lines.replace('\n', "\r\n").into_bytes();
     bytes.extend_from_slice(b"\r\n\r\n");
     bytes
 }
 
-/// What a site with many trackers sets, `length` bytes of it.
+/// Cookies as on a site with many trackers, `length` bytes.
 fn crumbs(length: usize) -> String {
     let mut text = String::new();
     for i in 0.. {
@@ -43,14 +43,14 @@ fn crumbs(length: usize) -> String {
 const CHROME: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
 
-/// A benchmark client's request for plain text.
+/// The request of a benchmark client for plain text.
 const PLAINTEXT: &str = "\
 GET /plaintext HTTP/1.1
 Host: 192.168.100.10:8080
 Accept: text/plain,text/html;q=0.9,application/xhtml+xml;q=0.9,application/xml;q=0.8,*/*;q=0.7
 Connection: keep-alive";
 
-/// A browser's call to an API of its own site.
+/// A request of a browser to an API of the same site.
 const BROWSER: &str = "\
 GET /c/prices,news?since=1fK3.4711&feed=poll&wait=25 HTTP/1.1
 Host: api.example.com
@@ -68,7 +68,7 @@ Referer: https://www.example.com/
 Accept-Encoding: gzip, deflate, br, zstd
 Accept-Language: en-GB,en;q=0.9";
 
-/// Of the make-up of the request that became the standard one for parser benchmarks: nine fields, a long cookie.
+/// Similar to the usual request of parser benchmarks: nine fields and a long cookie.
 const STANDARD: &str = "\
 GET /topics/2026/11/a-long-path-with-words/img/large.jpg HTTP/1.1
 Host: www.community.example.com

@@ -1,5 +1,5 @@
 //! Connections as subjects of the test kit.
-#![allow(dead_code, clippy::unwrap_used)] // each test binary uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part of it
 
 use tidewire_http1::*;
 use tidewire_testkit::{Event as Log, Failure, Subject};
@@ -60,7 +60,7 @@ impl ServerSubject {
         let status = if self.connect { 405 } else { 200 };
         self.connection.send_head(&Response::new(status), BodyLength::Empty, &mut out).unwrap();
         self.connection.send_end(&mut out).unwrap();
-        self.connection.next_message();
+        self.connection.next_exchange();
     }
 }
 
@@ -77,7 +77,7 @@ impl Subject for ServerSubject {
     }
 }
 
-/// A client that has sent a request, and may send the same one again when the response is complete.
+/// A client that has sent a request. It may send the same request again after a complete response.
 pub(crate) struct ClientSubject {
     pub(crate) connection: Connection<Client>,
     pub(crate) fields: Fields,
@@ -112,7 +112,7 @@ impl ClientSubject {
             Entry::Head { line, .. } | Entry::Other(line) => Log::other(line),
             Entry::Data(data) => Log::Data(data),
             Entry::End => {
-                if self.again && self.connection.next_message() {
+                if self.again && self.connection.next_exchange() {
                     self.request();
                 }
                 Log::other("end")

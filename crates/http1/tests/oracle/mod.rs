@@ -3,7 +3,7 @@
 
 use tidewire_http1::{Fields, Limits, RequestHead};
 
-/// A head, as far as both parsers tell it.
+/// The parts of a head that both parsers return.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     length: usize,
@@ -22,7 +22,7 @@ enum Verdict {
 
 fn ours(input: &[u8]) -> Verdict {
     let mut fields = Fields::new();
-    match RequestHead::parse(input, &Limits::new(), &mut fields) {
+    match RequestHead::parse(input, &Limits::DEFAULT, &mut fields) {
         Ok(None) => Verdict::Incomplete,
         Err(error) => Verdict::Refused(format!("{:?}", error.kind())),
         Ok(Some((length, head))) => Verdict::Accepted(Head {
@@ -39,7 +39,7 @@ fn ours(input: &[u8]) -> Verdict {
 }
 
 fn theirs(input: &[u8]) -> Verdict {
-    // As many as we take, so that a flood of them is no difference.
+    // As many as we accept, so that the limit of fields makes no difference.
     let mut headers = [httparse::EMPTY_HEADER; 100];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(input) {
@@ -50,13 +50,13 @@ fn theirs(input: &[u8]) -> Verdict {
             method: request.method.unwrap().into(),
             target: request.path.unwrap().into(),
             minor: request.version.unwrap(),
-            // It leaves whitespace where a value is nothing else.
+            // httparse does not trim a value that is only whitespace.
             fields: request.headers.iter().map(|h| (h.name.into(), h.value.trim_ascii().to_vec())).collect(),
         }),
     }
 }
 
-/// The rows of the document: bytes and our error.
+/// The rows of `differences.md`: the bytes and our error.
 pub(crate) fn differences() -> Vec<(Vec<u8>, String)> {
     let rows = include_str!("../differences.md").lines().filter(|line| line.starts_with("| request |"));
     rows.map(|row| {
@@ -83,14 +83,14 @@ fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
-/// Compares the two, and says by which error of ours they differ, if they do.
+/// Compares the two parsers. Returns our error if only httparse accepts the head.
 pub(crate) fn compare(input: &[u8]) -> Option<String> {
     match (ours(input), theirs(input)) {
         (Verdict::Accepted(ours), theirs) => {
             assert_eq!(Verdict::Accepted(ours), theirs, "{}", input.escape_ascii());
             None
         }
-        // It may see earlier that a head will be refused: we judge a line when it is complete.
+        // httparse may refuse a head earlier: we check a line when it is complete.
         (Verdict::Incomplete, theirs) => {
             assert!(!matches!(theirs, Verdict::Accepted(_)), "{}: {theirs:?}", input.escape_ascii());
             None
@@ -100,7 +100,7 @@ pub(crate) fn compare(input: &[u8]) -> Option<String> {
     }
 }
 
-/// The same, for a fuzz target: every difference is in the document.
+/// Checks that each difference is in `differences.md`. A fuzz target uses it, too.
 pub(crate) fn check(input: &[u8]) {
     if let Some(error) = compare(input) {
         let known = differences().into_iter().any(|(_, known)| known == error);

@@ -237,7 +237,8 @@ mod tests {
     fn a_date_is_one_date_in_any_of_its_forms() {
         let dates = |fields: &str| {
             let (head, mut table) = (format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), Fields::new());
-            let (_, head) = RequestHead::parse(head.as_bytes(), &Limits::new(), &mut table).unwrap().unwrap();
+            let (_, head) =
+                RequestHead::parse(head.as_bytes(), &Limits::DEFAULT, &mut table).unwrap().unwrap();
             let conditions = Conditions::of(&head);
             (conditions.if_modified_since, conditions.if_unmodified_since)
         };

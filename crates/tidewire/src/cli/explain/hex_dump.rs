@@ -271,8 +271,11 @@ impl<W: Write> HexDump<W> {
             None if *offset >= end => format!("byte {offset}: the input ends here"),
             None => format!("byte {offset}: what ends here is not complete"),
         };
-        let what =
-            if *offset >= end && kind.ends_with("Truncated)") { "ended too early at" } else { "refused at" };
+        let what = if *offset >= end && kind.ends_with("UnexpectedEnd)") {
+            "ended too early at"
+        } else {
+            "refused at"
+        };
         writeln!(self.out, "\n{} {which}", self.colors.text(BAD, what))?;
         if byte.is_some() {
             let styles: Vec<_> = (0..around.len() as u64)

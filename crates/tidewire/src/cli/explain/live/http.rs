@@ -15,7 +15,7 @@ pub(super) async fn run(
     endpoint: &Endpoint,
     args: &LiveArgs,
 ) -> Result<End, Box<dyn Error>> {
-    let mut limits = Limits::new();
+    let mut limits = Limits::DEFAULT;
     limits.max_body = u64::MAX;
     let mut connection = Connection::<Client>::new(limits);
     let default = if args.data.is_some() { "POST" } else { "GET" };

@@ -53,7 +53,7 @@ async fn open(
     let upgrade = FieldBlock::from_pairs(handshake.fields())?;
     let blocks = [&fields, &upgrade];
     let request = Request::new("GET", &endpoint.target, &endpoint.authority).with_fields(&blocks);
-    let mut connection = Connection::<Client>::new(Limits::new());
+    let mut connection = Connection::<Client>::new(Limits::DEFAULT);
     session.send_request(&mut connection, &request, BodyLength::Empty, "").await?;
 
     let mut fields = Fields::new();

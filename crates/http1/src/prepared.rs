@@ -1,48 +1,50 @@
-//! A whole response, encoded once and sent as the answer to many requests.
+//! A response that is encoded once and sent to many requests.
 
 use crate::connection::Connection;
 use crate::encode::Response;
-use crate::error::EncodeError;
+use crate::error::{EncodeError, EncodeErrorKind};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Version};
 use crate::role::Server;
 use crate::state::Step;
 use alloc::vec::Vec;
 
-/// Head, framing and content as they go out on an HTTP/1.1 connection that stays open: the answer to many requests for one copy each.
+/// The encoded head and content of a response, for HTTP/1.1 connections that stay open. To send it
+/// costs one copy.
 ///
 /// ```
-/// use tidewire_http1::{Connection, Fields, Limits, Response, Server, WholeResponse};
+/// use tidewire_http1::{Connection, Fields, Limits, PreparedResponse, Response, Server};
 ///
-/// let whole = WholeResponse::new(&Response::new(200), b"hello")?;
+/// let prepared = PreparedResponse::new(&Response::new(200), b"hello")?;
 /// let (mut fields, mut out) = (Fields::new(), Vec::new());
-/// let mut connection = Connection::<Server>::new(Limits::default());
+/// let mut connection = Connection::<Server>::new(Limits::DEFAULT);
 /// let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// for _ in 0..2 {
 ///     connection.decode(request, &mut fields).unwrap();
 ///     connection.decode(b"", &mut fields).unwrap();
-///     assert!(connection.send_whole(&whole, &mut out));
-///     assert!(connection.next_message());
+///     assert!(connection.send_prepared(&prepared, &mut out));
+///     assert!(connection.next_exchange());
 /// }
 /// assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".repeat(2));
 /// # Ok::<(), tidewire_http1::EncodeError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct WholeResponse {
+pub struct PreparedResponse {
     bytes: Vec<u8>,
 }
 
-impl WholeResponse {
+impl PreparedResponse {
     /// Encodes a response to a GET with this content.
     ///
     /// # Errors
-    /// As [`Connection::send_head`]; [`EncodeError::FieldReserved`] for a response that closes its connection.
+    /// The same as [`Connection::send_head`], and [`EncodeErrorKind::Close`] for a response with
+    /// `Connection: close`.
     pub fn new(response: &Response<'_>, content: &[u8]) -> Result<Self, EncodeError> {
-        let mut connection = Connection::<Server>::answering_get(Limits::default());
+        let mut connection = Connection::<Server>::answering_get(Limits::DEFAULT);
         let mut bytes = Vec::with_capacity(256 + content.len());
         connection.send_head(response, BodyLength::Length(content.len() as u64), &mut bytes)?;
         if !connection.exchange.keep_alive() {
-            return Err(EncodeError::FieldReserved);
+            return Err(EncodeError::from_kind(EncodeErrorKind::Close));
         }
         connection.send_data(content, &mut bytes)?;
         connection.send_end(&mut bytes)?;
@@ -51,10 +53,12 @@ impl WholeResponse {
 }
 
 impl Connection<Server> {
-    /// Sends a whole answer. False, and nothing written, where this exchange needs other bytes or none: after a HEAD or CONNECT, to an HTTP/1.0
-    /// client, on a connection that is about to close, or if no answer is due.
+    /// Sends a prepared response as the whole answer.
+    ///
+    /// Returns `false`, and writes nothing, if this exchange needs other bytes: the request is a
+    /// HEAD or CONNECT, or is HTTP/1.0, or the connection is about to close, or no response is due.
     #[must_use]
-    pub fn send_whole(&mut self, whole: &WholeResponse, out: &mut Vec<u8>) -> bool {
+    pub fn send_prepared(&mut self, prepared: &PreparedResponse, out: &mut Vec<u8>) -> bool {
         let exchange = &self.exchange;
         if exchange.is_head()
             || exchange.is_connect()
@@ -66,7 +70,7 @@ impl Connection<Server> {
         if self.state().after(Step::ResponseHead).is_none() {
             return false;
         }
-        out.extend_from_slice(&whole.bytes);
+        out.extend_from_slice(&prepared.bytes);
         self.step(Step::ResponseHead);
         self.step(Step::ResponseEnd);
         true
@@ -76,12 +80,12 @@ impl Connection<Server> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::FieldBlock;
+    use crate::field_block::FieldBlock;
     use crate::fields::Fields;
 
     #[test]
-    fn an_exchange_that_needs_other_bytes_gets_none_of_these() {
-        let whole = WholeResponse::new(&Response::new(200), b"hello").unwrap();
+    fn a_prepared_response_is_not_sent_where_other_bytes_are_needed() {
+        let prepared = PreparedResponse::new(&Response::new(200), b"hello").unwrap();
         for (request, expected) in [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
             ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", true),
@@ -90,21 +94,22 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false),
             ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", false),
         ] {
-            let mut connection = Connection::<Server>::new(Limits::default());
+            let mut connection = Connection::<Server>::new(Limits::DEFAULT);
             let (mut fields, mut out) = (Fields::new(), Vec::new());
-            assert!(!connection.send_whole(&whole, &mut out), "before there is a request");
+            assert!(!connection.send_prepared(&prepared, &mut out), "before there is a request");
             connection.decode(request.as_bytes(), &mut fields).unwrap();
-            assert_eq!(connection.send_whole(&whole, &mut out), expected, "{request}");
+            assert_eq!(connection.send_prepared(&prepared, &mut out), expected, "{request}");
             assert_eq!(!out.is_empty(), expected, "{request}");
-            assert!(!expected || !connection.send_whole(&whole, &mut out), "one answer to each request");
+            let again = connection.send_prepared(&prepared, &mut out);
+            assert!(!expected || !again, "one response to each request");
         }
     }
 
     #[test]
-    fn a_response_that_closes_is_not_for_many() {
+    fn a_response_that_closes_cannot_be_prepared() {
         let close = FieldBlock::from_pairs([("Connection", "close")]).unwrap();
-        let response = WholeResponse::new(&Response::new(200).with_fields(&[&close]), b"");
-        assert_eq!(response.unwrap_err(), EncodeError::FieldReserved);
-        assert!(WholeResponse::new(&Response::new(101), b"").is_err());
+        let response = PreparedResponse::new(&Response::new(200).with_fields(&[&close]), b"");
+        assert_eq!(response.unwrap_err().kind(), EncodeErrorKind::Close);
+        assert!(PreparedResponse::new(&Response::new(101), b"").is_err());
     }
 }

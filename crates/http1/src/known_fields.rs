@@ -1,8 +1,8 @@
-//! What the fields of a head say about its message: its body, its connection, its wishes.
+//! The six fields that this crate understands: `Content-Length`, `Transfer-Encoding`, `Connection`,
+//! `Host`, `Upgrade` and `Expect`.
 //!
-//! Six field names decide how bytes are divided into messages, or what becomes of the connection.
-//! They are recognised while a head is scanned, so that when it ends it is known where its message
-//! ends: see `framing.rs`.
+//! They decide where a message ends and whether the connection stays open. They are read while the
+//! head is parsed. So the end of the message is known with the end of the head: see `framing.rs`.
 
 use crate::error::{ErrorKind, Fault, Rule};
 use crate::message::Version;
@@ -10,24 +10,23 @@ use crate::span::{Span, offset};
 use crate::target::check_host;
 use tidewire_grammar::{dec_u64, eq_ignore_case, is_token, list, trim_ows, value_and_params};
 
-/// What the framing fields of one head have said so far. It belongs to the message, and is replaced
-/// with it.
+/// The content of the known fields of one head, so far. The next message replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Facts {
+pub(crate) struct KnownFields {
     length: u64,
     flags: u16,
-    /// Where the values of `Content-Length` and `Expect` and the line of `Transfer-Encoding` start,
-    /// for errors about them.
+    /// Offsets for errors: the values of `Content-Length` and `Expect`, and the line of
+    /// `Transfer-Encoding`.
     pub(crate) length_at: u16,
     pub(crate) expect_at: u16,
     pub(crate) coding_at: u16,
-    /// The `Host` value.
+    /// The value of `Host`: its start and end.
     host: (u16, u16),
     /// The first `Upgrade` value that names a protocol.
     upgrade: (u16, u16),
 }
 
-impl Facts {
+impl KnownFields {
     const LENGTH: u16 = 1;
     const CHUNKED: u16 = 1 << 1;
     const HOST: u16 = 1 << 2;
@@ -49,7 +48,7 @@ impl Facts {
         if self.has(Self::LENGTH) { Some(self.length) } else { None }
     }
 
-    /// The declared length; 0 if there is none.
+    /// The declared length; 0 without one.
     pub(crate) const fn declared(&self) -> u64 {
         self.length
     }
@@ -62,46 +61,48 @@ impl Facts {
         if self.has(Self::HOST) { Some(self.host) } else { None }
     }
 
-    /// `Upgrade`, if the `Connection` field vouches for it (RFC 9110 §7.8) in an HTTP/1.1 message.
+    /// The value of `Upgrade`, if the message is HTTP/1.1 and has `Connection: Upgrade`
+    /// (RFC 9110 §7.8).
     pub(crate) fn upgrade(&self, version: Version) -> Option<(u16, u16)> {
         let offered = self.has(Self::UPGRADE) && self.has(Self::UPGRADE_OPTION) && version == Version::Http11;
         offered.then_some(self.upgrade)
     }
 
-    /// RFC 9112 §9.3: does the connection outlive this message? Never one of HTTP/1.0 with a coding
-    /// (§6.1), which may come here in the answer to a HEAD, where it frames nothing.
+    /// RFC 9112 §9.3: whether the connection stays open after this message. It does not after an
+    /// HTTP/1.0 message with a transfer coding (§6.1). Such a message is possible here: in a
+    /// response to HEAD the coding does not delimit a body.
     pub(crate) fn keep_alive(&self, version: Version) -> bool {
         let stays = version == Version::Http11 || self.has(Self::KEEP_ALIVE) && !self.chunked();
         stays && !self.has(Self::CLOSE)
     }
 
-    /// `Expect: 100-continue`. An HTTP/1.0 client cannot mean it (RFC 9110 §10.1.1).
+    /// Whether there is an `Expect: 100-continue`. In HTTP/1.0 it is ignored (RFC 9110 §10.1.1).
     pub(crate) fn expects_continue(&self, version: Version) -> bool {
         self.has(Self::CONTINUE) && version == Version::Http11
     }
 
-    /// Learns from one field line, if its name is one that frames; `Err` holds the offset from the
-    /// start of the head.
+    /// Reads one field line, if its field is known. `Err` holds the offset from the start of the
+    /// head.
     ///
-    /// The fields that nearly every head has are read in place by `fast.rs`. Cold, so that the
-    /// registers for this call are saved where it is made, and not for each line.
+    /// `fast_path.rs` reads the fields that nearly every head has. This function is cold, so that
+    /// registers are saved only around this call, and not for each line.
     #[cold]
-    pub(crate) fn note(&mut self, head: &[u8], span: Span) -> Result<(), Fault> {
+    pub(crate) fn read_line(&mut self, head: &[u8], span: Span) -> Result<(), Fault> {
         let name = span.name(head);
         match name.len() {
-            4 if is(name, b"host") => self.note_host(head, span),
-            6 if is(name, b"expect") => self.note_expect(head, span),
-            7 if is(name, b"upgrade") => self.note_upgrade(head, span),
-            10 if is(name, b"connection") => self.note_connection(head, span),
-            14 if is(name, b"content-length") => self.note_length(head, span),
-            17 if is(name, b"transfer-encoding") => self.note_coding(head, span),
+            4 if is(name, b"host") => self.read_host(head, span),
+            6 if is(name, b"expect") => self.read_expect(head, span),
+            7 if is(name, b"upgrade") => self.read_upgrade(head, span),
+            10 if is(name, b"connection") => self.read_connection(head, span),
+            14 if is(name, b"content-length") => self.read_length(head, span),
+            17 if is(name, b"transfer-encoding") => self.read_coding(head, span),
             _ => Ok(()),
         }
         .map_err(|(rule, at)| (ErrorKind::Rule(rule), at))
     }
 
     /// RFC 9112 §3.2.
-    fn note_host(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    fn read_host(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (start, end) = span.value_at(head);
         if self.has(Self::HOST) {
             return Err((Rule::HostRepeated, span.line().into()));
@@ -111,7 +112,7 @@ impl Facts {
         Ok(())
     }
 
-    /// Takes a valid host, if it is the first.
+    /// Stores a valid host. Returns `false` if there is one already.
     #[inline(always)]
     pub(crate) fn set_host(&mut self, start: usize, end: usize) -> bool {
         let first = !self.has(Self::HOST);
@@ -122,8 +123,9 @@ impl Facts {
         first
     }
 
-    /// RFC 9110 §8.6, RFC 9112 §6.3 (5). A list of equal lengths may be repaired; we do not.
-    fn note_length(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    /// RFC 9110 §8.6, RFC 9112 §6.3 (5). The RFC allows a recipient to repair a list of equal
+    /// lengths. We refuse it.
+    fn read_length(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (at, end) = span.value_at(head);
         let value = &head[at..end];
         if self.has(Self::LENGTH) {
@@ -135,9 +137,9 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9112 §6.1: exactly `chunked`, in exactly one line. Empty elements beside it are ignored;
-    /// the limit of a head bounds them.
-    fn note_coding(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    /// RFC 9112 §6.1: exactly `chunked`, in exactly one line. Empty list elements are ignored; the
+    /// limit of the head bounds their number.
+    fn read_coding(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (at, end) = span.value_at(head);
         let value = &head[at..end];
         if self.has(Self::CHUNKED) {
@@ -153,16 +155,17 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9110 §7.6.1. Several lines are one list. Options are tokens, so a comma separates them
-    /// wherever it stands: a stray quote must not hide a `close` from us that others see.
-    fn note_connection(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    /// RFC 9110 §7.6.1. Several lines are one list. Options are tokens, so each comma separates two
+    /// options. A quote must not hide a `close` from us that other recipients see.
+    fn read_connection(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         for option in span.value(head).split(|&b| b == b',') {
             self.flags |= Self::option(trim_ows(option));
         }
         Ok(())
     }
 
-    /// Takes a `Connection` value that is one option which frames.
+    /// Stores the option of a `Connection` value with a single known option. Returns `false` for
+    /// other values.
     #[inline(always)]
     pub(crate) fn set_option(&mut self, value: &[u8]) -> bool {
         let flag = Self::option(value);
@@ -170,7 +173,7 @@ impl Facts {
         flag != 0
     }
 
-    /// The flag of a connection option, or 0.
+    /// The flag of a connection option, or 0 if the option is unknown.
     #[inline(always)]
     fn option(option: &[u8]) -> u16 {
         match option.len() {
@@ -181,8 +184,8 @@ impl Facts {
         }
     }
 
-    /// A line that names no protocol offers none.
-    fn note_upgrade(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    /// Ignores a line that names no protocol.
+    fn read_upgrade(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (start, end) = span.value_at(head);
         if !self.has(Self::UPGRADE) && list(&head[start..end]).next().is_some() {
             self.upgrade = (offset(start), offset(end));
@@ -191,9 +194,9 @@ impl Facts {
         Ok(())
     }
 
-    /// RFC 9110 §10.1.1: a list, of which we know one member. Whether an unknown expectation
-    /// matters depends on the version and the role, so it is only noted here.
-    fn note_expect(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
+    /// RFC 9110 §10.1.1: a list. We know one of its members. Whether an unknown expectation is an
+    /// error depends on the version and the role, so it is only stored here.
+    fn read_expect(&mut self, head: &[u8], span: Span) -> Result<(), (Rule, usize)> {
         let (at, end) = span.value_at(head);
         for expectation in
             head[at..end].split(|&b| b == b',').map(trim_ows).filter(|member| !member.is_empty())
@@ -208,22 +211,22 @@ impl Facts {
         Ok(())
     }
 
-    /// Was something else expected than `100-continue`, in a version where it counts?
-    pub(crate) fn expects_the_impossible(&self, version: Version) -> bool {
+    /// Whether an HTTP/1.1 message has an expectation other than `100-continue`.
+    pub(crate) fn has_unknown_expectation(&self, version: Version) -> bool {
         self.has(Self::OTHER_EXPECTATION) && version == Version::Http11
     }
 }
 
-/// Could a field with a name of that length, which starts with that byte, frame? Nearly every other
-/// name is dismissed by these two.
+/// Whether a field name of this length and first byte may be a known one. This check excludes
+/// nearly all other names.
 #[inline(always)]
-pub(crate) fn may_frame(length: usize, first: Option<&u8>) -> bool {
+pub(crate) fn may_be_known(length: usize, first: Option<&u8>) -> bool {
     matches!((FIRST.get(length), first), (Some(expected), Some(b)) if b | 0x20 == *expected)
 }
 
-/// Is `text` the word `lower`, in any case? Words of eight bytes are compared, or of four, of which
-/// the last may overlap. `text` holds no control bytes, so by `| 0x20` nothing becomes a letter but
-/// that letter, and nothing `-` but `-`.
+/// Whether `text` equals `lower`, without regard to case. Compares words of eight or four bytes, of
+/// which the last may overlap. `text` has no control bytes. So `| 0x20` makes a letter only of the
+/// same letter, and `-` only of `-`.
 #[inline(always)]
 pub(crate) fn is<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
     const { assert!(N >= 4) }
@@ -241,12 +244,12 @@ pub(crate) fn is<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
     }
 }
 
-/// The first letter of the name of that length that frames, or 0.
+/// For each length, the first letter of the known name of this length, or 0.
 const FIRST: [u8; 18] = *b"\0\0\0\0h\0eu\0\0c\0\0\0c\0\0t";
 
-/// Which rule a `Transfer-Encoding` other than `chunked` breaks. A coding that we do not know is
-/// 501 (RFC 9112 §6.1), but `chunked` that is not last or comes twice leaves no way to find the
-/// end, for anyone: 400 (§6.3 (4)).
+/// Returns the rule that a `Transfer-Encoding` other than `chunked` breaks. An unknown coding is
+/// answered with 501 (RFC 9112 §6.1). But if `chunked` is not the last coding or comes twice,
+/// nobody can find the end of the message: 400 (§6.3 (4)).
 fn unusable_coding(value: &[u8]) -> Rule {
     let names = || list(value).map(|coding| value_and_params(coding).0);
     let chunked = names().filter(|name| eq_ignore_case(name, b"chunked")).count();

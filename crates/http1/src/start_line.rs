@@ -1,17 +1,17 @@
-//! What both readers of a head know of its first line.
+//! What both parsers share: the kind of start line, and the end of a method.
 
 use crate::error::{ErrorKind, Fault, Limit, Syntax};
 use crate::limits::Limits;
 use tidewire_grammar::token_len;
 
-/// Which kind of first line, and so of head.
+/// The kind of start line, and so of head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FirstLine {
+pub(crate) enum StartLine {
     Request,
     Status,
 }
 
-/// The end of a method that is not over the limit and followed by a space.
+/// Returns the end of a method that is within the limit and followed by a space.
 pub(crate) fn method_end(input: &[u8], limits: &Limits) -> Result<Option<usize>, Fault> {
     let max = usize::from(limits.max_method);
     let end = token_len(&input[..input.len().min(max + 1)]);

@@ -1,4 +1,4 @@
-//! Heads that outlive their buffer: one refcounted `Bytes` and the span table, with no allocation per field.
+//! Heads that own their bytes: one refcounted `Bytes` and the table of fields.
 
 use crate::fields::{FieldIter, Fields};
 use crate::head::{RequestHead, ResponseHead};
@@ -6,14 +6,15 @@ use crate::message::{BodyLength, Method, TargetForm, Version};
 use bytes::{Buf, Bytes};
 use core::fmt;
 
-/// A request head that owns its bytes. The same getters as [`RequestHead`].
+/// A request head that owns its bytes. It has the same getters as [`RequestHead`], and does not
+/// allocate for each field.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use tidewire_http1::{Connection, Event, Fields, Limits, OwnedRequestHead, Server};
 ///
 /// let mut buffer = BytesMut::from("GET /a HTTP/1.1\r\nHost: b\r\n\r\nmore");
-/// let (mut connection, mut fields) = (Connection::<Server>::new(Limits::new()), Fields::new());
+/// let (mut connection, mut fields) = (Connection::<Server>::new(Limits::DEFAULT), Fields::new());
 /// let (used, event) = connection.decode(&buffer, &mut fields)?;
 /// let Some(Event::Request(head)) = event else { panic!("no request") };
 /// let parts = head.detach();                                  // the borrow of `buffer` ends here
@@ -28,14 +29,15 @@ pub struct OwnedRequestHead {
     parts: HeadParts,
 }
 
-/// A response head that owns its bytes. The same getters as [`ResponseHead`].
+/// A response head that owns its bytes. It has the same getters as [`ResponseHead`].
 #[derive(Clone)]
 pub struct OwnedResponseHead {
     bytes: Bytes,
     parts: HeadParts,
 }
 
-/// The spans of a head without its bytes, for as long as the buffer that they are in is being split: see [`OwnedRequestHead`].
+/// The table of fields of a head without its bytes. It exists while the caller splits the buffer
+/// with the bytes: see [`OwnedRequestHead`].
 #[derive(Clone)]
 pub struct HeadParts {
     length: usize,
@@ -46,20 +48,21 @@ pub struct HeadParts {
 macro_rules! owned {
     ($owned:ident, $head:ident) => {
         impl $head<'_> {
-            /// The spans alone, so that the buffer is free to be split. See [`HeadParts`].
+            /// Returns the table of fields without the borrow of the buffer, so that the buffer can
+            /// be split. See [`HeadParts`].
             #[must_use]
             #[inline]
             pub fn detach(&self) -> HeadParts {
                 HeadParts { length: self.as_bytes().len(), fields: self.table().clone() }
             }
 
-            /// The head as an owned one. `bytes` is what `decode` consumed for it, or the head alone; if it is neither,
-            /// the bytes are copied.
+            /// Returns the head as an owned one. `bytes` are the bytes that `decode` consumed for
+            /// it, or only those of the head. If they are neither, the head is copied.
             #[must_use]
             #[inline]
             pub fn to_owned_head(&self, bytes: Bytes) -> $owned {
                 let head = self.as_bytes();
-                // Nearly always they are the very bytes, which is seen without a look at them.
+                // Usually both are the same memory, and the bytes need not be compared.
                 let same = bytes.len() >= head.len() && bytes.as_ptr_range().end == head.as_ptr_range().end;
                 let whole = same || bytes.ends_with(head);
                 $owned::new(self.detach(), if whole { bytes } else { Bytes::copy_from_slice(head) })
@@ -67,10 +70,11 @@ macro_rules! owned {
         }
 
         impl $owned {
-            /// Joins spans with the bytes that they were found in: what `decode` consumed for the head, of which the head
-            /// is the end.
+            /// Joins the table of fields with the bytes that `decode` consumed for the head. The
+            /// head is at their end.
             ///
-            /// Other bytes make a head of nonsense, but a harmless one: spans beyond them read as empty.
+            /// With other bytes the getters return nonsense, but do not panic: a field beyond the
+            /// bytes is empty.
             #[must_use]
             #[inline]
             pub fn new(parts: HeadParts, mut bytes: Bytes) -> Self {
@@ -78,7 +82,7 @@ macro_rules! owned {
                 Self { bytes, parts }
             }
 
-            /// The head as a borrowed view.
+            /// Returns the head as a borrowed view.
             #[must_use]
             pub fn head(&self) -> $head<'_> {
                 $head::new(&self.bytes, &self.parts.fields)
@@ -113,7 +117,7 @@ macro_rules! owned {
     };
 }
 
-/// Getters that ask the borrowed view.
+/// Getters that call those of the borrowed view.
 macro_rules! getters {
     ($owned:ident, $head:ident: $($name:ident($($arg:ident: $type:ty)?) -> $result:ty,)*) => {
         impl $owned {
@@ -162,9 +166,9 @@ mod tests {
     const HEAD: &[u8] = b"POST /a?b HTTP/1.1\r\nHost: h\r\nX: 1\r\nx: 2\r\nContent-Length: 7\r\n\r\n";
 
     #[test]
-    fn an_owned_head_says_what_the_borrowed_one_says() {
+    fn an_owned_head_equals_the_borrowed_head() {
         let mut fields = Fields::new();
-        let (_, head) = RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+        let (_, head) = RequestHead::parse(HEAD, &Limits::DEFAULT, &mut fields).unwrap().unwrap();
         let owned = head.to_owned_head(Bytes::from_static(HEAD));
         assert_eq!(
             (owned.method(), owned.target(), owned.version()),
@@ -178,17 +182,18 @@ mod tests {
         assert_eq!(format!("{owned:?}"), format!("{head:?}"));
     }
 
-    /// In place, at the last place, and beyond; and the table that they came from goes on to other heads.
+    /// Fewer fields than fit in place, as many, and more. The table is reused for other heads
+    /// meanwhile.
     #[test]
-    fn any_number_of_fields_outlives_its_table() {
+    fn an_owned_head_keeps_any_number_of_fields() {
         let mut fields = Fields::new();
         for n in 0..40 {
             let lines: alloc::string::String = (0..n).map(|i| format!("X-{i}: {i}\r\n")).collect();
             let head = format!("GET /{n} HTTP/1.0\r\n{lines}\r\n");
             let (_, borrowed) =
-                RequestHead::parse(head.as_bytes(), &Limits::new(), &mut fields).unwrap().unwrap();
+                RequestHead::parse(head.as_bytes(), &Limits::DEFAULT, &mut fields).unwrap().unwrap();
             let owned = borrowed.to_owned_head(Bytes::from(head.clone()));
-            RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+            RequestHead::parse(HEAD, &Limits::DEFAULT, &mut fields).unwrap().unwrap();
             let copy = owned.clone();
             drop(owned);
             assert_eq!((copy.fields().len(), copy.target()), (n, format!("/{n}").as_bytes()));
@@ -199,9 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_is_copied_but_where_it_must() {
+    fn bytes_are_copied_only_if_they_are_not_the_head() {
         let (mut fields, bytes) = (Fields::new(), Bytes::copy_from_slice(&[b"\r\n", HEAD].concat()));
-        let (_, head) = RequestHead::parse(&bytes[2..], &Limits::new(), &mut fields).unwrap().unwrap();
+        let (_, head) = RequestHead::parse(&bytes[2..], &Limits::DEFAULT, &mut fields).unwrap().unwrap();
         let owned = head.to_owned_head(bytes.clone());
         assert_eq!(owned.as_bytes().as_ptr(), bytes[2..].as_ptr());
         let copied = head.to_owned_head(Bytes::from_static(b"something else"));
@@ -209,9 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn the_wrong_bytes_do_no_harm() {
+    fn wrong_bytes_cause_no_panic() {
         let mut fields = Fields::new();
-        let (_, head) = RequestHead::parse(HEAD, &Limits::new(), &mut fields).unwrap().unwrap();
+        let (_, head) = RequestHead::parse(HEAD, &Limits::DEFAULT, &mut fields).unwrap().unwrap();
         let wrong = OwnedRequestHead::new(head.detach(), Bytes::from_static(b"\xFF\xFE"));
         assert_eq!(
             (wrong.method(), wrong.target(), wrong.host()),

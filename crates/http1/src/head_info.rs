@@ -1,26 +1,26 @@
-//! What a head says, beside its fields: a few bytes, so that views of it are cheap to copy.
+//! What is known about a head besides its field lines.
 
-use crate::facts::Facts;
-use crate::message::{BodyLength, Known, Method, TargetForm, Version};
+use crate::known_fields::KnownFields;
+use crate::message::{BodyLength, KnownMethod, Method, TargetForm, Version};
 
-/// What a head says, beside its spans.
+/// What is known about a head besides the spans of its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Meta {
+pub(crate) struct HeadInfo {
     pub(crate) version: Version,
-    /// The method if it is one we have a name for; of a request only.
-    pub(crate) method: Option<Known>,
+    /// The method of a request, if it has a variant of its own.
+    pub(crate) method: Option<KnownMethod>,
     pub(crate) form: TargetForm,
-    /// The status code; of a response only.
+    /// The status code of a response.
     pub(crate) status: u16,
-    /// The target, or the reason phrase.
+    /// Start and end of the target or of the reason phrase.
     pub(crate) start: u16,
     pub(crate) end: u16,
-    /// Chunked, until close or empty; a length is among the facts.
+    /// How the body is delimited. `known` holds the length.
     pub(crate) body: Body,
-    pub(crate) facts: Facts,
+    pub(crate) known: KnownFields,
 }
 
-/// [`BodyLength`] without its number: a head's facts are copied into each view of it, and 16 bytes more would show.
+/// [`BodyLength`] without the number, to keep [`HeadInfo`] small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Empty,
@@ -29,8 +29,8 @@ pub(crate) enum Body {
     UntilClose,
 }
 
-impl Meta {
-    /// Before anything was read. The version is the one that takes least: who has not said HTTP/1.1 is not sent what 1.0 does not know.
+impl HeadInfo {
+    /// Before anything was read. Until the peer declares HTTP/1.1, assume HTTP/1.0.
     pub(crate) const NEW: Self = Self {
         version: Version::Http10,
         method: None,
@@ -39,25 +39,26 @@ impl Meta {
         start: 0,
         end: 0,
         body: Body::Empty,
-        facts: Facts::NONE,
+        known: KnownFields::NONE,
     };
 
-    /// How the body is delimited.
+    /// Returns how the body is delimited.
     pub(crate) const fn body(&self) -> BodyLength {
         match self.body {
             Body::Empty => BodyLength::Empty,
-            Body::Length => BodyLength::Length(self.facts.declared()),
+            Body::Length => BodyLength::Length(self.known.declared()),
             Body::Chunked => BodyLength::Chunked,
             Body::UntilClose => BodyLength::UntilClose,
         }
     }
 
-    /// The method, given the bytes of the head.
+    /// Returns the method. `head` holds the bytes of the head.
     pub(crate) fn method<'a>(&self, head: &'a [u8]) -> Method<'a> {
         match self.method {
             Some(known) => known.method(),
             None => {
-                // The byte before the target is the space after the method, which is a token and so is ASCII.
+                // One space separates the method from the target. The method is a token, so it is
+                // ASCII.
                 let token = head.get(..usize::from(self.start).saturating_sub(1)).unwrap_or_default();
                 Method::Other(core::str::from_utf8(token).unwrap_or_default())
             }
@@ -65,15 +66,15 @@ impl Meta {
     }
 }
 
-impl Meta {
-    /// RFC 9112 §9.3, and §6.3 (8): what lasts until close cannot be followed.
+impl HeadInfo {
+    /// RFC 9112 §9.3. No message follows one that lasts until close (§6.3 (8)).
     pub(crate) fn keep_alive(&self) -> bool {
-        self.facts.keep_alive(self.version) && self.body != Body::UntilClose
+        self.known.keep_alive(self.version) && self.body != Body::UntilClose
     }
 
     pub(crate) fn expects_continue(&self) -> bool {
-        // The rarer of the two first.
-        self.facts.expects_continue(self.version)
+        // The condition that is rarely true comes first.
+        self.known.expects_continue(self.version)
             && !matches!(self.body(), BodyLength::Empty | BodyLength::Length(0))
     }
 }
