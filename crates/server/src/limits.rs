@@ -54,11 +54,7 @@ pub struct Limits {
 impl Limits {
     /// The defaults, each with its reason at the field.
     pub const DEFAULT: Self = Self {
-        http: {
-            let mut http = tidewire_http1::Limits::new();
-            http.max_body = 64 * 1024 * 1024;
-            http
-        },
+        http: tidewire_http1::Limits::DEFAULT.with_max_body(64 * 1024 * 1024),
         head_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(75),
         body_grace: Duration::from_secs(10),
