@@ -11,10 +11,10 @@
 //! `--server PATH` attacks another binary, to compare before and after. The server is on core 0 and
 //! the attack on core 1. Only servers that this program started are attacked, one at a time.
 
+mod bulk_readers;
 mod bursts;
 mod changes;
 mod clients;
-mod crowd;
 mod lists;
 mod marks;
 mod ordinary;
@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::need_taskset;
 use probe::{Probe, Waits};
-use row::{Outcome, Row, Scene};
+use row::{Outcome, Row, Setup};
 use server::{Server, Turns};
 use tidewire_testkit::run::{Result, cargo, run as start, target};
 
@@ -181,7 +181,7 @@ impl Figures {
 /// Runs one attack on a server of its own.
 fn measure(row: &Row, binary: &std::path::Path, args: &Args) -> std::io::Result<Figures> {
     let server = Server::start(binary, row.options)?;
-    let mut scene = Scene {
+    let mut setup = Setup {
         server: &server,
         connections: args.connections as usize,
         time: Duration::from_secs(args.seconds),
@@ -189,16 +189,16 @@ fn measure(row: &Row, binary: &std::path::Path, args: &Args) -> std::io::Result<
     };
     // The first message and the first answer allocate the allocator's pools.
     ordinary::warm_up(&server)?;
-    let attack = (row.prepare)(&mut scene)?;
+    let attack = (row.prepare)(&mut setup)?;
     server.calm()?;
     let before = server.memory()?;
     let probe = Probe::start(&server)?;
     let begun = Instant::now();
-    let outcome = attack(&mut scene)?;
+    let outcome = attack(&mut setup)?;
     server.settle(|| probe.answered())?;
     let took = begun.elapsed();
     let (waits, most) = probe.end()?;
-    drop(scene);
+    drop(setup);
     let turns = server.turns();
     Ok(Figures { waits, grown: most.saturating_sub(before), outcome, took, turns })
 }

@@ -4,7 +4,7 @@
 //! load on the machine affects all servers alike. The comparison uses the CPU time of the server,
 //! because other load changes it less than rates.
 
-mod floor;
+mod bare_loop;
 mod load;
 mod report;
 mod results;
@@ -57,14 +57,14 @@ enum What {
     Load(load::Args),
     /// Run the bare loop, in its own process.
     #[command(hide = true)]
-    Floor { port: u16 },
+    BareLoop { port: u16 },
 }
 
 pub(crate) fn run(args: &Args) -> Result {
     match &args.what {
         None | Some(What::Engine) => engine(args),
         Some(What::Load(load)) => load::run(load),
-        Some(What::Floor { port }) => floor::run(*port),
+        Some(What::BareLoop { port }) => bare_loop::run(*port),
     }
 }
 
@@ -113,7 +113,7 @@ struct Lab {
 
 impl Lab {
     fn new(quick: bool) -> Result<Self> {
-        let all = [Server::Tidewire, Server::Floor, Server::Nchan, Server::Axum];
+        let all = [Server::Tidewire, Server::BareLoop, Server::Nchan, Server::Axum];
         let running = all.into_iter().map(Started::start).collect::<Result<_>>()?;
         let seconds = if quick { "0.3" } else { "0.5" }.to_owned();
         Ok(Self { running, results: Results::default(), quick, seconds, round: 1, start: Instant::now() })
@@ -160,7 +160,7 @@ impl Lab {
         let counts: &[&str] =
             if self.quick { &["10", "1000"] } else { &["10", "100", "1000", "10000", "15000"] };
         for &count in counts {
-            for server in [Server::Tidewire, Server::Floor] {
+            for server in [Server::Tidewire, Server::BareLoop] {
                 self.measure(&format!("scale {count}"), server, "fanout", &["--subscribers", count]);
             }
         }
@@ -208,8 +208,8 @@ impl Lab {
 
 /// The servers that a feed is measured with. The bare loop has only streams.
 fn peers(feed: Feed) -> Vec<Server> {
-    let all = [Server::Tidewire, Server::Floor, Server::Nchan, Server::Axum];
-    all.into_iter().filter(|&server| feed != Feed::Longpoll || server != Server::Floor).collect()
+    let all = [Server::Tidewire, Server::BareLoop, Server::Nchan, Server::Axum];
+    all.into_iter().filter(|&server| feed != Feed::Longpoll || server != Server::BareLoop).collect()
 }
 
 /// No round begins after this time, so that a whole measurement takes less than twelve minutes.

@@ -113,8 +113,8 @@ impl<T> Log<T> {
         Some(self.entries.front()?.time_ms.saturating_add(self.retention.max_age_ms?))
     }
 
-    /// Evicts everything. The numbers continue, so a reader that had not read everything is told a
-    /// gap.
+    /// Evicts everything. The numbers continue, so a reader that had not read everything is told of
+    /// a gap.
     pub fn clear(&mut self) {
         self.skip_to(self.head().seq());
     }

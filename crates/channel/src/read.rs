@@ -35,7 +35,7 @@ impl Budget {
     }
 }
 
-/// How the returned messages continue what the reader has. Tell the reader a gap or a reset.
+/// How the returned messages continue what the reader has. Tell the reader about a gap or a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {
     /// The reader had no cursor.

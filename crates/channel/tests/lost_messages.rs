@@ -1,6 +1,5 @@
-//! How other systems lost messages: one test for each way, named for it. The simulation makes the
-//! same mistakes on purpose and finds them (`sim/fault.rs`). Here each is shown by itself, in a few
-//! lines.
+//! How other systems lost messages: one test for each way. The simulation makes the same mistakes
+//! on purpose and finds them (`sim/fault.rs`). Here each is shown by itself, in a few lines.
 //!
 //! References are to public reports of the systems, read in November 2026.
 
@@ -31,7 +30,7 @@ fn publish(channel: &mut Channel<&'static str, &'static str>, text: &'static str
 /// A hub replays the history, then registers the subscriber. An update between the two steps is
 /// never delivered. Mercure #178, #354.
 #[test]
-fn the_update_that_falls_between_replay_and_going_live() {
+fn an_update_between_replay_and_wait_is_delivered() {
     let mut channel = channel();
     publish(&mut channel, "one");
     let replayed = channel.read(Since::Earliest, ALL).cursor();
@@ -48,7 +47,7 @@ fn the_update_that_falls_between_replay_and_going_live() {
 /// A server that does not know an id replays everything (ntfy), or nothing for ever (Mercure #704),
 /// and does not tell the reader.
 #[test]
-fn the_unknown_id_that_replays_everything_or_nothing() {
+fn an_unknown_cursor_is_a_reset() {
     let mut channel = channel();
     publish(&mut channel, "one");
     publish(&mut channel, "two");
@@ -64,7 +63,7 @@ fn the_unknown_id_that_replays_everything_or_nothing() {
 /// A poll's time is up at the moment when its event arrives. The event counts as delivered, or the
 /// answer says "nothing until now" and the next poll starts after the event. CometD #1142.
 #[test]
-fn the_poll_that_ends_as_the_event_arrives() {
+fn a_poll_that_ends_as_its_event_arrives_loses_nothing() {
     // The event comes first: the poll cannot be cancelled any more, so it knows of the event.
     let mut channel = channel();
     let key = channel.wait(at(0), "poll").expect("nothing is there");
@@ -83,7 +82,7 @@ fn the_poll_that_ends_as_the_event_arrives() {
 /// A client leaves one transport before the other is open. Messages go to neither. Engine.IO and
 /// its ports; Atmosphere #2444.
 #[test]
-fn the_message_sent_during_a_transport_upgrade() {
+fn a_message_during_a_transport_upgrade_is_delivered() {
     let mut channel = channel();
     publish(&mut channel, "one");
     let [old_feed, new_feed] = [at(1); 2];
@@ -104,7 +103,7 @@ fn the_message_sent_during_a_transport_upgrade() {
 /// The search for an id has a limit and starts at the oldest message. It never finds the id of the
 /// usual reconnect, one message behind. Mercure #1382.
 #[test]
-fn the_replay_cap_that_scans_from_the_wrong_end() {
+fn a_cursor_one_message_behind_is_found_in_a_long_log() {
     let retention =
         Retention::DEFAULT.with_max_messages(50_000).with_max_bytes(usize::MAX).with_max_age_ms(None);
     let mut log = Log::new(Epoch::new(7), retention);
@@ -120,7 +119,7 @@ fn the_replay_cap_that_scans_from_the_wrong_end() {
 /// A client stores a new epoch with the offset of the old one: "a position that never existed". The
 /// server then takes it for the current one. centrifuge-go #160.
 #[test]
-fn the_epoch_paired_with_an_old_offset() {
+fn a_new_epoch_is_never_combined_with_an_old_number() {
     let mut old = channel();
     publish(&mut old, "one");
     publish(&mut old, "two");
@@ -158,7 +157,7 @@ fn overlapping_polls_take_nothing_from_each_other() {
 /// A reader's messages are evicted while it reads. The server skips them, writes a line to its own
 /// log and tells the client nothing. Nchan #689.
 #[test]
-fn the_eviction_during_a_replay() {
+fn an_eviction_during_a_replay_is_a_gap() {
     let retention = Retention::DEFAULT.with_max_messages(4);
     let mut log = Log::new(Epoch::new(7), retention);
     for number in 1..=4 {
@@ -177,7 +176,7 @@ fn the_eviction_during_a_replay() {
 /// Cursors are made of the time of day. When the clock is set back, messages are not delivered.
 /// Nchan #469.
 #[test]
-fn the_clock_that_is_set_back() {
+fn a_clock_that_is_set_back_hides_no_message() {
     let retention = Retention::DEFAULT.with_max_age_ms(Some(1_000));
     let mut log = Log::new(Epoch::new(7), retention);
     log.append(10_000, 1, "before");
@@ -193,7 +192,7 @@ fn the_clock_that_is_set_back() {
 /// A connection that was cut before its first message has no cursor to come back with. Socket.IO
 /// #5538.
 #[test]
-fn the_cut_before_the_first_message() {
+fn a_cut_before_the_first_message_loses_nothing() {
     let mut channel = channel();
     let hello = channel.read(Since::Now, ALL).cursor();
     assert_eq!(hello, at(0));
@@ -205,7 +204,7 @@ fn the_cut_before_the_first_message() {
 /// A publisher that lost the answer publishes again. Within its window, the same key stands for the
 /// same message.
 #[test]
-fn the_publish_that_is_tried_again() {
+fn a_retried_publish_is_one_message() {
     let mut channel = channel();
     let one = Fingerprint([1; 16]);
     let mut once = |text| channel.append_once(0, b"key", one, 1, text).expect("the message is small");
@@ -218,7 +217,7 @@ fn the_publish_that_is_tried_again() {
 /// An attacker guesses a key and uses it first. The owner of the key must not be told that its
 /// message is there.
 #[test]
-fn the_message_whose_key_was_guessed() {
+fn a_publish_whose_key_was_guessed_is_refused() {
     let mut channel = channel();
     let mut once = |text, says| channel.append_once(0, b"key", Fingerprint([says; 16]), 1, text);
     assert!(once("the attacker's", 1).is_ok());
@@ -230,7 +229,7 @@ fn the_message_whose_key_was_guessed() {
 /// A late cancellation for a lost channel removes a waiter from the new channel of the same name.
 /// That waiter then waits for ever. The simulation found this in an early version of this crate.
 #[test]
-fn the_cancellation_that_hits_a_successor() {
+fn a_late_cancellation_does_not_hit_a_new_channel() {
     let mut old = channel();
     let key = old.wait(at(0), "of the old one").expect("nothing is there");
     let mut new: Channel<&str, &str> = Channel::new(Epoch::new(8), Retention::DEFAULT, Limits::DEFAULT);

@@ -120,7 +120,7 @@ impl HeadlessBody {
         }
     }
 
-    /// The end of the input, behind bytes that are still incomplete.
+    /// Takes the end of the input. `rest` is what is still incomplete.
     pub(crate) fn finish(&mut self, rest: &[u8], notes: &mut Notes) -> Result<(), Refusal> {
         match self {
             Self::Chunked { chunks, content } => {

@@ -154,14 +154,14 @@ fn cors_cookie(head: &RequestHead<'_>, query: &Query) -> Result<Response, Proble
     Ok(response)
 }
 
-/// The event of a page that asks what the browser sent.
+/// Answers with an event that has a field of the request.
 fn field_of(head: &RequestHead<'_>, name: &str) -> Response {
     stream(200).body([b"data: ", head.get(name).unwrap_or_default(), b"\n\n"].concat())
 }
 
 fn begin_endless() -> Reply<Ticket> {
     let response = stream(200).with("Cache-Control", "no-cache");
-    // Chunked for all: the suite's clients are browsers.
+    // Always chunked: the clients of the suite are browsers, which support it.
     let head = Some(DetachHead { response, chunked: true });
     Reply::Detach { head, first: Vec::new(), ticket: Ticket::Endless }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::clients::{Coding, Feed, frame, open, post, request};
 use super::marks::{Counter, mark};
 use super::ordinary::pipeline;
-use super::row::{Attack, Outcome, Row, Scene};
+use super::row::{Attack, Outcome, Row, Setup};
 use super::server::Server;
 
 /// The messages of one burst: five times what a log keeps.
@@ -17,21 +17,21 @@ const BURST: usize = 5_000;
 pub(super) fn rows() -> Vec<Row> {
     let short: &'static [&'static str] = &["--retain-messages", "100"];
     vec![
-        Row::new("bursts frames", &[], |scene| burst(scene, frames)),
-        Row::new("bursts commands", &[], |scene| burst(scene, commands)),
-        Row::new("bursts posts", &[], |scene| burst(scene, posts)),
-        Row::new("bursts frames short", short, |scene| burst(scene, frames)),
-        Row::new("bursts commands short", short, |scene| burst(scene, commands)),
-        Row::new("bursts posts short", short, |scene| burst(scene, posts)),
+        Row::new("bursts frames", &[], |setup| burst(setup, frames)),
+        Row::new("bursts commands", &[], |setup| burst(setup, commands)),
+        Row::new("bursts posts", &[], |setup| burst(setup, posts)),
+        Row::new("bursts frames short", short, |setup| burst(setup, frames)),
+        Row::new("bursts commands short", short, |setup| burst(setup, commands)),
+        Row::new("bursts posts short", short, |setup| burst(setup, posts)),
         Row::new("bursts posts publishers", &[], publishers),
     ]
 }
 
 /// One burst, with readers of all kinds.
-fn burst(scene: &mut Scene<'_>, send: fn(&Server) -> Result<Option<TcpStream>>) -> Result<Attack> {
-    let readers = readers(scene)?;
-    Ok(Box::new(move |scene| {
-        let publisher = send(scene.server)?;
+fn burst(setup: &mut Setup<'_>, send: fn(&Server) -> Result<Option<TcpStream>>) -> Result<Attack> {
+    let readers = readers(setup)?;
+    Ok(Box::new(move |setup| {
+        let publisher = send(setup.server)?;
         let outcome = count(readers, BURST)?;
         drop(publisher);
         Ok(outcome)
@@ -39,9 +39,9 @@ fn burst(scene: &mut Scene<'_>, send: fn(&Server) -> Result<Option<TcpStream>>) 
 }
 
 /// Fast readers of the channel `busy`, one of each kind.
-fn readers(scene: &Scene<'_>) -> Result<Vec<Counter>> {
+fn readers(setup: &Setup<'_>) -> Result<Vec<Counter>> {
     let feeds = [Feed::Bare, Feed::V1, Feed::Sse, Feed::Stream];
-    let open = |feed| open(&scene.server.address, &request(feed, Coding::Plain, "busy", ""));
+    let open = |feed| open(&setup.server.address, &request(feed, Coding::Plain, "busy", ""));
     feeds.into_iter().map(|feed| open(feed).and_then(Counter::start)).collect()
 }
 
@@ -104,10 +104,10 @@ fn posts(server: &Server) -> Result<Option<TcpStream>> {
 }
 
 /// Ten publishers that send their bursts at the same time.
-fn publishers(scene: &mut Scene<'_>) -> Result<Attack> {
-    let readers = readers(scene)?;
-    Ok(Box::new(move |scene| {
-        let server = scene.server;
+fn publishers(setup: &mut Setup<'_>) -> Result<Attack> {
+    let readers = readers(setup)?;
+    Ok(Box::new(move |setup| {
+        let server = setup.server;
         std::thread::scope(|scope| {
             let all: Vec<_> = (0..10).map(|_| scope.spawn(|| posts(server))).collect();
             all.into_iter().try_for_each(|one| one.join().expect("publishing does not panic").map(|_| ()))

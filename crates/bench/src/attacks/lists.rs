@@ -3,10 +3,10 @@
 
 use std::io::Result;
 
+use super::bulk_readers::BulkReaders;
 use super::clients::{Coding, Feed, open, open_narrow, post, request};
-use super::crowd::Crowd;
 use super::ordinary::{pipeline, publish};
-use super::row::{Attack, Outcome, Row, Scene};
+use super::row::{Attack, Outcome, Row, Setup};
 
 /// The messages that are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ pub(super) fn rows() -> Vec<Row> {
     rows.push(Row::new("lists latecomers stream escapes reading", &[], latecomers));
     rows.push(Row::new("lists leaving v1", &[], leaving));
     for feed in [Feed::Poll, LongPoll, Stream, Sse, V1] {
-        rows.push(Row::new(format!("copies {} escapes silent", name(feed)), &[], move |scene| {
-            copies(scene, feed)
+        rows.push(Row::new(format!("copies {} escapes silent", name(feed)), &[], move |setup| {
+            copies(setup, feed)
         }));
     }
     rows
@@ -100,26 +100,26 @@ impl Lists {
         let lists = if self.distinct { "distinct" } else { "equal" };
         let words = format!("{:?} {:?}", self.content, self.readers).to_lowercase();
         let name = format!("lists {lists} {} {coding} {words}", name(self.feed));
-        Row::new(name, &[], move |scene| self.prepare(scene))
+        Row::new(name, &[], move |setup| self.prepare(setup))
     }
 
-    fn prepare(self, scene: &mut Scene<'_>) -> Result<Attack> {
+    fn prepare(self, setup: &mut Setup<'_>) -> Result<Attack> {
         let mut streams = Vec::new();
-        for n in 0..scene.connections {
+        for n in 0..setup.connections {
             let channels = if self.distinct { format!("hot,u{n}") } else { "hot,u".to_owned() };
             let request = request(self.feed, self.coding, &channels, "");
             let open = if self.readers == Readers::Silent { open_narrow } else { open };
-            streams.push(open(&scene.server.address, &request)?);
+            streams.push(open(&setup.server.address, &request)?);
         }
         match self.readers {
-            Readers::Reading => scene.held.push(Box::new(Crowd::read(streams))),
-            Readers::Silent => scene.held.push(Box::new(streams)),
+            Readers::Reading => setup.held.push(Box::new(BulkReaders::read(streams))),
+            Readers::Silent => setup.held.push(Box::new(streams)),
         }
-        Ok(Box::new(move |scene| {
+        Ok(Box::new(move |setup| {
             match self.content {
-                Content::Escapes => publish(scene.server, "hot", &escapes())?,
-                Content::Text => publish(scene.server, "hot", &text(1 << 20))?,
-                Content::Many => publish_many(scene, "hot")?,
+                Content::Escapes => publish(setup.server, "hot", &escapes())?,
+                Content::Text => publish(setup.server, "hot", &text(1 << 20))?,
+                Content::Many => publish_many(setup, "hot")?,
             }
             Ok(Outcome::default())
         }))
@@ -142,48 +142,48 @@ fn text(len: usize) -> Vec<u8> {
 }
 
 /// A thousand messages of one kilobyte.
-fn publish_many(scene: &Scene<'_>, channel: &str) -> Result<()> {
+fn publish_many(setup: &Setup<'_>, channel: &str) -> Result<()> {
     let requests = post(channel, &text(1024)).repeat(1_000);
-    pipeline(scene.server, requests, 1_000).map(|_| ())
+    pipeline(setup.server, requests, 1_000).map(|_| ())
 }
 
 /// Each reader has sixteen channels, and all get a message at the same time.
-fn sixteen(scene: &mut Scene<'_>) -> Result<Attack> {
+fn sixteen(setup: &mut Setup<'_>) -> Result<Attack> {
     let names: Vec<String> = (0..15).map(|n| format!("c{n}")).collect();
     let mut streams = Vec::new();
-    for n in 0..scene.connections {
+    for n in 0..setup.connections {
         let channels = format!("{},u{n}", names.join(","));
-        streams.push(open(&scene.server.address, &request(Feed::Stream, Coding::Plain, &channels, ""))?);
+        streams.push(open(&setup.server.address, &request(Feed::Stream, Coding::Plain, &channels, ""))?);
     }
-    scene.held.push(Box::new(Crowd::read(streams)));
-    Ok(Box::new(move |scene| {
+    setup.held.push(Box::new(BulkReaders::read(streams)));
+    Ok(Box::new(move |setup| {
         let round: Vec<u8> = names.iter().flat_map(|name| post(name, &text(100))).collect();
-        pipeline(scene.server, round.repeat(60), 60 * names.len())?;
+        pipeline(setup.server, round.repeat(60), 60 * names.len())?;
         Ok(Outcome::default())
     }))
 }
 
 /// Readers that all connect at the same time and start at the oldest message, each with its own
 /// list.
-fn latecomers(scene: &mut Scene<'_>) -> Result<Attack> {
-    publish(scene.server, "hot", &escapes())?;
-    Ok(Box::new(|scene| {
+fn latecomers(setup: &mut Setup<'_>) -> Result<Attack> {
+    publish(setup.server, "hot", &escapes())?;
+    Ok(Box::new(|setup| {
         let mut streams = Vec::new();
-        for n in 0..scene.connections {
+        for n in 0..setup.connections {
             let request = request(Feed::Stream, Coding::Plain, &format!("hot,u{n}"), "since=earliest");
-            streams.push(open(&scene.server.address, &request)?);
+            streams.push(open(&setup.server.address, &request)?);
         }
-        scene.held.push(Box::new(Crowd::read(streams)));
+        setup.held.push(Box::new(BulkReaders::read(streams)));
         Ok(Outcome::default())
     }))
 }
 
 /// Readers with their own lists that all leave at the same time.
-fn leaving(scene: &mut Scene<'_>) -> Result<Attack> {
+fn leaving(setup: &mut Setup<'_>) -> Result<Attack> {
     let mut streams = Vec::new();
-    for n in 0..scene.connections {
+    for n in 0..setup.connections {
         let request = request(Feed::V1, Coding::Plain, &format!("hot,u{n}"), "");
-        streams.push(open(&scene.server.address, &request)?);
+        streams.push(open(&setup.server.address, &request)?);
     }
     Ok(Box::new(move |_| {
         drop(streams);
@@ -194,15 +194,15 @@ fn leaving(scene: &mut Scene<'_>) -> Result<Attack> {
 }
 
 /// Short requests for a long message. The answers are not read.
-fn copies(scene: &mut Scene<'_>, feed: Feed) -> Result<Attack> {
-    publish(scene.server, "hot", &escapes())?;
-    Ok(Box::new(move |scene| {
+fn copies(setup: &mut Setup<'_>, feed: Feed) -> Result<Attack> {
+    publish(setup.server, "hot", &escapes())?;
+    Ok(Box::new(move |setup| {
         let mut streams = Vec::new();
-        for _ in 0..scene.connections.min(100) {
+        for _ in 0..setup.connections.min(100) {
             let request = request(feed, Coding::Plain, "hot", "since=earliest");
-            streams.push(open_narrow(&scene.server.address, &request)?);
+            streams.push(open_narrow(&setup.server.address, &request)?);
         }
-        scene.held.push(Box::new(streams));
+        setup.held.push(Box::new(streams));
         Ok(Outcome::default())
     }))
 }

@@ -16,14 +16,14 @@ pub(super) struct Row {
 }
 
 /// Opens connections and publishes what the attack needs.
-pub(super) type Prepare = Box<dyn Fn(&mut Scene<'_>) -> Result<Attack>>;
+pub(super) type Prepare = Box<dyn Fn(&mut Setup<'_>) -> Result<Attack>>;
 
 /// What an attack does after the preparation. It may return when its bytes are sent. The probe
 /// continues until the server is idle.
-pub(super) type Attack = Box<dyn FnOnce(&mut Scene<'_>) -> Result<Outcome>>;
+pub(super) type Attack = Box<dyn FnOnce(&mut Setup<'_>) -> Result<Outcome>>;
 
 /// The server and the clients of an attack.
-pub(super) struct Scene<'a> {
+pub(super) struct Setup<'a> {
     pub(super) server: &'a Server,
     pub(super) connections: usize,
     pub(super) time: Duration,
@@ -42,7 +42,7 @@ impl Row {
     pub(super) fn new(
         name: impl Into<String>,
         options: &'static [&'static str],
-        prepare: impl Fn(&mut Scene<'_>) -> Result<Attack> + 'static,
+        prepare: impl Fn(&mut Setup<'_>) -> Result<Attack> + 'static,
     ) -> Self {
         Row { name: name.into(), options, prepare: Box::new(prepare) }
     }

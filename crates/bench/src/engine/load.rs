@@ -3,8 +3,8 @@
 
 mod args;
 mod churn;
+mod clients;
 mod fanout;
-mod fleet;
 mod get;
 mod idle;
 mod message;

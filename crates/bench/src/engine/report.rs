@@ -35,10 +35,10 @@ fn fanout(out: &mut String, results: &Results) {
         for window in ["1", "32"] {
             let cell = format!("fanout {} {window}", feed.name());
             let _ = write!(out, "| {} | {window} |", feed.name());
-            for server in ["tidewire", "floor", "nchan", "axum"] {
+            for server in ["tidewire", "bare-loop", "nchan", "axum"] {
                 let _ = write!(out, " {} |", results.spread(&cell, server, "cost", 1.0, 2));
             }
-            for server in ["floor", "nchan", "axum"] {
+            for server in ["bare-loop", "nchan", "axum"] {
                 let _ = write!(out, " {} |", results.ratio(&cell, server));
             }
             out.push('\n');
@@ -53,7 +53,7 @@ fn fanout(out: &mut String, results: &Results) {
         sum("tidewire", "lost"),
         sum("tidewire", "disorder"),
     );
-    for server in ["floor", "nchan", "axum"] {
+    for server in ["bare-loop", "nchan", "axum"] {
         let (lost, disorder) = (sum(server, "lost"), sum(server, "disorder"));
         if lost + disorder > 0.0 {
             let _ = writeln!(out, "{server}: {lost} lost, {disorder} twice or out of order.");
@@ -70,7 +70,7 @@ fn latency(out: &mut String, results: &Results) {
     for feed in Feed::ALL {
         let cell = format!("latency {}", feed.name());
         let _ = write!(out, "| {} |", feed.name());
-        for server in ["tidewire", "floor", "nchan", "axum"] {
+        for server in ["tidewire", "bare-loop", "nchan", "axum"] {
             let of = |name| results.spread(&cell, server, name, 1000.0, 1);
             let _ = write!(out, " {} / {} |", of("p50"), of("p99"));
         }
@@ -145,8 +145,8 @@ fn scale(out: &mut String, results: &Results) {
             out,
             "| {count} | {} | {} | {} |",
             of("tidewire"),
-            of("floor"),
-            results.ratio(&cell, "floor")
+            of("bare-loop"),
+            results.ratio(&cell, "bare-loop")
         );
     }
     out.push_str(

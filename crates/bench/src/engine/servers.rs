@@ -62,9 +62,9 @@ fn command(server: Server, port: u16) -> Result<Command> {
         Server::Tidewire => {
             [&at("tidewire"), "serve", "--listen", &address, "--threads", "1"].map(str::to_owned).into()
         }
-        Server::Floor => {
+        Server::BareLoop => {
             let myself = std::env::current_exe().map_err(|error| format!("the bare loop: {error}"))?;
-            [&myself.display().to_string(), "bench", "floor", &port.to_string()].map(str::to_owned).into()
+            [&myself.display().to_string(), "bench", "bare-loop", &port.to_string()].map(str::to_owned).into()
         }
         Server::Axum => vec![at("examples/axum_peer"), address],
         Server::Nchan | Server::Return => {

@@ -32,7 +32,7 @@ impl Feed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Server {
     Tidewire,
-    Floor,
+    BareLoop,
     Nchan,
     Axum,
     Return,
@@ -42,7 +42,7 @@ impl Server {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tidewire => "tidewire",
-            Self::Floor => "floor",
+            Self::BareLoop => "bare-loop",
             Self::Nchan => "nchan",
             Self::Axum => "axum",
             Self::Return => "return",
@@ -98,7 +98,7 @@ impl Server {
             Self::Tidewire => format!("/c/{channel}?limit=1"),
             Self::Nchan => format!("/poll/{channel}"),
             Self::Return => "/plain".into(),
-            Self::Axum | Self::Floor => format!("/last/{channel}"),
+            Self::Axum | Self::BareLoop => format!("/last/{channel}"),
         };
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
     }

@@ -1,7 +1,7 @@
 //! Connects, subscribes and leaves, again and again: the CPU time of each cycle.
 
 use super::args::Args;
-use super::fleet::read;
+use super::clients::read;
 use crate::engine::wire::{Place, connect};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};

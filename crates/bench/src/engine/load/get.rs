@@ -1,7 +1,7 @@
 //! Plain requests on fifty connections: the CPU time of each.
 
 use super::args::Args;
-use super::fleet::{Fleet, read};
+use super::clients::{Clients, read};
 use super::message::percentile;
 use crate::engine::wire::{Server, answer, connect};
 use mio::net::TcpStream;
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 pub(super) fn run(args: &Args) -> Result<Value> {
     if args.server != Server::Return {
-        let mut fleet = Fleet::new(args)?;
-        fleet.open(0, 0)?;
-        fleet.publish()?;
-        fleet.wait(0)?;
+        let mut clients = Clients::new(args)?;
+        clients.open(0, 0)?;
+        clients.publish()?;
+        clients.wait(0)?;
     }
     let request = args.server.get(&args.channel()).repeat(args.depth);
     let mut poll = Poll::new()?;

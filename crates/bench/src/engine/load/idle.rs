@@ -1,26 +1,26 @@
 //! Waiting subscribers: the server's memory for each.
 
 use super::args::Args;
-use super::fleet::Fleet;
+use super::clients::Clients;
 use serde_json::{Value, json};
 use std::io::{Error, Result};
 use std::time::Duration;
 
 pub(super) fn run(args: &Args) -> Result<Value> {
     let before = args.usage()?.resident;
-    let mut fleet = Fleet::new(args)?;
-    fleet.open(args.subscribers, 0)?;
-    fleet.rest(SETTLE)?;
+    let mut clients = Clients::new(args)?;
+    clients.open(args.subscribers, 0)?;
+    clients.rest(SETTLE)?;
     let open = args.usage()?.resident;
     for number in 1..=MESSAGES {
-        fleet.publish()?;
-        if !fleet.wait(number * args.subscribers as u64)? {
+        clients.publish()?;
+        if !clients.wait(number * args.subscribers as u64)? {
             return Err(Error::other("a message did not reach all subscribers"));
         }
     }
-    fleet.rest(SETTLE)?;
+    clients.rest(SETTLE)?;
     let touched = args.usage()?.resident;
-    drop(fleet);
+    drop(clients);
     std::thread::sleep(LEAVE);
     let left = args.usage()?.resident;
     let each = |bytes: u64| bytes.saturating_sub(before) as f64 / args.subscribers as f64;

@@ -9,7 +9,7 @@ use mio::{Events, Interest, Poll, Token};
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use std::time::{Duration, Instant};
 
-pub(super) struct Fleet {
+pub(super) struct Clients {
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
@@ -59,7 +59,7 @@ struct Publisher {
     unanswered: usize,
 }
 
-impl Fleet {
+impl Clients {
     pub(super) fn new(args: &Args) -> Result<Self> {
         let poll = Poll::new()?;
         let mut stream = connect(args.port, 0)?;

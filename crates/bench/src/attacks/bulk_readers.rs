@@ -10,20 +10,20 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token};
 
 /// Readers. They end when dropped.
-pub(super) struct Crowd {
+pub(super) struct BulkReaders {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
-impl Crowd {
+impl BulkReaders {
     pub(super) fn read(streams: Vec<TcpStream>) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let seen = over.clone();
-        Crowd { over, thread: Some(std::thread::spawn(move || read(streams, &seen))) }
+        BulkReaders { over, thread: Some(std::thread::spawn(move || read(streams, &seen))) }
     }
 }
 
-impl Drop for Crowd {
+impl Drop for BulkReaders {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {

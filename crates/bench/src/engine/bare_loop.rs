@@ -23,25 +23,25 @@ fn serve(port: u16) -> std::io::Result<()> {
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
-    let mut floor = Floor::default();
+    let mut bare_loop = BareLoop::default();
     loop {
         poll.poll(&mut events, None)?;
         let mut published = false;
         for event in &events {
             match event.token() {
-                LISTENER => floor.accept(&listener, &poll)?,
+                LISTENER => bare_loop.accept(&listener, &poll)?,
                 token => {
                     if event.is_writable() {
-                        floor.write(token);
+                        bare_loop.write(token);
                     }
                     if event.is_readable() {
-                        published |= floor.read(token);
+                        published |= bare_loop.read(token);
                     }
                 }
             }
         }
         if published {
-            floor.deliver();
+            bare_loop.deliver();
         }
     }
 }
@@ -49,7 +49,7 @@ fn serve(port: u16) -> std::io::Result<()> {
 const LISTENER: Token = Token(0);
 
 #[derive(Default)]
-struct Floor {
+struct BareLoop {
     next: usize,
     /// Sockets that have not subscribed, with their input so far. Publishers are among them.
     strangers: HashMap<Token, (TcpStream, Vec<u8>)>,
@@ -80,7 +80,7 @@ impl Log {
     }
 }
 
-impl Floor {
+impl BareLoop {
     fn accept(&mut self, listener: &TcpListener, poll: &Poll) -> std::io::Result<()> {
         while let Ok((mut stream, _)) = listener.accept() {
             stream.set_nodelay(true)?;
