@@ -35,7 +35,7 @@ pub(crate) fn machine(command: &str, rounds: usize) -> String {
     let busy = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let busy = busy.split(' ').next().unwrap_or_default().to_owned();
     format!(
-        "`cargo xtask {command}`, {}. {model}, {} cores, Linux {}, load average {busy} at the end. \
+        "`cargo xtask {command}`, {}. {model}, {} cores, Linux {}, load average {busy} at the end.\n\
          {rounds} interleaved rounds: median (least - most).\n",
         say("date", &["+%Y-%m-%d %H:%M"]),
         say("nproc", &[]),

@@ -26,7 +26,7 @@ fn tables(results: &Results, rounds: usize, quick: bool) -> String {
 
 fn fanout(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Delivery.** 1,000 subscribers, 100-byte messages: microseconds of server CPU for each \
+        "\n**Delivery.** 1,000 subscribers, 100-byte messages: microseconds of server CPU for each\n\
          delivery, with 1 and with 32 publishes in flight.\n\n\
          | feed | in flight | tidewire | bare loop | Nchan | axum | tidewire / bare loop \
          | tidewire / Nchan | tidewire / axum |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
@@ -47,7 +47,7 @@ fn fanout(out: &mut String, results: &Results) {
     let sum = |server, name| results.sum(&["fanout", "latency", "scale"], server, name);
     let _ = write!(
         out,
-        "\nOf {:.1} million deliveries by tidewire (this table and the ones on latency and scale), \
+        "\nOf {:.1} million deliveries by tidewire (this table and the ones on latency and scale),\n\
          {} were lost and {} came twice or out of order.\n",
         sum("tidewire", "delivered") / 1e6,
         sum("tidewire", "lost"),
@@ -63,7 +63,7 @@ fn fanout(out: &mut String, results: &Results) {
 
 fn latency(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Latency** at 50,000 deliveries a second (50 messages to 1,000 subscribers): \
+        "\n**Latency** at 50,000 deliveries a second (50 messages to 1,000 subscribers):\n\
          milliseconds from publishing to receiving, p50 / p99.\n\n\
          | feed | tidewire | bare loop | Nchan | axum |\n|---|---:|---:|---:|---:|\n",
     );
@@ -80,7 +80,7 @@ fn latency(out: &mut String, results: &Results) {
 
 fn get(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Plain `GET`** of the newest message on 50 connections: microseconds of server CPU for \
+        "\n**Plain `GET`** of the newest message on 50 connections: microseconds of server CPU for\n\
          each request. Nginx's `return 200` answers with a constant.\n\n\
          | requests in flight on a connection | tidewire | nginx `return 200` | Nchan \
          | axum (hyper) | `return 200` / tidewire | axum / tidewire |\n\
@@ -114,7 +114,7 @@ fn churn(out: &mut String, results: &Results) {
 
 fn memory(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Memory.** 10,000 connections (2,000 in a quick run) to a server just started: bytes of \
+        "\n**Memory.** 10,000 connections (2,000 in a quick run) to a server just started: bytes of\n\
          resident memory for each when all wait / after three messages to all, and the whole\n\
          process in MB before they came -> after they left.\n\n\
          | feed | tidewire | | Nchan | | axum | |\n|---|---:|---:|---:|---:|---:|---:|\n",
@@ -133,8 +133,8 @@ fn memory(out: &mut String, results: &Results) {
 
 fn scale(out: &mut String, results: &Results) {
     out.push_str(
-        "\n**Scale.** SSE, one publish in flight: microseconds of server CPU for each delivery. A \
-         publish is shared by all deliveries: with ten subscribers it is most of the cost, of the \
+        "\n**Scale.** SSE, one publish in flight: microseconds of server CPU for each delivery. A\n\
+         publish is shared by all deliveries: with ten subscribers it is most of the cost, of the\n\
          bare loop as well.\n\n\
          | subscribers | tidewire | bare loop | tidewire / bare loop |\n|---:|---:|---:|---:|\n",
     );
