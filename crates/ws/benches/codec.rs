@@ -1,9 +1,12 @@
-//! What the parts of the protocol cost: unmasking, headers, UTF-8, compression, and one message for a thousand connections.
+//! The cost of the parts of the protocol: unmasking, headers, UTF-8, compression, and one message
+//! for a thousand connections.
 //!
-//! `cargo bench -p tidewire-ws --all-features --bench codec [-- PART]`, where a part is `unmask`, `header`, `utf8`, `deflate` or `broadcast`.
+//! `cargo bench -p tidewire-ws --all-features --bench codec [-- PART]`, where PART is `unmask`,
+//! `header`, `utf8`, `deflate` or `broadcast`.
 //!
-//! Rounds are interleaved: each takes one sample of every contestant in turn, so that a busy machine slows all of them alike. The
-//! figure is the best sample: noise only ever adds. Compare ratios within one run, never times of two runs.
+//! Each round takes one sample of every contestant in turn, so a busy machine slows all of them
+//! equally. The figure is the best sample, because noise only adds time. Compare ratios within one
+//! run, never times of two runs.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::hint::black_box;
@@ -31,7 +34,7 @@ fn main() {
     }
 }
 
-/// In place, beside the loop of RFC 6455 §5.3 word for word, and beside copying as many bytes.
+/// Unmasking in place, next to the loop of RFC 6455 §5.3 and to a copy of as many bytes.
 fn unmask() {
     println!("{:<10} {:>12} {:>12} {:>12}   GB/s", "unmask", "byte loop", "mask::apply", "memcpy");
     for (name, len) in [
@@ -47,7 +50,8 @@ fn unmask() {
         let best = race(&mut [
             &mut || {
                 for (i, byte) in black_box(&mut a[..]).iter_mut().enumerate() {
-                    // Held back from being turned into what is measured beside it.
+                    // `black_box` keeps the compiler from making this loop as fast as
+                    // `mask::apply`.
                     *byte ^= black_box(key)[i % 4];
                 }
             },
@@ -64,7 +68,7 @@ fn unmask() {
 
 const MANY: u32 = 64;
 
-/// A client's header, as it stands before a payload of so many bytes.
+/// Parsing the header of a client, for payloads of three sizes.
 fn header() {
     println!("{:<10} {:>12} {:>12}   ns", "header", "tungstenite", "Header::parse");
     for (name, wire) in [
@@ -72,7 +76,7 @@ fn header() {
         ("1 KiB", b"\x82\xfe\x04\x00\x01\x02\x03\x04aaaaaaaaaaaaaa"),
         ("1 MiB", b"\x82\xff\0\0\0\0\0\x10\0\0\x01\x02\x03\x04aaaaaaaa"),
     ] {
-        // Many in one call, since the call itself would take as long as one.
+        // Many headers in one call, because the call itself takes as long as one header.
         let best = race(&mut [
             &mut || {
                 for _ in 0..MANY {
@@ -93,7 +97,8 @@ fn header() {
     }
 }
 
-/// A text in one frame, with a key of zeros: header, unmasking and checking, beside the check alone.
+/// Receiving a text in one and in two frames, masked with zeros. Header, unmasking and UTF-8 check,
+/// next to the check alone.
 fn utf8() {
     println!("{:<18} {:>12} {:>12} {:>12}   GB/s", "text", "from_utf8", "one frame", "two frames");
     for (kind, sample) in [("ASCII", "The tide comes in, the tide goes out. "), ("mixed", "κόσμε 🌊 tide ")]
@@ -126,7 +131,8 @@ fn utf8() {
                 &mut || read(first, black_box(&mut one)),
                 &mut || {
                     read(second, black_box(&mut two));
-                    // What a read that is used up leads to: the buffer goes back.
+                    // An empty input, as after the last byte of a read: the connection returns its
+                    // buffer.
                     assert!(second.decode(&mut []).is_ok());
                 },
             ]);
@@ -137,7 +143,8 @@ fn utf8() {
     }
 }
 
-/// Messages like each other, not the same: the levels of zlib, with and without context.
+/// Compressing messages that are similar but not equal, at several levels of zlib, with and without
+/// context takeover.
 fn deflate() {
     println!("MB/s of plain text; the part of it that is sent");
     println!(
@@ -168,7 +175,7 @@ fn compression(len: usize, level: u8, takeover: bool) -> (f64, f64, f64) {
     let server = || Connection::<Server>::new(Limits::DEFAULT).with_deflate(params, &config);
     let client = || Connection::<Client>::new(Limits::DEFAULT).with_deflate(params, &config);
     let messages: Vec<String> = (0..64).map(|seed| json(len, seed)).collect();
-    let (mut fast, mut faster, mut sent) = (f64::MAX, f64::MAX, 0);
+    let (mut deflate_time, mut inflate_time, mut sent) = (f64::MAX, f64::MAX, 0);
     for _ in 0..12 {
         let (mut server, mut client) = (server(), client());
         let mut wires = vec![Vec::with_capacity(2 * len); messages.len()];
@@ -176,16 +183,16 @@ fn compression(len: usize, level: u8, takeover: bool) -> (f64, f64, f64) {
         for (message, wire) in messages.iter().zip(&mut wires) {
             server.send_text(message, wire).unwrap();
         }
-        fast = fast.min(start.elapsed().as_secs_f64());
+        deflate_time = deflate_time.min(start.elapsed().as_secs_f64());
         sent = wires.iter().map(Vec::len).sum();
         let start = Instant::now();
         for wire in &mut wires {
             assert!(matches!(client.decode(black_box(wire)), Ok((_, Some(Event::Text(_))))));
         }
-        faster = faster.min(start.elapsed().as_secs_f64());
+        inflate_time = inflate_time.min(start.elapsed().as_secs_f64());
     }
     let plain = messages.iter().map(String::len).sum::<usize>() as f64;
-    (plain / fast / 1e6, plain / faster / 1e6, sent as f64 / plain)
+    (plain / deflate_time / 1e6, plain / inflate_time / 1e6, sent as f64 / plain)
 }
 
 /// Readings of sensors, as an API might send them.
@@ -210,7 +217,7 @@ fn json(len: usize, seed: u64) -> String {
     text
 }
 
-/// The frame of one compressed message for each of 1,000 connections.
+/// Encoding one message, compressed, for each of 1,000 connections.
 fn broadcast() {
     println!(
         "{:<10} {:>20} {:>20} {:>20}   µs for 1,000 connections",
@@ -254,7 +261,7 @@ fn broadcast() {
     }
 }
 
-/// Nanoseconds a call, the best of many interleaved samples.
+/// Returns nanoseconds for each call: the best of many interleaved samples.
 fn race(contestants: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     let mut best = vec![f64::MAX; contestants.len()];
     let start = Instant::now();
@@ -265,7 +272,7 @@ fn race(contestants: &mut [&mut dyn FnMut()]) -> Vec<f64> {
         for (contestant, best) in contestants.iter_mut().zip(&mut best) {
             let (start, mut calls) = (Instant::now(), 0u32);
             while calls == 0 || start.elapsed() < Duration::from_micros(500) {
-                // The clock is not read for each call of a few nanoseconds.
+                // Calls of a few nanoseconds run in batches, so that the clock is read less often.
                 let batch = if calls == 0 { 1 } else { calls.min(1 << 14) };
                 (0..batch).for_each(|_| contestant());
                 calls += batch;

@@ -1,6 +1,7 @@
-//! The client that the Autobahn test suite examines: `autobahn_client 127.0.0.1:9002 AGENT`.
+//! The client for the Autobahn test suite: `autobahn_client 127.0.0.1:9002 AGENT`.
 //!
-//! It asks the suite's server how many cases there are, connects once for each, and echoes what comes until the server closes.
+//! It asks the suite's server for the number of cases. It connects once for each case and echoes
+//! messages until the server closes.
 
 #![allow(clippy::print_stdout)]
 
@@ -29,8 +30,9 @@ async fn main() -> Result<(), AnyError> {
     drop(socket);
     for case in 1..=count {
         let mut socket = connect(&address, &format!("/runCase?case={case}&agent={agent}")).await?;
-        // What goes wrong here goes wrong on purpose; the suite's report judges it.
-        // The suite itself gives up on a case after 480 seconds; a busy machine may need more than two minutes for a large one.
+        // Errors here are part of the tests, and the suite's report judges them. The suite itself
+        // gives up on a case after 480 seconds. A busy machine may need more than two minutes for a
+        // large one.
         let _ = tokio::time::timeout(Duration::from_secs(600), echo(&mut socket)).await;
     }
     let mut socket = connect(&address, &format!("/updateReports?agent={agent}")).await?;
@@ -43,7 +45,7 @@ async fn echo(socket: &mut WebSocket<TcpStream, Client>) -> Result<(), AnyError>
     while let Some(message) = socket.next().await {
         match message {
             Ok(message) if message.is_data() => socket.queue(message).await?,
-            // One more call waits for the server to close, as a client should.
+            // The next call waits for the server to close, as a client should.
             Ok(_) | Err(_) => {}
         }
     }

@@ -23,7 +23,7 @@ async fn main() -> Result<(), AnyError> {
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async {
-            // A peer that breaks the protocol was told so; there is nothing left to do about it here.
+            // The peer of a failed connection has already received the close frame or the refusal.
             let _ = serve(stream).await;
         });
     }
@@ -47,7 +47,8 @@ async fn serve(mut stream: TcpStream) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Answers the handshake: the connection and the bytes behind the head, or nothing if it was refused.
+/// Answers the handshake. Returns the connection and the bytes after the head, or `None` if the
+/// handshake was refused.
 async fn handshake(stream: &mut TcpStream) -> Result<Option<(Connection<Server>, Vec<u8>)>, AnyError> {
     let head = Head::read(stream).await?;
     let mut headers = [httparse::EMPTY_HEADER; 64];

@@ -1,5 +1,5 @@
-//! How WebSocket libraries fell, and what this one does instead: a test for each, named for it. Identifiers are of the advisories
-//! in which others fell that way.
+//! Known failures of other WebSocket libraries. Each test shows that this crate does not have the
+//! failure. The identifiers name the advisories and issues of the other libraries.
 #![allow(clippy::unwrap_used)] // a test
 #![cfg(feature = "deflate")]
 
@@ -36,7 +36,7 @@ fn a_masked_frame_of_a_server_closes_with_1002() {
 fn a_ping_of_126_bytes_closes_with_1002() {
     for opcode in [Opcode::Ping, Opcode::Pong, Opcode::Close] {
         let mut wire = frame(opcode, true, &[b'x'; 126]);
-        // At the length already: nothing of the payload has come.
+        // The length alone is refused: no byte of the payload has come.
         wire.truncate(2);
         refused(&wire, ErrorKind::ControlTooLong, 1002);
     }
@@ -49,7 +49,7 @@ fn a_fragmented_control_frame_closes_with_1002() {
     }
 }
 
-/// On control frames too, which some servers do not look at.
+/// On control frames too: some servers do not check them.
 #[test]
 fn reserved_bits_close_with_1002_on_every_opcode() {
     for opcode in [0x80, 0x81, 0x82, 0x88, 0x89, 0x8a] {
@@ -59,7 +59,7 @@ fn reserved_bits_close_with_1002_on_every_opcode() {
     }
 }
 
-/// With permessage-deflate RSV1 belongs to the first frame of a message, and nowhere else.
+/// With permessage-deflate, only the first frame of a message may have RSV1.
 #[test]
 fn the_compression_bit_on_a_continuation_or_a_control_frame_closes_with_1002() {
     for wire in [&b"\x41\x80\0\0\0\0\xc0\x80\0\0\0\0"[..], b"\xc9\x80\0\0\0\0", b"\xc8\x80\0\0\0\0"] {
@@ -93,13 +93,13 @@ fn a_length_of_2_to_the_63_closes_with_1002_and_the_one_below_with_1009() {
     refused(b"\x82\xff\x80\0\0\0\0\0\0\0", ErrorKind::LengthTopBit, 1002);
     refused(b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff", ErrorKind::LengthTopBit, 1002);
     refused(b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff", ErrorKind::FrameTooLong, 1009);
-    // With no limit at all, two such fragments would wrap the sum.
+    // Without limits, the largest valid length is accepted, and no sum of lengths overflows.
     let limits = Limits::DEFAULT.with_max_frame(u64::MAX).with_max_message(u64::MAX);
     let mut server = Connection::<Server>::new(limits);
     assert!(feed(&mut server, b"\x02\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0").is_ok());
 }
 
-/// RUSTSEC-2022-0035 (websocket: a buffer of the declared length).
+/// RUSTSEC-2022-0035 (websocket allocated a buffer of the declared length).
 #[test]
 fn nothing_is_reserved_from_a_declared_length() {
     let limits = Limits::DEFAULT.with_max_frame(u64::MAX).with_max_message(u64::MAX);
@@ -112,7 +112,8 @@ fn nothing_is_reserved_from_a_declared_length() {
         let wire = [&[first, 0xff][..], &declared.to_be_bytes(), &[0; 4], b"abc"].concat();
         let (used, fed) = measure(|| feed(&mut connection, &wire).map(drop));
         assert_eq!(fed, Ok(()));
-        // An inflater has a fixed size. Else it is a few bytes, for the few that came.
+        // An inflater has a fixed size, below 80 KiB. Without one, the few received bytes need
+        // little.
         let most = if first & 0x40 == 0 { 64 } else { 80 << 10 };
         assert!(used.peak <= most, "{first:#x}: {used:?}");
     }
@@ -121,7 +122,7 @@ fn nothing_is_reserved_from_a_declared_length() {
 // Messages.
 
 #[test]
-fn the_sum_of_fragments_is_limited_and_not_only_each() {
+fn the_sum_of_the_fragments_of_a_message_is_limited() {
     let limits = Limits::DEFAULT.with_max_message(1000);
     let mut server = Connection::<Server>::new(limits);
     let mut wire = frame(Opcode::Binary, false, &[0; 100]);
@@ -133,7 +134,7 @@ fn the_sum_of_fragments_is_limited_and_not_only_each() {
     assert_eq!((error.kind(), error.close_code()), (ErrorKind::MessageTooLong, 1009));
 }
 
-/// CVE-2026-48779 (npm ws: an object for each fragment).
+/// CVE-2026-48779 (npm ws allocated an object for each fragment).
 #[test]
 fn fragments_of_one_byte_take_the_memory_of_one_message() {
     for opcode in [Opcode::Text, Opcode::Binary] {
@@ -148,7 +149,7 @@ fn fragments_of_one_byte_take_the_memory_of_one_message() {
     }
 }
 
-/// The same in time: it grows with the bytes, not with the square of their number.
+/// The time grows with the number of bytes, not with its square.
 #[test]
 fn fragments_of_one_byte_take_linear_time() {
     let (small, large) = (fragments(Opcode::Text, 4096, 1), fragments(Opcode::Text, 65_536, 1));
@@ -156,13 +157,13 @@ fn fragments_of_one_byte_take_linear_time() {
 }
 
 #[test]
-fn empty_fragments_cannot_run_for_ever() {
+fn the_number_of_empty_fragments_is_limited() {
     let mut wire = frame(Opcode::Text, false, b"");
     for _ in 0..Limits::DEFAULT.max_empty_fragments {
         wire.extend(frame(Opcode::Continuation, false, b""));
     }
     refused(&wire, ErrorKind::TooManyEmptyFragments, 1008);
-    // Slower ones are the caller's deadline's: the connection says when it has to run.
+    // Slow fragments are left to a deadline of the caller, who asks `message_unfinished`.
     let mut server = Connection::<Server>::new(Limits::DEFAULT);
     feed(&mut server, &frame(Opcode::Text, false, b"")).unwrap();
     assert!(server.message_unfinished());
@@ -212,11 +213,11 @@ fn codes_1005_1006_and_1015_never_go_to_the_wire() {
         );
         assert!(out.is_empty() && server.is_open());
     }
-    // A close without a code is answered without one: 1005 is what an API calls it.
+    // The reply to a close without a code has no code either. 1005 exists only in APIs.
     let mut server = Connection::<Server>::new(Limits::DEFAULT);
     feed(&mut server, &frame(Opcode::Close, true, b"")).unwrap();
     assert_eq!(output(&mut server), b"\x88\x00");
-    // An end without a close is 1006 for the log, and nothing is sent.
+    // An end of the stream without a close frame is 1006 in the log. Nothing is sent.
     let mut server = Connection::<Server>::new(Limits::DEFAULT);
     assert_eq!(server.finish().unwrap_err().close_code(), close::ABNORMAL);
     assert!(output(&mut server).is_empty());
@@ -224,10 +225,10 @@ fn codes_1005_1006_and_1015_never_go_to_the_wire() {
 
 // permessage-deflate.
 
-/// CVE-2018-1000518 (Python websockets), CVE-2026-1526 (undici): inflated without a limit.
+/// CVE-2018-1000518 (Python websockets), CVE-2026-1526 (undici): both inflated without a limit.
 #[test]
 fn one_gibibyte_in_one_mebibyte_of_deflate_stops_at_the_limit() {
-    // A mebibyte of zeros that ends at a byte boundary can be repeated as it is.
+    // The compressed mebibyte ends at a byte boundary, so its bytes can be repeated.
     let mut mebibyte = Vec::with_capacity(4096);
     flate2::Compress::new(flate2::Compression::best(), false)
         .compress_vec(&vec![0; 1 << 20], &mut mebibyte, flate2::FlushCompress::Sync)
@@ -249,13 +250,14 @@ fn one_gibibyte_in_one_mebibyte_of_deflate_stops_at_the_limit() {
         }
         let (used, error) = measure(|| feed_in_place(&mut server, &mut wire).unwrap_err());
         assert_eq!((error.kind(), error.close_code()), (ErrorKind::MessageTooLong, 1009));
-        // The message up to its limit, in a buffer that has doubled, and the inflater.
+        // While the buffer of the message doubles, it takes up to 3 MiB. The rest is the inflater.
         assert!(used.peak <= (3 << 20) + (128 << 10), "{used:?}");
-        assert!(used.kept <= 256, "the failed message is given back: {used:?}");
+        assert!(used.kept <= 256, "the memory of the refused message is freed: {used:?}");
     }
 }
 
-/// A bad offer is passed over. It is no reason to refuse the handshake, and never one to fall over (CVE-2020-7662, NSP advisory 550).
+/// The server skips a bad offer. It neither refuses the handshake nor crashes (CVE-2020-7662, NSP
+/// advisory 550).
 #[test]
 fn offers_with_duplicate_or_unknown_parameters_are_declined_and_never_400() {
     let options = Options::DEFAULT.with_deflate(Config::DEFAULT);
@@ -279,7 +281,7 @@ fn offers_with_duplicate_or_unknown_parameters_are_declined_and_never_400() {
         let accept = handshake(&with("Sec-WebSocket-Extensions", offer), &options).unwrap();
         assert_eq!(accept.deflate(), None, "{offer}");
         assert!(accept.response_fields().all(|(name, _)| name != "Sec-WebSocket-Extensions"), "{offer}");
-        // The next one is looked at.
+        // The server reads the next offer.
         let list = format!("{offer}, permessage-deflate");
         if !offer.contains('"') {
             assert!(
@@ -290,9 +292,9 @@ fn offers_with_duplicate_or_unknown_parameters_are_declined_and_never_400() {
     }
 }
 
-/// undici crashed on a window outside of 8 to 15.
+/// undici crashed on a window outside 8 to 15 bits.
 #[test]
-fn an_answer_with_parameters_nobody_asked_for_fails_the_handshake() {
+fn an_answer_that_does_not_fit_the_offer_fails_the_handshake() {
     let request = Request::new(*b"the sample nonce", &[]).with_deflate(Config::DEFAULT);
     for answer in [
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=16",
@@ -315,9 +317,10 @@ fn an_answer_with_parameters_nobody_asked_for_fails_the_handshake() {
     }
 }
 
-/// flate2 panics on a window of 256 bytes. A server declines such an offer for itself, and takes it from a client.
+/// flate2 panics on a window of 256 bytes. The server declines it for its own messages and accepts
+/// it for those of the client.
 #[test]
-fn a_window_of_8_bits_panics_nowhere() {
+fn a_window_of_8_bits_causes_no_panic() {
     let options = Options::DEFAULT.with_deflate(Config::DEFAULT.with_context_takeover(true));
     let offer = |text| handshake(&with("Sec-WebSocket-Extensions", text), &options).unwrap().deflate();
     assert_eq!(offer("permessage-deflate; server_max_window_bits=8"), None);
@@ -344,7 +347,7 @@ fn a_window_of_8_bits_panics_nowhere() {
     }
 }
 
-/// npm ws, issue 1202: gigabytes for contexts of connections that did nothing.
+/// npm ws, issue 1202: idle connections held gigabytes of compression contexts.
 #[test]
 fn a_thousand_connections_that_have_talked_hold_no_compression_contexts() {
     let text = "all the same ".repeat(100);
@@ -356,17 +359,17 @@ fn a_thousand_connections_that_have_talked_hold_no_compression_contexts() {
         connection.send_text(&text, &mut out).unwrap();
         assert_eq!(out[0], 0xc1, "compressed");
     };
-    // The first one fills the pool of the thread.
+    // The first connection fills the pool of the thread.
     talk(&mut deflating::<Server>());
     let mut connections: Vec<Connection<Server>> = (0..1000).map(|_| deflating::<Server>()).collect();
     let (used, ()) = measure(|| connections.iter_mut().for_each(talk));
     assert_eq!(used.kept, 0, "{used:?}");
-    assert!(used.peak < 64 << 10, "one at a time: {used:?}");
+    assert!(used.peak < 64 << 10, "only one context at a time: {used:?}");
 }
 
 // The handshake.
 
-/// CVE-2024-37890 (npm ws: many fields), CVE-2023-43669 (tungstenite: quadratic).
+/// CVE-2024-37890 (npm ws: many fields crashed it), CVE-2023-43669 (tungstenite: quadratic time).
 #[test]
 fn a_flood_of_fields_takes_no_memory_and_linear_time() {
     let flood = |n: usize| {
@@ -383,7 +386,8 @@ fn a_flood_of_fields_takes_no_memory_and_linear_time() {
     assert_linear(16.0, || drop(handshake(&small, &options)), || drop(handshake(&large, &options)));
 }
 
-/// CVE-2021-32640 (npm ws: Sec-WebSocket-Protocol), CVE-2020-7662 (websocket-extensions): regular expressions that backtrack.
+/// CVE-2021-32640 (npm ws: Sec-WebSocket-Protocol), CVE-2020-7662 (websocket-extensions): both used
+/// regular expressions that backtrack.
 #[test]
 fn long_lists_take_linear_time() {
     let options = Options::DEFAULT.with_subprotocols(&["chat"]).with_deflate(Config::DEFAULT);
@@ -402,9 +406,10 @@ fn long_lists_take_linear_time() {
     }
 }
 
-/// CVE-2020-7693 (SockJS), CVE-2022-41940 (engine.io): an odd request ended the process. Others take any key.
+/// CVE-2020-7693 (SockJS), CVE-2022-41940 (engine.io): a malformed request ended the process. Other
+/// servers accept any key.
 #[test]
-fn bad_keys_and_versions_are_refused_in_good_order() {
+fn bad_versions_are_refused_with_426_and_bad_keys_with_400() {
     for version in ["12", "8", "0", "013", "13, 8", "+13", "13.0", "", "1e1", "99999999999999999999"] {
         let refusal = handshake(&with("Sec-WebSocket-Version", version), &Options::default()).unwrap_err();
         assert_eq!((refusal.kind(), refusal.status()), (RefusalKind::Version, 426), "{version}");
@@ -446,13 +451,13 @@ fn origins_that_look_alike_are_refused() {
             assert_eq!((refusal.kind(), refusal.status()), (RefusalKind::Origin, 403), "{origin}");
         }
     }
-    // Two of them: which one would be checked?
+    // Two `Origin` fields: a check of one of them could be bypassed with the other.
     let mut twice = request();
     twice.extend([("Origin", "http://server.example.com"), ("Origin", "http://evil.example")]);
     assert_eq!(handshake(&twice, &Options::default()).unwrap_err().kind(), RefusalKind::Origin);
 }
 
-/// CVE-2026-2833 (Pingora): an upgrade with a body is how requests are smuggled past a proxy.
+/// CVE-2026-2833 (Pingora): an upgrade with a body can smuggle a request past a proxy.
 #[test]
 fn an_upgrade_that_carries_a_body_is_refused_and_the_connection_closed() {
     for (name, value) in [
@@ -468,11 +473,11 @@ fn an_upgrade_that_carries_a_body_is_refused_and_the_connection_closed() {
     }
 }
 
-// What goes out.
+// Output.
 
-/// tungstenite, issue 490: every pong was queued.
+/// tungstenite, issue 490: it queued every pong.
 #[test]
-fn pings_from_a_peer_that_never_reads_gather_one_pong() {
+fn pings_from_a_peer_that_never_reads_queue_only_one_pong() {
     let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let wire = frame(Opcode::Ping, true, &[b'p'; 125]).repeat(10_000);
     let (used, events) = measure(|| feed(&mut server, &wire).unwrap().len());
@@ -481,7 +486,7 @@ fn pings_from_a_peer_that_never_reads_gather_one_pong() {
     assert_eq!(output(&mut server).len(), 127);
 }
 
-/// RUSTSEC-2020-0043 (ws): the output had no bound.
+/// RUSTSEC-2020-0043 (ws: its output buffer had no limit).
 #[cfg(feature = "tokio")]
 #[tokio::test]
 async fn messages_for_a_peer_that_never_reads_are_bounded() {
@@ -500,10 +505,11 @@ async fn messages_for_a_peer_that_never_reads_are_bounded() {
     assert!(refused > 900, "{refused}");
 }
 
-/// Huang and others, 2011: a page that can guess the next key writes bytes of its choice to a proxy's cache.
+/// Huang and others, 2011: a page that can predict the next masking key can write chosen bytes into
+/// the cache of a proxy.
 #[cfg(feature = "tokio")]
 #[tokio::test]
-async fn masking_keys_are_fresh_and_not_to_be_guessed() {
+async fn masking_keys_are_fresh_and_unpredictable() {
     use tidewire_ws::Message;
     use tidewire_ws::tokio::WebSocket;
     use tokio::io::AsyncReadExt as _;
@@ -518,10 +524,11 @@ async fn masking_keys_are_fresh_and_not_to_be_guessed() {
         server.read_exact(&mut wire).await.unwrap();
         keys.extend(wire.chunks(7).map(|frame| u32::from_be_bytes(frame[2..6].try_into().unwrap())));
     }
-    // Of 4,000 keys out of 2^32 a few may be equal by chance: more than ten are not, but once in 10^20 runs.
+    // A few of 4,000 keys out of 2^32 may be equal by chance. More than ten are equal in only one
+    // of 10^20 runs.
     let distinct: std::collections::BTreeSet<u32> = keys.iter().copied().collect();
     assert!(distinct.len() > 3990, "{}", distinct.len());
-    // No constant step from one to the next, and each bit is set about half of the time.
+    // The difference between two keys is not constant. Each bit is set in about half of the keys.
     let steps: std::collections::BTreeSet<u32> =
         keys.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
     assert!(steps.len() > 3980, "{}", steps.len());
@@ -531,7 +538,7 @@ async fn masking_keys_are_fresh_and_not_to_be_guessed() {
     }
 }
 
-/// Not in our own words: only names that the server was configured with, and what was agreed on, get into the answer.
+/// The answer contains only configured names and agreed parameters.
 #[test]
 fn nothing_of_the_request_is_copied_into_the_answer() {
     let options = Options::DEFAULT.with_subprotocols(&["chat"]).with_deflate(Config::DEFAULT);
@@ -546,7 +553,7 @@ fn nothing_of_the_request_is_copied_into_the_answer() {
 }
 
 #[test]
-fn the_frames_of_these_tests_are_what_headers_say() {
+fn frames_built_by_these_tests_have_valid_headers() {
     for len in [0, 125, 126, 65_535, 65_536] {
         let wire = frame(Opcode::Binary, true, &vec![0; len]);
         let (header, n) = Header::parse(&wire).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Reads whose future is dropped at every await lose and double nothing.
+//! Dropping the future of a read at every await neither loses nor repeats a message.
 #![cfg(all(feature = "tokio", feature = "deflate"))]
 #![allow(clippy::unwrap_used)] // a test
 
@@ -12,7 +12,7 @@ use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Client, Connection, Limits, Message, Role, Server};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A socket that is ready every second time it is asked, and then gives or takes some bytes only.
+/// A socket that is ready at every second call, and then transfers at most `step` bytes.
 struct Stuttering {
     input: Vec<u8>,
     given: usize,
@@ -63,7 +63,7 @@ impl AsyncWrite for Stuttering {
     }
 }
 
-/// Polls a fresh future once and drops it, until one of them is ready.
+/// Polls a fresh future once and drops it if it is pending, until one is ready.
 macro_rules! dropped_at_every_await {
     ($pending:ident, $future:expr) => {
         loop {
@@ -124,7 +124,8 @@ fn a_read_that_is_dropped_at_every_await_loses_nothing() {
             while let Some(message) = dropped_at_every_await!(pending, server.next()) {
                 let message = message.unwrap();
                 if message.is_data() {
-                    // A message is taken by one future or by none: the queue is not full, so this one takes it at once.
+                    // A message is taken by one future or by none. The queue is not full, so the
+                    // first poll takes it.
                     server.queue(message.clone()).now_or_never().unwrap().unwrap();
                     dropped_at_every_await!(pending, server.flush()).unwrap();
                 }
@@ -133,8 +134,8 @@ fn a_read_that_is_dropped_at_every_await_loses_nothing() {
             assert!(got == sent, "steps of {step}");
             assert!(pending >= 2, "{pending} futures were dropped");
 
-            // And all that was owed has left, in order: an echo for each message, and pongs. Where some pings came together only the
-            // latest may have one (RFC 6455 §5.5.3).
+            // The server has sent all its replies in order: an echo of each message, and pongs. It
+            // may answer only the latest of several pings that came together (RFC 6455 §5.5.3).
             let mut output = server.get_ref().output.clone();
             let (mut back, mut at) = (Vec::new(), 0);
             while let (n, Some(message)) = client.decode_owned(&mut output[at..]).unwrap() {

@@ -1,4 +1,4 @@
-//! The codec in tokio-util's `Framed`, both roles.
+//! The codec in tokio-util's `Framed`, in both roles.
 #![cfg(all(feature = "codec", feature = "tokio"))]
 #![allow(clippy::unwrap_used)] // a test
 
@@ -12,7 +12,7 @@ fn server() -> Codec<Server> {
     Codec::<Server>::new(Connection::<Server>::new(Limits::DEFAULT))
 }
 
-/// Keys that can be told from each other; a program takes them from a random source.
+/// Distinct masking keys. A program takes them from a random source.
 fn client() -> Codec<Client> {
     let mut key = 0u32;
     Codec::<Client>::new(Connection::<Client>::new(Limits::DEFAULT), move || {
@@ -51,16 +51,16 @@ async fn both_ends_talk_in_framed_until_both_have_closed() {
     client.send(Message::Close { code: Some(1000), reason: "done".into() }).await.unwrap();
     assert!(matches!(client.next().await, Some(Ok(Message::Close { code: Some(1000), .. }))));
     assert!(client.codec().connection().is_closed());
-    assert!(client.next().await.is_none(), "an end after both closes is a clean one");
+    assert!(client.next().await.is_none(), "an end after both closes is no error");
     assert!(matches!(client.send(Message::from("late")).await, Err(Error::Encode(_))));
     serving.await.unwrap();
 }
 
 #[tokio::test]
-async fn an_error_is_told_with_the_replies_that_were_owed_before_it() {
+async fn replies_due_before_an_error_are_sent_before_its_close() {
     let (a, mut raw) = duplex(1024);
     let mut server = Framed::new(a, server());
-    // A ping, and a text without a mask.
+    // A ping, and then an unmasked text frame.
     raw.write_all(b"\x89\x80\0\0\0\0\x81\x00").await.unwrap();
     assert_eq!(server.next().await.unwrap().unwrap(), Message::Ping(Default::default()));
     let Some(Err(Error::Decode(error))) = server.next().await else { panic!() };

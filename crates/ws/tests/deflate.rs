@@ -1,4 +1,5 @@
-//! permessage-deflate through connections: what one end compresses the other inflates, whatever the parameters.
+//! permessage-deflate through connections: one end inflates what the other end compresses, with
+//! every combination of parameters.
 #![cfg(feature = "deflate")]
 #![allow(clippy::unwrap_used)] // a test
 
@@ -25,7 +26,7 @@ fn connection<R: Role>(params: Params) -> Connection<R> {
     Connection::new(Limits::DEFAULT).with_deflate(params, &ALWAYS)
 }
 
-/// Decodes what must be exactly one message.
+/// Decodes `wire`, which must be exactly one message.
 fn receive<R: Role>(connection: &mut Connection<R>, mut wire: Vec<u8>) -> Vec<u8> {
     let len = wire.len();
     match connection.decode(&mut wire) {
@@ -47,7 +48,7 @@ fn words(rng: &mut Rng, len: usize) -> Vec<u8> {
 
 #[test]
 fn the_examples_of_rfc_7692() {
-    // §7.2.3.1, .2: the same message twice; the second time it refers to the first.
+    // §7.2.3.1, §7.2.3.2: the same message twice. The second one refers to the first.
     let mut client = connection::<Client>(CONTEXT);
     for wire in [&b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"[..], b"\xc1\x05\xf2\x00\x11\x00\x00"] {
         assert_eq!(receive(&mut client, wire.to_vec()), b"Hello");
@@ -77,7 +78,7 @@ fn a_final_block_that_ends_the_payload_harms_no_later_message() {
     }
 }
 
-/// The last frame of a message may be empty: behind a block that ended the stream it must not begin another one.
+/// The last frame of a message may be empty. After a final block, it must not begin a new block.
 #[test]
 fn a_final_block_and_then_an_empty_fragment_harm_no_later_message() {
     for params in [SHARED, CONTEXT] {
@@ -114,8 +115,8 @@ fn one_incompressible_message_does_not_corrupt_later_ones() {
 
 #[test]
 fn a_window_is_never_exceeded() {
-    // The peer's window is exactly what was agreed: data that repeats beyond it must not be referred to. The inflater here has
-    // no larger one to hide a mistake.
+    // The inflater here has exactly the agreed window. So it fails if the compressor refers to data
+    // beyond that window.
     let mut rng = Rng::new(8);
     for bits in 9..=15 {
         let params = Params { server_max_window_bits: bits, ..CONTEXT };
@@ -130,7 +131,7 @@ fn a_window_is_never_exceeded() {
 }
 
 #[test]
-fn a_window_of_eight_bits_inflates_and_is_not_compressed_for() {
+fn with_a_window_of_8_bits_messages_are_inflated_but_not_compressed() {
     let params = Params { server_max_window_bits: 8, client_max_window_bits: 8, ..CONTEXT };
     let mut client = connection::<Client>(params);
     let mut wire = Vec::new();
@@ -140,7 +141,7 @@ fn a_window_of_eight_bits_inflates_and_is_not_compressed_for() {
 }
 
 #[test]
-fn the_threshold_and_what_does_not_shrink() {
+fn short_and_incompressible_messages_are_sent_uncompressed() {
     let mut server = Connection::<Server>::new(Limits::DEFAULT).with_deflate(SHARED, &Config::DEFAULT);
     let mut is_compressed = |data: &[u8]| {
         let mut wire = Vec::new();
@@ -149,13 +150,14 @@ fn the_threshold_and_what_does_not_shrink() {
     };
     assert!(!is_compressed(&[b'a'; 511]));
     assert!(is_compressed(&[b'a'; 512]));
-    assert!(!is_compressed(&Rng::new(3).bytes(4096)), "noise is sent as it is");
+    assert!(!is_compressed(&Rng::new(3).bytes(4096)), "noise is sent uncompressed");
 }
 
 /// One gibibyte of zeros in about one mebibyte of DEFLATE.
 #[test]
-fn a_bomb_is_defused_at_the_limit() {
-    // A mebibyte that ends at a byte boundary and refers to nothing before it can be repeated as it is.
+fn a_decompression_bomb_is_refused_at_the_limit() {
+    // The compressed mebibyte ends at a byte boundary and refers to nothing before it. So its bytes
+    // can be repeated.
     let mut mebibyte = Vec::with_capacity(4096);
     flate2::Compress::new(flate2::Compression::best(), false)
         .compress_vec(&vec![0; 1 << 20], &mut mebibyte, flate2::FlushCompress::Sync)
@@ -203,16 +205,16 @@ fn a_message_is_compressed_once_for_every_connection() {
     let text = "all the same ".repeat(100);
     let message = PreparedMessage::text(&text);
     let mut servers: Vec<Connection<Server>> = (0..1000).map(|_| connection::<Server>(SHARED)).collect();
-    // The first one compresses, and makes a frame of what comes out.
+    // The first connection compresses the message and builds the frame.
     let first = servers[0].send_prepared(&message).unwrap();
     assert_eq!(receive(&mut connection::<Client>(SHARED), first.to_vec()), text.as_bytes());
-    // The others get the same bytes and ask for no memory: nothing can have been compressed.
+    // The others get the same bytes and allocate nothing, so they did not compress again.
     let (used, same) = measure(|| {
         let mut frames = servers.iter_mut().map(|server| server.send_prepared(&message).unwrap());
         frames.all(|frame| frame.as_ptr() == first.as_ptr() && frame.len() == first.len())
     });
     assert!(same && used.allocations == 0, "{used:?}");
-    // Who cannot take it gets the plain form.
+    // Connections with a smaller window or without compression get the uncompressed frame.
     let small = Params { server_max_window_bits: 14, ..SHARED };
     assert_eq!(*connection::<Server>(small).send_prepared(&message).unwrap(), *message.frame());
     let mut plain = Connection::<Server>::new(Limits::DEFAULT);
@@ -258,13 +260,13 @@ fn pieces_of_a_compressed_message_come_as_they_inflate() {
 }
 
 #[test]
-fn a_message_compressed_for_everybody_is_understood_by_everybody() {
+fn a_shared_compressed_message_inflates_with_and_without_context_takeover() {
     let text = words(&mut Rng::new(7), 3_000);
     for kind in [Kind::Text, Kind::Binary] {
         let mut wire = Vec::new();
         assert!(deflate::encode_message(kind, &text, &Config::DEFAULT, &mut wire));
         assert!(wire.len() < text.len() / 2);
-        // A client that keeps its context across messages understands one that refers to nothing before it, among others that do.
+        // A client with context takeover inflates a shared message, too, between other messages.
         for params in [SHARED, CONTEXT] {
             let mut server = connection::<Server>(params);
             let mut client = connection::<Client>(params);
@@ -277,7 +279,7 @@ fn a_message_compressed_for_everybody_is_understood_by_everybody() {
             }
         }
     }
-    // Too short, or no shorter so: it is sent as it is.
+    // A message that is too short, or that does not shrink, is sent uncompressed.
     let noise = Rng::new(7).bytes(600);
     for (payload, compressed) in [(&[b'a'; 511][..], false), (&noise, false), (&[b'a'; 512], true)] {
         let mut wire = Vec::new();
@@ -289,7 +291,7 @@ fn a_message_compressed_for_everybody_is_understood_by_everybody() {
 }
 
 #[test]
-fn who_inflates_is_known_at_every_byte() {
+fn is_inflating_is_right_after_every_byte() {
     let text = words(&mut Rng::new(9), 2_000);
     let mut client = connection::<Client>(SHARED);
     let (mut wire, mut plain) = (Vec::new(), Vec::new());
@@ -301,7 +303,7 @@ fn who_inflates_is_known_at_every_byte() {
     assert!(!server.is_inflating());
     let mut head = wire[..4].to_vec();
     for (at, &byte) in wire.iter().enumerate().skip(4) {
-        // The header is complete after 8 bytes; the ping that follows is no message.
+        // The header is complete after 8 bytes. The ping after the message is not compressed.
         head.push(byte);
         let (used, _) = server.decode(&mut head).unwrap();
         head.drain(..used);

@@ -1,4 +1,5 @@
-//! On connections that other HTTP servers have upgraded: hyper, and a handler of axum. The client is tokio-tungstenite.
+//! WebSockets on connections that hyper or axum has upgraded, with tokio-tungstenite as the client.
+//! The last test has tokio-tungstenite as the server.
 #![cfg(all(feature = "deflate", feature = "tokio"))]
 #![allow(clippy::unwrap_used)] // a test
 
@@ -15,7 +16,8 @@ use tidewire_ws::{Limits, Message};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite;
 
-/// The whole bridge: the request's fields in, the answer's fields out, and the upgraded stream to the WebSocket.
+/// Connects the handshake to hyper: gives it the fields of the request, copies the fields of the
+/// answer, and gives the upgraded stream to a `WebSocket`.
 async fn upgrade<B>(mut request: Request<B>) -> Response<Body> {
     let version = match request.version() {
         Version::HTTP_11 => (1, 1),
@@ -69,7 +71,7 @@ async fn talk(address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn on_a_connection_that_hyper_has_upgraded() {
+async fn a_server_works_on_a_connection_that_hyper_has_upgraded() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -86,14 +88,14 @@ async fn on_a_connection_that_hyper_has_upgraded() {
 }
 
 #[tokio::test]
-async fn in_a_handler_of_axum() {
+async fn a_server_works_in_a_handler_of_axum() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = axum::Router::new().route("/chat", axum::routing::any(upgrade::<Body>));
     tokio::spawn(async move { axum::serve(listener, router).await });
     talk(address).await;
 
-    // An ordinary GET is told what to do.
+    // The answer to an ordinary GET says how to upgrade.
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = b"GET /chat HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
@@ -103,7 +105,7 @@ async fn in_a_handler_of_axum() {
 }
 
 #[tokio::test]
-async fn as_a_client_of_tungstenite() {
+async fn a_client_works_with_a_server_of_tungstenite() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! What a connection costs that waits.
+//! The memory that a waiting connection holds.
 #![cfg(all(feature = "tokio", feature = "deflate"))]
 #![allow(clippy::unwrap_used)] // a test
 
@@ -23,16 +23,17 @@ fn with_deflate<R: Role>() -> Connection<R> {
     Connection::new(Limits::DEFAULT).with_deflate(PARAMS, &Config::DEFAULT)
 }
 
-/// With the task that serves it, with what tokio keeps of its socket, and with the whole client at the other end: after messages small
-/// and large, compressed ones, and pings.
+/// The count includes the task that serves the connection, tokio's state of its socket, and the
+/// whole client at the other end. Small, large and compressed messages and a ping have passed
+/// before.
 #[tokio::test]
-async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
+async fn a_waiting_connection_holds_at_most_4_kib() {
     const CONNECTIONS: isize = 50;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut clients = Vec::with_capacity(CONNECTIONS.unsigned_abs());
     let mut before = 0;
-    // One more, first, to fill what all connections of a thread share.
+    // One extra connection comes first and fills what all connections of a thread share.
     for i in 0..=CONNECTIONS {
         let mut client = WebSocket::new(TcpStream::connect(address).await.unwrap(), with_deflate::<Client>());
         let (server, _) = listener.accept().await.unwrap();
@@ -61,13 +62,14 @@ async fn a_connection_that_waits_holds_four_kibibytes_at_most() {
     }
     let each = (held() - before) / CONNECTIONS;
     assert!(each <= 4096, "{each} bytes for each connection");
-    assert!(each > 200, "{each} bytes: this has not counted");
+    assert!(each > 200, "{each} bytes: the allocator did not count");
 }
 
-/// What others of the thread have received, and what a few bytes inflated to, is no room for a message that stalls.
+/// A stalled message keeps none of the large buffers that earlier messages of the thread have left,
+/// received or inflated.
 #[test]
-fn a_large_message_that_stalls_holds_twice_what_has_come() {
-    const COME: usize = 70_000;
+fn a_stalled_large_message_holds_at_most_twice_its_received_bytes() {
+    const RECEIVED: usize = 70_000;
     let limits = Limits::DEFAULT.with_max_frame(1 << 20);
     let head = |opcode: u8| [&[0x80 | opcode, 0xff][..], &(1u64 << 20).to_be_bytes(), &[0; 4]].concat();
     let letters = vec![b'a'; 1 << 20];
@@ -78,7 +80,7 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
     assert!(inflates.len() < 16 << 10);
     let mut neighbour = Connection::<Server>::new(limits).with_deflate(PARAMS, &Config::DEFAULT);
     let mut receive = |mut wire: Vec<u8>| {
-        // In pieces, so that it gathers.
+        // In pieces, so that the connection gathers the message in a buffer.
         let mut whole = false;
         for piece in wire.chunks_mut(1024) {
             whole |= neighbour.decode(piece).unwrap().1.is_some();
@@ -86,7 +88,7 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
         assert!(whole && neighbour.decode(&mut []) == Ok((0, None)));
     };
     for opcode in [2, 1] {
-        let mut begun = letters[..COME].to_vec();
+        let mut begun = letters[..RECEIVED].to_vec();
         for wire in [large(2), large(1), inflates.clone()] {
             receive(wire);
             let mut server = Connection::<Server>::new(limits);
@@ -96,10 +98,10 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
             }
             let (freed, ()) = measure(|| drop(server));
             let held = freed.kept.unsigned_abs();
-            assert!((COME..=2 * COME + 4096).contains(&held), "{held} bytes");
+            assert!((RECEIVED..=2 * RECEIVED + 4096).contains(&held), "{held} bytes");
         }
     }
-    // Nor is what the connection itself has received before, in the same read.
+    // It keeps no buffer of an earlier message of its own connection and read either.
     let mut server = Connection::<Server>::new(limits).with_deflate(PARAMS, &Config::DEFAULT);
     let mut wire = [&inflates[..], &head(2), b"a"].concat();
     let (stalled, ()) = measure(|| {
@@ -110,9 +112,10 @@ fn a_large_message_that_stalls_holds_twice_what_has_come() {
     assert!(stalled.kept <= 64 << 10, "{stalled:?}");
 }
 
-/// A batch that is decoded where it was read holds the thread's buffer no longer than until its last message is taken.
+/// A batch is decoded in the thread's read buffer. The connection returns this buffer when its last
+/// message is taken.
 #[tokio::test]
-async fn a_batch_that_is_taken_holds_no_read_buffer() {
+async fn a_connection_without_unread_messages_holds_no_read_buffer() {
     let wire = b"\x81\x8a\0\0\0\x000123456789".repeat(1000);
     let mut server = WebSocket::server(tokio::io::join(&wire[..], tokio::io::sink()), Limits::DEFAULT);
     for _ in 0..1000 {
@@ -123,9 +126,10 @@ async fn a_batch_that_is_taken_holds_no_read_buffer() {
     assert!(freed.kept > -1024, "{freed:?}");
 }
 
-/// The bound of the queue is one of memory: the thread's room for a batch does not stay with a few bytes that are not read.
+/// The limit of the queue is a limit of memory. A few unwritten bytes must not keep the thread's
+/// large write buffer.
 #[tokio::test]
-async fn a_slow_reader_holds_little_more_than_what_waits_for_it() {
+async fn a_connection_to_a_slow_reader_holds_little_more_than_its_unwritten_bytes() {
     let busy = async || {
         let mut server = WebSocket::server(tokio::io::join(&[][..], tokio::io::sink()), Limits::DEFAULT);
         for _ in 0..7000 {
@@ -133,7 +137,8 @@ async fn a_slow_reader_holds_little_more_than_what_waits_for_it() {
         }
         server.flush().await.unwrap();
     };
-    // With nothing but a short message, and with the head of a large one, whose payload is not copied.
+    // With only a short message, and with the header of a large message, whose payload is not
+    // copied.
     for message in [Message::Text("ten bytes!".into()), Message::Binary(vec![0; 100_000].into())] {
         busy().await;
         let (io, _slow) = tokio::io::duplex(1);
@@ -147,17 +152,18 @@ async fn a_slow_reader_holds_little_more_than_what_waits_for_it() {
     }
 }
 
-/// RUSTSEC-2022-0035 (websocket: a buffer of the declared length), where a payload is read straight to its place.
+/// RUSTSEC-2022-0035 (websocket allocated a buffer of the declared length). Here the payload is
+/// read directly into the buffer of its message.
 #[test]
-fn a_large_message_under_way_holds_twice_what_has_come() {
+fn an_unfinished_large_message_holds_memory_only_for_its_received_bytes() {
     let mut wire = [&[0x82, 0xff][..], &(16u64 << 20).to_be_bytes(), &[0; 4]].concat();
-    for come in [100, 70_000, 300_000] {
-        wire.resize(14 + come, 0);
+    for received in [100, 70_000, 300_000] {
+        wire.resize(14 + received, 0);
         let limits = Limits::DEFAULT.with_max_frame(1 << 30).with_max_message(1 << 30);
         let io = tokio::io::join(&wire[..], tokio::io::sink());
         let (used, ended) = measure(|| WebSocket::server(io, limits).next().now_or_never());
-        assert!(matches!(ended, Some(Some(Err(_)))), "the stream has ended: {ended:?}");
-        // What one read takes and what is reserved ahead, and while the buffer grows, the one before it.
-        assert!(used.peak <= (128 << 10) + 3 * come, "{come}: {used:?}");
+        assert!(matches!(ended, Some(Some(Err(_)))), "the end of the stream is an error: {ended:?}");
+        // One read, the room reserved ahead, and the old buffer while the buffer grows.
+        assert!(used.peak <= (128 << 10) + 3 * received, "{received}: {used:?}");
     }
 }

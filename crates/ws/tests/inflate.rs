@@ -1,5 +1,6 @@
-//! What ends a compressed message: the last bit of a block, and nothing behind it. Everything else is refused with 1007, and a
-//! second inflater, which shares no code with ours, says what everything else is.
+//! A compressed message must end with the last bit of a block. Everything else is refused with
+//! 1007. The expected results come from the oracle: a second inflater that shares no code with
+//! ours.
 #![cfg(feature = "deflate")]
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +12,7 @@ use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Client, Connection, ErrorKind, Event, Limits, Role, Server};
 
 const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
-/// Refers to the message before it, and says "Hello" as well.
+/// Says "Hello" as a reference to the message before it.
 const AGAIN: &[u8] = b"\xf2\x00\x11\x00\x00";
 const LIMIT: usize = 1000;
 
@@ -68,8 +69,9 @@ fn feed<R: Role>(connection: &mut Connection<R>, wire: &mut [u8], step: usize) -
     panic!("neither a message nor an error");
 }
 
-/// The verdict on one message, which has to be the same for both roles, with and without context takeover, however it is
-/// fragmented and however it arrives. Long ones are cut at some places. A message that was taken must not harm the next ones.
+/// Returns the result of one message. It must be the same for both roles, with and without context
+/// takeover, for all fragmentations and sizes of reads. Long messages are cut only at some places.
+/// The messages after an accepted message must inflate too.
 fn verdict(payload: &[u8]) -> Result<Vec<u8>, ErrorKind> {
     let mut verdict = None;
     let some = 1 + payload.len() / 16;
@@ -120,12 +122,12 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
     let text: Vec<u8> = (0..200_u32).flat_map(|i| (i * i).to_string().into_bytes()).take(400).collect();
     Compress::new(Compression::best(), false).compress_vec(&text, &mut dynamic, FlushCompress::Sync).unwrap();
     dynamic.truncate(dynamic.len() - 4);
-    assert_eq!(dynamic[0] >> 1 & 3, 2, "a block with tables of its own");
+    assert_eq!(dynamic[0] >> 1 & 3, 2, "a block with dynamic tables");
     let known: [(&str, &[u8]); 9] = [
         ("one block", HELLO),
         ("stored", b"\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"),
         ("BFINAL, padded", b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),
-        ("BFINAL, and nothing behind it", b"\xf3\x48\xcd\xc9\xc9\x07\x00"),
+        ("BFINAL, and nothing after it", b"\xf3\x48\xcd\xc9\xc9\x07\x00"),
         ("BFINAL, and another block", b"\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x48\xcd\xc9\xc9\x07\x00"),
         ("two blocks", b"\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"),
         ("empty", b"\x00"),
@@ -133,20 +135,21 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
         ("an empty block with fixed codes, and the empty block", b"\x02\x00"),
     ];
     let mut good: Vec<_> = known.map(|(name, payload)| (name, payload.to_vec())).into();
-    good.push(("tables of its own", dynamic));
+    good.push(("dynamic tables", dynamic));
     good
 }
 
 #[test]
 fn cut_data_is_refused() {
-    // "Hello" without its last two octets, and a stored block that declares ten octets and holds three.
+    // "Hello" without its last two octets, and a stored block that declares ten octets and holds
+    // three.
     for payload in [&b"\xf2\x48\xcd\xc9\xc9"[..], b"\x00\x0a\x00\xf5\xff\x61\x62\x63"] {
         assert_eq!(verdict(payload), Err(ErrorKind::InvalidDeflate), "{}", payload.escape_ascii());
     }
 }
 
 #[test]
-fn octets_behind_a_final_block_are_blocks_or_refused() {
+fn octets_after_a_final_block_must_be_whole_blocks() {
     let after = |rest: &[u8]| verdict(&[b"\xf3\x48\xcd\xc9\xc9\x07\x00", rest].concat());
     assert_eq!(after(b""), Ok(b"Hello".to_vec()));
     assert_eq!(after(b"\x00"), Ok(b"Hello".to_vec()));
@@ -156,10 +159,10 @@ fn octets_behind_a_final_block_are_blocks_or_refused() {
     }
 }
 
-/// RFC 7692 §7.2.3.6 has one octet for an empty message. Without it the four octets that the receiver puts back are half a
-/// header, and the context would be left in the middle of it.
+/// An empty message is one octet (RFC 7692 §7.2.3.6). Without it, the four octets that the receiver
+/// appends are half a block header, and the inflater would stop in the middle of it.
 #[test]
-fn no_octets_at_all_are_no_compressed_message() {
+fn a_compressed_message_without_octets_is_refused() {
     assert_eq!(verdict(b""), Err(ErrorKind::InvalidDeflate));
     assert_eq!(verdict(b"\x00"), Ok(Vec::new()));
 }
@@ -180,13 +183,14 @@ fn every_cut_of_every_kind_of_block_is_judged_as_the_oracle_judges_it() {
     }
 }
 
-/// Every payload of one and of two octets: that is nearly every way in which a block can begin and not end.
+/// All payloads of one and two octets. They cover nearly every way to begin a block without ending
+/// it.
 #[test]
 fn every_short_payload_is_judged_as_the_oracle_judges_it() {
     let mut taken = 0;
     let short = (0..=255).map(|byte| vec![byte]).chain((0..=u16::MAX).map(|two| two.to_be_bytes().to_vec()));
     for (i, payload) in short.enumerate() {
-        // A context of its own costs an allocation, so not every payload gets one.
+        // A context costs an allocation, so only some payloads get one of their own.
         let takeover = i < 256 || i % 7 == 0;
         let mut peer = connection::<Client>(takeover, 15);
         let got = feed(&mut peer, &mut message(false, &payload, &[]), 4096);
@@ -194,28 +198,30 @@ fn every_short_payload_is_judged_as_the_oracle_judges_it() {
         if got.is_ok() {
             taken += 1;
             let next = feed(&mut peer, &mut message(false, HELLO, &[]), 4096);
-            assert_eq!(next.unwrap(), b"Hello", "behind {}", payload.escape_ascii());
+            assert_eq!(next.unwrap(), b"Hello", "after {}", payload.escape_ascii());
         }
     }
     assert!(taken > 100, "{taken}");
 }
 
-/// The octets that are put back may complete a table that was cut, and then end its block. To the last bit, that is a whole
-/// message. Bits that are left over would be taken for the header of the next message's block.
+/// The four octets that the receiver appends may complete a cut table and then end its block. If
+/// they end it at their last bit, the message is whole. Left-over bits are refused, because they
+/// would be read as the block header of the next message.
 #[test]
-fn bits_that_are_left_over_are_refused() {
-    // With two codes for distances the sixteen zeros and sixteen ones of the tail are the rest of the block to the last bit;
-    // with one, two ones are left over.
+fn bits_left_over_after_the_last_block_are_refused() {
+    // The appended octets are sixteen zeros and sixteen ones. With two distance codes, they
+    // complete the block exactly. With one distance code, two ones are left over.
     let cut = |last: usize, distances: usize| {
         let mut bits = Vec::new();
         let mut put = |value: usize, count| (0..count).for_each(|i| bits.push(value >> i & 1));
-        // BFINAL, tables of its own, 257 literals, the distances, 18 lengths of the code for lengths.
+        // BFINAL, dynamic tables, 257 literal codes, the distance codes, 18 lengths of the code
+        // length code.
         let fields = [(last, 1), (2, 2), (0, 5), (distances - 1, 5), (14, 4)];
         fields.into_iter().for_each(|(value, count)| put(value, count));
-        // 18 is the word 0, a length of 0 is 10, a length of 1 is 11.
+        // The code words: 18 is 0, a length of 0 is 10, a length of 1 is 11.
         let lengths = [0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
         lengths.into_iter().for_each(|length| put(length, 3));
-        // 95 literals without a word, and the first bit of a run of eleven more.
+        // 95 literals without a code word, and the first bit of a run of eleven more.
         put((95 - 11) << 1, 8);
         put(0, 1);
         assert_eq!(bits.len(), 80);
@@ -224,7 +230,7 @@ fn bits_that_are_left_over_are_refused() {
     };
     assert_eq!(verdict(&cut(0, 2)), Ok(Vec::new()));
     assert_eq!(verdict(&cut(0, 1)), Err(ErrorKind::InvalidDeflate));
-    // A block with BFINAL is padded.
+    // After a block with BFINAL, left-over bits are padding.
     assert_eq!(verdict(&cut(1, 2)), Ok(Vec::new()));
     assert_eq!(verdict(&cut(1, 1)), Ok(Vec::new()));
     for payload in [cut(0, 2), cut(0, 1), cut(1, 2), cut(1, 1)] {
@@ -232,7 +238,8 @@ fn bits_that_are_left_over_are_refused() {
     }
 }
 
-/// Messages in a row, damaged at random: what ours takes, how long it is, and what is in the window afterwards.
+/// Sequences of randomly damaged messages. Our inflater and the oracle agree on the result, its
+/// length, and the window afterwards.
 #[test]
 fn damaged_messages_in_a_row_are_judged_as_the_oracle_judges_them() {
     let words = ["tide ", "wire ", "cursor ", "\"id\":", "{}", "\n", "0123456789"];
@@ -288,12 +295,14 @@ fn damage(rng: &mut Rng, payload: &mut Vec<u8>) {
     }
 }
 
-/// The four octets stand behind a message, so nothing that they would inflate to may count: not as text, and not for the limit.
+/// The four appended octets are not part of the message. Their output counts neither as text nor
+/// for the limit.
 #[test]
-fn what_the_tail_would_inflate_to_is_no_part_of_a_message() {
+fn output_of_the_appended_octets_is_not_part_of_the_message() {
     let mut stored = b"\x00\xf0\x03\x0f\xfc".to_vec();
     stored.extend_from_slice(&[b'a'; LIMIT]);
-    // 1008 octets are declared and 1000 are there: the limit itself, and the tail would pass it.
+    // The block declares 1008 octets and holds 1000, which is the limit. The appended octets would
+    // exceed it.
     assert_eq!(verdict_of(&stored), Err(ErrorKind::InvalidDeflate));
     let text = b"\xc1\x06\x00\x05\x00\xfa\xffa";
     let mut client = connection::<Client>(false, 15);

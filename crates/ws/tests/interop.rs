@@ -1,7 +1,8 @@
-//! permessage-deflate with implementations of others: npm `ws` and Python's `websockets`, started for real, both ways round.
+//! permessage-deflate with other implementations: npm `ws` and Python's `websockets`, each as
+//! client and as server.
 //!
-//! They are installed into `target/interop` on first use, from the npm registry and from PyPI. `cargo xtask check` installs node, npm and
-//! python3 themselves where they are missing.
+//! The first run installs them into `target/interop`, from the npm registry and from PyPI.
+//! `cargo xtask check` installs node, npm and python3 if they are missing.
 #![cfg(all(feature = "deflate", feature = "tokio"))]
 #![allow(clippy::unwrap_used)] // a test
 
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const LIMITS: Limits = Limits::DEFAULT.with_max_frame(1 << 26).with_max_message(1 << 26);
 
-/// Small messages too, and in both ways of using contexts.
+/// Compresses small messages too, with and without context takeover.
 fn configs() -> [Config; 3] {
     let always = Config::DEFAULT.with_threshold(0);
     [
@@ -79,7 +80,7 @@ async fn python_websockets_is_the_server() {
     }
 }
 
-/// An echo server of ours.
+/// Starts our echo server and returns its URL.
 async fn serve(config: Config) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -116,7 +117,7 @@ async fn serve(config: Config) -> String {
     url
 }
 
-/// A client of ours, that sends messages of many shapes and compares what comes back.
+/// Connects our client, sends messages of many shapes, and compares the echoes.
 async fn visit(port: u16, config: Config) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = Request::new([5; 16], &[]).with_deflate(config);
@@ -166,7 +167,7 @@ async fn run(program: &str, args: &[&str]) {
     assert!(output.status.success() && out.trim() == "ok", "{program} {args:?}:\n{out}{err}");
 }
 
-/// A server that tells its port. It ends with what is returned.
+/// Starts a server that prints its port. It stops when the returned child is dropped.
 async fn start(program: &str, args: &[&str]) -> (tokio::process::Child, u16) {
     let mut command = tokio::process::Command::new(program);
     let mut child = command.args(args).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -179,7 +180,7 @@ fn script(name: &str) -> String {
     format!("{}/tests/interop/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// One installation at a time.
+/// Allows one installation at a time.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
 fn folder() -> PathBuf {
@@ -205,7 +206,7 @@ fn npm_ws() -> String {
     folder.to_string_lossy().into_owned()
 }
 
-/// A Python that has `websockets`.
+/// The path of a Python that has `websockets`.
 fn python_websockets() -> String {
     let _one = INSTALLING.lock().unwrap();
     let venv = folder().join("venv");

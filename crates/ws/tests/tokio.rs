@@ -1,6 +1,7 @@
 //! The tokio adapter: flushing and queueing, backpressure, cancelling, closing.
 //!
-//! The clock stands still: it jumps when every task waits, so no time-out here depends on how busy the machine is.
+//! The clock is paused and advances only when every task waits. So no time-out depends on the load
+//! of the machine.
 #![cfg(feature = "tokio")]
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -44,7 +45,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Counted<IO> {
     }
 }
 
-/// The loop of the documentation: it queues an answer to each message.
+/// The loop of the documentation: it queues an echo of each message.
 async fn echo<IO: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocket<IO, Server>) -> Result<(), Error> {
     while let Some(message) = socket.next().await {
         let message = message?;
@@ -55,7 +56,7 @@ async fn echo<IO: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocket<IO, Serv
     Ok(())
 }
 
-/// A masked frame of a client's.
+/// A masked frame of a client.
 fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     assert!(payload.len() < 126);
     let mut frame = vec![0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0];
@@ -63,7 +64,7 @@ fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Over real sockets, where sixteen messages that leave in one write arrive in one read.
+/// Over TCP, where sixteen messages of one write arrive in one read.
 #[tokio::test(start_paused = true)]
 async fn a_loop_that_queues_needs_one_write_for_sixteen_pipelined_messages() {
     let writes = Arc::new(AtomicUsize::new(0));
@@ -76,17 +77,17 @@ async fn a_loop_that_queues_needs_one_write_for_sixteen_pipelined_messages() {
     for round in 1..=100 {
         client.write_all(&sixteen).await.unwrap();
         client.read_exact(&mut back).await.unwrap();
-        // 1/16 = 0.0625 writes a message, where 0.07 are allowed.
+        // One write a round is 1/16 = 0.0625 writes a message. The goal is at most 0.07.
         assert_eq!(writes.load(Ordering::Relaxed), round);
     }
     drop(client);
     assert!(matches!(server.await.unwrap(), Err(Error::Protocol(e)) if e.kind() == ErrorKind::NoClose));
 }
 
-/// Two messages in one read: the server answers the first one, and then waits for something that
-/// the peer does only after it has read the answer.
+/// Two messages arrive in one read. The server answers the first one and then waits for the peer,
+/// which acts only after it has read the answer.
 #[tokio::test(start_paused = true)]
-async fn a_message_that_was_sent_is_with_the_stream_while_another_waits_to_be_read() {
+async fn a_sent_message_is_written_while_another_one_waits_to_be_read() {
     let (server, mut client) = duplex(64 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT);
     client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
@@ -116,7 +117,7 @@ async fn a_flush_writes_all_that_is_queued() {
     assert_eq!(&back, b"\x81\x03one\x81\x03two");
 }
 
-/// The same through the trait, as `SinkExt` and `forward` call it.
+/// The same through the `Sink` trait, as `SinkExt` and `forward` call it.
 #[tokio::test(start_paused = true)]
 async fn a_flush_of_the_sink_writes_all_that_is_queued() {
     let (server, mut client) = duplex(64 * 1024);
@@ -134,7 +135,6 @@ async fn a_flush_of_the_sink_writes_all_that_is_queued() {
     assert_eq!(&back, b"\x81\x03one\x81\x03two");
 }
 
-/// A flush is not done before the stream has taken every byte, however small its pipe is.
 #[tokio::test(start_paused = true)]
 async fn a_flush_waits_until_the_stream_has_taken_every_byte() {
     let (server, mut client) = duplex(100);
@@ -150,14 +150,14 @@ async fn a_flush_waits_until_the_stream_has_taken_every_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_queued_leaves_when_the_next_message_is_waited_for() {
+async fn queued_messages_are_written_before_the_wait_for_the_next_message() {
     let (server, mut client) = duplex(64 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT);
     client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
     for queued in [3, 6] {
         let message = server.next().await.unwrap().unwrap();
         server.queue(message).await.unwrap();
-        assert_eq!(server.unwritten(), queued, "another message has come, and goes first");
+        assert_eq!(server.unwritten(), queued, "the message that has come is returned first");
     }
     let pause = Duration::from_secs(1);
     assert!(tokio::time::timeout(pause, server.next()).await.is_err());
@@ -168,14 +168,14 @@ async fn what_is_queued_leaves_when_the_next_message_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_queue_is_written_before_anybody_waits() {
+async fn a_long_queue_is_written_without_a_flush() {
     let (server, mut client) = duplex(1 << 20);
     let mut server = WebSocket::server(server, Limits::DEFAULT);
     for i in 1..=100 {
         server.queue(Message::Binary(vec![0; 1000].into())).await.unwrap();
         assert!(server.unwritten() < 64 * 1024, "{} bytes after {i} messages", server.unwritten());
     }
-    // A peer that does not read stops nobody, below the limit of the queue.
+    // Below the limit of the queue, a peer that does not read does not block the sender.
     let (slow, _peer) = duplex(1);
     let mut server = WebSocket::server(slow, Limits::DEFAULT);
     for _ in 0..100 {
@@ -186,7 +186,8 @@ async fn a_long_queue_is_written_before_anybody_waits() {
     client.read_exact(&mut some).await.unwrap();
 }
 
-/// A batch of a few bytes is copied for the connection, one of many is decoded in the buffer that it was read to; both end inside a frame.
+/// A small batch is copied for the connection. A large one is decoded in the read buffer. Both end
+/// inside a frame.
 #[tokio::test]
 async fn batches_of_all_sizes_come_back_whole() {
     for (size, count) in [(1, 3), (20, 16), (20, 2000), (1000, 16), (1000, 200), (20_000, 5)] {
@@ -214,7 +215,7 @@ async fn batches_of_all_sizes_come_back_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queued_answers_are_not_lost_with_the_socket() {
+async fn queued_answers_are_written_when_the_socket_is_dropped() {
     let (server, mut client) = duplex(64 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT);
     client.write_all(&client_frame(1, b"a").repeat(2)).await.unwrap();
@@ -259,9 +260,10 @@ async fn messages_of_every_size_go_both_ways() {
     server.await.unwrap().unwrap();
 }
 
-/// Its payload is read to its place; a ping between its fragments and what follows it are not.
+/// A large payload is read directly into its message. A ping between its fragments, and frames
+/// after the message, must not be.
 #[tokio::test(start_paused = true)]
-async fn a_large_message_ends_where_it_ends() {
+async fn a_large_message_contains_only_its_own_payload() {
     const KEY: [u8; 4] = [1, 2, 3, 4];
     let data: Vec<u8> = (0..700_001u32).map(|i| (i ^ (i >> 9)) as u8).collect();
     let (first, second) = data.split_at(300_000);
@@ -273,7 +275,7 @@ async fn a_large_message_ends_where_it_ends() {
     connection.send_text("behind", KEY, &mut wire).unwrap();
     connection.send_binary(&data, KEY, &mut wire).unwrap();
     let cut = wire.len() - 100_000;
-    // Reads that end everywhere, up to those that fill what they are given.
+    // Reads of many sizes, up to reads that fill the whole buffer.
     for pipe in [997, 65_536, 1 << 22] {
         let (server, mut client) = duplex(pipe);
         let mut server = WebSocket::server(server, Limits::DEFAULT);
@@ -282,7 +284,7 @@ async fn a_large_message_ends_where_it_ends() {
         assert_eq!(server.next().await.unwrap().unwrap(), Message::Ping("between".into()));
         assert!(server.next().await.unwrap().unwrap() == Message::Binary(data.clone().into()), "{pipe}");
         assert_eq!(server.next().await.unwrap().unwrap(), Message::Text("behind".into()));
-        // While it waits for the rest, it may be cancelled.
+        // The call may be cancelled while it waits for the rest.
         assert!(tokio::time::timeout(Duration::from_secs(1), server.next()).await.is_err());
         let mut client = writer.await.unwrap().unwrap();
         let rest = wire[cut..].to_vec();
@@ -295,7 +297,7 @@ async fn a_large_message_ends_where_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_halves_live_in_two_tasks() {
+async fn the_halves_of_a_split_socket_work_in_two_tasks() {
     let (server, client) = pair();
     let server = tokio::spawn(echo(server));
     let (mut sink, mut stream) = client.split();
@@ -318,9 +320,9 @@ async fn the_halves_live_in_two_tasks() {
     server.await.unwrap().unwrap();
 }
 
-/// The peer pings and never reads: what waits for it stays bounded, and it is not read from any more.
+/// The peer sends pings and never reads. The size of the queued pongs stays bounded.
 #[tokio::test(start_paused = true)]
-async fn pings_from_a_peer_that_never_reads_take_no_memory() {
+async fn pings_from_a_peer_that_never_reads_take_bounded_memory() {
     let (server, mut client) = duplex(4 * 1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(16 * 1024, WhenFull::Wait);
     let flood = tokio::spawn(async move {
@@ -334,7 +336,7 @@ async fn pings_from_a_peer_that_never_reads_take_no_memory() {
     while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_millis(300), server.next()).await {
         assert!(matches!(message, Message::Ping(_)));
         pings += 1;
-        assert!(server.unwritten() <= 4096 + 127, "{} bytes of pongs", server.unwritten());
+        assert!(server.unwritten() <= 4096 + 127, "{} bytes are queued", server.unwritten());
     }
     assert_eq!(pings, 10_000);
     drop(flood.await.unwrap());
@@ -343,7 +345,7 @@ async fn pings_from_a_peer_that_never_reads_take_no_memory() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_waits_refuses_or_closes() {
     let big = || Message::Binary(vec![0; 6000].into());
-    // Refuse: what waits is kept, the message is not taken, and later ones may pass.
+    // Refuse: the queue keeps its messages and refuses the new one. Control frames still pass.
     let (server, mut client) = duplex(1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(5000, WhenFull::Refuse);
     server.queue(big()).await.unwrap();
@@ -354,7 +356,7 @@ async fn a_full_queue_waits_refuses_or_closes() {
     assert!(flushed.is_ok() && read.is_ok());
     assert!(server.queue(big()).await.is_ok());
 
-    // Close: a close frame follows what waits, and nothing follows it.
+    // Close: a close frame is queued after the waiting messages, and nothing after it.
     let (server, mut client) = duplex(1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(5000, WhenFull::Close);
     server.queue(big()).await.unwrap();
@@ -366,7 +368,7 @@ async fn a_full_queue_waits_refuses_or_closes() {
     flushed.unwrap();
     assert_eq!((all[6004], u16::from_be_bytes([all[6006], all[6007]])), (0x88, close::TRY_AGAIN_LATER));
 
-    // Wait: the sender goes on when the reader does.
+    // Wait: the sender continues when the peer reads.
     let (server, mut client) = duplex(1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(1000, WhenFull::Wait);
     server.queue(big()).await.unwrap();
@@ -377,7 +379,7 @@ async fn a_full_queue_waits_refuses_or_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_owed_leaves_before_the_close_of_a_failure() {
+async fn pending_replies_are_written_before_the_close_of_an_error() {
     let (server, mut client) = duplex(64 * 1024);
     let server = tokio::spawn(echo(WebSocket::server(server, Limits::DEFAULT)));
     let mut bytes = client_frame(1, b"one");
@@ -409,7 +411,7 @@ async fn the_server_closes_first_and_the_client_waits_for_it() {
     assert!(matches!(client.send("late".into()).await, Err(Error::Encode(_))));
 }
 
-/// A stream of so many bytes, then this error, whatever is asked of it.
+/// A stream that yields these bytes. After them every operation fails with this error.
 struct Broken(Vec<u8>, io::ErrorKind);
 
 impl AsyncRead for Broken {
@@ -441,20 +443,20 @@ impl AsyncWrite for Broken {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_is_an_error_before_both_closes_and_none_after() {
+async fn a_reset_is_an_error_only_before_both_closes() {
     let reset = io::ErrorKind::ConnectionReset;
-    // The client has closed. The reply meets a reset, or the shutdown does.
+    // The client has sent its close. The reset meets the reply or the shutdown.
     for close in [client_frame(8, b""), client_frame(8, b"\x03\xe8")] {
         let mut server = WebSocket::server(Broken(close, reset), Limits::DEFAULT);
         assert!(matches!(server.next().await, Some(Ok(Message::Close { .. }))));
         assert!(server.next().await.is_none());
     }
-    // A client that has both closes, and waits for the server to go.
+    // Both closes are exchanged, and the client waits until the server disconnects.
     let mut client = WebSocket::client(Broken(b"\x88\x02\x03\xe8".into(), reset), Limits::DEFAULT);
     client.close(Some(1000), "").await.unwrap();
     assert!(matches!(client.next().await, Some(Ok(Message::Close { code: Some(1000), .. }))));
     assert!(client.next().await.is_none());
-    // With no close, or one only.
+    // Before both closes are exchanged, the reset is an error.
     let mut server = WebSocket::server(Broken(client_frame(1, b"hi"), reset), Limits::DEFAULT);
     assert!(matches!(server.next().await, Some(Ok(_))));
     assert!(matches!(server.next().await, Some(Err(Error::Io(e))) if e.kind() == reset));
@@ -466,7 +468,7 @@ async fn a_reset_is_an_error_before_both_closes_and_none_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_behind_the_handshake_is_read() {
+async fn a_message_read_together_with_the_handshake_is_decoded() {
     let (server, _client) = duplex(64);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_read_ahead(client_frame(1, b"early"));
     assert_eq!(server.next().await.unwrap().unwrap(), Message::Text("early".into()));
@@ -486,7 +488,7 @@ async fn prepared_messages_are_written_as_they_are() {
 }
 
 #[test]
-fn a_waiting_socket_is_small() {
+fn a_socket_takes_less_than_1_kib() {
     assert!(size_of::<WebSocket<tokio::net::TcpStream, Server>>() < 1024);
     let _ = (Kind::Text, Connection::<Server>::new(Limits::DEFAULT));
 }

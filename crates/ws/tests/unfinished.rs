@@ -1,8 +1,9 @@
-//! What a connection tells of a message that has begun: what a deadline of the caller needs.
+//! What a connection reports about an unfinished message, for deadlines of the caller.
 
 use tidewire_ws::{Client, Connection, Limits};
 
-/// Fragments with control frames between them, and a second message: each byte with how much of its message has come with it.
+/// Two messages, with control frames between the fragments. Each byte has the number of payload
+/// bytes of its message that have been received after it.
 const INPUT: [(&[u8], &[u64]); 7] = [
     (b"\x01\x03Hel", &[0, 0, 1, 2, 3]),
     (b"\x89\x02hi", &[3, 3, 3, 3]),
@@ -14,7 +15,7 @@ const INPUT: [(&[u8], &[u64]); 7] = [
 ];
 
 #[test]
-fn a_connection_tells_how_much_of_a_message_has_come() {
+fn unfinished_len_counts_the_received_bytes_of_a_message() {
     let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let mut input = Vec::new();
     for (frame, came) in INPUT {
@@ -33,9 +34,9 @@ fn a_connection_tells_how_much_of_a_message_has_come() {
     }
 }
 
-/// The sum of a message that has ended is not counted against the next.
+/// The bytes of a finished message do not count for the next one.
 #[test]
-fn the_limit_of_a_message_is_that_of_each_message() {
+fn the_message_limit_applies_to_each_message_separately() {
     let limits = Limits::DEFAULT.with_max_message(4).with_max_frame(4);
     let mut client = Connection::<Client>::new(limits);
     for frame in [&b"\x01\x02ab"[..], b"\x80\x02cd", b"\x81\x04abcd", b"\x01\x04abcd"] {

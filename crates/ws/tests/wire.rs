@@ -1,4 +1,4 @@
-//! `docs/wire/websocket.md`, every case at every split.
+//! Runs every case of `docs/wire/websocket.md` at every split.
 
 #[allow(unreachable_pub)] // `subject` is a library of its own to the fuzz targets
 mod subject;

@@ -6,8 +6,8 @@ use super::pool;
 use alloc::vec::Vec;
 use flate2::{Compress, FlushCompress};
 
-/// Compresses a message that many connections share: with the full window and no context. `f` gets
-/// it if it is shorter so.
+/// Compresses a message for many connections, with the full window and no context. Calls `f` with
+/// the result if that is shorter than the payload.
 pub(super) fn compress_alone(level: u8, payload: &[u8], f: impl FnOnce(&[u8])) {
     pool::with_scratch(|out| {
         let mut compressor = pool::take_compressor(level, MAX_BITS);
@@ -18,11 +18,12 @@ pub(super) fn compress_alone(level: u8, payload: &[u8], f: impl FnOnce(&[u8])) {
     });
 }
 
-/// Compresses to a byte boundary and leaves out the end that every flush has (RFC 7692 §7.2.1 (1)).
+/// Compresses up to a byte boundary and removes the tail that ends every flush
+/// (RFC 7692 §7.2.1 (1)). Returns false if the compressor fails.
 pub(super) fn compress(compressor: &mut Compress, mut payload: &[u8], out: &mut Vec<u8>) -> bool {
     loop {
-        // Room to spare after a call means that the flush is complete. The end of a flush must
-        // never fit exactly.
+        // Unused room after a call means that the flush is complete. The end of a flush must never
+        // fill the room exactly.
         out.reserve((payload.len() / 2).clamp(STEP / 4, STEP * 4));
         let before = compressor.total_in();
         if compressor.compress_vec(payload, out, FlushCompress::Sync).is_err() {
@@ -40,6 +41,5 @@ pub(super) fn compress(compressor: &mut Compress, mut payload: &[u8], out: &mut 
     ends
 }
 
-/// How much room there is for what is compressed, at least and at most: a quarter of it, and four
-/// times as much.
+/// The room that is reserved for output: at least a quarter of this, at most four times this.
 const STEP: usize = 8 * 1024;

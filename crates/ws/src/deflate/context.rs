@@ -19,7 +19,7 @@ pub(crate) struct Deflate {
     contexts: Option<Box<Contexts>>,
 }
 
-/// What lives between messages with context takeover, and else for the length of a message.
+/// The contexts. With context takeover they live between messages, otherwise only during one.
 #[derive(Default)]
 struct Contexts {
     inflate: Option<Inflate>,
@@ -31,21 +31,21 @@ impl Deflate {
         Self { params, level: config.level, threshold: config.threshold, contexts: None }
     }
 
-    /// A compressed message begins at the byte `start` of the stream and may inflate to `budget`
+    /// Begins a compressed message at the byte `start` of the stream. It may inflate to `budget`
     /// bytes.
     pub(crate) fn begin(&mut self, side: Side, start: u64, budget: u64) {
         let (takeover, bits) = self.params.of_compressor(side.peer());
         let contexts = self.contexts.get_or_insert_default();
         let stream = match contexts.inflate.take() {
             Some(kept) => kept.into_stream(),
-            // An inflater's window may be larger than what was agreed, never smaller.
+            // An inflater's window may be larger than the agreed one, but never smaller.
             None if takeover => zlib_rs::Inflate::new(false, bits.clamp(MIN_OWN_BITS, MAX_BITS)),
             None => pool::take_inflater(),
         };
         contexts.inflate = Some(Inflate::new(stream, start, budget));
     }
 
-    /// Inflates a piece of the message; `sink` takes what comes out and says whether it is good.
+    /// Inflates a piece of the message. `sink` takes the output and returns false to refuse it.
     pub(crate) fn inflate(
         &mut self,
         piece: &[u8],
@@ -57,7 +57,7 @@ impl Deflate {
         }
     }
 
-    /// Puts back what the sender left out at the end of a message, and gives the context back.
+    /// Inflates the tail that the sender left out, and returns the context to the pool.
     pub(crate) fn end(&mut self, side: Side) -> Result<(), InflateError> {
         if let Some(inflate) = self.current() {
             inflate.end()?;
@@ -75,21 +75,21 @@ impl Deflate {
         Ok(())
     }
 
-    /// Where the present message began.
+    /// The position in the stream at which the present message began.
     pub(crate) fn start(&self) -> u64 {
         self.contexts.as_ref().and_then(|c| c.inflate.as_ref()).map_or(0, Inflate::start)
     }
 
-    /// Gives everything back.
+    /// Drops all contexts.
     pub(crate) fn free(&mut self) {
         self.contexts = None;
     }
 
-    /// Appends the compressed payload to `out`. False if it is better sent as it is; nothing is
-    /// appended then.
+    /// Appends the compressed payload to `out`. Returns false, and appends nothing, if the payload
+    /// should be sent uncompressed.
     pub(crate) fn compress(&mut self, side: Side, payload: &[u8], out: &mut Vec<u8>) -> bool {
         let (takeover, bits) = self.params.of_compressor(side);
-        // A window of 256 bytes cannot be compressed for, and need not be.
+        // zlib cannot compress for a window of 256 bytes, and compression is optional.
         if !self.compresses(payload.len()) || bits < MIN_OWN_BITS {
             return false;
         }
@@ -97,8 +97,8 @@ impl Deflate {
         if takeover {
             let contexts = self.contexts.get_or_insert_default();
             let compressor = contexts.compress.get_or_insert_with(|| pool::new_compressor(self.level, bits));
-            // Once in this context it has to be sent, even if it grew: the peer's window must see
-            // what ours saw.
+            // The context now holds this message. So the message must be sent, even if it grew: the
+            // peer's window must hold the same bytes as ours.
             let good = compress(compressor, payload, out);
             if !good {
                 out.truncate(before);
@@ -116,13 +116,13 @@ impl Deflate {
         }
     }
 
-    /// Whether a message of `len` bytes that was compressed with the full window and no context may
-    /// be sent here.
+    /// Whether this connection may send a message of `len` bytes that was compressed with the full
+    /// window and no context.
     pub(crate) fn can_share(&self, side: Side, len: usize) -> bool {
         self.params.of_compressor(side).1 == MAX_BITS && self.compresses(len)
     }
 
-    /// Whether a message of `len` bytes is to be compressed.
+    /// Whether a message of `len` bytes is long enough to be compressed.
     pub(crate) fn compresses(&self, len: usize) -> bool {
         is_long_enough(len, self.threshold)
     }
@@ -131,7 +131,8 @@ impl Deflate {
         self.level
     }
 
-    /// A message compressed elsewhere was sent: the peer's window has moved on without our context.
+    /// Resets our compressor after a message that was compressed elsewhere was sent. The peer's
+    /// window holds that message, our context does not.
     pub(crate) fn forget_own_context(&mut self) {
         if let Some(compressor) = self.contexts.as_mut().and_then(|c| c.compress.as_mut()) {
             compressor.reset();

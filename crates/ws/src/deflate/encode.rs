@@ -5,13 +5,12 @@ use super::negotiate::{Config, is_long_enough};
 use crate::{Kind, encode};
 use alloc::vec::Vec;
 
-/// Appends one whole message as a server's frame, compressed if it is long enough for that (see
-/// [`Config::threshold`]) and becomes shorter by it. Says whether it was.
+/// Appends one whole message as a server's frame. Compresses it if it is long enough (see
+/// [`Config::threshold`]) and becomes shorter. Returns whether it is compressed.
 ///
-/// It is compressed with the full window and without context, so a hub encodes it once and shares
-/// the bytes among all connections whose parameters
-/// [take such a message](super::Params::takes_shared). As with
-/// [`encode_message`](crate::encode_message), the caller vouches that the payload of a
+/// The compression uses the full window and no context. So a hub encodes a message once and shares
+/// the bytes among all connections whose parameters [allow it](super::Params::takes_shared). As
+/// with [`encode_message`](crate::encode_message), the caller guarantees that the payload of a
 /// [`Kind::Text`] is UTF-8.
 ///
 /// ```
@@ -30,8 +29,8 @@ pub fn encode_message(kind: Kind, payload: &[u8], config: &Config, out: &mut Vec
     compressed
 }
 
-/// Appends a compressed frame that every connection with the full window takes. False, and nothing
-/// appended, if it is no shorter so.
+/// Appends a compressed frame that fits every connection with the full window. Returns false, and
+/// appends nothing, if compression does not make the payload shorter.
 pub(crate) fn put_compressed_message(kind: Kind, payload: &[u8], level: u8, out: &mut Vec<u8>) -> bool {
     let before = out.len();
     compress_alone(level, payload, |compressed| {

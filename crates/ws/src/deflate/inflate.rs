@@ -1,33 +1,32 @@
-//! Inflating one message, and knowing that it was whole (RFC 7692 §7.2.2).
+//! Inflating one message, and checking that it is whole (RFC 7692 §7.2.2).
 //!
 //! ```text
-//! payload                                    ┌ put back by us
+//! payload                                    ┌ appended by the receiver
 //! [block][block]…[header of an empty block]  00 00 ff ff     each block is whole, and the last one ends here, to the bit
 //! ```
-//! An inflater asks for more input in the middle of a block as it does between two blocks, so a
-//! message that was cut would look whole. And what it has read of the next block would stay in the
-//! context and damage the next message.
+//! An inflater asks for more input both inside a block and between two blocks. So a cut message
+//! would look whole. The started block would stay in the context and damage the next message.
 
 use zlib_rs::{InflateFlush, Status};
 
-/// One message on its way.
+/// A message that is being inflated.
 pub(super) struct Inflate {
     stream: zlib_rs::Inflate,
-    /// Where the message began, counted as errors count.
+    /// The position in the stream at which the message began, as in the offset of an error.
     start: u64,
-    /// How many bytes the message may still inflate to.
+    /// The number of bytes to which the message may still inflate.
     budget: u64,
-    /// A block was marked as the last one and nothing came behind it.
+    /// Whether the last block had BFINAL and nothing has followed it.
     ended: bool,
 }
 
 /// Why a message cannot be inflated.
 pub(crate) enum InflateError {
-    /// It is no DEFLATE data, or does not end where a block ends.
+    /// The data is not DEFLATE, or does not end at the end of a block.
     Invalid,
-    /// It is longer than its budget.
+    /// The message is longer than its budget.
     TooLong,
-    /// The taker of the output refused it.
+    /// The sink refused the output.
     Refused,
 }
 
@@ -45,22 +44,22 @@ impl Inflate {
         self.stream
     }
 
-    /// Inflates a piece of the message; `sink` takes what comes out and says whether it is good.
+    /// Inflates a piece of the message. `sink` takes the output and returns false to refuse it.
     pub(super) fn run(
         &mut self,
         mut input: &[u8],
         mut sink: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), InflateError> {
-        // An empty fragment behind a block with BFINAL: asking the stream again would forget that
-        // it has ended.
+        // An empty fragment may follow a block with BFINAL. Another call of the stream would forget
+        // that the stream has ended.
         if input.is_empty() {
             return Ok(());
         }
         let mut step = [0; STEP];
         loop {
             let (taken, made, status) = self.step(input, &mut step, InflateFlush::NoFlush);
-            // The output before an error is checked before the error is told, so that the verdict
-            // does not depend on the cuts.
+            // The output before an error is checked before the error is returned. So the result
+            // does not depend on how the input is split.
             let within = usize::try_from(self.budget).map_or(made, |budget| budget.min(made));
             if !sink(&step[..within]) {
                 return Err(InflateError::Refused);
@@ -87,24 +86,24 @@ impl Inflate {
         }
     }
 
-    /// RFC 7692 §7.2.2 (1), (6): puts back what the sender left out. It must end the message to the
-    /// bit, and must not become part of its content.
+    /// RFC 7692 §7.2.2 (1), (6): appends the tail that the sender left out. The tail must end the
+    /// message at its last bit, and must not become part of the content.
     pub(super) fn end(&mut self) -> Result<(), InflateError> {
         if self.ended {
             return Ok(());
         }
         let mut none = [0; PROBE.len()];
-        // The stream stops at the end of a block while there is more to read. If it stopped
+        // While there is more input, the stream stops at the end of a block. If it stopped
         // elsewhere, the block was not whole.
         let tail = self.step(PROBE, &mut none, InflateFlush::Block);
         if tail != (TAIL.len(), 0, Some(Status::Ok)) {
             return Err(InflateError::Invalid);
         }
-        // A whole empty block at the end of a byte. Bits left over from before it would be taken
-        // for its header.
+        // A whole empty block follows at a byte boundary. Bits left over before it would be read as
+        // its header.
         match self.step(&PROBE[TAIL.len()..], &mut none, InflateFlush::Block) {
             (EMPTY, 0, Some(Status::Ok)) => Ok(()),
-            // The block before was marked as the last one.
+            // The block before had BFINAL.
             (0, 0, Some(Status::StreamEnd)) => {
                 self.stream.reset(false);
                 Ok(())
@@ -113,7 +112,8 @@ impl Inflate {
         }
     }
 
-    /// How much was taken, how much was made, and how it went; `None` is an error.
+    /// Runs the stream once. Returns the number of bytes read and written, and the status: `None`
+    /// is an error.
     fn step(&mut self, input: &[u8], out: &mut [u8], flush: InflateFlush) -> (usize, usize, Option<Status>) {
         let (taken, made) = (self.stream.total_in(), self.stream.total_out());
         let status = self.stream.decompress(input, out, flush).ok();
@@ -123,13 +123,13 @@ impl Inflate {
     }
 }
 
-/// An empty stored block without its three bits of header and their padding: what a sender leaves
-/// out.
+/// The tail that a sender leaves out: an empty stored block without its three header bits and their
+/// padding.
 pub(super) const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// The tail, a whole empty stored block, and a byte that is never read.
 const PROBE: &[u8] = b"\0\0\xff\xff\0\0\0\xff\xff\0";
-/// How long a whole empty stored block is.
+/// The length of a whole empty stored block.
 const EMPTY: usize = 5;
-/// How much is inflated at a time: the most by which a message can pass its limit before it is
-/// noticed.
+/// The number of bytes inflated at a time. A message exceeds its limit by at most this many bytes
+/// before it is refused.
 const STEP: usize = 8 * 1024;

@@ -1,27 +1,29 @@
-//! permessage-deflate (RFC 7692): each message compressed by itself.
+//! permessage-deflate (RFC 7692): each message is compressed separately.
 //!
 //! ```text
 //! "Hello"  ──DEFLATE, flushed──►  f2 48 cd c9 c9 07 00 | 00 00 ff ff
-//!                                 └── the payload ────┘  └ left out: every flush ends so, the receiver puts it back
+//!                                 └── the payload ────┘  └ left out: every flush ends with it, the receiver appends it
 //! ```
-//! The first frame of a compressed message has RSV1 set. Which messages are compressed is the
-//! sender's choice.
+//! The first frame of a compressed message has RSV1 set. The sender chooses which messages it
+//! compresses.
 //!
 //! # Memory, and why context takeover is off
 //!
 //! A compressor holds about 270 KiB and an inflater about 45 KiB. *Context takeover* keeps them
-//! between messages, so that each can refer to the one before: small, similar messages shrink more,
-//! and each connection pays those 300 KiB for as long as it lives. Without it, contexts come from a
-//! pool of the thread and go back after each message: a connection that waits holds none, and a
-//! message compressed once fits every connection ([`PreparedMessage`](crate::PreparedMessage)).
-//! That is the default here; [`Config::context_takeover`] changes it.
+//! between messages, so a message can refer to earlier ones. Small, similar messages shrink more,
+//! but each connection holds those 300 KiB for as long as it lives. Without context takeover,
+//! contexts come from a pool of the thread and return to it after each message. A waiting
+//! connection holds none, and a message that is compressed once fits every connection
+//! ([`PreparedMessage`](crate::PreparedMessage)). This is the default. [`Config::context_takeover`]
+//! changes it.
 //!
 //! # Secrets
 //!
-//! Compression shows in the length what repeats. Who can put words of his choice beside a secret,
-//! and sees how long the frames are, can guess it piece by piece (CRIME; RFC 7692 §8 (1)),
-//! encrypted or not. Without context takeover that is the secret in the same message only. So send
-//! secrets in messages of their own, shorter than [`Config::threshold`], or without this extension.
+//! The length of a compressed message shows what repeats in it. An attacker who can place chosen
+//! text next to a secret, and who sees the length of the frames, can guess the secret piece by
+//! piece, even if the connection is encrypted (CRIME; RFC 7692 §8 (1)). Without context takeover,
+//! only secrets in the same message are at risk. So send secrets in separate messages, shorter than
+//! [`Config::threshold`], or without this extension.
 
 mod compress;
 mod context;

@@ -1,32 +1,30 @@
-//! Which of its parameters permessage-deflate is used with (RFC 7692 §7.1).
+//! The negotiation of the parameters of permessage-deflate (RFC 7692 §7.1).
 
 use crate::role::Side;
 use alloc::string::String;
 use core::fmt::Write as _;
 use tidewire_grammar::{eq_ignore_case, list, value_and_params};
 
-/// What an endpoint wants of permessage-deflate.
+/// How an endpoint wants to use permessage-deflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Whether each direction may refer to earlier messages. Default: no, for the memory that it
-    /// costs.
+    /// Whether each direction may refer to earlier messages. Default: no, because it costs memory.
     pub context_takeover: bool,
-    /// Messages shorter than this many bytes are sent as they are. Default 512 bytes: without
-    /// context, shorter ones shrink by little or nothing, and Go's `coder/websocket` chose the
-    /// same.
+    /// Messages shorter than this many bytes are sent uncompressed. Default 512 bytes, as in Go's
+    /// `coder/websocket`: without context, shorter messages shrink little or not at all.
     pub threshold: u16,
-    /// How hard to compress, 1 to 9. Default 1: it is 2.6 (128 B) to 30 (16 KiB) times as fast as
-    /// zlib's usual 6, and saves more than four fifths of what that saves
+    /// The compression level, 1 to 9. Default 1: it is 2.6 (128 B) to 30 (16 KiB) times as fast as
+    /// zlib's default 6, and saves more than four fifths as much
     /// (`cargo bench -p tidewire-ws --all-features --bench codec -- deflate`).
     pub level: u8,
     /// The base-2 logarithm of the largest window to compress with and, with context takeover, to
-    /// inflate with: 9 to 15, other values count as the nearest. Default 15, 32 KiB.
+    /// inflate with: 9 to 15. Other values count as the nearest. Default 15, 32 KiB.
     pub max_window_bits: u8,
 }
 
 impl Config {
-    /// The defaults, each with its reason at its field.
+    /// The defaults. Each field gives the reason for its default.
     pub const DEFAULT: Self =
         Self { context_takeover: false, threshold: 512, level: 1, max_window_bits: MAX_BITS };
 
@@ -37,7 +35,7 @@ impl Config {
         self
     }
 
-    /// The same with another length, in bytes, from which on messages are compressed.
+    /// The same with another minimum length, in bytes, of messages to compress.
     #[must_use]
     pub const fn with_threshold(mut self, bytes: u16) -> Self {
         self.threshold = bytes;
@@ -69,7 +67,7 @@ impl Default for Config {
     }
 }
 
-/// What both ends agreed on.
+/// The parameters that both ends agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     /// The server compresses each message without reference to earlier ones.
@@ -83,15 +81,15 @@ pub struct Params {
 }
 
 impl Params {
-    /// Whether a server may send messages that were compressed for everybody: see
-    /// [`encode_message`](super::encode_message). Not if the client asked for a smaller window than
-    /// the full one.
+    /// Whether a server may send messages that were compressed once for many connections: see
+    /// [`encode_message`](super::encode_message). False if the client asked for a window smaller
+    /// than the full one.
     #[must_use]
     pub const fn takes_shared(&self) -> bool {
         self.server_max_window_bits == MAX_BITS
     }
 
-    /// Whether the compressor of this side keeps its context, and its window.
+    /// Whether the compressor of this side keeps its context, and the bits of its window.
     pub(crate) const fn of_compressor(&self, side: Side) -> (bool, u8) {
         match side {
             Side::Server => (!self.server_no_context_takeover, self.server_max_window_bits),
@@ -100,11 +98,11 @@ impl Params {
     }
 }
 
-/// The server's choice among the offers of one field line, and the answer for it. Offers that are
-/// unknown, malformed or not to be met are passed over, as RFC 7692 §7 wants it; none of them is an
-/// error.
+/// Returns the server's choice among the offers of one field line, and the answer for it. Skips
+/// offers that are unknown, malformed or impossible to meet, as RFC 7692 §7 demands. None of them
+/// is an error.
 ///
-/// `budget` counts the offers that may still be looked at in this handshake.
+/// `budget` is the number of offers that may still be read in this handshake.
 pub(crate) fn choose(value: &[u8], config: &Config, budget: &mut usize) -> Option<(Params, String)> {
     for offer in list(value) {
         *budget = budget.checked_sub(1)?;
@@ -115,24 +113,24 @@ pub(crate) fn choose(value: &[u8], config: &Config, budget: &mut usize) -> Optio
     None
 }
 
-/// Whether a message of `len` bytes is to be compressed. An empty one leaves nothing to flush.
+/// Whether a message of `len` bytes is long enough to be compressed. An empty one never is, because
+/// it leaves nothing to flush.
 pub(crate) fn is_long_enough(len: usize, threshold: u16) -> bool {
     len >= usize::from(threshold).max(1)
 }
 
-/// How many offers are looked at. Browsers send one, clients with fallbacks two or three.
+/// The number of offers that are read. Browsers send one, clients with fallbacks two or three.
 pub(crate) const MAX_OFFERS: usize = 8;
 
 fn answer(offer: &ExtensionElement, config: &Config) -> Option<(Params, String)> {
     let server_bits = config.max_bits().min(offer.server_bits.unwrap_or(MAX_BITS));
     if server_bits < MIN_OWN_BITS {
-        // A window of 256 bytes is legal, but zlib has no compressor for it (its own is known to be
-        // broken).
+        // A window of 256 bytes is legal, but zlib's compressor for it is known to be broken.
         return None;
     }
     let mut params = Params {
-        // RFC 7692 §7.1.1.1 (3), RFC 7692 §7.1.1.2 (3): both may be in the answer whether or not
-        // they were offered.
+        // RFC 7692 §7.1.1.1 (3), RFC 7692 §7.1.1.2 (3): the answer may contain both, even if they
+        // were not offered.
         server_no_context_takeover: offer.server_no_context || !config.context_takeover,
         client_no_context_takeover: offer.client_no_context || !config.context_takeover,
         server_max_window_bits: server_bits,
@@ -145,12 +143,12 @@ fn answer(offer: &ExtensionElement, config: &Config) -> Option<(Params, String)>
     if params.client_no_context_takeover {
         text.push_str("; client_no_context_takeover");
     }
-    // RFC 7692 §7.1.2.1 (1): offered means answered.
+    // RFC 7692 §7.1.2.1 (1): an offered parameter must be answered.
     if offer.server_bits.is_some() || server_bits < MAX_BITS {
         let _ = write!(text, "; server_max_window_bits={server_bits}");
     }
-    // RFC 7692 §7.1.2.2 (1): answered only if offered. It is worth asking only where an inflater is
-    // kept.
+    // RFC 7692 §7.1.2.2 (1): answered only if offered. A smaller window saves memory only if the
+    // inflater is kept.
     if let Some(offered) = offer.client_bits {
         let hint = offered.unwrap_or(MAX_BITS);
         let bits = if params.client_no_context_takeover { hint } else { hint.min(config.max_bits()) };
@@ -162,7 +160,7 @@ fn answer(offer: &ExtensionElement, config: &Config) -> Option<(Params, String)>
     Some((params, text))
 }
 
-/// What a client offers.
+/// The field value with which a client offers permessage-deflate.
 pub(crate) fn offer(config: &Config) -> String {
     let mut text = String::from(NAME);
     if !config.context_takeover {
@@ -175,14 +173,14 @@ pub(crate) fn offer(config: &Config) -> String {
     text
 }
 
-/// What a server's answer to [`offer`] agrees on; `None` for one that does not fit it.
+/// The parameters in a server's answer to [`offer`]. `None` if the answer does not fit the offer.
 pub(crate) fn agree(value: &[u8], config: &Config) -> Option<Params> {
     let mut elements = list(value);
     let terms = ExtensionElement::parse(elements.next()?, false)?;
     if elements.next().is_some() {
         return None;
     }
-    // RFC 7692 §7 (8): what was asked of the server has to be granted.
+    // RFC 7692 §7 (8): the server must grant what the client asked for.
     if !config.context_takeover && !terms.server_no_context {
         return None;
     }
@@ -204,13 +202,13 @@ struct ExtensionElement {
     server_no_context: bool,
     client_no_context: bool,
     server_bits: Option<u8>,
-    /// `Some(None)`: named, but without a value, which only an offer may do.
+    /// `Some(None)`: present without a value, which is valid only in an offer.
     client_bits: Option<Option<u8>>,
 }
 
 impl ExtensionElement {
-    /// RFC 7692 §7 (1) to (3), and RFC 7692 §7 (5) to (7): unknown parameters, repeated ones,
-    /// missing, superfluous and impossible values all make an element one that has to be declined.
+    /// RFC 7692 §7 (1) to (3), and RFC 7692 §7 (5) to (7): an element is declined if a parameter is
+    /// unknown or repeated, or if its value is missing, superfluous or impossible.
     fn parse(element: &[u8], is_offer: bool) -> Option<Self> {
         let (name, params) = value_and_params(element);
         if !eq_ignore_case(name, NAME.as_bytes()) {

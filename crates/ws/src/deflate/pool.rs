@@ -1,8 +1,8 @@
 //! Compressors, inflaters and scratch space that the connections of a thread share.
 //!
-//! A context is taken for the length of one message, so a thread needs one of each kind, and a few
-//! more where messages arrive in fragments. The pool is a cache and nothing more: nobody can see
-//! from outside whether a context is new.
+//! A context is taken for the length of one message. So a thread needs one of each kind, and a few
+//! more when messages arrive in fragments. The pool is only a cache: a reused context behaves like
+//! a new one.
 
 use super::negotiate::MAX_BITS;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use core::cell::RefCell;
 use flate2::{Compress, Compression};
 use zlib_rs::Inflate;
 
-/// An inflater with the full window, which inflates what any window has compressed.
+/// An inflater with the full window. It inflates data that was compressed with any window.
 pub(super) fn take_inflater() -> Inflate {
     POOL.with_borrow_mut(|pool| pool.inflaters.pop()).unwrap_or_else(|| Inflate::new(false, MAX_BITS))
 }
@@ -35,7 +35,7 @@ pub(super) fn put_compressor(level: u8, bits: u8, mut compressor: Compress) {
 }
 
 pub(super) fn new_compressor(level: u8, bits: u8) -> Compress {
-    // flate2 panics on a window below 9; the negotiation lets none through.
+    // flate2 panics on a window below 9 bits. The negotiation never agrees on one.
     Compress::new_with_window_bits(Compression::new(u32::from(level.clamp(1, 9))), false, bits.clamp(9, 15))
 }
 
@@ -67,6 +67,6 @@ std::thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
-/// Contexts of each kind that a thread keeps: about 1.2 MiB in all.
+/// The number of contexts of each kind that a thread keeps: about 1.2 MiB in all.
 const MAX_KEPT: usize = 4;
 const MAX_SCRATCH: usize = 256 * 1024;

@@ -1,4 +1,4 @@
-//! The client's side: what to ask for, and is this answer right?
+//! The client's side: builds the fields of the request and checks the answer.
 
 use super::fields::{has_token, is_field, is_subprotocol, upgrade_fields};
 use super::key::{accept_key, encode_key};
@@ -8,7 +8,7 @@ use alloc::string::String;
 use core::fmt;
 use tidewire_grammar::{eq_ignore_case, list};
 
-/// A handshake that a client begins: the fields to send, and what the answer must say.
+/// A client's handshake: the fields to send, and the check of the answer.
 ///
 /// ```
 /// use tidewire_ws::handshake::client::Request;
@@ -32,7 +32,7 @@ pub struct Request<'a> {
     deflate: Option<(deflate::Config, String)>,
 }
 
-/// What was agreed on.
+/// What the client and the server agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed<'a> {
     subprotocol: Option<&'a str>,
@@ -44,27 +44,27 @@ pub struct Agreed<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The status is not 101 but this one. It is an ordinary answer: a redirect, a 401, or a 426
-    /// with the versions that the server speaks.
+    /// The status is this one instead of 101. Treat it as an ordinary answer: a redirect, a 401, or
+    /// a 426 with the versions that the server speaks.
     Status(u16),
     /// `Upgrade` is not `websocket`.
     Upgrade,
-    /// `Connection` does not hold `upgrade`.
+    /// `Connection` does not contain `upgrade`.
     Connection,
-    /// `Sec-WebSocket-Accept` is not the one value that belongs to the key: the server, or
-    /// something between, does not speak WebSocket.
+    /// `Sec-WebSocket-Accept` is missing, repeated, or does not match the key. The server or an
+    /// intermediary does not speak WebSocket.
     Accept,
-    /// A subprotocol that was not asked for, or more than one.
+    /// The server chose a subprotocol that was not offered, or more than one.
     Subprotocol,
-    /// An extension that was not asked for, or with parameters that do not fit what was asked.
+    /// The server chose an extension that was not offered, or parameters that do not fit the offer.
     Extension,
 }
 
 impl<'a> Request<'a> {
-    /// A handshake with a nonce of 16 random bytes, fresh for each connection, that offers these
-    /// subprotocols, best first.
+    /// A handshake that offers these subprotocols, best first. `nonce` is 16 random bytes, fresh
+    /// for each connection.
     ///
-    /// A name that is no token is left out: there is no way to send it.
+    /// A name that is not a token cannot be sent and is left out.
     #[must_use]
     pub fn new(nonce: [u8; 16], subprotocols: &'a [&'a str]) -> Self {
         let mut subprotocol_list = String::new();
@@ -83,7 +83,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Offers permessage-deflate as well.
+    /// The same with an offer of permessage-deflate.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, config: deflate::Config) -> Self {
@@ -98,7 +98,8 @@ impl<'a> Request<'a> {
         core::str::from_utf8(&self.key).unwrap_or_default()
     }
 
-    /// The fields to send in a GET request of HTTP/1.1, beside `Host` and the caller's own.
+    /// Returns the fields to send in an HTTP/1.1 GET request. The caller adds `Host` and its own
+    /// fields.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let list = self.subprotocol_list.as_str();
         #[cfg(feature = "deflate")]
@@ -175,7 +176,7 @@ impl<'a> Agreed<'a> {
         self.subprotocol
     }
 
-    /// How the messages of the connection may be compressed: for
+    /// The agreed parameters of permessage-deflate, for
     /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
     #[must_use]
@@ -232,7 +233,8 @@ mod tests {
         assert_eq!(run(101, None, Some(("sec-websocket-protocol", "superchat"))), Ok(Some("superchat")));
     }
 
-    /// RFC 9110 §5.6.1.2, in the fields that are lists. A list of nothing is none.
+    /// RFC 9110 §5.6.1.2: empty elements of a list are ignored. A list with only empty elements is
+    /// refused.
     #[test]
     fn empty_elements_change_nothing() {
         use VerifyError as E;
@@ -245,7 +247,7 @@ mod tests {
         for value in [",upgrade", "upgrade,", "keep-alive, ,Upgrade"] {
             assert_eq!(run(101, Some(("Connection", value)), None), Ok(None), "{value}");
         }
-        // One subprotocol is chosen; that field is no list in an answer.
+        // In an answer, `Sec-WebSocket-Protocol` is one name and not a list.
         assert_eq!(run(101, None, Some(("Sec-WebSocket-Protocol", "chat,"))), Err(E::Subprotocol));
         assert_eq!(run(101, None, Some(("Sec-WebSocket-Extensions", ","))), Err(E::Extension));
         #[cfg(feature = "deflate")]
@@ -311,7 +313,7 @@ mod tests {
                 ("Sec-WebSocket-Protocol", "chat, superchat"),
             ]
         );
-        // Ours takes it, and what it answers opens the connection.
+        // Our server accepts the request, and its answer opens the connection.
         let options = server::Options::DEFAULT.with_subprotocols(&["superchat"]);
         let pairs = [("Host", "h")].into_iter().chain(fields);
         let accept =

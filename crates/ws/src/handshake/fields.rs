@@ -2,7 +2,7 @@
 
 use tidewire_grammar::{eq_ignore_case, is_token, list};
 
-/// The fields that make a head one of a handshake, with the side's `own` among them.
+/// The fields of a handshake: those of both sides, the side's `own`, and the optional ones.
 pub(super) fn upgrade_fields<'a, const N: usize>(
     own: [(&'static str, &'a str); N],
     subprotocol: Option<&'a str>,
@@ -15,7 +15,7 @@ pub(super) fn upgrade_fields<'a, const N: usize>(
         .chain(extensions.map(|value| ("Sec-WebSocket-Extensions", value)))
 }
 
-/// Whether `name` is this field's, which is given in lower case.
+/// Whether `name` is the name `field`, in any case. `field` must be lower case.
 pub(super) fn is_field(name: &[u8], field: &str) -> bool {
     eq_ignore_case(name, field.as_bytes())
 }
@@ -25,7 +25,7 @@ pub(super) fn has_token(value: &[u8], token: &[u8]) -> bool {
     list(value).any(|element| eq_ignore_case(element, token))
 }
 
-/// A subprotocol's name is a token; names differ in case (RFC 6455 §4.1 (10), §11.5).
+/// Whether `name` can be a subprotocol's: a token, whose case matters (RFC 6455 §4.1 (10), §11.5).
 pub(super) fn is_subprotocol(name: &[u8]) -> bool {
     is_token(name)
 }

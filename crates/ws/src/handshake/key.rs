@@ -3,8 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
 /// The value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`: base64 of the SHA-1 of the key's
-/// text and a fixed one (RFC 6455 §4.2.2 (5.4)). It proves that the server speaks WebSocket, and
-/// nothing else.
+/// text and a fixed text (RFC 6455 §4.2.2 (5.4)). It proves only that the server speaks WebSocket.
 ///
 /// ```
 /// use tidewire_ws::handshake::accept_key;
@@ -19,7 +18,7 @@ pub fn accept_key(key: &[u8]) -> [u8; 28] {
     out
 }
 
-/// Whether a key is what RFC 6455 §4.2.1 (5) demands: base64 of 16 bytes.
+/// Whether `key` is base64 of 16 bytes (RFC 6455 §4.2.1 (5)).
 pub(super) fn is_key(key: &[u8]) -> bool {
     // 24 characters decode to 18 bytes at most, of which two may be padding.
     let mut nonce = [0; 18];

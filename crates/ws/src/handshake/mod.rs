@@ -8,8 +8,8 @@
 //! Sec-WebSocket-Version: 13
 //! Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
 //! ```
-//! Fields are pairs of name and value, as bytes, without the whitespace around the value: what
-//! `http::HeaderMap` and every parser of heads can give. They are read once, in order, without
+//! Fields are pairs of name and value as bytes, without whitespace around the value.
+//! `http::HeaderMap` and every HTTP parser can provide them. They are read once, in order, without
 //! allocating.
 //!
 //! ```

@@ -1,32 +1,32 @@
 use core::fmt;
 use tidewire_grammar::Origin;
 
-/// From which web pages a browser may connect.
+/// The web pages from which a browser may connect.
 ///
-/// A browser sends cookies along with a WebSocket handshake to *any* server, and CORS does not hold
-/// it back: without this check every page that a user visits can speak in that user's name
-/// (cross-site WebSocket hijacking). Programs that are no browsers send no `Origin` and pass; they
-/// have to be known by something else.
+/// A browser sends cookies with a WebSocket handshake to *any* server, and CORS does not restrict
+/// it. Without this check, every page that a user visits can act as that user (cross-site WebSocket
+/// hijacking). Programs other than browsers send no `Origin` and pass this check. Authenticate them
+/// in another way.
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Origins<'a> {
-    /// Pages of the host that is asked: the origin's host and port are those of the `Host` field,
-    /// in any spelling. The scheme may be `http` or `https`, since behind a proxy it is not known.
+    /// Pages of the requested host: the origin's host and port equal those of the `Host` field, in
+    /// any spelling. The scheme may be `http` or `https`, because a server behind a proxy does not
+    /// know it.
     #[default]
     Same,
     /// Pages of these origins, such as `https://example.com`: scheme, host and port, in any
-    /// spelling (see [`Origin`]). A text that is no origin matches nothing, and neither does
-    /// `null`, which stands for all files and sandboxes.
+    /// spelling (see [`Origin`]). A text that is not an origin matches nothing. `null` matches
+    /// nothing either, because all local files and sandboxed pages share it.
     Listed(&'a [&'a str]),
-    /// Pages for which this says yes to the value of `Origin`.
+    /// Pages for which this function returns true. Its argument is the value of `Origin`.
     Checked(&'a (dyn Fn(&[u8]) -> bool + Sync)),
-    /// Every page. Right only for a server that gives nothing to a cookie and nothing to a network
-    /// address.
+    /// Every page. Safe only for a server that grants no rights by cookie or network address.
     Any,
 }
 
 impl Origins<'_> {
-    /// Whether a handshake with these values of `Origin` and `Host` may go on.
+    /// Whether a handshake with these values of `Origin` and `Host` is allowed.
     #[must_use]
     pub fn allow(&self, origin: Option<&[u8]>, host: &[u8]) -> bool {
         let Some(origin) = origin else { return true };

@@ -1,4 +1,4 @@
-//! The server's side: is this request a WebSocket handshake, and what is the answer?
+//! The server's side: checks the request and prepares the answer.
 
 use super::fields::{has_token, is_field, is_subprotocol, upgrade_fields};
 use super::key::{accept_key, is_key};
@@ -70,8 +70,8 @@ impl Default for Options<'_> {
 
 /// A handshake to answer with `101 Switching Protocols`.
 ///
-/// Whatever the client sent behind its request belongs to the connection; but read it as frames
-/// only once the 101 is written.
+/// Bytes that the client sent after its request belong to the connection. Decode them as frames
+/// only after the 101 is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept<'a> {
     key: [u8; 28],
@@ -80,14 +80,14 @@ pub struct Accept<'a> {
     deflate: Option<(deflate::Params, String)>,
 }
 
-/// A request that is no good handshake. Answer with [`status`](Self::status),
+/// A request that is not a valid handshake. Answer with [`status`](Self::status),
 /// [`fields`](Self::fields) and, as the body, [`detail`](Self::detail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     kind: RefusalKind,
 }
 
-/// What was wrong with a request for a handshake.
+/// Why a request for a handshake was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefusalKind {
@@ -95,28 +95,28 @@ pub enum RefusalKind {
     Method,
     /// The request is older than HTTP/1.1.
     HttpVersion,
-    /// There is not exactly one `Host`.
+    /// `Host` is missing or repeated.
     Host,
     /// `Upgrade` does not ask for `websocket`.
     NoUpgrade,
-    /// `Connection` does not hold `upgrade`.
+    /// `Connection` does not contain `upgrade`.
     NoConnection,
-    /// `Sec-WebSocket-Version` is not exactly one `13`.
+    /// `Sec-WebSocket-Version` is missing, repeated, or not `13`.
     Version,
-    /// `Sec-WebSocket-Key` is not exactly one, of 16 bytes in base64.
+    /// `Sec-WebSocket-Key` is missing, repeated, or not base64 of 16 bytes.
     Key,
-    /// The request has a body, whose bytes could be taken for frames, or frames for the next
-    /// request. One `Content-Length: 0` is no body: older proxies and clients send it.
+    /// The request has a body. Its bytes could be read as frames, or frames as the next request.
+    /// One `Content-Length: 0` is allowed, because older proxies and clients send it.
     Body,
     /// `Sec-WebSocket-Protocol` is not a list of tokens.
     Subprotocol,
-    /// The page's origin is not allowed, or there are several.
+    /// The page's origin is not allowed, or there are several `Origin` fields.
     Origin,
 }
 
 /// Checks a request (RFC 6455 §4.2.1) and prepares the answer (§4.2.2).
 ///
-/// `version` is HTTP's, `(1, 1)`. `fields` are the header fields in their order.
+/// `version` is the HTTP version, such as `(1, 1)`. `fields` are the header fields in their order.
 ///
 /// # Errors
 /// The first requirement in the order of [`RefusalKind`] that is not met.
@@ -164,13 +164,13 @@ impl<'a> Accept<'a> {
         core::str::from_utf8(&self.key).unwrap_or_default()
     }
 
-    /// The subprotocol that was chosen.
+    /// The subprotocol that the server chose.
     #[must_use]
     pub const fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
     }
 
-    /// How the messages of the connection may be compressed: for
+    /// The agreed parameters of permessage-deflate, for
     /// [`Connection::with_deflate`](crate::Connection::with_deflate).
     #[cfg(feature = "deflate")]
     #[must_use]
@@ -178,7 +178,7 @@ impl<'a> Accept<'a> {
         self.deflate.as_ref().map(|(params, _)| *params)
     }
 
-    /// The fields of the 101, `Upgrade` and `Connection` among them.
+    /// The fields of the 101, including `Upgrade` and `Connection`.
     pub fn response_fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         #[cfg(feature = "deflate")]
         let extensions = self.deflate.as_ref().map(|(_, text)| text.as_str());
@@ -206,8 +206,8 @@ impl Refusal {
         }
     }
 
-    /// The fields that belong to the status. `Connection: close` is among them where the connection
-    /// cannot go on.
+    /// The fields to send with the status. They include `Connection: close` if the connection must
+    /// end.
     #[must_use]
     pub const fn fields(&self) -> &'static [(&'static str, &'static str)] {
         match self.kind {
@@ -216,8 +216,8 @@ impl Refusal {
             RefusalKind::NoUpgrade | RefusalKind::Version => {
                 &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
             }
-            // Whatever follows may be the body, or frames that were sent too early: it must not be
-            // read as a request.
+            // The following bytes may be the body or early frames. They must not be read as a
+            // request.
             RefusalKind::Body => &[("Connection", "close")],
             _ => &[],
         }
@@ -249,7 +249,7 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// What one pass over the fields finds: a fixed amount, however many fields there are.
+/// The results of one pass over the fields. Their size does not depend on the number of fields.
 struct RequestFields<'h> {
     host: SingleField<'h>,
     version: SingleField<'h>,
@@ -260,11 +260,11 @@ struct RequestFields<'h> {
     has_body: bool,
     has_content_length: bool,
     bad_subprotocol: bool,
-    /// The index of the best subprotocol offered.
+    /// The index, in the server's list, of the best subprotocol offered.
     subprotocol: Option<usize>,
     #[cfg(feature = "deflate")]
     deflate: Option<(deflate::Params, String)>,
-    /// How many offers of extensions may still be looked at.
+    /// The number of extension offers that may still be read.
     #[cfg(feature = "deflate")]
     offers: usize,
 }
@@ -305,7 +305,7 @@ impl<'h> RequestFields<'h> {
         } else if is_field(name, "transfer-encoding") {
             self.has_body = true;
         } else if is_field(name, "content-length") {
-            // One field with zeros only. In whatever base a reader takes them, there is no body.
+            // Only one field, with zeros only, means no body. Zeros are zero in every number base.
             self.has_body |=
                 self.has_content_length || value.is_empty() || value.iter().any(|&digit| digit != b'0');
             self.has_content_length = true;
@@ -329,7 +329,7 @@ impl<'h> RequestFields<'h> {
     }
 }
 
-/// A field that may stand once only.
+/// A field that may appear only once.
 #[derive(Clone, Copy)]
 enum SingleField<'h> {
     Absent,
@@ -375,7 +375,7 @@ mod tests {
         accept(b"GET", (1, 1), fields, options).map_err(|r| r.kind())
     }
 
-    /// The good request with this field in the place of its own, or without it.
+    /// The valid request with this field replaced, or without it if `value` is `None`.
     fn with(name: &'static str, value: Option<&'static str>) -> Vec<Field> {
         let others = GOOD.iter().copied().filter(|(n, _)| !n.eq_ignore_ascii_case(name));
         others.chain(value.map(|v| (name, v))).collect()
@@ -430,8 +430,7 @@ mod tests {
         for (name, value, kind) in cases {
             assert_eq!(run(&with(name, value), &Options::default()).unwrap_err(), kind, "{name}: {value:?}");
         }
-        // Two parties cannot disagree about no octets. In whatever base a reader takes the zeros,
-        // they are zero.
+        // Zeros are zero in every number base, so no two parties disagree about the body.
         for zero in ["0", "00"] {
             assert!(run(&with("Content-Length", Some(zero)), &Options::default()).is_ok(), "{zero}");
             for other in [("Content-Length", zero), ("Transfer-Encoding", "chunked")] {

@@ -1,4 +1,5 @@
-// npm ws as a client: sends messages of many shapes to an echo server, with each setting of permessage-deflate, and compares what comes back.
+// npm ws as a client: sends messages of many shapes to an echo server, with each setting of
+// permessage-deflate, and compares the echoes.
 const WebSocket = require(process.argv[2] + '/node_modules/ws');
 const url = process.argv[3];
 
@@ -24,7 +25,8 @@ function messages() {
 }
 
 async function run(perMessageDeflate) {
-  const socket = new WebSocket(url, { perMessageDeflate: { threshold: 0, ...perMessageDeflate }, maxPayload: 1 << 26 });
+  const settings = { threshold: 0, ...perMessageDeflate };
+  const socket = new WebSocket(url, { perMessageDeflate: settings, maxPayload: 1 << 26 });
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   if (!socket.extensions.includes('permessage-deflate')) throw new Error('deflate was not negotiated');
   const back = [];

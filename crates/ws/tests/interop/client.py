@@ -1,4 +1,4 @@
-"""Python's websockets as a client: the same as client.js."""
+"""Python's websockets as a client: the same test as client.js."""
 import sys
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory as Deflate
 from websockets.sync.client import connect
@@ -21,7 +21,7 @@ for setting in SETTINGS:
             for message in ["tide " * (length // 5), noise, "κόσμε 🌊 " * (length // 9)]:
                 socket.send(message)
                 assert socket.recv() == message, (setting, length)
-            # In fragments, which it compresses each by itself.
+            # In fragments, each of which websockets compresses separately.
             socket.send(iter(["a" * length, "", "b" * length]))
             assert socket.recv() == "a" * length + "b" * length
 print("ok")

@@ -1,4 +1,5 @@
-// npm ws as an echo server with permessage-deflate; prints its port. The setting is JSON in the third argument.
+// npm ws as an echo server with permessage-deflate. It prints its port. The second argument is the
+// setting, as JSON.
 const { WebSocketServer } = require(process.argv[2] + '/node_modules/ws');
 const perMessageDeflate = { threshold: 0, ...JSON.parse(process.argv[3]) };
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate, maxPayload: 1 << 26 });

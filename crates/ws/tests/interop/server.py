@@ -1,4 +1,7 @@
-"""Python's websockets as an echo server with permessage-deflate; prints its port. The setting is JSON in the first argument."""
+"""Python's websockets as an echo server with permessage-deflate.
+
+It prints its port. The first argument is the setting, as JSON.
+"""
 import json
 import sys
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory as Deflate

@@ -1,4 +1,4 @@
-//! What a peer sends, how it is read, and how long that takes.
+//! What a peer sends, how to decode it, and how long that takes.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) fn deflating<R: Role>() -> Connection<R> {
     Connection::new(Limits::DEFAULT).with_deflate(SHARED, &ALWAYS)
 }
 
-/// A server that reads this closes the connection with this code.
+/// Asserts that a server refuses `wire` with this error and closes with this code.
 pub(crate) fn refused(wire: &[u8], kind: ErrorKind, code: u16) {
     let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let error = feed(&mut server, wire).unwrap_err();
@@ -35,7 +35,7 @@ pub(crate) fn refused(wire: &[u8], kind: ErrorKind, code: u16) {
     assert!(server.is_closed());
 }
 
-/// All events of these bytes, by name and text.
+/// Decodes a copy of `wire` and returns its events. Only those of texts have content.
 pub(crate) fn feed<R: Role>(connection: &mut Connection<R>, wire: &[u8]) -> Result<Vec<String>, Error> {
     let mut wire = wire.to_vec();
     let mut events = Vec::new();
@@ -46,7 +46,7 @@ pub(crate) fn feed<R: Role>(connection: &mut Connection<R>, wire: &[u8]) -> Resu
         match event {
             None => return Ok(events),
             Some(Event::Text(text)) => events.push(format!("text {text}")),
-            // No text of it: the tests that count memory have many of these.
+            // Without content: tests that count memory have many of these.
             Some(_) => events.push(String::new()),
         }
     }
@@ -61,7 +61,7 @@ pub(crate) fn feed_in_place<R: Role>(connection: &mut Connection<R>, wire: &mut 
     Ok(())
 }
 
-/// The one message of these bytes, of a client, as reads of a kilobyte bring it.
+/// Decodes the one client's message in `wire`, in reads of a kilobyte.
 pub(crate) fn feed_slowly(wire: &mut [u8]) -> Vec<u8> {
     let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let mut at = 0;
@@ -77,7 +77,7 @@ pub(crate) fn feed_slowly(wire: &mut [u8]) -> Vec<u8> {
     }
 }
 
-/// The one message of these bytes, of a client.
+/// Decodes the one client's message in `wire`.
 pub(crate) fn receive(wire: &[u8]) -> Vec<u8> {
     let mut wire = wire.to_vec();
     let mut server = Connection::<Server>::new(Limits::DEFAULT);
@@ -95,7 +95,7 @@ pub(crate) fn output(server: &mut Connection<Server>) -> Vec<u8> {
     out
 }
 
-/// A frame of a client's, masked with zeros.
+/// A frame of a client, masked with zeros.
 pub(crate) fn frame(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![opcode as u8 | if fin { 0x80 } else { 0 }];
     match payload.len() {
@@ -136,7 +136,7 @@ pub(crate) fn request() -> Vec<Field<'static>> {
     ]
 }
 
-/// A good request with this field in the place of its own.
+/// A valid request in which this field replaces the one of the same name.
 pub(crate) fn with<'a>(name: &'a str, value: &'a str) -> Vec<Field<'a>> {
     let mut fields: Vec<Field<'_>> = request().into_iter().filter(|(n, _)| *n != name).collect();
     fields.push((name, value));
@@ -148,8 +148,9 @@ pub(crate) fn handshake<'o>(fields: &[Field<'_>], options: &Options<'o>) -> Resu
     server::accept(b"GET", (1, 1), fields, options)
 }
 
-/// `large` is so many times the work of `small`. If it took the square of that, the ratio here would be `times`; less than half of it
-/// is asked for, in the best of some rounds, since a busy machine and its caches only ever add.
+/// Asserts that `large`, which is `times` as much work as `small`, takes linear time. Quadratic
+/// time would give a ratio of `times`. The best of ten rounds must stay below half of that. A busy
+/// machine and its caches only add time.
 pub(crate) fn assert_linear(times: f64, mut small: impl FnMut(), mut large: impl FnMut()) {
     let mut ratio = f64::INFINITY;
     for _ in 0..10 {
@@ -161,7 +162,7 @@ pub(crate) fn assert_linear(times: f64, mut small: impl FnMut(), mut large: impl
     panic!("{ratio:.1} times as long as linear");
 }
 
-/// Seconds of this thread: the best of three samples, of two milliseconds at least.
+/// Returns the seconds of one run on this thread: the best of three samples of at least 2 ms.
 pub(crate) fn best(run: &mut impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..3 {

@@ -1,11 +1,13 @@
-//! Connections and frame decoders as the test kit drives them. The fuzz targets use this file too.
+//! Connections and frame decoders in the form that the test kit drives. The fuzz targets use this
+//! file too.
 
 use std::collections::VecDeque;
 use tidewire_testkit as kit;
 use tidewire_ws::frame::Header;
 use tidewire_ws::{Client, Connection, Error, Event, FrameDecoder, FrameEvent, Kind, Limits, Role, Server};
 
-/// What an end owes, for code that is written once for both roles. A client masks with zeros.
+/// The pending replies of a connection, for code that is generic over the role. A client masks with
+/// zeros.
 pub trait Replies {
     fn replies(&mut self, out: &mut Vec<u8>);
 }
@@ -22,12 +24,12 @@ impl Replies for Connection<Client> {
     }
 }
 
-/// A connection, its events written as `docs/wire/websocket.md` writes them. What it owes to the peer is taken after each
-/// event, and written as `send`.
+/// A connection whose events are written as in `docs/wire/websocket.md`. Its pending replies are
+/// taken after each event and written as `send`.
 pub struct Messages<R> {
     connection: Connection<R>,
     waiting: VecDeque<kit::Event>,
-    /// Pieces that were inflated: bytes of their own, to be joined until the message ends.
+    /// The inflated pieces of the current message, joined until it ends.
     inflated: Option<Vec<u8>>,
 }
 
@@ -36,7 +38,7 @@ impl<R: Role> Messages<R> {
         Self { connection, waiting: VecDeque::new(), inflated: None }
     }
 
-    /// For compressed pieces.
+    /// A subject for compressed messages in pieces, which it joins.
     #[allow(dead_code)] // needed with compression and by the fuzz targets
     pub fn joining(connection: Connection<R>) -> Self {
         Self { inflated: Some(Vec::new()), ..Self::new(connection) }
@@ -80,7 +82,8 @@ where
                             all.clear();
                             event
                         } else {
-                            // Inflated bytes are none of the input: they are joined, and compared at the end.
+                            // Inflated bytes are not bytes of the input. They are compared at the
+                            // end.
                             return self.after(n, input);
                         }
                     }
