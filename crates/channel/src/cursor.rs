@@ -108,7 +108,7 @@ impl Cursor {
             Err(error) => return Err(error),
         };
         if at == text.len() {
-            return Err(CursorError::new(CursorErrorKind::Truncated, at));
+            return Err(CursorError::new(CursorErrorKind::UnexpectedEnd, at));
         }
         if text[at] != b'-' {
             return Err(CursorError::new(CursorErrorKind::UnexpectedByte, at));
@@ -153,7 +153,7 @@ const fn number(text: &[u8], start: usize, base: u64) -> Result<(u64, usize), Cu
     if at > start {
         Ok((value, at))
     } else if at == text.len() {
-        Err(CursorError::new(CursorErrorKind::Truncated, at))
+        Err(CursorError::new(CursorErrorKind::UnexpectedEnd, at))
     } else {
         Err(CursorError::new(CursorErrorKind::UnexpectedByte, at))
     }
@@ -275,9 +275,9 @@ mod tests {
     fn each_mistake_has_its_kind_and_offset() {
         use CursorErrorKind::*;
         for (text, kind, offset) in [
-            ("", Truncated, 0),
-            ("a", Truncated, 1),
-            ("a-", Truncated, 2),
+            ("", UnexpectedEnd, 0),
+            ("a", UnexpectedEnd, 1),
+            ("a-", UnexpectedEnd, 2),
             ("-1", UnexpectedByte, 0),
             ("A-1", UnexpectedByte, 0),
             ("a_1", UnexpectedByte, 1),

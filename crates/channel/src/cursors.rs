@@ -114,9 +114,9 @@ mod tests {
             let error = Cursors::parse(text.as_bytes()).unwrap_err();
             (error.kind(), error.offset())
         };
-        assert_eq!(error(""), (CursorErrorKind::Truncated, 0));
-        assert_eq!(error("a-1."), (CursorErrorKind::Truncated, 4));
-        assert_eq!(error("a-1..b-2"), (CursorErrorKind::Truncated, 4));
+        assert_eq!(error(""), (CursorErrorKind::UnexpectedEnd, 0));
+        assert_eq!(error("a-1."), (CursorErrorKind::UnexpectedEnd, 4));
+        assert_eq!(error("a-1..b-2"), (CursorErrorKind::UnexpectedEnd, 4));
         assert_eq!(error("a-1.b-02"), (CursorErrorKind::LeadingZero, 6));
         assert_eq!(error("a-1,b-2"), (CursorErrorKind::UnexpectedByte, 3));
     }

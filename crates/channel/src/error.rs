@@ -42,7 +42,7 @@ impl CursorError {
 pub enum CursorErrorKind {
     // Broke the grammar.
     /// The text ends where a digit is missing.
-    Truncated,
+    UnexpectedEnd,
     /// A byte is not allowed at this place.
     UnexpectedByte,
     /// A number has a leading zero. Each cursor has one spelling.
@@ -57,7 +57,7 @@ pub enum CursorErrorKind {
 impl fmt::Display for CursorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            CursorErrorKind::Truncated => "the cursor is incomplete",
+            CursorErrorKind::UnexpectedEnd => "the cursor is incomplete",
             CursorErrorKind::UnexpectedByte => "a byte that is not allowed in a cursor",
             CursorErrorKind::LeadingZero => "a leading zero in a cursor",
             CursorErrorKind::Overflow => "a number over 2^64 - 1 in a cursor",
@@ -177,9 +177,9 @@ mod tests {
 
     #[test]
     fn an_error_says_what_and_where_and_what_to_answer() {
-        use CursorErrorKind::{LeadingZero, Overflow, TooMany, Truncated, UnexpectedByte};
+        use CursorErrorKind::{LeadingZero, Overflow, TooMany, UnexpectedByte, UnexpectedEnd};
         for (kind, text) in [
-            (Truncated, "the cursor is incomplete, at byte 7"),
+            (UnexpectedEnd, "the cursor is incomplete, at byte 7"),
             (UnexpectedByte, "a byte that is not allowed in a cursor, at byte 7"),
             (LeadingZero, "a leading zero in a cursor, at byte 7"),
             (Overflow, "a number over 2^64 - 1 in a cursor, at byte 7"),

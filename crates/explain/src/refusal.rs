@@ -194,7 +194,7 @@ const fn ws_section(kind: ws::ErrorKind) -> &'static str {
         CloseCode => "RFC 6455 §7.4",
         InvalidDeflate => "RFC 7692 §7.2.2",
         FrameTooLong | MessageTooLong => "RFC 6455 §10.4",
-        NoClose | Truncated => "RFC 6455 §7.1.5",
+        NoClose | UnexpectedEnd => "RFC 6455 §7.1.5",
         _ => "RFC 6455",
     }
 }

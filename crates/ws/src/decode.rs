@@ -105,13 +105,13 @@ impl<R: Role> FrameDecoder<R> {
     /// Tells the decoder that the input has ended. This is legal between two messages.
     ///
     /// # Errors
-    /// [`ErrorKind::Truncated`] inside a frame's payload or an unfinished message, or the error
+    /// [`ErrorKind::UnexpectedEnd`] inside a frame's payload or an unfinished message, or the error
     /// that came before.
     pub fn finish(&mut self) -> Result<Option<FrameEvent<'static>>, Error> {
         match self.error() {
             Some(error) => Err(error),
             None if self.is_between_messages() => Ok(None),
-            None => Err(self.fail(ErrorKind::Truncated, self.offset)),
+            None => Err(self.fail(ErrorKind::UnexpectedEnd, self.offset)),
         }
     }
 

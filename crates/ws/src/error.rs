@@ -62,7 +62,7 @@ pub enum ErrorKind {
 
     // The input ended.
     /// The input ended inside a frame or inside a fragmented message.
-    Truncated,
+    UnexpectedEnd,
     /// The input ended between two messages, but without a close frame (§7.1.5: status 1006).
     NoClose,
 }
@@ -90,7 +90,7 @@ impl Error {
 
     /// The status code to close with (RFC 6455 §7.4.1): 1002, 1007, 1008 or 1009.
     ///
-    /// For [`ErrorKind::Truncated`] and [`ErrorKind::NoClose`] it is 1006, which is for logs and
+    /// For [`ErrorKind::UnexpectedEnd`] and [`ErrorKind::NoClose`] it is 1006, which is for logs and
     /// never sent.
     #[must_use]
     pub const fn close_code(&self) -> u16 {
@@ -99,7 +99,7 @@ impl Error {
             ErrorKind::InvalidUtf8 | ErrorKind::InvalidDeflate => close::INVALID_PAYLOAD,
             ErrorKind::FrameTooLong | ErrorKind::MessageTooLong => close::TOO_BIG,
             ErrorKind::TooManyEmptyFragments => close::POLICY,
-            ErrorKind::Truncated | ErrorKind::NoClose => close::ABNORMAL,
+            ErrorKind::UnexpectedEnd | ErrorKind::NoClose => close::ABNORMAL,
             _ => close::PROTOCOL_ERROR,
         }
     }
@@ -127,7 +127,7 @@ impl ErrorKind {
             Self::FrameTooLong => "the frame is longer than this endpoint accepts",
             Self::MessageTooLong => "the message is longer than this endpoint accepts",
             Self::TooManyEmptyFragments => "too many empty fragments",
-            Self::Truncated => "the connection ended inside a message",
+            Self::UnexpectedEnd => "the connection ended inside a message",
             Self::NoClose => "the connection ended without a close frame",
         }
     }

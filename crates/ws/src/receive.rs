@@ -116,7 +116,7 @@ impl<R: Role> Connection<R> {
     /// [`is_closed`](Self::is_closed).
     ///
     /// # Errors
-    /// [`ErrorKind::NoClose`] between two messages, [`ErrorKind::Truncated`] inside one, or the
+    /// [`ErrorKind::NoClose`] between two messages, [`ErrorKind::UnexpectedEnd`] inside one, or the
     /// error that came before.
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         if self.state.drops_input() {

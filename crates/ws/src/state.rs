@@ -82,7 +82,7 @@ mod tests {
     use super::{State, StateChange};
 
     #[test]
-    fn every_way_from_open_ends_and_stays_ended() {
+    fn every_path_from_open_ends_and_never_reopens() {
         let all =
             [StateChange::CloseSent, StateChange::CloseReceived, StateChange::Error, StateChange::InputEnded];
         for first in all {

@@ -78,7 +78,7 @@ async fn replies_due_before_an_error_are_sent_before_its_close() {
 
 #[tokio::test]
 async fn an_end_without_a_close_is_an_error() {
-    for (bytes, kind) in [(&b""[..], ErrorKind::NoClose), (b"\x81\x82\0\0\0\0H", ErrorKind::Truncated)] {
+    for (bytes, kind) in [(&b""[..], ErrorKind::NoClose), (b"\x81\x82\0\0\0\0H", ErrorKind::UnexpectedEnd)] {
         let (a, mut raw) = duplex(1024);
         let mut server = Framed::new(a, server());
         raw.write_all(bytes).await.unwrap();

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn many_offers_are_not_all_looked_at() {
+    fn at_most_eight_offers_are_read() {
         let mut nine = "x, ".repeat(8);
         nine.push_str("permessage-deflate");
         assert_eq!(server(&nine, &Config::DEFAULT), None);

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_answer_opens() {
+    fn a_valid_answer_opens_the_connection() {
         assert_eq!(run(101, None, None), Ok(None));
         assert_eq!(run(101, None, Some(("sec-websocket-protocol", "superchat"))), Ok(Some("superchat")));
     }
@@ -236,7 +236,7 @@ mod tests {
     /// RFC 9110 §5.6.1.2: empty elements of a list are ignored. A list with only empty elements is
     /// refused.
     #[test]
-    fn empty_elements_change_nothing() {
+    fn empty_list_elements_are_ignored() {
         use VerifyError as E;
         for value in [",websocket", "websocket, ", ", ,\twebsocket,,"] {
             assert_eq!(run(101, Some(("Upgrade", value)), None), Ok(None), "{value}");
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_one_does_not() {
+    fn an_invalid_answer_is_refused() {
         use VerifyError as E;
         assert_eq!(run(200, None, None), Err(E::Status(200)));
         assert_eq!(run(101, Some(("Upgrade", "websocket, h2c")), None), Err(E::Upgrade));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_the_answer_may_stand_once() {
+    fn a_repeated_field_of_the_answer_is_refused() {
         use VerifyError as E;
         let twice = |name: &'static str, value: &'static str| {
             let fields =
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_not_sent() {
+    fn a_subprotocol_that_is_not_a_token_is_not_sent() {
         let request = Request::new([0; 16], &["a b", "c", "d\r\nx: y", "e"]);
         assert!(request.fields().any(|f| f == ("Sec-WebSocket-Protocol", "c, e")));
     }

@@ -56,7 +56,7 @@ mod tests {
     use super::Origins;
 
     #[test]
-    fn the_same_host_and_nothing_that_looks_like_it() {
+    fn only_the_same_host_is_allowed() {
         let same = |origin: &str| Origins::Same.allow(Some(origin.as_bytes()), b"example.com:8080");
         assert!(same("http://example.com:8080") && same("https://EXAMPLE.com:8080"));
         for foreign in [

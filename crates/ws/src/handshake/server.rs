@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_stand_once_may_not_stand_twice() {
+    fn a_repeated_single_field_is_refused() {
         for (name, kind) in [
             ("Host", RefusalKind::Host),
             ("Sec-WebSocket-Version", RefusalKind::Version),

@@ -32,7 +32,7 @@ pub(super) fn of(refusal: &Refusal) -> Option<&'static str> {
         "ReservedBits" => {
             "RSV1 marks a compressed message; whether that was agreed on is in the handshake, which has to come first"
         }
-        "Syntax(UnexpectedEnd)" | "UnexpectedEnd" | "Truncated" => {
+        "Syntax(UnexpectedEnd)" | "UnexpectedEnd" => {
             "more was announced than there is; a capture that was cut off looks like this too"
         }
         _ if is("Syntax(Chunked(") => {
