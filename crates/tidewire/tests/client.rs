@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use common::server::{Outcome, command, run};
-use common::{PATIENCE, Scissors, Seed, Server, seq, soon};
+use common::{CuttingProxy, PATIENCE, Seed, Server, seq, soon};
 use serde_json::Value;
 use tidewire_client::{Backoff, Client, Cursor, Event, Feed, Message, Options, Publish, Since, Subscription};
 
@@ -92,8 +92,8 @@ async fn one_subscription_reads_several_channels() {
     }
 }
 
-/// A proxy cuts every connection, of readers and of the publisher, at a random byte or after a short
-/// time.
+/// A proxy cuts every connection, of readers and of the publisher, at a random byte or after a
+/// short time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_broken_connections_each_message_is_published_and_delivered_once() {
     const COUNT: usize = 150;
@@ -103,7 +103,7 @@ async fn over_broken_connections_each_message_is_published_and_delivered_once() 
     let orders = Feed::ALL.map(|feed| vec![feed]).into_iter().chain([Feed::ALL.to_vec()]);
     let mut readers = Vec::new();
     for (part, feeds) in orders.enumerate() {
-        let proxy = Scissors::start(&server.address, seed.rng(part as u64)).await;
+        let proxy = CuttingProxy::start(&server.address, seed.rng(part as u64)).await;
         let options = Options::new()
             .feeds(feeds.iter().copied())
             .since(Since::Earliest)
@@ -117,7 +117,7 @@ async fn over_broken_connections_each_message_is_published_and_delivered_once() 
             client(&proxy.address, "cut").connect_timeout(Duration::from_secs(2)).subscribe(options);
         readers.push(tokio::spawn(async move { (feeds, messages(&mut events, COUNT).await) }));
     }
-    let proxy = Scissors::start(&server.address, seed.rng(99)).await;
+    let proxy = CuttingProxy::start(&server.address, seed.rng(99)).await;
     let publisher = client(&proxy.address, "cut").attempts(1000);
     let mut cursors: Vec<Cursor> = Vec::new();
     for n in 0..COUNT {

@@ -209,7 +209,7 @@ impl Wire {
         match message {
             Message::Binary(bytes) => {
                 if self.unsent.len() + bytes.len() > MAX_UNSENT {
-                    return Err(End::Close(1008, "more was sent than the connection takes"));
+                    return Err(End::Close(1008, "the page sent more than the connection accepts"));
                 }
                 self.unsent.extend_from_slice(&bytes);
                 self.write()?;
@@ -222,7 +222,7 @@ impl Wire {
                     Ok(())
                 }
                 Ok(PageMessage::Cut) => Err(End::Connection(EndReason::Cut)),
-                Err(_) => Err(End::Close(1008, "not an order: read with max, or cut")),
+                Err(_) => Err(End::Close(1008, "the message is neither read with max nor cut")),
             },
             Message::Ping(_) | Message::Pong(_) => Ok(()),
             Message::Close { .. } => Err(End::PageGone),

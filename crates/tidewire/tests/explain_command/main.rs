@@ -36,8 +36,8 @@ fn plain(command: &mut std::process::Command) {
     command.env_remove("COLUMNS").env_remove("NO_COLOR");
 }
 
-/// Asserts that the output contains all these texts. The notes beside the bytes are wrapped, so they
-/// are also compared as one line.
+/// Asserts that the output contains all these texts. The notes beside the bytes are wrapped, so
+/// they are also compared as one line.
 fn holds(outcome: &Outcome, texts: &[&str]) {
     let beside = |columns: usize| {
         let words = outcome.stdout.lines().flat_map(|line| {

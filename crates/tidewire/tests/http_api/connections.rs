@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::common::{Response, Server};
 use crate::{get, post};
 
-/// All responses announce the time of `--idle-timeout`: those of the request cycle, and those of the
-/// table of waiting polls.
+/// All responses announce the time of `--idle-timeout`: those of the request cycle, and those of
+/// the table of waiting polls.
 #[test]
 fn every_response_that_keeps_the_connection_announces_the_idle_timeout() {
     let server = Server::start(&["--idle-timeout", "1.5m", "--threads", "1"]);
@@ -35,8 +35,8 @@ fn every_response_that_keeps_the_connection_announces_the_idle_timeout() {
     assert_eq!(said(&crate::stream_head(&mut stream)), (200, None), "a stream ends with its connection");
 }
 
-/// In the request cycle and in the table of waiting polls, the connection stays open at least as long
-/// as announced, and then it is closed.
+/// In the request cycle and in the table of waiting polls, the connection stays open at least as
+/// long as announced, and then it is closed.
 #[test]
 fn an_idle_connection_is_closed_after_the_idle_timeout() {
     let server = Server::start(&["--idle-timeout", "1"]);

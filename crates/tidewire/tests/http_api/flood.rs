@@ -11,8 +11,8 @@ const KEPT: &str = "--retain-messages=4";
 /// Few enough messages that all fit into the socket of a reader that does not read yet.
 const FLOOD: usize = 500;
 
-/// Starts a reader on each feed that stays open, from this cursor on. Each returns the payloads that
-/// it received.
+/// Starts a reader on each feed that stays open, from this cursor on. Each returns the payloads
+/// that it received.
 fn readers(
     server: &Server,
     channel: &str,

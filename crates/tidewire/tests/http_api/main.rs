@@ -11,7 +11,8 @@
 //! | `streams.rs` | Server-Sent Events, HTTP stream |
 //! | `json.rs` | The JSON objects |
 //! | `websocket.rs` | WebSocket |
-//! | `commands.rs` | WebSocket: commands of `tidewire.v1` at the same time as messages and a close |
+//! | `commands.rs` | WebSocket: commands of `tidewire.v1` at the same time as messages and a close
+//! |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
 //! | `stopped.rs` | a server whose process was suspended |
@@ -64,8 +65,8 @@ fn json(response: &Response) -> Value {
     serde_json::from_slice(&response.body).unwrap_or_else(|_| panic!("not JSON: {response:?}"))
 }
 
-/// Asserts that a refusal is `application/problem+json` with its status and a sentence that says what
-/// to do. Returns the sentence.
+/// Asserts that a refusal is `application/problem+json` with its status and a sentence that says
+/// what to do. Returns the sentence.
 fn sentence(response: &Response) -> String {
     assert_eq!(response.field("content-type"), Some("application/problem+json"), "{response:?}");
     let problem = json(response);

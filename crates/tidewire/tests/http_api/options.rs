@@ -116,8 +116,8 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// Returns a command with one option set in up to three places. The command logs its options. Then it
-/// fails to start, because the folder of its socket does not exist.
+/// Returns a command with one option set in up to three places. The command logs its options. Then
+/// it fails to start, because the folder of its socket does not exist.
 fn with(
     row: &Row,
     flag: Option<&str>,

@@ -10,8 +10,8 @@ fn from(origin: &str) -> String {
     format!("Origin: {origin}\r\n")
 }
 
-/// Returns the CORS fields of a response: the origin that may read it, whether with credentials, and
-/// whether all fields that a client needs are exposed.
+/// Returns the CORS fields of a response: the origin that may read it, whether with credentials,
+/// and whether all fields that a client needs are exposed.
 fn cors(answer: &Response) -> [Option<&str>; 3] {
     let exposed = answer.field("access-control-expose-headers").map(|names| {
         let all = ["Tidewire-Cursor", "ETag", "Retry-After"]
@@ -120,8 +120,8 @@ fn a_wildcard_allows_every_origin_without_credentials() {
 
 #[test]
 fn a_response_for_one_origin_is_never_given_to_another() {
-    // Responses to polls are cached until the next publish, and held polls of a channel are answered
-    // together.
+    // Responses to polls are cached until the next publish, and held polls of a channel are
+    // answered together.
     let server = Server::start(&["--allow-origin", LISTED, "--allow-origin", "https://second.example"]);
     Post::new("x").to(&server.address, "k");
     let mut raw = server.raw();

@@ -60,8 +60,8 @@ fn one_too_many(folder: &Path) {
     assert_eq!(refused.response().status, 503);
 }
 
-/// For each way in which writing a log can fail: the server accepts and refuses connections, answers
-/// requests, and drains when it is asked to stop.
+/// For each way in which writing a log can fail: the server accepts and refuses connections,
+/// answers requests, and drains when it is asked to stop.
 #[test]
 fn a_server_works_when_its_log_cannot_be_written() {
     let (unread, stalled) = stalled();

@@ -228,8 +228,8 @@ fn the_prefer_field_follows_rfc_7240() {
     assert_eq!(answer.field("preference-applied"), None);
 }
 
-/// Many polls of both kinds on one connection: it moves back and forth between the request cycle and
-/// the table of waiting polls.
+/// Many polls of both kinds on one connection: it moves back and forth between the request cycle
+/// and the table of waiting polls.
 #[test]
 fn one_connection_serves_many_polls() {
     let server = Server::start(&[]);
@@ -315,8 +315,8 @@ fn a_large_request_pipelined_after_a_held_poll_waits_too() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     let long = "x".repeat(200_000);
-    // The server does not read all bytes, so a test cannot see when the poll is held. The poll has a
-    // cursor, so that the order does not matter.
+    // The server does not read all bytes, so a test cannot see when the poll is held. The poll has
+    // a cursor, so that the order does not matter.
     let cursor = raw.send(get("/c/m", "")).response().field("tidewire-cursor").unwrap().to_owned();
     let poll = get(&format!("/c/m?wait=55&since={cursor}"), "");
     raw.send([poll, post("/c/m", "", &long), get("/c/m?limit=1", "")].concat());

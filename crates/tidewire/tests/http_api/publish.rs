@@ -312,8 +312,8 @@ fn repeated_content_type_and_idempotency_key_fields_are_refused() {
     let not_utf8: Vec<u8> = not_utf8.into_iter().map(|b| if b == 0 { 0xe9 } else { b }).collect();
     assert_eq!(raw.send(not_utf8).response().status, 400, "it could not be passed on unchanged");
     assert!(messages(&mut raw, "once").is_empty());
-    // RFC 9110 §14.4: Content-Range has no meaning in a POST. The server ignores the other two fields
-    // too.
+    // RFC 9110 §14.4: Content-Range has no meaning in a POST. The server ignores the other two
+    // fields too.
     for fields in
         ["Content-Range: bytes 0-0/2\r\n", "Content-Digest: sha-256=:AAAA:\r\n", "Content-Location: /a\r\n"]
     {

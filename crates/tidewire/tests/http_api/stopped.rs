@@ -1,5 +1,5 @@
-//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`) does not disconnect
-//! its clients.
+//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`) does not
+//! disconnect its clients.
 
 use std::time::{Duration, Instant};
 

@@ -64,8 +64,8 @@ fn the_handshake_of_rfc_6455() {
     }
 }
 
-/// Older Envoy, Mojo and others send `Content-Length: 0`. Pipelined bytes belong to the WebSocket, as
-/// without the field.
+/// Older Envoy, Mojo and others send `Content-Length: 0`. Pipelined bytes belong to the WebSocket,
+/// as without the field.
 #[test]
 fn a_handshake_may_have_content_length_zero() {
     let server = Server::start(&[]);
@@ -381,8 +381,8 @@ fn a_v1_socket_subscribes_to_and_unsubscribes_from_channels() {
     assert_eq!(ws.json()["cursor"], a1);
     let publish = |channel: &str, text: &str| Post::new(text).to(&server.address, channel);
 
-    // The new channel starts at its earliest message. From here on, messages name their channel, and
-    // the cursor is the position in both.
+    // The new channel starts at its earliest message. From here on, messages name their channel,
+    // and the cursor is the position in both.
     ws.say(json!({"type": "subscribe", "id": "s", "channel": "b", "since": "earliest"}));
     let hello = ws.json();
     assert_eq!((&hello["type"], &hello["channel"]), (&json!("hello"), &json!("b")));
