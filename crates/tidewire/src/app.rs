@@ -1,4 +1,4 @@
-//! What one worker of the program serves: the channels, and around them pages, scripts and files.
+//! What one worker of the program serves: channels, pages, scripts and files.
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ pub struct App {
 }
 
 impl App {
-    /// The app of worker `worker`, counted from 0; must be made on that worker's runtime, as
-    /// [`Server::serve`](tidewire_server::Server::serve) does.
+    /// Makes the app of worker `worker`, counted from 0. Must be called on that worker's runtime,
+    /// as [`Server::serve`](tidewire_server::Server::serve) does.
     ///
     /// # Panics
-    /// As [`Site::new`].
+    /// In the same cases as [`Site::new`].
     pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, worker: usize) -> Self {
         App { site: Site::new(hub, settings, worker), playground: None, files: None }
     }
 
-    /// Serves a playground at `/`. Without one, `/` is a text that says what to paste into a
+    /// Serves a playground at `/`. Without one, `/` is a text with commands to paste into a
     /// terminal.
     #[must_use]
     pub fn with_playground(mut self, playground: Option<Playground>) -> Self {
@@ -45,11 +45,11 @@ impl App {
         self
     }
 
-    /// What is under `/files/`.
+    /// Answers a request for a path under `/files/`.
     fn folder_file(&self, rest: &[u8], request: &Request<'_>) -> Reply<AppTicket> {
         let access = self.site.settings().origins.check(request.head);
         match (&self.files, request.head.method()) {
-            (None, _) => Problem::new(404, "No folder is served here; start the server with --files DIR.")
+            (None, _) => Problem::new(404, "This server serves no folder; start it with --files DIR.")
                 .into_response()
                 .into(),
             (Some(files), Method::Get | Method::Head) => files.handle(rest, &access, request),
@@ -58,7 +58,7 @@ impl App {
         }
     }
 
-    /// The first page as text, and the client for browsers.
+    /// Answers a request for the first page as text, or for the client for browsers.
     fn page_or_script(&self, request: &Request<'_>) -> Reply<AppTicket> {
         let page = match request.head.path() {
             // A browser gets the playground instead.
@@ -77,7 +77,7 @@ impl App {
     }
 }
 
-/// Where a detached connection goes, and with what: for [`Handler::detached`] of the same [`App`].
+/// Where a detached connection goes. It is passed to [`Handler::detached`] of the same [`App`].
 #[derive(Debug)]
 pub struct AppTicket(Destination);
 
@@ -113,7 +113,7 @@ impl Handler for App {
         match (ticket.0, &self.playground) {
             (Destination::Site(ticket), _) => self.site.detached(connection, ticket),
             (Destination::Wire(permit), Some(playground)) => playground.relay(&self.site, connection, permit),
-            // Only a playground gives permits.
+            // Only a playground issues permits, so this does not happen.
             (Destination::Wire(_), None) => {}
         }
     }
@@ -131,7 +131,7 @@ impl Handler for App {
     }
 }
 
-/// The first page as text: what to paste into a terminal.
+/// Returns the first page as text: commands to paste into a terminal.
 fn first_page(request: &Request<'_>) -> Response {
     let host =
         request.head.host().and_then(|host| std::str::from_utf8(host).ok()).filter(|host| !host.is_empty());

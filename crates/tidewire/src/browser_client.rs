@@ -9,15 +9,14 @@ const SCRIPTS: [(&[u8], &str); 2] = [
     (b"/tidewire.script.js", include_str!("../web/dist/tidewire.script.js")),
 ];
 
-/// The script at this path.
+/// Returns the script at this path.
 pub(crate) fn script(path: &[u8]) -> Option<Response> {
     let (_, text) = SCRIPTS.iter().find(|(known, _)| *known == path)?;
     let response = Response::new(200)
         .with("Content-Type", "text/javascript; charset=utf-8")
         .with("Cache-Control", "no-cache")
         .with("X-Content-Type-Options", "nosniff")
-        // The client is for pages of any origin; what they may do with it is decided at the
-        // channels.
+        // Pages of any origin may load the client. The channels decide what each page may do.
         .with("Access-Control-Allow-Origin", "*")
         .body(*text);
     Some(response)

@@ -1,7 +1,7 @@
-//! What the program says about itself: at its start, and on a first page that is text.
+//! The commands that the program shows at its start, and on its first page as text.
 
-/// Lines to paste into a terminal, for a server at `base` (`http://127.0.0.1:8080`): one for each
-/// technique.
+/// Returns commands to paste into a terminal, one for each technique. `base` is the address of the
+/// server, such as `http://127.0.0.1:8080`.
 pub fn guide(base: &str) -> String {
     format!(
         "\
@@ -14,7 +14,7 @@ Tidewire: one URL, one log, one cursor.
   stream        curl -N '{base}/c/demo?feed=stream&since=earliest'
   WebSocket     any client at ws{ws}/c/demo   (subprotocol tidewire.v1 speaks JSON both ways)
 
-Every answer has a cursor; ?since=CURSOR goes on from it on any of them.
+Every answer has a cursor. ?since=CURSOR continues after it, with any of these techniques.
 ",
         ws = base.strip_prefix("http").unwrap_or(base)
     )

@@ -1,4 +1,4 @@
-//! Our own client, and the two commands that are built on it, against the real server.
+//! The Rust client, and the commands `pub` and `sub` that use it, with the real server.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use common::server::{Outcome, command, run};
-use common::{PATIENCE, Scissors, Seed, Server, seq, soon};
+use common::{CuttingProxy, PATIENCE, Seed, Server, seq, soon};
 use serde_json::Value;
 use tidewire_client::{Backoff, Client, Cursor, Event, Feed, Message, Options, Publish, Since, Subscription};
 
@@ -16,7 +16,7 @@ fn client(address: &str, channel: &str) -> Client {
     Client::new(&format!("http://{address}/c/{channel}")).unwrap()
 }
 
-/// Reads on until `count` messages have come. A gap or a reset fails the test.
+/// Reads until `count` messages have arrived. A gap or a reset fails the test.
 async fn messages(events: &mut Subscription, count: usize) -> Vec<Message> {
     let mut all = Vec::new();
     while all.len() < count {
@@ -29,7 +29,7 @@ async fn messages(events: &mut Subscription, count: usize) -> Vec<Message> {
     all
 }
 
-/// Payloads that one wire or another could change.
+/// Payloads that one of the formats could change.
 fn difficult() -> Vec<Publish> {
     vec![
         Publish::new("plain text"),
@@ -46,7 +46,7 @@ fn difficult() -> Vec<Publish> {
 }
 
 #[tokio::test]
-async fn what_is_published_comes_back_through_every_feed() {
+async fn every_feed_delivers_the_published_messages_unchanged() {
     let server = Server::start(&[]);
     let client = client(&server.address, "same");
     let mut live = Vec::new();
@@ -77,7 +77,7 @@ async fn what_is_published_comes_back_through_every_feed() {
 }
 
 #[tokio::test]
-async fn several_channels_are_one_subscription() {
+async fn one_subscription_reads_several_channels() {
     let server = Server::start(&[]);
     for (channel, text) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
         client(&server.address, channel).publish(Publish::new(text).with_event("x")).await.unwrap();
@@ -93,9 +93,10 @@ async fn several_channels_are_one_subscription() {
     }
 }
 
-/// Through a proxy that cuts every connection, of readers and of the publisher, at a random byte or after a moment.
+/// A proxy cuts every connection, of readers and of the publisher, at a random byte or after a
+/// short time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cut_anywhere_each_message_is_published_once_and_delivered_once() {
+async fn over_broken_connections_each_message_is_published_and_delivered_once() {
     const COUNT: usize = 150;
     let seed = Seed::draw();
     let server = Server::start(&["--retain-messages", "100000"]);
@@ -103,7 +104,7 @@ async fn cut_anywhere_each_message_is_published_once_and_delivered_once() {
     let orders = Feed::ALL.map(|feed| vec![feed]).into_iter().chain([Feed::ALL.to_vec()]);
     let mut readers = Vec::new();
     for (part, feeds) in orders.enumerate() {
-        let proxy = Scissors::start(&server.address, seed.rng(part as u64)).await;
+        let proxy = CuttingProxy::start(&server.address, seed.rng(part as u64)).await;
         let options = Options::DEFAULT
             .with_feeds(feeds.iter().copied())
             .with_since(Since::Earliest)
@@ -111,12 +112,13 @@ async fn cut_anywhere_each_message_is_published_once_and_delivered_once() {
             .with_poll_interval(Duration::from_millis(10))
             .with_wait(Duration::from_millis(100))
             .with_prefer_again(Duration::from_millis(200));
-        // A connection that is cut before its first bytes says so at once; the time is for those that are not.
+        // A connection that is cut before its first byte fails at once. The time-out is for a
+        // connection that is stalled.
         let mut events =
             client(&proxy.address, "cut").with_connect_timeout(Duration::from_secs(2)).subscribe(options);
         readers.push(tokio::spawn(async move { (feeds, messages(&mut events, COUNT).await) }));
     }
-    let proxy = Scissors::start(&server.address, seed.rng(99)).await;
+    let proxy = CuttingProxy::start(&server.address, seed.rng(99)).await;
     let publisher = client(&proxy.address, "cut").with_attempts(1000);
     let mut cursors: Vec<Cursor> = Vec::new();
     for n in 0..COUNT {
@@ -134,7 +136,7 @@ async fn cut_anywhere_each_message_is_published_once_and_delivered_once() {
 }
 
 #[tokio::test]
-async fn a_reader_that_was_away_too_long_is_told_on_every_feed() {
+async fn every_feed_reports_lost_messages() {
     let server = Server::start(&["--retain-messages", "2"]);
     let client = client(&server.address, "old");
     let first = client.publish(Publish::new("1")).await.unwrap().cursor;
@@ -162,7 +164,7 @@ async fn a_reader_that_was_away_too_long_is_told_on_every_feed() {
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_is_found_again() {
+async fn readers_reconnect_after_a_restart() {
     let server = Server::start(&["--drain", "1"]);
     let address = server.address.clone();
     let mut readers = Vec::new();
@@ -190,7 +192,8 @@ async fn a_server_that_restarts_is_found_again() {
     let server = Server::spawn(command(&["--listen", &address]));
     client(&server.address, "again").publish(Publish::new("back")).await.unwrap();
     for (reader, feed) in readers.into_iter().zip(Feed::ALL) {
-        // An event stream is told to come back after 1 to 10 s, so that not all come at once.
+        // The server tells an event stream to reconnect after 1 to 10 s, so that not all readers
+        // reconnect at once.
         let message = tokio::time::timeout(PATIENCE, reader).await;
         assert_eq!(
             message.unwrap_or_else(|_| panic!("{feed} did not come back")).unwrap().text(),
@@ -208,9 +211,9 @@ fn publish(url: &str, args: &[&str], input: &[u8]) -> Outcome {
     run(command)
 }
 
-/// Publishing again does not help, so it is not tried.
+/// The client does not try again, because that cannot succeed.
 #[tokio::test]
-async fn a_key_that_another_message_has_is_a_refusal_for_good() {
+async fn another_message_with_the_same_key_is_refused() {
     let server = Server::start(&[]);
     let client = client(&server.address, "keys");
     let first = Publish::new("one").with_idempotency_key("k");
@@ -224,7 +227,7 @@ async fn a_key_that_another_message_has_is_a_refusal_for_good() {
 }
 
 #[test]
-fn pub_and_sub_are_commands() {
+fn pub_publishes_and_sub_reads() {
     let server = Server::start(&[]);
     let url = server.url("/c/demo");
     let first = publish(&url, &["hello", "--event", "tide"], b"");
@@ -232,7 +235,7 @@ fn pub_and_sub_are_commands() {
     let binary = publish(&url, &["-", "--content-type", "a/b", "--idempotency-key", "k"], b"\xff\n");
     let again = publish(&url, &["-", "--content-type", "a/b", "--idempotency-key", "k"], b"\xff\n");
     assert_eq!(again.stdout, binary.stdout, "the same cursor");
-    assert!(again.stderr.contains("was there already"));
+    assert!(again.stderr.contains("already has the message"));
     let other = publish(&url, &["other", "--idempotency-key", "k"], b"");
     assert_eq!((other.code, other.stdout.as_str()), (Some(1), ""), "a key is bound to its message");
     assert!(other.stderr.contains("422") && other.stderr.contains("Idempotency-Key"), "{other:?}");
@@ -261,7 +264,7 @@ fn sub_prints_one_line_for_each_message() {
     let text = "NEL\u{85}LS\u{2028}PS\u{2029}CR\rLF\nend";
     publish(&url, &["-", "--event", "a\u{2028}b"], text.as_bytes());
     let outcome = run(command(&["sub", &url, "--since", "earliest", "--count", "1", "--json"]));
-    // As Python's `splitlines` and others cut.
+    // The line ends of Python's `splitlines` and others.
     let lines: Vec<&str> = outcome.stdout.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).collect();
     assert_eq!((lines.len(), lines[1]), (2, ""), "{lines:?}");
     let object: Value = serde_json::from_str(lines[0]).unwrap();
@@ -269,20 +272,16 @@ fn sub_prints_one_line_for_each_message() {
 }
 
 #[test]
-fn the_commands_say_how_they_ended() {
+fn exit_codes_and_errors_say_how_a_command_ended() {
     let server = Server::start(&[]);
     let url = server.url("/c/demo");
     let cursor = publish(&url, &["1"], b"").stdout;
     let over = run(command(&["sub", &url, "--since", "earliest", "--count", "2", "--timeout", "5"]));
     assert_eq!((over.code, over.stdout.as_str()), (Some(3), "1\n"));
-    let go_on = format!("to go on: tidewire sub {url} --since {cursor}");
-    assert!(over.stderr.ends_with(&go_on), "{}", over.stderr);
+    let hint = format!("to continue: tidewire sub {url} --since {cursor}");
+    assert!(over.stderr.ends_with(&hint), "{}", over.stderr);
     let over = run(command(&["sub", &url, "--timeout", "0.3"]));
-    assert_eq!(
-        (over.code, over.stdout.as_str()),
-        (Some(0), ""),
-        "without --count a time-out is what was asked for"
-    );
+    assert_eq!((over.code, over.stdout.as_str()), (Some(0), ""), "without --count, a time-out is no error");
 
     for (args, words) in [
         (&["sub", &url, "--since", "x"][..], "400 Bad Request: The cursor is not one"),

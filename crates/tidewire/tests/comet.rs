@@ -1,5 +1,5 @@
-//! The feeds of before the standards: what each browser quirk needs, byte by byte. That they carry the log like every other feed
-//! is shown in `headline.rs`.
+//! The old Comet feeds: the exact bytes that old browsers need. `every_feed.rs` tests that they
+//! deliver the log like every other feed.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -35,7 +35,7 @@ fn chunk(raw: &mut Raw) -> String {
 }
 
 #[test]
-fn every_stream_is_kept_from_caches_and_buffers() {
+fn every_stream_has_the_fields_against_caching_and_buffering() {
     let server = comet();
     for (feed, media) in [
         ("sse", "text/event-stream"),
@@ -78,7 +78,7 @@ fn accept_chooses_multipart() {
 }
 
 #[test]
-fn a_part_is_complete_when_it_comes() {
+fn a_part_is_sent_with_the_delimiter_that_ends_it() {
     let server = comet();
     let mut raw = server.raw();
     open(&mut raw, "/c/a?feed=multipart", "");
@@ -94,13 +94,13 @@ fn a_part_is_complete_when_it_comes() {
     assert!(part.ends_with("}\r\n--tidewire\r\n"), "the delimiter comes with the part: {part}");
     assert_eq!(chunk(&mut raw), "\r\n\r\n--tidewire\r\n", "a heartbeat is an empty part");
     server.terminate();
-    assert_eq!(chunk(&mut raw), "\r\n\r\n--tidewire--\r\n", "the end is told");
+    assert_eq!(chunk(&mut raw), "\r\n\r\n--tidewire--\r\n", "the closing delimiter");
     assert_eq!(raw.chunk(), None);
     assert!(server.join().success());
 }
 
 #[test]
-fn a_picture_is_replaced_by_the_next() {
+fn each_picture_replaces_the_one_before() {
     let server = comet();
     let picture = |n: u8| Post::new([0xff, 0xd8, n, b'\r', b'\n', 0xff, 0xd9]).content_type("image/jpeg");
     picture(1).to(&server.address, "cam");
@@ -110,10 +110,10 @@ fn a_picture_is_replaced_by_the_next() {
     assert_eq!(
         head.field("content-security-policy"),
         Some("sandbox"),
-        "a payload never acts for this origin"
+        "a payload must not act for this origin"
     );
     assert_eq!(raw.chunk().unwrap(), b"--tidewire\r\n");
-    // Who comes sees the newest at once, and not the ones before.
+    // A new reader gets the newest picture at once, and none of the earlier ones.
     let part = raw.chunk().unwrap();
     let want = format!("Tidewire-Cursor: {cursor}\r\nContent-Type: image/jpeg\r\nContent-Length: 7\r\n\r\n");
     assert_eq!(
@@ -140,7 +140,7 @@ fn xhr_streaming_begins_with_padding() {
 
 #[test]
 fn iframe_and_jsonp_are_off_unless_asked_for() {
-    // Started by hand: nothing but the address is set.
+    // Only the address is set.
     let server = Server::spawn(server::command(&["--listen", "127.0.0.1:0"]));
     for target in ["/c/a?feed=iframe", "/c/a?feed=jsonp&callback=f"] {
         let refused = get(&mut server.raw(), target, "");
@@ -150,7 +150,7 @@ fn iframe_and_jsonp_are_off_unless_asked_for() {
 }
 
 #[test]
-fn a_frame_is_a_page_of_scripts_that_cannot_be_left() {
+fn a_payload_cannot_break_out_of_a_script_of_the_frame() {
     let server = comet();
     Post::new("</script><script>alert(1)</script><!--\u{2028}&").to(&server.address, "a");
     let mut raw = server.raw();
@@ -172,7 +172,7 @@ fn a_frame_is_a_page_of_scripts_that_cannot_be_left() {
 }
 
 #[test]
-fn a_callback_is_a_name() {
+fn a_callback_must_be_a_name() {
     let server = comet();
     for bad in ["", "1a", "a-b", "alert(1)//", "a%3Cb", "a%0Ab", "a%2Bb", "[]", "a%20b", &"a".repeat(65)] {
         for feed in ["jsonp", "iframe"] {
@@ -186,7 +186,7 @@ fn a_callback_is_a_name() {
 }
 
 #[test]
-fn jsonp_is_a_long_poll_that_calls() {
+fn jsonp_is_a_long_poll_with_a_function_call() {
     let server = comet();
     let mut raw = server.raw();
     let call = |answer: &Response| -> Value {
@@ -197,7 +197,8 @@ fn jsonp_is_a_long_poll_that_calls() {
         let call = answer.text().strip_prefix("/**/$.on(").and_then(|rest| rest.strip_suffix(");\n"));
         serde_json::from_str(call.unwrap_or_else(|| panic!("{answer:?}"))).unwrap()
     };
-    // Time over: empty, with a cursor. Then held until there is something, on the same connection.
+    // After the wait: empty, with a cursor. Then held until there is a message, on the same
+    // connection.
     let empty = call(&get(&mut raw, "/c/a?feed=jsonp&callback=$.on&wait=0.2", ""));
     assert_eq!(empty["messages"], Value::Array(Vec::new()));
     let since = empty["cursor"].as_str().unwrap();
@@ -209,13 +210,13 @@ fn jsonp_is_a_long_poll_that_calls() {
     assert!(start.elapsed() < Duration::from_secs(20));
     assert_eq!(answer["messages"][0]["data"], "one");
     assert_eq!(answer["gap"], Value::Null);
-    // At once, where there is something already.
+    // If there is a message already, the answer comes at once.
     let again = call(&get(&mut raw, &format!("/c/a?feed=jsonp&callback=$.on&since={since}"), ""));
     assert_eq!(again["messages"], answer["messages"]);
 }
 
 #[test]
-fn a_script_is_told_of_a_gap_in_its_answer() {
+fn a_jsonp_response_reports_a_gap() {
     let server = Server::start(&["--comet", "--retain-messages", "2"]);
     let first = Post::new("1").to(&server.address, "a");
     for n in 2..=5 {
@@ -233,7 +234,7 @@ fn a_script_is_told_of_a_gap_in_its_answer() {
 }
 
 #[test]
-fn several_channels_on_one_connection() {
+fn comet_feeds_deliver_several_channels() {
     let server = comet();
     for (feed, channel) in [
         ("sse", "\"channel\":\"b\""),
@@ -257,9 +258,9 @@ fn several_channels_on_one_connection() {
     }
 }
 
-/// A frame of this origin calls the page around it, and nothing else that its address could name.
+/// A frame of this origin may call only the page that contains it.
 #[test]
-fn a_frame_is_a_frame_and_calls_what_its_page_has_made() {
+fn the_iframe_feed_loads_only_in_frames_of_the_same_origin() {
     let server = comet();
     let target = "/c/a?feed=iframe&callback=on";
     for dest in ["document", "object", "embed", "fencedframe", "script", "image", "worker"] {
@@ -267,7 +268,7 @@ fn a_frame_is_a_frame_and_calls_what_its_page_has_made() {
         assert_eq!(open(&mut server.raw(), target, &fields).status, 403, "{dest}");
         assert!(get(&mut server.raw(), target, &fields).text().contains("iframe"), "{dest}");
     }
-    // A stranger's frame within a page of this origin could load it as well.
+    // A frame of another origin within a page of this origin could load it too.
     for site in ["cross-site", "same-site"] {
         let fields = format!("Sec-Fetch-Dest: iframe\r\nSec-Fetch-Site: {site}\r\n");
         assert_eq!(open(&mut server.raw(), target, &fields).status, 403, "{site}");
@@ -285,12 +286,12 @@ fn a_frame_is_a_frame_and_calls_what_its_page_has_made() {
             (200, Some("same-origin")),
             "{fields}"
         );
-        assert!(chunk(&mut raw).contains("parent!==window"), "nothing is called without a page around it");
+        assert!(chunk(&mut raw).contains("parent!==window"), "a page without a parent calls nothing");
     }
 }
 
 #[test]
-fn a_callback_is_no_way_to_another_window() {
+fn a_callback_cannot_reach_another_window() {
     let server = comet();
     for bad in [
         "opener.document.body.firstElementChild.click",
@@ -331,7 +332,7 @@ fn a_callback_is_no_way_to_another_window() {
         let head = open(&mut server.raw(), &format!("/c/a?feed=iframe&callback={good}"), "");
         assert_eq!(head.status, 200, "{good}");
     }
-    // As Angular names them.
+    // The name that Angular uses.
     let angular = "/c/a?feed=jsonp&wait=0&callback=angular.callbacks._0";
     assert_eq!(get(&mut server.raw(), angular, "").status, 200);
     assert_eq!(open(&mut server.raw(), &angular.replace("jsonp", "iframe"), "").status, 400);

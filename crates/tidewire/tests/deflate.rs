@@ -1,4 +1,5 @@
-//! permessage-deflate (RFC 7692) on the WebSocket feeds, byte by byte: negotiated, compressed once for all, inflated within bounds.
+//! permessage-deflate (RFC 7692) on the WebSocket feeds: the negotiation, compression once for all
+//! readers, and limits on inflated messages.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -14,14 +15,15 @@ use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const V1: &str = "Sec-WebSocket-Protocol: tidewire.v1\r\n";
 
-/// A connection after its handshake, and what the server answered to the offer.
+/// Opens a WebSocket. Returns the connection and the server's answer to the offer.
 fn connect(address: &str, path: &str, offer: Option<&str>, fields: &str) -> (Raw, Option<String>) {
     let offer = offer.map(|offer| format!("Sec-WebSocket-Extensions: {offer}\r\n")).unwrap_or_default();
     let mut raw = Raw::connect(address);
     let answer = raw
         .send(format!(
-            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offer}{fields}\r\n"
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             {offer}{fields}\r\n"
         ))
         .response();
     assert_eq!(answer.status, 101, "{answer:?}");
@@ -35,7 +37,7 @@ fn deflating(address: &str, path: &str) -> Raw {
     raw
 }
 
-/// The next frame that is not a ping: its first byte and its payload as it stands.
+/// Reads the next frame that is not a ping. Returns its first byte and its raw payload.
 fn frame(raw: &mut Raw) -> (u8, Vec<u8>) {
     let head = raw.exactly(2);
     let len = match head[1] {
@@ -48,7 +50,7 @@ fn frame(raw: &mut Raw) -> (u8, Vec<u8>) {
     if is_heartbeat { frame(raw) } else { (head[0], payload) }
 }
 
-/// The code and reason of the close frame that must come next.
+/// Returns the code and the reason of the close frame, which must come next.
 fn close(raw: &mut Raw) -> (u16, String) {
     let (first, payload) = frame(raw);
     assert_eq!(first, 0x88, "{payload:?}");
@@ -68,7 +70,7 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// RFC 7692 §7.2.1, with zlib's calls.
+/// Compresses a payload (RFC 7692 §7.2.1) with zlib's calls.
 fn deflate(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + 1024);
     let mut stream = Compress::new(Compression::best(), false);
@@ -78,7 +80,7 @@ fn deflate(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// RFC 7692 §7.2.2. Each message alone: nothing before it may be needed.
+/// Inflates a payload (RFC 7692 §7.2.2), without the messages before it.
 fn inflate(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(2 << 20);
     let input = [payload, &[0, 0, 0xff, 0xff]].concat();
@@ -86,12 +88,12 @@ fn inflate(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Text that shrinks, and that no two messages share.
+/// A long text that compresses well, different for each message.
 fn long(n: usize) -> String {
     (0..200).map(|line| format!("line {line} of message {n}\n")).collect()
 }
 
-/// What the channel holds, as a plain reader sees it.
+/// Returns the messages of the channel, from a short poll.
 fn published(server: &Server, channel: &str) -> Vec<String> {
     let answer = server.raw().send(format!("GET /c/{channel} HTTP/1.1\r\nHost: a\r\n\r\n")).response();
     let poll: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -99,7 +101,7 @@ fn published(server: &Server, channel: &str) -> Vec<String> {
     poll["messages"].as_array().unwrap().iter().map(text).collect()
 }
 
-/// A server in this process, so that its work can be counted.
+/// Starts a server in this process, so that its work can be counted.
 fn in_process(threads: usize) -> (Running, Arc<Hub>) {
     let builder = tidewire_hub::server::Server::builder()
         .listen("127.0.0.1:0".parse::<Listen>().unwrap())
@@ -111,34 +113,39 @@ fn in_process(threads: usize) -> (Running, Arc<Hub>) {
 }
 
 #[test]
-fn it_is_used_where_it_is_offered() {
+fn compression_is_used_if_the_client_offers_it() {
     let server = Server::start(&[]);
     let agreed = |offer| connect(&server.address, "/c/a", offer, "").1;
     let plain = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
     assert_eq!(agreed(None), None);
     assert_eq!(agreed(Some("permessage-deflate")).as_deref(), Some(plain));
-    assert_eq!(agreed(Some(OFFER)).as_deref(), Some(plain), "what browsers say");
+    assert_eq!(agreed(Some(OFFER)).as_deref(), Some(plain), "the offer of browsers");
     assert_eq!(agreed(Some("x-webkit-deflate-frame")), None);
-    assert_eq!(agreed(Some("permessage-deflate; server_max_window_bits=8")), None, "not to be met");
+    assert_eq!(
+        agreed(Some("permessage-deflate; server_max_window_bits=8")),
+        None,
+        "this offer cannot be met"
+    );
     let off = Server::start(&["--no-deflate"]);
     assert_eq!(connect(&off.address, "/c/a", Some(OFFER), "").1, None);
 }
 
 #[test]
-fn long_messages_are_compressed_for_those_who_agreed_and_for_nobody_else() {
+fn long_messages_are_compressed_only_for_clients_that_agreed() {
     let server = Server::start(&["--threads", "1"]);
     let path = "/c/a?since=earliest";
     Post::new(long(0)).to(&server.address, "a");
     let mut bare = deflating(&server.address, path);
     let mut plain = connect(&server.address, path, None, "").0;
     let mut v1 = connect(&server.address, path, Some(OFFER), V1).0;
-    // A client that cannot hold the full window gets everything as it is, and may compress what it sends.
+    // A client that cannot hold the full window gets all messages uncompressed. It may compress its
+    // own messages.
     let (mut small, agreed) =
         connect(&server.address, path, Some("permessage-deflate; server_max_window_bits=10"), "");
     assert!(agreed.unwrap().ends_with("; server_max_window_bits=10"));
     assert_eq!(frame(&mut v1).0, 0x81, "a hello is short");
     for n in 0..3 {
-        // The first is replayed, the others come live.
+        // The first message is replayed, the others arrive live.
         let text = if n == 2 { "short".to_owned() } else { long(n) };
         if n > 0 {
             Post::new(text.clone()).to(&server.address, "a");
@@ -185,17 +192,18 @@ fn a_message_is_compressed_once_for_all_subscribers_of_a_worker() {
     }
     let work = hub.work();
     assert_eq!(work.compressed - before.compressed, 10, "five messages, bare and as JSON");
-    assert_eq!(work.encoded - before.encoded, 15, "and five as they are");
+    assert_eq!(work.encoded - before.encoded, 15, "and five uncompressed");
     assert_eq!(work.replayed, before.replayed, "nobody needed an encoding of its own");
     running.stop().unwrap();
 }
 
 #[test]
-fn what_clients_compress_is_published_as_it_was() {
+fn a_compressed_message_is_published_uncompressed() {
     let server = Server::start(&[]);
     let mut raw = deflating(&server.address, "/c/a?since=now");
     let (a, b, c) = (long(1), long(2), long(3));
-    // Whole, with another behind it in the same write; byte by byte; and in three frames with a ping between them.
+    // Whole, with another message after it in the same write; byte by byte; and in three frames
+    // with a ping in between.
     raw.send([masked(0xc1, &deflate(a.as_bytes())), masked(0x81, b"plain")].concat());
     for byte in masked(0xc1, &deflate(b.as_bytes())) {
         raw.send([byte]);
@@ -216,12 +224,12 @@ fn what_clients_compress_is_published_as_it_was() {
 }
 
 #[test]
-fn a_compressed_message_is_bounded_by_what_it_inflates_to() {
+fn the_message_limit_applies_to_the_inflated_size() {
     let server = Server::start(&["--max-message", "100000"]);
     let mut most = deflating(&server.address, "/c/a");
     most.send(masked(0xc1, &deflate(&[b'x'; 100_000])));
     assert_eq!(inflate(&frame(&mut most).1).len(), 100_000);
-    // A thousand times as long as what is sent.
+    // Inflated, this is a thousand times as long.
     let bomb = deflate(&vec![b'x'; 20_000_000]);
     for frames in [masked(0xc1, &bomb), [masked(0x41, &bomb[..9_000]), masked(0x80, &bomb[9_000..])].concat()]
     {
@@ -239,19 +247,20 @@ fn a_compressed_message_is_bounded_by_what_it_inflates_to() {
 }
 
 #[test]
-fn few_may_hold_a_message_half_inflated() {
+fn the_number_of_partly_inflated_messages_is_limited() {
     let server = Server::start(&["--threads", "1"]);
-    // A message has ten seconds, and one more for each 512 bytes that came: long enough for this test on a busy machine.
+    // A message may take ten seconds, and one more for each 512 bytes received. That is enough for
+    // this test on a busy machine.
     let mut rng = Rng::new(7);
     let payload: Vec<u8> =
         (0..900_000).map(|n| if n % 36 == 0 { b'a' + rng.below(26) as u8 } else { b'x' }).collect();
     let packed = deflate(&payload);
     assert!((20_000..60_000).contains(&packed.len()), "{} bytes", packed.len());
     let before = server.memory_kib();
-    // A first frame that is not whole is kept as it came: many may do that.
+    // An incomplete first frame is kept compressed. Many connections may have one.
     let mut slow: Vec<Raw> = (0..100).map(|_| deflating(&server.address, "/c/a")).collect();
     slow.iter_mut().for_each(|raw| _ = raw.send(&masked(0xc1, &packed)[..packed.len()]));
-    // One that is whole is inflated: some may.
+    // A complete frame is inflated. Only some connections may have one.
     let mut half: Vec<Raw> = (0..32).map(|_| deflating(&server.address, "/c/b")).collect();
     half.iter_mut().for_each(|raw| _ = raw.send(masked(0x41, &packed)));
     half.iter_mut().for_each(|raw| _ = raw.send(masked(0x89, b"seen")));
@@ -261,29 +270,29 @@ fn few_may_hold_a_message_half_inflated() {
     assert_eq!(close(&mut more).0, 1013);
     let grown = server.memory_kib() - before;
     assert!(grown < 100 * 1024, "{grown} KiB for 133 connections that sent {} bytes each", packed.len());
-    // The places come back, with the end of a message as with the end of a connection.
+    // The end of a message or of a connection makes room for another.
     half[0].send(masked(0x80, b""));
     let (first, payload) = frame(&mut half[0]);
     assert_eq!(first, 0xc1, "{}", payload.escape_ascii());
     assert_eq!(inflate(&payload).len(), 900_000);
     half.pop();
     for channel in ["/c/d", "/c/e"] {
-        eventually("a place", || {
+        eventually("room for another", || {
             let mut raw = deflating(&server.address, channel);
             raw.send(masked(0x41, &packed)).send(masked(0x80, b""));
             frame(&mut raw).0 == 0xc1
         });
     }
-    // And the slow ones are served when they are complete.
+    // The slow messages are delivered when they are complete.
     let wire = masked(0xc1, &packed);
     slow[7].send(&wire[packed.len()..]);
     assert_eq!(inflate(&frame(&mut slow[0]).1).len(), 900_000);
 }
 
 #[test]
-fn what_a_message_inflated_into_is_given_back_before_the_next_is_there() {
+fn memory_of_an_inflated_message_is_freed_before_the_next_message() {
     let server = Server::start(&["--threads", "1", "--heartbeat", "3600"]);
-    // No command, but six megabytes are read of what may be one; and the next message is begun.
+    // Six megabytes that are not a valid command, and the beginning of the next message.
     let bomb = masked(0xc1, &deflate(&vec![b' '; 6 << 20]));
     let bytes = [&bomb[..], &bomb[..100]].concat();
     let mut crowd: Vec<Raw> = (0..60).map(|_| connect(&server.address, "/c/a", Some(OFFER), V1).0).collect();
@@ -307,7 +316,7 @@ fn an_idle_connection_holds_no_context() {
         raw.send(masked(0xc2, &deflate(&payload)));
         assert_eq!(inflate(&frame(raw).1), payload);
     };
-    // The first ones fill the pool and the caches of the allocator.
+    // The first connections fill the pool and the caches of the allocator.
     for n in 0..50 {
         crowd.push(deflating(&server.address, &format!("/c/n{n}")));
         exchange(crowd.last_mut().unwrap());
@@ -317,7 +326,8 @@ fn an_idle_connection_holds_no_context() {
         crowd.push(deflating(&server.address, &format!("/c/n{n}")));
         exchange(crowd.last_mut().unwrap());
     }
-    // A channel with its message, its group and its subscriber; an inflater and a compressor alone would be 300 KiB.
+    // This includes the channel with its message, group and subscriber. An inflater and a
+    // compressor alone would take 300 KiB.
     let each = (server.memory_kib() - before) / 200;
     assert!(each < 40, "{each} KiB");
 }

@@ -1,4 +1,4 @@
-//! Files under `/files/`: ranges, conditions, and nothing from outside of the folder.
+//! Files under `/files/`: ranges, conditions, and no access to files outside the folder.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use common::{Raw, Response, Server};
 use tempfile::TempDir;
 
-/// A folder to serve, and beside it a file that must never be.
+/// A folder to serve, and beside it a file that must never be served.
 struct Folder {
     temp: TempDir,
 }
@@ -44,7 +44,7 @@ impl Folder {
     }
 }
 
-/// A request with these further field lines, each ended by CR LF.
+/// Sends a request with these additional field lines, each with CR LF.
 fn request(raw: &mut Raw, method: &str, path: &str, fields: &str) -> Response {
     raw.send(format!("{method} /files/{path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
     if method == "HEAD" { raw.head_response() } else { raw.response() }
@@ -54,8 +54,8 @@ fn get(raw: &mut Raw, path: &str, fields: &str) -> Response {
     request(raw, "GET", path, fields)
 }
 
-/// The answer once it has both validators, and the tag is a strong one. A file that has just changed
-/// may change again without another date, so it has none yet.
+/// Waits until the file has a date and a strong tag, and returns the response. A file that has just
+/// changed may change again within the same date, so it has no date yet.
 fn validated(raw: &mut Raw, path: &str) -> Response {
     let mut answer = None;
     common::eventually("a strong tag and a date", || {
@@ -69,7 +69,7 @@ fn validated(raw: &mut Raw, path: &str) -> Response {
 }
 
 #[test]
-fn a_whole_file_comes_with_its_validators() {
+fn a_response_with_a_whole_file_has_validators() {
     let folder = Folder::new();
     folder.write("clip.webm", &[7; 200_000]);
     folder.write("empty", b"");
@@ -90,7 +90,7 @@ fn a_whole_file_comes_with_its_validators() {
     let etag = whole.field("etag").unwrap();
     assert!(etag.starts_with('"') && etag.ends_with('"'), "a strong tag: {etag}");
     assert!(whole.field("last-modified").unwrap().ends_with(" GMT"));
-    // HEAD says the same without the body, and the connection goes on.
+    // HEAD gets the same without the body, and the connection stays open.
     let head = request(raw, "HEAD", "clip.webm", "Range: bytes=0-0\r\n");
     assert_eq!(
         (head.status, head.field("etag"), head.field("content-length")),
@@ -105,7 +105,7 @@ fn a_whole_file_comes_with_its_validators() {
 }
 
 #[test]
-fn one_range() {
+fn a_request_for_one_range_gets_that_range() {
     let folder = Folder::new();
     let server = folder.serve();
     let raw = &mut server.raw();
@@ -130,7 +130,7 @@ fn one_range() {
 }
 
 #[test]
-fn several_ranges_are_parts() {
+fn a_request_for_several_ranges_gets_a_multipart_response() {
     let folder = Folder::new();
     let server = folder.serve();
     let raw = &mut server.raw();
@@ -149,7 +149,7 @@ fn several_ranges_are_parts() {
         part("4-5", "45")
     );
     assert_eq!(answer.text(), want);
-    // Two that are asked for and one that is there need no parts.
+    // Of these two ranges, only one exists, so the response is not multipart.
     let one = get(raw, "digits.txt", "Range: bytes=20-30,4-5\r\n");
     assert_eq!((one.status, one.text(), one.field("content-range")), (206, "45", Some("bytes 4-5/10")));
     let many: Vec<String> = (0..100).map(|_| "0-0".to_owned()).collect();
@@ -157,7 +157,7 @@ fn several_ranges_are_parts() {
 }
 
 #[test]
-fn conditions_spare_a_transfer_and_protect_a_range() {
+fn conditional_requests_and_if_range_are_evaluated() {
     let folder = Folder::new();
     let server = folder.serve();
     let raw = &mut server.raw();
@@ -195,7 +195,7 @@ fn conditions_spare_a_transfer_and_protect_a_range() {
 }
 
 #[test]
-fn conditions_on_what_is_not_there_mean_nothing() {
+fn conditions_on_a_missing_file_are_ignored() {
     let folder = Folder::new();
     let server = folder.serve();
     let raw = &mut server.raw();
@@ -290,13 +290,13 @@ fn a_client_that_does_not_read_stops_the_disk() {
         client.send("GET /files/big.bin HTTP/1.1\r\nHost: h\r\n\r\n");
         assert!(String::from_utf8_lossy(&client.until("\r\n\r\n")).contains("Content-Length: 1073741824"));
     }
-    // What is read fills the buffers of the sockets, and then nothing more is.
+    // The server reads until the buffers of the sockets are full, and then no more.
     server.calm();
     let read = server.io("rchar") - before.0;
     assert!(read < 64 << 20, "{read} bytes were read for clients that took nothing");
     let grown = server.memory_kib().saturating_sub(before.1);
     assert!(grown < 16 << 10, "{grown} KiB for four clients that take nothing");
-    // They hang up in the middle, as players do: not an error, and nothing is left behind.
+    // The clients disconnect in the middle, as players do. This is no error, and nothing is leaked.
     drop(clients);
     server.settle(descriptors);
     assert!(!server.log().contains("ERROR") && !server.log().contains("WARN"), "{}", server.log());
@@ -316,7 +316,7 @@ fn a_file_that_shrinks_cuts_the_answer() {
 }
 
 #[test]
-fn the_folder_must_be_there_and_be_asked_for() {
+fn files_need_the_option_and_an_existing_folder() {
     let bare = Server::start(&[]);
     let answer = get(&mut bare.raw(), "digits.txt", "");
     assert_eq!(answer.status, 404);
@@ -356,7 +356,7 @@ fn a_listed_origin_may_read_files_and_upload() {
 }
 
 #[test]
-fn a_range_of_an_empty_file_is_the_empty_file() {
+fn every_range_of_an_empty_file_is_the_whole_file() {
     let folder = Folder::new();
     folder.write("empty.txt", b"");
     let server = folder.serve();

@@ -1,4 +1,5 @@
-//! Compressed event streams and JSON lines (`--compress`): compressed once for all, readable as they come, and complete to the trailer.
+//! Compressed event streams and JSON lines (`--compress`): compressed once for all readers,
+//! readable at once, and complete with the trailer.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -29,7 +30,7 @@ fn open_gzip(address: &str, query: &str) -> Raw {
     raw
 }
 
-/// The same with a socket that holds next to nothing.
+/// The same with a small receive buffer.
 fn slow_gzip(address: &str, query: &str) -> Raw {
     let mut raw = Raw::over(narrow(address));
     let head = raw.send(format!("GET /c/a?{query} HTTP/1.1\r\nHost: a\r\n{GZIP}\r\n")).head_response();
@@ -37,7 +38,7 @@ fn slow_gzip(address: &str, query: &str) -> Raw {
     raw
 }
 
-/// The whole body from its first chunk to its last, with the trailer of the coding checked, and nothing behind it.
+/// Reads the whole body, and checks the trailer of the coding.
 fn whole(raw: &mut Raw) -> String {
     let mut body = Vec::new();
     while let Some(chunk) = raw.chunk() {
@@ -50,11 +51,11 @@ fn decode(body: &[u8]) -> String {
     let mut text = String::new();
     let mut decoder = read::GzDecoder::new(body);
     decoder.read_to_string(&mut text).unwrap();
-    assert!(decoder.into_inner().is_empty(), "one member and nothing behind it");
+    assert!(decoder.into_inner().is_empty(), "one member and nothing after it");
     text
 }
 
-/// Everything that a stream of bytes decodes to, at once and without its end.
+/// Decodes a stream of bytes while it arrives.
 struct Live {
     raw: Raw,
     decoder: write::GzDecoder<Vec<u8>>,
@@ -65,7 +66,7 @@ impl Live {
         Live { raw, decoder: write::GzDecoder::new(Vec::new()) }
     }
 
-    /// Reads chunks until the text holds `needle`; returns all of it.
+    /// Reads chunks until the text contains `needle`. Returns the whole text.
     fn until(&mut self, needle: &str) -> String {
         loop {
             let text = String::from_utf8_lossy(self.decoder.get_ref());
@@ -79,7 +80,7 @@ impl Live {
     }
 }
 
-/// A server in this process, so that its work can be counted.
+/// Starts a server in this process, so that its work can be counted.
 fn in_process() -> (Running, Arc<Hub>) {
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
     let server = tidewire_hub::server::Server::builder().listen(listen).threads(1).bind().unwrap();
@@ -91,7 +92,7 @@ fn in_process() -> (Running, Arc<Hub>) {
 }
 
 #[test]
-fn it_is_used_where_the_operator_and_the_client_want_it() {
+fn compression_needs_the_option_and_an_accept_encoding() {
     let coding = |server: &Server, query: &str, fields: &str| {
         open(&server.address, query, fields).1.field("content-encoding").map(str::to_owned)
     };
@@ -134,13 +135,13 @@ fn a_message_can_be_read_as_soon_as_it_is_published() {
         sse.until(&format!("data: message {n}.\n\n"));
         lines.until(&format!(r#""data":"message {n}.""#));
     }
-    // The heartbeats as well.
+    // Heartbeats too.
     sse.until("\n\n:\n\n");
     lines.until("\n\n");
 }
 
 #[test]
-fn what_is_compressed_is_what_is_sent_plain() {
+fn compressed_and_plain_streams_have_the_same_content() {
     let server = Server::start(&["--compress"]);
     let start = open(&server.address, "feed=sse", "").1.field("tidewire-cursor").unwrap().to_owned();
     let mut live = Live::new(open_gzip(&server.address, "feed=sse"));
@@ -158,7 +159,7 @@ fn what_is_compressed_is_what_is_sent_plain() {
     let replayed = replayed.until("data: last\n\n");
     let events = |stream: &str| stream[stream.find("event: tide").unwrap()..].to_owned();
     assert_eq!(events(&compressed), events(&replayed));
-    // Without the framing of the chunks, of which each holds an event.
+    // Each chunk has one event.
     let mut events_plain = String::new();
     while !events_plain.contains("data: last\n\n") {
         events_plain.push_str(std::str::from_utf8(&plain.chunk().unwrap()).unwrap());
@@ -166,13 +167,13 @@ fn what_is_compressed_is_what_is_sent_plain() {
     assert_eq!(events(&compressed), events(&events_plain));
 }
 
-/// Readers that joined at different times, some of which fell behind, all with heartbeats between the messages.
+/// Readers join at different times, some fall behind, and heartbeats are sent between the messages.
 #[test]
-fn every_reader_gets_all_its_messages_and_a_good_trailer() {
+fn every_reader_gets_all_messages_and_a_valid_trailer() {
     let (running, hub) = in_process();
     let address = running.addresses()[0].to_string();
     let mut rng = Rng::new(11);
-    // Half of it does not shrink, so that a reader that does not read falls behind.
+    // Half of the text does not compress, so that a reader that does not read falls behind.
     let mut message = |n: usize| {
         let noise: String = rng.bytes(10_000).iter().map(|byte| format!("{byte:02x}")).collect();
         format!("<{n}>{noise}")
@@ -186,13 +187,13 @@ fn every_reader_gets_all_its_messages_and_a_good_trailer() {
                 let mut raw = open_gzip(&address, feed);
                 readers.push((n, std::thread::spawn(move || whole(&mut raw))));
             }
-            // Long enough for a heartbeat on some of them.
+            // Long enough for a heartbeat to some of them.
             std::thread::sleep(Duration::from_millis(400));
         }
         Post::new(message(n)).to(&address, "a");
     }
     readers.extend(slow.map(|mut raw| (0, std::thread::spawn(move || whole(&mut raw)))));
-    // A late one that reads everything again, in slices of its own.
+    // A late reader that reads all messages, compressed only for it.
     let mut late = Live::new(open_gzip(&address, "feed=sse&since=earliest"));
     late.until(&format!("<{}>", count - 1));
     eventually("readers that fell behind", || hub.work().replayed > 90);
@@ -219,7 +220,7 @@ fn over_http_1_0_the_body_ends_with_the_connection() {
     assert!(text.ends_with("\"data\":\"one\"}\n"), "{text}");
 }
 
-/// The next chunk that is no heartbeat.
+/// Returns the next chunk that is not a heartbeat.
 fn message_of(raw: &mut Raw) -> Vec<u8> {
     let chunk = raw.chunk().expect("the stream goes on");
     if chunk.len() < 15 { message_of(raw) } else { chunk }
@@ -245,7 +246,7 @@ fn a_batch_is_compressed_once_for_all_subscribers_of_a_worker() {
     }
     let work = hub.work();
     assert_eq!(work.compressed - before.compressed, 5);
-    assert_eq!(work.encoded - before.encoded, 10, "compressed and as they are");
+    assert_eq!(work.encoded - before.encoded, 10, "compressed and uncompressed");
     assert_eq!(work.replayed, before.replayed, "nobody needed an encoding of its own");
     running.stop().unwrap();
 }

@@ -1,27 +1,27 @@
-//! Clients that harm a server, and what they cost: no other client notices them.
+//! Hostile clients: their cost is limited, and other clients do not notice them.
 //!
-//! | file | clients |
+//! | file | clients that |
 //! |---|---|
-//! | this one | that take without reading, or send without end |
-//! | `bursts.rs` | that publish faster than readers are served |
-//! | `crowds.rs` | that come and go in large numbers, or send garbage |
-//! | `laggards.rs` | that all stop at different messages |
-//! | `neighbours.rs` | that make the same work many times, and hold copies of one message |
-//! | `slow.rs` | that never end a WebSocket message |
-//! | `turns.rs` | that keep a worker at work for long |
+//! | this one | do not read, or send without end |
+//! | `bursts.rs` | publish faster than readers are served |
+//! | `many_clients.rs` | connect and disconnect in large numbers, or send garbage |
+//! | `stuck_readers.rs` | each stop at a different message |
+//! | `shared_work.rs` | cause the same work many times, or hold many copies of one message |
+//! | `slow.rs` | never end a WebSocket message |
+//! | `turns.rs` | cause much work for a worker |
 #![allow(clippy::unwrap_used)]
 
 #[path = "hostile/bursts.rs"]
 mod bursts;
 mod common;
-#[path = "hostile/crowds.rs"]
-mod crowds;
-#[path = "hostile/laggards.rs"]
-mod laggards;
-#[path = "hostile/neighbours.rs"]
-mod neighbours;
+#[path = "hostile/many_clients.rs"]
+mod many_clients;
+#[path = "hostile/shared_work.rs"]
+mod shared_work;
 #[path = "hostile/slow.rs"]
 mod slow;
+#[path = "hostile/stuck_readers.rs"]
+mod stuck_readers;
 #[path = "hostile/turns.rs"]
 mod turns;
 
@@ -42,7 +42,7 @@ fn get(path: &str, fields: &str) -> String {
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// The request for a feed that goes on, for a reader that will not read it.
+/// Returns the request for a feed that stays open.
 fn request(feed: Feed, channel: &str) -> String {
     let name = match feed {
         Feed::WsBare => return get(&format!("/c/{channel}"), UPGRADE),
@@ -61,12 +61,12 @@ fn request(feed: Feed, channel: &str) -> String {
     get(&format!("/c/{channel}?feed={name}"), "")
 }
 
-/// Every feed that goes on.
+/// Every feed that stays open.
 const STREAMS: [Feed; 8] =
     [Feed::Sse, Feed::Stream, Feed::WsV1, Feed::WsBare, Feed::Xhr, Feed::Mixed, Feed::Replace, Feed::Iframe];
 
 #[test]
-fn readers_that_never_read_hold_nobody_up_and_cost_little() {
+fn readers_that_never_read_cost_little_and_delay_nobody() {
     let server = Server::start(&["--comet", "--retain-bytes", "1000000", "--threads", "2"]);
     let start = Post::new("first").to(&server.address, "slow");
     let payload = vec![b'x'; 50_000];
@@ -79,11 +79,10 @@ fn readers_that_never_read_hold_nobody_up_and_cost_little() {
         stream.write_all(request(STREAMS[n % STREAMS.len()], "slow").as_bytes()).unwrap();
         stream
     };
-    // Half of them are there from the beginning, the others come on the way, each at a place of its
-    // own.
+    // Half of them connect before the messages, the others meanwhile, each at a different message.
     let mut stuck: Vec<TcpStream> = (0..50).map(subscribe).collect();
-    // A reader that does read has every message: the publisher is never so far ahead of it that the
-    // log could lose one.
+    // One reader reads every message. The publisher waits for it, so that the log evicts no message
+    // that it needs.
     let read = Arc::new(AtomicU64::new(0));
     let reader = std::thread::spawn({
         let (address, start, read) = (server.address.clone(), start, read.clone());
@@ -101,16 +100,16 @@ fn readers_that_never_read_hold_nobody_up_and_cost_little() {
         Post::new(payload).on(&mut raw, "slow");
         most = most.max(server.memory_kib());
     }
-    assert_eq!(reader.join().unwrap(), 0, "messages that were told to be missing");
-    // One log of 1 MB, and what each of two workers keeps of its forms. A reader that fell behind
-    // holds a message, as others do, and a few bytes of its own.
+    assert_eq!(reader.join().unwrap(), 0, "messages that were reported as lost");
+    // A log of 1 MB, and the encoded forms that each of two workers keeps. A reader that is behind
+    // shares a message with others, and has a few bytes of its own.
     let grown = most.saturating_sub(before);
     assert!(grown < 1_000 + 2 * 16 * 1024 + 8_000, "100 readers that do not read 30 MB cost {grown} KiB");
     drop(stuck);
 }
 
-/// Reads `count` messages of the channel and says after each how many it has; how many were told to
-/// be missing.
+/// Reads `count` messages of the channel, and stores in `read` how many it has. Returns how many
+/// were reported as lost.
 fn follow(address: &str, start: &str, count: u64, read: &AtomicU64) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -124,10 +123,10 @@ fn follow(address: &str, start: &str, count: u64, read: &AtomicU64) -> u64 {
     })
 }
 
-/// A reader that stops in the middle, while far more is published than a log and all buffers on the
-/// way hold, and then goes on.
+/// A reader stops in the middle, while more is published than the log and all buffers hold. Then it
+/// continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
+async fn a_reader_that_stops_and_continues_gets_a_report_of_its_losses() {
     let server = Server::start(&["--comet", "--retain-bytes", "300000", "--threads", "2"]);
     let start = Post::new("first").to(&server.address, "stop");
     let mut readers = Vec::new();
@@ -150,17 +149,14 @@ async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
             match soon("what is left", reader.next()).await {
                 Ok(said) => client.take(feed, said),
                 Err(Ended::Well) if feed == Feed::WsBare => {
-                    assert!(client.missed > 0, "a bare socket ends only where it has to tell something");
+                    assert!(client.missed > 0, "a bare socket ends only to report a loss");
                     reader =
                         soon("an answer", open(feed, &server.address, "stop", &client.cursor)).await.unwrap();
                 }
                 Err(ended) => panic!("{feed:?}: {ended:?}"),
             }
         }
-        assert!(
-            client.missed > 0,
-            "{feed:?}: 30 MB fitted into the buffers on the way, so the test shows nothing"
-        );
+        assert!(client.missed > 0, "{feed:?}: 30 MB fit into the buffers, so the test shows nothing");
         assert_eq!(client.messages.len() as u64 + client.missed, 499, "{feed:?}");
         for (seq, _, got) in client.messages {
             assert!(got == payload(seq), "{feed:?}: message {seq}");
@@ -168,8 +164,7 @@ async fn a_reader_that_stops_and_goes_on_is_told_what_it_lost() {
     }
 }
 
-/// A server of one worker within this process, for what is a setting of the library and no option
-/// of the command.
+/// Starts a server of one worker in this process, for settings that are not options of the command.
 fn in_process(config: HubConfig, settings: Settings) -> (Arc<Hub>, Running) {
     let address: Listen = "127.0.0.1:0".parse().unwrap();
     let server = tidewire::server::Server::builder().listen(address).threads(1).bind().unwrap();
@@ -182,7 +177,7 @@ fn in_process(config: HubConfig, settings: Settings) -> (Arc<Hub>, Running) {
 }
 
 #[test]
-fn a_subscriber_that_takes_nothing_is_dropped_and_one_that_takes_little_is_not() {
+fn a_subscriber_that_reads_nothing_is_dropped_and_a_slow_one_is_not() {
     let mut settings = Settings::default();
     settings.stall_timeout = Duration::from_secs(5);
     settings.comet = true;
@@ -202,7 +197,7 @@ fn a_subscriber_that_takes_nothing_is_dropped_and_one_that_takes_little_is_not()
     publish(100);
     let mut piece = [0; 8 * 1024];
     while start.elapsed() < PATIENCE {
-        // Little, and far less than there is.
+        // It reads a little: far less than is waiting.
         assert!(trickle.read(&mut piece).unwrap() > 0);
         std::thread::sleep(Duration::from_millis(100));
         if channel.subscribers() == 1 {
@@ -213,7 +208,7 @@ fn a_subscriber_that_takes_nothing_is_dropped_and_one_that_takes_little_is_not()
     assert!((Duration::from_millis(4_900)..PATIENCE).contains(&took), "{took:?}");
     assert_eq!(channel.subscribers(), 1, "the one that reads");
     for stream in &mut stuck {
-        // What was on its way, then the end.
+        // The bytes in flight, then the end.
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         while matches!(stream.read(&mut piece), Ok(1..)) {}
     }
@@ -229,7 +224,7 @@ fn subscribe(address: &str, feed: Feed) -> TcpStream {
     stream
 }
 
-/// A frame of a client: opcode with FIN, payload under a mask of zeros.
+/// Returns a frame of a client. `first` is FIN and the opcode, and the mask is zero.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match u16::try_from(payload.len()).unwrap() {
@@ -244,15 +239,15 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Sends this again and again until `bytes` are out or the peer takes no more; says how many were
-/// taken.
+/// Sends `piece` again and again until `bytes` are sent or the peer accepts no more. Returns how
+/// many were accepted.
 fn pour(stream: &mut TcpStream, piece: &[u8], bytes: usize) -> usize {
     stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut sent = 0;
     while sent < bytes {
         match stream.write(piece) {
-            // A frame that went out in part is completed by the beginning of the next write;
-            // garbage is welcome here.
+            // After a partial write, the next frame starts in the middle of this one. Garbage does
+            // not matter here.
             Ok(n) => sent += n,
             Err(_) => break,
         }
@@ -261,7 +256,7 @@ fn pour(stream: &mut TcpStream, piece: &[u8], bytes: usize) -> usize {
 }
 
 #[test]
-fn who_is_owed_answers_and_reads_none_is_not_read_from() {
+fn the_server_stops_reading_from_a_client_that_reads_no_answers() {
     let server = Server::start(&["--threads", "1"]);
     let v1 = format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n");
     let publish =
@@ -279,7 +274,7 @@ fn who_is_owed_answers_and_reads_none_is_not_read_from() {
         let sent = pour(&mut stream, &many, 64 * 1024 * 1024);
         let grown = server.memory_kib().saturating_sub(before);
         assert!(grown < 8_000, "{name}: {sent} bytes of them cost {grown} KiB");
-        // The others are served meanwhile.
+        // Other clients are served meanwhile.
         let asked = Instant::now();
         Post::new("x").to(&server.address, "others");
         assert!(asked.elapsed() < Duration::from_secs(20), "{name}");
@@ -287,7 +282,7 @@ fn who_is_owed_answers_and_reads_none_is_not_read_from() {
 }
 
 #[test]
-fn fragments_without_end_are_bounded() {
+fn the_number_of_fragments_is_limited() {
     let server = Server::start(&["--threads", "1", "--max-message", "100000"]);
     for (name, first, rest) in [
         ("empty ones", frame(0x01, b""), frame(0x00, b"")),
@@ -297,8 +292,8 @@ fn fragments_without_end_are_bounded() {
         let mut raw = server.raw();
         assert_eq!(raw.send(get("/c/fragments", UPGRADE)).response().status, 101);
         raw.send(&first);
-        // More than a message may have, and less than the server throws away while it waits for the
-        // end.
+        // More fragments than a message may have, and fewer than the server discards while it waits
+        // for the close.
         raw.offer(rest.repeat(300_000));
         let grown = server.memory_kib().saturating_sub(before);
         assert!(grown < 4_000, "{name}: {grown} KiB");
@@ -309,17 +304,17 @@ fn fragments_without_end_are_bounded() {
     assert_eq!(server.raw().send(get("/c/fragments", "")).response().status, 200);
 }
 
-/// Bytes that a closed socket has not read make the kernel send a reset, and a reset takes away
-/// what was already on its way.
+/// If a socket is closed with unread bytes, the kernel sends a reset, and a reset discards bytes in
+/// flight.
 #[test]
-fn a_reader_that_says_something_and_then_no_more_is_not_reset() {
+fn a_reader_that_sends_bytes_and_half_closes_is_not_reset() {
     let server = Server::start(&["--threads", "1"]);
     for _ in 0..30 {
         Post::new([b'x'; 100_000]).to(&server.address, "said");
     }
     let mut stream = narrow(&server.address);
     stream.write_all(get("/c/said?feed=stream&since=earliest", "").as_bytes()).unwrap();
-    // The sockets hold all that they can, and the rest waits.
+    // The sockets are full, and the rest waits.
     server.calm();
     stream.write_all(b"\r\n").unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -329,7 +324,7 @@ fn a_reader_that_says_something_and_then_no_more_is_not_reset() {
 }
 
 #[test]
-fn stuck_readers_do_not_keep_a_server_from_stopping() {
+fn stuck_readers_do_not_delay_a_stop() {
     let server = Server::start(&["--drain", "1", "--threads", "2"]);
     let stuck: Vec<TcpStream> = (0..20)
         .map(|n| {

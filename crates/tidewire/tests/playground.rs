@@ -1,4 +1,4 @@
-//! The playground's files and wires, against the command.
+//! The files and the wires of the playground, with the real program.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 const HTML: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
 
-/// Long enough for a server to do what it must not do.
+/// Long enough that a wrong server would have sent something.
 const WHILE: Duration = Duration::from_millis(300);
 
 fn get(path: &str, fields: &str) -> String {
@@ -29,7 +29,7 @@ fn get(path: &str, fields: &str) -> String {
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// A page's end of a wire.
+/// The page's side of a wire.
 struct Wire(Ws);
 
 impl Wire {
@@ -48,7 +48,7 @@ impl Wire {
         self.0.send(Message::binary(bytes.into()));
     }
 
-    /// The next thing that is said, but notes.
+    /// Returns the next message that is not `up`.
     fn said(&mut self) -> Value {
         loop {
             let said = self.0.json();
@@ -58,14 +58,14 @@ impl Wire {
         }
     }
 
-    /// The bytes of one granted read.
+    /// Returns the bytes of one read.
     fn down(&mut self) -> Vec<u8> {
         let said = self.said();
         assert_eq!(said["type"], "down", "{said}");
         BASE64_STANDARD.decode(said["data_b64"].as_str().unwrap()).unwrap()
     }
 
-    /// Grants reads until `end` came.
+    /// Permits reads until `end` has arrived.
     fn until(&mut self, end: &str) -> String {
         let mut all = Vec::new();
         loop {
@@ -78,7 +78,7 @@ impl Wire {
         }
     }
 
-    /// Whether no byte of the connection comes for a while.
+    /// Whether no byte of the connection arrives for a while.
     fn is_silent(&mut self) -> bool {
         self.0.0.get_ref().set_read_timeout(Some(WHILE)).unwrap();
         let silent = loop {
@@ -97,13 +97,13 @@ fn is_timeout(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// The names that a text gives between `before` and a quote.
+/// Returns the parts of a text between `before` and a quote.
 fn named<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
     text.split(before).skip(1).map(|rest| rest.split(['"', '\'']).next().unwrap()).collect()
 }
 
 #[test]
-fn a_browser_gets_the_page_with_all_that_it_names_and_curl_a_text() {
+fn a_browser_gets_the_page_and_its_files_and_curl_gets_a_text() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     let page = raw.send(get("/", HTML)).response();
@@ -149,7 +149,7 @@ fn a_browser_gets_the_page_with_all_that_it_names_and_curl_a_text() {
 }
 
 #[test]
-fn it_can_be_switched_off_and_is_off_where_others_reach_it() {
+fn the_playground_can_be_switched_off_and_is_off_with_public() {
     let is_on = |server: &Server| {
         let mut raw = server.raw();
         let html = raw.send(get("/", HTML)).response().text().contains("<!doctype html>");
@@ -174,16 +174,16 @@ fn it_can_be_switched_off_and_is_off_where_others_reach_it() {
 }
 
 #[test]
-fn bytes_pass_both_ways_and_no_byte_that_was_not_granted() {
+fn a_wire_relays_bytes_but_reads_only_what_the_page_permits() {
     let server = Server::start(&["--listen", "0.0.0.0:0", "--public", "--playground", "on"]);
     Post::new("hello").to(&server.address, "w");
     let direct = server.raw().send(get("/c/w", "")).response();
     let mut wire = Wire::open(&server);
     wire.send(get("/c/w", ""));
-    assert!(wire.is_silent(), "nothing was granted");
+    assert!(wire.is_silent(), "no read was permitted");
     wire.grant(10);
     assert_eq!(wire.down(), b"HTTP/1.1 2");
-    assert!(wire.is_silent(), "the grant is used up");
+    assert!(wire.is_silent(), "the permission is used up");
     wire.grant(3);
     assert_eq!(wire.down(), b"00 ");
     let rest = wire.until("\"gap\":null}");
@@ -191,22 +191,22 @@ fn bytes_pass_both_ways_and_no_byte_that_was_not_granted() {
 
     wire.grant(1000);
     wire.grant(0);
-    // Two requests in one message, split where it suits nobody.
+    // Two requests, split in the middle of a head.
     let both = get("/c/w?limit=1", "") + &get("/c/w?wait=0", "");
     let (first, second) = both.split_at(70);
     wire.send(first);
     wire.send(second);
-    assert!(wire.is_silent(), "the grant was taken back");
+    assert!(wire.is_silent(), "the permission was withdrawn");
     let mut answers = wire.until("\"gap\":null}");
     while answers.matches("\"gap\":null}").count() < 2 {
         answers += &wire.until("\"gap\":null}");
     }
-    // More than a wire may bring at once.
+    // More than one read may return.
     Post::new("x".repeat(100_000)).to(&server.address, "w");
     wire.send(get("/c/w", ""));
     wire.grant(1_000_000);
     assert!(wire.down().len() <= 16 * 1024);
-    // The server's own close is told, in order.
+    // A close by the server is reported after the bytes before it.
     wire.until("\"gap\":null}");
     wire.send(get("/c/w", "Connection: close\r\n"));
     wire.until("\"gap\":null}");
@@ -216,7 +216,7 @@ fn bytes_pass_both_ways_and_no_byte_that_was_not_granted() {
 }
 
 #[test]
-fn notes_say_what_the_bytes_are() {
+fn notes_explain_the_bytes() {
     let server = Server::start(&[]);
     let mut wire = Wire::open(&server);
     let notes = |said: &Value, kind: &str| -> Vec<(String, u64, u64)> {
@@ -235,7 +235,7 @@ fn notes_say_what_the_bytes_are() {
         assert_eq!((status.len(), status[0].0.as_str()), (1, "\"down\""), "{down}");
         assert!(!notes(&down, "field").is_empty() && !notes(&down, "end-of-head").is_empty());
     }
-    // A body of frames that nobody could read is told in some notes, not in all.
+    // For thousands of tiny frames, the number of notes is limited.
     let tiny: Vec<u8> = [0x89, 0x80, 0, 0, 0, 0].repeat(2_000);
     let mut wire = Wire::open(&server);
     wire.send(get("/c/n", UPGRADE));
@@ -246,7 +246,7 @@ fn notes_say_what_the_bytes_are() {
 }
 
 #[test]
-fn a_cut_breaks_the_connection_and_the_cursor_brings_back_what_was_missed() {
+fn after_a_cut_the_cursor_resumes_without_loss() {
     let server = Server::start(&[]);
     let mut upload = Wire::open(&server);
     upload.send("PUT /c/up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n");
@@ -274,7 +274,7 @@ fn a_cut_breaks_the_connection_and_the_cursor_brings_back_what_was_missed() {
 }
 
 #[test]
-fn a_reader_that_reads_slowly_is_slow_for_the_server_and_told_of_the_gap() {
+fn a_slow_wire_is_a_slow_reader_and_gets_a_gap() {
     let server = Server::start(&["--retain-messages", "20"]);
     let mut wire = Wire::open(&server);
     wire.send(get("/c/slow?feed=sse&since=now", ""));
@@ -294,7 +294,7 @@ fn a_reader_that_reads_slowly_is_slow_for_the_server_and_told_of_the_gap() {
         .map(|n| n.split('}').next().unwrap().parse::<usize>().unwrap())
         .sum::<usize>();
     assert!(came.contains("event: gap") && gap > 500, "{gap} missed: the kernel does not hold megabytes");
-    assert_eq!(numbers.len() + gap, 1000, "all came, or were told");
+    assert_eq!(numbers.len() + gap, 1000, "all messages arrived or were reported");
     assert!(numbers.is_sorted());
 }
 
@@ -312,12 +312,16 @@ fn pages_of_other_origins_get_no_wire() {
     let host = format!(
         "GET /playground/wire HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n{UPGRADE}\r\n"
     );
-    assert_eq!(server.raw().send(host).response().status, 403, "a name that was pointed here");
+    assert_eq!(
+        server.raw().send(host).response().status,
+        403,
+        "a foreign name that resolves to this machine"
+    );
 }
 
 #[test]
-fn a_wire_does_not_bypass_a_proxy_unless_it_is_meant_to() {
-    let (careful, told) = (Server::start(&[]), Server::start(&["--playground", "on"]));
+fn a_wire_bypasses_a_proxy_only_with_playground_on() {
+    let (default, allowed) = (Server::start(&[]), Server::start(&["--playground", "on"]));
     for (name, value) in [
         ("Via", "1.1 gate"),
         ("Forwarded", "for=192.0.2.1"),
@@ -328,39 +332,43 @@ fn a_wire_does_not_bypass_a_proxy_unless_it_is_meant_to() {
         ("CDN-Loop", "gate"),
         ("X-Real-IP", "192.0.2.1"),
     ] {
-        let (status, body) = Ws::open(&careful, "/playground/wire", &[(name, value)]).err().unwrap();
+        let (status, body) = Ws::open(&default, "/playground/wire", &[(name, value)]).err().unwrap();
         assert!(status == 403 && body.contains("--playground on"), "{name}: {status} {body}");
-        assert!(Ws::open(&told, "/playground/wire", &[(name, value)]).is_ok(), "{name}");
+        assert!(Ws::open(&allowed, "/playground/wire", &[(name, value)]).is_ok(), "{name}");
     }
 }
 
 #[test]
-fn no_wire_goes_through_a_wire() {
+fn a_wire_cannot_be_opened_through_another_wire() {
     let server = Server::start(&["--threads", "2"]);
     let mut wire = Wire::open(&server);
     for fields in [UPGRADE, ""] {
         wire.send(get("/playground/wire", fields));
         let answer = wire.until("}\n");
-        assert!(answer.starts_with("HTTP/1.1 508 ") && answer.contains("through a wire"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 508 ") && answer.contains("through another wire"), "{answer}");
     }
     wire.send(get("/playground/main.js", "Range: x\r\n"));
-    assert!(wire.until("import").starts_with("HTTP/1.1 200 "), "all else is there");
+    assert!(wire.until("import").starts_with("HTTP/1.1 200 "), "other paths can be reached");
 }
 
 #[test]
-fn there_are_so_many_wires_and_no_more() {
+fn the_number_of_wires_is_limited() {
     let server = Server::start(&["--threads", "2"]);
     let mut wires: Vec<Wire> = (0..128).map(|_| Wire::open(&server)).collect();
     let (status, body) = Ws::open(&server, "/playground/wire", &[]).err().unwrap();
     assert!(status == 503 && body.contains("close other tabs"), "{status} {body}");
-    assert_eq!(server.raw().send(get("/playground/wire", "")).response().status, 503, "told to who asks");
-    assert_eq!(server.raw().send(get("/c/x", "")).response().status, 200, "others are served");
+    assert_eq!(
+        server.raw().send(get("/playground/wire", "")).response().status,
+        503,
+        "a plain GET gets the reason"
+    );
+    assert_eq!(server.raw().send(get("/c/x", "")).response().status, 200, "other requests are served");
     drop(wires.pop());
-    eventually("a place", || Ws::open(&server, "/playground/wire", &[]).is_ok());
+    eventually("a free wire", || Ws::open(&server, "/playground/wire", &[]).is_ok());
 }
 
 #[test]
-fn a_grant_above_the_most_is_cut_to_it_however_long_it_is() {
+fn a_read_above_the_maximum_is_reduced_to_it() {
     let server = Server::start(&[]);
     for max in ["16385", "18446744073709551616", "1e+21", "1e300"] {
         let mut wire = Wire::open(&server);
@@ -371,7 +379,7 @@ fn a_grant_above_the_most_is_cut_to_it_however_long_it_is() {
 }
 
 #[test]
-fn a_page_that_says_nonsense_or_too_much_is_closed_on() {
+fn invalid_or_too_many_messages_of_a_page_close_the_wire() {
     let mut server = Server::start(&[]);
     for nonsense in [
         "",
@@ -391,7 +399,8 @@ fn a_page_that_says_nonsense_or_too_much_is_closed_on() {
     wire.send(vec![0; 100_000]);
     assert_eq!(wire.0.closed().0, 1009);
 
-    // An upload that waits for a reader who does not read takes nothing: what the page goes on sending is bounded.
+    // The upload waits for a reader that does not read. The wire buffers only a limited number of
+    // bytes of the page.
     let mut reader = Wire::open(&server);
     Post::new("first").to(&server.address, "stuck");
     reader.send(get("/c/stuck?feed=raw&since=earliest", ""));
@@ -399,12 +408,12 @@ fn a_page_that_says_nonsense_or_too_much_is_closed_on() {
     let mut upload = Wire::open(&server);
     upload.send("PUT /c/stuck?pace=readers HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
     let stopped = (0..2000).find(|_| upload.0.0.send(Message::binary(vec![b'x'; 60_000])).is_err());
-    assert!(stopped.is_some(), "120 MB were taken");
+    assert!(stopped.is_some(), "120 MB were accepted");
     server.assert_alive();
 }
 
 #[test]
-fn a_stop_ends_wires_and_what_they_carry() {
+fn a_stop_closes_all_wires() {
     for threads in ["1", "2"] {
         let server = Server::start(&["--threads", threads]);
         let mut paused = Wire::open(&server);
@@ -428,7 +437,7 @@ fn a_stop_ends_wires_and_what_they_carry() {
 }
 
 #[test]
-fn a_unix_socket_has_the_page_and_says_why_it_has_no_wires() {
+fn over_a_unix_socket_the_page_is_served_and_wires_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tidewire.sock");
     let server = Server::start(&["--listen", &format!("unix:{}", path.display())]);
@@ -439,8 +448,8 @@ fn a_unix_socket_has_the_page_and_says_why_it_has_no_wires() {
 }
 
 #[test]
-fn a_wire_on_which_nothing_moves_ends() {
-    // The time is a setting of the library, so the server runs in this process.
+fn an_idle_wire_is_closed() {
+    // The idle time is a setting of the library, so the server runs in this process.
     let server = tidewire::server::Server::builder()
         .listen("127.0.0.1:0".parse::<Listen>().unwrap())
         .threads(1)

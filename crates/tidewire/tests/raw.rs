@@ -1,5 +1,5 @@
-//! A body streams in with PUT and out with `feed=raw`, while it is still coming; its end, and every way in which it can fail to come to
-//! its end, is told.
+//! A body is uploaded with PUT and read with `feed=raw` at the same time. Readers see whether the
+//! upload was complete or failed.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::{PATIENCE, Post, Raw, Response, Server, eventually};
 use serde_json::Value;
 
-/// An upload in chunks, under way.
+/// An upload in chunks.
 struct Upload(Raw);
 
 impl Upload {
@@ -34,7 +34,7 @@ impl Upload {
     }
 }
 
-/// A raw reader whose head has come.
+/// Opens a raw reader, and reads its head.
 fn read(server: &Server, target: &str) -> (Raw, Response) {
     let mut raw = server.raw();
     raw.send(format!("GET /c/{target} HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -47,7 +47,7 @@ fn whole(server: &Server, target: &str) -> Response {
     server.raw().send(format!("GET /c/{target} HTTP/1.1\r\nHost: h\r\n\r\n")).response()
 }
 
-/// Reads chunks until so many bytes have come.
+/// Reads chunks until at least `len` bytes have arrived.
 fn bytes(raw: &mut Raw, len: usize) -> Vec<u8> {
     let mut all = Vec::new();
     while all.len() < len {
@@ -56,14 +56,10 @@ fn bytes(raw: &mut Raw, len: usize) -> Vec<u8> {
     all
 }
 
-/// Asserts that a chunked body was cut: whatever still came, the last chunk did not.
+/// Asserts that a chunked body was cut: it ended without the last chunk.
 fn assert_cut(raw: &mut Raw) {
     let rest = raw.rest();
-    assert!(
-        !rest.ends_with(b"0\r\n\r\n"),
-        "the body ended in good order: {:?}",
-        String::from_utf8_lossy(&rest)
-    );
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "the body ended normally: {:?}", String::from_utf8_lossy(&rest));
 }
 
 fn pattern(len: usize) -> Vec<u8> {
@@ -71,7 +67,7 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_uploaded_is_read_while_it_is_uploaded() {
+fn an_upload_can_be_read_while_it_arrives() {
     let server = Server::start(&[]);
     let mut upload = Upload::begin(&server, "film", "Content-Type: video/webm\r\n");
     upload.send("one ");
@@ -91,7 +87,7 @@ fn what_is_uploaded_is_read_while_it_is_uploaded() {
     assert!(reader.is_silent_for(Duration::from_millis(100)), "there is no more yet");
     upload.send("two ");
     assert_eq!(bytes(&mut reader, 4), b"two ");
-    // A second reader begins at the beginning.
+    // A second reader starts at the beginning.
     let (mut second, _) = read(&server, "film?feed=raw");
     assert_eq!(bytes(&mut second, 8), b"one two ");
     upload.send([0xff, 0, b'\r', b'\n']);
@@ -103,13 +99,13 @@ fn what_is_uploaded_is_read_while_it_is_uploaded() {
     for reader in [&mut reader, &mut second] {
         assert_eq!(bytes(reader, 4), [0xff, 0, b'\r', b'\n']);
         assert_eq!(reader.chunk(), None, "the end of the upload is the end of the body");
-        // The connection goes on.
+        // The connection stays open.
         assert_eq!(reader.send("GET /c/film HTTP/1.1\r\nHost: h\r\n\r\n").response().status, 200);
     }
 }
 
 #[test]
-fn a_late_reader_ends_too_and_a_new_upload_is_a_new_stream() {
+fn a_late_reader_gets_the_newest_upload_from_start_to_end() {
     let server = Server::start(&[]);
     for (media, body) in [("text/plain", "first"), ("text/css", "second")] {
         let put = server
@@ -123,8 +119,12 @@ fn a_late_reader_ends_too_and_a_new_upload_is_a_new_stream() {
         let newest = whole(&server, "a?feed=raw");
         assert_eq!((newest.text(), newest.field("content-type")), (body, Some(media)));
     }
-    assert_eq!(whole(&server, "a?feed=raw&since=earliest").text(), "first", "the oldest is still there");
-    // The pieces are messages like any other, and so are the marks of the end.
+    assert_eq!(
+        whole(&server, "a?feed=raw&since=earliest").text(),
+        "first",
+        "the oldest upload is still kept"
+    );
+    // The pieces are ordinary messages, and so are the marks of the end.
     let poll: Value = serde_json::from_slice(&whole(&server, "a").body).unwrap();
     let messages: Vec<_> = poll["messages"]
         .as_array()
@@ -136,21 +136,21 @@ fn a_late_reader_ends_too_and_a_new_upload_is_a_new_stream() {
         messages,
         [("first", None), ("", Some("upload-end")), ("second", None), ("", Some("upload-end"))]
     );
-    // From a cursor of any feed, and with HEAD.
+    // From the cursor of another feed, and with HEAD.
     let cursor = poll["messages"][1]["cursor"].as_str().unwrap();
     let from = whole(&server, &format!("a?feed=raw&since={cursor}"));
     assert_eq!((from.text(), from.field("tidewire-cursor")), ("second", Some(cursor)));
     let head = server.raw().send("HEAD /c/a?feed=raw HTTP/1.1\r\nHost: h\r\n\r\n").head_response();
     assert_eq!((head.status, head.field("content-type")), (200, Some("text/css")));
     assert_eq!(head.field("content-length"), None, "the GET has none");
-    // An empty upload is one, too.
+    // An empty upload works too.
     assert_eq!(Upload::begin(&server, "empty", "Content-Type: a/b\r\n").end().status, 201);
     let empty = whole(&server, "empty?feed=raw");
     assert_eq!((empty.status, empty.text(), empty.field("content-type")), (200, "", Some("a/b")));
 }
 
 #[test]
-fn a_reader_that_comes_first_gets_the_type_of_what_comes() {
+fn a_reader_before_the_upload_gets_its_media_type() {
     let server = Server::start(&[]);
     let mut reader = server.raw();
     reader.send("GET /c/a?feed=raw HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -161,20 +161,24 @@ fn a_reader_that_comes_first_gets_the_type_of_what_comes() {
     let head = String::from_utf8(reader.until("\r\n\r\n")).unwrap();
     assert!(head.contains("Content-Type: audio/mpeg\r\n"), "{head}");
     assert_eq!(bytes(&mut reader, 1), b"x");
-    // It does not wait for ever.
+    // The wait is limited.
     let (_raw, head) = read(&server, "nothing?feed=raw&wait=0.1");
     assert_eq!(head.field("content-type"), Some("application/octet-stream"));
-    // Published messages are bytes as well, one after another, without an end.
+    // Published messages are bytes too, one after the other, without an end.
     Post::new("a").to(&server.address, "posts");
     Post::new("b").to(&server.address, "posts");
     let (mut posts, head) = read(&server, "posts?feed=raw");
-    assert_eq!(head.field("content-type"), Some("application/octet-stream"), "nobody said what they are");
+    assert_eq!(
+        head.field("content-type"),
+        Some("application/octet-stream"),
+        "no publisher has set a media type"
+    );
     assert_eq!(bytes(&mut posts, 2), b"ab");
     assert!(posts.is_silent_for(Duration::from_millis(100)));
 }
 
 #[test]
-fn an_upload_that_is_aborted_is_told_as_such() {
+fn readers_see_that_an_upload_was_aborted() {
     let server = Server::start(&[]);
     for (channel, framing) in
         [("a", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"), ("b", "Content-Length: 10\r\n\r\nhalf")]
@@ -191,7 +195,7 @@ fn an_upload_that_is_aborted_is_told_as_such() {
         let poll: Value = serde_json::from_slice(&whole(&server, channel).body).unwrap();
         assert_eq!(poll["messages"][1]["event"], "upload-aborted");
     }
-    // Framing that is wrong aborts as well, and the next upload finds the channel free.
+    // Invalid framing aborts an upload too. Then the channel is free for the next one.
     let mut wrong = Upload::begin(&server, "a", "");
     wrong.send("x");
     assert_eq!(wrong.0.send("zz\r\n").response().status, 400);
@@ -199,20 +203,20 @@ fn an_upload_that_is_aborted_is_told_as_such() {
 }
 
 #[test]
-fn a_channel_belongs_to_its_upload() {
+fn during_an_upload_other_publishes_to_the_channel_are_refused() {
     let server = Server::start(&[]);
     let mut upload = Upload::begin(&server, "a", "");
     upload.send("x");
     let (mut reader, _) = read(&server, "a?feed=raw");
     assert_eq!(bytes(&mut reader, 1), b"x");
     let mut other = server.raw();
-    // Refused before the body is asked for: the client is not told to continue.
+    // Refused before the body: the client gets no 100 Continue.
     let put = other
         .send("PUT /c/a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
         .response();
     assert_eq!((put.status, put.field("content-type")), (409, Some("application/problem+json")), "{put:?}");
     let post = server.raw().send("POST /c/a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\ny").response();
-    assert_eq!(post.status, 409, "its bytes would stand among those of the upload: {post:?}");
+    assert_eq!(post.status, 409, "its bytes would be mixed with those of the upload: {post:?}");
     assert_eq!(upload.end().status, 201);
     assert_eq!(reader.chunk(), None);
     let again = "PUT /c/a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
@@ -223,7 +227,7 @@ fn a_channel_belongs_to_its_upload() {
 }
 
 #[test]
-fn what_an_upload_cannot_be_is_refused() {
+fn uploads_with_unsupported_parameters_are_refused() {
     let server = Server::start(&[]);
     for (target, field) in [
         ("a,b", ""),
@@ -241,10 +245,10 @@ fn what_an_upload_cannot_be_is_refused() {
         "PUT /c/a HTTP/1.1\r\nHost: h\r\nOrigin: https://evil.example\r\nContent-Length: 1\r\n\r\nx";
     assert_eq!(server.raw().send(foreign).response().status, 403);
     let reserved = "POST /c/a?event=upload-end HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(server.raw().send(reserved).response().status, 400, "only an upload ends an upload");
+    assert_eq!(server.raw().send(reserved).response().status, 400, "only an upload may publish its end");
 }
 
-/// Sends a body of a known length from a thread of its own.
+/// Sends a body of a known length in a new thread.
 fn upload_all(server: &Server, target: &str, body: Vec<u8>) -> JoinHandle<String> {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     let head = format!(
@@ -260,9 +264,10 @@ fn upload_all(server: &Server, target: &str, body: Vec<u8>) -> JoinHandle<String
     })
 }
 
-/// A file ten times larger than the log, at full speed, to readers of different speeds: each gets every byte, because the upload waits for them.
+/// A file that is ten times larger than the log is uploaded at full speed to readers of different
+/// speeds. Each reader gets every byte, because the upload waits for them.
 #[test]
-fn a_file_waits_for_its_readers() {
+fn an_upload_with_a_length_waits_for_its_readers() {
     let body = pattern(10 << 20);
     let server = Server::start(&[]);
     let before = server.memory_kib();
@@ -273,7 +278,7 @@ fn a_file_waits_for_its_readers() {
             (n, raw)
         })
         .collect();
-    // They have their places before the upload begins.
+    // The readers are subscribed before the upload begins.
     server.calm();
     let publisher = upload_all(&server, "file", body.clone());
     let threads: Vec<_> = readers
@@ -291,16 +296,17 @@ fn a_file_waits_for_its_readers() {
         })
         .collect();
     for thread in threads {
-        assert!(thread.join().unwrap() == body, "a reader got something else");
+        assert!(thread.join().unwrap() == body, "a reader got different bytes");
     }
     assert!(publisher.join().unwrap().starts_with("HTTP/1.1 201 "));
     let grown = server.memory_kib().saturating_sub(before);
     assert!(grown < 16 << 10, "{grown} KiB more, for a file of 10 MiB and a log of one");
 }
 
-/// A live source does not wait. Who is too slow for it is cut, and does not take what it has for all there was.
+/// A live source does not wait. A reader that is too slow is cut, so that it does not mistake its
+/// bytes for the whole.
 #[test]
-fn a_live_source_waits_for_nobody() {
+fn a_chunked_upload_does_not_wait_for_slow_readers() {
     let server = Server::start(&[]);
     let mut upload = Upload::begin(&server, "live", "");
     upload.send("begin");
@@ -316,7 +322,7 @@ fn a_live_source_waits_for_nobody() {
     assert_cut(&mut slow);
 }
 
-/// Endless uploads pass where a message of the same size would be refused, and nothing of them is held but the log.
+/// An upload may be larger than the limit of messages, and costs only the memory of the log.
 #[test]
 fn an_upload_may_be_larger_than_any_message() {
     const SIZE: usize = 80 << 20;
@@ -336,7 +342,7 @@ fn an_upload_may_be_larger_than_any_message() {
 }
 
 #[test]
-fn pieces_keep_the_limit_of_messages() {
+fn pieces_respect_the_limit_of_messages() {
     let server = Server::start(&["--max-message", "1000"]);
     let body = pattern(10_500);
     let mut upload = Upload::begin(&server, "a", "");
@@ -347,7 +353,7 @@ fn pieces_keep_the_limit_of_messages() {
 }
 
 #[test]
-fn a_beginning_that_is_gone_is_refused_and_a_reader_may_join_in_the_middle() {
+fn an_evicted_beginning_is_a_410_and_a_reader_may_join_in_the_middle() {
     let server = Server::start(&["--retain-messages", "3"]);
     let mut upload = Upload::begin(&server, "a", "Content-Type: audio/mpeg\r\n");
     let mut cursors = Vec::new();
@@ -376,7 +382,7 @@ fn a_beginning_that_is_gone_is_refused_and_a_reader_may_join_in_the_middle() {
 }
 
 #[test]
-fn an_old_client_reads_until_close() {
+fn an_http_1_0_client_reads_until_the_close() {
     let server = Server::start(&[]);
     let mut upload = Upload::begin(&server, "a", "");
     upload.send("one ");
@@ -392,15 +398,15 @@ fn an_old_client_reads_until_close() {
 }
 
 #[test]
-fn a_silent_upload_is_given_up_and_a_slow_one_is_not() {
+fn a_silent_upload_is_ended_and_a_slow_one_is_not() {
     let server = Server::start(&["--upload-pause", "3"]);
     let mut slow = Upload::begin(&server, "slow", "");
-    // In all longer than the pause, and each far shorter, also where others have the processor.
+    // In total longer than the limit, but each pause is far shorter, even on a busy machine.
     for n in 0..20 {
         slow.send(format!("{n}"));
         std::thread::sleep(Duration::from_millis(200));
     }
-    assert_eq!(slow.end().status, 201, "a byte now and then is enough");
+    assert_eq!(slow.end().status, 201, "a byte from time to time is enough");
     let mut silent = Upload::begin(&server, "silent", "");
     silent.send("x");
     let (mut reader, _) = read(&server, "silent?feed=raw");
@@ -410,7 +416,7 @@ fn a_silent_upload_is_given_up_and_a_slow_one_is_not() {
 }
 
 #[test]
-fn a_server_that_stops_cuts_what_is_not_complete() {
+fn a_stop_cuts_the_readers_of_an_incomplete_upload() {
     let server = Server::start(&[]);
     let mut upload = Upload::begin(&server, "a", "");
     upload.send("x");
@@ -427,9 +433,9 @@ fn a_server_that_stops_cuts_what_is_not_complete() {
     assert!(server.join().success());
 }
 
-/// A reader that leaves, whether it waits for a head, for bytes or for room in its socket, leaves nothing behind.
+/// A reader may leave while it waits for a head, for bytes or for room in its socket.
 #[test]
-fn readers_that_leave_are_forgotten() {
+fn the_connections_of_readers_that_leave_are_freed() {
     let server = Server::start(&[]);
     let mut upload = Upload::begin(&server, "a", "");
     upload.send("x");

@@ -1,4 +1,4 @@
-//! What `tidewire sub` and `tidewire pub` write on a terminal: no control characters of others.
+//! `tidewire sub` and `tidewire pub` write no control characters of others to a terminal.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,8 @@ enum Terminal {
     Stderr,
 }
 
-/// Runs the command to its end with one output on a terminal; returns what arrived there, with LF for the line ends.
+/// Runs the command to its end with one output on a terminal. Returns the text that arrived there,
+/// with LF as line ends.
 fn on_terminal(mut command: Command, which: Terminal) -> String {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
@@ -36,11 +37,11 @@ fn on_terminal(mut command: Command, which: Terminal) -> String {
     };
     let reading = std::thread::spawn(move || {
         let (mut all, mut ours) = (Vec::new(), File::from(ours));
-        // A terminal that everybody has left is an error to its reader (EIO).
+        // When no process has the terminal open any more, a read fails with EIO.
         let _ = ours.read_to_end(&mut all);
         all
     });
-    // It holds the other end of the terminal too, and is gone with the end of the call.
+    // The command has the other end of the terminal open too, until the call returns.
     run(command);
     let bytes = reading.join().unwrap();
     String::from_utf8(bytes).expect("a terminal gets UTF-8").replace("\r\n", "\n")
@@ -82,14 +83,14 @@ async fn payloads_are_shown_on_a_terminal_and_raw_in_a_pipe() {
         let shown: String = PAYLOADS.iter().map(|(_, shown)| format!("{shown}\n")).collect();
         assert_eq!(on_terminal(sub(&url, &["--feed", feed]), Terminal::Stdout), shown);
     }
-    // `run` reads text, and these are bytes.
+    // `run` reads text, but these bytes are no text.
     let output = sub(&url, &["--feed", "ws"]).output().unwrap();
     let raw: Vec<u8> = PAYLOADS.iter().flat_map(|(payload, _)| [payload, &b"\n"[..]].concat()).collect();
     assert_eq!(output.stdout.escape_ascii().to_string(), raw.escape_ascii().to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_says_the_same_in_characters_that_are_shown() {
+async fn json_escapes_control_characters() {
     let server = Server::start(&[]);
     let url = channel(&server).await;
     let on_terminal = on_terminal(sub(&url, &["--json"]), Terminal::Stdout);
@@ -106,7 +107,8 @@ async fn json_says_the_same_in_characters_that_are_shown() {
     }
 }
 
-/// Answers each request with the next of these statuses, and words that a terminal would obey.
+/// Starts a server that answers each request with the next of these statuses, and with control
+/// characters that a terminal would obey. Returns its URL.
 fn hostile(statuses: &'static [&str]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/c/x", listener.local_addr().unwrap());
@@ -136,7 +138,7 @@ fn hostile(statuses: &'static [&str]) -> String {
 }
 
 #[test]
-fn words_of_a_server_are_shown_on_a_terminal() {
+fn control_characters_in_errors_of_a_server_are_replaced_on_a_terminal() {
     let shown = "·]0;owned·: ·31m·live··2J";
     let url = hostile(&["400 Bad Request"]);
     assert_eq!(
@@ -154,12 +156,12 @@ fn words_of_a_server_are_shown_on_a_terminal() {
     let piped = run(command(&["pub", &hostile(&["400 Bad Request"]), "x"])).stderr;
     assert_eq!(
         piped, "error: the server answered 400 \u{1b}]0;owned\u{7}: \u{9b}31m\u{202e}live\r\u{9b}2J\n",
-        "as it is, where no terminal is"
+        "unchanged if the output is no terminal"
     );
 }
 
 #[test]
-fn a_server_that_has_nothing_more_ends_the_command_in_good_order() {
+fn a_204_ends_the_command() {
     let url = || hostile(&["204 No Content"]);
     let outcome = run(command(&["sub", &url(), "--feed", "sse"]));
     assert_eq!(outcome.code, Some(0), "{outcome:?}");

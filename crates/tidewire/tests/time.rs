@@ -1,5 +1,5 @@
-//! The times of messages never decrease along a log, whatever the wall clock does and whichever way
-//! a message comes in.
+//! The times of messages never decrease along a log, for any change of the wall clock and for every
+//! way to publish.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -28,7 +28,7 @@ fn a_message_is_never_older_than_the_one_before_it() {
         hub.publish(&name, Message::new("x".into(), time), None).unwrap();
     }
     assert_eq!(times(&hub, "a"), [10, 10, 10, 11, 11, u64::MAX, u64::MAX]);
-    // A message that was there already is not appended, and moves nothing.
+    // A repeated message is not appended, and its time has no effect.
     let name = ChannelName::new("b").unwrap();
     for time in [10, 20, 30] {
         hub.publish(&name, Message::new("x".into(), time), Some(b"key")).unwrap();
@@ -38,7 +38,7 @@ fn a_message_is_never_older_than_the_one_before_it() {
 }
 
 #[test]
-fn publishers_that_race_append_in_the_order_of_time() {
+fn messages_of_concurrent_publishers_are_in_the_order_of_their_times() {
     let clock = Arc::new(AtomicU64::new(0));
     let ticking = clock.clone();
     let hub = Hub::with_wall_clock(HubConfig::default(), 1, move || ticking.fetch_add(1, Ordering::Relaxed));
@@ -57,7 +57,7 @@ fn publishers_that_race_append_in_the_order_of_time() {
     assert!(times.is_sorted(), "{times:?}");
 }
 
-/// A clock that stands where a test puts it.
+/// A server in this process, with a clock that the test sets.
 struct InProcess {
     running: tidewire_hub::server::Running,
     hub: Arc<Hub>,
@@ -89,14 +89,14 @@ fn websocket(address: &str, subprotocol: Option<&str>) -> tungstenite::WebSocket
 }
 
 #[test]
-fn the_wall_clock_steps_back_and_the_times_do_not_whichever_way_a_message_comes_in() {
+fn times_do_not_decrease_when_the_wall_clock_does() {
     let site = start();
     let mut raw = Raw::connect(site.address.as_str());
     let mut v1 = websocket(&site.address, Some("tidewire.v1"));
     let mut bare = websocket(&site.address, None);
     let count = || times(&site.hub, "a").len();
-    // Each way comes in after each other one, with a clock that goes down: an upload is a piece and
-    // a mark.
+    // All ways to publish, while the clock goes back. An upload makes two messages: a piece and the
+    // mark of its end.
     let mut sent = 0;
     for round in 0..2 {
         for way in 0..5 {
@@ -105,7 +105,10 @@ fn the_wall_clock_steps_back_and_the_times_do_not_whichever_way_a_message_comes_
             match way {
                 0 => drop(raw.send("POST /c/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx").response()),
                 1 => {
-                    raw.send("POST /c/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
+                    raw.send(
+                        "POST /c/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+                         1\r\nx\r\n0\r\n\r\n",
+                    );
                     drop(raw.response());
                 }
                 2 => v1.send(r#"{"type":"publish","data":"x"}"#.into()).unwrap(),
@@ -121,7 +124,7 @@ fn the_wall_clock_steps_back_and_the_times_do_not_whichever_way_a_message_comes_
         }
     }
     assert_eq!(times(&site.hub, "a"), vec![1_000; 12]);
-    // It has caught up, and time goes on.
+    // When the clock is later than the last message, times increase again.
     site.clock.store(1_001, Ordering::SeqCst);
     raw.send("POST /c/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx").response();
     let answer = raw.send("GET /c/a HTTP/1.1\r\nHost: x\r\n\r\n").response();

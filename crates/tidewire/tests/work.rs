@@ -1,4 +1,5 @@
-//! What is shared costs once: wake-ups, encodings and heartbeats are counted, not timed.
+//! Shared work is done once. The tests count wake-ups, encodings and heartbeats; they do not
+//! measure times.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -9,7 +10,8 @@ use common::{Raw, Server, eventually};
 use tidewire_hub::server::{Listen, Running};
 use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 fn in_process(threads: usize) -> (Running, Arc<Hub>, String) {
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
@@ -21,7 +23,7 @@ fn in_process(threads: usize) -> (Running, Arc<Hub>, String) {
     (running, hub, address)
 }
 
-/// Subscribes, and reads what comes before the first message.
+/// Subscribes, and reads the head of the response.
 fn subscribe(address: &str, query: &str, fields: &str) -> Raw {
     let mut raw = Raw::connect(address);
     let head = raw.send(format!("GET /c/a{query} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).head_response();
@@ -33,8 +35,7 @@ fn subscribe(address: &str, query: &str, fields: &str) -> Raw {
 fn a_publish_wakes_each_worker_once_and_is_encoded_once_for_each_feed() {
     let (running, hub, address) = in_process(2);
     let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
-    // Enough that both workers have some of each; which one accepts a connection is the kernel's
-    // choice.
+    // Enough readers that both workers have some of each kind. The kernel chooses the worker.
     let mut readers: Vec<Raw> = (0..40)
         .flat_map(|_| [("?feed=sse", ""), ("?feed=stream", ""), ("", UPGRADE)])
         .map(|(query, fields)| subscribe(&address, query, fields))
@@ -45,7 +46,8 @@ fn a_publish_wakes_each_worker_once_and_is_encoded_once_for_each_feed() {
         hub.publish(channel.name(), Message::new(format!("message {n}.").into(), 0), None).unwrap();
         readers.iter_mut().for_each(|raw| drop(raw.until(format!("message {n}."))));
         let work = hub.work();
-        // None is needed where a worker looks for more by itself, as it does after each delivery.
+        // A worker needs no wake-up if it checks for messages itself, as it does after each
+        // delivery.
         assert!(work.wakes - before.wakes <= 2, "two workers, 120 subscribers");
         assert_eq!(work.encoded - before.encoded, 6, "three feeds on two workers");
         assert_eq!(work.replayed, before.replayed, "nobody needed an encoding of its own");
@@ -54,14 +56,14 @@ fn a_publish_wakes_each_worker_once_and_is_encoded_once_for_each_feed() {
 }
 
 #[test]
-fn a_payload_is_brought_into_each_form_once_whatever_the_lists_of_its_readers() {
+fn a_payload_is_encoded_once_in_each_form_for_all_channel_lists() {
     const LISTS: usize = 400;
     let (running, hub, address) = in_process(1);
     let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
     let deflate = format!("{UPGRADE}Sec-WebSocket-Extensions: permessage-deflate\r\n");
     let v1 = format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n");
     let v1_deflate = format!("{deflate}Sec-WebSocket-Protocol: tidewire.v1\r\n");
-    // Each with a list of its own: as it is, as JSON, and both compressed.
+    // Each reader has a different list. The forms are raw and JSON, both plain and compressed.
     let ways = [("", &*deflate), ("", &v1_deflate), ("", &v1), ("?feed=stream", ""), ("?feed=xhr", "")];
     let mut readers: Vec<Raw> = (0..LISTS)
         .map(|n| {
@@ -71,11 +73,11 @@ fn a_payload_is_brought_into_each_form_once_whatever_the_lists_of_its_readers() 
         .collect();
     eventually("all subscribers", || channel.subscribers() == LISTS);
     let before = hub.work();
-    // Text that is base64 as JSON: it would be six times as long.
+    // A text that is sent as base64 in JSON, because escapes would make it six times as long.
     let len = 30 * 1024;
     hub.publish(channel.name(), Message::new(vec![1; len].into(), 0), None).unwrap();
     for (n, raw) in readers.iter_mut().enumerate() {
-        // The begin of a frame that is compressed, or the end of an object.
+        // The beginning of a compressed frame, or the end of an object.
         let needle = if n % ways.len() < 2 { &[0xc1][..] } else { b"AQEBAQEB\"}" };
         raw.until(needle);
     }
@@ -85,7 +87,7 @@ fn a_payload_is_brought_into_each_form_once_whatever_the_lists_of_its_readers() 
     assert_eq!(work.compressed - before.compressed, 2, "{work:?}");
     let held = hub.forms_held();
     assert!(held < 2 * len as u64, "{held} bytes of forms are alive");
-    eventually("forms to be forgotten", || hub.forms_held() == 0);
+    eventually("forms to be freed", || hub.forms_held() == 0);
     running.stop().unwrap();
 }
 
@@ -97,7 +99,7 @@ fn a_short_message_is_not_compressed_once_for_each_list_of_channels() {
         "{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n\
          Sec-WebSocket-Extensions: permessage-deflate\r\n"
     );
-    // With these cursors an object is long enough to be compressed.
+    // With these cursors, an object is long enough to be compressed.
     let others: String = (0..15).map(|n| format!(",{n:-<100}")).collect();
     let mut readers: Vec<Raw> =
         (0..20).map(|n| subscribe(&address, &format!("{others}{n}"), &fields)).collect();
@@ -111,10 +113,10 @@ fn a_short_message_is_not_compressed_once_for_each_list_of_channels() {
 }
 
 #[test]
-fn readers_with_lists_of_their_own_that_do_not_read_hold_the_same_forms() {
+fn stuck_readers_with_different_lists_share_the_same_forms() {
     let (running, hub, address) = in_process(1);
     let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
-    // The kernel takes a part of each message, less than a fourth.
+    // The kernel accepts less than a fourth of each message.
     let readers: Vec<_> = (0..100)
         .map(|n| {
             let mut stream = common::narrow(&address);
@@ -130,7 +132,7 @@ fn readers_with_lists_of_their_own_that_do_not_read_hold_the_same_forms() {
         hub.publish(channel.name(), Message::new(payload.into(), 0), None).unwrap();
         eventually("all to be written to", || hub.work().encoded - before.encoded >= 100);
     }
-    // Four forms at most, and not four hundred.
+    // At most four forms, not four hundred.
     let held = hub.forms_held();
     assert!(held <= 5 * 1024 * 1024, "{held} bytes of forms are alive");
     drop(readers);
@@ -139,13 +141,13 @@ fn readers_with_lists_of_their_own_that_do_not_read_hold_the_same_forms() {
 }
 
 #[test]
-fn what_gathers_while_a_worker_is_busy_goes_out_together() {
+fn messages_that_arrive_while_a_worker_is_busy_are_sent_together() {
     let (running, hub, address) = in_process(1);
     let channel = hub.channel(&ChannelName::new("a").unwrap()).unwrap();
     let mut readers: Vec<Raw> = (0..50).map(|_| subscribe(&address, "?feed=sse", "")).collect();
     eventually("50 subscribers", || channel.subscribers() == 50);
     let before = hub.work();
-    // The worker is busy while it carries out the publishes that one client sent together.
+    // The worker is busy with the publishes that one client sent together.
     let publish = |n: usize| {
         let text = format!("message {n}.");
         format!("POST /c/a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{text}", text.len())
@@ -156,12 +158,12 @@ fn what_gathers_while_a_worker_is_busy_goes_out_together() {
     readers.iter_mut().for_each(|raw| drop(raw.until("message 499.")));
     let work = hub.work();
     assert_eq!(work.encoded - before.encoded, 500);
-    // A worker that was woken and has not looked yet is not woken again.
+    // A worker that is already woken is not woken again.
     assert!(work.wakes - before.wakes < 400, "{work:?}");
     running.stop().unwrap();
 }
 
-/// Times that a thread of this process went to sleep.
+/// Returns how often the threads of the server went to sleep.
 fn sleeps(server: &Server) -> u64 {
     let mut sum = 0;
     for task in std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap() {

@@ -1,7 +1,7 @@
-//! The channel that `tidewire pub` and `tidewire sub` are given.
+//! The channel argument of `tidewire pub` and `tidewire sub`.
 
-/// Returns a URL as it is, and for a bare name the channel of that name on the server that
-/// `tidewire` starts by default.
+/// Returns a URL unchanged. A bare name becomes the URL of that channel on the default address of
+/// the server.
 pub(super) fn channel_url(text: &str) -> String {
     if text.contains("://") || text.contains('/') {
         return text.to_owned();

@@ -1,14 +1,14 @@
-//! Options that make no sense: nothing would work, or something else than what is written.
+//! Checks of the options: values out of bounds, and options that contradict each other.
 
 use super::options::ServeArgs;
 use super::units::Span;
 use std::time::Duration;
 
-/// More than the cores of any machine; and each worker costs memory, a thread and descriptors.
+/// More than the cores of any machine. Each worker costs memory, a thread and descriptors.
 const MAX_THREADS: usize = 1024;
 
-/// Refuses values that are out of bounds, and options that contradict each other. A default is
-/// never a reason to refuse an option.
+/// Refuses values that are out of bounds, and options that contradict each other. It compares only
+/// options that were set, never an option with a default.
 ///
 /// # Errors
 /// A sentence that says what to do.
@@ -22,24 +22,29 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), String> {
         ("--retain-bytes", args.retain_bytes.is_some_and(|size| size.0 == 0)),
     ];
     if let Some((name, _)) = zero.iter().find(|(_, is_zero)| *is_zero) {
-        return Err(format!("{name} is at least 1; leave it out for the default"));
+        return Err(format!("{name} must be at least 1; leave the option out to use the default"));
     }
     if args.threads.is_some_and(|threads| threads > MAX_THREADS) {
-        return Err(format!("--threads is at most {MAX_THREADS}; leave it out for one on each core"));
+        return Err(format!(
+            "--threads must be at most {MAX_THREADS}; leave the option out to use one for each core"
+        ));
     }
     if let (Some(message), Some(kept)) = (args.max_message, args.retain_bytes)
         && message.0 > kept.0
     {
         return Err(format!(
-            "--max-message {} is more than --retain-bytes {}, so one message would push out all others; raise --retain-bytes, or leave it out",
+            "--max-message {} is larger than --retain-bytes {}, so one message could remove all others \
+             from a channel; raise --retain-bytes, or leave it out",
             message.0, kept.0
         ));
     }
-    at_least_a_second("--heartbeat", args.heartbeat, "without heartbeats a proxy cuts a silent stream")?;
-    at_least_a_second("--upload-pause", args.upload_pause, "every upload pauses")?;
-    at_least_a_second("--idle-timeout", args.idle_timeout, "clients are told it in whole seconds")?;
+    at_least_a_second("--heartbeat", args.heartbeat, "proxies close streams that are silent for too long")?;
+    at_least_a_second("--upload-pause", args.upload_pause, "every upload has short pauses")?;
+    at_least_a_second("--idle-timeout", args.idle_timeout, "the server announces it in whole seconds")?;
     if args.heartbeat.is_some_and(|Span(time)| time.subsec_nanos() != 0) {
-        return Err("--heartbeat is in whole seconds: streams are looked at once a second".to_owned());
+        return Err(
+            "--heartbeat must be in whole seconds: the server checks its streams once a second".to_owned()
+        );
     }
     Ok(())
 }
@@ -47,7 +52,7 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), String> {
 fn at_least_a_second(name: &str, time: Option<Span>, why: &str) -> Result<(), String> {
     match time {
         Some(Span(time)) if time < Duration::from_secs(1) => {
-            Err(format!("{name} is at least 1 second: {why}"))
+            Err(format!("{name} must be at least 1 second: {why}"))
         }
         _ => Ok(()),
     }

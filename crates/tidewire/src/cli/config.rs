@@ -1,4 +1,4 @@
-//! The file of `--config`: the same options, one level lower in rank.
+//! The file of `--config`: the same options. The command line and the environment take precedence.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -8,7 +8,8 @@ use clap::{Arg, Args, Command};
 
 use super::options::ServeArgs;
 
-/// The options with what the file says where neither the command line nor the environment did.
+/// Returns the options, with those of the file where neither the command line nor the environment
+/// sets them.
 pub(super) fn with_file(args: ServeArgs) -> Result<ServeArgs, Box<dyn Error>> {
     match args.config.clone() {
         Some(path) => Ok(merge(args, read(&path)?)),
@@ -20,7 +21,7 @@ fn read(path: &Path) -> Result<ServeArgs, Box<dyn Error>> {
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     toml::from_str(&text)
-        .map_err(|error| format!("{} is not a configuration: {error}", path.display()).into())
+        .map_err(|error| format!("the configuration file {} is not valid: {error}", path.display()).into())
 }
 
 fn merge(args: ServeArgs, file: ServeArgs) -> ServeArgs {
@@ -53,8 +54,8 @@ fn merge(args: ServeArgs, file: ServeArgs) -> ServeArgs {
     }
 }
 
-/// The variables of the environment that look like options and are none: misspelled ones, and what
-/// a container platform sets for a service of this name.
+/// Returns the environment variables that look like options but are not: misspelled options, and
+/// variables that a container platform sets for a service of this name.
 pub(super) fn unknown_variables() -> Vec<String> {
     let options = ServeArgs::augment_args(Command::new("serve"));
     let known: Vec<&OsStr> = options.get_arguments().filter_map(Arg::get_env).collect();

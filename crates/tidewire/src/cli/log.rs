@@ -1,5 +1,5 @@
-//! Logs, panics and the error at the end of a command. All of them leave through one [`LogWriter`],
-//! so that a standard error that is full, closed or stalled stops nothing.
+//! Logs, panics and the error at the end of a command. All of them go through one [`LogWriter`], so
+//! that the program continues even if standard error is full, closed or stalled.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
@@ -16,16 +16,16 @@ use super::log_writer::LogWriter;
 use super::options::LogFormat;
 use super::sanitizer::Sanitizer;
 
-/// Writes to standard error; none if the system gave no thread for it.
+/// Writes to standard error. `None` if the system refused a thread for it.
 static WRITER: OnceLock<Option<Arc<LogWriter>>> = OnceLock::new();
 
-/// How long the end of the process waits for a standard error that is stalled.
+/// How long the process waits at its end for a standard error that is stalled.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Starts to log. A server calls it once, before it does anything that is logged.
+/// Starts logging. A server calls this once, before anything that is logged.
 ///
 /// # Errors
-/// The filter is not valid, or would switch all logs off without saying so.
+/// The filter is not valid, or a mistake in it would switch all logs off.
 pub(super) fn start(text: &str, format: Option<LogFormat>) -> Result<(), String> {
     let filter = filter(text)?;
     let is_terminal = io::stderr().is_terminal();
@@ -42,7 +42,7 @@ pub(super) fn start(text: &str, format: Option<LogFormat>) -> Result<(), String>
     Ok(())
 }
 
-/// Prints why a command failed. The text may hold words of a server.
+/// Prints why a command failed. The text may quote a server.
 pub(super) fn print_error(text: &str) {
     if let Some(writer) = writer(LogFormat::Text) {
         let text = format!("error: {text}\n");
@@ -50,8 +50,8 @@ pub(super) fn print_error(text: &str) {
     }
 }
 
-/// When dropped, waits for the lines that are not written yet: at the end of the process, also
-/// after a panic.
+/// Waits, when dropped, for the lines that are not written yet. The process drops it at its end,
+/// also after a panic.
 pub(super) struct FlushAtExit;
 
 impl Drop for FlushAtExit {
@@ -65,7 +65,7 @@ impl Drop for FlushAtExit {
 fn writer(format: LogFormat) -> Option<Arc<LogWriter>> {
     let start = || {
         let notice = move |lost: u64| {
-            let message = "log lines were dropped: standard error did not take them";
+            let message = "log lines were dropped because standard error did not accept them";
             line(format, "WARN", "tidewire::log", message, &[("dropped", lost.into())])
         };
         LogWriter::start(io::stderr(), Box::new(notice)).ok().map(Arc::new)
@@ -73,8 +73,7 @@ fn writer(format: LogFormat) -> Option<Arc<LogWriter>> {
     WRITER.get_or_init(start).clone()
 }
 
-/// Logs a panic as a line. It does not go through the subscriber: the panic may have happened
-/// there.
+/// Logs a panic as one line. It bypasses the subscriber, because the panic may have happened there.
 fn log_panic(panic: &PanicHookInfo<'_>, format: LogFormat) {
     let payload = panic.payload();
     let what = payload.downcast_ref::<&str>().copied();
@@ -94,7 +93,7 @@ fn log_panic(panic: &PanicHookInfo<'_>, format: LogFormat) {
     }
 }
 
-/// A line as the subscriber writes it.
+/// Returns a line in the format of the subscriber.
 fn line(
     format: LogFormat,
     level: &str,
@@ -121,20 +120,21 @@ fn line(
     line.into_bytes()
 }
 
-/// The parts of this program that log. The first stands for all of them: a filter is for every
-/// target that begins with its name.
+/// The parts of this program that log. A filter applies to every target that begins with its name,
+/// so the first one includes all others.
 const TARGETS: [&str; 4] = ["tidewire", "tidewire_server", "tidewire_hub", "tidewire_client"];
 
-/// The filter of `--log`. A misspelled level would be taken for the name of a part, and all logs
-/// would be off. A misspelled part is as bad. Without a level for all parts, that level is info.
+/// Parses the filter of `--log`. It refuses unknown names: the subscriber would take a misspelled
+/// level for the name of a part, and all logs would be off. Parts without a level of their own log
+/// at `info`.
 fn filter(text: &str) -> Result<EnvFilter, String> {
     let mut has_level = false;
-    // The subscriber takes a level with a blank beside it for the name of a part.
+    // The subscriber takes a level with a space beside it for the name of a part.
     let directives: Vec<&str> = text.split(',').map(str::trim).collect();
     for &directive in &directives {
         let (target, level) = directive.split_once('=').unwrap_or((directive, "trace"));
         if level.is_empty() || level.parse::<LevelFilter>().is_err() {
-            return Err(wrong(text, &format!("{level:?} is no level")));
+            return Err(wrong(text, &format!("{level:?} is not a level")));
         }
         if directive == target && !target.is_empty() && target.parse::<LevelFilter>().is_ok() {
             has_level = true;
@@ -154,8 +154,8 @@ fn is_within(target: &str, known: &str) -> bool {
 
 fn wrong(text: &str, what: &str) -> String {
     format!(
-        "--log {text}: {what}; write a level (off, error, warn, info, debug, trace), \
-         or levels of parts (info,tidewire_server=debug)"
+        "--log {text}: {what}; write a level (off, error, warn, info, debug or trace), \
+         or levels for parts (info,tidewire_server=debug)"
     )
 }
 
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_that_means_nothing_is_refused() {
+    fn a_filter_with_an_unknown_name_is_refused() {
         for text in [
             "info",
             "OFF",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_in_a_filter_change_nothing() {
+    fn spaces_in_a_filter_are_ignored() {
         for (text, same) in [
             (" info ", "info"),
             ("tidewire::files=debug, warn", "tidewire::files=debug,warn"),
@@ -206,14 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_level_for_all_parts_it_is_info() {
+    fn the_default_level_is_info() {
         assert_eq!(filter("tidewire=debug").unwrap().max_level_hint(), Some(LevelFilter::DEBUG));
         assert!(filter("tidewire=debug").unwrap().to_string().contains("info"));
         assert!(!filter("tidewire=debug,warn").unwrap().to_string().contains("info"));
     }
 
     #[test]
-    fn a_filter_for_the_program_is_for_all_its_parts() {
+    fn a_filter_for_the_program_applies_to_all_its_parts() {
         let is_on = |text: &str| {
             let subscriber = tracing_subscriber::fmt().with_env_filter(filter(text).unwrap()).finish();
             tracing::subscriber::with_default(subscriber, || {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_look_like_those_of_the_subscriber() {
+    fn lines_have_the_format_of_the_subscriber() {
         let text = line(LogFormat::Text, "WARN", "tidewire::log", "lost", &[("dropped", 3.into())]);
         let text = String::from_utf8(text).unwrap();
         assert!(text.ends_with("Z  WARN tidewire::log: lost dropped=3\n"), "{text}");

@@ -1,11 +1,11 @@
-//! Writes log lines in a thread of its own, through a bounded buffer: the output may be full,
-//! closed or stalled.
+//! Writes log lines in a thread of its own, through a bounded buffer. So no other thread waits if
+//! the output is full, closed or stalled.
 //!
 //! ```text
-//!   any thread ── push: a copy, never a wait ──► lines, up to a bound ──► one thread writes ──► standard error
-//!                    │ no room                                              │ the write fails
-//!                    └──────────────► counted, and told in a line ◄─────────┘
-//!                                     as soon as one can be written
+//!   any thread ── push: copies, never waits ──► buffer ──► one thread writes ──► standard error
+//!                    │ buffer full                            │ the write fails
+//!                    └─────────► the line is counted as lost ◄┘
+//!                                and reported in a line as soon as one can be written
 //! ```
 
 use std::collections::VecDeque;
@@ -13,20 +13,20 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// Lines that can wait. The lines of a thousand connections that end at once fit in.
+/// The most lines in the buffer. The lines of a thousand connections that end at once fit in.
 const MAX_LINES: usize = 4096;
 
-/// Bytes that can wait. Lines with backtraces are long, and a log must not fill the memory.
+/// The most bytes in the buffer. Lines with backtraces are long, and logs must not fill the memory.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// When to try again on an output in non-blocking mode. Another program may have set that mode on a
-/// terminal or pipe.
+/// How long to wait before another attempt on an output in non-blocking mode. Another program may
+/// have set that mode on a terminal or pipe.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// Makes the line that reports how many lines were lost.
 pub(super) type LostNotice = Box<dyn Fn(u64) -> Vec<u8> + Send>;
 
-/// A handle to push log lines; its thread writes them.
+/// Takes log lines; its thread writes them.
 pub(super) struct LogWriter(Arc<Shared>);
 
 struct Shared {
@@ -38,12 +38,12 @@ struct Shared {
 struct State {
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// Lines that found no room since the last entry.
+    /// Lines that were dropped since the last entry, because the buffer was full.
     lost: u64,
-    /// No line is taken until half of the room is free. Otherwise every second line would be a
-    /// notice while a slow reader takes single lines.
+    /// Whether lines are refused until half of the buffer is free. Otherwise, while a slow reader
+    /// takes single lines, every second line would be a notice of loss.
     is_full: bool,
-    /// The thread is writing an entry.
+    /// Whether the thread is writing an entry.
     is_writing: bool,
 }
 
@@ -85,8 +85,8 @@ impl LogWriter {
         self.0.changed.notify_all();
     }
 
-    /// Waits until all lines are written or given up, but no longer than `within`. Returns whether
-    /// they are.
+    /// Waits until all lines are written or lost, but no longer than `within`. Returns whether they
+    /// are.
     pub(super) fn flush(&self, within: Duration) -> bool {
         let is_pending = |state: &mut State| state.is_writing || state.lost > 0 || !state.entries.is_empty();
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), within, is_pending);
@@ -94,7 +94,7 @@ impl LogWriter {
     }
 }
 
-/// One write is one line: that is how the subscriber writes.
+/// One write is one line, because the subscriber writes each line at once.
 impl Write for &LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);
@@ -108,7 +108,7 @@ impl Write for &LogWriter {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock, so a poisoned one holds good data.
+        // Nothing panics while it holds the lock, so the data of a poisoned lock are consistent.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -134,14 +134,14 @@ impl Shared {
     }
 }
 
-/// What the thread owns.
+/// The state of the thread that writes.
 struct WriterThread<W> {
     shared: Arc<Shared>,
     out: W,
     notice: LostNotice,
-    /// Lines that are lost, and that no line of the output reports yet.
+    /// Lines that are lost and not reported in the output yet.
     unreported: u64,
-    /// The last write left the output in the middle of a line.
+    /// Whether the last write ended in the middle of a line.
     is_mid_line: bool,
 }
 
@@ -207,7 +207,7 @@ mod tests {
         Box::new(|lost| format!("{lost} lost\n").into_bytes())
     }
 
-    /// An output that asks the test what to do at each write, and keeps what it takes.
+    /// An output that asks the test for the result of each write, and stores what was written.
     struct TestOutput {
         writing: Sender<()>,
         outcome: Receiver<io::Result<usize>>,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     impl TestLog {
-        /// Lets everything pass from now on; returns all that was written.
+        /// Accepts all writes from now on. Returns everything that was written.
         fn open(self) -> String {
             drop(self.outcome);
             assert!(self.writer.flush(SOON), "everything was written");
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_out_whole_and_in_order() {
+    fn lines_are_written_whole_and_in_order() {
         let log = log();
         for line in ["one\n", "two\n", "three\n"] {
             log.writer.push(line.as_bytes());
@@ -264,11 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_counted_and_told_once() {
+    fn lines_that_do_not_fit_are_counted_and_reported_once() {
         let log = log();
         log.writer.push(b"first\n");
         log.writing.recv_timeout(SOON).unwrap();
-        // The thread has the first line in hand, and is stalled.
+        // The thread is stalled while it writes the first line.
         for n in 0..MAX_LINES + 5 {
             log.writer.push(format!("{n}\n").as_bytes());
         }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_as_well() {
+    fn the_bytes_of_the_buffer_are_limited() {
         let log = log();
         log.writer.push(b"first\n");
         log.writing.recv_timeout(SOON).unwrap();
@@ -295,9 +295,9 @@ mod tests {
         assert!(text.ends_with("3 lost\n"));
     }
 
-    /// With one line of room at a time, a notice for each line lost would be half of the log.
+    /// If each free line were filled at once, half of the log would be notices of loss.
     #[test]
-    fn while_it_is_nearly_full_there_is_no_notice_for_each_line() {
+    fn a_nearly_full_buffer_makes_one_notice_and_not_one_for_each_line() {
         let log = log();
         for n in 0..MAX_LINES + 10 {
             log.writer.push(format!("{n}\n").as_bytes());
@@ -312,13 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_written_is_told_before_the_next_that_can() {
+    fn lost_lines_are_reported_before_the_next_line() {
         let log = log();
         let full = || Err(io::Error::from(ErrorKind::StorageFull));
         for line in ["one\n", "two\n", "three\n"] {
             log.writer.push(line.as_bytes());
         }
-        // The first line is cut, the notice before the second fails, and then there is room again.
+        // The first line is cut. The notice before the second line fails. Then writing works again.
         for outcome in [Ok(2), full(), full()] {
             log.outcome.send(outcome).unwrap();
         }
@@ -336,11 +336,11 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_takes_nothing_costs_the_lines_and_nothing_else() {
+    fn an_output_that_fails_loses_lines_and_stops_nothing() {
         let log = log();
         log.writer.push(b"one\n");
         log.outcome.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
-        assert!(log.writer.flush(SOON), "given up is done");
+        assert!(log.writer.flush(SOON), "a lost line is not waited for");
         log.writer.push(b"two\n");
         log.outcome.send(Ok(0)).unwrap();
         assert!(log.writer.flush(SOON));

@@ -20,9 +20,10 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use options::ServeArgs;
 
-/// A real-time web server: one URL, one log, one cursor, every push and pull technique the web has.
+/// A real-time web server: one URL, one log, one cursor, for every push and pull technique of the
+/// web.
 ///
-/// Without a command it serves on 127.0.0.1:8080.
+/// Without a command, it serves on 127.0.0.1:8080.
 #[derive(Debug, Parser)]
 #[command(name = "tidewire", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 struct Cli {
@@ -38,10 +39,10 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Publish one message and print its cursor.
     Pub(publish::PubArgs),
-    /// Read a channel, over whichever transport gets through, and print its messages.
+    /// Read a channel over the first transport that works, and print its messages.
     Sub(subscribe::SubArgs),
-    /// Say of every byte of a file, of standard input or of a live connection what it is, with its
-    /// RFC section.
+    /// Explain every byte of a file, of standard input or of a live connection, with the RFC
+    /// section.
     Explain(Box<explain::ExplainArgs>),
 }
 
@@ -66,8 +67,8 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Takes an empty variable for one that is not set: that is how compose files and unit files leave
-/// an option out.
+/// Ignores environment variables that are empty. Compose files and unit files use an empty variable
+/// to leave an option out.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     command

@@ -11,26 +11,27 @@ use super::channel_url::channel_url;
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Exit status:\n  0  the message is in the channel; its cursor is printed\n  \
-    1  the server refused it or cannot be reached\n  2  wrong usage")]
+    1  the server refused the message or cannot be reached\n  2  wrong usage")]
 pub(crate) struct PubArgs {
-    /// The channel: http://HOST:PORT/c/NAME, or NAME alone on 127.0.0.1:8080
+    /// The channel: http://HOST:PORT/c/NAME, or only NAME for a server on 127.0.0.1:8080
     #[arg(value_name = "URL")]
     url: String,
-    /// The message; - reads it from standard input
+    /// The message, or - to read it from standard input
     #[arg(value_name = "MESSAGE")]
     message: String,
-    /// Event name: what a browser's EventSource dispatches the message as
+    /// Event name, which is also the type of the event in a browser's EventSource
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
     /// Media type of the message
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// The same message with the same key is published once, and another message with it is refused [default: drawn at random]
+    /// Key of this message. A repeated publish with the same key appends nothing, and another
+    /// message with the same key is refused [default: random]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 }
 
-/// Attempts at a server that is away: a person waits for this, so fewer than the library makes.
+/// Attempts to reach a server. Fewer than the default of the library, because a person waits.
 const ATTEMPTS: u32 = 3;
 
 pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
@@ -53,8 +54,8 @@ pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
         outcome => outcome?,
     }
     if published.duplicate {
-        // Standard error may be closed, which does not change what was done.
-        let _ = writeln!(std::io::stderr(), "a message with this idempotency key was there already");
+        // Standard error may be closed. The message is published even so.
+        let _ = writeln!(std::io::stderr(), "the channel already has the message with this idempotency key");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,5 @@
 //! Texts of other programs on a standard output. A terminal would obey the control characters in
-//! them, so they are taken out there. A file or a pipe gets the text as it is.
+//! them, so they are replaced there. A file or a pipe gets the text unchanged.
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
@@ -13,17 +13,18 @@ pub(super) struct Sanitizer {
 }
 
 impl Sanitizer {
-    /// The sanitizer for this output.
+    /// Returns the sanitizer for this output.
     pub(super) fn of(output: &impl IsTerminal) -> Self {
         Self { is_terminal: output.is_terminal() }
     }
 
-    /// A payload, or a text of this program that quotes others. It may have several lines.
+    /// Returns a safe form of a payload, or of a text of this program that quotes others. It may
+    /// have several lines.
     pub(super) fn lines(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         if self.is_terminal { terminal::lines(bytes).into_bytes().into() } else { bytes.into() }
     }
 
-    /// A text that has one line.
+    /// Returns a safe form of a text that must stay on one line.
     pub(super) fn line(self, text: &str) -> Cow<'_, str> {
         if self.is_terminal { terminal::line(text).into() } else { text.into() }
     }

@@ -16,10 +16,10 @@ use super::{check, config, log};
 pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let args = config::with_file(args)?;
     log::start(args.log.as_deref().unwrap_or("info"), args.log_format)?;
-    tracing::debug!(options = ?args, "in effect");
+    tracing::debug!(options = ?args, "the options in effect");
     let unknown = config::unknown_variables();
     if !unknown.is_empty() {
-        tracing::warn!(variables = ?unknown, "these environment variables are no options of this version");
+        tracing::warn!(variables = ?unknown, "these environment variables are not options of this version");
     }
     check::check(&args)?;
     let listen = listen(&args)?;
@@ -43,13 +43,13 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let outcome = running.join_until(signals);
     log_work(&hub);
     match outcome {
-        // A second signal, which is not waited for.
+        // A second signal ends the process without waiting.
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(ExitCode::from(130)),
         outcome => Ok(outcome.map(|()| ExitCode::SUCCESS)?),
     }
 }
 
-/// What the workers did, for who measures: `--log tidewire::work=debug`.
+/// Logs the work counters, for measurements. They are shown with `--log tidewire::work=debug`.
 fn log_work(hub: &Hub) {
     let work = hub.work();
     tracing::debug!(
@@ -81,8 +81,8 @@ fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {
         let listen: Listen = text.parse()?;
         if !listen.is_local() && !is_on(args.public) {
             return Err(format!(
-                "{listen} can be reached from other machines, and nobody has to log in; \
-                 listen on 127.0.0.1 behind a proxy that checks who comes, or say --public if this is what you want"
+                "other machines can reach {listen}, and there is no login; listen on 127.0.0.1 behind \
+                 a proxy that authenticates clients, or use --public to allow everyone"
             )
             .into());
         }
@@ -119,7 +119,7 @@ fn playground(args: &ServeArgs) -> Option<Playground> {
 fn files(args: &ServeArgs) -> Result<Option<Files>, Box<dyn Error>> {
     let Some(folder) = &args.files else { return Ok(None) };
     let opened = Files::open(folder).map_err(|error| {
-        format!("--files {}: {error}; name a folder that this user may read", folder.display())
+        format!("--files {}: {error}; name a folder that this user can read", folder.display())
     });
     Ok(Some(opened?))
 }
@@ -134,7 +134,7 @@ fn hub_config(args: &ServeArgs) -> HubConfig {
     config.max_channels = args.max_channels.unwrap_or(config.max_channels);
     let retention = &mut config.retention;
     retention.max_messages = args.retain_messages.unwrap_or(retention.max_messages);
-    // A channel keeps a message of the longest size, whatever that is.
+    // A channel must be able to keep a message of the largest size.
     let max_bytes = retention.max_bytes.max(config.max_message);
     retention.max_bytes = args.retain_bytes.map_or(max_bytes, Size::bytes);
     retention.max_age_ms = match args.retain_age {
@@ -145,8 +145,8 @@ fn hub_config(args: &ServeArgs) -> HubConfig {
     config
 }
 
-/// Prints the addresses to standard output, in a thread of its own: it may be a pipe that nobody
-/// reads, and then the write never returns.
+/// Prints the addresses to standard output, in a thread of its own: if standard output is a pipe
+/// that nobody reads, the write never returns.
 fn print_addresses(addresses: &[Listen]) {
     let mut text: String =
         addresses.iter().map(|address| format!("tidewire listens on {}\n", url(address))).collect();
@@ -156,11 +156,11 @@ fn print_addresses(addresses: &[Listen]) {
     let write = move || {
         let mut out = std::io::stdout().lock();
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            tracing::warn!(%error, "standard output does not take the addresses that the server listens on");
+            tracing::warn!(%error, "cannot print the addresses of the server to standard output");
         }
     };
     if let Err(error) = std::thread::Builder::new().name("tidewire-stdout".to_owned()).spawn(write) {
-        tracing::warn!(%error, "no thread to tell the addresses that the server listens on");
+        tracing::warn!(%error, "cannot start a thread that prints the addresses of the server");
     }
 }
 

@@ -18,27 +18,31 @@ use super::units;
 
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Notices about connections, gaps and resets go to standard error. Into a file or a pipe, payloads go byte for \
-    byte; on a terminal, what it would obey is shown as a dot.\n\n\
-    Exit status:\n  0    --count messages came; or, without --count, --timeout is over or the server says\n       \
-    that there is nothing more to read\n  \
-    1    the server refused, or standard output failed\n  2    wrong usage\n  \
-    3    it was over before --count messages came\n  130  ctrl-c"
+    after_help = "Notices about connections, gaps and resets go to standard error. A file or a pipe gets \
+    the exact bytes of the payloads. On a terminal, control characters are shown as dots.\n\n\
+    Exit status:\n  \
+    0    --count messages were read; or, without --count, --timeout is over or the server\n       \
+    says that there is nothing more to read\n  \
+    1    the server refused, or standard output failed\n  \
+    2    wrong usage\n  \
+    3    reading ended before --count messages were read\n  \
+    130  ctrl-c"
 )]
 pub(crate) struct SubArgs {
-    /// The channel: http://HOST:PORT/c/NAME, /c/NAME,NAME for several, or NAME alone on 127.0.0.1:8080
+    /// The channel: http://HOST:PORT/c/NAME (/c/NAME,NAME for several), or only NAME for a server
+    /// on 127.0.0.1:8080
     #[arg(value_name = "URL")]
     url: String,
-    /// How to read; auto falls back from the first to the last
+    /// How to read
     #[arg(long, value_name = "FEED", value_enum, default_value_t = FeedChoice::Auto)]
     feed: FeedChoice,
-    /// Where to begin: earliest, now, or the cursor after which to go on
+    /// Where to begin: earliest, now, or a cursor to continue after
     #[arg(long, value_name = "WHERE", default_value = "now")]
     since: Since,
-    /// Print a JSON object a line instead of the payload: messages, gaps and resets
+    /// Print messages, gaps and resets as JSON objects, one on each line, instead of the payloads
     #[arg(long)]
     json: bool,
-    /// Stop after so many messages
+    /// Stop after N messages
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// Stop after this time: seconds, or 500ms, 5m, 1h
@@ -48,13 +52,13 @@ pub(crate) struct SubArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FeedChoice {
-    /// What gets through, in the order of this list
+    /// The first of these that works, in this order
     Auto,
     /// WebSocket
     Ws,
     /// Server-Sent Events
     Sse,
-    /// HTTP streaming, a JSON object a line
+    /// HTTP streaming, one JSON object on each line
     Stream,
     /// Long polling
     Longpoll,
@@ -62,14 +66,14 @@ enum FeedChoice {
     Poll,
 }
 
-/// Why the reading ended.
+/// Why reading ended.
 enum End {
     Count,
     Timeout,
     /// The server asks its readers to stop.
     Stopped,
     Interrupt,
-    /// Nobody reads standard output any more, as behind `| head`.
+    /// The reader of standard output has ended, as with `| head`.
     Closed,
 }
 
@@ -88,7 +92,7 @@ pub(super) fn run(args: SubArgs) -> Result<ExitCode, Box<dyn Error>> {
     let printer = Printer::new(args.json);
     let end = runtime.block_on(read(&args, &mut events, printer))?;
     if let (End::Timeout | End::Interrupt, Some(cursor)) = (&end, events.cursor()) {
-        printer.notice(format_args!("to go on: tidewire sub {} --since {cursor}", args.url));
+        printer.notice(format_args!("to continue: tidewire sub {} --since {cursor}", args.url));
     }
     Ok(match end {
         End::Count | End::Closed => ExitCode::SUCCESS,
@@ -129,7 +133,7 @@ async fn read(args: &SubArgs, events: &mut Subscription, printer: Printer) -> Re
     Ok(End::Count)
 }
 
-/// Messages to standard output, all else to standard error.
+/// Prints messages to standard output, and all else to standard error.
 #[derive(Clone, Copy)]
 struct Printer {
     json: bool,
@@ -156,15 +160,14 @@ impl Printer {
         out.flush()
     }
 
-    /// Says what became of the connection and of the position, if the event is about that.
+    /// Prints a notice, if the event is about the connection or the position.
     fn print_notice(self, event: &Event) {
         match event {
             Event::Gap { missed, .. } => {
-                self.notice(format_args!("{missed} messages are lost: they are no longer kept"));
+                self.notice(format_args!("{missed} messages are lost: the server no longer keeps them"));
             }
-            Event::Reset { reason, .. } => self.notice(format_args!(
-                "the channel is not the one that was read before ({reason}); messages may be lost"
-            )),
+            Event::Reset { reason, .. } => self
+                .notice(format_args!("the log of the channel began anew ({reason}); messages may be lost")),
             Event::Connected { feed, cursor: Some(cursor) } => {
                 self.notice(format_args!("reading over {feed}, after {cursor}"));
             }
@@ -180,14 +183,14 @@ impl Printer {
         }
     }
 
-    /// Standard error may be closed; the reading goes on.
+    /// Prints a notice. Standard error may be closed; reading continues even so.
     fn notice(self, text: std::fmt::Arguments<'_>) {
         let text = format!("tidewire: {text}");
         let _ = writeln!(io::stderr(), "{}", self.stderr.line(&text));
     }
 }
 
-/// A line of `--json`: an object of the HTTP API, without what the feed did not say.
+/// A line of `--json`: an object of the HTTP API, without the fields that the feed did not send.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum JsonLine<'a> {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// A number of bytes: `1048576`, `1024k`, `1M`, `1MiB`. A letter is a power of 1024, as in nginx.
+/// A number of bytes: `1048576`, `1024k`, `1M`, `1MiB`. Units are powers of 1024, as in nginx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(super) u64);
 
 impl Size {
-    /// The size as one of something in memory.
+    /// The size as a `usize`.
     pub(super) fn bytes(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -25,7 +25,8 @@ impl FromStr for Size {
         let (digits, unit) = split(text, |c| c.is_ascii_digit());
         let wrong = || {
             format!(
-                "{text:?} is no size: write a number of bytes, or one with a unit of 1024: 64k, 8M, 1G (or KiB, MiB, GiB)"
+                "{text:?} is not a size; write a number of bytes, or a number with a unit \
+                 that is a power of 1024: 64k, 8M, 1G (or KiB, MiB, GiB)"
             )
         };
         let shift = match unit.to_ascii_lowercase().as_str() {
@@ -41,7 +42,8 @@ impl FromStr for Size {
         }
         let bytes = digits.parse().ok().and_then(|number: u64| number.checked_mul(1 << shift));
         let fits = bytes.filter(|&bytes| isize::try_from(bytes).is_ok());
-        fits.map(Size).ok_or_else(|| format!("{text} is more than this machine can address"))
+        fits.map(Size)
+            .ok_or_else(|| format!("{text} is larger than the memory that this machine can address"))
     }
 }
 
@@ -49,7 +51,7 @@ impl FromStr for Size {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(pub(super) Duration);
 
-/// The longest time. More is a slip, and could not be added to a clock.
+/// The longest time. A longer one is a mistake, and could not be added to a clock.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl FromStr for Span {
@@ -57,8 +59,9 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (digits, unit) = split(text, |c| c.is_ascii_digit() || c == '.');
-        let wrong =
-            || format!("{text:?} is no time: write seconds, or a number with a unit: 500ms, 30s, 5m, 1h, 7d");
+        let wrong = || {
+            format!("{text:?} is not a time; write seconds, or a number with a unit: 500ms, 30s, 5m, 1h, 7d")
+        };
         let seconds = match unit.to_ascii_lowercase().as_str() {
             "ms" => 0.001,
             "" | "s" => 1.0,
@@ -73,18 +76,18 @@ impl FromStr for Span {
     }
 }
 
-/// A time on the command line of the other commands.
+/// Parses a time for the other commands.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     text.parse::<Span>().map(|span| span.0)
 }
 
-/// The number at the start, and the unit behind it.
+/// Splits a text into the number at its start and the unit after it.
 fn split(text: &str, is_number: fn(char) -> bool) -> (&str, &str) {
     let (number, unit) = text.split_at(text.find(|c| !is_number(c)).unwrap_or(text.len()));
     (number, unit.trim_start())
 }
 
-/// In a file both are numbers or strings.
+/// Reads a size or a time from a file, where it may be a number or a string.
 struct Text<T>(&'static str, PhantomData<T>);
 
 impl<T: FromStr<Err = String>> Visitor<'_> for Text<T> {
@@ -144,16 +147,16 @@ mod tests {
         }
         for text in ["", "M", "-1", "+1", "1.5M", "8MB", "8 M x", "0x10", "1_000", "8Mi", "٣"] {
             let error = text.parse::<Size>().unwrap_err();
-            assert!(error.contains("is no size") && error.contains("8M"), "{text}: {error}");
+            assert!(error.contains("is not a size") && error.contains("8M"), "{text}: {error}");
         }
         for text in ["99999999999999999999", "8388608T", "9223372036854775808"] {
             let error = text.parse::<Size>().unwrap_err();
-            assert!(error.contains("more than"), "{text}: {error}");
+            assert!(error.contains("larger than"), "{text}: {error}");
         }
     }
 
     #[test]
-    fn times_are_seconds_unless_they_say_otherwise() {
+    fn a_time_without_a_unit_is_in_seconds() {
         for (text, ms) in [
             ("0", 0),
             ("30", 30_000),
@@ -170,7 +173,7 @@ mod tests {
         }
         for text in ["", "s", "-1", "1h30m", "1e3", "inf", "NaN", "1w", "1..5", "."] {
             let error = text.parse::<Span>().unwrap_err();
-            assert!(error.contains("is no time") && error.contains("1h"), "{text}: {error}");
+            assert!(error.contains("is not a time") && error.contains("1h"), "{text}: {error}");
         }
         for text in ["36501d", "18446744073709551616", &"9".repeat(400)] {
             let error = text.parse::<Span>().unwrap_err();
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_numbers_or_strings() {
+    fn a_size_or_time_in_a_file_is_a_number_or_a_string() {
         #[derive(serde::Deserialize)]
         struct File {
             size: Size,

@@ -1,5 +1,5 @@
-//! A file as the body of a response: read piece by piece, each piece only when the one before it
-//! has been written.
+//! A file as the body of a response. It is read piece by piece, each piece only after the one
+//! before it has been written.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::range::ByteRange;
 
-/// Bytes of one read. A slow client costs the memory of one piece, whatever the size of the file.
+/// Bytes of one read. A slow client costs the memory of one piece, however large the file is.
 pub(super) const PIECE_SIZE: u64 = 64 * 1024;
 
 /// A part of a body.
@@ -22,13 +22,14 @@ pub(super) enum Part {
     Range(ByteRange),
 }
 
-/// A body of several parts, one behind the other.
+/// A body of several parts, one after the other.
 #[derive(Debug)]
 pub(super) struct FileBody {
     state: State,
     parts: std::vec::IntoIter<Part>,
-    /// What is left of the range that is being read.
+    /// The rest of the range that is being read.
     range: ByteRange,
+    /// Bytes of the body that are not sent yet.
     left: u64,
 }
 
@@ -90,14 +91,14 @@ impl FileBody {
         }
     }
 
-    /// Takes bytes that leave the body off what is left of it.
+    /// Subtracts bytes that are sent from what is left of the body.
     fn counted(&mut self, bytes: Bytes) -> Bytes {
         self.left = self.left.saturating_sub(bytes.len() as u64);
         bytes
     }
 }
 
-/// The next piece of a range. Blocks.
+/// Reads the next piece of a range. Blocks.
 fn read(mut file: File, range: ByteRange) -> (File, io::Result<Bytes>) {
     let mut piece = Vec::new();
     let len = range.len.min(PIECE_SIZE);
@@ -108,8 +109,8 @@ fn read(mut file: File, range: ByteRange) -> (File, io::Result<Bytes>) {
     })();
     let bytes = match done {
         Ok(n) if n as u64 == len => Ok(piece.into()),
-        // The head has said the length. The only way left to report the failure is to cut the
-        // connection.
+        // The head with the length is already sent. Only closing the connection can still report
+        // the failure.
         Ok(_) => {
             Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent"))
         }

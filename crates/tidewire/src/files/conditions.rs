@@ -9,17 +9,17 @@ use super::file_state::content_tag;
 use super::open::{Content, Opened};
 use super::range::Ranges;
 
-/// What tells one state of a file from another; none where that cannot be told.
+/// The validators of a file. Each is `None` if it cannot tell two states of the file apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Validators {
-    /// The entity tag, quotes included. It is strong unless it says otherwise (RFC 9110 §8.8.1).
+    /// The entity tag, with its quotes. It is strong unless it begins with `W/` (RFC 9110 §8.8.1).
     pub(super) etag: Option<String>,
     last_modified: Option<SystemTime>,
 }
 
 impl Validators {
-    /// The validators of a file that was opened at this time. A short file is identified by its
-    /// bytes, a long one by its state.
+    /// Returns the validators of a file that was opened at this time. A short file is identified by
+    /// its bytes, a long one by its state.
     pub(super) fn of(opened: &Opened, now: SystemTime) -> Self {
         let etag = match &opened.content {
             Content::Whole(bytes) => Some(content_tag(bytes)),
@@ -41,14 +41,14 @@ impl Validators {
         self.etag.as_ref().is_some_and(|etag| strip_weak(tag) == strip_weak(etag.as_bytes()))
     }
 
-    /// §8.8.2.2: a date is a strong validator once no later state can have it. Other dates are not
-    /// sent.
+    /// Whether the file has this date. A date is a strong validator once no later state can have it
+    /// (§8.8.2.2). Other dates are not sent.
     fn has_date(&self, date: SystemTime) -> bool {
         self.last_modified == Some(date)
     }
 }
 
-/// The fields of a request that make it conditional, and the range that they may cancel.
+/// The fields that make a request conditional, and the range that they may cancel.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     if_match: Option<Vec<u8>>,
@@ -59,7 +59,7 @@ pub(super) struct Conditions {
     range: Option<Vec<u8>>,
 }
 
-/// What the conditions make of the request.
+/// The result of the conditions of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Proceed,
@@ -73,7 +73,7 @@ impl Conditions {
             let lines: Vec<&[u8]> = head.get_all(name).collect();
             (!lines.is_empty()).then(|| lines.join(&b", "[..]))
         };
-        // What is not one date is ignored (§13.1.3, §13.1.4).
+        // A field that is not exactly one date is ignored (§13.1.3, §13.1.4).
         let date = |name: &str| {
             let mut lines = head.get_all(name);
             let text = std::str::from_utf8(lines.next().filter(|_| lines.next().is_none())?).ok()?;
@@ -89,7 +89,7 @@ impl Conditions {
         }
     }
 
-    /// The order of §13.2.2.
+    /// Evaluates the conditions in the order of §13.2.2.
     pub(super) fn evaluate(&self, validators: &Validators) -> Outcome {
         match (&self.if_match, self.if_unmodified_since) {
             (Some(tags), _) if !any_tag(tags, |tag| validators.matches_strongly(tag)) => {
@@ -109,8 +109,8 @@ impl Conditions {
         }
     }
 
-    /// The bytes to send: a range counts only if `If-Range` (§13.1.5) is absent or names the file
-    /// as it is.
+    /// Returns the bytes to send. A range is used only if `If-Range` (§13.1.5) is absent or matches
+    /// the present file.
     pub(super) fn ranges(&self, validators: &Validators, len: u64) -> Ranges {
         let holds = match &self.if_range {
             None => true,
@@ -150,20 +150,19 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_trusted_matches_nothing() {
+    fn missing_and_weak_validators_match_only_where_they_are_safe() {
         let range = tags("bytes=0-1");
         let none = Validators { etag: None, last_modified: None };
         let weak = Validators { etag: Some("W/\"tag\"".to_owned()), last_modified: None };
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         for (validators, tag_holds) in [(&none, false), (&weak, true)] {
             let evaluate = |conditions: Conditions| conditions.evaluate(validators);
-            // Dates mean nothing without one of the file.
+            // A date of the request has no meaning if the file has no date.
             let dated = Conditions { if_modified_since: at(0), ..Conditions::default() };
             assert_eq!(evaluate(dated), Outcome::Proceed);
             let dated = Conditions { if_unmodified_since: at(-1), ..Conditions::default() };
             assert_eq!(evaluate(dated), Outcome::Proceed);
-            // A weak tag can save a transfer, but it cannot prevent a lost update or join two
-            // parts.
+            // A weak tag can save a transfer. It cannot prevent a lost update or join two parts.
             for tag in ["\"tag\"", "W/\"tag\""] {
                 let cached = Conditions { if_none_match: tags(tag), ..Conditions::default() };
                 let want = if tag_holds { Outcome::NotModified } else { Outcome::Proceed };
@@ -222,7 +221,7 @@ mod tests {
                 Proceed,
             ),
             (
-                "what fails comes before what is not modified",
+                "a failed precondition comes before not modified",
                 Conditions { if_match: tags("\"x\""), if_none_match: tags(etag), ..none() },
                 PreconditionFailed,
             ),
@@ -234,7 +233,7 @@ mod tests {
 
     /// RFC 9110 §5.6.7, §13.1.3, §13.1.4.
     #[test]
-    fn a_date_is_one_date_in_any_of_its_forms() {
+    fn a_date_may_have_any_form_but_must_be_the_only_one() {
         let dates = |fields: &str| {
             let (head, mut table) = (format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), Fields::new());
             let (_, head) =
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_for_the_file_that_it_was_asked_for() {
+    fn a_range_is_used_only_for_the_file_of_if_range() {
         let v = validators();
         let ranged = |if_range: Option<Vec<u8>>| {
             let conditions = Conditions { if_range, range: tags("bytes=0-1"), ..Conditions::default() };
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn if_range_alone_means_nothing() {
+    fn if_range_without_a_range_is_ignored() {
         let v = validators();
         let alone = Conditions { if_range: v.etag.clone().map(String::into_bytes), ..Conditions::default() };
         assert_eq!(alone.ranges(&v, 16), Ranges::All);

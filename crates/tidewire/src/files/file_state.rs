@@ -1,10 +1,9 @@
-//! What tells one state of a file from another, and whether it makes a strong or a weak validator
-//! (RFC 9110 §8.8.1).
+//! The state of a file, and whether it makes a strong or a weak validator (RFC 9110 §8.8.1).
 //!
 //! Programs can set the modification time to any value: `cp -p`, `rsync -t`, `tar` and package
-//! managers give the same time to other bytes. The kernel sets the time of *change* (ctime): it
-//! moves with every write, rename, link and change of mode, and no program can set it back. So the
-//! change time is the date of a file here, where there is one.
+//! managers may give the same time to different bytes. The kernel sets the time of *change*
+//! (ctime). It moves with every write, rename, link and change of mode, and no program can set it
+//! back. So the date of a file is its change time here, if the system has one.
 
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,10 +15,10 @@ use sha2::{Digest, Sha256};
 pub(super) struct FileState {
     pub(super) len: u64,
     modified: Option<SystemTime>,
-    /// When anything about it changed last. Only Unix reports that.
+    /// The last change of the file's bytes or attributes. Only Unix reports this time.
     changed: Option<SystemTime>,
-    /// The device and the inode number, which a file that replaces another does not share with it.
-    /// On systems other than Unix: the time when the file was made.
+    /// The device and the inode number. A file that replaces another has a different inode number.
+    /// On systems other than Unix: the time when the file was created.
     identity: (u64, u64),
 }
 
@@ -34,12 +33,12 @@ pub(super) enum Strength {
     Unusable,
 }
 
-/// How long after a change another change may have the same time. Kernels tick every 1 to 10 ms;
-/// the clocks of some file systems every second, or every two.
+/// How long after a change another change may have the same time. The clocks of kernels tick every
+/// 1 to 10 ms. Those of some file systems tick every one or two seconds.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 
-/// The year 1990. Dates before it are set by tools that want each build to be equal: the first
-/// second or two of 1970 (Nix), 1980 (zip files), 1985 (npm).
+/// The year 1990. Tools that make reproducible builds set earlier dates: the first second or two of
+/// 1970 (Nix), 1980 (zip files), 1985 (npm).
 const EARLIEST_REAL_TIME: Duration = Duration::from_secs(631_152_000);
 
 impl FileState {
@@ -55,24 +54,25 @@ impl FileState {
         if !is_settled || since < EARLIEST_REAL_TIME {
             Strength::Unusable
         } else if self.changed.is_none() || since.subsec_nanos() == 0 {
-            // Any program can set the modification time. And a change time in whole seconds comes
-            // from a file system without a clock: the image of a package that is made from a list
-            // of times, or a network file system that makes one time of the other.
+            // Any program can set the modification time. A change time in whole seconds comes from
+            // a file system without a precise clock: a package image that is made from a list of
+            // times, or a network file system that copies the modification time.
             Strength::Weak
         } else {
             Strength::Strong
         }
     }
 
-    /// The time of the last change in whole seconds, as HTTP has it; only if a later state cannot
-    /// have it as well. It is in the past, and so not after `Date` (RFC 9110 §8.8.2.1).
+    /// Returns the time of the last change in whole seconds, as HTTP writes it; `None` if a later
+    /// state can have the same time. It is in the past, so it is not after `Date`
+    /// (RFC 9110 §8.8.2.1).
     pub(super) fn date(&self, now: SystemTime) -> Option<SystemTime> {
         let since = self.changed?.duration_since(UNIX_EPOCH).ok()?;
         (self.strength(now) == Strength::Strong).then(|| UNIX_EPOCH + Duration::from_secs(since.as_secs()))
     }
 
-    /// The entity tag of a file that is too long to be read for it. Hashed, so that it does
-    /// not reveal inode numbers.
+    /// Returns the entity tag of a file that is too long to read for a tag. It is a hash, so that
+    /// it does not reveal inode numbers.
     pub(super) fn tag(&self, now: SystemTime) -> Option<String> {
         let prefix = match self.strength(now) {
             Strength::Strong => "",
@@ -93,12 +93,12 @@ impl FileState {
     }
 }
 
-/// The strong entity tag of these bytes, wherever and whenever they were written.
+/// Returns the strong entity tag of these bytes. It does not depend on the file that holds them.
 pub(super) fn content_tag(bytes: &[u8]) -> String {
     entity_tag("", &Sha256::digest(bytes))
 }
 
-/// 128 bits of a hash are enough for a name.
+/// Returns an entity tag from the first 128 bits of a hash, which are enough.
 fn entity_tag(prefix: &str, hash: &[u8]) -> String {
     let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("{prefix}\"{digits}\"")
@@ -138,10 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_known_is_in_the_tag() {
+    fn a_tag_depends_on_the_whole_state() {
         let tag = state().tag(later()).unwrap();
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() == 34, "{tag}");
-        assert_eq!(state().tag(later() + SETTLE_TIME), Some(tag.clone()), "and no more than that");
+        assert_eq!(state().tag(later() + SETTLE_TIME), Some(tag.clone()), "and on nothing else");
         let second = Duration::from_nanos(1);
         for other in [
             FileState { len: 17, ..state() },
@@ -166,12 +166,17 @@ mod tests {
             ("settled", state(), later(), Strength::Strong),
             ("set back by hand", FileState { modified: Some(at(one)), ..state() }, later(), Strength::Strong),
             ("within the settle time", state(), later() - one, Strength::Unusable),
-            ("of the future", state(), at(CHANGED - day), Strength::Unusable),
-            ("of a packer", FileState { changed: Some(at(one)), ..state() }, later(), Strength::Unusable),
-            ("of whole seconds", FileState { changed: Some(at(coarse)), ..state() }, later(), Strength::Weak),
-            ("without a change", FileState { changed: None, ..state() }, later(), Strength::Weak),
+            ("in the future", state(), at(CHANGED - day), Strength::Unusable),
             (
-                "without a change, of a packer",
+                "set by a packing tool",
+                FileState { changed: Some(at(one)), ..state() },
+                later(),
+                Strength::Unusable,
+            ),
+            ("in whole seconds", FileState { changed: Some(at(coarse)), ..state() }, later(), Strength::Weak),
+            ("without a change time", FileState { changed: None, ..state() }, later(), Strength::Weak),
+            (
+                "without a change time, set by a packing tool",
                 FileState { changed: None, modified: Some(at(Duration::from_secs(1))), ..state() },
                 later(),
                 Strength::Unusable,
@@ -185,7 +190,7 @@ mod tests {
         ] {
             assert_eq!(state.strength(now), strength, "{what}");
             let date = (strength == Strength::Strong).then(|| at(coarse));
-            assert_eq!(state.date(now), date, "{what}: a date is no better than its state");
+            assert_eq!(state.date(now), date, "{what}: only a strong state has a date");
             let is_weak = state.tag(now).map(|tag| tag.starts_with("W/"));
             let want = match strength {
                 Strength::Strong => Some(false),

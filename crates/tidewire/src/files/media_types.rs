@@ -1,7 +1,7 @@
-//! Media types by the ending of a name: what pages, players and readers of data need. Anything else
-//! is bytes.
+//! Media types by file extension: those that pages, players and readers of data need. Any other
+//! file is `application/octet-stream`.
 
-/// The value of `Content-Type` for a file of this name. Text is always said to be UTF-8.
+/// Returns the value of `Content-Type` for a file of this name. Text is always labelled as UTF-8.
 pub(super) fn of_name(name: &str) -> &'static str {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     TYPES
@@ -10,7 +10,7 @@ pub(super) fn of_name(name: &str) -> &'static str {
         .map_or("application/octet-stream", |(_, media)| media)
 }
 
-/// Endings, and the type that the IANA registry (or, for JavaScript, RFC 9239) gives to them.
+/// Extensions, and their types in the IANA registry (for JavaScript, in RFC 9239).
 const TYPES: &[(&str, &str)] = &[
     // Pages
     ("html htm", "text/html; charset=utf-8"),
@@ -35,7 +35,7 @@ const TYPES: &[(&str, &str)] = &[
     ("avif", "image/avif"),
     ("svg", "image/svg+xml"),
     ("ico", "image/vnd.microsoft.icon"),
-    // Video; m3u8, ts, mpd and m4s are what adaptive players ask for
+    // Video; adaptive players request m3u8, ts, mpd and m4s
     ("mp4 m4v", "video/mp4"),
     ("webm", "video/webm"),
     ("ogv", "video/ogg"),
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_ending_decides() {
+    fn the_last_extension_decides() {
         assert_eq!(of_name("a.html"), "text/html; charset=utf-8");
         assert_eq!(of_name("A.WebM"), "video/webm");
         assert_eq!(of_name("a.tar.gz"), "application/gzip");

@@ -1,14 +1,14 @@
-//! Files beneath a folder, under `/files/`: for pages, and for media that a player seeks in.
+//! Files of a folder, under `/files/`: pages, and media in which a player can seek.
 //!
 //! ```text
-//!   path ──► path.rs: decoded once, segment by segment ──► open.rs: opened beneath the folder's handle
+//!   path ──► path.rs: decoded once, by segment ──► open.rs: opened beneath the folder's handle
 //!                                                                   │
 //!   conditions.rs: 412? 304? ◄── file_state.rs: ETag, Last-Modified ┘
 //!        │ no
 //!   range.rs: 200, 206 (one part or several), 416 ──► body.rs: read piece by piece
 //! ```
 //!
-//! The disk is touched on the runtime's threads for blocking work only.
+//! Only the runtime's threads for blocking work access the disk.
 
 mod body;
 mod conditions;
@@ -41,11 +41,11 @@ use range::{ByteRange, Ranges};
 pub struct Files(Arc<Root>);
 
 impl Files {
-    /// Opens the folder. All files are opened beneath this handle from then on, wherever the folder
-    /// is moved to.
+    /// Opens the folder. All files are opened beneath this handle from then on, even if the folder
+    /// is moved.
     ///
     /// # Errors
-    /// It is not there, not a folder, or may not be read.
+    /// The folder does not exist, is not a folder, or cannot be read.
     pub fn open(folder: impl AsRef<Path>) -> io::Result<Self> {
         Root::open(folder.as_ref()).map(|root| Files(Arc::new(root)))
     }
@@ -67,7 +67,7 @@ impl Files {
                     Response::new(308).with("Location", location).with("Cache-Control", "no-cache")
                 }
                 Ok(Err(error)) => open_error(&error).into_response(),
-                Err(_) => Problem::new(500, "The file could not be opened; this is a fault of the server.")
+                Err(_) => Problem::new(500, "The file could not be opened; this is an error in the server.")
                     .into_response(),
             };
             with_cors(&access, response).into()
@@ -75,19 +75,19 @@ impl Files {
     }
 }
 
-/// What a path leads to.
+/// What was found at a path.
 enum Found {
     File {
         file: Opened,
         media: &'static str,
     },
-    /// A folder without its slash. Relative links on its page would be resolved against the folder
-    /// above it.
+    /// A folder whose path has no slash at its end. The client is redirected to the path with the
+    /// slash: otherwise it would resolve relative links against the folder above.
     Moved(String),
 }
 
 fn find(root: &Root, path: &FilePath) -> io::Result<Found> {
-    // Folders are not listed: what is not linked stays unknown.
+    // Folders are not listed, so files without links stay unknown.
     let full = if path.is_folder() { path.join(INDEX) } else { path.clone() };
     match root.open_file(full.segments()) {
         Ok(file) => Ok(Found::File { file, media: media_types::of_name(full.name()) }),
@@ -98,7 +98,7 @@ fn find(root: &Root, path: &FilePath) -> io::Result<Found> {
     }
 }
 
-/// The response once the file is open: as the conditions and the range of the request say.
+/// Returns the response for an open file, as the conditions and the range of the request require.
 fn respond(opened: Opened, media: &'static str, conditions: &Conditions, is_get: bool) -> Response {
     let validators = Validators::of(&opened, SystemTime::now());
     let with_tag = |response: Response| match &validators.etag {
@@ -116,7 +116,7 @@ fn respond(opened: Opened, media: &'static str, conditions: &Conditions, is_get:
         Outcome::Proceed => {}
         Outcome::NotModified => return response(304),
         Outcome::PreconditionFailed => {
-            let detail = "The file is not as the request requires it; ask for it as it is now.";
+            let detail = "The file has changed and does not match the request; fetch the file again.";
             return with_tag(Problem::new(412, detail).into_response());
         }
     }
@@ -124,7 +124,7 @@ fn respond(opened: Opened, media: &'static str, conditions: &Conditions, is_get:
     let len = state.len;
     let full =
         |status| response(status).with("Accept-Ranges", "bytes").with("X-Content-Type-Options", "nosniff");
-    // RFC 9110 §14.2: a Range means something for a GET only.
+    // RFC 9110 §14.2: a Range is defined only for GET.
     let ranges = if is_get { conditions.ranges(&validators, len) } else { Ranges::All };
     match ranges {
         Ranges::All => {
@@ -141,13 +141,13 @@ fn respond(opened: Opened, media: &'static str, conditions: &Conditions, is_get:
             with_body(head, content, multipart(&ranges, len, media, &boundary))
         }
         Ranges::Unsatisfiable => {
-            let detail = format!("The file has {len} bytes, and none of them is in the range asked for.");
+            let detail = format!("The file has {len} bytes, and none of them is in the requested range.");
             Problem::new(416, detail).into_response().with("Content-Range", format!("bytes */{len}"))
         }
     }
 }
 
-/// Adds the body: parts of bytes that are at hand, or of a file that is to be read.
+/// Adds the body: parts of bytes in memory, or of a file that is still to be read.
 fn with_body(head: Response, content: Content, parts: Vec<Part>) -> Response {
     let bytes = match content {
         Content::Large(file) => return head.stream(FileBody::new(file, parts)),
@@ -167,8 +167,8 @@ fn with_body(head: Response, content: Content, parts: Vec<Part>) -> Response {
     head.body(parts.into_iter().fold(Vec::new(), gather))
 }
 
-/// `multipart/byteranges` (RFC 9110 §14.6). The boundary is drawn anew for each response, so nobody
-/// can prepare a file that holds it.
+/// Returns the parts of `multipart/byteranges` (RFC 9110 §14.6). Each response has a new random
+/// boundary, so nobody can prepare a file that contains it.
 fn multipart(ranges: &[ByteRange], len: u64, media: &str, boundary: &str) -> Vec<Part> {
     let mut parts = Vec::with_capacity(2 * ranges.len() + 1);
     let mut delimiter = format!("--{boundary}");
@@ -183,7 +183,7 @@ fn multipart(ranges: &[ByteRange], len: u64, media: &str, boundary: &str) -> Vec
     parts
 }
 
-/// Adds the fields of CORS, and what the response depends on.
+/// Adds the fields of CORS, and `Vary: Origin`.
 fn with_cors(access: &Access, response: Response) -> Response {
     access.apply(response.with("Vary", "Origin"))
 }
@@ -191,15 +191,13 @@ fn with_cors(access: &Access, response: Response) -> Response {
 fn open_error(error: &io::Error) -> Problem {
     use io::ErrorKind;
     match error.kind() {
-        // A file that may not be read, or lies outside of the folder, is not there for anybody.
+        // A file that cannot be read, or lies outside the folder, is reported as missing.
         ErrorKind::NotFound
         | ErrorKind::PermissionDenied
         | ErrorKind::NotADirectory
         | ErrorKind::IsADirectory
         | ErrorKind::InvalidInput
-        | ErrorKind::InvalidFilename => {
-            Problem::new(404, "There is no such file in the folder that is served.")
-        }
+        | ErrorKind::InvalidFilename => Problem::new(404, "There is no such file in the served folder."),
         _ => {
             static FAILED: LogLimit = LogLimit::new();
             if let Some(more) = FAILED.admit() {

@@ -1,8 +1,8 @@
-//! Opening a file beneath a folder: whatever the path says and wherever symbolic links lead, what
-//! is opened lies in the folder, and nothing on the way to it is hidden.
+//! Opens a file beneath a folder. For every path and every symbolic link, the opened file lies in
+//! the folder, and no name on the way to it is hidden.
 //!
-//! On Unix `walk.rs` checks that. Elsewhere the real path is checked, with its long names: what
-//! Windows calls `GIT~1` is `.git` there.
+//! On Unix, `walk.rs` ensures this. Elsewhere the real path is checked, with its long names: the
+//! Windows short name `GIT~1` is `.git` there.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -15,7 +15,7 @@ use super::file_state::FileState;
 #[cfg(unix)]
 use super::walk as sys;
 
-/// An open file and what was known of it at that moment.
+/// An open file, and its state when it was opened.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) content: Content,
@@ -25,9 +25,9 @@ pub(super) struct Opened {
 /// The bytes of a file.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// All of them: no more than one piece.
+    /// All bytes; at most one piece.
     Whole(Bytes),
-    /// To be read.
+    /// A file that is still to be read.
     Large(File),
 }
 
@@ -45,7 +45,7 @@ impl Opened {
         if state.len <= PIECE_SIZE {
             let mut bytes = Vec::with_capacity(state.len as usize + 1);
             (&mut file).take(PIECE_SIZE + 1).read_to_end(&mut bytes)?;
-            // It may have changed since it was opened.
+            // The file may have changed since it was opened.
             if bytes.len() as u64 <= PIECE_SIZE {
                 state.len = bytes.len() as u64;
                 return Ok(Opened { content: Content::Whole(bytes.into()), state });
@@ -80,9 +80,9 @@ mod sys {
 
     use crate::files::path::is_hidden;
 
-    /// The standard library has no handles of folders here, so the real path is checked. A program
-    /// that may change the folder while it is served could exchange a file for a link between the
-    /// check and the opening.
+    /// The standard library has no handles of folders here, so the real path is checked. Another
+    /// program could replace a file by a link between the check and the opening, if it may change
+    /// the folder.
     #[derive(Debug)]
     pub(super) struct Folder(PathBuf);
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// A folder with everything that could lead out of it.
+    /// A folder with links that could lead out of it.
     struct Scene {
         temp: tempfile::TempDir,
         root: Root,
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(open("within"), Ok("b".into()), "a link that stays within is followed");
         assert_eq!(open("sub"), Err(io::ErrorKind::IsADirectory));
         assert_eq!(open("sub/here"), Err(io::ErrorKind::IsADirectory));
-        // The checks of the path are not relied on here.
+        // These paths are refused even without the checks of `path.rs`.
         for path in [
             "up",
             "absolute",
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_that_does_not_end_is_given_up() {
+    fn links_and_steps_to_a_file_are_limited() {
         let Scene { root, temp } = scene();
         let inside = temp.path().join("served");
         for n in 0..45 {
@@ -181,7 +181,7 @@ mod tests {
         let open = |path: &str| text(root.open_file(&names(path)));
         assert_eq!(open("chain6"), Ok("a".into()), "40 links");
         assert_eq!(open("chain5"), Err(io::ErrorKind::NotFound), "41 links");
-        // Each link goes down and up again, twice as often as the one before.
+        // Each link goes down and up again twice as often as the previous link.
         symlink("sub/../a", inside.join("double0")).unwrap();
         for n in 0..30 {
             let up = format!("double{n}");
@@ -191,11 +191,11 @@ mod tests {
         assert_eq!(open("double0"), Ok("a".into()));
         assert!(open("double30").is_err());
         symlink("sub/../".repeat(580) + "a", inside.join("long")).unwrap();
-        assert_eq!(open("long"), Err(io::ErrorKind::NotFound), "more names than are opened for one file");
+        assert_eq!(open("long"), Err(io::ErrorKind::NotFound), "more names than the limit for one file");
     }
 
     #[test]
-    fn what_kubernetes_mounts_is_passed_and_not_asked_for() {
+    fn links_may_use_the_folders_of_kubernetes_but_requests_may_not() {
         let Scene { root, temp } = scene();
         let inside = temp.path().join("served");
         std::fs::create_dir(inside.join("..2026_01_31_10_00_00.1")).unwrap();
@@ -207,11 +207,11 @@ mod tests {
         assert_eq!(open("..data/page"), Err(io::ErrorKind::NotFound));
     }
 
-    /// Who may pass a folder need not be able to list it. A superuser may do everything, so this
-    /// thread gives that up.
+    /// A user may be able to search a folder and not to list it. A superuser may do both, so this
+    /// thread gives up that right.
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_folder_that_may_be_passed_and_not_listed_is_passed() {
+    fn a_folder_needs_to_be_searchable_but_not_listable() {
         use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
         use std::os::unix::fs::PermissionsExt;
 
@@ -221,18 +221,18 @@ mod tests {
         let Scene { root, temp } = scene();
         let sub = temp.path().join("served/sub");
         std::fs::set_permissions(&sub, PermissionsExt::from_mode(0o311)).unwrap();
-        assert!(std::fs::read_dir(&sub).is_err(), "it may not be listed");
+        assert!(std::fs::read_dir(&sub).is_err(), "the folder cannot be listed");
         let open = |path: &str| text(root.open_file(&names(path)));
         assert_eq!((open("sub/b"), open("within")), (Ok("b".into()), Ok("b".into())));
-        assert_eq!(open("sub/here/back/sub/b"), Ok("b".into()), "links in it, too");
+        assert_eq!(open("sub/here/back/sub/b"), Ok("b".into()), "and links in it are followed");
         std::fs::set_permissions(&sub, PermissionsExt::from_mode(0o600)).unwrap();
         assert_eq!(open("sub/b"), Err(io::ErrorKind::PermissionDenied));
-        // So that the scene can be removed.
+        // Otherwise the folder cannot be removed.
         std::fs::set_permissions(&sub, PermissionsExt::from_mode(0o700)).unwrap();
     }
 
     #[test]
-    fn pipes_are_no_files() {
+    fn pipes_are_not_served() {
         let Scene { root, temp: _temp } = scene();
         let made = std::process::Command::new("mkfifo").arg(_temp.path().join("served/pipe")).status();
         assert!(made.unwrap().success());

@@ -1,19 +1,19 @@
-//! Request paths as names of files: decoded once, segment by segment, before anything is decided by
-//! them.
+//! Request paths as file names. A path is decoded once, segment by segment, before any check.
 
 use tidewire_server::Problem;
 
-/// The path of a file beneath the folder, checked: no segment is empty (but the last, which means a
-/// folder), `.`, `..` or hidden, and none holds a separator or a control character.
+/// The checked path of a file beneath the folder. No segment is empty, `.`, `..` or hidden, and
+/// none contains a separator or a control character. Only the last segment may be empty: then the
+/// path names a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FilePath(Vec<String>);
 
-/// Why a path names no file.
+/// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadPath {
-    /// A file system could read it in another way.
+    /// A file system could read the path in another way.
     Ambiguous,
-    /// It names something that is never served.
+    /// The path names something that is never served.
     Hidden,
 }
 
@@ -22,8 +22,8 @@ impl From<BadPath> for Problem {
         match bad {
             BadPath::Ambiguous => Problem::new(
                 400,
-                "The path of a file has names between single slashes, none of them . or .., in UTF-8, without backslashes, \
-                 encoded slashes and control characters.",
+                "A file path must be names in UTF-8 between single slashes. No name may be . or .., or \
+                 contain a backslash, an encoded slash or a control character.",
             ),
             BadPath::Hidden => {
                 Problem::new(404, "There is no such file: names that begin with a dot are not served.")
@@ -33,7 +33,7 @@ impl From<BadPath> for Problem {
 }
 
 impl FilePath {
-    /// Reads what follows `/files/` in a request target.
+    /// Parses the part of a request target after `/files/`.
     pub(super) fn parse(rest: &[u8]) -> Result<Self, BadPath> {
         let mut segments = Vec::new();
         let mut raw = rest.split(|&b| b == b'/').peekable();
@@ -52,12 +52,12 @@ impl FilePath {
         Ok(FilePath(segments))
     }
 
-    /// Whether it ends in a slash.
+    /// Whether the path ends in a slash.
     pub(super) fn is_folder(&self) -> bool {
         self.name().is_empty()
     }
 
-    /// The path of a file in this folder.
+    /// Returns the path of a file in this folder.
     pub(super) fn join(&self, name: &str) -> Self {
         let mut segments = self.0.clone();
         if let Some(last) = segments.last_mut() {
@@ -75,8 +75,8 @@ impl FilePath {
         &self.0
     }
 
-    /// The URL path of the folder of this name, to redirect to. It is built from checked segments
-    /// and begins with `/files/`, so it leads nowhere else.
+    /// Returns the URL path of this folder with its slash, for a redirect. It is built from checked
+    /// segments and begins with `/files/`, so it cannot lead to another site.
     pub(super) fn folder_location(&self) -> String {
         let mut location = String::from("/files/");
         for segment in &self.0 {
@@ -88,9 +88,9 @@ impl FilePath {
     }
 }
 
-/// Whether a file or folder of this name is never served: its name begins with a dot. Nothing in it
-/// is served, and no link may lead through it. Some file systems ignore invisible characters
-/// (HFS+), so characters of that kind before the dot are ignored here too.
+/// Whether a name begins with a dot, other than `.well-known`. Such a file or folder is never
+/// served, nothing in it is served, and no link may lead through it. Some file systems (HFS+)
+/// ignore invisible characters, so invisible characters before the dot are ignored here too.
 pub(super) fn is_hidden(name: &[u8]) -> bool {
     let mut visible = name;
     while let Some((_, rest)) =
@@ -121,7 +121,7 @@ const INVISIBLE: [&[u8]; 16] = [
     b"\xef\xbb\xbf",
 ];
 
-/// Characters that some file system or some reader of a log takes for something else.
+/// Whether some file system, or some program that reads logs, gives this character another meaning.
 fn is_ambiguous(c: char) -> bool {
     matches!(c, '/' | '\\') || c.is_control() || (cfg!(windows) && c == ':')
 }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_moves_to_its_own_slash() {
+    fn a_folder_is_redirected_to_its_path_with_a_slash() {
         let path = FilePath::parse(b"a b/%22c?").unwrap();
         assert_eq!(path.folder_location(), "/files/a%20b/%22c%3F/");
         assert!(!path.is_folder());

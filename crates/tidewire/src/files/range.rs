@@ -1,8 +1,8 @@
-//! The `Range` field (RFC 9110 §14.1, §14.2): which bytes a client wants.
+//! The `Range` field (RFC 9110 §14.1, §14.2): the bytes that a client requests.
 
 use tidewire_grammar::{dec_u64, eq_ignore_case, trim_ows};
 
-/// At least one byte: `len` of them from `start` on.
+/// `len` bytes from `start` on; at least one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ByteRange {
     pub(super) start: u64,
@@ -19,7 +19,7 @@ impl ByteRange {
 /// What to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ranges {
-    /// Everything: there is no range, or one that is not understood or not reasonable.
+    /// The whole file: there is no range, or it is malformed or not reasonable.
     All,
     One(ByteRange),
     Several(Vec<ByteRange>),
@@ -27,17 +27,17 @@ pub(super) enum Ranges {
     Unsatisfiable,
 }
 
-/// The most ranges of one request. RFC 9110 §14.2 lets a server ignore a request for many. Players
-/// ask for one, readers of PDF for a few.
+/// The most ranges of one request. RFC 9110 §14.2 lets a server ignore a request for many ranges.
+/// Players request one, PDF readers a few.
 const MAX_RANGES: usize = 16;
 
 impl Ranges {
-    /// Reads the field for a file of `total` bytes. What is malformed is ignored (RFC 9110 §14.2),
-    /// and so is a set of ranges that overlap: no honest client asks for a byte twice, and an
-    /// attacker could make one small request cost many copies of the file.
+    /// Parses the field for a file of `total` bytes. A malformed field is ignored
+    /// (RFC 9110 §14.2). Ranges that overlap are ignored too: no honest client requests a byte
+    /// twice, and an attacker could get many copies of the file with one small request.
     pub(super) fn parse(field: &[u8], total: u64) -> Self {
-        // The whole file is the answer to any range of an empty file. Players and downloaders that
-        // ask for `bytes=0-` take a 416 for an error.
+        // Any range of an empty file gets the whole file. Players and downloaders that request
+        // `bytes=0-` treat a 416 as an error.
         if total == 0 {
             return Ranges::All;
         }
@@ -89,7 +89,7 @@ impl RangeSpec {
         }
     }
 
-    /// The part of a file that it names, if there is one.
+    /// Returns the part of a file that the range names; `None` if the file has no byte of it.
     fn within(self, total: u64) -> Option<ByteRange> {
         let (start, end) = match self {
             RangeSpec::Int { first, last } => (first, last.saturating_add(1).min(total)),
@@ -99,7 +99,7 @@ impl RangeSpec {
     }
 }
 
-/// Digits. A number that no file can reach stands for infinity.
+/// Parses digits. A number that no file can reach counts as infinity.
 fn number(digits: &[u8]) -> Option<u64> {
     match dec_u64(digits) {
         Ok(number) => Some(number),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_a_file_of_ten_bytes() {
+    fn ranges_are_cut_to_the_file() {
         let cases: &[(&str, Ranges)] = &[
             ("bytes=0-0", one(0, 1)),
             ("bytes=0-", one(0, 10)),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_or_greedy_is_ignored() {
+    fn malformed_and_excessive_ranges_are_ignored() {
         for field in [
             "",
             "bytes",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_the_answer_to_every_range() {
+    fn every_range_of_an_empty_file_is_the_whole_file() {
         for field in ["bytes=0-", "bytes=-5", "bytes=-0", "bytes=7-9", "bytes=0-1,5-"] {
             assert_eq!(Ranges::parse(field.as_bytes(), 0), Ranges::All, "{field}");
         }

@@ -1,11 +1,10 @@
-//! The way to a file on Unix: name by name, each opened in the folder before it and none of them
-//! through a link.
+//! Opens a file on Unix: name by name, each in the folder before it, and never through a link.
 //!
-//! A link is read, and its target replaces it in the list of names that are left. So every name on
-//! the way is checked here: none may be hidden, and `..` goes back over names that were opened
-//! before, never out of the folder. A program that changes the folder meanwhile cannot lead the
-//! walk out of it, because nothing is opened whose own name was not checked. `openat2` of Linux
-//! would stay in the folder too, but it does not say where a link has led.
+//! When a name is a link, the target of the link replaces it in the list of remaining names. So
+//! every name on the way is checked here. None may be hidden. `..` goes back over names that were
+//! opened before, and never out of the folder. A program that changes the folder meanwhile cannot
+//! lead the walk out of it, because every name that is opened was checked. `openat2` of Linux would
+//! stay in the folder too, but it does not report where a link has led.
 
 use std::fs::File;
 use std::io;
@@ -30,19 +29,19 @@ const FILE_FLAGS: OFlags = OFlags::RDONLY
 
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
 
-/// A folder on the way is not listed. Linux asks for no more than the right to search it, as for a
-/// whole path. The other systems have no common flag for that, and want it readable.
+/// For a folder on the way to a file. Linux requires only the right to search it, as for a path.
+/// The other systems have no common flag for this and require the right to read it.
 #[cfg(target_os = "linux")]
 const INTERMEDIATE_FLAGS: OFlags =
     OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
 #[cfg(not(target_os = "linux"))]
 const INTERMEDIATE_FLAGS: OFlags = FOLDER_FLAGS.union(OFlags::NOFOLLOW);
 
-/// Links on the way to one file, as many as Linux follows.
+/// The most links on the way to one file; the same as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// Names that are opened on the way to one file. A link can send the walk back to its start, so a
-/// bound on links alone does not bound the work.
+/// The most names that are opened on the way to one file. A link can send the walk back to its
+/// start, so a limit on links alone does not limit the work.
 const MAX_STEPS: usize = 1024;
 
 impl Folder {
@@ -50,7 +49,7 @@ impl Folder {
         Ok(Folder(openat(CWD, folder, FOLDER_FLAGS, Mode::empty())?))
     }
 
-    /// Opens a file by its names. A folder may be opened too; the caller looks at what it got.
+    /// Opens a file by its names. The result may be a folder; the caller checks that.
     pub(super) fn open_beneath(&self, segments: &[String]) -> io::Result<File> {
         let names = segments.iter().rev().map(|name| name.clone().into_bytes()).collect();
         Walk { root: &self.0, current: None, parents: Vec::new(), remaining: names, links: 0 }.run()
@@ -59,11 +58,11 @@ impl Folder {
 
 struct Walk<'a> {
     root: &'a OwnedFd,
-    /// The folder that was opened last; none is the root.
+    /// The folder that was opened last; `None` means the root.
     current: Option<OwnedFd>,
     /// The names of the folders from the root to the current one. None of them is a link.
     parents: Vec<Vec<u8>>,
-    /// The names that are left, the next one last.
+    /// The remaining names, in reverse order: the next one is last.
     remaining: Vec<Vec<u8>>,
     links: usize,
 }
@@ -72,7 +71,7 @@ impl Walk<'_> {
     fn run(mut self) -> io::Result<File> {
         for _ in 0..MAX_STEPS {
             let Some(name) = self.remaining.pop() else {
-                // A link has led to a folder by `.` or `..`.
+                // A link ends with `.` or `..`, so it leads to a folder.
                 return Err(io::ErrorKind::IsADirectory.into());
             };
             if name == b".." {
@@ -91,10 +90,10 @@ impl Walk<'_> {
                     self.current = Some(opened);
                     self.parents.push(name);
                 }
-                // A socket, or a device that is not there.
+                // A socket, or the file of a device that does not exist.
                 Err(Errno::NXIO) => return Err(io::ErrorKind::NotFound.into()),
                 Err(error @ (Errno::NOENT | Errno::ACCESS)) => return Err(error.into()),
-                // What a link is told to be depends on the system: ask for its target.
+                // The error for a link depends on the system. So try to read its target.
                 Err(error) => match readlinkat(at, &*name, Vec::new()) {
                     Ok(target) => self.follow(target.as_bytes())?,
                     Err(_) => return Err(error.into()),
@@ -104,7 +103,7 @@ impl Walk<'_> {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    /// Puts the target of a link in its place. One that begins at the root of the system leads out.
+    /// Replaces a link by the names of its target. An absolute target leads out of the folder.
     fn follow(&mut self, target: &[u8]) -> io::Result<()> {
         self.links += 1;
         if self.links > MAX_LINKS || target.starts_with(b"/") {
@@ -115,8 +114,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Goes to the folder above, by its names from the root: the parent on the file system may have
-    /// been moved meanwhile.
+    /// Goes to the folder above, by opening its names again from the root: the parent in the file
+    /// system may have been moved meanwhile.
     fn go_to_parent(&mut self) -> io::Result<()> {
         self.parents.pop().ok_or(io::ErrorKind::NotFound)?;
         self.current = None;
@@ -125,9 +124,9 @@ impl Walk<'_> {
     }
 }
 
-/// Names that Kubernetes gives to what it mounts: each file is a link to `..data/NAME`, and
-/// `..data` is a link to `..2026_01_31_…`, so that all files change at once. A link may lead
-/// through them; a request may not name them.
+/// Whether Kubernetes uses this name in a mounted volume. There, each file is a link to
+/// `..data/NAME`, and `..data` is a link to `..2026_01_31_…`, so that all files change at once. A
+/// link may lead through such names, but a request may not contain them.
 fn is_kubernetes_name(name: &[u8]) -> bool {
     name == b"..data"
         || name.strip_prefix(b"..").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))

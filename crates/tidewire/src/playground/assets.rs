@@ -1,5 +1,5 @@
-//! The assets of the playground: its page, and what that loads. They are served as they stand in
-//! `web/playground`: no build, no framework.
+//! The assets of the playground: the page, and the files that it loads. They are served as they are
+//! in `web/playground`: no build, no framework.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ macro_rules! asset {
 /// The page itself.
 const PAGE: Asset = asset!("index.html", HTML);
 
-/// What the page loads. A module that is not in this list is not served.
+/// The files that the page loads. A file that is not in this list is not served.
 const ASSETS: [Asset; 24] = [
     asset!("page.css", CSS),
     asset!("lanes.css", CSS),
@@ -44,10 +44,11 @@ const ASSETS: [Asset; 24] = [
     asset!("wire.js", SCRIPT),
 ];
 
-/// Scripts and styles come from this server. Nothing is inline, nothing comes from elsewhere, and
-/// nobody may frame the page.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Scripts and styles come only from this server, as files. No other page may show this one in a
+/// frame.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+                                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+                                       form-action 'none'; frame-ancestors 'none'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -60,17 +61,17 @@ struct Asset {
     text: &'static str,
 }
 
-/// The page, for a client that asked for HTML.
+/// Returns the page, for a client that accepts HTML.
 pub(super) fn page(request: &Request<'_>) -> Response {
     answer(request, &PAGE).with("Vary", "Accept")
 }
 
-/// The asset of this name.
+/// Returns the asset of this name.
 pub(super) fn find(request: &Request<'_>, name: &[u8]) -> Option<Response> {
     ASSETS.iter().find(|asset| asset.name.as_bytes() == name).map(|asset| answer(request, asset))
 }
 
-/// All assets have one entity tag: they belong together, and change together.
+/// Returns an asset. All assets share one entity tag, because they change together.
 fn answer(request: &Request<'_>, asset: &Asset) -> Response {
     let tag = OPAQUE_TAG.as_str();
     let is_known = matches_etag(request.head, tag);
@@ -85,7 +86,7 @@ fn answer(request: &Request<'_>, asset: &Asset) -> Response {
     if is_known { response } else { response.with("Content-Type", asset.media).body(asset.text) }
 }
 
-/// Tells the assets of this build from those of another.
+/// The entity tag of the assets of this build.
 static OPAQUE_TAG: LazyLock<String> = LazyLock::new(|| {
     let mut hasher = DefaultHasher::new();
     for asset in ASSETS.iter().chain([&PAGE]) {

@@ -1,5 +1,5 @@
-//! The deadlines of a wire. They count only the time in which the process runs: a stopped machine
-//! makes nobody late.
+//! The deadlines of a wire. They count only the time in which the process runs. If the machine is
+//! suspended, no deadline passes.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use tokio::time::{Instant, timeout};
 /// How often the deadlines are checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a wire has to remember for its deadlines.
+/// The state of a wire's deadlines.
 pub(super) struct Deadlines {
     /// How long the wire may be idle.
     idle: Duration,
     /// When something was last sent, in either direction.
     last_activity: Instant,
-    /// When a message of the page was first seen incomplete.
+    /// When a message of the page was first found incomplete.
     message_began: Option<Instant>,
-    /// Time that was taken away from that message, because a burst of bytes had earned too much.
+    /// Time that is added to that message's age, because a burst of bytes had gained too much time.
     excess_ms: u64,
     /// When to check next.
     pub(super) next_check: Instant,
@@ -48,18 +48,18 @@ impl Deadlines {
         }
     }
 
-    /// Something was sent.
+    /// Records that something was sent.
     pub(super) fn active(&mut self) {
         self.last_activity = Instant::now();
     }
 
-    /// A message of the page is complete.
+    /// Records that a message of the page is complete.
     pub(super) fn message_complete(&mut self) {
         self.message_began = None;
     }
 
-    /// Whether the wire may go on. A late check means that the process did not run; that time does
-    /// not count.
+    /// Returns the deadline that has passed, if any. If a check is late, the process did not run,
+    /// and that time does not count.
     pub(super) fn check(
         &mut self,
         page: &WebSocket<Upgraded, Server>,
@@ -91,8 +91,8 @@ impl Deadlines {
     }
 }
 
-/// A time-out that counts the time in which the process runs: a stop counts as one interval at
-/// most, however long it is.
+/// A time-out that counts only the time in which the process runs. A suspension counts as one
+/// interval at most, however long it is.
 pub(super) async fn running_timeout<T>(
     mut time: Duration,
     future: impl Future<Output = T>,

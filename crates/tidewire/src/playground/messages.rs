@@ -10,12 +10,12 @@ use tidewire_explain::Note;
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum PageMessage {
-    /// Grants one read of at most so many bytes.
+    /// Permits one read of at most `max` bytes.
     Read {
         #[serde(deserialize_with = "whole_number")]
         max: usize,
     },
-    /// Breaks the connection, with a reset.
+    /// Ends the connection with a reset.
     Cut,
 }
 
@@ -25,10 +25,10 @@ pub(super) enum PageMessage {
 pub(super) enum WireMessage<'a> {
     /// The connection is open.
     Open { address: SocketAddr, comet: bool, retain_messages: usize },
-    /// What the bytes are that the page sent.
+    /// The notes on bytes that the page sent.
     Up { notes: &'a [Note] },
-    /// The bytes of one read, and what they are. Offsets count from the first byte of the
-    /// connection in its direction.
+    /// The bytes of one read, and the notes on them. Offsets count from the first byte of the
+    /// connection in that direction.
     Down { data_b64: &'a str, notes: &'a [Note] },
     /// The connection has ended.
     End { why: EndReason },
@@ -38,21 +38,21 @@ pub(super) enum WireMessage<'a> {
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum EndReason {
-    /// The server closed it, in good order.
+    /// The server closed it normally.
     Closed,
-    /// It failed, or was reset.
+    /// It failed or was reset.
     Reset,
     /// The page cut it.
     Cut,
 }
 
-/// A whole number of any size. JavaScript has floating point only, and writes large numbers as
-/// `1e+21`.
+/// Reads a whole number of any size. JavaScript has only floating-point numbers and writes large
+/// ones as `1e+21`.
 fn whole_number<'de, D: Deserializer<'de>>(number: D) -> Result<usize, D::Error> {
     let number = f64::deserialize(number)?;
     if number < 0.0 || number.fract() != 0.0 {
         return Err(D::Error::custom("not a whole number"));
     }
-    // The conversion turns what is too large into the largest one.
+    // The conversion turns a number that is too large into the largest one.
     Ok(number as usize)
 }

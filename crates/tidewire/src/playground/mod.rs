@@ -1,10 +1,13 @@
-//! The playground: a page at `/` that shows how each technique works, over wires that show their
-//! bytes.
+//! The playground: a page at `/` that shows how each technique works, with the bytes on the wire.
+//!
+//! The page has a lane for each technique: a client in JavaScript that writes requests and reads
+//! answers byte by byte. The interfaces of a browser hide chunk sizes and frame headers. So each
+//! lane uses a *wire*: a WebSocket to this server, which relays its bytes to a TCP connection.
 //!
 //! ```text
-//!   page ──► lane (a client in JavaScript: it writes requests and reads answers, byte by byte)
-//!              │ WebSocket, /playground/wire                      a script sees no chunk sizes and no frame headers,
-//!   server ──► relay ──► TCP ──► the same listener ──► /c/NAME    so a lane is given a TCP connection to speak over
+//!   page ──► lane
+//!              │ WebSocket, /playground/wire
+//!   server ──► relay ──► TCP ──► the same listener ──► /c/NAME
 //! ```
 
 mod assets;
@@ -26,17 +29,17 @@ use wire::ServerContext;
 use wire_limit::WireLimit;
 pub(crate) use wire_limit::WirePermit;
 
-/// Silence in both directions after which a wire ends: a page that was paused and forgotten.
-/// Streams are never silent for so long.
+/// A wire ends after this long without a byte in either direction: the page was paused and
+/// forgotten. Streams are never silent for so long.
 pub(crate) const IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// Wires at one time, in the whole process. A page has six, and some more with every lane that is
-/// switched on.
+/// The most wires at one time, in the whole process. A page has six, and one more for each further
+/// lane that is switched on.
 pub(crate) const MAX_WIRES: usize = 128;
 
-/// The playground of a server, shared by its workers: a page at `/` and the wires that it measures
-/// over. Pages that [`Settings::origins`](crate::Settings::origins) allows may open a wire. It is a
-/// connection to this server, and to nothing else.
+/// The playground of a server, shared by its workers: a page at `/` and its wires. A wire is a
+/// WebSocket that is relayed to a TCP connection to this server, and only to this server. Pages
+/// that [`Settings::origins`](crate::Settings::origins) allows may open wires.
 #[derive(Clone, Debug)]
 pub struct Playground {
     wires: Arc<WireLimit>,
@@ -45,28 +48,29 @@ pub struct Playground {
 }
 
 impl Playground {
-    /// A playground with no wire open.
+    /// Makes a playground without open wires.
     #[allow(clippy::new_without_default, reason = "it is switched on, not filled in")]
     pub fn new() -> Self {
         Playground { wires: WireLimit::new(MAX_WIRES), idle: IDLE, proxied: false }
     }
 
-    /// How long a wire on which nothing moves stays open. 5 minutes.
+    /// Sets how long a wire without traffic stays open. Default 5 minutes.
     #[must_use]
     pub fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
     }
 
-    /// Opens wires for pages that come through a proxy as well. Not by default: a wire begins
-    /// behind the proxy, so it bypasses what the proxy decides about who may read what.
+    /// Also opens wires for pages that come through a proxy. Not the default: a wire begins behind
+    /// the proxy, so it bypasses the access rules of the proxy.
     #[must_use]
     pub fn behind_proxies(mut self) -> Self {
         self.proxied = true;
         self
     }
 
-    /// Answers what is the playground's: its assets, its wires, and `/` for a browser.
+    /// Answers requests for the playground: its assets, its wires, and `/` for a browser. Returns
+    /// `None` for all other requests.
     pub(crate) fn handle(&self, site: &Site, request: &Request<'_>) -> Option<Reply<WirePermit>> {
         let head = request.head;
         let asset = match head.path() {
@@ -87,8 +91,8 @@ impl Playground {
         tokio::task::spawn_local(wire::run(ServerContext::of(site), connection, permit, self.idle));
     }
 
-    /// Opens a wire, or refuses. Most refusals can be had with a plain GET as well, because scripts
-    /// cannot read why a handshake failed.
+    /// Opens a wire, or refuses. Most refusals also answer a plain GET, because scripts cannot read
+    /// why a WebSocket handshake failed.
     fn open_wire(&self, site: &Site, request: &Request<'_>) -> Result<Reply<WirePermit>, Response> {
         let refuse = |status, detail| Err(Problem::new(status, detail).into_response());
         let access = site.settings().origins.check(request.head);
@@ -96,23 +100,24 @@ impl Playground {
         let Peer::Tcp(peer) = request.peer else {
             return refuse(
                 501,
-                "The playground's lanes need TCP, and this connection came over a Unix socket; listen on 127.0.0.1:PORT as well.",
+                "The playground needs TCP, but this connection uses a Unix socket; \
+                 start the server with --listen 127.0.0.1:PORT as well.",
             );
         };
         if !self.proxied && is_proxied(request.head) {
             return refuse(
                 403,
-                "This request came through a proxy, which a wire would bypass; if all who reach the proxy may do everything here, \
-                 start the server with --playground on.",
+                "This request came through a proxy, and a wire would bypass it. If every user of the \
+                 proxy may read and publish everything here, start the server with --playground on.",
             );
         }
         if self.wires.is_wire(peer) {
-            return refuse(508, "A wire cannot be opened through a wire; open it from the page.");
+            return refuse(508, "A wire cannot be opened through another wire; open it from the page.");
         }
         let Some(permit) = self.wires.acquire() else {
             return refuse(
                 503,
-                "As many wires are open as this server allows; close other tabs of the playground.",
+                "This server has reached its limit of open wires; close other tabs of the playground.",
             );
         };
         let (response, _) = handshake::switch(request.head, Options::default())?;
@@ -121,8 +126,8 @@ impl Playground {
     }
 }
 
-/// Whether a proxy has added a field: of RFC 9110 §7.6.3, RFC 7239, RFC 8586, or what was used
-/// before them.
+/// Whether the request has a field that proxies add: those of RFC 9110 §7.6.3, RFC 7239 and
+/// RFC 8586, and the `X-` fields that are older.
 fn is_proxied(head: &RequestHead<'_>) -> bool {
     let is_of_proxy = |name: &[u8]| {
         let known = [&b"via"[..], b"forwarded", b"cdn-loop", b"x-real-ip"];
@@ -133,7 +138,7 @@ fn is_proxied(head: &RequestHead<'_>) -> bool {
     head.fields().any(|(name, _)| is_of_proxy(name))
 }
 
-/// Whether the client asks for HTML by name, as browsers do. `*/*` is what curl says.
+/// Whether `Accept` names HTML, as browsers send it. curl sends `*/*`, which does not count.
 fn wants_html(head: &RequestHead<'_>) -> bool {
     head.get_all("accept").flat_map(list).any(|range| {
         let mut parts = range.split(|&b| b == b';');

@@ -1,17 +1,16 @@
-//! One wire: a WebSocket to the page, a TCP connection to this server, and what passes between
-//! them.
+//! One wire: it relays between a WebSocket to the page and a TCP connection to this server.
 //!
 //! ```text
-//!   page                                          wire                                    this server
-//!    ── binary: bytes to send ──────────────────► unsent ──► write ──────────────────────►
-//!    ── {"type":"read","max":N} ────────────────► credit                                   (its own listener)
-//!    ◄─ {"type":"down","data_b64":…,"notes":…} ── one read of at most N bytes ◄────────────
-//!    ── {"type":"cut"} ─────────────────────────► RST ───────────────────────────────────►
+//!   page                                          wire                           this server's
+//!    ── binary: bytes to send ──────────────────► unsent ──► write ────────────►   listener
+//!    ── {"type":"read","max":N} ────────────────► credit
+//!    ◄─ {"type":"down","data_b64":…,"notes":…} ── one read of at most N bytes ◄──
+//!    ── {"type":"cut"} ─────────────────────────► RST ─────────────────────────►
 //! ```
 //!
-//! Each read is granted by the page, and the newest grant stands for all: `max` 0 takes it back.
-//! What was not granted stays in the kernel, where it holds the server up. So a page that pauses,
-//! steps or reads slowly is a reader that does.
+//! The page must permit each read. A new permission replaces the one before, and `max` 0 withdraws
+//! it. Bytes that the page did not permit stay in the kernel, and the server notices that it
+//! cannot send. So a page that pauses, steps or reads slowly is a slow reader for the server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,40 +32,40 @@ use super::deadlines::{Deadlines, Expired, running_timeout};
 use super::messages::{EndReason, PageMessage, WireMessage};
 use super::wire_limit::WirePermit;
 
-/// Bytes that one read may bring: what a page can show.
+/// The most bytes of one read: as much as a page can show.
 pub(crate) const MAX_READ: usize = 16 * 1024;
 
-/// Bytes that a page may have sent and the connection not taken.
+/// The most bytes from the page that the connection has not accepted yet.
 pub(crate) const MAX_UNSENT: usize = 256 * 1024;
 
 /// Limits of the WebSocket to the page.
 const LIMITS: Limits = Limits::DEFAULT.with_max_frame(64 * 1024).with_max_message(64 * 1024);
 
-/// The receive buffer of the connection in the kernel. Small, so that the server notices a slow
-/// reader after some messages and not after megabytes.
+/// The size of the connection's receive buffer in the kernel. It is small, so that the server
+/// notices a slow reader after some messages and not after megabytes.
 const RECEIVE_BUFFER: u32 = 8 * 1024;
 
-/// The largest TCP segment, as on an Ethernet. The loopback's is 64 KiB, and the sender's buffer
-/// grows with it.
+/// The largest TCP segment: about that of Ethernet. On the loopback interface it would be 64 KiB,
+/// and the sender's buffer grows with it.
 #[cfg(unix)]
 const MAX_SEGMENT: u32 = 1400;
 
-/// How long a connection attempt may take; how long the page may take to receive one message, or to
-/// answer a close.
+/// The time limit for a connection attempt, for sending a message to the page, and for the page's
+/// answer to a close.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Notes on the bytes of one read or message, at most. Frames of a byte each would have eight
-/// thousand, more than anybody reads.
+/// The most notes on the bytes of one read or message. Frames of one byte would make eight
+/// thousand, more than anyone reads.
 const MAX_NOTES: usize = 2_000;
 
-/// Messages that a page may have sent before it learns of the close.
+/// The most messages that the wire skips while it waits for the page's close frame.
 const MAX_MESSAGES_BEFORE_CLOSE: usize = 64;
 
 /// How a wire ends.
 enum End {
-    /// The connection ended; the page is told why in a message.
+    /// The connection ended. A message tells the page why.
     Connection(EndReason),
-    /// The page has closed the WebSocket, or is gone.
+    /// The page has closed the WebSocket or disappeared.
     PageGone,
     /// The wire closes the WebSocket, with this code and reason.
     Close(u16, &'static str),
@@ -75,7 +74,7 @@ enum End {
 /// How all wires end when the server stops.
 const STOPPED: End = End::Close(1012, "the server stops");
 
-/// What a wire has to know of its server.
+/// The parts of the server that a wire needs.
 pub(super) struct ServerContext {
     hub: Arc<Hub>,
     settings: Arc<Settings>,
@@ -93,7 +92,7 @@ impl ServerContext {
     }
 }
 
-/// Relays between a page and this server, until one of them ends it.
+/// Relays between a page and this server until one of them ends the connection.
 pub(super) async fn run(
     mut server: ServerContext,
     connection: Parked,
@@ -111,7 +110,7 @@ pub(super) async fn run(
         Err(error) => {
             static FAILED: LogLimit = LogLimit::new();
             if let Some(more) = FAILED.admit() {
-                tracing::warn!(%error, %address, more, "a wire of the playground cannot reach its own server");
+                tracing::warn!(%error, %address, more, "a playground wire cannot connect to this server");
             }
             return close(page, 1011, "the server cannot reach itself").await;
         }
@@ -122,15 +121,15 @@ pub(super) async fn run(
         Ok(()) => wire.relay(&mut server, idle).await,
         Err(end) => end,
     };
-    // The other end of the connection may belong to another worker, which may stop first and end
-    // it.
+    // The other end of the connection may belong to another worker. That worker may stop first and
+    // end the connection.
     let end = match end {
         End::Connection(EndReason::Closed | EndReason::Reset) if server.hub.is_stopped() => STOPPED,
         end => end,
     };
     let Wire { mut page, connection, .. } = wire;
     if let End::Connection(EndReason::Cut) = end {
-        // The kernel sends a reset when it may not wait for bytes that are not delivered yet.
+        // With a linger time of zero, closing sends a reset and drops bytes that are not delivered.
         let _ = SockRef::from(&connection).set_linger(Some(Duration::ZERO));
     }
     drop(connection);
@@ -145,8 +144,8 @@ pub(super) async fn run(
     }
 }
 
-/// Connects to this server. Also returns the connection's own address, by which the server knows
-/// it.
+/// Connects to this server. Also returns the local address of the connection: the server sees it as
+/// the address of the peer.
 async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
@@ -162,9 +161,9 @@ async fn connect(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
 struct Wire {
     page: WebSocket<Upgraded, Server>,
     connection: TcpStream,
-    /// Bytes that the next read may bring; 0 if none is granted.
+    /// The most bytes of the next read; 0 if the page permits none.
     credit: usize,
-    /// Bytes of the page that the connection did not take yet.
+    /// Bytes from the page that the connection has not accepted yet.
     unsent: Vec<u8>,
     annotator: Annotator,
 }
@@ -176,11 +175,13 @@ impl Wire {
         loop {
             let step = tokio::select! {
                 () = &mut server.stopping => Err(STOPPED),
-                () = sleep_until(deadlines.next_check) => match deadlines.check(&self.page, &server.settings) {
-                    Ok(()) => continue,
-                    Err(Expired::Idle) => Err(End::Close(1000, "idle")),
-                    Err(Expired::Message) => Err(End::Close(1008, TOO_SLOW)),
-                },
+                () = sleep_until(deadlines.next_check) => {
+                    match deadlines.check(&self.page, &server.settings) {
+                        Ok(()) => continue,
+                        Err(Expired::Idle) => Err(End::Close(1000, "idle")),
+                        Err(Expired::Message) => Err(End::Close(1008, TOO_SLOW)),
+                    }
+                }
                 message = self.page.next() => match message {
                     Some(Ok(message)) => {
                         deadlines.message_complete();
@@ -208,7 +209,7 @@ impl Wire {
         match message {
             Message::Binary(bytes) => {
                 if self.unsent.len() + bytes.len() > MAX_UNSENT {
-                    return Err(End::Close(1008, "more was sent than the connection takes"));
+                    return Err(End::Close(1008, "the page sent more than the connection accepts"));
                 }
                 self.unsent.extend_from_slice(&bytes);
                 self.write()?;
@@ -221,7 +222,7 @@ impl Wire {
                     Ok(())
                 }
                 Ok(PageMessage::Cut) => Err(End::Connection(EndReason::Cut)),
-                Err(_) => Err(End::Close(1008, "not an order: read with max, or cut")),
+                Err(_) => Err(End::Close(1008, "the message is neither read with max nor cut")),
             },
             Message::Close { .. } => Err(End::PageGone),
             // Pings and pongs.
@@ -259,12 +260,12 @@ impl Wire {
     }
 }
 
-/// The first [`MAX_NOTES`] of them.
+/// Returns the first [`MAX_NOTES`] notes.
 fn limit_notes(notes: &[Note]) -> &[Note] {
     &notes[..notes.len().min(MAX_NOTES)]
 }
 
-/// Sends a message to the page. A page that does not take it in time counts as gone.
+/// Sends a message to the page. If the page does not receive it in time, the wire ends.
 async fn send(page: &mut WebSocket<Upgraded, Server>, message: &WireMessage<'_>) -> Result<(), End> {
     let mut json = Vec::new();
     json::write(message, &mut json);
@@ -275,7 +276,7 @@ async fn send(page: &mut WebSocket<Upgraded, Server>, message: &WireMessage<'_>)
     }
 }
 
-/// Closes the WebSocket, and waits for the page's close.
+/// Closes the WebSocket, and waits for the page's close frame.
 async fn close(mut page: WebSocket<Upgraded, Server>, code: u16, reason: &str) {
     let handshake = async {
         if page.close(Some(code), reason).await.is_ok() {
@@ -286,6 +287,6 @@ async fn close(mut page: WebSocket<Upgraded, Server>, code: u16, reason: &str) {
             }
         }
     };
-    // After the time-out the connection is dropped.
+    // If this times out, the connection is dropped.
     let _ = running_timeout(TIMEOUT, handshake).await;
 }

@@ -1,4 +1,4 @@
-//! How many wires are open, and by which addresses this server knows their connections.
+//! The limit on open wires, and the addresses of their connections.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ pub(super) struct WireLimit {
 #[derive(Debug, Default)]
 struct OpenWires {
     count: usize,
-    /// Their own addresses. This server sees them as addresses of peers.
+    /// The local addresses of the wires' connections. The server sees them as addresses of peers.
     addresses: HashSet<SocketAddr>,
 }
 
@@ -23,7 +23,7 @@ impl WireLimit {
         Arc::new(WireLimit { max, open: Mutex::default() })
     }
 
-    /// The permit for one more wire; none if `max` are open.
+    /// Returns a permit for one more wire; `None` if `max` wires are open.
     pub(super) fn acquire(self: &Arc<Self>) -> Option<WirePermit> {
         let mut open = self.lock();
         if open.count >= self.max {
@@ -33,7 +33,7 @@ impl WireLimit {
         Some(WirePermit { limit: self.clone(), address: None })
     }
 
-    /// Whether this peer of the server is one of the wires.
+    /// Whether a wire connects from this address.
     pub(super) fn is_wire(&self, peer: SocketAddr) -> bool {
         self.lock().addresses.contains(&peer)
     }
@@ -43,7 +43,7 @@ impl WireLimit {
     }
 }
 
-/// The permit for one wire. The wire counts as open until this is dropped.
+/// The permit for one wire. The wire counts as open until the permit is dropped.
 #[derive(Debug)]
 pub(crate) struct WirePermit {
     limit: Arc<WireLimit>,
@@ -51,7 +51,7 @@ pub(crate) struct WirePermit {
 }
 
 impl WirePermit {
-    /// Says from which address the wire connects, before anything is sent over it.
+    /// Records the address from which the wire connects. Must be called before anything is sent.
     pub(super) fn set_address(&mut self, address: SocketAddr) {
         self.limit.lock().addresses.insert(address);
         self.address = Some(address);
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wires_are_counted_and_known_until_they_end() {
+    fn a_wire_is_counted_and_its_address_known_until_it_ends() {
         let limit = WireLimit::new(2);
         let address = "127.0.0.1:7".parse().unwrap();
         let mut first = limit.acquire().unwrap();
@@ -82,7 +82,7 @@ mod tests {
         assert!(limit.acquire().is_none(), "two are allowed");
         assert!(limit.is_wire(address));
         drop(first);
-        assert!(!limit.is_wire(address), "the address may be another's now");
+        assert!(!limit.is_wire(address), "another connection may use the address now");
         assert!(limit.acquire().is_some());
         drop(second);
         assert_eq!(limit.lock().count, 0);

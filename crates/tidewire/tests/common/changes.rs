@@ -1,7 +1,7 @@
-//! A plain `tidewire.v1` client that changes its channels while messages come.
+//! A simple `tidewire.v1` client that changes its channels while messages arrive.
 //!
-//! It has no recovery that could hide a fault, and it believes nothing: every cursor that it is told must be the one that it
-//! works out by itself from what it got.
+//! It does not recover from errors, because that could hide a fault. It also checks every cursor:
+//! it must equal the one that the client computes from the messages it received.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use super::{Client, Feed, Received, Rng, Said, Ws};
 /// One channel of the client.
 struct Place {
     channel: String,
-    /// What it got of it, in all the times that it was subscribed.
+    /// What it received from the channel, over all its subscriptions.
     client: Client,
     state: State,
 }
@@ -21,28 +21,28 @@ struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     In,
-    /// The unsubscription is asked for: messages come until it is acknowledged.
+    /// `unsubscribe` was sent. Messages may arrive until it is acknowledged.
     Leaving,
     Out,
-    /// The subscription is asked for: no message comes before its hello.
+    /// `subscribe` was sent. No message arrives before its hello.
     Joining,
 }
 
-/// The client. It goes on in each channel where it left it.
+/// The client. When it subscribes to a channel again, it continues at its position.
 pub struct Changer {
     ws: Ws,
     places: Vec<Place>,
-    /// Indices of the places that the server has, in its order.
+    /// Indices of the channels that the server delivers, in its order.
     order: Vec<usize>,
-    /// Places whose change was asked for and not answered, in the order of the commands.
+    /// Indices of channels whose change is not answered yet, in the order of the commands.
     asked: VecDeque<usize>,
-    /// Changes that were answered.
+    /// The number of answered changes.
     pub changes: usize,
 }
 
 impl Changer {
-    /// Goes on over a socket that was opened on the first of these channels at its cursor; the second one is subscribed right behind
-    /// the handshake.
+    /// Starts with a socket that was opened on the first of these channels at its cursor.
+    /// Subscribes to the second one right after the handshake.
     pub fn start(ws: Ws, channels: &[(&str, &str)]) -> Self {
         let place = |(channel, cursor): &(&str, &str)| Place {
             channel: (*channel).to_owned(),
@@ -63,16 +63,17 @@ impl Changer {
         changer
     }
 
-    /// Reads on, and changes channels now and then, until it has come to message `last` of each.
+    /// Reads, and changes channels from time to time, until it has message `last` of each channel.
+    /// Sleeps after `dawdle` of a hundred messages.
     pub fn run(&mut self, last: u64, rng: &mut Rng, dawdle: usize) {
         while self.places.iter().any(|place| super::seq(&place.client.cursor) < last) {
             if rng.chance(4) {
                 self.change(rng, last);
             }
             if self.asked.is_empty() && self.order.iter().all(|&n| self.is_at(n, last)) {
-                // Nothing more comes of what it has.
+                // Its channels have no more messages, so join one that has.
                 let next = (0..self.places.len()).find(|&n| !self.is_at(n, last));
-                self.join(next.expect("the loop goes on because of one"));
+                self.join(next.expect("the loop runs while a channel is behind"));
             }
             let said = self.ws.next();
             self.hear(said);
@@ -82,12 +83,12 @@ impl Changer {
         }
     }
 
-    /// Messages that were told to be missing, of all channels.
+    /// The number of messages that were reported as lost, in all channels.
     pub fn missed(&self) -> u64 {
         self.places.iter().map(|place| place.client.missed).sum()
     }
 
-    /// What it got of each channel.
+    /// What it received from each channel.
     pub fn got(&self) -> impl Iterator<Item = (&str, &Client)> {
         self.places.iter().map(|place| (&*place.channel, &place.client))
     }
@@ -96,7 +97,7 @@ impl Changer {
         super::seq(&self.places[n].client.cursor) == last
     }
 
-    /// Asks for a change, if there is one to ask for; commands may overtake the answers to others.
+    /// Sends a command, if a change is possible. Earlier commands may not be answered yet.
     fn change(&mut self, rng: &mut Rng, last: u64) {
         let n = rng.below(self.places.len());
         let stay = self.places.iter().filter(|place| place.state == State::In).count();
@@ -141,7 +142,7 @@ impl Changer {
         self.order.push(n);
         assert_eq!(hello["cursor"], self.cursor(), "{hello}");
         self.places[n].state = State::In;
-        // Its acknowledgement is next, before any message.
+        // The acknowledgement comes next, before any message.
         let ack = self.ws.json();
         self.ack(&ack);
     }
@@ -157,7 +158,7 @@ impl Changer {
         self.changes += 1;
     }
 
-    /// A message or a gap: of one channel, and the positions in the others stand still.
+    /// Handles a message or a gap. It changes the position in one channel only.
     fn told(&mut self, object: &Value) {
         let cursors: Vec<&str> = object["cursor"].as_str().unwrap().split('.').collect();
         let had = self.cursor();
@@ -184,7 +185,7 @@ impl Changer {
         client.take(Feed::WsV1, said);
     }
 
-    /// The one cursor of all that the server has.
+    /// The cursor of all channels that the server delivers.
     fn cursor(&self) -> String {
         let cursors: Vec<&str> = self.order.iter().map(|&n| &*self.places[n].client.cursor).collect();
         cursors.join(".")

@@ -1,5 +1,5 @@
-//! Readers for the feeds of before the standards. No library reads these any more, so they are written here, by the RFCs and by what
-//! browsers do.
+//! Readers for the old Comet feeds. No library reads these any more, so they are written here, from
+//! the RFCs and the behaviour of browsers.
 
 use std::collections::VecDeque;
 
@@ -43,14 +43,14 @@ pub async fn open(feed: Feed, url: &str, since: &str) -> Result<Box<dyn Reader>,
     })
 }
 
-/// A body that is read up to some mark.
+/// A body that is read up to a mark.
 struct Body {
     pieces: BoxStream<'static, Result<Bytes, Ended>>,
     buffer: Vec<u8>,
 }
 
 impl Body {
-    /// What comes before `mark`, which is consumed too.
+    /// Returns the bytes before `mark`, and consumes the mark.
     async fn until(&mut self, mark: &[u8]) -> Result<Vec<u8>, Ended> {
         loop {
             if let Some(at) = find(&self.buffer, mark) {
@@ -98,7 +98,7 @@ impl Reader for Xhr {
     }
 }
 
-/// Both kinds of multipart: parts with objects, and parts with payloads whose fields say the rest.
+/// Both kinds of multipart: parts with objects, and parts with payloads and header fields.
 struct Parts {
     body: Body,
     begun: bool,
@@ -137,7 +137,7 @@ impl Parts {
     }
 }
 
-/// A message without what the parts of `x-mixed-replace` do not say of others.
+/// Removes from a message what `x-mixed-replace` does not send.
 fn without_names(said: Said) -> Said {
     match said {
         Said::Message(message) => Said::Message(Received { event: None, content_type: None, ..message }),

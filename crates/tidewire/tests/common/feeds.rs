@@ -1,4 +1,4 @@
-//! A reader for each feed, on client libraries that are not ours, behind one trait.
+//! A reader for each feed, behind one trait. The readers use client libraries of others.
 
 use std::collections::VecDeque;
 
@@ -33,7 +33,7 @@ pub enum Feed {
 }
 
 impl Feed {
-    /// All that carry cursors. The last two are for a server with `--comet`.
+    /// All feeds that carry cursors. The last two need a server with `--comet`.
     pub const ALL: [Feed; 11] = [
         Feed::Poll,
         Feed::LongPoll,
@@ -48,17 +48,18 @@ impl Feed {
         Feed::Jsonp,
     ];
 
-    /// Whether it says which event a message is.
+    /// Whether the feed sends the event name of a message.
     pub fn names_events(self) -> bool {
         !matches!(self, Feed::WsBare | Feed::Replace)
     }
 
-    /// Whether it says the media type of every message.
+    /// Whether the feed sends the media type of every message.
     pub fn names_types(self) -> bool {
         !matches!(self, Feed::WsBare | Feed::Sse | Feed::Replace)
     }
 
-    /// A payload as it comes out: an event stream has lines, and does not say how they ended.
+    /// Returns a payload as the feed delivers it. An event stream has lines and does not keep the
+    /// kind of their ends.
     pub fn carries(self, payload: &[u8]) -> Vec<u8> {
         match std::str::from_utf8(payload) {
             Ok(text) if self == Feed::Sse => text.replace("\r\n", "\n").replace('\r', "\n").into_bytes(),
@@ -67,7 +68,7 @@ impl Feed {
     }
 }
 
-/// A message, as a client got it.
+/// A message, as a client received it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     pub cursor: String,
@@ -77,16 +78,16 @@ pub struct Received {
     pub channel: Option<String>,
 }
 
-/// What a feed says.
+/// What a feed delivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     Message(Received),
-    /// So many messages are lost; what follows comes after `cursor`.
+    /// `missed` messages are lost. The next message comes after `cursor`.
     Gap {
         missed: u64,
         cursor: String,
     },
-    /// The cursor was not one of this log; what follows comes after `cursor`.
+    /// The log does not have the cursor. The next message comes after `cursor`.
     Reset {
         reason: String,
         cursor: String,
@@ -96,7 +97,7 @@ pub enum Said {
 /// Why there is nothing more to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The server ended it in good order.
+    /// The server ended it normally.
     Well,
     /// The connection broke.
     Cut(String),
@@ -110,7 +111,7 @@ impl Ended {
 
 /// A subscription.
 pub trait Reader: Send {
-    /// The next thing that the feed says, or that it is over.
+    /// Returns what the feed delivers next, or why it ended.
     fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>>;
 }
 
@@ -135,7 +136,7 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
             Box::new(V1(websocket(address, channel, Some(since), true).await.map_err(Ended::cut)?))
         }
         Feed::WsBare => {
-            // Bare payloads carry no cursors: who reads them counts.
+            // Bare payloads carry no cursors, so the reader counts them.
             let cursor = match since {
                 "earliest" | "now" => place(&url, since).await?,
                 cursor => cursor.to_owned(),
@@ -149,7 +150,7 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
     })
 }
 
-/// Makes a client for one connection: a cut must not hide behind a pool.
+/// Makes a client for one connection. A pool would hide a cut.
 pub fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
@@ -161,7 +162,7 @@ async fn get(url: &str, accept: &str) -> Result<reqwest::Response, Ended> {
     Ok(response)
 }
 
-/// The cursor of `earliest` or `now`.
+/// Returns the cursor of `earliest` or `now`.
 async fn place(url: &str, since: &str) -> Result<String, Ended> {
     let url = format!("{url}?feed=poll&since={since}&limit=1");
     let body = client().get(url).send().await.map_err(Ended::cut)?.bytes().await.map_err(Ended::cut)?;
@@ -195,7 +196,7 @@ pub async fn websocket(
     Ok(socket)
 }
 
-/// Reads a JSON object of any feed; `None` is one that says nothing new.
+/// Reads a JSON object of any feed. `None` for an object without news.
 pub fn said(object: &Value) -> Option<Said> {
     let text = |name: &str| object[name].as_str().map(str::to_owned);
     let cursor = || text("cursor").unwrap_or_else(|| panic!("no cursor in {object}"));
@@ -227,7 +228,7 @@ pub fn said(object: &Value) -> Option<Said> {
     }
 }
 
-/// Short and long polls: each answer's cursor asks for the next.
+/// Short and long polls. Each request uses the cursor of the last response.
 struct Polls {
     client: reqwest::Client,
     url: String,
@@ -385,7 +386,7 @@ impl Reader for Bare {
                         assert!(std::str::from_utf8(&data).is_err(), "text came as binary: {data:?}");
                         return Ok(self.message(data.to_vec()));
                     }
-                    // The only thing that a bare connection can say about a loss is where to go on.
+                    // Of a loss, a bare connection can only report where to continue.
                     Message::Close(Some(frame)) if u16::from(frame.code) == 4410 => {
                         return Ok(lost(&self.cursor, frame.reason.to_string()));
                     }
@@ -398,7 +399,7 @@ impl Reader for Bare {
     }
 }
 
-/// What a bare connection was told by the cursor that it shall go on from.
+/// Computes the gap or reset from the old cursor and the cursor to continue from.
 fn lost(had: &str, cursor: String) -> Said {
     let epoch = |cursor: &str| cursor.rsplit_once('-').unwrap().0.to_owned();
     match seq(&cursor).checked_sub(seq(had)) {

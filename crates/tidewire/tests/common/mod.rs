@@ -1,23 +1,24 @@
-//! The real server and clients that are not ours.
+//! The real server, and clients that use libraries of others.
 //!
 //! | file | what |
 //! |---|---|
-//! | `server.rs` | starts the command, stops it, asks what it costs |
+//! | `server.rs` | starts and stops the command, and measures its costs |
 //! | `feeds.rs` | a reader for each feed, all behind one trait |
-//! | `law.rs` | what a reader must have got |
-//! | `comet.rs` | readers for the feeds of before the standards |
-//! | `publish.rs` | messages in, and the truth about them |
+//! | `checked_reader.rs` | a reader that checks what it receives |
+//! | `comet.rs` | readers for the old Comet feeds |
+//! | `publish.rs` | publishes messages, and records them |
 //! | `ws.rs` | a WebSocket that blocks |
-//! | `changes.rs` | a plain `tidewire.v1` client that changes its channels |
-//! | `scissors.rs` | a proxy that cuts connections anywhere |
-#![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test binary uses its part
+//! | `changes.rs` | a simple `tidewire.v1` client that changes its channels |
+//! | `cutting_proxy.rs` | a proxy that cuts connections at random bytes |
+// Each test binary uses only a part.
+#![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
 pub mod changes;
+pub mod checked_reader;
 pub mod comet;
+pub mod cutting_proxy;
 pub mod feeds;
-pub mod law;
 pub mod publish;
-pub mod scissors;
 pub mod server;
 pub mod ws;
 
@@ -26,10 +27,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub use changes::Changer;
+pub use checked_reader::Client;
+pub use cutting_proxy::CuttingProxy;
 pub use feeds::{Ended, Feed, Reader, Received, Said, open};
-pub use law::Client;
 pub use publish::{Post, Truth};
-pub use scissors::Scissors;
 pub use server::Server;
 use socket2::{Domain, Socket, Type};
 pub use tidewire_testkit::Rng;
@@ -47,7 +48,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Looks again and again until `done`, for what happens a moment later.
+/// Polls until `done` returns true.
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !done() {
@@ -56,7 +57,7 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A connection that takes next to nothing before its reader reads.
+/// Connects with a small receive buffer: the server can send only little before the client reads.
 pub fn narrow(address: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -65,7 +66,8 @@ pub fn narrow(address: &str) -> TcpStream {
     socket.into()
 }
 
-/// The seed of a random test: a new one each run, or `TIDEWIRE_TEST_SEED`. A failing test prints it.
+/// The seed of a random test: a new one in each run, or `TIDEWIRE_TEST_SEED`. A failing test prints
+/// it.
 pub struct Seed(pub u64);
 
 impl Seed {
@@ -77,7 +79,7 @@ impl Seed {
         })
     }
 
-    /// A generator of its own for each part of a test, so that one does not depend on the turns of another.
+    /// Returns a generator for one part of a test, which is independent of the other parts.
     pub fn rng(&self, part: u64) -> Rng {
         Rng::new(self.0.wrapping_add(part.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
@@ -91,13 +93,13 @@ impl Drop for Seed {
     }
 }
 
-/// The number of a message in its channel: the last part of its cursor.
+/// Returns the number of a message in its channel: the last part of its cursor.
 pub fn seq(cursor: &str) -> u64 {
     let (_, seq) = cursor.rsplit_once('-').unwrap_or_else(|| panic!("not a cursor: {cursor:?}"));
     seq.parse().unwrap_or_else(|_| panic!("not a cursor: {cursor:?}"))
 }
 
-/// The cursor `n` messages after `cursor`: sequence numbers are dense.
+/// Returns the cursor `n` messages after `cursor`. Sequence numbers have no holes.
 pub fn after(cursor: &str, n: u64) -> String {
     let (epoch, _) = cursor.rsplit_once('-').unwrap_or_else(|| panic!("not a cursor: {cursor:?}"));
     format!("{epoch}-{}", seq(cursor) + n)

@@ -1,4 +1,4 @@
-//! Messages in, and the truth about what came of them.
+//! Publishes messages, and records those that were acknowledged.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -35,12 +35,12 @@ impl Post {
         self
     }
 
-    /// Publishes it on a connection of its own; returns the cursor.
+    /// Publishes it on a new connection. Returns the cursor.
     pub fn to(&self, address: &str, channel: &str) -> String {
         self.on(&mut Raw::connect(address), channel)
     }
 
-    /// Publishes it on a connection that is kept.
+    /// Publishes it on this connection. Returns the cursor.
     pub fn on(&self, raw: &mut Raw, channel: &str) -> String {
         let query = self.event.map(|event| format!("?event={event}")).unwrap_or_default();
         let content_type =
@@ -60,7 +60,7 @@ fn cursor_of(json: &str) -> String {
     json["cursor"].as_str().expect("an acknowledgement has a cursor").to_owned()
 }
 
-/// What was acknowledged to the publishers: the payload of each sequence number.
+/// The acknowledged messages: the payload of each sequence number.
 #[derive(Clone, Default)]
 pub struct Truth(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
 
@@ -70,7 +70,7 @@ impl Truth {
         assert_eq!(before, None, "two messages at {cursor}");
     }
 
-    /// The payload of each message, which are numbered from 1 without a hole.
+    /// Returns the payloads of all messages, which must be numbered from 1 without a hole.
     pub fn payloads(&self) -> Vec<Vec<u8>> {
         let truth = self.0.lock().unwrap();
         let last = truth.last_key_value().map_or(0, |(&seq, _)| seq);
@@ -79,8 +79,9 @@ impl Truth {
     }
 }
 
-/// Publishes `each` messages from each of three threads, in three ways, with pauses of up to `pause_us` microseconds: POST with a length, POST in
-/// chunks, and `tidewire.v1`. Returns the threads; when they have ended the truth is complete.
+/// Publishes `each` messages from each of three threads: with POST and a length, with POST in
+/// chunks, and over `tidewire.v1`. Pauses up to `pause_us` microseconds between messages. Returns
+/// the threads. When they have ended, `truth` is complete.
 pub fn from_threads(
     address: &str,
     channel: &str,
@@ -108,7 +109,8 @@ pub fn from_threads(
         .collect()
 }
 
-/// A payload that says who made it; now and then a long one, one of several lines, or one that is not text.
+/// Returns a payload that names its thread and number. Some are long, have several lines, or are
+/// not text.
 fn message(thread: u64, n: usize, rng: &mut Rng) -> Vec<u8> {
     let mut payload = format!("{thread}/{n}").into_bytes();
     match rng.below(16) {
@@ -145,15 +147,15 @@ fn in_chunks(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8
 fn over_websocket(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, truth: &Truth) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        // Subscribed to another channel, so that nothing but acknowledgements comes.
+        // Subscribed to another channel, so that only acknowledgements arrive.
         let mut socket = websocket(address, "elsewhere", Some("now"), true).await.unwrap();
         for (id, payload) in messages.enumerate() {
-            let mut order = json!({"type": "publish", "id": id, "channel": channel});
+            let mut command = json!({"type": "publish", "id": id, "channel": channel});
             match std::str::from_utf8(&payload) {
-                Ok(text) => order["data"] = text.into(),
-                Err(_) => order["data_b64"] = base64_of(&payload).into(),
+                Ok(text) => command["data"] = text.into(),
+                Err(_) => command["data_b64"] = base64_of(&payload).into(),
             }
-            socket.send(Message::text(order.to_string())).await.unwrap();
+            socket.send(Message::text(command.to_string())).await.unwrap();
             loop {
                 let message = soon("an acknowledgement", socket.next()).await.unwrap().unwrap();
                 let Message::Text(text) = message else { continue };

@@ -1,4 +1,4 @@
-//! The command itself, as a user starts it.
+//! The program, started as a user starts it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{PATIENCE, Raw, eventually};
 
-/// A running server; dropping it kills the process.
+/// A running server. Dropping it kills the process.
 pub struct Server {
     child: Child,
     /// `127.0.0.1:PORT`
@@ -16,7 +16,7 @@ pub struct Server {
     log: Arc<Mutex<String>>,
 }
 
-/// How a command ended that was expected to end.
+/// The result of a command that has ended.
 #[derive(Debug)]
 pub struct Outcome {
     pub code: Option<i32>,
@@ -24,7 +24,7 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-/// The command with an environment that does not depend on who runs the tests.
+/// Returns the command, without the variables `TIDEWIRE_…` of the user's environment.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidewire"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEWIRE_")) {
@@ -34,7 +34,7 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// Runs the command to its end, which must come soon. An output that is no pipe is read by the caller.
+/// Runs the command to its end. Returns the outputs that are pipes. Fails after a minute.
 pub fn run(mut command: Command) -> Outcome {
     let mut child = command.spawn().expect("the command of this crate can be started");
     let status = wait(&mut child);
@@ -53,7 +53,7 @@ pub fn run(mut command: Command) -> Outcome {
     Outcome { code: status.code(), stdout, stderr }
 }
 
-/// Waits for the end of a process and kills one that does not come to it.
+/// Waits for the end of a process. Kills it if it does not end in time.
 fn wait(child: &mut Child) -> Option<ExitStatus> {
     let start = Instant::now();
     loop {
@@ -74,7 +74,7 @@ fn signal(child: &Child, name: &str) {
     assert!(kill.expect("there is a shell").success(), "the process {} is there", child.id());
 }
 
-/// A process of which nothing is read; dropping it kills it.
+/// A process whose outputs are not read. Dropping it kills it.
 pub struct Running(pub Child);
 
 impl Running {
@@ -83,7 +83,7 @@ impl Running {
         signal(&self.0, "TERM");
     }
 
-    /// Waits for its end; says how it ended.
+    /// Waits for its end. Returns its status.
     pub fn join(mut self) -> ExitStatus {
         wait(&mut self.0).unwrap_or_else(|| panic!("the process did not end within {PATIENCE:?}"))
     }
@@ -97,8 +97,8 @@ impl Drop for Running {
 }
 
 impl Server {
-    /// Starts a server on a free port of the loopback, without heartbeats unless the test asks for them: on a busy machine one
-    /// could come between any two messages.
+    /// Starts a server on a free local port, without heartbeats unless the test asks for them: on a
+    /// busy machine, one could arrive between any two messages.
     pub fn start(args: &[&str]) -> Self {
         let mut all = vec!["--listen", "127.0.0.1:0"];
         if !args.contains(&"--heartbeat") {
@@ -126,7 +126,7 @@ impl Server {
         std::thread::spawn(move || {
             let mut lines = BufReader::new(stdout).lines();
             let _ = send.send(lines.next().and_then(Result::ok));
-            // A pipe that nobody reads would stop the server one day.
+            // The pipe must be read, or it fills up.
             lines.for_each(drop);
         });
         let first = receive.recv_timeout(PATIENCE).ok().flatten();
@@ -151,12 +151,12 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// A connection that sends and shows bytes.
+    /// Opens a connection for raw bytes.
     pub fn raw(&self) -> Raw {
         Raw::connect(self.address.as_str())
     }
 
-    /// What the server has logged.
+    /// The log of the server up to now.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -166,7 +166,7 @@ impl Server {
         self.signal("TERM");
     }
 
-    /// Stops it as a debugger does, and waits until it has stopped; [`go_on`](Self::go_on) lets it run again.
+    /// Suspends it, and waits until it is suspended. [`go_on`](Self::go_on) lets it run again.
     pub fn freeze(&self) {
         self.signal("STOP");
         let stat = format!("/proc/{}/stat", self.child.id());
@@ -186,13 +186,13 @@ impl Server {
         signal(&self.child, name);
     }
 
-    /// Waits for its end; says how it ended.
+    /// Waits for its end. Returns its status.
     pub fn join(mut self) -> ExitStatus {
         wait(&mut self.child)
             .unwrap_or_else(|| panic!("the server did not end within {PATIENCE:?}; its log:\n{}", self.log()))
     }
 
-    /// The number of its process.
+    /// The id of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -213,16 +213,16 @@ impl Server {
         value.unwrap_or_else(|| panic!("no {counter} in {path}")).parse().unwrap()
     }
 
-    /// Processor time that it has used, in hundredths of a second.
+    /// The processor time that it has used, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
         let stat =
             std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the server is there");
-        // After the name, which may hold blanks: the fields 14 and 15 of proc(5).
+        // The name may contain spaces. After it: fields 14 and 15 of proc(5).
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
-    /// Descriptors that it has open.
+    /// The number of its open descriptors.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the server is there").count()
     }
@@ -234,34 +234,37 @@ impl Server {
         }
     }
 
-    /// Waits until it has taken in all that was sent to it, and sleeps: who asked for what is not there yet waits for it now.
+    /// Waits until the server has read everything and sleeps. Then all requests that must wait are
+    /// waiting.
     pub fn calm(&self) {
         eventually("a server that has read everything and sleeps", || !self.has_unread() && self.is_asleep());
     }
 
-    /// Whether one of its sockets holds bytes, or a connection, that it has not taken.
+    /// Whether one of its sockets has bytes or a connection that the server has not read.
     fn has_unread(&self) -> bool {
         let (_, port) = self.address.rsplit_once(':').unwrap();
         let local = format!(":{:04X}", port.parse::<u16>().unwrap());
-        // The fields 1 and 4 of a line are the address of this end and the lengths of its queues, `sent:received`.
+        // Fields 1 and 4 of a line are the local address and the lengths of the queues,
+        // `sent:received`.
         std::fs::read_to_string("/proc/net/tcp").unwrap().lines().skip(1).any(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             fields[1].ends_with(&local) && !fields[4].ends_with(":00000000")
         })
     }
 
-    /// Whether none of its threads runs or could run.
+    /// Whether all its threads sleep.
     fn is_asleep(&self) -> bool {
         let tasks =
             std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the server is there");
         tasks.flatten().all(|task| {
             let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-            // After the name, which may hold blanks, comes the state; a thread that has ended has none.
+            // The state follows the name, which may contain spaces. A thread that has ended has
+            // none.
             stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('S'))
         })
     }
 
-    /// Waits until it has no more than so many descriptors open: the connections of before are gone.
+    /// Waits until it has at most this many open descriptors: earlier connections are closed then.
     pub fn settle(&self, descriptors: usize) {
         eventually("closing what was left", || self.descriptors() <= descriptors);
     }

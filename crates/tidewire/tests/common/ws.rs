@@ -1,4 +1,4 @@
-//! A WebSocket that blocks, for tests that go step by step. The library is tungstenite.
+//! A blocking WebSocket, for tests that work step by step. The library is tungstenite.
 
 use std::net::TcpStream;
 
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::{self, HandshakeError, Message, WebSocket};
 
 use super::{PATIENCE, Server};
 
-/// What `tidewire.v1` has for a ping.
+/// The heartbeat of `tidewire.v1`.
 pub const HEARTBEAT: &str = r#"{"type":"heartbeat"}"#;
 
 pub struct Ws(pub WebSocket<TcpStream>);
@@ -26,12 +26,12 @@ impl Ws {
             .unwrap_or_else(|answer| panic!("{path} was refused: {answer:?}"))
     }
 
-    /// Opens `path` with these fields; `Err` holds the status of a refusal and its body.
+    /// Opens `path` with these fields. `Err` has the status and the body of a refusal.
     pub fn open(server: &Server, path: &str, fields: &[(&'static str, &str)]) -> Result<Self, (u16, String)> {
         Self::over(TcpStream::connect(&server.address).unwrap(), path, fields)
     }
 
-    /// The same over a socket that is connected already.
+    /// The same over a connected socket.
     pub fn over(
         stream: TcpStream,
         path: &str,
@@ -54,7 +54,7 @@ impl Ws {
         }
     }
 
-    /// The next data message or close. A worker's heartbeats come when it is their turn, which may be at once.
+    /// Returns the next data message or close. Skips heartbeats, which may arrive at any time.
     pub fn next(&mut self) -> Message {
         loop {
             match self.0.read().expect("a message") {
@@ -85,7 +85,7 @@ impl Ws {
         self.0.send(message).unwrap();
     }
 
-    /// The code and reason that the server closes with, which must be the next thing that it says.
+    /// Returns the code and the reason of the server's close frame, which must come next.
     pub fn closed(&mut self) -> (u16, String) {
         match self.next() {
             Message::Close(Some(CloseFrame { code, reason })) => (code.into(), reason.to_string()),

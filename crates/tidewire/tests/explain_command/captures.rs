@@ -12,7 +12,7 @@ fn a_request_on_standard_input() {
     assert_eq!(
         outcome.stdout,
         "\
-# taken for HTTP from a client, since it begins with a method; --as says otherwise
+# read as HTTP from a client: it begins with a method (change this with --as)
      0  50 4f 53 54 20 2f 63 2f  POST /c/  request line [RFC 9112 §3]
      8  64 65 6d 6f 20 48 54 54  demo HTT    POST → sends content for the target to process
     16  50 2f 31 2e 31 0d 0a     P/1.1␍␊     [RFC 9110 §9.3.3]
@@ -54,7 +54,7 @@ fn a_refused_request_shows_the_byte_the_reason_and_the_answer() {
 }
 
 #[test]
-fn line_ends_without_cr_get_a_hint() {
+fn a_line_end_without_cr_gets_a_hint() {
     let outcome = explain(&["--as", "request"], b"GET / HTTP/1.1\nHost: a\n\n");
     assert_eq!(outcome.code, Some(1));
     holds(&outcome, &["refused at byte 14: 0a (LF)", "hint     HTTP ends each line with CR LF"]);
@@ -76,7 +76,7 @@ fn a_file_of_a_chunked_event_stream() {
     holds(
         &outcome,
         &[
-            "taken for HTTP from a server",
+            "read as HTTP from a server",
             "11 → a chunk of 17 bytes follows",
             "id: e-4 → a client that reconnects sends it",
             "the beginning of a line → the chunk ends within the line",
@@ -108,7 +108,7 @@ fn frames_in_hexadecimal() {
     holds(&outcome, &["refused at byte 1: 05", "a client must mask its frames", "a server closes with 1002"]);
     let outcome = explain(&["--hex"], b"8z");
     assert_eq!(
-        (outcome.code, outcome.stderr.contains("no hexadecimal digit")),
+        (outcome.code, outcome.stderr.contains("not a hexadecimal digit")),
         (Some(1), true),
         "{outcome:?}"
     );
@@ -118,13 +118,13 @@ fn frames_in_hexadecimal() {
 fn a_stream_and_a_chunked_body_without_their_heads() {
     let outcome = explain(&[], b"retry: 2000\ndata: x\n\n");
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    holds(&outcome, &["taken for an event stream", "retry: 2000 → wait 2000 ms"]);
+    holds(&outcome, &["read as an event stream", "retry: 2000 → after a cut, wait 2000 ms"]);
     let outcome = explain(&[], b"5;a=b\r\nhello\r\n+1\r\n");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     holds(
         &outcome,
         &[
-            "taken for a chunked body",
+            "read as a chunked body",
             "a=b → a chunk extension",
             "refused at byte 14: 2b '+'",
             "an invalid chunk size",
@@ -147,7 +147,7 @@ fn a_trace_of_curl_has_both_directions() {
     holds(
         &outcome,
         &[
-            "taken for a trace of curl",
+            "read as a trace of curl",
             "──► client to server",
             "◄── server to client",
             "answers GET /",
@@ -157,5 +157,5 @@ fn a_trace_of_curl_has_both_directions() {
     );
     let outcome = explain(&[], b"*   Trying 127.0.0.1:8080...\n> GET / HTTP/1.1\n");
     assert_eq!(outcome.code, Some(1));
-    holds(&outcome, &["hint     is this what curl -v prints? curl --trace"]);
+    holds(&outcome, &["hint     is this the output of curl -v? Use curl --trace"]);
 }

@@ -22,7 +22,7 @@ fn ctrl_c_ends_a_live_stream() {
         let mut command = command(&["explain", &url]);
         plain(&mut command);
         let mut child = command.spawn().unwrap();
-        // The head of the answer is the last thing that comes for sure.
+        // Nothing after the head of the response is certain to arrive.
         let out = wait_for(&mut child, "the head ends; chunks follow|another protocol begins");
         let kill =
             std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
@@ -30,7 +30,7 @@ fn ctrl_c_ends_a_live_stream() {
         let rest = std::io::read_to_string(out).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
         assert!(rest.contains("interrupted"), "{rest}");
-        // A WebSocket is closed in good order.
+        // A WebSocket is closed with close frames in both directions.
         assert_eq!(
             rest.matches("close code 1000").count(),
             if url.starts_with("ws") { 2 } else { 0 },
@@ -85,7 +85,7 @@ fn a_live_event_stream() {
             "retry: ",
             "data: hello → a line of data: \"hello\"",
             "dispatches \"message\" with 5 bytes of",
-            "enough messages",
+            "ended by --messages",
         ],
     );
 }
@@ -109,11 +109,11 @@ fn a_live_http_stream() {
 fn a_live_stream_ends_after_the_seconds() {
     let server = Server::start(&[]);
     let outcome = live(&server, &["--seconds", "0.3"], &server.url("/c/demo?feed=sse"));
-    holds(&outcome, &["enough seconds"]);
+    holds(&outcome, &["ended by --seconds"]);
 }
 
 #[test]
-fn the_longest_time_is_one_that_a_clock_can_hold() {
+fn the_longest_time_limit_works() {
     let server = Server::start(&[]);
     publish(&server, "hello");
     let args = ["--seconds", "36500d", "--messages", "1"];

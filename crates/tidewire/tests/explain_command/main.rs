@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `captures.rs` | files and standard input, of every kind |
-//! | `output.rs` | how and when the output is written, and mistakes |
+//! | `output.rs` | when and how the output is written, and error messages |
 //! | `live.rs` | connections to a server |
 #![allow(clippy::unwrap_used)]
 
@@ -31,13 +31,13 @@ fn explain(args: &[&str], input: &[u8]) -> Outcome {
     run(command)
 }
 
-/// Without what the terminal of whoever runs the tests would change.
+/// Removes the variables of the user's terminal, which would change the output.
 fn plain(command: &mut std::process::Command) {
     command.env_remove("COLUMNS").env_remove("NO_COLOR");
 }
 
-/// Whether the page says all of this. What stands beside the bytes is wrapped, so it is read as one
-/// line, too.
+/// Asserts that the output contains all these texts. The notes beside the bytes are wrapped, so
+/// they are also compared as one line.
 fn holds(outcome: &Outcome, texts: &[&str]) {
     let beside = |columns: usize| {
         let words = outcome.stdout.lines().flat_map(|line| {
@@ -54,7 +54,7 @@ fn holds(outcome: &Outcome, texts: &[&str]) {
     }
 }
 
-/// Reads the standard output of a child up to one of some texts.
+/// Reads the standard output of a child until it contains one of these texts, separated by `|`.
 fn wait_for(child: &mut std::process::Child, texts: &str) -> impl std::io::Read + use<> {
     use std::io::BufRead;
     let mut out = std::io::BufReader::new(child.stdout.take().unwrap());

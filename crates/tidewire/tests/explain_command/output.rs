@@ -1,4 +1,4 @@
-//! How and when the output is written, and mistakes.
+//! When and how the output is written, and error messages.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use crate::common::server::command;
 use crate::{explain, holds, plain, wait_for};
 
 #[test]
-fn what_comes_through_a_pipe_is_explained_as_it_comes() {
+fn bytes_from_a_pipe_are_explained_at_once() {
     let mut command = command(&["explain"]);
     plain(&mut command);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -20,7 +20,7 @@ fn what_comes_through_a_pipe_is_explained_as_it_comes() {
 }
 
 #[test]
-fn nobody_has_to_read_it_to_the_end() {
+fn a_closed_standard_output_ends_the_command_without_an_error() {
     let mut command = command(&["explain"]);
     plain(&mut command);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -33,9 +33,9 @@ fn nobody_has_to_read_it_to_the_end() {
     assert_eq!((outcome.status.code(), outcome.stderr.escape_ascii().to_string()), (Some(0), String::new()));
 }
 
-/// Whatever a peer sends, a terminal shows it and does not obey it.
+/// A terminal must show the bytes of a peer and not obey them.
 #[test]
-fn no_byte_of_a_peer_reaches_the_terminal() {
+fn control_characters_of_a_peer_do_not_reach_the_terminal() {
     let evil = "\u{1b}]0;own\u{7}\u{9b}31m\u{7f}\u{202e}\u{2066}\u{2028}\u{85}";
     let escaped = r"\u001b]0;own\u0007\u009b31m\u202e";
     let texts = [
@@ -60,12 +60,12 @@ fn no_byte_of_a_peer_reaches_the_terminal() {
             &["--color", "never", "--as", "sse"],
         ] {
             let outcome = explain(args, text.as_bytes());
-            let obeyed = |c: char| {
+            let is_obeyed = |c: char| {
                 c.is_control() && c != '\n'
                     || matches!(c, '\u{2028}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
             };
             let both = outcome.stdout.clone() + &outcome.stderr;
-            assert!(!both.contains(obeyed), "{text:?} {args:?}\n{}", both.escape_debug());
+            assert!(!both.contains(is_obeyed), "{text:?} {args:?}\n{}", both.escape_debug());
             assert!(outcome.stdout.len() > 20, "{outcome:?}");
         }
     }
@@ -90,13 +90,13 @@ fn a_huge_body_takes_few_lines() {
 }
 
 #[test]
-fn colours_are_for_those_who_want_them() {
+fn colours_are_used_only_if_asked_for() {
     let input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     assert!(!explain(&[], input).stdout.contains('\u{1b}'));
     assert!(!explain(&["--color", "never"], input).stdout.contains('\u{1b}'));
     let colored = explain(&["--colour", "always"], input).stdout;
     assert!(colored.contains("\u{1b}["));
-    // The same page below the colours.
+    // Without the escape sequences, the output is the same.
     let mut plain = String::new();
     let mut rest = colored.as_str();
     while let Some((text, escape)) = rest.split_once('\u{1b}') {
@@ -107,8 +107,10 @@ fn colours_are_for_those_who_want_them() {
 }
 
 #[test]
-fn no_line_is_wider_than_the_page() {
-    let input = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\nid: e-4\ndata: hello\n\n";
+fn no_line_is_wider_than_the_output() {
+    let input = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+        X-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n\
+        id: e-4\ndata: hello\n\n";
     for width in [50, 71, 80, 100, 120, 140] {
         let outcome = explain(&["--as", "response", "--width", &width.to_string()], input);
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -119,16 +121,16 @@ fn no_line_is_wider_than_the_page() {
 }
 
 #[test]
-fn mistakes_get_a_sentence_that_says_what_to_do() {
+fn errors_say_what_to_do() {
     let cases: [(&[&str], &str); 8] = [
-        (&["/no/such/file"], "there is no file /no/such/file; a URL starts with http:// or ws://"),
+        (&["/no/such/file"], "there is no file /no/such/file; a URL must start with http:// or ws://"),
         (&["/"], "is a directory"),
         (&["https://example.org/"], "TLS is not supported"),
-        (&["ftp://example.org/"], "a URL starts with http:// or ws://"),
-        (&["http://127.0.0.1:1/"], "nobody listens on 127.0.0.1:1"),
-        (&["http://127.0.0.1:1/", "--hex"], "--as and --hex are for files"),
-        (&["file.bin", "--deflate"], "--deflate is for URLs"),
-        (&["http://127.0.0.1:1/", "--subprotocol", "x"], "are for ws:// URLs"),
+        (&["ftp://example.org/"], "a URL must start with http:// or ws://"),
+        (&["http://127.0.0.1:1/"], "no server listens on 127.0.0.1:1"),
+        (&["http://127.0.0.1:1/", "--hex"], "--as and --hex are only for files"),
+        (&["file.bin", "--deflate"], "--deflate is only for URLs"),
+        (&["http://127.0.0.1:1/", "--subprotocol", "x"], "are only for ws:// URLs"),
     ];
     for (args, sentence) in cases {
         let outcome = explain(args, b"");

@@ -1,12 +1,12 @@
-//! Where symbolic links may lead, and where not.
+//! Symbolic links: where they may lead, and where not.
 
 use std::os::unix::fs::symlink;
 
 use super::{Folder, get};
 
-/// What is hidden stays hidden, whatever a link that is not calls it.
+/// A hidden file stays hidden, even if a link to it has a visible name.
 #[test]
-fn no_link_leads_to_what_is_hidden() {
+fn no_link_leads_to_a_hidden_file() {
     let folder = Folder::new();
     folder.write(".git/config", b"hidden");
     folder.write(".env", b"hidden");

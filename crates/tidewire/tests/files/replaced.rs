@@ -1,13 +1,14 @@
-//! A file that was replaced by another one that looks like it.
+//! A file that was replaced by another one with the same length and date.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::{DIGITS, Folder, get, validated};
 
-/// What `cp -p`, `rsync -t`, `tar` and package managers leave behind: other bytes of the same length with the same date.
+/// `cp -p`, `rsync -t`, `tar` and package managers can replace a file by different bytes with the
+/// same length and date.
 #[test]
-fn a_file_that_was_replaced_has_another_tag_though_length_and_date_are_the_same() {
+fn a_replaced_file_with_the_same_length_and_date_has_another_tag() {
     let folder = Folder::new();
     let server = folder.serve();
     let raw = &mut server.raw();
@@ -16,14 +17,14 @@ fn a_file_that_was_replaced_has_another_tag_though_length_and_date_are_the_same(
         std::fs::write(path, bytes).unwrap();
         std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
     };
-    // One that fits into a piece, and one that does not.
+    // One file that fits into one piece, and one that does not.
     for size in [1_000, 100_000] {
         let path = folder.path("asset.js");
         let bodies = [vec![b'a'; size], vec![b'b'; size], vec![b'c'; size]];
         dated(&path, &bodies[0]);
         let first = validated(raw, "asset.js");
         let (etag, date) = (first.field("etag").unwrap(), first.field("last-modified").unwrap());
-        // In place, by a rename, and by a rename of a file that was there long before.
+        // In place, by a rename, and by a rename of an older file.
         let other = folder.path("other.js");
         dated(&other, &bodies[2]);
         for (how, body) in
@@ -44,7 +45,7 @@ fn a_file_that_was_replaced_has_another_tag_though_length_and_date_are_the_same(
                 format!("If-Modified-Since: {date}\r\n"),
             ];
             if how == "renamed again" && size < 64 << 10 {
-                // The bytes are the first ones again, and so may the tag be.
+                // The bytes are the first ones again, so the tag may be the first one too.
                 continue;
             }
             for condition in conditions {
@@ -57,9 +58,9 @@ fn a_file_that_was_replaced_has_another_tag_though_length_and_date_are_the_same(
     }
 }
 
-/// Nix and reproducible images date everything at the first second of 1970, or at some other moment that says nothing.
+/// Nix and reproducible images give all files the first second of 1970, or another fixed date.
 #[test]
-fn a_date_that_says_nothing_is_no_validator() {
+fn a_fixed_date_is_not_a_validator() {
     let folder = Folder::new();
     let server = folder.serve();
     let raw = &mut server.raw();

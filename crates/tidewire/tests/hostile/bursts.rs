@@ -1,5 +1,5 @@
-//! A flood of messages slows its publisher, and not the readers: who keeps up gets all of them,
-//! however little the log keeps.
+//! A flood of messages slows down its publisher, not the readers. A reader that keeps up gets all
+//! messages, even if the log keeps only a few.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use tidewire::hub::Publication;
 use tidewire::{ChannelName, HubConfig, Message};
 
 use super::common::{Raw, eventually, narrow};
-use super::neighbours::{V1, next_frame, websocket, without_heartbeats};
+use super::shared_work::{V1, next_frame, websocket, without_heartbeats};
 use super::{frame, get, in_process};
 
-/// A reader of a channel that takes what comes as fast as it comes.
+/// Reads a channel as fast as possible. Returns the number of messages, and why it ended early.
 fn count_messages(name: &'static str, mut raw: Raw, expected: usize) -> (&'static str, usize, String) {
     let mut count = 0;
     while count < expected {
@@ -38,9 +38,9 @@ fn count_messages(name: &'static str, mut raw: Raw, expected: usize) -> (&'stati
     (name, count, String::new())
 }
 
-/// Readers of all kinds keep up, while somebody publishes fifty times what the log keeps in one
-/// write: nobody loses anything. The publisher stays until they have it all.
-fn nobody_loses<T>(publish: impl FnOnce(&str) -> T) {
+/// Publishes fifty times what the log keeps in one write, with readers of all kinds that keep up.
+/// Asserts that no reader loses a message. The publisher stays until all messages are read.
+fn assert_no_reader_loses<T>(publish: impl FnOnce(&str) -> T) {
     let mut config = HubConfig::default();
     config.retention.max_messages = BURST / 50;
     let (hub, running) = in_process(config, without_heartbeats());
@@ -67,12 +67,12 @@ fn nobody_loses<T>(publish: impl FnOnce(&str) -> T) {
     });
 }
 
-/// Messages of one byte.
+/// The number of messages, of one byte each.
 const BURST: usize = 5_000;
 
 #[test]
-fn one_write_of_many_frames_throws_out_no_reader_that_keeps_up() {
-    nobody_loses(|address| {
+fn one_write_of_many_frames_drops_no_reader_that_keeps_up() {
+    assert_no_reader_loses(|address| {
         let mut publisher = websocket(address, "/c/busy", "");
         publisher.send(frame(0x81, b"x").repeat(BURST));
         publisher
@@ -80,8 +80,8 @@ fn one_write_of_many_frames_throws_out_no_reader_that_keeps_up() {
 }
 
 #[test]
-fn pipelined_posts_throw_out_no_reader_that_keeps_up() {
-    nobody_loses(|address| {
+fn pipelined_posts_drop_no_reader_that_keeps_up() {
+    assert_no_reader_loses(|address| {
         let mut stream = TcpStream::connect(address).unwrap();
         let mut publisher = Raw::over(stream.try_clone().unwrap());
         std::thread::scope(|scope| {
@@ -93,8 +93,8 @@ fn pipelined_posts_throw_out_no_reader_that_keeps_up() {
     });
 }
 
-/// A burst is longer than a batch, and the reader takes the first batch in pieces. The others have
-/// everything already, and nobody publishes again.
+/// A burst is longer than a batch, and the reader takes the first batch in pieces. No later publish
+/// wakes the reader for the rest.
 #[test]
 fn a_reader_that_takes_a_batch_in_pieces_gets_the_next_one_too() {
     let mut config = HubConfig::default();
@@ -109,7 +109,7 @@ fn a_reader_that_takes_a_batch_in_pieces_gets_the_next_one_too() {
         slow.write_all(get(&format!("/c/busy?feed={feed}"), "").as_bytes()).unwrap();
         eventually("the second reader", || channel.subscribers() == 2);
         publisher.send(frame(0x81, b"x").repeat(BURST));
-        // All of it is published, and the first reader has it, which is the publisher.
+        // The publisher is also the first reader. When it has all messages, all are published.
         (0..BURST).for_each(|_| assert_eq!(next_frame(&mut publisher).1, b"x"));
         let last = format!("{}", channel.head());
         let got = Raw::over(slow).until(&last);
@@ -118,11 +118,11 @@ fn a_reader_that_takes_a_batch_in_pieces_gets_the_next_one_too() {
     }
 }
 
-/// A reader of a long poll that was answered has no poll for a moment. A publisher that would evict
-/// what it has not got waits for its next one. The moment is short, so it is tried on some
-/// connections: where nobody waits, it is on none.
+/// Between two long polls, a reader has no poll for a moment. A publisher that would evict messages
+/// that this reader does not have yet must wait for the next poll. The moment is short, so the test
+/// tries several connections. Without the feature, it succeeds on none.
 #[test]
-fn a_publisher_waits_for_the_next_poll_of_one_that_was_just_answered() {
+fn a_publisher_waits_for_the_next_poll_of_a_reader() {
     const KEEPS: usize = 20;
     let mut config = HubConfig::default();
     config.retention.max_messages = KEEPS;
@@ -138,7 +138,7 @@ fn a_publisher_waits_for_the_next_poll_of_one_that_was_just_answered() {
         eventually("a poll that is held", || channel.subscribers() == 1);
         publish("first");
         let answer = reader.response();
-        // With these the log is full.
+        // These fill the log.
         for _ in 1..KEEPS {
             publish("more");
         }
@@ -151,12 +151,12 @@ fn a_publisher_waits_for_the_next_poll_of_one_that_was_just_answered() {
         let next = reader.response();
         assert_eq!((next.status, next.text().matches("more").count()), (200, KEEPS - 1), "{next:?}");
         reader.send(poll(next.field("tidewire-cursor").unwrap()));
-        eventually("room, since the reader has all", || {
+        eventually("room, because the reader has all messages", || {
             hub.poll_publish(&mut no_waker, &mut last).is_ready()
         });
         assert_eq!(reader.response().text().matches("last").count(), 1);
         true
     });
-    assert!(waited, "a publisher never waits for a poll that is on its way");
+    assert!(waited, "a publisher never waits for the next poll");
     running.stop().unwrap();
 }

@@ -1,5 +1,5 @@
-//! WebSocket messages that never end: with a byte now and then, a client must not keep a connection
-//! and its unfinished message for ever.
+//! WebSocket messages that never end. A client that sends a byte from time to time must not hold a
+//! connection and an unfinished message for ever.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use super::{UPGRADE, frame, get, in_process};
 const V1: &str = "Sec-WebSocket-Protocol: tidewire.v1\r\n";
 const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
-/// A page's end of a wire of the playground.
+/// The case of a wire of the playground.
 const WIRE: &str = "a wire";
 
 const GRACE: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ fn settings() -> Settings {
     settings
 }
 
-/// A connection after its handshake.
+/// Opens a WebSocket.
 fn switched(address: &str, path: &str, fields: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -40,13 +40,14 @@ fn switched(address: &str, path: &str, fields: &str) -> TcpStream {
     stream
 }
 
-/// The first four bytes of the server's close, if it has come.
+/// Returns the code of the server's close frame, if it has arrived.
 fn close_in(bytes: &[u8]) -> Option<u16> {
     let at = bytes.windows(4).position(|four| four[0] == 0x88 && four[1] >= 2)?;
     Some(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]))
 }
 
-/// Sends the first bytes at once, and then a piece now and then; says when the server closed, and with which code.
+/// Sends the first bytes at once, then a piece from time to time. Returns when the server closed,
+/// and the close code.
 fn dribble(name: &str, mut stream: TcpStream, first: &[u8], piece: &[u8]) -> (Duration, u16) {
     let start = Instant::now();
     stream.write_all(first).unwrap();
@@ -63,17 +64,17 @@ fn dribble(name: &str, mut stream: TcpStream, first: &[u8], piece: &[u8]) -> (Du
             return (start.elapsed(), code);
         }
         assert!(start.elapsed() < PATIENCE, "{name}: it is still served");
-        // Also where an answer came at once: twenty pieces a second.
+        // Twenty pieces per second, even if an answer came at once.
         std::thread::sleep(Duration::from_millis(50));
         stream.write_all(piece).unwrap();
     }
 }
 
 #[test]
-fn a_message_that_does_not_end_is_given_up() {
+fn a_message_that_does_not_end_closes_the_connection() {
     let (_hub, running) = in_process(HubConfig::default(), settings());
     let address = running.addresses()[0].to_string();
-    // Frames of 1,000 bytes, of which one comes at a time.
+    // Frames of 1,000 bytes, which arrive byte by byte.
     let text = [0x81, 0x80 | 126, 0x03, 0xe8, 0, 0, 0, 0];
     let compressed = [0xc1, 0x80 | 126, 0x03, 0xe8, 0, 0, 0, 0];
     let fragment = frame(0x00, b"x");
@@ -103,9 +104,9 @@ fn a_message_that_does_not_end_is_given_up() {
     });
 }
 
-/// Who is slow and keeps to the lowest rate may take much longer than the time of grace.
+/// A client that keeps the minimum rate may take much longer than the grace time.
 #[test]
-fn a_message_that_comes_slowly_and_steadily_arrives() {
+fn a_slow_but_steady_message_is_accepted() {
     let (hub, running) = in_process(HubConfig::default(), settings());
     let mut stream = switched(&running.addresses()[0].to_string(), "/c/slow", "");
     let name = ChannelName::new("slow").unwrap();
@@ -114,21 +115,21 @@ fn a_message_that_comes_slowly_and_steadily_arrives() {
     let start = Instant::now();
     let mut sent = 0;
     while sent < message.len() {
-        // By the clock and not by the sleep: who sleeps for too long sends more next time.
+        // The amount depends on the clock: after a longer sleep, more is sent.
         let due = (start.elapsed().as_millis() as usize * 4).min(message.len());
         stream.write_all(&message[sent..due]).unwrap();
         sent = due;
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(start.elapsed() > GRACE, "it has to take longer than the grace to show something");
+    assert!(start.elapsed() > GRACE, "the test must take longer than the grace time");
     let channel = hub.channel(&name).unwrap();
     super::eventually("the message", || channel.head().seq() == 1);
 }
 
-/// Who is behind gets no pings: as long as it takes what it gets, it does not have to say anything. When it is not behind any more, it has to
-/// answer them.
+/// A socket that is behind gets no pings. While it reads messages, it need not send anything. When
+/// it has caught up, it must answer pings.
 #[test]
-fn a_socket_that_is_behind_and_takes_its_messages_is_not_silent() {
+fn a_socket_that_is_behind_but_reads_does_not_count_as_silent() {
     let mut settings = Settings::default();
     settings.heartbeat = Duration::from_secs(1);
     let (hub, running) = in_process(HubConfig::default(), settings);
@@ -140,7 +141,8 @@ fn a_socket_that_is_behind_and_takes_its_messages_is_not_silent() {
     for _ in 0..140 {
         hub.publish(&name, Message::new(vec![b'x'; 50_000].into(), 0), None).unwrap();
     }
-    // Time itself has to pass: three heartbeats and more without a word of the client. It takes little, so that there is more.
+    // More than three heartbeats must pass without a byte from the client. It reads slowly, so that
+    // it stays behind.
     let start = Instant::now();
     let mut piece = [0; 8 * 1024];
     while start.elapsed() < Duration::from_millis(4_500) {

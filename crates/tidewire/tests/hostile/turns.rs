@@ -1,59 +1,57 @@
-//! A turn of a worker ends in time, however much a client gives it to do. What is asked is the
-//! order of things and not their time: a GET is answered in the midst of the work for another
-//! client.
+//! A turn of a worker ends in time, even if one client causes much work. The tests check an order
+//! and not a time: a GET is answered before the work for another client is done.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
 use super::common::{PATIENCE, Raw, Server, eventually};
-use super::neighbours::V1;
+use super::shared_work::V1;
 use super::{UPGRADE, frame, get};
 
-/// A client that looks at what has come and waits for nothing.
-struct Onlooker {
+/// A client that checks what has arrived, without waiting.
+struct Observer {
     stream: TcpStream,
     got: Vec<u8>,
 }
 
-impl Onlooker {
-    /// Sends a request, and waits for the beginning of what it is answered with.
+impl Observer {
+    /// Sends a request, and waits for the start of the response.
     fn open(address: &str, request: &str, start: &str) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         stream.set_nonblocking(true).unwrap();
-        let mut onlooker = Onlooker { stream, got: Vec::new() };
-        at_once(start, || onlooker.has(start));
-        onlooker
+        let mut observer = Observer { stream, got: Vec::new() };
+        at_once(start, || observer.has(start));
+        observer
     }
 
-    /// A WebSocket of `tidewire.v1` that has its `hello`.
+    /// Opens a WebSocket of `tidewire.v1`, and waits for its `hello`.
     fn v1(address: &str, path: &str) -> Self {
         Self::open(address, &get(path, &format!("{UPGRADE}{V1}")), "hello")
     }
 
-    /// Sends as much as it takes.
+    /// Sends all bytes, and waits as long as that takes.
     fn send(&mut self, bytes: &[u8]) {
         self.stream.set_nonblocking(false).unwrap();
         self.stream.write_all(bytes).unwrap();
         self.stream.set_nonblocking(true).unwrap();
     }
 
-    /// Whether this text is in what has come.
+    /// Whether this text has arrived.
     fn has(&mut self, text: &str) -> bool {
         let mut piece = [0; 64 * 1024];
         while let Ok(n @ 1..) = self.stream.read(&mut piece) {
             self.got.extend_from_slice(&piece[..n]);
         }
-        // A search that the standard library brings compiled: a slow one would be over when all is
-        // over.
+        // This search is fast. With a slow one, the work would be done before the search.
         String::from_utf8_lossy(&self.got).contains(text)
     }
 }
 
-/// Whether a GET is answered while something else is under way on the only worker: `begin` starts
-/// it and comes back when it has begun. Who runs this test may lose the processor in between, so it
-/// is tried some times: where a turn does not end early, it is in none.
+/// Whether a GET is answered while the only worker does other work. `begin` starts the work and
+/// returns when it has begun. The test may lose the processor meanwhile, so it tries several times.
+/// If turns did not end early, no attempt would succeed.
 fn is_answered_in_between<T>(
     address: &str,
     attack: &mut T,
@@ -70,7 +68,7 @@ fn is_answered_in_between<T>(
     })
 }
 
-/// Waits without a pause, for what is over soon.
+/// Waits without sleeping, for something that happens very soon.
 fn at_once(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
@@ -79,7 +77,7 @@ fn at_once(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Pairs of commands, each of which makes a group of subscribers and leaves it empty. The ids begin
+/// Pairs of commands. Each pair creates a group of subscribers and leaves it empty. The ids begin
 /// with the number of the attempt.
 fn churn(attempt: usize, pairs: usize) -> Vec<u8> {
     let command = |kind: &str, n: usize| {
@@ -90,11 +88,11 @@ fn churn(attempt: usize, pairs: usize) -> Vec<u8> {
 }
 
 #[test]
-fn commands_without_end_let_others_in_between() {
-    /// No more than one read of the server brings.
+fn other_clients_are_served_between_the_commands_of_one() {
+    /// Not more than the server reads at once.
     const PAIRS: usize = 350;
     let server = Server::start(&["--threads", "1"]);
-    let mut socket = Onlooker::v1(&server.address, "/c/a");
+    let mut socket = Observer::v1(&server.address, "/c/a");
     let answered = is_answered_in_between(
         &server.address,
         &mut socket,
@@ -112,9 +110,9 @@ fn commands_without_end_let_others_in_between() {
 /// Returns the processor time of the server, in hundredths of a second.
 fn cost_of_changes(pairs: impl Iterator<Item = (String, String)>) -> u64 {
     let server = Server::start(&["--threads", "1", "--heartbeat", "1"]);
-    let mut clock = Onlooker::open(&server.address, &get("/c/clock?feed=sse", ""), "retry");
+    let mut clock = Observer::open(&server.address, &get("/c/clock?feed=sse", ""), "retry");
     let names: Vec<String> = (0..15).map(|n| format!("c{n}")).collect();
-    let mut socket = Onlooker::v1(&server.address, &format!("/c/{}", names.join(",")));
+    let mut socket = Observer::v1(&server.address, &format!("/c/{}", names.join(",")));
     let command =
         |kind: &str, name: &str| frame(0x81, format!(r#"{{"type":"{kind}","channel":"{name}"}}"#).as_bytes());
     let mut commands: Vec<u8> = pairs
@@ -135,7 +133,7 @@ fn cost_of_changes(pairs: impl Iterator<Item = (String, String)>) -> u64 {
             end.extend_from_slice(&piece[..n]);
         }
     });
-    // And of the tick that tidies up, which sends heartbeats when it has done so.
+    // Include the tick that cleans up: it sends heartbeats afterwards.
     while clock.has("\n:\n") {
         clock.got.clear();
     }
@@ -144,24 +142,25 @@ fn cost_of_changes(pairs: impl Iterator<Item = (String, String)>) -> u64 {
     server.cpu_ticks() - before
 }
 
-/// With fifteen channels that stay, all groups that this client makes read the same channels. With
-/// a window that moves on, a channel is read by few of them. The commands are the same, and so are
-/// the lengths of the lists.
+/// If fifteen channels stay, all groups that this client creates contain the same channels. If all
+/// channels change one after the other, each is in only a few groups. The commands and the lengths
+/// of the lists are the same.
 #[test]
-fn a_change_of_channels_costs_the_same_whatever_was_before_it() {
+fn the_cost_of_a_channel_change_does_not_grow_with_earlier_changes() {
     const PAIRS: usize = 8_000;
     let control = cost_of_changes((0..PAIRS).map(|n| (format!("c{}", n + 15), format!("c{n}"))));
     let attack = cost_of_changes((0..PAIRS).map(|n| (format!("u{n}"), format!("u{n}"))));
     assert!(
         attack < 3 * control + 50,
-        "{PAIRS} changes of the last channel take {attack} hundredths of a second of CPU, and {control} where all channels change"
+        "{PAIRS} changes of the last channel take {attack} hundredths of a second of CPU, \
+         and {control} where all channels change"
     );
 }
 
-/// Readers of one channel, and who publishes there.
+/// Readers of one channel, and its publisher.
 struct Crowd {
     publisher: Raw,
-    readers: Vec<Onlooker>,
+    readers: Vec<Observer>,
 }
 
 impl Crowd {
@@ -184,10 +183,10 @@ impl Crowd {
     }
 }
 
-/// Whether a GET is answered when some of these readers have a message and others do not.
+/// Whether a GET is answered when only some of these readers have a message.
 fn delivery_has_pauses(request: impl Fn(usize) -> String) -> bool {
     let server = Server::start(&["--threads", "1"]);
-    let readers = (0..600).map(|n| Onlooker::open(&server.address, &request(n), "hello")).collect();
+    let readers = (0..600).map(|n| Observer::open(&server.address, &request(n), "hello")).collect();
     let mut crowd = Crowd { publisher: server.raw(), readers };
     is_answered_in_between(&server.address, &mut crowd, Crowd::publish, |crowd, attempt| {
         crowd.all_have(attempt)
@@ -195,23 +194,23 @@ fn delivery_has_pauses(request: impl Fn(usize) -> String) -> bool {
 }
 
 #[test]
-fn deliveries_to_many_channel_lists_let_others_in_between() {
+fn other_clients_are_served_between_deliveries_to_many_channel_lists() {
     let request = |n| get(&format!("/c/hot,u{n}?feed=stream"), "");
     assert!(delivery_has_pauses(request), "no GET is answered before all lists have a message");
 }
 
 #[test]
-fn deliveries_to_many_readers_of_one_channel_let_others_in_between() {
+fn other_clients_are_served_between_deliveries_to_many_readers() {
     let request = |_| get("/c/hot?feed=stream", "");
     assert!(delivery_has_pauses(request), "no GET is answered before all readers have a message");
 }
 
 #[test]
-fn a_burst_of_frames_lets_others_in_between() {
-    /// No more than one read of the server brings, and no more than the log keeps.
+fn other_clients_are_served_between_the_frames_of_a_burst() {
+    /// Not more than the server reads at once, and not more than the log keeps.
     const FRAMES: usize = 1_800;
     let server = Server::start(&["--threads", "1", "--retain-messages", "2000"]);
-    let mut socket = Onlooker::open(&server.address, &get("/c/burst", UPGRADE), "\r\n\r\n");
+    let mut socket = Observer::open(&server.address, &get("/c/burst", UPGRADE), "\r\n\r\n");
     let text = |attempt: usize, n: usize| format!("message {n} of {attempt}.");
     let answered = is_answered_in_between(
         &server.address,

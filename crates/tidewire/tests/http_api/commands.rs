@@ -1,4 +1,4 @@
-//! Commands of `tidewire.v1` that meet messages, each other and a close.
+//! Commands of `tidewire.v1` at the same time as messages, other commands and a close.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,8 @@ use crate::common::{Post, Raw, Server, Ws, after};
 use crate::get;
 use crate::websocket::{KEY, UPGRADE, frame};
 
-/// Subscribing and unsubscribing while everything is in motion: the law holds for each channel.
+/// Subscribes and unsubscribes while messages are published. Each channel still delivers every
+/// message once and in order.
 #[test]
 fn channels_can_be_changed_under_load() {
     let server = Server::start(&["--retain-messages", "100000", "--threads", "2"]);
@@ -24,7 +25,7 @@ fn channels_can_be_changed_under_load() {
     let mut ws = Ws::v1(&server, "/c/x?since=earliest");
     ws.json();
     let (mut x, mut y, mut y_cursor, mut has_y) = (0, 0, start, false);
-    // A command is under way until its answer comes, and messages may come before that, however many.
+    // Any number of messages may arrive between a command and its answer.
     let mut asked = false;
     while x < 600 || y < 600 {
         if !asked && !has_y && (x % 20 == 0 || x == 600) {
@@ -55,7 +56,7 @@ fn channels_can_be_changed_under_load() {
     publisher.join().unwrap();
 }
 
-/// The frames of a server, each its first byte and its payload.
+/// Splits bytes into the frames of a server. Returns the first byte and the payload of each.
 fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     while let [first, len, rest @ ..] = bytes {
@@ -69,8 +70,8 @@ fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
-/// What a client said before its close is carried out and answered. The close comes behind that, and nothing behind the close (RFC 6455
-/// §5.5.1), though all of it arrives at once.
+/// The server carries out and answers the commands before a close frame, then answers the close
+/// frame, and sends nothing after it (RFC 6455 §5.5.1). All of them arrive at once.
 #[test]
 fn commands_before_a_close_are_answered_before_it() {
     let server = Server::start(&[]);

@@ -5,24 +5,25 @@ use std::time::{Duration, Instant};
 use crate::common::{Response, Server};
 use crate::{get, post};
 
-/// All answers say the time of `--idle-timeout`: those of the request cycle, and those of the table of waiting polls.
+/// All responses announce the time of `--idle-timeout`: those of the request cycle, and those of
+/// the table of waiting polls.
 #[test]
-fn every_answer_that_stays_open_says_for_how_long() {
+fn every_response_that_keeps_the_connection_announces_the_idle_timeout() {
     let server = Server::start(&["--idle-timeout", "1.5m", "--threads", "1"]);
     let mut raw = server.raw();
     let said = |answer: &Response| (answer.status, answer.field("keep-alive").map(str::to_owned));
     let stays = |status| (status, Some("timeout=90".to_owned()));
     assert_eq!(said(&raw.send(post("/c/i", "", "first")).response()), stays(201));
-    // Twice: the second answer is one that was kept.
+    // Twice, because the second response comes from a cache.
     for _ in 0..2 {
         assert_eq!(said(&raw.send(get("/c/i", "")).response()), stays(200));
         assert_eq!(said(&raw.send(get("/c/i?wait=20&since=earliest", "")).response()), stays(200));
         assert_eq!(
             said(&raw.send(get("/c/i?wait=0.05", "")).response()),
             stays(200),
-            "held, and its time over"
+            "held until the wait is over"
         );
-        // Of a poll that comes right behind a held one.
+        // A poll right after a held one.
         assert_eq!(said(&raw.send(get("/c/i?wait=20&since=earliest", "")).response()), stays(200));
     }
     assert_eq!(said(&raw.send(get("/c/i?since=0-0&wait=20", "")).response()), stays(410));
@@ -34,9 +35,10 @@ fn every_answer_that_stays_open_says_for_how_long() {
     assert_eq!(said(&crate::stream_head(&mut stream)), (200, None), "a stream ends with its connection");
 }
 
-/// The time is at least what the answer says, and it does end: in the request cycle, and in the table of waiting polls.
+/// In the request cycle and in the table of waiting polls, the connection stays open at least as
+/// long as announced, and then it is closed.
 #[test]
-fn an_idle_connection_is_closed_when_its_time_is_over() {
+fn an_idle_connection_is_closed_after_the_idle_timeout() {
     let server = Server::start(&["--idle-timeout", "1"]);
     for path in ["/c/i", "/c/i?wait=0.05"] {
         let mut raw = server.raw();

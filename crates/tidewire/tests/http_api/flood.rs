@@ -1,17 +1,18 @@
-//! A publisher that floods a channel is slowed, and its readers lose nothing.
+//! A publisher that floods a channel is slowed down, and its readers lose nothing.
 
 use std::thread;
 
 use crate::common::{Post, Raw, Server, Ws, after};
 use crate::{get, json, post};
 
-/// What the log keeps: a small part of the flood.
+/// The log keeps only a small part of the flood.
 const KEPT: &str = "--retain-messages=4";
 
-/// Few enough that a reader may sleep: all of them fit into its socket.
+/// Few enough messages that all fit into the socket of a reader that does not read yet.
 const FLOOD: usize = 500;
 
-/// Readers on each feed that stays open, from this cursor on. Each gives the payloads that it got.
+/// Starts a reader on each feed that stays open, from this cursor on. Each returns the payloads
+/// that it received.
 fn readers(
     server: &Server,
     channel: &str,
@@ -35,12 +36,12 @@ fn readers(
     streams.into_iter().chain([v1, bare]).collect()
 }
 
-/// The payloads of a stream. Each is a number in a word, which nothing else on the wire is.
+/// Reads the payloads of a stream. Each is a word with a number that appears nowhere else.
 fn payloads(mut raw: Raw) -> Vec<String> {
     let mut all = Vec::new();
     while all.len() < FLOOD {
         let chunk = String::from_utf8(raw.chunk().expect("the stream goes on")).unwrap();
-        // An epoch may have the letters of the word.
+        // An epoch may contain the letters `gap`, so look for the whole marker.
         let is_gap = chunk.contains("\"gap\"") || chunk.contains("event: gap");
         assert!(!is_gap, "after {}: {chunk}", all.len());
         let words = chunk.split(|c: char| !c.is_ascii_alphanumeric());
@@ -58,7 +59,7 @@ fn flood(path: &str) -> String {
 }
 
 #[test]
-fn requests_that_come_at_once_evict_nothing_that_was_not_delivered() {
+fn pipelined_requests_evict_no_message_before_it_is_delivered() {
     for threads in ["1", "2"] {
         let server = Server::start(&[KEPT, "--threads", threads]);
         let start = Post::new("x").to(&server.address, "burst");
@@ -77,15 +78,15 @@ fn requests_that_come_at_once_evict_nothing_that_was_not_delivered() {
             let (feed, payloads) = reader.join().expect("a reader gets everything");
             assert_eq!(payloads, expected(), "{feed}");
         }
-        // Where nobody reads, nobody waits.
+        // A channel without readers does not slow its publisher.
         sender.send(flood("/c/unread"));
         (0..FLOOD).for_each(|_| assert_eq!(sender.response().status, 201));
     }
 }
 
 #[test]
-fn an_upload_evicts_nothing_that_was_not_delivered() {
-    // Each payload is a piece of its own.
+fn an_upload_evicts_no_piece_before_it_is_delivered() {
+    // Each payload is a separate piece.
     let server = Server::start(&[KEPT, "--max-message=16", "--threads=2"]);
     for pace in ["readers", "source"] {
         let channel = format!("upload-{pace}");
@@ -125,7 +126,7 @@ fn the_end_of_an_upload_does_not_evict_its_last_piece() {
 }
 
 #[test]
-fn several_publishers_go_in_turn() {
+fn several_publishers_take_turns() {
     let server = Server::start(&[KEPT, "--threads", "2"]);
     let start = Post::new("x").to(&server.address, "several");
     let mut raw = server.raw();

@@ -1,4 +1,4 @@
-//! The JSON objects: each is one line, for whatever a reader takes for the end of a line.
+//! The JSON objects: each is one line, whichever characters a reader treats as the end of a line.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::common::{Post, Server, Ws};
 use crate::get;
 
-/// What Unicode calls the end of a line. JSON lets the last three stand in a text as they are.
+/// The line ends of Unicode. JSON allows the last three unescaped in a string.
 const LINE_ENDS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
 
 const TEXT: &str = "NEL\u{85}LS\u{2028}PS\u{2029}Â€…end";
@@ -38,12 +38,12 @@ fn no_feed_has_a_line_end_within_an_object() {
             got.contains(ESCAPED) && got.contains("e\\u2028x") && got.contains("text/x;\\u2029y"),
             "{query}: {got}"
         );
-        // The name of an event stands on a line of the event stream as well, which knows only two
-        // ends of a line.
+        // The event name is also on a line of the event stream, which has only CR and LF as line
+        // ends.
         let objects = got.replace("event: e\u{2028}x\n", "");
         assert!(!objects.contains(&LINE_ENDS[2..]), "{query}: {got:?}");
     }
-    // As a field of a part, where a payload cannot be the part.
+    // A payload that cannot be the part itself is in a JSON object.
     Post::new(format!("--tidewire{TEXT}")).to(&server.address, "j");
     let mut raw = server.raw();
     let got = String::from_utf8(raw.send(get("/c/j?feed=replace", "")).until("…end\"}")).unwrap();
@@ -52,11 +52,11 @@ fn no_feed_has_a_line_end_within_an_object() {
     ws.json();
     let text = ws.text();
     assert!(text.contains(ESCAPED) && !text.contains(LINE_ENDS), "{text:?}");
-    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["data"], TEXT, "it means the same");
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["data"], TEXT, "the decoded text is the same");
 }
 
 #[test]
-fn a_long_text_that_would_more_than_double_comes_in_base64_on_every_feed() {
+fn a_long_text_that_escapes_would_more_than_double_is_sent_in_base64() {
     let server = Server::start(&["--comet"]);
     let (short, long) = ("\u{1}".repeat(127), "\u{1}".repeat(1_000));
     Post::new(short.clone()).to(&server.address, "j");
@@ -83,7 +83,7 @@ fn a_long_text_that_would_more_than_double_comes_in_base64_on_every_feed() {
     let mut ws = Ws::v1(&server, "/c/j?since=earliest");
     ws.json();
     expected.iter().for_each(|object| assert!(ws.text().ends_with(object)));
-    // What more than doubles in a script is text elsewhere.
+    // These characters are escaped only in a script, so elsewhere this is text.
     Post::new("<".repeat(1_000)).to(&server.address, "k");
     let mut raw = server.raw();
     raw.send(get("/c/k?feed=jsonp&callback=f&since=earliest", "")).until("data_b64");
@@ -91,7 +91,7 @@ fn a_long_text_that_would_more_than_double_comes_in_base64_on_every_feed() {
 }
 
 #[test]
-fn an_id_comes_back_as_it_was_spelled_but_on_one_line() {
+fn an_id_is_returned_unchanged_but_on_one_line() {
     let server = Server::start(&[]);
     let mut ws = Ws::v1(&server, "/c/i");
     ws.json();
@@ -99,8 +99,8 @@ fn an_id_comes_back_as_it_was_spelled_but_on_one_line() {
         (r#""\u0061\/""#, r#""\u0061\/""#),
         ("1.50e+1", "1.50e+1"),
         ("{\"b\" :  1,\t\"a\":[ ]}", "{\"b\" :  1,\t\"a\":[ ]}"),
-        // A line end between the parts of an id is white space, and a blank is the same; one within
-        // a text is an escape.
+        // A line end between the parts of an id becomes a space. A line end within a string becomes
+        // an escape.
         ("[1,\r\n 2]", "[1,   2]"),
         ("\"a\u{2028}b\u{2029}\u{85}\"", "\"a\\u2028b\\u2029\\u0085\""),
         ("\"\\u2028 \u{e9}\u{20ac}\"", "\"\\u2028 \u{e9}\u{20ac}\""),

@@ -1,10 +1,10 @@
-//! Every field that is a list and that the server reads: empty elements change nothing (RFC 9110 §5.6.1.2), in a line and as
-//! a line of their own.
+//! Every list field that the server reads: empty elements change nothing (RFC 9110 §5.6.1.2), in a
+//! line and as a line of their own.
 
 use crate::common::{Response, Server};
 use crate::get;
 
-/// How a value may be padded, and still be the same list.
+/// Returns the value with empty elements around it: the same list.
 fn padded(value: &str) -> Vec<String> {
     let many = ",".repeat(500);
     vec![
@@ -22,7 +22,7 @@ struct Case {
     /// The rest of the request: the path, and the fields around this one.
     path: &'static str,
     others: &'static str,
-    /// What tells that the list was understood.
+    /// The status, and a field of the response, that show that the list was understood.
     status: u16,
     tells: Option<(&'static str, &'static str)>,
 }
@@ -109,7 +109,7 @@ fn empty_elements_of_a_list_change_nothing() {
             case.check(&server, &format!("{name}: ,\r\n{name}: {value}\r\n{name}:\r\n"));
         }
     }
-    // The list of a range begins behind its unit.
+    // The list of a Range field begins after the unit.
     for set in padded("1-2") {
         let case = CASES.iter().find(|case| case.name == "Range").unwrap();
         case.check(&server, &format!("Range: bytes={set}\r\n"));
@@ -128,7 +128,7 @@ fn empty_elements_beside_chunked_change_nothing() {
     for padded in padded("chunked") {
         assert_eq!(publish(&format!("Transfer-Encoding: {padded}\r\n")), plain, "{padded:?}");
     }
-    // What has no single meaning stays refused, however it is padded, and so do two lines.
+    // Ambiguous values stay refused with any padding, and so do two lines.
     for (lines, status) in [
         ("Transfer-Encoding: chunked,,chunked\r\n", 400),
         ("Transfer-Encoding: ,\r\n", 400),

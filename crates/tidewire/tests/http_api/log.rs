@@ -1,15 +1,15 @@
-//! Log lines that clients cause: a client must not be able to fill a disk.
+//! Log lines that clients cause. A client must not be able to fill a disk with them.
 
 use std::os::unix::net::UnixListener;
 
 use crate::common::{Server, eventually};
 use crate::{get, post};
 
-/// Often enough that a line for each would be seen.
+/// Often enough that one line for each event would exceed the bound of the tests.
 const TIMES: usize = 60;
 
-/// Stops the server and fails if what was done to it wrote a line each time, at the levels that are
-/// on by default. The line about the stop comes last, so all others are there with it.
+/// Stops the server, and fails if each event wrote a log line at the default level. The line about
+/// the stop is the last one, so all other lines are written by then.
 fn assert_quiet(server: &Server, what: &str) {
     server.terminate();
     eventually("the line about the stop", || server.log().contains("stopping"));
@@ -18,7 +18,7 @@ fn assert_quiet(server: &Server, what: &str) {
 }
 
 #[test]
-fn reading_what_was_aborted_writes_no_line_for_each_reader() {
+fn readers_of_an_aborted_upload_do_not_each_write_a_log_line() {
     let server = Server::start(&[]);
     let put = "PUT /c/aborted HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
     server.raw().send(put).half_close().rest();
@@ -33,7 +33,7 @@ fn reading_what_was_aborted_writes_no_line_for_each_reader() {
 }
 
 #[test]
-fn a_file_that_cannot_be_sent_writes_no_line_for_each_request() {
+fn requests_for_an_unreadable_file_do_not_each_write_a_log_line() {
     let folder = tempfile::tempdir().unwrap();
     let _socket = UnixListener::bind(folder.path().join("socket")).unwrap();
     let big = std::fs::File::create(folder.path().join("big")).unwrap();
@@ -52,7 +52,7 @@ fn a_file_that_cannot_be_sent_writes_no_line_for_each_request() {
 }
 
 #[test]
-fn nothing_that_a_stranger_sends_writes_a_line_each_time() {
+fn refused_requests_do_not_each_write_a_log_line() {
     let server = Server::start(&["--max-message", "100", "--max-channels", "2"]);
     let requests = [
         "\0\0\0".to_owned(),
@@ -72,7 +72,7 @@ fn nothing_that_a_stranger_sends_writes_a_line_each_time() {
     ];
     for _ in 0..TIMES {
         for request in &requests {
-            // What it answers is not the matter here, and it may close at any point.
+            // The answer does not matter here, and the server may close at any point.
             server.raw().send(request).half_close().rest();
         }
     }

@@ -1,26 +1,27 @@
-//! The HTTP API, line by line as `docs/http-api.md` has it, against the command.
+//! The HTTP API of the program, in the order of `docs/http-api.md`.
 //!
 //! | file | section of the document |
 //! |---|---|
 //! | `lists.rs` | fields that are lists, in all sections |
 //! | `publish.rs` | Publish |
-//! | `flood.rs` | Publish: a flood slows its publisher |
+//! | `flood.rs` | Publish: a flood slows down its publisher |
 //! | `read.rs` | Read: the choice of a feed, its parameters, several channels |
 //! | `poll.rs` | Short poll, long poll |
-//! | `resume.rs` | Read: the id of an `EventSource` that comes back |
+//! | `resume.rs` | Read: the last event id of an `EventSource` |
 //! | `streams.rs` | Server-Sent Events, HTTP stream |
 //! | `json.rs` | The JSON objects |
 //! | `websocket.rs` | WebSocket |
-//! | `commands.rs` | WebSocket: commands of `tidewire.v1` that meet messages and a close |
+//! | `commands.rs` | WebSocket: commands of `tidewire.v1` at the same time as messages and a close
+//! |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
-//! | `stopped.rs` | the server, when its process did not run |
+//! | `stopped.rs` | a server whose process was suspended |
 //! | `log.rs` | log lines that clients cause |
 //! | `connections.rs` | Connections |
 //! | `process.rs` | When the server stops; the command line |
-//! | `options.rs` | every option, from each place that it can be set in |
-//! | `output.rs` | logs, greetings and pages that cannot be written |
-//! | `signals.rs` | signals that do not ask for an end |
+//! | `options.rs` | every option, from each place where it can be set |
+//! | `output.rs` | logs and other output that cannot be written |
+//! | `signals.rs` | signals that do not ask the server to stop |
 #![allow(clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
@@ -50,7 +51,7 @@ mod websocket;
 use common::{Raw, Response};
 use serde_json::Value;
 
-/// A GET with further fields, each with its line end.
+/// A GET with more fields, each with its line end.
 fn get(path: &str, fields: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
 }
@@ -64,7 +65,7 @@ fn json(response: &Response) -> Value {
     serde_json::from_slice(&response.body).unwrap_or_else(|_| panic!("not JSON: {response:?}"))
 }
 
-/// A refusal is `application/problem+json`, says the status again, and has a sentence that says
+/// Asserts that a refusal is `application/problem+json` with its status and a sentence that says
 /// what to do. Returns the sentence.
 fn sentence(response: &Response) -> String {
     assert_eq!(response.field("content-type"), Some("application/problem+json"), "{response:?}");
@@ -80,12 +81,12 @@ fn sentence(response: &Response) -> String {
     detail.to_owned()
 }
 
-/// One chunk of a stream as text.
+/// Reads one chunk of a stream as text.
 fn piece(raw: &mut Raw) -> String {
     String::from_utf8(raw.chunk().expect("the stream goes on")).unwrap()
 }
 
-/// The head of a stream whose body goes on.
+/// Reads the head of a stream.
 fn stream_head(raw: &mut Raw) -> Response {
     let head = String::from_utf8(raw.until("\r\n\r\n")).unwrap();
     let status = head[9..12].parse().unwrap();

@@ -1,4 +1,4 @@
-//! Every option, from each of the three places that it can be set in.
+//! Every option, from each of the three places where it can be set.
 
 use std::process::Command;
 
@@ -7,20 +7,21 @@ use crate::common::server::{command, run};
 use crate::get;
 use crate::process::Folder;
 
-/// An option with three values: how each is written on the command line and in the environment, how in the file, and how it is shown when it
-/// is in effect.
+/// An option with three values.
 struct Row {
     name: &'static str,
     values: [Value; 3],
 }
 
 struct Value {
+    /// The value on the command line and in the environment.
     text: &'static str,
+    /// The value in the file.
     file: &'static str,
+    /// The value in the log line about the options in effect.
     shown: &'static str,
 }
 
-/// Values that are written alike in the file, as strings or numbers.
 fn row(name: &'static str, values: [(&'static str, &'static str, &'static str); 3]) -> Row {
     Row { name, values: values.map(|(text, file, shown)| Value { text, file, shown }) }
 }
@@ -115,8 +116,8 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// The command, of which one option may be set in each of three places. It tells its options and then cannot start, for the folder of its
-/// socket does not exist.
+/// Returns a command with one option set in up to three places. The command logs its options. Then
+/// it fails to start, because the folder of its socket does not exist.
 fn with(
     row: &Row,
     flag: Option<&str>,
@@ -149,18 +150,18 @@ fn with(
 fn assert_in_effect(row: &Row, command: Command, shown: &str, what: &str) {
     let outcome = run(command);
     let field = format!("{}: {shown}", row.name.replace('-', "_"));
-    // As it stands in a string of JSON, where the format is that.
+    // With the format json, the quotes are escaped.
     let log = outcome.stderr.replace("\\\"", "\"");
     assert!(log.contains(&field), "{what}: {field} is not in effect: {outcome:?}");
 }
 
 #[test]
-fn the_order_holds_for_every_option() {
+fn the_order_of_precedence_holds_for_every_option() {
     let folder = Folder::new("options");
     let help = run(command(&["serve", "--help"])).stdout;
     let named: Vec<&str> = help
         .lines()
-        // Not a name that stands in a text, at the beginning of a line.
+        // Not a name within a description, at the beginning of a line.
         .filter_map(|line| line.strip_prefix("      --"))
         .map(|line| line.split([' ', '[', '=']).next().unwrap())
         .filter(|name| !["config", "help", "version"].contains(name))
@@ -169,7 +170,7 @@ fn the_order_holds_for_every_option() {
     assert_eq!(named, rows.iter().map(|row| row.name).collect::<Vec<_>>(), "no option is missing here");
     for row in &rows {
         let name = row.name;
-        // Of the options that are needed to see something, each value shows it.
+        // Each value is once in each place.
         for turn in 0..3 {
             let [first, second, third] = [0, 1, 2].map(|n| &row.values[(n + turn) % 3]);
             let only_file = with(row, None, None, Some(first.file), &folder);
@@ -187,9 +188,9 @@ fn the_order_holds_for_every_option() {
     }
 }
 
-/// As a compose file leaves one out: `TIDEWIRE_PUBLIC: ${PUBLIC:-}`.
+/// A compose file leaves an option out with an empty variable: `TIDEWIRE_PUBLIC: ${PUBLIC:-}`.
 #[test]
-fn an_empty_variable_is_none() {
+fn an_empty_variable_is_ignored() {
     let folder = Folder::new("empty");
     for row in &rows() {
         let value = &row.values[0];
@@ -206,7 +207,7 @@ fn an_empty_variable_is_none() {
 }
 
 #[test]
-fn a_flag_alone_says_yes() {
+fn a_flag_without_a_value_means_true() {
     let folder = Folder::new("flags");
     for row in rows().iter().filter(|row| row.values[0].shown == "Some(true)") {
         let mut alone = with(row, None, Some("false"), Some("false"), &folder);
@@ -219,9 +220,9 @@ fn a_flag_alone_says_yes() {
     }
 }
 
-/// What the option is for, and not its name only.
+/// Checks the effect of the options, not only their values.
 #[test]
-fn a_no_closes_what_the_file_opens() {
+fn false_on_the_command_line_overrides_true_in_the_file() {
     let folder = Folder::new("public");
     let file = folder.file("public.toml", "public = true\ncomet = true\nlisten = ['0.0.0.0:0']\n");
     let mut closed = command(&["--config", &file]);
@@ -239,7 +240,7 @@ fn a_no_closes_what_the_file_opens() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_an_error_at_the_start() {
+fn contradictory_options_are_an_error_at_the_start() {
     let folder = Folder::new("contradictions");
     let long = folder.file("long.toml", "retain-bytes = '1M'\n");
     for (args, says) in [
@@ -261,7 +262,7 @@ fn what_cannot_be_meant_is_an_error_at_the_start() {
         (vec!["--drain", "99999999999999999999"], "100 years"),
         (vec!["--drain", "1 fortnight"], "30s"),
         (vec!["--retain-bytes", "8MB"], "MiB"),
-        (vec!["--retain-bytes", "99999999999G"], "more than"),
+        (vec!["--retain-bytes", "99999999999G"], "larger than"),
         (vec!["--retain-bytes=-1"], "retain-bytes"),
     ] {
         let mut all = vec!["--listen", "127.0.0.1:0"];
@@ -276,7 +277,7 @@ fn what_cannot_be_meant_is_an_error_at_the_start() {
     }
 }
 
-/// The command below a descriptor limit.
+/// Returns the command with a limit on file descriptors.
 #[cfg(target_os = "linux")]
 fn limited(soft: u64, hard: u64, args: &[&str]) -> Command {
     let inner = command(args);
@@ -297,8 +298,8 @@ fn limited(soft: u64, hard: u64, args: &[&str]) -> Command {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_descriptor_limit_bounds_what_is_asked_for_and_not_the_start() {
-    // A default adapts, whatever the limit.
+fn only_an_explicit_connection_limit_can_exceed_the_descriptor_limit() {
+    // The default adapts to every limit.
     for (soft, hard) in [(1024, 1024), (64, 64), (64, 4096)] {
         let server = Server::spawn(limited(soft, hard, &["--listen", "127.0.0.1:0", "--threads", "1"]));
         assert_eq!(server.raw().send(get("/c/a", "")).response().status, 200, "{soft} {hard}");
@@ -307,7 +308,7 @@ fn the_descriptor_limit_bounds_what_is_asked_for_and_not_the_start() {
     let outcome = run(limited(512, 512, &asking));
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.stderr.contains("ulimit -n") && outcome.stderr.contains("512"), "{outcome:?}");
-    // The soft limit is raised to what is needed, so all that are asked for get in.
+    // The server raises the soft limit as far as necessary, so all connections are accepted.
     let server = Server::spawn(limited(64, 4096, &asking));
     let mut all: Vec<_> = (0..200).map(|_| server.raw()).collect();
     for raw in &mut all {
@@ -316,7 +317,7 @@ fn the_descriptor_limit_bounds_what_is_asked_for_and_not_the_start() {
 }
 
 #[test]
-fn variables_that_are_no_options_are_told_in_one_line() {
+fn variables_that_are_not_options_are_reported_in_one_line() {
     let mut typo = command(&["--listen", "127.0.0.1:0"]);
     typo.env("TIDEWIRE_PORT_8080_TCP", "tcp://10.0.0.1:8080")
         .env("TIDEWIRE_TREADS", "2")

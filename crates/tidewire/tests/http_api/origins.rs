@@ -1,4 +1,4 @@
-//! Browsers: who may read, publish and open WebSockets.
+//! Browsers: which pages may read, publish and open WebSockets.
 
 use crate::common::{Post, Response, Server, Ws};
 use crate::{get, post, sentence, stream_head};
@@ -10,7 +10,8 @@ fn from(origin: &str) -> String {
     format!("Origin: {origin}\r\n")
 }
 
-/// Who may read the answer, with credentials or without, and whether what a client needs of its head.
+/// Returns the CORS fields of a response: the origin that may read it, whether with credentials,
+/// and whether all fields that a client needs are exposed.
 fn cors(answer: &Response) -> [Option<&str>; 3] {
     let exposed = answer.field("access-control-expose-headers").map(|names| {
         let all = ["Tidewire-Cursor", "ETag", "Retry-After"]
@@ -23,7 +24,7 @@ fn cors(answer: &Response) -> [Option<&str>; 3] {
 
 const EXPOSED: Option<&str> = Some("all");
 
-/// Origins that are not the listed one, though they look like it.
+/// Origins that look like the listed one but are different.
 const FOREIGN: [&str; 12] = [
     "https://evil.example",
     "http://app.example",
@@ -91,7 +92,7 @@ fn a_page_of_a_foreign_origin_may_read_nothing_and_do_nothing() {
 }
 
 #[test]
-fn the_servers_own_pages_and_programs_that_are_no_browsers_need_no_list() {
+fn own_pages_and_programs_other_than_browsers_need_no_allow_origin() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     for fields in [String::new(), from("http://x"), from("https://X")] {
@@ -106,20 +107,21 @@ fn the_servers_own_pages_and_programs_that_are_no_browsers_need_no_list() {
 }
 
 #[test]
-fn anybody_means_anybody_without_credentials() {
+fn a_wildcard_allows_every_origin_without_credentials() {
     let server = Server::start(&["--allow-origin", "*", "--allow-origin", LISTED]);
     let mut raw = server.raw();
     let answer = raw.send(get("/c/any", &from("https://anyone.example"))).response();
     assert_eq!(cors(&answer), [Some("*"), None, EXPOSED]);
     let answer = raw.send(get("/c/any", &from(LISTED))).response();
-    assert_eq!(cors(&answer), [Some(LISTED), Some("true"), EXPOSED], "who is named may send credentials");
+    assert_eq!(cors(&answer), [Some(LISTED), Some("true"), EXPOSED], "a listed origin may send credentials");
     assert_eq!(raw.send(post("/c/any", &from("https://anyone.example"), "x")).response().status, 201);
     assert!(Ws::open(&server, "/c/any", &[("Origin", "https://anyone.example")]).is_ok());
 }
 
 #[test]
-fn one_origins_answer_is_never_given_to_another() {
-    // Answers to polls are kept while nothing happens; and held polls of one channel are answered together.
+fn a_response_for_one_origin_is_never_given_to_another() {
+    // Responses to polls are cached until the next publish, and held polls of a channel are
+    // answered together.
     let server = Server::start(&["--allow-origin", LISTED, "--allow-origin", "https://second.example"]);
     Post::new("x").to(&server.address, "k");
     let mut raw = server.raw();
@@ -152,7 +154,8 @@ fn a_preflight_says_what_a_page_may_send() {
     let server = Server::start(&["--allow-origin", LISTED]);
     let ask = |origin: &str| {
         let fields = format!(
-            "{}Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: idempotency-key, content-type\r\n",
+            "{}Access-Control-Request-Method: POST\r\n\
+             Access-Control-Request-Headers: idempotency-key, content-type\r\n",
             from(origin)
         );
         server.raw().send(get("/c/p", &fields).replace("GET", "OPTIONS")).response()
@@ -178,9 +181,9 @@ fn a_preflight_says_what_a_page_may_send() {
     }
 }
 
-/// One address in two spellings is one origin; another scheme, host or port is another.
+/// Two spellings of the same scheme, host and port are the same origin.
 #[test]
-fn an_origin_is_scheme_host_and_port_however_it_is_spelled() {
+fn origins_are_compared_by_scheme_host_and_port() {
     let list = [
         "http://example.org:80",
         "HTTPS://Shop.Example.",
@@ -234,7 +237,7 @@ fn an_origin_is_scheme_host_and_port_however_it_is_spelled() {
 }
 
 #[test]
-fn the_own_origin_is_known_in_every_spelling() {
+fn the_servers_own_origin_is_recognised_in_every_spelling() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     for (host, origin, own) in [
@@ -255,7 +258,7 @@ fn the_own_origin_is_known_in_every_spelling() {
         ("127.0.0.1:8080", "http://localhost:8080", false),
         ("localhost:8080", "app://localhost:8080", false),
         ("localhost:8080", "http://localhost:8081", false),
-        // Names that somebody else may own, without --public.
+        // Without --public, names that someone else may own.
         ("evil.example:8080", "http://evil.example:8080", false),
         ("ai.:8080", "http://ai.:8080", false),
     ] {
@@ -265,9 +268,9 @@ fn the_own_origin_is_known_in_every_spelling() {
     }
 }
 
-/// An origin that no page ever has would shut its pages out without a word.
+/// Otherwise the pages that it was meant for would be refused without an explanation.
 #[test]
-fn an_origin_that_could_never_match_stops_the_start_and_says_what_to_write() {
+fn an_origin_that_can_never_match_is_an_error_that_says_what_to_write() {
     for (origin, write) in [
         ("example.org", "https://example.org"),
         ("https://example.org/", "https://example.org"),
@@ -290,7 +293,7 @@ fn an_origin_that_could_never_match_stops_the_start_and_says_what_to_write() {
         ("data:text/html,x", "https://example.org"),
         ("", "https://example.org"),
     ] {
-        // One argument, so that nothing is divided at a comma.
+        // One argument with `=`, because the value may begin with any character.
         let argument = format!("--allow-origin={origin}");
         let outcome = crate::common::server::run(crate::common::server::command(&[
             "--listen",

@@ -1,4 +1,4 @@
-//! Standard error and standard output that fail: no output may stop or block the server.
+//! Standard error or standard output fails: this must neither stop nor block the server.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -16,7 +16,7 @@ fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }
 
-/// A pipe in which not one more byte has room. Nobody reads it.
+/// Returns a pipe that is full and that nobody reads.
 fn stalled() -> (PipeReader, PipeWriter) {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     let (reader, mut writer) = pipe().unwrap();
@@ -29,12 +29,12 @@ fn stalled() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// A pipe that nobody reads any more.
+/// Returns a pipe whose reader is closed.
 fn closed() -> PipeWriter {
     pipe().unwrap().1
 }
 
-/// A server on a Unix socket: it is found though it cannot say where it listens.
+/// Starts a server on a Unix socket, so that the test knows the address without its output.
 fn start(folder: &Path, args: &[&str], stdout: Stdio, stderr: Stdio) -> Running {
     let listen = format!("unix:{}", folder.join("socket").display());
     let mut all = vec!["--listen", &listen, "--threads", "1", "--drain", "5"];
@@ -50,19 +50,20 @@ fn connect(folder: &Path) -> Raw {
     Raw::unix(&path)
 }
 
-/// Makes the task that accepts connections log: a connection too many is a line of level debug.
+/// Options that make the task that accepts connections log: each refused connection is a line of
+/// level debug.
 const LOUD: [&str; 4] = ["--log", "debug", "--max-connections", "1"];
 
-/// One connection more than are allowed, which is refused and logged.
+/// Opens one connection more than the limit. It is refused and logged.
 fn one_too_many(folder: &Path) {
     let mut refused = Raw::unix(&folder.join("socket"));
     assert_eq!(refused.response().status, 503);
 }
 
-/// Each way in which a log cannot be written, with the whole life of a server: connections are accepted and refused, requests answered, and it
-/// drains when it is asked to stop.
+/// For each way in which writing a log can fail: the server accepts and refuses connections,
+/// answers requests, and drains when it is asked to stop.
 #[test]
-fn a_log_that_cannot_be_written_stops_nothing() {
+fn a_server_works_when_its_log_cannot_be_written() {
     let (unread, stalled) = stalled();
     for (name, stderr) in
         [("full", Stdio::from(full())), ("closed", closed().into()), ("stalled", stalled.into())]
@@ -70,7 +71,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
         let folder = Folder::new(&format!("log-{name}"));
         let server = start(&folder.0, &LOUD, Stdio::null(), stderr);
         let mut reader = connect(&folder.0);
-        // The connection that was made to see whether it listens may be counted still.
+        // The connection that checked whether the server listens may still be counted.
         eventually("there is room", || {
             reader = Raw::unix(&folder.0.join("socket"));
             reader.offer(get("/c/a", ""))
@@ -93,15 +94,16 @@ fn a_log_that_cannot_be_written_stops_nothing() {
         });
         server.terminate();
         let rest = String::from_utf8(stream.rest()).unwrap();
-        assert!(rest.contains("retry: "), "{name}: the stream ends in good order: {rest}");
+        assert!(rest.contains("retry: "), "{name}: the stream ends normally: {rest}");
         assert_eq!(server.join().code(), Some(0), "{name}");
     }
     drop(unread);
 }
 
-/// More is logged than a stalled pipe and the buffer take. Who then reads the pipe finds how many lines are missing.
+/// The server logs more than a stalled pipe and the buffer can hold. When the pipe is read again, a
+/// line reports how many lines are missing.
 #[test]
-fn lines_that_found_no_room_are_counted() {
+fn dropped_log_lines_are_counted() {
     let folder = Folder::new("log-dropped");
     let (mut unread, stalled) = stalled();
     let server = start(&folder.0, &LOUD, Stdio::null(), stalled.into());
@@ -118,7 +120,7 @@ fn lines_that_found_no_room_are_counted() {
         unread.read_to_string(&mut text).unwrap();
         text
     });
-    // The line that tells it comes when there is room, and the last ones when the server ends.
+    // The report is written when the pipe has room again, and the last lines when the server ends.
     reader.send(get("/c/a", ""));
     assert_eq!(reader.response().status, 200);
     drop(reader);
@@ -136,13 +138,13 @@ fn lines_that_found_no_room_are_counted() {
 }
 
 #[test]
-fn a_greeting_that_nobody_can_read_stops_nothing() {
+fn a_server_works_when_its_standard_output_cannot_be_written() {
     let (unread, stalled) = stalled();
     for (name, stdout) in
         [("full", Stdio::from(full())), ("closed", closed().into()), ("stalled", stalled.into())]
     {
         let folder = Folder::new(&format!("greeting-{name}"));
-        // TCP as well, so that there is something to paste.
+        // TCP as well, so that the server prints commands to paste.
         let server = start(&folder.0, &["--listen", "127.0.0.1:0"], stdout, Stdio::null());
         assert_eq!(connect(&folder.0).send(get("/c/a", "")).response().status, 200, "{name}");
         server.terminate();
@@ -151,9 +153,9 @@ fn a_greeting_that_nobody_can_read_stops_nothing() {
     drop(unread);
 }
 
-/// A process that cannot start says so, and ends whether or not somebody reads it.
+/// A process that cannot start ends with status 1, even if its error cannot be written.
 #[test]
-fn an_error_that_nobody_can_read_is_an_exit_status() {
+fn an_error_that_cannot_be_written_is_an_exit_status() {
     let (unread, stalled) = stalled();
     for (name, stderr) in
         [("full", Stdio::from(full())), ("closed", closed().into()), ("stalled", stalled.into())]
@@ -165,9 +167,9 @@ fn an_error_that_nobody_can_read_is_an_exit_status() {
     drop(unread);
 }
 
-/// Commands whose output is read by `head`, or by nobody.
+/// As in a pipe to `head`, whose reader ends early.
 #[test]
-fn a_reader_that_left_is_no_error() {
+fn a_closed_output_is_no_error_of_a_command() {
     let server = Server::start(&[]);
     let url = server.url("/c/head");
     for args in [
@@ -190,7 +192,7 @@ fn a_reader_that_left_is_no_error() {
     }
 }
 
-/// Output that cannot be written for another reason is an error that is told.
+/// Other reasons why output cannot be written are errors.
 #[test]
 fn a_full_disk_under_the_output_of_a_command_is_an_error() {
     let server = Server::start(&[]);

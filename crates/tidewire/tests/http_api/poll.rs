@@ -10,7 +10,7 @@ use crate::{get, json, post, sentence};
 const VARY: &str = "Accept, Origin, Last-Event-ID, Prefer";
 
 #[test]
-fn a_short_poll_has_a_cursor_also_when_it_is_empty() {
+fn a_short_poll_has_a_cursor_even_if_it_is_empty() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     let empty = raw.send(get("/c/p", "")).response();
@@ -18,7 +18,7 @@ fn a_short_poll_has_a_cursor_also_when_it_is_empty() {
     let cursor = empty.field("tidewire-cursor").unwrap().to_owned();
     assert_eq!(json(&empty), json!({"messages": [], "cursor": cursor, "gap": null}));
     Post::new("x").to(&server.address, "p");
-    // Later, from there: what came since, and nothing else.
+    // A later poll from there has only the messages since then.
     let next = raw.send(get(&format!("/c/p?since={cursor}"), "")).response();
     assert_eq!(json(&next)["messages"].as_array().unwrap().len(), 1);
     assert_eq!(json(&next)["cursor"], after(&cursor, 1));
@@ -26,7 +26,7 @@ fn a_short_poll_has_a_cursor_also_when_it_is_empty() {
 }
 
 #[test]
-fn the_head_of_a_short_poll_lets_it_be_asked_about() {
+fn a_short_poll_has_the_fields_for_revalidation() {
     let server = Server::start(&[]);
     let cursor = Post::new("x").to(&server.address, "h");
     let answer = server.raw().send(get("/c/h", "")).response();
@@ -42,7 +42,7 @@ fn nothing_new_is_a_304() {
     let server = Server::start(&[]);
     let cursor = Post::new("x").to(&server.address, "n");
     let mut raw = server.raw();
-    // Twice: the first answer may have been kept for the second.
+    // Twice, because the second response may come from a cache.
     for _ in 0..2 {
         for (tag, status) in [
             (format!("\"{cursor}\""), 304),
@@ -71,8 +71,8 @@ fn nothing_new_is_a_304() {
 }
 
 #[test]
-fn a_poll_sees_what_was_published_before_it() {
-    // An answer that is kept for the next poll must not outlive a publish.
+fn a_poll_sees_every_message_that_was_published_before_it() {
+    // A publish must invalidate the cached response.
     let server = Server::start(&["--threads", "2"]);
     let (mut publisher, mut readers) = (server.raw(), [server.raw(), server.raw(), server.raw()]);
     for n in 1..=300 {
@@ -85,7 +85,7 @@ fn a_poll_sees_what_was_published_before_it() {
 }
 
 #[test]
-fn old_messages_go_by_their_age() {
+fn messages_expire_after_retain_age() {
     let server = Server::start(&["--retain-age", "1"]);
     let cursor = Post::new("old").to(&server.address, "age");
     let mut raw = server.raw();
@@ -94,14 +94,14 @@ fn old_messages_go_by_their_age() {
         let answer = raw.send(get("/c/age", "")).response();
         json(&answer)["messages"] == json!([])
     });
-    // Who has read it has lost nothing; who has not is told.
+    // A reader that has the message has lost nothing. A reader without it gets a 410.
     assert_eq!(raw.send(get(&format!("/c/age?since={cursor}"), "")).response().status, 200);
     let before = cursor.replace("-1", "-0");
     assert_eq!(raw.send(get(&format!("/c/age?since={before}"), "")).response().status, 410);
 }
 
 #[test]
-fn a_poll_has_an_end_however_much_there_is() {
+fn the_size_of_a_poll_is_limited() {
     let server = Server::start(&["--retain-bytes", "100000000"]);
     let text = "x".repeat(200_000);
     for _ in 0..12 {
@@ -121,7 +121,7 @@ fn a_poll_has_an_end_however_much_there_is() {
         }
         assert_eq!(seq(&cursor), 12);
     }
-    // A second channel gives its first message in the same answer only if there is room for it.
+    // The first message of a second channel is in the same response only if it fits.
     Post::new(text).to(&server.address, "more");
     let answer = raw.send(get("/c/much,more?since=earliest&limit=1000", "")).response();
     assert_eq!(json(&answer)["messages"].as_array().unwrap().len(), 1);
@@ -148,15 +148,15 @@ fn a_long_poll_is_answered_as_soon_as_there_is_something() {
         assert_eq!(answer.field("cache-control"), Some("no-store"));
         assert_eq!(answer.field("vary"), Some(VARY));
         assert_eq!(answer.field("tidewire-cursor"), Some(&*cursor));
-        assert_eq!(answer.field("etag"), None, "an answer about a moment is not asked about");
+        assert_eq!(answer.field("etag"), None, "a long poll cannot be revalidated");
     }
-    // And at once if there is something already.
+    // If there is a message already, the poll is answered at once.
     raw.send(get(&format!("/c/l?wait=55&since={start}"), "Prefer: wait=30\r\n"));
     assert_eq!(json(&raw.response())["messages"].as_array().unwrap().len(), 3);
 }
 
 #[test]
-fn a_hold_ends_a_little_before_its_time_and_not_for_all_at_once() {
+fn holds_end_spread_over_the_last_tenth_of_the_wait() {
     let server = Server::start(&["--threads", "1"]);
     let cursor = Post::new("x").to(&server.address, "h");
     let ask = |n: usize| {
@@ -191,13 +191,12 @@ fn a_hold_ends_a_little_before_its_time_and_not_for_all_at_once() {
         .collect();
     times.sort_unstable();
     assert!(times[0] >= 890, "held for nine tenths at least: {times:?}");
-    // How early is the business of `feeds/longpoll.rs`, and tested there: a busy machine hands out
-    // the answers late.
+    // The exact spread is tested in `feeds/longpoll.rs`: a busy machine sends the responses late.
     assert!(times[19] - times[0] >= 20, "spread: {times:?}");
 }
 
 #[test]
-fn prefer_is_read_as_rfc_7240_writes_it() {
+fn the_prefer_field_follows_rfc_7240() {
     let server = Server::start(&[]);
     Post::new("x").to(&server.address, "r");
     for (value, held) in [
@@ -219,20 +218,20 @@ fn prefer_is_read_as_rfc_7240_writes_it() {
         assert_eq!(answer.field("cache-control"), Some(expected), "Prefer: {value}");
         assert_eq!(answer.field("preference-applied"), held.then_some("wait"), "Prefer: {value}");
     }
-    // The answer of one that was held says so too.
+    // The response to a held poll has the field too.
     let answer = server.raw().send(get("/c/r?since=now", "Prefer: wait=0.1\r\n")).response();
     assert_eq!(answer.field("preference-applied"), Some("wait"));
-    // The query is nearer to the resource than a preference.
+    // The query takes precedence over a preference.
     let answer = server.raw().send(get("/c/r?wait=0", "Prefer: wait=5\r\n")).response();
     assert_eq!(answer.field("cache-control"), Some("no-cache"));
     let answer = server.raw().send(get("/c/r?wait=0.1&since=earliest", "Prefer: wait=5\r\n")).response();
     assert_eq!(answer.field("preference-applied"), None);
 }
 
-/// One connection, many polls of both kinds: the connection goes back and forth between the request
-/// cycle and those who wait.
+/// Many polls of both kinds on one connection: it moves back and forth between the request cycle
+/// and the table of waiting polls.
 #[test]
-fn a_connection_is_kept_from_poll_to_poll() {
+fn one_connection_serves_many_polls() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     let mut cursor = raw.send(get("/c/k", "")).response().field("tidewire-cursor").unwrap().to_owned();
@@ -249,7 +248,7 @@ fn a_connection_is_kept_from_poll_to_poll() {
         cursor = poll["cursor"].as_str().unwrap().to_owned();
         assert_eq!(answer.field("connection"), Some("keep-alive"));
         match n % 6 {
-            // Every other kind of request in between.
+            // Other kinds of requests in between.
             0 => assert_eq!(raw.send(get(&format!("/c/k?since={cursor}"), "")).response().status, 200),
             1 => {
                 let same = format!("If-None-Match: \"{cursor}\"\r\n");
@@ -266,7 +265,7 @@ fn a_connection_is_kept_from_poll_to_poll() {
             }
             4 => assert_eq!(raw.send(get("/c/k", "").replace("GET", "HEAD")).head_response().status, 200),
             _ => {
-                // In pieces.
+                // A request in pieces of one byte.
                 let request = get("/c/k?limit=1", "");
                 for byte in request.as_bytes() {
                     raw.send([*byte]);
@@ -278,7 +277,7 @@ fn a_connection_is_kept_from_poll_to_poll() {
 }
 
 #[test]
-fn requests_behind_a_held_poll_wait_for_it() {
+fn requests_pipelined_after_a_held_poll_wait_for_it() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     raw.send(
@@ -310,14 +309,14 @@ fn requests_behind_a_held_poll_wait_for_it() {
     assert!(raw.rest().is_empty());
 }
 
-/// More than a server wants to hold, and none of it is lost: the client waits.
+/// More bytes than the server buffers. The client must wait, and no byte is lost.
 #[test]
-fn much_behind_a_held_poll_waits_too() {
+fn a_large_request_pipelined_after_a_held_poll_waits_too() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     let long = "x".repeat(200_000);
-    // It is not all read, so that nobody can tell from outside when the poll is held: it says from
-    // where.
+    // The server does not read all bytes, so a test cannot see when the poll is held. The poll has
+    // a cursor, so that the order does not matter.
     let cursor = raw.send(get("/c/m", "")).response().field("tidewire-cursor").unwrap().to_owned();
     let poll = get(&format!("/c/m?wait=55&since={cursor}"), "");
     raw.send([poll, post("/c/m", "", &long), get("/c/m?limit=1", "")].concat());
@@ -329,7 +328,7 @@ fn much_behind_a_held_poll_waits_too() {
 }
 
 #[test]
-fn who_closes_after_a_long_poll_is_closed_on() {
+fn a_long_poll_with_connection_close_closes_the_connection() {
     let server = Server::start(&[]);
     for request in [
         get("/c/c?wait=0.1", "Connection: close\r\n"),
@@ -344,7 +343,7 @@ fn who_closes_after_a_long_poll_is_closed_on() {
 }
 
 #[test]
-fn a_cursor_that_cannot_be_continued_is_told_with_where_to_go_on() {
+fn a_410_says_why_and_from_where_to_continue() {
     let server = Server::start(&["--retain-messages", "2"]);
     let first = Post::new("1").to(&server.address, "g");
     for n in 2..=5 {
@@ -352,18 +351,18 @@ fn a_cursor_that_cannot_be_continued_is_told_with_where_to_go_on() {
     }
     let (earliest, head) = (after(&first, 2), after(&first, 4));
     for feed in ["poll", "longpoll"] {
-        let gone = |since: &str| {
+        let problem_of = |since: &str| {
             let answer = server.raw().send(get(&format!("/c/g?feed={feed}&since={since}"), "")).response();
             assert_eq!(answer.status, 410, "{feed} {since}");
             assert!(sentence(&answer).contains(&earliest), "the sentence says it too");
             assert_eq!(answer.field("vary"), Some(VARY));
             json(&answer)
         };
-        let problem = gone(&first);
+        let problem = problem_of(&first);
         assert_eq!((&problem["earliest"], &problem["reason"]), (&json!(earliest), &json!("gap")));
         assert_eq!(problem["gap"], json!({"type": "gap", "from": first, "cursor": earliest, "missed": 2}));
         for (since, reason) in [("zzz-9".to_owned(), "unknown-epoch"), (after(&head, 1), "ahead-of-log")] {
-            let problem = gone(&since);
+            let problem = problem_of(&since);
             assert_eq!((&problem["earliest"], &problem["reason"]), (&json!(earliest), &json!(reason)));
             assert_eq!(problem["gap"], json!({"type": "reset", "reason": reason, "cursor": earliest}));
         }
@@ -374,7 +373,7 @@ fn a_cursor_that_cannot_be_continued_is_told_with_where_to_go_on() {
 }
 
 #[test]
-fn a_poll_whose_client_left_takes_nothing() {
+fn a_poll_whose_client_has_gone_consumes_no_message() {
     let server = Server::start(&[]);
     let start = server.raw().send(get("/c/t", "")).response().field("tidewire-cursor").unwrap().to_owned();
     for _ in 0..20 {
@@ -392,7 +391,7 @@ fn a_held_poll_whose_client_has_half_closed_gets_no_answer() {
     raw.send(get("/c/h?wait=55", "")).half_close();
     assert_eq!(raw.rest(), b"", "closed, long before the hold is over");
     Post::new("x").to(&server.address, "h");
-    // What need not be held is answered, to a poll as to any request.
+    // A poll that need not be held is answered, like any other request.
     for query in ["", "?wait=55&since=earliest", "?feed=longpoll&wait=0"] {
         let mut raw = server.raw();
         let answer = raw.send(get(&format!("/c/h{query}"), "")).half_close().response();
@@ -401,21 +400,20 @@ fn a_held_poll_whose_client_has_half_closed_gets_no_answer() {
 }
 
 #[test]
-fn the_next_poll_of_a_connection_is_read_as_strictly_as_the_first() {
+fn the_next_poll_of_a_connection_is_parsed_as_strictly_as_the_first() {
     let server = Server::start(&["--threads", "1"]);
     let mut raw = server.raw();
     for _ in 0..2 {
-        // Held until its time is over: the connection is in the table then.
+        // The poll is held until its wait is over, so the connection is in the table.
         assert_eq!(raw.send(get("/c/n?wait=0.1", "")).response().status, 200);
         let next = raw.send("GET https://x/c/n?wait=0.1 HTTP/1.1\r\nHost: x\r\n\r\n").response();
         assert_eq!(next.status, 421, "this is another scheme's: {next:?}");
     }
 }
 
-/// A held poll that is answered leaves its time behind: the next one of the connection has its own,
-/// be it earlier or later.
+/// The deadline of an answered poll must not apply to the next poll of the connection.
 #[test]
-fn a_poll_that_is_asked_again_is_held_for_its_own_time() {
+fn each_poll_of_a_connection_has_its_own_deadline() {
     let server = Server::start(&["--threads", "1"]);
     let mut raw = server.raw();
     let mut cursor = Post::new("0").to(&server.address, "o");
@@ -438,10 +436,9 @@ fn a_poll_that_is_asked_again_is_held_for_its_own_time() {
     }
 }
 
-/// Those who wait in one table ask the same next question. The answer is made once, for as long as
-/// it is true.
+/// Equal polls that wait in one table share one response.
 #[test]
-fn the_answer_to_many_is_the_one_that_each_would_get() {
+fn a_shared_response_equals_the_response_to_each_poll() {
     let server = Server::start(&["--threads", "1", "--retain-messages", "3"]);
     let cursor = Post::new("1").to(&server.address, "s");
     let mut readers: Vec<Raw> = (0..5).map(|_| server.raw()).collect();
@@ -450,7 +447,7 @@ fn the_answer_to_many_is_the_one_that_each_would_get() {
         readers.iter_mut().for_each(|raw| _ = raw.send(&request));
         readers.iter_mut().map(|raw| raw.response()).collect::<Vec<_>>()
     };
-    // They are in the table from here on.
+    // From here on, the connections are in the table.
     assert!(ask(&mut readers, "0.1").iter().all(|answer| answer.status == 200));
     let mut expected = Vec::new();
     for n in 2..=4 {
@@ -468,9 +465,9 @@ fn the_answer_to_many_is_the_one_that_each_would_get() {
     assert!(ask(&mut readers, "30").iter().all(|answer| answer.status == 410), "message 2 is no longer kept");
 }
 
-/// A 410 about one channel must not lead over the messages of another.
+/// A 410 about one channel must not skip messages of another channel.
 #[test]
-fn what_comes_before_a_gap_in_another_channel_is_delivered_before_it_is_told() {
+fn messages_before_a_gap_in_another_channel_are_delivered_first() {
     let server = Server::start(&["--retain-messages", "3"]);
     let publish = |channel: &str, texts: &[&str]| {
         texts.iter().for_each(|text| drop(Post::new(*text).to(&server.address, channel)));

@@ -1,4 +1,4 @@
-//! The command: how it starts, how it is configured, how it stops.
+//! The command: its start, its configuration and its stop.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::common::server::{command, run};
 use crate::common::{Post, Raw, Server, Ws, eventually, narrow};
 use crate::{get, json, piece, post, stream_head};
 
-/// A folder of its own for each test, removed at the end.
+/// A folder for one test, removed at its end.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
@@ -35,13 +35,13 @@ impl Drop for Folder {
 }
 
 #[test]
-fn a_stop_tells_every_feed_how_to_come_back() {
+fn a_stop_ends_every_feed_normally() {
     for threads in ["1", "2"] {
         let server = Server::start(&["--comet", "--threads", threads]);
         let cursor = Post::new("x").to(&server.address, "s");
         let mut jsonp = server.raw();
         jsonp.send(get("/c/s?feed=jsonp&callback=f&wait=55", ""));
-        // Each with what it says last: nothing but the end, or the delimiter that closes a multipart body.
+        // Each feed with its last bytes: none, or the delimiter that closes a multipart body.
         let closing = Some(b"\r\n--tidewire--\r\n".to_vec());
         let mut comet =
             [("xhr", None), ("iframe", None), ("multipart", closing.clone()), ("replace", closing)].map(
@@ -88,12 +88,12 @@ fn a_stop_tells_every_feed_how_to_come_back() {
                 let chunk = raw.chunk().unwrap_or_default();
                 assert!(chunk.ends_with(last), "{feed}: {}", chunk.escape_ascii());
             }
-            assert_eq!(raw.chunk(), None, "{feed}: the end in good order");
+            assert_eq!(raw.chunk(), None, "{feed}: a normal end");
         }
-        assert_eq!(bytes.rest(), b"", "raw bytes that are not complete have no last chunk");
+        assert_eq!(bytes.rest(), b"", "an incomplete upload has no last chunk");
         let retry: u32 = piece(&mut sse).trim().strip_prefix("retry: ").unwrap().parse().unwrap();
-        assert!((1_000..10_000).contains(&retry), "a spread: {retry}");
-        assert_eq!(sse.chunk(), None, "the end in good order");
+        assert!((1_000..10_000).contains(&retry), "a random time: {retry}");
+        assert_eq!(sse.chunk(), None, "a normal end");
         assert_eq!(stream.chunk(), None);
         assert_eq!(bare.closed().0, 1012);
         assert_eq!(v1.closed().0, 1012);
@@ -102,7 +102,7 @@ fn a_stop_tells_every_feed_how_to_come_back() {
             assert!(raw.rest().is_empty());
         }
         drop((bare, v1, old));
-        assert!(start.elapsed() < Duration::from_secs(20), "told at once: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "at once: {:?}", start.elapsed());
         drop((poll, sse, stream, idle, comet, bytes, jsonp));
         let status = server.join();
         assert_eq!(status.code(), Some(0));
@@ -111,7 +111,7 @@ fn a_stop_tells_every_feed_how_to_come_back() {
 }
 
 #[test]
-fn a_server_without_anybody_stops_at_once() {
+fn a_server_without_connections_stops_at_once() {
     let server = Server::start(&[]);
     let start = Instant::now();
     server.terminate();
@@ -148,7 +148,7 @@ fn an_acknowledged_message_reaches_its_readers_before_the_end() {
 }
 
 #[test]
-fn who_is_behind_when_the_server_stops_gets_the_rest() {
+fn a_reader_that_is_behind_gets_the_rest_when_the_server_stops() {
     let server = Server::start(&["--threads", "1"]);
     let mut readers = ["stream", "sse"].map(|feed| {
         let mut raw = Raw::over(narrow(&server.address));
@@ -172,16 +172,16 @@ fn who_is_behind_when_the_server_stops_gets_the_rest() {
             assert!(piece(raw).contains(&format!("{n}:xx")), "{n}");
         }
     }
-    assert!(piece(&mut readers[1]).starts_with("retry: "), "and is told when to come back");
+    assert!(piece(&mut readers[1]).starts_with("retry: "), "and a retry time");
     for raw in &mut readers {
-        assert_eq!(raw.chunk(), None, "the end in good order");
+        assert_eq!(raw.chunk(), None, "a normal end");
     }
     drop((readers, publisher));
     assert_eq!(server.join().code(), Some(0));
 }
 
 #[test]
-fn who_does_not_leave_is_waited_for_no_longer_than_said() {
+fn the_drain_option_limits_the_time_of_a_stop() {
     let server = Server::start(&["--drain", "1"]);
     let mut stuck = server.raw();
     // A publish that is never finished.
@@ -194,10 +194,10 @@ fn who_does_not_leave_is_waited_for_no_longer_than_said() {
     assert!((Duration::from_millis(900)..Duration::from_secs(20)).contains(&took), "{took:?}");
 }
 
-/// A stop in the midst of everything: publishers that go on, an upload, a download that nobody reads, readers that read and such that do not. What
-/// was acknowledged has reached who reads, and the server is gone when its time is over.
+/// A stop under load: publishers, an upload, a download that nobody reads, active readers and stuck
+/// ones. The active readers get every acknowledged message, and the server ends in time.
 #[test]
-fn a_stop_in_the_midst_of_everything_ends_it() {
+fn a_stop_under_load_ends_in_time_and_loses_nothing() {
     let folder = Folder::new("stop");
     folder.file("large", &"0123456789abcdef".repeat(1 << 19));
     let server =
@@ -230,7 +230,7 @@ fn a_stop_in_the_midst_of_everything_ends_it() {
             std::thread::spawn(move || {
                 let mut raw = Raw::connect(address);
                 let mut acknowledged = 0_u32;
-                // Until the server has no more: an answer that closes the connection, or none.
+                // Until the server accepts no more: it refuses, or closes the connection.
                 while raw.offer(post("/c/busy", "", &format!("<{n}-{acknowledged}>"))) {
                     let Some(answer) = raw.response_or_end() else { break };
                     if answer.status != 201 {
@@ -247,7 +247,7 @@ fn a_stop_in_the_midst_of_everything_ends_it() {
             })
         })
         .collect();
-    // In full swing.
+    // Wait until all publishers are active.
     let mut seen = [0; 6].map(|_: u8| String::new());
     while !["<0-20>", "<1-5>", "<2-5>"].iter().all(|message| seen[0].contains(message)) {
         seen[0] += &piece(&mut readers[0]);
@@ -282,7 +282,7 @@ fn a_second_signal_does_not_wait() {
     server.terminate();
     eventually("the first signal to be taken", || TcpStream::connect(&server.address).is_err());
     server.terminate();
-    assert_ne!(server.join().code(), Some(0), "not all was finished");
+    assert_ne!(server.join().code(), Some(0), "a request was not finished");
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_taken_port_is_a_clear_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let server = Server::start(&["--threads", "2"]);
-    // By another program; and by another server of ours, with which it could share the port in silence.
+    // By another program, and by another Tidewire server: those two could share a port unnoticed.
     for address in [&address, &server.address] {
         for threads in ["1", "2"] {
             let outcome = run(command(&["--listen", address, "--threads", threads]));
@@ -303,7 +303,7 @@ fn a_taken_port_is_a_clear_error() {
 }
 
 #[test]
-fn what_others_could_reach_is_refused_unless_it_is_meant() {
+fn addresses_that_other_machines_can_reach_need_public() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         let outcome = run(command(&["--listen", address]));
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
@@ -315,7 +315,7 @@ fn what_others_could_reach_is_refused_unless_it_is_meant() {
 }
 
 #[test]
-fn options_that_make_no_sense_are_told() {
+fn wrong_options_are_errors_that_name_them() {
     let folder = Folder::new("bad");
     let unknown = folder.file("unknown.toml", "retain-mesages = 7\n");
     let wrong = folder.file("wrong.toml", "threads = 'two'\n");
@@ -339,7 +339,7 @@ fn options_that_make_no_sense_are_told() {
     }
 }
 
-/// How many messages a server keeps, as an example of a setting.
+/// Returns how many messages a server keeps, as an example of an option.
 fn kept(server: &Server) -> usize {
     for _ in 0..12 {
         Post::new("x").to(&server.address, "kept");
@@ -387,19 +387,20 @@ fn a_unix_socket_serves_the_same_channels() {
     let mut ws = Raw::unix(&path);
     ws.send(get(
         "/c/u",
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
     ));
     assert_eq!(ws.response().status, 101);
-    // A second server does not take the socket of one that lives, and takes over that of one that was killed.
+    // A second server refuses the socket of a running server, and replaces that of a killed one.
     let outcome = run(command(&["--listen", &unix]));
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.stderr.contains("taken"), "{outcome:?}");
     drop(server);
-    assert!(path.exists(), "killed, so it could not tidy up");
+    assert!(path.exists(), "a killed server cannot remove its socket");
     let server = Server::spawn(command(&args));
     assert_eq!(Raw::unix(&path).send(get("/c/u", "")).response().status, 200);
     drop(server);
-    // What is no socket is left alone.
+    // A file that is not a socket is left unchanged.
     let file = folder.file("a-file", "precious");
     let outcome = run(command(&["--listen", &format!("unix:{file}")]));
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
@@ -407,7 +408,7 @@ fn a_unix_socket_serves_the_same_channels() {
 }
 
 #[test]
-fn the_greeting_can_be_pasted() {
+fn the_printed_commands_can_be_pasted() {
     let server = Server::start(&[]);
     let page =
         server.raw().send(get("/", "").replace("Host: x", &format!("Host: {}", server.address))).response();

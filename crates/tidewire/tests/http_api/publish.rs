@@ -45,7 +45,7 @@ fn event_and_content_type_travel_with_the_message() {
             json!("text/plain; charset=utf-8"),
         ),
         ("/c/t?event=two%20words+%C3%A9", "", json!("two words é"), Value::Null),
-        // What clients send that were not told any.
+        // The default of some clients.
         ("/c/t", "Content-Type: application/x-www-form-urlencoded\r\n", Value::Null, Value::Null),
         ("/c/t", "", Value::Null, Value::Null),
     ] {
@@ -60,7 +60,7 @@ fn event_names_that_a_stream_cannot_carry_are_refused() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     let long = "n".repeat(129);
-    // An `EventSource` says `open` and `error` itself, and the server all the others.
+    // An `EventSource` dispatches `open` and `error` itself. The server sends all the others.
     let reserved = [
         "gap",
         "reset",
@@ -89,7 +89,7 @@ fn event_names_that_a_stream_cannot_carry_are_refused() {
         assert!(error["detail"].as_str().unwrap().contains("reserved"), "{error}");
     }
     assert!(messages(&mut raw, "e").is_empty());
-    // `message` is what an event without a name is; a name in another case is another name.
+    // `message` is the type of an event without a name. Names are case-sensitive.
     for event in ["message", "Error", "OPEN", "errors"] {
         assert_eq!(raw.send(post(&format!("/c/e?event={event}"), "", "x")).response().status, 201, "{event}");
     }
@@ -101,12 +101,13 @@ fn an_idempotency_key_appends_once() {
     let mut raw = server.raw();
     let first = raw.send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response();
     assert_eq!(first.status, 201);
-    // On the same connection, on another, in chunks: it is the same publish.
+    // The same publish again: on the same connection, on another one, and in chunks.
     let again = [
         raw.send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response(),
         server.raw().send(post("/c/i", "Idempotency-Key: k-1\r\n", "one")).response(),
         raw.send(
-            "POST /c/i HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k-1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n",
+            "POST /c/i HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k-1\r\nTransfer-Encoding: chunked\r\n\r\n\
+             3\r\none\r\n0\r\n\r\n",
         )
         .response(),
     ];
@@ -115,7 +116,7 @@ fn an_idempotency_key_appends_once() {
         assert_eq!(json(&answer), json!({"cursor": json(&first)["cursor"], "duplicate": true}));
         assert_eq!(answer.field("tidewire-cursor"), first.field("tidewire-cursor"));
     }
-    // Keys are of a channel; another key is another message.
+    // A key belongs to one channel. Another key is another message.
     assert_eq!(raw.send(post("/c/j", "Idempotency-Key: k-1\r\n", "one")).response().status, 201);
     assert_eq!(raw.send(post("/c/i", "Idempotency-Key: k-2\r\n", "two")).response().status, 201);
     assert_eq!(messages(&mut raw, "i").len(), 2);
@@ -125,7 +126,7 @@ fn an_idempotency_key_appends_once() {
 }
 
 #[test]
-fn a_key_sent_from_many_sides_at_once_appends_once() {
+fn a_key_sent_on_many_connections_at_once_appends_once() {
     let server = Server::start(&["--threads", "2"]);
     let threads: Vec<_> = (0..8)
         .map(|_| {
@@ -144,22 +145,22 @@ fn a_key_sent_from_many_sides_at_once_appends_once() {
     let answers: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     assert_eq!(answers.iter().filter(|(_, status, _)| *status == 201).count(), 50);
     let places: BTreeSet<_> = answers.iter().map(|(n, _, cursor)| (n, cursor)).collect();
-    assert_eq!(places.len(), 50, "all of a key were told the same cursor");
+    assert_eq!(places.len(), 50, "all publishes of a key got the same cursor");
     assert_eq!(messages(&mut server.raw(), "race").len(), 50);
 }
 
 #[test]
-fn a_message_over_the_limit_is_refused_however_it_comes() {
+fn a_message_over_the_limit_is_refused_in_every_framing() {
     let server = Server::start(&["--max-message", "1000"]);
     let mut raw = server.raw();
     assert_eq!(raw.send(post("/c/m", "", &"x".repeat(1_000))).response().status, 201);
     let answer = raw.send(post("/c/m", "", &"x".repeat(1_001))).response();
     assert_eq!(answer.status, 413);
     assert!(sentence(&answer).contains("1000"), "the limit is named");
-    // Declared: refused before a byte of it came.
+    // With a declared length: refused before its first byte.
     let declared = "POST /c/m HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n";
     assert_eq!(server.raw().send(declared).response().status, 413);
-    // In chunks: as soon as it is over.
+    // In chunks: refused as soon as the limit is exceeded.
     let chunk = format!("190\r\n{}\r\n", "x".repeat(400));
     let mut raw = server.raw();
     raw.send("POST /c/m HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -167,7 +168,7 @@ fn a_message_over_the_limit_is_refused_however_it_comes() {
     let answer = raw.response();
     assert_eq!(answer.status, 413);
     sentence(&answer);
-    // Asked first: refused without the body.
+    // With Expect: refused without the body.
     let asked = "POST /c/m HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n";
     assert_eq!(server.raw().send(asked).response().status, 413);
     assert_eq!(messages(&mut server.raw(), "m").len(), 1);
@@ -175,7 +176,7 @@ fn a_message_over_the_limit_is_refused_however_it_comes() {
 
 #[test]
 fn a_large_upload_that_is_refused_still_gets_its_answer() {
-    // The client sends all of it before it looks for an answer, as most do.
+    // Like most clients, this one sends the whole body before it reads the answer.
     let server = Server::start(&[]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -188,7 +189,7 @@ fn a_large_upload_that_is_refused_still_gets_its_answer() {
 }
 
 #[test]
-fn half_a_message_is_no_message() {
+fn an_incomplete_message_is_not_published() {
     let server = Server::start(&[]);
     for half in [
         "POST /c/half HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
@@ -204,7 +205,7 @@ fn half_a_message_is_no_message() {
 }
 
 #[test]
-fn a_message_is_for_one_channel() {
+fn a_publish_to_several_channels_is_refused() {
     let server = Server::start(&[]);
     let answer = server.raw().send(post("/c/a,b", "", "x")).response();
     assert_eq!(answer.status, 400);
@@ -213,7 +214,7 @@ fn a_message_is_for_one_channel() {
 }
 
 #[test]
-fn continue_is_said_to_who_waits_for_it() {
+fn a_client_that_expects_100_continue_gets_it() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     raw.send("POST /c/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
@@ -235,7 +236,8 @@ fn publishes_are_pipelined_in_order() {
     assert_eq!(data, ["1", "2", "3"]);
 }
 
-/// RFC 9110 §8.4: what is stored would be compressed bytes under the media type of the plain ones.
+/// RFC 9110 §8.4: otherwise the server would store compressed bytes with the media type of the
+/// original.
 #[test]
 fn a_body_in_a_content_coding_is_refused() {
     let server = Server::start(&["--allow-origin", "https://app.example"]);
@@ -256,12 +258,12 @@ fn a_body_in_a_content_coding_is_refused() {
         for request in [post("/c/coded", coded, "x"), put(coded)] {
             let answer = raw.send(request).response();
             assert_eq!(answer.status, 415, "{coded}");
-            // RFC 9110 §15.5.16, §12.5.3: what would have been taken.
+            // RFC 9110 §15.5.16, §12.5.3: the codings that the server accepts.
             assert_eq!(answer.field("accept-encoding"), Some("identity"), "{coded}");
             assert!(sentence(&answer).contains("Content-Encoding"), "{coded}");
         }
     }
-    // A page is told so too, and who asks first need not send the body.
+    // A page can read the refusal too. A client with Expect need not send the body.
     let cross = "Origin: https://app.example\r\nContent-Encoding: gzip\r\n";
     let answer = raw.send(post("/c/coded", cross, "x")).response();
     assert_eq!(
@@ -270,12 +272,13 @@ fn a_body_in_a_content_coding_is_refused() {
     );
     for method in ["POST", "PUT"] {
         let asked = format!(
-            "{method} /c/coded HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
+            "{method} /c/coded HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2000\r\n\
+             Expect: 100-continue\r\n\r\n"
         );
         assert_eq!(server.raw().send(asked).response().status, 415, "{method}");
     }
     assert!(messages(&mut server.raw(), "coded").is_empty());
-    // No coding at all, in its several spellings.
+    // Several spellings of no coding.
     for plain in [
         "Content-Encoding: identity\r\n",
         "Content-Encoding: Identity, identity\r\n",
@@ -289,9 +292,9 @@ fn a_body_in_a_content_coding_is_refused() {
     }
 }
 
-/// Of two values, one party could take the first for the truth and another the second.
+/// With two values, two recipients could disagree about which one is valid.
 #[test]
-fn a_field_that_says_what_a_body_is_says_it_once() {
+fn repeated_content_type_and_idempotency_key_fields_are_refused() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     for fields in [
@@ -307,9 +310,10 @@ fn a_field_that_says_what_a_body_is_says_it_once() {
     }
     let not_utf8 = post("/c/once", "Content-Type: text/?\r\n", "x").replace('?', "\0").into_bytes();
     let not_utf8: Vec<u8> = not_utf8.into_iter().map(|b| if b == 0 { 0xe9 } else { b }).collect();
-    assert_eq!(raw.send(not_utf8).response().status, 400, "it could not be passed on as it is");
+    assert_eq!(raw.send(not_utf8).response().status, 400, "it could not be passed on unchanged");
     assert!(messages(&mut raw, "once").is_empty());
-    // RFC 9110 §14.4: a POST is no place for a part, so the field means nothing; digests and places are not looked at either.
+    // RFC 9110 §14.4: Content-Range has no meaning in a POST. The server ignores the other two
+    // fields too.
     for fields in
         ["Content-Range: bytes 0-0/2\r\n", "Content-Digest: sha-256=:AAAA:\r\n", "Content-Location: /a\r\n"]
     {
@@ -317,7 +321,7 @@ fn a_field_that_says_what_a_body_is_says_it_once() {
     }
 }
 
-/// Who guesses a key must not be able to suppress somebody's message.
+/// An attacker who guesses a key must not be able to suppress another client's message.
 #[test]
 fn a_key_is_bound_to_its_message() {
     let server = Server::start(&[]);
@@ -340,7 +344,7 @@ fn a_key_is_bound_to_its_message() {
         let answer = send(path, fields, body);
         assert_eq!(answer.status, 422, "{path} {fields} {body}");
         assert!(sentence(&answer).contains("Idempotency-Key"), "{answer:?}");
-        assert_eq!(answer.field("tidewire-cursor"), None, "nobody is told a success");
+        assert_eq!(answer.field("tidewire-cursor"), None, "a refusal has no cursor");
     }
     assert_eq!(send("/c/bound?event=a", json_type, "1").status, 200, "the first one stands");
     assert_eq!(send("/c/other", "", "2").status, 201, "a key is of its channel");
@@ -351,7 +355,10 @@ fn a_key_is_bound_to_its_message() {
     let error = ws.json();
     assert_eq!((&error["type"], &error["id"], &error["status"]), (&json!("error"), &json!(9), &json!(422)));
     assert!(error["detail"].as_str().unwrap().contains("another message"), "{error}");
-    ws.say(json!({"type": "publish", "id": 10, "event": "a", "content_type": "application/json", "data": "1", "key": "k"}));
-    assert_eq!(ws.json()["type"], "ack", "the same message, whichever way it comes");
+    let content_type = "application/json";
+    ws.say(json!({
+        "type": "publish", "id": 10, "event": "a", "content_type": content_type, "data": "1", "key": "k"
+    }));
+    assert_eq!(ws.json()["type"], "ack", "the same message over another transport");
     assert_eq!(messages(&mut server.raw(), "bound").len(), 1);
 }

@@ -1,11 +1,11 @@
-//! `GET /c/NAME[,NAME…]`: which feed, from where, of which channels.
+//! `GET /c/NAME[,NAME…]`: the choice of the feed, the position and the channels.
 
 use serde_json::{Value, json};
 
 use crate::common::{Post, Response, Server, Ws, after, seq};
 use crate::{get, json, piece, sentence, stream_head};
 
-/// What kind of answer a GET gets, told by its head.
+/// Returns which feed answers a GET, from the head of the response.
 fn kind(server: &Server, path: &str, fields: &str) -> String {
     let mut raw = server.raw();
     raw.send(get(path, fields));
@@ -40,7 +40,7 @@ fn the_feed_is_the_first_that_the_request_names() {
         // Then an upgrade.
         ("", UPGRADE, "websocket"),
         ("wait=1", &(UPGRADE.to_owned() + sse), "websocket"),
-        // Then what is accepted.
+        // Then Accept.
         ("", sse, "sse"),
         ("wait=1", sse, "sse"),
         ("", stream, "stream"),
@@ -55,22 +55,19 @@ fn the_feed_is_the_first_that_the_request_names() {
         // Then a wait.
         ("wait=0.1", "", "longpoll"),
         ("wait=0.1", "Accept: application/json\r\n", "longpoll"),
-        ("", "Prefer: wait=1\r\n", "poll, now and then a long one"),
+        ("", "Prefer: wait=1\r\n", "longpoll"),
         ("wait=0", "", "poll"),
         ("", "", "poll"),
     ] {
-        // Held polls start now unless told otherwise; here is something to say at once.
+        // With a cursor, a held poll is answered at once.
         let since = if fields.contains("Prefer") { "since=earliest" } else { "" };
         let got = kind(&server, &format!("/c/f?{query}&{since}"), fields);
-        match expected {
-            "poll, now and then a long one" => assert_eq!(got, "longpoll"),
-            expected => assert_eq!(got, expected, "{query} {fields}"),
-        }
+        assert_eq!(got, expected, "{query} {fields}");
     }
 }
 
 #[test]
-fn without_a_cursor_a_short_poll_starts_at_the_earliest_and_what_waits_starts_now() {
+fn without_a_cursor_short_polls_start_at_the_earliest_message_and_other_feeds_start_now() {
     let server = Server::start(&[]);
     let cursor = Post::new("old").to(&server.address, "s");
     let poll = json(&server.raw().send(get("/c/s", "")).response());
@@ -117,7 +114,7 @@ fn last_event_id_overrides_since_on_every_feed() {
     )
     .unwrap();
     assert_eq!(ws.json(), json!({"type": "hello", "cursor": second}));
-    // An empty one is what a browser does not send: it says nothing.
+    // An empty field is ignored. Browsers do not send one.
     let poll = json(&server.raw().send(get(&format!("/c/l?since={first}"), "Last-Event-ID:\r\n")).response());
     assert_eq!(poll["messages"].as_array().unwrap().len(), 1);
 }
@@ -160,7 +157,7 @@ fn parameters_are_checked() {
         assert_eq!(answer.status, 400, "{query}: {answer:?}");
         sentence(&answer);
     }
-    // What is not known is left alone, and so are empty pairs.
+    // Unknown parameters and empty pairs are ignored.
     for query in
         ["", "&", "x", "x=1&x=2", "LIMIT=0", "limit=1&&", "li%6Dit=0", "limit=10000", "wait=0&limit=00001"]
     {
@@ -169,7 +166,7 @@ fn parameters_are_checked() {
 }
 
 #[test]
-fn a_value_above_a_maximum_is_cut_to_it_however_long_it_is() {
+fn a_value_above_a_maximum_is_reduced_to_it() {
     let server = Server::start(&[]);
     Post::new("x").to(&server.address, "m");
     let nines = "9".repeat(400);
@@ -182,7 +179,7 @@ fn a_value_above_a_maximum_is_cut_to_it_however_long_it_is() {
             format!("feed=raw&wait={number}"),
             format!("limit={number}&wait={number}"),
         ] {
-            // There is something to say at once, so nothing is held.
+            // There is a message already, so nothing is held.
             let mut raw = server.raw();
             raw.send(get(&format!("/c/m?since=earliest&{query}"), ""));
             assert_eq!(stream_head(&mut raw).status, 200, "{query}");
@@ -195,12 +192,12 @@ fn a_value_above_a_maximum_is_cut_to_it_however_long_it_is() {
     }
 }
 
-/// Every name of a feed; WebSockets are asked for by an upgrade.
+/// The names of all feeds. A WebSocket has no name: it is requested by an upgrade.
 const FEEDS: [&str; 10] =
     ["poll", "longpoll", "sse", "stream", "raw", "xhr", "multipart", "replace", "iframe", "jsonp"];
 
 #[test]
-fn a_cursor_that_is_none_is_refused_on_every_feed() {
+fn a_malformed_cursor_is_refused_on_every_feed() {
     let server = Server::start(&["--comet"]);
     let good = Post::new("x").to(&server.address, "b");
     let padded = good.replace("-1", "-01");
@@ -246,7 +243,7 @@ fn a_cursor_that_is_none_is_refused_on_every_feed() {
 }
 
 #[test]
-fn one_spelling_or_another_a_name_has_one_verdict_on_every_feed() {
+fn channel_names_are_checked_alike_on_every_feed() {
     let server = Server::start(&["--comet"]);
     Post::new("x").to(&server.address, "demo");
     let long = "n".repeat(128);
@@ -294,7 +291,7 @@ fn one_spelling_or_another_a_name_has_one_verdict_on_every_feed() {
     ];
     for (name, good) in rows {
         let several = name.contains(',');
-        // Bytes of several channels cannot be told apart, and a message or an upload is for one.
+        // Raw bytes of several channels could not be told apart. A publish is for one channel.
         let (one, made) = if several { (400, 400) } else { (200, 201) };
         let feed = |feed: &str| {
             let target = format!("/c/{name}?feed={feed}&callback=f&wait=0.05");
@@ -317,12 +314,12 @@ fn one_spelling_or_another_a_name_has_one_verdict_on_every_feed() {
             }
         }
     }
-    // What is spelled differently and means the same is the same.
+    // Two spellings of the same name are the same channel.
     let poll = json(&server.raw().send(get("/c/%64emo?limit=1", "")).response());
     assert_eq!(poll["messages"][0]["data"], "x");
 }
 
-/// `/c/a,b` on every feed: messages say which channel they are of, and one cursor stands for the place in both.
+/// `/c/a,b` on every feed: messages name their channel, and one cursor is the position in both.
 #[test]
 fn several_channels_are_read_on_one_connection() {
     let server = Server::start(&[]);
@@ -362,14 +359,15 @@ fn several_channels_are_read_on_one_connection() {
     let messages: Vec<Value> = (0..3).map(|_| ws.json()).collect();
     check("tidewire.v1", &messages);
     let mut ws = Ws::bare(&server, "/c/a,b");
-    // A bare one has no place for the names, but it has the payloads. There is an order in a channel, not between two.
+    // A bare WebSocket has no place for channel names, only payloads. There is an order within a
+    // channel, but not between two.
     at("b", "b2");
     at("a", "a3");
     let mut both = [ws.text(), ws.text()];
     both.sort();
     assert_eq!(both, ["a3", "b2"]);
 
-    // One cursor for both, on another feed; and one of them in the wrong order is told, not believed.
+    // The cursor of both works on another feed. With the channels in another order, it is refused.
     let cursor = messages[2]["cursor"].as_str().unwrap();
     let poll = json(&server.raw().send(get(&format!("/c/a,b?since={cursor}"), "")).response());
     let data: Vec<_> = poll["messages"].as_array().unwrap().iter().map(|m| m["data"].clone()).collect();
@@ -381,12 +379,13 @@ fn several_channels_are_read_on_one_connection() {
 }
 
 #[test]
-fn a_head_says_what_a_get_would() {
+fn a_head_response_has_the_fields_of_a_get_response() {
     let server = Server::start(&[]);
     Post::new("hello").to(&server.address, "h");
     let mut raw = server.raw();
     let lines = |answer: &Response| -> Vec<String> {
-        // A HEAD does not promise a framing of the body. And its connection goes on where that of a stream ends.
+        // The response to a HEAD has no framing of the body. Its connection stays open, and that of
+        // a stream does not.
         let differs = ["Date", "Transfer-Encoding", "Connection", "Keep-Alive"];
         let skip = |line: &&str| !differs.iter().any(|name| line.starts_with(name));
         answer.head.lines().filter(skip).map(str::to_owned).collect()
@@ -396,7 +395,7 @@ fn a_head_says_what_a_get_would() {
         let head = raw.send(get(path, "").replace("GET", "HEAD")).head_response();
         assert_eq!(lines(&head), lines(&got), "{path}");
     }
-    // Of what waits or streams too, at once, and the connection goes on.
+    // A HEAD for a long poll or a stream is answered at once, and the connection stays open.
     for path in ["/c/h?wait=55", "/c/h?feed=sse", "/c/h?feed=stream"] {
         let head = raw.send(get(path, "").replace("GET", "HEAD")).head_response();
         assert_eq!(head.status, 200, "{path}");
@@ -410,7 +409,7 @@ fn a_head_says_what_a_get_would() {
 }
 
 #[test]
-fn the_first_page_shows_what_to_paste() {
+fn the_first_page_shows_commands_to_paste() {
     let server = Server::start(&[]);
     let page = server.raw().send(get("/", "").replace("Host: x", "Host: example.org:8080")).response();
     assert_eq!(page.status, 200);
@@ -418,7 +417,7 @@ fn the_first_page_shows_what_to_paste() {
 }
 
 #[test]
-fn what_was_missed_by_a_limit_is_there_in_the_next_poll() {
+fn messages_beyond_the_limit_are_in_the_next_poll() {
     let server = Server::start(&[]);
     let first = Post::new("0").to(&server.address, "n");
     for n in 1..10 {

@@ -1,10 +1,10 @@
-//! Every refusal is `application/problem+json` with a sentence that says what to do.
+//! Every refusal is `application/problem+json`, with a sentence that says what to do.
 
 use crate::common::{Post, Server};
 use crate::{get, json, post, sentence};
 
 #[test]
-fn there_is_nothing_elsewhere() {
+fn other_paths_are_refused() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     for path in
@@ -16,12 +16,12 @@ fn there_is_nothing_elsewhere() {
     }
     let answer = raw.send(post("/nowhere", "", "body")).response();
     assert_eq!(answer.status, 404);
-    assert!(sentence(&answer).contains("/c/NAME"), "it says where something is");
-    assert_eq!(raw.send(get("/c/demo", "")).response().status, 200, "the connection goes on");
+    assert!(sentence(&answer).contains("/c/NAME"), "it names the path of channels");
+    assert_eq!(raw.send(get("/c/demo", "")).response().status, 200, "the connection stays open");
 }
 
 #[test]
-fn methods_that_a_resource_does_not_have_are_named_with_those_that_it_has() {
+fn a_405_names_the_allowed_methods() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     for (method, path) in [
@@ -47,13 +47,13 @@ fn methods_that_a_resource_does_not_have_are_named_with_those_that_it_has() {
 }
 
 #[test]
-fn options_says_what_can_be_done() {
+fn options_names_the_allowed_methods() {
     let server = Server::start(&[]);
     let answer = server.raw().send(get("/c/demo", "").replace("GET", "OPTIONS")).response();
     assert_eq!((answer.status, answer.field("content-length")), (204, None));
     let allow = answer.field("allow").unwrap();
     assert!(["GET", "HEAD", "POST", "OPTIONS"].iter().all(|method| allow.contains(method)), "{allow}");
-    // Of the server as a whole, and the connection goes on.
+    // For the server as a whole. The connection stays open.
     let mut raw = server.raw();
     let whole = raw.send("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").response();
     assert_eq!((whole.status, whole.field("allow")), (204, Some(allow)));
@@ -61,7 +61,7 @@ fn options_says_what_can_be_done() {
 }
 
 #[test]
-fn what_is_wrong_with_the_request_itself_is_told_by_the_engine() {
+fn malformed_and_oversized_requests_are_refused_with_a_sentence() {
     let server = Server::start(&[]);
     let long = "x".repeat(9_000);
     for (request, status) in [
@@ -85,7 +85,7 @@ fn what_is_wrong_with_the_request_itself_is_told_by_the_engine() {
 }
 
 #[test]
-fn one_channel_too_many_is_refused_and_those_there_are_go_on() {
+fn a_channel_beyond_the_limit_is_refused() {
     let server = Server::start(&["--max-channels", "3"]);
     for name in ["a", "b", "c"] {
         Post::new("x").to(&server.address, name);
@@ -99,18 +99,18 @@ fn one_channel_too_many_is_refused_and_those_there_are_go_on() {
 }
 
 #[test]
-fn a_refused_poll_makes_no_channel() {
+fn a_refused_poll_creates_no_channel() {
     let server = Server::start(&["--max-channels", "1"]);
     let mut raw = server.raw();
     for path in ["/c/a?since=none", "/c/a?limit=0", "/c/a?wait=x", "/c/a?feed=none"] {
         assert_eq!(raw.send(get(path, "")).response().status, 400, "{path}");
     }
-    // The one place is still free.
+    // So another channel can still be created.
     Post::new("x").to(&server.address, "b");
 }
 
 #[test]
-fn one_connection_too_many_is_refused() {
+fn a_connection_beyond_the_limit_is_refused() {
     let server = Server::start(&["--max-connections", "2", "--threads", "1"]);
     let mut kept = [server.raw(), server.raw()];
     for raw in &mut kept {
@@ -123,7 +123,7 @@ fn one_connection_too_many_is_refused() {
 }
 
 #[test]
-fn a_refusal_leaves_nothing_behind() {
+fn a_refused_request_publishes_nothing() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     for request in

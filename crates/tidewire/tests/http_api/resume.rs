@@ -1,12 +1,12 @@
-//! Coming back: the id that an `EventSource` keeps, in the field and in the parameters of
-//! polyfills.
+//! Resuming with the last event id of an `EventSource`, in the header field and in the parameters
+//! of polyfills.
 
 use serde_json::{Value, json};
 
 use crate::common::{Post, Raw, Server, Ws};
 use crate::{get, json, piece, sentence, stream_head};
 
-/// As polyfills spell it, and those who configure them.
+/// The names of the parameter in polyfills and in their configurations.
 const NAMES: [&str; 8] = [
     "lastEventId",
     "lastEventID",
@@ -18,7 +18,7 @@ const NAMES: [&str; 8] = [
     "evs_last_event_id",
 ];
 
-/// Every byte that a query could take for something else, as `encodeURIComponent` writes it.
+/// Encodes an id for a query, like `encodeURIComponent`.
 fn encoded(id: &[u8]) -> String {
     let letter = |&b: &u8| match b {
         b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
@@ -27,7 +27,7 @@ fn encoded(id: &[u8]) -> String {
     id.iter().map(letter).collect()
 }
 
-/// The stream that answers a GET, whose head is read.
+/// Opens a stream, and reads its head.
 fn stream(server: &Server, request: impl AsRef<[u8]>) -> Raw {
     let mut raw = server.raw();
     raw.send(request);
@@ -46,7 +46,7 @@ fn the_parameter_of_a_polyfill_overrides_since_and_the_field_overrides_both() {
     let server = Server::start(&[]);
     let [first, second, third] = ["1", "2", "3"].map(|data| Post::new(data).to(&server.address, "l"));
     for name in NAMES {
-        // The URL of the page comes first; what the polyfill adds comes last, and says where it is.
+        // `since` is from the URL of the page. The polyfill adds its parameter, which is newer.
         let query = format!("since={first}&{name}={second}");
         for feed in ["poll", "longpoll&wait=0.1"] {
             let path = format!("/c/l?feed={feed}&{query}");
@@ -65,7 +65,7 @@ fn the_parameter_of_a_polyfill_overrides_since_and_the_field_overrides_both() {
         assert!(piece(&mut sse).contains("data: 3\n"), "{name}");
         let mut ws = Ws::v1(&server, &format!("/c/l?{query}"));
         assert_eq!(ws.json(), json!({"type": "hello", "cursor": second}), "{name}");
-        // An empty one is that of a client which has had no id yet.
+        // An empty parameter is from a client without an id.
         let poll = json(&server.raw().send(get(&format!("/c/l?since={second}&{name}="), "")).response());
         assert_eq!(poll["messages"].as_array().unwrap().len(), 1, "{name}");
         for other in NAMES {
@@ -75,14 +75,14 @@ fn the_parameter_of_a_polyfill_overrides_since_and_the_field_overrides_both() {
             assert!(sentence(&answer).contains("twice"), "{answer:?}");
         }
     }
-    // Other names are somebody else's.
+    // Other names are ignored.
     for name in ["event_id", "last", "lastEvent", "xlastEventId", "lastEventIds"] {
         let poll = json(&server.raw().send(get(&format!("/c/l?since={second}&{name}=x"), "")).response());
         assert_eq!(poll["messages"].as_array().unwrap().len(), 1, "{name}");
     }
 }
 
-/// Ids of other servers, of pages that stored nothing, and of those who would break something.
+/// Ids of other servers, of pages that stored nothing, and of attackers.
 fn foreign(mine: &str) -> Vec<Vec<u8>> {
     let long = "x".repeat(2_500);
     let cursors = vec!["a-1"; 65].join(".");
@@ -112,7 +112,7 @@ fn foreign(mine: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn an_id_of_another_server_is_a_reset_that_is_told_on_every_stream() {
+fn every_stream_reports_a_reset_for_an_id_of_another_server() {
     let server = Server::start(&["--comet"]);
     let first = Post::new("kept").to(&server.address, "f");
     let earliest = first.replace("-1", "-0");
@@ -131,7 +131,7 @@ fn an_id_of_another_server_is_a_reset_that_is_told_on_every_stream() {
                 assert!(rest.contains(&earliest), "where it goes on: {feed} {shown}");
             }
         }
-        // What an EventSource sees: an event, with the id to come back with.
+        // An EventSource gets an event, with an id from which it can resume.
         let mut sse = stream(&server, with_field("/c/f?feed=sse", &id));
         piece(&mut sse);
         let event = piece(&mut sse);
@@ -142,7 +142,7 @@ fn an_id_of_another_server_is_a_reset_that_is_told_on_every_stream() {
 }
 
 #[test]
-fn an_id_of_another_server_is_gone_for_polls_and_closes_a_bare_socket() {
+fn an_id_of_another_server_is_a_410_for_polls_and_closes_a_bare_socket() {
     let server = Server::start(&["--comet"]);
     let first = Post::new("kept").to(&server.address, "f");
     let earliest = first.replace("-1", "-0");
@@ -165,7 +165,7 @@ fn an_id_of_another_server_is_gone_for_polls_and_closes_a_bare_socket() {
                 assert_eq!(problem["reason"], "unknown-epoch");
             }
         }
-        // A script sees no status: it is told, and gets what there is.
+        // A script sees no status, so the response has the reset and the messages.
         let script =
             server.raw().send(get(&format!("/c/f?feed=jsonp&callback=f&{parameter}"), "")).response();
         assert_eq!(script.status, 200, "{shown}");
@@ -187,7 +187,7 @@ fn an_id_of_another_server_is_gone_for_polls_and_closes_a_bare_socket() {
 }
 
 #[test]
-fn who_is_cut_before_the_reset_is_told_when_it_comes_back() {
+fn a_reader_that_is_cut_before_the_reset_gets_it_when_it_reconnects() {
     let server = Server::start(&[]);
     Post::new("kept").to(&server.address, "f");
     let mut sse = stream(&server, with_field("/c/f?feed=sse", b"42"));
@@ -197,13 +197,13 @@ fn who_is_cut_before_the_reset_is_told_when_it_comes_back() {
     let mut sse = stream(&server, with_field("/c/f?feed=sse", id.as_bytes()));
     piece(&mut sse);
     assert!(piece(&mut sse).contains("event: reset\n"), "{id}");
-    // A client of ours goes on with the parameter.
+    // The Tidewire clients resume with the parameter `since`.
     let poll = server.raw().send(get(&format!("/c/f?since={id}"), "")).response();
     assert_eq!((poll.status, &json(&poll)["reason"]), (410, &json!("unknown-epoch")));
 }
 
 #[test]
-fn several_channels_are_each_reset() {
+fn each_of_several_channels_is_reset() {
     let server = Server::start(&[]);
     let one = Post::new("kept a").to(&server.address, "a");
     Post::new("kept b").to(&server.address, "b");
@@ -215,7 +215,7 @@ fn several_channels_are_each_reset() {
 }
 
 #[test]
-fn the_words_of_since_are_words_in_the_field_too() {
+fn earliest_and_now_work_in_the_field_too() {
     let server = Server::start(&[]);
     let cursor = Post::new("kept").to(&server.address, "w");
     for (word, count) in [("earliest", 1), ("now", 0)] {

@@ -1,12 +1,13 @@
-//! Signals that do not ask for an end.
+//! Signals that do not ask the server to stop.
 #![cfg(unix)]
 
 use crate::common::{Server, eventually};
 use crate::{get, piece, post, stream_head};
 
-/// SIGHUP comes when a terminal goes away, SIGUSR1 and SIGUSR2 from tools that rotate logs. By default each of them kills.
+/// SIGHUP is sent when a terminal closes, SIGUSR1 and SIGUSR2 by tools that rotate logs. By default
+/// each of them ends a process.
 #[test]
-fn a_signal_that_does_not_ask_for_an_end_is_ignored_and_logged() {
+fn signals_that_do_not_ask_to_stop_are_ignored_and_logged() {
     let server = Server::start(&["--threads", "2"]);
     let mut stream = server.raw();
     stream.send(get("/c/s?feed=stream", ""));
@@ -22,9 +23,9 @@ fn a_signal_that_does_not_ask_for_an_end_is_ignored_and_logged() {
     assert!(log.contains("restart"), "it says what to do: {log}");
     assert_eq!(server.raw().send(post("/c/s", "", "still here")).response().status, 201);
     assert!(piece(&mut stream).contains("still here"), "and streams stay");
-    // The next one that does ask for it drains: none was taken for the first of two.
+    // The first signal that asks to stop starts a drain: the ignored ones did not count.
     server.terminate();
-    assert_eq!(stream.chunk(), None, "the end in good order");
+    assert_eq!(stream.chunk(), None, "a normal end");
     drop(stream);
     assert_eq!(server.join().code(), Some(0));
 }

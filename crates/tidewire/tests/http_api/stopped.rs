@@ -1,33 +1,34 @@
-//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`) does not punish its clients.
+//! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`) does not
+//! disconnect its clients.
 
 use std::time::{Duration, Instant};
 
 use crate::common::{Post, Raw, Server};
 use crate::websocket::{frame, switched};
 
-/// What has to be over is time itself: the three heartbeats of one second after which a WebSocket is given up for silent, and the pause of an
-/// upload.
+/// Longer than the time-outs of the clients: three heartbeats of one second for a silent WebSocket,
+/// and the pause of an upload.
 const STOP: Duration = Duration::from_millis(4_200);
 
 #[test]
-fn a_process_that_was_stopped_goes_on_with_everybody() {
+fn all_connections_survive_a_suspended_process() {
     let server = Server::start(&["--heartbeat", "1", "--upload-pause", "2", "--threads", "1"]);
     let (mut uploads, silent, mut ponged) = loop {
         let start = Instant::now();
-        // In the middle of a body whose pauses have a limit.
+        // Uploads in the middle of a body, whose pauses are limited.
         let mut uploads: Vec<Raw> = (0..4).map(|_| server.raw()).collect();
         for (n, raw) in uploads.iter_mut().enumerate() {
             let head = "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
             raw.send(format!("PUT /c/up-{n} {head}"));
         }
-        // Nothing pings these while the server is stopped: most have nothing to say.
+        // WebSockets that send nothing while the server is stopped.
         let silent: Vec<Raw> = (0..8).map(|_| switched(&server, "/c/live")).collect();
         let ponged: Vec<Raw> = (0..8).map(|_| switched(&server, "/c/live")).collect();
         server.freeze();
         if start.elapsed() < Duration::from_secs(1) {
             break (uploads, silent, ponged);
         }
-        // This machine is busy: somebody's time may have been up before the stop.
+        // The machine is busy, so a time-out may have passed before the stop. Try again.
         server.go_on();
     };
     for raw in &mut uploads {

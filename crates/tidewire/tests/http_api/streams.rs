@@ -1,4 +1,4 @@
-//! Server-Sent Events and HTTP streaming, as they stand on the wire.
+//! The bytes of Server-Sent Events and of HTTP streaming.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::common::{Post, Server, after};
 use crate::{get, json, piece, stream_head};
 
 #[test]
-fn the_head_of_a_stream_keeps_it_flowing() {
+fn the_head_of_a_stream_prevents_buffering_and_caching() {
     let server = Server::start(&[]);
     let cursor = Post::new("x").to(&server.address, "h");
     for (feed, media) in [("sse", "text/event-stream"), ("stream", "application/x-ndjson")] {
@@ -83,8 +83,7 @@ fn an_event_stream_on_the_wire() {
         expected.sort();
         assert_eq!(got, expected, "one message a chunk");
     }
-    // The format has three line ends and cannot tell them apart: each comes as the end of a line,
-    // under the name of the event.
+    // The format has three line ends and cannot tell them apart. Each becomes the end of a line.
     for (n, (payload, expected)) in [
         ("CR\r\nLF", vec!["data: CR", "data: LF"]),
         ("a\rb\r", vec!["data: a", "data: b", "data: "]),
@@ -102,7 +101,7 @@ fn an_event_stream_on_the_wire() {
         all.extend(expected.into_iter().map(str::to_owned));
         assert_eq!(event, format!("{}\n\n", all.join("\n")), "{payload:?}");
     }
-    // What is no text travels whole in an envelope.
+    // A payload that is not text is sent in an envelope.
     Post::new([0xff, 0x00, b'\r']).event("named").to(&server.address, "w");
     let event = piece(&mut raw);
     assert!(event.contains("event: envelope\n"), "{event}");
@@ -112,7 +111,7 @@ fn an_event_stream_on_the_wire() {
 }
 
 #[test]
-fn an_event_stream_of_objects_changes_nothing() {
+fn an_event_stream_of_objects_keeps_payloads_unchanged() {
     let server = Server::start(&[]);
     let payload = "a\r\nb\rc\n\u{feff}\0\u{2028}\r";
     Post::new(payload).event("named").to(&server.address, "o");
@@ -144,7 +143,10 @@ fn an_http_stream_on_the_wire() {
     let time = object["time"].clone();
     assert_eq!(
         object,
-        json!({"type": "message", "cursor": after(&start, 1), "time": time, "event": "e", "content_type": "text/plain", "data": "a\r\nb"})
+        json!({
+            "type": "message", "cursor": after(&start, 1), "time": time, "event": "e",
+            "content_type": "text/plain", "data": "a\r\nb"
+        })
     );
     Post::new([0xff, 0x00]).to(&server.address, "w");
     let object: Value = serde_json::from_str(&piece(&mut raw)).unwrap();
@@ -152,7 +154,7 @@ fn an_http_stream_on_the_wire() {
 }
 
 #[test]
-fn a_silent_stream_has_a_heart() {
+fn a_silent_stream_gets_heartbeats() {
     let server = Server::start(&["--heartbeat", "1"]);
     for (feed, beat) in [("sse", ":\n\n"), ("stream", "\n")] {
         let mut raw = server.raw();
@@ -164,14 +166,14 @@ fn a_silent_stream_has_a_heart() {
             assert_eq!(piece(&mut raw), beat, "{feed}");
         }
         assert!(start.elapsed() < Duration::from_secs(12), "{feed}: {:?}", start.elapsed());
-        // A message between two beats is a message.
+        // A message between two heartbeats is delivered.
         Post::new("x").to(&server.address, "b");
         assert!(piece(&mut raw).contains('x'), "{feed}");
     }
 }
 
 #[test]
-fn a_gap_is_an_event_and_the_stream_goes_on() {
+fn a_stream_reports_a_gap_and_continues() {
     let server = Server::start(&["--retain-messages", "2"]);
     let first = Post::new("1").to(&server.address, "g");
     for n in 2..=5 {
@@ -196,7 +198,7 @@ fn a_gap_is_an_event_and_the_stream_goes_on() {
         assert!(event.contains(&format!("event: {name}\n")), "{event}");
         assert!(
             event.contains(&format!("id: {earliest}\n")),
-            "a browser that is cut here goes on from there: {event}"
+            "a browser that reconnects now resumes there: {event}"
         );
         let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
         assert_eq!(serde_json::from_str::<Value>(data).unwrap(), *object);
@@ -220,10 +222,10 @@ fn an_http_1_0_client_reads_until_the_end() {
 }
 
 #[test]
-fn a_stream_serves_who_pipelines_and_drops_who_floods() {
+fn requests_pipelined_after_a_stream_are_not_answered() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
-    // What comes behind a request for a stream has no answer, since the stream has no end.
+    // The stream has no end, so the request after it gets no answer.
     raw.send([get("/c/f?feed=stream", ""), get("/c/f", "")].concat());
     stream_head(&mut raw);
     piece(&mut raw);
@@ -247,7 +249,7 @@ fn a_stream_with_a_body_is_refused() {
         crate::sentence(&answer);
         assert!(raw.rest().is_empty());
     }
-    // A poll with a body is odd, and harmless.
+    // A poll with a body is unusual, but harmless.
     let mut raw = server.raw();
     let poll = raw.send("GET /c/b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello").response();
     assert_eq!(json(&poll)["messages"], json!([]));

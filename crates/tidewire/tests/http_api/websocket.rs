@@ -15,7 +15,7 @@ pub(crate) const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 pub(crate) const UPGRADE: &str =
     "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n";
 
-/// A connection after its handshake, to which bytes can be sent that no library would.
+/// Returns a connection after the handshake, to which a test can send any bytes.
 pub(crate) fn switched(server: &Server, path: &str) -> Raw {
     let mut raw = server.raw();
     let answer = raw.send(get(path, &format!("{UPGRADE}{KEY}"))).response();
@@ -23,7 +23,7 @@ pub(crate) fn switched(server: &Server, path: &str) -> Raw {
     raw
 }
 
-/// A client's frame: its first byte, and the payload under a mask.
+/// Returns a client's frame: the first byte, and the masked payload.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     assert!(payload.len() < 126);
     let mask = [1, 2, 3, 4];
@@ -44,7 +44,7 @@ fn the_handshake_of_rfc_6455() {
     assert_eq!(answer.status, 101);
     // The example of RFC 6455 §1.3.
     assert_eq!(answer.field("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-    // Letter by letter: some clients compare text.
+    // With exactly these letters, because some clients compare the text.
     assert_eq!(answer.field("upgrade"), Some("websocket"));
     assert_eq!(answer.field("connection"), Some("Upgrade"));
     assert_eq!(
@@ -64,9 +64,10 @@ fn the_handshake_of_rfc_6455() {
     }
 }
 
-/// Older Envoy, Mojo and others send it. What is pipelined behind it belongs to the WebSocket, as without it.
+/// Older Envoy, Mojo and others send `Content-Length: 0`. Pipelined bytes belong to the WebSocket,
+/// as without the field.
 #[test]
-fn a_handshake_may_say_that_it_has_no_body() {
+fn a_handshake_may_have_content_length_zero() {
     let server = Server::start(&[]);
     for (path, length) in [("/c/zero", "0"), ("/c/zeros", "00")] {
         let mut raw = server.raw();
@@ -131,12 +132,11 @@ fn a_handshake_that_is_wrong_is_refused_with_the_right_status() {
 }
 
 #[test]
-fn a_bare_socket_carries_payloads_both_ways() {
+fn a_bare_socket_carries_payloads_in_both_directions() {
     let server = Server::start(&[]);
     let (mut a, mut b) = (Ws::bare(&server, "/c/b"), Ws::bare(&server, "/c/b"));
     a.send(Message::text("text"));
     a.send(Message::binary(vec![0xff, 0x00]));
-    // UTF-8 that came as binary is text to whoever reads it.
     b.send(Message::text(""));
     for socket in [&mut a, &mut b] {
         let mut got: Vec<Message> = (0..3).map(|_| socket.next()).collect();
@@ -145,6 +145,7 @@ fn a_bare_socket_carries_payloads_both_ways() {
         assert_eq!(got[1], Message::binary(vec![0xff, 0x00]));
         assert_eq!(got[2], Message::text("text"));
     }
+    // UTF-8 text that is published as binary is delivered as text.
     a.send(Message::binary(b"text".to_vec()));
     assert_eq!(b.next(), Message::text("text"));
     // Fragments are one message.
@@ -158,7 +159,7 @@ fn a_bare_socket_carries_payloads_both_ways() {
 }
 
 #[test]
-fn what_a_bare_socket_cannot_publish_ends_it() {
+fn a_refused_publish_closes_a_bare_socket() {
     let server = Server::start(&["--max-message", "100"]);
     let mut ws = Ws::bare(&server, "/c/e");
     ws.send(Message::text("x".repeat(101)));
@@ -192,7 +193,7 @@ fn pings_are_answered_and_the_close_is_echoed() {
     raw.send(frame(0x89, b"are you there"));
     assert_eq!(raw.exactly(15), [&[0x8a, 13], &b"are you there"[..]].concat());
     raw.send(frame(0x8a, b"an unasked pong"));
-    // Of many in one read at least the last is answered.
+    // If several pings arrive in one read, at least the last one is answered.
     raw.send([frame(0x89, b"1"), frame(0x89, b"2"), frame(0x89, b"3")].concat());
     raw.until([0x8a, 1, b'3']);
     raw.send([frame(0x88, &[0x03, 0xe8, b'b', b'y', b'e']), frame(0x81, b"after the close")].concat());
@@ -205,7 +206,7 @@ fn pings_are_answered_and_the_close_is_echoed() {
 }
 
 #[test]
-fn frames_against_the_protocol_end_the_connection_with_its_code() {
+fn invalid_frames_close_the_connection_with_the_right_code() {
     let server = Server::start(&["--max-message", "1000"]);
     let unmasked = vec![0x81, 2, b'h', b'i'];
     for (name, bytes, code) in [
@@ -253,7 +254,7 @@ fn frames_against_the_protocol_end_the_connection_with_its_code() {
 }
 
 #[test]
-fn a_v1_socket_says_hello_and_speaks_objects() {
+fn a_v1_socket_sends_hello_and_json_objects() {
     let server = Server::start(&[]);
     let first = Post::new("old").to(&server.address, "v");
     let mut ws = Ws::v1(&server, "/c/v");
@@ -266,25 +267,32 @@ fn a_v1_socket_says_hello_and_speaks_objects() {
     let time = object["time"].clone();
     assert_eq!(
         object,
-        json!({"type": "message", "cursor": after(&first, 1), "time": time, "event": "e", "content_type": "a/b", "data_b64": "/w=="})
+        json!({
+            "type": "message", "cursor": after(&first, 1), "time": time, "event": "e",
+            "content_type": "a/b", "data_b64": "/w=="
+        })
     );
 }
 
 #[test]
-fn a_v1_socket_publishes_and_is_told_what_became_of_it() {
+fn a_v1_socket_publishes_and_gets_acknowledgements() {
     let server = Server::start(&["--max-message", "1000"]);
     let mut ws = Ws::v1(&server, "/c/mine");
     ws.json();
-    // Its own message comes to it as well, before or after the acknowledgement.
+    // The publisher also gets its own message, before or after the acknowledgement.
     ws.say(json!({"type": "publish", "id": 1, "data": "here"}));
     let mut both = [ws.json(), ws.json()];
     both.sort_by_key(|object| object["type"].as_str().unwrap().to_owned());
     assert_eq!(both[0], json!({"type": "ack", "id": 1, "cursor": both[1]["cursor"]}));
     assert_eq!(both[1]["data"], "here");
-    // Elsewhere, with everything; the id comes back as it was, whatever it was.
+    // To another channel, with all parameters. Any JSON value may be the id, and it is returned
+    // unchanged.
     let mut place = String::new();
     for (n, id) in [json!("text"), json!(1.5), json!({"a": [1, null]}), json!(true)].into_iter().enumerate() {
-        ws.say(json!({"type": "publish", "id": id, "channel": "other", "event": "e", "content_type": "a/b", "data_b64": "/wA=", "key": "k"}));
+        ws.say(json!({
+            "type": "publish", "id": id, "channel": "other", "event": "e", "content_type": "a/b",
+            "data_b64": "/wA=", "key": "k"
+        }));
         let ack = ws.json();
         place = if n == 0 { ack["cursor"].as_str().unwrap().to_owned() } else { place };
         assert_eq!(ack, json!({"type": "ack", "id": id, "cursor": place}), "one key, one message");
@@ -301,7 +309,7 @@ fn a_v1_socket_publishes_and_is_told_what_became_of_it() {
 }
 
 #[test]
-fn a_command_that_cannot_be_carried_out_is_an_error_and_no_end() {
+fn a_refused_command_is_an_error_and_the_socket_stays_open() {
     let server = Server::start(&["--max-message", "1000"]);
     let mut ws = Ws::v1(&server, "/c/e");
     ws.json();
@@ -334,7 +342,7 @@ fn a_command_that_cannot_be_carried_out_is_an_error_and_no_end() {
             "{error}"
         );
     }
-    // What is no command has no id that could be told, and one that is too long is not.
+    // A text that is no command has no id, and an id that is too long is not returned.
     for text in [
         "",
         "x",
@@ -353,19 +361,19 @@ fn a_command_that_cannot_be_carried_out_is_an_error_and_no_end() {
         let error = ws.json();
         assert_eq!((&error["status"], error.get("id")), (&json!(400), None), "{text:?}");
     }
-    // As deep as it likes: no recursion without end.
+    // Deep nesting must not overflow the stack.
     ws.send(Message::text("[".repeat(2_000)));
     assert_eq!(ws.json()["status"], 400);
     ws.send(Message::binary(b"{}".to_vec()));
     assert_eq!(ws.json()["status"], 400, "commands are text");
     assert!(data(&server, "e").is_empty());
-    // And it goes on.
+    // The socket still works.
     Post::new("alive").to(&server.address, "e");
     assert_eq!(ws.json()["data"], "alive");
 }
 
 #[test]
-fn a_v1_socket_takes_channels_on_and_gives_them_up() {
+fn a_v1_socket_subscribes_to_and_unsubscribes_from_channels() {
     let server = Server::start(&[]);
     let a1 = Post::new("a1").to(&server.address, "a");
     let b1 = Post::new("b1").to(&server.address, "b");
@@ -373,7 +381,8 @@ fn a_v1_socket_takes_channels_on_and_gives_them_up() {
     assert_eq!(ws.json()["cursor"], a1);
     let publish = |channel: &str, text: &str| Post::new(text).to(&server.address, channel);
 
-    // With the past of the new one; from here on messages say whose they are, and a cursor stands for both.
+    // The new channel starts at its earliest message. From here on, messages name their channel,
+    // and the cursor is the position in both.
     ws.say(json!({"type": "subscribe", "id": "s", "channel": "b", "since": "earliest"}));
     let hello = ws.json();
     assert_eq!((&hello["type"], &hello["channel"]), (&json!("hello"), &json!("b")));
@@ -386,7 +395,7 @@ fn a_v1_socket_takes_channels_on_and_gives_them_up() {
     assert_eq!((&message["channel"], &message["data"]), (&json!("a"), &json!("a2")));
     let both = message["cursor"].as_str().unwrap().to_owned();
 
-    // Giving up one of two.
+    // Unsubscribe from one of two.
     ws.say(json!({"type": "unsubscribe", "id": "u", "channel": "a"}));
     assert_eq!(ws.json(), json!({"type": "ack", "id": "u", "cursor": b1}));
     publish("a", "a3, which nobody here wants");
@@ -397,7 +406,7 @@ fn a_v1_socket_takes_channels_on_and_gives_them_up() {
         (&json!("b2"), &json!(b2), &Value::Null)
     );
 
-    // And the last, and one again from where it was.
+    // Unsubscribe from the last one, and subscribe again from its position.
     ws.say(json!({"type": "unsubscribe", "channel": "b"}));
     assert_eq!(ws.json()["type"], "ack");
     publish("b", "b3");
@@ -405,14 +414,14 @@ fn a_v1_socket_takes_channels_on_and_gives_them_up() {
     assert_eq!(ws.json()["type"], "hello");
     assert_eq!(ws.json()["data"], "b3");
 
-    // The cursor of both goes on elsewhere.
+    // The cursor of both channels works on another feed.
     let poll = json(&server.raw().send(get(&format!("/c/a,b?since={both}"), "")).response());
     let data: Vec<_> = poll["messages"].as_array().unwrap().iter().map(|m| m["data"].clone()).collect();
     assert_eq!(data, ["a3, which nobody here wants", "b2", "b3"]);
 }
 
 #[test]
-fn a_v1_socket_is_told_of_losses_in_what_it_subscribes_to() {
+fn a_v1_socket_gets_reports_of_gaps_in_new_channels() {
     let server = Server::start(&["--retain-messages", "2"]);
     let first = Post::new("1").to(&server.address, "g");
     for n in 2..=5 {
@@ -434,7 +443,7 @@ fn a_v1_socket_is_told_of_losses_in_what_it_subscribes_to() {
 }
 
 #[test]
-fn a_v1_socket_has_sixteen_channels_at_most() {
+fn a_v1_socket_has_at_most_sixteen_channels() {
     let server = Server::start(&[]);
     let mut ws = Ws::v1(&server, "/c/c0");
     ws.json();
@@ -451,14 +460,14 @@ fn a_v1_socket_has_sixteen_channels_at_most() {
 }
 
 #[test]
-fn a_silent_socket_is_pinged_and_one_that_does_not_answer_is_given_up() {
+fn a_silent_socket_is_pinged_and_closed_if_it_does_not_answer() {
     let server = Server::start(&["--heartbeat", "1"]);
     let mut answers = Ws::bare(&server, "/c/p");
-    // The library answers pings while it is read from.
+    // The library answers pings while the test reads from it.
     let answers = std::thread::spawn(move || answers.text());
-    let mut deaf = switched(&server, "/c/p");
+    let mut silent = switched(&server, "/c/p");
     let start = Instant::now();
-    let got = deaf.rest();
+    let got = silent.rest();
     assert!(
         got.chunks(2).all(|ping| ping == [0x89, 0]) && got.len() >= 4,
         "its pings, and then an end: {got:x?}"
@@ -470,7 +479,7 @@ fn a_silent_socket_is_pinged_and_one_that_does_not_answer_is_given_up() {
 }
 
 #[test]
-fn who_leaves_without_a_word_is_forgotten() {
+fn a_connection_that_is_closed_without_a_close_frame_is_freed() {
     let server = Server::start(&[]);
     Post::new("x").to(&server.address, "l");
     let before = server.descriptors();

@@ -1,12 +1,13 @@
-// The few helpers that the views need.
+// Helpers of the views.
 
-/** An element with properties (`class`, `on…`, `data-…`, `aria-…` and others as attributes) and children. */
+/** Makes an element with children. Properties `on…` are listeners, all others are attributes. */
 export function el(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
     if (value === undefined || value === false) continue;
     if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
-    else if (key === 'style') for (const [name, v] of Object.entries(value)) element.style.setProperty(name, v);
+    else if (key === 'style')
+      for (const [name, v] of Object.entries(value)) element.style.setProperty(name, v);
     else element.setAttribute(key, value === true ? '' : value);
   }
   element.append(...children);
@@ -20,18 +21,25 @@ export function svg(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Sets a text only where it is another one: what does not change costs nothing, and selections stay. */
+/** Sets a text if it is different. An equal text costs nothing, and a selection in it stays. */
 export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export const bytes = (n) => (n < 1000 ? `${n} B` : n < 1e6 ? `${(n / 1000).toFixed(n < 1e4 ? 2 : 1)} kB` : `${(n / 1e6).toFixed(2)} MB`);
+export function bytes(n) {
+  if (n < 1000) return `${n} B`;
+  return n < 1e6 ? `${(n / 1000).toFixed(n < 1e4 ? 2 : 1)} kB` : `${(n / 1e6).toFixed(2)} MB`;
+}
 
-export const millis = (ms) => (ms === null ? '–' : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 1e4 ? 2 : 1)} s`);
+export function millis(ms) {
+  if (ms === null) return '–';
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 1e4 ? 2 : 1)} s`;
+}
 
 export const whole = (n) => n.toLocaleString('en');
 
-/** A colour of the style sheet as a canvas takes it, for the theme that is on. */
+/** The colours of the style sheet in the present theme, in a form that a canvas accepts. */
 export class Palette {
   constructor() {
     this.probe = el('i', { hidden: true });

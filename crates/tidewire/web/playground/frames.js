@@ -1,19 +1,28 @@
-// WebSocket frames (RFC 6455 §5.2), as a client writes and reads them.
+// Writes and reads WebSocket frames (RFC 6455 §5.2), as a client.
 import { join } from './http.js';
 
-export const TEXT = 1, CLOSE = 8, PING = 9, PONG = 10;
+export const TEXT = 1,
+  CLOSE = 8,
+  PING = 9,
+  PONG = 10;
 
-/** One frame, whole and masked: a client masks what it sends, with a fresh key each time. */
+/** Makes one frame that is a whole message. A client masks each frame with a new random key. */
 export function frame(opcode, payload) {
   const n = payload.length;
-  const length = n < 126 ? [n] : n < 65536 ? [126, n >> 8, n & 255] : [127, 0, 0, 0, 0, (n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
+  const low = [(n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
+  const length = n < 126 ? [n] : n < 65536 ? [126, ...low.slice(2)] : [127, 0, 0, 0, 0, ...low];
   length[0] |= 0x80;
   const key = crypto.getRandomValues(new Uint8Array(4));
   const header = Uint8Array.from([0x80 | opcode, ...length, ...key]);
-  return join(header, payload.map((byte, i) => byte ^ key[i % 4]));
+  return join(
+    header,
+    payload.map((byte, i) => byte ^ key[i % 4]),
+  );
 }
 
-/** Reads frames and joins fragments. `on(opcode, payload)` for each whole message and each control frame. */
+/**
+ * Reads frames and joins fragments. Calls `on(opcode, payload)` for messages, pings, pongs, closes.
+ */
 export class Frames {
   constructor(on) {
     this.on = on;

@@ -1,9 +1,13 @@
-// HTTP/1.1 answers, byte by byte: a head, then a body that ends by length, by chunks or with the connection.
+// Reads HTTP/1.1 answers byte by byte: a head, then a body that ends by its length, with the last
+// chunk, or with the connection.
 
 const CRLF2 = [13, 10, 13, 10];
 const text = new TextDecoder('latin1');
 
-/** Reads one answer after another. `on.head({status, fields})`, `on.data(bytes)`, `on.end()`; after a 101 all is data. */
+/**
+ * Reads one answer after another. Calls `on.head({status, fields})`, `on.data(bytes)` and
+ * `on.end()`. After a 101, all bytes are data.
+ */
 export class Answers {
   constructor(on) {
     this.on = on;
@@ -12,7 +16,7 @@ export class Answers {
     this.left = 0;
   }
 
-  /** Whether an answer has begun and not ended. */
+  /** Whether an answer has begun and has not ended. */
   get open() {
     return this.state !== 'head' || this.held.length > 0;
   }
@@ -22,7 +26,7 @@ export class Answers {
     while (this.#step());
   }
 
-  /** The connection ended: that is the end of a body without a length, and of no other. */
+  /** The connection ended. This is the end of a body without a length, but not of other bodies. */
   finish() {
     if (this.state === 'rest') this.on.end();
     this.state = 'over';
@@ -64,8 +68,15 @@ export class Answers {
   #head() {
     const end = find(this.held, CRLF2);
     if (end < 0) return false;
-    const [first, ...lines] = text.decode(this.#take(end + 4)).trimEnd().split('\r\n');
-    const fields = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
+    const [first, ...lines] = text
+      .decode(this.#take(end + 4))
+      .trimEnd()
+      .split('\r\n');
+    const field = (line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+    };
+    const fields = new Map(lines.map(field));
     const status = Number(first.split(' ')[1]);
     this.left = Number(fields.get('content-length') ?? 0);
     if (status === 304 || status === 204) this.state = 'none';
@@ -104,7 +115,7 @@ export class Answers {
   }
 }
 
-/** A request, as bytes. */
+/** Returns the bytes of a request. */
 export function request(method, target, fields = {}, body = new Uint8Array(0)) {
   const all = { Host: location.host, ...fields };
   if (method === 'POST') all['Content-Length'] = body.length;
@@ -122,7 +133,7 @@ export function join(a, b) {
   return both;
 }
 
-/** Where `needle` begins in `bytes`, or -1. */
+/** Returns where `needle` begins in `bytes`, or -1. */
 export function find(bytes, needle) {
   for (let at = bytes.indexOf(needle[0]); at >= 0; at = bytes.indexOf(needle[0], at + 1)) {
     if (needle.every((byte, i) => bytes[at + i] === byte)) return at;

@@ -1,9 +1,10 @@
-// What this page knows of the channel's log: the newest message, the oldest that is kept, and when each of its own was published.
+// What the page knows about the channel's log: the newest message, the oldest message that is kept,
+// and when each message of this page was published.
 import { Memory } from './ring.js';
 
 const KNOWN = 4096;
 
-/** The number in a cursor `EPOCH-N`: how many messages the log had. */
+/** Returns the number in a cursor `EPOCH-N`: that of the message before this position. */
 export const number = (cursor) => Number(cursor.slice(cursor.lastIndexOf('-') + 1));
 
 export class Journal {
@@ -25,7 +26,7 @@ export class Journal {
     this.waiting = new Memory(KNOWN);
   }
 
-  /** A cursor was seen, wherever. A log that began anew has another epoch. */
+  /** Any part of the page has seen a cursor. A log that began anew has another epoch. */
   saw(cursor) {
     const epoch = cursor.slice(0, cursor.lastIndexOf('-'));
     if (epoch === '0') return;
@@ -36,7 +37,7 @@ export class Journal {
     this.latest = cursor;
   }
 
-  /** A message of this page got its place. */
+  /** The server has confirmed a message of this page. */
   published(cursor, at, size) {
     this.saw(cursor);
     const n = number(cursor);
@@ -46,20 +47,23 @@ export class Journal {
     this.waiting.delete(n);
   }
 
-  /** Tells `then` when message `n` was published: now, or when its acknowledgement comes, which may be later than the message. */
+  /**
+   * Calls `then` with the time at which message `n` was published: at once, or when its
+   * acknowledgement arrives. That may be later than the message.
+   */
   whenPublished(n, then) {
     const at = this.times.get(n);
     if (at !== undefined) then(at);
     else this.waiting.set(n, [...(this.waiting.get(n) ?? []), then]);
   }
 
-  /** Asks where the log stands, so that all lanes begin at one place. */
+  /** Asks for the newest cursor, so that all lanes begin at the same position. */
   async begin() {
     const answer = await fetch(`${this.url}?since=now`);
     this.saw((await answer.json()).cursor);
   }
 
-  /** Asks the server what it still keeps. */
+  /** Asks for the oldest message that the server keeps. */
   async observe() {
     const before = this.epoch;
     const answer = await fetch(`${this.url}?since=earliest&limit=1`);

@@ -1,23 +1,24 @@
-// A lane: one technique at work on the channel. It owns a wire, a place in the log, and what was measured; how the technique speaks is its client's
-// business (polls.js, streams.js, websocket.js).
+// A lane: one technique that reads the channel. It has a wire, a position in the log and the
+// measurements. A client speaks the protocol of the technique (polls.js, streams.js, websocket.js).
 //
 //   Client: start()      the wire is open: send a request
-//           push(bytes)  what one read brought
+//           push(bytes)  the bytes of one read
 //           finish()     the connection ended
-//           resumed?()   reading goes on after a pause
-//           busy?()      one step is not over yet: an answer is awaited
+//           resumed?()   reading continues after a pause
+//           busy?()      whether a step is not finished: the client waits for an answer
 import { number } from './journal.js';
 import { utf8 } from './http.js';
 import { Median, Ring } from './ring.js';
 import { Trace } from './trace.js';
 import { MAX_READ, Wire, whyRefused } from './wire.js';
 
-/** A slow reader: so many bytes, so often (ms). */
+/** A slow reader reads this many bytes at this interval (ms). */
 const SLOW = { bytes: 16, every: 250 };
 
 export class Lane {
   constructor(technique, journal, settings) {
-    Object.assign(this, { technique, journal, settings, on: false, paused: false, stepping: false, slow: false, wire: null, client: null });
+    Object.assign(this, { technique, journal, settings, wire: null, client: null });
+    this.on = this.paused = this.stepping = this.slow = false;
     this.setting = technique.setting?.value;
     this.state = 'off';
     this.detail = '';
@@ -29,13 +30,25 @@ export class Lane {
     this.zero();
   }
 
-  /** Measures afresh. */
+  /** Resets the measurements. */
   zero() {
-    this.count = { requests: 0, empty: 0, connections: 0, reconnects: 0, up: 0, down: 0, payload: 0, messages: 0, gaps: 0, missed: 0, untold: 0 };
+    this.count = {
+      requests: 0,
+      empty: 0,
+      connections: 0,
+      reconnects: 0,
+      up: 0,
+      down: 0,
+      payload: 0,
+      messages: 0,
+      gaps: 0,
+      missed: 0,
+      unreported: 0,
+    };
     this.latency = new Median();
   }
 
-  /** Bytes that are neither message nor spared: what the technique costs for each message. */
+  /** The bytes per message that are not payload. */
   get overhead() {
     const { up, down, payload, messages } = this.count;
     return messages ? (up + down - payload) / messages : null;
@@ -48,7 +61,7 @@ export class Lane {
     this.#connect();
   }
 
-  /** Switches off; the place in the log is forgotten. */
+  /** Switches the lane off and forgets its position in the log. */
   stop() {
     this.on = this.paused = this.stepping = this.slow = false;
     clearTimeout(this.retry);
@@ -70,7 +83,7 @@ export class Lane {
     this.client?.resumed?.();
   }
 
-  /** One read, or for a poll one exchange. */
+  /** Does one read, or one request with its answer. */
   step() {
     if (!this.paused) this.pause();
     this.stepping = true;
@@ -78,9 +91,9 @@ export class Lane {
     this.#pump();
   }
 
-  crawl(slow) {
+  readSlowly(slow) {
     this.slow = slow;
-    // What was granted before is more than a drop, and stands until the next grant.
+    // The last permission was for a larger read. It is valid until the next one.
     if (slow) this.wire?.grant(0);
     this.#pump();
   }
@@ -89,12 +102,12 @@ export class Lane {
     this.wire?.cut();
   }
 
-  /** Whether the client may ask for something now. */
+  /** Whether the client may send a request now. */
   get mayAsk() {
     return !this.paused || this.stepping;
   }
 
-  // What clients tell.
+  // Called by the clients.
 
   /** Sends a request. */
   ask(bytes) {
@@ -108,22 +121,22 @@ export class Lane {
     this.wire?.send(bytes);
   }
 
-  /** An answer is here; one that brought no message is empty. */
+  /** An answer has arrived. It is empty if it has no message. */
   answered(empty) {
     if (empty) this.count.empty++;
     this.mark(empty ? 'empty' : 'answer');
   }
 
-  /** The server holds something open for this lane from now on; the result ends that. */
+  /** The server now holds a request or a stream open. The caller sets `to` when that ends. */
   hold(kind) {
     return this.spans.push({ kind, from: performance.now(), to: null });
   }
 
-  /** An object of the JSON feeds, which say it all. */
+  /** Handles an object of the JSON feeds. */
   object(object) {
     switch (object.type) {
       case 'hello':
-        return; // the place that was asked for
+        return; // it repeats the position of the request
       case 'message':
         return this.message(object.cursor, object.data ?? atob(object.data_b64 ?? ''), object.event);
       case 'gap':
@@ -137,7 +150,7 @@ export class Lane {
   message(cursor, data, event) {
     const now = performance.now();
     const n = number(cursor);
-    if (n !== number(this.cursor) + 1) this.count.untold += 1;
+    if (n !== number(this.cursor) + 1) this.count.unreported += 1;
     this.moved(cursor);
     this.count.messages++;
     this.count.payload += utf8(data).length;
@@ -166,7 +179,7 @@ export class Lane {
     return this.timeline.push({ kind, t: performance.now(), ...more });
   }
 
-  /** The server refused, in its own words. */
+  /** Shows why the server refused. */
   trouble(detail) {
     this.detail = detail;
   }
@@ -211,7 +224,8 @@ export class Lane {
     this.#disconnected(why === 'idle' ? 'idle' : 'waiting');
     if (why === 'idle') {
       this.paused = true;
-      this.detail = 'Paused for so long that the wire was given back; resume to go on.';
+      this.detail =
+        'The server closed the connection because the lane was paused for too long. Press Resume.';
       return;
     }
     if (why === 'refused') {
@@ -230,7 +244,10 @@ export class Lane {
   }
 }
 
-/** How long to wait before the next connection (ms): after a stop spread, so that not all come back at once. */
+/**
+ * How long to wait before the next connection (ms). After a stop of the server the wait is random,
+ * so that not all clients reconnect at once.
+ */
 const WAIT = {
   cut: () => 700,
   stopping: () => 1000 + Math.random() * 4000,

@@ -1,11 +1,12 @@
-// The log as a line: a tick for each message, and for each lane a marker at its cursor. What was evicted is hatched.
+// The log as a line, with a tick for each message and a marker at the cursor of each lane. The
+// evicted part is hatched.
 import { el, put, svg, whole } from './dom.js';
 import { number } from './journal.js';
 
 /** The fewest and the most messages that the line shows. */
 const FEWEST = 40;
 const MOST = 1500;
-/** More ticks than this are one band. */
+/** If there are more ticks than this, they are drawn as one band. */
 const TICKS = 240;
 
 export class LogView {
@@ -13,12 +14,24 @@ export class LogView {
     Object.assign(this, { journal, lanes, tracks: new Map() });
     this.ticks = svg('g');
     this.evicted = svg('rect', { class: 'evicted', x: 0, y: 4, height: 22, width: 0 });
-    this.drawing = svg('svg', { class: 'ticks', viewBox: '0 0 1000 30', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, HATCH(), this.evicted, svg('line', { x1: 0, x2: 1000, y1: 26, y2: 26 }), this.ticks);
+    this.drawing = svg(
+      'svg',
+      { class: 'ticks', viewBox: '0 0 1000 30', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
+      HATCH(),
+      this.evicted,
+      svg('line', { x1: 0, x2: 1000, y1: 26, y2: 26 }),
+      this.ticks,
+    );
     this.from = el('span', { class: 'from' });
     this.to = el('span', { class: 'to' });
     this.rows = el('div', { class: 'tracks' });
     this.sentence = el('p', { class: 'visually-hidden', id: 'log-words' });
-    holder.append(el('div', { class: 'line' }, el('span', { class: 'name' }, 'the log'), this.drawing, el('span')), this.rows, el('div', { class: 'ends' }, this.from, this.to), this.sentence);
+    holder.append(
+      el('div', { class: 'line' }, el('span', { class: 'name' }, 'the log'), this.drawing, el('span')),
+      this.rows,
+      el('div', { class: 'ends' }, this.from, this.to),
+      this.sentence,
+    );
   }
 
   update() {
@@ -30,8 +43,9 @@ export class LogView {
     this.#line(head, oldest, span, x);
     for (const lane of this.lanes) this.#track(lane, head, x);
     put(this.from, head > span ? `message ${whole(Math.max(head - span, 1))}` : '');
-    put(this.to, head ? `head: message ${whole(head)}` : 'the log is empty: publish something');
-    put(this.sentence, `The log has ${head} messages; ${on.map((lane) => `${lane.technique.name} is at ${at(lane)}`).join(', ')}.`);
+    put(this.to, head ? `newest: message ${whole(head)}` : 'the log is empty: publish something');
+    const positions = on.map((lane) => `${lane.technique.name} is at ${at(lane)}`).join(', ');
+    put(this.sentence, `The newest message is ${head}; ${positions}.`);
   }
 
   #line(head, oldest, span, x) {
@@ -39,7 +53,7 @@ export class LogView {
     if (key === this.drawn) return;
     this.drawn = key;
     const first = Math.max(1, head - span + 1);
-    // Number n lies between the positions n-1 and n.
+    // Message n lies between the positions n-1 and n.
     const place = (n) => (x(n) * 1000).toFixed(1);
     this.evicted.setAttribute('x', place(first - 1));
     this.evicted.setAttribute('width', oldest > first ? place(oldest - 1) - place(first - 1) : 0);
@@ -47,7 +61,9 @@ export class LogView {
       const path = `M${place(Math.max(oldest, first))} 16H1000`;
       return this.ticks.replaceChildren(svg('path', { class: 'band', d: path }));
     }
-    const strokes = (from, to) => Array.from({ length: Math.max(to - from + 1, 0) }, (_, i) => `M${place(from + i)} 6V26`).join('');
+    const stroke = (n) => `M${place(n)} 6V26`;
+    const strokes = (from, to) =>
+      Array.from({ length: Math.max(to - from + 1, 0) }, (_, i) => stroke(from + i)).join('');
     this.ticks.replaceChildren(
       svg('path', { class: 'gone', d: strokes(first, Math.min(oldest - 1, head)) }),
       svg('path', { d: strokes(Math.max(first, oldest), head) }),
@@ -64,10 +80,18 @@ export class LogView {
     if (!track) {
       const marker = el('span', { class: 'marker' });
       const label = el('span', { class: 'behind' });
-      const row = el('div', { class: 'track', 'data-lane': lane.technique.id }, el('span', { class: 'name', title: lane.technique.name }, lane.technique.short), el('span', { class: 'rail' }, marker), label);
+      const { id, name, short } = lane.technique;
+      const row = el(
+        'div',
+        { class: 'track', 'data-lane': id },
+        el('span', { class: 'name', title: name }, short),
+        el('span', { class: 'rail' }, marker),
+        label,
+      );
       track = { row, marker, label };
       this.tracks.set(lane, track);
-      const after = this.lanes.filter((l) => this.tracks.has(l) && this.lanes.indexOf(l) > this.lanes.indexOf(lane))[0];
+      const later = this.lanes.slice(this.lanes.indexOf(lane) + 1);
+      const after = later.find((other) => this.tracks.has(other));
       this.rows.insertBefore(row, after ? this.tracks.get(after).row : null);
     }
     const position = at(lane);
@@ -75,11 +99,17 @@ export class LogView {
     track.row.classList.toggle('evicted', evicted);
     track.row.dataset.at = position;
     track.marker.style.setProperty('left', `${(x(position) * 100).toFixed(2)}%`);
-    put(track.label, position < head ? `−${whole(head - position)}${evicted ? ' evicted' : ''}` : 'at head');
+    put(
+      track.label,
+      position < head ? `−${whole(head - position)}${evicted ? ' evicted' : ''}` : 'up to date',
+    );
   }
 }
 
 const at = (lane) => number(lane.cursor);
 
-const HATCH = () =>
-  svg('defs', {}, svg('pattern', { id: 'hatch', width: 6, height: 6, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' }, svg('line', { class: 'hatch', x1: 0, y1: 0, x2: 0, y2: 6 })));
+const HATCH = () => {
+  const size = { width: 6, height: 6, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' };
+  const line = svg('line', { class: 'hatch', x1: 0, y1: 0, x2: 0, y2: 6 });
+  return svg('defs', {}, svg('pattern', { id: 'hatch', ...size }, line));
+};

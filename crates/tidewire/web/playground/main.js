@@ -1,4 +1,5 @@
-// The playground: lanes over one channel, and what they cost. Begin here; then lane.js, one of the clients, and wire.js.
+// The playground: several lanes read one channel, and their costs are compared. Begin here, then
+// read lane.js, one of the clients, and wire.js.
 import { el, Palette, put } from './dom.js';
 import { Journal } from './journal.js';
 import { Lane } from './lane.js';
@@ -11,8 +12,8 @@ import { Summary } from './summary.js';
 import { TECHNIQUES } from './techniques.js';
 
 const $ = (id) => document.getElementById(id);
-const REFRESH = 100; // ms between two looks at the numbers
-const OBSERVE = 1000; // ms between two questions what the log still keeps
+const REFRESH = 100; // ms between two updates of the numbers
+const OBSERVE = 1000; // ms between two requests for the oldest message that the log keeps
 
 const channel = channelOfPage();
 const settings = new Settings();
@@ -25,7 +26,8 @@ const announce = (text) => put($('announcements'), text);
 const views = new Map(lanes.map((lane) => [lane, new LaneView(lane, palette)]));
 const log = new LogView($('log'), journal, lanes);
 const summary = new Summary($('summary-table'), lanes);
-const box = new PublishBox($('publish'), publisher, lanes.find((lane) => lane.technique.id === 'websocket'), announce);
+const websocket = lanes.find((lane) => lane.technique.id === 'websocket');
+const box = new PublishBox($('publish'), publisher, websocket, announce);
 
 theme($('theme'), () => palette.clear());
 nameChannel();
@@ -35,20 +37,20 @@ chooseLanes();
 $('as-browser').addEventListener('change', (event) => (settings.asBrowser = event.target.checked));
 $('zero').addEventListener('click', () => {
   for (const lane of lanes) lane.zero();
-  announce('All counters are at zero.');
+  announce('All counters are reset.');
 });
 addEventListener('pagehide', () => {
   for (const lane of lanes) lane.stop();
   publisher.close();
 });
-// A page that comes back out of the browser's cache begins anew.
+// A page that returns from the back-forward cache is loaded again.
 addEventListener('pageshow', (event) => event.persisted && location.reload());
 
 setInterval(refresh, REFRESH);
 setInterval(() => !document.hidden && journal.head !== journal.observed && observe(), OBSERVE);
 requestAnimationFrame(frame);
 
-/** All lanes begin at one place in the log, so that they carry the same messages. */
+/** All lanes begin at the same position in the log, so that they read the same messages. */
 async function begin() {
   for (;;) {
     try {
@@ -66,33 +68,42 @@ function nameChannel() {
     event.preventDefault();
     if (NAME.test($('channel').value)) location.hash = $('channel').value;
   });
-  // Everything belongs to one channel; another one is another visit.
+  // The page belongs to one channel. For another channel it is loaded again.
   addEventListener('hashchange', () => location.reload());
   const url = `${location.origin}/c/${channel}`;
   put($('paste'), `curl -d 'hello' '${url}'\ncurl -N '${url}?feed=sse&since=earliest'`);
 }
 
-/** A check box for each technique; those of before CORS are there only where the server allows them. */
+/** Makes a check box for each technique. Techniques from before CORS need the option --comet. */
 function chooseLanes() {
   for (const lane of lanes) {
     const { id, name, first, comet } = lane.technique;
     const check = el('input', { type: 'checkbox', id: `on-${id}`, checked: first, disabled: comet });
-    const label = el('label', { for: `on-${id}`, 'data-lane': id, class: 'chip', title: comet ? 'only on a server that runs with --comet' : undefined }, check, name);
+    const title = comet ? 'needs a server that was started with --comet' : undefined;
+    const label = el('label', { for: `on-${id}`, 'data-lane': id, class: 'chip', title }, check, name);
     check.addEventListener('change', () => turn(lane, check.checked));
     $('techniques').append(label);
     if (first) turn(lane, true);
   }
-  // The first wire knows what the server allows.
+  // The first wire reports what the server allows.
   lanes[0].onFacts = ({ comet, retain_messages }) => {
     for (const lane of lanes) if (lane.technique.comet) $(`on-${lane.technique.id}`).disabled = !comet;
-    put($('retention'), `This server keeps ${retain_messages.toLocaleString('en')} messages of a channel; what falls out is hatched, and a lane that comes too late is told so.`);
+    const kept = retain_messages.toLocaleString('en');
+    put(
+      $('retention'),
+      `This server keeps the newest ${kept} messages of a channel. The hatched part of the log is no ` +
+        'longer kept. A lane that still needs a message from it gets a report of the gap.',
+    );
   };
 }
 
 function turn(lane, on) {
   const { element } = views.get(lane);
   if (on) {
-    const after = lanes.slice(lanes.indexOf(lane) + 1).map((l) => views.get(l).element).find((e) => e.isConnected);
+    const after = lanes
+      .slice(lanes.indexOf(lane) + 1)
+      .map((l) => views.get(l).element)
+      .find((e) => e.isConnected);
     $('lanes').insertBefore(element, after ?? null);
     lane.start();
   } else {
@@ -114,7 +125,7 @@ function observe() {
   journal.observe().catch(() => (journal.observed = null));
 }
 
-/** The diagrams glide; for who wants less motion they are drawn anew with the numbers, in steps. */
+/** Draws the diagrams: smoothly, or twice a second for users who prefer reduced motion. */
 let drawn = 0;
 function frame(now) {
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;

@@ -1,4 +1,4 @@
-// Short polling, long polling, and long polling as a script: one question after another on one connection.
+// Short polling, long polling, and JSONP: one request after another on one connection.
 import { Answers, join, request } from './http.js';
 
 const text = new TextDecoder();
@@ -6,8 +6,8 @@ const text = new TextDecoder();
 class Poll {
   constructor(lane) {
     this.lane = lane;
-    this.waits = false; // for an answer
-    this.due = false; // to ask again, once it may
+    this.waits = false; // whether an answer has not arrived yet
+    this.due = false; // whether the next request is to be sent as soon as the lane allows it
     this.answers = new Answers({
       head: (head) => Object.assign(this, { head, body: new Uint8Array(0) }),
       data: (bytes) => (this.body = join(this.body, bytes)),
@@ -58,7 +58,7 @@ class Poll {
     this.lane.moved(cursor);
   }
 
-  /** 410: the log does not have what comes after the cursor. It says so, and where it goes on. */
+  /** 410: messages after the cursor are no longer kept. The answer has the earliest cursor. */
   refused(status, problem) {
     this.lane.answered(false);
     if (status === 410) this.lane.gap({ ...problem.gap, cursor: problem.earliest });
@@ -83,7 +83,7 @@ class Poll {
     return {};
   }
 
-  /** The channel, from here on. */
+  /** The URL of the channel, with the position of the lane. */
   get place() {
     return `${this.lane.journal.url}?since=${this.lane.cursor}`;
   }
@@ -98,7 +98,7 @@ export class ShortPoll extends Poll {
     return this.place;
   }
 
-  /** What was seen last: with nothing new the answer is a 304 and a head. */
+  /** The last cursor. If there is nothing new, the answer is a 304 without a body. */
   fields() {
     return { 'If-None-Match': `"${this.lane.cursor}"` };
   }
@@ -122,7 +122,7 @@ export class LongPoll extends Poll {
   }
 }
 
-/** A script element cannot see a status, so everything is told in the call. */
+/** A script element cannot see a status, so the arguments of the call have all information. */
 export class Jsonp extends LongPoll {
   target() {
     return `${super.target()}&feed=jsonp&callback=got`;

@@ -1,9 +1,9 @@
-// The publish box: one message, many, a burst, or a steady rate.
+// The box to publish one message, many, a burst, or messages at a steady rate.
 import { BytesView } from './bytes.js';
 import { put, utf8Length, whole } from './dom.js';
 
 export class PublishBox {
-  /** `lanes` tells which lane is the WebSocket's; `announce` says to everybody what was done. */
+  /** `websocket` is the lane of the WebSocket. `announce` tells screen readers what was done. */
   constructor(form, publisher, websocket, announce) {
     Object.assign(this, { form, publisher, websocket, announce, number: 0, timer: null });
     const at = (name) => form.elements[name];
@@ -24,7 +24,9 @@ export class PublishBox {
 
   #publish(count, quiet = false) {
     const { at } = this;
-    const [text, event, size] = [at('text').value || 'hello', at('event').value.trim() || undefined, Number(at('size').value)];
+    const text = at('text').value || 'hello';
+    const event = at('event').value.trim() || undefined;
+    const size = Number(at('size').value);
     const numbered = count > 1 || quiet;
     const messages = Array.from({ length: count }, () => {
       this.number++;
@@ -38,13 +40,14 @@ export class PublishBox {
   #setRate(rate) {
     clearInterval(this.timer);
     this.timer = rate ? setInterval(() => this.#publish(1, true), 1000 / rate) : null;
-    this.announce(rate ? `Publishing ${rate} a second.` : 'No longer publishing by itself.');
+    this.announce(rate ? `Publishing ${rate} per second.` : 'Repeated publishing is off.');
   }
 
   update() {
     const { publisher } = this;
     const waiting = publisher.queue.length + publisher.sent.length;
-    put(this.status, publisher.trouble || `${whole(publisher.total)} published${waiting ? `, ${whole(waiting)} on their way` : ''}`);
+    const pending = waiting ? `, ${whole(waiting)} not confirmed yet` : '';
+    put(this.status, publisher.trouble || `${whole(publisher.total)} published${pending}`);
     if (this.wire.open) this.bytes.update();
   }
 }

@@ -1,12 +1,13 @@
-// Publishes with POST over a wire of its own, many requests on their way at a time, each with a key: one whose answer was lost is sent again and appended once.
+// Publishes with POST over a wire of its own, with many requests in flight. Each has an idempotency
+// key. So a request whose answer was lost can be sent again, and its message is appended only once.
 import { Answers, join, request, utf8 } from './http.js';
 import { Trace } from './trace.js';
 import { Wire } from './wire.js';
 
-/** Requests on their way at one time. */
+/** The most requests in flight. */
 const AHEAD = 32;
 
-/** Messages that may wait to be sent: a channel keeps no more by default. */
+/** The most messages that wait to be sent. */
 const QUEUE = 5000;
 
 export class Publisher {
@@ -19,7 +20,9 @@ export class Publisher {
     this.onAcknowledged = () => {};
   }
 
-  /** Publishes messages `{text, event}`; over the lane of a WebSocket where one is given. */
+  /**
+   * Publishes messages `{text, event}`, over the WebSocket of `lane` if it is given, or with POST.
+   */
   publish(messages, lane) {
     for (const message of messages.slice(0, QUEUE - this.queue.length)) {
       if (lane?.client?.publish) this.#overWebSocket(lane, message);
@@ -86,7 +89,7 @@ export class Publisher {
       },
       end: (why) => {
         this.wire = null;
-        // What was not answered goes first, under the keys that it had.
+        // Requests without an answer are sent again first, with the same keys.
         this.queue.unshift(...this.sent.splice(0));
         if (this.queue.length) setTimeout(() => this.#pump(), why === 'refused' ? 5000 : 1000);
       },

@@ -1,23 +1,23 @@
-// Lists that forget: a page that runs for a week must not grow for a week.
+// Lists with a limited size: a page that runs for a week must not use more and more memory.
 
 /** Keeps the newest `max` items. */
 export class Ring {
   constructor(max) {
     this.max = max;
     this.items = [];
-    /** How many there ever were. */
+    /** How many items were ever added. */
     this.count = 0;
   }
 
   push(item) {
     this.count++;
     this.items.push(item);
-    // Half a list at a time: taking one off the front of an array costs as much as the array is long.
+    // Removes half of the items at once: the cost of a removal grows with the length of the array.
     if (this.items.length >= 2 * this.max) this.items.splice(0, this.items.length - this.max);
     return item;
   }
 
-  /** The newest `n`, oldest first. */
+  /** Returns the newest `n` items, oldest first. */
   last(n = this.max) {
     return this.items.slice(-Math.min(n, this.max));
   }
@@ -42,7 +42,7 @@ export class Memory extends Map {
   }
 }
 
-/** The middle of what was last measured. */
+/** The median of the last measurements. */
 export class Median {
   constructor() {
     this.ring = new Ring(256);

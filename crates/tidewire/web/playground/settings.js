@@ -1,18 +1,23 @@
-// What is chosen for the whole page: the channel, the theme, and whether requests carry what a browser would add.
+// The choices for the whole page: the channel, the theme, and whether requests have the fields that
+// a browser adds.
 
-/** The channel is in the address, so that it can be shared; a visit without one gets a fresh one. */
+/** The channel is in the address, so that users can share it. The default is a random name. */
 export function channelOfPage() {
   const wanted = decodeURIComponent(location.hash.slice(1));
   if (NAME.test(wanted)) return wanted;
-  const fresh = `play-${[...crypto.getRandomValues(new Uint8Array(4))].map((b) => (b % 36).toString(36)).join('')}`;
+  const random = [...crypto.getRandomValues(new Uint8Array(4))].map((b) => (b % 36).toString(36));
+  const fresh = `play-${random.join('')}`;
   history.replaceState(null, '', `#${fresh}`);
   return fresh;
 }
 
-/** A channel's name (docs/http-api.md). */
+/** The pattern of a channel's name (docs/http-api.md). */
 export const NAME = /^[A-Za-z0-9._~:@-]{1,128}$/;
 
-/** Fields that a browser adds to each request of a page, on or off; but `Accept-Encoding`, since lanes read the bytes as they are. */
+/**
+ * The fields that a browser adds to each request of a page, if they are switched on.
+ * `Accept-Encoding` is not among them, because lanes cannot decompress.
+ */
 export class Settings {
   asBrowser = false;
 
@@ -29,7 +34,7 @@ export class Settings {
   }
 }
 
-/** The switch between dark and light; `auto` is what the system says. */
+/** The choice between dark and light; `auto` follows the system. */
 export function theme(select, changed) {
   const stored = read();
   if (stored) select.value = stored;
@@ -50,7 +55,7 @@ function read() {
   try {
     return localStorage.getItem(KEY);
   } catch {
-    return null; // storage is forbidden: the choice lasts as long as the page
+    return null; // storage is forbidden, so the choice lasts only as long as the page
   }
 }
 

@@ -1,4 +1,5 @@
-// One request, an answer without end: Server-Sent Events, lines of JSON, and the streams from before them. Each has its own way to say where a message ends.
+// One request and an answer that does not end: Server-Sent Events, lines of JSON, and older
+// streams. Each marks the end of a message in its own way.
 import { Answers, find, join, request, utf8 } from './http.js';
 
 class Stream {
@@ -36,7 +37,7 @@ class Stream {
     if (status === 200) this.lane.hold('stream');
   }
 
-  /** Cuts what came at each `mark`, and keeps the rest until more is here. */
+  /** Cuts the bytes at each `mark`, and keeps the rest until more bytes arrive. */
   cut(bytes, mark, each) {
     this.held = join(this.held, bytes);
     for (let at; (at = find(this.held, mark)) >= 0; ) {
@@ -51,7 +52,7 @@ class Stream {
   }
 }
 
-/** HTML §9.2: fields in lines, an event at each empty line. */
+/** HTML §9.2: each line is a field, and an empty line ends an event. */
 export class EventStream extends Stream {
   feed = 'sse';
   fields = { Accept: 'text/event-stream' };
@@ -65,14 +66,16 @@ export class EventStream extends Stream {
     if (line.startsWith(':')) return this.beat();
     if (line) {
       const colon = line.indexOf(':');
-      const [name, value] = colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1).replace(/^ /, '')];
-      if (name === 'data') this.event.data = this.event.data === undefined ? value : `${this.event.data}\n${value}`;
+      const name = colon < 0 ? line : line.slice(0, colon);
+      const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
+      const before = this.event.data;
+      if (name === 'data') this.event.data = before === undefined ? value : `${before}\n${value}`;
       else this.event[name] = value;
       return;
     }
     const { id, data, event } = this.event;
     this.event = {};
-    // The hello is an id without data: the place that was asked for, which a browser would not know.
+    // The first block is an id without data: the position of the request.
     if (data === undefined) return;
     if (event === 'gap' || event === 'reset' || event === 'envelope') this.lane.object(JSON.parse(data));
     else this.lane.message(id, data, event);
@@ -94,7 +97,7 @@ export class Lines extends Stream {
   }
 }
 
-/** The same lines behind padding, for XMLHttpRequest. */
+/** The same lines after padding, for XMLHttpRequest. */
 export class Xhr extends Lines {
   feed = 'xhr';
   fields = {};
@@ -116,7 +119,7 @@ export class Multipart extends Lines {
   }
 }
 
-/** A script element that calls the page around the frame, for each object. */
+/** For each object a script element, which calls the page that contains the frame. */
 export class Frame extends Lines {
   feed = 'iframe';
   fields = {};
@@ -129,7 +132,10 @@ export class Frame extends Lines {
   }
 }
 
-/** Payloads and nothing else: no end of a message, no cursor. Only who knows how long each is can tell them apart; this page published them. */
+/**
+ * Only payloads: no ends of messages, no cursors. A reader must know the length of each message.
+ * This page knows it for the messages that it has published.
+ */
 export class Raw extends Stream {
   feed = 'raw';
   fields = {};
@@ -145,7 +151,7 @@ export class Raw extends Stream {
     const at = cursor.lastIndexOf('-') + 1;
     for (let n = Number(cursor.slice(at)) + 1; this.held.length; n++) {
       const size = journal.sizes.get(n);
-      // A message may be faster than the acknowledgement that tells its length.
+      // A message may arrive before its acknowledgement, with which its length becomes known.
       if (size === undefined) return journal.whenPublished(n, () => this.lane.client === this && this.take());
       if (this.held.length < size) return;
       this.lane.message(cursor.slice(0, at) + n, text.decode(this.held.subarray(0, size)));

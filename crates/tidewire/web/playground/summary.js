@@ -1,4 +1,4 @@
-// The table: what the same messages cost with each technique.
+// The table that compares the costs of the techniques.
 import { bytes, el, millis, put, whole } from './dom.js';
 
 const COLUMNS = [
@@ -7,21 +7,27 @@ const COLUMNS = [
   ['empty', ({ count }) => whole(count.empty)],
   ['bytes up', ({ count }) => bytes(count.up)],
   ['bytes down', ({ count }) => bytes(count.down)],
-  ['overhead per message', (lane) => (lane.overhead === null ? '–' : `${whole(Math.round(lane.overhead))} B`)],
+  [
+    'overhead per message',
+    (lane) => (lane.overhead === null ? '–' : `${whole(Math.round(lane.overhead))} B`),
+  ],
   ['latency, p50', (lane) => millis(lane.latency.value)],
   ['reconnects', ({ count }) => whole(count.reconnects)],
-  ['told as gone', ({ count }) => whole(count.missed)],
-  ['lost in silence', ({ count }) => whole(count.untold)],
+  ['reported lost', ({ count }) => whole(count.missed)],
+  ['lost unreported', ({ count }) => whole(count.unreported)],
 ];
 
 export class Summary {
   constructor(table, lanes) {
     this.rows = lanes.map((lane) => {
       const cells = COLUMNS.map(([name]) => el('td', { 'data-name': name }));
-      return { lane, cells, row: el('tr', { 'data-lane': lane.technique.id }, el('th', { scope: 'row' }, lane.technique.name), ...cells) };
+      const { id, name } = lane.technique;
+      const row = el('tr', { 'data-lane': id }, el('th', { scope: 'row' }, name), ...cells);
+      return { lane, cells, row };
     });
+    const names = ['technique', ...COLUMNS.map(([name]) => name)];
     table.append(
-      el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'technique'), ...COLUMNS.map(([name]) => el('th', { scope: 'col' }, name)))),
+      el('thead', {}, el('tr', {}, ...names.map((name) => el('th', { scope: 'col' }, name)))),
       el('tbody', {}, ...this.rows.map(({ row }) => row)),
     );
   }

@@ -1,15 +1,15 @@
-// The sequence diagram of a lane: the client's line above, the server's below, time from left to right.
+// The sequence diagram of a lane: the client above, the server below, time from left to right.
 //
-//   client ──┬──────▲──────────●──────    ┬ request   ▲ answer   ● message, with a line from the moment it was published,
-//            │      ┊         ╱             so that its slope is the latency
-//   server ──▼──────┴────────∙────────    thick: something is held open
+//   client ──┬──────▲──────────●──────    ┬ request   ▲ answer   ● message, with a line from the
+//            │      ┊         ╱           time it was published: its slope shows the latency
+//   server ──▼──────┴────────∙────────    thick: a request or a stream is held open
 
 /** Room for the names of the lines, and above and below them. */
 const LEFT = 42;
 const TOP = 14;
 const BOTTOM = 20;
 
-/** Seconds that the width shows. */
+/** How many seconds the diagram shows. */
 export const span = (width) => (width < 500 ? 8 : 15);
 
 export function draw(canvas, lane, now, colour, accent) {
@@ -41,11 +41,11 @@ export function draw(canvas, lane, now, colour, accent) {
   let first = marks.length;
   while (first > 0 && marks[first - 1].t >= from) first--;
   const shown = marks.slice(first);
-  for (const mark of shown) if (mark.kind === 'message') way(pen, mark);
+  for (const mark of shown) if (mark.kind === 'message') flight(pen, mark);
   const last = {};
-  // What is rare goes on top.
+  // Rare marks are drawn on top.
   for (const mark of [...shown.filter((m) => !RARE.has(m.kind)), ...shown.filter((m) => RARE.has(m.kind))]) {
-    // Two of a kind on one pixel are one.
+    // Two marks of a kind on one pixel are drawn once.
     const at = Math.round(x(mark.t));
     if (last[mark.kind] === at && mark.kind !== 'gap') continue;
     last[mark.kind] = at;
@@ -75,8 +75,8 @@ function hold({ c, x, server, accent }, { kind, from: begin, to }, now, from) {
   c.globalAlpha = 1;
 }
 
-/** From when and where a message was published to when it came. */
-function way({ c, x, client, server, accent, colour }, { t, published }) {
+/** The line of a message, from its publication at the server to its arrival at the client. */
+function flight({ c, x, client, server, accent, colour }, { t, published }) {
   if (published === null) return;
   c.globalAlpha = 0.55;
   line(c, x(published), server, x(t), client, accent, 1.25);
@@ -130,7 +130,7 @@ const MARKS = {
     c.fill();
     c.font = '600 11px system-ui, sans-serif';
     c.textAlign = at > 90 ? 'right' : 'left';
-    c.fillText(missed ? `gap: ${missed} gone` : 'reset', at + (at > 90 ? -10 : 10), client - 5);
+    c.fillText(missed ? `gap: ${missed} lost` : 'reset', at + (at > 90 ? -10 : 10), client - 5);
   },
 };
 

@@ -1,8 +1,9 @@
-// What passed over a wire: each write and each read, with the notes on its bytes. A note counts from the first byte of the connection in its
-// direction; it may reach over several reads, and may come later than its bytes.
+// The writes and reads of a wire, with the notes on their bytes. The offset of a note counts from
+// the first byte of the connection in its direction. A note may cover several reads, and may arrive
+// later than its bytes.
 import { Ring } from './ring.js';
 
-/** Writes and reads that are kept. */
+/** How many writes and reads are kept. */
 const KEPT = 96;
 
 export class Trace {
@@ -11,7 +12,7 @@ export class Trace {
     this.connection = 0;
   }
 
-  /** A new connection counts from 0. */
+  /** A new connection begins: offsets count from 0 again. */
   connected() {
     this.connection++;
     this.at = { up: 0, down: 0 };
@@ -31,7 +32,9 @@ export class Trace {
         const read = mine[i];
         if (read.direction !== note.direction) continue;
         const [from, to] = [note.offset - read.at, note.offset + note.len - read.at];
-        if (from < read.bytes.length && (to > 0 || from === 0)) read.notes.push({ ...note, from: Math.max(from, 0), to: Math.min(to, read.bytes.length) });
+        if (from < read.bytes.length && (to > 0 || from === 0)) {
+          read.notes.push({ ...note, from: Math.max(from, 0), to: Math.min(to, read.bytes.length) });
+        }
         if (from >= 0) break;
       }
     }

@@ -1,4 +1,5 @@
-// A WebSocket (RFC 6455) by hand: the handshake, masked frames up, frames down. Speaks tidewire.v1: JSON both ways.
+// A WebSocket client (RFC 6455): the handshake, masked frames to the server, frames from the
+// server. It speaks the subprotocol tidewire.v1: JSON in both directions.
 import { CLOSE, Frames, PING, PONG, TEXT, frame } from './frames.js';
 import { Answers, request, utf8 } from './http.js';
 
@@ -7,7 +8,7 @@ const text = new TextDecoder();
 export class WebSocketClient {
   constructor(lane) {
     this.lane = lane;
-    this.orders = new Map();
+    this.commands = new Map();
     this.frames = new Frames((opcode, payload) => this.heard(opcode, payload));
     this.answers = new Answers({
       head: ({ status }) => {
@@ -40,10 +41,10 @@ export class WebSocketClient {
     this.answers.push(bytes);
   }
 
-  /** Publishes over the same connection; `acknowledged(cursor)` is called when the log has it. */
+  /** Publishes over the connection. Calls `acknowledged(cursor)` when the message is in the log. */
   publish(message, acknowledged) {
-    const id = this.orders.size ? Math.max(...this.orders.keys()) + 1 : 1;
-    this.orders.set(id, acknowledged);
+    const id = this.commands.size ? Math.max(...this.commands.keys()) + 1 : 1;
+    this.commands.set(id, acknowledged);
     this.lane.mark('up');
     this.lane.send(frame(TEXT, utf8(JSON.stringify({ type: 'publish', id, ...message }))));
   }
@@ -58,8 +59,8 @@ export class WebSocketClient {
 
   object(object) {
     if (object.type === 'ack' || object.type === 'error') {
-      const acknowledged = this.orders.get(object.id);
-      this.orders.delete(object.id);
+      const acknowledged = this.commands.get(object.id);
+      this.commands.delete(object.id);
       if (object.cursor) acknowledged?.(object.cursor);
       else this.lane.trouble(object.detail);
     } else this.lane.object(object);

@@ -1,6 +1,7 @@
-// A wire: a TCP connection to the server, lent to this page over a WebSocket. Each read is granted; see docs/http-api.md, "The playground's wires".
+// A wire: a TCP connection to the server, which this page uses through a WebSocket. The page must
+// permit each read. See "The playground's wires" in docs/http-api.md.
 
-/** The most that one read may bring; the server grants no more. */
+/** The most bytes of one read; the server allows no more. */
 export const MAX_READ = 16 * 1024;
 
 const ENDPOINT = new URL('/playground/wire', location.href);
@@ -8,8 +9,9 @@ ENDPOINT.protocol = ENDPOINT.protocol.replace('http', 'ws');
 
 export class Wire {
   /**
-   * `on.open(facts)`, `on.down(bytes)`, `on.end(why)`; after `end`, which is told once, nothing more is. `trace` gets all bytes and the notes on them. Why:
-   * `closed`, `reset`, `cut`, `stopping` (the server stops), `idle`, `refused`, `lost` (the wire itself).
+   * Calls `on.open(facts)`, `on.down(bytes)` and, once and last, `on.end(why)`. `why` is `closed`,
+   * `reset`, `cut`, `stopping` (the server stops), `idle`, `refused`, or `lost` (the WebSocket
+   * failed). `trace` gets all bytes and the notes on them.
    */
   constructor(trace, on) {
     Object.assign(this, { trace, on });
@@ -17,10 +19,12 @@ export class Wire {
     this.socket = new WebSocket(ENDPOINT);
     this.socket.binaryType = 'arraybuffer';
     this.socket.onmessage = (event) => this.#heard(JSON.parse(event.data));
-    this.socket.onclose = (event) => this.#end(REASONS[event.code] ?? (this.opened ? event.reason || 'lost' : 'refused'));
+    this.socket.onclose = ({ code, reason }) => {
+      this.#end(REASONS[code] ?? (this.opened ? reason || 'lost' : 'refused'));
+    };
   }
 
-  /** Sends bytes, in pieces that the wire takes. */
+  /** Sends bytes, in pieces that the wire accepts. */
   send(bytes) {
     for (let at = 0; at < bytes.length; at += MAX_SEND) {
       const piece = bytes.subarray(at, at + MAX_SEND);
@@ -29,30 +33,27 @@ export class Wire {
     }
   }
 
-  /** Grants one read of at most `max` bytes; the newest grant stands for all, and 0 takes it back. */
+  /** Permits one read of at most `max` bytes. It replaces the permission before; 0 withdraws it. */
   grant(max = MAX_READ) {
-    this.#order({ type: 'read', max });
+    this.#command({ type: 'read', max });
   }
 
-  /** Breaks the connection with a reset, as a cable would that is cut for long enough. */
+  /** Ends the connection with a reset. */
   cut() {
-    this.#order({ type: 'cut' });
+    this.#command({ type: 'cut' });
   }
 
-  /** Hangs up in good order. */
+  /** Ends the connection normally. */
   close() {
     this.on = null;
-    this.#hangUp();
-  }
-
-  /** A socket that is not open yet is closed when it is: earlier, browsers complain. */
-  #hangUp() {
+    // A socket that is not open yet is closed when it opens. Browsers log an error if it is closed
+    // earlier.
     if (this.socket.readyState === WebSocket.CONNECTING) this.socket.onopen = () => this.socket.close();
     else this.socket.close();
   }
 
-  #order(order) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(order));
+  #command(command) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(command));
   }
 
   #heard(said) {
@@ -83,12 +84,16 @@ export class Wire {
   }
 }
 
-/** Why no wire can be had, in the server's words. A page learns nothing from a handshake that failed, so it asks again without one. */
+/**
+ * Returns the server's explanation why it refused a wire. A page cannot see why a handshake failed,
+ * so this asks again with a plain GET.
+ */
 export async function whyRefused() {
   try {
     const answer = await fetch('/playground/wire');
-    // 426: it would have switched. So the refusal is over, or lies between here and there.
-    if (answer.status === 426) return 'A wire could not be opened; a proxy on the way may not pass WebSockets.';
+    // 426: the server would accept a handshake. So it accepts now, or a proxy has refused.
+    if (answer.status === 426)
+      return 'No WebSocket could be opened; a proxy on the way may block WebSockets.';
     return (await answer.json()).detail;
   } catch {
     return 'The server does not answer.';

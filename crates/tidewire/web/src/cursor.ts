@@ -1,8 +1,9 @@
 /**
- * Where one is after a message that ends at `next`: the later position in each channel, since two views of several channels may each be ahead in
- * one. It is `mine` if that message was delivered already.
+ * Returns the position after a message whose cursor is `next`: in each channel the later of both
+ * positions. With several channels, each cursor may be ahead in another channel. The result is
+ * `mine` if the message was delivered already.
  *
- * A cursor is `epoch-number`, joined by points where there are several channels.
+ * A cursor is `epoch-number`. The cursors of several channels are joined by points.
  */
 export function further(mine: string, next: string): string {
   const before = mine.split('.');

@@ -1,14 +1,14 @@
 import { further } from './cursor.js';
 import type { Events, Message, Options } from './types.js';
 
-/** What an iterator gives, with the cursor before it. */
+/** A result of an iterator, with the cursor before it. */
 interface Result<T> {
   before: string;
   value: Message<T>;
   done: false;
 }
 
-/** An iterator: what it was not asked for yet, and who asks already. */
+/** An iterator: the results that nobody has taken yet, and the calls of `next` that wait. */
 interface Reader<T> {
   queue: Result<T>[];
   asking: ((result: Result<T> | typeof DONE) => void)[];
@@ -16,7 +16,7 @@ interface Reader<T> {
 
 const DONE = { value: undefined, done: true } as const;
 
-/** Calls what the page gave us. Its fault is its own: it is reported, and nobody else misses anything. */
+/** Calls a function of the page. An exception is reported, and does not affect other listeners. */
 export function guarded<R>(call: () => R, report: (error: unknown) => void = console.error): R | undefined {
   try {
     return call();
@@ -26,10 +26,15 @@ export function guarded<R>(call: () => R, report: (error: unknown) => void = con
 }
 
 /**
- * Who hears, and how far they are. `head` is what the transports have brought, where the next attempt goes on; `cursor` is what was delivered,
- * and waits for whoever iterates.
+ * The listeners and iterators, and their positions. `head` is the position after all messages that
+ * the transports have received: the next attempt continues there. `cursor` is the position after
+ * the messages that were delivered. It waits for the slowest iterator.
  */
-export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () => boolean, close: () => void) {
+export function delivery<T>(
+  { parse, since, storage }: Options<T>,
+  isClosed: () => boolean,
+  close: () => void,
+) {
   const listeners: { [K in keyof Events<T>]: Set<Events<T>[K]> } = {
     message: new Set(),
     gap: new Set(),
@@ -39,8 +44,9 @@ export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () 
   const readers = new Set<Reader<T>>();
   let head = guarded(() => storage?.get()) || since || 'now';
 
-  // Everybody waits for the same messages: whoever waits for the most has the oldest.
-  const cursor = () => [...readers].sort((a, b) => b.queue.length - a.queue.length)[0]?.queue[0]?.before ?? head;
+  // All iterators get the same messages. So the one with the longest queue has the oldest message.
+  const cursor = () =>
+    [...readers].sort((a, b) => b.queue.length - a.queue.length)[0]?.queue[0]?.before ?? head;
   const moved = () => guarded(() => storage?.set(cursor()));
   const tell = <K extends keyof Events<T>>(event: K, value: Parameters<Events<T>[K]>[0]) => {
     for (const listener of listeners[event]) guarded(() => (listener as (value: unknown) => void)(value));
@@ -52,15 +58,27 @@ export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () 
     tell,
     cursor,
     head: () => head,
-    /** A message that nobody hears would be lost. */
+    /** The number of listeners and iterators for messages. Without any, a message would be lost. */
     audience: () => listeners.message.size + readers.size,
     leaveAll: () => readers.forEach(leave),
 
-    /** Delivers what came; the cursor moves when that is done. Says whether it was news. */
+    /** Delivers an object of the server, then moves the cursor. Returns whether it was new. */
     take(object: Record<string, any>, transport: string): boolean {
-      const { type, cursor, channel, time, event, content_type: contentType, data: text, data_b64: base64, reason = type, missed } = object;
+      const {
+        type,
+        cursor,
+        channel,
+        time,
+        event,
+        content_type: contentType,
+        data: text,
+        data_b64: base64,
+        reason = type,
+        missed,
+      } = object;
       if (!cursor) return false;
-      // A reset may lead back. All else that ends before the head came already, over another transport.
+      // A reset may move the cursor back. Any other object that ends before the head was delivered
+      // already, over another transport.
       const after = type === 'reset' ? cursor : further(head, cursor);
       if (after === head) return false;
       if (type === 'message') {
@@ -79,7 +97,8 @@ export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () 
         if (message) {
           tell('message', message);
           const result: Result<T> = { before: head, value: message, done: false };
-          for (const { asking, queue } of readers) asking.length ? asking.shift()!(result) : queue.push(result);
+          for (const { asking, queue } of readers)
+            asking.length ? asking.shift()!(result) : queue.push(result);
         }
       } else if (type === 'gap' || type === 'reset') {
         const gap = { reason, missed, cursor };
@@ -105,7 +124,7 @@ export function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () 
         async return() {
           leave(reader);
           if (listeners.message.size || readers.size > 1) readers.delete(reader);
-          else close(); // The reader stays: the cursor is where it left.
+          else close(); // The reader stays in the set, because the cursor is its position.
           return DONE;
         },
       };

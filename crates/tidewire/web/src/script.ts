@@ -1,4 +1,13 @@
-// What a <script> tag gets: everything, as the global `tidewire`.
+// The build for a <script> tag: all exports, in the global `tidewire`.
 import { fetching, longpoll, polling, publish, sse, subscribe, subscribeWith, websocket } from './index.js';
 
-(globalThis as any).tidewire = { fetching, longpoll, polling, publish, sse, subscribe, subscribeWith, websocket };
+(globalThis as any).tidewire = {
+  fetching,
+  longpoll,
+  polling,
+  publish,
+  sse,
+  subscribe,
+  subscribeWith,
+  websocket,
+};

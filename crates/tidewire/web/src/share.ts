@@ -1,7 +1,10 @@
 import { further } from './cursor.js';
 import type { State } from './types.js';
 
-/** What one tab tells the others: an object of the server, and its cursor before that; or how the connection is. */
+/**
+ * A message from the leading tab to the others: an object of the server with the cursor before it,
+ * or the state of the connection.
+ */
 interface Told {
   object?: Record<string, any>;
   from?: string;
@@ -9,36 +12,42 @@ interface Told {
   state?: State;
 }
 
-/** A subscription, as its tabs see it. */
+/** The parts of a subscription that this file uses. */
 export interface Tab {
   head(): string;
   take(object: Record<string, any>, transport: string): void;
   become(state: State): void;
-  /** Reads up to the newest message by itself, unless it is over before that. */
+  /** Reads from the server up to the newest message, or until `over` returns true. */
   catchUp(over: () => boolean): Promise<void>;
-  /** Cuts that short. */
+  /** Ends the connection in use, or the wait. */
   interrupt(): void;
 }
 
 export interface Tabs {
-  /** Waits until this tab leads, and connects. Resolves when the connection ends. */
+  /** Waits until this tab leads, then connects. Resolves when the connection ends. */
   lead(connect: () => Promise<void>): Promise<void>;
-  /** Reads what this tab may have missed. */
+  /** Reads messages that this tab may have missed. */
   follow(): void;
   tell(told: Told): void;
 }
 
 /**
- * One connection for all tabs. The tab that holds the lock has the connection and tells the others what comes; when it closes, crashes or
- * pauses, the lock passes on, and the next tab goes on at its own cursor.
+ * One connection for all tabs. The tab that holds the lock has the connection and passes all
+ * objects on to the others. When it closes, crashes or pauses, the next tab gets the lock and
+ * continues at its own cursor.
  *
- * A tab hears a message only if it knows what came before: whoever joined late, slept, or was left out reads up to the others first.
+ * A tab accepts a message only if it has all messages before it. A tab that joined late, slept or
+ * missed a message first reads from the server until it has caught up.
  */
-export function share(name: string, { head, take, become, catchUp, interrupt }: Tab, closing: AbortSignal): Tabs {
+export function share(
+  name: string,
+  { head, take, become, catchUp, interrupt }: Tab,
+  closing: AbortSignal,
+): Tabs {
   const others = new BroadcastChannel(name);
   let behind = false;
   let leading = false;
-  /** What was heard so far is done with. */
+  /** Resolves when all messages of the leading tab are handled. */
   let listening = Promise.resolve();
   const over = () => leading || closing.aborted;
   const knows = (cursor: string) => further(head(), cursor) === head();
@@ -74,9 +83,11 @@ export function share(name: string, { head, take, become, catchUp, interrupt }: 
         return true;
       };
       try {
-        (await navigator.locks.request(name, { ifAvailable: true }, run)) || (await navigator.locks.request(name, { signal: closing }, run));
+        (await navigator.locks.request(name, { ifAvailable: true }, run)) ||
+          (await navigator.locks.request(name, { signal: closing }, run));
       } catch {
-        // Closed while it waited; or a place without locks: an old browser, plain HTTP, a sandboxed frame.
+        // Either the subscription was closed meanwhile, or there are no locks: in an old browser,
+        // over plain HTTP, in a sandboxed frame.
         if (!closing.aborted) await connect();
       }
     },

@@ -8,23 +8,36 @@ import type { Link, Options, Refused, State, Subscription, Transport, Where } fr
 interface Outcome {
   opened: boolean;
   error?: Partial<Refused>;
-  /** Whether the transport may be to blame: it was not cut from our side, and URL and headers were there. */
+  /**
+   * Whether the transport may be the cause: the client did not end the attempt, and the functions
+   * for URL and headers did not fail or hang.
+   */
   blame: boolean;
 }
 
-/** The longest wait that a server may ask for, in milliseconds: an hour. A mistaken value keeps no page away for days. */
+/**
+ * The longest wait that a server may ask for, in milliseconds: an hour. So a wrong value does not
+ * keep a page away for days.
+ */
 const LONGEST_RETRY_AFTER = 3_600_000;
 
-/** Options with transports alone, not their names. */
+/** Options in which transports are objects, not names. */
 type Only<T> = Omit<Options<T>, 'transports'> & { transports: Transport[] };
 
-/** Subscribes with these transports and no others: a bundle has only those that are named. */
+/** Subscribes with these transports only. So a bundle contains only the named transports. */
 export function subscribeWith<T = string>(where: Where, options: Only<T>): Subscription<T> {
   const { credentials, headers, minUptime = 5_000, pauseWhenHidden, shared, shouldRetry, signal } = options;
-  const times = { connectTimeout: 5_000, heartbeatTimeout: 35_000, pollInterval: 5_000, tryBetter: 300_000, min: 250, max: 30_000 };
+  const times = {
+    connectTimeout: 5_000,
+    heartbeatTimeout: 35_000,
+    pollInterval: 5_000,
+    tryBetter: 300_000,
+    min: 250,
+    max: 30_000,
+  };
   const asked: Partial<typeof times> = { ...options, ...options.backoff };
   let which: keyof typeof times;
-  // What is not above zero is no time, and the default stays.
+  // A value that is not above zero is no time, so the default stays.
   for (which in times) if (asked[which]! > 0) times[which] = asked[which]!;
   const plain = headers || credentials === 'omit';
   const transports = options.transports.filter((one) => !(plain && one.bare));
@@ -42,15 +55,15 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
   let frozen = false;
   let failures = 0;
   let tabs: Tabs | undefined;
-  /** Cuts the connection in use; the loop goes on. */
+  /** Ends the connection in use; the loop continues. */
   let cut = new AbortController();
   /** Ends the wait between two attempts. */
   let wake = () => {};
-  /** Which of the transports is in use. */
+  /** The index of the transport in use. */
   let index = 0;
-  /** The attempt that is in use: a better one takes over from it. */
+  /** The attempt in use. A better one may replace it. */
   let running: Promise<Outcome>;
-  /** When better ones are tried. */
+  /** The timer for trying better transports. */
   let trials: ReturnType<typeof setTimeout>;
 
   const close = () => {
@@ -59,7 +72,11 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     become('closed');
     leaveAll();
   };
-  const { audience, cursor, head, iterate, leaveAll, listeners, take, tell } = delivery(options, isClosed, close);
+  const { audience, cursor, head, iterate, leaveAll, listeners, take, tell } = delivery(
+    options,
+    isClosed,
+    close,
+  );
 
   const become = (next: State) => {
     if (state === next || state === 'closed') return;
@@ -75,9 +92,10 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     cut.abort();
     wake();
   };
-  const isPaused = () => isClosed() || frozen || !audience() || (pauseWhenHidden && globalThis.document?.hidden);
+  const isPaused = () =>
+    isClosed() || frozen || !audience() || (pauseWhenHidden && globalThis.document?.hidden);
   const nap = (ms: number) => sleep(ms, (end) => (wake = end));
-  /** Full jitter: any time up to one that doubles. */
+  /** Full jitter: a random time below a bound that doubles. */
   const jitter = (attempt: number) => Math.random() * Math.min(times.max, times.min * 2 ** attempt);
 
   const at = async (parameters: Record<string, string>) => {
@@ -86,7 +104,10 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     return url;
   };
 
-  /** One connection, from its first byte to its end. Never rejects. With `takeOver` it is beside the one in use, until it opens. */
+  /**
+   * Makes one connection, and resolves when it ends. Never rejects. With `takeOver`, the connection
+   * in use continues until this one opens. Then `takeOver` is called.
+   */
   const attempt = async (transport: Transport, takeOver?: () => void): Promise<Outcome> => {
     const own = transports.includes(transport);
     const before = cut;
@@ -117,10 +138,13 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       }
       trials = later(lookForBetter, times.tryBetter);
       used = transport.name;
-      guarded(() => sessionStorage.setItem(name, used!), () => {});
+      guarded(
+        () => sessionStorage.setItem(name, used!),
+        () => {},
+      );
       become('open');
     };
-    // A provider of URLs or headers that fails or hangs is not the transport's fault.
+    // If the function for URL or headers fails or hangs, the transport is not the cause.
     const ask = async <V>(provider: () => V | Promise<V>): Promise<V> => {
       unanswered++;
       const value = await provider();
@@ -155,7 +179,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     within(times.connectTimeout);
     const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
     try {
-      // Not before whoever called has the promise of this attempt.
+      // The caller needs the promise of this attempt before the transport starts.
       await undefined;
       await Promise.race([transport.run(link, times), aborted]);
     } catch (reason) {
@@ -167,7 +191,10 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     return { opened, error, blame };
   };
 
-  /** Opens the transports before the one in use, beside it: what gets through takes over, and what does not costs nobody a message. */
+  /**
+   * Tries the transports before the one in use, while that one continues. The first that opens
+   * takes over. A failure loses no message.
+   */
   const lookForBetter = async () => {
     const { signal } = cut;
     for (let i = 0; i < index && !signal.aborted; i++) {
@@ -182,8 +209,14 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
 
   /** One connection after another, until the subscription closes or pauses. */
   const loop = async () => {
-    const last = guarded(() => sessionStorage.getItem(name), () => {});
-    index = Math.max(0, transports.findIndex(({ name }) => name === last));
+    const last = guarded(
+      () => sessionStorage.getItem(name),
+      () => {},
+    );
+    index = Math.max(
+      0,
+      transports.findIndex(({ name }) => name === last),
+    );
     let reachable = false;
     while (!isPaused()) {
       const began = Date.now();
@@ -198,8 +231,9 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
         reachable = false;
         if (Date.now() - began >= minUptime) failures = 0;
       } else if (blame && !error?.retryAfter && error?.status !== 401) {
-        // It is this transport that does not get through if the server could be asked before it failed, and can be now. If it cannot, the next
-        // transport would not get through either, and why is in the answer.
+        // Ask the server with a plain request. If it answered before the failure and answers now,
+        // this transport is the cause. If it does not answer, the next transport would fail too,
+        // and the error of the request is the reason.
         const before = reachable || error?.status! < 500;
         const answer = await attempt(asking);
         reachable = answer.opened;
@@ -219,12 +253,13 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       }
       become('waiting');
       const until = Date.now() + floor;
-      // Waking up does not overrule what the server asked for.
-      for (let rest = floor + (isPaused() ? 0 : wait); !isClosed() && rest >= 0; rest = until - Date.now()) await nap(rest);
+      // `wake` ends the wait, but not before the time that the server asked for.
+      for (let rest = floor + (isPaused() ? 0 : wait); !isClosed() && rest >= 0; rest = until - Date.now())
+        await nap(rest);
     }
   };
 
-  /** Reads on from the cursor until there is nothing more. */
+  /** Reads from the cursor until there is nothing more. */
   const catchUp = async (over: () => boolean) => {
     for (let tries = 0; !over(); tries++) {
       const { error } = await attempt(reading);
@@ -239,7 +274,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
   };
   const on = (target: EventTarget | undefined, type: string, then: () => void) =>
     target?.addEventListener?.(type, then, { signal: closing.signal });
-  /** The page goes to sleep, wakes up, or finds the network again: no timer knows that as soon. */
+  /** Reacts at once when the page is hidden or shown, or the network is back. */
   const watchPage = () => {
     const goOn = () => {
       failures = 0;
@@ -247,12 +282,12 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       tabs?.follow();
     };
     on(globalThis, 'online', () => {
-      // What was open before is dead, and would be silent until its time is over.
+      // The connection from before is dead. Without this, only the time-out would end it.
       cut.abort();
       goOn();
     });
     on(globalThis, 'pagehide', () => {
-      // An open connection keeps the page out of the back-forward cache.
+      // An open connection would keep the page out of the back-forward cache.
       frozen = true;
       rest();
     });
@@ -305,7 +340,14 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       start();
       return iterator;
     },
-    async publish(data, { event, contentType, key = crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join('-') } = {}) {
+    async publish(
+      data,
+      {
+        event,
+        contentType,
+        key = crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join('-'),
+      } = {},
+    ) {
       const link = {
         credentials,
         url: at,
@@ -316,7 +358,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
           return fields;
         },
       };
-      // `fetch` would call any text text/plain, and every reader would be told so with every message.
+      // With a string, `fetch` would send the media type text/plain, and every reader would get it.
       const body = typeof data === 'string' ? new Blob([data]) : data;
       const response = await request(link, event ? { event } : {}, { method: 'POST', body });
       const { cursor } = await response.json();

@@ -1,22 +1,32 @@
 import { sleep } from './timers.js';
 import type { Link, Refused, Transport } from './types.js';
 
-/** What a request needs of a link. */
-type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & Partial<Pick<Link, 'signal' | 'object' | 'cursor'>>;
+/** The parts of a link that a request needs. */
+type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> &
+  Partial<Pick<Link, 'signal' | 'object' | 'cursor'>>;
 
 /**
- * A request whose refusal is an error, and so is any answer that is not JSON: a captive portal answers
- * everything with a page.
+ * Sends a request. A refusal is an error, and so is an answer that is not JSON: a captive portal
+ * answers every request with a page.
  *
- * It asks once more after a 401, with a new URL and new headers: a token may have run out between two
- * attempts. And after a refusal that tells a gap: before the next poll, what is left may be gone as
- * well. That is told of one channel at a time; more refusals in a row than there are channels are an
- * error, so servers that contradict each other are backed off from.
+ * After a 401 it repeats the request once, with a new URL and new headers, because a token may have
+ * expired. After a refusal that reports a gap it repeats the request too. A refusal reports the gap
+ * of one channel. So more such refusals in a row than there are channels are an error, and the
+ * backoff applies, for example when two servers contradict each other.
  */
-export async function request(link: Asking, parameters: Record<string, string>, init?: RequestInit): Promise<Response> {
+export async function request(
+  link: Asking,
+  parameters: Record<string, string>,
+  init?: RequestInit,
+): Promise<Response> {
   for (let tries = 0; ; tries++) {
     // A link has the credentials and the signal.
-    const response = await fetch(await link.url(parameters), { ...link, ...init, headers: await link.headers(), cache: 'no-store' });
+    const response = await fetch(await link.url(parameters), {
+      ...link,
+      ...init,
+      headers: await link.headers(),
+      cache: 'no-store',
+    });
     const { status, statusText, headers } = response;
     if (response.ok) {
       if (/json/.test(headers.get('content-type')!)) return response;
@@ -25,15 +35,19 @@ export async function request(link: Asking, parameters: Record<string, string>, 
     const body = await response.json().catch(() => ({}));
     if (body.gap && tries < link.cursor!.split('.').length) link.object!(body.gap);
     else if (tries || status !== 401) {
-      // Seconds, or a date (RFC 9110 §10.2.3).
+      // Seconds or a date (RFC 9110 §10.2.3).
       const after = headers.get('retry-after')!;
       const retryAfter = Math.max(0, +after * 1000 || Date.parse(after) - Date.now() || 0);
-      throw Object.assign(new Error(body.detail ?? statusText), { status, retryAfter, body }) satisfies Refused;
+      throw Object.assign(new Error(body.detail ?? statusText), {
+        status,
+        retryAfter,
+        body,
+      }) satisfies Refused;
     }
   }
 }
 
-/** Frames both ways; survives most networks, and needs no polling. */
+/** A WebSocket. It works in most networks, and needs no polling. */
 export const websocket: Transport = {
   name: 'websocket',
   bare: true,
@@ -45,7 +59,7 @@ export const websocket: Transport = {
       link.signal.onabort = () => socket.close();
       socket.onmessage = (e) => link.line(e.data);
       socket.onclose = ({ code, reason }) => {
-        // Done, going away, restarting: nothing went wrong.
+        // These codes are no errors: normal closure, going away, service restart.
         if ([1000, 1001, 1012].includes(code)) resolve();
         else reject(new Error(`closed: ${code} ${reason}`));
       };
@@ -53,7 +67,10 @@ export const websocket: Transport = {
   },
 };
 
-/** The browser's own EventSource. It dies for good of any status but 200, so each attempt makes a new one. */
+/**
+ * The browser's EventSource. It closes for good after a status other than 200, so each attempt
+ * makes a new one.
+ */
 export const sse: Transport = {
   name: 'sse',
   bare: true,
@@ -62,12 +79,15 @@ export const sse: Transport = {
     const source = new EventSource(url, { withCredentials: link.credentials === 'include' });
     link.signal.onabort = () => source.close();
     source.onmessage = (e) => link.line(e.data);
-    // It would come back by itself; but resuming is ours to do, since we know the cursor of every transport.
+    // An EventSource would reconnect by itself. The client does it instead, because it knows the
+    // cursor of all transports.
     await new Promise((_, reject) => (source.onerror = () => reject(new Error('closed'))));
   },
 };
 
-/** A response that is read while it is written; unlike the two above it can send headers. */
+/**
+ * A response that is read while the server writes it. Unlike the two above, it can send headers.
+ */
 export const fetching: Transport = {
   name: 'fetch',
   async run(link) {
@@ -90,28 +110,30 @@ async function poll(link: Link, parameters: Record<string, string>) {
   link.object({ type: 'hello', cursor });
 }
 
-/** Waits between two polls, which is no silence. */
+/** Waits between two polls. This does not count as silence. */
 function pause(link: Link, ms: number) {
   link.alive(ms);
   return link.signal.aborted || sleep(ms, (end) => (link.signal.onabort = end));
 }
 
-/** A request that is held until there is something to say. */
+/** Requests that the server holds until there is a message. */
 export const longpoll: Transport = {
   name: 'longpoll',
   async run(link, { heartbeatTimeout, pollInterval }) {
-    // The first answer comes at once: it shows that the way is open. The others come before the silence is too long.
+    // The first answer comes at once and shows that the transport works. The server holds the
+    // others for less than the heartbeat time-out.
     for (let wait = 0; !link.signal.aborted; wait = Math.min(25, heartbeatTimeout / 2000)) {
       const before = link.cursor;
       const began = Date.now();
       await poll(link, { feed: 'longpoll', wait: String(wait) });
-      // Nothing new, and not held: something on the way answers by itself. Such a long poll is a short one.
+      // The answer has nothing new and was not held: a cache or a proxy has answered. Then this is
+      // in fact a short poll, so pause.
       if (before === link.cursor && Date.now() - began < wait * 100) await pause(link, pollInterval);
     }
   },
 };
 
-/** A question now and then: what is left when everything else is broken. */
+/** A request from time to time. It works where all other transports fail. */
 export const polling: Transport = {
   name: 'poll',
   async run(link, { pollInterval }) {
@@ -122,7 +144,7 @@ export const polling: Transport = {
   },
 };
 
-/** Polls until there is nothing more, and ends. */
+/** Polls until there is nothing more, then ends. */
 export const reading: Transport = {
   name: 'poll',
   async run(link) {
@@ -133,7 +155,7 @@ export const reading: Transport = {
   },
 };
 
-/** Asks whether the server answers at all, and takes no message. */
+/** Checks whether the server answers a plain request. It reads no messages. */
 export const asking: Transport = {
   name: 'poll',
   async run(link) {

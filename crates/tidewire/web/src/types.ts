@@ -1,14 +1,16 @@
 /** The names of the transports that come with the client. */
 export type TransportName = 'websocket' | 'sse' | 'fetch' | 'longpoll' | 'poll';
 
-/** Where a channel is: a URL, or what finds it out before each attempt (a fresh token, for instance). */
+/**
+ * The URL of a channel, or a function that returns it before each request (with a new token, say).
+ */
 export type Where = string | URL | (() => string | URL | Promise<string | URL>);
 
 /** A message of a channel. */
 export interface Message<T = string> {
   /** The position after this message. */
   cursor: string;
-  /** Which channel, where the URL names several. */
+  /** The channel, if the URL names several. */
   channel?: string;
   /** Milliseconds since 1970, by the server's clock. */
   time: number;
@@ -16,17 +18,19 @@ export interface Message<T = string> {
   event?: string;
   /** The publisher's media type. */
   contentType?: string;
-  /** The payload: what `parse` made of its text, or the bytes if it is not text. */
+  /** The payload: the result of `parse`, the text, or the bytes of a payload that is not text. */
   data: T | Uint8Array;
-  /** How it came. */
+  /** The transport that received it. */
   transport: string;
 }
 
-/** Messages were lost, or may have been: what follows starts after `cursor`. */
+/**
+ * A report that messages were lost, or may have been lost. The next messages are after `cursor`.
+ */
 export interface Gap {
-  /** `gap`, or why the cursor is not one of the log: `unknown-epoch`, `ahead-of-log`. */
+  /** `gap`, or why the log does not have the cursor: `unknown-epoch`, `ahead-of-log`. */
   reason: string;
-  /** How many are missing, where that can be known. */
+  /** The number of lost messages, if it is known. */
   missed?: number;
   cursor: string;
 }
@@ -34,27 +38,33 @@ export interface Gap {
 /** `waiting`: between two attempts, or paused. */
 export type State = 'connecting' | 'open' | 'waiting' | 'closed';
 
-/** An error with the status and the sentence of a refusal: what `publish` rejects with, and a transport may. */
+/**
+ * A refusal by the server, with its status. The message of the error is the server's explanation.
+ * `publish` rejects with it, and a transport may do so too.
+ */
 export interface Refused extends Error {
   status: number;
-  /** Milliseconds that the server asks to wait, however many. A subscription waits an hour at most. */
+  /**
+   * Milliseconds that the server asks to wait, without a limit. A subscription waits at most an
+   * hour.
+   */
   retryAfter?: number;
   /** The problem document. */
   body?: Record<string, any>;
 }
 
-/** What went wrong with an attempt. */
+/** Why an attempt failed. */
 export interface Failure {
   transport: string;
-  /** The HTTP status, where there was one. */
+  /** The HTTP status, if there was a response. */
   status?: number;
-  /** What the server wrote about it (`detail` of problem+json), or what the browser says. */
+  /** The server's explanation (`detail` of problem+json), or the browser's. */
   detail: string;
-  /** Of a message that `parse` threw at: its cursor. The subscription goes on after it. */
+  /** The cursor of a message, if `parse` threw. The subscription continues after that message. */
   cursor?: string;
 }
 
-/** What is told, and to whom. */
+/** The events of a subscription, and the types of their listeners. */
 export interface Events<T> {
   message: (message: Message<T>) => void;
   gap: (gap: Gap) => void;
@@ -62,106 +72,129 @@ export interface Events<T> {
   error: (failure: Failure) => void;
 }
 
-/** How a message is published. */
+/** Options of one publish. */
 export interface PublishOptions {
   event?: string;
-  /** None, unless the data have one of their own, as a `Blob` does. */
+  /** The media type. Default: that of the data (a `Blob` may have one), or none. */
   contentType?: string;
-  /** The same key with the same message again appends nothing. Without one, each call draws its own. */
+  /** The idempotency key: the server appends a message with it only once. Default: a random key. */
   key?: string;
 }
 
 /**
- * A subscription: an async iterator of messages, or events; it connects when there is somebody to deliver to, and holds no connection
- * when there is nobody. It has one cursor for all transports; so whatever is cut, the next attempt goes on right there.
+ * A subscription: an async iterator of messages, and a source of events. It connects when there is
+ * a listener or an iterator for messages, and disconnects when there is none. It has one cursor for
+ * all transports. So after any failure the next attempt continues at the right position.
  */
 export interface Subscription<T = string> extends AsyncIterable<Message<T>> {
   readonly state: State;
   /** The transport in use, or the last one. */
   readonly transport?: string;
-  /** The position after what was delivered: to the listeners, and to whoever iterates. Whoever subscribes again from here misses nothing. */
+  /**
+   * The position after the messages that were delivered to the listeners and the iterators. A new
+   * subscription from here misses nothing.
+   */
   readonly cursor: string;
   on<K extends keyof Events<T>>(event: K, listener: Events<T>[K]): this;
   off<K extends keyof Events<T>>(event: K, listener: Events<T>[K]): this;
-  /** Each iterator gets every message. When nobody else listens, leaving the loop closes the subscription. */
+  /**
+   * Each iterator gets every message. If there is no other iterator and no listener for messages,
+   * leaving the loop closes the subscription.
+   */
   [Symbol.asyncIterator](): AsyncIterator<Message<T>>;
   /**
-   * Posts a message to the channel; resolves to its cursor. Rejects with {@link Refused} if the server does not want it, and with
-   * another error if there was no answer of the server.
+   * Publishes a message to the channel and resolves to its cursor. Rejects with {@link Refused} if
+   * the server refuses the message, and with another error if the server does not answer.
    */
   publish(data: BodyInit, options?: PublishOptions): Promise<string>;
-  /** Ends it. Nothing is delivered, and nothing throws, afterwards. */
+  /** Ends the subscription. Afterwards it delivers nothing and throws nothing. */
   close(): void;
 }
 
 type MaybeAsync<T> = T | Promise<T>;
 
 /**
- * How to subscribe. Times are in milliseconds. The longest is 1,000,000,000, which is eleven days: more, such as
- * `Infinity`, counts as that. What is no time (0, a negative number, `NaN`) counts as the default. `minUptime`
- * is no time that is waited, and may be anything.
+ * Options of a subscription. Times are in milliseconds. The longest is 1,000,000,000, which is
+ * eleven days. A longer one, such as `Infinity`, counts as that. A value that is no time (0, a
+ * negative number, `NaN`) counts as the default. `minUptime` may be any number, because nothing
+ * waits for it.
  */
 export interface Options<T = string> {
-  /** Transports in the order in which they are tried: all, best first. */
+  /** The transports, in the order in which they are tried. Default: all, best first. */
   transports?: (TransportName | Transport)[];
   /** Where to begin: `now` (the default), `earliest`, or a cursor. */
   since?: string;
-  /** Makes a payload of its text; `JSON.parse`, for instance. */
+  /** Converts the text of a payload; for example `JSON.parse`. */
   parse?: (text: string) => T;
-  /** Fields for each request. With it, the transports that cannot send any (websocket, sse) are left out. */
+  /**
+   * Header fields for each request. Transports that cannot send any (websocket, sse) are not used.
+   */
   headers?: () => MaybeAsync<HeadersInit>;
-  /** As in `fetch`; `omit` leaves out websocket and sse, which send cookies whatever one says. */
+  /**
+   * As in `fetch`. With `omit`, websocket and sse are not used, because they always send cookies.
+   */
   credentials?: RequestCredentials;
   /** Aborting closes the subscription. */
   signal?: AbortSignal;
-  /** Milliseconds until a transport must have brought its first byte: 5000. */
+  /** A transport without a byte after this time has failed. Default 5000. */
   connectTimeout?: number;
-  /** Milliseconds of silence after which a connection counts as dead: 35000, more than two heartbeats of the server. */
+  /** A connection that is silent for this long is dead. Default 35000: more than two heartbeats. */
   heartbeatTimeout?: number;
-  /** Milliseconds between two short polls: 5000. */
+  /** The time between two short polls. Default 5000. */
   pollInterval?: number;
-  /** Milliseconds: the wait doubles from `min` (250) to `max` (30000), and a random part of it is waited. */
+  /** The bound of the wait between attempts: from `min` (250) it doubles to `max` (30000). */
   backoff?: { min?: number; max?: number };
-  /** A connection that lasted so many milliseconds resets the backoff: 5000. */
+  /** A connection that lasted this long resets the backoff. Default 5000. */
   minUptime?: number;
-  /** Milliseconds on a transport that is not the first, after which the better ones are tried beside it: 300000. */
+  /** After this time on a later transport, the earlier ones are tried again. Default 300000. */
   tryBetter?: number;
-  /** Keeps the cursor over a reload: `sessionStorage` in an adapter of two lines, for instance. What it has goes before `since`. */
+  /**
+   * Keeps the cursor over a reload, such as in `sessionStorage`. It takes precedence over `since`.
+   */
   storage?: { get(): string | null | undefined; set(cursor: string): void };
   /**
-   * One connection for all tabs of the origin (Web Locks and BroadcastChannel; a secure context). A text names what they share; without one it is
-   * the URL, so where a function finds that, a name is needed.
+   * One connection for all tabs of the origin (with Web Locks and BroadcastChannel, in a secure
+   * context). A string is the name of the connection; the default is the URL. If the URL is a
+   * function, a name is required.
    */
   shared?: boolean | string;
   /** Holds no connection while the page is hidden. */
   pauseWhenHidden?: boolean;
-  /** After a failure: `false` closes, a number is the wait in milliseconds. */
+  /** Called after each failure: `false` closes, a number is the wait in milliseconds. */
   shouldRetry?: (failure: Failure, attempt: number) => boolean | number | void;
 }
 
-/** One attempt, as a transport sees it. */
+/** The interface of one attempt for its transport. */
 export interface Link {
   readonly cursor: string;
   readonly credentials?: RequestCredentials;
   readonly signal: AbortSignal;
-  /** The URL with these parameters, and `since`. */
+  /** Returns the URL with `since` and these parameters. */
   url(parameters: Record<string, string>): Promise<URL>;
   headers(): Promise<HeadersInit | undefined>;
-  /** A sign of life. The first one means that the transport works; the next may take `more` milliseconds than usual. */
+  /**
+   * Reports a sign of life; the first shows that the transport works. `more`: longer silence
+   * follows.
+   */
   alive(more?: number): void;
-  /** A JSON object of the server: hello, message, gap, reset; others are signs of life. */
+  /** Handles a JSON object of the server: hello, message, gap, reset. Others are signs of life. */
   object(object: Record<string, any>): void;
-  /** The same as text; an empty one is a sign of life, and one that is not JSON ends the attempt. */
+  /**
+   * Handles such an object as text. An empty text is a sign of life; invalid JSON ends the attempt.
+   */
   line(text: string): void;
 }
 
-/** What a transport is told of the options. */
+/** The options that a transport gets. */
 export type Settings = Required<Pick<Options, 'pollInterval' | 'heartbeatTimeout'>>;
 
-/** A way of delivery. `run` resolves when the connection ends and rejects when it fails; it ends when the link's signal is aborted. */
+/**
+ * A transport. `run` resolves when the connection ends, and rejects when it fails. It must end when
+ * the signal of the link is aborted.
+ */
 export interface Transport {
   name: string;
-  /** Cannot send headers. */
+  /** Whether it cannot send headers. */
   bare?: boolean;
   run(link: Link, settings: Settings): Promise<void>;
 }

@@ -1,5 +1,6 @@
-// What answers in the place of the server: caches that repeat themselves, proxies that do not wait, captive portals. No answer makes the client
-// ask without a pause, come twice, or count as a channel.
+// Answers that are not from the server: caches that repeat an old answer, proxies that do not wait,
+// captive portals. The client must not ask without a pause, deliver a message twice, or accept a
+// wrong page.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { publish, subscribe } from '../dist/tidewire.js';
@@ -11,9 +12,10 @@ const HTTP = ['fetch', 'longpoll', 'poll'];
 
 const message = (cursor) => ({ type: 'message', cursor, time: 0, data: cursor });
 const page = (cursor, ...messages) => ({ messages: messages.map(message), cursor });
-const json = (response, object, status = 200) => response.writeHead(status, JSON_TYPE).end(JSON.stringify(object));
+const json = (response, object, status = 200) =>
+  response.writeHead(status, JSON_TYPE).end(JSON.stringify(object));
 
-/** A server whose polls `answer` answers, and the polls that it was asked for. */
+/** Starts a server that answers polls with `answer`, and records the polls. */
 async function polled(t, answer) {
   const asked = [];
   const url = await answering(t, (request, response) => {
@@ -25,24 +27,35 @@ async function polled(t, answer) {
   return { url, asked };
 }
 
-/** A subscription that would not come back by itself within the hour, so that each request is one that was made at once. */
+/** A subscription whose waits are an hour, so that all requests are ones that it makes at once. */
 function listen(t, url, options) {
   const { random } = Math;
   Math.random = () => 1;
-  const sub = subscribe(url, { since: 'earliest', pollInterval: HOUR, backoff: { min: HOUR, max: HOUR }, ...options });
+  const sub = subscribe(url, {
+    since: 'earliest',
+    pollInterval: HOUR,
+    backoff: { min: HOUR, max: HOUR },
+    ...options,
+  });
   t.after(() => {
     Math.random = random;
     sub.close();
   });
   const [told, errors, states] = [[], [], []];
-  sub.on('message', (m) => told.push(m.data)).on('gap', ({ reason, cursor }) => told.push(`${reason} ${cursor}`));
+  sub.on('message', (m) => told.push(m.data));
+  sub.on('gap', ({ reason, cursor }) => told.push(`${reason} ${cursor}`));
   sub.on('error', (failure) => errors.push(failure)).on('state', (state) => states.push(state));
   return { sub, told, errors, states };
 }
 
-for (const [name, again] of [['an old answer that is repeated', page('e-2', 'e-1', 'e-2')], ['an empty answer that was not held', page('e-2')]]) {
-  test(`longpoll: ${name} is a reason to wait, and the same message does not come twice`, async (t) => {
-    const { url, asked } = await polled(t, (response, _, n) => json(response, n === 1 ? page('e-2', 'e-1', 'e-2') : again));
+for (const [name, again] of [
+  ['an old answer that is repeated', page('e-2', 'e-1', 'e-2')],
+  ['an empty answer that was not held', page('e-2')],
+]) {
+  test(`longpoll: ${name} causes a pause, and no message is delivered twice`, async (t) => {
+    const { url, asked } = await polled(t, (response, _, n) =>
+      json(response, n === 1 ? page('e-2', 'e-1', 'e-2') : again),
+    );
     const { told, sub, errors } = listen(t, url, { transports: ['longpoll'] });
     await until('the second answer', () => asked.length >= 2);
     await roundTrips(url);
@@ -51,8 +64,10 @@ for (const [name, again] of [['an old answer that is repeated', page('e-2', 'e-1
     assert.deepEqual([sub.state, errors], ['open', []]);
   });
 
-  test(`longpoll: ${name} is got over`, async (t) => {
-    const { url, asked } = await polled(t, (response, _, n) => json(response, n === 1 ? page('e-2', 'e-1', 'e-2') : n < 5 ? again : page('e-3', 'e-3')));
+  test(`longpoll: after ${name}, new messages are delivered`, async (t) => {
+    const { url, asked } = await polled(t, (response, _, n) =>
+      json(response, n === 1 ? page('e-2', 'e-1', 'e-2') : n < 5 ? again : page('e-3', 'e-3')),
+    );
     const { told } = listen(t, url, { transports: ['longpoll'], pollInterval: 10 });
     await until('what is new', () => told.length === 3);
     assert.deepEqual(told, ['e-1', 'e-2', 'e-3']);
@@ -60,13 +75,13 @@ for (const [name, again] of [['an old answer that is repeated', page('e-2', 'e-1
   });
 }
 
-test('longpoll: answers that bring something are followed by the next question at once', async (t) => {
+test('longpoll: after an answer with a message, the next request is sent at once', async (t) => {
   const { url } = await polled(t, (response, _, n) => n <= 200 && json(response, page(`e-${n}`, `e-${n}`)));
   const { told } = listen(t, url, { transports: ['longpoll'] });
   await until('two hundred answers', () => told.length === 200);
 });
 
-test('longpoll: an empty answer that was held is followed by the next question at once', async (t) => {
+test('longpoll: after an empty answer that was held, the next request is sent at once', async (t) => {
   const { url, asked } = await polled(t, (response, query, n) => {
     if (n < 4) setTimeout(json, n === 1 ? 0 : Number(query.get('wait')) * 1000, response, page('e-0'));
     else if (n === 4) json(response, page('e-1', 'e-1'));
@@ -76,7 +91,10 @@ test('longpoll: an empty answer that was held is followed by the next question a
   assert.ok(asked.length >= 4);
 });
 
-const gone = (response, object) => response.writeHead(410, { 'Content-Type': 'application/problem+json' }).end(JSON.stringify({ status: 410, detail: 'Gone.', gap: object }));
+const gone = (response, object) =>
+  response
+    .writeHead(410, { 'Content-Type': 'application/problem+json' })
+    .end(JSON.stringify({ status: 410, detail: 'Gone.', gap: object }));
 const GAP = { type: 'gap', from: 'e-0', cursor: 'e-8', missed: 8 };
 const reset = (cursor) => ({ type: 'reset', reason: 'unknown-epoch', cursor });
 const GONE = {
@@ -87,7 +105,7 @@ const GONE = {
 
 for (const transport of ['longpoll', 'poll']) {
   for (const [name, object] of Object.entries(GONE)) {
-    test(`${transport}: of ${name} one is followed at once, and two are a failure`, async (t) => {
+    test(`${transport}: after ${name}, the next request is sent at once, only once`, async (t) => {
       const { url, asked } = await polled(t, (response, _, n) => gone(response, object(n)));
       const { told, errors, sub } = listen(t, url, { transports: [transport], since: 'e-0' });
       await until('it waits', () => sub.state === 'waiting');
@@ -99,24 +117,38 @@ for (const transport of ['longpoll', 'poll']) {
     });
   }
 
-  test(`${transport}: after a restart each of several channels is told of once, at once`, async (t) => {
+  test(`${transport}: after a restart, a reset of each channel is reported once, at once`, async (t) => {
     const cursors = ['f-0.x-1.y-1', 'f-0.g-0.y-1', 'f-0.g-0.h-0'];
-    const { url, asked } = await polled(t, (response, _, n) => (n <= 3 ? gone(response, reset(cursors[n - 1])) : n === 4 && json(response, page('f-0.g-0.h-1', 'f-0.g-0.h-1'))));
+    const { url, asked } = await polled(t, (response, _, n) =>
+      n <= 3
+        ? gone(response, reset(cursors[n - 1]))
+        : n === 4 && json(response, page('f-0.g-0.h-1', 'f-0.g-0.h-1')),
+    );
     const { told, errors } = listen(t, url, { transports: [transport], since: 'e-1.x-1.y-1' });
     await until('the message, or an error', () => told.length === 4 || errors.length);
     assert.deepEqual(told, [...cursors.map((cursor) => `unknown-epoch ${cursor}`), 'f-0.g-0.h-1']);
-    assert.deepEqual(asked.slice(0, 4).map((query) => query.get('since')), ['e-1.x-1.y-1', ...cursors]);
+    assert.deepEqual(
+      asked.slice(0, 4).map((query) => query.get('since')),
+      ['e-1.x-1.y-1', ...cursors],
+    );
   });
 
-  test(`${transport}: what two servers that contradict each other tell is told, and got over`, async (t) => {
-    const { url } = await polled(t, (response, query, n) => (n < 9 ? gone(response, reset(n % 2 ? 'f-0' : 'g-0')) : json(response, page('f-1', 'f-1'))));
-    const { told } = listen(t, url, { transports: [transport], since: 'e-0', backoff: { min: 1, max: 2 }, pollInterval: 10 });
+  test(`${transport}: after contradicting resets of two servers, messages are delivered`, async (t) => {
+    const { url } = await polled(t, (response, query, n) =>
+      n < 9 ? gone(response, reset(n % 2 ? 'f-0' : 'g-0')) : json(response, page('f-1', 'f-1')),
+    );
+    const { told } = listen(t, url, {
+      transports: [transport],
+      since: 'e-0',
+      backoff: { min: 1, max: 2 },
+      pollInterval: 10,
+    });
     await until('the message', () => told.includes('f-1'));
     assert.equal(told.filter((one) => one === 'f-1').length, 1);
   });
 }
 
-/** What a captive portal says to everything, in two pieces of one line: the second is no sign of life either. */
+/** Answers like a captive portal, in two pieces of one line: neither is a sign of life. */
 function portal(request, response) {
   response.writeHead(200, { 'Content-Type': 'text/html' });
   if (request.method === 'HEAD') return response.end();
@@ -124,7 +156,7 @@ function portal(request, response) {
   setTimeout(() => response.end('<p>to our Wi-Fi!'), 5);
 }
 
-test('a captive portal is no server: it is waited for, by the transport in use', async (t) => {
+test('behind a captive portal, the client waits and keeps its transport', async (t) => {
   const asked = [];
   let signedIn = false;
   const url = await answering(t, (request, response) => {
@@ -133,7 +165,8 @@ test('a captive portal is no server: it is waited for, by the transport in use',
   });
   const { sub, told, errors, states } = listen(t, url, { transports: HTTP, backoff: { min: 1, max: 5 } });
   await until('some tries', () => errors.length >= 8);
-  assert.ok(asked.every(({ method, url }) => method === 'HEAD' || url.includes('feed=stream')), 'no other transport was tried');
+  const isUsual = ({ method, url }) => method === 'HEAD' || url.includes('feed=stream');
+  assert.ok(asked.every(isUsual), 'no other transport was tried');
   assert.ok(!states.includes('open'));
   assert.deepEqual(errors[0], { transport: 'fetch', status: undefined, detail: 'not Tidewire' });
   signedIn = true;
@@ -142,10 +175,17 @@ test('a captive portal is no server: it is waited for, by the transport in use',
 });
 
 for (const transport of HTTP) {
-  for (const [name, body, type] of [['a page', '<p>Welcome', 'text/html'], ['a text', '{"messages":[],"cursor":"e-0"}', 'text/plain'], ['other JSON', '{"message":"ok"}\n', 'application/json']]) {
-    if (transport === 'fetch' && name === 'other JSON') continue; // A line of JSON that is no object of ours is a sign of life.
+  for (const [name, body, type] of [
+    ['a page', '<p>Welcome', 'text/html'],
+    ['a text', '{"messages":[],"cursor":"e-0"}', 'text/plain'],
+    ['other JSON', '{"message":"ok"}\n', 'application/json'],
+  ]) {
+    // A line of other JSON is a sign of life.
+    if (transport === 'fetch' && name === 'other JSON') continue;
     test(`${transport}: ${name} is no sign of life`, async (t) => {
-      const url = await answering(t, (_, response) => response.writeHead(200, { 'Content-Type': type }).end(body));
+      const url = await answering(t, (_, response) =>
+        response.writeHead(200, { 'Content-Type': type }).end(body),
+      );
       const { errors, states } = listen(t, url, { transports: [transport], backoff: { min: 1, max: 5 } });
       await until('some tries', () => errors.length >= 3);
       assert.ok(!states.includes('open'), String(states));
@@ -153,24 +193,35 @@ for (const transport of HTTP) {
   }
 }
 
-test('what is no acknowledgement is none, whatever its status', async (t) => {
-  for (const [status, type, body] of [[200, 'text/html', '<p>Welcome'], [201, 'text/html', ''], [204], [200, 'application/json', '{"message":"ok"}'], [200, 'application/json', '']]) {
-    const url = await answering(t, (_, response) => response.writeHead(status, type && { 'Content-Type': type }).end(body));
+test('an answer without a cursor is no acknowledgement, whatever its status', async (t) => {
+  for (const [status, type, body] of [
+    [200, 'text/html', '<p>Welcome'],
+    [201, 'text/html', ''],
+    [204],
+    [200, 'application/json', '{"message":"ok"}'],
+    [200, 'application/json', ''],
+  ]) {
+    const url = await answering(t, (_, response) =>
+      response.writeHead(status, type && { 'Content-Type': type }).end(body),
+    );
     await assert.rejects(publish(url, 'x'), undefined, `${status} ${type} ${body}`);
   }
 });
 
-test('keys are drawn, not guessed: also where there is no crypto.randomUUID', async (t) => {
+test('keys are random and not guessable, even without crypto.randomUUID', async (t) => {
   const keys = [];
-  const url = await answering(t, (request, response) => keys.push(request.headers['idempotency-key']) && normally(request, response));
+  const url = await answering(
+    t,
+    (request, response) => keys.push(request.headers['idempotency-key']) && normally(request, response),
+  );
   const { random } = Math;
   t.after(() => {
     Math.random = random;
     delete crypto.randomUUID;
   });
-  Math.random = () => assert.fail('anybody can guess what Math.random says next');
+  Math.random = () => assert.fail('the results of Math.random can be guessed');
   for (const randomUUID of [crypto.randomUUID, undefined]) {
-    // Plain HTTP has none.
+    // Over plain HTTP there is no randomUUID.
     Object.defineProperty(crypto, 'randomUUID', { value: randomUUID, configurable: true });
     for (let i = 0; i < 20; i++) await publish(url, 'x');
   }

@@ -1,14 +1,14 @@
-// Chromium, and what the tests of pages share.
+// Chromium, and helpers of the tests of pages.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 export { until } from './server.mjs';
 
-/** Where a person can look at what a page looked like. */
+/** The folder for pictures of pages. */
 const SCREENSHOTS = process.env.TIDEWIRE_SCREENSHOTS;
 
-/** Starts a browser with a profile of its own. */
+/** Starts a browser with a new profile. */
 export function launch(...more) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -25,7 +25,7 @@ export function launch(...more) {
   });
 }
 
-/** A tab at this address, in a context of its own unless one is given; of a test that fails, a picture is kept. */
+/** Opens a tab, in a new context unless one is given. If the test fails, a picture is kept. */
 export async function openPage(t, browser, url, context) {
   const mine = context ?? (await browser.newContext());
   const page = await mine.newPage();
@@ -40,10 +40,11 @@ export async function openPage(t, browser, url, context) {
   return page;
 }
 
-/** Keeps a picture of the page; a browser that cannot make one fails no test. */
+/** Keeps a picture of the page. A failure to do so does not fail the test. */
 export async function keepPicture(page, name) {
   if (!SCREENSHOTS || page.isClosed()) return;
   mkdirSync(SCREENSHOTS, { recursive: true });
   const path = join(SCREENSHOTS, `${name.replace(/[^\w.]+/g, '-').slice(0, 80)}.png`);
-  await page.screenshot({ path, timeout: 10_000 }).catch((error) => console.error(`no picture ${path}: ${error.message.split('\n')[0]}`));
+  const complain = (error) => console.error(`no picture ${path}: ${error.message.split('\n')[0]}`);
+  await page.screenshot({ path, timeout: 10_000 }).catch(complain);
 }

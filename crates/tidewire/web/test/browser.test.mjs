@@ -34,16 +34,24 @@ async function post(channel, text, query = '') {
 }
 
 for (const transport of TRANSPORTS) {
-  test(`${transport} brings what was there and what comes, and goes on where it was cut`, async (t) => {
+  test(`${transport} delivers old and new messages, and resumes after a cut`, async (t) => {
     const p = await page(t);
     const channel = `each-${transport}`;
     await post(channel, 'one');
     await post(channel, 'two\nlines', '?event=named');
-    await p.evaluate(([channel, transport]) => {
-      globalThis.got = [];
-      globalThis.sub = subscribe(`/c/${channel}`, { transports: [transport], since: 'earliest', pollInterval: 50, backoff: { min: 20, max: 50 } });
-      sub.on('message', (m) => got.push(m.data));
-    }, [channel, transport]);
+    await p.evaluate(
+      ([channel, transport]) => {
+        globalThis.got = [];
+        globalThis.sub = subscribe(`/c/${channel}`, {
+          transports: [transport],
+          since: 'earliest',
+          pollInterval: 50,
+          backoff: { min: 20, max: 50 },
+        });
+        sub.on('message', (m) => got.push(m.data));
+      },
+      [channel, transport],
+    );
     for (let i = 0; i < 20; i++) {
       await post(channel, `m${i}`);
       if (i % 5 === 4) proxy.cut();
@@ -56,19 +64,27 @@ for (const transport of TRANSPORTS) {
   });
 }
 
-test('what is broken on the way gives way to the next transport', async (t) => {
-  for (const [mode, expected, connectTimeout] of [['pass', 'websocket', 60_000], ['buffer', 'longpoll', 400]]) {
+test('a transport that does not work is replaced by the next one', async (t) => {
+  for (const [mode, expected, connectTimeout] of [
+    ['pass', 'websocket', 60_000],
+    ['buffer', 'longpoll', 400],
+  ]) {
     const p = await page(t);
     proxy.mode = mode;
     await post(`fall-${mode}`, 'x');
-    const [transport, late] = await p.evaluate(async ([channel, connectTimeout]) => {
-      const sub = subscribe(channel, { since: 'earliest', connectTimeout, backoff: { min: 10, max: 20 } });
-      const late = [];
-      sub.on('error', (failure) => late.push(failure.transport));
-      for await (const message of sub) return [message.transport, late];
-    }, [`/c/fall-${mode}`, connectTimeout]);
-    // On a busy machine a long poll may be late as well, which is told; then it may give way too.
-    assert.ok(transport === expected || (expected === 'longpoll' && transport === 'poll' && late.includes('longpoll')), `${mode}: ${transport} after ${late}`);
+    const [transport, late] = await p.evaluate(
+      async ([channel, connectTimeout]) => {
+        const sub = subscribe(channel, { since: 'earliest', connectTimeout, backoff: { min: 10, max: 20 } });
+        const late = [];
+        sub.on('error', (failure) => late.push(failure.transport));
+        for await (const message of sub) return [message.transport, late];
+      },
+      [`/c/fall-${mode}`, connectTimeout],
+    );
+    // On a busy machine a long poll may be late too. Then an error says so, and polling may replace
+    // it.
+    const isLate = expected === 'longpoll' && transport === 'poll' && late.includes('longpoll');
+    assert.ok(transport === expected || isLate, `${mode}: ${transport} after ${late}`);
     assert.ok(mode === 'pass' || late.filter((name) => name === 'fetch').length > 0, `${late}`);
   }
 });
@@ -77,7 +93,12 @@ test('a silent connection is cut and replaced', async (t) => {
   const p = await page(t);
   await p.evaluate(() => {
     globalThis.got = [];
-    globalThis.sub = subscribe('/c/silent', { since: 'earliest', heartbeatTimeout: 2500, connectTimeout: 500, backoff: { min: 10, max: 20 } });
+    globalThis.sub = subscribe('/c/silent', {
+      since: 'earliest',
+      heartbeatTimeout: 2500,
+      connectTimeout: 500,
+      backoff: { min: 10, max: 20 },
+    });
     sub.on('message', (m) => got.push(m.data));
   });
   await until('open', () => p.evaluate(() => sub.state === 'open'));
@@ -88,12 +109,13 @@ test('a silent connection is cut and replaced', async (t) => {
   await until('the message', () => p.evaluate(() => got.length === 1));
 });
 
-test('503 is waited out for as long as it says', async (t) => {
+test('after a 503, the client waits for as long as Retry-After says', async (t) => {
   const p = await page(t);
   await post('later', 'x');
   proxy.mode = 'refuse';
   proxy.requests.length = 0;
-  const refused = until('the first request', () => proxy.requests.some((line) => line.includes('/c/later'))).then(() => (proxy.mode = 'pass'));
+  const isRequested = () => proxy.requests.some((line) => line.includes('/c/later'));
+  const refused = until('the first request', isRequested).then(() => (proxy.mode = 'pass'));
   const waited = await p.evaluate(async () => {
     const start = performance.now();
     const options = { transports: ['fetch'], since: 'earliest', backoff: { min: 1, max: 1 } };
@@ -103,7 +125,7 @@ test('503 is waited out for as long as it says', async (t) => {
   assert.ok(waited >= 990, `came after ${waited} ms though Retry-After said 1 s`);
 });
 
-test('a gap is told', async (t) => {
+test('every transport reports a gap', async (t) => {
   const small = await startServer('--retain-messages', '3');
   t.after(() => small.stop());
   const p = await page(t, small.base);
@@ -114,19 +136,30 @@ test('a gap is told', async (t) => {
       const answer = await fetch(`${small.base}/c/${channel}`, { method: 'POST', body: String(i) });
       first ??= (await answer.json()).cursor;
     }
-    const told = await p.evaluate(([channel, transport, since]) => new Promise((resolve) => {
-      const told = [];
-      const sub = subscribe(`/c/${channel}`, { transports: [transport], since, pollInterval: 50, backoff: { min: 10, max: 20 } });
-      sub.on('gap', (gap) => told.push(`missed ${gap.missed}`)).on('message', (m) => {
-        told.push(m.data);
-        if (m.data === '9') resolve(told);
-      });
-    }), [channel, transport, first]);
+    const told = await p.evaluate(
+      ([channel, transport, since]) =>
+        new Promise((resolve) => {
+          const told = [];
+          const sub = subscribe(`/c/${channel}`, {
+            transports: [transport],
+            since,
+            pollInterval: 50,
+            backoff: { min: 10, max: 20 },
+          });
+          sub
+            .on('gap', (gap) => told.push(`missed ${gap.missed}`))
+            .on('message', (m) => {
+              told.push(m.data);
+              if (m.data === '9') resolve(told);
+            });
+        }),
+      [channel, transport, first],
+    );
     assert.deepEqual(told, ['missed 6', '7', '8', '9'], transport);
   }
 });
 
-test('tabs share one connection, and the next one takes over', async (t) => {
+test('tabs share one connection, and another tab takes over', async (t) => {
   proxy.mode = 'pass';
   const context = await browser.newContext();
   t.after(() => context.close());
@@ -137,7 +170,9 @@ test('tabs share one connection, and the next one takes over', async (t) => {
     await tab.evaluate(async () => {
       const { subscribe } = await import('/tidewire.js');
       globalThis.got = [];
-      globalThis.sub = subscribe('/c/tabs', { shared: true, since: 'earliest' }).on('message', (m) => got.push(m.data));
+      globalThis.sub = subscribe('/c/tabs', { shared: true, since: 'earliest' }).on('message', (m) =>
+        got.push(m.data),
+      );
     });
     tabs.push(tab);
     await until('open', () => tab.evaluate(() => sub.state === 'open'));
@@ -179,7 +214,10 @@ test('a page of another origin can neither read, nor publish, nor open a WebSock
   t.after(() => other.stop());
   const p = await page(t);
   const outcome = await p.evaluate(async (base) => {
-    const read = await fetch(`${base}/c/x`).then(() => 'read', () => 'denied');
+    const read = await fetch(`${base}/c/x`).then(
+      () => 'read',
+      () => 'denied',
+    );
     await fetch(`${base}/c/x`, { method: 'POST', body: 'forged' }).catch(() => {});
     const ws = await new Promise((resolve) => {
       const socket = new WebSocket(`${base.replace('http', 'ws')}/c/x`);

@@ -1,4 +1,5 @@
-// What the client promises to whoever listens: delivery, cursor, options. Without a browser: Node has fetch, and custom transports do the rest.
+// The guarantees of the client: delivery, cursor, options. In Node, which has fetch; the tests use
+// their own transports for the rest.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
@@ -12,22 +13,26 @@ let server;
 before(async () => (server = await startServer('--heartbeat', '1')));
 after(() => server?.stop());
 
-/** A transport that brings what it is told to, in its `link`. */
+/** A transport that delivers what the test gives it. */
 function hand() {
   const transport = {
     name: 'hand',
     links: [],
     run(link) {
       transport.links.push(link);
-      link.object({ type: 'hello', cursor: link.cursor === 'now' || link.cursor === 'earliest' ? 'e-0' : link.cursor });
+      link.object({
+        type: 'hello',
+        cursor: link.cursor === 'now' || link.cursor === 'earliest' ? 'e-0' : link.cursor,
+      });
       return new Promise(() => {});
     },
-    message: (n, more) => transport.links.at(-1).object({ type: 'message', cursor: `e-${n}`, time: 0, data: String(n), ...more }),
+    message: (n, more) =>
+      transport.links.at(-1).object({ type: 'message', cursor: `e-${n}`, time: 0, data: String(n), ...more }),
   };
   return transport;
 }
 
-/** A subscription to nothing but `hand`. */
+/** A subscription with only the transport `hand`. */
 async function byHand(t, options = {}) {
   const way = hand();
   const sub = subscribeWith('http://example.invalid/c/x', { transports: [way], ...FAST, ...options });
@@ -45,7 +50,7 @@ function capture(t) {
   return told;
 }
 
-test('the cursor of an iterator is after what it took, not after what came', async (t) => {
+test('the cursor of an iterator is after the last message that it took', async (t) => {
   const { way, sub } = await byHand(t);
   const iterator = sub[Symbol.asyncIterator]();
   await connected(way);
@@ -57,10 +62,10 @@ test('the cursor of an iterator is after what it took, not after what came', asy
   assert.equal(sub.cursor, 'e-2');
   await iterator.return();
   assert.equal(sub.state, 'closed');
-  assert.equal(sub.cursor, 'e-2', 'whoever resumes here gets the third');
+  assert.equal(sub.cursor, 'e-2', 'a new subscription from here gets the third');
 });
 
-test('a loop that is left goes on at its cursor, without loss and without doubles', async () => {
+test('after leaving a loop, a new subscription at its cursor loses and repeats nothing', async () => {
   const url = `${server.base}/c/leave`;
   for (let i = 0; i < 50; i++) await post(server.base, 'leave', String(i));
   for (const transport of HTTP) {
@@ -74,11 +79,15 @@ test('a loop that is left goes on at its cursor, without loss and without double
       }
       since = sub.cursor;
     }
-    assert.deepEqual(got, Array.from({ length: 50 }, (_, i) => String(i)), transport);
+    assert.deepEqual(
+      got,
+      Array.from({ length: 50 }, (_, i) => String(i)),
+      transport,
+    );
   }
 });
 
-test('two iterators each get everything; one that leaves does not end the other', async (t) => {
+test('each of two iterators gets every message, and the end of one does not end the other', async (t) => {
   const { way, sub } = await byHand(t);
   const [one, two] = [sub[Symbol.asyncIterator](), sub[Symbol.asyncIterator]()];
   await connected(way);
@@ -97,7 +106,7 @@ test('two iterators each get everything; one that leaves does not end the other'
   assert.equal(sub.state, 'closed');
 });
 
-test('an iterator may be asked ahead, and left while it waits', async (t) => {
+test('next may be called several times ahead, and the loop be left meanwhile', async (t) => {
   const { way, sub } = await byHand(t);
   const iterator = sub[Symbol.asyncIterator]();
   const asked = [iterator.next(), iterator.next(), iterator.next()];
@@ -107,10 +116,10 @@ test('an iterator may be asked ahead, and left while it waits', async (t) => {
   assert.deepEqual([(await asked[0]).value.data, (await asked[1]).value.data], ['1', '2']);
   assert.equal(sub.cursor, 'e-2');
   await iterator.return();
-  assert.equal((await asked[2]).done, true, 'nobody waits for ever');
+  assert.equal((await asked[2]).done, true, 'the third call does not wait for ever');
 });
 
-test('a listener that throws is reported, and nobody else misses anything', async (t) => {
+test('an exception of a listener is reported, and other listeners miss nothing', async (t) => {
   const { way, sub } = await byHand(t);
   const told = capture(t);
   const got = [];
@@ -126,7 +135,7 @@ test('a listener that throws is reported, and nobody else misses anything', asyn
   assert.equal(told[0][0].message, 'mine');
 });
 
-test('without listeners no message is taken, and none is lost', async (t) => {
+test('without listeners, no message is delivered and none is lost', async (t) => {
   const { way, sub } = await byHand(t);
   const got = [];
   const listener = (m) => got.push(m.data);
@@ -144,7 +153,7 @@ test('without listeners no message is taken, and none is lost', async (t) => {
   assert.deepEqual(got, ['1', '2']);
 });
 
-test('what parse cannot read is told with its cursor, and the next message comes', async (t) => {
+test('an exception of parse is an error with a cursor, and the next message is delivered', async (t) => {
   const { way, sub } = await byHand(t, { parse: JSON.parse });
   const [got, failures] = [[], []];
   sub.on('message', (m) => got.push(m.data)).on('error', (failure) => failures.push(failure));
@@ -159,16 +168,17 @@ test('what parse cannot read is told with its cursor, and the next message comes
   assert.equal(sub.cursor, 'e-3');
 });
 
-test('doubles are dropped by cursor, also where several channels are ahead in turn', async (t) => {
+test('repeated messages are dropped by their cursors, also with several channels', async (t) => {
   const { way, sub } = await byHand(t);
   const got = [];
   sub.on('message', (m) => got.push(`${m.channel}${m.data}`));
   await connected(way);
-  const say = (cursor, channel, data) => way.links[0].object({ type: 'message', cursor, channel, time: 0, data });
+  const say = (cursor, channel, data) =>
+    way.links[0].object({ type: 'message', cursor, channel, time: 0, data });
   say('e-1.f-0', 'a', '1');
   say('e-1.f-1', 'b', '1');
   say('e-1.f-1', 'b', '1');
-  // Another view of the same two logs: ahead in one, behind in the other.
+  // Another transport, which is ahead in one log and behind in the other.
   say('e-0.f-2', 'b', '2');
   say('e-1.f-2', 'a', '1');
   say('e-2.f-2', 'a', '2');
@@ -176,7 +186,7 @@ test('doubles are dropped by cursor, also where several channels are ahead in tu
   assert.equal(sub.cursor, 'e-2.f-2');
 });
 
-test('a gap is an event, and said aloud where nobody listens for it', async (t) => {
+test('a gap is an event, or a warning if there is no listener', async (t) => {
   const { way, sub } = await byHand(t);
   const told = capture(t);
   sub.on('message', () => {});
@@ -188,15 +198,17 @@ test('a gap is an event, and said aloud where nobody listens for it', async (t) 
   sub.on('gap', (gap) => gaps.push(gap));
   way.links[0].object({ type: 'reset', reason: 'unknown-epoch', cursor: 'f-0' });
   assert.deepEqual(gaps, [{ reason: 'unknown-epoch', missed: undefined, cursor: 'f-0' }]);
-  assert.equal(sub.cursor, 'f-0', 'a reset leads back');
+  assert.equal(sub.cursor, 'f-0', 'a reset may move the cursor back');
   assert.equal(told.length, 1);
 });
 
-test('a server that forgot its log tells a reset, on every transport', async (t) => {
+test('after a restart of the server, every transport reports a reset', async (t) => {
   let second = await startServer();
   t.after(() => second.stop());
   const { port } = new URL(second.base);
-  const subs = HTTP.map((transport) => subscribe(`${second.base}/c/reset`, { transports: [transport], since: 'earliest', ...FAST }));
+  const subs = HTTP.map((transport) =>
+    subscribe(`${second.base}/c/reset`, { transports: [transport], since: 'earliest', ...FAST }),
+  );
   t.after(() => subs.forEach((sub) => sub.close()));
   const told = subs.map((sub) => {
     const told = [];
@@ -213,7 +225,7 @@ test('a server that forgot its log tells a reset, on every transport', async (t)
   for (const one of told) assert.deepEqual(one, ['before', 'unknown-epoch', 'after']);
 });
 
-test('a storage keeps the cursor, goes before since, and may fail', async (t) => {
+test('a storage keeps the cursor, takes precedence over since, and may fail', async (t) => {
   const told = capture(t);
   let stored = 'e-41';
   const storage = { get: () => stored, set: (cursor) => (stored = cursor) };
@@ -222,7 +234,7 @@ test('a storage keeps the cursor, goes before since, and may fail', async (t) =>
   const iterator = first.sub[Symbol.asyncIterator]();
   await connected(first.way);
   first.way.message(42);
-  assert.equal(stored, 'e-41', 'what nobody took is not stored');
+  assert.equal(stored, 'e-41', 'the cursor of a message that was not taken is not stored');
   await iterator.next();
   assert.equal(stored, 'e-42');
   const broken = () => {
@@ -237,7 +249,7 @@ test('a storage keeps the cursor, goes before since, and may fail', async (t) =>
   assert.ok(told.every(([error]) => error.message === 'full'));
 });
 
-test('a message is published as it is: no type unless one is chosen', async () => {
+test('a message has no media type unless one is set', async () => {
   const url = `${server.base}/c/publish`;
   const sub = subscribe(url, { transports: ['fetch'] });
   await sub.publish('plain');
@@ -260,22 +272,24 @@ test('a message is published as it is: no type unless one is chosen', async () =
   );
   for (const transport of HTTP) {
     const got = [];
-    for await (const { data } of subscribe(url, { transports: [transport], since: 'earliest', ...FAST })) if (got.push(data) === 4) break;
+    for await (const { data } of subscribe(url, { transports: [transport], since: 'earliest', ...FAST }))
+      if (got.push(data) === 4) break;
     assert.deepEqual(got[3], new Uint8Array([0, 255, 128]), transport);
   }
 });
 
-test('a refused message rejects with the status and the sentence of the server', async () => {
+test('a refused publish rejects with the status and the explanation of the server', async () => {
   await assert.rejects(publish(`${server.base}/c/a,b`, 'x'), (error) => {
     assert.equal(error.status, 400);
     assert.match(error.message, /one channel/);
     return true;
   });
-  await assert.rejects(publish('http://127.0.0.1:9/c/x', 'nobody listens there'), TypeError);
+  await assert.rejects(publish('http://127.0.0.1:9/c/x', 'no server listens there'), TypeError);
 });
 
-test('several channels come on one connection, and resume by one cursor', async () => {
-  for (const channel of ['m1', 'm2']) for (let i = 0; i < 5; i++) await post(server.base, channel, `${channel}-${i}`);
+test('several channels use one connection and one cursor', async () => {
+  for (const channel of ['m1', 'm2'])
+    for (let i = 0; i < 5; i++) await post(server.base, channel, `${channel}-${i}`);
   for (const transport of HTTP) {
     const got = [];
     for (let since = 'earliest'; got.length < 10; ) {
@@ -291,7 +305,7 @@ test('several channels come on one connection, and resume by one cursor', async 
   }
 });
 
-test('nothing throws and nothing comes after close', async (t) => {
+test('after close, nothing throws and nothing is delivered', async (t) => {
   const { way, sub } = await byHand(t);
   const got = [];
   sub.on('message', (m) => {
@@ -315,27 +329,37 @@ test('nothing throws and nothing comes after close', async (t) => {
   assert.deepEqual(await iterator.next(), { value: undefined, done: true });
   assert.deepEqual(await iterator.return(), { value: undefined, done: true });
   for await (const _ of sub) assert.fail('a closed subscription has no messages');
-  assert.equal(await subscribe(`${server.base}/c/closed`).publish('x').then(() => 'published'), 'published');
+  assert.equal(
+    await subscribe(`${server.base}/c/closed`)
+      .publish('x')
+      .then(() => 'published'),
+    'published',
+  );
 });
 
-test('closing while it connects, asks for a token, waits or reads leaves nothing running', async () => {
-  // A process ends by itself when no timer and no connection is left.
+test('close in any state leaves no timer and no connection', async () => {
+  // The process ends by itself when no timer and no connection is left.
   const program = `
     import { subscribe } from ${JSON.stringify(new URL('../dist/tidewire.js', import.meta.url).href)};
     const base = ${JSON.stringify(server.base)};
     const after = (ms, sub) => setTimeout(() => sub.close(), ms);
     after(0, subscribe(base + '/c/end').on('message', () => {}));
-    for (const transport of ['fetch', 'longpoll', 'poll'])
-      after(300, subscribe(base + '/c/end', { transports: [transport], shared: true }).on('message', () => {}));
+    for (const transport of ['fetch', 'longpoll', 'poll']) {
+      const options = { transports: [transport], shared: true };
+      after(300, subscribe(base + '/c/end', options).on('message', () => {}));
+    }
     after(100, subscribe(() => new Promise(() => {}), { transports: ['fetch'] }).on('message', () => {}));
-    after(100, subscribe('http://127.0.0.1:9/c/x', { transports: ['fetch'], backoff: { min: 60000, max: 60000 } }).on('message', () => {}));
+    const long = { transports: ['fetch'], backoff: { min: 60000, max: 60000 } };
+    after(100, subscribe('http://127.0.0.1:9/c/x', long).on('message', () => {}));
     const controller = new AbortController();
     subscribe(base + '/c/end', { transports: ['fetch'], signal: controller.signal }).on('message', () => {});
     setTimeout(() => controller.abort(), 200);
     subscribe(base + '/c/end', { signal: AbortSignal.abort() }).on('message', () => {});
     process.on('exit', () => console.log('ended'));
   `;
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
   let out = '';
   for await (const text of child.stdout) out += text;
@@ -343,11 +367,17 @@ test('closing while it connects, asks for a token, waits or reads leaves nothing
   assert.equal(out, 'ended\n');
 });
 
-test('what cannot work is said when it is asked for', () => {
+test('impossible options throw at once', () => {
   assert.throws(() => subscribe('http://x/c/x', { transports: ['websockets'] }), TypeError);
   assert.throws(() => subscribe('http://x/c/x', { transports: [] }), TypeError);
-  assert.throws(() => subscribe('http://x/c/x', { transports: ['websocket', 'sse'], headers: () => ({}) }), TypeError);
-  assert.throws(() => subscribe('http://x/c/x', { transports: ['websocket'], credentials: 'omit' }), TypeError);
+  assert.throws(
+    () => subscribe('http://x/c/x', { transports: ['websocket', 'sse'], headers: () => ({}) }),
+    TypeError,
+  );
+  assert.throws(
+    () => subscribe('http://x/c/x', { transports: ['websocket'], credentials: 'omit' }),
+    TypeError,
+  );
   assert.throws(() => subscribe(() => 'http://x/c/x', { shared: true }), TypeError);
   assert.throws(() => subscribe('not a URL'), TypeError);
 });

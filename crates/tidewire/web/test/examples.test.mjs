@@ -1,4 +1,4 @@
-// The pages of the examples, in real Chromium: each does what it is there for. Run with `cargo xtask browser`.
+// The pages of the examples in Chromium. Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,16 +18,18 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Starts an example on a free port; it ends with the test. */
+/** Starts an example on a free port. It ends with the test. */
 async function start(t, name) {
-  if (!EXAMPLES) throw new Error('TIDEWIRE_EXAMPLES names no folder of built examples; run these tests with `cargo xtask browser`');
+  if (!EXAMPLES) throw new Error('TIDEWIRE_EXAMPLES is not set; run these tests with `cargo xtask browser`');
   const child = spawn(join(EXAMPLES, name), ['127.0.0.1:0'], { stdio: ['pipe', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
   const [line] = await once(createInterface(child.stdout), 'line');
   return { base: line.match(/http:\/\/\S+/)[0], child };
 }
 
-/** The page, open and live, in a browser of its own (storage and all) unless a context is given. */
+/**
+ * Opens the page and waits until it is connected. It has a new storage unless a context is given.
+ */
 async function visit(t, base, context) {
   const page = await openPage(t, browser, base, context);
   page.on('pageerror', (error) => assert.fail(`a script of the page failed: ${error.stack}`));
@@ -41,13 +43,20 @@ async function newContext(t, options) {
   return context;
 }
 
-/** No page is wider than its window, be that a phone's. Keeps pictures, in both colour schemes. */
+/**
+ * Asserts that the page is not wider than a window or a phone. Keeps pictures in both colour
+ * schemes.
+ */
 async function looks(page, name) {
-  for (const [colorScheme, width, height] of [['dark', 360, 740], ['light', 1100, 760]]) {
+  for (const [colorScheme, width, height] of [
+    ['dark', 360, 740],
+    ['light', 1100, 760],
+  ]) {
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme });
     await page.evaluate(() => new Promise(requestAnimationFrame));
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} fits into ${width} pixels`);
+    const fits = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+    assert.ok(fits, `${name} fits into ${width} pixels`);
     await keepPicture(page, `example ${name} ${colorScheme}`);
   }
 }
@@ -81,14 +90,14 @@ test('chat: two people, one of them by the keyboard, and a terminal', async (t) 
   await looks(ada, 'chat');
 });
 
-test('notifications: what came while the page was closed, and what is gone', async (t) => {
+test('notifications: messages while the page was closed, and lost messages', async (t) => {
   const { base } = await start(t, 'notifications');
   const context = await newContext(t);
   const first = await visit(t, base, context);
   await first.fill('#text', 'while here');
   await first.click('text=Publish');
   await shows(first, 'while here');
-  assert.match(await first.title(), /^\(\d+\)/, 'the unread ones are in the title');
+  assert.match(await first.title(), /^\(\d+\)/, 'the number of unread ones is in the title');
   await first.click('text=Mark all as read');
   assert.equal(await first.locator('.unread[data-channel=news]').count(), 0);
   await first.close();
@@ -99,7 +108,7 @@ test('notifications: what came while the page was closed, and what is gone', asy
   await shows(second, 'one while away');
   await shows(second, 'two while away');
   assert.match(await text(second, '#away-title'), /^While you were away: \d+ notifications$/);
-  assert.equal(await second.getByText('while here').count(), 0, 'what was seen is not shown again');
+  assert.equal(await second.getByText('while here').count(), 0, 'a seen notification is not shown again');
   await second.click('#channel-mail');
   assert.ok(await second.getByText('two while away').isHidden());
   await looks(second, 'notifications');
@@ -108,24 +117,29 @@ test('notifications: what came while the page was closed, and what is gone', asy
   for (let i = 0; i < 130; i++) await post(base, 'news', `many ${i}`);
   const third = await visit(t, base, context);
   await shows(third, 'many 129');
-  await shows(third, /came too long ago and are gone/);
+  await shows(third, /notifications are too old/);
 });
 
-test('stock ticker: whoever is slow is spared prices, not late', async (t) => {
+test('stock ticker: a slow reader skips prices and is not late', async (t) => {
   const { base } = await start(t, 'stock_ticker');
   const page = await visit(t, base);
-  await page.waitForFunction(() => [...document.querySelectorAll('.price')].every((price) => /^\d+\.\d\d$/.test(price.textContent)));
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('.price')].every((price) => /^\d+\.\d\d$/.test(price.textContent)),
+  );
   await page.waitForFunction(() => Number(document.querySelector('#rate').textContent) > 5);
   await looks(page, 'stock_ticker');
-  const spared = await number(page, '#spared');
+  const skipped = await number(page, '#skipped');
   await page.check('#slow');
-  await page.waitForSelector('#state:has-text("looking once a second")');
-  await page.waitForFunction((before) => Number(document.querySelector('#spared').textContent.replace(/\D/g, '')) > before + 100, spared);
+  await page.waitForSelector('#state:has-text("reading once per second")');
+  await page.waitForFunction(
+    (before) => Number(document.querySelector('#skipped').textContent.replace(/\D/g, '')) > before + 100,
+    skipped,
+  );
   const before = await text(page, '.price');
   await page.waitForFunction((before) => document.querySelector('.price').textContent !== before, before);
 });
 
-test('cursors: pointers of mouse, finger and keyboard, and rings', async (t) => {
+test('cursors: pointers moved by mouse, finger and keyboard, and rings', async (t) => {
   const { base } = await start(t, 'cursors');
   const [ada, grace] = [await visit(t, base), await visit(t, base, await newContext(t, { hasTouch: true }))];
   await ada.fill('#name', 'Ada');
@@ -133,38 +147,54 @@ test('cursors: pointers of mouse, finger and keyboard, and rings', async (t) => 
   await ada.mouse.move(420, 320, { steps: 12 });
   await shows(grace, 'Ada');
   const place = () => grace.$eval('.pointer', (node) => node.style.transform);
-  await grace.waitForFunction(() => /translate\([1-9]/.test(document.querySelector('.pointer').style.transform));
+  await grace.waitForFunction(() =>
+    /translate\([1-9]/.test(document.querySelector('.pointer').style.transform),
+  );
   const before = await place();
   await ada.focus('#board');
   await ada.keyboard.press('ArrowRight');
-  await grace.waitForFunction((before) => document.querySelector('.pointer').style.transform !== before, before);
+  await grace.waitForFunction(
+    (before) => document.querySelector('.pointer').style.transform !== before,
+    before,
+  );
   await grace.evaluate(() => {
     globalThis.rings = 0;
-    new MutationObserver((changes) => (rings += changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.className === 'ping').length)).observe(document.querySelector('#board'), { childList: true });
+    const count = (changes) => {
+      const added = changes.flatMap((change) => [...change.addedNodes]);
+      rings += added.filter((node) => node.className === 'ping').length;
+    };
+    new MutationObserver(count).observe(document.querySelector('#board'), { childList: true });
   });
   await ada.keyboard.press(' ');
   await grace.waitForFunction(() => rings > 0);
   await grace.touchscreen.tap(200, 300);
   await ada.waitForFunction(() => document.querySelector('#peers').textContent === '1');
-  // More than enough movement: it is throttled on its way out. All in one task, since it is by time that it is throttled.
+  // Many movements in one task. The page publishes at most one position every 40 ms.
   const sent = await number(ada, '#sent');
   await ada.evaluate(() => {
     const board = document.querySelector('#board');
     const { left, top, width } = board.getBoundingClientRect();
     for (let i = 0; i <= 200; i++) {
       const clientX = left + (width * (i + 600)) / 1000;
-      board.dispatchEvent(new PointerEvent('pointermove', { clientX, clientY: top + 50, bubbles: true, pointerType: 'mouse' }));
+      board.dispatchEvent(
+        new PointerEvent('pointermove', { clientX, clientY: top + 50, bubbles: true, pointerType: 'mouse' }),
+      );
     }
   });
-  await ada.waitForFunction((sent) => Number(document.querySelector('#sent').textContent.replace(/\D/g, '')) > sent, sent);
-  await grace.waitForFunction(() => /translate\([4-9]/.test(document.querySelector('.pointer').style.transform));
-  assert.ok((await number(ada, '#sent')) - sent < 200, 'each movement was sent');
+  await ada.waitForFunction(
+    (sent) => Number(document.querySelector('#sent').textContent.replace(/\D/g, '')) > sent,
+    sent,
+  );
+  await grace.waitForFunction(() =>
+    /translate\([4-9]/.test(document.querySelector('.pointer').style.transform),
+  );
+  assert.ok((await number(ada, '#sent')) - sent < 200, 'not every movement was sent');
   await looks(ada, 'cursors');
   await grace.close({ runBeforeUnload: true });
   await ada.waitForFunction(() => document.querySelector('#peers').textContent === '0');
 });
 
-test('live log tail: lines of the standard input, filtered, followed or not', async (t) => {
+test('live log tail: lines of the standard input, the filter, and following', async (t) => {
   const { base, child } = await start(t, 'live_log_tail');
   child.stdin.write('INFO it begins\nERROR it <i>breaks</i>\n');
   const page = await visit(t, base);
@@ -183,16 +213,18 @@ test('live log tail: lines of the standard input, filtered, followed or not', as
   await until('it follows again', atEnd);
   await page.keyboard.press('/');
   await page.keyboard.type('breaks');
-  await page.waitForFunction(() => [...document.querySelectorAll('#log div')].filter((line) => !line.hidden).length === 1);
+  await page.waitForFunction(
+    () => [...document.querySelectorAll('#log div')].filter((line) => !line.hidden).length === 1,
+  );
   await until('its mark', async () => (await text(page, 'mark')) === 'breaks');
   await page.fill('#filter', '');
   await looks(page, 'live_log_tail');
 
-  // A reader who is away while more lines come than are kept is told how many he missed.
+  // A reader that is offline while more lines arrive than are kept gets the number of lost lines.
   await page.context().setOffline(true);
   await page.evaluate(() => dispatchEvent(new Event('pagehide')));
   child.stdin.write('DEBUG flood\n'.repeat(12_000));
-  // 12,322 lines by then, of which 10,000 are kept.
+  // Now there were 12,322 lines, and 10,000 are kept.
   const earliest = async () => (await (await fetch(`${base}/c/log?limit=1`)).json()).messages[0].cursor;
   await until('all lines are there', async () => (await earliest()).endsWith('-2323'));
   await page.context().setOffline(false);
@@ -201,37 +233,39 @@ test('live log tail: lines of the standard input, filtered, followed or not', as
   assert.equal(await text(page, '#missed'), ', 2,000 missed');
 });
 
-test('video: a film plays for two viewers before it is uploaded', async (t) => {
+test('video: a video plays for two viewers during its upload', async (t) => {
   const { base } = await start(t, 'video');
   const [maker, viewer] = [await visit(t, base), await visit(t, base)];
   const playing = (page) => page.waitForFunction(() => document.querySelector('video').currentTime > 0);
-  await maker.click('text=No film? Make one');
-  await maker.waitForSelector('#told:has-text("all of it is there")');
+  await maker.click('text=Record a test video');
+  await maker.waitForSelector('#told:has-text("upload complete")');
   await playing(viewer);
   await playing(maker);
   await looks(maker, 'video');
 
-  // The same film again, from elsewhere, and only the first half of it: it plays all the same.
+  // Only the first half of the same film, uploaded by a program: it plays too.
   const film = Buffer.from(await (await fetch(`${base}/c/film?feed=raw`)).arrayBuffer());
   const upload = request(`${base}/c/film`, { method: 'PUT', headers: { 'Content-Type': 'video/webm' } });
   t.after(() => upload.destroy());
   upload.on('error', () => {});
   upload.write(film.subarray(0, film.length / 2));
   const late = await visit(t, base);
-  // What was announced a moment ago begins by itself; what is older waits for a click.
-  await late.waitForFunction(() => document.querySelector('#dark').hidden || !document.querySelector('#play').hidden);
+  // A video that was announced a moment ago starts by itself. An older one waits for a click.
+  await late.waitForFunction(
+    () => document.querySelector('#dark').hidden || !document.querySelector('#play').hidden,
+  );
   if (await late.isVisible('#play')) await late.click('#play');
   await playing(late);
-  assert.ok(!upload.writableEnded, 'while it is still being uploaded');
+  assert.ok(!upload.writableEnded, 'the upload has not ended');
   upload.end(film.subarray(film.length / 2));
   const [answer] = await once(upload, 'response');
   assert.equal(answer.statusCode, 201);
   await late.waitForFunction(() => document.querySelector('video').ended);
 
-  // By the picker, as people do it.
+  // With the file picker.
   const before = await late.$eval('video', (video) => video.src);
   await viewer.setInputFiles('#file', { name: 'tide.webm', mimeType: 'video/webm', buffer: film });
-  await viewer.waitForSelector('#told:has-text("tide.webm: all of it is there")');
+  await viewer.waitForSelector('#told:has-text("tide.webm: upload complete")');
   await late.waitForFunction((before) => document.querySelector('video').src !== before, before);
   await playing(late);
 });

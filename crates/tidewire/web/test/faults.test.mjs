@@ -1,4 +1,4 @@
-// The client against everything that breaks: networks, proxies, tokens, servers that say no. Without a browser.
+// The client with failing networks, proxies, tokens and servers. In Node, without a browser.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { publish, subscribe, subscribeWith } from '../dist/tidewire.js';
@@ -28,7 +28,7 @@ function listen(t, url, options) {
   return { sub, got, errors };
 }
 
-test('a provider of URLs or headers that fails stops nothing, and no transport is blamed for it', async (t) => {
+test('a failing function for URL or headers is called again, and no transport is blamed', async (t) => {
   await post(server.base, 'token', 'x');
   for (const where of ['url', 'headers']) {
     let asked = 0;
@@ -37,37 +37,43 @@ test('a provider of URLs or headers that fails stops nothing, and no transport i
       return value;
     };
     const url = `${proxy.base}/c/token`;
-    const options = { transports: HTTP, ...(where === 'headers' ? { headers: failing({ Authorization: 'Bearer x' }) } : {}) };
+    const options = {
+      transports: HTTP,
+      ...(where === 'headers' ? { headers: failing({ Authorization: 'Bearer x' }) } : {}),
+    };
     const { sub, got, errors } = listen(t, where === 'url' ? failing(url) : url, options);
     await until('the message', () => got.length === 1);
     assert.equal(asked, 8, where);
-    assert.equal(sub.transport, 'fetch', 'the first was never tried, so it is not given up');
+    assert.equal(sub.transport, 'fetch', 'the first transport was never tried, so it stays');
     assert.equal(errors.length, 7);
     assert.equal(errors[0].detail, 'no token today');
     sub.close();
   }
 });
 
-test('a provider that hangs is cut off, and asked again', async (t) => {
+test('a function for the URL that hangs is called again', async (t) => {
   const used = [];
   const where = () => (used.push(sub.transport) < 4 ? new Promise(() => {}) : `${server.base}/c/token`);
   const { sub, got } = listen(t, where, { transports: HTTP, connectTimeout: 100 });
   await until('the message', () => got.length === 1);
-  // What comes after the fourth may be slow on a busy machine, and is another matter.
+  // After the fourth call, a busy machine may be slow, so later transports do not matter.
   assert.deepEqual(used.slice(0, 4), Array(4).fill('fetch'), 'no transport is blamed for it');
 });
 
 for (const transport of HTTP) {
-  test(`${transport}: a 401 asks the provider once more, and only then is an error`, async (t) => {
+  test(`${transport}: after a 401, headers are asked for again, and a second 401 is an error`, async (t) => {
     let [asked, good] = [0, 2];
     const url = await answering(t, (request, response) => {
       if (Number(request.headers.authorization) >= good) normally(request, response);
-      else response.writeHead(401, { 'Content-Type': 'application/problem+json' }).end('{"detail":"The token is old."}');
+      else
+        response
+          .writeHead(401, { 'Content-Type': 'application/problem+json' })
+          .end('{"detail":"The token is old."}');
     });
     const headers = async () => ({ authorization: String(++asked) });
     const first = listen(t, url, { transports: [transport], headers });
     await until('the message', () => first.got.length === 1);
-    assert.equal(first.errors.length, 0, 'the second token was good: no failure at all');
+    assert.equal(first.errors.length, 0, 'the second token was good, so there was no error');
     first.sub.close();
 
     [asked, good] = [0, 4];
@@ -87,45 +93,55 @@ for (const transport of HTTP) {
 
 for (const status of [429, 503]) {
   for (const form of ['seconds', 'date']) {
-    test(`a ${status} is waited out, for as long as its ${form} say`, async (t) => {
+    test(`after a ${status}, the client waits as long as Retry-After says (${form})`, async (t) => {
       let refusedAt = 0;
       let requests = 0;
       const url = await answering(t, (request, response) => {
         requests++;
         if (refusedAt) return normally(request, response);
         refusedAt = Date.now();
-        // A date has whole seconds: four from now are between three and four, and still ahead when a busy machine reads it.
+        // A date has whole seconds, so this is three to four seconds ahead: enough on a busy
+        // machine.
         const value = form === 'seconds' ? '1' : new Date(Date.now() + 4000).toUTCString();
         response.writeHead(status, { 'Retry-After': value }).end();
       });
       const { sub, got, errors } = listen(t, url, { transports: HTTP });
       await until('refused', () => errors.length);
-      sub.off('message', () => {}).on('message', () => {}); // Whatever wakes it does not overrule the server.
+      sub.off('message', () => {}).on('message', () => {}); // Waking the client does not shorten the wait.
       await until('the message', () => got.length === 1);
       assert.ok(Date.now() - refusedAt >= 950, `came after ${Date.now() - refusedAt} ms`);
-      assert.equal(sub.transport, 'fetch', 'a busy server is no reason for another transport');
-      assert.equal(requests, 2, 'and is not asked in between');
+      assert.equal(sub.transport, 'fetch', 'a busy server does not change the transport');
+      assert.equal(requests, 2, 'no request in between');
     });
   }
 }
 
-test('a 503 without a time is backed off from, without another transport', async (t) => {
+test('after a 503 without Retry-After, the backoff applies and the transport stays', async (t) => {
   let requests = 0;
-  const url = await answering(t, (request, response) => (++requests < 20 ? response.writeHead(503).end() : normally(request, response)));
+  const url = await answering(t, (request, response) =>
+    ++requests < 20 ? response.writeHead(503).end() : normally(request, response),
+  );
   const { sub, got } = listen(t, url, { transports: HTTP });
   await until('the message', () => got.length === 1);
   assert.equal(sub.transport, 'fetch');
 });
 
-test('shouldRetry ends it, sets the wait, or fails without harm', async (t) => {
+test('shouldRetry can close the subscription or set the wait, and may throw', async (t) => {
   const url = await answering(t, (_, response) => response.writeHead(403).end('{"detail":"Not you."}'));
-  const ended = listen(t, url, { transports: ['fetch'], shouldRetry: ({ status }, attempt) => status !== 403 || attempt < 3 });
+  const ended = listen(t, url, {
+    transports: ['fetch'],
+    shouldRetry: ({ status }, attempt) => status !== 403 || attempt < 3,
+  });
   await until('closed', () => ended.sub.state === 'closed');
   assert.equal(ended.errors.length, 3);
   assert.equal(ended.errors[0].detail, 'Not you.');
 
   const attempts = [];
-  const slow = listen(t, url, { transports: ['fetch'], backoff: { min: 1e7, max: 1e7 }, shouldRetry: (_, attempt) => attempts.push(attempt) && 1 });
+  const slow = listen(t, url, {
+    transports: ['fetch'],
+    backoff: { min: 1e7, max: 1e7 },
+    shouldRetry: (_, attempt) => attempts.push(attempt) && 1,
+  });
   await until('many attempts, though the backoff is hours', () => attempts.length >= 5);
   assert.deepEqual(attempts.slice(0, 3), [1, 2, 3]);
   slow.sub.close();
@@ -142,14 +158,18 @@ test('shouldRetry ends it, sets the wait, or fails without harm', async (t) => {
   await until('it goes on', () => broken.errors.length >= 3);
 });
 
-test('the wait has full jitter: any part of a time that doubles up to its bound', async (t) => {
+test('the wait has full jitter: a random part of a time that doubles up to a bound', async (t) => {
   const { random } = Math;
   t.after(() => (Math.random = random));
   Math.random = () => 0.5;
   const broken = { name: 'broken', run: () => Promise.reject(new Error('no')) };
   let tries = 0;
   const asked = await waits(async () => {
-    const sub = subscribeWith('http://127.0.0.1:9/c/x', { transports: [broken], backoff: { min: 4, max: 40 }, connectTimeout: 54_321 });
+    const sub = subscribeWith('http://127.0.0.1:9/c/x', {
+      transports: [broken],
+      backoff: { min: 4, max: 40 },
+      connectTimeout: 54_321,
+    });
     t.after(() => sub.close());
     sub.on('message', () => {}).on('error', () => tries++);
     await until('some attempts', () => tries >= 7);
@@ -159,11 +179,14 @@ test('the wait has full jitter: any part of a time that doubles up to its bound'
   assert.deepEqual(naps.slice(0, 6), [2, 4, 8, 16, 20, 20]);
 });
 
-test('only a connection that lasted resets the backoff', async (t) => {
+test('only a connection that lasted for minUptime resets the backoff', async (t) => {
   const { random } = Math;
   t.after(() => (Math.random = random));
   Math.random = () => 1;
-  for (const [minUptime, expected] of [[60_000, [2, 4, 8, 16]], [0, [2, 2, 2, 2]]]) {
+  for (const [minUptime, expected] of [
+    [60_000, [2, 4, 8, 16]],
+    [0, [2, 2, 2, 2]],
+  ]) {
     const brief = {
       name: 'brief',
       async run(link) {
@@ -173,7 +196,14 @@ test('only a connection that lasted resets the backoff', async (t) => {
     };
     let opened = 0;
     const asked = await waits(async () => {
-      const sub = subscribeWith('http://example.invalid/', { transports: [brief], minUptime, backoff: { min: 2, max: 1000 }, heartbeatTimeout: 54_321, connectTimeout: 54_321, tryBetter: 54_321 });
+      const sub = subscribeWith('http://example.invalid/', {
+        transports: [brief],
+        minUptime,
+        backoff: { min: 2, max: 1000 },
+        heartbeatTimeout: 54_321,
+        connectTimeout: 54_321,
+        tryBetter: 54_321,
+      });
       sub.on('message', () => {}).on('state', (state) => (opened += state === 'open'));
       await until('some connections', () => opened >= 5);
       sub.close();
@@ -182,7 +212,7 @@ test('only a connection that lasted resets the backoff', async (t) => {
   }
 });
 
-test('a server that is down takes nobody down to polling', async (t) => {
+test('if the server is down, the transport stays the same', async (t) => {
   await post(server.base, 'down', 'one');
   const { sub, got, errors } = listen(t, `${proxy.base}/c/down`, { transports: HTTP });
   await until('open', () => got.length === 1 && sub.transport === 'fetch');
@@ -195,8 +225,12 @@ test('a server that is down takes nobody down to polling', async (t) => {
   assert.equal(sub.transport, 'fetch');
 });
 
-test('each transport that is broken gives way to the next, and the last to the first', async (t) => {
-  for (const [broken, expected] of [[[], 'fetch'], [['stream'], 'longpoll'], [['stream', 'longpoll'], 'poll']]) {
+test('a broken transport is replaced by the next, and the last by the first', async (t) => {
+  for (const [broken, expected] of [
+    [[], 'fetch'],
+    [['stream'], 'longpoll'],
+    [['stream', 'longpoll'], 'poll'],
+  ]) {
     const channel = `turn-${expected}`;
     await post(server.base, channel, 'x');
     const { sub, got } = listen(t, `${proxy.base}/c/${channel}`, { transports: HTTP });
@@ -205,7 +239,7 @@ test('each transport that is broken gives way to the next, and the last to the f
     assert.equal(sub.transport, expected);
     sub.close();
   }
-  // Refused in the beginning, all of them; then one is let through.
+  // At first all are refused. Then one works.
   const { sub, got, errors } = listen(t, `${proxy.base}/c/turn-poll`, { transports: HTTP });
   proxy.broken = new Set(['stream', 'longpoll', 'poll']);
   await until('all refused', () => errors.length > 6);
@@ -213,7 +247,7 @@ test('each transport that is broken gives way to the next, and the last to the f
   await until('the one that works', () => got.length === 1 && sub.transport === 'longpoll');
 });
 
-test('a better transport is tried beside the one in use, and takes over without loss', async (t) => {
+test('a better transport is tried while another is in use, and takes over without loss', async (t) => {
   const { sub, got, errors } = listen(t, `${proxy.base}/c/better`, { transports: HTTP, tryBetter: 100 });
   proxy.broken = new Set(['stream']);
   const states = [];
@@ -237,24 +271,32 @@ test('a better transport is tried beside the one in use, and takes over without 
   await say();
   await until('everything', () => got.length >= want.length);
   assert.deepEqual(got, want);
-  assert.deepEqual(states, [], 'nobody noticed');
+  assert.deepEqual(states, [], 'no change of state');
   assert.equal(errors.length, before);
 });
 
-test('a stream through a proxy that buffers brings no first byte, and gives way', async (t) => {
+test('a stream behind a buffering proxy is replaced by another transport', async (t) => {
   await post(server.base, 'buffered', 'x');
-  const { sub, got, errors } = listen(t, `${proxy.base}/c/buffered`, { transports: HTTP, connectTimeout: 300 });
+  const { sub, got, errors } = listen(t, `${proxy.base}/c/buffered`, {
+    transports: HTTP,
+    connectTimeout: 300,
+  });
   proxy.mode = 'buffer';
   await until('the message', () => got.length === 1);
   assert.deepEqual(errors[0], { transport: 'fetch', status: undefined, detail: 'silent for 300 ms' });
-  // On a busy machine a long poll may be late as well, which is told.
-  assert.ok(sub.transport === 'longpoll' || errors.some(({ transport }) => transport === 'longpoll'), sub.transport);
+  // On a busy machine, a long poll may be late too. Then there is an error.
+  assert.ok(
+    sub.transport === 'longpoll' || errors.some(({ transport }) => transport === 'longpoll'),
+    sub.transport,
+  );
 });
 
-test('a page of a hotel instead of the channel is no channel', async (t) => {
+test('the page of a captive portal is not taken for a channel', async (t) => {
   let hotel = true;
   const url = await answering(t, (request, response) =>
-    hotel ? response.setHeader('Content-Type', 'text/html').end('<p>Welcome to our Wi-Fi!') : normally(request, response),
+    hotel
+      ? response.setHeader('Content-Type', 'text/html').end('<p>Welcome to our Wi-Fi!')
+      : normally(request, response),
   );
   const { got, errors } = listen(t, url, { transports: HTTP });
   await until('some tries', () => errors.length > 4);
@@ -262,22 +304,29 @@ test('a page of a hotel instead of the channel is no channel', async (t) => {
   await until('the message', () => got.length === 1);
 });
 
-test('long polls come back before they count as silent', async (t) => {
-  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['longpoll'], heartbeatTimeout: 4000 });
-  // They are asked to come back after half of that: the other half is for a busy machine.
+test('a long poll ends before the heartbeat time-out', async (t) => {
+  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, {
+    transports: ['longpoll'],
+    heartbeatTimeout: 4000,
+  });
+  // Their wait is half of the time-out. The other half is a reserve for a busy machine.
   await until('some quiet polls', () => proxy.requests.filter((line) => line.includes('wait=2')).length > 1);
   assert.deepEqual(errors, []);
   assert.equal(sub.state, 'open');
 });
 
-test('polls that are rare are not silent', async (t) => {
-  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, { transports: ['poll'], heartbeatTimeout: 1500, pollInterval: 2000 });
+test('a long poll interval does not count as silence', async (t) => {
+  const { sub, errors } = listen(t, `${proxy.base}/c/quiet`, {
+    transports: ['poll'],
+    heartbeatTimeout: 1500,
+    pollInterval: 2000,
+  });
   await until('some polls', () => proxy.requests.length > 2);
   assert.deepEqual(errors, []);
   assert.equal(sub.state, 'open');
 });
 
-/** A seed makes a bad day repeatable. */
+/** A random generator with a seed, so that a failure can be repeated. */
 function random(seed) {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -288,11 +337,11 @@ function random(seed) {
 }
 
 for (const seed of [1, 2, 3]) {
-  test(`a bad day (seed ${seed}) loses nothing, doubles nothing and keeps the order`, async (t) => {
+  test(`with random failures (seed ${seed}), no message is lost, repeated or reordered`, async (t) => {
     const channel = `day-${seed}`;
     const options = { transports: HTTP, connectTimeout: 250, heartbeatTimeout: 1500, tryBetter: 300 };
     const { sub, got } = listen(t, `${proxy.base}/c/${channel}`, options);
-    // Whoever leaves its loop now and then and comes back at its cursor.
+    // A second reader leaves its loop from time to time and subscribes again at its cursor.
     const looped = [];
     let stop = false;
     const loops = (async () => {
@@ -318,7 +367,10 @@ for (const seed of [1, 2, 3]) {
     proxy.cut();
     const want = Array.from({ length: 150 }, (_, n) => String(n));
     await until('all', () => got.length >= 150 && looped.length >= 150).catch((error) => {
-      throw new Error(`${got.length} and ${looped.length} came; ${sub.state} at ${sub.cursor} by ${sub.transport}`, { cause: error });
+      throw new Error(
+        `${got.length} and ${looped.length} came; ${sub.state} at ${sub.cursor} by ${sub.transport}`,
+        { cause: error },
+      );
     });
     stop = true;
     await loops;
@@ -328,7 +380,7 @@ for (const seed of [1, 2, 3]) {
   });
 }
 
-test('a poll that is told of a gap reads what is left at once, not a turn later', async (t) => {
+test('after a gap, a poll reads the kept messages at once', async (t) => {
   const gone = JSON.stringify({ status: 410, gap: { type: 'gap', from: 'e-0', cursor: 'e-8', missed: 8 } });
   const message = '{"messages":[{"type":"message","cursor":"e-9","time":0,"data":"left"}],"cursor":"e-9"}';
   const base = await answering(t, (request, response) => {
@@ -336,11 +388,11 @@ test('a poll that is told of a gap reads what is left at once, not a turn later'
     if (searchParams.get('since') === 'e-8') response.writeHead(200, JSON_TYPE).end(message);
     else response.writeHead(410, { 'content-type': 'application/problem+json' }).end(gone);
   });
-  // The next turn is an hour away.
+  // The next regular poll is an hour away.
   const sub = subscribe(base, { transports: ['poll'], since: 'e-0', pollInterval: 3_600_000 });
   t.after(() => sub.close());
   const told = [];
   sub.on('gap', (gap) => told.push(gap.missed)).on('message', (m) => told.push(m.data));
-  await until('a message behind the gap', () => told.length === 2);
+  await until('a message after the gap', () => told.length === 2);
   assert.deepEqual(told, [8, 'left']);
 });

@@ -1,4 +1,4 @@
-// The feeds of before the standards, and media, in real Chromium: what each page needs is what it gets. Run with `cargo xtask browser`.
+// The old Comet feeds, and media, in Chromium. Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -23,20 +23,31 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A page of the server's origin, or of another one: `localhost` and `127.0.0.1` are two origins. */
+/**
+ * A page of the server's origin, or of another: `localhost` and `127.0.0.1` are different origins.
+ */
 function page(t, base = server.base) {
   return openPage(t, browser, `${base}/tidewire.js`);
 }
 
 async function post(channel, body, type = 'text/plain') {
-  const answer = await fetch(`${server.base}/c/${channel}`, { method: 'POST', body, headers: { 'Content-Type': type } });
+  const answer = await fetch(`${server.base}/c/${channel}`, {
+    method: 'POST',
+    body,
+    headers: { 'Content-Type': type },
+  });
   assert.equal(answer.status, 201);
   return (await answer.json()).cursor;
 }
 
-const DIFFICULT = ['one', '</script><script>got.push("escaped")</script><!--', 'two\nlines \u2028 & more', '--tidewire'];
+const DIFFICULT = [
+  'one',
+  '</script><script>got.push("escaped")</script><!--',
+  'two\nlines \u2028 & more',
+  '--tidewire',
+];
 
-test('a forever frame calls the page for each message, and leaves no scripts behind', async (t) => {
+test('a forever frame calls the page for each message, and removes its scripts', async (t) => {
   const p = await page(t);
   await post('frame', DIFFICULT[0]);
   await p.evaluate(() => {
@@ -62,7 +73,7 @@ test('a page of another origin cannot frame it', async (t) => {
     globalThis.tidewire = () => (globalThis.called = true);
     const frame = document.createElement('iframe');
     frame.src = `${base}/c/foreign?feed=iframe&since=earliest`;
-    // The page of the error is loaded in its place.
+    // The browser loads an error page instead.
     const loaded = new Promise((resolve) => (frame.onload = resolve));
     document.body.append(frame);
     await loaded;
@@ -71,7 +82,7 @@ test('a page of another origin cannot frame it', async (t) => {
   assert.equal(loaded, false);
 });
 
-test('a frame calls what its page has made, and nothing else', async (t) => {
+test('a frame calls only functions that its page has defined', async (t) => {
   const p = await page(t);
   await post('press', 'object');
   await p.evaluate(() => {
@@ -89,7 +100,8 @@ test('a frame calls what its page has made, and nothing else', async (t) => {
     globalThis.site = new Site();
     globalThis.app = { on: () => pressed.push('app.on') };
   });
-  // An element by its id, a method of an element, a function of every window, a method of a class; as a frame, and as a popup.
+  // An element by its id, a method of an element, a function of every window, a method of a class:
+  // in a frame, and in a popup.
   const names = ['press.click', 'held.click', 'scrollBy', 'site.inherited', 'missing'];
   for (const name of [...names, 'opener.document.body.firstElementChild.click', 'opener.focus']) {
     await p.evaluate(async (name) => {
@@ -100,7 +112,7 @@ test('a frame calls what its page has made, and nothing else', async (t) => {
       window.open(address, name);
     }, name);
   }
-  // What they would have called has been called when a frame that came after them has.
+  // When this later frame has called its function, all earlier frames would have called theirs.
   await p.evaluate(() => {
     const frame = document.createElement('iframe');
     frame.src = '/c/press?feed=iframe&since=earliest&callback=app.on';
@@ -120,7 +132,7 @@ test('a frame calls what its page has made, and nothing else', async (t) => {
   assert.deepEqual(await p.evaluate(() => [...new Set(pressed)]), ['app.on']);
 });
 
-test('the address of a frame is no page', async (t) => {
+test('the URL of a frame cannot be opened as a page', async (t) => {
   const p = await page(t);
   const popup = p.context().waitForEvent('page');
   await p.evaluate(() => void window.open('/c/popup?feed=iframe&callback=on'));
@@ -128,7 +140,7 @@ test('the address of a frame is no page', async (t) => {
   await until('the refusal', () => opened.evaluate(() => document.body?.textContent.includes('403')));
 });
 
-test('JSONP brings the messages to a page of any origin', async (t) => {
+test('JSONP delivers messages to a page of any origin', async (t) => {
   const p = await page(t, server.base.replace('127.0.0.1', 'localhost'));
   await post('script', DIFFICULT[0]);
   await p.evaluate((base) => {
@@ -151,7 +163,7 @@ test('JSONP brings the messages to a page of any origin', async (t) => {
   assert.deepEqual(await p.evaluate(() => got), DIFFICULT);
 });
 
-test('XHR streaming shows each line when it comes', async (t) => {
+test('XHR streaming delivers each line at once', async (t) => {
   const p = await page(t);
   await p.evaluate(() => {
     globalThis.got = [];
@@ -160,7 +172,8 @@ test('XHR streaming shows each line when it comes', async (t) => {
     xhr.open('GET', '/c/xhr?feed=xhr');
     xhr.onprogress = () => {
       const end = xhr.responseText.lastIndexOf('\n') + 1;
-      for (const line of xhr.responseText.slice(seen, end).split('\n')) if (line.trim()) got.push(JSON.parse(line));
+      for (const line of xhr.responseText.slice(seen, end).split('\n'))
+        if (line.trim()) got.push(JSON.parse(line));
       seen = end;
     };
     xhr.send();
@@ -172,7 +185,7 @@ test('XHR streaming shows each line when it comes', async (t) => {
   }
 });
 
-test('multipart/mixed is read with fetch, and its newest part is never hidden', async (t) => {
+test('multipart/mixed can be read with fetch, and the newest part at once', async (t) => {
   const p = await page(t);
   await p.evaluate(async () => {
     globalThis.got = [];
@@ -181,12 +194,12 @@ test('multipart/mixed is read with fetch, and its newest part is never hidden', 
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = '\r\n';
     (async () => {
-      for (;;) {
+      for (; ; ) {
         const { value, done } = await reader.read();
         if (done) return;
         const parts = (text += value).split(`\r\n--${boundary}\r\n`);
         text = parts.pop();
-        // What is left of a part without content is a heartbeat.
+        // A part without content is a heartbeat.
         for (const part of parts) {
           const content = part.slice(part.indexOf('\r\n\r\n') + 4);
           if (content.trim()) got.push(JSON.parse(content));
@@ -200,7 +213,7 @@ test('multipart/mixed is read with fetch, and its newest part is never hidden', 
   }
 });
 
-/** A black PNG of n by n pixels: its width tells which one is shown. */
+/** A black PNG of n by n pixels. Its width shows which picture it is. */
 function png(n) {
   const table = Array.from({ length: 256 }, (_, i) => {
     for (let k = 0; k < 8; k++) i = i & 1 ? 0xedb88320 ^ (i >>> 1) : i >>> 1;
@@ -219,18 +232,20 @@ function png(n) {
   header.writeUInt32BE(n, 4);
   header[8] = 8;
   const signature = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
-  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(Buffer.alloc(n * (n + 1)))), chunk('IEND', Buffer.alloc(0))]);
+  const data = deflateSync(Buffer.alloc(n * (n + 1)));
+  const chunks = [chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))];
+  return Buffer.concat([signature, ...chunks]);
 }
 
-/** Waits for so many heartbeats of the server, on a stream of its own. */
+/** Waits for `n` heartbeats of the server, on a separate stream. */
 async function heartbeats(n) {
   const { body } = await fetch(`${server.base}/c/quiet?feed=stream`);
   for await (const bytes of body) if (Buffer.from(bytes).toString() === '\n' && !--n) return;
 }
 
-test('an <img> shows the newest picture, through heartbeats and payloads that cannot be parts', async (t) => {
+test('an <img> shows the newest picture, despite heartbeats and payloads that cannot be parts', async (t) => {
   const p = await page(t);
-  // Chromium shows a picture when the head of the next part comes: the last of a pause is published again.
+  // Chromium shows a picture only when the head of the next part arrives. So it is published again.
   const picture = (n) =>
     until(`picture ${n}`, async () => {
       await post('cam', png(n), 'image/png');
@@ -251,62 +266,82 @@ test('an <img> shows the newest picture, through heartbeats and payloads that ca
 });
 
 /**
- * A few seconds of a moving canvas, as WebM: what a camera's page would upload. Or more of them, until it has `size` bytes: a busy machine records
- * fewer in a second, and it is by bytes that a player begins.
+ * Records a moving canvas as WebM, like a page with a camera: for some seconds, and longer until it
+ * has `size` bytes. A busy machine records fewer bytes per second, and a player starts after a
+ * number of bytes.
  */
 async function record(p, seconds, size) {
-  const bytes = await p.evaluate(async ({ seconds, size }) => {
-    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
-    const context = canvas.getContext('2d');
-    const draw = setInterval(() => {
-      for (let i = 0; i < 40; i++) {
-        context.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`;
-        context.fillRect(Math.random() * 320, Math.random() * 240, 40, 40);
-      }
-    }, 40);
-    const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: 'video/webm; codecs=vp8', videoBitsPerSecond: 4_000_000 });
-    const parts = [];
-    recorder.ondataavailable = ({ data }) => parts.push(data);
-    recorder.start(100);
-    const recorded = () => parts.reduce((sum, part) => sum + part.size, 0);
-    for (let second = 0; second < seconds || recorded() < size; second++) await new Promise((resolve) => setTimeout(resolve, 1000));
-    recorder.stop();
-    await new Promise((resolve) => (recorder.onstop = resolve));
-    clearInterval(draw);
-    return Array.from(new Uint8Array(await new Blob(parts).arrayBuffer()));
-  }, { seconds, size });
+  const bytes = await p.evaluate(
+    async ({ seconds, size }) => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 240 });
+      const context = canvas.getContext('2d');
+      const draw = setInterval(() => {
+        for (let i = 0; i < 40; i++) {
+          context.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`;
+          context.fillRect(Math.random() * 320, Math.random() * 240, 40, 40);
+        }
+      }, 40);
+      const recorder = new MediaRecorder(canvas.captureStream(25), {
+        mimeType: 'video/webm; codecs=vp8',
+        videoBitsPerSecond: 4_000_000,
+      });
+      const parts = [];
+      recorder.ondataavailable = ({ data }) => parts.push(data);
+      recorder.start(100);
+      const recorded = () => parts.reduce((sum, part) => sum + part.size, 0);
+      for (let second = 0; second < seconds || recorded() < size; second++)
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      recorder.stop();
+      await new Promise((resolve) => (recorder.onstop = resolve));
+      clearInterval(draw);
+      return Array.from(new Uint8Array(await new Blob(parts).arrayBuffer()));
+    },
+    { seconds, size },
+  );
   return Buffer.from(bytes);
 }
 
-test('a video plays while it is being uploaded, and ends where the upload ends', async (t) => {
+test('a video plays during its upload, and ends with the upload', async (t) => {
   const p = await page(t);
   const film = await record(p, 4, 600_000);
   const { port } = new URL(server.base);
-  const upload = request({ port, method: 'PUT', path: '/c/film', headers: { 'Content-Type': 'video/webm', 'Transfer-Encoding': 'chunked' } });
+  const upload = request({
+    port,
+    method: 'PUT',
+    path: '/c/film',
+    headers: { 'Content-Type': 'video/webm', 'Transfer-Encoding': 'chunked' },
+  });
   const answered = new Promise((resolve, reject) => upload.on('response', resolve).on('error', reject));
   let sent = 0;
   const send = (end) => {
     for (; sent < end; sent += 16_384) upload.write(film.subarray(sent, sent + 16_384));
   };
   send(film.length / 2);
-  // Of the two connections, that of the player might be served first: it would wait for a media type, and not for ever.
-  await until('the first piece', async () => (await (await fetch(`${server.base}/c/film?limit=1`)).json()).messages.length === 1);
+  // The player must come after the first piece: it waits only a limited time for the media type.
+  const count = async () => (await (await fetch(`${server.base}/c/film?limit=1`)).json()).messages.length;
+  await until('the first piece', async () => (await count()) === 1);
   await p.evaluate(() => {
-    globalThis.video = Object.assign(document.createElement('video'), { muted: true, src: '/c/film?feed=raw' });
+    globalThis.video = Object.assign(document.createElement('video'), {
+      muted: true,
+      src: '/c/film?feed=raw',
+    });
     video.onended = () => (globalThis.ended = true);
     video.onerror = () => (globalThis.failed = video.error.message);
     document.body.append(video);
     video.play().catch((error) => (globalThis.failed = `${error.message} ${video.error?.message}`));
   });
-  // A player begins when it has seen enough frames. A busy machine records few in a second, so half of the film may not have
-  // them; and an upload that stands still would be aborted. Its end is kept back in any case.
+  // A player starts when it has enough frames. Half of a film from a busy machine may have too few.
+  // Also, a silent upload would be aborted. So send more, but not the end.
   await until('the beginning to play', async () => {
     send(Math.min(sent + 1, film.length - 65_536));
-    const [playing, failed] = await p.evaluate(() => [video.currentTime > 0 && video.videoWidth === 320, globalThis.failed]);
+    const [playing, failed] = await p.evaluate(() => [
+      video.currentTime > 0 && video.videoWidth === 320,
+      globalThis.failed,
+    ]);
     assert.equal(failed, undefined);
     return playing;
   });
-  assert.equal(await p.evaluate(() => globalThis.ended), undefined, 'its end is still to come');
+  assert.equal(await p.evaluate(() => globalThis.ended), undefined, 'the upload has not ended');
   const first = await p.evaluate(() => video.buffered.end(0));
   await keepPicture(p, 'a video that is still being uploaded');
   send(film.length);
@@ -318,7 +353,7 @@ test('a video plays while it is being uploaded, and ends where the upload ends',
   assert.ok(played > first, `played ${played} s, of which the beginning had ${first}`);
 });
 
-/** Two minutes of a tone, 23 MB: more than a player takes at once. */
+/** A tone as WAV. Two minutes are 23 MB: more than a player loads at once. */
 function wav(seconds) {
   const rate = 48_000;
   const bytes = seconds * rate * 4;
@@ -326,14 +361,23 @@ function wav(seconds) {
   out.write('RIFF');
   out.writeUInt32LE(36 + bytes, 4);
   out.write('WAVEfmt ', 8);
-  for (const [at, size, value] of [[16, 4, 16], [20, 2, 1], [22, 2, 2], [24, 4, rate], [28, 4, rate * 4], [32, 2, 4], [34, 2, 16]]) out.writeUIntLE(value, at, size);
+  for (const [at, size, value] of [
+    [16, 4, 16],
+    [20, 2, 1],
+    [22, 2, 2],
+    [24, 4, rate],
+    [28, 4, rate * 4],
+    [32, 2, 4],
+    [34, 2, 16],
+  ])
+    out.writeUIntLE(value, at, size);
   out.write('data', 36);
   out.writeUInt32LE(bytes, 40);
   for (let at = 44; at < out.length; at += 4) out.writeInt16LE(Math.round(8000 * Math.sin(at / 50)), at);
   return out;
 }
 
-test('a <video> plays a file and seeks in it by ranges', async (t) => {
+test('a <video> plays a file, and seeks with range requests', async (t) => {
   await writeFile(join(folder, 'tone.wav'), wav(120));
   const p = await page(t);
   const ranges = [];
@@ -344,17 +388,28 @@ test('a <video> plays a file and seeks in it by ranges', async (t) => {
     it.range = (await response.request().allHeaders()).range;
   });
   await p.evaluate(() => {
-    globalThis.video = Object.assign(document.createElement('video'), { muted: true, src: '/files/tone.wav' });
+    globalThis.video = Object.assign(document.createElement('video'), {
+      muted: true,
+      src: '/files/tone.wav',
+    });
     document.body.append(video);
     return video.play();
   });
-  await until('it plays', () => p.evaluate(() => video.currentTime > 0.1 && Math.round(video.duration) === 120));
+  await until('it plays', () =>
+    p.evaluate(() => video.currentTime > 0.1 && Math.round(video.duration) === 120),
+  );
   await p.evaluate(() => (video.currentTime = 100));
   await until('it plays from there', () => p.evaluate(() => video.currentTime > 100.2 && !video.seeking));
   await until('the ranges', () => ranges.length >= 2 && ranges.every(({ range }) => range));
-  assert.ok(ranges.every(({ status }) => status === 206), JSON.stringify(ranges));
+  assert.ok(
+    ranges.every(({ status }) => status === 206),
+    JSON.stringify(ranges),
+  );
   assert.equal(ranges[0].range, 'bytes=0-');
-  assert.ok(ranges.some(({ range }) => Number(/bytes=(\d+)/.exec(range)?.[1]) > 10_000_000), JSON.stringify(ranges));
+  assert.ok(
+    ranges.some(({ range }) => Number(/bytes=(\d+)/.exec(range)?.[1]) > 10_000_000),
+    JSON.stringify(ranges),
+  );
   const size = await p.evaluate(async () => {
     const blob = await (await fetch('/files/tone.wav', { headers: { Range: 'bytes=-100' } })).blob();
     return blob.size;

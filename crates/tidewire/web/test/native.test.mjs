@@ -1,4 +1,5 @@
-// What browsers have themselves, against the server: EventSource, WebSocket, fetch. Run with `cargo xtask browser`.
+// The browser's own EventSource, WebSocket and fetch with the server. Run with `cargo xtask
+// browser`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, openPage, until } from './browser.mjs';
@@ -7,7 +8,7 @@ import { post as postTo, startProxy, startServer } from './server.mjs';
 let server, proxy, browser;
 
 before(async () => {
-  // Ten megabytes take a debug build some seconds, which must not count as silence.
+  // A debug build needs some seconds for ten megabytes, which must not count as silence.
   server = await startServer('--heartbeat', '60', '--max-message', '16777216', '--retain-bytes', '67108864');
   proxy = await startProxy(server.base);
   browser = await launch();
@@ -25,7 +26,7 @@ function page(t, base = proxy.base, context) {
   return openPage(t, browser, `${base}/tidewire.js`, context);
 }
 
-/** Opens an EventSource of the page's `url`, which keeps what it hears. */
+/** Opens an EventSource in the page, and records its events in `got`. */
 const listen = (p, url, init) =>
   p.evaluate(
     ([url, init]) => {
@@ -40,7 +41,7 @@ const listen = (p, url, init) =>
     [url, init],
   );
 
-test('an EventSource hears lines, names and ids as they were published', async (t) => {
+test('an EventSource gets lines, names and ids as published', async (t) => {
   const p = await page(t);
   const first = await post('source', 'one\n\ntwo\n three');
   const second = await post('source', '', { query: '?event=named' });
@@ -53,26 +54,37 @@ test('an EventSource hears lines, names and ids as they were published', async (
   const got = await p.evaluate(() => got);
   assert.deepEqual(got[0], ['message', 'one\n\ntwo\n three', first]);
   assert.deepEqual(got[1], ['named', '', second]);
-  assert.deepEqual(got[2], ['named', 'a\nb\nc\n', third], 'every end of a line is one, and the name stays');
+  assert.deepEqual(
+    got[2],
+    ['named', 'a\nb\nc\n', third],
+    'every kind of line end becomes LF, and the name stays',
+  );
   assert.deepEqual(got[3], ['message', ':comment\nid: 7\ndata: x \u2028 é 🌊', fourth]);
   assert.deepEqual(got[4], ['message', '\ufeffa\0b\u0085', fifth]);
-  assert.deepEqual([got[5][0], got[5][2]], ['envelope', sixth], 'what is no text comes as an object');
+  assert.deepEqual(
+    [got[5][0], got[5][2]],
+    ['envelope', sixth],
+    'a payload that is not text arrives as an object',
+  );
   assert.equal(JSON.parse(got[5][1]).event, 'named');
 });
 
-test('an EventSource with the id of another server hears a reset, and goes on', async (t) => {
+test('an EventSource with the id of another server gets a reset, and continues', async (t) => {
   const p = await page(t);
   const last = await post('foreign', 'kept');
-  // As a polyfill says it; a browser's own says the same in a field, which a page cannot set.
+  // With the parameter of a polyfill, because a page cannot set the field Last-Event-ID.
   await listen(p, '/c/foreign?feed=sse&lastEventId=42');
   await until('the message', () => p.evaluate(() => got.at(-1)?.[1] === 'kept'));
   const got = await p.evaluate(() => got);
-  assert.deepEqual(got.map(([type]) => type), ['reset', 'message']);
+  assert.deepEqual(
+    got.map(([type]) => type),
+    ['reset', 'message'],
+  );
   assert.equal(JSON.parse(got[0][1]).reason, 'unknown-epoch');
   assert.equal(got[1][2], last);
 });
 
-test('an EventSource comes back when it was told to, with the id of what it had', async (t) => {
+test('an EventSource reconnects after the retry time, with its last event id', async (t) => {
   const p = await page(t);
   const last = await post('retry', 'one');
   await listen(p, '/c/retry?feed=sse&since=earliest');
@@ -83,14 +95,19 @@ test('an EventSource comes back when it was told to, with the id of what it had'
   const cutAt = performance.now();
   proxy.cut();
   await post('retry', 'two');
-  const again = await until('another request', () => proxy.heads.find((head) => head.includes('/c/retry?feed=sse')));
-  assert.ok(performance.now() - cutAt >= asked * 0.9, `came back after ${performance.now() - cutAt} ms, was asked to wait ${asked}`);
+  const again = await until('another request', () =>
+    proxy.heads.find((head) => head.includes('/c/retry?feed=sse')),
+  );
+  assert.ok(
+    performance.now() - cutAt >= asked * 0.9,
+    `came back after ${performance.now() - cutAt} ms, was asked to wait ${asked}`,
+  );
   assert.match(again, new RegExp(`\nLast-Event-ID: ${last}\r\n`, 'i'));
   await until('the second', () => p.evaluate(() => got.length === 2));
   assert.deepEqual(await p.evaluate(() => [got[1][1], states]), ['two', ['open', 'again', 'open']]);
 });
 
-test('an EventSource that missed too much hears a gap', async (t) => {
+test('an EventSource gets a gap for messages that are no longer kept', async (t) => {
   const small = await startServer('--retain-messages', '3');
   t.after(() => small.stop());
   const p = await page(t, small.base);
@@ -101,10 +118,13 @@ test('an EventSource that missed too much hears a gap', async (t) => {
   const got = await p.evaluate(() => got);
   assert.equal(got[0][0], 'gap');
   assert.equal(JSON.parse(got[0][1]).missed, 6);
-  assert.deepEqual(got.slice(1).map(([, data]) => data), ['7', '8', '9']);
+  assert.deepEqual(
+    got.slice(1).map(([, data]) => data),
+    ['7', '8', '9'],
+  );
 });
 
-test('an EventSource of another origin opens where that is allowed, and only there', async (t) => {
+test('an EventSource of another origin opens only if the origin is allowed', async (t) => {
   const origin = server.base;
   const [listed, any, none] = await Promise.all([
     startServer('--allow-origin', origin),
@@ -113,16 +133,27 @@ test('an EventSource of another origin opens where that is allowed, and only the
   ]);
   t.after(() => [listed, any, none].forEach((one) => one.stop()));
   const p = await page(t, origin);
-  for (const [target, withCredentials, allowed] of [[listed, false, true], [listed, true, true], [any, false, true], [any, true, false], [none, false, false], [none, true, false]]) {
+  for (const [target, withCredentials, allowed] of [
+    [listed, false, true],
+    [listed, true, true],
+    [any, false, true],
+    [any, true, false],
+    [none, false, false],
+    [none, true, false],
+  ]) {
     await postTo(target.base, 'cross', 'x');
     await listen(p, `${target.base}/c/cross?feed=sse&since=earliest`, { withCredentials });
     await until('an outcome', () => p.evaluate(() => got.length > 0 || states.includes('closed')));
-    assert.equal(await p.evaluate(() => got.length > 0), allowed, JSON.stringify([[listed, any, none].indexOf(target), withCredentials]));
+    assert.equal(
+      await p.evaluate(() => got.length > 0),
+      allowed,
+      JSON.stringify([[listed, any, none].indexOf(target), withCredentials]),
+    );
     await p.evaluate(() => source.close());
   }
 });
 
-test('cookies go to another origin with credentials, and only with them', async (t) => {
+test('cookies are sent to another origin only with credentials', async (t) => {
   const listed = await startServer('--allow-origin', server.base);
   const before = await startProxy(listed.base);
   t.after(() => {
@@ -133,13 +164,29 @@ test('cookies go to another origin with credentials, and only with them', async 
   await p.context().addCookies([{ name: 'who', value: 'me', url: before.base }]);
   await postTo(listed.base, 'cookie', 'x');
   const ways = {
-    sse: (credentials) => listen(p, `${before.base}/c/cookie?feed=sse&since=earliest`, { withCredentials: credentials === 'include' }),
-    fetch: (credentials) => p.evaluate(([url, credentials]) => fetch(url, { credentials }).then((answer) => answer.text()), [`${before.base}/c/cookie`, credentials]),
+    sse: (credentials) =>
+      listen(p, `${before.base}/c/cookie?feed=sse&since=earliest`, {
+        withCredentials: credentials === 'include',
+      }),
+    fetch: (credentials) =>
+      p.evaluate(
+        ([url, credentials]) => fetch(url, { credentials }).then((answer) => answer.text()),
+        [`${before.base}/c/cookie`, credentials],
+      ),
     client: (credentials) =>
-      p.evaluate(async ([base, credentials]) => {
-        const { subscribe } = await import(`${base}/tidewire.js`);
-        for (const transport of ['sse', 'fetch']) for await (const _ of subscribe(`${base}/c/cookie`, { transports: [transport], since: 'earliest', credentials })) break;
-      }, [before.base, credentials]),
+      p.evaluate(
+        async ([base, credentials]) => {
+          const { subscribe } = await import(`${base}/tidewire.js`);
+          for (const transport of ['sse', 'fetch'])
+            for await (const _ of subscribe(`${base}/c/cookie`, {
+              transports: [transport],
+              since: 'earliest',
+              credentials,
+            }))
+              break;
+        },
+        [before.base, credentials],
+      ),
   };
   for (const [way, run] of Object.entries(ways)) {
     for (const credentials of ['include', 'same-origin']) {
@@ -149,21 +196,28 @@ test('cookies go to another origin with credentials, and only with them', async 
         const heads = before.heads.filter((head) => head.includes('/c/cookie'));
         return heads.length && heads;
       });
-      for (const head of heads) assert.equal(/\ncookie: who=me/i.test(head), credentials === 'include', `${way}, ${credentials}: ${head}`);
+      for (const head of heads)
+        assert.equal(
+          /\ncookie: who=me/i.test(head),
+          credentials === 'include',
+          `${way}, ${credentials}: ${head}`,
+        );
       await p.evaluate(() => globalThis.source?.close());
     }
   }
 });
 
-/** Opens a WebSocket in the page; resolves to its protocol and extensions, or to how it failed. */
+/** Opens a WebSocket in the page. Resolves to its protocol and extensions, or to its close code. */
 const open = (p, url, protocols) =>
   p.evaluate(
     ([url, protocols]) =>
       new Promise((resolve) => {
-        // Its own: what an earlier socket of the page still hears is not among it.
+        // A new list, without messages of an earlier socket.
         const mine = (globalThis.got = []);
         globalThis.socket = new WebSocket(url, protocols);
-        globalThis.over = new Promise((resolve) => (socket.onclose = ({ code, reason, wasClean }) => resolve({ code, reason, wasClean })));
+        globalThis.over = new Promise(
+          (resolve) => (socket.onclose = ({ code, reason, wasClean }) => resolve({ code, reason, wasClean })),
+        );
         socket.binaryType = 'arraybuffer';
         socket.onmessage = ({ data }) => mine.push(data);
         socket.onopen = () => resolve({ protocol: socket.protocol, extensions: socket.extensions });
@@ -172,7 +226,7 @@ const open = (p, url, protocols) =>
     [url.replace('http', 'ws'), protocols ?? []],
   );
 
-test('a bare WebSocket carries text and bytes both ways', async (t) => {
+test('a bare WebSocket carries text and bytes in both directions', async (t) => {
   const p = await page(t);
   await post('bare', 'from the log');
   await open(p, `${proxy.base}/c/bare?since=earliest`);
@@ -182,17 +236,19 @@ test('a bare WebSocket carries text and bytes both ways', async (t) => {
     socket.send(new Uint8Array([0, 255, 128]));
   });
   await until('what it sent itself', () => p.evaluate(() => got.length === 4));
-  const got = await p.evaluate(() => got.map((data) => (typeof data === 'string' ? data : [...new Uint8Array(data)])));
+  const got = await p.evaluate(() =>
+    got.map((data) => (typeof data === 'string' ? data : [...new Uint8Array(data)])),
+  );
   assert.deepEqual(got, ['from the log', 'é 🌊', '', [0, 255, 128]]);
 });
 
-test('ten megabytes pass, as text and as bytes, in both directions', async (t) => {
+test('a WebSocket carries ten megabytes as text and as bytes, in both directions', async (t) => {
   const p = await page(t);
   await open(p, `${proxy.base}/c/large`);
   const same = await p.evaluate(async () => {
     const bytes = new Uint8Array(10 << 20);
     for (let at = 0; at < bytes.length; at += 65536) crypto.getRandomValues(bytes.subarray(at, at + 65536));
-    // Not UTF-8: that would come back as text.
+    // Not UTF-8, which would come back as text.
     bytes[0] = 255;
     const text = 'abcdefghij'.repeat(1 << 20);
     const equal = [];
@@ -214,13 +270,19 @@ test('ten megabytes pass, as text and as bytes, in both directions', async (t) =
   assert.deepEqual(same, [true, true]);
 });
 
-test('close codes come through: from the page, and from the server for each of its reasons', async (t) => {
+test('close codes of the page and of the server arrive', async (t) => {
   const small = await startServer('--retain-messages', '3', '--max-message', '1000');
   t.after(() => small.stop());
   const p = await page(t, small.base);
-  for (const [code, reason] of [[1000, ''], [4321, 'enough é']]) {
+  for (const [code, reason] of [
+    [1000, ''],
+    [4321, 'enough é'],
+  ]) {
     await open(p, `${small.base}/c/code`);
-    assert.deepEqual(await p.evaluate(([code, reason]) => (socket.close(code, reason), over), [code, reason]), { code, reason: '', wasClean: true });
+    assert.deepEqual(
+      await p.evaluate(([code, reason]) => (socket.close(code, reason), over), [code, reason]),
+      { code, reason: '', wasClean: true },
+    );
   }
   await open(p, `${small.base}/c/code`);
   const large = await p.evaluate(() => (socket.send('x'.repeat(2000)), over));
@@ -242,7 +304,7 @@ test('close codes come through: from the page, and from the server for each of i
   assert.equal((await p.evaluate(() => over)).code, 1012);
 });
 
-test('the subprotocol is chosen from what the page offers', async (t) => {
+test('the server chooses the subprotocol from the offers of the page', async (t) => {
   const p = await page(t);
   const bare = await open(p, `${proxy.base}/c/protocol`);
   assert.equal(bare.protocol, '');
@@ -250,24 +312,33 @@ test('the subprotocol is chosen from what the page offers', async (t) => {
   await p.evaluate(() => socket.send(JSON.stringify({ type: 'publish', id: 1, data: 'x' })));
   await until('the answer', () => p.evaluate(() => got.some((text) => JSON.parse(text).type === 'ack')));
   assert.equal(await p.evaluate(() => JSON.parse(got[0]).type), 'hello');
-  assert.equal((await open(p, `${proxy.base}/c/protocol`, ['other'])).code, 1006, 'a page that offers only what we do not know does not open');
+  assert.equal(
+    (await open(p, `${proxy.base}/c/protocol`, ['other'])).code,
+    1006,
+    'with only an unknown subprotocol, the WebSocket does not open',
+  );
 });
 
-test('permessage-deflate is negotiated, and what is regular becomes small', async (t) => {
+test('permessage-deflate is negotiated and used', async (t) => {
   const p = await page(t);
   for (const protocols of [[], ['tidewire.v1']]) {
     assert.match((await open(p, `${proxy.base}/c/deflate`, protocols)).extensions, /^permessage-deflate/);
     proxy.down.length = 0;
     const text = 'tide goes out, tide comes in; '.repeat(5000);
     await post('deflate', text);
-    await until('the message', () => p.evaluate((text) => got.some((data) => data === text || (data[0] === '{' && JSON.parse(data).data === text)), text));
+    await until('the message', () =>
+      p.evaluate(
+        (text) => got.some((data) => data === text || (data[0] === '{' && JSON.parse(data).data === text)),
+        text,
+      ),
+    );
     const bytes = Buffer.concat(proxy.down).length;
     assert.ok(bytes < text.length / 10, `${text.length} bytes came in ${bytes}`);
     await p.evaluate(() => (socket.close(), over));
   }
 });
 
-test('a WebSocket of another origin opens where that is allowed, and only there', async (t) => {
+test('a WebSocket of another origin opens only if the origin is allowed', async (t) => {
   const [listed, none] = await Promise.all([startServer('--allow-origin', server.base), startServer()]);
   t.after(() => [listed, none].forEach((one) => one.stop()));
   const p = await page(t, server.base);
@@ -275,7 +346,7 @@ test('a WebSocket of another origin opens where that is allowed, and only there'
   assert.equal((await open(p, `${none.base}/c/x`, ['tidewire.v1'])).code, 1006);
 });
 
-test('fetch shows a stream piece by piece', async (t) => {
+test('fetch reads a stream piece by piece', async (t) => {
   const p = await page(t);
   await p.evaluate(async () => {
     globalThis.got = [];
@@ -292,14 +363,14 @@ test('fetch shows a stream piece by piece', async (t) => {
     })();
   });
   await until('the hello', () => p.evaluate(() => got.length === 1));
-  // Each is published when the one before it is there: none waits for a buffer to be full.
+  // Each message is published when the one before has arrived. So no buffer holds one back.
   for (let i = 0; i < 10; i++) {
     await post('pieces', String(i));
     await until(`piece ${i}`, () => p.evaluate((i) => got.at(-1).data === String(i), i));
   }
 });
 
-test('six streams leave no connection for anything else; tabs that share leave five', async (t) => {
+test('six streams use all connections to a host, and tabs that share use one', async (t) => {
   const context = await browser.newContext();
   t.after(() => context.close());
   const p = await page(t, proxy.base, context);
@@ -308,12 +379,15 @@ test('six streams leave no connection for anything else; tabs that share leave f
     globalThis.sources = Array.from({ length: 6 }, () => new EventSource('/c/six?feed=sse'));
     for (const source of sources) source.onmessage = () => heard++;
   });
-  await until('six streams', () => p.evaluate(() => sources.every((source) => source.readyState === EventSource.OPEN)));
+  await until('six streams', () =>
+    p.evaluate(() => sources.every((source) => source.readyState === EventSource.OPEN)),
+  );
   await p.evaluate(() => {
     globalThis.answered = false;
     fetch('/c/six?seventh').then(() => (answered = true));
   });
-  // They all hear, so the browser and the server are not asleep; the seventh request is not even sent.
+  // All six get the message, so browser and server are active. The seventh request is not even
+  // sent.
   await post('six', 'x');
   await until('all hear', () => p.evaluate(() => heard === 6));
   assert.equal(await p.evaluate(() => answered), false);
@@ -336,6 +410,11 @@ test('six streams leave no connection for anything else; tabs that share leave f
   }
   await post('shared', 'x');
   for (const tab of tabs) await until('the message', () => tab.evaluate(() => got.join() === 'x'));
-  assert.equal(proxy.requests.filter((line) => line.includes('feed=sse')).length, 1, 'one stream for eight tabs');
-  for (const tab of tabs) assert.equal(await tab.evaluate(() => fetch('/c/six').then((answer) => answer.status)), 200);
+  assert.equal(
+    proxy.requests.filter((line) => line.includes('feed=sse')).length,
+    1,
+    'one stream for eight tabs',
+  );
+  for (const tab of tabs)
+    assert.equal(await tab.evaluate(() => fetch('/c/six').then((answer) => answer.status)), 200);
 });

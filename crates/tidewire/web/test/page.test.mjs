@@ -1,4 +1,5 @@
-// The client where only a page can show it: the order of fallback, pages that sleep and wake, tabs that share. Run with `cargo xtask browser`.
+// The client in a page: fallback, pages that are hidden or suspended, tabs that share a connection.
+// Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { keepPicture, launch, openPage, until } from './browser.mjs';
@@ -21,7 +22,7 @@ after(async () => {
 
 const post = (channel, body, options) => postTo(server.base, channel, body, options);
 
-/** A page with a subscription, whose messages are in `got` and whose states in `states`. */
+/** A page with a subscription. Its messages are in `got`, and its states in `states`. */
 async function subscribed(t, channel, options, context) {
   const p = await openPage(t, browser, `${proxy.base}/tidewire.js`, context);
   await listen(p, channel, options);
@@ -34,7 +35,10 @@ const listen = (p, channel, options) =>
       const { subscribe } = await import('/tidewire.js');
       Object.assign(globalThis, { got: [], states: [], errors: [], gaps: [] });
       globalThis.sub = subscribe(`/c/${channel}`, options);
-      sub.on('state', (state) => states.push(state)).on('error', (e) => errors.push(e)).on('gap', (gap) => gaps.push(gap));
+      sub
+        .on('state', (state) => states.push(state))
+        .on('error', (e) => errors.push(e))
+        .on('gap', (gap) => gaps.push(gap));
       sub.on('message', (m) => got.push(m.data));
     },
     [channel, { ...FAST, ...options }],
@@ -44,8 +48,14 @@ const mend = () => Object.assign(proxy, { mode: 'pass', broken: new Set() });
 const opened = (p) => until('open', () => p.evaluate(() => sub.state === 'open'));
 const has = (p, want) => until(`${want}`, () => p.evaluate((want) => got.join() === want, want));
 
-test('each transport that is broken gives way to the next, in order, and the winner is remembered', async (t) => {
-  const order = [['websocket', 'websocket'], ['sse', 'sse'], ['fetch', 'stream'], ['longpoll', 'longpoll'], ['poll', 'poll']];
+test('broken transports are replaced in order, and the one that works is remembered', async (t) => {
+  const order = [
+    ['websocket', 'websocket'],
+    ['sse', 'sse'],
+    ['fetch', 'stream'],
+    ['longpoll', 'longpoll'],
+    ['poll', 'poll'],
+  ];
   for (let n = 0; n < order.length; n++) {
     mend();
     proxy.broken = new Set(order.slice(0, n).map(([, kind]) => kind));
@@ -54,7 +64,7 @@ test('each transport that is broken gives way to the next, in order, and the win
     const p = await subscribed(t, `turn-${expected}`, {});
     await has(p, 'x');
     assert.equal(await p.evaluate(() => sub.transport), expected);
-    // After a reload it is the first that is tried, and the only one.
+    // After a reload, only this one is tried.
     mend();
     proxy.requests.length = 0;
     await p.reload();
@@ -62,17 +72,20 @@ test('each transport that is broken gives way to the next, in order, and the win
     await has(p, 'x');
     assert.equal(await p.evaluate(() => sub.transport), expected);
     const asked = proxy.requests.filter((line) => line.includes('/c/'));
-    assert.ok(asked.every((line) => line.includes(`feed=${order[n][1]}`) || expected === 'websocket'), asked.join('\n'));
+    assert.ok(
+      asked.every((line) => line.includes(`feed=${order[n][1]}`) || expected === 'websocket'),
+      asked.join('\n'),
+    );
     await p.close();
   }
 });
 
-test('a WebSocket that never opens gives way too', async (t) => {
+test('a WebSocket that never opens is replaced too', async (t) => {
   mend();
   await post('never', 'x');
   const p = await openPage(t, browser, `${proxy.base}/tidewire.js`);
   await p.evaluate(() => {
-    // A firewall that swallows: the handshake is never answered.
+    // As behind a firewall that drops the handshake.
     globalThis.WebSocket = class {
       close() {}
     };
@@ -80,11 +93,14 @@ test('a WebSocket that never opens gives way too', async (t) => {
   proxy.requests.length = 0;
   await listen(p, 'never', { connectTimeout: 200 });
   await has(p, 'x');
-  // On a busy machine that may be late as well; but it is what is tried next.
-  assert.match(proxy.requests.find((line) => /^GET .*feed=/.test(line)), /feed=sse/);
+  // SSE is tried next. On a busy machine it may be late too, so it may not be the final one.
+  assert.match(
+    proxy.requests.find((line) => /^GET .*feed=/.test(line)),
+    /feed=sse/,
+  );
 });
 
-test('an EventSource that died of a status is made anew, and goes on at the cursor', async (t) => {
+test('after a status that closes an EventSource, a new one resumes at the cursor', async (t) => {
   mend();
   await post('dead', 'one');
   const p = await subscribed(t, 'dead', { transports: ['sse'] });
@@ -97,7 +113,7 @@ test('an EventSource that died of a status is made anew, and goes on at the curs
   await has(p, 'one,two');
 });
 
-test('a better transport takes over while the page listens', async (t) => {
+test('a better transport takes over during a subscription', async (t) => {
   mend();
   proxy.broken = new Set(['websocket', 'sse']);
   await post('better', '0');
@@ -113,11 +129,11 @@ test('a better transport takes over while the page listens', async (t) => {
   });
   await post('better', String(++n));
   await has(p, Array.from({ length: n + 1 }, (_, i) => i).join());
-  assert.equal(await p.evaluate(() => states.length), before, 'nobody noticed');
+  assert.equal(await p.evaluate(() => states.length), before, 'no change of state');
 });
 
-test('a page that wakes up, or finds the network again, connects at once', async (t) => {
-  // A wait of hours, so that only the event can be the reason.
+test('a page that is shown again, or whose network is back, connects at once', async (t) => {
+  // The wait is hours long, so only the event can cause the connection.
   for (const wake of ['online', 'pageshow', 'visibilitychange']) {
     mend();
     await post(`wake-${wake}`, 'one');
@@ -125,10 +141,15 @@ test('a page that wakes up, or finds the network again, connects at once', async
     await has(p, 'one');
     await p.evaluate(() => sub.close());
     proxy.mode = 'down';
-    await listen(p, `wake-${wake}`, { transports: ['fetch'], backoff: { min: 1e9, max: 1e9 } }).catch(() => {});
+    await listen(p, `wake-${wake}`, { transports: ['fetch'], backoff: { min: 1e9, max: 1e9 } }).catch(
+      () => {},
+    );
     await until('it waits', () => p.evaluate(() => sub.state === 'waiting'));
     mend();
-    await p.evaluate((wake) => (wake === 'visibilitychange' ? document : window).dispatchEvent(new Event(wake)), wake);
+    await p.evaluate(
+      (wake) => (wake === 'visibilitychange' ? document : window).dispatchEvent(new Event(wake)),
+      wake,
+    );
     await has(p, 'one');
     await p.close();
   }
@@ -147,7 +168,7 @@ test('going offline and online again loses nothing', async (t) => {
   await has(p, 'one,two');
 });
 
-test('a page that is put away lets go of its connection, and goes on where it was', async (t) => {
+test('a page in the back-forward cache has no connection, and resumes later', async (t) => {
   for (const transport of ['websocket', 'sse', 'fetch', 'longpoll']) {
     mend();
     await post(`away-${transport}`, 'one');
@@ -165,14 +186,14 @@ test('a page that is put away lets go of its connection, and goes on where it wa
   }
 });
 
-/** Says that the page is hidden, or shown, as a browser would. */
+/** Makes the page believe that it is hidden or shown. */
 const show = (p, shown) =>
   p.evaluate((shown) => {
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => !shown });
     document.dispatchEvent(new Event('visibilitychange'));
   }, shown);
 
-test('a hidden page holds no connection if it is told to', async (t) => {
+test('with pauseWhenHidden, a hidden page has no connection', async (t) => {
   mend();
   await post('hidden', 'one');
   const p = await subscribed(t, 'hidden', { pauseWhenHidden: true });
@@ -183,10 +204,14 @@ test('a hidden page holds no connection if it is told to', async (t) => {
   await post('hidden', 'two');
   await show(p, true);
   await has(p, 'one,two');
-  assert.equal(proxy.requests.filter((line) => line.includes('/c/hidden')).length, 1, 'nothing was asked while nobody looked');
+  assert.equal(
+    proxy.requests.filter((line) => line.includes('/c/hidden')).length,
+    1,
+    'no request while the page was hidden',
+  );
 });
 
-/** Tabs of one browser that share, the first of which leads. */
+/** Tabs of one browser that share a connection. The first one leads. */
 async function tabs(t, n, channel, options) {
   mend();
   const context = await browser.newContext();
@@ -200,8 +225,8 @@ async function tabs(t, n, channel, options) {
 }
 const all = (tabs, want) => Promise.all(tabs.map((tab) => has(tab, want)));
 
-test('when the tab that leads closes, the next one goes on, and nobody misses what came between', async (t) => {
-  // `now`: the tabs that follow have heard nothing yet, and know all the same where they are.
+test('when the leading tab closes, another tab takes over without loss', async (t) => {
+  // With `now`, the other tabs have received no message yet, but know their position.
   const [first, ...others] = await tabs(t, 3, 'lead', { since: 'now' });
   await Promise.all([first.close(), post('lead', 'between')]);
   await all(others, 'between');
@@ -210,7 +235,7 @@ test('when the tab that leads closes, the next one goes on, and nobody misses wh
   await keepPicture(others[0], 'tabs that share');
 });
 
-test('a tab that crashes passes the connection on', async (t) => {
+test('when the leading tab crashes, another tab takes over', async (t) => {
   const [first, ...others] = await tabs(t, 3, 'crash', {});
   await post('crash', 'one');
   await all([first, ...others], 'one');
@@ -222,14 +247,14 @@ test('a tab that crashes passes the connection on', async (t) => {
   await all(others, 'one,two');
 });
 
-test('a tab that leads and is hidden does not hold the others back', async (t) => {
+test('when the leading tab is hidden, another tab takes over', async (t) => {
   const [first, second] = await tabs(t, 2, 'hide', { pauseWhenHidden: true });
   await post('hide', 'one');
   await all([first, second], 'one');
   await show(first, false);
   await post('hide', 'two');
   await all([first, second], 'one,two');
-  // Nobody looks: no connection at all.
+  // All tabs are hidden, so there is no connection.
   await show(second, false);
   await until('all wait', () => second.evaluate(() => sub.state === 'waiting'));
   await post('hide', 'three');
@@ -239,11 +264,11 @@ test('a tab that leads and is hidden does not hold the others back', async (t) =
   await all([second], 'one,two,three');
 });
 
-test('a tab that slept reads what it missed before it listens again', async (t) => {
+test('a suspended tab first reads the messages that it missed', async (t) => {
   const [first, second] = await tabs(t, 2, 'slept', {});
   await post('slept', 'one');
   await all([first, second], 'one');
-  // What other tabs tell is lost on the one that sleeps.
+  // The suspended tab loses the messages of the leading tab.
   await second.evaluate(() => {
     const own = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data');
     globalThis.sleeping = true;
@@ -261,39 +286,47 @@ test('a tab that slept reads what it missed before it listens again', async (t) 
   await all([first, second], 'one,two,three');
 });
 
-test('a tab that follows can publish, and hears of gaps and states', async (t) => {
+test('a tab that does not lead can publish, and gets gaps and states', async (t) => {
   const [first, second] = await tabs(t, 2, 'follow', {});
   const cursor = await second.evaluate(() => sub.publish('mine', { event: 'said' }));
   await all([first, second], 'mine');
   assert.equal(await second.evaluate(() => sub.cursor), cursor);
   proxy.mode = 'down';
   proxy.cut();
-  await until('both wait', async () => (await first.evaluate(() => states.includes('waiting'))) && (await second.evaluate(() => states.includes('waiting'))));
+  const isWaiting = (tab) => tab.evaluate(() => states.includes('waiting'));
+  await until('both wait', async () => (await isWaiting(first)) && (await isWaiting(second)));
   await post('follow', 'late');
   mend();
   await all([first, second], 'mine,late');
 });
 
-test('tabs that share several channels by a name hear each message once', async (t) => {
+test('tabs that share several channels by a name get each message once', async (t) => {
   const [first, second] = await tabs(t, 2, 'many-a,many-b', { shared: 'many' });
   for (let i = 0; i < 10; i++) {
     await post(i % 2 ? 'many-a' : 'many-b', String(i));
     if (i === 4) await first.close();
   }
   await until('all ten', () => second.evaluate(() => got.length >= 10));
-  assert.deepEqual((await second.evaluate(() => got)).sort(), Array.from({ length: 10 }, (_, i) => String(i)));
+  assert.deepEqual(
+    (await second.evaluate(() => got)).sort(),
+    Array.from({ length: 10 }, (_, i) => String(i)),
+  );
 });
 
-test('the script for pages without modules has the same', async (t) => {
+test('the script for pages without modules has the same functions', async (t) => {
   mend();
   const p = await openPage(t, browser, `${proxy.base}/tidewire.js`);
   await p.addScriptTag({ url: '/tidewire.script.js' });
-  assert.equal(await p.evaluate(async () => (await tidewire.publish('/c/script', 'hello'), (await tidewire.subscribe('/c/script', { since: 'earliest' })[Symbol.asyncIterator]().next()).value.data)), 'hello');
+  const data = await p.evaluate(async () => {
+    await tidewire.publish('/c/script', 'hello');
+    for await (const message of tidewire.subscribe('/c/script', { since: 'earliest' })) return message.data;
+  });
+  assert.equal(data, 'hello');
 });
 
-test('a page over plain HTTP, where crypto.randomUUID is not there, publishes with keys of its own', async (t) => {
+test('over plain HTTP, without crypto.randomUUID, publish uses random keys', async (t) => {
   mend();
-  // A name without a dot is an origin of its own, and no secure context: that is `localhost` alone.
+  // Over HTTP, only `localhost` is a secure context. This name is another origin.
   const other = await launch('--host-resolver-rules=MAP plain 127.0.0.1');
   t.after(() => other.close());
   const p = await openPage(t, other, `${proxy.base.replace('127.0.0.1', 'plain')}/tidewire.js`);
@@ -304,7 +337,9 @@ test('a page over plain HTTP, where crypto.randomUUID is not there, publishes wi
     return [await publish('/c/plain', 'same'), await publish('/c/plain', 'same')];
   });
   assert.notEqual(cursors[0], cursors[1], 'two calls are two messages');
-  const keys = proxy.heads.map((head) => /\nidempotency-key: (.+)\r?/i.exec(head)?.[1].trim()).filter(Boolean);
+  const keys = proxy.heads
+    .map((head) => /\nidempotency-key: (.+)\r?/i.exec(head)?.[1].trim())
+    .filter(Boolean);
   assert.equal(new Set(keys).size, 2);
   for (const key of keys) assert.match(key, /^\d+(-\d+){3}$/);
 });

@@ -1,4 +1,4 @@
-// What the playground looks like, and whether everybody can use it, in real Chromium. Run with `cargo xtask browser`.
+// The look and the accessibility of the playground, in Chromium. Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { MORE, open, until, visit } from './visit.mjs';
@@ -8,13 +8,16 @@ let place;
 before(async () => (place = await open()));
 after(() => place?.stop());
 
-test('all of it can be reached and used by keyboard, with a focus that can be seen', async (t) => {
+test('everything can be used by keyboard, with a visible focus', async (t) => {
   const it = await visit(t, place);
   const { page } = it;
-  const wanted = await page.$$eval('a[href], button:not(:disabled), input:not(:disabled), select, summary', (all) => {
-    all.filter((e) => e.checkVisibility()).forEach((e, i) => (e.dataset.wanted = i));
-    return document.querySelectorAll('[data-wanted]').length;
-  });
+  const wanted = await page.$$eval(
+    'a[href], button:not(:disabled), input:not(:disabled), select, summary',
+    (all) => {
+      all.filter((e) => e.checkVisibility()).forEach((e, i) => (e.dataset.wanted = i));
+      return document.querySelectorAll('[data-wanted]').length;
+    },
+  );
   const reached = new Set();
   for (let i = 0; i < wanted + 20 && reached.size < wanted; i++) {
     await page.keyboard.press('Tab');
@@ -25,7 +28,10 @@ test('all of it can be reached and used by keyboard, with a focus that can be se
     });
     if (number !== undefined) {
       reached.add(number);
-      assert.ok(seen, `the focus on ${await page.evaluate(() => document.activeElement.outerHTML)} cannot be seen`);
+      assert.ok(
+        seen,
+        `the focus on ${await page.evaluate(() => document.activeElement.outerHTML)} cannot be seen`,
+      );
     }
   }
   assert.equal(reached.size, wanted, 'all were reached');
@@ -35,15 +41,20 @@ test('all of it can be reached and used by keyboard, with a focus that can be se
   await page.focus('[name=text]');
   await page.keyboard.press('Enter');
   await it.until('websocket', 'published', (lane) => lane.messages === 1);
-  await until('the announcement', async () => (await page.textContent('#announcements')) === 'Published 1 message.');
-  const nameless = await page.$$eval('button, input, select, canvas, [role]', (all) =>
-    all.filter((e) => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.getAttribute('aria-labelledby') || e.labels?.length || e.id === 'announcements')).map((e) => e.outerHTML),
+  await until(
+    'the announcement',
+    async () => (await page.textContent('#announcements')) === 'Published 1 message.',
   );
+  const nameless = await page.$$eval('button, input, select, canvas, [role]', (all) => {
+    const label = (e) => e.ariaLabel || e.getAttribute('aria-labelledby') || e.labels?.length;
+    const isNamed = (e) => e.textContent.trim() || label(e) || e.id === 'announcements';
+    return all.filter((e) => e.checkVisibility() && !isNamed(e)).map((e) => e.outerHTML);
+  });
   assert.deepEqual(nameless, [], 'everything has a name');
 });
 
 for (const width of [320, 390]) {
-  test(`a phone of ${width} pixels shows all of it without scrolling sideways, and fingers hit the buttons`, async (t) => {
+  test(`on a phone of ${width} pixels, nothing is cut off and all buttons are large enough`, async (t) => {
     const it = await visit(t, place, { viewport: { width, height: 800 }, hasTouch: true });
     for (const id of MORE) await it.page.check(`#on-${id}`);
     await it.publish('a long message '.repeat(20), 20);
@@ -52,15 +63,20 @@ for (const width of [320, 390]) {
     await it.page.locator('#lane-sse .read.down summary').first().click();
     await it.page.click('#lane-sse .about > summary');
     assert.equal(await it.page.evaluate(() => document.documentElement.scrollWidth), width);
-    const tooSmall = await it.page.$$eval('button, select, input:not([type=checkbox]), label.chip, summary', (all) =>
-      all.filter((e) => e.checkVisibility()).filter((e) => e.getBoundingClientRect().height < 43.5).map((e) => e.outerHTML.slice(0, 120)),
+    const tooSmall = await it.page.$$eval(
+      'button, select, input:not([type=checkbox]), label.chip, summary',
+      (all) =>
+        all
+          .filter((e) => e.checkVisibility())
+          .filter((e) => e.getBoundingClientRect().height < 43.5)
+          .map((e) => e.outerHTML.slice(0, 120)),
     );
     assert.deepEqual(tooSmall, []);
   });
 }
 
 for (const colorScheme of ['light', 'dark']) {
-  test(`text can be read in ${colorScheme}`, async (t) => {
+  test(`text has enough contrast in the ${colorScheme} theme`, async (t) => {
     const it = await visit(t, place, { colorScheme });
     for (const id of MORE) await it.page.check(`#on-${id}`);
     await it.publish('hello');
@@ -76,7 +92,9 @@ for (const colorScheme of ['light', 'dark']) {
         canvas.fillRect(0, 0, 1, 1);
         return [...canvas.getImageData(0, 0, 1, 1).data];
       };
-      const luminance = ([r, g, b]) => [r, g, b].map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+      const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+      const luminance = ([r, g, b]) =>
+        0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
       const behind = (element) => {
         for (let e = element; e; e = e.parentElement) {
           const colour = rgba(getComputedStyle(e).backgroundColor);
@@ -88,36 +106,40 @@ for (const colorScheme of ['light', 'dark']) {
       const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       while (walker.nextNode()) {
         const element = walker.currentNode.parentElement;
-        if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest('noscript, option, .chip:has(:disabled), button:disabled')) continue;
+        const ignored = element.closest('noscript, option, .chip:has(:disabled), button:disabled');
+        if (!walker.currentNode.data.trim() || !element.checkVisibility() || ignored) continue;
         const [a, b] = [luminance(rgba(getComputedStyle(element).color)), luminance(behind(element))];
         const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        if (contrast < 4.5) poor.push(`${contrast.toFixed(2)} ${element.className} ${walker.currentNode.data.slice(0, 40)}`);
+        if (contrast < 4.5)
+          poor.push(`${contrast.toFixed(2)} ${element.className} ${walker.currentNode.data.slice(0, 40)}`);
       }
       return poor;
     });
     assert.deepEqual(poor, []);
-    const dark = () => it.page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/)[0] < 128);
-    assert.equal(await dark(), colorScheme === 'dark', 'as the system says');
+    const dark = () =>
+      it.page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/)[0] < 128);
+    assert.equal(await dark(), colorScheme === 'dark', 'the theme of the system');
     await it.page.selectOption('#theme', colorScheme === 'dark' ? 'light' : 'dark');
-    assert.equal(await dark(), colorScheme !== 'dark', 'as the reader says');
+    assert.equal(await dark(), colorScheme !== 'dark', 'the theme of the user');
     await it.page.reload();
-    assert.equal(await dark(), colorScheme !== 'dark', 'and again');
+    assert.equal(await dark(), colorScheme !== 'dark', 'the choice is kept');
   });
 }
 
-test('who wants less motion gets less', async (t) => {
+test('with reduced motion, markers do not move smoothly', async (t) => {
   const it = await visit(t, place, { reducedMotion: 'reduce' });
   await it.publish('still');
   await it.until('sse', 'it', (lane) => lane.messages === 1);
   assert.equal(await it.page.$eval('.marker', (marker) => getComputedStyle(marker).transitionDuration), '0s');
 });
 
-test('a wire that cannot be had is explained', async (t) => {
+test('the page shows why a wire was refused', async (t) => {
   const context = await place.browser.newContext();
   t.after(() => context.close());
   const page = await context.newPage();
+  const body = JSON.stringify({ detail: 'This server has reached its limit of open wires.' });
   await page.route('**/playground/wire', (route) =>
-    route.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ detail: 'As many wires are open as this server allows.' }) }),
+    route.fulfill({ status: 503, contentType: 'application/problem+json', body }),
   );
   await page.routeWebSocket('**/playground/wire', (socket) => socket.close({ code: 1011, reason: '' }));
   await page.goto(`${place.server.base}/`);

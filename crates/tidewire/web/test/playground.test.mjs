@@ -1,4 +1,5 @@
-// The playground clicked through, in real Chromium against the real server. Run with `cargo xtask browser`.
+// The functions of the playground, in Chromium with the real server. Run with `cargo xtask
+// browser`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startServer } from './server.mjs';
@@ -15,31 +16,40 @@ after(async () => {
   small?.stop();
 });
 
-test('every lane brings what is published, and says what it cost', async (t) => {
+test('every lane delivers all messages, and shows their cost', async (t) => {
   const it = await visit(t, place);
   for (const id of MORE) await it.page.check(`#on-${id}`);
   for (const id of MORE) await it.until(id, 'connected', (lane) => lane.state === 'connected');
   const all = [...FIRST, ...MORE];
   await it.publish('first');
-  for (const id of all) await it.until(id, 'the first', (lane) => lane.messages === 1 && lane.texts[0] === 'first');
+  for (const id of all)
+    await it.until(id, 'the first', (lane) => lane.messages === 1 && lane.texts[0] === 'first');
   await it.page.click('#burst');
   for (const id of all) await it.until(id, 'a burst', (lane) => lane.messages === 101);
   for (const id of all) {
     const lane = await it.lane(id);
     assert.match(lane.numbers['latency p50 · last'], /^[\d.]+ m?s · [\d.]+ m?s$/, id);
-    assert.match(lane.numbers['overhead a message'], /^[\d,]+ B$/, id);
+    assert.match(lane.numbers['overhead per message'], /^[\d,]+ B$/, id);
     const row = await it.row(id);
-    assert.deepEqual([row.messages, row['lost in silence'], row.reconnects], ['101', '0', '0'], id);
-    assert.equal(await it.page.getAttribute(`.track[data-lane=${id}]`, 'data-at'), '101', 'its marker is at the head');
+    assert.deepEqual([row.messages, row['lost unreported'], row.reconnects], ['101', '0', '0'], id);
+    assert.equal(
+      await it.page.getAttribute(`.track[data-lane=${id}]`, 'data-at'),
+      '101',
+      'its marker is at the head',
+    );
   }
   const cost = async (id) => parseInt((await it.row(id))['overhead per message'].replaceAll(',', ''), 10);
-  assert.ok((await cost('raw')) < (await cost('sse')) && (await cost('sse')) < (await cost('longpoll')), 'as one would think');
+  const [raw, sse, longpoll] = [await cost('raw'), await cost('sse'), await cost('longpoll')];
+  assert.ok(raw < sse && sse < longpoll, `the costs are ${raw}, ${sse} and ${longpoll}`);
   assert.ok((await it.lane('poll')).requests > 1);
   await it.page.click('#zero');
-  await until('zeros', async () => (await it.row('sse')).messages === '0' && (await it.lane('sse')).messages === 0);
+  await until(
+    'zeros',
+    async () => (await it.row('sse')).messages === '0' && (await it.lane('sse')).messages === 0,
+  );
 });
 
-test('asking for nothing new is empty, and counted', async (t) => {
+test('an answer without a message counts as empty', async (t) => {
   const it = await visit(t, place);
   await it.page.selectOption('#setting-poll', '0.5');
   await it.until('poll', 'empty answers', (lane) => lane.empty > 1);
@@ -47,21 +57,24 @@ test('asking for nothing new is empty, and counted', async (t) => {
   await it.until('longpoll', 'an empty answer', (lane) => lane.empty > 0);
 });
 
-test('a paused lane reads nothing, a step lets a little through, and nothing is lost', async (t) => {
+test('a paused lane reads nothing, a step reads a little, and nothing is lost', async (t) => {
   const it = await visit(t, place);
   const paused = ['sse', 'longpoll'];
   for (const id of paused) await it.press(id, 'Pause');
   for (const id of paused) await it.until(id, 'paused', (lane) => lane.state === 'paused');
   await it.fallBehind(...paused);
-  await until('how far behind', async () => /^−[3-9]$/.test(await it.page.textContent('.track[data-lane=longpoll] .behind')));
+  await until('how far behind', async () =>
+    /^−[3-9]$/.test(await it.page.textContent('.track[data-lane=longpoll] .behind')),
+  );
   for (const id of paused) {
     const { messages } = await it.lane(id);
-    // A step of a poll may bring an empty answer, of a question that was asked before.
+    // A step of a poll may return an empty answer to an earlier request.
     await until(`${id}: a step`, async () => {
       const before = await it.lane(id);
       if (before.messages > messages) return true;
       await it.press(id, 'Step');
-      await it.until(id, 'an exchange', (lane) => lane.messages > before.messages || lane.empty > before.empty || id === 'sse');
+      const isDone = (lane) => lane.messages > before.messages || lane.empty > before.empty;
+      await it.until(id, 'an exchange', (lane) => isDone(lane) || id === 'sse');
     });
     assert.equal((await it.lane(id)).state, 'paused');
   }
@@ -72,45 +85,50 @@ test('a paused lane reads nothing, a step lets a little through, and nothing is 
   for (const id of paused) {
     await it.press(id, 'Resume');
     await it.until(id, 'all', (lane) => lane.messages === messages && lane.texts[0] === 'last');
-    assert.equal((await it.row(id))['lost in silence'], '0');
+    assert.equal((await it.row(id))['lost unreported'], '0');
   }
 });
 
-test('a lane whose cable is cut comes back with its cursor', async (t) => {
+test('a lane whose connection is cut reconnects with its cursor', async (t) => {
   const it = await visit(t, place);
   await it.publish('before');
   for (const id of FIRST) await it.until(id, 'before', (lane) => lane.messages === 1);
   for (const id of FIRST) await it.press(id, 'Cut');
-  for (const id of FIRST) await it.until(id, 'cut', (lane) => lane.state === 'reconnecting' || lane.reconnects === 1);
+  for (const id of FIRST)
+    await it.until(id, 'cut', (lane) => lane.state === 'reconnecting' || lane.reconnects === 1);
   await it.publish('while', 5);
   for (const id of FIRST) {
     await it.until(id, 'what came meanwhile', (lane) => lane.messages === 6 && lane.reconnects === 1);
-    assert.equal((await it.row(id))['lost in silence'], '0', id);
+    assert.equal((await it.row(id))['lost unreported'], '0', id);
   }
 });
 
-test('a slow reader reads drop by drop', async (t) => {
+test('a slow reader reads 16 bytes at a time', async (t) => {
   const it = await visit(t, place);
   await it.press('stream', 'Slow reader');
   await it.until('stream', 'slow', (lane) => lane.state === 'slow reader');
   await it.page.click('#lane-stream .wire > summary');
-  // Far more than one read may bring, so that what was granted before is a small part of it, and the rest would take an hour.
+  // Far more than one read may return. The rest would take an hour.
   await it.publish('x'.repeat(20_000), 10);
   await it.until('websocket', 'them', (lane) => lane.messages === 10);
-  const drops = () => it.page.$$eval('#lane-stream .read.down .length', (lengths) => lengths.filter((l) => l.textContent === '16 B').length);
-  await until('drops', async () => (await drops()) >= 3);
-  assert.ok((await it.lane('stream')).messages < 10, 'drop by drop, the last message alone takes minutes');
+  const smallReads = () =>
+    it.page.$$eval(
+      '#lane-stream .read.down .length',
+      (all) => all.filter((e) => e.textContent === '16 B').length,
+    );
+  await until('small reads', async () => (await smallReads()) >= 3);
+  assert.ok((await it.lane('stream')).messages < 10, 'the last message alone takes minutes');
   await it.press('stream', 'Slow reader');
   await it.until('stream', 'all', (lane) => lane.messages === 10);
 });
 
-test('what was evicted is hatched on the log, and the lane that wanted it is told', async (t) => {
+test('the evicted part of the log is hatched, and a lane gets a report of lost messages', async (t) => {
   const it = await visit(t, place, { base: small.base });
   await it.press('longpoll', 'Pause');
   await it.publish('one');
   await it.until('websocket', 'the first', (lane) => lane.messages === 1);
-  // The poll that was under way at the pause must not take part in what follows: it is read to its end, and no other is sent. It
-  // may have been answered before the message came; then the next step asks again.
+  // The answer to the poll before the pause must be read first. It may be older than the message:
+  // then the next step sends another request.
   await until('the first, by steps', async () => {
     const before = await it.lane('longpoll');
     if (before.messages === 1) return true;
@@ -118,24 +136,33 @@ test('what was evicted is hatched on the log, and the lane that wanted it is tol
     await it.until('longpoll', 'an exchange', (lane) => lane.messages === 1 || lane.empty > before.empty);
   });
   await it.publish('many', 60);
-  await until('all, or told', async () => (await it.known('stream')) === 61);
-  await until('the eviction', async () => Number(await it.page.getAttribute('.evicted[height]', 'width')) > 0);
-  await until('the marker', async () => /evicted/.test(await it.page.textContent('.track[data-lane=longpoll] .behind')));
+  await until('all, or reported', async () => (await it.known('stream')) === 61);
+  await until(
+    'the eviction',
+    async () => Number(await it.page.getAttribute('.evicted[height]', 'width')) > 0,
+  );
+  await until('the marker', async () =>
+    /evicted/.test(await it.page.textContent('.track[data-lane=longpoll] .behind')),
+  );
   await it.press('longpoll', 'Resume');
-  await until('all, or told', async () => (await it.known('longpoll')) === 61);
+  await until('all, or reported', async () => (await it.known('longpoll')) === 61);
   const row = await it.row('longpoll');
-  // Of 61, 25 are kept, and one was read before.
-  assert.deepEqual([row.messages, row['told as gone'], row['lost in silence']], ['26', '35', '0']);
-  await it.until('longpoll', 'the last of them', (lane) => lane.gaps === 1 && lane.texts[0].startsWith('many'));
+  // Of 61 messages, 25 are kept, and one was read before.
+  assert.deepEqual([row.messages, row['reported lost'], row['lost unreported']], ['26', '35', '0']);
+  await it.until(
+    'longpoll',
+    'the last of them',
+    (lane) => lane.gaps === 1 && lane.texts[0].startsWith('many'),
+  );
 });
 
-test('a publish over the WebSocket goes up in a masked frame', async (t) => {
+test('a publish over the WebSocket is sent in a masked frame', async (t) => {
   const it = await visit(t, place);
   await it.page.selectOption('[name=over]', 'websocket');
   await it.page.click('#lane-websocket .wire > summary');
   await it.publish('masked');
   for (const id of FIRST) await it.until(id, 'it', (lane) => lane.texts[0] === 'masked');
-  // A pong may have gone up since; the handshake did before.
+  // The handshake was sent before, and a pong may have been sent since.
   let bytes;
   await it.unfold('websocket', 'up', 'FIN, text', '.hex .h', (all) => {
     bytes = all.map((hex) => hex.trim().split(/\s+/)).find(([first]) => first === '81');
@@ -144,7 +171,7 @@ test('a publish over the WebSocket goes up in a masked frame', async (t) => {
   assert.ok(parseInt(bytes[1], 16) & 0x80, 'masked');
 });
 
-test('the bytes of each lane can be unfolded, with what they mean', async (t) => {
+test('the bytes of each lane can be shown with notes', async (t) => {
   const it = await visit(t, place);
   await it.publish('hello');
   for (const [id, direction, texts] of [
@@ -156,27 +183,33 @@ test('the bytes of each lane can be unfolded, with what they mean', async (t) =>
   ]) {
     await it.until(id, 'hello', (lane) => lane.messages === 1);
     await it.page.click(`#lane-${id} .wire > summary`);
-    await it.unfold(id, direction, texts, '.notes', (all) => texts.every((text) => all.join().toLowerCase().includes(text.toLowerCase())));
+    await it.unfold(id, direction, texts, '.notes', (all) =>
+      texts.every((text) => all.join().toLowerCase().includes(text.toLowerCase())),
+    );
     const links = await it.page.$$eval(`#lane-${id} .notes a`, (all) => all.map((a) => a.href));
-    assert.ok(links.length && links.every((href) => /^https:\/\/(www\.rfc-editor\.org|html\.spec\.whatwg\.org)\//.test(href)), `${id}: ${links}`);
+    const isKnown = (href) => /^https:\/\/(www\.rfc-editor\.org|html\.spec\.whatwg\.org)\//.test(href);
+    assert.ok(links.length && links.every(isKnown), `${id}: ${links}`);
   }
-  // Pointing at a note lights its bytes.
+  // Pointing at a note highlights its bytes.
   await it.page.locator('#lane-sse .read.down summary').first().click();
   const note = it.page.locator('#lane-sse .notes .place').first();
   await note.focus();
   assert.ok((await it.page.locator('#lane-sse .hex .lit').count()) > 0);
 });
 
-test('the list of bytes, the ticks and all else stay within bounds', async (t) => {
+test('the number of elements of the page is limited', async (t) => {
   const it = await visit(t, place);
   await it.page.click('#lane-longpoll .wire > summary');
   await it.page.click('#flood');
   await until('the flood', async () => (await it.known('longpoll')) === 1200);
   await it.page.selectOption('[name=rate]', '20');
   await until('more', async () => (await it.known('longpoll')) > 1260);
-  const sizes = await it.page.evaluate(() => [document.querySelectorAll('#lane-longpoll .read').length, document.querySelectorAll('*').length]);
+  const sizes = await it.page.evaluate(() => [
+    document.querySelectorAll('#lane-longpoll .read').length,
+    document.querySelectorAll('*').length,
+  ]);
   assert.ok(sizes[0] <= 96 && sizes[1] < 3000, String(sizes));
-  assert.equal((await it.row('longpoll'))['lost in silence'], '0');
+  assert.equal((await it.row('longpoll'))['lost unreported'], '0');
 });
 
 test('a channel is shared by its address', async (t) => {

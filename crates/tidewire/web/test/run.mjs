@@ -1,29 +1,41 @@
-// Runs every *.test.mjs, each in a process and with a time of its own: a browser that hangs ends with its file.
+// Runs every *.test.mjs in a separate process with a time limit. So a browser that hangs ends with
+// its file.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Far more than a file takes on a slow machine; it only ends what would never end. */
+/** Far more milliseconds than a file takes on a slow machine: only for files that hang. */
 const LIMIT = 300_000;
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const wanted = process.argv.slice(2);
-const files = readdirSync(folder).filter((file) => file.endsWith('.test.mjs') && (!wanted.length || wanted.some((word) => file.includes(word))));
-if (!files.length) throw new Error(`no test file is named like ${wanted.join(' or ')}`);
+const isWanted = (file) => !wanted.length || wanted.some((word) => file.includes(word));
+const files = readdirSync(folder).filter((file) => file.endsWith('.test.mjs') && isWanted(file));
+if (!files.length) throw new Error(`no test file has a name with ${wanted.join(' or ')}`);
 
-/** What is still open when the tests are done ends with them, where node knows how; `client.test.mjs` shows that the client leaves nothing. */
+/**
+ * Handles that are still open at the end do not keep the process running, if node has the option.
+ * `client.test.mjs` tests that the client leaves nothing open.
+ */
 const [major, minor] = process.versions.node.split('.').map(Number);
-const FLAGS = ['--test-reporter=spec', ...(major > 21 || (major === 20 && minor > 13) ? ['--test-force-exit'] : [])];
+const FLAGS = [
+  '--test-reporter=spec',
+  ...(major > 21 || (major === 20 && minor > 13) ? ['--test-force-exit'] : []),
+];
 
-/** Files at a time: they mostly wait, and each has its own server and browser, which need 300 MB. */
-const ABREAST = 4;
+/** Files at a time. They mostly wait. Each has a server and a browser, which need 300 MB. */
+const PARALLEL = 4;
 
-/** What takes longest is begun first, or it would run alone at the end. */
-const LONGEST = ['playground', 'page', 'feeds', 'examples', 'native', 'browser'].map((name) => `${name}.test.mjs`);
+/** The slowest files start first. Otherwise they would run alone at the end. */
+const LONGEST = ['playground', 'page', 'feeds', 'examples', 'native', 'browser'].map(
+  (name) => `${name}.test.mjs`,
+);
 const begin = (file) => (LONGEST.includes(file) ? LONGEST.indexOf(file) : LONGEST.length);
 
-/** What runs now. Who ends this process ends them too: their groups are not its own. */
+/**
+ * The running processes. A signal to this process must end them too: they have their own groups.
+ */
 const running = new Set();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, () => {
@@ -35,7 +47,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 const failed = [];
 const waiting = files.sort((a, b) => begin(a) - begin(b));
 await Promise.all(
-  Array.from({ length: ABREAST }, async () => {
+  Array.from({ length: PARALLEL }, async () => {
     for (let file; (file = waiting.shift()); ) {
       const began = performance.now();
       const { problem, output } = await run(join(folder, file));
@@ -50,35 +62,43 @@ if (failed.length) {
   process.exitCode = 1;
 }
 
-/** Resolves to what it said, and to what went wrong, if anything did. */
+/** Runs a file. Resolves to its output, and to the problem if there was one. */
 function run(file) {
   return new Promise((resolve) => {
-    // A group of its own, so that what it started ends with it.
-    const child = spawn(process.execPath, [...FLAGS, file], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    // In its own process group, so that the processes that it started end with it.
+    const child = spawn(process.execPath, [...FLAGS, file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => (output += text));
     const kill = (signal) => {
       try {
         process.kill(-child.pid, signal);
       } catch {
-        // It is gone already.
+        // The process has ended already.
       }
     };
     running.add(kill);
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      // Asked first, playwright ends its browser; a browser whose pipe is gone ends by itself.
+      // After SIGTERM, playwright ends its browser. A browser without its pipe ends by itself.
       kill('SIGTERM');
       setTimeout(() => kill('SIGKILL'), 5_000).unref();
     }, LIMIT);
     child.on('error', (error) => resolve({ problem: error.message, output }));
-    // What it left behind must not keep its output open.
+    // Processes that it left behind would keep its output open.
     child.on('exit', () => kill('SIGKILL'));
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       running.delete(kill);
-      const problem = late ? `not done within ${LIMIT / 1000} s` : code === 0 ? '' : `exit ${code ?? signal}`;
+      const problem = late
+        ? `not finished within ${LIMIT / 1000} s`
+        : code === 0
+          ? ''
+          : `exit ${code ?? signal}`;
       resolve({ problem, output });
     });
   });

@@ -1,4 +1,4 @@
-// The real server on a free port, and a proxy before it that can be told to misbehave.
+// The real server on a free port, and a proxy in front of it that can misbehave.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
@@ -7,35 +7,42 @@ import { createInterface } from 'node:readline';
 
 const BINARY = process.env.TIDEWIRE_BIN;
 
-/** Starts the server, without the playground unless it is asked for; resolves to its base URL and a function that ends it. */
+/**
+ * Starts the server, without the playground unless an option says so. Resolves to its base URL and
+ * a function that ends it.
+ */
 export async function startServer(...options) {
-  // What loads at / would be a page with requests and connections of its own.
+  // The playground at / would make its own requests and connections.
   if (!options.includes('--playground')) options.push('--playground', 'off');
-  if (!BINARY) throw new Error('TIDEWIRE_BIN names no server; run these tests with `cargo xtask browser`');
-  const child = spawn(BINARY, ['--listen', '127.0.0.1:0', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
+  if (!BINARY) throw new Error('TIDEWIRE_BIN is not set; run these tests with `cargo xtask browser`');
+  const child = spawn(BINARY, ['--listen', '127.0.0.1:0', ...options], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`the server ended before it listened (${code ?? signal}); what it said is above`);
+    throw new Error(`the server ended before it listened (${code ?? signal}); its output is above`);
   });
   ended.catch(() => {});
   const [line] = await Promise.race([once(createInterface(child.stdout), 'line'), ended]);
   const base = line.match(/http:\/\/\S+/)?.[0];
-  if (!base) throw new Error(`the server did not say where it listens, but: ${line}`);
+  if (!base) throw new Error(`the server did not print its address, but: ${line}`);
   return { base, stop: (signal = 'SIGKILL') => child.kill(signal) };
 }
 
-/** Publishes one message; resolves to its cursor. */
+/** Publishes one message. Resolves to its cursor. */
 export async function post(base, channel, body, { query = '', type } = {}) {
   const headers = type ? { 'Content-Type': type } : {};
-  const answer = await fetch(`${base}/c/${channel}${query}`, { method: 'POST', body: type ? body : new Blob([body]), headers });
+  const payload = type ? body : new Blob([body]);
+  const answer = await fetch(`${base}/c/${channel}${query}`, { method: 'POST', body: payload, headers });
   assert.equal(answer.status, 201);
   return (await answer.json()).cursor;
 }
 
 /**
- * A proxy before the server. `mode` may be changed at any time:
- * `pass`, `buffer` (an answer is held back until it ends), `stall` (nothing comes through), `refuse` (503, come back in a second),
- * `down` (connections are closed at once). `broken` holds what is refused with 403: `websocket`, `sse`, `stream`, `longpoll`, `poll`.
- * `cut()` resets every connection; `requests` are the request lines that came, `heads` the heads, `down` the bytes that came back.
+ * Starts a proxy in front of the server. A test may change `mode` at any time: `pass`, `buffer` (an
+ * answer is held back until it ends), `stall` (nothing passes), `refuse` (503 with `Retry-After:
+ * 1`), `down` (connections are closed at once). Kinds of requests in `broken` are refused with 403:
+ * `websocket`, `sse`, `stream`, `longpoll`, `poll`. `cut()` resets every connection. `requests` has
+ * the request lines, `heads` the heads of the requests, and `down` the bytes from the server.
  */
 export async function startProxy(target) {
   const proxy = { mode: 'pass', broken: new Set(), requests: [], heads: [], down: [], sockets: new Set() };
@@ -49,7 +56,7 @@ export async function startProxy(target) {
       upstream.destroy();
       proxy.sockets.delete(client);
     };
-    // What is held comes later or never; a connection that left bytes out would be none.
+    // Held bytes are sent later or never. No later byte may pass before them.
     const held = { up: [], down: [] };
     const pass = (to, kept, bytes) => {
       for (const earlier of kept.splice(0)) to.write(earlier);
@@ -63,8 +70,11 @@ export async function startProxy(target) {
         proxy.requests.push(line);
         proxy.heads.push(head.slice(0, head.indexOf('\r\n\r\n')));
       }
-      const kind = /\nupgrade: websocket/i.test(head) ? 'websocket' : /^GET \S*[?&]feed=(\w+)/.exec(head)?.[1];
-      const refuse = (fields) => client.end(`HTTP/1.1 ${fields}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      const kind = /\nupgrade: websocket/i.test(head)
+        ? 'websocket'
+        : /^GET \S*[?&]feed=(\w+)/.exec(head)?.[1];
+      const refuse = (fields) =>
+        client.end(`HTTP/1.1 ${fields}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       if (proxy.mode === 'refuse') refuse('503 Service Unavailable\r\nRetry-After: 1');
       else if (line && proxy.broken.has(kind)) refuse('403 Forbidden');
       else if (proxy.mode === 'stall') held.up.push(bytes);
@@ -72,9 +82,11 @@ export async function startProxy(target) {
     });
     upstream.on('data', (bytes) => {
       proxy.down.push(bytes);
-      // A proxy that buffers passes an answer on when it is complete: short ones with a length, never a stream.
+      // A proxy that buffers passes only complete answers on: short ones with a length, never a
+      // stream.
       const isWhole = /content-length/i.test(bytes.toString('latin1'));
-      if (proxy.mode === 'stall' || (proxy.mode === 'buffer' && (held.down.length || !isWhole))) held.down.push(bytes);
+      const isBuffered = proxy.mode === 'buffer' && (held.down.length || !isWhole);
+      if (proxy.mode === 'stall' || isBuffered) held.down.push(bytes);
       else pass(client, held.down, bytes);
     });
     for (const socket of [client, upstream]) socket.on('error', end).on('close', end);
@@ -91,7 +103,7 @@ export async function startProxy(target) {
   });
 }
 
-/** Waits until a condition holds. The time is that of a machine with much else to do. */
+/** Waits until a condition holds. The time limit allows for a busy machine. */
 export async function until(what, condition) {
   const end = Date.now() + 60_000;
   for (let last; ; ) {

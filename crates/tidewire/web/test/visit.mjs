@@ -1,4 +1,4 @@
-// A visit of the playground: what its lanes show, and what a visitor does with them.
+// Helpers of the tests of the playground: reading the lanes, and using them.
 import assert from 'node:assert/strict';
 import { launch } from './browser.mjs';
 import { startServer } from './server.mjs';
@@ -6,7 +6,7 @@ import { startServer } from './server.mjs';
 export const FIRST = ['poll', 'longpoll', 'sse', 'websocket', 'stream'];
 export const MORE = ['xhr', 'multipart', 'raw', 'iframe', 'jsonp'];
 
-/** A server with the playground, and a browser; `stop` ends both. */
+/** Starts a server with the playground, and a browser. `stop` ends both. */
 export async function open() {
   const server = await startServer('--playground', 'on', '--comet');
   const browser = await launch();
@@ -19,21 +19,31 @@ export async function open() {
 
 let visits = 0;
 
-/** A page on a channel of its own whose lanes are all connected; at the end it must not have complained. */
-export async function visit(t, { server, browser }, { base = server.base, channel = `visit-${visits++}`, ...options } = {}) {
+/**
+ * Opens the page on a new channel, and waits for its lanes. At the end, it must have logged no
+ * error.
+ */
+export async function visit(
+  t,
+  { server, browser },
+  { base = server.base, channel = `visit-${visits++}`, ...options } = {},
+) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   const complaints = [];
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
+  page.on(
+    'console',
+    (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()),
+  );
   page.on('pageerror', (error) => complaints.push(error.stack));
   t.after(async () => {
     await context.close();
-    assert.deepEqual(complaints, [], 'the page complained');
+    assert.deepEqual(complaints, [], 'the page logged errors');
   });
   await page.goto(`${base}/#${channel}`);
   const it = new Visit(page);
-  // The page asks the server for something before it draws the lanes.
+  // The page makes a request before it shows the lanes.
   await page.waitForSelector(`#lane-${FIRST.at(-1)}`, { state: 'attached' });
   for (const id of FIRST) await it.until(id, 'connected', (lane) => lane.state === 'connected');
   return it;
@@ -44,10 +54,15 @@ class Visit {
     this.page = page;
   }
 
-  /** What a lane shows. */
+  /** Returns what a lane shows. */
   lane(id) {
     return this.page.$eval(`#lane-${id}`, (lane) => {
-      const numbers = Object.fromEntries([...lane.querySelectorAll('.numbers div')].map((row) => [row.querySelector('dt').textContent, row.querySelector('dd').textContent]));
+      const numbers = Object.fromEntries(
+        [...lane.querySelectorAll('.numbers div')].map((row) => [
+          row.querySelector('dt').textContent,
+          row.querySelector('dd').textContent,
+        ]),
+      );
       const count = (name) => Number(numbers[name].split(' ')[0].replaceAll(',', ''));
       const [, empty = '0'] = /\(([\d,]+) empty\)/.exec(numbers.requests) ?? [];
       return {
@@ -57,14 +72,18 @@ class Visit {
         messages: count('messages'),
         requests: count('requests'),
         reconnects: count('reconnects'),
-        gaps: count('gaps told'),
+        gaps: count('gaps reported'),
         texts: [...lane.querySelectorAll('.messages .data')].map((data) => data.textContent),
       };
     });
   }
 
   until(id, what, condition) {
-    return until(`${id}: ${what}`, async () => condition(await this.lane(id)), async () => JSON.stringify(await this.lane(id)));
+    return until(
+      `${id}: ${what}`,
+      async () => condition(await this.lane(id)),
+      async () => JSON.stringify(await this.lane(id)),
+    );
   }
 
   press(id, button) {
@@ -77,7 +96,9 @@ class Visit {
     await this.page.click('#publish [type=submit]');
   }
 
-  /** Publishes until these lanes are behind by three: what was under way when they paused may still come. */
+  /**
+   * Publishes until these lanes are behind by three messages. Messages in flight may still arrive.
+   */
   async fallBehind(...ids) {
     await until(`${ids} behind`, async () => {
       const { messages } = await this.lane('websocket');
@@ -88,13 +109,19 @@ class Visit {
     });
   }
 
-  /** How many messages a lane has, or was told that they are gone: on a busy machine any lane may be too late for some. */
+  /**
+   * The number of messages that a lane has, or that were reported as lost: a busy machine may lose
+   * some.
+   */
   async known(id) {
     const row = await this.row(id);
-    return Number(row.messages.replaceAll(',', '')) + Number(row['told as gone'].replaceAll(',', ''));
+    return Number(row.messages.replaceAll(',', '')) + Number(row['reported lost'].replaceAll(',', ''));
   }
 
-  /** Opens one write or read after another until one shows what is wanted. While one is open the list stands still, so each is closed again. */
+  /**
+   * Opens one write or read after the other until the condition holds. The list does not change
+   * while an entry is open, so each is closed again.
+   */
   async unfold(id, direction, what, shown, condition) {
     const reads = this.page.locator(`#lane-${id} .read.${direction}`);
     let found = [];
@@ -111,13 +138,18 @@ class Visit {
     await until(`${id} ${direction}: ${what}`, look, () => found.join('; '));
   }
 
-  /** A row of the table below. */
+  /** Returns a row of the table that compares the techniques. */
   row(id) {
-    return this.page.$$eval(`#summary-table tr[data-lane=${id}] td`, (cells) => Object.fromEntries(cells.map((cell) => [cell.dataset.name, cell.textContent])));
+    return this.page.$$eval(`#summary-table tr[data-lane=${id}] td`, (cells) =>
+      Object.fromEntries(cells.map((cell) => [cell.dataset.name, cell.textContent])),
+    );
   }
 }
 
-/** Waits until a condition holds, or says what was found. The time is that of a machine with much else to do. */
+/**
+ * Waits until a condition holds, or fails with what was found. The time limit allows for a busy
+ * machine.
+ */
 export async function until(what, condition, found = () => '') {
   for (const end = Date.now() + 60_000; Date.now() < end; ) {
     if (await condition()) return;

@@ -2,7 +2,7 @@
 
 use tidewire_explain::NoteKind;
 
-/// Returns the bits of a frame header that a note is about; the others are dots.
+/// Returns the bits of a frame header that a note describes. The other bits are shown as dots.
 pub(super) fn bits(kind: NoteKind, raw: &[u8]) -> String {
     let mask = match kind {
         NoteKind::Fin | NoteKind::Mask => 0x80,
@@ -38,7 +38,7 @@ pub(super) const fn character(byte: u8) -> char {
     }
 }
 
-/// Returns ` 'x'`, or nothing for a byte without a character.
+/// Returns ` 'x'`, or an empty text for a byte that is not ASCII or a rare control character.
 pub(super) fn in_quotes(byte: u8) -> String {
     match byte {
         b' ' => " (a space)".into(),

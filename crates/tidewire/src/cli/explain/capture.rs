@@ -1,4 +1,4 @@
-//! A capture: bytes of one direction in a file, or what curl traced of both.
+//! A capture: a file with the bytes of one direction, or a trace of curl with both directions.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use super::hex_dump::HexDump;
 use super::input::Input;
 use super::input_kind::{InputKind, detect};
 
-/// Explains the file of this name, as it comes.
+/// Explains the file of this name while it is read.
 pub(super) fn run(
     name: &str,
     kind: Option<InputKind>,
@@ -34,7 +34,7 @@ pub(super) fn run(
     if bytes.is_empty() {
         dump.remark("the input is empty")?;
     } else if let Some(reason) = detected_by {
-        dump.remark(&format!("taken for {}, since {reason}; --as says otherwise", kind.name()))?;
+        dump.remark(&format!("read as {}: {reason} (change this with --as)", kind.name()))?;
     }
     let (start, direction) = kind.start();
     let mut trace = (kind == InputKind::CurlTrace).then(CurlTrace::default);
@@ -71,12 +71,12 @@ pub(super) fn run(
     conclude(explainer, trace.is_some())
 }
 
-/// Prints whether all of it was accepted.
+/// Prints whether all bytes were accepted.
 fn conclude(mut explainer: Explainer, both_directions: bool) -> Result<ExitCode, Box<dyn Error>> {
     let no_close = match explainer.first_refusal().map(|refusal| refusal.kind.as_str()) {
         None => "",
-        // A capture that ends between two messages is no fault of who sent them.
-        Some("NoClose") => "; there is no close frame, for which an API reports 1006",
+        // A capture may end between two messages. That is not an error of the sender.
+        Some("NoClose") => "; there is no close frame, so an API reports code 1006",
         Some(_) => {
             explainer.print_refusal()?;
             return Ok(ExitCode::FAILURE);
@@ -91,5 +91,6 @@ fn conclude(mut explainer: Explainer, both_directions: bool) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-/// Nothing is read behind a refusal, but a small file is counted to its end.
+/// The decoder stops at a refusal. The rest of the input is still read, up to this number of bytes,
+/// so that the bytes of a small file are all counted.
 const MAX_BEHIND_REFUSAL: u64 = 1 << 20;

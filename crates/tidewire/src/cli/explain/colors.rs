@@ -11,9 +11,9 @@ use tidewire_explain::NoteKind;
 pub(super) enum UseColors {
     /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Also into a file or a pipe
+    /// Also when the output is a file or a pipe
     Always,
-    /// Not at all
+    /// No colours
     Never,
 }
 
@@ -54,10 +54,10 @@ pub(super) const DIM: Style = Style::new().dimmed();
 pub(super) const BOLD: Style = Style::new().bold();
 /// The refused byte.
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// Accepted, all of it.
+/// All bytes were accepted.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 
-/// The colour of a note: each layer has one.
+/// Returns the colour of a note. Each protocol layer has its own.
 pub(super) fn of_note(kind: NoteKind) -> Style {
     let color = match kind {
         NoteKind::Refused => return BAD,
@@ -90,7 +90,7 @@ pub(super) fn of_note(kind: NoteKind) -> Style {
     color.on_default().bold()
 }
 
-/// The colour of the n-th field within another: its bytes have it too.
+/// Returns the colour of the n-th field within another field, and of its bytes.
 pub(super) fn of_nested_field(index: usize) -> Style {
     const COLORS: [AnsiColor; 5] =
         [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue];

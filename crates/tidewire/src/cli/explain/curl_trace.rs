@@ -1,4 +1,4 @@
-//! What `curl --trace FILE` writes: both directions of a connection, as text.
+//! Reads the output of `curl --trace FILE`: both directions of a connection, as text.
 //!
 //! ```text
 //! == Info: Connected to 127.0.0.1 (127.0.0.1) port 8080 (#0)
@@ -10,11 +10,12 @@
 
 use tidewire_explain::Direction;
 
-/// Reads a trace, in any number of pieces.
+/// Reads a trace, which may come in any number of pieces.
 #[derive(Debug, Default)]
 pub(super) struct CurlTrace {
     line: Vec<u8>,
-    /// Which way the bytes of the next lines went; `None` if they are not bytes of the connection.
+    /// The direction of the bytes in the next lines; `None` if they are not bytes of the
+    /// connection.
     direction: Option<Direction>,
 }
 
@@ -24,7 +25,7 @@ pub(super) fn is_trace(start: &[u8]) -> bool {
 }
 
 impl CurlTrace {
-    /// Takes more of the text; returns the bytes in it and their direction, in their order.
+    /// Takes more text. Returns the bytes in it with their directions, in order.
     pub(super) fn push(&mut self, text: &[u8]) -> Vec<(Direction, Vec<u8>)> {
         let mut found: Vec<(Direction, Vec<u8>)> = Vec::new();
         for &byte in text {
@@ -48,7 +49,7 @@ impl CurlTrace {
     }
 }
 
-/// Which way the bytes under a title went; `None` for TLS records and remarks.
+/// Returns the direction of the bytes under a title; `None` for TLS records and remarks.
 fn direction(line: &[u8]) -> Option<Direction> {
     if line.starts_with(b"=> Send header") || line.starts_with(b"=> Send data") {
         Some(Direction::Up)
@@ -59,7 +60,8 @@ fn direction(line: &[u8]) -> Option<Direction> {
     }
 }
 
-/// The bytes of a line: an offset, a colon, and up to 16 pairs of digits, each behind a blank.
+/// Returns the bytes of a line. Such a line is an offset, a colon and up to 16 pairs of digits,
+/// each after a space.
 fn bytes(line: &[u8]) -> Option<Vec<u8>> {
     let colon = line.iter().position(|&byte| byte == b':').filter(|&at| at >= 4)?;
     if !line[..colon].iter().all(u8::is_ascii_hexdigit) {
@@ -72,7 +74,7 @@ fn bytes(line: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
-/// Bytes of a line that are kept: a line of bytes has 80, and of the others the start is enough.
+/// Bytes of a line that are kept. A line of bytes has 80. Of the other lines, the start is enough.
 const MAX_LINE: usize = 256;
 
 #[cfg(test)]
@@ -80,11 +82,13 @@ mod tests {
     use super::*;
 
     const TEXT: &[u8] = b"== Info: Connected\n=> Send header, 18 bytes (0x12)\n\
-        0000: 47 45 54 20 2f 63 2f 64 65 6d 6f 20 48 54 54 50 GET /c/demo HTTP\n0010: 0d 0a                                           ..\n\
-        <= Recv SSL data, 2 bytes\n0000: 17 03 ..\n<= Recv header, 2 bytes (0x2)\n0000: 61 62                                           ab\n== Info: Closing\n";
+        0000: 47 45 54 20 2f 63 2f 64 65 6d 6f 20 48 54 54 50 GET /c/demo HTTP\n\
+        0010: 0d 0a                                           ..\n\
+        <= Recv SSL data, 2 bytes\n0000: 17 03 ..\n<= Recv header, 2 bytes (0x2)\n\
+        0000: 61 62                                           ab\n== Info: Closing\n";
 
     #[test]
-    fn a_line_without_an_end_is_not_held() {
+    fn of_an_endless_line_only_the_start_is_kept() {
         let mut trace = CurlTrace::default();
         trace.push(b"== Info: ");
         for _ in 0..100 {
@@ -97,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_directions_are_read_at_every_cut() {
+    fn a_trace_in_two_pieces_reads_like_a_whole_one() {
         let expected = [(Direction::Up, b"GET /c/demo HTTP\r\n".to_vec()), (Direction::Down, b"ab".to_vec())];
         assert!(is_trace(TEXT));
         for cut in 0..=TEXT.len() {

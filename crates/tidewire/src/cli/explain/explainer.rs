@@ -1,4 +1,4 @@
-//! A connection that is explained while its bytes come.
+//! Explains a connection while its bytes arrive.
 
 use std::io::{self, BufWriter, StdoutLock};
 
@@ -6,8 +6,8 @@ use tidewire_explain::{Annotator, Direction, Note, Refusal};
 
 use super::hex_dump::HexDump;
 
-/// Where the dump goes. It is flushed where something may be waited for: a dump of a file has
-/// thousands of lines between two reads.
+/// The output of the dump. It is buffered, because a file may make thousands of lines from one
+/// read. It is flushed before each wait for input.
 pub(super) type Output = BufWriter<StdoutLock<'static>>;
 
 /// Prints the notes of an annotator beside their bytes.
@@ -21,7 +21,7 @@ impl Explainer {
         Self { annotator, dump }
     }
 
-    /// Takes the next bytes of a direction; prints the notes that are complete, and returns them.
+    /// Takes the next bytes of a direction. Prints the notes that are complete, and returns them.
     pub(super) fn push(&mut self, direction: Direction, bytes: &[u8]) -> io::Result<Vec<Note>> {
         self.dump.push(direction, bytes);
         let notes = self.annotator.push(direction, bytes);
@@ -34,12 +34,12 @@ impl Explainer {
         self.dump.notes(&self.annotator.finish(direction))
     }
 
-    /// Why a direction is not read any further, if its bytes were refused.
+    /// The refusal of a direction, if its bytes were refused. Nothing after them is read.
     pub(super) const fn refusal(&self, direction: Direction) -> Option<&Refusal> {
         self.annotator.refusal(direction)
     }
 
-    /// Why the client's direction was refused, or else the server's.
+    /// The refusal of the client's bytes, or else of the server's.
     pub(super) fn first_refusal(&self) -> Option<&Refusal> {
         first_refusal(&self.annotator)
     }
@@ -49,12 +49,12 @@ impl Explainer {
         self.dump.total(direction)
     }
 
-    /// Prints that all was accepted.
+    /// Prints that all bytes were accepted.
     pub(super) fn print_accepted(&mut self, text: &str) -> io::Result<()> {
         self.dump.accepted(text)
     }
 
-    /// Prints why bytes were refused; returns whether any were.
+    /// Prints why bytes were refused. Returns whether any were.
     pub(super) fn print_refusal(&mut self) -> io::Result<bool> {
         match first_refusal(&self.annotator) {
             Some(refusal) => self.dump.refused(refusal).map(|()| true),

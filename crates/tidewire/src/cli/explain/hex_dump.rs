@@ -6,8 +6,8 @@
 //!      8  54 50 2f 31 2e 31 0d 0a  TP/1.1··    GET → asks for what is at the target
 //!                                              [RFC 9110 §9.3.1]
 //! ```
-//! A field and all that is within it is one block: its bytes on the left, their notes on the right,
-//! wrapped to the width.
+//! A field and the fields within it are one block: the bytes on the left, the notes on the right,
+//! wrapped to the width of the output.
 
 use std::io::{self, Write};
 
@@ -25,11 +25,11 @@ pub(super) struct HexDump<W> {
     colors: Colors,
     columns: usize,
     bytes_per_row: usize,
-    /// Bytes that are shown of one field.
+    /// The most bytes that are shown of one field.
     max_shown: usize,
     up: RecentBytes,
     down: RecentBytes,
-    /// A line says when the direction changes.
+    /// Whether a line is printed when the direction changes.
     names_directions: bool,
     /// The direction of the last block.
     last: Option<Direction>,
@@ -56,12 +56,12 @@ impl<W: Write> HexDump<W> {
         }
     }
 
-    /// Bytes of both directions will come, so a line says when the direction changes.
+    /// From now on prints a line when the direction changes: bytes of both directions follow.
     pub(super) fn name_directions(&mut self) {
         self.names_directions = true;
     }
 
-    /// Takes bytes that the next notes may be about.
+    /// Takes bytes, which the next notes may describe.
     pub(super) fn push(&mut self, direction: Direction, bytes: &[u8]) {
         self.recent_mut(direction).push(bytes);
     }
@@ -71,14 +71,14 @@ impl<W: Write> HexDump<W> {
         self.recent(direction).end()
     }
 
-    /// Prints a line of ours, between the blocks.
+    /// Prints a remark of this program, between the blocks.
     pub(super) fn remark(&mut self, text: &str) -> io::Result<()> {
         let line = self.colors.text(DIM, &format!("# {text}"));
         writeln!(self.out, "{line}")?;
         self.out.flush()
     }
 
-    /// Prints notes, except for those of a refusal: they are printed by [`refused`](Self::refused).
+    /// Prints notes, except the note of a refusal: [`refused`](Self::refused) prints that.
     pub(super) fn notes(&mut self, notes: &[Note]) -> io::Result<()> {
         let mut rest = notes;
         while let Some(first) = rest.first() {
@@ -97,7 +97,7 @@ impl<W: Write> HexDump<W> {
         self.out.flush()
     }
 
-    /// Prints one field, and what is within it.
+    /// Prints one field and the fields within it.
     fn block(&mut self, notes: &[Note]) -> io::Result<()> {
         let Some(first) = notes.first() else { return Ok(()) };
         self.name_direction(first.direction)?;
@@ -132,7 +132,7 @@ impl<W: Write> HexDump<W> {
             let indent = 2 * usize::from(note.depth);
             let raw = bytes.get((note.offset - first.offset) as usize..).unwrap_or_default();
             let lead = bits(note.kind, raw);
-            // A section that several notes share is named once.
+            // If several notes share a section, only the first one names it.
             let cites = std::mem::replace(&mut section, note.section) != note.section;
             right.extend(self.wrap(note, cites, &lead, style, indent, width));
         }
@@ -176,7 +176,7 @@ impl<W: Write> HexDump<W> {
                 let mut line = self.colors.text(DIM, &format!("{at:>OFFSET_WIDTH$}"));
                 line.push_str("  ");
                 let (mut hex, mut text) = (String::new(), String::new());
-                // Bytes of one style are one run: the blanks between them have it too.
+                // Bytes of one style are one run. The spaces between them have the style too.
                 let mut at = 0;
                 for run in styles.chunk_by(|a, b| a == b) {
                     let bytes = &bytes[at..at + run.len()];
@@ -210,7 +210,7 @@ impl<W: Write> HexDump<W> {
         rows
     }
 
-    /// Returns what a note says, in lines of `width` columns. `lead` stands before the first.
+    /// Returns the text of a note, in lines of `width` columns. The first line begins with `lead`.
     fn wrap(
         &self,
         note: &Note,
@@ -229,8 +229,7 @@ impl<W: Write> HexDump<W> {
             add(Style::new(), "→");
             add(Style::new(), &note.meaning);
         }
-        // A section is one word: "RFC 9112" on one line and its number on the next would be hard to
-        // find.
+        // A section is never broken: a reader may search for "RFC 9112 §7.1".
         if cites {
             words.push((DIM, format!("[{}]", note.section)));
         }
@@ -269,7 +268,7 @@ impl<W: Write> HexDump<W> {
         let which = match byte {
             Some(byte) => format!("byte {offset}: {byte:02x}{}", in_quotes(byte)),
             None if *offset >= end => format!("byte {offset}: the input ends here"),
-            None => format!("byte {offset}: what ends here is not complete"),
+            None => format!("byte {offset}: the element that ends here is not complete"),
         };
         let what = if *offset >= end && kind.ends_with("UnexpectedEnd)") {
             "ended too early at"
@@ -299,7 +298,7 @@ impl<W: Write> HexDump<W> {
         if end > offset + len {
             let rest = end - offset - len;
             let bytes = if rest == 1 { "byte" } else { "bytes" };
-            line("unread", &format!("{rest} {bytes} behind it"))?;
+            line("unread", &format!("{rest} more {bytes}"))?;
         }
         self.out.flush()
     }

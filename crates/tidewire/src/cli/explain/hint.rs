@@ -2,17 +2,20 @@
 
 use tidewire_explain::{Direction, Refusal};
 
-/// Returns what often causes a refusal, or why it matters.
+/// Returns the usual cause of a refusal, or why the rule matters.
 pub(super) fn of(refusal: &Refusal) -> Option<&'static str> {
     let is = |text: &str| refusal.kind.starts_with(text);
     let up = refusal.direction == Direction::Up;
     Some(match refusal.kind.as_str() {
         "Syntax(Target)" if up && refusal.offset <= 2 => {
-            "is this what curl -v prints? curl --trace - --raw has every byte of both directions, and is understood"
+            "is this the output of curl -v? Use curl --trace - --raw instead: \
+             it has every byte of both directions"
         }
-        "Syntax(LineEnd)" => "HTTP ends each line with CR LF (\\r\\n); many editors and echo write LF alone",
+        "Syntax(LineEnd)" => {
+            "HTTP ends each line with CR LF (\\r\\n), but many editors and echo write only LF"
+        }
         "Syntax(Chunked(Size))" if !up => {
-            "curl -i takes the chunked coding off what it saves; curl -i --raw leaves it on"
+            "curl -i removes the chunked coding from its output; curl -i --raw keeps it"
         }
         "Rule(LengthAndCoding)"
         | "Rule(LengthRepeated)"
@@ -20,23 +23,27 @@ pub(super) fn of(refusal: &Refusal) -> Option<&'static str> {
         | "Rule(CodingRepeated)"
         | "Rule(CodingInvalid)"
         | "Rule(CodingInHttp10)" => {
-            "two recipients could end this message at two different bytes: that is how requests are smuggled"
+            "two recipients could disagree about where this message ends, which allows request smuggling"
         }
-        "Rule(HostRepeated)" | "Rule(HostInvalid)" => "two recipients could take it for two different sites",
+        "Rule(HostRepeated)" | "Rule(HostInvalid)" => {
+            "two recipients could disagree about which site the request is for"
+        }
         "Syntax(SpaceBeforeColon)" | "Syntax(FoldedLine)" => {
-            "recipients disagree about such lines, so a field could be hidden from one of them"
+            "recipients read such lines in different ways, so an attacker can hide a field from some of them"
         }
         "Unmasked" => {
-            "masking keeps a web page from choosing the bytes on the wire, which an old proxy could take for a request"
+            "without masking, a web page could choose the bytes on the wire, \
+             and an old proxy could mistake them for a request"
         }
         "ReservedBits" => {
-            "RSV1 marks a compressed message; whether that was agreed on is in the handshake, which has to come first"
+            "RSV1 marks a compressed message; begin the input with the handshake, \
+             which shows whether compression was agreed on"
         }
         "Syntax(UnexpectedEnd)" | "UnexpectedEnd" => {
-            "more was announced than there is; a capture that was cut off looks like this too"
+            "more bytes were announced than followed; the capture may have been cut off"
         }
         _ if is("Syntax(Chunked(") => {
-            "where a chunk ends wrongly, nobody knows where the next message starts"
+            "after a wrong chunk, a recipient cannot know where the next message starts"
         }
         _ => return None,
     })

@@ -3,13 +3,13 @@
 use std::error::Error;
 use std::io::{self, IsTerminal, Read};
 
-/// Reads the bytes to be explained.
+/// Reads the bytes that are to be explained.
 pub(super) struct Input {
     source: Box<dyn Read>,
     buffer: Vec<u8>,
-    /// The source is text: pairs of hexadecimal digits.
+    /// Whether the source is text: pairs of hexadecimal digits.
     is_hex: bool,
-    /// The first digit of a pair whose second has not come.
+    /// The first digit of a pair whose second digit was not read yet.
     high_digit: Option<u8>,
 }
 
@@ -19,7 +19,7 @@ impl Input {
         Ok(Self { source: open(name)?, buffer: vec![0; READ_SIZE], is_hex, high_digit: None })
     }
 
-    /// Appends what one read gives; `false` at the end.
+    /// Reads once and appends the bytes. Returns `false` at the end of the input.
     pub(super) fn read(&mut self, out: &mut Vec<u8>) -> Result<bool, Box<dyn Error>> {
         let n = loop {
             match self.source.read(&mut self.buffer) {
@@ -37,7 +37,7 @@ impl Input {
             }
             let Some(digit) = char::from(byte).to_digit(16) else {
                 return Err(format!(
-                    "--hex: {:?} is no hexadecimal digit; only pairs of digits and blanks are read",
+                    "--hex: {:?} is not a hexadecimal digit; write pairs of digits, with or without spaces",
                     char::from(byte)
                 )
                 .into());
@@ -49,7 +49,7 @@ impl Input {
             }
         }
         if n == 0 && self.high_digit.is_some() {
-            return Err("--hex: the last byte has one digit only".into());
+            return Err("--hex: the last byte has only one digit".into());
         }
         Ok(n > 0)
     }
@@ -60,7 +60,7 @@ fn open(name: &str) -> Result<Box<dyn Read>, Box<dyn Error>> {
         let input = io::stdin();
         if input.is_terminal() {
             return Err(
-                "no input: name a file or a URL, or pipe bytes in; tidewire explain --help has examples"
+                "no input: name a file or a URL, or pipe bytes in; see tidewire explain --help for examples"
                     .into(),
             );
         }
@@ -68,11 +68,11 @@ fn open(name: &str) -> Result<Box<dyn Read>, Box<dyn Error>> {
     }
     match std::fs::File::open(name) {
         Ok(file) if file.metadata().is_ok_and(|data| data.is_dir()) => {
-            Err(format!("{name} is a directory: name a file with the bytes to be explained").into())
+            Err(format!("{name} is a directory; name a file that holds the bytes").into())
         }
         Ok(file) => Ok(Box::new(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
-            "there is no file {name}; a URL starts with http:// or ws://, and - is standard input"
+            "there is no file {name}; a URL must start with http:// or ws://, and - means standard input"
         )
         .into()),
         Err(error) => Err(format!("{name} cannot be read: {error}").into()),

@@ -1,16 +1,16 @@
-//! What the bytes of a capture are: as --as says, or by the first of them.
+//! The kind of a capture: from --as, or detected from its first bytes.
 
 use clap::ValueEnum;
 use tidewire_explain::{Direction, Start};
 
 use super::curl_trace::is_trace;
 
-/// What the bytes are.
+/// The kind of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum InputKind {
-    /// HTTP from a client, and WebSocket frames behind an upgrade
+    /// HTTP from a client, and WebSocket frames after an upgrade
     Request,
-    /// HTTP from a server
+    /// HTTP from a server, and WebSocket frames after an upgrade
     Response,
     /// A chunked body without its head
     Chunked,
@@ -20,12 +20,13 @@ pub(super) enum InputKind {
     WsServer,
     /// An event stream without its head
     Sse,
-    /// What curl --trace writes, which has both directions
+    /// The output of curl --trace, with both directions
     CurlTrace,
 }
 
 impl InputKind {
-    /// What the bytes begin with, and which way they go; the answer's way where they go both ways.
+    /// Returns what the bytes begin with, and their direction. For a trace, which has both
+    /// directions, that is the server's.
     pub(super) const fn start(self) -> (Start, Direction) {
         match self {
             Self::Request => (Start::Http, Direction::Up),
@@ -51,15 +52,15 @@ impl InputKind {
     }
 }
 
-/// Returns what the bytes seem to be, and the reason; `None` while they do not decide and more may
-/// come.
+/// Returns the kind that the bytes seem to be, and the reason; `None` if more bytes are needed and
+/// may follow.
 pub(super) fn detect(bytes: &[u8], complete: bool) -> Option<(InputKind, &'static str)> {
     let line_end = bytes.iter().position(|&byte| byte == b'\n');
     let line = line_end.map_or(bytes, |end| &bytes[..end]);
     let (first, second) = match *bytes {
         [first, second, ..] => (first, second),
         [first] if complete => (first, 0),
-        [] if complete => return Some((InputKind::Request, "there is nothing")),
+        [] if complete => return Some((InputKind::Request, "it is empty")),
         _ => return None,
     };
     if let Some(detected) = detect_frame(first, second) {
@@ -69,7 +70,7 @@ pub(super) fn detect(bytes: &[u8], complete: bool) -> Option<(InputKind, &'stati
         return Some((InputKind::Response, "it begins with HTTP/"));
     }
     if is_trace(bytes) {
-        return Some((InputKind::CurlTrace, "its first line is one of a trace"));
+        return Some((InputKind::CurlTrace, "its first line is a line of a trace"));
     }
     let decided = line_end.is_some() || complete || bytes.len() > LONGEST_FIRST_LINE;
     if !decided {
@@ -81,25 +82,26 @@ pub(super) fn detect(bytes: &[u8], complete: bool) -> Option<(InputKind, &'stati
     let method = tidewire_grammar::token_len(line);
     Some(
         if matches!(name, b"id" | b"event" | b"data" | b"retry" | b"") || bytes.starts_with(b"\xef\xbb\xbf") {
-            (InputKind::Sse, "its first line is one of an event stream")
+            (InputKind::Sse, "its first line is a line of an event stream")
         } else if (1..=16).contains(&digits) && matches!(line.get(digits), None | Some(b';')) {
-            (InputKind::Chunked, "its first line is the size of a chunk")
+            (InputKind::Chunked, "its first line is a chunk size")
         } else if method > 0 && line.get(method) == Some(&b' ') {
             (InputKind::Request, "it begins with a method")
         } else {
-            (InputKind::Request, "it looks like nothing else")
+            (InputKind::Request, "it matches no other kind")
         },
     )
 }
 
-/// Whose frame it is that these two bytes begin, if one. No text begins so.
+/// Returns whose frame begins with these two bytes, if they can be a frame. No text begins so.
 fn detect_frame(first: u8, second: u8) -> Option<(InputKind, &'static str)> {
     let opcode = first & 0x0f;
     let known = matches!(opcode, 0x0..=0x2 | 0x8..=0xa);
     let looks = known
         && first & 0x30 == 0
         && (first & 0x80 != 0 || matches!(first, 0x01 | 0x02 | 0x41 | 0x42) && second & 0x80 != 0);
-    // 0x41 and 0x42 are the letters A and B: a mask bit, which no ASCII has, tells them apart.
+    // 0x41 and 0x42 are also the letters A and B. A mask bit, which no ASCII character has, shows
+    // that they begin a frame.
     looks.then_some(if second & 0x80 != 0 {
         (InputKind::WsClient, "it begins like a masked frame")
     } else {
@@ -107,7 +109,7 @@ fn detect_frame(first: u8, second: u8) -> Option<(InputKind, &'static str)> {
     })
 }
 
-/// The most bytes of a first line whose end is waited for.
+/// How many bytes to wait for the end of the first line.
 const LONGEST_FIRST_LINE: usize = 8192;
 
 #[cfg(test)]
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn captures_are_told_apart() {
+    fn the_kind_of_a_capture_is_detected() {
         for (bytes, expected) in [
             (&b"GET / HTTP/1.1\r\n"[..], InputKind::Request),
             (b"BREW /pot HTTP/1.1\r\n", InputKind::Request),
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_until_the_bytes_decide() {
+    fn detection_waits_for_enough_bytes() {
         assert_eq!(detect(b"", false), None);
         assert_eq!(detect(b"da", false), None);
         assert_eq!(detect(b"GET /c/demo", false), None);

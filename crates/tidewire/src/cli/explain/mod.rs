@@ -31,26 +31,44 @@ use input_kind::InputKind;
     curl -siN --raw http://127.0.0.1:8080/c/demo | tidewire explain\n  \
     curl -sN --raw -o /dev/null --trace - http://127.0.0.1:8080/c/demo | tidewire explain\n  \
     echo '81 85 37 fa 21 3d 7f 9f 4d 51 58' | tidewire explain --hex\n\n\
-    Exit status:\n  0    all of it was accepted\n  1    a byte was refused, or the input cannot be read or the server be reached\n  \
-    2    wrong usage\n  130  ctrl-c")]
+    Exit status:\n  \
+    0    all bytes were accepted\n  \
+    1    a byte was refused, or the input or the server cannot be read\n  \
+    2    wrong usage\n  \
+    130  ctrl-c")]
 pub(crate) struct ExplainArgs {
-    /// A file, - for standard input, or a URL that starts with http:// or ws://
+    /// A file, a URL that starts with http:// or ws://, or - for standard input
     #[arg(value_name = "FILE|URL", default_value = "-")]
     source: String,
-    /// What the bytes of a file are; without it, it is guessed from the first of them
+    /// What the bytes of the file are [default: detected from the first bytes]
     #[arg(long = "as", value_name = "KIND", value_enum)]
     kind: Option<InputKind>,
-    /// The file is hexadecimal text: pairs of digits, blanks between them as you like
+    /// The file is text with pairs of hexadecimal digits, with or without spaces between them
     #[arg(long)]
     hex: bool,
-    /// Bytes that are shown of each field
-    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    /// The most bytes that are shown of each field
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     limit: u32,
-    /// Colours; auto is yes on a terminal without NO_COLOR
-    #[arg(long, visible_alias = "colour", value_name = "WHEN", value_enum, default_value_t = UseColors::Auto)]
+    /// When to use colours
+    #[arg(
+        long,
+        visible_alias = "colour",
+        value_name = "WHEN",
+        value_enum,
+        default_value_t = UseColors::Auto
+    )]
     color: UseColors,
-    /// Columns of the page [default: the terminal's, or 100]
-    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(width::NARROWEST as i64..=1000))]
+    /// Width of the output [default: the width of the terminal, or 100]
+    #[arg(
+        long,
+        value_name = "COLUMNS",
+        value_parser = clap::value_parser!(u16).range(width::NARROWEST as i64..=1000)
+    )]
     width: Option<u16>,
     #[command(flatten)]
     live: live::LiveArgs,
@@ -62,17 +80,21 @@ pub(super) fn run(args: ExplainArgs) -> Result<ExitCode, Box<dyn Error>> {
     let dump = HexDump::new(out, Colors::new(args.color), columns, args.limit as usize);
     let outcome = if args.source.contains("://") {
         if args.kind.is_some() || args.hex {
-            return Err("--as and --hex are for files: on a connection it is known what the bytes are".into());
+            return Err("--as and --hex are only for files: the bytes of a connection are known".into());
         }
         live::run(&args.source, &args.live, dump)
     } else {
         if let Some(option) = args.live.first_used() {
-            return Err(format!("{option} is for URLs; {:?} is taken for a file", args.source).into());
+            return Err(format!(
+                "{option} is only for URLs, but {:?} is read as the name of a file",
+                args.source
+            )
+            .into());
         }
         capture::run(&args.source, args.kind, args.hex, dump)
     };
     match outcome {
-        // Nobody reads standard output any more, as behind `| head`.
+        // The reader of standard output has ended, as with `| head`.
         Err(error) if is_broken_pipe(&*error) => Ok(ExitCode::SUCCESS),
         outcome => outcome,
     }

@@ -1,21 +1,21 @@
-//! The last bytes of a direction, for the notes that are about them.
+//! The last bytes of a direction, for the notes that describe them.
 
 use std::collections::VecDeque;
 
 /// The bytes of one direction that may still be shown.
 #[derive(Debug, Default)]
 pub(super) struct RecentBytes {
-    /// Pieces and their offsets, in their order.
+    /// Pieces with their offsets, in order.
     pieces: VecDeque<(u64, Vec<u8>)>,
-    /// Bytes in all pieces.
+    /// The number of bytes in all pieces.
     held: usize,
-    /// The number of bytes that there were in all.
+    /// The number of bytes that were pushed in total.
     end: u64,
 }
 
 impl RecentBytes {
-    /// Takes more bytes. If very many are held already, these are not: they belong to one huge
-    /// field, of which only the start is shown.
+    /// Takes more bytes. Beyond [`MAX_HELD`] they are only counted: they belong to one huge field,
+    /// and only its start is shown.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         if self.held < MAX_HELD {
             self.pieces.push_back((self.end, bytes.to_vec()));
@@ -24,15 +24,15 @@ impl RecentBytes {
         self.end += bytes.len() as u64;
     }
 
-    /// The number of bytes that there were in all.
+    /// The number of bytes that were pushed in total.
     pub(super) const fn end(&self) -> u64 {
         self.end
     }
 
-    /// Returns at most `max` bytes from `offset` on, as far as they are held without a hole.
+    /// Returns at most `max` bytes from `offset` on; fewer if some of them are not held.
     pub(super) fn get(&self, mut offset: u64, max: usize) -> Vec<u8> {
         let mut out = Vec::new();
-        // What is kept may be thousands of pieces of a byte each.
+        // There may be thousands of pieces of one byte each.
         let first = self.pieces.partition_point(|(start, piece)| start + piece.len() as u64 <= offset);
         for (start, piece) in self.pieces.range(first..) {
             let Some(skip) = offset.checked_sub(*start) else { break };
@@ -47,7 +47,8 @@ impl RecentBytes {
         out
     }
 
-    /// What lies before `offset` was shown. A little of it is kept, for a refusal that points back.
+    /// Drops bytes before `offset`: they were shown. Keeps [`KEPT_BEFORE`] of them, because a
+    /// refusal may point back.
     pub(super) fn discard_before(&mut self, offset: u64) {
         while let Some((start, piece)) = self.pieces.front()
             && start + (piece.len() as u64) + KEPT_BEFORE <= offset
@@ -58,9 +59,9 @@ impl RecentBytes {
     }
 }
 
-/// Bytes that may be held for notes that have not come.
+/// The most bytes that are held for notes that are not complete yet.
 const MAX_HELD: usize = 1 << 20;
-/// Bytes that are kept behind what was shown.
+/// Bytes that are kept after they were shown.
 const KEPT_BEFORE: u64 = 64 * 1024;
 
 #[cfg(test)]
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_found_again_and_given_up() {
+    fn recent_bytes_are_found_and_old_ones_are_dropped() {
         let mut recent = RecentBytes::default();
         recent.push(b"hello ");
         recent.push(b"world");

@@ -1,9 +1,9 @@
-//! How wide the output is.
+//! The width of the output.
 
 #[cfg(unix)]
 use std::io;
 
-/// Returns the columns that a line may have: those of the terminal, or 100.
+/// Returns the width of a line: that of the terminal, or 100 columns.
 pub(super) fn columns() -> usize {
     let from_environment = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     from_environment.or_else(terminal).unwrap_or(100).clamp(NARROWEST, WIDEST)
@@ -20,6 +20,7 @@ fn terminal() -> Option<usize> {
     None
 }
 
-/// Narrower pages are no help, and wider ones are hard to read.
+/// With less, the notes have no room.
 pub(super) const NARROWEST: usize = 50;
+/// Longer lines are hard to read.
 pub(super) const WIDEST: usize = 160;

@@ -1,9 +1,10 @@
 import type { Events, Message, Options } from './types.js';
-/** Calls what the page gave us. Its fault is its own: it is reported, and nobody else misses anything. */
+/** Calls a function of the page. An exception is reported, and does not affect other listeners. */
 export declare function guarded<R>(call: () => R, report?: (error: unknown) => void): R | undefined;
 /**
- * Who hears, and how far they are. `head` is what the transports have brought, where the next attempt goes on; `cursor` is what was delivered,
- * and waits for whoever iterates.
+ * The listeners and iterators, and their positions. `head` is the position after all messages that
+ * the transports have received: the next attempt continues there. `cursor` is the position after
+ * the messages that were delivered. It waits for the slowest iterator.
  */
 export declare function delivery<T>({ parse, since, storage }: Options<T>, isClosed: () => boolean, close: () => void): {
     listeners: {
@@ -15,10 +16,10 @@ export declare function delivery<T>({ parse, since, storage }: Options<T>, isClo
     tell: <K extends keyof Events<T>>(event: K, value: Parameters<Events<T>[K]>[0]) => void;
     cursor: () => string;
     head: () => string;
-    /** A message that nobody hears would be lost. */
+    /** The number of listeners and iterators for messages. Without any, a message would be lost. */
     audience: () => number;
     leaveAll: () => void;
-    /** Delivers what came; the cursor moves when that is done. Says whether it was news. */
+    /** Delivers an object of the server, then moves the cursor. Returns whether it was new. */
     take(object: Record<string, any>, transport: string): boolean;
     iterate(): AsyncIterator<Message<T>>;
 };

@@ -1,8 +1,8 @@
 import type { Options, Subscription, Transport, Where } from './types.js';
-/** Options with transports alone, not their names. */
+/** Options in which transports are objects, not names. */
 type Only<T> = Omit<Options<T>, 'transports'> & {
     transports: Transport[];
 };
-/** Subscribes with these transports and no others: a bundle has only those that are named. */
+/** Subscribes with these transports only. So a bundle contains only the named transports. */
 export declare function subscribeWith<T = string>(where: Where, options: Only<T>): Subscription<T>;
 export {};

@@ -11,22 +11,22 @@ use crate::cli::units;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "For URLs")]
 pub(in crate::cli::explain) struct LiveArgs {
-    /// A header field to send, as often as you like
+    /// A header field to send. Repeat the option for several fields
     #[arg(short = 'H', long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// The method [default: GET, or POST with --data]
+    /// The request method [default: GET, or POST with --data]
     #[arg(short = 'X', long, value_name = "METHOD")]
     pub(super) method: Option<String>,
     /// The body of the request; over WebSocket, a text message
     #[arg(short, long, value_name = "TEXT")]
     pub(super) data: Option<String>,
-    /// A WebSocket subprotocol to offer, as often as you like
+    /// A WebSocket subprotocol to offer. Repeat the option for several subprotocols
     #[arg(long, value_name = "NAME")]
     pub(super) subprotocol: Vec<String>,
-    /// Offer permessage-deflate
+    /// Offer compression of WebSocket messages (permessage-deflate)
     #[arg(long)]
     pub(super) deflate: bool,
-    /// End after so many events, JSON lines or WebSocket messages from the server
+    /// End after N events, JSON lines or WebSocket messages from the server
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) messages: Option<u64>,
     /// End after this time: seconds, or 500ms, 5m, 1h
@@ -35,7 +35,7 @@ pub(in crate::cli::explain) struct LiveArgs {
 }
 
 impl LiveArgs {
-    /// The first option that was given, for each of them needs a URL.
+    /// The name of the first of these options that was set. Each of them needs a URL.
     pub(in crate::cli::explain) fn first_used(&self) -> Option<&'static str> {
         [
             (!self.header.is_empty(), "--header"),
@@ -64,17 +64,17 @@ impl LiveArgs {
         for line in &self.header {
             let (name, value) = line
                 .split_once(':')
-                .ok_or_else(|| format!("-H {line:?} has no colon: write 'Name: value'"))?;
+                .ok_or_else(|| format!("-H {line:?} has no colon; write 'Name: value'"))?;
             block.push(name, value.trim()).map_err(|error| format!("-H {line:?} cannot be sent: {error}"))?;
         }
         Ok(block)
     }
 }
 
-/// A time in which something can happen.
+/// Parses a time, which must be more than 0.
 fn time_above_zero(text: &str) -> Result<Duration, String> {
     match units::time(text)? {
-        Duration::ZERO => Err("write a time of more than 0".to_owned()),
+        Duration::ZERO => Err("the time must be more than 0".to_owned()),
         time => Ok(time),
     }
 }

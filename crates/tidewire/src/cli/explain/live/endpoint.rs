@@ -1,10 +1,10 @@
-//! Where a URL leads.
+//! The parts of a URL.
 
 use std::error::Error;
 
 use http::Uri;
 
-/// The host, the port and the target that a URL names.
+/// The server and the request target that a URL names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
     pub(super) is_websocket: bool,
@@ -16,18 +16,20 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn parse(url: &str) -> Result<Self, Box<dyn Error>> {
-        let uri: Uri = url.parse().map_err(|error| format!("{url:?} is no URL: {error}"))?;
+        let uri: Uri = url.parse().map_err(|error| format!("{url:?} is not a URL: {error}"))?;
         let is_websocket = match uri.scheme_str() {
             Some("http") => false,
             Some("ws") => true,
             Some("https" | "wss") => {
-                return Err("TLS is not supported: let a proxy on this machine speak it, and use its http:// or ws:// address".into());
+                return Err("TLS is not supported; use a proxy on this machine that connects with TLS, \
+                            and name the proxy's http:// or ws:// address"
+                    .into());
             }
-            _ => return Err("a URL starts with http:// or ws://".into()),
+            _ => return Err("a URL must start with http:// or ws://".into()),
         };
         let authority = uri.authority().ok_or("the URL has no host")?;
         if authority.as_str().contains('@') {
-            return Err("a URL with a user name is refused: pass -H 'Authorization: …'".into());
+            return Err("a URL with a user name is not supported; use -H 'Authorization: …'".into());
         }
         Ok(Self {
             is_websocket,

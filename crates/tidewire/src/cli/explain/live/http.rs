@@ -1,4 +1,4 @@
-//! One request and its answer.
+//! One request and its response.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use super::args::LiveArgs;
 use super::endpoint::Endpoint;
 use super::session::{End, Session};
 
-/// Sends the request, and reads until the answer is complete.
+/// Sends the request and reads until the response is complete.
 pub(super) async fn run(
     session: &mut Session,
     endpoint: &Endpoint,
@@ -35,7 +35,7 @@ pub(super) async fn run(
             Err(end) => return Ok(end),
         };
         let mut at = 0;
-        // A refusal is in the dump already.
+        // The dump already shows a refusal.
         while let Ok((used, event)) = connection.decode(&input[at..], &mut fields) {
             at += used;
             match event {
@@ -55,7 +55,7 @@ pub(super) async fn run(
     }
 }
 
-/// The number of events and JSON lines that are complete with these notes.
+/// Returns the number of events and JSON lines that these notes complete.
 fn messages_in(notes: &[Note]) -> u64 {
     notes.iter().filter(|note| matches!(note.kind, NoteKind::Dispatch | NoteKind::JsonLine)).count() as u64
 }

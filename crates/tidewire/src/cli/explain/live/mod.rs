@@ -1,5 +1,5 @@
-//! A live connection: our own crates in the role of the client, and every byte of both directions
-//! in the dump.
+//! A live connection. This program is the client, with the crates of this workspace. The dump shows
+//! every byte of both directions.
 
 mod args;
 mod endpoint;
@@ -21,10 +21,10 @@ pub(super) use args::LiveArgs;
 pub(super) fn run(url: &str, args: &LiveArgs, dump: HexDump<Output>) -> Result<ExitCode, Box<dyn Error>> {
     let endpoint = Endpoint::parse(url)?;
     if endpoint.is_websocket && args.method.is_some() {
-        return Err("--method is for http://: a WebSocket is opened with GET".into());
+        return Err("--method is only for http:// URLs: a WebSocket is always opened with GET".into());
     }
     if !endpoint.is_websocket && (args.deflate || !args.subprotocol.is_empty()) {
-        return Err("--subprotocol and --deflate are for ws:// URLs".into());
+        return Err("--subprotocol and --deflate are only for ws:// URLs".into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! The socket of a live connection, and what ends it.
+//! The socket of a live connection, and the reasons to end it.
 
 use std::error::Error;
 use std::io;
@@ -22,8 +22,8 @@ pub(super) struct Session {
     io: TcpStream,
     explainer: Explainer,
     deadline: Option<Instant>,
-    /// Ctrl-c, once. It is kept between the waits, so that one which comes while the dump is
-    /// printed is not lost.
+    /// Resolves at the first ctrl-c. It is kept between the waits, so that a ctrl-c is not lost
+    /// while the dump is printed.
     interrupt: Option<Interrupt>,
 }
 
@@ -32,16 +32,16 @@ type Interrupt = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The answer is complete, or the server has closed.
+    /// The response is complete, or the server has closed the connection.
     Server,
-    /// --messages
+    /// The number of --messages has arrived.
     EnoughMessages,
-    /// --seconds
+    /// The time of --seconds is over.
     EnoughSeconds,
     Interrupt,
 }
 
-/// What a wait gave.
+/// The result of a wait.
 enum Waited {
     Bytes(Vec<u8>),
     Closed,
@@ -58,23 +58,27 @@ impl Session {
         let io = match timeout(CONNECT_TIMEOUT, TcpStream::connect((host.as_str(), *port))).await {
             Ok(Ok(io)) => io,
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                return Err(format!("nobody listens on {host}:{port}; is the server running? (tidewire starts one on 127.0.0.1:8080)").into());
+                return Err(format!(
+                    "no server listens on {host}:{port}; is it running? \
+                     (the command tidewire starts a server on 127.0.0.1:8080)"
+                )
+                .into());
             }
             Ok(Err(error)) => return Err(format!("cannot connect to {host}:{port}: {error}").into()),
             Err(_) => {
                 return Err(format!(
-                    "{host}:{port} does not answer; is the address right, and no firewall on the way?"
+                    "{host}:{port} does not answer; is the address right? Does a firewall block it?"
                 )
                 .into());
             }
         };
         io.set_nodelay(true)?;
         dump.name_directions();
-        dump.remark(&format!("connected to {host}:{port}; ctrl-c ends it"))?;
+        dump.remark(&format!("connected to {host}:{port}; press ctrl-c to end"))?;
         Ok(Self {
             io,
             explainer: Explainer::new(Annotator::new(), dump),
-            // More seconds than the clock can hold are no bound.
+            // A time beyond the range of the clock means no deadline.
             deadline: args.seconds.and_then(|seconds| Instant::now().checked_add(seconds)),
             interrupt: Some(Box::pin(tokio::signal::ctrl_c())),
         })
@@ -100,7 +104,7 @@ impl Session {
     /// Sends bytes, and shows them.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
         self.explainer.push(Direction::Up, bytes)?;
-        // A server may answer and close before it has read everything: its answer is worth seeing.
+        // A server may answer and close before it has read everything. Its answer is still shown.
         match self.io.write_all(bytes).await {
             Err(error)
                 if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) =>
@@ -111,8 +115,8 @@ impl Session {
         }
     }
 
-    /// Waits for more of the server's bytes, shows and appends them; or returns why there will be
-    /// none.
+    /// Waits for more of the server's bytes, shows them and appends them to `input`. Returns an
+    /// [`End`] if no more will come.
     pub(super) async fn receive(
         &mut self,
         input: &mut Vec<u8>,
@@ -130,12 +134,12 @@ impl Session {
         }
     }
 
-    /// From now on, so much time is left.
+    /// Ends the session after this time.
     pub(super) fn end_within(&mut self, time: Duration) {
         self.deadline = Some(Instant::now() + time);
     }
 
-    /// Prints how it ended, and returns the exit status.
+    /// Prints how the session ended. Returns the exit status.
     pub(super) fn conclude(mut self, end: End) -> Result<ExitCode, Box<dyn Error>> {
         if self.explainer.print_refusal()? {
             return Ok(ExitCode::FAILURE);
@@ -144,8 +148,8 @@ impl Session {
         let received = self.explainer.total(Direction::Down);
         let why = match end {
             End::Server => "",
-            End::EnoughMessages => "; enough messages",
-            End::EnoughSeconds => "; enough seconds",
+            End::EnoughMessages => "; ended by --messages",
+            End::EnoughSeconds => "; ended by --seconds",
             End::Interrupt => "; interrupted",
         };
         self.explainer.print_accepted(&format!("{sent} bytes sent, {received} received{why}"))?;
@@ -188,7 +192,7 @@ impl Session {
     }
 }
 
-/// How long it may take to connect.
+/// The time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of one read.
 const READ_SIZE: usize = 64 * 1024;

@@ -36,8 +36,8 @@ pub(super) async fn run(
     frames(session, socket, input, args.messages.unwrap_or(u64::MAX)).await
 }
 
-/// The opening handshake. Returns the compression that was agreed on, or why there is no WebSocket;
-/// bytes behind the handshake are left in `input`.
+/// Does the opening handshake. Returns the compression that was agreed on, or why there is no
+/// WebSocket. Bytes after the handshake are left in `input`.
 async fn open(
     session: &mut Session,
     endpoint: &Endpoint,
@@ -79,7 +79,7 @@ async fn open(
         input.drain(..at);
         match verified {
             Some(Ok(deflate)) => return Ok(Ok(deflate)),
-            // It is in the dump already.
+            // The dump already shows why.
             Some(Err(_)) => return Ok(Err(End::Server)),
             None if connection.error().is_some() => return Ok(Err(End::Server)),
             None => {}
@@ -87,7 +87,7 @@ async fn open(
     }
 }
 
-/// Frames until one side closes, which is this one after `wanted` messages.
+/// Reads frames until one side closes. This side closes after `wanted` messages.
 async fn frames(
     session: &mut Session,
     mut socket: ws::Connection<ws::Client>,
@@ -97,7 +97,7 @@ async fn frames(
     let mut reason = None;
     loop {
         let mut at = 0;
-        // A refusal is in the dump already; the close frame that answers it follows.
+        // The dump already shows a refusal. The close frame that answers it follows.
         while let Ok((used, event)) = socket.decode(&mut input[at..]) {
             at += used;
             let Some(event) = event else { break };
@@ -127,7 +127,7 @@ async fn frames(
     }
 }
 
-/// What the connection has to send by itself: pongs, and the answer to a close.
+/// Returns the frames that the connection sends by itself: pongs, and the answer to a close frame.
 fn output(socket: &mut ws::Connection<ws::Client>) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut out = Vec::new();
     let mut keys = Ok(());
@@ -141,14 +141,14 @@ fn output(socket: &mut ws::Connection<ws::Client>) -> Result<Vec<u8>, Box<dyn Er
     keys.map(|()| out)
 }
 
-/// Random bytes from the system: masking keys must not be guessed.
+/// Returns random bytes from the system: nobody may be able to guess masking keys.
 fn random<const N: usize>() -> Result<[u8; N], Box<dyn Error>> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| format!("no random bytes: {error}"))?;
+    getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random bytes: {error}"))?;
     Ok(bytes)
 }
 
-/// Everything is compressed, so that there is something to see.
+/// Compresses every message, however short, so that the dump shows compression.
 const DEFLATE: Config = Config::DEFAULT.with_context_takeover(true).with_threshold(0);
-/// How long a server may take to answer a close.
+/// How long to wait for the server's close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

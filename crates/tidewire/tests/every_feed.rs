@@ -1,8 +1,8 @@
-//! The thesis: one log, one cursor, and every technique is a view of it.
+//! The central guarantee: every feed reads the same log, and one cursor works on all of them.
 //!
-//! What a client got is a contiguous run of the log, or runs with told gaps: whichever feeds it
-//! used, wherever it was cut, whatever the publishers did meanwhile. Against the real command, with
-//! clients that are not ours.
+//! A client receives every message once and in order, or a report of exactly the messages that are
+//! lost. This holds for every change of feeds, for every cut of a connection, and while publishers
+//! are active. The tests use the real program, and client libraries of others.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -11,23 +11,23 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{
-    Changer, Client, Ended, Feed, PATIENCE, Post, Raw, Reader, Received, Rng, Said, Scissors, Seed, Server,
-    Truth, Ws, after, narrow, open, publish, seq, soon,
+    Changer, Client, CuttingProxy, Ended, Feed, PATIENCE, Post, Raw, Reader, Received, Rng, Said, Seed,
+    Server, Truth, Ws, after, narrow, open, publish, seq, soon,
 };
 
-/// The next thing that a feed says; a cut is an answer, silence is not.
+/// Returns what a feed delivers next. Silence fails the test.
 async fn next(feed: Feed, reader: &mut dyn Reader) -> Result<Said, Ended> {
     soon(&format!("the next message on {feed:?}"), reader.next()).await
 }
 
-/// The cursor before the first message of a channel that nobody has used yet.
+/// Returns the cursor before the first message of an unused channel.
 async fn start_of(server: &Server, channel: &str) -> String {
     let url = server.url(&format!("/c/{channel}"));
     let response = common::feeds::client().get(url).send().await.unwrap();
     response.headers()["tidewire-cursor"].to_str().unwrap().to_owned()
 }
 
-/// Payloads that one wire or another could change.
+/// Payloads that one of the formats could change.
 fn difficult() -> Vec<Post> {
     let long = "0123456789abcde\n".repeat(6_400); // 100 KiB
     let binary: Vec<u8> = (0..100 * 1024).map(|n| (n * 7 % 256) as u8).collect();
@@ -58,7 +58,7 @@ fn difficult() -> Vec<Post> {
     ]
 }
 
-/// What a reader must get of a message on this feed.
+/// Returns the message as a reader of this feed must receive it.
 fn expected(feed: Feed, cursor: &str, post: &Post) -> Said {
     let event = post.event.map(|event| event.replace("%20", " "));
     let is_envelope = std::str::from_utf8(&post.payload).is_err();
@@ -73,10 +73,11 @@ fn expected(feed: Feed, cursor: &str, post: &Post) -> Said {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_publishes_are_the_same_on_every_feed() {
+async fn every_feed_delivers_the_same_messages() {
     for threads in ["1", "2"] {
         let server = Server::start(&["--comet", "--threads", threads]);
-        // Live: open before anything is published. The readers run while the publisher does.
+        // Live readers are open before the first publish, and run at the same time as the
+        // publisher.
         let start = start_of(&server, "same").await;
         let posts = difficult();
         let count = posts.len();
@@ -111,11 +112,11 @@ async fn read_all(feed: Feed, address: &str, since: &str, count: usize) -> Vec<S
     all
 }
 
-/// Every feed to every feed, in mid-stream, under load: nothing between the two is lost or comes
-/// twice. Then on to raw bytes, which carry no cursor to leave them with, but are entered with that
-/// of any other feed.
+/// Changes from every feed to every other feed under load: no message is lost or repeated. At the
+/// end it changes to raw bytes. They carry no cursors, but can start at the cursor of any other
+/// feed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cursor_taken_from_any_feed_works_on_any_other() {
+async fn a_cursor_of_any_feed_works_on_any_other() {
     let seed = Seed::draw();
     let server = Server::start(&["--comet", "--retain-messages", "100000", "--retain-bytes", "100000000"]);
     let start = start_of(&server, "matrix").await;
@@ -153,7 +154,7 @@ async fn a_cursor_taken_from_any_feed_works_on_any_other() {
     }
 }
 
-/// The first bytes of the payloads that come after a cursor, at least so many.
+/// Returns at least `least` bytes of the payloads after a cursor.
 async fn raw_after(address: &str, channel: &str, cursor: &str, least: usize) -> Vec<u8> {
     let url = format!("http://{address}/c/{channel}?feed=raw&since={cursor}");
     let mut response = soon("raw bytes", common::feeds::client().get(url).send()).await.unwrap();
@@ -165,9 +166,10 @@ async fn raw_after(address: &str, channel: &str, cursor: &str, least: usize) -> 
     bytes
 }
 
-/// Cut at random bytes, resumed on a random feed, again and again, while three threads publish.
+/// While three threads publish, each reader is cut at random bytes and resumes on a random feed,
+/// again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_is_cut_and_resumes_elsewhere_gets_every_message_exactly_once() {
+async fn a_reader_that_is_cut_and_resumes_on_another_feed_gets_every_message_once() {
     for threads in ["1", "2"] {
         let seed = Seed::draw();
         let server = Server::start(&[
@@ -180,13 +182,11 @@ async fn a_reader_that_is_cut_and_resumes_elsewhere_gets_every_message_exactly_o
             "100000000",
         ]);
         let start = start_of(&server, "cut").await;
-        let scissors = Scissors::start(&server.address, seed.rng(1_000)).await;
+        let proxy = CuttingProxy::start(&server.address, seed.rng(1_000)).await;
         let truth = Truth::default();
         let publishers = publish::from_threads(&server.address, "cut", 500, 3_000, &truth, seed.0);
         let readers: Vec<_> = (0..8)
-            .map(|n| {
-                tokio::spawn(wander(scissors.address.clone(), "cut", start.clone(), seed.rng(n), 1_500, 0))
-            })
+            .map(|n| tokio::spawn(wander(proxy.address.clone(), "cut", start.clone(), seed.rng(n), 1_500, 0)))
             .collect();
         let mut cuts = 0;
         let mut clients = Vec::new();
@@ -202,12 +202,13 @@ async fn a_reader_that_is_cut_and_resumes_elsewhere_gets_every_message_exactly_o
             assert_eq!((client.messages.len(), client.missed), (1_500, 0), "every message, exactly once");
             client.check_against(&truth);
         }
-        assert!(cuts > 100, "a test of cuts that cut {cuts} times proves nothing");
+        assert!(cuts > 100, "only {cuts} cuts, so the test shows nothing");
     }
 }
 
-/// A reader that is alone in its channel has nobody whose news would wake it too: two publishers at
-/// the same moment, then silence until it has both, five hundred times.
+/// The reader is alone in its channel, so no message for another reader can wake it. Two publishers
+/// publish at the same moment, then wait until the reader has both messages. This is done 500
+/// times.
 #[test]
 fn no_wake_up_is_lost() {
     let server = Server::start(&["--comet", "--threads", "2", "--retain-messages", "100000"]);
@@ -249,7 +250,7 @@ fn wake_again_and_again(feed: Feed, address: &str, channel: &str) {
     });
 }
 
-/// A reader waits for messages that a publisher owes; one that failed must not leave it waiting for
+/// Waits for a reader, with a time limit: if a publisher has failed, the reader would wait for
 /// ever.
 async fn within<T>(reader: tokio::task::JoinHandle<T>) -> T {
     let limit = std::time::Duration::from_secs(180);
@@ -259,8 +260,8 @@ async fn within<T>(reader: tokio::task::JoinHandle<T>) -> T {
         .unwrap()
 }
 
-/// Reads on until it has come to message `last`, from one feed to the next, and rests after
-/// `dawdle` of a hundred messages. Says how often it was cut.
+/// Reads until message `last`, and changes the feed again and again. Sleeps after `dawdle` of a
+/// hundred messages. Also returns how often it was cut.
 async fn wander(
     address: String,
     channel: &'static str,
@@ -278,7 +279,7 @@ async fn wander(
             progress = (Instant::now(), seq(&client.cursor));
         }
         assert!(progress.0.elapsed() < PATIENCE, "no feed leads on from {}", client.cursor);
-        // Some leave by themselves after a few messages, the others stay until they are cut.
+        // Sometimes it leaves after a few messages. Otherwise it stays until it is cut.
         let stay = if rng.chance(30) { rng.below(20) } else { usize::MAX };
         let opened = soon("an answer", open(feed, &address, channel, &client.cursor)).await;
         let Ok(mut reader) = opened else {
@@ -295,8 +296,8 @@ async fn wander(
                     cuts += 1;
                     break;
                 }
-                // The proxy ends in good order what it does not reset, and a WebSocket library may
-                // call that an end.
+                // Without a reset, the proxy ends the connection normally, and a WebSocket library
+                // may report that as a normal end.
                 Err(Ended::Well) => {
                     cuts += 1;
                     break;
@@ -310,10 +311,10 @@ async fn wander(
     (client, cuts)
 }
 
-/// A log of five messages, and a reader that comes back after twenty: each feed says exactly what
-/// is lost, and goes on with the rest.
+/// The log keeps five messages, and a reader resumes after twenty. Each feed reports exactly the
+/// lost messages, and continues with the rest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_fell_out_of_retention_is_told_on_every_feed() {
+async fn every_feed_reports_messages_that_are_no_longer_kept() {
     let server = Server::start(&["--comet", "--retain-messages", "5"]);
     let start = start_of(&server, "five").await;
     for n in 1..=20 {
@@ -344,10 +345,10 @@ async fn what_fell_out_of_retention_is_told_on_every_feed() {
     }
 }
 
-/// A cursor of another log, or one that was never given out: told on every feed, and the messages
-/// that there are follow.
+/// For a cursor of another log, or one that was never issued, each feed reports a reset and
+/// delivers the messages that are kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cursor_of_another_log_is_told_on_every_feed() {
+async fn every_feed_reports_a_cursor_of_another_log() {
     let server = Server::start(&["--comet"]);
     let start = start_of(&server, "other").await;
     Post::new("first").to(&server.address, "other");
@@ -370,20 +371,20 @@ async fn a_cursor_of_another_log_is_told_on_every_feed() {
     }
 }
 
-/// Publishers that outrun a log of five messages, readers that are cut and dawdle: runs, with every
-/// gap told.
+/// The log keeps five messages, and the publishers are faster than the readers, which are cut and
+/// sleep. Every gap is reported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_eviction_every_loss_is_told() {
+async fn under_eviction_every_loss_is_reported() {
     for threads in ["1", "2"] {
         let seed = Seed::draw();
         let server = Server::start(&["--comet", "--threads", threads, "--retain-messages", "5"]);
         let start = start_of(&server, "evict").await;
-        let scissors = Scissors::start(&server.address, seed.rng(1_000)).await;
+        let proxy = CuttingProxy::start(&server.address, seed.rng(1_000)).await;
         let truth = Truth::default();
         let publishers = publish::from_threads(&server.address, "evict", 300, 1_500, &truth, seed.0);
         let readers: Vec<_> = (0..6)
             .map(|n| {
-                tokio::spawn(wander(scissors.address.clone(), "evict", start.clone(), seed.rng(n), 900, 10))
+                tokio::spawn(wander(proxy.address.clone(), "evict", start.clone(), seed.rng(n), 900, 10))
             })
             .collect();
         let mut clients = Vec::new();
@@ -394,34 +395,34 @@ async fn under_eviction_every_loss_is_told() {
         let truth = truth.payloads();
         for client in &clients {
             let (got, missed) = (client.messages.len() as u64, client.missed);
-            assert_eq!(got + missed, 900, "{got} messages and {missed} told to be missing");
+            assert_eq!(got + missed, 900, "{got} messages, and {missed} reported as lost");
             client.check_against(&truth);
         }
         let missed: u64 = clients.iter().map(|client| client.missed).sum();
-        assert!(missed > 0, "a test of gaps without one proves nothing");
+        assert!(missed > 0, "no gap, so the test shows nothing");
     }
 }
 
-/// Channels that are added and dropped while messages come, on `tidewire.v1`, seen by a client that
-/// hides nothing: what it gets of each channel is one run, over all the times that it had it, and
-/// every cursor that it is told is where it is.
+/// A `tidewire.v1` client subscribes and unsubscribes while messages arrive. Over all
+/// subscriptions, it gets every message of each channel once and in order, and every cursor is
+/// right.
 #[test]
 fn channels_added_and_dropped_under_load_lose_and_repeat_nothing() {
     changed_under_load("100000", 0, |missed| assert_eq!(missed, 0));
 }
 
-/// The same with a log that is too short for a client that dawdles: runs, with every gap told.
+/// The same with a log that is too short for a slow client. Every gap is reported.
 #[test]
-fn channels_added_and_dropped_under_eviction_tell_every_loss() {
-    changed_under_load("20", 20, |missed| assert!(missed > 0, "a test of gaps without one proves nothing"));
+fn channels_added_and_dropped_under_eviction_report_every_loss() {
+    changed_under_load("20", 20, |missed| assert!(missed > 0, "no gap, so the test shows nothing"));
 }
 
-/// Messages of each channel: some are there from the beginning, the others come meanwhile.
+/// The number of messages of each channel. Some are published before the readers connect.
 const EACH: u64 = 400;
 
 fn changed_under_load(keeps: &str, dawdle: usize, check: impl Fn(u64)) {
     let (mut changes, mut missed) = (0, 0);
-    // Where much is lost, a round has few messages, and so few moments for a change.
+    // If many messages are lost, a round has few changes. So there may be several rounds.
     for _ in 0..5 {
         let round = one_round(keeps, dawdle);
         (changes, missed) = (changes + round.0, missed + round.1);
@@ -429,11 +430,11 @@ fn changed_under_load(keeps: &str, dawdle: usize, check: impl Fn(u64)) {
             break;
         }
     }
-    assert!(changes > 30, "{changes} changes prove nothing");
+    assert!(changes > 30, "only {changes} changes, so the test shows nothing");
     check(missed);
 }
 
-/// How many changes there were, and messages that were told to be missing.
+/// Returns the number of changes, and of messages that were reported as lost.
 fn one_round(keeps: &str, dawdle: usize) -> (usize, u64) {
     let seed = Seed::draw();
     let retain = ["--retain-messages", keeps, "--retain-bytes", "100000000"];

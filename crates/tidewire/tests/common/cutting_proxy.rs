@@ -1,4 +1,4 @@
-//! A proxy that cuts connections: after so many bytes of what the server sends, in the middle of whatever that is.
+//! A proxy that cuts connections after a random number of bytes from the server.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Rng;
 
 /// The proxy. It ends with the runtime of the test.
-pub struct Scissors {
+pub struct CuttingProxy {
     /// `127.0.0.1:PORT`
     pub address: String,
 }
@@ -17,17 +17,17 @@ pub struct Scissors {
 /// Where a connection is cut.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
-    /// Bytes from the server that still pass.
+    /// The number of bytes from the server that pass before the cut.
     after: u64,
-    /// How long it lives at most.
+    /// The longest time before the cut.
     within: Duration,
-    /// With a reset, which throws away what is on its way, instead of an end in good order.
+    /// Whether to cut with a reset, which discards bytes in flight, instead of a normal end.
     reset: bool,
 }
 
 impl Cut {
-    /// Most connections are cut early, in the head or the first messages; a few live until their time is over, so that even a client
-    /// that needs a long answer gets on.
+    /// Most connections are cut early, in the head or the first messages. A few live until their
+    /// time is over, so that a client that needs a long answer can make progress too.
     fn draw(rng: &mut Rng) -> Self {
         let after = match rng.below(10) {
             0 => rng.below(300),
@@ -40,7 +40,7 @@ impl Cut {
     }
 }
 
-impl Scissors {
+impl CuttingProxy {
     /// Starts a proxy in front of `server`.
     pub async fn start(server: &str, rng: Rng) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,12 +52,12 @@ impl Scissors {
                 let cut = Cut::draw(&mut rng.lock().unwrap());
                 let server = server.clone();
                 tokio::spawn(async move {
-                    // A failure on either side ends the connection, which is what a cut is.
+                    // A failure on either side is a cut too.
                     let _ = pass(client, &server, cut).await;
                 });
             }
         });
-        Scissors { address }
+        CuttingProxy { address }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Clients that come and go in large numbers, or send garbage.
+//! Clients that connect and disconnect in large numbers, or send garbage.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ fn garbage_harms_no_other_client() {
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 
-/// Bytes of all kinds: random ones, or those that protocols are made of in a random order.
+/// Returns random bytes, or pieces of protocols in random order.
 fn noise(rng: &mut Rng, len: usize) -> Vec<u8> {
     if rng.chance(50) {
         return rng.bytes(len);
@@ -68,7 +68,7 @@ fn noise(rng: &mut Rng, len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn thousands_that_come_and_go_leave_nothing_behind() {
+fn thousands_of_short_connections_leak_nothing() {
     let mut server = Server::start(&["--threads", "2"]);
     Post::new("x".repeat(1_000)).to(&server.address, "crowd");
     let before = server.descriptors();
@@ -100,14 +100,14 @@ fn thousands_that_come_and_go_leave_nothing_behind() {
         rounds.push(server.memory_kib());
     }
     server.assert_alive();
-    // The first crowd makes the allocator's pools; the next ones use them again.
+    // The first crowd fills the allocator's pools. The next ones use them again.
     assert!(rounds[2] < rounds[0] + 3_000, "KiB after each crowd: {rounds:?}");
 }
 
-/// Each client that may read can make channels. However many names it tries, there are no more channels than allowed,
-/// and channels that nobody uses are forgotten.
+/// Every client that may read can create channels. There are never more channels than allowed, and
+/// channels that nobody uses are removed.
 #[test]
-fn a_flood_of_names_ends_at_the_limit_and_leaves_nothing() {
+fn the_number_of_channels_is_limited_and_idle_ones_are_removed() {
     let mut config = HubConfig::default();
     config.max_channels = 500;
     config.idle = Duration::from_secs(3600);
@@ -131,16 +131,17 @@ fn a_flood_of_names_ends_at_the_limit_and_leaves_nothing() {
     let mut ask = |names: &str| raw.send(get(&format!("/c/{names}?feed=poll"), "")).response().status;
     assert_eq!((ask("kept"), ask("a,b,c"), ask("d,e")), (200, 200, 200));
     hub.publish(&ChannelName::new("kept").unwrap(), Message::new("x".into(), 0), None).unwrap();
-    eventually("the idle ones to be forgotten", || {
+    eventually("the idle ones to be removed", || {
         hub.sweep();
         hub.channels() == 1
     });
     assert_eq!((ask("new"), ask("kept")), (200, 200));
 }
 
-/// After a message many clients send the same next poll, which is not parsed again. The limit still holds.
+/// After a message, many clients send the same next poll, which the server recognises without
+/// parsing it. The limit applies to these polls too.
 #[test]
-fn polls_that_are_asked_again_keep_to_the_limit_of_subscribers() {
+fn repeated_polls_respect_the_limit_of_subscribers() {
     let mut config = HubConfig::default();
     config.max_subscribers = 2;
     let (hub, running) = in_process(config, Settings::default());
@@ -188,7 +189,8 @@ fn five_hundred_held_polls_are_answered_by_one_publish() {
 
 #[test]
 fn a_server_without_free_descriptors_recovers() {
-    // A process that may have 64 descriptors serves what it can, says 503 to the rest, does not spin, and recovers.
+    // With 64 descriptors, the process serves as many clients as it can, answers 503 to the others,
+    // does not spin, and recovers.
     let script =
         format!("ulimit -n 64; exec {} --listen 127.0.0.1:0 --threads 1", env!("CARGO_BIN_EXE_tidewire"));
     let mut command = common::server::command(&[]);
@@ -200,17 +202,17 @@ fn a_server_without_free_descriptors_recovers() {
     let mut first = server.raw();
     assert_eq!(first.send(get("/c/fd", "")).response().status, 200);
     let crowd: Vec<TcpStream> = (0..150).filter_map(|_| TcpStream::connect(&server.address).ok()).collect();
-    let told = |stream: &&TcpStream| {
+    let got_503 = |stream: &&TcpStream| {
         stream.set_nonblocking(true).unwrap();
         let mut bytes = [0; 12];
         matches!(stream.peek(&mut bytes), Ok(12)) && bytes.ends_with(b"503")
     };
-    eventually("more than 50 are told 503", || crowd.iter().filter(told).count() > 50);
+    eventually("more than 50 get a 503", || crowd.iter().filter(got_503).count() > 50);
     let busy = server.cpu_ticks();
     std::thread::sleep(Duration::from_secs(1));
     let busy = server.cpu_ticks() - busy;
     assert!(busy < 20, "{busy} hundredths of a second of CPU in a second of nothing");
-    assert_eq!(first.send(get("/c/fd", "")).response().status, 200, "those that are in are served");
+    assert_eq!(first.send(get("/c/fd", "")).response().status, 200, "connected clients are served");
     drop(crowd);
     eventually("a free place", || {
         let mut raw = server.raw();

@@ -1,11 +1,12 @@
-//! The law of the log, as a reader sees it.
+//! A reader that checks the guarantee of the log: every message once and in order, or a report of
+//! exactly those that are lost.
 
 use super::{Feed, Said, after, seq};
 
-/// What a client has read, and the law that it must keep.
+/// A checking reader.
 pub struct Client {
     pub cursor: String,
-    /// Each with its number and the feed that brought it.
+    /// The messages, each with its number and the feed that delivered it.
     pub messages: Vec<(u64, Feed, Vec<u8>)>,
     pub missed: u64,
 }
@@ -15,25 +16,24 @@ impl Client {
         Client { cursor: cursor.to_owned(), messages: Vec::new(), missed: 0 }
     }
 
-    /// Takes what a feed said. A message that is not the next, or a gap that is not exactly what is missing, fails the test.
+    /// Takes what a feed has delivered. Fails the test if a message is not the next one, or if a
+    /// gap is not exact.
     pub fn take(&mut self, feed: Feed, said: Said) {
         match said {
             Said::Message(message) => {
-                assert_eq!(message.cursor, after(&self.cursor, 1), "{feed:?} skipped or repeated in silence");
+                assert_eq!(message.cursor, after(&self.cursor, 1), "{feed:?} skipped or repeated a message");
                 self.messages.push((seq(&message.cursor), feed, message.payload));
                 self.cursor = message.cursor;
             }
             Said::Gap { missed, cursor } => {
-                assert!(missed > 0, "{feed:?} told a gap of nothing");
-                assert_eq!(
-                    cursor,
-                    after(&self.cursor, missed),
-                    "{feed:?} told a gap that is not what is lost"
-                );
+                assert!(missed > 0, "{feed:?} reported an empty gap");
+                assert_eq!(cursor, after(&self.cursor, missed), "{feed:?} reported a gap that is not exact");
                 self.missed += missed;
                 self.cursor = cursor;
             }
-            Said::Reset { reason, .. } => panic!("{feed:?} told a reset ({reason}) after {}", self.cursor),
+            Said::Reset { reason, .. } => {
+                panic!("{feed:?} reported a reset ({reason}) after {}", self.cursor)
+            }
         }
     }
 

@@ -1,8 +1,8 @@
-//! What is the same for many is done once, and held once: whatever channel lists they read, and
-//! however far behind they are.
+//! Work that is the same for many readers is done once, and its result is held once. This holds for
+//! readers of different channel lists, and for readers that are behind.
 //!
-//! A test here counts, or compares with a bound that a server which shares keeps many times over.
-//! None depends on how fast a machine is.
+//! These tests count, or compare with a bound that a server that shares stays far below. None
+//! depends on the speed of the machine.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -18,14 +18,14 @@ use super::{UPGRADE, get, in_process};
 pub(super) const V1: &str = "Sec-WebSocket-Protocol: tidewire.v1\r\n";
 const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
-/// A heartbeat could come between any two messages.
+/// Settings without heartbeats, which could arrive between any two messages.
 pub(super) fn without_heartbeats() -> Settings {
     let mut settings = Settings::default();
     settings.heartbeat = Duration::from_secs(3600);
     settings
 }
 
-/// A WebSocket after its handshake.
+/// Opens a WebSocket.
 pub(super) fn websocket(address: &str, path: &str, fields: &str) -> Raw {
     let mut raw = Raw::connect(address);
     let answer = raw.send(get(path, &format!("{UPGRADE}{fields}"))).response();
@@ -33,7 +33,7 @@ pub(super) fn websocket(address: &str, path: &str, fields: &str) -> Raw {
     raw
 }
 
-/// The next frame: its first byte, and its payload as it stands.
+/// Reads the next frame. Returns its first byte and its raw payload.
 pub(super) fn next_frame(raw: &mut Raw) -> (u8, Vec<u8>) {
     let head = raw.exactly(2);
     let len = match head[1] {
@@ -44,7 +44,7 @@ pub(super) fn next_frame(raw: &mut Raw) -> (u8, Vec<u8>) {
     (head[0], raw.exactly(len))
 }
 
-/// The object of the next frame, inflated (RFC 7692 §7.2.2) if it is compressed.
+/// Reads the JSON object of the next frame, and inflates it (RFC 7692 §7.2.2) if it is compressed.
 fn next_object(raw: &mut Raw) -> Value {
     let (first, payload) = next_frame(raw);
     assert!(matches!(first, 0x81 | 0xc1), "not a text: {first:x}");
@@ -57,7 +57,7 @@ fn next_object(raw: &mut Raw) -> Value {
     serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&text)))
 }
 
-/// The payload of a message object, under whichever name it comes.
+/// Returns the payload of a message object, from `data` or `data_b64`.
 fn payload(message: &Value) -> Vec<u8> {
     use base64::Engine;
     match (message["data"].as_str(), message["data_b64"].as_str()) {
@@ -84,7 +84,7 @@ fn a_message_is_compressed_once_however_many_channel_lists_there_are() {
         for raw in &mut readers {
             let message = next_object(raw);
             assert_eq!((&message["type"], &message["channel"]), (&"message".into(), &"hot".into()));
-            // The place in both channels of this list.
+            // The position in both channels of this list.
             let cursor = message["cursor"].as_str().unwrap();
             let places: Vec<u64> = cursor.split(['.', ',']).map(seq).collect();
             assert_eq!(places, [n as u64 + 1, 0], "{cursor}");
@@ -96,9 +96,9 @@ fn a_message_is_compressed_once_however_many_channel_lists_there_are() {
 }
 
 #[test]
-fn silent_readers_of_distinct_channel_lists_hold_the_message_together() {
+fn stuck_readers_of_distinct_channel_lists_share_one_message() {
     let server = Server::start(&["--threads", "1"]);
-    // A message and an answer of each kind, so that the allocator has its pools.
+    // One message and one response of this kind first, to fill the allocator's pools.
     Post::new(vec![1; 1 << 20]).to(&server.address, "warm-up");
     server.raw().send(get("/c/warm-up", "")).response();
     let silent: Vec<TcpStream> = (0..100)
@@ -124,11 +124,11 @@ fn silent_readers_of_distinct_channel_lists_hold_the_message_together() {
 }
 
 #[test]
-fn a_payload_that_escaping_would_multiply_comes_as_base64() {
+fn a_payload_that_escapes_would_multiply_is_sent_in_base64() {
     let server = Server::start(&["--threads", "1", "--comet"]);
-    // A byte takes six as JSON text: \u0001.
+    // In JSON, this byte takes six bytes: \u0001.
     let escapes = vec![1; 100_000];
-    // And two, which is no more than twice as much.
+    // This one takes two bytes, which is allowed.
     let quotes = "\"".repeat(100_000);
     for (channel, content) in [("escapes", &escapes[..]), ("quotes", quotes.as_bytes())] {
         let start = Post::new("first").to(&server.address, channel);
@@ -155,7 +155,7 @@ fn a_payload_that_escaping_would_multiply_comes_as_base64() {
             ["poll", "longpoll", "stream", "sse&objects=1", "xhr", "multipart", "iframe", "jsonp&callback=f"];
         for feed in feeds {
             let mut raw = server.raw();
-            // HTTP/1.0 has no chunks whose heads would stand in between.
+            // HTTP/1.0 has no chunks, whose sizes would be between the bytes.
             raw.send(format!("GET /c/{channel}?feed={feed}&since={start} HTTP/1.0\r\nHost: x\r\n\r\n"));
             check(feed, &mut raw);
         }
@@ -164,7 +164,7 @@ fn a_payload_that_escaping_would_multiply_comes_as_base64() {
 }
 
 #[test]
-fn readers_that_lag_at_the_same_messages_share_what_they_wait_to_take() {
+fn readers_that_are_behind_at_the_same_messages_share_them() {
     let server = Server::start(&["--threads", "1"]);
     let start = Post::new("first").to(&server.address, "lag");
     for _ in 0..5 {
@@ -173,7 +173,7 @@ fn readers_that_lag_at_the_same_messages_share_what_they_wait_to_take() {
     server.raw().send(get(&format!("/c/lag?since={start}&limit=1"), "")).response();
     server.calm();
     let before = server.memory_kib();
-    // Each of them sends some hundred bytes, and takes next to nothing.
+    // Each of them sends some hundred bytes, and reads almost nothing.
     let lagging: Vec<TcpStream> = (0..100)
         .map(|n| {
             let mut stream = narrow(&server.address);

@@ -1,4 +1,4 @@
-//! Readers that all stop at different messages: what they hold together is bounded.
+//! Readers that each stop at a different message: the bytes that they hold together are limited.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use tidewire::{ChannelName, HubConfig, Message};
 
 use super::common::{eventually, narrow};
-use super::neighbours::without_heartbeats;
+use super::shared_work::without_heartbeats;
 use super::{UPGRADE, get, in_process};
 
 #[test]
@@ -20,7 +20,8 @@ fn readers_that_hold_too_much_are_dropped_and_not_all_of_them() {
     let name = ChannelName::new("a").unwrap();
     let channel = hub.channel(&name).unwrap();
     let count = MOST as usize / LEN + 10;
-    // Each comes before a message that it does not take, and those before it have stopped earlier.
+    // Each reader connects before one message and does not read it. Earlier readers have stopped at
+    // earlier messages.
     let stuck: Vec<TcpStream> = (0..count)
         .map(|n| {
             let mut stream = narrow(&address);
@@ -52,7 +53,7 @@ fn polls_that_are_not_read_drop_no_reader_of_a_stream() {
     let address = running.addresses()[0].to_string();
     let victim = ChannelName::new("victim").unwrap();
     let channel = hub.channel(&victim).unwrap();
-    // It takes nothing for a while.
+    // This reader does not read for a while.
     let mut stream = narrow(&address);
     stream.write_all(get("/c/victim?feed=stream", "").as_bytes()).unwrap();
     eventually("the reader to be there", || channel.subscribers() == 1);
@@ -69,7 +70,7 @@ fn polls_that_are_not_read_drop_no_reader_of_a_stream() {
         })
         .collect();
     assert!(hub.forms_held() > MOST, "{} bytes are held", hub.forms_held());
-    // Another reader comes and is served, so that there were turns.
+    // Another reader is served, so the worker has had turns.
     let mut other = TcpStream::connect(&address).unwrap();
     other.write_all(get("/c/other?feed=stream&since=earliest", "").as_bytes()).unwrap();
     let other_channel = hub.channel(&ChannelName::new("other").unwrap()).unwrap();
