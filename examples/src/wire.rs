@@ -140,7 +140,7 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        remark("hung up");
+        remark("connection closed");
     }
 }
 

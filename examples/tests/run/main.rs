@@ -25,7 +25,7 @@ mod techniques {
             &[
                 "> GET /c/demo?since=earliest",
                 "< HTTP/1.1 200",
-                "hung up",
+                "connection closed",
                 "HTTP/1.1 304",
                 "HTTP/1.1 200",
                 EVERYTHING,
@@ -36,14 +36,20 @@ mod techniques {
     #[test]
     fn long_polling() {
         let printed = run("02_long_polling");
-        has(&printed, &["wait=25", "hung up", "· waiting", "· published: four", "HTTP/1.1 200", EVERYTHING]);
+        has(
+            &printed,
+            &["wait=25", "connection closed", "· waiting", "· published: four", "HTTP/1.1 200", EVERYTHING],
+        );
         assert_eq!(printed.matches("> GET").count(), 3, "one request for each answer");
     }
 
     #[test]
     fn sse() {
         let printed = run("03_sse");
-        has(&printed, &["Accept: text/event-stream", "< data: two", "hung up", "> Last-Event-ID: "]);
+        has(
+            &printed,
+            &["Accept: text/event-stream", "< data: two", "connection closed", "> Last-Event-ID: "],
+        );
         has(&printed, &["< data: three", "· published: four", "< data: four", EVERYTHING]);
     }
 
@@ -52,15 +58,18 @@ mod techniques {
         let printed = run("04_websocket");
         has(
             &printed,
-            &["> Upgrade: websocket", "< HTTP/1.1 101", "< 81 2", "> 88 82 ", "< 88 02", "hung up"],
+            &["> Upgrade: websocket", "< HTTP/1.1 101", "< 81 2", "> 88 82 ", "< 88 02", "connection closed"],
         );
-        has(&printed, &["hung up", "· published: four", EVERYTHING]);
+        has(&printed, &["connection closed", "· published: four", EVERYTHING]);
     }
 
     #[test]
     fn streaming() {
         let printed = run("05_streaming");
-        has(&printed, &["feed=stream", "(a chunk of ", "\"data\":\"two\"", "hung up", "· published: four"]);
+        has(
+            &printed,
+            &["feed=stream", "(a chunk of ", "\"data\":\"two\"", "connection closed", "· published: four"],
+        );
         has(&printed, &["\"data\":\"four\"", EVERYTHING]);
     }
 }
