@@ -15,7 +15,9 @@ int main(int argc, char **argv) {
             .maxPayloadLength = 64 * 1024 * 1024,
             .idleTimeout = 0,
             .maxBackpressure = 1024 * 1024 * 1024,
-            .message = [](auto *socket, std::string_view message, uWS::OpCode code) { socket->send(message, code); },
+            .message = [](auto *socket, std::string_view message, uWS::OpCode code) {
+                socket->send(message, code);
+            },
         })
         .listen("127.0.0.1", port, [](auto *listening) { if (!listening) std::exit(1); })
         .run();

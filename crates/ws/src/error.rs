@@ -90,8 +90,8 @@ impl Error {
 
     /// The status code to close with (RFC 6455 §7.4.1): 1002, 1007, 1008 or 1009.
     ///
-    /// For [`ErrorKind::UnexpectedEnd`] and [`ErrorKind::NoClose`] it is 1006, which is for logs and
-    /// never sent.
+    /// For [`ErrorKind::UnexpectedEnd`] and [`ErrorKind::NoClose`] it is 1006, which is for logs
+    /// and never sent.
     #[must_use]
     pub const fn close_code(&self) -> u16 {
         use crate::close;

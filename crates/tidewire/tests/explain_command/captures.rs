@@ -118,7 +118,7 @@ fn frames_in_hexadecimal() {
 fn a_stream_and_a_chunked_body_without_their_heads() {
     let outcome = explain(&[], b"retry: 2000\ndata: x\n\n");
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    holds(&outcome, &["read as an event stream", "retry: 2000 → after a cut, wait 2000 ms"]);
+    holds(&outcome, &["read as an event stream", "retry: 2000 → wait 2000 ms"]);
     let outcome = explain(&[], b"5;a=b\r\nhello\r\n+1\r\n");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     holds(

@@ -281,7 +281,8 @@ mod tests {
             ("x-webkit-deflate-frame, permessage-deflate", plain),
             ("permessage-deflate; server_max_window_bits=8, permessage-deflate", plain),
             (
-                "permessage-deflate; nonsense, permessage-deflate; client_max_window_bits=16, permessage-deflate",
+                "permessage-deflate; nonsense, permessage-deflate; client_max_window_bits=16, \
+                 permessage-deflate",
                 plain,
             ),
             (
@@ -291,7 +292,8 @@ mod tests {
             ),
             (
                 "permessage-deflate; server_max_window_bits=15",
-                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15",
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 server_max_window_bits=15",
             ),
         ] {
             assert_eq!(server(offers, &Config::DEFAULT).as_deref(), Some(expected), "{offers}");
