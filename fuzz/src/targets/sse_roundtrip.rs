@@ -1,6 +1,6 @@
 //! Any text as an event: it decodes to itself or is refused, and no value can add a field.
 
-use tidewire_sse::{Decoder, EventFields, Limits, Event, comment_to};
+use tidewire_sse::{Decoder, Event, EventFields, Limits, comment_to};
 
 /// The input is a comment, an event type, an id and data, separated by bytes 0xff.
 pub fn run(data: &[u8]) {
