@@ -11,12 +11,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{
-    Changer, Client, CuttingProxy, Ended, Feed, PATIENCE, Post, Raw, Reader, Received, Rng, Said, Seed,
-    Server, Truth, Ws, after, narrow, open, publish, seq, soon,
+    ChannelChanger, Client, CuttingProxy, Ended, Feed, FeedEvent, PATIENCE, Post, Published, Raw, Reader,
+    Received, Rng, Seed, Server, Ws, after, narrow, open, publish, seq, soon,
 };
 
 /// Returns what a feed delivers next. Silence fails the test.
-async fn next(feed: Feed, reader: &mut dyn Reader) -> Result<Said, Ended> {
+async fn next(feed: Feed, reader: &mut dyn Reader) -> Result<FeedEvent, Ended> {
     soon(&format!("the next message on {feed:?}"), reader.next()).await
 }
 
@@ -59,11 +59,11 @@ fn difficult() -> Vec<Post> {
 }
 
 /// Returns the message as a reader of this feed must receive it.
-fn expected(feed: Feed, cursor: &str, post: &Post) -> Said {
+fn expected(feed: Feed, cursor: &str, post: &Post) -> FeedEvent {
     let event = post.event.map(|event| event.replace("%20", " "));
     let is_envelope = std::str::from_utf8(&post.payload).is_err();
     let says_type = feed.names_types() || (feed == Feed::Sse && is_envelope);
-    Said::Message(Received {
+    FeedEvent::Message(Received {
         cursor: cursor.to_owned(),
         payload: feed.carries(&post.payload),
         event: event.filter(|_| feed.names_events()),
@@ -103,7 +103,7 @@ async fn every_feed_delivers_the_same_messages() {
     }
 }
 
-async fn read_all(feed: Feed, address: &str, since: &str, count: usize) -> Vec<Said> {
+async fn read_all(feed: Feed, address: &str, since: &str, count: usize) -> Vec<FeedEvent> {
     let mut reader = open(feed, address, "same", since).await.unwrap();
     let mut all = Vec::new();
     while all.len() < count {
@@ -120,8 +120,8 @@ async fn a_cursor_of_any_feed_works_on_any_other() {
     let seed = Seed::draw();
     let server = Server::start(&["--comet", "--retain-messages", "100000", "--retain-bytes", "100000000"]);
     let start = start_of(&server, "matrix").await;
-    let truth = Truth::default();
-    let publishers = publish::from_threads(&server.address, "matrix", 400, 3_000, &truth, seed.0);
+    let published = Published::default();
+    let publishers = publish::from_threads(&server.address, "matrix", 400, 3_000, &published, seed.0);
     let mut pairs = Vec::new();
     for (row, from) in Feed::ALL.into_iter().enumerate() {
         for (column, to) in Feed::ALL.into_iter().enumerate() {
@@ -145,11 +145,11 @@ async fn a_cursor_of_any_feed_works_on_any_other() {
         clients.push(pair.await.unwrap());
     }
     publishers.into_iter().for_each(|thread| thread.join().unwrap());
-    let truth = truth.payloads();
+    let published = published.payloads();
     for (client, raw) in &clients {
         assert_eq!(client.missed, 0);
-        client.check_against(&truth);
-        let follows = truth[seq(&client.cursor) as usize..].concat();
+        client.check_against(&published);
+        let follows = published[seq(&client.cursor) as usize..].concat();
         assert!(follows.starts_with(raw), "raw bytes after {} are not what was published", client.cursor);
     }
 }
@@ -183,8 +183,8 @@ async fn a_reader_that_is_cut_and_resumes_on_another_feed_gets_every_message_onc
         ]);
         let start = start_of(&server, "cut").await;
         let proxy = CuttingProxy::start(&server.address, seed.rng(1_000)).await;
-        let truth = Truth::default();
-        let publishers = publish::from_threads(&server.address, "cut", 500, 3_000, &truth, seed.0);
+        let published = Published::default();
+        let publishers = publish::from_threads(&server.address, "cut", 500, 3_000, &published, seed.0);
         let readers: Vec<_> = (0..8)
             .map(|n| tokio::spawn(wander(proxy.address.clone(), "cut", start.clone(), seed.rng(n), 1_500, 0)))
             .collect();
@@ -196,11 +196,11 @@ async fn a_reader_that_is_cut_and_resumes_on_another_feed_gets_every_message_onc
             clients.push(client);
         }
         publishers.into_iter().for_each(|thread| thread.join().unwrap());
-        let truth = truth.payloads();
-        assert_eq!(truth.len(), 1_500);
+        let published = published.payloads();
+        assert_eq!(published.len(), 1_500);
         for client in &clients {
             assert_eq!((client.messages.len(), client.missed), (1_500, 0), "every message, exactly once");
-            client.check_against(&truth);
+            client.check_against(&published);
         }
         assert!(cuts > 100, "only {cuts} cuts, so the test shows nothing");
     }
@@ -291,7 +291,7 @@ async fn wander(
                 break;
             }
             match next(feed, &mut *reader).await {
-                Ok(said) => client.take(feed, said),
+                Ok(event) => client.take(feed, event),
                 Err(Ended::Cut(_)) => {
                     cuts += 1;
                     break;
@@ -326,7 +326,7 @@ async fn every_feed_reports_messages_that_are_no_longer_kept() {
         let mut reader = open(feed, &server.address, "five", &had).await.unwrap();
         assert_eq!(
             next(feed, &mut *reader).await.unwrap(),
-            Said::Gap { missed: 12, cursor: after(&start, 15) },
+            FeedEvent::Gap { missed: 12, cursor: after(&start, 15) },
             "{feed:?}"
         );
         client.cursor = after(&start, 15);
@@ -357,7 +357,7 @@ async fn every_feed_reports_a_cursor_of_another_log() {
             let mut reader = open(feed, &server.address, "other", &cursor).await.unwrap();
             assert_eq!(
                 next(feed, &mut *reader).await.unwrap(),
-                Said::Reset { reason: reason.to_owned(), cursor: start.clone() },
+                FeedEvent::Reset { reason: reason.to_owned(), cursor: start.clone() },
                 "{feed:?}"
             );
             if feed == Feed::WsBare {
@@ -380,8 +380,8 @@ async fn under_eviction_every_loss_is_reported() {
         let server = Server::start(&["--comet", "--threads", threads, "--retain-messages", "5"]);
         let start = start_of(&server, "evict").await;
         let proxy = CuttingProxy::start(&server.address, seed.rng(1_000)).await;
-        let truth = Truth::default();
-        let publishers = publish::from_threads(&server.address, "evict", 300, 1_500, &truth, seed.0);
+        let published = Published::default();
+        let publishers = publish::from_threads(&server.address, "evict", 300, 1_500, &published, seed.0);
         let readers: Vec<_> = (0..6)
             .map(|n| {
                 tokio::spawn(wander(proxy.address.clone(), "evict", start.clone(), seed.rng(n), 900, 10))
@@ -392,11 +392,11 @@ async fn under_eviction_every_loss_is_reported() {
             clients.push(within(reader).await.0);
         }
         publishers.into_iter().for_each(|thread| thread.join().unwrap());
-        let truth = truth.payloads();
+        let published = published.payloads();
         for client in &clients {
             let (got, missed) = (client.messages.len() as u64, client.missed);
             assert_eq!(got + missed, 900, "{got} messages, and {missed} reported as lost");
-            client.check_against(&truth);
+            client.check_against(&published);
         }
         let missed: u64 = clients.iter().map(|client| client.missed).sum();
         assert!(missed > 0, "no gap, so the test shows nothing");
@@ -463,7 +463,7 @@ fn one_round(keeps: &str, dawdle: usize) -> (usize, u64) {
                     let channels = channels.each_ref().map(|(channel, start)| (*channel, &**start));
                     let path = format!("/c/a?since={}", channels[0].1);
                     let ws = Ws::over(stream, &path, &[("Sec-WebSocket-Protocol", "tidewire.v1")]).unwrap();
-                    let mut changer = Changer::start(ws, &channels);
+                    let mut changer = ChannelChanger::start(ws, &channels);
                     changer.run(EACH, &mut rng, dawdle);
                     for (channel, client) in changer.got() {
                         assert_eq!(client.messages.len() as u64 + client.missed, EACH, "{channel}");

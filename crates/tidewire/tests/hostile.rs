@@ -147,7 +147,7 @@ async fn a_reader_that_stops_and_continues_gets_a_report_of_its_losses() {
     for (feed, mut reader, mut client) in readers {
         while common::seq(&client.cursor) < 500 {
             match soon("what is left", reader.next()).await {
-                Ok(said) => client.take(feed, said),
+                Ok(event) => client.take(feed, event),
                 Err(Ended::Well) if feed == Feed::WsBare => {
                     assert!(client.missed > 0, "a bare socket ends only to report a loss");
                     reader =

@@ -49,20 +49,20 @@ impl Wire {
     }
 
     /// Returns the next message that is not `up`.
-    fn said(&mut self) -> Value {
+    fn next_message(&mut self) -> Value {
         loop {
-            let said = self.0.json();
-            if said["type"] != "up" {
-                return said;
+            let message = self.0.json();
+            if message["type"] != "up" {
+                return message;
             }
         }
     }
 
     /// Returns the bytes of one read.
     fn down(&mut self) -> Vec<u8> {
-        let said = self.said();
-        assert_eq!(said["type"], "down", "{said}");
-        BASE64_STANDARD.decode(said["data_b64"].as_str().unwrap()).unwrap()
+        let message = self.next_message();
+        assert_eq!(message["type"], "down", "{message}");
+        BASE64_STANDARD.decode(message["data_b64"].as_str().unwrap()).unwrap()
     }
 
     /// Permits reads until `end` has arrived.
@@ -211,7 +211,7 @@ fn a_wire_relays_bytes_but_reads_only_what_the_page_permits() {
     wire.send(get("/c/w", "Connection: close\r\n"));
     wire.until("\"gap\":null}");
     wire.grant(1);
-    assert_eq!(wire.said(), json!({"type": "end", "why": "closed"}));
+    assert_eq!(wire.next_message(), json!({"type": "end", "why": "closed"}));
     assert_eq!(wire.0.closed().0, 1000);
 }
 
@@ -219,8 +219,8 @@ fn a_wire_relays_bytes_but_reads_only_what_the_page_permits() {
 fn notes_explain_the_bytes() {
     let server = Server::start(&[]);
     let mut wire = Wire::open(&server);
-    let notes = |said: &Value, kind: &str| -> Vec<(String, u64, u64)> {
-        let mine = said["notes"].as_array().unwrap().iter().filter(|note| note["kind"] == kind);
+    let notes = |message: &Value, kind: &str| -> Vec<(String, u64, u64)> {
+        let mine = message["notes"].as_array().unwrap().iter().filter(|note| note["kind"] == kind);
         mine.map(|n| (n["direction"].to_string(), n["offset"].as_u64().unwrap(), n["len"].as_u64().unwrap()))
             .collect()
     };
@@ -230,7 +230,7 @@ fn notes_explain_the_bytes() {
         let line = format!("GET {request} HTTP/1.1\r\n").len() as u64;
         assert_eq!(notes(&up, "request-line"), [("\"up\"".to_owned(), offset, line)], "{up}");
         wire.grant(16 * 1024);
-        let down = wire.said();
+        let down = wire.next_message();
         let status = notes(&down, "status-line");
         assert_eq!((status.len(), status[0].0.as_str()), (1, "\"down\""), "{down}");
         assert!(!notes(&down, "field").is_empty() && !notes(&down, "end-of-head").is_empty());
@@ -254,7 +254,7 @@ fn after_a_cut_the_cursor_resumes_without_loss() {
     reader.send(get("/c/up?feed=stream&since=earliest", ""));
     reader.until("\"part\"");
     upload.0.say(json!({"type": "cut"}));
-    assert_eq!(upload.said(), json!({"type": "end", "why": "cut"}));
+    assert_eq!(upload.next_message(), json!({"type": "end", "why": "cut"}));
     assert_eq!(upload.0.closed().0, 1000);
     reader.until("upload-aborted");
 
@@ -265,7 +265,7 @@ fn after_a_cut_the_cursor_resumes_without_loss() {
     let came = wire.until("data: one");
     let cursor = named(&came, "id: ").last().unwrap().lines().next().unwrap().to_owned();
     wire.0.say(json!({"type": "cut"}));
-    assert_eq!(wire.said()["why"], "cut");
+    assert_eq!(wire.next_message()["why"], "cut");
     Post::new("two").to(&server.address, "cut");
     let mut wire = Wire::open(&server);
     wire.send(get(&format!("/c/cut?feed=sse&since={cursor}"), ""));
@@ -467,6 +467,6 @@ fn an_idle_wire_is_closed() {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let (socket, _) = tungstenite::client(format!("ws://{address}/playground/wire"), stream).unwrap();
     let mut wire = Wire(Ws(socket));
-    assert_eq!(wire.said()["type"], "open");
+    assert_eq!(wire.next_message()["type"], "open");
     assert_eq!(wire.0.closed(), (1000, "idle".to_owned()));
 }

@@ -129,12 +129,12 @@ fn times_do_not_decrease_when_the_wall_clock_does() {
     raw.send("POST /c/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx").response();
     let answer = raw.send("GET /c/a HTTP/1.1\r\nHost: x\r\n\r\n").response();
     let json: Value = serde_json::from_slice(&answer.body).unwrap();
-    let told: Vec<u64> = json["messages"]
+    let times: Vec<u64> = json["messages"]
         .as_array()
         .unwrap()
         .iter()
         .map(|message| message["time"].as_u64().unwrap())
         .collect();
-    assert_eq!((told.len(), told[11], told[12]), (13, 1_000, 1_001));
+    assert_eq!((times.len(), times[11], times[12]), (13, 1_000, 1_001));
     site.running.stop().unwrap();
 }

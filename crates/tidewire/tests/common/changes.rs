@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Client, Feed, Received, Rng, Said, Ws};
+use super::{Client, Feed, FeedEvent, Received, Rng, Ws};
 
 /// One channel of the client.
 struct Place {
@@ -29,7 +29,7 @@ enum State {
 }
 
 /// The client. When it subscribes to a channel again, it continues at its position.
-pub struct Changer {
+pub struct ChannelChanger {
     ws: Ws,
     places: Vec<Place>,
     /// Indices of the channels that the server delivers, in its order.
@@ -40,7 +40,7 @@ pub struct Changer {
     pub changes: usize,
 }
 
-impl Changer {
+impl ChannelChanger {
     /// Starts with a socket that was opened on the first of these channels at its cursor.
     /// Subscribes to the second one right after the handshake.
     pub fn start(ws: Ws, channels: &[(&str, &str)]) -> Self {
@@ -49,7 +49,7 @@ impl Changer {
             client: Client::at(cursor),
             state: State::Out,
         };
-        let mut changer = Changer {
+        let mut changer = ChannelChanger {
             ws,
             places: channels.iter().map(place).collect(),
             order: vec![0],
@@ -75,8 +75,8 @@ impl Changer {
                 let next = (0..self.places.len()).find(|&n| !self.is_at(n, last));
                 self.join(next.expect("the loop runs while a channel is behind"));
             }
-            let said = self.ws.next();
-            self.hear(said);
+            let message = self.ws.next();
+            self.handle(message);
             if rng.below(100) < dawdle {
                 std::thread::sleep(std::time::Duration::from_millis(rng.below(20) as u64));
             }
@@ -103,7 +103,7 @@ impl Changer {
         let stay = self.places.iter().filter(|place| place.state == State::In).count();
         match self.places[n].state {
             State::Out => self.join(n),
-            State::In if stay > 1 && !self.is_at(n, last) => self.part(n),
+            State::In if stay > 1 && !self.is_at(n, last) => self.leave(n),
             _ => {}
         }
     }
@@ -115,20 +115,20 @@ impl Changer {
         self.asked.push_back(n);
     }
 
-    fn part(&mut self, n: usize) {
+    fn leave(&mut self, n: usize) {
         let Place { channel, state, .. } = &mut self.places[n];
         *state = State::Leaving;
         self.ws.say(json!({"type": "unsubscribe", "id": n, "channel": channel}));
         self.asked.push_back(n);
     }
 
-    fn hear(&mut self, said: Message) {
-        let Message::Text(text) = said else { panic!("not a text: {said:?}") };
+    fn handle(&mut self, message: Message) {
+        let Message::Text(text) = message else { panic!("not a text: {message:?}") };
         let object: Value = serde_json::from_str(&text).unwrap();
         match object["type"].as_str().unwrap() {
             "hello" => self.hello(&object),
             "ack" => self.ack(&object),
-            "message" | "gap" => self.told(&object),
+            "message" | "gap" => self.message_or_gap(&object),
             _ => panic!("nothing of that kind was asked for: {object}"),
         }
     }
@@ -159,7 +159,7 @@ impl Changer {
     }
 
     /// Handles a message or a gap. It changes the position in one channel only.
-    fn told(&mut self, object: &Value) {
+    fn message_or_gap(&mut self, object: &Value) {
         let cursors: Vec<&str> = object["cursor"].as_str().unwrap().split('.').collect();
         let had = self.cursor();
         let had: Vec<&str> = had.split('.').collect();
@@ -167,14 +167,14 @@ impl Changer {
         let moved: Vec<usize> = (0..had.len()).filter(|&at| had[at] != cursors[at]).collect();
         let [at] = moved[..] else { panic!("after {had:?} came {cursors:?}") };
         let cursor = cursors[at].to_owned();
-        let said = match object["missed"].as_u64() {
+        let event = match object["missed"].as_u64() {
             Some(missed) => {
                 assert_eq!(object["from"], self.cursor());
-                Said::Gap { missed, cursor }
+                FeedEvent::Gap { missed, cursor }
             }
             None => {
                 let payload = object["data"].as_str().unwrap().as_bytes().to_vec();
-                Said::Message(Received { cursor, payload, ..Received::default() })
+                FeedEvent::Message(Received { cursor, payload, ..Received::default() })
             }
         };
         let Place { channel, client, .. } = &mut self.places[self.order[at]];
@@ -182,7 +182,7 @@ impl Changer {
             let label = (had.len() > 1).then_some(&**channel);
             assert_eq!(object["channel"].as_str(), label, "at {}", object["cursor"]);
         }
-        client.take(Feed::WsV1, said);
+        client.take(Feed::WsV1, event);
     }
 
     /// The cursor of all channels that the server delivers.

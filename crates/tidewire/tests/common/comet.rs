@@ -9,8 +9,8 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::Value;
 
-use super::feeds::{client, said};
-use super::{Ended, Feed, Reader, Received, Said};
+use super::feeds::{client, feed_event};
+use super::{Ended, Feed, FeedEvent, Reader, Received};
 
 /// Opens one of these feeds of the channel at `url` after `since`.
 pub async fn open(feed: Feed, url: &str, since: &str) -> Result<Box<dyn Reader>, Ended> {
@@ -25,7 +25,7 @@ pub async fn open(feed: Feed, url: &str, since: &str) -> Result<Box<dyn Reader>,
                 client: client(),
                 url,
                 since: since.to_owned(),
-                said: VecDeque::new(),
+                events: VecDeque::new(),
             }));
         }
         other => panic!("{other:?} is read elsewhere"),
@@ -38,7 +38,7 @@ pub async fn open(feed: Feed, url: &str, since: &str) -> Result<Box<dyn Reader>,
     let body = Body { pieces: response.bytes_stream().map_err(Ended::cut).boxed(), buffer: Vec::new() };
     Ok(match feed {
         Feed::Xhr => Box::new(Xhr { body, padded: false }),
-        Feed::Mixed | Feed::Replace => Box::new(Parts { body, begun: false, said: VecDeque::new() }),
+        Feed::Mixed | Feed::Replace => Box::new(Parts { body, begun: false, events: VecDeque::new() }),
         _ => Box::new(Frame { body, begun: false }),
     })
 }
@@ -80,7 +80,7 @@ struct Xhr {
 }
 
 impl Reader for Xhr {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             loop {
                 let line = self.body.until(b"\n").await?;
@@ -88,9 +88,9 @@ impl Reader for Xhr {
                     assert!(line.len() >= 1024 && line.iter().all(|&b| b == b' '), "padding first: {line:?}");
                 }
                 if !line.trim_ascii().is_empty()
-                    && let Some(said) = said(&json(&line))
+                    && let Some(event) = feed_event(&json(&line))
                 {
-                    return Ok(said);
+                    return Ok(event);
                 }
             }
         }
@@ -102,7 +102,7 @@ impl Reader for Xhr {
 struct Parts {
     body: Body,
     begun: bool,
-    said: VecDeque<Said>,
+    events: VecDeque<FeedEvent>,
 }
 
 impl Parts {
@@ -121,13 +121,13 @@ impl Parts {
         }
         for line in head.lines() {
             if let Some(("Tidewire-Gap" | "Tidewire-Message", object)) = line.split_once(": ") {
-                self.said.extend(said(&json(object.as_bytes())).map(without_names));
+                self.events.extend(feed_event(&json(object.as_bytes())).map(without_names));
             }
         }
         match field("Tidewire-Cursor") {
             _ if head.is_empty() => assert!(content.is_empty(), "a heartbeat with content: {content:?}"),
-            None => self.said.extend(said(&json(content))),
-            Some(cursor) => self.said.push_back(Said::Message(Received {
+            None => self.events.extend(feed_event(&json(content))),
+            Some(cursor) => self.events.push_back(FeedEvent::Message(Received {
                 cursor: cursor.to_owned(),
                 payload: content.to_vec(),
                 channel: field("Tidewire-Channel").map(str::to_owned),
@@ -138,22 +138,24 @@ impl Parts {
 }
 
 /// Removes from a message what `x-mixed-replace` does not send.
-fn without_names(said: Said) -> Said {
-    match said {
-        Said::Message(message) => Said::Message(Received { event: None, content_type: None, ..message }),
-        said => said,
+fn without_names(event: FeedEvent) -> FeedEvent {
+    match event {
+        FeedEvent::Message(message) => {
+            FeedEvent::Message(Received { event: None, content_type: None, ..message })
+        }
+        event => event,
     }
 }
 
 impl Reader for Parts {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             if !std::mem::replace(&mut self.begun, true) {
                 assert_eq!(self.body.until(b"--tidewire\r\n").await?, b"", "nothing before the first part");
             }
             loop {
-                if let Some(said) = self.said.pop_front() {
-                    return Ok(said);
+                if let Some(event) = self.events.pop_front() {
+                    return Ok(event);
                 }
                 let part = self.body.until(b"\r\n--tidewire\r\n").await?;
                 self.part(&part);
@@ -169,7 +171,7 @@ struct Frame {
 }
 
 impl Reader for Frame {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             if !std::mem::replace(&mut self.begun, true) {
                 let page = self.body.until(b"</script>\n").await?;
@@ -179,8 +181,8 @@ impl Reader for Frame {
                 self.body.until(b"<script>t(").await?;
                 let script = self.body.until(b")</script>\n").await?;
                 assert!(!script.contains(&b'<'), "a script must not hold an element");
-                if let Some(said) = said(&json(&script)) {
-                    return Ok(said);
+                if let Some(event) = feed_event(&json(&script)) {
+                    return Ok(event);
                 }
             }
         }
@@ -192,15 +194,15 @@ struct Jsonp {
     client: reqwest::Client,
     url: String,
     since: String,
-    said: VecDeque<Said>,
+    events: VecDeque<FeedEvent>,
 }
 
 impl Reader for Jsonp {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             loop {
-                if let Some(said) = self.said.pop_front() {
-                    return Ok(said);
+                if let Some(event) = self.events.pop_front() {
+                    return Ok(event);
                 }
                 let url = format!("{}&since={}", self.url, self.since);
                 let response = self.client.get(&url).send().await.map_err(Ended::cut)?;
@@ -210,7 +212,7 @@ impl Reader for Jsonp {
                 let script = response.bytes().await.map_err(Ended::cut)?;
                 let call = script.strip_prefix(b"/**/app.on_1(").and_then(|rest| rest.strip_suffix(b");\n"));
                 let answer = json(call.unwrap_or_else(|| panic!("not a call: {script:?}")));
-                self.said.extend(answer["messages"].as_array().unwrap().iter().filter_map(said));
+                self.events.extend(answer["messages"].as_array().unwrap().iter().filter_map(feed_event));
                 self.since = answer["cursor"].as_str().expect("always a cursor").to_owned();
             }
         }

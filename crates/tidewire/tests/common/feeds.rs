@@ -80,7 +80,7 @@ pub struct Received {
 
 /// What a feed delivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum FeedEvent {
     Message(Received),
     /// `missed` messages are lost. The next message comes after `cursor`.
     Gap {
@@ -112,7 +112,7 @@ impl Ended {
 /// A subscription.
 pub trait Reader: Send {
     /// Returns what the feed delivers next, or why it ended.
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>>;
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>>;
 }
 
 /// Opens a feed of `channel` at `address` after `since`.
@@ -197,11 +197,11 @@ pub async fn websocket(
 }
 
 /// Reads a JSON object of any feed. `None` for an object without news.
-pub fn said(object: &Value) -> Option<Said> {
+pub fn feed_event(object: &Value) -> Option<FeedEvent> {
     let text = |name: &str| object[name].as_str().map(str::to_owned);
     let cursor = || text("cursor").unwrap_or_else(|| panic!("no cursor in {object}"));
     match object["type"].as_str() {
-        Some("message") => Some(Said::Message(Received {
+        Some("message") => Some(FeedEvent::Message(Received {
             cursor: cursor(),
             payload: match (text("data"), text("data_b64")) {
                 (Some(text), None) => text.into_bytes(),
@@ -217,8 +217,8 @@ pub fn said(object: &Value) -> Option<Said> {
             content_type: text("content_type"),
             channel: text("channel"),
         })),
-        Some("gap") => Some(Said::Gap { missed: object["missed"].as_u64().unwrap(), cursor: cursor() }),
-        Some("reset") => Some(Said::Reset { reason: text("reason").unwrap(), cursor: cursor() }),
+        Some("gap") => Some(FeedEvent::Gap { missed: object["missed"].as_u64().unwrap(), cursor: cursor() }),
+        Some("reset") => Some(FeedEvent::Reset { reason: text("reason").unwrap(), cursor: cursor() }),
         Some("hello") => {
             cursor();
             None
@@ -233,12 +233,12 @@ struct Polls {
     client: reqwest::Client,
     url: String,
     since: String,
-    said: VecDeque<Said>,
+    events: VecDeque<FeedEvent>,
 }
 
 impl Polls {
     fn new(url: String, since: &str) -> Self {
-        Polls { client: client(), url, since: since.to_owned(), said: VecDeque::new() }
+        Polls { client: client(), url, since: since.to_owned(), events: VecDeque::new() }
     }
 
     async fn poll(&mut self) -> Result<(), Ended> {
@@ -249,19 +249,21 @@ impl Polls {
         let answer: Value = serde_json::from_slice(&body)
             .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&body)));
         if status == 410 {
-            let told = said(&answer["gap"]).expect("a gap or a reset");
+            let event = feed_event(&answer["gap"]).expect("a gap or a reset");
             self.since = answer["earliest"].as_str().unwrap().to_owned();
-            let (Said::Gap { cursor, .. } | Said::Reset { cursor, .. }) = &told else { panic!("{answer}") };
+            let (FeedEvent::Gap { cursor, .. } | FeedEvent::Reset { cursor, .. }) = &event else {
+                panic!("{answer}")
+            };
             assert_eq!(*cursor, self.since);
-            self.said.push_back(told);
+            self.events.push_back(event);
             return Ok(());
         }
         assert_eq!(status, 200, "{url}: {answer}");
         assert_eq!(answer["gap"], Value::Null);
         let cursor = answer["cursor"].as_str().expect("always a cursor").to_owned();
         assert_eq!(header.expect("in the head too"), cursor);
-        self.said.extend(answer["messages"].as_array().unwrap().iter().filter_map(said));
-        if let Some(Said::Message(last)) = self.said.back() {
+        self.events.extend(answer["messages"].as_array().unwrap().iter().filter_map(feed_event));
+        if let Some(FeedEvent::Message(last)) = self.events.back() {
             assert_eq!(last.cursor, cursor, "the cursor is that of the last message");
         }
         self.since = cursor;
@@ -270,12 +272,12 @@ impl Polls {
 }
 
 impl Reader for Polls {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             let mut again = false;
             loop {
-                if let Some(said) = self.said.pop_front() {
-                    return Ok(said);
+                if let Some(event) = self.events.pop_front() {
+                    return Ok(event);
                 }
                 if std::mem::replace(&mut again, true) {
                     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -290,24 +292,24 @@ impl Reader for Polls {
 struct Sse(BoxStream<'static, Result<Event, Ended>>);
 
 impl Reader for Sse {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             let event = self.0.next().await.ok_or(Ended::Well)??;
             let object = || serde_json::from_str::<Value>(&event.data).unwrap();
-            let said = match event.event.as_str() {
-                "gap" | "reset" | "envelope" => said(&object()).expect("a message, a gap or a reset"),
-                name => Said::Message(Received {
+            let decoded = match event.event.as_str() {
+                "gap" | "reset" | "envelope" => feed_event(&object()).expect("a message, a gap or a reset"),
+                name => FeedEvent::Message(Received {
                     cursor: event.id.clone(),
                     payload: event.data.clone().into_bytes(),
                     event: (name != "message").then(|| name.to_owned()),
                     ..Received::default()
                 }),
             };
-            let (Said::Message(Received { cursor, .. })
-            | Said::Gap { cursor, .. }
-            | Said::Reset { cursor, .. }) = &said;
+            let (FeedEvent::Message(Received { cursor, .. })
+            | FeedEvent::Gap { cursor, .. }
+            | FeedEvent::Reset { cursor, .. }) = &decoded;
             assert_eq!(*cursor, event.id, "a browser resumes at the id");
-            Ok(said)
+            Ok(decoded)
         }
         .boxed()
     }
@@ -319,16 +321,16 @@ struct Lines {
 }
 
 impl Reader for Lines {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             loop {
                 while let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
                     let line: Vec<u8> = self.buffer.drain(..=end).collect();
                     // An empty line is a heartbeat.
                     if line.len() > 1
-                        && let Some(said) = said(&serde_json::from_slice(&line).unwrap())
+                        && let Some(event) = feed_event(&serde_json::from_slice(&line).unwrap())
                     {
-                        return Ok(said);
+                        return Ok(event);
                     }
                 }
                 match self.pieces.next().await {
@@ -344,14 +346,14 @@ impl Reader for Lines {
 struct V1(Socket);
 
 impl Reader for V1 {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             loop {
                 let message = self.0.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)?;
                 match message {
                     Message::Text(text) => {
-                        if let Some(said) = said(&serde_json::from_str(&text).unwrap()) {
-                            return Ok(said);
+                        if let Some(event) = feed_event(&serde_json::from_str(&text).unwrap()) {
+                            return Ok(event);
                         }
                     }
                     Message::Binary(_) => panic!("tidewire.v1 speaks text"),
@@ -370,14 +372,14 @@ struct Bare {
 }
 
 impl Bare {
-    fn message(&mut self, payload: Vec<u8>) -> Said {
+    fn message(&mut self, payload: Vec<u8>) -> FeedEvent {
         self.cursor = after(&self.cursor, 1);
-        Said::Message(Received { cursor: self.cursor.clone(), payload, ..Received::default() })
+        FeedEvent::Message(Received { cursor: self.cursor.clone(), payload, ..Received::default() })
     }
 }
 
 impl Reader for Bare {
-    fn next(&mut self) -> BoxFuture<'_, Result<Said, Ended>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
             loop {
                 match self.socket.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)? {
@@ -400,11 +402,11 @@ impl Reader for Bare {
 }
 
 /// Computes the gap or reset from the old cursor and the cursor to continue from.
-fn lost(had: &str, cursor: String) -> Said {
+fn lost(had: &str, cursor: String) -> FeedEvent {
     let epoch = |cursor: &str| cursor.rsplit_once('-').unwrap().0.to_owned();
     match seq(&cursor).checked_sub(seq(had)) {
-        _ if epoch(had) != epoch(&cursor) => Said::Reset { reason: "unknown-epoch".to_owned(), cursor },
-        None => Said::Reset { reason: "ahead-of-log".to_owned(), cursor },
-        Some(missed) => Said::Gap { missed, cursor },
+        _ if epoch(had) != epoch(&cursor) => FeedEvent::Reset { reason: "unknown-epoch".to_owned(), cursor },
+        None => FeedEvent::Reset { reason: "ahead-of-log".to_owned(), cursor },
+        Some(missed) => FeedEvent::Gap { missed, cursor },
     }
 }

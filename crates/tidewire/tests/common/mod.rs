@@ -26,11 +26,11 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-pub use changes::Changer;
+pub use changes::ChannelChanger;
 pub use checked_reader::Client;
 pub use cutting_proxy::CuttingProxy;
-pub use feeds::{Ended, Feed, Reader, Received, Said, open};
-pub use publish::{Post, Truth};
+pub use feeds::{Ended, Feed, FeedEvent, Reader, Received, open};
+pub use publish::{Post, Published};
 pub use server::Server;
 use socket2::{Domain, Socket, Type};
 pub use tidewire_testkit::Rng;

@@ -62,9 +62,9 @@ fn cursor_of(json: &str) -> String {
 
 /// The acknowledged messages: the payload of each sequence number.
 #[derive(Clone, Default)]
-pub struct Truth(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
+pub struct Published(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
 
-impl Truth {
+impl Published {
     fn note(&self, cursor: &str, payload: Vec<u8>) {
         let before = self.0.lock().unwrap().insert(seq(cursor), payload);
         assert_eq!(before, None, "two messages at {cursor}");
@@ -72,27 +72,27 @@ impl Truth {
 
     /// Returns the payloads of all messages, which must be numbered from 1 without a hole.
     pub fn payloads(&self) -> Vec<Vec<u8>> {
-        let truth = self.0.lock().unwrap();
-        let last = truth.last_key_value().map_or(0, |(&seq, _)| seq);
-        assert_eq!(last, truth.len() as u64, "sequence numbers are dense");
-        truth.values().cloned().collect()
+        let published = self.0.lock().unwrap();
+        let last = published.last_key_value().map_or(0, |(&seq, _)| seq);
+        assert_eq!(last, published.len() as u64, "sequence numbers are dense");
+        published.values().cloned().collect()
     }
 }
 
 /// Publishes `each` messages from each of three threads: with POST and a length, with POST in
 /// chunks, and over `tidewire.v1`. Pauses up to `pause_us` microseconds between messages. Returns
-/// the threads. When they have ended, `truth` is complete.
+/// the threads. When they have ended, `published` is complete.
 pub fn from_threads(
     address: &str,
     channel: &str,
     each: usize,
     pause_us: usize,
-    truth: &Truth,
+    published: &Published,
     seed: u64,
 ) -> Vec<JoinHandle<()>> {
     (0..3)
         .map(|thread| {
-            let (address, channel, truth) = (address.to_owned(), channel.to_owned(), truth.clone());
+            let (address, channel, published) = (address.to_owned(), channel.to_owned(), published.clone());
             let mut rng = Rng::new(seed ^ (thread + 1));
             std::thread::spawn(move || {
                 let messages = (0..each).map(move |n| {
@@ -100,9 +100,9 @@ pub fn from_threads(
                     message(thread, n, &mut rng)
                 });
                 match thread {
-                    0 => with_length(&address, &channel, messages, &truth),
-                    1 => in_chunks(&address, &channel, messages, &truth),
-                    _ => over_websocket(&address, &channel, messages, &truth),
+                    0 => with_length(&address, &channel, messages, &published),
+                    1 => in_chunks(&address, &channel, messages, &published),
+                    _ => over_websocket(&address, &channel, messages, &published),
                 }
             })
         })
@@ -123,15 +123,15 @@ fn message(thread: u64, n: usize, rng: &mut Rng) -> Vec<u8> {
     payload
 }
 
-fn with_length(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, truth: &Truth) {
+fn with_length(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, published: &Published) {
     let mut raw = Raw::connect(address);
     for payload in messages {
         let cursor = Post::new(payload.clone()).on(&mut raw, channel);
-        truth.note(&cursor, payload);
+        published.note(&cursor, payload);
     }
 }
 
-fn in_chunks(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, truth: &Truth) {
+fn in_chunks(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, published: &Published) {
     let mut raw = Raw::connect(address);
     for payload in messages {
         raw.send(format!("POST /c/{channel} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"));
@@ -140,11 +140,16 @@ fn in_chunks(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8
         }
         let response = raw.send("0\r\n\r\n").response();
         assert_eq!(response.status, 201, "{response:?}");
-        truth.note(&cursor_of(response.text()), payload);
+        published.note(&cursor_of(response.text()), payload);
     }
 }
 
-fn over_websocket(address: &str, channel: &str, messages: impl Iterator<Item = Vec<u8>>, truth: &Truth) {
+fn over_websocket(
+    address: &str,
+    channel: &str,
+    messages: impl Iterator<Item = Vec<u8>>,
+    published: &Published,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         // Subscribed to another channel, so that only acknowledgements arrive.
@@ -164,7 +169,7 @@ fn over_websocket(address: &str, channel: &str, messages: impl Iterator<Item = V
                     continue;
                 }
                 assert_eq!((&object["type"], &object["id"]), (&json!("ack"), &json!(id)), "{object}");
-                truth.note(object["cursor"].as_str().unwrap(), payload);
+                published.note(object["cursor"].as_str().unwrap(), payload);
                 break;
             }
         }

@@ -31,7 +31,7 @@ fn count_messages(name: &'static str, mut raw: Raw, expected: usize) -> (&'stati
         };
         let has = |what: &str| text.windows(what.len()).any(|window| window == what.as_bytes());
         if has("\"gap\"") || has("event: gap") {
-            return (name, count, format!("told: {}", text.escape_ascii()));
+            return (name, count, format!("reported: {}", text.escape_ascii()));
         }
         count += usize::from(has("\"message\"") || has("data: "));
     }

@@ -480,16 +480,16 @@ fn messages_before_a_gap_in_another_channel_are_delivered_first() {
     publish("b", &["b2", "b3", "b4", "b5"]);
     for query in ["", "&feed=longpoll&wait=0", "&feed=longpoll&wait=20"] {
         let mut since = since.clone();
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         for _ in 0..3 {
             let answer = poll(&format!("since={since}{query}"));
             let body = json(&answer);
             let messages = body["messages"].as_array().into_iter().flatten();
-            told.extend(messages.map(|one| one["data"].as_str().unwrap().to_owned()));
+            received.extend(messages.map(|one| one["data"].as_str().unwrap().to_owned()));
             let go_on = if answer.status == 410 { &body["earliest"] } else { &body["cursor"] };
-            told.extend((answer.status == 410).then(|| body["gap"]["missed"].to_string()));
+            received.extend((answer.status == 410).then(|| body["gap"]["missed"].to_string()));
             since = go_on.as_str().unwrap().to_owned();
         }
-        assert_eq!(told, ["a2", "a3", "1", "b3", "b4", "b5"], "{query}");
+        assert_eq!(received, ["a2", "a3", "1", "b3", "b4", "b5"], "{query}");
     }
 }

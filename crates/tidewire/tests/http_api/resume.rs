@@ -125,8 +125,8 @@ fn every_stream_reports_a_reset_for_an_id_of_another_server() {
                 [with_field(&path, &id), get(&format!("{path}&lastEventId={}", encoded(&id)), "").into()]
             {
                 let mut raw = stream(&server, request);
-                let told = String::from_utf8(raw.until("unknown-epoch")).unwrap();
-                assert!(!told.contains("kept"), "first the reset: {feed} {shown}");
+                let until_reset = String::from_utf8(raw.until("unknown-epoch")).unwrap();
+                assert!(!until_reset.contains("kept"), "first the reset: {feed} {shown}");
                 let rest = String::from_utf8(raw.until("kept")).unwrap();
                 assert!(rest.contains(&earliest), "where it goes on: {feed} {shown}");
             }

@@ -14,10 +14,10 @@ fn signals_that_do_not_ask_to_stop_are_ignored_and_logged() {
     stream_head(&mut stream);
     piece(&mut stream);
     for signal in ["HUP", "USR1", "USR2", "HUP"] {
-        let told = || server.log().matches(&format!("SIG{signal}")).count();
-        let before = told();
+        let logged = || server.log().matches(&format!("SIG{signal}")).count();
+        let before = logged();
         server.signal(signal);
-        eventually("the signal is logged", || told() == before + 1);
+        eventually("the signal is logged", || logged() == before + 1);
     }
     let log = server.log();
     assert!(log.contains("restart"), "it says what to do: {log}");

@@ -432,12 +432,12 @@ fn a_v1_socket_gets_reports_of_gaps_in_new_channels() {
         ws.json();
         ws.say(json!({"type": "subscribe", "channel": "g", "since": since}));
         assert_eq!(ws.json()["type"], "hello");
-        let told = ws.json();
-        assert_eq!(told["type"], kind);
+        let report = ws.json();
+        assert_eq!(report["type"], kind);
         if kind == "gap" {
-            assert_eq!(told["missed"], 2);
+            assert_eq!(report["missed"], 2);
         }
-        assert_eq!(told["cursor"].as_str().unwrap().rsplit('.').next().map(seq), Some(3));
+        assert_eq!(report["cursor"].as_str().unwrap().rsplit('.').next().map(seq), Some(3));
         assert_eq!((&ws.json()["data"], &ws.json()["data"]), (&json!("4"), &json!("5")));
     }
 }

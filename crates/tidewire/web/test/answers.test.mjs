@@ -41,11 +41,11 @@ function listen(t, url, options) {
     Math.random = random;
     sub.close();
   });
-  const [told, errors, states] = [[], [], []];
-  sub.on('message', (m) => told.push(m.data));
-  sub.on('gap', ({ reason, cursor }) => told.push(`${reason} ${cursor}`));
+  const [received, errors, states] = [[], [], []];
+  sub.on('message', (m) => received.push(m.data));
+  sub.on('gap', ({ reason, cursor }) => received.push(`${reason} ${cursor}`));
   sub.on('error', (failure) => errors.push(failure)).on('state', (state) => states.push(state));
-  return { sub, told, errors, states };
+  return { sub, received, errors, states };
 }
 
 for (const [name, again] of [
@@ -56,11 +56,11 @@ for (const [name, again] of [
     const { url, asked } = await polled(t, (response, _, n) =>
       json(response, n === 1 ? page('e-2', 'e-1', 'e-2') : again),
     );
-    const { told, sub, errors } = listen(t, url, { transports: ['longpoll'] });
+    const { received, sub, errors } = listen(t, url, { transports: ['longpoll'] });
     await until('the second answer', () => asked.length >= 2);
     await roundTrips(url);
     assert.equal(asked.length, 2, 'the first at once, and one that should have been held');
-    assert.deepEqual(told, ['e-1', 'e-2']);
+    assert.deepEqual(received, ['e-1', 'e-2']);
     assert.deepEqual([sub.state, errors], ['open', []]);
   });
 
@@ -68,17 +68,17 @@ for (const [name, again] of [
     const { url, asked } = await polled(t, (response, _, n) =>
       json(response, n === 1 ? page('e-2', 'e-1', 'e-2') : n < 5 ? again : page('e-3', 'e-3')),
     );
-    const { told } = listen(t, url, { transports: ['longpoll'], pollInterval: 10 });
-    await until('what is new', () => told.length === 3);
-    assert.deepEqual(told, ['e-1', 'e-2', 'e-3']);
+    const { received } = listen(t, url, { transports: ['longpoll'], pollInterval: 10 });
+    await until('what is new', () => received.length === 3);
+    assert.deepEqual(received, ['e-1', 'e-2', 'e-3']);
     assert.ok(asked.length >= 5);
   });
 }
 
 test('longpoll: after an answer with a message, the next request is sent at once', async (t) => {
   const { url } = await polled(t, (response, _, n) => n <= 200 && json(response, page(`e-${n}`, `e-${n}`)));
-  const { told } = listen(t, url, { transports: ['longpoll'] });
-  await until('two hundred answers', () => told.length === 200);
+  const { received } = listen(t, url, { transports: ['longpoll'] });
+  await until('two hundred answers', () => received.length === 200);
 });
 
 test('longpoll: after an empty answer that was held, the next request is sent at once', async (t) => {
@@ -86,8 +86,8 @@ test('longpoll: after an empty answer that was held, the next request is sent at
     if (n < 4) setTimeout(json, n === 1 ? 0 : Number(query.get('wait')) * 1000, response, page('e-0'));
     else if (n === 4) json(response, page('e-1', 'e-1'));
   });
-  const { told } = listen(t, url, { transports: ['longpoll'], heartbeatTimeout: 1000 });
-  await until('the message', () => told.length === 1);
+  const { received } = listen(t, url, { transports: ['longpoll'], heartbeatTimeout: 1000 });
+  await until('the message', () => received.length === 1);
   assert.ok(asked.length >= 4);
 });
 
@@ -107,12 +107,12 @@ for (const transport of ['longpoll', 'poll']) {
   for (const [name, object] of Object.entries(GONE)) {
     test(`${transport}: after ${name}, the next request is sent at once, only once`, async (t) => {
       const { url, asked } = await polled(t, (response, _, n) => gone(response, object(n)));
-      const { told, errors, sub } = listen(t, url, { transports: [transport], since: 'e-0' });
+      const { received, errors, sub } = listen(t, url, { transports: [transport], since: 'e-0' });
       await until('it waits', () => sub.state === 'waiting');
       await roundTrips(url);
       assert.equal(asked.length, 2);
       assert.equal(asked[1].get('since'), object(1).cursor);
-      assert.deepEqual(told, [`${object(1).reason ?? 'gap'} ${object(1).cursor}`]);
+      assert.deepEqual(received, [`${object(1).reason ?? 'gap'} ${object(1).cursor}`]);
       assert.deepEqual(errors, [{ transport, status: 410, detail: 'Gone.' }]);
     });
   }
@@ -124,9 +124,9 @@ for (const transport of ['longpoll', 'poll']) {
         ? gone(response, reset(cursors[n - 1]))
         : n === 4 && json(response, page('f-0.g-0.h-1', 'f-0.g-0.h-1')),
     );
-    const { told, errors } = listen(t, url, { transports: [transport], since: 'e-1.x-1.y-1' });
-    await until('the message, or an error', () => told.length === 4 || errors.length);
-    assert.deepEqual(told, [...cursors.map((cursor) => `unknown-epoch ${cursor}`), 'f-0.g-0.h-1']);
+    const { received, errors } = listen(t, url, { transports: [transport], since: 'e-1.x-1.y-1' });
+    await until('the message, or an error', () => received.length === 4 || errors.length);
+    assert.deepEqual(received, [...cursors.map((cursor) => `unknown-epoch ${cursor}`), 'f-0.g-0.h-1']);
     assert.deepEqual(
       asked.slice(0, 4).map((query) => query.get('since')),
       ['e-1.x-1.y-1', ...cursors],
@@ -137,14 +137,14 @@ for (const transport of ['longpoll', 'poll']) {
     const { url } = await polled(t, (response, query, n) =>
       n < 9 ? gone(response, reset(n % 2 ? 'f-0' : 'g-0')) : json(response, page('f-1', 'f-1')),
     );
-    const { told } = listen(t, url, {
+    const { received } = listen(t, url, {
       transports: [transport],
       since: 'e-0',
       backoff: { min: 1, max: 2 },
       pollInterval: 10,
     });
-    await until('the message', () => told.includes('f-1'));
-    assert.equal(told.filter((one) => one === 'f-1').length, 1);
+    await until('the message', () => received.includes('f-1'));
+    assert.equal(received.filter((one) => one === 'f-1').length, 1);
   });
 }
 
@@ -163,14 +163,14 @@ test('behind a captive portal, the client waits and keeps its transport', async 
     asked.push(request);
     (signedIn ? normally : portal)(request, response);
   });
-  const { sub, told, errors, states } = listen(t, url, { transports: HTTP, backoff: { min: 1, max: 5 } });
+  const { sub, received, errors, states } = listen(t, url, { transports: HTTP, backoff: { min: 1, max: 5 } });
   await until('some tries', () => errors.length >= 8);
   const isUsual = ({ method, url }) => method === 'HEAD' || url.includes('feed=stream');
   assert.ok(asked.every(isUsual), 'no other transport was tried');
   assert.ok(!states.includes('open'));
   assert.deepEqual(errors[0], { transport: 'fetch', status: undefined, detail: 'not Tidewire' });
   signedIn = true;
-  await until('the message', () => told.length === 1);
+  await until('the message', () => received.length === 1);
   assert.equal(sub.transport, 'fetch');
 });
 

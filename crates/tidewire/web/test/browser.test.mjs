@@ -136,10 +136,10 @@ test('every transport reports a gap', async (t) => {
       const answer = await fetch(`${small.base}/c/${channel}`, { method: 'POST', body: String(i) });
       first ??= (await answer.json()).cursor;
     }
-    const told = await p.evaluate(
+    const received = await p.evaluate(
       ([channel, transport, since]) =>
         new Promise((resolve) => {
-          const told = [];
+          const received = [];
           const sub = subscribe(`/c/${channel}`, {
             transports: [transport],
             since,
@@ -147,15 +147,15 @@ test('every transport reports a gap', async (t) => {
             backoff: { min: 10, max: 20 },
           });
           sub
-            .on('gap', (gap) => told.push(`missed ${gap.missed}`))
+            .on('gap', (gap) => received.push(`missed ${gap.missed}`))
             .on('message', (m) => {
-              told.push(m.data);
-              if (m.data === '9') resolve(told);
+              received.push(m.data);
+              if (m.data === '9') resolve(received);
             });
         }),
       [channel, transport, first],
     );
-    assert.deepEqual(told, ['missed 6', '7', '8', '9'], transport);
+    assert.deepEqual(received, ['missed 6', '7', '8', '9'], transport);
   }
 });
 

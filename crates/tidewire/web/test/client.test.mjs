@@ -43,11 +43,11 @@ async function byHand(t, options = {}) {
 const connected = (way) => until('connected', () => way.links.length > 0);
 
 function capture(t) {
-  const told = [];
+  const logged = [];
   const { error, warn } = console;
   t.after(() => Object.assign(console, { error, warn }));
-  Object.assign(console, { error: (...what) => told.push(what), warn: (...what) => told.push(what) });
-  return told;
+  Object.assign(console, { error: (...what) => logged.push(what), warn: (...what) => logged.push(what) });
+  return logged;
 }
 
 test('the cursor of an iterator is after the last message that it took', async (t) => {
@@ -121,7 +121,7 @@ test('next may be called several times ahead, and the loop be left meanwhile', a
 
 test('an exception of a listener is reported, and other listeners miss nothing', async (t) => {
   const { way, sub } = await byHand(t);
-  const told = capture(t);
+  const logged = capture(t);
   const got = [];
   sub.on('message', () => {
     throw new Error('mine');
@@ -132,7 +132,7 @@ test('an exception of a listener is reported, and other listeners miss nothing',
   way.message(2);
   assert.deepEqual(got, ['1', '2']);
   assert.equal(sub.cursor, 'e-2');
-  assert.equal(told[0][0].message, 'mine');
+  assert.equal(logged[0][0].message, 'mine');
 });
 
 test('without listeners, no message is delivered and none is lost', async (t) => {
@@ -188,18 +188,18 @@ test('repeated messages are dropped by their cursors, also with several channels
 
 test('a gap is an event, or a warning if there is no listener', async (t) => {
   const { way, sub } = await byHand(t);
-  const told = capture(t);
+  const logged = capture(t);
   sub.on('message', () => {});
   await connected(way);
   way.links[0].object({ type: 'gap', from: 'e-0', cursor: 'e-7', missed: 7 });
-  assert.equal(told.length, 1);
+  assert.equal(logged.length, 1);
   assert.equal(sub.cursor, 'e-7');
   const gaps = [];
   sub.on('gap', (gap) => gaps.push(gap));
   way.links[0].object({ type: 'reset', reason: 'unknown-epoch', cursor: 'f-0' });
   assert.deepEqual(gaps, [{ reason: 'unknown-epoch', missed: undefined, cursor: 'f-0' }]);
   assert.equal(sub.cursor, 'f-0', 'a reset may move the cursor back');
-  assert.equal(told.length, 1);
+  assert.equal(logged.length, 1);
 });
 
 test('after a restart of the server, every transport reports a reset', async (t) => {
@@ -210,23 +210,23 @@ test('after a restart of the server, every transport reports a reset', async (t)
     subscribe(`${second.base}/c/reset`, { transports: [transport], since: 'earliest', ...FAST }),
   );
   t.after(() => subs.forEach((sub) => sub.close()));
-  const told = subs.map((sub) => {
-    const told = [];
-    sub.on('gap', ({ reason }) => told.push(reason)).on('message', (m) => told.push(m.data));
-    return told;
+  const received = subs.map((sub) => {
+    const received = [];
+    sub.on('gap', ({ reason }) => received.push(reason)).on('message', (m) => received.push(m.data));
+    return received;
   });
   await post(second.base, 'reset', 'before');
-  await until('the first', () => told.every((one) => one.length === 1));
+  await until('the first', () => received.every((one) => one.length === 1));
   second.stop();
   await until('cut', () => subs.every((sub) => sub.state !== 'open'));
   second = await startServer('--listen', `127.0.0.1:${port}`);
   await post(second.base, 'reset', 'after');
-  await until('the second', () => told.every((one) => one.at(-1) === 'after'));
-  for (const one of told) assert.deepEqual(one, ['before', 'unknown-epoch', 'after']);
+  await until('the second', () => received.every((one) => one.at(-1) === 'after'));
+  for (const one of received) assert.deepEqual(one, ['before', 'unknown-epoch', 'after']);
 });
 
 test('a storage keeps the cursor, takes precedence over since, and may fail', async (t) => {
-  const told = capture(t);
+  const logged = capture(t);
   let stored = 'e-41';
   const storage = { get: () => stored, set: (cursor) => (stored = cursor) };
   const first = await byHand(t, { storage, since: 'earliest' });
@@ -246,7 +246,7 @@ test('a storage keeps the cursor, takes precedence over since, and may fail', as
   await connected(second.way);
   second.way.message(2);
   assert.deepEqual([got, second.sub.cursor], [['2'], 'e-2']);
-  assert.ok(told.every(([error]) => error.message === 'full'));
+  assert.ok(logged.every(([error]) => error.message === 'full'));
 });
 
 test('a message has no media type unless one is set', async () => {

@@ -238,7 +238,7 @@ test('video: a video plays for two viewers during its upload', async (t) => {
   const [maker, viewer] = [await visit(t, base), await visit(t, base)];
   const playing = (page) => page.waitForFunction(() => document.querySelector('video').currentTime > 0);
   await maker.click('text=Record a test video');
-  await maker.waitForSelector('#told:has-text("upload complete")');
+  await maker.waitForSelector('#upload-state:has-text("upload complete")');
   await playing(viewer);
   await playing(maker);
   await looks(maker, 'video');
@@ -265,7 +265,7 @@ test('video: a video plays for two viewers during its upload', async (t) => {
   // With the file picker.
   const before = await late.$eval('video', (video) => video.src);
   await viewer.setInputFiles('#file', { name: 'tide.webm', mimeType: 'video/webm', buffer: film });
-  await viewer.waitForSelector('#told:has-text("tide.webm: upload complete")');
+  await viewer.waitForSelector('#upload-state:has-text("tide.webm: upload complete")');
   await late.waitForFunction((before) => document.querySelector('video').src !== before, before);
   await playing(late);
 });
