@@ -20,8 +20,9 @@ pub(crate) struct State {
     pub(crate) upload: UploadState,
     /// The workers that publishers wait for, and the publishers that wait.
     pub(crate) room: Room,
-    /// The time of the newest message. Later messages may carry an earlier time: the wall clock may
-    /// step back, and two publishers may read it in one order and append in the other.
+    /// The time of the newest message. A new message gets this time if its own time is earlier.
+    /// That happens when the wall clock steps back, or when two publishers read the clock in one
+    /// order and append in the other.
     last_ms: u64,
     /// The hub has forgotten the channel. Nothing may be appended or waited for.
     pub(crate) closed: bool,

@@ -25,8 +25,8 @@ pub struct HubConfig {
     pub max_channels: usize,
     /// Most connections that wait on one channel. Default 1,000,000.
     pub max_subscribers: usize,
-    /// Time after which an unused channel is forgotten. A channel is unused when it has no messages
-    /// and no readers. Default 60 s.
+    /// Time after which an unused channel is forgotten. A channel is unused when it has no
+    /// messages, readers, idempotency keys, upload or waiting publishers. Default 60 s.
     pub idle: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! The reasons for which a hub refuses.
 
-/// The reason for which a hub refuses. Displays as a sentence that says what to do.
+/// Why a hub refuses. Displays as a clause that says what is wrong and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
@@ -26,7 +26,7 @@ pub enum HubError {
     #[error("an upload to this channel is under way; wait for its end, or use another channel")]
     Uploading,
     /// The idempotency key is too long.
-    #[error("the Idempotency-Key has {len} bytes, the limit is {limit}")]
+    #[error("the Idempotency-Key has {len} bytes, the limit is {limit}; use a shorter key")]
     KeyTooLong {
         /// Bytes of the key.
         len: usize,

@@ -123,9 +123,9 @@ impl Message {
         if self.is_text { std::str::from_utf8(&self.data).ok() } else { None }
     }
 
-    /// A hash of event name, media type and payload, which an idempotency key is bound to. The
-    /// length stands before each name, and no name differs from an empty one, so different messages
-    /// hash different bytes. The time is left out, because a retry comes later.
+    /// A hash of event name, media type and payload, which an idempotency key is bound to. Each
+    /// name is hashed after a number: 0 if there is no name, otherwise its length plus 1. So
+    /// different messages hash different bytes. The time is left out, because a retry comes later.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         for name in [self.event(), self.content_type()] {

@@ -29,7 +29,7 @@ pub(crate) struct Out<'f> {
     /// Whether the whole output will be compressed, so that it takes compressed forms.
     deflates: bool,
     own: Vec<u8>,
-    /// FormCache, each with the number of own bytes before it.
+    /// Forms, each with the number of own bytes before it.
     shared: Vec<(usize, Form)>,
     /// The bytes of all forms.
     shared_len: usize,

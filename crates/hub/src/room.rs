@@ -142,9 +142,10 @@ impl Room {
         served.min().is_none_or(|least| log.earliest_after(messages, bytes).seq() <= least)
     }
 
-    /// Whether a publisher may append. It may if there is room, and it is the first in line or
-    /// there is room for the whole line too. It also may if it has waited for too long. Otherwise
-    /// it is in the line afterwards.
+    /// Whether a publisher may append. A publisher in the line may if it is the first and there is
+    /// room for its message, or if it has waited for the longest time. A new publisher may if there
+    /// is room for the whole line and for its own message. Otherwise the publisher is in the line
+    /// afterwards.
     pub(crate) fn admit<T>(
         &mut self,
         log: &Log<T>,

@@ -153,9 +153,10 @@ impl Settings {
         (self.message_grace.as_millis() as u64).saturating_add(earned)
     }
 
-    /// The milliseconds to take away from a message that has taken `took_ms`, so that at most
-    /// [`stall_timeout`](Self::stall_timeout) is left. Otherwise one burst of bytes would earn
-    /// hours, in which a client could hold the message with a byte now and then.
+    /// The milliseconds to take away from a message that has taken `took_ms`, so that at most the
+    /// larger of [`stall_timeout`](Self::stall_timeout) and [`message_grace`](Self::message_grace)
+    /// is left. Otherwise one burst of bytes would earn hours. In that time a client could keep its
+    /// message unfinished with a single byte now and then.
     // Hidden: only our playground, which serves a WebSocket of its own, needs it.
     #[doc(hidden)]
     pub fn excess_message_ms(&self, received: u64, took_ms: u64) -> u64 {

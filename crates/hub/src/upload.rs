@@ -70,8 +70,9 @@ impl Upload {
     }
 
     /// Ready when there is room for a piece of `len` bytes, or for the mark (0): the append evicts
-    /// nothing that a worker has still to serve, or that a raw reader has not read. Waits for
-    /// workers at most 5 s.
+    /// nothing that a worker has still to serve. With [`Pace::Readers`], it also evicts nothing
+    /// that a raw reader has not read. Waits for workers at most 5 s, and for raw readers without
+    /// limit.
     pub(crate) fn poll_room(&self, cx: &Context<'_>, len: usize, pace: Pace) -> Poll<()> {
         self.channel.poll_room(len + MESSAGE_OVERHEAD, pace, self.hub.now_ms(), cx)
     }

@@ -83,8 +83,9 @@ impl UploadState {
     }
 
     /// Ready when there is room for a message of this size: the append evicts nothing that a worker
-    /// has still to serve or that a raw reader has not read. Otherwise the upload is woken when
-    /// that changes.
+    /// has still to serve. With [`Pace::Readers`], it also evicts nothing that a raw reader has not
+    /// read. The wait for workers ends after [`LONGEST_WAIT_MS`]. If there is no room, the upload
+    /// is woken when that may have changed.
     pub(crate) fn poll_room(
         &mut self,
         log: &Log<Arc<Message>>,

@@ -57,7 +57,8 @@ impl Responder {
         let (snapshot, stays) = (self.snapshot(segment, now_ms), stays(request.head));
         let reply = self.make(segment, request);
         let Some(snapshot) = snapshot else { return reply };
-        // A publish raced with this read, so do not cache the answer.
+        // A channel changed while the answer was made: a message came or was evicted, or the hub
+        // forgot the channel. The answer may show the old or the new state, so do not cache it.
         if !snapshot.holds(now_ms) {
             return reply;
         }

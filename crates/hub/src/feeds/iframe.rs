@@ -111,7 +111,8 @@ const CALLED: &[u8] = b")</script>\n";
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'";
 
 /// `t` removes the scripts that have run, except itself and the running one, and calls the parent
-/// page. It checks whether a new window has the first name before it defines `t`.
+/// page. The page checks whether a new window has the first name. It does so before it defines `t`,
+/// because from then on `t` is a name of the window too.
 const PAGE_TO_NAMES: &str = "<!DOCTYPE html><meta charset=utf-8><title>tidewire</title><script>\
 (function(names){\
 var may=parent!==window&&!(names[0] in window),own=Object.prototype.hasOwnProperty;\

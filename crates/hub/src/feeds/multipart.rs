@@ -12,8 +12,8 @@
 //!
 //! Quirks: no browser gives the parts to scripts (Firefox once did), so a page reads
 //! `multipart/mixed` with `fetch` and splits it itself. Chromium shows a picture only when the
-//! fields of the *next* part arrive, and publishers rarely send a picture twice. Browsers look for
-//! the delimiter; the length of a part is for other readers.
+//! fields of the *next* part arrive, so a publisher that pauses should publish its last picture
+//! twice. Browsers look for the delimiter; the length of a part is for other readers.
 
 use tidewire_server::Response;
 

@@ -36,8 +36,9 @@ impl Table {
             .map(|(id, row)| (row.pending.held(), id))
             .filter(|&(held, _)| held > 0)
             .collect();
-        // Answers to polls hold bytes too, and their readers are not in this table. So the readers
-        // of this worker are dropped only if they hold more than the share of this worker.
+        // Answers that the request cycle writes hold bytes too, and their readers are not in this
+        // table. So the readers of this worker are dropped only if they hold more than the share of
+        // this worker.
         let mut sum: u64 = slow_readers.iter().map(|&(held, _)| held as u64).sum();
         let share = most / workers as u64;
         if sum <= share {
