@@ -91,7 +91,7 @@ fn late_news_of_a_removed_group_does_not_keep_a_channel() {
     // Nobody waits, so the channel is forgotten when its message has expired.
     let since = std::time::Instant::now();
     while hub.channels() > 0 {
-        assert!(since.elapsed() < Duration::from_secs(30), "somebody is still registered");
+        assert!(since.elapsed() < Duration::from_secs(30), "a worker is still registered");
         hub.sweep();
     }
 }
@@ -106,7 +106,7 @@ fn a_busy_group_does_not_delay_others() {
     for _ in 0..3 {
         // The second group gets no turn here.
         for _ in 0..2 {
-            assert!(publish_if_room(&hub, &hot), "there is room for two");
+            assert!(publish_if_room(&hub, &hot), "there is room for two messages");
             let news = news(&hub, 0);
             assert_eq!(news.len(), 1, "the worker is woken, whatever the second group has to do");
             news.iter().for_each(|channel| delivery.audience.on_news(channel));
@@ -115,7 +115,7 @@ fn a_busy_group_does_not_delay_others() {
         assert!(!publish_if_room(&hub, &hot), "the second group was not served");
         delivery.advance(busy);
         assert!(delivery.audience.is_registered(one) && delivery.audience.is_registered(busy));
-        assert!(publish_if_room(&hub, &hot), "both were served");
+        assert!(publish_if_room(&hub, &hot), "both groups were served");
         news(&hub, 0).iter().for_each(|channel| delivery.audience.on_news(channel));
         finish(&mut delivery);
     }
@@ -143,7 +143,7 @@ fn reported_progress_is_kept_when_a_member_falls_behind() {
 }
 
 #[test]
-fn holds_in_turn_stop_publishers_for_a_quarter_of_the_time() {
+fn alternating_holds_stop_publishers_for_at_most_a_quarter_of_the_time() {
     let (hub, name) = (hub(1_000), name("a"));
     // Two workers, with two groups each.
     let mut workers = [0, 1].map(|worker| {
@@ -186,7 +186,10 @@ fn a_late_worker_that_lost_messages_is_waited_for_again() {
     delivery.audience.groups[id].join(RowId::of_key(0));
     // A publisher that does not wait evicts messages.
     (0..6).for_each(|_| publish(&hub, &name));
-    assert!((0..10).all(|_| publish_if_room(&hub, &name)), "it may hang");
-    assert!(delivery.next_batch(id), "a gap, and what is left");
-    assert!(!publish_if_room(&hub, &name), "it is at work");
+    assert!(
+        (0..10).all(|_| publish_if_room(&hub, &name)),
+        "publishers do not wait for a worker that may hang"
+    );
+    assert!(delivery.next_batch(id), "the batch has a gap and the kept messages");
+    assert!(!publish_if_room(&hub, &name), "publishers wait for the worker again");
 }

@@ -101,8 +101,9 @@ impl Audience {
         }
     }
 
-    /// The group has everything. If it is the first one of a channel, the worker registers; if it
-    /// is the last one, publishers are told.
+    /// The group settles: it has all messages that its channels had. When the first group of a
+    /// channel settles, the worker registers there. When the last one settles, the worker reports
+    /// to publishers.
     pub(super) fn settle(&mut self, id: GroupId) {
         let left = self.watches.settle(id, &mut self.groups);
         self.handle_registrations(left);
@@ -118,9 +119,9 @@ impl Audience {
         }
     }
 
-    /// Closes a group whose channel the hub has forgotten, between a request and its arrival here.
-    /// Its live members are disconnected; they come back and get the new channel. A member that is
-    /// behind notices in its own turn.
+    /// Closes a group if the hub forgot its channel after the request was answered and before the
+    /// connection came to the table. Its live members are disconnected; they come back and get the
+    /// new channel. A member that is behind notices in its own turn.
     fn close(&mut self, id: GroupId) -> Vec<(GroupId, Registration)> {
         match self.groups.get_mut(id).filter(|group| !group.is_closed) {
             Some(group) => {

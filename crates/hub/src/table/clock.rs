@@ -35,7 +35,7 @@ impl Clock {
         Clock { now_ms, ran_ms: now_ms, late_ms: 0, spares_connections: false, next_tick_ms, ticks: 0 }
     }
 
-    /// Takes the time of the hub. Once in each turn, and not for each of a thousand ready sockets.
+    /// Takes the time of the hub. Call it once in each turn, not once for each ready socket.
     pub(super) fn set(&mut self, now_ms: u64) {
         let late = now_ms.saturating_sub(self.next_tick_ms);
         self.next_tick_ms += late;

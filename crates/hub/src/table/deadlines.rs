@@ -1,7 +1,7 @@
 //! The deadlines of long polls.
 //!
-//! They use the clock of the hub, which does not stop while the worker does not run. Clients have
-//! clocks of their own, and an empty answer costs nothing.
+//! They use the clock of the hub, which goes on while the worker does not run. This is right:
+//! clients measure the wait themselves, and an empty answer is cheap.
 
 use std::collections::BTreeSet;
 
@@ -22,10 +22,10 @@ pub(super) struct Deadline {
 }
 
 impl Deadlines {
-    /// Sets a deadline. Returns whether it is the first of all, so that the task must be woken.
+    /// Sets a deadline. Returns whether it is now the first deadline. If it is, wake the task.
     ///
-    /// Most polls are answered long before their deadline, and the next poll has a later one. So a
-    /// listed time stays, and the row is checked at that time. A row is listed once per hold,
+    /// Most polls are answered long before their deadline, and the next poll has a later one. So
+    /// the list keeps the earlier time, and the row is checked then. A row is listed once per hold,
     /// however many polls it makes.
     pub(super) fn set(&mut self, row: RowId, deadline: &mut Deadline, at_ms: u64) -> bool {
         deadline.at_ms = at_ms;
@@ -85,7 +85,7 @@ mod tests {
         let (mut one, mut two) = (Deadline::default(), Deadline::default());
         assert!(all.set(row, &mut one, 10));
         assert!(!all.set(other, &mut two, 15), "another is first");
-        assert!(!all.set(row, &mut one, 20), "it stays on the list as it is");
+        assert!(!all.set(row, &mut one, 20), "the list keeps the earlier time");
         assert_eq!(all.first_ms(), Some(10));
         assert_eq!(all.next(9), None);
         assert_eq!(all.next(10), Some(row));

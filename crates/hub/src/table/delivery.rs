@@ -30,7 +30,7 @@ use crate::settings::Settings;
 use crate::shape::Shape;
 
 /// Slices that a slow reader gets in one turn.
-const SLICES_A_TURN: usize = 4;
+const SLICES_PER_TURN: usize = 4;
 
 /// Rows handled between two checks of the time.
 const STEP: usize = 16;
@@ -109,7 +109,7 @@ impl Delivery {
     /// The same for a row that has everything that the group has.
     pub(super) fn enter_live(&mut self, row: RowId, group: GroupId) {
         self.audience.groups[group].enter();
-        // It gets its place among the live members when it joins.
+        // It gets its index in the list of live members when it joins.
         self.rows[row].member = Some(Member { group, place: Place::Live(Place::NONE) });
         self.drive(row, Event::CaughtUp);
     }
@@ -160,7 +160,7 @@ impl Delivery {
             let Some(action) = self.rows.step(row, event) else { return };
             if action == Action::Read {
                 slices += 1;
-                if slices > SLICES_A_TURN || slices > 1 && self.turn.is_over() {
+                if slices > SLICES_PER_TURN || slices > 1 && self.turn.is_over() {
                     // Other rows must have their turn.
                     return self.ready.push(row.key());
                 }
@@ -298,7 +298,7 @@ impl Delivery {
     /// is on its way.
     fn hold_publishers(&mut self, id: RowId, group: GroupId) {
         let (row, now_ms) = (&mut self.rows[id], self.clock.now_ms());
-        debug_assert!(row.holds.is_none(), "one that holds has not caught up");
+        debug_assert!(row.holds.is_none(), "a row that holds its channels has not caught up");
         let until_ms = row.credit.end_ms(now_ms).min(self.audience.may_hold_until(group));
         if until_ms > now_ms {
             row.credit.begin(now_ms);

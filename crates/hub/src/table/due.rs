@@ -1,4 +1,4 @@
-//! Timed work: answers polls whose time is over, and once a second runs a tick, which sends
+//! Timed work: answers polls whose time is over, and once per second runs a tick, which sends
 //! heartbeats, drops overdue connections and tidies up. It takes as many turns as needed.
 
 use super::ids::RowId;
@@ -82,8 +82,8 @@ impl Table {
         self.delivery.forms.forget_unused();
         self.tick.heartbeats.clear();
         self.tick.row = Some(0);
-        // Not in a tick after a stop of the process: input that came meanwhile is not read yet. An
-        // empty channel whose reader asks again must not be forgotten.
+        // Do not sweep in the first tick after the process was stopped. A reader may have asked
+        // again meanwhile, and that input is not read yet. Its empty channel must not be forgotten.
         let clock = &self.delivery.clock;
         if self.worker == 0 && clock.ticks().is_multiple_of(SWEEP_TICKS) && !clock.spares_connections() {
             self.tick.sweep = Some(0);
@@ -101,8 +101,8 @@ impl Table {
             if let Some(websocket) = &mut self.delivery.rows[id].websocket {
                 websocket.bound_time(ran_ms, &self.delivery.settings);
                 if websocket.is_stalled() {
-                    // It may have waited for long enough, and the worker that would wake it may
-                    // hang.
+                    // The message may have waited for the longest time, but the worker that wakes
+                    // its connection may hang. So check it here.
                     self.delivery.ready.push(id.key());
                 }
             }

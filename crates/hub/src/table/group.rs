@@ -21,9 +21,9 @@ pub(super) struct Group {
     pub(super) channels: Channels,
     /// For each channel: its entry in the watches, and the index of the group in that entry.
     pub(super) places: Box<[Place]>,
-    /// What members have that have everything.
+    /// The positions of the members that have everything.
     pub(super) now: Reached,
-    /// What members have that wait for the current batch.
+    /// The positions of the members that wait for the current batch.
     before: Reached,
     /// The current batch, which the live members get one after another.
     batch: Option<Batch>,
@@ -114,7 +114,7 @@ impl Group {
     /// the head of the log, or if there are no live members: members that are behind read the log
     /// by themselves.
     pub(super) fn next_batch(&mut self, others_wait: bool, counters: &Counters, forms: &FormCache) -> bool {
-        debug_assert!(self.batch.is_none(), "the last one is on its way");
+        debug_assert!(self.batch.is_none(), "the members still wait for the last batch");
         if self.live.is_empty() {
             self.now.positions = self.channels.heads();
             return false;
@@ -269,7 +269,11 @@ mod tests {
             assert!(group.next_batch(false, &hub.counters, &forms));
             while group.next_receiver().is_some() {}
         }
-        assert_ne!(group.now.positions.0[0], channels.0[0].head(), "two batches are not enough for it");
+        assert_ne!(
+            group.now.positions.0[0],
+            channels.0[0].head(),
+            "the flooded channel has more than two batches"
+        );
         assert_eq!(group.now.positions.0[1], channels.0[1].head());
     }
 }

@@ -11,8 +11,8 @@ use super::ids::SPARE;
 use crate::positions::Channels;
 use crate::shape::Shape;
 
-/// Most unused groups that are kept. After each message, the readers of a long poll come back to
-/// their group, and its registrations are still there.
+/// The largest number of unused groups that are kept. After each message, the readers of a long
+/// poll come back to their group, and its registrations are still there.
 pub(super) const MAX_UNUSED: usize = 256;
 
 /// The groups of a worker.
@@ -122,13 +122,13 @@ impl std::ops::Index<GroupId> for Groups {
     type Output = Group;
 
     fn index(&self, id: GroupId) -> &Group {
-        self.get(id).expect("the group of a member is there")
+        self.get(id).expect("the group of a member exists")
     }
 }
 
 impl std::ops::IndexMut<GroupId> for Groups {
     fn index_mut(&mut self, id: GroupId) -> &mut Group {
-        self.get_mut(id).expect("the group of a member is there")
+        self.get_mut(id).expect("the group of a member exists")
     }
 }
 

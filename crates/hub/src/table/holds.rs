@@ -20,9 +20,9 @@ pub(super) struct Hold {
 const SPARE: usize = 256;
 
 impl Holds {
-    /// Lists a row. Returns whether it is the first of all, so that the task must be woken. Times
-    /// are rounded up, so that the list is checked rarely: most rows hold nothing any more at the
-    /// end of their time.
+    /// Lists a row. Returns whether its time is now the first. If it is, wake the task. The time is
+    /// rounded up to a multiple of [`CHECK_MS`], so that the list is checked rarely. Most rows no
+    /// longer hold anything at that time.
     pub(super) fn list(&mut self, row: RowId, until_ms: u64) -> bool {
         let until_ms = until_ms.next_multiple_of(CHECK_MS);
         let place = match self.0.back() {
@@ -33,7 +33,7 @@ impl Holds {
         place == 0
     }
 
-    /// The next row whose time has come. It may hold nothing any more, or may hold again.
+    /// The next row whose time has come. It may no longer hold anything, or may hold again.
     pub(super) fn next(&mut self, now_ms: u64) -> Option<RowId> {
         self.first_ms().filter(|&first_ms| first_ms <= now_ms)?;
         self.0.pop_front().map(|(_, row)| row)

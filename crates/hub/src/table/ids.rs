@@ -5,7 +5,7 @@
 pub(crate) struct RowId(u32);
 
 impl RowId {
-    /// The number of no row. It only wakes the task of the table.
+    /// A number that no row has. A wake-up with it only wakes the task of the table.
     pub(super) const NONE: RowId = RowId(u32::MAX);
 
     pub(super) fn new(index: usize) -> Self {

@@ -108,7 +108,7 @@ mod tests {
                     }
                     4..6 => match live.next() {
                         Some(row) => {
-                            let at = twin.waiting.iter().position(|&one| one == row).expect("it waits");
+                            let at = twin.waiting.iter().position(|&one| one == row).expect("the row waits");
                             twin.served.push(twin.waiting.remove(at));
                         }
                         None => assert!(twin.waiting.is_empty()),
@@ -116,7 +116,7 @@ mod tests {
                     _ => {
                         let all: Vec<RowId> = twin.waiting.iter().chain(&twin.served).copied().collect();
                         let Some(&row) = dice.choice(&all) else { continue };
-                        let slot = twin.slots.remove(&row).expect("it has a place");
+                        let slot = twin.slots.remove(&row).expect("the row has a slot");
                         live.remove(slot, |row, slot| {
                             twin.slots.insert(row, slot);
                         });

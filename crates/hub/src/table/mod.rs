@@ -9,10 +9,11 @@
 //! Each of the three has a turn of 2 ms. Work that is left is done in the next turn. In between,
 //! all other connections of the worker run.
 //!
-//! A subscriber is *live* when it has everything that its group has. Then it holds nothing but its
-//! socket. When the socket accepts only a part of a write, the subscriber is *behind*: it keeps the
-//! rest of that one slice and a position, and reads the log at its own pace. When it has caught up,
-//! it is live again. No subscriber has a queue. `state.rs` draws the states of a row.
+//! A subscriber is *live* when it has everything that its group has. Then it keeps no bytes to send
+//! and no position of its own. When the socket accepts only a part of a write, the subscriber is
+//! *behind*: it keeps the rest of that one slice and a position, and reads the log at its own pace.
+//! When it has caught up, it is live again. No subscriber has a queue. `state.rs` draws the states
+//! of a row.
 //!
 //! | file | contains |
 //! |---|---|
@@ -21,8 +22,8 @@
 //! | `due.rs`, `tick.rs` | timed work: polls, heartbeats, time-outs |
 //! | `delivery.rs` | all parts of the table, and how a row moves through its states |
 //! | `advance.rs` | how a batch reaches the members of a group |
-//! | `todo.rs`, `turn.rs` | the work list, and the time limit of a turn (drawn) |
-//! | `state.rs` | the states of a row (drawn) |
+//! | `todo.rs`, `turn.rs` | the work list, and the time limit of a turn (with a diagram) |
+//! | `state.rs` | the states of a row (with a diagram) |
 //! | `rows.rs`, `row.rs` | connections, by number |
 //! | `groups.rs`, `group.rs`, `live.rs` | groups of subscribers that get the same bytes |
 //! | `audience.rs`, `watches.rs` | which groups read which channels, and the registrations there |

@@ -31,14 +31,14 @@ pub(super) struct Row {
     pub(super) credit: ConnectionCredit,
     /// Whether it is on the work list.
     pub(super) is_queued: bool,
-    /// For an idle or closed connection: the time at which it is dropped, on the clock of running
-    /// time. Checked once a second.
+    /// For an idle or closed connection: the time at which it is dropped, measured in the time in
+    /// which the worker ran. Checked once per second.
     pub(super) give_up_ms: u64,
-    /// The last time at which the socket accepted pending bytes, or at which bytes became pending;
-    /// on the clock of running time.
+    /// The last time at which the socket accepted pending bytes, or at which bytes became pending.
+    /// It is measured in the time in which the worker ran.
     pub(super) progress_ms: u64,
     pub(super) websocket: Option<Box<WebSocket>>,
-    /// For a compressed body: the state of its trailer.
+    /// For a gzip body: the checksum of the bytes so far, for its trailer.
     pub(super) gzip: Option<Box<gzip::Body>>,
 }
 

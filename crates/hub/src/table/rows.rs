@@ -53,7 +53,7 @@ impl Rows {
         self.0.contains(index).then(|| RowId::new(index))
     }
 
-    /// All rows have a smaller index.
+    /// An index that is larger than that of every row.
     pub(super) fn end(&self) -> usize {
         self.0.capacity()
     }

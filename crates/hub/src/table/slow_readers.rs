@@ -7,21 +7,23 @@ use super::table::Table;
 use crate::form_cache;
 use crate::hub::Hub;
 
-/// Most bytes that the readers of a hub may hold. More if messages may be very long.
+/// The readers of a hub may hold at most this many bytes, or [`MAX_HELD_MESSAGES`] if that is more.
 const MAX_HELD: u64 = 256 * 1024 * 1024;
 
-/// If messages may be very long: the number of messages of the longest size that may be held.
+/// Readers may hold this number of messages of the longest size, even if that is more than
+/// [`MAX_HELD`].
 const MAX_HELD_MESSAGES: u64 = 64;
 
 /// Readers that are dropped in one turn.
-const A_TURN: usize = 16;
+const DROPS_PER_TURN: usize = 16;
 
-/// If no reader of this worker holds too much, the time until the next check. Other workers drop
-/// theirs.
+/// The time until the next check, if this worker has no reader to drop. Meanwhile other workers
+/// drop their readers.
 const PAUSE_MS: u64 = 20;
 
 impl Table {
-    /// Drops the readers that hold most, if readers hold too much. Called once in each turn.
+    /// Drops the readers that hold the most bytes, if readers hold too much. Called once in each
+    /// turn.
     pub(crate) fn drop_slow_readers(&mut self) {
         let hub = &self.delivery.hub;
         let (most, workers) = (max_held(hub), hub.workers());
@@ -44,12 +46,12 @@ impl Table {
         if sum <= share {
             self.next_slow_check_ms = self.now_ms() + PAUSE_MS;
         }
-        if slow_readers.len() > A_TURN {
+        if slow_readers.len() > DROPS_PER_TURN {
             // There may be more readers to drop in the next turn.
             self.delivery.ready.push(RowId::NONE.key());
         }
         slow_readers.sort_unstable_by_key(|&(held, _)| std::cmp::Reverse(held));
-        for (held, id) in slow_readers.into_iter().take(A_TURN) {
+        for (held, id) in slow_readers.into_iter().take(DROPS_PER_TURN) {
             if sum <= share || self.delivery.hub.forms_held() <= most_with_forms {
                 break;
             }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::incoming::Incoming;
 
-/// Most bytes of such messages that a worker stores.
+/// A worker stores at most this many bytes of such messages.
 const MAX_STALLED: usize = 16 * 1024 * 1024;
 
 /// The bytes of such messages that a worker stores.

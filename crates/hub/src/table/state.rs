@@ -36,7 +36,7 @@
 /// The state of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It has everything that its group has. It holds nothing but its socket.
+    /// It has everything that its group has. It keeps no bytes to send and no position of its own.
     Live,
     /// It reads the log from its own position; nothing is pending.
     Behind,
@@ -218,7 +218,10 @@ mod tests {
         for state in found {
             let is_gone = state == State::Gone;
             assert_eq!(state.after(Event::Failed), (!is_gone).then_some((State::Gone, Action::Drop)));
-            assert!(!is_gone || EVENTS.iter().all(|&event| state.after(event).is_none()), "nothing follows");
+            assert!(
+                !is_gone || EVENTS.iter().all(|&event| state.after(event).is_none()),
+                "no event is allowed in Gone"
+            );
         }
     }
 
@@ -234,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ready_socket_a_stop_and_a_failure_may_come_at_any_time() {
+    fn turn_stop_and_failed_are_allowed_in_every_state() {
         for state in reachable().into_iter().filter(|&state| state != State::Gone) {
             for event in [Event::Turn, Event::Stop, Event::Failed] {
                 assert!(state.after(event).is_some(), "{state:?}, {event:?}");
@@ -277,7 +280,7 @@ mod tests {
             let mut now = state;
             let mut event = Event::Turn;
             for step in 0.. {
-                assert!(step < 5, "{state:?} goes on and on");
+                assert!(step < 5, "{state:?} does not end in Wait");
                 let Some((after, action)) = now.after(event) else { break };
                 now = after;
                 event = match action {

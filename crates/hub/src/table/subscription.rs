@@ -35,7 +35,7 @@ pub(crate) struct OpenStream {
     pub(crate) positions: Positions,
     /// The protocol state of a WebSocket.
     pub(crate) websocket: Option<Box<WebSocket>>,
-    /// For a compressed body: the state of its trailer.
+    /// For a gzip body: the checksum of the bytes so far, for its trailer.
     pub(crate) gzip: Option<Box<gzip::Body>>,
     /// Whether the first bytes ended the stream already.
     pub(crate) ended: bool,

@@ -23,11 +23,11 @@ use crate::rope::Rope;
 use crate::settings::Settings;
 
 /// Reads of one socket in one turn. After that, other sockets have their turn.
-const READS_A_TURN: usize = 8;
+const READS_PER_TURN: usize = 8;
 
-/// Most unread bytes of a client that sends while it waits for an answer or reads a stream: one
-/// pipelined request head. During a poll, further input stays in the socket until the answer is
-/// written. A stream never answers, so a client that sends more is dropped.
+/// The largest number of unread bytes of a client that sends while it waits for an answer or reads
+/// a stream: one pipelined request head. During a poll, further input stays in the socket until the
+/// answer is written. A stream never answers, so a client that sends more is dropped.
 const MAX_UNREAD: usize = 16 * 1024;
 
 /// The subscribers of one worker.
@@ -35,7 +35,8 @@ pub(crate) struct Table {
     pub(super) delivery: Delivery,
     pub(super) worker: u16,
     scratch: Vec<u8>,
-    /// Counts, by its references, the connections that inflate a message.
+    /// The number of references to this `Rc` is one more than the number of connections that
+    /// inflate a message.
     pub(super) inflating: Rc<()>,
     pub(super) stalled: StalledBytes,
     /// The time of the next check for readers that hold too much.
@@ -194,7 +195,7 @@ impl Table {
                 }
                 None => false,
             };
-            if *reads == READS_A_TURN || has_more && *reads > 0 {
+            if *reads == READS_PER_TURN || has_more && *reads > 0 {
                 self.delivery.ready.push(id.key());
                 return None;
             }

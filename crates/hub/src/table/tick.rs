@@ -1,5 +1,5 @@
-//! A tick. Once a second all rows are checked, and every few seconds all channels, in as many turns
-//! as needed.
+//! A tick. Once per second all rows are checked, and every few seconds all channels, in as many
+//! turns as needed.
 
 use std::collections::HashMap;
 

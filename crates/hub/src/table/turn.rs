@@ -3,7 +3,7 @@
 //! ```text
 //!   wake ──► turn of deliveries ──► turn of ready sockets ──► turn of times ──► all connections ──► wake
 //!                    │                       │                      │
-//!                    └──── what is left waits for the next turn of its kind
+//!                    └──── unfinished work waits for the next turn of the same kind
 //! ```
 
 use std::time::{Duration, Instant};

@@ -50,7 +50,8 @@ struct Watched {
     hold_until_ms: u64,
     /// The position at which this worker has registered. It still waits there, or it was woken.
     registered: Option<Cursor>,
-    /// The position up to which publishers were told that all readers are served.
+    /// The position that this worker last reported to publishers: all its fast readers have the
+    /// messages up to there.
     served: Option<Cursor>,
     /// The hub has forgotten the channel.
     is_closed: bool,
@@ -100,8 +101,9 @@ impl Watches {
         group.places = places.collect();
     }
 
-    /// Removes a group, so that it gets no more news. Other groups move in the lists, so that no
-    /// list is searched. Returns groups to handle, as [`settle`](Self::settle) does.
+    /// Removes a group, so that it gets no more news. The last group of each list takes the free
+    /// place, so that no list must be searched. Returns groups to handle, as
+    /// [`settle`](Self::settle) does.
     pub(super) fn remove(&mut self, watching: Watching, groups: &mut Groups) -> Vec<(GroupId, Registration)> {
         let mut left = Vec::new();
         for place in watching.places {
@@ -144,9 +146,9 @@ impl Watches {
         }
     }
 
-    /// A group has everything that its channels had. If it is the first one, the worker registers;
-    /// if it is the last one, publishers are told. Returns groups to handle: those with new
-    /// messages already, and those whose channel is forgotten.
+    /// A group has everything that its channels had. When the first group of a channel settles, the
+    /// worker registers there. When the last one settles, the worker reports to publishers. Returns
+    /// groups to handle: those with new messages already, and those whose channel is forgotten.
     pub(super) fn settle(&mut self, id: GroupId, groups: &mut Groups) -> Vec<(GroupId, Registration)> {
         let was_busy = std::mem::replace(&mut groups[id].is_busy, false);
         let mut left = Vec::new();
@@ -165,9 +167,9 @@ impl Watches {
             && group.places.iter().all(|place| self.all[place.watched as usize].registered.is_some())
     }
 
-    /// A group has lost messages, and reports its progress again. Publishers do not wait for a
-    /// reader whose position is lost, until it reports. In a flood, this worker would never reach
-    /// the head and report there.
+    /// A group has lost messages, so publishers no longer wait for this worker. It reports its last
+    /// position again. That counts as the earliest kept position, and publishers wait again.
+    /// Otherwise, in a flood, the worker would never reach the head, where it usually reports.
     pub(super) fn report_again(&self, group: &Group) {
         for place in &group.places {
             let watched = &self.all[place.watched as usize];
@@ -186,7 +188,8 @@ impl Watches {
         group.places.iter().map(|place| until(&self.all[place.watched as usize])).min().unwrap_or(0)
     }
 
-    /// A member of this group fell behind a moment ago. Publishers are not told that it was served.
+    /// A member of this group fell behind a moment ago. The worker does not report to publishers
+    /// that it was served.
     pub(super) fn hold(&mut self, group: &mut Group) {
         group.holds += 1;
         if group.holds == 1 {
@@ -276,7 +279,8 @@ impl Watched {
                 Registration::Registered
             }
             Watch::Ready => {
-                // Publishers were told in this case too. They may have evicted messages before it.
+                // The channel noted `served` in this case too. So publishers may have evicted
+                // messages up to `served`.
                 self.served = Some(served);
                 Registration::News
             }

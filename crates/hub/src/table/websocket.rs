@@ -27,10 +27,10 @@ const MAX_INFLATING: usize = 32;
 
 /// Bytes of messages that are handled in one turn, or one longer message. One read may inflate to a
 /// thousand times its length, and other connections must have their turn.
-const MAX_LEN_A_TURN: usize = 64 * 1024;
+const MAX_LEN_PER_TURN: usize = 64 * 1024;
 
 /// Messages that are handled in one turn. Each may be a command that causes work for others.
-const MAX_MESSAGES_A_TURN: usize = 64;
+const MAX_MESSAGES_PER_TURN: usize = 64;
 
 /// The protocol state of one WebSocket.
 pub(crate) struct WebSocket {
@@ -54,11 +54,12 @@ pub(crate) struct WebSocket {
 
 /// An incomplete message.
 struct Unfinished {
-    /// The time at which it began, on the clock of running time.
+    /// The time at which it began, measured in the time in which the worker ran.
     since_ms: u64,
     /// Time that was taken away, because a burst of bytes had earned too much.
     lost_ms: u64,
-    /// Its place among the messages that inflate. The references to it are counted.
+    /// Held while this message inflates. The number of such references is limited
+    /// ([`MAX_INFLATING`]).
     context: Option<Rc<()>>,
 }
 
@@ -150,10 +151,10 @@ impl WebSocket {
         self.unfinished.as_ref().is_some_and(|one| {
             let took = now_ms.saturating_sub(one.since_ms);
             let received = self.received_len();
-            // The server does not read from a client that accepts no answers or publishes too fast.
-            // Such a client is not slow, so it has more time. But this time is for the whole
-            // message. If the clock stood still instead, a client could hold a message for ever by
-            // accepting a byte now and then.
+            // The server stops reading from a client that accepts no answers or publishes too fast.
+            // Then the message is late because of the server, so it has more time. But this time is
+            // for the whole message. If the clock stood still instead, a client could hold a
+            // message for ever by accepting a byte now and then.
             let least = if self.is_full() || self.is_stalled() { settings.stall_ms() } else { 0 };
             took + one.lost_ms >= settings.message_ms(received).max(least)
                 || (one.context.is_some() && took >= settings.stall_ms())
@@ -237,7 +238,7 @@ impl WebSocket {
         self.has_more = false;
         while !self.closing {
             let rest = &bytes[taken.used..];
-            let is_enough = len >= MAX_LEN_A_TURN || count >= MAX_MESSAGES_A_TURN;
+            let is_enough = len >= MAX_LEN_PER_TURN || count >= MAX_MESSAGES_PER_TURN;
             self.has_more = is_enough && !rest.is_empty();
             if self.has_more || self.waits_for_more(rest, max) {
                 // A call without input frees the buffer of the last message. A connection must not
@@ -272,7 +273,7 @@ impl WebSocket {
         taken
     }
 
-    /// Starts the time of an incomplete message, or ends it.
+    /// Starts to measure the time of an incomplete message, or stops if the message is complete.
     fn note_unfinished(&mut self, ended: bool, now_ms: u64) {
         if ended || self.closing {
             self.unfinished = None;
@@ -357,7 +358,10 @@ mod tests {
         assert!(websocket.is_full());
         assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
         websocket.take_output();
-        assert!(is_late(&websocket, grace), "it took it, and is read from again");
+        assert!(
+            is_late(&websocket, grace),
+            "the client accepted its answers, so the server reads from it again"
+        );
     }
 
     #[test]
@@ -395,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_inflate_a_lot_are_handled_one_a_turn() {
+    fn messages_that_inflate_a_lot_are_handled_one_per_turn() {
         let payload = vec![0; 600 * 1024];
         let mut read = masked(10, &payload);
         assert!(read.len() < 64 * 1024, "one read: {}", read.len());
@@ -409,7 +413,7 @@ mod tests {
         let mut incoming = websocket.receive(&mut read, 0, 1024 * 1024);
         let mut all = incoming.len();
         while websocket.has_more() {
-            assert_eq!(incoming.len(), 1, "one is longer than a turn may be");
+            assert_eq!(incoming.len(), 1, "a turn handles one message of this length");
             incoming = websocket.receive(&mut [], 0, 1024 * 1024);
             all += incoming.len();
         }
@@ -417,13 +421,13 @@ mod tests {
     }
 
     #[test]
-    fn tiny_messages_are_handled_a_few_at_a_time() {
+    fn a_turn_handles_a_limited_number_of_tiny_messages() {
         let mut read = [0x82, 0x81, 0, 0, 0, 0, b'x'].repeat(1_000);
         let mut websocket = WebSocket::new(StreamFormat::WsBare { deflate: false }, None, 1024);
         let mut incoming = websocket.receive(&mut read, 0, 1024);
         let mut all = incoming.len();
         while websocket.has_more() {
-            assert_eq!(incoming.len(), MAX_MESSAGES_A_TURN);
+            assert_eq!(incoming.len(), MAX_MESSAGES_PER_TURN);
             incoming = websocket.receive(&mut [], 0, 1024);
             all += incoming.len();
         }
