@@ -108,9 +108,9 @@ impl Channel {
         }
     }
 
-    /// Resolves when there is a message after `position`. For code that serves a channel on its own
-    /// server. Then look the channel up again by its name, and read it: the hub forgets idle
-    /// channels, and for a forgotten channel this resolves at once.
+    /// Resolves when there is a message after `position`. After that, look up the channel again by
+    /// its name, and read it: the hub may have forgotten the channel, and then this resolves at
+    /// once. It is for code that serves a channel on its own server.
     pub fn changed(self: &Arc<Self>, position: Cursor) -> Changed {
         Changed { channel: self.clone(), position, wait: None }
     }
@@ -121,7 +121,8 @@ impl Channel {
     /// position up to which the worker has served all its subscribers that keep up; it is at most
     /// `position`. The worker moves `served` forward with each watch, or with
     /// [`served`](Self::served), and must [leave](Self::leave) in the end. A worker has one
-    /// registration at a time. Publishers do not wait for a task, and its `served` has no effect.
+    /// registration at a time. If the waiter is a task, `served` has no effect: publishers do not
+    /// wait for tasks.
     pub(crate) fn watch(&self, position: Cursor, served: Cursor, waiter: Waiter) -> Watch {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -168,8 +169,8 @@ impl Channel {
         self.lock().room.may_hold_until(now_ms)
     }
 
-    /// A worker holds the channel: some readers that keep up are behind for a moment, so the worker
-    /// does not report how far it has served. Returns the time until which it may do so.
+    /// A worker holds the channel: some fast readers are behind for a moment, so the worker stops
+    /// reporting how far it has served. Returns the time at which the hold must end.
     pub(crate) fn hold(&self, now_ms: u64) -> u64 {
         self.lock().room.hold(now_ms)
     }

@@ -189,7 +189,7 @@ impl Client<'_> {
         let name = match (&command.channel, self.table.channels(self.row)) {
             (Some(name), _) => ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?,
             (None, Some(channels)) if channels.0.len() == 1 => channels.0[0].name().clone(),
-            _ => return Err(bad("Name the channel: this connection does not have exactly one.")),
+            _ => return Err(bad("Add the member channel: this connection has several channels or none.")),
         };
         let data: Bytes = match (&command.data, &command.data_b64) {
             (Some(text), None) => text.clone().into(),
@@ -239,7 +239,7 @@ impl Client<'_> {
         if channels.0.iter().any(|channel| *channel.name() == name) {
             return Err(Problem::new(
                 409,
-                "This connection has the channel already; unsubscribe first to move in it.",
+                "This connection already has the channel; to start at another position, unsubscribe first.",
             ));
         }
         if channels.0.len() >= MAX_CHANNELS {

@@ -21,9 +21,9 @@ pub struct HubConfig {
     pub retention: Retention,
     /// Longest payload in bytes. Default 1 MiB.
     pub max_message: usize,
-    /// Most channels at one time. Default 100,000.
+    /// The largest number of channels at one time. Default 100,000.
     pub max_channels: usize,
-    /// Most connections that wait on one channel. Default 1,000,000.
+    /// The largest number of connections that wait on one channel. Default 1,000,000.
     pub max_subscribers: usize,
     /// Time after which an unused channel is forgotten. A channel is unused when it has no
     /// messages, readers, idempotency keys, upload or waiting publishers. Default 60 s.

@@ -51,9 +51,10 @@ impl Origins {
         }
     }
 
-    /// For a server that only this machine can reach. Its own origin must then have `localhost`, a
-    /// name without a dot, or an IP address as host. Without this, an attacker can point a domain
-    /// at 127.0.0.1 (DNS rebinding), and a page of that domain looks like a page of this server.
+    /// For a server that only this machine can reach. Then an origin counts as that of the server
+    /// only if its host is `localhost`, a name without a dot, or an IP address. Otherwise an
+    /// attacker could point a domain at 127.0.0.1 (DNS rebinding), and its pages would look like
+    /// pages of this server.
     #[must_use]
     pub fn local(mut self) -> Self {
         self.local = true;
@@ -118,7 +119,7 @@ fn probable_origin(text: &str) -> Option<String> {
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     let origin = format!("{scheme}://{host}");
-    // A single word is probably not a host name that lacks its scheme.
+    // A single word, such as `foo`, was probably not meant as a host name.
     let is_word = !text.contains("://") && !host.contains(['.', ':']) && host != "localhost";
     (!is_word && Origin::parse(origin.as_bytes()).is_ok()).then_some(origin)
 }
@@ -145,7 +146,7 @@ fn is_local(host: Host<'_>) -> bool {
 /// | `SameOrigin` | yes; the browser does not ask | yes |
 /// | `Listed` | yes, also with credentials | yes |
 /// | `AnyOrigin` | yes, without credentials | yes |
-/// | `Denied` | the browser keeps the answer from the page | 403 |
+/// | `Denied` | the browser hides the response from the page | 403 |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// The request has no `Origin`, so CORS does not apply to it; or the origin is that of the

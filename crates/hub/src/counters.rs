@@ -11,7 +11,8 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Work {
-    /// Times that a publish woke a worker. A worker is woken once until it has read the channel.
+    /// Times that a publish woke a worker. After a wake-up, a worker is not woken again before it
+    /// has read the channel.
     pub wakes: u64,
     /// Messages encoded once for all subscribers of a worker that get the same bytes.
     pub encoded: u64,

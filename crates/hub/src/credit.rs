@@ -9,7 +9,8 @@
 /// The most that can be used at once, in milliseconds.
 const MOST_MS: u64 = 200;
 
-/// How much later, at most, the end of a credit is noticed. This time counts too.
+/// A running worker notices the end of a credit at most this much too late. The extra time counts
+/// as used.
 pub(crate) const CHECK_MS: u64 = 50;
 
 /// The credit of a connection. It is in use at most 1/16 of the time.
@@ -29,7 +30,8 @@ pub(crate) struct Credit<const BACK: u64> {
 }
 
 impl<const BACK: u64> Credit<BACK> {
-    /// The time at which the credit ends, if it is in use already or from now on.
+    /// The time at which the credit is used up. It is counted from the start of the use, or from
+    /// now if the credit is not in use.
     pub(crate) fn end_ms(&self, now_ms: u64) -> u64 {
         let since_ms = self.since_ms.unwrap_or(now_ms);
         since_ms + self.left(since_ms)
@@ -63,7 +65,7 @@ mod tests {
         assert_eq!(credit.end_ms(1_000), 1_200);
         credit.begin(1_000);
         credit.begin(1_010);
-        assert_eq!(credit.end_ms(1_020), 1_200, "it was in use already");
+        assert_eq!(credit.end_ms(1_020), 1_200, "the credit was in use already");
         credit.end(1_050);
         credit.end(1_060);
         assert_eq!(credit.end_ms(1_050), 1_050 + 200 - 38, "37.5 of 50 ms are still owed");

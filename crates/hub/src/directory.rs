@@ -23,7 +23,7 @@ use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// The channels of a hub, by name.
 pub(crate) struct Directory {
     hasher: RandomState,
-    /// Their number is a power of two.
+    /// The number of shards is a power of two.
     shards: Box<[RwLock<Shard>]>,
     len: AtomicUsize,
     max: usize,

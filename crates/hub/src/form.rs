@@ -44,7 +44,7 @@ impl FormKind {
             FormKind::Json(place) => end_with_payload(message, place, out),
             FormKind::Lines => {
                 let event = EventFields { data: message.text(), ..EventFields::default() };
-                event.encode_to(out).expect("an event without names has none that is bad");
+                event.encode_to(out).expect("an event without an id and a name is always valid");
             }
         }
     }
@@ -69,7 +69,7 @@ impl Form {
     /// A compressed form without the end of its last block, as permessage-deflate sends it (RFC
     /// 7692 §7.2.1 (1)).
     pub(crate) fn of_message(&self) -> Bytes {
-        debug_assert!(self.bytes.ends_with(&[0, 0, 0xff, 0xff]), "it was flushed");
+        debug_assert!(self.bytes.ends_with(&[0, 0, 0xff, 0xff]), "a compressed form was flushed");
         self.bytes.slice(..self.bytes.len() - 4)
     }
 }

@@ -21,9 +21,9 @@ use crate::gzip::Sum;
 use crate::json_text::{Place, is_same_in};
 use crate::message::Message;
 
-/// Most bytes that one worker keeps: forms and their payloads. Above that the oldest entries are
-/// removed, but never the newest. For messages of the longest size, about two forms are in use at
-/// once.
+/// One worker keeps at most this many bytes: forms and their payloads. Above that the oldest
+/// entries are removed, but never the newest. For messages of the longest size, about two forms are
+/// in use at once.
 pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The cost of an entry besides its bytes.
@@ -110,7 +110,8 @@ impl Ring {
             return form.bytes;
         }
         let bytes = match kind {
-            // The payload itself. It is stored so that its holders are counted.
+            // The payload needs no encoding. It is stored only to count its bytes while somebody
+            // holds them.
             FormKind::Payload => self.counters.hold(message.data().clone()),
             FormKind::Json(Place::Line) | FormKind::Lines => self.made(kind.make(message)),
             FormKind::Json(place) => {

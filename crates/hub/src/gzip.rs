@@ -158,7 +158,7 @@ mod tests {
         let mut plain = Vec::new();
         let mut decoder = GzDecoder::new(body);
         decoder.read_to_end(&mut plain).unwrap();
-        assert!(decoder.into_inner().is_empty(), "one member and nothing behind it");
+        assert!(decoder.into_inner().is_empty(), "the body is one member");
         plain
     }
 

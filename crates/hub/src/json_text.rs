@@ -1,8 +1,8 @@
 //! The payload of a message as JSON: the last member of its object.
 //!
 //! A payload is text in `data`, or base64 in `data_b64`. Base64 has four bytes for three. As JSON
-//! text, a control character has six bytes. So a text that would more than double is sent as base64
-//! too. Otherwise a publisher of 1 MiB could make each reader hold 6 MiB.
+//! text, a control character has six bytes. So a text is also sent as base64 if its JSON would be
+//! more than twice as long. Otherwise a publisher of 1 MiB could make each reader hold 6 MiB.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -42,8 +42,8 @@ pub(crate) fn end_with_payload(message: &Message, place: Place, out: &mut Vec<u8
     out.extend_from_slice(b"\"}");
 }
 
-/// Whether JSON written for a line may also stand in this place. This is enough: JSON that becomes
-/// too long in this place has something to escape.
+/// Whether JSON written for a line may also stand in this place. It is enough to look for bytes
+/// that this place escapes: without them the JSON stays the same, and so does its length.
 pub(crate) fn is_same_in(place: Place, json: &[u8]) -> bool {
     match place {
         Place::Line => true,
@@ -193,17 +193,20 @@ mod tests {
     fn a_long_text_that_would_more_than_double_is_base64() {
         let is_base64 = |text: &str, place| {
             let object: Value = serde_json::from_str(&object(text.as_bytes(), place)).unwrap();
-            assert_ne!(object["data"].is_string(), object["data_b64"].is_string(), "one of the two");
+            assert_ne!(object["data"].is_string(), object["data_b64"].is_string(), "either data or data_b64");
             object["data_b64"].is_string()
         };
         for (text, place) in [("\u{1}", Place::Line), ("\u{85}", Place::Line), ("<", Place::Script)] {
-            assert!(!is_base64(&text.repeat((MIN_DOUBLED - 1) / text.len()), place), "a short one is text");
+            assert!(
+                !is_base64(&text.repeat((MIN_DOUBLED - 1) / text.len()), place),
+                "a short payload is text"
+            );
             assert!(is_base64(&text.repeat(MIN_DOUBLED), place));
             assert!(is_base64(&text.repeat(1024 * 1024), place));
         }
-        assert!(!is_base64(&"\n".repeat(MIN_DOUBLED), Place::Line), "twice as long is not more than that");
+        assert!(!is_base64(&"\n".repeat(MIN_DOUBLED), Place::Line), "exactly twice as long is text");
         assert!(is_base64(&("\n".repeat(MIN_DOUBLED - 1) + "\u{1}"), Place::Line));
-        assert!(!is_base64(&"<".repeat(MIN_DOUBLED), Place::Line), "nothing to escape there");
+        assert!(!is_base64(&"<".repeat(MIN_DOUBLED), Place::Line), "a line does not escape <");
     }
 
     #[test]

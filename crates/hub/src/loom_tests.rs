@@ -48,11 +48,11 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn name() -> ChannelName {
-    ChannelName::new("a").expect("a name")
+    ChannelName::new("a").expect("the name is valid")
 }
 
 fn publish(hub: &Hub, text: &'static str, key: Option<&[u8]>) -> Published {
-    hub.publish(&name(), Message::new(text.into(), 0), key).expect("nothing refuses it")
+    hub.publish(&name(), Message::new(text.into(), 0), key).expect("nothing refuses the message")
 }
 
 /// Few channels need few locks, so there are fewer orders to try.
@@ -64,7 +64,7 @@ fn config() -> HubConfig {
 fn full() -> (Arc<Hub>, Arc<Channel>) {
     let retention = Retention::DEFAULT.with_max_messages(1);
     let hub = Hub::new(HubConfig { retention, ..config() }, 1);
-    let channel = hub.channel(&name()).expect("there is room");
+    let channel = hub.channel(&name()).expect("there is room for a channel");
     let start = channel.head();
     assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
     publish(&hub, "one", None);
@@ -76,14 +76,14 @@ async fn room(upload: &Upload, len: usize) {
 }
 
 fn texts(page: &Page) -> Vec<String> {
-    page.messages.iter().map(|(_, message)| message.text().expect("text").to_owned()).collect()
+    page.messages.iter().map(|(_, message)| message.text().expect("the message is text").to_owned()).collect()
 }
 
 /// Does what a worker does for its subscribers of a channel. It reads to the head and delivers,
 /// registers there, and sleeps until its inbox has the channel. The table does the same for many
 /// channels.
 fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
-    let channel = hub.channel(&name()).expect("there is room");
+    let channel = hub.channel(&name()).expect("there is room for a channel");
     let inbox = hub.inbox(0);
     let (mut position, mut delivered, mut news) = (start, Vec::new(), Vec::new());
     loop {
@@ -102,7 +102,7 @@ fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
             return delivered;
         }
         block_on(std::future::poll_fn(|cx| inbox.poll_take(cx, &mut news)));
-        assert_eq!(news.drain(..).count(), 1, "one wake-up for all that came meanwhile");
+        assert_eq!(news.drain(..).count(), 1, "one wake-up for all messages that came meanwhile");
     }
 }
 
@@ -110,7 +110,7 @@ fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
 fn a_worker_gets_every_message_of_two_publishers() {
     bounded().check(|| {
         let hub = Hub::new(config(), 1);
-        let start = hub.channel(&name()).expect("there is room").head();
+        let start = hub.channel(&name()).expect("there is room for a channel").head();
         let publishers = ["one", "two"].map(|text| {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, text, None))
@@ -130,10 +130,10 @@ fn concurrent_publishes_with_one_key_append_once() {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, "x", Some(b"key")))
         };
-        let (ours, theirs) = (publish(&hub, "x", Some(b"key")), other.join().expect("it ends"));
+        let (ours, theirs) = (publish(&hub, "x", Some(b"key")), other.join().expect("the thread ends"));
         assert_eq!(ours.cursor, theirs.cursor);
         assert_ne!(ours.duplicate, theirs.duplicate);
-        assert_eq!(hub.channel(&name()).expect("it is there").head().seq(), 1);
+        assert_eq!(hub.channel(&name()).expect("the channel exists").head().seq(), 1);
     });
 }
 
@@ -142,7 +142,7 @@ fn concurrent_publishes_with_one_key_append_once() {
 fn a_task_that_waits_for_a_change_wakes() {
     bounded().check(|| {
         let hub = Hub::new(config(), 0);
-        let channel = hub.channel(&name()).expect("there is room");
+        let channel = hub.channel(&name()).expect("there is room for a channel");
         let start = channel.head();
         let publisher = {
             let hub = hub.clone();
@@ -159,7 +159,7 @@ fn a_task_that_waits_for_a_change_wakes() {
 fn a_sweep_loses_no_message() {
     bounded().check(|| {
         let hub = Hub::new(HubConfig { idle: Duration::ZERO, ..config() }, 1);
-        let seen = hub.channel(&name()).expect("there is room");
+        let seen = hub.channel(&name()).expect("there is room for a channel");
         let start = seen.head();
         let sweep = {
             let hub = hub.clone();
@@ -171,9 +171,9 @@ fn a_sweep_loses_no_message() {
         };
         // A watch on a forgotten channel says so, and does not wait.
         let waits = matches!(seen.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_));
-        let published = publisher.join().expect("it ends");
-        sweep.join().expect("it ends");
-        let channel = hub.channel(&name()).expect("it is there");
+        let published = publisher.join().expect("the thread ends");
+        sweep.join().expect("the thread ends");
+        let channel = hub.channel(&name()).expect("the channel exists");
         let page = channel.read(Since::Earliest, Budget::UNLIMITED);
         assert_eq!((texts(&page), page.cursor), (vec!["one".to_owned()], published.cursor));
         if waits {
@@ -190,14 +190,14 @@ fn a_sweep_loses_no_message() {
 fn a_message_acknowledged_during_a_stop_is_in_the_log() {
     bounded().check(|| {
         let hub = Hub::new(config(), 1);
-        let channel = hub.channel(&name()).expect("there is room");
+        let channel = hub.channel(&name()).expect("there is room for a channel");
         let publisher = {
             let hub = hub.clone();
             thread::spawn(move || hub.publish(&name(), Message::new("one".into(), 0), None))
         };
         hub.stop();
         let last = texts(&channel.read(Since::Earliest, Budget::UNLIMITED));
-        match publisher.join().expect("it ends") {
+        match publisher.join().expect("the thread ends") {
             Ok(_) => assert_eq!(last, ["one"]),
             Err(error) => assert_eq!(error, HubError::Stopping),
         }
@@ -212,8 +212,9 @@ fn an_upload_and_its_reader_wait_for_each_other() {
         let retention = Retention::DEFAULT.with_max_messages(2);
         let hub = Hub::new(HubConfig { retention, ..config() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
-        let channel = hub.channel(&name()).expect("it is there");
-        let mut reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
+        let channel = hub.channel(&name()).expect("the channel exists");
+        let mut reader =
+            RawReader::new(&channel, RawStart::Upload).expect("the log has the start of the upload");
         let source = thread::spawn(move || {
             for piece in ["1", "2", "3"] {
                 block_on(room(&upload, 1));
@@ -226,12 +227,12 @@ fn an_upload_and_its_reader_wait_for_each_other() {
         loop {
             match block_on(std::future::poll_fn(|cx| reader.poll_next(cx))) {
                 Ok(message) if message.as_mark().is_some() => break,
-                Ok(message) => got += message.text().expect("text"),
+                Ok(message) => got += message.text().expect("the message is text"),
                 Err(PositionLost) => panic!("lost after {got}"),
             }
         }
         assert_eq!(got, "123");
-        source.join().expect("it ends");
+        source.join().expect("the thread ends");
     });
 }
 
@@ -242,13 +243,13 @@ fn an_upload_goes_on_when_its_reader_leaves() {
         let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..config() }, 0);
         let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
-        let channel = hub.channel(&name()).expect("it is there");
-        let reader = RawReader::new(&channel, RawStart::Upload).expect("the start is there");
+        let channel = hub.channel(&name()).expect("the channel exists");
+        let reader = RawReader::new(&channel, RawStart::Upload).expect("the log has the start of the upload");
         upload.piece("1".into());
         let leaves = thread::spawn(move || drop(reader));
         block_on(room(&upload, 1));
         upload.end();
-        leaves.join().expect("it ends");
+        leaves.join().expect("the thread ends");
     });
 }
 
@@ -259,20 +260,20 @@ fn publishers_wait_for_a_worker_that_keeps_up() {
     bounded().check(|| {
         let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..config() }, 1);
-        let channel = hub.channel(&name()).expect("there is room");
+        let channel = hub.channel(&name()).expect("there is room for a channel");
         let start = channel.head();
         assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
         let publishers = ["one", "two"].map(|text| {
             let hub = hub.clone();
             thread::spawn(move || {
                 let message = Message::new(text.into(), 0);
-                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses it");
+                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses the message");
             })
         });
         let mut delivered = follow(&hub, start, 2);
         delivered.sort_unstable();
         assert_eq!(delivered, ["one", "two"]);
-        publishers.into_iter().for_each(|publisher| publisher.join().expect("it ends"));
+        publishers.into_iter().for_each(|publisher| publisher.join().expect("the thread ends"));
     });
 }
 
@@ -286,11 +287,11 @@ fn waiting_publishers_wake_each_other() {
             let hub = hub.clone();
             thread::spawn(move || {
                 let message = Message::new(text.into(), 0);
-                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses it");
+                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses the message");
             })
         });
         channel.leave(0);
-        publishers.into_iter().for_each(|publisher| publisher.join().expect("it ends"));
+        publishers.into_iter().for_each(|publisher| publisher.join().expect("the thread ends"));
         assert_eq!(channel.head().seq(), 3);
     });
 }
@@ -307,13 +308,13 @@ fn a_publisher_that_gives_up_passes_its_turn_on() {
             let hub = hub.clone();
             thread::spawn(move || {
                 let message = Message::new("three".into(), 0);
-                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses it");
+                block_on(hub.publish_when_room(&name(), message, None)).expect("nothing refuses the message");
             })
         };
         let gives_up = thread::spawn(move || drop(first));
         channel.leave(0);
-        second.join().expect("it ends");
-        gives_up.join().expect("it ends");
+        second.join().expect("the thread ends");
+        gives_up.join().expect("the thread ends");
         assert_eq!(texts(&channel.read(Since::Earliest, Budget::UNLIMITED)), ["three"]);
     });
 }
@@ -327,7 +328,7 @@ fn a_worker_that_registers_at_the_head_is_found_to_sleep_for_ever() {
     let note = found.clone();
     bounded().check(move || {
         let hub = Hub::new(config(), 1);
-        let channel = hub.channel(&name()).expect("there is room");
+        let channel = hub.channel(&name()).expect("there is room for a channel");
         let publisher = {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, "one", None))

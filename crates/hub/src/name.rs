@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Longest channel name, in bytes.
 pub const MAX_NAME: usize = 128;
 
-/// Most channels that one request may name.
+/// The largest number of channels that one request may name.
 pub const MAX_CHANNELS: usize = 16;
 
 /// A checked channel name: 1 to 128 of the characters `A-Z a-z 0-9 . _ ~ : @ -`, but not `.` or
@@ -49,7 +49,7 @@ impl ChannelName {
     }
 
     /// Reads a comma-separated list from a path segment. The list is split first, then each name is
-    /// percent-decoded once. So an encoded comma cannot split a name.
+    /// percent-decoded once. So an encoded comma does not split a name. It makes the name invalid.
     ///
     /// # Errors
     /// [`NameError`].

@@ -86,7 +86,7 @@ impl<'f> Out<'f> {
     /// Appends bytes: shared if they are long, otherwise copied. Not allowed if the output will be
     /// compressed.
     pub(crate) fn push(&mut self, part: Bytes) {
-        debug_assert!(!self.deflates, "it would be taken for a compressed one");
+        debug_assert!(!self.deflates, "a reader would take the plain form for a compressed one");
         if part.len() < SHARED_LEN {
             self.own.extend_from_slice(&part);
         } else {
@@ -153,7 +153,7 @@ impl<'f> Out<'f> {
             at = before;
         }
         rope.push(own.slice(at..));
-        debug_assert!(rope.begins_with(&own), "what is shared has a head");
+        debug_assert!(rope.begins_with(&own), "a shared form has own bytes before it");
         rope
     }
 }

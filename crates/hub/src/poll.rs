@@ -65,8 +65,8 @@ pub(crate) struct Read<'f> {
 /// cannot continue from there. A JSONP answer reports that in its body instead, because the page
 /// cannot see the status.
 ///
-/// A 410 has no messages, and the client continues at the position that it names. If messages of
-/// one channel come before the gap of another, they are the answer, and the next poll gets the 410.
+/// A 410 has no messages. It names a position, and the client continues there. If messages of one
+/// channel come before the gap of another, they are the answer, and the next poll gets the 410.
 pub(crate) fn read<'f>(
     channels: &Channels,
     positions: &mut Positions,

@@ -49,7 +49,8 @@ impl Publication {
         self.place = place;
     }
 
-    /// Notes that it has left the line: the channel removed it with the outcome.
+    /// Notes that this publication has left the line. The channel removes it when the publish is
+    /// done or refused.
     pub(crate) fn waits_no_more(&mut self) {
         self.channel = None;
         self.place = None;

@@ -26,8 +26,8 @@ impl Hub {
     /// belongs to a different message, it is refused. If the time of the message is earlier than
     /// that of the previous message, it takes that time.
     ///
-    /// A flood of messages evicts earlier ones before they are delivered, and their readers are
-    /// told a gap. To avoid that, use [`publish_when_room`](Self::publish_when_room).
+    /// A flood of messages evicts earlier ones before they are delivered, and their readers get a
+    /// gap. To avoid that, use [`publish_when_room`](Self::publish_when_room).
     ///
     /// # Errors
     /// [`HubError`]; nothing is appended.
@@ -53,8 +53,8 @@ impl Hub {
     /// worker has still to deliver to readers that keep up. So a flood slows its publisher.
     /// Publishers get room in the order in which they came. If the key is known, returns at once.
     ///
-    /// Waits for at most 5 s and until the next [`sweep`](Self::sweep), which wakes the publisher;
-    /// then appends without room. Needs no particular runtime.
+    /// If there is no room after 5 s, the next [`sweep`](Self::sweep) wakes the publisher, and the
+    /// message is appended without room. Needs no particular runtime.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -124,7 +124,7 @@ impl Hub {
             stopped: &self.stopped,
         };
         let outcome = channel.append(append);
-        let outcome = outcome.expect("an upload is refused nothing: it has no key, and owns the channel");
+        let outcome = outcome.expect("nothing refuses an upload: it has no key, and it owns the channel");
         self.wake(channel, outcome.expect("a channel with an upload is not forgotten"))
     }
 

@@ -11,7 +11,8 @@ use crate::channel_state::Waiter;
 use crate::message::Message;
 use crate::upload_state::{RawReaderId, RawStart, RawStartError};
 
-/// A raw reader. The upload of the channel may wait for it.
+/// Reads the payloads of a channel as one sequence of bytes. The upload of the channel may wait for
+/// this reader.
 #[derive(Debug)]
 pub(crate) struct RawReader {
     channel: Arc<Channel>,
@@ -140,10 +141,14 @@ mod tests {
         assert_eq!(upload.end(), channel.head());
         assert_eq!(all(&mut reader), ["[upload-end]"]);
         let read = |start| all(&mut RawReader::new(&channel, start).unwrap());
-        assert_eq!(read(RawStart::Upload), ["one", "two", "[upload-end]"], "a late one too");
+        assert_eq!(
+            read(RawStart::Upload),
+            ["one", "two", "[upload-end]"],
+            "a late reader also gets everything"
+        );
         assert_eq!(read(RawStart::Earliest), ["before", "one", "two", "[upload-end]"]);
         drop(begin(&hub));
-        assert_eq!(read(RawStart::Upload), ["[upload-aborted]"], "the newest upload");
+        assert_eq!(read(RawStart::Upload), ["[upload-aborted]"], "a reader starts at the newest upload");
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //! A message has room when its append evicts nothing that a worker had no chance to serve. So a
 //! flood slows its publisher, and readers that keep up lose nothing. Only the progress of *workers*
 //! counts, not of subscribers: a worker serves all fast readers, and goes on without the slow ones.
+//! A worker *holds* a channel while it does not report how far it has served there. Then publishers
+//! wait.
 //!
 //! A new publisher does not take the room of those in the line. Otherwise the first in line could
 //! wait so long that it appends without room. If there is room for all in the line and for one
@@ -25,8 +27,8 @@ use tidewire_channel::{Cursor, Log, WaitKey};
 
 use crate::credit::ChannelCredit;
 
-/// Longest wait of a publisher for one message. Then it appends without room, and slow readers are
-/// told a gap. A worker that hangs must not stop publishers; a normal turn of a worker takes
+/// Longest wait of a publisher for one message. Then it appends without room, and slow readers get
+/// a gap. A worker that hangs must not stop publishers; a normal turn of a worker takes
 /// milliseconds.
 pub(crate) const LONGEST_WAIT_MS: u64 = 5_000;
 
@@ -50,7 +52,8 @@ struct Reader {
     worker: u16,
     /// The sequence number of the last message that the worker has served.
     served: u64,
-    /// Its registration for new messages. A publish may have used it since.
+    /// Its registration for new messages. It may be gone: a publish removes it when it wakes the
+    /// worker.
     wait: Option<WaitKey>,
 }
 
@@ -107,8 +110,7 @@ impl Room {
         self.readers.swap_remove(index).wait
     }
 
-    /// The time until which a worker may hold the channel, if it begins now. A worker that holds
-    /// does not report how far it has served.
+    /// The time until which a worker may hold the channel, if it begins now.
     pub(crate) fn may_hold_until(&self, now_ms: u64) -> u64 {
         self.credit.end_ms(now_ms)
     }
@@ -275,7 +277,7 @@ mod tests {
         room.read_by(&log, 0, at(2), None);
         assert!(room.has(&log, 50) && !room.has(&log, 51) && !room.has(&log, 1_000));
         room.served(&log, 0, at(4));
-        assert!(room.has(&log, 1_000), "the newest is kept whatever its size");
+        assert!(room.has(&log, 1_000), "the newest message is kept whatever its size");
     }
 
     #[test]
@@ -292,9 +294,9 @@ mod tests {
     fn a_reader_that_reports_again_after_a_loss_is_waited_for() {
         let (mut log, mut room) = full();
         log.append(0, 1, ());
-        assert!(room.has(&log, 1), "it may hang");
+        assert!(room.has(&log, 1), "worker 0 may hang");
         room.read_by(&log, 0, at(0), None);
-        assert!(!room.has(&log, 1), "it is to read what is left");
+        assert!(!room.has(&log, 1), "worker 0 is to read the kept messages");
         room.served(&log, 0, at(2));
         assert!(room.has(&log, 1));
     }
@@ -305,7 +307,7 @@ mod tests {
         let mut place = None;
         assert!(!comes(&mut room, &log, &mut place, 0));
         room.served(&log, 0, at(2));
-        assert!(comes(&mut room, &log, &mut None, 0), "room for two");
+        assert!(comes(&mut room, &log, &mut None, 0), "there is room for two messages");
         log.append(0, 1, ());
         let mut last = None;
         assert!(!comes(&mut room, &log, &mut last, 0) && last.is_some());
@@ -327,7 +329,7 @@ mod tests {
         assert!(!comes(&mut room, &log, &mut last, 0), "a new publisher is the last");
         room.leave_line(last.unwrap());
         assert!(room.next(&log, 0).is_some());
-        assert!(room.next(&log, 0).is_none(), "it is woken once");
+        assert!(room.next(&log, 0).is_none(), "the first in line is woken once");
         for mut place in places {
             room.served(&log, 0, log.head());
             assert!(comes(&mut room, &log, &mut place, 0));

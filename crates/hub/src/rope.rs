@@ -16,7 +16,7 @@ use std::io::{self, IoSlice};
 use bytes::{Buf, Bytes};
 use tidewire_server::Parked;
 
-/// Most slices in one write. The rest goes out with the next write.
+/// The largest number of slices in one write. The rest goes out with the next write.
 const SLICES: usize = 64;
 
 /// Bytes in several pieces. Most ropes have one piece, which needs no allocation.
@@ -86,8 +86,8 @@ impl Rope {
         }
     }
 
-    /// Copies the pieces that lie in the buffer that `begin` begins with, which has `len` bytes.
-    /// Afterwards the rope does not keep that buffer in memory.
+    /// `begin` starts with a buffer of `len` bytes. Copies all pieces of this rope that are slices
+    /// of that buffer. Afterwards the rope does not keep that buffer in memory.
     pub(crate) fn copy_out_of(&mut self, begin: &Self, len: usize) {
         let start = begin.first.as_ptr().addr();
         let whole = std::mem::take(self);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_counts_the_whole_piece_that_it_keeps_in_memory() {
+    fn held_bytes_include_the_taken_start_of_the_first_piece() {
         let mut rope =
             Rope::from([vec![b'a'; 10], vec![b'b'; 1_000], vec![b'c'; 10]].map(Bytes::from).to_vec());
         assert_eq!(rope.held(), 1_020);

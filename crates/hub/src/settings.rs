@@ -38,9 +38,9 @@ pub struct Settings {
     /// The server does not read from a client that accepts no bytes. Such a client has
     /// [`stall_timeout`](Self::stall_timeout) in all for its message.
     pub message_grace: Duration,
-    /// Bytes per second that a WebSocket message must have after
-    /// [`message_grace`](Self::message_grace); a slower one is given up. Default 512, as for a
-    /// request body: 1 MiB may take half an hour.
+    /// The lowest rate of a WebSocket message in bytes per second, after
+    /// [`message_grace`](Self::message_grace). The server gives up a slower message. Default 512,
+    /// as for a request body: 1 MiB may take half an hour.
     pub message_min_rate: u64,
     /// How long an upload may send no bytes before the server gives it up. Default 60 s.
     pub upload_pause: Duration,
@@ -48,8 +48,8 @@ pub struct Settings {
     /// Default on: a message is compressed once for all subscribers of a worker.
     pub deflate: bool,
     /// Whether to compress event streams and JSON lines for clients that accept gzip. Default off:
-    /// messages are short, and low delay is worth more than few bytes. Compressing several
-    /// publishers together also leaks, by the length of a batch, how similar their messages are.
+    /// messages are short, and low delay is worth more than few bytes. Also, messages of several
+    /// publishers are compressed together. Then the length of a batch shows how similar they are.
     pub compress: bool,
     /// Whether pages may read channels by iframe and JSONP, the techniques from before CORS.
     /// Default off: JSONP lets every page on the web read.

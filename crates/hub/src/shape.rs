@@ -22,8 +22,8 @@ pub(crate) enum Shape {
     LongPoll(PollShape),
 }
 
-/// Bytes of messages in one compressed batch, or one longer message. A compressed batch cannot be
-/// left between two messages, so a reader that does not accept it keeps all of it. That is about as
+/// Bytes of messages in one compressed batch, or one longer message. A reader cannot stop within a
+/// compressed batch. So a reader that does not accept all of it keeps the rest. That is about as
 /// much as other slow readers keep besides the rest of one message.
 const GZIP_BATCH: usize = 16 * 1024;
 
@@ -33,7 +33,7 @@ pub(crate) struct Batch {
     pub(crate) flow: Flow,
     /// The checksum of a compressed batch.
     pub(crate) sum: Sum,
-    /// The units, if a reader may leave the batch between two of them.
+    /// The units of the batch. Empty if a reader cannot stop between two units.
     units: Units,
     /// Bytes that are not shared with other batches.
     own: usize,
@@ -102,7 +102,7 @@ impl Batch {
     /// after the whole batch. Returns the positions after what is kept.
     pub(crate) fn keep_unit(&self, rest: &mut Rope, most: usize, end: &Positions) -> Positions {
         let written = self.rope.len() - rest.len();
-        let left = self.units.leave(written, most, end);
+        let left = self.units.stop_after(written, most, end);
         let positions = left.map_or_else(
             || end.clone(),
             |(at, positions)| {

@@ -270,7 +270,7 @@ fn a_compressed_batch_is_small() {
 }
 
 #[test]
-fn after_a_cut_batch_the_log_is_read_on_after_the_cut_unit() {
+fn a_reader_of_a_cut_batch_continues_in_the_log_after_the_cut_unit() {
     let stock = Stock::new();
     let format = StreamFormat::WsV1 { deflate: true };
     for list in 0..2 {

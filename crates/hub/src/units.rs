@@ -4,7 +4,7 @@
 //! ```text
 //!   batch      │ message 5 │ message 6 │ message 7 │ message 8 │
 //!   written    ├───────────────────┤
-//!   kept                           └───┘  then the log is read on, from after message 6
+//!   kept                           └───┘  then the reader continues in the log after message 6
 //! ```
 //!
 //! Every unit moves the position in one channel, so a boundary stores the position in that channel
@@ -42,11 +42,16 @@ impl Units {
         }
     }
 
-    /// Where a reader may leave a batch after `written` bytes: at the end of the unit that was cut,
-    /// or of a later one at most `most` bytes further. Returns that place, and the positions there.
-    /// `end` are the positions after the whole batch. `None` means that the reader takes the whole
-    /// batch.
-    pub(crate) fn leave(&self, written: usize, most: usize, end: &Positions) -> Option<(usize, Positions)> {
+    /// The place where a reader may stop after `written` bytes of a batch, and the positions there.
+    /// It is the end of the unit that was cut. Or it is the end of a later unit, at most `most`
+    /// bytes after `written`. `end` are the positions after the whole batch. `None` means that the
+    /// reader takes the whole batch.
+    pub(crate) fn stop_after(
+        &self,
+        written: usize,
+        most: usize,
+        end: &Positions,
+    ) -> Option<(usize, Positions)> {
         let cut = self.boundaries.partition_point(|boundary| boundary.at <= written);
         let within = self.boundaries.partition_point(|boundary| boundary.at <= written.saturating_add(most));
         let index = within.checked_sub(1).filter(|&last| last >= cut).unwrap_or(cut);
@@ -86,7 +91,7 @@ mod tests {
         for written in 0..100_usize {
             let has = written / 10 + 1;
             let expected = at([has.min(5) as u64, has.saturating_sub(5) as u64]);
-            let left = units().leave(written, 0, &end);
+            let left = units().stop_after(written, 0, &end);
             assert_eq!(left, (has < 10).then_some((10 * has, expected)), "{written} bytes");
         }
     }
@@ -94,10 +99,10 @@ mod tests {
     #[test]
     fn later_units_are_kept_up_to_the_limit() {
         let end = at([5, 5]);
-        assert_eq!(units().leave(15, 5, &end), Some((20, at([2, 0]))));
-        assert_eq!(units().leave(15, 24, &end), Some((30, at([3, 0]))));
-        assert_eq!(units().leave(15, 45, &end), Some((60, at([5, 1]))));
-        assert_eq!(units().leave(15, 75, &end), Some((90, at([5, 4]))));
-        assert_eq!(Units::default().leave(15, 0, &end), None, "one unit");
+        assert_eq!(units().stop_after(15, 5, &end), Some((20, at([2, 0]))));
+        assert_eq!(units().stop_after(15, 24, &end), Some((30, at([3, 0]))));
+        assert_eq!(units().stop_after(15, 45, &end), Some((60, at([5, 1]))));
+        assert_eq!(units().stop_after(15, 75, &end), Some((90, at([5, 4]))));
+        assert_eq!(Units::default().stop_after(15, 0, &end), None, "the batch is one unit");
     }
 }

@@ -57,8 +57,8 @@ impl Upload {
         }
     }
 
-    /// Largest size of a piece in bytes. It keeps the limit of messages, is read in a short time,
-    /// and lets a log hold several pieces.
+    /// Largest size of a piece in bytes. A piece is not longer than the limit of messages, can be
+    /// read in a short time, and is so small that a log holds several pieces.
     pub(crate) fn piece_size(&self) -> usize {
         let config = self.hub.config();
         PIECE.min(config.max_message).min(config.retention.max_bytes / PIECES_KEPT).max(1)
@@ -194,7 +194,7 @@ mod tests {
             assert!(room());
             upload.piece(piece());
         }
-        assert!(!room(), "a fourth would evict what the reader has not read");
+        assert!(!room(), "a fourth piece would evict what the reader has not read");
         assert!(next(&mut reader).is_ready());
         assert!(room());
         upload.piece(piece());

@@ -50,7 +50,7 @@ pub(crate) enum RawStart {
     After(Cursor),
 }
 
-/// The start is not in the log, or no longer.
+/// The log does not have the start: it never had it, or has evicted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RawStartError {
     /// `missed` messages after the start are no longer kept.

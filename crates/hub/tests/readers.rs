@@ -1,6 +1,6 @@
 //! Random readers, all on one worker. They wait, stall, hang up, pipeline, and change their
 //! channels while messages arrive. Each of them gets every message of its channels once and in
-//! order, or is told a gap.
+//! order, or gets a gap.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
@@ -268,7 +268,11 @@ impl Reader {
             }
             "hello" => {
                 let Some(Asked::Subscribe(name)) = self.asked.pop_front() else { panic!("{object}") };
-                assert_eq!(now[..now.len() - 1], before.unwrap(), "what it had before {name}");
+                assert_eq!(
+                    now[..now.len() - 1],
+                    before.unwrap(),
+                    "the positions that the reader had before {name}"
+                );
                 self.channels.push(name);
             }
             "ack" => {
@@ -277,7 +281,7 @@ impl Reader {
                 self.channels.remove(index);
                 let mut left = before.unwrap();
                 left.remove(index);
-                assert_eq!(now, left, "what it has without {name}");
+                assert_eq!(now, left, "the positions that the reader has without {name}");
             }
             "message" => {
                 let mut data = object["data"].as_str().unwrap().split(':');

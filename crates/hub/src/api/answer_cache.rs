@@ -12,13 +12,13 @@ use tidewire_server::PreparedResponse;
 use crate::channel::Channel;
 use crate::table::HeldPoll;
 
-/// Most cached requests of one worker.
+/// The largest number of cached requests of one worker.
 const MAX_ANSWERS: usize = 256;
 
 /// Longest body that is cached, in bytes.
 const MAX_BODY: usize = 256 * 1024;
 
-/// Most bytes of all cached bodies.
+/// The largest number of bytes of all cached bodies.
 const MAX_BODIES: usize = 4 * 1024 * 1024;
 
 /// The cached answers of one worker, by request target.
@@ -82,8 +82,8 @@ impl AnswerCache {
         answer
     }
 
-    /// The same for a request that is not parsed yet: the outcome if its bytes equal the last
-    /// request.
+    /// The same for a request that is not parsed yet: the outcome if its bytes are equal to those
+    /// of the last request.
     pub(crate) fn get_same(&mut self, request: &[u8], now_ms: u64, max_subscribers: usize) -> Option<Answer> {
         let last = self.last.as_ref().filter(|last| *last.request == *request)?;
         if last.kept.snapshot.holds(now_ms) { last.kept.answer(max_subscribers) } else { None }
@@ -138,7 +138,8 @@ impl Snapshot {
 }
 
 impl Kept {
-    /// The answer. `None` for a poll that must wait while a channel has too many subscribers.
+    /// The answer. `None` if it is a poll that must wait, and a channel already has its maximum of
+    /// subscribers.
     fn answer(&self, max_subscribers: usize) -> Option<Answer> {
         let is_full = || self.snapshot.0.iter().any(|held| held.channel.subscribers() >= max_subscribers);
         match &self.answer {

@@ -13,7 +13,7 @@ use crate::positions::Start;
 use crate::refusal::bad_request;
 use crate::request_fields::RequestField;
 
-/// Most messages in one answer to a poll.
+/// The largest number of messages in one answer to a poll.
 const MAX_LIMIT: usize = 10_000;
 
 /// Messages in one answer to a poll, if the client sets no limit.
@@ -84,8 +84,8 @@ impl Params {
 }
 
 /// The start for a client that sends none. Short polls start at the oldest kept message. Long polls
-/// and streams start now. Pictures start at the newest, and raw bytes at the start of the newest
-/// upload.
+/// and streams start now. Pictures (`multipart/x-mixed-replace`) start with the newest message. Raw
+/// bytes start at the first piece of the newest upload.
 fn default_start(delivery: Delivery) -> Start {
     match delivery {
         Delivery::Poll => Start::Earliest,

@@ -1,5 +1,5 @@
-//! `POST /c/{name}`: publishes one message of any media type. It waits while it would evict
-//! messages that the workers have still to deliver.
+//! `POST /c/{name}`: publishes one message of any media type. The publish waits while its message
+//! would evict messages that the workers must still deliver.
 
 use std::future::poll_fn;
 use std::ops::Not;
@@ -83,8 +83,8 @@ pub(crate) fn handle(
     })))
 }
 
-/// Publishes if there is room. Otherwise the publication is in the line, and must be polled again
-/// with a real waker.
+/// Tries to publish with a waker that does nothing. If there is no room, the publication is in the
+/// line. Then poll it again with the waker of a task.
 fn at_once(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, Problem>> {
     let mut nobody = Context::from_waker(Waker::noop());
     hub.poll_publish(&mut nobody, publication).map_err(hub_refusal)
@@ -189,7 +189,7 @@ mod tests {
         let (context, _stop) = SiteContext::new(hub, Arc::default());
         let start = Instant::now();
         assert!(run(when_room(&context, publication)).is_ok());
-        assert!(start.elapsed() >= Duration::from_millis(LONGEST_WAIT_MS - 1_000), "it waited before");
+        assert!(start.elapsed() >= Duration::from_millis(LONGEST_WAIT_MS - 1_000), "the wait was too short");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Answers the requests for channels of one worker. Requests come from the request cycle of the
-//! server and from the subscriber table.
+//! Answers the requests for channels that arrive on one worker. They come from the request cycle of
+//! the server and from the subscriber table.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::refusal::{bad_request, not_allowed, refusal};
 use crate::request_fields::depends_on_target_only;
 use crate::table::{Next, Subscription, Ticket};
 
-/// Answers the requests for channels of one worker.
+/// Answers the requests for channels that arrive on one worker.
 pub(crate) struct Responder {
     context: SiteContext,
     answers: RefCell<AnswerCache>,
@@ -26,7 +26,7 @@ pub(crate) struct Responder {
     fields: RefCell<Fields>,
 }
 
-/// The methods of a channel.
+/// The HTTP methods that a channel supports: the value of `Allow`.
 pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
 impl Responder {

@@ -312,7 +312,7 @@ mod tests {
     use crate::request_fields::RequestField;
     use crate::settings::Settings;
 
-    /// A value with which the field has an effect, if it has one.
+    /// A value of the field that changes an answer, if any value of the field can.
     fn effective_value(field: RequestField) -> &'static str {
         match field {
             RequestField::Accept => "text/event-stream",

@@ -88,8 +88,8 @@ pub(crate) fn handle(
     })))
 }
 
-/// Publishes a body to its end. If the body ends too early, the upload is dropped, which marks it
-/// as aborted.
+/// Publishes a body to its end. If the body ends too early, the upload is dropped. Then a last
+/// message marks it as aborted.
 async fn publish_body(upload: Upload, mut body: Body, pace: Pace) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
@@ -103,7 +103,7 @@ async fn publish_body(upload: Upload, mut body: Body, pace: Pace) -> Result<Uplo
             upload.piece(piece);
         }
     }
-    // The mark must not evict the last pieces.
+    // The message that marks the end of the upload must not evict its last pieces.
     room(&upload, 0, pace).await;
     Ok(Uploaded { cursor: upload.end().to_string(), bytes, messages })
 }
@@ -159,7 +159,7 @@ async fn read_some(body: &mut Body, enough: usize) -> Option<Result<Bytes, BodyE
 /// A complete upload.
 #[derive(Serialize)]
 struct Uploaded {
-    /// The position after the mark.
+    /// The position after the message that marks the end.
     cursor: String,
     bytes: u64,
     messages: u64,

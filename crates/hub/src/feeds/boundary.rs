@@ -2,8 +2,9 @@
 
 use memchr::memmem;
 
-/// The delimiter, which no part may contain. It is the same for all streams, so their bytes can be
-/// shared. So it is not random, and payloads that contain it are escaped.
+/// The delimiter, which no part may contain. All streams use the same delimiter, so that they can
+/// share bytes. It is therefore not random, and a payload can contain it. Such payloads are
+/// escaped.
 pub(crate) const BOUNDARY: &[u8] = b"--tidewire";
 
 /// Whether the bytes contain the delimiter.

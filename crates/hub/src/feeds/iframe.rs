@@ -13,8 +13,9 @@
 //! The URL names the function, and an attacker may choose the URL. So the frame calls only
 //! functions that its parent page has defined:
 //!
-//! - It must be a frame. As a page or popup it calls nothing. The server refuses it there if the
-//!   browser sends `Sec-Fetch-Dest`, and it has no opener (`Cross-Origin-Opener-Policy`).
+//! - It must be a frame. As a page or popup it calls nothing. If the browser sends
+//!   `Sec-Fetch-Dest`, the server refuses other uses. `Cross-Origin-Opener-Policy` takes the opener
+//!   from a popup.
 //! - A page of this origin must have opened it. If a foreign frame within such a page navigates to
 //!   this URL, the server refuses it (`Sec-Fetch-Site`).
 //! - Each name must be an own property of the object before it, and the first name must not exist
@@ -31,7 +32,7 @@ use crate::object::{Object, write_message};
 use crate::out::Out;
 use crate::request_fields::RequestField;
 
-/// Most points in the name of a callback: an object of the page and its function.
+/// The largest number of points in the name of a callback: an object of the page and its function.
 pub(crate) const MAX_POINTS: usize = 1;
 
 /// Refuses a request that is not for a frame in a page of this origin. Browsers send the purpose of
@@ -40,7 +41,7 @@ pub(crate) const MAX_POINTS: usize = 1;
 pub(crate) fn require_frame(head: &RequestHead<'_>) -> Result<(), Problem> {
     let refuse = |detail| Err(Problem::new(403, detail));
     match RequestField::SecFetchDest.get(head) {
-        // A script may read the text: that executes nothing.
+        // A script may read the text, because reading does not execute it.
         None | Some(b"empty") => Ok(()),
         Some(b"iframe" | b"frame") => match RequestField::SecFetchSite.get(head) {
             None | Some(b"same-origin" | b"none") => Ok(()),

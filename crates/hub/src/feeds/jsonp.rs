@@ -6,10 +6,10 @@
 //!
 //! Safety: a script element loads from any origin and sends cookies. So every page on the web can
 //! read a channel that allows JSONP. The name of the callback is checked (`script.rs`). The answer
-//! begins with a comment, so that its first bytes cannot be taken for another file type, as Flash
-//! did.
+//! begins with a comment, so that its first bytes cannot be the start of another file type. (An old
+//! attack chose the callback name so that the answer was a Flash file.)
 
-/// Most points in the name of a callback: `angular.callbacks._0` has two.
+/// The largest number of points in the name of a callback: `angular.callbacks._0` has two.
 pub(crate) const MAX_POINTS: usize = 2;
 
 /// Appends the text before the answer.

@@ -1,7 +1,7 @@
-//! The feeds: files of the same shape, one for each technique. A feed defines how messages look on
-//! the wire. It knows nothing of sockets, logs or positions. A feed writes units; [`Wire`] wraps a
-//! unit in a chunk if the transfer coding is chunked. `feed.rs` has what the feeds of streams
-//! share, and `format.rs` chooses a feed.
+//! The feeds: one file for each technique, all with the same structure. A feed defines how messages
+//! look on the wire. It knows nothing of sockets, logs or positions. A feed writes units; [`Wire`]
+//! wraps a unit in a chunk if the transfer coding is chunked. `feed.rs` has what the feeds of
+//! streams share, and `format.rs` chooses a feed.
 //!
 //! | file | start | message | gap, reset | heartbeat | end |
 //! |---|---|---|---|---|---|

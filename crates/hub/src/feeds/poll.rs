@@ -11,8 +11,8 @@ use crate::object::write_message;
 use crate::out::Out;
 use crate::rope::Rope;
 
-/// Bytes of messages in one answer, not counting the last message. The next poll gets the rest. So
-/// a client that sends requests and does not read holds only one answer.
+/// After this many bytes of messages, an answer gets no further message. The next poll gets the
+/// rest. So a client that sends requests and does not read holds only one answer.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
 /// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message. With a callback, the answer

@@ -31,8 +31,8 @@ const UNKNOWN: &str = "application/octet-stream";
 /// Bytes of small messages that are joined for one write.
 pub(crate) const MAX_JOINED: usize = 64 * 1024;
 
-/// Appends a payload. A large one is passed on uncopied. Small ones are joined, so that not each of
-/// them is a chunk and a write.
+/// Appends a payload. A large one is passed on uncopied. Small ones are joined. Otherwise each
+/// would be a chunk and a write of its own.
 pub(crate) fn join(bytes: Bytes, payload: &Bytes) -> Bytes {
     if bytes.is_empty() {
         return payload.clone();

@@ -76,8 +76,8 @@ const OF_EVERY_WINDOW: [&str; 38] = [
 
 /// Appends JSON as a JavaScript expression that may stand in a `<script>` of a page.
 ///
-/// JSON is JavaScript, with two exceptions. U+2028 and U+2029 were line ends before ES2019. And
-/// `</script>` or `<!--` would end the script or hide its end. All of these occur only within
+/// JSON is JavaScript, except U+2028 and U+2029, which were line ends before ES2019. In a page,
+/// `</script>` or `<!--` would also end the script or hide its end. All of these occur only within
 /// strings, where an escape has the same meaning.
 pub(crate) fn push_json(out: &mut Vec<u8>, json: &[u8]) {
     let mut rest = json;
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn what_would_leave_a_script_is_escaped() {
+    fn text_that_would_end_a_script_is_escaped() {
         let text = "</script><!-- & \u{2028}\u{2029} \u{201c}€\u{201d}";
         let json = serde_json::to_vec(text).unwrap();
         let mut out = Vec::new();
         push_json(&mut out, &json);
         let script = String::from_utf8(out).unwrap();
         assert!(!script.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "{script}");
-        assert_eq!(serde_json::from_str::<String>(&script).unwrap(), text, "it means the same");
+        assert_eq!(serde_json::from_str::<String>(&script).unwrap(), text, "the escaped text means the same");
     }
 }

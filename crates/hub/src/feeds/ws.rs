@@ -79,7 +79,8 @@ impl Feed for V1 {
         let mut head = Vec::with_capacity(USUAL_HEAD);
         write_message_head(envelope.message, envelope.cursor, envelope.channel, Place::Line, &mut head);
         // For a short payload, head and payload are compressed together, once for each list of
-        // channels. There may be many lists, so for a list a short message is not compressed.
+        // channels. There may be many lists, so short messages are not compressed for connections
+        // with several channels.
         let is_long = envelope.message.data().len() >= DEFLATED_LEN;
         let put = if self.deflate && (is_long || envelope.channel.is_none()) { put_deflated } else { put };
         put(Kind::Text, &head, FormKind::Json(Place::Line), envelope.message, out);
@@ -116,7 +117,7 @@ fn put(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out
 /// The same, compressed if the message is long enough and becomes shorter.
 ///
 /// A form is compressed once for all that need it, and may follow any block that ends on a byte
-/// boundary. So the head is sent before it as an uncompressed block.
+/// boundary. So the head goes before the form, as an uncompressed block.
 fn put_deflated(kind: Kind, head: &[u8], form: FormKind, message: &Message, out: &mut Out<'_>) {
     if message.data().len() < DEFLATED_LEN {
         if head.is_empty() {
