@@ -12,8 +12,8 @@
 //! ```
 //!
 //! A reader waits *at a cursor*. If a message came between its read and its wait, the wait is
-//! refused and the reader reads again. Other servers lose a message that comes between replay and
-//! waiting.
+//! refused and the reader reads again. So no message is lost between replay and waiting. (In other
+//! servers it can be lost there.)
 
 use crate::cursor::{Cursor, Epoch, Since};
 use crate::error::{Refused, RefusedKind, WaitError};
@@ -136,7 +136,8 @@ impl<T, W> Channel<T, W> {
     ///
     /// # Errors
     /// [`WaitError::Ready`] if `after` is not the head: there is a message to read, or a gap or
-    /// reset to tell. [`WaitError::Full`] at [`Limits::max_waiters`]. Both return the waiter.
+    /// reset to report to the reader. [`WaitError::Full`] at [`Limits::max_waiters`]. Both return
+    /// the waiter.
     pub fn wait(&mut self, after: Cursor, waiter: W) -> Result<WaitKey, WaitError<W>> {
         if after != self.log.head() {
             return Err(WaitError::Ready(waiter));
@@ -151,7 +152,7 @@ impl<T, W> Channel<T, W> {
     /// message has woken it already.
     ///
     /// A poll whose time is up calls this first. `None` means that there *is* a message, so the
-    /// poll reads it. Otherwise it answers that there was none.
+    /// poll reads it. If a waiter is returned, the poll answers that there is no message.
     pub fn cancel(&mut self, key: WaitKey) -> Option<W> {
         self.waiters.remove(self.log.epoch(), key)
     }

@@ -16,11 +16,11 @@ use core::str::FromStr;
 
 use crate::error::{CursorError, CursorErrorKind};
 
-/// Identifies a log. The owner draws a new number whenever it creates a log, so that cursors of an
+/// Identifies a log. The owner takes a new number whenever it creates a log, so that cursors of an
 /// earlier log are recognised.
 ///
-/// Draw it at random, or count it in durable storage. This crate has neither. Do not use 0: it is
-/// the epoch of [`Cursor::FOREIGN`].
+/// Use a random number, or a counter in durable storage. This crate has no source of random numbers
+/// and no storage. Do not use 0: it is the epoch of [`Cursor::FOREIGN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(u64);
 

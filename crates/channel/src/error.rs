@@ -83,8 +83,8 @@ impl Refused {
         self.kind
     }
 
-    /// Returns the limit in its own unit, bytes or a count. For a key that is taken, it is the
-    /// number of keys that are remembered.
+    /// Returns the limit in its own unit, bytes or a count. For a key that is taken, it is
+    /// [`Limits::max_keys`](crate::Limits::max_keys).
     #[must_use]
     pub const fn limit(&self) -> usize {
         self.limit

@@ -8,8 +8,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// The number of messages kept. 0 counts as 1. Default 1,000: minutes of a busy channel, hours
-    /// of a quiet one.
+    /// The number of messages kept. 0 counts as 1. Default 1,000: enough for some minutes of a busy
+    /// channel, or some hours of a quiet one.
     pub max_messages: usize,
     /// The bytes kept: the sum of the `size` given with each message. Default 1 MiB, so 1,000
     /// channels keep 1 GiB at most.
@@ -141,7 +141,7 @@ mod tests {
     use tidewire_testkit::limits::check;
 
     #[test]
-    fn the_document_says_the_same() {
+    fn the_defaults_are_the_documented_ones() {
         let Retention { max_messages, max_bytes, max_age_ms } = Retention::DEFAULT;
         check(
             "tidewire-channel: retention",

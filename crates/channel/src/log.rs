@@ -68,7 +68,8 @@ impl<T> Log<T> {
     /// Otherwise other messages would get the lost numbers, and a reader that has the old messages
     /// would skip the new ones.
     ///
-    /// Returns `None` if `head` is over 2^63. No log counts that far, so the source is damaged.
+    /// Returns `None` if the number of `head` is 2^63 or more. No log counts that far, so the
+    /// source is damaged.
     #[must_use]
     pub fn continuing(head: Cursor, retention: Retention) -> Option<Self> {
         if head.seq() > u64::MAX / 2 {
@@ -93,9 +94,9 @@ impl<T> Log<T> {
     /// Evicts messages older than [`Retention::max_age_ms`]. Returns their number.
     ///
     /// Time only moves forward in a log. If the caller's clock steps back, the log stays at the
-    /// latest time that it has seen until the clock has caught up. So times are in the order of
-    /// messages. If the clock leaps forward, messages expire early, and readers are told of a gap.
-    /// To avoid both, read the wall clock once at the start and add a monotonic clock to it.
+    /// latest time that it has seen until the clock has caught up. So a later message never has an
+    /// earlier time. If the clock leaps forward, messages expire early, and readers are told of a
+    /// gap. To avoid both, read the wall clock once at the start and add a monotonic clock to it.
     pub fn expire(&mut self, now_ms: u64) -> usize {
         self.clock_ms = self.clock_ms.max(now_ms);
         let Some(max_age_ms) = self.retention.max_age_ms else { return 0 };

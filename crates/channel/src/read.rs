@@ -12,9 +12,9 @@ use crate::cursor::{Cursor, Epoch};
 /// progress. `messages: 0` returns none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// The most messages.
+    /// The largest number of messages.
     pub messages: usize,
-    /// The most bytes, summed over the sizes given with the messages.
+    /// The largest number of bytes, summed over the sizes given with the messages.
     pub bytes: usize,
 }
 
@@ -189,7 +189,8 @@ impl<'a, T> IntoIterator for &Read<'a, T> {
 /// One message of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry<'a, T> {
-    /// The position after this message. A reader that has this message reads since here.
+    /// The position after this message. A reader that has this message passes this cursor to its
+    /// next read.
     pub cursor: Cursor,
     /// When it was appended, in milliseconds of the caller's clock. It never decreases along the
     /// log.

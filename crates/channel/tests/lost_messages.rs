@@ -221,7 +221,7 @@ fn a_publish_whose_key_was_guessed_is_refused() {
     let mut channel = channel();
     let mut once = |text, says| channel.append_once(0, b"key", Fingerprint([says; 16]), 1, text);
     assert!(once("the attacker's", 1).is_ok());
-    let refused = once("the owner's", 2).expect_err("it is another message");
+    let refused = once("the owner's", 2).expect_err("the key belongs to another message");
     assert_eq!(refused.kind(), RefusedKind::KeyTaken);
     assert_eq!(texts(&channel, Since::Earliest), ["the attacker's"]);
 }

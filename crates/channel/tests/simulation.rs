@@ -137,7 +137,7 @@ fn all(seeds: u64, fault: Option<Fault>) -> Result<Counts, (u64, String)> {
                             }
                             Err(_) => {
                                 worst.fetch_min(seed, Ordering::Relaxed);
-                                failure = Some((seed, "it panics".into()));
+                                failure = Some((seed, "the simulation panics".into()));
                             }
                         }
                     }

@@ -22,7 +22,8 @@ fn start() -> Cursor {
 }
 
 fn publish(channel: &Shared, message: u32) {
-    let (_, woken) = channel.lock().expect("no thread panics").append(0, 1, message).expect("it is small");
+    let (_, woken) =
+        channel.lock().expect("no thread panics").append(0, 1, message).expect("the message is small");
     for bell in woken {
         bell.notify(); // the lock is released
     }
@@ -66,7 +67,7 @@ fn a_reader_never_sleeps_while_there_is_a_message() {
         };
         publish(&channel, 1);
         publish(&channel, 2);
-        assert_eq!(reader.join().expect("it ends"), [1, 2]);
+        assert_eq!(reader.join().expect("the thread ends"), [1, 2]);
     });
 }
 
@@ -89,7 +90,7 @@ fn two_publishers_wake_a_reader_and_give_each_number_once() {
         got.sort_unstable();
         assert_eq!(got, [1, 2]);
         for publisher in publishers {
-            publisher.join().expect("it ends");
+            publisher.join().expect("the thread ends");
         }
         assert_eq!(channel.lock().expect("no thread panics").log().head().seq(), 2);
     });
@@ -102,8 +103,11 @@ fn a_poll_that_ends_as_its_message_comes_loses_nothing() {
     loom::model(|| {
         let channel = shared();
         let bell = Arc::new(Notify::new());
-        let key =
-            channel.lock().expect("no thread panics").wait(start(), Arc::clone(&bell)).expect("it is empty");
+        let key = channel
+            .lock()
+            .expect("no thread panics")
+            .wait(start(), Arc::clone(&bell))
+            .expect("the channel has no message");
         let publisher = {
             let channel = Arc::clone(&channel);
             thread::spawn(move || publish(&channel, 1))
@@ -117,7 +121,7 @@ fn a_poll_that_ends_as_its_message_comes_loses_nothing() {
             bell.wait(); // the publisher took the waiter and wakes it
             read(&channel, &mut cursor)
         };
-        publisher.join().expect("it ends");
+        publisher.join().expect("the thread ends");
         let second = read(&channel, &mut cursor); // the next poll
         assert_eq!([first, second].concat(), [1]);
     });
@@ -146,7 +150,7 @@ fn a_reader_that_waits_without_its_cursor_sleeps_for_ever() {
                 "a wait at the head is accepted, whatever the reader has"
             );
         }
-        publisher.join().expect("it ends");
+        publisher.join().expect("the thread ends");
         // The publisher is done. A reader that still waits now waits for ever.
         let waits = channel.lock().expect("no thread panics").waiters() > 0;
         note.fetch_or(missed && waits, Ordering::Relaxed);

@@ -24,7 +24,7 @@ pub use buf::{Chunk, HeadBuf};
 pub struct ChunkHead(NonZeroU64);
 
 impl ChunkHead {
-    /// The most bytes that a head has: 16 digits and CRLF.
+    /// The largest number of bytes that a head has: 16 digits and CRLF.
     pub const MAX_LEN: usize = MAX_DIGITS + 2;
 
     /// The head of a chunk of `size` bytes. `None` for 0: an empty chunk is the last one, and would
@@ -122,7 +122,7 @@ mod buf {
         /// use bytes::Buf;
         /// use tidewire_chunked::ChunkHead;
         ///
-        /// let mut chunk = ChunkHead::around(&b"hello"[..]).expect("it is not empty");
+        /// let mut chunk = ChunkHead::around(&b"hello"[..]).expect("the data is not empty");
         /// assert_eq!(chunk.copy_to_bytes(chunk.remaining()), "5\r\nhello\r\n");
         /// ```
         #[must_use]
@@ -155,7 +155,7 @@ mod tests {
     use alloc::format;
 
     #[test]
-    fn every_width() {
+    fn a_head_of_every_length_is_encoded() {
         for shift in 0..64 {
             for size in [1_u64 << shift, u64::MAX >> shift] {
                 let head = ChunkHead::new(size).unwrap();

@@ -81,7 +81,8 @@ impl Codec {
         Self { decoder: Decoder::new(limits), encoder: Encoder::new() }
     }
 
-    /// Whether [`Item::End`] was yielded. The read buffer then begins with the next message.
+    /// Returns whether [`Item::End`] was yielded. The read buffer then begins with the next
+    /// message.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.decoder.is_done()

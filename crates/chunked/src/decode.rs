@@ -1,4 +1,4 @@
-//! Bytes to events.
+//! Decodes bytes to events.
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -7,10 +7,10 @@ use crate::trailer::is_forbidden_trailer;
 use tidewire_grammar::class::is_hexdig;
 use tidewire_grammar::{token_len, trim_ows};
 
-/// The most digits of a chunk size: 64 bits.
+/// The largest number of digits of a chunk size: 64 bits.
 const MAX_DIGITS: usize = 16;
 
-/// The most that `max_overhead` can be.
+/// The largest value of `max_overhead`.
 const MAX_OVERHEAD: u32 = u32::MAX - 18;
 
 /// What a decoder yields, in the order of the wire. The slices are parts of the input.
@@ -85,8 +85,9 @@ impl Decoder {
     /// Returns the next event of `input` and the number of bytes consumed. `input` starts with the
     /// first byte that was not consumed.
     ///
-    /// `Ok((n, Some(event)))`: call again with the rest. `Ok((n, None))`: append bytes to the rest
-    /// and call again; or the body is complete ([`is_done`](Self::is_done)).
+    /// `Ok((n, Some(event)))`: call again with the rest. `Ok((n, None))`: if
+    /// [`is_done`](Self::is_done), the body is complete. Otherwise append bytes to the rest and
+    /// call again.
     ///
     /// # Errors
     /// At the first byte that cannot be accepted or that passes a limit. Each later call returns
@@ -117,7 +118,7 @@ impl Decoder {
         }
     }
 
-    /// Whether [`Event::End`] was yielded.
+    /// Returns whether [`Event::End`] was yielded.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
@@ -138,8 +139,9 @@ impl Decoder {
     }
 
     /// A shortcut for nearly all chunks: `input` has the CRLF after content, digits and CRLF. In
-    /// all other cases `None`, and [`line`](Self::line) reads the line. The tests of split
-    /// invariance compare the two, since `line` reads every line that is cut.
+    /// all other cases `None`, and [`line`](Self::line) reads the line. The tests with split input
+    /// check this function: a line that is split is read by `line`, and both must give the same
+    /// events.
     #[inline]
     fn plain_line<'a>(&mut self, input: &'a [u8]) -> Option<(usize, Event<'a>)> {
         let line = match self.state {
@@ -149,7 +151,7 @@ impl Decoder {
         };
         let mut size = 0;
         let mut digits = 0;
-        // Eight digits are enough for 4 GiB, more than usual chunks have.
+        // Eight digits are enough for 4 GiB. Usual chunks are smaller.
         while let Some(byte) = line.get(digits)
             && is_hexdig(*byte)
             && digits < 8
@@ -264,7 +266,8 @@ fn part(line: &[u8], from: usize) -> &[u8] {
 
 /// The value of a byte that is a hexadecimal digit.
 const fn hex_value(byte: u8) -> u8 {
-    // Letters have bit 6 and count from 9: `A` is 0x41, `a` is 0x61.
+    // Letters have bit 6 set, and their low four bits begin at 1 (`A` is 0x41, `a` is 0x61). So add
+    // 9: `A` is 10.
     (byte & 0xf) + 9 * (byte >> 6)
 }
 
@@ -273,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits() {
+    fn a_hexadecimal_digit_of_either_case_has_its_value() {
         for value in 0..16_u8 {
             let lower = b"0123456789abcdef"[usize::from(value)];
             assert_eq!(hex_value(lower), value);
@@ -291,7 +294,7 @@ mod tests {
         assert!(decoder.is_done());
     }
 
-    /// `scanned` is 32 bits wide.
+    /// The longest line has `u32::MAX` bytes, so `scanned`, a `u32`, can count it.
     #[test]
     fn a_line_can_always_be_counted() {
         let limits = Limits::DEFAULT.with_max_overhead(u32::MAX);
@@ -299,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn small_enough_for_every_connection() {
+    fn a_decoder_has_40_bytes_at_most() {
         assert!(size_of::<Decoder>() <= 40, "{}", size_of::<Decoder>());
     }
 }

@@ -1,4 +1,4 @@
-//! Events to bytes.
+//! Encodes events to bytes.
 
 use crate::chunk_head::{ChunkHead, hex_len, write_hex};
 use crate::decode::Event;
@@ -70,7 +70,7 @@ impl Encoder {
         Self { state: State::Chunk }
     }
 
-    /// Whether [`Event::End`] was written.
+    /// Returns whether [`Event::End`] was written.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
@@ -151,7 +151,7 @@ impl State {
                 Some(left) => Ok(Self::Data(left)),
                 None => Err(EncodeError::new(
                     ChunkOverflow,
-                    usize::try_from(left).expect("it is less than the length of a slice"),
+                    usize::try_from(left).expect("the space left is less than the length of a slice"),
                 )),
             },
             (Self::Data(_), _) => Err(EncodeError::new(ChunkUnfinished, 0)),
@@ -209,7 +209,8 @@ fn len(before: State, event: Event<'_>, next: State) -> usize {
     len
 }
 
-/// The most bytes that an event writes. It is faster than [`len`], to grow a buffer once.
+/// An upper bound of the bytes that an event writes. Used to reserve memory once; faster than the
+/// exact [`len`].
 fn max_len(event: Event<'_>) -> usize {
     match event {
         Event::Data(data) => ChunkHead::MAX_LEN + data.len() + CRLF.len(),
@@ -264,7 +265,7 @@ pub fn encode_trailers<'a>(
     written
 }
 
-/// Whether a decoder would accept a trailer field and not change it.
+/// Returns whether a decoder would accept a trailer field and not change it.
 fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
     let token = token_len(name);
     if token < name.len() || name.is_empty() {

@@ -26,7 +26,8 @@ pub enum ErrorKind {
     UnexpectedEnd,
 
     // Broke a rule.
-    /// A trailer field that frames or routes a message ([`is_forbidden_trailer`]).
+    /// A trailer field that frames or routes a message, or that controls the connection
+    /// ([`is_forbidden_trailer`]).
     ///
     /// [`is_forbidden_trailer`]: crate::is_forbidden_trailer
     ForbiddenTrailer,
@@ -125,7 +126,7 @@ pub enum EncodeErrorKind {
     /// ([`is_forbidden_trailer`](crate::is_forbidden_trailer)).
     ForbiddenTrailer,
 
-    // You misused us.
+    // The caller made a mistake.
     /// More data than the open chunk has room for. The offset is the number of bytes that fit.
     ChunkOverflow,
     /// A chunk, a trailer field or the end, but the open chunk needs more data.

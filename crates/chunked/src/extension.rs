@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_forms() {
+    fn every_form_of_an_extension_is_read() {
         let all: alloc::vec::Vec<_> = extensions(b" ; a\t;b=1; c = \"x;\\\"y\" ;d").collect();
         let want = |name, value| Extension { name, value };
         assert_eq!(

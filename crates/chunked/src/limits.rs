@@ -15,8 +15,8 @@ pub struct Limits {
     /// each byte of content. This also bounds a line, and so the buffer that a caller needs: 18
     /// bytes more than this. A larger value than `u32::MAX - 18` means `u32::MAX - 18`.
     pub max_overhead: u32,
-    /// Trailer fields. Default 100, the usual bound of header fields (Apache, hyper). Each field
-    /// costs memory if you keep them.
+    /// Trailer fields. Default 100, the usual bound of header fields (Apache, hyper). If you keep
+    /// the fields, each costs memory.
     pub max_trailers: u16,
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_limits_are_the_defaults() {
+    fn the_defaults_are_the_documented_ones() {
         let Limits { max_body, max_overhead, max_trailers } = Limits::DEFAULT;
         tidewire_testkit::limits::check(
             "tidewire-chunked",

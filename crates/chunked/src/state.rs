@@ -137,7 +137,7 @@ impl State {
         }
     }
 
-    /// Whether a byte that leads to this state counts towards
+    /// Returns whether a byte that leads to this state counts towards
     /// [`Limits::max_overhead`](crate::Limits::max_overhead): all of an extension, and all of a
     /// trailer line with its CR. (The decoder counts the LF, which leaves `TrailerLf`.)
     #[inline]

@@ -2,8 +2,9 @@
 
 use tidewire_grammar::eq_ignore_case;
 
-/// Fields that frame or route a message, or say what happens to the connection. A recipient that
-/// acted on them after the body could be deceived, or was already.
+/// Fields that frame or route a message, or say what happens to the connection. When they arrive,
+/// the body is already read. A recipient that uses them now could be deceived, or has already read
+/// the body wrongly.
 const FORBIDDEN: [&[u8]; 10] = [
     b"connection",
     b"content-length",
@@ -17,8 +18,9 @@ const FORBIDDEN: [&[u8]; 10] = [
     b"upgrade",
 ];
 
-/// Whether a field of this name is refused in the trailer section: a field that says how the
-/// message is framed or routed, or what happens to the connection (RFC 9110 §6.5.1). Ignores case.
+/// Returns whether a field of this name is refused in the trailer section: a field that says how
+/// the message is framed or routed, or what happens to the connection (RFC 9110 §6.5.1). Ignores
+/// case.
 ///
 /// Other fields that make no sense there (`Authorization`, `Cache-Control`, `Content-Type`) are
 /// yielded. They do no harm as long as trailers are kept apart from the header fields, which

@@ -104,7 +104,7 @@ struct Document {
     gap: Option<Object>,
 }
 
-/// The most bytes of a refusal that are read. A problem document has a few hundred.
+/// The largest number of bytes of a refusal that are read. A problem document has a few hundred.
 const MAX_PROBLEM: usize = 64 * 1024;
 
 /// The codings of the content (RFC 9110 §8.4), if there is a coding other than `identity`. Empty

@@ -74,8 +74,8 @@ impl Client {
         self
     }
 
-    /// Sets the most bytes of one message as a feed encodes it, or of one answer to a poll. It
-    /// bounds the memory that a server can make this program use. Default 16 MiB.
+    /// Sets the limit, in bytes, of one encoded message of a feed, or of one answer to a poll. The
+    /// limit bounds the memory that a server can make this program use. Default 16 MiB.
     #[must_use]
     pub fn with_max_message(mut self, bytes: usize) -> Self {
         self.change().max_message = bytes;
@@ -85,16 +85,17 @@ impl Client {
     /// Publishes a message and returns once it is in the log.
     ///
     /// If an answer is lost, the client sends the message again with the same idempotency key. So
-    /// the log has the message once, as long as the server remembers the key (its operator sets for
-    /// how long). After a 408, 429, 500, 502, 503 or 504 the client waits, at least the time of
-    /// `Retry-After`, and tries again. If `Retry-After` is more than 30 s, the client does not
-    /// wait: it returns [`Error::Refused`] at once, with
+    /// the log has the message only once. This holds while the server remembers the key; its
+    /// operator sets this time. After a 408, 429, 500, 502, 503 or 504 the client waits, at least
+    /// the time of `Retry-After`, and tries again. If `Retry-After` is more than 30 s, the client
+    /// does not wait: it returns [`Error::Refused`] at once, with
     /// [`Problem::retry_after`](crate::Problem::retry_after).
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's problem for any other refusal. [`Error::GaveUp`] after
     /// [`Client::with_attempts`]: then it is unknown whether the log has the message. If you set a
-    /// key, publish again with the same key.
+    /// key, publish again with the same key: the answer says whether the log had the message
+    /// already.
     pub async fn publish(&self, message: Publish) -> Result<Published, Error> {
         publish::publish(&self.settings, &self.kept, &message).await
     }

@@ -26,7 +26,7 @@ pub(crate) enum Step {
     New,
     /// Delivered before: drop it.
     Duplicate,
-    /// New, and so many messages before it are missing.
+    /// New, and this many messages before it are missing.
     Hole(u64),
 }
 
@@ -37,10 +37,11 @@ impl Cursor {
         &self.0
     }
 
-    /// Whether the message at `next` is new to a reader at `self`.
+    /// Returns whether the message at `next` is new to a reader at `self`.
     ///
-    /// Only this method parses the text: positions joined by `.`, each an epoch, `-`, and a dense
-    /// sequence number. If the text has another form, only equality is known, and no hole is found.
+    /// Only this method parses the text: positions joined by `.`, each an epoch, `-`, and a
+    /// sequence number, which grows by 1 with each message. If the text has another form, only
+    /// equality is known, and no missing message is found.
     pub(crate) fn step_to(&self, next: &Self) -> Step {
         if self == next {
             return Step::Duplicate;

@@ -48,7 +48,7 @@ pub enum Error {
     /// The server answered a stream with 204: it asks its readers to stop and not to come back, as
     /// a server asks an `EventSource`. This is a normal end: a subscription that is used as a
     /// `Stream` ends without this error.
-    #[error("the server says that there is nothing more to read (204)")]
+    #[error("the server asks its readers to stop (204)")]
     Stopped,
     /// The server closed the WebSocket.
     #[error("the server closed the WebSocket with code {code}: {reason}")]
@@ -128,19 +128,19 @@ pub enum Protocol {
     #[error("the server does not speak tidewire.v1")]
     Subprotocol,
     /// The answer has another media type than expected.
-    #[error("it has the wrong media type {0:?}")]
+    #[error("the media type {0:?} is wrong")]
     MediaType(String),
     /// The answer is compressed, although `identity` was asked for. It is not read.
     #[error(
-        "it is compressed ({0}) although the client asked for no compression: configure the server or the \
-         proxy on the way not to compress this URL"
+        "the content is compressed ({0}) although the client asked for no compression: configure the server \
+         or the proxy on the way not to compress this URL"
     )]
     ContentCoding(String),
     /// The answer to a poll has only what was delivered or reported before, or says again that the
     /// cursor belongs to another log.
     #[error(
-        "it has nothing new: a cache on the way may repeat old answers, or several servers may answer for \
-         one channel"
+        "the answer has nothing new: a cache on the way may repeat old answers, or several servers may \
+         answer for one channel"
     )]
     Repeated,
     /// The JSON is wrong, or is not the expected object.
@@ -197,7 +197,7 @@ impl From<http1::Error> for Error {
     fn from(error: http1::Error) -> Self {
         match error.kind() {
             http1::ErrorKind::Syntax(http1::Syntax::UnexpectedEnd) => {
-                Self::cut(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended within an answer"))
+                Self::cut(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer is incomplete"))
             }
             _ => Self::Protocol(Protocol::Http(error)),
         }

@@ -54,8 +54,8 @@ impl Http {
 
     /// Sends a request. A body is sent with its length.
     ///
-    /// A server may answer and close before it has read the whole body. So if a write of a body
-    /// fails, this does not fail. [`head`](Self::head) fails if there is no answer either.
+    /// A server may answer and close before it has read the whole body. So `send` succeeds even if
+    /// writing the body fails. If there is no answer either, [`head`](Self::head) fails.
     pub(crate) async fn send(&mut self, request: &Request<'_>, body: Option<&[u8]>) -> Result<(), Error> {
         let length = body.map_or(BodyLength::Empty, |body| BodyLength::Length(body.len() as u64));
         let mut out = Vec::with_capacity(1024);
@@ -129,16 +129,16 @@ impl Http {
         self.at == self.input.len() && self.machine.next_exchange()
     }
 
-    /// Whether the server has neither closed nor sent anything since [`next`](Self::next). A server
-    /// may send a 408 to a connection that was idle for too long.
+    /// Returns whether the server has neither closed nor sent anything since [`next`](Self::next).
+    /// A server may send a 408 to a connection that was idle for too long.
     pub(crate) async fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let mut byte = ReadBuf::new(&mut byte);
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.io).poll_read(cx, &mut byte).is_pending())).await
     }
 
-    /// Whether no byte of the answer to the last request came. The server may have closed a kept
-    /// connection before it saw the request.
+    /// Returns whether no byte of the answer to the last request came. The server may have closed a
+    /// kept connection before it saw the request.
     pub(crate) const fn is_unanswered(&self) -> bool {
         !self.answered
     }
@@ -166,5 +166,5 @@ fn http_error(error: tidewire_http1::Error, max_body: usize) -> Error {
     }
 }
 
-/// The most bytes of one read: the size of a batch of messages under load.
+/// The largest number of bytes of one read: the size of a batch of messages under load.
 pub(crate) const READ_SIZE: usize = 16 * 1024;

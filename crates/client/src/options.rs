@@ -60,8 +60,8 @@ impl Options {
         self
     }
 
-    /// Sets the most messages in one answer to a poll. The number is clamped to 1 to 10,000.
-    /// Default: the server's own limit, which is 1,000.
+    /// Sets the largest number of messages in one answer to a poll, from 1 to 10,000. Other values
+    /// are changed to the nearest of these. Default: the server's own limit, which is 1,000.
     #[must_use]
     pub const fn with_limit(mut self, messages: u32) -> Self {
         self.limit = Some(match messages {

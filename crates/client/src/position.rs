@@ -39,9 +39,9 @@ impl Position {
         self.move_count
     }
 
-    /// Whether more gaps and resets have come in a row than there are channels. A restart of the
-    /// server causes one for each channel. If there are more, the server does not know the cursor
-    /// that it has just given, or several servers answer in turn.
+    /// Returns whether more gaps and resets have come in a row than there are channels. A restart
+    /// of the server causes one for each channel. If there are more, the server does not know the
+    /// cursor that it has just given, or several servers answer in turn.
     pub(crate) fn has_too_many_losses(&self) -> bool {
         let channels = self.cursor.as_ref().map_or(1, |cursor| cursor.as_str().split('.').count());
         self.losses > channels
@@ -60,7 +60,7 @@ impl Position {
         self.cursor.get_or_insert_with(|| cursor.clone());
     }
 
-    /// Whether `item` is new to this reader.
+    /// Returns whether `item` is new to this reader.
     pub(crate) fn step(&self, item: &Item) -> Step {
         let Some(held) = &self.cursor else { return Step::New };
         match item {
@@ -68,14 +68,16 @@ impl Position {
             Item::Message(message) => held.step_to(&message.cursor),
             Item::Gap { cursor, .. } if self.has_left(cursor) => Step::Duplicate,
             Item::Gap { cursor, .. } => new_unless_duplicate(held.step_to(cursor)),
-            // Only a log that lost its newest messages goes back.
+            // A reset for this reason may go to an earlier position of the same log, because the
+            // log lost its newest messages.
             Item::Reset { reason, cursor } if reason == AHEAD_OF_LOG => new_if(held != cursor),
             Item::Reset { cursor, .. } => new_unless_duplicate(held.step_to(cursor)),
             Item::Hello(_) | Item::Retry(_) => Step::New,
         }
     }
 
-    /// Whether the answer to a poll with these items and this end has items, none of them new.
+    /// Returns whether a poll's answer is a repetition: it has items, but none of them is new.
+    /// `end` is the position after the answer.
     ///
     /// An answer that ends at the reader's position has nothing new, even if its cursors have an
     /// unknown form.
@@ -132,8 +134,8 @@ const fn new_if(is_new: bool) -> Step {
 /// The reason of a reset that may go back in the same log.
 const AHEAD_OF_LOG: &str = "ahead-of-log";
 
-/// The most epochs that are remembered: those of eight restarts of a server, with the 16 channels
-/// that one connection can have.
+/// The largest number of epochs that are remembered: those of eight restarts of a server, with the
+/// 16 channels that one connection can have.
 const MAX_LEFT_EPOCHS: usize = 128;
 
 #[cfg(test)]
@@ -185,11 +187,11 @@ mod tests {
         assert!(position.is_repeated(&[gap("e-5"), hello()], Some(&cursor("e-5"))));
         assert!(
             position.is_repeated(&[gap("z"), hello()], Some(&cursor("e-5"))),
-            "it ends at the reader's position"
+            "the answer ends at the reader's position"
         );
         assert!(
             !position.is_repeated(&[gap("e-5"), gap("e-6")], Some(&cursor("e-6"))),
-            "a part of it is new"
+            "a part of the answer is new"
         );
         assert!(!Position::new(None).is_repeated(&[gap("e-5")], None));
     }

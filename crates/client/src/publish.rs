@@ -63,9 +63,10 @@ impl Publish {
         self
     }
 
-    /// Sets the idempotency key: the log has the same message with the same key once. Set a key if
-    /// your program may publish the same message again after a restart. Without one,
-    /// [`Client::publish`](crate::Client::publish) uses a random key for its own attempts.
+    /// Sets the idempotency key: a message that is published several times with the same key is in
+    /// the log once. Set a key if your program may publish the same message again after a restart.
+    /// Without one, [`Client::publish`](crate::Client::publish) uses a random key for its own
+    /// attempts.
     ///
     /// Use a key that nobody can guess, and a different key for each message. If another message of
     /// the channel has the key, the server refuses with 422 ([`Error::Refused`]).
@@ -142,11 +143,11 @@ struct Acknowledgement {
     duplicate: bool,
 }
 
-/// The most bytes of an answer, which holds one cursor.
+/// The largest number of bytes of an answer, which holds one cursor.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The longest `Retry-After` that the client waits for. If it is longer, the caller gets the
-/// refusal at once, because it waits for the result.
+/// The longest `Retry-After` that the client waits for. If it is longer, the client returns the
+/// refusal at once, so that its caller does not wait for a long time.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// How long to wait before the next attempt, or `None` if there should be no other attempt.

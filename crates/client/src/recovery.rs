@@ -12,7 +12,7 @@
 //!  │             └─ refused or silent, or MAX_FAILURES failures in a row without a message
 //!  │                    │
 //!  │                    ├─ i is not the last ─────► opening feed i + 1, at once
-//!  │                    └─ it is the last, and each was refused or compressed: the end
+//!  │                    └─ i is the last, and all feeds were refused or compressed: the end
 //!  └──── else: wait, then the first ◄─┘
 //! ```
 //! After a fallback, the first feed is tried again when
@@ -109,7 +109,7 @@ impl Recovery {
         self.retry = wait.min(self.options.backoff.max);
     }
 
-    /// Whether it is time to try the first feed again.
+    /// Returns whether it is time to try the first feed again.
     pub(crate) fn is_first_due(&self, now: Instant) -> bool {
         self.index > 0 && now.duration_since(self.first_tried_at) >= self.options.prefer_again
     }
@@ -197,11 +197,12 @@ enum FailureClass {
     Temporary,
     /// This feed does not get through.
     Blocked,
-    /// No feed will work, so another attempt does not help.
+    /// No feed will work, so another attempt is useless.
     Final,
 }
 
-/// Whether the error will come again. A proxy compresses until somebody changes its configuration.
+/// Returns whether the error is permanent. (A compressed answer is: the proxy compresses until
+/// somebody changes its configuration.)
 fn is_permanent(error: &Error) -> bool {
     match error {
         Error::Refused(problem) => matches!(problem.status, 300..=407 | 409..=428 | 430..=499),
@@ -217,14 +218,14 @@ fn retry_after(error: &Error) -> Duration {
     }
 }
 
-/// A feed that was open for so long works. Its next failure counts as the first.
+/// A feed that was open for this time works. Its next failure counts as the first.
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// The number of failures in a row without a message after which a feed is given up. One failure
 /// may be a restart of the server.
 const MAX_FAILURES: u32 = 3;
 
-/// The number of failures that a restart counts as. Then the bound of the first random wait is 2 s
+/// A restart counts as this number of failures. Then the bound of the first random wait is 2 s
 /// instead of 250 ms.
 const RESTART_FAILURES: u32 = 4;
 

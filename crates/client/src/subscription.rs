@@ -54,8 +54,8 @@ impl Subscription {
     /// with a timeout.
     ///
     /// # Errors
-    /// Errors that another attempt cannot help: the server itself refuses ([`Error::Refused`]), an
-    /// answer is over the limit ([`Error::TooLarge`]), every feed is compressed on the way
+    /// Errors for which another attempt is useless: the server itself refuses ([`Error::Refused`]),
+    /// an answer is over the limit ([`Error::TooLarge`]), every feed is compressed on the way
     /// ([`Protocol::ContentCoding`]), the retry limit is reached ([`Error::GaveUp`]), or the server
     /// asks its readers to stop ([`Error::Stopped`]). Each later call returns the same error. A
     /// temporary error is an [`Event::Disconnected`], and the subscription reconnects.
@@ -90,8 +90,8 @@ impl Subscription {
 impl futures_core::Stream for Subscription {
     type Item = Result<Event, Error>;
 
-    /// The same as [`next`](Subscription::next). The stream ends after an error, and without an
-    /// error at [`Error::Stopped`].
+    /// The same as [`next`](Subscription::next). The stream ends after an error. At
+    /// [`Error::Stopped`] it ends without yielding the error.
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.ended.is_some() {
@@ -124,12 +124,12 @@ struct Driver {
     settings: Arc<Settings>,
     slot: EventSlot,
     position: Position,
-    /// The position before the last hole.
+    /// The position before the last missing numbers.
     last_hole: Option<Cursor>,
 }
 
 impl Driver {
-    /// Runs until an error that another attempt cannot help.
+    /// Runs until an error for which another attempt is useless.
     async fn run(mut self, options: Options) -> Error {
         let mut recovery = Recovery::new(options, Instant::now());
         loop {
@@ -264,9 +264,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Handles a hole. Numbers are dense, so a hole is a loss that the server did not report. The
-    /// first time, the feed is cut, because the log may still have the messages. If the hole comes
-    /// again at the same place, it is reported to the caller.
+    /// Handles missing sequence numbers. Numbers have no gaps on the server, so this is a loss that
+    /// the server did not report. The first time, the feed is cut, because the log may still have
+    /// the messages. If numbers are missing again at the same place, the caller gets a gap.
     async fn report_hole(&mut self, missed: u64) -> Result<(), Error> {
         let Some(from) = self.position.cursor().cloned() else { return Ok(()) };
         if self.last_hole.as_ref() != Some(&from) {

@@ -47,7 +47,10 @@ async fn a_compressed_answer_is_not_read_and_ends_a_subscription_without_another
             let fields = format!("Content-Type: {}\r\nContent-Encoding: {coding}\r\n", media_type(feed));
             let server = always(move |_, _| bytes(answer("200 OK", &fields, "\x1f\x08 not read")));
             let end = take(&mut subscribe(&server.url, options(&[feed])), 1).await;
-            assert!(end[0].starts_with("end: the answer cannot be understood: it is compressed"), "{end:?}");
+            assert!(
+                end[0].starts_with("end: the answer cannot be understood: the content is compressed"),
+                "{end:?}"
+            );
             assert!(end[0].contains(coding), "{end:?}");
             assert_eq!(server.count(), 1, "{feed}");
         }
@@ -67,7 +70,7 @@ async fn after_a_compressed_answer_another_feed_is_tried() {
     let mut events = subscribe(&server.url, options(&[Feed::Sse, Feed::Poll]).with_since(at("e-0")));
     let texts = take(&mut events, 3).await;
     assert!(
-        texts[0].starts_with("sse failed: the answer cannot be understood: it is compressed"),
+        texts[0].starts_with("sse failed: the answer cannot be understood: the content is compressed"),
         "{texts:?}"
     );
     assert_eq!(texts[1..], ["poll at e-0", "e-1 m1"]);
@@ -93,7 +96,7 @@ async fn a_proxy_that_compresses_every_feed_ends_the_subscription() {
         bytes(answer("200 OK", &fields, "x"))
     });
     let texts = take(&mut subscribe(&server.url, options(&Feed::ALL)), 5).await;
-    assert!(texts.iter().all(|text| text.contains("it is compressed (gzip)")), "{texts:?}");
+    assert!(texts.iter().all(|text| text.contains("the content is compressed (gzip)")), "{texts:?}");
     assert!(texts[4].starts_with("end: "), "{texts:?}");
     assert_eq!(server.count(), 5);
 }
@@ -110,17 +113,20 @@ async fn a_compressed_refusal_does_not_count_as_the_servers_own() {
     );
     let server = always(move |_, _| bytes(answer("410 Gone", &fields, "{}")));
     let texts = take(&mut subscribe(&server.url, options(&[Feed::Poll])), 1).await;
-    assert!(texts[0].starts_with("end: the answer cannot be understood: it is compressed"), "{texts:?}");
+    assert!(
+        texts[0].starts_with("end: the answer cannot be understood: the content is compressed"),
+        "{texts:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_acknowledgement_is_json_and_not_compressed() {
     for (status, fields, expected) in [
-        ("200 OK", "Content-Type: text/html\r\n", "it has the wrong media type \"text/html\""),
+        ("200 OK", "Content-Type: text/html\r\n", "the media type \"text/html\" is wrong"),
         (
             "201 Created",
             "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",
-            "it is compressed (gzip)",
+            "the content is compressed (gzip)",
         ),
         ("200 OK", "Content-Type: application/json\r\n", "a message without a valid cursor"),
     ] {
@@ -220,7 +226,7 @@ async fn each_failed_request_is_reported() {
     }
 }
 
-const REPEATED: &str = "failed: the answer cannot be understood: it has nothing new";
+const REPEATED: &str = "failed: the answer cannot be understood: the answer has nothing new";
 
 #[tokio::test]
 async fn an_old_answer_that_is_repeated_is_a_failure_of_the_feed() {

@@ -44,7 +44,7 @@ async fn a_stream_that_is_cut_within_a_message_continues_at_its_cursor() {
         [
             "sse at e-0",
             "e-1 m1",
-            "sse failed: the connection broke: it ended within an answer",
+            "sse failed: the connection broke: the answer is incomplete",
             "sse at e-1",
             "e-2 m2",
             "e-3 m3"
@@ -335,7 +335,7 @@ async fn answers_of_other_servers_lead_to_the_next_feed() {
     assert_eq!(
         take(&mut events, 3).await,
         [
-            "sse failed: the answer cannot be understood: it has the wrong media type \"text/html\"",
+            "sse failed: the answer cannot be understood: the media type \"text/html\" is wrong",
             "stream failed: the answer cannot be understood: HTTP: malformed HTTP version at byte 0",
             "end: gave up after 1 attempts: the server answered 302 Found"
         ]
@@ -449,7 +449,11 @@ async fn a_subscription_is_a_stream() {
     let server = serve(vec![vec![Request, problem("400 Bad Request", "", "Bad cursor.")]]);
     let texts: Vec<String> =
         subscribe(&server, options(&[Feed::Sse])).map(|event| text(&event)).collect().await;
-    assert_eq!(texts, ["end: the server answered 400 Bad Request: Bad cursor."], "it ends after an error");
+    assert_eq!(
+        texts,
+        ["end: the server answered 400 Bad Request: Bad cursor."],
+        "the stream ends after an error"
+    );
 }
 
 #[tokio::test]
@@ -464,8 +468,8 @@ async fn a_server_that_does_not_know_its_own_cursor_is_not_asked_in_a_loop() {
         [
             "poll at -",
             "reset unknown-epoch f-0",
-            "poll failed: the answer cannot be understood: it has nothing new: a cache on the way may repeat \
-             old answers, or several servers may answer for one channel"
+            "poll failed: the answer cannot be understood: the answer has nothing new: a cache on the way \
+             may repeat old answers, or several servers may answer for one channel"
         ]
     );
 }

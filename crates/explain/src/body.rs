@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::note::Notes;
 use crate::refusal::Refusal;
 
-/// The body of a message. The HTTP decoder reads every byte first.
+/// The body of a message. The HTTP decoder has checked each byte before this type gets it.
 #[derive(Debug)]
 pub(crate) struct Body {
     /// `None` for a body without chunks.
@@ -45,7 +45,8 @@ impl Body {
         outcome.inspect_err(|_| self.content.refused(notes))
     }
 
-    /// The HTTP decoder refuses a byte of `rest`. Content before that byte may be refused earlier.
+    /// The HTTP decoder refuses a byte of `rest`. But the content before that byte may also have an
+    /// error. Then that error counts, and is returned.
     pub(crate) fn refused(&mut self, rest: &[u8], notes: &mut Notes) -> Option<Refusal> {
         let earlier = match &mut self.chunks {
             Some(chunks) => match chunks.decode(rest, &mut self.content, notes) {
@@ -112,7 +113,7 @@ impl HeadlessBody {
         }
     }
 
-    /// Whether the last byte of it was taken. An event stream has no last byte.
+    /// Returns whether the last byte of it was taken. An event stream has no last byte.
     pub(crate) const fn is_done(&self) -> bool {
         match self {
             Self::Chunked { chunks, .. } => chunks.is_done(),

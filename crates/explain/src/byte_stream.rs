@@ -66,7 +66,7 @@ enum Stage {
     Frames(Box<Frames>),
     /// A protocol that is not decoded.
     Opaque(Unstructured),
-    /// Bytes that nobody reads.
+    /// Bytes that the recipient does not read any more.
     Unread(Unstructured),
     Refused,
 }
@@ -127,8 +127,8 @@ impl ByteStream {
         }
         if matches!(self.stage, Stage::AwaitingAnswer) && !self.buffer.is_empty() && !state.server_has_sent()
         {
-            // Only the client's bytes are there. They were sent to a server that accepted the
-            // offer.
+            // The capture has only the client's bytes. A client sends bytes after its offer only if
+            // the server accepts. So assume that it accepted.
             let protocol = match state.last_unanswered() {
                 Some(RequestContext { upgrade: Some(UpgradeOffer::WebSocket { .. }), .. }) => {
                     NewProtocol::WebSocket(Negotiated::default())

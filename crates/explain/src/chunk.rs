@@ -156,7 +156,8 @@ impl Chunks {
     }
 
     /// Adds the note of the bytes before a refused byte, which is `offset` bytes after the start of
-    /// the body. If the input comes in pieces, the CRLF was taken already.
+    /// the body. If the input came in pieces, the CRLF before them may already have its note;
+    /// otherwise it is added here.
     fn partial(&mut self, input: &[u8], offset: u64, notes: &mut Notes) {
         let mut input = self.end_of_chunk(input, notes).to_vec();
         if self.crlf_remaining == 1 {

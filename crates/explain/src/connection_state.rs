@@ -13,7 +13,7 @@ pub(crate) struct ConnectionState {
     unanswered: VecDeque<RequestContext>,
     client_has_sent: bool,
     server_has_sent: bool,
-    /// The result of the offer that the client's direction waits for.
+    /// The outcome of the offer that the client's direction waits for.
     outcome: Option<UpgradeOutcome>,
 }
 
@@ -61,12 +61,12 @@ impl ConnectionState {
         }
     }
 
-    /// Sets the result of an offer when no server was seen.
+    /// Sets the outcome of an offer when the capture has no bytes of the server.
     pub(crate) fn assume(&mut self, outcome: UpgradeOutcome) {
         self.outcome = Some(outcome);
     }
 
-    /// Returns the result of the offer that the client's direction waits for, once. `None` while
+    /// Returns the outcome of the offer that the client's direction waits for, once. `None` while
     /// there is no answer.
     pub(crate) fn take_outcome(&mut self) -> Option<UpgradeOutcome> {
         self.outcome.take()

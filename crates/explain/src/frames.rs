@@ -164,7 +164,7 @@ impl Frames {
                 frame_header::partial(self.at, &input[..good], notes);
                 return Err(refusal);
             }
-            // The header is correct, but the message must not end with it.
+            // The header is correct. The error is that the message ends here, within a character.
             if let Some((header, _)) = parsed {
                 frame_header::whole(self.at, &input[..n], &header, compressed, notes);
             }
@@ -213,7 +213,7 @@ impl Frames {
                 keep_start(&mut frame.kept, &plain[..good], MAX_KEPT);
                 frame.note_part((start, self.at + good as u64), notes);
             }
-            // A text that ends within a character is wrong after its last byte.
+            // If a text ends within a character, the error is at the end, and no byte is wrong.
             let len = u64::from(fault != end);
             return Err(Refusal { len, ..Refusal::ws(notes.direction(), self.base, error) });
         }

@@ -2,8 +2,8 @@
 //! recipient.
 //!
 //! Such a connection takes turns: a server reads the next request after it has answered the last
-//! one, and a client reads a response after it has sent a request. Here nobody sends, so in each
-//! turn of the other side the decoder encodes a message and discards its bytes.
+//! one, and a client reads a response after it has sent a request. This decoder only reads. So when
+//! it is the turn of the other side, it encodes a message for that side and discards the bytes.
 
 use tidewire_http1::{
     BodyLength, Client, Connection, Error, Event, FieldBlock, Fields, Limits, Request, Response, Server,

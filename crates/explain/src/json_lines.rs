@@ -35,7 +35,7 @@ impl JsonLines {
         self.line.interrupt(self.depth, SECTION, notes);
     }
 
-    /// The stream ends here. The last line may lack its LF.
+    /// The stream ends here. The last line may lack its LF; it is decoded all the same.
     pub(crate) fn end(&mut self, notes: &mut Notes) {
         if !self.line.piece_is_empty() {
             self.line_is_complete(notes);

@@ -103,8 +103,8 @@ fn chunked_body() -> (String, &'static str) {
     ("chunks follow".to_owned(), "RFC 9112 §6.3 (4)")
 }
 
-/// Returns what a 101 agrees on. If the connection is a WebSocket now, the notes on its fields say
-/// more.
+/// Returns what a 101 agrees on. Also adds details to the notes of its fields if the connection is
+/// a WebSocket now.
 fn switching_protocols(
     at: u64,
     head: &ResponseHead<'_>,

@@ -7,11 +7,12 @@ use crate::refusal::Refusal;
 
 /// Describes one part of a protocol, such as a field or a bit.
 ///
-/// Notes of one direction come in the order of their offsets, and every byte has a note. A note is
-/// within the last note of lesser depth before it, or after it: the method is within the request
-/// line. Notes of the same depth overlap only where one byte has several fields, as in the first
-/// two bytes of a WebSocket frame. [`NoteKind::Refused`] is the last note of its direction. It
-/// points at the byte that the decoder refused, which may be further back.
+/// Notes of one direction come in the order of their offsets, and every byte has a note. Take the
+/// last note before this one with a lesser depth. This note lies either within its bytes or after
+/// them. For example, the method lies within the request line. Notes of the same depth overlap only
+/// where one byte has several fields, as in the first two bytes of a WebSocket frame.
+/// [`NoteKind::Refused`] is the last note of its direction. It points at the byte that the decoder
+/// refused, which may be further back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     /// The direction of the bytes. A response can decide what the client's bytes after its request

@@ -18,8 +18,8 @@ pub struct Refusal {
     /// The offset of the first byte that cannot be accepted, or the length of the input if it ended
     /// too early.
     pub offset: u64,
-    /// 1 for a wrong byte; 0 where something ends too early or too late. If a limit is exceeded,
-    /// the byte may be one that has not arrived yet.
+    /// 1 for a wrong byte. 0 if a message or the input ends too early. If a limit is exceeded, the
+    /// byte at `offset` may not have arrived yet.
     pub len: u64,
     /// The decoder's error kind, such as `Rule(LengthRepeated)`.
     pub kind: String,

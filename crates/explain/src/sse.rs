@@ -176,7 +176,7 @@ impl LineResult {
             )),
             Event::Id(id) => Self::Id(brief(id.as_bytes(), 60)),
             Event::Retry(ms) => Self::Retry(ms),
-            _ => Self::Message("something new".into()),
+            _ => Self::Message("an event of an unknown kind".into()),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Makes a peer's text safe for a terminal.
 //!
-//! A terminal executes control characters: they can move the cursor over other text, change the
+//! A terminal acts on control characters: they can move the cursor over other text, change the
 //! title, and in some terminals set the clipboard (OSC 52). So a peer could control the terminal of
 //! the person who reads its text. The labels and meanings of notes are already safe. Print all
 //! other text of a peer through one of these functions.
 
 use std::fmt::Write;
 
-/// Returns whether a terminal or an editor executes this character instead of showing it: controls
+/// Returns whether a terminal or an editor acts on this character instead of showing it: controls
 /// (C0, DEL and C1), line ends, and characters that change the direction of text. A peer could use
 /// the latter to make one text look like another.
 #[must_use]

@@ -9,7 +9,7 @@ pub(crate) fn quote(bytes: &[u8], whole: u64) -> String {
     let shown = &bytes[..bytes.len().min(MAX_QUOTED)];
     let text = match std::str::from_utf8(shown) {
         Ok(text) => Some(text),
-        // The cut went through a character. The rest is still text.
+        // The cut is within a character. The bytes before that character are text.
         Err(error) if error.error_len().is_none() && !cut.is_empty() => {
             std::str::from_utf8(&shown[..error.valid_up_to()]).ok()
         }

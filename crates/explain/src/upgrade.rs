@@ -24,7 +24,7 @@ pub(crate) enum UpgradeOffer {
     Unseen,
 }
 
-/// The result of an offer.
+/// The outcome of an offer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum UpgradeOutcome {
     Accepted(NewProtocol),
@@ -61,13 +61,15 @@ impl UpgradeOffer {
             Self::Other => return Ok(NewProtocol::Other),
             Self::Unseen if !names_websocket(head.get_all("Upgrade")) => return Ok(NewProtocol::Other),
             Self::WebSocket { key: Some(key), subprotocols } => (Some(*key), subprotocols.as_slice()),
-            // What was not seen or not decoded may have been right.
+            // The key was not seen or cannot be decoded. It may have been correct, so accept any
+            // subprotocol.
             Self::WebSocket { key: None, .. } | Self::Unseen => (None, chosen.as_slice()),
         };
         let names: Vec<&str> = subprotocols.iter().map(String::as_str).collect();
         let request = Request::new(key.unwrap_or_default(), &names)
             .with_deflate(Config::DEFAULT.with_context_takeover(true));
-        // Without the key, the proof cannot be checked: the right one is put in its place.
+        // Without the key, `Sec-WebSocket-Accept` cannot be checked. So replace its value with the
+        // correct one before `verify`.
         let proof = accept_key(request.key().as_bytes());
         let fields = head.fields().map(|(name, value)| {
             let is_proof = key.is_none() && eq_ignore_case(name, b"sec-websocket-accept");

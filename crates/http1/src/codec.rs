@@ -171,12 +171,12 @@ pub enum Error {
 /// the connection takes no more requests: the client could take them for the next response.
 #[derive(Debug)]
 pub struct Codec<R: Role> {
-    /// Reads. In the client role it also writes.
+    /// Reads the messages of the peer. In the client role it also writes the requests.
     connection: Connection<R>,
     fields: Fields,
     /// The trailers to send with the next [`Item::End`].
     trailers: FieldBlock,
-    /// Writes, in the server role. A client does not use it.
+    /// Writes the responses, in the server role. A client does not use this field.
     responses: Responses,
 }
 
@@ -204,7 +204,7 @@ impl<R: Role> Codec<R> {
 }
 
 impl Codec<Server> {
-    /// Whether the connection must be closed, now that the last response is sent.
+    /// Returns whether the connection must be closed, now that the last response is sent.
     #[must_use]
     pub fn must_close(&self) -> bool {
         if self.is_switched() {
@@ -215,15 +215,16 @@ impl Codec<Server> {
         (answered && writer.must_close()) || (unanswered.is_empty() && self.connection.must_close())
     }
 
-    /// Whether the last response switched protocols. The read buffer then belongs to the other
-    /// protocol: take it with `Framed::into_parts`.
+    /// Returns whether the last response switched protocols. The read buffer then belongs to the
+    /// other protocol: take it with `Framed::into_parts`.
     #[must_use]
     pub fn is_switched(&self) -> bool {
         self.responses.writer.is_switched()
     }
 
-    /// Handles a reader that failed in this half of a request. A head that could not be read still
-    /// gets a response. After the response to a body that could not be read, the connection closes.
+    /// The reader has failed. `before` says in which half of the request. A head that could not be
+    /// read still gets a response. After the response to a body that could not be read, the
+    /// connection closes.
     fn failed(&mut self, before: Half) -> Result<(), Error> {
         match before {
             Half::Head => self.responses.expect(self.connection.exchange),
@@ -235,7 +236,7 @@ impl Codec<Server> {
         }
     }
 
-    /// Whether the last request that was read asked for another protocol.
+    /// Returns whether the last request that was read asked for another protocol.
     const fn offers_switch(&self) -> bool {
         self.connection.exchange.offers_upgrade() || self.connection.exchange.is_connect()
     }

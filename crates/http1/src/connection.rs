@@ -116,8 +116,8 @@ impl<R: Role> Connection<R> {
         self.consumed
     }
 
-    /// Whether the connection must be closed after this exchange. `false` may become `true` until
-    /// the head of the final response is sent or received.
+    /// Returns whether the connection must be closed after this exchange. `false` may become `true`
+    /// until the head of the final response is sent or received.
     #[must_use]
     pub fn must_close(&self) -> bool {
         !self.exchange.keep_alive()
@@ -131,22 +131,22 @@ impl<R: Role> Connection<R> {
         self.exchange.close();
     }
 
-    /// Whether the connection switched to another protocol, by a 101 or a 2xx to CONNECT. Then
-    /// `decode` consumes nothing more. The rest of the caller's buffer, and all bytes that follow,
-    /// belong to the other protocol.
+    /// Returns whether the connection switched to another protocol, by a 101 or a 2xx to CONNECT.
+    /// Then `decode` consumes nothing more. The rest of the caller's buffer, and all bytes that
+    /// follow, belong to the other protocol.
     #[must_use]
     pub fn is_switched(&self) -> bool {
         self.state.request() == Half::Switched
     }
 
-    /// Whether `decode` returns no event before the caller acts: the received message is complete
-    /// and [`next_exchange`](Self::next_exchange) is due, or a client has sent no request.
+    /// Returns whether `decode` waits for the caller: the received message is complete and
+    /// [`next_exchange`](Self::next_exchange) is due, or a client has sent no request.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.error().is_none() && !matches!(R::reads(self.state), Half::Head | Half::Body)
     }
 
-    /// Whether the message to send is complete.
+    /// Returns whether the message to send is complete.
     #[must_use]
     pub fn is_sent(&self) -> bool {
         R::writes(self.state) == Half::Done
@@ -198,7 +198,7 @@ impl<R: Role> Connection<R> {
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         let reads = R::reads(self.state);
         let awaited = self.awaits_head();
-        // Bytes of the unfinished part behind those that were consumed.
+        // The number of received bytes after the consumed ones, if a message is unfinished.
         let unfinished = match (&self.input, reads) {
             (Input::Failed(error), _) => return Err(*error),
             (Input::Body(IncomingBody::UntilClose(_) | IncomingBody::Length(0)), Half::Body) => None,
@@ -234,7 +234,7 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// Whether the peer must send a head: after a request, the server must send a response.
+    /// Returns whether the peer must send a head: after a request, the server must send a response.
     fn awaits_head(&self) -> bool {
         self.state.request() != Half::Head
     }
@@ -280,8 +280,8 @@ impl<R: Role> Connection<R> {
         self.input = Input::Body(reading);
     }
 
-    /// Reads one event of the body from the start of `input`. Not inlined, so that reading a head
-    /// does not save the registers for a body.
+    /// Reads one event of the body from the start of `input`. Not inlined. Otherwise each call that
+    /// reads a head would also save the registers that only a body needs.
     #[inline(never)]
     pub(crate) fn body<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         let over = ErrorKind::Limit(Limit::Body);

@@ -68,12 +68,12 @@ impl<'a> Response<'a> {
         Self { idle_timeout: seconds, ..self }
     }
 
-    /// Whether `Connection: close` is among the fields.
+    /// Returns whether `Connection: close` is among the fields.
     fn closes(&self) -> bool {
         self.first.is_some_and(|block| block.close) || self.fields.iter().any(|block| block.close)
     }
 
-    /// Whether `Upgrade` is among the fields.
+    /// Returns whether `Upgrade` is among the fields.
     fn upgrades(&self) -> bool {
         self.first.is_some_and(|block| block.upgrade) || self.fields.iter().any(|block| block.upgrade)
     }

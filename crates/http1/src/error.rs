@@ -225,8 +225,8 @@ pub enum EncodeErrorKind {
     /// The target is empty, contains a byte that is not allowed in a target, or has a form that
     /// the method does not allow. The offset is an index in the target.
     Target,
-    /// The host is not `uri-host [ ":" port ]`, or it differs from the authority of the target
-    /// (offset 0). The offset is an index in the host.
+    /// The host is not `uri-host [ ":" port ]`; the offset is an index in the host. Or it differs
+    /// from the authority of the target; the offset is 0.
     Host,
     /// A field name is not a token. The offset is an index in the name.
     FieldName,
@@ -298,14 +298,19 @@ impl fmt::Display for EncodeError {
             EncodeErrorKind::ReasonPhrase => {
                 return write!(f, "a control byte in the reason phrase at byte {at}");
             }
-            EncodeErrorKind::Method => return write!(f, "the method is not a token: see its byte {at}"),
+            EncodeErrorKind::Method => {
+                return write!(f, "the method is not a token: it is empty, or its byte {at} is not allowed");
+            }
             EncodeErrorKind::Target => return write!(f, "the request target is invalid at byte {at}"),
             EncodeErrorKind::Host => return write!(f, "the host is invalid at byte {at}"),
             EncodeErrorKind::FieldName => {
-                return write!(f, "the field name is not a token: see its byte {at}");
+                return write!(
+                    f,
+                    "the field name is not a token: it is empty, or its byte {at} is not allowed"
+                );
             }
             EncodeErrorKind::FieldValue => {
-                return write!(f, "the field value cannot be sent: see its byte {at}");
+                return write!(f, "the field value cannot be sent: its byte {at} is not allowed there");
             }
             EncodeErrorKind::ReservedField => "the connection writes this field itself",
             EncodeErrorKind::ForbiddenTrailer => "this field is not allowed in trailers",

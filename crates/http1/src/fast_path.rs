@@ -126,7 +126,8 @@ fn field_lines<F: Find>(
     // Nothing here can wrap: these are offsets in a head, or at most one block behind it.
     //
     // Blocks have fixed offsets, so the first one can be loaded before the end of the start line is
-    // known. A branch chooses the block: the processor predicts a branch, but waits for a sum.
+    // known. The block is chosen by a branch, not by arithmetic: a processor can predict a branch,
+    // but must wait for the result of arithmetic.
     let mut at = if line < 64 { 0 } else { block_of(line) };
     // The bytes of the block that belong to earlier lines: in the first block those of the start
     // line, in later blocks at most the LF after a CR at the end of the block before.
@@ -221,8 +222,9 @@ fn read_common<F: Find>(
     }
 }
 
-/// Whether all bytes are `0` to `9`: the high half of such a byte is 3, and stays 3 if 6 is added.
-/// (If a sum carries into the next byte, its own byte is no digit already.)
+/// Returns whether all bytes are `0` to `9`: the high half of such a byte is 3, and stays 3 if 6 is
+/// added. (A byte whose sum carries into the next byte is at least 0xF9, so it is no digit, and the
+/// result is false in any case.)
 #[inline(always)]
 fn four_digits(bytes: [u8; 4]) -> bool {
     let word = u32::from_le_bytes(bytes);
@@ -281,7 +283,7 @@ mod tests {
 
     /// Every byte at every place, next to digits and next to bytes whose sum could carry.
     #[test]
-    fn four_digits_are_four_digits() {
+    fn four_digits_accepts_only_decimal_digits() {
         for at in 0..4 {
             for b in 0..=255 {
                 for beside in *b"09/:\xFF\xFA" {

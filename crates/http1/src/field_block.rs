@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn framing_fields_are_left_to_the_connection() {
+    fn framing_fields_cannot_be_pushed() {
         let mut block = FieldBlock::new();
         for name in ["content-LENGTH", "Transfer-Encoding", "host"] {
             assert_eq!(refusal(block.push(name, "1")), (EncodeErrorKind::ReservedField, 0), "{name}");

@@ -19,8 +19,8 @@ pub struct Fields {
     /// All spans, if there are more than `few` can hold.
     many: Vec<Span>,
     /// What is known about the head besides its fields. It is stored here once, and views of the
-    /// head borrow it. A view with a copy would load bytes right after single stores to them, and
-    /// the processor would have to wait.
+    /// head borrow it. If a view copied it, the processor would load in one piece what was just
+    /// stored byte by byte, and would have to wait (store forwarding fails).
     pub(crate) info: HeadInfo,
 }
 
@@ -83,8 +83,8 @@ impl Default for Fields {
 }
 
 impl Clone for Fields {
-    /// Copies all of `few`, used or not: a fixed number of bytes takes a few instructions, a
-    /// variable number of spans takes a loop.
+    /// Copies all of `few`, used or not. Copying a fixed number of bytes takes a few instructions.
+    /// Copying a variable number of spans would take a loop.
     #[inline]
     fn clone(&self) -> Self {
         let many = if self.length > FEW { self.many.clone() } else { Vec::new() };

@@ -73,7 +73,8 @@ macro_rules! common {
                 self.table.info.body()
             }
 
-            /// Whether the sender keeps the connection open after this message (RFC 9112 §9.3).
+            /// Returns whether the sender keeps the connection open after this message (RFC 9112
+            /// §9.3).
             #[must_use]
             pub fn keep_alive(&self) -> bool {
                 self.table.info.keep_alive()
@@ -82,9 +83,9 @@ macro_rules! common {
             /// Returns the first `Upgrade` value that names a protocol, if the message is HTTP/1.1
             /// and has `Connection: Upgrade` (RFC 9110 §7.8).
             ///
-            /// A request with a body, even an empty chunked one, cannot switch protocols: check
-            /// [`body`](Self::body). A length of 0 is not a body. Serve such a request without the
-            /// upgrade, or answer 400. The connection refuses to send a 101.
+            /// A request with a body (also an empty chunked one) cannot switch protocols: check
+            /// [`body`](Self::body). Serve it without the upgrade, or answer 400; the connection
+            /// refuses to send a 101. `Content-Length: 0` is not a body.
             #[must_use]
             pub fn upgrade(&self) -> Option<&'a [u8]> {
                 self.table
@@ -181,8 +182,8 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// Whether the client waits for a 100 before it sends the body. Always `false` without a body
-    /// and for HTTP/1.0 (RFC 9110 §10.1.1).
+    /// Returns whether the client waits for a 100 before it sends the body. Always `false` without
+    /// a body and for HTTP/1.0 (RFC 9110 §10.1.1).
     #[must_use]
     pub fn expects_continue(&self) -> bool {
         self.table.info.expects_continue()
@@ -227,8 +228,8 @@ impl<'a> ResponseHead<'a> {
         self.slice(self.table.info.start, self.table.info.end)
     }
 
-    /// Whether this is an interim response: a 1xx other than 101. Another head follows it. After a
-    /// 101, another protocol follows.
+    /// Returns whether this is an interim response: a 1xx other than 101. Another head follows it.
+    /// After a 101, another protocol follows.
     #[must_use]
     pub const fn is_interim(&self) -> bool {
         matches!(self.table.info.status, 100 | 102..=199)

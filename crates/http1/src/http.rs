@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn framing_fields_of_a_map_are_left_to_the_connection() {
+    fn framing_fields_of_a_map_are_left_out() {
         let mut map = HeaderMap::new();
         map.insert("content-length", HeaderValue::from_static("5"));
         map.insert("transfer-encoding", HeaderValue::from_static("chunked"));

@@ -1,8 +1,10 @@
 //! The six fields that this crate understands: `Content-Length`, `Transfer-Encoding`, `Connection`,
 //! `Host`, `Upgrade` and `Expect`.
 //!
-//! They decide where a message ends and whether the connection stays open. They are read while the
-//! head is parsed. So the end of the message is known with the end of the head: see `framing.rs`.
+//! They decide where a message ends, what happens to the connection (close, keep open, another
+//! protocol), whether the client waits for a 100, and which host the request is for. They are read
+//! while the head is parsed. So the end of the message is known with the end of the head: see
+//! `framing.rs`.
 
 use crate::error::{ErrorKind, Fault, Rule};
 use crate::message::Version;
@@ -69,14 +71,16 @@ impl KnownFields {
     }
 
     /// RFC 9112 §9.3: whether the connection stays open after this message. It does not after an
-    /// HTTP/1.0 message with a transfer coding (§6.1). Such a message is possible here: in a
-    /// response to HEAD the coding does not delimit a body.
+    /// HTTP/1.0 message with a transfer coding (§6.1). Such a message is refused in general. It is
+    /// accepted only as a response that has no body, such as the response to HEAD, where the coding
+    /// delimits nothing.
     pub(crate) fn keep_alive(&self, version: Version) -> bool {
         let stays = version == Version::Http11 || self.has(Self::KEEP_ALIVE) && !self.chunked();
         stays && !self.has(Self::CLOSE)
     }
 
-    /// Whether there is an `Expect: 100-continue`. In HTTP/1.0 it is ignored (RFC 9110 §10.1.1).
+    /// Returns whether there is an `Expect: 100-continue`. In HTTP/1.0 it is ignored (RFC 9110
+    /// §10.1.1).
     pub(crate) fn expects_continue(&self, version: Version) -> bool {
         self.has(Self::CONTINUE) && version == Version::Http11
     }
@@ -211,22 +215,22 @@ impl KnownFields {
         Ok(())
     }
 
-    /// Whether an HTTP/1.1 message has an expectation other than `100-continue`.
+    /// Returns whether an HTTP/1.1 message has an expectation other than `100-continue`.
     pub(crate) fn has_unknown_expectation(&self, version: Version) -> bool {
         self.has(Self::OTHER_EXPECTATION) && version == Version::Http11
     }
 }
 
-/// Whether a field name of this length and first byte may be a known one. This check excludes
-/// nearly all other names.
+/// Returns whether a field name of this length and first byte may be a known one. This check
+/// excludes nearly all other names.
 #[inline(always)]
 pub(crate) fn may_be_known(length: usize, first: Option<&u8>) -> bool {
     matches!((FIRST.get(length), first), (Some(expected), Some(b)) if b | 0x20 == *expected)
 }
 
-/// Whether `text` equals `lower`, without regard to case. Compares words of eight or four bytes, of
-/// which the last may overlap. `text` has no control bytes. So `| 0x20` makes a letter only of the
-/// same letter, and `-` only of `-`.
+/// Returns whether `text` equals `lower`, without regard to case. Compares words of eight or four
+/// bytes, of which the last may overlap. `text` has no control bytes. So after `| 0x20` a byte is a
+/// given letter only if it was that letter before (in any case), and `-` only if it was `-`.
 #[inline(always)]
 pub(crate) fn is<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
     const { assert!(N >= 4) }

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_as_documented() {
+    fn the_defaults_are_the_documented_ones() {
         let Limits {
             max_head,
             max_target,

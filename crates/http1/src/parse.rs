@@ -61,7 +61,7 @@ impl HeadParser {
         Self { stage: Stage::Start, resumed: false, at: 0, line: 0, fields: 0, seen: 0, info: HeadInfo::NEW }
     }
 
-    /// Whether any byte of a head was seen.
+    /// Returns whether any byte of a head was seen.
     pub(crate) const fn started(&self) -> bool {
         self.resumed
     }
@@ -320,8 +320,8 @@ fn within_limit<'a>(input: &'a [u8], limits: &Limits) -> &'a [u8] {
     &input[..input.len().min(limits.max_head.into())]
 }
 
-/// Checks what only a complete head shows. The caller checks a response, because it knows the
-/// request: see [`decide_body`].
+/// Makes the checks that need the complete head of a request. For a response, the caller makes
+/// them, because only the caller knows the request: see [`decide_body`].
 #[inline(always)]
 fn check_complete(first: StartLine, info: &mut HeadInfo, end: usize, limits: &Limits) -> Result<(), Fault> {
     if first == StartLine::Status {
@@ -376,7 +376,7 @@ fn version(input: &[u8], start: usize) -> Result<Option<Version>, Fault> {
 }
 
 /// Checks for CR LF at `at`. `Ok(false)` if the input ends before the LF. The error for a CR
-/// without LF is at the byte after the CR.
+/// without LF is at the byte after the CR. For any other byte the error is at that byte.
 fn line_end(input: &[u8], at: usize) -> Result<bool, Fault> {
     match (input.get(at), input.get(at + 1)) {
         (None, _) | (Some(b'\r'), None) => Ok(false),

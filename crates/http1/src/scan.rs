@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! bytes     … g z i p \r \n A c c e p t : …
-//! odd       . . . . . 1  1  . . . . . . .        one bit a byte: 1 if neither SP nor visible ASCII
+//! odd       . . . . . 1  1  . . . . . . .        one bit per byte: 1 if neither SP nor visible ASCII
 //! ```
 //! [`Lanes`] makes such masks of 32 bytes. [`Portable`] does it in plain Rust, and is the oracle
 //! for the other implementations.
@@ -13,14 +13,15 @@
 use crate::target::is_target_byte;
 use tidewire_grammar::class::{is_reg_name, is_tchar};
 
-/// A set of ASCII bytes, in two forms: a table, and sixteen bytes for a shuffle. Bit `hi` of byte
-/// `lo` of the shuffle is set if `0xhilo` is in the set.
+/// A set of ASCII bytes, in two forms: a table, and sixteen bytes for a shuffle. For a byte with
+/// the high half `hi` and the low half `lo`: bit `hi` of `shuffle[lo]` is set if the byte is in the
+/// set.
 pub(crate) struct AsciiSet {
     pub(crate) table: [bool; 256],
     pub(crate) shuffle: [u8; 16],
 }
 
-/// Makes masks of bytes: one bit a byte, bit 0 for the first.
+/// Makes masks of bytes: one bit per byte, bit 0 for the first.
 pub(crate) trait Lanes: Copy {
     /// Whether a mask costs less than to check about ten single bytes.
     const WIDE: bool;
@@ -31,7 +32,8 @@ pub(crate) trait Lanes: Copy {
     /// The mask of the bytes that are not in the set.
     fn outside(self, set: &AsciiSet, bytes: &[u8; 32]) -> u32;
 
-    /// Whether no byte is odd, as in the middle of a long value. A cheap check to skip blocks.
+    /// Returns whether no byte is odd, as in the middle of a long value. A cheap check to skip
+    /// blocks.
     fn plain(self, bytes: &[u8; 64]) -> bool;
 }
 
@@ -89,7 +91,8 @@ impl Lanes for Portable {
 }
 
 /// Search in one input. Each `*_end` returns the index of the first byte at or after `from` that is
-/// not in the set; the length of the input, or more, if all are.
+/// not in the set. If all bytes are in the set, it returns the length of the input or a larger
+/// number.
 pub(crate) trait Find {
     fn target_end(&self, from: usize) -> usize;
     fn name_end(&self, from: usize) -> usize;
@@ -132,8 +135,8 @@ impl<L: Lanes> Find for LongInput<'_, L> {
             let [low, high] = halves(block);
             return u64::from(self.lanes.odd(low)) | u64::from(self.lanes.odd(high)) << 32;
         }
-        // The end of the input. A window that reaches back to earlier bytes is faster than single
-        // bytes.
+        // At the end of the input, load the last 32 bytes, of which some were checked before. This
+        // is faster than checking the rest byte by byte.
         let Some(last) = self.input.last_chunk() else { return 0 };
         let last = u64::from(self.lanes.odd(last));
         match rest.first_chunk() {

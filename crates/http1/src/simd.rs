@@ -33,8 +33,8 @@ pub(crate) fn parse(
     })
 }
 
-/// Whether the machine has AVX2, BMI1 and BMI2. The result is cached: three checks for each head
-/// take a noticeable part of the time for a short head.
+/// Returns whether the machine has AVX2, BMI1 and BMI2. The result is cached: three checks for each
+/// head take a noticeable part of the time for a short head.
 #[inline(always)]
 pub(crate) fn available() -> bool {
     #[cfg(feature = "std")]

@@ -37,7 +37,7 @@ use crate::message::{KnownMethod, Method, Version};
 /// The state of one half of the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
-    /// Not due: without a request there is no response.
+    /// Idle: no request yet, so no response can begin.
     Idle,
     /// The head is due, or incomplete.
     Head,
@@ -203,33 +203,33 @@ impl Exchange {
         self.version
     }
 
-    /// Whether the method is HEAD: the response has no body.
+    /// Returns whether the method is HEAD: the response has no body.
     pub(crate) const fn is_head(&self) -> bool {
         self.head
     }
 
-    /// Whether the method is CONNECT: a 2xx makes the connection a tunnel.
+    /// Returns whether the method is CONNECT: a 2xx makes the connection a tunnel.
     pub(crate) const fn is_connect(&self) -> bool {
         self.connect
     }
 
-    /// Whether the request offers an upgrade.
+    /// Returns whether the request offers an upgrade.
     pub(crate) const fn offers_upgrade(&self) -> bool {
         self.upgrade
     }
 
-    /// Whether the request has at least one byte of body, or a chunked body. Then no switch is
-    /// allowed.
+    /// Returns whether the request has at least one byte of body, or a chunked body. Then no switch
+    /// is allowed.
     pub(crate) const fn has_body(&self) -> bool {
         self.has_body
     }
 
-    /// Whether the client waits for a 100.
+    /// Returns whether the client waits for a 100.
     pub(crate) const fn wants_continue(&self) -> bool {
         self.wants_continue
     }
 
-    /// Whether no side has said that it closes the connection.
+    /// Returns whether no side has said that it closes the connection.
     pub(crate) const fn keep_alive(&self) -> bool {
         self.keep_alive
     }

@@ -4,7 +4,7 @@ use crate::message::{Method, TargetForm};
 use tidewire_grammar::class::{is_digit, is_hexdig, is_reg_name};
 use tidewire_grammar::ip_literal;
 
-/// Whether `b` is allowed in a request target: visible ASCII without `"`, `#`, `<` and `>`.
+/// Returns whether `b` is allowed in a request target: visible ASCII without `"`, `#`, `<` and `>`.
 ///
 /// RFC 3986 also excludes ``\ ^ ` { | }``. But the WHATWG URL standard lets browsers send them
 /// unencoded in a query, and a server that refuses them breaks pages. A fragment is never sent, so

@@ -4,7 +4,7 @@
 
 use tidewire_http1::*;
 
-/// The events of a server for `input`, one line an event, until it is paused or fails.
+/// The events of a server for `input`, one line per event, until it is paused or fails.
 fn events(connection: &mut Connection<Server>, input: &mut Vec<u8>) -> Vec<String> {
     let (mut fields, mut log) = (Fields::new(), Vec::new());
     loop {

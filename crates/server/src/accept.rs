@@ -115,9 +115,9 @@ fn refuse(stream: &Stream, peer: Peer) {
     let _ = stream.send(&bytes);
 }
 
-/// Errors of `accept`, for example when no descriptor is left. The listener waits a moment and goes
-/// on. Clients at the descriptor limit cause such errors again and again, so the log line is
-/// limited.
+/// Handles errors of `accept`, for example when no descriptor is left: the listener waits a moment
+/// and tries again. Clients at the descriptor limit cause such errors again and again, so the log
+/// line is limited.
 #[derive(Default)]
 struct AcceptErrors {
     logged: bool,

@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
-/// The most bytes that wait between the connection and a slow handler.
+/// The largest number of bytes that wait between the connection and a slow handler.
 const MAX_QUEUE: usize = 64 * 1024;
 
 /// A request body.
@@ -220,7 +220,7 @@ impl BodySender {
         Demand::Wait
     }
 
-    /// Whether the handler dropped the body.
+    /// Returns whether the handler dropped the body.
     pub(crate) fn is_dropped(&self) -> bool {
         lock(&self.state).dropped
     }

@@ -102,7 +102,7 @@ struct Cycle<H> {
     head_begun: bool,
 }
 
-/// Whether the target is a URI of a scheme that this server does not serve, such as https
+/// Returns whether the target is a URI of a scheme that this server does not serve, such as https
 /// (RFC 9110 §7.4).
 fn is_misdirected(head: &RequestHead<'_>) -> bool {
     let scheme = head.target().get(..7);
@@ -287,7 +287,8 @@ impl<H: Handler> Cycle<H> {
                     used += n;
                     head
                 }
-                // No other event can come before a head. An incomplete head waits for more bytes.
+                // Before a head there is no other event: the head is incomplete, so read more
+                // bytes.
                 Ok((n, _)) => return (used + n, Step::Read),
                 Err(error) => return (used, self.refuse(Failure::Refused(error))),
             };
@@ -385,7 +386,8 @@ impl<H: Handler> Cycle<H> {
         Step::Detach(ticket)
     }
 
-    /// Continues after a complete answer: the request's body may be unread.
+    /// Continues after a complete answer: drains the rest of the request body, begins the next
+    /// request, or closes.
     fn finish_exchange(&mut self) -> Step<H::Ticket> {
         if self.request_body.stop_forwarding(&self.http) { Step::Drain } else { self.next_exchange() }
     }
@@ -395,7 +397,8 @@ impl<H: Handler> Cycle<H> {
         if self.http.next_exchange() { Step::Next } else { Step::Close }
     }
 
-    /// Answers a request whose handler cannot answer it, and closes.
+    /// Answers a request that is refused before the handler has answered it, and closes the
+    /// connection.
     fn refuse(&mut self, failure: Failure) -> Step<H::Ticket> {
         let problem = match failure {
             Failure::Disconnected => return Step::Close,

@@ -154,8 +154,8 @@ const RESERVE: u64 = 48;
 /// Descriptors that are kept free for each worker: its reactor and two files.
 const RESERVE_OF_WORKER: u64 = 8;
 
-/// The most connections: `asked`, or as many as the descriptor limit of the process allows if
-/// `asked` is 0.
+/// The largest number of connections: `asked`, or as many as the descriptor limit of the process
+/// allows if `asked` is 0.
 fn max_connections(asked: usize, descriptors: u64, reserve: u64) -> io::Result<usize> {
     if asked == 0 {
         let left = descriptors.saturating_sub(reserve).max(descriptors / 2).max(1);
@@ -185,10 +185,13 @@ mod tests {
         let worker = limits.worker();
         let a = worker.admit(peer("192.0.2.1")).unwrap();
         let b = worker.admit(peer("192.0.2.1")).unwrap();
-        assert!(worker.admit(peer("192.0.2.1")).is_none(), "two from one address");
-        assert!(worker.admit(peer("::ffff:192.0.2.1")).is_none(), "the same address written as IPv6");
+        assert!(worker.admit(peer("192.0.2.1")).is_none(), "one address may have two connections");
+        assert!(
+            worker.admit(peer("::ffff:192.0.2.1")).is_none(),
+            "an address written as IPv6 is the same address"
+        );
         let c = worker.admit(peer("127.0.0.1")).unwrap();
-        assert!(worker.admit(peer("127.0.0.1")).is_none(), "three in total");
+        assert!(worker.admit(peer("127.0.0.1")).is_none(), "the server may have three connections");
         drop((a, b, c));
         assert_eq!(worker.open(), 0);
         assert!(worker.admit(peer("192.0.2.1")).is_some());

@@ -1,4 +1,4 @@
-//! The `Date` field (RFC 9110 §6.6.1), made once a second for each worker.
+//! The `Date` field (RFC 9110 §6.6.1), made once per second in each worker.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -43,7 +43,7 @@ mod tests {
     /// Workers share encoded answers, which are kept with their edition. Each worker has its own
     /// cache of the date.
     #[test]
-    fn an_edition_is_one_field_in_every_cache() {
+    fn the_same_edition_is_the_same_date_in_every_cache() {
         let cache = |seconds: &[u64]| {
             let mut cache = DateCache::new();
             for &second in seconds {

@@ -1,6 +1,6 @@
-//! Deadlines of connection tasks. To set a deadline is a store into a cell. Each worker has a sweep
-//! that checks all deadlines, a few times in the shortest time-out. A timer of the runtime for each
-//! read would cost more than the read.
+//! Deadlines of connection tasks. Setting a deadline only stores a value in a cell. A sweep in each
+//! worker checks all deadlines, about four times within the shortest time-out (see
+//! `Limits::sweep_interval`). A timer of the runtime for each read would cost more than the read.
 //!
 //! Deadlines count only the time in which the worker *ran*. A process can be stopped (SIGSTOP, a
 //! debugger, `docker pause`, a machine that sleeps), and a busy machine can keep a worker from
@@ -35,8 +35,8 @@ pub(crate) struct Deadlines {
     due: Cell<Instant>,
     /// Time in which the worker did not run.
     not_run: Cell<Duration>,
-    /// The last sweep was late and ended no connection. No two sweeps in a row are skipped: an
-    /// overloaded worker would never end a connection.
+    /// The last sweep was late and ended no connection. Two sweeps in a row are never skipped.
+    /// Otherwise an overloaded worker would never end a connection.
     skipped: Cell<bool>,
 }
 
@@ -130,11 +130,12 @@ impl Deadlines {
     }
 }
 
-/// The most slots in one step of a sweep: some hundred microseconds if none is in the CPU's cache.
+/// The largest number of slots in one step of a sweep: some hundred microseconds if none is in the
+/// CPU's cache.
 const MAX_VISITS: usize = 4096;
 
-/// The most connections that one step wakes. Clients can make thousands of connections late at one
-/// moment, and each makes system calls when it is woken: 64 take about a millisecond.
+/// The largest number of connections that one step wakes. Clients can make thousands of connections
+/// late at one moment, and each makes system calls when it is woken: 64 take about a millisecond.
 const MAX_WAKES: usize = 64;
 
 impl Slot {
@@ -191,7 +192,7 @@ impl Deadline {
         self.slot.expired.set(false);
     }
 
-    /// Whether the deadline has passed. If it has not, the task is woken when it does.
+    /// Returns whether the deadline has passed. If it has not, the task is woken when it does.
     pub(crate) fn expired(&self, cx: &mut Context<'_>) -> bool {
         if self.slot.expired.get() {
             return true;
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_moves_by_the_time_in_which_the_worker_did_not_run() {
+    fn a_deadline_is_extended_by_the_time_the_worker_did_not_run() {
         let deadlines = Deadlines::new(MINUTE);
         let deadline = deadlines.register();
         let mut cx = Context::from_waker(Waker::noop());

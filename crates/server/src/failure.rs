@@ -1,9 +1,10 @@
-//! How a worker that fails ends the whole server. A server with a dead thread is worse than one
-//! that a supervisor restarts.
+//! How a worker that fails ends the whole server. A server that serves nothing on one of its
+//! threads is worse than a server that a supervisor restarts.
 //!
 //! ```text
-//!   worker 0: an essential task ends,  ──► report ──► workers 1, 2, …: drain, as after a stop
-//!             or its thread panics           └──────► Running::join: an error
+//!   worker 0: one of its own tasks ends,
+//!             its handler fails,  ──► report ──► workers 1, 2, …: drain, as after a stop
+//!             or its thread panics      └──────► Running::join: an error
 //! ```
 
 use std::io;

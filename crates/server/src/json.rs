@@ -1,4 +1,5 @@
-//! JSON for output. Each value is one line, also for readers that know the line ends of Unicode.
+//! JSON for output. Each value is one line, even for readers that also end a line at Unicode line
+//! ends.
 //!
 //! JSON escapes the line ends of ASCII. Unicode has three more line ends, which JSON allows in a
 //! string without an escape: U+0085, U+2028 and U+2029. Line readers of several languages cut there
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn write_gives_the_same_as_its_naive_twin() {
+    fn write_gives_the_same_as_a_simple_version() {
         // The three characters, characters that share one or two bytes with them, and others.
         let letters: Vec<char> = "\u{85}\u{2028}\u{2029}\u{84}\u{86}\u{a0}\u{2027}\u{202a}\u{2068}\u{20ac}\
              \u{e285}\u{10a8}a\"\\\n\r\0"
@@ -116,7 +117,7 @@ mod tests {
             write(&text, &mut out);
             let json = std::str::from_utf8(&out).unwrap().strip_prefix('\u{2028}').unwrap();
             assert_eq!(json, escaped(&text));
-            assert_eq!(serde_json::from_str::<String>(json).unwrap(), text, "it means the same");
+            assert_eq!(serde_json::from_str::<String>(json).unwrap(), text, "the escapes keep the value");
             assert!(!json.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']), "{json:?}");
         }
     }

@@ -12,8 +12,9 @@ pub struct Limits {
     /// [`Handler::body_limits`](crate::Handler::body_limits).
     pub http: tidewire_http1::Limits,
     /// Time from the first byte of a head (or from accept) to its end. It is a total and not per
-    /// byte, so a peer that sends single bytes gains nothing. Default 10 s: nginx's 60 s
-    /// (`client_header_timeout`) gives slowloris enough time. Answered with 408.
+    /// byte, so a peer that sends single bytes gains nothing. Default 10 s. The 60 s of nginx
+    /// (`client_header_timeout`) are too long against slowloris attacks (many connections that send
+    /// very slowly). Answered with 408.
     pub head_timeout: Duration,
     /// How long a kept-alive connection may wait between two requests. Default 75 s, as in nginx.
     /// Answers that leave the connection open say so in whole seconds: `Keep-Alive: timeout=75`. A
@@ -26,15 +27,15 @@ pub struct Limits {
     /// Bytes per second. A request body that comes slower is given up. Default 512: a 1 MiB upload
     /// may take half an hour.
     pub body_min_rate: u64,
-    /// The most time that a body can have left, however many bytes came at once. Without this
-    /// bound, a burst of a megabyte earns half an hour, and a few single bytes in that time hold
-    /// the connection. Default 60 s: nginx waits as long between two reads of a body.
+    /// The longest time that a body can have left, however many bytes came at once. Without this
+    /// bound, a burst of a megabyte earns half an hour, in which a client can keep the connection
+    /// busy with a few single bytes. Default 60 s: nginx waits as long between two reads of a body.
     pub body_stall: Duration,
     /// How long a write may make no progress before the connection is dropped. Default 30 s.
     pub write_timeout: Duration,
     /// Bytes of an unread request body that the engine reads and throws away to keep the
-    /// connection. If more are left, it closes the connection. Default 64 KiB: more costs more than
-    /// a new connection.
+    /// connection. If more are left, it closes the connection. Default 64 KiB: to read more than
+    /// that costs more than a new connection.
     pub drain_bytes: u64,
     /// Time to throw an unread body away, and time for the peer to take the last answer before the
     /// socket closes. Bytes that come in that time are thrown away, however many: a socket that is
@@ -104,7 +105,7 @@ impl Limits {
         self
     }
 
-    /// Sets the most time that a body can have left: [`body_stall`](Self::body_stall).
+    /// Sets the longest time that a body can have left: [`body_stall`](Self::body_stall).
     #[must_use]
     pub const fn with_body_stall(mut self, stall: Duration) -> Self {
         self.body_stall = stall;
@@ -166,13 +167,14 @@ impl Limits {
         http
     }
 
-    /// The seconds of [`idle_timeout`](Self::idle_timeout) that answers name. Answers do not name
-    /// 0.
+    /// The value of `Keep-Alive: timeout=` in answers: the whole seconds of
+    /// [`idle_timeout`](Self::idle_timeout). With 0, answers have no such field.
     pub(crate) fn idle_seconds(&self) -> u32 {
         whole_seconds(self.idle_timeout)
     }
 
-    /// How often to check the deadlines: a quarter of the shortest one, at most once a second.
+    /// The time between two checks of the deadlines: a quarter of the shortest of these time
+    /// limits, but at least 10 ms and at most 1 s.
     pub(crate) fn sweep_interval(&self) -> Duration {
         let shortest = self
             .head_timeout

@@ -13,9 +13,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Bytes that the kernel may hold beyond what the peer has room for. By default it holds megabytes
-/// for a slow reader, which the engine cannot see. Then a write makes no progress for minutes,
-/// which looks as if the reader had left, and the engine reports a gap megabytes late.
+/// Unsent bytes that the kernel may hold for a socket. By default it holds megabytes for a slow
+/// reader, and the engine does not see how many are left. With that much, a write makes no progress
+/// for minutes, which looks as if the reader had left. And the engine reports a gap only after
+/// those megabytes.
 #[cfg(target_os = "linux")]
 const MAX_UNSENT: u32 = 128 * 1024;
 
@@ -30,7 +31,7 @@ pub enum Listen {
 }
 
 impl Listen {
-    /// Whether only this machine can reach the address.
+    /// Returns whether only this machine can reach the address.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -49,8 +50,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// The text is not an address to listen on. Displays as a sentence that shows the form of an
-/// address.
+/// The text is not an address to listen on. Displays as a clause that shows the form of an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is not an address to listen on: write HOST:PORT (127.0.0.1:8080, [::1]:8080; port 0 picks a free \
@@ -79,7 +79,8 @@ impl From<SocketAddr> for Listen {
     }
 }
 
-/// An address cannot be bound. Displays as a sentence that says what to do.
+/// An address cannot be bound. Displays as a clause that says what is wrong and, where possible,
+/// what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {}", advice(.address, .source))]
 pub struct BindError {

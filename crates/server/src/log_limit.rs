@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_minute_and_the_number_of_the_others() {
+    fn one_line_per_minute_is_written_with_the_number_of_skipped_lines() {
         let limit = LogLimit::new();
         let start = Instant::now();
         let at = |seconds: u64| limit.admit_at(start + Duration::from_secs(seconds));

@@ -20,18 +20,18 @@ use tidewire_http1::{Connection, ContentAction, EncodeError, Server};
 
 use crate::stream::Stream;
 
-/// A part of at least so many bytes is queued without a copy. To copy a shorter part costs less
+/// A part of at least this many bytes is queued without a copy. To copy a shorter part costs less
 /// than one more slice in the write.
 pub(crate) const MIN_SHARED: usize = 16 * 1024;
 
-/// If the output has so many own bytes, parts of [`MIN_SHARED_LATER`] are queued too. Otherwise an
-/// answer of many short parts would be copied whole.
+/// If the output has this many own bytes, parts of [`MIN_SHARED_LATER`] are queued too. Otherwise
+/// an answer of many short parts would be copied whole.
 const MAX_COPIED: usize = 64 * 1024;
 
 /// A shorter part is always copied: a queue entry needs about as much memory.
 const MIN_SHARED_LATER: usize = 1024;
 
-/// The most slices in one write. The rest goes out with the next write.
+/// The largest number of slices in one write. The rest goes out with the next write.
 const SLICES: usize = 64;
 
 /// An output, empty at first.
@@ -92,7 +92,7 @@ impl Output {
         self.own.len() - self.written + self.shared_len
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0

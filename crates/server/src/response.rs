@@ -75,7 +75,7 @@ impl Response {
         self
     }
 
-    /// Adds fields that were checked and encoded before, so many answers can share them.
+    /// Adds fields that were checked and encoded before. Many answers can share such a block.
     #[must_use]
     pub fn with_block(mut self, block: &FieldBlock) -> Self {
         self.fields.append(block);
@@ -99,7 +99,7 @@ impl Response {
     }
 
     /// Sets a body of several parts. The answer has a length, as with any other whole body. Long
-    /// parts are not copied, so many answers can share one part, and a slow client costs no copy.
+    /// parts are not copied. Many answers can share one part, and a slow client costs no copy.
     #[must_use]
     pub fn parts(mut self, mut parts: Vec<Bytes>) -> Self {
         let one = if parts.len() == 1 { parts.pop() } else { None };

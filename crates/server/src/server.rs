@@ -171,8 +171,8 @@ impl Running {
     }
 
     /// Waits until a [`Stopper`] has stopped the server and it has drained. A worker that fails
-    /// stops the server too: a server with a dead thread is worse than one that a supervisor
-    /// restarts.
+    /// stops the server too: a server that serves nothing on one of its threads is worse than a
+    /// server that a supervisor restarts.
     ///
     /// # Errors
     /// A worker that failed or panicked.

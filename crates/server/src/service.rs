@@ -157,9 +157,9 @@ where
     }
 }
 
-/// The length of the body that a service left out of its answer to a HEAD: its `Content-Length`, or
-/// else the exact length of its body. If the body is empty and no length is named, the length is
-/// unknown.
+/// The length of the body that a service left out of its answer to a HEAD: the `Content-Length`
+/// that the service set, or else the exact size of the body that it returned. An empty body without
+/// `Content-Length` means that the length is unknown.
 fn declared(headers: &http::HeaderMap, body: &impl http_body::Body) -> Option<u64> {
     let named = headers.get(http::header::CONTENT_LENGTH).and_then(|value| dec_u64(value.as_bytes()).ok());
     named.or(body.size_hint().exact().filter(|&len| len > 0))

@@ -10,8 +10,8 @@ use crate::date::DateCache;
 use crate::deadline::Deadlines;
 use crate::turns::Turns;
 
-/// The most bytes of one read. All connections of a worker share this buffer, so a connection costs
-/// no memory for it.
+/// The largest number of bytes of one read. All connections of a worker share this buffer, so a
+/// connection costs no memory for it.
 const SCRATCH: usize = 64 * 1024;
 
 /// A worker as its connections see it.

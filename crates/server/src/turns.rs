@@ -6,9 +6,10 @@
 //!   next poll: the next turn ◄── other tasks and the sockets ◄── pause ◄───────────────────────────┘
 //! ```
 //!
-//! If the peer decides how many steps a loop of a connection has, the loop checks the clock after
-//! each step. The check costs little compared with a step (a request, a system call). If a read has
-//! one request, the connection checks the clock once, which gives the time of the request too.
+//! Some loops of a connection run as often as the peer wants. Such a loop checks the clock after
+//! each step. The check costs little compared with a step (a request, a system call). If a read
+//! brings one request, there is only one check, and its result is also used as the time of the
+//! request.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -17,8 +18,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The length of all turns together, of the tasks that have more work. Another connection waits for
-/// this time, and for the last step of each turn.
+/// One round: the sum of one turn of each task that has more work. Another connection waits for one
+/// round, and for the last step of each turn.
 const ROUND: Duration = Duration::from_millis(2);
 
 /// The shortest turn, however many tasks wait. It is much longer than a switch of tasks takes.
@@ -35,7 +36,8 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Whether the turn of the present task is over at `now`. The first check begins the turn.
+    /// Returns whether the turn of the present task is over at `now`. The first check begins the
+    /// turn.
     #[inline]
     pub(crate) fn is_over_at(&self, now: Instant) -> bool {
         match self.end.get() {
@@ -47,7 +49,7 @@ impl Turns {
         }
     }
 
-    /// Whether the turn of the present task is over now.
+    /// Returns whether the turn of the present task is over now.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         self.is_over_at(Instant::now())

@@ -20,8 +20,9 @@ use crate::shared::{Shared, Worker};
 use crate::{Handler, Limits};
 
 /// Runs a worker until `stop` comes and the last connection has ended. `started` gets `Ok` when the
-/// worker accepts, or the error if it cannot. If an essential task ends, the worker reports the
-/// failure, drains, and returns an error.
+/// worker accepts, or the error if it cannot. If one of its own tasks ends, the worker reports the
+/// failure, drains, and returns an error. If the handler fails, the worker reports the failure and
+/// returns an error without a drain: all its connections close.
 pub(crate) async fn run<H: Handler>(
     make: impl FnOnce() -> H,
     limits: Limits,

@@ -23,7 +23,7 @@ const LEN: usize = 1024 * 1024;
 /// Clients that do not read.
 const CLIENTS: usize = 50;
 
-/// The most memory of all clients: 20 KiB each, most of it for the task of a connection.
+/// The limit of the memory of all clients: 20 KiB each, most of it for the task of a connection.
 const MAX_COST: i64 = 1024 * 1024;
 
 #[test]

@@ -30,21 +30,21 @@ impl Server {
         }
     }
 
-    /// The server told of a gap: messages must really be missing.
+    /// The server reported a gap: messages must really be missing.
     pub(crate) fn check_gap(&self, name: &str, to: Cursor) -> Result<(), Violation> {
         match self.channels.get(name).map(|channel| channel.log().earliest()) {
             Some(earliest) if earliest.epoch() == to.epoch() && earliest.seq() < to.seq() => {
-                Err(format!("{name}: a gap to {to} was told, but everything after {earliest} is kept"))
+                Err(format!("{name}: a gap to {to} was reported, but everything after {earliest} is kept"))
             }
             _ => Ok(()),
         }
     }
 
-    /// A reader at `from` was told of a reset: that log must be gone.
+    /// The server reported a reset to a reader at `from`: that log must be gone.
     pub(crate) fn check_reset(&self, name: &str, from: Cursor) -> Result<(), Violation> {
         match self.channels.get(name).map(|channel| channel.log().head()) {
             Some(head) if head.epoch() == from.epoch() && head.seq() >= from.seq() => {
-                Err(format!("{name}: a reset from {from} was told, but the log is there, at {head}"))
+                Err(format!("{name}: a reset from {from} was reported, but the log is there, at {head}"))
             }
             _ => Ok(()),
         }

@@ -79,7 +79,9 @@ impl History {
                 Record::Message(cursor, text) => {
                     let next = at.map(|at| Cursor::new(at.epoch(), at.seq() + 1));
                     if next != Some(*cursor) {
-                        return Err(format!("{channel}: after {at:?} came {cursor}, and nothing was told"));
+                        return Err(format!(
+                            "{channel}: after {at:?} came {cursor}, and nothing was reported"
+                        ));
                     }
                     if self.text(channel, *cursor) != Some(text) {
                         return Err(format!("{channel}: {cursor} was delivered as {text:?}"));

@@ -32,7 +32,7 @@ impl Publisher {
         }
     }
 
-    /// Whether every message has been acknowledged.
+    /// Returns whether every message has been acknowledged.
     pub(crate) fn is_done(&self) -> bool {
         self.pending.is_none()
     }

@@ -72,7 +72,7 @@ pub(crate) struct Feed {
     pub(crate) name: &'static str,
     /// A request was sent and its answer has not ended.
     pub(crate) is_waiting: bool,
-    /// The feed is in another log than the reader, because another feed told of a reset first. It
+    /// The feed is in another log than the reader, because another feed reported a reset first. It
     /// must be closed.
     pub(crate) is_outdated: bool,
     /// The server has closed the WebSocket.

@@ -70,7 +70,7 @@ impl Server {
             let channel = Channel::new(Self::epoch(self.epochs), self.retention, self.limits);
             self.channels.insert(name.into(), channel);
         }
-        let channel = self.channels.get_mut(name).expect("it was there or has just been inserted");
+        let channel = self.channels.get_mut(name).expect("the channel was there or has just been inserted");
         channel.touch(self.now_ms);
         channel
     }
@@ -159,7 +159,7 @@ impl Server {
             positions.push(Position { channel: name.clone(), cursor, wait: Wait::No });
         }
         let hello = Item::Hello(hello);
-        let connection = self.connections.get_mut(&id).expect("it has just sent a request");
+        let connection = self.connections.get_mut(&id).expect("the connection has just sent a request");
         let framing = match request.feed.as_str() {
             "poll" | "longpoll" => {
                 let position = positions.pop().expect("a poll has one channel");
@@ -293,7 +293,7 @@ impl Server {
                     let cursor = position.cursor;
                     self.read(&name, index, cursor)
                 };
-                let connection = self.connections.get_mut(&id).expect("nobody has closed it");
+                let connection = self.connections.get_mut(&id).expect("nobody has closed the connection");
                 let ConnectionState::Stream(_, positions) = &mut connection.state else { return Ok(()) };
                 if items.is_empty() {
                     (positions[index].cursor, positions[index].wait) = (cursor, Wait::Due);

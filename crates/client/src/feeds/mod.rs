@@ -1,5 +1,6 @@
 //! The feeds: sibling files of the same shape. Each knows how to ask for *one* feed, and what the
-//! bytes of the feed mean. None knows the reader's cursor, reconnects, or knows the other feeds.
+//! bytes of the feed mean. No feed knows the reader's cursor or the other feeds. No feed
+//! reconnects.
 //!
 //! | file | asked for with | carries [`Item`]s as |
 //! |---|---|---|

@@ -79,8 +79,8 @@ fn parse(json: &[u8]) -> Result<Answer, Error> {
     for object in body.gap.into_iter().chain(body.messages) {
         items.extend(object.into_item()?);
     }
-    // The hello comes last. So the messages of the first answer are new to a reader without a
-    // cursor, and an empty answer still gives it one.
+    // Add the hello last: it sets the position of a reader without a cursor. If it came first, the
+    // messages of this answer would count as old. An empty answer has the hello too.
     items.push(Item::Hello(end.clone()));
     Ok(Answer { items, end: Some(end) })
 }

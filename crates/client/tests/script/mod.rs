@@ -22,9 +22,9 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Answers a WebSocket handshake, with these bytes right behind it.
     Upgrade(Vec<u8>),
-    /// Reads so many bytes and logs them in hexadecimal.
+    /// Reads this many bytes and logs them in hexadecimal.
     Read(usize),
-    /// Waits so many milliseconds.
+    /// Waits this many milliseconds.
     Pause(u64),
     /// Waits until the test sends a message or drops the sender.
     Wait(Receiver<()>),

@@ -82,15 +82,15 @@ impl RequestBody {
         }
     }
 
-    /// Whether the body had arrived whole with its head.
+    /// Returns whether the body had arrived whole with its head.
     pub(super) fn is_whole(&self) -> bool {
         self.sender.is_none()
     }
 
-    /// Whether the answer must say that the connection closes, because the handler has dropped the
-    /// body and the rest cannot be drained. The rest may be too much. Or it may never come: a
-    /// client that waited for a 100 and got another answer may send its body or not, so the next
-    /// bytes could be the body or a request.
+    /// Returns whether the answer must say that the connection closes. It must if the handler has
+    /// dropped the body and the rest cannot be drained: the rest is too long, or it may never come.
+    /// (A client that waited for a 100 and got another answer may leave the body out. Then nobody
+    /// knows whether the next bytes are the body or a request.)
     #[inline]
     pub(super) fn cannot_be_drained(&self, drain_bytes: u64) -> bool {
         let left = match self.length {
@@ -190,14 +190,14 @@ impl RequestBody {
                 Duration::from_millis(self.received.saturating_mul(1000) / limits.body_min_rate.max(1));
             let budget = limits.body_grace.saturating_add(earned);
             let mut left = budget.saturating_sub(self.waited);
-            // A burst must not earn an hour in which single bytes hold the connection.
+            // A burst must not earn an hour in which a few single bytes keep the connection busy.
             let most = limits.body_stall.max(limits.body_grace);
             self.waited += left.saturating_sub(most);
             left = left.min(most);
             deadline.set(self.max_pause.unwrap_or(left));
             if self.max_pause.is_none() && left.is_zero() {
-                // The time of the body is over. If the deadline waited for a sweep, single bytes
-                // could come before each sweep and hold the connection.
+                // The time of the body is over. Expire the deadline now: before the next sweep
+                // another byte could arrive, and so on for ever.
                 deadline.expire();
             }
         }

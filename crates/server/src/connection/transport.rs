@@ -12,7 +12,8 @@ use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::turns::Turns;
 
-/// The most bytes of output that wait while the input has more requests. Shared bytes count too.
+/// The largest number of bytes of output that wait while the input has more requests. Shared bytes
+/// count too.
 pub(super) const MAX_OUTPUT: usize = 64 * 1024;
 
 pub(super) struct Transport {
@@ -68,7 +69,7 @@ impl Transport {
         }
     }
 
-    /// Whether the turn is over. If it is, the task is woken for its next turn.
+    /// Returns whether the turn is over. If it is, the task is woken for its next turn.
     pub(super) fn turn_is_over(&self, cx: &mut Context<'_>) -> bool {
         let over = self.shared.turns.is_over();
         if over {
@@ -77,8 +78,8 @@ impl Transport {
         over
     }
 
-    /// Whether the peer has closed, checked while an endless stream has nothing to send. Bytes of a
-    /// next request are kept up to a limit.
+    /// Returns whether the peer has closed, checked while an endless stream has nothing to send.
+    /// Bytes of a next request are kept up to a limit.
     pub(super) fn peer_left(&mut self, cx: &mut Context<'_>) -> bool {
         let mut scratch = self.shared.scratch.borrow_mut();
         while self.input.len() < usize::from(self.shared.limits.http.max_head) {

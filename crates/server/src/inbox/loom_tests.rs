@@ -45,7 +45,7 @@ fn a_task_gets_what_two_threads_push() {
             thread::spawn(move || inbox.push(item))
         });
         assert_eq!(take(&inbox, 2), [1, 2]);
-        pushers.into_iter().for_each(|pusher| pusher.join().expect("it ends"));
+        pushers.into_iter().for_each(|pusher| pusher.join().expect("the thread ends"));
     });
 }
 
@@ -59,7 +59,7 @@ fn a_waker_pushes_its_key() {
             socket.wake();
         });
         assert_eq!(take(&inbox, 2), [7, 7]);
-        reactor.join().expect("it ends");
+        reactor.join().expect("the thread ends");
     });
 }
 
@@ -78,7 +78,7 @@ fn the_last_waker_of_a_task_is_woken() {
             items = take(&inbox, 1);
         }
         assert_eq!(items, [1]);
-        pusher.join().expect("it ends");
+        pusher.join().expect("the thread ends");
     });
 }
 
@@ -102,8 +102,8 @@ fn loom_finds_the_lost_wake_up_of_a_task_that_registers_too_late() {
         if looked {
             list.lock().expect("no thread panics").1 = Some(Waker::noop().clone());
         }
-        pusher.join().expect("it ends");
-        // The pusher is done. If a waker is still registered, nobody wakes it.
+        pusher.join().expect("the thread ends");
+        // The pushing thread is done. If the task is still registered now, nobody will wake it.
         let asleep = looked && list.lock().expect("no thread panics").1.is_some();
         note.fetch_or(asleep, Ordering::Relaxed);
     });

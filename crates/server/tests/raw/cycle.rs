@@ -141,7 +141,11 @@ fn a_large_body_that_nobody_reads_closes_the_connection() {
         let answer = raw.response();
         assert!(matches!(answer.status, 200 | 404));
         if *head == declared {
-            assert_eq!(answer.field("connection"), Some("close"), "it was known when the answer was made");
+            assert_eq!(
+                answer.field("connection"),
+                Some("close"),
+                "the length of the body was known when the answer was made"
+            );
         }
         raw.offer(get("/smuggled"));
         assert!(raw.rest().is_empty(), "nothing after the answer");

@@ -295,7 +295,7 @@ fn an_upgrade_with_a_content_length_of_zero_is_accepted() {
     let mut raw = site.raw();
     raw.send(format!("{head}{smuggled}"));
     assert_eq!(raw.response().status, 101);
-    assert!(raw.until(&smuggled).ends_with(smuggled.as_bytes()), "it is echoed");
+    assert!(raw.until(&smuggled).ends_with(smuggled.as_bytes()), "the bytes after the upgrade are echoed");
     assert_eq!(site.seen.requests(), ["GET /upgrade"]);
 }
 

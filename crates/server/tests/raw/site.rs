@@ -99,12 +99,12 @@ impl Site {
     }
 
     pub(crate) fn running(&self) -> &Running {
-        self.running.as_ref().expect("it is taken only by stop")
+        self.running.as_ref().expect("only stop takes the server")
     }
 
     /// Stops it and waits until it has ended.
     pub(crate) fn stop(mut self) {
-        self.running.take().expect("it is taken only here").stop().unwrap();
+        self.running.take().expect("only stop takes the server").stop().unwrap();
     }
 }
 

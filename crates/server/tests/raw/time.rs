@@ -7,8 +7,8 @@ use tidewire_testkit::raw::{Raw, Response as Answer};
 
 use crate::site::{Site, eventually, get, post, quick};
 
-/// Runs `what`, which must take at least so many milliseconds, with the time to connect. The upper
-/// bound is the patience of the client.
+/// Runs `what`, which must take at least this many milliseconds, with the time to connect. The
+/// upper bound is the patience of the client.
 fn after<T>(at_least: u64, what: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let value = what();
@@ -91,7 +91,7 @@ fn a_body_that_does_not_come_is_answered_with_408() {
 #[test]
 fn a_slow_body_gets_only_the_time_that_its_bytes_earn() {
     let site = Site::with(quick());
-    // 25 bytes a second, where 1,000 are required.
+    // 25 bytes per second, where 1,000 are required.
     after(1_500, || {
         let mut raw = site.raw();
         raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
@@ -99,7 +99,7 @@ fn a_slow_body_gets_only_the_time_that_its_bytes_earn() {
         assert!((0..200).take_while(goes_on).count() < 200, "each byte gained time");
         assert_eq!(raw.response().status, 408);
     });
-    // 2,500 bytes a second and more, for longer than the grace.
+    // 2,500 bytes per second and more, for longer than the grace.
     let mut raw = site.raw();
     raw.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n");
     for _ in 0..50 {
