@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_limits_are_the_defaults() {
+    fn the_defaults_are_the_documented_ones() {
         let Limits { max_data, max_name } = Limits::DEFAULT;
         tidewire_testkit::limits::check(
             "tidewire-sse",

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_limits_are_the_defaults() {
+    fn the_defaults_are_the_documented_ones() {
         let Limits { max_frame, max_message, max_empty_fragments } = Limits::DEFAULT;
         tidewire_testkit::limits::check(
             "tidewire-ws",
