@@ -30,7 +30,7 @@ pub(crate) enum Start {
 /// The text is not a valid start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StartError {
-    #[error("the cursor is not from this server; use a cursor unchanged, or since=earliest, or since=now")]
+    #[error("this text is not a cursor; pass a cursor as you received it, or since=earliest, or since=now")]
     NoCursor,
     #[error("the cursor is for another number of channels; use it with the channels that it came from")]
     OtherChannels,

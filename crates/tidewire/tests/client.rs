@@ -284,7 +284,7 @@ fn exit_codes_and_errors_say_how_a_command_ended() {
     assert_eq!((over.code, over.stdout.as_str()), (Some(0), ""), "without --count, a time-out is no error");
 
     for (args, words) in [
-        (&["sub", &url, "--since", "x"][..], "400 Bad Request: The cursor is not one"),
+        (&["sub", &url, "--since", "x"][..], "400 Bad Request: This text is not a cursor"),
         (&["sub", "https://localhost/c/x"], "TLS is not supported"),
         (&["sub", "demo/x"], "a URL starts with http://"),
         (&["pub", &server.url("/nothing/here"), "x"], "404 Not Found"),
