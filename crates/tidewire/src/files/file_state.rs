@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_is_as_strong_as_the_state_is_unique() {
+    fn only_a_unique_state_makes_a_strong_validator() {
         let day = Duration::from_secs(86_400);
         let coarse = Duration::from_secs(CHANGED.as_secs());
         let one = Duration::from_nanos(1);

@@ -38,7 +38,7 @@ fn a_short_poll_has_the_fields_for_revalidation() {
 }
 
 #[test]
-fn nothing_new_is_a_304() {
+fn a_poll_without_new_messages_gets_a_304() {
     let server = Server::start(&[]);
     let cursor = Post::new("x").to(&server.address, "n");
     let mut raw = server.raw();
