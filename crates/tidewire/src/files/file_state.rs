@@ -22,14 +22,14 @@ pub(super) struct FileState {
     identity: (u64, u64),
 }
 
-/// Which validators a state makes.
+/// The kind of validators that a state of a file makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strength {
-    /// Strong ones: no other state of the file looks like this one.
+    /// Strong validators: no other state of the file looks like this one.
     Strong,
-    /// Weak ones: another state may look like this one, but hardly by accident.
+    /// Weak validators: another state may look like this one, but hardly by accident.
     Weak,
-    /// None: another state may look like this one, or may do so at any moment.
+    /// No validators: another state may look like this one now, or at any later moment.
     Unusable,
 }
 
