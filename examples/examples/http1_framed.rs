@@ -1,10 +1,12 @@
 //! `tidewire-http1` with `tokio_util::codec::Framed`: an asynchronous HTTP/1.1 server that sends
 //! each body back as it comes.
 //!
-//! Run `cargo run -p tidewire-examples --example http1_framed -- 127.0.0.1:8080`, then `curl -d
-//! hello http://127.0.0.1:8080/`. A request is a stream of items, and an answer is a sink of items.
-//! The codec remembers the request and frames the answer to match: chunks, a length, or until close
-//! for HTTP/1.0.
+//! ```text
+//! cargo run -p tidewire-examples --example http1_framed -- 127.0.0.1:8080
+//! curl -d hello http://127.0.0.1:8080/
+//! ```
+//! A request is a stream of items, and an answer is a sink of items. The codec remembers the
+//! request and frames the answer to match: chunks, a length, or until close for HTTP/1.0.
 
 use futures_util::{SinkExt, StreamExt};
 use std::error::Error;

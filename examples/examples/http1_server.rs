@@ -1,9 +1,12 @@
 //! `tidewire-http1` alone: a blocking HTTP/1.1 server over `std::net`, one thread per connection.
 //!
-//! Run `cargo run -p tidewire-examples --example http1_server -- 127.0.0.1:8080`, then `curl -d
-//! hello http://127.0.0.1:8080/any/path`. The answer shows the decoded request. The state machine
-//! handles keep-alive, pipelining, chunked bodies, `Expect: 100-continue`, HEAD and HTTP/1.0, and
-//! refuses ambiguous input. The server only reads, writes and sets time-outs.
+//! ```text
+//! cargo run -p tidewire-examples --example http1_server -- 127.0.0.1:8080
+//! curl -d hello http://127.0.0.1:8080/any/path
+//! ```
+//! The answer shows the decoded request. The state machine handles keep-alive, pipelining, chunked
+//! bodies, `Expect: 100-continue`, HEAD and HTTP/1.0, and refuses ambiguous input. The server only
+//! reads, writes and sets time-outs.
 
 use std::error::Error;
 use std::fmt::Write as _;

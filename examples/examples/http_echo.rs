@@ -1,8 +1,11 @@
-//! An HTTP echo server for other projects' test suites. Run `cargo run --release -p
-//! tidewire-examples --example http_echo -- 127.0.0.1:8080`.
+//! An HTTP echo server for other projects' test suites.
 //!
+//! ```text
+//! cargo run --release -p tidewire-examples --example http_echo -- 127.0.0.1:8080
+//! curl -d hello http://127.0.0.1:8080/echo
+//! ```
 //! `GET /` answers 200. `POST /echo` answers with the request body, up to 64 MiB. Everything else
-//! is 404 or 405. Try `curl -d hello http://127.0.0.1:8080/echo`.
+//! is 404 or 405.
 
 use tidewire_server::{
     BodyError, Handler, Listen, Never, Parked, Problem, Reply, Request, Response, Server, Signals,

@@ -1,6 +1,10 @@
-//! Video that plays while it uploads. Run `cargo run -p tidewire-examples --example video --
-//! 127.0.0.1:8080`, then open <http://127.0.0.1:8080/> in two windows and choose a film in one of
-//! them (WebM, or an MP4 made for streaming, with its index at the start).
+//! Video that plays while it uploads.
+//!
+//! ```text
+//! cargo run -p tidewire-examples --example video -- 127.0.0.1:8080
+//! ```
+//! Then open <http://127.0.0.1:8080/> in two windows and choose a film in one of them (WebM, or an
+//! MP4 made for streaming, with its index at the start).
 //!
 //! The page ([`pages/video.html`](../pages/video.html)) sends the file with one PUT. Every viewer's
 //! `<video>` reads the same channel as raw bytes, from the first piece on, while the rest is still

@@ -1,10 +1,12 @@
-//! A WebSocket echo server for other projects' test suites. Run `cargo run --release -p
-//! tidewire-examples --example ws_echo -- 127.0.0.1:9001`.
+//! A WebSocket echo server for other projects' test suites. `websocat` is one of many clients.
 //!
+//! ```text
+//! cargo run --release -p tidewire-examples --example ws_echo -- 127.0.0.1:9001
+//! websocat ws://127.0.0.1:9001/
+//! ```
 //! It echoes text as text and binary as binary on any path. A message may have up to 16 MiB and any
 //! number of fragments. It answers pings, echoes a close, and uses permessage-deflate where it is
-//! offered. A request without an upgrade gets a 426. Try it with any client: `websocat
-//! ws://127.0.0.1:9001/`.
+//! offered. A request without an upgrade gets a 426.
 //!
 //! The answers to one read are sent in one write, so sixteen messages that arrive together cost as
 //! many system calls as one. The loop works on borrowed messages. This costs less than

@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result {
     judge(longest, long)
 }
 
-/// The longest turn of the worker that is allowed, on a core of its own.
+/// The longest turn that is allowed for the worker, which has a core of its own.
 const LONGEST_TURN: Duration = Duration::from_millis(100);
 
 /// The share of turns that may take longer than 20 ms.

@@ -60,7 +60,7 @@ impl Drop for Running {
 /// How long a server may take to end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Returns a free port of this machine.
+/// Returns a port of this machine that was free a moment ago.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))

@@ -117,7 +117,7 @@ fn print(name: &str, bytes: usize, best: &[f64]) {
     println!("  {:>5.1}x", best[0] / best[1]);
 }
 
-/// Nanoseconds a call, the best of many interleaved samples.
+/// Returns the nanoseconds of one call: the best of many interleaved samples.
 fn race(contestants: &mut [Box<dyn FnMut() + '_>]) -> Vec<f64> {
     const ROUNDS: usize = 100;
     const CALLS: u32 = 200;

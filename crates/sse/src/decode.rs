@@ -1,4 +1,4 @@
-//! Bytes to events, by HTML §9.2.6 "Interpreting an event stream".
+//! Decodes bytes to events, by HTML §9.2.6 "Interpreting an event stream".
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! Events to bytes.
+//! Encodes events as bytes.
 
 use alloc::vec::Vec;
 
@@ -96,7 +96,8 @@ impl EventFields<'_> {
         Ok(())
     }
 
-    /// The most bytes that an event with one line of data has: the buffer then grows once.
+    /// The most bytes that an event with one line of data has. Reserving them lets the buffer grow
+    /// only once.
     fn likely_len(&self) -> usize {
         let value = |value: Option<&str>| value.map_or(0, |value| "event: \n".len() + value.len());
         "retry: \n\n".len() + MAX_DIGITS + value(self.id) + value(self.event) + value(self.data)

@@ -1,4 +1,4 @@
-//! What a peer may cost.
+//! The limits on the memory that a peer may cost.
 
 /// Bounds of what a decoder holds of one event. Each bound is checked at every byte, so it does not
 /// matter how the input is cut.

@@ -276,7 +276,7 @@ fn an_empty_comment_is_a_heartbeat() {
 }
 
 #[test]
-fn an_event_that_cannot_arrive_says_where() {
+fn a_refused_event_has_the_offset_of_the_error() {
     let message = |event_type, data| Event::Message { event_type, data, last_event_id: "7" };
     for (event, kind, offset) in [
         (message("", ""), EncodeErrorKind::EventType, 0),

@@ -91,13 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn a_scanner_that_remembers_passes() {
+    fn a_decoder_that_continues_where_it_stopped_passes() {
         check(|| Line { remembers: true, seen: 0 }, &line(200), &line(3200));
     }
 
     #[test]
     #[should_panic(expected = "times as long as a byte")]
-    fn a_scanner_that_starts_again_is_found() {
+    fn a_decoder_that_starts_again_is_detected() {
         check(|| Line { remembers: false, seen: 0 }, &line(200), &line(3200));
     }
 }

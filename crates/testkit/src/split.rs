@@ -2,9 +2,9 @@
 //!
 //! [`check`] runs a decoder over an input whole, byte by byte, at every single cut and, for short
 //! inputs, at every pair of cuts. All runs must give the same [`Outcome`]: events, error kind,
-//! error offset and bytes left. Each run also checks the rest of the decoder contract: `consumed <=
-//! input.len()`, `None` is stable, errors are sticky, data is the end of the consumed region, and
-//! there is no endless loop of events without bytes.
+//! error offset and bytes left. Each run also checks the rest of the decoder contract: `consumed`
+//! is at most the length of the input, `None` is stable, errors are sticky, data is the end of the
+//! consumed region, and there is no endless loop of events without bytes.
 
 use crate::{Event, Outcome, Rng, Subject};
 

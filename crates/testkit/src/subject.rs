@@ -100,8 +100,8 @@ impl Outcome {
         }
     }
 
-    /// The log as in a wire document, a line for each event: `15 end`, `3 error EmptySize`, `left
-    /// 5`.
+    /// The log as in a wire document, a line for each event, such as `15 end`, `3 error EmptySize`
+    /// or `left 5`.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.events.iter().map(|(at, event)| format!("{at} {event}")).collect();
         lines.extend(self.failure.iter().map(|failure| format!("{failure:?}")));

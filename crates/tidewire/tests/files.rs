@@ -276,7 +276,7 @@ fn folders_have_an_index_and_no_listing() {
 }
 
 #[test]
-fn a_client_that_does_not_read_stops_the_disk() {
+fn a_file_is_not_read_ahead_for_a_client_that_does_not_read() {
     const SIZE: u64 = 1 << 30;
     let folder = Folder::new();
     std::fs::File::create(folder.path("big.bin")).unwrap().set_len(SIZE).unwrap();

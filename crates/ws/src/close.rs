@@ -73,7 +73,7 @@ mod tests {
     use super::is_valid;
 
     #[test]
-    fn the_table_is_what_is_valid() {
+    fn only_registered_and_free_codes_are_valid() {
         let registered = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
         for code in 0..=u16::MAX {
             assert_eq!(is_valid(code), registered.contains(&code) || (3000..5000).contains(&code), "{code}");

@@ -1,4 +1,4 @@
-//! The fields of a connection and its getters. `receive.rs` and `send.rs` have what it does.
+//! The fields of a connection and its getters. `receive.rs` and `send.rs` have its actions.
 
 #[cfg(feature = "deflate")]
 use crate::deflate::{self, Deflate};
@@ -84,8 +84,8 @@ impl<R: Role> Connection<R> {
         self
     }
 
-    /// Compresses and inflates as the handshake negotiated. `config` has the compression level, and
-    /// the length from which on messages are compressed.
+    /// Compresses and inflates as the handshake negotiated. `config` has the compression level and
+    /// the shortest length of a message to compress.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, params: deflate::Params, config: &deflate::Config) -> Self {
@@ -136,9 +136,9 @@ impl<R: Role> Connection<R> {
         !self.frames.is_between_messages()
     }
 
-    /// Returns the number of payload bytes that have arrived of the unfinished message, 0 between
-    /// two messages. A deadline can compare it with the time: a peer on a slow network makes
-    /// progress.
+    /// Returns how many payload bytes of the unfinished message have arrived; 0 between two
+    /// messages. A deadline can compare this number with the elapsed time, and so allow a slow peer
+    /// that makes progress.
     #[must_use]
     pub const fn unfinished_len(&self) -> u64 {
         self.frames.message_received()

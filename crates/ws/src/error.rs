@@ -187,7 +187,8 @@ impl EncodeError {
         self.kind
     }
 
-    /// Where; each kind says in what. 0 for a kind that has no place.
+    /// The place of the error. Each [`kind`](EncodeErrorKind) says what the offset counts. 0 for a
+    /// kind without a place.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset

@@ -14,7 +14,7 @@ pub enum Event<'a> {
     /// A part of a message. It replaces `Text` and `Binary` after
     /// [`Connection::in_pieces`](crate::Connection::in_pieces).
     Piece {
-        /// Whether the message is text or binary. A piece of a text may end inside a character; all
+        /// Whether the message is text or binary. A piece of a text may end inside a character. All
         /// pieces together are UTF-8.
         kind: Kind,
         /// Empty only if the message ends with an empty frame.

@@ -1,7 +1,7 @@
 /// What a [`Connection`](crate::Connection) accepts before it answers with a close code.
 ///
-/// Lengths are in bytes. Each limit is checked on complete and on partial input. No limit is memory
-/// that is allocated in advance.
+/// Lengths are in bytes. Each limit is checked on complete and on partial input. No limit allocates
+/// memory in advance.
 ///
 /// ```
 /// use tidewire_ws::Limits;
@@ -32,7 +32,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The defaults. Each field has the reason.
+    /// The defaults. Each field gives the reason for its default.
     pub const DEFAULT: Self = Self { max_frame: 1 << 20, max_message: 1 << 20, max_empty_fragments: 256 };
 
     /// The same with another bound of one frame's payload, in bytes.

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_its_naive_twin_at_every_length_and_cut() {
+    fn masking_agrees_with_the_oracle_at_every_length_and_cut() {
         let key = [1, 20, 133, 255];
         for len in 0..70 {
             let plain: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();

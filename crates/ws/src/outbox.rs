@@ -14,13 +14,14 @@ use core::mem;
 /// ```text
 /// sealed: [head + small frames] [1 MiB payload, by reference] [small frames]   tail: small frames, still growing
 ///         └── written from here ──────────────────────────────────────────────────────────── to here, in one writev
-/// ``` Append frames to [`tail`](Self::tail), for example with the methods of
+/// ```
+/// Append frames to [`tail`](Self::tail), for example with the methods of
 /// [`Connection`](crate::Connection). Queue a large payload without a copy with
 /// [`push`](Self::push). After a write, call [`Buf::advance`] with the number of bytes written. An
 /// empty queue holds no memory.
 ///
-/// The queue has no limit of its own. Compare [`len`](Self::len) with a limit before you add a
-/// message, and call [`shrink`](Self::shrink) when a write must wait.
+/// The queue has no limit of its own. Compare [`len`](Self::len) with a limit before you add
+/// anything but a pong or a close, and call [`shrink`](Self::shrink) when a write must wait.
 ///
 /// ```
 /// use bytes::{Buf, Bytes};
@@ -109,7 +110,7 @@ impl Outbox {
         drop(tail);
     }
 
-    /// Appends bytes. Fewer than 4 KiB are copied, more are queued by reference.
+    /// Appends bytes. Fewer than 4 KiB are copied. 4 KiB or more are queued by reference.
     pub fn push(&mut self, bytes: Bytes) {
         if bytes.len() < BY_REFERENCE {
             self.tail.extend_from_slice(&bytes);

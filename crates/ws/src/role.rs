@@ -1,4 +1,4 @@
-//! The two ends of a connection: who masks, and who must be masked.
+//! The two ends of a connection: a client masks its frames, a server does not.
 
 /// The role of a [`Connection`](crate::Connection) that reads masked frames and sends unmasked
 /// ones.
@@ -39,8 +39,8 @@ pub(crate) mod sealed {
 
     /// What differs between the roles.
     pub trait Role: Copy + Debug {
-        /// What sending a frame needs: a client's masking key (RFC 6455 §5.3), nothing for a
-        /// server.
+        /// What a role needs to send a frame: a masking key for a client (RFC 6455 §5.3), nothing
+        /// for a server.
         type Key: Copy + Debug;
         #[allow(private_interfaces)]
         const SIDE: Side;

@@ -1,5 +1,5 @@
-//! What a connection sends, for both roles: what is allowed in which state, and the frames.
-//! `send/server.rs` and `send/client.rs` are what callers see of it.
+//! What a connection sends, for both roles: the frames, and the checks whether a state allows them.
+//! `send/server.rs` and `send/client.rs` have the public methods.
 
 mod client;
 mod server;
@@ -174,7 +174,7 @@ mod tests {
     use crate::frame::Header;
     use crate::{Client, Limits, Server};
 
-    /// Everything that can be sent, one frame each.
+    /// One frame of each kind that can be sent.
     fn everything<R: Role>(key: R::Key) -> Vec<Vec<u8>> {
         let mut connection = Connection::<R>::new(Limits::DEFAULT);
         let mut frames = Vec::new();

@@ -31,8 +31,8 @@ impl PartialCharacter {
                     text(character);
                     self.len = 0;
                 }
-                // Still valid and still incomplete. A fourth byte either completes the character or
-                // is invalid.
+                // The character is valid so far, and still incomplete. A fourth byte either
+                // completes it or is invalid.
                 Err(e) if e.error_len().is_none() => {
                     self.bytes[held] = byte;
                     self.len += 1;

@@ -12,7 +12,7 @@ use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Client, Connection, ErrorKind, Event, Limits, Role, Server};
 
 const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
-/// Says "Hello" as a reference to the message before it.
+/// A compressed "Hello" that refers to the message before it.
 const AGAIN: &[u8] = b"\xf2\x00\x11\x00\x00";
 const LIMIT: usize = 1000;
 

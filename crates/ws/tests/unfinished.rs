@@ -2,8 +2,8 @@
 
 use tidewire_ws::{Client, Connection, Limits};
 
-/// Two messages, with control frames between the fragments. Each byte has the number of payload
-/// bytes of its message that have been received after it.
+/// Two messages, with control frames between the fragments. For each byte there is the number of
+/// payload bytes of its message that were received up to it.
 const INPUT: [(&[u8], &[u64]); 7] = [
     (b"\x01\x03Hel", &[0, 0, 1, 2, 3]),
     (b"\x89\x02hi", &[3, 3, 3, 3]),

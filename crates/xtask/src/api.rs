@@ -1,4 +1,4 @@
-//! `cargo xtask api`: the public crates keep the rules of docs/api.md that a program can check.
+//! `cargo xtask api`: checks that the published crates keep the rules of docs/api.md.
 
 mod rules;
 
@@ -21,7 +21,7 @@ pub(crate) fn run() -> Result {
     Err(format!("{}\nThe rules and their reasons are in docs/api.md.", problems.join("\n")))
 }
 
-/// Checks every library that is published. Returns how many there are, and what is wrong.
+/// Checks every library that is published. Returns the number of libraries, and the problems.
 fn check(metadata: &Metadata) -> Result<(usize, Vec<String>)> {
     let (mut count, mut problems) = (0, Vec::new());
     // `publish = false` is an empty list of registries.

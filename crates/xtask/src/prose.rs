@@ -14,13 +14,13 @@ use tidewire_testkit::run::{Result, ask, program, read, root};
 /// Generated files, which nobody edits.
 const GENERATED: [&str; 2] = ["crates/tidewire/web/dist/", "fuzz/corpus/"];
 
-/// Folders that hold no source, where git does not say so.
+/// Folders without sources. They are needed only if git does not list the files.
 const NO_SOURCE: [&str; 3] = [".git", "node_modules", "target"];
 
 /// Which files to read.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only files whose path begins like this. Left out: all files.
+    /// Only files whose path begins like this. Without paths: all files.
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
 }
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result {
     }
     let counts: Vec<_> = folders.iter().map(|(folder, count)| format!("{folder} {count}")).collect();
     Err(format!(
-        "these lines are too long (docs/CONTRIBUTING.md, \"Line length\"):\n{lines}in all {}: {}",
+        "these lines are too long (docs/CONTRIBUTING.md, \"Line length\"):\n{lines}{} lines in total: {}",
         folders.values().sum::<usize>(),
         counts.join(", ")
     ))
@@ -90,7 +90,7 @@ fn walked(root: &Path) -> Vec<String> {
     names
 }
 
-/// The folder that a file counts for: a crate, or a folder of the root.
+/// The folder under which a file is counted: a crate, or a folder of the root.
 fn folder(name: &str) -> &str {
     let depth = if name.starts_with("crates/") { 2 } else { 1 };
     let slash = name.match_indices('/').nth(depth - 1);

@@ -2,7 +2,7 @@
 //!
 //! Some tests check how a browser reads an event stream. Their streams are written as literal
 //! bytes: ids with a NUL, a stream that ends within an event, other line ends.
-//! `tidewire_sse::Event` refuses to write these. It writes all other streams.
+//! `tidewire_sse::EventFields` refuses to write these, and writes all other streams.
 
 use std::io;
 use std::time::Duration;

@@ -1,7 +1,9 @@
 //! The handlers that the public web-platform-tests expect of a server. With them, the suites
-//! `eventsource/` and `websockets/` can test Tidewire. Run `cargo run -p tidewire-examples
-//! --example wpt_server -- 127.0.0.1:8666`.
+//! `eventsource/` and `websockets/` can test Tidewire.
 //!
+//! ```text
+//! cargo run -p tidewire-examples --example wpt_server -- 127.0.0.1:8666
+//! ```
 //! `eventsource/` requests the handlers from the origin of its page: serve the files of the suite
 //! yourself, and pass `/eventsource/resources/` on to this server. `websockets/` needs a port:
 //! replace `ports[ws][0]` in its templates by the port of this server.

@@ -1,7 +1,7 @@
 //! `/msg_channel`: queues between pages that have no other way to reach each other.
 //!
-//! A queue has any number of writers and one reader. Messages are JSON. A writer sends `["message",
-//! BODY]`, and the reader gets `BODY`. `["disconnectReader", null]` closes the reader, and
+//! A queue has any number of writers and one reader. Messages are JSON. When a writer sends
+//! `["message", BODY]`, the reader gets `BODY`. `["disconnectReader", null]` closes the reader, and
 //! `["delete", null]` deletes the queue. A reader may send `["close", null]`. Unread messages are
 //! kept for the next reader.
 

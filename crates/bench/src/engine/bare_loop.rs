@@ -2,8 +2,8 @@
 //!
 //! It has one thread, one channel, and one log for each feed. Messages are encoded when they are
 //! published. A subscriber is a socket and a position. A turn takes all publications that have come
-//! and writes once to each subscriber. It has no limits, no checks and no time-outs, so it is no
-//! real server.
+//! and writes once to each subscriber. It has no limits, no checks and no time-outs, so it serves
+//! only as a reference.
 
 use super::wire::{Feed, length_of, listen};
 use mio::net::{TcpListener, TcpStream};

@@ -67,7 +67,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn figures_are_those_of_one_cell_and_one_server() {
+    fn a_figure_uses_only_the_runs_of_its_cell_and_server() {
         let mut results = Results::default();
         for (cell, server, cost) in [("get 1", "tidewire", 4), ("get 1", "axum", 8), ("get 16", "axum", 1)] {
             results.add(cell, server, json!({ "cost": cost }));

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_whole_with_its_body() {
+    fn an_answer_is_complete_only_with_its_body() {
         let bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nX-Cursor: 7\r\n\r\nabcHTTP";
         let (status, head, end) = answer(bytes).unwrap();
         assert_eq!((status, end), (200, bytes.len() - 4));

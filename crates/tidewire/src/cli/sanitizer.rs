@@ -1,5 +1,5 @@
-//! Texts of other programs on a standard output. A terminal would obey the control characters in
-//! them, so they are replaced there. A file or a pipe gets the text unchanged.
+//! Texts of other programs on a standard output. A terminal would obey their control characters, so
+//! these are replaced there. A file or a pipe gets the text unchanged.
 
 use std::borrow::Cow;
 use std::io::IsTerminal;

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110 §13): has the file changed since the client looked at it?
+//! Conditional requests (RFC 9110 §13): their result depends on whether the file has changed.
 
 use std::time::SystemTime;
 

@@ -22,14 +22,14 @@ pub(super) struct FileState {
     identity: (u64, u64),
 }
 
-/// Which validators a state makes.
+/// The kind of validators that a state of a file makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strength {
-    /// Strong ones: no other state of the file looks like this one.
+    /// Strong validators: no other state of the file looks like this one.
     Strong,
-    /// Weak ones: another state may look like this one, but hardly by accident.
+    /// Weak validators: another state may look like this one, but hardly by accident.
     Weak,
-    /// None: another state may look like this one, or may do so at any moment.
+    /// No validators: another state may look like this one now, or at any later moment.
     Unusable,
 }
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_is_as_strong_as_the_state_is_unique() {
+    fn only_a_unique_state_makes_a_strong_validator() {
         let day = Duration::from_secs(86_400);
         let coarse = Duration::from_secs(CHANGED.as_secs());
         let one = Duration::from_nanos(1);

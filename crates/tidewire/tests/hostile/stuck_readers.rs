@@ -10,7 +10,7 @@ use super::shared_work::without_heartbeats;
 use super::{UPGRADE, get, in_process};
 
 #[test]
-fn readers_that_hold_too_much_are_dropped_and_not_all_of_them() {
+fn if_stuck_readers_hold_too_much_some_are_dropped_and_not_all() {
     const LEN: usize = 4 * 1024 * 1024;
     const MOST: u64 = 256 * 1024 * 1024 + 16 * 1024 * 1024;
     let mut config = HubConfig::default();

@@ -11,8 +11,7 @@
 //! | `streams.rs` | Server-Sent Events, HTTP stream |
 //! | `json.rs` | The JSON objects |
 //! | `websocket.rs` | WebSocket |
-//! | `commands.rs` | WebSocket: commands of `tidewire.v1` at the same time as messages and a close
-//! |
+//! | `commands.rs` | WebSocket: commands of `tidewire.v1` at the same time as messages and a close |
 //! | `refusals.rs` | Refusals |
 //! | `origins.rs` | Browsers |
 //! | `stopped.rs` | a server whose process was suspended |

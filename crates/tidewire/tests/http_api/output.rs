@@ -194,7 +194,7 @@ fn a_closed_output_is_no_error_of_a_command() {
 
 /// Other reasons why output cannot be written are errors.
 #[test]
-fn a_full_disk_under_the_output_of_a_command_is_an_error() {
+fn a_command_fails_if_the_disk_of_its_output_is_full() {
     let server = Server::start(&[]);
     let url = server.url("/c/full");
     for args in [

@@ -38,7 +38,7 @@ fn a_short_poll_has_the_fields_for_revalidation() {
 }
 
 #[test]
-fn nothing_new_is_a_304() {
+fn a_poll_without_new_messages_gets_a_304() {
     let server = Server::start(&[]);
     let cursor = Post::new("x").to(&server.address, "n");
     let mut raw = server.raw();
@@ -169,7 +169,8 @@ fn holds_end_spread_over_the_last_tenth_of_the_wait() {
     let mut polls: Vec<Raw> = (0..20).map(|_| server.raw()).collect();
     let start = Instant::now();
     for (n, raw) in polls.iter_mut().enumerate() {
-        // Prefer does not change where a short poll starts: it is a long one.
+        // A poll with `Prefer: wait` is a long poll too. So it starts now, and not at the earliest
+        // message like a short poll.
         raw.send(ask(n));
     }
     let mut times: Vec<u128> = polls
@@ -299,7 +300,7 @@ fn requests_pipelined_after_a_held_poll_wait_for_it() {
     assert_eq!(data(&raw.response()), ["first"]);
     assert_eq!(raw.response().status, 201);
     assert_eq!(data(&raw.response()), ["first", "second"]);
-    // A second request that is refused is refused in its turn.
+    // A pipelined request that is refused gets its refusal after the answer to the first request.
     raw.send(get("/c/w?wait=55", "") + "BAD\r\n\r\n");
     server.calm();
     assert!(raw.is_silent_for(Duration::from_millis(50)));

@@ -34,7 +34,7 @@ fn a_publish_is_answered_with_its_cursor() {
 }
 
 #[test]
-fn event_and_content_type_travel_with_the_message() {
+fn readers_get_the_event_name_and_the_media_type_of_a_message() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
     for (path, fields, event, content_type) in [

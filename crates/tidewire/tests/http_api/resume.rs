@@ -100,7 +100,7 @@ fn foreign(mine: &str) -> Vec<Vec<u8>> {
         "a b",
         "\"><script>",
         "18446744073709551616-1",
-        // For another number of channels.
+        // Cursors for another number of channels.
         &format!("{mine}.{mine}"),
         &format!("{mine}."),
         &cursors,

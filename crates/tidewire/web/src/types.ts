@@ -142,7 +142,7 @@ export interface Options<T = string> {
   heartbeatTimeout?: number;
   /** The time between two short polls. Default 5000. */
   pollInterval?: number;
-  /** The bound of the wait between attempts: from `min` (250) it doubles to `max` (30000). */
+  /** Each wait is random, up to a bound that doubles from `min` (250) to `max` (30000). */
   backoff?: { min?: number; max?: number };
   /** A connection that lasted this long resets the backoff. Default 5000. */
   minUptime?: number;
@@ -173,8 +173,8 @@ export interface Link {
   url(parameters: Record<string, string>): Promise<URL>;
   headers(): Promise<HeadersInit | undefined>;
   /**
-   * Reports a sign of life; the first shows that the transport works. `more`: longer silence
-   * follows.
+   * Reports a sign of life. The first one shows that the transport works. The next one may come
+   * `more` milliseconds later than usual.
    */
   alive(more?: number): void;
   /** Handles a JSON object of the server: hello, message, gap, reset. Others are signs of life. */

@@ -1,5 +1,5 @@
-// The browser's own EventSource, WebSocket and fetch with the server. Run with `cargo xtask
-// browser`.
+// The browser's own EventSource, WebSocket and fetch with the server.
+// Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, openPage, until } from './browser.mjs';

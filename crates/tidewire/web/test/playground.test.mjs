@@ -1,5 +1,5 @@
-// The functions of the playground, in Chromium with the real server. Run with `cargo xtask
-// browser`.
+// The functions of the playground, in Chromium with the real server.
+// Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startServer } from './server.mjs';
@@ -108,7 +108,8 @@ test('a slow reader reads 16 bytes at a time', async (t) => {
   await it.press('stream', 'Slow reader');
   await it.until('stream', 'slow', (lane) => lane.state === 'slow reader');
   await it.page.click('#lane-stream .wire > summary');
-  // Far more than one read may return. The rest would take an hour.
+  // Far more than one read may return. So the read that the page permitted before is only a small
+  // part, and the rest would take an hour.
   await it.publish('x'.repeat(20_000), 10);
   await it.until('websocket', 'them', (lane) => lane.messages === 10);
   const smallReads = () =>

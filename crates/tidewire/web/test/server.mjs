@@ -39,10 +39,11 @@ export async function post(base, channel, body, { query = '', type } = {}) {
 
 /**
  * Starts a proxy in front of the server. A test may change `mode` at any time: `pass`, `buffer` (an
- * answer is held back until it ends), `stall` (nothing passes), `refuse` (503 with `Retry-After:
- * 1`), `down` (connections are closed at once). Kinds of requests in `broken` are refused with 403:
- * `websocket`, `sse`, `stream`, `longpoll`, `poll`. `cut()` resets every connection. `requests` has
- * the request lines, `heads` the heads of the requests, and `down` the bytes from the server.
+ * answer is held back until it ends), `stall` (nothing passes), `refuse` (a 503 that asks to wait
+ * one second), `down` (connections are closed at once). Kinds of requests in `broken` are refused
+ * with 403: `websocket`, `sse`, `stream`, `longpoll`, `poll`. `cut()` resets every connection.
+ * `requests` has the request lines, `heads` the heads of the requests, and `down` the bytes from
+ * the server.
  */
 export async function startProxy(target) {
   const proxy = { mode: 'pass', broken: new Set(), requests: [], heads: [], down: [], sockets: new Set() };

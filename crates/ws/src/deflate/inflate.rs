@@ -4,8 +4,9 @@
 //! payload                                    ┌ appended by the receiver
 //! [block][block]…[header of an empty block]  00 00 ff ff     each block is whole, and the last one ends here, to the bit
 //! ```
-//! An inflater asks for more input both inside a block and between two blocks. So a cut message
-//! would look whole. The started block would stay in the context and damage the next message.
+//! An inflater asks for more input both inside a block and between two blocks. So a message that is
+//! cut off would look whole. Its unfinished block would stay in the context and damage the next
+//! message.
 
 use zlib_rs::{InflateFlush, Status};
 

@@ -305,7 +305,8 @@ impl<'h> RequestFields<'h> {
         } else if is_field(name, "transfer-encoding") {
             self.has_body = true;
         } else if is_field(name, "content-length") {
-            // Only one field, with zeros only, means no body. Zeros are zero in every number base.
+            // A single field whose digits are all zeros means no body. Zeros are zero in every
+            // number base.
             self.has_body |=
                 self.has_content_length || value.is_empty() || value.iter().any(|&digit| digit != b'0');
             self.has_content_length = true;

@@ -1,5 +1,7 @@
 //! What a client sends: frames that are masked.
 
+#[cfg(doc)]
+use crate::EncodeErrorKind;
 use crate::frame::Opcode;
 use crate::{Client, Connection, EncodeError, Kind};
 use alloc::vec::Vec;
@@ -41,8 +43,9 @@ impl Connection<Client> {
     ///
     /// Pings, pongs and the close may go between fragments, other messages may not.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a
-    /// binary message.
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a binary
+    /// message.
     pub fn send_text_fragment(
         &mut self,
         text: &str,
@@ -56,8 +59,9 @@ impl Connection<Client> {
     /// Sends a fragment of a binary message, as
     /// [`send_text_fragment`](Self::send_text_fragment) does for text.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a
-    /// text message.
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a text
+    /// message.
     pub fn send_binary_fragment(
         &mut self,
         data: &[u8],
@@ -100,10 +104,11 @@ impl Connection<Client> {
     /// After a close of the peer, this close is the reply. Call [`take_output`](Self::take_output)
     /// first: nothing may follow a close, so a pong that is still owed is dropped.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`] if a close was sent already,
-    /// [`EncodeErrorKind::CloseCode`] for a code outside of
-    /// [`close::is_valid`](crate::close::is_valid), [`EncodeErrorKind::ControlTooLong`] for a
-    /// reason over 123 bytes, [`EncodeErrorKind::ReasonWithoutCode`].
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`] if a close was sent already, [`EncodeErrorKind::CloseCode`] for
+    /// a code outside of [`close::is_valid`](crate::close::is_valid),
+    /// [`EncodeErrorKind::ControlTooLong`] for a reason over 123 bytes,
+    /// [`EncodeErrorKind::ReasonWithoutCode`].
     pub fn send_close(
         &mut self,
         code: Option<u16>,
@@ -117,8 +122,8 @@ impl Connection<Client> {
     /// Appends what this end owes to the peer: the pong for the latest ping, and the close frame of
     /// a reply or of a failure.
     ///
-    /// Call it after each [`decode`](Self::decode), or once after all that one read brought. A pong
-    /// replaces the one before it, so at most two frames wait.
+    /// Call it after each [`decode`](Self::decode), or once after all bytes of a read are decoded.
+    /// A pong replaces the one before it, so at most two frames wait.
     ///
     /// `keys` makes the masking key of each frame.
     #[inline]

@@ -41,8 +41,8 @@
 //! The adapter has no clock, so it sets no deadline: a peer may take any time over one message. Set
 //! your own. `tokio::time::timeout` around [`WebSocket::next`] limits the silence between two
 //! messages. For a message that has begun, look at [`WebSocket::connection`] once a second: it says
-//! whether a message is unfinished, how many of its bytes have arrived, and whether the peer's
-//! close is awaited. Give up a peer that is slower than you allow.
+//! whether a message is unfinished, how many of its bytes have arrived, and whether it waits for
+//! the peer's close. Give up a peer that is slower than you allow.
 
 mod error;
 mod keys;

@@ -20,9 +20,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// After an error the stream of messages ends. One more call waits until the peer has closed
     /// the connection, so that it can read the close frame. Cancel-safe.
     ///
-    /// # Errors [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a
-    /// close frame is a [`NoClose`](crate::ErrorKind::NoClose). A reset after both close frames is
-    /// not an error.
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a close
+    /// frame is a [`NoClose`](crate::ErrorKind::NoClose). A reset after both close frames is not an
+    /// error.
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.poll_message(cx)).await
     }
@@ -102,8 +103,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// Reads once into the thread's buffer and decodes the first message there. Bytes after this
-    /// message, usually none, are copied to a buffer of the connection. If they are many, the
+    /// Reads once into the thread's buffer and decodes the first message there. Usually no bytes
+    /// follow this message. A few are copied to a buffer of the connection. If they are many, the
     /// connection borrows the thread's buffer instead.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         if self.input.is_empty()
@@ -145,8 +146,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// Returns how many of `len` bytes were decoded, and the message. Starts to fail after an
-    /// error.
+    /// Returns how many of `len` bytes were decoded, and the message. After an error, prepares the
+    /// close.
     #[inline]
     fn on_decoded(
         &mut self,
@@ -155,8 +156,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     ) -> (usize, Option<Message>) {
         match decoded {
             Ok(decoded) => {
-                // Each ping gets its pong while the peer reads them. If it does not, only the
-                // latest ping is answered (RFC 6455 §5.5.3 (2)).
+                // While the peer reads the pongs, each ping gets one. Otherwise only the latest
+                // ping is answered (RFC 6455 §5.5.3 (2)).
                 if self.connection.has_output() && self.outbox.len() < MAX_PONGS {
                     // If there is no randomness for a masking key, the next write reports it.
                     let _ = self.queue_replies();

@@ -1,5 +1,5 @@
-//! The fields and options of a WebSocket over a tokio stream. `read.rs` and `write.rs` have what it
-//! does.
+//! The fields and options of a WebSocket over a tokio stream. `read.rs` and `write.rs` have its
+//! actions.
 
 use super::keys::MaskingKeys;
 use super::wakers::Wakers;
@@ -14,7 +14,7 @@ use core::fmt;
 /// [`Message`](crate::Message)s.
 ///
 /// It answers pings and closes while [`next`](Self::next) is polled. Reading is cancel-safe: no
-/// bytes are lost. `futures_util`'s `split` divides it into two halves. While it waits it takes
+/// bytes are lost. `futures_util`'s `split` divides it into two halves. A waiting WebSocket takes
 /// less than 1 KiB, since it reads into a buffer of the thread.
 ///
 /// ```
@@ -118,7 +118,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// 1 MiB and [`WhenFull::Wait`].
     ///
     /// One message may exceed the limit, since messages are not cut. Pongs and closes are always
-    /// accepted. At most one pong waits.
+    /// accepted. While 4 KiB or more wait, a new ping replaces an earlier one that has no pong yet.
     #[must_use]
     pub fn with_write_limit(mut self, bytes: usize, when_full: WhenFull) -> Self {
         (self.write_limit, self.when_full) = (bytes.max(1), when_full);

@@ -35,7 +35,7 @@ pub(crate) fn refused(wire: &[u8], kind: ErrorKind, code: u16) {
     assert!(server.is_closed());
 }
 
-/// Decodes a copy of `wire` and returns its events. Only those of texts have content.
+/// Decodes a copy of `wire` and returns its events. Only the events of text messages have content.
 pub(crate) fn feed<R: Role>(connection: &mut Connection<R>, wire: &[u8]) -> Result<Vec<String>, Error> {
     let mut wire = wire.to_vec();
     let mut events = Vec::new();

@@ -1,4 +1,4 @@
-//! The rules, over the parsed sources of one crate.
+//! Checks the rules in the parsed sources of one crate.
 
 use crate::source::{Module, Tree};
 use proc_macro2::TokenStream;
@@ -8,16 +8,16 @@ use syn::{
     UseTree, Visibility,
 };
 
-/// A struct whose name ends like this holds settings that a caller chooses.
+/// Endings of the names of structs with settings, which a caller chooses.
 const SETTINGS: [&str; 6] = ["Limits", "Options", "Config", "Settings", "Retention", "Backoff"];
 
-/// Enums that get new variants.
+/// Enums that may get new variants.
 const KINDS: [&str; 2] = ["ErrorKind", "EncodeErrorKind"];
 
-/// What a module `codec` defines.
+/// The names that a module `codec` must define.
 const CODEC: [&str; 3] = ["Codec", "Item", "Error"];
 
-/// What is wrong with a crate whose files are in `folder`.
+/// Returns the problems of a crate whose files are in `folder`.
 pub(super) fn check(tree: &Tree, folder: &str, has_codec: bool) -> Vec<String> {
     let mut problems = Vec::new();
     for module in &tree.modules {
@@ -60,7 +60,8 @@ fn problem(at: &Ident, text: impl Display) -> Problem {
     Problem { line: at.span().start().line, text: text.to_string() }
 }
 
-/// A public field that only some builds have breaks a literal and a pattern of the others.
+/// Finds public fields behind a feature. Only some builds have such a field. So a literal or a
+/// pattern that compiles in one build fails in another.
 fn behind_features(item: &ItemStruct) -> Vec<Problem> {
     let fields = item.fields.iter().filter(|field| is_public(&field.vis) && has_feature(&field.attrs));
     let names = fields.filter_map(|field| field.ident.as_ref());
@@ -121,7 +122,7 @@ fn encode_error(tree: &Tree, item: &ItemStruct) -> Vec<Problem> {
     missing.map(|method| problem(&item.ident, format!("`EncodeError` has no method `{method}`"))).collect()
 }
 
-/// What the public module `codec` of a crate lacks.
+/// Returns what is missing in the public module `codec` of a crate.
 fn codec(tree: &Tree) -> impl Iterator<Item = String> {
     let child = tree.modules[0].children.iter().find(|child| child.name == "codec" && !child.private);
     let problems = match child.map(|child| &tree.modules[child.module]) {
@@ -154,7 +155,7 @@ fn imports(tree: &UseTree, name: &str) -> bool {
     }
 }
 
-/// What the crate implements for a type itself, in any of its files.
+/// Returns the items of the inherent `impl` blocks of a type, from all files of the crate.
 fn inherent<'a>(tree: &'a Tree, name: &'a Ident) -> impl Iterator<Item = &'a ImplItem> {
     let of_type = move |item: &&ItemImpl| {
         let Type::Path(of) = &*item.self_ty else { return false };
@@ -177,7 +178,7 @@ fn has(attributes: &[Attribute], name: &str) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident(name))
 }
 
-/// Whether `cfg` of these attributes asks for a feature.
+/// Whether a `cfg` among these attributes requires a feature.
 fn has_feature(attributes: &[Attribute]) -> bool {
     let feature = |tokens: &TokenStream| tokens.to_string().contains("feature");
     attributes.iter().any(|attribute| match &attribute.meta {

@@ -162,7 +162,8 @@ impl<'a, W: Write> Run<'a, W> {
 
     /// Ends the other steps, and then shows the output of the failed step.
     fn fail(&mut self, mut failed: Running<'_>, status: ExitStatus) -> Result {
-        // A step may have been killed, perhaps without memory. Then its children still run.
+        // The step may have been killed, for example because memory ran out. Then its children
+        // still run.
         failed.process.end();
         let others: Vec<_> = self.running.iter().map(|running| running.step.name).collect();
         for mut running in self.running.drain(..) {

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn each_knot_is_a_component_and_shown_by_its_shortest_cycles() {
+    fn nodes_that_reach_each_other_are_a_component_with_its_shortest_cycles() {
         // 0 and 1 use each other; 2 -> 3 -> 4 -> 2, with 4 <-> 5; 6 uses them all.
         let arrows = [vec![1], vec![0, 2], vec![3], vec![4], vec![2, 5], vec![4], vec![0, 1, 2, 3, 4, 5]];
         let mut components = components(&arrows);

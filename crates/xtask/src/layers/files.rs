@@ -1,9 +1,9 @@
 //! Import cycles between the files of a crate.
 //!
 //! A file *uses* another file when its code names an item that is defined there. A re-export counts
-//! as the file of the item. `mod child;` and `pub use child::Item` alone are no use. An inherent
-//! `impl` can be in another file than its type. Then its file uses the file of the type, and a
-//! caller of its methods uses the file of the `impl`.
+//! as the file of the item. `mod child;` and `pub use child::Item` alone do not count as a use. An
+//! inherent `impl` can be in another file than its type. Then its file uses the file of the type,
+//! and a caller of its methods uses the file of the `impl`.
 //!
 //! Names are resolved as the compiler does it, but types are not inferred. So these uses may be
 //! missed:

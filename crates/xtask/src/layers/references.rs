@@ -42,7 +42,7 @@ struct Reader<'a> {
     methods: &'a Methods,
     /// The module, or the block with items, that is being read.
     module: usize,
-    /// What `Self` is.
+    /// The type that `Self` means.
     myself: Option<usize>,
     /// Names that shadow those of the module: variables and generic parameters of each enclosing
     /// function.

@@ -57,7 +57,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Where a part of a path leads.
+/// What a part of a path leads to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Module(usize),
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_crate_means_nothing() {
+    fn unknown_names_and_names_of_other_crates_have_no_file() {
         let means = |path: &str| means(path, FILES);
         for path in
             ["Debug", "std::fmt::Debug", "a", "B", "Hidden", "Three", "circle", "both::gone", "super::x"]

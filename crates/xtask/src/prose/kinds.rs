@@ -1,23 +1,26 @@
-//! What each line of a source file is: prose, code, or the inside of a string.
+//! Finds out what each line of a source file is: prose, code, or the inside of a string.
 //!
-//! This is no parser: it knows comments and strings, which is all that the length of a line needs.
+//! This is not a parser. It only knows comments and strings, because the limit of a line depends on
+//! nothing else.
 
 /// How a language writes comments and strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
     Rust,
-    /// JavaScript, TypeScript, and C++ as far as we write it.
+    /// JavaScript and TypeScript. Also C++, if it uses no other kinds of strings and comments.
     Script,
     Css,
-    /// With scripts and styles in it.
+    /// HTML, with scripts and styles inside.
     Html,
     Python,
-    /// TOML and YAML. Only comments count: a string or an inline table of TOML takes one line.
+    /// TOML and YAML. Only their comments have a limit: TOML cannot break a string or an inline
+    /// table.
     Hash,
 }
 
 impl Language {
-    /// The language of a file with this name; `None` for Markdown and for what is not checked.
+    /// The language of a file with this name; `None` for Markdown and for files that are not
+    /// checked.
     pub(super) fn of(name: &str) -> Option<Self> {
         let (_, ending) = name.rsplit_once('.')?;
         match ending {
@@ -34,10 +37,10 @@ impl Language {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A comment, and nothing before it.
+    /// Only a comment, without code before it.
     Prose,
     Code,
-    /// A line break would change it, such as the inside of a raw string.
+    /// A line that a line break would change, such as the inside of a raw string.
     Data,
 }
 
@@ -49,14 +52,14 @@ pub(super) fn kinds(text: &str, language: Language) -> Vec<Kind> {
     text.lines().map(kind_of_line).collect()
 }
 
-/// Where the scanner is.
+/// What the scanner is inside of.
 #[derive(Clone, Debug)]
 enum Mode {
-    /// In code of a language, behind this many open braces.
+    /// In code of a language, after this many open braces.
     Code(Language, usize),
     /// In a comment that ends with these characters.
     Comment(&'static str),
-    /// In a string that ends with this character. A backslash escapes the next one.
+    /// In a string that ends with this character. A backslash escapes the next character.
     Text(char, Language),
     /// In a string that ends with these characters and keeps its line breaks.
     Lines { end: String, escapes: bool },
@@ -65,11 +68,12 @@ enum Mode {
 struct Scanner {
     /// The innermost mode is last. There is always one.
     stack: Vec<Mode>,
-    /// The last character of code that is no blank: a `/` behind an operator begins a pattern.
+    /// The last character of code that is not a space. A `/` after an operator begins a regular
+    /// expression.
     before: char,
-    /// A letter or digit stands directly before: an `r` there begins no raw string.
+    /// Whether a letter or a digit comes directly before. Then an `r` does not begin a raw string.
     joined: bool,
-    /// Nothing but blanks came on this line.
+    /// Whether this line had only spaces so far.
     first: bool,
 }
 
@@ -93,17 +97,17 @@ impl Scanner {
         self.joined = false;
         let over = matches!(self.mode(), Mode::Text(_, language) if *language != Language::Rust);
         if over && !line.ends_with('\\') {
-            // Elsewhere than in Rust such a string ends with its line.
+            // In languages other than Rust, such a string ends with its line.
             self.stack.pop();
         }
         kind
     }
 
     fn mode(&self) -> &Mode {
-        self.stack.last().expect("the code of the file is never left")
+        self.stack.last().expect("the mode of the whole file is never removed")
     }
 
-    /// Goes on by one token; returns its length in bytes.
+    /// Reads one token. Returns its length in bytes.
     fn step(&mut self, rest: &str) -> usize {
         let one = rest.chars().next().map_or(1, char::len_utf8);
         let escaped = || rest.chars().take(2).map(char::len_utf8).sum();
@@ -171,7 +175,8 @@ impl Scanner {
     }
 }
 
-/// A comment of several lines or a string that begins here, and the length of its beginning.
+/// Returns the mode of a string, or of a comment of several lines, that begins here. Also returns
+/// the length of the opening mark.
 fn opening(rest: &str, language: Language, joined: bool, first: bool) -> Option<(Mode, usize)> {
     let text = |end| Some((Mode::Text(end, language), 1));
     let lines = |end: &str, escapes, length| {
@@ -196,7 +201,7 @@ fn opening(rest: &str, language: Language, joined: bool, first: bool) -> Option<
         Language::Script if rest.starts_with('`') => lines("`", true, 1),
         Language::Script | Language::Css if rest.starts_with('"') => text('"'),
         Language::Script | Language::Css if rest.starts_with('\'') => text('\''),
-        // A string alone at the beginning of a line is documentation.
+        // A string at the beginning of a line is documentation.
         Language::Python if triple.is_some() && first => Some((Mode::Comment(triple?), 3)),
         Language::Python if triple.is_some() => lines(triple?, true, 3),
         Language::Python if rest.starts_with('"') => text('"'),
@@ -205,7 +210,8 @@ fn opening(rest: &str, language: Language, joined: bool, first: bool) -> Option<
     }
 }
 
-/// The beginning of a script or style in a page, where it ends on this line.
+/// Returns the mode inside a script or style element of a page, and the length of its tag. `None`
+/// if the tag does not end on this line.
 fn tag(rest: &str, language: Language) -> Option<(Mode, usize)> {
     let end = rest.find('>')?;
     Some((Mode::Code(language, 0), end + 1))
@@ -219,16 +225,16 @@ fn begins_comment(line: &str, language: Language) -> bool {
         Language::Python => &["#", "\"\"\"", "'''"],
         Language::Hash => &["#"],
     };
-    // An attribute of Rust begins with `#` too, but Rust has no such comments.
+    // `#` is not in the list of Rust, where it begins an attribute.
     marks.iter().any(|mark| line.starts_with(mark))
 }
 
-/// Whether a `/` behind this character begins a regular expression and is no division.
+/// Whether a `/` after this character begins a regular expression. Otherwise it is a division.
 fn begins_pattern(before: char) -> bool {
     !(before.is_alphanumeric() || matches!(before, ')' | ']' | '}' | '_' | '$' | '"' | '\'' | '`'))
 }
 
-/// The length of a regular expression.
+/// Returns the length of a regular expression.
 fn pattern(rest: &str) -> usize {
     let (mut escaped, mut class) = (false, false);
     for (at, c) in rest.char_indices().skip(1) {
@@ -244,7 +250,7 @@ fn pattern(rest: &str) -> usize {
     1
 }
 
-/// The length of a character of Rust, or of the `'` of a lifetime.
+/// Returns the length of a character literal of Rust, or of the `'` of a lifetime.
 fn character(rest: &str) -> usize {
     let mut inner = rest.chars().skip(1);
     match (inner.next(), inner.next()) {
@@ -261,7 +267,7 @@ fn character(rest: &str) -> usize {
 mod tests {
     use super::*;
 
-    /// One letter for each line: prose, code, data.
+    /// Returns a letter for each line: `p` for prose, `c` for code, `d` for data.
     fn letters(language: Language, text: &str) -> String {
         let letter = |kind| match kind {
             Kind::Prose => 'p',

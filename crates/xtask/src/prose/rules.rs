@@ -16,7 +16,7 @@ use super::kinds::{Kind, Language, kinds};
 const PROSE: usize = 100;
 const CODE: usize = 110;
 
-/// What may stand on a line beside a long word.
+/// The most characters that a line may have beside a word that cannot be broken.
 const BESIDE_A_LONG_WORD: usize = 40;
 
 /// A line that is longer than its limit.
@@ -79,14 +79,15 @@ fn markdown(text: &str) -> Vec<TooLong> {
     lines.filter_map(|(index, line)| too_long(index, line, PROSE)).collect()
 }
 
-/// A code block, which ends with the fence that it began with.
+/// The code block around the current line, if there is one. It ends with the same fence with which
+/// it began.
 #[derive(Default)]
 struct Block {
     fence: Option<String>,
 }
 
 impl Block {
-    /// Whether this line belongs to a code block; its fences do.
+    /// Whether this line belongs to a code block. The two fences belong to it too.
     fn has(&mut self, words: &str) -> bool {
         let mark = if words.starts_with("```") { '`' } else { '~' };
         let length = words.len() - words.trim_start_matches(mark).len();
@@ -106,7 +107,7 @@ impl Block {
     }
 }
 
-/// The words of a line of a comment.
+/// Returns a line of a comment without the mark of the comment.
 fn comment(line: &str) -> &str {
     let line = line.trim_start();
     let marks = ["///", "//!", "//", "/**", "/*", "*/", "*", "#", "<!--"];
@@ -117,7 +118,7 @@ fn is_table(words: &str) -> bool {
     words.starts_with('|')
 }
 
-/// A link or picture alone on its line, also as a list item, or the definition of a link.
+/// Whether the line is only a link or a picture, also as a list item, or the definition of a link.
 fn is_link(words: &str) -> bool {
     let words = words.trim_start_matches(['-', '*', ' ']).trim_end_matches(['.', ',', ';', ':', ' ']);
     let Some(text) = words.strip_prefix('!').unwrap_or(words).strip_prefix('[') else { return false };
@@ -141,7 +142,7 @@ fn too_long(index: usize, line: &str, limit: usize) -> Option<TooLong> {
 mod tests {
     use super::*;
 
-    /// A line of `length` characters: a beginning, and words.
+    /// Returns a line of `length` characters: `begin`, then words.
     fn line(begin: &str, length: usize) -> String {
         let mut line = String::from(begin);
         while line.chars().count() < length {
@@ -155,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn characters_count_and_not_bytes() {
+    fn the_limit_counts_characters_and_not_bytes() {
         assert_eq!(check("a.md", &line("", 100)), []);
         assert_eq!(check("a.md", &line("", 101)), [TooLong { line: 1, length: 101, limit: 100 }]);
     }
 
     #[test]
-    fn prose_has_a_hundred_characters_and_code_ten_more() {
+    fn prose_may_have_100_characters_and_code_110() {
         assert_eq!(lines("a.toml", &format!("{}\n{}", line("# ", 101), line("code ", 111))), [1]);
         for (name, comment) in
             [("a.rs", "/// "), ("a.ts", "// "), ("a.css", "/* "), ("a.html", "<!-- "), ("a.py", "# ")]

@@ -36,5 +36,5 @@ pub(super) fn run(args: &Args) -> Result<Value> {
     }))
 }
 
-/// How long the server may work on the subscriptions.
+/// How long to wait until the server has finished its work on the subscriptions.
 const SETTLE: Duration = Duration::from_millis(250);

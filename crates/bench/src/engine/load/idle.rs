@@ -34,5 +34,5 @@ const MESSAGES: u64 = 3;
 /// second.
 const LEAVE: Duration = Duration::from_millis(2500);
 
-/// How long a server may take to become idle.
+/// How long to wait until a server is idle.
 const SETTLE: Duration = Duration::from_millis(700);

@@ -6,9 +6,10 @@ type Asking = Pick<Link, 'url' | 'headers' | 'credentials'> & Partial<Pick<Link,
  * answers every request with a page.
  *
  * After a 401 it repeats the request once, with a new URL and new headers, because a token may have
- * expired. After a refusal that reports a gap it repeats the request too. A refusal reports the gap
- * of one channel. So more such refusals in a row than there are channels are an error, and the
- * backoff applies, for example when two servers contradict each other.
+ * expired. After a refusal that reports a gap it repeats the request at once, because more messages
+ * could be lost before the next poll. A refusal reports the gap of one channel. So more such
+ * refusals in a row than there are channels are an error, and the backoff applies, for example when
+ * two servers contradict each other.
  */
 export declare function request(link: Asking, parameters: Record<string, string>, init?: RequestInit): Promise<Response>;
 /** A WebSocket. It works in most networks, and needs no polling. */
