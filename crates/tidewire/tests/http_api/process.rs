@@ -295,7 +295,7 @@ fn a_taken_port_is_a_clear_error() {
         for threads in ["1", "2"] {
             let outcome = run(command(&["--listen", address, "--threads", threads]));
             assert_eq!(outcome.code, Some(1), "{outcome:?}");
-            assert!(outcome.stderr.contains(address) && outcome.stderr.contains("taken"), "{outcome:?}");
+            assert!(outcome.stderr.contains(address) && outcome.stderr.contains("in use"), "{outcome:?}");
             assert!(outcome.stderr.contains("--listen"), "it says what to do: {outcome:?}");
             assert_eq!(outcome.stdout, "");
         }
@@ -394,7 +394,7 @@ fn a_unix_socket_serves_the_same_channels() {
     // A second server refuses the socket of a running server, and replaces that of a killed one.
     let outcome = run(command(&["--listen", &unix]));
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    assert!(outcome.stderr.contains("taken"), "{outcome:?}");
+    assert!(outcome.stderr.contains("in use"), "{outcome:?}");
     drop(server);
     assert!(path.exists(), "a killed server cannot remove its socket");
     let server = Server::spawn(command(&args));
