@@ -14,7 +14,8 @@ use core::mem;
 /// ```text
 /// sealed: [head + small frames] [1 MiB payload, by reference] [small frames]   tail: small frames, still growing
 ///         └── written from here ──────────────────────────────────────────────────────────── to here, in one writev
-/// ``` Append frames to [`tail`](Self::tail), for example with the methods of
+/// ```
+/// Append frames to [`tail`](Self::tail), for example with the methods of
 /// [`Connection`](crate::Connection). Queue a large payload without a copy with
 /// [`push`](Self::push). After a write, call [`Buf::advance`] with the number of bytes written. An
 /// empty queue holds no memory.

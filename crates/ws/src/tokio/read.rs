@@ -20,9 +20,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// After an error the stream of messages ends. One more call waits until the peer has closed
     /// the connection, so that it can read the close frame. Cancel-safe.
     ///
-    /// # Errors [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a
-    /// close frame is a [`NoClose`](crate::ErrorKind::NoClose). A reset after both close frames is
-    /// not an error.
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a close
+    /// frame is a [`NoClose`](crate::ErrorKind::NoClose). A reset after both close frames is not an
+    /// error.
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.poll_message(cx)).await
     }
@@ -214,7 +215,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// An I/O error ends the stream. After both close frames it is not reported.
     fn stopped(&mut self, error: Error) -> Option<Result<Message, Error>> {
         self.phase = Phase::Over;
-        self.outbox.clear();
+        if !self.outbox.is_empty() || self.unflushed {
+            self.lost = true;
+            self.outbox.clear();
+            self.wakers.wake_all();
+        }
         if self.connection.is_closed() && matches!(error, Error::Io(_)) {
             return None;
         }
