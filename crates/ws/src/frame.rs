@@ -92,8 +92,8 @@ impl Header {
     /// length, the two rules for control frames, and the length of a close.
     /// [`FrameDecoder`](crate::FrameDecoder) checks the masking, RSV1 and the order of frames.
     ///
-    /// # Errors The first byte that is not valid in a header. The offset counts from the start of
-    /// `input`.
+    /// # Errors
+    /// The first byte that is not valid in a header. The offset counts from the start of `input`.
     #[inline]
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         parse(input, &Rules::NONE)
@@ -113,9 +113,10 @@ impl Header {
 
     /// Writes the header to the start of `out` and returns its length.
     ///
-    /// # Errors [`EncodeErrorKind::BufferTooSmall`], [`EncodeErrorKind::TooLong`] for a length of
-    /// 2^63 or more, and [`EncodeErrorKind::ControlTooLong`] for a control frame over 125 bytes or
-    /// without `fin`.
+    /// # Errors
+    /// [`EncodeErrorKind::BufferTooSmall`], [`EncodeErrorKind::TooLong`] for a length of 2^63 or
+    /// more, and [`EncodeErrorKind::ControlTooLong`] for a control frame over 125 bytes or without
+    /// `fin`.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let (bytes, n) = self.to_bytes()?;
         let out = out.get_mut(..n).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, n))?;
@@ -125,7 +126,8 @@ impl Header {
 
     /// Appends the header to `out`.
     ///
-    /// # Errors As [`encode`](Self::encode), without `BufferTooSmall`.
+    /// # Errors
+    /// As [`encode`](Self::encode), without `BufferTooSmall`.
     #[inline]
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if self.masking_key.is_none() && !self.opcode.is_control() {

@@ -19,7 +19,8 @@ impl<R: Role> Connection<R> {
     /// messages are collected in a buffer of the connection. The first call that returns `None`
     /// after such a message frees the buffer.
     ///
-    /// # Errors The first byte that RFC 6455 or a limit forbids. The error is final.
+    /// # Errors
+    /// The first byte that RFC 6455 or a limit forbids. The error is final.
     /// [`take_output`](Connection#method.take_output) then gives the replies owed so far, and a
     /// close frame with [`Error::close_code`].
     #[inline]

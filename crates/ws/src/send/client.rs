@@ -41,8 +41,9 @@ impl Connection<Client> {
     ///
     /// Pings, pongs and the close may go between fragments, other messages may not.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a
-    /// binary message.
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a binary
+    /// message.
     pub fn send_text_fragment(
         &mut self,
         text: &str,
@@ -56,8 +57,9 @@ impl Connection<Client> {
     /// Sends a fragment of a binary message, as
     /// [`send_text_fragment`](Self::send_text_fragment) does for text.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a
-    /// text message.
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a text
+    /// message.
     pub fn send_binary_fragment(
         &mut self,
         data: &[u8],
@@ -100,10 +102,11 @@ impl Connection<Client> {
     /// After a close of the peer, this close is the reply. Call [`take_output`](Self::take_output)
     /// first: nothing may follow a close, so a pong that is still owed is dropped.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`] if a close was sent already,
-    /// [`EncodeErrorKind::CloseCode`] for a code outside of
-    /// [`close::is_valid`](crate::close::is_valid), [`EncodeErrorKind::ControlTooLong`] for a
-    /// reason over 123 bytes, [`EncodeErrorKind::ReasonWithoutCode`].
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`] if a close was sent already, [`EncodeErrorKind::CloseCode`] for
+    /// a code outside of [`close::is_valid`](crate::close::is_valid),
+    /// [`EncodeErrorKind::ControlTooLong`] for a reason over 123 bytes,
+    /// [`EncodeErrorKind::ReasonWithoutCode`].
     pub fn send_close(
         &mut self,
         code: Option<u16>,

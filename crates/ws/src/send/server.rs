@@ -40,8 +40,9 @@ impl Connection<Server> {
     ///
     /// Pings, pongs and the close may go between fragments, other messages may not.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a
-    /// binary message.
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a binary
+    /// message.
     pub fn send_text_fragment(
         &mut self,
         text: &str,
@@ -54,8 +55,9 @@ impl Connection<Server> {
     /// Sends a fragment of a binary message, as
     /// [`send_text_fragment`](Self::send_text_fragment) does for text.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a
-    /// text message.
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`], or [`EncodeErrorKind::MessageUnfinished`] inside a text
+    /// message.
     pub fn send_binary_fragment(
         &mut self,
         data: &[u8],
@@ -87,10 +89,11 @@ impl Connection<Server> {
     /// After a close of the peer, this close is the reply. Call [`take_output`](Self::take_output)
     /// first: nothing may follow a close, so a pong that is still owed is dropped.
     ///
-    /// # Errors [`EncodeErrorKind::Closing`] if a close was sent already,
-    /// [`EncodeErrorKind::CloseCode`] for a code outside of
-    /// [`close::is_valid`](crate::close::is_valid), [`EncodeErrorKind::ControlTooLong`] for a
-    /// reason over 123 bytes, [`EncodeErrorKind::ReasonWithoutCode`].
+    /// # Errors
+    /// [`EncodeErrorKind::Closing`] if a close was sent already, [`EncodeErrorKind::CloseCode`] for
+    /// a code outside of [`close::is_valid`](crate::close::is_valid),
+    /// [`EncodeErrorKind::ControlTooLong`] for a reason over 123 bytes,
+    /// [`EncodeErrorKind::ReasonWithoutCode`].
     pub fn send_close(
         &mut self,
         code: Option<u16>,
