@@ -1,5 +1,7 @@
 //! What a client sends: frames that are masked.
 
+#[cfg(doc)]
+use crate::EncodeErrorKind;
 use crate::frame::Opcode;
 use crate::{Client, Connection, EncodeError, Kind};
 use alloc::vec::Vec;

@@ -1,5 +1,7 @@
 //! What a server sends: frames that are not masked.
 
+#[cfg(doc)]
+use crate::EncodeErrorKind;
 use crate::frame::{Header, Opcode};
 use crate::{Connection, EncodeError, Kind, Server};
 use alloc::vec::Vec;
