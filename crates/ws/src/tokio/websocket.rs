@@ -123,9 +123,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Sets how many bytes may wait to be written, and what then happens to data messages. Default
     /// 1 MiB and [`WhenFull::Wait`].
     ///
-    /// One message may exceed the limit, since messages are not cut. Your pings and pongs may exceed
-    /// it by 4 KiB. A close is always accepted, and so is the answer to a ping of the peer; at most
-    /// one such answer waits.
+    /// One message may exceed the limit, since messages are not cut. Pings and pongs that you send
+    /// may exceed it by 4 KiB. A close is always accepted. So is the answer to a ping of the peer;
+    /// at most one such answer waits.
     #[must_use]
     pub fn with_write_limit(mut self, bytes: usize, when_full: WhenFull) -> Self {
         (self.write_limit, self.when_full) = (bytes.clamp(1, usize::MAX / 2), when_full);
