@@ -156,8 +156,8 @@ pub enum EncodeErrorKind {
     /// A control frame has at most 125 bytes of payload. A close reason has at most 123 bytes. The
     /// offset is the first byte too many.
     ControlTooLong,
-    /// The [`Header`](crate::frame::Header) of a control frame without `fin` or with `rsv1`, or of a
-    /// close frame with one byte.
+    /// The [`Header`](crate::frame::Header) of a control frame without `fin` or with `rsv1`, or of
+    /// a close frame with one byte.
     ControlHeader,
     /// A close code that must not appear on the wire: see
     /// [`close::is_valid`](crate::close::is_valid).

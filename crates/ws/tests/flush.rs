@@ -186,3 +186,113 @@ async fn a_reply_to_a_ping_is_flushed_through_a_buffer_while_next_waits() {
     drop(client);
     server.await.unwrap();
 }
+
+/// A stream that buffers, takes a few bytes at a time, and waits before every second step.
+#[derive(Default)]
+struct Slow {
+    buffer: Vec<u8>,
+    wire: Vec<u8>,
+    steps: u32,
+    input: Vec<u8>,
+}
+
+impl Slow {
+    fn waits(&mut self) -> bool {
+        // Any sequence that is not regular.
+        self.steps = self.steps.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.steps >> 31 == 1
+    }
+}
+
+impl AsyncRead for Slow {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.input.is_empty() || self.waits() {
+            return Poll::Pending;
+        }
+        buf.put_slice(&self.input);
+        self.input.clear();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Slow {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        if self.waits() {
+            return Poll::Pending;
+        }
+        let n = data.len().min(1 + self.steps as usize % 50);
+        self.buffer.extend_from_slice(&data[..n]);
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.waits() {
+            return Poll::Pending;
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        self.wire.extend_from_slice(&buffer);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// Futures are polled a few times and dropped. Whenever a `send` or a `flush` is ready, the stream
+/// has everything. Messages arrive in order, and each at most once.
+#[test]
+fn a_flush_that_is_ready_has_written_all_whatever_was_dropped_before() {
+    for when_full in [WhenFull::Wait, WhenFull::Refuse] {
+        for seed in 0..300_u32 {
+            let mut steps = Slow { steps: seed, ..Slow::default() };
+            let io = Slow { steps: seed ^ 0x5555, input: client_frame(9, b"p").repeat(3), ..Slow::default() };
+            let mut socket: WebSocket<_, Server> =
+                WebSocket::server(io, Limits::DEFAULT).with_write_limit(100, when_full);
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut sent = 0;
+            for number in 0..60_u32 {
+                let message = || Message::Binary(format!("message {number:05}").into_bytes().into());
+                steps.waits();
+                let polls = 1 + steps.steps % 3;
+                let flushes = match steps.steps >> 29 {
+                    0..=2 => {
+                        poll_some(&mut cx, polls, pin!(socket.send(message()))).is_some_and(|r| r.is_ok())
+                    }
+                    3..=4 => {
+                        poll_some(&mut cx, polls, pin!(socket.queue(message())));
+                        false
+                    }
+                    5 => {
+                        poll_some(&mut cx, polls, pin!(socket.next()));
+                        false
+                    }
+                    _ => poll_some(&mut cx, polls, pin!(socket.flush())).is_some_and(|r| r.is_ok()),
+                };
+                if flushes {
+                    sent += 1;
+                    assert_eq!((socket.unwritten(), socket.get_ref().buffer.len()), (0, 0), "seed {seed}");
+                    assert!(!socket.connection().has_output());
+                }
+            }
+            assert!(sent > 0, "seed {seed}");
+            while poll_some(&mut cx, 100, pin!(socket.flush())).is_none() {}
+            let wire = socket.get_ref().wire.escape_ascii().to_string();
+            let numbers: Vec<&str> = wire.split("message ").skip(1).map(|part| &part[..5]).collect();
+            assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+            let pongs = wire.matches(r"\x8a\x01p").count();
+            assert_eq!(socket.get_ref().wire.len(), numbers.len() * 15 + pongs * 3);
+        }
+    }
+}
+
+fn poll_some<F: Future>(cx: &mut Context<'_>, polls: u32, mut future: Pin<&mut F>) -> Option<F::Output> {
+    (0..polls).find_map(|_| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    })
+}
