@@ -27,6 +27,11 @@
 //! `Framed` this would not work: `Framed` waits for more input and does not look at its buffer
 //! again. So a `Codec<Server>` reads up to 32 requests ahead, and remembers for each of them what
 //! its response depends on.
+//!
+//! It does not read behind a request for another protocol: the response decides whose bytes follow.
+//! If the response does not switch, and you polled the stream while the request waited, the next
+//! request may already be in the buffer. To make `Framed` look at it, build it anew:
+//! `Framed::from_parts(framed.into_parts())`.
 
 use crate::connection::{Connection, ContentAction, Event};
 use crate::encode::{Request, Response};

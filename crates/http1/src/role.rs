@@ -1,14 +1,25 @@
 //! The two roles: which half of an exchange each of them reads and writes.
 
 /// The role of a [`Connection`](crate::Connection) that receives requests.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Server {}
 
 /// The role of a [`Connection`](crate::Connection) that receives responses.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Client {}
 
-/// [`Server`] or [`Client`].
+/// [`Server`] or [`Client`]. No other type can be a role.
+///
+/// Code that is generic over the role needs no other bound, also to move a connection to another
+/// task:
+///
+/// ```
+/// use tidewire_http1::{Connection, Role};
+///
+/// fn end_elsewhere<R: Role>(mut connection: Connection<R>) {
+///     std::thread::spawn(move || connection.finish().is_ok());
+/// }
+/// ```
 pub trait Role: sealed::Role {}
 impl Role for Server {}
 impl Role for Client {}
@@ -16,9 +27,10 @@ impl Role for Client {}
 pub(crate) mod sealed {
     use super::{Client, Server};
     use crate::state::{Half, State, Step};
+    use core::fmt::Debug;
 
     /// The half of the exchange that a role reads, and the half that it writes.
-    pub trait Role {
+    pub trait Role: Copy + Debug + Send + Sync + Unpin + 'static {
         #[allow(private_interfaces)]
         fn reads(state: State) -> Half;
         #[allow(private_interfaces)]

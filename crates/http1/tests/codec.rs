@@ -269,6 +269,30 @@ async fn after_a_declined_upgrade_the_next_request_is_read() {
     assert_eq!(head.target(), b"/2");
 }
 
+/// The same if the next request came in the same read, and `Framed` has looked at it in the
+/// meantime. Then only a new `Framed` looks at its buffer again, as the documentation says.
+#[tokio::test]
+async fn after_a_declined_upgrade_a_new_framed_reads_the_request_in_the_buffer() {
+    let (mut server, mut pipe) = server();
+    pipe.write_all(
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n\
+          GET /2 HTTP/1.1\r\nHost: h\r\n\r\n",
+    )
+    .await
+    .unwrap();
+    assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
+    assert!(matches!(server.next().await, Some(Ok(Item::End))));
+    // As a server that reads while it answers.
+    assert!(futures_util::poll!(server.next()).is_pending());
+    server.send(head(200, BodyLength::Empty)).await.unwrap();
+    server.send(Item::End).await.unwrap();
+    let mut server = Framed::from_parts(server.into_parts());
+    let std::task::Poll::Ready(Some(Ok(Item::Head(head)))) = futures_util::poll!(server.next()) else {
+        panic!("no request")
+    };
+    assert_eq!(head.target(), b"/2");
+}
+
 #[tokio::test]
 async fn too_many_pipelined_requests_are_an_error() {
     let (mut server, mut pipe) = server();

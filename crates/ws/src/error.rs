@@ -153,9 +153,12 @@ pub enum EncodeErrorKind {
     MessageUnfinished,
 
     // Never.
-    /// A control frame has at most 125 bytes of payload and is never fragmented. A close reason has
-    /// at most 123 bytes. The offset is the first byte too many.
+    /// A control frame has at most 125 bytes of payload. A close reason has at most 123 bytes. The
+    /// offset is the first byte too many.
     ControlTooLong,
+    /// The [`Header`](crate::frame::Header) of a control frame without `fin` or with `rsv1`, or of
+    /// a close frame with one byte.
+    ControlHeader,
     /// A close code that must not appear on the wire: see
     /// [`close::is_valid`](crate::close::is_valid).
     CloseCode,
@@ -208,6 +211,9 @@ impl fmt::Display for EncodeError {
             EncodeErrorKind::MessageUnfinished => "a fragmented message is being sent; finish it first",
             EncodeErrorKind::ControlTooLong => {
                 "a control frame has at most 125 bytes, a close reason at most 123"
+            }
+            EncodeErrorKind::ControlHeader => {
+                "a control frame has `fin` and not `rsv1`, and a close frame never one byte"
             }
             EncodeErrorKind::CloseCode => "this close code must not be sent",
             EncodeErrorKind::ReasonWithoutCode => "a close reason needs a close code",

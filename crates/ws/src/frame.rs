@@ -115,8 +115,8 @@ impl Header {
     ///
     /// # Errors
     /// [`EncodeErrorKind::BufferTooSmall`], [`EncodeErrorKind::TooLong`] for a length of 2^63 or
-    /// more, and [`EncodeErrorKind::ControlTooLong`] for a control frame over 125 bytes or without
-    /// `fin`.
+    /// more, [`EncodeErrorKind::ControlTooLong`] for a control frame over 125 bytes, and
+    /// [`EncodeErrorKind::ControlHeader`] for one that a peer refuses.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let (bytes, n) = self.to_bytes()?;
         let out = out.get_mut(..n).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, n))?;
@@ -156,8 +156,14 @@ impl Header {
     }
 
     fn to_bytes(self) -> Result<([u8; Self::MAX_LEN], usize), EncodeError> {
-        if self.opcode.is_control() && (self.len > MAX_CONTROL || !self.fin) {
-            return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, MAX_CONTROL as usize));
+        if self.opcode.is_control() {
+            if self.len > MAX_CONTROL {
+                return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, MAX_CONTROL as usize));
+            }
+            let half_a_code = self.opcode == Opcode::Close && self.len == 1;
+            if !self.fin || self.rsv1 || half_a_code {
+                return Err(EncodeErrorKind::ControlHeader.into());
+            }
         }
         if self.len >> 63 != 0 {
             return Err(EncodeErrorKind::TooLong.into());
@@ -339,11 +345,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_encoded_is_accepted() {
+        let opcodes = (0..16).filter_map(Opcode::from_bits);
+        let flags = [(true, true), (true, false), (false, true), (false, false)];
+        for (opcode, (fin, rsv1)) in opcodes.flat_map(|opcode| flags.map(|flags| (opcode, flags))) {
+            for len in [0, 1, 2, 125, 126] {
+                let header = Header { fin, rsv1, opcode, masking_key: None, len };
+                let mut wire = Vec::new();
+                let encoded = header.encode_to(&mut wire);
+                if encoded.is_ok() {
+                    assert_eq!(Header::parse(&wire), Ok(Some((header, wire.len()))));
+                    continue;
+                }
+                assert!(wire.is_empty() && header.encode(&mut [0; 14]) == encoded.map(|()| 0));
+                let wire = [header.first(), len as u8, 0, 0];
+                assert!(Header::parse(&wire).is_err(), "{header:?} is refused without a reason");
+            }
+        }
+    }
+
+    #[test]
     fn encoding_refuses_what_the_wire_cannot_hold() {
         let refused = |header: Header| header.encode_to(&mut Vec::new()).unwrap_err().kind();
         let header = Header { fin: true, rsv1: false, opcode: Opcode::Ping, masking_key: None, len: 126 };
         assert_eq!(refused(header), EncodeErrorKind::ControlTooLong);
-        assert_eq!(refused(Header { fin: false, len: 1, ..header }), EncodeErrorKind::ControlTooLong);
+        assert_eq!(refused(Header { fin: false, len: 1, ..header }), EncodeErrorKind::ControlHeader);
         let header = Header { opcode: Opcode::Text, len: 1 << 63, ..header };
         assert_eq!(refused(header), EncodeErrorKind::TooLong);
         let error = Header { len: 0, ..header }.encode(&mut [0; 1]).unwrap_err();

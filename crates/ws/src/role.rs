@@ -10,7 +10,18 @@ pub enum Server {}
 #[derive(Clone, Copy, Debug)]
 pub enum Client {}
 
-/// [`Server`] or [`Client`].
+/// [`Server`] or [`Client`]. No other type can be a role.
+///
+/// Code that is generic over the role needs no other bound, also to move a connection to another
+/// task:
+///
+/// ```
+/// use tidewire_ws::{Connection, Event, Role};
+///
+/// fn read_elsewhere<R: Role>(mut connection: Connection<R>, mut input: Vec<u8>) {
+///     std::thread::spawn(move || matches!(connection.decode(&mut input), Ok((_, Some(Event::Ping(_))))));
+/// }
+/// ```
 pub trait Role: sealed::Role {}
 impl Role for Server {}
 impl Role for Client {}
@@ -38,10 +49,10 @@ pub(crate) mod sealed {
     use core::fmt::Debug;
 
     /// What differs between the roles.
-    pub trait Role: Copy + Debug {
+    pub trait Role: Copy + Debug + Send + Sync + Unpin + 'static {
         /// What a role needs to send a frame: a masking key for a client (RFC 6455 §5.3), nothing
         /// for a server.
-        type Key: Copy + Debug;
+        type Key: Copy + Debug + Send + Sync + Unpin + 'static;
         #[allow(private_interfaces)]
         const SIDE: Side;
 

@@ -344,14 +344,14 @@ async fn pings_from_a_peer_that_never_reads_take_bounded_memory() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_waits_refuses_or_closes() {
-    let big = || Message::Binary(vec![0; 6000].into());
+    let big = || Message::Binary(vec![0; 7000].into());
     // Refuse: the queue keeps its messages and refuses the new one. Control frames still pass.
     let (server, mut client) = duplex(1024);
     let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(5000, WhenFull::Refuse);
     server.queue(big()).await.unwrap();
     assert!(matches!(server.queue(big()).await, Err(Error::Full)));
     assert!(server.queue(Message::Ping("still".into())).await.is_ok(), "control frames pass the bound");
-    let mut first = vec![0; 4 + 6000 + 2 + 5];
+    let mut first = vec![0; 4 + 7000 + 2 + 5];
     let (flushed, read) = tokio::join!(server.flush(), client.read_exact(&mut first));
     assert!(flushed.is_ok() && read.is_ok());
     assert!(server.queue(big()).await.is_ok());
@@ -363,10 +363,10 @@ async fn a_full_queue_waits_refuses_or_closes() {
     assert!(matches!(server.queue(big()).await, Err(Error::Full)));
     assert!(matches!(server.queue(Message::Ping("late".into())).await, Err(Error::Encode(_))));
     assert!(server.connection().awaiting_close());
-    let mut all = vec![0; 6004 + 4];
+    let mut all = vec![0; 7004 + 4];
     let (flushed, _) = tokio::join!(server.flush(), client.read_exact(&mut all));
     flushed.unwrap();
-    assert_eq!((all[6004], u16::from_be_bytes([all[6006], all[6007]])), (0x88, close::TRY_AGAIN_LATER));
+    assert_eq!((all[7004], u16::from_be_bytes([all[7006], all[7007]])), (0x88, close::TRY_AGAIN_LATER));
 
     // Wait: the sender continues when the peer reads.
     let (server, mut client) = duplex(1024);

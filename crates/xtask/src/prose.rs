@@ -2,6 +2,9 @@
 //!
 //! A line of prose has at most 100 characters, a line of code at most 110. Prose is Markdown and
 //! comments. `prose/rules.rs` has the exceptions, and docs/CONTRIBUTING.md explains them.
+//!
+//! It also finds headings and code blocks of doc comments that were joined with the text after them
+//! when lines were wrapped.
 
 mod kinds;
 mod rules;
@@ -30,12 +33,21 @@ pub(crate) fn run(args: &Args) -> Result {
     let mut names = sources(&root);
     names.retain(|name| args.paths.is_empty() || args.paths.iter().any(|path| name.starts_with(path)));
     let (mut lines, mut folders) = (String::new(), BTreeMap::<_, usize>::new());
+    let mut joined = String::new();
     for name in &names {
         let text = read(&root.join(name))?;
         for TooLong { line, length, limit } in rules::check(name, &text) {
             lines += &format!("{name}:{line}: {length} characters; at most {limit} are allowed\n");
             *folders.entry(folder(name)).or_default() += 1;
         }
+        for line in rules::joined(name, &text) {
+            joined += &format!("{name}:{line}\n");
+        }
+    }
+    if !joined.is_empty() {
+        return Err(format!(
+            "a heading or the end of a code block must stand alone on its line:\n{joined}{lines}"
+        ));
     }
     if lines.is_empty() {
         println!("    {} files, no line is too long", names.len());

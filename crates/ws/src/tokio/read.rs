@@ -215,7 +215,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// An I/O error ends the stream. After both close frames it is not reported.
     fn stopped(&mut self, error: Error) -> Option<Result<Message, Error>> {
         self.phase = Phase::Over;
-        self.outbox.clear();
+        if !self.outbox.is_empty() || self.unflushed {
+            self.lost = true;
+            self.outbox.clear();
+            self.wakers.wake_all();
+        }
         if self.connection.is_closed() && matches!(error, Error::Io(_)) {
             return None;
         }

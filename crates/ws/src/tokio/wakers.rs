@@ -1,5 +1,7 @@
 //! The tasks to wake after a write.
 
+use alloc::sync::Arc;
+use alloc::task::Wake;
 use core::task::{Context, Waker};
 
 /// The half that polls. Two halves can be in two tasks, but a stream remembers only one writer. The
@@ -18,6 +20,24 @@ pub(super) struct Wakers {
 }
 
 impl Wakers {
+    /// Returns the waker for the stream, if it must wake both halves. The stream remembers only the
+    /// task that polled last. That task may then wait for something else, and never poll again.
+    pub(super) fn of_both(&self, cx: &Context<'_>, half: Half) -> Option<Waker> {
+        let other = match half {
+            Half::Reader => &self.sink,
+            Half::Writer => &self.stream,
+        };
+        let other = other.as_ref().filter(|other| !other.will_wake(cx.waker()))?;
+        Some(Arc::new(Both(cx.waker().clone(), other.clone())).into())
+    }
+
+    /// Wakes all that wait, after the stream has failed.
+    pub(super) fn wake_all(&mut self) {
+        for waker in [self.stream.take(), self.sink.take()].into_iter().flatten() {
+            waker.wake();
+        }
+    }
+
     /// Remembers the task of a half that waits. Wakes the other half after a complete write.
     pub(super) fn note(&mut self, cx: &Context<'_>, half: Half, pending: bool) {
         let (own, other) = match half {
@@ -35,5 +55,14 @@ impl Wakers {
                 waker.wake();
             }
         }
+    }
+}
+
+struct Both(Waker, Waker);
+
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
+        self.1.wake_by_ref();
     }
 }

@@ -48,6 +48,10 @@ pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
     pub(super) when_full: WhenFull,
     pub(super) phase: Phase,
     pub(super) wakers: Wakers,
+    /// The stream took bytes, and has not said since that they are flushed. It may be a buffer.
+    pub(super) unflushed: bool,
+    /// The stream failed before the queue was written. No later flush may succeed.
+    pub(super) lost: bool,
 }
 
 /// What happens to a message if more bytes than the limit wait to be written.
@@ -104,6 +108,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
             when_full: WhenFull::Wait,
             phase: Phase::Reading,
             wakers: Wakers::default(),
+            unflushed: false,
+            lost: false,
         }
     }
 
@@ -117,11 +123,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Sets how many bytes may wait to be written, and what then happens to data messages. Default
     /// 1 MiB and [`WhenFull::Wait`].
     ///
-    /// One message may exceed the limit, since messages are not cut. Pongs and closes are always
-    /// accepted. While 4 KiB or more wait, a new ping replaces an earlier one that has no pong yet.
+    /// One message may exceed the limit, since messages are not cut. Pings and pongs that you send
+    /// may exceed it by 4 KiB. A close and the answer to a ping are always accepted. While 4 KiB or
+    /// more wait, a new ping replaces an earlier one that has no pong yet.
     #[must_use]
     pub fn with_write_limit(mut self, bytes: usize, when_full: WhenFull) -> Self {
-        (self.write_limit, self.when_full) = (bytes.max(1), when_full);
+        (self.write_limit, self.when_full) = (bytes.clamp(1, usize::MAX / 2), when_full);
         self
     }
 }

@@ -128,7 +128,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Sink<Message> for WebSocket<IO
 /// Bytes that are still queued are written, as far as the stream takes them without waiting.
 impl<IO: AsyncWrite + Unpin, R: Role> Drop for WebSocket<IO, R> {
     fn drop(&mut self) {
-        if !self.outbox.is_empty() && self.phase == Phase::Reading {
+        if (!self.outbox.is_empty() || self.unflushed) && self.phase == Phase::Reading {
             let mut cx = Context::from_waker(Waker::noop());
             let _ = self.poll_write_out(&mut cx, Half::Writer);
         }
@@ -141,14 +141,22 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// takes no memory.
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, half: Half) -> Poll<Result<(), Error>> {
         loop {
+            if self.lost {
+                return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe).into()));
+            }
             if self.outbox.is_empty() {
                 self.outbox.release();
-                if !self.connection.has_output() {
+                if self.connection.has_output() {
+                    self.queue_replies()?;
+                } else if !self.unflushed {
                     return Poll::Ready(Ok(()));
                 }
-                self.queue_replies()?;
             }
-            let written = self.poll_write_queue(cx);
+            let both = self.wakers.of_both(cx, half);
+            let written = match &both {
+                Some(both) => self.poll_write_queue(&mut Context::from_waker(both)),
+                None => self.poll_write_queue(cx),
+            };
             if written.is_pending() {
                 self.outbox.shrink();
             }
@@ -170,31 +178,39 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
                 };
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                n => self.outbox.advance(n),
+                n => {
+                    self.unflushed = true;
+                    self.outbox.advance(n);
+                }
             }
         }
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn has_room(&self) -> bool {
-        self.outbox.len() < self.write_limit || self.when_full != WhenFull::Wait
+        self.outbox.len() < self.write_limit
     }
 
-    /// Waits until there is room in the queue, if [`WhenFull::Wait`] says so.
+    /// Writes a full queue, as far as the stream takes it. A queue may be full only because nobody
+    /// has flushed it. Then waits for room, if [`WhenFull::Wait`] says so.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.has_room() {
             return Poll::Ready(Ok(()));
         }
         match self.poll_write_out(cx, Half::Writer) {
-            Poll::Pending if self.outbox.len() < self.write_limit => Poll::Ready(Ok(())),
+            Poll::Pending if self.has_room() || self.when_full != WhenFull::Wait => Poll::Ready(Ok(())),
             written => written,
         }
     }
 
     #[inline]
     fn enqueue(&mut self, message: Message) -> Result<(), Error> {
-        if message.is_data() {
-            self.make_room()?;
+        match message {
+            Message::Close { .. } => {}
+            Message::Ping(_) | Message::Pong(_) if self.outbox.len() < self.write_limit + CONTROL_ROOM => {}
+            _ => self.make_room()?,
         }
         // Replies to earlier frames are sent first.
         if self.connection.has_output() {
@@ -204,9 +220,9 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         Ok(self.connection.put_owned(message, key, &mut self.outbox)?)
     }
 
-    /// Applies [`WhenFull`] before a data message, if the queue is full.
+    /// Applies [`WhenFull`] before a message, if the queue is full.
     fn make_room(&mut self) -> Result<(), Error> {
-        if self.outbox.len() < self.write_limit {
+        if self.has_room() {
             return Ok(());
         }
         if self.when_full == WhenFull::Close && self.connection.is_open() {
@@ -239,4 +255,6 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
 
 /// Above this, more messages in one write save no time that can be measured.
 const MAX_BATCH: usize = 64 * 1024;
+/// How many bytes of pings and pongs of the caller a full queue still takes.
+const CONTROL_ROOM: usize = 4 * 1024;
 const MAX_SLICES: usize = 16;

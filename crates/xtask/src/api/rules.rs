@@ -4,8 +4,8 @@ use crate::source::{Module, Tree};
 use proc_macro2::TokenStream;
 use std::fmt::Display;
 use syn::{
-    Attribute, Field, Fields, Ident, ImplItem, ImplItemFn, Item, ItemEnum, ItemImpl, ItemStruct, Meta, Type,
-    UseTree, Visibility,
+    Attribute, Expr, Field, Ident, ImplItem, ImplItemFn, Item, ItemEnum, ItemImpl, ItemStruct, Meta, Stmt,
+    Type, UseTree, Visibility,
 };
 
 /// Endings of the names of structs with settings, which a caller chooses.
@@ -63,12 +63,15 @@ fn problem(at: &Ident, text: impl Display) -> Problem {
 /// Finds public fields behind a feature. Only some builds have such a field. So a literal or a
 /// pattern that compiles in one build fails in another.
 fn behind_features(item: &ItemStruct) -> Vec<Problem> {
-    let fields = item.fields.iter().filter(|field| is_public(&field.vis) && has_feature(&field.attrs));
-    let names = fields.filter_map(|field| field.ident.as_ref());
-    let text = |name: &Ident| {
-        format!("the public field `{}::{name}` is behind a feature; make it private", item.ident)
+    let fields = item.fields.iter().enumerate();
+    let found = fields.filter(|(_, field)| is_public(&field.vis) && has_feature(&field.attrs));
+    let problem = |(index, field): (usize, &Field)| {
+        // The field of a tuple struct has a number.
+        let name = field.ident.as_ref().map_or_else(|| index.to_string(), Ident::to_string);
+        let text = format!("the public field `{}::{name}` is behind a feature; make it private", item.ident);
+        problem(field.ident.as_ref().unwrap_or(&item.ident), text)
     };
-    names.map(|name| problem(name, text(name))).collect()
+    found.map(problem).collect()
 }
 
 fn settings(tree: &Tree, item: &ItemStruct) -> Vec<Problem> {
@@ -85,7 +88,13 @@ fn settings(tree: &Tree, item: &ItemStruct) -> Vec<Problem> {
     if !has_default {
         add(format!("`{name}` has no `pub const DEFAULT`"));
     }
-    for field in named(&item.fields) {
+    if !defaults_to_default(tree, name) {
+        add(format!("`{name}::default()` does not return `{name}::DEFAULT`"));
+    }
+    if item.fields.iter().any(|field| field.ident.is_none()) {
+        add(format!("`{name}` has a field without a name"));
+    }
+    for field in &item.fields {
         let Some(field) = &field.ident else { continue };
         let wanted = format!("with_{}", field.to_string().trim_start_matches("r#"));
         let method = inherent.iter().find_map(|item| match item {
@@ -157,17 +166,37 @@ fn imports(tree: &UseTree, name: &str) -> bool {
 
 /// Returns the items of the inherent `impl` blocks of a type, from all files of the crate.
 fn inherent<'a>(tree: &'a Tree, name: &'a Ident) -> impl Iterator<Item = &'a ImplItem> {
-    let of_type = move |item: &&ItemImpl| {
-        let Type::Path(of) = &*item.self_ty else { return false };
-        item.trait_.is_none() && of.path.segments.last().is_some_and(|segment| segment.ident == *name)
-    };
+    let of_type = move |item: &&ItemImpl| item.trait_.is_none() && is_for(item, name);
     let items = tree.modules.iter().flat_map(|module| &module.items);
     let impls = items.filter_map(|item| if let Item::Impl(item) = item { Some(item) } else { None });
     impls.filter(of_type).flat_map(|item| &item.items)
 }
 
-fn named(fields: &Fields) -> impl Iterator<Item = &Field> {
-    fields.iter().filter(|field| field.ident.is_some())
+/// Whether the type implements `Default`, and `default` is nothing but `DEFAULT`. A derived one
+/// would have other values.
+fn defaults_to_default(tree: &Tree, name: &Ident) -> bool {
+    let items = tree.modules.iter().flat_map(|module| &module.items);
+    let mut impls = items.filter_map(|item| if let Item::Impl(item) = item { Some(item) } else { None });
+    impls.any(|item| {
+        let is_default = item.trait_.as_ref().is_some_and(|(path, _)| ends_with(path, "Default"));
+        is_default && is_for(item, name) && item.items.iter().any(returns_default)
+    })
+}
+
+fn returns_default(item: &ImplItem) -> bool {
+    let ImplItem::Fn(method) = item else { return false };
+    match &method.block.stmts[..] {
+        [Stmt::Expr(Expr::Path(path), None)] => ends_with(&path.path, "DEFAULT"),
+        _ => false,
+    }
+}
+
+fn is_for(item: &ItemImpl, name: &Ident) -> bool {
+    matches!(&*item.self_ty, Type::Path(of) if ends_with(&of.path, &name.to_string()))
+}
+
+fn ends_with(path: &syn::Path, name: &str) -> bool {
+    path.segments.last().is_some_and(|segment| segment.ident == name)
 }
 
 fn is_public(visibility: &Visibility) -> bool {
@@ -206,7 +235,8 @@ mod tests {
             impl Limits {
                 pub const DEFAULT: Self = Self { max: 1, level: 2 };
                 #[must_use] pub const fn with_max(mut self, max: u8) -> Self { self.max = max; self }
-            }";
+            }
+            impl Default for Limits { fn default() -> Self { Self::DEFAULT } }";
         // Methods may be in another file than the type.
         let level = "impl super::Limits { #[must_use] pub fn with_level(self, level: u8) -> Self { self } }";
         assert_eq!(
@@ -230,9 +260,22 @@ mod tests {
             [
                 "src/lib.rs:2: `HubConfig` has public fields and is not `#[non_exhaustive]`",
                 "src/lib.rs:2: `HubConfig` has no `pub const DEFAULT`",
+                "src/lib.rs:2: `HubConfig::default()` does not return `HubConfig::DEFAULT`",
                 "src/lib.rs:2: `HubConfig::with_max` is not `#[must_use]`",
                 "src/lib.rs:2: `HubConfig` has no method `with_min`",
                 "src/lib.rs:2: `HubConfig::new()` is a second name of `HubConfig::DEFAULT`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_derived_default_and_fields_without_names_are_no_settings() {
+        let default = "impl Limits { pub const DEFAULT: Self = Self(1); }";
+        assert_eq!(
+            of(&format!("#[derive(Default)] #[non_exhaustive] pub struct Limits(pub u8); {default}")),
+            [
+                "src/lib.rs:1: `Limits::default()` does not return `Limits::DEFAULT`",
+                "src/lib.rs:1: `Limits` has a field without a name",
             ]
         );
     }
@@ -246,6 +289,10 @@ mod tests {
             ["src/lib.rs:1: the public field `A::c` is behind a feature; make it private"]
         );
         assert_eq!(of(&source("pub(crate)")), [""; 0]);
+        assert_eq!(
+            of("pub struct A(pub u8, #[cfg(all(unix, feature = \"b\"))] pub u8);"),
+            ["src/lib.rs:1: the public field `A::1` is behind a feature; make it private"]
+        );
         assert_eq!(of("pub struct A { #[cfg(unix)] pub c: u8 }"), [""; 0]);
     }
 

@@ -79,6 +79,38 @@ fn markdown(text: &str) -> Vec<TooLong> {
     lines.filter_map(|(index, line)| too_long(index, line, PROSE)).collect()
 }
 
+/// The lines of a source file where a heading of a doc comment, or the end of its code block, was
+/// joined with the text after it. rustdoc shows the first as a long heading, and after the second
+/// all text as code.
+pub(super) fn joined(name: &str, text: &str) -> Vec<usize> {
+    if Language::of(name) != Some(Language::Rust) {
+        return Vec::new();
+    }
+    let (mut block, mut found) = (Block::default(), Vec::new());
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        let Some(words) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+            block = Block::default();
+            continue;
+        };
+        let words = words.trim_start();
+        let inside = block.fence.clone();
+        let heading = || HEADINGS.iter().any(|heading| words.starts_with(heading) && words != *heading);
+        let joined = match &inside {
+            Some(fence) => words.starts_with(fence.as_str()) && words.trim_end() != fence,
+            None => heading(),
+        };
+        if joined {
+            found.push(index + 1);
+        }
+        block.has(words);
+    }
+    found
+}
+
+/// The headings that rustdoc's readers expect, alone on their line.
+const HEADINGS: [&str; 4] = ["# Errors", "# Panics", "# Examples", "# Safety"];
+
 /// The code block around the current line, if there is one. It ends with the same fence with which
 /// it began.
 #[derive(Default)]
@@ -153,6 +185,14 @@ mod tests {
 
     fn lines(name: &str, text: &str) -> Vec<usize> {
         check(name, text).iter().map(|found| found.line).collect()
+    }
+
+    #[test]
+    fn headings_and_fences_stand_alone() {
+        let good = "/// # Errors\n/// One.\n///\n/// ```text\n/// # Errors of a comment\n/// ```\nfn a() {}";
+        assert_eq!(joined("a.rs", good), [0; 0]);
+        assert_eq!(joined("a.rs", "    /// # Errors One.\n    /// ```\n    /// ``` Two."), [1, 3]);
+        assert_eq!(joined("a.md", "/// # Errors One."), [0; 0]);
     }
 
     #[test]
