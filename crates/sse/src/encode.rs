@@ -55,6 +55,10 @@ impl EventFields<'_> {
     /// written.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         self.check()?;
+        self.encode_checked(out)
+    }
+
+    fn encode_checked(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let len = self.encoded_len();
         let out = out.get_mut(..len).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, len))?;
         self.write(&mut Front(out));
@@ -68,9 +72,13 @@ impl EventFields<'_> {
     /// another field, and ignores an id with NUL. Then nothing is written.
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.check()?;
+        self.append(out);
+        Ok(())
+    }
+
+    fn append(&self, out: &mut Vec<u8>) {
         out.reserve(self.likely_len());
         self.write(out);
-        Ok(())
     }
 
     /// Appends the block, with the blank line that ends it.
@@ -81,19 +89,20 @@ impl EventFields<'_> {
     #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
     pub fn encode_bytes(&self, out: &mut bytes::BytesMut) -> Result<(), EncodeError> {
         self.check()?;
-        out.reserve(self.likely_len());
-        self.write(out);
+        self.append_bytes(out);
         Ok(())
     }
 
+    #[cfg(feature = "bytes")]
+    fn append_bytes(&self, out: &mut bytes::BytesMut) {
+        out.reserve(self.likely_len());
+        self.write(out);
+    }
+
     fn check(&self) -> Result<(), EncodeError> {
-        for (value, kind) in [(self.id, EncodeErrorKind::Id), (self.event, EncodeErrorKind::EventType)] {
-            let bad = |byte| is_line_end(byte) || byte == 0;
-            if let Some(at) = value.and_then(|value| value.bytes().position(bad)) {
-                return Err(EncodeError::new(kind, at));
-            }
-        }
-        Ok(())
+        let is_invalid = |byte| is_line_end(byte) || byte == 0;
+        refuse(self.id, EncodeErrorKind::Id, is_invalid)?;
+        refuse(self.event, EncodeErrorKind::EventType, is_invalid)
     }
 
     /// The most bytes that an event with one line of data has. Reserving them lets the buffer grow
@@ -151,16 +160,17 @@ impl<'a> Event<'a> {
     /// As [`encode_to`](Self::encode_to), and [`EncodeErrorKind::BufferTooSmall`]. Then nothing is
     /// written.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
-        self.checked_fields()?.encode(out)
+        self.checked_fields()?.encode_checked(out)
     }
 
     /// Appends the event.
     ///
     /// # Errors
-    /// CR, LF or NUL in the id or the event type, an empty event type, CR in the data: a client
-    /// would not read the same. Then nothing is written.
+    /// CR, LF or NUL in the id, CR or LF in the event type, an empty event type, CR in the data: a
+    /// client would not read the same. Then nothing is written.
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        self.checked_fields()?.encode_to(out)
+        self.checked_fields()?.append(out);
+        Ok(())
     }
 
     /// Appends the event.
@@ -170,20 +180,22 @@ impl<'a> Event<'a> {
     #[cfg(feature = "bytes")]
     #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
     pub fn encode_bytes(&self, out: &mut bytes::BytesMut) -> Result<(), EncodeError> {
-        self.checked_fields()?.encode_bytes(out)
+        self.checked_fields()?.append_bytes(out);
+        Ok(())
     }
 
-    /// The fields, if [`EventFields`] would change none of them without an error.
+    /// Returns the fields, if a client reads all of them unchanged. A type may have NUL, which
+    /// [`EventFields`] refuses: a decoder yields such a type, so a proxy must be able to forward
+    /// it.
     fn checked_fields(&self) -> Result<EventFields<'a>, EncodeError> {
-        if let Self::Message { event_type, data, .. } = self {
-            if event_type.is_empty() {
-                return Err(EncodeError::new(EncodeErrorKind::EventType, 0));
-            }
-            if let Some(at) = data.find('\r') {
-                return Err(EncodeError::new(EncodeErrorKind::Data, at));
-            }
+        let fields = self.fields();
+        refuse(fields.id, EncodeErrorKind::Id, |byte| is_line_end(byte) || byte == 0)?;
+        refuse(fields.event, EncodeErrorKind::EventType, is_line_end)?;
+        if fields.event == Some("") {
+            return Err(EncodeError::new(EncodeErrorKind::EventType, 0));
         }
-        Ok(self.fields())
+        refuse(fields.data, EncodeErrorKind::Data, |byte| byte == b'\r')?;
+        Ok(fields)
     }
 
     fn fields(&self) -> EventFields<'a> {
@@ -197,6 +209,18 @@ impl<'a> Event<'a> {
             Self::Id(id) => EventFields { id: Some(id), ..EventFields::default() },
             Self::Retry(ms) => EventFields { retry: Some(ms), ..EventFields::default() },
         }
+    }
+}
+
+/// Returns an error with the offset of the first invalid byte, if there is one.
+fn refuse(
+    value: Option<&str>,
+    kind: EncodeErrorKind,
+    is_invalid: impl Fn(u8) -> bool,
+) -> Result<(), EncodeError> {
+    match value.and_then(|value| value.bytes().position(is_invalid)) {
+        Some(at) => Err(EncodeError::new(kind, at)),
+        None => Ok(()),
     }
 }
 

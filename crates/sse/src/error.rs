@@ -64,8 +64,8 @@ pub enum EncodeErrorKind {
     // Broke the grammar: a client would read another field, or other text.
     /// CR, LF or NUL in the id. The offset is in the id.
     Id,
-    /// CR, LF or NUL in the event type, or an empty type in an [`Event`](crate::Event). The offset
-    /// is in the event type.
+    /// CR or LF in the event type, NUL in the type of [`EventFields`](crate::EventFields), or an
+    /// empty type in an [`Event`](crate::Event). The offset is in the event type.
     EventType,
     /// CR in the data of an [`Event`](crate::Event): a client would read LF instead. The offset is
     /// in the data. ([`EventFields`](crate::EventFields) takes CR as the end of a line.)

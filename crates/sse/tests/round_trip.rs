@@ -168,10 +168,10 @@ proptest! {
         prop_assert_eq!(&decode_all(wire.chunks(1)).0, &events);
     }
 
-    /// What a decoder yields can be forwarded, unless an event type has a NUL.
+    /// What a decoder yields can be forwarded.
     #[test]
     fn decoded_events_encode_to_the_same_events(stream in text()) {
-        let (events, last_id) = decode_all([stream.replace('\0', "0").as_bytes()]);
+        let (events, last_id) = decode_all([stream.as_bytes()]);
         let mut wire = Vec::new();
         for event in &events {
             event.event().encode_to(&mut wire).unwrap();
@@ -185,8 +185,10 @@ proptest! {
     ) {
         let event = Event::Message { event_type: &event_type, data: &data, last_event_id: &last_event_id };
         let breaks = |text: &str| text.contains(['\r', '\n', '\0']);
-        let refused =
-            event_type.is_empty() || breaks(&event_type) || data.contains('\r') || breaks(&last_event_id);
+        let refused = event_type.is_empty()
+            || event_type.contains(['\r', '\n'])
+            || data.contains('\r')
+            || breaks(&last_event_id);
         let mut wire = b"before".to_vec();
         prop_assert_eq!(event.encode_to(&mut wire).is_err(), refused);
         prop_assert_eq!(wire == b"before", refused);
