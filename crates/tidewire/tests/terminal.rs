@@ -165,7 +165,7 @@ fn a_204_ends_the_command() {
     let url = || hostile(&["204 No Content"]);
     let outcome = run(command(&["sub", &url(), "--feed", "sse"]));
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    assert_eq!(outcome.stderr, "tidewire: the server says that there is nothing more to read (204)\n");
+    assert_eq!(outcome.stderr, "tidewire: the server asks its readers to stop (204)\n");
     let outcome = run(command(&["sub", &url(), "--feed", "sse", "--count", "1"]));
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
 }
