@@ -198,16 +198,22 @@ impl<R: Role> Connection<R> {
     pub fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
         let reads = R::reads(self.state);
         let awaited = self.awaits_head();
-        // The number of received bytes after the consumed ones, if a message is unfinished.
-        let unfinished = match (&self.input, reads) {
+        let consumed = self.consumed;
+        // The end of the received bytes, if a message is unfinished.
+        let unfinished = match (&mut self.input, reads) {
             (Input::Failed(error), _) => return Err(*error),
             (Input::Body(IncomingBody::UntilClose(_) | IncomingBody::Length(0)), Half::Body) => None,
-            (Input::Body(_), Half::Body) => Some(0),
+            // A part of a chunk line may be received and not consumed.
+            (Input::Body(IncomingBody::Chunked { decoder, start }), Half::Body) => {
+                let received = decoder.finish().map_or_else(|error| error.offset(), |_| 0);
+                Some(start.saturating_add(received))
+            }
+            (Input::Body(_), Half::Body) => Some(consumed),
             (Input::Head(parser), Half::Head) if parser.started() || awaited => {
                 if !awaited {
                     self.exchange.failed(parser.info());
                 }
-                Some(parser.seen())
+                Some(consumed + parser.seen() as u64)
             }
             _ => {
                 // The other protocol decides how a switched connection ends.
@@ -218,8 +224,8 @@ impl<R: Role> Connection<R> {
             }
         };
         self.exchange.close();
-        if let Some(seen) = unfinished {
-            return Err(self.fail(ErrorKind::Syntax(Syntax::UnexpectedEnd), seen));
+        if let Some(end) = unfinished {
+            return Err(self.fail_at(ErrorKind::Syntax(Syntax::UnexpectedEnd), end));
         }
         self.step(R::READ_END);
         Ok(Some(Event::End))

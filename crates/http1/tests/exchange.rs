@@ -284,3 +284,23 @@ fn missing_bytes_of_an_earlier_call_cause_no_panic() {
 fn a_connection_is_small_and_holds_no_heap() {
     assert!(size_of::<Connection<Server>>() <= 128, "{}", size_of::<Connection<Server>>());
 }
+
+#[test]
+fn an_early_end_has_the_offset_of_the_end_of_the_input() {
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for body in
+        ["", "5", "5;ab", "5\r", "5\r\n", "5\r\nhel", "5\r\nhello", "5\r\nhello\r", "0\r\nA", "0\r\nA: b\r\n"]
+    {
+        let input = [head, body].concat();
+        for cut in 1..input.len() {
+            let mut connection = Connection::<Server>::new(Limits::DEFAULT);
+            let mut received = input.as_bytes()[..cut].to_vec();
+            events(&mut connection, &mut received);
+            received.extend_from_slice(&input.as_bytes()[cut..]);
+            events(&mut connection, &mut received);
+            let error = connection.finish().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Syntax(Syntax::UnexpectedEnd));
+            assert_eq!(error.offset(), input.len() as u64, "{body:?} cut at {cut}");
+        }
+    }
+}
