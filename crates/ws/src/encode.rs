@@ -29,13 +29,14 @@ pub fn encode_message(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
 /// [`EncodeErrorKind::ControlTooLong`] for a reason over 123 bytes,
 /// [`EncodeErrorKind::ReasonWithoutCode`].
 ///
-/// [`Connection::send_close`]: crate::Connection#method.send_close
 /// ```
 /// let mut out = Vec::new();
 /// tidewire_ws::encode_close(Some(1000), "bye", &mut out)?;
 /// assert_eq!(out, b"\x88\x05\x03\xe8bye");
 /// # Ok::<(), tidewire_ws::EncodeError>(())
 /// ```
+///
+/// [`Connection::send_close`]: crate::Connection#method.send_close
 pub fn encode_close(code: Option<u16>, reason: &str, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     put_close(code, reason, None, out)
 }

@@ -213,7 +213,7 @@ impl fmt::Display for EncodeError {
                 "a control frame has at most 125 bytes, a close reason at most 123"
             }
             EncodeErrorKind::ControlHeader => {
-                "a control frame has `fin` and not `rsv1`, and a close frame never one byte"
+                "a control frame needs `fin` and no `rsv1`; a close frame cannot have one byte"
             }
             EncodeErrorKind::CloseCode => "this close code must not be sent",
             EncodeErrorKind::ReasonWithoutCode => "a close reason needs a close code",

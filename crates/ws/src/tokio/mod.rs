@@ -14,10 +14,10 @@
 //! [`send`](WebSocket::send), [`flush`](WebSocket::flush) and the `Sink`'s `poll_flush` write: when
 //! they return, the stream has taken every byte.
 //!
-//! [`queue`](WebSocket::queue) does not write yet. What is queued leaves when
-//! [`next`](WebSocket::next) has no message left to hand out and would wait, with the next `send`
-//! or `flush`, or as soon as 64 KiB are queued. So a loop that queues an answer to each message
-//! needs one write for each read, instead of one for each message:
+//! [`queue`](WebSocket::queue) only adds a message to a queue. The following `send` or `flush`
+//! writes the queue. [`next`](WebSocket::next) also writes it, before it waits for a message. A
+//! queue of 64 KiB is written at once. So a loop that queues an answer to each message needs one
+//! write for each read, instead of one for each message:
 //!
 //! ```
 //! # use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,7 +34,7 @@
 //!     Ok(())
 //! }
 //! ```
-//! Use `send` where the loop waits for anything but `next`: a timer, a database, another socket.
+//! If the loop also waits for a timer, a database or another socket, call `flush` first.
 //!
 //! # Deadlines
 //!

@@ -32,7 +32,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// [`flush`](Self::flush), when [`next`](Self::next) would wait, or as soon as it has 64 KiB.
     ///
     /// For a loop that answers the messages that it reads: all answers to one read leave in one
-    /// write. Before you wait for anything but [`next`](Self::next), call [`flush`](Self::flush).
+    /// write. Call [`flush`](Self::flush) before you wait for anything other than
+    /// [`next`](Self::next).
     ///
     /// # Errors
     /// [`Error::Encode`], [`Error::Full`], and [`Error::Io`] of a write.
